@@ -1,0 +1,125 @@
+"""Fixtures of every test: the SFU in both kinds, the leak guard, Hypothesis profiles, the tally."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING, Final
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from tests.support.leaks import LeakGuard, Snapshot
+from tests.support.sfu import (
+    MISSING_LIVEKIT,
+    RunningSfu,
+    SfuKind,
+    fresh_options,
+    is_livekit_missing,
+    is_livekit_required,
+    running_sfu,
+)
+
+if TYPE_CHECKING:
+    from utd_rx.engine.sfu import SfuOptions
+
+# No deadline anywhere: a test machine's cores are shared, and a slow example is no defect.
+settings.register_profile("dev", deadline=None)
+settings.register_profile(
+    "ci",
+    deadline=None,
+    max_examples=50,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile(
+    "nightly",
+    deadline=None,
+    max_examples=5_000,
+    stateful_step_count=200,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile(
+    os.environ.get("UTD_RX_HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev")
+)
+
+
+@pytest.fixture(
+    params=[
+        pytest.param("embedded", marks=pytest.mark.embedded),
+        pytest.param("livekit", marks=pytest.mark.livekit),
+    ]
+)
+def sfu_kind(request: pytest.FixtureRequest) -> SfuKind:
+    """Run the test once on each SFU."""
+    kind: SfuKind = request.param
+    if kind == "livekit" and is_livekit_missing():
+        if is_livekit_required():
+            pytest.fail(MISSING_LIVEKIT)
+        pytest.skip(MISSING_LIVEKIT)
+    return kind
+
+
+@pytest.fixture
+def sfu_options() -> SfuOptions:
+    """Options of the SFU under test; override it for other ones."""
+    return fresh_options()
+
+
+@pytest.fixture
+async def sfu(sfu_kind: SfuKind, sfu_options: SfuOptions) -> AsyncIterator[RunningSfu]:
+    """A fresh SFU with rooms of its own, on the test's event loop."""
+    async with running_sfu(sfu_kind, sfu_options) as running:
+        yield running
+
+
+_LEAK_GUARD: Final = pytest.StashKey[LeakGuard]()
+
+
+@pytest.fixture(autouse=True)
+def leak_guard(request: pytest.FixtureRequest) -> None:
+    """Fail a test that leaves tasks, threads or descriptors behind (tests/support/leaks.py).
+
+    Set up before the test's own fixtures, therefore looks after they are gone.
+    """
+    request.config.stash.setdefault(_LEAK_GUARD, LeakGuard())
+    is_async = inspect.iscoroutinefunction(getattr(request, "function", None))
+    request.getfixturevalue("_leak_guard_in_loop" if is_async else "_leak_guard_outside")
+
+
+@pytest.fixture
+async def _leak_guard_in_loop(request: pytest.FixtureRequest) -> AsyncIterator[None]:
+    before = Snapshot.take()
+    yield
+    _fail_on(await request.config.stash[_LEAK_GUARD].wait(before))
+
+
+@pytest.fixture
+def _leak_guard_outside(request: pytest.FixtureRequest) -> Iterator[None]:
+    before = Snapshot.take()
+    yield
+    _fail_on(request.config.stash[_LEAK_GUARD].wait_blocking(before))
+
+
+def _fail_on(leaks: list[str]) -> None:
+    if leaks:
+        pytest.fail("the test left behind:\n  " + "\n  ".join(sorted(leaks)), pytrace=False)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many tests ran on each SFU, and how many did not for want of livekit-server."""
+    stats = terminalreporter.stats
+    ran = [report for kind in ("passed", "failed") for report in stats.get(kind, [])]
+    ran = [report for report in ran if report.when == "call"]
+    embedded = sum("embedded" in report.keywords for report in ran)
+    livekit = sum("livekit" in report.keywords for report in ran)
+    skipped = sum(
+        "livekit" in report.keywords and MISSING_LIVEKIT in str(report.longrepr)
+        for report in stats.get("skipped", [])
+    )
+    line = f"utd_rx: {embedded} tests on the embedded SFU, {livekit} on livekit-server"
+    if skipped:
+        line += f", {skipped} skipped: {MISSING_LIVEKIT}"
+    terminalreporter.write_line(line)

@@ -1,0 +1,98 @@
+"""Arbitrary JSON, and values as an engine may really have them."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+
+from utd_rx.models.ban import UTDBan
+from utd_rx.models.frozen_map import FrozenMap
+from utd_rx.models.seats import SpeakRequest, UTDSeat, UTDSeatGrid, UTDSeatMode
+
+_scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=8)
+    | st.text(st.characters(categories=["Cs", "Nd"]), max_size=4)
+    | st.sampled_from(["free", "request", "1", "-1", "true", "7.0", "banned", "9" * 400])
+)
+json_values: SearchStrategy[object] = st.recursive(
+    _scalars,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+
+def _objects(keys: str, **known: SearchStrategy[object]) -> SearchStrategy[dict[str, object]]:
+    """Objects with any of the `keys`, each with any value or, often, one as `known` makes it."""
+    values = {
+        key: known[key] | json_values if key in known else json_values for key in keys.split()
+    }
+    return st.fixed_dictionaries({}, optional=values)
+
+
+def _lists(items: SearchStrategy[dict[str, object]]) -> SearchStrategy[object]:
+    return st.lists(items | json_values, max_size=4)
+
+
+_seats = _objects("seat_index index occupant_identity identity locked reserved_for attributes name")
+_bans = _objects("id identity name attributes room_name reason banned_at expires_at")
+_requests = _objects("id identity created_at")
+grid_objects = _objects(
+    "seat_count count seat_mode mode mode_id seats requests rev",
+    seats=_lists(_seats),
+    requests=_lists(_requests),
+)
+"""JSON objects with the keys of a grid and anything as their values; so the next ones."""
+
+request_lists = _lists(_requests) | json_values
+invitation_objects = _objects("invitation_id inviter_identity target_identity seat_index")
+ban_objects = _objects("data bans", data=_lists(_bans), bans=_lists(_bans))
+error_objects = _objects("message error detail code")
+mint_objects = _objects(
+    "token url roomName room_name user_token ws_url role signaling_enabled messaging_enabled"
+)
+
+names = st.text(min_size=1, max_size=12)
+attributes = st.dictionaries(st.text(max_size=5), st.text(max_size=8), max_size=3).map(FrozenMap)
+numbers = st.integers(min_value=0, max_value=2**53)
+requests = st.builds(
+    SpeakRequest, id=numbers, identity=names, created_at=st.none() | st.text(min_size=1)
+)
+bans = st.builds(
+    UTDBan,
+    identity=names,
+    id=st.none() | numbers,
+    name=st.none() | names,
+    room_name=st.none() | names,
+    reason=st.none() | names,
+    banned_at=st.none() | names,
+    expires_at=st.none() | names,
+    attributes=attributes,
+)
+
+
+@st.composite
+def grids(draw: st.DrawFn) -> UTDSeatGrid:
+    """A grid of 0 to 12 seats, whose indices are their places."""
+    count = draw(st.integers(0, 12))
+    return UTDSeatGrid(
+        seats=tuple(
+            UTDSeat(
+                index,
+                identity=draw(st.none() | names),
+                is_locked=draw(st.booleans()),
+                reserved_for=draw(st.none() | names),
+                attributes=draw(attributes),
+            )
+            for index in range(count)
+        ),
+        mode=draw(st.sampled_from(UTDSeatMode)),
+        mode_id=draw(st.none() | names),
+        requests=tuple(draw(st.lists(requests, max_size=4))),
+        revision=draw(st.none() | numbers),
+    )

@@ -1,0 +1,244 @@
+"""The microphone follows intent and grant, one operation at a time, whatever comes late."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.models.events import LocalTrackRepublished, LocalTrackUnpublished, TrackMuted
+from utd_rx.models.participant import TrackKind, TrackPublication, TrackSource
+from utd_rx.protocol import publishing as rules
+from utd_rx.protocol.facts import (
+    CancelMicrophone,
+    MicrophoneFailed,
+    MicrophoneMuted,
+    MicrophonePublished,
+    MicrophoneUnpublished,
+    MicrophoneWanted,
+    MuteMicrophone,
+    PublishMicrophone,
+    UnpublishMicrophone,
+)
+from utd_rx.protocol.publishing import Publishing
+
+FAILED = UTDStreamException("no", code=UTDErrorCode.TIMEOUT)
+
+
+def track(sid: str = "TR_1", *, is_muted: bool = False) -> TrackPublication:
+    return TrackPublication(
+        sid, "microphone", TrackKind.AUDIO, TrackSource.MICROPHONE, is_muted=is_muted
+    )
+
+
+class Driver:
+    """Runs the rules the way the session does."""
+
+    def __init__(self) -> None:
+        self.now = Publishing()
+        self.effects: list[rules.Effect] = []
+
+    def fact(self, fact: object) -> None:
+        self._commit(rules.step(self.now, fact), fact)
+
+    def grant(self, is_granted: bool) -> None:
+        self._commit(rules.granted(self.now, is_granted), None)
+
+    def disconnect(self) -> None:
+        self._commit(rules.disconnected(self.now), None)
+
+    def _commit(self, after: Publishing, fact: object) -> None:
+        self.now, effects = rules.follow_up(self.now, after, fact)
+        self.effects += effects
+
+    def take(self) -> list[rules.Effect]:
+        effects, self.effects = self.effects, []
+        return effects
+
+
+def published() -> Driver:
+    driver = Driver()
+    driver.grant(True)
+    driver.fact(MicrophoneWanted(True))
+    driver.fact(MicrophonePublished(0, track()))
+    driver.take()
+    return driver
+
+
+def test_an_intent_without_a_grant_does_nothing() -> None:
+    driver = Driver()
+    driver.fact(MicrophoneWanted(True))
+    assert driver.take() == []
+
+
+def test_a_grant_while_intended_publishes_once() -> None:
+    driver = Driver()
+    driver.grant(True)
+    driver.fact(MicrophoneWanted(True))
+    driver.fact(MicrophoneWanted(True))
+    assert driver.take() == [PublishMicrophone(0)]
+    driver.fact(MicrophonePublished(0, track()))
+    assert driver.now.is_on
+    assert driver.take() == []
+
+
+def test_switching_off_mutes_and_on_again_unmutes() -> None:
+    driver = published()
+    driver.fact(MicrophoneWanted(False))
+    assert driver.take() == [MuteMicrophone(0, "TR_1", muted=True)]
+    driver.fact(MicrophoneMuted(0, True))
+    assert not driver.now.is_on
+    driver.fact(MicrophoneWanted(True))
+    assert driver.take() == [MuteMicrophone(0, "TR_1", muted=False)]
+
+
+def test_of_quick_toggles_the_last_one_wins() -> None:
+    driver = Driver()
+    driver.grant(True)
+    for enabled in (True, False, True, False):
+        driver.fact(MicrophoneWanted(enabled))
+    assert driver.take() == [PublishMicrophone(0)]
+    driver.fact(MicrophonePublished(0, track()))
+    assert driver.take() == [MuteMicrophone(0, "TR_1", muted=True)]
+
+
+def test_losing_the_grant_unpublishes_at_once_and_ends_the_intent() -> None:
+    driver = published()
+    driver.grant(False)
+    assert driver.take() == [UnpublishMicrophone(1, "TR_1")]
+    driver.fact(MicrophoneUnpublished(1))
+    driver.grant(True)
+    assert driver.take() == []
+
+
+def test_losing_the_grant_while_publishing_cancels_and_takes_a_late_track_down() -> None:
+    driver = Driver()
+    driver.grant(True)
+    driver.fact(MicrophoneWanted(True))
+    driver.take()
+    driver.grant(False)
+    assert driver.take() == [CancelMicrophone(0)]
+    driver.fact(MicrophonePublished(0, track("TR_late")))
+    assert driver.take() == [UnpublishMicrophone(0, "TR_late")]
+    assert driver.now.track is None
+    assert driver.now.late == 1
+
+
+def test_a_failure_ends_the_intent_and_is_told() -> None:
+    driver = Driver()
+    driver.grant(True)
+    driver.fact(MicrophoneWanted(True))
+    driver.fact(MicrophoneFailed(0, FAILED))
+    assert (driver.now.failure, driver.now.is_wanted) == (FAILED, False)
+    driver.take()
+    driver.fact(MicrophoneWanted(True))
+    assert driver.take() == [PublishMicrophone(0)]
+    assert driver.now.failure is None
+
+
+def test_a_track_that_cannot_be_taken_down_is_not_tried_for_ever() -> None:
+    driver = published()
+    driver.grant(False)
+    driver.take()
+    driver.fact(MicrophoneFailed(1, FAILED))
+    assert driver.take() == []
+    assert driver.now.track is None
+
+
+def test_a_mute_by_the_server_becomes_the_intent() -> None:
+    driver = published()
+    driver.fact(TrackMuted("me", track(is_muted=True)))
+    assert driver.take() == []
+    assert not driver.now.is_wanted
+
+
+def test_a_full_reconnect_keeps_the_publication_under_its_new_sid() -> None:
+    driver = published()
+    driver.fact(LocalTrackRepublished(track("TR_2"), "TR_1"))
+    assert driver.now.track == track("TR_2")
+    driver.fact(LocalTrackUnpublished(track("TR_1")))
+    assert driver.now.is_on
+
+
+class PublishingMachine(RuleBasedStateMachine):
+    """A room port that answers late, fails and loses; the rules must end where they should."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.driver = Driver()
+        self.is_granted = False
+        self.is_wanted: bool | None = None
+        self.outstanding: list[rules.Effect] = []
+        self.live: set[str] = set()
+        self.sids = 0
+
+    def absorb(self) -> None:
+        for effect in self.driver.take():
+            if isinstance(effect, CancelMicrophone):
+                self.outstanding = [
+                    e
+                    for e in self.outstanding
+                    if not (isinstance(e, PublishMicrophone) and e.epoch == effect.epoch)
+                ]
+            else:
+                self.outstanding.append(effect)
+
+    @rule(enabled=st.booleans())
+    def toggle(self, enabled: bool) -> None:
+        self.is_wanted = enabled
+        self.driver.fact(MicrophoneWanted(enabled))
+        self.absorb()
+
+    @rule(is_granted=st.booleans())
+    def grant(self, is_granted: bool) -> None:
+        if self.is_granted and not is_granted:
+            self.is_wanted = False
+        self.is_granted = is_granted
+        self.driver.grant(is_granted)
+        self.absorb()
+
+    @precondition(lambda self: self.outstanding)
+    @rule(data=st.data())
+    def answer(self, data: st.DataObject) -> None:
+        effect = self.outstanding.pop(data.draw(st.integers(0, len(self.outstanding) - 1)))
+        match effect:
+            case PublishMicrophone(epoch=epoch):
+                self.sids += 1
+                self.live.add(f"TR_{self.sids}")
+                self.driver.fact(MicrophonePublished(epoch, track(f"TR_{self.sids}")))
+            case MuteMicrophone(epoch=epoch, muted=muted):
+                self.driver.fact(MicrophoneMuted(epoch, muted))
+            case UnpublishMicrophone(epoch=epoch, track_sid=sid):
+                self.live.discard(sid)
+                self.driver.fact(MicrophoneUnpublished(epoch))
+        self.absorb()
+
+    @precondition(lambda self: any(isinstance(e, PublishMicrophone) for e in self.outstanding))
+    @rule()
+    def fail_to_publish(self) -> None:
+        effect = next(e for e in self.outstanding if isinstance(e, PublishMicrophone))
+        self.outstanding.remove(effect)
+        before = self.driver.now
+        self.driver.fact(MicrophoneFailed(effect.epoch, FAILED))
+        if effect.epoch == before.epoch:
+            self.is_wanted = False
+        self.absorb()
+
+    @invariant()
+    def at_most_one_publication_of_ours_is_known(self) -> None:
+        now = self.driver.now
+        assert now.track is None or now.track.sid in self.live or now.operation is not None
+
+    @invariant()
+    def nothing_stays_published_without_a_grant_once_settled(self) -> None:
+        if not self.outstanding and not self.is_granted:
+            assert not self.live
+
+    @invariant()
+    def once_settled_the_microphone_is_what_is_wanted_and_granted(self) -> None:
+        if not self.outstanding:
+            assert self.driver.now.is_settled
+            assert self.driver.now.is_on == (self.is_granted and bool(self.is_wanted))
+
+
+TestPublishingMachine = PublishingMachine.TestCase

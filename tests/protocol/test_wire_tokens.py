@@ -1,0 +1,92 @@
+"""A mint's reply is read in every spelling, or not at all when it gives nothing to join with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from attrs import asdict
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.fixtures import wire_fixture
+from tests.protocol.strategies import mint_objects, names
+from utd_rx.models.token import UTDSessionResponse, UTDTokenResponse
+from utd_rx.protocol.wire.tokens import (
+    session_from_wire,
+    session_to_wire,
+    token_from_wire,
+    token_to_wire,
+)
+
+TOKEN, SESSION = wire_fixture("token"), wire_fixture("session")
+
+
+@pytest.mark.parametrize("case", TOKEN["replies"].values(), ids=TOKEN["replies"])
+def test_a_room_mint_is_read(case: dict[str, Any]) -> None:
+    reply = token_from_wire(case["wire"])
+    assert reply is not None
+    assert asdict(reply) == case["expected"]
+
+
+@pytest.mark.parametrize("case", SESSION["replies"].values(), ids=SESSION["replies"])
+def test_a_session_mint_is_read(case: dict[str, Any]) -> None:
+    reply = session_from_wire(case["wire"])
+    assert reply is not None
+    assert asdict(reply) == case["expected"]
+
+
+def test_mints_are_written_to_the_letter() -> None:
+    local = TOKEN["replies"]["local"]
+    assert token_to_wire(UTDTokenResponse(**local["expected"])) == local["wire"]
+    local = SESSION["replies"]["local"]
+    assert session_to_wire(UTDSessionResponse(**local["expected"])) == local["wire"]
+
+
+@pytest.mark.parametrize("wire", TOKEN["malformed"])
+def test_a_room_mint_that_gives_nothing_to_join_with_is_none(wire: dict[str, Any]) -> None:
+    assert token_from_wire(wire) is None
+
+
+@pytest.mark.parametrize("wire", SESSION["malformed"])
+def test_a_session_mint_without_a_bearer_is_none(wire: dict[str, Any]) -> None:
+    assert session_from_wire(wire) is None
+
+
+@given(mint_objects)
+def test_any_object_is_read_or_refused(wire: dict[str, object]) -> None:
+    reply = token_from_wire(wire)
+    if reply is not None:
+        assert reply.token
+        assert reply.url
+        assert reply.user_token
+    session = session_from_wire(wire)
+    assert session is None or session.user_token
+
+
+@given(
+    st.builds(
+        UTDTokenResponse,
+        token=names,
+        url=names,
+        room_name=names,
+        user_token=names,
+        ws_url=st.none() | names,
+        role=st.none() | names,
+    )
+)
+def test_a_room_mint_survives_the_wire(reply: UTDTokenResponse) -> None:
+    assert token_from_wire(token_to_wire(reply)) == reply
+
+
+@given(
+    st.builds(
+        UTDSessionResponse,
+        user_token=names,
+        ws_url=st.none() | names,
+        signaling_enabled=st.none() | st.booleans(),
+        messaging_enabled=st.none() | st.booleans(),
+    )
+)
+def test_a_session_mint_survives_the_wire(reply: UTDSessionResponse) -> None:
+    assert session_from_wire(session_to_wire(reply)) == reply

@@ -1,0 +1,148 @@
+"""What a test may not leave behind: asyncio tasks, threads of ours, file descriptors.
+
+LiveKit's native runtime starts with its first use and stays until the process ends: tokio's and
+WebRTC's threads, and a few descriptors (epoll, eventfd, the signal handler's socket pair, and a
+pipe while a peer connection factory lives). Seen with livekit 1.2.0: threads tokio-rt-worker,
+livekit-audio, network_thread, worker_thread, signaling_thread, SyntheticAudioDevice, rtc-low-prio;
+10 descriptors for good and 3 more for a second after the last room closed. Its threads never count
+(Python sees them as "Dummy-…" at most); its descriptors are allowed by kind and number, so a TCP or
+UDP socket that it fails to close is a leak all the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from attrs import frozen
+
+PATIENCE: Final = 3.0
+"""Seconds leftovers may take to go: WebRTC closes its sockets after the room said it closed."""
+
+_POLL_INTERVAL: Final = 0.05
+
+_NATIVE_RUNTIME: Final = Counter(
+    {"anon_inode:[eventpoll]": 5, "anon_inode:[eventfd]": 3, "unix socket": 4, "pipe": 2}
+)
+
+# Both belong to the event loop, which joins them when it closes: its default executor, and on
+# Python 3.11 the watcher of a child process.
+_LOOP_THREADS: Final = ("asyncio_", "waitpid-")
+
+
+@frozen
+class Snapshot:
+    """What was there at one moment."""
+
+    tasks: frozenset[asyncio.Task[object]]
+    threads: frozenset[threading.Thread]
+    descriptors: dict[int, str]
+
+    @classmethod
+    def take(cls) -> Snapshot:
+        """Look around; inside a coroutine, at its loop's tasks too."""
+        return cls(_tasks(), frozenset(threading.enumerate()), _descriptors())
+
+
+class LeakGuard:
+    """Finds what was not there before; one per test run, as the native runtime's share is one."""
+
+    def __init__(self) -> None:
+        self._native_left = Counter(_NATIVE_RUNTIME)
+
+    def find(self, before: Snapshot) -> list[str]:
+        """Return what is new since `before`, named, without the native runtime's share."""
+        found, native = _compare(before, Snapshot.take())
+        return found + [f"descriptor {kind}" for kind in (native - self._native_left).elements()]
+
+    def settle(self, before: Snapshot) -> None:
+        """Take what the native runtime keeps of this test from its share."""
+        _, native = _compare(before, Snapshot.take())
+        self._native_left -= native
+
+    async def wait(self, before: Snapshot) -> list[str]:
+        """Return what is still there after `PATIENCE` seconds, inside a loop."""
+        deadline = time.monotonic() + PATIENCE
+        while (found := self.find(before)) and time.monotonic() < deadline:
+            gc.collect()  # native handles go with their Python objects, which form cycles
+            await asyncio.sleep(_POLL_INTERVAL)
+        self.settle(before)
+        return found
+
+    def wait_blocking(self, before: Snapshot) -> list[str]:
+        """Return what is still there after `PATIENCE` seconds, outside a loop."""
+        deadline = time.monotonic() + PATIENCE
+        while (found := self.find(before)) and time.monotonic() < deadline:
+            gc.collect()
+            time.sleep(_POLL_INTERVAL)
+        self.settle(before)
+        return found
+
+
+def _compare(before: Snapshot, now: Snapshot) -> tuple[list[str], Counter[str]]:
+    """Return what is new by name, and how many descriptors of each kind the runtime may keep."""
+    found = [f"task {task.get_name()}: {task.get_coro()}" for task in now.tasks - before.tasks]
+    found += [
+        f"thread {thread.name}"
+        for thread in now.threads - before.threads
+        if thread.is_alive()
+        and not isinstance(thread, threading._DummyThread)
+        and not thread.name.startswith(_LOOP_THREADS)
+    ]
+    native: Counter[str] = Counter()
+    may_be_native = "livekit.rtc._ffi_client" in sys.modules
+    new = {n: link for n, link in now.descriptors.items() if before.descriptors.get(n) != link}
+    kinds = _socket_kinds(new.values()) if new else {}
+    for number, link in new.items():
+        kind = kinds.get(link, "pipe" if link.startswith("pipe:") else link)
+        if may_be_native and kind in _NATIVE_RUNTIME:
+            native[kind] += 1
+        else:
+            found.append(f"descriptor {number}: {kind}")
+    return found, native
+
+
+def _tasks() -> frozenset[asyncio.Task[object]]:
+    try:
+        return frozenset(asyncio.all_tasks()) - {asyncio.current_task()}
+    except RuntimeError:  # no running loop
+        return frozenset()
+
+
+def _descriptors() -> dict[int, str]:
+    folder, links = Path("/proc/self/fd"), {}
+    for entry in folder.iterdir() if folder.is_dir() else ():
+        with suppress(OSError):  # the listing's own descriptor is gone by now
+            links[int(entry.name)] = str(entry.readlink())
+    return links
+
+
+def _socket_kinds(links: Iterable[str]) -> dict[str, str]:
+    """Return "tcp 127.0.0.1:1234 …" for each `socket:[inode]` among the links."""
+    wanted = {link for link in links if link.startswith("socket:")}
+    kinds = {}
+    for table in ("tcp", "tcp6", "udp", "udp6"):
+        path = Path("/proc/self/net") / table
+        for line in path.read_text().splitlines()[1:] if path.exists() else ():
+            words = line.split()
+            link = f"socket:[{words[9]}]"
+            if link in wanted:
+                kinds[link] = f"{table} {_port(words[1])} -> {_port(words[2])}"
+    path = Path("/proc/self/net/unix")
+    for line in path.read_text().splitlines()[1:] if path.exists() else ():
+        link = f"socket:[{line.split()[6]}]"
+        if link in wanted:
+            kinds[link] = "unix socket"
+    return kinds
+
+
+def _port(address: str) -> str:
+    return f"port {int(address.rpartition(':')[2], 16)}"

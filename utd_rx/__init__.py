@@ -1,0 +1,134 @@
+"""utd_rx: audio/video sessions on LiveKit as state you can subscribe to and commands you can await.
+
+The public names, nothing else. They are loaded when first used, so that `import utd_rx` costs
+little and loads neither LiveKit's native library nor PortAudio.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from utd_rx.audio import (
+        ArraySource,
+        AudioComparison,
+        ToneSource,
+        WavRecorder,
+        WavSource,
+        compare,
+        level_dbfs,
+    )
+    from utd_rx.client import UTDStreamClient
+    from utd_rx.errors import UTDErrorCode, UTDStreamException
+    from utd_rx.models.audio import AudioFormat, AudioFrame, AudioInput
+    from utd_rx.models.call import UTDCall, UTDCallStatus
+    from utd_rx.models.connection import ConnectionQuality, DisconnectReason, UTDConnectionState
+    from utd_rx.models.events import RoomEvent
+    from utd_rx.models.participant import (
+        LocalParticipant,
+        ParticipantPermission,
+        RemoteParticipant,
+        TrackKind,
+        TrackPublication,
+        TrackSource,
+    )
+    from utd_rx.models.seats import Invitation, SpeakRequest, UTDSeat, UTDSeatGrid, UTDSeatMode
+    from utd_rx.models.stage import UTDStageMember
+    from utd_rx.models.stream_type import UTDStreamType
+    from utd_rx.models.token import UTDSessionResponse, UTDTokenResponse
+    from utd_rx.rest.api import UTDApi
+    from utd_rx.rest.client import UTDApiClient
+    from utd_rx.rtc.room import UTDRoom
+    from utd_rx.sessions.audio_room import UTDAudioRoomSession
+    from utd_rx.sessions.session import UTDSession
+    from utd_rx.state import StateSubject, Store, combine_state
+
+__version__ = "0.1.0"
+
+_HOME: Final = {
+    "utd_rx.audio": (
+        "ArraySource AudioComparison ToneSource WavRecorder WavSource compare level_dbfs"
+    ),
+    "utd_rx.client": "UTDStreamClient",
+    "utd_rx.errors": "UTDErrorCode UTDStreamException",
+    "utd_rx.models.audio": "AudioFormat AudioFrame AudioInput",
+    "utd_rx.models.call": "UTDCall UTDCallStatus",
+    "utd_rx.models.connection": "ConnectionQuality DisconnectReason UTDConnectionState",
+    "utd_rx.models.events": "RoomEvent",
+    "utd_rx.models.participant": (
+        "LocalParticipant ParticipantPermission RemoteParticipant TrackKind TrackPublication "
+        "TrackSource"
+    ),
+    "utd_rx.models.seats": "Invitation SpeakRequest UTDSeat UTDSeatGrid UTDSeatMode",
+    "utd_rx.models.stage": "UTDStageMember",
+    "utd_rx.models.stream_type": "UTDStreamType",
+    "utd_rx.models.token": "UTDSessionResponse UTDTokenResponse",
+    "utd_rx.rest.api": "UTDApi",
+    "utd_rx.rest.client": "UTDApiClient",
+    "utd_rx.rtc.room": "UTDRoom",
+    "utd_rx.sessions.audio_room": "UTDAudioRoomSession",
+    "utd_rx.sessions.session": "UTDSession",
+    "utd_rx.state": "StateSubject Store combine_state",
+}
+_MODULE_OF: Final = {name: module for module, names in _HOME.items() for name in names.split()}
+
+__all__ = [
+    "ArraySource",
+    "AudioComparison",
+    "AudioFormat",
+    "AudioFrame",
+    "AudioInput",
+    "ConnectionQuality",
+    "DisconnectReason",
+    "Invitation",
+    "LocalParticipant",
+    "ParticipantPermission",
+    "RemoteParticipant",
+    "RoomEvent",
+    "SpeakRequest",
+    "StateSubject",
+    "Store",
+    "ToneSource",
+    "TrackKind",
+    "TrackPublication",
+    "TrackSource",
+    "UTDApi",
+    "UTDApiClient",
+    "UTDAudioRoomSession",
+    "UTDCall",
+    "UTDCallStatus",
+    "UTDConnectionState",
+    "UTDErrorCode",
+    "UTDRoom",
+    "UTDSeat",
+    "UTDSeatGrid",
+    "UTDSeatMode",
+    "UTDSession",
+    "UTDSessionResponse",
+    "UTDStageMember",
+    "UTDStreamClient",
+    "UTDStreamException",
+    "UTDStreamType",
+    "UTDTokenResponse",
+    "WavRecorder",
+    "WavSource",
+    "__version__",
+    "combine_state",
+    "compare",
+    "level_dbfs",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name when it is first asked for."""
+    module = _MODULE_OF.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(module), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_MODULE_OF})

@@ -1,0 +1,144 @@
+"""The one exception of the SDK and the closed set of its codes.
+
+Every failure that reaches an application is a `UTDStreamException`; `code` says what kind it is,
+`message` what to do about it. The codes are the engine's (facts/utd-engine.md §3.9), spelled on
+the wire in camelCase; an error is classified in one place, `classify_response`, from the
+engine's own code when it sends one and from status and message when it does not.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Final
+
+
+class UTDErrorCode(Enum):
+    """What kind of failure it is; `value` is the spelling on the wire."""
+
+    BANNED = "banned"
+    FORBIDDEN = "forbidden"
+    FEATURE_DISABLED = "featureDisabled"
+    RATE_LIMITED = "rateLimited"
+    UNAUTHORIZED = "unauthorized"
+    NOT_FOUND = "notFound"
+    CONFLICT = "conflict"
+    VALIDATION = "validation"
+    NETWORK = "network"
+    TIMEOUT = "timeout"
+    SERVER = "server"
+    MALFORMED_RESPONSE = "malformedResponse"
+    UNKNOWN = "unknown"
+
+    @classmethod
+    def from_wire(cls, value: object) -> UTDErrorCode | None:
+        """Return the code spelled `value`, or None when it is no known spelling."""
+        return _BY_WIRE.get(value) if isinstance(value, str) else None
+
+
+_BY_WIRE: Final = {code.value: code for code in UTDErrorCode}
+
+
+class UTDStreamException(Exception):
+    """A failure of the SDK, with the engine's status and code where there were any.
+
+    Args:
+        message: What happened and what to do, fit to show to a developer; never holds a secret.
+        code: The kind of failure.
+        status_code: The HTTP status, None when no reply arrived or none was involved.
+        retry_after: Seconds the server asked to wait, None when it did not say.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: UTDErrorCode = UTDErrorCode.UNKNOWN,
+        status_code: int | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        self.status_code = status_code
+        self.retry_after = retry_after
+
+    def __repr__(self) -> str:
+        status = "" if self.status_code is None else f", status_code={self.status_code}"
+        return f"UTDStreamException({self.message!r}, code={self.code.name}{status})"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Keyword-only fields do not survive BaseException's own pickling, and an error must
+        # cross to the app when room and audio live in another process.
+        return (
+            _rebuild,
+            (self.message, self.code, self.status_code, self.retry_after),
+        )
+
+    @property
+    def is_banned(self) -> bool:
+        """The user is banned from the room or the project; any other 403 is not a ban."""
+        return self.code is UTDErrorCode.BANNED
+
+    @property
+    def is_rate_limited(self) -> bool:
+        """The server asked to slow down; see `retry_after`."""
+        return self.code is UTDErrorCode.RATE_LIMITED
+
+    @property
+    def is_forbidden(self) -> bool:
+        """The user may not do this, and is not banned."""
+        return self.code is UTDErrorCode.FORBIDDEN
+
+    @property
+    def is_feature_disabled(self) -> bool:
+        """The project has this capability switched off."""
+        return self.code is UTDErrorCode.FEATURE_DISABLED
+
+
+def _rebuild(
+    message: str, code: UTDErrorCode, status_code: int | None, retry_after: float | None
+) -> UTDStreamException:
+    return UTDStreamException(message, code=code, status_code=status_code, retry_after=retry_after)
+
+
+CODE_BY_STATUS: Final[dict[int, UTDErrorCode]] = {
+    400: UTDErrorCode.VALIDATION,
+    401: UTDErrorCode.UNAUTHORIZED,
+    403: UTDErrorCode.FORBIDDEN,
+    404: UTDErrorCode.NOT_FOUND,
+    408: UTDErrorCode.TIMEOUT,
+    409: UTDErrorCode.CONFLICT,
+    413: UTDErrorCode.VALIDATION,
+    422: UTDErrorCode.VALIDATION,
+    429: UTDErrorCode.RATE_LIMITED,
+    504: UTDErrorCode.TIMEOUT,
+}
+"""HTTP status to code, where the engine sent no code of its own; other 5xx are `SERVER`."""
+
+# An engine of the original's kind sends no code, so a 403 is told apart by its words: in
+# production only "User is banned" is a ban (facts/utd-engine.md §2, 0.2.0 item 5), and a missing
+# capability says that something is "not enabled", "not available" or "disabled" (§3.9).
+_BAN_WORDS: Final = ("is banned", "are banned", "been banned")
+_FEATURE_WORDS: Final = ("not enabled", "not available", "disabled")
+
+
+def classify_response(status: int, message: str, code: object = None) -> UTDErrorCode:
+    """Return the code of an engine reply that is not a success.
+
+    Args:
+        status: The HTTP status.
+        message: The reply's message, "" when it had none.
+        code: The reply's own code as it came from JSON; unknown spellings are ignored.
+    """
+    known = UTDErrorCode.from_wire(code)
+    if known is not None:
+        return known
+    if status == 403:
+        words = message.lower()
+        if any(ban in words for ban in _BAN_WORDS):
+            return UTDErrorCode.BANNED
+        if any(feature in words for feature in _FEATURE_WORDS):
+            return UTDErrorCode.FEATURE_DISABLED
+    if status >= 500:
+        return CODE_BY_STATUS.get(status, UTDErrorCode.SERVER)
+    return CODE_BY_STATUS.get(status, UTDErrorCode.UNKNOWN)

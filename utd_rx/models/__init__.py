@@ -1,0 +1,1 @@
+"""What an app sees: frozen values and enums, without I/O, clock or Rx."""

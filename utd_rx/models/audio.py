@@ -1,0 +1,98 @@
+"""Sound as values: formats, frames, and what it takes to be a source of them.
+
+Inside the SDK sound is int16 in frames of 10 ms, the length WebRTC works in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from attrs import field, frozen
+from attrs.validators import ge, le
+
+FRAMES_PER_SECOND: Final = 100
+"""WebRTC's frame is 10 ms; LiveKit refuses any other with a queue of 0 (facts/livekit.md §1.5)."""
+
+Samples: TypeAlias = npt.NDArray[np.int16]
+
+
+@frozen
+class AudioFormat:
+    """A sample rate in Hz (8,000–192,000, a multiple of 100) and a number of channels (1 or 2)."""
+
+    sample_rate: int = field(default=48_000, validator=[ge(8_000), le(192_000)])
+    channels: int = field(default=1, validator=[ge(1), le(2)])
+
+    def __attrs_post_init__(self) -> None:
+        # A native assert aborts the process on anything but whole 10 ms (defect D9).
+        if self.sample_rate % FRAMES_PER_SECOND:
+            raise ValueError(f"sample_rate must be a multiple of 100 Hz, not {self.sample_rate}")
+
+    @property
+    def samples_per_frame(self) -> int:
+        """Samples per channel in 10 ms."""
+        return self.sample_rate // FRAMES_PER_SECOND
+
+
+@frozen(eq=False)
+class AudioFrame:
+    """10 ms of sound.
+
+    Args:
+        samples: int16, shape `(samples, channels)`, not writeable.
+        sample_rate: In Hz.
+        at: When the first sample was captured or received, in seconds of `time.monotonic()`.
+    """
+
+    samples: Samples = field(repr=False)
+    sample_rate: int
+    at: float = 0.0
+
+    @property
+    def format(self) -> AudioFormat:
+        """The frame's format."""
+        return AudioFormat(self.sample_rate, self.samples.shape[1])
+
+    @property
+    def duration(self) -> float:
+        """Seconds."""
+        return len(self.samples) / self.sample_rate
+
+
+FrameSink: TypeAlias = Callable[[AudioFrame], None]
+"""Takes one frame; returns at once and never raises. May be called on any thread."""
+
+
+class AudioInputStream(Protocol):
+    """An open source of sound; frames flow into its sink until it is closed or ends."""
+
+    async def wait_ended(self) -> None:
+        """Wait until there is no more sound; for ever when the source has no end.
+
+        Cancelling is safe.
+        """
+
+    async def aclose(self) -> None:
+        """Stop; after it returns the sink is not called any more. Idempotent."""
+
+
+class AudioInput(Protocol):
+    """A source of sound as a value: a file, a tone, an array, a device.
+
+    It is only a description, small and picklable; `open` makes it sound, in whichever process
+    the room lives.
+    """
+
+    @property
+    def format(self) -> AudioFormat:
+        """The format of its frames."""
+
+    async def open(self, sink: FrameSink) -> AudioInputStream:
+        """Start to deliver frames of exactly 10 ms to `sink`, paced in real time.
+
+        Raises:
+            UTDStreamException: The source cannot be opened.
+        """

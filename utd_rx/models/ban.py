@@ -1,0 +1,29 @@
+"""A ban, as the engine lists it."""
+
+from __future__ import annotations
+
+from attrs import field, frozen
+
+from utd_rx.models.frozen_map import FrozenMap
+
+
+@frozen
+class UTDBan:
+    """Somebody who may not enter.
+
+    `room_name` None means the whole project, `expires_at` None for ever; times are ISO 8601 UTC.
+    """
+
+    identity: str
+    id: int | None = None
+    name: str | None = None
+    room_name: str | None = None
+    reason: str | None = None
+    banned_at: str | None = None
+    expires_at: str | None = None
+    attributes: FrozenMap[str, str] = field(factory=FrozenMap)
+
+    @property
+    def is_permanent(self) -> bool:
+        """Whether it never ends by itself."""
+        return self.expires_at is None

@@ -1,0 +1,135 @@
+"""Who is in a room and what they publish, as frozen values.
+
+They are copies: LiveKit's own objects change under the reader's hands and cannot leave the
+process, these can do neither (facts/livekit.md §3, §8.2).
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from attrs import evolve, field, frozen
+
+from utd_rx.models.connection import ConnectionQuality
+from utd_rx.models.frozen_map import FrozenMap
+
+
+class TrackKind(Enum):
+    """What a track carries; `value` is LiveKit's number."""
+
+    UNKNOWN = 0
+    AUDIO = 1
+    VIDEO = 2
+
+    @classmethod
+    def _missing_(cls, value: object) -> TrackKind:
+        return cls.UNKNOWN
+
+
+class TrackSource(Enum):
+    """Where a track comes from; `value` is LiveKit's number."""
+
+    UNKNOWN = 0
+    CAMERA = 1
+    MICROPHONE = 2
+    SCREEN_SHARE = 3
+    SCREEN_SHARE_AUDIO = 4
+
+    @classmethod
+    def _missing_(cls, value: object) -> TrackSource:
+        return cls.UNKNOWN
+
+
+@frozen
+class ParticipantPermission:
+    """What the server lets a participant do.
+
+    An empty `can_publish_sources` means every source (LiveKit's rule).
+    """
+
+    can_subscribe: bool = False
+    can_publish: bool = False
+    can_publish_data: bool = False
+    can_publish_sources: tuple[TrackSource, ...] = ()
+    hidden: bool = False
+    can_update_metadata: bool = False
+
+    def allows(self, source: TrackSource) -> bool:
+        """Whether a track of `source` may be published."""
+        return self.can_publish and (
+            not self.can_publish_sources or source in self.can_publish_sources
+        )
+
+
+@frozen
+class TrackPublication:
+    """A published track; `is_subscribed` says whether its media is being received here."""
+
+    sid: str
+    name: str = ""
+    kind: TrackKind = TrackKind.UNKNOWN
+    source: TrackSource = TrackSource.UNKNOWN
+    is_muted: bool = False
+    is_subscribed: bool = False
+
+
+@frozen
+class Participant:
+    """What local and remote participants have in common."""
+
+    identity: str
+    sid: str = ""
+    name: str = ""
+    metadata: str = field(default="", repr=False)
+    attributes: FrozenMap[str, str] = field(factory=FrozenMap)
+    permission: ParticipantPermission = ParticipantPermission()
+    tracks: tuple[TrackPublication, ...] = ()
+    connection_quality: ConnectionQuality = ConnectionQuality.UNKNOWN
+
+    def track(self, source: TrackSource) -> TrackPublication | None:
+        """Return the first publication of `source`, None when there is none."""
+        return next((track for track in self.tracks if track.source is source), None)
+
+    @property
+    def is_microphone_enabled(self) -> bool:
+        """Whether a microphone track is published and not muted."""
+        microphone = self.track(TrackSource.MICROPHONE)
+        return microphone is not None and not microphone.is_muted
+
+
+@frozen
+class LocalParticipant(Participant):
+    """This client's own participant."""
+
+    def with_track(self, track: TrackPublication) -> LocalParticipant:
+        """Return a copy in which `track` replaces the publication of its sid, or is added."""
+        return evolve(self, tracks=_with_track(self.tracks, track))
+
+    def without_track(self, sid: str) -> LocalParticipant:
+        """Return a copy without the publication `sid`."""
+        return evolve(self, tracks=_without_track(self.tracks, sid))
+
+
+@frozen
+class RemoteParticipant(Participant):
+    """Somebody else in the room."""
+
+    def with_track(self, track: TrackPublication) -> RemoteParticipant:
+        """Return a copy in which `track` replaces the publication of its sid, or is added."""
+        return evolve(self, tracks=_with_track(self.tracks, track))
+
+    def without_track(self, sid: str) -> RemoteParticipant:
+        """Return a copy without the publication `sid`."""
+        return evolve(self, tracks=_without_track(self.tracks, sid))
+
+
+def _with_track(
+    tracks: tuple[TrackPublication, ...], track: TrackPublication
+) -> tuple[TrackPublication, ...]:
+    if any(known.sid == track.sid for known in tracks):
+        return tuple(track if known.sid == track.sid else known for known in tracks)
+    return (*tracks, track)
+
+
+def _without_track(tracks: tuple[TrackPublication, ...], sid: str) -> tuple[TrackPublication, ...]:
+    return tuple(track for track in tracks if track.sid != sid)

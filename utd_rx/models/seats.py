@@ -1,0 +1,83 @@
+"""The seat grid of an audio room, its speak requests and invitations."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from attrs import field, frozen
+
+from utd_rx.models.frozen_map import FrozenMap
+
+
+class UTDSeatMode(Enum):
+    """How one comes by a seat; `value` is the spelling on the wire."""
+
+    FREE = "free"
+    REQUEST = "request"
+
+
+@frozen
+class UTDSeat:
+    """One seat; publishing is sitting on one (facts/utd-engine.md §4.1)."""
+
+    index: int
+    identity: str | None = None
+    is_locked: bool = False
+    reserved_for: str | None = None
+    attributes: FrozenMap[str, str] = field(factory=FrozenMap)
+
+    @property
+    def is_occupied(self) -> bool:
+        """Whether somebody sits on it."""
+        return self.identity is not None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nobody sits on it and it is not locked."""
+        return self.identity is None and not self.is_locked
+
+    def is_available_to(self, identity: str) -> bool:
+        """Whether `identity` may sit down: empty, unlocked, reserved for nobody else."""
+        return self.is_empty and self.reserved_for in (None, identity)
+
+
+@frozen
+class SpeakRequest:
+    """Somebody waits for a seat in request mode; `created_at` is ISO 8601 UTC."""
+
+    id: int
+    identity: str
+    created_at: str | None = None
+
+
+@frozen
+class Invitation:
+    """An offer to take a seat, from `inviter` to `target`."""
+
+    id: int
+    inviter: str
+    target: str
+    seat_index: int | None = None
+
+
+@frozen
+class UTDSeatGrid:
+    """All seats of a room, by index, with the pending speak requests in order.
+
+    `revision` grows with every change of the local engine's grid; the original engine sends none.
+    """
+
+    seats: tuple[UTDSeat, ...] = ()
+    mode: UTDSeatMode = UTDSeatMode.FREE
+    mode_id: str | None = None
+    requests: tuple[SpeakRequest, ...] = ()
+    revision: int | None = None
+
+    @property
+    def count(self) -> int:
+        """How many seats there are."""
+        return len(self.seats)
+
+    def seat_of(self, identity: str) -> UTDSeat | None:
+        """Return the seat `identity` sits on, None when it has none."""
+        return next((seat for seat in self.seats if seat.identity == identity), None)

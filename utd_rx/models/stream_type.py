@@ -1,0 +1,24 @@
+"""The four products of the engine."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class UTDStreamType(Enum):
+    """A session type; `value` is its spelling on the wire."""
+
+    AUDIO_CALL = "audio_call"
+    VIDEO_CALL = "video_call"
+    LIVE_STREAM = "live_stream"
+    AUDIO_ROOM = "audio_room"
+
+    @property
+    def is_call(self) -> bool:
+        """Whether it is a 1:1 call."""
+        return self in (UTDStreamType.AUDIO_CALL, UTDStreamType.VIDEO_CALL)
+
+    @property
+    def has_video(self) -> bool:
+        """Whether participants may publish video."""
+        return self in (UTDStreamType.VIDEO_CALL, UTDStreamType.LIVE_STREAM)

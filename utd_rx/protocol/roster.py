@@ -1,0 +1,141 @@
+"""Who is in the room: a snapshot, then one change per event.
+
+Theory of operation. The snapshot replaces everything; each event after it changes one entry. An
+event about somebody who is not listed changes nothing: it is the echo of a participant who left,
+or of one a snapshot is going to bring. While the connection is being restored nobody is taken
+away, because a full reconnect reports everybody as gone and then as new
+(facts/livekit.md §1.6): the snapshot that ends the outage says who really left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from attrs import evolve, field, frozen
+
+from utd_rx.models import events as e
+from utd_rx.models.frozen_map import FrozenMap
+from utd_rx.models.participant import (
+    LocalParticipant,
+    ParticipantPermission,
+    RemoteParticipant,
+    TrackPublication,
+)
+
+
+@frozen
+class Roster:
+    """The room as last heard of; `local` is None before the first connection."""
+
+    local: LocalParticipant | None = None
+    remotes: FrozenMap[str, RemoteParticipant] = field(factory=FrozenMap)
+    metadata: str = field(default="", repr=False)
+    active_speakers: tuple[str, ...] = ()
+
+    @property
+    def permission(self) -> ParticipantPermission:
+        """What the server lets this client do; nothing before the first connection."""
+        return ParticipantPermission() if self.local is None else self.local.permission
+
+    @property
+    def participants(self) -> tuple[RemoteParticipant, ...]:
+        """The remote participants in the order they came."""
+        return tuple(self.remotes.values())
+
+
+def from_snapshot(snapshot: e.RoomSnapshot) -> Roster:
+    """Return the roster a snapshot describes."""
+    return Roster(
+        local=snapshot.local,
+        remotes=FrozenMap((remote.identity, remote) for remote in snapshot.remotes),
+        metadata=snapshot.metadata,
+    )
+
+
+def step(roster: Roster, event: object, *, is_reconnecting: bool) -> Roster:
+    """Return the roster after `event`; total, an event it does not know changes nothing."""
+    if is_reconnecting and isinstance(event, e.ParticipantDisconnected | e.TrackUnpublished):
+        return roster
+    change = CHANGES.get(type(event))
+    return roster if change is None else change(roster, event)
+
+
+def emptied(roster: Roster) -> Roster:
+    """Return the roster of a connection that is over: nobody is there, nothing is granted."""
+    local = roster.local
+    if local is not None:
+        local = evolve(local, permission=ParticipantPermission(), tracks=())
+    return Roster(local=local)
+
+
+def _change(roster: Roster, identity: str, change: Callable[[Any], Any]) -> Roster:
+    local = roster.local
+    if local is not None and identity == local.identity:
+        return evolve(roster, local=change(local))
+    remote = roster.remotes.get(identity)
+    if remote is None:
+        return roster
+    return evolve(roster, remotes=roster.remotes.set(identity, change(remote)))
+
+
+def _set_field(name: str) -> Callable[[Roster, Any], Roster]:
+    def apply(roster: Roster, event: Any) -> Roster:
+        value = getattr(event, "quality" if name == "connection_quality" else name)
+        return _change(roster, event.identity, lambda who: evolve(who, **{name: value}))
+
+    return apply
+
+
+def _set_track(roster: Roster, event: Any) -> Roster:
+    return _change(roster, event.identity, lambda who: who.with_track(event.track))
+
+
+def _drop_track(roster: Roster, event: Any) -> Roster:
+    return _change(roster, event.identity, lambda who: who.without_track(event.track.sid))
+
+
+def _change_local(roster: Roster, change: Callable[[LocalParticipant], LocalParticipant]) -> Roster:
+    return roster if roster.local is None else evolve(roster, local=change(roster.local))
+
+
+def _republish(
+    local: LocalParticipant, track: TrackPublication, previous_sid: str
+) -> LocalParticipant:
+    return local.without_track(previous_sid).with_track(track)
+
+
+CHANGES: Final[dict[type, Callable[[Roster, Any], Roster]]] = {
+    e.ParticipantConnected: lambda roster, event: evolve(
+        roster, remotes=roster.remotes.set(event.participant.identity, event.participant)
+    ),
+    e.ParticipantDisconnected: lambda roster, event: evolve(
+        roster,
+        remotes=roster.remotes.remove(event.identity),
+        active_speakers=tuple(who for who in roster.active_speakers if who != event.identity),
+    ),
+    e.ParticipantNameChanged: _set_field("name"),
+    e.ParticipantMetadataChanged: _set_field("metadata"),
+    e.ParticipantAttributesChanged: _set_field("attributes"),
+    e.ParticipantPermissionsChanged: _set_field("permission"),
+    e.ConnectionQualityChanged: _set_field("connection_quality"),
+    e.TrackPublished: _set_track,
+    e.TrackUnpublished: _drop_track,
+    e.TrackSubscribed: _set_track,
+    e.TrackUnsubscribed: _set_track,
+    e.TrackMuted: _set_track,
+    e.TrackUnmuted: _set_track,
+    e.LocalTrackPublished: lambda roster, event: _change_local(
+        roster, lambda local: local.with_track(event.track)
+    ),
+    e.LocalTrackUnpublished: lambda roster, event: _change_local(
+        roster, lambda local: local.without_track(event.track.sid)
+    ),
+    e.LocalTrackRepublished: lambda roster, event: _change_local(
+        roster, lambda local: _republish(local, event.track, event.previous_sid)
+    ),
+    e.ActiveSpeakersChanged: lambda roster, event: evolve(roster, active_speakers=event.identities),
+    e.RoomMetadataChanged: lambda roster, event: evolve(roster, metadata=event.metadata),
+    e.Reconnected: lambda roster, event: from_snapshot(event.snapshot),
+}
+"""What each event does to the roster; the events that change nothing in it are not listed."""

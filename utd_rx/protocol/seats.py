@@ -1,0 +1,107 @@
+"""The seat grid as a client sees it (facts/utd-engine.md §4.1).
+
+Theory of operation. The engine is the only writer of seats; this is the only writer of the
+client's copy. A grid comes in three ways, which are not equally good:
+
+| way | worth |
+| --- | --- |
+| room metadata `_seats` | news: only the engine can write it |
+| `GET`, asked for here | true when it was asked |
+| a push `_seat_update` | a hint: it has no sender, but neither has what a participant sends within 3 s of joining |
+
+News begins a new *generation*, and a `GET` counts only while the generation is still the one in
+which it was asked. Where the engine numbers its grids (`revision`), an older number never replaces
+a newer one, whatever way it came. A hint of something other than what is known makes the copy
+*stale*: the engine is asked, once at a time, and once more when hints came meanwhile; so a forger
+costs one request under way, and moves nobody.
+
+Nothing here is optimistic: taking a seat changes nothing until the engine says so.
+"""
+
+from __future__ import annotations
+
+from attrs import evolve, frozen
+
+from utd_rx.errors import UTDStreamException
+from utd_rx.models.seats import UTDSeat, UTDSeatGrid
+from utd_rx.protocol.facts import (
+    FetchSeats,
+    SeatGridFetched,
+    SeatGridHinted,
+    SeatGridReceived,
+    SeatsNotFetched,
+)
+
+
+@frozen
+class Seats:
+    """The client's copy of the grid.
+
+    Args:
+        grid: As last told; empty before.
+        is_known: Whether the engine has told it in this join.
+        is_stale: Whether there may be a newer one to ask for.
+        is_asked: Whether a `GET` is under way.
+        generation: Counts the news.
+        failure: Why the last `GET` failed, None when it did not.
+        late: How many grids were older than what was known and were dropped.
+    """
+
+    grid: UTDSeatGrid = UTDSeatGrid()
+    is_known: bool = False
+    is_stale: bool = False
+    is_asked: bool = False
+    generation: int = 0
+    failure: UTDStreamException | None = None
+    late: int = 0
+
+    def seat_of(self, identity: str) -> UTDSeat | None:
+        """Return the seat `identity` sits on, None when it has none."""
+        return self.grid.seat_of(identity)
+
+
+def step(seats: Seats, fact: object) -> Seats:
+    """Return the copy after `fact`; total, anything but a grid changes nothing."""
+    match fact:
+        case SeatGridReceived(grid=grid):
+            if seats.is_known and grid == seats.grid:
+                return seats
+            if _is_older(grid, seats):
+                return evolve(seats, late=seats.late + 1)
+            return evolve(seats, grid=grid, is_known=True, generation=seats.generation + 1)
+        case SeatGridHinted(grid=grid):
+            is_news = grid != seats.grid and not _is_older(grid, seats)
+            return stale(seats) if is_news else seats
+        case SeatGridFetched(grid=grid, generation=generation):
+            seats = evolve(seats, is_asked=False, failure=None)
+            if generation != seats.generation or _is_older(grid, seats):
+                return evolve(seats, late=seats.late + 1)
+            return evolve(seats, grid=grid, is_known=True)
+        case SeatsNotFetched(error=error):
+            # Not asked again at once: whatever keeps the engine from answering needs time, and
+            # the next hint or reconnect asks.
+            return evolve(seats, is_asked=False, is_stale=False, failure=error)
+        case _:
+            return seats
+
+
+def stale(seats: Seats) -> Seats:
+    """Return the copy that is to be asked for anew."""
+    return evolve(seats, is_stale=True)
+
+
+def forgotten(seats: Seats) -> Seats:
+    """Return the copy of a connection that is over: what the engine says now is not heard."""
+    return Seats(generation=seats.generation + 1, late=seats.late)
+
+
+def follow_up(seats: Seats) -> tuple[Seats, tuple[FetchSeats, ...]]:
+    """Ask for the grid when the copy is stale and no request is under way."""
+    if not seats.is_stale or seats.is_asked:
+        return seats, ()
+    return evolve(seats, is_stale=False, is_asked=True), (FetchSeats(seats.generation),)
+
+
+def _is_older(grid: UTDSeatGrid, seats: Seats) -> bool:
+    known = seats.grid.revision if seats.is_known else None
+    return known is not None and grid.revision is not None and grid.revision < known

@@ -1,0 +1,51 @@
+"""The list of bans on the wire (facts/utd-engine.md §3.6)."""
+
+from __future__ import annotations
+
+from utd_rx.models.ban import UTDBan
+from utd_rx.models.frozen_map import FrozenMap
+from utd_rx.protocol.wire.reading import (
+    Json,
+    read_int,
+    read_list,
+    read_object,
+    read_text,
+    read_texts,
+)
+
+
+def bans_from_wire(wire: Json) -> tuple[UTDBan, ...]:
+    """Read a page of bans, under `data` (§3.1, pagination) or `bans`; unnamed ones are dropped."""
+    entries = read_list(wire.get("data")) or read_list(wire.get("bans"))
+    bans = (_ban_from_wire(read_object(entry)) for entry in entries)
+    return tuple(ban for ban in bans if ban is not None)
+
+
+def ban_to_wire(ban: UTDBan) -> dict[str, object]:
+    """Write one row of the list."""
+    return {
+        "id": ban.id,
+        "identity": ban.identity,
+        "name": ban.name,
+        "attributes": dict(ban.attributes),
+        "room_name": ban.room_name,
+        "reason": ban.reason,
+        "banned_at": ban.banned_at,
+        "expires_at": ban.expires_at,
+    }
+
+
+def _ban_from_wire(entry: Json) -> UTDBan | None:
+    identity = read_text(entry.get("identity"))
+    if identity is None:
+        return None
+    return UTDBan(
+        identity=identity,
+        id=read_int(entry.get("id")),
+        name=read_text(entry.get("name")),
+        room_name=read_text(entry.get("room_name")),
+        reason=read_text(entry.get("reason")),
+        banned_at=read_text(entry.get("banned_at")),
+        expires_at=read_text(entry.get("expires_at")),
+        attributes=FrozenMap(read_texts(entry.get("attributes"))),
+    )

@@ -1,0 +1,158 @@
+"""The seat grid on the wire, in both spellings (facts/utd-engine.md §3.3).
+
+| | REST `GET /seats` | push `_seat_update` and room metadata `_seats` |
+| --- | --- | --- |
+| grid | `seat_count`, `seat_mode` | `count`, `mode` |
+| seat | `seat_index`, `occupant_identity`, `locked: 0/1` | `index`, `identity`, `locked: bool` |
+
+Reading accepts either, also mixed; writing never mixes them (§7.4, 29).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from utd_rx.models.frozen_map import FrozenMap
+from utd_rx.models.seats import Invitation, SpeakRequest, UTDSeat, UTDSeatGrid, UTDSeatMode
+from utd_rx.protocol.wire.reading import (
+    Json,
+    read_bool,
+    read_int,
+    read_list,
+    read_object,
+    read_text,
+    read_texts,
+)
+
+MAX_SEATS: Final = 100
+"""The engine's limit (facts/utd-engine.md §3.2); a longer grid is cut rather than believed."""
+
+MODES: Final[Mapping[str, UTDSeatMode]] = {mode.value: mode for mode in UTDSeatMode}
+
+
+def grid_from_wire(wire: Json, *, previous: UTDSeatGrid | None = None) -> UTDSeatGrid:
+    """Read a grid in either spelling.
+
+    Args:
+        wire: A REST reply, a push or the `_seats` of room metadata.
+        previous: The grid known so far; where the same user still holds a seat and `wire` gives
+            no attributes, the known ones stay (§3.3, "Parsing rules").
+    """
+    listed: dict[int, UTDSeat] = {}
+    entries = read_list(wire.get("seats"))
+    for position, entry in enumerate(entries):
+        seat = _seat_from_wire(read_object(entry), position)
+        if 0 <= seat.index < MAX_SEATS:
+            listed.setdefault(seat.index, seat)
+    count = read_int(_first(wire, "seat_count", "count"))
+    if count is None:
+        count = max(len(entries), max(listed, default=-1) + 1)
+    count = max(0, min(count, MAX_SEATS))
+    known = previous.seats if previous is not None else ()
+    return UTDSeatGrid(
+        seats=tuple(
+            _keep_attributes(listed.get(i, UTDSeat(i)), known[i] if i < len(known) else None)
+            for i in range(count)
+        ),
+        mode=MODES.get(read_text(_first(wire, "seat_mode", "mode")) or "", UTDSeatMode.FREE),
+        mode_id=read_text(wire.get("mode_id")),
+        requests=requests_from_wire(wire.get("requests")),
+        revision=read_int(wire.get("rev")),
+    )
+
+
+def requests_from_wire(wire: object) -> tuple[SpeakRequest, ...]:
+    """Read pending speak requests; entries without an id or an identity are dropped."""
+    requests = []
+    for entry in map(read_object, read_list(wire)):
+        id_, identity = read_int(entry.get("id")), read_text(entry.get("identity"))
+        if id_ is not None and identity is not None:
+            requests.append(SpeakRequest(id_, identity, read_text(entry.get("created_at"))))
+    return tuple(requests)
+
+
+def invitation_from_wire(wire: Json) -> Invitation | None:
+    """Read an invitation; None without its id, inviter or target."""
+    id_ = read_int(wire.get("invitation_id"))
+    inviter = read_text(wire.get("inviter_identity"))
+    target = read_text(wire.get("target_identity"))
+    if id_ is None or inviter is None or target is None:
+        return None
+    return Invitation(id_, inviter, target, read_int(wire.get("seat_index")))
+
+
+def grid_to_rest(grid: UTDSeatGrid) -> dict[str, object]:
+    """Write a grid as `GET /seats` replies."""
+    return {
+        "seat_count": grid.count,
+        "seat_mode": grid.mode.value,
+        **_grid_tail(grid),
+        "seats": [
+            {
+                "seat_index": seat.index,
+                "occupant_identity": seat.identity,
+                "locked": int(seat.is_locked),
+                **_seat_tail(seat),
+            }
+            for seat in grid.seats
+        ],
+    }
+
+
+def grid_to_push(grid: UTDSeatGrid) -> dict[str, object]:
+    """Write a grid as `_seat_update` and room metadata `_seats` carry it."""
+    return {
+        "count": grid.count,
+        "mode": grid.mode.value,
+        **_grid_tail(grid),
+        "seats": [
+            {
+                "index": seat.index,
+                "identity": seat.identity,
+                "locked": seat.is_locked,
+                **_seat_tail(seat),
+            }
+            for seat in grid.seats
+        ],
+    }
+
+
+def _seat_from_wire(entry: Json, position: int) -> UTDSeat:
+    index = read_int(_first(entry, "seat_index", "index"))
+    attributes = read_texts(entry.get("attributes"))
+    name = read_text(entry.get("name"))
+    if name is not None:
+        attributes.setdefault("name", name)
+    return UTDSeat(
+        index=position if index is None else index,
+        identity=read_text(_first(entry, "occupant_identity", "identity")),
+        is_locked=read_bool(entry.get("locked")) or False,
+        reserved_for=read_text(entry.get("reserved_for")),
+        attributes=FrozenMap(attributes),
+    )
+
+
+def _keep_attributes(seat: UTDSeat, known: UTDSeat | None) -> UTDSeat:
+    if seat.attributes or known is None or seat.identity is None or seat.identity != known.identity:
+        return seat
+    return UTDSeat(seat.index, seat.identity, seat.is_locked, seat.reserved_for, known.attributes)
+
+
+def _first(wire: Json, *keys: str) -> object:
+    return next((wire[key] for key in keys if wire.get(key) is not None), None)
+
+
+def _grid_tail(grid: UTDSeatGrid) -> dict[str, object]:
+    return {
+        **({} if grid.mode_id is None else {"mode_id": grid.mode_id}),
+        **({} if grid.revision is None else {"rev": grid.revision}),
+        "requests": [
+            {"id": request.id, "identity": request.identity, "created_at": request.created_at}
+            for request in grid.requests
+        ],
+    }
+
+
+def _seat_tail(seat: UTDSeat) -> dict[str, object]:
+    return {"reserved_for": seat.reserved_for, "attributes": dict(seat.attributes)}

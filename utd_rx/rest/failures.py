@@ -1,0 +1,75 @@
+"""What can go wrong on the way, mapped once to the SDK's exception."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+import aiohttp
+from aiohttp.http_exceptions import ContentEncodingError
+
+from utd_rx.errors import UTDErrorCode, UTDStreamException
+
+TRANSIENT_STATUSES: Final = (408, 429, 502, 503, 504)
+"""Replies that say "not now" rather than "no"; a 500 is a failure that repeats itself."""
+
+# A longer number of seconds than a day is nothing to wait for, but int() must not choke on it.
+_SECONDS: Final = re.compile(r"\s*([0-9]{1,9})\s*")
+
+
+def transport_failure(error: Exception) -> UTDStreamException:
+    """Return what the caller gets when the exchange itself failed."""
+    # First: aiohttp's time-outs are connection errors too.
+    if isinstance(error, TimeoutError):
+        return timed_out()
+    if isinstance(error.__cause__, ContentEncodingError):
+        return malformed("the engine's reply does not decompress")
+    reason = str(error) or type(error).__name__
+    return UTDStreamException(f"cannot reach the engine: {reason}", code=UTDErrorCode.NETWORK)
+
+
+def timed_out() -> UTDStreamException:
+    """Return the failure of a call whose time is over."""
+    return UTDStreamException("the engine did not answer in time", code=UTDErrorCode.TIMEOUT)
+
+
+def malformed(message: str, status: int | None = None) -> UTDStreamException:
+    """Return the failure of a reply that makes no sense."""
+    return UTDStreamException(message, code=UTDErrorCode.MALFORMED_RESPONSE, status_code=status)
+
+
+def is_transient(error: UTDStreamException) -> bool:
+    """Whether the same call may succeed a moment later."""
+    if error.status_code is not None:
+        return error.status_code in TRANSIENT_STATUSES
+    # A certificate that is wrong now is wrong in a second.
+    return error.code in (UTDErrorCode.NETWORK, UTDErrorCode.TIMEOUT) and not isinstance(
+        error.__cause__, aiohttp.ClientSSLError
+    )
+
+
+def read_retry_after(headers: Mapping[str, str], now: float) -> float | None:
+    """Return the seconds of a `Retry-After` header, given as such or as an HTTP date.
+
+    Args:
+        headers: Of the reply; its own `Date` is preferred to `now`, since clocks disagree.
+        now: Unix time in seconds.
+    """
+    value = headers.get("Retry-After")
+    if value is None:
+        return None
+    if seconds := _SECONDS.fullmatch(value):
+        return float(seconds[1])
+    until = _http_date(value)
+    if until is None:
+        return None
+    return max(0.0, until - (_http_date(headers.get("Date", "")) or now))
+
+
+def _http_date(value: str) -> float | None:
+    try:
+        return parsedate_to_datetime(value).timestamp()
+    except (ValueError, OverflowError):
+        return None
