@@ -1,0 +1,1 @@
+"""Tests of utd_rx.state."""

@@ -1,0 +1,69 @@
+"""An event stream delivers everything, in one order, to everybody who observes."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+from reactivex import operators as ops
+
+from utd_rx.state.events import EventStream
+
+
+def test_events_reach_whoever_observes_at_that_moment() -> None:
+    stream: EventStream[int] = EventStream()
+    early: list[int] = []
+    late: list[int] = []
+    subscription = stream.subscribe(early.append)
+    stream.emit(1)
+    stream.subscribe(late.append)
+    stream.emit(2)
+    subscription.dispose()
+    stream.emit(3)
+    assert (early, late) == ([1, 2], [2, 3])
+
+
+def test_an_event_caused_by_an_observer_comes_after_its_cause_for_all() -> None:
+    stream: EventStream[int] = EventStream()
+    second: list[int] = []
+    stream.subscribe(lambda event: stream.emit(2) if event == 1 else None)
+    stream.subscribe(second.append)
+    stream.emit(1)
+    assert second == [1, 2]
+
+
+def test_an_observer_that_raises_is_reported_and_disturbs_nobody(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    stream: EventStream[int] = EventStream()
+    seen: list[int] = []
+
+    def fail(_: int) -> None:
+        raise ValueError("mine")
+
+    stream.subscribe(fail)
+    stream.subscribe(seen.append)
+    with caplog.at_level(logging.ERROR):
+        stream.emit(1)
+        stream.emit(2)
+    assert seen == [1, 2]
+    assert "mine" in caplog.text
+
+
+def test_closing_completes_everybody_now_and_later() -> None:
+    stream: EventStream[int] = EventStream()
+    ends: list[str] = []
+    stream.subscribe(on_completed=lambda: ends.append("early"))
+    stream.close()
+    stream.close()
+    stream.subscribe(on_completed=lambda: ends.append("late"))
+    assert ends == ["early", "late"]
+
+
+def test_operators_compose() -> None:
+    stream: EventStream[int] = EventStream()
+    seen: list[int] = []
+    stream.pipe(ops.filter(lambda n: n % 2 == 0), ops.map(lambda n: n * 10)).subscribe(seen.append)
+    for number in range(4):
+        stream.emit(number)
+    assert seen == [0, 20]

@@ -1,0 +1,37 @@
+"""State to subscribe to: the only door to Rx. docs/state.md tells what it promises."""
+
+from __future__ import annotations
+
+from utd_rx.state.bridges import Changes
+from utd_rx.state.combine import combine_state
+from utd_rx.state.errors import (
+    AsyncObserverError,
+    ImpureStepError,
+    ReadOnlySubjectError,
+    StoreClosedError,
+    StreamCompletedError,
+)
+from utd_rx.state.machine import Machine
+from utd_rx.state.operators import became, debounce, sample, throttle
+from utd_rx.state.scheduler import LoopScheduler, loop_scheduler
+from utd_rx.state.store import Store
+from utd_rx.state.subject import StateSubject
+
+__all__ = [
+    "AsyncObserverError",
+    "Changes",
+    "ImpureStepError",
+    "LoopScheduler",
+    "Machine",
+    "ReadOnlySubjectError",
+    "StateSubject",
+    "Store",
+    "StoreClosedError",
+    "StreamCompletedError",
+    "became",
+    "combine_state",
+    "debounce",
+    "loop_scheduler",
+    "sample",
+    "throttle",
+]

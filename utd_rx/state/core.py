@@ -1,0 +1,311 @@
+"""The commit machinery under `Store` and `Machine`.
+
+Theory of operation
+-------------------
+A dispatch has two halves. *Folding* runs the pure step on the newest state (the head), under the
+lock and on the dispatcher's thread, so the order of folds is the total order of commits, and an
+exception of the step goes to the dispatcher before anything has changed. *Publishing* makes the
+new state the visible one, and is itself in two phases: first, under the lock, the state, the
+version and every observed value change together; then, without the lock, observers are called.
+
+Publishing happens only while no callback runs, on any thread: `_active` counts the callers that
+are inside callbacks, and whoever is the last one out publishes what has queued up meanwhile. So
+inside a callback every `.value` belongs to one version, a re-entrant dispatch is delivered after
+the current commit has reached everybody, and nobody ever blocks on another thread's callback.
+
+A store holds a subject only while the subject has observers. The value of an unobserved subject
+is computed when somebody reads it, hence unobserved selectors cost nothing and leak nothing.
+
+The queue of unpublished commits has no bound: it grows only while a callback keeps dispatching,
+and dropping a commit would break the promise that every observer sees all of them.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from utd_rx.state.errors import ImpureStepError, StoreClosedError
+from utd_rx.state.reports import report
+
+if TYPE_CHECKING:
+    from utd_rx.state.subject import StateSubject, Subscription
+
+S = TypeVar("S")
+
+Fold = Callable[[S, Sequence[Any]], tuple[S, Sequence[Any]]]
+Batch = list[tuple[Any, Sequence["Subscription[Any]"]]]
+
+
+def _complete(subscription: Subscription[Any]) -> None:
+    on_completed = subscription.on_completed
+    subscription.dispose()
+    on_completed()
+
+
+def _settle(
+    error: BaseException, culprit: str, interrupt: BaseException | None
+) -> BaseException | None:
+    """Report an error and return what must be raised in the end: the first interrupt, if any."""
+    try:
+        report(error, f"{culprit} raised")
+    except BaseException as raised:  # noqa: BLE001 - an interrupt, or a broken log handler
+        return interrupt or raised
+    return interrupt
+
+
+def _no_effects(effect: object) -> None:
+    raise AssertionError(f"a plain store has no effects, got {type(effect).__name__}")
+
+
+class Core(Generic[S]):
+    """One value, its version, its queue of commits and its observed subjects."""
+
+    __slots__ = (
+        "_active",
+        "_failures",
+        "_fold",
+        "_folding",
+        "_head",
+        "_perform",
+        "_queue",
+        "closing",
+        "ended",
+        "late",
+        "lock",
+        "observed",
+        "state",
+        "version",
+    )
+
+    def __init__(
+        self, initial: S, fold: Fold[S], perform: Callable[[Any], None] = _no_effects
+    ) -> None:
+        self.lock = threading.RLock()
+        self.state = initial
+        self.version = 0
+        self.closing = False
+        self.ended = False
+        self.late = 0
+        self.observed: dict[StateSubject[Any], None] = {}
+        self._fold = fold
+        self._perform = perform
+        self._head = initial
+        # (state, effects); None is the end.
+        self._queue: deque[tuple[S, Sequence[Any]] | None] = deque()
+        self._active = 0
+        # The thread that runs a step or a selector, holding the lock; 0 when nobody does.
+        self._folding = 0
+        self._failures: list[tuple[BaseException, str]] = []
+
+    # --- the writer's side ---
+
+    def commit(self, items: Sequence[Any], *, may_be_late: bool = False) -> bool:
+        """Fold the items into the state as one commit, and publish it if nobody is delivering.
+
+        Returns:
+            False if the store was closed and the items `may_be_late`.
+
+        Raises:
+            StoreClosedError: After `close()`.
+            ImpureStepError: From within a step function or a selector.
+            Exception: Whatever the step raised; nothing has changed then.
+        """
+        with self.lock:
+            self.refuse_while_folding("dispatch")
+            if self.closing:
+                if may_be_late:
+                    self.late += len(items)
+                    return False
+                raise StoreClosedError("the store is closed: nothing can be dispatched to it")
+            self._folding = threading.get_ident()
+            try:
+                head, effects = self._fold(self._head, items)
+            finally:
+                self._folding = 0
+            if head is self._head and not effects:
+                return True
+            self._head = head
+            self._queue.append((head, effects))
+            if self._active:
+                return True
+            self._active = 1
+            batch, effects = self._publish()
+        self._deliver(batch, effects)
+        return True
+
+    def close(self) -> None:
+        """Complete all subjects once the commits made so far have been delivered. Idempotent."""
+        with self.lock:
+            self.refuse_while_folding("close")
+            if self.closing:
+                return
+            self.closing = True
+            self._queue.append(None)
+            if self._active:
+                return
+            self._active = 1
+            batch, effects = self._publish()
+        self._deliver(batch, effects)
+
+    def refuse_while_folding(self, what: str) -> None:
+        """Refuse what a step function or a selector must not do. Call it with the lock held."""
+        if self._folding:
+            raise ImpureStepError(f"a step function or a selector must be pure: it cannot {what}")
+
+    # --- the observers' side ---
+
+    def admit(self, subject: StateSubject[Any], subscription: Subscription[Any]) -> None:
+        """Add an observer and call it with the current value, on this thread."""
+        with self.lock:
+            self.refuse_while_folding("subscribe")
+            value = self.compute(subject)
+            ended = self.ended
+            subject._add(subscription)
+            if not ended:
+                self.observed[subject] = None
+            self._active += 1
+        try:
+            self.report_failures()
+            try:
+                subscription.on_next(value)
+            except Exception as error:  # noqa: BLE001 - an observer's error is reported
+                report(error, f"{subscription!r} raised")
+            if ended:
+                try:
+                    _complete(subscription)
+                except Exception as error:  # noqa: BLE001 - likewise
+                    report(error, f"{subscription!r} raised")
+        except BaseException:
+            # The caller will never get hold of the subscription, so it must not live on.
+            subscription.dispose()
+            raise
+        finally:
+            self.leave()
+
+    def enter(self) -> None:
+        """Pin the published version until `leave()`: nothing is published in between.
+
+        Raises:
+            ImpureStepError: From within a step function or a selector.
+        """
+        with self.lock:
+            self.refuse_while_folding("subscribe")
+            self._active += 1
+
+    def leave(self) -> None:
+        """Publish and deliver what has queued up, if this was the last one inside."""
+        with self.lock:
+            self._active -= 1
+            if self._active or not self._queue:
+                return
+            self._active = 1
+            batch, effects = self._publish()
+        self._deliver(batch, effects)
+
+    def probe(self, selector: Callable[[S], Any]) -> Any:
+        """Apply a selector to the published state; what it raises goes to the caller."""
+        with self.lock:
+            was_folding, self._folding = self._folding, threading.get_ident()
+            try:
+                return selector(self.state)
+            finally:
+                self._folding = was_folding
+
+    def compute(self, subject: StateSubject[Any]) -> Any:
+        """Bring a subject's value up to the published version; a raising selector keeps the old.
+
+        Call `report_failures` when the lock has been released.
+        """
+        with self.lock:
+            if subject._seen != self.version:
+                was_folding, self._folding = self._folding, threading.get_ident()
+                try:
+                    subject._recompute(self.state, self.version)
+                except BaseException as error:  # noqa: BLE001 - reported, or raised, without lock
+                    if subject._keep_old(self.version) or not isinstance(error, Exception):
+                        self._failures.append((error, f"the selector of {subject.name!r} raised"))
+                finally:
+                    self._folding = was_folding
+            return subject._latest
+
+    def report_failures(self) -> None:
+        """Report selectors that raised, without the lock: a log handler is foreign code."""
+        # Read by one selector inside another, a value is not the place: the lock is held.
+        while self._failures and self._folding != threading.get_ident():
+            try:
+                failure = self._failures.pop()
+            except IndexError:  # another thread was faster
+                return
+            report(*failure)
+
+    # --- publishing ---
+
+    def _publish(self) -> tuple[Batch, Sequence[Any]]:
+        """Make the oldest queued commit the visible one: phase one, with the lock held."""
+        entry = self._queue.popleft()
+        batch: Batch = []
+        if entry is None:
+            self.ended = True
+            batch = [(None, subject._snapshot()) for subject in list(self.observed)]
+            self.observed.clear()
+            return batch, ()
+        state, effects = entry
+        if state is not self.state:
+            self.state = state
+            self.version = version = self.version + 1
+            # A copy, because the garbage collector may dispose subscriptions at any allocation.
+            for subject in list(self.observed):
+                value = self.compute(subject)
+                if subject._changed_at == version:
+                    batch.append((value, subject._snapshot()))
+        return batch, effects
+
+    def _deliver(self, batch: Batch, effects: Sequence[Any]) -> None:
+        """Call the observers of one commit, then perform its effects, then go on with the next.
+
+        Runs on the thread that published. A `KeyboardInterrupt` out of a callback is raised only
+        when everybody has been served, so that it leaves no store with half a commit.
+        """
+        interrupt: BaseException | None = None
+        while True:
+            try:
+                interrupt = self._call(batch, effects, interrupt)
+            except BaseException:  # a signal between two callbacks: leave no store stuck
+                with self.lock:
+                    self._active -= 1
+                raise
+            with self.lock:
+                self._active -= 1
+                if self._active or not self._queue:
+                    break
+                self._active = 1
+                batch, effects = self._publish()
+        if interrupt is not None:
+            raise interrupt
+
+    def _call(
+        self, batch: Batch, effects: Sequence[Any], interrupt: BaseException | None
+    ) -> BaseException | None:
+        try:
+            self.report_failures()
+        except BaseException as error:  # noqa: BLE001 - raised by the caller
+            interrupt = interrupt or error
+        ended = self.ended
+        for value, subscriptions in batch:
+            for subscription in subscriptions:
+                try:
+                    if ended:
+                        _complete(subscription)
+                    else:
+                        subscription.on_next(value)
+                except BaseException as error:  # noqa: BLE001 - reported, or raised by the caller
+                    interrupt = _settle(error, repr(subscription), interrupt)
+        for effect in effects:
+            try:
+                self._perform(effect)
+            except BaseException as error:  # noqa: BLE001 - reported, or raised by the caller
+                interrupt = _settle(error, f"performing {type(effect).__name__}", interrupt)
+        return interrupt

@@ -1,0 +1,22 @@
+"""When two values count as equal, for values whose `==` cannot be trusted."""
+
+from __future__ import annotations
+
+
+def same(old: object, new: object) -> bool:
+    """Tell whether `new` is no change from `old`.
+
+    Uses `==`; falls back to identity when `==` raises or answers with an array (numpy, pandas),
+    so a stream of arrays emits every new array and never fails.
+    """
+    if old is new:
+        return True
+    try:
+        answer = old == new
+        if answer is True or answer is False:
+            return answer
+        # An array has a non-empty shape. Its truth value raises, or is true by accident for a
+        # single element, so it is never asked for. numpy's scalar booleans have the shape ().
+        return not getattr(answer, "shape", ()) and bool(answer)
+    except Exception:  # noqa: BLE001 - whatever a foreign __eq__ raises means "cannot compare"
+        return False

@@ -1,0 +1,74 @@
+"""`EventStream`: a hot observable of things that happen, as opposed to a state that is."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TypeVar
+
+from reactivex import Observable, abc
+from reactivex.disposable import Disposable
+
+from utd_rx.state.reports import report
+
+T = TypeVar("T")
+
+
+class EventStream(Observable[T]):
+    """Delivers every event to whoever observes at that moment; nothing is kept for later.
+
+    All observers see the same events in the same order, also when one of them causes the next.
+    An observer that raises is reported and disturbs nobody else. Its owner writes with `emit`, on
+    one thread; observers get it as a plain `Observable`, which has no such method.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._observers: dict[object, abc.ObserverBase[T]] = {}
+        # Events caused by an observer wait here until the one at hand has reached everybody;
+        # only an observer that never stops causing events makes it grow.
+        self._waiting: deque[T] = deque()
+        self._is_emitting = False
+        self._is_closed = False
+
+    def emit(self, event: T) -> None:
+        """Call every observer with `event`, in the order they subscribed."""
+        self._waiting.append(event)
+        if self._is_emitting:
+            return
+        self._is_emitting = True
+        try:
+            while self._waiting:
+                self._deliver(self._waiting.popleft())
+        finally:
+            self._is_emitting = False
+
+    def close(self) -> None:
+        """Complete every observer. Idempotent."""
+        self._is_closed = True
+        observers, self._observers = self._observers, {}
+        for observer in observers.values():
+            try:
+                observer.on_completed()
+            except Exception as error:  # noqa: BLE001 - as above
+                report(error, "an observer raised on completion")
+
+    def _deliver(self, event: T) -> None:
+        for observer in list(self._observers.values()):
+            try:
+                observer.on_next(event)
+            except Exception as error:  # noqa: BLE001 - the observer's fault, reported as such
+                report(error, f"an observer of {type(event).__name__} raised")
+
+    def _subscribe_core(
+        self, observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None
+    ) -> abc.DisposableBase:
+        if self._is_closed:
+            observer.on_completed()
+            return Disposable()
+        key = object()
+        self._observers[key] = observer
+
+        def forget() -> None:
+            self._observers.pop(key, None)
+
+        return Disposable(forget)

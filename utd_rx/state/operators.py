@@ -1,0 +1,136 @@
+"""Operators for state: RxPY's are right for most purposes, these for time and for edges.
+
+RxPY's time operators fall back to timer threads, and its `throttle_first` may end on a stale value.
+These run on the loop that is running when somebody subscribes, unless `scheduler=` says otherwise.
+(`ops.pairwise()` gives old and new value as it is: a state stream never repeats a value.)
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import reactivex
+from reactivex import Observable, abc
+from reactivex import operators as ops
+from reactivex.disposable import CompositeDisposable, SerialDisposable
+
+from utd_rx.state.equality import same
+from utd_rx.state.scheduler import loop_scheduler
+
+T = TypeVar("T")
+
+Operator = Callable[[Observable[T]], Observable[T]]
+
+
+def debounce(seconds: float, *, scheduler: abc.SchedulerBase | None = None) -> Operator[T]:
+    """Emit a value once nothing newer has come for `seconds`, and the last one at completion."""
+    return _on_loop(scheduler, lambda chosen: ops.debounce(seconds, chosen))
+
+
+def sample(seconds: float, *, scheduler: abc.SchedulerBase | None = None) -> Operator[T]:
+    """Emit the newest value every `seconds`, if there is a new one: for plots and meters."""
+    return _on_loop(scheduler, lambda chosen: ops.sample(seconds, chosen))
+
+
+def throttle(seconds: float, *, scheduler: abc.SchedulerBase | None = None) -> Operator[T]:
+    """Emit at once, then at most one value per `seconds`: the newest, and always the last."""
+    if seconds <= 0:
+        raise ValueError(f"seconds must be positive, got {seconds}")
+    return _on_loop(scheduler, lambda chosen: lambda source: _throttled(source, seconds, chosen))
+
+
+def became(value_or_predicate: T | Callable[[T], bool]) -> Operator[T]:
+    """Emit a value when it begins to equal, or satisfy, the argument.
+
+    A value that does so already at subscription has not become anything; `until` counts it.
+    """
+
+    def matches(value: T) -> bool:
+        if callable(value_or_predicate):
+            return bool(value_or_predicate(value))
+        return same(value_or_predicate, value)
+
+    def operator(source: Observable[T]) -> Observable[T]:
+        def subscribe(
+            observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None
+        ) -> abc.DisposableBase:
+            matched = True
+
+            def on_next(value: T) -> None:
+                nonlocal matched
+                before, matched = matched, matches(value)
+                if matched and not before:
+                    observer.on_next(value)
+
+            return source.subscribe(
+                on_next, observer.on_error, observer.on_completed, scheduler=scheduler
+            )
+
+        return reactivex.create(subscribe)
+
+    return operator
+
+
+def _on_loop(
+    scheduler: abc.SchedulerBase | None, make: Callable[[abc.SchedulerBase], Operator[T]]
+) -> Operator[T]:
+    """Choose the scheduler when somebody subscribes, for only then the right loop is running."""
+
+    def operator(source: Observable[T]) -> Observable[T]:
+        def subscribe(
+            observer: abc.ObserverBase[T], given: abc.SchedulerBase | None = None
+        ) -> abc.DisposableBase:
+            chosen = scheduler or given or loop_scheduler()
+            return make(chosen)(source).subscribe(observer, scheduler=chosen)
+
+        return reactivex.create(subscribe)
+
+    return operator
+
+
+def _throttled(
+    source: Observable[T], seconds: float, scheduler: abc.SchedulerBase
+) -> Observable[T]:
+    def subscribe(
+        observer: abc.ObserverBase[T], _: abc.SchedulerBase | None = None
+    ) -> abc.DisposableBase:
+        # Held while emitting: the source may be fed by another thread than the timer's.
+        lock = threading.RLock()
+        timer = SerialDisposable()
+        waiting: list[T] = []
+        is_open = True
+
+        def arm() -> None:
+            timer.disposable = scheduler.schedule_relative(seconds, on_timer)
+
+        def on_timer(_: abc.SchedulerBase, __: Any = None) -> None:
+            nonlocal is_open
+            with lock:
+                is_open = not waiting
+                if waiting:
+                    arm()
+                    observer.on_next(waiting.pop())
+
+        def on_next(value: T) -> None:
+            nonlocal is_open
+            with lock:
+                if not is_open:
+                    waiting[:] = [value]
+                    return
+                is_open = False
+                arm()
+                observer.on_next(value)
+
+        def on_completed() -> None:
+            with lock:
+                timer.dispose()
+                if waiting:
+                    observer.on_next(waiting.pop())
+                observer.on_completed()
+
+        subscription = source.subscribe(on_next, observer.on_error, on_completed)
+        return CompositeDisposable(subscription, timer)
+
+    return reactivex.create(subscribe)

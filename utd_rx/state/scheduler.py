@@ -1,0 +1,81 @@
+"""The scheduler of the session's event loop, for RxPY's time operators."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+from typing import TypeVar
+
+from reactivex import abc, typing
+from reactivex.disposable import SingleAssignmentDisposable
+from reactivex.scheduler.eventloop import AsyncIOScheduler
+
+TState = TypeVar("TState")
+
+
+class LoopScheduler(AsyncIOScheduler):
+    """An `AsyncIOScheduler` that may be asked from any thread and reads the loop's clock.
+
+    RxPY's own takes `now` from the wall clock, which a loop on virtual time does not follow and
+    which jumps; and its thread-safe variant waits for the loop when it cancels.
+    """
+
+    @property
+    def now(self) -> datetime:
+        """The time of the loop's clock; only differences mean something."""
+        return self.to_datetime(self._loop.time())
+
+    def schedule(
+        self, action: typing.ScheduledAction[TState], state: TState | None = None
+    ) -> abc.DisposableBase:
+        """Run the action in the loop's next turn."""
+        return self.schedule_relative(0.0, action, state)
+
+    def schedule_relative(
+        self,
+        duetime: typing.RelativeTime,
+        action: typing.ScheduledAction[TState],
+        state: TState | None = None,
+    ) -> abc.DisposableBase:
+        """Run the action on the loop after `duetime` seconds."""
+        sad = SingleAssignmentDisposable()
+        if _running_loop() is self._loop:
+            self._arm(sad, duetime, action, state)
+        else:
+            self._loop.call_soon_threadsafe(self._arm, sad, duetime, action, state)
+        return sad
+
+    def _arm(
+        self,
+        sad: SingleAssignmentDisposable,
+        duetime: typing.RelativeTime,
+        action: typing.ScheduledAction[TState],
+        state: TState | None,
+    ) -> None:
+        seconds = self.to_seconds(duetime)
+        if seconds > 0:
+            sad.disposable = super().schedule_relative(seconds, action, state)
+        else:
+            sad.disposable = super().schedule(action, state)
+
+
+def loop_scheduler(loop: asyncio.AbstractEventLoop | None = None) -> LoopScheduler:
+    """Return a scheduler of the given, or the running, event loop.
+
+    Raises:
+        RuntimeError: No loop was given and none is running on this thread.
+    """
+    loop = loop or _running_loop()
+    if loop is None:
+        raise RuntimeError(
+            "time operators run on an event loop and none is running here: subscribe inside a "
+            "coroutine, or pass scheduler=loop_scheduler(loop)"
+        )
+    return LoopScheduler(loop)
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

@@ -1,0 +1,106 @@
+"""`Store`: owns one value; everything else observes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Generic, TypeVar
+
+from utd_rx.state.core import Core
+from utd_rx.state.subject import StateSubject
+
+S = TypeVar("S")
+I = TypeVar("I")  # noqa: E741 - the item
+T = TypeVar("T")
+
+
+class Store(Generic[S, I]):
+    """One value and its only writer.
+
+    Args:
+        initial: A value that never changes itself: frozen attrs, tuples.
+        step: Pure: returns the next state, or the same object for no change. What it raises goes
+            to the dispatcher and changes nothing. Runs under the store's lock.
+    """
+
+    def __init__(self, initial: S, step: Callable[[S, I], S]) -> None:
+        def fold(state: S, items: Sequence[I]) -> tuple[S, Sequence[Any]]:
+            for item in items:
+                state = step(state, item)
+            return state, ()
+
+        self._core: Core[S] = Core(initial, fold)
+
+    @property
+    def state(self) -> S:
+        """The published state: inside a callback, that of the commit being delivered."""
+        return self._core.state
+
+    @property
+    def version(self) -> int:
+        """How many commits have changed the published state."""
+        return self._core.version
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close()` has been called, so that `dispatch` raises."""
+        return self._core.closing
+
+    @property
+    def late(self) -> int:
+        """How many offers came after `close()`."""
+        return self._core.late
+
+    def dispatch(self, item: I) -> None:
+        """Commit one item, and deliver the commit unless a callback is running.
+
+        Thread-safe, never waits for a callback. During a callback, on this thread or another, the
+        commit is delivered by whoever leaves the last callback, hence after the current one has
+        reached everybody.
+
+        Raises:
+            StoreClosedError: After `close()`.
+            ImpureStepError: From within a step function or a selector of this store.
+            Exception: Whatever `step` raised, also during a callback; nothing has changed then.
+        """
+        self._core.commit((item,))
+
+    def dispatch_all(self, items: Iterable[I]) -> None:
+        """Commit several items as one: observers see the state after the last, or none of them.
+
+        Raises:
+            StoreClosedError: After `close()`.
+            ImpureStepError: From within a step function or a selector of this store.
+            Exception: Whatever `step` raised; none of the items has had an effect then.
+        """
+        self._core.commit(tuple(items))
+
+    def offer(self, item: I) -> bool:
+        """Dispatch a fact that may come late: after `close()` it is counted in `late` and dropped.
+
+        Returns:
+            Whether it was committed.
+        """
+        return self._core.commit((item,), may_be_late=True)
+
+    def select(self, f: Callable[[S], T], *, name: str = "") -> StateSubject[T]:
+        """Derive an observable value from the state.
+
+        It costs nothing while nobody observes it, and lives as long as somebody refers to it or
+        observes it. If `f` raises later on, that is reported once and the value stays as it was
+        until `f` returns again: it is the reader's code, and must not stop the writer.
+
+        Args:
+            f: Pure: neither dispatches nor subscribes. Runs under the store's lock.
+            name: For messages.
+
+        Raises:
+            Exception: Whatever `f` raises for the current state.
+        """
+        return StateSubject(self._core, f, name or getattr(f, "__name__", ""))
+
+    def close(self) -> None:
+        """Complete every stream, after the commits made so far; values stay readable. Idempotent.
+
+        Called during a callback it returns before the streams have completed.
+        """
+        self._core.close()
