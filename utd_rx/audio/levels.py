@@ -1,0 +1,108 @@
+"""How loud sound is.
+
+Levels are in dBFS as AES17 defines them: RMS, where the loudest possible sine is 0. So a tone of
+-12 dBFS also peaks at -12 dBFS, and only a square wave gets above 0 (to +3.01).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+from attrs import frozen
+
+from utd_rx.models.audio import AudioFrame
+
+FLOOR_DBFS: Final = -100.0
+"""What silence measures; the quietest int16 sound, one sample of ±1 in a frame, is near it."""
+
+MAX_LEVELS_PER_SECOND: Final = 20
+"""More than an eye can follow is only work for whoever draws it."""
+
+_SINE_CREST: Final = float(np.sqrt(2.0))
+_FULL_SCALE: Final = 32_768.0
+
+
+@frozen
+class AudioLevel:
+    """The loudness of a piece of sound.
+
+    Args:
+        rms_dbfs: Its level, from `FLOOR_DBFS` to +3.01.
+        peak_dbfs: Its greatest sample, from `FLOOR_DBFS` to 0.
+        at: When the piece began, in seconds of `time.monotonic()`.
+        duration: Of the piece, in seconds.
+    """
+
+    rms_dbfs: float
+    peak_dbfs: float
+    at: float
+    duration: float
+
+
+def level_dbfs(samples: npt.NDArray[Any]) -> float:
+    """Return the RMS level in dBFS; `FLOOR_DBFS` for silence and for no samples.
+
+    Args:
+        samples: Any shape; integers as int16, floats with full scale ±1.
+    """
+    if not samples.size:
+        return FLOOR_DBFS
+    values = samples.astype(np.float64, copy=False)
+    rms = float(np.sqrt(np.mean(np.square(values))))
+    return _to_db(rms * _SINE_CREST / _full_scale(samples))
+
+
+class LevelMeter:
+    """Reduces frames to at most 20 levels per second of sound.
+
+    Feed it on one thread at a time; on an observable of frames it is
+    `pipe(ops.map(meter.push), ops.filter(bool))`.
+
+    Args:
+        levels_per_second: From just above 0 to `MAX_LEVELS_PER_SECOND`.
+
+    Raises:
+        ValueError: `levels_per_second` is out of that range.
+    """
+
+    def __init__(self, levels_per_second: float = MAX_LEVELS_PER_SECOND) -> None:
+        if not 0 < levels_per_second <= MAX_LEVELS_PER_SECOND:
+            raise ValueError(f"levels_per_second must be in (0, 20], not {levels_per_second}")
+        self._period = 1 / levels_per_second
+        self._at = 0.0
+        self._squares = 0.0
+        self._peak = 0.0
+        self._count = 0
+        self._duration = 0.0
+
+    def push(self, frame: AudioFrame) -> AudioLevel | None:
+        """Take a frame; return the level of the frames since the last one when it is due."""
+        if self._count == 0:
+            self._at = frame.at
+        values = frame.samples.astype(np.float64)
+        self._squares += float(np.sum(np.square(values)))
+        self._peak = max(self._peak, float(np.max(np.abs(values), initial=0.0)))
+        self._count += values.size
+        self._duration += frame.duration
+        if self._duration < self._period - 1e-9:
+            return None
+        rms = float(np.sqrt(self._squares / self._count))
+        level = AudioLevel(
+            _to_db(rms * _SINE_CREST / _FULL_SCALE),
+            _to_db(self._peak / _FULL_SCALE),
+            self._at,
+            self._duration,
+        )
+        self._squares = self._peak = self._duration = 0.0
+        self._count = 0
+        return level
+
+
+def _full_scale(samples: npt.NDArray[Any]) -> float:
+    return 1.0 if np.issubdtype(samples.dtype, np.floating) else _FULL_SCALE
+
+
+def _to_db(ratio: float) -> float:
+    return FLOOR_DBFS if ratio <= 0 else max(FLOOR_DBFS, 20 * float(np.log10(ratio)))

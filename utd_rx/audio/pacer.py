@@ -1,0 +1,147 @@
+"""Sound that is already there, delivered as if it were being spoken now.
+
+Frame `k` belongs to the moment `started_at + k * 10 ms`, whatever happened before it, so a late
+timer delays one frame and never the next: there is no drift. After a stall (a blocked event
+loop, a suspended machine) up to `MAX_CATCH_UP` is delivered at once and anything older is
+skipped and counted, as a live microphone would have lost it. Delivering it late instead would
+keep the stall as delay for good (facts/audio.md §1 point 3).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Final, TypeAlias
+
+from utd_rx.audio.clock import Clock
+from utd_rx.models.audio import FRAMES_PER_SECOND, AudioFormat, AudioFrame, FrameSink, Samples
+
+logger = logging.getLogger(__name__)
+
+MAX_CATCH_UP: Final = 0.1
+"""Seconds of sound delivered in one burst after a stall.
+
+Garbage collections and imports stay below, so they lose nothing; a listener's jitter buffer
+takes in such a burst and plays it out again within seconds.
+"""
+
+_MAX_BURST_FRAMES: Final = round(MAX_CATCH_UP * FRAMES_PER_SECOND)
+
+FrameMaker: TypeAlias = Callable[[int], Samples]
+"""Frame number to read-only int16 `(samples_per_frame, channels)`; pure, for any order of calls."""
+
+
+class PacedStream:
+    """An open source of prepared sound: an `AudioInputStream` with counters.
+
+    The sink is called on the event loop that made the stream. Should it raise, against its
+    contract, the stream ends, the loop's exception handler is told, and `wait_ended` raises it.
+
+    Args:
+        make_frame: Gives the samples of a frame.
+        frame_count: How many frames there are, None for no end.
+        format: The format of the frames.
+        sink: Takes the frames.
+        clock: Paces them.
+        name: Of the task.
+    """
+
+    def __init__(
+        self,
+        make_frame: FrameMaker,
+        frame_count: int | None,
+        format: AudioFormat,  # noqa: A002 - the word of AudioInput.format
+        sink: FrameSink,
+        clock: Clock,
+        *,
+        name: str,
+    ) -> None:
+        self._make_frame = make_frame
+        self._frame_count = frame_count
+        self._format = format
+        self._sink = sink
+        self._clock = clock
+        self._started_at = clock.now()
+        self._delivered = 0
+        self._skipped = 0
+        self._task = asyncio.get_running_loop().create_task(self._run(), name=name)
+        self._task.add_done_callback(_report_failure)
+
+    @property
+    def started_at(self) -> float:
+        """When the first sample was due, in seconds of the clock; `AudioFrame.at` of frame 0."""
+        return self._started_at
+
+    @property
+    def delivered_frames(self) -> int:
+        """How many frames the sink was given."""
+        return self._delivered
+
+    @property
+    def skipped_frames(self) -> int:
+        """How many frames were lost to stalls longer than `MAX_CATCH_UP`."""
+        return self._skipped
+
+    async def wait_ended(self) -> None:
+        """Wait until the last frame has had its 10 ms, or until the stream is closed.
+
+        Cancelling is safe.
+
+        Raises:
+            Exception: What the sink raised, if it did.
+        """
+        await asyncio.wait({self._task})
+        if not self._task.cancelled():
+            self._task.result()
+
+    async def aclose(self) -> None:
+        """Stop; after it returns the sink is not called any more. Idempotent.
+
+        Cancelling is safe: the stream stops all the same.
+        """
+        self._task.cancel()
+        await asyncio.wait({self._task})
+
+    async def _run(self) -> None:
+        index = 0
+        while self._frame_count is None or index < self._frame_count:
+            await self._clock.sleep_until(self._due(index))
+            index = self._skip(index)
+            if self._frame_count is not None and index >= self._frame_count:
+                break
+            samples = self._make_frame(index)
+            self._sink(AudioFrame(samples, self._format.sample_rate, at=self._due(index)))
+            self._delivered += 1
+            index += 1
+        # The last frame sounds for 10 ms more; whoever plays the next source then is in time.
+        await self._clock.sleep_until(self._due(index))
+
+    def _due(self, index: int) -> float:
+        # From the start and not from the frame before, so that rounding does not add up.
+        return self._started_at + index / FRAMES_PER_SECOND
+
+    def _skip(self, index: int) -> int:
+        """Return the frame to go on with, having counted those that are too old."""
+        newest = int((self._clock.now() - self._started_at) * FRAMES_PER_SECOND + 1e-6)
+        resumed = newest - _MAX_BURST_FRAMES + 1
+        if resumed <= index:
+            return index
+        if self._frame_count is not None:
+            resumed = min(resumed, self._frame_count)
+        self._skipped += resumed - index
+        logger.warning(
+            "%s: skipped %d ms of sound after a stall of %d ms",
+            self._task.get_name(),
+            (resumed - index) * 1000 // FRAMES_PER_SECOND,
+            (newest - index) * 1000 // FRAMES_PER_SECOND,
+        )
+        return resumed
+
+
+def _report_failure(task: asyncio.Task[None]) -> None:
+    if task.cancelled() or (error := task.exception()) is None:
+        return
+    task.get_loop().call_exception_handler(
+        {"message": f"{task.get_name()}: the sink raised", "exception": error, "task": task}
+    )

@@ -1,0 +1,198 @@
+"""Frames into a WAV file, while they come."""
+
+from __future__ import annotations
+
+import io
+import logging
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from utd_rx.audio.wav import wav_header
+from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.models.audio import FRAMES_PER_SECOND, AudioFormat, AudioFrame
+
+logger = logging.getLogger(__name__)
+
+MAX_BYTES: Final = 2**32 - 2**16
+"""A WAV file counts its bytes in 32 bits: 12.4 hours of mono at 48 kHz."""
+
+_BUFFER_BYTES: Final = 64 * 2**10
+"""All that is held in memory; one write to the file about every 0.7 s of mono at 48 kHz."""
+
+
+class WavRecorder:
+    """A sink that writes frames to a 16 bit WAV file; its format is that of the first frame.
+
+    There are two ways in. `write` is strict: it raises. Handed over as a sink (`FrameSink`) or
+    subscribed as an observer (`frames.subscribe(recorder)`) it never raises, because a stream
+    must not suffer from its recorder: the first failure is logged and kept in `failure`, and
+    frames that are not written are counted in `dropped_frames`.
+
+    Samples are written as they come: time without frames is not filled with silence. Every
+    second the file's header is brought up to date, so a recording that a crash cut off can be
+    played. All methods may be called on any thread; the file is written on the caller's.
+
+    Args:
+        path: The file; an existing one is replaced. Its folder must exist.
+        max_bytes: Stop recording, as a failure, before the file grows beyond this.
+
+    Raises:
+        UTDStreamException: `VALIDATION`, when the file cannot be made.
+    """
+
+    def __init__(self, path: str | Path, *, max_bytes: int = MAX_BYTES) -> None:
+        self.path = Path(path)
+        self._max_bytes = min(max_bytes, MAX_BYTES)
+        self._lock = threading.Lock()
+        self._format: AudioFormat | None = None
+        self._started_at: float | None = None
+        self._failure: Exception | None = None
+        self._frames = 0
+        self._bytes = 0
+        self._dropped = 0
+        self._closed = False
+        try:
+            self._file = self.path.open("wb", buffering=_BUFFER_BYTES)
+        except (OSError, ValueError) as error:
+            raise UTDStreamException(
+                f"{self.path} cannot be written: {error}", code=UTDErrorCode.VALIDATION
+            ) from error
+
+    @property
+    def format(self) -> AudioFormat | None:
+        """The format of the file, None before the first frame."""
+        return self._format
+
+    @property
+    def started_at(self) -> float | None:
+        """`AudioFrame.at` of the first frame, None before it."""
+        return self._started_at
+
+    @property
+    def duration(self) -> float:
+        """Seconds written."""
+        if self._format is None:
+            return 0.0
+        return self._bytes / (2 * self._format.channels * self._format.sample_rate)
+
+    @property
+    def dropped_frames(self) -> int:
+        """Frames that came as a sink or observer and were not written."""
+        return self._dropped
+
+    @property
+    def failure(self) -> Exception | None:
+        """Why recording stopped before `close`, None when it did not."""
+        return self._failure
+
+    @property
+    def is_closed(self) -> bool:
+        """The file is complete, or given up."""
+        return self._closed
+
+    def write(self, frame: AudioFrame) -> None:
+        """Append one frame.
+
+        Raises:
+            UTDStreamException: `CONFLICT` closed; `VALIDATION` another format than the first
+                frame's, or the file would become too big; `UNKNOWN` the disk refused.
+        """
+        with self._lock:
+            self._write(frame)
+
+    def on_next(self, frame: AudioFrame) -> None:
+        """Append one frame; never raises."""
+        with self._lock:
+            if self._closed or self._failure is not None:
+                self._dropped += 1
+                return
+            try:
+                self._write(frame)
+            except UTDStreamException as error:
+                self._dropped += 1
+                self._fail(error)
+
+    __call__ = on_next
+
+    def on_error(self, error: Exception) -> None:
+        """Close the file, and keep the stream's error in `failure`; never raises."""
+        with self._lock:
+            self._fail(error)
+        self.on_completed()
+
+    def on_completed(self) -> None:
+        """Close the file; never raises."""
+        try:
+            self.close()
+        except UTDStreamException as error:
+            with self._lock:
+                self._fail(error)
+
+    def close(self) -> None:
+        """Complete the file; idempotent.
+
+        Raises:
+            UTDStreamException: `UNKNOWN`, when the disk refused the rest; the file is closed.
+        """
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            try:
+                with self._file:
+                    self._write_header()
+            except OSError as error:
+                raise self._disk_refused(error) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _write(self, frame: AudioFrame) -> None:
+        if self._closed:
+            raise UTDStreamException(f"{self.path} is closed", code=UTDErrorCode.CONFLICT)
+        if self._format is not None and frame.format != self._format:
+            raise UTDStreamException(
+                f"{self.path} is recorded as {self._format} and cannot take {frame.format}: "
+                "record it to another file",
+                code=UTDErrorCode.VALIDATION,
+            )
+        data = frame.samples.astype("<i2", copy=False).tobytes()
+        if self._bytes + len(data) > self._max_bytes:
+            raise UTDStreamException(
+                f"{self.path} has reached its {self._max_bytes} bytes: go on in another file",
+                code=UTDErrorCode.VALIDATION,
+            )
+        try:
+            if self._format is None:
+                self._format, self._started_at = frame.format, frame.at
+                self._write_header()
+            self._file.write(data)
+            self._bytes += len(data)
+            self._frames += 1
+            if self._frames % FRAMES_PER_SECOND == 0:
+                self._write_header()
+        except OSError as error:
+            raise self._disk_refused(error) from error
+
+    def _write_header(self) -> None:
+        self._file.seek(0)
+        self._file.write(wav_header(self._format or AudioFormat(), self._bytes))
+        self._file.seek(0, io.SEEK_END)
+
+    def _fail(self, error: Exception) -> None:
+        if self._failure is None:
+            self._failure = error
+            logger.error("recording to %s stopped: %s", self.path, error)
+
+    def _disk_refused(self, error: OSError) -> UTDStreamException:
+        return UTDStreamException(f"{self.path} cannot be written: {error.strerror}")
