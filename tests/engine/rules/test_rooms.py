@@ -1,0 +1,157 @@
+"""Who gets which role, who may publish, and which session counts."""
+
+from __future__ import annotations
+
+import pytest
+
+from utd_rx.engine.rules import rooms
+from utd_rx.engine.rules.effects import ApplyGrant, Remove
+from utd_rx.engine.rules.refusal import Refusal
+from utd_rx.engine.rules.roles import LISTEN, PUBLISH, SPEAK, Grant, Role, clamp
+from utd_rx.engine.rules.rooms import Admission, Room, Session
+from utd_rx.engine.rules.seat_commands import (
+    SetUpSeats,
+    TakeSeat,
+)
+from utd_rx.models.stream_type import UTDStreamType
+
+AUDIO, LIVE = UTDStreamType.AUDIO_ROOM, UTDStreamType.LIVE_STREAM
+
+
+def admit(
+    room: Room | None,
+    identity: str,
+    role: Role = Role.AUDIENCE,
+    *,
+    type_: UTDStreamType = AUDIO,
+    proven: bool = False,
+    owner: str | None = None,
+    seats: SetUpSeats | None = None,
+    override: Grant | None = None,
+) -> Room:
+    asked = Admission(
+        identity, type_, role, owner, is_proven=proven, seats=seats, override=override
+    )
+    return rooms.admit(room, "friday", asked, 1, 0.0)[0]
+
+
+@pytest.mark.parametrize(
+    ("claimed", "stored", "is_owner", "is_proven", "granted"),
+    [
+        (Role.HOST, None, True, False, Role.HOST),
+        (Role.AUDIENCE, None, True, False, Role.HOST),
+        (Role.HOST, None, False, False, Role.AUDIENCE),
+        (Role.ADMIN, None, False, False, Role.AUDIENCE),
+        (Role.GUEST, None, False, False, Role.AUDIENCE),
+        (Role.VISITOR, None, False, False, Role.VISITOR),
+        (Role.AUDIENCE, Role.ADMIN, False, False, Role.ADMIN),
+        (Role.HOST, Role.GUEST, False, False, Role.GUEST),
+        (Role.HOST, None, False, True, Role.AUDIENCE),
+        (Role.ADMIN, None, False, True, Role.ADMIN),
+        (Role.ADMIN, Role.GUEST, False, True, Role.ADMIN),
+        (Role.AUDIENCE, Role.ADMIN, False, True, Role.ADMIN),
+    ],
+)
+def test_roles_are_clamped(
+    claimed: Role, stored: Role | None, is_owner: bool, is_proven: bool, granted: Role
+) -> None:
+    assert clamp(claimed, stored=stored, is_owner=is_owner, is_proven=is_proven) is granted
+
+
+def test_the_first_host_owns_the_room() -> None:
+    room = admit(admit(None, "sara", Role.HOST), "omar", Role.HOST)
+    assert room.owner == "sara"
+    assert rooms.role_of(room, "sara") is Role.HOST
+    assert rooms.role_of(room, "omar") is Role.AUDIENCE
+    assert rooms.role_of(room, "nobody") is None
+
+
+def test_a_listener_who_comes_first_does_not_own_it() -> None:
+    room = admit(admit(None, "omar"), "sara", Role.HOST)
+    assert room.owner == "sara"
+
+
+def test_an_owner_is_believed_only_with_the_secret() -> None:
+    assert admit(None, "omar", Role.HOST, owner="sara").owner == "omar"
+    room = admit(None, "omar", Role.HOST, owner="sara", proven=True)
+    assert room.owner == "sara"
+    assert rooms.role_of(room, "omar") is Role.AUDIENCE
+    assert room.seats.host == "sara"
+
+
+def test_a_backends_admin_stays_admin() -> None:
+    room = admit(admit(None, "sara", Role.HOST), "adam", Role.ADMIN, proven=True)
+    room = admit(room, "adam")
+    assert rooms.role_of(room, "adam") is Role.ADMIN
+
+
+def test_a_room_has_one_type() -> None:
+    with pytest.raises(Refusal) as caught:
+        admit(admit(None, "sara", Role.HOST), "omar", type_=LIVE)
+    assert caught.value.status == 409
+
+
+def test_only_the_host_seeds_the_grid_and_only_once() -> None:
+    asked = SetUpSeats(count=8, host_seat=0)
+    room = admit(admit(None, "omar", seats=asked), "sara", Role.HOST, seats=asked)
+    assert room.seats.grid.count == 8
+    assert room.seats.grid.seats[0].reserved_for == "sara"
+    assert admit(room, "sara", Role.HOST, seats=SetUpSeats(count=2)).seats.grid.count == 8
+    assert admit(None, "omar", seats=asked).seats.grid.count == 0
+    live = admit(None, "sara", Role.HOST, seats=asked, type_=LIVE)
+    assert live.seats.grid.count == 0
+
+
+def test_in_an_audio_room_who_sits_publishes_whatever_the_role() -> None:
+    room = admit(None, "sara", Role.HOST, seats=SetUpSeats(count=2))
+    room = admit(room, "omar", override=PUBLISH, proven=True)
+    assert rooms.grant_of(room, "sara") == LISTEN
+    assert rooms.grant_of(room, "omar") == LISTEN
+    room, _ = rooms.command_seats(room, rooms.actor_of(room, "sara"), TakeSeat(0), 0.0)
+    assert rooms.grant_of(room, "sara") == SPEAK
+
+
+def test_in_a_live_stream_the_host_publishes_by_role() -> None:
+    room = admit(admit(None, "sara", Role.HOST, type_=LIVE), "omar", Role.GUEST, type_=LIVE)
+    assert rooms.grant_of(room, "sara") == PUBLISH
+    assert rooms.grant_of(room, "omar") == LISTEN
+    room = admit(room, "bot", type_=LIVE, proven=True, override=Grant(can_publish=True))
+    assert rooms.grant_of(room, "bot") == PUBLISH
+
+
+def test_joining_corrects_what_the_token_did_not_know() -> None:
+    room = admit(None, "sara", Role.HOST, seats=SetUpSeats(count=2))
+    room, _ = rooms.command_seats(room, rooms.actor_of(room, "sara"), TakeSeat(0), 0.0)
+    room, effects = rooms.joined(room, Session("sara", "PA_1", LISTEN))
+    assert effects == (ApplyGrant("sara"),)
+    _, effects = rooms.joined(room, Session("sara", "PA_2", SPEAK))
+    assert effects == ()
+
+
+def test_the_end_of_a_replaced_session_is_nobodys_end() -> None:
+    room = admit(None, "sara", Role.HOST, seats=SetUpSeats(count=2))
+    room, _ = rooms.joined(room, Session("sara", "PA_1"))
+    room, _ = rooms.command_seats(room, rooms.actor_of(room, "sara"), TakeSeat(0), 0.0)
+    room, _ = rooms.joined(room, Session("sara", "PA_2"))
+    room, effects = rooms.left(room, Session("sara", "PA_1"), 0.0, 0.0)
+    assert effects == ()
+    assert room.sessions == {"sara": "PA_2"}
+    assert room.seats.seated == {"sara"}
+
+
+def test_a_report_of_joining_that_comes_after_leaving_makes_no_ghost() -> None:
+    room = admit(None, "sara", Role.HOST)
+    room, _ = rooms.left(room, Session("sara", "PA_1"), 0.0, 0.0)
+    room, _ = rooms.joined(room, Session("sara", "PA_1"))
+    assert room.sessions == {}
+
+
+def test_the_expelled_lose_seat_membership_and_connection() -> None:
+    room = admit(admit(None, "sara", Role.HOST, seats=SetUpSeats(count=2)), "omar")
+    room, _ = rooms.joined(room, Session("omar", "PA_1"))
+    room, _ = rooms.command_seats(room, rooms.actor_of(room, "omar"), TakeSeat(0), 0.0)
+    room, effects = rooms.expel(room, "omar", 0.0)
+    assert effects[0] == ApplyGrant("omar")
+    assert effects[-1] == Remove("omar", "PA_1")
+    assert room.seats.seated == frozenset()
+    assert rooms.role_of(room, "omar") is None

@@ -1,0 +1,109 @@
+"""What the media server reports is believed only when it signed it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import time
+
+import jwt
+import pytest
+from google.protobuf.json_format import MessageToJson
+from livekit import api
+
+from tests.engine.conftest import Reply, World
+from utd_rx.engine.rules.seats import (
+    ABSENCE_SECONDS,
+    DEPARTURE_SECONDS,
+)
+
+
+def event_of(world: World, name: str) -> api.WebhookEvent:
+    event = api.WebhookEvent(event=name)
+    event.room.name = world.livekit()
+    event.room.sid = "RM_1"
+    return event
+
+
+async def post(world: World, body: str, *, secret: str | None = None, digest: str = "") -> Reply:
+    engine = world.engine
+    digest = digest or base64.b64encode(hashlib.sha256(body.encode()).digest()).decode()
+    token = jwt.encode(
+        {"iss": engine.livekit_api_key, "exp": int(time.time()) + 60, "sha256": digest},
+        secret or engine.livekit_api_secret,
+        algorithm="HS256",
+    )
+    return await world.call(
+        "POST", "/livekit/webhook", data=body.encode(), headers={"Authorization": token}
+    )
+
+
+async def test_a_signed_report_is_a_fact(world: World) -> None:
+    sara = await world.host()
+    mona, who = await world.connect("mona")
+    await world.seats("1/take", mona)
+    left = event_of(world, "participant_left")
+    left.participant.identity, left.participant.sid = "mona", who.sid
+    left.participant.disconnect_reason = api.DisconnectReason.PARTICIPANT_REMOVED
+    assert (await post(world, MessageToJson(left))).status == 200
+    assert (await world.occupants(sara))[1] is None
+
+
+@pytest.mark.parametrize(
+    ("reason", "grace"),
+    [
+        (api.DisconnectReason.CLIENT_INITIATED, DEPARTURE_SECONDS),
+        (api.DisconnectReason.SIGNAL_CLOSE, ABSENCE_SECONDS),
+        (api.DisconnectReason.DUPLICATE_IDENTITY, ABSENCE_SECONDS),
+        (api.DisconnectReason.UNKNOWN_REASON, ABSENCE_SECONDS),
+    ],
+)
+async def test_why_somebody_left_says_how_long_the_seat_waits(
+    world: World, reason: api.DisconnectReason, grace: float
+) -> None:
+    sara = await world.host()
+    mona, who = await world.connect("mona")
+    await world.seats("1/take", mona)
+    left = event_of(world, "participant_left")
+    left.participant.identity, left.participant.sid = "mona", who.sid
+    left.participant.disconnect_reason = reason
+    await post(world, MessageToJson(left))
+    await world.clock.advance(grace - 0.1)
+    assert (await world.occupants(sara))[1] == "mona"
+    await world.clock.advance(0.2)
+    assert (await world.occupants(sara))[1] is None
+
+
+async def test_joining_and_the_rooms_end_are_reported_too(world: World) -> None:
+    minted = await world.mint("sara", role="host", seat_count=2)
+    joined = event_of(world, "participant_joined")
+    joined.participant.identity, joined.participant.sid = "sara", "PA_9"
+    joined.participant.metadata = jwt.decode(minted["token"], options={"verify_signature": False})[
+        "metadata"
+    ]
+    await post(world, MessageToJson(joined))
+    assert world.engine.hub.rooms.room("friday").sessions == {"sara": "PA_9"}
+    finished = event_of(world, "room_finished")
+    finished.room.sid = world.media.rooms[world.livekit()].sid
+    await post(world, MessageToJson(finished))
+    assert world.engine.hub.rooms.all() == {}
+
+
+async def test_events_the_engine_does_not_know_are_taken_and_ignored(world: World) -> None:
+    for name in ("track_published", "egress_started", "something_new"):
+        assert (await post(world, MessageToJson(event_of(world, name)))).status == 200
+
+
+async def test_a_forged_report_is_refused(world: World) -> None:
+    await world.host()
+    finished = MessageToJson(event_of(world, "room_finished"))
+    other = base64.b64encode(hashlib.sha256(b"other").digest()).decode()
+    for reply in (
+        await post(world, finished, secret="0" * 64),
+        await post(world, finished, digest=other),
+        await post(world, finished, digest="not base64"),
+        await post(world, "{"),
+        await world.call("POST", "/livekit/webhook", data=finished.encode()),
+    ):
+        assert reply.refusal == (401, "unauthorized")
+    assert len(world.engine.hub.rooms.all()) == 1

@@ -1,0 +1,108 @@
+"""This engine and this SDK's REST client, two implementations of one contract, together."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+
+from tests.engine.fakes import FakeMedia
+from utd_rx.engine import LocalEngine
+from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.models.seats import UTDSeatMode
+from utd_rx.models.stream_type import UTDStreamType
+from utd_rx.rest import UTDApi, UTDApiClient
+
+AUDIO = UTDStreamType.AUDIO_ROOM
+
+
+@pytest.fixture
+async def api() -> AsyncIterator[UTDApi]:
+    """The client's API, with no bearer yet, on an engine with a fake media server."""
+    async with LocalEngine(media=FakeMedia()) as engine:
+        client = UTDApiClient(engine.base_url, app_id=engine.app_id, app_key=engine.app_key)
+        try:
+            yield UTDApi(client)
+        finally:
+            await client.aclose()
+
+
+async def member(
+    api: UTDApi, identity: str, *, seat_count: int | None = None, host_seat: int | None = None
+) -> UTDApi:
+    """Mint for the room and return the API in which `identity` acts."""
+    role = "audience" if seat_count is None else "host"
+    minted = await api.mint_token(
+        identity=identity,
+        room_name="friday",
+        type=AUDIO,
+        role=role,
+        name=identity,
+        seat_count=seat_count,
+        host_seat=host_seat,
+    )
+    assert minted.role == role
+    return api.with_bearer(minted.user_token)
+
+
+async def test_every_seat_call(api: UTDApi) -> None:
+    sara = await member(api, "sara", seat_count=4, host_seat=0)
+    mona = await member(api, "李雷")
+    await mona.take_seat("friday", 1)
+    await mona.move_seat("friday", 2)
+    grid = await mona.get_seats("friday")
+    assert grid.seats[2].identity == "李雷"
+    assert grid.seats[2].attributes == {"name": "李雷"}
+    assert grid.seats[0].reserved_for == "sara"
+    await sara.mute_seat("friday", 2)
+    await sara.unmute_seat("friday", 2)
+    await sara.kick_seat("friday", 2)
+    await sara.lock_seat("friday", 3)
+    await sara.unlock_seat("friday", 3)
+    await mona.leave_seat("friday")
+    changed = await sara.setup_seats("friday", seat_count=2, seat_mode="request", mode_id="duo")
+    assert (changed.count, changed.mode, changed.mode_id) == (2, UTDSeatMode.REQUEST, "duo")
+    assert changed.revision is not None
+    assert grid.revision is not None
+    assert changed.revision > grid.revision
+
+
+async def test_moderation(api: UTDApi) -> None:
+    sara = await member(api, "sara", seat_count=4)
+    await member(api, "a/b ?")
+    await sara.kick_participant("friday", "a/b ?")
+    await sara.ban("omar", room="friday", reason="spam", duration=60)
+    (ban,) = await sara.bans()
+    assert (ban.identity, ban.room_name, ban.reason) == ("omar", "friday", "spam")
+    assert not ban.is_permanent
+    with pytest.raises(UTDStreamException) as caught:
+        await member(api, "omar")
+    assert caught.value.is_banned
+    await sara.unban("omar", room="friday")
+    await member(api, "omar")
+    assert (await api.mint_session(identity="omar")).user_token
+
+
+@pytest.mark.parametrize(
+    ("call", "code", "status"),
+    [
+        (lambda api: api.take_seat("friday", 9), UTDErrorCode.VALIDATION, 422),
+        (lambda api: api.take_seat("friday", 1), UTDErrorCode.CONFLICT, 409),
+        (lambda api: api.take_seat("friday", 2), UTDErrorCode.FORBIDDEN, 403),
+        (lambda api: api.take_seat("nowhere", 1), UTDErrorCode.NOT_FOUND, 404),
+        (lambda api: api.setup_seats("friday", seat_count=2), UTDErrorCode.FORBIDDEN, 403),
+        (lambda api: api.with_bearer("x").get_seats("friday"), UTDErrorCode.UNAUTHORIZED, 401),
+        (lambda api: api.bans(), UTDErrorCode.FORBIDDEN, 403),
+    ],
+)
+async def test_bad_input_is_the_right_exception(
+    api: UTDApi, call: Callable[[UTDApi], Awaitable[object]], code: UTDErrorCode, status: int
+) -> None:
+    sara = await member(api, "sara", seat_count=4)
+    await sara.take_seat("friday", 1)
+    await sara.lock_seat("friday", 2)
+    mona = await member(api, "mona")
+    with pytest.raises(UTDStreamException) as caught:
+        await call(mona)
+    assert (caught.value.code, caught.value.status_code) == (code, status)
+    assert caught.value.message

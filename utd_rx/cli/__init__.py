@@ -1,0 +1,31 @@
+"""`utd-rx`: the commands of the package."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Final
+
+COMMANDS: Final = {
+    "demo": "one audio room, end to end, with a picture of what happened",
+    "engine": "a local engine to develop against",
+}
+"""Each command is the module of its name here, with `add_arguments(parser)` and `run(args)`."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run `utd-rx` and return its exit status."""
+    parser = argparse.ArgumentParser(prog="utd-rx", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, summary in COMMANDS.items():
+        command = commands.add_parser(name, help=summary, description=summary)
+        import_module(f"utd_rx.cli.{name}").add_arguments(command)
+    args = parser.parse_args(argv)
+    status: int = import_module(f"utd_rx.cli.{args.command}").run(args)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,181 @@
+"""`utd-rx engine`: a local engine to develop against, until SIGINT or SIGTERM."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import importlib.util
+import json
+import signal
+import sys
+from typing import TYPE_CHECKING, Final
+
+from utd_rx.errors import UTDStreamException
+
+if TYPE_CHECKING:
+    from utd_rx.engine import EngineOptions, LocalEngine
+
+# The distribution's name where it is not the module's.
+NEEDED: Final = {
+    "livekit.api": "livekit-api",
+    "livekit.protocol": "livekit-protocol",
+    "jwt": "PyJWT",
+    "google.protobuf": "protobuf",
+}
+NEEDED_EMBEDDED: Final = {
+    "OpenSSL": "pyOpenSSL",
+    "cryptography": "cryptography",
+    "pylibsrtp": "pylibsrtp",
+    "aiortc": "aiortc",
+}
+INSTALL: Final = "pip install 'utd-rx[engine]'"
+
+FIELDS: Final = (
+    "base_url",
+    "token_base_url",
+    "livekit_url",
+    "app_id",
+    "app_key",
+    "app_secret",
+    "livekit_api_key",
+    "livekit_api_secret",
+)
+"""What `--json` prints, in this order."""
+
+SUMMARY: Final = """\
+The engine runs at {base_url}, its media at {livekit_url} ({sfu}).
+
+    client = UTDStreamClient(
+        app_id="{app_id}",
+        app_key="{app_key}",
+        base_url="{base_url}",
+        token_base_url="{token_base_url}",
+    )
+    room = await client.join_audio_room("sara", "friday", as_host=True, seat_count=8)
+
+A backend acts with app secret {app_secret}.
+LiveKit's server API: key {livekit_api_key}, secret {livekit_api_secret}.
+For development and tests only: state is kept in memory, and whoever has the app key is anybody.
+Press Ctrl-C to stop."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options to `parser`."""
+    add = parser.add_argument
+    add("--host", default="127.0.0.1", help="address to bind (default: %(default)s)")
+    add("--port", type=_port, default=0, metavar="N", help="0, the default, is a free one")
+    add("--app-id", metavar="ID", help="made for this run unless given")
+    add("--app-key", metavar="KEY", help="made for this run unless given")
+    add("--app-secret", metavar="S", help="made for this run unless given")
+    add(
+        "--sfu",
+        choices=("embedded", "livekit"),
+        default="embedded",
+        help="the SFU in this process, or livekit-server (default: %(default)s)",
+    )
+    add("--livekit-url", metavar="URL", help="with --sfu livekit: a server that runs already")
+    add("--livekit-api-key", metavar="K")
+    add("--livekit-api-secret", metavar="S")
+    add("--rate-limit", type=_positive, metavar="N", help="requests a minute (default: no limit)")
+    add("--json", action="store_true", help="print one line of JSON when ready")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the engine.
+
+    Returns:
+        0 after a signal, 1 when the engine could not start, 2 for a missing package or an
+        argument that makes no sense.
+    """
+    missing = _missing_packages(args.sfu)
+    if missing:
+        return _fail(2, f"missing {', '.join(missing)}; install with: {INSTALL}")
+    # Imported late: `utd-rx --help` needs none of it.
+    from utd_rx.engine import EngineOptions
+
+    try:
+        options = EngineOptions(
+            host=args.host,
+            port=args.port,
+            app_id=args.app_id,
+            app_key=args.app_key,
+            app_secret=args.app_secret,
+            sfu=args.sfu,
+            livekit_url=args.livekit_url,
+            livekit_api_key=args.livekit_api_key,
+            livekit_api_secret=args.livekit_api_secret,
+            rate_limit=args.rate_limit,
+        )
+    except UTDStreamException as error:
+        return _fail(2, error.message)
+    try:
+        return asyncio.run(_serve(options, as_json=args.json))
+    except UTDStreamException as error:
+        return _fail(1, error.message)
+    except OSError as error:
+        return _fail(1, f"cannot start: {error.strerror or error}")
+    except KeyboardInterrupt:
+        return 0  # Ctrl-C before the loop had its own handler
+
+
+async def _serve(options: EngineOptions, *, as_json: bool) -> int:
+    from utd_rx.engine import LocalEngine
+
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopped.set)
+    engine = LocalEngine(options)
+    starting = loop.create_task(engine.start(), name="engine-start")
+    waiting = loop.create_task(stopped.wait(), name="engine-signal")
+    try:
+        # A signal during the start must not wait for a livekit-server that comes up slowly.
+        await asyncio.wait((starting, waiting), return_when=asyncio.FIRST_COMPLETED)
+        if stopped.is_set() and not starting.done():
+            return 0
+        await starting
+        _announce(engine, options, as_json=as_json)
+        await waiting
+        return 0
+    finally:
+        for task in (starting, waiting):
+            task.cancel()
+        await asyncio.gather(starting, waiting, return_exceptions=True)
+        await engine.aclose()
+
+
+def _announce(engine: LocalEngine, options: EngineOptions, *, as_json: bool) -> None:
+    values = {name: getattr(engine, name) for name in FIELDS}
+    sfu = "an external server" if options.is_external else options.sfu
+    print(json.dumps(values) if as_json else SUMMARY.format(sfu=sfu, **values), flush=True)
+
+
+def _missing_packages(sfu: str) -> list[str]:
+    needed = {**NEEDED, **(NEEDED_EMBEDDED if sfu == "embedded" else {})}
+    return [package for module, package in needed.items() if not _is_there(module)]
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # the package a submodule would be in
+        return False
+
+
+def _fail(status: int, message: str) -> int:
+    print(f"utd-rx engine: {message}", file=sys.stderr)
+    return status
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 65535:
+        raise argparse.ArgumentTypeError("must be 0 to 65535")
+    return port
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return number

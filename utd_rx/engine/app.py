@@ -1,0 +1,60 @@
+"""The aiohttp application: which path leads where."""
+
+from __future__ import annotations
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from utd_rx.engine.routes import bans, mint, rooms, seats
+from utd_rx.engine.routes.context import CONTEXT, Context
+from utd_rx.engine.routes.middleware import errors, rate_limit
+from utd_rx.engine.webhooks import WEBHOOK_PATH, Webhooks
+
+_API = "/api/v1"
+_ROOM = f"{_API}/rooms/{{room}}"
+_PARTICIPANT = f"{_ROOM}/participants/{{identity}}"
+
+
+def make_app(context: Context, webhooks: Webhooks, *, per_minute: int | None) -> web.Application:
+    """Return the application that serves `context`.
+
+    Args:
+        context: The engine.
+        webhooks: Receives the SFU's reports.
+        per_minute: The rate limit, None for none.
+    """
+    middlewares: list[Middleware] = [errors]
+    if per_minute is not None:
+        middlewares.append(rate_limit(per_minute, context.hub.clock))
+    app = web.Application(middlewares=middlewares)
+    app[CONTEXT] = context
+    for method, path, handler in _routes(webhooks):
+        app.router.add_route(method, path, handler)
+        # A trailing slash is accepted, without the redirect that would lose a client's body.
+        app.router.add_route(method, f"{path}/", handler)
+    return app
+
+
+def _routes(webhooks: Webhooks) -> list[tuple[str, str, Handler]]:
+    return [
+        ("GET", "/health", rooms.get_health),
+        ("POST", WEBHOOK_PATH, webhooks.receive),
+        ("POST", f"{_API}/token", mint.mint),
+        ("POST", f"{_API}/auth/session", mint.session),
+        ("GET", f"{_API}/project", rooms.get_project),
+        # These win over `rooms/{room}`, so a room called "ban" or "bans" cannot be looked at.
+        ("POST", f"{_API}/rooms/ban", bans.ban),
+        ("DELETE", f"{_API}/rooms/ban", bans.unban),
+        ("GET", f"{_API}/rooms/bans", bans.list_bans),
+        ("GET", f"{_API}/rooms", rooms.list_rooms),
+        ("GET", _ROOM, rooms.get_room),
+        ("DELETE", _ROOM, rooms.delete_room),
+        ("GET", _PARTICIPANT, rooms.get_participant),
+        ("DELETE", _PARTICIPANT, rooms.kick_participant),
+        ("GET", f"{_ROOM}/seats", seats.get_seats),
+        ("POST", f"{_ROOM}/seats/move", seats.move_seat),
+        *(
+            ("POST", f"{_ROOM}/seats/{path}", seats.seat_command(endpoint, read))
+            for path, (endpoint, read) in seats.COMMANDS.items()
+        ),
+    ]

@@ -1,0 +1,265 @@
+"""The SFU behind a port of a few coroutines; the only module that talks to it.
+
+`LiveKitMedia` does it with LiveKit's server API, so every SFU that answers `RoomService` will do
+(docs/architecture.md §6). What crosses the port are frozen values. A participant or room that is
+not there is False or empty, never an exception: the SFU and the engine always see each other a
+moment late. An SFU that does not answer is `MediaUnavailable`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Mapping
+from typing import Final, Protocol, TypeVar
+
+import aiohttp
+from attrs import field, frozen
+from livekit import api
+
+from utd_rx.engine.rules.refusal import Reason, Refusal, conflict
+from utd_rx.engine.rules.roles import Grant
+from utd_rx.models.frozen_map import FrozenMap
+from utd_rx.models.participant import TrackSource
+
+T = TypeVar("T")
+
+EMPTY_ROOM_SECONDS: Final = 300
+"""How long a room nobody joined stays (facts/utd-engine.md §3.6, project defaults)."""
+
+DEPARTURE_SECONDS: Final = 60
+"""How long a room outlives its last participant: a live stream's host may return for 60 s (§4.3)."""
+
+# A loopback call takes 2-4 ms (facts/livekit.md §7.4). A client gives the engine 8 s in all.
+CALL_TIMEOUT: Final = aiohttp.ClientTimeout(total=5.0)
+
+
+class MediaUnavailable(Refusal):
+    """The SFU does not answer, or answered with a failure of its own."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(Reason.UNAVAILABLE, f"the media server did not answer: {detail}")
+
+
+@frozen
+class MediaTrack:
+    """A published track."""
+
+    sid: str
+    kind: str
+    source: TrackSource
+    is_muted: bool
+    width: int = 0
+    height: int = 0
+
+
+@frozen
+class MediaParticipant:
+    """A participant as the SFU sees it."""
+
+    identity: str
+    sid: str
+    name: str = ""
+    state: str = "active"
+    joined_at: float = 0.0
+    metadata: str = field(default="", repr=False)
+    attributes: FrozenMap[str, str] = field(factory=FrozenMap)
+    grant: Grant = Grant(can_publish=True)
+    tracks: tuple[MediaTrack, ...] = ()
+
+
+@frozen
+class MediaRoom:
+    """A room as the SFU sees it; `name` is LiveKit's."""
+
+    name: str
+    sid: str
+    participant_count: int = 0
+    max_participants: int = 0
+    created_at: float = 0.0
+    metadata: str = field(default="", repr=False)
+
+
+class Media(Protocol):
+    """What the engine asks of an SFU; room names are LiveKit's.
+
+    Raises:
+        MediaUnavailable: Any of them, when the SFU does not answer.
+    """
+
+    async def open_room(self, room: str, metadata: str) -> MediaRoom: ...
+
+    async def close_room(self, room: str) -> bool: ...
+
+    async def list_rooms(self) -> tuple[MediaRoom, ...]: ...
+
+    async def list_participants(self, room: str) -> tuple[MediaParticipant, ...]: ...
+
+    async def get_participant(self, room: str, identity: str) -> MediaParticipant | None: ...
+
+    async def remove(self, room: str, identity: str) -> bool: ...
+
+    async def set_grant(self, room: str, identity: str, grant: Grant) -> bool: ...
+
+    async def set_room_metadata(self, room: str, metadata: str) -> bool: ...
+
+    async def send(
+        self, room: str, message: Mapping[str, object], to: tuple[str, ...] | None
+    ) -> None: ...
+
+    async def mute(self, room: str, identity: str, track: str, *, is_muted: bool) -> bool: ...
+
+    async def aclose(self) -> None: ...
+
+
+class LiveKitMedia:
+    """`Media` over LiveKit's `RoomService`."""
+
+    def __init__(self, url: str, api_key: str, api_secret: str) -> None:
+        self._api = api.LiveKitAPI(url, api_key, api_secret, timeout=CALL_TIMEOUT)
+
+    async def open_room(self, room: str, metadata: str) -> MediaRoom:
+        """Make the room unless it is there; the metadata of one that is there stays."""
+        request = api.CreateRoomRequest(
+            name=room,
+            metadata=metadata,
+            empty_timeout=EMPTY_ROOM_SECONDS,
+            departure_timeout=DEPARTURE_SECONDS,
+        )
+        return room_of(await _answer(self._api.room.create_room(request)))
+
+    async def close_room(self, room: str) -> bool:
+        return await _found(self._api.room.delete_room(api.DeleteRoomRequest(room=room)))
+
+    async def list_rooms(self) -> tuple[MediaRoom, ...]:
+        found = await _answer(self._api.room.list_rooms(api.ListRoomsRequest()))
+        return tuple(room_of(room) for room in found.rooms)
+
+    async def list_participants(self, room: str) -> tuple[MediaParticipant, ...]:
+        request = api.ListParticipantsRequest(room=room)
+        try:
+            found = await _answer(self._api.room.list_participants(request))
+        except _NotFoundError:
+            return ()
+        return tuple(participant_of(info) for info in found.participants)
+
+    async def get_participant(self, room: str, identity: str) -> MediaParticipant | None:
+        request = api.RoomParticipantIdentity(room=room, identity=identity)
+        try:
+            return participant_of(await _answer(self._api.room.get_participant(request)))
+        except _NotFoundError:
+            return None
+
+    async def remove(self, room: str, identity: str) -> bool:
+        request = api.RoomParticipantIdentity(room=room, identity=identity)
+        return await _found(self._api.room.remove_participant(request))
+
+    async def set_grant(self, room: str, identity: str, grant: Grant) -> bool:
+        request = api.UpdateParticipantRequest(
+            room=room,
+            identity=identity,
+            permission=api.ParticipantPermission(
+                can_publish=grant.can_publish,
+                can_subscribe=grant.can_subscribe,
+                can_publish_data=grant.can_publish_data,
+                can_publish_sources=[
+                    api.TrackSource.Name(source.value) for source in grant.sources
+                ],
+            ),
+        )
+        return await _found(self._api.room.update_participant(request))
+
+    async def set_room_metadata(self, room: str, metadata: str) -> bool:
+        request = api.UpdateRoomMetadataRequest(room=room, metadata=metadata)
+        return await _found(self._api.room.update_room_metadata(request))
+
+    async def send(
+        self, room: str, message: Mapping[str, object], to: tuple[str, ...] | None
+    ) -> None:
+        """Send an engine message, reliably; only call it for a room somebody is connected to."""
+        request = api.SendDataRequest(
+            room=room,
+            data=json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode(),
+            kind=api.DataPacket.Kind.RELIABLE,
+            destination_identities=to or (),
+        )
+        await _found(self._api.room.send_data(request))
+
+    async def mute(self, room: str, identity: str, track: str, *, is_muted: bool) -> bool:
+        request = api.MuteRoomTrackRequest(
+            room=room, identity=identity, track_sid=track, muted=is_muted
+        )
+        return await _found(self._api.room.mute_published_track(request))
+
+    async def aclose(self) -> None:
+        """Close the connections to the SFU. Idempotent."""
+        await self._api.aclose()
+
+
+class _NotFoundError(Exception):
+    """The SFU has no such room or participant."""
+
+
+async def _answer(call: Awaitable[T]) -> T:
+    """Await a call of the server API and put its failures into this module's words."""
+    try:
+        return await call
+    except api.TwirpError as error:
+        if error.code == api.TwirpErrorCode.NOT_FOUND:
+            raise _NotFoundError from error
+        if "remote unmute not enabled" in error.message:
+            raise conflict("the media server does not let the engine unmute anybody") from error
+        raise MediaUnavailable(f"{error.code} (HTTP {error.status})") from error
+    # RuntimeError: aiohttp's for a session that was closed while a request came in.
+    except (aiohttp.ClientError, TimeoutError, OSError, RuntimeError) as error:
+        raise MediaUnavailable(type(error).__name__) from error
+
+
+async def _found(call: Awaitable[object]) -> bool:
+    try:
+        await _answer(call)
+    except _NotFoundError:
+        return False
+    return True
+
+
+def room_of(info: api.Room) -> MediaRoom:
+    """Read LiveKit's record of a room, from an API reply or a webhook."""
+    return MediaRoom(
+        name=info.name,
+        sid=info.sid,
+        participant_count=info.num_participants,
+        max_participants=info.max_participants,
+        created_at=float(info.creation_time),
+        metadata=info.metadata,
+    )
+
+
+def participant_of(info: api.ParticipantInfo) -> MediaParticipant:
+    """Read LiveKit's record of a participant, from an API reply or a webhook."""
+    permission = info.permission
+    return MediaParticipant(
+        identity=info.identity,
+        sid=info.sid,
+        name=info.name,
+        state=api.ParticipantInfo.State.Name(info.state).lower(),
+        joined_at=float(info.joined_at),
+        metadata=info.metadata,
+        attributes=FrozenMap(dict(info.attributes)),
+        grant=Grant(
+            can_publish=permission.can_publish,
+            can_subscribe=permission.can_subscribe,
+            can_publish_data=permission.can_publish_data,
+            sources=tuple(TrackSource(source) for source in permission.can_publish_sources),
+        ),
+        tracks=tuple(
+            MediaTrack(
+                sid=track.sid,
+                kind=api.TrackType.Name(track.type).lower(),
+                source=TrackSource(track.source),
+                is_muted=track.muted,
+                width=track.width,
+                height=track.height,
+            )
+            for track in info.tracks
+        ),
+    )

@@ -1,0 +1,53 @@
+"""Who is connected, found out by asking: for a LiveKit server whose webhooks we cannot configure.
+
+Every two seconds the participants of each room are compared with what the hub knows. A seat is
+freed a little later than with webhooks, since asking never tells why somebody left.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+from utd_rx.engine.hub import Hub
+from utd_rx.engine.media import MediaUnavailable
+from utd_rx.engine.rules.seats import (
+    ABSENCE_SECONDS,
+)
+
+logger = logging.getLogger(__name__)
+
+POLL_SECONDS: Final = 2.0
+
+
+async def poll_presence(hub: Hub) -> None:
+    """Ask until cancelled."""
+    while True:
+        await hub.clock.sleep(POLL_SECONDS)
+        try:
+            await ask_once(hub)
+        except MediaUnavailable as error:
+            logger.warning("presence unknown for now: %s", error)
+
+
+async def ask_once(hub: Hub) -> None:
+    """Compare every room with the SFU's and report the differences as facts.
+
+    Raises:
+        MediaUnavailable: The SFU does not answer; what was found so far has been reported.
+    """
+    # Known first, asked second: a room made between the two is in the answer, not the reverse.
+    known = hub.rooms.all()
+    running = {room.name: room for room in await hub.media.list_rooms()}
+    for name, room in known.items():
+        if name not in running:
+            await hub.room_finished(name, None)
+            continue
+        await hub.room_started(running[name])
+        found = {who.identity: who for who in await hub.media.list_participants(name)}
+        for identity, sid in room.sessions.items():
+            if identity not in found or found[identity].sid != sid:
+                await hub.participant_left(name, identity, sid, ABSENCE_SECONDS)
+        for identity, who in found.items():
+            if room.sessions.get(identity) != who.sid:
+                await hub.participant_joined(name, who)

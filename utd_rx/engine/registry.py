@@ -1,0 +1,84 @@
+"""The rooms of one engine: by name, each with its lock, forgotten when they end."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from utd_rx.engine.clock import Clock
+from utd_rx.engine.media import Media
+from utd_rx.engine.room import RoomShell
+from utd_rx.engine.rules.names import engine_room_name, livekit_room_name
+from utd_rx.engine.rules.refusal import not_found
+from utd_rx.engine.rules.rooms import Room
+from utd_rx.engine.tasks import OwnedTasks
+
+
+class Registry:
+    """Every room of one engine."""
+
+    def __init__(self, app_id: str, media: Media, clock: Clock) -> None:
+        self._app_id = app_id
+        self._media = media
+        self._clock = clock
+        self._shells: dict[str, RoomShell] = {}
+        self._tasks = OwnedTasks()
+
+    async def aclose(self) -> None:
+        """Forget every room and wait for their tasks. Idempotent."""
+        for shell in tuple(self._shells.values()):
+            shell.close()
+        await self._tasks.aclose()
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names of all rooms."""
+        return tuple(self._shells)
+
+    def room(self, name: str) -> Room:
+        """Return the state of a room.
+
+        Raises:
+            Refusal: 404.
+        """
+        shell = self._shells.get(name)
+        if shell is None or shell.state is None:
+            raise not_found(f"there is no room {name!r}")
+        return shell.state
+
+    def all(self) -> dict[str, Room]:
+        """Return every room by its LiveKit name."""
+        found = {}
+        for shell in self._shells.values():
+            if shell.state is not None:
+                found[shell.livekit_name] = shell.state
+        return found
+
+    def livekit_name(self, name: str) -> str:
+        """Return LiveKit's name of a room."""
+        return livekit_room_name(self._app_id, name)
+
+    def engine_name(self, livekit_name: str) -> str | None:
+        """Return the name of LiveKit's room, None for one that is not this project's."""
+        return engine_room_name(self._app_id, livekit_name)
+
+    @asynccontextmanager
+    async def hold(self, name: str) -> AsyncIterator[RoomShell]:
+        """Hold the lock of a room's shell; one without a room is forgotten afterwards."""
+        async with AsyncExitStack() as stack:
+            while True:
+                shell = self._shells.get(name)
+                if shell is None:
+                    shell = RoomShell(
+                        name, self.livekit_name(name), self._media, self._clock, self._tasks
+                    )
+                    self._shells[name] = shell
+                await shell.lock.acquire()
+                if self._shells.get(name) is shell:
+                    stack.callback(shell.lock.release)
+                    break
+                shell.lock.release()
+            try:
+                yield shell
+            finally:
+                if shell.state is None:
+                    del self._shells[name]

@@ -1,0 +1,232 @@
+"""One room's shell: the single writer of its state, and the order in which the SFU hears of it.
+
+Whoever changes the room holds `lock` from before the rule runs until the SFU was told, so effects
+reach the SFU in commit order and a command answers after its grant holds there.
+
+A command whose grant the SFU did not take is refused and changes nothing; a fact is committed
+whatever the SFU says. In both cases a resync brings the SFU back to the engine's state as soon as
+it answers again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Mapping
+from typing import Final
+
+from utd_rx.engine.clock import Clock, Timer
+from utd_rx.engine.media import Media, MediaRoom, MediaUnavailable
+from utd_rx.engine.rules import rooms
+from utd_rx.engine.rules.effects import (
+    ApplyGrant,
+    Effect,
+    Effects,
+    MuteAudio,
+    PublishSeats,
+    Push,
+    Remove,
+)
+from utd_rx.engine.rules.rooms import Room
+from utd_rx.engine.tasks import OwnedTasks
+from utd_rx.models.stream_type import UTDStreamType
+from utd_rx.protocol.wire.seats import grid_to_push
+
+logger = logging.getLogger(__name__)
+
+RESYNC_SECONDS: Final = (0.5, 1.0, 2.0, 5.0)
+"""Pauses between tries to bring a silent SFU up to date; the last one repeats."""
+
+
+class RoomShell:
+    """The owner of one room.
+
+    Args:
+        name: Un-prefixed.
+        livekit_name: LiveKit's.
+        tasks: Whose owner waits for what the room leaves running.
+    """
+
+    def __init__(
+        self, name: str, livekit_name: str, media: Media, clock: Clock, tasks: OwnedTasks
+    ) -> None:
+        self.name = name
+        self.livekit_name = livekit_name
+        self.lock = asyncio.Lock()
+        self.state: Room | None = None
+        self.sid: str | None = None
+        self._media = media
+        self._clock = clock
+        self._tasks = tasks
+        self._timer: Timer | None = None
+        self._resync: asyncio.Task[None] | None = None
+
+    async def open(self, state: Room) -> MediaRoom:
+        """Have the SFU's half of the room, with the metadata of `state`.
+
+        Raises:
+            MediaUnavailable: There may or may not be a room then.
+        """
+        found = await self._media.open_room(self.livekit_name, metadata_of(state))
+        if found.sid != self.sid:
+            self.sid = found.sid
+            if found.metadata != metadata_of(state):
+                await self._media.set_room_metadata(self.livekit_name, metadata_of(state))
+        return found
+
+    async def commit(self, state: Room, effects: Effects) -> None:
+        """Make `state` the state of the room once the SFU took what it must not miss.
+
+        Raises:
+            Refusal: The SFU did not; the state is the old one.
+        """
+        try:
+            for effect in effects:
+                await self._enforce(state, effect)
+        except MediaUnavailable:
+            self._start_resync()
+            raise
+        self._become(state)
+        await self._announce(state, effects)
+
+    async def commit_fact(self, state: Room, effects: Effects) -> None:
+        """Make `state` the state of the room whatever the SFU says."""
+        self._become(state)
+        try:
+            for effect in effects:
+                await self._enforce(state, effect)
+        except MediaUnavailable as error:
+            logger.warning("room %s: %s; will retry", self.name, error)
+            self._start_resync()
+        await self._announce(state, effects)
+
+    async def push(
+        self, type_: str, payload: Mapping[str, object], to: tuple[str, ...] | None = None
+    ) -> None:
+        """Send an engine message; a lost one is no failure, since state lives in metadata (§7.2, 12)."""
+        # The real server takes 3 s to find out that nobody is there to send to.
+        if self.state is None or not self.state.sessions:
+            return
+        try:
+            await self._media.send(self.livekit_name, {"type": type_, **payload}, to)
+        except MediaUnavailable as error:
+            logger.warning("room %s: push %s lost: %s", self.name, type_, error)
+
+    async def remove(self, identity: str, sid: str | None) -> None:
+        """Remove a connection; with `sid`, not the one that may have replaced it.
+
+        Raises:
+            MediaUnavailable: The SFU does not answer.
+        """
+        if sid is not None:
+            found = await self._media.get_participant(self.livekit_name, identity)
+            if found is None or found.sid != sid:
+                return
+        await self._media.remove(self.livekit_name, identity)
+
+    async def republish(self) -> None:
+        """Write the metadata again: the SFU's half of the room is new."""
+        if self.state is None:
+            return
+        try:
+            await self._media.set_room_metadata(self.livekit_name, metadata_of(self.state))
+        except MediaUnavailable:
+            self._start_resync()
+
+    def close(self) -> None:
+        """Forget the room; its timer and resync end. The SFU's half is not touched."""
+        self.state = None
+        self.sid = None
+        self._arm()
+        if self._resync is not None:
+            self._resync.cancel()
+
+    def _become(self, state: Room) -> None:
+        self.state = state
+        self._arm()
+
+    async def _enforce(self, state: Room, effect: Effect) -> None:
+        """Carry out what a command must not answer without."""
+        match effect:
+            case ApplyGrant(identity):
+                grant = rooms.grant_of(state, identity)
+                await self._media.set_grant(self.livekit_name, identity, grant)
+            case MuteAudio(identity, is_muted):
+                await self._mute(identity, is_muted=is_muted)
+            case Remove(identity, sid):
+                await self.remove(identity, sid)
+            case PublishSeats() | Push():
+                pass
+
+    async def _announce(self, state: Room, effects: Effects) -> None:
+        """Tell the clients; metadata first, so that whoever re-reads it on a push finds it new."""
+        for effect in effects:
+            match effect:
+                case PublishSeats():
+                    await self.republish()
+                    await self.push("_seat_update", grid_to_push(state.seats.grid))
+                case Push(type_, payload, to):
+                    await self.push(type_, payload, to)
+                case ApplyGrant() | MuteAudio() | Remove():
+                    pass
+
+    async def _mute(self, identity: str, *, is_muted: bool) -> None:
+        found = await self._media.get_participant(self.livekit_name, identity)
+        for track in () if found is None else found.tracks:
+            if track.kind == "audio" and track.is_muted is not is_muted:
+                await self._media.mute(self.livekit_name, identity, track.sid, is_muted=is_muted)
+
+    def _arm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        due = self.state.next_deadline if self.state is not None else None
+        if due is not None:
+            self._timer = self._clock.call_at(due, self._start_due)
+
+    def _start_due(self) -> None:
+        self._timer = None
+        self._tasks.spawn(self._do_due(), f"engine-room-due-{self.name}")
+
+    async def _do_due(self) -> None:
+        async with self.lock:
+            if self.state is not None:
+                state, effects = rooms.time_passed(self.state, self._clock.monotonic())
+                await self.commit_fact(state, effects)
+
+    def _start_resync(self) -> None:
+        if self._resync is None or self._resync.done():
+            self._resync = self._tasks.spawn(self._bring_up_to_date(), f"resync-{self.name}")
+
+    async def _bring_up_to_date(self) -> None:
+        tries = 0
+        while self.state is not None:
+            await self._clock.sleep(RESYNC_SECONDS[min(tries, len(RESYNC_SECONDS) - 1)])
+            tries += 1
+            async with self.lock:
+                if self.state is None:
+                    return
+                try:
+                    await self._repeat_all(self.state)
+                except MediaUnavailable:
+                    continue
+                logger.info("room %s: the media server is up to date again", self.name)
+                return
+
+    async def _repeat_all(self, state: Room) -> None:
+        for identity in state.members:
+            if identity in state.sessions:
+                grant = rooms.grant_of(state, identity)
+                await self._media.set_grant(self.livekit_name, identity, grant)
+        await self._media.set_room_metadata(self.livekit_name, metadata_of(state))
+        if state.type is UTDStreamType.AUDIO_ROOM:
+            await self.push("_seat_update", grid_to_push(state.seats.grid))
+
+
+def metadata_of(state: Room) -> str:
+    """Return the metadata of LiveKit's room: what somebody who joins late needs (§7.2, 12)."""
+    if state.type is not UTDStreamType.AUDIO_ROOM:
+        return "{}"
+    wire = {"_seats": grid_to_push(state.seats.grid)}
+    return json.dumps(wire, ensure_ascii=False, separators=(",", ":"))

@@ -1,0 +1,148 @@
+"""Bans (facts/utd-engine.md §3.6, §4.7, §7.1).
+
+A body's `identity` is the target here, and the actor everywhere else. With a bearer the scope is
+one room, of which the bearer is host or admin; the whole project is the backend's.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from aiohttp import web
+from attrs import frozen
+
+from utd_rx.engine.authorization import Endpoint
+from utd_rx.engine.clock import to_iso
+from utd_rx.engine.routes.context import context_of
+from utd_rx.engine.routes.fields import (
+    int_of,
+    page_of,
+    page_to_wire,
+    read_body,
+    text_of,
+)
+from utd_rx.engine.routes.identity import authenticate, permit, permit_room
+from utd_rx.engine.rules import rooms
+from utd_rx.engine.rules.bans import Ban
+from utd_rx.engine.rules.names import check_identity, check_room_name
+from utd_rx.engine.rules.refusal import forbidden, invalid
+from utd_rx.engine.rules.roles import MODERATORS
+from utd_rx.models.ban import UTDBan
+from utd_rx.protocol.wire.bans import ban_to_wire
+from utd_rx.protocol.wire.reading import Json
+
+MAX_REASON_CHARS: Final = 500
+MAX_DURATION_SECONDS: Final = 10 * 365 * 24 * 3600
+
+
+@frozen
+class Scope:
+    """Whom a ban call is about, and where; `room` None is the project."""
+
+    identity: str
+    room: str | None
+
+
+async def ban(request: web.Request) -> web.Response:
+    """Ban somebody and remove them where they are."""
+    body = await read_body(request)
+    scope = _permit_scope(request, body, Endpoint.BAN_ROOM, Endpoint.BAN_PROJECT)
+    reason = text_of(body, "reason", MAX_REASON_CHARS)
+    duration = int_of(body, "duration", 1, MAX_DURATION_SECONDS)
+    hub = context_of(request).hub
+    now = hub.clock.wall()
+    entry = await hub.ban(
+        Ban(
+            id=0,
+            identity=scope.identity,
+            room=scope.room,
+            reason=reason,
+            banned_at=now,
+            expires_at=None if duration is None else now + duration,
+        )
+    )
+    return web.json_response(ban_to_wire(_public(entry)), status=201)
+
+
+async def unban(request: web.Request) -> web.Response:
+    """Lift a ban; lifting what is not there is fine."""
+    body = await read_body(request)
+    scope = _permit_scope(request, body, Endpoint.UNBAN_ROOM, Endpoint.UNBAN_PROJECT)
+    lifted = context_of(request).hub.unban(scope.identity, scope.room)
+    return web.json_response(
+        {"identity": scope.identity, "room_name": scope.room, "lifted": lifted}
+    )
+
+
+async def list_bans(request: web.Request) -> web.Response:
+    """Return the active bans: all of them to the backend, to a bearer those of its own rooms."""
+    page, per_page = page_of(request)
+    hub = context_of(request).hub
+    room = request.query.get("room_name") or None
+    principal = authenticate(request)
+    if room is not None and not principal.is_server:
+        permit_room(request, Endpoint.BANS_OF_ROOM, {}, name=room)
+        found = hub.bans(room)
+    elif principal.bearer is not None:
+        identity = principal.bearer.identity
+        hub.refuse_banned(identity, None)
+        mine = {
+            state.name
+            for state in hub.rooms.all().values()
+            if rooms.role_of(state, identity) in MODERATORS
+        }
+        if not mine:
+            raise forbidden("only hosts and admins see the bans of their rooms")
+        found = tuple(entry for entry in hub.bans(None) if entry.room in mine)
+    else:
+        permit(request, Endpoint.BANS_OF_PROJECT)
+        found = hub.bans(room)
+    rows = [ban_to_wire(_public(entry)) for entry in found]
+    return web.json_response(page_to_wire(rows, page, per_page))
+
+
+def _permit_scope(
+    request: web.Request, body: Json, in_room: Endpoint, in_project: Endpoint
+) -> Scope:
+    """Check who asks, then whom and where it is about.
+
+    Raises:
+        Refusal: 401, 403, 404, or 422.
+    """
+    principal = authenticate(request)
+    room = text_of(body, "room_name", 4096)
+    if room is None:
+        permit(request, in_project)
+        return Scope(_target(body), None)
+    check_room_name(room)
+    if principal.is_server:
+        # A backend may ban somebody from a room before anybody opened it.
+        permit(request, in_project)
+        return Scope(_target(body), room)
+    actor = {key: body[key] for key in ("actor_identity",) if key in body}
+    call = permit_room(request, in_room, actor, name=room)
+    target = _target(body)
+    if call.actor.is_admin and target == call.room.owner:
+        raise forbidden("an admin cannot act on the host")
+    if target == call.identity:
+        raise invalid("you cannot ban yourself")
+    return Scope(target, room)
+
+
+def _target(body: Json) -> str:
+    identity = body.get("identity")
+    if not isinstance(identity, str) or not identity:
+        raise invalid("identity is required")
+    return check_identity(identity)
+
+
+def _public(entry: Ban) -> UTDBan:
+    return UTDBan(
+        identity=entry.identity,
+        id=entry.id,
+        name=entry.name,
+        room_name=entry.room,
+        reason=entry.reason,
+        banned_at=to_iso(entry.banned_at),
+        expires_at=None if entry.expires_at is None else to_iso(entry.expires_at),
+    )

@@ -1,0 +1,174 @@
+"""Strict readers of request bodies: what is wrong is a 422 that names the field.
+
+The opposite of the wire codecs' tolerance, on purpose: a client survives every engine, an engine
+tells a client what it got wrong (facts/utd-engine.md §7.4, 25).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from enum import Enum
+from typing import Final, TypeVar
+
+from aiohttp import web
+
+from utd_rx.engine.rules.names import is_printable
+from utd_rx.engine.rules.refusal import Reason, Refusal, invalid, not_found
+from utd_rx.protocol.wire.reading import Json, parse_object
+
+MAX_BODY_BYTES: Final = 64 * 1024
+
+E = TypeVar("E", bound=Enum)
+
+
+async def read_bytes(request: web.Request, limit: int = MAX_BODY_BYTES) -> bytes:
+    """Return the body.
+
+    Raises:
+        Refusal: 413 when it is longer than `limit`; the rest is not kept.
+    """
+    body = bytearray()
+    async for chunk in request.content.iter_any():
+        body += chunk
+        if len(body) > limit:
+            raise Refusal(Reason.TOO_LARGE, f"the body is larger than {limit} bytes")
+    return bytes(body)
+
+
+async def read_body(request: web.Request) -> Json:
+    """Return the JSON object in the body; none at all counts as an empty one.
+
+    Raises:
+        Refusal: 413, or 422 for anything but an object.
+    """
+    body = await read_bytes(request)
+    if not body.strip():
+        return {}
+    wire = parse_object(body)
+    if wire is None:
+        raise invalid("the body must be a JSON object")
+    return wire
+
+
+def text_of(body: Json, key: str, longest: int) -> str | None:
+    """Return a string of at most `longest` characters; missing, null and "" are None.
+
+    Raises:
+        Refusal: 422.
+    """
+    value = body.get(key)
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str):
+        raise invalid(f"{key} must be a string")
+    if len(value) > longest:
+        raise invalid(f"{key} must have at most {longest} characters")
+    if not is_printable(value):
+        raise invalid(f"{key} must not contain control characters")
+    return value
+
+
+def int_of(body: Json, key: str, least: int, most: int) -> int | None:
+    """Return an integer of the range; missing and null are None.
+
+    Raises:
+        Refusal: 422.
+    """
+    value = body.get(key)
+    if value is None:
+        return None
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise invalid(f"{key} must be an integer from {least} to {most}")
+    return value
+
+
+def choice_of(body: Json, key: str, choices: type[E]) -> E | None:
+    """Return the member of `choices` spelled there; missing and null are None.
+
+    Raises:
+        Refusal: 422.
+    """
+    value = body.get(key)
+    if value is None:
+        return None
+    for choice in choices:
+        if choice.value == value:
+            return choice
+    raise invalid(f"{key} must be one of {', '.join(str(choice.value) for choice in choices)}")
+
+
+def flag_of(body: Json, key: str, default: bool) -> bool:
+    """Return a boolean.
+
+    Raises:
+        Refusal: 422.
+    """
+    value = body.get(key)
+    if value is None:
+        return default
+    if not isinstance(value, bool):
+        raise invalid(f"{key} must be true or false")
+    return value
+
+
+def object_of(body: Json, key: str) -> Mapping[str, object]:
+    """Return a JSON object that can be written again; missing and null are empty.
+
+    Raises:
+        Refusal: 422.
+    """
+    value = body.get(key)
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise invalid(f"{key} must be a JSON object")
+    try:
+        # Python reads NaN and lone surrogates, which no other JSON reader takes.
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    except (ValueError, RecursionError) as error:
+        raise invalid(f"{key} holds a value that JSON cannot carry") from error
+    return value
+
+
+def index_of(request: web.Request) -> int:
+    """Return the seat index of the path; whether there is such a seat is the grid's business.
+
+    Raises:
+        Refusal: 404 when it is no number.
+    """
+    text = request.match_info["index"]
+    digits = text.removeprefix("-")
+    if not (digits.isascii() and digits.isdigit()):
+        raise not_found(f"{text!r} is no seat index")
+    # No grid has an index of ten digits, and int() of an endless string is slow.
+    return int(text) if len(digits) < 10 else 10**9
+
+
+def page_of(request: web.Request) -> tuple[int, int]:
+    """Return `page` and `per_page` of the query; 20 a page unless asked, 100 at most (§3.1).
+
+    Raises:
+        Refusal: 422 when either is no positive number.
+    """
+    found = []
+    for key, default in (("page", 1), ("per_page", 20)):
+        text = request.query.get(key, str(default))
+        if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) >= 1):
+            raise invalid(f"{key} must be a positive number")
+        found.append(int(text))
+    return found[0], min(found[1], 100)
+
+
+def page_to_wire(rows: list[dict[str, object]], page: int, per_page: int) -> dict[str, object]:
+    """Return one page of `rows` with the pagination the engine's lists have."""
+    total = len(rows)
+    return {
+        "data": rows[(page - 1) * per_page : page * per_page],
+        "pagination": {
+            "page": page,
+            "per_page": per_page,
+            "total": total,
+            "total_pages": -(-total // per_page),
+        },
+    }

@@ -1,0 +1,185 @@
+"""Who sends a request: credentials checked, then the table of `utd_rx.engine.authorization`.
+
+The order is the same everywhere: credentials (401), room (404), ban and table (403), body.
+"""
+
+from __future__ import annotations
+
+import hmac
+from typing import Final
+
+from aiohttp import web
+from attrs import frozen
+
+from utd_rx.engine.authorization import Caller, Endpoint, authorize, caller_of
+from utd_rx.engine.options import Secrets
+from utd_rx.engine.routes.context import context_of
+from utd_rx.engine.rules import rooms
+from utd_rx.engine.rules.names import check_identity
+from utd_rx.engine.rules.refusal import Reason, Refusal, forbidden, invalid, not_found
+from utd_rx.engine.rules.roles import Role
+from utd_rx.engine.rules.rooms import Room
+from utd_rx.engine.rules.seat_commands import (
+    Actor,
+)
+from utd_rx.engine.tokens import Bearer, read_bearer
+from utd_rx.protocol.wire.reading import Json
+
+APP_ID: Final = "X-App-Id"
+APP_KEY: Final = "X-App-Key"
+APP_SECRET: Final = "X-App-Secret"  # noqa: S105 - the name of a header
+_SCHEME: Final = "bearer"
+
+
+@frozen
+class Principal:
+    """What the credentials of a request proved: an app, a backend, or one user."""
+
+    is_server: bool = False
+    bearer: Bearer | None = None
+
+
+@frozen
+class RoomCall:
+    """A permitted call on a room: who acts, and on whose word.
+
+    `identity` is None only for a backend that acts for nobody.
+    """
+
+    name: str
+    room: Room
+    identity: str | None
+    is_server: bool
+
+    @property
+    def actor(self) -> Actor:
+        """Who acts, as the rules want it; a backend counts as the host."""
+        if self.is_server:
+            return Actor(self.identity, Role.HOST)
+        assert self.identity is not None
+        return rooms.actor_of(self.room, self.identity)
+
+
+def authenticate_app(request: web.Request) -> Principal:
+    """Check the app's own credentials: id and secret, or id and publishable key.
+
+    Raises:
+        Refusal: 401.
+    """
+    secrets = context_of(request).secrets
+    if APP_SECRET in request.headers:
+        _check_app(request, APP_SECRET, secrets.app_secret, secrets)
+        return Principal(is_server=True)
+    _check_app(request, APP_KEY, secrets.app_key, secrets)
+    return Principal()
+
+
+def authenticate(request: web.Request) -> Principal:
+    """Check whichever credentials came: the secret before a bearer before the app key.
+
+    Raises:
+        Refusal: 401.
+    """
+    header = request.headers.get("Authorization")
+    if header is None or APP_SECRET in request.headers:
+        return authenticate_app(request)
+    scheme, _, token = header.partition(" ")
+    if scheme.lower() != _SCHEME:
+        raise Refusal(Reason.UNAUTHORIZED, "Authorization must be a Bearer token")
+    context = context_of(request)
+    return Principal(bearer=read_bearer(context.secrets, token.strip(), context.hub.clock.wall()))
+
+
+def permit(request: web.Request, endpoint: Endpoint) -> Principal:
+    """Let a request pass that names no room.
+
+    Raises:
+        Refusal: 401, 403.
+    """
+    principal = authenticate(request)
+    if principal.bearer is not None:
+        context_of(request).hub.refuse_banned(principal.bearer.identity, None)
+    authorize(endpoint, _caller(principal, None))
+    return principal
+
+
+def permit_room(
+    request: web.Request, endpoint: Endpoint, body: Json, *, name: str | None = None
+) -> RoomCall:
+    """Let a request pass that acts on a room.
+
+    Args:
+        endpoint: The row of the table.
+        body: The request's; `identity` and `actor_identity` in it name the actor, and must be the
+            bearer's own (facts/utd-engine.md §7.1, 8).
+        name: The room; the one of the path unless given.
+
+    Raises:
+        Refusal: 401, 403, 404, or 422.
+    """
+    principal = authenticate(request)
+    hub = context_of(request).hub
+    name = request.match_info["room"] if name is None else name
+    room = hub.rooms.room(name)
+    if principal.bearer is not None:
+        hub.refuse_banned(principal.bearer.identity, name)
+    authorize(endpoint, _caller(principal, room))
+    claimed = _claimed_identity(body)
+    if principal.bearer is None:
+        return RoomCall(name, room, claimed, principal.is_server)
+    if claimed is not None and claimed != principal.bearer.identity:
+        raise forbidden("the identity in the body is not the bearer's")
+    return RoomCall(name, room, principal.bearer.identity, is_server=False)
+
+
+def target_of(request: web.Request) -> str:
+    """Return the identity in the path.
+
+    Raises:
+        Refusal: 404 for one that nobody can have.
+    """
+    identity = request.match_info["identity"]
+    try:
+        return check_identity(identity)
+    except Refusal as refusal:
+        raise not_found(refusal.message) from refusal
+
+
+def _caller(principal: Principal, room: Room | None) -> Caller:
+    if principal.is_server:
+        return Caller.SECRET
+    if principal.bearer is None:
+        return Caller.APP_KEY
+    if room is None:
+        return Caller.STRANGER
+    identity = principal.bearer.identity
+    return caller_of(rooms.role_of(room, identity), is_owner=identity == room.owner)
+
+
+def _claimed_identity(body: Json) -> str | None:
+    claimed = None
+    for key in ("identity", "actor_identity"):
+        value = body.get(key)
+        if value is None:
+            continue
+        if not isinstance(value, str):
+            raise invalid(f"{key} must be a string")
+        if claimed is not None and value != claimed:
+            raise invalid("identity and actor_identity name two actors")
+        claimed = value
+    return claimed
+
+
+def _check_app(request: web.Request, header: str, expected: str, secrets: Secrets) -> None:
+    app_id, key = request.headers.get(APP_ID), request.headers.get(header)
+    if not app_id or not key:
+        raise Refusal(Reason.UNAUTHORIZED, f"Missing {APP_ID} or {header} header")
+    # Both are compared, so that the time taken says nothing about which one was wrong.
+    is_app = _is_same(app_id, secrets.app_id)
+    is_key = _is_same(key, expected)
+    if not (is_app and is_key):
+        raise Refusal(Reason.UNAUTHORIZED, "Invalid credentials")
+
+
+def _is_same(given: str, expected: str) -> bool:
+    return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), expected.encode())

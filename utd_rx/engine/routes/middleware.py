@@ -1,0 +1,76 @@
+"""Every failure becomes a JSON body with `message` and `code`, in one place.
+
+A traceback never reaches a client: what nobody foresaw is logged here and answered with a 500
+that says nothing about it.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from utd_rx.engine.clock import Clock
+from utd_rx.engine.rules.limits import Limits, count_request
+from utd_rx.engine.rules.refusal import REPLIES, Reason, Refusal
+from utd_rx.errors import classify_response
+from utd_rx.protocol.wire.errors import error_to_wire
+
+logger = logging.getLogger(__name__)
+
+
+MINTS: Final = ("/api/v1/token", "/api/v1/auth/session")
+_UNCOUNTED: Final = ("/health", "/livekit/webhook")
+
+_WORDS: Final = {404: "there is no such route", 405: "this route has no such method"}
+
+
+@web.middleware
+async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer whatever went wrong further in."""
+    try:
+        return await handler(request)
+    except Refusal as refusal:
+        return refusal_response(refusal)
+    except web.HTTPException as error:
+        return _http_response(error)
+    except ConnectionError:
+        raise  # the client is gone; there is nobody to answer
+    except Exception:
+        logger.exception("%s %s failed", request.method, request.path)
+        status, code = REPLIES[Reason.INTERNAL]
+        return web.json_response(error_to_wire("Internal error", code), status=status)
+
+
+def rate_limit(per_minute: int, clock: Clock) -> Middleware:
+    """Return the middleware that refuses what comes too often, mints counted apart."""
+    limits = Limits(per_minute)
+
+    @web.middleware
+    async def count(request: web.Request, handler: Handler) -> web.StreamResponse:
+        nonlocal limits
+        path = request.path.rstrip("/")
+        if path not in _UNCOUNTED:
+            bucket = "mint" if path in MINTS else "rest"
+            limits = count_request(limits, bucket, clock.monotonic())
+        return await handler(request)
+
+    return count
+
+
+def refusal_response(refusal: Refusal) -> web.Response:
+    """Write a refusal."""
+    headers = {} if refusal.retry_after is None else {"Retry-After": str(refusal.retry_after)}
+    return web.json_response(
+        error_to_wire(refusal.message, refusal.code), status=refusal.status, headers=headers
+    )
+
+
+def _http_response(error: web.HTTPException) -> web.Response:
+    """Write an error of aiohttp's own, such as a route that does not exist."""
+    message = _WORDS.get(error.status, error.reason or "error")
+    headers = {key: error.headers[key] for key in ("Allow",) if key in error.headers}
+    code = classify_response(error.status, message)
+    return web.json_response(error_to_wire(message, code), status=error.status, headers=headers)

@@ -1,0 +1,199 @@
+"""`POST /api/v1/token` and `POST /api/v1/auth/session` (facts/utd-engine.md §3.2, §7.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from aiohttp import web
+from attrs import frozen
+
+from utd_rx.engine.authorization import Caller, Endpoint, authorize
+from utd_rx.engine.routes.context import Context, context_of
+from utd_rx.engine.routes.fields import (
+    choice_of,
+    flag_of,
+    int_of,
+    object_of,
+    read_body,
+    text_of,
+)
+from utd_rx.engine.routes.identity import Principal, authenticate_app
+from utd_rx.engine.rules.names import check_identity, check_room_name, refuse_call_room
+from utd_rx.engine.rules.refusal import invalid
+from utd_rx.engine.rules.roles import Grant, Role
+from utd_rx.engine.rules.rooms import Admission
+from utd_rx.engine.rules.seat_commands import (
+    SetUpSeats,
+)
+from utd_rx.engine.tokens import (
+    Bearer,
+    Device,
+    sign_bearer,
+    sign_livekit,
+    write_metadata,
+)
+from utd_rx.models.seats import UTDSeatMode
+from utd_rx.models.stream_type import UTDStreamType
+from utd_rx.models.token import UTDSessionResponse, UTDTokenResponse
+from utd_rx.protocol.wire.reading import Json
+from utd_rx.protocol.wire.seats import MAX_SEATS
+from utd_rx.protocol.wire.tokens import session_to_wire, token_to_wire
+
+MAX_NAME_CHARS: Final = 256
+MAX_IMAGE_CHARS: Final = 2048
+MAX_MODE_ID_CHARS: Final = 64
+_ROOM_NAME_CHARS: Final = 4096  # the name's own rule says what is too long
+
+_DEVICE_CHARS: Final[Mapping[str, int]] = {
+    "device_id": 128,
+    "device_model": 100,
+    "os": 50,
+    "os_version": 20,
+    "app_version": 20,
+}
+
+
+@frozen
+class MintRequest:
+    """A mint's body, validated; what is decided about it is `rules.rooms.admit`."""
+
+    room: str
+    admission: Admission
+    device: Device
+    metadata: Mapping[str, object]
+
+
+async def mint(request: web.Request) -> web.Response:
+    """Admit somebody to a room and return where to connect and with what."""
+    principal = authenticate_app(request)
+    authorize(Endpoint.MINT, _caller(principal))
+    asked = read_mint(await read_body(request), is_proven=principal.is_server)
+    context = context_of(request)
+    member, role, grant = await context.hub.mint(asked.room, asked.admission)
+    metadata = write_metadata(
+        context.secrets,
+        role=role,
+        type=asked.admission.type,
+        serial=member.serial,
+        device=asked.device,
+        image=member.image,
+        custom=asked.metadata,
+    )
+    reply = UTDTokenResponse(
+        token=sign_livekit(
+            context.secrets,
+            room=context.hub.rooms.livekit_name(asked.room),
+            identity=member.identity,
+            name=member.name,
+            metadata=metadata,
+            grant=grant,
+        ),
+        url=context.livekit_url,
+        room_name=asked.room,
+        user_token=_bearer(context, member.identity, asked.device),
+        role=role.value,
+    )
+    return web.json_response(token_to_wire(reply))
+
+
+async def session(request: web.Request) -> web.Response:
+    """Return a bearer that is not tied to a room."""
+    principal = authenticate_app(request)
+    authorize(Endpoint.SESSION, _caller(principal))
+    body = await read_body(request)
+    identity = body.get("identity")
+    if identity in (None, ""):
+        raise invalid("identity is required")
+    if not isinstance(identity, str):
+        raise invalid("identity must be a string")
+    check_identity(identity)
+    text_of(body, "name", MAX_NAME_CHARS)
+    device = read_device(body)
+    context = context_of(request)
+    context.hub.refuse_banned(identity, None)
+    reply = UTDSessionResponse(user_token=_bearer(context, identity, device))
+    return web.json_response(session_to_wire(reply))
+
+
+def read_mint(body: Json, *, is_proven: bool) -> MintRequest:
+    """Validate a mint's body.
+
+    Args:
+        body: As it came.
+        is_proven: Whether the app secret vouches for it.
+
+    Raises:
+        Refusal: 422, or 403 for a call's room.
+    """
+    identity, room = body.get("identity"), body.get("room_name")
+    if identity in (None, "") or room in (None, ""):
+        raise invalid("identity and room_name are required")
+    if not isinstance(identity, str) or not isinstance(room, str):
+        raise invalid("identity and room_name must be strings")
+    check_identity(identity)
+    check_room_name(room)
+    type_ = choice_of(body, "type", UTDStreamType)
+    if type_ is None:
+        raise invalid("type is required")
+    if type_.is_call:
+        raise invalid("a call has no token of its own; POST /api/v1/calls makes both")
+    refuse_call_room(room)
+    role = choice_of(body, "role", Role)
+    owner = text_of(body, "room_owner_id", 128)
+    admission = Admission(
+        identity=identity,
+        type=type_,
+        role=role or Role.AUDIENCE,
+        owner=owner,
+        is_proven=is_proven,
+        name=text_of(body, "name", MAX_NAME_CHARS),
+        image=text_of(body, "image", MAX_IMAGE_CHARS),
+        seats=read_grid(body),
+        override=_read_permissions(body) if is_proven and role is None else None,
+    )
+    return MintRequest(room, admission, read_device(body), object_of(body, "metadata"))
+
+
+def read_grid(body: Json) -> SetUpSeats | None:
+    """Read the fields that make or change a grid; None when there are none.
+
+    Raises:
+        Refusal: 422.
+    """
+    asked = SetUpSeats(
+        count=int_of(body, "seat_count", 1, MAX_SEATS),
+        mode=choice_of(body, "seat_mode", UTDSeatMode),
+        mode_id=text_of(body, "mode_id", MAX_MODE_ID_CHARS),
+        host_seat=int_of(body, "host_seat", 0, MAX_SEATS - 1),
+    )
+    return None if asked == SetUpSeats() else asked
+
+
+def read_device(body: Json) -> Device:
+    """Read the device facts.
+
+    Raises:
+        Refusal: 422.
+    """
+    return Device(**{key: text_of(body, key, longest) for key, longest in _DEVICE_CHARS.items()})
+
+
+def _read_permissions(body: Json) -> Grant | None:
+    wanted = object_of(body, "permissions")
+    if not wanted:
+        return None
+    return Grant(
+        can_publish=flag_of(wanted, "canPublish", default=False),
+        can_subscribe=flag_of(wanted, "canSubscribe", default=True),
+        can_publish_data=flag_of(wanted, "canPublishData", default=True),
+    )
+
+
+def _bearer(context: Context, identity: str, device: Device) -> str:
+    bearer = Bearer(identity, device.device_id)
+    return sign_bearer(context.secrets, bearer, context.hub.clock.wall())
+
+
+def _caller(principal: Principal) -> Caller:
+    return Caller.SECRET if principal.is_server else Caller.APP_KEY

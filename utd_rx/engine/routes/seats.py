@@ -1,0 +1,108 @@
+"""`/api/v1/rooms/:room/seats` (facts/utd-engine.md §3.3).
+
+Every command but `move` answers with the grid as it is after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from utd_rx.engine.authorization import Endpoint
+from utd_rx.engine.routes.context import context_of
+from utd_rx.engine.routes.fields import index_of, int_of, read_body
+from utd_rx.engine.routes.identity import permit_room
+from utd_rx.engine.routes.mint import read_grid
+from utd_rx.engine.rules import rooms
+from utd_rx.engine.rules.refusal import invalid
+from utd_rx.engine.rules.seat_commands import (
+    Command,
+    KickSeat,
+    LeaveSeat,
+    LockSeat,
+    MoveSeat,
+    MuteSeat,
+    SetUpSeats,
+    TakeSeat,
+    UnlockSeat,
+)
+from utd_rx.models.seats import UTDSeatGrid
+from utd_rx.protocol.wire.reading import Json
+from utd_rx.protocol.wire.seats import grid_to_rest
+
+# Wide enough to leave the answer to the grid, which knows how many seats there are.
+_ANY_INDEX: Final = 10**9
+
+
+async def get_seats(request: web.Request) -> web.Response:
+    """Return the grid."""
+    call = permit_room(request, Endpoint.SEATS_GET, {})
+    rooms.refuse_without_seats(call.room)
+    return web.json_response(grid_to_rest(call.room.seats.grid))
+
+
+async def move_seat(request: web.Request) -> web.Response:
+    """Change to another seat; answers `{from, to}`."""
+    body = await read_body(request)
+    who, before, after = await _carry_out(request, Endpoint.SEATS_MOVE, body, _move)
+    return web.json_response({"from": _index_of(before, who), "to": _index_of(after, who)})
+
+
+def seat_command(endpoint: Endpoint, read: Callable[[web.Request, Json], Command]) -> Handler:
+    """Return the handler that reads a command, carries it out and answers with the grid."""
+
+    async def handle(request: web.Request) -> web.Response:
+        body = await read_body(request)
+        _, _, after = await _carry_out(request, endpoint, body, read)
+        return web.json_response(grid_to_rest(after))
+
+    return handle
+
+
+async def _carry_out(
+    request: web.Request,
+    endpoint: Endpoint,
+    body: Json,
+    read: Callable[[web.Request, Json], Command],
+) -> tuple[str | None, UTDSeatGrid, UTDSeatGrid]:
+    """Return who acted, and the grid before and after."""
+    call = permit_room(request, endpoint, body)
+    rooms.refuse_without_seats(call.room)
+    before, after = await context_of(request).hub.command_seats(
+        call.name, call.identity, read(request, body), is_server=call.is_server
+    )
+    return call.identity, before, after
+
+
+def _index_of(grid: UTDSeatGrid, identity: str | None) -> int | None:
+    seat = None if identity is None else grid.seat_of(identity)
+    return None if seat is None else seat.index
+
+
+def _move(request: web.Request, body: Json) -> MoveSeat:
+    target = int_of(body, "target_seat", -_ANY_INDEX, _ANY_INDEX)
+    if target is None:
+        raise invalid("target_seat is required")
+    return MoveSeat(target)
+
+
+COMMANDS: Final[dict[str, tuple[Endpoint, Callable[[web.Request, Json], Command]]]] = {
+    "setup": (Endpoint.SEATS_SETUP, lambda _, body: read_grid(body) or SetUpSeats()),
+    "leave": (Endpoint.SEATS_LEAVE, lambda _, body: LeaveSeat()),
+    "{index}/take": (Endpoint.SEATS_TAKE, lambda request, _: TakeSeat(index_of(request))),
+    "{index}/kick": (Endpoint.SEATS_KICK, lambda request, _: KickSeat(index_of(request))),
+    "{index}/lock": (Endpoint.SEATS_LOCK, lambda request, _: LockSeat(index_of(request))),
+    "{index}/unlock": (Endpoint.SEATS_UNLOCK, lambda request, _: UnlockSeat(index_of(request))),
+    "{index}/mute": (
+        Endpoint.SEATS_MUTE,
+        lambda request, _: MuteSeat(index_of(request), is_muted=True),
+    ),
+    "{index}/unmute": (
+        Endpoint.SEATS_UNMUTE,
+        lambda request, _: MuteSeat(index_of(request), is_muted=False),
+    ),
+}
+"""The path below `seats/`, the row of the table, and what the request asks for."""

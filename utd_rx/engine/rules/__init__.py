@@ -1,0 +1,6 @@
+"""The engine's decisions, pure: `(state, command, now) -> (state, effects)`.
+
+Nothing here does I/O, reads a clock or knows asyncio. An illegal command raises `Refusal` and
+changes nothing; a fact (something the SFU reported) never raises. Effects say what the shell has
+to do to the SFU, in order.
+"""

@@ -1,0 +1,54 @@
+"""What the shell must do to the SFU after a step, in the order given.
+
+An effect names what changed and not the values: the shell reads those from the state the step
+returned, so that what reaches the SFU is always the newest.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from attrs import frozen
+
+from utd_rx.models.frozen_map import FrozenMap
+
+
+@frozen
+class ApplyGrant:
+    """Make the SFU's permission of `identity` what `rooms.grant_of` says."""
+
+    identity: str
+
+
+@frozen
+class PublishSeats:
+    """Write the grid to the room's metadata and push `_seat_update` to all."""
+
+
+@frozen
+class Push:
+    """Send an engine message of `type` to the identities in `to`, None for all."""
+
+    type: str
+    payload: FrozenMap[str, object] = FrozenMap()
+    to: tuple[str, ...] | None = None
+
+
+@frozen
+class MuteAudio:
+    """Mute or unmute the audio tracks of `identity` on the SFU."""
+
+    identity: str
+    is_muted: bool
+
+
+@frozen
+class Remove:
+    """Remove a connection from the room; only session `sid`, when one is given."""
+
+    identity: str
+    sid: str | None = None
+
+
+Effect: TypeAlias = ApplyGrant | PublishSeats | Push | MuteAudio | Remove
+Effects: TypeAlias = tuple[Effect, ...]

@@ -1,0 +1,68 @@
+"""What names may look like, and LiveKit's name of a room (facts/utd-engine.md §7.4, 26)."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Final
+
+from utd_rx.engine.rules.refusal import forbidden, invalid
+
+MAX_IDENTITY_CHARS: Final = 128
+CALL_PREFIX: Final = "call_"
+_ROOM_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
+
+# Cc: control characters. Cs: a lone half of a surrogate pair, which JSON can spell and UTF-8
+# cannot, so no token could carry it.
+_REFUSED_CATEGORIES: Final = frozenset({"Cc", "Cs"})
+
+
+def check_identity(identity: str, field: str = "identity") -> str:
+    """Return `identity` when it is well formed.
+
+    Raises:
+        Refusal: 422.
+    """
+    if not 1 <= len(identity) <= MAX_IDENTITY_CHARS:
+        raise invalid(f"{field} must have 1 to {MAX_IDENTITY_CHARS} characters")
+    if not is_printable(identity):
+        raise invalid(f"{field} must not contain control characters")
+    return identity
+
+
+def is_printable(text: str) -> bool:
+    """Whether `text` has no control characters and can be written as UTF-8."""
+    return not any(unicodedata.category(char) in _REFUSED_CATEGORIES for char in text)
+
+
+def check_room_name(name: str) -> str:
+    """Return the un-prefixed room `name` when it is well formed.
+
+    Raises:
+        Refusal: 422.
+    """
+    if _ROOM_NAME.fullmatch(name) is None:
+        raise invalid("room_name must be 1 to 128 alphanumeric characters, '_' or '-'")
+    return name
+
+
+def refuse_call_room(name: str) -> None:
+    """Refuse the name of a call's room; calls hand out their own tokens (§7.1, 6).
+
+    Raises:
+        Refusal: 403.
+    """
+    if name.startswith(CALL_PREFIX):
+        raise forbidden(f"room names that start with {CALL_PREFIX!r} are reserved for calls")
+
+
+def livekit_room_name(app_id: str, name: str) -> str:
+    """Return LiveKit's name of the room `name`."""
+    return f"p{app_id}_{name}"
+
+
+def engine_room_name(app_id: str, livekit_name: str) -> str | None:
+    """Return the un-prefixed name, None for a room that is not this project's."""
+    prefix = livekit_room_name(app_id, "")
+    name = livekit_name.removeprefix(prefix)
+    return name if name != livekit_name and name else None

@@ -1,0 +1,90 @@
+"""Why the engine says no, with the status and code of each reason (facts/utd-engine.md §7.4, 25)."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Final
+
+from utd_rx.errors import UTDErrorCode
+
+
+class Reason(Enum):
+    """The kinds of refusal; each has one HTTP status and one error code."""
+
+    VALIDATION = "validation"
+    UNAUTHORIZED = "unauthorized"
+    FORBIDDEN = "forbidden"
+    BANNED = "banned"
+    NOT_FOUND = "not found"
+    NO_SUCH_METHOD = "no such method"
+    CONFLICT = "conflict"
+    TOO_LARGE = "too large"
+    RATE_LIMITED = "rate limited"
+    INTERNAL = "internal"
+    UNAVAILABLE = "unavailable"
+
+
+REPLIES: Final[dict[Reason, tuple[int, UTDErrorCode]]] = {
+    Reason.VALIDATION: (422, UTDErrorCode.VALIDATION),
+    Reason.UNAUTHORIZED: (401, UTDErrorCode.UNAUTHORIZED),
+    Reason.FORBIDDEN: (403, UTDErrorCode.FORBIDDEN),
+    Reason.BANNED: (403, UTDErrorCode.BANNED),
+    Reason.NOT_FOUND: (404, UTDErrorCode.NOT_FOUND),
+    Reason.NO_SUCH_METHOD: (405, UTDErrorCode.UNKNOWN),
+    Reason.CONFLICT: (409, UTDErrorCode.CONFLICT),
+    Reason.TOO_LARGE: (413, UTDErrorCode.VALIDATION),
+    Reason.RATE_LIMITED: (429, UTDErrorCode.RATE_LIMITED),
+    Reason.INTERNAL: (500, UTDErrorCode.SERVER),
+    Reason.UNAVAILABLE: (503, UTDErrorCode.SERVER),
+}
+
+
+class Refusal(Exception):
+    """A command that is not carried out; the state is as it was before.
+
+    Args:
+        reason: Decides status and code of the reply.
+        message: For the developer at the other end; never holds a secret.
+        retry_after: Seconds to wait, for `RATE_LIMITED`.
+    """
+
+    def __init__(self, reason: Reason, message: str, *, retry_after: int | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+        self.retry_after = retry_after
+
+    @property
+    def status(self) -> int:
+        """The HTTP status of the reply."""
+        return REPLIES[self.reason][0]
+
+    @property
+    def code(self) -> UTDErrorCode:
+        """The `code` of the reply."""
+        return REPLIES[self.reason][1]
+
+
+def invalid(message: str) -> Refusal:
+    """A field is missing, of the wrong type or out of range: 422."""
+    return Refusal(Reason.VALIDATION, message)
+
+
+def forbidden(message: str) -> Refusal:
+    """The caller may not do this, and is not banned: 403."""
+    return Refusal(Reason.FORBIDDEN, message)
+
+
+def banned() -> Refusal:
+    """The user is banned, in the words production uses: 403."""
+    return Refusal(Reason.BANNED, "User is banned")
+
+
+def not_found(message: str) -> Refusal:
+    """There is no such room, participant, seat or route: 404."""
+    return Refusal(Reason.NOT_FOUND, message)
+
+
+def conflict(message: str) -> Refusal:
+    """The state does not allow it now: 409."""
+    return Refusal(Reason.CONFLICT, message)

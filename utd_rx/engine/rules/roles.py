@@ -1,0 +1,80 @@
+"""Roles and what each may publish (facts/utd-engine.md §4.5, §7.1).
+
+Publishing does not follow the role alone: in an audio room one publishes while seated, whatever
+the role; in a live stream the host by role and everybody else by the stage. Who may *command*
+what is `utd_rx.engine.authorization`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+from typing import Final
+
+from attrs import frozen
+
+from utd_rx.models.participant import TrackSource
+from utd_rx.models.stream_type import UTDStreamType
+
+
+class Role(Enum):
+    """A participant's role; `value` is the spelling on the wire."""
+
+    VISITOR = "visitor"
+    AUDIENCE = "audience"
+    GUEST = "guest"
+    ADMIN = "admin"
+    HOST = "host"
+
+
+ROLES: Final[Mapping[str, Role]] = {role.value: role for role in Role}
+MODERATORS: Final = frozenset({Role.HOST, Role.ADMIN})
+
+UNPROVEN_ROLES: Final = frozenset({Role.VISITOR, Role.AUDIENCE})
+"""What the app key alone may claim; anything above is clamped to audience (§7.1, 3)."""
+
+VOUCHED_ROLES: Final = frozenset({Role.GUEST, Role.ADMIN})
+"""What a backend may claim for somebody, and the room remembers."""
+
+
+@frozen
+class Grant:
+    """What the SFU lets a participant do; no sources means every source (LiveKit's rule)."""
+
+    can_publish: bool = False
+    can_subscribe: bool = True
+    can_publish_data: bool = True
+    sources: tuple[TrackSource, ...] = ()
+
+
+LISTEN: Final = Grant()
+
+# An audio room carries sound only: a seat lets nobody switch a camera on.
+SPEAK: Final = Grant(can_publish=True, sources=(TrackSource.MICROPHONE,))
+PUBLISH: Final = Grant(can_publish=True)
+
+PUBLISHING: Final[Mapping[UTDStreamType, Grant]] = {
+    UTDStreamType.AUDIO_ROOM: SPEAK,
+    UTDStreamType.LIVE_STREAM: PUBLISH,
+    UTDStreamType.AUDIO_CALL: SPEAK,
+    UTDStreamType.VIDEO_CALL: PUBLISH,
+}
+"""What publishing means in each product."""
+
+
+def clamp(claimed: Role, *, stored: Role | None, is_owner: bool, is_proven: bool) -> Role:
+    """Return the role a mint grants (§7.1, 3).
+
+    Args:
+        claimed: What the request asked for.
+        stored: The role the room already gave this identity; it beats an unproven claim.
+        is_owner: Whether the identity owns the room; only the owner is host.
+        is_proven: Whether the request carried the app secret, which vouches for the claim.
+    """
+    if is_owner:
+        return Role.HOST
+    if is_proven and claimed in VOUCHED_ROLES:
+        return claimed
+    if stored is not None:
+        return stored
+    return claimed if claimed in UNPROVEN_ROLES else Role.AUDIENCE

@@ -1,0 +1,258 @@
+"""A room: who owns it, who is in it, and what the SFU should let each of them do.
+
+The state of one room is one value with one writer (`utd_rx.engine.room`). Facts come from the
+SFU and never raise; a session is known by LiveKit's sid, so the end of a replaced session, which
+may be reported after its successor joined, is told apart from the end of the current one.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from attrs import evolve, field, frozen
+
+from utd_rx.engine.rules import seats as seat_rules
+from utd_rx.engine.rules.effects import ApplyGrant, Effects, Remove
+from utd_rx.engine.rules.refusal import conflict, forbidden, not_found
+from utd_rx.engine.rules.roles import LISTEN, PUBLISHING, VOUCHED_ROLES, Grant, Role, clamp
+from utd_rx.engine.rules.seat_commands import (
+    Actor,
+    Command,
+    SetUpSeats,
+)
+from utd_rx.engine.rules.seats import (
+    Seats,
+)
+from utd_rx.models.frozen_map import FrozenMap
+from utd_rx.models.stream_type import UTDStreamType
+
+MAX_ENDED: Final = 64
+"""How many ended sessions are remembered; reports overtake each other by a few at most."""
+
+
+@frozen
+class Member:
+    """Somebody who minted a token for the room and was not thrown out since.
+
+    `override` is what a backend asked for with `permissions` instead of a role (§3.2).
+    """
+
+    identity: str
+    role: Role
+    serial: int
+    name: str | None = None
+    image: str | None = None
+    override: Grant | None = None
+
+    @property
+    def attributes(self) -> FrozenMap[str, str]:
+        """What the grid shows about this member; the kits' names of the keys (§3.8)."""
+        known = {"name": self.name, "avatar": self.image}
+        return FrozenMap({key: value for key, value in known.items() if value is not None})
+
+
+@frozen
+class Admission:
+    """What a mint asks for, already validated."""
+
+    identity: str
+    type: UTDStreamType
+    role: Role
+    owner: str | None = None
+    is_proven: bool = False
+    name: str | None = None
+    image: str | None = None
+    seats: SetUpSeats | None = None
+    override: Grant | None = None
+
+
+@frozen
+class Session:
+    """A connection as the SFU reports it."""
+
+    identity: str
+    sid: str
+    grant: Grant | None = None
+
+
+@frozen
+class Room:
+    """One room.
+
+    `sessions` maps who is connected to LiveKit's sid of the connection; `ended` are the sids of
+    the last ones that ended, for a report of joining that comes after that of leaving.
+    """
+
+    name: str
+    type: UTDStreamType
+    owner: str | None = None
+    roles: FrozenMap[str, Role] = field(factory=FrozenMap)
+    members: FrozenMap[str, Member] = field(factory=FrozenMap)
+    sessions: FrozenMap[str, str] = field(factory=FrozenMap)
+    ended: tuple[str, ...] = ()
+    seats: Seats = field(factory=Seats)
+
+    @property
+    def next_deadline(self) -> float | None:
+        """When `time_passed` has something to do, None for never."""
+        return self.seats.next_deadline
+
+
+def admit(
+    room: Room | None, name: str, asked: Admission, serial: int, now: float
+) -> tuple[Room, Member, Effects]:
+    """Admit somebody with a fresh mint; makes the room when there is none.
+
+    The first who may own the room and claims `host` owns it from then on (§7.1, 3).
+
+    Raises:
+        Refusal: 409 when the room is of another type, 422 for a grid that cannot be.
+    """
+    if room is None:
+        room = Room(name, asked.type)
+    if room.type is not asked.type:
+        raise conflict(f"the room is of type {room.type.value}")
+    if room.owner is None and (owner := _owner_of(asked)) is not None:
+        room = evolve(room, owner=owner, seats=seat_rules.with_host(room.seats, owner))
+    role = clamp(
+        asked.role,
+        stored=room.roles.get(asked.identity),
+        is_owner=asked.identity == room.owner,
+        is_proven=asked.is_proven,
+    )
+    if asked.is_proven and role in VOUCHED_ROLES:
+        room = evolve(room, roles=room.roles.set(asked.identity, role))
+    member = Member(asked.identity, role, serial, asked.name, asked.image, asked.override)
+    room = evolve(room, members=room.members.set(asked.identity, member))
+    may_seed = role is Role.HOST and room.type is UTDStreamType.AUDIO_ROOM
+    if asked.seats is not None and may_seed and room.seats.grid.count == 0:
+        actor = Actor(asked.identity, role)
+        found, effects = seat_rules.command(room.seats, actor, asked.seats, now)
+        return evolve(room, seats=found), member, effects
+    return room, member, ()
+
+
+def _owner_of(asked: Admission) -> str | None:
+    if asked.is_proven and asked.owner is not None:
+        return asked.owner
+    return asked.identity if asked.role is Role.HOST else None
+
+
+def role_of(room: Room, identity: str) -> Role | None:
+    """Return the role of a member, None for somebody who is none."""
+    member = room.members.get(identity)
+    if member is None:
+        return None
+    return Role.HOST if identity == room.owner else room.roles.get(identity, member.role)
+
+
+def actor_of(room: Room, identity: str) -> Actor:
+    """Return a member as somebody who commands.
+
+    Raises:
+        Refusal: 404 when there is no such member.
+    """
+    member = room.members.get(identity)
+    role = role_of(room, identity)
+    if member is None or role is None:
+        raise not_found(f"{identity!r} is not in this room")
+    return Actor(identity, role, member.attributes)
+
+
+def grant_of(room: Room, identity: str) -> Grant:
+    """Return what the SFU shall let `identity` do: the only place that decides it (§7.1, 4)."""
+    member = room.members.get(identity)
+    base = (member.override if member is not None else None) or LISTEN
+    if room.type is UTDStreamType.AUDIO_ROOM:
+        publishes = identity in room.seats.seated
+    else:
+        publishes = base.can_publish or role_of(room, identity) is Role.HOST
+    publishing = PUBLISHING[room.type] if publishes else LISTEN
+    return evolve(
+        publishing, can_subscribe=base.can_subscribe, can_publish_data=base.can_publish_data
+    )
+
+
+def joined(room: Room, session: Session) -> tuple[Room, Effects]:
+    """A connection came up: what the SFU lets it do must be what this room says (§7.2, 11)."""
+    if session.sid in room.ended:
+        return room, ()
+    room = evolve(
+        room,
+        sessions=room.sessions.set(session.identity, session.sid),
+        seats=seat_rules.joined(room.seats, session.identity),
+    )
+    if session.grant == grant_of(room, session.identity):
+        return room, ()
+    return room, (ApplyGrant(session.identity),)
+
+
+def left(room: Room, session: Session, now: float, grace: float) -> tuple[Room, Effects]:
+    """A connection ended; its seat waits unless the identity has a newer connection."""
+    room = evolve(room, ended=(*room.ended, session.sid)[-MAX_ENDED:])
+    if room.sessions.get(session.identity) != session.sid:
+        return room, ()
+    found, effects = seat_rules.left(room.seats, session.identity, now, grace)
+    return evolve(room, sessions=room.sessions.remove(session.identity), seats=found), effects
+
+
+def time_passed(room: Room, now: float) -> tuple[Room, Effects]:
+    """Do what is due."""
+    found, effects = seat_rules.time_passed(room.seats, now)
+    return evolve(room, seats=found), effects
+
+
+def command_seats(room: Room, actor: Actor, item: Command, now: float) -> tuple[Room, Effects]:
+    """Carry out a seat command.
+
+    Raises:
+        Refusal: See `seats.command`; 409 in a room that has no seats.
+    """
+    refuse_without_seats(room)
+    found, effects = seat_rules.command(room.seats, actor, item, now)
+    return evolve(room, seats=found), effects
+
+
+def refuse_without_seats(room: Room) -> None:
+    """Refuse seat calls on other products.
+
+    Raises:
+        Refusal: 409.
+    """
+    if room.type is not UTDStreamType.AUDIO_ROOM:
+        raise conflict(f"a room of type {room.type.value} has no seats")
+
+
+def expel(room: Room, identity: str, now: float) -> tuple[Room, Effects]:
+    """Throw somebody out: no seat, no membership, no connection. The mint floor is raised apart."""
+    sid = room.sessions.get(identity)
+    found, effects = seat_rules.left(room.seats, identity, now, 0)
+    room = evolve(
+        room,
+        seats=found,
+        members=room.members.remove(identity),
+        sessions=room.sessions.remove(identity),
+    )
+    return room, effects if sid is None else (*effects, Remove(identity, sid))
+
+
+def refuse_expelling(room: Room, actor: Actor, target: str) -> None:
+    """Refuse moderation that the actor's role does not reach.
+
+    Raises:
+        Refusal: 403 when an admin acts on the host, 404 when the target is not in the room.
+    """
+    if actor.is_admin and target == room.owner:
+        raise forbidden("an admin cannot act on the host")
+    if target not in room.members and target not in room.sessions:
+        raise not_found(f"{target!r} is not in this room")
+
+
+def restore(room: Room | None, name: str, type_: UTDStreamType, member: Member) -> Room:
+    """Take in somebody who holds a good token for a room, or a membership, that was forgotten."""
+    room = room if room is not None else Room(name, type_)
+    if room.owner is None and member.role is Role.HOST:
+        room = evolve(
+            room, owner=member.identity, seats=seat_rules.with_host(room.seats, member.identity)
+        )
+    return evolve(room, members=room.members.set(member.identity, member))

@@ -1,0 +1,249 @@
+"""`LocalEngine`: the engine's REST side and an SFU behind it, started and ended together.
+
+It opens in this order and closes in reverse: the port (so that the SFU can be told where its
+webhooks go), the SFU, the hub, the site. It is for development and tests: state lives in memory,
+and whoever has the app key mints as anybody (facts/utd-engine.md §7.1, 2).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Final, Self
+
+from aiohttp import web
+from attrs import field, frozen
+
+from utd_rx.engine.app import make_app
+from utd_rx.engine.clock import Clock, LoopClock
+from utd_rx.engine.hub import Hub
+from utd_rx.engine.media import LiveKitMedia, Media
+from utd_rx.engine.options import EngineOptions, make_secrets
+from utd_rx.engine.presence import poll_presence
+from utd_rx.engine.routes.context import Context
+from utd_rx.engine.sfus import ExternalSfu, Sfu, make_sfu
+from utd_rx.engine.tasks import OwnedTasks
+from utd_rx.engine.webhooks import WEBHOOK_PATH, Webhooks
+from utd_rx.errors import UTDErrorCode, UTDStreamException
+
+logger = logging.getLogger(__name__)
+
+SHUTDOWN_SECONDS: Final = 2.0
+"""How long requests under way may take to end."""
+
+_WILDCARDS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not bound
+
+
+@frozen
+class _Running:
+    """What exists between `start` and `aclose`."""
+
+    base_url: str
+    sfu: Sfu
+    hub: Hub
+    closing: AsyncExitStack = field(repr=False)
+
+
+class LocalEngine:
+    """A local engine; `async with` starts and ends it.
+
+    Args:
+        options: See `EngineOptions`.
+        media: Instead of an SFU, for tests of the REST side alone.
+        clock: Instead of the loop's, for tests.
+    """
+
+    def __init__(
+        self,
+        options: EngineOptions | None = None,
+        *,
+        media: Media | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self._options = options if options is not None else EngineOptions()
+        self._secrets = make_secrets(self._options)
+        self._media = media
+        self._clock = clock if clock is not None else LoopClock()
+        self._running: _Running | None = None
+        self._is_starting = False
+        self._closing: asyncio.Task[None] | None = None
+
+    def __repr__(self) -> str:
+        where = "not running" if self._running is None else self._running.base_url
+        return f"<LocalEngine {where}>"
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    @property
+    def base_url(self) -> str:
+        """Where the in-room API is: `http://host:port`, without `/api/v1`."""
+        return self._started.base_url
+
+    @property
+    def token_base_url(self) -> str:
+        """Where tokens are minted; here the same host."""
+        return self._started.base_url
+
+    @property
+    def livekit_url(self) -> str:
+        """Where clients connect for media."""
+        return self.sfu.url
+
+    @property
+    def livekit_api_url(self) -> str:
+        """Where LiveKit's server API is."""
+        return self.sfu.api_url
+
+    @property
+    def sfu(self) -> Sfu:
+        """The SFU behind this engine."""
+        return self._started.sfu
+
+    @property
+    def hub(self) -> Hub:
+        """The core, for tests that report facts themselves."""
+        return self._started.hub
+
+    @property
+    def app_id(self) -> str:
+        """Ten digits."""
+        return self._secrets.app_id
+
+    @property
+    def app_key(self) -> str:
+        """The publishable key clients mint with."""
+        return self._secrets.app_key
+
+    @property
+    def app_secret(self) -> str:
+        """The secret backends act with."""
+        return self._secrets.app_secret
+
+    @property
+    def livekit_api_key(self) -> str:
+        """The key of LiveKit's server API."""
+        return self._secrets.livekit_api_key
+
+    @property
+    def livekit_api_secret(self) -> str:
+        """The secret of LiveKit's server API."""
+        return self._secrets.livekit_api_secret
+
+    async def start(self) -> None:
+        """Start; returns when the engine answers. Cancelling it leaves nothing behind.
+
+        Raises:
+            UTDStreamException: `CONFLICT` when the port is taken or the engine was started
+                before, `NOT_FOUND` when there is no livekit-server to start, and what else the
+                SFU's start raises.
+        """
+        if self._running is not None or self._is_starting or self._closing is not None:
+            raise UTDStreamException("an engine starts once", code=UTDErrorCode.CONFLICT)
+        self._is_starting = True
+        try:
+            async with AsyncExitStack() as stack:
+                base_url, sfu, hub = await self._open(stack)
+                self._running = _Running(base_url, sfu, hub, stack.pop_all())
+        finally:
+            self._is_starting = False
+
+    async def aclose(self) -> None:
+        """End everything this engine started. Idempotent; concurrent calls wait for the first."""
+        if self._running is None and self._closing is None:
+            return
+        if self._closing is None:
+            self._closing = asyncio.get_running_loop().create_task(
+                self._close(), name="engine-close"
+            )
+        # Shielded: whoever stops waiting does not stop the closing.
+        await asyncio.shield(self._closing)
+
+    async def _close(self) -> None:
+        assert self._running is not None
+        await self._running.closing.aclose()
+
+    @property
+    def _started(self) -> _Running:
+        if self._running is None:
+            raise UTDStreamException("the engine was not started", code=UTDErrorCode.CONFLICT)
+        return self._running
+
+    async def _open(self, stack: AsyncExitStack) -> tuple[str, Sfu, Hub]:
+        options = self._options
+        listener = _bind(options.host, options.port)
+        stack.callback(listener.close)
+        # The address and not the name: the SFU takes no "localhost".
+        host, port = listener.getsockname()[:2]
+        base_url = _url(host, port)
+        sfu, media = await self._open_sfu(stack, host, base_url)
+        hub = Hub(self.app_id, media, self._clock)
+        webhooks = Webhooks(hub, self._secrets)
+        app = make_app(
+            Context(hub, self._secrets, sfu.url), webhooks, per_minute=options.rate_limit
+        )
+        runner = web.AppRunner(
+            app, access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN_SECONDS
+        )
+        await runner.setup()
+        # The site outlives the SFU: an SFU that cannot deliver its last webhooks retries them,
+        # which would make every end slow. So it is closed first, from here.
+        stack.push_async_callback(runner.cleanup)
+        await web.SockSite(runner, listener).start()
+        stack.push_async_callback(sfu.aclose)
+        stack.push_async_callback(hub.aclose)
+        stack.callback(webhooks.close)
+        if options.is_external:
+            tasks = OwnedTasks()
+            stack.push_async_callback(tasks.aclose)
+            tasks.spawn(poll_presence(hub), "engine-presence")
+        return base_url, sfu, hub
+
+    async def _open_sfu(self, stack: AsyncExitStack, host: str, base_url: str) -> tuple[Sfu, Media]:
+        if self._media is not None:
+            stack.push_async_callback(self._media.aclose)
+            return ExternalSfu("ws://127.0.0.1:1", "http://127.0.0.1:1"), self._media
+        sfu = make_sfu(
+            self._options, self._secrets, host=host, webhook_url=f"{base_url}{WEBHOOK_PATH}"
+        )
+        stack.push_async_callback(sfu.aclose)
+        try:
+            await sfu.start()
+        except (OSError, ValueError) as error:
+            raise UTDStreamException(
+                f"the media server cannot start on {host}: {error}", code=UTDErrorCode.CONFLICT
+            ) from error
+        media = LiveKitMedia(
+            sfu.api_url, self._secrets.livekit_api_key, self._secrets.livekit_api_secret
+        )
+        stack.push_async_callback(media.aclose)
+        return sfu, media
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    """Return a listening socket, so that nobody takes the port while the SFU starts."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=1024)
+    except OSError as error:
+        raise UTDStreamException(
+            f"cannot listen on {host}:{port}: {error.strerror or error}",
+            code=UTDErrorCode.CONFLICT,
+        ) from error
+
+
+def _url(host: str, port: int) -> str:
+    name = _WILDCARDS.get(host, host)
+    return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"

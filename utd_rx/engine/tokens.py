@@ -1,0 +1,188 @@
+"""The two tokens the engine signs: LiveKit's, and the bearer for its own calls.
+
+LiveKit's carries the grants and a participant's metadata, whose server keys a client cannot
+change (facts/utd-engine.md §3.8). The bearer (`user_token`) is HS256 with a key of its own, 24 h,
+bound to (app, identity, device); it names no room and no role, because both change (§7.4, 27).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Final
+
+import jwt
+from attrs import frozen
+from livekit import api
+
+from utd_rx.engine.options import Secrets
+from utd_rx.engine.rules.mints import TOKEN_SECONDS
+from utd_rx.engine.rules.refusal import Reason, Refusal
+from utd_rx.engine.rules.roles import Grant, Role
+from utd_rx.models.participant import TrackSource
+from utd_rx.models.stream_type import UTDStreamType
+from utd_rx.protocol.wire.reading import parse_object, read_int, read_object, read_text
+
+USER_TOKEN_SECONDS: Final = 24 * 3600
+_ISSUER: Final = "utd-rx-engine"
+
+# The legacy spelling of the type, which apps of the first generation still read (§3.8).
+_SERVICES: Final[Mapping[UTDStreamType, str]] = {
+    UTDStreamType.AUDIO_ROOM: "rooms",
+    UTDStreamType.LIVE_STREAM: "streaming",
+    UTDStreamType.AUDIO_CALL: "calls",
+    UTDStreamType.VIDEO_CALL: "calls",
+}
+_SOURCES: Final[Mapping[TrackSource, str]] = {
+    TrackSource.CAMERA: "camera",
+    TrackSource.MICROPHONE: "microphone",
+    TrackSource.SCREEN_SHARE: "screen_share",
+    TrackSource.SCREEN_SHARE_AUDIO: "screen_share_audio",
+}
+
+
+@frozen
+class Device:
+    """Device facts of a mint (§3.2)."""
+
+    device_id: str | None = None
+    device_model: str | None = None
+    os: str | None = None
+    os_version: str | None = None
+    app_version: str | None = None
+
+    def to_wire(self) -> dict[str, str]:
+        """Return what is known."""
+        facts = {
+            "device_id": self.device_id,
+            "device_model": self.device_model,
+            "os": self.os,
+            "os_version": self.os_version,
+            "app_version": self.app_version,
+        }
+        return {key: value for key, value in facts.items() if value is not None}
+
+
+@frozen
+class Bearer:
+    """Who a `user_token` speaks for."""
+
+    identity: str
+    device_id: str | None = None
+
+
+@frozen
+class MintedMetadata:
+    """What the engine reads back from the metadata of a participant it admitted."""
+
+    serial: int
+    role: Role
+    type: UTDStreamType
+
+
+def sign_bearer(secrets: Secrets, bearer: Bearer, now: float) -> str:
+    """Return a `user_token`; `now` is wall-clock seconds."""
+    payload = {
+        "iss": _ISSUER,
+        "app": secrets.app_id,
+        "sub": bearer.identity,
+        "iat": int(now),
+        "exp": int(now) + USER_TOKEN_SECONDS,
+        **({} if bearer.device_id is None else {"device": bearer.device_id}),
+    }
+    return jwt.encode(payload, secrets.user_token_key, algorithm="HS256")
+
+
+def read_bearer(secrets: Secrets, token: str, now: float) -> Bearer:
+    """Check a `user_token`; `now` is wall-clock seconds.
+
+    Raises:
+        Refusal: 401, without a word about the token itself.
+    """
+    try:
+        payload = jwt.decode(
+            token,
+            secrets.user_token_key,
+            algorithms=["HS256"],
+            issuer=_ISSUER,
+            # The engine has one clock, and it is not the library's.
+            options={
+                "require": ["exp", "sub", "iss"],
+                "verify_exp": False,
+                "verify_iat": False,
+            },
+        )
+    except jwt.PyJWTError as error:
+        raise Refusal(Reason.UNAUTHORIZED, "Invalid credentials") from error
+    if payload.get("app") != secrets.app_id:
+        raise Refusal(Reason.UNAUTHORIZED, "Invalid credentials")
+    if payload["exp"] <= now:
+        raise Refusal(Reason.UNAUTHORIZED, "the bearer has expired; mint again")
+    return Bearer(payload["sub"], read_text(payload.get("device")))
+
+
+def sign_livekit(
+    secrets: Secrets, *, room: str, identity: str, name: str | None, metadata: str, grant: Grant
+) -> str:
+    """Return a token for LiveKit's `room`.
+
+    Every flag is spelled out, because an omitted one grants (facts/livekit.md §7.3).
+    """
+    grants = api.VideoGrants(
+        room_join=True,
+        room=room,
+        can_publish=grant.can_publish,
+        can_subscribe=grant.can_subscribe,
+        can_publish_data=grant.can_publish_data,
+        can_publish_sources=[_SOURCES[source] for source in grant.sources] or None,
+        can_update_own_metadata=False,
+    )
+    token = (
+        api.AccessToken(secrets.livekit_api_key, secrets.livekit_api_secret)
+        .with_identity(identity)
+        .with_ttl(timedelta(seconds=TOKEN_SECONDS))
+        .with_grants(grants)
+        .with_metadata(metadata)
+    )
+    return token.with_name(name).to_jwt() if name else token.to_jwt()
+
+
+def write_metadata(
+    secrets: Secrets,
+    *,
+    role: Role,
+    type: UTDStreamType,  # noqa: A002 - the word of the wire
+    serial: int,
+    device: Device,
+    image: str | None,
+    custom: Mapping[str, object],
+) -> str:
+    """Return a participant's metadata; the app's own keys never overwrite the server's."""
+    server: dict[str, object] = {
+        "role": role.value,
+        "type": type.value,
+        "service": _SERVICES[type],
+        "appId": secrets.app_id,
+        "projectId": secrets.app_id,
+        "videoEffects": device.os is not None,
+        "_device": device.to_wire(),
+        "_mint": serial,
+    }
+    shown = {} if image is None else {"image": image}
+    return json.dumps(
+        {**shown, **custom, **server}, ensure_ascii=False, separators=(",", ":"), allow_nan=False
+    )
+
+
+def read_metadata(metadata: str) -> MintedMetadata | None:
+    """Read it back; None for a participant this engine did not admit."""
+    wire = read_object(parse_object(metadata) if metadata else None)
+    serial = read_int(wire.get("_mint"))
+    role, type_ = wire.get("role"), wire.get("type")
+    if serial is None or not isinstance(role, str) or not isinstance(type_, str):
+        return None
+    try:
+        return MintedMetadata(serial, Role(role), UTDStreamType(type_))
+    except ValueError:
+        return None

@@ -1,0 +1,110 @@
+"""`POST /livekit/webhook`: what the SFU reports, verified, as facts for the hub.
+
+The SFU retries what is not answered with 200, and a fact may come twice or late: sessions are
+known by sid, so neither does harm.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+
+import jwt
+from aiohttp import web
+from google.protobuf.json_format import ParseError
+from livekit import api
+
+from utd_rx.engine.hub import Hub
+from utd_rx.engine.media import participant_of, room_of
+from utd_rx.engine.options import Secrets
+from utd_rx.engine.routes.fields import read_bytes
+from utd_rx.engine.rules.refusal import Reason, Refusal
+from utd_rx.engine.rules.seats import (
+    ABSENCE_SECONDS,
+    DEPARTURE_SECONDS,
+)
+
+logger = logging.getLogger(__name__)
+
+WEBHOOK_PATH: Final = "/livekit/webhook"
+
+# A room's metadata alone may have 512 KiB (facts/livekit.md §7.3).
+MAX_WEBHOOK_BYTES: Final = 2 * 1024 * 1024
+
+GRACE: Final[Mapping[int, float]] = {
+    api.DisconnectReason.CLIENT_INITIATED: DEPARTURE_SECONDS,
+    api.DisconnectReason.PARTICIPANT_REMOVED: 0.0,
+    api.DisconnectReason.ROOM_DELETED: 0.0,
+    api.DisconnectReason.ROOM_CLOSED: 0.0,
+}
+"""How long a seat waits, by why its holder left; for any other reason `ABSENCE_SECONDS`."""
+
+
+class Webhooks:
+    """Turns verified webhooks into facts.
+
+    Args:
+        hub: Takes the facts.
+        secrets: Whose key the SFU signs with.
+    """
+
+    def __init__(self, hub: Hub, secrets: Secrets) -> None:
+        self._hub = hub
+        self._receiver = api.WebhookReceiver(
+            api.TokenVerifier(secrets.livekit_api_key, secrets.livekit_api_secret)
+        )
+        self._is_closed = False
+
+    def close(self) -> None:
+        """Answer what still comes and do nothing more: the engine is going away."""
+        self._is_closed = True
+
+    async def receive(self, request: web.Request) -> web.Response:
+        """Take one webhook; answers when its fact has been carried out."""
+        event = self._verify(
+            await read_bytes(request, MAX_WEBHOOK_BYTES), request.headers.get("Authorization", "")
+        )
+        handle = _HANDLERS.get(event.event)
+        if handle is not None and not self._is_closed:
+            await handle(self._hub, event)
+        return web.json_response({})
+
+    def _verify(self, body: bytes, authorization: str) -> api.WebhookEvent:
+        try:
+            return self._receiver.receive(body.decode(), authorization)
+        except (jwt.PyJWTError, ParseError, ValueError) as error:
+            raise Refusal(Reason.UNAUTHORIZED, "this is no webhook of our media server") from error
+        # WebhookReceiver raises a bare Exception for a body that is not the signed one.
+        except Exception as error:
+            if type(error) is not Exception:
+                raise
+            raise Refusal(Reason.UNAUTHORIZED, "this is no webhook of our media server") from error
+
+
+async def _joined(hub: Hub, event: api.WebhookEvent) -> None:
+    await hub.participant_joined(event.room.name, participant_of(event.participant))
+
+
+async def _left(hub: Hub, event: api.WebhookEvent) -> None:
+    who = event.participant
+    grace = GRACE.get(who.disconnect_reason, ABSENCE_SECONDS)
+    await hub.participant_left(event.room.name, who.identity, who.sid, grace)
+
+
+async def _started(hub: Hub, event: api.WebhookEvent) -> None:
+    await hub.room_started(room_of(event.room))
+
+
+async def _finished(hub: Hub, event: api.WebhookEvent) -> None:
+    await hub.room_finished(event.room.name, event.room.sid)
+
+
+_HANDLERS: Final[Mapping[str, Callable[[Hub, api.WebhookEvent], Awaitable[None]]]] = {
+    "participant_joined": _joined,
+    "participant_left": _left,
+    "participant_connection_aborted": _left,
+    "room_started": _started,
+    "room_finished": _finished,
+}
+"""The facts the engine lives by; every other event is ignored."""
