@@ -1,0 +1,201 @@
+"""Joining: giving up is safe, and LiveKit's texts become codes."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from typing import Any, cast
+
+import pytest
+from livekit import rtc
+
+from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.rtc import connector, last_resort
+from utd_rx.rtc.connector import Connector, classify
+
+JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJxIiwidmlkZW8iOnsicm9vbSI6InIifX0.oFp00v9TxckhySnhHlyKUKEL"
+
+TEXTS = [
+    # As measured with livekit 1.2.0 against real and crippled servers.
+    ("transport connection error: IO error: Connection refused (os error 111)", "NETWORK"),
+    ("transport connection error: IO error: Connection reset by peer (os error 104)", "NETWORK"),
+    ("transport connection error: IO error: failed to lookup address information", "NETWORK"),
+    ("transport connection error: IO error: received corrupt message of type X", "NETWORK"),
+    ("failed to parse the url: relative URL without a base", "VALIDATION"),
+    ("failed to parse the url: unsupported scheme: ftp", "VALIDATION"),
+    ("client error: 401 Unauthorized - invalid authorization token", "UNAUTHORIZED"),
+    (f"client error: 401 Unauthorized - invalid token: {JWT}, error: x", "UNAUTHORIZED"),
+    ("client error: 401 Unauthorized - permissions denied", "UNAUTHORIZED"),
+    ("client error: 400 Bad Request - ", "VALIDATION"),
+    ("client error: 403 Forbidden - ", "FORBIDDEN"),
+    ("client error: 404 Not Found - ", "NOT_FOUND"),
+    ("client error: 429 Too Many Requests - ", "RATE_LIMITED"),
+    ("server error: 500 Internal Server Error - ", "SERVER"),
+    ("server error: 502 Bad Gateway - ", "SERVER"),
+    ("server error: 503 Service Unavailable - ", "SERVER"),
+    ("handshake error: 500 Internal Server Error", "SERVER"),
+    ("transport timed out", "TIMEOUT"),
+]
+
+
+@pytest.mark.parametrize(("text", "code"), TEXTS)
+def test_livekits_texts_become_codes(text: str, code: str) -> None:
+    error = classify(f"engine: signal failure: {text}")
+    assert error.code is UTDErrorCode[code]
+    assert JWT not in error.message
+
+
+def test_an_unheard_text_is_unknown() -> None:
+    assert classify("the moon is full").code is UTDErrorCode.UNKNOWN
+
+
+def test_an_os_error_number_is_no_http_status() -> None:
+    assert classify("engine: signal failure: IO error: (os error 111)").code is UTDErrorCode.NETWORK
+
+
+class SlowRoom:
+    """LiveKit's room as far as joining needs it; joins when told to."""
+
+    def __init__(self) -> None:
+        self.answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.was_called = self.was_cancelled = False
+        self.left = asyncio.Event()
+
+    async def connect(self, *_: object) -> None:
+        self.was_called = True
+        try:
+            await self.answer
+        except asyncio.CancelledError:
+            self.was_cancelled = True
+            raise
+
+    async def disconnect(self) -> None:
+        self.left.set()
+
+
+async def join(
+    room: SlowRoom, joins: Connector, given_up: asyncio.Future[None] | None = None, **how: Any
+) -> str:
+    given_up = given_up or asyncio.get_running_loop().create_future()
+    return await joins.join(
+        cast("rtc.Room", room), "url", JWT, rtc.RoomOptions(), lambda: "joined", given_up, **how
+    )
+
+
+async def test_a_join_returns_what_was_taken_at_once() -> None:
+    room, joins = SlowRoom(), Connector()
+    task = asyncio.create_task(join(room, joins))
+    await asyncio.sleep(0)
+    room.answer.set_result(None)
+    assert await task == "joined"
+    assert not joins.leftovers
+
+
+@pytest.mark.parametrize("succeeds", [True, False])
+async def test_a_cancelled_join_goes_on_and_is_undone(succeeds: bool) -> None:
+    room, joins = SlowRoom(), Connector()
+    task = asyncio.create_task(join(room, joins))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert joins.leftovers == {"utd_rx.rtc: undo a late join"}
+    if succeeds:
+        room.answer.set_result(None)
+    else:
+        room.answer.set_exception(rtc.ConnectError("transport timed out"))
+    await joins.aclose()
+    assert room.left.is_set()
+    assert not room.was_cancelled
+    assert not joins.leftovers
+
+
+async def test_a_caller_cancelled_as_the_join_succeeds_leaves_no_ghost() -> None:
+    room, joins = SlowRoom(), Connector()
+    task = asyncio.create_task(join(room, joins))
+    await asyncio.sleep(0)
+    room.answer.set_result(None)
+    await asyncio.sleep(0)  # the native join is done, its caller does not know yet
+    task.cancel()
+    await asyncio.wait([task])
+    await joins.aclose()
+    assert task.cancelled() is room.left.is_set()
+
+
+async def test_the_deadline_is_typed_and_leaves_the_join_to_its_keeper() -> None:
+    room, joins = SlowRoom(), Connector()
+    with pytest.raises(UTDStreamException) as caught:
+        await join(room, joins, timeout=0)
+    assert caught.value.code is UTDErrorCode.TIMEOUT
+    room.answer.set_result(None)
+    await joins.aclose()
+    assert room.left.is_set()
+
+
+async def test_a_join_waits_for_the_one_given_up_before() -> None:
+    """Or, for one identity, LiveKit's retry of the first would push out the second 15 s later."""
+    first, second, joins = SlowRoom(), SlowRoom(), Connector()
+    with pytest.raises(UTDStreamException):
+        await join(first, joins, timeout=0)
+    task = asyncio.create_task(join(second, joins))
+    with pytest.raises(UTDStreamException) as caught:
+        await join(SlowRoom(), joins, timeout=0)
+    assert caught.value.code is UTDErrorCode.TIMEOUT
+    assert not second.was_called
+    first.answer.set_result(None)
+    await first.left.wait()
+    second.answer.set_result(None)
+    assert await task == "joined"
+
+
+async def test_giving_up_is_a_conflict() -> None:
+    room, joins = SlowRoom(), Connector()
+    given_up: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    task = asyncio.create_task(join(room, joins, given_up))
+    await asyncio.sleep(0)
+    given_up.set_result(None)
+    with pytest.raises(UTDStreamException) as caught:
+        await task
+    assert caught.value.code is UTDErrorCode.CONFLICT
+    room.answer.set_result(None)
+    await joins.aclose()
+    assert room.left.is_set()
+
+
+async def test_closing_waits_for_late_joins_but_not_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(connector, "LEFTOVER_TIMEOUT", 0)
+    room, joins = SlowRoom(), Connector()
+    with pytest.raises(UTDStreamException):
+        await join(room, joins, timeout=0)
+    await joins.aclose()
+    assert joins.leftovers
+    room.answer.set_result(None)
+    await room.left.wait()
+
+
+async def test_a_loop_that_ends_hands_its_join_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    handed_over: list[str] = []
+    monkeypatch.setattr(last_resort, "take_back", handed_over.append)
+    room, joins = SlowRoom(), Connector()
+    task = asyncio.create_task(join(room, joins))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # the native join is under way
+    for leftover in asyncio.all_tasks() - {asyncio.current_task(), task}:
+        leftover.cancel()  # as `asyncio.run` does at its end
+    await asyncio.wait([task])
+    assert handed_over == [JWT]
+    await joins.aclose()
+
+
+def test_a_token_names_who_joins_where_and_garbage_nobody() -> None:
+    assert last_resort._claims(JWT) == ("q", "r")
+    for garbage in ("", "x", "a.b.c", "a.eyJ9.c", "a.bnVsbA.c"):
+        assert last_resort._claims(garbage) == ("", "")
+
+
+def test_importing_the_room_does_not_load_livekit() -> None:
+    code = "import utd_rx.rtc.room, sys; sys.exit(any(m.split('.')[0] == 'livekit' for m in sys.modules))"
+    subprocess.run([sys.executable, "-c", code], check=True)

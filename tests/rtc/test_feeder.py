@@ -1,0 +1,153 @@
+"""Audio on its way in and out: nothing waits, nothing piles up, any thread."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+
+import pytest
+from livekit import rtc
+
+from tests.rtc.bench import Frames, tone_frame
+from utd_rx.models.audio import AudioFormat
+from utd_rx.rtc import ffi
+from utd_rx.rtc.feeder import BURST, Feeder
+from utd_rx.rtc.receiver import Reception
+
+FORMAT = AudioFormat()
+FRAME = tone_frame(FORMAT)
+
+
+@pytest.fixture(params=[True, False], ids=["direct", "by writer"])
+async def feeder(request: pytest.FixtureRequest) -> AsyncIterator[Feeder]:
+    """A feeder by each of its two ways into LiveKit."""
+    made = Feeder(FORMAT, direct=request.param)
+    yield made
+    await made.aclose()
+
+
+def freeze(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Stop the feeder's clock; the list's one item is the time."""
+    now = [0.0]
+    monkeypatch.setattr("utd_rx.rtc.feeder.time.monotonic", lambda: now[0])
+    return now
+
+
+async def hear(
+    feeder: Feeder, public: bool, monkeypatch: pytest.MonkeyPatch
+) -> tuple[Reception, Frames]:
+    if public:
+        monkeypatch.setattr(ffi, "is_available", lambda: False)
+    track = rtc.LocalAudioTrack.create_audio_track("loop", feeder.source)
+    frames = Frames()
+    reception = Reception("loop", frames, FORMAT)
+    reception.attach(track)
+    return reception, frames
+
+
+@pytest.mark.parametrize("public", [False, True], ids=["tap", "rtc.AudioStream"])
+async def test_frames_come_out_as_they_went_in(
+    feeder: Feeder, public: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reception, frames = await hear(feeder, public, monkeypatch)
+    feeder.start()
+    for count in range(BURST):
+        feeder.put(tone_frame(FORMAT, count))
+    await frames.wait(lambda: len(frames.frames) == BURST)
+    assert frames.frames[0].samples.shape == (480, 1)
+    assert not frames.frames[0].samples.flags.writeable
+    assert (frames.frames[2].samples == tone_frame(FORMAT, 2).samples).all()
+    await reception.aclose()
+    await reception.aclose()
+    assert ffi.frame_tap().open_streams == 0
+
+
+async def test_the_end_of_a_replaced_track_does_not_end_its_successor(
+    feeder: Feeder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full reconnect replaces the track; the end of the old one arrives whenever it likes."""
+    reception, frames = await hear(feeder, False, monkeypatch)
+    old = reception._track
+    assert old is not None
+    reception.attach(rtc.LocalAudioTrack.create_audio_track("again", feeder.source))
+    reception._track_gone(old)
+    feeder.start()
+    heard = asyncio.create_task(frames.wait(lambda: bool(frames.frames)))
+    while not heard.done():  # a second track of one source takes a moment to be fed
+        feeder.put(FRAME)
+        await asyncio.wait([heard], timeout=0.01)
+    await heard
+    await reception.aclose()
+
+
+async def test_what_comes_before_the_start_is_the_beginning(
+    feeder: Feeder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reception, frames = await hear(feeder, False, monkeypatch)
+    for count in range(3):
+        feeder.put(tone_frame(FORMAT, count))
+    feeder.start()
+    await frames.wait(lambda: len(frames.frames) == 3)
+    assert (frames.frames[0].samples == tone_frame(FORMAT, 0).samples).all()
+    await reception.aclose()
+
+
+async def test_a_burst_after_a_stall_is_cut(
+    feeder: Feeder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = freeze(monkeypatch)
+    feeder._credited_at = 0.0
+    feeder.start()
+    now[0] = 0.3
+    for _ in range(30):  # a stall of 300 ms, then everything at once
+        feeder.put(FRAME)
+    assert feeder.dropped == 30 - BURST
+    await feeder.drain()
+    for tick in range(1, 101):
+        now[0] = 0.3 + tick * 0.01
+        feeder.put(FRAME)
+        await feeder.drain()
+    assert feeder.dropped == 30 - BURST
+
+
+async def test_a_fast_clock_loses_nothing(feeder: Feeder, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = freeze(monkeypatch)
+    feeder._credited_at = 0.0
+    feeder.start()
+    for tick in range(3_000):
+        now[0] = tick * 0.01 / 1.005  # half a percent fast, fifty times a bad crystal
+        feeder.put(FRAME)
+        await feeder.drain()
+    assert feeder.dropped == 0
+
+
+async def test_any_thread_may_put_and_none_after_the_end(
+    feeder: Feeder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reception, frames = await hear(feeder, False, monkeypatch)
+    feeder.start()
+    await asyncio.to_thread(feeder.put, FRAME)
+    await frames.wait(lambda: len(frames.frames) == 1)
+    await feeder.aclose()
+    thread = threading.Thread(target=feeder.put, args=(FRAME,))
+    thread.start()
+    await asyncio.to_thread(thread.join)
+    assert len(frames.frames) == 1
+    await reception.aclose()
+
+
+async def test_a_closed_reception_is_silent_at_once(
+    feeder: Feeder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reception, frames = await hear(feeder, False, monkeypatch)
+    feeder.start()
+    feeder.put(FRAME)
+    await frames.wait(lambda: len(frames.frames) == 1)
+    await reception.aclose()
+    feeder.put(FRAME)
+    await feeder.drain()
+    other = Feeder(FORMAT)
+    await other.aclose()
+    assert len(frames.frames) == 1
+    await reception.wait_ended()

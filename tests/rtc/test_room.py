@@ -1,0 +1,477 @@
+"""`UTDRoom` against both SFUs: what a session may rely on."""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+from livekit import api, rtc
+
+from tests.rtc.bench import PATIENCE, Ear, Frames, Party, Tone, eventually, permit, token
+from tests.support.sfu import RunningSfu
+from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.models import events as ev
+from utd_rx.models.audio import AudioFormat
+from utd_rx.models.connection import DisconnectReason
+from utd_rx.models.participant import TrackSource
+from utd_rx.rtc.connection import Connection
+from utd_rx.rtc.port import RoomPort
+from utd_rx.rtc.room import MAX_DATA, UTDRoom
+
+
+def check_port(room: UTDRoom) -> RoomPort:
+    """A type checker proves that `UTDRoom` is a `RoomPort`."""
+    return room
+
+
+async def raises(code: UTDErrorCode, command: Any) -> UTDStreamException:
+    with pytest.raises(UTDStreamException) as caught:
+        await command
+    assert caught.value.code is code
+    return caught.value
+
+
+async def test_the_snapshot_holds_who_is_there_and_events_say_who_comes(party: Party) -> None:
+    ann, ear = await party.join("ann")
+    await ann.publish_audio(Tone())
+    bob = await party.room()
+    bob_ear = Ear(bob)
+    snapshot = await bob.connect(party.sfu.url, token(party.sfu, "bob"))
+    assert bob_ear.heard == []  # nothing before the caller has the snapshot
+    assert snapshot.name == "room"
+    assert snapshot.local.identity == "bob"
+    assert snapshot.local.permission.can_publish
+    (seen,) = snapshot.remotes
+    assert (seen.identity, seen.name) == ("ann", "Ann")
+    assert seen.is_microphone_enabled
+    come = await ear.wait(ev.ParticipantConnected)
+    assert come.participant.identity == "bob"
+    await bob_ear.wait(ev.TrackSubscribed)
+    assert bob_ear.of(ev.ParticipantConnected) == []
+    assert bob_ear.of(ev.TrackPublished) == []
+
+
+async def test_an_event_right_after_the_join_follows_the_snapshot(
+    party: Party, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    joined = Connection.joined
+
+    def joined_and_at_once_an_event(connection: Connection) -> ev.RoomSnapshot:
+        snapshot = joined(connection)
+        connection._listen("room_updated")
+        return snapshot
+
+    monkeypatch.setattr(Connection, "joined", joined_and_at_once_an_event)
+    room = await party.room()
+    ear = Ear(room)
+    await room.connect(party.sfu.url, token(party.sfu, "ann"))
+    assert ear.heard == []
+    await ear.wait(ev.RoomUpdated)
+    assert isinstance(ear.heard[0], ev.RoomUpdated)
+
+
+async def test_a_listener_that_stops_hears_nothing_more(party: Party) -> None:
+    room = await party.room()
+    heard: list[ev.RoomEvent] = []
+    stops = [room.listen(heard.append), room.listen(heard.append)]
+    await room.connect(party.sfu.url, token(party.sfu, "ann"))
+    stops[0]()
+    stops[0]()
+    await room.disconnect()
+    assert heard.count(ev.Disconnected(DisconnectReason.CLIENT_INITIATED)) == 1
+    stops[1]()
+
+
+async def test_events_are_values(party: Party) -> None:
+    ann, _ = await party.join("ann")
+    _, ear = await party.join("bob")
+    await ann.publish_audio(Tone())
+    await ear.wait(ev.TrackSubscribed)
+    await ann.disconnect()
+    await ear.wait(ev.ParticipantDisconnected)
+    assert pickle.loads(pickle.dumps(ear.heard)) == ear.heard
+
+
+async def test_a_departure_is_told_with_its_reason_after_its_tracks(party: Party) -> None:
+    ann, _ = await party.join("ann")
+    _, ear = await party.join("bob")
+    await ann.publish_audio(Tone())
+    await ear.wait(ev.TrackSubscribed)
+    await ann.aclose()
+    gone = await ear.wait(ev.ParticipantDisconnected)
+    assert gone == ev.ParticipantDisconnected("ann", DisconnectReason.CLIENT_INITIATED)
+    kinds = [type(event) for event in ear.heard if getattr(event, "identity", "") == "ann"]
+    assert kinds[-3:] == [ev.TrackUnsubscribed, ev.TrackUnpublished, ev.ParticipantDisconnected]
+
+
+async def test_audio_arrives_as_read_only_frames_with_their_time(party: Party) -> None:
+    ann, _ = await party.join("ann")
+    bob, ear = await party.join("bob")
+    track = await ann.publish_audio(Tone())
+    await ear.wait(ev.TrackSubscribed)
+    frames = Frames()
+    reception = await bob.receive_audio(track.sid, frames)
+    await frames.wait(lambda: frames.peak > 4_000)
+    frame = frames.frames[-1]
+    assert frame.samples.shape == (480, 1)
+    assert frame.samples.dtype == np.int16
+    assert not frame.samples.flags.writeable
+    assert frame.sample_rate == 48_000
+    times = [frame.at for frame in frames.frames]
+    assert times == sorted(times)
+    await reception.aclose()
+    count = len(frames.frames)
+    await asyncio.sleep(0)
+    await reception.aclose()
+    assert len(frames.frames) == count
+
+
+async def test_stereo_and_other_rates_are_published_as_they_are(party: Party) -> None:
+    ann, _ = await party.join("ann")
+    bob, ear = await party.join("bob")
+    track = await ann.publish_audio(Tone(audio_format=AudioFormat(44_100, 2)), name="music")
+    subscribed = await ear.wait(ev.TrackSubscribed)
+    assert subscribed.track.name == "music"
+    frames = Frames()
+    await bob.receive_audio(track.sid, frames, audio_format=AudioFormat(16_000, 2))
+    await frames.wait(lambda: frames.peak > 4_000)
+    assert frames.frames[-1].samples.shape == (160, 2)
+
+
+async def test_a_reception_ends_with_its_track(party: Party) -> None:
+    ann, _ = await party.join("ann")
+    bob, ear = await party.join("bob")
+    track = await ann.publish_audio(Tone())
+    await ear.wait(ev.TrackSubscribed)
+    reception = await bob.receive_audio(track.sid, Frames())
+    await ann.unpublish(track.sid)
+    async with asyncio.timeout(PATIENCE):
+        await reception.wait_ended()
+    await raises(UTDErrorCode.NOT_FOUND, bob.receive_audio(track.sid, Frames()))
+
+
+async def test_a_sink_that_raises_does_not_end_the_sound(
+    party: Party, caplog: pytest.LogCaptureFixture
+) -> None:
+    ann, _ = await party.join("ann")
+    bob, ear = await party.join("bob")
+    track = await ann.publish_audio(Tone())
+    await ear.wait(ev.TrackSubscribed)
+    frames = Frames()
+
+    def deaf(frame: Any) -> None:
+        frames(frame)
+        raise ValueError("deaf")
+
+    await bob.receive_audio(track.sid, deaf)
+    await frames.wait(lambda: len(frames.frames) > 10)
+    assert "an audio sink raised (8 times so far)" in caplog.text
+
+
+async def test_a_finished_input_is_told_and_heard_to_its_end(party: Party) -> None:
+    ann, ear = await party.join("ann")
+    track = await ann.publish_audio(Tone(frames=20))
+    assert (await ear.wait(ev.LocalAudioEnded)).track_sid == track.sid
+
+
+async def test_mute_is_told_to_both_sides_once_and_keeps_the_source(party: Party) -> None:
+    ann, ear = await party.join("ann")
+    _, other = await party.join("bob")
+    tone = Tone()
+    track = await ann.publish_audio(tone)
+    await other.wait(ev.TrackSubscribed)
+    kinds: tuple[type[ev.TrackMuted | ev.TrackUnmuted], ...] = (ev.TrackMuted, ev.TrackUnmuted)
+    for kind in kinds:
+        muted = kind is ev.TrackMuted
+        await ann.set_muted(track.sid, muted)
+        await ann.set_muted(track.sid, muted)
+        assert (await ear.wait(kind)).track.is_muted is muted
+        assert (await other.wait(kind)).identity == "ann"
+    assert tone.open_streams == 1
+    await ann.unpublish(track.sid)
+    await other.wait(ev.TrackUnpublished)
+    for side in (ear, other):
+        assert len(side.of(ev.TrackMuted)) == len(side.of(ev.TrackUnmuted)) == 1
+    assert len(ear.of(ev.LocalTrackUnpublished)) == 1
+    assert tone.open_streams == 0
+
+
+async def test_data_of_somebody_not_known_yet_has_no_sender_like_the_servers(party: Party) -> None:
+    _, ear = await party.join("ann")
+    mallory, _ = await party.join("mallory")
+    server = await party.server()
+    # Right after joining: the SFU has not told ann yet that mallory is there. Sent until heard,
+    # since a receiver's channel opens a moment after its join (facts/utd-engine.md §7.2, 12).
+    heard = asyncio.create_task(ear.wait(ev.DataReceived))
+    while not heard.done():
+        await mallory.send_data(b"forged", topic="_seat", reliable=True)
+        await asyncio.wait([heard], timeout=0.05)
+    if ear.of(ev.ParticipantConnected):
+        assert heard.result().sender == "mallory"
+    else:
+        assert heard.result().sender is None  # exactly as the server's own below
+    assert heard.result().topic == "_seat"
+    await server.room.send_data(
+        api.SendDataRequest(room="room", data=b"real", kind=api.DataPacket.Kind.RELIABLE)
+    )
+    real = await ear.wait(ev.DataReceived, lambda event: event.payload == b"real")
+    assert real.sender is None
+    # Once known he is always named.
+    await ear.wait(ev.ParticipantConnected)
+    await mallory.send_data(b"signed")
+    signed = await ear.wait(ev.DataReceived, lambda event: event.payload == b"signed")
+    assert signed.sender == "mallory"
+
+
+async def test_data_goes_to_whom_it_is_for(party: Party) -> None:
+    ann, ann_ear = await party.join("ann")
+    _, bob = await party.join("bob")
+    _, carl = await party.join("carl")
+    await ann_ear.wait(ev.ParticipantActive, lambda event: event.identity == "bob")
+    await ann_ear.wait(ev.ParticipantActive, lambda event: event.identity == "carl")
+    await ann.send_data(b"nobody", destination_identities=[])
+    await ann.send_data(b"secret", destination_identities=["bob"])
+    await ann.send_data(b"all")
+    for ear in (bob, carl):
+        await ear.wait(ev.DataReceived, lambda event: event.payload == b"all")
+    assert [event.payload for event in bob.of(ev.DataReceived)] == [b"secret", b"all"]
+    assert [event.payload for event in carl.of(ev.DataReceived)] == [b"all"]
+
+
+async def test_data_is_refused_at_once_where_it_cannot_be_sent(party: Party) -> None:
+    room = await party.room()
+    await raises(UTDErrorCode.CONFLICT, room.send_data(b"x"))
+    await room.connect(party.sfu.url, token(party.sfu, "ann"))
+    await room.send_data(b"x" * MAX_DATA)
+    await raises(UTDErrorCode.VALIDATION, room.send_data(b"x" * (MAX_DATA + 1)))
+    await raises(UTDErrorCode.VALIDATION, room.send_data(b"x" * MAX_DATA, topic="t"))
+    mute, _ = await party.join("mute", can_publish_data=False)
+    await raises(UTDErrorCode.FORBIDDEN, mute.send_data(b"x"))
+
+
+async def test_changes_of_participants_are_told_once(party: Party) -> None:
+    ann, ear = await party.join("ann")
+    await ann.publish_audio(Tone())
+    _, other = await party.join("bob")
+    server = await party.server()
+    await server.room.update_participant(
+        api.UpdateParticipantRequest(
+            room="room", identity="ann", name="Anna", metadata="m", attributes={"k": "v"}
+        )
+    )
+    await server.room.update_room_metadata(
+        api.UpdateRoomMetadataRequest(room="room", metadata="meta")
+    )
+    for side in (ear, other):
+        await side.wait(ev.RoomMetadataChanged, lambda event: event.metadata == "meta")
+        await side.wait(ev.ParticipantNameChanged)
+        await side.wait(ev.ParticipantMetadataChanged)
+        changed = await side.wait(ev.ParticipantAttributesChanged)
+        assert changed == ev.ParticipantAttributesChanged("ann", changed.attributes)
+        assert dict(changed.attributes) == {"k": "v"}
+        assert side.of(ev.ParticipantNameChanged) == [ev.ParticipantNameChanged("ann", "Anna")]
+        assert len(side.of(ev.ParticipantMetadataChanged)) == 1
+        assert len(side.of(ev.ParticipantAttributesChanged)) == 1
+
+
+async def test_the_microphone_follows_the_last_intent(party: Party) -> None:
+    room, ear = await party.join("ann")
+    await room.set_microphone(False)
+    await raises(UTDErrorCode.VALIDATION, room.set_microphone(True))
+    first, second = Tone(), Tone()
+    await asyncio.gather(
+        room.set_microphone(True, first),
+        room.set_microphone(False),
+        room.set_microphone(True, first),
+    )
+    assert first.open_streams == 1
+    await ear.wait(ev.LocalTrackPublished)
+    await room.set_microphone(False)
+    assert (await ear.wait(ev.TrackMuted)).track.source is TrackSource.MICROPHONE
+    await room.set_microphone(True)
+    await ear.wait(ev.TrackUnmuted)
+    await room.set_microphone(True, second)
+    assert (first.open_streams, second.open_streams) == (0, 1)
+    assert room.room is not None
+    assert len(room.room.local_participant.track_publications) == 1
+
+
+async def test_the_microphone_is_refused_at_once_without_permission(party: Party) -> None:
+    room, ear = await party.join("ann", can_publish=False)
+    tone = Tone()
+    await raises(UTDErrorCode.FORBIDDEN, room.set_microphone(True, tone))
+    assert tone.open_streams == 0
+    await permit(await party.server(), "ann", publish=True)
+    await ear.wait(ev.ParticipantPermissionsChanged, lambda event: event.permission.can_publish)
+    await room.set_microphone(True, tone)
+    await ear.wait(ev.LocalTrackPublished)
+
+
+async def test_cancelled_publishing_leaves_neither_source_nor_track(party: Party) -> None:
+    room, ear = await party.join("ann")
+    _, other = await party.join("bob")
+    tone = Tone()
+    for turns in range(12):
+        task = asyncio.create_task(room.publish_audio(tone))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+    assert room.room is not None
+    publications = room.room.local_participant.track_publications
+    await eventually(lambda: not publications and not tone.open_streams)
+    # Nothing is under way any more: what is published next is the only track.
+    last = await room.publish_audio(tone)
+    await other.wait(ev.TrackPublished, lambda event: event.track.sid == last.sid)
+    assert list(publications) == [last.sid]
+    assert tone.open_streams == 1
+    await ear.wait(ev.LocalTrackPublished, lambda event: event.track.sid == last.sid)
+    published = [event.track.sid for event in ear.of(ev.LocalTrackPublished)]
+    taken_back = [event.track.sid for event in ear.of(ev.LocalTrackUnpublished)]
+    assert sorted(published) == sorted([*taken_back, last.sid])
+
+
+async def test_a_full_reconnect_looks_like_one(party: Party) -> None:
+    ann, ann_ear = await party.join("ann")
+    bob, ear = await party.join("bob")
+    tone = Tone()
+    own = await ann.publish_audio(tone)
+    track = await bob.publish_audio(Tone())
+    await ann_ear.wait(ev.TrackSubscribed)
+    frames = Frames()
+    reception = await ann.receive_audio(track.sid, frames)
+    await frames.wait(lambda: frames.peak > 4_000)
+    ann_ear.heard.clear()
+    assert ann.room is not None
+    await ann.room.simulate_scenario(rtc.SimulateScenarioKind.SIMULATE_FULL_RECONNECT)
+    again = await ann_ear.wait(ev.Reconnected)
+    (remote,) = again.snapshot.remotes
+    assert remote.identity == "bob"
+    republished = await ann_ear.wait(ev.LocalTrackRepublished)
+    assert republished.previous_sid == own.sid
+    removals = ev.TrackUnsubscribed | ev.TrackUnpublished | ev.ParticipantDisconnected
+    assert [event for event in ann_ear.heard if isinstance(event, removals)] == []
+    assert ann_ear.of(ev.ParticipantConnected) == []
+    count = len(frames.frames)
+    await frames.wait(lambda: len(frames.frames) > count + 50)
+    assert frames.frames[-1].samples.any()
+    # The same input feeds the new track.
+    heard = await ear.wait(
+        ev.TrackSubscribed, lambda event: event.track.sid == republished.track.sid
+    )
+    others = Frames()
+    await bob.receive_audio(heard.track.sid, others)
+    await others.wait(lambda: others.peak > 4_000)
+    # A command that still names the old track means the new one.
+    await ann.unpublish(own.sid)
+    await ann_ear.wait(ev.LocalTrackUnpublished)
+    assert tone.open_streams == 0
+    await reception.aclose()
+
+
+async def test_a_resume_keeps_everything(party: Party) -> None:
+    ann, ear = await party.join("ann")
+    bob, _ = await party.join("bob")
+    await bob.publish_audio(Tone())
+    await ear.wait(ev.TrackSubscribed)
+    ear.heard.clear()
+    assert ann.room is not None
+    await ann.room.simulate_scenario(rtc.SimulateScenarioKind.SIMULATE_SIGNAL_RECONNECT)
+    await ear.wait(ev.Reconnecting)
+    again = await ear.wait(ev.Reconnected)
+    (remote,) = again.snapshot.remotes
+    assert remote.tracks[0].is_subscribed
+    assert ear.of(ev.ParticipantDisconnected) == []
+    assert ear.of(ev.TrackUnsubscribed) == []
+
+
+async def test_the_server_ends_a_connection_and_the_room_joins_again(party: Party) -> None:
+    room, ear = await party.join("ann")
+    tone = Tone()
+    await room.publish_audio(tone)
+    server = await party.server()
+    await server.room.remove_participant(api.RoomParticipantIdentity(room="room", identity="ann"))
+    gone = await ear.wait(ev.Disconnected)
+    assert gone.reason is DisconnectReason.PARTICIPANT_REMOVED
+    assert ear.heard[-1] is gone
+    await raises(UTDErrorCode.CONFLICT, room.publish_audio(tone))
+    await room.connect(party.sfu.url, token(party.sfu, "ann"))
+    assert tone.open_streams == 0
+    await room.publish_audio(tone)
+    assert len(ear.of(ev.Disconnected)) == 1
+
+
+async def test_disconnect_is_told_once_and_is_idempotent(party: Party) -> None:
+    room, ear = await party.join("ann")
+    await raises(UTDErrorCode.CONFLICT, room.connect(party.sfu.url, token(party.sfu, "ann")))
+    await asyncio.gather(room.disconnect(), room.disconnect(), room.aclose(), room.aclose())
+    assert ear.of(ev.Disconnected) == [ev.Disconnected(DisconnectReason.CLIENT_INITIATED)]
+    await room.disconnect()
+    await raises(UTDErrorCode.CONFLICT, room.connect(party.sfu.url, token(party.sfu, "ann")))
+    assert room.room is None
+
+
+async def test_disconnect_while_connecting_takes_the_join_back(party: Party) -> None:
+    room = await party.room()
+    server = await party.server()
+    for turns in range(6):
+        joining = asyncio.create_task(room.connect(party.sfu.url, token(party.sfu, "ann")))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await room.disconnect()
+        await asyncio.wait([joining])
+        error = joining.exception()
+        assert isinstance(error, UTDStreamException) or turns == 0
+    room_2, ear = await party.join("watch")
+    assert "ann" not in [p.identity for p in (await server.room.list_participants(
+        api.ListParticipantsRequest(room="room"))).participants]  # fmt: skip
+    assert ear.of(ev.ParticipantConnected) == []
+    await room_2.disconnect()
+
+
+async def test_events_is_hot_isolates_observers_and_completes(party: Party) -> None:
+    room = await party.room()
+    got: list[Any] = []
+    loop = asyncio.get_running_loop()
+    reported: list[Any] = []
+    loop.set_exception_handler(lambda _, context: reported.append(context["exception"]))
+
+    def broken(_: Any) -> None:
+        raise TypeError("broken")
+
+    room.events.subscribe(broken)
+    subscription = room.events.subscribe(got.append, on_completed=lambda: got.append("end"))
+    await room.connect(party.sfu.url, token(party.sfu, "ann"))
+    await room.disconnect()
+    assert got[-1] == ev.Disconnected(DisconnectReason.CLIENT_INITIATED)
+    assert reported
+    assert all(isinstance(error, TypeError) for error in reported)
+    await room.aclose()
+    assert got[-1] == "end"
+    subscription.dispose()
+    late: list[str] = []
+    room.events.subscribe(got.append, on_completed=lambda: late.append("end"))
+    assert late == ["end"]
+
+
+async def test_a_refused_token_is_unauthorized_and_not_in_the_error(
+    sfu: RunningSfu, party: Party
+) -> None:
+    room = await party.room()
+    bad = token(sfu, "ann", secret="wrong" * 8)
+    error = await raises(UTDErrorCode.UNAUTHORIZED, room.connect(sfu.url, bad))
+    chain: BaseException | None = error
+    while chain is not None:
+        assert bad not in str(chain) + repr(chain)
+        chain = chain.__cause__ or chain.__context__
+
+
+async def test_a_full_room_is_a_server_refusal(sfu: RunningSfu, party: Party) -> None:
+    server = await party.server()
+    await server.room.create_room(api.CreateRoomRequest(name="small", max_participants=1))
+    await party.join("ann", "small")
+    room = await party.room()
+    await raises(UTDErrorCode.SERVER, room.connect(sfu.url, token(sfu, "bob", "small")))

@@ -1,0 +1,150 @@
+"""One connection: a LiveKit room from its join to its end, with its tracks and its events.
+
+Events run `LiveKit -> RemovalHold -> Translator -> effects on tracks -> sink`. Exactly one
+listener per event is registered with LiveKit; it takes `*args` and never raises, since a
+`TypeError` in one listener starves the others (defect D10).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from utd_rx.models import events as ev
+from utd_rx.models.connection import DisconnectReason
+from utd_rx.rtc import native
+from utd_rx.rtc.connector import leave
+from utd_rx.rtc.hold import Raw, RemovalHold
+from utd_rx.rtc.publisher import Publisher
+from utd_rx.rtc.receiver import Receiver
+from utd_rx.rtc.translate import EVENTS, UNTYPED, Translator
+
+if TYPE_CHECKING:
+    from livekit import rtc
+
+logger: Final = logging.getLogger("utd_rx.rtc")
+
+
+class Connection:
+    """A joined room. Make one before joining; call `joined` when the join succeeded."""
+
+    def __init__(self, sink: Callable[[ev.RoomEvent], None]) -> None:
+        self._sink = sink
+        self._loop = asyncio.get_running_loop()
+        self.room: rtc.Room = native.new_room(self._updated)
+        self.ended: asyncio.Future[None] = self._loop.create_future()
+        self._waiting: deque[ev.RoomEvent] | None = deque()
+        self._hold = RemovalHold(self._translate, self._loop)
+        self._closing: asyncio.Task[None] | None = None
+
+    def joined(self) -> ev.RoomSnapshot:
+        """Start to listen; returns the room as it is, before any event."""
+        self._translator = Translator(self.room)
+        self.publisher = Publisher(self.room, self.ended, self._tell, self._local_unpublished)
+        self.receiver = Receiver(self.room)
+        for name in (*EVENTS, *UNTYPED):
+            self.room.on(name, partial(self._listen, name))  # type: ignore[arg-type]
+        return self._translator.snapshot
+
+    def release(self) -> None:
+        """Deliver events from now on; those that happened since the snapshot come first."""
+        waiting, self._waiting = self._waiting, None
+        for event in waiting or ():
+            self._sink(event)
+
+    async def aclose(self) -> None:
+        """Leave and close everything; bounded in time, idempotent, safe to call concurrently.
+
+        Cancelling is safe: the closing goes on.
+        """
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._close(), name="utd_rx.rtc: close connection")
+        await asyncio.shield(self._closing)
+
+    async def _close(self) -> None:
+        # Reverse order of opening: first what uses the room, then the room.
+        await self.receiver.aclose()
+        await self.publisher.aclose()
+        await leave(self.room)
+        self._finish(DisconnectReason.CLIENT_INITIATED)
+        await self.publisher.wait_tasks()
+
+    def _finish(self, reason: DisconnectReason) -> None:
+        """The connection is over; whoever races against it is let go."""
+        if not self.ended.done():
+            self._hold.flush()
+            self._tell(ev.Disconnected(reason))
+            self.ended.set_result(None)
+
+    # -- events ---------------------------------------------------------------------------------
+
+    def _listen(self, name: str, *args: Any) -> None:
+        self._guard(self._push, name, args)
+
+    def _updated(self, identities: list[str]) -> None:
+        for identity in identities:
+            self._guard(self._pass, lambda identity=identity: self._translator.refresh(identity))
+
+    def _guard(self, action: Callable[..., None], *args: Any) -> None:
+        try:
+            action(*args)
+        except Exception:
+            logger.exception("a room event was lost")
+
+    def _push(self, name: str, args: tuple[Any, ...]) -> None:
+        if self.ended.done():
+            return
+        if name == "track_subscribed":
+            # Frames go on at once, also while the news of it waits.
+            self.receiver.subscribed(args[0])
+        self._hold.push(Raw(name, args))
+
+    def _translate(self, raw: Raw) -> None:
+        if raw.name == "disconnected":
+            self._finish(DisconnectReason(raw.args[0]))
+            self._closing = self._closing or asyncio.create_task(
+                self._close(), name="utd_rx.rtc: close connection"
+            )
+        else:
+            self._pass(lambda: self._translator.translate(raw.name, raw.args))
+
+    def _pass(self, tell: Callable[[], Iterator[ev.RoomEvent]]) -> None:
+        if not self.ended.done():
+            for event in tell():
+                self._effect(event)
+                self._tell(event)
+
+    def _effect(self, event: ev.RoomEvent) -> None:
+        """What an event means for this side's tracks."""
+        match event:
+            case ev.ParticipantPermissionsChanged(identity=identity, permission=permission):
+                if identity == self.room.local_participant.identity:
+                    self.publisher.enforce(permission)
+            case ev.Reconnected(snapshot=snapshot):
+                self.publisher.enforce(snapshot.local.permission)
+                self.receiver.reconcile(snapshot)
+            case ev.LocalTrackRepublished(track=track, previous_sid=previous):
+                self.publisher.republished(previous, track.sid)
+            case ev.TrackUnsubscribed(track=track) | ev.TrackUnpublished(track=track):
+                self.receiver.gone(track.sid)
+
+    def local_mute_changed(self, sid: str, muted: bool) -> None:
+        """Mute or unmute a local track and tell it."""
+        track = self.publisher.set_muted(sid, muted)
+        if track is not None:
+            self._pass(lambda: self._translator.local_mute_changed(track))
+
+    def _local_unpublished(self, sid: str) -> None:
+        self._pass(lambda: self._translator.local_unpublished(sid))
+
+    def _tell(self, event: ev.RoomEvent) -> None:
+        if self.ended.done():
+            return
+        if self._waiting is not None:
+            self._waiting.append(event)
+        else:
+            self._sink(event)

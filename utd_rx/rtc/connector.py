@@ -1,0 +1,224 @@
+"""Joining a LiveKit room so that giving up is safe.
+
+LiveKit's own `connect` must never be cancelled: the native join goes on, a ghost stays in the
+room, and 15 s later the native side finds its handshake missing and ends the process by SIGTERM
+(defect D1). So a native join runs in a task of its own that nothing here cancels. Whoever stops
+waiting for it, by cancelling or by the deadline, gets out at once and leaves it to `Connector`,
+which takes a late success back out of the room.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+
+from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.rtc import last_resort, native
+
+if TYPE_CHECKING:
+    from livekit import rtc
+
+logger: Final = logging.getLogger("utd_rx.rtc")
+
+T = TypeVar("T")
+
+CONNECT_TIMEOUT: Final = 15.0
+"""Seconds for a whole join. LiveKit's own is 32 s on a silent server (4 tries of 5 s and waits);
+on loopback a join takes 0.1 s, so 15 s leave room for three of its tries on a bad line."""
+
+LEFTOVER_TIMEOUT: Final = 5.0
+"""Seconds that closing waits for joins given up before; a server that answers at all does so
+within LiveKit's 5 s per try."""
+
+LEAVE_TIMEOUT: Final = 5.0
+"""Seconds for leaving a room, which takes 5 ms when the server answers (facts/livekit.md §1.6)."""
+
+
+class _Rule(NamedTuple):
+    pattern: re.Pattern[str]
+    code: UTDErrorCode
+    advice: str
+
+
+def _rule(pattern: str, code: UTDErrorCode, advice: str) -> _Rule:
+    return _Rule(re.compile(pattern, re.IGNORECASE), code, advice)
+
+
+RULES: Final = (
+    # LiveKit's ConnectError is a free text (facts/livekit.md §1.6); first match decides.
+    _rule(r"\b401\b", UTDErrorCode.UNAUTHORIZED, "the server refused the token; fetch a new one"),
+    _rule(r"\b403\b", UTDErrorCode.FORBIDDEN, "the server does not admit this participant"),
+    _rule(r"\b404\b", UTDErrorCode.NOT_FOUND, "no media server answers at this url"),
+    _rule(r"\b429\b", UTDErrorCode.RATE_LIMITED, "the server asks to slow down"),
+    _rule(r"\b400\b", UTDErrorCode.VALIDATION, "the server does not understand the request"),
+    # A full room is a 500 in the handshake and nothing more (§7.3).
+    _rule(r"\b500\b", UTDErrorCode.SERVER, "the server refused the join; the room may be full"),
+    _rule(r"\b50[234]\b", UTDErrorCode.SERVER, "the media server is not available; try later"),
+    _rule(r"parse the url|unsupported scheme", UTDErrorCode.VALIDATION, "check the room's url"),
+    _rule(r"timed? ?out", UTDErrorCode.TIMEOUT, "the media server did not answer in time"),
+    _rule(r"corrupt message|certificate|tls", UTDErrorCode.NETWORK, "no TLS connection; check url"),
+    _rule(r"transport connection error|io error|lookup|refused|reset|closed|signal failure",
+          UTDErrorCode.NETWORK, "the media server cannot be reached"),
+)  # fmt: skip
+"""The one table that turns LiveKit's connect errors into codes; anything else is `UNKNOWN`."""
+
+_JWT: Final = re.compile(r"[\w-]{8,}\.[\w-]{8,}\.[\w-]*")
+
+
+def classify(text: str) -> UTDStreamException:
+    """Return the typed error for LiveKit's text; it holds no token, LiveKit's own text may."""
+    safe = _JWT.sub("<token>", text)
+    for rule in RULES:
+        if rule.pattern.search(safe):
+            return UTDStreamException(f"Joining failed: {rule.advice} ({safe}).", code=rule.code)
+    return UTDStreamException(f"Joining failed: {safe}.", code=UTDErrorCode.UNKNOWN)
+
+
+async def leave(room: rtc.Room) -> None:
+    """Leave `room`, bounded in time; cancelling leaves the leaving to its task."""
+    task = asyncio.create_task(room.disconnect(), name="utd_rx.rtc: leave")
+    done, _ = await asyncio.wait([task], timeout=LEAVE_TIMEOUT)
+    if not done:
+        task.cancel()
+        await asyncio.wait([task])
+        logger.warning("LiveKit did not confirm leaving the room within %s s", LEAVE_TIMEOUT)
+    elif not task.cancelled() and (error := task.exception()) is not None:
+        logger.warning("LiveKit failed to leave the room: %r", error)
+
+
+class Connector:
+    """Joins rooms, and cleans up after joins nobody waits for any more."""
+
+    def __init__(self) -> None:
+        self._leftovers: set[asyncio.Task[None]] = set()
+
+    @property
+    def leftovers(self) -> frozenset[str]:
+        """The names of the joins given up and not yet undone."""
+        return frozenset(task.get_name() for task in self._leftovers)
+
+    async def join(
+        self,
+        room: rtc.Room,
+        url: str,
+        token: str,
+        options: rtc.RoomOptions,
+        joined: Callable[[], T],
+        given_up: asyncio.Future[None],
+        *,
+        timeout: float = CONNECT_TIMEOUT,
+    ) -> T:
+        """Join `room` and return what `joined` returns.
+
+        Cancelling is safe: a join that succeeds later is taken back.
+
+        Args:
+            room: A fresh room.
+            url: The media server.
+            token: Its token.
+            options: LiveKit's options.
+            joined: Called once joined, before LiveKit can emit any event.
+            given_up: Done when nobody wants this join any more.
+            timeout: Seconds until giving up.
+
+        Raises:
+            UTDStreamException: As `RULES` say; `TIMEOUT` after `timeout`, `CONFLICT` given up.
+        """
+        deadline = asyncio.get_running_loop().time() + timeout
+        await self._settle(given_up, timeout)
+        attempt = asyncio.create_task(
+            _attempt(room, url, token, options, joined), name="utd_rx.rtc: join"
+        )
+        waited_for: list[asyncio.Future[Any]] = [attempt, given_up]
+        try:
+            # `wait` leaves the task alone when it is cancelled itself.
+            left = max(0.0, deadline - asyncio.get_running_loop().time())
+            await asyncio.wait(waited_for, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            self._take_over(attempt, room)
+            raise
+        if given_up.done() or not attempt.done():
+            self._take_over(attempt, room)
+            raise _not_joined(given_up, timeout)
+        outcome = attempt.result()
+        if isinstance(outcome, _Refused):
+            raise outcome.error from outcome.cause
+        return outcome
+
+    async def _settle(self, given_up: asyncio.Future[None], timeout: float) -> None:
+        """Wait until no earlier join is left.
+
+        Two joins of one identity push each other out, and LiveKit repeats a join that is pushed
+        out before it stood: 15 s later the one given up would take the place of this one.
+        """
+        if not self._leftovers:
+            return
+        settled = asyncio.ensure_future(asyncio.wait(set(self._leftovers)))
+        rivals: list[asyncio.Future[Any]] = [settled, given_up]
+        try:
+            await asyncio.wait(rivals, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+            if not settled.done():
+                raise _not_joined(given_up, timeout)
+        finally:
+            settled.cancel()
+
+    def _take_over(self, attempt: asyncio.Task[T | _Refused], room: rtc.Room) -> None:
+        task = asyncio.create_task(_undo(attempt, room), name="utd_rx.rtc: undo a late join")
+        self._leftovers.add(task)
+        task.add_done_callback(self._leftovers.discard)
+
+    async def aclose(self) -> None:
+        """Wait for joins given up, at most `LEFTOVER_TIMEOUT`; they go on after that."""
+        if self._leftovers:
+            _, pending = await asyncio.wait(self._leftovers, timeout=LEFTOVER_TIMEOUT)
+            for task in pending:
+                logger.warning("still waiting for the server: %s", task.get_name())
+
+
+def _not_joined(given_up: asyncio.Future[None], timeout: float) -> UTDStreamException:
+    if given_up.done():
+        return UTDStreamException(
+            "The room was disconnected while connecting.", code=UTDErrorCode.CONFLICT
+        )
+    return UTDStreamException(
+        f"Joining failed: the media server did not answer within {timeout:g} s.",
+        code=UTDErrorCode.TIMEOUT,
+    )
+
+
+class _Refused(NamedTuple):
+    """A failed join as a value: raised only where somebody still waits for it."""
+
+    error: UTDStreamException
+    cause: Exception
+
+
+async def _attempt(
+    room: rtc.Room, url: str, token: str, options: rtc.RoomOptions, joined: Callable[[], T]
+) -> T | _Refused:
+    try:
+        await room.connect(url, token, options)
+    except asyncio.CancelledError:
+        # Nothing here cancels this task, so the loop is ending and `_undo` with it.
+        last_resort.take_back(token)
+        raise
+    except native.sdk().ConnectError as error:
+        refused = classify(error.message)
+    else:
+        # No await between these: LiveKit's listening task has not run yet, so what `joined`
+        # sees is the room as it was, and no event before that is lost.
+        return joined()
+    # Outside the handler: LiveKit's text may hold the token, and a traceback prints its context.
+    return _Refused(refused, native.sdk().ConnectError(refused.message))
+
+
+async def _undo(attempt: asyncio.Task[T | _Refused], room: rtc.Room) -> None:
+    await asyncio.wait([attempt])
+    if attempt.cancelled():
+        return
+    if (error := attempt.exception()) is not None:
+        logger.warning("a join given up before failed: %r", error)
+    await leave(room)

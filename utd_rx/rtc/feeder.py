@@ -1,0 +1,145 @@
+"""Frames of an audio input on their way into LiveKit.
+
+A frame comes on any thread and goes straight to the native side on that thread; where `ffi` is
+not available it is handed to one writer task instead, since concurrent `capture_frame` calls fail
+(facts/livekit.md §1.5). LiveKit's own queue is 0, so nothing in between can fill up.
+
+Delay is never a ratchet: after a stall an input may deliver all it missed at once, and sent in
+full it would sit in the listeners' jitter buffers. A frame beyond `BURST` ahead of real time is
+therefore dropped and counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from utd_rx.models.audio import FRAMES_PER_SECOND, AudioFormat, AudioFrame
+from utd_rx.rtc import ffi, native
+
+if TYPE_CHECKING:
+    from livekit import rtc
+
+logger: Final = logging.getLogger("utd_rx.rtc")
+
+BURST: Final = 5
+"""Frames (50 ms) that may come at once: two 20 ms blocks of a device and one for scheduling."""
+
+REFILL: Final = FRAMES_PER_SECOND * 1.01
+"""Frames a second: 1 % over real time, so that a device whose clock is fast loses nothing."""
+
+
+class Feeder:
+    """Takes frames of `audio_format` on any thread and captures them into one `AudioSource`.
+
+    Attributes:
+        dropped: Frames dropped because they came in bursts.
+        refused: Frames of another format, which native code would abort on (defect D9).
+    """
+
+    def __init__(self, audio_format: AudioFormat, *, direct: bool | None = None) -> None:
+        self.dropped = 0
+        self.refused = 0
+        self._format = audio_format
+        self._loop = asyncio.get_running_loop()
+        self._direct = ffi.is_available() if direct is None else direct
+        # D9: a queue that is not a whole number of 10 ms aborts the process, and any but 0
+        # keeps every stall as delay for good.
+        self.source: rtc.AudioSource = native.sdk().AudioSource(
+            audio_format.sample_rate, audio_format.channels, queue_size_ms=0
+        )
+        self._lock = threading.Lock()
+        self._waiting: deque[bytes] = deque(maxlen=BURST)
+        self._credit, self._credited_at = float(BURST), time.monotonic()
+        self._open, self._closed = False, False
+        self._wake = asyncio.Event()
+        self._writer: asyncio.Task[None] | None = None
+
+    def put(self, frame: AudioFrame) -> None:
+        """Take one frame; any thread, returns at once, never raises."""
+        samples = frame.samples
+        expected = (self._format.samples_per_frame, self._format.channels)
+        if (
+            samples.dtype != np.int16
+            or samples.shape != expected
+            or frame.sample_rate != self._format.sample_rate
+        ):
+            self._refuse(frame)
+            return
+        with self._lock:
+            if self._closed:
+                return
+            if not self._admit():
+                self.dropped += 1
+            elif self._open and self._direct:
+                ffi.capture(self.source, samples.tobytes(), self._format)
+            else:
+                self.dropped += len(self._waiting) == BURST
+                self._waiting.append(samples.tobytes())
+                if self._open:
+                    self._loop.call_soon_threadsafe(self._wake.set)
+
+    def start(self) -> None:
+        """Let frames through; what came before is the beginning of the sound and goes first."""
+        with self._lock:
+            self._open = True
+            while self._direct and self._waiting:
+                ffi.capture(self.source, self._waiting.popleft(), self._format)
+        if not self._direct:
+            self._wake.set()
+            self._writer = asyncio.create_task(self._write(), name="utd_rx.rtc: write audio")
+
+    async def drain(self) -> None:
+        """Wait until every frame taken is with LiveKit. Cancelling is safe."""
+        while self._writer is not None and not self._writer.done() and self._waiting:
+            self._wake.set()
+            await asyncio.sleep(0)
+
+    async def aclose(self) -> None:
+        """Take no more frames and release the source. Idempotent."""
+        with self._lock:
+            self._closed = True
+            self._waiting.clear()
+        if self._writer is not None:
+            self._writer.cancel()
+            await asyncio.wait([self._writer])
+        await self.source.aclose()
+
+    def _admit(self) -> bool:
+        now = time.monotonic()
+        elapsed, self._credited_at = now - self._credited_at, now
+        self._credit = min(float(BURST), self._credit + elapsed * REFILL)
+        if self._credit < 1:
+            return False
+        self._credit -= 1
+        return True
+
+    def _refuse(self, frame: AudioFrame) -> None:
+        self.refused += 1
+        if self.refused == 1:
+            logger.error(
+                "audio frames refused: %s %s at %d Hz instead of %s",
+                frame.samples.dtype,
+                frame.samples.shape,
+                frame.sample_rate,
+                self._format,
+            )
+
+    async def _write(self) -> None:
+        rtc = native.sdk()
+        spec = (self._format.sample_rate, self._format.channels, self._format.samples_per_frame)
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._waiting:
+                data = self._waiting.popleft()
+                try:
+                    await self.source.capture_frame(rtc.AudioFrame(data, *spec))
+                except Exception:
+                    logger.exception("LiveKit refused an audio frame")

@@ -1,0 +1,147 @@
+"""Leaving a room when no event loop is left to do it.
+
+Two ways lead here, and both are mistakes of the program that the process must survive:
+
+* the interpreter ends with a room joined: LiveKit's native side may abort while it tears down a
+  connection that is just reconnecting (facts/livekit.md §1.6), so rooms are left first, `atexit`;
+* the event loop ends while a join is under way: nobody is left to answer the native side, which
+  would end the process by SIGTERM 15 s after the join (defect D1). The join is then watched for
+  on LiveKit's own thread and taken back there.
+
+Private names of livekit are needed for both; without them neither is done.
+"""
+
+from __future__ import annotations
+
+import atexit
+import base64
+import json
+import logging
+import threading
+import weakref
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
+
+from utd_rx.rtc import ffi
+
+if TYPE_CHECKING:
+    from livekit import rtc
+
+logger: Final = logging.getLogger("utd_rx.rtc")
+
+EXIT_TIMEOUT: Final = 1.0
+"""Seconds that the end of the interpreter waits for servers to confirm; they take 5 ms."""
+
+LATE_TIMEOUT: Final = 120.0
+"""Seconds after which no join can still succeed: LiveKit tries 4 times, 25 s at most each."""
+
+_living: Final[weakref.WeakSet[rtc.Room]] = weakref.WeakSet()
+
+
+def guard(room: rtc.Room) -> None:
+    """Leave `room` when the interpreter ends before anybody else did."""
+    if ffi.is_available():
+        _register()
+        _living.add(room)
+
+
+@cache
+def _register() -> None:
+    from livekit.rtc._ffi_client import FfiClient
+
+    # LiveKit registers its own end when its client is made; handlers run in reverse order, so
+    # with the client made first, rooms are left while it still works.
+    _ = FfiClient.instance
+    atexit.register(_leave_all)
+
+
+def _leave_all() -> None:
+    handles = [
+        room._ffi_handle.handle for room in _living if room.isconnected() and room._ffi_handle
+    ]
+    if handles:
+        _leave(handles)
+
+
+def _leave(handles: list[int]) -> None:
+    """Leave the rooms of these native handles, without a loop, bounded in time."""
+    from livekit.rtc._ffi_client import FfiClient
+    from livekit.rtc._proto import ffi_pb2
+
+    left, awaited, seen = threading.Event(), set[int](), set[int]()
+
+    def watch(event: Any) -> bool:
+        if event.WhichOneof("message") == "disconnect":
+            seen.add(event.disconnect.async_id)
+            if awaited and awaited <= seen:
+                left.set()
+        return False
+
+    client = FfiClient.instance
+    queue = client.queue.subscribe(_NO_LOOP, filter_fn=watch)
+    try:
+        sent = set()
+        for handle in handles:
+            request = ffi_pb2.FfiRequest()
+            request.disconnect.room_handle = handle
+            sent.add(client.request(request).disconnect.async_id)
+        awaited |= sent
+        if not awaited <= seen and not left.wait(EXIT_TIMEOUT):
+            logger.warning("the media server did not confirm leaving at exit")
+    finally:
+        client.queue.unsubscribe(queue)
+
+
+def take_back(token: str) -> None:
+    """Watch for a join whose event loop ended, and leave its room when it succeeds."""
+    if not ffi.is_available():
+        return
+    from livekit.rtc._ffi_client import FfiClient
+
+    wanted = _claims(token)
+    client = FfiClient.instance
+
+    def watch(event: Any) -> bool:
+        if event.WhichOneof("message") == "connect" and event.connect.HasField("result"):
+            result = event.connect.result
+            joined = (result.local_participant.info.identity, result.room.info.name)
+            if joined == wanted:
+                # Not here: LiveKit calls this under its own lock.
+                threading.Thread(
+                    target=_take_back_now,
+                    args=(result.room.handle.id,),
+                    name="utd_rx.rtc: undo a late join",
+                    daemon=True,
+                ).start()
+        return False
+
+    queue = client.queue.subscribe(_NO_LOOP, filter_fn=watch)
+    timer = threading.Timer(LATE_TIMEOUT, client.queue.unsubscribe, [queue])
+    timer.daemon = True
+    timer.name = "utd_rx.rtc: watch for a late join"
+    timer.start()
+
+
+def _take_back_now(handle: int) -> None:
+    from livekit.rtc._ffi_client import FfiClient
+    from livekit.rtc._proto import ffi_pb2
+
+    # The handshake whose absence ends the process.
+    ready = ffi_pb2.FfiRequest()
+    ready.ready_for_room_event.room_handle = handle
+    FfiClient.instance.request(ready)
+    _leave([handle])
+
+
+def _claims(token: str) -> tuple[str, str]:
+    """Return identity and room of a token, unverified: it only tells joins apart."""
+    try:
+        payload = token.split(".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        return claims["sub"], claims["video"]["room"]
+    except (IndexError, KeyError, TypeError, ValueError):
+        return "", ""
+
+
+_NO_LOOP: Final[Any] = object()
+"""Stands for the loop of a subscription whose filter lets nothing through."""

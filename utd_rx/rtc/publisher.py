@@ -1,0 +1,297 @@
+"""Local tracks: what is published, what feeds it, and whether the server still allows it.
+
+LiveKit does not tell when the server takes a track away (defect D3): the publication stays listed
+and `capture_frame` succeeds into nothing. So the truth is derived here, from permission and
+publications: `enforce` ends what a permission no longer covers.
+
+Every native call is raced against the end of the connection, after which LiveKit never answers
+(defect D5), and runs in a task of its own, so that a cancelled caller leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from attrs import define, field
+
+from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.models import events as ev
+from utd_rx.models.audio import AudioInput, AudioInputStream
+from utd_rx.models.participant import ParticipantPermission, TrackPublication, TrackSource
+from utd_rx.rtc import native
+from utd_rx.rtc.feeder import Feeder
+from utd_rx.rtc.values import permission_of, publication_of
+
+if TYPE_CHECKING:
+    from livekit import rtc
+
+logger: Final = logging.getLogger("utd_rx.rtc")
+
+T = TypeVar("T")
+
+NATIVE_TIMEOUT: Final = 10.0
+"""Seconds for one native command; LiveKit itself gives up a publication after 10 (defect D4)."""
+
+CLOSE_TIMEOUT: Final = 5.0
+"""Seconds an audio input may take to close before it is left alone."""
+
+
+@define(eq=False)
+class LocalAudio:
+    """A local audio track and everything behind it."""
+
+    source: AudioInput
+    feeder: Feeder
+    stream: AudioInputStream
+    track: rtc.LocalAudioTrack
+    track_source: TrackSource
+    sid: str = ""
+    refused: asyncio.Future[None] = field(
+        factory=lambda: asyncio.get_running_loop().create_future()
+    )
+    watcher: asyncio.Task[None] | None = None
+
+    async def silence(self) -> None:
+        """Close what feeds the track. Idempotent."""
+        if self.watcher is not None:
+            self.watcher.cancel()
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT):
+                await self.stream.aclose()
+        except Exception:
+            logger.exception("an audio input failed to close")
+        finally:
+            await self.feeder.aclose()
+
+
+class Publisher:
+    """The local tracks of one connection.
+
+    Args:
+        room: The connected room.
+        ended: Done when the connection is over.
+        emit: Takes the events that LiveKit does not send.
+        unpublished: Called with the sid of a track that is gone.
+    """
+
+    def __init__(
+        self,
+        room: rtc.Room,
+        ended: asyncio.Future[None],
+        emit: Callable[[ev.RoomEvent], None],
+        unpublished: Callable[[str], None],
+    ) -> None:
+        self._room = room
+        self._ended = ended
+        self._emit = emit
+        self._unpublished = unpublished
+        self._live: dict[str, LocalAudio] = {}
+        self._renamed: dict[str, str] = {}
+        self._pending: set[LocalAudio] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    # -- commands -------------------------------------------------------------------------------
+
+    def check(self, source: TrackSource) -> None:
+        """Raise `FORBIDDEN` at once unless the server lets `source` be published (defect D4)."""
+        if not permission_of(self._room.local_participant).allows(source):
+            raise _forbidden(source)
+
+    def _get(self, sid: str) -> LocalAudio | None:
+        while sid in self._renamed:
+            sid = self._renamed[sid]
+        return self._live.get(sid)
+
+    def find(self, source: TrackSource) -> LocalAudio | None:
+        """Return what is published as `source`."""
+        found = (audio for audio in self._live.values() if audio.track_source is source)
+        return next(found, None)
+
+    async def publish(
+        self, source: AudioInput, name: str, track_source: TrackSource
+    ) -> TrackPublication:
+        """Open `source` and publish it. Cancelling is safe.
+
+        Raises:
+            UTDStreamException: `FORBIDDEN`, `CONFLICT` the connection ended, `TIMEOUT`, or what
+                `source.open` raises.
+        """
+        self.check(track_source)
+        feeder = Feeder(source.format)
+        try:
+            stream = await source.open(feeder.put)
+        except BaseException:
+            await feeder.aclose()
+            raise
+        track = native.sdk().LocalAudioTrack.create_audio_track(name, feeder.source)
+        audio = LocalAudio(source, feeder, stream, track, track_source)
+        self._pending.add(audio)
+        task = self._own(self._publish(audio), f"publish {name}")
+        try:
+            publication = await self._race(task, audio.refused)
+        except BaseException as error:
+            silent = self._own(audio.silence(), f"silence {name}")
+            self._own(self._discard(task, audio), f"take back {name}")
+            if not isinstance(error, asyncio.CancelledError):
+                await asyncio.shield(silent)
+            raise
+        finally:
+            self._pending.discard(audio)
+        return publication
+
+    async def _publish(self, audio: LocalAudio) -> TrackPublication:
+        rtc = native.sdk()
+        options = rtc.TrackPublishOptions(source=audio.track_source.value)
+        local = self._room.local_participant
+        try:
+            publication = publication_of(await local.publish_track(audio.track, options))
+        except rtc.PublishTrackError as error:
+            raise _publish_error(error.message) from error
+        audio.sid = publication.sid
+        self._live[audio.sid] = audio
+        audio.feeder.start()
+        audio.watcher = self._own(self._watch(audio), f"watch {audio.sid}")
+        return publication
+
+    async def _discard(self, task: asyncio.Task[TrackPublication], audio: LocalAudio) -> None:
+        """Take back a publication nobody waits for any more, whenever it comes."""
+        rivals: list[asyncio.Future[Any]] = [task, self._ended]
+        await asyncio.wait(rivals, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            task.cancel()
+        elif not task.cancelled() and task.exception() is None:
+            await self._remove(audio)
+
+    async def unpublish(self, sid: str) -> None:
+        """Close and unpublish; nothing when there is no such track. Cancelling lets it go on."""
+        audio = self._get(sid)
+        if audio is not None:
+            task = self._own(self._remove(audio), f"unpublish {sid}")
+            await asyncio.shield(task)
+
+    def set_muted(self, sid: str, muted: bool) -> TrackPublication | None:
+        """Mute or unmute; returns the publication as it is now, None when there is none."""
+        audio = self._get(sid)
+        if audio is None:
+            return None
+        if muted:
+            audio.track.mute()
+        else:
+            audio.track.unmute()
+        publication = self._room.local_participant.track_publications[audio.sid]
+        return TrackPublication(
+            audio.sid, publication.name, kind=publication_of(publication).kind,
+            source=audio.track_source, is_muted=muted,
+        )  # fmt: skip
+
+    async def run(self, command: Coroutine[Any, Any, T], name: str) -> T:
+        """Await a native command, but not past the end of the connection. Cancelling is safe.
+
+        Raises:
+            UTDStreamException: `CONFLICT` the connection ended, `TIMEOUT` no answer.
+        """
+        task = self._own(command, name)
+        try:
+            return await self._race(task)
+        finally:
+            task.cancel()
+
+    # -- facts ----------------------------------------------------------------------------------
+
+    def enforce(self, permission: ParticipantPermission) -> None:
+        """End what `permission` does not allow (defect D3)."""
+        for audio in list(self._pending):
+            if not permission.allows(audio.track_source) and not audio.refused.done():
+                audio.refused.set_exception(_forbidden(audio.track_source))
+        for sid, audio in list(self._live.items()):
+            if not permission.allows(audio.track_source):
+                self._own(self._remove(audio), f"end revoked {sid}")
+
+    def republished(self, previous: str, sid: str) -> None:
+        """A full reconnect gave a track a new sid; its feeding goes on."""
+        audio = self._live.pop(previous, None)
+        if audio is not None:
+            audio.sid = sid
+            self._live[sid] = audio
+            # A command issued before the news of the new sid arrived still means this track.
+            self._renamed[previous] = sid
+
+    async def aclose(self) -> None:
+        """Close all sources; the connection is over or about to be. Idempotent."""
+        live, self._live = list(self._live.values()), {}
+        await asyncio.gather(*(audio.silence() for audio in live))
+
+    async def wait_tasks(self) -> None:
+        """Wait for what is still under way; call after `ended` is done."""
+        if self._tasks:
+            _, pending = await asyncio.wait(self._tasks, timeout=NATIVE_TIMEOUT)
+            for task in pending:
+                logger.warning("given up: %s", task.get_name())
+                task.cancel()
+
+    # -- shared ---------------------------------------------------------------------------------
+
+    async def _remove(self, audio: LocalAudio) -> None:
+        """Silence and unpublish, and say so once, whether or not LiveKit still knows the track."""
+        if self._live.pop(audio.sid, None) is None:
+            return
+        rtc = native.sdk()
+        await audio.silence()
+        task = self._own(
+            self._room.local_participant.unpublish_track(audio.sid), f"unpublish {audio.sid}"
+        )
+        try:
+            await self._race(task)
+        except (UTDStreamException, rtc.UnpublishTrackError) as error:
+            # The track is gone either way: with the connection, or the server took it before.
+            logger.info("unpublishing %s: %r", audio.sid, error)
+        finally:
+            task.cancel()
+            self._unpublished(audio.sid)
+
+    async def _watch(self, audio: LocalAudio) -> None:
+        await audio.stream.wait_ended()
+        await audio.feeder.drain()
+        self._emit(ev.LocalAudioEnded(audio.sid))
+
+    async def _race(self, task: asyncio.Task[T], refused: asyncio.Future[None] | None = None) -> T:
+        rivals: list[asyncio.Future[Any]] = [task, self._ended]
+        if refused is not None:
+            rivals.append(refused)
+        await asyncio.wait(rivals, timeout=NATIVE_TIMEOUT, return_when=asyncio.FIRST_COMPLETED)
+        if task.done() and not task.cancelled():
+            return task.result()
+        if refused is not None and refused.done():
+            refused.result()
+        if self._ended.done():
+            raise UTDStreamException("The connection ended.", code=UTDErrorCode.CONFLICT)
+        raise UTDStreamException(
+            f"LiveKit did not answer within {NATIVE_TIMEOUT:g} s.", code=UTDErrorCode.TIMEOUT
+        )
+
+    def _own(self, command: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
+        task = asyncio.create_task(command, name=f"utd_rx.rtc: {name}")
+        self._tasks.add(task)
+        task.add_done_callback(self._forget)
+        return task
+
+    def _forget(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # Whoever waits raises it; for an owned task nobody waits for, this is its only trace.
+            logger.debug("%s: %r", task.get_name(), error)
+
+
+def _forbidden(source: TrackSource) -> UTDStreamException:
+    return UTDStreamException(
+        f"The server has not granted publishing {source.name.lower()}.",
+        code=UTDErrorCode.FORBIDDEN,
+    )
+
+
+def _publish_error(text: str) -> UTDStreamException:
+    code = UTDErrorCode.TIMEOUT if "timed out" in text else UTDErrorCode.SERVER
+    return UTDStreamException(f"Publishing failed: {text}.", code=code)

@@ -1,0 +1,82 @@
+"""Frozen copies of LiveKit's living objects."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from utd_rx.models.connection import ConnectionQuality
+from utd_rx.models.events import RoomSnapshot
+from utd_rx.models.frozen_map import FrozenMap
+from utd_rx.models.participant import (
+    LocalParticipant,
+    ParticipantPermission,
+    RemoteParticipant,
+    TrackKind,
+    TrackPublication,
+    TrackSource,
+)
+from utd_rx.rtc import native
+
+if TYPE_CHECKING:
+    from livekit import rtc
+
+
+def publication_of(publication: rtc.TrackPublication) -> TrackPublication:
+    """Copy a local or remote publication."""
+    return TrackPublication(
+        sid=publication.sid,
+        name=publication.name,
+        kind=TrackKind(publication.kind),
+        source=TrackSource(publication.source),
+        is_muted=publication.muted,
+        is_subscribed=bool(getattr(publication, "subscribed", False)),
+    )
+
+
+def permission_of(participant: rtc.Participant) -> ParticipantPermission:
+    """Copy what the server lets `participant` do."""
+    granted = participant.permissions
+    return ParticipantPermission(
+        can_subscribe=granted.can_subscribe,
+        can_publish=granted.can_publish,
+        can_publish_data=granted.can_publish_data,
+        can_publish_sources=tuple(TrackSource(source) for source in granted.can_publish_sources),
+        hidden=granted.hidden,
+        can_update_metadata=granted.can_update_metadata,
+    )
+
+
+def remote_of(participant: rtc.RemoteParticipant) -> RemoteParticipant:
+    """Copy a remote participant with its publications."""
+    return RemoteParticipant(**_fields(participant))
+
+
+def local_of(participant: rtc.LocalParticipant) -> LocalParticipant:
+    """Copy the local participant with its publications."""
+    return LocalParticipant(**_fields(participant))
+
+
+def snapshot_of(room: rtc.Room) -> RoomSnapshot:
+    """Copy a whole connected room."""
+    return RoomSnapshot(
+        name=room.name,
+        local=local_of(room.local_participant),
+        sid=native.room_sid(room),
+        metadata=room.metadata,
+        remotes=tuple(remote_of(remote) for remote in room.remote_participants.values()),
+    )
+
+
+def _fields(participant: rtc.Participant) -> dict[str, Any]:
+    return {
+        "identity": participant.identity,
+        "sid": participant.sid,
+        "name": participant.name,
+        "metadata": participant.metadata,
+        "attributes": FrozenMap(participant.attributes),
+        "permission": permission_of(participant),
+        "tracks": tuple(
+            publication_of(publication) for publication in participant.track_publications.values()
+        ),
+        "connection_quality": ConnectionQuality(int(participant.connection_quality)),
+    }
