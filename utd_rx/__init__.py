@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from utd_rx.rest.client import UTDApiClient
     from utd_rx.rtc.room import UTDRoom
     from utd_rx.sessions.audio_room import UTDAudioRoomSession
+    from utd_rx.sessions.recording import Recording, record
+    from utd_rx.sessions.replay import Replay, replay
     from utd_rx.sessions.session import UTDSession
     from utd_rx.state import StateSubject, Store, combine_state
 
@@ -68,6 +70,8 @@ _HOME: Final = {
     "utd_rx.rest.client": "UTDApiClient",
     "utd_rx.rtc.room": "UTDRoom",
     "utd_rx.sessions.audio_room": "UTDAudioRoomSession",
+    "utd_rx.sessions.recording": "Recording record",
+    "utd_rx.sessions.replay": "Replay replay",
     "utd_rx.sessions.session": "UTDSession",
     "utd_rx.state": "StateSubject Store combine_state",
 }
@@ -84,7 +88,9 @@ __all__ = [
     "Invitation",
     "LocalParticipant",
     "ParticipantPermission",
+    "Recording",
     "RemoteParticipant",
+    "Replay",
     "RoomEvent",
     "SpeakRequest",
     "StateSubject",
@@ -117,6 +123,8 @@ __all__ = [
     "combine_state",
     "compare",
     "level_dbfs",
+    "record",
+    "replay",
 ]
 
 

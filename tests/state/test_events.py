@@ -63,7 +63,11 @@ def test_closing_completes_everybody_now_and_later() -> None:
 def test_operators_compose() -> None:
     stream: EventStream[int] = EventStream()
     seen: list[int] = []
-    stream.pipe(ops.filter(lambda n: n % 2 == 0), ops.map(lambda n: n * 10)).subscribe(seen.append)
+
+    def is_even(number: int) -> bool:
+        return number % 2 == 0
+
+    stream.pipe(ops.filter(is_even), ops.pairwise()).subscribe(lambda pair: seen.extend(pair))
     for number in range(4):
         stream.emit(number)
-    assert seen == [0, 20]
+    assert seen == [0, 2]

@@ -41,7 +41,7 @@ class Roster:
     @property
     def participants(self) -> tuple[RemoteParticipant, ...]:
         """The remote participants in the order they came."""
-        return tuple(self.remotes.values())
+        return self.remotes.listed()
 
 
 def from_snapshot(snapshot: e.RoomSnapshot) -> Roster:

@@ -37,6 +37,7 @@ S = TypeVar("S")
 
 Fold = Callable[[S, Sequence[Any]], tuple[S, Sequence[Any]]]
 Batch = list[tuple[Any, Sequence["Subscription[Any]"]]]
+Tap = Callable[[Sequence[Any]], None]
 
 
 def _complete(subscription: Subscription[Any]) -> None:
@@ -77,6 +78,7 @@ class Core(Generic[S]):
         "lock",
         "observed",
         "state",
+        "taps",
         "version",
     )
 
@@ -90,6 +92,7 @@ class Core(Generic[S]):
         self.ended = False
         self.late = 0
         self.observed: dict[StateSubject[Any], None] = {}
+        self.taps: tuple[Tap, ...] = ()
         self._fold = fold
         self._perform = perform
         self._head = initial
@@ -123,6 +126,8 @@ class Core(Generic[S]):
             self._folding = threading.get_ident()
             try:
                 head, effects = self._fold(self._head, items)
+                if self.taps:
+                    self._tell(items)
             finally:
                 self._folding = 0
             if head is self._head and not effects:
@@ -135,6 +140,22 @@ class Core(Generic[S]):
             batch, effects = self._publish()
         self._deliver(batch, effects)
         return True
+
+    def tap(self, callback: Tap) -> tuple[S, Callable[[], None]]:
+        """Call back with the items of each commit from now on, under the lock.
+
+        Returns:
+            The state those commits begin with, and what ends it.
+        """
+
+        def untap() -> None:
+            with self.lock:
+                self.taps = tuple(tap for tap in self.taps if tap is not callback)
+
+        with self.lock:
+            self.refuse_while_folding("be tapped")
+            self.taps = (*self.taps, callback)
+            return self._head, untap
 
     def close(self) -> None:
         """Complete all subjects once the commits made so far have been delivered. Idempotent."""
@@ -242,6 +263,18 @@ class Core(Generic[S]):
             report(*failure)
 
     # --- publishing ---
+
+    def _tell(self, items: Sequence[Any]) -> None:
+        """Call the taps; one that raises is heard of no more, and reported with the next delivery.
+
+        Not at once, because the lock is held.
+        """
+        for tap in self.taps:
+            try:
+                tap(items)
+            except Exception as error:  # noqa: BLE001 - reported without the lock
+                self.taps = tuple(other for other in self.taps if other is not tap)
+                self._failures.append((error, "a tap raised and hears no more"))
 
     def _publish(self) -> tuple[Batch, Sequence[Any]]:
         """Make the oldest queued commit the visible one: phase one, with the lock held."""

@@ -5,12 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
+from attrs import frozen
+from reactivex import abc
+from reactivex.disposable import Disposable
+
 from utd_rx.state.core import Core
 from utd_rx.state.store import Store
 
 S = TypeVar("S")
 I = TypeVar("I")  # noqa: E741 - the item
 E = TypeVar("E")
+
+
+@frozen
+class Tapped(Generic[S]):
+    """Where a machine stood when it was tapped; `subscription` ends the tap."""
+
+    state: S
+    at: float
+    subscription: abc.DisposableBase
 
 
 class Machine(Store[S, I], Generic[S, I, E]):
@@ -38,11 +51,32 @@ class Machine(Store[S, I], Generic[S, I, E]):
         now: Callable[[], float],
     ) -> None:
         def fold(state: S, items: Sequence[I]) -> tuple[S, Sequence[E]]:
-            at = now()
+            at = self._at = now()
             effects: list[E] = []
             for item in items:
                 state, more = step(state, item, at)
                 effects += more
             return state, effects
 
+        self._now = now
+        self._at = 0.0
         self._core: Core[S] = Core(initial, fold, perform)
+
+    def on_commit(self, callback: Callable[[float, Sequence[I]], None]) -> Tapped[S]:
+        """Call back with time and items of each commit from now on, also of those without effect.
+
+        The step is pure, so the state in the answer and these calls are all there is to know: a
+        machine that begins with that state and is given the same items at the same times goes
+        through the same states. That is what a recorder needs.
+
+        Args:
+            callback: Called when the items are folded, on the dispatcher's thread and under the
+                store's lock: it puts them away and returns. It cannot dispatch; if it raises it
+                is reported and not called again, and the commit is not harmed.
+
+        Raises:
+            ImpureStepError: From within a step function or a selector of this machine.
+        """
+        with self._core.lock:
+            state, untap = self._core.tap(lambda items: callback(self._at, items))
+            return Tapped(state, self._now(), Disposable(untap))

@@ -1,0 +1,53 @@
+"""A local engine on each SFU, and users who join its rooms over real LiveKit connections."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from typing import Unpack
+
+import pytest
+
+from tests.support.sfu import SfuKind
+from utd_rx import UTDAudioRoomSession, UTDStreamClient, WavSource
+from utd_rx.audio import speech_path
+from utd_rx.client import AudioRoomOptions
+from utd_rx.engine import EngineOptions, LocalEngine
+
+PATIENCE = 30.0
+"""Seconds to wait for something that must happen; not a promise about how fast."""
+
+
+class House:
+    """A running engine and everybody who came."""
+
+    def __init__(self, engine: LocalEngine, stack: AsyncExitStack) -> None:
+        self.engine = engine
+        self._stack = stack
+
+    async def client(self, *, app_key: str | None = None) -> UTDStreamClient:
+        """Return a client of this engine; it is closed with the house."""
+        client = UTDStreamClient(
+            self.engine.app_id,
+            app_key or self.engine.app_key,
+            base_url=self.engine.base_url,
+            token_base_url=self.engine.token_base_url,
+            microphone=WavSource(speech_path(), loop=True),
+        )
+        return await self._stack.enter_async_context(client)
+
+    async def join(
+        self, identity: str, room: str = "lobby", **options: Unpack[AudioRoomOptions]
+    ) -> UTDAudioRoomSession:
+        """Join as `identity` with a client of its own; left with the house."""
+        client = await self.client()
+        session = await client.join_audio_room(identity, room, **options)
+        return await self._stack.enter_async_context(session)
+
+
+@pytest.fixture
+async def house(sfu_kind: SfuKind) -> AsyncIterator[House]:
+    """An engine on the SFU under test."""
+    options = EngineOptions(sfu=sfu_kind, silent_update_interval=0.1)
+    async with LocalEngine(options) as engine, AsyncExitStack() as stack:
+        yield House(engine, stack)

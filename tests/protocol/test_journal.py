@@ -1,0 +1,184 @@
+"""A recording gives back what was written, of whatever types, and believes nothing else."""
+
+from __future__ import annotations
+
+import inspect
+import io
+import json
+from typing import Any
+
+import attrs
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.protocol.strategies import json_values
+from tests.sessions.histories import plain, values_of
+from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.models import events
+from utd_rx.models.connection import DisconnectReason
+from utd_rx.models.stream_type import UTDStreamType
+from utd_rx.protocol import facts, journal
+from utd_rx.protocol.audio_room import AudioRoomState
+from utd_rx.protocol.journal import Commit, End, Header, Journal, Start
+
+HEADER = Header(UTDStreamType.AUDIO_ROOM, "me", "lobby", "2026-05-01T12:00:00+00:00", redacted=True)
+START = Start(10.0, AudioRoomState("me"))
+SPOKE = Commit(11.5, (events.ActiveSpeakersChanged(("ana",)),))
+HEAD = journal.header_line(HEADER) + journal.start_line(START)
+
+FEWER = max(10, settings().max_examples // 10)
+"""Examples of each kind of item: there are many kinds."""
+
+EFFECTS = {
+    facts.PublishMicrophone,
+    facts.MuteMicrophone,
+    facts.UnpublishMicrophone,
+    facts.CancelMicrophone,
+    facts.FetchSeats,
+    facts.DisconnectRoom,
+}
+"""What the rules ask for rather than are told; the rest of `facts` are items."""
+
+
+def read(text: bytes) -> Journal:
+    return journal.read(io.BytesIO(text))
+
+
+def refused(text: bytes) -> str:
+    with pytest.raises(UTDStreamException) as raised:
+        read(text)
+    assert raised.value.code is UTDErrorCode.VALIDATION
+    return raised.value.message
+
+
+def test_every_fact_and_event_can_be_recorded() -> None:
+    here = {
+        kind
+        for module in (facts, events)
+        for _, kind in inspect.getmembers(module, inspect.isclass)
+        if attrs.has(kind) and kind.__module__ == module.__name__
+    }
+    assert set(journal.ITEMS.values()) == here - EFFECTS - {events.RoomEvent, events.RoomSnapshot}
+    assert all(name == kind.__name__ for name, kind in journal.ITEMS.items())
+
+
+@pytest.mark.parametrize("kind", journal.ITEMS.values(), ids=lambda kind: kind.__name__)
+def test_every_item_comes_back(kind: type) -> None:
+    @settings(max_examples=FEWER)
+    @given(st.lists(values_of(kind), max_size=2), st.floats(10.0, 1e6))
+    def comes_back(items: list[Any], at: float) -> None:
+        commit = Commit(at, tuple(items))
+        [got] = read(HEAD + journal.commit_line(commit)).commits
+        assert plain(got) == plain(commit)
+        assert [type(item) for item in got.items] == [kind] * len(items)
+
+    comes_back()
+
+
+@given(values_of(AudioRoomState), st.sampled_from(End))
+def test_every_state_comes_back(state: AudioRoomState, end: End) -> None:
+    start = Start(-3.25, state)
+    got = read(journal.header_line(HEADER) + journal.start_line(start) + journal.end_line(end))
+    assert (got.header, plain(got.start), got.commits) == (HEADER, plain(start), ())
+    assert (got.end, got.skipped) == (end, 0)
+
+
+@given(st.data())
+def test_a_file_that_a_crash_cut_off_is_read_up_to_there(data: st.DataObject) -> None:
+    lines = [journal.commit_line(attrs.evolve(SPOKE, at=20.0 + i)) for i in range(5)]
+    body = b"".join(lines)
+    cut = data.draw(st.integers(0, len(body) - 1))
+    got = read(HEAD + body[:cut])
+    assert len(got.commits) == body[:cut].count(b"\n")
+    assert got.end is None
+
+
+def test_what_a_newer_version_wrote_is_skipped_and_counted() -> None:
+    items = [
+        ["Teleported", {"identity": "ana"}],
+        ["ActiveSpeakersChanged", {"identities": ["ana"], "loudness": [3]}],
+        ["Disconnected", {"reason": ["tired"]}],
+        "?",
+        [],
+    ]
+    line = json.dumps({"at": 11.5, "items": items, "note": "new"}).encode() + b"\n"
+    got = read(HEAD + line)
+    assert (got.commits, got.skipped) == ((SPOKE,), 4)
+
+
+def test_an_unknown_number_of_livekit_is_read_as_unknown() -> None:
+    line = b'{"at": 11, "items": [["Disconnected", {"reason": 999}]]}\n'
+    [commit] = read(HEAD + line).commits
+    assert commit.items == (events.Disconnected(DisconnectReason.UNKNOWN),)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"{\n",
+        b"[]\n",
+        b'"x"\n',
+        b"\xff\n",
+        b"[" * 100_000 + b"\n",
+        b"{}\n",
+        b'{"at": "soon", "items": []}\n',
+        b'{"at": true, "items": []}\n',
+        b'{"at": Infinity, "items": []}\n',
+        b'{"at": "nan", "items": []}\n',
+        b'{"at": 1e308, "items": []}\n',
+        b'{"at": 1' + b"0" * 400 + b', "items": []}\n',
+        b'{"at": 9.0, "items": []}\n',
+        b'{"at": 11, "items": {}}\n',
+        b'{"end": "of the world"}\n',
+        b'{"end": []}\n',
+    ],
+    ids=lambda line: line[:40].decode("latin-1").strip(),
+)
+def test_a_damaged_line_is_refused(line: bytes) -> None:
+    assert "not a readable recording" in refused(HEAD + line + journal.commit_line(SPOKE))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"\n",
+        b'{"journal": 2}\n',
+        b'{"journal": 1}\n',
+        journal.header_line(attrs.evolve(HEADER, type=UTDStreamType.LIVE_STREAM)),
+        journal.header_line(HEADER),
+        journal.header_line(HEADER) + b'{"at": 1, "state": {"identity": 5}}\n',
+        journal.header_line(HEADER) + b'{"at": 1, "state": {}}\n',
+        b"RIFF\x00\x00\x00\x00WAVEfmt \n",
+    ],
+)
+def test_what_is_no_recording_is_refused(text: bytes) -> None:
+    refused(text)
+
+
+def test_a_file_names_no_class_of_its_own() -> None:
+    for name in ("builtins.eval", "UTDTokenResponse", "PublishMicrophone", "__import__"):
+        line = json.dumps({"at": 11, "items": [[name, {"x": 1}]]}).encode() + b"\n"
+        got = read(HEAD + line)
+        assert (got.commits[0].items, got.skipped) == ((), 1)
+
+
+def test_an_endless_line_and_an_endless_file_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "MAX_LINE", 1_000)
+    assert "line 3 is too long" in refused(HEAD + b" " * 1_001)
+    monkeypatch.setattr(journal, "MAX_BYTES", 5_000)
+    assert "too large" in refused(HEAD + journal.commit_line(SPOKE) * 200)
+
+
+@given(st.sampled_from(sorted(journal.ITEMS)), json_values)
+def test_no_content_of_an_item_breaks_the_reader(name: str, value: object) -> None:
+    line = json.dumps({"at": 11, "items": [[name, value]]}).encode() + b"\n"
+    got = read(HEAD + line)
+    assert got.skipped + len(got.commits[0].items) == 1
+
+
+def test_what_is_no_item_is_not_written() -> None:
+    for other in (facts.FetchSeats(1), "text", START):
+        with pytest.raises(KeyError):
+            journal.commit_line(Commit(11.0, (other,)))

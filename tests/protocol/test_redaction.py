@@ -1,0 +1,95 @@
+"""A redacted recording goes through the same states and shows nothing that was said."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.sessions.histories import metadata, payloads, plain, values_of
+from utd_rx.models import events as e
+from utd_rx.models import participant
+from utd_rx.models.participant import LocalParticipant, RemoteParticipant
+from utd_rx.protocol import audio_room, facts, journal, roster
+from utd_rx.protocol.audio_room import AudioRoomState
+from utd_rx.protocol.facts import JoinStarted, JoinSucceeded
+from utd_rx.protocol.redaction import HIDE, Redaction
+
+REDACT = Redaction(b"k" * 16)
+SECRET = "s3cr3t"
+
+
+def test_every_field_that_no_repr_shows_is_hidden() -> None:
+    secretive = {
+        kind
+        for module in (e, facts, participant, roster)
+        for _, kind in inspect.getmembers(module, inspect.isclass)
+        if attrs.has(kind) and any(not field.repr for field in attrs.fields(kind))
+    }
+    assert secretive - {participant.Participant} == set(HIDE)
+
+
+def test_no_item_or_state_has_a_place_for_a_token() -> None:
+    for kind in [*journal.ITEMS.values(), AudioRoomState]:
+        for field in attrs.fields(kind):
+            assert not {"token", "bearer", "secret", "key"} & set(field.name.split("_"))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        RemoteParticipant("ana", metadata=SECRET),
+        e.ParticipantMetadataChanged("ana", SECRET),
+        e.RoomMetadataChanged('{"_seats": {"count": 2}, "other": "' + SECRET + '"}'),
+        e.DataReceived(SECRET.encode(), None),
+        e.DataReceived(b'{"type": "_seat_update", "x": "' + SECRET.encode() + b'"}', "mallory"),
+        e.DataReceived(b'{"type": "_seat_update", "x": "' + SECRET.encode() + b'"}', None),
+        JoinSucceeded(1, e.RoomSnapshot("r", LocalParticipant("me", metadata=SECRET))),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_secrets_are_not_written(value: object) -> None:
+    written = (
+        journal.commit_line(journal.Commit(1.0, (REDACT((value,))[0],) * 1))
+        if (type(value).__name__ in journal.ITEMS)
+        else repr(REDACT((value,)))
+    )
+    assert SECRET not in str(written)
+
+
+def test_a_mark_tells_length_and_equality_and_nothing_else() -> None:
+    assert REDACT.mark(b"") == ""
+    assert REDACT.mark(b"yes") == REDACT.mark(b"yes") != REDACT.mark(b"noo")
+    assert REDACT.mark(b"yes") != Redaction(b"x" * 16).mark(b"yes")
+    assert "3 bytes" in REDACT.mark(b"yes")
+    assert "k" * 16 not in repr(REDACT)
+
+
+joined = st.builds(
+    lambda state, snapshot: audio_room.step(
+        audio_room.step(state, JoinStarted(), 0.0)[0], JoinSucceeded(1, snapshot), 1.0
+    )[0],
+    st.just(AudioRoomState("me")),
+    values_of(e.RoomSnapshot),
+)
+items: st.SearchStrategy[Any] = (
+    st.one_of([values_of(kind) for kind in journal.ITEMS.values()])
+    | st.builds(e.DataReceived, payloads, st.none() | st.just("ana"))
+    | st.builds(e.RoomMetadataChanged, metadata)
+)
+
+
+@given(values_of(AudioRoomState) | joined, st.lists(items, max_size=8))
+def test_the_rules_see_in_a_redacted_item_what_they_saw_in_the_item(
+    state: AudioRoomState, history: list[Any]
+) -> None:
+    shown = REDACT(state)
+    for now, item in enumerate(history):
+        state, effects = audio_room.step(state, item, float(now))
+        shown, again = audio_room.step(shown, REDACT(item), float(now))
+        assert plain(shown) == plain(REDACT(state))
+        assert plain(tuple(again)) == plain(tuple(effects))

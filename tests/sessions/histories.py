@@ -1,0 +1,88 @@
+"""Strategies for everything a session commits, and for histories that a server might make."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from enum import Enum
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+import attrs
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+
+from tests.protocol.strategies import grid_objects, json_values
+from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.models.frozen_map import FrozenMap
+
+errors = st.builds(
+    UTDStreamException,
+    st.text(max_size=8),
+    code=st.sampled_from(UTDErrorCode),
+    status_code=st.none() | st.integers(100, 599),
+    retry_after=st.none() | st.floats(allow_nan=False),
+)
+
+engine_messages = grid_objects.map(
+    lambda grid: json.dumps({**grid, "type": "_seat_update"}, default=str).encode()
+)
+payloads = (
+    st.binary(max_size=20)
+    | json_values.map(lambda value: json.dumps(value).encode())
+    | engine_messages
+)
+metadata = st.text(max_size=8) | grid_objects.map(
+    lambda grid: json.dumps({"_seats": grid, "secret": "s3cr3t"}, default=str)
+)
+
+_SCALARS: dict[Any, SearchStrategy[Any]] = {
+    bool: st.booleans(),
+    int: st.integers(),
+    float: st.floats(allow_nan=False),
+    str: st.text(max_size=5) | st.text(st.characters(categories=["Cs", "Nd"]), max_size=4),
+    bytes: payloads,
+    UTDStreamException: errors,
+}
+
+
+def values_of(wanted: Any) -> SearchStrategy[Any]:
+    """Any value of a declared type: the counterpart of `typed_json`, written apart from it."""
+    origin, arguments = get_origin(wanted), get_args(wanted)
+    if wanted in _SCALARS:
+        return _SCALARS[wanted]
+    if origin in (Union, UnionType):
+        [kind] = [kind for kind in arguments if kind is not NoneType]
+        return st.none() | values_of(kind)
+    if origin is tuple:
+        return st.lists(values_of(arguments[0]), max_size=2).map(tuple)
+    if origin is FrozenMap:
+        keys = st.text(max_size=5)
+        return st.dictionaries(keys, values_of(arguments[1]), max_size=2).map(FrozenMap)
+    if issubclass(wanted, Enum):
+        return st.sampled_from(wanted)
+    hints = get_type_hints(wanted)
+    build: Callable[..., Any] = wanted
+    return st.builds(
+        build,
+        **{
+            field.name: metadata if field.name == "metadata" else values_of(hints[field.name])
+            for field in attrs.fields(wanted)
+        },
+    )
+
+
+def plain(value: Any) -> Any:
+    """Return a value in which errors compare by what they say."""
+    if isinstance(value, UTDStreamException):
+        return (value.message, value.code, value.status_code, value.retry_after)
+    if isinstance(value, tuple):
+        return tuple(plain(entry) for entry in value)
+    if isinstance(value, FrozenMap):
+        return [(key, plain(entry)) for key, entry in value.items()]
+    if attrs.has(type(value)):
+        return (
+            type(value).__name__,
+            *(plain(getattr(value, field.name)) for field in attrs.fields(type(value))),
+        )
+    return value

@@ -1,0 +1,295 @@
+"""An audio room session mirrors the engine, and its commands take effect or raise."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from attrs import evolve
+
+from tests.sessions.stage import Stage
+from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.models.connection import DisconnectReason, UTDConnectionState
+from utd_rx.models.events import (
+    ParticipantConnected,
+    ParticipantNameChanged,
+    RoomEvent,
+)
+from utd_rx.models.participant import RemoteParticipant
+from utd_rx.sessions import audio_room
+
+
+@pytest.fixture
+async def stage() -> AsyncIterator[Stage]:
+    stage = Stage()
+    yield stage
+    stage.room.gate.set()
+    await stage.session.aclose()
+
+
+@pytest.fixture
+async def joined(stage: Stage) -> Stage:
+    await stage.session.join()
+    return stage
+
+
+async def settle() -> None:
+    """Let the loop do everything that is ready."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+def code_of(raised: pytest.ExceptionInfo[UTDStreamException]) -> UTDErrorCode:
+    return raised.value.code
+
+
+async def test_joining_connects_and_knows_the_grid(joined: Stage) -> None:
+    session = joined.session
+    assert session.connected.value
+    assert session.seats.value.count == 4
+    assert not session.can_publish.value
+    assert joined.engine.fetches == 1
+    assert session.local_participant is not None
+
+
+async def test_taking_a_seat_grants_and_opens_the_microphone(joined: Stage) -> None:
+    session = joined.session
+    seen: list[tuple[object, ...]] = []
+    session.select(
+        lambda s: (
+            s.my_seat is not None,
+            s.session.roster.permission.can_publish,
+            s.session.microphone.is_on,
+        )
+    ).subscribe(seen.append)
+    await session.take_seat(2)
+    assert seen[0] == (False, False, False)
+    assert seen[-1] == (True, True, True)
+    seat = session.my_seat.value
+    assert seat is not None
+    assert seat.index == 2
+    assert [track.name for track in joined.room.tracks] == ["microphone"]
+
+
+async def test_publishing_without_a_seat_is_refused_at_once(joined: Stage) -> None:
+    with pytest.raises(UTDStreamException) as raised:
+        await joined.session.set_microphone(True)
+    assert code_of(raised) is UTDErrorCode.FORBIDDEN
+    assert joined.room.tracks == ()
+
+
+async def test_the_engines_refusal_reaches_the_caller_and_changes_nothing(joined: Stage) -> None:
+    joined.engine.error = UTDStreamException("taken", code=UTDErrorCode.CONFLICT, status_code=409)
+    before = joined.session.state.value
+    with pytest.raises(UTDStreamException) as raised:
+        await joined.session.take_seat(0)
+    assert raised.value is joined.engine.error
+    assert joined.session.state.value == before
+
+
+async def test_without_a_push_the_engine_is_asked(
+    joined: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audio_room, "PUSH_TIMEOUT", 0.0)
+    joined.engine.is_silent = True
+    await joined.session.take_seat(1)
+    assert joined.session.microphone_enabled.value
+    assert joined.engine.fetches == 2
+
+
+async def test_a_grant_that_never_comes_is_a_timeout(
+    joined: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audio_room, "PUSH_TIMEOUT", 0.0)
+    monkeypatch.setattr(audio_room, "GRANT_TIMEOUT", 0.0)
+    joined.engine.grants = False
+    with pytest.raises(UTDStreamException) as raised:
+        await joined.session.take_seat(1)
+    assert code_of(raised) is UTDErrorCode.TIMEOUT
+
+
+async def test_leaving_while_waiting_for_the_grant_is_a_conflict(joined: Stage) -> None:
+    joined.engine.grants = False
+    taking = asyncio.ensure_future(joined.session.take_seat(1))
+    await settle()
+    await joined.session.leave()
+    with pytest.raises(UTDStreamException) as raised:
+        await taking
+    assert code_of(raised) is UTDErrorCode.CONFLICT
+
+
+async def test_losing_the_seat_closes_the_microphone_though_the_permission_stays(
+    joined: Stage,
+) -> None:
+    await joined.session.take_seat(0)
+    joined.engine.seat(0, None)
+    await joined.session.microphone_enabled.until(False, timeout=5)
+    await settle()
+    assert joined.room.tracks == ()
+    assert joined.session.can_publish.value
+
+
+async def test_leaving_the_seat_ends_permission_and_microphone(joined: Stage) -> None:
+    await joined.session.take_seat(0)
+    await joined.session.leave_seat()
+    assert joined.session.my_seat.value is None
+    assert not joined.session.can_publish.value
+    assert joined.room.tracks == ()
+
+
+async def test_a_revoke_while_publishing_raises_and_leaves_nothing_published(
+    joined: Stage,
+) -> None:
+    await joined.session.take_seat(0, microphone=False)
+    joined.room.gate.clear()
+    switching = asyncio.ensure_future(joined.session.set_microphone(True))
+    await settle()
+    joined.room.grant(can_publish=False)
+    with pytest.raises(UTDStreamException) as raised:
+        await switching
+    assert code_of(raised) is UTDErrorCode.FORBIDDEN
+    joined.room.gate.set()
+    await settle()
+    assert joined.room.tracks == ()
+
+
+async def test_of_two_toggles_at_once_the_last_wins_and_the_first_is_told(joined: Stage) -> None:
+    await joined.session.take_seat(0)
+    results = await asyncio.gather(
+        joined.session.set_microphone(False),
+        joined.session.set_microphone(True),
+        return_exceptions=True,
+    )
+    assert results[1] is None
+    assert isinstance(results[0], UTDStreamException)
+    assert results[0].code is UTDErrorCode.CONFLICT
+    assert joined.session.microphone_enabled.value
+
+
+async def test_without_a_microphone_the_seat_is_not_even_asked_for() -> None:
+    stage = Stage(microphone=None)
+    async with stage.session as session:
+        await session.join()
+        with pytest.raises(UTDStreamException) as raised:
+            await session.take_seat(0)
+        assert code_of(raised) is UTDErrorCode.VALIDATION
+        assert session.my_seat.value is None
+        await session.take_seat(0, microphone=False)
+        assert session.my_seat.value is not None
+
+
+async def test_a_failed_join_is_raised_and_stays_in_the_state(stage: Stage) -> None:
+    stage.room.connect_error = UTDStreamException("unreachable", code=UTDErrorCode.NETWORK)
+    with pytest.raises(UTDStreamException):
+        await stage.session.join()
+    assert stage.session.connection_state.value is UTDConnectionState.DISCONNECTED
+    failure = stage.session.failure.value
+    assert failure is not None
+    assert failure.code is UTDErrorCode.NETWORK
+    await stage.session.join()
+    assert stage.session.failure.value is None
+
+
+async def test_a_cancelled_join_leaves_nobody_behind(stage: Stage) -> None:
+    stage.room.gate.clear()
+    joining = asyncio.ensure_future(stage.session.join())
+    await settle()
+    state = stage.session.connection_state
+    assert state.value is UTDConnectionState.CONNECTING
+    joining.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await joining
+    assert await state.until(UTDConnectionState.DISCONNECTED, timeout=0)
+    assert not stage.room.is_connected
+
+
+async def test_leaving_and_joining_again_works_on_the_same_session(joined: Stage) -> None:
+    await joined.session.take_seat(0)
+    await joined.session.leave()
+    assert not joined.session.connected.value
+    assert joined.session.seats.value.count == 0
+    with pytest.raises(UTDStreamException):
+        await joined.session.set_microphone(True)
+    await joined.session.join()
+    assert joined.session.connected.value
+    assert joined.engine.bearers == ["bearer1", "bearer2"]
+
+
+async def test_joining_twice_is_a_conflict(joined: Stage) -> None:
+    with pytest.raises(UTDStreamException) as raised:
+        await joined.session.join()
+    assert code_of(raised) is UTDErrorCode.CONFLICT
+    assert joined.session.connected.value
+
+
+async def test_events_of_one_turn_of_the_loop_are_one_commit(joined: Stage) -> None:
+    seen: list[tuple[RemoteParticipant, ...]] = []
+    joined.session.remote_participants.subscribe(seen.append)
+    people = [RemoteParticipant(f"u{i}") for i in range(50)]
+    joined.room.emit(*(ParticipantConnected(person) for person in people))
+    await settle()
+    assert seen == [(), tuple(people)]
+
+
+async def test_events_between_snapshot_and_join_are_not_lost(stage: Stage) -> None:
+    ana = RemoteParticipant("ana")
+    stage.room.snapshot = evolve(stage.room.snapshot, remotes=(ana,))
+    events: list[RoomEvent] = []
+    stage.session.events.subscribe(events.append)
+    stage.room.gate.clear()
+    joining = asyncio.ensure_future(stage.session.join())
+    await settle()
+    stage.room.gate.set()
+    # The room is connected from here on, and its event outruns the awaiting join.
+    renamed = ParticipantNameChanged("ana", "Ana")
+    stage.room.emit(renamed)
+    await joining
+    assert stage.session.remote_participants.value == (evolve(ana, name="Ana"),)
+    assert renamed in events
+
+
+async def test_an_event_is_observed_after_the_commit_it_belongs_to(joined: Stage) -> None:
+    sizes: list[int] = []
+    joined.session.events.subscribe(
+        lambda _: sizes.append(len(joined.session.remote_participants.value))
+    )
+    joined.room.emit(ParticipantConnected(RemoteParticipant("ana")))
+    await settle()
+    assert sizes == [1]
+
+
+async def test_a_forged_grid_moves_nobody(joined: Stage) -> None:
+    forged = evolve(joined.engine.grid, revision=99, seats=())
+    joined.engine.push(forged, sender="mallory")
+    await settle()
+    assert joined.session.seats.value.count == 4
+    assert joined.session.state.value.forged == 1
+
+
+async def test_removal_by_the_server_is_a_failure_in_the_state(joined: Stage) -> None:
+    joined.room.lose(DisconnectReason.PARTICIPANT_REMOVED)
+    await joined.session.connected.until(False, timeout=5)
+    failure = joined.session.failure.value
+    assert failure is not None
+    assert failure.code is UTDErrorCode.FORBIDDEN
+
+
+async def test_after_closing_streams_stay_readable_and_commands_raise(joined: Stage) -> None:
+    session = joined.session
+    completed: list[str] = []
+    session.seats.subscribe(on_completed=lambda: completed.append("seats"))
+    session.events.subscribe(on_completed=lambda: completed.append("events"))
+    await asyncio.gather(session.aclose(), session.aclose())
+    assert sorted(completed) == ["events", "seats"]
+    assert session.connection_state.value is UTDConnectionState.DISCONNECTED
+    for command in (session.take_seat(0), session.set_microphone(False), session.join()):
+        with pytest.raises(UTDStreamException) as raised:
+            await command
+        assert code_of(raised) is UTDErrorCode.CONFLICT
+    assert joined.engine.mints == 1
+
+
+async def test_data_goes_out_with_topic_and_destinations(joined: Stage) -> None:
+    await joined.session.send_data(b"hi", to=["ana"], topic="chat")
+    assert joined.room.sent == [(b"hi", "chat", ("ana",))]

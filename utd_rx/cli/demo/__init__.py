@@ -1,0 +1,63 @@
+"""`utd-rx demo`: one audio room, end to end, on real parts.
+
+Starts the local engine with its SFU in this process, joins three users over real LiveKit
+connections, lets one of them speak a WAV file and records what another hears. The exit status is
+0 only if the sound arrived and the states came in the promised order.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+NEEDED: Final = ("rich", "matplotlib", "soxr", "aiortc", "livekit.api")
+"""What the extra `demo` brings."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    parser.add_argument(
+        "--sfu",
+        choices=("embedded", "livekit"),
+        default="embedded",
+        help="the media server: the one inside this process, or the real livekit-server",
+    )
+    parser.add_argument("--out", type=Path, default=Path("demo-out"), help="folder for the results")
+    parser.add_argument(
+        "--wav", type=Path, default=None, help="what is spoken; the shipped speech by default"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the demo and return the exit status."""
+    missing = [name for name in NEEDED if not _is_there(name)]
+    if missing:
+        print(
+            f"utd-rx demo needs {', '.join(missing)}; install it with: pip install 'utd-rx[demo]'",
+            file=sys.stderr,
+        )
+        return 2
+    from utd_rx.cli.demo.run import run_demo
+    from utd_rx.errors import UTDStreamException
+
+    try:
+        return run_demo(args.sfu, args.out, args.wav)
+    except UTDStreamException as error:
+        print(f"the demo failed: {error} ({error.code.name})", file=sys.stderr)
+        return 1
+    except TimeoutError as error:
+        print(f"the demo failed: it waited too long: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+
+
+def _is_there(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False

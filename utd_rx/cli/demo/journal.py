@@ -1,0 +1,94 @@
+"""What happened when: every state stream, every level, every remark, on one clock."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from enum import Enum
+from typing import Any
+
+from attrs import define, field, frozen
+from reactivex import abc
+
+from utd_rx import AudioFrame, RemoteParticipant, StateSubject, UTDSeat, UTDSeatGrid
+from utd_rx.audio import LevelMeter
+
+
+@frozen
+class Entry:
+    """One value of one stream; `at` is seconds since the demo began."""
+
+    at: float
+    value: object
+
+
+@define
+class Journal:
+    """Keeps every value of the streams it watches.
+
+    Attributes:
+        streams: By user and stream name, in order of time.
+        levels: dBFS, by name.
+        remarks: What the demo did and saw, in words.
+    """
+
+    now: Callable[[], float] = time.monotonic
+    began_at: float = field(factory=time.monotonic)
+    streams: dict[tuple[str, str], list[Entry]] = field(factory=dict)
+    levels: dict[str, list[Entry]] = field(factory=dict)
+    remarks: list[Entry] = field(factory=list)
+    listeners: list[Callable[[str], None]] = field(factory=list)
+
+    def watch(self, who: str, **subjects: StateSubject[Any]) -> list[abc.DisposableBase]:
+        """Record every value of `subjects` under the user `who`."""
+        return [self._watch(who, name, subject) for name, subject in subjects.items()]
+
+    def meter(self, name: str) -> Callable[[AudioFrame], None]:
+        """Return a sink that records the level of the frames it is given under `name`."""
+        meter, entries = LevelMeter(), self.levels.setdefault(name, [])
+
+        def push(frame: AudioFrame) -> None:
+            level = meter.push(frame)
+            if level is not None:
+                entries.append(Entry(level.at - self.began_at, level.rms_dbfs))
+
+        return push
+
+    def say(self, remark: str) -> None:
+        """Record a remark and tell it to the listeners."""
+        self.remarks.append(Entry(self.elapsed(), remark))
+        for listener in self.listeners:
+            listener(remark)
+
+    def elapsed(self) -> float:
+        """Seconds since the demo began."""
+        return self.now() - self.began_at
+
+    def latest(self, who: str, stream: str) -> object:
+        """Return the newest value of a stream, None before its first."""
+        entries = self.streams.get((who, stream))
+        return entries[-1].value if entries else None
+
+    def _watch(self, who: str, name: str, subject: StateSubject[Any]) -> abc.DisposableBase:
+        entries = self.streams.setdefault((who, name), [])
+        return subject.subscribe(lambda value: entries.append(Entry(self.elapsed(), plain(value))))
+
+
+def plain(value: object) -> object:
+    """Return a value of a stream as JSON can hold it and a reader can take it in."""
+    match value:
+        case Enum():
+            return value.value
+        case UTDSeat():
+            return value.index
+        case UTDSeatGrid():
+            return [seat.identity for seat in value.seats]
+        case RemoteParticipant():
+            voice = "speaks" if value.is_microphone_enabled else "listens"
+            return f"{value.identity} {voice}"
+        case tuple():
+            return [plain(entry) for entry in value]
+        case Exception():
+            return str(value)
+        case _:
+            return value

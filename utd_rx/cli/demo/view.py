@@ -1,0 +1,111 @@
+"""The live view in a terminal; plain lines where there is no terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from utd_rx.cli.demo.journal import Journal
+from utd_rx.cli.demo.scenario import USERS
+
+REFRESH_PER_SECOND: Final = 8
+"""Drawing holds the GIL, which the audio needs too."""
+LOG_LINES: Final = 8
+METER_FLOOR: Final = -60.0
+METER_WIDTH: Final = 36
+
+CONNECTION_STYLE: Final = {
+    "connected": "green",
+    "connecting": "yellow",
+    "reconnecting": "yellow",
+    "disconnected": "dim",
+    "forceExit": "red",
+}
+
+
+@contextmanager
+def live_view(journal: Journal, console: Console) -> Iterator[None]:
+    """Show the journal while it is written: as a picture on a terminal, otherwise as lines."""
+    if not console.is_terminal:
+        journal.listeners.append(
+            lambda remark: console.print(f"{journal.elapsed():6.2f} s  {remark}", highlight=False)
+        )
+        yield
+        return
+    # Drawn by rich's own thread, which only reads: lists that grow at their end.
+    with Live(
+        get_renderable=lambda: render(journal),
+        console=console,
+        refresh_per_second=REFRESH_PER_SECOND,
+        transient=False,
+    ):
+        yield
+
+
+def render(journal: Journal) -> RenderableType:
+    """Draw users, seats, levels and the newest remarks."""
+    return Group(_users(journal), _seats(journal), _levels(journal), _log(journal))
+
+
+def _users(journal: Journal) -> RenderableType:
+    table = Table(expand=True, title=f"utd_rx demo   {journal.elapsed():5.1f} s")
+    for column in ("user", "connection", "can publish", "seat", "microphone", "sees"):
+        table.add_column(column)
+    for who in USERS:
+        state = str(journal.latest(who, "connection_state") or "-")
+        table.add_row(
+            who,
+            Text(state, style=CONNECTION_STYLE.get(state, "")),
+            _mark(journal.latest(who, "can_publish")),
+            _text(journal.latest(who, "my_seat")),
+            _mark(journal.latest(who, "microphone_enabled")),
+            _text(journal.latest(who, "remote_participants")),
+        )
+    return table
+
+
+def _seats(journal: Journal) -> RenderableType:
+    row = Table.grid(expand=True)
+    grid = journal.latest(USERS[-1], "seats") or journal.latest(USERS[0], "seats")
+    seats = grid if isinstance(grid, list) else []
+    panels = []
+    for index, identity in enumerate(seats):
+        row.add_column(ratio=1)
+        label = Text(identity or "·", justify="center", style="bold green" if identity else "dim")
+        panels.append(Panel(label, title=str(index), border_style="green" if identity else "dim"))
+    row.add_row(*panels)
+    return row
+
+
+def _levels(journal: Journal) -> RenderableType:
+    table = Table.grid(padding=(0, 1))
+    for name in ("sent", "heard"):
+        entries = journal.levels.get(name)
+        level = entries[-1].value if entries else METER_FLOOR
+        assert isinstance(level, float)
+        full = round(METER_WIDTH * (1 - max(level, METER_FLOOR) / METER_FLOOR))
+        bar = Text("█" * full, style="green") + Text("░" * (METER_WIDTH - full), style="dim")
+        table.add_row(f"{name:>6}", bar, f"{level:6.1f} dBFS")
+    return table
+
+
+def _log(journal: Journal) -> RenderableType:
+    lines = [f"{entry.at:6.2f} s  {entry.value}" for entry in journal.remarks[-LOG_LINES:]]
+    return Panel(Text("\n".join(lines)), title="events", height=LOG_LINES + 2)
+
+
+def _mark(value: object) -> Text:
+    return Text("yes", style="green") if value else Text("no", style="dim")
+
+
+def _text(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "-"
+    return "-" if value is None else str(value)

@@ -1,0 +1,187 @@
+"""`UTDStreamClient`: credentials in, sessions out."""
+
+from __future__ import annotations
+
+from functools import partial
+from types import TracebackType
+from typing import Self, TypedDict, Unpack
+
+from utd_rx.models.audio import AudioInput
+from utd_rx.models.seats import UTDSeatMode
+from utd_rx.models.stream_type import UTDStreamType
+from utd_rx.rest.api import UTDApi
+from utd_rx.rest.client import UTDApiClient
+from utd_rx.rtc.room import UTDRoom
+from utd_rx.sessions.audio_room import UTDAudioRoomSession
+
+
+class AudioRoomOptions(TypedDict, total=False):
+    """The keyword arguments of `UTDStreamClient.audio_room`, which explains them."""
+
+    as_host: bool
+    name: str | None
+    device_id: str | None
+    seat_count: int | None
+    seat_mode: UTDSeatMode | str | None
+    mode_id: str | None
+    host_seat: int | None
+    microphone: AudioInput | None
+
+
+class UTDStreamClient:
+    """The way in: one client per signed-in user, one HTTP layer for all its sessions.
+
+    It holds publishable credentials only; who may do what is decided by the engine. Identities
+    are claims as long as the app key is what proves them: in production your backend mints.
+
+    Args:
+        app_id: The project's id.
+        app_key: The project's publishable key.
+        base_url: The engine's REST host.
+        token_base_url: The host that mints tokens.
+        microphone: What sessions publish as their microphone unless told otherwise.
+
+    Raises:
+        UTDStreamException: `VALIDATION`: an empty credential, or a URL that is neither `https://`
+            nor on this machine.
+    """
+
+    def __init__(
+        self,
+        app_id: str,
+        app_key: str,
+        *,
+        base_url: str = UTDApiClient.DEFAULT_BASE_URL,
+        token_base_url: str = UTDApiClient.DEFAULT_TOKEN_BASE_URL,
+        microphone: AudioInput | None = None,
+    ) -> None:
+        self._engine = UTDApiClient(base_url, app_id=app_id, app_key=app_key)
+        self._tokens = (
+            self._engine
+            if token_base_url == base_url
+            else UTDApiClient(token_base_url, app_id=app_id, app_key=app_key)
+        )
+        self._api = UTDApi(self._engine, self._tokens)
+        self._microphone = microphone
+        self._identity: str | None = None
+
+    def __repr__(self) -> str:
+        return f"UTDStreamClient(identity={self._identity!r})"
+
+    @property
+    def identity(self) -> str | None:
+        """The identity last authenticated or joined, None before."""
+        return self._identity
+
+    async def authenticate(
+        self, identity: str, *, name: str | None = None, device_id: str | None = None
+    ) -> str:
+        """Mint a bearer that is not tied to a room, attach it, and return it.
+
+        Args:
+            identity: Who acts from now on.
+            name: Display name.
+            device_id: Tells several devices of one identity apart.
+
+        Raises:
+            UTDStreamException: `UNAUTHORIZED` wrong key, `BANNED`, `NETWORK`, …
+
+        Cancelling is safe.
+        """
+        reply = await self._api.mint_session(identity=identity, name=name, device_id=device_id)
+        self._identity = identity
+        self._api = self._api.with_bearer(reply.user_token)
+        return reply.user_token
+
+    def audio_room(
+        self,
+        identity: str,
+        room_name: str,
+        *,
+        as_host: bool = False,
+        name: str | None = None,
+        device_id: str | None = None,
+        seat_count: int | None = None,
+        seat_mode: UTDSeatMode | str | None = None,
+        mode_id: str | None = None,
+        host_seat: int | None = None,
+        microphone: AudioInput | None = None,
+    ) -> UTDAudioRoomSession:
+        """Make an audio room session without joining, to watch its streams from the start.
+
+        `await session.join()` then does what `join_audio_room` does.
+
+        Args:
+            identity: Who joins.
+            room_name: Un-prefixed; `[A-Za-z0-9_-]`, at most 128 characters.
+            as_host: Claim the host's role; the first to do so in a new room owns it.
+            name: Display name.
+            device_id: Tells several devices of one identity apart.
+            seat_count: Host only: seats of a new grid.
+            seat_mode: Host only: `free` or `request`.
+            mode_id: Host only: an opaque layout id.
+            host_seat: Host only: the seat kept for the host.
+            microphone: What to publish once seated; the client's by default.
+        """
+        mint = partial(
+            self._api.mint_token,
+            identity=identity,
+            room_name=room_name,
+            type=UTDStreamType.AUDIO_ROOM,
+            role="host" if as_host else "audience",
+            name=name,
+            device_id=device_id,
+            seat_count=seat_count,
+            seat_mode=seat_mode,
+            mode_id=mode_id,
+            host_seat=host_seat,
+        )
+        return UTDAudioRoomSession(
+            identity,
+            room_name,
+            is_host=as_host,
+            room=UTDRoom(),
+            api=self._api,
+            mint=mint,
+            microphone=microphone or self._microphone,
+        )
+
+    async def join_audio_room(
+        self, identity: str, room_name: str, **options: Unpack[AudioRoomOptions]
+    ) -> UTDAudioRoomSession:
+        """Mint, connect, and return the session once its seat grid is known.
+
+        Args:
+            identity: Who joins.
+            room_name: Un-prefixed.
+            options: As those of `audio_room`.
+
+        Raises:
+            UTDStreamException: What the mint, the connection or the grid failed with.
+
+        Cancelling is safe: no participant stays behind.
+        """
+        session = self.audio_room(identity, room_name, **options)
+        try:
+            await session.join()
+        except BaseException:
+            await session.aclose()
+            raise
+        self._identity = identity
+        return session
+
+    async def aclose(self) -> None:
+        """Close the HTTP connections; sessions are closed by themselves. Idempotent."""
+        await self._engine.aclose()
+        await self._tokens.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()

@@ -1,0 +1,253 @@
+"""A recorded session as JSON lines: where it began, and every item since, commit by commit.
+
+Theory of operation. The rules are pure, so the first state and the committed items with their
+times are the whole session; streams are not recorded but computed again. A file is
+
+    {"journal": 1, "type": "audio_room", "identity": …, "room": …, "started_at": …, "redacted": …}
+    {"at": 12.5, "state": {…}}
+    {"at": 12.7, "items": [["ParticipantConnected", {…}], …]}          one line per commit
+    {"end": "closed"}
+
+Times are the session's monotonic seconds. Reading trusts nothing: the file names types only out
+of the tables here, its values have to fit their fields, its size and the length of its lines have
+limits. What a crash leaves is read: a last line that is cut off is dropped. What a newer version
+wrote is read as far as it is known: other items are skipped and counted, other fields ignored.
+Anything else that does not fit is damage, and refused with the number of the line.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Iterator
+from enum import Enum
+from typing import Final, TypeVar
+
+from attrs import field, frozen
+
+from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.models import events as e
+from utd_rx.models.stream_type import UTDStreamType
+from utd_rx.protocol import facts as f
+from utd_rx.protocol.audio_room import AudioRoomState
+from utd_rx.protocol.typed_json import DecodeError, decode, encode
+
+T = TypeVar("T")
+
+FORMAT: Final = 1
+"""Grows when a reader of this version would misread a file: also when a default changes, because
+fields that have theirs are not written."""
+
+MAX_BYTES: Final = 64 * 2**20
+"""What is recorded at most, so that what is recorded can be read; a day of an audio room is less."""
+
+MAX_SPAN: Final = 366 * 24 * 3600.0
+"""Seconds from the first to the last commit; more is not believed."""
+
+MAX_LINE: Final = 16 * 2**20
+"""A line holds at most the snapshot of a room of tens of thousands."""
+
+STATES: Final[dict[UTDStreamType, type[AudioRoomState]]] = {
+    UTDStreamType.AUDIO_ROOM: AudioRoomState,
+}
+"""The state of each type of session that can be recorded."""
+
+ITEMS: Final[dict[str, type]] = {
+    item.__name__: item
+    for item in (
+        f.JoinStarted, f.JoinSucceeded, f.JoinFailed, f.LeaveStarted, f.DeadlinePassed,
+        f.MicrophoneWanted, f.MicrophonePublished, f.MicrophoneFailed, f.MicrophoneMuted,
+        f.MicrophoneUnpublished, f.SeatGridReceived, f.SeatGridHinted, f.SeatGridFetched,
+        f.SeatsNotFetched,
+        e.Reconnecting, e.Reconnected, e.Disconnected, e.ParticipantConnected,
+        e.ParticipantActive, e.ParticipantDisconnected, e.ParticipantNameChanged,
+        e.ParticipantMetadataChanged, e.ParticipantAttributesChanged,
+        e.ParticipantPermissionsChanged, e.ConnectionQualityChanged, e.TrackPublished,
+        e.TrackUnpublished, e.TrackSubscribed, e.TrackUnsubscribed, e.TrackSubscriptionFailed,
+        e.TrackMuted, e.TrackUnmuted, e.LocalTrackPublished, e.LocalTrackUnpublished,
+        e.LocalTrackRepublished, e.LocalTrackSubscribed, e.LocalAudioEnded,
+        e.ActiveSpeakersChanged, e.RoomMetadataChanged, e.RoomUpdated, e.TokenRefreshed,
+        e.DataReceived, e.UnknownRoomEvent,
+    )
+}  # fmt: skip
+"""Everything a session commits; a file can name nothing else."""
+
+
+class End(Enum):
+    """Why a recording ended."""
+
+    CLOSED = "closed"
+    """The session was closed."""
+    STOPPED = "stopped"
+    """The recording was closed before the session."""
+    FULL = "full"
+    """It had reached its size."""
+    FAILED = "failed"
+    """It could not be written on, or not fast enough."""
+
+
+@frozen
+class Header:
+    """What a recording is of; `started_at` is ISO 8601 UTC."""
+
+    type: UTDStreamType
+    identity: str
+    room: str
+    started_at: str
+    redacted: bool
+
+
+@frozen
+class Start:
+    """The state at the time the recording began."""
+
+    at: float
+    state: AudioRoomState
+
+
+@frozen
+class Commit:
+    """Items that were committed together, and when."""
+
+    at: float
+    items: tuple[object, ...]
+
+
+@frozen
+class Journal:
+    """A recording that was read.
+
+    Args:
+        header: What it is of.
+        start: Where it begins.
+        commits: What happened since.
+        end: Why it ends, None when it was cut off.
+        skipped: How many items this version does not know.
+    """
+
+    header: Header
+    start: Start = field(repr=False)
+    commits: tuple[Commit, ...] = field(repr=False)
+    end: End | None
+    skipped: int
+
+
+def header_line(header: Header) -> bytes:
+    """Return the first line."""
+    encoded = encode(header)
+    assert isinstance(encoded, dict)
+    return _line({"journal": FORMAT, **encoded})
+
+
+def start_line(start: Start) -> bytes:
+    """Return the second line."""
+    return _line({"at": start.at, "state": encode(start.state)})
+
+
+def commit_line(commit: Commit) -> bytes:
+    """Return the line of a commit.
+
+    Raises:
+        KeyError: An item that is not in `ITEMS`.
+    """
+    for item in commit.items:
+        if ITEMS[type(item).__name__] is not type(item):
+            raise KeyError(type(item).__name__)
+    items = [[type(item).__name__, encode(item)] for item in commit.items]
+    return _line({"at": commit.at, "items": items})
+
+
+def end_line(end: End) -> bytes:
+    """Return the last line."""
+    return _line({"end": end.value})
+
+
+def read(lines: Iterable[bytes]) -> Journal:
+    """Read a recording.
+
+    Args:
+        lines: Of at most `MAX_LINE` bytes each; a longer one may be cut there.
+
+    Raises:
+        UTDStreamException: `VALIDATION`: it is no recording, of a newer format, or damaged.
+    """
+    parsed = _parsed(lines)
+    wire = next(parsed, {})
+    if wire.get("journal") != FORMAT:
+        raise _damage(f"it is not of format {FORMAT}; a newer version of utd_rx may have made it")
+    header = _required(Header, wire, "its first line")
+    if header.type not in STATES:
+        raise _damage(f"this version cannot replay the type {header.type.value}")
+    first = next(parsed, {})
+    start = Start(_at(first), _required(STATES[header.type], first.get("state"), "its state"))
+    commits: list[Commit] = []
+    end: End | None = None
+    skipped = 0
+    for wire in parsed:
+        if "end" in wire:
+            end = _required(End, wire["end"], "its end")
+            break
+        named = wire.get("items")
+        if not isinstance(named, list):
+            raise _damage("a line that is neither a commit nor the end")
+        items = [item for item in map(_item, named) if item is not None]
+        skipped += len(named) - len(items)
+        at = _at(wire)
+        if not (commits[-1] if commits else start).at <= at <= start.at + MAX_SPAN:
+            raise _damage("its times go back, or on for more than a year")
+        commits.append(Commit(at, tuple(items)))
+    return Journal(header, start, tuple(commits), end, skipped)
+
+
+def _line(wire: dict[str, object]) -> bytes:
+    # Not escaped, because two lone surrogates in somebody's name would come back as one character.
+    text = json.dumps(wire, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return text.encode("utf-8", "surrogatepass") + b"\n"
+
+
+def _parsed(lines: Iterable[bytes]) -> Iterator[dict[str, object]]:
+    """Yield the objects in `lines`; a last line without its end is dropped."""
+    total = 0
+    for number, line in enumerate(lines, 1):
+        total += len(line)
+        if len(line) > MAX_LINE or total > MAX_BYTES + MAX_LINE:
+            raise _damage(f"line {number} is too long, or the file too large")
+        if not line.endswith(b"\n"):  # the writer did not get any further
+            return
+        try:
+            wire = json.loads(line.decode("utf-8", "surrogatepass"))
+        except (ValueError, RecursionError) as error:
+            raise _damage(f"line {number} is no JSON") from error
+        if not isinstance(wire, dict):
+            raise _damage(f"line {number} is no object")
+        yield wire
+
+
+def _item(named: object) -> object | None:
+    """Return an item, None when this version does not know it or one of its values."""
+    match named:
+        case [str(name), value] if name in ITEMS:
+            try:
+                return decode(ITEMS[name], value)
+            except DecodeError:
+                return None
+        case _:
+            return None
+
+
+def _required(wanted: type[T], value: object, what: str) -> T:
+    try:
+        return decode(wanted, value)
+    except DecodeError as error:
+        raise _damage(f"{what} cannot be read: {error}") from error
+
+
+def _at(wire: dict[str, object]) -> float:
+    at = _required(float, wire.get("at"), "the time of a line")
+    if not math.isfinite(at):
+        raise _damage("a time that is not finite")
+    return at
+
+
+def _damage(message: str) -> UTDStreamException:
+    return UTDStreamException(f"not a readable recording: {message}", code=UTDErrorCode.VALIDATION)

@@ -1,0 +1,122 @@
+"""What a recording may show: who did what, not what was said.
+
+Payloads and metadata belong to the app and may hold secrets; they are the fields with `repr=False`
+(tokens are in no state and no item). Each is replaced by a *mark* that tells its length, and
+whether two were equal, which is enough for a change to stay a change. The engine's own words, the
+seat grid, are kept where the rules read them, so that a redacted recording goes through the same
+states: `step(redact(state), redact(item)) == redact(step(state, item))`.
+
+The mark is keyed, and the key is thrown away with the recording: without it, the hash of a short
+payload could be looked up. Identities, names and attributes are kept: everybody in the room sees
+them, and a recording without them would tell nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Callable
+from typing import Any, Final, TypeVar, cast
+
+import attrs
+from attrs import evolve, frozen
+
+from utd_rx.models import events as e
+from utd_rx.models.frozen_map import FrozenMap
+from utd_rx.models.participant import LocalParticipant, Participant, RemoteParticipant
+from utd_rx.models.seats import UTDSeatGrid
+from utd_rx.protocol import data
+from utd_rx.protocol.facts import SeatGridHinted
+from utd_rx.protocol.roster import Roster
+from utd_rx.protocol.wire.reading import parse_object
+from utd_rx.protocol.wire.seats import grid_to_push
+
+T = TypeVar("T")
+
+
+@frozen
+class Redaction:
+    """Marks of one recording; only with the same `key` are they comparable."""
+
+    key: bytes = attrs.field(repr=False)
+
+    def __call__(self, value: T) -> T:
+        """Return `value`, or anything that contains one, as it may be recorded."""
+        return cast("T", self._redact(value))
+
+    def mark(self, secret: bytes) -> str:
+        """Return what stands for `secret`; nothing stands for itself."""
+        if not secret:
+            return ""
+        digest = hmac.new(self.key, secret, hashlib.sha256).hexdigest()[:16]
+        return f"<redacted {len(secret)} bytes #{digest}>"
+
+    def text(self, secret: str) -> str:
+        """Return what stands for a text."""
+        return self.mark(secret.encode("utf-8", "surrogatepass"))
+
+    def _redact(self, value: Any) -> Any:
+        if isinstance(value, tuple):
+            return tuple([self._redact(entry) for entry in value])
+        if isinstance(value, FrozenMap):
+            return FrozenMap((key, self._redact(entry)) for key, entry in value.items())
+        if not attrs.has(type(value)):
+            return value
+        changes = {
+            field.name: after
+            for field in attrs.fields(type(value))
+            if (after := self._redact(before := getattr(value, field.name))) is not before
+        }
+        hide = HIDE.get(type(value))
+        if hide is not None:
+            changes |= hide(self, value)
+        return evolve(value, **changes) if changes else value
+
+
+def _participant(redaction: Redaction, who: Participant) -> dict[str, object]:
+    return {"metadata": redaction.text(who.metadata)}
+
+
+def _room(redaction: Redaction, room: Any) -> dict[str, object]:
+    """Room metadata is the engine's: keep the grid that the rules read there."""
+    metadata: str = room.metadata
+    told = data.seats_in_metadata(metadata, previous=UTDSeatGrid())
+    if told is None:
+        return {"metadata": redaction.text(metadata)}
+    mark = redaction.text(metadata)
+    kept: dict[str, object] = {"_seats": grid_to_push(told.grid), "redacted": mark}
+    return {"metadata": _json(kept)}
+
+
+def _data(redaction: Redaction, event: e.DataReceived) -> dict[str, object]:
+    """Keep what the rules read of a message: the engine's grid, or that somebody forged it."""
+    hinted = data.decode(event, previous=UTDSeatGrid())
+    mark = redaction.mark(event.payload)
+    kept: dict[str, object] = {}
+    if isinstance(hinted, SeatGridHinted):
+        kept = {"type": "_seat_update", **grid_to_push(hinted.grid), "redacted": mark}
+    elif data.is_forged(event):
+        kept = {"type": (parse_object(event.payload) or {})["type"], "redacted": mark}
+    payload = _json(kept).encode("utf-8", "surrogatepass") if kept else mark.encode()
+    if len(payload) > data.MAX_ENGINE_MESSAGE:  # the rules would not read it
+        payload = mark.encode()
+    return {"payload": payload}
+
+
+def _json(wire: dict[str, object]) -> str:
+    return json.dumps(wire, separators=(",", ":"), ensure_ascii=False)
+
+
+HIDE: Final[dict[type, Callable[[Redaction, Any], dict[str, object]]]] = {
+    LocalParticipant: _participant,
+    RemoteParticipant: _participant,
+    e.ParticipantMetadataChanged: lambda redaction, event: {
+        "metadata": redaction.text(event.metadata)
+    },
+    e.RoomSnapshot: _room,
+    e.RoomMetadataChanged: _room,
+    Roster: _room,
+    e.DataReceived: _data,
+}
+"""Every class with a field that no repr shows, and what is recorded in its place."""

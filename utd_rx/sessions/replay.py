@@ -1,0 +1,150 @@
+"""`replay`: a recorded session's streams, without a network and at any speed."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from reactivex.scheduler import HistoricalScheduler
+
+from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.models.events import RoomEvent
+from utd_rx.protocol import audio_room, journal
+from utd_rx.protocol.audio_room import AudioRoomState
+from utd_rx.protocol.journal import Journal
+from utd_rx.sessions.streams import AudioRoomStreams
+from utd_rx.state import Machine
+from utd_rx.state.events import EventStream
+
+_COMMITS_PER_TURN: Final = 100
+"""At full speed, so that readers in other tasks get their turn too."""
+
+
+def replay(path: str | Path) -> Replay:
+    """Read a recording of `record` and return its session's streams, at their beginning.
+
+    Reads the whole file, at most 80 MB, before it returns.
+
+    Raises:
+        UTDStreamException: `VALIDATION` when the file cannot be read or is no recording.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            # A line longer than allowed is cut here, and refused there.
+            read = journal.read(iter(lambda: file.readline(journal.MAX_LINE + 1), b""))
+    except OSError as error:
+        raise UTDStreamException(
+            f"{path} cannot be read: {error}", code=UTDErrorCode.VALIDATION
+        ) from error
+    return Replay(read)
+
+
+class Replay(AudioRoomStreams):
+    """A recorded audio room: the streams of the session, fed by what it committed.
+
+    The rules run again on the same items at the same times, so every stream takes the same values
+    in the same order; effects are not carried out. Streams complete after the last commit and
+    stay readable. It is driven by `run` or by `step`, on one thread.
+
+    Attributes:
+        journal: What was read; `journal.skipped` counts items of a newer version.
+        scheduler: The time of the recording, for time operators that are to follow it:
+            `replay.seats.pipe(throttle(1.0, scheduler=replay.scheduler))`.
+    """
+
+    def __init__(self, journal: Journal) -> None:
+        self.journal = journal
+        self.room_name = journal.header.room
+        self.started_at = _moment(journal.header.started_at)
+        self.scheduler = HistoricalScheduler(self.started_at)
+        self._now = journal.start.at
+        self._next = 0
+        self._room_events: EventStream[RoomEvent] = EventStream()
+        replayed: Machine[AudioRoomState, object, object] = Machine(
+            journal.start.state,
+            audio_room.step,
+            perform=lambda effect: None,
+            now=lambda: self._now,
+        )
+        super().__init__(replayed, self._room_events)
+
+    @property
+    def identity(self) -> str:
+        """Whose session it was."""
+        return self.journal.header.identity
+
+    @property
+    def position(self) -> float:
+        """Seconds from the beginning of the recording to where the streams are."""
+        return self._now - self.journal.start.at
+
+    @property
+    def duration(self) -> float:
+        """Seconds from the beginning of the recording to its last commit."""
+        commits = self.journal.commits
+        return (commits[-1].at if commits else self._now) - self.journal.start.at
+
+    def step(self) -> bool:
+        """Replay the next commit, its events after it; False when there is none left."""
+        if self._next == len(self.journal.commits):
+            self.close()
+        if self._machine.closed:
+            return False
+        commit = self.journal.commits[self._next]
+        self._next += 1
+        self._now = commit.at
+        self.scheduler.advance_to(self.started_at + timedelta(seconds=self.position))
+        self._machine.dispatch_all(commit.items)
+        for item in commit.items:
+            if isinstance(item, RoomEvent):
+                self._room_events.emit(item)
+        return True
+
+    async def run(self, speed: float | None = 1.0) -> None:
+        """Replay what is left, then complete the streams.
+
+        Args:
+            speed: 1.0 for the pace at which it happened, 2.0 for twice as fast; None or infinity
+                for as fast as possible.
+
+        Raises:
+            ValueError: A speed that is not positive.
+
+        Cancelling is safe: `run` again goes on from there.
+        """
+        if speed is not None and not speed > 0:
+            raise ValueError(f"speed must be positive, got {speed}")
+        loop = asyncio.get_running_loop()
+        begun, begun_at = loop.time(), self._now
+        commits = self.journal.commits
+        while self._next < len(commits) and not self._machine.closed:
+            if speed is None or math.isinf(speed):
+                if self._next % _COMMITS_PER_TURN == 0:
+                    await asyncio.sleep(0)
+            else:
+                due = begun + (commits[self._next].at - begun_at) / speed
+                await asyncio.sleep(due - loop.time())
+            self.step()
+        self.close()
+
+    def close(self) -> None:
+        """End the replay here: streams complete, values stay readable. Idempotent."""
+        self._machine.close()
+        self._room_events.close()
+
+
+def _moment(text: str) -> datetime:
+    """Read the time a recording began; RxPY's schedulers know UTC without saying so."""
+    try:
+        moment = datetime.fromisoformat(text).astimezone(UTC).replace(tzinfo=None)
+        _ = moment + timedelta(seconds=journal.MAX_SPAN)  # all times of it are times
+    except (ValueError, OverflowError) as error:
+        raise UTDStreamException(
+            "not a readable recording: it does not say when it began",
+            code=UTDErrorCode.VALIDATION,
+        ) from error
+    return moment

@@ -1,0 +1,122 @@
+"""What an app sees of a session, whatever feeds it: a room, or a recording of one."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+from reactivex import Observable
+
+from utd_rx.errors import UTDStreamException
+from utd_rx.models.connection import UTDConnectionState
+from utd_rx.models.events import RoomEvent
+from utd_rx.models.participant import LocalParticipant, RemoteParticipant
+from utd_rx.models.seats import UTDSeat, UTDSeatGrid
+from utd_rx.models.stream_type import UTDStreamType
+from utd_rx.protocol.audio_room import AudioRoomState
+from utd_rx.protocol.publishing import Publishing
+from utd_rx.protocol.session import SessionState
+from utd_rx.state import Machine, StateSubject
+
+St = TypeVar("St")
+T = TypeVar("T")
+
+
+class SessionStreams(ABC, Generic[St]):
+    """The streams all session types have; each is a `StateSubject` on one machine.
+
+    Attributes:
+        type: The product type.
+        connected: Whether media flows now.
+        connection_state: The lifecycle of the connection.
+        can_publish: Whether the server lets this client publish.
+        remote_participants: The others, in the order they came. While it is observed each commit
+            that changes them costs their number; `select` what you need in a large room.
+        active_speakers: Identities that speak now, loudest first.
+        microphone_enabled: Whether others can hear this client's microphone.
+        failure: Why the session is not connected, None while it is or was not meant to be.
+        state: The whole state, one frozen value.
+    """
+
+    type: UTDStreamType
+
+    def __init__(self, machine: Machine[St, Any, Any], events: Observable[RoomEvent]) -> None:
+        self._machine = machine
+        self._events = events
+        self.state: StateSubject[St] = machine.select(lambda state: state, name="state")
+        self.connected = self._select(lambda s: s.connection.is_connected, "connected")
+        self.connection_state: StateSubject[UTDConnectionState] = self._select(
+            lambda s: s.connection.state, "connection_state"
+        )
+        self.can_publish = self._select(lambda s: s.roster.permission.can_publish, "can_publish")
+        self.remote_participants: StateSubject[tuple[RemoteParticipant, ...]] = self._select(
+            lambda s: s.roster.participants, "remote_participants"
+        )
+        self.active_speakers: StateSubject[tuple[str, ...]] = self._select(
+            lambda s: s.roster.active_speakers, "active_speakers"
+        )
+        self.microphone_enabled = self._select(lambda s: s.microphone.is_on, "microphone_enabled")
+        self.failure: StateSubject[UTDStreamException | None] = self._select(
+            lambda s: s.connection.failure, "failure"
+        )
+        self._publishing: StateSubject[Publishing] = self._select(
+            lambda s: s.microphone, "publishing"
+        )
+
+    @abstractmethod
+    def _common(self, state: St) -> SessionState:
+        """Return the part of the state that all session types share."""
+
+    @property
+    @abstractmethod
+    def identity(self) -> str:
+        """Who this client is in the room."""
+
+    @property
+    def events(self) -> Observable[RoomEvent]:
+        """Every room event as a typed frozen value, hot, after the commit it is part of."""
+        return self._events
+
+    @property
+    def local_participant(self) -> LocalParticipant | None:
+        """This client's own participant, None before the first connection."""
+        return self._common(self._machine.state).roster.local
+
+    def select(self, f: Callable[[St], T], *, name: str = "") -> StateSubject[T]:
+        """Derive a stream from the whole state; see `utd_rx.state.Store.select`."""
+        return self._machine.select(f, name=name)
+
+    def _select(self, f: Callable[[SessionState], T], name: str) -> StateSubject[T]:
+        common = self._common
+        return self._machine.select(lambda state: f(common(state)), name=name)
+
+
+class AudioRoomStreams(SessionStreams[AudioRoomState]):
+    """The streams of an audio room.
+
+    Attributes:
+        room_name: The un-prefixed name.
+        seats: The grid as the engine last told it, never optimistic.
+        my_seat: The seat this client sits on, None when it has none.
+    """
+
+    type = UTDStreamType.AUDIO_ROOM
+    room_name: str
+
+    def __init__(
+        self, machine: Machine[AudioRoomState, Any, Any], events: Observable[RoomEvent]
+    ) -> None:
+        super().__init__(machine, events)
+        self.seats: StateSubject[UTDSeatGrid] = self.select(lambda s: s.seats.grid, name="seats")
+        self.my_seat: StateSubject[UTDSeat | None] = self.select(
+            lambda s: s.my_seat, name="my_seat"
+        )
+
+    @property
+    def identity(self) -> str:
+        """Who this client is in the room."""
+        return self._machine.state.identity
+
+    def _common(self, state: AudioRoomState) -> SessionState:
+        return state.session
