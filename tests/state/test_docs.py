@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.sessions.stage import Stage
 from tests.state.virtual import run
 from utd_rx.state import Store
 
@@ -26,7 +27,7 @@ def test_each_promise_has_an_example() -> None:
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.splitlines()[-1])
-def test_block(block: str) -> None:
+def test_block(block: str, tmp_path: Path) -> None:
     import asyncio
 
     store: Store[Any, Any] = Store(0, lambda state, item: item)
@@ -35,15 +36,18 @@ def test_block(block: str) -> None:
         "asyncio": asyncio,
         "log": [],
         "number": store.select(lambda n: n, name="number"),
+        "path": tmp_path / "session.jsonl",
         "pytest": pytest,
         "store": store,
     }
     code = compile(block, "docs/state.md", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
 
     async def main() -> None:
-        result = eval(code, names)
-        if inspect.isawaitable(result):
-            await result
+        stage = Stage()
+        async with stage.session as names["session"]:
+            result = eval(code, names)
+            if inspect.isawaitable(result):
+                await result
 
     if code.co_flags & inspect.CO_COROUTINE:
         run(main())

@@ -123,3 +123,57 @@ def test_it_is_a_store_to_combine_state() -> None:
     pair = combine_state(machine.select(lambda s: s), machine.select(lambda s: -s))
     machine.dispatch(1)
     assert pair.value == (2, -2)
+
+
+Heard = list[tuple[float, tuple[int, ...]]]
+
+
+def test_on_commit_hears_every_commit_from_now_on_and_those_without_effect() -> None:
+    heard: Heard = []
+    times = iter(range(1, 9))
+    machine = Machine(0, add, perform=lambda effect: None, now=lambda: float(next(times)))
+    machine.dispatch(5)
+    tapped = machine.on_commit(lambda at, items: heard.append((at, tuple(items))))
+    assert (tapped.state, tapped.at) == (5, 2.0)
+    machine.dispatch_all([1, 0])
+    with pytest.raises(ValueError, match="-1"):
+        machine.dispatch_all([1, -1])
+    machine.dispatch_all([])
+    tapped.subscription.dispose()
+    machine.dispatch(7)
+    assert heard == [(3.0, (1, 0)), (5.0, ())]
+
+
+def test_on_commit_begins_with_what_is_folded_though_not_delivered() -> None:
+    heard: Heard = []
+    machine = Machine(0, add, perform=lambda effect: None, now=lambda: 0.0)
+
+    def on_next(value: int) -> None:
+        if value == 1:
+            machine.dispatch(10)
+            assert machine.state == 1
+            assert machine.on_commit(lambda at, items: heard.append((at, tuple(items)))).state == 11
+            machine.dispatch(100)
+
+    machine.select(lambda s: s).subscribe(on_next)
+    machine.dispatch(1)
+    assert heard == [(0.0, (100,))]
+
+
+def test_who_raises_on_commit_is_reported_and_heard_no_more(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    calls: list[object] = []
+
+    def broken(at: float, items: Sequence[int]) -> None:
+        calls.append(items)
+        machine.dispatch(1)
+
+    machine = Machine(0, add, perform=lambda effect: None, now=lambda: 0.0)
+    machine.on_commit(broken)
+    machine.on_commit(lambda at, items: calls.append("sound"))
+    machine.dispatch(1)
+    machine.dispatch(1)
+    assert machine.state == 2
+    assert calls == [(1,), "sound", "sound"]
+    assert "a tap raised and hears no more: ImpureStepError" in caplog.text

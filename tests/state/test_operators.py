@@ -106,9 +106,11 @@ def test_time_runs_on_the_loop_and_on_its_thread() -> None:
         assert log["throttle"] == [(0.0, 0), (1.0, 2), (2.0, 4)]
         assert log["debounce"] == [(2.6, 4)]
         assert log["sample"] == [(1.0, 2), (2.0, 4)]
-        assert threading.active_count() == 1
 
+    # Compared, not counted: LiveKit's native threads stay once another test has loaded it.
+    before = set(threading.enumerate())
     run(main())
+    assert set(threading.enumerate()) <= before
 
 
 def test_a_store_fed_by_another_thread_still_emits_the_last_value_on_the_loop() -> None:

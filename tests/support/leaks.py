@@ -33,6 +33,9 @@ _NATIVE_RUNTIME: Final = Counter(
     {"anon_inode:[eventpoll]": 5, "anon_inode:[eventfd]": 3, "unix socket": 4, "pipe": 2}
 )
 
+_EVENT_LOOP: Final = Counter({"anon_inode:[eventpoll]": 1, "unix socket": 2})
+"""What the test's own loop has open while it is looked at; it may not be there at the start."""
+
 # Both belong to the event loop, which joins them when it closes: its default executor, and on
 # Python 3.11 the watcher of a child process.
 _LOOP_THREADS: Final = ("asyncio_", "waitpid-")
@@ -56,17 +59,22 @@ class LeakGuard:
     """Finds what was not there before; one per test run, as the native runtime's share is one."""
 
     def __init__(self) -> None:
-        self._native_left = Counter(_NATIVE_RUNTIME)
+        # Counted over the whole process, not per test: the runtime gives a pipe back after one
+        # test and takes a new one in another.
+        self._allowed = _native_descriptors() + _NATIVE_RUNTIME + _EVENT_LOOP
 
     def find(self, before: Snapshot) -> list[str]:
         """Return what is new since `before`, named, without the native runtime's share."""
-        found, native = _compare(before, Snapshot.take())
-        return found + [f"descriptor {kind}" for kind in (native - self._native_left).elements()]
+        found, excess = self._look(before)
+        return found + [f"descriptor {kind}" for kind in excess.elements()]
 
     def settle(self, before: Snapshot) -> None:
-        """Take what the native runtime keeps of this test from its share."""
-        _, native = _compare(before, Snapshot.take())
-        self._native_left -= native
+        """Tell what `before` is charged with only once."""
+        self._allowed += self._look(before)[1]
+
+    def _look(self, before: Snapshot) -> tuple[list[str], Counter[str]]:
+        found, native = _compare(before, Snapshot.take())
+        return found, native & (_native_descriptors() - self._allowed) if native else native
 
     async def wait(self, before: Snapshot) -> list[str]:
         """Return what is still there after `PATIENCE` seconds, inside a loop."""
@@ -100,14 +108,26 @@ def _compare(before: Snapshot, now: Snapshot) -> tuple[list[str], Counter[str]]:
     native: Counter[str] = Counter()
     may_be_native = "livekit.rtc._ffi_client" in sys.modules
     new = {n: link for n, link in now.descriptors.items() if before.descriptors.get(n) != link}
-    kinds = _socket_kinds(new.values()) if new else {}
-    for number, link in new.items():
-        kind = kinds.get(link, "pipe" if link.startswith("pipe:") else link)
+    for number, kind in _kinds(new).items():
         if may_be_native and kind in _NATIVE_RUNTIME:
             native[kind] += 1
         else:
             found.append(f"descriptor {number}: {kind}")
     return found, native
+
+
+def _native_descriptors() -> Counter[str]:
+    """Count the open descriptors of the kinds that the native runtime keeps."""
+    kinds = Counter(_kinds(_descriptors()).values())
+    return Counter({kind: kinds[kind] for kind in _NATIVE_RUNTIME})
+
+
+def _kinds(descriptors: dict[int, str]) -> dict[int, str]:
+    sockets = _socket_kinds(descriptors.values()) if descriptors else {}
+    return {
+        number: sockets.get(link, "pipe" if link.startswith("pipe:") else link)
+        for number, link in descriptors.items()
+    }
 
 
 def _tasks() -> frozenset[asyncio.Task[object]]:

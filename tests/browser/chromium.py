@@ -1,0 +1,203 @@
+"""Headless Chromium over its DevTools protocol: just what the test of this folder needs."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from itertools import count
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp
+
+_START_TIMEOUT: Final = 60.0
+_CALL_TIMEOUT: Final = 40.0
+
+_FLAGS: Final = (
+    "--headless",
+    "--no-sandbox",  # it refuses to run as root otherwise, as in CI
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",  # containers give it 64 MB there
+    "--remote-debugging-port=0",
+    "--autoplay-policy=no-user-gesture-required",
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+    # Without it Chromium offers no candidate on a machine whose only interface is loopback.
+    "--allow-loopback-in-peer-connection",
+)
+
+
+def find_chromium() -> str | None:
+    """Return the browser to test with, or None."""
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    return next((path for name in names if (path := shutil.which(name))), None)
+
+
+class Chromium:
+    """A browser process with a profile of its own.
+
+    Args:
+        program: what to run.
+        folder: an empty folder for its profile and log.
+        microphone: the WAV file its fake microphone plays in a loop.
+    """
+
+    def __init__(self, program: str, folder: Path, microphone: Path) -> None:
+        self._folder = folder
+        with (folder / "log").open("wb") as log:
+            self._process = subprocess.Popen(
+                [
+                    program,
+                    *_FLAGS,
+                    f"--user-data-dir={folder / 'profile'}",
+                    f"--use-file-for-fake-audio-capture={microphone}",
+                    "about:blank",
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        try:
+            self._port = self._wait_for_port()
+        except BaseException:
+            self.close()
+            raise
+
+    def _wait_for_port(self) -> int:
+        path = self._folder / "profile" / "DevToolsActivePort"
+        deadline = time.monotonic() + _START_TIMEOUT
+        while time.monotonic() < deadline and self._process.poll() is None:
+            if path.exists() and (lines := path.read_text().split()):
+                return int(lines[0])
+            time.sleep(0.05)
+        log = (self._folder / "log").read_text(errors="replace")
+        raise AssertionError(f"Chromium did not start:\n{log[-2000:]}")
+
+    def close(self) -> None:
+        """End the browser and its helper processes."""
+        # The whole group, as its helpers outlive a killed browser process.
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            try:
+                os.killpg(self._process.pid, number)
+                self._process.wait(10)
+            except (ProcessLookupError, subprocess.TimeoutExpired):
+                continue
+
+    @asynccontextmanager
+    async def page(self, url: str) -> AsyncIterator[Page]:
+        """Open a page in a tab of its own, for the length of the block."""
+        devtools = f"http://127.0.0.1:{self._port}/json"
+        async with aiohttp.ClientSession() as session:
+            async with session.put(f"{devtools}/new?{url}") as reply:
+                target = await reply.json()
+            try:
+                # Replies may be long, and a message is never larger than what the test asked for.
+                async with session.ws_connect(
+                    target["webSocketDebuggerUrl"], max_msg_size=0
+                ) as socket:
+                    page = Page(socket)
+                    try:
+                        await page.start()
+                        yield page
+                    finally:
+                        await page.aclose()
+            finally:
+                async with session.get(f"{devtools}/close/{target['id']}") as reply:
+                    await reply.read()
+
+
+class Page:
+    """One page; `call` runs its functions."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self._socket = socket
+        self._numbers = count(1)
+        self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._console: deque[str] = deque(maxlen=40)
+        self._reader = asyncio.create_task(self._read(), name="DevTools")
+
+    async def start(self) -> None:
+        """Listen to its console and wait until its script ran."""
+        await self._command("Runtime.enable")
+        # A new tab shows an empty page first, whose own end of loading would say nothing.
+        async with asyncio.timeout(_CALL_TIMEOUT):
+            while await self._evaluate("typeof seen") != "function":  # noqa: ASYNC110 - in there
+                await asyncio.sleep(0.02)
+
+    async def aclose(self) -> None:
+        """Stop listening."""
+        self._reader.cancel()
+        await asyncio.gather(self._reader, return_exceptions=True)
+
+    async def call(self, function: str, *arguments: object) -> Any:
+        """Call a function of the page and return what it, or its promise, gives.
+
+        Raises:
+            AssertionError: it threw; the message ends with the page's console.
+        """
+        return await self._evaluate(f"{function}({', '.join(map(json.dumps, arguments))})")
+
+    async def seen(self, event: str, **fields: object) -> dict[str, Any]:
+        """Wait for the next event of that name with these fields (page.js)."""
+        found: dict[str, Any] = await self.call("seen", event, fields)
+        return found
+
+    async def _evaluate(self, expression: str) -> Any:
+        reply = await self._command(
+            "Runtime.evaluate",
+            expression=expression,
+            awaitPromise=True,
+            returnByValue=True,
+            userGesture=True,
+        )
+        if "exceptionDetails" in reply:
+            details = reply["exceptionDetails"]
+            text = details.get("exception", {}).get("description", details.get("text"))
+            console = "\n  ".join(self._console)
+            raise AssertionError(f"{expression[:60]}: {text}\nconsole:\n  {console}")
+        return reply["result"].get("value")
+
+    async def _command(self, method: str, **parameters: object) -> dict[str, Any]:
+        number = next(self._numbers)
+        reply = self._waiting[number] = asyncio.get_running_loop().create_future()
+        await self._socket.send_json({"id": number, "method": method, "params": parameters})
+        async with asyncio.timeout(_CALL_TIMEOUT):
+            content: dict[str, Any] = await reply
+            return content
+
+    async def _read(self) -> None:
+        async for message in self._socket:
+            content = json.loads(message.data)
+            if "id" not in content:
+                self._note(content)
+                continue
+            waiting = self._waiting.pop(content["id"])
+            if waiting.done():
+                continue
+            if "error" in content:
+                waiting.set_exception(AssertionError(content["error"]["message"]))
+            else:
+                waiting.set_result(content["result"])
+        for waiting in self._waiting.values():
+            if not waiting.done():
+                waiting.set_exception(AssertionError("the page is gone"))
+
+    def _note(self, event: dict[str, Any]) -> None:
+        if event["method"] == "Runtime.consoleAPICalled":
+            values = event["params"]["args"]
+            words = [str(value.get("value", value.get("description", ""))) for value in values]
+            self._console.append(f"{event['params']['type']}: {' '.join(words)}")

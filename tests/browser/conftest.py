@@ -1,0 +1,81 @@
+"""A page with livekit-client in headless Chromium, where the machine has both."""
+
+from __future__ import annotations
+
+import os
+import wave
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pytest
+from aiohttp import web
+
+from tests.browser.chromium import Chromium, Page, find_chromium
+
+HERE: Final = Path(__file__).parent
+LIBRARY: Final = HERE / "node_modules" / "livekit-client" / "dist" / "livekit-client.umd.js"
+BROWSER_TONE: Final = 880.0
+
+
+def _what_is_missing() -> str | None:
+    if find_chromium() is None:
+        return "Chromium not found; install it (Debian: apt install chromium)"
+    if not LIBRARY.exists():
+        return "livekit-client not found; install it with Node: npm ci --prefix tests/browser"
+    return None
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
+    """One browser for all tests of a module; each opens a page of its own."""
+    missing = _what_is_missing()
+    if missing is not None:
+        if os.environ.get("UTD_RX_REQUIRE_BROWSER") == "1":
+            pytest.fail(missing)
+        pytest.skip(missing)
+    folder = tmp_path_factory.mktemp("chromium")
+    program = find_chromium()
+    assert program is not None
+    browser = Chromium(program, folder, _write_tone(folder / "microphone.wav"))
+    try:
+        yield browser
+    finally:
+        browser.close()
+
+
+def _write_tone(path: Path) -> Path:
+    time = np.arange(48_000) / 48_000  # whole periods, so that the loop has no click
+    samples = np.round(12_000 * np.sin(2 * np.pi * BROWSER_TONE * time)).astype("<i2")
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(48_000)
+        file.writeframes(samples.tobytes())
+    return path
+
+
+@pytest.fixture
+async def page(chromium: Chromium) -> AsyncIterator[Page]:
+    """A fresh page with the functions of page.js; localhost counts as a secure context."""
+    application = web.Application()
+    for path in (HERE / "page.html", HERE / "page.js", LIBRARY):
+        application.router.add_get(f"/{path.name}", _serve(path))
+    runner = web.AppRunner(application)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        address = runner.addresses[0]
+        async with chromium.page(f"http://{address[0]}:{address[1]}/page.html") as page:
+            yield page
+    finally:
+        await runner.cleanup()
+
+
+def _serve(path: Path) -> Callable[[web.Request], Awaitable[web.FileResponse]]:
+    async def handler(request: web.Request) -> web.FileResponse:
+        return web.FileResponse(path)
+
+    return handler

@@ -1,0 +1,142 @@
+"use strict";
+// A browser user of livekit-client. The test calls these functions and asks `seen` for what
+// happened: every event is kept until it was asked for, so none is missed between two calls.
+
+const { ConnectionState, DisconnectReason, Room, RoomEvent, Track } = LivekitClient;
+
+const PATIENCE = 20_000;
+const room = new Room();
+const events = [];
+const audio = new AudioContext();
+
+const DETAILS = {
+  [RoomEvent.ParticipantConnected]: (p) => ({ identity: p.identity }),
+  [RoomEvent.ParticipantDisconnected]: (p) => ({ identity: p.identity }),
+  [RoomEvent.TrackSubscribed]: (track, pub, p) => ({ identity: p.identity, source: pub.source }),
+  [RoomEvent.TrackUnsubscribed]: (track, pub, p) => ({ identity: p.identity, source: pub.source }),
+  [RoomEvent.TrackMuted]: (pub, p) => ({ identity: p.identity, source: pub.source }),
+  [RoomEvent.TrackUnmuted]: (pub, p) => ({ identity: p.identity, source: pub.source }),
+  [RoomEvent.LocalTrackUnpublished]: (pub, p) => ({ identity: p.identity, source: pub.source }),
+  [RoomEvent.DataReceived]: (bytes, p, kind, topic) => ({
+    identity: p?.identity ?? null,
+    text: new TextDecoder().decode(bytes),
+    topic: topic ?? "",
+  }),
+  [RoomEvent.RoomMetadataChanged]: (metadata) => ({ metadata }),
+  [RoomEvent.ParticipantMetadataChanged]: (previous, p) => ({
+    identity: p.identity,
+    metadata: p.metadata,
+  }),
+  [RoomEvent.ParticipantAttributesChanged]: (changed, p) => ({ identity: p.identity, changed }),
+  [RoomEvent.ParticipantPermissionsChanged]: (previous, p) => ({
+    identity: p.identity,
+    canPublish: p.permissions.canPublish,
+  }),
+  [RoomEvent.ActiveSpeakersChanged]: (speakers) => ({ speaking: speakers.map((p) => p.identity) }),
+  [RoomEvent.SignalReconnecting]: () => ({}),
+  [RoomEvent.Reconnecting]: () => ({}),
+  [RoomEvent.Reconnected]: () => ({}),
+  [RoomEvent.Disconnected]: (reason) => ({ reason: DisconnectReason[reason] }),
+};
+
+for (const [name, detail] of Object.entries(DETAILS)) {
+  room.on(name, (...values) => events.push({ name, ...detail(...values) }));
+}
+
+async function until(condition, what) {
+  const deadline = performance.now() + PATIENCE;
+  for (;;) {
+    const value = condition();
+    if (value) return value;
+    if (performance.now() > deadline) {
+      throw new Error(`${what} did not happen; what did: ${JSON.stringify(events)}`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+// The next event of that name whose fields are those of `wanted`; it is not found again.
+function seen(name, wanted = {}) {
+  const matches = (event) =>
+    event.name === name &&
+    Object.entries(wanted).every(([k, v]) => JSON.stringify(event[k]) === JSON.stringify(v));
+  return until(() => {
+    const index = events.findIndex(matches);
+    return index >= 0 && events.splice(index, 1)[0];
+  }, `${name} ${JSON.stringify(wanted)}`);
+}
+
+async function join(url, token) {
+  await room.connect(url, token);
+  return room.localParticipant.identity;
+}
+
+// Plain sound: the processing of a microphone would alter the test's tone.
+async function publishMicrophone() {
+  const publication = await room.localParticipant.setMicrophoneEnabled(true, {
+    autoGainControl: false,
+    echoCancellation: false,
+    noiseSuppression: false,
+  });
+  return publication.trackSid;
+}
+
+// Like a click on the microphone button, but without waiting for the ten seconds of a refusal.
+async function mayPublish() {
+  return room.localParticipant.permissions.canPublish;
+}
+
+async function publishCamera() {
+  return (await room.localParticipant.setCameraEnabled(true)).trackSid;
+}
+
+async function setMicrophoneMuted(muted) {
+  const publication = room.localParticipant.getTrackPublication(Track.Source.Microphone);
+  await (muted ? publication.mute() : publication.unmute());
+}
+
+async function send(text, topic, reliable) {
+  await room.localParticipant.publishData(new TextEncoder().encode(text), { topic, reliable });
+}
+
+// The frequency, in Hz, of the strongest tone that participant sends, as soon as there is one.
+async function pitch(identity) {
+  const track = await until(
+    () =>
+      room.remoteParticipants.get(identity)?.getTrackPublication(Track.Source.Microphone)?.track,
+    `a track of ${identity}`,
+  );
+  // Chromium lets remote sound flow into Web Audio only while an element plays it.
+  const element = track.attach();
+  element.muted = true;
+  await audio.resume();
+  const source = audio.createMediaStreamSource(new MediaStream([track.mediaStreamTrack]));
+  const analyser = new AnalyserNode(audio, { fftSize: 8192, smoothingTimeConstant: 0 });
+  source.connect(analyser);
+  const levels = new Float32Array(analyser.frequencyBinCount);
+  try {
+    return await until(() => {
+      analyser.getFloatFrequencyData(levels);
+      let strongest = 1;
+      for (let bin = 2; bin < levels.length; bin++) {
+        if (levels[bin] > levels[strongest]) strongest = bin;
+      }
+      return levels[strongest] > -40 && (strongest * audio.sampleRate) / analyser.fftSize;
+    }, `a tone of ${identity}`);
+  } finally {
+    source.disconnect();
+    track.detach(element);
+  }
+}
+
+async function simulate(scenario) {
+  await room.simulateScenario(scenario);
+}
+
+async function isConnected() {
+  return room.state === ConnectionState.Connected;
+}
+
+async function leave() {
+  await room.disconnect();
+}

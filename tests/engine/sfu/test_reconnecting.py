@@ -1,0 +1,73 @@
+"""Resume, full reconnect, and the server's own goodbyes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from livekit import rtc
+from livekit.rtc._proto.room_pb2 import SimulateScenarioKind
+
+from tests.engine.sfu.clients import Client, Microphone, heard
+from tests.engine.sfu.conftest import Join
+
+MakeMicrophone = Callable[[Client], Microphone]
+
+
+@pytest.mark.parametrize("who", ["publisher", "subscriber"])
+async def test_a_resume_keeps_everything(join: Join, microphone: MakeMicrophone, who: str) -> None:
+    alice, bob = await join("alice"), await join("bob")
+    await microphone(alice).publish()
+    track = await bob.subscribed("alice")
+    await heard(track)
+    cut, other = (alice, bob) if who == "publisher" else (bob, alice)
+    await cut.room.simulate_scenario(SimulateScenarioKind.SIMULATE_SIGNAL_RECONNECT)
+    await cut.wait_for("reconnecting")
+    await other.me.publish_data(b"during")
+    await cut.wait_for("reconnected")
+    await heard(track)
+    await other.me.publish_data(b"after")
+    await cut.until(lambda: cut.count("data_received") == 2)
+    await cut.me.publish_data(b"back")
+    await other.wait_for("data_received", lambda packet: packet.data == b"back")
+    for client in (alice, bob):
+        assert client.count("participant_disconnected") == 0
+        assert client.count("track_unsubscribed") == 0
+    await microphone(other).publish()
+    await heard(await cut.subscribed(other.identity))
+
+
+async def test_what_happened_during_a_resume_is_known_afterwards(
+    join: Join, microphone: MakeMicrophone
+) -> None:
+    alice, bob = await join("alice"), await join("bob")
+    await alice.sees("bob")
+    await alice.room.simulate_scenario(SimulateScenarioKind.SIMULATE_SIGNAL_RECONNECT)
+    await alice.wait_for("reconnecting")
+    await bob.disconnect()
+    carol = await join("carol")
+    await microphone(carol).publish()
+    await alice.wait_for("reconnected")
+    await heard(await alice.subscribed("carol"))
+    await alice.until(lambda: set(alice.room.remote_participants) == {"carol"})
+
+
+@pytest.mark.parametrize("who", ["publisher", "subscriber"])
+async def test_a_full_reconnect_brings_everything_back(
+    join: Join, microphone: MakeMicrophone, who: str
+) -> None:
+    alice, bob = await join("alice"), await join("bob")
+    await microphone(alice).publish()
+    await heard(await bob.subscribed("alice"))
+    since = len(bob.events)
+    cut = alice if who == "publisher" else bob
+    await cut.room.simulate_scenario(SimulateScenarioKind.SIMULATE_FULL_RECONNECT)
+    await cut.wait_for("reconnected")
+    await heard(await bob.subscribed("alice", since=since))
+
+
+async def test_a_server_leave_disconnects(join: Join) -> None:
+    alice = await join("alice")
+    await alice.room.simulate_scenario(SimulateScenarioKind.SIMULATE_SERVER_LEAVE)
+    (reason,) = await alice.wait_for("disconnected")
+    assert reason == rtc.DisconnectReason.SERVER_SHUTDOWN

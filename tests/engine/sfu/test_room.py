@@ -1,0 +1,189 @@
+"""Who hears of what and when; no network, and time is an argument."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from livekit.protocol import models, rtc
+from livekit.protocol import room as rtc_room
+
+from tests.support.sfu import fresh_options
+from utd_rx.engine.sfu.dtls import Certificate
+from utd_rx.engine.sfu.participant import LimitError, Participant, Reason, State
+from utd_rx.engine.sfu.room import Room, RoomContext, RoomFullError
+from utd_rx.engine.sfu.tokens import Claims, Grants
+from utd_rx.engine.sfu.udp_mux import UdpMux
+from utd_rx.engine.sfu.webhooks import Webhooks
+
+CERTIFICATE = Certificate.generate()
+
+
+class Signal:
+    def __init__(self) -> None:
+        self.sent: list[rtc.SignalResponse] = []
+        self.is_closed = False
+
+    def send(self, message: bytes) -> None:
+        self.sent.append(rtc.SignalResponse.FromString(message))
+
+    def close(self) -> None:
+        self.is_closed = True
+
+    def news(self) -> list[tuple[str, models.ParticipantInfo.State]]:
+        """Take identity and state of every update so far."""
+        updates = [one.update for one in self.sent if one.HasField("update")]
+        self.sent.clear()
+        return [(info.identity, info.state) for one in updates for info in one.participants]
+
+
+def claims(identity: str, **grants: Any) -> Claims:
+    return Claims(
+        identity=identity,
+        name="",
+        metadata="",
+        attributes={},
+        kind=models.ParticipantInfo.STANDARD,
+        grants=Grants(room="r", room_join=True, **grants),
+        expires_at=0.0,
+        room_config=None,
+        payload={},
+    )
+
+
+@pytest.fixture
+async def room() -> AsyncIterator[Room]:
+    options = fresh_options(silent_update_interval=3.0)
+    context = RoomContext(options, UdpMux(), CERTIFICATE, Webhooks(options))
+    made = Room("r", context, 0.0)
+    yield made
+    made.close(Reason.SERVER_SHUTDOWN)
+
+
+def join(room: Room, identity: str, **grants: Any) -> tuple[Participant, Signal]:
+    participant = room.add(claims(identity, **grants), rtc.JoinRequest(), "127.0.0.1", 0.0)
+    signal = Signal()
+    participant.attach(signal)
+    room.on_joined(participant)
+    return participant, signal
+
+
+async def test_news_of_the_silent_is_collected(room: Room) -> None:
+    _, alice = join(room, "alice")
+    room.tick(3.0)
+    alice.news()
+    join(room, "bob")
+    join(room, "carol")
+    room.tick(5.9)
+    assert alice.news() == []
+    room.tick(6.0)
+    assert alice.news() == [("bob", State.JOINED), ("carol", State.JOINED)]
+
+
+async def test_an_urgent_change_takes_the_collected_along(room: Room) -> None:
+    _, alice = join(room, "alice")
+    bob, own = join(room, "bob")
+    bob.update(metadata="m")
+    assert alice.news() == [("bob", State.JOINED)]
+    assert own.news() == [("bob", State.JOINED)]
+    alice.sent.clear()
+    room.tick(3.0)
+    assert ("bob", State.JOINED) not in alice.news()
+
+
+async def test_a_publishers_news_goes_out_at_once(room: Room) -> None:
+    _, alice = join(room, "alice")
+    bob, _ = join(room, "bob")
+    bob.publish(rtc.AddTrackRequest(cid="c", type=models.TrackType.AUDIO))
+    bob.touch()
+    room.publish_info(bob, skip_self=True)
+    assert alice.news() == [("bob", State.JOINED)]
+    bob.close(Reason.CLIENT_INITIATED)
+    assert alice.news() == [("bob", State.DISCONNECTED)]
+
+
+async def test_a_replaced_session_ends_before_the_new_one_begins(room: Room) -> None:
+    _, alice = join(room, "alice")
+    old, signal = join(room, "bob")
+    new, _ = join(room, "bob")
+    leave = signal.sent[-1].leave
+    assert (leave.reason, leave.action) == (Reason.DUPLICATE_IDENTITY, rtc.LeaveRequest.DISCONNECT)
+    assert signal.is_closed
+    assert alice.news() == [("bob", State.DISCONNECTED), ("bob", State.JOINED)]
+    assert room.get("bob") is new
+    old.close(Reason.CLIENT_INITIATED)
+    assert room.get("bob") is new
+
+
+async def test_a_hidden_participants_news_is_its_own(room: Room) -> None:
+    _, alice = join(room, "alice")
+    spy, own = join(room, "spy", hidden=True)
+    spy.update(name="Spy")
+    room.tick(3.0)
+    assert "spy" not in {identity for identity, _ in alice.news()}
+    assert ("spy", State.JOINED) in own.news()
+    assert room.info().num_participants == 1
+    assert [one.identity for one in room.others(spy)] == ["alice"]
+
+
+async def test_versions_only_grow(room: Room) -> None:
+    alice, _ = join(room, "alice")
+    versions = [alice.info().version]
+    for change in range(5):
+        alice.update(metadata=str(change))
+        versions.append(alice.info().version)
+    assert versions == sorted(set(versions))
+
+
+async def test_what_is_too_large_changes_nothing(room: Room) -> None:
+    alice, _ = join(room, "alice")
+    before = alice.info()
+    with pytest.raises(LimitError):
+        alice.update(name="n" * 257)
+    with pytest.raises(LimitError):
+        alice.update(metadata="m" * (512 * 1024 + 1))
+    with pytest.raises(LimitError):
+        alice.update(attributes={"k": "v" * 64 * 1024})
+    assert alice.info() == before
+
+
+async def test_an_equal_permission_is_no_news(room: Room) -> None:
+    alice, signal = join(room, "alice")
+    signal.sent.clear()
+    alice.set_permission(alice.grants.to_permission(), 0.0)
+    assert signal.sent == []
+
+
+async def test_revoking_ends_tracks_before_the_update_and_pushes_a_token(room: Room) -> None:
+    alice, signal = join(room, "alice")
+    alice.publish(
+        rtc.AddTrackRequest(
+            cid="c", type=models.TrackType.AUDIO, source=models.TrackSource.MICROPHONE
+        )
+    )
+    signal.sent.clear()
+    alice.set_permission(models.ParticipantPermission(can_subscribe=True), 0.0)
+    kinds = [one.WhichOneof("message") for one in signal.sent]
+    assert kinds == ["track_unpublished", "update", "refresh_token"]
+    assert not alice.info().is_publisher
+    assert len(alice.publications) == 0
+
+
+async def test_a_full_room_is_not_changed_by_who_does_not_fit(room: Room) -> None:
+    room.configure(rtc_room.RoomConfiguration(max_participants=1), 0.0)
+    alice, _ = join(room, "alice")
+    with pytest.raises(RoomFullError):
+        room.add(claims("bob"), rtc.JoinRequest(), "127.0.0.1", 0.0)
+    assert list(room) == [alice]
+    again, _ = join(room, "alice")
+    assert list(room) == [again]
+
+
+async def test_a_signal_that_ends_before_media_is_up_ends_the_session(room: Room) -> None:
+    alice, signal = join(room, "alice")
+    alice.on_signal_closed(Signal())  # an older one
+    assert not alice.is_closed
+    alice.on_signal_closed(signal)
+    assert alice.is_closed
+    assert room.get("alice") is None

@@ -1,0 +1,283 @@
+"""Every RoomService call, what clients see of it, and how it is refused."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import aiohttp
+import jwt
+import pytest
+from livekit import api, rtc
+
+from tests.engine.sfu.clients import Client, Microphone, heard
+from tests.engine.sfu.conftest import Join
+from tests.support.sfu import RunningSfu
+
+MakeMicrophone = Callable[[Client], Microphone]
+
+
+async def test_rooms_are_made_listed_and_deleted(
+    join: Join, admin: api.LiveKitAPI, room_name: str
+) -> None:
+    made = await admin.room.create_room(
+        api.CreateRoomRequest(
+            name=room_name, metadata="m", max_participants=7, empty_timeout=60, departure_timeout=9
+        )
+    )
+    assert (made.name, made.metadata, made.max_participants) == (room_name, "m", 7)
+    assert (made.empty_timeout, made.departure_timeout) == (60, 9)
+    assert made.sid.startswith("RM_")
+    listed = await admin.room.list_rooms(api.ListRoomsRequest(names=[room_name]))
+    assert [one.sid for one in listed.rooms] == [made.sid]
+    assert room_name in {
+        one.name for one in (await admin.room.list_rooms(api.ListRoomsRequest())).rooms
+    }
+    alice = await join("alice")
+    assert alice.room.metadata == "m"
+    await admin.room.delete_room(api.DeleteRoomRequest(room=room_name))
+    (reason,) = await alice.wait_for("disconnected")
+    assert reason == rtc.DisconnectReason.ROOM_DELETED
+    listed = await admin.room.list_rooms(api.ListRoomsRequest(names=[room_name]))
+    assert not listed.rooms
+
+
+async def test_room_metadata_reaches_everybody(
+    join: Join, admin: api.LiveKitAPI, room_name: str
+) -> None:
+    clients = [await join("alice"), await join("bob")]
+    answer = await admin.room.update_room_metadata(
+        api.UpdateRoomMetadataRequest(room=room_name, metadata="new")
+    )
+    assert answer.metadata == "new"
+    for client in clients:
+        await client.wait_for("room_metadata_changed", lambda _old, new: new == "new")
+
+
+async def test_participants_are_listed(
+    join: Join, admin: api.LiveKitAPI, microphone: MakeMicrophone, room_name: str
+) -> None:
+    alice, _ = await join("alice"), await join("bob")
+    publication = await microphone(alice).publish()
+    await alice.wait_for("local_track_subscribed")
+    listed = await admin.room.list_participants(api.ListParticipantsRequest(room=room_name))
+    assert {one.identity for one in listed.participants} == {"alice", "bob"}
+    info = await admin.room.get_participant(
+        api.RoomParticipantIdentity(room=room_name, identity="alice")
+    )
+    assert info.sid == alice.me.sid
+    assert info.state == api.ParticipantInfo.State.ACTIVE
+    assert info.is_publisher
+    assert [track.sid for track in info.tracks] == [publication.sid]
+    assert info.tracks[0].mime_type.lower() in ("audio/opus", "audio/red")
+    nobody = await admin.room.list_participants(api.ListParticipantsRequest(room="no such room"))
+    assert not nobody.participants
+
+
+async def test_a_removed_participant_is_told_and_may_come_back(
+    join: Join, admin: api.LiveKitAPI, microphone: MakeMicrophone, room_name: str
+) -> None:
+    alice, bob = await join("alice"), await join("bob")
+    await microphone(alice).publish()
+    await bob.subscribed("alice")
+    await admin.room.remove_participant(
+        api.RoomParticipantIdentity(room=room_name, identity="alice")
+    )
+    (reason,) = await alice.wait_for("disconnected")
+    assert reason == rtc.DisconnectReason.PARTICIPANT_REMOVED
+    for event in ("track_unsubscribed", "track_unpublished", "participant_disconnected"):
+        await bob.wait_for(event)
+    since = len(bob.events)
+    await join("alice")
+    await bob.wait_for("participant_connected", since=since)
+
+
+async def test_a_participant_is_renamed_described_and_labelled(
+    join: Join, admin: api.LiveKitAPI, room_name: str
+) -> None:
+    alice, bob = await join("alice"), await join("bob")
+    await bob.sees("alice")
+    await admin.room.update_participant(
+        api.UpdateParticipantRequest(
+            room=room_name,
+            identity="alice",
+            name="Alice",
+            metadata="m",
+            attributes={"seat": "1", "hand": "up"},
+        )
+    )
+    info = await admin.room.update_participant(
+        api.UpdateParticipantRequest(room=room_name, identity="alice", attributes={"hand": ""})
+    )
+    assert (info.name, info.metadata, dict(info.attributes)) == ("Alice", "m", {"seat": "1"})
+    for client in (alice, bob):
+        for event in ("participant_name_changed", "participant_metadata_changed"):
+            await client.wait_for(event, lambda who, *_: who.identity == "alice")
+        await client.wait_for(
+            "participant_attributes_changed", lambda changed, _who: changed == {"hand": ""}
+        )
+
+
+async def test_own_metadata_needs_permission(join: Join) -> None:
+    alice = await join("alice", can_update_own_metadata=True)
+    bob = await join("bob")
+    await bob.me.set_metadata("refused")
+    await alice.me.set_metadata("mine")
+    await alice.me.set_name("Alice")
+    await alice.me.set_attributes({"k": "v"})
+    for event in ("metadata", "name", "attributes"):
+        await bob.wait_for(f"participant_{event}_changed")
+    seen = await bob.sees("alice")
+    assert (seen.name, seen.metadata, dict(seen.attributes)) == ("Alice", "mine", {"k": "v"})
+    assert bob.me.metadata != "refused"
+
+
+async def test_a_track_is_muted_and_unmuted_remotely(
+    join: Join, admin: api.LiveKitAPI, microphone: MakeMicrophone, room_name: str
+) -> None:
+    alice, bob = await join("alice"), await join("bob")
+    publication = await microphone(alice).publish()
+    track = await bob.subscribed("alice")
+    await heard(track)
+    request = api.MuteRoomTrackRequest(
+        room=room_name, identity="alice", track_sid=publication.sid, muted=True
+    )
+    answer = await admin.room.mute_published_track(request)
+    assert answer.track.muted
+    await alice.wait_for("track_muted")
+    await bob.wait_for("track_muted")
+    await heard(track, audible=False)
+    request.muted = False
+    await admin.room.mute_published_track(request)
+    await bob.wait_for("track_unmuted")
+    await heard(track)
+
+
+async def test_subscriptions_are_changed_by_the_api(
+    join: Join, admin: api.LiveKitAPI, microphone: MakeMicrophone, room_name: str
+) -> None:
+    alice = await join("alice")
+    bob = await join("bob", options=rtc.RoomOptions(auto_subscribe=False))
+    publication = await microphone(alice).publish()
+    await bob.wait_for("track_published")
+    await admin.room.update_subscriptions(
+        api.UpdateSubscriptionsRequest(
+            room=room_name, identity="bob", track_sids=[publication.sid], subscribe=True
+        )
+    )
+    await heard(await bob.subscribed("alice"))
+
+
+@pytest.mark.parametrize(
+    ("call", "code", "status"),
+    [
+        ("get", "not_found", 404),
+        ("remove", "not_found", 404),
+        ("update", "not_found", 404),
+        ("delete", "not_found", 404),
+        ("room_metadata", "not_found", 404),
+        ("long_name", "invalid_argument", 400),
+        ("long_metadata", "invalid_argument", 400),
+        ("long_attributes", "invalid_argument", 400),
+    ],
+)
+async def test_calls_that_cannot_be_done_are_refused(
+    admin: api.LiveKitAPI, call: str, code: str, status: int
+) -> None:
+    rooms, who = admin.room, api.RoomParticipantIdentity(room="none", identity="nobody")
+    update = api.UpdateParticipantRequest(room="none", identity="nobody")
+    calls: dict[str, Callable[[], Any]] = {
+        "get": lambda: rooms.get_participant(who),
+        "remove": lambda: rooms.remove_participant(who),
+        "update": lambda: rooms.update_participant(update),
+        "delete": lambda: rooms.delete_room(api.DeleteRoomRequest(room="none")),
+        "room_metadata": lambda: rooms.update_room_metadata(
+            api.UpdateRoomMetadataRequest(room="none", metadata="m")
+        ),
+        "long_name": lambda: rooms.update_participant(_with(update, name="n" * 257)),
+        "long_metadata": lambda: rooms.update_participant(
+            _with(update, metadata="m" * (512 * 1024 + 1))
+        ),
+        "long_attributes": lambda: rooms.update_participant(
+            _with(update, attributes={"k": "v" * 65536})
+        ),
+    }
+    with pytest.raises(api.TwirpError) as caught:
+        await calls[call]()
+    assert (caught.value.code, caught.value.status) == (code, status)
+
+
+def _with(request: api.UpdateParticipantRequest, **fields: Any) -> api.UpdateParticipantRequest:
+    request.MergeFrom(api.UpdateParticipantRequest(**fields))
+    return request
+
+
+def _bearer(sfu: RunningSfu, secret: str | None = None, **video: Any) -> dict[str, str]:
+    payload = {"iss": sfu.api_key, "exp": int(time.time()) + 60, "video": video}
+    return {"Authorization": f"Bearer {jwt.encode(payload, secret or sfu.api_secret, 'HS256')}"}
+
+
+async def test_json_bodies_work(sfu: RunningSfu, room_name: str) -> None:
+    base = f"{sfu.api_url}/twirp/livekit.RoomService/"
+    async with aiohttp.ClientSession() as session:
+        async with session.post(
+            base + "CreateRoom",
+            json={"name": room_name, "max_participants": 3},
+            headers=_bearer(sfu, roomCreate=True),
+        ) as response:
+            made = await response.json()
+            assert response.status == 200
+            assert made["name"] == room_name
+            assert made["max_participants"] == 3
+        async with session.post(
+            base + "ListRooms",
+            data="{not json",
+            headers={**_bearer(sfu, roomList=True), "Content-Type": "application/json"},
+        ) as response:
+            assert (response.status, (await response.json())["code"]) == (400, "malformed")
+
+
+@pytest.mark.parametrize(
+    ("method", "grants"),
+    [
+        ("CreateRoom", {"roomList": True}),
+        ("DeleteRoom", {"roomAdmin": True, "room": "r"}),
+        ("ListRooms", {"roomCreate": True}),
+        ("ListParticipants", {"roomAdmin": True, "room": "other"}),
+        ("GetParticipant", {"room": "r"}),
+        ("RemoveParticipant", {"roomJoin": True, "room": "r"}),
+        ("SendData", {}),
+        ("UpdateParticipant", {"roomAdmin": True}),
+    ],
+)
+async def test_a_call_without_its_grant_is_unauthenticated(
+    sfu: RunningSfu, method: str, grants: dict[str, Any]
+) -> None:
+    url = f"{sfu.api_url}/twirp/livekit.RoomService/{method}"
+    body = {"room": "r"} if method not in ("CreateRoom", "ListRooms") else {}
+    async with aiohttp.ClientSession() as session:
+        async with session.post(url, json=body, headers=_bearer(sfu, **grants)) as response:
+            assert response.status == 401
+            assert (await response.json())["code"] == "unauthenticated"
+        wrong = _bearer(sfu, secret="w" * 40, roomAdmin=True, roomCreate=True)
+        async with session.post(url, json=body, headers=wrong) as response:
+            assert response.status == 401
+        async with session.post(url, json=body) as response:
+            assert response.status == 401
+
+
+async def test_unknown_methods_and_bad_bodies_are_refused(sfu: RunningSfu) -> None:
+    base = f"{sfu.api_url}/twirp/livekit.RoomService/"
+    headers = _bearer(sfu, roomCreate=True, roomList=True)
+    async with aiohttp.ClientSession() as session:
+        async with session.post(base + "NoSuchMethod", json={}, headers=headers) as response:
+            assert (response.status, (await response.json())["code"]) == (404, "bad_route")
+        async with session.get(base + "ListRooms", headers=headers) as response:
+            assert (response.status, (await response.json())["code"]) == (404, "bad_route")
+        headers["Content-Type"] = "application/protobuf"
+        async with session.post(base + "ListRooms", data=b"\xff\xff", headers=headers) as response:
+            assert (response.status, (await response.json())["code"]) == (400, "malformed")
+        headers["Content-Type"] = "text/plain"
+        async with session.post(base + "ListRooms", data=b"", headers=headers) as response:
+            assert (response.status, (await response.json())["code"]) == (404, "bad_route")

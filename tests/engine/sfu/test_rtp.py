@@ -1,0 +1,158 @@
+"""RTP and RTCP as bytes: what is read, what is written, and that garbage is survived."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+from aiortc import rtp as reference
+from hypothesis import given
+from hypothesis import strategies as st
+
+from utd_rx.engine.sfu import rtp
+
+
+def packet(
+    *, sequence: int = 1, extensions: bytes = b"", payload: bytes = b"payload", csrcs: int = 0
+) -> bytes:
+    first = 0x80 | csrcs | (0x10 if extensions else 0)
+    head = struct.pack("!BBHII", first, 0x80 | 111, sequence, 1234, 99) + bytes(4 * csrcs)
+    if extensions:
+        padded = extensions + bytes(-len(extensions) % 4)
+        head += struct.pack("!HH", 0xBEDE, len(padded) // 4) + padded
+    return head + payload
+
+
+def test_a_header_is_walked_past_csrcs_and_extensions() -> None:
+    data = packet(extensions=bytes([0x10, 0x85, 0, 0x41, 65, 66]), csrcs=2)
+    header = rtp.parse_rtp(data)
+    assert header is not None
+    assert (header.payload_type, header.sequence, header.timestamp, header.ssrc) == (
+        111,
+        1,
+        1234,
+        99,
+    )
+    assert header.extensions == {1: b"\x85", 4: b"AB"}
+    assert data[header.body_offset :] == b"payload"
+    assert rtp.audio_level(header.extensions[1]) == 5
+
+
+def test_two_byte_extensions_are_read() -> None:
+    body = bytes([20, 3]) + b"abc" + bytes([0]) + bytes([2, 0])
+    data = struct.pack("!BBHII", 0x90, 111, 1, 2, 3) + struct.pack("!HH", 0x1000, 2) + body
+    header = rtp.parse_rtp(data)
+    assert header is not None
+    assert header.extensions == {20: b"abc", 2: b""}
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        bytes(11),
+        b"\x00" * 12,
+        b"\x9f" + bytes(11),
+        b"\x90" + bytes(11),
+        b"\x90" + bytes(13) + b"\xff\xff",
+    ],
+)
+def test_what_is_cut_short_is_no_packet(data: bytes) -> None:
+    assert rtp.parse_rtp(data) is None
+
+
+@given(st.binary(max_size=120) | st.binary(max_size=120).map(lambda b: b"\x9f\xef" + b))
+def test_any_bytes_are_walked_without_an_exception(data: bytes) -> None:
+    header = rtp.parse_rtp(data)
+    if header is not None:
+        assert header.body_offset <= len(data)
+    for one in rtp.walk_rtcp(data):
+        rtp.feedback_media_ssrcs(one)
+        rtp.nacked_sequences(one)
+
+
+@given(
+    st.binary(max_size=60),
+    st.lists(st.tuples(st.integers(1, 14), st.binary(min_size=1, max_size=16)), max_size=4),
+    st.integers(0, 0xFFFF),
+)
+def test_rewriting_changes_what_it_shall_and_nothing_else(
+    payload: bytes, elements: list[tuple[int, bytes]], sequence: int
+) -> None:
+    data = packet(extensions=b"\x10\x05", payload=payload, csrcs=1)
+    header = rtp.parse_rtp(data)
+    assert header is not None
+    block = b"".join(rtp.extension_element(*one) for one in elements)
+    out = rtp.rewrite(data, header, ssrc=5, payload_type=109, sequence=sequence, extensions=block)
+    again = reference.RtpPacket.parse(out)
+    assert (again.ssrc, again.payload_type, again.sequence_number) == (5, 109, sequence)
+    assert (again.timestamp, again.marker, again.payload) == (1234, 1, payload)
+    parsed = rtp.parse_rtp(out)
+    assert parsed is not None
+    assert parsed.extensions == dict(elements)
+
+
+def test_what_does_not_fit_the_one_byte_form_is_left_out() -> None:
+    assert rtp.extension_element(0, b"x") == b""
+    assert rtp.extension_element(15, b"x") == b""
+    assert rtp.extension_element(1, b"") == b""
+    assert rtp.extension_element(1, bytes(17)) == b""
+
+
+def test_feedback_is_what_aiortc_reads() -> None:
+    (pli,) = reference.RtcpPacket.parse(rtp.pli(1, 2))
+    assert isinstance(pli, reference.RtcpPsfbPacket)
+    assert (pli.fmt, pli.ssrc, pli.media_ssrc) == (reference.RTCP_PSFB_PLI, 1, 2)
+    (nack,) = reference.RtcpPacket.parse(rtp.nack(1, 2, [7, 65535]))
+    assert isinstance(nack, reference.RtcpRtpfbPacket)
+    assert nack.lost == [7, 65535]
+    (remb,) = reference.RtcpPacket.parse(rtp.remb(1, 4_000_000, [2]))
+    assert isinstance(remb, reference.RtcpPsfbPacket)
+    bitrate, ssrcs = reference.unpack_remb_fci(remb.fci)
+    assert abs(bitrate - 4_000_000) < 64
+    assert ssrcs == [2]
+
+
+def test_nacks_are_read_with_their_bitmask() -> None:
+    body = bytes(reference.RtcpRtpfbPacket(fmt=1, ssrc=1, media_ssrc=2, lost=[10, 11, 26, 900]))
+    (one,) = rtp.walk_rtcp(body)
+    assert rtp.feedback_media_ssrcs(one) == (2,)
+    assert rtp.nacked_sequences(one) == [10, 11, 26, 900]
+
+
+def test_fir_names_its_streams() -> None:
+    fir = struct.pack("!BBHIIIIII", 0x84, 206, 6, 1, 0, 77, 1 << 24, 88, 0)
+    (one,) = rtp.walk_rtcp(fir)
+    assert rtp.feedback_media_ssrcs(one) == (77, 88)
+
+
+def test_reports_are_what_aiortc_reads() -> None:
+    block = rtp.report_block(
+        9, fraction_lost=128, lost=-3, highest=70000, last_report=1, delay=65536
+    )
+    (report,) = reference.RtcpPacket.parse(rtp.receiver_report(1, [block]))
+    assert isinstance(report, reference.RtcpRrPacket)
+    (got,) = report.reports
+    assert (got.ssrc, got.fraction_lost, got.packets_lost, got.highest_sequence, got.dlsr) == (
+        9,
+        128,
+        -3,
+        70000,
+        65536,
+    )
+
+
+def test_a_relayed_sender_report_keeps_the_clocks() -> None:
+    info = reference.RtcpSenderInfo(
+        ntp_timestamp=123456789, rtp_timestamp=987, packet_count=5, octet_count=6
+    )
+    original = bytes(reference.RtcpSrPacket(ssrc=1, sender_info=info))
+    (one,) = rtp.walk_rtcp(original)
+    relayed = rtp.relayed_sender_report(42, one.body, 10, 20, "PA_x")
+    report, names = reference.RtcpPacket.parse(relayed)
+    assert isinstance(report, reference.RtcpSrPacket)
+    assert isinstance(names, reference.RtcpSdesPacket)
+    assert report.ssrc == names.chunks[0].ssrc == 42
+    assert report.sender_info.ntp_timestamp == 123456789
+    assert (report.sender_info.rtp_timestamp, report.sender_info.packet_count) == (987, 10)
+    assert names.chunks[0].items == [(1, b"PA_x")]

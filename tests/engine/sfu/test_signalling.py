@@ -1,0 +1,251 @@
+"""The signal end point as a hostile or unusual client sees it, without the SDK."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import gzip
+import secrets
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import aiohttp
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from livekit.protocol import models, rtc
+
+from tests.engine.sfu.clients import token
+from tests.support.sfu import RunningSfu
+from utd_rx.engine.sfu.signalling import parse_join_request
+
+Recorded = Callable[[str], str]
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession() as session:
+        yield session
+
+
+def join_request(*, compress: bool = False, **fields: Any) -> str:
+    request = rtc.JoinRequest(
+        client_info=models.ClientInfo(sdk=models.ClientInfo.JS, protocol=16), **fields
+    ).SerializeToString()
+    wrapped = rtc.WrappedJoinRequest(join_request=request)
+    if compress:
+        wrapped.compression = rtc.WrappedJoinRequest.GZIP
+        wrapped.join_request = gzip.compress(request)
+    return base64.urlsafe_b64encode(wrapped.SerializeToString()).decode()
+
+
+def url(sfu: RunningSfu, path: str, room: str, join: str, identity: str = "raw") -> str:
+    return f"{sfu.api_url}{path}?access_token={token(sfu, identity, room)}&join_request={join}"
+
+
+async def receive(socket: aiohttp.ClientWebSocketResponse) -> rtc.SignalResponse:
+    message = await socket.receive(timeout=20)
+    assert message.type is aiohttp.WSMsgType.BINARY, message
+    return rtc.SignalResponse.FromString(message.data)
+
+
+async def receive_kind(socket: aiohttp.ClientWebSocketResponse, kind: str) -> rtc.SignalResponse:
+    while True:
+        response = await receive(socket)
+        if response.WhichOneof("message") == kind:
+            return response
+
+
+async def until_closed(socket: aiohttp.ClientWebSocketResponse) -> None:
+    async with asyncio.timeout(20):
+        async for _ in socket:
+            pass
+
+
+@pytest.mark.parametrize("compress", [False, True])
+async def test_a_browser_joins_with_everything_in_the_query(
+    sfu: RunningSfu,
+    http: aiohttp.ClientSession,
+    room_name: str,
+    recorded: Recorded,
+    compress: bool,
+) -> None:
+    offer = rtc.SessionDescription(type="offer", sdp=recorded("sdk_join"), id=7)
+    wrapped = join_request(compress=compress, publisher_offer=offer)
+    async with http.ws_connect(url(sfu, "/rtc/v1", room_name, wrapped)) as socket:
+        first = await receive(socket)
+        assert first.WhichOneof("message") == "join"
+        assert first.join.participant.identity == "raw"
+        assert first.join.fast_publish
+        assert not first.join.subscriber_primary
+        answer = (await receive_kind(socket, "answer")).answer
+        assert (answer.type, answer.id) == ("answer", 7)
+        assert "a=mid:6" in answer.sdp
+        await socket.send_bytes(
+            rtc.SignalRequest(ping_req=rtc.Ping(timestamp=5)).SerializeToString()
+        )
+        assert (await receive_kind(socket, "pong_resp")).pong_resp.last_ping_timestamp == 5
+
+
+async def test_validate_says_what_is_wrong_to_a_browser(
+    sfu: RunningSfu, http: aiohttp.ClientSession, room_name: str
+) -> None:
+    good = join_request()
+    async with http.get(url(sfu, "/rtc/v1/validate", room_name, good)) as response:
+        assert response.status == 200
+        assert response.headers["Access-Control-Allow-Origin"] == "*"
+    async with http.get(f"{sfu.api_url}/rtc/v1/validate?access_token=bad") as response:
+        assert response.status == 401
+        assert response.headers["Access-Control-Allow-Origin"] == "*"
+    async with http.get(url(sfu, "/rtc/v1/validate", room_name, "%%%")) as response:
+        assert response.status == 400
+    async with http.head(f"{sfu.api_url}/") as response:
+        assert response.status == 200
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "",
+        "!!!",
+        base64.urlsafe_b64encode(b"\xff\xff\xff").decode(),
+        base64.urlsafe_b64encode(
+            rtc.WrappedJoinRequest(
+                compression=rtc.WrappedJoinRequest.GZIP, join_request=b"no gzip"
+            ).SerializeToString()
+        ).decode(),
+        base64.urlsafe_b64encode(
+            rtc.WrappedJoinRequest(
+                compression=rtc.WrappedJoinRequest.GZIP,
+                join_request=gzip.compress(bytes(64 * 1024 * 1024)),
+            ).SerializeToString()
+        ).decode(),
+    ],
+)
+async def test_a_broken_join_request_is_refused_before_the_upgrade(
+    sfu: RunningSfu, http: aiohttp.ClientSession, room_name: str, broken: str
+) -> None:
+    with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
+        await http.ws_connect(url(sfu, "/rtc/v1", room_name, broken))
+    assert caught.value.status == 400
+
+
+async def test_resuming_an_unknown_session_starts_over(
+    sfu: RunningSfu, http: aiohttp.ClientSession, room_name: str
+) -> None:
+    join = join_request(reconnect=True, participant_sid="PA_unknown")
+    async with http.ws_connect(url(sfu, "/rtc/v1", room_name, join)) as socket:
+        leave = (await receive_kind(socket, "leave")).leave
+        assert leave.reason == models.DisconnectReason.STATE_MISMATCH
+        assert leave.action == rtc.LeaveRequest.RECONNECT
+        await until_closed(socket)
+
+
+async def test_a_session_of_another_identity_cannot_be_resumed(
+    sfu: RunningSfu, http: aiohttp.ClientSession, room_name: str
+) -> None:
+    async with http.ws_connect(url(sfu, "/rtc/v1", room_name, join_request())) as victim:
+        sid = (await receive(victim)).join.participant.sid
+        join = join_request(reconnect=True, participant_sid=sid)
+        address = url(sfu, "/rtc/v1", room_name, join, identity="mallory")
+        async with http.ws_connect(address) as socket:
+            assert (await receive_kind(socket, "leave")).leave.reason == (
+                models.DisconnectReason.STATE_MISMATCH
+            )
+
+
+class TestHostileEmbedded:
+    """What the embedded server does where the real one differs in detail."""
+
+    pytestmark = pytest.mark.parametrize("sfu_kind", ["embedded"])
+
+    @pytest.mark.parametrize(
+        "message",
+        [b"\xff" * 20, "text", bytes(2 * 1024 * 1024 + 1)],
+        ids=["garbage", "text", "oversized"],
+    )
+    async def test_a_message_that_is_no_request_ends_the_connection(
+        self,
+        sfu: RunningSfu,
+        http: aiohttp.ClientSession,
+        room_name: str,
+        message: bytes | str,
+    ) -> None:
+        async with http.ws_connect(url(sfu, "/rtc/v1", room_name, join_request())) as socket:
+            await receive_kind(socket, "join")
+            if isinstance(message, str):
+                await socket.send_str(message)
+            else:
+                await socket.send_bytes(message)
+            await until_closed(socket)
+        async with http.head(f"{sfu.api_url}/") as response:
+            assert response.status == 200
+
+    @pytest.mark.parametrize(
+        "sdp", ["", "v=0", "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\n", "m=audio", "a" * 1_500_000]
+    )
+    async def test_a_useless_offer_makes_the_client_start_over(
+        self, sfu: RunningSfu, http: aiohttp.ClientSession, room_name: str, sdp: str
+    ) -> None:
+        async with http.ws_connect(url(sfu, "/rtc/v1", room_name, join_request())) as socket:
+            await receive_kind(socket, "join")
+            offer = rtc.SessionDescription(type="offer", sdp=sdp)
+            await socket.send_bytes(rtc.SignalRequest(offer=offer).SerializeToString())
+            leave = (await receive_kind(socket, "leave")).leave
+            assert leave.action == rtc.LeaveRequest.RECONNECT
+            await until_closed(socket)
+
+    async def test_a_track_that_may_not_be_published_is_refused(
+        self, sfu: RunningSfu, http: aiohttp.ClientSession, room_name: str
+    ) -> None:
+        access = token(sfu, "raw", room_name, can_publish=True, can_publish_sources=["camera"])
+        address = f"{sfu.api_url}/rtc/v1?access_token={access}&join_request={join_request()}"
+        async with http.ws_connect(address) as socket:
+            await receive_kind(socket, "join")
+            request = rtc.AddTrackRequest(cid="c", source=models.TrackSource.MICROPHONE)
+            await socket.send_bytes(rtc.SignalRequest(add_track=request).SerializeToString())
+            refused = (await receive_kind(socket, "request_response")).request_response
+            assert refused.reason == rtc.RequestResponse.NOT_ALLOWED
+            assert (refused.request_id, refused.add_track.cid) == (0, "c")
+            request.source, request.type = models.TrackSource.CAMERA, models.TrackType.VIDEO
+            for n in range(70):
+                request.cid = f"c{n}"
+                await socket.send_bytes(rtc.SignalRequest(add_track=request).SerializeToString())
+            refused = (await receive_kind(socket, "request_response")).request_response
+            assert refused.reason == rtc.RequestResponse.LIMIT_EXCEEDED
+
+    async def test_any_request_in_any_order_leaves_the_server_alive(
+        self, sfu: RunningSfu, http: aiohttp.ClientSession, room_name: str
+    ) -> None:
+        fields = [one.name for one in rtc.SignalRequest.DESCRIPTOR.fields]
+        async with http.ws_connect(url(sfu, "/rtc/v1", room_name, join_request())) as socket:
+            await receive_kind(socket, "join")
+            for name in fields:
+                if name in ("leave", "offer", "ping", "simulate"):
+                    continue
+                request = rtc.SignalRequest()
+                getattr(request, name).SetInParent()
+                await socket.send_bytes(request.SerializeToString())
+            await socket.send_bytes(rtc.SignalRequest(ping=1).SerializeToString())
+            await receive_kind(socket, "pong")
+
+    async def test_an_old_path_is_not_found(
+        self, sfu: RunningSfu, http: aiohttp.ClientSession
+    ) -> None:
+        async with http.get(f"{sfu.api_url}/rtc") as response:
+            assert response.status == 404
+
+
+@given(st.text(max_size=200) | st.binary(max_size=200).map(lambda b: base64.b64encode(b).decode()))
+def test_parsing_a_join_request_raises_nothing_but_value_error(value: str) -> None:
+    with contextlib.suppress(ValueError):
+        parse_join_request(value)
+
+
+def test_padding_and_alphabet_of_a_join_request_do_not_matter() -> None:
+    sid = "PA_" + secrets.token_hex(8) + "?>~"
+    wrapped = join_request(participant_sid=sid)
+    standard = wrapped.replace("-", "+").replace("_", "/")
+    for value in (wrapped, wrapped.rstrip("="), standard):
+        assert parse_join_request(value).participant_sid == sid

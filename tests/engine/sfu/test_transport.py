@@ -1,0 +1,158 @@
+"""DTLS, SCTP and the data channels against hostile peers, without the SDK."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from typing import Any
+
+import pytest
+from aiortc import RTCDataChannel, RTCDataChannelParameters
+from google_crc32c import value as crc32c
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from utd_rx.engine.sfu.data_channels import LOSSY, RELIABLE, DataChannels
+from utd_rx.engine.sfu.dtls import Certificate, DtlsClient, DtlsError
+
+CERTIFICATE = Certificate.generate()
+
+
+def test_a_certificate_names_itself_as_sdp_does() -> None:
+    parts = CERTIFICATE.fingerprint.split(":")
+    assert len(parts) == 32
+    assert all(len(part) == 2 for part in parts)
+    assert "PRIVATE" not in repr(CERTIFICATE)
+
+
+def test_a_client_hello_goes_out_and_is_repeated_in_time() -> None:
+    sent: list[bytes] = []
+    client = DtlsClient(CERTIFICATE, sent.append)
+    client.start()
+    assert sent
+    assert all(len(one) <= 1500 for one in sent)
+    client.tick()
+    assert len(sent) == 1  # not due yet
+    client.write(b"too early")
+    assert len(sent) == 1
+
+
+@given(st.binary(max_size=100) | st.binary(max_size=60).map(lambda b: b"\x16\xfe\xfd" + b))
+def test_any_bytes_are_ignored_or_end_the_handshake(data: bytes) -> None:
+    client = DtlsClient(CERTIFICATE, lambda _: None)
+    client.start()
+    try:
+        assert client.receive(data) == []
+    except DtlsError:
+        assert not client.is_connected
+    client.close()
+
+
+class Pair:
+    """Two associations wired to each other; the second one plays the client."""
+
+    def __init__(self) -> None:
+        self.server_got: list[tuple[str, bytes]] = []
+        self.client_got: list[tuple[str, bytes]] = []
+        self.to_client: list[bytes] = []
+        self.is_cut = False
+        self._loop = asyncio.get_running_loop()
+        self.server = DataChannels(
+            lambda data: self._carry(data, lambda: self.client),
+            lambda label, message: self.server_got.append((label, message)),
+        )
+        self.client = DataChannels(
+            lambda data: self._carry(data, lambda: self.server),
+            lambda label, message: self.client_got.append((label, message)),
+        )
+
+    def _carry(self, data: bytes, to: Any) -> None:
+        if not self.is_cut:
+            self._loop.call_soon(lambda: to().receive(data))
+
+    def open(self, label: str) -> None:
+        parameters = RTCDataChannelParameters(label=label)
+        self.client._on_channel(RTCDataChannel(self.client._sctp, parameters))
+
+    async def until(self, condition: Any) -> None:
+        for _ in range(10_000):  # turns of the loop; nothing here waits for a clock
+            if condition():
+                return
+            await asyncio.sleep(0)
+        raise AssertionError("it never happened")
+
+    def close(self) -> None:
+        self.client.close()
+        self.server.close()
+
+
+@pytest.fixture
+async def pair() -> Any:
+    made = Pair()
+    made.server.start()
+    made.client.start()
+    yield made
+    made.close()
+    made.close()
+    await asyncio.sleep(0)
+
+
+async def test_messages_before_the_channel_opens_are_kept_in_order(pair: Pair) -> None:
+    for n in range(3):
+        pair.server.send(RELIABLE, bytes([n]))
+    pair.server.send(LOSSY, b"dropped")
+    pair.open(RELIABLE)
+    pair.open(LOSSY)
+    await pair.until(lambda: len(pair.client_got) == 3)
+    assert pair.client_got == [(RELIABLE, bytes([n])) for n in range(3)]
+    pair.client.send(RELIABLE, b"back")
+    await pair.until(lambda: pair.server_got == [(RELIABLE, b"back")])
+    assert pair.server.dropped == 1
+
+
+async def test_the_backlog_is_bounded(pair: Pair) -> None:
+    for _ in range(2000):
+        pair.server.send(RELIABLE, b"x")
+    assert pair.server.dropped == 2000 - 1024
+
+
+async def test_a_receiver_that_does_not_read_costs_a_bounded_amount(pair: Pair) -> None:
+    pair.open(RELIABLE)
+    await pair.until(lambda: RELIABLE in pair.server._channels)
+    pair.is_cut = True
+    for _ in range(300):
+        pair.server.send(RELIABLE, bytes(60_000))
+    assert pair.server.dropped > 100
+    pair.server.send(RELIABLE, bytes(65_536))
+
+
+async def test_a_client_that_opens_many_channels_is_cut_off(pair: Pair) -> None:
+    for n in range(20):
+        RTCDataChannel(pair.client._sctp, RTCDataChannelParameters(label=f"channel {n}"))
+    await pair.until(lambda: pair.server._is_closed)
+
+
+async def test_a_client_that_never_completes_a_message_is_cut_off(pair: Pair) -> None:
+    pair.open(RELIABLE)
+    await pair.until(lambda: RELIABLE in pair.server._channels)
+    pair.server._sctp._advertised_rwnd = -1
+    pair.client.send(RELIABLE, b"x")
+    await pair.until(lambda: pair.server._is_closed)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.binary(max_size=100))
+async def test_any_packet_is_survived(data: bytes) -> None:
+    channels = DataChannels(lambda _: None, lambda *_: None)
+    channels.start()
+    channels.receive(data)
+    channels.receive(_with_checksum(data))
+    channels.close()
+    channels.receive(data)
+    await asyncio.sleep(0)
+
+
+def _with_checksum(data: bytes) -> bytes:
+    head = b"\x13\x88\x13\x88" + secrets.token_bytes(4)
+    checksum: int = crc32c(head + bytes(4) + data)
+    return head + checksum.to_bytes(4, "little") + data

@@ -1,0 +1,194 @@
+"""The socket and its ICE-lite half: who is answered, who is believed, what is dropped."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from collections.abc import AsyncIterator
+
+import aioice.stun
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from utd_rx.engine.sfu.stun import Address, binding_response, parse_binding_request
+from utd_rx.engine.sfu.udp_mux import UdpMux
+
+PASSWORD = "p" * 32
+
+
+def check(ufrag: str = "ufrag", password: str = PASSWORD, *, nominate: bool = False) -> bytes:
+    message = aioice.stun.Message(
+        message_method=aioice.stun.Method.BINDING, message_class=aioice.stun.Class.REQUEST
+    )
+    message.attributes["USERNAME"] = f"{ufrag}:theirs"
+    message.attributes["PRIORITY"] = 1
+    message.attributes["ICE-CONTROLLING"] = 1
+    if nominate:
+        message.attributes["USE-CANDIDATE"] = None
+    message.add_message_integrity(password.encode())
+    return bytes(message)
+
+
+class Endpoint:
+    def __init__(self) -> None:
+        self.checks: list[tuple[Address, bool]] = []
+        self.datagrams: list[bytes] = []
+        self.is_broken = False
+        self.news = asyncio.Event()
+
+    def ice_password(self, ufrag: str) -> str | None:
+        return PASSWORD if ufrag == "ufrag" else None
+
+    def on_check(self, ufrag: str, address: Address, is_nominating: bool, now: float) -> None:
+        self.checks.append((address, is_nominating))
+
+    def on_datagram(self, data: bytes, now: float) -> None:
+        self.datagrams.append(data)
+        self.news.set()
+        if self.is_broken:
+            raise RuntimeError("a bug of ours")
+
+
+@pytest.fixture
+async def mux() -> AsyncIterator[UdpMux]:
+    made = UdpMux()
+    made.open("127.0.0.1", 0)
+    yield made
+    made.close()
+    made.close()
+
+
+class Peer:
+    """A UDP socket of a client."""
+
+    def __init__(self, mux: UdpMux) -> None:
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.setblocking(False)
+        self.socket.bind(("127.0.0.1", 0))
+        self.socket.connect(("127.0.0.1", mux.port))
+
+    async def ask(self, data: bytes) -> bytes:
+        self.socket.send(data)
+        async with asyncio.timeout(10):
+            return await asyncio.get_running_loop().sock_recv(self.socket, 2048)
+
+
+@pytest.fixture
+async def peer(mux: UdpMux) -> AsyncIterator[Peer]:
+    made = Peer(mux)
+    yield made
+    made.socket.close()
+
+
+async def test_a_check_is_answered_with_the_senders_address(mux: UdpMux, peer: Peer) -> None:
+    endpoint = Endpoint()
+    mux.register("ufrag", endpoint)
+    request = check(nominate=True)
+    answer = aioice.stun.parse_message(await peer.ask(request))
+    assert answer.check_message_integrity(PASSWORD.encode())
+    assert answer.message_class == aioice.stun.Class.RESPONSE
+    assert answer.transaction_id == request[8:20]
+    assert answer.attributes["XOR-MAPPED-ADDRESS"] == peer.socket.getsockname()
+    assert "FINGERPRINT" in answer.attributes
+    assert endpoint.checks == [(peer.socket.getsockname(), True)]
+
+
+async def test_only_an_address_that_was_checked_is_heard(mux: UdpMux, peer: Peer) -> None:
+    endpoint = Endpoint()
+    mux.register("ufrag", endpoint)
+    peer.socket.send(b"\x80 too early")
+    await peer.ask(check())
+    peer.socket.send(b"\x80 in time")
+    await endpoint.news.wait()
+    assert endpoint.datagrams == [b"\x80 in time"]
+    assert mux.dropped == 1
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        check("stranger"),
+        check(password="wrong"),
+        check()[:-1],
+        b"",
+        b"\x00\x01\x00\x00\x21\x12\xa4\x42" + bytes(12),
+        bytes(1500),
+    ],
+)
+async def test_an_unauthentic_check_is_not_answered(mux: UdpMux, peer: Peer, data: bytes) -> None:
+    endpoint = Endpoint()
+    mux.register("ufrag", endpoint)
+    peer.socket.send(data)
+    await peer.ask(check())  # datagrams on loopback keep their order
+    assert len(endpoint.checks) == 1
+    assert mux.dropped == 1
+
+
+async def test_a_removed_endpoint_hears_nothing(mux: UdpMux, peer: Peer) -> None:
+    gone, other = Endpoint(), Endpoint()
+    mux.register("ufrag", gone)
+    await peer.ask(check())
+    mux.remove(gone)
+    peer.socket.send(b"\x80 too late")
+    peer.socket.send(check())
+    mux.register("ufrag", other)
+    await peer.ask(check())
+    assert gone.datagrams == []
+    assert len(gone.checks) == 1
+
+
+async def test_a_client_cannot_fill_the_address_table(mux: UdpMux) -> None:
+    endpoint = Endpoint()
+    mux.register("ufrag", endpoint)
+    peers = [Peer(mux) for _ in range(40)]
+    for one in peers:
+        await one.ask(check())
+    assert len(mux._addresses_of(endpoint)) == 16
+    peers[-1].socket.send(b"\x80 newest")
+    await endpoint.news.wait()
+    for one in peers:
+        one.socket.close()
+
+
+async def test_a_failing_endpoint_does_not_stop_the_socket(mux: UdpMux, peer: Peer) -> None:
+    endpoint = Endpoint()
+    endpoint.is_broken = True
+    mux.register("ufrag", endpoint)
+    await peer.ask(check())
+    peer.socket.send(b"\x80 one")
+    await endpoint.news.wait()
+    await peer.ask(check())
+    assert mux.dropped == 1
+
+
+async def test_a_taken_port_is_an_error_and_leaves_nothing(mux: UdpMux) -> None:
+    other = UdpMux()
+    with pytest.raises(OSError):
+        other.open("127.0.0.1", mux.port)
+    assert other.port == 0
+
+
+@given(st.binary(max_size=200) | st.binary(max_size=80).map(lambda b: check()[:20] + b))
+def test_any_bytes_are_a_request_or_none(data: bytes) -> None:
+    parse_binding_request(data)
+
+
+@given(st.data())
+def test_a_changed_check_is_never_believed(data: st.DataObject) -> None:
+    original = bytearray(check())
+    fingerprint = 8  # comes after what is signed, and is only a checksum
+    at = data.draw(st.integers(0, len(original) - 1 - fingerprint))
+    original[at] ^= data.draw(st.integers(1, 255))
+    request = parse_binding_request(bytes(original))
+    assert request is None or not request.is_authentic(PASSWORD)
+
+
+@given(st.tuples(*[st.integers(0, 255)] * 4), st.integers(0, 65535))
+def test_every_address_survives_the_response(octets: tuple[int, ...], port: int) -> None:
+    host = ".".join(map(str, octets))
+    message = aioice.stun.parse_message(binding_response(bytes(12), (host, port), PASSWORD))
+    assert message.check_message_integrity(PASSWORD.encode())
+    assert message.attributes["XOR-MAPPED-ADDRESS"] == (host, port)
+    assert struct.unpack("!H", bytes(message)[2:4])[0] == len(bytes(message)) - 20

@@ -1,0 +1,118 @@
+"""Webhooks in LiveKit's format, from both servers, verified by LiveKit's own receiver."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+from aiohttp import web
+from livekit import api
+
+from tests.engine.sfu.clients import Client, Microphone
+from tests.engine.sfu.conftest import Join
+from tests.support.sfu import RunningSfu, fresh_options
+from utd_rx.engine.sfu.options import SfuOptions
+
+MakeMicrophone = Callable[[Client], Microphone]
+
+
+class Hook:
+    """A web server that takes webhooks and keeps them."""
+
+    def __init__(self) -> None:
+        self.deliveries: list[tuple[str, str]] = []
+        self.failures_to_come = 0
+        self.url = ""
+        self._arrived = asyncio.Event()
+
+    async def take(self, request: web.Request) -> web.Response:
+        if self.failures_to_come:
+            self.failures_to_come -= 1
+            return web.Response(status=503)
+        self.deliveries.append((await request.text(), request.headers["Authorization"]))
+        self._arrived.set()
+        return web.Response()
+
+    async def until(self, sfu: SfuOptions | RunningSfu, last: str) -> list[api.WebhookEvent]:
+        """All events so far, verified, once one named `last` has arrived."""
+        receiver = api.WebhookReceiver(api.TokenVerifier(sfu.api_key, sfu.api_secret))
+        async with asyncio.timeout(20):
+            while True:
+                events = [receiver.receive(*one) for one in self.deliveries]
+                if last in {one.event for one in events}:
+                    return events
+                self._arrived.clear()
+                await self._arrived.wait()
+
+
+@pytest.fixture
+async def hook() -> AsyncIterator[Hook]:
+    made = Hook()
+    app = web.Application()
+    app.add_routes([web.post("/hook", made.take)])
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    made.url = f"http://127.0.0.1:{runner.addresses[0][1]}/hook"
+    yield made
+    await runner.cleanup()
+
+
+@pytest.fixture
+def sfu_options(hook: Hook) -> SfuOptions:
+    options = fresh_options()
+    return SfuOptions(
+        options.api_key,
+        options.api_secret,
+        silent_update_interval=0.1,
+        webhook_urls=(hook.url,),
+    )
+
+
+async def test_the_life_of_a_room_is_reported(
+    hook: Hook,
+    sfu: RunningSfu,
+    join: Join,
+    admin: api.LiveKitAPI,
+    microphone: MakeMicrophone,
+    room_name: str,
+) -> None:
+    alice, bob = await join("alice"), await join("bob")
+    publication = await microphone(alice).publish()
+    await bob.subscribed("alice")
+    await hook.until(sfu, "track_published")
+    await alice.me.unpublish_track(publication.sid)
+    await hook.until(sfu, "track_unpublished")
+    await bob.disconnect()
+    await hook.until(sfu, "participant_left")
+    await admin.room.delete_room(api.DeleteRoomRequest(room=room_name))
+    events = await hook.until(sfu, "room_finished")
+    assert {one.room.name for one in events} == {room_name}
+    assert len({one.id for one in events}) == len(events)
+    assert all(one.created_at > 0 for one in events)
+    seen = [(one.event, one.participant.identity, one.track.sid) for one in events]
+    assert seen[0] == ("room_started", "", "")
+    for expected in (
+        ("participant_joined", "alice", ""),
+        ("participant_joined", "bob", ""),
+        ("track_published", "alice", publication.sid),
+        ("track_unpublished", "alice", publication.sid),
+        ("participant_left", "bob", ""),
+        ("participant_left", "alice", ""),
+        ("room_finished", "", ""),
+    ):
+        assert seen.count(expected) == 1, (expected, seen)
+
+
+@pytest.mark.parametrize("sfu_kind", ["embedded"])
+async def test_a_receiver_that_fails_gets_it_again_in_order(
+    hook: Hook, sfu: RunningSfu, admin: api.LiveKitAPI
+) -> None:
+    hook.failures_to_come = 2
+    name = f"room-{secrets.token_hex(4)}"
+    await admin.room.create_room(api.CreateRoomRequest(name=name))
+    await admin.room.delete_room(api.DeleteRoomRequest(room=name))
+    events = await hook.until(sfu, "room_finished")
+    assert [one.event for one in events] == ["room_started", "room_finished"]

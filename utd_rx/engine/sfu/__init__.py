@@ -1,0 +1,29 @@
+"""A small forwarding SFU that unmodified LiveKit clients connect to, inside a Python process.
+
+For development and tests only: no congestion control, no TURN, one machine. It forwards encoded
+RTP and never decodes or encodes. From the outside in: `server` (ports and life), `signalling`,
+`requests` and `twirp` (what clients and admins ask), `hub`, `room`, `participant` and `messages`
+(state), `publications`, `subscriptions`, `sdp` and `answers` (negotiation), `forwarding`, `rtp`
+and `speakers` (media), `transport`, `dtls`, `data_channels`, `udp_mux` and `stun` (the network),
+`tokens` and `webhooks`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from utd_rx.engine.sfu.options import SfuOptions
+
+if TYPE_CHECKING:
+    from utd_rx.engine.sfu.server import EmbeddedSfu
+
+__all__ = ["EmbeddedSfu", "SfuOptions"]
+
+
+def __getattr__(name: str) -> object:
+    # aiortc and OpenSSL take long to load, and who only needs the options needs neither.
+    if name == "EmbeddedSfu":
+        from utd_rx.engine.sfu.server import EmbeddedSfu
+
+        return EmbeddedSfu
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

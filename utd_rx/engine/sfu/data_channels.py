@@ -1,0 +1,147 @@
+"""Data channels of one client: aiortc's SCTP on our DTLS.
+
+The client opens `_reliable`, `_lossy` and `_data_track`; each is used in both directions and we
+open none (facts/sfu.md §2.1). `RTCSctpTransport` expects a DTLS transport of aiortc; `_DtlsPort`
+has the five members it uses. Its coroutines never suspend because ours do not, so they are driven
+synchronously, which keeps the order of datagrams.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, cast
+
+from aiortc import RTCDataChannel, RTCSctpTransport
+from aiortc.rtcsctptransport import RTCSctpCapabilities
+
+from utd_rx.engine.sfu.answers import (
+    MAX_MESSAGE_SIZE,
+)
+
+_logger = logging.getLogger(__name__)
+
+RELIABLE: Final = "_reliable"
+LOSSY: Final = "_lossy"
+_SCTP_PORT: Final = 5000
+# Three are in use; a client that opens many more wants our memory.
+_MAX_CHANNELS: Final = 16
+# Reliable messages for a client whose channel is not open yet. `connect()` returns a few ms
+# before it is, and dropping them lost 3 of 12 first messages (facts/sfu.md §10).
+_MAX_BACKLOG: Final = 1024
+# Policy for a slow receiver: drop the newest. Lossy data is worth less the older it is; a
+# receiver 8 MiB behind on reliable data is gone, and the real server drops there as well.
+_MAX_BUFFERED: Final = {LOSSY: 256 * 1024, RELIABLE: 8 * 1024 * 1024}
+
+
+class _DtlsPort:
+    """What `RTCSctpTransport` needs of a DTLS transport."""
+
+    state = "connected"
+    _role = "client"
+
+    def __init__(self, send: Callable[[bytes], None]) -> None:
+        self._send = send
+
+    def _register_data_receiver(self, receiver: object) -> None:
+        """Input comes through `DataChannels.receive`."""
+
+    def _unregister_data_receiver(self, receiver: object) -> None:
+        """See `_register_data_receiver`."""
+
+    async def _send_data(self, data: bytes) -> None:
+        self._send(data)
+
+
+def _drive(coroutine: Coroutine[Any, Any, None]) -> None:
+    try:
+        coroutine.send(None)
+    except StopIteration:
+        return
+    coroutine.close()
+    raise RuntimeError("aiortc's SCTP suspended")
+
+
+class DataChannels:
+    """The SCTP association.
+
+    Args:
+        send: takes each SCTP packet for the DTLS association.
+        on_message: called with label and payload of each message.
+    """
+
+    def __init__(
+        self, send: Callable[[bytes], None], on_message: Callable[[str, bytes], None]
+    ) -> None:
+        self.dropped = 0
+        self._on_message = on_message
+        self._channels: dict[str, RTCDataChannel] = {}
+        self._opened = 0
+        self._backlog: deque[bytes] = deque()
+        self._sctp = RTCSctpTransport(cast("Any", _DtlsPort(send)), _SCTP_PORT)
+        self._sctp.on("datachannel", self._on_channel)
+        self._is_closed = False
+
+    def start(self) -> None:
+        """Send the INIT."""
+        capabilities = RTCSctpCapabilities(maxMessageSize=MAX_MESSAGE_SIZE)
+        _drive(self._sctp.start(capabilities, _SCTP_PORT))
+
+    def receive(self, packet: bytes) -> None:
+        """Take one SCTP packet; garbage is dropped and counted."""
+        if self._is_closed:
+            return
+        try:
+            _drive(self._sctp._handle_data(packet))
+        except Exception:  # aiortc's parser raises many kinds on garbage
+            self.dropped += 1
+            _logger.debug("SCTP packet refused", exc_info=True)
+        # aiortc advertises its window but takes what exceeds it.
+        if self._sctp._advertised_rwnd < 0:
+            self.close()
+
+    def _on_channel(self, channel: RTCDataChannel) -> None:
+        self._opened += 1
+        if self._opened > _MAX_CHANNELS:
+            self.close()
+            return
+        label = channel.label
+        self._channels[label] = channel
+        channel.on("message", lambda message: self._deliver(label, message))
+        if label == RELIABLE:
+            backlog, self._backlog = self._backlog, deque()
+            for message in backlog:
+                self.send(RELIABLE, message)
+
+    def _deliver(self, label: str, message: bytes | str) -> None:
+        if isinstance(message, bytes):
+            self._on_message(label, message)
+        else:
+            self.dropped += 1  # LiveKit sends no text frames
+
+    def send(self, label: str, message: bytes) -> None:
+        """Send on the channel of that label; see the policies above."""
+        if self._is_closed or len(message) > MAX_MESSAGE_SIZE:
+            self.dropped += 1
+            return
+        channel = self._channels.get(label)
+        if channel is None:
+            if label == RELIABLE and len(self._backlog) < _MAX_BACKLOG:
+                self._backlog.append(message)
+            else:
+                self.dropped += 1
+            return
+        if channel.readyState != "open" or channel.bufferedAmount > _MAX_BUFFERED.get(label, 0):
+            self.dropped += 1
+            return
+        channel.send(message)
+
+    def close(self) -> None:
+        """Abort the association. Idempotent."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        self._backlog.clear()
+        self._channels.clear()
+        _drive(self._sctp.stop())

@@ -1,0 +1,223 @@
+"""DTLS 1.2 as client over datagrams somebody else moves, and the SRTP keys that come out of it.
+
+We always answer `a=setup:active`, so the client listens and we send the ClientHello. Trust is the
+fingerprint in the client's SDP; the certificate chain means nothing (RFC 5763).
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from attrs import field, frozen
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
+from OpenSSL import SSL
+from pylibsrtp import Policy, Session
+
+# A flight larger than this is split by OpenSSL, so that no datagram needs IP fragmentation.
+_MTU: Final = 1200
+_READ_SIZE: Final = 65536
+_EXPORTER_LABEL: Final = b"EXTRACTOR-dtls_srtp"
+# OpenSSL's name, then libsrtp's profile, key and salt length. The first common one is used.
+_SRTP_PROFILES: Final = (
+    (b"SRTP_AEAD_AES_128_GCM", Policy.SRTP_PROFILE_AEAD_AES_128_GCM, 16, 12),
+    (b"SRTP_AES128_CM_SHA1_80", Policy.SRTP_PROFILE_AES128_CM_SHA1_80, 16, 14),
+)
+_REPLAY_WINDOW: Final = 1024
+_HASHES: Final = {"sha-256": hashlib.sha256, "sha-384": hashlib.sha384, "sha-512": hashlib.sha512}
+
+
+@frozen
+class Certificate:
+    """A self-signed certificate; made once per SFU, lives in memory only."""
+
+    certificate: x509.Certificate = field(repr=False)
+    key: ec.EllipticCurvePrivateKey = field(repr=False)
+
+    @classmethod
+    def generate(cls) -> Certificate:
+        """Make a P-256 certificate that outlives any development session."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "utd_rx embedded SFU")])
+        now = datetime.datetime.now(tz=datetime.UTC)
+        certificate = (
+            x509.CertificateBuilder()
+            .subject_name(name)
+            .issuer_name(name)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - datetime.timedelta(days=1))
+            .not_valid_after(now + datetime.timedelta(days=365))
+            .sign(key, hashes.SHA256())
+        )
+        return cls(certificate, key)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 as SDP writes it."""
+        return _hex(self.certificate.fingerprint(hashes.SHA256()))
+
+
+def _hex(digest: bytes) -> str:
+    return ":".join(f"{byte:02X}" for byte in digest)
+
+
+def _accept_any(*_: object) -> bool:
+    return True  # the fingerprint decides, after the handshake
+
+
+class DtlsError(Exception):
+    """The handshake failed or the peer is not who its SDP said."""
+
+
+class DtlsClient:
+    """One DTLS association.
+
+    Args:
+        certificate: ours.
+        send: takes each outgoing datagram.
+    """
+
+    def __init__(self, certificate: Certificate, send: Callable[[bytes], None]) -> None:
+        context = SSL.Context(SSL.DTLS_METHOD)
+        context.use_certificate(certificate.certificate)
+        context.use_privatekey(certificate.key)
+        context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, _accept_any)
+        context.set_cipher_list(b"ECDHE+AESGCM:ECDHE+CHACHA20")
+        context.set_tlsext_use_srtp(b":".join(name for name, *_ in _SRTP_PROFILES))
+        context.set_options(SSL.OP_NO_QUERY_MTU)
+        self._connection = SSL.Connection(context)
+        self._connection.set_connect_state()
+        self._connection.set_ciphertext_mtu(_MTU)
+        self._send = send
+        self.is_connected = False
+        self.is_ended = False  # the peer said goodbye
+
+    def start(self) -> None:
+        """Send the ClientHello.
+
+        Raises:
+            DtlsError: see `receive`.
+        """
+        self._handshake()
+
+    def receive(self, datagram: bytes) -> list[bytes]:
+        """Take one datagram; return the application data in it.
+
+        Raises:
+            DtlsError: the association cannot go on.
+        """
+        if not datagram:
+            return []
+        self._connection.bio_write(datagram)
+        if not self.is_connected:
+            self._handshake()
+        return self._read() if self.is_connected else []
+
+    def _handshake(self) -> None:
+        try:
+            self._connection.do_handshake()
+        except SSL.WantReadError:
+            pass
+        except SSL.Error as error:
+            self._flush()
+            raise DtlsError(f"handshake failed: {error}") from error
+        else:
+            self.is_connected = True
+        self._flush()
+
+    def _read(self) -> list[bytes]:
+        messages: list[bytes] = []
+        while True:
+            try:
+                messages.append(self._connection.recv(_READ_SIZE))
+            except SSL.WantReadError:
+                break
+            except SSL.ZeroReturnError:
+                self.is_connected = False
+                self.is_ended = True
+                break
+            except SSL.Error as error:
+                raise DtlsError("the association broke") from error
+        self._flush()
+        return messages
+
+    def write(self, data: bytes) -> None:
+        """Encrypt and send one message; dropped when the association is not up."""
+        if not self.is_connected:
+            return
+        try:
+            self._connection.send(data)
+        except SSL.Error as error:
+            raise DtlsError("cannot send") from error
+        self._flush()
+
+    def tick(self) -> None:
+        """Retransmit the last flight when OpenSSL's timer is due."""
+        if self.is_connected:
+            return
+        remaining = self._connection.DTLSv1_get_timeout()
+        if remaining is not None and remaining <= 0:
+            self._connection.DTLSv1_handle_timeout()
+            self._flush()
+
+    def _flush(self) -> None:
+        # One read returns at most one record's worth, so a flight needs several.
+        while True:
+            try:
+                datagram = self._connection.bio_read(_MTU + 300)
+            except SSL.WantReadError:
+                return
+            self._send(datagram)
+
+    def peer_matches(self, fingerprints: Iterable[tuple[str, str]]) -> bool:
+        """Whether the peer's certificate has one of the `(hash name, hex)` fingerprints."""
+        certificate = self._connection.get_peer_certificate(as_cryptography=True)
+        if certificate is None:
+            return False
+        encoded = certificate.public_bytes(Encoding.DER)
+        return any(
+            _hex(_HASHES[name](encoded).digest()) == digest
+            for name, digest in fingerprints
+            if name in _HASHES
+        )
+
+    def srtp_sessions(self) -> tuple[Session, Session]:
+        """The SRTP sessions of this association, outbound and inbound.
+
+        Raises:
+            DtlsError: no SRTP profile was agreed on.
+        """
+        profiles = {name: rest for name, *rest in _SRTP_PROFILES}
+        agreed = profiles.get(self._connection.get_selected_srtp_profile())
+        if agreed is None:
+            raise DtlsError("no common SRTP profile")
+        profile, key, salt = agreed
+        material = self._connection.export_keying_material(_EXPORTER_LABEL, 2 * (key + salt))
+        keys, salts = material[: 2 * key], material[2 * key :]
+        ours = _policy(keys[:key] + salts[:salt], Policy.SSRC_ANY_OUTBOUND, profile)
+        theirs = _policy(keys[key:] + salts[salt:], Policy.SSRC_ANY_INBOUND, profile)
+        return Session(ours), Session(theirs)
+
+    def close(self) -> None:
+        """Tell the peer, if there is one. Idempotent."""
+        if self.is_connected:
+            self.is_connected = False
+            try:
+                self._connection.shutdown()
+            except SSL.Error:
+                return  # the peer was quicker
+            self._flush()
+
+
+def _policy(key: bytes, direction: int, profile: int) -> Policy:
+    policy = Policy(key=key, ssrc_type=direction, srtp_profile=profile)
+    policy.allow_repeat_tx = True  # a NACKed packet is sent again as it was
+    policy.window_size = _REPLAY_WINDOW
+    return policy

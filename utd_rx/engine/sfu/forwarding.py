@@ -1,0 +1,342 @@
+"""Encoded RTP from one publisher to its subscribers: rewriting, repair, feedback. No decoding.
+
+A `InboundTrack` is the publisher's half: it counts, caches video for repair, meters speech and
+hands every packet to its `Subscription`s. A `Subscription` is one subscriber's copy: own SSRC,
+payload type, extension numbers, and sequence numbers rebased to start at 1000 (facts/sfu.md §1.5:
+a start near 65535 could put the two SRTP rollover counters out of step).
+
+For development and tests only: there is no congestion control and no layer switching.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from typing import Final, Protocol
+
+from utd_rx.engine.sfu import rtp
+from utd_rx.engine.sfu.rtp import RtcpPacket, RtpHeader
+from utd_rx.engine.sfu.sdp import (
+    LEVEL_EXTENSION,
+    MID_EXTENSION,
+    ORIENTATION_EXTENSION,
+    RID_EXTENSION,
+    Codec,
+)
+from utd_rx.engine.sfu.speakers import LevelMeter, is_loud
+
+_FIRST_SEQUENCE: Final = 1000
+_CACHED_PACKETS: Final = 600
+# One key frame serves everybody who asked meanwhile; more often would only cost bitrate.
+_KEYFRAME_INTERVAL: Final = 0.25
+# The first request of a new subscription may reach the encoder before it runs.
+_KEYFRAME_REPEAT: Final = 0.1
+_VIDEO_BITRATE: Final = 4_000_000
+_FORWARDED_EXTENSIONS: Final = (LEVEL_EXTENSION, ORIENTATION_EXTENSION)
+# A packet stands for the time since the one before it; after a DTX pause that time was silent,
+# so a loud packet counts for no more than Opus' longest frame.
+_MAX_LOUD_MS: Final = 60.0
+
+
+class PacketSink(Protocol):
+    """Where plain RTP and RTCP goes; the transport encrypts and sends it."""
+
+    def send_rtp(self, packet: bytes) -> None: ...
+
+    def send_rtcp(self, packet: bytes) -> None: ...
+
+    def forget(self, ssrc: int) -> None: ...
+
+
+class ReceiveStatistics:
+    """What a receiver report says about one stream (RFC 3550 appendix A)."""
+
+    def __init__(self) -> None:
+        self._base: int | None = None
+        self._highest = 0
+        self._received = 0
+        self._reported_expected = 0
+        self._reported_received = 0
+        self._last_report = 0
+        self._last_report_at = 0.0
+        self.loss = 0.0  # share of packets missing in the last report interval
+
+    def on_packet(self, sequence: int) -> None:
+        """Count one packet."""
+        self._received += 1
+        if self._base is None:
+            self._base = self._highest = sequence
+            return
+        step = (sequence - self._highest) & 0xFFFF
+        if step < 0x8000:
+            self._highest += step
+
+    def on_sender_report(self, body: bytes, now: float) -> None:
+        """Remember what LSR and DLSR are computed from."""
+        self._last_report = int.from_bytes(body[6:10], "big")
+        self._last_report_at = now
+
+    def block(self, ssrc: int, now: float) -> bytes | None:
+        """The report block since the last call, None before the first packet."""
+        if self._base is None:
+            return None
+        expected = self._highest - self._base + 1
+        interval = expected - self._reported_expected
+        missing = interval - (self._received - self._reported_received)
+        self._reported_expected, self._reported_received = expected, self._received
+        self.loss = min(1.0, max(missing, 0) / interval) if interval > 0 else 0.0
+        delay = int((now - self._last_report_at) * 65536) if self._last_report else 0
+        return rtp.report_block(
+            ssrc,
+            fraction_lost=min(255, int(self.loss * 256)),
+            lost=expected - self._received,
+            highest=self._highest,
+            last_report=self._last_report,
+            delay=delay,
+        )
+
+
+class InboundTrack:
+    """One published stream.
+
+    Args:
+        publisher: where feedback to the publisher goes.
+        codec: the one payload type it may send.
+        extensions: negotiated header extensions, number by URI.
+        rid: the simulcast layer it may send, None without simulcast.
+    """
+
+    def __init__(
+        self,
+        publisher: PacketSink,
+        codec: Codec,
+        extensions: Mapping[str, int],
+        *,
+        is_video: bool,
+        rid: str | None = None,
+    ) -> None:
+        self.codec = codec
+        self.extensions = extensions
+        self.is_video = is_video
+        self.rid = rid
+        self.ssrc: int | None = None
+        self.meter = LevelMeter()
+        self.subscriptions: dict[int, Subscription] = {}
+        self._publisher = publisher
+        self._feedback_ssrc = secrets.randbits(32)
+        self._statistics = ReceiveStatistics()
+        self._level_id = extensions.get(LEVEL_EXTENSION, 0)
+        self._last_timestamp: int | None = None
+        self._cache: OrderedDict[int, tuple[bytes, RtpHeader]] = OrderedDict()
+        self._keyframe_at: float | None = None
+        self._last_keyframe_request = -1e9
+
+    def on_rtp(self, packet: bytes, header: RtpHeader, now: float) -> None:
+        """Forward one packet to every subscriber."""
+        if header.payload_type != self.codec.payload_type:
+            return
+        if header.ssrc != self.ssrc:
+            self._adopt(header.ssrc)
+        self._statistics.on_packet(header.sequence)
+        if self.is_video:
+            self._cache[header.sequence] = (packet, header)
+            if len(self._cache) > _CACHED_PACKETS:
+                self._cache.popitem(last=False)
+        elif self._level_id:
+            self._meter(header, now)
+        for subscription in self.subscriptions.values():
+            subscription.forward(packet, header)
+
+    def _adopt(self, ssrc: int) -> None:
+        if self.ssrc is not None:
+            for subscription in self.subscriptions.values():
+                subscription.rebase()
+        self.ssrc = ssrc
+        self._statistics = ReceiveStatistics()
+        self._cache.clear()
+
+    def _meter(self, header: RtpHeader, now: float) -> None:
+        value = header.extensions.get(self._level_id)
+        if value is None:
+            return
+        last, self._last_timestamp = self._last_timestamp, header.timestamp
+        if last is None:
+            return
+        elapsed = (header.timestamp - last) & 0xFFFFFFFF
+        if elapsed >= 0x80000000:
+            return
+        level, duration = rtp.audio_level(value), elapsed * 1000 / self.codec.clock_rate
+        if is_loud(level):
+            duration = min(duration, _MAX_LOUD_MS)
+        self.meter.observe(level, duration, now)
+
+    def on_sender_report(self, body: bytes, now: float) -> None:
+        """Relay a sender report (its body has at least 24 bytes) to every subscriber."""
+        self._statistics.on_sender_report(body, now)
+        for subscription in self.subscriptions.values():
+            subscription.relay_sender_report(body)
+
+    def add(self, subscription: Subscription, now: float) -> None:
+        """Start forwarding to `subscription`."""
+        self.subscriptions[subscription.ssrc] = subscription
+        self.request_keyframe(now)
+        self._keyframe_at = now + _KEYFRAME_REPEAT
+
+    def discard(self, subscription: Subscription) -> None:
+        """Stop forwarding to `subscription`."""
+        self.subscriptions.pop(subscription.ssrc, None)
+
+    def request_keyframe(self, now: float) -> None:
+        """Ask the publisher for a key frame, now or as soon as that is allowed again."""
+        if not self.is_video or self.ssrc is None:
+            return
+        if now - self._last_keyframe_request < _KEYFRAME_INTERVAL:
+            self._keyframe_at = self._last_keyframe_request + _KEYFRAME_INTERVAL
+            return
+        self._last_keyframe_request = now
+        self._keyframe_at = None
+        self._publisher.send_rtcp(rtp.pli(self._feedback_ssrc, self.ssrc))
+
+    def resend(self, subscription: Subscription, sequences: Iterable[int]) -> None:
+        """Answer a subscriber's NACK from the cache; ask the publisher for the rest."""
+        missing: list[int] = []
+        for sequence in sequences:
+            cached = self._cache.get(sequence)
+            if cached is None:
+                missing.append(sequence)
+            else:
+                subscription.forward(*cached)
+        if missing and self.is_video and self.ssrc is not None:
+            self._publisher.send_rtcp(rtp.nack(self._feedback_ssrc, self.ssrc, missing[:100]))
+
+    def tick(self, now: float) -> None:
+        """Carry out a key frame request that had to wait."""
+        if self._keyframe_at is not None and now >= self._keyframe_at:
+            self._keyframe_at = None
+            self.request_keyframe(now)
+
+    def report(self, now: float) -> None:
+        """Send the publisher a receiver report, and how much bandwidth it may use."""
+        if self.ssrc is None:
+            return
+        block = self._statistics.block(self.ssrc, now)
+        if block is None:
+            return
+        packet = rtp.receiver_report(self._feedback_ssrc, [block])
+        if self.is_video:
+            packet += rtp.remb(self._feedback_ssrc, _VIDEO_BITRATE, [self.ssrc])
+        self._publisher.send_rtcp(packet)
+
+    @property
+    def loss(self) -> float:
+        """Share of packets missing in the last report interval."""
+        return self._statistics.loss
+
+    def matches(self, header: RtpHeader) -> bool:
+        """Whether a packet with an unknown SSRC but this track's MID is the chosen layer."""
+        if self.rid is None:
+            return True
+        value = header.extensions.get(self.extensions.get(RID_EXTENSION, 0))
+        return value is not None and value.decode("ascii", "replace") == self.rid
+
+
+class Subscription:
+    """One subscriber's copy of a track.
+
+    Args:
+        track: what is forwarded.
+        sink: the subscriber's transport.
+        ssrc: as announced to the subscriber.
+        payload_type: of the track's codec in the subscriber's section.
+        extensions: header extensions of that section, number by URI.
+        mid: of that section.
+        cname: canonical name in relayed sender reports.
+    """
+
+    def __init__(
+        self,
+        track: InboundTrack,
+        sink: PacketSink,
+        *,
+        ssrc: int,
+        payload_type: int,
+        extensions: Mapping[str, int],
+        mid: str,
+        cname: str,
+    ) -> None:
+        self.track = track
+        self.ssrc = ssrc
+        self.is_paused = False
+        self._sink = sink
+        self._payload_type = payload_type
+        self._cname = cname
+        self._mid = rtp.extension_element(extensions.get(MID_EXTENSION, 0), mid.encode())
+        self._extension_map = tuple(
+            (track.extensions[uri], extensions[uri])
+            for uri in _FORWARDED_EXTENSIONS
+            if uri in track.extensions and uri in extensions
+        )
+        self._base: int | None = None
+        self._next = _FIRST_SEQUENCE
+        self._packets = 0
+        self._octets = 0
+
+    def forward(self, packet: bytes, header: RtpHeader) -> None:
+        """Send one packet of the track, or send it again."""
+        if self.is_paused:
+            return
+        if self._base is None:
+            self._base = (header.sequence - self._next) & 0xFFFF
+        sequence = (header.sequence - self._base) & 0xFFFF
+        following = (sequence + 1) & 0xFFFF
+        if (following - self._next) & 0xFFFF < 0x8000:
+            self._next = following
+        extensions = self._mid
+        for source, target in self._extension_map:
+            value = header.extensions.get(source)
+            if value is not None:
+                extensions += rtp.extension_element(target, value)
+        self._packets += 1
+        self._octets += len(packet) - header.body_offset
+        self._sink.send_rtp(
+            rtp.rewrite(
+                packet,
+                header,
+                ssrc=self.ssrc,
+                payload_type=self._payload_type,
+                sequence=sequence,
+                extensions=extensions,
+            )
+        )
+
+    def rebase(self) -> None:
+        """Go on with the next sequence number whatever the publisher's next one is."""
+        self._base = None
+
+    def pause(self, is_paused: bool, now: float) -> None:
+        """Stop or resume at the subscriber's wish; a gap in between is not a loss."""
+        if self.is_paused and not is_paused:
+            self.rebase()
+            self.track.request_keyframe(now)
+        self.is_paused = is_paused
+
+    def relay_sender_report(self, body: bytes) -> None:
+        """Send the publisher's clock pair under this subscription's SSRC."""
+        if not self.is_paused:
+            self._sink.send_rtcp(
+                rtp.relayed_sender_report(self.ssrc, body, self._packets, self._octets, self._cname)
+            )
+
+    def on_feedback(self, packet: RtcpPacket, now: float) -> None:
+        """Act on the subscriber's NACK, PLI or FIR."""
+        if packet.kind == rtp.RTP_FEEDBACK and packet.format == rtp.NACK_FORMAT:
+            base = self._base
+            if base is not None:
+                wanted = rtp.nacked_sequences(packet)
+                self.track.resend(self, [(one + base) & 0xFFFF for one in wanted])
+        elif packet.kind == rtp.PAYLOAD_FEEDBACK and packet.format in (
+            rtp.PLI_FORMAT,
+            rtp.FIR_FORMAT,
+        ):
+            self.track.request_keyframe(now)

@@ -1,0 +1,64 @@
+"""All rooms of one SFU: found, made, and closed when nobody needs them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+from livekit.protocol import models, room
+
+from utd_rx.engine.sfu.participant import Reason
+from utd_rx.engine.sfu.room import Room, RoomContext
+
+_logger = logging.getLogger(__name__)
+
+
+class Hub:
+    """The rooms by name."""
+
+    def __init__(self, context: RoomContext) -> None:
+        self.context = context
+        self._rooms: dict[str, Room] = {}
+
+    def __iter__(self) -> Iterator[Room]:
+        return iter(tuple(self._rooms.values()))
+
+    def get(self, name: str) -> Room | None:
+        """The room with that name."""
+        return self._rooms.get(name)
+
+    def get_or_create(
+        self, name: str, config: room.CreateRoomRequest | room.RoomConfiguration | None
+    ) -> Room:
+        """The room with that name; `config` is applied to a new room only, as its first setting."""
+        existing = self._rooms.get(name)
+        if existing is not None:
+            return existing
+        now = self.context.now()
+        created = Room(name, self.context, now)
+        if config is not None:
+            created.configure(config, now)
+        self._rooms[name] = created
+        created.notify("room_started")
+        return created
+
+    def close(self, target: Room, reason: models.DisconnectReason) -> None:
+        """Close a room and forget it."""
+        if self._rooms.get(target.name) is target:
+            del self._rooms[target.name]
+        target.close(reason)
+
+    def close_all(self) -> None:
+        """Send everybody away: the server shuts down."""
+        for one in self:
+            self.close(one, Reason.SERVER_SHUTDOWN)
+
+    def tick(self, now: float) -> None:
+        """Let every room carry out what is due; one that fails does not stop the others."""
+        for one in self:
+            try:
+                one.tick(now)
+            except Exception:
+                _logger.exception("room %s: tick failed", one.sid)
+            if one.is_expired(now):
+                self.close(one, Reason.ROOM_CLOSED)

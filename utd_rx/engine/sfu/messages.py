@@ -1,0 +1,75 @@
+"""Data messages of a room: who gets what a client, or the API, sends.
+
+A message is a serialised `DataPacket`. The server says who sent it, keeps `sequence` and never
+echoes (facts/sfu.md §5).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from google.protobuf.message import DecodeError
+from livekit.protocol import models, room
+
+from utd_rx.engine.sfu.data_channels import LOSSY, RELIABLE
+
+if TYPE_CHECKING:
+    from utd_rx.engine.sfu.participant import Participant
+    from utd_rx.engine.sfu.room import Room
+
+# Only the server may send these.
+_SERVER_PACKETS: Final = frozenset({"speaker"})
+
+
+def deliver_from_client(sender: Participant, label: str, message: bytes) -> None:
+    """Deliver a client's message to its destinations, never back to it."""
+    if label not in (RELIABLE, LOSSY):
+        return
+    if not sender.grants.can_publish_data or not sender.is_active:
+        return
+    try:
+        packet = models.DataPacket.FromString(message)
+    except DecodeError:
+        return
+    if packet.WhichOneof("value") in _SERVER_PACKETS:
+        return
+    if label == RELIABLE and packet.sequence:
+        # After a resume the client repeats what we may already have.
+        if packet.sequence <= sender.last_sequence:
+            return
+        sender.last_sequence = packet.sequence
+    packet.participant_sid, packet.participant_identity = sender.sid, sender.identity
+    if packet.HasField("user"):
+        packet.user.participant_sid = sender.sid
+        packet.user.participant_identity = sender.identity
+    _deliver(sender.room, packet, label, sender)
+
+
+def deliver_from_api(target: Room, request: room.SendDataRequest) -> None:
+    """Deliver a message of the API, from nobody."""
+    user = models.UserPacket(
+        payload=request.data,
+        destination_sids=request.destination_sids,
+        destination_identities=request.destination_identities,
+        nonce=request.nonce,
+    )
+    if request.HasField("topic"):
+        user.topic = request.topic
+    packet = models.DataPacket(
+        kind=request.kind, user=user, destination_identities=request.destination_identities
+    )
+    _deliver(target, packet, LOSSY if request.kind == models.DataPacket.LOSSY else RELIABLE)
+
+
+def _deliver(
+    target: Room, packet: models.DataPacket, label: str, sender: Participant | None = None
+) -> None:
+    identities = {*packet.destination_identities, *packet.user.destination_identities}
+    sids = set(packet.user.destination_sids)
+    encoded = packet.SerializeToString()
+    for receiver in target:
+        is_addressed = receiver.identity in identities or receiver.sid in sids
+        if receiver is sender or not receiver.is_active:
+            continue
+        if is_addressed or not (identities or sids):
+            receiver.transport.data.send(label, encoded)

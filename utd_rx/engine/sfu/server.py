@@ -1,0 +1,157 @@
+"""`EmbeddedSfu`: one TCP port for signalling and API, one UDP port for media, one ticking task.
+
+For development and tests only: no congestion control, no TURN, one machine. It runs on the loop
+that called `start`; a host with other work gives it a thread with a loop of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+from typing import Final
+
+from aiohttp import web
+
+from utd_rx.engine.sfu.dtls import Certificate
+from utd_rx.engine.sfu.hub import Hub
+from utd_rx.engine.sfu.options import MAX_API_BODY_BYTES, SfuOptions
+from utd_rx.engine.sfu.room import RoomContext
+from utd_rx.engine.sfu.signalling import Signalling
+from utd_rx.engine.sfu.twirp import RoomService
+from utd_rx.engine.sfu.udp_mux import UdpMux
+from utd_rx.engine.sfu.webhooks import Webhooks
+
+# The shortest deadline that matters is a key frame request 100 ms after a subscription.
+_TICK: Final = 0.05
+_SHUTDOWN_TIMEOUT: Final = 2.0
+# A browser's join request is an offer of 18 kB in the query; Go's default for headers is 1 MiB.
+_MAX_LINE: Final = 1024 * 1024
+_CORS: Final = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Allow-Headers": "*",
+    "Access-Control-Allow-Methods": "*",
+}
+
+
+class EmbeddedSfu:
+    """A LiveKit-compatible SFU in this process.
+
+    Attributes:
+        url: `ws://…` that clients connect to; empty before `start`.
+        api_url: `http://…` for `livekit-api`; empty before `start`.
+    """
+
+    def __init__(self, options: SfuOptions) -> None:
+        self.url = ""
+        self.api_url = ""
+        self._options = options
+        self._mux: UdpMux | None = None
+        self._hub: Hub | None = None
+        self._webhooks: Webhooks | None = None
+        self._runner: web.AppRunner | None = None
+        self._ticker: asyncio.Task[None] | None = None
+        self._closing: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Bind both ports and serve. Cancelling it leaves nothing behind after `aclose`.
+
+        Raises:
+            OSError: a port is taken.
+            ValueError: the host is not an IPv4 address.
+            RuntimeError: started before.
+        """
+        if self._runner is not None or self._closing is not None:
+            raise RuntimeError("an EmbeddedSfu starts once")
+        options = self._options
+        ipaddress.IPv4Address(options.host)
+        self._mux = UdpMux()
+        self._webhooks = Webhooks(options)
+        context = RoomContext(options, self._mux, Certificate.generate(), self._webhooks)
+        self._hub = Hub(context)
+        app = _make_app(self._hub)
+        self._runner = web.AppRunner(
+            app,
+            access_log=None,
+            handle_signals=False,
+            shutdown_timeout=_SHUTDOWN_TIMEOUT,
+            max_line_size=_MAX_LINE,
+            max_field_size=_MAX_LINE,
+        )
+        try:
+            self._mux.open(options.host, options.udp_port)
+            await self._runner.setup()
+            site = web.TCPSite(self._runner, options.host, options.port)
+            await site.start()
+        except BaseException:
+            await self.aclose()
+            raise
+        self._webhooks.start()
+        self._ticker = asyncio.create_task(self._tick(self._hub), name="utd-sfu-ticker")
+        _, port = self._runner.addresses[0][:2]
+        self.url = f"ws://{_reachable(options.host)}:{port}"
+        self.api_url = f"http://{_reachable(options.host)}:{port}"
+
+    @property
+    def udp_port(self) -> int:
+        """The UDP port of all media; 0 when not running."""
+        return self._mux.port if self._mux is not None else 0
+
+    async def _tick(self, hub: Hub) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(_TICK)
+            hub.tick(loop.time())
+
+    async def aclose(self) -> None:
+        """Send everybody away and free everything. Idempotent; cancelling does not stop it."""
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._close(), name="utd-sfu-close")
+        await asyncio.shield(self._closing)
+
+    async def _close(self) -> None:
+        if self._hub is not None:
+            self._hub.close_all()
+        if self._ticker is not None:
+            self._ticker.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._ticker
+        if self._runner is not None:
+            await self._runner.cleanup()
+        if self._hub is not None:
+            self._hub.close_all()  # of whoever came while the door was closing
+        if self._webhooks is not None:
+            await self._webhooks.aclose()
+        if self._mux is not None:
+            self._mux.close()
+        # aiortc flushes in tasks of its own; they are done after one more turn.
+        await asyncio.sleep(0)
+
+
+def _reachable(host: str) -> str:
+    return "127.0.0.1" if ipaddress.IPv4Address(host).is_unspecified else host
+
+
+def _make_app(hub: Hub) -> web.Application:
+    app = web.Application(client_max_size=MAX_API_BODY_BYTES, middlewares=[_preflight])
+    app.on_response_prepare.append(_allow_any_origin)
+    app.add_routes([web.get("/", _hello)])  # aiohttp answers HEAD from GET
+    app.add_routes(Signalling(hub).routes())
+    app.add_routes(RoomService(hub).routes())
+    return app
+
+
+async def _hello(_request: web.Request) -> web.Response:
+    return web.Response(text="OK")
+
+
+@web.middleware
+async def _preflight(request: web.Request, handler: web.Handler) -> web.StreamResponse:  # type: ignore[name-defined]
+    if request.method == "OPTIONS":
+        return web.Response(status=204)
+    return await handler(request)  # type: ignore[no-any-return]
+
+
+async def _allow_any_origin(_request: web.Request, response: web.StreamResponse) -> None:
+    # Without it a browser reports "unreachable" instead of the status (facts/sfu.md §2.4).
+    response.headers.update(_CORS)

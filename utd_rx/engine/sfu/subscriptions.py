@@ -1,0 +1,261 @@
+"""What one participant receives: the tracks it shall get and the sections they travel on.
+
+The client always offers. We ask for an offer with `media_sections_requirement`, naming how many
+receiving sections are missing, and fill free sections in the answer. Three rules keep that sound:
+requests are collected for 10 ms and the next one waits for the offer, or missing sections are
+counted twice; a section is answered inactive once between two tracks, or the client's diff does
+not see the change; a mid that once published is no free slot (facts/sfu.md §2.1, §3).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Iterable
+from enum import Enum
+from typing import Any, Final
+
+from attrs import define
+from livekit.protocol import models, rtc
+
+from utd_rx.engine.sfu import rtp
+from utd_rx.engine.sfu.answers import (
+    AnswerSection,
+    SendStream,
+    accepted_extensions,
+    match_codec,
+)
+from utd_rx.engine.sfu.forwarding import PacketSink, Subscription
+from utd_rx.engine.sfu.publications import Publication
+from utd_rx.engine.sfu.sdp import (
+    Section,
+)
+
+_COLLECT_SECONDS: Final = 0.01
+# A client that was asked offers within milliseconds; after this it is asked again.
+_OFFER_TIMEOUT: Final = 10.0
+
+
+class _SlotState(Enum):
+    FREE = "free"
+    BOUND = "bound"
+    RELEASED = "released"  # must be answered inactive before it is free again
+
+
+@define(eq=False)
+class _Slot:
+    kind: str
+    state: _SlotState = _SlotState.FREE
+    stream: SendStream | None = None
+    payload_type: int = 0
+
+
+@define(eq=False)
+class _Wanted:
+    publication: Publication
+    subscription: Subscription | None = None
+    mid: str | None = None
+    is_refused: bool = False  # no common codec; not tried again
+
+
+class Subscriptions:
+    """All subscriptions of one participant.
+
+    Args:
+        sink: the participant's transport.
+        send: sends one field of a SignalResponse, by keyword.
+        on_bound: called when a track starts to flow.
+    """
+
+    def __init__(
+        self,
+        sink: PacketSink,
+        send: Callable[..., None],
+        on_bound: Callable[[Publication], None],
+    ) -> None:
+        self._sink = sink
+        self._send = send
+        self._on_bound = on_bound
+        self._wanted: dict[str, _Wanted] = {}
+        self._slots: dict[str, _Slot] = {}
+        self._by_ssrc: dict[int, Subscription] = {}
+        self._paused: set[str] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._is_offer_due = False
+        self._ask_again_at = float("inf")
+        self._is_closed = False
+
+    def __contains__(self, track_sid: object) -> bool:
+        return track_sid in self._wanted
+
+    def receives_from(self, publisher_sid: str) -> bool:
+        """Whether any track of that participant is subscribed."""
+        return any(one.publication.publisher_sid == publisher_sid for one in self._wanted.values())
+
+    # -- intent -------------------------------------------------------------------------------
+
+    def add(self, publication: Publication) -> None:
+        """Subscribe to a live publication."""
+        if publication.sid not in self._wanted:
+            self._wanted[publication.sid] = _Wanted(publication)
+            self._schedule()
+
+    def remove(self, track_sid: str) -> None:
+        """Unsubscribe; packets stop at once, the section follows with the next answer."""
+        wanted = self._wanted.pop(track_sid, None)
+        self._paused.discard(track_sid)
+        if wanted is None or wanted.subscription is None or wanted.mid is None:
+            return
+        subscription = wanted.subscription
+        subscription.track.discard(subscription)
+        self._by_ssrc.pop(subscription.ssrc, None)
+        self._sink.forget(subscription.ssrc)
+        slot = self._slots[wanted.mid]
+        slot.state, slot.stream = _SlotState.RELEASED, None
+        self._schedule()
+
+    def pause(self, track_sids: Iterable[str], is_paused: bool, now: float) -> None:
+        """The client's own wish to not receive for now (`track_setting.disabled`)."""
+        for sid in track_sids:
+            wanted = self._wanted.get(sid)
+            if wanted is None:
+                continue
+            (self._paused.add if is_paused else self._paused.discard)(sid)
+            if wanted.subscription is not None:
+                wanted.subscription.pause(is_paused, now)
+
+    def request_keyframes(self, now: float) -> None:
+        """Ask for a picture of everything: what was asked before the transport was up is lost."""
+        for wanted in self._wanted.values():
+            if wanted.subscription is not None and not _is_audio(wanted.publication):
+                wanted.subscription.track.request_keyframe(now)
+
+    def close(self) -> None:
+        """Stop everything. Idempotent."""
+        self._is_closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        for sid in tuple(self._wanted):
+            self.remove(sid)
+
+    # -- negotiation --------------------------------------------------------------------------
+
+    def _unbound(self) -> list[_Wanted]:
+        return [one for one in self._wanted.values() if one.mid is None and not one.is_refused]
+
+    def _schedule(self) -> None:
+        if self._timer is None and not self._is_offer_due and not self._is_closed:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(_COLLECT_SECONDS, self._request_offer)
+
+    def _request_offer(self) -> None:
+        self._timer = None
+        unbound = self._unbound()
+        is_release_due = any(one.state is _SlotState.RELEASED for one in self._slots.values())
+        if self._is_closed or not (unbound or is_release_due):
+            return
+        self._is_offer_due = True
+        self._ask_again_at = asyncio.get_running_loop().time() + _OFFER_TIMEOUT
+        missing = {"audio": 0, "video": 0}
+        for wanted in unbound:
+            missing["audio" if _is_audio(wanted.publication) else "video"] += 1
+        for slot in self._slots.values():
+            if slot.state is not _SlotState.BOUND:
+                missing[slot.kind] -= 1
+        self._send(
+            media_sections_requirement=rtc.MediaSectionsRequirement(
+                num_audios=max(0, missing["audio"]), num_videos=max(0, missing["video"])
+            )
+        )
+
+    def on_resumed(self) -> None:
+        """A request may have been lost with the old signal connection."""
+        self._is_offer_due = False
+        self._schedule()
+
+    def tick(self, now: float) -> None:
+        """Ask again when the client did not offer."""
+        if self._is_offer_due and now >= self._ask_again_at:
+            self.on_resumed()
+
+    def answer(self, section: Section, now: float) -> AnswerSection:
+        """Answer a section the client offers to receive on."""
+        if section.is_rejected or section.direction == "inactive":
+            return AnswerSection(section)
+        slot = self._slots.setdefault(section.mid, _Slot(section.kind))
+        if slot.state is _SlotState.RELEASED:
+            slot.state = _SlotState.FREE
+            return AnswerSection(section)
+        if slot.state is _SlotState.FREE:
+            self._fill(slot, section, now)
+        if slot.stream is None:
+            return AnswerSection(section)
+        codecs = tuple(one for one in section.codecs if one.payload_type == slot.payload_type)
+        return AnswerSection(section, "sendonly", codecs, slot.stream)
+
+    def _fill(self, slot: _Slot, section: Section, now: float) -> None:
+        for wanted in self._unbound():
+            publication, track = wanted.publication, wanted.publication.track
+            if track is None or _is_audio(publication) != (section.kind == "audio"):
+                continue
+            codec = match_codec(track.codec, section)
+            if codec is None:
+                wanted.is_refused = True
+                self._send(
+                    subscription_response=rtc.SubscriptionResponse(
+                        track_sid=publication.sid, err=models.SubscriptionError.SE_CODEC_UNSUPPORTED
+                    )
+                )
+                continue
+            subscription = Subscription(
+                track,
+                self._sink,
+                ssrc=self._new_ssrc(),
+                payload_type=codec.payload_type,
+                extensions=accepted_extensions(section),
+                mid=section.mid,
+                cname=publication.publisher_sid,
+            )
+            subscription.is_paused = publication.sid in self._paused
+            wanted.subscription, wanted.mid = subscription, section.mid
+            self._by_ssrc[subscription.ssrc] = subscription
+            slot.state, slot.payload_type = _SlotState.BOUND, codec.payload_type
+            slot.stream = SendStream(
+                stream_id=f"{publication.publisher_sid}|{publication.sid}",
+                track_id=publication.sid,
+                ssrc=subscription.ssrc,
+                cname=publication.publisher_sid,
+            )
+            track.add(subscription, now)
+            self._on_bound(publication)
+            return
+
+    def _new_ssrc(self) -> int:
+        while True:
+            ssrc = secrets.randbits(32)
+            if ssrc and ssrc not in self._by_ssrc:
+                return ssrc
+
+    def after_answer(self) -> None:
+        """The answer went out: ask for another offer when something is left to do."""
+        self._is_offer_due = False
+        self._schedule()
+
+    def mid_to_track_id(self) -> dict[str, str]:
+        """What the answer's mapping must say."""
+        return {wanted.mid: sid for sid, wanted in self._wanted.items() if wanted.mid is not None}
+
+    # -- packets ------------------------------------------------------------------------------
+
+    def on_feedback(self, packet: rtp.RtcpPacket, now: float) -> None:
+        """Route a NACK, PLI or FIR to the subscriptions it is about."""
+        for ssrc in rtp.feedback_media_ssrcs(packet):
+            subscription = self._by_ssrc.get(ssrc)
+            if subscription is not None:
+                subscription.on_feedback(packet, now)
+
+
+def _is_audio(publication: Publication) -> bool:
+    is_audio: Any = publication.info.type == models.TrackType.AUDIO
+    return bool(is_audio)

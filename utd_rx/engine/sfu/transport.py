@@ -1,0 +1,239 @@
+"""One client's transport: ICE-lite, DTLS, SRTP and SCTP on the shared socket.
+
+A packet enters by `on_datagram` and leaves by one `sendto`. DTLS, SRTP and SCTP survive an ICE
+restart: it changes credentials and address only (facts/sfu.md §8).
+
+For development and tests only: no congestion control, no TURN, one machine.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from collections.abc import Callable
+from typing import Final, Protocol
+
+import pylibsrtp
+
+from utd_rx.engine.sfu.answers import (
+    LocalTransport,
+)
+from utd_rx.engine.sfu.data_channels import DataChannels
+from utd_rx.engine.sfu.dtls import Certificate, DtlsClient, DtlsError
+from utd_rx.engine.sfu.rtp import is_rtcp, is_rtp_or_rtcp
+from utd_rx.engine.sfu.sdp import (
+    Offer,
+)
+from utd_rx.engine.sfu.stun import Address
+from utd_rx.engine.sfu.udp_mux import UdpMux
+
+# libwebrtc checks at least every 2.5 s; the real server gives up after 10 + 5 s.
+_SILENCE_TIMEOUT: Final = 15.0
+# DTLS close_notify overtakes the `leave` message that says why; give that one time to arrive.
+_GOODBYE_TIMEOUT: Final = 2.0
+# libsrtp keeps a context per SSRC for ever; a client that needs more is broken or hostile.
+_MAX_INBOUND_SSRCS: Final = 4096
+
+
+class TransportOwner(Protocol):
+    """Who gets what the client sends."""
+
+    def on_connected(self) -> None: ...
+
+    def on_failed(self, reason: str) -> None: ...
+
+    def on_rtp(self, packet: bytes, now: float) -> None: ...
+
+    def on_rtcp(self, packet: bytes, now: float) -> None: ...
+
+    def on_data(self, label: str, message: bytes) -> None: ...
+
+
+class Transport:
+    """Implements `udp_mux.Endpoint` and `forwarding.PacketSink`."""
+
+    def __init__(
+        self, mux: UdpMux, certificate: Certificate, host: str, owner: TransportOwner
+    ) -> None:
+        self.is_connected = False
+        self.dropped = 0
+        self._mux = mux
+        self._owner = owner
+        self._host = host
+        self._certificate = certificate
+        self._credentials: dict[str, str] = {}  # ufrag -> password; the last one is current
+        self._remote_ufrag: str | None = None
+        self._fingerprints: tuple[tuple[str, str], ...] = ()
+        self._address: Address | None = None
+        self._last_heard: float | None = None
+        self.is_ended = False  # the client said goodbye
+        self._dtls: DtlsClient | None = None
+        self._outbound: pylibsrtp.Session | None = None
+        self._inbound: pylibsrtp.Session | None = None
+        self._inbound_ssrcs: set[bytes] = set()
+        self._is_closed = False
+        self.data = DataChannels(self._write_dtls, owner.on_data)
+
+    # -- signalling side ----------------------------------------------------------------------
+
+    def on_offer(self, offer: Offer) -> LocalTransport:
+        """Take the client's transport attributes; a new ufrag is an ICE restart."""
+        if not self.is_connected:
+            self._fingerprints = offer.fingerprints
+        if offer.ice_ufrag != self._remote_ufrag:
+            self._remote_ufrag = offer.ice_ufrag
+            self._renew_credentials()
+        ufrag, password = next(reversed(self._credentials.items()))
+        return LocalTransport(
+            ufrag, password, self._certificate.fingerprint, self._host, self._mux.port
+        )
+
+    def _renew_credentials(self) -> None:
+        # The previous ones stay valid until the client has used the new ones.
+        for ufrag in list(self._credentials)[:-1]:
+            self._forget(ufrag)
+        ufrag = secrets.token_hex(8)
+        self._credentials[ufrag] = secrets.token_hex(16)
+        self._mux.register(ufrag, self)
+
+    def _forget(self, ufrag: str) -> None:
+        self._credentials.pop(ufrag, None)
+        self._mux.unregister(ufrag)
+
+    def silence(self, now: float) -> float:
+        """Seconds since the client was last heard of; 0 before the first time."""
+        return now - self._last_heard if self._last_heard is not None else 0.0
+
+    def is_silent(self, now: float) -> bool:
+        """Whether a client that was here has not been heard of for too long."""
+        return self.silence(now) > (_GOODBYE_TIMEOUT if self.is_ended else _SILENCE_TIMEOUT)
+
+    def tick(self) -> None:
+        """Retransmit DTLS flights that are due."""
+        if self._dtls is not None and not self._is_closed:
+            self._dtls.tick()
+
+    def close(self) -> None:
+        """Tell the client and forget it. Idempotent."""
+        if self._is_closed:
+            return
+        self.data.close()
+        if self._dtls is not None:
+            self._dtls.close()
+        self._is_closed = True
+        self.is_connected = False
+        self._mux.remove(self)
+
+    # -- network side -------------------------------------------------------------------------
+
+    def ice_password(self, ufrag: str) -> str | None:
+        """Our password that goes with `ufrag`."""
+        return self._credentials.get(ufrag)
+
+    def on_check(self, ufrag: str, address: Address, is_nominating: bool, now: float) -> None:
+        """An authentic connectivity check arrived and was answered."""
+        if self.is_ended:
+            return
+        self._last_heard = now
+        if self._address is None or is_nominating:
+            self._address = address
+        if ufrag == next(reversed(self._credentials)):
+            for old in list(self._credentials)[:-1]:
+                self._forget(old)
+        if self._dtls is None:
+            self._dtls = DtlsClient(self._certificate, self._send)
+            self._guard_dtls(self._dtls.start)
+
+    def on_datagram(self, data: bytes, now: float) -> None:
+        """A datagram from an address of this client: DTLS, SRTP or SRTCP."""
+        if self._is_closed or self.is_ended:
+            return
+        if 20 <= data[0] <= 63:
+            self._last_heard = now
+            self._on_dtls(data)
+        elif is_rtp_or_rtcp(data) and self._inbound is not None:
+            self._on_srtp(self._inbound, data, now)
+        else:
+            self.dropped += 1
+
+    def _on_srtp(self, session: pylibsrtp.Session, data: bytes, now: float) -> None:
+        is_control = is_rtcp(data)
+        ssrc = data[4:8] if is_control else data[8:12]
+        if ssrc not in self._inbound_ssrcs and len(self._inbound_ssrcs) >= _MAX_INBOUND_SSRCS:
+            self.dropped += 1
+            return
+        try:
+            plain = session.unprotect_rtcp(data) if is_control else session.unprotect(data)
+        except (pylibsrtp.Error, ValueError):
+            self.dropped += 1
+            return
+        self._inbound_ssrcs.add(ssrc)
+        self._last_heard = now
+        if is_control:
+            self._owner.on_rtcp(plain, now)
+        else:
+            self._owner.on_rtp(plain, now)
+
+    def _on_dtls(self, data: bytes) -> None:
+        dtls = self._dtls
+        if dtls is None:
+            return
+        messages: list[bytes] = []
+        self._guard_dtls(lambda: messages.extend(dtls.receive(data)))
+        if dtls.is_connected and self._outbound is None and not self._is_closed:
+            self._guard_dtls(lambda: self._on_handshake_done(dtls))
+        for message in messages:
+            self.data.receive(message)
+        if dtls.is_ended:
+            self.is_ended = True
+            self.is_connected = False
+
+    def _on_handshake_done(self, dtls: DtlsClient) -> None:
+        if not dtls.peer_matches(self._fingerprints):
+            raise DtlsError("the certificate is not the one in the offer")
+        self._outbound, self._inbound = dtls.srtp_sessions()
+        self.is_connected = True
+        self.data.start()
+        self._owner.on_connected()
+
+    def _guard_dtls(self, action: Callable[[], None]) -> None:
+        try:
+            action()
+        except DtlsError as error:
+            self._owner.on_failed(str(error))
+
+    def _write_dtls(self, data: bytes) -> None:
+        if self._dtls is None or self._is_closed:
+            return
+        try:
+            self._dtls.write(data)
+        except DtlsError:
+            self.dropped += 1
+
+    def _send(self, datagram: bytes) -> None:
+        if self._address is not None:
+            self._mux.send(datagram, self._address)
+
+    def send_rtp(self, packet: bytes) -> None:
+        """Encrypt and send one RTP packet; dropped when the transport is not up."""
+        if self._outbound is None or self._is_closed:
+            return
+        try:
+            self._send(self._outbound.protect(packet))
+        except (pylibsrtp.Error, ValueError):
+            self.dropped += 1
+
+    def forget(self, ssrc: int) -> None:
+        """Nothing more will be sent under `ssrc`: libsrtp may drop its context."""
+        if self._outbound is not None:
+            with contextlib.suppress(pylibsrtp.Error):  # nothing was ever sent
+                self._outbound.remove_stream(ssrc)
+
+    def send_rtcp(self, packet: bytes) -> None:
+        """Encrypt and send one RTCP packet; dropped when the transport is not up."""
+        if self._outbound is None or self._is_closed:
+            return
+        try:
+            self._send(self._outbound.protect_rtcp(packet))
+        except (pylibsrtp.Error, ValueError):
+            self.dropped += 1

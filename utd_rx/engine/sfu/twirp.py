@@ -1,0 +1,288 @@
+"""`livekit.RoomService` over Twirp: one row per method in `_METHODS`.
+
+Bodies are protobuf, or JSON for curl and `lk`. Every call is authorised by its own token; a grant
+that is missing is 401, not 403, as on livekit-server (facts/sfu.md §6).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from typing import Any, Final
+
+from aiohttp import web
+from attrs import frozen
+from google.protobuf.json_format import MessageToJson, Parse, ParseError
+from google.protobuf.message import DecodeError, Message
+from livekit.protocol import models, room
+
+from utd_rx.engine.sfu import tokens
+from utd_rx.engine.sfu.hub import Hub
+from utd_rx.engine.sfu.messages import deliver_from_api
+from utd_rx.engine.sfu.options import MAX_NAME_CHARS
+from utd_rx.engine.sfu.participant import LimitError, Participant, Reason, check_limits
+from utd_rx.engine.sfu.requests import apply_subscription, subscription_sids
+from utd_rx.engine.sfu.room import Room
+from utd_rx.engine.sfu.signalling import bearer_token
+
+_logger = logging.getLogger(__name__)
+
+PREFIX: Final = "/twirp/livekit.RoomService/"
+_STATUS: Final = {
+    "invalid_argument": 400,
+    "malformed": 400,
+    "bad_route": 404,
+    "not_found": 404,
+    "unauthenticated": 401,
+    "failed_precondition": 412,
+    "unimplemented": 501,
+    "internal": 500,
+}
+
+
+class TwirpError(Exception):
+    """A Twirp error: `code` decides the HTTP status."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+    def to_response(self) -> web.Response:
+        """As Twirp puts it on the wire."""
+        return web.json_response(
+            {"code": self.code, "msg": self.message}, status=_STATUS[self.code]
+        )
+
+
+@frozen
+class _Method:
+    request: type[Message]
+    grant: Callable[[tokens.Grants, Any], bool]
+    run: Callable[[RoomService, Any], Message]
+
+
+class RoomService:
+    """The HTTP handler and the calls.
+
+    Args:
+        hub: the rooms.
+    """
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+
+    def routes(self) -> list[web.RouteDef]:
+        """What the server must serve."""
+        return [web.route("*", "/twirp/{path:.*}", self._handle)]
+
+    async def _handle(self, request: web.Request) -> web.Response:
+        try:
+            return await self._call(request)
+        except TwirpError as error:
+            return error.to_response()
+
+    async def _call(self, request: web.Request) -> web.Response:
+        grants = self._grants(request)
+        method = _METHODS.get(request.path.removeprefix(PREFIX))
+        if method is None or request.method != "POST" or not request.path.startswith(PREFIX):
+            raise TwirpError("bad_route", f"no handler for path {request.path!r}")
+        is_json = request.content_type == "application/json"
+        if not is_json and request.content_type != "application/protobuf":
+            raise TwirpError("bad_route", f"unexpected Content-Type: {request.content_type!r}")
+        message = _decode(method.request, await request.read(), is_json=is_json)
+        if grants is None or not method.grant(grants, message):
+            raise TwirpError("unauthenticated", "permissions denied")
+        try:
+            answer = method.run(self, message)
+        except LimitError as error:
+            raise TwirpError("invalid_argument", str(error)) from error
+        if is_json:
+            text = MessageToJson(answer, preserving_proto_field_name=True)
+            return web.Response(text=text, content_type="application/json")
+        return web.Response(body=answer.SerializeToString(), content_type="application/protobuf")
+
+    def _grants(self, request: web.Request) -> tokens.Grants | None:
+        token = bearer_token(request)
+        if not token:
+            return None
+        options = self._hub.context.options
+        try:
+            return tokens.verify(token, options.api_key, options.api_secret).grants
+        except tokens.TokenError as error:
+            raise web.HTTPUnauthorized(text=str(error)) from error
+
+    # -- lookups ------------------------------------------------------------------------------
+
+    def _room(self, name: str) -> Room:
+        found = self._hub.get(name)
+        if found is None:
+            raise TwirpError("not_found", "requested room does not exist")
+        return found
+
+    def _participant(self, name: str, identity: str) -> Participant:
+        found = self._hub.get(name)
+        participant = found.get(identity) if found is not None else None
+        if participant is None:
+            raise TwirpError("not_found", "participant does not exist")
+        return participant
+
+    # -- rooms --------------------------------------------------------------------------------
+
+    def create_room(self, request: room.CreateRoomRequest) -> models.Room:
+        """Make a room, or change the settings of an existing one."""
+        if not request.name:
+            raise TwirpError("invalid_argument", "room name cannot be empty")
+        if len(request.name) > MAX_NAME_CHARS:
+            raise TwirpError("invalid_argument", "room name length exceeds limits")
+        check_limits(metadata=request.metadata)
+        target = self._hub.get(request.name)
+        if target is None:
+            target = self._hub.get_or_create(request.name, request)
+        else:
+            target.configure(request, self._hub.context.now())
+        return target.info()
+
+    def list_rooms(self, request: room.ListRoomsRequest) -> room.ListRoomsResponse:
+        """All rooms, or those named."""
+        names = set(request.names)
+        rooms = [one.info() for one in self._hub if not names or one.name in names]
+        return room.ListRoomsResponse(rooms=rooms)
+
+    def delete_room(self, request: room.DeleteRoomRequest) -> room.DeleteRoomResponse:
+        """Close a room and send everybody away."""
+        self._hub.close(self._room(request.room), Reason.ROOM_DELETED)
+        return room.DeleteRoomResponse()
+
+    def update_room_metadata(self, request: room.UpdateRoomMetadataRequest) -> models.Room:
+        """Change a room's metadata."""
+        check_limits(metadata=request.metadata)
+        target = self._room(request.room)
+        target.set_metadata(request.metadata)
+        return target.info()
+
+    def send_data(self, request: room.SendDataRequest) -> room.SendDataResponse:
+        """Send a message from nobody."""
+        if len(request.nonce) not in (0, 16):
+            raise TwirpError("invalid_argument", "nonce should be 16-bytes or not present")
+        deliver_from_api(self._room(request.room), request)
+        return room.SendDataResponse()
+
+    # -- participants -------------------------------------------------------------------------
+
+    def list_participants(
+        self, request: room.ListParticipantsRequest
+    ) -> room.ListParticipantsResponse:
+        """Everybody in a room; empty for a room that does not exist."""
+        target = self._hub.get(request.room)
+        infos = [one.info() for one in target] if target is not None else []
+        return room.ListParticipantsResponse(participants=infos)
+
+    def get_participant(self, request: room.RoomParticipantIdentity) -> models.ParticipantInfo:
+        """One participant."""
+        return self._participant(request.room, request.identity).info()
+
+    def remove_participant(
+        self, request: room.RoomParticipantIdentity
+    ) -> room.RemoveParticipantResponse:
+        """Send a participant away; its token stays good."""
+        self._participant(request.room, request.identity).close(Reason.PARTICIPANT_REMOVED)
+        return room.RemoveParticipantResponse()
+
+    def update_participant(self, request: room.UpdateParticipantRequest) -> models.ParticipantInfo:
+        """Change name, metadata, attributes or permission; what is empty stays."""
+        attributes = dict(request.attributes)
+        check_limits(name=request.name, metadata=request.metadata, attributes=attributes)
+        participant = self._participant(request.room, request.identity)
+        participant.update(name=request.name, metadata=request.metadata, attributes=attributes)
+        if request.HasField("permission"):
+            participant.set_permission(request.permission, self._hub.context.now())
+        return participant.info()
+
+    def mute_published_track(
+        self, request: room.MuteRoomTrackRequest
+    ) -> room.MuteRoomTrackResponse:
+        """Mute a track, or unmute it where that is enabled."""
+        participant = self._participant(request.room, request.identity)
+        publication = participant.publications.get(request.track_sid)
+        if publication is None:
+            raise TwirpError("not_found", "track is not found")
+        if not request.muted and not self._hub.context.options.enable_remote_unmute:
+            raise TwirpError("failed_precondition", "remote unmute not enabled")
+        participant.mute_remotely(publication, request.muted)
+        return room.MuteRoomTrackResponse(track=publication.info)
+
+    def update_subscriptions(
+        self, request: room.UpdateSubscriptionsRequest
+    ) -> room.UpdateSubscriptionsResponse:
+        """Subscribe a participant to tracks, or unsubscribe it."""
+        participant = self._participant(request.room, request.identity)
+        apply_subscription(participant, subscription_sids(request), request.subscribe)
+        return room.UpdateSubscriptionsResponse()
+
+    def unimplemented(self, _request: Message) -> Message:
+        """What the open-source server does not do either, or this one does not."""
+        raise TwirpError("unimplemented", "not implemented")
+
+
+def _decode(kind: type[Message], body: bytes, *, is_json: bool) -> Message:
+    if is_json:
+        try:
+            return Parse(body.decode() or "{}", kind(), ignore_unknown_fields=True)
+        except (ParseError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+            raise TwirpError("malformed", "the json request could not be decoded") from error
+    message = kind()
+    try:
+        message.ParseFromString(body)
+    except DecodeError as error:
+        raise TwirpError("malformed", "the protobuf request could not be decoded") from error
+    return message
+
+
+def _may_create(grants: tokens.Grants, _request: Any) -> bool:
+    return grants.room_create
+
+
+def _may_list(grants: tokens.Grants, _request: Any) -> bool:
+    return grants.room_list
+
+
+def _may_administer(grants: tokens.Grants, request: Any) -> bool:
+    return grants.room_admin and grants.room == request.room
+
+
+_METHODS: Final[dict[str, _Method]] = {
+    "CreateRoom": _Method(room.CreateRoomRequest, _may_create, RoomService.create_room),
+    "ListRooms": _Method(room.ListRoomsRequest, _may_list, RoomService.list_rooms),
+    "DeleteRoom": _Method(room.DeleteRoomRequest, _may_create, RoomService.delete_room),
+    "UpdateRoomMetadata": _Method(
+        room.UpdateRoomMetadataRequest, _may_administer, RoomService.update_room_metadata
+    ),
+    "SendData": _Method(room.SendDataRequest, _may_administer, RoomService.send_data),
+    "ListParticipants": _Method(
+        room.ListParticipantsRequest, _may_administer, RoomService.list_participants
+    ),
+    "GetParticipant": _Method(
+        room.RoomParticipantIdentity, _may_administer, RoomService.get_participant
+    ),
+    "RemoveParticipant": _Method(
+        room.RoomParticipantIdentity, _may_administer, RoomService.remove_participant
+    ),
+    "UpdateParticipant": _Method(
+        room.UpdateParticipantRequest, _may_administer, RoomService.update_participant
+    ),
+    "MutePublishedTrack": _Method(
+        room.MuteRoomTrackRequest, _may_administer, RoomService.mute_published_track
+    ),
+    "UpdateSubscriptions": _Method(
+        room.UpdateSubscriptionsRequest, _may_administer, RoomService.update_subscriptions
+    ),
+    "ForwardParticipant": _Method(
+        room.ForwardParticipantRequest, _may_administer, RoomService.unimplemented
+    ),
+    "MoveParticipant": _Method(
+        room.MoveParticipantRequest, _may_administer, RoomService.unimplemented
+    ),
+    "PerformRpc": _Method(room.PerformRpcRequest, _may_administer, RoomService.unimplemented),
+}

@@ -1,0 +1,117 @@
+"""LiveKit-format webhooks: the same JSON `WebhookEvent`s, signed the same way as livekit-server's.
+
+`livekit.api.WebhookReceiver` verifies them: the Authorization header is a JWT that names the
+sha256 of the body. Events leave in the order they happened, from one queue, by one task.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from typing import Final
+
+import aiohttp
+from google.protobuf.json_format import MessageToJson
+from livekit.protocol import models, webhook
+
+from utd_rx.engine.sfu.options import SfuOptions
+from utd_rx.engine.sfu.publications import new_sid
+from utd_rx.engine.sfu.tokens import sign_webhook
+
+_logger = logging.getLogger(__name__)
+
+# Policy when full: drop the newest and say so in the next event's `num_dropped`.
+_MAX_QUEUED: Final = 1024
+_TRIES: Final = 3
+_TRY_TIMEOUT: Final = 5.0
+_RETRY_DELAY: Final = 0.25
+# What is still queued at the end gets this long.
+_DRAIN_TIMEOUT: Final = 2.0
+
+
+class Webhooks:
+    """The sender; does nothing when no URL is configured."""
+
+    def __init__(self, options: SfuOptions) -> None:
+        self._options = options
+        self._queue: asyncio.Queue[webhook.WebhookEvent] = asyncio.Queue(_MAX_QUEUED)
+        self._dropped = 0
+        self._session: aiohttp.ClientSession | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Start the sending task."""
+        if self._options.webhook_urls:
+            timeout = aiohttp.ClientTimeout(total=_TRY_TIMEOUT)
+            self._session = aiohttp.ClientSession(timeout=timeout)
+            self._task = asyncio.create_task(self._run(self._session), name="utd-sfu-webhooks")
+
+    def notify(
+        self,
+        event: str,
+        room: models.Room,
+        participant: models.ParticipantInfo | None = None,
+        track: models.TrackInfo | None = None,
+    ) -> None:
+        """Queue one event; never blocks."""
+        if self._task is None:
+            return
+        message = webhook.WebhookEvent(
+            event=event,
+            room=room,
+            participant=participant,
+            track=track,
+            id=new_sid("EV"),
+            created_at=int(time.time()),
+            num_dropped=self._dropped,
+        )
+        try:
+            self._queue.put_nowait(message)
+        except asyncio.QueueFull:
+            self._dropped += 1
+        else:
+            self._dropped = 0
+
+    async def _run(self, session: aiohttp.ClientSession) -> None:
+        while True:
+            event = await self._queue.get()
+            try:
+                body = MessageToJson(event, indent=None).encode()
+                urls = self._options.webhook_urls
+                await asyncio.gather(*(self._deliver(session, url, body) for url in urls))
+            finally:
+                self._queue.task_done()
+
+    async def _deliver(self, session: aiohttp.ClientSession, url: str, body: bytes) -> None:
+        options = self._options
+        for attempt in range(_TRIES):
+            if attempt:
+                await asyncio.sleep(_RETRY_DELAY * 2**attempt)
+            token = sign_webhook(
+                body, api_key=options.api_key, api_secret=options.api_secret, now=time.time()
+            )
+            headers = {"Authorization": token, "Content-Type": "application/webhook+json"}
+            try:
+                async with session.post(
+                    url, data=body, headers=headers, allow_redirects=False
+                ) as response:
+                    if response.status < 500:
+                        return
+                    problem = f"HTTP {response.status}"
+            except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+                problem = type(error).__name__
+        _logger.warning("webhook to %s given up after %d tries: %s", url, _TRIES, problem)
+
+    async def aclose(self) -> None:
+        """Give queued events a moment, then stop. Idempotent."""
+        task, self._task = self._task, None
+        if task is not None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._queue.join(), _DRAIN_TIMEOUT)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
