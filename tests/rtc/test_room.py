@@ -475,3 +475,27 @@ async def test_a_full_room_is_a_server_refusal(sfu: RunningSfu, party: Party) ->
     await party.join("ann", "small")
     room = await party.room()
     await raises(UTDErrorCode.SERVER, room.connect(sfu.url, token(sfu, "bob", "small")))
+
+
+async def test_what_livekit_refuses_is_a_typed_error(
+    party: Party, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from livekit.rtc.participant import PublishDataError, PublishTrackError, UnpublishTrackError
+
+    ann, _ = await party.join("ann")
+    track = await ann.publish_audio(Tone())
+    assert ann.room is not None
+
+    def refuse(command: str, error: Exception) -> None:
+        async def refused(*_: object, **__: object) -> None:
+            raise error
+
+        assert ann.room is not None
+        monkeypatch.setattr(ann.room.local_participant, command, refused)
+
+    refuse("publish_data", PublishDataError("no"))
+    await raises(UTDErrorCode.SERVER, ann.send_data(b"x"))
+    refuse("publish_track", PublishTrackError("track publication timed out"))
+    await raises(UTDErrorCode.TIMEOUT, ann.publish_audio(Tone()))
+    refuse("unpublish_track", UnpublishTrackError("no such track"))
+    await ann.unpublish(track.sid)  # gone either way

@@ -148,7 +148,7 @@ class Publisher:
         local = self._room.local_participant
         try:
             publication = publication_of(await local.publish_track(audio.track, options))
-        except rtc.PublishTrackError as error:
+        except rtc.participant.PublishTrackError as error:
             raise _publish_error(error.message) from error
         audio.sid = publication.sid
         self._live[audio.sid] = audio
@@ -245,7 +245,7 @@ class Publisher:
         )
         try:
             await self._race(task)
-        except (UTDStreamException, rtc.UnpublishTrackError) as error:
+        except (UTDStreamException, rtc.participant.UnpublishTrackError) as error:
             # The track is gone either way: with the connection, or the server took it before.
             logger.info("unpublishing %s: %r", audio.sid, error)
         finally:

@@ -245,7 +245,7 @@ class UTDRoom:
         )
         try:
             await connection.publisher.run(command, "send data")
-        except rtc.PublishDataError as error:
+        except rtc.participant.PublishDataError as error:
             raise UTDStreamException(
                 f"Sending failed: {error.message}.", code=UTDErrorCode.SERVER
             ) from error
