@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 from tests.e2e.conftest import PATIENCE, House
-from tests.sessions.test_recording import replayed, shown, watch
+from tests.sessions.watching import replayed, shown, watch
 from utd_rx import record, replay
 from utd_rx.models.events import DataReceived, ParticipantConnected, RoomEvent
 from utd_rx.protocol.journal import End

@@ -1,159 +1,26 @@
-"""What is recorded replays to the same streams, and recording never harms a session."""
+"""What is recorded replays, and recording never harms a session."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
-from attrs import evolve
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from tests.sessions.histories import plain, values_of
+from tests.sessions.histories import plain
 from tests.sessions.stage import Stage
-from tests.state.virtual import run
+from tests.sessions.watching import settle
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models import events as e
-from utd_rx.models.connection import DisconnectReason
 from utd_rx.models.participant import RemoteParticipant
 from utd_rx.protocol import journal
 from utd_rx.protocol.journal import End
 from utd_rx.sessions import recording as recordings
 from utd_rx.sessions.recording import Recording, record
 from utd_rx.sessions.replay import replay
-from utd_rx.sessions.streams import AudioRoomStreams
-
-STREAMS = [
-    "state",
-    "connected",
-    "connection_state",
-    "can_publish",
-    "remote_participants",
-    "active_speakers",
-    "microphone_enabled",
-    "failure",
-    "seats",
-    "my_seat",
-]
 
 FULL = Path("/dev/full")
-
-FEWER = max(20, settings().max_examples // 4)
-
-Seen = dict[str, list[Any]]
-
-
-def watch(streams: AudioRoomStreams) -> Seen:
-    """Collect every value of every stream, and every event, from now on."""
-    seen: Seen = {name: [] for name in STREAMS}
-    for name, values in seen.items():
-        getattr(streams, name).subscribe(values.append)
-    seen["events"] = []
-    streams.events.subscribe(seen["events"].append)
-    return seen
-
-
-def shown(seen: Seen, recording: Recording) -> Seen:
-    """Return what was seen as the recording shows it, comparable."""
-    return {name: [plain(recording.redact(v)) for v in values] for name, values in seen.items()}
-
-
-def replayed(path: Path) -> Seen:
-    again = replay(path)
-    seen = watch(again)
-    while again.step():
-        pass
-    return {name: [plain(value) for value in values] for name, values in seen.items()}
-
-
-async def settle() -> None:
-    for _ in range(6):
-        await asyncio.sleep(0)
-
-
-# --- random histories ---
-
-PEOPLE = ("me", "ana", "ben", "")
-EVENTS: list[type[e.RoomEvent]] = [
-    kind
-    for kind in journal.ITEMS.values()
-    if issubclass(kind, e.RoomEvent) and kind not in (e.Reconnected, e.Disconnected)
-]
-room_events = st.one_of([values_of(kind) for kind in EVENTS]).flatmap(
-    lambda event: (
-        st.sampled_from(PEOPLE).map(lambda who: evolve(event, identity=who))
-        if hasattr(event, "identity")
-        else st.just(event)
-    )
-)
-Action = Callable[[Stage], Any]
-
-
-async def _attempt(command: Any) -> None:
-    with suppress(UTDStreamException):
-        await asyncio.wait_for(command, 100)
-
-
-actions: st.SearchStrategy[Action] = st.one_of(
-    st.lists(room_events, max_size=3).map(lambda es: lambda stage: stage.room.emit(*es)),
-    values_of(e.RoomSnapshot).map(
-        lambda snapshot: lambda stage: stage.room.emit(e.Reconnecting(), e.Reconnected(snapshot))
-    ),
-    st.sampled_from(PEOPLE).map(
-        lambda who: lambda stage: stage.room.emit(e.ParticipantConnected(RemoteParticipant(who)))
-    ),
-    st.sampled_from(DisconnectReason).map(lambda why: lambda stage: stage.room.lose(why)),
-    st.tuples(st.integers(0, 3), st.none() | st.sampled_from(PEOPLE)).map(
-        lambda to: lambda stage: stage.engine.seat(*to)
-    ),
-    st.booleans().map(lambda yes: lambda stage: stage.room.grant(can_publish=yes)),
-    st.booleans().map(lambda on: lambda stage: _attempt(stage.session.set_microphone(on))),
-    st.integers(0, 3).map(lambda seat: lambda stage: _attempt(stage.session.take_seat(seat))),
-    st.just(lambda stage: _attempt(stage.session.leave_seat())),
-    st.just(lambda stage: _attempt(stage.session.join())),
-    st.just(lambda stage: stage.session.leave()),
-    st.just(lambda stage: asyncio.sleep(20.0)),
-)
-
-
-@settings(
-    max_examples=FEWER,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
-@given(st.lists(actions, max_size=12), st.integers(0, 12), st.booleans())
-def test_any_history_replays_to_the_same_streams(
-    tmp_path: Path, history: list[Action], begin: int, keep_payloads: bool
-) -> None:
-    path = tmp_path / "session.jsonl"
-
-    async def live() -> Seen:
-        stage = Stage()
-        recording: Recording | None = None
-        seen: Seen = {}
-        for i, action in enumerate([lambda stage: _attempt(stage.session.join()), *history]):
-            if i == min(begin, len(history)):
-                recording = record(stage.session, path, keep_payloads=keep_payloads)
-                seen = watch(stage.session)
-            result = action(stage)
-            if asyncio.iscoroutine(result):
-                await result
-            await settle()
-        await stage.session.aclose()
-        assert recording is not None
-        await recording.aclose()
-        assert (recording.end, recording.failure) == (End.CLOSED, None)
-        return shown(seen, recording)
-
-    expected = run(live())
-    assert replayed(path) == expected
-
-
-# --- the recording ---
 
 
 async def recorded(stage: Stage, path: Path) -> Recording:
@@ -311,3 +178,25 @@ async def test_a_full_file_ends_the_recording_before_its_limit(tmp_path: Path) -
     assert (recording.end, recording.failure) == (End.FULL, None)
     assert path.stat().st_size <= 3_000
     assert 0 < len(replay(path).journal.commits) < 100
+
+
+async def test_begun_in_a_callback_it_misses_nothing_that_is_not_delivered_yet(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "a.jsonl"
+    stage = Stage()
+    begun: list[Recording] = []
+    async with stage.session as session:
+        await session.join()
+
+        def on_people(people: tuple[RemoteParticipant, ...]) -> None:
+            if people and not begun:
+                session._offer(e.ActiveSpeakersChanged(("ana",)))
+                assert session.active_speakers.value == ()
+                begun.append(record(session, path))
+
+        session.remote_participants.subscribe(on_people)
+        stage.room.emit(e.ParticipantConnected(RemoteParticipant("ana")))
+        await settle()
+        await begun[0].aclose()
+    assert replay(path).active_speakers.value == ("ana",)

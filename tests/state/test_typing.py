@@ -16,6 +16,7 @@ import asyncio
 from attrs import evolve, frozen
 from reactivex import operators as ops
 from reactivex.subject import BehaviorSubject
+from utd_rx import UTDAudioRoomSession, replay
 from utd_rx.state import Machine, StateSubject, Store, combine_state, throttle
 
 @frozen
@@ -49,6 +50,13 @@ async def bridges() -> None:
     await count.until(lambda n: n > 3, timeout=1)
     async for value in seats.changes():
         reveal_type(value)  # tuple[str, ...]
+
+def of_a_session(session: UTDAudioRoomSession) -> None:
+    reveal_type(session.seats)  # StateSubject[UTDSeatGrid]
+    reveal_type(session.connected.value)  # bool
+    reveal_type(session.select(lambda s: s.forged))  # StateSubject[int]
+    reveal_type(replay("session.jsonl").my_seat.value)  # UTDSeat | None
+    session.seats.on_next(session.seats.value)  # [arg-type]
 
 async def listener(value: int) -> None: ...
 

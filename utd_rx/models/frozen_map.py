@@ -15,6 +15,7 @@ figures.
 from __future__ import annotations
 
 from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
+from itertools import chain, islice
 from math import isqrt
 from typing import Any, Final, TypeAlias, TypeVar, cast
 
@@ -36,7 +37,7 @@ class FrozenMap(Mapping[K, V]):
     another process one day (docs/architecture.md, "Values only").
     """
 
-    __slots__ = ("_hash", "_length", "_listed", "_parts")
+    __slots__ = ("_begun", "_hash", "_length", "_listed", "_parts")
 
     def __init__(self, items: Mapping[K, V] | Iterable[tuple[K, V]] = ()) -> None:
         base: dict[K, V] = dict(items)
@@ -44,6 +45,8 @@ class FrozenMap(Mapping[K, V]):
         self._length = len(base)
         self._hash: int | None = None
         self._listed: tuple[V, ...] | None = None
+        # What `listed` was before the last entries came, if nothing else has happened since.
+        self._begun: tuple[V, ...] | None = None
 
     def __getitem__(self, key: K) -> V:
         base, patch, tail = self._parts
@@ -74,10 +77,17 @@ class FrozenMap(Mapping[K, V]):
         return self._whole().items()
 
     def listed(self) -> tuple[V, ...]:
-        """Return the values as a tuple, in order: O(n), once."""
-        if self._listed is None:
-            self._listed = tuple(self._whole().values())
-        return self._listed
+        """Return the values as a tuple, in order: O(n), once; a copy with more to it, if known."""
+        listed, begun = self._listed, self._begun
+        if listed is None:
+            if begun is None:
+                listed = tuple(self._whole().values())
+            else:
+                base, _, tail = self._parts
+                newest = chain(reversed(tail.values()), reversed(base.values()))
+                listed = begun + tuple(islice(newest, self._length - len(begun)))[::-1]
+            self._listed, self._begun = listed, None
+        return listed
 
     def __eq__(self, other: object) -> bool:
         if self is other:
@@ -119,7 +129,10 @@ class FrozenMap(Mapping[K, V]):
             tail = {**tail, key: value}
         else:
             patch = {**patch, key: value}
-        return self._changed(base, patch, tail, self._length + (known is _GONE))
+        changed = self._changed(base, patch, tail, self._length + (known is _GONE))
+        if known is _GONE:
+            changed._begun = self._begun if self._listed is None else self._listed
+        return changed
 
     def remove(self, key: K) -> FrozenMap[K, V]:
         """Return a copy without `key`; `self` when it has none."""
@@ -152,7 +165,7 @@ class FrozenMap(Mapping[K, V]):
         changed: FrozenMap[K, V] = FrozenMap.__new__(FrozenMap)
         changed._parts = (base, patch, tail)
         changed._length = length
-        changed._hash = changed._listed = None
+        changed._hash = changed._listed = changed._begun = None
         if len(base) < SMALL or len(patch) + len(tail) > isqrt(len(base)):
             changed._whole()
         return changed

@@ -78,7 +78,7 @@ class Recording:
     ) -> None:
         self.path = path
         self._redaction = None if keep_payloads else Redaction(secrets.token_bytes(16))
-        self._room_left = max_bytes
+        self._room_left = max_bytes - max(len(journal.end_line(end)) for end in End)
         self._queue: SimpleQueue[Commit | End] = SimpleQueue()
         self._lock = threading.Lock()
         self._is_ending = False

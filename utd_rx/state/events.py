@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 
+from utd_rx.state.piping import piped
 from utd_rx.state.reports import report
 
 T = TypeVar("T")
@@ -29,6 +30,12 @@ class EventStream(Observable[T]):
         self._waiting: deque[T] = deque()
         self._is_emitting = False
         self._is_closed = False
+
+    if not TYPE_CHECKING:  # RxPY's overloads are right about the types
+
+        def pipe(self, *operators: Any) -> Any:
+            """As `Observable.pipe`; time operators run on the loop running at subscription."""
+            return piped(super().pipe(*operators))
 
     def emit(self, event: T) -> None:
         """Call every observer with `event`, in the order they subscribed."""

@@ -1,7 +1,8 @@
 """Operators for state: RxPY's are right for most purposes, these for time and for edges.
 
-RxPY's time operators fall back to timer threads, and its `throttle_first` may end on a stale value.
-These run on the loop that is running when somebody subscribes, unless `scheduler=` says otherwise.
+RxPY's time operators fall back to timer threads where `StateSubject.pipe` cannot help them (piping.py),
+and its `throttle_first` may end on a stale value. These run on the loop that is running when
+somebody subscribes, unless `scheduler=` says otherwise, and on no other thread.
 (`ops.pairwise()` gives old and new value as it is: a state stream never repeats a value.)
 """
 

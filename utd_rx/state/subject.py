@@ -14,6 +14,7 @@ from utd_rx.state.bridges import Changes, until
 from utd_rx.state.core import Core
 from utd_rx.state.equality import same
 from utd_rx.state.errors import AsyncObserverError, ReadOnlySubjectError
+from utd_rx.state.piping import piped
 
 if TYPE_CHECKING:
     from typing import Never
@@ -127,6 +128,12 @@ class StateSubject(BehaviorSubject[T]):
         subscription = Subscription(self, on_next, on_completed)
         self._admit(subscription)
         return subscription
+
+    if not TYPE_CHECKING:  # RxPY's overloads are right about the types
+
+        def pipe(self, *operators: Any) -> Any:
+            """As `Observable.pipe`; time operators run on the loop running at subscription."""
+            return piped(super().pipe(*operators))
 
     async def until(
         self, value_or_predicate: T | Callable[[T], bool], *, timeout: float | None = None

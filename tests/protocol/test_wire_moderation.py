@@ -1,0 +1,78 @@
+"""Role changes and the chat lock: exact out, tolerant in."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.fixtures import wire_fixture
+from utd_rx.protocol.wire.moderation import (
+    COMMENT_LOCK_KEY,
+    IDENTITY_KEYS,
+    RoleChange,
+    comment_lock_from_wire,
+    comment_lock_in_metadata,
+    comment_lock_to_wire,
+    role_change_from_wire,
+    role_change_to_wire,
+)
+
+PUSHES = wire_fixture("pushes")
+REPLIES = wire_fixture("moderation")
+CHANGE = RoleChange("علي", "admin", "audience")
+
+
+def test_a_role_change_is_written_and_read_as_the_fixtures_have_it() -> None:
+    assert role_change_to_wire(CHANGE) == REPLIES["role"]
+    assert {"type": "_role_change", **role_change_to_wire(CHANGE)} == PUSHES["_role_change"]
+    assert role_change_from_wire(PUSHES["_role_change"]) == CHANGE
+
+
+@pytest.mark.parametrize("key", IDENTITY_KEYS)
+def test_the_subject_has_many_names(key: str) -> None:
+    assert role_change_from_wire({key: "mona", "role": "guest"}) == RoleChange("mona", "guest")
+
+
+@pytest.mark.parametrize("wire", [{}, {"identity": "mona"}, {"role": "guest"}, {"role": 1.5}])
+def test_half_a_role_change_is_none(wire: dict[str, object]) -> None:
+    assert role_change_from_wire(wire) is None
+
+
+def test_the_lock_is_written_and_read_as_the_fixtures_have_it() -> None:
+    push = PUSHES["_comment_lock"]
+    assert {"type": COMMENT_LOCK_KEY, **comment_lock_to_wire(True)} == push
+    assert comment_lock_from_wire(push) is True
+    assert comment_lock_from_wire(REPLIES["comments_lock"]) is True
+    metadata = json.loads(REPLIES["room_metadata"]["metadata"])
+    assert comment_lock_in_metadata(metadata) is False
+
+
+@pytest.mark.parametrize(
+    ("wire", "is_locked"),
+    [
+        ({}, None),
+        ({"_comment_lock": {}}, None),
+        ({"_comment_lock": None}, None),
+        ({"_comment_lock": True}, True),
+        ({"_comment_lock": 0}, False),
+        ({"_comment_lock": {"locked": 1}}, True),
+        ({"_comment_lock": {"locked": "maybe"}}, None),
+    ],
+)
+def test_metadata_of_other_engines(wire: dict[str, object], is_locked: bool | None) -> None:
+    assert comment_lock_in_metadata(wire) is is_locked
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from([*IDENTITY_KEYS, "role", "previous_role", "locked", "_comment_lock"]),
+        st.none() | st.booleans() | st.floats() | st.text() | st.lists(st.integers()),
+    )
+)
+def test_nothing_raises(wire: dict[str, object]) -> None:
+    role_change_from_wire(wire)
+    comment_lock_from_wire(wire)
+    comment_lock_in_metadata(wire)

@@ -1,0 +1,55 @@
+"""Every value of every stream, of a live session and of its replay."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from tests.sessions.histories import plain
+from utd_rx.sessions.recording import Recording
+from utd_rx.sessions.replay import replay
+from utd_rx.sessions.streams import AudioRoomStreams
+
+STREAMS = [
+    "state",
+    "connected",
+    "connection_state",
+    "can_publish",
+    "remote_participants",
+    "active_speakers",
+    "microphone_enabled",
+    "failure",
+    "seats",
+    "my_seat",
+]
+
+Seen = dict[str, list[Any]]
+
+
+def watch(streams: AudioRoomStreams) -> Seen:
+    """Collect every value of every stream, and every event, from now on."""
+    seen: Seen = {name: [] for name in STREAMS}
+    for name, values in seen.items():
+        getattr(streams, name).subscribe(values.append)
+    seen["events"] = []
+    streams.events.subscribe(seen["events"].append)
+    return seen
+
+
+def shown(seen: Seen, recording: Recording) -> Seen:
+    """Return what was seen as the recording shows it, comparable."""
+    return {name: [plain(recording.redact(v)) for v in values] for name, values in seen.items()}
+
+
+def replayed(path: Path) -> Seen:
+    again = replay(path)
+    seen = watch(again)
+    while again.step():
+        pass
+    return {name: [plain(value) for value in values] for name, values in seen.items()}
+
+
+async def settle() -> None:
+    for _ in range(6):
+        await asyncio.sleep(0)

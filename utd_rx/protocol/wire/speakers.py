@@ -1,0 +1,78 @@
+"""Speak requests and invitations as the engine pushes them (facts/utd-engine.md §3.4, §3.8).
+
+| push | to | payload |
+| --- | --- | --- |
+| `_speaker_request` | hosts, admins | `request_id, identity, created_at` |
+| `_speaker_request_approved`, `_rejected` | requester | `request_id, identity`, where approved `seat_index` |
+| `_speaker_invitation` | invitee | `invitation_id, inviter_identity, target_identity, seat_index?` |
+| `_speaker_invitation_accepted`, `_declined` | inviter | the same; where accepted, `seat_index` is where they sit |
+"""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from utd_rx.models.seats import Invitation, SpeakRequest
+from utd_rx.protocol.wire.reading import Json, read_int, read_text
+
+
+@frozen
+class RequestAnswer:
+    """What became of a request; `seat_index` is where the requester sits now."""
+
+    id: int
+    identity: str
+    seat_index: int | None = None
+
+
+def request_to_push(request: SpeakRequest) -> dict[str, object]:
+    """Write the payload of `_speaker_request`."""
+    return {
+        "request_id": request.id,
+        "identity": request.identity,
+        "created_at": request.created_at,
+    }
+
+
+def request_from_push(wire: Json) -> SpeakRequest | None:
+    """Read `_speaker_request`; None without its id or identity."""
+    id_, identity = _request_id(wire), read_text(wire.get("identity"))
+    if id_ is None or identity is None:
+        return None
+    return SpeakRequest(id_, identity, read_text(wire.get("created_at")))
+
+
+def request_answer_to_push(request: SpeakRequest, seat_index: int | None) -> dict[str, object]:
+    """Write the payload of `_speaker_request_approved` or, without a seat, `_rejected`."""
+    seat = {} if seat_index is None else {"seat_index": seat_index}
+    return {"request_id": request.id, "identity": request.identity, **seat}
+
+
+def request_answer_from_push(wire: Json) -> RequestAnswer | None:
+    """Read either answer; None without the request's id or identity."""
+    id_, identity = _request_id(wire), read_text(wire.get("identity"))
+    if id_ is None or identity is None:
+        return None
+    return RequestAnswer(id_, identity, read_int(wire.get("seat_index")))
+
+
+def invitation_to_push(invitation: Invitation) -> dict[str, object]:
+    """Write the payload of `_speaker_invitation`; `seats.invitation_from_wire` reads it."""
+    return invitation_answer_to_push(invitation, invitation.seat_index)
+
+
+def invitation_answer_to_push(invitation: Invitation, seat_index: int | None) -> dict[str, object]:
+    """Write the payload of `_speaker_invitation_accepted` or, without a seat, `_declined`."""
+    seat = {} if seat_index is None else {"seat_index": seat_index}
+    return {
+        "invitation_id": invitation.id,
+        "inviter_identity": invitation.inviter,
+        "target_identity": invitation.target,
+        **seat,
+    }
+
+
+def _request_id(wire: Json) -> int | None:
+    # The queue in `_seats` calls it `id`, so a push of another engine may as well.
+    id_ = read_int(wire.get("request_id"))
+    return read_int(wire.get("id")) if id_ is None else id_
