@@ -115,9 +115,15 @@ def engine_options() -> EngineOptions:
 
 
 @pytest.fixture
-async def world(engine_options: EngineOptions) -> AsyncIterator[World]:
+def clock() -> FakeClock:
+    """The time of the engine under test; override it for another pace."""
+    return FakeClock()
+
+
+@pytest.fixture
+async def world(engine_options: EngineOptions, clock: FakeClock) -> AsyncIterator[World]:
     """A fresh engine on a fake media server."""
-    media, clock = FakeMedia(), FakeClock()
+    media = FakeMedia()
     async with (
         LocalEngine(engine_options, media=media, clock=clock) as engine,
         aiohttp.ClientSession() as http,

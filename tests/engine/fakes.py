@@ -73,6 +73,13 @@ class FakeClock:
         await settle()
 
 
+class HastyClock(FakeClock):
+    """One on which nobody has to wait; its deadlines pass in `advance` all the same."""
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(0)
+
+
 async def settle() -> None:
     """Let every task that can run do so; nothing here waits for I/O."""
     for _ in range(50):
@@ -150,6 +157,14 @@ class FakeMedia:
         if found is None:
             return False
         self.people[room][identity] = evolve(found, grant=grant)
+        return True
+
+    async def set_metadata(self, room: str, identity: str, metadata: str) -> bool:
+        self._check("set_metadata")
+        found = self.people.get(room, {}).get(identity)
+        if found is None:
+            return False
+        self.people[room][identity] = evolve(found, metadata=metadata)
         return True
 
     async def set_room_metadata(self, room: str, metadata: str) -> bool:

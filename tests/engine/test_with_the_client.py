@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
+from attrs import frozen
 
 from tests.engine.fakes import FakeMedia
 from utd_rx.engine import LocalEngine
@@ -23,6 +24,46 @@ async def api() -> AsyncIterator[UTDApi]:
         client = UTDApiClient(engine.base_url, app_id=engine.app_id, app_key=engine.app_key)
         try:
             yield UTDApi(client)
+        finally:
+            await client.aclose()
+
+
+@frozen
+class People:
+    """Members of the room who are connected, as far as the engine knows."""
+
+    api: UTDApi
+    engine: LocalEngine
+    media: FakeMedia
+
+    async def join(
+        self,
+        identity: str,
+        *,
+        role: str = "audience",
+        seat_count: int | None = None,
+        seat_mode: str | None = None,
+    ) -> UTDApi:
+        minted = await self.api.mint_token(
+            identity=identity,
+            room_name="friday",
+            type=AUDIO,
+            role=role,
+            seat_count=seat_count,
+            seat_mode=seat_mode,
+        )
+        await self.media.connect(self.engine.hub, minted.token)
+        return self.api.with_bearer(minted.user_token)
+
+
+@pytest.fixture
+async def people() -> AsyncIterator[People]:
+    """An engine on a fake media server that people can connect to."""
+    media = FakeMedia()
+    async with LocalEngine(media=media) as engine:
+        client = UTDApiClient(engine.base_url, app_id=engine.app_id, app_key=engine.app_key)
+        try:
+            yield People(UTDApi(client), engine, media)
         finally:
             await client.aclose()
 
@@ -81,6 +122,33 @@ async def test_moderation(api: UTDApi) -> None:
     await sara.unban("omar", room="friday")
     await member(api, "omar")
     assert (await api.mint_session(identity="omar")).user_token
+
+
+async def test_every_speaker_call(people: People) -> None:
+    sara = await people.join("sara", role="host", seat_count=2, seat_mode="request")
+    mona = await people.join("李雷")
+    id_ = await mona.request_to_speak("friday")
+    assert id_ is not None
+    (request,) = await sara.speak_requests("friday")
+    assert (request.id, request.identity) == (id_, "李雷")
+    assert request.created_at is not None
+    await sara.reject_speaker("friday", id_)
+    await mona.request_to_speak("friday")
+    await mona.cancel_request("friday")
+    await mona.cancel_request("friday")
+    id_ = await mona.request_to_speak("friday")
+    assert id_ is not None
+    assert await sara.approve_speaker("friday", id_) == 0
+    await mona.leave_seat("friday")
+    for seat_index in (1, None):
+        id_ = await sara.invite_to_speak("friday", "李雷", seat_index=seat_index)
+        assert id_ is not None
+        if seat_index is None:
+            await mona.decline_invitation("friday", id_)
+        else:
+            assert await mona.accept_invitation("friday", id_) == 1
+            await mona.leave_seat("friday")
+    await sara.mute_participant("friday", "李雷", audio=True, video=True, muted=True)
 
 
 @pytest.mark.parametrize(

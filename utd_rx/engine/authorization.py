@@ -43,11 +43,30 @@ class Endpoint(Enum):
     SEATS_UNLOCK = "seats.unlock"
     SEATS_MUTE = "seats.mute"
     SEATS_UNMUTE = "seats.unmute"
+    SPEAKERS_REQUEST = "speakers.request"
+    SPEAKERS_CANCEL = "speakers.cancel"
+    SPEAKERS_LIST = "speakers.list"
+    SPEAKERS_APPROVE = "speakers.approve"
+    SPEAKERS_REJECT = "speakers.reject"
+    SPEAKERS_INVITE = "speakers.invite"
+    SPEAKERS_ACCEPT = "speakers.accept"
+    SPEAKERS_DECLINE = "speakers.decline"
     ROOMS_LIST = "rooms.list"
     ROOM_GET = "room.get"
     ROOM_DELETE = "room.delete"
+    ROOM_METADATA = "room.metadata"
+    ROOM_SEND_DATA = "room.send-data"
+    COMMENTS_LOCK = "comments.lock"
+    PARTICIPANTS_BY_ROLE = "participants.by-role"
     PARTICIPANT_GET = "participant.get"
     PARTICIPANT_KICK = "participant.kick"
+    PARTICIPANT_MUTE = "participant.mute"
+    PARTICIPANT_ROLE = "participant.role"
+    PARTICIPANT_METADATA_OWN = "participant.metadata.own"
+    PARTICIPANT_METADATA = "participant.metadata"
+    PARTICIPANT_PERMISSIONS = "participant.permissions"
+    PARTICIPANT_FORBID = "participant.forbid-stream"
+    PARTICIPANT_RESUME = "participant.resume-stream"
     BAN_ROOM = "ban.room"
     BAN_PROJECT = "ban.project"
     UNBAN_ROOM = "unban.room"
@@ -76,11 +95,30 @@ ALLOWED: Final[Mapping[Endpoint, frozenset[Caller]]] = {
     Endpoint.SEATS_UNLOCK: _MODERATORS,
     Endpoint.SEATS_MUTE: _MODERATORS,
     Endpoint.SEATS_UNMUTE: _MODERATORS,
+    Endpoint.SPEAKERS_REQUEST: _MEMBERS,
+    Endpoint.SPEAKERS_CANCEL: _MEMBERS,
+    Endpoint.SPEAKERS_LIST: _MEMBERS,
+    Endpoint.SPEAKERS_APPROVE: _MODERATORS,
+    Endpoint.SPEAKERS_REJECT: _MODERATORS,
+    Endpoint.SPEAKERS_INVITE: _MODERATORS,
+    Endpoint.SPEAKERS_ACCEPT: _MEMBERS,
+    Endpoint.SPEAKERS_DECLINE: _MEMBERS,
     Endpoint.ROOMS_LIST: _SECRET,
     Endpoint.ROOM_GET: _MEMBERS,
     Endpoint.ROOM_DELETE: _OWNER,
+    Endpoint.ROOM_METADATA: _SECRET,
+    Endpoint.ROOM_SEND_DATA: _SECRET,
+    Endpoint.COMMENTS_LOCK: _MODERATORS,
+    Endpoint.PARTICIPANTS_BY_ROLE: _MEMBERS,
     Endpoint.PARTICIPANT_GET: _MEMBERS,
     Endpoint.PARTICIPANT_KICK: _MODERATORS,
+    Endpoint.PARTICIPANT_MUTE: _MODERATORS,
+    Endpoint.PARTICIPANT_ROLE: _OWNER,
+    Endpoint.PARTICIPANT_METADATA_OWN: _MEMBERS - _SECRET,
+    Endpoint.PARTICIPANT_METADATA: _SECRET,
+    Endpoint.PARTICIPANT_PERMISSIONS: _SECRET,
+    Endpoint.PARTICIPANT_FORBID: _SECRET,
+    Endpoint.PARTICIPANT_RESUME: _SECRET,
     Endpoint.BAN_ROOM: _MODERATORS,
     Endpoint.BAN_PROJECT: _SECRET,
     Endpoint.UNBAN_ROOM: _MODERATORS,

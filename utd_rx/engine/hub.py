@@ -1,35 +1,36 @@
-"""The engine's core: every room, ban and mint of one run, behind plain coroutines.
+"""The engine's core: every room of one run and the gate to them, behind plain coroutines.
 
 The routes turn HTTP into calls of this class, the webhooks turn the SFU's reports into them; it
-knows neither. Rooms are independent and each has its lock; bans and mint serials belong to the
-whole engine and change between two awaits, never across one.
+knows neither. Rooms are independent and each has its lock; the gate belongs to the whole engine.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Final, TypeAlias, TypeVar
 
 from attrs import evolve
 
-from utd_rx.engine.clock import Clock, to_iso
+from utd_rx.engine import participants
+from utd_rx.engine.clock import Clock
+from utd_rx.engine.gate import Gate, banned_push
 from utd_rx.engine.media import Media, MediaParticipant, MediaRoom
+from utd_rx.engine.metadata import read_metadata
 from utd_rx.engine.registry import Registry
 from utd_rx.engine.room import RoomShell
-from utd_rx.engine.rules import bans as ban_rules
-from utd_rx.engine.rules import mints as mint_rules
-from utd_rx.engine.rules import rooms
-from utd_rx.engine.rules.bans import Ban, Bans
-from utd_rx.engine.rules.effects import Effect, Remove
-from utd_rx.engine.rules.mints import Mints
+from utd_rx.engine.rules import moderation, rooms
+from utd_rx.engine.rules.bans import Ban
+from utd_rx.engine.rules.effects import Effect, Effects, Remove
+from utd_rx.engine.rules.members import Admission, Member, Session
 from utd_rx.engine.rules.refusal import not_found
 from utd_rx.engine.rules.roles import Grant, Role
-from utd_rx.engine.rules.rooms import Admission, Member, Room, Session
-from utd_rx.engine.rules.seat_commands import (
-    Actor,
-    Command,
-)
-from utd_rx.engine.tokens import MintedMetadata, read_metadata
-from utd_rx.models.seats import UTDSeatGrid
+from utd_rx.engine.rules.rooms import Room
+from utd_rx.engine.rules.seat_commands import Actor
+
+T = TypeVar("T")
+
+Rule: TypeAlias = Callable[[Room, Actor, float], tuple[Room, Effects, T]]
+"""A command on a room: the new state, what follows from it, and the answer."""
 
 BANNED_SECONDS: Final = 0.2
 """Between `_banned` and the removal, or the message is lost (facts/utd-engine.md §7.2, 12)."""
@@ -42,24 +43,11 @@ class Hub:
         self.media = media
         self.clock = clock
         self.rooms = Registry(app_id, media, clock)
-        self._bans = Bans()
-        self._mints = Mints()
+        self.gate = Gate(clock)
 
     async def aclose(self) -> None:
         """End every room's tasks. Idempotent."""
         await self.rooms.aclose()
-
-    def refuse_banned(self, identity: str, room: str | None) -> None:
-        """Refuse whoever is banned.
-
-        Raises:
-            Refusal: 403 with the code of a ban.
-        """
-        ban_rules.refuse_banned(self._bans, identity, room, self.clock.wall())
-
-    def bans(self, room: str | None) -> tuple[Ban, ...]:
-        """Return the active bans, newest first; only those of `room` when one is given."""
-        return ban_rules.active(self._bans, self.clock.wall(), room=room)
 
     # -- commands
 
@@ -70,40 +58,59 @@ class Hub:
             Refusal: 403 for a banned user, 409, 422, or 503; nothing has changed then.
         """
         async with self.rooms.hold(name) as shell:
-            self.refuse_banned(asked.identity, name)
-            self._mints, serial = mint_rules.take_serial(self._mints)
+            self.gate.refuse_banned(asked.identity, name)
             state, member, effects = rooms.admit(
-                shell.state, name, asked, serial, self.clock.monotonic()
+                shell.state, name, asked, self.gate.next_serial(), self.clock.monotonic()
             )
             await shell.open(state)
             await shell.commit(state, effects)
             role = rooms.role_of(state, asked.identity) or member.role
             return member, role, rooms.grant_of(state, asked.identity)
 
-    async def command_seats(
-        self, name: str, identity: str | None, item: Command, *, is_server: bool = False
-    ) -> tuple[UTDSeatGrid, UTDSeatGrid]:
-        """Carry out a seat command; answers when the SFU has the new permissions.
+    async def command(
+        self, name: str, identity: str | None, rule: Rule[T], *, is_server: bool = False
+    ) -> T:
+        """Carry out a rule on a room; answers when the SFU has what it must not miss.
 
         Args:
+            name: The room's.
             identity: Who acts; None only for a backend that acts for nobody.
+            rule: What is asked for; its third result is the answer.
             is_server: Whether a backend vouches for it, which counts as the host.
 
-        Returns:
-            The grid before and after.
-
         Raises:
-            Refusal: 403, 404, 409, 422, or 503; nothing has changed then.
+            Refusal: What the rule refuses, 404, or 503; nothing has changed then.
         """
         async with self.rooms.hold(name) as shell:
             state = _existing(shell)
             actor = Actor(None) if identity is None else rooms.actor_of(state, identity)
             if is_server:
                 actor = evolve(actor, role=Role.HOST)
-            before = state.seats.grid
-            state, effects = rooms.command_seats(state, actor, item, self.clock.monotonic())
+            state, effects, answer = rule(state, actor, self.clock.monotonic())
             await shell.commit(state, effects)
-            return before, state.seats.grid
+            return answer
+
+    async def send_data(
+        self, name: str, message: Mapping[str, object], to: tuple[str, ...] | None
+    ) -> int:
+        """Send a backend's message; returns how many connected participants it went to.
+
+        Raises:
+            Refusal: 404, or 503.
+        """
+        async with self.rooms.hold(name) as shell:
+            _existing(shell)
+            return await shell.send(message, to)
+
+    async def set_metadata(self, name: str, identity: str, custom: Mapping[str, object]) -> str:
+        """Replace the app's own part of a participant's metadata; returns the whole of it.
+
+        Raises:
+            Refusal: 404, or 503.
+        """
+        async with self.rooms.hold(name) as shell:
+            _existing(shell)
+            return await participants.write_custom(self.media, shell.livekit_name, identity, custom)
 
     async def kick(self, name: str, actor: Actor, target: str) -> None:
         """Throw somebody out; an old token does not come back, a new mint may.
@@ -113,11 +120,10 @@ class Hub:
         """
         async with self.rooms.hold(name) as shell:
             state = _existing(shell)
-            rooms.refuse_expelling(state, actor, target)
-            now = self.clock.monotonic()
-            state, effects = rooms.expel(state, target, now)
+            moderation.refuse_acting(state, actor, target)
+            state, effects = moderation.expel(state, target, self.clock.monotonic())
             await shell.commit(state, effects)
-            self._mints = mint_rules.raise_floor(self._mints, name, target, now)
+            self.gate.void_tokens(name, target)
 
     async def delete_room(self, name: str) -> None:
         """Close a room: everybody is disconnected and every token for it is worthless.
@@ -128,8 +134,7 @@ class Hub:
         async with self.rooms.hold(name) as shell:
             _existing(shell)
             await self.media.close_room(shell.livekit_name)
-            now = self.clock.monotonic()
-            self._mints = mint_rules.raise_floor(self._mints, name, None, now)
+            self.gate.void_tokens(name, None)
             shell.close()
 
     async def ban(self, ban: Ban) -> Ban:
@@ -139,7 +144,7 @@ class Hub:
             Refusal: 503 when the SFU does not answer; the ban holds all the same.
         """
         name = self._name_of(ban.identity) if ban.name is None else ban.name
-        self._bans, entry = ban_rules.add(self._bans, evolve(ban, name=name))
+        entry = self.gate.ban(evolve(ban, name=name))
         evicted = []
         for room in self.rooms.names() if ban.room is None else (ban.room,):
             async with self.rooms.hold(room) as shell:
@@ -151,11 +156,6 @@ class Hub:
             await shell.remove(entry.identity, sid)
         return entry
 
-    def unban(self, identity: str, room: str | None) -> int:
-        """Lift a ban, all of them when `room` is None; returns how many there were."""
-        self._bans, lifted = ban_rules.lift(self._bans, identity, room)
-        return len(lifted)
-
     # -- facts from the SFU
 
     async def participant_joined(self, livekit_room: str, info: MediaParticipant) -> None:
@@ -165,7 +165,7 @@ class Hub:
             return
         async with self.rooms.hold(name) as shell:
             minted = read_metadata(info.metadata)
-            if self._is_unwelcome(name, info, minted):
+            if self.gate.is_unwelcome(name, info.identity, minted):
                 await shell.remove(info.identity, info.sid)
                 return
             state = shell.state
@@ -176,8 +176,9 @@ class Hub:
             if state is None:
                 return
             # Somebody who joined with LiveKit's own key keeps the grants of that token.
-            grant = info.grant if minted is not None else None
-            session = Session(info.identity, info.sid, grant)
+            session = Session(info.identity, info.sid)
+            if minted is not None:
+                session = evolve(session, grant=info.grant, role=minted.role)
             state, effects = rooms.joined(state, session)
             await shell.commit_fact(state, effects if minted is not None else ())
 
@@ -222,26 +223,15 @@ class Hub:
 
     async def _evict(self, shell: RoomShell, ban: Ban) -> str | None:
         """Take seat and membership of a banned user and tell them; returns their sid."""
-        now = self.clock.monotonic()
-        self._mints = mint_rules.raise_floor(self._mints, shell.name, ban.identity, now)
+        self.gate.void_tokens(shell.name, ban.identity)
         if shell.state is None:
             return None
         sid = shell.state.sessions.get(ban.identity)
-        state, effects = rooms.expel(shell.state, ban.identity, now)
+        state, effects = moderation.expel(shell.state, ban.identity, self.clock.monotonic())
         if sid is not None:
             await shell.push("_banned", banned_push(ban), (ban.identity,))
         await shell.commit_fact(state, tuple(e for e in effects if not _is_removal(e)))
         return sid
-
-    def _is_unwelcome(
-        self, name: str, info: MediaParticipant, minted: MintedMetadata | None
-    ) -> bool:
-        if ban_rules.find(self._bans, info.identity, name, self.clock.wall()) is not None:
-            return True
-        # No serial: a token made with LiveKit's own key, whose holder rules the SFU anyway.
-        return minted is not None and mint_rules.is_stale(
-            self._mints, name, info.identity, minted.serial
-        )
 
     def _name_of(self, identity: str) -> str | None:
         for state in self.rooms.all().values():
@@ -249,17 +239,6 @@ class Hub:
             if member is not None and member.name is not None:
                 return member.name
         return None
-
-
-def banned_push(ban: Ban) -> dict[str, object]:
-    """Return the payload of `_banned` (facts/utd-engine.md §3.8)."""
-    fields = {
-        "identity": ban.identity,
-        "room_name": ban.room,
-        "reason": ban.reason,
-        "expires_at": None if ban.expires_at is None else to_iso(ban.expires_at),
-    }
-    return {key: value for key, value in fields.items() if value is not None}
 
 
 def _existing(shell: RoomShell) -> Room:

@@ -100,6 +100,8 @@ class Media(Protocol):
 
     async def set_grant(self, room: str, identity: str, grant: Grant) -> bool: ...
 
+    async def set_metadata(self, room: str, identity: str, metadata: str) -> bool: ...
+
     async def set_room_metadata(self, room: str, metadata: str) -> bool: ...
 
     async def send(
@@ -166,6 +168,11 @@ class LiveKitMedia:
                 ],
             ),
         )
+        return await _found(self._api.room.update_participant(request))
+
+    async def set_metadata(self, room: str, identity: str, metadata: str) -> bool:
+        """Write a participant's metadata; the permission stays as it is."""
+        request = api.UpdateParticipantRequest(room=room, identity=identity, metadata=metadata)
         return await _found(self._api.room.update_participant(request))
 
     async def set_room_metadata(self, room: str, metadata: str) -> bool:

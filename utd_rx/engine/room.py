@@ -11,22 +11,26 @@ it answers again.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import Mapping
 from typing import Final
 
+from utd_rx.engine import participants
 from utd_rx.engine.clock import Clock, Timer
 from utd_rx.engine.media import Media, MediaRoom, MediaUnavailable
+from utd_rx.engine.metadata import room_metadata_of
 from utd_rx.engine.rules import rooms
 from utd_rx.engine.rules.effects import (
     ApplyGrant,
     Effect,
     Effects,
-    MuteAudio,
+    MuteTracks,
+    PublishMetadata,
     PublishSeats,
     Push,
     Remove,
+    TellModerators,
+    WriteRole,
 )
 from utd_rx.engine.rules.rooms import Room
 from utd_rx.engine.tasks import OwnedTasks
@@ -68,11 +72,11 @@ class RoomShell:
         Raises:
             MediaUnavailable: There may or may not be a room then.
         """
-        found = await self._media.open_room(self.livekit_name, metadata_of(state))
+        found = await self._media.open_room(self.livekit_name, room_metadata_of(state))
         if found.sid != self.sid:
             self.sid = found.sid
-            if found.metadata != metadata_of(state):
-                await self._media.set_room_metadata(self.livekit_name, metadata_of(state))
+            if found.metadata != room_metadata_of(state):
+                await self._media.set_room_metadata(self.livekit_name, room_metadata_of(state))
         return found
 
     async def commit(self, state: Room, effects: Effects) -> None:
@@ -105,13 +109,24 @@ class RoomShell:
         self, type_: str, payload: Mapping[str, object], to: tuple[str, ...] | None = None
     ) -> None:
         """Send an engine message; a lost one is no failure, since state lives in metadata (§7.2, 12)."""
-        # The real server takes 3 s to find out that nobody is there to send to.
-        if self.state is None or not self.state.sessions:
-            return
         try:
-            await self._media.send(self.livekit_name, {"type": type_, **payload}, to)
+            await self.send({"type": type_, **payload}, to)
         except MediaUnavailable as error:
             logger.warning("room %s: push %s lost: %s", self.name, type_, error)
+
+    async def send(self, message: Mapping[str, object], to: tuple[str, ...] | None) -> int:
+        """Send a message to those of `to` who are connected, None for all; returns how many.
+
+        Raises:
+            MediaUnavailable: The SFU does not answer.
+        """
+        connected = () if self.state is None else tuple(self.state.sessions)
+        reached = connected if to is None else tuple(who for who in connected if who in set(to))
+        # The real server takes 3 s to find out that nobody is there to send to; and a message
+        # to no destination is one to everybody.
+        if reached:
+            await self._media.send(self.livekit_name, message, None if to is None else reached)
+        return len(reached)
 
     async def remove(self, identity: str, sid: str | None) -> None:
         """Remove a connection; with `sid`, not the one that may have replaced it.
@@ -119,18 +134,14 @@ class RoomShell:
         Raises:
             MediaUnavailable: The SFU does not answer.
         """
-        if sid is not None:
-            found = await self._media.get_participant(self.livekit_name, identity)
-            if found is None or found.sid != sid:
-                return
-        await self._media.remove(self.livekit_name, identity)
+        await participants.remove(self._media, self.livekit_name, identity, sid)
 
     async def republish(self) -> None:
         """Write the metadata again: the SFU's half of the room is new."""
         if self.state is None:
             return
         try:
-            await self._media.set_room_metadata(self.livekit_name, metadata_of(self.state))
+            await self._media.set_room_metadata(self.livekit_name, room_metadata_of(self.state))
         except MediaUnavailable:
             self._start_resync()
 
@@ -152,11 +163,13 @@ class RoomShell:
             case ApplyGrant(identity):
                 grant = rooms.grant_of(state, identity)
                 await self._media.set_grant(self.livekit_name, identity, grant)
-            case MuteAudio(identity, is_muted):
-                await self._mute(identity, is_muted=is_muted)
+            case WriteRole(identity):
+                await self._write_role(state, identity)
+            case MuteTracks():
+                await participants.mute_tracks(self._media, self.livekit_name, effect)
             case Remove(identity, sid):
                 await self.remove(identity, sid)
-            case PublishSeats() | Push():
+            case PublishSeats() | PublishMetadata() | Push() | TellModerators():
                 pass
 
     async def _announce(self, state: Room, effects: Effects) -> None:
@@ -166,16 +179,19 @@ class RoomShell:
                 case PublishSeats():
                     await self.republish()
                     await self.push("_seat_update", grid_to_push(state.seats.grid))
+                case PublishMetadata():
+                    await self.republish()
                 case Push(type_, payload, to):
                     await self.push(type_, payload, to)
-                case ApplyGrant() | MuteAudio() | Remove():
+                case TellModerators(type_, payload):
+                    await self.push(type_, payload, rooms.moderators_of(state))
+                case ApplyGrant() | WriteRole() | MuteTracks() | Remove():
                     pass
 
-    async def _mute(self, identity: str, *, is_muted: bool) -> None:
-        found = await self._media.get_participant(self.livekit_name, identity)
-        for track in () if found is None else found.tracks:
-            if track.kind == "audio" and track.is_muted is not is_muted:
-                await self._media.mute(self.livekit_name, identity, track.sid, is_muted=is_muted)
+    async def _write_role(self, state: Room, identity: str) -> None:
+        role = rooms.role_of(state, identity)
+        if role is not None:
+            await participants.write_role(self._media, self.livekit_name, identity, role)
 
     def _arm(self) -> None:
         if self._timer is not None:
@@ -219,14 +235,7 @@ class RoomShell:
             if identity in state.sessions:
                 grant = rooms.grant_of(state, identity)
                 await self._media.set_grant(self.livekit_name, identity, grant)
-        await self._media.set_room_metadata(self.livekit_name, metadata_of(state))
+                await self._write_role(state, identity)
+        await self._media.set_room_metadata(self.livekit_name, room_metadata_of(state))
         if state.type is UTDStreamType.AUDIO_ROOM:
             await self.push("_seat_update", grid_to_push(state.seats.grid))
-
-
-def metadata_of(state: Room) -> str:
-    """Return the metadata of LiveKit's room: what somebody who joins late needs (§7.2, 12)."""
-    if state.type is not UTDStreamType.AUDIO_ROOM:
-        return "{}"
-    wire = {"_seats": grid_to_push(state.seats.grid)}
-    return json.dumps(wire, ensure_ascii=False, separators=(",", ":"))

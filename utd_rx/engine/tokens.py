@@ -1,13 +1,11 @@
 """The two tokens the engine signs: LiveKit's, and the bearer for its own calls.
 
-LiveKit's carries the grants and a participant's metadata, whose server keys a client cannot
-change (facts/utd-engine.md §3.8). The bearer (`user_token`) is HS256 with a key of its own, 24 h,
+LiveKit's carries the grants and a participant's metadata (`utd_rx.engine.metadata`). The bearer (`user_token`) is HS256 with a key of its own, 24 h,
 bound to (app, identity, device); it names no room and no role, because both change (§7.4, 27).
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
@@ -19,21 +17,13 @@ from livekit import api
 from utd_rx.engine.options import Secrets
 from utd_rx.engine.rules.mints import TOKEN_SECONDS
 from utd_rx.engine.rules.refusal import Reason, Refusal
-from utd_rx.engine.rules.roles import Grant, Role
+from utd_rx.engine.rules.roles import Grant
 from utd_rx.models.participant import TrackSource
-from utd_rx.models.stream_type import UTDStreamType
-from utd_rx.protocol.wire.reading import parse_object, read_int, read_object, read_text
+from utd_rx.protocol.wire.reading import read_text
 
 USER_TOKEN_SECONDS: Final = 24 * 3600
 _ISSUER: Final = "utd-rx-engine"
 
-# The legacy spelling of the type, which apps of the first generation still read (§3.8).
-_SERVICES: Final[Mapping[UTDStreamType, str]] = {
-    UTDStreamType.AUDIO_ROOM: "rooms",
-    UTDStreamType.LIVE_STREAM: "streaming",
-    UTDStreamType.AUDIO_CALL: "calls",
-    UTDStreamType.VIDEO_CALL: "calls",
-}
 _SOURCES: Final[Mapping[TrackSource, str]] = {
     TrackSource.CAMERA: "camera",
     TrackSource.MICROPHONE: "microphone",
@@ -70,15 +60,6 @@ class Bearer:
 
     identity: str
     device_id: str | None = None
-
-
-@frozen
-class MintedMetadata:
-    """What the engine reads back from the metadata of a participant it admitted."""
-
-    serial: int
-    role: Role
-    type: UTDStreamType
 
 
 def sign_bearer(secrets: Secrets, bearer: Bearer, now: float) -> str:
@@ -146,43 +127,3 @@ def sign_livekit(
         .with_metadata(metadata)
     )
     return token.with_name(name).to_jwt() if name else token.to_jwt()
-
-
-def write_metadata(
-    secrets: Secrets,
-    *,
-    role: Role,
-    type: UTDStreamType,  # noqa: A002 - the word of the wire
-    serial: int,
-    device: Device,
-    image: str | None,
-    custom: Mapping[str, object],
-) -> str:
-    """Return a participant's metadata; the app's own keys never overwrite the server's."""
-    server: dict[str, object] = {
-        "role": role.value,
-        "type": type.value,
-        "service": _SERVICES[type],
-        "appId": secrets.app_id,
-        "projectId": secrets.app_id,
-        "videoEffects": device.os is not None,
-        "_device": device.to_wire(),
-        "_mint": serial,
-    }
-    shown = {} if image is None else {"image": image}
-    return json.dumps(
-        {**shown, **custom, **server}, ensure_ascii=False, separators=(",", ":"), allow_nan=False
-    )
-
-
-def read_metadata(metadata: str) -> MintedMetadata | None:
-    """Read it back; None for a participant this engine did not admit."""
-    wire = read_object(parse_object(metadata) if metadata else None)
-    serial = read_int(wire.get("_mint"))
-    role, type_ = wire.get("role"), wire.get("type")
-    if serial is None or not isinstance(role, str) or not isinstance(type_, str):
-        return None
-    try:
-        return MintedMetadata(serial, Role(role), UTDStreamType(type_))
-    except ValueError:
-        return None

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from utd_rx.engine.rules import rooms
+from utd_rx.engine.rules import moderation, rooms
 from utd_rx.engine.rules.effects import ApplyGrant, Remove
+from utd_rx.engine.rules.members import Admission, Session
 from utd_rx.engine.rules.refusal import Refusal
 from utd_rx.engine.rules.roles import LISTEN, PUBLISH, SPEAK, Grant, Role, clamp
-from utd_rx.engine.rules.rooms import Admission, Room, Session
+from utd_rx.engine.rules.rooms import Room
 from utd_rx.engine.rules.seat_commands import (
     SetUpSeats,
     TakeSeat,
@@ -150,7 +151,7 @@ def test_the_expelled_lose_seat_membership_and_connection() -> None:
     room = admit(admit(None, "sara", Role.HOST, seats=SetUpSeats(count=2)), "omar")
     room, _ = rooms.joined(room, Session("omar", "PA_1"))
     room, _ = rooms.command_seats(room, rooms.actor_of(room, "omar"), TakeSeat(0), 0.0)
-    room, effects = rooms.expel(room, "omar", 0.0)
+    room, effects = moderation.expel(room, "omar", 0.0)
     assert effects[0] == ApplyGrant("omar")
     assert effects[-1] == Remove("omar", "PA_1")
     assert room.seats.seated == frozenset()

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from utd_rx.engine.rules import seats as rules
-from utd_rx.engine.rules.effects import ApplyGrant, Effects, MuteAudio, PublishSeats, Push
+from utd_rx.engine.rules.effects import ApplyGrant, Effects, MuteTracks, PublishSeats, Push
 from utd_rx.engine.rules.refusal import Refusal
 from utd_rx.engine.rules.roles import Role
 from utd_rx.engine.rules.seat_commands import (
@@ -133,7 +133,7 @@ def test_muting_names_the_occupant() -> None:
     seats = after(grid_of(), (MONA, TakeSeat(2)))
     same, effects = rules.command(seats, ADMIN, MuteSeat(2, is_muted=True), 0.0)
     assert same is seats
-    assert effects == (MuteAudio("mona", is_muted=True),)
+    assert effects == (MuteTracks("mona", is_muted=True),)
 
 
 def test_request_mode_seats_moderators_and_holders_of_a_reservation_only() -> None:

@@ -68,7 +68,7 @@ async def unban(request: web.Request) -> web.Response:
     """Lift a ban; lifting what is not there is fine."""
     body = await read_body(request)
     scope = _permit_scope(request, body, Endpoint.UNBAN_ROOM, Endpoint.UNBAN_PROJECT)
-    lifted = context_of(request).hub.unban(scope.identity, scope.room)
+    lifted = context_of(request).hub.gate.unban(scope.identity, scope.room)
     return web.json_response(
         {"identity": scope.identity, "room_name": scope.room, "lifted": lifted}
     )
@@ -82,10 +82,10 @@ async def list_bans(request: web.Request) -> web.Response:
     principal = authenticate(request)
     if room is not None and not principal.is_server:
         permit_room(request, Endpoint.BANS_OF_ROOM, {}, name=room)
-        found = hub.bans(room)
+        found = hub.gate.bans(room)
     elif principal.bearer is not None:
         identity = principal.bearer.identity
-        hub.refuse_banned(identity, None)
+        hub.gate.refuse_banned(identity, None)
         mine = {
             state.name
             for state in hub.rooms.all().values()
@@ -93,10 +93,10 @@ async def list_bans(request: web.Request) -> web.Response:
         }
         if not mine:
             raise forbidden("only hosts and admins see the bans of their rooms")
-        found = tuple(entry for entry in hub.bans(None) if entry.room in mine)
+        found = tuple(entry for entry in hub.gate.bans(None) if entry.room in mine)
     else:
         permit(request, Endpoint.BANS_OF_PROJECT)
-        found = hub.bans(room)
+        found = hub.gate.bans(room)
     rows = [ban_to_wire(_public(entry)) for entry in found]
     return web.json_response(page_to_wire(rows, page, per_page))
 

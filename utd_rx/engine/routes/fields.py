@@ -19,6 +19,9 @@ from utd_rx.protocol.wire.reading import Json, parse_object
 
 MAX_BODY_BYTES: Final = 64 * 1024
 
+ANY_NUMBER: Final = 10**9
+"""Beyond every index and id: wide enough to leave the answer to the rules."""
+
 E = TypeVar("E", bound=Enum)
 
 
@@ -131,18 +134,48 @@ def object_of(body: Json, key: str) -> Mapping[str, object]:
     return value
 
 
-def index_of(request: web.Request) -> int:
-    """Return the seat index of the path; whether there is such a seat is the grid's business.
+def required_object_of(body: Json, key: str) -> Mapping[str, object]:
+    """Return a JSON object, or one that was sent as a string of JSON.
+
+    Raises:
+        Refusal: 422; also when it is missing.
+    """
+    value = body.get(key)
+    if isinstance(value, str):
+        value = parse_object(value)
+    if value is None:
+        raise invalid(f"{key} must be a JSON object")
+    return object_of({key: value}, key)
+
+
+def texts_of(body: Json, key: str, most: int) -> tuple[str, ...] | None:
+    """Return a list of at most `most` strings; missing and null are None.
+
+    Raises:
+        Refusal: 422.
+    """
+    value = body.get(key)
+    if value is None:
+        return None
+    if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
+        raise invalid(f"{key} must be a list of strings")
+    if len(value) > most:
+        raise invalid(f"{key} must have at most {most} entries")
+    return tuple(value)
+
+
+def number_of(request: web.Request, key: str) -> int:
+    """Return a number of the path; whether it names anything is the rules' business.
 
     Raises:
         Refusal: 404 when it is no number.
     """
-    text = request.match_info["index"]
+    text = request.match_info[key]
     digits = text.removeprefix("-")
     if not (digits.isascii() and digits.isdigit()):
-        raise not_found(f"{text!r} is no seat index")
-    # No grid has an index of ten digits, and int() of an endless string is slow.
-    return int(text) if len(digits) < 10 else 10**9
+        raise not_found(f"{text!r} is no {key}")
+    # Nothing is numbered with ten digits, and int() of an endless string is slow.
+    return int(text) if len(digits) < 10 else ANY_NUMBER
 
 
 def page_of(request: web.Request) -> tuple[int, int]:

@@ -98,7 +98,7 @@ def permit(request: web.Request, endpoint: Endpoint) -> Principal:
     """
     principal = authenticate(request)
     if principal.bearer is not None:
-        context_of(request).hub.refuse_banned(principal.bearer.identity, None)
+        context_of(request).hub.gate.refuse_banned(principal.bearer.identity, None)
     authorize(endpoint, _caller(principal, None))
     return principal
 
@@ -122,7 +122,7 @@ def permit_room(
     name = request.match_info["room"] if name is None else name
     room = hub.rooms.room(name)
     if principal.bearer is not None:
-        hub.refuse_banned(principal.bearer.identity, name)
+        hub.gate.refuse_banned(principal.bearer.identity, name)
     authorize(endpoint, _caller(principal, room))
     claimed = _claimed_identity(body)
     if principal.bearer is None:

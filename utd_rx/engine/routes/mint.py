@@ -9,6 +9,7 @@ from aiohttp import web
 from attrs import frozen
 
 from utd_rx.engine.authorization import Caller, Endpoint, authorize
+from utd_rx.engine.metadata import write_metadata
 from utd_rx.engine.routes.context import Context, context_of
 from utd_rx.engine.routes.fields import (
     choice_of,
@@ -19,10 +20,15 @@ from utd_rx.engine.routes.fields import (
     text_of,
 )
 from utd_rx.engine.routes.identity import Principal, authenticate_app
-from utd_rx.engine.rules.names import check_identity, check_room_name, refuse_call_room
+from utd_rx.engine.rules.members import Admission
+from utd_rx.engine.rules.names import (
+    check_identity,
+    check_room_name,
+    refuse_call_room,
+    refuse_reserved_room,
+)
 from utd_rx.engine.rules.refusal import invalid
 from utd_rx.engine.rules.roles import Grant, Role
-from utd_rx.engine.rules.rooms import Admission
 from utd_rx.engine.rules.seat_commands import (
     SetUpSeats,
 )
@@ -31,7 +37,6 @@ from utd_rx.engine.tokens import (
     Device,
     sign_bearer,
     sign_livekit,
-    write_metadata,
 )
 from utd_rx.models.seats import UTDSeatMode
 from utd_rx.models.stream_type import UTDStreamType
@@ -111,7 +116,7 @@ async def session(request: web.Request) -> web.Response:
     text_of(body, "name", MAX_NAME_CHARS)
     device = read_device(body)
     context = context_of(request)
-    context.hub.refuse_banned(identity, None)
+    context.hub.gate.refuse_banned(identity, None)
     reply = UTDSessionResponse(user_token=_bearer(context, identity, device))
     return web.json_response(session_to_wire(reply))
 
@@ -139,6 +144,7 @@ def read_mint(body: Json, *, is_proven: bool) -> MintRequest:
     if type_.is_call:
         raise invalid("a call has no token of its own; POST /api/v1/calls makes both")
     refuse_call_room(room)
+    refuse_reserved_room(room)
     role = choice_of(body, "role", Role)
     owner = text_of(body, "room_owner_id", 128)
     admission = Admission(

@@ -1,20 +1,40 @@
-"""Rooms, their participants, and the project (facts/utd-engine.md §3.6)."""
+"""Rooms, what is said in them by a backend, and the project (facts/utd-engine.md §3.6)."""
 
 from __future__ import annotations
 
+import json
 from typing import Final
 
 from aiohttp import web
+from attrs import evolve
 
 from utd_rx.engine.authorization import Endpoint
 from utd_rx.engine.clock import to_iso
-from utd_rx.engine.media import EMPTY_ROOM_SECONDS, MediaParticipant, MediaRoom
+from utd_rx.engine.media import EMPTY_ROOM_SECONDS, MediaRoom
+from utd_rx.engine.metadata import custom_room_metadata, room_metadata_of
 from utd_rx.engine.routes.context import context_of
-from utd_rx.engine.routes.fields import page_of, page_to_wire, read_body
-from utd_rx.engine.routes.identity import permit, permit_room, target_of
-from utd_rx.engine.rules import rooms as rules
-from utd_rx.engine.rules.refusal import not_found
+from utd_rx.engine.routes.fields import (
+    flag_of,
+    page_of,
+    page_to_wire,
+    read_body,
+    required_object_of,
+    texts_of,
+)
+from utd_rx.engine.routes.identity import permit, permit_room
+from utd_rx.engine.routes.participants import participant_to_wire
+from utd_rx.engine.rules import moderation
+from utd_rx.engine.rules.effects import Effects, PublishMetadata
+from utd_rx.engine.rules.refusal import Reason, Refusal, invalid
 from utd_rx.engine.rules.rooms import Room
+from utd_rx.engine.rules.seat_commands import Actor
+from utd_rx.protocol.wire.moderation import comment_lock_to_wire
+from utd_rx.protocol.wire.reading import read_text
+
+MAX_DATA_BYTES: Final = 15_000
+"""What LiveKit vouches for in one reliable message (facts/livekit.md §7.3)."""
+
+MAX_DESTINATIONS: Final = 1_000
 
 _NO_LIMIT: Final = 0
 """LiveKit's spelling of "as many as you like"; the local engine limits neither."""
@@ -46,7 +66,7 @@ async def get_room(request: web.Request) -> web.Response:
         {
             **_room_to_wire(call.room, media or MediaRoom(livekit_name, "")),
             "participants": [
-                _participant_to_wire(call.room, participant) for participant in participants
+                participant_to_wire(call.room, participant) for participant in participants
             ],
         }
     )
@@ -59,34 +79,49 @@ async def delete_room(request: web.Request) -> web.Response:
     return web.json_response({"room_name": call.name, "deleted": True})
 
 
-async def get_participant(request: web.Request) -> web.Response:
-    """Return one participant, with metadata and permission."""
-    call = permit_room(request, Endpoint.PARTICIPANT_GET, {})
+async def set_metadata(request: web.Request) -> web.Response:
+    """Replace the app's own part of the room's metadata; the server's keys stay."""
+    body = await read_body(request)
+    call = permit_room(request, Endpoint.ROOM_METADATA, body)
+    custom = custom_room_metadata(required_object_of(body, "metadata"))
+
+    def rule(room: Room, actor: Actor, now: float) -> tuple[Room, Effects, str]:
+        room = evolve(room, metadata=custom)
+        return room, (PublishMetadata(),), room_metadata_of(room)
+
     hub = context_of(request).hub
-    identity = target_of(request)
-    found = await hub.media.get_participant(hub.rooms.livekit_name(call.name), identity)
-    if found is None:
-        raise not_found(f"{identity!r} is not in this room")
-    return web.json_response(
-        {
-            **_participant_to_wire(call.room, found),
-            "metadata": found.metadata,
-            "attributes": dict(found.attributes),
-            "permission": {
-                "canPublish": found.grant.can_publish,
-                "canSubscribe": found.grant.can_subscribe,
-                "canPublishData": found.grant.can_publish_data,
-            },
-        }
-    )
+    metadata = await hub.command(call.name, call.identity, rule, is_server=call.is_server)
+    return web.json_response({"room_name": call.name, "metadata": metadata})
 
 
-async def kick_participant(request: web.Request) -> web.Response:
-    """Throw somebody out; they may mint again."""
-    call = permit_room(request, Endpoint.PARTICIPANT_KICK, await read_body(request))
-    target = target_of(request)
-    await context_of(request).hub.kick(call.name, call.actor, target)
-    return web.json_response({"identity": target, "kicked": True})
+async def lock_comments(request: web.Request) -> web.Response:
+    """Lock or unlock the chat of the audience."""
+    body = await read_body(request)
+    call = permit_room(request, Endpoint.COMMENTS_LOCK, body)
+    if body.get("locked") is None:
+        raise invalid("locked is required")
+    is_locked = flag_of(body, "locked", default=False)
+
+    def rule(room: Room, actor: Actor, now: float) -> tuple[Room, Effects, None]:
+        return *moderation.lock_comments(room, is_locked), None
+
+    hub = context_of(request).hub
+    await hub.command(call.name, call.identity, rule, is_server=call.is_server)
+    return web.json_response({"room_name": call.name, **comment_lock_to_wire(is_locked)})
+
+
+async def send_data(request: web.Request) -> web.Response:
+    """Send a backend's message into the room; the engine's own types it cannot speak."""
+    body = await read_body(request)
+    call = permit_room(request, Endpoint.ROOM_SEND_DATA, body)
+    data = required_object_of(body, "data")
+    if (read_text(data.get("type")) or "").startswith("_"):
+        raise invalid("types that start with '_' are the engine's own")
+    if len(json.dumps(data, ensure_ascii=False).encode()) > MAX_DATA_BYTES:
+        raise Refusal(Reason.TOO_LARGE, f"data is larger than {MAX_DATA_BYTES} bytes")
+    to = texts_of(body, "destination_identities", MAX_DESTINATIONS)
+    recipients = await context_of(request).hub.send_data(call.name, data, to or None)
+    return web.json_response({"room_name": call.name, "recipients": recipients})
 
 
 async def get_project(request: web.Request) -> web.Response:
@@ -124,25 +159,4 @@ def _room_to_wire(room: Room, media: MediaRoom) -> dict[str, object]:
         "max_participants": media.max_participants,
         "started_at": to_iso(media.created_at) if media.created_at else None,
         "metadata": media.metadata,
-    }
-
-
-def _participant_to_wire(room: Room, participant: MediaParticipant) -> dict[str, object]:
-    role = rules.role_of(room, participant.identity)
-    return {
-        "identity": participant.identity,
-        "name": participant.name,
-        "role": None if role is None else role.value,
-        "state": participant.state,
-        "joined_at": to_iso(participant.joined_at) if participant.joined_at else None,
-        "tracks": [
-            {
-                "sid": track.sid,
-                "type": track.kind,
-                "source": track.source.name.lower(),
-                "muted": track.is_muted,
-                **({"width": track.width, "height": track.height} if track.width else {}),
-            }
-            for track in participant.tracks
-        ],
     }

@@ -13,12 +13,15 @@ from aiohttp.typedefs import Handler
 
 from utd_rx.engine.authorization import Endpoint
 from utd_rx.engine.routes.context import context_of
-from utd_rx.engine.routes.fields import index_of, int_of, read_body
+from utd_rx.engine.routes.fields import ANY_NUMBER, int_of, number_of, read_body
 from utd_rx.engine.routes.identity import permit_room
 from utd_rx.engine.routes.mint import read_grid
 from utd_rx.engine.rules import rooms
+from utd_rx.engine.rules.effects import Effects
 from utd_rx.engine.rules.refusal import invalid
+from utd_rx.engine.rules.rooms import Room
 from utd_rx.engine.rules.seat_commands import (
+    Actor,
     Command,
     KickSeat,
     LeaveSeat,
@@ -32,9 +35,6 @@ from utd_rx.engine.rules.seat_commands import (
 from utd_rx.models.seats import UTDSeatGrid
 from utd_rx.protocol.wire.reading import Json
 from utd_rx.protocol.wire.seats import grid_to_rest
-
-# Wide enough to leave the answer to the grid, which knows how many seats there are.
-_ANY_INDEX: Final = 10**9
 
 
 async def get_seats(request: web.Request) -> web.Response:
@@ -71,10 +71,18 @@ async def _carry_out(
     """Return who acted, and the grid before and after."""
     call = permit_room(request, endpoint, body)
     rooms.refuse_without_seats(call.room)
-    before, after = await context_of(request).hub.command_seats(
-        call.name, call.identity, read(request, body), is_server=call.is_server
+    item = read(request, body)
+
+    def rule(
+        room: Room, actor: Actor, now: float
+    ) -> tuple[Room, Effects, tuple[UTDSeatGrid, UTDSeatGrid]]:
+        found, effects = rooms.command_seats(room, actor, item, now)
+        return found, effects, (room.seats.grid, found.seats.grid)
+
+    hub = context_of(request).hub
+    return call.identity, *await hub.command(
+        call.name, call.identity, rule, is_server=call.is_server
     )
-    return call.identity, before, after
 
 
 def _index_of(grid: UTDSeatGrid, identity: str | None) -> int | None:
@@ -83,7 +91,7 @@ def _index_of(grid: UTDSeatGrid, identity: str | None) -> int | None:
 
 
 def _move(request: web.Request, body: Json) -> MoveSeat:
-    target = int_of(body, "target_seat", -_ANY_INDEX, _ANY_INDEX)
+    target = int_of(body, "target_seat", -ANY_NUMBER, ANY_NUMBER)
     if target is None:
         raise invalid("target_seat is required")
     return MoveSeat(target)
@@ -92,17 +100,20 @@ def _move(request: web.Request, body: Json) -> MoveSeat:
 COMMANDS: Final[dict[str, tuple[Endpoint, Callable[[web.Request, Json], Command]]]] = {
     "setup": (Endpoint.SEATS_SETUP, lambda _, body: read_grid(body) or SetUpSeats()),
     "leave": (Endpoint.SEATS_LEAVE, lambda _, body: LeaveSeat()),
-    "{index}/take": (Endpoint.SEATS_TAKE, lambda request, _: TakeSeat(index_of(request))),
-    "{index}/kick": (Endpoint.SEATS_KICK, lambda request, _: KickSeat(index_of(request))),
-    "{index}/lock": (Endpoint.SEATS_LOCK, lambda request, _: LockSeat(index_of(request))),
-    "{index}/unlock": (Endpoint.SEATS_UNLOCK, lambda request, _: UnlockSeat(index_of(request))),
+    "{index}/take": (Endpoint.SEATS_TAKE, lambda request, _: TakeSeat(number_of(request, "index"))),
+    "{index}/kick": (Endpoint.SEATS_KICK, lambda request, _: KickSeat(number_of(request, "index"))),
+    "{index}/lock": (Endpoint.SEATS_LOCK, lambda request, _: LockSeat(number_of(request, "index"))),
+    "{index}/unlock": (
+        Endpoint.SEATS_UNLOCK,
+        lambda request, _: UnlockSeat(number_of(request, "index")),
+    ),
     "{index}/mute": (
         Endpoint.SEATS_MUTE,
-        lambda request, _: MuteSeat(index_of(request), is_muted=True),
+        lambda request, _: MuteSeat(number_of(request, "index"), is_muted=True),
     ),
     "{index}/unmute": (
         Endpoint.SEATS_UNMUTE,
-        lambda request, _: MuteSeat(index_of(request), is_muted=False),
+        lambda request, _: MuteSeat(number_of(request, "index"), is_muted=False),
     ),
 }
 """The path below `seats/`, the row of the table, and what the request asks for."""

@@ -35,11 +35,33 @@ class Push:
 
 
 @frozen
-class MuteAudio:
-    """Mute or unmute the audio tracks of `identity` on the SFU."""
+class PublishMetadata:
+    """Write the room's metadata, without a word about seats."""
+
+
+@frozen
+class TellModerators:
+    """Send an engine message of `type` to the hosts and admins who are connected."""
+
+    type: str
+    payload: FrozenMap[str, object]
+
+
+@frozen
+class MuteTracks:
+    """Mute or unmute the tracks of `identity` on the SFU: those of `kinds`, or only `sid`."""
 
     identity: str
     is_muted: bool
+    kinds: tuple[str, ...] = ("audio",)
+    sid: str | None = None
+
+
+@frozen
+class WriteRole:
+    """Make the role in the metadata of the participant what `rooms.role_of` says."""
+
+    identity: str
 
 
 @frozen
@@ -50,5 +72,14 @@ class Remove:
     sid: str | None = None
 
 
-Effect: TypeAlias = ApplyGrant | PublishSeats | Push | MuteAudio | Remove
+Effect: TypeAlias = (
+    ApplyGrant
+    | PublishSeats
+    | PublishMetadata
+    | Push
+    | TellModerators
+    | MuteTracks
+    | WriteRole
+    | Remove
+)
 Effects: TypeAlias = tuple[Effect, ...]

@@ -10,6 +10,9 @@ from utd_rx.engine.rules.refusal import forbidden, invalid
 
 MAX_IDENTITY_CHARS: Final = 128
 CALL_PREFIX: Final = "call_"
+RESERVED_ROOMS: Final = frozenset({"ban", "bans"})
+"""`/rooms/ban` and `/rooms/bans` are calls of their own, so such a room could not be reached."""
+
 _ROOM_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 # Cc: control characters. Cs: a lone half of a surrogate pair, which JSON can spell and UTF-8
@@ -54,6 +57,16 @@ def refuse_call_room(name: str) -> None:
     """
     if name.startswith(CALL_PREFIX):
         raise forbidden(f"room names that start with {CALL_PREFIX!r} are reserved for calls")
+
+
+def refuse_reserved_room(name: str) -> None:
+    """Refuse the name of a room whose path means something else.
+
+    Raises:
+        Refusal: 422.
+    """
+    if name in RESERVED_ROOMS:
+        raise invalid(f"room_name {name!r} is reserved: /rooms/{name} is about bans")
 
 
 def livekit_room_name(app_id: str, name: str) -> str:

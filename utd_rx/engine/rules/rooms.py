@@ -12,17 +12,22 @@ from typing import Final
 from attrs import evolve, field, frozen
 
 from utd_rx.engine.rules import seats as seat_rules
-from utd_rx.engine.rules.effects import ApplyGrant, Effects, Remove
+from utd_rx.engine.rules import speakers as speaker_rules
+from utd_rx.engine.rules.effects import ApplyGrant, Effects, WriteRole
+from utd_rx.engine.rules.members import Admission, Member, Session
 from utd_rx.engine.rules.refusal import conflict, forbidden, not_found
-from utd_rx.engine.rules.roles import LISTEN, PUBLISHING, VOUCHED_ROLES, Grant, Role, clamp
-from utd_rx.engine.rules.seat_commands import (
-    Actor,
-    Command,
-    SetUpSeats,
+from utd_rx.engine.rules.roles import (
+    LISTEN,
+    MODERATORS,
+    PUBLISHING,
+    VOUCHED_ROLES,
+    Grant,
+    Role,
+    clamp,
 )
-from utd_rx.engine.rules.seats import (
-    Seats,
-)
+from utd_rx.engine.rules.seat_commands import Actor, Command
+from utd_rx.engine.rules.seats import Seats
+from utd_rx.engine.rules.speaker_commands import Outcome, SpeakerCommand
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.stream_type import UTDStreamType
 
@@ -31,56 +36,13 @@ MAX_ENDED: Final = 64
 
 
 @frozen
-class Member:
-    """Somebody who minted a token for the room and was not thrown out since.
-
-    `override` is what a backend asked for with `permissions` instead of a role (§3.2).
-    """
-
-    identity: str
-    role: Role
-    serial: int
-    name: str | None = None
-    image: str | None = None
-    override: Grant | None = None
-
-    @property
-    def attributes(self) -> FrozenMap[str, str]:
-        """What the grid shows about this member; the kits' names of the keys (§3.8)."""
-        known = {"name": self.name, "avatar": self.image}
-        return FrozenMap({key: value for key, value in known.items() if value is not None})
-
-
-@frozen
-class Admission:
-    """What a mint asks for, already validated."""
-
-    identity: str
-    type: UTDStreamType
-    role: Role
-    owner: str | None = None
-    is_proven: bool = False
-    name: str | None = None
-    image: str | None = None
-    seats: SetUpSeats | None = None
-    override: Grant | None = None
-
-
-@frozen
-class Session:
-    """A connection as the SFU reports it."""
-
-    identity: str
-    sid: str
-    grant: Grant | None = None
-
-
-@frozen
 class Room:
     """One room.
 
     `sessions` maps who is connected to LiveKit's sid of the connection; `ended` are the sids of
     the last ones that ended, for a report of joining that comes after that of leaving.
+    `silenced` are those a backend forbade to publish: nobody of them sits. `metadata` is the
+    app's own part of the room's metadata, JSON.
     """
 
     name: str
@@ -91,6 +53,9 @@ class Room:
     sessions: FrozenMap[str, str] = field(factory=FrozenMap)
     ended: tuple[str, ...] = ()
     seats: Seats = field(factory=Seats)
+    silenced: frozenset[str] = frozenset()
+    are_comments_locked: bool = False
+    metadata: str = field(default="{}", repr=False)
 
     @property
     def next_deadline(self) -> float | None:
@@ -110,6 +75,7 @@ def admit(
     """
     if room is None:
         room = Room(name, asked.type)
+    before = room
     if room.type is not asked.type:
         raise conflict(f"the room is of type {room.type.value}")
     if room.owner is None and (owner := _owner_of(asked)) is not None:
@@ -122,14 +88,30 @@ def admit(
     )
     if asked.is_proven and role in VOUCHED_ROLES:
         room = evolve(room, roles=room.roles.set(asked.identity, role))
-    member = Member(asked.identity, role, serial, asked.name, asked.image, asked.override)
+    override = asked.override
+    # Only a backend gives permissions, so only a backend's mint takes them away.
+    if not asked.is_proven and (known := room.members.get(asked.identity)) is not None:
+        override = known.override
+    member = Member(asked.identity, role, serial, asked.name, asked.image, override)
     room = evolve(room, members=room.members.set(asked.identity, member))
+    corrected = _corrections(before, room, {asked.identity, room.owner or asked.identity})
     may_seed = role is Role.HOST and room.type is UTDStreamType.AUDIO_ROOM
     if asked.seats is not None and may_seed and room.seats.grid.count == 0:
         actor = Actor(asked.identity, role)
         found, effects = seat_rules.command(room.seats, actor, asked.seats, now)
-        return evolve(room, seats=found), member, effects
-    return room, member, ()
+        return evolve(room, seats=found), member, (*corrected, *effects)
+    return room, member, corrected
+
+
+def _corrections(before: Room, after: Room, identities: set[str]) -> Effects:
+    """Return what a mint changed for those who are connected while it is made."""
+    effects: Effects = ()
+    for identity in sorted(identities & set(after.sessions)):
+        if grant_of(before, identity) != grant_of(after, identity):
+            effects = (*effects, ApplyGrant(identity))
+        if role_of(before, identity) is not role_of(after, identity):
+            effects = (*effects, WriteRole(identity))
+    return effects
 
 
 def _owner_of(asked: Admission) -> str | None:
@@ -159,22 +141,36 @@ def actor_of(room: Room, identity: str) -> Actor:
     return Actor(identity, role, member.attributes)
 
 
+def moderators_of(room: Room) -> tuple[str, ...]:
+    """Return the hosts and admins who are connected, in the order they came."""
+    return tuple(identity for identity in room.sessions if role_of(room, identity) in MODERATORS)
+
+
 def grant_of(room: Room, identity: str) -> Grant:
     """Return what the SFU shall let `identity` do: the only place that decides it (§7.1, 4)."""
     member = room.members.get(identity)
     base = (member.override if member is not None else None) or LISTEN
-    if room.type is UTDStreamType.AUDIO_ROOM:
+    if identity in room.silenced:
+        publishes = False
+    elif room.type is UTDStreamType.AUDIO_ROOM:
         publishes = identity in room.seats.seated
     else:
         publishes = base.can_publish or role_of(room, identity) is Role.HOST
     publishing = PUBLISHING[room.type] if publishes else LISTEN
     return evolve(
-        publishing, can_subscribe=base.can_subscribe, can_publish_data=base.can_publish_data
+        publishing,
+        can_subscribe=base.can_subscribe,
+        can_publish_data=base.can_publish_data,
+        # A product that names its sources is never widened.
+        sources=publishing.sources or (base.sources if publishes else ()),
     )
 
 
 def joined(room: Room, session: Session) -> tuple[Room, Effects]:
-    """A connection came up: what the SFU lets it do must be what this room says (§7.2, 11)."""
+    """A connection came up: what the SFU has about it must be what this room says (§7.2, 11).
+
+    Its token may be older than its seat, and older than its role.
+    """
     if session.sid in room.ended:
         return room, ()
     room = evolve(
@@ -182,9 +178,12 @@ def joined(room: Room, session: Session) -> tuple[Room, Effects]:
         sessions=room.sessions.set(session.identity, session.sid),
         seats=seat_rules.joined(room.seats, session.identity),
     )
-    if session.grant == grant_of(room, session.identity):
-        return room, ()
-    return room, (ApplyGrant(session.identity),)
+    effects: Effects = ()
+    if session.grant != grant_of(room, session.identity):
+        effects = (ApplyGrant(session.identity),)
+    if session.role is not None and session.role is not role_of(room, session.identity):
+        effects = (*effects, WriteRole(session.identity))
+    return room, effects
 
 
 def left(room: Room, session: Session, now: float, grace: float) -> tuple[Room, Effects]:
@@ -206,11 +205,33 @@ def command_seats(room: Room, actor: Actor, item: Command, now: float) -> tuple[
     """Carry out a seat command.
 
     Raises:
-        Refusal: See `seats.command`; 409 in a room that has no seats.
+        Refusal: See `seats.command`; 409 in a room that has no seats, 403 for the silenced.
     """
     refuse_without_seats(room)
     found, effects = seat_rules.command(room.seats, actor, item, now)
-    return evolve(room, seats=found), effects
+    return _with_seats(room, found), effects
+
+
+def command_speakers(
+    room: Room, actor: Actor, item: SpeakerCommand, now: float
+) -> tuple[Room, Effects, Outcome]:
+    """Carry out a command about requests and invitations.
+
+    Raises:
+        Refusal: See `speakers.command`; 409 in a room that has no seats, 403 for the silenced.
+    """
+    refuse_without_seats(room)
+    found, effects, outcome = speaker_rules.command(
+        room.seats, actor, item, now, lambda identity: actor_of(room, identity).attributes
+    )
+    return _with_seats(room, found), effects, outcome
+
+
+def _with_seats(room: Room, found: Seats) -> Room:
+    """Take over what a command made of the seats, whichever it was."""
+    if room.silenced & (found.seated - room.seats.seated):
+        raise forbidden("this user was forbidden to publish, and a seat is the right to")
+    return evolve(room, seats=found)
 
 
 def refuse_without_seats(room: Room) -> None:
@@ -221,31 +242,6 @@ def refuse_without_seats(room: Room) -> None:
     """
     if room.type is not UTDStreamType.AUDIO_ROOM:
         raise conflict(f"a room of type {room.type.value} has no seats")
-
-
-def expel(room: Room, identity: str, now: float) -> tuple[Room, Effects]:
-    """Throw somebody out: no seat, no membership, no connection. The mint floor is raised apart."""
-    sid = room.sessions.get(identity)
-    found, effects = seat_rules.left(room.seats, identity, now, 0)
-    room = evolve(
-        room,
-        seats=found,
-        members=room.members.remove(identity),
-        sessions=room.sessions.remove(identity),
-    )
-    return room, effects if sid is None else (*effects, Remove(identity, sid))
-
-
-def refuse_expelling(room: Room, actor: Actor, target: str) -> None:
-    """Refuse moderation that the actor's role does not reach.
-
-    Raises:
-        Refusal: 403 when an admin acts on the host, 404 when the target is not in the room.
-    """
-    if actor.is_admin and target == room.owner:
-        raise forbidden("an admin cannot act on the host")
-    if target not in room.members and target not in room.sessions:
-        raise not_found(f"{target!r} is not in this room")
 
 
 def restore(room: Room | None, name: str, type_: UTDStreamType, member: Member) -> Room:

@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 from attrs import field, frozen
 
+from utd_rx.engine.rules.refusal import invalid
 from utd_rx.engine.rules.roles import Role
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.seats import UTDSeatMode
@@ -26,6 +27,17 @@ class Actor:
     def is_admin(self) -> bool:
         """Whether the host is out of its reach."""
         return self.role is Role.ADMIN
+
+
+def identity_of(actor: Actor) -> str:
+    """Return who acts, for what nobody can do namelessly.
+
+    Raises:
+        Refusal: 422.
+    """
+    if actor.identity is None:
+        raise invalid("identity is required")
+    return actor.identity
 
 
 @frozen

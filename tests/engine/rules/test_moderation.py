@@ -1,0 +1,193 @@
+"""Roles, chat lock, mutes, silence and permissions: who reaches whom, and what follows."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.engine.rules.test_rooms import AUDIO, LIVE, admit
+from utd_rx.engine.rules import moderation, rooms
+from utd_rx.engine.rules.effects import (
+    ApplyGrant,
+    MuteTracks,
+    PublishMetadata,
+    PublishSeats,
+    Push,
+    WriteRole,
+)
+from utd_rx.engine.rules.members import Session
+from utd_rx.engine.rules.moderation import ChangeGrant
+from utd_rx.engine.rules.refusal import Refusal
+from utd_rx.engine.rules.roles import LISTEN, PUBLISH, SPEAK, Grant, Role
+from utd_rx.engine.rules.rooms import Room
+from utd_rx.engine.rules.seat_commands import Actor, SetUpSeats, TakeSeat
+from utd_rx.engine.rules.speaker_commands import (
+    AcceptInvitation,
+    ApproveRequest,
+    Invite,
+    RequestSeat,
+)
+from utd_rx.models.frozen_map import FrozenMap
+from utd_rx.models.participant import TrackSource
+from utd_rx.models.seats import UTDSeatMode
+from utd_rx.models.stream_type import UTDStreamType
+from utd_rx.protocol.wire.moderation import RoleChange
+
+HOST = Actor("sara", Role.HOST)
+ADMIN = Actor("adam", Role.ADMIN)
+BACKEND = Actor(None, Role.HOST)
+
+
+def room_of(
+    type_: UTDStreamType = AUDIO, mode: UTDSeatMode = UTDSeatMode.FREE, *, count: int = 3
+) -> Room:
+    room = admit(None, "sara", Role.HOST, type_=type_, seats=SetUpSeats(count, mode))
+    room = admit(room, "adam", Role.ADMIN, type_=type_, proven=True)
+    for identity in ("mona", "omar"):
+        room = admit(room, identity, type_=type_)
+    for identity in ("sara", "adam", "mona"):
+        room, _ = rooms.joined(room, Session(identity, f"PA_{identity}"))
+    return room
+
+
+def refused(call: object) -> int:
+    assert callable(call)
+    with pytest.raises(Refusal) as caught:
+        call()
+    return caught.value.status
+
+
+def test_a_role_is_remembered_written_and_told() -> None:
+    room, effects, change = moderation.set_role(room_of(), HOST, "mona", Role.ADMIN)
+    assert rooms.role_of(room, "mona") is Role.ADMIN
+    assert change == RoleChange("mona", "admin", "audience")
+    payload = {"identity": "mona", "role": "admin", "previous_role": "audience"}
+    assert effects == (WriteRole("mona"), Push("_role_change", FrozenMap(payload)))
+    assert rooms.role_of(admit(room, "mona"), "mona") is Role.ADMIN
+    demoted, _, change = moderation.set_role(room, BACKEND, "mona", Role.VISITOR)
+    assert (change.role, change.previous_role) == ("visitor", "admin")
+    assert rooms.role_of(admit(demoted, "mona"), "mona") is Role.VISITOR
+
+
+@pytest.mark.parametrize(
+    ("target", "role", "status"),
+    [
+        ("mona", Role.HOST, 422),
+        ("sara", Role.ADMIN, 422),
+        ("omar", Role.ADMIN, 404),
+        ("nobody", Role.ADMIN, 404),
+        ("mona", Role.AUDIENCE, 409),
+        ("adam", Role.ADMIN, 409),
+    ],
+)
+def test_a_role_that_cannot_be_given(target: str, role: Role, status: int) -> None:
+    room = room_of()
+    for actor in (HOST, BACKEND):
+        assert refused(lambda actor=actor: moderation.set_role(room, actor, target, role)) == status
+
+
+def test_a_new_role_takes_no_seat_away() -> None:
+    room = room_of()
+    room, _ = rooms.command_seats(room, rooms.actor_of(room, "adam"), TakeSeat(0), 0.0)
+    room, _, _ = moderation.set_role(room, HOST, "adam", Role.VISITOR)
+    assert rooms.grant_of(room, "adam") == SPEAK
+
+
+def test_joining_on_a_token_of_an_older_role_corrects_the_metadata() -> None:
+    room, _, _ = moderation.set_role(room_of(), HOST, "mona", Role.GUEST)
+    session = Session("mona", "PA_2", LISTEN, Role.AUDIENCE)
+    assert rooms.joined(room, session)[1] == (WriteRole("mona"),)
+    session = Session("mona", "PA_3", LISTEN, Role.GUEST)
+    assert rooms.joined(room, session)[1] == ()
+
+
+def test_the_moderators_who_hear_of_requests_are_those_connected() -> None:
+    room = admit(room_of(), "ayla", Role.ADMIN, proven=True)
+    assert rooms.moderators_of(room) == ("sara", "adam")
+
+
+def test_the_chat_lock_is_published_once() -> None:
+    room, effects = moderation.lock_comments(room_of(), is_locked=True)
+    assert effects == (PublishMetadata(), Push("_comment_lock", FrozenMap({"locked": True})))
+    assert moderation.lock_comments(room, is_locked=True) == (room, ())
+    assert not moderation.lock_comments(room, is_locked=False)[0].are_comments_locked
+
+
+def test_muting_names_the_tracks() -> None:
+    room = room_of()
+    effects = moderation.mute(room, ADMIN, "mona", is_muted=True, kinds=("audio", "video"))
+    assert effects == (MuteTracks("mona", True, ("audio", "video")),)
+
+
+@pytest.mark.parametrize(
+    ("actor", "target", "kinds", "status"),
+    [
+        (ADMIN, "sara", ("audio",), 403),
+        (HOST, "omar", ("audio",), 404),
+        (HOST, "nobody", ("audio",), 404),
+        (HOST, "mona", (), 422),
+    ],
+)
+def test_a_mute_that_is_refused(
+    actor: Actor, target: str, kinds: tuple[str, ...], status: int
+) -> None:
+    room = room_of()
+    assert (
+        refused(lambda: moderation.mute(room, actor, target, is_muted=True, kinds=kinds)) == status
+    )
+
+
+def test_the_silenced_lose_the_seat_and_get_none_by_any_way() -> None:
+    room = room_of(mode=UTDSeatMode.REQUEST)
+    room, _ = rooms.command_seats(room, rooms.actor_of(room, "adam"), TakeSeat(0), 0.0)
+    room, effects = moderation.silence(room, "adam", 0.0)
+    assert effects == (ApplyGrant("adam"), PublishSeats())
+    adam = rooms.actor_of(room, "adam")
+    assert refused(lambda: rooms.command_seats(room, adam, TakeSeat(0), 0.0)) == 403
+    asked, _, outcome = rooms.command_speakers(room, adam, RequestSeat("t"), 0.0)
+    approve = ApproveRequest(outcome.id or 0)
+    assert refused(lambda: rooms.command_speakers(asked, HOST, approve, 0.0)) == 403
+    invited, _, outcome = rooms.command_speakers(room, HOST, Invite("adam"), 0.0)
+    accept = AcceptInvitation(outcome.id or 0)
+    assert refused(lambda: rooms.command_speakers(invited, adam, accept, 0.0)) == 403
+    free, _ = moderation.unsilence(room, "adam")
+    assert free.seats.seated == frozenset(), "the seat stays lost"
+    rooms.command_seats(free, adam, TakeSeat(0), 0.0)
+
+
+def test_in_a_live_stream_even_the_host_can_be_silenced() -> None:
+    room, effects = moderation.silence(room_of(LIVE), "sara", 0.0)
+    assert effects == (ApplyGrant("sara"),)
+    assert rooms.grant_of(room, "sara") == LISTEN
+    room, effects = moderation.unsilence(room, "sara")
+    assert effects == (ApplyGrant("sara"),)
+    assert rooms.grant_of(room, "sara") == PUBLISH
+
+
+def test_permissions_last_until_the_backends_next_mint() -> None:
+    room, effects, grant = moderation.change_grant(
+        room_of(), "mona", ChangeGrant(can_publish_data=False)
+    )
+    assert effects == (ApplyGrant("mona"),)
+    assert grant == Grant(can_publish_data=False)
+    assert rooms.grant_of(admit(room, "mona"), "mona") == grant
+    assert rooms.grant_of(admit(room, "mona", proven=True), "mona") == LISTEN
+    room, _, grant = moderation.change_grant(room, "mona", ChangeGrant(can_subscribe=False))
+    assert grant == Grant(can_subscribe=False, can_publish_data=False)
+
+
+def test_in_an_audio_room_no_permission_replaces_a_seat() -> None:
+    room = room_of()
+    change = ChangeGrant(can_publish=True)
+    assert refused(lambda: moderation.change_grant(room, "mona", change)) == 409
+    moderation.change_grant(room, "mona", ChangeGrant(can_publish=False))
+    assert refused(lambda: moderation.change_grant(room, "nobody", change)) == 404
+
+
+def test_in_a_live_stream_a_backend_lets_publish_from_named_sources() -> None:
+    change = ChangeGrant(can_publish=True, sources=(TrackSource.SCREEN_SHARE,))
+    room, _, grant = moderation.change_grant(room_of(LIVE), "mona", change)
+    assert grant == Grant(can_publish=True, sources=(TrackSource.SCREEN_SHARE,))
+    _, _, grant = moderation.change_grant(room, "mona", ChangeGrant(can_publish=False))
+    assert grant == LISTEN
+    change = ChangeGrant(can_publish=False)
+    assert refused(lambda: moderation.change_grant(room, "sara", change)) == 409

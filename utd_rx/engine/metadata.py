@@ -1,0 +1,121 @@
+"""Metadata as the engine writes it: a participant's, and a room's (facts/utd-engine.md §3.8).
+
+Both are JSON objects with two authors. The server's keys are the known ones and all that start
+with `_`; the app's own are the rest, and never overwrite them. A participant's server keys carry
+what must survive in a token that LiveKit refreshes: the role, and the serial of the mint.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Final
+
+from attrs import frozen
+
+from utd_rx.engine.options import Secrets
+from utd_rx.engine.rules.roles import Role
+from utd_rx.engine.rules.rooms import Room
+from utd_rx.engine.tokens import Device
+from utd_rx.models.stream_type import UTDStreamType
+from utd_rx.protocol.wire.moderation import COMMENT_LOCK_KEY, comment_lock_to_wire
+from utd_rx.protocol.wire.reading import Json, parse_object, read_int, read_object
+from utd_rx.protocol.wire.seats import grid_to_push
+
+SERVER_KEYS: Final = frozenset({"role", "type", "service", "appId", "projectId", "videoEffects"})
+"""The server's keys of a participant, beside those that start with `_`."""
+
+# The legacy spelling of the type, which apps of the first generation still read (§3.8).
+_SERVICES: Final[Mapping[UTDStreamType, str]] = {
+    UTDStreamType.AUDIO_ROOM: "rooms",
+    UTDStreamType.LIVE_STREAM: "streaming",
+    UTDStreamType.AUDIO_CALL: "calls",
+    UTDStreamType.VIDEO_CALL: "calls",
+}
+
+
+@frozen
+class MintedMetadata:
+    """What the engine reads back from the metadata of a participant it admitted."""
+
+    serial: int
+    role: Role
+    type: UTDStreamType
+
+
+def write_metadata(
+    secrets: Secrets,
+    *,
+    role: Role,
+    type: UTDStreamType,  # noqa: A002 - the word of the wire
+    serial: int,
+    device: Device,
+    image: str | None,
+    custom: Mapping[str, object],
+) -> str:
+    """Return the metadata of a fresh mint."""
+    server: dict[str, object] = {
+        "role": role.value,
+        "type": type.value,
+        "service": _SERVICES[type],
+        "appId": secrets.app_id,
+        "projectId": secrets.app_id,
+        "videoEffects": device.os is not None,
+        "_device": device.to_wire(),
+        "_mint": serial,
+    }
+    shown = {} if image is None else {"image": image}
+    return _dump({**shown, **_of_app(custom), **server})
+
+
+def read_metadata(metadata: str) -> MintedMetadata | None:
+    """Read it back; None for a participant this engine did not admit."""
+    wire = _load(metadata)
+    serial = read_int(wire.get("_mint"))
+    role, type_ = wire.get("role"), wire.get("type")
+    if serial is None or not isinstance(role, str) or not isinstance(type_, str):
+        return None
+    try:
+        return MintedMetadata(serial, Role(role), UTDStreamType(type_))
+    except ValueError:
+        return None
+
+
+def with_role(metadata: str, role: Role) -> str:
+    """Return a participant's metadata in which the role is `role`."""
+    return _dump({**_load(metadata), "role": role.value})
+
+
+def with_custom(metadata: str, custom: Mapping[str, object]) -> str:
+    """Return a participant's metadata in which the app's own part is `custom`."""
+    server = {key: value for key, value in _load(metadata).items() if _is_servers(key)}
+    return _dump({**_of_app(custom), **server})
+
+
+def room_metadata_of(state: Room) -> str:
+    """Return the metadata of LiveKit's room: what somebody who joins late needs (§7.2, 12)."""
+    server: dict[str, object] = {COMMENT_LOCK_KEY: comment_lock_to_wire(state.are_comments_locked)}
+    if state.type is UTDStreamType.AUDIO_ROOM:
+        server = {"_seats": grid_to_push(state.seats.grid), **server}
+    return _dump({**_load(state.metadata), **server})
+
+
+def custom_room_metadata(custom: Mapping[str, object]) -> str:
+    """Return the app's own part of a room's metadata, as the room's state keeps it."""
+    return _dump({key: value for key, value in custom.items() if not key.startswith("_")})
+
+
+def _is_servers(key: str) -> bool:
+    return key.startswith("_") or key in SERVER_KEYS
+
+
+def _of_app(custom: Mapping[str, object]) -> dict[str, object]:
+    return {key: value for key, value in custom.items() if not _is_servers(key)}
+
+
+def _load(metadata: str) -> Json:
+    return read_object(parse_object(metadata) if metadata else None)
+
+
+def _dump(wire: Mapping[str, object]) -> str:
+    return json.dumps(wire, ensure_ascii=False, separators=(",", ":"), allow_nan=False)

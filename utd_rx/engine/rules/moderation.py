@@ -1,0 +1,179 @@
+"""What hosts, admins and backends do to others (facts/utd-engine.md §3.6, §7.1, §7.2).
+
+Whether the caller's role reaches a deed at all was decided by `utd_rx.engine.authorization`; here
+is what holds beyond that: an admin never acts on the host, the host stays the host, and nobody
+publishes against the rule of the product.
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from attrs import evolve, frozen
+
+from utd_rx.engine.rules import grids, rooms
+from utd_rx.engine.rules import seats as seat_rules
+from utd_rx.engine.rules.effects import (
+    ApplyGrant,
+    Effects,
+    MuteTracks,
+    PublishMetadata,
+    Push,
+    Remove,
+    WriteRole,
+)
+from utd_rx.engine.rules.refusal import conflict, forbidden, invalid, not_found
+from utd_rx.engine.rules.roles import LISTEN, Grant, Role
+from utd_rx.engine.rules.rooms import Room
+from utd_rx.engine.rules.seat_commands import Actor
+from utd_rx.models.frozen_map import FrozenMap
+from utd_rx.models.participant import TrackSource
+from utd_rx.models.stream_type import UTDStreamType
+from utd_rx.protocol.wire.moderation import (
+    COMMENT_LOCK_KEY,
+    RoleChange,
+    comment_lock_to_wire,
+    role_change_to_wire,
+)
+
+T = TypeVar("T")
+
+
+@frozen
+class ChangeGrant:
+    """What a backend changes about somebody's permissions; None stays as it is."""
+
+    can_publish: bool | None = None
+    can_subscribe: bool | None = None
+    can_publish_data: bool | None = None
+    sources: tuple[TrackSource, ...] | None = None
+
+
+def set_role(room: Room, actor: Actor, target: str, role: Role) -> tuple[Room, Effects, RoleChange]:
+    """Give `target` a role; the room remembers it, and so does the participant's metadata.
+
+    Raises:
+        Refusal: 422 for host, the owner and oneself, 404 for the absent, 409 for no change.
+    """
+    if role is Role.HOST:
+        raise invalid("only the owner is the host; the role cannot be given away")
+    if target in (room.owner, actor.identity):
+        raise invalid("the owner's role cannot be changed")
+    previous = rooms.role_of(room, target)
+    if previous is None or target not in room.sessions:
+        raise not_found(f"{target!r} is not in this room")
+    if previous is role:
+        raise conflict(f"{target!r} has the role {role.value} already")
+    change = RoleChange(target, role.value, previous.value)
+    told = Push("_role_change", FrozenMap(role_change_to_wire(change)))
+    room = evolve(room, roles=room.roles.set(target, role))
+    return room, (WriteRole(target), told), change
+
+
+def lock_comments(room: Room, is_locked: bool) -> tuple[Room, Effects]:
+    """Lock or unlock the chat of the audience; it is the clients that keep to it (§7.2, 17)."""
+    if room.are_comments_locked is is_locked:
+        return room, ()
+    told = Push(COMMENT_LOCK_KEY, FrozenMap(comment_lock_to_wire(is_locked)))
+    return evolve(room, are_comments_locked=is_locked), (PublishMetadata(), told)
+
+
+def mute(
+    room: Room,
+    actor: Actor,
+    target: str,
+    *,
+    is_muted: bool,
+    kinds: tuple[str, ...],
+    sid: str | None = None,
+) -> Effects:
+    """Mute or unmute tracks of `target`: those of `kinds`, or the one of `sid`.
+
+    Raises:
+        Refusal: 403 when an admin acts on the host, 404 for the absent, 422 for no kind.
+    """
+    refuse_acting(room, actor, target)
+    if target not in room.sessions:
+        raise not_found(f"{target!r} is not connected to this room")
+    if sid is None and not kinds:
+        raise invalid("audio, video or track_sid must say what to mute")
+    return (MuteTracks(target, is_muted, kinds, sid),)
+
+
+def silence(room: Room, target: str, now: float) -> tuple[Room, Effects]:
+    """Forbid `target` to publish, whoever would let them: in an audio room, no seat.
+
+    Raises:
+        Refusal: 404 for somebody who is not in the room.
+    """
+    refuse_acting(room, Actor(None, Role.HOST), target)
+    room = evolve(room, silenced=room.silenced | {target})
+    if room.type is not UTDStreamType.AUDIO_ROOM:
+        return room, (ApplyGrant(target),)
+    who = frozenset({target})
+    grid = grids.without_requests(grids.without_occupants(room.seats.grid, who), who)
+    found, effects = seat_rules.commit(room.seats, evolve(room.seats, grid=grid), now)
+    return evolve(room, seats=found), effects
+
+
+def unsilence(room: Room, target: str) -> tuple[Room, Effects]:
+    """Let `target` publish again as far as seat or role allow; a lost seat stays lost.
+
+    Raises:
+        Refusal: 404 for somebody who is not in the room.
+    """
+    refuse_acting(room, Actor(None, Role.HOST), target)
+    return evolve(room, silenced=room.silenced - {target}), (ApplyGrant(target),)
+
+
+def change_grant(room: Room, target: str, change: ChangeGrant) -> tuple[Room, Effects, Grant]:
+    """Change what a backend grants beyond the role; lasts until its next mint for `target`.
+
+    Raises:
+        Refusal: 404 for no member, 409 for a right to publish that the product decides by seat
+            or role.
+    """
+    member = room.members.get(target)
+    if member is None:
+        raise not_found(f"{target!r} is not in this room")
+    base = member.override or LISTEN
+    override = Grant(
+        can_publish=_given(change.can_publish, base.can_publish),
+        can_subscribe=_given(change.can_subscribe, base.can_subscribe),
+        can_publish_data=_given(change.can_publish_data, base.can_publish_data),
+        sources=_given(change.sources, base.sources),
+    )
+    room = evolve(room, members=room.members.set(target, evolve(member, override=override)))
+    grant = rooms.grant_of(room, target)
+    if change.can_publish is not None and grant.can_publish is not change.can_publish:
+        raise conflict("who publishes follows seat and role here; use the seats, or forbid-stream")
+    return room, (ApplyGrant(target),), grant
+
+
+def expel(room: Room, identity: str, now: float) -> tuple[Room, Effects]:
+    """Throw somebody out: no seat, no membership, no connection. The mint floor is raised apart."""
+    sid = room.sessions.get(identity)
+    found, effects = seat_rules.left(room.seats, identity, now, 0)
+    room = evolve(
+        room,
+        seats=found,
+        members=room.members.remove(identity),
+        sessions=room.sessions.remove(identity),
+    )
+    return room, effects if sid is None else (*effects, Remove(identity, sid))
+
+
+def refuse_acting(room: Room, actor: Actor, target: str) -> None:
+    """Refuse moderation that the actor's role does not reach.
+
+    Raises:
+        Refusal: 403 when an admin acts on the host, 404 when the target is not in the room.
+    """
+    if actor.is_admin and target == room.owner:
+        raise forbidden("an admin cannot act on the host")
+    if target not in room.members and target not in room.sessions:
+        raise not_found(f"{target!r} is not in this room")
+
+
+def _given(value: T | None, default: T) -> T:
+    return default if value is None else value
