@@ -31,7 +31,7 @@ class AudioRoomOptions(TypedDict, total=False):
 class UTDStreamClient:
     """The way in: one client per signed-in user, one HTTP layer for all its sessions.
 
-    It holds publishable credentials only; who may do what is decided by the engine. Identities
+    It belongs to the event loop of its first call. It holds publishable credentials only; who may do what is decided by the engine. Identities
     are claims as long as the app key is what proves them: in production your backend mints.
 
     Args:
@@ -150,6 +150,9 @@ class UTDStreamClient:
         self, identity: str, room_name: str, **options: Unpack[AudioRoomOptions]
     ) -> UTDAudioRoomSession:
         """Mint, connect, and return the session once its seat grid is known.
+
+        A media server that stays silent is given up after 15 s and abandoned after 5 more, 20 s in
+        all; the mint before it takes at most 30 s.
 
         Args:
             identity: Who joins.

@@ -16,6 +16,7 @@ from livekit import api
 
 from tests.e2e.conftest import PATIENCE, House
 from utd_rx import UTDConnectionState, UTDErrorCode, UTDStreamClient, UTDStreamException
+from utd_rx.rtc import connector
 
 
 def closed_port() -> int:
@@ -115,3 +116,24 @@ async def test_joins_cancelled_at_many_points_leave_no_ghost(house: House) -> No
                 identities = [who.identity for who in present.participants]
                 if identities == ["hana"]:
                     break
+
+
+async def test_an_sfu_that_stays_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connector, "CONNECT_TIMEOUT", 0.3)
+    monkeypatch.setattr(connector, "LEFTOVER_TIMEOUT", 0.3)
+    hanging: list[asyncio.StreamWriter] = []
+
+    async def stay_silent(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        hanging.append(writer)
+
+    server = await asyncio.start_server(stay_silent, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    reply = web.json_response({"token": "t", "url": f"ws://127.0.0.1:{port}", "user_token": "u"})
+    async with engine_that_answers(reply) as client:
+        error = await failure_of(client)
+    assert error.code is UTDErrorCode.TIMEOUT
+    # LiveKit goes on by itself until it is refused; then nothing of the join is left.
+    server.close()
+    for writer in hanging:
+        writer.close()
+    await server.wait_closed()

@@ -202,3 +202,17 @@ async def test_nothing_printable_holds_a_key() -> None:
 def test_a_time_out_is_positive(times: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="> 0"):
         Timeouts(**times)
+
+
+async def test_a_client_of_another_loop_is_a_typed_failure(
+    engine: ScriptedEngine, client: UTDApiClient
+) -> None:
+    engine.will(reply())
+    await client.get("/a")
+
+    def elsewhere() -> UTDErrorCode:
+        with pytest.raises(UTDStreamException) as raised:
+            asyncio.run(client.get("/a"))
+        return raised.value.code
+
+    assert await asyncio.to_thread(elsewhere) is UTDErrorCode.CONFLICT

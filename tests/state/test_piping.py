@@ -93,9 +93,11 @@ def test_time_operators_run_on_the_loop(case: str, way: str) -> None:
         await asyncio.sleep(10)
         subscription.dispose()
         assert log == expected
-        assert threading.active_count() == 1
 
+    # Compared, not counted: LiveKit's native threads stay once another test has loaded it.
+    before = set(threading.enumerate())
     run(main())
+    assert set(threading.enumerate()) <= before
 
 
 @pytest.mark.usefixtures("no_timers")

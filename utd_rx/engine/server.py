@@ -69,6 +69,7 @@ class LocalEngine:
         self._clock = clock if clock is not None else LoopClock()
         self._running: _Running | None = None
         self._is_starting = False
+        self._is_unwanted = False
         self._closing: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
@@ -150,18 +151,25 @@ class LocalEngine:
                 before, `NOT_FOUND` when there is no livekit-server to start, and what else the
                 SFU's start raises.
         """
-        if self._running is not None or self._is_starting or self._closing is not None:
+        if self._running is not None or self._is_starting or self._is_unwanted:
             raise UTDStreamException("an engine starts once", code=UTDErrorCode.CONFLICT)
         self._is_starting = True
         try:
             async with AsyncExitStack() as stack:
                 base_url, sfu, hub = await self._open(stack)
+                if self._is_unwanted:
+                    raise UTDStreamException("closed while starting", code=UTDErrorCode.CONFLICT)
                 self._running = _Running(base_url, sfu, hub, stack.pop_all())
         finally:
             self._is_starting = False
 
     async def aclose(self) -> None:
-        """End everything this engine started. Idempotent; concurrent calls wait for the first."""
+        """End everything this engine started. Idempotent; concurrent calls wait for the first.
+
+        While `start` is under way it returns at once, and `start` takes back what it began and
+        raises.
+        """
+        self._is_unwanted = True
         if self._running is None and self._closing is None:
             return
         if self._closing is None:

@@ -60,6 +60,7 @@ class UTDApiClient:
         self._app_key = checked_secret(app_key, "app_key")
         self._session = session
         self._is_session_ours = session is None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._is_closed = False
         self._timeouts = timeouts
         self._retries = retries
@@ -191,8 +192,15 @@ class UTDApiClient:
         return headers
 
     def _opened(self) -> aiohttp.ClientSession:
+        loop = asyncio.get_running_loop()
         if not self._is_closed and self._session is None:
             self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
+            self._loop = loop
+        if self._loop not in (None, loop):
+            raise UTDStreamException(
+                "this client belongs to another event loop; make one client per loop",
+                code=UTDErrorCode.CONFLICT,
+            )
         if self._is_closed or self._session is None or self._session.closed:
             raise UTDStreamException("the client is closed", code=UTDErrorCode.CONFLICT)
         return self._session

@@ -109,7 +109,7 @@ class Connector:
         joined: Callable[[], T],
         given_up: asyncio.Future[None],
         *,
-        timeout: float = CONNECT_TIMEOUT,
+        timeout: float | None = None,
     ) -> T:
         """Join `room` and return what `joined` returns.
 
@@ -122,11 +122,12 @@ class Connector:
             options: LiveKit's options.
             joined: Called once joined, before LiveKit can emit any event.
             given_up: Done when nobody wants this join any more.
-            timeout: Seconds until giving up.
+            timeout: Seconds until giving up, `CONNECT_TIMEOUT` by default.
 
         Raises:
             UTDStreamException: As `RULES` say; `TIMEOUT` after `timeout`, `CONFLICT` given up.
         """
+        timeout = CONNECT_TIMEOUT if timeout is None else timeout
         deadline = asyncio.get_running_loop().time() + timeout
         await self._settle(given_up, timeout)
         attempt = asyncio.create_task(
@@ -184,7 +185,8 @@ def _not_joined(given_up: asyncio.Future[None], timeout: float) -> UTDStreamExce
             "The room was disconnected while connecting.", code=UTDErrorCode.CONFLICT
         )
     return UTDStreamException(
-        f"Joining failed: the media server did not answer within {timeout:g} s.",
+        f"Joining failed: the media server did not answer within {timeout:g} s, or the same "
+        "identity joined from elsewhere at the same moment.",
         code=UTDErrorCode.TIMEOUT,
     )
 

@@ -1,7 +1,7 @@
 """The door to `livekit.rtc`: imported on first use, with every private name of it in one place.
 
 `utd_rx` may be imported where nobody joins a room, so LiveKit's 27 MB library is loaded by
-`sdk()` and nowhere else. Three private names of livekit 1.2.0 are used, here, in `ffi`
+`sdk()` and nowhere else. Private names of livekit 1.2.0 are used in three files: here, in `ffi`
 and in `last_resort`, each behind a check, with a public way out when a release lacks it:
 
 * `Room._on_room_event`, to see `participants_updated`, which changes participants without any

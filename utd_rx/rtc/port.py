@@ -39,7 +39,11 @@ class RoomPort(Protocol):
         """Leave; idempotent, bounded in time, safe to call while connecting."""
 
     async def aclose(self) -> None:
-        """Leave for good and end everything the room started; idempotent, bounded in time."""
+        """Leave for good and end everything the room started; idempotent, bounded in time.
+
+        One thing may outlive it: LiveKit's own join to a server that stays silent cannot be
+        ended from outside (defect D1). It is watched and taken back when it ends by itself.
+        """
 
     async def publish_audio(
         self,

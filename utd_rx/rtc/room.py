@@ -51,7 +51,7 @@ class UTDRoom:
     LiveKit's threads.
 
     Args:
-        adaptive_stream: Do not pull remote video that nobody observes.
+        adaptive_stream: Kept for video, which is not there yet; it changes nothing now.
         dynacast: Do not send video layers that nobody receives.
     """
 

@@ -40,16 +40,22 @@ def run(args: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return 2
-    from utd_rx.cli.demo.run import run_demo
     from utd_rx.errors import UTDStreamException
 
     try:
+        # Inside, so that an impatient Ctrl-C while it loads ends as quietly as a later one.
+        from utd_rx.cli.demo.run import run_demo
+
         return run_demo(args.sfu, args.out, args.wav)
     except UTDStreamException as error:
         print(f"the demo failed: {error} ({error.code.name})", file=sys.stderr)
         return 1
+    # Before OSError, of which it is a kind.
     except TimeoutError as error:
         print(f"the demo failed: it waited too long: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"the demo cannot write its results: {error}; choose --out", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

@@ -20,6 +20,9 @@ most of all in the first second on a busy machine, where 5 dB were seen."""
 MAX_LOST_SHARE: Final = 0.15
 """Of the active sound; a machine busier than that plays no demo."""
 
+MAX_OVERHANG: Final = 0.5
+"""Seconds in which a track is taken down after its seat or grant went; sound stops at once."""
+
 MAX_REFUSAL: Final = 1.0
 """Seconds; LiveKit itself takes 10 (facts/livekit.md, D4)."""
 
@@ -40,7 +43,7 @@ PROMISED: Final[Mapping[str, tuple[Step, ...]]] = {
         (SPEAKER, "microphone_enabled", True),
         (SPEAKER, "microphone_enabled", False),
     ),
-    "the grant comes before the microphone, and the microphone ends no later than the grant": (
+    "the grant comes before the microphone": (
         (SPEAKER, "can_publish", False),
         (SPEAKER, "can_publish", True),
         (SPEAKER, "microphone_enabled", True),
@@ -83,6 +86,7 @@ def judge(journal: Journal, heard: Heard, comparison: AudioComparison) -> tuple[
             f"{heard.refusal.code.name} after {heard.refused_after * 1e3:.1f} ms",
         ),
         *(Verdict(promise, *_in_order(journal, steps)) for promise, steps in PROMISED.items()),
+        Verdict("nobody is on air without seat and grant", *_covered(journal)),
     )
 
 
@@ -150,6 +154,32 @@ def _in_order(journal: Journal, steps: tuple[Step, ...]) -> tuple[bool, str]:
         earliest = at
         times.append(f"{at:.2f}")
     return True, "at " + ", ".join(times) + " s"
+
+
+def _covered(journal: Journal) -> tuple[bool, str]:
+    """Check that every user's microphone was on only while seated and granted."""
+    longest = 0.0
+    for who in USERS:
+        for begin, end in _spans(journal, who, "microphone_enabled"):
+            for need in ("my_seat", "can_publish"):
+                spans = _spans(journal, who, need)
+                cover = next((span for span in spans if span[0] <= begin < span[1]), None)
+                if cover is None:
+                    return False, f"{who} was on air at {begin:.2f} s without {need}"
+                longest = max(longest, end - cover[1])
+    is_kept = longest <= MAX_OVERHANG
+    return is_kept, f"the microphone ended {longest * 1e3:.0f} ms after them at the latest"
+
+
+def _spans(journal: Journal, who: str, stream: str) -> list[tuple[float, float]]:
+    """Return when a stream held a value other than False and None."""
+    entries = journal.streams.get((who, stream), [])
+    ends = [*(entry.at for entry in entries[1:]), journal.elapsed()]
+    return [
+        (entry.at, end)
+        for entry, end in zip(entries, ends, strict=True)
+        if entry.value is not None and entry.value is not False
+    ]
 
 
 def _holds(value: object, wanted: object) -> bool:

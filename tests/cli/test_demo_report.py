@@ -1,0 +1,117 @@
+"""The demo's verdict can say no: each promise has a history that breaks it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from attrs import evolve
+
+from utd_rx import AudioComparison, UTDErrorCode, UTDStreamException
+from utd_rx.cli import main
+from utd_rx.cli.demo.journal import Entry, Journal
+from utd_rx.cli.demo.picture import draw_timeline
+from utd_rx.cli.demo.report import Verdict, judge, write_report
+from utd_rx.cli.demo.scenario import LISTENER, SEAT, SPEAKER, USERS, Heard
+
+HEARD = Heard(10.0, 10.05, UTDStreamException("no", code=UTDErrorCode.FORBIDDEN), 0.002)
+CLEAR = AudioComparison(
+    is_match=True, offset=0.0, delay=0.05, delay_min=0.05, delay_max=0.05, correlation=0.95,
+    snr_db=9.0, gain_db=0.0, sent_seconds=4.0, heard_seconds=4.0, sent_level_dbfs=-16.0,
+    heard_level_dbfs=-16.0, compared_seconds=2.7, lost_seconds=0.0, outside_seconds=0.0,
+)  # fmt: skip
+
+
+def journal() -> Journal:
+    """Return the journal of a demo in which everything went as promised."""
+    streams: dict[tuple[str, str], list[Entry]] = {}
+    for who in USERS:
+        states = ("disconnected", "connecting", "connected", "disconnected")
+        streams[who, "connection_state"] = [Entry(float(i), v) for i, v in enumerate(states)]
+        streams[who, "connected"] = [Entry(0, False), Entry(2, True), Entry(9, False)]
+        streams[who, "can_publish"] = [Entry(0, False)]
+        streams[who, "my_seat"] = [Entry(0, None)]
+        streams[who, "microphone_enabled"] = [Entry(0, False)]
+    streams[SPEAKER, "my_seat"] += [Entry(3, SEAT), Entry(7, None)]
+    streams[SPEAKER, "can_publish"] += [Entry(3, True), Entry(7, False)]
+    streams[SPEAKER, "microphone_enabled"] += [Entry(4, True), Entry(7.01, False)]
+    streams[LISTENER, "seats"] = [Entry(2, [None]), Entry(3, [SPEAKER]), Entry(7, [None])]
+    streams[LISTENER, "remote_participants"] = [
+        Entry(4, [f"{SPEAKER} speaks"]),
+        Entry(7.1, [f"{SPEAKER} listens"]),
+    ]
+    return Journal(now=lambda: 10.0, began_at=0.0, streams=streams)
+
+
+def broken(verdicts: tuple[Verdict, ...]) -> list[str]:
+    return [verdict.promise for verdict in verdicts if not verdict.is_kept]
+
+
+def test_a_good_demo_keeps_every_promise() -> None:
+    assert broken(judge(journal(), HEARD, CLEAR)) == []
+
+
+@pytest.mark.parametrize(
+    "comparison",
+    [
+        evolve(CLEAR, is_match=False),
+        evolve(CLEAR, snr_db=1.0),
+        evolve(CLEAR, lost_seconds=1.0),
+        evolve(CLEAR, snr_db=None),
+    ],
+)
+def test_sound_that_did_not_arrive_is_told(comparison: AudioComparison) -> None:
+    assert broken(judge(journal(), HEARD, comparison)) == ["what was sent was heard"]
+
+
+def test_a_slow_or_another_refusal_is_told() -> None:
+    promise = ["publishing without a seat is refused at once"]
+    assert broken(judge(journal(), evolve(HEARD, refused_after=10.0), CLEAR)) == promise
+    timeout = UTDStreamException("late", code=UTDErrorCode.TIMEOUT)
+    assert broken(judge(journal(), evolve(HEARD, refusal=timeout), CLEAR)) == promise
+
+
+def test_a_microphone_that_outlives_its_grant_is_told() -> None:
+    story = journal()
+    story.streams[SPEAKER, "microphone_enabled"][-1] = Entry(8.5, False)
+    assert broken(judge(story, HEARD, CLEAR)) == ["nobody is on air without seat and grant"]
+
+
+def test_a_microphone_before_its_seat_is_told() -> None:
+    story = journal()
+    story.streams[SPEAKER, "microphone_enabled"].insert(1, Entry(2.5, True))
+    story.streams[SPEAKER, "microphone_enabled"].insert(2, Entry(2.7, False))
+    assert broken(judge(story, HEARD, CLEAR)) == ["nobody is on air without seat and grant"]
+
+
+def test_a_state_that_never_came_is_told() -> None:
+    story = journal()
+    story.streams[SPEAKER, "my_seat"] = [Entry(0, None)]
+    assert "the seat comes before the microphone" in broken(judge(story, HEARD, CLEAR))
+
+
+def test_the_report_holds_figures_verdicts_and_every_stream(tmp_path: Path) -> None:
+    story, verdicts = journal(), judge(journal(), HEARD, CLEAR)
+    story.say("done")
+    path = tmp_path / "report.json"
+    sent, heard = tmp_path / "sent.wav", tmp_path / "heard.wav"
+    write_report(
+        path, story, verdicts, sent_wav=sent, heard_wav=heard, sfu="embedded", heard=HEARD,
+        comparison=CLEAR,
+    )  # fmt: skip
+    report = json.loads(path.read_text(encoding="utf-8"))
+    assert report["sent_wav"] == str(sent)
+    assert report["is_success"] is True
+    assert report["audio"]["snr_db"] == 9.0
+    assert report["streams"][SPEAKER]["my_seat"][1] == {"at": 3.0, "value": SEAT}
+    assert report["remarks"] == [{"at": 10.0, "value": "done"}]
+    draw_timeline(story, tmp_path / "timeline.png", title="test")
+    assert (tmp_path / "timeline.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_folder_that_cannot_be_written_is_said_plainly(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["demo", "--out", "/proc/nope"]) == 1
+    assert "choose --out" in capsys.readouterr().err
