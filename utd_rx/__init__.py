@@ -19,10 +19,15 @@ if TYPE_CHECKING:
         compare,
         level_dbfs,
     )
+    from utd_rx.audio.devices import AudioDevice, AudioDirection, list_devices
+    from utd_rx.audio.microphone import Microphone, MicrophoneInput
+    from utd_rx.audio.speaker import Speaker
     from utd_rx.client import UTDStreamClient
     from utd_rx.errors import UTDErrorCode, UTDStreamException
     from utd_rx.models.audio import AudioFormat, AudioFrame, AudioInput
+    from utd_rx.models.ban import UTDBan, UTDBanNotice
     from utd_rx.models.call import UTDCall, UTDCallStatus
+    from utd_rx.models.chat import ChatMessage
     from utd_rx.models.connection import ConnectionQuality, DisconnectReason, UTDConnectionState
     from utd_rx.models.events import RoomEvent
     from utd_rx.models.participant import (
@@ -33,6 +38,7 @@ if TYPE_CHECKING:
         TrackPublication,
         TrackSource,
     )
+    from utd_rx.models.role import UTDRole
     from utd_rx.models.seats import Invitation, SpeakRequest, UTDSeat, UTDSeatGrid, UTDSeatMode
     from utd_rx.models.stage import UTDStageMember
     from utd_rx.models.stream_type import UTDStreamType
@@ -41,6 +47,7 @@ if TYPE_CHECKING:
     from utd_rx.rest.client import UTDApiClient
     from utd_rx.rtc.room import UTDRoom
     from utd_rx.sessions.audio_room import UTDAudioRoomSession
+    from utd_rx.sessions.playback import Playback, play
     from utd_rx.sessions.recording import Recording, record
     from utd_rx.sessions.replay import Replay, replay
     from utd_rx.sessions.session import UTDSession
@@ -52,16 +59,22 @@ _HOME: Final = {
     "utd_rx.audio": (
         "ArraySource AudioComparison ToneSource WavRecorder WavSource compare level_dbfs"
     ),
+    "utd_rx.audio.devices": "AudioDevice AudioDirection list_devices",
+    "utd_rx.audio.microphone": "Microphone MicrophoneInput",
+    "utd_rx.audio.speaker": "Speaker",
     "utd_rx.client": "UTDStreamClient",
     "utd_rx.errors": "UTDErrorCode UTDStreamException",
     "utd_rx.models.audio": "AudioFormat AudioFrame AudioInput",
+    "utd_rx.models.ban": "UTDBan UTDBanNotice",
     "utd_rx.models.call": "UTDCall UTDCallStatus",
+    "utd_rx.models.chat": "ChatMessage",
     "utd_rx.models.connection": "ConnectionQuality DisconnectReason UTDConnectionState",
     "utd_rx.models.events": "RoomEvent",
     "utd_rx.models.participant": (
         "LocalParticipant ParticipantPermission RemoteParticipant TrackKind TrackPublication "
         "TrackSource"
     ),
+    "utd_rx.models.role": "UTDRole",
     "utd_rx.models.seats": "Invitation SpeakRequest UTDSeat UTDSeatGrid UTDSeatMode",
     "utd_rx.models.stage": "UTDStageMember",
     "utd_rx.models.stream_type": "UTDStreamType",
@@ -70,6 +83,7 @@ _HOME: Final = {
     "utd_rx.rest.client": "UTDApiClient",
     "utd_rx.rtc.room": "UTDRoom",
     "utd_rx.sessions.audio_room": "UTDAudioRoomSession",
+    "utd_rx.sessions.playback": "Playback play",
     "utd_rx.sessions.recording": "Recording record",
     "utd_rx.sessions.replay": "Replay replay",
     "utd_rx.sessions.session": "UTDSession",
@@ -80,19 +94,26 @@ _MODULE_OF: Final = {name: module for module, names in _HOME.items() for name in
 __all__ = [
     "ArraySource",
     "AudioComparison",
+    "AudioDevice",
+    "AudioDirection",
     "AudioFormat",
     "AudioFrame",
     "AudioInput",
+    "ChatMessage",
     "ConnectionQuality",
     "DisconnectReason",
     "Invitation",
     "LocalParticipant",
+    "Microphone",
+    "MicrophoneInput",
     "ParticipantPermission",
+    "Playback",
     "Recording",
     "RemoteParticipant",
     "Replay",
     "RoomEvent",
     "SpeakRequest",
+    "Speaker",
     "StateSubject",
     "Store",
     "ToneSource",
@@ -102,10 +123,13 @@ __all__ = [
     "UTDApi",
     "UTDApiClient",
     "UTDAudioRoomSession",
+    "UTDBan",
+    "UTDBanNotice",
     "UTDCall",
     "UTDCallStatus",
     "UTDConnectionState",
     "UTDErrorCode",
+    "UTDRole",
     "UTDRoom",
     "UTDSeat",
     "UTDSeatGrid",
@@ -123,6 +147,8 @@ __all__ = [
     "combine_state",
     "compare",
     "level_dbfs",
+    "list_devices",
+    "play",
     "record",
     "replay",
 ]

@@ -51,6 +51,33 @@ grid_objects = _objects(
 
 request_lists = _lists(_requests) | json_values
 invitation_objects = _objects("invitation_id inviter_identity target_identity seat_index")
+push_objects = _objects(
+    "type request_id id identity role previous_role user_id mode_id seat_count invitation_id "
+    "inviter_identity target_identity seat_index locked room_name reason expires_at",
+    type=st.sampled_from(
+        [
+            "_speaker_request",
+            "_speaker_request_approved",
+            "_speaker_request_rejected",
+            "_speaker_invitation",
+            "_speaker_invitation_accepted",
+            "_role_change",
+            "_comment_lock",
+            "_banned",
+            "_mode_change",
+        ]
+    ),
+    role=st.sampled_from(["host", "admin", "audience"]),
+    identity=st.sampled_from(["me", "ana"]),
+    target_identity=st.sampled_from(["me", "ana"]),
+)
+_chats = _objects(
+    "message text messageID timestamp senderUserId",
+    message=st.just("chatMessage"),
+    text=st.sampled_from(["hello", "  ", "x" * 5_000]),
+    timestamp=st.integers(0, 2**50) | st.floats(),
+)
+chat_objects = _objects("roomChat type", roomChat=_chats)
 ban_objects = _objects("data bans", data=_lists(_bans), bans=_lists(_bans))
 error_objects = _objects("message error detail code")
 mint_objects = _objects(

@@ -13,14 +13,17 @@ from utd_rx.models.connection import DisconnectReason
 from utd_rx.models.participant import LocalParticipant, ParticipantPermission, TrackPublication
 from utd_rx.models.seats import UTDSeat, UTDSeatGrid
 from utd_rx.protocol import audio_room as rules
+from utd_rx.protocol import session
 from utd_rx.protocol.audio_room import AudioRoomState
 from utd_rx.protocol.facts import (
+    DeadlinePassed,
     FetchSeats,
     JoinStarted,
     JoinSucceeded,
     MicrophonePublished,
     MicrophoneWanted,
     PublishMicrophone,
+    Rejoin,
     SeatGridFetched,
     SeatGridReceived,
     UnpublishMicrophone,
@@ -127,7 +130,7 @@ def test_chat_is_neither_a_forgery_nor_a_fact() -> None:
 
 
 def test_an_ended_connection_knows_no_seats() -> None:
-    state, _ = run(SEATED, GRANTED, e.Disconnected(DisconnectReason.UNKNOWN))
+    state, _ = run(SEATED, GRANTED, e.Disconnected(DisconnectReason.ROOM_CLOSED))
     assert state.my_seat is None
     assert not state.session.microphone.is_granted
 
@@ -147,3 +150,39 @@ def test_no_data_message_raises_or_moves_a_seat(payloads: list[bytes]) -> None:
         for sender in (None, "mallory"):
             after, _ = rules.step(after, e.DataReceived(payload, sender), 0.0)
     assert evolve(after, forged=0) == state
+
+
+LOST = e.Disconnected(DisconnectReason.UNKNOWN)
+SPEAKING = (SEATED, GRANTED, MicrophoneWanted(True), MicrophonePublished(0, TrackPublication("T")))
+STILL_MINE = {"_seats": grid_to_push(grid("me", rev=3))}
+NOT_MINE = {"_seats": grid_to_push(grid("ana", rev=3))}
+
+
+def test_a_lost_connection_keeps_roster_seat_and_intent_and_tries_again() -> None:
+    state, effects = run(*SPEAKING, LOST)
+    assert effects[-1] == Rejoin(1)
+    microphone = state.session.microphone
+    assert (microphone.is_wanted, microphone.track) == (True, None)
+    assert state.my_seat is not None
+    assert PublishMicrophone(1) not in effects
+
+
+def test_what_should_be_published_is_published_when_the_grant_is_back() -> None:
+    back = e.Reconnected(snapshot(STILL_MINE))
+    state, effects = run(*SPEAKING, LOST, back)
+    assert PublishMicrophone(1) not in effects
+    assert rules.step(state, GRANTED, 5.0)[1] == (PublishMicrophone(1),)
+
+
+def test_who_lost_the_seat_meanwhile_is_not_heard_with_the_next_one() -> None:
+    state, _ = run(*SPEAKING, LOST, e.Reconnected(snapshot(NOT_MINE)))
+    assert not state.session.microphone.is_wanted
+    late, _ = run(*SPEAKING, LOST, e.Reconnected(snapshot(STILL_MINE)))
+    late, _ = rules.step(late, DeadlinePassed(), session.RESUME_SECONDS)
+    assert not late.session.microphone.is_wanted
+
+
+def test_a_switch_off_during_the_outage_counts() -> None:
+    back = e.Reconnected(snapshot(STILL_MINE))
+    _, effects = run(*SPEAKING, LOST, MicrophoneWanted(False), back, GRANTED)
+    assert PublishMicrophone(1) not in effects

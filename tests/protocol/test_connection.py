@@ -19,6 +19,8 @@ from utd_rx.protocol.facts import (
     JoinStarted,
     JoinSucceeded,
     LeaveStarted,
+    Rejoin,
+    RejoinFailed,
 )
 
 S = UTDConnectionState
@@ -108,7 +110,7 @@ def test_a_second_drop_starts_the_outage_anew() -> None:
         (DisconnectReason.PARTICIPANT_REMOVED, UTDErrorCode.FORBIDDEN),
         (DisconnectReason.ROOM_DELETED, UTDErrorCode.NOT_FOUND),
         (DisconnectReason.SERVER_SHUTDOWN, UTDErrorCode.SERVER),
-        (DisconnectReason.UNKNOWN, UTDErrorCode.NETWORK),
+        (DisconnectReason.JOIN_FAILURE, UTDErrorCode.NETWORK),
     ],
 )
 def test_an_end_by_the_server_is_a_typed_failure(
@@ -120,11 +122,67 @@ def test_an_end_by_the_server_is_a_typed_failure(
     assert over.failure.code is code
 
 
+LOST = Disconnected(DisconnectReason.UNKNOWN)
+
+
+def test_a_connection_that_livekit_gave_up_is_made_anew_until_the_sixty_seconds_are_over() -> None:
+    down = run(JoinStarted(), joined(), Reconnecting(), pace=0.0)
+    lost = rules.step(down, LOST, 26.0)
+    assert (lost.state, lost.is_lost, lost.force_exit_at) == (S.RECONNECTING, True, 60.0)
+    lost, effects = rules.follow_up(lost, 26.0)
+    assert effects == (Rejoin(1),)
+    assert rules.follow_up(lost, 27.0) == (lost, ())
+    waiting = rules.step(lost, RejoinFailed(1, FAILED, 0.0), 30.0)
+    assert waiting.retry_at == 30.5
+    assert rules.follow_up(waiting, 30.4)[1] == ()
+    trying, effects = rules.follow_up(waiting, 30.5)
+    assert effects == (Rejoin(1),)
+    back = rules.step(trying, Reconnected(SNAPSHOT), 40.0)
+    assert (back.state, back.last_sync, back.is_lost) == (S.CONNECTED, rules.Sync.FULL, False)
+    out = rules.step(waiting, DeadlinePassed(), 60.0)
+    assert (out.state, out.retry_at) == (S.FORCE_EXIT, None)
+
+
+def test_a_loss_without_a_warning_begins_the_outage() -> None:
+    lost = run(JoinStarted(), joined(), LOST, pace=0.0, start=100.0)
+    assert (lost.state, lost.force_exit_at) == (S.RECONNECTING, 160.0)
+
+
+@pytest.mark.parametrize("jitter", [-1.0, 0.0, 0.3, 1.0, 7.0, float("inf")])
+def test_pauses_grow_to_their_limit_and_are_spread(jitter: float) -> None:
+    pauses: list[float] = []
+    lost = run(JoinStarted(), joined(), LOST, pace=0.0)
+    for _ in range(8):
+        lost, _ = rules.follow_up(lost, lost.retry_at or 0.0)
+        lost = rules.step(lost, RejoinFailed(1, FAILED, jitter), 0.0)
+        pauses.append(lost.retry_at or 0.0)
+    assert pauses == sorted(pauses)
+    longest = rules.RETRY_DELAYS[-1]
+    assert longest / 2 <= pauses[-1] <= longest
+
+
+@pytest.mark.parametrize("code", [code for code in UTDErrorCode if code in rules.REFUSALS])
+def test_a_refusal_ends_the_attempts(code: UTDErrorCode) -> None:
+    refused = UTDStreamException("no", code=code)
+    lost = run(JoinStarted(), joined(), LOST, pace=0.0)
+    over = rules.step(lost, RejoinFailed(1, refused, 0.5), 1.0)
+    assert (over.state, over.failure, over.is_lost) == (S.DISCONNECTED, refused, False)
+
+
+def test_leaving_ends_the_attempts_and_their_results_are_late() -> None:
+    left = run(JoinStarted(), joined(), LOST, LeaveStarted(), pace=0.0)
+    assert (left.state, left.retry_at, left.is_lost) == (S.DISCONNECTED, None, False)
+    assert rules.step(left, RejoinFailed(1, FAILED, 0.0), 1.0) == left
+    again = rules.step(left, JoinStarted(), 2.0)
+    assert rules.step(again, RejoinFailed(1, FAILED, 0.0), 3.0) == evolve(again, late=1)
+
+
 FACT = st.sampled_from(
     [
         JoinStarted(),
         *(JoinSucceeded(epoch, SNAPSHOT) for epoch in range(4)),
         *(JoinFailed(epoch, FAILED) for epoch in range(4)),
+        *(RejoinFailed(epoch, FAILED, 0.5) for epoch in range(4)),
         LeaveStarted(),
         Reconnecting(),
         Reconnected(SNAPSHOT),
@@ -144,6 +202,9 @@ def test_no_sequence_of_facts_raises_or_leaves_a_deadline_behind(
         now += pause
         before = connection
         connection = rules.step(connection, fact, now)
+        tried, _ = rules.follow_up(connection, now)
+        assert (tried.retry_at is None) or tried.retry_at > now
+        assert not tried.is_lost or tried.state is S.RECONNECTING
         assert (connection.force_exit_at is not None) == (connection.state is S.RECONNECTING)
         assert connection.epoch >= before.epoch
         if (before.state, type(fact)) in IGNORED:

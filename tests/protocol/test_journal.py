@@ -36,6 +36,9 @@ EFFECTS = {
     facts.UnpublishMicrophone,
     facts.CancelMicrophone,
     facts.FetchSeats,
+    facts.FetchRole,
+    facts.AskBan,
+    facts.Rejoin,
     facts.DisconnectRoom,
 }
 """What the rules ask for rather than are told; the rest of `facts` are items."""

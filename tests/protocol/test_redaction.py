@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.sessions.histories import metadata, payloads, plain, values_of
+from utd_rx.models import ban, chat, participant
 from utd_rx.models import events as e
-from utd_rx.models import participant
 from utd_rx.models.participant import LocalParticipant, RemoteParticipant
 from utd_rx.protocol import audio_room, facts, journal, roster
 from utd_rx.protocol.audio_room import AudioRoomState
@@ -26,7 +26,7 @@ SECRET = "s3cr3t"
 def test_every_field_that_no_repr_shows_is_hidden() -> None:
     secretive = {
         kind
-        for module in (e, facts, participant, roster)
+        for module in (e, facts, participant, roster, ban, chat)
         for _, kind in inspect.getmembers(module, inspect.isclass)
         if attrs.has(kind) and any(not field.repr for field in attrs.fields(kind))
     }
@@ -46,6 +46,11 @@ def test_no_item_or_state_has_a_place_for_a_token() -> None:
         e.ParticipantMetadataChanged("ana", SECRET),
         e.RoomMetadataChanged('{"_seats": {"count": 2}, "other": "' + SECRET + '"}'),
         e.DataReceived(SECRET.encode(), None),
+        e.DataReceived(
+            b'{"roomChat": {"message": "chatMessage", "text": "' + SECRET.encode() + b'"}}', "ana"
+        ),
+        e.DataReceived(b'{"type": "_banned", "reason": "' + SECRET.encode() + b'"}', None),
+        e.ParticipantMetadataChanged("ana", '{"role": "admin", "mood": "' + SECRET + '"}'),
         e.DataReceived(b'{"type": "_seat_update", "x": "' + SECRET.encode() + b'"}', "mallory"),
         e.DataReceived(b'{"type": "_seat_update", "x": "' + SECRET.encode() + b'"}', None),
         JoinSucceeded(1, e.RoomSnapshot("r", LocalParticipant("me", metadata=SECRET))),

@@ -11,6 +11,7 @@ from tests.fixtures import wire_fixture
 from tests.rest.conftest import BEARER, MakeClient
 from tests.rest.engines import ScriptedEngine, reply
 from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.models.role import UTDRole
 from utd_rx.models.seats import UTDSeatGrid, UTDSeatMode
 from utd_rx.models.stream_type import UTDStreamType
 from utd_rx.models.token import UTDTokenResponse
@@ -242,6 +243,38 @@ COMMANDS: list[tuple[Call, str, str, object, object, object]] = [
         f"{R}/participants/b/mute",
         {"audio": True, "video": True, "muted": False},
         {},
+        None,
+    ),
+    (
+        lambda api: api.set_role("r", "b", "admin"),
+        "PUT",
+        f"{R}/participants/b/role",
+        {"role": "admin"},
+        wire_fixture("moderation")["role"],
+        None,
+    ),
+    (
+        lambda api: api.get_role("r", "b"),
+        "GET",
+        f"{R}/participants/b",
+        None,
+        {"identity": "b", "role": "admin"},
+        UTDRole.ADMIN,
+    ),
+    (
+        lambda api: api.get_role("r", "b"),
+        "GET",
+        f"{R}/participants/b",
+        None,
+        {"identity": "b", "role": "wizard"},
+        None,
+    ),
+    (
+        lambda api: api.lock_chat("r", True),
+        "PUT",
+        f"{R}/comments/lock",
+        {"locked": True},
+        wire_fixture("moderation")["comments_lock"],
         None,
     ),
     (

@@ -28,6 +28,8 @@ REPEATING: dict[str, Call] = {
     "speak_requests": lambda api: api.speak_requests("r"),
     "cancel_request": lambda api: api.cancel_request("r"),
     "mute_participant": lambda api: api.mute_participant("r", "a"),
+    "get_role": lambda api: api.get_role("r", "a"),
+    "lock_chat": lambda api: api.lock_chat("r", True),
     "unban": lambda api: api.unban("a"),
     "bans": lambda api: api.bans(),
 }
@@ -48,6 +50,7 @@ ONCE: dict[str, Call] = {
     "accept_invitation": lambda api: api.accept_invitation("r", 1),
     "decline_invitation": lambda api: api.decline_invitation("r", 1),
     "kick_participant": lambda api: api.kick_participant("r", "a"),
+    "set_role": lambda api: api.set_role("r", "a", "admin"),
     "ban": lambda api: api.ban("a"),
 }
 

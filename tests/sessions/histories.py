@@ -12,7 +12,7 @@ import attrs
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from tests.protocol.strategies import grid_objects, json_values
+from tests.protocol.strategies import chat_objects, grid_objects, json_values, push_objects
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.frozen_map import FrozenMap
 
@@ -31,9 +31,20 @@ payloads = (
     st.binary(max_size=20)
     | json_values.map(lambda value: json.dumps(value).encode())
     | engine_messages
+    | (push_objects | chat_objects).map(lambda wire: json.dumps(wire).encode())
 )
-metadata = st.text(max_size=8) | grid_objects.map(
-    lambda grid: json.dumps({"_seats": grid, "secret": "s3cr3t"}, default=str)
+metadata = (
+    st.text(max_size=8)
+    | st.builds(
+        lambda grid, lock: json.dumps(
+            {"_seats": grid, "_comment_lock": lock, "secret": "s3cr3t"}, default=str
+        ),
+        grid_objects,
+        json_values | st.booleans().map(lambda locked: {"locked": locked}),
+    )
+    | (st.sampled_from(["host", "admin", "audience"]) | json_values).map(
+        lambda role: json.dumps({"role": role, "secret": "s3cr3t"})
+    )
 )
 
 _SCALARS: dict[Any, SearchStrategy[Any]] = {

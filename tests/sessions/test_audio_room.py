@@ -3,45 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 
+import numpy as np
 import pytest
 from attrs import evolve
 
-from tests.sessions.stage import Stage
+from tests.sessions.stage import Stage, code_of
+from tests.sessions.watching import settle
 from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.models.audio import AudioFrame
 from utd_rx.models.connection import DisconnectReason, UTDConnectionState
 from utd_rx.models.events import (
     ParticipantConnected,
+    ParticipantDisconnected,
     ParticipantNameChanged,
     RoomEvent,
 )
-from utd_rx.models.participant import RemoteParticipant
-from utd_rx.sessions import audio_room
-
-
-@pytest.fixture
-async def stage() -> AsyncIterator[Stage]:
-    stage = Stage()
-    yield stage
-    stage.room.gate.set()
-    await stage.session.aclose()
-
-
-@pytest.fixture
-async def joined(stage: Stage) -> Stage:
-    await stage.session.join()
-    return stage
-
-
-async def settle() -> None:
-    """Let the loop do everything that is ready."""
-    for _ in range(10):
-        await asyncio.sleep(0)
-
-
-def code_of(raised: pytest.ExceptionInfo[UTDStreamException]) -> UTDErrorCode:
-    return raised.value.code
+from utd_rx.models.participant import RemoteParticipant, TrackPublication, TrackSource
+from utd_rx.models.seats import UTDSeatGrid
+from utd_rx.models.token import UTDTokenResponse
+from utd_rx.sessions import confirming
 
 
 async def test_joining_connects_and_knows_the_grid(joined: Stage) -> None:
@@ -91,7 +72,7 @@ async def test_the_engines_refusal_reaches_the_caller_and_changes_nothing(joined
 async def test_without_a_push_the_engine_is_asked(
     joined: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(audio_room, "PUSH_TIMEOUT", 0.0)
+    monkeypatch.setattr(confirming, "PUSH_TIMEOUT", 0.0)
     joined.engine.is_silent = True
     await joined.session.take_seat(1)
     assert joined.session.microphone_enabled.value
@@ -101,8 +82,8 @@ async def test_without_a_push_the_engine_is_asked(
 async def test_a_grant_that_never_comes_is_a_timeout(
     joined: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(audio_room, "PUSH_TIMEOUT", 0.0)
-    monkeypatch.setattr(audio_room, "GRANT_TIMEOUT", 0.0)
+    monkeypatch.setattr(confirming, "PUSH_TIMEOUT", 0.0)
+    monkeypatch.setattr(confirming, "GRANT_TIMEOUT", 0.0)
     joined.engine.grants = False
     with pytest.raises(UTDStreamException) as raised:
         await joined.session.take_seat(1)
@@ -127,7 +108,8 @@ async def test_losing_the_seat_closes_the_microphone_though_the_permission_stays
     await joined.session.microphone_enabled.until(False, timeout=5)
     await settle()
     assert joined.room.tracks == ()
-    assert joined.session.can_publish.value
+    assert joined.room.snapshot.local.permission.can_publish
+    assert not joined.session.can_publish.value
 
 
 async def test_leaving_the_seat_ends_permission_and_microphone(joined: Stage) -> None:
@@ -293,3 +275,111 @@ async def test_after_closing_streams_stay_readable_and_commands_raise(joined: St
 async def test_data_goes_out_with_topic_and_destinations(joined: Stage) -> None:
     await joined.session.send_data(b"hi", to=["ana"], topic="chat")
     assert joined.room.sent == [(b"hi", "chat", ("ana",))]
+
+
+async def test_of_two_joins_at_once_one_wins_and_the_other_is_told(stage: Stage) -> None:
+    results = await asyncio.gather(
+        stage.session.join(), stage.session.join(), return_exceptions=True
+    )
+    assert results[0] is None
+    assert isinstance(results[1], UTDStreamException)
+    assert results[1].code is UTDErrorCode.CONFLICT
+    assert stage.session.connected.value
+
+
+async def test_a_leave_while_minting_is_not_lost(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    minting, go_on = asyncio.Event(), asyncio.Event()
+    mint = stage.engine.mint_token
+
+    async def slow_mint() -> UTDTokenResponse:
+        minting.set()
+        await go_on.wait()
+        return await mint()
+
+    monkeypatch.setattr(stage.session, "_mint", slow_mint)
+    joining = asyncio.ensure_future(stage.session.join())
+    await minting.wait()
+    assert stage.session.connection_state.value is UTDConnectionState.CONNECTING
+    await stage.session.leave()
+    go_on.set()
+    with pytest.raises(UTDStreamException) as raised:
+        await joining
+    assert code_of(raised) is UTDErrorCode.CONFLICT
+    assert not stage.session.connected.value
+    assert not stage.room.is_connected
+
+
+async def test_a_join_left_and_begun_again_is_not_disturbed_by_the_first(stage: Stage) -> None:
+    stage.room.gate.clear()
+    first = asyncio.ensure_future(stage.session.join())
+    await settle()
+    await stage.session.leave()
+    second = asyncio.ensure_future(stage.session.join())
+    await settle()
+    first.cancel()
+    await settle()
+    stage.room.gate.set()
+    await second
+    assert stage.session.connected.value
+
+
+async def test_a_refused_mint_is_a_failure_in_the_state(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusal = UTDStreamException("wrong key", code=UTDErrorCode.UNAUTHORIZED, status_code=401)
+
+    async def refuse() -> UTDTokenResponse:
+        raise refusal
+
+    monkeypatch.setattr(stage.session, "_mint", refuse)
+    with pytest.raises(UTDStreamException):
+        await stage.session.join()
+    assert stage.session.failure.value is refusal
+    assert stage.session.connection_state.value is UTDConnectionState.DISCONNECTED
+
+
+async def test_a_join_whose_grid_never_comes_leaves_the_room_again(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusal = UTDStreamException("broken", code=UTDErrorCode.SERVER, status_code=500)
+
+    async def refuse(_: str) -> UTDSeatGrid:
+        raise refusal
+
+    monkeypatch.setattr(stage.engine, "get_seats", refuse)
+    with pytest.raises(UTDStreamException) as raised:
+        await stage.session.join()
+    assert raised.value is refusal
+    assert stage.session.failure.value is refusal
+    assert not stage.session.connected.value
+    assert not stage.room.is_connected
+    monkeypatch.undo()
+    await stage.session.join()
+    assert stage.session.connected.value
+
+
+async def test_what_one_hears_completes_with_the_session(joined: Stage) -> None:
+    ends: list[str] = []
+    joined.session.audio("ana").subscribe(on_completed=lambda: ends.append("ana"))
+    await settle()
+    await joined.session.aclose()
+    assert ends == ["ana"]
+
+
+async def test_one_hears_whichever_track_carries_the_voice(joined: Stage) -> None:
+    heard: list[AudioFrame] = []
+    joined.session.audio("ana").subscribe(heard.append)
+    frame = AudioFrame(np.zeros((480, 1), np.int16), 48_000)
+    for sid in ("TR_a", "TR_b"):
+        voice = TrackPublication(sid, source=TrackSource.MICROPHONE, is_subscribed=True)
+        joined.room.emit(ParticipantConnected(RemoteParticipant("ana", tracks=(voice,))))
+        await settle()
+        joined.room.play(sid, frame)
+        await settle()
+        joined.room.emit(ParticipantDisconnected("ana"))
+        await settle()
+        joined.room.play(sid, frame)
+        await settle()
+    assert heard == [frame, frame]

@@ -20,8 +20,14 @@ STREAMS = [
     "active_speakers",
     "microphone_enabled",
     "failure",
+    "roles",
+    "chat_locked",
+    "chat_history",
+    "banned",
     "seats",
     "my_seat",
+    "pending_requests",
+    "invitations",
 ]
 
 Seen = dict[str, list[Any]]
@@ -51,5 +57,6 @@ def replayed(path: Path) -> Seen:
 
 
 async def settle() -> None:
-    for _ in range(6):
+    """Let the loop do everything that is ready."""
+    for _ in range(10):
         await asyncio.sleep(0)

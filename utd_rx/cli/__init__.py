@@ -10,6 +10,8 @@ from typing import Final
 
 COMMANDS: Final = {
     "demo": "one audio room, end to end, with a picture of what happened",
+    "devices": "the sound devices of this machine",
+    "doctor": "what is wrong with this machine's sound, and how to mend it",
     "engine": "a local engine to develop against",
 }
 """Each command is the module of its name here, with `add_arguments(parser)` and `run(args)`."""

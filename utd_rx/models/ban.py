@@ -27,3 +27,12 @@ class UTDBan:
     def is_permanent(self) -> bool:
         """Whether it never ends by itself."""
         return self.expires_at is None
+
+
+@frozen
+class UTDBanNotice:
+    """This client is banned; what the engine did not say is None. `expires_at` is ISO 8601 UTC."""
+
+    room_name: str | None = None
+    reason: str | None = field(default=None, repr=False)
+    expires_at: str | None = None

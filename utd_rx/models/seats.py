@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from enum import Enum
 
 from attrs import field, frozen
@@ -49,6 +50,23 @@ class SpeakRequest:
     identity: str
     created_at: str | None = None
 
+    @property
+    def asked_at(self) -> datetime | None:
+        """When it was made, by the engine's clock; None when the engine did not say."""
+        try:
+            asked = datetime.fromisoformat(self.created_at or "")
+        except ValueError:
+            return None
+        return asked.replace(tzinfo=UTC) if asked.tzinfo is None else asked
+
+    def age(self, at: datetime) -> float | None:
+        """Return for how many seconds it has waited by `at`, an aware time; None when unknown.
+
+        Never negative: the engine's clock may be ahead of this one.
+        """
+        asked = self.asked_at
+        return None if asked is None else max(0.0, (at - asked).total_seconds())
+
 
 @frozen
 class Invitation:
@@ -81,3 +99,11 @@ class UTDSeatGrid:
     def seat_of(self, identity: str) -> UTDSeat | None:
         """Return the seat `identity` sits on, None when it has none."""
         return next((seat for seat in self.seats if seat.identity == identity), None)
+
+    def request_of(self, identity: str) -> SpeakRequest | None:
+        """Return the pending request of `identity`, None when it has none."""
+        return next((asked for asked in self.requests if asked.identity == identity), None)
+
+    def is_pending(self, request_id: int) -> bool:
+        """Whether the request is in the queue."""
+        return any(asked.id == request_id for asked in self.requests)

@@ -14,10 +14,12 @@ from utd_rx.models.seats import UTDSeat
 from utd_rx.protocol import data
 from utd_rx.protocol import seats as seat_rules
 from utd_rx.protocol import session as session_rules
+from utd_rx.protocol import speakers as speaker_rules
 from utd_rx.protocol.connection import Sync
-from utd_rx.protocol.facts import JoinSucceeded
+from utd_rx.protocol.facts import JoinSucceeded, MicrophoneWanted
 from utd_rx.protocol.seats import Seats
 from utd_rx.protocol.session import Effects, SessionState
+from utd_rx.protocol.speakers import Speakers
 
 
 @frozen
@@ -27,6 +29,7 @@ class AudioRoomState:
     identity: str
     session: SessionState = SessionState()
     seats: Seats = Seats()
+    speakers: Speakers = Speakers()
     forged: int = 0
     """How many engine messages a participant forged; they were refused."""
 
@@ -38,29 +41,50 @@ class AudioRoomState:
 
 def step(state: AudioRoomState, fact: object, now: float) -> tuple[AudioRoomState, Effects]:
     """Return the state after `fact` and what it calls for; total."""
-    seats = _seats_after(state, fact)
+    told = fact
+    if isinstance(fact, e.DataReceived):
+        told = data.decode(fact, previous=state.seats.grid)
+    seats = _seats_after(state, told)
+    is_seated = seats.seat_of(state.identity) is not None
+    hint = told if told is not fact else None
     session, effects = session_rules.step(
-        state.session, fact, now, may_publish=seats.seat_of(state.identity) is not None
+        state.session, fact, now, told=hint, may_publish=is_seated
     )
     connection = session.connection
     if not connection.is_joined:
         if state.session.connection.is_joined:
             seats = seat_rules.forgotten(seats)
-        return evolve(state, session=session, seats=seats), effects
+        return evolve(state, session=session, seats=seats, speakers=Speakers()), effects
+    speakers = speaker_rules.step(
+        state.speakers, told, now, identity=state.identity, grid=seats.grid
+    )
+    speakers, opens = speaker_rules.opens(speakers, session.microphone.is_granted)
+    if opens:
+        wanted = MicrophoneWanted(True)
+        session, more = session_rules.step(session, wanted, now, may_publish=is_seated)
+        effects = (*effects, *more)
     # Metadata may not bring the grid, and after a long outage it may not bring the newest.
     is_resynced = isinstance(fact, e.Reconnected) and connection.last_sync is Sync.FULL
     if is_resynced or (isinstance(fact, JoinSucceeded | e.Reconnected) and not seats.is_known):
         seats = seat_rules.stale(seats)
     seats, fetches = seat_rules.follow_up(seats)
     forged = state.forged + (isinstance(fact, e.DataReceived) and data.is_forged(fact))
-    return evolve(state, session=session, seats=seats, forged=forged), (*effects, *fetches)
+    after = evolve(state, session=session, seats=seats, speakers=speakers, forged=forged)
+    return after, (*effects, *fetches)
+
+
+def next_deadline(state: AudioRoomState) -> float | None:
+    """Return when the session's timer must fire, in monotonic seconds; None for never."""
+    deadlines = (
+        session_rules.next_deadline(state.session),
+        speaker_rules.next_deadline(state.speakers),
+    )
+    return min((at for at in deadlines if at is not None), default=None)
 
 
 def _seats_after(state: AudioRoomState, fact: object) -> Seats:
     seats = state.seats
     match fact:
-        case e.DataReceived():
-            return seat_rules.step(seats, data.decode(fact, previous=seats.grid))
         case e.RoomMetadataChanged(metadata=metadata):
             return _with_metadata(seats, metadata)
         case JoinSucceeded(epoch=epoch, snapshot=snapshot):

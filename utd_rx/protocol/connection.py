@@ -1,8 +1,9 @@
 """The lifecycle of a media connection (facts/utd-engine.md §4.6).
 
 Theory of operation. A join is an epoch: it is counted when it starts, and a result that carries
-an older epoch changes nothing. LiveKit resumes by itself; what is decided here is how much a
-session has to read again afterwards and when to stop hoping:
+an older epoch changes nothing. LiveKit resumes by itself, for about 26 s; then it gives up, and
+the connection is *lost*: from there on it is made anew with the last token, at once and then at
+growing intervals. How much a session has to read again afterwards, and when to stop hoping:
 
 | outage | what follows |
 | --- | --- |
@@ -17,7 +18,7 @@ no row is in `IGNORED` and changes nothing.
 from __future__ import annotations
 
 from enum import Enum
-from typing import Final
+from typing import Final, TypeAlias
 
 from attrs import evolve, frozen
 
@@ -30,11 +31,18 @@ from utd_rx.protocol.facts import (
     JoinStarted,
     JoinSucceeded,
     LeaveStarted,
+    Rejoin,
+    RejoinFailed,
 )
 
 LIGHT_SYNC_LIMIT: Final = 15.0
 FORCE_EXIT_AFTER: Final = 60.0
 """Seconds of outage; the engine's tiers (facts/utd-engine.md §4.6)."""
+
+
+RETRY_DELAYS: Final = (0.5, 1.0, 2.0, 4.0, 5.0)
+"""Seconds between the attempts to connect anew, the last one repeats; each is shortened by up to
+half, so that not everybody in a room comes back at the same moment."""
 
 
 class Sync(Enum):
@@ -56,6 +64,9 @@ class Connection:
         last_sync: What the last reconnect asked for.
         failure: Why the connection is not there, None while it is or was never asked for.
         late: How many results came too late and were dropped.
+        is_lost: Whether LiveKit gave up in this outage, so that nothing is published or received.
+        retry_at: When to connect anew, monotonic seconds; None while it is being tried.
+        attempts: How often that has been tried in this outage.
     """
 
     state: UTDConnectionState = UTDConnectionState.DISCONNECTED
@@ -65,6 +76,9 @@ class Connection:
     last_sync: Sync | None = None
     failure: UTDStreamException | None = None
     late: int = 0
+    is_lost: bool = False
+    retry_at: float | None = None
+    attempts: int = 0
 
     @property
     def is_connected(self) -> bool:
@@ -76,10 +90,21 @@ class Connection:
         """Whether the room is joined, also while LiveKit restores the connection."""
         return self.state in (UTDConnectionState.CONNECTED, UTDConnectionState.RECONNECTING)
 
+    @property
+    def is_resting(self) -> bool:
+        """Whether nothing is under way, so that a join may begin."""
+        return self.state in (UTDConnectionState.DISCONNECTED, UTDConnectionState.FORCE_EXIT)
+
+
+class Lost:
+    """A `Disconnected` by which LiveKit says that it gave up, and not that anybody ended it."""
+
 
 S = UTDConnectionState
 
-TRANSITIONS: Final[dict[tuple[UTDConnectionState, type], UTDConnectionState]] = {
+_Key: TypeAlias = tuple[UTDConnectionState, type]
+
+TRANSITIONS: Final[dict[_Key, UTDConnectionState]] = {
     (S.DISCONNECTED, JoinStarted): S.CONNECTING,
     (S.FORCE_EXIT, JoinStarted): S.CONNECTING,
     (S.CONNECTING, JoinSucceeded): S.CONNECTED,
@@ -87,6 +112,9 @@ TRANSITIONS: Final[dict[tuple[UTDConnectionState, type], UTDConnectionState]] = 
     (S.CONNECTING, LeaveStarted): S.DISCONNECTED,
     (S.CONNECTED, Reconnecting): S.RECONNECTING,
     (S.CONNECTED, Disconnected): S.DISCONNECTED,
+    (S.CONNECTED, Lost): S.RECONNECTING,
+    # Media is there, but what the session type needs besides it did not come.
+    (S.CONNECTED, JoinFailed): S.DISCONNECTED,
     (S.CONNECTED, LeaveStarted): S.DISCONNECTED,
     # A resume that was not announced, as after a very short outage: the state stays, the
     # snapshot that comes with it still counts.
@@ -94,24 +122,29 @@ TRANSITIONS: Final[dict[tuple[UTDConnectionState, type], UTDConnectionState]] = 
     (S.RECONNECTING, Reconnecting): S.RECONNECTING,
     (S.RECONNECTING, Reconnected): S.CONNECTED,
     (S.RECONNECTING, Disconnected): S.DISCONNECTED,
+    (S.RECONNECTING, Lost): S.RECONNECTING,
+    (S.RECONNECTING, RejoinFailed): S.RECONNECTING,
+    (S.RECONNECTING, JoinFailed): S.DISCONNECTED,
     (S.RECONNECTING, LeaveStarted): S.DISCONNECTED,
     (S.RECONNECTING, DeadlinePassed): S.FORCE_EXIT,
 }
 
-IGNORED: Final[frozenset[tuple[UTDConnectionState, type]]] = frozenset(
+IGNORED: Final[frozenset[_Key]] = frozenset(
     {
         # Late echoes of a connection that is over or not up yet.
         *(
             (state, fact)
             for state in (S.DISCONNECTED, S.CONNECTING, S.FORCE_EXIT)
-            for fact in (Reconnecting, Reconnected, Disconnected, DeadlinePassed)
+            for fact in (Reconnecting, Reconnected, Disconnected, Lost, DeadlinePassed)
         ),
-        # Results of a join that was left or replaced: counted as late.
         *(
-            (state, fact)
-            for state in (S.DISCONNECTED, S.CONNECTED, S.RECONNECTING, S.FORCE_EXIT)
-            for fact in (JoinSucceeded, JoinFailed)
+            (state, RejoinFailed)
+            for state in (S.DISCONNECTED, S.CONNECTING, S.CONNECTED, S.FORCE_EXIT)
         ),
+        # Results of a join that is over: of an older epoch they are counted as late.
+        *((state, JoinSucceeded) for state in (S.DISCONNECTED, S.CONNECTED)),
+        *((state, JoinSucceeded) for state in (S.RECONNECTING, S.FORCE_EXIT)),
+        *((state, JoinFailed) for state in (S.DISCONNECTED, S.FORCE_EXIT)),
         # Commands are checked before they become facts; a second one changes nothing.
         *((state, JoinStarted) for state in (S.CONNECTING, S.CONNECTED, S.RECONNECTING)),
         *((state, LeaveStarted) for state in (S.DISCONNECTED, S.FORCE_EXIT)),
@@ -121,9 +154,32 @@ IGNORED: Final[frozenset[tuple[UTDConnectionState, type]]] = frozenset(
 
 FACTS: Final = (
     JoinStarted, JoinSucceeded, JoinFailed, LeaveStarted,
-    Reconnecting, Reconnected, Disconnected, DeadlinePassed,
+    Reconnecting, Reconnected, Disconnected, Lost, RejoinFailed, DeadlinePassed,
 )  # fmt: skip
 """Everything these rules look at."""
+
+LOSSES: Final = frozenset(
+    {
+        DisconnectReason.UNKNOWN,
+        DisconnectReason.STATE_MISMATCH,
+        DisconnectReason.MIGRATION,
+        DisconnectReason.SIGNAL_CLOSE,
+        DisconnectReason.CONNECTION_TIMEOUT,
+        DisconnectReason.MEDIA_FAILURE,
+    }
+)
+"""Reasons that nobody decided on; measured: an SFU that is not reachable ends as `UNKNOWN`."""
+
+REFUSALS: Final = frozenset(
+    {
+        UTDErrorCode.BANNED,
+        UTDErrorCode.FORBIDDEN,
+        UTDErrorCode.NOT_FOUND,
+        UTDErrorCode.UNAUTHORIZED,
+        UTDErrorCode.VALIDATION,
+    }
+)
+"""What another attempt with the same token would be answered with again."""
 
 DISCONNECT_FAILURES: Final[dict[DisconnectReason, tuple[UTDErrorCode, str]]] = {
     DisconnectReason.DUPLICATE_IDENTITY: (
@@ -143,9 +199,10 @@ DISCONNECT_FAILURES: Final[dict[DisconnectReason, tuple[UTDErrorCode, str]]] = {
 
 def step(connection: Connection, fact: object, now: float) -> Connection:
     """Return the connection after `fact`; total over `FACTS`, anything else changes nothing."""
-    if isinstance(fact, JoinSucceeded | JoinFailed) and fact.epoch != connection.epoch:
+    is_result = isinstance(fact, JoinSucceeded | JoinFailed | RejoinFailed)
+    if is_result and fact.epoch != connection.epoch:  # type: ignore[attr-defined] # one of these
         return evolve(connection, late=connection.late + 1)
-    key = (connection.state, type(fact))
+    key = (connection.state, _row(fact))
     if isinstance(fact, DeadlinePassed) and not is_due(connection, now):
         return connection
     after = TRANSITIONS.get(key)
@@ -154,6 +211,8 @@ def step(connection: Connection, fact: object, now: float) -> Connection:
     match fact:
         case JoinStarted():
             return Connection(after, epoch=connection.epoch + 1, late=connection.late)
+        case Disconnected() | RejoinFailed() if after is UTDConnectionState.RECONNECTING:
+            return _retrying(connection, fact, now)
         case Reconnecting():
             return evolve(
                 connection, state=after, outage_at=now, force_exit_at=now + FORCE_EXIT_AFTER
@@ -166,6 +225,9 @@ def step(connection: Connection, fact: object, now: float) -> Connection:
                 state=after,
                 outage_at=None,
                 force_exit_at=None,
+                is_lost=False,
+                retry_at=None,
+                attempts=0,
                 last_sync=Sync.FULL if full else Sync.LIGHT,
             )
         case _:
@@ -174,8 +236,53 @@ def step(connection: Connection, fact: object, now: float) -> Connection:
                 state=after,
                 outage_at=None,
                 force_exit_at=None,
+                is_lost=False,
+                retry_at=None,
+                attempts=0,
                 failure=_failure(fact),
             )
+
+
+def follow_up(connection: Connection, now: float) -> tuple[Connection, tuple[Rejoin, ...]]:
+    """Connect anew when it is time to."""
+    if connection.retry_at is None or now < connection.retry_at:
+        return connection, ()
+    trying = evolve(connection, retry_at=None, attempts=connection.attempts + 1)
+    return trying, (Rejoin(connection.epoch),)
+
+
+def next_deadline(connection: Connection) -> float | None:
+    """Return when time alone changes something, None for never."""
+    deadlines = (connection.force_exit_at, connection.retry_at)
+    return min((at for at in deadlines if at is not None), default=None)
+
+
+def _row(fact: object) -> type:
+    """Return what the tables call `fact`."""
+    match fact:
+        case Disconnected(reason=reason) if reason in LOSSES:
+            return Lost
+        case RejoinFailed(error=error) if error.code in REFUSALS:
+            return JoinFailed
+        case _:
+            return type(fact)
+
+
+def _retrying(connection: Connection, fact: object, now: float) -> Connection:
+    """Return the connection that is to be made anew: at once, or after a failed attempt later."""
+    since = now if connection.outage_at is None else connection.outage_at
+    retry_at = now
+    if isinstance(fact, RejoinFailed):
+        step = max(0, min(connection.attempts, len(RETRY_DELAYS)) - 1)
+        retry_at = now + RETRY_DELAYS[step] * (1 - min(1.0, max(0.0, fact.jitter)) / 2)
+    return evolve(
+        connection,
+        state=UTDConnectionState.RECONNECTING,
+        outage_at=since,
+        force_exit_at=since + FORCE_EXIT_AFTER,
+        is_lost=True,
+        retry_at=retry_at,
+    )
 
 
 def is_due(connection: Connection, now: float) -> bool:
@@ -185,7 +292,7 @@ def is_due(connection: Connection, now: float) -> bool:
 
 def _failure(fact: object) -> UTDStreamException | None:
     match fact:
-        case JoinFailed(error=error):
+        case JoinFailed(error=error) | RejoinFailed(error=error):
             return error
         case Disconnected(reason=DisconnectReason.CLIENT_INITIATED):
             return None

@@ -12,11 +12,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from utd_rx.models.ban import UTDBanNotice
 from utd_rx.models.events import DataReceived
 from utd_rx.models.seats import UTDSeatGrid
-from utd_rx.protocol.facts import SeatGridHinted, SeatGridReceived
-from utd_rx.protocol.wire.reading import Json, parse_object, read_object, read_text
-from utd_rx.protocol.wire.seats import grid_from_wire
+from utd_rx.protocol.facts import (
+    BanHinted,
+    InvitationHinted,
+    ModeHinted,
+    QueueHinted,
+    RoleHinted,
+    SeatGridHinted,
+    SeatGridReceived,
+)
+from utd_rx.protocol.roles import ROLES
+from utd_rx.protocol.wire.moderation import role_change_from_wire
+from utd_rx.protocol.wire.reading import Json, parse_object, read_int, read_object, read_text
+from utd_rx.protocol.wire.seats import grid_from_wire, invitation_from_wire
+from utd_rx.protocol.wire.speakers import request_answer_from_push
 
 MAX_ENGINE_MESSAGE: Final = 65_535
 """Bytes; the SFU's read buffer is no larger (facts/livekit.md §7.3)."""
@@ -26,10 +38,57 @@ def _seat_update(wire: Json, previous: UTDSeatGrid) -> object:
     return SeatGridHinted(grid_from_wire(wire, previous=previous))
 
 
+def _mode_change(wire: Json, _: UTDSeatGrid) -> object:
+    return ModeHinted(read_text(wire.get("mode_id")), read_int(wire.get("seat_count")))
+
+
+def _queue(is_pending: bool) -> Callable[[Json, UTDSeatGrid], object]:
+    def decode(wire: Json, _: UTDSeatGrid) -> object:
+        told = request_answer_from_push(wire)
+        return None if told is None else QueueHinted(told.id, is_pending)
+
+    return decode
+
+
+def _invitation(wire: Json, _: UTDSeatGrid) -> object:
+    invitation = invitation_from_wire(wire)
+    return None if invitation is None else InvitationHinted(invitation)
+
+
+def _role_change(wire: Json, _: UTDSeatGrid) -> object:
+    change = role_change_from_wire(wire)
+    return None if change is None else RoleHinted(change.identity, ROLES.get(change.role))
+
+
+def _banned(wire: Json, _: UTDSeatGrid) -> object:
+    notice = UTDBanNotice(
+        room_name=read_text(wire.get("room_name")),
+        reason=read_text(wire.get("reason")),
+        expires_at=read_text(wire.get("expires_at")),
+    )
+    return BanHinted(read_text(wire.get("identity")), notice)
+
+
 DECODERS: Final[dict[str, Callable[[Json, UTDSeatGrid], object]]] = {
     "_seat_update": _seat_update,
+    "_mode_change": _mode_change,
+    "_speaker_request": _queue(True),
+    "_speaker_request_approved": _queue(False),
+    "_speaker_request_rejected": _queue(False),
+    "_speaker_invitation": _invitation,
+    "_role_change": _role_change,
+    "_banned": _banned,
 }
-"""The engine's message types this client understands; the others are for the app to see."""
+"""The engine's message types that say something this client would not learn otherwise, or late."""
+
+ENGINE_TYPES: Final = frozenset(DECODERS) | {
+    "_speaker_invitation_accepted",
+    "_speaker_invitation_declined",
+    "_comment_lock",
+    "_stage_update",
+    "_stage_request",
+}
+"""What only the engine may send (§3.8); `_live_ended` may come from the host as well."""
 
 
 def decode(event: DataReceived, *, previous: UTDSeatGrid) -> object | None:
@@ -45,10 +104,15 @@ def decode(event: DataReceived, *, previous: UTDSeatGrid) -> object | None:
 
 def is_forged(event: DataReceived) -> bool:
     """Whether a participant sent a message of a type that only the engine may send."""
-    if event.sender is None or not event.payload.lstrip().startswith(b"{"):
-        return False
+    return event.sender is not None and type_of(event) in ENGINE_TYPES
+
+
+def type_of(event: DataReceived) -> str:
+    """Return the type that a message gives itself, "" when it is none of the engine's kind."""
+    if not event.payload.lstrip().startswith(b"{"):
+        return ""
     wire = parse_object(event.payload)
-    return wire is not None and (read_text(wire.get("type")) or "") in DECODERS
+    return "" if wire is None else read_text(wire.get("type")) or ""
 
 
 def seats_in_metadata(metadata: str, *, previous: UTDSeatGrid) -> SeatGridReceived | None:

@@ -10,9 +10,12 @@ from __future__ import annotations
 from attrs import frozen
 
 from utd_rx.errors import UTDStreamException
+from utd_rx.models.ban import UTDBanNotice
+from utd_rx.models.chat import ChatMessage
 from utd_rx.models.events import RoomSnapshot
 from utd_rx.models.participant import TrackPublication
-from utd_rx.models.seats import UTDSeatGrid
+from utd_rx.models.role import UTDRole
+from utd_rx.models.seats import Invitation, UTDSeatGrid
 
 
 @frozen
@@ -30,6 +33,15 @@ class JoinSucceeded:
 class JoinFailed:
     epoch: int
     error: UTDStreamException
+
+
+@frozen
+class RejoinFailed:
+    """Connecting anew in an outage failed; `jitter`, from 0 to 1, spreads the next attempts."""
+
+    epoch: int
+    error: UTDStreamException
+    jitter: float
 
 
 @frozen
@@ -87,6 +99,43 @@ class SeatGridHinted:
 
 
 @frozen
+class ModeHinted:
+    """A message without a sender claims that the grid has this layout now."""
+
+    mode_id: str | None
+    seat_count: int | None
+
+
+@frozen
+class QueueHinted:
+    """A message without a sender claims that this speak request is, or is not, pending now."""
+
+    request_id: int
+    is_pending: bool
+
+
+@frozen
+class InvitationHinted:
+    """A message without a sender claims that this offer was made; only accepting it proves it."""
+
+    invitation: Invitation
+
+
+@frozen
+class InvitationAnswered:
+    """The offer is over: accepted, declined, or the engine knows no such offer."""
+
+    invitation_id: int
+
+
+@frozen
+class SpeakRequested:
+    """The app waits for this request to be approved, to speak at once; None: not any more."""
+
+    request_id: int | None
+
+
+@frozen
 class SeatGridFetched:
     """A `GET` answered; `generation` is what the state's was when it was asked."""
 
@@ -99,6 +148,53 @@ class SeatsNotFetched:
     """A `GET` failed."""
 
     error: UTDStreamException
+
+
+@frozen
+class RoleHinted:
+    """A message without a sender claims that somebody's role is this now; None: one not known."""
+
+    identity: str
+    role: UTDRole | None
+
+
+@frozen
+class RoleFetched:
+    """The engine said which role somebody has; `generation` is what it was when it was asked."""
+
+    identity: str
+    role: UTDRole | None
+    generation: int
+
+
+@frozen
+class RoleNotFetched:
+    """The engine did not say."""
+
+    identity: str
+
+
+@frozen
+class BanHinted:
+    """A message without a sender claims that `identity`, None for this client, is banned."""
+
+    identity: str | None
+    notice: UTDBanNotice
+
+
+@frozen
+class BanAnswered:
+    """The engine said whether the removal that ended join `epoch` was a ban."""
+
+    epoch: int
+    is_banned: bool
+
+
+@frozen
+class ChatSent:
+    """A chat message of this client is on its way."""
+
+    message: ChatMessage
 
 
 @frozen
@@ -131,6 +227,28 @@ class FetchSeats:
     """Ask `GET /seats`; answer with `SeatGridFetched` of the same generation."""
 
     generation: int
+
+
+@frozen
+class FetchRole:
+    """Ask which role `identity` has; answer with `RoleFetched` of the same generation."""
+
+    identity: str
+    generation: int
+
+
+@frozen
+class AskBan:
+    """Ask whether this client is banned; answer with `BanAnswered` of the same epoch."""
+
+    epoch: int
+
+
+@frozen
+class Rejoin:
+    """Connect anew with the last token; answer with `Reconnected` or `RejoinFailed`."""
+
+    epoch: int
 
 
 @frozen

@@ -16,6 +16,10 @@ Losing the grant also ends the intent: whoever is granted again later is not sud
 operation carries the epoch it was begun in; losing the grant and the end of the connection begin
 a new epoch: what is under way is cancelled, what still comes back from it is counted and dropped,
 and a track that it published after all is taken down again.
+
+A connection that is lost but made anew *suspends* the intent: the track is gone, the grant may be
+told a moment after the new connection, and what should be published is published again when it
+is there, until `resume_by`. After that the intent ends as with every loss of the grant.
 """
 
 from __future__ import annotations
@@ -62,6 +66,7 @@ class Publishing:
         epoch: Counts the spans within which operations belong together.
         failure: Why the last operation failed, None once another one succeeds.
         late: How many results came too late and were dropped.
+        resume_by: Until when the intent survives an outage without a grant, monotonic seconds.
     """
 
     is_wanted: bool = False
@@ -71,6 +76,7 @@ class Publishing:
     epoch: int = 0
     failure: UTDStreamException | None = None
     late: int = 0
+    resume_by: float | None = None
 
     @property
     def is_on(self) -> bool:
@@ -134,7 +140,7 @@ def granted(publishing: Publishing, is_granted: bool) -> Publishing:
     if is_granted == publishing.is_granted:
         return publishing
     if is_granted:
-        return evolve(publishing, is_granted=True)
+        return evolve(publishing, is_granted=True, resume_by=None)
     return evolve(
         publishing,
         is_granted=False,
@@ -142,6 +148,28 @@ def granted(publishing: Publishing, is_granted: bool) -> Publishing:
         operation=None,
         epoch=publishing.epoch + 1,
     )
+
+
+def suspended(publishing: Publishing, until: float) -> Publishing:
+    """Return the microphone of a connection that is lost and may be made anew."""
+    return evolve(
+        publishing,
+        is_granted=False,
+        track=None,
+        operation=None,
+        epoch=publishing.epoch + 1,
+        resume_by=until if publishing.is_wanted else None,
+    )
+
+
+def resuming(publishing: Publishing, until: float) -> Publishing:
+    """Return the microphone that waits for its grant on a new connection."""
+    return publishing if publishing.resume_by is None else evolve(publishing, resume_by=until)
+
+
+def given_up(publishing: Publishing) -> Publishing:
+    """Return the microphone whose grant did not come back."""
+    return evolve(publishing, is_wanted=False, resume_by=None)
 
 
 def disconnected(publishing: Publishing) -> Publishing:

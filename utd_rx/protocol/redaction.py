@@ -2,8 +2,8 @@
 
 Payloads and metadata belong to the app and may hold secrets; they are the fields with `repr=False`
 (tokens are in no state and no item). Each is replaced by a *mark* that tells its length, and
-whether two were equal, which is enough for a change to stay a change. The engine's own words, the
-seat grid, are kept where the rules read them, so that a redacted recording goes through the same
+whether two were equal, which is enough for a change to stay a change. The engine's own words, as
+the seat grid and the roles, are kept where the rules read them, so that a redacted recording goes through the same
 states: `step(redact(state), redact(item)) == redact(step(state, item))`.
 
 The mark is keyed, and the key is thrown away with the recording: without it, the hash of a short
@@ -23,12 +23,16 @@ import attrs
 from attrs import evolve, frozen
 
 from utd_rx.models import events as e
+from utd_rx.models.ban import UTDBanNotice
+from utd_rx.models.chat import ChatMessage
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.participant import LocalParticipant, Participant, RemoteParticipant
 from utd_rx.models.seats import UTDSeatGrid
-from utd_rx.protocol import data
-from utd_rx.protocol.facts import SeatGridHinted
+from utd_rx.protocol import chat, data, roles
+from utd_rx.protocol.facts import BanHinted, SeatGridHinted
 from utd_rx.protocol.roster import Roster
+from utd_rx.protocol.wire.chat import chat_to_wire
+from utd_rx.protocol.wire.moderation import COMMENT_LOCK_KEY
 from utd_rx.protocol.wire.reading import parse_object
 from utd_rx.protocol.wire.seats import grid_to_push
 
@@ -75,33 +79,60 @@ class Redaction:
 
 
 def _participant(redaction: Redaction, who: Participant) -> dict[str, object]:
-    return {"metadata": redaction.text(who.metadata)}
+    return {"metadata": _own_metadata(redaction, who.metadata)}
+
+
+def _own_metadata(redaction: Redaction, metadata: str) -> str:
+    """A participant's metadata: keep the role that the rules read there."""
+    mark, role = redaction.text(metadata), roles.role_in(metadata)
+    return mark if role is None else _json({"role": role.value, "redacted": mark})
 
 
 def _room(redaction: Redaction, room: Any) -> dict[str, object]:
-    """Room metadata is the engine's: keep the grid that the rules read there."""
+    """Room metadata is the engine's: keep the grid and the lock that the rules read there."""
     metadata: str = room.metadata
     told = data.seats_in_metadata(metadata, previous=UTDSeatGrid())
-    if told is None:
-        return {"metadata": redaction.text(metadata)}
+    lock = chat.is_locked_in(metadata)
     mark = redaction.text(metadata)
-    kept: dict[str, object] = {"_seats": grid_to_push(told.grid), "redacted": mark}
-    return {"metadata": _json(kept)}
+    kept: dict[str, object] = {}
+    if told is not None:
+        kept["_seats"] = grid_to_push(told.grid)
+    if lock is not None:
+        kept[COMMENT_LOCK_KEY] = lock
+    return {"metadata": _json({**kept, "redacted": mark}) if kept else mark}
 
 
 def _data(redaction: Redaction, event: e.DataReceived) -> dict[str, object]:
-    """Keep what the rules read of a message: the engine's grid, or that somebody forged it."""
+    """Keep what the rules read of a message: what the engine hints at, or that it is forged."""
     hinted = data.decode(event, previous=UTDSeatGrid())
     mark = redaction.mark(event.payload)
     kept: dict[str, object] = {}
     if isinstance(hinted, SeatGridHinted):
         kept = {"type": "_seat_update", **grid_to_push(hinted.grid), "redacted": mark}
+    elif hinted is not None:
+        wire = parse_object(event.payload) or {}
+        kept = {key: wire[key] for key in _ENGINES_WORDS if isinstance(wire.get(key), _SCALARS)}
+        if isinstance(hinted, BanHinted) and hinted.notice.reason is not None:
+            kept["reason"] = redaction.text(hinted.notice.reason)
+        kept["redacted"] = mark
+    elif (message := chat.decode(event)) is not None:
+        shown = redaction(message)
+        kept = {**chat_to_wire(shown, ""), "redacted": mark}
     elif data.is_forged(event):
         kept = {"type": (parse_object(event.payload) or {})["type"], "redacted": mark}
     payload = _json(kept).encode("utf-8", "surrogatepass") if kept else mark.encode()
     if len(payload) > data.MAX_ENGINE_MESSAGE:  # the rules would not read it
         payload = mark.encode()
     return {"payload": payload}
+
+
+_SCALARS: Final = (str, int, float)
+_ENGINES_WORDS: Final = (
+    "type", "identity", "request_id", "id", "invitation_id", "inviter_identity",
+    "target_identity", "seat_index", "mode_id", "seat_count", "role", "occupant_identity",
+    "participant_identity", "user_id", "room_name", "expires_at",
+)  # fmt: skip
+"""The fields of hints that the rules read; none of them is an app's."""
 
 
 def _json(wire: dict[str, object]) -> str:
@@ -112,7 +143,11 @@ HIDE: Final[dict[type, Callable[[Redaction, Any], dict[str, object]]]] = {
     LocalParticipant: _participant,
     RemoteParticipant: _participant,
     e.ParticipantMetadataChanged: lambda redaction, event: {
-        "metadata": redaction.text(event.metadata)
+        "metadata": _own_metadata(redaction, event.metadata)
+    },
+    ChatMessage: lambda redaction, message: {"text": redaction.text(message.text)},
+    UTDBanNotice: lambda redaction, notice: {
+        "reason": None if notice.reason is None else redaction.text(notice.reason)
     },
     e.RoomSnapshot: _room,
     e.RoomMetadataChanged: _room,

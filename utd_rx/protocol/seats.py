@@ -7,13 +7,13 @@ client's copy. A grid comes in three ways, which are not equally good:
 | --- | --- |
 | room metadata `_seats` | news: only the engine can write it |
 | `GET`, asked for here | true when it was asked |
-| a push `_seat_update` | a hint: it has no sender, but neither has what a participant sends within 3 s of joining |
+| a push, `_seat_update` or about the queue or the mode | a hint: it has no sender, but neither has what a participant sends within 3 s of joining |
 
 News begins a new *generation*, and a `GET` counts only while the generation is still the one in
 which it was asked. Where the engine numbers its grids (`revision`), an older number never replaces
 a newer one, whatever way it came. A hint of something other than what is known makes the copy
 *stale*: the engine is asked, once at a time, and once more when hints came meanwhile; so a forger
-costs one request under way, and moves nobody.
+costs one request under way, and moves nobody. What a `GET` does not bear out is counted.
 
 Nothing here is optimistic: taking a seat changes nothing until the engine says so.
 """
@@ -26,6 +26,8 @@ from utd_rx.errors import UTDStreamException
 from utd_rx.models.seats import UTDSeat, UTDSeatGrid
 from utd_rx.protocol.facts import (
     FetchSeats,
+    ModeHinted,
+    QueueHinted,
     SeatGridFetched,
     SeatGridHinted,
     SeatGridReceived,
@@ -45,6 +47,8 @@ class Seats:
         generation: Counts the news.
         failure: Why the last `GET` failed, None when it did not.
         late: How many grids were older than what was known and were dropped.
+        is_hinted: Whether nothing but hints made it stale, or ask.
+        disproved: How many requests that only hints had caused brought nothing new.
     """
 
     grid: UTDSeatGrid = UTDSeatGrid()
@@ -54,6 +58,8 @@ class Seats:
     generation: int = 0
     failure: UTDStreamException | None = None
     late: int = 0
+    is_hinted: bool = False
+    disproved: int = 0
 
     def seat_of(self, identity: str) -> UTDSeat | None:
         """Return the seat `identity` sits on, None when it has none."""
@@ -71,12 +77,22 @@ def step(seats: Seats, fact: object) -> Seats:
             return evolve(seats, grid=grid, is_known=True, generation=seats.generation + 1)
         case SeatGridHinted(grid=grid):
             is_news = grid != seats.grid and not _is_older(grid, seats)
-            return stale(seats) if is_news else seats
+            return _hinted(seats) if is_news else seats
+        case QueueHinted(request_id=request_id, is_pending=is_pending):
+            is_news = seats.grid.is_pending(request_id) is not is_pending
+            return _hinted(seats) if is_news else seats
+        case ModeHinted(mode_id=mode_id, seat_count=count):
+            known = (seats.grid.mode_id, seats.grid.count)
+            is_news = known != (mode_id, seats.grid.count if count is None else count)
+            return _hinted(seats) if is_news else seats
         case SeatGridFetched(grid=grid, generation=generation):
-            seats = evolve(seats, is_asked=False, failure=None)
+            is_disproof = seats.is_known and seats.is_hinted and grid == seats.grid
+            seats = evolve(
+                seats, is_asked=False, failure=None, is_hinted=seats.is_hinted and seats.is_stale
+            )
             if generation != seats.generation or _is_older(grid, seats):
                 return evolve(seats, late=seats.late + 1)
-            return evolve(seats, grid=grid, is_known=True)
+            return evolve(seats, grid=grid, is_known=True, disproved=seats.disproved + is_disproof)
         case SeatsNotFetched(error=error):
             # Not asked again at once: whatever keeps the engine from answering needs time, and
             # the next hint or reconnect asks.
@@ -87,12 +103,18 @@ def step(seats: Seats, fact: object) -> Seats:
 
 def stale(seats: Seats) -> Seats:
     """Return the copy that is to be asked for anew."""
-    return evolve(seats, is_stale=True)
+    return evolve(seats, is_stale=True, is_hinted=False)
+
+
+def _hinted(seats: Seats) -> Seats:
+    """Return the copy that is to be asked for because of a message that proves nothing."""
+    has_reason = (seats.is_stale or seats.is_asked) and not seats.is_hinted
+    return evolve(seats, is_stale=True, is_hinted=not has_reason)
 
 
 def forgotten(seats: Seats) -> Seats:
     """Return the copy of a connection that is over: what the engine says now is not heard."""
-    return Seats(generation=seats.generation + 1, late=seats.late)
+    return Seats(generation=seats.generation + 1, late=seats.late, disproved=seats.disproved)
 
 
 def follow_up(seats: Seats) -> tuple[Seats, tuple[FetchSeats, ...]]:

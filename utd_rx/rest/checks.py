@@ -7,6 +7,7 @@ import unicodedata
 from typing import Final
 
 from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.models.role import UTDRole
 from utd_rx.models.seats import UTDSeatMode
 
 MAX_IDENTITY: Final = 128
@@ -91,6 +92,19 @@ def checked_grid(
     if mode_id is not None:
         fields["mode_id"] = mode_id
     return fields
+
+
+def checked_role(role: UTDRole | str) -> str:
+    """Return a role as it is spelled on the wire.
+
+    Raises:
+        UTDStreamException: `VALIDATION`.
+    """
+    try:
+        return UTDRole(role).value
+    except ValueError as error:
+        roles = ", ".join(known.value for known in UTDRole)
+        raise invalid(f"role must be one of {roles}") from error
 
 
 def checked_secret(value: str, what: str) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from utd_rx.models.ban import UTDBan
+from utd_rx.models.role import UTDRole
 from utd_rx.protocol.wire.bans import bans_from_wire
-from utd_rx.rest.checks import checked_identity, checked_int, checked_room
+from utd_rx.protocol.wire.reading import read_text
+from utd_rx.rest.checks import checked_identity, checked_int, checked_role, checked_room
 from utd_rx.rest.endpoints import Endpoints
 from utd_rx.rest.urls import path_of
 
@@ -35,6 +37,25 @@ class ModerationEndpoints(Endpoints):
         body = {"audio": audio, "video": video, "muted": muted}
         path = _participant(room, identity, "mute")
         await self._engine.put(path, body, bearer=self._bearer, is_safe=True)
+
+    async def get_role(self, room: str, identity: str) -> UTDRole | None:
+        """Return the role of somebody who is in the room, None for one not known; repeats."""
+        wire = await self._engine.get(_participant(room, identity), bearer=self._bearer)
+        role = read_text(wire.get("role"))
+        return next((known for known in UTDRole if known.value == role), None)
+
+    async def set_role(self, room: str, identity: str, role: UTDRole | str) -> None:
+        """Give somebody a role; the owner alone does (§4.5).
+
+        Sent once: the engine refuses a role somebody has already.
+        """
+        body = {"role": checked_role(role)}
+        await self._engine.put(_participant(room, identity, "role"), body, bearer=self._bearer)
+
+    async def lock_chat(self, room: str, locked: bool) -> None:
+        """Close or open the chat of the audience; repeats."""
+        path = path_of("rooms", checked_room(room), "comments", "lock")
+        await self._engine.put(path, {"locked": locked}, bearer=self._bearer, is_safe=True)
 
     async def ban(
         self,

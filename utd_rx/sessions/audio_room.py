@@ -4,30 +4,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
-from typing import Final
 
-from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.errors import UTDStreamException
 from utd_rx.models.audio import AudioInput
 from utd_rx.models.seats import UTDSeatGrid
 from utd_rx.models.token import UTDTokenResponse
 from utd_rx.protocol import audio_room as rules
+from utd_rx.protocol import promises
 from utd_rx.protocol.audio_room import AudioRoomState
 from utd_rx.protocol.facts import FetchSeats, SeatGridFetched, SeatsNotFetched
 from utd_rx.rest.api import UTDApi
 from utd_rx.rtc.port import RoomPort
-from utd_rx.sessions.session import UTDSession
-from utd_rx.sessions.streams import AudioRoomStreams
-
-PUSH_TIMEOUT: Final = 2.0
-"""Seconds to wait for the engine's push before asking it: a push behind a join may be lost
-(facts/utd-engine.md §7.2, 12)."""
-
-GRANT_TIMEOUT: Final = 10.0
-"""Seconds to wait for seat and permission after the engine said yes (facts/utd-engine.md §4.2)."""
+from utd_rx.sessions.confirming import GRANT_TIMEOUT
+from utd_rx.sessions.speaking import Speaking
 
 
-class UTDAudioRoomSession(UTDSession[AudioRoomState], AudioRoomStreams):
+class UTDAudioRoomSession(Speaking):
     """An audio room; publishing is sitting on a seat, and the engine seats.
+
+    A command returns when the session's own state shows what the engine said yes to, and raises
+    `CONFLICT` when it was taken back before that, `TIMEOUT` when neither is to be found out.
 
     Attributes:
         is_host: Whether this client joined as the host.
@@ -54,13 +50,12 @@ class UTDAudioRoomSession(UTDSession[AudioRoomState], AudioRoomStreams):
             api=api,
             mint=mint,
             microphone=microphone,
+            next_deadline=rules.next_deadline,
             handlers={FetchSeats: self._fetch_seats},
             now=now,
         )
 
-    async def join(self) -> None:
-        """Join and wait until the grid is known; see `UTDSession.join`."""
-        await super().join()
+    async def _complete_join(self) -> None:
         await self._until(self.state, _knows_seats, GRANT_TIMEOUT, "the engine told no seat grid")
 
     async def setup_seats(
@@ -75,17 +70,11 @@ class UTDAudioRoomSession(UTDSession[AudioRoomState], AudioRoomStreams):
         Raises:
             UTDStreamException: `FORBIDDEN` for others, `VALIDATION`, `NETWORK`, …
         """
+        self._require_joined()
         generation = self.state.value.seats.generation
         grid = await self._api.setup_seats(
             self.room_name, seat_count=seat_count, seat_mode=seat_mode, mode_id=mode_id
         )
-        self._offer(SeatGridFetched(grid, generation))
-        return grid
-
-    async def get_seats(self) -> UTDSeatGrid:
-        """Ask the engine for the grid; `seats` follows unless something newer came meanwhile."""
-        generation = self.state.value.seats.generation
-        grid = await self._api.get_seats(self.room_name)
         self._offer(SeatGridFetched(grid, generation))
         return grid
 
@@ -97,20 +86,28 @@ class UTDAudioRoomSession(UTDSession[AudioRoomState], AudioRoomStreams):
             microphone: Whether to speak at once.
 
         Raises:
-            UTDStreamException: `CONFLICT` taken, already seated, left or lost meanwhile;
-                `FORBIDDEN` locked, reserved or not approved; `NOT_FOUND`/`VALIDATION` no such
-                seat; `TIMEOUT` when the grant does not come; or why publishing failed.
+            UTDStreamException: `CONFLICT` taken, already seated, left or lost meanwhile, or
+                another command is waiting for a grant; `FORBIDDEN` locked, reserved or not
+                approved; `NOT_FOUND`/`VALIDATION` no such seat; `TIMEOUT` when the grant does not
+                come; or why publishing failed.
 
         Cancelling is safe; the seat may have been taken, as `my_seat` then tells.
         """
-        self._require_joined()
-        if microphone:
-            self._microphone.require_source()
-        epoch = self._shell.session.connection.epoch
-        await self._api.take_seat(self.room_name, index)
-        await self._confirm(lambda s: _seating(s, index, epoch), "the grant of the seat")
-        if microphone:
-            await self.set_microphone(True)
+        async with self._seating(microphone) as seating:
+            await self._api.take_seat(self.room_name, index)
+            await seating.confirm(promises.sitting(self.identity, index))
+
+    async def move_seat(self, index: int) -> None:
+        """Change to another seat; what is published stays published.
+
+        Raises:
+            UTDStreamException: As `take_seat`; `CONFLICT` without a seat to move from.
+
+        Cancelling is safe; the seats may have been changed, as `my_seat` then tells.
+        """
+        async with self._seating(microphone=False) as seating:
+            await self._api.move_seat(self.room_name, index)
+            await seating.confirm(promises.sitting(self.identity, index))
 
     async def leave_seat(self) -> None:
         """Stand up: the engine takes the permission back and the microphone is closed.
@@ -120,22 +117,67 @@ class UTDAudioRoomSession(UTDSession[AudioRoomState], AudioRoomStreams):
 
         Cancelling is safe; the seat may have been left, as `my_seat` then tells.
         """
-        self._require_joined()
+        confirmation = self._confirmation()
         await self._api.leave_seat(self.room_name)
-        await self._confirm(
-            lambda s: s.my_seat is None and s.session.microphone.track is None,
-            "the end of the seat",
-        )
+        await confirmation.confirm(promises.standing(self.identity))
 
-    async def _confirm(self, is_done: Callable[[AudioRoomState], bool], what: str) -> None:
-        """Wait until the server's state shows what it said yes to; ask when no push comes."""
-        try:
-            await self._until(self.state, is_done, PUSH_TIMEOUT, what)
-        except UTDStreamException as error:
-            if error.code is not UTDErrorCode.TIMEOUT:
-                raise
-            await self.get_seats()
-            await self._until(self.state, is_done, GRANT_TIMEOUT, f"{what} did not arrive")
+    async def lock_seat(self, index: int) -> None:
+        """Close a seat, which first kicks its occupant; hosts and admins only.
+
+        Raises:
+            UTDStreamException: `FORBIDDEN` for others, against the host and for a reserved seat.
+
+        Cancelling is safe here and in the commands below; the engine may have done it.
+        """
+        confirmation = self._confirmation()
+        await self._api.lock_seat(self.room_name, index)
+        await confirmation.confirm(promises.locked(index, True))
+
+    async def unlock_seat(self, index: int) -> None:
+        """Open a seat again; hosts and admins only."""
+        confirmation = self._confirmation()
+        await self._api.unlock_seat(self.room_name, index)
+        await confirmation.confirm(promises.locked(index, False))
+
+    async def kick_seat(self, index: int) -> None:
+        """Make the occupant of a seat stand up; hosts and admins only, never against the host."""
+        confirmation = self._confirmation()
+        occupant = self._occupant(index)
+        await self._api.kick_seat(self.room_name, index)
+        await confirmation.confirm(promises.vacated(index, occupant))
+
+    async def mute_seat(self, index: int) -> None:
+        """Mute the occupant's microphone at the media server; hosts and admins only.
+
+        The occupant may unmute it.
+
+        Raises:
+            UTDStreamException: `CONFLICT` when nobody sits there, `FORBIDDEN`, …
+        """
+        await self._mute_seat(index, True)
+
+    async def unmute_seat(self, index: int) -> None:
+        """Unmute the occupant's microphone at the media server; hosts and admins only.
+
+        Raises:
+            UTDStreamException: `CONFLICT` when nobody sits there, or the media server forbids
+                unmuting others (facts/utd-engine.md §7.2, 18); `FORBIDDEN`, …
+        """
+        await self._mute_seat(index, False)
+
+    async def _mute_seat(self, index: int, is_muted: bool) -> None:
+        confirmation = self._confirmation()
+        occupant = self._occupant(index)
+        if is_muted:
+            await self._api.mute_seat(self.room_name, index)
+        else:
+            await self._api.unmute_seat(self.room_name, index)
+        if occupant is not None:
+            await confirmation.confirm(promises.muted(occupant, is_muted))
+
+    def _occupant(self, index: int) -> str | None:
+        seats = self.seats.value.seats
+        return seats[index].identity if 0 <= index < len(seats) else None
 
     async def _fetch_seats(self, effect: FetchSeats) -> None:
         try:
@@ -155,16 +197,3 @@ def _knows_seats(state: AudioRoomState) -> bool:
     if state.seats.failure is not None and not state.seats.is_known:
         raise state.seats.failure
     return state.seats.is_known
-
-
-def _seating(state: AudioRoomState, index: int, epoch: int) -> bool:
-    """Whether the seat is held and granted.
-
-    Raises:
-        UTDStreamException: `CONFLICT` when it cannot come any more.
-    """
-    connection = state.session.connection
-    if connection.epoch != epoch or not connection.is_joined:
-        raise UTDStreamException("left while waiting for the grant", code=UTDErrorCode.CONFLICT)
-    seat = state.my_seat
-    return seat is not None and seat.index == index and state.session.microphone.is_granted

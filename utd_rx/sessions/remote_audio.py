@@ -10,11 +10,12 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from reactivex import Observable, abc, create
-from reactivex.disposable import Disposable
+from reactivex.disposable import CompositeDisposable, Disposable
 
 from utd_rx.errors import UTDStreamException
 from utd_rx.models.audio import AudioFrame, AudioInputStream, FrameSink
-from utd_rx.models.participant import RemoteParticipant, TrackSource
+from utd_rx.models.participant import TrackSource
+from utd_rx.protocol.roster import Roster
 from utd_rx.rtc.port import RoomPort
 from utd_rx.state import StateSubject
 
@@ -27,12 +28,9 @@ Spawn = Callable[[Awaitable[None], str], "asyncio.Task[None]"]
 
 
 def remote_audio(
-    room: RoomPort,
-    participants: StateSubject[tuple[RemoteParticipant, ...]],
-    identity: str,
-    spawn: Spawn,
+    room: RoomPort, track_sid: StateSubject[str | None], identity: str, spawn: Spawn
 ) -> Observable[AudioFrame]:
-    """Return the microphone of `identity`, whichever track carries it from time to time."""
+    """Return the sound of whichever track `track_sid` names from time to time."""
 
     def subscribe(
         observer: abc.ObserverBase[AudioFrame], _: abc.SchedulerBase | None
@@ -41,27 +39,30 @@ def remote_audio(
 
         async def follow() -> None:
             stream: AudioInputStream | None = None
-            current: str | None = None
             try:
-                async for listed in participants.changes():
-                    sid = _microphone_sid(listed, identity)
-                    if sid == current:
-                        continue
+                async for sid in track_sid.changes():
                     if stream is not None:
                         await stream.aclose()
                         stream = None
-                    current = sid
                     if sid is not None:
                         stream = await _open(room, sid, bridge.push)
             finally:
                 if stream is not None:
                     await stream.aclose()
-            observer.on_completed()
 
+        # Of its own: the session cancels its tasks when it closes, this one among them.
+        ending = track_sid.subscribe(on_completed=observer.on_completed)
         task = spawn(follow(), f"audio of {identity}")
-        return Disposable(lambda: _cancel(task))
+        return CompositeDisposable(ending, Disposable(lambda: _cancel(task)))
 
     return create(subscribe)
+
+
+def microphone_sid(roster: Roster, identity: str) -> str | None:
+    """Return the sid of `identity`'s microphone while its sound arrives, None otherwise."""
+    participant = roster.remotes.get(identity)
+    track = None if participant is None else participant.track(TrackSource.MICROPHONE)
+    return track.sid if track is not None and track.is_subscribed else None
 
 
 class _Bridge:
@@ -103,11 +104,3 @@ async def _open(room: RoomPort, sid: str, sink: FrameSink) -> AudioInputStream |
 
 def _cancel(task: asyncio.Task[None]) -> None:
     task.cancel()
-
-
-def _microphone_sid(participants: tuple[RemoteParticipant, ...], identity: str) -> str | None:
-    for participant in participants:
-        if participant.identity == identity:
-            track = participant.track(TrackSource.MICROPHONE)
-            return track.sid if track is not None and track.is_subscribed else None
-    return None

@@ -11,16 +11,24 @@ from reactivex import Observable
 
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.audio import AudioFrame, AudioInput
-from utd_rx.models.connection import UTDConnectionState
 from utd_rx.models.token import UTDTokenResponse
-from utd_rx.protocol.facts import DisconnectRoom, LeaveStarted, MicrophoneWanted
+from utd_rx.protocol.facts import (
+    AskBan,
+    DisconnectRoom,
+    FetchRole,
+    LeaveStarted,
+    MicrophoneWanted,
+    Rejoin,
+)
 from utd_rx.protocol.publishing import Publishing
+from utd_rx.protocol.session import SessionState
 from utd_rx.rest.api import UTDApi
 from utd_rx.rtc.port import RoomPort
+from utd_rx.sessions.chat import RoomChat
 from utd_rx.sessions.microphone_effects import MicrophoneEffects
-from utd_rx.sessions.remote_audio import remote_audio
+from utd_rx.sessions.moderating import Moderating
+from utd_rx.sessions.remote_audio import microphone_sid, remote_audio
 from utd_rx.sessions.shell import Handlers, Shell
-from utd_rx.sessions.streams import SessionStreams
 from utd_rx.state import StateSubject, StreamCompletedError
 
 St = TypeVar("St")
@@ -33,7 +41,7 @@ MICROPHONE_TIMEOUT: Final = 15.0
 """Seconds `set_microphone` waits; LiveKit's own longest wait for a publication is 10 s."""
 
 
-class UTDSession(SessionStreams[St]):
+class UTDSession(Moderating[St]):
     """A headless session: streams that mirror the server, commands that can be awaited.
 
     Every stream is a `StateSubject`: a `BehaviorSubject` only the session writes; `SessionStreams`
@@ -49,6 +57,7 @@ class UTDSession(SessionStreams[St]):
         room: RoomPort,
         api: UTDApi,
         mint: Callable[[], Awaitable[UTDTokenResponse]],
+        next_deadline: Callable[[St], float | None],
         microphone: AudioInput | None = None,
         handlers: Handlers | None = None,
         now: Callable[[], float] = time.monotonic,
@@ -56,20 +65,31 @@ class UTDSession(SessionStreams[St]):
         self._room = room
         self._api = api
         self._mint = mint
+        self._last: UTDTokenResponse | None = None
         self._microphone = MicrophoneEffects(room, microphone, self._offer)
         self._shell: Shell[St] = Shell(
             initial,
             step,
             room=room,
             session_of=self._common,
+            next_deadline=next_deadline,
             handlers={
                 **self._microphone.handlers,
                 DisconnectRoom: self._disconnect_room,
+                Rejoin: self._rejoin,
+                FetchRole: self._fetch_role,
+                AskBan: self._ask_ban,
                 **(handlers or {}),
             },
             now=now,
         )
         super().__init__(self._shell.machine, self._shell.events)
+        self._chat = RoomChat(self.chat_history, self._common_state, self.send_data, self._offer)
+
+    @property
+    def chat(self) -> RoomChat:
+        """The chat of the room."""
+        return self._chat
 
     @property
     def room(self) -> RoomPort:
@@ -83,7 +103,8 @@ class UTDSession(SessionStreams[St]):
         follows the participant through mute, unpublish and reconnect, and completes with the
         session. Frames come on the session's loop.
         """
-        return remote_audio(self._room, self.remote_participants, identity, self._shell.spawn)
+        track_sid = self._select(lambda s: microphone_sid(s.roster, identity), "audio")
+        return remote_audio(self._room, track_sid, identity, self._shell.spawn)
 
     async def set_microphone(self, enabled: bool) -> None:
         """Switch the microphone on or off; toggles are serialised and the last one wins.
@@ -143,13 +164,26 @@ class UTDSession(SessionStreams[St]):
         """
         if self._shell.machine.closed:
             raise UTDStreamException("the session is closed", code=UTDErrorCode.CONFLICT)
-        if self.connection_state.value not in _RESTING:
-            raise UTDStreamException("already joined", code=UTDErrorCode.CONFLICT)
-        reply = await self._mint()
-        # Each session acts with the bearer of its own mint: its client may have several
-        # sessions, of several identities.
-        self._api = self._api.with_bearer(reply.user_token)
-        await self._shell.join(reply.url, reply.token)
+        if not self._shell.session.connection.is_resting:
+            raise UTDStreamException("already joined or joining", code=UTDErrorCode.CONFLICT)
+        # From here on the epoch tells this join from a leave or another join meanwhile.
+        epoch = self._shell.begin_join()
+        try:
+            reply = await self._mint()
+            self._shell.require_join(epoch)
+            # Each session acts with the bearer of its own mint: its client may have several
+            # sessions, of several identities.
+            self._api = self._api.with_bearer(reply.user_token)
+            self._last = reply
+            await self._shell.connect(epoch, reply.url, reply.token)
+            await self._complete_join()
+        except BaseException as error:
+            if self._shell.fail_join(epoch, error):
+                await self._room.disconnect()
+            raise
+
+    async def _complete_join(self) -> None:
+        """Wait for what a session type needs to know before it counts as joined."""
 
     async def leave(self) -> None:
         """Leave the room; the session stays and may `join` again.
@@ -178,11 +212,19 @@ class UTDSession(SessionStreams[St]):
     ) -> None:
         await self.aclose()
 
+    def _common_state(self) -> SessionState:
+        return self._shell.session
+
     def _offer(self, *facts: object) -> None:
         self._shell.offer(*facts)
 
     async def _disconnect_room(self, _: DisconnectRoom) -> None:
         await self._room.disconnect()
+
+    async def _rejoin(self, effect: Rejoin) -> None:
+        # The last token and no new one: a new one would let somebody back in who was kicked.
+        if self._last is not None:
+            await self._shell.rejoin(effect, self._last.url, self._last.token)
 
     def _require_joined(self) -> None:
         if not self._shell.session.connection.is_joined:
@@ -203,9 +245,6 @@ class UTDSession(SessionStreams[St]):
             ) from error
         except StreamCompletedError as error:
             raise UTDStreamException("the session is closed", code=UTDErrorCode.CONFLICT) from error
-
-
-_RESTING: Final = (UTDConnectionState.DISCONNECTED, UTDConnectionState.FORCE_EXIT)
 
 
 def _microphone_failure(settled: Publishing, enabled: bool) -> UTDStreamException | None:

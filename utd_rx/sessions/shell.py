@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Generic, TypeAlias, TypeVar
@@ -19,9 +20,16 @@ from typing import Any, Generic, TypeAlias, TypeVar
 from reactivex import Observable
 
 from utd_rx.errors import UTDErrorCode, UTDStreamException
-from utd_rx.models.events import RoomEvent
-from utd_rx.protocol.facts import DeadlinePassed, JoinFailed, JoinStarted, JoinSucceeded
-from utd_rx.protocol.session import SessionState, next_deadline
+from utd_rx.models.events import Reconnected, RoomEvent
+from utd_rx.protocol.facts import (
+    DeadlinePassed,
+    JoinFailed,
+    JoinStarted,
+    JoinSucceeded,
+    Rejoin,
+    RejoinFailed,
+)
+from utd_rx.protocol.session import SessionState
 from utd_rx.rtc.port import RoomPort
 from utd_rx.state import Machine
 from utd_rx.state.events import EventStream
@@ -44,6 +52,7 @@ class Shell(Generic[St]):
         step: The session type's rules.
         room: The media room.
         session_of: Finds the common part in the state.
+        next_deadline: When the rules must hear that time has passed, None for never.
         handlers: What to do for each type of effect; each may `offer` facts.
         now: Monotonic seconds.
     """
@@ -55,6 +64,7 @@ class Shell(Generic[St]):
         *,
         room: RoomPort,
         session_of: Callable[[St], SessionState],
+        next_deadline: Callable[[St], float | None],
         handlers: Handlers,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -65,16 +75,14 @@ class Shell(Generic[St]):
         self._handlers = handlers
         self._tasks: set[asyncio.Task[None]] = set()
         self._inbox: list[RoomEvent] = []
-        self._is_joining = False
+        self._joining: int | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._events: EventStream[RoomEvent] = EventStream()
         self.machine: Machine[St, object, object] = Machine(
             initial, step, perform=self._perform, now=now
         )
         self._unlisten = room.listen(self._receive)
-        self._deadline = self.machine.select(
-            lambda state: next_deadline(session_of(state)), name="deadline"
-        )
+        self._deadline = self.machine.select(next_deadline, name="deadline")
         self._deadline.subscribe(self._arm)
 
     @property
@@ -92,26 +100,66 @@ class Shell(Generic[St]):
         if not self.machine.closed:
             self.machine.dispatch_all(facts)
 
-    async def join(self, url: str, token: str) -> None:
+    def begin_join(self) -> int:
+        """State that a join begins, and return its epoch."""
+        # What the connection before this one still had to say belongs before the new epoch.
+        self._flush()
+        self.offer(JoinStarted())
+        return self.session.connection.epoch
+
+    def require_join(self, epoch: int) -> None:
+        """Check that the join of `epoch` is still wanted.
+
+        Raises:
+            UTDStreamException: `CONFLICT` when it was left or replaced meanwhile.
+        """
+        connection = self.session.connection
+        if connection.epoch != epoch or connection.is_resting:
+            raise UTDStreamException("left while joining", code=UTDErrorCode.CONFLICT)
+
+    async def connect(self, epoch: int, url: str, token: str) -> None:
         """Connect the room and take its snapshot, with the events since then, as one commit.
 
         Raises:
             UTDStreamException: As `RoomPort.connect`; `CONFLICT` when left meanwhile.
         """
-        # What the connection before this one still had to say belongs before the new epoch.
-        self._flush()
-        self.offer(JoinStarted())
-        epoch = self.session.connection.epoch
-        self._is_joining = True
+        # Events behind the snapshot may be here before this coroutine wakes up; they wait.
+        self._joining = epoch
         try:
             snapshot = await self._room.connect(url, token)
-        except BaseException as error:
-            self._finish_join(JoinFailed(epoch, _as_failure(error)))
-            raise
-        self._finish_join(JoinSucceeded(epoch, snapshot))
-        if not self.session.connection.is_joined:
+        finally:
+            if self._joining == epoch:
+                self._joining = None
+        self._flush(JoinSucceeded(epoch, snapshot))
+        self.require_join(epoch)
+
+    async def rejoin(self, effect: Rejoin, url: str, token: str) -> None:
+        """Connect anew in an outage, and report how it went; nothing when it is over meanwhile.
+
+        What the new connection begins with is told as `Reconnected`, as LiveKit's own.
+        """
+        self._joining = effect.epoch
+        try:
+            snapshot = await self._room.connect(url, token)
+        except UTDStreamException as error:
+            self._joining = None
+            self._flush(RejoinFailed(effect.epoch, error, random.random()))  # noqa: S311 (jitter)
+            return
+        finally:
+            if self._joining == effect.epoch:
+                self._joining = None
+        connection = self.session.connection
+        if connection.epoch == effect.epoch and connection.is_lost:
+            self._inbox.insert(0, Reconnected(snapshot))
+            self._flush()
+        elif connection.is_resting:
             await self._room.disconnect()
-            raise UTDStreamException("left while joining", code=UTDErrorCode.CONFLICT)
+
+    def fail_join(self, epoch: int, error: BaseException) -> bool:
+        """State why the join of `epoch` failed; returns whether its connection is to be ended."""
+        is_current = self.session.connection.epoch == epoch
+        self._flush(JoinFailed(epoch, _as_failure(error)))
+        return is_current
 
     async def aclose(self) -> None:
         """Stop listening, cancel what is under way, complete every stream. Idempotent."""
@@ -137,18 +185,13 @@ class Shell(Generic[St]):
     def _receive(self, event: RoomEvent) -> None:
         """Take one room event; what came in the same turn of the loop is committed together."""
         self._inbox.append(event)
-        # Events behind the snapshot may be here before the join's own coroutine wakes up.
-        if len(self._inbox) == 1 and not self._is_joining:
+        if len(self._inbox) == 1 and self._joining is None:
             self._loop.call_soon(self._flush)
 
-    def _finish_join(self, result: JoinSucceeded | JoinFailed) -> None:
-        self._is_joining = False
-        self._flush(result)
-
     def _flush(self, *first: object) -> None:
-        if self._is_joining:
-            return
-        events, self._inbox = self._inbox, []
+        events: list[RoomEvent] = []
+        if self._joining is None:
+            events, self._inbox = self._inbox, events
         if first or events:
             self.offer(*first, *events)
         for event in events:
@@ -168,7 +211,15 @@ class Shell(Generic[St]):
         self._timer = None
         if deadline is not None:
             delay = max(0.0, deadline - self._now())
-            self._timer = self._loop.call_later(delay, self.offer, DeadlinePassed())
+            self._timer = self._loop.call_later(delay, self._due)
+
+    def _due(self) -> None:
+        self._timer = None
+        self.offer(DeadlinePassed())
+        # The loop's timers may be early by its clock's resolution; then nothing was due yet, and
+        # nothing has changed that would arm the timer again.
+        if self._timer is None and not self.machine.closed:
+            self._arm(self._deadline.value)
 
 
 async def _run(work: Awaitable[None]) -> None:

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from reactivex import Observable
+from reactivex import operators as ops
 
 from utd_rx.errors import UTDStreamException
+from utd_rx.models.ban import UTDBanNotice
+from utd_rx.models.chat import ChatMessage
 from utd_rx.models.connection import UTDConnectionState
-from utd_rx.models.events import RoomEvent
+from utd_rx.models.events import DataReceived, RoomEvent
+from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.participant import LocalParticipant, RemoteParticipant
-from utd_rx.models.seats import UTDSeat, UTDSeatGrid
+from utd_rx.models.role import UTDRole
+from utd_rx.models.seats import Invitation, SpeakRequest, UTDSeat, UTDSeatGrid
 from utd_rx.models.stream_type import UTDStreamType
 from utd_rx.protocol.audio_room import AudioRoomState
+from utd_rx.protocol.chat import is_app_data
 from utd_rx.protocol.publishing import Publishing
 from utd_rx.protocol.session import SessionState
 from utd_rx.state import Machine, StateSubject
@@ -30,11 +36,16 @@ class SessionStreams(ABC, Generic[St]):
         type: The product type.
         connected: Whether media flows now.
         connection_state: The lifecycle of the connection.
-        can_publish: Whether the server lets this client publish.
+        can_publish: Whether this client may publish now, as the server grants it: in an audio
+            room, seat and permission both.
         remote_participants: The others, in the order they came. While it is observed each commit
             that changes them costs their number; `select` what you need in a large room.
         active_speakers: Identities that speak now, loudest first.
         microphone_enabled: Whether others can hear this client's microphone.
+        roles: Role by identity, of everybody in the room who has one.
+        chat_locked: Whether the audience may not write in the chat.
+        chat_history: The last 300 chat messages, oldest first.
+        banned: This client is banned; told once, until a join succeeds.
         failure: Why the session is not connected, None while it is or was not meant to be.
         state: The whole state, one frozen value.
     """
@@ -49,7 +60,7 @@ class SessionStreams(ABC, Generic[St]):
         self.connection_state: StateSubject[UTDConnectionState] = self._select(
             lambda s: s.connection.state, "connection_state"
         )
-        self.can_publish = self._select(lambda s: s.roster.permission.can_publish, "can_publish")
+        self.can_publish = self._select(lambda s: s.microphone.is_granted, "can_publish")
         self.remote_participants: StateSubject[tuple[RemoteParticipant, ...]] = self._select(
             lambda s: s.roster.participants, "remote_participants"
         )
@@ -57,6 +68,16 @@ class SessionStreams(ABC, Generic[St]):
             lambda s: s.roster.active_speakers, "active_speakers"
         )
         self.microphone_enabled = self._select(lambda s: s.microphone.is_on, "microphone_enabled")
+        self.roles: StateSubject[FrozenMap[str, UTDRole]] = self._select(
+            lambda s: s.roles.known, "roles"
+        )
+        self.chat_locked = self._select(lambda s: s.chat.is_locked, "chat_locked")
+        self.chat_history: StateSubject[tuple[ChatMessage, ...]] = self._select(
+            lambda s: s.chat.history, "chat_history"
+        )
+        self.banned: StateSubject[UTDBanNotice | None] = self._select(
+            lambda s: s.bans.notice, "banned"
+        )
         self.failure: StateSubject[UTDStreamException | None] = self._select(
             lambda s: s.connection.failure, "failure"
         )
@@ -79,6 +100,16 @@ class SessionStreams(ABC, Generic[St]):
         return self._events
 
     @property
+    def data(self) -> Observable[DataReceived]:
+        """The app's own data messages, hot: neither the engine's, nor forged ones, nor chat."""
+        return cast("Observable[DataReceived]", self._events.pipe(ops.filter(is_app_data)))
+
+    def messages(self, topic: str) -> Observable[DataReceived]:
+        """Return those of `data` that were sent with `topic`."""
+        is_on_topic: Callable[[DataReceived], bool] = lambda message: message.topic == topic  # noqa: E731
+        return self.data.pipe(ops.filter(is_on_topic))
+
+    @property
     def local_participant(self) -> LocalParticipant | None:
         """This client's own participant, None before the first connection."""
         return self._common(self._machine.state).roster.local
@@ -99,6 +130,9 @@ class AudioRoomStreams(SessionStreams[AudioRoomState]):
         room_name: The un-prefixed name.
         seats: The grid as the engine last told it, never optimistic.
         my_seat: The seat this client sits on, None when it has none.
+        pending_requests: Who waits for a seat in request mode, in order; `age` says how long.
+        invitations: The open offers of a seat to this client, oldest first; each is proven by
+            the engine when it is accepted, not before.
     """
 
     type = UTDStreamType.AUDIO_ROOM
@@ -111,6 +145,12 @@ class AudioRoomStreams(SessionStreams[AudioRoomState]):
         self.seats: StateSubject[UTDSeatGrid] = self.select(lambda s: s.seats.grid, name="seats")
         self.my_seat: StateSubject[UTDSeat | None] = self.select(
             lambda s: s.my_seat, name="my_seat"
+        )
+        self.pending_requests: StateSubject[tuple[SpeakRequest, ...]] = self.select(
+            lambda s: s.seats.grid.requests, name="pending_requests"
+        )
+        self.invitations: StateSubject[tuple[Invitation, ...]] = self.select(
+            lambda s: s.speakers.invitations, name="invitations"
         )
 
     @property

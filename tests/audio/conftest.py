@@ -1,0 +1,32 @@
+"""The sound card of the tests: PortAudio streams over PulseAudio null sinks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.pulse import Bench, is_audio_required, missing_audio
+
+
+@pytest.fixture(scope="session")
+def _bench() -> Iterator[Bench]:
+    bench = Bench()
+    bench.start()
+    yield bench
+    bench.stop()
+
+
+@pytest.fixture(scope="session")
+def bench(request: pytest.FixtureRequest) -> Bench:
+    """Two virtual cables that PortAudio finds as devices, for the whole run."""
+    missing = missing_audio()
+    if missing is not None:
+        if is_audio_required():
+            pytest.fail(missing)
+        pytest.skip(missing)
+    from utd_rx.audio import portaudio
+
+    started: Bench = request.getfixturevalue("_bench")
+    portaudio.refresh()  # PortAudio looked around when it was loaded, before there were cables
+    return started

@@ -1,0 +1,75 @@
+"""Whatever blocks a device gives, frames are 10 ms, in order, and nothing is lost uncounted."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from utd_rx.audio.capture import MAX_CATCH_UP, RING_SECONDS, CaptureConnection, CaptureSide
+from utd_rx.audio.ring import Ring
+from utd_rx.models.audio import AudioFormat, AudioFrame
+
+
+def connection(audio_format: AudioFormat) -> CaptureConnection:
+    """Return one without a device: the callback's side is the test's."""
+    made = CaptureConnection.__new__(CaptureConnection)
+    made.format, made.latency, made.flagged, made.beats = audio_format, 0.01, 0, 0
+    made.heard_at = 100.0
+    made.ring = Ring(round(RING_SECONDS * audio_format.sample_rate), audio_format.channels)
+    made._frame, made._wake = audio_format.samples_per_frame, lambda: None
+    return made
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 1200), st.booleans()), max_size=40),
+    st.sampled_from([8_000, 44_100, 48_000]),
+    st.integers(1, 2),
+)
+def test_frames_are_whole_in_order_and_conserved(
+    blocks: list[tuple[int, bool]], rate: int, channels: int
+) -> None:
+    audio_format, frames = AudioFormat(rate, channels), list[AudioFrame]()
+    side, device = CaptureSide(audio_format, 0.005, frames.append), connection(audio_format)
+    side.adopt(device)
+    sent = 0
+    for size, is_taken in blocks:
+        block = np.arange(sent, sent + size).astype(np.int16)[:, np.newaxis]
+        device._hear(np.repeat(block, channels, axis=1).tobytes(), size, None, None)
+        sent += size
+        if is_taken:
+            before = len(frames)
+            side.work()
+            size_at_once = (len(frames) - before) * audio_format.samples_per_frame
+            assert size_at_once <= MAX_CATCH_UP * rate + audio_format.samples_per_frame
+    size = audio_format.samples_per_frame
+    assert all(frame.samples.shape == (size, channels) for frame in frames)
+    assert all(not frame.samples.flags.writeable for frame in frames)
+    held = round(side.depth * rate)
+    assert sent == len(frames) * size + side.skipped + device.ring.overrun + held
+    values = [int(v) for frame in frames for v in frame.samples[:, 0].astype(np.uint16)]
+    assert values == sorted(values)  # fewer than 65,536 samples, so none wraps around
+
+
+@pytest.mark.parametrize(
+    ("rate", "channels"), [(44_100, 2), (16_000, 1), (96_000, 2), (192_000, 1)]
+)
+def test_a_device_of_another_format_gives_the_wished_frames(rate: int, channels: int) -> None:
+    pytest.importorskip("soxr")
+    wished, device_format = AudioFormat(48_000, 1), AudioFormat(rate, channels)
+    frames: list[AudioFrame] = []
+    side, device = CaptureSide(wished, 0.01, frames.append), connection(device_format)
+    side.adopt(device)
+    size = device_format.samples_per_frame
+    for number in range(100):
+        at = np.arange(number * size, (number + 1) * size) / rate
+        tone = (8000 * np.sin(2 * np.pi * 440 * at)).astype(np.int16)
+        device._hear(np.repeat(tone[:, np.newaxis], channels, axis=1).tobytes(), size, None, None)
+        side.work()
+    assert 95 <= len(frames) <= 100
+    heard = np.concatenate([frame.samples for frame in frames])[4800:, 0]
+    spectrum = np.abs(np.fft.rfft(heard * np.hanning(len(heard))))
+    peak = int(np.argmax(spectrum)) * 48_000 / len(heard)
+    assert peak == pytest.approx(440, abs=2)
+    assert np.max(np.abs(heard)) == pytest.approx(8000, rel=0.02)

@@ -1,0 +1,89 @@
+"""`utd-rx devices` and `utd-rx doctor` on virtual cables, and on a machine without sound."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from tests.support.pulse import CABLE_A, CABLE_B, Bench
+from utd_rx.audio import compare
+from utd_rx.cli import devices, doctor, main
+from utd_rx.errors import UTDErrorCode, UTDStreamException
+
+
+def utd_rx(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process of its own: PortAudio is one per process."""
+    return subprocess.run(
+        [sys.executable, "-m", "utd_rx.cli", *arguments],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_the_cables_are_listed(bench: Bench) -> None:
+    done = utd_rx("devices", **bench.environment)
+    assert done.returncode == 0
+    assert CABLE_A in done.stdout
+    assert "* input" in done.stdout
+    lines = [json.loads(line) for line in utd_rx("devices", "--json").stdout.splitlines()]
+    assert {line["direction"] for line in lines if line["name"] == CABLE_B} == {"input", "output"}
+
+
+def test_the_doctor_hears_itself_over_a_cable(bench: Bench) -> None:
+    done = utd_rx("doctor", "--input", CABLE_A, "--output", CABLE_A)
+    assert (done.returncode, done.stdout.count("WRONG")) == (0, 0)
+    assert "what was played is heard" in done.stdout
+
+
+def test_the_doctor_tells_a_microphone_that_hears_nothing(bench: Bench) -> None:
+    done = utd_rx("doctor", "--input", CABLE_B, "--output", CABLE_A)
+    assert done.returncode == 1
+    assert "hears nothing" in done.stdout
+    assert doctor.UNMUTE.get(sys.platform, "") in done.stdout
+
+
+def test_the_doctor_tells_a_device_that_is_not_there(bench: Bench) -> None:
+    done = utd_rx("doctor", "--input", "bluetooth", "--silent")
+    assert done.returncode == 1
+    assert "no input device 'bluetooth'" in done.stdout
+    assert "ok    speaker" in done.stdout
+
+
+def test_without_a_sound_server_both_say_what_to_do(bench: Bench) -> None:
+    nowhere = {"PULSE_SERVER": "unix:/nowhere", "ALSA_CONFIG_PATH": "/usr/share/alsa/alsa.conf"}
+    listed, examined = utd_rx("devices", **nowhere), utd_rx("doctor", **nowhere)
+    assert (listed.returncode, examined.returncode) == (1, 1)
+    assert "utd-rx doctor" in listed.stderr
+    assert "no sound device" in examined.stdout
+
+
+def test_without_portaudio_both_say_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from utd_rx.audio import portaudio
+
+    def missing() -> None:
+        raise UTDStreamException("install it", code=UTDErrorCode.FEATURE_DISABLED)
+
+    monkeypatch.setattr(portaudio, "load", missing)
+    assert devices.run(argparse.Namespace(json=False)) == 2
+    assert main(["doctor"]) == 1
+    printed = capsys.readouterr()
+    assert "install it" in printed.err
+    assert "WRONG install it" in printed.out
+
+
+def test_a_room_with_noise_but_no_loopback_is_right(capsys: pytest.CaptureFixture[str]) -> None:
+    random = np.random.default_rng(1)
+    heard = random.normal(0, 300, (48_000, 1)).astype(np.int16)
+    sent = random.normal(0, 3000, (48_000, 1)).astype(np.int16)
+    assert doctor._judge(compare(sent, heard, 48_000), heard) == 0
+    assert "headphones" in capsys.readouterr().out

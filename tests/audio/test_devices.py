@@ -1,0 +1,130 @@
+"""Devices are found by what people call them; without PortAudio one error says what to do."""
+
+from __future__ import annotations
+
+import builtins
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from utd_rx.audio import portaudio
+from utd_rx.audio.devices import (
+    AudioDevice,
+    AudioDirection,
+    DeviceChoice,
+    choose_device,
+    list_devices,
+)
+from utd_rx.audio.microphone import Microphone, MicrophoneInput
+from utd_rx.audio.speaker import Speaker
+from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.models.audio import AudioFormat
+
+
+def device(name: str, direction: AudioDirection, is_default: bool = False) -> AudioDevice:
+    return AudioDevice(f"{direction.value}:Test:{name}", name, direction, 2, 48_000, is_default)
+
+
+INPUT, OUTPUT = AudioDirection.INPUT, AudioDirection.OUTPUT
+USB = device("USB Headset", INPUT)
+BUILT_IN = device("Built-in Microphone", INPUT, is_default=True)
+USB_PRO = device("USB Headset Pro", INPUT)
+LOUD = device("USB Loudspeaker", OUTPUT)
+ALL = (LOUD, USB, BUILT_IN, USB_PRO)
+
+
+@pytest.mark.parametrize(
+    ("choice", "expected"),
+    [
+        (None, BUILT_IN),
+        (USB_PRO, USB_PRO),
+        (USB.id, USB),
+        ("USB Headset", USB),
+        ("pro", USB_PRO),
+        ("BUILT", BUILT_IN),
+    ],
+)
+def test_a_device_is_chosen_by_itself_id_name_or_part(
+    choice: DeviceChoice, expected: AudioDevice
+) -> None:
+    assert choose_device(ALL, choice, INPUT) is expected
+
+
+def test_without_a_default_the_first_is_taken() -> None:
+    assert choose_device((USB, USB_PRO), None, INPUT) is USB
+
+
+@pytest.mark.parametrize(
+    ("devices", "choice", "code", "words"),
+    [
+        (ALL, "usb", UTDErrorCode.VALIDATION, USB_PRO.id),
+        (ALL, "bluetooth", UTDErrorCode.NOT_FOUND, "utd-rx devices"),
+        (ALL, LOUD, UTDErrorCode.NOT_FOUND, "no input device"),
+        ((LOUD,), None, UTDErrorCode.NOT_FOUND, "utd-rx doctor"),
+    ],
+)
+def test_what_cannot_be_chosen_is_a_typed_error_that_says_what_to_do(
+    devices: tuple[AudioDevice, ...], choice: DeviceChoice, code: UTDErrorCode, words: str
+) -> None:
+    with pytest.raises(UTDStreamException) as caught:
+        choose_device(devices, choice, INPUT)
+    assert caught.value.code is code
+    assert words in caught.value.message
+
+
+@pytest.fixture(params=[ImportError("no module"), OSError("PortAudio library not found")])
+def no_portaudio(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = builtins.__import__
+
+    def refuse(name: str, *arguments: Any, **keywords: Any) -> Any:
+        if name == "sounddevice":
+            raise request.param
+        return original(name, *arguments, **keywords)
+
+    monkeypatch.delitem(sys.modules, "sounddevice", raising=False)
+    monkeypatch.setattr(builtins, "__import__", refuse)
+
+
+@pytest.mark.usefixtures("no_portaudio")
+async def test_without_portaudio_every_way_in_gives_the_same_clear_error() -> None:
+    microphone, speaker = Microphone(), Speaker()
+    for attempt in (list_devices, portaudio.load):
+        with pytest.raises(UTDStreamException) as caught:
+            attempt()
+        assert caught.value.is_feature_disabled
+        assert "install" in caught.value.message
+    for opening in (microphone.open(lambda frame: None), speaker.open()):
+        with pytest.raises(UTDStreamException) as caught:
+            await opening
+        assert caught.value.is_feature_disabled
+    # Nothing is stuck: it can be tried again once PortAudio is there.
+    with pytest.raises(UTDStreamException) as caught:
+        await microphone.open(lambda frame: None)
+    assert caught.value.is_feature_disabled
+    await microphone.aclose()
+    await speaker.aclose()
+
+
+def test_importing_loads_no_portaudio() -> None:
+    code = (
+        "import sys, utd_rx.audio.microphone, utd_rx.audio.speaker, utd_rx.audio.portaudio;"
+        "print([m for m in sys.modules if m in ('sounddevice', '_sounddevice', 'soxr')])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+    )
+    assert (done.stdout.strip(), done.stderr) == ("[]", "")
+
+
+def test_a_microphone_crosses_a_process_as_the_value_that_describes_it() -> None:
+    microphone = Microphone("usb", format=AudioFormat(16_000, 2), block=0.01)
+    crossed = pickle.loads(pickle.dumps(microphone))
+    assert crossed == MicrophoneInput("usb", format=AudioFormat(16_000, 2), block=0.01)
+    assert crossed.format == microphone.format

@@ -1,0 +1,174 @@
+"""A voice's buffer: in order, bounded, conserving, and back at its margin after anything."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from utd_rx.audio.jitter import CONCEAL, MAX_DEPTH, MAX_RATE, JitterBuffer
+from utd_rx.models.audio import AudioFormat, Samples
+
+RATE = 48_000
+FRAME, CHUNK = 480, 240
+MARGIN, TOO_MUCH = 0.01, 0.0125
+
+
+def buffer() -> JitterBuffer:
+    return JitterBuffer(AudioFormat(RATE, 1))
+
+
+def sine(start: int, count: int) -> Samples:
+    wave = 8000 * np.sin(2 * np.pi * 440 * np.arange(start, start + count) / RATE)
+    return wave.astype(np.int16)[:, np.newaxis]
+
+
+class Line:
+    """Frames at the times they arrive, pulled by a device whose clock may be off; no real time."""
+
+    def __init__(self, device_rate: float = 1.0, burst: float = 0.005) -> None:
+        self.buffer = JitterBuffer(AudioFormat(RATE, 1), burst)
+        self.pulls = round(burst * RATE / CHUNK)
+        self.device_rate = device_rate
+        self.sent = 0
+        self.now = 0.0
+        self.depths: list[float] = []
+        self.heard: list[Samples] = []
+
+    def run(self, seconds: float, *, is_held: bool = False) -> None:
+        """Pass time; while it `is_held` frames pile up and then come at once."""
+        period = self.pulls * CHUNK / RATE / self.device_rate
+        end = self.now + seconds
+        while self.now < end:
+            self.now += period
+            while not is_held and (self.sent + FRAME) / RATE <= self.now + 1e-9:
+                self.buffer.push(sine(self.sent, FRAME))
+                self.sent += FRAME
+            for _ in range(self.pulls):
+                pulled = self.buffer.pull(CHUNK)
+                silence = np.zeros((CHUNK, 1), np.float32)
+                self.heard.append((silence if pulled is None else pulled).astype(np.int16))
+                self.depths.append(self.buffer.depth / RATE)
+
+    @property
+    def sound(self) -> Samples:
+        return np.concatenate(self.heard)
+
+
+def test_in_time_samples_pass_unchanged() -> None:
+    line = Line()
+    line.run(3.0)
+    assert line.buffer.concealed == line.buffer.dropped == 0
+    heard = line.sound[:, 0]
+    begin = int(np.flatnonzero(heard)[0]) - 1
+    assert begin / RATE <= MARGIN + 2 * FRAME / RATE
+    expected = sine(0, len(heard) - begin)[:, 0]
+    assert np.array_equal(heard[begin:], expected)
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.tuples(st.just("push"), st.integers(1, 1000)),
+            st.tuples(st.just("pull"), st.integers(1, 600)),
+            st.tuples(st.just("clear"), st.just(0)),
+        ),
+        max_size=150,
+    )
+)
+def test_whatever_comes_nothing_is_lost_uncounted_and_the_depth_is_bounded(
+    operations: list[tuple[str, int]],
+) -> None:
+    tested, sent = buffer(), 0
+    for operation, count in operations:
+        if operation == "push":
+            tested.push(sine(sent, count))
+            sent += count
+        elif operation == "pull":
+            pulled = tested.pull(count)
+            assert pulled is None or pulled.shape == (count, 1)
+        else:
+            tested.clear()
+        assert tested.pushed == sent == tested.taken + tested.dropped + tested.depth
+        assert 0 <= tested.depth <= MAX_DEPTH * RATE
+
+
+@given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=1, max_size=120))
+def test_sound_is_never_reordered(passages: list[tuple[int, int]]) -> None:
+    tested, sent = buffer(), 0
+    heard: list[float] = []
+    for pushes, pulls in passages:
+        for _ in range(pushes):
+            ramp = np.arange(sent, sent + 48, dtype=np.int64)
+            if ramp[-1] > 30_000:
+                return
+            tested.push(ramp.astype(np.int16)[:, np.newaxis])
+            sent += 48
+        for _ in range(pulls):
+            made_up = tested.concealed
+            was_making_up = tested._made_up > 0
+            pulled = tested.pull(48)
+            if pulled is not None and tested.concealed == made_up and not was_making_up:
+                heard += pulled[:, 0].tolist()
+    assert heard == sorted(heard)
+
+
+@pytest.mark.parametrize(
+    ("device_rate", "burst"), [(0.999, 0.005), (1.001, 0.005), (0.998, 0.02), (1.002, 0.02)]
+)
+def test_ten_minutes_with_a_clock_that_is_off_keep_the_delay(
+    device_rate: float, burst: float
+) -> None:
+    line = Line(device_rate, burst)
+    line.run(600.0)
+    settled = line.depths[2000:]
+    assert max(settled) < line.buffer.highest + burst + FRAME / RATE + 0.005
+    assert line.buffer.dropped == 0
+    assert line.buffer.underruns <= 2
+    # Faster device, slower playing: fewer samples are taken than given, and the other way round.
+    assert line.buffer.drift == pytest.approx(1 - device_rate, abs=1e-3)
+
+
+@pytest.mark.parametrize("stall", [0.03, 0.1, 0.3, 2.0])
+def test_what_a_stall_added_is_gone_within_five_seconds(stall: float) -> None:
+    line = Line()
+    line.run(3.0)
+    before = max(line.depths[-200:])
+    line.run(stall, is_held=True)
+    line.run(5.0)
+    after = len(line.depths)
+    line.run(1.0)
+    assert max(line.depths[after:]) <= max(before, TOO_MUCH + FRAME / RATE) + 0.001
+    assert max(line.depths) <= MAX_DEPTH
+
+
+def test_a_late_frame_is_concealed_and_then_there_is_silence() -> None:
+    line = Line()
+    line.run(1.0)
+    heard_before = len(line.sound)
+    line.run(0.3, is_held=True)
+    gap = line.sound[heard_before:, 0].astype(np.int64)
+    ends = int(np.flatnonzero(gap)[-1]) / RATE
+    assert ends <= MARGIN + 2 * FRAME / RATE + CONCEAL
+    # No click: nothing jumps further than the sine itself does from sample to sample.
+    assert np.max(np.abs(np.diff(gap))) < 2 * 8000 * 2 * np.pi * 440 / RATE
+    assert line.buffer.concealed > 0
+
+
+def test_playing_is_never_faster_than_it_may_be() -> None:
+    line = Line()
+    line.run(1.0)
+    line.run(0.2, is_held=True)
+    taken = line.buffer.taken
+    line.run(1.0)
+    assert line.buffer.taken - taken <= RATE * (1 + MAX_RATE) + FRAME
+
+
+def test_a_flush_is_silent_at_once_and_sound_goes_on_later() -> None:
+    line = Line()
+    line.run(1.0)
+    line.buffer.clear()
+    assert line.buffer.pull(CHUNK) is None
+    line.run(0.2)
+    assert np.any(line.sound[-CHUNK:])

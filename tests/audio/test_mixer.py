@@ -1,0 +1,116 @@
+"""Voices add up, each with its gain; volume, mute and leaving make no click."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from utd_rx.audio.mixer import MAX_GAIN, Mixer, Voice
+from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.models.audio import AudioFormat, AudioFrame, Samples
+
+FORMAT = AudioFormat(48_000, 1)
+
+
+def frame(value: int, audio_format: AudioFormat = FORMAT) -> AudioFrame:
+    shape = (audio_format.samples_per_frame, audio_format.channels)
+    return AudioFrame(np.full(shape, value, np.int16), audio_format.sample_rate)
+
+
+def feed(voice: Voice, value: int, frames: int = 6) -> None:
+    for _ in range(frames):
+        voice(frame(value))
+
+
+def settled(mixer: Mixer) -> int:
+    """Return the value of a mix of constants once every ramp has ended."""
+    mixer.pull(240)
+    piece: Samples = mixer.pull(240)
+    assert np.ptp(piece) == 0
+    return int(piece[0, 0])
+
+
+@given(st.lists(st.tuples(st.integers(-2000, 2000), st.floats(0, MAX_GAIN)), max_size=4))
+def test_the_mix_is_the_sum_of_what_each_has_times_its_gain(
+    voices: list[tuple[int, float]],
+) -> None:
+    mixer = Mixer(FORMAT)
+    for value, gain in voices:
+        feed(mixer.add("somebody", gain), value)
+    assert settled(mixer) == pytest.approx(sum(v * g for v, g in voices), abs=1)
+
+
+def test_too_loud_a_sum_is_limited_and_does_not_wrap_around() -> None:
+    mixer = Mixer(FORMAT)
+    for _ in range(4):
+        feed(mixer.add("loud", 1.0), 30_000)
+    assert settled(mixer) == 32_767
+
+
+def test_volume_and_mute_move_without_a_step() -> None:
+    mixer = Mixer(FORMAT)
+    voice = mixer.add("a", 1.0)
+    feed(voice, 10_000, 11)
+    mixer.pull(240)
+    mixer.volume = 0.5
+    falling = mixer.pull(240)[:, 0]
+    assert (falling[0], falling[-1]) == (10_000, 5_000)
+    assert np.all(np.diff(falling) <= 0)
+    mixer.is_muted = True
+    assert mixer.pull(240)[-1, 0] == 0
+    before = voice.position
+    assert not np.any(mixer.pull(240))
+    assert voice.position == pytest.approx(before + 240 / 48_000, abs=0.0002)  # time goes on
+    mixer.is_muted = False
+    assert settled(mixer) == 5_000
+
+
+def test_a_gain_moves_without_a_step() -> None:
+    mixer = Mixer(FORMAT)
+    voice = mixer.add("a", 1.0)
+    feed(voice, 1000)
+    mixer.pull(240)
+    voice.gain = 3.0
+    rising = mixer.pull(240)[:, 0]
+    assert (rising[0], rising[-1]) == (1000, 3000)
+
+
+def test_other_formats_are_converted() -> None:
+    pytest.importorskip("soxr")
+    mixer = Mixer(FORMAT)
+    voice = mixer.add("telephone", 1.0)
+    for _ in range(9):
+        voice(frame(1000, AudioFormat(16_000, 2)))
+    mixer.pull(480)
+    assert mixer.pull(480)[:, 0] == pytest.approx(1000, abs=20)
+    assert voice.refused == 0
+
+
+def test_frames_that_make_no_sense_are_counted() -> None:
+    mixer = Mixer(FORMAT)
+    voice = mixer.add("odd", 1.0)
+    voice(AudioFrame(np.zeros((10, 1), np.int16), 12_345))
+    assert (voice.refused, mixer.counts()) == (1, (0, 0, 1))
+    voice.close()
+    voice.close()
+    assert (mixer.voices, mixer.counts()) == ((), (0, 0, 1))
+
+
+@pytest.mark.parametrize("gain", [-0.1, 4.1, float("nan")])
+def test_a_gain_out_of_range_is_refused(gain: float) -> None:
+    mixer = Mixer(FORMAT)
+    with pytest.raises(UTDStreamException) as caught:
+        mixer.add("a", gain)
+    assert caught.value.code is UTDErrorCode.VALIDATION
+
+
+def test_a_flush_drops_what_all_have_waiting() -> None:
+    mixer = Mixer(FORMAT)
+    first, second = mixer.add("a", 1.0), mixer.add("b", 1.0)
+    feed(first, 1000)
+    feed(second, 1000)
+    mixer.flush()
+    assert not np.any(mixer.pull(240))
+    assert mixer.counts()[1] == 2 * 6 * 480

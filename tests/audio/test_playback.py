@@ -1,0 +1,99 @@
+"""The ring before the device is as short as it may be, and a stall does not lengthen it for good."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from attrs import define
+
+from utd_rx.audio.mixer import Mixer
+from utd_rx.audio.playback import CALM, FADE, LEAD, MAX_EXTRA, PlaybackConnection, PlaybackSide
+from utd_rx.audio.ring import Ring
+from utd_rx.models.audio import AudioFormat, AudioFrame, Samples
+
+FORMAT = AudioFormat(48_000, 1)
+BLOCK = 240
+
+
+@define
+class Stage:
+    side: PlaybackSide
+    device: PlaybackConnection
+    mixer: Mixer
+    played: list[Samples]
+    now: float = 0.0
+
+    def call(self) -> Samples:
+        """Let the device ask for a block; return what it got."""
+        out = bytearray(2 * BLOCK)
+        self.device._play(out, BLOCK, None, None)
+        return np.frombuffer(out, np.int16)
+
+    def run(self, seconds: float) -> None:
+        """Let the device play in time, and the thread answer each block."""
+        for _ in range(round(seconds * FORMAT.sample_rate / BLOCK)):
+            self.call()
+            self.now += BLOCK / FORMAT.sample_rate
+            self.side.work()
+
+
+@pytest.fixture
+def stage() -> Stage:
+    mixer, played = Mixer(FORMAT), list[Samples]()
+    side = PlaybackSide(mixer, BLOCK / FORMAT.sample_rate, played.append, lambda: made.now)
+    device = PlaybackConnection.__new__(PlaybackConnection)
+    device.format, device.latency, device.block = FORMAT, 0.01, BLOCK
+    device.beats = device.underrun = device.flagged = 0
+    device.ring, device._wake = Ring(12_000, 1), lambda: None
+    side.adopt(device)
+    made = Stage(side, device, mixer, played)
+    side.work()
+    return made
+
+
+def test_in_time_the_ring_holds_a_block_and_the_lead(stage: Stage) -> None:
+    stage.run(1.0)
+    assert stage.device.ring.depth == BLOCK + LEAD * FORMAT.sample_rate
+    assert stage.side.underruns == 0
+    assert sum(len(piece) for piece in stage.played) == stage.mixer.position
+
+
+def test_what_a_stall_added_is_gone_within_five_seconds(stage: Stage) -> None:
+    stage.run(1.0)
+    usual = stage.device.ring.depth
+    for _ in range(20):  # stall after stall, each longer than the lead
+        for _ in range(12):
+            stage.call()
+        stage.side.work()
+    longest = stage.device.ring.depth
+    assert usual < longest <= usual + MAX_EXTRA * FORMAT.sample_rate
+    assert stage.side.underruns > 0
+    stage.run(5.0)
+    assert 5 * CALM <= 5.0
+    assert stage.device.ring.depth == usual
+
+
+def test_a_flush_fades_and_is_silent_within_twenty_milliseconds(stage: Stage) -> None:
+    voice = stage.mixer.add("loud", 1.0)
+    for _ in range(8):
+        voice(AudioFrame(np.full((480, 1), 10_000, np.int16), 48_000))
+    stage.run(0.02)
+    assert stage.call()[-1] == 10_000
+    stage.mixer.flush()
+    stage.side.flush()
+    stage.side.work()
+    heard = np.concatenate([stage.call() for _ in range(4)])
+    fade = round(FADE * FORMAT.sample_rate)
+    assert np.all(np.diff(heard[:fade]) <= 0)
+    assert not np.any(heard[fade:])
+    assert FADE + stage.device.latency < 0.02
+
+
+def test_another_device_goes_on_where_the_last_one_stopped_counting(stage: Stage) -> None:
+    for _ in range(10):
+        stage.call()
+    before = stage.side.underruns
+    assert before > 0
+    stage.side.adopt(None)
+    assert (stage.side.underruns, stage.side.delay) == (before, 0.0)
+    stage.side.work()

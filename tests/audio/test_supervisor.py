@@ -1,0 +1,154 @@
+"""One device after another: swapped, lost, brought back, and never left open."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from utd_rx.audio import portaudio, supervisor
+from utd_rx.audio.devices import AudioDevice, AudioDirection, DeviceChoice
+from utd_rx.audio.supervisor import Connection, Supervisor
+from utd_rx.errors import UTDErrorCode, UTDStreamException
+
+
+class FakeConnection:
+    def __init__(self, name: str) -> None:
+        self.device = AudioDevice(name, name, AudioDirection.INPUT, 1, 48_000, False)
+        self.is_active = True
+        self.is_closed = False
+        self._beats = 0
+
+    @property
+    def beats(self) -> int:
+        self._beats += 1
+        return self._beats
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+class FakeSide:
+    def __init__(self) -> None:
+        self.made: list[FakeConnection] = []
+        self.adopted: list[Connection | None] = []
+        self.refusal: UTDStreamException | None = None
+        self.broken = 0
+        self.gate = threading.Event()
+        self.gate.set()
+        self.worked = threading.Event()
+
+    def connect(self, choice: DeviceChoice, wake: Callable[[], None]) -> FakeConnection:
+        self.gate.wait(10)
+        if self.refusal is not None:
+            raise self.refusal
+        self.made.append(FakeConnection(str(choice)))
+        wake()
+        return self.made[-1]
+
+    def adopt(self, connection: Connection | None) -> None:
+        self.adopted.append(connection)
+
+    def work(self) -> None:
+        self.worked.set()
+        if self.broken:
+            self.broken -= 1
+            raise LookupError("an app's sink")
+
+
+class Stage:
+    def __init__(self) -> None:
+        self.side = FakeSide()
+        self.reports: asyncio.Queue[tuple[str | None, UTDErrorCode | None]] = asyncio.Queue()
+        loop = asyncio.get_running_loop()
+
+        def report(device: AudioDevice | None, failure: UTDStreamException | None) -> None:
+            told = (device.name if device else None, failure.code if failure else None)
+            loop.call_soon_threadsafe(self.reports.put_nowait, told)
+
+        self.supervisor = Supervisor(self.side, "first", report, "test supervisor")
+
+    async def told(self) -> tuple[str | None, UTDErrorCode | None]:
+        return await asyncio.wait_for(self.reports.get(), 10)
+
+
+@pytest.fixture
+def stage(monkeypatch: pytest.MonkeyPatch) -> type[Stage]:
+    monkeypatch.setattr(portaudio, "refresh", lambda: True)
+    monkeypatch.setattr(supervisor, "RETRY", 0.0)
+    return Stage
+
+
+NOT_FOUND = UTDStreamException("gone", code=UTDErrorCode.NOT_FOUND)
+
+
+async def test_a_lost_device_is_told_and_brought_back(stage: type[Stage]) -> None:
+    here = stage()
+    await here.supervisor.start()
+    assert await here.told() == ("first", None)
+    here.side.refusal = NOT_FOUND
+    here.side.made[0].is_active = False
+    assert await here.told() == (None, UTDErrorCode.NOT_FOUND)
+    assert here.side.made[0].is_closed
+    here.side.refusal = None
+    assert await here.told() == ("first", None)
+    assert here.supervisor.lost == 1
+    await here.supervisor.aclose()
+    assert all(connection.is_closed for connection in here.side.made)
+    assert here.side.adopted[-1] is None
+
+
+async def test_a_swap_closes_the_old_one_and_a_refused_swap_keeps_it(stage: type[Stage]) -> None:
+    here = stage()
+    await here.supervisor.start()
+    await here.supervisor.use("second")
+    assert [await here.told(), await here.told()] == [("first", None), ("second", None)]
+    assert [connection.is_closed for connection in here.side.made] == [True, False]
+    here.side.refusal = NOT_FOUND
+    with pytest.raises(UTDStreamException):
+        await here.supervisor.use("third")
+    assert not here.side.made[1].is_closed
+    await here.supervisor.aclose()
+    with pytest.raises(UTDStreamException) as caught:
+        await here.supervisor.use("fourth")
+    assert caught.value.code is UTDErrorCode.CONFLICT
+
+
+async def test_cancelling_the_start_leaves_nothing_open(stage: type[Stage]) -> None:
+    here = stage()
+    here.side.gate.clear()
+    starting = asyncio.create_task(here.supervisor.start())
+    await asyncio.sleep(0)
+    starting.cancel()
+    await asyncio.wait({starting})
+    assert starting.cancelled()
+    here.side.gate.set()
+    assert await here.told() == ("first", None)
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert here.side.made[0].is_closed
+    await here.supervisor.aclose()
+
+
+async def test_what_a_sink_raises_does_not_stop_the_device(
+    stage: type[Stage], caplog: pytest.LogCaptureFixture
+) -> None:
+    here = stage()
+    here.side.broken = 1
+    await here.supervisor.start()
+    await asyncio.to_thread(here.side.worked.wait, 10)
+    here.side.worked.clear()
+    here.supervisor.wake()
+    assert await asyncio.to_thread(here.side.worked.wait, 10)
+    await here.supervisor.aclose()
+    assert "a turn failed" in caplog.text
+
+
+async def test_a_device_that_refuses_to_open_is_the_callers_error(stage: type[Stage]) -> None:
+    here = stage()
+    here.side.refusal = NOT_FOUND
+    with pytest.raises(UTDStreamException):
+        await here.supervisor.start()
+    await here.supervisor.aclose()

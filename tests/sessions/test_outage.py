@@ -1,0 +1,151 @@
+"""A lost connection is made anew for a minute, by a clock that no reconnect has to move."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+
+import pytest
+from attrs import evolve
+
+from tests.sessions.stage import Stage
+from tests.sessions.watching import settle
+from tests.state.virtual import run
+from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.models.connection import DisconnectReason, UTDConnectionState
+from utd_rx.models.events import Reconnected, Reconnecting, RoomEvent
+from utd_rx.models.participant import RemoteParticipant
+from utd_rx.protocol.wire.seats import grid_to_push
+
+S = UTDConnectionState
+UNREACHABLE = UTDStreamException("unreachable", code=UTDErrorCode.NETWORK)
+
+
+class Outage(Stage):
+    """A stage on virtual time whose network goes away."""
+
+    def __init__(self) -> None:
+        super().__init__(now=asyncio.get_running_loop().time)
+        self.attempts: list[float] = []
+        self.error: UTDStreamException | None = UNREACHABLE
+        connect = self.room.connect
+
+        async def attempt(url: str, token: str, *, auto_subscribe: bool = True) -> object:
+            self.attempts.append(asyncio.get_running_loop().time() - self.down_at)
+            self.room.connect_error = self.error
+            return await connect(url, token, auto_subscribe=auto_subscribe)
+
+        self.attempt = attempt
+
+    async def go_down(self) -> None:
+        """LiveKit tries for 26 s, then it gives up."""
+        self.down_at = asyncio.get_running_loop().time()
+        self.room.connect = self.attempt  # type: ignore[method-assign, assignment] # a bad network
+        self.room.emit(Reconnecting())
+        await asyncio.sleep(26)
+        self.room.lose(DisconnectReason.UNKNOWN)
+        await settle()
+
+
+def on_stage(test: Callable[[Outage], Awaitable[None]]) -> None:
+    async def play() -> None:
+        stage = Outage()
+        async with stage.session as session:
+            ana = RemoteParticipant("ana")
+            stage.room.snapshot = evolve(stage.room.snapshot, remotes=(ana,))
+            await session.join()
+            await test(stage)
+
+    run(play())
+
+
+def test_without_a_network_the_exit_is_forced_after_sixty_seconds() -> None:
+    async def story(stage: Outage) -> None:
+        states: list[S] = []
+        stage.session.connection_state.subscribe(states.append)
+        await stage.go_down()
+        await stage.session.connection_state.until(S.FORCE_EXIT, timeout=100)
+        assert 59.9 < asyncio.get_running_loop().time() - stage.down_at < 60.1
+        assert states == [S.CONNECTED, S.RECONNECTING, S.FORCE_EXIT]
+        assert 6 <= len(stage.attempts) <= 40
+        failure = stage.session.failure.value
+        assert failure is not None
+        assert failure.code is UTDErrorCode.TIMEOUT
+        before = len(stage.attempts)
+        await asyncio.sleep(30)
+        assert len(stage.attempts) == before
+
+    on_stage(story)
+
+
+def test_when_the_network_is_back_everything_is_and_nobody_flickered() -> None:
+    async def story(stage: Outage) -> None:
+        session, room = stage.session, stage.room
+        await session.take_seat(0)
+        people: list[int] = []
+        session.remote_participants.subscribe(lambda listed: people.append(len(listed)))
+        events: list[RoomEvent] = []
+        session.events.subscribe(events.append)
+        await stage.go_down()
+        await asyncio.sleep(10)
+        assert not session.microphone_enabled.value
+        assert session.my_seat.value is not None
+        # The token is older than the seat: the grant comes after the connection.
+        local = room.snapshot.local
+        unseated = evolve(local, permission=evolve(local.permission, can_publish=False))
+        metadata = json.dumps({"_seats": grid_to_push(stage.engine.grid)})
+        room.snapshot = evolve(room.snapshot, local=unseated, metadata=metadata)
+        stage.error = None
+        await session.connection_state.until(S.CONNECTED, timeout=20)
+        assert any(isinstance(event, Reconnected) for event in events)
+        assert not session.microphone_enabled.value
+        room.grant(can_publish=True)
+        await session.microphone_enabled.until(True, timeout=20)
+        assert people == [1]
+        assert stage.engine.mints == 1
+
+    on_stage(story)
+
+
+@pytest.mark.parametrize("code", [UTDErrorCode.UNAUTHORIZED, UTDErrorCode.NOT_FOUND])
+def test_a_token_that_is_refused_ends_the_attempts(code: UTDErrorCode) -> None:
+    async def story(stage: Outage) -> None:
+        stage.error = UTDStreamException("no", code=code)
+        await stage.go_down()
+        assert stage.session.connection_state.value is S.DISCONNECTED
+        assert stage.session.failure.value is stage.error
+        assert len(stage.attempts) == 1
+
+    on_stage(story)
+
+
+def test_leaving_in_an_outage_leaves_and_joining_again_works() -> None:
+    async def story(stage: Outage) -> None:
+        await stage.go_down()
+        stage.room.gate.clear()
+        await asyncio.sleep(2)
+        await stage.session.leave()
+        assert not stage.session.connected.value
+        stage.room.gate.set()
+        await settle()
+        assert not stage.room.is_connected
+        stage.error = None
+        await stage.session.join()
+        await asyncio.sleep(100)
+        assert stage.session.connection_state.value is S.CONNECTED
+        assert stage.room.is_connected
+
+    on_stage(story)
+
+
+def test_a_removal_during_the_attempts_is_final() -> None:
+    async def story(stage: Outage) -> None:
+        await stage.go_down()
+        stage.error = None
+        await stage.session.connection_state.until(S.CONNECTED, timeout=20)
+        stage.room.lose(DisconnectReason.PARTICIPANT_REMOVED)
+        await settle()
+        assert stage.session.connection_state.value is S.DISCONNECTED
+
+    on_stage(story)

@@ -1,0 +1,117 @@
+"""Everybody in the room is on the speaker, each with their own gain, and nobody stays behind."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import numpy as np
+import pytest
+from attrs import evolve
+
+from tests.sessions.stage import Stage
+from utd_rx.audio.speaker import Speaker
+from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.models.audio import AudioFrame
+from utd_rx.models.events import (
+    ParticipantConnected,
+    ParticipantDisconnected,
+    TrackPublished,
+    TrackSubscribed,
+)
+from utd_rx.models.participant import (
+    RemoteParticipant,
+    TrackKind,
+    TrackPublication,
+    TrackSource,
+)
+from utd_rx.sessions.playback import Playback, play
+
+
+@pytest.fixture
+async def stage() -> AsyncIterator[Stage]:
+    stage = Stage()
+    await stage.session.join()
+    yield stage
+    await stage.session.aclose()
+
+
+@pytest.fixture
+async def speaker() -> AsyncIterator[Speaker]:
+    speaker = Speaker()  # never opened: what it would play is pulled by the test
+    yield speaker
+    await speaker.aclose()
+
+
+def frame(value: int) -> AudioFrame:
+    return AudioFrame(np.full((480, 1), value, np.int16), 48_000)
+
+
+def speaks(stage: Stage, identity: str, sid: str) -> None:
+    track = TrackPublication(sid, "microphone", kind=TrackKind.AUDIO, source=TrackSource.MICROPHONE)
+    subscribed = evolve(track, is_subscribed=True)
+    stage.room.emit(
+        ParticipantConnected(RemoteParticipant(identity, sid=f"PA_{identity}")),
+        TrackPublished(identity, track),
+        TrackSubscribed(identity, subscribed),
+    )
+
+
+async def until_played(playback: Playback, *identities: str) -> None:
+    """Let the loop do everything that is ready."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert set(playback.voices) == set(identities)
+
+
+def heard(speaker: Speaker) -> int:
+    return int(speaker._mixer.pull(240)[-1, 0])
+
+
+async def test_everybody_is_played_with_their_gain(stage: Stage, speaker: Speaker) -> None:
+    async with play(stage.session, speaker) as playback:
+        playback.set_gain("sara", 2.0)
+        speaks(stage, "sara", "TR_1")
+        speaks(stage, "omar", "TR_2")
+        await until_played(playback, "sara", "omar")
+        for _ in range(5):
+            stage.room.play("TR_1", frame(1000))
+            stage.room.play("TR_2", frame(100))
+        assert heard(speaker) == 2100
+        playback.set_gain("omar", 0.0)
+        heard(speaker)
+        assert heard(speaker) == 2000
+    assert speaker._mixer.voices == ()
+
+
+async def test_who_goes_is_not_played_and_who_comes_back_keeps_the_gain(
+    stage: Stage, speaker: Speaker
+) -> None:
+    async with play(stage.session, speaker) as playback:
+        speaks(stage, "sara", "TR_1")
+        await until_played(playback, "sara")
+        playback.set_gain("sara", 0.5)
+        stage.room.emit(ParticipantDisconnected("sara"))
+        await until_played(playback)
+        assert speaker._mixer.voices == ()
+        speaks(stage, "sara", "TR_9")
+        await until_played(playback, "sara")
+        assert playback.voices["sara"].gain == 0.5
+
+
+async def test_it_ends_with_the_session(stage: Stage, speaker: Speaker) -> None:
+    playback = play(stage.session, speaker)
+    speaks(stage, "sara", "TR_1")
+    await until_played(playback, "sara")
+    await stage.session.aclose()
+    await asyncio.wait({playback._task}, timeout=5)
+    assert playback._task.done()
+    assert speaker._mixer.voices == ()
+    await playback.aclose()
+
+
+async def test_a_gain_out_of_range_is_refused(stage: Stage, speaker: Speaker) -> None:
+    async with play(stage.session, speaker) as playback:
+        with pytest.raises(UTDStreamException) as caught:
+            playback.set_gain("sara", 9.0)
+        assert caught.value.code is UTDErrorCode.VALIDATION

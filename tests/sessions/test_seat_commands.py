@@ -1,0 +1,154 @@
+"""Seat commands return when the state shows them, and raise when it never will."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tests.sessions.stage import Stage, code_of
+from tests.sessions.watching import settle
+from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.models.events import ParticipantConnected, TrackMuted, TrackUnmuted
+from utd_rx.models.participant import RemoteParticipant, TrackPublication, TrackSource
+from utd_rx.models.seats import UTDSeatMode
+from utd_rx.sessions import confirming
+
+
+async def test_moving_keeps_what_is_published(joined: Stage) -> None:
+    session = joined.session
+    await session.take_seat(0)
+    on: list[bool] = []
+    session.microphone_enabled.subscribe(on.append)
+    [track] = joined.room.tracks
+    await session.move_seat(3)
+    seat = session.my_seat.value
+    assert seat is not None
+    assert seat.index == 3
+    assert (on, joined.room.tracks) == ([True], (track,))
+
+
+async def test_lock_unlock_and_kick_return_when_the_grid_shows_it(joined: Stage) -> None:
+    session, engine = joined.session, joined.engine
+    engine.seat(1, "ana")
+    engine.seat(2, "ben")
+    await settle()
+    await session.lock_seat(1)
+    assert (session.seats.value.seats[1].is_locked, session.seats.value.seats[1].identity) == (
+        True,
+        None,
+    )
+    await session.unlock_seat(1)
+    assert not session.seats.value.seats[1].is_locked
+    await session.kick_seat(2)
+    assert session.seats.value.seats[2].identity is None
+
+
+async def test_a_refused_command_changes_nothing_and_says_why(joined: Stage) -> None:
+    joined.engine.error = UTDStreamException("no", code=UTDErrorCode.FORBIDDEN, status_code=403)
+    before = joined.session.state.value
+    session = joined.session
+    commands = (
+        session.move_seat(0),
+        session.lock_seat(0),
+        session.unlock_seat(0),
+        session.kick_seat(0),
+        session.request_to_speak(),
+        session.approve_speaker(1),
+        session.reject_speaker(1),
+        session.invite_to_speak("ana"),
+    )
+    for command in commands:
+        with pytest.raises(UTDStreamException) as raised:
+            await command
+        assert raised.value is joined.engine.error
+    assert (session.state.value.seats, session.state.value.session) == (
+        before.seats,
+        before.session,
+    )
+
+
+async def test_commands_before_joining_ask_nobody(stage: Stage) -> None:
+    session = stage.session
+    for command in (session.lock_seat(0), session.move_seat(0), session.request_to_speak()):
+        with pytest.raises(UTDStreamException) as raised:
+            await command
+        assert code_of(raised) is UTDErrorCode.CONFLICT
+    assert stage.engine.grid.revision == 1
+
+
+async def test_a_seat_lost_while_waiting_for_the_grant_is_a_conflict_at_once(
+    joined: Stage,
+) -> None:
+    joined.engine.grants = False
+    taking = asyncio.ensure_future(joined.session.take_seat(1))
+    await settle()
+    joined.engine.seat(1, None)
+    with pytest.raises(UTDStreamException) as raised:
+        await taking
+    assert code_of(raised) is UTDErrorCode.CONFLICT
+
+
+async def test_a_seat_that_a_get_disproves_is_a_conflict_and_no_timeout(
+    joined: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(confirming, "PUSH_TIMEOUT", 0.0)
+    joined.engine.grants = False
+    joined.engine.is_silent = True
+    taken = joined.engine.take_seat
+
+    async def take_and_lose(room: str, index: int) -> None:
+        await taken(room, index)
+        joined.engine.seat(index, "bob")
+
+    monkeypatch.setattr(joined.engine, "take_seat", take_and_lose)
+    with pytest.raises(UTDStreamException) as raised:
+        await joined.session.take_seat(1)
+    assert code_of(raised) is UTDErrorCode.CONFLICT
+
+
+async def test_two_waits_for_a_seat_do_not_stack(joined: Stage) -> None:
+    joined.engine.grants = False
+    taking = asyncio.ensure_future(joined.session.take_seat(1))
+    await settle()
+    with pytest.raises(UTDStreamException) as raised:
+        await joined.session.accept_invitation(4)
+    assert code_of(raised) is UTDErrorCode.CONFLICT
+    joined.room.grant(can_publish=True)
+    await taking
+    assert joined.session.microphone_enabled.value
+
+
+@pytest.mark.parametrize("muted", [True, False])
+async def test_muting_a_seat_waits_until_the_occupant_is_muted(joined: Stage, muted: bool) -> None:
+    session, engine = joined.session, joined.engine
+    track = TrackPublication("TR_ana", source=TrackSource.MICROPHONE, is_muted=not muted)
+    joined.room.emit(ParticipantConnected(RemoteParticipant("ana", tracks=(track,))))
+    engine.seat(2, "ana")
+    await settle()
+    muting = asyncio.ensure_future(session.mute_seat(2) if muted else session.unmute_seat(2))
+    await settle()
+    assert not muting.done()
+    after = TrackPublication("TR_ana", source=TrackSource.MICROPHONE, is_muted=muted)
+    joined.room.emit(TrackMuted("ana", after) if muted else TrackUnmuted("ana", after))
+    await muting
+
+
+async def test_a_new_mode_is_asked_for_when_a_push_says_so(joined: Stage) -> None:
+    engine, session = joined.engine, joined.session
+    engine.is_silent = True
+    engine.become(mode=UTDSeatMode.REQUEST, mode_id="grid-4")
+    engine.tell("_mode_change", mode_id="grid-4", seat_count=4)
+    grid = await session.seats.until(lambda grid: grid.mode_id == "grid-4", timeout=5)
+    assert grid.mode is UTDSeatMode.REQUEST
+    fetches = engine.fetches
+    engine.tell("_mode_change", mode_id="grid-4", seat_count=4)
+    await settle()
+    assert engine.fetches == fetches
+
+
+async def test_what_a_get_does_not_bear_out_is_counted(joined: Stage) -> None:
+    joined.engine.tell("_speaker_request", request_id=99, identity="mallory")
+    await settle()
+    assert joined.session.pending_requests.value == ()
+    assert joined.session.state.value.seats.disproved == 1

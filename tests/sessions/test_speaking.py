@@ -1,0 +1,159 @@
+"""Requests and invitations: what is approved is heard once granted, what is over is gone."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tests.sessions.stage import Stage, code_of
+from tests.sessions.watching import settle
+from tests.state.virtual import run
+from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.models.seats import Invitation
+
+OFFER = {"invitation_id": 4, "inviter_identity": "sara", "target_identity": "me", "seat_index": 2}
+
+
+async def test_the_queue_is_seen_in_order(joined: Stage) -> None:
+    joined.engine.asked(7, "mona")
+    joined.engine.asked(9, "omar")
+    await settle()
+    assert [asked.identity for asked in joined.session.pending_requests.value] == ["mona", "omar"]
+
+
+async def test_an_approved_request_opens_the_microphone_after_the_grant(joined: Stage) -> None:
+    session, engine = joined.session, joined.engine
+    assert await session.request_to_speak() == 7
+    assert not session.microphone_enabled.value
+    engine.become(requests=())
+    engine.seat(3, "me")
+    await settle()
+    assert not session.microphone_enabled.value
+    joined.room.grant(can_publish=True)
+    await session.microphone_enabled.until(True, timeout=5)
+
+
+async def test_a_rejected_request_opens_nothing_later(joined: Stage) -> None:
+    session, engine = joined.session, joined.engine
+    await session.request_to_speak()
+    engine.become(requests=())
+    await settle()
+    engine.seat(3, "me")
+    joined.room.grant(can_publish=True)
+    await settle()
+    assert session.my_seat.value is not None
+    assert not session.microphone_enabled.value
+
+
+async def test_a_cancelled_request_opens_nothing_later(joined: Stage) -> None:
+    session, engine = joined.session, joined.engine
+    await session.request_to_speak()
+    await session.cancel_request()
+    assert session.pending_requests.value == ()
+    engine.seat(3, "me")
+    joined.room.grant(can_publish=True)
+    await settle()
+    assert not session.microphone_enabled.value
+
+
+def test_a_grant_ten_seconds_after_the_seat_opens_nothing() -> None:
+    async def late() -> None:
+        stage = Stage(now=asyncio.get_running_loop().time)
+        async with stage.session as session:
+            await session.join()
+            await session.request_to_speak()
+            stage.engine.become(requests=())
+            stage.engine.seat(3, "me")
+            await asyncio.sleep(0)
+            await settle()
+            await asyncio.sleep(10.5)
+            stage.room.grant(can_publish=True)
+            await settle()
+            assert session.can_publish.value
+            assert not session.microphone_enabled.value
+
+    run(late())
+
+
+async def test_a_request_without_a_microphone_is_refused_before_it_is_made() -> None:
+    stage = Stage(microphone=None)
+    async with stage.session as session:
+        await session.join()
+        with pytest.raises(UTDStreamException) as raised:
+            await session.request_to_speak()
+        assert code_of(raised) is UTDErrorCode.VALIDATION
+        assert stage.engine.grid.requests == ()
+        await session.request_to_speak(microphone=False)
+        assert len(session.pending_requests.value) == 1
+
+
+async def test_hosts_approve_and_reject(joined: Stage) -> None:
+    for answer in (joined.session.approve_speaker, joined.session.reject_speaker):
+        joined.engine.asked(7, "mona")
+        await settle()
+        await answer(7)
+        assert joined.session.pending_requests.value == ()
+
+
+async def test_an_invitation_to_me_is_shown_and_one_to_another_is_not(joined: Stage) -> None:
+    joined.engine.tell("_speaker_invitation", **OFFER)
+    joined.engine.tell("_speaker_invitation", **OFFER)
+    joined.engine.tell("_speaker_invitation", **{**OFFER, "target_identity": "omar"})
+    await settle()
+    assert joined.session.invitations.value == (Invitation(4, "sara", "me", 2),)
+
+
+async def test_accepting_seats_and_opens_the_microphone(joined: Stage) -> None:
+    session = joined.session
+    joined.engine.tell("_speaker_invitation", **OFFER)
+    await settle()
+    await session.accept_invitation(4)
+    assert session.invitations.value == ()
+    assert session.microphone_enabled.value
+    assert session.my_seat.value is not None
+
+
+async def test_where_the_reply_names_no_seat_the_offered_one_is_taken(joined: Stage) -> None:
+    session = joined.session
+    joined.engine.accept_seat = None
+    joined.engine.tell("_speaker_invitation", **OFFER)
+    await settle()
+    await session.accept_invitation(4)
+    seat = session.my_seat.value
+    assert seat is not None
+    assert seat.index == 2
+
+
+async def test_an_offer_the_engine_does_not_know_is_gone(joined: Stage) -> None:
+    joined.engine.tell("_speaker_invitation", **OFFER)
+    await settle()
+    joined.engine.error = UTDStreamException("no", code=UTDErrorCode.NOT_FOUND, status_code=404)
+    with pytest.raises(UTDStreamException):
+        await joined.session.accept_invitation(4)
+    assert joined.session.invitations.value == ()
+
+
+async def test_declining_ends_the_offer(joined: Stage) -> None:
+    joined.engine.tell("_speaker_invitation", **OFFER)
+    await settle()
+    await joined.session.decline_invitation(4)
+    assert joined.session.invitations.value == ()
+
+
+def test_an_invitation_ends_after_sixty_seconds() -> None:
+    async def wait() -> None:
+        stage = Stage(now=asyncio.get_running_loop().time)
+        async with stage.session as session:
+            await session.join()
+            stage.engine.tell("_speaker_invitation", **OFFER)
+            await session.invitations.until(lambda offers: len(offers) == 1, timeout=1)
+            begun = asyncio.get_running_loop().time()
+            await session.invitations.until((), timeout=100)
+            assert 59.9 < asyncio.get_running_loop().time() - begun < 60.1
+
+    run(wait())
+
+
+async def test_inviting_returns_the_id(joined: Stage) -> None:
+    assert await joined.session.invite_to_speak("ana", seat_index=1) == 4

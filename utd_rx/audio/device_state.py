@@ -1,0 +1,99 @@
+"""What a microphone and a speaker tell about themselves."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from utd_rx.audio.devices import AudioDevice
+from utd_rx.audio.levels import FLOOR_DBFS
+from utd_rx.errors import UTDStreamException
+
+
+@frozen
+class MicrophoneStatistics:
+    """Counted since the microphone was made, but for depth and delay, which are now's.
+
+    Args:
+        frames: Handed on.
+        overruns: Blocks that the device lost, and samples that nobody took in time.
+        skipped: Samples let go of after a stall, so that it does not become delay.
+        lost: How often the device died.
+        depth: Seconds of sound that wait for the next frame.
+        delay: Seconds from the device to the frame: PortAudio's latency and `depth`.
+    """
+
+    frames: int = 0
+    overruns: int = 0
+    skipped: int = 0
+    lost: int = 0
+    depth: float = 0.0
+    delay: float = 0.0
+
+
+@frozen
+class MicrophoneState:
+    """All that a `Microphone` tells.
+
+    Args:
+        device: What hears now, None while nothing does.
+        level: Of the last 50 ms, in dBFS, after gain and mute.
+        is_speaking: Somebody speaks, also while muted.
+        is_muted: Frames are silent; they keep their timing.
+        statistics: Twice a second.
+        failure: Why nothing is heard although the microphone is open, None when it is.
+    """
+
+    device: AudioDevice | None = None
+    level: float = FLOOR_DBFS
+    is_speaking: bool = False
+    is_muted: bool = False
+    statistics: MicrophoneStatistics = MicrophoneStatistics()
+    failure: UTDStreamException | None = None
+
+
+@frozen
+class SpeakerStatistics:
+    """Counted since the speaker was made, but for the last four, which are now's.
+
+    Args:
+        underruns: Samples of silence the device was given for want of sound, and blocks it lost.
+        concealed: Samples made up because a participant's sound came late.
+        dropped: Samples dropped because a participant's sound piled up.
+        refused: Frames that could not be converted.
+        lost: How often the device died.
+        voices: How many can be heard.
+        depth: Seconds that wait, of the voice that waits longest.
+        drift: How much faster than real time that voice is played, as a fraction.
+        delay: Seconds from frame to device: `depth`, the ring's, and PortAudio's latency.
+    """
+
+    underruns: int = 0
+    concealed: int = 0
+    dropped: int = 0
+    refused: int = 0
+    lost: int = 0
+    voices: int = 0
+    depth: float = 0.0
+    drift: float = 0.0
+    delay: float = 0.0
+
+
+@frozen
+class SpeakerState:
+    """All that a `Speaker` tells.
+
+    Args:
+        device: What plays now, None while nothing does.
+        level: Of what was played in the last 50 ms, in dBFS.
+        volume: 0 to 4, 1 for unchanged.
+        is_muted: Nothing is heard; time goes on.
+        statistics: Twice a second.
+        failure: Why nothing is played although the speaker is open, None when it is.
+    """
+
+    device: AudioDevice | None = None
+    level: float = FLOOR_DBFS
+    volume: float = 1.0
+    is_muted: bool = False
+    statistics: SpeakerStatistics = SpeakerStatistics()
+    failure: UTDStreamException | None = None

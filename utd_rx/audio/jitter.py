@@ -1,0 +1,240 @@
+"""One participant's sound on its way to the mix: bounded, in order, and never late for good.
+
+Theory of operation
+-------------------
+Frames come every 10 ms by somebody else's clock, with jitter; the device takes samples by its own.
+`push` appends, `pull` takes. Playing begins when a margin is there beyond the first pull: the
+middle of the band below.
+
+*Too little*: `pull` makes up what is missing from the last 10 ms, mirrored and faded out, and after
+`CONCEAL` falls silent and waits for the margin again. What was made up is delay when the late
+sound comes after all.
+
+*Too much*: the least depth after a pull, over the last `WINDOW`, is sound that only waits. What it
+has above a band of a few milliseconds is delay for nothing, and below it an underrun is near. Both are
+worked off by taking `n + k` samples for `n` played, resampled inside one pull, so nothing is cut;
+in between `k` is 0 and samples pass unchanged. A clock that is off and a stall are the same to it:
+either is gone within 5 s. Beyond `MAX_DEPTH` the oldest is dropped and counted.
+
+Conservation: pushed = taken + dropped + depth, always.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from utd_rx.models.audio import AudioFormat, Samples
+
+Mix = npt.NDArray[np.float32]
+
+RESERVE: Final = 0.001
+"""Seconds that the least depth keeps from an underrun, beyond one pull."""
+
+SLACK: Final = 0.0015
+"""Seconds that the band in which samples pass unchanged is wider than one pull."""
+
+MAX_DEPTH: Final = 0.12
+"""Seconds; beyond it sound is dropped."""
+
+KEPT_DEPTH: Final = 0.06
+"""What is kept then: `MAX_RATE` has worked it off within 5 s."""
+
+MAX_RATE: Final = 0.03
+"""Fastest and slowest playing is 3 % off, half a semitone, and only for a second or two."""
+
+WINDOW: Final = 1.0
+"""Seconds in which the least depth is looked for; jitter that is rarer counts as a stall."""
+
+CONCEAL: Final = 0.02
+"""Seconds of sound made up at most; more of it sounds like a machine."""
+
+_SETTLING: Final = 1.0
+"""Seconds in which an error shrinks to 1/e."""
+
+_DRIFT_SECONDS: Final = 30.0
+
+_FADE_IN: Final = 0.0025
+
+
+class JitterBuffer:
+    """Sound of one format; `push` and `pull` may be called on different threads.
+
+    Args:
+        audio_format: Of all samples.
+        burst: Seconds that are pulled at once: as clocks drift past each other the depth moves
+            by that much in one step, so the band cannot be narrower.
+
+    Attributes:
+        taken: Samples taken out to be played.
+        dropped: Samples dropped.
+        concealed: Samples made up.
+        underruns: How often there was too little.
+    """
+
+    def __init__(self, audio_format: AudioFormat, burst: float = 0.005) -> None:
+        self.taken = self.pushed = self.dropped = self.concealed = self.underruns = 0
+        rate = self._rate = audio_format.sample_rate
+        self._low = round((burst + RESERVE) * rate)
+        self._high = self._low + round((burst + SLACK) * rate)
+        self._margin = (self._low + self._high) // 2
+        self._most, self._kept = round(MAX_DEPTH * rate), round(KEPT_DEPTH * rate)
+        self._lock = threading.Lock()
+        self._waiting: deque[Samples] = deque()  # bounded by `_most` samples
+        self._depth = 0
+        self._is_playing = False
+        self._last: Samples = np.zeros(
+            (audio_format.samples_per_frame, audio_format.channels), np.int16
+        )
+        self._made_up = 0  # samples of the concealment under way
+        self._carry = 0.0
+        self._drift = 0.0
+        self._least, self._least_before, self._pulled = self._most, self._most, 0
+
+    @property
+    def depth(self) -> int:
+        """Samples that wait."""
+        return self._depth
+
+    @property
+    def highest(self) -> float:
+        """The least depth, in seconds, that is not worked off."""
+        return self._high / self._rate
+
+    @property
+    def drift(self) -> float:
+        """How much faster than real time it is played, over half a minute, as a fraction."""
+        return self._drift
+
+    def push(self, samples: Samples) -> None:
+        """Append `(n, channels)` int16."""
+        with self._lock:
+            self._waiting.append(samples)
+            self._depth += len(samples)
+            self.pushed += len(samples)
+            if self._depth > self._most:
+                self.dropped += self._depth - self._kept
+                self._remove(self._depth - self._kept)
+                self._least = self._least_before = self._most
+
+    def clear(self) -> None:
+        """Drop what waits; play on when the margin is there again."""
+        with self._lock:
+            self.dropped += self._depth
+            self._waiting.clear()
+            self._depth = 0
+            self._is_playing = False
+            self._made_up = 0
+
+    def pull(self, count: int) -> Mix | None:
+        """Return the next `count` samples as float32 of int16 scale; None for silence."""
+        with self._lock:
+            if not self._is_playing:
+                if self._depth < count + self._margin:
+                    return self._conceal(count) if self._made_up else None
+                self._is_playing = True
+                self._least = self._least_before = self._most
+            step = self._step(count)
+            if self._depth < count + step:
+                step = 0
+            if self._depth < count:
+                self.underruns += 1
+                self._is_playing = False
+                return self._conceal(count)
+            sound = _stretch(self._take(count + step), count)
+            self._watch(count, step)
+            if self._made_up:
+                self._join(sound)
+            self._last = np.concatenate([self._last, sound.astype(np.int16)])[-len(self._last) :]
+            return sound
+
+    def _step(self, count: int) -> int:
+        """Return how many samples more than `count` to take."""
+        least = min(self._least, self._least_before)
+        # Half a window is over first: the least depth so far is not yet the least there is.
+        if self._least_before == self._most or self._low <= least <= self._high:
+            self._carry = 0.0
+            return 0
+        error = least - (self._low if least < self._low else self._high)
+        most = MAX_RATE * count
+        self._carry += max(-most, min(most, error * count / (self._rate * _SETTLING)))
+        step = int(self._carry)
+        self._carry -= step
+        return step
+
+    def _watch(self, count: int, step: int) -> None:
+        self._drift += (step / count - self._drift) * count / (_DRIFT_SECONDS * self._rate)
+        # What this pull took away was not waiting all the time any more.
+        if self._least_before < self._most:
+            self._least_before -= step
+        self._least = min(
+            self._least - step if self._least < self._most else self._most, self._depth
+        )
+        self._pulled += count
+        if self._pulled >= WINDOW * self._rate / 2:
+            self._pulled = 0
+            self._least_before, self._least = self._least, self._most
+
+    def _conceal(self, count: int) -> Mix | None:
+        length = round(CONCEAL * self._rate)
+        where = np.arange(self._made_up, self._made_up + count)
+        if self._made_up >= length:
+            self._made_up = 0
+            return None
+        self._made_up += count
+        self.concealed += count
+        mirrored = np.concatenate([self._last[::-1], self._last])
+        ramp = np.maximum(0.0, 1.0 - where / length).astype(np.float32)[:, np.newaxis]
+        made: Mix = mirrored[where % len(mirrored)].astype(np.float32) * ramp
+        return made
+
+    def _join(self, sound: Mix) -> None:
+        """Fade from what was made up into what came."""
+        count = min(len(sound), round(_FADE_IN * self._rate))
+        made_up = self._conceal(count)
+        ramp = np.linspace(0.0, 1.0, count, dtype=np.float32)[:, np.newaxis]
+        sound[:count] *= ramp
+        if made_up is not None:
+            self.concealed -= count  # it covers nothing that is missing
+            sound[:count] += made_up * (1 - ramp)
+        self._made_up = 0
+
+    def _take(self, count: int) -> Samples:
+        self.taken += count
+        return self._remove(count)
+
+    def _remove(self, count: int) -> Samples:
+        """Remove the oldest samples, with the lock held; there are that many."""
+        pieces, missing = [], count
+        while missing:
+            piece = self._waiting.popleft()
+            if len(piece) > missing:
+                self._waiting.appendleft(piece[missing:])
+                piece = piece[:missing]
+            pieces.append(piece)
+            missing -= len(piece)
+        self._depth -= count
+        return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+
+
+def _stretch(samples: Samples, count: int) -> Mix:
+    """Return `count` samples in the time of all of `samples`, by cubic interpolation."""
+    sound: Mix = samples.astype(np.float32)
+    if len(samples) == count:
+        return sound
+    # The ends stay where they are, so that the neighbouring pulls join without a step.
+    position = np.arange(count, dtype=np.float64) * (len(samples) / count)
+    index = np.minimum(position.astype(np.int64), len(samples) - 1)
+    t = (position - index).astype(np.float32)[:, np.newaxis]
+    last = len(samples) - 1
+    before, here = sound[np.maximum(index - 1, 0)], sound[index]
+    after, beyond = sound[np.minimum(index + 1, last)], sound[np.minimum(index + 2, last)]
+    slope, next_slope = (after - before) / 2, (beyond - here) / 2
+    bend = 3 * (after - here) - 2 * slope - next_slope
+    twist = slope + next_slope - 2 * (after - here)
+    stretched: Mix = here + t * (slope + t * (bend + t * twist))
+    return stretched

@@ -1,0 +1,187 @@
+"""From a mix to a device: the playing side of `utd_rx.audio.supervisor`.
+
+PortAudio's callback takes a block from a ring and rings the bell; the supervisor's thread mixes as
+much as keeps the ring at its lead. When the ring ran dry the lead grows by a step, and it shrinks
+again when that has not happened for `CALM`, so that a stall is not delay for good.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+import numpy as np
+
+from utd_rx.audio import portaudio
+from utd_rx.audio.convert import Converter
+from utd_rx.audio.devices import AudioDevice, AudioDirection, DeviceChoice, find_device
+from utd_rx.audio.mixer import Mixer
+from utd_rx.audio.ring import Ring
+from utd_rx.audio.supervisor import Connection
+from utd_rx.models.audio import AudioFormat, Samples
+
+RING_SECONDS: Final = 0.25
+LEAD: Final = 0.005
+"""Least seconds the ring holds beyond the device's next block; a block, where that is longer."""
+
+LEAD_STEP: Final = 0.005
+MAX_EXTRA: Final = 0.025
+"""Most that is added: enough for a GIL held by two other threads for a switch interval each, twice over."""
+
+CALM: Final = 0.8
+"""Seconds without an underrun after which the lead shrinks by a step."""
+
+FADE: Final = 0.005
+"""Seconds of the fade when what waits is flushed."""
+
+
+class PlaybackConnection:
+    """An output device that runs; what it plays comes from a ring.
+
+    Args:
+        device: Which.
+        audio_format: Wished; the device may insist on another, see `format`.
+        block: Seconds per callback.
+        wake: Rings the bell.
+
+    Raises:
+        UTDStreamException: As `portaudio.open_stream`.
+    """
+
+    def __init__(
+        self,
+        device: AudioDevice,
+        audio_format: AudioFormat,
+        block: float,
+        wake: Callable[[], None],
+    ) -> None:
+        self.device = device
+        self.beats = self.underrun = self.flagged = 0
+        self._wake = wake
+        self._stream = portaudio.open_stream(
+            device, audio_format.sample_rate, audio_format.channels, block, self._play
+        )
+        rate, channels = self._stream.sample_rate, self._stream.channels
+        self.format = AudioFormat(rate, channels)
+        self.latency = self._stream.latency
+        self.block = self._stream.block
+        self.ring = Ring(round(RING_SECONDS * rate), channels)
+        # The first callbacks come at once; silence is there for them, whoever mixes comes after.
+        self.ring.write(np.zeros((2 * self.block, channels), np.int16))
+        try:
+            self._stream.start()
+        except BaseException:
+            self._stream.close()
+            raise
+
+    @property
+    def is_active(self) -> bool:
+        """Whether callbacks may still come."""
+        return self._stream.is_active
+
+    def close(self) -> None:
+        """Let no more callbacks come. Idempotent."""
+        self._stream.close()
+
+    def _play(self, data: Any, count: int, at: Any, flags: Any) -> None:
+        # On PortAudio's thread, in real time: copies, counts, returns.
+        out = np.frombuffer(data, np.int16).reshape(count, -1)
+        taken = self.ring.read_into(out)
+        if taken < count:
+            out[taken:] = 0
+            self.underrun += count - taken
+        self.flagged += bool(flags)
+        self.beats += 1
+        self._wake()
+
+
+class PlaybackSide:
+    """Keeps the ring of the device filled.
+
+    Args:
+        mixer: What is played.
+        block: Seconds per callback of the device.
+        played: Called with each piece of the mix, on the supervisor's thread.
+        now: Monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        mixer: Mixer,
+        block: float,
+        played: Callable[[Samples], None],
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._now = now
+        self._mixer = mixer
+        self._block = block
+        self._played = played
+        self._connection: PlaybackConnection | None = None
+        self._converter = Converter(mixer.format, mixer.format)
+        self._base = self._lead = max(LEAD, block)
+        self._underrun_seen = 0
+        self._underruns_before = 0
+        self._shrinks_at = 0.0
+        self._flush = False
+
+    @property
+    def underruns(self) -> int:
+        """Samples of silence for want of sound and blocks lost, since the beginning."""
+        connection = self._connection
+        now = 0 if connection is None else connection.underrun + connection.flagged
+        return self._underruns_before + now
+
+    @property
+    def delay(self) -> float:
+        """Seconds from the mix to the device: the ring's, and PortAudio's latency."""
+        connection = self._connection
+        if connection is None:
+            return 0.0
+        return connection.latency + connection.ring.depth / connection.format.sample_rate
+
+    def flush(self) -> None:
+        """Fade out what is mixed but not yet with the device; any thread."""
+        self._flush = True
+
+    def connect(self, choice: DeviceChoice, wake: Callable[[], None]) -> PlaybackConnection:
+        """Open the device."""
+        device = find_device(choice, AudioDirection.OUTPUT)
+        return PlaybackConnection(device, self._mixer.format, self._block, wake)
+
+    def adopt(self, connection: Connection | None) -> None:
+        """Play on this connection from now on."""
+        assert connection is None or isinstance(connection, PlaybackConnection)
+        self._underruns_before = self.underruns
+        self._connection = connection
+        self._underrun_seen = 0
+        if connection is not None:
+            self._converter = Converter(self._mixer.format, connection.format)
+
+    def work(self) -> None:
+        """Mix until the ring holds the device's next block and the lead."""
+        connection = self._connection
+        if connection is None:
+            return
+        self._adjust_lead(connection)
+        ring, rate = connection.ring, connection.format.sample_rate
+        if self._flush:
+            self._flush = False
+            ring.fade_out(round(FADE * rate))
+        wanted = connection.block + round(self._lead * rate)
+        # As long as the device's block, so that each callback is answered by one pull.
+        chunk = max(1, round(self._block * self._mixer.format.sample_rate))
+        while ring.depth < wanted:
+            mixed = self._mixer.pull(chunk)
+            self._played(mixed)
+            ring.write(self._converter.push(mixed))
+
+    def _adjust_lead(self, connection: PlaybackConnection) -> None:
+        now = self._now()
+        if connection.underrun > self._underrun_seen:
+            self._underrun_seen = connection.underrun
+            self._lead = min(self._base + MAX_EXTRA, self._lead + LEAD_STEP)
+            self._shrinks_at = now + CALM
+        elif self._lead > self._base and now >= self._shrinks_at:
+            self._lead -= LEAD_STEP
+            self._shrinks_at = now + CALM

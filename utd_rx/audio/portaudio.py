@@ -1,0 +1,229 @@
+"""PortAudio, reached through `sounddevice`: the only module that imports it, and when first used.
+
+PortAudio's own functions are not thread-safe, so each runs under one lock; the callbacks are not
+concerned. The library looks for devices once, when it starts; `refresh` restarts it, which is
+possible only while no stream is open.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Final
+
+from utd_rx.audio.devices import AudioDevice, AudioDirection, device_id
+from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.models.audio import FRAMES_PER_SECOND
+
+RealTimeCallback = Callable[[Any, int, Any, Any], None]
+"""`(buffer, samples, time, flags)` on PortAudio's thread; copies, counts and returns."""
+
+MAX_CHANNELS: Final = 2
+"""As many as `AudioFormat` knows; a device is asked for no more even if it has 32."""
+
+_INSTALL: Final = {
+    "linux": "apt-get install libportaudio2 libasound2-plugins",
+    "darwin": "brew install portaudio",
+}
+_lock: Final = threading.RLock()
+_open: Final[set[PortAudioStream]] = set()
+
+
+def load() -> Any:
+    """Return the `sounddevice` module.
+
+    Raises:
+        UTDStreamException: `FEATURE_DISABLED`, when it or PortAudio is not installed; the message
+            holds the command that mends it.
+    """
+    with _lock:
+        try:
+            import sounddevice
+        except ImportError as error:
+            raise _disabled("sounddevice", "pip install sounddevice") from error
+        except OSError as error:
+            command = _INSTALL.get(sys.platform, "pip install --force-reinstall sounddevice")
+            raise _disabled("PortAudio", command) from error
+        return sounddevice
+
+
+def version() -> str:
+    """Return PortAudio's version in words.
+
+    Raises:
+        UTDStreamException: `FEATURE_DISABLED`, as `load`.
+    """
+    words: str = load().get_portaudio_version()[1]
+    return words
+
+
+def query() -> tuple[tuple[AudioDevice, int], ...]:
+    """Return every device with its PortAudio number, which changes with `refresh`.
+
+    Raises:
+        UTDStreamException: `FEATURE_DISABLED`, as `load`.
+    """
+    with _lock:
+        sounddevice = load()
+        apis = sounddevice.query_hostapis()
+        found: list[tuple[AudioDevice, int]] = []
+        seen: dict[str, int] = {}
+        for number, entry in enumerate(sounddevice.query_devices()):
+            for direction in AudioDirection:
+                channels = int(entry[f"max_{direction.value}_channels"])
+                if channels < 1:
+                    continue
+                api = apis[entry["hostapi"]]
+                identity = device_id(direction, str(api["name"]), str(entry["name"]))
+                seen[identity] = seen.get(identity, 0) + 1
+                if seen[identity] > 1:  # two cards of one kind
+                    identity = f"{identity}#{seen[identity]}"
+                is_default = (
+                    number == sounddevice.default.device[direction is AudioDirection.OUTPUT]
+                )
+                rate = round(entry["default_samplerate"])
+                device = AudioDevice(
+                    identity, str(entry["name"]), direction, channels, rate, is_default
+                )
+                found.append((device, number))
+        return tuple(found)
+
+
+def refresh() -> bool:
+    """Look for devices anew, unless a stream is open; return whether it was done.
+
+    Raises:
+        UTDStreamException: `FEATURE_DISABLED`, as `load`; `UNKNOWN`, when PortAudio fails.
+    """
+    with _lock:
+        if _open:
+            return False
+        sounddevice = load()
+        # Private, but the one way there is. A failed start leaves nothing to terminate.
+        with suppress(sounddevice.PortAudioError):
+            sounddevice._terminate()
+        try:
+            sounddevice._initialize()
+        except sounddevice.PortAudioError as error:
+            raise UTDStreamException(
+                f"PortAudio does not start: {error}; `utd-rx doctor` tells what is wrong"
+            ) from error
+        return True
+
+
+class PortAudioStream:
+    """An open stream of int16, interleaved.
+
+    Args:
+        device: What `query` returned.
+        sample_rate: In Hz.
+        channels: 1 or 2.
+        block: Samples per callback.
+        callback: Called on PortAudio's thread from `start` to `close`.
+
+    Raises:
+        UTDStreamException: `VALIDATION`, when the device refuses the format; `NOT_FOUND`, when it
+            is there no more.
+    """
+
+    def __init__(
+        self,
+        device: AudioDevice,
+        sample_rate: int,
+        channels: int,
+        block: int,
+        callback: RealTimeCallback,
+    ) -> None:
+        self.sample_rate, self.channels, self.block = sample_rate, channels, block
+        with _lock:
+            sounddevice = load()
+            number = next((n for known, n in query() if known.id == device.id), None)
+            if number is None:
+                raise UTDStreamException(f"{device.name} is gone", code=UTDErrorCode.NOT_FOUND)
+            is_input = device.direction is AudioDirection.INPUT
+            make = sounddevice.RawInputStream if is_input else sounddevice.RawOutputStream
+            try:
+                self._stream = make(
+                    device=number,
+                    samplerate=sample_rate,
+                    channels=channels,
+                    dtype="int16",
+                    blocksize=block,
+                    latency="low",
+                    callback=callback,
+                )
+            except sounddevice.PortAudioError as error:
+                raise _refused(device, sample_rate, channels, error) from error
+            _open.add(self)
+        self.latency = float(self._stream.latency)
+
+    @property
+    def is_active(self) -> bool:
+        """Whether callbacks may still come."""
+        return not self._stream.closed and bool(self._stream.active)
+
+    def start(self) -> None:
+        """Let callbacks come.
+
+        Raises:
+            UTDStreamException: `NOT_FOUND`, when the device does not start.
+        """
+        with _lock:
+            try:
+                self._stream.start()
+            except load().PortAudioError as error:
+                raise UTDStreamException(
+                    f"the device does not start: {error}", code=UTDErrorCode.NOT_FOUND
+                ) from error
+
+    def close(self) -> None:
+        """Let no more callbacks come; what was not played is not waited for. Idempotent."""
+        with _lock:
+            self._stream.close(ignore_errors=True)
+            _open.discard(self)
+
+
+def open_stream(
+    device: AudioDevice, sample_rate: int, channels: int, block: float, callback: RealTimeCallback
+) -> PortAudioStream:
+    """Open a stream in the wished format, or else in one that the device has.
+
+    Args:
+        block: Seconds per callback.
+
+    Raises:
+        UTDStreamException: As `PortAudioStream`, for the wished format.
+    """
+    most = min(device.channels, MAX_CHANNELS)
+    refused: UTDStreamException | None = None
+    for rate in dict.fromkeys((sample_rate, device.default_sample_rate, 48_000)):
+        if rate % FRAMES_PER_SECOND:  # 11,025 Hz has no whole frames
+            continue
+        for count in dict.fromkeys((min(channels, most), most)):
+            try:
+                return PortAudioStream(device, rate, count, max(1, round(block * rate)), callback)
+            except UTDStreamException as error:
+                refused = refused or error
+                if error.code is UTDErrorCode.NOT_FOUND:
+                    raise
+    assert refused is not None
+    raise refused
+
+
+def _disabled(what: str, command: str) -> UTDStreamException:
+    return UTDStreamException(
+        f"{what} is not installed, so there are no sound devices: {command}",
+        code=UTDErrorCode.FEATURE_DISABLED,
+    )
+
+
+def _refused(
+    device: AudioDevice, sample_rate: int, channels: int, error: Exception
+) -> UTDStreamException:
+    return UTDStreamException(
+        f"{device.name} refuses {sample_rate} Hz with {channels} channels ({error}): "
+        "see what it has with `utd-rx devices`, what is wrong with `utd-rx doctor`",
+        code=UTDErrorCode.VALIDATION,
+    )

@@ -1,0 +1,151 @@
+"""`utd-rx doctor`: what is wrong with this machine's sound, and the command that mends it."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from utd_rx.errors import UTDStreamException
+
+if TYPE_CHECKING:
+    from utd_rx.audio.compare import AudioComparison
+    from utd_rx.models.audio import AudioFrame
+
+SETTLING: Final = 1.5
+"""Seconds before the test sound: a card gives its first blocks late (facts/audio.md §2)."""
+
+SECONDS: Final = 2.0
+"""Of the test sound: two seconds of the shipped speech, which can be told from noise."""
+
+TAIL: Final = 0.5
+"""Seconds to listen for after it; no card is later."""
+
+SILENCE_DBFS: Final = -90.0
+
+SOUND_SERVER: Final = {
+    "linux": "apt-get install pulseaudio libasound2-plugins && pulseaudio --start",
+    "darwin": "open 'x-apple.systempreferences:com.apple.Sound-Settings.extension'",
+}
+UNMUTE: Final = {
+    "linux": "pactl set-source-mute @DEFAULT_SOURCE@ 0",
+    "darwin": "open 'x-apple.systempreferences:com.apple.preference.security?Privacy_Microphone'",
+}
+IN_GROUP: Final = "sudo usermod -aG audio $USER, then log in again"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options to `parser`."""
+    add = parser.add_argument
+    add("--input", metavar="DEVICE", help="id, name or part of a name (default: the system's)")
+    add("--output", metavar="DEVICE", help="likewise")
+    add("--silent", action="store_true", help="open the devices but play nothing")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Examine, from PortAudio to a sound that is played and recorded.
+
+    Returns:
+        0 when microphone and speaker work, 1 when something is to be mended.
+    """
+    return asyncio.run(_examine(args.input, args.output, is_silent=args.silent))
+
+
+async def _examine(input_name: str | None, output_name: str | None, *, is_silent: bool) -> int:
+    from utd_rx.audio import portaudio
+    from utd_rx.audio.devices import list_devices
+    from utd_rx.audio.microphone import Microphone
+    from utd_rx.audio.speaker import Speaker
+
+    try:
+        _good(f"{portaudio.version()}")
+        devices = await asyncio.to_thread(list_devices)
+    except UTDStreamException as error:
+        return _bad(error.message)
+    if not devices:
+        return _bad(f"no sound device: {_why_none()}")
+    _good(f"{len(devices)} devices; `utd-rx devices` lists them")
+    frames: list[AudioFrame] = []
+    microphone, speaker = Microphone(input_name), Speaker(output_name)
+    try:
+        status = await _opens("microphone", microphone, microphone.open(frames.append))
+        status |= await _opens("speaker", speaker, speaker.open())
+        if status or is_silent:
+            return status
+        return await _listen(speaker, frames)
+    finally:
+        await microphone.aclose()
+        await speaker.aclose()
+
+
+async def _opens(what: str, side: Any, opening: Any) -> int:
+    try:
+        await opening
+    except UTDStreamException as error:
+        return _bad(f"{what}: {error.message}")
+    _good(f"{what}: {side.device.value.name} at {side.format.sample_rate} Hz")
+    return 0
+
+
+async def _listen(speaker: Any, frames: list[AudioFrame]) -> int:
+    from utd_rx.audio import compare, read_wav, speech_path
+    from utd_rx.audio.sources import ArraySource
+
+    await asyncio.sleep(SETTLING)
+    if not frames:
+        return _bad("the microphone gives no sound at all: choose another with --input")
+    frames.clear()
+    audio_format, speech = read_wav(speech_path())
+    sent = speech[: round(SECONDS * audio_format.sample_rate)]
+    source = await ArraySource(sent, audio_format.sample_rate).open(speaker.voice("doctor"))
+    await source.wait_ended()
+    await asyncio.sleep(TAIL)
+    heard = np.concatenate([frame.samples for frame in frames])
+    found = compare(
+        sent,
+        heard,
+        audio_format.sample_rate,
+        sent_started_at=source.started_at,
+        heard_started_at=frames[0].at,
+    )
+    return _judge(found, heard)
+
+
+def _judge(found: AudioComparison, heard: npt.NDArray[np.int16]) -> int:
+    if found.is_match and found.delay is not None and found.snr_db is not None:
+        _good(
+            f"what was played is heard: after {1000 * found.delay:.0f} ms, "
+            f"{found.snr_db:.0f} dB above the noise, {found.lost_seconds:.2f} s lost"
+        )
+        return 0
+    if found.heard_level_dbfs <= SILENCE_DBFS or not np.any(heard):
+        mend = UNMUTE.get(sys.platform, "allow it in the system's privacy settings")
+        return _bad(f"the microphone hears nothing: muted, or not permitted: {mend}")
+    _good(
+        f"the microphone hears {found.heard_level_dbfs:.0f} dBFS, but not what was played: "
+        "right with headphones, or with a speaker that is turned down"
+    )
+    return 0
+
+
+def _why_none() -> str:
+    cards = list(Path("/dev/snd").glob("pcm*")) if Path("/dev/snd").is_dir() else []
+    if cards and not any(os.access(card, os.R_OK | os.W_OK) for card in cards):
+        return f"there is a card, but no permission to use it: {IN_GROUP}"
+    mend = SOUND_SERVER.get(sys.platform, "plug one in")
+    return f"no card and no sound server was found: {mend}"
+
+
+def _good(line: str) -> None:
+    print(f"ok    {line}", flush=True)
+
+
+def _bad(line: str) -> int:
+    print(f"WRONG {line}", flush=True)
+    return 1

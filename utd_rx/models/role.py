@@ -1,0 +1,28 @@
+"""What somebody is in a room."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class UTDRole(Enum):
+    """A participant's role; `value` is the spelling on the wire (facts/utd-engine.md §4.5).
+
+    Publishing does not follow from it in an audio room, but from sitting on a seat.
+    """
+
+    VISITOR = "visitor"
+    AUDIENCE = "audience"
+    GUEST = "guest"
+    ADMIN = "admin"
+    HOST = "host"
+
+    @property
+    def can_moderate(self) -> bool:
+        """Whether it may act on others; an admin never on the host."""
+        return self in (UTDRole.ADMIN, UTDRole.HOST)
+
+    @property
+    def is_audience(self) -> bool:
+        """Whether a chat lock concerns it."""
+        return self in (UTDRole.VISITOR, UTDRole.AUDIENCE)

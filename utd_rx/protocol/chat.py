@@ -1,0 +1,111 @@
+"""The chat of a room (facts/utd-engine.md §3.8, §7.2, 17).
+
+Theory of operation. Messages are data of participants; who sent one is what the transport says.
+The lock is advisory, so each client keeps to it by itself: it is read from room metadata, which
+only the engine writes, and while it is on, nothing of the audience is taken or sent:
+
+| sender, while locked | |
+| --- | --- |
+| host, admin, guest | taken |
+| audience, visitor, somebody without a role | dropped, counted |
+| nobody named: a newcomer LiveKit does not know yet | dropped, counted: it cannot be told apart |
+
+A message is known by sender and id together, so nobody keeps another's message out by using its
+id first. One's own messages enter when they were sent; their echo is dropped.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from attrs import evolve, frozen
+
+from utd_rx.models import events as e
+from utd_rx.models.chat import ChatMessage
+from utd_rx.models.role import UTDRole
+from utd_rx.protocol import data
+from utd_rx.protocol.facts import ChatSent, JoinSucceeded
+from utd_rx.protocol.roles import Roles
+from utd_rx.protocol.wire.chat import chat_from_wire
+from utd_rx.protocol.wire.moderation import comment_lock_in_metadata
+from utd_rx.protocol.wire.reading import parse_object
+
+MAX_HISTORY: Final = 300
+"""As the kits (§3.8); the oldest go first."""
+
+
+@frozen
+class Chat:
+    """What was said, and who may speak.
+
+    Args:
+        history: The last messages, oldest first.
+        is_locked: Whether the audience may not write.
+        dropped: How many messages of the audience came while it was locked.
+    """
+
+    history: tuple[ChatMessage, ...] = ()
+    is_locked: bool = False
+    dropped: int = 0
+
+
+def step(chat: Chat, fact: object, *, identity: str, roles: Roles) -> Chat:
+    """Return the chat after `fact`; `identity` is this client's; total."""
+    match fact:
+        case e.DataReceived(sender=sender) if sender != identity:
+            message = decode(fact)
+            return chat if message is None else _received(chat, message, roles)
+        case ChatSent(message=message):
+            return _added(chat, message)
+        case e.RoomMetadataChanged(metadata=metadata):
+            return _with_lock(chat, metadata)
+        case JoinSucceeded(snapshot=snapshot) | e.Reconnected(snapshot=snapshot):
+            return _with_lock(chat, snapshot.metadata)
+        case _:
+            return chat
+
+
+def decode(event: e.DataReceived) -> ChatMessage | None:
+    """Return the chat message in `event`, None when it holds none."""
+    if b'"roomChat"' not in event.payload:
+        return None
+    wire = parse_object(event.payload)
+    # What has a type of its own is something else, whatever it carries besides.
+    return None if wire is None or "type" in wire else chat_from_wire(wire, event.sender)
+
+
+def is_app_data(event: e.RoomEvent) -> bool:
+    """Whether `event` is a message of the app itself: no engine type, no chat."""
+    if not isinstance(event, e.DataReceived) or data.type_of(event) in data.ENGINE_TYPES:
+        return False
+    return decode(event) is None
+
+
+def may_write(chat: Chat, role: UTDRole | None) -> bool:
+    """Whether somebody of `role`, None for none, may write now."""
+    return not chat.is_locked or (role is not None and not role.is_audience)
+
+
+def is_locked_in(metadata: str) -> bool | None:
+    """Return the lock that room metadata carries, None when it carries none."""
+    wire = parse_object(metadata) if metadata else None
+    return None if wire is None else comment_lock_in_metadata(wire)
+
+
+def _with_lock(chat: Chat, metadata: str) -> Chat:
+    is_locked = is_locked_in(metadata) or False
+    return chat if is_locked is chat.is_locked else evolve(chat, is_locked=is_locked)
+
+
+def _received(chat: Chat, message: ChatMessage, roles: Roles) -> Chat:
+    role = None if message.sender is None else roles.known.get(message.sender)
+    if not may_write(chat, role):
+        return evolve(chat, dropped=chat.dropped + 1)
+    return _added(chat, message)
+
+
+def _added(chat: Chat, message: ChatMessage) -> Chat:
+    key = (message.sender, message.id)
+    if message.id and any((known.sender, known.id) == key for known in chat.history):
+        return chat
+    return evolve(chat, history=(*chat.history, message)[-MAX_HISTORY:])

@@ -1,0 +1,130 @@
+"""Who has which role (facts/utd-engine.md §4.5).
+
+Theory of operation. A role stands in the participant's own metadata, which only the engine
+writes. A push `_role_change` is a hint, as every message without a sender is: where it says
+something else, the engine is asked about this participant, one at a time, and its answer counts
+until newer metadata comes, unless metadata came while it was under way.
+
+| | |
+| --- | --- |
+| metadata of a participant | counts |
+| answer of the engine | counts when no metadata changed since it was asked |
+| push | asks |
+| snapshot of a reconnect | replaces all |
+| participant leaves | forgotten |
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from attrs import evolve, field, frozen
+
+from utd_rx.models import events as e
+from utd_rx.models.frozen_map import FrozenMap
+from utd_rx.models.role import UTDRole
+from utd_rx.protocol.facts import (
+    FetchRole,
+    JoinSucceeded,
+    RoleFetched,
+    RoleHinted,
+    RoleNotFetched,
+)
+from utd_rx.protocol.roster import Roster
+from utd_rx.protocol.wire.reading import parse_object
+
+ROLES: Final = {role.value: role for role in UTDRole}
+
+MAX_WANTED: Final = 32
+"""Questions that wait for their turn; what hints beyond these speak of, metadata tells anyway."""
+
+
+@frozen
+class Roles:
+    """The roles of everybody in the room, this client included.
+
+    Args:
+        known: Role by identity; who has none is not in it.
+        wanted: Whom to ask about next.
+        asked: About whom the engine is being asked, None when it is not.
+        generation: Counts what metadata said.
+    """
+
+    known: FrozenMap[str, UTDRole] = field(factory=FrozenMap)
+    wanted: tuple[str, ...] = ()
+    asked: str | None = None
+    generation: int = 0
+
+
+def step(roles: Roles, fact: object, roster: Roster) -> Roles:
+    """Return the roles after `fact`, which left the roster as it is here; total."""
+    match fact:
+        case JoinSucceeded() | e.Reconnected():
+            return _from_roster(roles, roster)
+        case e.ParticipantConnected(participant=who):
+            return _told(roles, who.identity, who.metadata)
+        case e.ParticipantMetadataChanged(identity=identity, metadata=metadata):
+            return _told(roles, identity, metadata) if is_present(roster, identity) else roles
+        case e.ParticipantDisconnected(identity=identity):
+            if is_present(roster, identity):  # held back: the connection is being restored
+                return roles
+            return evolve(roles, known=roles.known.remove(identity))
+        case RoleHinted(identity=identity, role=role):
+            is_news = is_present(roster, identity) and roles.known.get(identity) is not role
+            if not is_news or identity in roles.wanted or len(roles.wanted) >= MAX_WANTED:
+                return roles
+            return evolve(roles, wanted=(*roles.wanted, identity))
+        case RoleFetched(identity=identity, role=role, generation=generation):
+            roles = _answered(roles, identity)
+            is_late = generation != roles.generation
+            if is_late or role is None or not is_present(roster, identity):
+                return roles
+            return evolve(roles, known=roles.known.set(identity, role))
+        case RoleNotFetched(identity=identity):
+            return _answered(roles, identity)
+        case _:
+            return roles
+
+
+def follow_up(roles: Roles) -> tuple[Roles, tuple[FetchRole, ...]]:
+    """Ask about the next one when nothing is under way."""
+    if roles.asked is not None or not roles.wanted:
+        return roles, ()
+    identity, *rest = roles.wanted
+    asked = evolve(roles, asked=identity, wanted=tuple(rest))
+    return asked, (FetchRole(identity, roles.generation),)
+
+
+def forgotten(roles: Roles) -> Roles:
+    """Return the roles of a connection that is over; an answer under way is late."""
+    return Roles(asked=roles.asked, generation=roles.generation + 1)
+
+
+def role_in(metadata: str) -> UTDRole | None:
+    """Return the role that a participant's metadata carries, None when it carries none."""
+    wire = parse_object(metadata) if '"role"' in metadata else None
+    role = None if wire is None else wire.get("role")
+    return ROLES.get(role) if isinstance(role, str) else None
+
+
+def is_present(roster: Roster, identity: str) -> bool:
+    """Whether `identity` is in the room."""
+    local = roster.local
+    return identity in roster.remotes or (local is not None and local.identity == identity)
+
+
+def _from_roster(roles: Roles, roster: Roster) -> Roles:
+    everybody = ([] if roster.local is None else [roster.local], roster.participants)
+    listed = ((who.identity, role_in(who.metadata)) for part in everybody for who in part)
+    known = FrozenMap((identity, role) for identity, role in listed if role is not None)
+    return Roles(known, asked=roles.asked, generation=roles.generation + 1)
+
+
+def _told(roles: Roles, identity: str, metadata: str) -> Roles:
+    role = role_in(metadata)
+    known = roles.known.remove(identity) if role is None else roles.known.set(identity, role)
+    return evolve(roles, known=known, generation=roles.generation + 1)
+
+
+def _answered(roles: Roles, identity: str) -> Roles:
+    return evolve(roles, asked=None) if roles.asked == identity else roles

@@ -1,0 +1,83 @@
+"""Waiting for the state to show what the engine said yes to (`utd_rx.protocol.promises`)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.models.seats import UTDSeatGrid
+from utd_rx.protocol.audio_room import AudioRoomState
+from utd_rx.protocol.promises import Promise
+from utd_rx.state import StateSubject, StreamCompletedError
+
+PUSH_TIMEOUT: Final = 2.0
+"""Seconds to wait for the engine's push before asking it: a push behind a join may be lost
+(facts/utd-engine.md §7.2, 12)."""
+
+GRANT_TIMEOUT: Final = 10.0
+"""Seconds to wait for seat and permission after the engine said yes (facts/utd-engine.md §4.2)."""
+
+
+class Confirmation:
+    """One command's wait; made before the engine is asked, it belongs to the join of then.
+
+    Args:
+        state: The session's.
+        ask: Asks the engine for the grid, and lets the state have it.
+    """
+
+    def __init__(
+        self, state: StateSubject[AudioRoomState], ask: Callable[[], Awaitable[UTDSeatGrid]]
+    ) -> None:
+        self._state = state
+        self._ask = ask
+        self._epoch = state.value.session.connection.epoch
+
+    async def confirm(self, promise: Promise) -> None:
+        """Wait until the state shows what was promised; ask when no push comes.
+
+        Raises:
+            UTDStreamException: `CONFLICT` left, or it was taken back; `TIMEOUT`.
+        """
+        try:
+            await self._wait(promise, PUSH_TIMEOUT)
+        except TimeoutError:
+            if not promise.holds(await self._ask()):
+                raise _taken_back(promise) from None
+            try:
+                await self._wait(promise, GRANT_TIMEOUT)
+            except TimeoutError as error:
+                raise UTDStreamException(
+                    f"{promise.what} did not arrive within {GRANT_TIMEOUT:.0f} s",
+                    code=UTDErrorCode.TIMEOUT,
+                ) from error
+
+    async def _wait(self, promise: Promise, timeout: float) -> None:
+        held = False
+
+        def judge(state: AudioRoomState) -> bool:
+            nonlocal held
+            connection = state.session.connection
+            if connection.epoch != self._epoch or not connection.is_joined:
+                raise UTDStreamException(
+                    f"left while waiting for {promise.what}", code=UTDErrorCode.CONFLICT
+                )
+            if promise.shows(state):
+                return True
+            holds = promise.holds(state.seats.grid)
+            if held and not holds:
+                raise _taken_back(promise)
+            held = holds
+            return False
+
+        try:
+            await self._state.until(judge, timeout=timeout)
+        except StreamCompletedError as error:
+            raise UTDStreamException("the session is closed", code=UTDErrorCode.CONFLICT) from error
+
+
+def _taken_back(promise: Promise) -> UTDStreamException:
+    return UTDStreamException(
+        f"{promise.what} was taken back at once by somebody else", code=UTDErrorCode.CONFLICT
+    )

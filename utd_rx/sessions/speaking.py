@@ -1,0 +1,178 @@
+"""How one comes by a seat in an audio room: requests to speak and invitations."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.models.seats import Invitation, UTDSeatGrid
+from utd_rx.protocol import promises
+from utd_rx.protocol.audio_room import AudioRoomState
+from utd_rx.protocol.facts import InvitationAnswered, SeatGridFetched, SpeakRequested
+from utd_rx.sessions.confirming import Confirmation
+from utd_rx.sessions.session import UTDSession
+from utd_rx.sessions.streams import AudioRoomStreams
+
+T = TypeVar("T")
+
+
+class Speaking(UTDSession[AudioRoomState], AudioRoomStreams):
+    """The part of `UTDAudioRoomSession` about requests and invitations."""
+
+    _is_seating = False
+
+    async def get_seats(self) -> UTDSeatGrid:
+        """Ask the engine for the grid; `seats` follows unless something newer came meanwhile.
+
+        Cancelling is safe.
+        """
+        generation = self.state.value.seats.generation
+        grid = await self._api.get_seats(self.room_name)
+        self._offer(SeatGridFetched(grid, generation))
+        return grid
+
+    async def request_to_speak(self, *, microphone: bool = True) -> int | None:
+        """Ask for a seat, in request mode; returns the request's id once it is in the queue.
+
+        Args:
+            microphone: Whether to speak as soon as a host approves and the grant is there.
+
+        Raises:
+            UTDStreamException: `CONFLICT` pending already, seated, seats are free to take, or
+                answered at once with a no; `VALIDATION` without a microphone; …
+
+        Cancelling is safe; the request may have been made, as `pending_requests` then tells.
+        """
+        confirmation = self._confirmation()
+        if microphone:
+            self._microphone.require_source()
+        request_id = await self._api.request_to_speak(self.room_name)
+        if microphone:
+            self._offer(SpeakRequested(request_id))
+        try:
+            await confirmation.confirm(promises.asking(self.identity, request_id))
+        except UTDStreamException:
+            self._offer(SpeakRequested(None))
+            raise
+        return request_id
+
+    async def cancel_request(self) -> None:
+        """Withdraw one's own request; without one nothing happens.
+
+        Cancelling is safe; the request may be withdrawn.
+        """
+        confirmation = self._confirmation()
+        self._offer(SpeakRequested(None))
+        await self._api.cancel_request(self.room_name)
+        await confirmation.confirm(promises.silent(self.identity))
+
+    async def approve_speaker(self, request_id: int) -> int | None:
+        """Seat whoever asked; returns the seat's index. Hosts and admins only.
+
+        Raises:
+            UTDStreamException: `NOT_FOUND` no such request is pending; `CONFLICT` all seats are
+                taken, the request stays; `FORBIDDEN`.
+
+        Cancelling is safe here and below; the engine may have done it.
+        """
+        confirmation = self._confirmation()
+        index = await self._api.approve_speaker(self.room_name, request_id)
+        await confirmation.confirm(promises.answered(request_id))
+        return index
+
+    async def reject_speaker(self, request_id: int) -> None:
+        """Refuse a request; hosts and admins only.
+
+        Raises:
+            UTDStreamException: `NOT_FOUND` no such request is pending; `FORBIDDEN`.
+        """
+        confirmation = self._confirmation()
+        await self._api.reject_speaker(self.room_name, request_id)
+        await confirmation.confirm(promises.answered(request_id))
+
+    async def invite_to_speak(self, identity: str, *, seat_index: int | None = None) -> int | None:
+        """Offer a listener a seat, in either mode; returns the invitation's id.
+
+        The seat is not held, and the offer lasts 60 s (facts/utd-engine.md §7.2, 14). Hosts and
+        admins only.
+
+        Raises:
+            UTDStreamException: `NOT_FOUND` not in the room; `CONFLICT` seated or invited already;
+                `FORBIDDEN`.
+        """
+        self._require_joined()
+        return await self._api.invite_to_speak(self.room_name, identity, seat_index=seat_index)
+
+    async def accept_invitation(self, invitation_id: int, *, microphone: bool = True) -> None:
+        """Take the seat that was offered, wait for the grant, then switch the microphone on.
+
+        Args:
+            invitation_id: One of `invitations`.
+            microphone: Whether to speak at once.
+
+        Raises:
+            UTDStreamException: `NOT_FOUND` the engine knows no such offer, or it is over;
+                otherwise as `take_seat`.
+        """
+        async with self._seating(microphone) as seating:
+            offered = self._invitation(invitation_id)
+            index = await self._answer(
+                invitation_id, self._api.accept_invitation(self.room_name, invitation_id)
+            )
+            if index is None and offered is not None and offered.seat_index is not None:
+                # An engine that does not say where may not have seated anybody (§4.2).
+                index = offered.seat_index
+                if (await self.get_seats()).seat_of(self.identity) is None:
+                    await self._api.take_seat(self.room_name, index)
+                else:
+                    index = None
+            await seating.confirm(promises.sitting(self.identity, index))
+
+    async def decline_invitation(self, invitation_id: int) -> None:
+        """Refuse the offer; whoever made it is told.
+
+        Raises:
+            UTDStreamException: `NOT_FOUND` the engine knows no such offer, or it is over.
+        """
+        self._require_joined()
+        await self._answer(
+            invitation_id, self._api.decline_invitation(self.room_name, invitation_id)
+        )
+
+    @asynccontextmanager
+    async def _seating(self, microphone: bool) -> AsyncIterator[Confirmation]:
+        """Wait for a seat, one command at a time, and open the microphone when it is there."""
+        confirmation = self._confirmation()
+        if microphone:
+            self._microphone.require_source()
+        if self._is_seating:
+            raise UTDStreamException(
+                "another command is waiting for a seat", code=UTDErrorCode.CONFLICT
+            )
+        self._is_seating = True
+        try:
+            yield confirmation
+        finally:
+            self._is_seating = False
+        if microphone:
+            await self.set_microphone(True)
+
+    def _confirmation(self) -> Confirmation:
+        self._require_joined()
+        return Confirmation(self.state, self.get_seats)
+
+    def _invitation(self, invitation_id: int) -> Invitation | None:
+        return next((one for one in self.invitations.value if one.id == invitation_id), None)
+
+    async def _answer(self, invitation_id: int, call: Awaitable[T]) -> T:
+        """Await an answer to an offer, which is over then, or was never made."""
+        try:
+            answer = await call
+        except UTDStreamException as error:
+            if error.code in (UTDErrorCode.NOT_FOUND, UTDErrorCode.FORBIDDEN):
+                self._offer(InvitationAnswered(invitation_id))
+            raise
+        self._offer(InvitationAnswered(invitation_id))
+        return answer
