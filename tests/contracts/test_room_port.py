@@ -10,7 +10,13 @@ from typing import Protocol, TypeVar
 import pytest
 from livekit import api
 
-from tests.support.sfu import MISSING_LIVEKIT, SfuKind, is_livekit_missing, running_sfu
+from tests.support.sfu import (
+    MISSING_LIVEKIT,
+    SfuKind,
+    is_livekit_missing,
+    is_livekit_required,
+    running_sfu,
+)
 from utd_rx import ToneSource, UTDErrorCode, UTDStreamException
 from utd_rx.models.connection import DisconnectReason
 from utd_rx.models.events import (
@@ -124,6 +130,8 @@ async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
         return
     sfu_kind: SfuKind = "embedded" if kind == "embedded" else "livekit"
     if sfu_kind == "livekit" and is_livekit_missing():
+        if is_livekit_required():
+            pytest.fail(MISSING_LIVEKIT)
         pytest.skip(MISSING_LIVEKIT)
     async with (
         running_sfu(sfu_kind) as sfu,
