@@ -8,7 +8,13 @@ import os
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+)
 
 from tests.machines.world import HOST, PEOPLE, World, is_moderator
 from utd_rx.engine.rules import moderation, rooms
@@ -45,7 +51,6 @@ indices = st.integers(0, 3)
 ids = st.integers(1, 5)
 commands: st.SearchStrategy[Command | SpeakerCommand] = st.one_of(
     st.builds(TakeSeat, indices),
-    st.builds(TakeSeat, indices),
     st.just(LeaveSeat()),
     st.builds(MoveSeat, indices),
     st.builds(KickSeat, indices),
@@ -61,6 +66,7 @@ commands: st.SearchStrategy[Command | SpeakerCommand] = st.one_of(
     st.builds(DeclineInvitation, ids),
 )
 MODERATING = (SetUpSeats, KickSeat, LockSeat, UnlockSeat, ApproveRequest, RejectRequest, Invite)
+TROUBLES = ("kick", "leave", "interrupt", "lose", "wait", "wait", "restore", "restore")
 forgeries = st.one_of(
     st.builds(
         lambda who, rev: {
@@ -108,6 +114,16 @@ class WholeRoom(RuleBasedStateMachine):
         if isinstance(item, RequestSeat):
             self.world.tell(self.world.clients[who], SpeakRequested(outcome.id))
 
+    @rule(who=people, index=indices, arrives=st.booleans())
+    def take_seat(self, who: str, index: int, arrives: bool) -> None:
+        self.command(who, TakeSeat(index))
+        if arrives:
+            self.everything_arrives(who)
+
+    @rule(who=people)
+    def everything_arrives(self, who: str) -> None:
+        self.world.deliver_all(who)
+
     @rule(who=people, enabled=st.booleans())
     def switch_microphone(self, who: str, enabled: bool) -> None:
         client = self.world.clients[who]
@@ -128,55 +144,66 @@ class WholeRoom(RuleBasedStateMachine):
     def lock_chat(self, is_locked: bool) -> None:
         self.world.become(*moderation.lock_comments(self.world.engine, is_locked))
 
-    @rule(who=guests)
-    def kick(self, who: str) -> None:
-        self.world.kick(who)
+    @precondition(lambda self: self.absent())
+    @rule(data=st.data())
+    def join(self, data: st.DataObject) -> None:
+        self.world.join(data.draw(st.sampled_from(self.absent())))
 
-    @rule(who=people)
-    def leave(self, who: str) -> None:
-        self.world.leave(who)
+    # --- the network; every one of these does something ---
 
-    @rule(who=people)
-    def join(self, who: str) -> None:
-        self.world.join(who)
-
-    # --- the network ---
-
-    @rule(who=people, count=st.integers(1, 4))
-    def deliver_signals(self, who: str, count: int) -> None:
+    @precondition(lambda self: self.having("signals"))
+    @rule(data=st.data(), count=st.integers(1, 4))
+    def deliver_signals(self, data: st.DataObject, count: int) -> None:
+        who = data.draw(st.sampled_from(self.having("signals")))
         for _ in range(count):
             self.world.deliver_signal(who)
 
-    @rule(who=people, at=st.integers(0, 9), keep=st.booleans())
-    def deliver_message(self, who: str, at: int, keep: bool) -> None:
-        self.world.deliver_message(who, at, keep=keep)
-
-    @rule(who=people)
-    def drop_message(self, who: str) -> None:
-        if self.world.clients[who].messages:
+    @precondition(lambda self: self.having("messages"))
+    @rule(data=st.data(), at=st.integers(0, 9), fate=st.sampled_from(["once", "again", "lost"]))
+    def deliver_message(self, data: st.DataObject, at: int, fate: str) -> None:
+        who = data.draw(st.sampled_from(self.having("messages")))
+        if fate == "lost":
             self.world.clients[who].messages.pop()
+        else:
+            self.world.deliver_message(who, at, keep=fate == "again")
 
-    @rule(who=people, at=st.integers(0, 9), succeeds=st.booleans())
-    def finish_task(self, who: str, at: int, succeeds: bool) -> None:
+    @precondition(lambda self: self.having("tasks"))
+    @rule(data=st.data(), at=st.integers(0, 9), succeeds=st.booleans())
+    def finish_task(self, data: st.DataObject, at: int, succeeds: bool) -> None:
+        who = data.draw(st.sampled_from(self.having("tasks")))
         self.world.do_task(who, at, succeeds=succeeds)
 
-    @rule(victim=people, wire=forgeries, sender=st.none() | guests)
-    def forge(self, victim: str, wire: dict[str, object], sender: str | None) -> None:
+    @rule(victim=people, wire=forgeries, sender=st.none() | guests, is_prompt=st.booleans())
+    def forge(
+        self, victim: str, wire: dict[str, object], sender: str | None, is_prompt: bool
+    ) -> None:
         client = self.world.clients[victim]
         if client.sid is not None:
             client.messages.append(e.DataReceived(json.dumps(wire).encode(), sender))
+            if is_prompt:
+                self.world.deliver_message(victim, -1, keep=False)
 
-    @rule(who=people, is_lost=st.booleans())
-    def interrupt(self, who: str, is_lost: bool) -> None:
-        self.world.interrupt(who, is_lost=is_lost)
+    @rule(who=people, what=st.sampled_from(TROUBLES), seconds=st.floats(0.0, 30.0))
+    def trouble(self, who: str, what: str, seconds: float) -> None:
+        """One rule for all of it, or nobody would be in the room most of the time."""
+        match what:
+            case "kick" if who != HOST:
+                self.world.kick(who)
+            case "leave":
+                self.world.leave(who)
+            case "interrupt" | "lose":
+                self.world.interrupt(who, is_lost=what == "lose")
+            case "wait":
+                self.world.pass_time(seconds)
+            case _:
+                self.world.restore(who)
 
-    @rule(who=people)
-    def restore(self, who: str) -> None:
-        self.world.restore(who)
+    def absent(self) -> list[str]:
+        clients = self.world.clients.items()
+        return [who for who, c in clients if c.state.session.connection.is_resting]
 
-    @rule(seconds=st.floats(0.0, 70.0))
-    def wait(self, seconds: float) -> None:
-        self.world.pass_time(seconds)
+    def having(self, what: str) -> list[str]:
+        return [who for who, client in self.world.clients.items() if getattr(client, what)]
 
     # --- what always holds ---
 

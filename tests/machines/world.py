@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Callable
 
 from attrs import define, evolve, field
 
@@ -208,18 +207,21 @@ class World:
                 client.tasks.append(effect)
 
     def calm_down(self) -> None:
-        """Let everything arrive that is on its way."""
-        for _ in range(100):
+        """Let everything arrive that is on its way, for longer than any outage may last."""
+        for _ in range(80):
             self.pass_time(1.0)
-            busy = False
-            for who, client in self.clients.items():
+            for who in self.clients:
                 self.restore(who)
-                while client.signals or client.messages or client.tasks:
-                    busy = True
-                    self.deliver_signal(who)
-                    self.deliver_message(who, 0, keep=False)
-                    self.do_task(who, 0)
-            if not busy and self.now > 120:
+                self.deliver_all(who)
+
+    def deliver_all(self, who: str) -> None:
+        """Let everything arrive at one client that is on its way to it."""
+        client = self.clients[who]
+        for _ in range(200):
+            self.deliver_signal(who)
+            self.deliver_message(who, 0, keep=False)
+            self.do_task(who, 0)
+            if not (client.signals or client.messages or client.tasks):
                 return
 
     # --- inside ---
@@ -349,6 +351,3 @@ class World:
 
 def is_moderator(room: Room, who: str) -> bool:
     return rooms.role_of(room, who) in MODERATORS
-
-
-Happening = Callable[[World], None]
