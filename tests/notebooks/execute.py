@@ -23,13 +23,13 @@ def main(source: Path, target: Path) -> None:
     Raises:
         CellExecutionError: A cell failed; the message shows the cell and its traceback.
     """
-    notebook = nbformat.read(source, as_version=nbformat.NO_CONVERT)
+    notebook = nbformat.read(source, as_version=nbformat.NO_CONVERT)  # type: ignore[no-untyped-call]
     nbformat.validate(notebook)
     client = NotebookClient(
         notebook, timeout=CELL_TIMEOUT, resources={"metadata": {"path": str(Path.cwd())}}
     )
     client.execute()
-    nbformat.write(notebook, target)
+    nbformat.write(notebook, target)  # type: ignore[no-untyped-call]
 
 
 if __name__ == "__main__":

@@ -6,11 +6,12 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator
 
+import numpy as np
 import pytest
 from livekit import rtc
 
 from tests.rtc.bench import Frames, tone_frame
-from utd_rx.models.audio import AudioFormat
+from utd_rx.models.audio import AudioFormat, AudioFrame
 from utd_rx.rtc import ffi
 from utd_rx.rtc.feeder import BURST, Feeder
 from utd_rx.rtc.receiver import Reception
@@ -61,6 +62,31 @@ async def test_frames_come_out_as_they_went_in(
     await reception.aclose()
     await reception.aclose()
     assert ffi.frame_tap().open_streams == 0
+
+
+def numbered(count: int) -> AudioFrame:
+    samples = np.full((FORMAT.samples_per_frame, 1), count, np.int16)
+    samples.flags.writeable = False
+    return AudioFrame(samples, FORMAT.sample_rate)
+
+
+async def test_frames_of_a_burst_do_not_overtake_each_other(
+    feeder: Feeder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """LiveKit works on frames concurrently: sent all at once, one burst in six was reordered."""
+    now = freeze(monkeypatch)
+    feeder._credited_at = 0.0
+    reception, frames = await hear(feeder, False, monkeypatch)
+    feeder.start()
+    for number in range(1, 201):
+        feeder.put(numbered(number))
+        if number % BURST == 0:
+            now[0] += 0.05
+            await feeder.drain()
+    await frames.wait(lambda: len(frames.frames) == 200)
+    assert [int(frame.samples[0, 0]) for frame in frames.frames] == list(range(1, 201))
+    assert feeder.dropped == 0
+    await reception.aclose()
 
 
 async def test_the_end_of_a_replaced_track_does_not_end_its_successor(

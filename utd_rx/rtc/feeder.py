@@ -1,7 +1,7 @@
 """Frames of an audio input on their way into LiveKit.
 
-A frame comes on any thread and goes straight to the native side on that thread; where `ffi` is
-not available it is handed to one writer task instead, since concurrent `capture_frame` calls fail
+A frame comes on any thread and goes straight to the native side (`sender`); where `ffi` is not
+available it is handed to one writer task instead, since concurrent `capture_frame` calls fail
 (facts/livekit.md §1.5). LiveKit's own queue is 0, so nothing in between can fill up.
 
 Delay is never a ratchet: after a stall an input may deliver all it missed at once, and sent in
@@ -22,6 +22,7 @@ import numpy as np
 
 from utd_rx.models.audio import FRAMES_PER_SECOND, AudioFormat, AudioFrame
 from utd_rx.rtc import ffi, native
+from utd_rx.rtc.sender import FrameSender
 
 if TYPE_CHECKING:
     from livekit import rtc
@@ -48,12 +49,13 @@ class Feeder:
         self.refused = 0
         self._format = audio_format
         self._loop = asyncio.get_running_loop()
-        self._direct = ffi.is_available() if direct is None else direct
         # D9: a queue that is not a whole number of 10 ms aborts the process, and any but 0
         # keeps every stall as delay for good.
         self.source: rtc.AudioSource = native.sdk().AudioSource(
             audio_format.sample_rate, audio_format.channels, queue_size_ms=0
         )
+        is_direct = ffi.is_available() if direct is None else direct
+        self._sender = FrameSender(self.source, audio_format) if is_direct else None
         self._lock = threading.Lock()
         self._waiting: deque[bytes] = deque(maxlen=BURST)
         self._credit, self._credited_at = float(BURST), time.monotonic()
@@ -77,8 +79,8 @@ class Feeder:
                 return
             if not self._admit():
                 self.dropped += 1
-            elif self._open and self._direct:
-                ffi.capture(self.source, samples.tobytes(), self._format)
+            elif self._open and self._sender is not None:
+                self.dropped += self._sender.send(samples.tobytes())
             else:
                 self.dropped += len(self._waiting) == BURST
                 self._waiting.append(samples.tobytes())
@@ -89,14 +91,16 @@ class Feeder:
         """Let frames through; what came before is the beginning of the sound and goes first."""
         with self._lock:
             self._open = True
-            while self._direct and self._waiting:
-                ffi.capture(self.source, self._waiting.popleft(), self._format)
-        if not self._direct:
+            while self._sender is not None and self._waiting:
+                self._sender.send(self._waiting.popleft())
+        if self._sender is None:
             self._wake.set()
             self._writer = asyncio.create_task(self._write(), name="utd_rx.rtc: write audio")
 
     async def drain(self) -> None:
         """Wait until every frame taken is with LiveKit. Cancelling is safe."""
+        while self._sender is not None and not self._sender.is_idle:  # noqa: ASYNC110
+            await asyncio.sleep(0)  # 0.1 ms at most; LiveKit answers on a thread of its own
         while self._writer is not None and not self._writer.done() and self._waiting:
             self._wake.set()
             await asyncio.sleep(0)
@@ -109,6 +113,8 @@ class Feeder:
         if self._writer is not None:
             self._writer.cancel()
             await asyncio.wait([self._writer])
+        if self._sender is not None:
+            self._sender.close()
         await self.source.aclose()
 
     def _admit(self) -> bool:

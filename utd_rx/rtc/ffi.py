@@ -58,17 +58,18 @@ def is_available() -> bool:
     )
 
 
-def capture(source: rtc.AudioSource, samples: bytes, audio_format: AudioFormat) -> None:
+def capture(source: rtc.AudioSource, samples: bytes, audio_format: AudioFormat) -> int | None:
     """Hand one frame of exactly 10 ms to a `queue_size_ms=0` source; any thread.
 
-    The caller has validated the frame: nothing reports an error here.
+    Returns the number under which LiveKit will answer, or None if the source is gone. The caller
+    has validated the frame, and sends no other until the answer: they might overtake each other.
     """
     from livekit.rtc._ffi_client import FfiClient
     from livekit.rtc._proto import ffi_pb2
 
     handle = source._ffi_handle
     if handle.disposed:
-        return
+        return None
     request = ffi_pb2.FfiRequest()
     request.capture_audio_frame.source_handle = handle.handle
     buffer = request.capture_audio_frame.buffer
@@ -77,7 +78,8 @@ def capture(source: rtc.AudioSource, samples: bytes, audio_format: AudioFormat) 
     buffer.sample_rate = audio_format.sample_rate
     buffer.num_channels = audio_format.channels
     buffer.samples_per_channel = audio_format.samples_per_frame
-    FfiClient.instance.request(request)
+    answer: int = FfiClient.instance.request(request).capture_audio_frame.async_id
+    return answer
 
 
 @define(eq=False)
