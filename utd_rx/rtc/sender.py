@@ -60,6 +60,8 @@ class _Answers:
             if not self._users:
                 queue, self._queue = self._queue, None
                 FfiClient.instance.queue.unsubscribe(queue)
+                with self._lock:
+                    self._expected.clear()  # nobody hears the last answers
 
     def ask(self, request: Callable[[], int | None], on_answer: Callable[[], None]) -> None:
         """Make a request; `on_answer` is called on a native thread, or here if it is there."""

@@ -1,0 +1,83 @@
+"""Answers may come before the request has returned, from any thread, and to others' frames too."""
+
+from __future__ import annotations
+
+import pytest
+from livekit import rtc
+from livekit.rtc._proto import ffi_pb2
+
+from utd_rx.models.audio import AudioFormat
+from utd_rx.rtc import ffi, sender
+from utd_rx.rtc.sender import MAX_WAITING, FrameSender
+
+
+class Native:
+    """LiveKit's side: takes frames and answers when told to, or at once."""
+
+    def __init__(self, *, is_prompt: bool) -> None:
+        self.captured: list[bytes] = []
+        self.is_prompt = is_prompt
+
+    def capture(self, source: object, samples: bytes, audio_format: AudioFormat) -> int:
+        self.captured.append(samples)
+        number = len(self.captured)
+        if self.is_prompt:
+            self.answer(number)
+        return number
+
+    @staticmethod
+    def answer(number: int) -> None:
+        event = ffi_pb2.FfiEvent()
+        event.capture_audio_frame.async_id = number
+        assert not sender._answers()._filter(event)
+
+
+@pytest.fixture
+async def source() -> rtc.AudioSource:
+    return rtc.AudioSource(48_000, 1, queue_size_ms=0)
+
+
+@pytest.mark.parametrize("is_prompt", [True, False])
+async def test_one_at_a_time_in_order(
+    source: rtc.AudioSource, monkeypatch: pytest.MonkeyPatch, *, is_prompt: bool
+) -> None:
+    native = Native(is_prompt=is_prompt)
+    monkeypatch.setattr(ffi, "capture", native.capture)
+    sent = [bytes([number]) for number in range(3)]
+    sending = FrameSender(source, AudioFormat())
+    assert [sending.send(one) for one in sent] == [0, 0, 0]
+    for number in range(1, 4) if not is_prompt else ():
+        native.answer(77)  # somebody else's frame
+        assert native.captured == sent[:number]
+        native.answer(number)
+    assert native.captured == sent
+    assert sending.is_idle
+    sending.close()
+    await source.aclose()
+
+
+async def test_a_stalled_livekit_costs_the_newest_nothing(
+    source: rtc.AudioSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    native = Native(is_prompt=False)
+    monkeypatch.setattr(ffi, "capture", native.capture)
+    sending = FrameSender(source, AudioFormat())
+    count = MAX_WAITING + 3  # one on its way, two too many
+    assert sum(sending.send(bytes([number])) for number in range(count)) == 2
+    for number in range(1, MAX_WAITING + 2):
+        native.answer(number)
+    assert native.captured == [bytes([number]) for number in (0, *range(3, count))]
+    sending.close()
+    sending.close()
+    assert sending.send(b"late") == 1
+    await source.aclose()
+
+
+async def test_a_source_that_is_gone_takes_nothing_and_blocks_nothing(
+    source: rtc.AudioSource,
+) -> None:
+    await source.aclose()
+    sending = FrameSender(source, AudioFormat())
+    assert sending.send(bytes(960)) == 0
+    assert sending.is_idle
+    sending.close()
