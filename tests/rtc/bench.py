@@ -102,6 +102,10 @@ class Frames:
         self.frames.append(frame)
         self._loop.call_soon_threadsafe(self._news.set)
 
+    def has(self, count: int) -> bool:
+        """Whether so many frames have come."""
+        return len(self.frames) >= count
+
     @property
     def peak(self) -> int:
         """The loudest sample so far."""

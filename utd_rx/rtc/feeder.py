@@ -14,8 +14,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-import time
 from collections import deque
+from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -58,7 +58,7 @@ class Feeder:
         self._sender = FrameSender(self.source, audio_format) if is_direct else None
         self._lock = threading.Lock()
         self._waiting: deque[bytes] = deque(maxlen=BURST)
-        self._credit, self._credited_at = float(BURST), time.monotonic()
+        self._credit, self._credited_at = float(BURST), monotonic()
         self._open, self._closed = False, False
         self._wake = asyncio.Event()
         self._writer: asyncio.Task[None] | None = None
@@ -118,7 +118,7 @@ class Feeder:
         await self.source.aclose()
 
     def _admit(self) -> bool:
-        now = time.monotonic()
+        now = monotonic()
         elapsed, self._credited_at = now - self._credited_at, now
         self._credit = min(float(BURST), self._credit + elapsed * REFILL)
         if self._credit < 1:

@@ -1,0 +1,118 @@
+"""Voice processing by LiveKit's `AudioProcessingModule`: the port `VoiceProcessor`, served.
+
+Its native side asserts that it gets whole frames and aborts the process when it does not (defect
+D9), so every frame on its way there goes through `to_native`, which raises instead.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from attrs import evolve
+
+from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.models.audio import AudioFormat, AudioFrame
+from utd_rx.models.voice_processing import VoiceProcessing, VoiceProcessor
+from utd_rx.rtc import native
+
+if TYPE_CHECKING:
+    from livekit import rtc
+
+MAX_DELAY: Final = 0.5
+"""Seconds; the module refuses more and anything negative (measured, livekit 1.2.0)."""
+
+
+def make_processor(processing: VoiceProcessing) -> VoiceProcessor:
+    """Return the processing of one microphone; blocks for 0.2 s where LiveKit is not loaded yet.
+
+    Raises:
+        UTDStreamException: `FEATURE_DISABLED`, when LiveKit's native library does not load.
+    """
+    return ApmProcessor(processing)
+
+
+class ApmProcessor:
+    """One `rtc.AudioProcessingModule`; a native lock lets both its sides be used at once."""
+
+    def __init__(self, processing: VoiceProcessing) -> None:
+        try:
+            self._apm: rtc.AudioProcessingModule = native.sdk().AudioProcessingModule(
+                echo_cancellation=processing.echo_cancellation,
+                noise_suppression=processing.noise_suppression,
+                high_pass_filter=processing.high_pass,
+                auto_gain_control=processing.gain_control,
+            )
+        except ImportError as error:
+            raise UTDStreamException(
+                f"voice processing needs LiveKit's native library, which does not load ({error}): "
+                "pip install --force-reinstall livekit==1.2.0",
+                code=UTDErrorCode.FEATURE_DISABLED,
+            ) from error
+
+    def process(self, frame: AudioFrame) -> AudioFrame:
+        """Return what was heard as it should sound: same format, same time; one thread at a time.
+
+        Raises:
+            UTDStreamException: `VALIDATION`, when it is not a whole frame; `UNKNOWN`, when
+                LiveKit refuses it.
+        """
+        sound = to_native(frame)
+        try:
+            self._apm.process_stream(sound)
+        except RuntimeError as error:
+            raise _refused(error) from error
+        samples = np.frombuffer(sound.data, np.int16).reshape(frame.samples.shape)
+        samples.flags.writeable = False
+        return evolve(frame, samples=samples)
+
+    def played(self, frame: AudioFrame) -> None:
+        """Take what is about to be played near the microphone; any thread, one at a time.
+
+        Raises:
+            UTDStreamException: As `process`.
+        """
+        sound = to_native(frame)
+        try:
+            self._apm.process_reverse_stream(sound)
+        except RuntimeError as error:
+            raise _refused(error) from error
+
+    def set_delay(self, seconds: float) -> None:
+        """Say how long after `played` the echo of a frame is in what `process` gets."""
+        self._apm.set_stream_delay_ms(round(1000 * min(max(seconds, 0.0), MAX_DELAY)))
+
+
+def to_native(frame: AudioFrame) -> rtc.AudioFrame:
+    """Return a copy of a frame that native code takes without aborting the process (defect D9).
+
+    Raises:
+        UTDStreamException: `VALIDATION`, unless it is 10 ms of int16 in an `AudioFormat`.
+    """
+    samples, rate = frame.samples, frame.sample_rate
+    fault = ""
+    if not isinstance(samples, np.ndarray) or samples.dtype != np.int16 or samples.ndim != 2:
+        fault = "samples are not int16 of shape (samples, channels)"
+    elif type(rate) is not int:
+        fault = f"its rate is {rate!r}"
+    else:
+        try:
+            # WebRTC takes every rate that an `AudioFormat` has, 8,000 to 192,000 Hz (measured).
+            wanted = AudioFormat(rate, samples.shape[1]).samples_per_frame
+        except ValueError as error:
+            fault = str(error)
+        else:
+            if len(samples) != wanted:
+                fault = f"it has {len(samples)} samples, not {wanted}, at {rate} Hz"
+    if fault:
+        raise UTDStreamException(
+            f"voice processing takes frames of exactly 10 ms: {fault}",
+            code=UTDErrorCode.VALIDATION,
+        )
+    return native.sdk().AudioFrame(  # type: ignore[no-any-return]  # `sdk` is untyped
+        bytearray(samples.tobytes()), rate, samples.shape[1], len(samples)
+    )
+
+
+def _refused(error: RuntimeError) -> UTDStreamException:
+    return UTDStreamException(f"LiveKit refused to process a frame: {error}")
