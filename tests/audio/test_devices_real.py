@@ -222,6 +222,34 @@ async def test_killed_streams_are_noticed_and_come_back(bench: Bench) -> None:
     await speaker.aclose()
 
 
+async def test_an_unplugged_card_is_noticed_and_plays_again_when_it_is_back(bench: Bench) -> None:
+    heard, microphone, speaker = Heard(), Microphone(CABLE_A), Speaker(CABLE_A)
+    sides = (microphone.failure, speaker.failure)
+    loop = asyncio.get_running_loop()
+    await asyncio.to_thread(bench.unplug, CABLE_B)  # or the daemon would move the streams there
+    try:
+        stream = await microphone.open(heard)
+        await speaker.open()
+        tone = await ToneSource().open(speaker.voice("tone"))
+        await heard.loud()
+        await asyncio.to_thread(bench.unplug, CABLE_A)
+        gone_at = loop.time()
+        failures = [await side.until(lambda failure: failure is not None) for side in sides]
+        assert loop.time() - gone_at < 1.0
+        assert {failure.code for failure in failures if failure} == {UTDErrorCode.NOT_FOUND}
+    finally:
+        await asyncio.to_thread(bench.plug_in, CABLE_A)
+        back_at = loop.time()
+        await asyncio.to_thread(bench.plug_in, CABLE_B)
+    await asyncio.gather(*(side.until(None, timeout=TIMEOUT) for side in sides))
+    assert loop.time() - back_at < 2.0
+    await heard.loud()
+    await tone.aclose()
+    await stream.aclose()
+    await microphone.aclose()
+    await speaker.aclose()
+
+
 async def test_a_sound_server_that_restarts_is_survived(bench: Bench) -> None:
     heard, microphone, speaker = Heard(), Microphone(CABLE_A), Speaker(CABLE_A)
     loop = asyncio.get_running_loop()

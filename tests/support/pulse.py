@@ -36,7 +36,7 @@ load-module module-native-protocol-unix socket={run}/native auth-anonymous=1
 load-module module-cli-protocol-unix socket={run}/cli
 {sinks}
 """
-_SINK: Final = "load-module module-null-sink sink_name={name} norewinds=1 rate=48000 channels=2"
+_SINK: Final = "module-null-sink sink_name={name} norewinds=1 rate=48000 channels=2"
 _PCM: Final = """\
 pcm.{name} {{
     type asym
@@ -84,7 +84,7 @@ class Bench:
 
     def start(self) -> None:
         """Start the daemon and point this process to it."""
-        sinks = "\n".join(_SINK.format(name=name) for name in CABLES)
+        sinks = "\n".join(f"load-module {_SINK.format(name=name)}" for name in CABLES)
         (self.folder / "daemon.pa").write_text(_DAEMON.format(run=self.folder, sinks=sinks))
         pcms = "".join(_PCM.format(name=name) for name in CABLES)
         (self.folder / "asound.conf").write_text(f"</usr/share/alsa/alsa.conf>\n{pcms}")
@@ -134,6 +134,16 @@ class Bench:
         """Run `pactl` and return what it printed, "" while the daemon does not answer."""
         done = subprocess.run(["pactl", *arguments], capture_output=True, text=True, timeout=10)
         return done.stdout
+
+    def unplug(self, cable: str) -> None:
+        """Take a cable away; the daemon moves its streams to another one, if there is one."""
+        for line in self.pactl("list", "short", "modules").splitlines():
+            if f"sink_name={cable} " in line:
+                self.pactl("unload-module", line.split()[0])
+
+    def plug_in(self, cable: str) -> None:
+        """Bring a cable back."""
+        self.pactl("load-module", *_SINK.format(name=cable).split())
 
     def kill_streams(self, kind: str) -> int:
         """Kill all "sink-input"s or "source-output"s, and return how many there were.
