@@ -58,7 +58,8 @@ def test_beyond_the_ends_nothing_is_found() -> None:
     assert find_lag(np.ones(9), np.ones(9), -20, -9) is None
 
 
-@given(st.integers(0, 2**32 - 1), st.integers(-1_500, 1_500), st.integers(2, 8))
+# Not the last segment but one: were it cut away, the last would seem to be beyond the recording.
+@given(st.integers(0, 2**32 - 1), st.integers(-1_500, 1_500), st.integers(2, 7))
 def test_segments_are_followed_through_a_change_of_delay(
     seed: int, change: int, boundary: int
 ) -> None:
