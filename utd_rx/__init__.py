@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from utd_rx.models.stage import UTDStageMember
     from utd_rx.models.stream_type import UTDStreamType
     from utd_rx.models.token import UTDSessionResponse, UTDTokenResponse
+    from utd_rx.models.voice_processing import VoiceProcessing
     from utd_rx.rest.api import UTDApi
     from utd_rx.rest.client import UTDApiClient
     from utd_rx.rtc.room import UTDRoom
@@ -79,6 +80,7 @@ _HOME: Final = {
     "utd_rx.models.stage": "UTDStageMember",
     "utd_rx.models.stream_type": "UTDStreamType",
     "utd_rx.models.token": "UTDSessionResponse UTDTokenResponse",
+    "utd_rx.models.voice_processing": "VoiceProcessing",
     "utd_rx.rest.api": "UTDApi",
     "utd_rx.rest.client": "UTDApiClient",
     "utd_rx.rtc.room": "UTDRoom",
@@ -141,6 +143,7 @@ __all__ = [
     "UTDStreamException",
     "UTDStreamType",
     "UTDTokenResponse",
+    "VoiceProcessing",
     "WavRecorder",
     "WavSource",
     "__version__",

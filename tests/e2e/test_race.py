@@ -3,80 +3,153 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from functools import partial
+from contextlib import AsyncExitStack
+
+import pytest
+from livekit import rtc
+from livekit.rtc.participant import PublishTrackError
+from reactivex import operators as ops
 
 from tests.e2e.conftest import PATIENCE, House
+from tests.e2e.test_audio_room import refused
+from tests.rtc.bench import tone_frame
 from utd_rx import (
-    AudioFrame,
+    AudioFormat,
     UTDAudioRoomSession,
     UTDErrorCode,
     UTDStreamException,
     UTDStreamType,
 )
+from utd_rx.models.token import UTDTokenResponse
 from utd_rx.rest.api import UTDApi
 
-TAKERS, SEATS, LISTENERS = 200, 8, 4
+SEATS, SPEAKERS, OTHERS = 8, 4, 196
 
 
-def count(heard: Counter[str], identity: str, _: AudioFrame) -> None:
-    heard[identity] += 1
+class Witness:
+    """A bare LiveKit client that is sent everything and counts what the SFU sends it."""
+
+    def __init__(self, room: rtc.Room) -> None:
+        self._room = room
+
+    async def packets(self) -> list[int]:
+        """Return the audio packets received so far, of each stream that the SFU forwards."""
+        told = await asyncio.wait_for(self._room.get_rtc_stats(), PATIENCE)
+        # One transport carries both directions, so a stream may be told twice.
+        streams = {
+            one.inbound_rtp.rtc.id: one.inbound_rtp.received.packets_received
+            for one in (*told.publisher_stats, *told.subscriber_stats)
+            if one.HasField("inbound_rtp")
+        }
+        return list(streams.values())
+
+    @property
+    def publishers(self) -> set[str]:
+        """Whom the SFU shows with a track."""
+        people = self._room.remote_participants.items()
+        return {who for who, participant in people if participant.track_publications}
 
 
-async def first_frame(session: UTDAudioRoomSession, identity: str) -> None:
-    heard = asyncio.Event()
-    subscription = session.audio(identity).subscribe(lambda _: heard.set())
-    await heard.wait()
+class Intruder:
+    """A bare LiveKit client that publishes though nobody allowed it: no client's rule stops it."""
+
+    def __init__(self, room: rtc.Room) -> None:
+        self._room = room
+        self._source = rtc.AudioSource(48_000, 1, queue_size_ms=0)
+        self._track = rtc.LocalAudioTrack.create_audio_track("intruder", self._source)
+        self._trying = asyncio.create_task(room.local_participant.publish_track(self._track))
+        self._sending = asyncio.create_task(self._send())
+
+    async def _send(self) -> None:
+        tone = tone_frame(AudioFormat())
+        frame = rtc.AudioFrame(tone.samples.tobytes(), 48_000, 1, len(tone.samples))
+        while True:
+            await self._source.capture_frame(frame)
+            await asyncio.sleep(0.01)
+
+    async def give_up(self) -> None:
+        """End; LiveKit must not have let it publish."""
+        self._sending.cancel()
+        await asyncio.wait([self._sending])
+        assert not self._room.local_participant.track_publications
+        with pytest.raises(PublishTrackError):  # after 10 s: defect D4
+            await self._trying
+        await self._source.aclose()
+
+
+async def hear(session: UTDAudioRoomSession, identity: str, frames: int) -> None:
+    """Wait until so many frames of 10 ms were heard."""
+    due = asyncio.Event()
+    subscription = (
+        session.audio(identity).pipe(ops.take(frames)).subscribe(on_completed=lambda: due.set())
+    )
+    await asyncio.wait_for(due.wait(), PATIENCE)
     subscription.dispose()
+
+
+async def connect(stack: AsyncExitStack, url: str, token: str) -> rtc.Room:
+    room = rtc.Room()
+    await room.connect(url, token)
+    stack.push_async_callback(room.disconnect)
+    return room
 
 
 async def test_two_hundred_takers_for_eight_seats(house: House) -> None:
     host = await house.join("hana", as_host=True, seat_count=SEATS)
-    people = [await house.join(f"real{n}") for n in range(LISTENERS)]
-    heard: Counter[str] = Counter()
-    for person in people:
-        host.audio(person.identity).subscribe(partial(count, heard, person.identity))
-
+    people = [await house.join(f"real{n}") for n in range(SPEAKERS)]
     client = await house.client()
-    # Two of the real ones come first, and two when the seats are gone.
-    apis: list[UTDApi] = [person._api for person in people[:2]]
-    for n in range(TAKERS - LISTENERS):
-        reply = await client._api.mint_token(
-            identity=f"user{n}", room_name="lobby", type=UTDStreamType.AUDIO_ROOM
+
+    async def mint(identity: str) -> UTDTokenResponse:
+        return await client._api.mint_token(
+            identity=identity, room_name="lobby", type=UTDStreamType.AUDIO_ROOM
         )
-        apis.append(client._api.with_bearer(reply.user_token))
-    apis += [person._api for person in people[2:]]
+
+    minted = {identity: await mint(identity) for identity in (f"user{n}" for n in range(OTHERS))}
+    # Two of the real ones come first, and two when the seats are gone.
+    takers: list[tuple[str, UTDApi]] = [(one.identity, one._api) for one in people]
+    takers[2:2] = [
+        (who, client._api.with_bearer(reply.user_token)) for who, reply in minted.items()
+    ]
     results = await asyncio.gather(
-        *(api.take_seat("lobby", n % SEATS) for n, api in enumerate(apis)), return_exceptions=True
+        *(api.take_seat("lobby", n % SEATS) for n, (_, api) in enumerate(takers)),
+        return_exceptions=True,
     )
-    winners = [n for n, result in enumerate(results) if result is None]
+    winners = {who for (who, _), result in zip(takers, results, strict=True) if result is None}
     losses = [result for result in results if isinstance(result, UTDStreamException)]
-    assert (len(winners), len(losses)) == (SEATS, TAKERS - SEATS)
+    assert (len(winners), len(losses)) == (SEATS, len(takers) - SEATS) == (8, 192)
     assert {(loss.code, loss.status_code) for loss in losses} == {(UTDErrorCode.CONFLICT, 409)}
 
     # Everybody sees the same eight.
     truth = await host.get_seats()
-    seated = {seat.identity for seat in truth.seats}
-    assert len(seated) == SEATS
+    assert {seat.identity for seat in truth.seats} == winners
     for session in (host, *people):
         await session.seats.until(lambda grid: grid == truth, timeout=PATIENCE)
 
-    # Who of the real ones sits speaks; the SFU has no track of any other and forwards none.
-    for person in people:
-        if person.identity in seated:
-            await person.can_publish.until(True, timeout=PATIENCE)
-            await person.set_microphone(True)
-        else:
-            try:
+    async with AsyncExitStack() as stack:
+        seen = await mint("witness")
+        witness = Witness(await connect(stack, seen.url, seen.token))
+        # Who of the real ones sits speaks; to the others their session says no.
+        speakers = {person.identity for person in people} & winners
+        assert speakers
+        for person in people:
+            if person.identity in speakers:
+                await person.can_publish.until(True, timeout=PATIENCE)
                 await person.set_microphone(True)
-            except UTDStreamException as error:
-                assert error.code is UTDErrorCode.FORBIDDEN
             else:
-                raise AssertionError("a microphone without a seat")
-    speakers = {person.identity for person in people if person.identity in seated}
-    for who in speakers:
-        await asyncio.wait_for(first_frame(host, who), PATIENCE)
-    hub = house.engine.hub
-    listed = await hub.media.list_participants(hub.rooms.livekit_name("lobby"))
-    assert {who.identity for who in listed if who.tracks} == speakers
-    assert set(heard) == speakers
+                assert (await refused(person.set_microphone(True))).code is UTDErrorCode.FORBIDDEN
+        # Two losers do without a session, whose rules would stop them.
+        intruders = [
+            Intruder(await connect(stack, minted[who].url, minted[who].token))
+            for who in sorted(set(minted) - winners)[:2]
+        ]
+        # While two seconds of each speaker arrive, theirs would as well.
+        await asyncio.gather(*(hear(host, who, 200) for who in speakers))
+        packets = await witness.packets()
+        assert len(packets) == len(speakers)
+        assert min(packets) >= 50
+        assert witness.publishers == speakers
+        hub = house.engine.hub
+        listed = await hub.media.list_participants(hub.rooms.livekit_name("lobby"))
+        assert {who.identity for who in listed if who.tracks} == speakers
+        for intruder in intruders:
+            await intruder.give_up()

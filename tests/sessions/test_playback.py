@@ -10,6 +10,7 @@ import pytest
 from attrs import evolve
 
 from tests.sessions.stage import Stage
+from utd_rx.audio.microphone import Microphone
 from utd_rx.audio.speaker import Speaker
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.audio import AudioFrame
@@ -115,3 +116,27 @@ async def test_a_gain_out_of_range_is_refused(stage: Stage, speaker: Speaker) ->
         with pytest.raises(UTDStreamException) as caught:
             playback.set_gain("sara", 9.0)
         assert caught.value.code is UTDErrorCode.VALIDATION
+
+
+async def test_the_platforms_speaker_is_left_to_webrtc(stage: Stage) -> None:
+    speaker = Speaker(backend="platform")  # never opened, so nothing is held
+    async with play(stage.session, speaker) as playback:
+        with pytest.raises(UTDStreamException) as caught:
+            playback.set_gain("sara", 2.0)
+        assert caught.value.code is UTDErrorCode.FEATURE_DISABLED
+        speaks(stage, "sara", "TR_1")
+        await until_played(playback)
+    await speaker.aclose()
+
+
+async def test_nobody_is_played_twice_beside_the_platforms_microphone(
+    stage: Stage, speaker: Speaker
+) -> None:
+    microphone = stage.session._microphone.source = Microphone(backend="platform")
+    assert stage.session.microphone_source is microphone
+    with pytest.raises(UTDStreamException, match="twice") as caught:
+        play(stage.session, speaker)
+    assert caught.value.code is UTDErrorCode.CONFLICT
+    async with play(stage.session, Speaker(backend="platform")):
+        pass
+    await microphone.aclose()

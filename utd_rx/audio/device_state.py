@@ -7,6 +7,7 @@ from attrs import frozen
 from utd_rx.audio.devices import AudioDevice
 from utd_rx.audio.levels import FLOOR_DBFS
 from utd_rx.errors import UTDStreamException
+from utd_rx.models.voice_processing import VoiceProcessing
 
 
 @frozen
@@ -20,6 +21,10 @@ class MicrophoneStatistics:
         lost: How often the device died.
         depth: Seconds of sound that wait for the next frame.
         delay: Seconds from the device to the frame: PortAudio's latency and `depth`.
+        echo_delay: Seconds from what the reference plays to its echo in a frame, as told to the
+            echo canceller; 0 while there is none.
+        unprocessed: Frames, heard or of the reference, that voice processing refused; they were
+            passed on as they came.
     """
 
     frames: int = 0
@@ -28,6 +33,8 @@ class MicrophoneStatistics:
     lost: int = 0
     depth: float = 0.0
     delay: float = 0.0
+    echo_delay: float = 0.0
+    unprocessed: int = 0
 
 
 @frozen
@@ -36,17 +43,20 @@ class MicrophoneState:
 
     Args:
         device: What hears now, None while nothing does.
-        level: Of the last 50 ms, in dBFS, after gain and mute.
-        is_speaking: Somebody speaks, also while muted.
+        level: Of the last 50 ms, in dBFS, after gain and mute; None with the platform backend,
+            which does not tell.
+        is_speaking: Somebody speaks, also while muted; None with the platform backend.
         is_muted: Frames are silent; they keep their timing.
+        processing: What is done to the voice.
         statistics: Twice a second.
         failure: Why nothing is heard although the microphone is open, None when it is.
     """
 
     device: AudioDevice | None = None
-    level: float = FLOOR_DBFS
-    is_speaking: bool = False
+    level: float | None = FLOOR_DBFS
+    is_speaking: bool | None = False
     is_muted: bool = False
+    processing: VoiceProcessing = VoiceProcessing()
     statistics: MicrophoneStatistics = MicrophoneStatistics()
     failure: UTDStreamException | None = None
 
@@ -84,7 +94,7 @@ class SpeakerState:
 
     Args:
         device: What plays now, None while nothing does.
-        level: Of what was played in the last 50 ms, in dBFS.
+        level: Of what was played in the last 50 ms, in dBFS; None with the platform backend.
         volume: 0 to 4, 1 for unchanged.
         is_muted: Nothing is heard; time goes on.
         statistics: Twice a second.
@@ -92,7 +102,7 @@ class SpeakerState:
     """
 
     device: AudioDevice | None = None
-    level: float = FLOOR_DBFS
+    level: float | None = FLOOR_DBFS
     volume: float = 1.0
     is_muted: bool = False
     statistics: SpeakerStatistics = SpeakerStatistics()

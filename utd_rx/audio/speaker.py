@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -11,13 +12,16 @@ from attrs import evolve
 
 from utd_rx.audio.crossing import ChangeBox
 from utd_rx.audio.device_state import SpeakerState, SpeakerStatistics
-from utd_rx.audio.devices import AudioDevice, DeviceChoice
+from utd_rx.audio.devices import AudioDevice, AudioDirection, DeviceChoice
 from utd_rx.audio.levels import FLOOR_DBFS, LevelMeter
 from utd_rx.audio.mixer import Mixer, Voice, check_gain
+from utd_rx.audio.platform import Backend, open_side, unavailable
 from utd_rx.audio.playback import PlaybackSide
 from utd_rx.audio.supervisor import Supervisor
+from utd_rx.audio.tap import Tap
 from utd_rx.errors import UTDErrorCode, UTDStreamException
-from utd_rx.models.audio import AudioFormat, AudioFrame, Samples
+from utd_rx.models.audio import AudioFormat, AudioFrame, FrameSink, Samples
+from utd_rx.models.platform import PlatformSide
 from utd_rx.state import StateSubject, Store
 
 BLOCK: Final = 0.005
@@ -38,10 +42,12 @@ class Speaker:
         format: Of the mix, whatever the device's own is.
         block: Seconds per callback of the device.
         volume: 0 to 4, 1 for unchanged.
+        backend: "platform" lets WebRTC's own device module play every remote track of the process
+            while it is open: without voices, levels, volume, mute or flush, which then raise
+            `FEATURE_DISABLED`, and with its own names for devices (docs/audio.md).
 
     Attributes:
         state: Everything below as one `SpeakerState`.
-        level: Of what was played in the last 50 ms, in dBFS.
         volume: 0 to 4.
         muted: Nothing is heard; time goes on.
         device: The `AudioDevice` that plays now, None while none does.
@@ -59,17 +65,24 @@ class Speaker:
         format: AudioFormat | None = None,  # noqa: A002 - the word of AudioInput.format
         block: float = BLOCK,
         volume: float = 1.0,
+        backend: Backend = "portaudio",
     ) -> None:
+        if backend not in ("portaudio", "platform"):
+            raise ValueError(f'backend is "portaudio" or "platform", not {backend!r}')
         self._choice = device
+        self.backend: Final[Backend] = backend
         self._mixer = Mixer(format or AudioFormat(), block)
         self._mixer.volume = check_gain(volume)
         self._block = block
         self._store: Store[SpeakerState, Mapping[str, Any]] = Store(
-            SpeakerState(volume=volume), lambda state, changes: evolve(state, **changes)
+            SpeakerState(volume=volume, level=None if self._is_platform else FLOOR_DBFS),
+            lambda state, changes: evolve(state, **changes),
         )
         select = self._store.select
         self.state: StateSubject[SpeakerState] = select(lambda s: s, name="state")
-        self.level: StateSubject[float] = select(lambda s: s.level, name="level")
+        self._level: StateSubject[float] = select(
+            lambda s: FLOOR_DBFS if s.level is None else s.level, name="level"
+        )
         self.volume: StateSubject[float] = select(lambda s: s.volume, name="volume")
         self.muted: StateSubject[bool] = select(lambda s: s.is_muted, name="muted")
         self.device: StateSubject[AudioDevice | None] = select(lambda s: s.device, name="device")
@@ -79,8 +92,11 @@ class Speaker:
         self.failure: StateSubject[UTDStreamException | None] = select(
             lambda s: s.failure, name="failure"
         )
+        self._tap = Tap(self._mixer.format)
         self._side = PlaybackSide(self._mixer, block, self._played)
         self._supervisor: Supervisor | None = None
+        self._platform: PlatformSide | None = None
+        self._is_opening = False
         self._changes: ChangeBox | None = None
         self._meter = LevelMeter()
         self._levels = 0
@@ -91,11 +107,18 @@ class Speaker:
         return self._mixer.format
 
     @property
+    def level(self) -> StateSubject[float]:
+        """Of what was played in the last 50 ms, in dBFS."""
+        self._need_frames("levels")
+        return self._level
+
+    @property
     def position(self) -> float:
         """Seconds of sound and silence that have left the device, since it was first opened.
 
         What was mixed less what the ring and the device hold, as PortAudio tells its latency.
         """
+        self._need_frames("a position")
         played = self._mixer.position / self._mixer.format.sample_rate
         return max(0.0, played - self._side.delay)
 
@@ -111,7 +134,18 @@ class Speaker:
         Raises:
             UTDStreamException: `VALIDATION`, when the gain is out of its range.
         """
+        self._need_frames("voices")
         return self._mixer.add(name, gain)
+
+    def listen(self, sink: FrameSink) -> Callable[[], None]:
+        """Give what it plays to `sink`, frame by frame; call the result to stop.
+
+        Frames are what leaves the limiter, after volume and mute, and come on the speaker's thread
+        before they are heard: `AudioFrame.at` is when that will be. Makes a speaker the echo
+        reference of a `Microphone`.
+        """
+        self._need_frames("frames")
+        return self._tap.listen(sink)
 
     async def open(self) -> None:
         """Begin to play.
@@ -123,10 +157,14 @@ class Speaker:
                 device, `VALIDATION` when several fit or the device refuses the format;
                 `CONFLICT` when it is open or closed for good.
         """
-        if self._supervisor is not None or self._store.closed:
+        is_open = self._supervisor is not None or self._platform is not None or self._is_opening
+        if is_open or self._store.closed:
             raise UTDStreamException(
                 "the speaker is open already, or closed for good", code=UTDErrorCode.CONFLICT
             )
+        if self._is_platform:
+            await self._open_platform()
+            return
         changes = self._changes = ChangeBox(asyncio.get_running_loop(), self._store.offer)
         self._supervisor = supervisor = Supervisor(
             self._side,
@@ -147,8 +185,11 @@ class Speaker:
         Cancelling is safe: the swap goes on.
 
         Raises:
-            UTDStreamException: As `open`; the old device goes on then.
+            UTDStreamException: As `open`; the old device goes on then. `FEATURE_DISABLED` while the
+                platform is open.
         """
+        if self._is_platform and (self._platform is not None or self._is_opening):
+            raise unavailable("another device while it is open", "close it and open another")
         if self._supervisor is not None:
             await self._supervisor.use(device)
         self._choice = device
@@ -159,6 +200,7 @@ class Speaker:
         Raises:
             UTDStreamException: `VALIDATION`, when it is not from 0 to 4.
         """
+        self._need_frames("a volume")
         self._mixer.volume = check_gain(volume)
         self._store.offer({"volume": volume})
 
@@ -176,6 +218,7 @@ class Speaker:
         Silent within the fade and what the device already holds, about 15 ms in all. Frames that
         come later are played.
         """
+        self._need_frames("a flush")
         self._mixer.flush()
         self._side.flush()
         if self._supervisor is not None:
@@ -192,6 +235,10 @@ class Speaker:
                 await supervisor.aclose()
             finally:
                 self._store.offer({"device": None, "failure": None, "level": FLOOR_DBFS})
+        platform, self._platform = self._platform, None
+        if platform is not None:
+            self._store.offer({"device": None})
+            await asyncio.shield(asyncio.to_thread(platform.close))
         self._store.close()
 
     async def __aenter__(self) -> Self:
@@ -206,11 +253,29 @@ class Speaker:
     ) -> None:
         await self.aclose()
 
+    @property
+    def _is_platform(self) -> bool:
+        return self.backend == "platform"
+
+    async def _open_platform(self) -> None:
+        self._is_opening = True
+        try:
+            self._platform, device = await open_side(AudioDirection.OUTPUT, self._choice)
+        finally:
+            self._is_opening = False
+        self._store.offer({"device": device})
+
+    def _need_frames(self, what: str) -> None:
+        if self._is_platform:
+            raise unavailable(what)
+
     def _set_muted(self, muted: bool) -> None:
+        self._need_frames("a mute")
         self._mixer.is_muted = muted
         self._store.offer({"is_muted": muted})
 
     def _played(self, samples: Samples) -> None:
+        self._tap.push(samples, time.monotonic() + self._side.delay)
         level = self._meter.push(AudioFrame(samples, self.format.sample_rate))
         if level is None or self._changes is None:
             return

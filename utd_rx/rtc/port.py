@@ -54,6 +54,9 @@ class RoomPort(Protocol):
     ) -> TrackPublication:
         """Open `source` and publish it as a track.
 
+        One that says `platform` (`utd_rx.models.platform`) gives no frames: its track takes the
+        sound from WebRTC's own device module, in the process where the room lives.
+
         Cancelling is safe: neither the source stays open nor the track published.
 
         Raises:

@@ -21,8 +21,10 @@ from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models import events as ev
 from utd_rx.models.audio import AudioInput, AudioInputStream
 from utd_rx.models.participant import ParticipantPermission, TrackPublication, TrackSource
+from utd_rx.models.platform import PlatformStream, platform_input
 from utd_rx.rtc import native
 from utd_rx.rtc.feeder import Feeder
+from utd_rx.rtc.platform import PlatformOutlet, PublishedTrack
 from utd_rx.rtc.values import permission_of, publication_of
 
 if TYPE_CHECKING:
@@ -44,7 +46,7 @@ class LocalAudio:
     """A local audio track and everything behind it."""
 
     source: AudioInput
-    feeder: Feeder
+    feeder: Feeder | PlatformOutlet
     stream: AudioInputStream
     track: rtc.LocalAudioTrack
     track_source: TrackSource
@@ -58,6 +60,8 @@ class LocalAudio:
         """Close what feeds the track. Idempotent."""
         if self.watcher is not None:
             self.watcher.cancel()
+        if isinstance(self.feeder, PlatformOutlet):
+            await self.feeder.aclose()  # LiveKit wants its source closed before its devices
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT):
                 await self.stream.aclose()
@@ -120,13 +124,22 @@ class Publisher:
                 `source.open` raises.
         """
         self.check(track_source)
-        feeder = Feeder(source.format)
+        # The platform's sound goes from its device into the track without passing here.
+        is_platform = platform_input(source) is not None
+        feeder = PlatformOutlet() if is_platform else Feeder(source.format)
         try:
             stream = await source.open(feeder.put)
         except BaseException:
             await feeder.aclose()
             raise
-        track = native.sdk().LocalAudioTrack.create_audio_track(name, feeder.source)
+        try:
+            track = native.sdk().LocalAudioTrack.create_audio_track(name, feeder.source)
+        except BaseException:
+            await stream.aclose()
+            await feeder.aclose()
+            raise
+        if isinstance(stream, PlatformStream):
+            stream.attach(PublishedTrack(track))
         audio = LocalAudio(source, feeder, stream, track, track_source)
         self._pending.add(audio)
         task = self._own(self._publish(audio), f"publish {name}")
@@ -181,6 +194,8 @@ class Publisher:
             audio.track.mute()
         else:
             audio.track.unmute()
+        if isinstance(audio.stream, PlatformStream):
+            audio.stream.mute_changed()
         publication = self._room.local_participant.track_publications[audio.sid]
         return TrackPublication(
             audio.sid, publication.name, kind=publication_of(publication).kind,

@@ -10,10 +10,12 @@ from typing import Any, Final, Self
 from attrs import define
 
 from utd_rx.audio.mixer import Voice, check_gain
+from utd_rx.audio.platform import unavailable
 from utd_rx.audio.speaker import Speaker
-from utd_rx.errors import UTDStreamException
+from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.audio import AudioInputStream
 from utd_rx.models.participant import RemoteParticipant, TrackSource
+from utd_rx.models.platform import platform_input
 from utd_rx.rtc.port import RoomPort
 from utd_rx.sessions.session import UTDSession
 
@@ -26,7 +28,21 @@ def play(session: UTDSession[Any], speaker: Speaker) -> Playback:
     It follows who comes, goes, mutes and reconnects, and ends with the session. The speaker is
     the caller's: opened before or after, swapped and closed by whoever made it. Call it on the
     session's loop.
+
+    With `Speaker(backend="platform")` WebRTC plays everybody while that is open, and this does
+    nothing more.
+
+    Raises:
+        UTDStreamException: `CONFLICT` for another speaker when the session's microphone is
+            `backend="platform"`, with which WebRTC plays everybody by itself.
     """
+    source = session.microphone_source
+    if source is not None and platform_input(source) is not None and speaker.backend != "platform":
+        raise UTDStreamException(
+            'with Microphone(backend="platform") WebRTC plays every remote track by itself, so all '
+            'would be heard twice: use Speaker(backend="platform") too',
+            code=UTDErrorCode.CONFLICT,
+        )
     return Playback(session.room, session, speaker)
 
 
@@ -67,8 +83,11 @@ class Playback:
             gain: 0 to 4, 1 for unchanged.
 
         Raises:
-            UTDStreamException: `VALIDATION`, when the gain is out of its range.
+            UTDStreamException: `VALIDATION`, when the gain is out of its range; `FEATURE_DISABLED`
+                with the platform backend.
         """
+        if self._speaker.backend == "platform":
+            raise unavailable("gains")
         self._gains[identity] = check_gain(gain)
         playing = self._playing.get(identity)
         if playing is not None:
@@ -99,6 +118,8 @@ class Playback:
             await asyncio.gather(*(each.aclose() for each in playing))
 
     async def _adjust(self, wanted: dict[str, str]) -> None:
+        if self._speaker.backend == "platform":
+            return  # WebRTC plays them by itself
         for identity, playing in list(self._playing.items()):
             if wanted.get(identity) != playing.sid:
                 del self._playing[identity]

@@ -92,6 +92,11 @@ class UTDSession(Moderating[St]):
         return self._chat
 
     @property
+    def microphone_source(self) -> AudioInput | None:
+        """What it publishes as its microphone, None when the app gave nothing."""
+        return self._microphone.source
+
+    @property
     def room(self) -> RoomPort:
         """The media room under the session; a `UTDRoom` unless one was given."""
         return self._room

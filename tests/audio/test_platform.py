@@ -1,0 +1,303 @@
+"""The platform backend's state, against a fake module: the same as ever, or an honest refusal."""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from attrs import define, field
+
+from utd_rx.audio import platform
+from utd_rx.audio.microphone import Microphone, MicrophoneInput
+from utd_rx.audio.platform import PROCESSING, RESTART_LOOKS, SILENT_LOOKS, STARTING_LOOKS
+from utd_rx.audio.speaker import Speaker
+from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.models.platform import (
+    PlatformDevice,
+    PlatformDirection,
+    PlatformInput,
+    PlatformStream,
+    platform_input,
+)
+from utd_rx.models.voice_processing import VoiceProcessing
+
+DEVICES = (PlatformDevice("0", "default: built-in"), PlatformDevice("1", "usb"))
+
+
+@define
+class FakeSide:
+    """One side of a module."""
+
+    direction: PlatformDirection
+    selected: list[PlatformDevice] = field(factory=list)
+    is_closed: bool = False
+
+    def devices(self) -> tuple[PlatformDevice, ...]:
+        return DEVICES
+
+    def select(self, device: PlatformDevice) -> None:
+        self.selected.append(device)
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+@define
+class FakeModule:
+    sides: list[FakeSide] = field(factory=list)
+    gate: threading.Event = field(factory=threading.Event)
+
+    def hold(self, direction: PlatformDirection) -> FakeSide:
+        self.gate.wait(10)
+        self.sides.append(FakeSide(direction))
+        return self.sides[-1]
+
+
+@pytest.fixture
+def module(monkeypatch: pytest.MonkeyPatch) -> FakeModule:
+    fake = FakeModule()
+    fake.gate.set()
+    monkeypatch.setattr(platform, "hold", fake.hold)
+    return fake
+
+
+class FakeTrack:
+    """A published track; each look at it is answered by the next of `heard`."""
+
+    def __init__(self, *heard: float | None) -> None:
+        self.is_muted = False
+        self.restarts: list[int] = []
+        self.looks = 0
+        self.done = asyncio.Event()
+        self._heard = list(heard)
+
+    def restart(self, change: Callable[[], None] | None = None) -> None:
+        self.restarts.append(self.looks)
+        if change is not None:
+            change()
+
+    async def heard(self) -> float | None:
+        if self.looks == len(self._heard):
+            self.done.set()
+            await asyncio.Event().wait()  # for ever
+        self.looks += 1
+        return self._heard[self.looks - 1]
+
+
+async def opened(microphone: Microphone) -> PlatformStream:
+    stream = await microphone.open(lambda frame: None)
+    assert isinstance(stream, PlatformStream)
+    return stream
+
+
+async def test_a_microphone_shows_its_device_and_lets_go_of_it(module: FakeModule) -> None:
+    microphone = Microphone("usb", backend="platform")
+    assert platform_input(microphone) == PlatformInput()
+    stream = await opened(microphone)
+    assert microphone.device.value is not None
+    assert microphone.device.value.name == "usb"
+    assert microphone.processing.value == PROCESSING
+    (side,) = module.sides
+    assert (side.direction, side.selected) == (PlatformDirection.INPUT, [DEVICES[1]])
+    with pytest.raises(UTDStreamException) as caught:
+        await microphone.open(lambda frame: None)
+    assert caught.value.code is UTDErrorCode.CONFLICT
+    await stream.aclose()
+    await stream.aclose()
+    await stream.wait_ended()
+    assert side.is_closed
+    assert microphone.device.value is None
+    await microphone.use(None)  # while it is closed the next one is chosen
+    await opened(microphone)
+    assert module.sides[1].selected == []  # the system's default is followed, not picked
+    await microphone.aclose()
+    assert module.sides[1].is_closed
+
+
+async def test_a_microphone_is_swapped_while_it_is_open(module: FakeModule) -> None:
+    microphone, track = Microphone(backend="platform"), FakeTrack()
+    stream = await opened(microphone)
+    for published, choice in ((False, "usb"), (True, None), (True, "usb")):
+        if published:
+            stream.attach(track)
+        await microphone.use(choice)
+        expected = DEVICES[1 if choice else 0]
+        assert module.sides[0].selected[-1] == expected
+        assert microphone.device.value is not None
+        assert microphone.device.value.name == expected.name
+        with pytest.raises(UTDStreamException) as caught:
+            await microphone.use("no such device")
+        assert caught.value.code is UTDErrorCode.NOT_FOUND
+        assert microphone.device.value.name == expected.name
+    assert track.restarts == [0, 0]
+    await stream.aclose()
+    await microphone.aclose()
+
+
+async def test_a_speaker_shows_its_device_and_lets_go_of_it(module: FakeModule) -> None:
+    async with Speaker("usb", backend="platform") as speaker:
+        assert speaker.device.value is not None
+        assert speaker.device.value.name == "usb"
+        (side,) = module.sides
+        assert (side.direction, side.selected) == (PlatformDirection.OUTPUT, [DEVICES[1]])
+        with pytest.raises(UTDStreamException) as caught:
+            await speaker.open()
+        assert caught.value.code is UTDErrorCode.CONFLICT
+        with pytest.raises(UTDStreamException) as caught:
+            await speaker.use(None)
+        assert caught.value.code is UTDErrorCode.FEATURE_DISABLED
+    assert side.is_closed
+    assert speaker.device.value is None
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda m, s: m.frames,
+        lambda m, s: m.level,
+        lambda m, s: m.speaking,
+        lambda m, s: m.mute(),
+        lambda m, s: m.unmute(),
+        lambda m, s: s.level,
+        lambda m, s: s.position,
+        lambda m, s: s.voice("sara"),
+        lambda m, s: s.listen(lambda frame: None),
+        lambda m, s: s.set_volume(0.5),
+        lambda m, s: s.mute(),
+        lambda m, s: s.unmute(),
+        lambda m, s: s.flush(),
+    ],
+)
+async def test_what_needs_frames_is_refused(use: Callable[[Microphone, Speaker], object]) -> None:
+    microphone, speaker = Microphone(backend="platform"), Speaker(backend="platform")
+    with pytest.raises(UTDStreamException, match="platform") as caught:
+        use(microphone, speaker)
+    assert caught.value.code is UTDErrorCode.FEATURE_DISABLED
+    state = microphone.state.value
+    assert (state.level, state.is_speaking, speaker.state.value.level) == (None, None, None)
+    await microphone.aclose()
+    await speaker.aclose()
+
+
+async def test_processing_is_what_webrtc_does(module: FakeModule) -> None:
+    microphone = Microphone(backend="platform", processing=PROCESSING)
+    await microphone.set_processing(PROCESSING)
+    for change in (VoiceProcessing(), VoiceProcessing(noise_suppression=True)):
+        with pytest.raises(UTDStreamException) as caught:
+            await microphone.set_processing(change)
+        assert caught.value.code is UTDErrorCode.VALIDATION
+        with pytest.raises(UTDStreamException):
+            Microphone(backend="platform", processing=change)
+    await microphone.aclose()
+
+
+async def test_pickled_it_is_a_value_that_opens_elsewhere(module: FakeModule) -> None:
+    value = pickle.loads(pickle.dumps(Microphone("usb", backend="platform")))
+    assert value == MicrophoneInput("usb", processing=PROCESSING, backend="platform")
+    assert platform_input(value) == PlatformInput()
+    stream = await value.open(lambda frame: None)
+    assert module.sides[0].selected == [DEVICES[1]]
+    await stream.aclose()
+    assert module.sides[0].is_closed
+    assert platform_input(MicrophoneInput()) is None
+
+
+@pytest.mark.parametrize("make", [Microphone, Speaker, MicrophoneInput])
+def test_another_backend_is_an_error(make: Any) -> None:
+    with pytest.raises(ValueError, match="alsa"):
+        make(backend="alsa")
+
+
+async def test_cancelling_the_opening_holds_nothing(module: FakeModule) -> None:
+    microphone = Microphone(backend="platform")
+    module.gate.clear()
+    opening = asyncio.create_task(microphone.open(lambda frame: None))
+    await asyncio.sleep(0)
+    opening.cancel()
+    await asyncio.wait({opening})
+    assert opening.cancelled()
+    module.gate.set()
+    while not (module.sides and module.sides[0].is_closed):  # noqa: ASYNC110 - nothing tells
+        await asyncio.sleep(0)
+    assert microphone.device.value is None
+    await microphone.aclose()
+
+
+async def test_a_choice_that_fits_nothing_holds_nothing(module: FakeModule) -> None:
+    microphone = Microphone("no such device", backend="platform")
+    with pytest.raises(UTDStreamException, match="built-in") as caught:
+        await microphone.open(lambda frame: None)
+    assert caught.value.code is UTDErrorCode.NOT_FOUND
+    assert module.sides[0].is_closed
+    await microphone.aclose()
+
+
+# -- the watch ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform, "WATCH", 0.0)
+
+
+async def watched(track: FakeTrack, module: FakeModule) -> list[tuple[UTDErrorCode | None, bool]]:
+    """Return failure and presence of the device after each change, until the track is done."""
+    microphone = Microphone(backend="platform")
+    stream = await opened(microphone)
+    seen: list[tuple[UTDErrorCode | None, bool]] = []
+    microphone.state.subscribe(
+        lambda s: seen.append((s.failure.code if s.failure else None, s.device is not None))
+    )
+    stream.attach(track)
+    await track.done.wait()
+    await stream.aclose()
+    await microphone.aclose()
+    return list(dict.fromkeys(seen[:-1]))
+
+
+@pytest.mark.usefixtures("at_once")
+async def test_sound_that_flows_is_no_failure(module: FakeModule) -> None:
+    track = FakeTrack(*[None] * 20, 0.0, 0.0, 0.5, 1.0, None, 1.5, 1.5, 2.0)
+    assert await watched(track, module) == [(None, True)]
+    assert not track.restarts
+
+
+@pytest.mark.usefixtures("at_once")
+async def test_a_device_that_died_is_told_and_restarted_until_it_is_back(
+    module: FakeModule,
+) -> None:
+    still = SILENT_LOOKS + 2 * RESTART_LOOKS
+    track = FakeTrack(0.5, *[0.5] * still, 0.6, 0.7)
+    changes = await watched(track, module)
+    assert changes == [(None, True), (UTDErrorCode.NOT_FOUND, False)]  # and the first one again
+    first = 1 + SILENT_LOOKS
+    assert track.restarts == [first, first + RESTART_LOOKS, first + 2 * RESTART_LOOKS]
+
+
+@pytest.mark.usefixtures("at_once")
+async def test_a_device_that_never_sounds_is_told_too(module: FakeModule) -> None:
+    track = FakeTrack(*[0.0] * STARTING_LOOKS)
+    assert await watched(track, module) == [(None, True), (UTDErrorCode.NOT_FOUND, False)]
+
+
+@pytest.mark.usefixtures("at_once")
+async def test_the_rooms_mute_shows_and_is_no_failure(module: FakeModule) -> None:
+    microphone, track = Microphone(backend="platform"), FakeTrack(0.5)
+    stream = await opened(microphone)
+    stream.mute_changed()  # before there is a track
+    stream.attach(track)
+    track.is_muted = True
+    stream.mute_changed()
+    assert microphone.muted.value
+    for _ in range(10 * STARTING_LOOKS):
+        await asyncio.sleep(0)
+    assert microphone.failure.value is None
+    assert track.looks == 0
+    track.is_muted = False  # by the server, which nobody tells
+    await microphone.muted.until(False, timeout=10)
+    await stream.aclose()
+    await microphone.aclose()

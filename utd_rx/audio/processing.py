@@ -1,0 +1,165 @@
+"""Voice processing between a microphone's frames and whoever hears them.
+
+It runs on the microphone's thread, on whole frames, before mute, level and activity: so an echo is
+nobody speaking, and what is learnt about it is not forgotten while the microphone is muted. What
+the reference plays comes on the reference's thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from importlib import import_module
+from typing import Final
+
+from utd_rx.audio.tap import EchoReference
+from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.models.audio import AudioFrame
+from utd_rx.models.voice_processing import VoiceProcessing, VoiceProcessor
+
+ADAPTER: Final = "utd_rx.rtc.processing"
+"""Where `VoiceProcessor` is served, by name: audio and rtc stand side by side and import nothing of
+each other (docs/architecture.md), and LiveKit is loaded only where processing is switched on."""
+
+DELAY_STEP: Final = 0.005
+"""Seconds by which the delay has to change before it is told: a device's block."""
+
+_SETTLING: Final = 50
+"""Frames in which the delay follows a change by 1 - 1/e; single frames come early or late."""
+
+
+def make_processor(processing: VoiceProcessing) -> VoiceProcessor:
+    """Return the processing of one microphone; blocks for 0.2 s where LiveKit is not loaded yet.
+
+    Raises:
+        UTDStreamException: `FEATURE_DISABLED`, when LiveKit's native library does not load.
+    """
+    processor: VoiceProcessor = import_module(ADAPTER).make_processor(processing)
+    return processor
+
+
+def check_processing(
+    processing: VoiceProcessing, reference: EchoReference | None
+) -> VoiceProcessing:
+    """Return `processing`.
+
+    Raises:
+        UTDStreamException: `VALIDATION`, when an echo is to be cancelled of nobody knows what.
+    """
+    if processing.echo_cancellation and reference is None:
+        raise UTDStreamException(
+            "echo cancellation has to know what is played: Microphone(…, reference=speaker)",
+            code=UTDErrorCode.VALIDATION,
+        )
+    return processing
+
+
+class ProcessingStage:
+    """One microphone's processing, switched while it streams.
+
+    Attributes:
+        unprocessed: Frames passed on as they came, because they could not be processed.
+
+    Args:
+        reference: What plays nearby, None for nothing.
+        latency: Seconds between the air and the callback, as the device tells it now.
+        make: Makes the processing; blocks.
+        now: Monotonic seconds, the time base of `AudioFrame.at`.
+    """
+
+    def __init__(
+        self,
+        reference: EchoReference | None,
+        latency: Callable[[], float],
+        make: Callable[[VoiceProcessing], VoiceProcessor] = make_processor,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.unprocessed = 0
+        self._reference = reference
+        self._latency = latency
+        self._make = make
+        self._now = now
+        # Replaced whole and never closed: either thread may still be in the old one.
+        self._processor: VoiceProcessor | None = None
+        self._epoch = 0
+        self._stop: Callable[[], None] | None = None
+        self._ahead: float | None = None
+        self._delay = 0.0
+        self._told = -1.0
+
+    @property
+    def delay(self) -> float:
+        """Seconds from what is played to its echo in a frame; 0 while nothing is played."""
+        return self._delay
+
+    async def use(self, processing: VoiceProcessing) -> None:
+        """Process like that from the next frame on; what was learnt of an echo is learnt anew.
+
+        Cancelling is safe: the old one goes on.
+
+        Raises:
+            UTDStreamException: As `check_processing` and `make_processor`, and `CONFLICT` when a
+                later call or the end overtook this one; the old one goes on.
+        """
+        check_processing(processing, self._reference)
+        self._epoch += 1
+        epoch = self._epoch
+        processor = None
+        if processing.is_on:
+            processor = await asyncio.to_thread(self._make, processing)
+        if epoch != self._epoch:
+            raise UTDStreamException(
+                "the microphone was closed, or its processing changed again, before it took effect",
+                code=UTDErrorCode.CONFLICT,
+            )
+        self._stop_listening()
+        self._told = -1.0
+        self._processor = processor
+        if processing.echo_cancellation and self._reference is not None:
+            self._stop = self._reference.listen(self._played)
+
+    def close(self) -> None:
+        """Process no more. Idempotent."""
+        self._epoch += 1
+        self._stop_listening()
+        self._processor = None
+
+    def push(self, frame: AudioFrame) -> AudioFrame:
+        """Return a frame as it should sound; on the microphone's thread, never raises."""
+        processor = self._processor
+        if processor is None:
+            return frame
+        try:
+            self._tell_delay(processor, frame)
+            return processor.process(frame)
+        except UTDStreamException:
+            self.unprocessed += 1
+            return frame
+
+    def _played(self, frame: AudioFrame) -> None:
+        processor = self._processor
+        if processor is None:
+            return
+        self._ahead = frame.at - self._now()
+        try:
+            processor.played(frame)
+        except UTDStreamException:
+            self.unprocessed += 1
+
+    def _tell_delay(self, processor: VoiceProcessor, frame: AudioFrame) -> None:
+        if self._ahead is None:
+            return
+        delay = self._ahead + self._latency() + self._now() - frame.at
+        if self._told < 0:
+            self._delay = delay
+        self._delay += (delay - self._delay) / _SETTLING
+        if abs(self._delay - self._told) >= DELAY_STEP:
+            self._told = self._delay
+            processor.set_delay(self._delay)
+
+    def _stop_listening(self) -> None:
+        stop, self._stop = self._stop, None
+        if stop is not None:
+            stop()
+        self._ahead, self._delay = None, 0.0
