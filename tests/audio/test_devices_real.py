@@ -192,6 +192,35 @@ async def test_a_speaker_is_swapped_while_it_plays() -> None:
     assert speaker.device.value is None
 
 
+async def test_the_systems_default_is_followed_while_streaming(bench: Bench) -> None:
+    """The sound server moves the streams; nothing here has to do anything, nor notices."""
+
+    async def choose(cable: str) -> None:
+        await asyncio.to_thread(bench.pactl, "set-default-sink", cable)
+        await asyncio.to_thread(bench.pactl, "set-default-source", f"{cable}.monitor")
+
+    await choose(CABLE_A)
+    other, default = Heard(), Heard()
+    streams = [await Microphone(CABLE_B).open(other), await Microphone().open(default)]
+    speaker = Speaker()
+    await speaker.open()
+    tone = await ToneSource().open(speaker.voice("tone"))
+    await default.loud()
+    await other.more(10)
+    assert not np.any(other.sound)
+    await choose(CABLE_B)
+    await other.loud()
+    await default.more(50)
+    await default.loud()
+    assert speaker.failure.value is None
+    assert speaker.statistics.value.lost == 0
+    await tone.aclose()
+    for stream in streams:
+        await stream.aclose()
+    await speaker.aclose()
+    await choose(CABLE_A)
+
+
 async def test_killed_streams_are_noticed_and_come_back(bench: Bench) -> None:
     heard, microphone, speaker = Heard(), Microphone(CABLE_A), Speaker(CABLE_A)
     loop = asyncio.get_running_loop()
