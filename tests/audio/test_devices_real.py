@@ -221,6 +221,38 @@ async def test_the_systems_default_is_followed_while_streaming(bench: Bench) -> 
     await choose(CABLE_A)
 
 
+async def test_a_card_plugged_in_while_another_streams_is_listed_and_used(bench: Bench) -> None:
+    new = "cable_new"
+    heard, microphone, speaker = Heard(), Microphone(CABLE_A), Speaker(CABLE_A)
+    stream = await microphone.open(heard)
+    await speaker.open()
+    tone = await ToneSource().open(speaker.voice("tone"))
+    await heard.loud()
+    failures: list[UTDStreamException | None] = []
+    speaker.failure.subscribe(failures.append)
+    microphone.failure.subscribe(failures.append)
+    with pytest.raises(UTDStreamException, match=new):
+        await speaker.use(new)  # not there: nothing is disturbed
+    await asyncio.to_thread(bench.plug_in, new)
+    try:
+        assert new in {device.name for device in await asyncio.to_thread(list_devices)}
+        await speaker.use(new)
+        assert speaker.device.value is not None
+        assert speaker.device.value.name == new
+        await microphone.use(new)
+        await heard.loud()
+        await speaker.use(CABLE_A)
+        await microphone.use(CABLE_A)
+        await heard.loud()
+    finally:
+        await asyncio.to_thread(bench.unplug, new)
+    assert failures == [None, None]
+    await tone.aclose()
+    await stream.aclose()
+    await microphone.aclose()
+    await speaker.aclose()
+
+
 async def test_killed_streams_are_noticed_and_come_back(bench: Bench) -> None:
     heard, microphone, speaker = Heard(), Microphone(CABLE_A), Speaker(CABLE_A)
     loop = asyncio.get_running_loop()

@@ -18,6 +18,7 @@ class FakeConnection:
     def __init__(self, name: str) -> None:
         self.device = AudioDevice(name, name, AudioDirection.INPUT, 1, 48_000, False)
         self.is_active = True
+        self.is_displaced = False
         self.is_closed = False
         self._beats = 0
 
@@ -98,6 +99,23 @@ async def test_a_lost_device_is_told_and_brought_back(stage: type[Stage]) -> Non
     await here.supervisor.aclose()
     assert all(connection.is_closed for connection in here.side.made)
     assert here.side.adopted[-1] is None
+
+
+async def test_a_displaced_device_is_opened_anew_and_is_no_loss(stage: type[Stage]) -> None:
+    here = stage()
+    await here.supervisor.start()
+    assert await here.told() == ("first", None)
+    here.side.made[0].is_displaced = True
+    here.side.made[0].is_active = False
+    assert await here.told() == ("first", None)
+    assert [connection.is_closed for connection in here.side.made] == [True, False]
+    assert here.supervisor.lost == 0
+    here.side.refusal = NOT_FOUND
+    here.side.made[1].is_displaced = True
+    here.side.made[1].is_active = False
+    assert await here.told() == (None, UTDErrorCode.NOT_FOUND)
+    assert here.supervisor.lost == 1
+    await here.supervisor.aclose()
 
 
 async def test_a_swap_closes_the_old_one_and_a_refused_swap_keeps_it(stage: type[Stage]) -> None:

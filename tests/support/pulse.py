@@ -14,6 +14,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -86,8 +87,7 @@ class Bench:
         """Start the daemon and point this process to it."""
         sinks = "\n".join(f"load-module {_SINK.format(name=name)}" for name in CABLES)
         (self.folder / "daemon.pa").write_text(_DAEMON.format(run=self.folder, sinks=sinks))
-        pcms = "".join(_PCM.format(name=name) for name in CABLES)
-        (self.folder / "asound.conf").write_text(f"</usr/share/alsa/alsa.conf>\n{pcms}")
+        self._write_cards(CABLES)
         self._kept = {name: os.environ.get(name) for name in self.environment}
         os.environ.update(self.environment)
         self.start_daemon()
@@ -142,8 +142,13 @@ class Bench:
                 self.pactl("unload-module", line.split()[0])
 
     def plug_in(self, cable: str) -> None:
-        """Bring a cable back."""
+        """Bring a cable back, or a new one that PortAudio has not seen yet."""
+        self._write_cards(dict.fromkeys((*CABLES, cable)))
         self.pactl("load-module", *_SINK.format(name=cable).split())
+
+    def _write_cards(self, cables: Iterable[str]) -> None:
+        pcms = "".join(_PCM.format(name=name) for name in cables)
+        (self.folder / "asound.conf").write_text(f"</usr/share/alsa/alsa.conf>\n{pcms}")
 
     def kill_streams(self, kind: str) -> int:
         """Kill all "sink-input"s or "source-output"s, and return how many there were.

@@ -71,6 +71,11 @@ class CaptureConnection:
         """Whether callbacks may still come."""
         return self._stream.is_active
 
+    @property
+    def is_displaced(self) -> bool:
+        """Whether PortAudio was restarted under it."""
+        return self._stream.is_displaced
+
     def close(self) -> None:
         """Let no more callbacks come. Idempotent."""
         self._stream.close()

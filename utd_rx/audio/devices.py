@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import logging
+import subprocess
+import sys
 from collections.abc import Sequence
 from enum import Enum
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from attrs import frozen
 
 from utd_rx.errors import UTDErrorCode, UTDStreamException
+
+logger: Final = logging.getLogger("utd_rx.audio")
+
+LISTING_TIMEOUT: Final = 10.0
+"""Seconds for another process to list the devices; half a second is usual."""
 
 
 class AudioDirection(Enum):
@@ -46,8 +55,8 @@ DeviceChoice: TypeAlias = str | AudioDevice | None
 def list_devices(direction: AudioDirection | None = None) -> tuple[AudioDevice, ...]:
     """Return the devices there are now, of one direction or of both.
 
-    Blocks for about 50 ms. While a stream of this process is open it returns the devices that
-    there were when the first one was opened: PortAudio looks for them only once.
+    Blocks for about 50 ms; for about half a second while a stream of this process is open, since
+    PortAudio looks for devices only before that, and another process must ask.
 
     Raises:
         UTDStreamException: `FEATURE_DISABLED` without PortAudio; the message holds the command
@@ -55,12 +64,15 @@ def list_devices(direction: AudioDirection | None = None) -> tuple[AudioDevice, 
     """
     from utd_rx.audio import portaudio
 
-    portaudio.refresh()
-    return tuple(device for device, _ in portaudio.query() if direction in (None, device.direction))
+    found = _known() if portaudio.refresh() else _listed_elsewhere()
+    return tuple(device for device in found if direction in (None, device.direction))
 
 
 def find_device(choice: DeviceChoice, direction: AudioDirection) -> AudioDevice:
     """Return the chosen device; one that PortAudio has not seen is looked for once more.
+
+    Should it have been plugged in while streams are open, these are opened anew: a pause in each
+    of about half a second, which is no failure of theirs.
 
     Raises:
         UTDStreamException: `FEATURE_DISABLED` without PortAudio, or as `choose_device`.
@@ -68,11 +80,36 @@ def find_device(choice: DeviceChoice, direction: AudioDirection) -> AudioDevice:
     from utd_rx.audio import portaudio
 
     try:
-        return choose_device([device for device, _ in portaudio.query()], choice, direction)
+        return choose_device(_known(), choice, direction)
     except UTDStreamException as error:
-        if error.code is not UTDErrorCode.NOT_FOUND or not portaudio.refresh():
+        if error.code is not UTDErrorCode.NOT_FOUND:
             raise
-    return choose_device([device for device, _ in portaudio.query()], choice, direction)
+        if not portaudio.refresh():
+            choose_device(_listed_elsewhere(), choice, direction)  # or nothing is disturbed
+            portaudio.restart()
+    return choose_device(_known(), choice, direction)
+
+
+def _known() -> tuple[AudioDevice, ...]:
+    from utd_rx.audio import portaudio
+
+    return tuple(device for device, _ in portaudio.query())
+
+
+def _listed_elsewhere() -> tuple[AudioDevice, ...]:
+    """Return the devices that a fresh PortAudio finds, in a process of its own."""
+    command = (sys.executable, "-m", "utd_rx.cli", "devices", "--json")
+    try:
+        done = subprocess.run(  # noqa: S603 - this interpreter, and no word from outside
+            command, capture_output=True, timeout=LISTING_TIMEOUT, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        logger.warning("devices could not be looked for anew: %s", error)
+        return _known()
+    return tuple(
+        AudioDevice(**{**entry, "direction": AudioDirection(entry["direction"])})
+        for entry in map(json.loads, done.stdout.splitlines())
+    )
 
 
 def choose_device(

@@ -80,6 +80,11 @@ class PlaybackConnection:
         """Whether callbacks may still come."""
         return self._stream.is_active
 
+    @property
+    def is_displaced(self) -> bool:
+        """Whether PortAudio was restarted under it."""
+        return self._stream.is_displaced
+
     def close(self) -> None:
         """Let no more callbacks come. Idempotent."""
         self._stream.close()

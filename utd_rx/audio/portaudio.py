@@ -100,21 +100,41 @@ def refresh() -> bool:
     with _lock:
         if _open:
             return False
-        sounddevice = load()
-        # Private, but the one way there is. A failed start leaves nothing to terminate.
-        with suppress(sounddevice.PortAudioError):
-            sounddevice._terminate()
-        try:
-            sounddevice._initialize()
-        except sounddevice.PortAudioError as error:
-            raise UTDStreamException(
-                f"PortAudio does not start: {error}; `utd-rx doctor` tells what is wrong"
-            ) from error
+        _restart()
         return True
+
+
+def restart() -> None:
+    """Look for devices anew although streams are open; these end, `is_displaced`.
+
+    Raises:
+        UTDStreamException: As `refresh`.
+    """
+    with _lock:
+        for stream in tuple(_open):
+            stream.is_displaced = True
+            stream.close()
+        _restart()
+
+
+def _restart() -> None:
+    sounddevice = load()
+    # Private, but the one way there is. A failed start leaves nothing to terminate.
+    with suppress(sounddevice.PortAudioError):
+        sounddevice._terminate()
+    try:
+        sounddevice._initialize()
+    except sounddevice.PortAudioError as error:
+        raise UTDStreamException(
+            f"PortAudio does not start: {error}; `utd-rx doctor` tells what is wrong"
+        ) from error
 
 
 class PortAudioStream:
     """An open stream of int16, interleaved.
+
+    Attributes:
+        is_displaced: It was closed by `restart`, not by its owner, who opens another one.
 
     Args:
         device: What `query` returned.
@@ -137,6 +157,7 @@ class PortAudioStream:
         callback: RealTimeCallback,
     ) -> None:
         self.sample_rate, self.channels, self.block = sample_rate, channels, block
+        self.is_displaced = False
         with _lock:
             sounddevice = load()
             number = next((n for known, n in query() if known.id == device.id), None)
@@ -162,7 +183,10 @@ class PortAudioStream:
     @property
     def is_active(self) -> bool:
         """Whether callbacks may still come."""
-        return not self._stream.closed and bool(self._stream.active)
+        try:
+            return not self._stream.closed and bool(self._stream.active)
+        except load().PortAudioError:  # `restart` closed it between the two questions
+            return False
 
     def start(self) -> None:
         """Let callbacks come.
@@ -181,8 +205,9 @@ class PortAudioStream:
     def close(self) -> None:
         """Let no more callbacks come; what was not played is not waited for. Idempotent."""
         with _lock:
-            self._stream.close(ignore_errors=True)
-            _open.discard(self)
+            if self in _open:  # never twice: after a restart PortAudio's memory of it is gone
+                _open.remove(self)
+                self._stream.close(ignore_errors=True)
 
 
 def open_stream(

@@ -40,6 +40,10 @@ class Connection(Protocol):
 
     @property
     def is_active(self) -> bool: ...
+    @property
+    def is_displaced(self) -> bool:
+        """It ended because PortAudio was restarted, and may be opened anew."""
+
     def close(self) -> None: ...
 
 
@@ -171,7 +175,10 @@ class Supervisor:
             if now >= self._retry_at:
                 self._retry(now)
         elif not connection.is_active or self._watchdog.is_dead(connection.beats, now):
-            self._bury(connection)
+            if connection.is_displaced:
+                self._reopen(connection)
+            else:
+                self._bury(connection)
         else:
             self._side.work()
 
@@ -200,6 +207,13 @@ class Supervisor:
         self._choice = choice
         self._take(connection)
         return None
+
+    def _reopen(self, connection: Connection) -> None:
+        self._shut()
+        try:
+            self._open()
+        except UTDStreamException:
+            self._bury(connection)
 
     def _bury(self, connection: Connection) -> None:
         self._lost += 1
