@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import numpy as np
 import pytest
+from attrs import evolve
 
 from tests.support.pulse import CABLE_A, CABLE_B, Bench
-from utd_rx.audio import AudioComparison, ToneSource, WavSource, compare, read_wav, speech_path
-from utd_rx.audio.devices import AudioDirection, list_devices
+from utd_rx.audio import (
+    AudioComparison,
+    ToneSource,
+    WavSource,
+    compare,
+    portaudio,
+    read_wav,
+    speech_path,
+)
+from utd_rx.audio.devices import AudioDevice, AudioDirection, list_devices
 from utd_rx.audio.microphone import Microphone
 from utd_rx.audio.sources import ArraySource
 from utd_rx.audio.speaker import Speaker
@@ -135,6 +145,33 @@ async def test_sent_equals_heard(rate: int, channels: int, block: float) -> None
     size = rate // 100
     assert {frame.samples.shape for frame in heard.frames} == {(size, channels)}
     assert all(frame.samples.dtype == np.int16 for frame in heard.frames)
+
+
+@pytest.mark.parametrize("rate", [11_025, 22_050, 32_000])
+async def test_a_device_that_has_one_rate_only_is_converted(
+    rate: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As cheap cards are; 11,025 Hz has not even whole frames of 10 ms."""
+    listed, opened = portaudio.query, portaudio.PortAudioStream
+
+    def query() -> tuple[tuple[AudioDevice, int], ...]:
+        return tuple((evolve(known, default_sample_rate=rate), n) for known, n in listed())
+
+    def only_that_rate(
+        device: AudioDevice, sample_rate: int, *rest: Any
+    ) -> portaudio.PortAudioStream:
+        if sample_rate != rate:
+            raise UTDStreamException("only one rate", code=UTDErrorCode.VALIDATION)
+        return opened(device, sample_rate, *rest)
+
+    monkeypatch.setattr(portaudio, "query", query)
+    monkeypatch.setattr(portaudio, "PortAudioStream", only_that_rate)
+    sent = speech(AudioFormat(48_000))
+    compared, heard = await over_the_cable(sent, AudioFormat(48_000), 0.005)
+    assert {len(frame.samples) for frame in heard.frames} == {480}
+    assert compared[0].is_match
+    assert compared[0].lost_seconds == 0
+    assert (compared[0].correlation or 0.0) > 0.9
 
 
 async def test_the_cables_are_listed() -> None:

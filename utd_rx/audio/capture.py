@@ -14,11 +14,17 @@ from typing import Any, Final
 import numpy as np
 
 from utd_rx.audio import portaudio
-from utd_rx.audio.convert import Converter
+from utd_rx.audio.convert import Converter, DeviceFormat, StreamFormat
 from utd_rx.audio.devices import AudioDevice, AudioDirection, DeviceChoice, find_device
 from utd_rx.audio.ring import Ring
 from utd_rx.audio.supervisor import Connection
-from utd_rx.models.audio import AudioFormat, AudioFrame, FrameSink, Samples
+from utd_rx.models.audio import (
+    FRAMES_PER_SECOND,
+    AudioFormat,
+    AudioFrame,
+    FrameSink,
+    Samples,
+)
 
 RING_SECONDS: Final = 0.2
 """What a stall of the interpreter may pile up before blocks are dropped."""
@@ -56,9 +62,9 @@ class CaptureConnection:
             device, audio_format.sample_rate, audio_format.channels, block, self._hear
         )
         rate, channels = self._stream.sample_rate, self._stream.channels
-        self.format = AudioFormat(rate, channels)
+        self.format: StreamFormat = DeviceFormat(rate, channels)
         self.latency = self._stream.latency
-        self._frame = self.format.samples_per_frame
+        self._frame = rate // FRAMES_PER_SECOND
         self.ring = Ring(round(RING_SECONDS * rate), channels)
         try:
             self._stream.start()

@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 
 from utd_rx.audio import portaudio
-from utd_rx.audio.convert import Converter
+from utd_rx.audio.convert import Converter, DeviceFormat, StreamFormat
 from utd_rx.audio.devices import AudioDevice, AudioDirection, DeviceChoice, find_device
 from utd_rx.audio.mixer import Mixer
 from utd_rx.audio.ring import Ring
@@ -63,7 +63,7 @@ class PlaybackConnection:
             device, audio_format.sample_rate, audio_format.channels, block, self._play
         )
         rate, channels = self._stream.sample_rate, self._stream.channels
-        self.format = AudioFormat(rate, channels)
+        self.format: StreamFormat = DeviceFormat(rate, channels)
         self.latency = self._stream.latency
         self.block = self._stream.block
         self.ring = Ring(round(RING_SECONDS * rate), channels)

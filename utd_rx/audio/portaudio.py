@@ -15,7 +15,6 @@ from typing import Any, Final
 
 from utd_rx.audio.devices import AudioDevice, AudioDirection, device_id
 from utd_rx.errors import UTDErrorCode, UTDStreamException
-from utd_rx.models.audio import FRAMES_PER_SECOND
 
 RealTimeCallback = Callable[[Any, int, Any, Any], None]
 """`(buffer, samples, time, flags)` on PortAudio's thread; copies, counts and returns."""
@@ -224,8 +223,6 @@ def open_stream(
     most = min(device.channels, MAX_CHANNELS)
     refused: UTDStreamException | None = None
     for rate in dict.fromkeys((sample_rate, device.default_sample_rate, 48_000)):
-        if rate % FRAMES_PER_SECOND:  # 11,025 Hz has no whole frames
-            continue
         for count in dict.fromkeys((min(channels, most), most)):
             try:
                 return PortAudioStream(device, rate, count, max(1, round(block * rate)), callback)
