@@ -1,6 +1,8 @@
 """Mouth to ear: this path, `rtc.PlatformAudio` and `rtc.MediaDevices`, side by side.
 
-`python -m benchmarks.audio [--rounds N] [--sfu livekit|embedded]`. A talker records virtual cable A
+`python -m benchmarks.audio [--rounds N] [--sfu livekit|embedded] [--only PART …]`. The other parts
+are modules of their own with options of their own: `tracks` (many remote tracks), `barge_in` (time
+to silence), `mixer` (what a voice costs). For `ear`, this one: a talker records virtual cable A
 and a listener plays to cable B, each in a process of its own, joined by a real SFU. This process
 plays looped speech into A, and records A and B by the same means, so its own delay cancels out:
 the figure is the time from card to card.
@@ -23,6 +25,7 @@ from typing import Final
 import numpy as np
 from livekit import api
 
+from benchmarks import barge_in, mixer, tracks
 from benchmarks.support import cpu_seconds, print_table, ratio, spread
 from tests.support.pulse import CABLE_A, CABLE_B, Bench, missing_audio
 from tests.support.sfu import RunningSfu, fresh_options, running_sfu
@@ -31,6 +34,7 @@ from utd_rx.audio.microphone import Microphone
 from utd_rx.audio.speaker import Speaker
 from utd_rx.models.audio import AudioFrame
 
+PARTS: Final = ("mixer", "tracks", "barge_in", "ear")
 PATHS: Final = ("utd_rx", "PlatformAudio", "MediaDevices")
 RATE: Final = 48_000
 WINDOW: Final = 4.0
@@ -230,21 +234,31 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--sfu", choices=("livekit", "embedded"), default="livekit")
     parser.add_argument("--paths", nargs="+", choices=PATHS, default=PATHS)
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     args = parser.parse_args()
+    if "mixer" in args.only:
+        mixer.run(args.rounds)
+    if set(args.only) == {"mixer"}:
+        return
     missing = missing_audio()
     if missing is not None:
         sys.exit(missing)
-    # Two busy threads on two cores must slow down the paths, not whoever measures them; the
-    # peers take it back. Threads started from here on inherit it.
-    with suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, 0, -15)
     bench = Bench()
     bench.start()
     try:
         # The rivals take the defaults: the talker hears A, the listener plays to B.
         bench.pactl("set-default-source", f"{CABLE_A}.monitor")
         bench.pactl("set-default-sink", CABLE_B)
-        asyncio.run(run(args.rounds, args.sfu, tuple(args.paths)))
+        if "tracks" in args.only:
+            asyncio.run(tracks.run(args.sfu, tracks.COUNTS, args.rounds, tracks.PATHS))
+        if "barge_in" in args.only:
+            asyncio.run(barge_in.run(args.sfu, barge_in.TRIALS))
+        if "ear" in args.only:
+            # Two busy threads on two cores must slow down the paths, not whoever measures them;
+            # the peers take it back. Threads started from here on inherit it.
+            with suppress(OSError):
+                os.setpriority(os.PRIO_PROCESS, 0, -15)
+            asyncio.run(run(args.rounds, args.sfu, tuple(args.paths)))
     finally:
         bench.stop()
 

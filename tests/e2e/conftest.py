@@ -41,7 +41,10 @@ class House:
     ) -> UTDAudioRoomSession:
         """Join as `identity` with a client of its own; left with the house."""
         client = await self.client()
-        session = await client.join_audio_room(identity, room, **options)
+        return await self.enter(await client.join_audio_room(identity, room, **options))
+
+    async def enter(self, session: UTDAudioRoomSession) -> UTDAudioRoomSession:
+        """Have `session` left with the house."""
         return await self._stack.enter_async_context(session)
 
 

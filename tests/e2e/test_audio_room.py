@@ -143,7 +143,7 @@ async def test_a_banned_user_cannot_mint(house: House) -> None:
 
 
 async def test_leaving_and_joining_again_works_on_the_same_session(house: House) -> None:
-    await house.join("hana", as_host=True, seat_count=4)
+    hana = await house.join("hana", as_host=True, seat_count=4)
     sami = await house.join("sami")
     await sami.take_seat(0)
     await sami.leave()
@@ -151,6 +151,14 @@ async def test_leaving_and_joining_again_works_on_the_same_session(house: House)
     await sami.join()
     assert sami.connected.value
     assert sami.seats.value.count == 4
+    # Who says goodbye keeps the seat for 2 s; the microphone stays off until asked for.
+    assert not sami.microphone_enabled.value
+    await sami.leave_seat()
+    await sami.take_seat(2)
+    await hana.remote_participants.until(
+        lambda people: any(who.identity == "sami" and who.is_microphone_enabled for who in people),
+        timeout=PATIENCE,
+    )
 
 
 @pytest.mark.parametrize(

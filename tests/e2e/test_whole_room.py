@@ -78,6 +78,10 @@ async def test_a_seat_is_muted_and_unmuted_by_the_host(house: House) -> None:
     await hana.remote_participants.until(lambda p: hears(p, "sami"), timeout=PATIENCE)
     await hana.mute("sami")
     await sami.microphone_enabled.until(False, timeout=PATIENCE)
+    await hana.unmute_seat(1)
+    await sami.microphone_enabled.until(True, timeout=PATIENCE)
+    await lena.remote_participants.until(lambda p: hears(p, "sami"), timeout=PATIENCE)
+    assert (await refused(lena.mute_seat(1))).code is UTDErrorCode.FORBIDDEN
 
 
 async def test_from_the_request_to_the_sound(house: House) -> None:

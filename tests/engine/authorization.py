@@ -207,6 +207,7 @@ CALLS: Final[Mapping[str, Call]] = {
             **({"identity": "owner"} if cell.me is None else {}),
         }
     ),
+    "speakers.invitations": Call(given=invited),
     "speakers.accept": INVITED,
     "speakers.decline": INVITED,
     "rooms.list": Call(),

@@ -105,11 +105,22 @@ async def test_muting_a_seat_mutes_the_track_for_everybody(stage: Stage) -> None
         who = sara.room.remote_participants.get("mona")
         return [] if who is None else [p.muted for p in who.track_publications.values()]
 
+    def is_muted(sid: str) -> bool:
+        found = sara.room.remote_participants["mona"].track_publications.get(sid)
+        return found is not None and found.muted
+
     await sara.until(lambda: muted() == [False])
     assert await sara.call("POST", "/seats/1/mute") == 200
     await sara.until(lambda: muted() == [True])
     assert await sara.call("POST", "/seats/1/unmute") == 200
     await sara.until(lambda: muted() == [False])
+    # A muted seat stays muted though its occupant publishes anew.
+    assert await sara.call("POST", "/seats/1/mute") == 200
+    await sara.until(lambda: muted() == [True])
+    await mona.room.local_participant.unpublish_track(published.sid)
+    track = rtc.LocalAudioTrack.create_audio_track("mic", source)
+    published = await mona.room.local_participant.publish_track(track, options)
+    await sara.until(lambda: is_muted(published.sid))
     await mona.room.local_participant.unpublish_track(published.sid)
     await source.aclose()
 

@@ -7,7 +7,7 @@ import json
 from tests.engine.conftest import World
 from tests.engine.fakes import settle
 from utd_rx.engine.media import MediaParticipant
-from utd_rx.engine.presence import ask_once
+from utd_rx.engine.presence import Tracks, ask_once
 
 
 async def test_a_seat_taken_before_joining_is_granted_on_joining(world: World) -> None:
@@ -138,21 +138,42 @@ async def test_a_good_token_opens_a_forgotten_room_again(world: World) -> None:
 async def test_asking_finds_who_came_and_went(world: World) -> None:
     sara = await world.host()
     hub, people = world.engine.hub, world.media.people
+    tracks: Tracks = {}
     mona, who = await world.connect("mona")
     await world.seats("1/take", mona)
     people[world.livekit()].clear()
-    await ask_once(hub)
+    await ask_once(hub, tracks)
     assert hub.rooms.room("friday").sessions == {}
     await world.clock.advance(20.0)
     assert (await world.occupants(sara))[1] is None
     people[world.livekit()]["mona"] = who = MediaParticipant(
         "mona", "PA_new", metadata=who.metadata
     )
-    await ask_once(hub)
+    await ask_once(hub, tracks)
     assert hub.rooms.room("friday").sessions == {"mona": "PA_new"}
     world.media.rooms.clear()
-    await ask_once(hub)
+    await ask_once(hub, tracks)
     assert hub.rooms.all() == {}
+
+
+async def test_asking_finds_new_tracks_of_the_muted_and_mutes_each_once(world: World) -> None:
+    sara = await world.host()
+    hub, media, name = world.engine.hub, world.media, world.livekit()
+    tracks: Tracks = {}
+    mona, _ = await world.connect("mona")
+    await world.seats("1/take", mona)
+    await world.seats("1/mute", sara)
+    media.publish(name, "mona")
+    await ask_once(hub, tracks)
+    [track] = media.people[name]["mona"].tracks
+    assert track.is_muted
+    # Whoever unmutes again, as LiveKit lets them, is left alone until the next track.
+    await media.mute(name, "mona", track.sid, is_muted=False)
+    await ask_once(hub, tracks)
+    assert [known.is_muted for known in media.people[name]["mona"].tracks] == [False]
+    media.people[name].clear()
+    await ask_once(hub, tracks)
+    assert tracks == {}
 
 
 async def test_a_room_made_anew_gets_its_metadata_back(world: World) -> None:

@@ -107,6 +107,38 @@ async def test_from_the_invitation_to_the_seat(world: World, seat_index: int | N
     assert world.may_publish("mona")
 
 
+async def test_the_invitee_can_ask_what_was_offered_and_for_how_long(world: World) -> None:
+    sara = await host(world)
+    mona, _ = await world.connect("mona")
+    assert (await speakers(world, "GET", "invitations", mona)).body == {"invitations": []}
+    body = {"target_identity": "mona", "seat_index": 1}
+    id_ = (await speakers(world, "POST", "invite", sara, body)).body["invitation_id"]
+    await world.clock.advance(20.0)
+    [listed] = (await speakers(world, "GET", "invitations", mona)).body["invitations"]
+    assert listed == {
+        "invitation_id": id_,
+        "inviter_identity": "sara",
+        "target_identity": "mona",
+        "seat_index": 1,
+        "expires_in": 40.0,
+    }
+    assert list(listed) == list(REPLIES["invitations"]["invitations"][0])
+    assert (await speakers(world, "GET", "invitations", sara)).body == {"invitations": []}
+    await world.clock.advance(40.0)
+    assert (await speakers(world, "GET", "invitations", mona)).body == {"invitations": []}
+
+
+async def test_sitting_down_otherwise_ends_the_invitation(world: World) -> None:
+    sara = await host(world, seat_mode="free")
+    mona, _ = await world.connect("mona")
+    body = {"target_identity": "mona"}
+    id_ = (await speakers(world, "POST", "invite", sara, body)).body["invitation_id"]
+    await world.seats("1/take", mona)
+    assert (await speakers(world, "GET", "invitations", mona)).body == {"invitations": []}
+    reply = await speakers(world, "POST", f"invitations/{id_}/accept", mona)
+    assert reply.refusal == (404, "notFound")
+
+
 async def test_declining(world: World) -> None:
     sara = await host(world)
     mona, _ = await world.connect("mona")
@@ -185,7 +217,7 @@ async def test_in_free_mode_and_in_a_live_stream_there_is_nothing_to_request(wor
     sara = await world.host()
     assert (await speakers(world, "POST", "request", sara)).refusal == (409, "conflict")
     live = await world.bearer("sara", "live", type="live_stream", role="host")
-    for method, path in (("POST", "request"), ("GET", "requests")):
+    for method, path in (("POST", "request"), ("GET", "requests"), ("GET", "invitations")):
         url = f"/api/v1/rooms/live/speakers/{path}"
         assert (await world.call(method, url, bearer=live)).refusal == (409, "conflict")
 

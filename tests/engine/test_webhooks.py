@@ -89,8 +89,21 @@ async def test_joining_and_the_rooms_end_are_reported_too(world: World) -> None:
     assert world.engine.hub.rooms.all() == {}
 
 
+async def test_a_new_track_of_somebody_who_is_muted_is_muted(world: World) -> None:
+    sara = await world.host()
+    mona, who = await world.connect("mona")
+    await world.seats("1/take", mona)
+    await world.seats("1/mute", sara)
+    world.media.publish(world.livekit(), "mona")
+    published = event_of(world, "track_published")
+    published.participant.identity, published.participant.sid = "mona", who.sid
+    assert (await post(world, MessageToJson(published))).status == 200
+    [track] = world.media.people[world.livekit()]["mona"].tracks
+    assert track.is_muted
+
+
 async def test_events_the_engine_does_not_know_are_taken_and_ignored(world: World) -> None:
-    for name in ("track_published", "egress_started", "something_new"):
+    for name in ("track_unpublished", "egress_started", "something_new"):
         assert (await post(world, MessageToJson(event_of(world, name)))).status == 200
 
 

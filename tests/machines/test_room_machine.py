@@ -16,8 +16,9 @@ from hypothesis.stateful import (
     rule,
 )
 
-from tests.machines.world import HOST, PEOPLE, World, is_moderator
+from tests.machines.world import HOST, PEOPLE, Kind, World, is_moderator
 from utd_rx.engine.rules import moderation, rooms
+from utd_rx.engine.rules import speakers as speaker_rules
 from utd_rx.engine.rules.refusal import Refusal
 from utd_rx.engine.rules.roles import Role
 from utd_rx.engine.rules.seat_commands import (
@@ -42,8 +43,16 @@ from utd_rx.engine.rules.speaker_commands import (
     SpeakerCommand,
 )
 from utd_rx.models import events as e
-from utd_rx.models.seats import UTDSeatMode
-from utd_rx.protocol.facts import MicrophoneWanted, SpeakRequested
+from utd_rx.models.chat import ChatMessage
+from utd_rx.models.connection import UTDConnectionState
+from utd_rx.models.seats import UTDSeatGrid, UTDSeatMode
+from utd_rx.protocol import audio_room, promises
+from utd_rx.protocol.chat import may_write
+from utd_rx.protocol.connection import FORCE_EXIT_AFTER
+from utd_rx.protocol.facts import ChatSent, InvitationAnswered, MicrophoneWanted, SpeakRequested
+from utd_rx.protocol.promises import Promise
+from utd_rx.protocol.speakers import LOOK_AGAIN_SECONDS
+from utd_rx.sessions.confirming import PUSH_TIMEOUT
 
 people = st.sampled_from(PEOPLE)
 guests = st.sampled_from(PEOPLE[1:])
@@ -66,7 +75,10 @@ commands: st.SearchStrategy[Command | SpeakerCommand] = st.one_of(
     st.builds(DeclineInvitation, ids),
 )
 MODERATING = (SetUpSeats, KickSeat, LockSeat, UnlockSeat, ApproveRequest, RejectRequest, Invite)
-TROUBLES = ("kick", "leave", "interrupt", "lose", "wait", "wait", "restore", "restore")
+TROUBLES = (
+    "kick", "ban", "leave", "interrupt", "interrupt full", "lose", "wait", "wait", "restore", "restore",
+)  # fmt: skip
+kinds = st.builds(Kind, st.booleans(), st.booleans(), st.sampled_from([True, True, False]))
 forgeries = st.one_of(
     st.builds(
         lambda who, rev: {
@@ -84,14 +96,42 @@ forgeries = st.one_of(
     st.builds(lambda who, role: {"type": "_role_change", "identity": who, "role": role.value},
               people, st.sampled_from(Role)),
     st.just({"type": "_comment_lock", "locked": True}),
+    st.builds(lambda n, by, who: {"type": "_speaker_invitation", "invitation_id": n,
+                                  "inviter_identity": by, "target_identity": who},
+              st.integers(90, 99), people, people),
     st.builds(lambda who: {"type": "_banned", "identity": who}, people),
 )  # fmt: skip
 
 
+def promised(
+    who: str, item: Command | SpeakerCommand, index: int | None, grid: UTDSeatGrid
+) -> Promise | None:
+    """Return what the session's command waits for, `grid` being the client's."""
+    match item:
+        case TakeSeat(i) | MoveSeat(i):
+            return promises.sitting(who, i)
+        case AcceptInvitation():
+            return promises.sitting(who, index)
+        case LeaveSeat():
+            return promises.standing(who)
+        case KickSeat(i):
+            return promises.vacated(i, grid.seats[i].identity if i < grid.count else None)
+        case LockSeat(i) | UnlockSeat(i):
+            return promises.locked(i, isinstance(item, LockSeat))
+        case RequestSeat():
+            return promises.asking(who, None)
+        case CancelRequest():
+            return promises.silent(who)
+        case ApproveRequest(id) | RejectRequest(id):
+            return promises.answered(id)
+        case _:
+            return None
+
+
 class WholeRoom(RuleBasedStateMachine):
-    @initialize(mode=st.sampled_from(UTDSeatMode), count=st.integers(1, 4))
-    def open(self, mode: UTDSeatMode, count: int) -> None:
-        self.world = World(mode, count)
+    @initialize(mode=st.sampled_from(UTDSeatMode), count=st.integers(1, 4), kind=kinds)
+    def open(self, mode: UTDSeatMode, count: int, kind: Kind) -> None:
+        self.world = World(mode, count, kind)
 
     # --- people ---
 
@@ -103,16 +143,27 @@ class WholeRoom(RuleBasedStateMachine):
         if isinstance(item, MODERATING) and not is_moderator(room, who):
             return
         actor, now = rooms.actor_of(room, who), self.world.now
+        offered = {offer.invitation.id for offer in room.seats.offers}
         try:
             if isinstance(item, SpeakerCommand):
                 after, effects, outcome = rooms.command_speakers(room, actor, item, now)
+                index = outcome.seat_index
             else:
                 after, effects = rooms.command_seats(room, actor, item, now)
+                index = None
         except Refusal:
+            assert self.world.engine is room, "what is refused changes nothing"
             return
+        client = self.world.clients[who]
         self.world.become(after, effects)
+        promise = promised(who, item, index, client.state.seats.grid)
         if isinstance(item, RequestSeat):
-            self.world.tell(self.world.clients[who], SpeakRequested(outcome.id))
+            self.world.tell(client, SpeakRequested(outcome.id))
+        if isinstance(item, AcceptInvitation | DeclineInvitation):
+            assert item.id in offered
+            self.world.tell(client, InvitationAnswered(item.id))
+        if promise is not None:
+            self.world.promise(who, promise)
 
     @rule(who=people, index=indices, arrives=st.booleans())
     def take_seat(self, who: str, index: int, arrives: bool) -> None:
@@ -143,6 +194,31 @@ class WholeRoom(RuleBasedStateMachine):
     @rule(is_locked=st.booleans())
     def lock_chat(self, is_locked: bool) -> None:
         self.world.become(*moderation.lock_comments(self.world.engine, is_locked))
+
+    @rule(who=people, text=st.sampled_from("abc"), claimed=people, is_known=st.booleans())
+    def chat(self, who: str, text: str, claimed: str, is_known: bool) -> None:
+        state = self.world.clients[who].state.session
+        is_there = self.world.clients[who].sid is not None and state.connection.is_connected
+        if is_there and may_write(state.chat, state.roles.known.get(who)):
+            self.world.tell(self.world.clients[who], ChatSent(ChatMessage(text, text, who)))
+        if is_there:  # a client that does not keep to the lock sends all the same
+            self.world.say(who, text, claimed=claimed, is_known=is_known)
+
+    @rule(who=people, index=indices)
+    def an_outage_while_speaking_is_survived(self, who: str, index: int) -> None:
+        world, client = self.world, self.world.clients[who]
+        self.command(who, TakeSeat(index))
+        world.deliver_all(who)
+        if not (client.state.session.microphone.is_granted and world.kind.revokes):
+            return
+        world.tell(client, MicrophoneWanted(True))
+        world.deliver_all(who)
+        if client.state.session.microphone.is_on and client.sid is not None:
+            world.interrupt(who, is_lost=True)
+            assert not client.tracks
+            world.deliver_all(who)
+            assert client.state.session.microphone.is_on, "what should be published is again"
+            assert client.tracks
 
     @precondition(lambda self: self.absent())
     @rule(data=st.data())
@@ -187,12 +263,12 @@ class WholeRoom(RuleBasedStateMachine):
     def trouble(self, who: str, what: str, seconds: float) -> None:
         """One rule for all of it, or nobody would be in the room most of the time."""
         match what:
-            case "kick" if who != HOST:
-                self.world.kick(who)
+            case "kick" | "ban" if who != HOST:
+                self.world.kick(who, for_good=what == "ban")
             case "leave":
                 self.world.leave(who)
-            case "interrupt" | "lose":
-                self.world.interrupt(who, is_lost=what == "lose")
+            case "interrupt" | "interrupt full" | "lose":
+                self.world.interrupt(who, is_lost=what == "lose", is_full="full" in what)
             case "wait":
                 self.world.pass_time(seconds)
             case _:
@@ -212,6 +288,11 @@ class WholeRoom(RuleBasedStateMachine):
         for client in self.world.clients.values():
             seated = [s.identity for s in client.state.seats.grid.seats if s.identity is not None]
             assert len(seated) == len(set(seated))
+        seats = self.world.engine.seats
+        seated = [seat.identity for seat in seats.grid.seats if seat.identity is not None]
+        assert len(seated) == len(set(seated))
+        assert not seats.seated & {request.identity for request in seats.grid.requests}
+        assert not seats.seated & {offer.invitation.target for offer in seats.offers}
 
     @invariant()
     def nothing_is_invented(self) -> None:
@@ -222,30 +303,76 @@ class WholeRoom(RuleBasedStateMachine):
             for identity, role in state.session.roles.known.items():
                 assert (identity, role.value) in world.roles
             assert not state.session.chat.is_locked or world.has_locked
-            assert state.session.bans.notice is None or who in world.expelled
+            assert state.session.bans.notice is None or who in world.were_banned
+            if world.kind.lists and state.speakers.is_listed:
+                for offer in state.speakers.offers:
+                    target, expires_at = world.offered[offer.invitation.id]
+                    assert target == who
+                    assert world.now < expires_at, "an offer that is over is shown"
+
+    @invariant()
+    def the_chat_holds_what_was_said_once_and_by_whom(self) -> None:
+        for who, client in self.world.clients.items():
+            history = client.state.session.chat.history
+            named = [(message.sender, message.id) for message in history]
+            assert len(named) == len(set(named))
+            assert {key for key in named if key[0] is not None} <= self.world.said | {
+                (who, text) for text in "abc"
+            }
 
     @invariant()
     def nobody_is_heard_without_a_seat(self) -> None:
         world = self.world
         for who, client in world.clients.items():
             is_seated = who in world.engine.seats.seated
-            assert is_seated or not client.tracks
-            if client.sid is not None and who in world.engine.sessions:
-                assert world.grants[who] == is_seated
+            if world.kind.revokes:
+                assert is_seated or not client.tracks
+                if client.sid is not None and who in world.engine.sessions:
+                    assert world.grants[who] == is_seated
             microphone = client.state.session.microphone
             assert not microphone.is_granted or client.state.my_seat is not None
+            assert not microphone.is_wanted or microphone.is_granted or microphone.resume_by
 
     @invariant()
     def every_deadline_is_ahead_and_every_outage_ends(self) -> None:
         for client in self.world.clients.values():
             connection = client.state.session.connection
-            assert connection.force_exit_at is None or connection.force_exit_at > self.world.now
+            is_out = connection.state is UTDConnectionState.RECONNECTING
+            ends_at = client.dropped_at + FORCE_EXIT_AFTER if is_out else None
+            assert connection.force_exit_at == ends_at
+            assert ends_at is None or ends_at > self.world.now
+            assert client.sid is None or not connection.is_resting
+            due = audio_room.next_deadline(client.state)
+            assert due is None or due > self.world.now, "a deadline that passed is left behind"
+
+    def nobody_waits_for_ever(self) -> None:
+        """Commands took effect or raised, and offers are as the engine has them."""
+        world = self.world
+        for seconds in (0.0, PUSH_TIMEOUT, LOOK_AGAIN_SECONDS):
+            world.pass_time(seconds)
+            for _ in range(2):  # what one does, others hear of
+                for who in PEOPLE:
+                    world.restore(who)
+                    world.deliver_all(who)
+        for who, client in world.clients.items():
+            if client.sid is None:
+                continue
+            for command in client.commands:
+                raise AssertionError(f"{who} waits for {command.wait.promise.what}")
+            if world.kind.lists:
+                world.interrupt(who, is_lost=False)
+                world.restore(who)
+                world.deliver_all(who)
+                offers = speaker_rules.invitations_of(world.engine.seats, who, world.now)
+                shown = {invitation.id for invitation in client.state.speakers.invitations}
+                assert shown == {offer.invitation.id for offer in offers}
 
     def teardown(self) -> None:
         """When the network has calmed down, every client equals the engine."""
         if not hasattr(self, "world"):
             return
         world = self.world
+        self.nobody_waits_for_ever()
         world.calm_down()
         room = world.engine
         roles = {who: world.written[who].value for who in room.sessions}
@@ -257,7 +384,10 @@ class WholeRoom(RuleBasedStateMachine):
                 assert not client.tracks
                 assert client.state.my_seat is None
                 continue
-            assert client.state.seats.grid == room.seats.grid
+            assert client.state.seats.grid == world.grid
+            assert set(session.roster.remotes) == {
+                name for name, other in world.clients.items() if other.sid and name != who
+            }
             assert {name: role.value for name, role in session.roles.known.items()} == roles
             assert session.chat.is_locked == room.are_comments_locked
             assert session.microphone.is_granted == (who in room.seats.seated)
@@ -269,7 +399,8 @@ class WholeRoom(RuleBasedStateMachine):
 
 _IS_NIGHTLY = os.environ.get("UTD_RX_HYPOTHESIS_PROFILE") == "nightly"
 WholeRoom.TestCase.settings = settings(
-    max_examples=1_000 if _IS_NIGHTLY else max(20, settings().max_examples // 2),
+    # Examples may end early: of 2,000, well over 1,000 have all 50 steps.
+    max_examples=2_000 if _IS_NIGHTLY else max(20, settings().max_examples // 2),
     stateful_step_count=50,
 )
 TestWholeRoom = WholeRoom.TestCase

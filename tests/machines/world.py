@@ -1,15 +1,20 @@
 """A whole room without a network: the engine's rules, an SFU that is a few dicts, the clients'
-rules, and between them channels that a test delivers, drops, repeats and reorders."""
+rules, and between them channels that a test delivers, drops, repeats and reorders.
+
+An effect is carried out in two steps, each at a time of the test's choice: the question reaches
+the engine or the SFU, then its answer comes back. So an answer may be old when it arrives.
+"""
 
 from __future__ import annotations
 
 import json
 from collections import deque
 
-from attrs import define, evolve, field
+from attrs import define, evolve, field, frozen
 
 from utd_rx.engine.metadata import room_metadata_of
 from utd_rx.engine.rules import moderation, rooms
+from utd_rx.engine.rules import speakers as speaker_rules
 from utd_rx.engine.rules.effects import (
     ApplyGrant,
     Effects,
@@ -26,7 +31,7 @@ from utd_rx.engine.rules.rooms import Room
 from utd_rx.engine.rules.seat_commands import SetUpSeats
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models import events as e
-from utd_rx.models.connection import DisconnectReason
+from utd_rx.models.connection import DisconnectReason, UTDConnectionState
 from utd_rx.models.participant import (
     LocalParticipant,
     ParticipantPermission,
@@ -39,10 +44,58 @@ from utd_rx.models.stream_type import UTDStreamType
 from utd_rx.protocol import audio_room
 from utd_rx.protocol import facts as f
 from utd_rx.protocol.audio_room import AudioRoomState
+from utd_rx.protocol.promises import Promise, Verdict, Wait
 from utd_rx.protocol.wire.seats import grid_to_push
+from utd_rx.protocol.wire.speakers import ListedInvitation
+from utd_rx.sessions.confirming import GRANT_TIMEOUT, PUSH_TIMEOUT
 
 PEOPLE = ("sara", "adam", "mona")
 HOST = PEOPLE[0]
+FAILED = UTDStreamException("no", code=UTDErrorCode.NETWORK)
+BANNED = UTDStreamException("banned", code=UTDErrorCode.BANNED, status_code=403)
+
+
+@frozen
+class Kind:
+    """Which engine it is; ours has all of these, another one may lack any."""
+
+    numbers: bool = True
+    """Whether its grids have revisions."""
+    lists: bool = True
+    """Whether it can be asked for invitations."""
+    revokes: bool = True
+    """Whether it takes the permission back with the seat (facts/utd-engine.md §4.1)."""
+
+
+@frozen
+class Join:
+    """A join under way."""
+
+    epoch: int
+
+
+@frozen
+class Ask:
+    """A command's question for the grid, when no push came."""
+
+    wait: Wait
+
+
+@frozen
+class Answer:
+    """What comes back."""
+
+    fact: object
+
+
+@define
+class Command:
+    """One that the engine said yes to, and its wait."""
+
+    wait: Wait
+    asks_at: float
+    ends_at: float
+    is_asked: bool = False
 
 
 @define
@@ -56,43 +109,62 @@ class Client:
     messages: list[e.DataReceived] = field(factory=list)
     """Neither."""
     tasks: list[object] = field(factory=list)
-    """Effects under way."""
+    """Questions and answers under way."""
     tracks: set[str] = field(factory=set)
     """What it publishes, as the SFU has it."""
+    commands: list[Command] = field(factory=list)
+    """Its commands that wait; the others have returned or raised."""
+    dropped_at: float = 0.0
+    """When the present outage began."""
 
 
 class World:
     """The room; every method is one thing that happens."""
 
-    def __init__(self, mode: UTDSeatMode, count: int) -> None:
+    def __init__(self, mode: UTDSeatMode, count: int, kind: Kind) -> None:
+        self.kind = kind
         self.now = 0.0
         self.serial = 0
         self.clients = {who: Client(AudioRoomState(who)) for who in PEOPLE}
         self.grants: dict[str, bool] = {}
         self.written: dict[str, Role] = {}
         self.metadata = ""
-        self.grids: set[UTDSeatGrid] = set()
+        self.grids: list[UTDSeatGrid] = []
+        """All that there were, in order; without revisions one may be there twice."""
         self.roles: set[tuple[str, str]] = set()
+        self.offered: dict[int, tuple[str, float]] = {}
+        self.said: set[tuple[str, str]] = set()
         self.has_locked = False
-        self.expelled: set[str] = set()
+        self.banned: set[str] = set()
+        self.were_banned: set[str] = set()
         self.room: Room | None = None
         asked = Admission(HOST, UTDStreamType.AUDIO_ROOM, Role.HOST, seats=SetUpSeats(count, mode))
         self.become(*self._admitted(asked))
         for who in PEOPLE:
             self.join(who)
+            self.deliver_all(who)
 
     @property
     def engine(self) -> Room:
         assert self.room is not None
         return self.room
 
+    @property
+    def grid(self) -> UTDSeatGrid:
+        """The engine's grid, as this kind of engine tells it."""
+        return self._told(self.engine.seats.grid)
+
     # --- what the engine does ---
 
     def become(self, room: Room, effects: Effects) -> None:
         """Commit, in the order of the engine's shell: enforce, then announce."""
         self.room = room
-        self.grids.add(room.seats.grid)
+        if not self.grids or self.grids[-1] != self.grid:
+            self.grids.append(self.grid)
         self.has_locked |= room.are_comments_locked
+        for offer in room.seats.offers:
+            made = (offer.invitation.target, offer.expires_at)
+            self.offered.setdefault(offer.invitation.id, made)
         for effect in effects:
             match effect:
                 case ApplyGrant(who):
@@ -107,7 +179,7 @@ class World:
             match effect:
                 case PublishSeats():
                     self._publish()
-                    self._push("_seat_update", grid_to_push(room.seats.grid), None)
+                    self._push("_seat_update", grid_to_push(self.grid), None)
                 case PublishMetadata():
                     self._publish()
                 case Push(type_, payload, to):
@@ -117,6 +189,17 @@ class World:
                 case _:
                     pass
 
+    def promise(self, who: str, promise: Promise) -> None:
+        """The engine said yes to a command of `who`, who waits for it to show."""
+        assert promise.holds(self.engine.seats.grid), "a command that was accepted took effect"
+        client = self.clients[who]
+        connection = client.state.session.connection
+        if connection.is_joined:
+            wait = Wait(promise, connection.epoch)
+            ends = self.now + PUSH_TIMEOUT, self.now + GRANT_TIMEOUT
+            client.commands.append(Command(wait, *ends))
+            self._judge(client)
+
     def pass_time(self, seconds: float) -> None:
         self.now += seconds
         self.become(*rooms.time_passed(self.engine, self.now))
@@ -124,21 +207,26 @@ class World:
             due = audio_room.next_deadline(client.state)
             if due is not None and due <= self.now:
                 self.tell(client, f.DeadlinePassed())
+            for command in client.commands:
+                if command.asks_at <= self.now and not command.is_asked:
+                    command.is_asked = True
+                    client.tasks.append(Ask(command.wait))
+            client.commands = [one for one in client.commands if one.ends_at > self.now]
 
-    def kick(self, who: str) -> None:
-        self.expelled.add(who)
+    def kick(self, who: str, *, for_good: bool = False) -> None:
+        if for_good:
+            self.banned.add(who)
+            self.were_banned.add(who)
+            self._push("_banned", {"identity": who, "reason": "spam"}, (who,))
         self.become(*moderation.expel(self.engine, who, self.now))
 
     # --- the SFU ---
 
     def join(self, who: str) -> None:
         client = self.clients[who]
-        if not client.state.session.connection.is_resting:
-            return
-        self.tell(client, f.JoinStarted())
-        self.become(*self._admitted(Admission(who, UTDStreamType.AUDIO_ROOM, Role.AUDIENCE)))
-        snapshot = self._connect(client)
-        self.tell(client, f.JoinSucceeded(client.state.session.connection.epoch, snapshot))
+        if client.state.session.connection.is_resting:
+            self.tell(client, f.JoinStarted())
+            client.tasks.append(Join(client.state.session.connection.epoch))
 
     def leave(self, who: str) -> None:
         client = self.clients[who]
@@ -148,21 +236,31 @@ class World:
     def remove(self, who: str) -> None:
         client = self.clients[who]
         if client.sid is not None:
+            # Of what was sent before, some is still read: `_banned` is meant to be.
+            messages = list(client.messages)
             self._forget(client)
+            client.messages = messages
             client.signals.append(e.Disconnected(DisconnectReason.PARTICIPANT_REMOVED))
 
-    def interrupt(self, who: str, *, is_lost: bool) -> None:
+    def interrupt(self, who: str, *, is_lost: bool, is_full: bool = False) -> None:
         """The network goes away: LiveKit restores it, or has given up already."""
         client = self.clients[who]
-        if client.sid is None or not client.state.session.connection.is_connected:
+        connection = client.state.session.connection
+        if client.sid is None or not connection.is_joined:
             return
         client.messages.clear()
         if is_lost:
+            if connection.is_connected:
+                client.dropped_at = self.now
             self._hang_up(client, 20.0)
             self.tell(client, e.Disconnected(DisconnectReason.UNKNOWN))
-        else:
-            client.signals.clear()
-            self.tell(client, e.Reconnecting())
+            return
+        client.signals.clear()
+        client.dropped_at = self.now
+        self.tell(client, e.Reconnecting())
+        if is_full:  # LiveKit reports everybody as gone, though nobody is
+            for remote in client.state.session.roster.participants:
+                self.tell(client, e.ParticipantDisconnected(remote.identity))
 
     def restore(self, who: str) -> None:
         client = self.clients[who]
@@ -170,6 +268,15 @@ class World:
         if client.sid is not None and connection.is_joined and not connection.is_connected:
             client.signals.clear()
             self.tell(client, e.Reconnected(self._snapshot(who)))
+
+    def say(self, who: str, text: str, *, claimed: str, is_known: bool) -> None:
+        """A chat message, which may claim to be another's; LiveKit may not know the sender yet."""
+        chat = {"message": "chatMessage", "text": text, "messageID": text, "senderUserId": claimed}
+        payload = json.dumps({"roomChat": chat}).encode()
+        self.said.add((who, text))
+        for name, client in self.clients.items():
+            if client.sid is not None and name != who:
+                client.messages.append(e.DataReceived(payload, who if is_known else None))
 
     # --- the channels ---
 
@@ -188,23 +295,33 @@ class World:
                 self.tell(client, message)
 
     def do_task(self, who: str, at: int, *, succeeds: bool = True) -> None:
+        """Let a question arrive, or an answer."""
         client = self.clients[who]
-        if client.tasks:
-            task = client.tasks.pop(at % len(client.tasks))
-            for fact in self._done(client, task, succeeds):
+        if not client.tasks:
+            return
+        match client.tasks.pop(at % len(client.tasks)):
+            case Answer(Ask(wait)):
+                if not wait.promise.holds(self.engine.seats.grid):  # taken back
+                    client.commands = [c for c in client.commands if c.wait.promise != wait.promise]
+            case Answer(fact):
                 self.tell(client, fact)
+            case question:
+                client.tasks += map(Answer, self._answers(client, question, succeeds))
 
     def tell(self, client: Client, fact: object) -> None:
+        """Let a client see a fact; what no single step may do is looked at here."""
+        before = client.state
         client.state, effects = audio_room.step(client.state, fact, self.now)
+        self._check_step(before, client.state, fact)
         for effect in effects:
             if isinstance(effect, f.CancelMicrophone):
-                client.tasks = [
-                    task for task in client.tasks if not isinstance(task, f.PublishMicrophone)
-                ]
+                # What LiveKit has done already comes back all the same.
+                client.tasks = [t for t in client.tasks if not isinstance(t, f.PublishMicrophone)]
             elif isinstance(effect, f.DisconnectRoom):
                 self._hang_up(client, 20.0)
             else:
                 client.tasks.append(effect)
+        self._judge(client)
 
     def calm_down(self) -> None:
         """Let everything arrive that is on its way, for longer than any outage may last."""
@@ -217,7 +334,7 @@ class World:
     def deliver_all(self, who: str) -> None:
         """Let everything arrive at one client that is on its way to it."""
         client = self.clients[who]
-        for _ in range(200):
+        for _ in range(400):
             self.deliver_signal(who)
             self.deliver_message(who, 0, keep=False)
             self.do_task(who, 0)
@@ -225,6 +342,36 @@ class World:
                 return
 
     # --- inside ---
+
+    def _judge(self, client: Client) -> None:
+        for command in tuple(client.commands):
+            command.wait, verdict = command.wait.judge(client.state)
+            if verdict is not Verdict.PENDING:
+                client.commands.remove(command)
+
+    def _check_step(self, before: AudioRoomState, after: AudioRoomState, fact: object) -> None:
+        old, new = before.session, after.session
+        is_out = old.connection.state is UTDConnectionState.RECONNECTING
+        if is_out and new.connection.state is old.connection.state:
+            people = set(old.roster.remotes)
+            assert people <= set(new.roster.remotes), "the roster flickers in an outage"
+        known, seen = before.seats.grid, after.seats.grid
+        is_replaced = before.seats.is_known and after.seats.is_known and known != seen
+        # Without revisions, metadata that was overtaken by a `GET` is still believed.
+        if is_replaced and (self.kind.numbers or isinstance(fact, f.SeatGridFetched)):
+            newest = len(self.grids) - 1 - self.grids[::-1].index(seen)
+            assert newest >= self.grids.index(known), "an older grid replaced a newer one"
+        if isinstance(fact, e.DataReceived):
+            assert after.seats.grid is before.seats.grid, "a message moved a seat"
+            assert new.roles.known is old.roles.known, "a message gave a role"
+            assert new.chat.is_locked is old.chat.is_locked, "a message locked the chat"
+            assert new.bans.notice is old.bans.notice, "a message banned"
+            role = None if fact.sender is None else old.roles.known.get(fact.sender)
+            if old.chat.is_locked and (role is None or role.is_audience):
+                assert new.chat.history is old.chat.history, "a locked chat took the audience"
+
+    def _told(self, grid: UTDSeatGrid) -> UTDSeatGrid:
+        return grid if self.kind.numbers else evolve(grid, revision=None)
 
     def _admitted(self, asked: Admission) -> tuple[Room, Effects]:
         self.serial += 1
@@ -282,11 +429,12 @@ class World:
 
     def _grant(self, who: str, can_publish: bool) -> None:
         client = self.clients[who]
-        if client.sid is not None:
-            self.grants[who] = can_publish
-            if not can_publish:
-                client.tracks.clear()
-            client.signals.append(e.ParticipantPermissionsChanged(who, self._permission(who)))
+        if client.sid is None or not (can_publish or self.kind.revokes):
+            return
+        self.grants[who] = can_publish
+        if not can_publish:
+            client.tracks.clear()
+        client.signals.append(e.ParticipantPermissionsChanged(who, self._permission(who)))
 
     def _write_role(self, who: str, *, tell: bool = True) -> None:
         role = rooms.role_of(self.engine, who)
@@ -298,7 +446,8 @@ class World:
             self._signal_all(e.ParticipantMetadataChanged(who, self._own(who)), but="")
 
     def _publish(self) -> None:
-        self.metadata = room_metadata_of(self.engine)
+        metadata = json.loads(room_metadata_of(self.engine))
+        self.metadata = json.dumps({**metadata, "_seats": grid_to_push(self.grid)})
         self._signal_all(e.RoomMetadataChanged(self.metadata), but="")
 
     def _signal_all(self, fact: object, *, but: str) -> None:
@@ -312,23 +461,32 @@ class World:
             if client.sid is not None and (to is None or who in to):
                 client.messages.append(message)
 
-    def _done(self, client: Client, task: object, succeeds: bool) -> tuple[object, ...]:
+    def _answers(self, client: Client, question: object, succeeds: bool) -> tuple[object, ...]:
+        """What the engine or the SFU says, now."""
         who = client.state.identity
-        failed = UTDStreamException("no", code=UTDErrorCode.NETWORK)
-        match task:
+        match question:
+            case Join(epoch):
+                return self._joined(client, epoch)
+            case Ask():
+                return (question,)
             case f.FetchSeats(generation=generation):
-                if not succeeds:
-                    return (f.SeatsNotFetched(failed),)
-                return (f.SeatGridFetched(self.engine.seats.grid, generation),)
+                told = f.SeatGridFetched(self.grid, generation)
+                return (told if succeeds else f.SeatsNotFetched(FAILED),)
+            case f.FetchInvitations(epoch=epoch):
+                if not (succeeds and self.kind.lists):
+                    return (f.InvitationsNotListed(epoch, is_absent=not self.kind.lists),)
+                offers = speaker_rules.invitations_of(self.engine.seats, who, self.now)
+                listed = (ListedInvitation(o.invitation, o.expires_at - self.now) for o in offers)
+                return (f.InvitationsListed(epoch, tuple(listed)),)
             case f.FetchRole(identity=about, generation=generation):
                 role = rooms.role_of(self.engine, about)
                 known = None if role is None else UTDRole(role.value)
                 return (f.RoleFetched(about, known, generation),)
             case f.AskBan(epoch=epoch):
-                return (f.BanAnswered(epoch, False),)
+                return (f.BanAnswered(epoch, who in self.banned),)
             case f.PublishMicrophone(epoch=epoch):
                 if not succeeds or client.sid is None or not self.grants.get(who):
-                    return (f.MicrophoneFailed(epoch, failed),)
+                    return (f.MicrophoneFailed(epoch, FAILED),)
                 self.serial += 1
                 track = TrackPublication(f"TR_{self.serial}")
                 client.tracks.add(track.sid)
@@ -343,10 +501,25 @@ class World:
                 if connection.epoch != epoch or not connection.is_lost:
                     return ()
                 if not succeeds or who not in self.engine.members:
-                    return (f.RejoinFailed(epoch, failed, 0.5),)
-                return (e.Reconnected(self._connect(client)),)
+                    return (f.RejoinFailed(epoch, FAILED, 0.5),)
+                # At once: what the new connection says begins behind its snapshot.
+                self.tell(client, e.Reconnected(self._connect(client)))
+                return ()
             case _:
-                raise AssertionError(task)
+                raise AssertionError(question)
+
+    def _joined(self, client: Client, epoch: int) -> tuple[object, ...]:
+        who = client.state.identity
+        connection = client.state.session.connection
+        if connection.epoch != epoch or connection.is_resting:
+            # Left meanwhile; what the shell drops is told too late, and must not count.
+            return (f.JoinSucceeded(epoch, e.RoomSnapshot("friday", LocalParticipant("late"))),)
+        if who in self.banned:
+            self.tell(client, f.JoinFailed(epoch, BANNED))
+            return ()
+        self.become(*self._admitted(Admission(who, UTDStreamType.AUDIO_ROOM, Role.AUDIENCE)))
+        self.tell(client, f.JoinSucceeded(epoch, self._connect(client)))
+        return ()
 
 
 def is_moderator(room: Room, who: str) -> bool:

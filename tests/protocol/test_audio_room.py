@@ -17,7 +17,9 @@ from utd_rx.protocol import session
 from utd_rx.protocol.audio_room import AudioRoomState
 from utd_rx.protocol.facts import (
     DeadlinePassed,
+    FetchInvitations,
     FetchSeats,
+    InvitationsNotListed,
     JoinStarted,
     JoinSucceeded,
     MicrophonePublished,
@@ -67,11 +69,11 @@ def test_the_grid_of_the_metadata_is_known_at_once_and_nothing_is_fetched() -> N
     state, _ = rules.step(AudioRoomState("me"), JoinStarted(), 0.0)
     metadata = {"_seats": grid_to_push(grid("ana"))}
     state, effects = rules.step(state, JoinSucceeded(1, snapshot(metadata)), 0.0)
-    assert (state.seats.grid, effects) == (grid("ana"), ())
+    assert (state.seats.grid, effects) == (grid("ana"), (FetchInvitations(1),))
 
 
 def test_without_it_the_grid_is_fetched() -> None:
-    assert run()[1] == [FetchSeats(0)]
+    assert run()[1] == [FetchSeats(0), FetchInvitations(1)]
 
 
 def test_publishing_needs_the_seat_and_the_grant_in_either_order() -> None:
@@ -136,10 +138,10 @@ def test_an_ended_connection_knows_no_seats() -> None:
 
 
 def test_a_long_outage_fetches_the_grid_again() -> None:
-    state, _ = run(SEATED, FETCHED, e.Reconnecting())
+    state, _ = run(SEATED, FETCHED, InvitationsNotListed(1, is_absent=True), e.Reconnecting())
     back = e.Reconnected(snapshot())
-    assert rules.step(state, back, 5.0)[1] == ()
-    assert rules.step(state, back, 20.0)[1] == (FetchSeats(1),)
+    assert rules.step(state, back, 5.0)[1] == (FetchInvitations(1),)
+    assert rules.step(state, back, 20.0)[1] == (FetchSeats(1), FetchInvitations(1))
 
 
 @given(st.lists(st.binary(max_size=200) | st.text(max_size=200).map(str.encode), max_size=5))

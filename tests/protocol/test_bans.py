@@ -27,8 +27,22 @@ def run(*facts: object, pace: float = 0.2) -> tuple[Bans, list[object]]:
 
 
 def test_push_and_removal_are_a_notice_with_its_reason() -> None:
-    assert run(HINT, REMOVED) == (Bans(notice=RICH), [])
-    assert run(BanHinted(None, RICH), REMOVED)[0].notice == RICH
+    for hint in (HINT, BanHinted(None, RICH)):
+        assert run(hint, REMOVED)[0].notice is None
+        assert run(hint, REMOVED, BanAnswered(1, True)) == (Bans(notice=RICH), [AskBan(1)])
+        # The engine cannot be reached: push and removal together are believed.
+        assert run(hint, REMOVED, BanAnswered(1, None))[0].notice == RICH
+
+
+def test_a_forged_push_makes_no_ban_of_a_kick() -> None:
+    assert run(HINT, REMOVED, BanAnswered(1, False))[0] == Bans(hinted_at=0.0, disproved=1)
+    assert run(REMOVED, BanAnswered(1, None))[0].notice is None
+
+
+def test_a_push_that_no_removal_follows_is_counted() -> None:
+    assert run(HINT, HINT, object(), pace=HINT_SECONDS)[0].disproved == 2
+    assert rules.next_deadline(run(HINT)[0]) == HINT_SECONDS
+    assert rules.next_deadline(run(HINT, REMOVED)[0]) is None
 
 
 def test_a_push_alone_or_about_another_is_nothing() -> None:
@@ -50,6 +64,7 @@ def test_a_removal_alone_is_asked_about() -> None:
 def test_the_mint_says_it_too_and_the_first_notice_stays() -> None:
     assert run(REFUSED)[0].notice == UTDBanNotice()
     assert run(HINT, REMOVED, REFUSED, BanAnswered(1, True))[0].notice == RICH
+    assert run(HINT, REMOVED, BanAnswered(1, True), REFUSED)[0].notice == RICH
     other = JoinFailed(1, UTDStreamException("no", code=UTDErrorCode.FORBIDDEN))
     assert run(other)[0].notice is None
     assert run(JoinFailed(0, REFUSED.error))[0].notice is None

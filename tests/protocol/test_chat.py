@@ -14,8 +14,8 @@ from utd_rx.models.chat import ChatMessage
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.role import UTDRole
 from utd_rx.protocol import chat as rules
-from utd_rx.protocol.chat import MAX_HISTORY, Chat
-from utd_rx.protocol.facts import ChatSent
+from utd_rx.protocol.chat import HINT_SECONDS, MAX_HISTORY, Chat
+from utd_rx.protocol.facts import ChatSent, LockHinted
 from utd_rx.protocol.roles import Roles
 from utd_rx.protocol.wire.chat import MAX_TEXT, chat_from_wire, chat_to_wire
 
@@ -35,7 +35,7 @@ def said(
 def after(*facts: object) -> Chat:
     chat = Chat()
     for fact in facts:
-        chat = rules.step(chat, fact, identity="me", roles=ROLES)
+        chat = rules.step(chat, fact, 0.0, identity="me", roles=ROLES)
     return chat
 
 
@@ -81,6 +81,21 @@ def test_a_locked_chat_takes_only_whom_the_lock_does_not_concern() -> None:
 def test_a_push_of_the_lock_alone_locks_nothing() -> None:
     push = e.DataReceived(b'{"type": "_comment_lock", "locked": true}', None)
     assert not after(push).is_locked
+
+
+def test_a_push_of_the_lock_that_no_metadata_follows_is_counted() -> None:
+    def later(*facts: object) -> Chat:
+        chat = Chat()
+        for at, fact in enumerate(facts):
+            chat = rules.step(chat, fact, at * HINT_SECONDS, identity="me", roles=ROLES)
+        return chat
+
+    assert later(LockHinted(True), object()).disproved == 1
+    assert later(LockHinted(True)).is_locked is False
+    assert rules.next_deadline(later(LockHinted(True))) == HINT_SECONDS
+    borne_out = after(LockHinted(True), LOCKED, LockHinted(True))
+    assert (borne_out.is_locked, borne_out.hint, borne_out.disproved) == (True, None, 0)
+    assert rules.disconnected(after(LockHinted(True))).hint is None
 
 
 def test_what_has_a_type_is_no_chat() -> None:

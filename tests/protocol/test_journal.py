@@ -36,6 +36,7 @@ EFFECTS = {
     facts.UnpublishMicrophone,
     facts.CancelMicrophone,
     facts.FetchSeats,
+    facts.FetchInvitations,
     facts.FetchRole,
     facts.AskBan,
     facts.Rejoin,

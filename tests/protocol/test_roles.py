@@ -27,6 +27,7 @@ SNAPSHOT = e.RoomSnapshot(
     remotes=(person("ana", "audience"), person("adam", "admin"), RemoteParticipant("bot")),
 )
 ROSTER = from_snapshot(SNAPSHOT)
+REJOIN = e.Reconnected(SNAPSHOT)
 JOINED = rules.step(Roles(), JoinSucceeded(1, SNAPSHOT), ROSTER)
 
 
@@ -66,6 +67,13 @@ def test_the_engines_answer_counts_unless_metadata_came_meanwhile() -> None:
     assert (late.known["ana"], late.asked) == (UTDRole.GUEST, None)
     failed = after(RoleNotFetched("ana"), roles=asking)
     assert (failed.known["ana"], failed.asked) == (UTDRole.AUDIENCE, None)
+
+
+def test_a_push_that_the_engine_denies_is_counted() -> None:
+    asking, _ = rules.follow_up(after(RoleHinted("ana", UTDRole.HOST)))
+    denied = after(RoleFetched("ana", UTDRole.AUDIENCE, JOINED.generation), roles=asking)
+    assert (denied.known, denied.disproved) == (JOINED.known, 1)
+    assert rules.forgotten(denied).disproved == after(REJOIN, roles=denied).disproved == 1
 
 
 def test_a_flood_of_hints_is_bounded() -> None:

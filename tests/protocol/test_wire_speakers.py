@@ -10,9 +10,12 @@ from tests.fixtures import wire_fixture
 from utd_rx.models.seats import Invitation, SpeakRequest
 from utd_rx.protocol.wire.seats import invitation_from_wire
 from utd_rx.protocol.wire.speakers import (
+    ListedInvitation,
     RequestAnswer,
     invitation_answer_to_push,
     invitation_to_push,
+    invitation_to_rest,
+    invitations_from_wire,
     request_answer_from_push,
     request_answer_to_push,
     request_from_push,
@@ -48,6 +51,14 @@ def test_the_fixtures_are_read() -> None:
     assert invitation_from_wire(PUSHES["_speaker_invitation"]) == INVITATION
     declined = invitation_from_wire(PUSHES["_speaker_invitation_declined"])
     assert declined == Invitation(4, "sara", "علي")
+
+
+def test_the_list_of_invitations_is_written_and_read() -> None:
+    listed = wire_fixture("speakers")["invitations"]["invitations"]
+    assert [invitation_to_rest(INVITATION, expires_in=41.5)] == listed
+    assert invitations_from_wire(listed) == (ListedInvitation(INVITATION, 41.5),)
+    odd = [{**listed[0], "expires_in": value} for value in (None, "soon", True, 1e400, -(2**2000))]
+    assert {one.expires_in for one in invitations_from_wire([*odd, {}, 7])} == {None}
 
 
 def test_the_queues_spelling_of_the_id_is_read_too() -> None:

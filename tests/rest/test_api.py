@@ -12,10 +12,11 @@ from tests.rest.conftest import BEARER, MakeClient
 from tests.rest.engines import ScriptedEngine, reply
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.role import UTDRole
-from utd_rx.models.seats import UTDSeatGrid, UTDSeatMode
+from utd_rx.models.seats import Invitation, UTDSeatGrid, UTDSeatMode
 from utd_rx.models.stream_type import UTDStreamType
 from utd_rx.models.token import UTDTokenResponse
 from utd_rx.protocol.wire.seats import grid_from_wire
+from utd_rx.protocol.wire.speakers import ListedInvitation
 from utd_rx.rest import UTDApi
 
 TOKEN = wire_fixture("token")
@@ -155,6 +156,16 @@ async def test_a_reply_that_is_no_grid_does_not_empty_the_room(
     assert caught.value.code is UTDErrorCode.MALFORMED_RESPONSE
 
 
+@pytest.mark.parametrize("wire", [{}, {"invitations": None}, {"data": []}])
+async def test_a_reply_that_lists_no_invitations_ends_none(
+    engine: ScriptedEngine, api: UTDApi, wire: object
+) -> None:
+    engine.will(reply(wire))
+    with pytest.raises(UTDStreamException) as caught:
+        await api.speaker_invitations("r")
+    assert caught.value.code is UTDErrorCode.MALFORMED_RESPONSE
+
+
 async def test_an_empty_grid_is_a_grid(engine: ScriptedEngine, api: UTDApi) -> None:
     engine.will(reply({"seats": []}))
     assert await api.get_seats("r") == UTDSeatGrid()
@@ -219,6 +230,14 @@ COMMANDS: list[tuple[Call, str, str, object, object, object]] = [
         {"target_identity": "b"},
         {},
         None,
+    ),
+    (
+        lambda api: api.speaker_invitations("r"),
+        "GET",
+        f"{R}/speakers/invitations",
+        None,
+        SPEAKERS["invitations"],
+        (ListedInvitation(Invitation(4, "sara", "علي", 2), 41.5),),
     ),
     (
         lambda api: api.accept_invitation("r", 4),

@@ -32,6 +32,7 @@ REPEATING: dict[str, Call] = {
     "lock_chat": lambda api: api.lock_chat("r", True),
     "unban": lambda api: api.unban("a"),
     "bans": lambda api: api.bans(),
+    "speaker_invitations": lambda api: api.speaker_invitations("r"),
 }
 ONCE: dict[str, Call] = {
     "setup_seats": lambda api: api.setup_seats("r", seat_count=4),
@@ -59,7 +60,9 @@ ONCE: dict[str, Call] = {
 async def test_a_repeatable_call_survives_two_refusals(
     engine: ScriptedEngine, api: UTDApi, waits: Waits, name: str
 ) -> None:
-    engine.will(reply(None, 503), reply(None, 502), reply({**TOKEN, **SESSION, **GRID}))
+    engine.will(
+        reply(None, 503), reply(None, 502), reply({**TOKEN, **SESSION, **GRID, "invitations": []})
+    )
     await REPEATING[name](api)
     assert len(engine.seen) == 3
     assert waits.taken == [0.125, 0.25]

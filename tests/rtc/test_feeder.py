@@ -10,6 +10,8 @@ from functools import partial
 import numpy as np
 import pytest
 from livekit import rtc
+from livekit.rtc._ffi_client import FfiClient
+from livekit.rtc._proto.ffi_pb2 import FfiRequest, FfiResponse
 
 from tests.rtc.bench import Frames, tone_frame
 from utd_rx.models.audio import AudioFormat, AudioFrame
@@ -84,10 +86,28 @@ async def test_frames_of_a_burst_do_not_overtake_each_other(
         numbers = range(burst * BURST + 1, (burst + 1) * BURST + 1)
         for number in numbers:
             feeder.put(numbered(number))
-        # LiveKit's own queue of received frames holds ten.
+        # LiveKit's queue of received frames is bounded.
         await frames.wait(partial(frames.has, numbers[-1]))
     assert [int(frame.samples[0, 0]) for frame in frames.frames] == list(range(1, 201))
     assert feeder.dropped == 0
+    await reception.aclose()
+
+
+async def test_a_stream_waits_for_a_busy_interpreter(
+    feeder: Feeder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By itself LiveKit keeps ten frames, of which a busy machine lost 5 %."""
+    asked: list[int] = []
+    usual = FfiClient.request
+
+    def request(self: FfiClient, request: FfiRequest) -> FfiResponse:
+        if request.HasField("new_audio_stream"):
+            asked.append(request.new_audio_stream.queue_size_frames)
+        return usual(self, request)
+
+    monkeypatch.setattr(FfiClient, "request", request)
+    reception, _ = await hear(feeder, False, monkeypatch)
+    assert asked == [ffi.NATIVE_QUEUE]
     await reception.aclose()
 
 

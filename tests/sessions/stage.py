@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from utd_rx.models.role import UTDRole
 from utd_rx.models.seats import SpeakRequest, UTDSeat, UTDSeatGrid
 from utd_rx.models.token import UTDTokenResponse
 from utd_rx.protocol.wire.seats import grid_to_push
+from utd_rx.protocol.wire.speakers import ListedInvitation
 from utd_rx.rest.api import UTDApi
 from utd_rx.sessions.audio_room import UTDAudioRoomSession
 from utd_rx.testing.room import FakeRoom
@@ -35,6 +37,10 @@ class EngineStub:
         self.grants = True
         self.error: UTDStreamException | None = None
         self.accept_seat: int | None = 1
+        self.invitations: tuple[ListedInvitation, ...] | None = None
+        self.invitation_fetches = 0
+        self.asked_for, self.go_on = asyncio.Event(), asyncio.Event()
+        self.go_on.set()
         self.seats_error: UTDStreamException | None = None
         self.mint_error: UTDStreamException | None = None
         self.banned: list[UTDBan] = []
@@ -122,6 +128,14 @@ class EngineStub:
         self._require()
         return 4
 
+    async def speaker_invitations(self, room: str) -> tuple[ListedInvitation, ...]:
+        self.invitation_fetches += 1
+        if self.invitations is None:
+            raise UTDStreamException("no route", code=UTDErrorCode.NOT_FOUND, status_code=404)
+        if self.error is not None:
+            raise self.error
+        return self.invitations
+
     async def accept_invitation(self, room: str, invitation_id: int) -> int | None:
         self._require()
         if self.accept_seat is not None:
@@ -135,14 +149,17 @@ class EngineStub:
         self, room: str, identity: str, *, audio: bool, video: bool, muted: bool
     ) -> None:
         self._require()
+        await self._think()
 
     async def kick_participant(self, room: str, identity: str) -> None:
         self._require()
+        await self._think()
 
     async def ban(
         self, identity: str, *, room: str, reason: str | None, duration: int | None
     ) -> None:
         self._require()
+        await self._think()
         self.banned.append(UTDBan(identity, room_name=room, reason=reason))
 
     async def unban(self, identity: str, *, room: str) -> None:
@@ -155,6 +172,7 @@ class EngineStub:
 
     async def set_role(self, room: str, identity: str, role: UTDRole | str) -> None:
         self._require()
+        await self._think()
 
     async def get_role(self, room: str, identity: str) -> UTDRole | None:
         self.questions.append(identity)
@@ -162,6 +180,7 @@ class EngineStub:
 
     async def lock_chat(self, room: str, locked: bool) -> None:
         self._require()
+        await self._think()
 
     # --- what it does by itself ---
 
@@ -192,6 +211,10 @@ class EngineStub:
     def tell(self, type_: str, **payload: object) -> None:
         """Push any other engine message."""
         self.room.push(json.dumps({"type": type_, **payload}).encode())
+
+    async def _think(self) -> None:
+        self.asked_for.set()
+        await self.go_on.wait()
 
     def _require(self) -> None:
         if self.error is not None:

@@ -75,6 +75,23 @@ async def test_leaving_ends_the_wait(ana: Stage, command: Command) -> None:
 
 
 @pytest.mark.parametrize("command", [command for command, _ in SHOWN])
+async def test_a_command_belongs_to_the_join_in_which_it_was_asked(
+    ana: Stage, command: Command
+) -> None:
+    """Left and joined again while the engine thinks: the new join must not be waited in."""
+    asked, go_on = asyncio.Event(), asyncio.Event()
+    ana.engine.asked_for, ana.engine.go_on = asked, go_on
+    running = asyncio.ensure_future(command(ana.session))
+    await asked.wait()
+    await ana.session.leave()
+    await ana.session.join()
+    go_on.set()
+    with pytest.raises(UTDStreamException) as raised:
+        await running
+    assert code_of(raised) is UTDErrorCode.CONFLICT
+
+
+@pytest.mark.parametrize("command", [command for command, _ in SHOWN])
 async def test_a_refusal_reaches_the_caller(ana: Stage, command: Command) -> None:
     ana.engine.error = UTDStreamException("no", code=UTDErrorCode.FORBIDDEN, status_code=403)
     with pytest.raises(UTDStreamException) as raised:
@@ -118,6 +135,7 @@ async def test_a_ban_is_told_once_with_its_reason(joined: Stage) -> None:
     joined.engine.tell("_banned", identity="me", reason="spam", room_name="room")
     await settle()
     assert seen == [None]
+    joined.engine.seats_error = BANNED
     joined.room.lose(DisconnectReason.PARTICIPANT_REMOVED)
     await settle()
     joined.engine.mint_error = BANNED

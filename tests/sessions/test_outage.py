@@ -139,6 +139,27 @@ def test_leaving_in_an_outage_leaves_and_joining_again_works() -> None:
     on_stage(story)
 
 
+def test_a_join_at_once_after_a_forced_exit_waits_until_the_room_has_left() -> None:
+    async def story(stage: Outage) -> None:
+        session, room = stage.session, stage.room
+        disconnect = room.disconnect
+
+        async def slow() -> None:
+            """The network is gone, so leaving takes its time."""
+            await asyncio.sleep(3)
+            await disconnect()
+
+        room.disconnect = slow  # type: ignore[method-assign] # a bad network
+        room.emit(Reconnecting())
+        await session.connection_state.until(S.FORCE_EXIT, timeout=100)
+        await session.join()
+        await asyncio.sleep(30)
+        assert session.connected.value
+        assert room.is_connected
+
+    on_stage(story)
+
+
 def test_a_removal_during_the_attempts_is_final() -> None:
     async def story(stage: Outage) -> None:
         await stage.go_down()

@@ -8,11 +8,13 @@ import pytest
 
 from tests.sessions.stage import Stage, code_of
 from tests.sessions.watching import settle
+from tests.state.virtual import run
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.events import ParticipantConnected, TrackMuted, TrackUnmuted
 from utd_rx.models.participant import RemoteParticipant, TrackPublication, TrackSource
-from utd_rx.models.seats import UTDSeatMode
+from utd_rx.models.seats import UTDSeatGrid, UTDSeatMode
 from utd_rx.sessions import confirming
+from utd_rx.sessions.confirming import GRANT_TIMEOUT
 
 
 async def test_moving_keeps_what_is_published(joined: Stage) -> None:
@@ -105,6 +107,30 @@ async def test_a_seat_that_a_get_disproves_is_a_conflict_and_no_timeout(
     with pytest.raises(UTDStreamException) as raised:
         await joined.session.take_seat(1)
     assert code_of(raised) is UTDErrorCode.CONFLICT
+
+
+@pytest.mark.parametrize("hangs", [False, True])
+def test_the_wait_for_the_grant_is_ten_seconds_in_all(hangs: bool) -> None:
+    async def story() -> None:
+        loop = asyncio.get_running_loop()
+        stage = Stage(now=loop.time)
+        async with stage.session as session:
+            await session.join()
+            stage.engine.grants = False
+            get_seats = stage.engine.get_seats
+
+            async def slow(room: str) -> UTDSeatGrid:
+                await asyncio.sleep(1_000 if hangs else 1)
+                return await get_seats(room)
+
+            stage.engine.get_seats = slow  # type: ignore[method-assign] # a slow engine
+            begun = loop.time()
+            with pytest.raises(UTDStreamException) as raised:
+                await session.take_seat(0)
+            assert code_of(raised) is UTDErrorCode.TIMEOUT
+            assert loop.time() - begun == pytest.approx(GRANT_TIMEOUT)
+
+    run(story())
 
 
 async def test_two_waits_for_a_seat_do_not_stack(joined: Stage) -> None:

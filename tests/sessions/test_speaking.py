@@ -11,6 +11,7 @@ from tests.sessions.watching import settle
 from tests.state.virtual import run
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.seats import Invitation
+from utd_rx.protocol.wire.speakers import ListedInvitation
 
 OFFER = {"invitation_id": 4, "inviter_identity": "sara", "target_identity": "me", "seat_index": 2}
 
@@ -153,6 +154,49 @@ def test_an_invitation_ends_after_sixty_seconds() -> None:
             assert 59.9 < asyncio.get_running_loop().time() - begun < 60.1
 
     run(wait())
+
+
+LISTED = (ListedInvitation(Invitation(4, "sara", "me", 2), 30.0),)
+
+
+async def test_an_offer_whose_push_was_lost_is_on_the_engines_list(stage: Stage) -> None:
+    stage.engine.invitations = LISTED
+    async with stage.session as session:
+        await session.join()
+        offers = await session.invitations.until(lambda offers: len(offers) == 1, timeout=5)
+        assert offers == (Invitation(4, "sara", "me", 2),)
+
+
+def test_an_offer_made_before_the_data_channel_was_open_is_found_by_the_second_look() -> None:
+    async def story() -> None:
+        stage = Stage(now=asyncio.get_running_loop().time)
+        stage.engine.invitations = ()
+        async with stage.session as session:
+            await session.join()
+            await settle()
+            assert session.invitations.value == ()
+            stage.engine.invitations = LISTED
+            await session.invitations.until(lambda offers: len(offers) == 1, timeout=100)
+            assert stage.engine.invitation_fetches == 2
+            # It ends by its own time, and nothing keeps on asking.
+            await session.invitations.until((), timeout=100)
+            await asyncio.sleep(300)
+            assert stage.engine.invitation_fetches == 2
+
+    run(story())
+
+
+async def test_a_forged_offer_is_not_shown_where_the_engine_lists(stage: Stage) -> None:
+    stage.engine.invitations = ()
+    async with stage.session as session:
+        await session.join()
+        await settle()
+        seen: list[object] = []
+        session.invitations.subscribe(seen.append)
+        stage.engine.tell("_speaker_invitation", **OFFER)
+        await settle()
+        assert seen == [()]
+        assert session.state.value.refused == 1
 
 
 async def test_inviting_returns_the_id(joined: Stage) -> None:

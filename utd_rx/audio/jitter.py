@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -53,8 +54,11 @@ WINDOW: Final = 1.0
 CONCEAL: Final = 0.02
 """Seconds of sound made up at most; more of it sounds like a machine."""
 
-_SETTLING: Final = 1.0
-"""Seconds in which an error shrinks to 1/e."""
+_SETTLING: Final = 0.5
+"""Seconds in which an error shrinks to 1/e.
+
+A clock that is off leaves an error of that much of its own: 2 ms at 0.4 %, out of the 6 ms that
+there are to an underrun."""
 
 _DRIFT_SECONDS: Final = 30.0
 
@@ -87,9 +91,10 @@ class JitterBuffer:
         self._waiting: deque[Samples] = deque()  # bounded by `_most` samples
         self._depth = 0
         self._is_playing = False
-        self._last: Samples = np.zeros(
-            (audio_format.samples_per_frame, audio_format.channels), np.int16
-        )
+        # What was played last, a frame of it or little more; only a late frame has it put together.
+        self._recent: deque[Mix] = deque()
+        self._remembered = 0
+        self._frame = audio_format.samples_per_frame
         self._made_up = 0  # samples of the concealment under way
         self._carry = 0.0
         self._drift = 0.0
@@ -149,7 +154,7 @@ class JitterBuffer:
             self._watch(count, step)
             if self._made_up:
                 self._join(sound)
-            self._last = np.concatenate([self._last, sound.astype(np.int16)])[-len(self._last) :]
+            self._remember(sound)
             return sound
 
     def _step(self, count: int) -> int:
@@ -179,6 +184,13 @@ class JitterBuffer:
             self._pulled = 0
             self._least_before, self._least = self._least, self._most
 
+    def _remember(self, sound: Mix) -> None:
+        recent = self._recent
+        recent.append(sound)
+        self._remembered += len(sound)
+        while self._remembered - len(recent[0]) >= self._frame:
+            self._remembered -= len(recent.popleft())
+
     def _conceal(self, count: int) -> Mix | None:
         length = round(CONCEAL * self._rate)
         where = np.arange(self._made_up, self._made_up + count)
@@ -187,9 +199,10 @@ class JitterBuffer:
             return None
         self._made_up += count
         self.concealed += count
-        mirrored = np.concatenate([self._last[::-1], self._last])
+        last = np.concatenate(self._recent)[-self._frame :]
+        mirrored = np.concatenate([last[::-1], last])
         ramp = np.maximum(0.0, 1.0 - where / length).astype(np.float32)[:, np.newaxis]
-        made: Mix = mirrored[where % len(mirrored)].astype(np.float32) * ramp
+        made: Mix = mirrored[where % len(mirrored)] * ramp
         return made
 
     def _join(self, sound: Mix) -> None:
@@ -226,15 +239,32 @@ def _stretch(samples: Samples, count: int) -> Mix:
     sound: Mix = samples.astype(np.float32)
     if len(samples) == count:
         return sound
-    # The ends stay where they are, so that the neighbouring pulls join without a step.
-    position = np.arange(count, dtype=np.float64) * (len(samples) / count)
-    index = np.minimum(position.astype(np.int64), len(samples) - 1)
-    t = (position - index).astype(np.float32)[:, np.newaxis]
-    last = len(samples) - 1
-    before, here = sound[np.maximum(index - 1, 0)], sound[index]
-    after, beyond = sound[np.minimum(index + 1, last)], sound[np.minimum(index + 2, last)]
-    slope, next_slope = (after - before) / 2, (beyond - here) / 2
-    bend = 3 * (after - here) - 2 * slope - next_slope
-    twist = slope + next_slope - 2 * (after - here)
-    stretched: Mix = here + t * (slope + t * (bend + t * twist))
+    stretched: Mix = np.zeros((count, samples.shape[1]), np.float32)
+    for where, weight in _interpolation(len(samples), count):
+        stretched += sound[where] * weight
     return stretched
+
+
+@lru_cache(maxsize=256)
+def _interpolation(
+    given: int, count: int
+) -> tuple[tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]], ...]:
+    """Return the four neighbours of each sample, and the weight of each of them.
+
+    The same for every voice, and 64 of them may have to catch up in the same pull, just when
+    there is no time.
+    """
+    # The ends stay where they are, so that the neighbouring pulls join without a step.
+    position = np.arange(count) * (given / count)
+    index = np.minimum(position.astype(np.int64), given - 1)
+    t = position - index
+    weights = (  # Catmull and Rom's: through every sample, with the slope of its neighbours
+        (-t + 2 * t**2 - t**3) / 2,
+        (2 - 5 * t**2 + 3 * t**3) / 2,
+        (t + 4 * t**2 - 3 * t**3) / 2,
+        (-(t**2) + t**3) / 2,
+    )
+    return tuple(
+        (np.clip(index + offset, 0, given - 1), weight.astype(np.float32)[:, np.newaxis])
+        for offset, weight in zip((-1, 0, 1, 2), weights, strict=True)
+    )

@@ -32,8 +32,8 @@ MAX_EXTRA: Final = 0.025
 CALM: Final = 0.8
 """Seconds without an underrun after which the lead shrinks by a step."""
 
-FADE: Final = 0.005
-"""Seconds of the fade when what waits is flushed."""
+FADE: Final = 0.003
+"""Seconds of the fade when what waits is flushed: short, as it is part of the 20 ms to silence."""
 
 
 class PlaybackConnection:

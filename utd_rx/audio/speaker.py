@@ -213,10 +213,10 @@ class Speaker:
         self._set_muted(False)
 
     def flush(self) -> None:
-        """Drop what waits to be played, with a fade of 5 ms: for barge-in.
+        """Drop what waits to be played, with a fade of 3 ms: for barge-in.
 
-        Silent within the fade and what the device already holds, about 15 ms in all. Frames that
-        come later are played.
+        Silent within the fade and what the device already holds, 20 ms in all with the usual block.
+        Frames that come later are played.
         """
         self._need_frames("a flush")
         self._mixer.flush()

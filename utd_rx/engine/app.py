@@ -69,6 +69,7 @@ def _routes(webhooks: Webhooks) -> list[tuple[str, str, Handler]]:
             for path, (endpoint, read) in seats.COMMANDS.items()
         ),
         ("GET", f"{_ROOM}/speakers/requests", speakers.list_requests),
+        ("GET", f"{_ROOM}/speakers/invitations", speakers.list_invitations),
         *(
             (method, f"{_ROOM}/speakers/{path}", speakers.speaker_command(endpoint, read, reply))
             for (method, path), (endpoint, read, reply) in speakers.COMMANDS.items()

@@ -49,6 +49,7 @@ class Endpoint(Enum):
     SPEAKERS_APPROVE = "speakers.approve"
     SPEAKERS_REJECT = "speakers.reject"
     SPEAKERS_INVITE = "speakers.invite"
+    SPEAKERS_INVITATIONS = "speakers.invitations"
     SPEAKERS_ACCEPT = "speakers.accept"
     SPEAKERS_DECLINE = "speakers.decline"
     ROOMS_LIST = "rooms.list"
@@ -101,6 +102,7 @@ ALLOWED: Final[Mapping[Endpoint, frozenset[Caller]]] = {
     Endpoint.SPEAKERS_APPROVE: _MODERATORS,
     Endpoint.SPEAKERS_REJECT: _MODERATORS,
     Endpoint.SPEAKERS_INVITE: _MODERATORS,
+    Endpoint.SPEAKERS_INVITATIONS: _MEMBERS,
     Endpoint.SPEAKERS_ACCEPT: _MEMBERS,
     Endpoint.SPEAKERS_DECLINE: _MEMBERS,
     Endpoint.ROOMS_LIST: _SECRET,

@@ -195,6 +195,15 @@ class Hub:
                 state, effects = rooms.left(shell.state, Session(identity, sid), now, grace)
                 await shell.commit_fact(state, effects)
 
+    async def track_published(self, livekit_room: str, identity: str) -> None:
+        """A participant has a new track."""
+        name = self.rooms.engine_name(livekit_room)
+        if name is None:
+            return
+        async with self.rooms.hold(name) as shell:
+            if shell.state is not None:
+                await shell.commit_fact(shell.state, rooms.published(shell.state, identity))
+
     async def room_started(self, found: MediaRoom) -> None:
         """The SFU made its half of a room; it may lack what ours knows."""
         name = self.rooms.engine_name(found.name)

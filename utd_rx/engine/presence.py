@@ -7,7 +7,7 @@ freed a little later than with webhooks, since asking never tells why somebody l
 from __future__ import annotations
 
 import logging
-from typing import Final
+from typing import Final, TypeAlias
 
 from utd_rx.engine.hub import Hub
 from utd_rx.engine.media import MediaUnavailable
@@ -19,19 +19,27 @@ logger = logging.getLogger(__name__)
 
 POLL_SECONDS: Final = 2.0
 
+Tracks: TypeAlias = dict[tuple[str, str], frozenset[str]]
+"""Track sids by LiveKit room and identity."""
+
 
 async def poll_presence(hub: Hub) -> None:
     """Ask until cancelled."""
+    tracks: Tracks = {}
     while True:
         await hub.clock.sleep(POLL_SECONDS)
         try:
-            await ask_once(hub)
+            await ask_once(hub, tracks)
         except MediaUnavailable as error:
             logger.warning("presence unknown for now: %s", error)
 
 
-async def ask_once(hub: Hub) -> None:
+async def ask_once(hub: Hub, tracks: Tracks) -> None:
     """Compare every room with the SFU's and report the differences as facts.
+
+    Args:
+        hub: Takes the facts.
+        tracks: What was published when asked last; is brought up to date.
 
     Raises:
         MediaUnavailable: The SFU does not answer; what was found so far has been reported.
@@ -42,6 +50,8 @@ async def ask_once(hub: Hub) -> None:
     for name, room in known.items():
         if name not in running:
             await hub.room_finished(name, None)
+            for key in [key for key in tracks if key[0] == name]:
+                del tracks[key]
             continue
         await hub.room_started(running[name])
         found = {who.identity: who for who in await hub.media.list_participants(name)}
@@ -51,3 +61,9 @@ async def ask_once(hub: Hub) -> None:
         for identity, who in found.items():
             if room.sessions.get(identity) != who.sid:
                 await hub.participant_joined(name, who)
+            published = frozenset(track.sid for track in who.tracks)
+            if published - tracks.get((name, identity), frozenset()):
+                await hub.track_published(name, identity)
+            tracks[name, identity] = published
+        for key in [key for key in tracks if key[0] == name and key[1] not in found]:
+            del tracks[key]

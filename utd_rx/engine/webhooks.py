@@ -92,6 +92,10 @@ async def _left(hub: Hub, event: api.WebhookEvent) -> None:
     await hub.participant_left(event.room.name, who.identity, who.sid, grace)
 
 
+async def _published(hub: Hub, event: api.WebhookEvent) -> None:
+    await hub.track_published(event.room.name, event.participant.identity)
+
+
 async def _started(hub: Hub, event: api.WebhookEvent) -> None:
     await hub.room_started(room_of(event.room))
 
@@ -104,6 +108,7 @@ _HANDLERS: Final[Mapping[str, Callable[[Hub, api.WebhookEvent], Awaitable[None]]
     "participant_joined": _joined,
     "participant_left": _left,
     "participant_connection_aborted": _left,
+    "track_published": _published,
     "room_started": _started,
     "room_finished": _finished,
 }

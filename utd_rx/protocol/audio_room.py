@@ -17,6 +17,7 @@ from utd_rx.protocol import session as session_rules
 from utd_rx.protocol import speakers as speaker_rules
 from utd_rx.protocol.connection import Sync
 from utd_rx.protocol.facts import JoinSucceeded, MicrophoneWanted
+from utd_rx.protocol.roles import is_present
 from utd_rx.protocol.seats import Seats
 from utd_rx.protocol.session import Effects, SessionState
 from utd_rx.protocol.speakers import Speakers
@@ -31,12 +32,23 @@ class AudioRoomState:
     seats: Seats = Seats()
     speakers: Speakers = Speakers()
     forged: int = 0
-    """How many engine messages a participant forged; they were refused."""
+    """How many engine messages a participant forged by name; they were refused."""
 
     @property
     def my_seat(self) -> UTDSeat | None:
         """The seat this client sits on, None when it has none."""
         return self.seats.seat_of(self.identity)
+
+    @property
+    def refused(self) -> int:
+        """How many engine messages were forged, or told of something that the engine denies.
+
+        The latter have no sender, so who sent them cannot be known: a newcomer, or the engine
+        whose push was overtaken.
+        """
+        session = self.session
+        parts = (self.seats, self.speakers, session.roles, session.bans, session.chat)
+        return self.forged + sum(part.disproved for part in parts)
 
 
 def step(state: AudioRoomState, fact: object, now: float) -> tuple[AudioRoomState, Effects]:
@@ -54,9 +66,19 @@ def step(state: AudioRoomState, fact: object, now: float) -> tuple[AudioRoomStat
     if not connection.is_joined:
         if state.session.connection.is_joined:
             seats = seat_rules.forgotten(seats)
-        return evolve(state, session=session, seats=seats, speakers=Speakers()), effects
+        speakers = speaker_rules.forgotten(state.speakers)
+        return evolve(state, session=session, seats=seats, speakers=speakers), effects
+    # A departure that the roster holds back is none: the connection is being restored.
+    is_held = isinstance(fact, e.ParticipantDisconnected) and is_present(
+        session.roster, fact.identity
+    )
     speakers = speaker_rules.step(
-        state.speakers, told, now, identity=state.identity, grid=seats.grid
+        state.speakers,
+        None if is_held else told,
+        now,
+        identity=state.identity,
+        grid=seats.grid,
+        epoch=connection.epoch,
     )
     speakers, opens = speaker_rules.opens(speakers, session.microphone.is_granted)
     if opens:
@@ -68,9 +90,10 @@ def step(state: AudioRoomState, fact: object, now: float) -> tuple[AudioRoomStat
     if is_resynced or (isinstance(fact, JoinSucceeded | e.Reconnected) and not seats.is_known):
         seats = seat_rules.stale(seats)
     seats, fetches = seat_rules.follow_up(seats)
+    speakers, questions = speaker_rules.follow_up(speakers, now, connection.epoch)
     forged = state.forged + (isinstance(fact, e.DataReceived) and data.is_forged(fact))
     after = evolve(state, session=session, seats=seats, speakers=speakers, forged=forged)
-    return after, (*effects, *fetches)
+    return after, (*effects, *fetches, *questions)
 
 
 def next_deadline(state: AudioRoomState) -> float | None:

@@ -2,8 +2,8 @@
 
 | signal | alone | |
 | --- | --- | --- |
-| push `_banned` | nothing: a newcomer may have forged it | with the removal behind it: the notice, with reason and end |
-| removal by the server | a kick, or a ban whose push was lost | the engine is asked which |
+| push `_banned` | nothing: a newcomer may have forged it | with the removal behind it: reason and end of the notice |
+| removal by the server | a kick or a ban | the engine is asked which; where it does not answer, the push is believed |
 | the mint answers 403, banned | the notice | |
 
 The first one that counts makes the notice; it stays until a join succeeds.
@@ -32,11 +32,15 @@ class Bans:
         notice: It is banned; None when it is not known to be.
         hint: What the last push said.
         hinted_at: When, in monotonic seconds.
+        claim: What the push before the removal said; the engine is being asked.
+        disproved: How many pushes were followed by no removal, or by a kick.
     """
 
     notice: UTDBanNotice | None = None
     hint: UTDBanNotice | None = None
     hinted_at: float = 0.0
+    claim: UTDBanNotice | None = None
+    disproved: int = 0
 
 
 def step(
@@ -51,22 +55,34 @@ def step(
         identity: This client's.
         epoch: Counts joins; an answer about an earlier one is late.
     """
+    if bans.hint is not None and now >= bans.hinted_at + HINT_SECONDS:
+        bans = evolve(bans, hint=None, disproved=bans.disproved + 1)
     match fact:
         case BanHinted(identity=who, notice=notice) if who in (None, identity):
-            return evolve(bans, hint=notice, hinted_at=now), ()
+            # Not later than the first: a flood of them does not put off its own end.
+            at = now if bans.hint is None else bans.hinted_at
+            return evolve(bans, hint=notice, hinted_at=at), ()
         case Disconnected(reason=DisconnectReason.PARTICIPANT_REMOVED):
-            if bans.hint is not None and now - bans.hinted_at <= HINT_SECONDS:
-                return Bans(notice=bans.hint), ()
-            return bans, (AskBan(epoch),)
-        case BanAnswered(epoch=asked, is_banned=True) if asked == epoch:
-            return _noticed(bans), ()
+            return evolve(bans, hint=None, claim=bans.hint), (AskBan(epoch),)
+        case BanAnswered(epoch=asked, is_banned=is_banned) if asked == epoch:
+            if is_banned or (is_banned is None and bans.claim is not None):
+                return _noticed(bans), ()
+            is_disproof = is_banned is False and bans.claim is not None
+            return evolve(bans, claim=None, disproved=bans.disproved + is_disproof), ()
         case JoinFailed(epoch=failed, error=error) if failed == epoch and error.is_banned:
             return _noticed(bans), ()
         case JoinSucceeded(epoch=joined) if joined == epoch:
-            return Bans(), ()
+            return Bans(disproved=bans.disproved), ()
         case _:
             return bans, ()
 
 
+def next_deadline(bans: Bans) -> float | None:
+    """Return when time alone changes something, None for never."""
+    return None if bans.hint is None else bans.hinted_at + HINT_SECONDS
+
+
 def _noticed(bans: Bans) -> Bans:
-    return bans if bans.notice is not None else Bans(notice=UTDBanNotice())
+    if bans.notice is not None:
+        return bans
+    return Bans(notice=bans.claim or UTDBanNotice(), disproved=bans.disproved)

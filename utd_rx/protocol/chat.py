@@ -10,6 +10,9 @@ only the engine writes, and while it is on, nothing of the audience is taken or 
 | audience, visitor, somebody without a role | dropped, counted |
 | nobody named: a newcomer LiveKit does not know yet | dropped, counted: it cannot be told apart |
 
+A push of the lock is a hint and moves nothing: the engine writes the metadata first. One that no
+metadata follows is counted.
+
 A message is known by sender and id together, so nobody keeps another's message out by using its
 id first. One's own messages enter when they were sent; their echo is dropped.
 """
@@ -24,7 +27,7 @@ from utd_rx.models import events as e
 from utd_rx.models.chat import ChatMessage
 from utd_rx.models.role import UTDRole
 from utd_rx.protocol import data
-from utd_rx.protocol.facts import ChatSent, JoinSucceeded
+from utd_rx.protocol.facts import ChatSent, JoinSucceeded, LockHinted
 from utd_rx.protocol.roles import Roles
 from utd_rx.protocol.wire.chat import chat_from_wire
 from utd_rx.protocol.wire.moderation import comment_lock_in_metadata
@@ -32,6 +35,9 @@ from utd_rx.protocol.wire.reading import parse_object
 
 MAX_HISTORY: Final = 300
 """As the kits (§3.8); the oldest go first."""
+
+HINT_SECONDS: Final = 10.0
+"""How long after a push of the lock the metadata may come."""
 
 
 @frozen
@@ -42,16 +48,27 @@ class Chat:
         history: The last messages, oldest first.
         is_locked: Whether the audience may not write.
         dropped: How many messages of the audience came while it was locked.
+        hint: What a push said about the lock and metadata has not said yet.
+        hinted_at: When, in monotonic seconds.
+        disproved: How many such pushes no metadata followed.
     """
 
     history: tuple[ChatMessage, ...] = ()
     is_locked: bool = False
     dropped: int = 0
+    hint: bool | None = None
+    hinted_at: float = 0.0
+    disproved: int = 0
 
 
-def step(chat: Chat, fact: object, *, identity: str, roles: Roles) -> Chat:
+def step(chat: Chat, fact: object, now: float, *, identity: str, roles: Roles) -> Chat:
     """Return the chat after `fact`; `identity` is this client's; total."""
+    if chat.hint is not None and now >= chat.hinted_at + HINT_SECONDS:
+        chat = evolve(chat, hint=None, disproved=chat.disproved + 1)
     match fact:
+        case LockHinted(is_locked=is_locked):
+            is_news = chat.hint is None and is_locked is not chat.is_locked
+            return evolve(chat, hint=is_locked, hinted_at=now) if is_news else chat
         case e.DataReceived(sender=sender) if sender != identity:
             message = decode(fact)
             return chat if message is None else _received(chat, message, roles)
@@ -63,6 +80,16 @@ def step(chat: Chat, fact: object, *, identity: str, roles: Roles) -> Chat:
             return _with_lock(chat, snapshot.metadata)
         case _:
             return chat
+
+
+def disconnected(chat: Chat) -> Chat:
+    """Return the chat of a connection that is over: what was said stays."""
+    return evolve(chat, hint=None) if chat.hint is not None else chat
+
+
+def next_deadline(chat: Chat) -> float | None:
+    """Return when time alone changes something, None for never."""
+    return None if chat.hint is None else chat.hinted_at + HINT_SECONDS
 
 
 def decode(event: e.DataReceived) -> ChatMessage | None:
@@ -94,6 +121,8 @@ def is_locked_in(metadata: str) -> bool | None:
 
 def _with_lock(chat: Chat, metadata: str) -> Chat:
     is_locked = is_locked_in(metadata) or False
+    if chat.hint is is_locked:
+        chat = evolve(chat, hint=None)
     return chat if is_locked is chat.is_locked else evolve(chat, is_locked=is_locked)
 
 

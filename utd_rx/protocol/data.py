@@ -18,6 +18,7 @@ from utd_rx.models.seats import UTDSeatGrid
 from utd_rx.protocol.facts import (
     BanHinted,
     InvitationHinted,
+    LockHinted,
     ModeHinted,
     QueueHinted,
     RoleHinted,
@@ -25,7 +26,7 @@ from utd_rx.protocol.facts import (
     SeatGridReceived,
 )
 from utd_rx.protocol.roles import ROLES
-from utd_rx.protocol.wire.moderation import role_change_from_wire
+from utd_rx.protocol.wire.moderation import comment_lock_from_wire, role_change_from_wire
 from utd_rx.protocol.wire.reading import Json, parse_object, read_int, read_object, read_text
 from utd_rx.protocol.wire.seats import grid_from_wire, invitation_from_wire
 from utd_rx.protocol.wire.speakers import request_answer_from_push
@@ -60,6 +61,11 @@ def _role_change(wire: Json, _: UTDSeatGrid) -> object:
     return None if change is None else RoleHinted(change.identity, ROLES.get(change.role))
 
 
+def _comment_lock(wire: Json, _: UTDSeatGrid) -> object:
+    is_locked = comment_lock_from_wire(wire)
+    return None if is_locked is None else LockHinted(is_locked)
+
+
 def _banned(wire: Json, _: UTDSeatGrid) -> object:
     notice = UTDBanNotice(
         room_name=read_text(wire.get("room_name")),
@@ -77,6 +83,7 @@ DECODERS: Final[dict[str, Callable[[Json, UTDSeatGrid], object]]] = {
     "_speaker_request_rejected": _queue(False),
     "_speaker_invitation": _invitation,
     "_role_change": _role_change,
+    "_comment_lock": _comment_lock,
     "_banned": _banned,
 }
 """The engine's message types that say something this client would not learn otherwise, or late."""
@@ -84,7 +91,6 @@ DECODERS: Final[dict[str, Callable[[Json, UTDSeatGrid], object]]] = {
 ENGINE_TYPES: Final = frozenset(DECODERS) | {
     "_speaker_invitation_accepted",
     "_speaker_invitation_declined",
-    "_comment_lock",
     "_stage_update",
     "_stage_request",
 }

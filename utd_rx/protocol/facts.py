@@ -16,6 +16,7 @@ from utd_rx.models.events import RoomSnapshot
 from utd_rx.models.participant import TrackPublication
 from utd_rx.models.role import UTDRole
 from utd_rx.models.seats import Invitation, UTDSeatGrid
+from utd_rx.protocol.wire.speakers import ListedInvitation
 
 
 @frozen
@@ -116,9 +117,25 @@ class QueueHinted:
 
 @frozen
 class InvitationHinted:
-    """A message without a sender claims that this offer was made; only accepting it proves it."""
+    """A message without a sender claims that this offer was made."""
 
     invitation: Invitation
+
+
+@frozen
+class InvitationsListed:
+    """The engine said what this client was offered; asked for in join `epoch`."""
+
+    epoch: int
+    invitations: tuple[ListedInvitation, ...]
+
+
+@frozen
+class InvitationsNotListed:
+    """The engine did not say; `is_absent`: it has no such list at all."""
+
+    epoch: int
+    is_absent: bool
 
 
 @frozen
@@ -183,11 +200,18 @@ class BanHinted:
 
 
 @frozen
+class LockHinted:
+    """A message without a sender claims that the chat is, or is not, locked now."""
+
+    is_locked: bool
+
+
+@frozen
 class BanAnswered:
-    """The engine said whether the removal that ended join `epoch` was a ban."""
+    """The engine said whether the removal that ended join `epoch` was a ban; None: it did not."""
 
     epoch: int
-    is_banned: bool
+    is_banned: bool | None
 
 
 @frozen
@@ -227,6 +251,13 @@ class FetchSeats:
     """Ask `GET /seats`; answer with `SeatGridFetched` of the same generation."""
 
     generation: int
+
+
+@frozen
+class FetchInvitations:
+    """Ask what this client was offered; answer with `InvitationsListed` of the same epoch."""
+
+    epoch: int
 
 
 @frozen

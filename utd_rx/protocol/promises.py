@@ -2,14 +2,22 @@
 
 Nothing here is optimistic: a command is done when the state *shows* what it promised. The state
 may also show that it was so and is no more, or a `GET` asked for after the yes may say so: then
-it was taken back, and the command raises instead of waiting for its time-out.
+it was taken back, and the command raises instead of waiting for its time-out. What it may end with:
+
+| verdict | |
+| --- | --- |
+| shown | the state shows all of it: the command returns |
+| left | the join of then is over, whatever there is now: it raises |
+| taken back | the grid bore it out and does so no more, or the engine says that it does not: it raises |
+| pending | none of these yet |
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from enum import Enum
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from utd_rx.models.participant import TrackSource
 from utd_rx.models.seats import UTDSeat, UTDSeatGrid
@@ -29,6 +37,42 @@ class Promise:
     what: str
     shows: Callable[[AudioRoomState], bool]
     holds: Callable[[UTDSeatGrid], bool]
+
+
+class Verdict(Enum):
+    """What a state says about a promise; see the module's table."""
+
+    PENDING = "pending"
+    SHOWN = "shown"
+    LEFT = "left"
+    TAKEN_BACK = "taken back"
+
+
+@frozen
+class Wait:
+    """One command's wait.
+
+    Args:
+        promise: For what.
+        epoch: Of the join in which the engine was asked.
+        has_held: Whether a grid has borne the promise out.
+    """
+
+    promise: Promise
+    epoch: int
+    has_held: bool = False
+
+    def judge(self, state: AudioRoomState) -> tuple[Wait, Verdict]:
+        """Return the wait after `state` was seen, and what it says."""
+        connection = state.session.connection
+        if connection.epoch != self.epoch or not connection.is_joined:
+            return self, Verdict.LEFT
+        if self.promise.shows(state):
+            return self, Verdict.SHOWN
+        holds = self.promise.holds(state.seats.grid)
+        if self.has_held and not holds:
+            return self, Verdict.TAKEN_BACK
+        return evolve(self, has_held=holds), Verdict.PENDING
 
 
 def sitting(identity: str, index: int | None) -> Promise:

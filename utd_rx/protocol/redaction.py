@@ -129,7 +129,7 @@ def _data(redaction: Redaction, event: e.DataReceived) -> dict[str, object]:
 _SCALARS: Final = (str, int, float)
 _ENGINES_WORDS: Final = (
     "type", "identity", "request_id", "id", "invitation_id", "inviter_identity",
-    "target_identity", "seat_index", "mode_id", "seat_count", "role", "occupant_identity",
+    "target_identity", "seat_index", "mode_id", "seat_count", "role", "locked", "occupant_identity",
     "participant_identity", "user_id", "room_name", "expires_at",
 )  # fmt: skip
 """The fields of hints that the rules read; none of them is an app's."""

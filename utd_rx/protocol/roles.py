@@ -48,12 +48,14 @@ class Roles:
         wanted: Whom to ask about next.
         asked: About whom the engine is being asked, None when it is not.
         generation: Counts what metadata said.
+        disproved: How many pushes the engine did not bear out.
     """
 
     known: FrozenMap[str, UTDRole] = field(factory=FrozenMap)
     wanted: tuple[str, ...] = ()
     asked: str | None = None
     generation: int = 0
+    disproved: int = 0
 
 
 def step(roles: Roles, fact: object, roster: Roster) -> Roles:
@@ -79,6 +81,8 @@ def step(roles: Roles, fact: object, roster: Roster) -> Roles:
             is_late = generation != roles.generation
             if is_late or role is None or not is_present(roster, identity):
                 return roles
+            if roles.known.get(identity) is role:
+                return evolve(roles, disproved=roles.disproved + 1)
             return evolve(roles, known=roles.known.set(identity, role))
         case RoleNotFetched(identity=identity):
             return _answered(roles, identity)
@@ -97,7 +101,7 @@ def follow_up(roles: Roles) -> tuple[Roles, tuple[FetchRole, ...]]:
 
 def forgotten(roles: Roles) -> Roles:
     """Return the roles of a connection that is over; an answer under way is late."""
-    return Roles(asked=roles.asked, generation=roles.generation + 1)
+    return Roles(asked=roles.asked, generation=roles.generation + 1, disproved=roles.disproved)
 
 
 def role_in(metadata: str) -> UTDRole | None:
@@ -117,7 +121,9 @@ def _from_roster(roles: Roles, roster: Roster) -> Roles:
     everybody = ([] if roster.local is None else [roster.local], roster.participants)
     listed = ((who.identity, role_in(who.metadata)) for part in everybody for who in part)
     known = FrozenMap((identity, role) for identity, role in listed if role is not None)
-    return Roles(known, asked=roles.asked, generation=roles.generation + 1)
+    return Roles(
+        known, asked=roles.asked, generation=roles.generation + 1, disproved=roles.disproved
+    )
 
 
 def _told(roles: Roles, identity: str, metadata: str) -> Roles:

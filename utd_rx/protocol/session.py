@@ -24,7 +24,7 @@ from utd_rx.protocol import roster as roster_rules
 from utd_rx.protocol.bans import Bans
 from utd_rx.protocol.chat import Chat
 from utd_rx.protocol.connection import Connection
-from utd_rx.protocol.facts import DisconnectRoom, JoinSucceeded
+from utd_rx.protocol.facts import DisconnectRoom, JoinSucceeded, LockHinted
 from utd_rx.protocol.publishing import Publishing
 from utd_rx.protocol.roles import Roles
 from utd_rx.protocol.roster import Roster
@@ -88,7 +88,12 @@ def step(
 
 def next_deadline(state: SessionState) -> float | None:
     """Return when the session's timer must fire, in monotonic seconds; None for never."""
-    deadlines = (connection_rules.next_deadline(state.connection), state.microphone.resume_by)
+    deadlines = (
+        connection_rules.next_deadline(state.connection),
+        state.microphone.resume_by,
+        ban_rules.next_deadline(state.bans),
+        chat_rules.next_deadline(state.chat),
+    )
     return min((at for at in deadlines if at is not None), default=None)
 
 
@@ -139,10 +144,12 @@ def _people_after(
     ask_role: Effects = ()
     if connection.is_joined:
         roles = role_rules.step(roles, told or fact, after.roster)
-        chat = chat_rules.step(chat, fact, identity=identity, roles=roles)
+        about_chat = told if isinstance(told, LockHinted) else fact
+        chat = chat_rules.step(chat, about_chat, now, identity=identity, roles=roles)
         roles, ask_role = role_rules.follow_up(roles)
     elif before.connection.is_joined:
         roles = role_rules.forgotten(roles)
+        chat = chat_rules.disconnected(chat)
     else:
         roles = role_rules.step(roles, fact, after.roster) if roles.asked else roles
     return evolve(after, roles=roles, bans=bans, chat=chat), (*ask_ban, *ask_role)

@@ -1,12 +1,16 @@
 """Requests to speak and invitations, as the one who is asked sees them (facts/utd-engine.md §4.2).
 
 Theory of operation. The queue is part of the grid (`seats`), so everybody knows it; what is here
-belongs to this client alone. An *offer* is a hint: no endpoint lists invitations, so only the
-engine's answer to accepting one proves it. It is shown while somebody could accept it:
+belongs to this client alone. A message that brings an *offer* is a hint: a newcomer may have
+forged it, and one sent right after a join is lost. Our engine can be asked what it offered, so it
+is, at the join, after a reconnect, both times once more a little later, and whenever a hint tells
+of something new; one question at a time. Another engine cannot: then the hint itself is shown,
+and accepting it proves it.
 
-| begins | ends |
-| --- | --- |
-| a message says so, to me, and I do not sit | answered; 60 s; I sit; the inviter left; the connection is over |
+| engine | begins | ends |
+| --- | --- | --- |
+| has a list | it is on the list | not on the list; and as below |
+| has none | a message says so, to me | answered; its time is over; I sit; the inviter left; the connection is over |
 
 A request that is approved seats this client and grants it publishing, in two messages; whoever
 asked in order to speak is heard when both are there, at the latest `GRANT_TIMEOUT` after the seat:
@@ -24,23 +28,35 @@ from typing import Final
 
 from attrs import evolve, frozen
 
-from utd_rx.models.events import ParticipantDisconnected
+from utd_rx.models.events import ParticipantConnected, ParticipantDisconnected, Reconnected
 from utd_rx.models.seats import Invitation, UTDSeatGrid
 from utd_rx.protocol.facts import (
+    FetchInvitations,
     InvitationAnswered,
     InvitationHinted,
+    InvitationsListed,
+    InvitationsNotListed,
+    JoinSucceeded,
     MicrophoneWanted,
     SpeakRequested,
 )
+from utd_rx.protocol.wire.speakers import ListedInvitation
 
 INVITATION_SECONDS: Final = 60.0
-"""How long the engine keeps an invitation (facts/utd-engine.md §7.2, 14)."""
+"""How long the engine keeps an invitation (facts/utd-engine.md §7.2, 14), unless it says."""
 
 GRANT_TIMEOUT: Final = 10.0
 """Seconds from the seat to the grant, at most (facts/utd-engine.md §4.2)."""
 
+LOOK_AGAIN_SECONDS: Final = 3.0
+"""When to ask once more: what was offered between the first answer and the opening of the data
+channel was pushed to nobody (facts/utd-engine.md §7.2, 12)."""
+
 MAX_OFFERS: Final = 8
 """The engine keeps one for each target; what comes beyond these is a flood, and is dropped."""
+
+MAX_ANSWERED: Final = 32
+"""How many answered offers are remembered, against a list that is older than the answer."""
 
 
 @frozen
@@ -53,12 +69,39 @@ class Offer:
 
 @frozen
 class Speakers:
-    """What this client was offered, and what it asked for; see the module's tables."""
+    """What this client was offered, and what it asked for; see the module's tables.
+
+    Args:
+        offers: The open ones, oldest first.
+        request_id: The request that is to open the microphone.
+        is_seen: Whether the queue has shown it.
+        opens_by: Until when the grant opens the microphone.
+        is_listed: Whether the engine has said what it offers.
+        is_stale: Whether there may be something new to ask for.
+        is_asked: Whether a question is under way.
+        hinted: The offers of which hints told since the last question.
+        checked: Those of which hints told before it.
+        asked_at: When the last question was asked, in monotonic seconds.
+        look_at: When to ask again.
+        answered: The offers answered last.
+        away: Who left while an offer of theirs stood; it stands again if they are back in time.
+        disproved: How many offers of which hints told were none.
+    """
 
     offers: tuple[Offer, ...] = ()
     request_id: int | None = None
     is_seen: bool = False
     opens_by: float | None = None
+    is_listed: bool = False
+    is_stale: bool = False
+    is_asked: bool = False
+    hinted: tuple[int, ...] = ()
+    checked: tuple[int, ...] = ()
+    asked_at: float = 0.0
+    look_at: float | None = None
+    answered: tuple[int, ...] = ()
+    away: tuple[str, ...] = ()
+    disproved: int = 0
 
     @property
     def invitations(self) -> tuple[Invitation, ...]:
@@ -67,16 +110,43 @@ class Speakers:
 
 
 def step(
-    speakers: Speakers, fact: object, now: float, *, identity: str, grid: UTDSeatGrid
+    speakers: Speakers, fact: object, now: float, *, identity: str, grid: UTDSeatGrid, epoch: int
 ) -> Speakers:
-    """Return the state after `fact`, which left the grid as it is here; total."""
+    """Return the state after `fact`, which left the grid as it is here; total.
+
+    Args:
+        speakers: Before.
+        fact: What happened.
+        now: Monotonic seconds.
+        identity: This client's.
+        grid: The seats.
+        epoch: Counts joins; an answer about an earlier one is late.
+    """
     match fact:
+        case JoinSucceeded() | Reconnected():
+            speakers = evolve(speakers, is_stale=True, look_at=now + LOOK_AGAIN_SECONDS)
         case InvitationHinted(invitation=invitation) if invitation.target == identity:
-            speakers = _offered(speakers, invitation, now)
+            speakers = _hinted(speakers, invitation, now)
+        case InvitationsListed(epoch=asked, invitations=listed) if asked == epoch:
+            mine = (one for one in listed if one.invitation.target == identity)
+            speakers = _listed(speakers, tuple(mine))
+        case InvitationsNotListed(epoch=asked, is_absent=is_absent) if asked == epoch:
+            look_at = None if is_absent else now + LOOK_AGAIN_SECONDS
+            if not speakers.is_listed and speakers.look_at is None:
+                look_at = None  # nothing says that asking ever helps
+            speakers = evolve(speakers, is_stale=False, is_asked=False, look_at=look_at)
         case InvitationAnswered(invitation_id=id_):
             speakers = _without(speakers, lambda invitation: invitation.id == id_)
+            answered = (*speakers.answered, id_)[-MAX_ANSWERED:]
+            speakers = evolve(speakers, answered=answered)
         case ParticipantDisconnected(identity=who):
+            before = speakers
             speakers = _without(speakers, lambda invitation: invitation.inviter == who)
+            if speakers is not before:
+                speakers = evolve(speakers, away=(*speakers.away, who)[-MAX_OFFERS:])
+        case ParticipantConnected(participant=who) if who.identity in speakers.away:
+            away = tuple(known for known in speakers.away if known != who.identity)
+            speakers = evolve(speakers, away=away, is_stale=speakers.is_listed or speakers.is_stale)
         case SpeakRequested(request_id=request_id):
             speakers = evolve(speakers, request_id=request_id, is_seen=False, opens_by=None)
         case MicrophoneWanted(enabled=False):
@@ -84,6 +154,28 @@ def step(
         case _:
             pass
     return _at(_seated_or_not(speakers, now, identity, grid), now)
+
+
+def forgotten(speakers: Speakers) -> Speakers:
+    """Return the state of a connection that is over."""
+    return Speakers(disproved=speakers.disproved)
+
+
+def follow_up(
+    speakers: Speakers, now: float, epoch: int
+) -> tuple[Speakers, tuple[FetchInvitations, ...]]:
+    """Ask what was offered when there may be something new and no question is under way."""
+    if not speakers.is_stale or speakers.is_asked:
+        return speakers, ()
+    asking = evolve(
+        speakers,
+        is_stale=False,
+        is_asked=True,
+        asked_at=now,
+        checked=speakers.hinted,
+        hinted=(),
+    )
+    return asking, (FetchInvitations(epoch),)
 
 
 def opens(speakers: Speakers, is_granted: bool) -> tuple[Speakers, bool]:
@@ -96,17 +188,47 @@ def opens(speakers: Speakers, is_granted: bool) -> tuple[Speakers, bool]:
 def next_deadline(speakers: Speakers) -> float | None:
     """Return when time alone changes something, None for never."""
     ends = [offer.expires_at for offer in speakers.offers]
-    if speakers.opens_by is not None:
-        ends.append(speakers.opens_by)
+    ends += [at for at in (speakers.opens_by, speakers.look_at) if at is not None]
     return min(ends, default=None)
 
 
-def _offered(speakers: Speakers, invitation: Invitation, now: float) -> Speakers:
+def _hinted(speakers: Speakers, invitation: Invitation, now: float) -> Speakers:
     known = any(offer.invitation.id == invitation.id for offer in speakers.offers)
-    if known or len(speakers.offers) >= MAX_OFFERS:
+    if known or invitation.id in speakers.answered:
+        return speakers
+    if (speakers.is_listed or speakers.is_asked) and invitation.id not in speakers.hinted:
+        hinted = (*speakers.hinted, invitation.id)[:MAX_OFFERS]
+        speakers = evolve(speakers, is_stale=True, hinted=hinted)
+    if speakers.is_listed or len(speakers.offers) >= MAX_OFFERS:
         return speakers
     offer = Offer(invitation, now + INVITATION_SECONDS)
     return evolve(speakers, offers=(*speakers.offers, offer))
+
+
+def _listed(speakers: Speakers, listed: tuple[ListedInvitation, ...]) -> Speakers:
+    """Return the state after the engine's word; `listed` is about this client.
+
+    What is left of an offer is counted from the question, so that a slow answer ends it too
+    early rather than too late.
+    """
+    offers = tuple(
+        Offer(
+            one.invitation,
+            speakers.asked_at + (INVITATION_SECONDS if one.expires_in is None else one.expires_in),
+        )
+        for one in listed
+        if one.invitation.id not in speakers.answered
+    )[:MAX_OFFERS]
+    true = {*speakers.answered, *(one.invitation.id for one in listed)}
+    return evolve(
+        speakers,
+        offers=offers,
+        is_listed=True,
+        is_asked=False,
+        away=(),
+        checked=(),
+        disproved=speakers.disproved + sum(id_ not in true for id_ in speakers.checked),
+    )
 
 
 def _seated_or_not(speakers: Speakers, now: float, identity: str, grid: UTDSeatGrid) -> Speakers:
@@ -130,6 +252,8 @@ def _at(speakers: Speakers, now: float) -> Speakers:
         speakers = evolve(speakers, offers=live)
     if speakers.opens_by is not None and now >= speakers.opens_by:
         speakers = evolve(speakers, opens_by=None)
+    if speakers.look_at is not None and now >= speakers.look_at:
+        speakers = evolve(speakers, is_stale=True, look_at=None)
     return speakers
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from utd_rx.models.seats import SpeakRequest
 from utd_rx.protocol.wire.reading import read_int
 from utd_rx.protocol.wire.seats import requests_from_wire
+from utd_rx.protocol.wire.speakers import ListedInvitation, invitations_from_wire
 from utd_rx.rest.checks import checked_identity, checked_int, checked_room, checked_seat
 from utd_rx.rest.endpoints import Endpoints
+from utd_rx.rest.failures import malformed
 from utd_rx.rest.urls import path_of
 
 
@@ -53,6 +55,18 @@ class SpeakerEndpoints(Endpoints):
             body["seat_index"] = checked_seat(seat_index)
         wire = await self._engine.post(_speakers(room, "invite"), body, bearer=self._bearer)
         return read_int(wire.get("invitation_id"))
+
+    async def speaker_invitations(self, room: str) -> tuple[ListedInvitation, ...]:
+        """Return what one was offered and may still accept; repeats.
+
+        Our engine's extension: another one answers `NOT_FOUND`.
+        """
+        wire = await self._engine.get(_speakers(room, "invitations"), bearer=self._bearer)
+        listed = wire.get("invitations")
+        # Anything without the list is no answer; reading it as none would end every offer.
+        if not isinstance(listed, list):
+            raise malformed("the engine's reply is no list of invitations")
+        return invitations_from_wire(listed)
 
     async def accept_invitation(self, room: str, invitation_id: int) -> int | None:
         """Take the offered seat; return its index."""

@@ -12,7 +12,7 @@ from utd_rx.models.token import UTDTokenResponse
 from utd_rx.protocol import audio_room as rules
 from utd_rx.protocol import promises
 from utd_rx.protocol.audio_room import AudioRoomState
-from utd_rx.protocol.facts import FetchSeats, SeatGridFetched, SeatsNotFetched
+from utd_rx.protocol.facts import FetchInvitations, FetchSeats, SeatGridFetched, SeatsNotFetched
 from utd_rx.rest.api import UTDApi
 from utd_rx.rtc.port import RoomPort
 from utd_rx.sessions.confirming import GRANT_TIMEOUT
@@ -51,7 +51,10 @@ class UTDAudioRoomSession(Speaking):
             mint=mint,
             microphone=microphone,
             next_deadline=rules.next_deadline,
-            handlers={FetchSeats: self._fetch_seats},
+            handlers={
+                FetchSeats: self._fetch_seats,
+                FetchInvitations: self._fetch_invitations,
+            },
             now=now,
         )
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
 
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.seats import UTDSeatGrid
 from utd_rx.protocol.audio_room import AudioRoomState
-from utd_rx.protocol.promises import Promise
+from utd_rx.protocol.promises import Promise, Verdict, Wait
 from utd_rx.state import StateSubject, StreamCompletedError
 
 PUSH_TIMEOUT: Final = 2.0
@@ -16,7 +17,7 @@ PUSH_TIMEOUT: Final = 2.0
 (facts/utd-engine.md §7.2, 12)."""
 
 GRANT_TIMEOUT: Final = 10.0
-"""Seconds to wait for seat and permission after the engine said yes (facts/utd-engine.md §4.2)."""
+"""Seconds to wait in all after the engine said yes (facts/utd-engine.md §4.2)."""
 
 
 class Confirmation:
@@ -40,39 +41,32 @@ class Confirmation:
         Raises:
             UTDStreamException: `CONFLICT` left, or it was taken back; `TIMEOUT`.
         """
-        try:
-            await self._wait(promise, PUSH_TIMEOUT)
-        except TimeoutError:
-            if not promise.holds(await self._ask()):
-                raise _taken_back(promise) from None
-            try:
-                await self._wait(promise, GRANT_TIMEOUT)
-            except TimeoutError as error:
-                raise UTDStreamException(
-                    f"{promise.what} did not arrive within {GRANT_TIMEOUT:.0f} s",
-                    code=UTDErrorCode.TIMEOUT,
-                ) from error
-
-    async def _wait(self, promise: Promise, timeout: float) -> None:
-        held = False
+        wait = Wait(promise, self._epoch)
 
         def judge(state: AudioRoomState) -> bool:
-            nonlocal held
-            connection = state.session.connection
-            if connection.epoch != self._epoch or not connection.is_joined:
+            nonlocal wait
+            wait, verdict = wait.judge(state)
+            if verdict is Verdict.LEFT:
                 raise UTDStreamException(
                     f"left while waiting for {promise.what}", code=UTDErrorCode.CONFLICT
                 )
-            if promise.shows(state):
-                return True
-            holds = promise.holds(state.seats.grid)
-            if held and not holds:
+            if verdict is Verdict.TAKEN_BACK:
                 raise _taken_back(promise)
-            held = holds
-            return False
+            return verdict is Verdict.SHOWN
 
         try:
-            await self._state.until(judge, timeout=timeout)
+            async with asyncio.timeout(GRANT_TIMEOUT):
+                try:
+                    await self._state.until(judge, timeout=PUSH_TIMEOUT)
+                except TimeoutError:
+                    if not promise.holds(await self._ask()):
+                        raise _taken_back(promise) from None
+                    await self._state.until(judge)
+        except TimeoutError as error:
+            raise UTDStreamException(
+                f"{promise.what} did not arrive within {GRANT_TIMEOUT:.0f} s",
+                code=UTDErrorCode.TIMEOUT,
+            ) from error
         except StreamCompletedError as error:
             raise UTDStreamException("the session is closed", code=UTDErrorCode.CONFLICT) from error
 

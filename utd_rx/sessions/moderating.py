@@ -51,12 +51,13 @@ class Moderating(SessionStreams[St]):
             UTDStreamException: `FORBIDDEN` not a host or admin, or against the host; `NOT_FOUND`
                 not in the room; `CONFLICT` the media server forbids unmuting others.
         """
-        self._require_joined()
+        epoch = self._joined_epoch()
         await self._api.mute_participant(
             self.room_name, identity, audio=audio, video=video, muted=muted
         )
         sources = [TrackSource.MICROPHONE] * audio + [TrackSource.CAMERA] * video
         await self._shown(
+            epoch,
             lambda state: all(_is_muted(state.roster, identity, s, muted) for s in sources),
             f"the tracks of {identity!r} did not change",
         )
@@ -68,10 +69,10 @@ class Moderating(SessionStreams[St]):
             UTDStreamException: `FORBIDDEN` not a host or admin, or against the host; `NOT_FOUND`
                 not in the room.
         """
-        self._require_joined()
+        epoch = self._joined_epoch()
         sid = self._sid(identity)
         await self._api.kick_participant(self.room_name, identity)
-        await self._gone(identity, sid)
+        await self._gone(epoch, identity, sid)
 
     async def ban(
         self, identity: str, *, duration: int | None = None, reason: str | None = None
@@ -87,10 +88,10 @@ class Moderating(SessionStreams[St]):
             UTDStreamException: `FORBIDDEN` not a host or admin, or against the host;
                 `VALIDATION` oneself.
         """
-        self._require_joined()
+        epoch = self._joined_epoch()
         sid = self._sid(identity)
         await self._api.ban(identity, room=self.room_name, reason=reason, duration=duration)
-        await self._gone(identity, sid)
+        await self._gone(epoch, identity, sid)
 
     async def unban(self, identity: str) -> None:
         """Lift a ban from this room; without one nothing happens.
@@ -123,10 +124,11 @@ class Moderating(SessionStreams[St]):
             UTDStreamException: `FORBIDDEN` not the owner; `NOT_FOUND` not in the room;
                 `CONFLICT` they have it already; `VALIDATION` no such role, or not to be given.
         """
-        self._require_joined()
+        epoch = self._joined_epoch()
         await self._api.set_role(self.room_name, identity, role)
         wanted = UTDRole(role)
         await self._shown(
+            epoch,
             lambda state: state.roles.known.get(identity) is wanted,
             f"the role of {identity!r} did not change",
         )
@@ -137,10 +139,12 @@ class Moderating(SessionStreams[St]):
         Raises:
             UTDStreamException: `FORBIDDEN` not a host or admin.
         """
-        self._require_joined()
+        epoch = self._joined_epoch()
         await self._api.lock_chat(self.room_name, locked)
         await self._shown(
-            lambda state: state.chat.is_locked is locked, "the lock of the chat did not change"
+            epoch,
+            lambda state: state.chat.is_locked is locked,
+            "the lock of the chat did not change",
         )
 
     @abstractmethod
@@ -157,8 +161,13 @@ class Moderating(SessionStreams[St]):
     ) -> T:
         """Wait for a value; a time-out and the end of the session are typed errors."""
 
-    async def _shown(self, shows: Callable[[SessionState], bool], message: str) -> None:
-        epoch = self._common(self.state.value).connection.epoch
+    def _joined_epoch(self) -> int:
+        """Return the join a command belongs to: taken before the engine is asked, or a wait might
+        be for the next one."""
+        self._require_joined()
+        return self._common(self.state.value).connection.epoch
+
+    async def _shown(self, epoch: int, shows: Callable[[SessionState], bool], message: str) -> None:
 
         def judge(state: St) -> bool:
             session = self._common(state)
@@ -172,9 +181,10 @@ class Moderating(SessionStreams[St]):
         who = self._common(self.state.value).roster.remotes.get(identity)
         return None if who is None else who.sid
 
-    async def _gone(self, identity: str, sid: str | None) -> None:
+    async def _gone(self, epoch: int, identity: str, sid: str | None) -> None:
         """Wait until the connection `sid` is gone; a newer one of the same identity may be there."""
         await self._shown(
+            epoch,
             lambda state: (who := state.roster.remotes.get(identity)) is None or who.sid != sid,
             f"{identity!r} did not leave",
         )
@@ -192,7 +202,9 @@ class Moderating(SessionStreams[St]):
         try:
             await self._api.get_seats(self.room_name)
         except UTDStreamException as error:
-            self._offer(BanAnswered(effect.epoch, error.is_banned))
+            # Only what the engine itself refused is a word about the ban.
+            is_word = error.status_code is not None and error.status_code < 500
+            self._offer(BanAnswered(effect.epoch, error.is_banned if is_word else None))
         else:
             self._offer(BanAnswered(effect.epoch, False))
 

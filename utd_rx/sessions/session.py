@@ -174,6 +174,10 @@ class UTDSession(Moderating[St]):
         # From here on the epoch tells this join from a leave or another join meanwhile.
         epoch = self._shell.begin_join()
         try:
+            # After a forced exit the room may still be leaving; the end of that connection, told
+            # while this one comes up, would pass for the end of this one.
+            await self._room.disconnect()
+            self._shell.require_join(epoch)
             reply = await self._mint()
             self._shell.require_join(epoch)
             # Each session acts with the bearer of its own mint: its client may have several

@@ -123,6 +123,7 @@ class Shell(Generic[St]):
         Raises:
             UTDStreamException: As `RoomPort.connect`; `CONFLICT` when left meanwhile.
         """
+        self._flush()  # the last words of the connection before this one
         # Events behind the snapshot may be here before this coroutine wakes up; they wait.
         self._joining = epoch
         try:

@@ -10,7 +10,14 @@ from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.seats import Invitation, UTDSeatGrid
 from utd_rx.protocol import promises
 from utd_rx.protocol.audio_room import AudioRoomState
-from utd_rx.protocol.facts import InvitationAnswered, SeatGridFetched, SpeakRequested
+from utd_rx.protocol.facts import (
+    FetchInvitations,
+    InvitationAnswered,
+    InvitationsListed,
+    InvitationsNotListed,
+    SeatGridFetched,
+    SpeakRequested,
+)
 from utd_rx.sessions.confirming import Confirmation
 from utd_rx.sessions.session import UTDSession
 from utd_rx.sessions.streams import AudioRoomStreams
@@ -140,6 +147,15 @@ class Speaking(UTDSession[AudioRoomState], AudioRoomStreams):
         await self._answer(
             invitation_id, self._api.decline_invitation(self.room_name, invitation_id)
         )
+
+    async def _fetch_invitations(self, effect: FetchInvitations) -> None:
+        try:
+            listed = await self._api.speaker_invitations(self.room_name)
+        except UTDStreamException as error:
+            is_absent = error.code is UTDErrorCode.NOT_FOUND
+            self._offer(InvitationsNotListed(effect.epoch, is_absent))
+        else:
+            self._offer(InvitationsListed(effect.epoch, listed))
 
     @asynccontextmanager
     async def _seating(self, microphone: bool) -> AsyncIterator[Confirmation]:

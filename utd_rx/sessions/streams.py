@@ -131,8 +131,9 @@ class AudioRoomStreams(SessionStreams[AudioRoomState]):
         seats: The grid as the engine last told it, never optimistic.
         my_seat: The seat this client sits on, None when it has none.
         pending_requests: Who waits for a seat in request mode, in order; `age` says how long.
-        invitations: The open offers of a seat to this client, oldest first; each is proven by
-            the engine when it is accepted, not before.
+        invitations: The open offers of a seat to this client, oldest first, as the engine lists
+            them. Of an engine that lists none each is only what a message says, and proven when
+            it is accepted.
     """
 
     type = UTDStreamType.AUDIO_ROOM

@@ -19,7 +19,14 @@ from utd_rx.engine.rules.moderation import ChangeGrant
 from utd_rx.engine.rules.refusal import Refusal
 from utd_rx.engine.rules.roles import LISTEN, PUBLISH, SPEAK, Grant, Role
 from utd_rx.engine.rules.rooms import Room
-from utd_rx.engine.rules.seat_commands import Actor, SetUpSeats, TakeSeat
+from utd_rx.engine.rules.seat_commands import (
+    Actor,
+    LeaveSeat,
+    MoveSeat,
+    MuteSeat,
+    SetUpSeats,
+    TakeSeat,
+)
 from utd_rx.engine.rules.speaker_commands import (
     AcceptInvitation,
     ApproveRequest,
@@ -114,8 +121,27 @@ def test_the_chat_lock_is_published_once() -> None:
 
 def test_muting_names_the_tracks() -> None:
     room = room_of()
-    effects = moderation.mute(room, ADMIN, "mona", is_muted=True, kinds=("audio", "video"))
+    after, effects = moderation.mute(room, ADMIN, "mona", is_muted=True, kinds=("audio", "video"))
     assert effects == (MuteTracks("mona", True, ("audio", "video")),)
+    assert after == room, "who does not sit has no track to come"
+
+
+def test_a_mute_of_who_sits_holds_for_the_next_track_until_it_or_the_seat_ends() -> None:
+    room, _ = rooms.command_seats(room_of(), Actor("mona"), TakeSeat(1), 0.0)
+    assert rooms.published(room, "mona") == ()
+    muted, _ = moderation.mute(room, ADMIN, "mona", is_muted=True, kinds=("audio",))
+    by_seat, _ = rooms.command_seats(room, ADMIN, MuteSeat(1, is_muted=True), 0.0)
+    assert muted == by_seat
+    assert rooms.published(muted, "mona") == (MuteTracks("mona", True),)
+    assert rooms.published(muted, "sara") == ()
+    moved, _ = rooms.command_seats(muted, Actor("mona"), MoveSeat(2), 0.0)
+    assert rooms.published(moved, "mona") == (MuteTracks("mona", True),)
+    unmuted, _ = moderation.mute(muted, ADMIN, "mona", is_muted=False, kinds=("audio",))
+    stood, _ = rooms.command_seats(muted, Actor("mona"), LeaveSeat(), 0.0)
+    again, _ = rooms.command_seats(stood, Actor("mona"), TakeSeat(1), 0.0)
+    video, _ = moderation.mute(room, ADMIN, "mona", is_muted=True, kinds=("video",))
+    for over in (unmuted, stood, again, video, moderation.expel(muted, "mona", 0.0)[0]):
+        assert rooms.published(over, "mona") == ()
 
 
 @pytest.mark.parametrize(

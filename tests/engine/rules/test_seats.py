@@ -131,8 +131,8 @@ def test_an_admin_does_not_reach_the_host(item: Command) -> None:
 
 def test_muting_names_the_occupant() -> None:
     seats = after(grid_of(), (MONA, TakeSeat(2)))
-    same, effects = rules.command(seats, ADMIN, MuteSeat(2, is_muted=True), 0.0)
-    assert same is seats
+    muted, effects = rules.command(seats, ADMIN, MuteSeat(2, is_muted=True), 0.0)
+    assert (muted.muted, muted.grid) == (frozenset({"mona"}), seats.grid)
     assert effects == (MuteTracks("mona", is_muted=True),)
 
 

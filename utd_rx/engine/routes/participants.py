@@ -99,7 +99,9 @@ async def mute_participant(request: web.Request) -> web.Response:
     kinds = tuple(key for key, default in flags if flag_of(body, key, default=default))
 
     def rule(room: Room, actor: Actor, now: float) -> tuple[Room, Effects, None]:
-        effects = moderation.mute(room, actor, target, is_muted=is_muted, kinds=kinds, sid=sid)
+        room, effects = moderation.mute(
+            room, actor, target, is_muted=is_muted, kinds=kinds, sid=sid
+        )
         return room, effects, None
 
     hub = context_of(request).hub

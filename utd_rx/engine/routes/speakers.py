@@ -14,6 +14,7 @@ from utd_rx.engine.routes.context import context_of
 from utd_rx.engine.routes.fields import ANY_NUMBER, int_of, number_of, read_body
 from utd_rx.engine.routes.identity import permit_room
 from utd_rx.engine.rules import rooms
+from utd_rx.engine.rules import speakers as rules
 from utd_rx.engine.rules.effects import Effects
 from utd_rx.engine.rules.names import check_identity
 from utd_rx.engine.rules.refusal import invalid
@@ -32,6 +33,7 @@ from utd_rx.engine.rules.speaker_commands import (
 )
 from utd_rx.protocol.wire.reading import Json
 from utd_rx.protocol.wire.seats import grid_to_rest
+from utd_rx.protocol.wire.speakers import invitation_to_rest
 
 _Read: TypeAlias = Callable[[web.Request, Json], SpeakerCommand]
 _Reply: TypeAlias = Callable[[Outcome], dict[str, object]]
@@ -42,6 +44,26 @@ async def list_requests(request: web.Request) -> web.Response:
     call = permit_room(request, Endpoint.SPEAKERS_LIST, {})
     rooms.refuse_without_seats(call.room)
     return web.json_response({"requests": grid_to_rest(call.room.seats.grid)["requests"]})
+
+
+async def list_invitations(request: web.Request) -> web.Response:
+    """Return what the caller was offered, with the seconds that are left of it.
+
+    Our extension: a push right after a join is lost (facts/utd-engine.md §7.2, 12), and unlike
+    seats and requests an offer stands in no metadata, since it is between two. A backend names
+    with `?identity=` whose it asks for.
+    """
+    call = permit_room(request, Endpoint.SPEAKERS_INVITATIONS, dict(request.query))
+    rooms.refuse_without_seats(call.room)
+    if call.identity is None:
+        raise invalid("identity is required: whose invitations?")
+    rooms.actor_of(call.room, call.identity)
+    now = context_of(request).hub.clock.monotonic()
+    offers = rules.invitations_of(call.room.seats, call.identity, now)
+    listed = [
+        invitation_to_rest(offer.invitation, expires_in=offer.expires_at - now) for offer in offers
+    ]
+    return web.json_response({"invitations": listed})
 
 
 def speaker_command(endpoint: Endpoint, read: _Read, reply: _Reply) -> Handler:

@@ -86,8 +86,10 @@ def mute(
     is_muted: bool,
     kinds: tuple[str, ...],
     sid: str | None = None,
-) -> Effects:
+) -> tuple[Room, Effects]:
     """Mute or unmute tracks of `target`: those of `kinds`, or the one of `sid`.
+
+    Who sits and is muted stays so on the next track, as if the seat had been muted.
 
     Raises:
         Refusal: 403 when an admin acts on the host, 404 for the absent, 422 for no kind.
@@ -97,7 +99,9 @@ def mute(
         raise not_found(f"{target!r} is not connected to this room")
     if sid is None and not kinds:
         raise invalid("audio, video or track_sid must say what to mute")
-    return (MuteTracks(target, is_muted, kinds, sid),)
+    if sid is None and "audio" in kinds:
+        room = evolve(room, seats=seat_rules.with_muted(room.seats, target, is_muted))
+    return room, (MuteTracks(target, is_muted, kinds, sid),)
 
 
 def silence(room: Room, target: str, now: float) -> tuple[Room, Effects]:

@@ -13,7 +13,7 @@ from attrs import evolve, field, frozen
 
 from utd_rx.engine.rules import seats as seat_rules
 from utd_rx.engine.rules import speakers as speaker_rules
-from utd_rx.engine.rules.effects import ApplyGrant, Effects, WriteRole
+from utd_rx.engine.rules.effects import ApplyGrant, Effects, MuteTracks, WriteRole
 from utd_rx.engine.rules.members import Admission, Member, Session
 from utd_rx.engine.rules.refusal import conflict, forbidden, not_found
 from utd_rx.engine.rules.roles import (
@@ -184,6 +184,11 @@ def joined(room: Room, session: Session) -> tuple[Room, Effects]:
     if session.role is not None and session.role is not role_of(room, session.identity):
         effects = (*effects, WriteRole(session.identity))
     return room, effects
+
+
+def published(room: Room, identity: str) -> Effects:
+    """A connection has a new track; one of somebody who is muted is muted as well."""
+    return (MuteTracks(identity, True),) if identity in room.seats.muted else ()
 
 
 def left(room: Room, session: Session, now: float, grace: float) -> tuple[Room, Effects]:

@@ -59,6 +59,8 @@ class Seats:
     """The grid, who the host is, who is connected and until when what the absent have waits.
 
     `next_id` numbers requests and invitations alike, so an id of one is never one of the other.
+    `muted` are those of the seated whose microphones a host or admin muted: a new track of theirs
+    is muted as well, or a mute would end with the next publication (facts/utd-engine.md §3.6).
     """
 
     grid: UTDSeatGrid = field(factory=lambda: UTDSeatGrid(revision=0))
@@ -67,6 +69,7 @@ class Seats:
     frees_at: FrozenMap[str, float] = field(factory=FrozenMap)
     offers: tuple[Offer, ...] = ()
     next_id: int = 1
+    muted: frozenset[str] = frozenset()
 
     @property
     def seated(self) -> frozenset[str]:
@@ -100,7 +103,7 @@ def command(seats: Seats, actor: Actor, item: Command, now: float) -> tuple[Seat
         Refusal: Nothing has changed then.
     """
     if isinstance(item, MuteSeat):
-        return seats, _mute(seats, actor, item)
+        return _mute(seats, actor, item)
     return commit(seats, evolve(seats, grid=_RULES[type(item)](seats, actor, item)), now)
 
 
@@ -205,12 +208,20 @@ def _unlock(seats: Seats, actor: Actor, item: UnlockSeat) -> UTDSeatGrid:
     return grids.replace(seats.grid, evolve(grids.seat_at(seats.grid, item.index), is_locked=False))
 
 
-def _mute(seats: Seats, actor: Actor, item: MuteSeat) -> Effects:
+def with_muted(seats: Seats, identity: str, is_muted: bool) -> Seats:
+    """Remember for whom of the seated a new track is to be muted."""
+    if not is_muted:
+        return evolve(seats, muted=seats.muted - {identity})
+    return evolve(seats, muted=(seats.muted | {identity}) & seats.seated)
+
+
+def _mute(seats: Seats, actor: Actor, item: MuteSeat) -> tuple[Seats, Effects]:
     seat = grids.seat_at(seats.grid, item.index)
     _refuse_against_host(seats, actor, seat, "muted")
     if seat.identity is None:
         raise conflict(f"nobody sits on seat {seat.index}")
-    return (MuteTracks(seat.identity, item.is_muted),)
+    effects = (MuteTracks(seat.identity, item.is_muted),)
+    return with_muted(seats, seat.identity, item.is_muted), effects
 
 
 # Any: a table cannot say that the type of its key is the type of the rule's last argument.
@@ -235,6 +246,9 @@ def commit(before: Seats, after: Seats, now: float) -> tuple[Seats, Effects]:
     """
     if after == before:
         return before, ()
+    # Who sits down, whichever way, has no use for an offer of a seat any more.
+    offers = tuple(o for o in after.offers if o.invitation.target not in after.seated)
+    after = evolve(after, offers=offers, muted=after.muted & after.seated)
     waiting = {
         identity: before.frees_at.get(identity, now + ABSENCE_SECONDS)
         for identity in after.involved - after.connected

@@ -3,7 +3,7 @@
 | | comes from | ends by |
 | --- | --- | --- |
 | request | the user, in request mode | approve, reject, cancel, sitting down, leaving, free mode |
-| invitation | a host or admin, in either mode | accept, decline, 60 s, either party leaving |
+| invitation | a host or admin, in either mode | accept, decline, sitting down, 60 s, either party leaving |
 
 Requests live in the grid, so everybody sees the queue in order; invitations are between two. A
 rule returns the new state and whom to tell; what follows for seats and permissions is derived by
@@ -68,6 +68,15 @@ def command(
     after, effects = commit(seats, found, now)
     # The grid first: whoever hears of an approval finds the seat taken.
     return after, (*effects, *pushes), outcome
+
+
+def invitations_of(seats: Seats, identity: str, now: float) -> tuple[Offer, ...]:
+    """Return what `identity` was offered and may still accept, oldest first."""
+    return tuple(
+        offer
+        for offer in seats.offers
+        if offer.invitation.target == identity and offer.expires_at > now
+    )
 
 
 def _request(

@@ -7,6 +7,7 @@ string; facts/utd-engine.md §3.3), and a client must survive all of them.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
@@ -48,6 +49,17 @@ def read_int(value: object) -> int | None:
         digits = value.removeprefix("-")
         return int(value) if digits.isdigit() else None
     return None
+
+
+def read_number(value: object) -> float | None:
+    """Return a finite number as a float; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 _TRUE = ("true", "1", "yes")

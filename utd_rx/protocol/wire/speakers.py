@@ -6,6 +6,9 @@
 | `_speaker_request_approved`, `_rejected` | requester | `request_id, identity`, where approved `seat_index` |
 | `_speaker_invitation` | invitee | `invitation_id, inviter_identity, target_identity, seat_index?` |
 | `_speaker_invitation_accepted`, `_declined` | inviter | the same; where accepted, `seat_index` is where they sit |
+
+`GET …/speakers/invitations`, which only our engine has, answers `{invitations: [{the same,
+expires_in}]}`: what the caller was offered, and for how many seconds it still stands.
 """
 
 from __future__ import annotations
@@ -13,7 +16,15 @@ from __future__ import annotations
 from attrs import frozen
 
 from utd_rx.models.seats import Invitation, SpeakRequest
-from utd_rx.protocol.wire.reading import Json, read_int, read_text
+from utd_rx.protocol.wire.reading import (
+    Json,
+    read_int,
+    read_list,
+    read_number,
+    read_object,
+    read_text,
+)
+from utd_rx.protocol.wire.seats import invitation_from_wire
 
 
 @frozen
@@ -23,6 +34,14 @@ class RequestAnswer:
     id: int
     identity: str
     seat_index: int | None = None
+
+
+@frozen
+class ListedInvitation:
+    """An invitation as the engine lists it; `expires_in` None when it does not say."""
+
+    invitation: Invitation
+    expires_in: float | None = None
 
 
 def request_to_push(request: SpeakRequest) -> dict[str, object]:
@@ -70,6 +89,21 @@ def invitation_answer_to_push(invitation: Invitation, seat_index: int | None) ->
         "target_identity": invitation.target,
         **seat,
     }
+
+
+def invitation_to_rest(invitation: Invitation, *, expires_in: float) -> dict[str, object]:
+    """Write an entry of the list; rounded, because clocks are not that exact."""
+    return {**invitation_to_push(invitation), "expires_in": round(expires_in, 3)}
+
+
+def invitations_from_wire(wire: object) -> tuple[ListedInvitation, ...]:
+    """Read the list; entries that name no invitation are dropped."""
+    listed = []
+    for entry in map(read_object, read_list(wire)):
+        invitation = invitation_from_wire(entry)
+        if invitation is not None:
+            listed.append(ListedInvitation(invitation, read_number(entry.get("expires_in"))))
+    return tuple(listed)
 
 
 def _request_id(wire: Json) -> int | None:
