@@ -201,8 +201,9 @@ async def stream_each(stack: AsyncExitStack, url: str, tokens: Sequence[str]) ->
     def subscribed(number: int, track: rtc.Track, *_: object) -> None:
         tasks.add(asyncio.create_task(take(track, f"{number} {track.sid}")))
 
-    for number, token in enumerate(tokens):
-        listener.rooms.append(await _bare(stack, url, token, partial(subscribed, number)))
+    # At once: with the tracks of one connection it may be too busy to join another.
+    joining = (_bare(stack, url, jwt, partial(subscribed, n)) for n, jwt in enumerate(tokens))
+    listener.rooms += await asyncio.gather(*joining)
     return listener
 
 
@@ -227,9 +228,13 @@ async def output_player(stack: AsyncExitStack, url: str, tokens: Sequence[str]) 
     def subscribed(player: media_devices.OutputPlayer, track: rtc.Track, *_: object) -> None:
         adding.add(asyncio.create_task(player.add_track(track)))
 
-    for token in tokens:
-        player = rtc.MediaDevices().open_output()
-        listener.rooms.append(await _bare(stack, url, token, partial(subscribed, player)))
+    players = [rtc.MediaDevices().open_output() for _ in tokens]
+    joining = (
+        _bare(stack, url, token, partial(subscribed, player))
+        for token, player in zip(tokens, players, strict=True)
+    )
+    listener.rooms += await asyncio.gather(*joining)
+    for player in players:
         await player.start()
     return listener
 

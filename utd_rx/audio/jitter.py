@@ -239,17 +239,16 @@ def _stretch(samples: Samples, count: int) -> Mix:
     sound: Mix = samples.astype(np.float32)
     if len(samples) == count:
         return sound
-    stretched: Mix = np.zeros((count, samples.shape[1]), np.float32)
-    for where, weight in _interpolation(len(samples), count):
-        stretched += sound[where] * weight
+    where, weights = _interpolation(len(samples), count)
+    neighbours = sound.take(where, axis=0)
+    neighbours *= weights
+    stretched: Mix = neighbours.sum(axis=0)
     return stretched
 
 
 @lru_cache(maxsize=256)
-def _interpolation(
-    given: int, count: int
-) -> tuple[tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]], ...]:
-    """Return the four neighbours of each sample, and the weight of each of them.
+def _interpolation(given: int, count: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+    """Return the four neighbours of each sample, `(4, count)`, and their weights, `(4, count, 1)`.
 
     The same for every voice, and 64 of them may have to catch up in the same pull, just when
     there is no time.
@@ -264,7 +263,5 @@ def _interpolation(
         (t + 4 * t**2 - 3 * t**3) / 2,
         (-(t**2) + t**3) / 2,
     )
-    return tuple(
-        (np.clip(index + offset, 0, given - 1), weight.astype(np.float32)[:, np.newaxis])
-        for offset, weight in zip((-1, 0, 1, 2), weights, strict=True)
-    )
+    where = np.stack([np.clip(index + offset, 0, given - 1) for offset in (-1, 0, 1, 2)])
+    return where, np.stack(weights).astype(np.float32)[:, :, np.newaxis]
