@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import pytest
@@ -34,6 +36,31 @@ TIMEOUT = 20.0
 
 MIN_SNR_DB = 12.0
 """At the card's own 48 kHz it is bit for bit the same; PulseAudio converts other rates."""
+
+
+class Closable(Protocol):
+    """What is closed in the end."""
+
+    async def aclose(self) -> None:
+        """Close it; idempotent."""
+
+
+C = TypeVar("C", bound=Closable)
+
+
+class Kept(AsyncExitStack):
+    """Closes what a test opened however it ends: a failure must not be the next test's leak."""
+
+    def __call__(self, opened: C) -> C:
+        self.push_async_callback(opened.aclose)
+        return opened
+
+
+@pytest.fixture
+async def kept() -> AsyncIterator[Kept]:
+    """Open through it what the test need not close itself."""
+    async with Kept() as kept:
+        yield kept
 
 
 class Heard:
@@ -83,19 +110,17 @@ async def over_the_cable(
 ) -> tuple[list[AudioComparison], Heard]:
     """Play `sent`, record it, and compare channel by channel."""
     heard = Heard()
-    microphone = Microphone(CABLE_A, format=audio_format, block=block)
-    speaker = Speaker(CABLE_A, format=audio_format, block=block)
-    stream = await microphone.open(heard)
-    await speaker.open()
-    await heard.more(100)  # a virtual card settles in its first second
-    heard.frames.clear()
-    voice = speaker.voice("speech")
-    source = await ArraySource(sent, audio_format.sample_rate).open(voice)
-    await source.wait_ended()
-    await heard.more(60)
-    await stream.aclose()
-    await microphone.aclose()
-    await speaker.aclose()
+    async with Kept() as kept:
+        microphone = kept(Microphone(CABLE_A, format=audio_format, block=block))
+        speaker = kept(Speaker(CABLE_A, format=audio_format, block=block))
+        await microphone.open(heard)
+        await speaker.open()
+        await heard.more(100)  # a virtual card settles in its first second
+        heard.frames.clear()
+        voice = speaker.voice("speech")
+        source = kept(await ArraySource(sent, audio_format.sample_rate).open(voice))
+        await source.wait_ended()
+        await heard.more(60)
     compared = [
         compare(
             sent[:, channel],
@@ -186,20 +211,19 @@ async def test_the_cables_are_listed() -> None:
         assert sum(device.is_default for device in devices if device.direction is direction) == 1
 
 
-async def test_an_unknown_device_is_a_typed_error_and_nothing_stays_open() -> None:
-    microphone = Microphone("no such device")
+async def test_an_unknown_device_is_a_typed_error_and_nothing_stays_open(kept: Kept) -> None:
+    microphone = kept(Microphone("no such device"))
     with pytest.raises(UTDStreamException) as caught:
         await microphone.open(lambda frame: None)
     assert caught.value.code is UTDErrorCode.NOT_FOUND
     assert CABLE_A in caught.value.message
-    await microphone.aclose()
 
 
-async def test_a_microphone_is_swapped_while_it_streams() -> None:
-    heard, microphone, speaker = Heard(), Microphone(CABLE_A), Speaker(CABLE_B)
-    stream = await microphone.open(heard)
+async def test_a_microphone_is_swapped_while_it_streams(kept: Kept) -> None:
+    heard, microphone, speaker = Heard(), kept(Microphone(CABLE_A)), kept(Speaker(CABLE_B))
+    await microphone.open(heard)
     await speaker.open()
-    tone = await ToneSource().open(speaker.voice("tone"))
+    kept(await ToneSource().open(speaker.voice("tone")))
     await heard.more(150)
     assert not np.any(heard.frames[-1].samples)
     await microphone.use(CABLE_B)
@@ -210,29 +234,22 @@ async def test_a_microphone_is_swapped_while_it_streams() -> None:
         await microphone.use("no such device")
     await heard.loud()  # the old one goes on
     assert microphone.failure.value is None
-    await tone.aclose()
-    await stream.aclose()
-    await microphone.aclose()
-    await speaker.aclose()
 
 
-async def test_a_speaker_is_swapped_while_it_plays() -> None:
-    heard, microphone, speaker = Heard(), Microphone(CABLE_B), Speaker(CABLE_A)
-    stream = await microphone.open(heard)
+async def test_a_speaker_is_swapped_while_it_plays(kept: Kept) -> None:
+    heard, microphone, speaker = Heard(), kept(Microphone(CABLE_B)), kept(Speaker(CABLE_A))
+    await microphone.open(heard)
     await speaker.open()
-    tone = await ToneSource().open(speaker.voice("tone"))
+    kept(await ToneSource().open(speaker.voice("tone")))
     await speaker.level.until(lambda level: level > -20, timeout=TIMEOUT)
     assert not np.any(heard.sound)
     await speaker.use(CABLE_B)
     await heard.loud()
-    await tone.aclose()
     await speaker.aclose()
-    await stream.aclose()
-    await microphone.aclose()
     assert speaker.device.value is None
 
 
-async def test_the_systems_default_is_followed_while_streaming(bench: Bench) -> None:
+async def test_the_systems_default_is_followed_while_streaming(bench: Bench, kept: Kept) -> None:
     """The sound server moves the streams; nothing here has to do anything, nor notices."""
 
     async def choose(cable: str) -> None:
@@ -240,11 +257,13 @@ async def test_the_systems_default_is_followed_while_streaming(bench: Bench) -> 
         await asyncio.to_thread(bench.pactl, "set-default-source", f"{cable}.monitor")
 
     await choose(CABLE_A)
+    kept.push_async_callback(choose, CABLE_A)
     other, default = Heard(), Heard()
-    streams = [await Microphone(CABLE_B).open(other), await Microphone().open(default)]
-    speaker = Speaker()
+    await kept(Microphone(CABLE_B)).open(other)
+    await kept(Microphone()).open(default)
+    speaker = kept(Speaker())
     await speaker.open()
-    tone = await ToneSource().open(speaker.voice("tone"))
+    kept(await ToneSource().open(speaker.voice("tone")))
     await default.loud()
     await other.more(10)
     assert not np.any(other.sound)
@@ -254,19 +273,16 @@ async def test_the_systems_default_is_followed_while_streaming(bench: Bench) -> 
     await default.loud()
     assert speaker.failure.value is None
     assert speaker.statistics.value.lost == 0
-    await tone.aclose()
-    for stream in streams:
-        await stream.aclose()
-    await speaker.aclose()
-    await choose(CABLE_A)
 
 
-async def test_a_card_plugged_in_while_another_streams_is_listed_and_used(bench: Bench) -> None:
+async def test_a_card_plugged_in_while_another_streams_is_listed_and_used(
+    bench: Bench, kept: Kept
+) -> None:
     new = "cable_new"
-    heard, microphone, speaker = Heard(), Microphone(CABLE_A), Speaker(CABLE_A)
-    stream = await microphone.open(heard)
+    heard, microphone, speaker = Heard(), kept(Microphone(CABLE_A)), kept(Speaker(CABLE_A))
+    await microphone.open(heard)
     await speaker.open()
-    tone = await ToneSource().open(speaker.voice("tone"))
+    kept(await ToneSource().open(speaker.voice("tone")))
     await heard.loud()
     failures: list[UTDStreamException | None] = []
     speaker.failure.subscribe(failures.append)
@@ -287,18 +303,14 @@ async def test_a_card_plugged_in_while_another_streams_is_listed_and_used(bench:
     finally:
         await asyncio.to_thread(bench.unplug, new)
     assert failures == [None, None]
-    await tone.aclose()
-    await stream.aclose()
-    await microphone.aclose()
-    await speaker.aclose()
 
 
-async def test_killed_streams_are_noticed_and_come_back(bench: Bench) -> None:
-    heard, microphone, speaker = Heard(), Microphone(CABLE_A), Speaker(CABLE_A)
+async def test_killed_streams_are_noticed_and_come_back(bench: Bench, kept: Kept) -> None:
+    heard, microphone, speaker = Heard(), kept(Microphone(CABLE_A)), kept(Speaker(CABLE_A))
     loop = asyncio.get_running_loop()
-    stream = await microphone.open(heard)
+    await microphone.open(heard)
     await speaker.open()
-    tone = await ToneSource().open(speaker.voice("tone"))
+    kept(await ToneSource().open(speaker.voice("tone")))
     await heard.loud()
     for side, kind in ((microphone, "source-output"), (speaker, "sink-input")):
         failures = side.failure.changes()
@@ -317,21 +329,19 @@ async def test_killed_streams_are_noticed_and_come_back(bench: Bench) -> None:
     await heard.more(60)
     await microphone.statistics.until(lambda s: s.lost == 1, timeout=TIMEOUT)
     await speaker.statistics.until(lambda s: s.lost == 1, timeout=TIMEOUT)
-    await tone.aclose()
-    await stream.aclose()
-    await microphone.aclose()
-    await speaker.aclose()
 
 
-async def test_an_unplugged_card_is_noticed_and_plays_again_when_it_is_back(bench: Bench) -> None:
-    heard, microphone, speaker = Heard(), Microphone(CABLE_A), Speaker(CABLE_A)
+async def test_an_unplugged_card_is_noticed_and_plays_again_when_it_is_back(
+    bench: Bench, kept: Kept
+) -> None:
+    heard, microphone, speaker = Heard(), kept(Microphone(CABLE_A)), kept(Speaker(CABLE_A))
     sides = (microphone.failure, speaker.failure)
     loop = asyncio.get_running_loop()
     await asyncio.to_thread(bench.unplug, CABLE_B)  # or the daemon would move the streams there
     try:
-        stream = await microphone.open(heard)
+        await microphone.open(heard)
         await speaker.open()
-        tone = await ToneSource().open(speaker.voice("tone"))
+        kept(await ToneSource().open(speaker.voice("tone")))
         await heard.loud()
         await asyncio.to_thread(bench.unplug, CABLE_A)
         gone_at = loop.time()
@@ -345,18 +355,14 @@ async def test_an_unplugged_card_is_noticed_and_plays_again_when_it_is_back(benc
     await asyncio.gather(*(side.until(None, timeout=TIMEOUT) for side in sides))
     assert loop.time() - back_at < 2.0
     await heard.loud()
-    await tone.aclose()
-    await stream.aclose()
-    await microphone.aclose()
-    await speaker.aclose()
 
 
-async def test_a_sound_server_that_restarts_is_survived(bench: Bench) -> None:
-    heard, microphone, speaker = Heard(), Microphone(CABLE_A), Speaker(CABLE_A)
+async def test_a_sound_server_that_restarts_is_survived(bench: Bench, kept: Kept) -> None:
+    heard, microphone, speaker = Heard(), kept(Microphone(CABLE_A)), kept(Speaker(CABLE_A))
     loop = asyncio.get_running_loop()
-    stream = await microphone.open(heard)
+    await microphone.open(heard)
     await speaker.open()
-    tone = await ToneSource().open(speaker.voice("tone"))
+    kept(await ToneSource().open(speaker.voice("tone")))
     await heard.loud()
     died_at = loop.time()
     await asyncio.to_thread(bench.stop_daemon)
@@ -374,19 +380,15 @@ async def test_a_sound_server_that_restarts_is_survived(bench: Bench) -> None:
     )
     assert loop.time() - back_at < 2.0
     await heard.loud()
-    await tone.aclose()
-    await stream.aclose()
-    await microphone.aclose()
-    await speaker.aclose()
 
 
-async def test_mute_keeps_the_timing_and_speaking_shows_all_the_same() -> None:
-    heard, microphone, speaker = Heard(), Microphone(CABLE_A), Speaker(CABLE_A)
-    stream = await microphone.open(heard)
+async def test_mute_keeps_the_timing_and_speaking_shows_all_the_same(kept: Kept) -> None:
+    heard, microphone, speaker = Heard(), kept(Microphone(CABLE_A)), kept(Speaker(CABLE_A))
+    await microphone.open(heard)
     observed: list[AudioFrame] = []
     subscription = microphone.frames.subscribe(observed.append)
     await speaker.open()
-    source = await WavSource(speech_path(), loop=True).open(speaker.voice("speech"))
+    kept(await WavSource(speech_path(), loop=True).open(speaker.voice("speech")))
     await microphone.speaking.until(True, timeout=TIMEOUT)
     await microphone.level.until(lambda level: level > -60, timeout=TIMEOUT)
     microphone.mute()
@@ -403,19 +405,14 @@ async def test_mute_keeps_the_timing_and_speaking_shows_all_the_same() -> None:
     await heard.loud()
     assert len(observed) > 300
     subscription.dispose()
-    await source.aclose()
-    await stream.aclose()
-    await stream.aclose()
-    await microphone.aclose()
-    await speaker.aclose()
 
 
-async def test_a_flush_is_silent_soon_and_the_position_goes_on() -> None:
-    heard, microphone, speaker = Heard(), Microphone(CABLE_A), Speaker(CABLE_A)
-    stream = await microphone.open(heard)
+async def test_a_flush_is_silent_soon_and_the_position_goes_on(kept: Kept) -> None:
+    heard, microphone, speaker = Heard(), kept(Microphone(CABLE_A)), kept(Speaker(CABLE_A))
+    await microphone.open(heard)
     await speaker.open()
     voice = speaker.voice("tone")
-    tone = await ToneSource().open(voice)
+    tone = kept(await ToneSource().open(voice))
     await heard.loud()
     await heard.more(50)
     assert 0 < voice.position <= speaker.position + 0.1
@@ -427,13 +424,10 @@ async def test_a_flush_is_silent_soon_and_the_position_goes_on() -> None:
     await heard.more(20)
     assert not any(np.any(frame.samples) for frame in heard.frames[quiet:])
     assert speaker.position > position
-    await stream.aclose()
-    await microphone.aclose()
-    await speaker.aclose()
 
 
-async def test_open_again_after_closing_and_not_twice_at_once() -> None:
-    microphone = Microphone(CABLE_A)
+async def test_open_again_after_closing_and_not_twice_at_once(kept: Kept) -> None:
+    microphone = kept(Microphone(CABLE_A))
     for _ in range(2):
         heard = Heard()
         stream = await microphone.open(heard)

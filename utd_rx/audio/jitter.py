@@ -54,7 +54,7 @@ WINDOW: Final = 1.0
 CONCEAL: Final = 0.02
 """Seconds of sound made up at most; more of it sounds like a machine."""
 
-_SETTLING: Final = 0.5
+_SETTLING: Final = 1.0
 """Seconds in which an error shrinks to 1/e.
 
 A clock that is off leaves an error of that much of its own: 2 ms at 0.4 %, out of the 6 ms that
