@@ -1,4 +1,4 @@
-"""A talker or a listener for `benchmarks.audio`, in a process of its own, by one of three paths.
+"""A talker or a listener for `benchmarks.audio`, in a process of its own, by one of its paths.
 
 Arguments come as one line of JSON on standard input, then commands, one a line: "stall" blocks the
 event loop for 300 ms, "spin" starts a thread that never yields, "stop" or the end ends it.
@@ -14,21 +14,27 @@ import threading
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from livekit import rtc
+
+if TYPE_CHECKING:
+    from utd_rx.audio.platform import Backend
 
 STALL = 0.3
 
 
-async def talk_utd_rx(stack: AsyncExitStack, url: str, token: str) -> None:
+async def talk_utd_rx(
+    stack: AsyncExitStack, url: str, token: str, backend: Backend = "portaudio"
+) -> None:
     from utd_rx.audio.microphone import Microphone
     from utd_rx.rtc.room import UTDRoom
 
     room = UTDRoom()
     stack.push_async_callback(room.aclose)
     await room.connect(url, token)
-    await room.publish_audio(Microphone())
+    await room.publish_audio(Microphone(backend=backend))
 
 
 async def listen_utd_rx(stack: AsyncExitStack, url: str, token: str) -> None:
@@ -47,6 +53,16 @@ async def listen_utd_rx(stack: AsyncExitStack, url: str, token: str) -> None:
             opening.append(asyncio.create_task(room.receive_audio(event.track.sid, voice)))
 
     room.listen(receive)
+    await room.connect(url, token)
+
+
+async def listen_utd_rx_platform(stack: AsyncExitStack, url: str, token: str) -> None:
+    from utd_rx.audio.speaker import Speaker
+    from utd_rx.rtc.room import UTDRoom
+
+    await stack.enter_async_context(Speaker(backend="platform"))
+    room = UTDRoom()
+    stack.push_async_callback(room.aclose)
     await room.connect(url, token)
 
 
@@ -102,6 +118,8 @@ async def _bare(
 PEERS: dict[str, Callable[[AsyncExitStack, str, str], Awaitable[None]]] = {
     "utd_rx talker": talk_utd_rx,
     "utd_rx listener": listen_utd_rx,
+    "utd_rx platform talker": partial(talk_utd_rx, backend="platform"),
+    "utd_rx platform listener": listen_utd_rx_platform,
     "PlatformAudio talker": talk_platform,
     "PlatformAudio listener": listen_platform,
     "MediaDevices talker": talk_media,

@@ -41,8 +41,7 @@ async def test_a_task_is_named() -> None:
 
 
 async def test_a_task_that_is_about_to_end_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Late in a run, one collection of the garbage takes longer than the others' patience.
-    monkeypatch.setattr(leaks, "PATIENCE", 20.0)
+    monkeypatch.setattr(leaks, "PATIENCE", 20.0)  # the others have little
     before = Snapshot.take()
     task = asyncio.create_task(asyncio.sleep(0.05))
     assert await LeakGuard().wait(before) == []

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from tests.audio.cable import Kept
 from tests.support.pulse import Bench, is_audio_required, missing_audio
 
 
@@ -30,3 +31,10 @@ def bench(request: pytest.FixtureRequest) -> Bench:
     started: Bench = request.getfixturevalue("_bench")
     portaudio.refresh()  # PortAudio looked around when it was loaded, before there were cables
     return started
+
+
+@pytest.fixture
+async def kept() -> AsyncIterator[Kept]:
+    """Open through it what the test need not close itself."""
+    async with Kept() as kept:
+        yield kept

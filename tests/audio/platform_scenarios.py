@@ -14,12 +14,14 @@ import numpy as np
 import pytest
 from livekit.rtc import SimulateScenarioKind
 
-from tests.audio.test_devices_real import TIMEOUT, Heard
+from tests.audio.cable import TIMEOUT, Heard
 from tests.e2e.conftest import House
 from tests.support.leaks import allow_platform_audio
 from tests.support.pulse import CABLE_A, CABLE_B, Bench
+from tests.support.sfu import SfuKind
 from utd_rx import Microphone, Speaker, UTDErrorCode, UTDStreamException, play
 from utd_rx.audio import WavSource, compare, level_dbfs, read_wav, speech_path
+from utd_rx.audio.device_state import MicrophoneState
 from utd_rx.audio.platform import SILENT_LOOKS, WATCH
 from utd_rx.engine import EngineOptions, LocalEngine
 from utd_rx.models.audio import Samples
@@ -42,8 +44,8 @@ def cards(bench: Bench) -> Bench:
 
 
 @pytest.fixture
-async def house() -> AsyncIterator[House]:
-    options = EngineOptions(sfu="embedded", silent_update_interval=0.1)
+async def house(sfu_kind: SfuKind) -> AsyncIterator[House]:
+    options = EngineOptions(sfu=sfu_kind, silent_update_interval=0.1)
     async with LocalEngine(options) as engine, AsyncExitStack() as stack:
         yield House(engine, stack)
 
@@ -145,13 +147,16 @@ async def test_a_platform_microphone_is_heard_in_a_room(cards: Bench, house: Hou
         assert recorders(cards) == 1
 
         # A stream that dies is told, and comes back.
+        told: list[MicrophoneState] = []
+        watching = microphone.state.subscribe(told.append)
         assert await asyncio.to_thread(cards.kill_streams, "source-output") == 2
-        await microphone.failure.until(lambda failure: failure is not None, timeout=TIMEOUT)
-        assert microphone.device.value is None
-        await microphone.failure.until(None, timeout=TIMEOUT)
+        await microphone.state.until(
+            lambda state: state.statistics.lost == 1 and state.failure is None, timeout=TIMEOUT
+        )
+        watching.dispose()
+        assert any(state.failure is not None and state.device is None for state in told)
         assert microphone.device.value == device
         await until_loud(far)
-        assert microphone.statistics.value.lost == 1
 
         # It is swapped while it streams.
         plug_in_headset(cards)

@@ -128,3 +128,11 @@ def test_a_microphone_crosses_a_process_as_the_value_that_describes_it() -> None
     crossed = pickle.loads(pickle.dumps(microphone))
     assert crossed == MicrophoneInput("usb", format=AudioFormat(16_000, 2), block=0.01)
     assert crossed.format == microphone.format
+
+
+@pytest.mark.parametrize("block", [0.0, 0.2, float("nan"), -0.005])
+@pytest.mark.parametrize("side", [Microphone, MicrophoneInput, Speaker])
+def test_a_block_out_of_range_is_a_typed_error(side: Any, block: float) -> None:
+    with pytest.raises(UTDStreamException, match="block") as caught:
+        side(block=block)
+    assert caught.value.code is UTDErrorCode.VALIDATION

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
-from typing import Any, Protocol, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import numpy as np
 import pytest
 from attrs import evolve
 
+from tests.audio.cable import TIMEOUT, Heard, Kept, Timed
 from tests.support.pulse import CABLE_A, CABLE_B, Bench
 from utd_rx.audio import (
     AudioComparison,
@@ -30,70 +30,8 @@ from utd_rx.models.audio import AudioFormat, AudioFrame, Samples
 
 pytestmark = pytest.mark.usefixtures("bench")
 
-TIMEOUT = 20.0
-"""Seconds for anything that comes at all; a promised time has a bound of its own."""
-
-
 MIN_SNR_DB = 12.0
 """At the card's own 48 kHz it is bit for bit the same; PulseAudio converts other rates."""
-
-
-class Closable(Protocol):
-    """What is closed in the end."""
-
-    async def aclose(self) -> None:
-        """Close it; idempotent."""
-
-
-C = TypeVar("C", bound=Closable)
-
-
-class Kept(AsyncExitStack):
-    """Closes what a test opened however it ends: a failure must not be the next test's leak."""
-
-    def __call__(self, opened: C) -> C:
-        self.push_async_callback(opened.aclose)
-        return opened
-
-
-@pytest.fixture
-async def kept() -> AsyncIterator[Kept]:
-    """Open through it what the test need not close itself."""
-    async with Kept() as kept:
-        yield kept
-
-
-class Heard:
-    """Frames that a test waits for."""
-
-    def __init__(self) -> None:
-        self.frames: list[AudioFrame] = []
-        self._loop = asyncio.get_running_loop()
-        self._came = asyncio.Event()
-
-    def __call__(self, frame: AudioFrame) -> None:
-        self.frames.append(frame)
-        self._loop.call_soon_threadsafe(self._came.set)
-
-    async def more(self, count: int) -> None:
-        """Wait for `count` frames more."""
-        wanted = len(self.frames) + count
-        async with asyncio.timeout(TIMEOUT):
-            while len(self.frames) < wanted:
-                self._came.clear()
-                await self._came.wait()
-
-    async def loud(self) -> None:
-        """Wait until something is heard from now on."""
-        begin = len(self.frames)
-        async with asyncio.timeout(TIMEOUT):
-            while not any(np.any(frame.samples) for frame in self.frames[begin:]):
-                self._came.clear()
-                await self._came.wait()
-
-    @property
-    def sound(self) -> Samples:
-        return np.concatenate([frame.samples for frame in self.frames])
 
 
 def speech(audio_format: AudioFormat) -> Samples:
@@ -134,6 +72,17 @@ async def over_the_cable(
     return compared, heard
 
 
+def is_alike(compared: AudioComparison) -> bool:
+    """Whether all of it was heard, as it was sent, within the delay a cable may have."""
+    return (
+        compared.is_match
+        and (compared.snr_db or 0.0) > MIN_SNR_DB
+        and compared.gain_db == pytest.approx(0.0, abs=0.7)
+        and compared.lost_seconds <= 0.1
+        and 0 < (compared.delay or 0.0) < 0.3
+    )
+
+
 @pytest.mark.parametrize(
     ("rate", "channels", "block"),
     [
@@ -152,21 +101,13 @@ async def over_the_cable(
 )
 async def test_sent_equals_heard(rate: int, channels: int, block: float) -> None:
     audio_format = AudioFormat(rate, channels)
-    compared, heard = await over_the_cable(speech(audio_format), audio_format, block)
-    for _ in range(2):
+    for _ in range(3):
         # A stall of this machine is worked off by playing a little faster, which costs likeness
         # though nothing is lost; that is another test's matter.
-        if all(comparison.snr_db and comparison.snr_db > MIN_SNR_DB for comparison in compared):
-            break
         compared, heard = await over_the_cable(speech(audio_format), audio_format, block)
-    for comparison in compared:
-        assert comparison.is_match
-        assert comparison.snr_db is not None
-        assert comparison.snr_db > MIN_SNR_DB
-        assert comparison.gain_db == pytest.approx(0.0, abs=0.7)
-        assert comparison.lost_seconds <= 0.1
-        assert comparison.delay is not None
-        assert 0 < comparison.delay < 0.3
+        if all(map(is_alike, compared)):
+            break
+    assert all(map(is_alike, compared)), compared
     size = rate // 100
     assert {frame.samples.shape for frame in heard.frames} == {(size, channels)}
     assert all(frame.samples.dtype == np.int16 for frame in heard.frames)
@@ -193,13 +134,13 @@ async def test_a_device_that_has_one_rate_only_is_converted(
     monkeypatch.setattr(portaudio, "PortAudioStream", only_that_rate)
     sent = speech(AudioFormat(48_000))
     for _ in range(3):  # a busy machine tears a passage; not three in a row
-        compared, heard = await over_the_cable(sent, AudioFormat(48_000), 0.005)
-        if compared[0].is_match and compared[0].lost_seconds <= 0.1:
+        [compared], heard = await over_the_cable(sent, AudioFormat(48_000), 0.005)
+        is_whole = compared.is_match and compared.lost_seconds <= 0.1
+        if is_whole and compared.correlation > 0.85:
             break
     assert {len(frame.samples) for frame in heard.frames} == {480}
-    assert compared[0].is_match
-    assert compared[0].lost_seconds <= 0.1
-    assert (compared[0].correlation or 0.0) > 0.85
+    assert is_whole
+    assert compared.correlation > 0.85
 
 
 async def test_the_cables_are_listed() -> None:
@@ -242,6 +183,7 @@ async def test_a_speaker_is_swapped_while_it_plays(kept: Kept) -> None:
     await speaker.open()
     kept(await ToneSource().open(speaker.voice("tone")))
     await speaker.level.until(lambda level: level > -20, timeout=TIMEOUT)
+    await heard.more(10)
     assert not np.any(heard.sound)
     await speaker.use(CABLE_B)
     await heard.loud()
@@ -305,81 +247,88 @@ async def test_a_card_plugged_in_while_another_streams_is_listed_and_used(
     assert failures == [None, None]
 
 
-async def test_killed_streams_are_noticed_and_come_back(bench: Bench, kept: Kept) -> None:
+async def promptly(scenario: Callable[[], Awaitable[tuple[float, float]]]) -> None:
+    """Run a scenario that returns how long it took to notice a loss, and to play again after it.
+
+    A machine that stands still delays both; not three times in a row.
+    """
+    for _ in range(3):
+        noticed, back = await scenario()
+        if noticed < 1.0 and back < 2.0:
+            return
+    pytest.fail(f"noticed after {noticed:.2f} s, playing again after {back:.2f} s")
+
+
+async def streaming(kept: Kept) -> tuple[Heard, Microphone, Speaker]:
+    """Return a microphone and a speaker on one cable, while a tone is heard over it."""
     heard, microphone, speaker = Heard(), kept(Microphone(CABLE_A)), kept(Speaker(CABLE_A))
-    loop = asyncio.get_running_loop()
     await microphone.open(heard)
     await speaker.open()
     kept(await ToneSource().open(speaker.voice("tone")))
     await heard.loud()
-    for side, kind in ((microphone, "source-output"), (speaker, "sink-input")):
-        failures = side.failure.changes()
-        assert await anext(failures) is None
-        killed_at = loop.time()
-        assert await asyncio.to_thread(bench.kill_streams, kind) == 1
-        failure = await anext(failures)
-        assert failure is not None
-        assert failure.code is UTDErrorCode.NOT_FOUND
-        assert loop.time() - killed_at < 1.0
-        assert await anext(failures) is None
-        assert loop.time() - killed_at < 1.0 + 2.0
-        await failures.aclose()
-        await heard.loud()
-        assert side.device.value is not None
-    await heard.more(60)
-    await microphone.statistics.until(lambda s: s.lost == 1, timeout=TIMEOUT)
-    await speaker.statistics.until(lambda s: s.lost == 1, timeout=TIMEOUT)
+    return heard, microphone, speaker
 
 
-async def test_an_unplugged_card_is_noticed_and_plays_again_when_it_is_back(
-    bench: Bench, kept: Kept
-) -> None:
-    heard, microphone, speaker = Heard(), kept(Microphone(CABLE_A)), kept(Speaker(CABLE_A))
-    sides = (microphone.failure, speaker.failure)
+@pytest.mark.parametrize("kind", ["source-output", "sink-input"])
+async def test_killed_streams_are_noticed_and_come_back(bench: Bench, kind: str) -> None:
+    async def kill() -> tuple[float, float]:
+        async with Kept() as kept:
+            heard, microphone, speaker = await streaming(kept)
+            killed, other = (microphone, speaker)[:: 1 if kind == "source-output" else -1]
+            told = Timed(killed)
+            assert await asyncio.to_thread(bench.kill_streams, kind) == 1
+            killed_at = asyncio.get_running_loop().time()
+            noticed, back = await told.noticed(), await told.back()
+            await heard.loud()
+            assert killed.device.value is not None
+            assert other.failure.value is None
+            await killed.state.until(lambda state: state.statistics.lost == 1, timeout=TIMEOUT)
+            return noticed - killed_at, back - noticed
+
+    await promptly(kill)
+
+
+async def test_an_unplugged_card_is_noticed_and_plays_again_when_it_is_back(bench: Bench) -> None:
     loop = asyncio.get_running_loop()
-    await asyncio.to_thread(bench.unplug, CABLE_B)  # or the daemon would move the streams there
-    try:
-        await microphone.open(heard)
-        await speaker.open()
-        kept(await ToneSource().open(speaker.voice("tone")))
-        await heard.loud()
-        await asyncio.to_thread(bench.unplug, CABLE_A)
-        gone_at = loop.time()
-        failures = [await side.until(lambda failure: failure is not None) for side in sides]
-        assert loop.time() - gone_at < 1.0
-        assert {failure.code for failure in failures if failure} == {UTDErrorCode.NOT_FOUND}
-    finally:
-        await asyncio.to_thread(bench.plug_in, CABLE_A)
-        back_at = loop.time()
-        await asyncio.to_thread(bench.plug_in, CABLE_B)
-    await asyncio.gather(*(side.until(None, timeout=TIMEOUT) for side in sides))
-    assert loop.time() - back_at < 2.0
-    await heard.loud()
+
+    async def unplug() -> tuple[float, float]:
+        async with Kept() as kept:
+            await asyncio.to_thread(bench.unplug, CABLE_B)  # or the streams would be moved there
+            try:
+                heard, microphone, speaker = await streaming(kept)
+                told = [Timed(side) for side in (microphone, speaker)]
+                await asyncio.to_thread(bench.unplug, CABLE_A)
+                gone_at = loop.time()
+                noticed = max([await one.noticed() for one in told])
+            finally:
+                await asyncio.to_thread(bench.plug_in, CABLE_A)
+                back_at = loop.time()
+                await asyncio.to_thread(bench.plug_in, CABLE_B)
+            back = max([await one.back() for one in told])
+            await heard.loud()
+            return noticed - gone_at, back - back_at
+
+    await promptly(unplug)
 
 
-async def test_a_sound_server_that_restarts_is_survived(bench: Bench, kept: Kept) -> None:
-    heard, microphone, speaker = Heard(), kept(Microphone(CABLE_A)), kept(Speaker(CABLE_A))
+async def test_a_sound_server_that_restarts_is_survived(bench: Bench) -> None:
     loop = asyncio.get_running_loop()
-    await microphone.open(heard)
-    await speaker.open()
-    kept(await ToneSource().open(speaker.voice("tone")))
-    await heard.loud()
-    died_at = loop.time()
-    await asyncio.to_thread(bench.stop_daemon)
-    await asyncio.gather(
-        microphone.failure.until(lambda failure: failure is not None, timeout=TIMEOUT),
-        speaker.failure.until(lambda failure: failure is not None, timeout=TIMEOUT),
-    )
-    assert loop.time() - died_at < 1.0
-    assert (microphone.device.value, speaker.device.value) == (None, None)
-    await asyncio.to_thread(bench.start_daemon)
-    back_at = loop.time()
-    await asyncio.gather(
-        microphone.failure.until(None, timeout=TIMEOUT),
-        speaker.failure.until(None, timeout=TIMEOUT),
-    )
-    assert loop.time() - back_at < 2.0
-    await heard.loud()
+
+    async def restart() -> tuple[float, float]:
+        async with Kept() as kept:
+            heard, microphone, speaker = await streaming(kept)
+            told = [Timed(side) for side in (microphone, speaker)]
+            await asyncio.to_thread(bench.stop_daemon)
+            died_at = loop.time()
+            noticed = max([await one.noticed() for one in told])
+            assert (microphone.device.value, speaker.device.value) == (None, None)
+            await asyncio.to_thread(bench.start_daemon)
+            back_at = loop.time()
+            back = max([await one.back() for one in told])
+            await heard.loud()
+            return noticed - died_at, back - back_at
+
+    await promptly(restart)
 
 
 async def test_mute_keeps_the_timing_and_speaking_shows_all_the_same(kept: Kept) -> None:
@@ -407,23 +356,30 @@ async def test_mute_keeps_the_timing_and_speaking_shows_all_the_same(kept: Kept)
     subscription.dispose()
 
 
-async def test_a_flush_is_silent_soon_and_the_position_goes_on(kept: Kept) -> None:
+async def test_a_flush_drops_what_waits_and_the_position_goes_on(kept: Kept) -> None:
     heard, microphone, speaker = Heard(), kept(Microphone(CABLE_A)), kept(Speaker(CABLE_A))
     await microphone.open(heard)
     await speaker.open()
-    voice = speaker.voice("tone")
-    tone = kept(await ToneSource().open(voice))
-    await heard.loud()
-    await heard.more(50)
+    voice = speaker.voice("burst")
+    burst = [AudioFrame(np.full((480, 1), 8_000, np.int16), 48_000) for _ in range(11)]
+    await heard.more(100)
+
+    async def burst_heard(*, is_flushed: bool) -> float:
+        begin, position = len(heard.frames), speaker.position
+        for frame in burst:
+            voice(frame)
+        await heard.loud()
+        if is_flushed:
+            speaker.flush()
+        await heard.more(30)
+        assert speaker.position > position
+        assert not np.any(heard.frames[-1].samples)
+        return sum(bool(np.any(frame.samples)) for frame in heard.frames[begin:]) / 100
+
+    assert await burst_heard(is_flushed=False) >= 0.11
+    # What was played before it was heard, and what the device holds: 50 ms of the 110.
+    assert min([await burst_heard(is_flushed=True) for _ in range(3)]) <= 0.08
     assert 0 < voice.position <= speaker.position + 0.1
-    position = speaker.position
-    await tone.aclose()
-    speaker.flush()
-    await heard.more(30)
-    quiet = len(heard.frames)
-    await heard.more(20)
-    assert not any(np.any(frame.samples) for frame in heard.frames[quiet:])
-    assert speaker.position > position
 
 
 async def test_open_again_after_closing_and_not_twice_at_once(kept: Kept) -> None:

@@ -29,7 +29,8 @@ class Line:
 
     def __init__(self, device_rate: float = 1.0, burst: float = 0.005) -> None:
         self.buffer = JitterBuffer(AudioFormat(RATE, 1), burst)
-        self.pulls = round(burst * RATE / CHUNK)
+        self.chunk = min(CHUNK, round(burst * RATE))
+        self.pulls = round(burst * RATE / self.chunk)
         self.device_rate = device_rate
         self.sent = 0
         self.now = 0.0
@@ -38,7 +39,7 @@ class Line:
 
     def run(self, seconds: float, *, is_held: bool = False) -> None:
         """Pass time; while it `is_held` frames pile up and then come at once."""
-        period = self.pulls * CHUNK / RATE / self.device_rate
+        period = self.pulls * self.chunk / RATE / self.device_rate
         end = self.now + seconds
         while self.now < end:
             self.now += period
@@ -46,8 +47,8 @@ class Line:
                 self.buffer.push(sine(self.sent, FRAME))
                 self.sent += FRAME
             for _ in range(self.pulls):
-                pulled = self.buffer.pull(CHUNK)
-                silence = np.zeros((CHUNK, 1), np.float32)
+                pulled = self.buffer.pull(self.chunk)
+                silence = np.zeros((self.chunk, 1), np.float32)
                 self.heard.append((silence if pulled is None else pulled).astype(np.int16))
                 self.depths.append(self.buffer.depth / RATE)
 
@@ -128,6 +129,27 @@ def test_ten_minutes_with_a_clock_that_is_off_keep_the_delay(
     assert line.buffer.underruns <= 2
     # Faster device, slower playing: fewer samples are taken than given, and the other way round.
     assert line.buffer.drift == pytest.approx(1 - device_rate, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("device_rate", "burst"),
+    [
+        (0.995, 0.0025),
+        (0.996, 0.005),
+        (1.004, 0.0025),
+        (1.0045, 0.0025),
+        (1.004, 0.005),
+        (1.005, 0.005),
+    ],
+)
+def test_a_clock_that_is_further_off_than_any_cards_is_followed_without_a_gap(
+    device_rate: float, burst: float
+) -> None:
+    line = Line(device_rate, burst)
+    line.run(6.0)
+    line.buffer.underruns = 0
+    line.run(60.0)
+    assert (line.buffer.underruns, line.buffer.dropped) == (0, 0)
 
 
 @pytest.mark.parametrize("stall", [0.03, 0.1, 0.3, 2.0])

@@ -9,18 +9,21 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.pulse import Bench
+from tests.support.sfu import SfuKind
 
 SCENARIOS = Path(__file__).with_name("platform_scenarios.py")
-NAMES = re.findall(r"^async def (test_\w+)", SCENARIOS.read_text(), re.MULTILINE)
+FOUND = re.findall(r"^async def (test_\w+)\((.*)\) -> None:$", SCENARIOS.read_text(), re.MULTILINE)
+IN_A_ROOM = [name for name, arguments in FOUND if "house" in arguments]
+ALONE = [name for name, arguments in FOUND if "house" not in arguments]
+
+# `bench` only says whether there are sound cards; the process starts some of its own.
+pytestmark = [pytest.mark.usefixtures("bench"), pytest.mark.timeout(300)]
 
 
-@pytest.mark.embedded
-@pytest.mark.parametrize("name", NAMES)
-async def test_scenario(bench: Bench, name: str) -> None:
-    """`bench` only says whether there are sound cards; the process starts some of its own."""
+async def run(scenario: str) -> None:
+    """Run a scenario as a test of its own; fail with all it printed."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "pytest", "-q", f"{SCENARIOS}::{name}",
+        sys.executable, "-m", "pytest", "-q", "-o", "timeout=280", f"{SCENARIOS}::{scenario}",
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
     try:
@@ -30,3 +33,13 @@ async def test_scenario(bench: Bench, name: str) -> None:
             process.kill()
             await process.wait()
     assert process.returncode == 0, output.decode(errors="replace")
+
+
+@pytest.mark.parametrize("name", IN_A_ROOM)
+async def test_in_a_room(sfu_kind: SfuKind, name: str) -> None:
+    await run(f"{name}[{sfu_kind}]")
+
+
+@pytest.mark.parametrize("name", ALONE)
+async def test_alone(name: str) -> None:
+    await run(name)

@@ -12,7 +12,7 @@ from utd_rx.audio.ring import Ring
 from utd_rx.models.audio import AudioFormat, AudioFrame, Samples
 
 FORMAT = AudioFormat(48_000, 1)
-BLOCK = 240
+BLOCK = 120
 
 
 @define

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tests.audio.cable import TIMEOUT, Heard, Kept
 from tests.audio.echo_room import level
-from tests.audio.test_devices_real import TIMEOUT, Heard
 from tests.support.pulse import CABLE_A
 from utd_rx.audio import WavSource, speech_path
 from utd_rx.audio.microphone import Microphone
@@ -33,10 +33,10 @@ ATTEMPTS = 5
     ids=str,
 )
 async def test_the_speakers_echo_is_cancelled_and_who_is_near_is_heard(
-    heard: AudioFormat, played: AudioFormat
+    heard: AudioFormat, played: AudioFormat, kept: Kept
 ) -> None:
-    speaker, near = Speaker(CABLE_A, format=played), Speaker(CABLE_A)
-    microphone = Microphone(CABLE_A, format=heard, reference=speaker)
+    speaker, near = kept(Speaker(CABLE_A, format=played)), kept(Speaker(CABLE_A))
+    microphone = kept(Microphone(CABLE_A, format=heard, reference=speaker))
     frames = Heard()
 
     async def listen() -> float:
@@ -45,27 +45,29 @@ async def test_the_speakers_echo_is_cancelled_and_who_is_near_is_heard(
         await frames.more(SPEECH)
         return level(np.concatenate([frame.samples for frame in frames.frames[begin:]]))
 
-    async with speaker, near:
-        stream = await microphone.open(frames)
-        far = await WavSource(speech_path(), loop=True).open(speaker.voice("far end"))
-        await frames.loud()
-        echo = await listen()
-        await microphone.set_processing(ECHO)
-        assert microphone.processing.value == ECHO
-        left = echo
-        for _ in range(ATTEMPTS):
-            left = min(left, await listen())
-            if echo - left > MIN_ECHO_DB:
-                break
-        assert echo - left > MIN_ECHO_DB
-        await microphone.statistics.until(lambda s: s.echo_delay > 0, timeout=TIMEOUT)
-        statistics = microphone.statistics.value
-        assert statistics.delay < statistics.echo_delay < 0.2
-        await far.aclose()
-        said = await WavSource(speech_path(), loop=True).open(near.voice("near end"))
-        await listen()
-        assert await listen() == pytest.approx(echo, abs=3)  # measured -0.3 dB
-        await said.aclose()
-        await stream.aclose()
+    for side in (speaker, near):
+        await side.open()
+    stream = await microphone.open(frames)
+    far = kept(await WavSource(speech_path(), loop=True).open(speaker.voice("far end")))
+    await frames.loud()
+    echo = await listen()
+    await microphone.set_processing(ECHO)
+    assert microphone.processing.value == ECHO
+    left = echo
+    for _ in range(ATTEMPTS):
+        left = min(left, await listen())
+        if echo - left > MIN_ECHO_DB:
+            break
+    assert echo - left > MIN_ECHO_DB
+    await microphone.statistics.until(lambda s: s.echo_delay > 0, timeout=TIMEOUT)
+    statistics = microphone.statistics.value
+    assert statistics.delay < statistics.echo_delay < 0.2
+    await far.aclose()
+    kept(await WavSource(speech_path(), loop=True).open(near.voice("near end")))
+    await listen()
+    for _ in range(ATTEMPTS):
+        if (said := await listen()) == pytest.approx(echo, abs=3):
+            break
+    assert said == pytest.approx(echo, abs=3)  # measured -0.3 dB
+    await stream.aclose()
     assert microphone.statistics.value.unprocessed == 0
-    await microphone.aclose()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.audio.test_devices_real import TIMEOUT, Heard
+from tests.audio.cable import TIMEOUT, Heard, Kept
 from tests.rtc.bench import token
 from tests.support.pulse import CABLE_A, CABLE_B
 from tests.support.sfu import RunningSfu
@@ -18,10 +18,10 @@ from utd_rx.state import Store
 pytestmark = pytest.mark.usefixtures("bench")
 
 
-async def test_what_goes_into_one_card_comes_out_of_the_other(sfu: RunningSfu) -> None:
-    talker, listener = UTDRoom(), UTDRoom()
-    mouth, ear = Speaker(CABLE_A), Microphone(CABLE_B)
-    microphone, speaker, heard = Microphone(CABLE_A), Speaker(CABLE_B), Heard()
+async def test_what_goes_into_one_card_comes_out_of_the_other(sfu: RunningSfu, kept: Kept) -> None:
+    mouth, ear = kept(Speaker(CABLE_A)), kept(Microphone(CABLE_B))
+    microphone, speaker, heard = kept(Microphone(CABLE_A)), kept(Speaker(CABLE_B)), Heard()
+    talker, listener = kept(UTDRoom()), kept(UTDRoom())
     sids: Store[str | None, str] = Store(None, lambda _, sid: sid)
 
     def listen(event: RoomEvent) -> None:
@@ -34,26 +34,24 @@ async def test_what_goes_into_one_card_comes_out_of_the_other(sfu: RunningSfu) -
     await talker.publish_audio(microphone)
     sid = await sids.select(lambda sid: sid).until(lambda sid: sid is not None, timeout=TIMEOUT)
     assert sid is not None
-    async with mouth, speaker:
-        reception = await listener.receive_audio(sid, speaker.voice("talker"))
-        recording = await ear.open(heard)
-        speech = await WavSource(speech_path(), loop=True).open(mouth.voice("speech"))
-        await heard.loud()
-        await heard.more(100)  # jitter buffers settle
+    await mouth.open()
+    await speaker.open()
+    kept(await listener.receive_audio(sid, speaker.voice("talker")))
+    await ear.open(heard)
+    kept(await WavSource(speech_path(), loop=True).open(mouth.voice("speech")))
+    await heard.loud()
+    await heard.more(100)  # jitter buffers settle
+    _, sent = read_wav(speech_path())
+    for _ in range(3):  # a busy machine tears a passage; not three in a row
         heard.frames.clear()
         await heard.more(860)  # the whole speech at least once
-        await speech.aclose()
-        await recording.aclose()
-        await reception.aclose()
-    await ear.aclose()
-    await talker.aclose()
-    await listener.aclose()
-    assert microphone.device.value is None  # the room closed it
-    await microphone.aclose()
-    _, sent = read_wav(speech_path())
-    compared = compare(sent, heard.sound, 48_000)
-    assert compared.is_match
-    # Opus alone leaves 13 dB; a jitter buffer that is still settling moves the sound within the
-    # pieces that are compared, which costs likeness though nothing is lost.
-    assert compared.correlation > 0.6
+        compared = compare(sent, heard.sound, 48_000)
+        # Opus alone leaves 13 dB; a jitter buffer that is still settling moves the sound within the
+        # pieces that are compared, which costs likeness though nothing is lost.
+        is_alike = compared.is_match and compared.correlation > 0.6
+        if is_alike and compared.lost_seconds < 0.5:
+            break
+    assert is_alike
     assert compared.lost_seconds < 0.5
+    await talker.aclose()
+    assert microphone.device.value is None  # the room closed it

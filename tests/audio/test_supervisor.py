@@ -35,7 +35,7 @@ class FakeSide:
     def __init__(self) -> None:
         self.made: list[FakeConnection] = []
         self.adopted: list[Connection | None] = []
-        self.refusal: UTDStreamException | None = None
+        self.refusal: Exception | None = None
         self.broken = 0
         self.gate = threading.Event()
         self.gate.set()
@@ -144,9 +144,52 @@ async def test_cancelling_the_start_leaves_nothing_open(stage: type[Stage]) -> N
     assert starting.cancelled()
     here.side.gate.set()
     assert await here.told() == ("first", None)
-    for _ in range(5):
+    async with asyncio.timeout(10):
+        while not here.side.made[0].is_closed:  # noqa: ASYNC110 - nothing says so
+            await asyncio.sleep(0.01)
+    await here.supervisor.aclose()
+
+
+@pytest.mark.parametrize("ends", ["cancelled", "refused", "closed"])
+async def test_a_swap_asked_for_before_it_is_open_gets_its_answer(
+    stage: type[Stage], ends: str
+) -> None:
+    here = stage()
+    here.side.gate.clear()
+    starting = asyncio.create_task(here.supervisor.start())
+    await asyncio.sleep(0)
+    swapping = asyncio.create_task(here.supervisor.use("second"))
+    await asyncio.sleep(0)
+    closing = None
+    if ends == "cancelled":
+        starting.cancel()
+    elif ends == "refused":
+        here.side.refusal = NOT_FOUND
+    else:
+        closing = asyncio.create_task(here.supervisor.aclose())
         await asyncio.sleep(0)
-    assert here.side.made[0].is_closed
+    if ends != "cancelled":
+        here.side.gate.set()
+    with pytest.raises(UTDStreamException) as caught:
+        await asyncio.wait_for(swapping, 10)
+    assert caught.value.code is UTDErrorCode.CONFLICT
+    here.side.gate.set()
+    await asyncio.wait({starting} if closing is None else {starting, closing})
+    await here.supervisor.aclose()
+    async with asyncio.timeout(10):
+        while not all(made.is_closed for made in here.side.made):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+async def test_a_driver_that_raises_at_a_swap_is_an_answer(stage: type[Stage]) -> None:
+    here = stage()
+    await here.supervisor.start()
+    here.side.refusal = LookupError("a driver's whim")
+    with pytest.raises(UTDStreamException, match="whim"):
+        await asyncio.wait_for(here.supervisor.use("second"), 10)
+    here.side.refusal = None
+    await here.supervisor.use("third")
+    assert [connection.is_closed for connection in here.side.made] == [True, False]
     await here.supervisor.aclose()
 
 

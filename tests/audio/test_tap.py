@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -46,3 +48,19 @@ def test_who_comes_later_begins_with_what_is_mixed_then_and_who_stopped_hears_no
     second()
     tap.push(piece(1260, 480), 0.0)
     assert len(frames) == 3
+
+
+def test_a_listener_that_raises_harms_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    tap, frames = Tap(FORMAT), list[AudioFrame]()
+
+    def broken(frame: AudioFrame) -> None:
+        raise LookupError("an app's sink")
+
+    tap.listen(broken)
+    tap.listen(frames.append)
+    with caplog.at_level(logging.ERROR, "utd_rx.audio"):
+        tap.push(piece(0, 1_440), 0.0)
+        tap.push(piece(1_440, 480), 0.0)
+    assert [int(frame.samples[0, 0]) for frame in frames] == [0, 480, 960, 1_440]
+    assert "an audio sink raised (4 times so far)" in caplog.text
+    assert "(3 times" not in caplog.text

@@ -205,6 +205,17 @@ async def test_a_disconnected_room_refuses_commands_and_connects_again(bench: Be
     await bench.room.send_data(b"x")
 
 
+async def test_it_reconnects_where_it_was_joined_last(bench: Bench) -> None:
+    assert await code_of(bench.room.reconnect()) is UTDErrorCode.CONFLICT
+    await bench.connect()
+    assert await code_of(bench.room.reconnect()) is UTDErrorCode.CONFLICT
+    await bench.server.remove()
+    await bench.seen(Disconnected)
+    snapshot = await bench.room.reconnect()
+    assert snapshot.local.identity == IDENTITY
+    await bench.room.send_data(b"x")
+
+
 async def test_removal_by_the_server_is_the_last_event_and_says_why(bench: Bench) -> None:
     await bench.connect()
     await bench.server.remove()

@@ -110,10 +110,13 @@ async def test_two_hundred_takers_for_eight_seats(house: House) -> None:
     takers[2:2] = [
         (who, client._api.with_bearer(reply.user_token)) for who, reply in minted.items()
     ]
+    # One of the real ones for sure, or there might be nobody to speak; then all the others at once.
+    await people[0]._api.take_seat("lobby", 0)
     results = await asyncio.gather(
-        *(api.take_seat("lobby", n % SEATS) for n, (_, api) in enumerate(takers)),
+        *(api.take_seat("lobby", n % SEATS) for n, (_, api) in enumerate(takers) if n > 0),
         return_exceptions=True,
     )
+    results.insert(0, None)
     winners = {who for (who, _), result in zip(takers, results, strict=True) if result is None}
     losses = [result for result in results if isinstance(result, UTDStreamException)]
     assert (len(winners), len(losses)) == (SEATS, len(takers) - SEATS) == (8, 192)
@@ -144,9 +147,11 @@ async def test_two_hundred_takers_for_eight_seats(house: House) -> None:
         ]
         # While two seconds of each speaker arrive, theirs would as well.
         await asyncio.gather(*(hear(host, who, 200) for who in speakers))
-        packets = await witness.packets()
+        async with asyncio.timeout(PATIENCE):
+            packets = await witness.packets()
+            while len(packets) < len(speakers) or min(packets) < 50:
+                packets = await witness.packets()
         assert len(packets) == len(speakers)
-        assert min(packets) >= 50
         assert witness.publishers == speakers
         hub = house.engine.hub
         listed = await hub.media.list_participants(hub.rooms.livekit_name("lobby"))

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import UTC, datetime
+
+from livekit import rtc
 
 from tests.e2e.conftest import PATIENCE, House
 from tests.e2e.test_audio_room import refused
@@ -16,6 +19,7 @@ from utd_rx import (
 )
 from utd_rx.models.events import DataReceived
 from utd_rx.protocol import data
+from utd_rx.rtc.room import UTDRoom
 
 
 async def three(
@@ -47,6 +51,12 @@ async def test_moving_never_drops_what_is_published(house: House) -> None:
     sami.can_publish.subscribe(allowed.append)
     for index in (3, 1, 2):
         await sami.move_seat(index)
+        heard = len(frames)
+        async with asyncio.timeout(PATIENCE):  # the sound goes on after each move
+            while (  # noqa: ASYNC110 - frames are counted, not waited for
+                len(frames) < heard + 50 or not any(f.samples.any() for f in frames[heard:])
+            ):
+                await asyncio.sleep(0.01)
     await lena.seats.until(lambda grid: grid.seats[2].identity == "sami", timeout=PATIENCE)
     assert (on, allowed) == ([True], [True])
     assert hears(lena.remote_participants.value, "sami")
@@ -55,6 +65,7 @@ async def test_moving_never_drops_what_is_published(house: House) -> None:
 async def test_locking_an_occupied_seat_frees_it_and_silences_who_sat_there(house: House) -> None:
     hana, sami, lena = await three(house)
     await sami.take_seat(1)
+    await lena.remote_participants.until(lambda p: hears(p, "sami"), timeout=PATIENCE)
     await hana.lock_seat(1)
     await sami.my_seat.until(None, timeout=PATIENCE)
     await sami.microphone_enabled.until(False, timeout=PATIENCE)
@@ -70,7 +81,8 @@ async def test_locking_an_occupied_seat_frees_it_and_silences_who_sat_there(hous
 async def test_a_seat_is_muted_and_unmuted_by_the_host(house: House) -> None:
     hana, sami, lena = await three(house)
     await sami.take_seat(1)
-    await hana.remote_participants.until(lambda p: hears(p, "sami"), timeout=PATIENCE)
+    for session in (hana, lena):
+        await session.remote_participants.until(lambda p: hears(p, "sami"), timeout=PATIENCE)
     await hana.mute_seat(1)
     await sami.microphone_enabled.until(False, timeout=PATIENCE)
     await lena.remote_participants.until(lambda p: not hears(p, "sami"), timeout=PATIENCE)
@@ -94,6 +106,10 @@ async def test_from_the_request_to_the_sound(house: House) -> None:
     queue = await hana.pending_requests.until(lambda q: len(q) == 2, timeout=PATIENCE)
     assert [asked.identity for asked in queue] == ["sami", "lena"]
     assert all(asked.asked_at is not None for asked in queue)
+    ages = [asked.age(datetime.now(UTC)) for asked in queue]
+    assert ages[0] is not None
+    assert ages[1] is not None
+    assert PATIENCE > ages[0] >= ages[1] >= 0
     assert (await refused(sami.request_to_speak())).code is UTDErrorCode.CONFLICT
     await hana.approve_speaker(first)
     await sami.microphone_enabled.until(True, timeout=PATIENCE)
@@ -168,6 +184,7 @@ async def test_a_locked_chat_is_closed_to_the_audience(house: House) -> None:
     assert (await refused(sami.chat.send("why?"))).code is UTDErrorCode.FORBIDDEN
     # A client that does not keep to it is not read; the host still is.
     await sami.send_data(json.dumps(_chat("I do not care")).encode())
+    await lena.state.until(lambda s: s.session.chat.dropped == 1, timeout=PATIENCE)
     await hana.chat.send("later")
     history = await lena.chat_history.until(lambda h: h[-1].text == "later", timeout=PATIENCE)
     assert [message.text for message in history] == ["hello 李雷", "later"]
@@ -182,6 +199,10 @@ async def test_app_data_comes_by_topic_reliably_and_lossily(house: House) -> Non
     _, sami, lena = await three(house)
     gifts: asyncio.Queue[bytes] = asyncio.Queue()
     hearts = asyncio.Event()
+    kinds: set[tuple[str | None, int]] = set()
+    assert isinstance(lena.room, UTDRoom)
+    assert lena.room.room is not None
+    lena.room.room.on("data_received", lambda packet: kinds.add((packet.topic, packet.kind)))
     lena.messages("gift").subscribe(lambda message: gifts.put_nowait(message.payload))
     lena.messages("heart").subscribe(lambda _: hearts.set())
     await sami.send_data(b"rose", topic="gift", to=["lena"])
@@ -190,6 +211,11 @@ async def test_app_data_comes_by_topic_reliably_and_lossily(house: House) -> Non
         while not hearts.is_set():
             await sami.send_data(b"<3", topic="heart", reliable=False)
             await asyncio.sleep(0)
+    assert kinds >= {
+        ("gift", rtc.DataPacketKind.KIND_RELIABLE),
+        ("heart", rtc.DataPacketKind.KIND_LOSSY),
+    }
+    assert ("heart", rtc.DataPacketKind.KIND_RELIABLE) not in kinds
     too_large = await refused(sami.send_data(b"x" * 70_000))
     assert too_large.code is UTDErrorCode.VALIDATION
 

@@ -9,7 +9,9 @@ from urllib.parse import quote
 import pytest
 
 from tests.engine.conftest import Reply, World
+from tests.engine.fakes import settle
 from tests.fixtures import wire_fixture
+from utd_rx.engine.media import MediaUnavailable
 
 BAN = "/api/v1/rooms/ban"
 BANS = "/api/v1/rooms/bans"
@@ -61,6 +63,42 @@ async def test_a_ban_tells_removes_and_keeps_out(world: World) -> None:
     assert (await world.mint("mona", "monday"))["role"] == "audience"
     await world.clock.advance(60.0)
     await world.mint("mona")
+
+
+async def test_a_ban_holds_and_is_carried_out_when_the_media_server_answers_again(
+    world: World,
+) -> None:
+    await world.host()
+    await world.connect("mona")
+    await world.connect("mona", "monday")
+    world.media.is_down = True
+    assert (await ban(world, {"identity": "mona"}, headers=world.server)).status == 503
+    assert world.media.removed == []
+    world.media.is_down = False
+    await world.clock.advance(1.0)
+    await settle()
+    assert sorted(world.media.removed) == [
+        (world.livekit(), "mona"),
+        (world.livekit("monday"), "mona"),
+    ]
+    assert not any("mona" in people for people in world.media.people.values())
+
+
+async def test_who_comes_back_on_an_old_token_in_an_outage_is_removed_after_it(
+    world: World,
+) -> None:
+    await world.host()
+    minted = await world.mint("mona")
+    await ban(world, {"identity": "mona"}, headers=world.server)
+    world.media.is_down = True
+    with pytest.raises(MediaUnavailable):
+        await world.media.connect(world.engine.hub, minted["token"])
+    assert "mona" in world.media.people[world.livekit()]
+    await settle()
+    world.media.is_down = False
+    await world.clock.advance(1.0)
+    await settle()
+    assert "mona" not in world.media.people[world.livekit()]
 
 
 async def test_a_project_ban_is_the_backends_and_closes_everything(world: World) -> None:

@@ -152,6 +152,21 @@ def test_a_mute_by_the_server_becomes_the_intent() -> None:
     assert not driver.now.is_wanted
 
 
+def test_a_mute_told_before_the_publication_has_answered_holds() -> None:
+    driver = Driver()
+    driver.grant(True)
+    driver.fact(MicrophoneWanted(True))
+    for number in range(rules.MAX_EARLY - 1):
+        driver.fact(TrackMuted("other", track(f"TR_other{number}", is_muted=True)))
+    driver.fact(TrackMuted("me", track(is_muted=True)))
+    driver.take()
+    driver.fact(MicrophonePublished(0, track()))
+    assert driver.now.track == track(is_muted=True)
+    assert not driver.now.is_wanted
+    assert driver.now.early == ()
+    assert driver.take() == []
+
+
 def test_a_full_reconnect_keeps_the_publication_under_its_new_sid() -> None:
     driver = published()
     driver.fact(LocalTrackRepublished(track("TR_2"), "TR_1"))

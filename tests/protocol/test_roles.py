@@ -65,6 +65,8 @@ def test_the_engines_answer_counts_unless_metadata_came_meanwhile() -> None:
     assert (answered.known["ana"], answered.asked) == (UTDRole.ADMIN, None)
     late = after(e.ParticipantMetadataChanged("ana", with_role("guest")), answer, roles=asking)
     assert (late.known["ana"], late.asked) == (UTDRole.GUEST, None)
+    others = after(e.ParticipantMetadataChanged("adam", with_role("guest")), answer, roles=asking)
+    assert others.known["ana"] is UTDRole.ADMIN
     failed = after(RoleNotFetched("ana"), roles=asking)
     assert (failed.known["ana"], failed.asked) == (UTDRole.AUDIENCE, None)
 

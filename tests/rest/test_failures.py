@@ -143,15 +143,16 @@ class _Fails(_NeverResolves):
 
 
 @pytest.mark.parametrize(
-    ("resolver", "code"), [(_Hangs, UTDErrorCode.TIMEOUT), (_Fails, UTDErrorCode.NETWORK)]
+    ("resolver", "code", "patience"),
+    [(_Hangs, UTDErrorCode.TIMEOUT, 0.05), (_Fails, UTDErrorCode.NETWORK, 10.0)],
 )
 async def test_a_name_that_does_not_resolve(
-    resolver: type[AbstractResolver], code: UTDErrorCode
+    resolver: type[AbstractResolver], code: UTDErrorCode, patience: float
 ) -> None:
     connector = aiohttp.TCPConnector(resolver=resolver())
     async with aiohttp.ClientSession(connector=connector) as session:
         client = UTDApiClient(
-            app_id=APP_ID, app_key=APP_KEY, session=session, timeouts=Timeouts(connect=0.05)
+            app_id=APP_ID, app_key=APP_KEY, session=session, timeouts=Timeouts(connect=patience)
         )
         error = await _failure(client)
     assert (error.status_code, error.code) == (None, code)

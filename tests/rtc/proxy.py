@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 
 class Proxy:
-    """Forwards to an SFU; `delay` holds back each answer, `freeze` all of them."""
+    """Forwards to an SFU; `delay` holds back each answer, `freeze` all; `cut` is an outage."""
 
     def __init__(self, url: str, delay: float = 0.0) -> None:
         target = urlsplit(url)
@@ -17,6 +17,7 @@ class Proxy:
         self._delay = delay
         self._flows = asyncio.Event()
         self._flows.set()
+        self._is_cut = False
         self._tasks: set[asyncio.Task[None]] = set()
         self.url = ""
 
@@ -24,8 +25,21 @@ class Proxy:
         """Let no answer through any more."""
         self._flows.clear()
 
+    def cut(self) -> None:
+        """Hang up on everybody, and on whoever calls until `mend`."""
+        self._is_cut = True
+        for task in self._tasks:
+            task.cancel()
+
+    def mend(self) -> None:
+        """Forward again."""
+        self._is_cut = False
+
     def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection."""
+        if self._is_cut:
+            writer.close()
+            return
         task = asyncio.create_task(self._serve(reader, writer), name="proxied connection")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -73,6 +73,26 @@ async def test_a_stalled_livekit_costs_the_newest_nothing(
     await source.aclose()
 
 
+async def test_a_frame_that_livekit_refuses_blocks_no_later_one(
+    source: rtc.AudioSource, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    native = Native(is_prompt=True)
+
+    def refuse(*_: object) -> int:
+        raise RuntimeError("a panic")
+
+    monkeypatch.setattr(ffi, "capture", refuse)
+    sending = FrameSender(source, AudioFormat())
+    assert sending.send(b"lost") == 0
+    assert sending.is_idle
+    monkeypatch.setattr(ffi, "capture", native.capture)
+    assert sending.send(b"heard") == 0
+    assert native.captured == [b"heard"]
+    assert "LiveKit took no frame (1 times so far)" in caplog.text
+    sending.close()
+    await source.aclose()
+
+
 async def test_a_source_that_is_gone_takes_nothing_and_blocks_nothing(
     source: rtc.AudioSource,
 ) -> None:

@@ -11,7 +11,7 @@ from attrs import evolve
 from tests.sessions.stage import Stage, code_of
 from tests.sessions.watching import settle
 from utd_rx.errors import UTDErrorCode, UTDStreamException
-from utd_rx.models.audio import AudioFrame
+from utd_rx.models.audio import AudioFrame, AudioInput
 from utd_rx.models.connection import DisconnectReason, UTDConnectionState
 from utd_rx.models.events import (
     ParticipantConnected,
@@ -134,6 +134,22 @@ async def test_a_revoke_while_publishing_raises_and_leaves_nothing_published(
     joined.room.gate.set()
     await settle()
     assert joined.room.tracks == ()
+
+
+async def test_a_source_that_raises_anything_fails_the_toggle_and_no_later_one(
+    joined: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def publish(source: AudioInput) -> TrackPublication:
+        raise LookupError("no such instrument")  # as an app's own source may, when it is opened
+
+    await joined.session.take_seat(0, microphone=False)
+    with monkeypatch.context() as patched:
+        patched.setattr(joined.room, "publish_audio", publish)
+        for _ in range(2):
+            with pytest.raises(UTDStreamException, match="no such instrument"):
+                await joined.session.set_microphone(True)
+    assert not joined.session.microphone_enabled.value
+    await joined.session.set_microphone(True)
 
 
 async def test_of_two_toggles_at_once_the_last_wins_and_the_first_is_told(joined: Stage) -> None:

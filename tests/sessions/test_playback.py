@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,12 +14,13 @@ from tests.sessions.stage import Stage
 from utd_rx.audio.microphone import Microphone
 from utd_rx.audio.speaker import Speaker
 from utd_rx.errors import UTDErrorCode, UTDStreamException
-from utd_rx.models.audio import AudioFrame
+from utd_rx.models.audio import AudioFrame, AudioInputStream
 from utd_rx.models.events import (
     ParticipantConnected,
     ParticipantDisconnected,
     TrackPublished,
     TrackSubscribed,
+    TrackUnsubscribed,
 )
 from utd_rx.models.participant import (
     RemoteParticipant,
@@ -98,6 +100,87 @@ async def test_who_goes_is_not_played_and_who_comes_back_keeps_the_gain(
         speaks(stage, "sara", "TR_9")
         await until_played(playback, "sara")
         assert playback.voices["sara"].gain == 0.5
+
+
+class Gated:
+    """A room whose `receive_audio` waits to be let through."""
+
+    def __init__(self, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.asked: list[str] = []
+        self.gate = asyncio.Event()
+        receive = stage.room.receive_audio
+
+        async def gated(sid: str, *rest: Any) -> AudioInputStream:
+            self.asked.append(sid)
+            await self.gate.wait()
+            return await receive(sid, *rest)
+
+        monkeypatch.setattr(stage.room, "receive_audio", gated)
+
+    async def flap(self, stage: Stage) -> None:
+        """Let sara's track come, go and come back while it is being received."""
+        speaks(stage, "sara", "TR_1")
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert self.asked == ["TR_1"]
+        track = TrackPublication("TR_1", "microphone", TrackKind.AUDIO, TrackSource.MICROPHONE)
+        stage.room.emit(TrackUnsubscribed("sara", track))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        stage.room.emit(TrackSubscribed("sara", evolve(track, is_subscribed=True)))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        self.gate.set()
+
+
+async def test_a_track_that_was_gone_meanwhile_is_played_anew(
+    stage: Stage, speaker: Speaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gated = Gated(stage, monkeypatch)
+    async with play(stage.session, speaker) as playback:
+        await gated.flap(stage)
+        await until_played(playback, "sara")
+        assert gated.asked == ["TR_1", "TR_1"]
+        assert speaker._mixer.voices == (playback.voices["sara"],)
+
+
+async def test_a_track_that_was_gone_meanwhile_is_observed_anew(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gated = Gated(stage, monkeypatch)
+    frames: list[AudioFrame] = []
+    subscription = stage.session.audio("sara").subscribe(frames.append)
+    await gated.flap(stage)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert gated.asked == ["TR_1", "TR_1"]
+    stage.room.play("TR_1", frame(1000))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert len(frames) == 1
+    subscription.dispose()
+
+
+async def test_one_participants_trouble_is_not_everybodys(
+    stage: Stage,
+    speaker: Speaker,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    receive = stage.room.receive_audio
+
+    async def troubled(sid: str, *rest: Any) -> AudioInputStream:
+        if sid == "TR_1":
+            raise LookupError("a native surprise")
+        return await receive(sid, *rest)
+
+    monkeypatch.setattr(stage.room, "receive_audio", troubled)
+    async with play(stage.session, speaker) as playback:
+        speaks(stage, "sara", "TR_1")
+        speaks(stage, "omar", "TR_2")
+        await until_played(playback, "omar")
+        assert "sara cannot be played" in caplog.text
+        assert speaker._mixer.voices == (playback.voices["omar"],)
 
 
 async def test_it_ends_with_the_session(stage: Stage, speaker: Speaker) -> None:

@@ -22,7 +22,9 @@ PROMISES = re.findall(r"^### (\d)\. ", TEXT, re.MULTILINE)
 def test_each_promise_has_an_example() -> None:
     assert "".join(PROMISES) == "12345678"
     for section in re.split(r"^### \d\. ", TEXT, flags=re.MULTILINE)[1:]:
-        assert "```python" in section
+        example = re.search(r"^```python\n(.*?)^```", section, re.DOTALL | re.MULTILINE)
+        assert example is not None
+        assert len(example[1].splitlines()) <= 5
         assert "*Stock RxPY*" in section or "*Stock RxPY" in section
 
 

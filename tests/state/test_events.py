@@ -7,6 +7,7 @@ import logging
 import pytest
 from reactivex import operators as ops
 
+from utd_rx.state.errors import AsyncObserverError
 from utd_rx.state.events import EventStream
 
 
@@ -30,6 +31,19 @@ def test_an_event_caused_by_an_observer_comes_after_its_cause_for_all() -> None:
     stream.subscribe(second.append)
     stream.emit(1)
     assert second == [1, 2]
+
+
+def test_an_async_observer_is_refused_on_it_and_behind_operators() -> None:
+    stream: EventStream[int] = EventStream()
+
+    async def observer(event: int) -> None: ...
+
+    for refusing in (stream, stream.pipe(ops.map(str)), stream.pipe(ops.filter(bool))):
+        with pytest.raises(AsyncObserverError, match="put_nowait"):
+            refusing.subscribe(observer)  # type: ignore[arg-type] # what the test is about
+        with pytest.raises(AsyncObserverError):
+            refusing.subscribe(on_completed=observer)  # type: ignore[arg-type]
+    stream.emit(1)
 
 
 def test_an_observer_that_raises_is_reported_and_disturbs_nobody(

@@ -16,6 +16,13 @@ from utd_rx.errors import UTDErrorCode, UTDStreamException
 
 logger: Final = logging.getLogger("utd_rx.audio")
 
+BLOCK: Final = 0.0025
+"""Seconds per callback. PortAudio holds two blocks, and the jitter buffer one more: 6 ms less from
+card to card than with 5 ms blocks, at the same CPU (docs/audio.md, "Figures")."""
+
+SHORTEST_BLOCK: Final = 0.001
+LONGEST_BLOCK: Final = 0.05
+
 LISTING_TIMEOUT: Final = 10.0
 """Seconds for another process to list the devices; half a second is usual."""
 
@@ -50,6 +57,20 @@ class AudioDevice:
 
 DeviceChoice: TypeAlias = str | AudioDevice | None
 """A device, its id, its name or a part of it; None follows the system's default."""
+
+
+def check_block(block: float) -> float:
+    """Return `block`.
+
+    Raises:
+        UTDStreamException: `VALIDATION`, unless it is from `SHORTEST_BLOCK` to `LONGEST_BLOCK`.
+    """
+    if not SHORTEST_BLOCK <= block <= LONGEST_BLOCK:
+        raise UTDStreamException(
+            f"a block is from {SHORTEST_BLOCK:g} to {LONGEST_BLOCK:g} s, not {block}",
+            code=UTDErrorCode.VALIDATION,
+        )
+    return block
 
 
 def list_devices(direction: AudioDirection | None = None) -> tuple[AudioDevice, ...]:

@@ -16,6 +16,7 @@ from utd_rx.audio.levels import LevelMeter, level_dbfs
 from utd_rx.audio.processing import ProcessingStage
 from utd_rx.audio.supervisor import Supervisor
 from utd_rx.models.audio import AudioFrame, FrameSink
+from utd_rx.models.guarded_sink import GuardedSink
 
 _LEVELS_PER_STATISTICS: Final = 10
 
@@ -46,7 +47,7 @@ class Ear:
         is_muted: Callable[[], bool],
         is_observed: Callable[[], bool],
     ) -> None:
-        self._sink = sink
+        self._sink = GuardedSink(sink)
         self._changes = changes
         self._box = box
         self._is_muted = is_muted

@@ -55,10 +55,13 @@ CONCEAL: Final = 0.02
 """Seconds of sound made up at most; more of it sounds like a machine."""
 
 _SETTLING: Final = 1.0
-"""Seconds in which an error shrinks to 1/e.
+"""Seconds in which delay for nothing shrinks to 1/e; a quicker change of pitch is heard."""
 
-A clock that is off leaves an error of that much of its own: 2 ms at 0.4 %, out of the 6 ms that
-there are to an underrun."""
+_URGENT: Final = 0.25
+"""The same where an underrun is near.
+
+A device whose clock is too fast leaves an error of that much of what it is off: 1 ms at 0.4 %, out
+of a pull and `RESERVE`, which is what there is to an underrun."""
 
 _DRIFT_SECONDS: Final = 30.0
 
@@ -164,9 +167,12 @@ class JitterBuffer:
         if self._least_before == self._most or self._low <= least <= self._high:
             self._carry = 0.0
             return 0
-        error = least - (self._low if least < self._low else self._high)
+        if least < self._low:
+            error, settling = least - self._low, _URGENT
+        else:
+            error, settling = least - self._high, _SETTLING
         most = MAX_RATE * count
-        self._carry += max(-most, min(most, error * count / (self._rate * _SETTLING)))
+        self._carry += max(-most, min(most, error * count / (self._rate * settling)))
         step = int(self._carry)
         self._carry -= step
         return step

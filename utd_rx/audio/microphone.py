@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from attrs import evolve, field, frozen
-from attrs.validators import ge, in_, le
+from attrs.validators import in_
 from reactivex import Observable, abc, create
 from reactivex.disposable import CompositeDisposable, Disposable
 
 from utd_rx.audio.capture import CaptureSide
 from utd_rx.audio.crossing import ChangeBox, FrameBox
 from utd_rx.audio.device_state import MicrophoneState, MicrophoneStatistics
-from utd_rx.audio.devices import AudioDevice, AudioDirection, DeviceChoice
+from utd_rx.audio.devices import BLOCK, AudioDevice, AudioDirection, DeviceChoice, check_block
 from utd_rx.audio.ear import Ear
 from utd_rx.audio.levels import FLOOR_DBFS
 from utd_rx.audio.platform import (
@@ -33,10 +33,7 @@ from utd_rx.models.platform import PlatformInput
 from utd_rx.models.voice_processing import VoiceProcessing
 from utd_rx.state import StateSubject, Store
 from utd_rx.state.events import EventStream
-
-BLOCK: Final = 0.005
-"""Seconds per callback: PortAudio holds two blocks (facts/audio.md §2), and shorter ones made
-no path quicker in facts/audio.md §3."""
+from utd_rx.state.piping import piped
 
 _PLATFORM: Final = PlatformInput()
 
@@ -55,7 +52,7 @@ class MicrophoneInput:
 
     device: DeviceChoice = None
     format: AudioFormat = field(factory=AudioFormat, kw_only=True)
-    block: float = field(default=BLOCK, kw_only=True, validator=[ge(0.001), le(0.05)])
+    block: float = field(default=BLOCK, kw_only=True, converter=check_block)
     processing: VoiceProcessing = field(factory=VoiceProcessing, kw_only=True)
     backend: Backend = field(
         default="portaudio", kw_only=True, validator=in_(("portaudio", "platform"))
@@ -242,7 +239,8 @@ class Microphone:
         def forget() -> None:
             self._observers -= 1
 
-        return create(subscribe)
+        heard: Observable[AudioFrame] = piped(create(subscribe))
+        return heard
 
     async def open(self, sink: FrameSink) -> AudioInputStream:
         """Start to deliver frames of exactly 10 ms to `sink`, on a thread of the microphone.
@@ -286,6 +284,8 @@ class Microphone:
         except BaseException:
             stage.close()
             self._supervisor = self._stage = None
+            changes.close()
+            self._store.offer({"device": None})
             raise
         changes.flush()
         return MicrophoneStream(supervisor, self)

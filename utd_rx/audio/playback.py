@@ -22,7 +22,7 @@ from utd_rx.audio.supervisor import Connection
 from utd_rx.models.audio import AudioFormat, Samples
 
 RING_SECONDS: Final = 0.25
-LEAD: Final = 0.005
+LEAD: Final = 0.0025
 """Least seconds the ring holds beyond the device's next block; a block, where that is longer."""
 
 LEAD_STEP: Final = 0.005

@@ -1,7 +1,7 @@
 """Sound without a sound card: WAV files, tones and numpy arrays as audio inputs.
 
 Each is a frozen, picklable description; `open` makes it sound, paced in real time
-(`utd_rx.audio.pacer`). A microphone will be one more such value.
+(`utd_rx.audio.pacer`). `MicrophoneInput` is one more such value.
 """
 
 from __future__ import annotations

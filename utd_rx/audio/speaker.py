@@ -12,7 +12,7 @@ from attrs import evolve
 
 from utd_rx.audio.crossing import ChangeBox
 from utd_rx.audio.device_state import SpeakerState, SpeakerStatistics
-from utd_rx.audio.devices import AudioDevice, AudioDirection, DeviceChoice
+from utd_rx.audio.devices import BLOCK, AudioDevice, AudioDirection, DeviceChoice, check_block
 from utd_rx.audio.levels import FLOOR_DBFS, LevelMeter
 from utd_rx.audio.mixer import Mixer, Voice, check_gain
 from utd_rx.audio.platform import Backend, open_side, unavailable
@@ -23,9 +23,6 @@ from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.audio import AudioFormat, AudioFrame, FrameSink, Samples
 from utd_rx.models.platform import PlatformSide
 from utd_rx.state import StateSubject, Store
-
-BLOCK: Final = 0.005
-"""Seconds per callback; see `utd_rx.audio.microphone.BLOCK`."""
 
 _LEVELS_PER_STATISTICS: Final = 10
 
@@ -40,7 +37,7 @@ class Speaker:
     Args:
         device: Which, by `AudioDevice`, id, name or part of a name; None follows the default.
         format: Of the mix, whatever the device's own is.
-        block: Seconds per callback of the device.
+        block: Seconds per callback of the device, 0.001 to 0.05.
         volume: 0 to 4, 1 for unchanged.
         backend: "platform" lets WebRTC's own device module play every remote track of the process
             while it is open: without voices, levels, volume, mute or flush, which then raise
@@ -55,7 +52,7 @@ class Speaker:
         failure: Why nothing is played, None when it is or is not meant to be.
 
     Raises:
-        UTDStreamException: `VALIDATION`, when the volume is out of its range.
+        UTDStreamException: `VALIDATION`, when the volume or the block is out of its range.
     """
 
     def __init__(
@@ -71,7 +68,7 @@ class Speaker:
             raise ValueError(f'backend is "portaudio" or "platform", not {backend!r}')
         self._choice = device
         self.backend: Final[Backend] = backend
-        self._mixer = Mixer(format or AudioFormat(), block)
+        self._mixer = Mixer(format or AudioFormat(), check_block(block))
         self._mixer.volume = check_gain(volume)
         self._block = block
         self._store: Store[SpeakerState, Mapping[str, Any]] = Store(
@@ -176,6 +173,8 @@ class Speaker:
             await supervisor.start()
         except BaseException:
             self._supervisor = None
+            changes.close()
+            self._store.offer({"device": None})
             raise
         changes.flush()
 

@@ -110,8 +110,10 @@ class Supervisor:
         opening = asyncio.ensure_future(asyncio.to_thread(self._open))
         try:
             await asyncio.shield(opening)
-        except asyncio.CancelledError:
+        except BaseException:
+            self._closing = True
             opening.add_done_callback(self._abandon)
+            self._answer()
             raise
         switching.hold()
         self._thread.start()
@@ -157,8 +159,7 @@ class Supervisor:
         try:
             while not self._closing:
                 self._bell.acquire(timeout=POLL)
-                while self._commands:
-                    self._commands.popleft()()
+                self._answer()
                 try:
                     self._turn(time.monotonic())
                 except Exception:  # the thread must outlive an app's sink and a driver's whim
@@ -166,8 +167,11 @@ class Supervisor:
         finally:
             switching.release()
             self._shut()
-            while self._commands:  # a swap that came too late gets its answer
-                self._commands.popleft()()
+            self._answer()  # a swap that came too late
+
+    def _answer(self) -> None:
+        while self._commands:
+            self._commands.popleft()()
 
     def _turn(self, now: float) -> None:
         connection = self._connection
@@ -204,6 +208,10 @@ class Supervisor:
             connection = self._side.connect(choice, self.wake)
         except UTDStreamException as error:
             return error
+        except Exception as error:
+            # PortAudio's wrapper may raise anything, and whoever swaps must get an answer.
+            logger.exception("%s: opening %r failed", self._thread.name, choice)
+            return UTDStreamException(f"the device failed to open: {error!r}")
         self._choice = choice
         self._take(connection)
         return None
@@ -219,7 +227,8 @@ class Supervisor:
         self._lost += 1
         name = connection.device.name
         logger.warning("%s: %s has died; waiting for it to come back", self._thread.name, name)
-        self._shut()
+        with suppress(Exception):  # of a driver that closes what is gone; it is told all the same
+            self._shut()
         self._report(
             None,
             UTDStreamException(

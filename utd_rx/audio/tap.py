@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from utd_rx.models.audio import AudioFormat, AudioFrame, FrameSink, Samples
+from utd_rx.models.guarded_sink import GuardedSink
 
 
 class EchoReference(Protocol):
@@ -31,13 +32,13 @@ class Tap:
     def __init__(self, audio_format: AudioFormat) -> None:
         self._format = audio_format
         self._rest: Samples = np.zeros((0, audio_format.channels), np.int16)
-        self._sinks: tuple[FrameSink, ...] = ()
+        self._sinks: tuple[GuardedSink, ...] = ()
         self._lock = threading.Lock()  # of those who listen; whoever pushes never waits
 
     def listen(self, sink: FrameSink) -> Callable[[], None]:
         """Give every frame from now on to `sink`, on the pushing thread; call the result to stop."""
-        # Its own identity, so that the same sink listens twice when it is passed twice.
-        entry: FrameSink = lambda frame: sink(frame)  # noqa: E731
+        # Each has an identity of its own: the same sink listens twice when it is passed twice.
+        entry = GuardedSink(sink)
         with self._lock:
             self._sinks = (*self._sinks, entry)
 

@@ -14,7 +14,7 @@ from attrs import evolve
 from utd_rx.engine import participants
 from utd_rx.engine.clock import Clock
 from utd_rx.engine.gate import Gate, banned_push
-from utd_rx.engine.media import Media, MediaParticipant, MediaRoom
+from utd_rx.engine.media import Media, MediaParticipant, MediaRoom, MediaUnavailable
 from utd_rx.engine.metadata import read_metadata
 from utd_rx.engine.registry import Registry
 from utd_rx.engine.room import RoomShell
@@ -141,7 +141,8 @@ class Hub:
         """Ban somebody; where connected they get `_banned` and are removed.
 
         Raises:
-            Refusal: 503 when the SFU does not answer; the ban holds all the same.
+            Refusal: 503 when the SFU does not answer; the ban holds all the same, and whoever is
+                still there is removed as soon as it does.
         """
         name = self._name_of(ban.identity) if ban.name is None else ban.name
         entry = self.gate.ban(evolve(ban, name=name))
@@ -152,8 +153,14 @@ class Hub:
                     evicted.append((shell, sid))
         if evicted:
             await self.clock.sleep(BANNED_SECONDS)
+        silent = None
         for shell, sid in evicted:
-            await shell.remove(entry.identity, sid)
+            try:
+                await shell.expel(entry.identity, sid)
+            except MediaUnavailable as error:
+                silent = error
+        if silent is not None:
+            raise silent
         return entry
 
     # -- facts from the SFU
@@ -166,7 +173,7 @@ class Hub:
         async with self.rooms.hold(name) as shell:
             minted = read_metadata(info.metadata)
             if self.gate.is_unwelcome(name, info.identity, minted):
-                await shell.remove(info.identity, info.sid)
+                await shell.expel(info.identity, info.sid)
                 return
             state = shell.state
             if minted is not None and (state is None or info.identity not in state.members):

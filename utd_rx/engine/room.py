@@ -65,6 +65,7 @@ class RoomShell:
         self._tasks = tasks
         self._timer: Timer | None = None
         self._resync: asyncio.Task[None] | None = None
+        self._to_expel: dict[str, str] = {}  # identity to sid: who is only still here by a failure
 
     async def open(self, state: Room) -> MediaRoom:
         """Have the SFU's half of the room, with the metadata of `state`.
@@ -136,6 +137,19 @@ class RoomShell:
         """
         await participants.remove(self._media, self.livekit_name, identity, sid)
 
+    async def expel(self, identity: str, sid: str) -> None:
+        """Remove a connection that must not be there: later, when the SFU does not answer now.
+
+        Raises:
+            MediaUnavailable: It is still there.
+        """
+        try:
+            await self.remove(identity, sid)
+        except MediaUnavailable:
+            self._to_expel[identity] = sid
+            self._start_resync()
+            raise
+
     async def republish(self) -> None:
         """Write the metadata again: the SFU's half of the room is new."""
         if self.state is None:
@@ -149,6 +163,7 @@ class RoomShell:
         """Forget the room; its timer and resync end. The SFU's half is not touched."""
         self.state = None
         self.sid = None
+        self._to_expel.clear()
         self._arm()
         if self._resync is not None:
             self._resync.cancel()
@@ -217,20 +232,24 @@ class RoomShell:
 
     async def _bring_up_to_date(self) -> None:
         tries = 0
-        while self.state is not None:
+        while self.state is not None or self._to_expel:
             await self._clock.sleep(RESYNC_SECONDS[min(tries, len(RESYNC_SECONDS) - 1)])
             tries += 1
             async with self.lock:
-                if self.state is None:
-                    return
                 try:
-                    await self._repeat_all(self.state)
+                    await self._repeat_all()
                 except MediaUnavailable:
                     continue
                 logger.info("room %s: the media server is up to date again", self.name)
                 return
 
-    async def _repeat_all(self, state: Room) -> None:
+    async def _repeat_all(self) -> None:
+        for identity, sid in list(self._to_expel.items()):
+            await self.remove(identity, sid)
+            self._to_expel.pop(identity, None)
+        state = self.state
+        if state is None:
+            return
         for identity in state.members:
             if identity in state.sessions:
                 grant = rooms.grant_of(state, identity)

@@ -18,11 +18,6 @@ class UTDRole(Enum):
     HOST = "host"
 
     @property
-    def can_moderate(self) -> bool:
-        """Whether it may act on others; an admin never on the host."""
-        return self in (UTDRole.ADMIN, UTDRole.HOST)
-
-    @property
     def is_audience(self) -> bool:
         """Whether a chat lock concerns it."""
         return self in (UTDRole.VISITOR, UTDRole.AUDIENCE)

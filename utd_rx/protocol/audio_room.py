@@ -44,7 +44,7 @@ class AudioRoomState:
         """How many engine messages were forged, or told of something that the engine denies.
 
         The latter have no sender, so who sent them cannot be known: a newcomer, or the engine
-        whose push was overtaken.
+        whose push was overtaken. They count once for each question they made this client ask.
         """
         session = self.session
         parts = (self.seats, self.speakers, session.roles, session.bans, session.chat)

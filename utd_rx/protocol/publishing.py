@@ -25,6 +25,7 @@ is there, until `resume_by`. After that the intent ends as with every loss of th
 from __future__ import annotations
 
 from enum import Enum
+from typing import Final
 
 from attrs import evolve, frozen
 
@@ -46,6 +47,10 @@ from utd_rx.protocol.facts import (
 Effect = PublishMicrophone | MuteMicrophone | UnpublishMicrophone | CancelMicrophone
 
 
+MAX_EARLY: Final = 16
+"""Mutes kept while a publication is under way; all but one of them are other participants'."""
+
+
 class Operation(Enum):
     """What is under way at the room port."""
 
@@ -65,6 +70,8 @@ class Publishing:
         operation: What is under way, None when nothing is.
         epoch: Counts the spans within which operations belong together.
         failure: Why the last operation failed, None once another one succeeds.
+        early: What was told about microphone tracks while one is being published: its own mute may
+            be told before the publication has answered.
         late: How many results came too late and were dropped.
         resume_by: Until when the intent survives an outage without a grant, monotonic seconds.
     """
@@ -75,6 +82,7 @@ class Publishing:
     operation: Operation | None = None
     epoch: int = 0
     failure: UTDStreamException | None = None
+    early: tuple[TrackPublication, ...] = ()
     late: int = 0
     resume_by: float | None = None
 
@@ -95,7 +103,9 @@ def step(publishing: Publishing, fact: object) -> Publishing:
         case MicrophoneWanted(enabled=enabled):
             return evolve(publishing, is_wanted=enabled, failure=None)
         case MicrophonePublished(epoch=epoch, track=track):
-            return _finished(publishing, epoch, Operation.PUBLISH, track=track)
+            early = [told for told in publishing.early if told.sid == track.sid]
+            finished = _finished(publishing, epoch, Operation.PUBLISH, track=track)
+            return _followed(finished, early[-1]) if early else finished
         case MicrophoneMuted(epoch=epoch, muted=muted):
             known = publishing.track
             told = None if known is None else evolve(known, is_muted=muted)
@@ -109,6 +119,7 @@ def step(publishing: Publishing, fact: object) -> Publishing:
             return evolve(
                 publishing,
                 operation=None,
+                early=(),
                 track=None if gone else publishing.track,
                 is_wanted=publishing.is_on and not gone,
                 failure=error,
@@ -124,13 +135,11 @@ def step(publishing: Publishing, fact: object) -> Publishing:
         case e.TrackMuted(track=track) | e.TrackUnmuted(track=track) if (
             track.source is TrackSource.MICROPHONE and _is_ours(publishing, track.sid)
         ):
-            # The server muted or unmuted it, or it is the echo of our own operation; either way
-            # the intent follows, or the two would fight.
-            return evolve(
-                publishing,
-                track=track,
-                is_wanted=publishing.is_wanted if publishing.operation else not track.is_muted,
-            )
+            return _followed(publishing, track)
+        case e.TrackMuted(track=track) | e.TrackUnmuted(track=track) if (
+            track.source is TrackSource.MICROPHONE and publishing.operation is Operation.PUBLISH
+        ):
+            return evolve(publishing, early=(*publishing.early, track)[-MAX_EARLY:])
         case _:
             return publishing
 
@@ -219,7 +228,19 @@ def _finished(
 ) -> Publishing:
     if epoch != publishing.epoch or publishing.operation is not operation:
         return evolve(publishing, late=publishing.late + 1)
-    return evolve(publishing, operation=None, track=track, failure=None)
+    return evolve(publishing, operation=None, track=track, failure=None, early=())
+
+
+def _followed(publishing: Publishing, track: TrackPublication) -> Publishing:
+    """Return the microphone whose track was told to be muted or unmuted.
+
+    By the server, or it is the echo of our own operation; either way the intent follows, or the two
+    would fight.
+    """
+    if not _is_ours(publishing, track.sid):
+        return publishing
+    is_wanted = publishing.is_wanted if publishing.operation else not track.is_muted
+    return evolve(publishing, track=track, is_wanted=is_wanted)
 
 
 def _is_ours(publishing: Publishing, sid: str) -> bool:

@@ -47,7 +47,7 @@ class Roles:
         known: Role by identity; who has none is not in it.
         wanted: Whom to ask about next.
         asked: About whom the engine is being asked, None when it is not.
-        generation: Counts what metadata said.
+        generation: Counts what metadata said about whom the engine is being asked.
         disproved: How many pushes the engine did not bear out.
     """
 
@@ -129,7 +129,7 @@ def _from_roster(roles: Roles, roster: Roster) -> Roles:
 def _told(roles: Roles, identity: str, metadata: str) -> Roles:
     role = role_in(metadata)
     known = roles.known.remove(identity) if role is None else roles.known.set(identity, role)
-    return evolve(roles, known=known, generation=roles.generation + 1)
+    return evolve(roles, known=known, generation=roles.generation + (roles.asked == identity))
 
 
 def _answered(roles: Roles, identity: str) -> Roles:

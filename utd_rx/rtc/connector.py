@@ -209,6 +209,8 @@ async def _attempt(
         raise
     except native.sdk().ConnectError as error:
         refused = classify(error.message)
+    except Exception as error:  # noqa: BLE001 - whatever it is, who joins gets a typed error
+        refused = UTDStreamException(f"LiveKit failed to join: {type(error).__name__}.")
     else:
         # No await between these: LiveKit's listening task has not run yet, so what `joined`
         # sees is the room as it was, and no event before that is lost.

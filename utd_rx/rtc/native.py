@@ -79,3 +79,11 @@ def _room_type() -> Any:
                 self.on_update([p.identity for p in event.participants_updated.participants])
 
     return HookedRoom
+
+
+def newest_token(room: rtc.Room) -> str | None:
+    """Return what `room` was joined with, or what the server has renewed it to since.
+
+    None when LiveKit hides it: only a private attribute has it.
+    """
+    return getattr(room, "_token", None)

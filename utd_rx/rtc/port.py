@@ -35,6 +35,15 @@ class RoomPort(Protocol):
                 `CONFLICT` already connected, `SERVER` refused by the server, as for a full room.
         """
 
+    async def reconnect(self) -> RoomSnapshot:
+        """Join again where it was joined last, after that connection has ended.
+
+        With the newest token the server gave to it: the one it was joined with may have expired.
+
+        Raises:
+            UTDStreamException: As `connect`; `CONFLICT` also when it was never joined.
+        """
+
     async def disconnect(self) -> None:
         """Leave; idempotent, bounded in time, safe to call while connecting."""
 

@@ -165,8 +165,9 @@ class Publisher:
             raise _publish_error(error.message) from error
         audio.sid = publication.sid
         self._live[audio.sid] = audio
-        audio.feeder.start()
-        audio.watcher = self._own(self._watch(audio), f"watch {audio.sid}")
+        if audio in self._pending:  # else it was given up, and `_discard` takes it back
+            audio.feeder.start()
+            audio.watcher = self._own(self._watch(audio), f"watch {audio.sid}")
         return publication
 
     async def _discard(self, task: asyncio.Task[TrackPublication], audio: LocalAudio) -> None:

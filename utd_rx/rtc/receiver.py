@@ -7,7 +7,6 @@ object under the same sid, and the reception goes on with the new one.
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -18,13 +17,12 @@ import numpy as np
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.audio import AudioFormat, AudioFrame, FrameSink, Samples
 from utd_rx.models.events import RoomSnapshot
+from utd_rx.models.guarded_sink import GuardedSink
 from utd_rx.models.participant import TrackKind
 from utd_rx.rtc import ffi, native
 
 if TYPE_CHECKING:
     from livekit import rtc
-
-logger: Final = logging.getLogger("utd_rx.rtc")
 
 PUMP_CAPACITY: Final = 20
 """Frames (200 ms) an `rtc.AudioStream` may run behind before the oldest is dropped; its own
@@ -38,8 +36,7 @@ class Reception:
 
     def __init__(self, sid: str, sink: FrameSink, audio_format: AudioFormat) -> None:
         self.sid = sid
-        self.faults = 0
-        self._sink = sink
+        self._sink = GuardedSink(sink)
         self._format = audio_format
         self._ended = asyncio.Event()
         self._stop: Stop | None = None
@@ -93,13 +90,7 @@ class Reception:
             self.detach()
 
     def _take(self, samples: Samples) -> None:
-        frame = AudioFrame(samples, self._format.sample_rate, time.monotonic())
-        try:
-            self._sink(frame)
-        except Exception:
-            self.faults += 1
-            if self.faults & (self.faults - 1) == 0:  # 100 a second: log the 1st, 2nd, 4th, …
-                logger.exception("an audio sink raised (%d times so far)", self.faults)
+        self._sink(AudioFrame(samples, self._format.sample_rate, time.monotonic()))
 
 
 class Receiver:

@@ -16,11 +16,12 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Final
 
+from attrs import evolve, field, frozen
 from reactivex import Observable
 
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.audio import AudioFormat, AudioInput, FrameSink
-from utd_rx.models.events import RoomEvent, RoomSnapshot
+from utd_rx.models.events import RoomEvent, RoomSnapshot, TokenRefreshed
 from utd_rx.models.participant import TrackPublication, TrackSource
 from utd_rx.rtc import native
 from utd_rx.rtc.connection import Connection
@@ -44,6 +45,13 @@ RECEIVE_FORMAT: Final = AudioFormat(48_000, 1)
 """What remote audio is converted to: Opus's own rate, and one channel, as voice is."""
 
 
+@frozen
+class _Address:
+    url: str
+    token: str = field(repr=False)
+    auto_subscribe: bool = field(kw_only=True)
+
+
 class UTDRoom:
     """A media room; connects any number of times, one connection at a time.
 
@@ -61,6 +69,7 @@ class UTDRoom:
         self._sinks: list[EventSink] = []
         self._connector = Connector()
         self._connection: Connection | None = None
+        self._address: _Address | None = None
         self._joining: asyncio.Future[None] | None = None
         self._idle = asyncio.Event()
         self._microphone = MicrophoneSwitch()
@@ -124,8 +133,23 @@ class UTDRoom:
             self._joining = None
             self._idle.set()
         self._connection = connection
+        self._address = _Address(url, token, auto_subscribe=auto_subscribe)
         asyncio.get_running_loop().call_soon(connection.release)
         return snapshot
+
+    async def reconnect(self) -> RoomSnapshot:
+        """Join again where it was joined last, after that connection has ended.
+
+        With the newest token the server gave to it: it renews tokens every 5 minutes, and a
+        minted one may have expired (facts/livekit.md §1.4). Cancelling is safe, as for `connect`.
+
+        Raises:
+            UTDStreamException: As `connect`; `CONFLICT` also when it was never joined.
+        """
+        if self._address is None:
+            raise UTDStreamException("The room was never joined.", code=UTDErrorCode.CONFLICT)
+        last = self._address
+        return await self.connect(last.url, last.token, auto_subscribe=last.auto_subscribe)
 
     async def disconnect(self) -> None:
         """Leave; idempotent, bounded in time, safe to call while connecting.
@@ -278,6 +302,9 @@ class UTDRoom:
         return connection
 
     def _deliver(self, event: RoomEvent) -> None:
+        if isinstance(event, TokenRefreshed) and self._address and self._connection:
+            token = native.newest_token(self._connection.room) or self._address.token
+            self._address = evolve(self._address, token=token)
         for sink in tuple(self._sinks):
             try:
                 sink(event)

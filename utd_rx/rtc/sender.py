@@ -11,6 +11,7 @@ Locks, always in this order: LiveKit's queue, a sender's, `_Answers`'.
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import define, field
 
 from utd_rx.models.audio import AudioFormat
+from utd_rx.models.faults import Faults
 from utd_rx.rtc import ffi
 
 if TYPE_CHECKING:
@@ -110,6 +112,7 @@ class FrameSender:
         self._is_busy, self._is_closed = False, False
         # Re-entrant: an answer that is there already comes within `_capture`.
         self._lock = threading.RLock()
+        self._faults = Faults(logging.getLogger("utd_rx.rtc"), "LiveKit took no frame")
         _answers().open()
 
     def send(self, samples: bytes) -> int:
@@ -142,4 +145,11 @@ class FrameSender:
             self._is_busy = bool(self._waiting)
             if self._is_busy:
                 samples = self._waiting.popleft()
-                _answers().ask(lambda: ffi.capture(self._source, samples, self._format), self._next)
+                try:
+                    _answers().ask(
+                        lambda: ffi.capture(self._source, samples, self._format), self._next
+                    )
+                except Exception:  # noqa: BLE001 - logged by `note`
+                    # Nobody will answer to it. The next frame tries anew, and takes what waits along.
+                    self._is_busy = False
+                    self._faults.note()

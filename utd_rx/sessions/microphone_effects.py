@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
+from typing import Final
 
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.audio import AudioInput
@@ -19,6 +21,8 @@ from utd_rx.protocol.facts import (
 )
 from utd_rx.rtc.port import RoomPort
 from utd_rx.sessions.shell import Handlers
+
+logger: Final = logging.getLogger(__name__)
 
 
 class MicrophoneEffects:
@@ -69,6 +73,11 @@ class MicrophoneEffects:
             track = await self._room.publish_audio(self.require_source())
         except UTDStreamException as error:
             self._offer(MicrophoneFailed(effect.epoch, error))
+        except Exception as error:
+            # An app's own source may raise anything; without a fact every later toggle would wait.
+            logger.exception("the microphone failed to open")
+            failure = UTDStreamException(f"the microphone failed to open: {error!r}")
+            self._offer(MicrophoneFailed(effect.epoch, failure))
         else:
             self._offer(MicrophonePublished(effect.epoch, track))
         finally:

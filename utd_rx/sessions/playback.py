@@ -48,7 +48,6 @@ def play(session: UTDSession[Any], speaker: Speaker) -> Playback:
 
 @define
 class _Playing:
-    sid: str
     voice: Voice
     stream: AudioInputStream
 
@@ -68,6 +67,10 @@ class Playback:
         self._speaker = speaker
         self._gains: dict[str, float] = {}
         self._playing: dict[str, _Playing] = {}
+        self._wanted: dict[str, str] = {}
+        self._changed: set[str] = set()
+        self._news = asyncio.Event()
+        self._is_over = False
         self._task = asyncio.create_task(self._follow(), name="utd_rx.sessions: play on a speaker")
 
     @property
@@ -110,22 +113,37 @@ class Playback:
         await self.aclose()
 
     async def _follow(self) -> None:
+        # Not `changes()`, which skips what was undone meanwhile: a track that was gone and is back
+        # has to be received anew.
+        telling = self._participants.subscribe(self._look, on_completed=self._end)
         try:
-            async for participants in self._participants.changes():
-                await self._adjust(_microphones(participants))
+            while not self._is_over:
+                await self._news.wait()
+                self._news.clear()
+                await self._adjust()
         finally:
+            telling.dispose()
             playing, self._playing = list(self._playing.values()), {}
             await asyncio.gather(*(each.aclose() for each in playing))
 
-    async def _adjust(self, wanted: dict[str, str]) -> None:
+    def _look(self, participants: tuple[RemoteParticipant, ...]) -> None:
+        before, self._wanted = self._wanted, _microphones(participants)
+        self._changed |= {identity for identity, _ in before.items() ^ self._wanted.items()}
+        self._news.set()
+
+    def _end(self) -> None:
+        self._is_over = True
+        self._news.set()
+
+    async def _adjust(self) -> None:
         if self._speaker.backend == "platform":
             return  # WebRTC plays them by itself
-        for identity, playing in list(self._playing.items()):
-            if wanted.get(identity) != playing.sid:
-                del self._playing[identity]
+        changed, self._changed = self._changed, set()
+        for identity in sorted(changed):
+            if (playing := self._playing.pop(identity, None)) is not None:
                 await playing.aclose()
-        for identity, sid in wanted.items():
-            if identity in self._playing:
+            sid = self._wanted.get(identity)
+            if sid is None:
                 continue
             voice = self._speaker.voice(identity, gain=self._gains.get(identity, 1.0))
             try:
@@ -134,11 +152,15 @@ class Playback:
                 # The track went away between the commit and here; the next commit says so.
                 logger.debug("track %s cannot be played: %s", sid, error)
                 voice.close()
+            except Exception:
+                # One participant's trouble is not everybody's.
+                logger.exception("%s cannot be played", identity)
+                voice.close()
             except BaseException:
                 voice.close()
                 raise
             else:
-                self._playing[identity] = _Playing(sid, voice, stream)
+                self._playing[identity] = _Playing(voice, stream)
 
 
 def _microphones(participants: tuple[RemoteParticipant, ...]) -> dict[str, str]:

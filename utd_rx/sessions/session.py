@@ -65,7 +65,6 @@ class UTDSession(Moderating[St]):
         self._room = room
         self._api = api
         self._mint = mint
-        self._last: UTDTokenResponse | None = None
         self._microphone = MicrophoneEffects(room, microphone, self._offer)
         self._shell: Shell[St] = Shell(
             initial,
@@ -183,7 +182,6 @@ class UTDSession(Moderating[St]):
             # Each session acts with the bearer of its own mint: its client may have several
             # sessions, of several identities.
             self._api = self._api.with_bearer(reply.user_token)
-            self._last = reply
             await self._shell.connect(epoch, reply.url, reply.token)
             await self._complete_join()
         except BaseException as error:
@@ -231,9 +229,7 @@ class UTDSession(Moderating[St]):
         await self._room.disconnect()
 
     async def _rejoin(self, effect: Rejoin) -> None:
-        # The last token and no new one: a new one would let somebody back in who was kicked.
-        if self._last is not None:
-            await self._shell.rejoin(effect, self._last.url, self._last.token)
+        await self._shell.rejoin(effect)
 
     def _require_joined(self) -> None:
         if not self._shell.session.connection.is_joined:

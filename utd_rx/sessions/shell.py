@@ -134,14 +134,14 @@ class Shell(Generic[St]):
         self._flush(JoinSucceeded(epoch, snapshot))
         self.require_join(epoch)
 
-    async def rejoin(self, effect: Rejoin, url: str, token: str) -> None:
+    async def rejoin(self, effect: Rejoin) -> None:
         """Connect anew in an outage, and report how it went; nothing when it is over meanwhile.
 
-        What the new connection begins with is told as `Reconnected`, as LiveKit's own.
+        Without a mint, which would let somebody back in who was kicked. What the new connection begins with is told as `Reconnected`, as LiveKit's own.
         """
         self._joining = effect.epoch
         try:
-            snapshot = await self._room.connect(url, token)
+            snapshot = await self._room.reconnect()
         except UTDStreamException as error:
             self._joining = None
             self._flush(RejoinFailed(effect.epoch, error, random.random()))  # noqa: S311 (jitter)

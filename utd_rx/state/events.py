@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 
+from utd_rx.state.callbacks import INSTEAD_OF_EVENTS, refuse_async
 from utd_rx.state.piping import piped
 from utd_rx.state.reports import report
 
@@ -30,6 +31,22 @@ class EventStream(Observable[T]):
         self._waiting: deque[T] = deque()
         self._is_emitting = False
         self._is_closed = False
+
+    def subscribe(
+        self,
+        on_next: abc.ObserverBase[T] | abc.OnNext[T] | None = None,
+        on_error: abc.OnError | None = None,
+        on_completed: abc.OnCompleted | None = None,
+        *,
+        scheduler: abc.SchedulerBase | None = None,
+    ) -> abc.DisposableBase:
+        """As `Observable.subscribe`.
+
+        Raises:
+            AsyncObserverError: For an `async def`, which nobody would await.
+        """
+        refuse_async(on_next, on_error, on_completed, instead=INSTEAD_OF_EVENTS)
+        return super().subscribe(on_next, on_error, on_completed, scheduler=scheduler)
 
     if not TYPE_CHECKING:  # RxPY's overloads are right about the types
 

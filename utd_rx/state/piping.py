@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from reactivex import Observable, abc, typing
 from reactivex.scheduler import CurrentThreadScheduler
 
+from utd_rx.state.callbacks import INSTEAD_OF_EVENTS, refuse_async
 from utd_rx.state.scheduler import LoopScheduler
 
 T = TypeVar("T")
@@ -60,7 +61,12 @@ class Piped(Observable[T]):
         *,
         scheduler: abc.SchedulerBase | None = None,
     ) -> abc.DisposableBase:
-        """As `Observable.subscribe`; `scheduler` is that of the running loop by default."""
+        """As `Observable.subscribe`; `scheduler` is that of the running loop by default.
+
+        Raises:
+            AsyncObserverError: For an `async def`, which nobody would await.
+        """
+        refuse_async(on_next, on_error, on_completed, instead=INSTEAD_OF_EVENTS)
         return self._chain.subscribe(
             on_next, on_error, on_completed, scheduler=scheduler or running_loop_scheduler()
         )

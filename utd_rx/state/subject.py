@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, cast
@@ -11,17 +10,16 @@ from reactivex import abc
 from reactivex.subject import BehaviorSubject
 
 from utd_rx.state.bridges import Changes, until
+from utd_rx.state.callbacks import INSTEAD_OF_STATE, name_of, refuse_async
 from utd_rx.state.core import Core
 from utd_rx.state.equality import same
-from utd_rx.state.errors import AsyncObserverError, ReadOnlySubjectError
+from utd_rx.state.errors import ReadOnlySubjectError
 from utd_rx.state.piping import piped
 
 if TYPE_CHECKING:
     from typing import Never
 
 T = TypeVar("T")
-
-_ASYNC = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 
 
 def _ignore(*_: object) -> None:
@@ -59,14 +57,14 @@ class Subscription(abc.DisposableBase, Generic[T]):
 
     def __repr__(self) -> str:
         name = self._subject.name if self._subject else ""
-        return f"<observer {_name(self.on_next)} of {name!r}>"
+        return f"<observer {name_of(self.on_next)} of {name!r}>"
 
 
 class StateSubject(BehaviorSubject[T]):
     """A value that changes over time, which everybody may observe and only its store writes.
 
     Made by `Store.select`; see docs/state.md for what it promises. Observers are called on the
-    thread that dispatched (with several feeding threads: on one of them, never on two at once).
+    thread that dispatched (with several feeding threads: on one of them; none on two at once).
 
     Attributes:
         name: For messages and reprs.
@@ -115,15 +113,10 @@ class StateSubject(BehaviorSubject[T]):
         Raises:
             AsyncObserverError: For an `async def`, which nobody would await.
         """
+        refuse_async(on_next, on_completed, instead=INSTEAD_OF_STATE)
         if isinstance(on_next, abc.ObserverBase) or hasattr(on_next, "on_next"):
             observer = cast("abc.ObserverBase[T]", on_next)
             on_next, on_completed = observer.on_next, observer.on_completed
-        for callback in (on_next, on_completed):
-            if callback is not None and _is_async(callback):
-                raise AsyncObserverError(
-                    f"{_name(callback)} is async, and an observer is not awaited; write "
-                    "`async for value in subject.changes(): ...` in a task instead"
-                )
         # Without RxPY's trampoline: it would hold back what a callback itself subscribes to.
         subscription = Subscription(self, on_next, on_completed)
         self._admit(subscription)
@@ -231,20 +224,3 @@ class StateSubject(BehaviorSubject[T]):
 
     def _admit(self, subscription: Subscription[T]) -> None:
         self._core.admit(self, subscription)
-
-
-def _name(callback: Callable[..., Any]) -> str:
-    """Name a callback without showing what a partial or an object holds."""
-    return getattr(callback, "__qualname__", type(callback).__name__)
-
-
-def _is_async(callback: Callable[..., Any]) -> bool:
-    code = getattr(callback, "__code__", None)
-    if code is not None:
-        return bool(code.co_flags & _ASYNC)
-    # Partials, and objects with an async __call__.
-    call = getattr(callback, "func", callback)
-    return any(
-        inspect.iscoroutinefunction(f) or inspect.isasyncgenfunction(f)
-        for f in (callback, call, getattr(call, "__call__", None))  # noqa: B004 - not a test of callability
-    )

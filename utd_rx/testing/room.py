@@ -58,6 +58,7 @@ class FakeRoom:
         self.sent: list[tuple[bytes, str, tuple[str, ...] | None]] = []
         self.is_connected = False
         self._sinks: list[EventSink] = []
+        self._address: tuple[str, str] | None = None
         self._sids = count(1)
         self._tracks: dict[str, TrackPublication] = {}
         self._receivers: dict[str, list[FrameSink]] = {}
@@ -116,7 +117,14 @@ class FakeRoom:
         if error is not None:
             raise error
         self.is_connected = True
+        self._address = (url, token)
         return self.snapshot
+
+    async def reconnect(self) -> RoomSnapshot:
+        """See `RoomPort.reconnect`."""
+        if self._address is None:
+            raise UTDStreamException("never joined", code=UTDErrorCode.CONFLICT)
+        return await self.connect(*self._address)
 
     async def disconnect(self) -> None:
         """See `RoomPort.disconnect`."""
