@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+import traceback
 from typing import Any, cast
 
 import pytest
@@ -121,6 +122,15 @@ async def test_a_caller_cancelled_as_the_join_succeeds_leaves_no_ghost() -> None
     await asyncio.wait([task])
     await joins.aclose()
     assert task.cancelled() is room.left.is_set()
+
+
+async def test_whatever_livekit_raises_is_typed_and_shows_no_token() -> None:
+    room, joins = SlowRoom(), Connector()
+    room.answer.set_exception(RuntimeError(f"a panic at {JWT}"))
+    with pytest.raises(UTDStreamException, match="RuntimeError") as caught:
+        await join(room, joins)
+    assert caught.value.code is UTDErrorCode.UNKNOWN
+    assert JWT not in "".join(traceback.format_exception(caught.value))
 
 
 async def test_the_deadline_is_typed_and_leaves_the_join_to_its_keeper() -> None:

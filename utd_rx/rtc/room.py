@@ -141,7 +141,7 @@ class UTDRoom:
         """Join again where it was joined last, after that connection has ended.
 
         With the newest token the server gave to it: it renews tokens every 5 minutes, and a
-        minted one may have expired (facts/livekit.md §1.4). Cancelling is safe, as for `connect`.
+        minted one may have expired (facts/livekit.md §1.6). Cancelling is safe, as for `connect`.
 
         Raises:
             UTDStreamException: As `connect`; `CONFLICT` also when it was never joined.

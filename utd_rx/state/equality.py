@@ -11,6 +11,9 @@ def same(old: object, new: object) -> bool:
     """
     if old is new:
         return True
+    # A tuple's own `==` looks for the first difference before it looks at the lengths.
+    if type(old) is tuple and type(new) is tuple and len(old) != len(new):
+        return False
     try:
         answer = old == new
         if answer is True or answer is False:
