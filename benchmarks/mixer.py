@@ -1,7 +1,7 @@
 """What a voice costs in the mix: CPU per second of sound, at 1 to 64 voices, to `rtc.AudioMixer`.
 
 `python -m benchmarks.mixer [--rounds N]`, also `python -m benchmarks.audio --only mixer`. No device
-and no room: frames are pushed and the mix is pulled as fast as it goes, in the 5 ms pieces that a
+and no room: frames are pushed and the mix is pulled as fast as it goes, in the pieces that a
 speaker pulls, and processor time is what counts. "Catching up" is a voice that is played 3 % faster
 after a stall, when all of them are.
 """
@@ -18,6 +18,7 @@ import numpy as np
 from livekit import rtc
 
 from benchmarks.support import print_machine, print_table, ratio, spread
+from utd_rx.audio.devices import BLOCK
 from utd_rx.audio.jitter import MAX_DEPTH, WINDOW
 from utd_rx.audio.mixer import Mixer
 from utd_rx.models.audio import AudioFormat, AudioFrame
@@ -25,13 +26,14 @@ from utd_rx.models.audio import AudioFormat, AudioFrame
 VOICES: Final = (1, 8, 32, 64)
 RATE: Final = 48_000
 FRAME: Final = RATE // 100
+PIECE: Final = round(BLOCK * RATE)
 SECONDS: Final = 3.0
 _SOUND: Final = np.random.default_rng(6).integers(-200, 200, (FRAME, 1)).astype(np.int16)
 
 
 def mixed(voices: int, *, is_behind: bool = False) -> float:
     """Return ms of CPU per voice and second of sound, by utd_rx."""
-    mixer = Mixer(AudioFormat(RATE, 1))
+    mixer = Mixer(AudioFormat(RATE, 1), BLOCK)
     frame = AudioFrame(_SOUND, RATE)
     everybody = [mixer.add(str(number), 1.0) for number in range(voices)]
     for voice in everybody:
@@ -42,8 +44,8 @@ def mixed(voices: int, *, is_behind: bool = False) -> float:
         for _ in range(count):
             for voice in everybody:
                 voice(frame)
-            mixer.pull(FRAME // 2)
-            mixer.pull(FRAME // 2)
+            for _ in range(FRAME // PIECE):
+                mixer.pull(PIECE)
 
     turns(round(100 * 8 * WINDOW))  # what the begin left is worked off
     if is_behind:

@@ -9,9 +9,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, TypeVar
 
 import numpy as np
+import pytest
 from livekit import api
 
 from tests.support.sfu import RunningSfu
+from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.audio import AudioFormat, AudioFrame, FrameSink
 from utd_rx.models.events import RoomEvent
 from utd_rx.rtc.room import UTDRoom
@@ -61,6 +63,14 @@ async def eventually(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(PATIENCE):
         while not condition():  # noqa: ASYNC110 - there is no event to wait for
             await asyncio.sleep(0.01)
+
+
+async def raises(code: UTDErrorCode, command: Any) -> UTDStreamException:
+    """Await a command that must fail so; return its error."""
+    with pytest.raises(UTDStreamException) as caught:
+        await command
+    assert caught.value.code is code
+    return caught.value
 
 
 class Ear:
