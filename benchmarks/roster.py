@@ -46,6 +46,9 @@ class Engine:
     async def get_seats(self, room: str) -> UTDSeatGrid:
         return UTDSeatGrid()
 
+    async def speaker_invitations(self, room: str) -> tuple[()]:
+        return ()
+
 
 def make_session() -> tuple[FakeRoom, UTDAudioRoomSession]:
     room, engine = FakeRoom("me"), Engine()

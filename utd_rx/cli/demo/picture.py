@@ -60,7 +60,7 @@ def draw_timeline(journal: Journal, path: Path, *, title: str) -> None:
         )
     levels.set(ylabel="level, dBFS", xlabel="seconds", ylim=(-80, 0), xlim=(0, end))
     levels.grid(visible=True, alpha=0.3)
-    levels.legend(loc="upper left")
+    levels.legend(loc="upper right")
     figure.suptitle(title)
     figure.savefig(path, dpi=110)
     pyplot.close(figure)
