@@ -297,3 +297,11 @@ async def test_an_outage_that_outlasts_livekit_is_joined_anew_and_the_sound_come
         seat = sami.my_seat.value
         assert seat is not None
         assert seat.index == 1
+        # A second drop is a new outage.
+        proxy.cut()
+        await sami.connection_state.until(state.RECONNECTING, timeout=PATIENCE)
+        proxy.mend()
+        await sami.connection_state.until(state.CONNECTED, timeout=PATIENCE)
+        await sami.microphone_enabled.until(True, timeout=PATIENCE)
+        await hear(lena, "sami", 20)
+        assert set(sizes) == {2}
