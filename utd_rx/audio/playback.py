@@ -2,7 +2,9 @@
 
 PortAudio's callback takes a block from a ring and rings the bell; the supervisor's thread mixes as
 much as keeps the ring at its lead. When the ring ran dry the lead grows by a step, and it shrinks
-again when that has not happened for `CALM`, so that a stall is not delay for good.
+again when that has not happened for `CALM`, so that a stall is not delay for good. Only the last step
+stays longer when the ring has run dry each time that it was given back: on a busy machine its 5 ms
+are worth more than a click every second.
 """
 
 from __future__ import annotations
@@ -26,11 +28,14 @@ LEAD: Final = 0.0025
 """Least seconds the ring holds beyond the device's next block; a block, where that is longer."""
 
 LEAD_STEP: Final = 0.005
-MAX_EXTRA: Final = 0.025
-"""Most that is added: enough for a GIL held by two other threads for a switch interval each, twice over."""
+MAX_STEPS: Final = 5
+"""Most that are added: enough for a GIL held by two other threads for a switch interval each, twice over."""
 
 CALM: Final = 0.8
 """Seconds without an underrun after which the lead shrinks by a step."""
+
+LONGEST_CALM: Final = 30.0
+"""The same for the last step, twice as long each time that an underrun follows within this time."""
 
 FADE: Final = 0.003
 """Seconds of the fade when what waits is flushed: short, as it is part of the 20 ms to silence."""
@@ -124,7 +129,10 @@ class PlaybackSide:
         self._played = played
         self._connection: PlaybackConnection | None = None
         self._converter = Converter(mixer.format, mixer.format)
-        self._base = self._lead = max(LEAD, block)
+        self._base = max(LEAD, block)
+        self._steps = 0
+        self._calm = CALM
+        self._trusted_at = 0.0  # the lead has been the least one since long ago
         self._underrun_seen = 0
         self._underruns_before = 0
         self._shrinks_at = 0.0
@@ -173,7 +181,7 @@ class PlaybackSide:
         if self._flush:
             self._flush = False
             ring.fade_out(round(FADE * rate))
-        wanted = connection.block + round(self._lead * rate)
+        wanted = connection.block + round((self._base + self._steps * LEAD_STEP) * rate)
         # As long as the device's block, so that each callback is answered by one pull.
         chunk = max(1, round(self._block * self._mixer.format.sample_rate))
         while ring.depth < wanted:
@@ -185,8 +193,16 @@ class PlaybackSide:
         now = self._now()
         if connection.underrun > self._underrun_seen:
             self._underrun_seen = connection.underrun
-            self._lead = min(self._base + MAX_EXTRA, self._lead + LEAD_STEP)
-            self._shrinks_at = now + CALM
-        elif self._lead > self._base and now >= self._shrinks_at:
-            self._lead -= LEAD_STEP
-            self._shrinks_at = now + CALM
+            if not self._steps and now < self._trusted_at:
+                self._calm = min(LONGEST_CALM, 2 * self._calm)
+            self._steps = min(MAX_STEPS, self._steps + 1)
+        elif not self._steps:
+            if now >= self._trusted_at:
+                self._calm = CALM
+            return
+        elif now >= self._shrinks_at:
+            self._steps -= 1
+            self._trusted_at = now + LONGEST_CALM
+        else:
+            return
+        self._shrinks_at = now + (self._calm if self._steps == 1 else CALM)
