@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from typing import Any
 
 import attrs
@@ -13,11 +14,15 @@ from hypothesis import strategies as st
 from tests.sessions.histories import metadata, payloads, plain, values_of
 from utd_rx.models import ban, chat, participant
 from utd_rx.models import events as e
+from utd_rx.models.chat import ChatMessage
 from utd_rx.models.participant import LocalParticipant, RemoteParticipant
-from utd_rx.protocol import audio_room, facts, journal, roster
+from utd_rx.models.seats import UTDSeatGrid
+from utd_rx.protocol import audio_room, data, facts, journal, roster
 from utd_rx.protocol.audio_room import AudioRoomState
+from utd_rx.protocol.chat import decode
 from utd_rx.protocol.facts import JoinStarted, JoinSucceeded
 from utd_rx.protocol.redaction import HIDE, Redaction
+from utd_rx.protocol.wire.chat import chat_to_wire
 
 REDACT = Redaction(b"k" * 16)
 SECRET = "s3cr3t"
@@ -98,3 +103,22 @@ def test_the_rules_see_in_a_redacted_item_what_they_saw_in_the_item(
         shown, again = audio_room.step(shown, REDACT(item), float(now))
         assert plain(shown) == plain(REDACT(state))
         assert plain(tuple(again)) == plain(tuple(effects))
+
+
+def test_what_stands_for_an_engine_message_is_never_longer_than_one_may_be() -> None:
+    wire = {"type": "_role_change", "identity": "", "role": "host"}
+    room = data.MAX_ENGINE_MESSAGE - len(json.dumps(wire))
+    payload = json.dumps({**wire, "identity": "i" * room}).encode()
+    event = e.DataReceived(payload, None)
+    assert data.decode(event, previous=UTDSeatGrid()) is not None
+    assert REDACT(event).payload == REDACT.mark(payload).encode()
+
+
+def test_of_a_chat_message_its_id_shows_no_more_than_whether_it_is_the_same() -> None:
+    one, two = (ChatMessage(id_, "hello", "ana") for id_ in ("s3cr3t", "other"))
+    assert SECRET not in str(REDACT((one,)))
+    assert REDACT(one).id == REDACT(one).id != REDACT(two).id
+    wire = json.dumps(chat_to_wire(one, "Ana")).encode()
+    shown = REDACT(e.DataReceived(wire, "ana"))
+    assert SECRET.encode() not in shown.payload
+    assert decode(shown) == REDACT(one)

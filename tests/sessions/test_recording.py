@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from pathlib import Path
+from queue import SimpleQueue
 
 import pytest
 
@@ -15,7 +16,7 @@ from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models import events as e
 from utd_rx.models.participant import RemoteParticipant
 from utd_rx.protocol import journal
-from utd_rx.protocol.journal import End
+from utd_rx.protocol.journal import Commit, End
 from utd_rx.sessions import recording as recordings
 from utd_rx.sessions.recording import Recording, record
 from utd_rx.sessions.replay import replay
@@ -200,3 +201,53 @@ async def test_begun_in_a_callback_it_misses_nothing_that_is_not_delivered_yet(
         await settle()
         await begun[0].aclose()
     assert replay(path).active_speakers.value == ("ana",)
+
+
+async def test_what_an_apps_own_source_and_mint_raise_is_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> None:
+        raise LookupError("s3cr3t")
+
+    path = tmp_path / "a.jsonl"
+    stage = Stage()
+    async with stage.session as session, record(session, path):
+        with monkeypatch.context() as patched:
+            patched.setattr(session, "_mint", fail)
+            with pytest.raises(LookupError):
+                await session.join()
+        await session.join()
+        await session.take_seat(0, microphone=False)
+        monkeypatch.setattr(stage.room, "publish_audio", fail)
+        with pytest.raises(UTDStreamException, match="microphone"):
+            await session.set_microphone(True)
+    text = path.read_text()
+    assert "joining failed: LookupError" in text
+    assert "microphone failed to open: LookupError" in text
+    assert "s3cr3t" not in text
+
+
+async def test_what_is_known_so_far_is_on_disk_before_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    idle = threading.Semaphore(0)
+
+    class Queue(SimpleQueue[Commit | End]):
+        """Tells when the writer asks for more."""
+
+        def get(self, block: bool = True, timeout: float | None = None) -> Commit | End:
+            idle.release()
+            return super().get(block, timeout)
+
+    monkeypatch.setattr(recordings, "SimpleQueue", Queue)
+    path = tmp_path / "a.jsonl"
+    stage = Stage()
+    async with stage.session as session:
+        await session.join()
+        async with record(session, path):
+            stage.room.emit(e.ParticipantConnected(RemoteParticipant("ana")))
+            await settle()
+            for _ in range(2):  # after the beginning, and after that commit
+                assert await asyncio.to_thread(idle.acquire, timeout=10)
+            read = replay(path).journal
+            assert (len(read.commits), read.end) == (1, None)

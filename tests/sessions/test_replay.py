@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.sessions.stage import Stage
 from tests.state.virtual import run
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.connection import UTDConnectionState
@@ -23,6 +24,8 @@ from utd_rx.protocol import journal
 from utd_rx.protocol.audio_room import AudioRoomState
 from utd_rx.protocol.facts import JoinStarted, JoinSucceeded
 from utd_rx.protocol.journal import Commit, End, Header, Start
+from utd_rx.sessions import replay as replays
+from utd_rx.sessions.recording import record
 from utd_rx.sessions.replay import replay
 from utd_rx.state import ReadOnlySubjectError, debounce
 
@@ -184,7 +187,7 @@ def test_a_missing_file_and_a_wild_date_are_refused(path: Path, tmp_path: Path) 
         with pytest.raises(UTDStreamException) as raised:
             replay(path)
         assert raised.value.code is UTDErrorCode.VALIDATION
-    for unreadable in (tmp_path / "missing", tmp_path):
+    for unreadable in (tmp_path / "missing", tmp_path, "\0"):
         with pytest.raises(UTDStreamException):
             replay(unreadable)
 
@@ -199,3 +202,87 @@ def test_items_of_a_newer_version_leave_the_rest(path: Path) -> None:
         pass
     assert again.active_speakers.value == ("u1",)
     assert again.journal.skipped == 1
+
+
+@pytest.mark.parametrize("error", [ValueError, asyncio.CancelledError])
+def test_an_observer_on_the_recorded_time_that_raises_stops_neither_it_nor_the_time(
+    path: Path, error: type[BaseException], caplog: pytest.LogCaptureFixture
+) -> None:
+    again = replay(path)
+    at: list[float] = []
+    sizes: list[int] = []
+
+    def broken(*_: object) -> None:
+        raise error
+
+    again.scheduler.schedule_relative(15.0, broken)
+    again.scheduler.schedule_relative(15.0, broken)
+    again.scheduler.schedule_relative(17.0, lambda *_: at.append(again.position))
+    again.remote_participants.pipe(debounce(5.0, scheduler=again.scheduler)).subscribe(
+        lambda listed: sizes.append(len(listed))
+    )
+    while again.step():
+        pass
+    assert sizes == [0, 1, 2, 3, 4, 5, 6]
+    assert at == [20.0]
+    assert caplog.text.count("on the recorded time raised: " + error.__name__) == 2
+
+
+async def test_an_observer_on_the_recorded_time_may_close_it(path: Path) -> None:
+    again = replay(path)
+    again.scheduler.schedule_relative(15.0, lambda *_: again.close())
+    await again.run(speed=None)
+    assert len(again.remote_participants.value) == 1
+
+
+def test_its_time_may_have_been_moved_by_hand(path: Path) -> None:
+    again = replay(path)
+    again.scheduler.advance_by(40.0)
+    while again.step():
+        pass
+    assert len(again.remote_participants.value) == 6
+
+
+def test_closing_it_ends_a_run_that_waits_for_the_next_commit(path: Path) -> None:
+    async def main() -> None:
+        again = replay(path)
+        loop = asyncio.get_running_loop()
+        loop.call_later(12.0, again.close)
+        await again.run()
+        assert loop.time() == pytest.approx(12.0)
+        assert len(again.remote_participants.value) == 1
+
+    run(main())
+
+
+async def test_at_full_speed_readers_get_their_turn_before_the_end(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replays, "_COMMITS_PER_TURN", 1)
+    again = replay(path)
+    sizes: list[int] = []
+
+    async def read() -> None:
+        async for listed in again.remote_participants.changes():
+            sizes.append(len(listed))
+
+    await asyncio.gather(read(), again.run(speed=None))
+    assert set(sizes) & {1, 2, 3, 4, 5}
+
+
+@pytest.mark.parametrize("lines", [0, 0.5, 1, 1.5])
+def test_a_file_without_its_beginning_says_so(path: Path, lines: float) -> None:
+    whole = path.read_bytes().splitlines(keepends=True)
+    cut = whole[int(lines)][:9] if lines % 1 else b""
+    path.write_bytes(b"".join(whole[: int(lines)]) + cut)
+    with pytest.raises(UTDStreamException, match="ends before the state") as raised:
+        replay(path)
+    assert raised.value.code is UTDErrorCode.VALIDATION
+
+
+async def test_so_does_one_that_was_allowed_too_few_bytes(tmp_path: Path) -> None:
+    stage = Stage()
+    async with stage.session as session:
+        await record(session, tmp_path / "a.jsonl", max_bytes=100).aclose()
+    with pytest.raises(UTDStreamException, match="max_bytes"):
+        replay(tmp_path / "a.jsonl")

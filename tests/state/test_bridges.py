@@ -13,7 +13,14 @@ from collections.abc import Callable
 import pytest
 
 from tests.state.virtual import run
-from utd_rx.state import StateSubject, Store, StreamCompletedError, combine_state
+from utd_rx.state import (
+    AsyncObserverError,
+    StateSubject,
+    Store,
+    StreamCompletedError,
+    combine_state,
+)
+from utd_rx.state.bridges import _Wakeup
 
 
 def counter() -> tuple[Store[int, int], StateSubject[int]]:
@@ -311,3 +318,32 @@ def test_bridges_of_a_combination_across_stores_let_go_of_both() -> None:
         assert not two._core.observed
 
     run(main())
+
+
+async def test_another_thread_wakes_the_loop_in_the_way_that_loops_allow() -> None:
+    asyncio.get_running_loop().set_debug(True)  # then any other way raises
+    wakeup, woken = _Wakeup(), asyncio.Event()
+    wakeup._future.add_done_callback(lambda _: woken.set())
+    await asyncio.to_thread(wakeup.wake)
+    async with asyncio.timeout(10):
+        await woken.wait()
+
+
+async def test_an_async_predicate_is_refused_rather_than_taken_for_true() -> None:
+    _, n = counter()
+
+    async def predicate(value: int) -> bool:
+        return False
+
+    with pytest.raises(AsyncObserverError, match="predicate is not awaited"):
+        await n.until(predicate)  # type: ignore[arg-type] # what the test is about
+    assert observers(n) == 0
+
+
+async def test_a_predicate_that_raises_a_cancellation_raises_it_to_its_author() -> None:
+    _, n = counter()
+    cancelled = asyncio.get_running_loop().create_future()
+    cancelled.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await n.until(lambda _: bool(cancelled.result()), timeout=10)
+    assert observers(n) == 0

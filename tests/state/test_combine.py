@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from utd_rx.state import ImpureStepError, StateSubject, Store, combine_state
+from utd_rx.state.core import Core
 
 
 class Pair(NamedTuple):
@@ -222,3 +223,62 @@ def test_first_observers_on_many_threads_while_the_stores_are_fed() -> None:
     assert joint.value == (499, 499)
     assert not one._core.observed
     assert not two._core.observed
+
+
+def test_a_reader_brings_no_older_value_among_those_of_a_first_observer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (one, n), (_, m) = number_store(), number_store()
+    joint = combine_state(n, m)
+    one.dispatch(1)
+    has_read, go_on = threading.Event(), threading.Event()
+    commit = Core.commit
+
+    def held_up(core: Core[Any], items: Any, *, may_be_late: bool = False) -> bool:
+        if threading.current_thread() is reader:
+            has_read.set()
+            assert go_on.wait(10)
+        return commit(core, items, may_be_late=may_be_late)
+
+    def read() -> None:
+        assert joint.value == (1, 0)
+        has_read.set()
+
+    monkeypatch.setattr(Core, "commit", held_up)
+    reader = threading.Thread(target=read)
+    reader.start()
+    assert has_read.wait(10)
+    seen: list[Any] = []
+    joint.subscribe(seen.append)
+    one.dispatch(2)
+    go_on.set()
+    reader.join(10)
+    assert seen == [(1, 0), (2, 0)]
+    assert joint.value == (2, 0)
+
+
+def test_while_its_first_observer_connects_it_is_read_as_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (one, n), (_, m) = number_store(), number_store()
+    joint = combine_state(n, m)
+    one.dispatch(1)
+    connecting, go_on = threading.Event(), threading.Event()
+    commit = Core.commit
+
+    def held_up(core: Core[Any], items: Any, *, may_be_late: bool = False) -> bool:
+        if core is joint._core and not connecting.is_set():
+            connecting.set()
+            assert go_on.wait(10)
+        return commit(core, items, may_be_late=may_be_late)
+
+    monkeypatch.setattr(Core, "commit", held_up)
+    seen: list[Any] = []
+    observer = threading.Thread(target=joint.subscribe, args=(seen.append,))
+    observer.start()
+    assert connecting.wait(10)
+    value = joint.value
+    go_on.set()
+    observer.join(10)
+    assert value == (1, 0)
+    assert seen == [(1, 0)]

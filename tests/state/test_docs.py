@@ -25,7 +25,7 @@ def test_each_promise_has_an_example() -> None:
         example = re.search(r"^```python\n(.*?)^```", section, re.DOTALL | re.MULTILINE)
         assert example is not None
         assert len(example[1].splitlines()) <= 5
-        assert "*Stock RxPY*" in section or "*Stock RxPY" in section
+        assert "*Stock RxPY*" in section
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.splitlines()[-1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 
 import pytest
@@ -85,3 +86,40 @@ def test_operators_compose() -> None:
     for number in range(4):
         stream.emit(number)
     assert seen == [0, 2]
+
+
+def test_closed_during_an_event_it_ends_when_that_has_reached_everybody() -> None:
+    stream: EventStream[int] = EventStream()
+    log: list[object] = []
+
+    def closing(event: int) -> None:
+        if event == 1:
+            stream.emit(2)
+            stream.close()
+            stream.emit(3)
+
+    stream.subscribe(closing)
+    stream.subscribe(log.append, on_completed=lambda: log.append("end"))
+    stream.emit(1)
+    stream.emit(4)
+    assert log == [1, 2, "end"]
+
+
+@pytest.mark.parametrize("error", [ValueError, asyncio.CancelledError])
+def test_whatever_an_observer_raises_the_others_hear_the_event_and_the_end(
+    error: type[BaseException], caplog: pytest.LogCaptureFixture
+) -> None:
+    stream: EventStream[int] = EventStream()
+    log: list[object] = []
+
+    def fail(*_: object) -> None:
+        raise error
+
+    stream.subscribe(fail)
+    stream.subscribe(on_completed=fail)
+    stream.subscribe(log.append, on_completed=lambda: log.append("end"))
+    stream.emit(1)
+    stream.close()
+    assert log == [1, "end"]
+    assert "an observer of int raised: " + error.__name__ in caplog.text
+    assert "an observer raised on completion: " + error.__name__ in caplog.text

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from utd_rx.state import Machine, StoreClosedError, combine_state
+from utd_rx.state import Machine, StateSubject, StoreClosedError, combine_state
 
 Step = tuple[int, Sequence[str]]
 
@@ -177,3 +181,120 @@ def test_who_raises_on_commit_is_reported_and_heard_no_more(
     assert machine.state == 2
     assert calls == [(1,), "sound", "sound"]
     assert "a tap raised and hears no more: ImpureStepError" in caplog.text
+
+
+def test_its_head_is_ahead_of_what_is_published() -> None:
+    heads: list[tuple[int, int]] = []
+    machine = Machine(0, add, perform=lambda effect: None, now=lambda: 0.0)
+
+    def on_next(value: int) -> None:
+        if value == 1:
+            machine.dispatch(10)
+        heads.append((machine.state, machine.head))
+
+    machine.select(lambda s: s).subscribe(on_next)
+    machine.dispatch(1)
+    assert heads == [(0, 0), (1, 11), (11, 11)]
+
+
+class AtHome:
+    """A machine of this loop, and on which threads it called whom."""
+
+    def __init__(self) -> None:
+        self.heard: list[object] = []
+        self.threads: set[int] = set()
+        self.ended = asyncio.Event()
+        self.machine = Machine(
+            0, add, perform=self.hear, now=lambda: 0.0, loop=asyncio.get_running_loop()
+        )
+        self.n: StateSubject[int] = self.machine.select(lambda s: s, name="n")
+        self.n.subscribe(self.hear, None, self.ended.set)
+
+    def hear(self, value: object) -> None:
+        self.heard.append(value)
+        self.threads.add(threading.get_ident())
+
+
+class Visitor:
+    """Another thread that subscribes, and is slow to take its first value."""
+
+    def __init__(self, n: StateSubject[int]) -> None:
+        self._entered, self._go_on = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=n.subscribe, args=(self._take,))
+        self._thread.start()
+        assert self._entered.wait(10)
+
+    def _take(self, _: int) -> None:
+        self._entered.set()
+        assert self._go_on.wait(10)
+
+    def leave(self) -> None:
+        self._go_on.set()
+        self._thread.join(10)
+
+
+async def test_on_a_loop_another_threads_commits_are_delivered_and_performed_there() -> None:
+    home = AtHome()
+
+    def feed() -> None:
+        for item in (1, 1):
+            home.machine.dispatch(item)
+        home.machine.close()
+
+    await asyncio.to_thread(feed)
+    await home.ended.wait()
+    assert home.heard == [0, 1, "said 1 at 0.0", 2, "said 2 at 0.0"]
+    assert home.threads == {threading.get_ident()}
+
+
+async def test_who_subscribes_elsewhere_publishes_and_delivers_nobody_elses() -> None:
+    home = AtHome()
+    visitor = Visitor(home.n)
+    home.machine.dispatch_all([1])
+    home.machine.dispatch_all([1])
+    assert (home.machine.state, home.machine.head, home.heard) == (0, 2, [0])
+    visitor.leave()
+    assert (home.machine.state, home.heard) == (1, [0])
+    home.machine.close()
+    await home.ended.wait()
+    assert home.heard == [0, 1, "said 1 at 0.0", 2, "said 2 at 0.0"]
+    assert home.threads == {threading.get_ident()}
+
+
+def test_when_its_loop_has_gone_it_is_delivered_where_it_is_dispatched() -> None:
+    async def main() -> AtHome:
+        return AtHome()
+
+    with asyncio.Runner() as runner:
+        home = runner.run(main())
+        home.machine.dispatch(1)  # it may run again, or never
+        assert home.heard == [0, 1, "said 1 at 0.0"]
+    home.machine.dispatch(1)
+    assert home.heard[3:] == [2, "said 2 at 0.0"]
+
+
+def test_as_well_when_it_goes_at_that_moment() -> None:
+    def closed(_: object) -> None:
+        raise RuntimeError("Event loop is closed")
+
+    loop: Any = SimpleNamespace(is_running=lambda: True, call_soon_threadsafe=closed)
+    log: list[str] = []
+    Machine(0, add, perform=log.append, now=lambda: 0.0, loop=loop).dispatch(1)
+    assert log == ["said 1 at 0.0"]
+
+
+async def test_until_takes_nothing_for_the_outcome_that_is_older_than_the_commit() -> None:
+    home = AtHome()
+    parity = home.machine.select(lambda s: s % 2, name="parity")
+    visitor = Visitor(home.n)
+    home.machine.dispatch(2)
+    changed = asyncio.ensure_future(home.n.until(lambda n: True))
+    unchanged = asyncio.ensure_future(parity.until(lambda n: True))
+    await asyncio.sleep(0)
+    assert not changed.done()
+    assert not unchanged.done()
+    visitor.leave()
+    async with asyncio.timeout(10):
+        assert (await changed, await unchanged) == (2, 0)
+    assert repr(parity).endswith("0 observers>")
+    home.machine.close()

@@ -5,16 +5,29 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
+from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from reactivex import Observable
 from reactivex import operators as ops
+from reactivex.disposable import Disposable
 from reactivex.subject import Subject
 from reactivex.testing.marbles import marbles_testing
 
 from tests.state.virtual import run
-from utd_rx.state import LoopScheduler, Store, became, debounce, loop_scheduler, sample, throttle
+from utd_rx.state import (
+    AsyncObserverError,
+    LoopScheduler,
+    Store,
+    became,
+    debounce,
+    loop_scheduler,
+    operators,
+    sample,
+    throttle,
+)
 from utd_rx.state.operators import Operator
 
 ERROR = ValueError("marble")
@@ -206,3 +219,112 @@ def test_the_loop_scheduler_keeps_the_time_of_its_loop() -> None:
         assert fired == [0.0, pytest.approx(2.0)]
 
     run(main())
+
+
+class Throttled:
+    """A throttled source whose timer is run by hand, and which tells who has to wait for whom."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.at_the_lock = at_the_lock = threading.Event()
+
+        class Lock:
+            def __init__(self) -> None:
+                self._lock = threading.Lock()
+
+            def __enter__(self) -> None:
+                if not self._lock.acquire(blocking=False):
+                    at_the_lock.set()
+                    self._lock.acquire()
+
+            def __exit__(self, *_: object) -> None:
+                self._lock.release()
+
+        monkeypatch.setattr(operators, "threading", SimpleNamespace(RLock=Lock))
+        self.source: Subject[int] = Subject()
+        self.timers: list[Any] = []
+        self.on_arm: Callable[[], None] = lambda: None
+        self.on_next: Callable[[int], None] = lambda value: None
+        self.log: list[object] = []
+        chosen: Any = self
+        self.source.pipe(throttle(1.0, scheduler=chosen)).subscribe(
+            self._take, on_completed=lambda: self.log.append("end")
+        )
+
+    def schedule_relative(self, _: float, action: Any) -> Disposable:
+        self.timers.append(action)
+        self.on_arm()
+        return Disposable()
+
+    def _take(self, value: int) -> None:
+        self.on_next(value)
+        self.log.append(value)
+
+    def meanwhile(self, *actions: Callable[[], object]) -> None:
+        """Act on another thread, and return when it waits, or is through."""
+
+        def act() -> None:
+            for action in actions:
+                action()
+            self.at_the_lock.set()
+
+        self.other = threading.Thread(target=act)
+        self.other.start()
+        assert self.at_the_lock.wait(10)
+
+
+def test_nothing_ends_a_throttled_stream_in_the_middle_of_its_timers_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    throttled = Throttled(monkeypatch)
+    throttled.source.on_next(1)
+    throttled.source.on_next(2)
+    throttled.on_arm = lambda: throttled.meanwhile(throttled.source.on_completed)
+    throttled.timers[0](None)
+    throttled.other.join(10)
+    assert throttled.log == [1, 2, "end"]
+
+
+def test_nor_does_its_timer_overtake_a_value_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    throttled = Throttled(monkeypatch)
+
+    def on_next(value: int) -> None:
+        if value == 1:
+            throttled.meanwhile(
+                lambda: throttled.source.on_next(2), lambda: throttled.timers[0](None)
+            )
+
+    throttled.on_next = on_next
+    throttled.source.on_next(1)
+    throttled.other.join(10)
+    assert throttled.log == [1, 2]
+
+
+async def test_the_loop_scheduler_may_be_asked_from_another_thread() -> None:
+    asyncio.get_running_loop().set_debug(True)  # then what is not thread-safe raises
+    scheduler = loop_scheduler()
+    threads: list[int] = []
+    over = asyncio.Event()
+
+    def first(*_: object) -> None:
+        threads.append(threading.get_ident())
+
+    def last(*_: object) -> None:
+        first()
+        over.set()
+
+    def ask() -> None:
+        scheduler.schedule(first)
+        scheduler.schedule_relative(0.001, last)
+
+    await asyncio.to_thread(ask)
+    async with asyncio.timeout(10):
+        await over.wait()
+    assert threads == [threading.get_ident()] * 2
+
+
+def test_became_refuses_an_async_predicate() -> None:
+    async def predicate(value: int) -> bool:
+        return False
+
+    with pytest.raises(AsyncObserverError, match="predicate is not awaited"):
+        became(predicate)

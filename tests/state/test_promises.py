@@ -333,6 +333,113 @@ def test_5_an_interrupt_is_raised_when_everybody_has_been_served() -> None:
     assert seen == [0, 1, 2, 3]
 
 
+def test_5_an_interrupt_in_phase_one_leaves_the_commit_to_the_next() -> None:
+    interrupts = [KeyboardInterrupt]
+
+    def interrupted(value: int) -> int:
+        if value == 1 and interrupts:
+            raise interrupts.pop()
+        return value
+
+    store, n = counter()
+    before: list[int] = []
+    after: list[int] = []
+    ends: list[str] = []
+    n.subscribe(before.append, None, lambda: ends.append("end"))
+    store.select(interrupted).subscribe(after.append)
+    with pytest.raises(KeyboardInterrupt):
+        store.dispatch(1)
+    assert (store.state, store.version, n.value) == (0, 0, 0)
+    store.dispatch(2)
+    store.close()
+    assert before == after == [0, 1, 2]
+    assert ends == ["end"]
+
+
+def test_5_an_interrupt_at_subscription_leaves_no_observer_behind() -> None:
+    store, n = counter()
+    seen: list[int] = []
+
+    def interrupted(value: int) -> None:
+        seen.append(value)
+        if value == 0:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        n.subscribe(interrupted)
+    store.dispatch(1)
+    assert seen == [0]
+    assert repr(n).endswith("0 observers>")
+
+
+def test_5_an_interrupt_between_two_callbacks_leaves_no_store_stuck() -> None:
+    class Observer:
+        """Raises; and while it is being named for the report, somebody presses Ctrl-C."""
+
+        def __call__(self, value: int) -> None:
+            if value == 1:
+                raise ValueError(value)
+
+        def __getattr__(self, name: str) -> str:
+            raise KeyboardInterrupt if name == "__qualname__" else AttributeError
+
+    store, n = counter()
+    seen: list[int] = []
+    n.subscribe(seen.append)
+    n.subscribe(Observer())
+    with pytest.raises(KeyboardInterrupt):
+        store.dispatch(1)
+    store.dispatch(2)
+    assert seen == [0, 1, 2]
+
+
+@pytest.mark.parametrize("error", [asyncio.CancelledError, GeneratorExit])
+def test_5_only_an_interrupt_of_the_program_is_more_than_the_observers_own_error(
+    error: type[BaseException], caplog: pytest.LogCaptureFixture
+) -> None:
+    def raising(*values: int) -> Any:
+        if values != (9,):
+            raise error
+        return 9
+
+    store: Store[int, int] = Store(9, lambda _, item: item)
+    n = store.select(lambda n: n, name="n")
+    seen: list[object] = []
+    store.select(raising, name="selector").subscribe(seen.append)
+    n.subscribe(raising, None, raising)
+    n.subscribe(lambda v: seen.append(-v), None, lambda: seen.append("end"))
+    store.dispatch(1)
+    store.dispatch(2)
+    n.subscribe(raising)
+    store.close()
+    n.subscribe(None, None, raising)
+    assert seen == [9, -9, -1, -2, "end"]
+    assert caplog.text.count("raised: " + error.__name__) == 6
+
+
+def test_5_the_report_names_an_observer_that_has_gone(caplog: pytest.LogCaptureFixture) -> None:
+    store, n = counter()
+
+    def departing(value: int) -> None:
+        if value == 1:
+            subscription.dispose()
+            raise ValueError(value)
+
+    def at_the_end() -> None:
+        raise ValueError("at the end")
+
+    subscription = n.subscribe(departing)
+    n.subscribe(None, None, at_the_end)
+    store.dispatch(1)
+    store.close()
+    n.subscribe(None, None, at_the_end)
+    names = [(record.getMessage().split(".")[-1]) for record in caplog.records]
+    assert names == [
+        "departing of 'n'> raised: ValueError",
+        *["at_the_end of 'n'> raised: ValueError"] * 2,
+    ]
+
+
 def test_5_a_broken_log_handler_breaks_no_delivery(caplog: pytest.LogCaptureFixture) -> None:
     class Broken(logging.Handler):
         def handle(self, record: logging.LogRecord) -> bool:

@@ -145,7 +145,11 @@ HIDE: Final[dict[type, Callable[[Redaction, Any], dict[str, object]]]] = {
     e.ParticipantMetadataChanged: lambda redaction, event: {
         "metadata": _own_metadata(redaction, event.metadata)
     },
-    ChatMessage: lambda redaction, message: {"text": redaction.text(message.text)},
+    # The id is the sender's to choose; the rules only compare it.
+    ChatMessage: lambda redaction, message: {
+        "id": redaction.text(message.id),
+        "text": redaction.text(message.text),
+    },
     UTDBanNotice: lambda redaction, notice: {
         "reason": None if notice.reason is None else redaction.text(notice.reason)
     },

@@ -76,7 +76,9 @@ class MicrophoneEffects:
         except Exception as error:
             # An app's own source may raise anything; without a fact every later toggle would wait.
             logger.exception("the microphone failed to open")
-            failure = UTDStreamException(f"the microphone failed to open: {error!r}")
+            # Its text may hold secrets, and the state is recorded: that is for the caller alone.
+            failure = UTDStreamException(f"the microphone failed to open: {type(error).__name__}")
+            failure.__cause__ = error
             self._offer(MicrophoneFailed(effect.epoch, failure))
         else:
             self._offer(MicrophonePublished(effect.epoch, track))

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -16,8 +19,9 @@ from utd_rx.protocol import audio_room, journal
 from utd_rx.protocol.audio_room import AudioRoomState
 from utd_rx.protocol.journal import Journal
 from utd_rx.sessions.streams import AudioRoomStreams
-from utd_rx.state import Machine
+from utd_rx.state import Machine, StreamCompletedError
 from utd_rx.state.events import EventStream
+from utd_rx.state.reports import report
 
 _COMMITS_PER_TURN: Final = 100
 """At full speed, so that readers in other tasks get their turn too."""
@@ -35,8 +39,8 @@ def replay(path: str | Path) -> Replay:
     try:
         with path.open("rb") as file:
             # A line longer than allowed is cut here, and refused there.
-            read = journal.read(iter(lambda: file.readline(journal.MAX_LINE + 1), b""))
-    except OSError as error:
+            read = journal.read(_begun(iter(lambda: file.readline(journal.MAX_LINE + 1), b"")))
+    except (OSError, ValueError) as error:  # ValueError: no file can have such a name
         raise UTDStreamException(
             f"{path} cannot be read: {error}", code=UTDErrorCode.VALIDATION
         ) from error
@@ -97,7 +101,9 @@ class Replay(AudioRoomStreams):
         commit = self.journal.commits[self._next]
         self._next += 1
         self._now = commit.at
-        self.scheduler.advance_to(self.started_at + timedelta(seconds=self.position))
+        self._advance_to(self.started_at + timedelta(seconds=self.position))
+        if self._machine.closed:  # by an observer that follows the recorded time
+            return False
         self._machine.dispatch_all(commit.items)
         for item in commit.items:
             if isinstance(item, RoomEvent):
@@ -127,14 +133,45 @@ class Replay(AudioRoomStreams):
                     await asyncio.sleep(0)
             else:
                 due = begun + (commits[self._next].at - begun_at) / speed
-                await asyncio.sleep(due - loop.time())
+                await self._pause(due - loop.time())
             self.step()
         self.close()
 
     def close(self) -> None:
-        """End the replay here: streams complete, values stay readable. Idempotent."""
+        """End the replay here, a `run` too: streams complete, values stay readable. Idempotent."""
         self._machine.close()
         self._room_events.close()
+
+    def _advance_to(self, moment: datetime) -> None:
+        """Let the recorded time pass, whatever those who follow it do."""
+        while True:
+            try:
+                return self.scheduler.advance_to(max(moment, self.scheduler.now))
+            except BaseException as error:  # noqa: BLE001 - reported, or an interrupt and raised
+                # Else it counts as running for ever, and time would stand still.
+                self.scheduler.stop()
+                report(error, "an observer on the recorded time raised")
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait, but not for a replay that is closed meanwhile."""
+        with suppress(TimeoutError, StreamCompletedError):
+            await self.state.until(lambda _: False, timeout=seconds)
+
+
+def _begun(lines: Iterator[bytes]) -> Iterator[bytes]:
+    """Return the lines of a recording that has a beginning.
+
+    Raises:
+        UTDStreamException: `VALIDATION`: it ends before the state it was to begin with.
+    """
+    head = [next(lines, b""), next(lines, b"")]
+    if any(len(line) <= journal.MAX_LINE and not line.endswith(b"\n") for line in head):
+        raise UTDStreamException(
+            "not a readable recording: it ends before the state it was to begin with; it was cut "
+            "off, or its max_bytes were too few",
+            code=UTDErrorCode.VALIDATION,
+        )
+    return chain(head, lines)
 
 
 def _moment(text: str) -> datetime:

@@ -5,7 +5,9 @@ them pass through the machine, one commit at a time. What happened in one turn o
 commit: a full room that greets a newcomer costs one delivery, and no observer sees the middle of
 a server update that LiveKit reports as four events (facts/livekit.md §1.2).
 
-Everything here runs on one event loop, the one the session was made on.
+Everything here runs on one event loop, the one the session was made on; so do the session's
+observers, whichever thread subscribes. Decisions go by the machine's head: while a callback runs,
+here or on another thread, what is published may be older than what was committed.
 """
 
 from __future__ import annotations
@@ -72,6 +74,7 @@ class Shell(Generic[St]):
         self._now = now
         self._room = room
         self._session_of = session_of
+        self._next_deadline = next_deadline
         self._handlers = handlers
         self._tasks: set[asyncio.Task[None]] = set()
         self._inbox: list[RoomEvent] = []
@@ -79,11 +82,10 @@ class Shell(Generic[St]):
         self._timer: asyncio.TimerHandle | None = None
         self._events: EventStream[RoomEvent] = EventStream()
         self.machine: Machine[St, object, object] = Machine(
-            initial, step, perform=self._perform, now=now
+            initial, step, perform=self._perform, now=now, loop=self._loop
         )
         self._unlisten = room.listen(self._receive)
-        self._deadline = self.machine.select(next_deadline, name="deadline")
-        self._deadline.subscribe(self._arm)
+        self.machine.select(next_deadline, name="deadline").subscribe(self._arm)
 
     @property
     def events(self) -> Observable[RoomEvent]:
@@ -92,8 +94,8 @@ class Shell(Generic[St]):
 
     @property
     def session(self) -> SessionState:
-        """The common part of the state."""
-        return self._session_of(self.machine.state)
+        """The common part of the state, with all that has been committed."""
+        return self._session_of(self.machine.head)
 
     def offer(self, *facts: object) -> None:
         """Commit facts together, unless the session is closed."""
@@ -199,7 +201,9 @@ class Shell(Generic[St]):
             self._events.emit(event)
 
     def _perform(self, effect: object) -> None:
-        self.spawn(self._handlers[type(effect)](effect), type(effect).__name__)
+        # Closed, when another thread held up publishing until now: then the room is closed as well.
+        if not self.machine.closed:
+            self.spawn(self._handlers[type(effect)](effect), type(effect).__name__)
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -220,7 +224,7 @@ class Shell(Generic[St]):
         # The loop's timers may be early by its clock's resolution; then nothing was due yet, and
         # nothing has changed that would arm the timer again.
         if self._timer is None and not self.machine.closed:
-            self._arm(self._deadline.value)
+            self._arm(self._next_deadline(self.machine.head))
 
 
 async def _run(work: Awaitable[None]) -> None:
@@ -232,4 +236,7 @@ def _as_failure(error: BaseException) -> UTDStreamException:
         return error
     if isinstance(error, asyncio.CancelledError):
         return UTDStreamException("joining was cancelled", code=UTDErrorCode.CONFLICT)
-    return UTDStreamException(f"joining failed: {error!r}")
+    # Not what it says: an app's own error may hold anything, and this one is state, and recorded.
+    failure = UTDStreamException(f"joining failed: {type(error).__name__}")
+    failure.__cause__ = error
+    return failure

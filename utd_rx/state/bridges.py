@@ -11,9 +11,12 @@ from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from reactivex import abc
+from reactivex.disposable import CompositeDisposable
 
+from utd_rx.state.callbacks import refuse_async_predicate
 from utd_rx.state.equality import same
 from utd_rx.state.errors import StreamCompletedError
+from utd_rx.state.reports import INTERRUPTS
 
 if TYPE_CHECKING:
     from utd_rx.state.subject import StateSubject
@@ -54,6 +57,7 @@ async def until(
     subject: StateSubject[T], value_or_predicate: T | Callable[[T], bool], timeout: float | None
 ) -> T:
     """Wait for a value; the contract is that of `StateSubject.until`."""
+    refuse_async_predicate(value_or_predicate)
     if callable(value_or_predicate):
         matches = value_or_predicate
     else:
@@ -62,16 +66,23 @@ async def until(
             return same(value_or_predicate, value)
 
     found: list[T] = []
-    failed: list[Exception] = []
+    failed: list[BaseException] = []
     wakeup = _Wakeup()
+    # A command awaits what its own commit has led to. While another thread holds up publishing,
+    # the current value may be older than that commit, and must not pass for its outcome.
+    core = subject._core
+    due = core.head_version
+    is_behind = core.version < due
 
     def on_next(value: T) -> None:
-        if found or failed:  # a delivery that was already under way
+        if found or failed or core.version < due:  # or: a delivery that was already under way
             return
         try:
             if matches(value):
                 found.append(value)
-        except Exception as error:  # noqa: BLE001 - the predicate belongs to the awaiting code
+        except INTERRUPTS:
+            raise
+        except BaseException as error:  # noqa: BLE001 - the predicate belongs to the awaiting code
             failed.append(error)
         if found or failed:
             wakeup.wake()
@@ -82,7 +93,10 @@ async def until(
             failed.append(StreamCompletedError(what))
             wakeup.wake()
 
-    subscription = subject.subscribe(on_next, None, on_completed)
+    subscription = CompositeDisposable(subject.subscribe(on_next, None, on_completed))
+    if is_behind:  # the value may stay as it is when that commit is published
+        published = subject._published(due)
+        subscription.add(published.subscribe(lambda yes: on_next(subject.value) if yes else None))
     try:
         if not found and not failed and not await wakeup.wait(timeout):
             raise TimeoutError(f"{subject.name!r} did not take the awaited value in {timeout} s")

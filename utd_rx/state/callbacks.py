@@ -36,9 +36,27 @@ def refuse_async(observer: Any, *callbacks: Any, instead: str) -> None:
             )
 
 
+def refuse_async_predicate(predicate: object) -> None:
+    """Raise for a predicate whose every answer would be a coroutine, which counts as true.
+
+    Raises:
+        AsyncObserverError: For an `async def`.
+    """
+    if callable(predicate) and _is_async(predicate):
+        raise AsyncObserverError(
+            f"{name_of(predicate)} is async, and a predicate is not awaited; write "
+            f"{INSTEAD_OF_STATE} instead"
+        )
+
+
 def name_of(callback: Callable[..., Any]) -> str:
     """Name a callback without showing what a partial or an object holds."""
     return getattr(callback, "__qualname__", type(callback).__name__)
+
+
+def culprit(callback: Callable[..., Any], stream: str) -> str:
+    """Name an observer's callback and what it observes."""
+    return f"<observer {name_of(callback)} of {stream!r}>"
 
 
 def _is_async(callback: Callable[..., Any]) -> bool:

@@ -118,7 +118,7 @@ class _Joint(StateSubject[Values]):
         self._groups = groups
         self._links: list[abc.DisposableBase] = []
         self._users = 0
-        joint: Core[tuple[Values, ...]] = Core(tuple(g.value for g, _ in groups), self._fold)
+        joint: Core[tuple[Values, ...]] = Core(self._parts(), self._fold)
         super().__init__(joint, self._assemble, name)
 
     @staticmethod
@@ -132,6 +132,9 @@ class _Joint(StateSubject[Values]):
             return state, ()
         return tuple(new), ()
 
+    def _parts(self) -> tuple[Values, ...]:
+        return tuple([group.value for group, _ in self._groups])
+
     def _assemble(self, state: tuple[Values, ...]) -> Values:
         values: list[Any] = [None] * len(self.leaves)
         for (_, at), part in zip(self._groups, state, strict=True):
@@ -142,10 +145,8 @@ class _Joint(StateSubject[Values]):
     @property
     def value(self) -> Values:  # type: ignore[override] # read-only, as in StateSubject
         """The current values; also after the stores have closed."""
-        if not self._users:
-            items = [(i, group.value) for i, (group, _) in enumerate(self._groups)]
-            self._core.commit(items, may_be_late=True)
-        return super().value
+        # Not committed: a first observer may come meanwhile, whose values would then be newer.
+        return super().value if self._users else self._assemble(self._parts())
 
     def _admit(self, subscription: Subscription[Values]) -> None:
         with ExitStack() as sources:
@@ -156,9 +157,9 @@ class _Joint(StateSubject[Values]):
                 sources.callback(group._core.leave)
             # Locked while the links subscribe, so that a second observer finds them complete.
             with self.lock:
-                self._users += 1
-                if self._users == 1:
+                if not self._users:
                     self._connect()
+                self._users += 1  # only now: until the links are complete, it is read unobserved
         super()._admit(subscription)
 
     def _released(self) -> None:

@@ -13,6 +13,12 @@ are inside callbacks, and whoever is the last one out publishes what has queued 
 inside a callback every `.value` belongs to one version, a re-entrant dispatch is delivered after
 the current commit has reached everybody, and nobody ever blocks on another thread's callback.
 
+A core may have a home, the thread its observers and effects belong to. Who publishes elsewhere, for
+example because it subscribed while others dispatched, hands the callbacks over, and with them its
+place inside: the next commit is published when they have been called.
+
+An interrupt (Ctrl-C) in phase one undoes it: the commit stays queued, and goes with the next one.
+
 A store holds a subject only while the subject has observers. The value of an unobserved subject
 is computed when somebody reads it, hence unobserved selectors cost nothing and leak nothing.
 
@@ -25,10 +31,12 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from utd_rx.state.callbacks import culprit
 from utd_rx.state.errors import ImpureStepError, StoreClosedError
-from utd_rx.state.reports import report
+from utd_rx.state.reports import INTERRUPTS, report
 
 if TYPE_CHECKING:
     from utd_rx.state.subject import StateSubject, Subscription
@@ -36,14 +44,10 @@ if TYPE_CHECKING:
 S = TypeVar("S")
 
 Fold = Callable[[S, Sequence[Any]], tuple[S, Sequence[Any]]]
-Batch = list[tuple[Any, Sequence["Subscription[Any]"]]]
+Batch = list[tuple[str, Any, Sequence["Subscription[Any]"]]]
 Tap = Callable[[Sequence[Any]], None]
-
-
-def _complete(subscription: Subscription[Any]) -> None:
-    on_completed = subscription.on_completed
-    subscription.dispose()
-    on_completed()
+HandOver = Callable[[Callable[[], None]], bool]
+"""Has its argument called at home, unless this is home: then it returns False."""
 
 
 def _settle(
@@ -69,11 +73,13 @@ class Core(Generic[S]):
         "_failures",
         "_fold",
         "_folding",
-        "_head",
+        "_hand_over",
         "_perform",
         "_queue",
         "closing",
         "ended",
+        "head",
+        "head_version",
         "late",
         "lock",
         "observed",
@@ -83,11 +89,15 @@ class Core(Generic[S]):
     )
 
     def __init__(
-        self, initial: S, fold: Fold[S], perform: Callable[[Any], None] = _no_effects
+        self,
+        initial: S,
+        fold: Fold[S],
+        perform: Callable[[Any], None] = _no_effects,
+        hand_over: HandOver | None = None,
     ) -> None:
         self.lock = threading.RLock()
-        self.state = initial
-        self.version = 0
+        self.state = self.head = initial
+        self.version = self.head_version = 0
         self.closing = False
         self.ended = False
         self.late = 0
@@ -95,7 +105,7 @@ class Core(Generic[S]):
         self.taps: tuple[Tap, ...] = ()
         self._fold = fold
         self._perform = perform
-        self._head = initial
+        self._hand_over = hand_over
         # (state, effects); None is the end.
         self._queue: deque[tuple[S, Sequence[Any]] | None] = deque()
         self._active = 0
@@ -125,18 +135,19 @@ class Core(Generic[S]):
                 raise StoreClosedError("the store is closed: nothing can be dispatched to it")
             self._folding = threading.get_ident()
             try:
-                head, effects = self._fold(self._head, items)
+                head, effects = self._fold(self.head, items)
                 if self.taps:
                     self._tell(items)
             finally:
                 self._folding = 0
-            if head is self._head and not effects:
+            if head is self.head and not effects:
                 return True
-            self._head = head
+            if head is not self.head:
+                self.head = head
+                self.head_version += 1
             self._queue.append((head, effects))
             if self._active:
                 return True
-            self._active = 1
             batch, effects = self._publish()
         self._deliver(batch, effects)
         return True
@@ -155,7 +166,7 @@ class Core(Generic[S]):
         with self.lock:
             self.refuse_while_folding("be tapped")
             self.taps = (*self.taps, callback)
-            return self._head, untap
+            return self.head, untap
 
     def close(self) -> None:
         """Complete all subjects once the commits made so far have been delivered. Idempotent."""
@@ -167,7 +178,6 @@ class Core(Generic[S]):
             self._queue.append(None)
             if self._active:
                 return
-            self._active = 1
             batch, effects = self._publish()
         self._deliver(batch, effects)
 
@@ -190,15 +200,17 @@ class Core(Generic[S]):
             self._active += 1
         try:
             self.report_failures()
+            on_next, on_completed = subscription.on_next, subscription.on_completed
             try:
-                subscription.on_next(value)
-            except Exception as error:  # noqa: BLE001 - an observer's error is reported
-                report(error, f"{subscription!r} raised")
-            if ended:
+                on_next(value)
+            except BaseException as error:  # noqa: BLE001 - reported, or an interrupt and raised
+                report(error, f"{culprit(on_next, subject.name)} raised")
+            if ended and subscription.on_completed is on_completed:  # not disposed meanwhile
+                subscription.dispose()
                 try:
-                    _complete(subscription)
-                except Exception as error:  # noqa: BLE001 - likewise
-                    report(error, f"{subscription!r} raised")
+                    on_completed()
+                except BaseException as error:  # noqa: BLE001 - likewise
+                    report(error, f"{culprit(on_completed, subject.name)} raised")
         except BaseException:
             # The caller will never get hold of the subscription, so it must not live on.
             subscription.dispose()
@@ -222,7 +234,6 @@ class Core(Generic[S]):
             self._active -= 1
             if self._active or not self._queue:
                 return
-            self._active = 1
             batch, effects = self._publish()
         self._deliver(batch, effects)
 
@@ -245,8 +256,10 @@ class Core(Generic[S]):
                 was_folding, self._folding = self._folding, threading.get_ident()
                 try:
                     subject._recompute(self.state, self.version)
-                except BaseException as error:  # noqa: BLE001 - reported, or raised, without lock
-                    if subject._keep_old(self.version) or not isinstance(error, Exception):
+                except INTERRUPTS:  # not the selector's, so it is asked again
+                    raise
+                except BaseException as error:  # noqa: BLE001 - reported without the lock
+                    if subject._keep_old(self.version):
                         self._failures.append((error, f"the selector of {subject.name!r} raised"))
                 finally:
                     self._folding = was_folding
@@ -272,36 +285,53 @@ class Core(Generic[S]):
         for tap in self.taps:
             try:
                 tap(items)
-            except Exception as error:  # noqa: BLE001 - reported without the lock
+            except INTERRUPTS:
+                raise
+            except BaseException as error:  # noqa: BLE001 - reported without the lock
                 self.taps = tuple(other for other in self.taps if other is not tap)
                 self._failures.append((error, "a tap raised and hears no more"))
 
     def _publish(self) -> tuple[Batch, Sequence[Any]]:
-        """Make the oldest queued commit the visible one: phase one, with the lock held."""
-        entry = self._queue.popleft()
-        batch: Batch = []
-        if entry is None:
-            self.ended = True
-            batch = [(None, subject._snapshot()) for subject in list(self.observed)]
-            self.observed.clear()
-            return batch, ()
-        state, effects = entry
-        if state is not self.state:
-            self.state = state
-            self.version = version = self.version + 1
-            # A copy, because the garbage collector may dispose subscriptions at any allocation.
-            for subject in list(self.observed):
-                value = self.compute(subject)
-                if subject._changed_at == version:
-                    batch.append((value, subject._snapshot()))
+        """Make the oldest queued commit the visible one: phase one, with the lock held.
+
+        The caller, who was the only one here, is inside from now on, and must deliver it.
+        """
+        before = self.state, self.version
+        self._active = 1
+        try:
+            entry = self._queue[0]
+            batch: Batch = []
+            if entry is None:
+                batch = [(s.name, None, s._snapshot()) for s in list(self.observed)]
+                self.observed.clear()
+                self.ended = True
+                effects: Sequence[Any] = ()
+            else:
+                state, effects = entry
+                if state is not self.state:
+                    self.state = state
+                    self.version = version = self.version + 1
+                    # A copy: the garbage collector may dispose subscriptions at any allocation.
+                    for subject in list(self.observed):
+                        value = self.compute(subject)
+                        if subject._changed_at == version:
+                            batch.append((subject.name, value, subject._snapshot()))
+            self._queue.popleft()
+        except BaseException:
+            self.state, self.version = before
+            self._active = 0
+            raise
         return batch, effects
 
     def _deliver(self, batch: Batch, effects: Sequence[Any]) -> None:
         """Call the observers of one commit, then perform its effects, then go on with the next.
 
-        Runs on the thread that published. A `KeyboardInterrupt` out of a callback is raised only
-        when everybody has been served, so that it leaves no store with half a commit.
+        Runs at home, or without one on the thread that published. A `KeyboardInterrupt` out of a
+        callback is raised only when everybody has been served, so that it leaves no store with
+        half a commit.
         """
+        if self._hand_over and self._hand_over(partial(self._deliver, batch, effects)):
+            return
         interrupt: BaseException | None = None
         while True:
             try:
@@ -314,7 +344,6 @@ class Core(Generic[S]):
                 self._active -= 1
                 if self._active or not self._queue:
                     break
-                self._active = 1
                 batch, effects = self._publish()
         if interrupt is not None:
             raise interrupt
@@ -327,15 +356,19 @@ class Core(Generic[S]):
         except BaseException as error:  # noqa: BLE001 - raised by the caller
             interrupt = interrupt or error
         ended = self.ended
-        for value, subscriptions in batch:
+        for name, value, subscriptions in batch:
             for subscription in subscriptions:
+                # Kept, because who disposes itself and then raises is to be named all the same.
+                callback: Callable[..., None] = subscription.on_next
                 try:
                     if ended:
-                        _complete(subscription)
+                        callback = subscription.on_completed
+                        subscription.dispose()
+                        callback()
                     else:
-                        subscription.on_next(value)
+                        callback(value)
                 except BaseException as error:  # noqa: BLE001 - reported, or raised by the caller
-                    interrupt = _settle(error, repr(subscription), interrupt)
+                    interrupt = _settle(error, culprit(callback, name), interrupt)
         for effect in effects:
             try:
                 self._perform(effect)

@@ -20,4 +20,4 @@ class ReadOnlySubjectError(TypeError):
 
 
 class AsyncObserverError(TypeError):
-    """An `async def` function was given as an observer; nobody would await it."""
+    """An `async def` function was given as an observer or predicate; nobody would await it."""

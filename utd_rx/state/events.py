@@ -55,8 +55,17 @@ class EventStream(Observable[T]):
             return piped(super().pipe(*operators))
 
     def emit(self, event: T) -> None:
-        """Call every observer with `event`, in the order they subscribed."""
-        self._waiting.append(event)
+        """Call every observer with `event`, in the order they subscribed; none after `close()`."""
+        if not self._is_closed:
+            self._waiting.append(event)
+            self._catch_up()
+
+    def close(self) -> None:
+        """Complete every observer, after the events emitted so far. Idempotent."""
+        self._is_closed = True
+        self._catch_up()
+
+    def _catch_up(self) -> None:
         if self._is_emitting:
             return
         self._is_emitting = True
@@ -65,23 +74,23 @@ class EventStream(Observable[T]):
                 self._deliver(self._waiting.popleft())
         finally:
             self._is_emitting = False
-
-    def close(self) -> None:
-        """Complete every observer. Idempotent."""
-        self._is_closed = True
-        observers, self._observers = self._observers, {}
-        for observer in observers.values():
-            try:
-                observer.on_completed()
-            except Exception as error:  # noqa: BLE001 - as above
-                report(error, "an observer raised on completion")
+        if self._is_closed:
+            self._complete()
 
     def _deliver(self, event: T) -> None:
         for observer in list(self._observers.values()):
             try:
                 observer.on_next(event)
-            except Exception as error:  # noqa: BLE001 - the observer's fault, reported as such
+            except BaseException as error:  # noqa: BLE001 - reported, or an interrupt and raised
                 report(error, f"an observer of {type(event).__name__} raised")
+
+    def _complete(self) -> None:
+        observers, self._observers = self._observers, {}
+        for observer in observers.values():
+            try:
+                observer.on_completed()
+            except BaseException as error:  # noqa: BLE001 - as above
+                report(error, "an observer raised on completion")
 
     def _subscribe_core(
         self, observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
@@ -9,7 +10,8 @@ from attrs import frozen
 from reactivex import abc
 from reactivex.disposable import Disposable
 
-from utd_rx.state.core import Core
+from utd_rx.state.core import Core, HandOver
+from utd_rx.state.scheduler import running_loop
 from utd_rx.state.store import Store
 
 S = TypeVar("S")
@@ -40,6 +42,8 @@ class Machine(Store[S, I], Generic[S, I, E]):
         perform: Carries out one effect. What it raises is reported and stops no other effect;
             an expected failure should come back as an item.
         now: A monotonic clock, in seconds.
+        loop: Where observers are called and effects performed while it runs, whichever thread
+            dispatches, or subscribes while others do. Without one it is that thread.
     """
 
     def __init__(
@@ -49,6 +53,7 @@ class Machine(Store[S, I], Generic[S, I, E]):
         *,
         perform: Callable[[E], None],
         now: Callable[[], float],
+        loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         def fold(state: S, items: Sequence[I]) -> tuple[S, Sequence[E]]:
             at = self._at = now()
@@ -60,7 +65,15 @@ class Machine(Store[S, I], Generic[S, I, E]):
 
         self._now = now
         self._at = 0.0
-        self._core: Core[S] = Core(initial, fold, perform)
+        self._core: Core[S] = Core(initial, fold, perform, None if loop is None else _home(loop))
+
+    @property
+    def head(self) -> S:
+        """The state with every commit so far, also those not yet published: what `step` gets next.
+
+        A shell decides by it; what is shown belongs to `state`.
+        """
+        return self._core.head
 
     def on_commit(self, callback: Callable[[float, Sequence[I]], None]) -> Tapped[S]:
         """Call back with time and items of each commit from now on, also of those without effect.
@@ -80,3 +93,16 @@ class Machine(Store[S, I], Generic[S, I, E]):
         with self._core.lock:
             state, untap = self._core.tap(lambda items: callback(self._at, items))
             return Tapped(state, self._now(), Disposable(untap))
+
+
+def _home(loop: asyncio.AbstractEventLoop) -> HandOver:
+    def hand_over(deliver: Callable[[], None]) -> bool:
+        if running_loop() is loop or not loop.is_running():
+            return False
+        try:
+            loop.call_soon_threadsafe(deliver)
+        except RuntimeError:  # closed since
+            return False
+        return True
+
+    return hand_over

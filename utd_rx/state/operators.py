@@ -17,6 +17,7 @@ from reactivex import Observable, abc
 from reactivex import operators as ops
 from reactivex.disposable import CompositeDisposable, SerialDisposable
 
+from utd_rx.state.callbacks import refuse_async_predicate
 from utd_rx.state.equality import same
 from utd_rx.state.scheduler import loop_scheduler
 
@@ -46,7 +47,11 @@ def became(value_or_predicate: T | Callable[[T], bool]) -> Operator[T]:
     """Emit a value when it begins to equal, or satisfy, the argument.
 
     A value that does so already at subscription has not become anything; `until` counts it.
+
+    Raises:
+        AsyncObserverError: For an `async def` predicate, whose answer nobody would await.
     """
+    refuse_async_predicate(value_or_predicate)
 
     def matches(value: T) -> bool:
         if callable(value_or_predicate):

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from typing import Final
 
 logger = logging.getLogger("utd_rx.state")
+
+INTERRUPTS: Final = (KeyboardInterrupt, SystemExit)
+"""What is meant for the whole program. All else is its callback's own affair: a `CancelledError`
+out of the `.result()` of somebody's future cancels neither the dispatcher nor its task."""
 
 
 def report(error: BaseException, what: str) -> None:
@@ -14,10 +19,10 @@ def report(error: BaseException, what: str) -> None:
     The values of a state may hold tokens and payloads, so `what` must name things, not show them.
 
     Args:
-        error: What was raised. `KeyboardInterrupt` and its kind are raised again, not reported.
+        error: What was raised. `INTERRUPTS` are raised again, not reported.
         what: A sentence that names the callback and the stream.
     """
-    if not isinstance(error, Exception):
+    if isinstance(error, INTERRUPTS):
         raise error
     logger.error("%s: %s", what, type(error).__name__, exc_info=error)
     try:

@@ -39,7 +39,7 @@ class LoopScheduler(AsyncIOScheduler):
     ) -> abc.DisposableBase:
         """Run the action on the loop after `duetime` seconds."""
         sad = SingleAssignmentDisposable()
-        if _running_loop() is self._loop:
+        if running_loop() is self._loop:
             self._arm(sad, duetime, action, state)
         else:
             self._loop.call_soon_threadsafe(self._arm, sad, duetime, action, state)
@@ -65,7 +65,7 @@ def loop_scheduler(loop: asyncio.AbstractEventLoop | None = None) -> LoopSchedul
     Raises:
         RuntimeError: No loop was given and none is running on this thread.
     """
-    loop = loop or _running_loop()
+    loop = loop or running_loop()
     if loop is None:
         raise RuntimeError(
             "time operators run on an event loop and none is running here: subscribe inside a "
@@ -74,7 +74,7 @@ def loop_scheduler(loop: asyncio.AbstractEventLoop | None = None) -> LoopSchedul
     return LoopScheduler(loop)
 
 
-def _running_loop() -> asyncio.AbstractEventLoop | None:
+def running_loop() -> asyncio.AbstractEventLoop | None:
     try:
         return asyncio.get_running_loop()
     except RuntimeError:

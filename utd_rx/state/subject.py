@@ -10,7 +10,7 @@ from reactivex import abc
 from reactivex.subject import BehaviorSubject
 
 from utd_rx.state.bridges import Changes, until
-from utd_rx.state.callbacks import INSTEAD_OF_STATE, name_of, refuse_async
+from utd_rx.state.callbacks import INSTEAD_OF_STATE, culprit, refuse_async
 from utd_rx.state.core import Core
 from utd_rx.state.equality import same
 from utd_rx.state.errors import ReadOnlySubjectError
@@ -56,15 +56,16 @@ class Subscription(abc.DisposableBase, Generic[T]):
         subject._released()
 
     def __repr__(self) -> str:
-        name = self._subject.name if self._subject else ""
-        return f"<observer {name_of(self.on_next)} of {name!r}>"
+        return culprit(self.on_next, self._subject.name if self._subject else "")
 
 
 class StateSubject(BehaviorSubject[T]):
     """A value that changes over time, which everybody may observe and only its store writes.
 
-    Made by `Store.select`; see docs/state.md for what it promises. Observers are called on the
-    thread that dispatched (with several feeding threads: on one of them; none on two at once).
+    Made by `Store.select`; see docs/state.md for what it promises. An observer gets its first value
+    on the thread that subscribes, and each later one on the thread that publishes: on the loop of
+    a `Machine` that has one, as sessions do; else on the one that dispatched, or was the last to
+    leave a callback meanwhile, also that of its own subscribing. On no two threads at once.
 
     Attributes:
         name: For messages and reprs.
@@ -133,7 +134,8 @@ class StateSubject(BehaviorSubject[T]):
     ) -> T:
         """Wait for a value that equals, or satisfies, the argument and return it.
 
-        The current value counts. Cancelling is safe and releases the subscription.
+        The current value counts, unless what has been committed by now is still to be published:
+        then the value after that. Cancelling is safe and releases the subscription.
 
         Args:
             value_or_predicate: A value to equal, or a callable that judges one.
@@ -142,6 +144,7 @@ class StateSubject(BehaviorSubject[T]):
         Raises:
             TimeoutError: No such value in time.
             StreamCompletedError: The store closed without such a value.
+            AsyncObserverError: For an `async def` predicate, whose answer nobody would await.
             Exception: Whatever the predicate raised.
         """
         return await until(self, value_or_predicate, timeout)
@@ -196,6 +199,11 @@ class StateSubject(BehaviorSubject[T]):
         self._seen = version
         was_failing, self._failing = self._failing, True
         return not was_failing
+
+    def _published(self, version: int) -> StateSubject[bool]:
+        """Whether the store has published that version."""
+        core = self._core
+        return StateSubject(core, lambda _: core.version >= version, self.name)
 
     def _add(self, subscription: Subscription[T]) -> None:
         """Put an observer at the end of the line."""
