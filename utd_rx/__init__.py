@@ -39,7 +39,14 @@ if TYPE_CHECKING:
         TrackSource,
     )
     from utd_rx.models.role import UTDRole
-    from utd_rx.models.seats import Invitation, SpeakRequest, UTDSeat, UTDSeatGrid, UTDSeatMode
+    from utd_rx.models.seats import (
+        Invitation,
+        InvitationAnswer,
+        SpeakRequest,
+        UTDSeat,
+        UTDSeatGrid,
+        UTDSeatMode,
+    )
     from utd_rx.models.stage import UTDStageMember
     from utd_rx.models.stream_type import UTDStreamType
     from utd_rx.models.token import UTDSessionResponse, UTDTokenResponse
@@ -76,7 +83,9 @@ _HOME: Final = {
         "TrackSource"
     ),
     "utd_rx.models.role": "UTDRole",
-    "utd_rx.models.seats": "Invitation SpeakRequest UTDSeat UTDSeatGrid UTDSeatMode",
+    "utd_rx.models.seats": (
+        "Invitation InvitationAnswer SpeakRequest UTDSeat UTDSeatGrid UTDSeatMode"
+    ),
     "utd_rx.models.stage": "UTDStageMember",
     "utd_rx.models.stream_type": "UTDStreamType",
     "utd_rx.models.token": "UTDSessionResponse UTDTokenResponse",
@@ -105,6 +114,7 @@ __all__ = [
     "ConnectionQuality",
     "DisconnectReason",
     "Invitation",
+    "InvitationAnswer",
     "LocalParticipant",
     "Microphone",
     "MicrophoneInput",

@@ -30,7 +30,7 @@ from utd_rx.models.events import (
 )
 from utd_rx.models.participant import TrackSource
 from utd_rx.rtc.port import RoomPort
-from utd_rx.rtc.room import UTDRoom
+from utd_rx.rtc.room import MAX_DATA, UTDRoom
 from utd_rx.testing.room import FakeRoom
 
 PATIENCE = 20.0
@@ -203,6 +203,15 @@ async def test_a_disconnected_room_refuses_commands_and_connects_again(bench: Be
     assert await code_of(bench.room.publish_audio(ToneSource())) is UTDErrorCode.CONFLICT
     await bench.connect()
     await bench.room.send_data(b"x")
+
+
+async def test_a_message_that_is_too_large_with_its_destinations_is_refused(bench: Bench) -> None:
+    await bench.connect()
+    many = [f"{n:064}" for n in range(20)]
+    for data, to in ((b"x" * (MAX_DATA + 1), None), (b"x" * MAX_DATA, many)):
+        sending = bench.room.send_data(data, destination_identities=to)
+        assert await code_of(sending) is UTDErrorCode.VALIDATION
+    await bench.room.send_data(b"x" * 61_000, destination_identities=many)
 
 
 async def test_it_reconnects_where_it_was_joined_last(bench: Bench) -> None:

@@ -12,6 +12,7 @@ from livekit.rtc import SimulateScenarioKind
 from tests.e2e.conftest import PATIENCE, House
 from utd_rx import (
     AudioFrame,
+    ToneSource,
     UTDAudioRoomSession,
     UTDConnectionState,
     UTDErrorCode,
@@ -21,7 +22,13 @@ from utd_rx import (
     compare,
 )
 from utd_rx.audio import read_wav, speech_path
-from utd_rx.models.events import DataReceived, LocalAudioEnded, Reconnected, RoomEvent
+from utd_rx.models.events import (
+    ActiveSpeakersChanged,
+    DataReceived,
+    LocalAudioEnded,
+    Reconnected,
+    RoomEvent,
+)
 
 E = TypeVar("E", bound=RoomEvent)
 
@@ -102,6 +109,20 @@ async def test_leaving_the_seat_ends_permission_publication_and_sound(house: Hou
     )
 
 
+async def test_who_leaves_the_seat_in_mid_speech_speaks_no_more(house: House) -> None:
+    await house.join("hana", as_host=True, seat_count=8)
+    speaker = await house.join("sami", microphone=ToneSource())
+    listener = await house.join("lena")
+    await speaker.take_seat(0)
+    for session in (speaker, listener):
+        await session.active_speakers.until(("sami",), timeout=PATIENCE)
+    # An SFU smooths what it hears; the next update says how loud it is.
+    await asyncio.wait_for(next_event(listener, ActiveSpeakersChanged), PATIENCE)
+    await speaker.leave_seat()
+    for session in (speaker, listener):
+        await session.active_speakers.until((), timeout=PATIENCE)
+
+
 async def test_a_seat_that_cannot_be_had_is_a_typed_error(house: House) -> None:
     host = await house.join("hana", as_host=True, seat_count=4)
     ana = await house.join("ana")
@@ -121,6 +142,16 @@ async def test_a_seat_that_cannot_be_had_is_a_typed_error(house: House) -> None:
         assert error.message
     assert bob.my_seat.value is None
     assert not bob.can_publish.value
+
+
+async def test_a_client_names_who_joined_last_by_either_way(house: House) -> None:
+    client = await house.client()
+    await house.enter(await client.join_audio_room("hana", "lobby", as_host=True))
+    assert client.identity == "hana"
+    session = await house.enter(client.audio_room("sami", "lobby"))
+    assert client.identity == "hana"
+    await session.join()
+    assert client.identity == "sami"
 
 
 async def test_a_join_with_bad_credentials_or_names_is_refused(house: House) -> None:

@@ -66,7 +66,18 @@ async def test_an_engine_that_is_not_there() -> None:
     assert (error.code, error.status_code) == (UTDErrorCode.NETWORK, None)
 
 
-@pytest.mark.parametrize("body", [b"<html>", b"[]", b"{}", b'{"token": "", "url": ""}', b"\xff"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<html>",
+        b"[]",
+        b"{}",
+        b'{"token": "", "url": ""}',
+        b'{"token": "t", "url": "nonsense", "user_token": "u"}',
+        b'{"token": "t", "url": "ws://127.0.0.1:1", "user_token": "u\\nx"}',
+        b"\xff",
+    ],
+)
 async def test_an_engine_that_answers_nonsense(body: bytes) -> None:
     reply = web.Response(body=body, content_type="application/json")
     async with engine_that_answers(reply) as client:

@@ -153,7 +153,7 @@ async def test_the_grid_is_set_up_anew_under_who_sits_there(house: House) -> Non
     for command in (hana.kick_seat(0), hana.lock_seat(0)):
         assert (await refused(command)).code is UTDErrorCode.FORBIDDEN
     assert (await refused(sami.setup_seats(seat_count=9))).code is UTDErrorCode.FORBIDDEN
-    await hana.setup_seats(seat_count=2, seat_mode="request", mode_id="duo")
+    await hana.setup_seats(seat_count=2, seat_mode=UTDSeatMode.REQUEST, mode_id="duo")
     for session in (hana, sami, lena):
         grid = await session.seats.until(lambda grid: grid.count == 2, timeout=PATIENCE)
         assert [seat.identity for seat in grid.seats] == ["hana", "sami"]

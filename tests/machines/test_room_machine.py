@@ -176,6 +176,18 @@ class WholeRoom(RuleBasedStateMachine):
     def everything_arrives(self, who: str) -> None:
         self.world.deliver_all(who)
 
+    @rule(who=people, by=people, item=commands)
+    def a_change_falls_between_two_questions(
+        self, who: str, by: str, item: Command | SpeakerCommand
+    ) -> None:
+        """The later one is answered first."""
+        self.world.get_seats(who)
+        self.world.do_task(who, -1)
+        self.command(by, item)
+        self.world.get_seats(who)
+        for _ in range(3):
+            self.world.do_task(who, -1)
+
     @rule(who=people, enabled=st.booleans())
     def switch_microphone(self, who: str, enabled: bool) -> None:
         client = self.world.clients[who]
@@ -303,6 +315,7 @@ class WholeRoom(RuleBasedStateMachine):
         for who, client in world.clients.items():
             state = client.state
             assert not state.seats.is_known or state.seats.grid in world.grids
+            assert state.session.connection.is_joined or state.seats.grid == UTDSeatGrid()
             for identity, role in state.session.roles.known.items():
                 assert (identity, role.value) in world.roles
             assert not state.session.chat.is_locked or world.has_locked
@@ -397,7 +410,8 @@ class WholeRoom(RuleBasedStateMachine):
             assert session.microphone.is_settled
             assert session.microphone.is_wanted == session.microphone.is_on
             published = session.microphone.track
-            assert client.tracks == (set() if published is None else {published.sid})
+            shown = set() if published is None else {published.sid}
+            assert client.tracks == shown - client.silenced
 
 
 _IS_NIGHTLY = os.environ.get("UTD_RX_HYPOTHESIS_PROFILE") == "nightly"

@@ -45,9 +45,10 @@ from utd_rx.protocol import audio_room
 from utd_rx.protocol import facts as f
 from utd_rx.protocol.audio_room import AudioRoomState
 from utd_rx.protocol.promises import Promise, Verdict, Wait
+from utd_rx.protocol.speakers import GRANT_TIMEOUT
 from utd_rx.protocol.wire.seats import grid_to_push
 from utd_rx.protocol.wire.speakers import ListedInvitation
-from utd_rx.sessions.confirming import GRANT_TIMEOUT, PUSH_TIMEOUT
+from utd_rx.sessions.confirming import PUSH_TIMEOUT
 
 PEOPLE = ("sara", "adam", "mona")
 HOST = PEOPLE[0]
@@ -79,6 +80,7 @@ class Ask:
     """A command's question for the grid, when no push came."""
 
     wait: Wait
+    question: f.FetchSeats
 
 
 @frozen
@@ -86,6 +88,8 @@ class Answer:
     """What comes back."""
 
     fact: object
+    wait: Wait | None = None
+    """Of the command that asked."""
 
 
 @define
@@ -112,6 +116,9 @@ class Client:
     """Questions and answers under way."""
     tracks: set[str] = field(factory=set)
     """What it publishes, as the SFU has it."""
+    silenced: set[str] = field(factory=set)
+    """What the SFU took in an outage that LiveKit survived, and gave the permission back: it tells
+    nobody (facts/livekit.md §3, D3), so the client cannot know."""
     commands: list[Command] = field(factory=list)
     """Its commands that wait; the others have returned or raised."""
     dropped_at: float = 0.0
@@ -210,8 +217,14 @@ class World:
             for command in client.commands:
                 if command.asks_at <= self.now and not command.is_asked:
                     command.is_asked = True
-                    client.tasks.append(Ask(command.wait))
+                    client.tasks.append(Ask(command.wait, _question(client)))
             client.commands = [one for one in client.commands if one.ends_at > self.now]
+
+    def get_seats(self, who: str) -> None:
+        """The app asks for the grid, whatever else is being asked."""
+        client = self.clients[who]
+        if client.state.session.connection.is_joined:
+            client.tasks.append(_question(client))
 
     def kick(self, who: str, *, for_good: bool = False) -> None:
         if for_good:
@@ -229,9 +242,12 @@ class World:
             client.tasks.append(Join(client.state.session.connection.epoch))
 
     def leave(self, who: str) -> None:
+        """The app is out at once; what is on its way to it arrives behind."""
         client = self.clients[who]
-        self._hang_up(client, 0.0)
         self.tell(client, f.LeaveStarted())
+        signals = list(client.signals)
+        self._hang_up(client, 0.0)
+        client.signals.extend(signals)
 
     def remove(self, who: str) -> None:
         client = self.clients[who]
@@ -268,6 +284,9 @@ class World:
         if client.sid is not None and connection.is_joined and not connection.is_connected:
             client.signals.clear()
             self.tell(client, e.Reconnected(self._snapshot(who)))
+            track = client.state.session.microphone.track
+            if track is not None and track.sid not in client.tracks:
+                client.silenced.add(track.sid)
 
     def say(self, who: str, text: str, *, claimed: str, is_known: bool) -> None:
         """A chat message, which may claim to be another's; LiveKit may not know the sender yet."""
@@ -300,11 +319,15 @@ class World:
         if not client.tasks:
             return
         match client.tasks.pop(at % len(client.tasks)):
-            case Answer(Ask(wait)):
-                if not wait.promise.holds(self.engine.seats.grid):  # taken back
-                    client.commands = [c for c in client.commands if c.wait.promise != wait.promise]
+            case Answer(f.SeatGridFetched(grid) as fact, Wait(promise)):
+                self.tell(client, fact)
+                if not promise.holds(grid):  # taken back
+                    client.commands = [c for c in client.commands if c.wait.promise != promise]
             case Answer(fact):
                 self.tell(client, fact)
+            case Ask(wait, question):
+                answers = self._answers(client, question, succeeds=True)
+                client.tasks += [Answer(fact, wait) for fact in answers]
             case question:
                 client.tasks += map(Answer, self._answers(client, question, succeeds))
 
@@ -467,10 +490,8 @@ class World:
         match question:
             case Join(epoch):
                 return self._joined(client, epoch)
-            case Ask():
-                return (question,)
-            case f.FetchSeats(generation=generation):
-                told = f.SeatGridFetched(self.grid, generation)
+            case f.FetchSeats(generation, answers):
+                told = f.SeatGridFetched(self.grid, generation, answers)
                 return (told if succeeds else f.SeatsNotFetched(FAILED),)
             case f.FetchInvitations(epoch=epoch):
                 if not (succeeds and self.kind.lists):
@@ -520,6 +541,11 @@ class World:
         self.become(*self._admitted(Admission(who, UTDStreamType.AUDIO_ROOM, Role.AUDIENCE)))
         self.tell(client, f.JoinSucceeded(epoch, self._connect(client)))
         return ()
+
+
+def _question(client: Client) -> f.FetchSeats:
+    seats = client.state.seats
+    return f.FetchSeats(seats.generation, seats.answers)
 
 
 def is_moderator(room: Room, who: str) -> bool:

@@ -22,6 +22,7 @@ from utd_rx.protocol.facts import (
     InvitationsNotListed,
     JoinStarted,
     JoinSucceeded,
+    LeaveStarted,
     MicrophonePublished,
     MicrophoneWanted,
     PublishMicrophone,
@@ -102,7 +103,7 @@ def test_metadata_moves_seats_and_a_push_asks_for_them() -> None:
     changed = e.RoomMetadataChanged(json.dumps({"_seats": message}))
     assert run(changed)[0].seats.grid == grid("ana", rev=5)
     pushed, effects = run(SEATED, FETCHED, push(None, type="_seat_update", **message))
-    assert (pushed.seats.grid, effects[-1]) == (SEATED.grid, FetchSeats(1))
+    assert (pushed.seats.grid, effects[-1]) == (SEATED.grid, FetchSeats(1, 1))
 
 
 def test_a_push_of_what_is_known_asks_nothing() -> None:
@@ -115,9 +116,9 @@ def test_a_push_of_what_is_known_asks_nothing() -> None:
 def test_a_flood_of_hints_costs_one_request_under_way() -> None:
     hints = [push(None, type="_seat_update", **grid_to_push(grid("x", rev=n))) for n in range(9)]
     state, effects = run(SEATED, FETCHED, *hints)
-    assert effects.count(FetchSeats(1)) == 1
+    assert effects.count(FetchSeats(1, 1)) == 1
     _, effects_after = rules.step(state, SeatGridFetched(grid("me", rev=2), 1), 0.0)
-    assert effects_after == (FetchSeats(1),)
+    assert effects_after == (FetchSeats(1, 2),)
 
 
 def test_a_participant_who_forges_an_engine_message_is_refused_and_counted() -> None:
@@ -141,7 +142,33 @@ def test_a_long_outage_fetches_the_grid_again() -> None:
     state, _ = run(SEATED, FETCHED, InvitationsNotListed(1, is_absent=True), e.Reconnecting())
     back = e.Reconnected(snapshot())
     assert rules.step(state, back, 5.0)[1] == (FetchInvitations(1),)
-    assert rules.step(state, back, 20.0)[1] == (FetchSeats(1), FetchInvitations(1))
+    assert rules.step(state, back, 20.0)[1] == (FetchSeats(1, 1), FetchInvitations(1))
+
+
+def test_what_a_join_that_is_over_still_says_changes_nothing_but_its_count() -> None:
+    locked = e.RoomMetadataChanged(json.dumps({"_comment_lock": {"locked": True}}))
+    now, _ = run(LeaveStarted(), JoinStarted(), JoinSucceeded(2, snapshot()), locked)
+    after, _ = rules.step(now, JoinSucceeded(1, snapshot()), 0.0)
+    late = evolve(now.session.connection, late=1)
+    assert after.session == evolve(now.session, connection=late)
+    assert after.session.chat.is_locked
+
+
+def test_without_a_connection_no_grid_is_believed_so_a_join_begins_with_none() -> None:
+    news = e.RoomMetadataChanged(json.dumps({"_seats": grid_to_push(grid("me", rev=50))}))
+    fetched = SeatGridFetched(grid("me", rev=50), 3)
+    back = e.Reconnected(snapshot({"_seats": grid_to_push(grid("me", rev=50))}))
+    for late in (news, fetched, back, SEATED):
+        for before in (
+            (LeaveStarted(), late, JoinStarted()),
+            (LeaveStarted(), JoinStarted(), late),
+        ):
+            state, _ = run(SEATED, GRANTED, *before)
+            assert (state.my_seat, state.seats.is_known) == (None, False)
+            # The room was made anew, and counts from the beginning.
+            metadata = {"_seats": grid_to_push(grid(None, None, rev=1))}
+            state, _ = rules.step(state, JoinSucceeded(2, snapshot(metadata)), 0.0)
+            assert state.seats.grid == grid(None, None, rev=1)
 
 
 @given(st.lists(st.binary(max_size=200) | st.text(max_size=200).map(str.encode), max_size=5))

@@ -22,6 +22,7 @@ from utd_rx.protocol.roles import MAX_WANTED
 from utd_rx.protocol.speakers import MAX_OFFERS
 from utd_rx.protocol.wire.bans import bans_from_wire
 from utd_rx.protocol.wire.chat import MAX_TEXT
+from utd_rx.protocol.wire.errors import error_from_wire
 from utd_rx.protocol.wire.moderation import comment_lock_in_metadata, role_change_from_wire
 from utd_rx.protocol.wire.reading import parse_object
 from utd_rx.protocol.wire.seats import (
@@ -30,7 +31,7 @@ from utd_rx.protocol.wire.seats import (
     invitation_from_wire,
     requests_from_wire,
 )
-from utd_rx.protocol.wire.speakers import request_answer_from_push, request_from_push
+from utd_rx.protocol.wire.speakers import invitations_from_wire, request_answer_from_push
 from utd_rx.protocol.wire.tokens import session_from_wire, token_from_wire
 
 COUNT: Final = 100_000 if os.environ.get("UTD_RX_HYPOTHESIS_PROFILE") == "nightly" else 2_000
@@ -57,10 +58,12 @@ GRID: Final = {"count": 2, "mode": "request", "rev": 3, "seats": [{"index": 0, "
                "requests": [{"id": 1, "identity": "ana"}]}  # fmt: skip
 
 REPLIES: Final[tuple[Callable[[Any], object], ...]] = (
-    grid_from_wire, requests_from_wire, invitation_from_wire, bans_from_wire, token_from_wire,
-    session_from_wire, role_change_from_wire, comment_lock_in_metadata, request_from_push,
-    request_answer_from_push,
+    grid_from_wire, invitation_from_wire, bans_from_wire, token_from_wire, session_from_wire,
+    role_change_from_wire, comment_lock_in_metadata, request_answer_from_push,
+    lambda wire: error_from_wire(403, wire),
 )  # fmt: skip
+LISTS: Final = (requests_from_wire, invitations_from_wire)
+"""What reads a part of a reply, and of any other part nothing."""
 
 
 def corpus() -> list[object]:
@@ -161,10 +164,14 @@ def test_no_message_and_no_metadata_breaks_the_state() -> None:
 @pytest.mark.timeout(600)
 def test_no_reply_breaks_a_reader() -> None:
     chance = random.Random(20260505)
+    found = [0 for _ in LISTS]
     for _ in range(COUNT):
         wire = parse_object(message(chance))
         if wire is not None:
             for read in REPLIES:
                 read(wire)
+            for part in wire.values():
+                found = [n + len(read(part)) for n, read in zip(found, LISTS, strict=True)]
             grid = grid_from_wire(wire)
             assert grid.count <= MAX_SEATS
+    assert all(found), "a reader was given nothing that it reads"

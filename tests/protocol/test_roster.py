@@ -12,6 +12,7 @@ from utd_rx.models.participant import (
     LocalParticipant,
     ParticipantPermission,
     RemoteParticipant,
+    TrackKind,
     TrackPublication,
     TrackSource,
 )
@@ -20,7 +21,7 @@ from utd_rx.protocol.roster import Roster
 
 ANA = RemoteParticipant("ana", name="Ana")
 ME = LocalParticipant("me")
-VOICE = TrackPublication("TR_1", source=TrackSource.MICROPHONE)
+VOICE = TrackPublication("TR_1", kind=TrackKind.AUDIO, source=TrackSource.MICROPHONE)
 START = rules.from_snapshot(e.RoomSnapshot("room", ME, metadata="{}", remotes=(ANA,)))
 MAY_PUBLISH = ParticipantPermission(can_publish=True)
 
@@ -72,6 +73,34 @@ def test_a_track_is_subscribed_muted_and_gone() -> None:
     assert ana(published, e.TrackSubscribed("ana", heard)).tracks == (heard,)
     assert ana(published, e.TrackMuted("ana", muted)).tracks == (muted,)
     assert ana(published, e.TrackUnpublished("ana", VOICE)).tracks == ()
+
+
+MUSIC, FACE = evolve(VOICE, sid="TR_2"), TrackPublication("TR_3", kind=TrackKind.VIDEO)
+SPOKE = e.ActiveSpeakersChanged(("ana", "bob"))
+
+
+@pytest.mark.parametrize(
+    ("published", "unpublished", "speaking"),
+    [
+        ((VOICE,), VOICE, ("bob",)),
+        ((VOICE, FACE), VOICE, ("bob",)),
+        ((VOICE, MUSIC), VOICE, ("ana", "bob")),
+        ((VOICE, FACE), FACE, ("ana", "bob")),
+    ],
+)
+def test_who_has_no_sound_left_speaks_no_more(
+    published: tuple[TrackPublication, ...],
+    unpublished: TrackPublication,
+    speaking: tuple[str, ...],
+) -> None:
+    bob = e.ParticipantConnected(RemoteParticipant("bob"))
+    heard = (e.TrackPublished("ana", track) for track in published)
+    remote = after(bob, *heard, SPOKE, e.TrackUnpublished("ana", unpublished))
+    assert remote.active_speakers == speaking
+    mine = (e.LocalTrackPublished(track) for track in published)
+    i_am_ana = evolve(START, local=LocalParticipant("ana"), remotes=FrozenMap())
+    local = after(bob, *mine, SPOKE, e.LocalTrackUnpublished(unpublished), start=i_am_ana)
+    assert local.active_speakers == speaking
 
 
 def test_events_about_me_change_me() -> None:

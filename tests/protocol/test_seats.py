@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.seats import UTDSeat, UTDSeatGrid
 from utd_rx.protocol import seats as rules
 from utd_rx.protocol.facts import FetchSeats, SeatGridFetched, SeatGridReceived, SeatsNotFetched
@@ -62,6 +63,33 @@ def test_a_failed_fetch_is_told_and_not_repeated_at_once() -> None:
     assert told.failure is failed
     assert rules.follow_up(told) == (told, ())
     assert rules.step(told, SeatGridFetched(grid("ana"), 0)).failure is None
+
+
+def test_of_two_fetches_that_overlap_the_first_answer_counts_and_a_different_one_asks_again() -> (
+    None
+):
+    seats = after(SeatGridReceived(grid(None)), SeatGridFetched(grid("me"), 1, 0))
+    late = rules.step(seats, SeatGridFetched(grid(None), 1, 0))
+    assert (late.grid, late.late) == (grid("me"), 1)
+    _, [question] = rules.follow_up(late)
+    assert question == FetchSeats(1, 1)
+    assert rules.step(late, SeatGridFetched(grid("ana"), 1, 1)).grid == grid("ana")
+    same = rules.step(seats, SeatGridFetched(grid("me"), 1, 0))
+    assert rules.follow_up(same) == (same, ())
+
+
+def test_of_two_fetches_that_overlap_the_newer_revision_counts() -> None:
+    seats = after(SeatGridReceived(grid(None, rev=1)), SeatGridFetched(grid("me", rev=3), 1, 0))
+    assert rules.step(seats, SeatGridFetched(grid(None, rev=2), 1, 0)).grid == grid("me", rev=3)
+    assert rules.step(seats, SeatGridFetched(grid("ana", rev=4), 1, 0)).grid == grid("ana", rev=4)
+
+
+def test_a_fetch_without_attributes_keeps_those_of_the_same_occupants() -> None:
+    avatar = FrozenMap({"avatar": "a.png"})
+    seats = after(SeatGridReceived(UTDSeatGrid((UTDSeat(0, "ana", attributes=avatar), UTDSeat(1)))))
+    for identity, kept in (("ana", avatar), ("bob", FrozenMap[str, str]())):
+        fetched = rules.step(seats, SeatGridFetched(grid(identity, identity), 1))
+        assert [seat.attributes for seat in fetched.grid.seats] == [kept, FrozenMap()]
 
 
 def test_after_the_connection_every_fetch_of_before_is_late() -> None:

@@ -167,6 +167,21 @@ def test_an_inviter_who_comes_back_in_time_has_the_engine_asked() -> None:
     assert [one.id for one in told(back, listed(4)).invitations] == [4]
 
 
+def test_an_offer_of_an_inviter_who_is_away_is_not_listed_until_they_are_back() -> None:
+    was_asked = asked(told(Speakers(), REJOINED))
+    for speakers in (told(was_asked, listed(4)), was_asked):
+        away = told(speakers, ParticipantDisconnected("sara"))
+        assert away.offers == ()
+        # The engine keeps it for as long as sara may come back.
+        away = told(away, listed(4))
+        assert away.offers == ()
+        elsewhere = told(away, REJOINED)
+        assert told(asked(elsewhere), listed(4)).offers == ()
+        snapshot = RoomSnapshot("r", LocalParticipant("me"), remotes=(RemoteParticipant("sara"),))
+        for back in (ParticipantConnected(RemoteParticipant("sara")), Reconnected(snapshot)):
+            assert len(told(asked(told(away, back)), listed(4)).offers) == 1
+
+
 def test_seat_and_request_gone_in_one_grid_is_an_approval() -> None:
     seated = after((SpeakRequested(7), FREE), (object(), MINE))
     assert seated.opens_by == 1.0 + GRANT_TIMEOUT

@@ -1,4 +1,4 @@
-"""A mint's reply is read in every spelling, or not at all when it gives nothing to join with."""
+"""A mint's reply is read in every spelling, or not at all when nobody can join with it."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from utd_rx.protocol.wire.tokens import (
 )
 
 TOKEN, SESSION = wire_fixture("token"), wire_fixture("session")
+
+secrets = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1)
 
 
 @pytest.mark.parametrize("case", TOKEN["replies"].values(), ids=TOKEN["replies"])
@@ -53,6 +55,22 @@ def test_a_session_mint_without_a_bearer_is_none(wire: dict[str, Any]) -> None:
     assert session_from_wire(wire) is None
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ws://127.0.0.1:7880",
+        "WSS://Media.example.com",
+        "http://media_1:80/rtc?x=y",
+        "https://[::1]:65535/",
+        "wss://user:secret@media.example.com",
+    ],
+)
+def test_what_livekit_can_join_is_kept_to_the_letter(url: str) -> None:
+    reply = token_from_wire({"token": "t", "url": url, "user_token": "u"})
+    assert reply is not None
+    assert reply.url == url
+
+
 @given(mint_objects)
 def test_any_object_is_read_or_refused(wire: dict[str, object]) -> None:
     reply = token_from_wire(wire)
@@ -67,10 +85,12 @@ def test_any_object_is_read_or_refused(wire: dict[str, object]) -> None:
 @given(
     st.builds(
         UTDTokenResponse,
-        token=names,
-        url=names,
+        token=secrets,
+        url=st.from_regex(
+            r"(ws|http)s?://[a-z]{1,9}(:[1-9][0-9]{0,3})?(/[!-~]{0,9})?", fullmatch=True
+        ),
         room_name=names,
-        user_token=names,
+        user_token=secrets,
         ws_url=st.none() | names,
         role=st.none() | names,
     )
@@ -82,7 +102,7 @@ def test_a_room_mint_survives_the_wire(reply: UTDTokenResponse) -> None:
 @given(
     st.builds(
         UTDSessionResponse,
-        user_token=names,
+        user_token=secrets,
         ws_url=st.none() | names,
         signaling_enabled=st.none() | st.booleans(),
         messaging_enabled=st.none() | st.booleans(),

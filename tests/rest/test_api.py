@@ -106,7 +106,13 @@ async def test_a_session_mint(engine: ScriptedEngine, api: UTDApi) -> None:
     assert seen.body == SESSION["request"]
     expected = SESSION["replies"]["local"]["expected"]
     assert {key: getattr(session, key) for key in expected} == expected
-    engine.will(reply({"user_token": ""}))
+
+
+@pytest.mark.parametrize("wire", SESSION["malformed"])
+async def test_a_session_mint_without_a_bearer_is_malformed(
+    engine: ScriptedEngine, api: UTDApi, wire: object
+) -> None:
+    engine.will(reply(wire))
     with pytest.raises(UTDStreamException) as caught:
         await api.mint_session(identity="sara")
     assert caught.value.code is UTDErrorCode.MALFORMED_RESPONSE
@@ -188,6 +194,14 @@ COMMANDS: list[tuple[Call, str, str, object, object, object]] = [
     (lambda api: api.lock_seat("r", 1), "POST", f"{R}/seats/1/lock", {}, {}, None),
     (lambda api: api.unlock_seat("r", 1), "POST", f"{R}/seats/1/unlock", {}, {}, None),
     (lambda api: api.mute_seat("r", 1), "POST", f"{R}/seats/1/mute", {}, {}, None),
+    (
+        lambda api: api.mute_seat("r", 1),
+        "POST",
+        f"{R}/seats/1/mute",
+        {},
+        {"count": 0},
+        UTDSeatGrid(),
+    ),
     (lambda api: api.unmute_seat("r", 1), "POST", f"{R}/seats/1/unmute", {}, {}, None),
     (
         lambda api: api.request_to_speak("r"),

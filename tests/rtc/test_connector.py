@@ -11,6 +11,7 @@ from typing import Any, cast
 import pytest
 from livekit import rtc
 
+from tests.state.virtual import run
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.rtc import connector, last_resort
 from utd_rx.rtc.connector import Connector, classify
@@ -138,6 +139,8 @@ async def test_the_deadline_is_typed_and_leaves_the_join_to_its_keeper() -> None
     with pytest.raises(UTDStreamException) as caught:
         await join(room, joins, timeout=0)
     assert caught.value.code is UTDErrorCode.TIMEOUT
+    # All that a machine without a network notices (facts/sfu.md §12).
+    assert "only network interface is lo" in caught.value.message
     room.answer.set_result(None)
     await joins.aclose()
     assert room.left.is_set()
@@ -184,6 +187,22 @@ async def test_closing_waits_for_late_joins_but_not_for_ever(
     assert joins.leftovers
     room.answer.set_result(None)
     await room.left.wait()
+
+
+def test_whoever_closes_a_join_given_up_waits_for_it_together() -> None:
+    async def wait() -> list[float]:
+        room, joins = SlowRoom(), Connector()
+        with pytest.raises(UTDStreamException):
+            await join(room, joins, timeout=1)
+        ended = []
+        for _ in range(3):
+            await joins.aclose()
+            ended.append(asyncio.get_running_loop().time())
+        room.answer.set_result(None)
+        await room.left.wait()
+        return ended
+
+    assert run(wait()) == [1 + connector.LEFTOVER_TIMEOUT] * 3
 
 
 async def test_a_loop_that_ends_hands_its_join_over(monkeypatch: pytest.MonkeyPatch) -> None:

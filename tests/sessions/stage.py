@@ -48,6 +48,7 @@ class EngineStub:
         self.questions: list[str] = []
         self.bearers: list[str] = []
         self.mints = 0
+        self.granted_role: str | None = None
         self.fetches = 0
 
     def with_bearer(self, bearer: str) -> EngineStub:
@@ -58,7 +59,8 @@ class EngineStub:
         self.mints += 1
         if self.mint_error is not None:
             raise self.mint_error
-        return UTDTokenResponse("token", "ws://127.0.0.1:1", "room", f"bearer{self.mints}")
+        bearer, role = f"bearer{self.mints}", self.granted_role
+        return UTDTokenResponse("token", "ws://127.0.0.1:1", "room", bearer, role=role)
 
     async def get_seats(self, room: str) -> UTDSeatGrid:
         self.fetches += 1
@@ -102,8 +104,9 @@ class EngineStub:
         self._require()
         self.change(index, identity=None)
 
-    async def mute_seat(self, room: str, index: int) -> None:
+    async def mute_seat(self, room: str, index: int) -> UTDSeatGrid | None:
         self._require()
+        return None
 
     unmute_seat = mute_seat
 
@@ -232,6 +235,7 @@ class Stage:
         self,
         *,
         microphone: AudioInput | None = TONE,
+        is_host: bool = False,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self.room = FakeRoom("me")
@@ -239,7 +243,7 @@ class Stage:
         self.session = UTDAudioRoomSession(
             "me",
             "room",
-            is_host=False,
+            is_host=is_host,
             room=self.room,
             api=cast("UTDApi", self.engine),
             mint=self.engine.mint_token,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import numpy as np
 import pytest
@@ -18,10 +19,12 @@ from utd_rx.models.events import (
     ParticipantDisconnected,
     ParticipantNameChanged,
     RoomEvent,
+    RoomMetadataChanged,
 )
 from utd_rx.models.participant import RemoteParticipant, TrackPublication, TrackSource
-from utd_rx.models.seats import UTDSeatGrid
+from utd_rx.models.seats import UTDSeat, UTDSeatGrid
 from utd_rx.models.token import UTDTokenResponse
+from utd_rx.protocol.wire.seats import grid_to_push
 from utd_rx.sessions import confirming
 
 
@@ -146,8 +149,9 @@ async def test_a_source_that_raises_anything_fails_the_toggle_and_no_later_one(
     with monkeypatch.context() as patched:
         patched.setattr(joined.room, "publish_audio", publish)
         for _ in range(2):
-            with pytest.raises(UTDStreamException, match="no such instrument"):
+            with pytest.raises(UTDStreamException, match=r"LookupError$") as raised:
                 await joined.session.set_microphone(True)
+            assert isinstance(raised.value.__cause__, LookupError)
     assert not joined.session.microphone_enabled.value
     await joined.session.set_microphone(True)
 
@@ -212,6 +216,95 @@ async def test_leaving_and_joining_again_works_on_the_same_session(joined: Stage
     await joined.session.join()
     assert joined.session.connected.value
     assert joined.engine.bearers == ["bearer1", "bearer2"]
+
+
+async def test_a_grid_told_during_the_goodbye_is_not_there_in_the_next_join(
+    joined: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session, engine, room = joined.session, joined.engine, joined.room
+    await session.take_seat(0)
+    disconnect = room.disconnect
+
+    async def say_goodbye() -> None:
+        """LiveKit still reports meanwhile."""
+        told = {"_seats": grid_to_push(evolve(engine.grid, revision=50))}
+        room.emit(RoomMetadataChanged(json.dumps(told)))
+        await settle()
+        await disconnect()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(room, "disconnect", say_goodbye)
+        await session.leave()
+    await settle()
+    assert session.my_seat.value is None
+    assert session.seats.value.count == 0
+    # The room was made anew meanwhile, and its revisions begin again.
+    engine.grid = UTDSeatGrid(tuple(UTDSeat(i) for i in range(9)), revision=1)
+    await session.join()
+    await session.take_seat(8)
+    assert session.seats.value.count == 9
+
+
+async def test_an_older_answer_that_comes_last_takes_no_seat(
+    joined: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session, engine = joined.session, joined.engine
+    old = evolve(engine.grid, revision=None)
+    new = evolve(old, seats=(UTDSeat(0, "me"), *old.seats[1:]))
+    answers: list[asyncio.Future[UTDSeatGrid]] = []
+
+    async def answered_later(room: str) -> UTDSeatGrid:
+        answers.append(asyncio.get_running_loop().create_future())
+        return await answers[-1]
+
+    monkeypatch.setattr(engine, "get_seats", answered_later)
+    asking = [asyncio.ensure_future(session.get_seats()) for _ in range(2)]
+    await settle()
+    for answer, grid in ((answers[1], new), (answers[0], old)):
+        answer.set_result(grid)
+        await settle()
+    assert await asyncio.gather(*asking) == [old, new]
+    assert session.my_seat.value is not None
+    # Which of the two is older is asked, because nobody else can say.
+    answers[2].set_result(new)
+    await settle()
+    assert (session.seats.value, len(answers)) == (new, 3)
+
+
+async def test_leaving_while_the_grid_is_awaited_ends_the_join(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = asyncio.Event()
+
+    async def never(room: str) -> UTDSeatGrid:
+        asked.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    monkeypatch.setattr(stage.engine, "get_seats", never)
+    joining = asyncio.ensure_future(stage.session.join())
+    await asked.wait()
+    await stage.session.leave()
+    await settle()
+    assert joining.done()
+    with pytest.raises(UTDStreamException) as raised:
+        await joining
+    assert code_of(raised) is UTDErrorCode.CONFLICT
+
+
+@pytest.mark.parametrize(
+    ("claims", "granted", "is_host"),
+    [(True, "host", True), (True, "audience", False), (True, None, True), (False, None, False)],
+)
+async def test_who_is_host_is_what_the_mint_granted(
+    claims: bool, granted: str | None, is_host: bool
+) -> None:
+    stage = Stage(is_host=claims)
+    stage.engine.granted_role = granted
+    async with stage.session as session:
+        assert session.is_host is claims
+        await session.join()
+        assert session.is_host is is_host
 
 
 async def test_joining_twice_is_a_conflict(joined: Stage) -> None:

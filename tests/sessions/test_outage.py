@@ -108,6 +108,74 @@ def test_when_the_network_is_back_everything_is_and_nobody_flickered() -> None:
     on_stage(story)
 
 
+async def publishing(stage: Outage) -> asyncio.Future[None]:
+    """Sit down, and switch on a microphone that takes its time."""
+    await stage.session.take_seat(0, microphone=False)
+    metadata = json.dumps({"_seats": grid_to_push(stage.engine.grid)})
+    stage.room.snapshot = evolve(stage.room.snapshot, metadata=metadata)
+    stage.room.gate.clear()
+    switching = asyncio.ensure_future(stage.session.set_microphone(True))
+    await settle()
+    return switching
+
+
+def test_a_publication_that_an_outage_ends_is_waited_for() -> None:
+    async def story(stage: Outage) -> None:
+        switching = await publishing(stage)
+        stage.room.lose(DisconnectReason.UNKNOWN)
+        await settle()
+        assert not switching.done()
+        again = asyncio.ensure_future(stage.session.set_microphone(True))
+        stage.room.gate.set()
+        await asyncio.gather(switching, again)
+        assert stage.session.microphone_enabled.value
+
+    on_stage(story)
+
+
+def test_what_an_outage_let_time_out_is_not_heard_later() -> None:
+    async def story(stage: Outage) -> None:
+        switching = await publishing(stage)
+        stage.room.lose(DisconnectReason.UNKNOWN)
+        with pytest.raises(UTDStreamException) as raised:
+            await switching
+        assert raised.value.code is UTDErrorCode.TIMEOUT
+        stage.room.gate.set()
+        await stage.session.connection_state.until(S.CONNECTED, timeout=20)
+        assert stage.session.can_publish.value
+        await asyncio.sleep(20)
+        assert not stage.session.microphone_enabled.value
+
+    on_stage(story)
+
+
+def test_switching_off_in_an_outage_needs_no_waiting() -> None:
+    async def story(stage: Outage) -> None:
+        switching = await publishing(stage)
+        stage.room.lose(DisconnectReason.UNKNOWN)
+        await settle()
+        await stage.session.set_microphone(False)
+        with pytest.raises(UTDStreamException) as raised:
+            await switching
+        assert raised.value.code is UTDErrorCode.CONFLICT
+
+    on_stage(story)
+
+
+def test_leaving_in_an_outage_ends_the_wait_and_says_so() -> None:
+    async def story(stage: Outage) -> None:
+        switching = await publishing(stage)
+        stage.room.lose(DisconnectReason.UNKNOWN)
+        await settle()
+        await stage.session.leave()
+        with pytest.raises(UTDStreamException) as raised:
+            await switching
+        assert raised.value.code is UTDErrorCode.CONFLICT
+        stage.room.gate.set()
+
+    on_stage(story)
+
+
 @pytest.mark.parametrize("code", [UTDErrorCode.UNAUTHORIZED, UTDErrorCode.NOT_FOUND])
 def test_a_token_that_is_refused_ends_the_attempts(code: UTDErrorCode) -> None:
     async def story(stage: Outage) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from attrs import evolve
 
 from tests.sessions.stage import Stage, code_of
 from tests.sessions.watching import settle
@@ -13,8 +14,8 @@ from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.events import ParticipantConnected, TrackMuted, TrackUnmuted
 from utd_rx.models.participant import RemoteParticipant, TrackPublication, TrackSource
 from utd_rx.models.seats import UTDSeatGrid, UTDSeatMode
+from utd_rx.protocol.speakers import GRANT_TIMEOUT
 from utd_rx.sessions import confirming
-from utd_rx.sessions.confirming import GRANT_TIMEOUT
 
 
 async def test_moving_keeps_what_is_published(joined: Stage) -> None:
@@ -72,11 +73,17 @@ async def test_a_refused_command_changes_nothing_and_says_why(joined: Stage) -> 
 
 async def test_commands_before_joining_ask_nobody(stage: Stage) -> None:
     session = stage.session
-    for command in (session.lock_seat(0), session.move_seat(0), session.request_to_speak()):
+    commands = (
+        session.lock_seat(0),
+        session.move_seat(0),
+        session.request_to_speak(),
+        session.get_seats(),
+    )
+    for command in commands:
         with pytest.raises(UTDStreamException) as raised:
             await command
         assert code_of(raised) is UTDErrorCode.CONFLICT
-    assert stage.engine.grid.revision == 1
+    assert (stage.engine.grid.revision, stage.engine.fetches) == (1, 0)
 
 
 async def test_a_seat_lost_while_waiting_for_the_grant_is_a_conflict_at_once(
@@ -133,6 +140,21 @@ def test_the_wait_for_the_grant_is_ten_seconds_in_all(hangs: bool) -> None:
     run(story())
 
 
+async def test_a_microphone_switched_off_during_the_wait_for_the_seat_stays_off(
+    joined: Stage,
+) -> None:
+    joined.engine.grants = False
+    taking = asyncio.ensure_future(joined.session.take_seat(1))
+    await settle()
+    await joined.session.set_microphone(False)
+    joined.room.grant(can_publish=True)
+    with pytest.raises(UTDStreamException, match="later") as raised:
+        await taking
+    assert code_of(raised) is UTDErrorCode.CONFLICT
+    assert joined.session.my_seat.value is not None
+    assert joined.room.tracks == ()
+
+
 async def test_two_waits_for_a_seat_do_not_stack(joined: Stage) -> None:
     joined.engine.grants = False
     taking = asyncio.ensure_future(joined.session.take_seat(1))
@@ -158,6 +180,28 @@ async def test_muting_a_seat_waits_until_the_occupant_is_muted(joined: Stage, mu
     after = TrackPublication("TR_ana", source=TrackSource.MICROPHONE, is_muted=muted)
     joined.room.emit(TrackMuted("ana", after) if muted else TrackUnmuted("ana", after))
     await muting
+
+
+async def test_muting_a_seat_waits_for_whom_the_engine_muted(
+    joined: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session, engine = joined.session, joined.engine
+    track = TrackPublication("TR", source=TrackSource.MICROPHONE)
+    for identity in ("ana", "bob"):
+        joined.room.emit(ParticipantConnected(RemoteParticipant(identity, tracks=(track,))))
+    engine.seat(2, "ana")
+    await settle()
+    engine.is_silent = True
+    engine.seat(2, "bob")
+
+    async def mute(room: str, index: int) -> UTDSeatGrid:
+        return engine.grid
+
+    monkeypatch.setattr(engine, "mute_seat", mute)
+    muting = asyncio.ensure_future(session.mute_seat(2))
+    await settle()
+    joined.room.emit(TrackMuted("bob", evolve(track, is_muted=True)))
+    await asyncio.wait_for(muting, 5)
 
 
 async def test_a_new_mode_is_asked_for_when_a_push_says_so(joined: Stage) -> None:

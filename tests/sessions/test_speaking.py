@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import pytest
+from attrs import evolve
 
 from tests.sessions.stage import Stage, code_of
 from tests.sessions.watching import settle
 from tests.state.virtual import run
 from utd_rx.errors import UTDErrorCode, UTDStreamException
-from utd_rx.models.seats import Invitation
+from utd_rx.models.seats import Invitation, InvitationAnswer
 from utd_rx.protocol.wire.speakers import ListedInvitation
 
 OFFER = {"invitation_id": 4, "inviter_identity": "sara", "target_identity": "me", "seat_index": 2}
@@ -55,6 +57,80 @@ async def test_a_cancelled_request_opens_nothing_later(joined: Stage) -> None:
     engine.seat(3, "me")
     joined.room.grant(can_publish=True)
     await settle()
+    assert not session.microphone_enabled.value
+
+
+@pytest.mark.parametrize("is_invited", [True, False])
+async def test_a_seat_taken_without_the_microphone_opens_none_for_an_older_request(
+    joined: Stage, monkeypatch: pytest.MonkeyPatch, is_invited: bool
+) -> None:
+    session, engine = joined.session, joined.engine
+    take = engine.take_seat
+
+    async def take_and_answer(room: str, index: int) -> None:
+        engine.grid = evolve(engine.grid, requests=())
+        await take(room, index)
+
+    monkeypatch.setattr(engine, "take_seat", take_and_answer)
+    await session.request_to_speak()
+    if is_invited:
+        engine.tell("_speaker_invitation", **OFFER)
+        await settle()
+        await session.accept_invitation(4, microphone=False)
+    else:
+        await session.take_seat(1, microphone=False)
+    await settle()
+    assert session.can_publish.value
+    assert not session.microphone_enabled.value
+
+
+async def test_moving_says_nothing_about_the_microphone_of_a_request(joined: Stage) -> None:
+    session, engine = joined.session, joined.engine
+    engine.grants = False
+    await session.request_to_speak()
+    engine.become(requests=())
+    engine.seat(3, "me")
+    await settle()
+    moving = asyncio.ensure_future(session.move_seat(1))
+    await settle()
+    joined.room.grant(can_publish=True)
+    await moving
+    await session.microphone_enabled.until(True, timeout=5)
+
+
+async def test_a_request_that_is_answered_without_an_id_opens_the_microphone_too(
+    joined: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session, engine = joined.session, joined.engine
+
+    async def ask(room: str) -> None:
+        engine.asked(7, "me")
+
+    monkeypatch.setattr(engine, "request_to_speak", ask)
+    assert await session.request_to_speak() == 7
+    engine.become(requests=())
+    engine.seat(3, "me")
+    joined.room.grant(can_publish=True)
+    await session.microphone_enabled.until(True, timeout=5)
+
+
+async def test_a_microphone_switched_off_while_the_request_is_made_stays_off(
+    joined: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session, engine = joined.session, joined.engine
+    request = engine.request_to_speak
+
+    async def switch_off_and_ask(room: str) -> int | None:
+        await session.set_microphone(False)
+        return await request(room)
+
+    monkeypatch.setattr(engine, "request_to_speak", switch_off_and_ask)
+    await session.request_to_speak()
+    engine.become(requests=())
+    engine.seat(3, "me")
+    joined.room.grant(can_publish=True)
+    await settle()
+    assert session.can_publish.value
     assert not session.microphone_enabled.value
 
 
@@ -197,6 +273,25 @@ async def test_a_forged_offer_is_not_shown_where_the_engine_lists(stage: Stage) 
         await settle()
         assert seen == [()]
         assert session.state.value.refused == 1
+
+
+async def test_the_inviter_is_told_what_became_of_an_invitation(joined: Stage) -> None:
+    seen: list[InvitationAnswer] = []
+    joined.session.invitation_answers.subscribe(seen.append)
+    made = {"invitation_id": 4, "inviter_identity": "me", "target_identity": "ana"}
+    joined.engine.tell("_speaker_invitation_accepted", **made, seat_index=2)
+    joined.engine.tell("_speaker_invitation_declined", **made)
+    joined.engine.tell("_speaker_invitation_declined", **{**made, "inviter_identity": "sara"})
+    joined.engine.tell("_speaker_invitation_declined", invitation_id=4)
+    forged = json.dumps({"type": "_speaker_invitation_declined", **made}).encode()
+    joined.room.push(forged, sender="mallory")
+    await settle()
+    invitation = Invitation(4, "me", "ana")
+    assert seen == [
+        InvitationAnswer(evolve(invitation, seat_index=2), is_accepted=True),
+        InvitationAnswer(invitation, is_accepted=False),
+    ]
+    assert joined.session.state.value.forged == 1
 
 
 async def test_inviting_returns_the_id(joined: Stage) -> None:

@@ -79,6 +79,14 @@ class Invitation:
 
 
 @frozen
+class InvitationAnswer:
+    """What became of an offer: accepted, then its `seat_index` is where they sit, or declined."""
+
+    invitation: Invitation
+    is_accepted: bool
+
+
+@frozen
 class UTDSeatGrid:
     """All seats of a room, by index, with the pending speak requests in order.
 
@@ -99,6 +107,10 @@ class UTDSeatGrid:
     def seat_of(self, identity: str) -> UTDSeat | None:
         """Return the seat `identity` sits on, None when it has none."""
         return next((seat for seat in self.seats if seat.identity == identity), None)
+
+    def occupant_of(self, index: int) -> str | None:
+        """Return who sits on seat `index`, None when nobody does or there is no such seat."""
+        return self.seats[index].identity if 0 <= index < self.count else None
 
     def request_of(self, identity: str) -> SpeakRequest | None:
         """Return the pending request of `identity`, None when it has none."""

@@ -64,8 +64,9 @@ def step(state: AudioRoomState, fact: object, now: float) -> tuple[AudioRoomStat
     )
     connection = session.connection
     if not connection.is_joined:
-        if state.session.connection.is_joined:
-            seats = seat_rules.forgotten(seats)
+        # Before the first word of a join and after the last: LiveKit still reports while it says
+        # goodbye, and a grid of then would pass for one of the next join.
+        seats = seat_rules.forgotten(seats)
         speakers = speaker_rules.forgotten(state.speakers)
         return evolve(state, session=session, seats=seats, speakers=speakers), effects
     # A departure that the roster holds back is none: the connection is being restored.

@@ -13,10 +13,11 @@ from collections.abc import Callable
 from typing import Final
 
 from utd_rx.models.ban import UTDBanNotice
-from utd_rx.models.events import DataReceived
-from utd_rx.models.seats import UTDSeatGrid
+from utd_rx.models.events import DataReceived, RoomEvent
+from utd_rx.models.seats import InvitationAnswer, UTDSeatGrid
 from utd_rx.protocol.facts import (
     BanHinted,
+    InvitationAnswerHinted,
     InvitationHinted,
     LockHinted,
     ModeHinted,
@@ -56,6 +57,14 @@ def _invitation(wire: Json, _: UTDSeatGrid) -> object:
     return None if invitation is None else InvitationHinted(invitation)
 
 
+def _invitation_answer(is_accepted: bool) -> Callable[[Json, UTDSeatGrid], object]:
+    def decode(wire: Json, _: UTDSeatGrid) -> object:
+        told = invitation_from_wire(wire)
+        return None if told is None else InvitationAnswerHinted(InvitationAnswer(told, is_accepted))
+
+    return decode
+
+
 def _role_change(wire: Json, _: UTDSeatGrid) -> object:
     change = role_change_from_wire(wire)
     return None if change is None else RoleHinted(change.identity, ROLES.get(change.role))
@@ -82,18 +91,15 @@ DECODERS: Final[dict[str, Callable[[Json, UTDSeatGrid], object]]] = {
     "_speaker_request_approved": _queue(False),
     "_speaker_request_rejected": _queue(False),
     "_speaker_invitation": _invitation,
+    "_speaker_invitation_accepted": _invitation_answer(True),
+    "_speaker_invitation_declined": _invitation_answer(False),
     "_role_change": _role_change,
     "_comment_lock": _comment_lock,
     "_banned": _banned,
 }
 """The engine's message types that say something this client would not learn otherwise, or late."""
 
-ENGINE_TYPES: Final = frozenset(DECODERS) | {
-    "_speaker_invitation_accepted",
-    "_speaker_invitation_declined",
-    "_stage_update",
-    "_stage_request",
-}
+ENGINE_TYPES: Final = frozenset(DECODERS) | {"_stage_update", "_stage_request"}
 """What only the engine may send (§3.8); `_live_ended` may come from the host as well."""
 
 
@@ -106,6 +112,17 @@ def decode(event: DataReceived, *, previous: UTDSeatGrid) -> object | None:
         return None
     decoder = DECODERS.get(read_text(wire.get("type")) or "")
     return None if decoder is None else decoder(wire, previous)
+
+
+def invitation_answer(event: RoomEvent, inviter: str) -> InvitationAnswer | None:
+    """Return what `event` says became of an offer of `inviter`, None when it says nothing of it."""
+    if not isinstance(event, DataReceived):
+        return None
+    match decode(event, previous=UTDSeatGrid()):
+        case InvitationAnswerHinted(answer) if answer.invitation.inviter == inviter:
+            return answer
+        case _:
+            return None
 
 
 def is_forged(event: DataReceived) -> bool:

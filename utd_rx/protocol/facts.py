@@ -15,7 +15,7 @@ from utd_rx.models.chat import ChatMessage
 from utd_rx.models.events import RoomSnapshot
 from utd_rx.models.participant import TrackPublication
 from utd_rx.models.role import UTDRole
-from utd_rx.models.seats import Invitation, UTDSeatGrid
+from utd_rx.models.seats import Invitation, InvitationAnswer, UTDSeatGrid
 from utd_rx.protocol.wire.speakers import ListedInvitation
 
 
@@ -146,6 +146,13 @@ class InvitationAnswered:
 
 
 @frozen
+class InvitationAnswerHinted:
+    """A message without a sender claims that an offer was accepted or declined."""
+
+    answer: InvitationAnswer
+
+
+@frozen
 class SpeakRequested:
     """The app waits for this request to be approved, to speak at once; None: not any more."""
 
@@ -154,10 +161,14 @@ class SpeakRequested:
 
 @frozen
 class SeatGridFetched:
-    """A `GET` answered; `generation` is what the state's was when it was asked."""
+    """A `GET` answered; `generation` and `answers` are what the state's were when it was asked.
+
+    Without `answers` it overlapped no other one.
+    """
 
     grid: UTDSeatGrid
     generation: int
+    answers: int | None = None
 
 
 @frozen
@@ -248,9 +259,10 @@ class CancelMicrophone:
 
 @frozen
 class FetchSeats:
-    """Ask `GET /seats`; answer with `SeatGridFetched` of the same generation."""
+    """Ask `GET /seats`; answer with `SeatGridFetched` of the same generation and answers."""
 
     generation: int
+    answers: int = 0
 
 
 @frozen

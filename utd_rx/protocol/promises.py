@@ -22,6 +22,7 @@ from attrs import evolve, frozen
 from utd_rx.models.participant import TrackSource
 from utd_rx.models.seats import UTDSeat, UTDSeatGrid
 from utd_rx.protocol.audio_room import AudioRoomState
+from utd_rx.protocol.roster import is_as_muted
 
 
 @frozen
@@ -126,11 +127,7 @@ def muted(identity: str, is_muted: bool) -> Promise:
     """The microphone of `identity` is muted or not; who publishes none is both."""
 
     def shows(state: AudioRoomState) -> bool:
-        roster = state.session.roster
-        is_local = roster.local is not None and roster.local.identity == identity
-        who = roster.local if is_local else roster.remotes.get(identity)
-        track = None if who is None else who.track(TrackSource.MICROPHONE)
-        return track is None or track.is_muted is is_muted
+        return is_as_muted(state.session.roster, identity, TrackSource.MICROPHONE, is_muted)
 
     return Promise(f"the {'mute' if is_muted else 'unmute'} of {identity!r}", shows, lambda _: True)
 

@@ -19,7 +19,8 @@ and a track that it published after all is taken down again.
 
 A connection that is lost but made anew *suspends* the intent: the track is gone, the grant may be
 told a moment after the new connection, and what should be published is published again when it
-is there, until `resume_by`. After that the intent ends as with every loss of the grant.
+is there, until `resume_by`. After that the intent ends as with every loss of the grant. Until
+then whoever asked for it is not answered: neither has it failed, nor is it so.
 """
 
 from __future__ import annotations
@@ -74,6 +75,7 @@ class Publishing:
             be told before the publication has answered.
         late: How many results came too late and were dropped.
         resume_by: Until when the intent survives an outage without a grant, monotonic seconds.
+        stated: Counts what the app asked for, so that a command sees that something came after it.
     """
 
     is_wanted: bool = False
@@ -85,6 +87,7 @@ class Publishing:
     early: tuple[TrackPublication, ...] = ()
     late: int = 0
     resume_by: float | None = None
+    stated: int = 0
 
     @property
     def is_on(self) -> bool:
@@ -93,15 +96,21 @@ class Publishing:
 
     @property
     def is_settled(self) -> bool:
-        """Whether nothing is under way."""
-        return self.operation is None
+        """Whether nothing is under way, nor to be once an outage is over."""
+        return self.operation is None and self.resume_by is None
 
 
 def step(publishing: Publishing, fact: object) -> Publishing:
     """Return the microphone after `fact`, before the next operation is chosen; total."""
     match fact:
         case MicrophoneWanted(enabled=enabled):
-            return evolve(publishing, is_wanted=enabled, failure=None)
+            return evolve(
+                publishing,
+                is_wanted=enabled,
+                failure=None,
+                resume_by=publishing.resume_by if enabled else None,
+                stated=publishing.stated + 1,
+            )
         case MicrophonePublished(epoch=epoch, track=track):
             early = [told for told in publishing.early if told.sid == track.sid]
             finished = _finished(publishing, epoch, Operation.PUBLISH, track=track)
@@ -183,7 +192,12 @@ def given_up(publishing: Publishing) -> Publishing:
 
 def disconnected(publishing: Publishing) -> Publishing:
     """Return the microphone of a connection that is over: the room port closed every track."""
-    return Publishing(epoch=publishing.epoch + 1, failure=publishing.failure, late=publishing.late)
+    return Publishing(
+        epoch=publishing.epoch + 1,
+        failure=publishing.failure,
+        late=publishing.late,
+        stated=publishing.stated,
+    )
 
 
 def follow_up(

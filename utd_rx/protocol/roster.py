@@ -20,7 +20,9 @@ from utd_rx.models.participant import (
     LocalParticipant,
     ParticipantPermission,
     RemoteParticipant,
+    TrackKind,
     TrackPublication,
+    TrackSource,
 )
 
 
@@ -69,14 +71,27 @@ def emptied(roster: Roster) -> Roster:
     return Roster(local=local)
 
 
-def _change(roster: Roster, identity: str, change: Callable[[Any], Any]) -> Roster:
+def is_as_muted(roster: Roster, identity: str, source: TrackSource, is_muted: bool) -> bool:
+    """Whether the track of `identity` from `source` is muted or not; who has none is both."""
+    who = _find(roster, identity)
+    track = None if who is None else who.track(source)
+    return track is None or track.is_muted is is_muted
+
+
+def _find(roster: Roster, identity: str) -> Any:
     local = roster.local
     if local is not None and identity == local.identity:
-        return evolve(roster, local=change(local))
-    remote = roster.remotes.get(identity)
-    if remote is None:
+        return local
+    return roster.remotes.get(identity)
+
+
+def _change(roster: Roster, identity: str, change: Callable[[Any], Any]) -> Roster:
+    who = _find(roster, identity)
+    if who is None:
         return roster
-    return evolve(roster, remotes=roster.remotes.set(identity, change(remote)))
+    if who is roster.local:
+        return evolve(roster, local=change(who))
+    return evolve(roster, remotes=roster.remotes.set(identity, change(who)))
 
 
 def _set_field(name: str) -> Callable[[Roster, Any], Roster]:
@@ -91,8 +106,23 @@ def _set_track(roster: Roster, event: Any) -> Roster:
     return _change(roster, event.identity, lambda who: who.with_track(event.track))
 
 
-def _drop_track(roster: Roster, event: Any) -> Roster:
-    return _change(roster, event.identity, lambda who: who.without_track(event.track.sid))
+def _drop_track(roster: Roster, identity: str, sid: str) -> Roster:
+    roster = _change(roster, identity, lambda who: who.without_track(sid))
+    who = _find(roster, identity)
+    if who is not None and any(track.kind is TrackKind.AUDIO for track in who.tracks):
+        return roster
+    # Of a track that nobody receives any more an SFU says nothing, not even that it fell silent.
+    return _silence(roster, identity)
+
+
+def _drop_local_track(roster: Roster, event: Any) -> Roster:
+    local = roster.local
+    return roster if local is None else _drop_track(roster, local.identity, event.track.sid)
+
+
+def _silence(roster: Roster, identity: str) -> Roster:
+    speaking = tuple(who for who in roster.active_speakers if who != identity)
+    return evolve(roster, active_speakers=speaking)
 
 
 def _change_local(roster: Roster, change: Callable[[LocalParticipant], LocalParticipant]) -> Roster:
@@ -110,9 +140,7 @@ CHANGES: Final[dict[type, Callable[[Roster, Any], Roster]]] = {
         roster, remotes=roster.remotes.set(event.participant.identity, event.participant)
     ),
     e.ParticipantDisconnected: lambda roster, event: evolve(
-        roster,
-        remotes=roster.remotes.remove(event.identity),
-        active_speakers=tuple(who for who in roster.active_speakers if who != event.identity),
+        _silence(roster, event.identity), remotes=roster.remotes.remove(event.identity)
     ),
     e.ParticipantNameChanged: _set_field("name"),
     e.ParticipantMetadataChanged: _set_field("metadata"),
@@ -120,7 +148,7 @@ CHANGES: Final[dict[type, Callable[[Roster, Any], Roster]]] = {
     e.ParticipantPermissionsChanged: _set_field("permission"),
     e.ConnectionQualityChanged: _set_field("connection_quality"),
     e.TrackPublished: _set_track,
-    e.TrackUnpublished: _drop_track,
+    e.TrackUnpublished: lambda roster, event: _drop_track(roster, event.identity, event.track.sid),
     e.TrackSubscribed: _set_track,
     e.TrackUnsubscribed: _set_track,
     e.TrackMuted: _set_track,
@@ -128,9 +156,7 @@ CHANGES: Final[dict[type, Callable[[Roster, Any], Roster]]] = {
     e.LocalTrackPublished: lambda roster, event: _change_local(
         roster, lambda local: local.with_track(event.track)
     ),
-    e.LocalTrackUnpublished: lambda roster, event: _change_local(
-        roster, lambda local: local.without_track(event.track.sid)
-    ),
+    e.LocalTrackUnpublished: _drop_local_track,
     e.LocalTrackRepublished: lambda roster, event: _change_local(
         roster, lambda local: _republish(local, event.track, event.previous_sid)
     ),

@@ -11,9 +11,13 @@ client's copy. A grid comes in three ways, which are not equally good:
 
 News begins a new *generation*, and a `GET` counts only while the generation is still the one in
 which it was asked. Where the engine numbers its grids (`revision`), an older number never replaces
-a newer one, whatever way it came. A hint of something other than what is known makes the copy
-*stale*: the engine is asked, once at a time, and once more when hints came meanwhile; so a forger
-costs one request under way, and moves nobody. What a `GET` does not bear out is counted.
+a newer one, whatever way it came. Where it does not, of two `GET`s that overlapped the first
+answer counts, and when the other one differs the engine is asked again: it alone can say which is
+older.
+
+A hint of something other than what is known makes the copy *stale*: the engine is asked, once at a
+time, and once more when hints came meanwhile; so a forger costs one request under way, and moves
+nobody. What a `GET` does not bear out is counted.
 
 Nothing here is optimistic: taking a seat changes nothing until the engine says so.
 """
@@ -33,6 +37,7 @@ from utd_rx.protocol.facts import (
     SeatGridReceived,
     SeatsNotFetched,
 )
+from utd_rx.protocol.wire.seats import keep_attributes
 
 
 @frozen
@@ -45,6 +50,7 @@ class Seats:
         is_stale: Whether there may be a newer one to ask for.
         is_asked: Whether a `GET` is under way.
         generation: Counts the news.
+        answers: Counts the answers to a `GET` that replaced the copy.
         failure: Why the last `GET` failed, None when it did not.
         late: How many grids were older than what was known and were dropped.
         is_hinted: Whether nothing but hints made it stale, or ask.
@@ -56,6 +62,7 @@ class Seats:
     is_stale: bool = False
     is_asked: bool = False
     generation: int = 0
+    answers: int = 0
     failure: UTDStreamException | None = None
     late: int = 0
     is_hinted: bool = False
@@ -85,14 +92,24 @@ def step(seats: Seats, fact: object) -> Seats:
             known = (seats.grid.mode_id, seats.grid.count)
             is_news = known != (mode_id, seats.grid.count if count is None else count)
             return _hinted(seats) if is_news else seats
-        case SeatGridFetched(grid=grid, generation=generation):
+        case SeatGridFetched(grid=told, generation=generation, answers=answers):
+            grid = keep_attributes(told, seats.grid)
             is_disproof = seats.is_known and seats.is_hinted and grid == seats.grid
             seats = evolve(
                 seats, is_asked=False, failure=None, is_hinted=seats.is_hinted and seats.is_stale
             )
             if generation != seats.generation or _is_older(grid, seats):
                 return evolve(seats, late=seats.late + 1)
-            return evolve(seats, grid=grid, is_known=True, disproved=seats.disproved + is_disproof)
+            if grid.revision is None and answers not in (None, seats.answers):
+                overlapped = evolve(seats, late=seats.late + 1)
+                return overlapped if grid == seats.grid else stale(overlapped)
+            return evolve(
+                seats,
+                grid=grid,
+                is_known=True,
+                answers=seats.answers + 1,
+                disproved=seats.disproved + is_disproof,
+            )
         case SeatsNotFetched(error=error):
             # Not asked again at once: whatever keeps the engine from answering needs time, and
             # the next hint or reconnect asks.
@@ -113,15 +130,17 @@ def _hinted(seats: Seats) -> Seats:
 
 
 def forgotten(seats: Seats) -> Seats:
-    """Return the copy of a connection that is over: what the engine says now is not heard."""
-    return Seats(generation=seats.generation + 1, late=seats.late, disproved=seats.disproved)
+    """Return the copy while there is no connection: what the engine says now is not heard."""
+    blank = Seats(generation=seats.generation, late=seats.late, disproved=seats.disproved)
+    return blank if seats == blank else evolve(blank, generation=seats.generation + 1)
 
 
 def follow_up(seats: Seats) -> tuple[Seats, tuple[FetchSeats, ...]]:
     """Ask for the grid when the copy is stale and no request is under way."""
     if not seats.is_stale or seats.is_asked:
         return seats, ()
-    return evolve(seats, is_stale=False, is_asked=True), (FetchSeats(seats.generation),)
+    question = FetchSeats(seats.generation, seats.answers)
+    return evolve(seats, is_stale=False, is_asked=True), (question,)
 
 
 def _is_older(grid: UTDSeatGrid, seats: Seats) -> bool:

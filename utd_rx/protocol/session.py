@@ -71,6 +71,8 @@ def step(
         may_publish: Whether what a session type asks beyond the server's permission is given.
     """
     connection = connection_rules.step(state.connection, fact, now)
+    if isinstance(fact, JoinSucceeded) and fact.epoch != connection.epoch:
+        return evolve(state, connection=connection), ()  # of a join that is over: counted there
     roster = _roster_after(state, connection, fact)
     connection, rejoins = connection_rules.follow_up(connection, now)
     microphone = _microphone_after(state, connection, roster, fact, now, may_publish)
@@ -156,9 +158,8 @@ def _people_after(
 
 
 def _roster_after(state: SessionState, connection: Connection, fact: object) -> Roster:
-    if isinstance(fact, JoinSucceeded):
-        is_current = fact.epoch == state.connection.epoch and connection.is_joined
-        return roster_rules.from_snapshot(fact.snapshot) if is_current else state.roster
+    if isinstance(fact, JoinSucceeded) and connection.is_joined:
+        return roster_rules.from_snapshot(fact.snapshot)
     if not connection.is_joined:
         was_there = state.roster.remotes or state.roster.permission.can_publish
         return roster_rules.emptied(state.roster) if was_there else state.roster

@@ -46,7 +46,8 @@ INVITATION_SECONDS: Final = 60.0
 """How long the engine keeps an invitation (facts/utd-engine.md §7.2, 14), unless it says."""
 
 GRANT_TIMEOUT: Final = 10.0
-"""Seconds from the seat to the grant, at most (facts/utd-engine.md §4.2)."""
+"""Seconds from the seat, or the engine's yes to it, to the grant, at most (facts/utd-engine.md
+§4.2)."""
 
 LOOK_AGAIN_SECONDS: Final = 3.0
 """When to ask once more: what was offered between the first answer and the opening of the data
@@ -84,7 +85,8 @@ class Speakers:
         asked_at: When the last question was asked, in monotonic seconds.
         look_at: When to ask again.
         answered: The offers answered last.
-        away: Who left while an offer of theirs stood; it stands again if they are back in time.
+        away: Who left while an offer of theirs stood or was asked for; it stands again if they are
+            back in time.
         disproved: How many offers of which hints told were none.
     """
 
@@ -123,8 +125,11 @@ def step(
         epoch: Counts joins; an answer about an earlier one is late.
     """
     match fact:
-        case JoinSucceeded() | Reconnected():
-            speakers = evolve(speakers, is_stale=True, look_at=now + LOOK_AGAIN_SECONDS)
+        case JoinSucceeded(snapshot=snapshot) | Reconnected(snapshot=snapshot):
+            present = {remote.identity for remote in snapshot.remotes}
+            away = tuple(who for who in speakers.away if who not in present)
+            soon = now + LOOK_AGAIN_SECONDS
+            speakers = evolve(speakers, is_stale=True, look_at=soon, away=away)
         case InvitationHinted(invitation=invitation) if invitation.target == identity:
             speakers = _hinted(speakers, invitation, now)
         case InvitationsListed(epoch=asked, invitations=listed) if asked == epoch:
@@ -142,7 +147,7 @@ def step(
         case ParticipantDisconnected(identity=who):
             before = speakers
             speakers = _without(speakers, lambda invitation: invitation.inviter == who)
-            if speakers is not before:
+            if speakers is not before or speakers.is_asked:
                 speakers = evolve(speakers, away=(*speakers.away, who)[-MAX_OFFERS:])
         case ParticipantConnected(participant=who) if who.identity in speakers.away:
             away = tuple(known for known in speakers.away if known != who.identity)
@@ -208,7 +213,8 @@ def _hinted(speakers: Speakers, invitation: Invitation, now: float) -> Speakers:
 def _listed(speakers: Speakers, listed: tuple[ListedInvitation, ...]) -> Speakers:
     """Return the state after the engine's word; `listed` is about this client.
 
-    What is left of an offer is counted from the question, so that a slow answer ends it too
+    The engine lists an offer for as long as its inviter may come back, and nobody tells when that
+    is over; so one of an inviter who is away stands again when they are back. What is left of an offer is counted from the question, so that a slow answer ends it too
     early rather than too late.
     """
     offers = tuple(
@@ -218,6 +224,7 @@ def _listed(speakers: Speakers, listed: tuple[ListedInvitation, ...]) -> Speaker
         )
         for one in listed
         if one.invitation.id not in speakers.answered
+        and one.invitation.inviter not in speakers.away
     )[:MAX_OFFERS]
     true = {*speakers.answered, *(one.invitation.id for one in listed)}
     return evolve(
@@ -225,7 +232,6 @@ def _listed(speakers: Speakers, listed: tuple[ListedInvitation, ...]) -> Speaker
         offers=offers,
         is_listed=True,
         is_asked=False,
-        away=(),
         checked=(),
         disproved=speakers.disproved + sum(id_ not in true for id_ in speakers.checked),
     )

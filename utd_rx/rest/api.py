@@ -73,8 +73,8 @@ class UTDApi(SeatEndpoints, SpeakerEndpoints, ModerationEndpoints):
 
         Raises:
             UTDStreamException: `VALIDATION` for an identity, name or seat that cannot be,
-                `MALFORMED_RESPONSE` for a reply without token, url or user token, `BANNED`,
-                `FORBIDDEN`, `UNAUTHORIZED` and the rest as the engine answers.
+                `MALFORMED_RESPONSE` for a reply without a token, url or user token that can be used,
+                `BANNED`, `FORBIDDEN`, `UNAUTHORIZED` and the rest as the engine answers.
         """
         body: dict[str, object] = {
             "identity": checked_identity(identity),
@@ -98,7 +98,7 @@ class UTDApi(SeatEndpoints, SpeakerEndpoints, ModerationEndpoints):
         body.update((key, value) for key, value in optional.items() if value is not None)
         reply = token_from_wire(await self._tokens.post("/token", body, is_safe=True))
         if reply is None:
-            raise malformed("the mint's reply lacks the token, the url or the user token")
+            raise malformed("the mint's reply lacks a token, url or user token that can be used")
         return reply if reply.room_name else evolve(reply, room_name=room_name)
 
     async def mint_session(
@@ -114,5 +114,5 @@ class UTDApi(SeatEndpoints, SpeakerEndpoints, ModerationEndpoints):
         body.update((key, value) for key, value in optional.items() if value is not None)
         reply = session_from_wire(await self._tokens.post("/auth/session", body, is_safe=True))
         if reply is None:
-            raise malformed("the session mint's reply lacks the user token")
+            raise malformed("the session mint's reply lacks a user token that can be used")
         return reply

@@ -9,13 +9,12 @@ from typing import Final
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.role import UTDRole
 from utd_rx.models.seats import UTDSeatMode
+from utd_rx.protocol.wire.seats import MAX_SEATS
+from utd_rx.protocol.wire.tokens import VISIBLE_ASCII
 
 MAX_IDENTITY: Final = 128
-MAX_SEAT_COUNT: Final = 100
-"""Seats of a grid (§3.2)."""
 
 _ROOM_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
-_HEADER_TEXT: Final = re.compile(r"[\x21-\x7e]+")
 # Cc would break logs and headers; Cs, half of a surrogate pair, has no UTF-8 form at all.
 _REFUSED_CATEGORIES: Final = ("Cc", "Cs")
 
@@ -82,7 +81,7 @@ def checked_grid(
     """
     fields: dict[str, object] = {}
     if seat_count is not None:
-        fields["seat_count"] = checked_int(seat_count, "seat_count", 1, MAX_SEAT_COUNT)
+        fields["seat_count"] = checked_int(seat_count, "seat_count", 1, MAX_SEATS)
     if seat_mode is not None:
         try:
             fields["seat_mode"] = UTDSeatMode(seat_mode).value
@@ -113,6 +112,6 @@ def checked_secret(value: str, what: str) -> str:
     Raises:
         UTDStreamException: `VALIDATION`.
     """
-    if not isinstance(value, str) or not _HEADER_TEXT.fullmatch(value):
+    if not isinstance(value, str) or not VISIBLE_ASCII.fullmatch(value):
         raise invalid(f"{what} must be visible ASCII characters without spaces")
     return value

@@ -14,8 +14,8 @@ from utd_rx.rest.urls import path_of
 class SeatEndpoints(Endpoints):
     """Reading and changing seats.
 
-    The commands return nothing: what became of the grid comes by push or `get_seats`. None is
-    sent twice; a second `take` of a seat that the first one got would fail with `CONFLICT`.
+    What became of the grid comes by push or `get_seats`; muting, which no grid shows, returns the
+    grid it was done in, where the engine answers with one. No command is sent twice; a second `take` of a seat that the first one got would fail with `CONFLICT`.
     """
 
     async def get_seats(self, room: str) -> UTDSeatGrid:
@@ -59,17 +59,17 @@ class SeatEndpoints(Endpoints):
         """Open the seat again (hosts and admins)."""
         await self._on_seat(room, index, "unlock")
 
-    async def mute_seat(self, room: str, index: int) -> None:
+    async def mute_seat(self, room: str, index: int) -> UTDSeatGrid | None:
         """Mute the occupant's microphone on the media server (hosts and admins)."""
-        await self._on_seat(room, index, "mute")
+        return _grid_or_none(await self._on_seat(room, index, "mute"))
 
-    async def unmute_seat(self, room: str, index: int) -> None:
+    async def unmute_seat(self, room: str, index: int) -> UTDSeatGrid | None:
         """Unmute the occupant's microphone; 409 where the media server forbids it (§7.2, 18)."""
-        await self._on_seat(room, index, "unmute")
+        return _grid_or_none(await self._on_seat(room, index, "unmute"))
 
-    async def _on_seat(self, room: str, index: int, verb: str) -> None:
+    async def _on_seat(self, room: str, index: int, verb: str) -> Json:
         path = _seats(room, checked_seat(index), verb)
-        await self._engine.post(path, bearer=self._bearer)
+        return await self._engine.post(path, bearer=self._bearer)
 
 
 def _seats(room: str, *rest: str | int) -> str:
@@ -77,8 +77,14 @@ def _seats(room: str, *rest: str | int) -> str:
 
 
 def _grid(wire: Json) -> UTDSeatGrid:
+    grid = _grid_or_none(wire)
+    if grid is None:
+        raise malformed("the engine's reply is no seat grid")
+    return grid
+
+
+def _grid_or_none(wire: Json) -> UTDSeatGrid | None:
     # Each of the three may be missing, but an object with none of them is no grid, and reading
     # it as one would clear the room.
-    if not any(key in wire for key in ("seats", "seat_count", "count")):
-        raise malformed("the engine's reply is no seat grid")
-    return grid_from_wire(wire)
+    has_seats = any(key in wire for key in ("seats", "seat_count", "count"))
+    return grid_from_wire(wire) if has_seats else None

@@ -30,8 +30,8 @@ CONNECT_TIMEOUT: Final = 15.0
 on loopback a join takes 0.1 s, so 15 s leave room for three of its tries on a bad line."""
 
 LEFTOVER_TIMEOUT: Final = 5.0
-"""Seconds that closing waits for joins given up before; a server that answers at all does so
-within LiveKit's 5 s per try."""
+"""Seconds after a join is given up in which closing waits for it; a server that answers at all does
+so within LiveKit's 5 s per try."""
 
 LEAVE_TIMEOUT: Final = 5.0
 """Seconds for leaving a room, which takes 5 ms when the server answers (facts/livekit.md §1.6)."""
@@ -94,6 +94,7 @@ class Connector:
 
     def __init__(self) -> None:
         self._leftovers: set[asyncio.Task[None]] = set()
+        self._wait_until = 0.0
 
     @property
     def leftovers(self) -> frozenset[str]:
@@ -170,11 +171,16 @@ class Connector:
         task = asyncio.create_task(_undo(attempt, room), name="utd_rx.rtc: undo a late join")
         self._leftovers.add(task)
         task.add_done_callback(self._leftovers.discard)
+        self._wait_until = asyncio.get_running_loop().time() + LEFTOVER_TIMEOUT
 
     async def aclose(self) -> None:
-        """Wait for joins given up, at most `LEFTOVER_TIMEOUT`; they go on after that."""
+        """Wait for joins given up, until `LEFTOVER_TIMEOUT` after the last; they go on after that.
+
+        A join that fails closes on several levels, one after the other: they share that time.
+        """
         if self._leftovers:
-            _, pending = await asyncio.wait(self._leftovers, timeout=LEFTOVER_TIMEOUT)
+            left = max(0.0, self._wait_until - asyncio.get_running_loop().time())
+            _, pending = await asyncio.wait(self._leftovers, timeout=left)
             for task in pending:
                 logger.warning("still waiting for the server: %s", task.get_name())
 
@@ -186,7 +192,8 @@ def _not_joined(given_up: asyncio.Future[None], timeout: float) -> UTDStreamExce
         )
     return UTDStreamException(
         f"Joining failed: the media server did not answer within {timeout:g} s, or the same "
-        "identity joined from elsewhere at the same moment.",
+        "identity joined from elsewhere at the same moment, or there is no UDP path to the server: "
+        "LiveKit's SDK cannot use a machine whose only network interface is lo.",
         code=UTDErrorCode.TIMEOUT,
     )
 

@@ -19,7 +19,7 @@ import ctypes
 import logging
 import threading
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
@@ -64,6 +64,19 @@ def is_available() -> bool:
     )
 
 
+def watch(filter_fn: Callable[[Any], bool]) -> Callable[[], None]:
+    """Show every native event to `filter_fn` on LiveKit's threads; returns how to stop it.
+
+    It is called under a lock of LiveKit's. It does the work itself and returns False, so that
+    nothing is kept for the loop.
+    """
+    from livekit.rtc._ffi_client import FfiClient
+
+    events = FfiClient.instance.queue
+    queue = events.subscribe(asyncio.get_running_loop(), filter_fn=filter_fn)
+    return partial(events.unsubscribe, queue)
+
+
 def capture(source: rtc.AudioSource, samples: bytes, audio_format: AudioFormat) -> int | None:
     """Hand one frame of exactly 10 ms to a `queue_size_ms=0` source; any thread.
 
@@ -103,7 +116,7 @@ class FrameTap:
     """The process's one subscriber to native audio frames."""
 
     _streams: dict[int, _Stream] = field(factory=dict)
-    _queue: Any = None
+    _unwatch: Callable[[], None] | None = None
     _opening: int = 0
     _early: list[Any] = field(factory=list)
     # LiveKit calls `_take` under its own lock, so this one is never held while calling LiveKit.
@@ -137,7 +150,7 @@ class FrameTap:
         new.frame_size_ms = 10
         new.queue_size_frames = NATIVE_QUEUE
         loop = asyncio.get_running_loop()
-        self._begin(loop)
+        self._begin()
         try:
             handle = FfiHandle(
                 FfiClient.instance.request(request).new_audio_stream.stream.handle.id
@@ -170,39 +183,34 @@ class FrameTap:
         finally:
             with self._lock:
                 self._streams.pop(handle, None)
-            self._unsubscribe_if_idle()
+            self._unwatch_if_idle()
 
     @property
     def open_streams(self) -> int:
         """How many native streams are open."""
         return len(self._streams)
 
-    def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
-        from livekit.rtc._ffi_client import FfiClient
-
+    def _begin(self) -> None:
         with self._lock:
             self._opening += 1
-            subscribed = self._queue is not None
-        if not subscribed:
-            # The filter does the work and keeps nothing, so the queue stays empty.
-            self._queue = FfiClient.instance.queue.subscribe(loop, filter_fn=self._filter)
+            is_watching = self._unwatch is not None
+        if not is_watching:
+            self._unwatch = watch(self._filter)
 
     def _finish(self) -> None:
         with self._lock:
             self._opening -= 1
             if not self._opening:
                 self._early.clear()
-        self._unsubscribe_if_idle()
+        self._unwatch_if_idle()
 
-    def _unsubscribe_if_idle(self) -> None:
-        from livekit.rtc._ffi_client import FfiClient
-
+    def _unwatch_if_idle(self) -> None:
         with self._lock:
             if self._streams or self._opening:
                 return
-            queue, self._queue = self._queue, None
-        if queue is not None:
-            FfiClient.instance.queue.unsubscribe(queue)
+            unwatch, self._unwatch = self._unwatch, None
+        if unwatch is not None:
+            unwatch()
 
     def _filter(self, event: Any) -> bool:
         if event.WhichOneof("message") == "audio_stream_event":

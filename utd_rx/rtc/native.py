@@ -1,4 +1,4 @@
-"""The door to `livekit.rtc`: imported on first use, with every private name of it in one place.
+"""The door to `livekit.rtc`: imported on first use.
 
 `utd_rx` may be imported where nobody joins a room, so LiveKit's 27 MB library is loaded by
 `sdk()` and nowhere else. Private names of livekit 1.2.0 are used in three files: here, in `ffi`
@@ -6,7 +6,8 @@ and in `last_resort`, each behind a check, with a public way out when a release 
 
 * `Room._on_room_event`, to see `participants_updated`, which changes participants without any
   Python event; without it such a change is told with the next event about the same participant;
-* `_ffi_client.FfiClient` and `_proto`, see `ffi` and `last_resort`.
+* `Room._token`, for a new connection after a long outage; without it the minted token is used;
+* `_ffi_client`, `_proto` and `_ffi_handle`, see `ffi` and `last_resort`.
 """
 
 from __future__ import annotations

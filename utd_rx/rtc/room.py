@@ -41,8 +41,27 @@ MAX_DATA: Final = 63_000
 """Bytes of one data message: LiveKit's data channel takes 64,000 with its own header of about 28
 and the topic, and refuses more after the fact (facts/livekit.md §2.4)."""
 
+_PER_DESTINATION: Final = 3
+"""Bytes each identity it is addressed to takes besides its own: a tag and a length."""
+
 RECEIVE_FORMAT: Final = AudioFormat(48_000, 1)
 """What remote audio is converted to: Opus's own rate, and one channel, as voice is."""
+
+
+def require_size(data: bytes, topic: str, destination_identities: Sequence[str]) -> None:
+    """Check that a data message is small enough to be sent.
+
+    Raises:
+        UTDStreamException: `VALIDATION` over `MAX_DATA`.
+    """
+    addressed = sum(len(who.encode()) + _PER_DESTINATION for who in destination_identities)
+    size = len(data) + len(topic.encode()) + addressed
+    if size > MAX_DATA:
+        raise UTDStreamException(
+            f"A data message holds at most {MAX_DATA} bytes with its topic and destinations: "
+            f"LiveKit's data channel takes 64,000 including its header. This one has {size}.",
+            code=UTDErrorCode.VALIDATION,
+        )
 
 
 @frozen
@@ -247,12 +266,7 @@ class UTDRoom:
                 `CONFLICT` not connected, `TIMEOUT`, `SERVER` LiveKit failed to send.
         """
         connection = self._need()
-        if len(data) + len(topic.encode()) > MAX_DATA:
-            raise UTDStreamException(
-                f"A data message holds at most {MAX_DATA} bytes with its topic: LiveKit's data "
-                f"channel takes 64,000 including its header. This one has {len(data)}.",
-                code=UTDErrorCode.VALIDATION,
-            )
+        require_size(data, topic, destination_identities or ())
         local = connection.room.local_participant
         if not permission_of(local).can_publish_data:
             raise UTDStreamException(

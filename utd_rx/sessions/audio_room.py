@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 
-from utd_rx.errors import UTDStreamException
+from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.audio import AudioInput
-from utd_rx.models.seats import UTDSeatGrid
+from utd_rx.models.role import UTDRole
+from utd_rx.models.seats import UTDSeatGrid, UTDSeatMode
 from utd_rx.models.token import UTDTokenResponse
 from utd_rx.protocol import audio_room as rules
 from utd_rx.protocol import promises
 from utd_rx.protocol.audio_room import AudioRoomState
 from utd_rx.protocol.facts import FetchInvitations, FetchSeats, SeatGridFetched, SeatsNotFetched
+from utd_rx.protocol.speakers import GRANT_TIMEOUT
 from utd_rx.rest.api import UTDApi
 from utd_rx.rtc.port import RoomPort
-from utd_rx.sessions.confirming import GRANT_TIMEOUT
 from utd_rx.sessions.speaking import Speaking
 
 
@@ -26,7 +28,7 @@ class UTDAudioRoomSession(Speaking):
     `CONFLICT` when it was taken back before that, `TIMEOUT` when neither is to be found out.
 
     Attributes:
-        is_host: Whether this client joined as the host.
+        is_host: Whether this client is the host: a claim, until a join says what was granted.
     """
 
     def __init__(
@@ -39,17 +41,20 @@ class UTDAudioRoomSession(Speaking):
         api: UTDApi,
         mint: Callable[[], Awaitable[UTDTokenResponse]],
         microphone: AudioInput | None = None,
+        on_joined: Callable[[], None] | None = None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self.room_name = room_name
         self.is_host = is_host
+        self._claims_host = is_host
         super().__init__(
             AudioRoomState(identity),
             rules.step,
             room=room,
             api=api,
-            mint=mint,
+            mint=partial(self._minted, mint),
             microphone=microphone,
+            on_joined=on_joined,
             next_deadline=rules.next_deadline,
             handlers={
                 FetchSeats: self._fetch_seats,
@@ -58,6 +63,12 @@ class UTDAudioRoomSession(Speaking):
             now=now,
         )
 
+    async def _minted(self, mint: Callable[[], Awaitable[UTDTokenResponse]]) -> UTDTokenResponse:
+        reply = await mint()
+        granted = reply.role == UTDRole.HOST.value
+        self.is_host = self._claims_host if reply.role is None else granted
+        return reply
+
     async def _complete_join(self) -> None:
         await self._until(self.state, _knows_seats, GRANT_TIMEOUT, "the engine told no seat grid")
 
@@ -65,7 +76,7 @@ class UTDAudioRoomSession(Speaking):
         self,
         *,
         seat_count: int | None = None,
-        seat_mode: str | None = None,
+        seat_mode: UTDSeatMode | str | None = None,
         mode_id: str | None = None,
     ) -> UTDSeatGrid:
         """Configure the grid; hosts and admins only, what is None stays as it is.
@@ -74,25 +85,24 @@ class UTDAudioRoomSession(Speaking):
             UTDStreamException: `FORBIDDEN` for others, `VALIDATION`, `NETWORK`, …
         """
         self._require_joined()
-        generation = self.state.value.seats.generation
-        grid = await self._api.setup_seats(
-            self.room_name, seat_count=seat_count, seat_mode=seat_mode, mode_id=mode_id
+        return await self._fetched(
+            self._api.setup_seats(
+                self.room_name, seat_count=seat_count, seat_mode=seat_mode, mode_id=mode_id
+            )
         )
-        self._offer(SeatGridFetched(grid, generation))
-        return grid
 
     async def take_seat(self, index: int, *, microphone: bool = True) -> None:
         """Sit down, wait for the grant, then switch the microphone on.
 
         Args:
             index: Which seat.
-            microphone: Whether to speak at once.
+            microphone: Whether to speak at once; if not, a request that is pending opens it no more.
 
         Raises:
-            UTDStreamException: `CONFLICT` taken, already seated, left or lost meanwhile, or
-                another command is waiting for a grant; `FORBIDDEN` locked, reserved or not
-                approved; `NOT_FOUND`/`VALIDATION` no such seat; `TIMEOUT` when the grant does not
-                come; or why publishing failed.
+            UTDStreamException: `CONFLICT` taken, already seated, left or lost meanwhile, another
+                command is waiting for a grant, or the microphone was switched off meanwhile;
+                `FORBIDDEN` locked, reserved or not approved; `NOT_FOUND`/`VALIDATION` no such
+                seat; `TIMEOUT` when the grant does not come; or why publishing failed.
 
         Cancelling is safe; the seat may have been taken, as `my_seat` then tells.
         """
@@ -108,7 +118,7 @@ class UTDAudioRoomSession(Speaking):
 
         Cancelling is safe; the seats may have been changed, as `my_seat` then tells.
         """
-        async with self._seating(microphone=False) as seating:
+        async with self._seating(microphone=None) as seating:
             await self._api.move_seat(self.room_name, index)
             await seating.confirm(promises.sitting(self.identity, index))
 
@@ -145,7 +155,7 @@ class UTDAudioRoomSession(Speaking):
     async def kick_seat(self, index: int) -> None:
         """Make the occupant of a seat stand up; hosts and admins only, never against the host."""
         confirmation = self._confirmation()
-        occupant = self._occupant(index)
+        occupant = self.seats.value.occupant_of(index)
         await self._api.kick_seat(self.room_name, index)
         await confirmation.confirm(promises.vacated(index, occupant))
 
@@ -170,17 +180,12 @@ class UTDAudioRoomSession(Speaking):
 
     async def _mute_seat(self, index: int, is_muted: bool) -> None:
         confirmation = self._confirmation()
-        occupant = self._occupant(index)
-        if is_muted:
-            await self._api.mute_seat(self.room_name, index)
-        else:
-            await self._api.unmute_seat(self.room_name, index)
+        known = self.seats.value
+        command = self._api.mute_seat if is_muted else self._api.unmute_seat
+        # The copy may be a change behind: whom the engine muted, its reply tells.
+        occupant = (await command(self.room_name, index) or known).occupant_of(index)
         if occupant is not None:
             await confirmation.confirm(promises.muted(occupant, is_muted))
-
-    def _occupant(self, index: int) -> str | None:
-        seats = self.seats.value.seats
-        return seats[index].identity if 0 <= index < len(seats) else None
 
     async def _fetch_seats(self, effect: FetchSeats) -> None:
         try:
@@ -188,15 +193,19 @@ class UTDAudioRoomSession(Speaking):
         except UTDStreamException as error:
             self._offer(SeatsNotFetched(error))
         else:
-            self._offer(SeatGridFetched(grid, effect.generation))
+            self._offer(SeatGridFetched(grid, effect.generation, effect.answers))
 
 
 def _knows_seats(state: AudioRoomState) -> bool:
     """Whether the grid is known.
 
     Raises:
-        UTDStreamException: The engine does not tell it.
+        UTDStreamException: The engine does not tell it, or the join is over.
     """
+    connection = state.session.connection
+    if not connection.is_joined:
+        left = UTDStreamException("left while joining", code=UTDErrorCode.CONFLICT)
+        raise connection.failure or left
     if state.seats.failure is not None and not state.seats.is_known:
         raise state.seats.failure
     return state.seats.is_known

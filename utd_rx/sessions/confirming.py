@@ -10,14 +10,12 @@ from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.seats import UTDSeatGrid
 from utd_rx.protocol.audio_room import AudioRoomState
 from utd_rx.protocol.promises import Promise, Verdict, Wait
+from utd_rx.protocol.speakers import GRANT_TIMEOUT
 from utd_rx.state import StateSubject, StreamCompletedError
 
 PUSH_TIMEOUT: Final = 2.0
 """Seconds to wait for the engine's push before asking it: a push behind a join may be lost
 (facts/utd-engine.md §7.2, 12)."""
-
-GRANT_TIMEOUT: Final = 10.0
-"""Seconds to wait in all after the engine said yes (facts/utd-engine.md §4.2)."""
 
 
 class Confirmation:

@@ -11,7 +11,7 @@ from utd_rx.models.ban import UTDBan
 from utd_rx.models.participant import TrackSource
 from utd_rx.models.role import UTDRole
 from utd_rx.protocol.facts import AskBan, BanAnswered, FetchRole, RoleFetched, RoleNotFetched
-from utd_rx.protocol.roster import Roster
+from utd_rx.protocol.roster import is_as_muted
 from utd_rx.protocol.session import SessionState
 from utd_rx.sessions.streams import SessionStreams
 from utd_rx.state import StateSubject
@@ -58,7 +58,7 @@ class Moderating(SessionStreams[St]):
         sources = [TrackSource.MICROPHONE] * audio + [TrackSource.CAMERA] * video
         await self._shown(
             epoch,
-            lambda state: all(_is_muted(state.roster, identity, s, muted) for s in sources),
+            lambda state: all(is_as_muted(state.roster, identity, s, muted) for s in sources),
             f"the tracks of {identity!r} did not change",
         )
 
@@ -207,11 +207,3 @@ class Moderating(SessionStreams[St]):
             self._offer(BanAnswered(effect.epoch, error.is_banned if is_word else None))
         else:
             self._offer(BanAnswered(effect.epoch, False))
-
-
-def _is_muted(roster: Roster, identity: str, source: TrackSource, muted: bool) -> bool:
-    local = roster.local
-    is_local = local is not None and local.identity == identity
-    who = local if is_local else roster.remotes.get(identity)
-    track = None if who is None else who.track(source)
-    return track is None or track.is_muted is muted

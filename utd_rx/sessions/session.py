@@ -59,12 +59,14 @@ class UTDSession(Moderating[St]):
         mint: Callable[[], Awaitable[UTDTokenResponse]],
         next_deadline: Callable[[St], float | None],
         microphone: AudioInput | None = None,
+        on_joined: Callable[[], None] | None = None,
         handlers: Handlers | None = None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._room = room
         self._api = api
         self._mint = mint
+        self._on_joined = on_joined
         self._microphone = MicrophoneEffects(room, microphone, self._offer)
         self._shell: Shell[St] = Shell(
             initial,
@@ -113,29 +115,40 @@ class UTDSession(Moderating[St]):
     async def set_microphone(self, enabled: bool) -> None:
         """Switch the microphone on or off; toggles are serialised and the last one wins.
 
+        In an outage it waits for what follows. What it could not do is not done later.
+
         Raises:
             UTDStreamException: `FORBIDDEN` at once when the server has not granted publishing or
-                takes the grant back meanwhile; `CONFLICT` when not joined or when a later toggle
-                won; `VALIDATION` without a microphone; or why publishing failed.
+                takes the grant back meanwhile; `CONFLICT` when not joined, when left meanwhile or
+                when a later toggle won; `VALIDATION` without a microphone; `TIMEOUT`; or why
+                publishing failed.
 
         Cancelling is safe; the intent stays as it was set.
         """
         self._require_joined()
         if enabled:
             self._microphone.require_source()
-            if not self._shell.session.microphone.is_granted:
+            microphone = self._shell.session.microphone
+            if not microphone.is_granted and microphone.resume_by is None:
                 raise UTDStreamException(
                     "publishing is not granted: take a seat or be invited first",
                     code=UTDErrorCode.FORBIDDEN,
                 )
         self._shell.offer(MicrophoneWanted(enabled))
-        settled = await self._until(
-            self._publishing,
-            lambda p: p.is_settled or p.is_wanted is not enabled,
-            MICROPHONE_TIMEOUT,
-            "the microphone did not settle",
-        )
-        failure = _microphone_failure(settled, enabled)
+        stated = self._shell.session.microphone.stated
+        try:
+            settled = await self._until(
+                self._publishing,
+                lambda p: p.is_settled or p.is_wanted is not enabled,
+                MICROPHONE_TIMEOUT,
+                "the microphone did not settle",
+            )
+        except UTDStreamException:
+            self._shell.offer(MicrophoneWanted(False))
+            raise
+        if enabled:
+            self._require_joined()
+        failure = _microphone_failure(settled, enabled, is_last=settled.stated == stated)
         if failure is not None:
             raise failure
 
@@ -164,7 +177,8 @@ class UTDSession(Moderating[St]):
             UTDStreamException: What the mint or the connection failed with; `CONFLICT` when
                 already joined.
 
-        Cancelling is safe: no participant stays behind.
+        Cancelling is safe: no participant stays behind. A media server that stays silent is waited
+        for 5 s more.
         """
         if self._shell.machine.closed:
             raise UTDStreamException("the session is closed", code=UTDErrorCode.CONFLICT)
@@ -184,6 +198,8 @@ class UTDSession(Moderating[St]):
             self._api = self._api.with_bearer(reply.user_token)
             await self._shell.connect(epoch, reply.url, reply.token)
             await self._complete_join()
+            if self._on_joined is not None:
+                self._on_joined()
         except BaseException as error:
             if self._shell.fail_join(epoch, error):
                 await self._room.disconnect()
@@ -252,13 +268,15 @@ class UTDSession(Moderating[St]):
             raise UTDStreamException("the session is closed", code=UTDErrorCode.CONFLICT) from error
 
 
-def _microphone_failure(settled: Publishing, enabled: bool) -> UTDStreamException | None:
+def _microphone_failure(
+    settled: Publishing, enabled: bool, *, is_last: bool
+) -> UTDStreamException | None:
     """Return why the microphone is not as it was to be, None when it is."""
     if settled.failure is not None:
         return settled.failure
     if settled.is_on is enabled:
         return None
-    if enabled and not settled.is_granted:
+    if enabled and is_last and not settled.is_granted:
         return UTDStreamException(
             "the server took the permission to publish", code=UTDErrorCode.FORBIDDEN
         )

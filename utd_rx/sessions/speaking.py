@@ -33,12 +33,13 @@ class Speaking(UTDSession[AudioRoomState], AudioRoomStreams):
     async def get_seats(self) -> UTDSeatGrid:
         """Ask the engine for the grid; `seats` follows unless something newer came meanwhile.
 
+        Raises:
+            UTDStreamException: `CONFLICT` not joined; `NETWORK`, `TIMEOUT`, … of the engine.
+
         Cancelling is safe.
         """
-        generation = self.state.value.seats.generation
-        grid = await self._api.get_seats(self.room_name)
-        self._offer(SeatGridFetched(grid, generation))
-        return grid
+        self._require_joined()
+        return await self._fetched(self._api.get_seats(self.room_name))
 
     async def request_to_speak(self, *, microphone: bool = True) -> int | None:
         """Ask for a seat, in request mode; returns the request's id once it is in the queue.
@@ -55,14 +56,23 @@ class Speaking(UTDSession[AudioRoomState], AudioRoomStreams):
         confirmation = self._confirmation()
         if microphone:
             self._microphone.require_source()
+        stated = self._publishing.value.stated
+
+        def speak_by(request_id: int | None) -> None:
+            if microphone and self._publishing.value.stated == stated:
+                self._offer(SpeakRequested(request_id))
+
         request_id = await self._api.request_to_speak(self.room_name)
-        if microphone:
-            self._offer(SpeakRequested(request_id))
+        speak_by(request_id)
         try:
             await confirmation.confirm(promises.asking(self.identity, request_id))
         except UTDStreamException:
             self._offer(SpeakRequested(None))
             raise
+        if request_id is None and (asked := self.seats.value.request_of(self.identity)):
+            # The engine did not say which it is; its queue does.
+            request_id = asked.id
+            speak_by(request_id)
         return request_id
 
     async def cancel_request(self) -> None:
@@ -102,6 +112,8 @@ class Speaking(UTDSession[AudioRoomState], AudioRoomStreams):
     async def invite_to_speak(self, identity: str, *, seat_index: int | None = None) -> int | None:
         """Offer a listener a seat, in either mode; returns the invitation's id.
 
+        `invitation_answers` tells what becomes of it.
+
         The seat is not held, and the offer lasts 60 s (facts/utd-engine.md §7.2, 14). Hosts and
         admins only.
 
@@ -117,7 +129,7 @@ class Speaking(UTDSession[AudioRoomState], AudioRoomStreams):
 
         Args:
             invitation_id: One of `invitations`.
-            microphone: Whether to speak at once.
+            microphone: Whether to speak at once; if not, a request that is pending opens it no more.
 
         Raises:
             UTDStreamException: `NOT_FOUND` the engine knows no such offer, or it is over;
@@ -148,6 +160,13 @@ class Speaking(UTDSession[AudioRoomState], AudioRoomStreams):
             invitation_id, self._api.decline_invitation(self.room_name, invitation_id)
         )
 
+    async def _fetched(self, question: Awaitable[UTDSeatGrid]) -> UTDSeatGrid:
+        """Await a grid and let the state have it, as an answer to what was asked just now."""
+        seats = self.state.value.seats
+        grid = await question
+        self._offer(SeatGridFetched(grid, seats.generation, seats.answers))
+        return grid
+
     async def _fetch_invitations(self, effect: FetchInvitations) -> None:
         try:
             listed = await self._api.speaker_invitations(self.room_name)
@@ -158,8 +177,12 @@ class Speaking(UTDSession[AudioRoomState], AudioRoomStreams):
             self._offer(InvitationsListed(effect.epoch, listed))
 
     @asynccontextmanager
-    async def _seating(self, microphone: bool) -> AsyncIterator[Confirmation]:
-        """Wait for a seat, one command at a time, and open the microphone when it is there."""
+    async def _seating(self, microphone: bool | None) -> AsyncIterator[Confirmation]:
+        """Wait for a seat, one command at a time, and open the microphone when it is there.
+
+        Args:
+            microphone: Whether to speak; None leaves it as it is.
+        """
         confirmation = self._confirmation()
         if microphone:
             self._microphone.require_source()
@@ -167,13 +190,28 @@ class Speaking(UTDSession[AudioRoomState], AudioRoomStreams):
             raise UTDStreamException(
                 "another command is waiting for a seat", code=UTDErrorCode.CONFLICT
             )
+        if microphone is False:
+            # A request that is still pending was to open it, and this seat would answer it.
+            self._offer(SpeakRequested(None))
+        stated = self._publishing.value.stated
         self._is_seating = True
         try:
             yield confirmation
         finally:
             self._is_seating = False
         if microphone:
+            self._require_unsaid(stated)
             await self.set_microphone(True)
+
+    def _require_unsaid(self, stated: int) -> None:
+        """Check that the app did not switch the microphone off since `stated`.
+
+        Raises:
+            UTDStreamException: `CONFLICT`: the later word wins, as between two toggles.
+        """
+        now = self._publishing.value
+        if now.stated != stated and not now.is_wanted:
+            raise UTDStreamException("a later set_microphone won", code=UTDErrorCode.CONFLICT)
 
     def _confirmation(self) -> Confirmation:
         self._require_joined()

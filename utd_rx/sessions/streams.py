@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Generic, TypeVar, cast
 
 from reactivex import Observable
@@ -17,10 +18,11 @@ from utd_rx.models.events import DataReceived, RoomEvent
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.participant import LocalParticipant, RemoteParticipant
 from utd_rx.models.role import UTDRole
-from utd_rx.models.seats import Invitation, SpeakRequest, UTDSeat, UTDSeatGrid
+from utd_rx.models.seats import Invitation, InvitationAnswer, SpeakRequest, UTDSeat, UTDSeatGrid
 from utd_rx.models.stream_type import UTDStreamType
 from utd_rx.protocol.audio_room import AudioRoomState
 from utd_rx.protocol.chat import is_app_data
+from utd_rx.protocol.data import invitation_answer
 from utd_rx.protocol.publishing import Publishing
 from utd_rx.protocol.session import SessionState
 from utd_rx.state import Machine, StateSubject
@@ -158,6 +160,17 @@ class AudioRoomStreams(SessionStreams[AudioRoomState]):
     def identity(self) -> str:
         """Who this client is in the room."""
         return self._machine.state.identity
+
+    @property
+    def invitation_answers(self) -> Observable[InvitationAnswer]:
+        """What became of the invitations this client made, hot.
+
+        It is what the engine's messages say: one may be lost, and within 3 s of their join a
+        newcomer may forge one. Who sits is in `seats`.
+        """
+        answer_in = partial(invitation_answer, inviter=self.identity)
+        answers = self._events.pipe(ops.map(answer_in), ops.filter(lambda one: one is not None))
+        return cast("Observable[InvitationAnswer]", answers)
 
     def _common(self, state: AudioRoomState) -> SessionState:
         return state.session

@@ -30,7 +30,7 @@ from utd_rx.models.participant import (
     TrackSource,
 )
 from utd_rx.rtc.port import EventSink
-from utd_rx.rtc.room import MAX_DATA
+from utd_rx.rtc.room import require_size
 
 LISTENER = ParticipantPermission(can_subscribe=True, can_publish=False, can_publish_data=True)
 """What a listener in an audio room is granted."""
@@ -176,11 +176,7 @@ class FakeRoom:
     ) -> None:
         """See `RoomPort.send_data`."""
         self._require_connected()
-        if len(data) + len(topic.encode()) > MAX_DATA:
-            raise UTDStreamException(
-                f"a data message holds at most {MAX_DATA} bytes with its topic",
-                code=UTDErrorCode.VALIDATION,
-            )
+        require_size(data, topic, destination_identities or ())
         if not self.snapshot.local.permission.can_publish_data:
             raise UTDStreamException("data is not granted", code=UTDErrorCode.FORBIDDEN)
         to = None if destination_identities is None else tuple(destination_identities)

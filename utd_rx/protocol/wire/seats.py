@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from attrs import evolve
+
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.seats import Invitation, SpeakRequest, UTDSeat, UTDSeatGrid, UTDSeatMode
 from utd_rx.protocol.wire.reading import (
@@ -49,17 +51,24 @@ def grid_from_wire(wire: Json, *, previous: UTDSeatGrid | None = None) -> UTDSea
     if count is None:
         count = max(len(entries), max(listed, default=-1) + 1)
     count = max(0, min(count, MAX_SEATS))
-    known = previous.seats if previous is not None else ()
-    return UTDSeatGrid(
-        seats=tuple(
-            _keep_attributes(listed.get(i, UTDSeat(i)), known[i] if i < len(known) else None)
-            for i in range(count)
-        ),
+    grid = UTDSeatGrid(
+        seats=tuple(listed.get(i, UTDSeat(i)) for i in range(count)),
         mode=MODES.get(read_text(_first(wire, "seat_mode", "mode")) or "", UTDSeatMode.FREE),
         mode_id=read_text(wire.get("mode_id")),
         requests=requests_from_wire(wire.get("requests")),
         revision=read_int(wire.get("rev")),
     )
+    return grid if previous is None else keep_attributes(grid, previous)
+
+
+def keep_attributes(grid: UTDSeatGrid, known: UTDSeatGrid) -> UTDSeatGrid:
+    """Return `grid` with what is `known` of those who still sit where they sat, where it tells none.
+
+    Never those of a previous occupant (§3.3, "Parsing rules").
+    """
+    pairs = zip(grid.seats, known.seats, strict=False)
+    kept = tuple(_with_attributes(seat, before) for seat, before in pairs)
+    return evolve(grid, seats=(*kept, *grid.seats[len(kept) :]))
 
 
 def requests_from_wire(wire: object) -> tuple[SpeakRequest, ...]:
@@ -133,10 +142,10 @@ def _seat_from_wire(entry: Json, position: int) -> UTDSeat:
     )
 
 
-def _keep_attributes(seat: UTDSeat, known: UTDSeat | None) -> UTDSeat:
-    if seat.attributes or known is None or seat.identity is None or seat.identity != known.identity:
+def _with_attributes(seat: UTDSeat, known: UTDSeat) -> UTDSeat:
+    if seat.attributes or seat.identity is None or seat.identity != known.identity:
         return seat
-    return UTDSeat(seat.index, seat.identity, seat.is_locked, seat.reserved_for, known.attributes)
+    return evolve(seat, attributes=known.attributes)
 
 
 def _first(wire: Json, *keys: str) -> object:

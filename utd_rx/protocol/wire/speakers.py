@@ -53,14 +53,6 @@ def request_to_push(request: SpeakRequest) -> dict[str, object]:
     }
 
 
-def request_from_push(wire: Json) -> SpeakRequest | None:
-    """Read `_speaker_request`; None without its id or identity."""
-    id_, identity = _request_id(wire), read_text(wire.get("identity"))
-    if id_ is None or identity is None:
-        return None
-    return SpeakRequest(id_, identity, read_text(wire.get("created_at")))
-
-
 def request_answer_to_push(request: SpeakRequest, seat_index: int | None) -> dict[str, object]:
     """Write the payload of `_speaker_request_approved` or, without a seat, `_rejected`."""
     seat = {} if seat_index is None else {"seat_index": seat_index}
@@ -68,7 +60,7 @@ def request_answer_to_push(request: SpeakRequest, seat_index: int | None) -> dic
 
 
 def request_answer_from_push(wire: Json) -> RequestAnswer | None:
-    """Read either answer; None without the request's id or identity."""
+    """Read either answer, or the request itself; None without the request's id or identity."""
     id_, identity = _request_id(wire), read_text(wire.get("identity"))
     if id_ is None or identity is None:
         return None

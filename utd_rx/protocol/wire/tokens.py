@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import re
+from typing import Final
+from urllib.parse import urlsplit
+
 from utd_rx.models.token import UTDSessionResponse, UTDTokenResponse
 from utd_rx.protocol.wire.reading import Json, read_bool, read_text
 
+VISIBLE_ASCII: Final = re.compile(r"[\x21-\x7e]+")
+"""What may stand in a header, as both tokens must."""
+
+_HOST: Final = re.compile(r"[\w.:-]+")
+
 
 def token_from_wire(wire: Json) -> UTDTokenResponse | None:
-    """Read a room mint; None when it lacks the token, the url or the bearer it is for."""
-    token, url = read_text(wire.get("token")), read_text(wire.get("url"))
-    user_token = read_text(wire.get("user_token"))
+    """Read a room mint; None without a token, a url and a bearer that can be joined with."""
+    token, url = _visible(wire.get("token")), _media_url(wire.get("url"))
+    user_token = _visible(wire.get("user_token"))
     if token is None or url is None or user_token is None:
         return None
     return UTDTokenResponse(
@@ -36,8 +45,8 @@ def token_to_wire(reply: UTDTokenResponse) -> dict[str, object]:
 
 
 def session_from_wire(wire: Json) -> UTDSessionResponse | None:
-    """Read a room-less mint; None when it lacks the bearer."""
-    user_token = read_text(wire.get("user_token"))
+    """Read a room-less mint; None without a bearer that can be sent."""
+    user_token = _visible(wire.get("user_token"))
     if user_token is None:
         return None
     return UTDSessionResponse(
@@ -57,3 +66,24 @@ def session_to_wire(reply: UTDSessionResponse) -> dict[str, object]:
         "messaging_enabled": reply.messaging_enabled,
     }
     return {key: value for key, value in wire.items() if value is not None}
+
+
+def _visible(value: object) -> str | None:
+    text = read_text(value)
+    return text if text is not None and VISIBLE_ASCII.fullmatch(text) else None
+
+
+def _media_url(value: object) -> str | None:
+    """Return an absolute URL of the schemes LiveKit joins with.
+
+    LiveKit would refuse any other too, but as if the caller had chosen it.
+    """
+    url = _visible(value)
+    if url is None:
+        return None
+    try:
+        parts = urlsplit(url)
+        is_host = _HOST.fullmatch(parts.hostname or "") and parts.port != 0
+    except ValueError:  # a port or an IPv6 address that is none
+        return None
+    return url if is_host and parts.scheme in ("ws", "wss", "http", "https") else None

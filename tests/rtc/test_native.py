@@ -1,0 +1,17 @@
+"""The door to LiveKit: what it hides stays behind it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import utd_rx
+
+PRIVATE = re.compile(r"livekit\.rtc(\._| import _)|_ffi_handle|_on_room_event|\"_token\"")
+
+
+def test_private_names_of_livekit_are_used_in_three_files() -> None:
+    """As `native`, pyproject.toml and docs/architecture.md say."""
+    sources = Path(utd_rx.__file__).parent.rglob("*.py")
+    users = {one.name for one in sources if PRIVATE.search(one.read_text())}
+    assert users == {"native.py", "ffi.py", "last_resort.py"}

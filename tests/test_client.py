@@ -1,0 +1,68 @@
+"""What `UTDStreamClient` promises about joining: how long it takes, and who has joined."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from livekit import rtc
+
+from tests.state.virtual import run
+from utd_rx import UTDErrorCode, UTDStreamClient, UTDStreamException
+from utd_rx.models.token import UTDTokenResponse
+from utd_rx.rest.api import UTDApi
+from utd_rx.rtc import native
+
+
+class SilentRoom(rtc.Room):
+    """LiveKit's room on a server that accepts the connection and says nothing until told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.left = asyncio.Event()
+
+    async def connect(self, *_: object) -> None:
+        await self.answer
+
+    async def disconnect(self, **_: object) -> None:
+        self.left.set()
+
+
+async def seconds_of_a_join(patch: pytest.MonkeyPatch, *, patience: float | None = None) -> float:
+    """Join on a silent media server for at most `patience` seconds; return how long it took."""
+
+    async def mint(*_: object, **__: object) -> UTDTokenResponse:
+        return UTDTokenResponse("t", "ws://silent", "lobby", "u")
+
+    room, loop = SilentRoom(), asyncio.get_running_loop()
+    patch.setattr(native, "new_room", lambda _: room)
+    patch.setattr(UTDApi, "mint_token", mint)
+    begun = loop.time()
+    async with UTDStreamClient("1", "k") as client:
+        try:
+            async with asyncio.timeout(patience):
+                await client.join_audio_room("sami", "lobby")
+        except UTDStreamException as error:
+            assert error.code is UTDErrorCode.TIMEOUT
+        except TimeoutError:
+            assert patience is not None
+        else:
+            raise AssertionError("nobody answered")
+        assert client.identity is None
+    took = loop.time() - begun
+    room.answer.set_result(None)
+    await room.left.wait()
+    return took
+
+
+def test_a_silent_media_server_costs_what_the_docstring_says(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert run(seconds_of_a_join(monkeypatch)) == 15 + 5
+
+
+def test_cancelling_a_join_on_a_silent_media_server_takes_5_s(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert run(seconds_of_a_join(monkeypatch, patience=1)) == 1 + 5
