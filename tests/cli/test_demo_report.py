@@ -9,7 +9,9 @@ import pytest
 from attrs import evolve
 
 from utd_rx import AudioComparison, UTDErrorCode, UTDStreamException
+from utd_rx.audio import speech_path
 from utd_rx.cli import main
+from utd_rx.cli.demo import runner
 from utd_rx.cli.demo.journal import Entry, Journal
 from utd_rx.cli.demo.picture import draw_timeline
 from utd_rx.cli.demo.report import Verdict, judge, write_report
@@ -115,3 +117,26 @@ def test_a_folder_that_cannot_be_written_is_said_plainly(
 ) -> None:
     assert main(["demo", "--out", "/proc/nope"]) == 1
     assert "choose --out" in capsys.readouterr().err
+
+
+def test_a_demo_that_fails_leaves_nothing_of_an_earlier_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> Heard:
+        raise UTDStreamException("no", code=UTDErrorCode.TIMEOUT)
+
+    for name in (*runner.RESULTS, "notes.txt"):
+        (tmp_path / name).write_text("of an earlier demo")
+    monkeypatch.setattr(runner, "_play", fail)
+    assert main(["demo", "--out", str(tmp_path)]) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_what_an_earlier_demo_heard_is_no_microphone_for_the_next(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    heard = tmp_path / "heard.wav"
+    heard.write_bytes(speech_path().read_bytes())
+    assert main(["demo", "--out", str(tmp_path), "--wav", str(heard)]) == 1
+    assert "choose another --out" in capsys.readouterr().err
+    assert heard.exists()

@@ -10,12 +10,15 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from attrs import field, frozen
 
 from tests.engine.conftest import World
 from tests.engine.fakes import WALL
+from utd_rx.engine.authorization import Endpoint
+from utd_rx.engine.calls import Principal, RoomCall
+from utd_rx.engine.hub import Rule
 from utd_rx.engine.media import MediaParticipant
 from utd_rx.engine.rules import rooms
 from utd_rx.engine.rules.effects import Effects
@@ -27,6 +30,8 @@ from utd_rx.engine.rules.speaker_commands import Invite, Outcome, RequestSeat
 from utd_rx.engine.tokens import Bearer, sign_bearer
 from utd_rx.models.seats import UTDSeatMode
 from utd_rx.models.stream_type import UTDStreamType
+
+T = TypeVar("T")
 
 MATRIX: Final = Path(__file__).with_name("authorization_matrix.csv")
 
@@ -122,7 +127,7 @@ class Cell:
             return *rooms.command_seats(room, actor, TakeSeat(SEAT), now), None
 
         if self.subject in PEOPLE:
-            await self.world.engine.hub.command(self.room, self.subject, rule)
+            await self._act(Endpoint.SEATS_TAKE, self.subject, rule)
 
     async def speak(self, identity: str, item: RequestSeat | Invite) -> int:
         """Have somebody ask or invite; returns the id."""
@@ -130,9 +135,16 @@ class Cell:
         def rule(room: Room, actor: Actor, now: float) -> tuple[Room, Effects, Outcome]:
             return rooms.command_speakers(room, actor, item, now)
 
-        outcome = await self.world.engine.hub.command(self.room, identity, rule)
+        asks = isinstance(item, RequestSeat)
+        endpoint = Endpoint.SPEAKERS_REQUEST if asks else Endpoint.SPEAKERS_INVITE
+        outcome = await self._act(endpoint, identity, rule)
         assert outcome.id is not None
         return outcome.id
+
+    async def _act(self, endpoint: Endpoint, identity: str, rule: Rule[T]) -> T:
+        hub = self.world.engine.hub
+        room, principal = hub.rooms.room(self.room), Principal(bearer=Bearer(identity))
+        return await hub.command(RoomCall(endpoint, principal, room, identity), rule)
 
 
 @frozen
@@ -186,7 +198,7 @@ CALLS: Final[Mapping[str, Call]] = {
         lambda cell: {"identity": cell.subject, "room_name": cell.room, "type": "audio_room"}
     ),
     "session": Call(lambda cell: {"identity": cell.subject}),
-    "seats.setup": Call(lambda cell: {"seat_count": 4}),
+    "seats.setup": Call(lambda cell: {"seat_count": 4}, given=Cell.sit),
     "seats.get": Call(),
     "seats.take": Call(as_actor),
     "seats.leave": Call(as_actor, given=Cell.sit),

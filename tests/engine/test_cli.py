@@ -12,6 +12,7 @@ from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import aiohttp
@@ -19,6 +20,7 @@ import pytest
 
 from tests.support.sfu import SfuKind
 from utd_rx.cli import engine as command
+from utd_rx.cli import packages
 from utd_rx.cli.engine import FIELDS
 
 
@@ -113,7 +115,7 @@ def run(*arguments: str) -> int:
 def test_a_missing_package_is_one_clear_line_and_2(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(command, "_is_there", lambda module: module != "pylibsrtp")
+    monkeypatch.setattr(packages, "is_there", lambda module: module != "pylibsrtp")
     assert run() == 2
     captured = capsys.readouterr()
     assert captured.out == ""
@@ -133,4 +135,17 @@ def test_arguments_that_make_no_sense_are_2(capsys: pytest.CaptureFixture[str]) 
 
 def test_every_package_it_looks_for_is_there() -> None:
     assert command._missing_packages("embedded") == []
-    assert not command._is_there("no_such_package.module")
+    assert packages.missing(("json", "no_such_package.module")) == ["no_such_package.module"]
+
+
+def test_ctrl_c_while_it_loads_ends_it_quietly(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Loading(ModuleType):
+        @property
+        def EngineOptions(self) -> Any:
+            raise KeyboardInterrupt
+
+    monkeypatch.setitem(sys.modules, "utd_rx.engine", Loading("utd_rx.engine"))
+    assert run() == 0
+    assert capsys.readouterr() == ("", "")

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 from livekit import rtc
 
-from tests.engine.stage import Stage, on_stage
+from tests.engine.stage import PATIENCE, Stage, on_stage
 from tests.support.sfu import SfuKind, running_sfu
 from utd_rx.engine import EngineOptions
 
@@ -112,16 +112,61 @@ async def test_muting_a_seat_mutes_the_track_for_everybody(stage: Stage) -> None
     await sara.until(lambda: muted() == [False])
     assert await sara.call("POST", "/seats/1/mute") == 200
     await sara.until(lambda: muted() == [True])
-    assert await sara.call("POST", "/seats/1/unmute") == 200
-    await sara.until(lambda: muted() == [False])
     # A muted seat stays muted though its occupant publishes anew.
-    assert await sara.call("POST", "/seats/1/mute") == 200
-    await sara.until(lambda: muted() == [True])
     await mona.room.local_participant.unpublish_track(published.sid)
     track = rtc.LocalAudioTrack.create_audio_track("mic", source)
     published = await mona.room.local_participant.publish_track(track, options)
     await sara.until(lambda: is_muted(published.sid))
+    # The SDK repeats to the server what the server told it, and must not do so after the next word.
+    await mona.until(lambda: track.muted)
+    assert await sara.call("POST", "/seats/1/unmute") == 200
+    await sara.until(lambda: muted() == [False])
     await mona.room.local_participant.unpublish_track(published.sid)
+    await source.aclose()
+
+
+async def test_who_unmuted_the_microphone_comes_back_unmuted(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sara = await stage.host()
+    mona = await stage.join("mona")
+    await mona.call("POST", "/seats/1/take")
+    await mona.until(lambda: mona.may_publish)
+    hub = stage.engine.hub
+    track_published, heard = hub.track_published, asyncio.Queue[str]()
+
+    async def spied(room: str, identity: str) -> None:
+        await track_published(room, identity)
+        heard.put_nowait(room)
+
+    monkeypatch.setattr(hub, "track_published", spied)
+    source = rtc.AudioSource(48_000, 1, queue_size_ms=0)
+
+    async def publish() -> rtc.LocalAudioTrack:
+        """Have a track, of which the engine heard and did what it does."""
+        track = rtc.LocalAudioTrack.create_audio_track("mic", source)
+        options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
+        await mona.room.local_participant.publish_track(track, options)
+        await asyncio.wait_for(heard.get(), PATIENCE)
+        return track
+
+    def muted() -> list[bool]:
+        who = sara.room.remote_participants.get("mona")
+        return [] if who is None else [p.muted for p in who.track_publications.values()]
+
+    track = await publish()
+    # Muted by herself first: the SDK repeats what the server tells it, perhaps after her next word.
+    track.mute()
+    await sara.until(lambda: muted() == [True])
+    assert await sara.call("POST", "/seats/1/mute") == 200
+    track.unmute()
+    await sara.until(lambda: muted() == [False])
+    await mona.reconnect()
+    await mona.until(lambda: mona.may_publish)
+    await publish()
+    found = await hub.media.get_participant(hub.rooms.livekit_name("friday"), "mona")
+    assert found is not None
+    assert [known.is_muted for known in found.tracks] == [False]
     await source.aclose()
 
 

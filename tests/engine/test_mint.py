@@ -55,6 +55,7 @@ async def test_a_session_has_the_shape_of_the_fixture(world: World) -> None:
         {"identity": "a\nb"},
         {"identity": "\ud800"},
         {"identity": "x" * 129},
+        {"identity": "🎙" * 65},
         {"room_name": None},
         {"room_name": 7},
         {"room_name": "no spaces"},
@@ -93,6 +94,11 @@ async def test_a_bad_field_is_422(world: World, change: dict[str, object]) -> No
     reply = await world.call("POST", TOKEN, {**GOOD, **change}, headers=world.app)
     assert reply.refusal == (422, "validation")
     assert not world.media.rooms
+
+
+@pytest.mark.parametrize("identity", ["x" * 128, "é" * 128, "🎙" * 64])
+async def test_an_identity_may_be_as_long_as_livekit_takes_it(world: World, identity: str) -> None:
+    assert claims((await world.mint(identity))["token"])["sub"] == identity
 
 
 async def test_the_words_of_the_original(world: World) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 
+from attrs import evolve
+
 from tests.engine.conftest import World
 from tests.engine.fakes import settle
-from utd_rx.engine.media import MediaParticipant
+from utd_rx.engine.media import MediaParticipant, MediaRoom
 from utd_rx.engine.presence import Tracks, ask_once
 
 
@@ -135,6 +137,23 @@ async def test_a_good_token_opens_a_forgotten_room_again(world: World) -> None:
     assert reply.status == 200, "still the owner"
 
 
+async def test_an_old_hosts_token_does_not_take_over_the_next_room(world: World) -> None:
+    minted = await world.mint("alice", role="host", seat_count=4)
+    await world.media.connect(world.engine.hub, minted["token"])
+    await world.media.disconnect(world.engine.hub, world.livekit(), "alice", grace=2.0)
+    await world.engine.hub.room_finished(world.livekit(), None)
+    await world.media.close_room(world.livekit())
+    bob, _ = await world.connect("bob", role="host", seat_count=4)
+    await world.media.connect(world.engine.hub, minted["token"])
+    alice = minted["user_token"]
+    path = "/api/v1/rooms/friday/participants/bob"
+    assert (await world.call("DELETE", path, bearer=alice)).refusal == (403, "forbidden")
+    path = "/api/v1/rooms/friday/participants/alice"
+    assert (await world.call("GET", path, bearer=bob)).body["role"] == "audience"
+    found = world.media.people[world.livekit()]["alice"]
+    assert json.loads(found.metadata)["role"] == "audience"
+
+
 async def test_asking_finds_who_came_and_went(world: World) -> None:
     sara = await world.host()
     hub, people = world.engine.hub, world.media.people
@@ -169,6 +188,11 @@ async def test_asking_finds_new_tracks_of_the_muted_and_mutes_each_once(world: W
     assert track.is_muted
     # Whoever unmutes again, as LiveKit lets them, is left alone until the next track.
     await media.mute(name, "mona", track.sid, is_muted=False)
+    await ask_once(hub, tracks)
+    assert [known.is_muted for known in media.people[name]["mona"].tracks] == [False]
+    # What they publish next, as after a full reconnect, is not muted for the old mute either.
+    media.people[name]["mona"] = evolve(media.people[name]["mona"], tracks=())
+    media.publish(name, "mona")
     await ask_once(hub, tracks)
     assert [known.is_muted for known in media.people[name]["mona"].tracks] == [False]
     media.people[name].clear()
@@ -214,3 +238,19 @@ async def test_facts_survive_an_outage_and_the_media_server_is_brought_up_to_dat
     await world.clock.advance(5.0)
     await settle()
     assert '"mona"' not in world.media.rooms[world.livekit()].metadata
+
+
+async def test_a_room_opened_while_we_ask_is_not_the_one_that_ended(world: World) -> None:
+    await world.host()
+    hub, media, name = world.engine.hub, world.media, world.livekit()
+    await media.close_room(name)
+    list_rooms = media.list_rooms
+
+    async def slow() -> tuple[MediaRoom, ...]:
+        found = await list_rooms()
+        await world.connect("bob", role="host", seat_count=2)
+        return found
+
+    media.list_rooms = slow  # type: ignore[method-assign]
+    await ask_once(hub, {})
+    assert "bob" in hub.rooms.room("friday").members

@@ -163,6 +163,8 @@ async def test_the_list_has_the_shape_of_the_fixture(world: World) -> None:
         ({"room_name": "friday", "identity": "mona", "duration": "60"}, 422),
         ({"room_name": "friday", "identity": "sara"}, 422),
         ({"room_name": "fri day", "identity": "mona"}, 422),
+        ({"room_name": "", "identity": "mona"}, 422),
+        ({"room_name": 7, "identity": "mona"}, 422),
         ({"room_name": "friday", "identity": "mona", "actor_identity": "adam"}, 403),
         ({"room_name": "nowhere", "identity": "mona"}, 404),
     ],
@@ -172,6 +174,16 @@ async def test_a_bad_ban_is_refused(world: World, body: dict[str, object], statu
     expected = 403 if not body else status
     assert (await world.call("POST", BAN, body, bearer=sara)).status == expected
     assert (await world.call("GET", BANS, headers=world.server)).body["data"] == []
+
+
+@pytest.mark.parametrize("method", ["POST", "DELETE"])
+async def test_an_empty_room_name_is_not_the_whole_project(world: World, method: str) -> None:
+    key: dict[str, object] = {"identity": "mona"}
+    await ban(world, {**key, "room_name": None}, headers=world.server)
+    before = (await world.call("GET", BANS, headers=world.server)).body
+    reply = await world.call(method, BAN, {**key, "room_name": ""}, headers=world.server)
+    assert reply.status == 422
+    assert (await world.call("GET", BANS, headers=world.server)).body == before
 
 
 async def test_an_admin_moderates_but_never_the_host(world: World) -> None:

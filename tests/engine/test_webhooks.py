@@ -102,8 +102,26 @@ async def test_a_new_track_of_somebody_who_is_muted_is_muted(world: World) -> No
     assert track.is_muted
 
 
+@pytest.mark.parametrize("is_muted", [True, False])
+async def test_how_a_track_was_left_says_whether_the_next_one_is_muted(
+    world: World, is_muted: bool
+) -> None:
+    sara = await world.host()
+    mona, who = await world.connect("mona")
+    await world.seats("1/take", mona)
+    await world.seats("1/mute", sara)
+    world.media.publish(world.livekit(), "mona")
+    for name in ("track_unpublished", "track_published"):
+        event = event_of(world, name)
+        event.participant.identity, event.participant.sid = "mona", who.sid
+        event.track.type, event.track.muted = api.TrackType.AUDIO, is_muted
+        assert (await post(world, MessageToJson(event))).status == 200
+    [track] = world.media.people[world.livekit()]["mona"].tracks
+    assert track.is_muted is is_muted
+
+
 async def test_events_the_engine_does_not_know_are_taken_and_ignored(world: World) -> None:
-    for name in ("track_unpublished", "egress_started", "something_new"):
+    for name in ("ingress_started", "egress_started", "something_new"):
         assert (await post(world, MessageToJson(event_of(world, name)))).status == 200
 
 

@@ -85,11 +85,14 @@ async def _examine(input_name: str | None, output_name: str | None, *, is_silent
 
 
 async def _opens(what: str, side: Any, opening: Any) -> int:
+    from utd_rx.audio import portaudio
+
     try:
         await opening
     except UTDStreamException as error:
         return _bad(f"{what}: {error.message}")
-    _good(f"{what}: {side.device.value.name} at {side.format.sample_rate} Hz")
+    device = side.device.value
+    _good(f"{what}: {device.name} at {portaudio.sample_rate(device)} Hz")
     return 0
 
 

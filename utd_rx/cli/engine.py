@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import importlib.util
 import json
 import signal
 import sys
 from typing import TYPE_CHECKING, Final
 
+from utd_rx.cli.packages import missing
 from utd_rx.errors import UTDStreamException
 
 if TYPE_CHECKING:
@@ -87,9 +87,19 @@ def run(args: argparse.Namespace) -> int:
         0 after a signal, 1 when the engine could not start, 2 for a missing package or an
         argument that makes no sense.
     """
-    missing = _missing_packages(args.sfu)
-    if missing:
-        return _fail(2, f"missing {', '.join(missing)}; install with: {INSTALL}")
+    if absent := _missing_packages(args.sfu):
+        return _fail(2, f"missing {', '.join(absent)}; install with: {INSTALL}")
+    try:
+        return _run(args)
+    except UTDStreamException as error:
+        return _fail(1, error.message)
+    except OSError as error:
+        return _fail(1, f"cannot start: {error.strerror or error}")
+    except KeyboardInterrupt:
+        return 0  # Ctrl-C while it loads, or before the loop had its own handler
+
+
+def _run(args: argparse.Namespace) -> int:
     # Imported late: `utd-rx --help` needs none of it.
     from utd_rx.engine import EngineOptions
 
@@ -108,14 +118,7 @@ def run(args: argparse.Namespace) -> int:
         )
     except UTDStreamException as error:
         return _fail(2, error.message)
-    try:
-        return asyncio.run(_serve(options, as_json=args.json))
-    except UTDStreamException as error:
-        return _fail(1, error.message)
-    except OSError as error:
-        return _fail(1, f"cannot start: {error.strerror or error}")
-    except KeyboardInterrupt:
-        return 0  # Ctrl-C before the loop had its own handler
+    return asyncio.run(_serve(options, as_json=args.json))
 
 
 async def _serve(options: EngineOptions, *, as_json: bool) -> int:
@@ -152,14 +155,7 @@ def _announce(engine: LocalEngine, options: EngineOptions, *, as_json: bool) -> 
 
 def _missing_packages(sfu: str) -> list[str]:
     needed = {**NEEDED, **(NEEDED_EMBEDDED if sfu == "embedded" else {})}
-    return [package for module, package in needed.items() if not _is_there(module)]
-
-
-def _is_there(module: str) -> bool:
-    try:
-        return importlib.util.find_spec(module) is not None
-    except ModuleNotFoundError:  # the package a submodule would be in
-        return False
+    return [needed[module] for module in missing(needed)]
 
 
 def _fail(status: int, message: str) -> int:

@@ -6,12 +6,15 @@ knows neither. Rooms are independent and each has its lock; the gate belongs to 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from typing import Final, TypeAlias, TypeVar
 
 from attrs import evolve
 
 from utd_rx.engine import participants
+from utd_rx.engine.authorization import Endpoint, authorize
+from utd_rx.engine.calls import Principal, RoomCall
 from utd_rx.engine.clock import Clock
 from utd_rx.engine.gate import Gate, banned_push
 from utd_rx.engine.media import Media, MediaParticipant, MediaRoom, MediaUnavailable
@@ -67,74 +70,74 @@ class Hub:
             role = rooms.role_of(state, asked.identity) or member.role
             return member, role, rooms.grant_of(state, asked.identity)
 
-    async def command(
-        self, name: str, identity: str | None, rule: Rule[T], *, is_server: bool = False
-    ) -> T:
+    def permit(self, endpoint: Endpoint, principal: Principal, room: Room) -> None:
+        """Let a call on `room` pass: none of somebody banned, and what the table allows.
+
+        Raises:
+            Refusal: 401, 403.
+        """
+        if principal.bearer is not None:
+            self.gate.refuse_banned(principal.bearer.identity, room.name)
+        authorize(endpoint, principal.caller_in(room))
+
+    async def command(self, call: RoomCall, rule: Rule[T]) -> T:
         """Carry out a rule on a room; answers when the SFU has what it must not miss.
 
         Args:
-            name: The room's.
-            identity: Who acts; None only for a backend that acts for nobody.
+            call: Who asks, and where.
             rule: What is asked for; its third result is the answer.
-            is_server: Whether a backend vouches for it, which counts as the host.
 
         Raises:
-            Refusal: What the rule refuses, 404, or 503; nothing has changed then.
+            Refusal: What the rule refuses, 403, 404, or 503; nothing has changed then.
         """
-        async with self.rooms.hold(name) as shell:
-            state = _existing(shell)
-            actor = Actor(None) if identity is None else rooms.actor_of(state, identity)
-            if is_server:
-                actor = evolve(actor, role=Role.HOST)
-            state, effects, answer = rule(state, actor, self.clock.monotonic())
+        async with self._hold(call) as (shell, state):
+            state, effects, answer = rule(state, call.actor_in(state), self.clock.monotonic())
             await shell.commit(state, effects)
             return answer
 
     async def send_data(
-        self, name: str, message: Mapping[str, object], to: tuple[str, ...] | None
+        self, call: RoomCall, message: Mapping[str, object], to: tuple[str, ...] | None
     ) -> int:
         """Send a backend's message; returns how many connected participants it went to.
 
         Raises:
-            Refusal: 404, or 503.
+            Refusal: 403, 404, or 503.
         """
-        async with self.rooms.hold(name) as shell:
-            _existing(shell)
+        async with self._hold(call) as (shell, _):
             return await shell.send(message, to)
 
-    async def set_metadata(self, name: str, identity: str, custom: Mapping[str, object]) -> str:
+    async def set_metadata(
+        self, call: RoomCall, identity: str, custom: Mapping[str, object]
+    ) -> str:
         """Replace the app's own part of a participant's metadata; returns the whole of it.
 
         Raises:
-            Refusal: 404, or 503.
+            Refusal: 403, 404, or 503.
         """
-        async with self.rooms.hold(name) as shell:
-            _existing(shell)
+        async with self._hold(call) as (shell, _):
             return await participants.write_custom(self.media, shell.livekit_name, identity, custom)
 
-    async def kick(self, name: str, actor: Actor, target: str) -> None:
+    async def kick(self, call: RoomCall, target: str) -> None:
         """Throw somebody out; an old token does not come back, a new mint may.
 
         Raises:
             Refusal: 403, 404, or 503.
         """
-        async with self.rooms.hold(name) as shell:
-            state = _existing(shell)
-            moderation.refuse_acting(state, actor, target)
+        async with self._hold(call) as (shell, state):
+            moderation.refuse_acting(state, call.actor_in(state), target)
             state, effects = moderation.expel(state, target, self.clock.monotonic())
             await shell.commit(state, effects)
-            self.gate.void_tokens(name, target)
+            self.gate.void_tokens(call.name, target)
 
-    async def delete_room(self, name: str) -> None:
+    async def delete_room(self, call: RoomCall) -> None:
         """Close a room: everybody is disconnected and every token for it is worthless.
 
         Raises:
-            Refusal: 404, or 503.
+            Refusal: 403, 404, or 503.
         """
-        async with self.rooms.hold(name) as shell:
-            _existing(shell)
+        async with self._hold(call) as (shell, _):
             await self.media.close_room(shell.livekit_name)
-            self.gate.void_tokens(name, None)
+            self.gate.void_tokens(call.name, None)
             shell.close()
 
     async def ban(self, ban: Ban) -> Ban:
@@ -211,6 +214,15 @@ class Hub:
             if shell.state is not None:
                 await shell.commit_fact(shell.state, rooms.published(shell.state, identity))
 
+    async def microphone_opened(self, livekit_room: str, identity: str) -> None:
+        """A microphone of a participant was seen unmuted, after the moment of its publication."""
+        name = self.rooms.engine_name(livekit_room)
+        if name is None:
+            return
+        async with self.rooms.hold(name) as shell:
+            if shell.state is not None:
+                await shell.commit_fact(rooms.opened(shell.state, identity), ())
+
     async def room_started(self, found: MediaRoom) -> None:
         """The SFU made its half of a room; it may lack what ours knows."""
         name = self.rooms.engine_name(found.name)
@@ -237,6 +249,18 @@ class Hub:
 
     # -- inside
 
+    @asynccontextmanager
+    async def _hold(self, call: RoomCall) -> AsyncIterator[tuple[RoomShell, Room]]:
+        """Hold the room for a call that is still allowed.
+
+        Whoever held it meanwhile may have taken the caller's role or membership, or ended the room.
+        """
+        async with self.rooms.hold(call.name) as shell:
+            if shell.state is None:
+                raise not_found(f"there is no room {call.name!r}")
+            self.permit(call.endpoint, call.principal, shell.state)
+            yield shell, shell.state
+
     async def _evict(self, shell: RoomShell, ban: Ban) -> str | None:
         """Take seat and membership of a banned user and tell them; returns their sid."""
         self.gate.void_tokens(shell.name, ban.identity)
@@ -255,12 +279,6 @@ class Hub:
             if member is not None and member.name is not None:
                 return member.name
         return None
-
-
-def _existing(shell: RoomShell) -> Room:
-    if shell.state is None:
-        raise not_found(f"there is no room {shell.name!r}")
-    return shell.state
 
 
 def _is_removal(effect: Effect) -> bool:

@@ -189,13 +189,13 @@ class LiveKitMedia:
             kind=api.DataPacket.Kind.RELIABLE,
             destination_identities=to or (),
         )
-        await _found(self._api.room.send_data(request))
+        await _reached(self._api.room.send_data(request))
 
     async def mute(self, room: str, identity: str, track: str, *, is_muted: bool) -> bool:
         request = api.MuteRoomTrackRequest(
             room=room, identity=identity, track_sid=track, muted=is_muted
         )
-        return await _found(self._api.room.mute_published_track(request))
+        return await _reached(self._api.room.mute_published_track(request))
 
     async def aclose(self) -> None:
         """Close the connections to the SFU. Idempotent."""
@@ -204,6 +204,10 @@ class LiveKitMedia:
 
 class _NotFoundError(Exception):
     """The SFU has no such room or participant."""
+
+
+class _NobodyAnswered(MediaUnavailable):
+    """livekit-server passed a call on to the room or participant, and nobody took it for 3 s."""
 
 
 async def _answer(call: Awaitable[T]) -> T:
@@ -215,7 +219,10 @@ async def _answer(call: Awaitable[T]) -> T:
             raise _NotFoundError from error
         if "remote unmute not enabled" in error.message:
             raise conflict("the media server does not let the engine unmute anybody") from error
-        raise MediaUnavailable(f"{error.code} (HTTP {error.status})") from error
+        detail = f"{error.code} (HTTP {error.status})"
+        if "no response from servers" in error.message:
+            raise _NobodyAnswered(detail) from error
+        raise MediaUnavailable(detail) from error
     # RuntimeError: aiohttp's for a session that was closed while a request came in.
     except (aiohttp.ClientError, TimeoutError, OSError, RuntimeError) as error:
         raise MediaUnavailable(type(error).__name__) from error
@@ -227,6 +234,14 @@ async def _found(call: Awaitable[object]) -> bool:
     except _NotFoundError:
         return False
     return True
+
+
+async def _reached(call: Awaitable[object]) -> bool:
+    """As `_found`, for the calls that livekit-server does not look up before it passes them on."""
+    try:
+        return await _found(call)
+    except _NobodyAnswered:
+        return False
 
 
 def room_of(info: api.Room) -> MediaRoom:

@@ -45,11 +45,12 @@ async def ask_once(hub: Hub, tracks: Tracks) -> None:
         MediaUnavailable: The SFU does not answer; what was found so far has been reported.
     """
     # Known first, asked second: a room made between the two is in the answer, not the reverse.
-    known = hub.rooms.all()
+    # One that ended and was made anew in between is told by its sid.
+    known, sids = hub.rooms.all(), hub.rooms.sids()
     running = {room.name: room for room in await hub.media.list_rooms()}
     for name, room in known.items():
         if name not in running:
-            await hub.room_finished(name, None)
+            await hub.room_finished(name, sids[name])
             for key in [key for key in tracks if key[0] == name]:
                 del tracks[key]
             continue
@@ -61,8 +62,13 @@ async def ask_once(hub: Hub, tracks: Tracks) -> None:
         for identity, who in found.items():
             if room.sessions.get(identity) != who.sid:
                 await hub.participant_joined(name, who)
+            before = tracks.get((name, identity), frozenset())
+            heard = {t.sid for t in who.tracks if t.kind == "audio" and not t.is_muted}
+            # Not one that is new: that it is muted is still to come.
+            if identity in room.seats.muted and heard & before:
+                await hub.microphone_opened(name, identity)
             published = frozenset(track.sid for track in who.tracks)
-            if published - tracks.get((name, identity), frozenset()):
+            if published - before:
                 await hub.track_published(name, identity)
             tracks[name, identity] = published
         for key in [key for key in tracks if key[0] == name and key[1] not in found]:

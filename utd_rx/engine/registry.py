@@ -53,6 +53,10 @@ class Registry:
                 found[shell.livekit_name] = shell.state
         return found
 
+    def sids(self) -> dict[str, str | None]:
+        """Return LiveKit's sid of every room by its LiveKit name, None where it is not known."""
+        return {shell.livekit_name: shell.sid for shell in self._shells.values()}
+
     def livekit_name(self, name: str) -> str:
         """Return LiveKit's name of a room."""
         return livekit_room_name(self._app_id, name)

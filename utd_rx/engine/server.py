@@ -1,8 +1,9 @@
 """`LocalEngine`: the engine's REST side and an SFU behind it, started and ended together.
 
-It opens in this order and closes in reverse: the port (so that the SFU can be told where its
-webhooks go), the SFU, the hub, the site. It is for development and tests: state lives in memory,
-and whoever has the app key mints as anybody (facts/utd-engine.md §7.1, 2).
+It opens the port (so that the SFU can be told where its webhooks go), the SFU, the hub, the site.
+It closes the hub, the SFU, and only then the site, which takes the SFU's last webhooks. It is for
+development and tests: state lives in memory, and whoever has the app key mints as anybody
+(facts/utd-engine.md §7.1, 2).
 """
 
 from __future__ import annotations

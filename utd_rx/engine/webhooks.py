@@ -96,6 +96,12 @@ async def _published(hub: Hub, event: api.WebhookEvent) -> None:
     await hub.track_published(event.room.name, event.participant.identity)
 
 
+async def _unpublished(hub: Hub, event: api.WebhookEvent) -> None:
+    # No webhook tells of a mute, but the last one of a track tells how it was left.
+    if event.track.type == api.TrackType.AUDIO and not event.track.muted:
+        await hub.microphone_opened(event.room.name, event.participant.identity)
+
+
 async def _started(hub: Hub, event: api.WebhookEvent) -> None:
     await hub.room_started(room_of(event.room))
 
@@ -109,6 +115,7 @@ _HANDLERS: Final[Mapping[str, Callable[[Hub, api.WebhookEvent], Awaitable[None]]
     "participant_left": _left,
     "participant_connection_aborted": _left,
     "track_published": _published,
+    "track_unpublished": _unpublished,
     "room_started": _started,
     "room_finished": _finished,
 }

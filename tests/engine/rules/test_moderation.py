@@ -140,7 +140,8 @@ def test_a_mute_of_who_sits_holds_for_the_next_track_until_it_or_the_seat_ends()
     stood, _ = rooms.command_seats(muted, Actor("mona"), LeaveSeat(), 0.0)
     again, _ = rooms.command_seats(stood, Actor("mona"), TakeSeat(1), 0.0)
     video, _ = moderation.mute(room, ADMIN, "mona", is_muted=True, kinds=("video",))
-    for over in (unmuted, stood, again, video, moderation.expel(muted, "mona", 0.0)[0]):
+    opened = rooms.opened(muted, "mona")
+    for over in (unmuted, opened, stood, again, video, moderation.expel(muted, "mona", 0.0)[0]):
         assert rooms.published(over, "mona") == ()
 
 

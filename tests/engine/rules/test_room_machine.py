@@ -36,7 +36,7 @@ from utd_rx.engine.rules.effects import (
 from utd_rx.engine.rules.members import Admission, Member, Session
 from utd_rx.engine.rules.mints import Mints
 from utd_rx.engine.rules.refusal import Refusal
-from utd_rx.engine.rules.roles import MODERATORS, Role
+from utd_rx.engine.rules.roles import MODERATORS, UNPROVEN_ROLES, Role
 from utd_rx.engine.rules.rooms import Room
 from utd_rx.engine.rules.seat_commands import (
     Actor,
@@ -128,6 +128,19 @@ class RoomMachine(RuleBasedStateMachine):
         report = self.reports.pop(data.draw(st.sampled_from(ready)))
         self._heard(report, grace)
 
+    @rule(heir=people, data=st.data())
+    def end(self, heir: str, data: st.DataObject) -> None:
+        """The room, not what was signed for it: an heir opens the next one, and that is tried."""
+        for who in tuple(self.live):
+            self._drop(who)
+        self.reports.clear()
+        self.room = Room(NAME, AUDIO)
+        self.published = self.last_id = 0
+        self.mint(heir, Role.HOST, is_proven=False, joins=True)
+        self.connect(data)
+        while self.reports:
+            self._heard(self.reports.pop(0), 0.0)
+
     # -- commands
 
     @rule(who=people, item=seat_commands)
@@ -152,9 +165,9 @@ class RoomMachine(RuleBasedStateMachine):
         item = AcceptInvitation(offer.id) if is_accepted else DeclineInvitation(offer.id)
         self._command(offer.target, item)
 
+    @precondition(lambda self: self.room.owner is not None)
     @rule(who=people, role=st.sampled_from(Role))
     def give_role(self, who: str, role: Role) -> None:
-        assert self.room.owner is not None
         owner = Actor(self.room.owner, Role.HOST)
         try:
             room, effects, change = moderation.set_role(self.room, owner, who, role)
@@ -323,6 +336,12 @@ class RoomMachine(RuleBasedStateMachine):
     def there_is_one_host(self) -> None:
         roles = {who: rooms.role_of(self.room, who) for who in self.room.members}
         assert {who for who, role in roles.items() if role is Role.HOST} <= {self.room.owner}
+
+    @invariant()
+    def nobody_has_a_role_that_this_room_did_not_give(self) -> None:
+        for who, member in self.room.members.items():
+            if who != self.room.owner and member.role not in UNPROVEN_ROLES:
+                assert who in self.room.roles
 
     @invariant()
     def everybody_was_told(self) -> None:

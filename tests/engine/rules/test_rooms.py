@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from utd_rx.engine.rules import moderation, rooms
-from utd_rx.engine.rules.effects import ApplyGrant, Remove
-from utd_rx.engine.rules.members import Admission, Session
+from utd_rx.engine.rules.effects import ApplyGrant, Remove, WriteRole
+from utd_rx.engine.rules.members import Admission, Member, Session
 from utd_rx.engine.rules.refusal import Refusal
 from utd_rx.engine.rules.roles import LISTEN, PUBLISH, SPEAK, Grant, Role, clamp
 from utd_rx.engine.rules.rooms import Room
@@ -145,6 +145,26 @@ def test_a_report_of_joining_that_comes_after_leaving_makes_no_ghost() -> None:
     room, _ = rooms.left(room, Session("sara", "PA_1"), 0.0, 0.0)
     room, _ = rooms.joined(room, Session("sara", "PA_1"))
     assert room.sessions == {}
+
+
+@pytest.mark.parametrize(
+    ("claimed", "owner", "role"),
+    [
+        (Role.HOST, None, Role.HOST),
+        (Role.ADMIN, None, Role.AUDIENCE),
+        (Role.HOST, "bob", Role.AUDIENCE),
+        (Role.ADMIN, "bob", Role.AUDIENCE),
+        (Role.GUEST, "bob", Role.AUDIENCE),
+        (Role.VISITOR, "bob", Role.VISITOR),
+    ],
+)
+def test_the_roles_of_a_room_end_with_it(claimed: Role, owner: str | None, role: Role) -> None:
+    successor = Room("friday", AUDIO, owner)
+    room = rooms.restore(successor, "friday", AUDIO, Member("alice", claimed, 1))
+    assert rooms.role_of(room, "alice") is role
+    assert room.owner == (owner or ("alice" if role is Role.HOST else None))
+    _, effects = rooms.joined(room, Session("alice", "PA_1", LISTEN, claimed))
+    assert (WriteRole("alice") in effects) is (role is not claimed)
 
 
 def test_the_expelled_lose_seat_membership_and_connection() -> None:

@@ -122,11 +122,37 @@ def test_locking_first_kicks_and_unlocking_opens() -> None:
     assert seats.grid.seats[1].identity == "mona"
 
 
-@pytest.mark.parametrize("item", [KickSeat(2), LockSeat(2), MuteSeat(2, is_muted=True)])
+@pytest.mark.parametrize(
+    "item",
+    [
+        KickSeat(2),
+        LockSeat(2),
+        MuteSeat(2, is_muted=True),
+        SetUpSeats(count=2),
+        SetUpSeats(host_seat=0),
+        SetUpSeats(host_seat=2),
+    ],
+)
 def test_an_admin_does_not_reach_the_host(item: Command) -> None:
     seats = after(grid_of(), (HOST, TakeSeat(2)))
     assert refusal(seats, ADMIN, item) == 403
     rules.command(seats, HOST, item, 0.0)
+
+
+@pytest.mark.parametrize("item", [SetUpSeats(count=2), SetUpSeats(host_seat=0)])
+def test_nor_the_seat_reserved_for_the_host(item: Command) -> None:
+    seats = grid_of(host_seat=2)
+    assert refusal(seats, ADMIN, item) == 403
+    kept = after(seats, (ADMIN, SetUpSeats(count=6, mode=UTDSeatMode.REQUEST, host_seat=2)))
+    assert kept.grid.seats[2].reserved_for == "sara"
+    rules.command(seats, HOST, item, 0.0)
+
+
+@pytest.mark.parametrize("moderator", [HOST, ADMIN])
+def test_who_sat_on_a_seat_before_it_was_reserved_can_be_kicked(moderator: Actor) -> None:
+    seats = after(grid_of(), (MONA, TakeSeat(0)), (HOST, SetUpSeats(host_seat=0)))
+    assert seats.seated == {"mona"}, "what overlaps stays"
+    assert after(seats, (moderator, KickSeat(0)), (HOST, TakeSeat(0))).seated == {"sara"}
 
 
 def test_muting_names_the_occupant() -> None:
@@ -217,6 +243,13 @@ commands = st.one_of(
 )
 
 
+def _of_host(seats: Seats) -> tuple[int | None, set[int]]:
+    """Where the host sits, and what is reserved."""
+    held = seats.grid.seat_of("sara")
+    reserved = {seat.index for seat in seats.grid.seats if seat.reserved_for is not None}
+    return None if held is None else held.index, reserved
+
+
 class SeatMachine(RuleBasedStateMachine):
     """Any commands by anybody, joins, losses and time, in any order.
 
@@ -245,6 +278,8 @@ class SeatMachine(RuleBasedStateMachine):
             assert refusal.status in (403, 409, 422)
             assert self.seats is before
         else:
+            if actor.is_admin:
+                assert _of_host(seats) == _of_host(before)
             self._become(seats, effects)
 
     @rule(identity=identities)

@@ -109,11 +109,14 @@ class Microphone:
         self._task: asyncio.Task[None] | None = None
 
     async def publish(
-        self, source: rtc.TrackSource.ValueType = rtc.TrackSource.SOURCE_MICROPHONE
+        self,
+        source: rtc.TrackSource.ValueType = rtc.TrackSource.SOURCE_MICROPHONE,
+        *,
+        dtx: bool = True,
     ) -> rtc.LocalTrackPublication:
         """Publish and start feeding."""
         publication = await self._client.me.publish_track(
-            self.track, rtc.TrackPublishOptions(source=source)
+            self.track, rtc.TrackPublishOptions(source=source, dtx=dtx)
         )
         if self._task is None:
             self._task = asyncio.create_task(self._feed(), name="test-microphone")

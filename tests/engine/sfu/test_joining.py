@@ -95,6 +95,15 @@ async def test_a_bad_token_is_refused(sfu: RunningSfu, room_name: str, fault: st
         await client.room.connect(sfu.url, jwt.encode(payload, secret, algorithm="HS256"))
 
 
+@pytest.mark.parametrize(("identity", "room"), [("é" * 129, "lobby"), ("bob", "é" * 129)])
+async def test_a_name_of_more_than_256_bytes_is_refused(
+    sfu: RunningSfu, identity: str, room: str
+) -> None:
+    client = Client(identity)
+    with pytest.raises(rtc.ConnectError, match="400"):
+        await client.room.connect(sfu.url, token(sfu, identity, room))
+
+
 async def test_a_minute_of_clock_skew_is_forgiven(sfu: RunningSfu, room_name: str) -> None:
     now = int(time.time())
     payload = {
@@ -140,6 +149,13 @@ async def test_a_full_room_refuses_and_a_freed_place_is_good_again(
     await again.disconnect()
     await _gone(admin, room_name, "bob")
     await join("carol")
+
+
+async def test_an_agent_takes_no_place(join: Join, admin: api.LiveKitAPI, room_name: str) -> None:
+    await admin.room.create_room(api.CreateRoomRequest(name=room_name, max_participants=1))
+    await join("helper", agent=True)
+    await join("alice")
+    await join("another helper", agent=True)
 
 
 async def _gone(admin: api.LiveKitAPI, room: str, identity: str) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from livekit import api, rtc
+from livekit.protocol import models
 from livekit.rtc.participant import PublishTrackError
 
 from tests.engine.sfu.clients import Camera, Client, Microphone, heard, quiet, seen
@@ -25,6 +26,19 @@ async def test_a_published_tone_is_heard(join: Join, microphone: MakeMicrophone)
     )
     await heard(track)
     await alice.wait_for("local_track_subscribed")
+
+
+async def test_a_track_is_described(
+    join: Join, microphone: MakeMicrophone, admin: api.LiveKitAPI, room_name: str
+) -> None:
+    alice, bob = await join("alice"), await join("bob")
+    await microphone(alice).publish(dtx=False)
+    await heard(await bob.subscribed("alice"))
+    request = api.RoomParticipantIdentity(room=room_name, identity="alice")
+    (track,) = (await admin.room.get_participant(request)).tracks
+    # Sound and picture of one stream are kept together.
+    assert (track.stream, track.disable_dtx) == ("camera", True)
+    assert list(track.audio_features) == [models.AudioTrackFeature.TF_NO_DTX]
 
 
 async def test_a_late_joiner_hears_what_is_there(join: Join, microphone: MakeMicrophone) -> None:

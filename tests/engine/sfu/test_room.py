@@ -123,7 +123,6 @@ async def test_a_hidden_participants_news_is_its_own(room: Room) -> None:
     room.tick(3.0)
     assert "spy" not in {identity for identity, _ in alice.news()}
     assert ("spy", State.JOINED) in own.news()
-    assert room.info().num_participants == 1
     assert [one.identity for one in room.others(spy)] == ["alice"]
 
 
@@ -187,3 +186,27 @@ async def test_a_signal_that_ends_before_media_is_up_ends_the_session(room: Room
     alice.on_signal_closed(signal)
     assert alice.is_closed
     assert room.get("alice") is None
+
+
+async def test_who_falls_silent_has_twenty_seconds_to_come_back(room: Room) -> None:
+    alice, signal = join(room, "alice")
+    alice.transport.on_datagram(b"\x16", 10.0)
+    room.tick(30.0)
+    assert not alice.is_closed
+    room.tick(30.1)
+    leave = signal.sent[-1].leave
+    assert (leave.reason, leave.action) == (Reason.CONNECTION_TIMEOUT, rtc.LeaveRequest.RECONNECT)
+    assert signal.is_closed
+
+
+async def test_who_serves_others_is_not_counted_and_who_hides_is(room: Room) -> None:
+    for identity, grants in (
+        ("alice", {}),
+        ("spy", {"hidden": True}),
+        ("agent", {"agent": True}),
+        ("recorder", {"recorder": True}),
+    ):
+        participant, _ = join(room, identity, **grants)
+        participant.publish(rtc.AddTrackRequest(cid="c", type=models.TrackType.AUDIO))
+    info = room.info()
+    assert (info.num_participants, info.num_publishers) == (2, 3)

@@ -43,6 +43,24 @@ async def test_rooms_are_made_listed_and_deleted(
     assert not listed.rooms
 
 
+async def test_a_room_that_is_there_stays_as_it_is(
+    join: Join, admin: api.LiveKitAPI, room_name: str
+) -> None:
+    alice = await join("alice")
+    made = await admin.room.create_room(
+        api.CreateRoomRequest(
+            name=room_name, metadata="m", max_participants=1, empty_timeout=7, departure_timeout=9
+        )
+    )
+    assert (made.sid, made.metadata, made.max_participants) == (await alice.room.sid, "", 0)
+    assert made.empty_timeout != 7
+    assert made.departure_timeout != 9
+    listed = await admin.room.list_rooms(api.ListRoomsRequest(names=[room_name]))
+    assert [one.metadata for one in listed.rooms] == [""]
+    bob = await join("bob")
+    assert bob.room.metadata == ""
+
+
 async def test_room_metadata_reaches_everybody(
     join: Join, admin: api.LiveKitAPI, room_name: str
 ) -> None:
@@ -195,7 +213,7 @@ async def test_calls_that_cannot_be_done_are_refused(
         "room_metadata": lambda: rooms.update_room_metadata(
             api.UpdateRoomMetadataRequest(room="none", metadata="m")
         ),
-        "long_name": lambda: rooms.update_participant(_with(update, name="n" * 257)),
+        "long_name": lambda: rooms.update_participant(_with(update, name="é" * 129)),
         "long_metadata": lambda: rooms.update_participant(
             _with(update, metadata="m" * (512 * 1024 + 1))
         ),

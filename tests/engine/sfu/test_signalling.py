@@ -14,10 +14,12 @@ import aiohttp
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from livekit import api
 from livekit.protocol import models, rtc
 
 from tests.engine.sfu.clients import token
 from tests.support.sfu import RunningSfu
+from utd_rx.engine.sfu.participant import Participant
 from utd_rx.engine.sfu.signalling import parse_join_request
 
 Recorded = Callable[[str], str]
@@ -40,8 +42,17 @@ def join_request(*, compress: bool = False, **fields: Any) -> str:
     return base64.urlsafe_b64encode(wrapped.SerializeToString()).decode()
 
 
-def url(sfu: RunningSfu, path: str, room: str, join: str, identity: str = "raw") -> str:
-    return f"{sfu.api_url}{path}?access_token={token(sfu, identity, room)}&join_request={join}"
+def url(
+    sfu: RunningSfu, path: str, room: str, join: str, identity: str = "raw", **grants: Any
+) -> str:
+    access = token(sfu, identity, room, **grants)
+    return f"{sfu.api_url}{path}?access_token={access}&join_request={join}"
+
+
+async def identities(sfu: RunningSfu, room: str) -> list[str]:
+    async with api.LiveKitAPI(sfu.api_url, sfu.api_key, sfu.api_secret) as admin:
+        listed = await admin.room.list_participants(api.ListParticipantsRequest(room=room))
+    return [one.identity for one in listed.participants]
 
 
 async def receive(socket: aiohttp.ClientWebSocketResponse) -> rtc.SignalResponse:
@@ -129,6 +140,42 @@ async def test_a_broken_join_request_is_refused_before_the_upgrade(
     with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
         await http.ws_connect(url(sfu, "/rtc/v1", room_name, broken))
     assert caught.value.status == 400
+
+
+async def test_a_client_may_describe_itself_as_it_joins(
+    sfu: RunningSfu, http: aiohttp.ClientSession, room_name: str
+) -> None:
+    join = join_request(metadata="m", participant_attributes={"hand": "up", "none": ""})
+    allowed = url(sfu, "/rtc/v1", room_name, join, can_update_own_metadata=True)
+    async with http.ws_connect(allowed) as socket:
+        me = (await receive_kind(socket, "join")).join.participant
+        assert (me.metadata, dict(me.attributes)) == ("m", {"hand": "up"})
+    with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
+        await http.ws_connect(url(sfu, "/rtc/v1", room_name, join, identity="mallory"))
+    assert caught.value.status == 401
+    assert "mallory" not in await identities(sfu, room_name)
+
+
+async def test_attributes_too_large_together_are_refused_and_leave_no_ghost(
+    sfu: RunningSfu, http: aiohttp.ClientSession, room_name: str
+) -> None:
+    grants = api.VideoGrants(room_join=True, room=room_name, can_update_own_metadata=True)
+    access = (
+        api.AccessToken(sfu.api_key, sfu.api_secret)
+        .with_identity("raw")
+        .with_attributes({"a": "x" * 40_000})
+        .with_grants(grants)
+        .to_jwt()
+    )
+    join = join_request(compress=True, participant_attributes={"b": "y" * 40_000})
+    with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
+        await http.ws_connect(
+            f"{sfu.api_url}/rtc/v1?join_request={join}",
+            headers={"Authorization": f"Bearer {access}"},
+        )
+    # The real server's 500 would be taken for a full room.
+    assert caught.value.status == {"embedded": 400, "livekit": 500}[sfu.kind]
+    assert await identities(sfu, room_name) == []
 
 
 async def test_resuming_an_unknown_session_starts_over(
@@ -229,6 +276,21 @@ class TestHostileEmbedded:
                 await socket.send_bytes(request.SerializeToString())
             await socket.send_bytes(rtc.SignalRequest(ping=1).SerializeToString())
             await receive_kind(socket, "pong")
+
+    async def test_a_welcome_that_fails_leaves_no_ghost(
+        self,
+        sfu: RunningSfu,
+        http: aiohttp.ClientSession,
+        room_name: str,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        def fail(*_: object) -> None:
+            raise ZeroDivisionError
+
+        monkeypatch.setattr(Participant, "push_token", fail)
+        async with http.ws_connect(url(sfu, "/rtc/v1", room_name, join_request())) as socket:
+            await until_closed(socket)
+        assert await identities(sfu, room_name) == []
 
     async def test_an_old_path_is_not_found(
         self, sfu: RunningSfu, http: aiohttp.ClientSession

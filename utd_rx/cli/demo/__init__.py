@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
+
+from utd_rx.cli.packages import missing
 
 NEEDED: Final = ("rich", "matplotlib", "soxr", "aiortc", "livekit.api")
 """What the extra `demo` brings."""
@@ -33,19 +34,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the demo and return the exit status."""
-    missing = [name for name in NEEDED if not _is_there(name)]
-    if missing:
+    if absent := missing(NEEDED):
         print(
-            f"utd-rx demo needs {', '.join(missing)}; install it with: pip install 'utd-rx[demo]'",
+            f"utd-rx demo needs {', '.join(absent)}; install it with: pip install 'utd-rx[demo]'",
             file=sys.stderr,
         )
         return 2
+    from utd_rx.cli.demo.runner import run_demo
     from utd_rx.errors import UTDStreamException
 
     try:
-        # Inside, so that an impatient Ctrl-C while it loads ends as quietly as a later one.
-        from utd_rx.cli.demo.run import run_demo
-
         return run_demo(args.sfu, args.out, args.wav)
     except UTDStreamException as error:
         print(f"the demo failed: {error} ({error.code.name})", file=sys.stderr)
@@ -57,13 +55,3 @@ def run(args: argparse.Namespace) -> int:
     except OSError as error:
         print(f"the demo cannot write its results: {error}; choose --out", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
-
-
-def _is_there(name: str) -> bool:
-    try:
-        return find_spec(name) is not None
-    except ModuleNotFoundError:
-        return False

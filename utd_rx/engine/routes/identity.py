@@ -9,55 +9,20 @@ import hmac
 from typing import Final
 
 from aiohttp import web
-from attrs import frozen
 
-from utd_rx.engine.authorization import Caller, Endpoint, authorize, caller_of
+from utd_rx.engine.authorization import Endpoint, authorize
+from utd_rx.engine.calls import Principal, RoomCall
 from utd_rx.engine.options import Secrets
 from utd_rx.engine.routes.context import context_of
-from utd_rx.engine.rules import rooms
 from utd_rx.engine.rules.names import check_identity
 from utd_rx.engine.rules.refusal import Reason, Refusal, forbidden, invalid, not_found
-from utd_rx.engine.rules.roles import Role
-from utd_rx.engine.rules.rooms import Room
-from utd_rx.engine.rules.seat_commands import (
-    Actor,
-)
-from utd_rx.engine.tokens import Bearer, read_bearer
+from utd_rx.engine.tokens import read_bearer
 from utd_rx.protocol.wire.reading import Json
 
 APP_ID: Final = "X-App-Id"
 APP_KEY: Final = "X-App-Key"
 APP_SECRET: Final = "X-App-Secret"  # noqa: S105 - the name of a header
 _SCHEME: Final = "bearer"
-
-
-@frozen
-class Principal:
-    """What the credentials of a request proved: an app, a backend, or one user."""
-
-    is_server: bool = False
-    bearer: Bearer | None = None
-
-
-@frozen
-class RoomCall:
-    """A permitted call on a room: who acts, and on whose word.
-
-    `identity` is None only for a backend that acts for nobody.
-    """
-
-    name: str
-    room: Room
-    identity: str | None
-    is_server: bool
-
-    @property
-    def actor(self) -> Actor:
-        """Who acts, as the rules want it; a backend counts as the host."""
-        if self.is_server:
-            return Actor(self.identity, Role.HOST)
-        assert self.identity is not None
-        return rooms.actor_of(self.room, self.identity)
 
 
 def authenticate_app(request: web.Request) -> Principal:
@@ -99,7 +64,7 @@ def permit(request: web.Request, endpoint: Endpoint) -> Principal:
     principal = authenticate(request)
     if principal.bearer is not None:
         context_of(request).hub.gate.refuse_banned(principal.bearer.identity, None)
-    authorize(endpoint, _caller(principal, None))
+    authorize(endpoint, principal.caller_in(None))
     return principal
 
 
@@ -121,15 +86,13 @@ def permit_room(
     hub = context_of(request).hub
     name = request.match_info["room"] if name is None else name
     room = hub.rooms.room(name)
-    if principal.bearer is not None:
-        hub.gate.refuse_banned(principal.bearer.identity, name)
-    authorize(endpoint, _caller(principal, room))
+    hub.permit(endpoint, principal, room)
     claimed = _claimed_identity(body)
     if principal.bearer is None:
-        return RoomCall(name, room, claimed, principal.is_server)
+        return RoomCall(endpoint, principal, room, claimed)
     if claimed is not None and claimed != principal.bearer.identity:
         raise forbidden("the identity in the body is not the bearer's")
-    return RoomCall(name, room, principal.bearer.identity, is_server=False)
+    return RoomCall(endpoint, principal, room, principal.bearer.identity)
 
 
 def target_of(request: web.Request) -> str:
@@ -143,17 +106,6 @@ def target_of(request: web.Request) -> str:
         return check_identity(identity)
     except Refusal as refusal:
         raise not_found(refusal.message) from refusal
-
-
-def _caller(principal: Principal, room: Room | None) -> Caller:
-    if principal.is_server:
-        return Caller.SECRET
-    if principal.bearer is None:
-        return Caller.APP_KEY
-    if room is None:
-        return Caller.STRANGER
-    identity = principal.bearer.identity
-    return caller_of(rooms.role_of(room, identity), is_owner=identity == room.owner)
 
 
 def _claimed_identity(body: Json) -> str | None:

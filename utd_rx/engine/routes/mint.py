@@ -8,7 +8,7 @@ from typing import Final
 from aiohttp import web
 from attrs import frozen
 
-from utd_rx.engine.authorization import Caller, Endpoint, authorize
+from utd_rx.engine.authorization import Endpoint, authorize
 from utd_rx.engine.metadata import write_metadata
 from utd_rx.engine.routes.context import Context, context_of
 from utd_rx.engine.routes.fields import (
@@ -19,7 +19,7 @@ from utd_rx.engine.routes.fields import (
     read_body,
     text_of,
 )
-from utd_rx.engine.routes.identity import Principal, authenticate_app
+from utd_rx.engine.routes.identity import authenticate_app
 from utd_rx.engine.rules.members import Admission
 from utd_rx.engine.rules.names import (
     check_identity,
@@ -48,7 +48,6 @@ from utd_rx.protocol.wire.tokens import session_to_wire, token_to_wire
 MAX_NAME_CHARS: Final = 256
 MAX_IMAGE_CHARS: Final = 2048
 MAX_MODE_ID_CHARS: Final = 64
-_ROOM_NAME_CHARS: Final = 4096  # the name's own rule says what is too long
 
 _DEVICE_CHARS: Final[Mapping[str, int]] = {
     "device_id": 128,
@@ -72,7 +71,7 @@ class MintRequest:
 async def mint(request: web.Request) -> web.Response:
     """Admit somebody to a room and return where to connect and with what."""
     principal = authenticate_app(request)
-    authorize(Endpoint.MINT, _caller(principal))
+    authorize(Endpoint.MINT, principal.caller_in(None))
     asked = read_mint(await read_body(request), is_proven=principal.is_server)
     context = context_of(request)
     member, role, grant = await context.hub.mint(asked.room, asked.admission)
@@ -105,7 +104,7 @@ async def mint(request: web.Request) -> web.Response:
 async def session(request: web.Request) -> web.Response:
     """Return a bearer that is not tied to a room."""
     principal = authenticate_app(request)
-    authorize(Endpoint.SESSION, _caller(principal))
+    authorize(Endpoint.SESSION, principal.caller_in(None))
     body = await read_body(request)
     identity = body.get("identity")
     if identity in (None, ""):
@@ -199,7 +198,3 @@ def _read_permissions(body: Json) -> Grant | None:
 def _bearer(context: Context, identity: str, device: Device) -> str:
     bearer = Bearer(identity, device.device_id)
     return sign_bearer(context.secrets, bearer, context.hub.clock.wall())
-
-
-def _caller(principal: Principal) -> Caller:
-    return Caller.SECRET if principal.is_server else Caller.APP_KEY

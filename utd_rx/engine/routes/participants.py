@@ -7,6 +7,7 @@ from typing import Final
 from aiohttp import web
 
 from utd_rx.engine.authorization import Endpoint
+from utd_rx.engine.calls import RoomCall
 from utd_rx.engine.clock import to_iso
 from utd_rx.engine.media import MediaParticipant
 from utd_rx.engine.routes.context import context_of
@@ -19,7 +20,7 @@ from utd_rx.engine.routes.fields import (
     required_object_of,
     text_of,
 )
-from utd_rx.engine.routes.identity import RoomCall, authenticate, permit_room, target_of
+from utd_rx.engine.routes.identity import authenticate, permit_room, target_of
 from utd_rx.engine.rules import moderation
 from utd_rx.engine.rules import rooms as rules
 from utd_rx.engine.rules.effects import Effects
@@ -83,7 +84,7 @@ async def kick_participant(request: web.Request) -> web.Response:
     """Throw somebody out; they may mint again."""
     call = permit_room(request, Endpoint.PARTICIPANT_KICK, await read_body(request))
     target = target_of(request)
-    await context_of(request).hub.kick(call.name, call.actor, target)
+    await context_of(request).hub.kick(call, target)
     return web.json_response({"identity": target, "kicked": True})
 
 
@@ -105,7 +106,7 @@ async def mute_participant(request: web.Request) -> web.Response:
         return room, effects, None
 
     hub = context_of(request).hub
-    await hub.command(call.name, call.identity, rule, is_server=call.is_server)
+    await hub.command(call, rule)
     return web.json_response({"identity": target, "muted": is_muted})
 
 
@@ -122,7 +123,7 @@ async def set_role(request: web.Request) -> web.Response:
         return moderation.set_role(room, actor, target, role)
 
     hub = context_of(request).hub
-    change = await hub.command(call.name, call.identity, rule, is_server=call.is_server)
+    change = await hub.command(call, rule)
     return web.json_response(role_change_to_wire(change))
 
 
@@ -131,7 +132,7 @@ async def set_metadata(request: web.Request) -> web.Response:
     body = await read_body(request)
     call, target = _permit_own(request, body)
     custom = required_object_of(body, "metadata")
-    metadata = await context_of(request).hub.set_metadata(call.name, target, custom)
+    metadata = await context_of(request).hub.set_metadata(call, target, custom)
     return web.json_response({"identity": target, "metadata": metadata})
 
 
@@ -146,7 +147,7 @@ async def set_permissions(request: web.Request) -> web.Response:
         return moderation.change_grant(room, target, change)
 
     hub = context_of(request).hub
-    grant = await hub.command(call.name, call.identity, rule, is_server=call.is_server)
+    grant = await hub.command(call, rule)
     return web.json_response({"identity": target, "permission": _grant_to_wire(grant)})
 
 
@@ -159,7 +160,7 @@ async def forbid_stream(request: web.Request) -> web.Response:
         return *moderation.silence(room, target, now), None
 
     hub = context_of(request).hub
-    await hub.command(call.name, call.identity, rule, is_server=call.is_server)
+    await hub.command(call, rule)
     return web.json_response({"identity": target, "forbidden": True})
 
 
@@ -172,7 +173,7 @@ async def resume_stream(request: web.Request) -> web.Response:
         return *moderation.unsilence(room, target), None
 
     hub = context_of(request).hub
-    await hub.command(call.name, call.identity, rule, is_server=call.is_server)
+    await hub.command(call, rule)
     return web.json_response({"identity": target, "forbidden": False})
 
 

@@ -75,7 +75,7 @@ async def get_room(request: web.Request) -> web.Response:
 async def delete_room(request: web.Request) -> web.Response:
     """Close a room for everybody in it."""
     call = permit_room(request, Endpoint.ROOM_DELETE, await read_body(request))
-    await context_of(request).hub.delete_room(call.name)
+    await context_of(request).hub.delete_room(call)
     return web.json_response({"room_name": call.name, "deleted": True})
 
 
@@ -90,7 +90,7 @@ async def set_metadata(request: web.Request) -> web.Response:
         return room, (PublishMetadata(),), room_metadata_of(room)
 
     hub = context_of(request).hub
-    metadata = await hub.command(call.name, call.identity, rule, is_server=call.is_server)
+    metadata = await hub.command(call, rule)
     return web.json_response({"room_name": call.name, "metadata": metadata})
 
 
@@ -106,7 +106,7 @@ async def lock_comments(request: web.Request) -> web.Response:
         return *moderation.lock_comments(room, is_locked), None
 
     hub = context_of(request).hub
-    await hub.command(call.name, call.identity, rule, is_server=call.is_server)
+    await hub.command(call, rule)
     return web.json_response({"room_name": call.name, **comment_lock_to_wire(is_locked)})
 
 
@@ -120,7 +120,7 @@ async def send_data(request: web.Request) -> web.Response:
     if len(json.dumps(data, ensure_ascii=False).encode()) > MAX_DATA_BYTES:
         raise Refusal(Reason.TOO_LARGE, f"data is larger than {MAX_DATA_BYTES} bytes")
     to = texts_of(body, "destination_identities", MAX_DESTINATIONS)
-    recipients = await context_of(request).hub.send_data(call.name, data, to or None)
+    recipients = await context_of(request).hub.send_data(call, data, to or None)
     return web.json_response({"room_name": call.name, "recipients": recipients})
 
 

@@ -80,9 +80,7 @@ async def _carry_out(
         return found, effects, (room.seats.grid, found.seats.grid)
 
     hub = context_of(request).hub
-    return call.identity, *await hub.command(
-        call.name, call.identity, rule, is_server=call.is_server
-    )
+    return call.identity, *await hub.command(call, rule)
 
 
 def _index_of(grid: UTDSeatGrid, identity: str | None) -> int | None:

@@ -79,7 +79,7 @@ def speaker_command(endpoint: Endpoint, read: _Read, reply: _Reply) -> Handler:
             return rooms.command_speakers(room, actor, item, now)
 
         hub = context_of(request).hub
-        outcome = await hub.command(call.name, call.identity, rule, is_server=call.is_server)
+        outcome = await hub.command(call, rule)
         return web.json_response(reply(outcome))
 
     return handle

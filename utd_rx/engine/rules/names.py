@@ -9,6 +9,8 @@ from typing import Final
 from utd_rx.engine.rules.refusal import forbidden, invalid
 
 MAX_IDENTITY_CHARS: Final = 128
+MAX_IDENTITY_BYTES: Final = 256
+"""Of UTF-8: livekit-server lets nobody join under a longer one."""
 CALL_PREFIX: Final = "call_"
 RESERVED_ROOMS: Final = frozenset({"ban", "bans"})
 """`/rooms/ban` and `/rooms/bans` are calls of their own, so such a room could not be reached."""
@@ -30,6 +32,8 @@ def check_identity(identity: str, field: str = "identity") -> str:
         raise invalid(f"{field} must have 1 to {MAX_IDENTITY_CHARS} characters")
     if not is_printable(identity):
         raise invalid(f"{field} must not contain control characters")
+    if len(identity.encode()) > MAX_IDENTITY_BYTES:
+        raise invalid(f"{field} must have at most {MAX_IDENTITY_BYTES} bytes of UTF-8")
     return identity
 
 

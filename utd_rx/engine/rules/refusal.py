@@ -16,7 +16,6 @@ class Reason(Enum):
     FORBIDDEN = "forbidden"
     BANNED = "banned"
     NOT_FOUND = "not found"
-    NO_SUCH_METHOD = "no such method"
     CONFLICT = "conflict"
     TOO_LARGE = "too large"
     RATE_LIMITED = "rate limited"
@@ -30,7 +29,6 @@ REPLIES: Final[dict[Reason, tuple[int, UTDErrorCode]]] = {
     Reason.FORBIDDEN: (403, UTDErrorCode.FORBIDDEN),
     Reason.BANNED: (403, UTDErrorCode.BANNED),
     Reason.NOT_FOUND: (404, UTDErrorCode.NOT_FOUND),
-    Reason.NO_SUCH_METHOD: (405, UTDErrorCode.UNKNOWN),
     Reason.CONFLICT: (409, UTDErrorCode.CONFLICT),
     Reason.TOO_LARGE: (413, UTDErrorCode.VALIDATION),
     Reason.RATE_LIMITED: (429, UTDErrorCode.RATE_LIMITED),

@@ -191,6 +191,11 @@ def published(room: Room, identity: str) -> Effects:
     return (MuteTracks(identity, True),) if identity in room.seats.muted else ()
 
 
+def opened(room: Room, identity: str) -> Room:
+    """A microphone that was muted is open: its occupant unmuted it, for the next track as well."""
+    return evolve(room, seats=seat_rules.with_muted(room.seats, identity, is_muted=False))
+
+
 def left(room: Room, session: Session, now: float, grace: float) -> tuple[Room, Effects]:
     """A connection ended; its seat waits unless the identity has a newer connection."""
     room = evolve(room, ended=(*room.ended, session.sid)[-MAX_ENDED:])
@@ -250,10 +255,20 @@ def refuse_without_seats(room: Room) -> None:
 
 
 def restore(room: Room | None, name: str, type_: UTDStreamType, member: Member) -> Room:
-    """Take in somebody who holds a good token for a room, or a membership, that was forgotten."""
+    """Take in somebody who holds a good token for a room, or a membership, that was forgotten.
+
+    The token may be of an earlier room of this name, whose roles ended with it: what it says is a
+    claim like any unproven one, and makes its bearer the owner only where there is none.
+    """
     room = room if room is not None else Room(name, type_)
     if room.owner is None and member.role is Role.HOST:
         room = evolve(
             room, owner=member.identity, seats=seat_rules.with_host(room.seats, member.identity)
         )
-    return evolve(room, members=room.members.set(member.identity, member))
+    role = clamp(
+        member.role,
+        stored=room.roles.get(member.identity),
+        is_owner=member.identity == room.owner,
+        is_proven=False,
+    )
+    return evolve(room, members=room.members.set(member.identity, evolve(member, role=role)))

@@ -59,8 +59,9 @@ class Seats:
     """The grid, who the host is, who is connected and until when what the absent have waits.
 
     `next_id` numbers requests and invitations alike, so an id of one is never one of the other.
-    `muted` are those of the seated whose microphones a host or admin muted: a new track of theirs
-    is muted as well, or a mute would end with the next publication (facts/utd-engine.md §3.6).
+    `muted` are those of the seated whose microphones a host or admin muted, and who did not unmute
+    them since: a new track of theirs is muted as well, or a mute would end with the next
+    publication (facts/utd-engine.md §3.6).
     """
 
     grid: UTDSeatGrid = field(factory=lambda: UTDSeatGrid(revision=0))
@@ -154,6 +155,8 @@ def _set_up(seats: Seats, actor: Actor, item: SetUpSeats) -> UTDSeatGrid:
             evolve(seat, reserved_for=seats.host if seat.index == item.host_seat else None)
             for seat in found
         )
+    if actor.is_admin and _of_host(seats, found) != _of_host(seats, grid.seats):
+        raise forbidden("the host's seat and reservation are out of an admin's reach")
     mode = grid.mode if item.mode is None else item.mode
     return evolve(
         grid,
@@ -191,8 +194,9 @@ def _move(seats: Seats, actor: Actor, item: MoveSeat) -> UTDSeatGrid:
 def _kick(seats: Seats, actor: Actor, item: KickSeat) -> UTDSeatGrid:
     seat = grids.seat_at(seats.grid, item.index)
     _refuse_against_host(seats, actor, seat, "kicked")
-    if seat.reserved_for is not None:
-        raise forbidden("nobody can be kicked from a reserved seat")
+    # A reservation protects its holder, not who sat there when it was made.
+    if seat.reserved_for is not None and seat.identity in (None, seat.reserved_for):
+        raise forbidden("nobody can be kicked from a seat reserved for them")
     return grids.replace(seats.grid, grids.emptied(seat))
 
 
@@ -277,6 +281,16 @@ def _without(seats: Seats, identities: frozenset[str]) -> Seats:
         if identities.isdisjoint((offer.invitation.inviter, offer.invitation.target))
     )
     return evolve(seats, grid=grids.without_requests(grid, identities), offers=offers)
+
+
+def _of_host(seats: Seats, grid: tuple[UTDSeat, ...]) -> list[tuple[int, str | None]]:
+    """Return what of `grid` is the host's: the seat sat on, and every reservation."""
+    return [
+        (seat.index, seat.reserved_for)
+        for seat in grid
+        if seat.reserved_for is not None
+        or (seat.identity is not None and seat.identity == seats.host)
+    ]
 
 
 def _refuse_against_host(seats: Seats, actor: Actor, seat: UTDSeat, deed: str) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from attrs import field, frozen
+from livekit.protocol import models
 
 from utd_rx.engine.sfu.sdp import (
     LEVEL_EXTENSION,
@@ -70,6 +71,15 @@ class AnswerSection:
     codecs: tuple[Codec, ...] = ()
     stream: SendStream | None = None
     receive_rid: str | None = None
+
+
+def enabled_codecs() -> list[models.Codec]:
+    """What clients may publish."""
+    return [
+        models.Codec(mime=f"{kind}/{name}")
+        for kind, names in FORWARDABLE_CODECS.items()
+        for name in names
+    ]
 
 
 def choose_published_codec(section: Section, preferred: str = "") -> Codec | None:

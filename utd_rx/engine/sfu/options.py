@@ -12,7 +12,7 @@ from attrs import field, frozen
 
 MAX_METADATA_BYTES: Final = 512 * 1024
 MAX_ATTRIBUTES_BYTES: Final = 64 * 1024
-MAX_NAME_CHARS: Final = 256
+MAX_NAME_BYTES: Final = 256
 MAX_SIGNAL_BYTES: Final = 2 * 1024 * 1024
 MAX_API_BODY_BYTES: Final = 10 * 1024 * 1024
 

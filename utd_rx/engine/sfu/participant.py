@@ -18,7 +18,7 @@ from utd_rx.engine.sfu.answers import (
     write_answer,
 )
 from utd_rx.engine.sfu.messages import deliver_from_client
-from utd_rx.engine.sfu.options import MAX_ATTRIBUTES_BYTES, MAX_METADATA_BYTES, MAX_NAME_CHARS
+from utd_rx.engine.sfu.options import MAX_ATTRIBUTES_BYTES, MAX_METADATA_BYTES, MAX_NAME_BYTES
 from utd_rx.engine.sfu.publications import Publication, Publications, new_sid
 from utd_rx.engine.sfu.sdp import (
     Offer,
@@ -388,7 +388,7 @@ def check_limits(
     Raises:
         LimitError: with the server's wording.
     """
-    if len(name) > MAX_NAME_CHARS:
+    if len(name.encode()) > MAX_NAME_BYTES:
         raise LimitError("name length exceeds limits")
     if len(metadata.encode()) > MAX_METADATA_BYTES:
         raise LimitError("metadata size exceeds limits")

@@ -8,7 +8,8 @@ section just stops sending (facts/sfu.md §2.1.4 and §2.1.7).
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Final
 
 from attrs import define, field
 from livekit.protocol import models, rtc
@@ -28,6 +29,14 @@ from utd_rx.engine.sfu.sdp import (
     Codec,
     Section,
 )
+
+# A client keeps the sound and the picture of one stream together.
+_STREAMS: Final[Mapping[models.TrackSource, str]] = {
+    models.TrackSource.CAMERA: "camera",
+    models.TrackSource.MICROPHONE: "camera",
+    models.TrackSource.SCREEN_SHARE: "screen",
+    models.TrackSource.SCREEN_SHARE_AUDIO: "screen",
+}
 
 
 def new_sid(prefix: str) -> str:
@@ -84,14 +93,18 @@ def track_info(request: rtc.AddTrackRequest) -> models.TrackInfo:
         stereo=request.stereo,
         disable_red=request.disable_red,
         encryption=request.encryption,
-        stream=request.stream,
+        stream=request.stream or _STREAMS.get(request.source, "unknown"),
         audio_features=request.audio_features,
         packet_trailer_features=request.packet_trailer_features,
     )
     if request.type == models.TrackType.AUDIO:
         info.mime_type = "audio/opus"
-        if request.stereo:
-            info.audio_features.append(models.AudioTrackFeature.TF_STEREO)
+        for is_so, feature in (
+            (request.stereo, models.AudioTrackFeature.TF_STEREO),
+            (request.disable_dtx, models.AudioTrackFeature.TF_NO_DTX),
+        ):
+            if is_so and feature not in info.audio_features:
+                info.audio_features.append(feature)
     for codec in request.simulcast_codecs[:1]:
         info.mime_type = codec.codec if "/" in codec.codec else f"video/{codec.codec}"
         info.codecs.add(mime_type=info.mime_type, cid=codec.cid, layers=codec.layers)

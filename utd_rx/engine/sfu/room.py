@@ -18,9 +18,7 @@ from attrs import frozen
 from livekit.protocol import models, room, rtc
 
 from utd_rx.engine.sfu import quality, tokens
-from utd_rx.engine.sfu.answers import (
-    FORWARDABLE_CODECS,
-)
+from utd_rx.engine.sfu.answers import enabled_codecs
 from utd_rx.engine.sfu.dtls import Certificate
 from utd_rx.engine.sfu.options import SfuOptions
 from utd_rx.engine.sfu.participant import Participant, Reason, State
@@ -90,7 +88,7 @@ class Room:
     def configure(
         self, request: room.CreateRoomRequest | room.RoomConfiguration, now: float
     ) -> None:
-        """Apply what a CreateRoom call or a token's roomConfig sets; 0 and empty keep."""
+        """Apply what the CreateRoom call or the token that makes it sets; 0 and empty keep."""
         self._max_participants = request.max_participants or self._max_participants
         self.metadata = request.metadata or self.metadata
         if request.departure_timeout:
@@ -118,8 +116,9 @@ class Room:
         )
 
     def _count(self) -> tuple[int, int]:
-        visible = [one for one in self._participants.values() if not one.grants.hidden]
-        return len(visible), sum(one.is_publisher for one in visible)
+        everybody = self._participants.values()
+        publishers = sum(one.is_publisher and not one.grants.recorder for one in everybody)
+        return sum(not one.claims.is_dependent for one in everybody), publishers
 
     # -- coming and going ---------------------------------------------------------------------
 
@@ -132,7 +131,8 @@ class Room:
             RoomFullError: there is no place, and nothing was changed.
         """
         old = self._participants.get(claims.identity)
-        if old is None and 0 < self._max_participants <= len(self._participants):
+        takes_place = old is None and not claims.is_dependent
+        if takes_place and 0 < self._max_participants <= self._count()[0]:
             raise RoomFullError
         participant = Participant(self, claims, request, host, now)
         if old is not None:
@@ -358,6 +358,7 @@ class Room:
         self._levels = audible
         if not changed:
             return
+        # livekit-server 1.13.5, too, tells nobody who stops receiving that the sound is over.
         for receiver in self:
             speakers = [
                 models.SpeakerInfo(sid=sid, level=level, active=level > 0)
@@ -366,15 +367,6 @@ class Room:
             ]
             if speakers:
                 receiver.send(speakers_changed=rtc.SpeakersChanged(speakers=speakers))
-
-
-def enabled_codecs() -> list[models.Codec]:
-    """What clients may publish."""
-    return [
-        models.Codec(mime=f"{kind}/{name}")
-        for kind, names in FORWARDABLE_CODECS.items()
-        for name in names
-    ]
 
 
 def _may_receive(publisher: Participant, subscriber: Participant, track_sid: str) -> bool:

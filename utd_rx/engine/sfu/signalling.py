@@ -15,15 +15,16 @@ import zlib
 from typing import Final
 
 from aiohttp import WSMsgType, web
-from attrs import frozen
+from attrs import evolve, frozen
 from google.protobuf.message import DecodeError
 from livekit.protocol import models, rtc
 
 from utd_rx.engine.sfu import requests, tokens
+from utd_rx.engine.sfu.answers import enabled_codecs
 from utd_rx.engine.sfu.hub import Hub
-from utd_rx.engine.sfu.options import MAX_NAME_CHARS, MAX_SIGNAL_BYTES
+from utd_rx.engine.sfu.options import MAX_NAME_BYTES, MAX_SIGNAL_BYTES
 from utd_rx.engine.sfu.participant import Participant, check_limits
-from utd_rx.engine.sfu.room import RoomFullError, enabled_codecs
+from utd_rx.engine.sfu.room import RoomFullError
 
 _logger = logging.getLogger(__name__)
 
@@ -128,10 +129,9 @@ class Signalling:
         if not claims.grants.room_join:
             raise web.HTTPUnauthorized(text="permissions denied")
         try:
-            _check_claims(claims)
             join = parse_join_request(request.query.get("join_request", ""))
-            if claims.grants.can_update_metadata:
-                check_limits(metadata=join.metadata, attributes=dict(join.participant_attributes))
+            claims = _described(claims, join)
+            _check_claims(claims)
         except ValueError as error:
             raise web.HTTPBadRequest(text=str(error)) from error
         return JoinAttempt(claims, join)
@@ -149,11 +149,12 @@ class Signalling:
             participant = self._admit(attempt, request)
             try:
                 await socket.prepare(request)
+                signal = WebSocketSignal(socket, request.transport)
+                self._welcome(participant, attempt.request, signal)
             except BaseException:
+                # Nobody would ever end it: `_serve`, which does, is not reached.
                 participant.close(models.DisconnectReason.JOIN_FAILURE)
                 raise
-            signal = WebSocketSignal(socket, request.transport)
-            self._welcome(participant, attempt.request, signal)
         await self._serve(socket, signal, participant)
         return socket
 
@@ -201,8 +202,6 @@ class Signalling:
         )
         room.on_joined(participant)
         participant.push_token(now)
-        if participant.grants.can_update_metadata:
-            participant.update(metadata=join.metadata, attributes=dict(join.participant_attributes))
         for track in join.add_track_requests:
             requests.add_track(participant, track, now)
         if join.HasField("publisher_offer"):
@@ -285,12 +284,30 @@ def bearer_token(request: web.Request) -> str:
     return token.strip() if scheme == "Bearer" else ""
 
 
+def _described(claims: tokens.Claims, join: rtc.JoinRequest) -> tokens.Claims:
+    """The claims with what the client itself says about its participant, none of it deleted.
+
+    Raises:
+        web.HTTPUnauthorized: it may not say anything.
+    """
+    if not (join.metadata or join.participant_attributes):
+        return claims
+    if not claims.grants.can_update_metadata:
+        raise web.HTTPUnauthorized(text="permissions denied")
+    said = {key: value for key, value in join.participant_attributes.items() if value}
+    return evolve(
+        claims,
+        metadata=join.metadata or claims.metadata,
+        attributes={**claims.attributes, **said},
+    )
+
+
 def _check_claims(claims: tokens.Claims) -> None:
     if not claims.identity:
         raise ValueError("identity cannot be empty")
     if not claims.grants.room:
         raise ValueError("room name cannot be empty")
-    if len(claims.identity) > MAX_NAME_CHARS or len(claims.grants.room) > MAX_NAME_CHARS:
+    if any(len(name.encode()) > MAX_NAME_BYTES for name in (claims.identity, claims.grants.room)):
         raise ValueError("identity or room name exceeds limits")
     check_limits(name=claims.name, metadata=claims.metadata, attributes=dict(claims.attributes))
 

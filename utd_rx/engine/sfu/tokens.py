@@ -108,6 +108,12 @@ class Claims:
     # Kept so that a refreshed token carries what this server does not interpret.
     payload: Mapping[str, Any] = field(repr=False, eq=False)
 
+    @property
+    def is_dependent(self) -> bool:
+        """Whether it only serves others, an agent or a recorder: it takes no place in a room."""
+        is_server = self.kind in (models.ParticipantInfo.AGENT, models.ParticipantInfo.EGRESS)
+        return is_server or self.grants.agent or self.grants.recorder
+
 
 def verify(token: str, api_key: str, api_secret: str) -> Claims:
     """Check signature, issuer and times (60 s leeway) and return the claims.

@@ -27,8 +27,9 @@ from utd_rx.engine.sfu.sdp import (
 from utd_rx.engine.sfu.stun import Address
 from utd_rx.engine.sfu.udp_mux import UdpMux
 
-# libwebrtc checks at least every 2.5 s; the real server gives up after 10 + 5 s.
-_SILENCE_TIMEOUT: Final = 15.0
+# libwebrtc checks at least every 2.5 s; the real server takes ICE for failed after 10 + 5 s, and
+# waits 5 s more for a resume.
+_SILENCE_TIMEOUT: Final = 20.0
 # DTLS close_notify overtakes the `leave` message that says why; give that one time to arrive.
 _GOODBYE_TIMEOUT: Final = 2.0
 # libsrtp keeps a context per SSRC for ever; a client that needs more is broken or hostile.

@@ -20,7 +20,7 @@ from livekit.protocol import models, room
 from utd_rx.engine.sfu import tokens
 from utd_rx.engine.sfu.hub import Hub
 from utd_rx.engine.sfu.messages import deliver_from_api
-from utd_rx.engine.sfu.options import MAX_NAME_CHARS
+from utd_rx.engine.sfu.options import MAX_NAME_BYTES
 from utd_rx.engine.sfu.participant import LimitError, Participant, Reason, check_limits
 from utd_rx.engine.sfu.requests import apply_subscription, subscription_sids
 from utd_rx.engine.sfu.room import Room
@@ -131,18 +131,13 @@ class RoomService:
     # -- rooms --------------------------------------------------------------------------------
 
     def create_room(self, request: room.CreateRoomRequest) -> models.Room:
-        """Make a room, or change the settings of an existing one."""
+        """Make a room; one that is there stays as it is, whatever is asked."""
         if not request.name:
             raise TwirpError("invalid_argument", "room name cannot be empty")
-        if len(request.name) > MAX_NAME_CHARS:
+        if len(request.name.encode()) > MAX_NAME_BYTES:
             raise TwirpError("invalid_argument", "room name length exceeds limits")
         check_limits(metadata=request.metadata)
-        target = self._hub.get(request.name)
-        if target is None:
-            target = self._hub.get_or_create(request.name, request)
-        else:
-            target.configure(request, self._hub.context.now())
-        return target.info()
+        return self._hub.get_or_create(request.name, request).info()
 
     def list_rooms(self, request: room.ListRoomsRequest) -> room.ListRoomsResponse:
         """All rooms, or those named."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from pathlib import Path
+from typing import Final
 
 import soxr
 from rich.console import Console
@@ -18,13 +19,17 @@ from utd_rx.cli.demo.report import Verdict, judge, write_report
 from utd_rx.cli.demo.scenario import Heard, play
 from utd_rx.cli.demo.view import live_view
 from utd_rx.engine import EngineOptions, LocalEngine
+from utd_rx.errors import UTDErrorCode, UTDStreamException
+
+RESULTS: Final = ("heard.wav", "report.json", "timeline.png")
 
 
 def run_demo(sfu: str, out: Path, wav: Path | None) -> int:
-    """Play the demo and write `heard.wav`, `report.json` and `timeline.png` into `out`.
+    """Play the demo and write `RESULTS` into `out`.
 
     Raises:
-        UTDStreamException: Something that should have worked did not.
+        UTDStreamException: Something that should have worked did not; `VALIDATION` when `wav` is
+            itself one of the results.
         TimeoutError: Something did not happen in time.
     """
     # LiveKit warns about the order in which it takes itself down at every leave; the bare SDK does
@@ -35,6 +40,15 @@ def run_demo(sfu: str, out: Path, wav: Path | None) -> int:
     microphone = WavSource(sent_wav)
     out.mkdir(parents=True, exist_ok=True)
     heard_wav = (out / "heard.wav").absolute()
+    results = [out / name for name in RESULTS]
+    if sent_wav.resolve() in [path.resolve() for path in results]:
+        raise UTDStreamException(
+            f"{wav} is what the demo writes, and would be lost: choose another --out",
+            code=UTDErrorCode.VALIDATION,
+        )
+    # A demo that fails must not leave the good news of an earlier one.
+    for path in results:
+        path.unlink(missing_ok=True)
     journal = Journal()
     with live_view(journal, console):
         heard = asyncio.run(_play(sfu, journal, microphone, heard_wav))
@@ -87,4 +101,4 @@ def _print(console: Console, verdicts: tuple[Verdict, ...], out: Path) -> None:
         mark = "[green]kept[/]" if verdict.is_kept else "[bold red]broken[/]"
         table.add_row(mark, verdict.promise, verdict.detail)
     console.print(table)
-    console.print(f"written: {out}/heard.wav, {out}/report.json, {out}/timeline.png")
+    console.print(f"written: {', '.join(str(out / name) for name in RESULTS)}")

@@ -1,0 +1,60 @@
+"""A call on a room: what carries from the routes to the hub who asks for what."""
+
+from __future__ import annotations
+
+from attrs import evolve, frozen
+
+from utd_rx.engine.authorization import Caller, Endpoint, caller_of
+from utd_rx.engine.rules import rooms
+from utd_rx.engine.rules.roles import Role
+from utd_rx.engine.rules.rooms import Room
+from utd_rx.engine.rules.seat_commands import Actor
+from utd_rx.engine.tokens import Bearer
+
+
+@frozen
+class Principal:
+    """What the credentials of a request proved: an app, a backend, or one user."""
+
+    is_server: bool = False
+    bearer: Bearer | None = None
+
+    def caller_in(self, room: Room | None) -> Caller:
+        """Return what it is in `room`; None is for what is about no room."""
+        if self.is_server:
+            return Caller.SECRET
+        if self.bearer is None:
+            return Caller.APP_KEY
+        if room is None:
+            return Caller.STRANGER
+        identity = self.bearer.identity
+        return caller_of(rooms.role_of(room, identity), is_owner=identity == room.owner)
+
+
+@frozen
+class RoomCall:
+    """A call that was let pass when it came: what is asked for, who acts, and on whose word.
+
+    `room` is as it was then, to read from. What changes a room waits for it first, so a command
+    is let pass once more, by the room it finds (`Hub.permit`). `identity` is None only for a
+    backend that acts for nobody.
+    """
+
+    endpoint: Endpoint
+    principal: Principal
+    room: Room
+    identity: str | None
+
+    @property
+    def name(self) -> str:
+        """The room's."""
+        return self.room.name
+
+    def actor_in(self, room: Room) -> Actor:
+        """Return who acts, as the rules want it; a backend counts as the host.
+
+        Raises:
+            Refusal: 404 for somebody who is no member.
+        """
+        actor = Actor(None) if self.identity is None else rooms.actor_of(room, self.identity)
+        return evolve(actor, role=Role.HOST) if self.principal.is_server else actor
