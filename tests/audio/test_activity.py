@@ -34,6 +34,13 @@ def test_recorded_speech_is_speech_and_its_silence_is_none() -> None:
     assert np.mean(spoken) > 0.5
 
 
+@pytest.mark.parametrize("noise", [-54.0, -50.0, -45.0])
+def test_a_room_after_digital_silence_is_soon_known(noise: float) -> None:
+    activity = VoiceActivity()
+    run(activity, -100.0, 5.0)  # a card that starts, or is muted by its own switch
+    assert not run(activity, noise, 7.0)[-1]
+
+
 def test_a_noise_that_stays_becomes_the_room() -> None:
     activity = VoiceActivity()
     run(activity, -60.0, 1.0)

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from utd_rx.audio.capture import MAX_CATCH_UP, RING_SECONDS, CaptureConnection, CaptureSide
+from utd_rx.audio.convert import DeviceFormat
 from utd_rx.audio.ring import Ring
 from utd_rx.models.audio import AudioFormat, AudioFrame
 
@@ -73,3 +74,24 @@ def test_a_device_of_another_format_gives_the_wished_frames(rate: int, channels:
     peak = int(np.argmax(spectrum)) * 48_000 / len(heard)
     assert peak == pytest.approx(440, abs=2)
     assert np.max(np.abs(heard)) == pytest.approx(8000, rel=0.02)
+
+
+@pytest.mark.parametrize("rate", [48_000, 44_100, 16_000, 8_000, 11_025])
+def test_a_frame_knows_when_it_was_heard_whatever_the_conversion_holds_back(rate: int) -> None:
+    pytest.importorskip("soxr")
+    wished, frames, block = AudioFormat(48_000, 1), list[AudioFrame](), rate // 100
+    side, device = CaptureSide(wished, 0.01, frames.append), connection(AudioFormat())
+    device.format = DeviceFormat(rate, 1)
+    device.ring, device._frame = Ring(rate, 1), block
+    side.adopt(device)
+    sound = np.zeros((2 * rate, 1), np.int16)
+    sound[rate : rate + rate // 500] = 20_000  # a click after one second
+    for end in range(block, len(sound), block):
+        device.ring.write(sound[end - block : end])
+        device.heard_at = end / rate
+        side.work()
+        last = frames[-1].at + frames[-1].duration if frames else 0.0
+        assert last + side.depth == pytest.approx(device.heard_at)
+    loud = next(frame for frame in frames if np.any(frame.samples > 10_000))
+    at = loud.at + int(np.argmax(loud.samples > 10_000)) / wished.sample_rate
+    assert at == pytest.approx(1.0, abs=0.0005)

@@ -7,12 +7,15 @@ import json
 import os
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
 
 from tests.support.pulse import CABLE_A, CABLE_B, Bench
-from utd_rx.audio import compare
+from utd_rx.audio import compare, portaudio
+from utd_rx.audio.devices import AudioDevice
+from utd_rx.audio.microphone import Microphone
 from utd_rx.cli import devices, doctor, main
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 
@@ -57,6 +60,21 @@ def test_the_doctor_tells_a_device_that_is_not_there(bench: Bench) -> None:
     assert "ok    speaker" in done.stdout
 
 
+async def test_the_doctor_tells_the_rate_at_which_a_device_really_runs(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    opened = portaudio.PortAudioStream
+
+    def only_44100(device: AudioDevice, rate: int, *rest: Any) -> portaudio.PortAudioStream:
+        return opened(device, 44_100, *rest)
+
+    monkeypatch.setattr(portaudio, "PortAudioStream", only_44100)
+    microphone = Microphone(CABLE_A)
+    assert await doctor._opens("microphone", microphone, microphone.open(lambda frame: None)) == 0
+    await microphone.aclose()
+    assert f"{CABLE_A} at 44100 Hz" in capsys.readouterr().out
+
+
 def test_without_a_sound_server_both_say_what_to_do(bench: Bench) -> None:
     nowhere = {"PULSE_SERVER": "unix:/nowhere", "ALSA_CONFIG_PATH": "/usr/share/alsa/alsa.conf"}
     listed, examined = utd_rx("devices", **nowhere), utd_rx("doctor", **nowhere)
@@ -68,8 +86,6 @@ def test_without_a_sound_server_both_say_what_to_do(bench: Bench) -> None:
 def test_without_portaudio_both_say_what_to_install(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from utd_rx.audio import portaudio
-
     def missing() -> None:
         raise UTDStreamException("install it", code=UTDErrorCode.FEATURE_DISABLED)
 

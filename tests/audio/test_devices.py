@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 
-from utd_rx.audio import portaudio
+from utd_rx.audio import lookout, portaudio
 from utd_rx.audio.devices import (
     AudioDevice,
     AudioDirection,
     DeviceChoice,
     choose_device,
+    find_device,
     list_devices,
 )
 from utd_rx.audio.microphone import Microphone, MicrophoneInput
@@ -107,6 +108,83 @@ async def test_without_portaudio_every_way_in_gives_the_same_clear_error() -> No
     assert caught.value.is_feature_disabled
     await microphone.aclose()
     await speaker.aclose()
+
+
+class FakePortAudio:
+    """What PortAudio found when it was started, and what is there now."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *there: AudioDevice) -> None:
+        self.known: tuple[AudioDevice, ...] = (BUILT_IN, LOUD)
+        self.there = there
+        self.restarts = 0
+        monkeypatch.setattr(portaudio, "load", lambda: None)
+        monkeypatch.setattr(portaudio, "known", lambda: self.known)
+        monkeypatch.setattr(portaudio, "restart", self.restart)
+        monkeypatch.setattr(portaudio, "_restart", self.restart)
+        monkeypatch.setattr(lookout, "look", lambda max_age=0.0: self.there)
+
+    def restart(self) -> None:
+        self.restarts += 1
+        self.known = self.there
+
+
+def test_listing_restarts_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A restart ends the streams that the app itself has opened by `sounddevice`."""
+    fake = FakePortAudio(monkeypatch, *ALL)
+    assert list_devices() == ALL
+    assert list_devices(OUTPUT) == (LOUD,)
+    assert fake.restarts == 0
+
+
+def test_portaudio_is_restarted_only_for_a_device_that_is_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fake = FakePortAudio(monkeypatch, *ALL)
+    assert find_device("built", INPUT) is BUILT_IN
+    with pytest.raises(UTDStreamException):
+        find_device("bluetooth", INPUT)
+    assert fake.restarts == 0
+    assert find_device("pro", INPUT) is USB_PRO
+    assert fake.restarts == 1
+
+
+@pytest.mark.parametrize(
+    ("takes", "expected"),
+    [
+        ({(48_000, 1), (48_000, 2)}, (48_000, 1)),
+        ({(44_100, 2), (48_000, 8)}, (44_100, 2)),
+        ({(48_000, 8), (44_100, 8)}, (48_000, 8)),
+        ({(44_100, 8)}, (44_100, 8)),
+    ],
+)
+def test_a_device_is_opened_as_it_wants_to_be(
+    monkeypatch: pytest.MonkeyPatch, takes: set[tuple[int, int]], expected: tuple[int, int]
+) -> None:
+    def stream(device: AudioDevice, rate: int, channels: int, *rest: Any) -> tuple[int, int]:
+        if (rate, channels) not in takes:
+            raise UTDStreamException("not so", code=UTDErrorCode.VALIDATION)
+        return rate, channels
+
+    monkeypatch.setattr(portaudio, "PortAudioStream", stream)
+    card = AudioDevice("card", "card", INPUT, 8, 44_100, True)
+    opened: Any = portaudio.open_stream(card, 48_000, 1, 0.01, lambda *a: None)
+    assert opened == expected
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("Invalid sample rate", -9997), UTDErrorCode.VALIDATION),
+        (("Illegal combination of I/O devices", -9993), UTDErrorCode.NOT_FOUND),
+        (("Unanticipated host error", -9999, (8, -111, "refused")), UTDErrorCode.NOT_FOUND),
+    ],
+)
+def test_a_device_that_does_not_open_is_not_one_that_refuses_a_format(
+    arguments: tuple[Any, ...], code: UTDErrorCode
+) -> None:
+    error = portaudio._refused(USB, 48_000, 1, OSError(*arguments))
+    assert error.code is code
+    assert "doctor" not in error.message  # which says it
 
 
 def test_importing_loads_no_portaudio() -> None:

@@ -177,6 +177,43 @@ async def test_a_microphone_is_swapped_while_it_streams(kept: Kept) -> None:
     assert microphone.failure.value is None
 
 
+async def test_a_swap_that_is_refused_disturbs_nothing() -> None:
+    """Neither what is heard while the microphone looks for the other one, nor what is played."""
+
+    async def refused() -> tuple[int, int]:
+        async with Kept() as kept:
+            heard, microphone, speaker = await streaming(kept)
+            await heard.more(100)
+            begin = len(heard.frames)
+            for side in (microphone, speaker):
+                with pytest.raises(UTDStreamException):
+                    await side.use("no such device")
+            await heard.more(20)
+            frames = heard.frames[begin:]
+            seconds = frames[-1].at - frames[0].at
+            silent = sum(not np.any(frame.samples) for frame in frames)
+            return silent, round(100 * seconds) - len(frames) + 1
+
+    for _ in range(3):  # a machine that stands still loses some, too
+        silent, lost = await refused()
+        if silent == 0 and abs(lost) <= 1:
+            return
+    pytest.fail(f"{silent} frames silent, {lost} lost")
+
+
+async def test_listing_leaves_the_apps_own_streams_alone() -> None:
+    """An app may use `sounddevice` itself; nothing of ours is open meanwhile."""
+    called = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    own = portaudio.load().RawInputStream(
+        channels=1, dtype="int16", callback=lambda *_: loop.call_soon_threadsafe(called.set)
+    )
+    with own:
+        await asyncio.to_thread(list_devices)
+        called.clear()
+        await asyncio.wait_for(called.wait(), TIMEOUT)
+
+
 async def test_a_speaker_is_swapped_while_it_plays(kept: Kept) -> None:
     heard, microphone, speaker = Heard(), kept(Microphone(CABLE_B)), kept(Speaker(CABLE_A))
     await microphone.open(heard)

@@ -7,12 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from utd_rx.audio.jitter import CONCEAL, MAX_DEPTH, MAX_RATE, JitterBuffer
+from utd_rx.audio.devices import LONGEST_BLOCK, SHORTEST_BLOCK
+from utd_rx.audio.jitter import CONCEAL, MAX_DEPTH, MAX_RATE, PATIENCE, JitterBuffer
 from utd_rx.models.audio import AudioFormat, Samples
 
 RATE = 48_000
 FRAME, CHUNK = 480, 240
 MARGIN, TOO_MUCH = 0.01, 0.0125
+MOST = MAX_DEPTH + 2 * CHUNK / RATE
 
 
 def buffer() -> JitterBuffer:
@@ -25,12 +27,18 @@ def sine(start: int, count: int) -> Samples:
 
 
 class Line:
-    """Frames at the times they arrive, pulled by a device whose clock may be off; no real time."""
+    """Frames at the times they arrive, pulled by a device whose clock may be off; no real time.
 
-    def __init__(self, device_rate: float = 1.0, burst: float = 0.005) -> None:
+    Args:
+        device_rate: Of its clock.
+        burst: Seconds per pull.
+        pulls: As many the device asks for at once.
+    """
+
+    def __init__(self, device_rate: float = 1.0, burst: float = 0.005, pulls: int = 1) -> None:
         self.buffer = JitterBuffer(AudioFormat(RATE, 1), burst)
-        self.chunk = min(CHUNK, round(burst * RATE))
-        self.pulls = round(burst * RATE / self.chunk)
+        self.chunk = round(burst * RATE)
+        self.pulls = pulls
         self.device_rate = device_rate
         self.sent = 0
         self.now = 0.0
@@ -92,7 +100,7 @@ def test_whatever_comes_nothing_is_lost_uncounted_and_the_depth_is_bounded(
         else:
             tested.clear()
         assert tested.pushed == sent == tested.taken + tested.dropped + tested.depth
-        assert 0 <= tested.depth <= MAX_DEPTH * RATE
+        assert 0 <= tested.depth <= MOST * RATE
 
 
 @given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=1, max_size=120))
@@ -152,6 +160,48 @@ def test_a_clock_that_is_further_off_than_any_cards_is_followed_without_a_gap(
     assert (line.buffer.underruns, line.buffer.dropped) == (0, 0)
 
 
+@pytest.mark.parametrize("device_rate", [1.0002, 1.001, 1.005])
+@pytest.mark.parametrize("pulls", [1, 2, 3])
+def test_a_device_that_asks_for_blocks_at_once_makes_no_gap_after_the_second_slip(
+    device_rate: float, pulls: int
+) -> None:
+    line = Line(device_rate, 0.0025, pulls)
+    line.run(120.0)
+    assert line.buffer.underruns <= 3
+    line.buffer.underruns = 0
+    line.run(60.0)
+    assert (line.buffer.underruns, line.buffer.dropped) == (0, 0)
+    assert line.buffer.drift == pytest.approx(1 - device_rate, abs=2e-4)
+
+
+def test_room_for_slips_is_given_back_when_it_is_not_needed() -> None:
+    line = Line(1.004, 0.0025, 2)
+    narrow = line.buffer.highest
+    line.run(60.0)
+    assert line.buffer.highest > narrow
+    line.device_rate = 1.0
+    line.run(PATIENCE + 10.0)
+    assert line.buffer.highest == narrow
+
+
+def test_one_stall_makes_no_room_for_slips() -> None:
+    line = Line(burst=0.0025, pulls=2)
+    narrow = line.buffer.highest
+    line.run(3.0)
+    line.run(0.03, is_held=True)
+    line.run(3.0)
+    assert line.buffer.underruns > 0
+    assert line.buffer.highest == narrow
+
+
+@pytest.mark.parametrize("block", [SHORTEST_BLOCK, 0.0025, 0.02, 0.045, LONGEST_BLOCK])
+def test_every_block_that_a_device_may_have_is_played_whole(block: float) -> None:
+    line = Line(burst=block)
+    line.run(5.0)
+    assert (line.buffer.underruns, line.buffer.dropped) == (0, 0)
+    assert line.buffer.taken >= 4.5 * RATE
+
+
 @pytest.mark.parametrize("stall", [0.03, 0.1, 0.3, 2.0])
 def test_what_a_stall_added_is_gone_within_five_seconds(stall: float) -> None:
     line = Line()
@@ -162,7 +212,7 @@ def test_what_a_stall_added_is_gone_within_five_seconds(stall: float) -> None:
     after = len(line.depths)
     line.run(1.0)
     assert max(line.depths[after:]) <= max(before, TOO_MUCH + FRAME / RATE) + 0.001
-    assert max(line.depths) <= MAX_DEPTH
+    assert max(line.depths) <= MOST
 
 
 def test_a_late_frame_is_concealed_and_then_there_is_silence() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -88,10 +91,23 @@ def test_other_formats_are_converted() -> None:
     assert voice.refused == 0
 
 
-def test_frames_that_make_no_sense_are_counted() -> None:
+@pytest.mark.parametrize(
+    ("samples", "rate"),
+    [
+        (np.zeros((10, 1), np.int16), 12_345),
+        (np.zeros(480, np.int16), 48_000),
+        (np.zeros((480, 8), np.int16), 48_000),
+        (np.full((480, 1), np.nan), 48_000),
+        (np.zeros((160, 1), np.float32), 16_000),
+        (np.full((480, 1), 2**30, np.int32), 48_000),
+        ([[0]] * 480, 48_000),
+    ],
+)
+def test_frames_that_make_no_sense_are_counted(samples: Any, rate: int) -> None:
     mixer = Mixer(FORMAT)
     voice = mixer.add("odd", 1.0)
-    voice(AudioFrame(np.zeros((10, 1), np.int16), 12_345))
+    voice(AudioFrame(samples, rate))
+    assert voice.buffer.pushed == 0
     assert (voice.refused, mixer.counts()) == (1, (0, 0, 1))
     voice.close()
     voice.close()
@@ -104,6 +120,46 @@ def test_a_gain_out_of_range_is_refused(gain: float) -> None:
     with pytest.raises(UTDStreamException) as caught:
         mixer.add("a", gain)
     assert caught.value.code is UTDErrorCode.VALIDATION
+
+
+@pytest.mark.parametrize("goes", [Voice.flush, Voice.close])
+def test_a_voice_goes_without_a_step(goes: Callable[[Voice], None]) -> None:
+    mixer = Mixer(FORMAT)
+    voice = mixer.add("a", 1.0)
+    feed(voice, 10_000)
+    mixer.pull(240)
+    goes(voice)
+    feed(voice, 10_000, 1)  # not enough to begin anew
+    falling = mixer.pull(240)[:, 0]
+    assert falling[0] == 10_000
+    assert falling[-1] == 0
+    assert np.all(np.abs(np.diff(falling)) < 100)
+    assert not np.any(mixer.pull(240))
+
+
+def test_a_flush_of_the_mix_takes_a_voices_fade_along() -> None:
+    mixer = Mixer(FORMAT)
+    voice = mixer.add("a", 1.0)
+    feed(voice, 10_000)
+    mixer.pull(240)
+    voice.flush()
+    mixer.flush()  # the ring fades out what was mixed, so nothing may come after it
+    assert not np.any(mixer.pull(240))
+
+
+def test_a_flush_reaches_what_the_converter_holds_back() -> None:
+    pytest.importorskip("soxr")
+    mixer = Mixer(FORMAT)
+    voice = mixer.add("telephone", 1.0)
+    quiet = frame(0, AudioFormat(8_000, 1))
+    for _ in range(9):
+        voice(frame(20_000, AudioFormat(8_000, 1)))
+    voice.flush()
+    for _ in range(9):
+        voice(quiet)
+    heard = np.concatenate([mixer.pull(240) for _ in range(8)])
+    assert voice.position > 0.03
+    assert np.abs(heard).max() <= 2  # soxr's dither
 
 
 def test_a_flush_drops_what_all_have_waiting() -> None:

@@ -160,6 +160,7 @@ async def test_a_speaker_shows_its_device_and_lets_go_of_it(module: FakeModule) 
         lambda m, s: m.frames,
         lambda m, s: m.level,
         lambda m, s: m.speaking,
+        lambda m, s: m.set_gain(0.5),
         lambda m, s: m.mute(),
         lambda m, s: m.unmute(),
         lambda m, s: s.level,
@@ -224,6 +225,55 @@ async def test_cancelling_the_opening_holds_nothing(module: FakeModule) -> None:
     while not (module.sides and module.sides[0].is_closed):  # noqa: ASYNC110 - nothing tells
         await asyncio.sleep(0)
     assert microphone.device.value is None
+    await microphone.aclose()
+
+
+@pytest.mark.parametrize("make", [Microphone, Speaker])
+async def test_closing_while_it_opens_holds_nothing(
+    module: FakeModule, make: type[Microphone] | type[Speaker]
+) -> None:
+    side = make(backend="platform")
+    module.gate.clear()
+    opening = asyncio.create_task(
+        side.open() if isinstance(side, Speaker) else side.open(lambda frame: None)
+    )
+    await asyncio.sleep(0)
+    closing = asyncio.create_task(side.aclose())
+    await asyncio.sleep(0)
+    module.gate.set()
+    await asyncio.wait_for(closing, 10)
+    assert module.sides[0].is_closed
+    with pytest.raises(UTDStreamException) as caught:
+        await opening
+    assert caught.value.code is UTDErrorCode.CONFLICT
+    assert side.device.value is None
+
+
+async def test_a_choice_made_while_it_opens_is_the_one_that_counts(module: FakeModule) -> None:
+    microphone = Microphone(backend="platform")
+    module.gate.clear()
+    opening = asyncio.create_task(microphone.open(lambda frame: None))
+    await asyncio.sleep(0)
+    choosing = asyncio.create_task(microphone.use("usb"))
+    await asyncio.sleep(0)
+    module.gate.set()
+    await asyncio.wait_for(asyncio.gather(opening, choosing), 10)
+    assert module.sides[0].selected == [DEVICES[1]]
+    assert microphone.device.value is not None
+    assert microphone.device.value.name == "usb"
+    await microphone.aclose()
+
+
+async def test_deaths_are_counted_over_all_openings(
+    module: FakeModule, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(platform, "WATCH", 0.0)
+    microphone = Microphone(backend="platform")
+    for number in (1, 2):
+        stream = await opened(microphone)
+        stream.attach(FakeTrack(*[0.0] * STARTING_LOOKS))
+        await microphone.statistics.until(lambda told: told.lost == number, timeout=10)  # noqa: B023
+        await stream.aclose()
     await microphone.aclose()
 
 

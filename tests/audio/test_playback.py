@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from attrs import define
 
+from utd_rx.audio.convert import DeviceFormat
 from utd_rx.audio.mixer import Mixer
 from utd_rx.audio.playback import (
     CALM,
@@ -34,30 +35,37 @@ class Stage:
 
     def call(self) -> Samples:
         """Let the device ask for a block; return what it got."""
-        out = bytearray(2 * BLOCK)
-        self.device._play(out, BLOCK, None, None)
+        out = bytearray(2 * self.device.block)
+        self.device._play(out, self.device.block, None, None)
         return np.frombuffer(out, np.int16)
 
     def run(self, seconds: float) -> None:
         """Let the device play in time, and the thread answer each block."""
-        for _ in range(round(seconds * FORMAT.sample_rate / BLOCK)):
+        block = self.device.block / self.device.format.sample_rate
+        for _ in range(round(seconds / block)):
             self.call()
-            self.now += BLOCK / FORMAT.sample_rate
+            self.now += block
             self.side.work()
 
 
-@pytest.fixture
-def stage() -> Stage:
+def stage_at(rate: int) -> Stage:
+    """Return a mix and a device of that rate."""
     mixer, played = Mixer(FORMAT), list[Samples]()
     side = PlaybackSide(mixer, BLOCK / FORMAT.sample_rate, played.append, lambda: made.now)
     device = PlaybackConnection.__new__(PlaybackConnection)
-    device.format, device.latency, device.block = FORMAT, 0.01, BLOCK
+    device.format, device.latency = DeviceFormat(rate, 1), 0.01
+    device.block = round(BLOCK * rate / FORMAT.sample_rate)
     device.beats = device.underrun = device.flagged = 0
     device.ring, device._wake = Ring(12_000, 1), lambda: None
     side.adopt(device)
     made = Stage(side, device, mixer, played)
     side.work()
     return made
+
+
+@pytest.fixture
+def stage() -> Stage:
+    return stage_at(FORMAT.sample_rate)
 
 
 def test_in_time_the_ring_holds_a_block_and_the_lead(stage: Stage) -> None:
@@ -117,6 +125,22 @@ def test_a_flush_fades_and_is_silent_within_twenty_milliseconds(stage: Stage) ->
     assert np.all(np.diff(heard[:fade]) <= 0)
     assert not np.any(heard[fade:])
     assert FADE + stage.device.latency < 0.02
+
+
+@pytest.mark.parametrize("rate", [44_100, 16_000, 8_000])
+def test_a_flush_is_silent_as_soon_where_the_device_has_another_rate(rate: int) -> None:
+    pytest.importorskip("soxr")
+    stage = stage_at(rate)
+    voice = stage.mixer.add("loud", 1.0)
+    for _ in range(12):
+        voice(AudioFrame(np.full((480, 1), 10_000, np.int16), 48_000))
+    stage.run(0.06)
+    assert stage.call()[-1] == pytest.approx(10_000, abs=300)
+    stage.mixer.flush()
+    stage.side.flush()
+    stage.side.work()
+    heard = np.concatenate([stage.call() for _ in range(20)])
+    assert not np.any(heard[round(FADE * rate) :])
 
 
 def test_another_device_goes_on_where_the_last_one_stopped_counting(stage: Stage) -> None:

@@ -6,6 +6,7 @@ import logging
 import threading
 import wave
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -53,6 +54,28 @@ def test_it_knows_when_the_sound_began(tmp_path: Path) -> None:
         assert recorder.format == AudioFormat(48_000, 1)
         assert recorder.started_at == 12.5
         assert recorder.duration == pytest.approx(0.02)
+
+
+@pytest.mark.parametrize(
+    "samples",
+    [
+        np.zeros(480, np.int16),
+        np.zeros((480, 8), np.int16),
+        np.ones((480, 1), np.float32),
+        np.full((480, 1), 2**30, np.int32),
+        [[0]] * 480,
+    ],
+)
+def test_what_is_no_frame_is_refused_and_does_no_harm(tmp_path: Path, samples: Any) -> None:
+    frame = AudioFrame(samples, 48_000)
+    with WavRecorder(tmp_path / "x.wav") as recorder:
+        with pytest.raises(UTDStreamException) as caught:
+            recorder.write(frame)
+        assert caught.value.code is UTDErrorCode.VALIDATION
+        recorder.write(frame_of(1))
+        recorder.on_next(frame)
+        assert recorder.failure is not None
+        assert (recorder.dropped_frames, recorder.duration) == (1, 0.01)
 
 
 def test_a_recording_without_a_frame_is_a_valid_empty_file(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from tests.audio.cable import TIMEOUT, Kept
 from tests.support.pulse import Bench
 from tests.support.skewed_card import CARD, MARK_EVERY, RATE, CardReport, SkewedCard
 from utd_rx.audio import portaudio
+from utd_rx.audio.devices import BLOCK
 from utd_rx.audio.jitter import MAX_DEPTH
 from utd_rx.audio.microphone import Microphone
 from utd_rx.audio.speaker import Speaker
@@ -99,7 +100,7 @@ async def run(card: SkewedCard, kept: Kept) -> list[str]:
         "the delay grows": later >= medians[0] + MAX_GROWTH,
         # A machine that stands still for a moment adds delay, too, which is worked off.
         "the delay is out of bounds": max(medians) >= medians[0] + MAX_DEPTH,
-        "the buffer is out of bounds": max(depths) > MAX_DEPTH * RATE,
+        "the buffer is out of bounds": max(depths) > (MAX_DEPTH + 2 * BLOCK) * RATE,
         "sound is missing": missing >= MAX_MISSING * heard,
         "marks are missing": lost > most_lost + starved * RATE / MARK_EVERY,
     }

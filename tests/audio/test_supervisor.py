@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from utd_rx.audio import portaudio, supervisor
+from utd_rx.audio import lookout, portaudio, supervisor
 from utd_rx.audio.devices import AudioDevice, AudioDirection, DeviceChoice
 from utd_rx.audio.supervisor import Connection, Supervisor
 from utd_rx.errors import UTDErrorCode, UTDStreamException
@@ -20,6 +20,7 @@ class FakeConnection:
         self.is_active = True
         self.is_displaced = False
         self.is_closed = False
+        self.closed_on = ""
         self._beats = 0
 
     @property
@@ -29,6 +30,7 @@ class FakeConnection:
 
     def close(self) -> None:
         self.is_closed = True
+        self.closed_on = threading.current_thread().name
 
 
 class FakeSide:
@@ -36,13 +38,16 @@ class FakeSide:
         self.made: list[FakeConnection] = []
         self.adopted: list[Connection | None] = []
         self.refusal: Exception | None = None
+        self.unadopted: Exception | None = None
         self.broken = 0
         self.gate = threading.Event()
         self.gate.set()
+        self.connecting = threading.Event()
         self.worked = threading.Event()
 
     def connect(self, choice: DeviceChoice, wake: Callable[[], None]) -> FakeConnection:
-        self.gate.wait(10)
+        self.connecting.set()
+        self.gate.wait(30)
         if self.refusal is not None:
             raise self.refusal
         self.made.append(FakeConnection(str(choice)))
@@ -50,6 +55,8 @@ class FakeSide:
         return self.made[-1]
 
     def adopt(self, connection: Connection | None) -> None:
+        if connection is not None and self.unadopted is not None:
+            raise self.unadopted
         self.adopted.append(connection)
 
     def work(self) -> None:
@@ -77,7 +84,9 @@ class Stage:
 
 @pytest.fixture
 def stage(monkeypatch: pytest.MonkeyPatch) -> type[Stage]:
-    monkeypatch.setattr(portaudio, "refresh", lambda: True)
+    card = AudioDevice("first", "first", AudioDirection.INPUT, 1, 48_000, True)
+    monkeypatch.setattr(lookout, "look", lambda max_age=0.0: (card,))
+    monkeypatch.setattr(portaudio, "restart", lambda: None)
     monkeypatch.setattr(supervisor, "RETRY", 0.0)
     return Stage
 
@@ -94,8 +103,9 @@ async def test_a_lost_device_is_told_and_brought_back(stage: type[Stage]) -> Non
     assert await here.told() == (None, UTDErrorCode.NOT_FOUND)
     assert here.side.made[0].is_closed
     here.side.refusal = None
-    assert await here.told() == ("first", None)
-    assert here.supervisor.lost == 1
+    device, failure = await here.told()
+    assert device is not None
+    assert (failure, here.supervisor.lost) == (None, 1)
     await here.supervisor.aclose()
     assert all(connection.is_closed for connection in here.side.made)
     assert here.side.adopted[-1] is None
@@ -134,6 +144,86 @@ async def test_a_swap_closes_the_old_one_and_a_refused_swap_keeps_it(stage: type
     assert caught.value.code is UTDErrorCode.CONFLICT
 
 
+async def test_a_swap_disturbs_nothing_until_the_new_one_runs(stage: type[Stage]) -> None:
+    here = stage()
+    await here.supervisor.start()
+    here.side.gate.clear()
+    here.side.connecting.clear()
+    swapping = [asyncio.create_task(here.supervisor.use(name)) for name in ("second", "third")]
+    await asyncio.to_thread(here.side.connecting.wait, 10)
+    here.side.worked.clear()
+    here.supervisor.wake()
+    assert await asyncio.to_thread(here.side.worked.wait, 10)  # for the first, all the while
+    assert not any(swap.done() for swap in swapping)
+    here.side.gate.set()
+    await asyncio.gather(*swapping)
+    assert [made.device.name for made in here.side.made] == ["first", "second", "third"]
+    assert [made.is_closed for made in here.side.made] == [True, True, False]
+    assert "test supervisor" not in {made.closed_on for made in here.side.made}
+    await here.supervisor.aclose()
+
+
+NO_SOXR = UTDStreamException("needs soxr", code=UTDErrorCode.FEATURE_DISABLED)
+
+
+async def test_what_cannot_be_worked_with_is_closed_and_told(stage: type[Stage]) -> None:
+    here = stage()
+    here.side.unadopted = NO_SOXR
+    with pytest.raises(UTDStreamException, match="soxr"):
+        await here.supervisor.start()
+    assert here.side.made[0].is_closed
+    with pytest.raises(UTDStreamException):
+        await here.supervisor.use("second")
+    await here.supervisor.aclose()
+
+
+async def test_what_cannot_be_swapped_to_leaves_the_old_one(stage: type[Stage]) -> None:
+    here = stage()
+    await here.supervisor.start()
+    here.side.unadopted = NO_SOXR
+    with pytest.raises(UTDStreamException, match="soxr"):
+        await asyncio.wait_for(here.supervisor.use("second"), 10)
+    assert [connection.is_closed for connection in here.side.made] == [False, True]
+    here.side.worked.clear()
+    here.supervisor.wake()
+    assert await asyncio.to_thread(here.side.worked.wait, 10)
+    here.side.unadopted = None
+    await here.supervisor.use("third")
+    await here.supervisor.aclose()
+    assert all(connection.is_closed for connection in here.side.made)
+
+
+async def test_closing_while_it_opens_is_no_success(stage: type[Stage]) -> None:
+    here = stage()
+    here.side.gate.clear()
+    starting = asyncio.create_task(here.supervisor.start())
+    await asyncio.sleep(0)
+    closing = asyncio.create_task(here.supervisor.aclose())
+    await asyncio.sleep(0)
+    here.side.gate.set()
+    await asyncio.wait_for(closing, 10)
+    with pytest.raises(UTDStreamException) as caught:
+        await starting
+    assert caught.value.code is UTDErrorCode.CONFLICT
+    assert here.side.made[0].is_closed
+
+
+async def test_closing_while_it_swaps_closes_both(stage: type[Stage]) -> None:
+    here = stage()
+    await here.supervisor.start()
+    here.side.gate.clear()
+    swapping = asyncio.create_task(here.supervisor.use("second"))
+    await asyncio.sleep(0)
+    closing = asyncio.create_task(here.supervisor.aclose())
+    await asyncio.sleep(0)
+    here.side.gate.set()
+    await asyncio.wait_for(closing, 10)
+    with pytest.raises(UTDStreamException) as caught:
+        await swapping
+    assert caught.value.code is UTDErrorCode.CONFLICT
+    assert [connection.is_closed for connection in here.side.made] == [True, True]
+
+
 async def test_cancelling_the_start_leaves_nothing_open(stage: type[Stage]) -> None:
     here = stage()
     here.side.gate.clear()
@@ -147,6 +237,7 @@ async def test_cancelling_the_start_leaves_nothing_open(stage: type[Stage]) -> N
     async with asyncio.timeout(10):
         while not here.side.made[0].is_closed:  # noqa: ASYNC110 - nothing says so
             await asyncio.sleep(0.01)
+    assert here.side.made[0].closed_on == "test supervisor"  # and not on the loop's
     await here.supervisor.aclose()
 
 
@@ -174,7 +265,7 @@ async def test_a_swap_asked_for_before_it_is_open_gets_its_answer(
         await asyncio.wait_for(swapping, 10)
     assert caught.value.code is UTDErrorCode.CONFLICT
     here.side.gate.set()
-    await asyncio.wait({starting} if closing is None else {starting, closing})
+    await asyncio.gather(starting, *([closing] if closing else []), return_exceptions=True)
     await here.supervisor.aclose()
     async with asyncio.timeout(10):
         while not all(made.is_closed for made in here.side.made):  # noqa: ASYNC110

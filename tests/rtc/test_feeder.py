@@ -14,7 +14,7 @@ from livekit.rtc._ffi_client import FfiClient
 from livekit.rtc._proto.ffi_pb2 import FfiRequest, FfiResponse
 
 from tests.rtc.bench import Frames, tone_frame
-from utd_rx.models.audio import AudioFormat, AudioFrame
+from utd_rx.models.audio import FRAMES_PER_SECOND, AudioFormat, AudioFrame
 from utd_rx.rtc import ffi
 from utd_rx.rtc.feeder import BURST, Feeder
 from utd_rx.rtc.receiver import Reception
@@ -82,13 +82,13 @@ async def test_frames_of_a_burst_do_not_overtake_each_other(
     reception, frames = await hear(feeder, False, monkeypatch)
     feeder.start()
     for burst in range(40):
-        now[0] = burst * 0.05
+        now[0] = burst * BURST / FRAMES_PER_SECOND
         numbers = range(burst * BURST + 1, (burst + 1) * BURST + 1)
         for number in numbers:
             feeder.put(numbered(number))
         # LiveKit's queue of received frames is bounded.
         await frames.wait(partial(frames.has, numbers[-1]))
-    assert [int(frame.samples[0, 0]) for frame in frames.frames] == list(range(1, 201))
+    assert [int(frame.samples[0, 0]) for frame in frames.frames] == list(range(1, 40 * BURST + 1))
     assert feeder.dropped == 0
     await reception.aclose()
 

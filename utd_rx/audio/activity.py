@@ -31,10 +31,10 @@ class VoiceActivity:
 
     def push(self, level_dbfs: float, duration: float) -> bool:
         """Take the level of the next `duration` seconds; return whether somebody speaks."""
-        self._noise = min(level_dbfs, self._noise + _RISE_DB_PER_SECOND * duration)
+        noise = min(level_dbfs, self._noise + _RISE_DB_PER_SECOND * duration)
         # A digital silence is no room: what rises from it is not compared with it.
-        noise = max(self._noise, QUIETEST_DBFS - ONSET_DB)
-        if level_dbfs > noise + ONSET_DB:
+        self._noise = max(noise, QUIETEST_DBFS - ONSET_DB)
+        if level_dbfs > self._noise + ONSET_DB:
             self._speaks_for = HANG_OVER
         else:
             self._speaks_for = max(0.0, self._speaks_for - duration)

@@ -116,6 +116,7 @@ class CaptureSide:
         self._connection: CaptureConnection | None = None
         self._converter = Converter(audio_format, audio_format)
         self._rest: Samples = np.zeros((0, audio_format.channels), np.int16)
+        self._held = 0.0
         self._overruns_before = 0
         self.skipped = 0
 
@@ -138,7 +139,7 @@ class CaptureSide:
         waiting = (
             0.0 if connection is None else connection.ring.depth / connection.format.sample_rate
         )
-        return waiting + len(self._rest) / self._format.sample_rate
+        return waiting + len(self._rest) / self._format.sample_rate + self._held
 
     def connect(self, choice: DeviceChoice, wake: Callable[[], None]) -> CaptureConnection:
         """Open the device."""
@@ -146,13 +147,18 @@ class CaptureSide:
         return CaptureConnection(device, self._format, self._block, wake)
 
     def adopt(self, connection: Connection | None) -> None:
-        """Hear with this connection from now on."""
+        """Hear with this connection from now on.
+
+        Raises:
+            UTDStreamException: `FEATURE_DISABLED`, as `Converter`; it hears with the one before.
+        """
         assert connection is None or isinstance(connection, CaptureConnection)
+        if connection is not None:
+            self._converter = Converter(connection.format, self._format)
         self._overruns_before = self.overruns
         self._connection = connection
         self._rest = self._rest[:0]  # another card's sound does not continue this one's
-        if connection is not None:
-            self._converter = Converter(connection.format, self._format)
+        self._held = 0.0
 
     def work(self) -> None:
         """Hand on every frame that is complete."""
@@ -165,12 +171,14 @@ class CaptureSide:
             self.skipped += ring.skip(waiting - round(MAX_CATCH_UP * rate))
         block = np.empty((ring.depth, connection.format.channels), np.int16)
         block = block[: ring.read_into(block)]
-        sound = np.concatenate([self._rest, self._converter.push(block)])
+        converted = self._converter.push(block)
+        self._held += len(block) / rate - len(converted) / self._format.sample_rate
+        sound = np.concatenate([self._rest, converted])
         size = self._format.samples_per_frame
         end = len(sound) - len(sound) % size
         for start in range(0, end, size):
             samples = sound[start : start + size]
             samples.flags.writeable = False
-            at = heard_at - (len(sound) - start) / self._format.sample_rate
+            at = heard_at - self._held - (len(sound) - start) / self._format.sample_rate
             self._sink(AudioFrame(samples, self._format.sample_rate, at))
         self._rest = sound[end:].copy()

@@ -70,6 +70,11 @@ class Converter:
                 source.sample_rate, target.sample_rate, target.channels, "int16", "LQ"
             )
 
+    def clear(self) -> None:
+        """Forget what is held back."""
+        if self._resampler is not None:
+            self._resampler.clear()
+
     def push(self, samples: Samples) -> Samples:
         """Take `(n, channels)` int16 and return what has become ready, `(m, channels)` int16."""
         samples = to_channels(samples, self._channels)

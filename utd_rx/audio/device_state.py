@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from utd_rx.audio.devices import AudioDevice
 from utd_rx.audio.levels import FLOOR_DBFS
@@ -12,7 +12,7 @@ from utd_rx.models.voice_processing import VoiceProcessing
 
 @frozen
 class MicrophoneStatistics:
-    """Counted since the microphone was made, but for depth and delay, which are now's.
+    """Counted since the microphone was made, but for depth and delays, which are now's.
 
     Args:
         frames: Handed on.
@@ -36,6 +36,17 @@ class MicrophoneStatistics:
     echo_delay: float = 0.0
     unprocessed: int = 0
 
+    def after(self, before: MicrophoneStatistics) -> MicrophoneStatistics:
+        """Return these with what was counted before."""
+        return evolve(
+            self,
+            frames=before.frames + self.frames,
+            overruns=before.overruns + self.overruns,
+            skipped=before.skipped + self.skipped,
+            lost=before.lost + self.lost,
+            unprocessed=before.unprocessed + self.unprocessed,
+        )
+
 
 @frozen
 class MicrophoneState:
@@ -46,15 +57,17 @@ class MicrophoneState:
         level: Of the last 50 ms, in dBFS, after gain and mute; None with the platform backend,
             which does not tell.
         is_speaking: Somebody speaks, also while muted; None with the platform backend.
+        gain: 0 to 4, 1 for unchanged.
         is_muted: Frames are silent; they keep their timing.
         processing: What is done to the voice.
-        statistics: Twice a second.
+        statistics: Twice a second, and when the device dies.
         failure: Why nothing is heard although the microphone is open, None when it is.
     """
 
     device: AudioDevice | None = None
     level: float | None = FLOOR_DBFS
     is_speaking: bool | None = False
+    gain: float = 1.0
     is_muted: bool = False
     processing: VoiceProcessing = VoiceProcessing()
     statistics: MicrophoneStatistics = MicrophoneStatistics()
@@ -97,7 +110,7 @@ class SpeakerState:
         level: Of what was played in the last 50 ms, in dBFS; None with the platform backend.
         volume: 0 to 4, 1 for unchanged.
         is_muted: Nothing is heard; time goes on.
-        statistics: Twice a second.
+        statistics: Twice a second, and when the device dies.
         failure: Why nothing is played although the speaker is open, None when it is.
     """
 

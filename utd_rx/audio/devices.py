@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import logging
-import subprocess
-import sys
 from collections.abc import Sequence
 from enum import Enum
 from typing import Final, TypeAlias
@@ -14,17 +10,12 @@ from attrs import frozen
 
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 
-logger: Final = logging.getLogger("utd_rx.audio")
-
 BLOCK: Final = 0.0025
 """Seconds per callback. PortAudio holds two blocks, and the jitter buffer one more: 6 ms less from
 card to card than with 5 ms blocks, at the same CPU (docs/audio.md, "Figures")."""
 
 SHORTEST_BLOCK: Final = 0.001
 LONGEST_BLOCK: Final = 0.05
-
-LISTING_TIMEOUT: Final = 10.0
-"""Seconds for another process to list the devices; half a second is usual."""
 
 
 class AudioDirection(Enum):
@@ -76,61 +67,39 @@ def check_block(block: float) -> float:
 def list_devices(direction: AudioDirection | None = None) -> tuple[AudioDevice, ...]:
     """Return the devices there are now, of one direction or of both.
 
-    Blocks for about 50 ms; for about half a second while a stream of this process is open, since
-    PortAudio looks for devices only before that, and another process must ask.
+    Blocks for about 0.1 s: PortAudio looks for devices only when it is started, and another process
+    does that, so no stream of this one is disturbed, nor of others that use PortAudio in it.
 
     Raises:
         UTDStreamException: `FEATURE_DISABLED` without PortAudio; the message holds the command
             that installs it.
     """
-    from utd_rx.audio import portaudio
+    from utd_rx.audio import lookout, portaudio
 
-    found = _known() if portaudio.refresh() else _listed_elsewhere()
-    return tuple(device for device in found if direction in (None, device.direction))
+    portaudio.load()
+    return tuple(device for device in lookout.look() if direction in (None, device.direction))
 
 
 def find_device(choice: DeviceChoice, direction: AudioDirection) -> AudioDevice:
     """Return the chosen device; one that PortAudio has not seen is looked for once more.
 
-    Should it have been plugged in while streams are open, these are opened anew: a pause in each
-    of about half a second, which is no failure of theirs.
+    Should it have been plugged in since, PortAudio is restarted: open streams are opened anew, a
+    pause in each of about half a second, which is no failure of theirs. Streams that others have
+    opened by PortAudio in this process end.
 
     Raises:
         UTDStreamException: `FEATURE_DISABLED` without PortAudio, or as `choose_device`.
     """
-    from utd_rx.audio import portaudio
+    from utd_rx.audio import lookout, portaudio
 
     try:
-        return choose_device(_known(), choice, direction)
+        return choose_device(portaudio.known(), choice, direction)
     except UTDStreamException as error:
         if error.code is not UTDErrorCode.NOT_FOUND:
             raise
-        if not portaudio.refresh():
-            choose_device(_listed_elsewhere(), choice, direction)  # or nothing is disturbed
-            portaudio.restart()
-    return choose_device(_known(), choice, direction)
-
-
-def _known() -> tuple[AudioDevice, ...]:
-    from utd_rx.audio import portaudio
-
-    return tuple(device for device, _ in portaudio.query())
-
-
-def _listed_elsewhere() -> tuple[AudioDevice, ...]:
-    """Return the devices that a fresh PortAudio finds, in a process of its own."""
-    command = (sys.executable, "-m", "utd_rx.cli", "devices", "--json")
-    try:
-        done = subprocess.run(  # noqa: S603 - this interpreter, and no word from outside
-            command, capture_output=True, timeout=LISTING_TIMEOUT, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        logger.warning("devices could not be looked for anew: %s", error)
-        return _known()
-    return tuple(
-        AudioDevice(**{**entry, "direction": AudioDirection(entry["direction"])})
-        for entry in map(json.loads, done.stdout.splitlines())
-    )
+        choose_device(lookout.look(), choice, direction)  # or nothing is disturbed
+        portaudio.restart()
+    return choose_device(portaudio.known(), choice, direction)
 
 
 def choose_device(

@@ -16,6 +16,12 @@ worked off by taking `n + k` samples for `n` played, resampled inside one pull, 
 in between `k` is 0 and samples pass unchanged. A clock that is off and a stall are the same to it:
 either is gone within 5 s. Beyond `MAX_DEPTH` the oldest is dropped and counted.
 
+*Slips*: as clocks drift past each other the least depth moves by a whole burst of pulls in one step,
+and a device may ask for several blocks at once (PortAudio on Linux for two of 2.5 ms: measured). So
+the band begins as wide as one pull, and the second underrun within `RECENT` that was over at once
+widens it by a pull: from then on there is room for the slip. A single stall does not, and where no
+clock is off it costs no delay. When nothing has run short for `PATIENCE` the band is what it was.
+
 Conservation: pushed = taken + dropped + depth, always.
 """
 
@@ -40,10 +46,10 @@ SLACK: Final = 0.0015
 """Seconds that the band in which samples pass unchanged is wider than one pull."""
 
 MAX_DEPTH: Final = 0.12
-"""Seconds; beyond it sound is dropped."""
+"""Seconds beyond two pulls; what is more is dropped."""
 
 KEPT_DEPTH: Final = 0.06
-"""What is kept then: `MAX_RATE` has worked it off within 5 s."""
+"""Seconds beyond two pulls that are kept then: `MAX_RATE` has worked it off within 5 s."""
 
 MAX_RATE: Final = 0.03
 """Fastest and slowest playing is 3 % off, half a semitone, and only for a second or two."""
@@ -63,9 +69,18 @@ _URGENT: Final = 0.25
 A device whose clock is too fast leaves an error of that much of what it is off: 1 ms at 0.4 %, out
 of a pull and `RESERVE`, which is what there is to an underrun."""
 
+MAX_BURST: Final = 0.01
+"""Seconds of pulls at once up to which the band widens: a frame."""
+
+RECENT: Final = 60.0
+"""Seconds in which a slip comes again if it is to be heard at all: of 5 ms, at 0.008 % off."""
+
+PATIENCE: Final = 300.0
+"""Seconds for which the band stays wide without being needed."""
+
 _DRIFT_SECONDS: Final = 30.0
 
-_FADE_IN: Final = 0.0025
+_FADE: Final = 0.0025
 
 
 class JitterBuffer:
@@ -73,8 +88,7 @@ class JitterBuffer:
 
     Args:
         audio_format: Of all samples.
-        burst: Seconds that are pulled at once: as clocks drift past each other the depth moves
-            by that much in one step, so the band cannot be narrower.
+        burst: Seconds that are pulled at once; the band is at least as wide.
 
     Attributes:
         taken: Samples taken out to be played.
@@ -86,10 +100,11 @@ class JitterBuffer:
     def __init__(self, audio_format: AudioFormat, burst: float = 0.005) -> None:
         self.taken = self.pushed = self.dropped = self.concealed = self.underruns = 0
         rate = self._rate = audio_format.sample_rate
-        self._low = round((burst + RESERVE) * rate)
-        self._high = self._low + round((burst + SLACK) * rate)
-        self._margin = (self._low + self._high) // 2
-        self._most, self._kept = round(MAX_DEPTH * rate), round(KEPT_DEPTH * rate)
+        self._pull = burst
+        self._set_band(burst)
+        self._slipped = 0.0  # samples for which the last short underrun counts as recent
+        self._most = round((MAX_DEPTH + 2 * burst) * rate)
+        self._kept = round((KEPT_DEPTH + 2 * burst) * rate)
         self._lock = threading.Lock()
         self._waiting: deque[Samples] = deque()  # bounded by `_most` samples
         self._depth = 0
@@ -99,6 +114,7 @@ class JitterBuffer:
         self._remembered = 0
         self._frame = audio_format.samples_per_frame
         self._made_up = 0  # samples of the concealment under way
+        self._rest: Mix | None = None  # the fade of what was cleared
         self._carry = 0.0
         self._drift = 0.0
         self._least, self._least_before, self._pulled = self._most, self._most, 0
@@ -129,18 +145,36 @@ class JitterBuffer:
                 self._remove(self._depth - self._kept)
                 self._least = self._least_before = self._most
 
-    def clear(self) -> None:
-        """Drop what waits; play on when the margin is there again."""
+    def clear(self, *, fade: bool = False) -> bool:
+        """Drop what waits, and play on when the margin is there again.
+
+        Args:
+            fade: Let the next pull fade out what it would have played.
+
+        Returns:
+            Whether there is such a fade.
+        """
         with self._lock:
+            if not fade:
+                self._rest = None
+            elif self._is_playing and self._depth:
+                rest = self._take(min(self._depth, round(min(_FADE, self._pull) * self._rate)))
+                self._rest = (
+                    rest * np.linspace(1.0, 0.0, len(rest), dtype=np.float32)[:, np.newaxis]
+                )
             self.dropped += self._depth
             self._waiting.clear()
             self._depth = 0
             self._is_playing = False
             self._made_up = 0
+            return self._rest is not None
 
     def pull(self, count: int) -> Mix | None:
         """Return the next `count` samples as float32 of int16 scale; None for silence."""
         with self._lock:
+            if self._rest is not None:
+                rest, self._rest = self._rest, None
+                return np.concatenate([rest, np.zeros((count, rest.shape[1]), np.float32)])[:count]
             if not self._is_playing:
                 if self._depth < count + self._margin:
                     return self._conceal(count) if self._made_up else None
@@ -160,6 +194,14 @@ class JitterBuffer:
             self._remember(sound)
             return sound
 
+    def _set_band(self, burst: float) -> None:
+        """Let the depth move by that many seconds in one step."""
+        self._burst = burst
+        self._low = round((burst + RESERVE) * self._rate)
+        self._high = self._low + round((burst + SLACK) * self._rate)
+        self._margin = (self._low + self._high) // 2
+        self._patience = PATIENCE * self._rate
+
     def _step(self, count: int) -> int:
         """Return how many samples more than `count` to take."""
         least = min(self._least, self._least_before)
@@ -169,6 +211,7 @@ class JitterBuffer:
             return 0
         if least < self._low:
             error, settling = least - self._low, _URGENT
+            self._patience = PATIENCE * self._rate
         else:
             error, settling = least - self._high, _SETTLING
         most = MAX_RATE * count
@@ -178,6 +221,10 @@ class JitterBuffer:
         return step
 
     def _watch(self, count: int, step: int) -> None:
+        self._slipped -= count
+        self._patience -= count
+        if self._patience <= 0:
+            self._set_band(self._pull)
         self._drift += (step / count - self._drift) * count / (_DRIFT_SECONDS * self._rate)
         # What this pull took away was not waiting all the time any more.
         if self._least_before < self._most:
@@ -213,7 +260,10 @@ class JitterBuffer:
 
     def _join(self, sound: Mix) -> None:
         """Fade from what was made up into what came."""
-        count = min(len(sound), round(_FADE_IN * self._rate))
+        if self._slipped > 0 and self._burst < MAX_BURST:
+            self._set_band(min(MAX_BURST, self._burst + self._pull))
+        self._slipped = RECENT * self._rate
+        count = min(len(sound), round(_FADE * self._rate))
         made_up = self._conceal(count)
         ramp = np.linspace(0.0, 1.0, count, dtype=np.float32)[:, np.newaxis]
         sound[:count] *= ramp

@@ -11,12 +11,12 @@ from attrs.validators import in_
 from reactivex import Observable, abc, create
 from reactivex.disposable import CompositeDisposable, Disposable
 
-from utd_rx.audio.capture import CaptureSide
-from utd_rx.audio.crossing import ChangeBox, FrameBox
 from utd_rx.audio.device_state import MicrophoneState, MicrophoneStatistics
 from utd_rx.audio.devices import BLOCK, AudioDevice, AudioDirection, DeviceChoice, check_block
-from utd_rx.audio.ear import Ear
+from utd_rx.audio.gain import Gain
+from utd_rx.audio.hearing import MicrophoneStream
 from utd_rx.audio.levels import FLOOR_DBFS
+from utd_rx.audio.mixer import check_gain
 from utd_rx.audio.platform import (
     Backend,
     PlatformMicrophone,
@@ -24,8 +24,7 @@ from utd_rx.audio.platform import (
     open_side,
     unavailable,
 )
-from utd_rx.audio.processing import ProcessingStage, check_processing
-from utd_rx.audio.supervisor import Supervisor
+from utd_rx.audio.processing import check_processing
 from utd_rx.audio.tap import EchoReference
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.audio import AudioFormat, AudioFrame, AudioInputStream, FrameSink
@@ -83,28 +82,6 @@ class MicrophoneInput:
         return await microphone.open(sink)
 
 
-class MicrophoneStream:
-    """An open microphone: an `AudioInputStream`. It has no end: a lost device is waited for."""
-
-    def __init__(self, supervisor: Supervisor, microphone: Microphone) -> None:
-        self._supervisor = supervisor
-        self._microphone = microphone
-        self._ended = asyncio.Event()
-
-    async def wait_ended(self) -> None:
-        """Wait until it is closed. Cancelling is safe."""
-        await self._ended.wait()
-
-    async def aclose(self) -> None:
-        """Close the device; after it returns the sink is not called any more. Idempotent.
-
-        Cancelling is safe: it closes all the same.
-        """
-        await self._supervisor.aclose()
-        self._microphone._closed(self._supervisor)
-        self._ended.set()
-
-
 class Microphone:
     """A device that hears, swapped, muted and watched while it runs.
 
@@ -125,6 +102,7 @@ class Microphone:
 
     Attributes:
         state: Everything below as one `MicrophoneState`.
+        gain: 0 to 4, 1 for unchanged; after processing, before level and `speaking`.
         muted: Frames are silent; with the platform, the room has muted the track.
         processing: The `VoiceProcessing` that is on.
         device: The `AudioDevice` that hears now, None while none does.
@@ -158,10 +136,11 @@ class Microphone:
             backend=backend,
         )
         self._reference = reference
-        self._stage: ProcessingStage | None = None
+        state = MicrophoneState(processing=processing)
+        if backend == "platform":
+            state = evolve(state, level=None, is_speaking=None)
         self._store: Store[MicrophoneState, Mapping[str, Any]] = Store(
-            self._untold(MicrophoneState(processing=processing)),
-            lambda state, changes: evolve(state, **changes),
+            state, lambda state, changes: evolve(state, **changes)
         )
         select = self._store.select
         self.state: StateSubject[MicrophoneState] = select(lambda s: s, name="state")
@@ -169,6 +148,7 @@ class Microphone:
             lambda s: FLOOR_DBFS if s.level is None else s.level, name="level"
         )
         self._speaking: StateSubject[bool] = select(lambda s: bool(s.is_speaking), name="speaking")
+        self.gain: StateSubject[float] = select(lambda s: s.gain, name="gain")
         self.muted: StateSubject[bool] = select(lambda s: s.is_muted, name="muted")
         self.processing: StateSubject[VoiceProcessing] = select(
             lambda s: s.processing, name="processing"
@@ -182,10 +162,12 @@ class Microphone:
         )
         self._frames: EventStream[AudioFrame] = EventStream()
         self._observers = 0
-        self._supervisor: Supervisor | None = None
-        self._stream: PlatformMicrophone | None = None
-        self._is_opening = False
+        self._before = MicrophoneStatistics()
+        self._stream: MicrophoneStream | PlatformMicrophone | None = None
+        self._opening: asyncio.Future[None] | None = None
+        self._closing: asyncio.Task[None] | None = None
         self._is_muted = False
+        self._gain = Gain()
 
     def __reduce__(self) -> tuple[object, ...]:
         return evolve, (self._input,)
@@ -253,42 +235,22 @@ class Microphone:
                 device, `VALIDATION` when several fit or the device refuses the format;
                 `CONFLICT` when it is open or closed for good, or another one holds the platform.
         """
-        if self._is_open or self._store.closed:
+        self._need_open()
+        if self._opening is not None or self._stream is not None:
             raise UTDStreamException(
                 "the microphone is open already: one stream at a time", code=UTDErrorCode.CONFLICT
             )
-        if self.platform is not None:
-            return await self._open_platform()
-        loop = asyncio.get_running_loop()
-        changes = ChangeBox(loop, self._store.offer)
-        ear = Ear(
-            sink,
-            changes,
-            FrameBox(loop, self._frames.emit),
-            lambda: self._is_muted,
-            lambda: self._observers > 0,
-        )
-        side = CaptureSide(self._input.format, self._input.block, ear.hear)
-        ear.stage = stage = ProcessingStage(self._reference, lambda: side.latency)
-        supervisor = Supervisor(
-            side,
-            self._input.device,
-            lambda device, failure: changes.post(device=device, failure=failure),
-            "utd_rx.audio microphone",
-        )
-        ear.side, ear.supervisor = side, supervisor
-        self._supervisor, self._stage = supervisor, stage
+        opening = self._opening = asyncio.get_running_loop().create_future()
         try:
-            await stage.use(self._input.processing)
-            await supervisor.start()
-        except BaseException:
-            stage.close()
-            self._supervisor = self._stage = None
-            changes.close()
-            self._store.offer({"device": None})
-            raise
-        changes.flush()
-        return MicrophoneStream(supervisor, self)
+            opened = self._open_device(sink) if self.platform is None else self._open_platform()
+            stream: AudioInputStream = await opened
+            if self._closing is not None:
+                await stream.aclose()
+                self._need_open()
+            return stream
+        finally:
+            self._opening = None
+            opening.set_result(None)
 
     async def use(self, device: DeviceChoice) -> None:
         """Hear with another device, at once when open; None follows the system's default.
@@ -298,10 +260,9 @@ class Microphone:
         Raises:
             UTDStreamException: As `open`; the old device goes on then.
         """
+        await self._opened()
         if self._stream is not None:
             await self._stream.use(device)
-        if self._supervisor is not None:
-            await self._supervisor.use(device)
         self._input = evolve(self._input, device=device)
 
     async def set_processing(self, processing: VoiceProcessing) -> None:
@@ -319,16 +280,30 @@ class Microphone:
             check_platform(processing)
             return
         check_processing(processing, self._reference)
-        if self._stage is not None:
-            await self._stage.use(processing)
+        await self._opened()
+        if isinstance(self._stream, MicrophoneStream):
+            await self._stream.process(processing)
         self._input = evolve(self._input, processing=processing)
         self._store.offer({"processing": processing})
+
+    def set_gain(self, gain: float) -> None:
+        """Deliver louder or softer sound, without a click; what is too loud saturates.
+
+        Raises:
+            UTDStreamException: `VALIDATION`, when it is not from 0 to 4; `FEATURE_DISABLED` with
+                the platform backend, `CONFLICT` after `aclose`.
+        """
+        self._need_frames("a gain")
+        self._need_open()
+        self._gain.wanted = check_gain(gain)
+        self._store.offer({"gain": gain})
 
     def mute(self) -> None:
         """Deliver silence from the next frame on, in time.
 
         Raises:
-            UTDStreamException: `FEATURE_DISABLED` with the platform backend.
+            UTDStreamException: `FEATURE_DISABLED` with the platform backend, `CONFLICT` after
+                `aclose`.
         """
         self._set_muted(True)
 
@@ -336,41 +311,82 @@ class Microphone:
         """Deliver what is heard.
 
         Raises:
-            UTDStreamException: `FEATURE_DISABLED` with the platform backend.
+            UTDStreamException: `FEATURE_DISABLED` with the platform backend, `CONFLICT` after
+                `aclose`.
         """
         self._set_muted(False)
 
     async def aclose(self) -> None:
-        """Close the device and complete every stream; values stay readable. Idempotent."""
-        supervisor = self._supervisor
-        if supervisor is not None:
-            await supervisor.aclose()
-            self._closed(supervisor)
+        """Close the device and complete every stream; values stay readable. Idempotent.
+
+        Cancelling is safe: it closes all the same.
+        """
+        if self._closing is None:
+            self._closing = asyncio.create_task(
+                self._close(), name="utd_rx.audio: close the microphone"
+            )
+        await asyncio.shield(self._closing)
+
+    async def _close(self) -> None:
         if self._stream is not None:
-            await self._stream.aclose()
+            await self._stream.aclose()  # also one that is being opened
+        await self._settled()
         self._store.close()
         self._frames.close()
 
-    def _untold(self, state: MicrophoneState) -> MicrophoneState:
-        return state if self.platform is None else evolve(state, level=None, is_speaking=None)
+    async def _settled(self) -> None:
+        if self._opening is not None:
+            await asyncio.wait({self._opening})
 
-    @property
-    def _is_open(self) -> bool:
-        return self._supervisor is not None or self._stream is not None or self._is_opening
+    async def _opened(self) -> None:
+        """Wait for an `open` that is under way, and raise unless there may be another one."""
+        await self._settled()
+        self._need_open()
+
+    def _need_open(self) -> None:
+        if self._closing is not None:
+            raise UTDStreamException(
+                "the microphone is closed for good: make another one", code=UTDErrorCode.CONFLICT
+            )
+
+    async def _open_device(self, sink: FrameSink) -> MicrophoneStream:
+        self._stream = stream = MicrophoneStream(
+            self._input.device,
+            self._input.format,
+            self._input.block,
+            reference=self._reference,
+            gain=self._gain,
+            sink=sink,
+            emit=self._frames.emit,
+            is_muted=lambda: self._is_muted,
+            is_observed=lambda: self._observers > 0,
+            tell=self._tell,
+            closed=self._closed,
+        )
+        try:
+            await stream.start(self._input.processing)
+        except BaseException:
+            self._stream = None
+            raise
+        return stream
 
     async def _open_platform(self) -> PlatformMicrophone:
-        self._is_opening = True
-        try:
-            side, device = await open_side(AudioDirection.INPUT, self._input.device)
-        finally:
-            self._is_opening = False
-        self._stream = PlatformMicrophone(side, device, self._store.offer, self._platform_closed)
+        side, device = await open_side(AudioDirection.INPUT, self._input.device)
+        self._stream = PlatformMicrophone(side, device, self._tell, self._platform_closed)
         return self._stream
 
     def _platform_closed(self, stream: PlatformMicrophone) -> None:
-        if self._stream is stream:
-            self._stream = None
-            self._store.offer({"device": None, "failure": None, "is_muted": False})
+        self._store.offer({"device": None, "failure": None, "is_muted": False})
+        self._closed()
+
+    def _closed(self) -> None:
+        self._stream = None
+        self._before = self._store.state.statistics
+
+    def _tell(self, changes: Mapping[str, Any]) -> None:
+        if "statistics" in changes:
+            changes = {**changes, "statistics": changes["statistics"].after(self._before)}
+        self._store.offer(changes)
 
     def _need_frames(self, what: str) -> None:
         if self.platform is not None:
@@ -379,14 +395,6 @@ class Microphone:
     def _set_muted(self, muted: bool) -> None:
         if self.platform is not None:
             raise unavailable("a mute of its own", "mute it in its room, set_microphone(False)")
+        self._need_open()
         self._is_muted = muted
         self._store.offer({"is_muted": muted})
-
-    def _closed(self, supervisor: Supervisor) -> None:
-        if self._supervisor is supervisor:
-            if self._stage is not None:
-                self._stage.close()
-            self._supervisor = self._stage = None
-            self._store.offer(
-                {"device": None, "failure": None, "level": FLOOR_DBFS, "is_speaking": False}
-            )

@@ -16,7 +16,7 @@ from utd_rx.audio.convert import Converter
 from utd_rx.audio.jitter import JitterBuffer, Mix
 from utd_rx.audio.limiter import Limiter
 from utd_rx.errors import UTDErrorCode, UTDStreamException
-from utd_rx.models.audio import AudioFormat, AudioFrame, Samples
+from utd_rx.models.audio import AudioFormat, AudioFrame, Samples, is_pcm
 
 MAX_GAIN: Final = 4.0
 """+12 dB; more is only louder noise, and the limiter works all the time."""
@@ -63,8 +63,11 @@ class Voice:
     def __call__(self, frame: AudioFrame) -> None:
         """Take a frame of any format, on any thread; returns at once, never raises."""
         samples = frame.samples
+        if not is_pcm(samples):
+            self.refused += 1
+            return
         if (
-            samples.shape[1:] != (self._format.channels,)
+            samples.shape[1] != self._format.channels
             or frame.sample_rate != self._format.sample_rate
         ):
             try:
@@ -89,11 +92,16 @@ class Voice:
         return self.buffer.taken / self._format.sample_rate
 
     def flush(self) -> None:
-        """Drop what waits; what comes later is played."""
-        self.buffer.clear()
+        """Drop what waits, with a fade; what comes later is played. Any thread."""
+        self.forget(fade=True)
+
+    def forget(self, *, fade: bool) -> bool:
+        """Drop what waits, also in the converter; return whether a fade is left to be pulled."""
+        self._source = None
+        return self.buffer.clear(fade=fade)
 
     def close(self) -> None:
-        """Leave the mix. Idempotent, any thread."""
+        """Leave the mix, with a fade. Idempotent, any thread."""
         self._close(self)
 
     def mix_into(self, mix: Mix) -> None:
@@ -136,6 +144,7 @@ class Mixer:
         self._reached = 1.0
         self._lock = threading.Lock()
         self._voices: tuple[Voice, ...] = ()
+        self._leaving: tuple[Voice, ...] = ()
         self._limiter = Limiter(audio_format.sample_rate)
         self._left: list[int] = [0, 0, 0]  # concealed, dropped, refused of voices that left
 
@@ -154,7 +163,9 @@ class Mixer:
     def pull(self, count: int) -> Samples:
         """Return the next `count` samples of the mix, `(count, channels)` int16."""
         mix: Mix = np.zeros((count, self.format.channels), np.float32)
-        for voice in self._voices:
+        with self._lock:
+            voices, self._leaving = self._voices + self._leaving, ()
+        for voice in voices:
             voice.mix_into(mix)
         start, self._reached = self._reached, 0.0 if self.is_muted else self.volume
         if start != self._reached:
@@ -165,9 +176,9 @@ class Mixer:
         return self._limiter.push(mix)
 
     def flush(self) -> None:
-        """Drop what all voices have waiting."""
+        """Drop what all voices have waiting; the fade is the device's side's."""
         for voice in self._voices:
-            voice.flush()
+            voice.forget(fade=False)
 
     def counts(self) -> tuple[int, int, int]:
         """Return the samples concealed, the samples dropped and the frames refused so far."""
@@ -184,6 +195,8 @@ class Mixer:
             if voice not in self._voices:
                 return
             self._voices = tuple(other for other in self._voices if other is not voice)
+            if voice.forget(fade=True):
+                self._leaving += (voice,)
             self._left[0] += voice.buffer.concealed
             self._left[1] += voice.buffer.dropped
             self._left[2] += voice.refused

@@ -22,8 +22,8 @@ logger = logging.getLogger(__name__)
 MAX_CATCH_UP: Final = 0.1
 """Seconds of sound delivered in one burst after a stall.
 
-Garbage collections and imports stay below, so they lose nothing; a listener's jitter buffer
-takes in such a burst and plays it out again within seconds.
+Garbage collections and imports stay below, and a listener's jitter buffer plays such a burst out
+again within seconds. A track takes 60 ms of it and drops the rest (`utd_rx/rtc/feeder.py`).
 """
 
 _MAX_BURST_FRAMES: Final = round(MAX_CATCH_UP * FRAMES_PER_SECOND)

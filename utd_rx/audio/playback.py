@@ -163,13 +163,17 @@ class PlaybackSide:
         return PlaybackConnection(device, self._mixer.format, self._block, wake)
 
     def adopt(self, connection: Connection | None) -> None:
-        """Play on this connection from now on."""
+        """Play on this connection from now on.
+
+        Raises:
+            UTDStreamException: `FEATURE_DISABLED`, as `Converter`; it plays on the one before.
+        """
         assert connection is None or isinstance(connection, PlaybackConnection)
+        if connection is not None:
+            self._converter = Converter(self._mixer.format, connection.format)
         self._underruns_before = self.underruns
         self._connection = connection
         self._underrun_seen = 0
-        if connection is not None:
-            self._converter = Converter(self._mixer.format, connection.format)
 
     def work(self) -> None:
         """Mix until the ring holds the device's next block and the lead."""
@@ -181,6 +185,7 @@ class PlaybackSide:
         if self._flush:
             self._flush = False
             ring.fade_out(round(FADE * rate))
+            self._converter.clear()  # or what it holds back is heard after the fade
         wanted = connection.block + round((self._base + self._steps * LEAD_STEP) * rate)
         # As long as the device's block, so that each callback is answered by one pull.
         chunk = max(1, round(self._block * self._mixer.format.sample_rate))

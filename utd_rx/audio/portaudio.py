@@ -1,15 +1,16 @@
 """PortAudio, reached through `sounddevice`: the only module that imports it, and when first used.
 
 PortAudio's own functions are not thread-safe, so each runs under one lock; the callbacks are not
-concerned. The library looks for devices once, when it starts; `refresh` restarts it, which is
-possible only while no stream is open.
+concerned. The library looks for devices once, when it starts; `restart` lets it look anew, which
+ends every stream in the process, also those of others who use it.
 """
 
 from __future__ import annotations
 
+import itertools
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -20,7 +21,10 @@ RealTimeCallback = Callable[[Any, int, Any, Any], None]
 """`(buffer, samples, time, flags)` on PortAudio's thread; copies, counts and returns."""
 
 MAX_CHANNELS: Final = 2
-"""As many as `AudioFormat` knows; a device is asked for no more even if it has 32."""
+"""As many as `AudioFormat` knows; a device is asked for more only if it takes nothing less."""
+
+_WRONG_FORMAT: Final = frozenset((-9998, -9997, -9994))
+"""PortAudio's errors for channels, rate and sample format."""
 
 _INSTALL: Final = {
     "linux": "apt-get install libportaudio2 libasound2-plugins",
@@ -59,35 +63,58 @@ def version() -> str:
 
 
 def query() -> tuple[tuple[AudioDevice, int], ...]:
-    """Return every device with its PortAudio number, which changes with `refresh`.
+    """Return every device with its PortAudio number, which changes with `restart`.
 
     Raises:
         UTDStreamException: `FEATURE_DISABLED`, as `load`.
     """
     with _lock:
         sounddevice = load()
-        apis = sounddevice.query_hostapis()
-        found: list[tuple[AudioDevice, int]] = []
-        seen: dict[str, int] = {}
-        for number, entry in enumerate(sounddevice.query_devices()):
-            for direction in AudioDirection:
-                channels = int(entry[f"max_{direction.value}_channels"])
-                if channels < 1:
-                    continue
-                api = apis[entry["hostapi"]]
-                identity = device_id(direction, str(api["name"]), str(entry["name"]))
-                seen[identity] = seen.get(identity, 0) + 1
-                if seen[identity] > 1:  # two cards of one kind
-                    identity = f"{identity}#{seen[identity]}"
-                is_default = (
-                    number == sounddevice.default.device[direction is AudioDirection.OUTPUT]
-                )
-                rate = round(entry["default_samplerate"])
-                device = AudioDevice(
-                    identity, str(entry["name"]), direction, channels, rate, is_default
-                )
-                found.append((device, number))
-        return tuple(found)
+        return read(
+            sounddevice.query_hostapis(), sounddevice.query_devices(), sounddevice.default.device
+        )
+
+
+def known() -> tuple[AudioDevice, ...]:
+    """Return every device that PortAudio found when it was started.
+
+    Raises:
+        UTDStreamException: `FEATURE_DISABLED`, as `load`.
+    """
+    return tuple(device for device, _ in query())
+
+
+def read(
+    apis: Sequence[Mapping[str, Any]],
+    entries: Sequence[Mapping[str, Any]],
+    defaults: Sequence[int],
+) -> tuple[tuple[AudioDevice, int], ...]:
+    """Return every device with its number, of what `sounddevice` tells here or in another process."""
+    found: list[tuple[AudioDevice, int]] = []
+    seen: dict[str, int] = {}
+    for number, entry in enumerate(entries):
+        for direction in AudioDirection:
+            channels = int(entry[f"max_{direction.value}_channels"])
+            if channels < 1:
+                continue
+            api = apis[entry["hostapi"]]
+            identity = device_id(direction, str(api["name"]), str(entry["name"]))
+            seen[identity] = seen.get(identity, 0) + 1
+            if seen[identity] > 1:  # two cards of one kind
+                identity = f"{identity}#{seen[identity]}"
+            is_default = number == defaults[direction is AudioDirection.OUTPUT]
+            rate = round(entry["default_samplerate"])
+            device = AudioDevice(
+                identity, str(entry["name"]), direction, channels, rate, is_default
+            )
+            found.append((device, number))
+    return tuple(found)
+
+
+def sample_rate(device: AudioDevice) -> int | None:
+    """Return at which rate the device really runs, None while it does not."""
+    with _lock:
+        return next((one.sample_rate for one in _open if one.device.id == device.id), None)
 
 
 def refresh() -> bool:
@@ -138,13 +165,13 @@ class PortAudioStream:
     Args:
         device: What `query` returned.
         sample_rate: In Hz.
-        channels: 1 or 2.
+        channels: As many as it is to hear or play.
         block: Samples per callback.
         callback: Called on PortAudio's thread from `start` to `close`.
 
     Raises:
         UTDStreamException: `VALIDATION`, when the device refuses the format; `NOT_FOUND`, when it
-            is there no more.
+            is there no more or does not open.
     """
 
     def __init__(
@@ -155,6 +182,7 @@ class PortAudioStream:
         block: int,
         callback: RealTimeCallback,
     ) -> None:
+        self.device = device
         self.sample_rate, self.channels, self.block = sample_rate, channels, block
         self.is_displaced = False
         with _lock:
@@ -221,15 +249,14 @@ def open_stream(
         UTDStreamException: As `PortAudioStream`, for the wished format.
     """
     most = min(device.channels, MAX_CHANNELS)
+    rates = dict.fromkeys((sample_rate, device.default_sample_rate, 48_000))
     refused: UTDStreamException | None = None
-    for rate in dict.fromkeys((sample_rate, device.default_sample_rate, 48_000)):
-        for count in dict.fromkeys((min(channels, most), most)):
+    for counts in ((min(channels, most), most), (device.channels,)):
+        for rate, count in itertools.product(rates, dict.fromkeys(counts)):
             try:
                 return PortAudioStream(device, rate, count, max(1, round(block * rate)), callback)
             except UTDStreamException as error:
                 refused = refused or error
-                if error.code is UTDErrorCode.NOT_FOUND:
-                    raise
     assert refused is not None
     raise refused
 
@@ -244,8 +271,14 @@ def _disabled(what: str, command: str) -> UTDStreamException:
 def _refused(
     device: AudioDevice, sample_rate: int, channels: int, error: Exception
 ) -> UTDStreamException:
+    if error.args[1] in _WRONG_FORMAT:
+        return UTDStreamException(
+            f"{device.name} refuses {sample_rate} Hz with {channels} channels ({error}): "
+            "see what it has with `utd-rx devices`",
+            code=UTDErrorCode.VALIDATION,
+        )
     return UTDStreamException(
-        f"{device.name} refuses {sample_rate} Hz with {channels} channels ({error}): "
-        "see what it has with `utd-rx devices`, what is wrong with `utd-rx doctor`",
-        code=UTDErrorCode.VALIDATION,
+        f"{device.name} does not open ({error}): unplugged, held by another program, or its sound "
+        "server has ended (pulseaudio --start)",
+        code=UTDErrorCode.NOT_FOUND,
     )

@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 import logging
 import threading
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
 from utd_rx.audio.wav import wav_header
 from utd_rx.errors import UTDErrorCode, UTDStreamException
-from utd_rx.models.audio import FRAMES_PER_SECOND, AudioFormat, AudioFrame
+from utd_rx.models.audio import FRAMES_PER_SECOND, AudioFormat, AudioFrame, is_pcm
 
 logger = logging.getLogger(__name__)
 
@@ -96,8 +97,8 @@ class WavRecorder:
         """Append one frame.
 
         Raises:
-            UTDStreamException: `CONFLICT` closed; `VALIDATION` another format than the first
-                frame's, or the file would become too big; `UNKNOWN` the disk refused.
+            UTDStreamException: `CONFLICT` closed; `VALIDATION` no frame of int16, another format
+                than the first one's, or the file would become too big; `UNKNOWN` the disk refused.
         """
         with self._lock:
             self._write(frame)
@@ -160,9 +161,10 @@ class WavRecorder:
     def _write(self, frame: AudioFrame) -> None:
         if self._closed:
             raise UTDStreamException(f"{self.path} is closed", code=UTDErrorCode.CONFLICT)
-        if self._format is not None and frame.format != self._format:
+        audio_format = _format_of(frame)
+        if self._format is not None and audio_format != self._format:
             raise UTDStreamException(
-                f"{self.path} is recorded as {self._format} and cannot take {frame.format}: "
+                f"{self.path} is recorded as {self._format} and cannot take {audio_format}: "
                 "record it to another file",
                 code=UTDErrorCode.VALIDATION,
             )
@@ -174,7 +176,7 @@ class WavRecorder:
             )
         try:
             if self._format is None:
-                self._format, self._started_at = frame.format, frame.at
+                self._format, self._started_at = audio_format, frame.at
                 self._write_header()
             self._file.write(data)
             self._bytes += len(data)
@@ -196,3 +198,13 @@ class WavRecorder:
 
     def _disk_refused(self, error: OSError) -> UTDStreamException:
         return UTDStreamException(f"{self.path} cannot be written: {error.strerror}")
+
+
+def _format_of(frame: AudioFrame) -> AudioFormat:
+    if is_pcm(frame.samples):
+        with suppress(ValueError):
+            return frame.format
+    raise UTDStreamException(
+        "a frame has samples of int16, shape (samples, 1 or 2), at 8,000 to 192,000 Hz",
+        code=UTDErrorCode.VALIDATION,
+    )

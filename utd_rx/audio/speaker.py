@@ -93,7 +93,8 @@ class Speaker:
         self._side = PlaybackSide(self._mixer, block, self._played)
         self._supervisor: Supervisor | None = None
         self._platform: PlatformSide | None = None
-        self._is_opening = False
+        self._opening: asyncio.Future[None] | None = None
+        self._closing: asyncio.Task[None] | None = None
         self._changes: ChangeBox | None = None
         self._meter = LevelMeter()
         self._levels = 0
@@ -154,29 +155,16 @@ class Speaker:
                 device, `VALIDATION` when several fit or the device refuses the format;
                 `CONFLICT` when it is open or closed for good.
         """
-        is_open = self._supervisor is not None or self._platform is not None or self._is_opening
-        if is_open or self._store.closed:
-            raise UTDStreamException(
-                "the speaker is open already, or closed for good", code=UTDErrorCode.CONFLICT
-            )
-        if self._is_platform:
-            await self._open_platform()
-            return
-        changes = self._changes = ChangeBox(asyncio.get_running_loop(), self._store.offer)
-        self._supervisor = supervisor = Supervisor(
-            self._side,
-            self._choice,
-            lambda device, failure: changes.post(device=device, failure=failure),
-            "utd_rx.audio speaker",
-        )
+        self._need_open()
+        if self._supervisor or self._platform or self._opening:
+            raise UTDStreamException("the speaker is open already", code=UTDErrorCode.CONFLICT)
+        opening = self._opening = asyncio.get_running_loop().create_future()
         try:
-            await supervisor.start()
-        except BaseException:
-            self._supervisor = None
-            changes.close()
-            self._store.offer({"device": None})
-            raise
-        changes.flush()
+            await (self._open_platform() if self._is_platform else self._open_device())
+            self._need_open()  # else `aclose` waits for this, and closes it
+        finally:
+            self._opening = None
+            opening.set_result(None)
 
     async def use(self, device: DeviceChoice) -> None:
         """Play on another device, at once when open; None follows the system's default.
@@ -185,10 +173,11 @@ class Speaker:
 
         Raises:
             UTDStreamException: As `open`; the old device goes on then. `FEATURE_DISABLED` while the
-                platform is open.
+                platform is open, `CONFLICT` after `aclose`.
         """
-        if self._is_platform and (self._platform is not None or self._is_opening):
+        if self._is_platform and (self._platform is not None or self._opening is not None):
             raise unavailable("another device while it is open", "close it and open another")
+        self._need_open()
         if self._supervisor is not None:
             await self._supervisor.use(device)
         self._choice = device
@@ -197,18 +186,27 @@ class Speaker:
         """Play louder or softer, without a click.
 
         Raises:
-            UTDStreamException: `VALIDATION`, when it is not from 0 to 4.
+            UTDStreamException: `VALIDATION`, when it is not from 0 to 4; `CONFLICT` after `aclose`.
         """
         self._need_frames("a volume")
+        self._need_open()
         self._mixer.volume = check_gain(volume)
         self._store.offer({"volume": volume})
 
     def mute(self) -> None:
-        """Play silence; voices go on in time."""
+        """Play silence; voices go on in time.
+
+        Raises:
+            UTDStreamException: `CONFLICT` after `aclose`.
+        """
         self._set_muted(True)
 
     def unmute(self) -> None:
-        """Play what is there."""
+        """Play what is there.
+
+        Raises:
+            UTDStreamException: `CONFLICT` after `aclose`.
+        """
         self._set_muted(False)
 
     def flush(self) -> None:
@@ -228,17 +226,11 @@ class Speaker:
 
         Cancelling is safe: it closes all the same.
         """
-        supervisor, self._supervisor = self._supervisor, None
-        if supervisor is not None:
-            try:
-                await supervisor.aclose()
-            finally:
-                self._store.offer({"device": None, "failure": None, "level": FLOOR_DBFS})
-        platform, self._platform = self._platform, None
-        if platform is not None:
-            self._store.offer({"device": None})
-            await asyncio.shield(asyncio.to_thread(platform.close))
-        self._store.close()
+        if self._closing is None:
+            self._closing = asyncio.create_task(
+                self._close(), name="utd_rx.audio: close the speaker"
+            )
+        await asyncio.shield(self._closing)
 
     async def __aenter__(self) -> Self:
         await self.open()
@@ -256,13 +248,47 @@ class Speaker:
     def _is_platform(self) -> bool:
         return self.backend == "platform"
 
-    async def _open_platform(self) -> None:
-        self._is_opening = True
+    async def _open_device(self) -> None:
+        changes = self._changes = ChangeBox(asyncio.get_running_loop(), self._store.offer)
+
+        def report(device: AudioDevice | None, failure: UTDStreamException | None) -> None:
+            changes.post(device=device, failure=failure)
+            if failure is not None:
+                changes.post(level=FLOOR_DBFS, statistics=self._statistics())
+
+        self._supervisor = Supervisor(self._side, self._choice, report, "utd_rx.audio speaker")
         try:
-            self._platform, device = await open_side(AudioDirection.OUTPUT, self._choice)
-        finally:
-            self._is_opening = False
+            await self._supervisor.start()
+        except BaseException:
+            self._supervisor = None
+            changes.close()
+            self._store.offer({"device": None})
+            raise
+        changes.flush()
+
+    async def _open_platform(self) -> None:
+        self._platform, device = await open_side(AudioDirection.OUTPUT, self._choice)
         self._store.offer({"device": device})
+
+    async def _close(self) -> None:
+        if self._supervisor is not None:
+            await self._supervisor.aclose()  # also one that is still being opened
+        if self._opening is not None:
+            await asyncio.wait({self._opening})
+        if self._supervisor is not None:
+            self._supervisor = None
+            self._store.offer({"device": None, "failure": None, "level": FLOOR_DBFS})
+        if self._platform is not None:
+            await asyncio.to_thread(self._platform.close)
+            self._platform = None
+            self._store.offer({"device": None})
+        self._store.close()
+
+    def _need_open(self) -> None:
+        if self._closing is not None:
+            raise UTDStreamException(
+                "the speaker is closed for good: make another one", code=UTDErrorCode.CONFLICT
+            )
 
     def _need_frames(self, what: str) -> None:
         if self._is_platform:
@@ -270,6 +296,7 @@ class Speaker:
 
     def _set_muted(self, muted: bool) -> None:
         self._need_frames("a mute")
+        self._need_open()
         self._mixer.is_muted = muted
         self._store.offer({"is_muted": muted})
 

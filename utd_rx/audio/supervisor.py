@@ -1,7 +1,8 @@
 """Keeps one device running: opens it, works for it, swaps it, notices its death, brings it back.
 
 A thread of its own does all of that, so no call into PortAudio ever blocks the event loop, and
-frames flow while the loop is stalled. The real-time callback only wakes it.
+frames flow while the loop is stalled. The real-time callback only wakes it. Only what is swapped
+is opened and closed on another thread: meanwhile this one works for the device that runs.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import suppress
 from typing import Final, Protocol
 
 from utd_rx.audio import switching
 from utd_rx.audio.devices import AudioDevice, DeviceChoice
+from utd_rx.audio.lookout import Lookout
 from utd_rx.audio.watchdog import Watchdog
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 
@@ -48,20 +51,24 @@ class Connection(Protocol):
 
 
 class Side(Protocol):
-    """What is particular to hearing or playing; called on the supervisor's thread."""
+    """What is particular to hearing or playing; called on the supervisor's thread, but `connect`."""
 
     def connect(self, choice: DeviceChoice, wake: Callable[[], None]) -> Connection:
-        """Open and start the device; `wake` may be called by its callback."""
+        """Open and start the device, on any thread; `wake` may be called by its callback."""
 
     def adopt(self, connection: Connection | None) -> None:
-        """Work with this connection from now on; None while there is none."""
+        """Work with this connection from now on; None while there is none.
+
+        Raises:
+            Exception: It cannot; it goes on with the one before.
+        """
 
     def work(self) -> None:
         """Do what has become due; called at least every `POLL` seconds while there is one."""
 
 
 Report = Callable[[AudioDevice | None, UTDStreamException | None], None]
-"""`(device, failure)`, on the supervisor's thread (the first time on `start`'s)."""
+"""`(device, failure)`, on the supervisor's thread."""
 
 
 class Supervisor:
@@ -80,12 +87,15 @@ class Supervisor:
         self._report = report
         self._lost = 0
         self._connection: Connection | None = None
+        self._lookout: Lookout | None = None
         self._retry_at = 0.0
         self._watchdog = Watchdog(0.0)
         self._commands: deque[Callable[[], None]] = deque()
         self._bell = threading.Lock()
         self._bell.acquire()
         self._closing = False
+        self._turns = asyncio.Lock()
+        self._opened: Future[None] = Future()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     @property
@@ -105,57 +115,54 @@ class Supervisor:
         Cancelling is safe: the device is closed again.
 
         Raises:
-            UTDStreamException: What `connect` raised.
+            UTDStreamException: What `connect` raised; `CONFLICT`, when it was closed meanwhile.
         """
-        opening = asyncio.ensure_future(asyncio.to_thread(self._open))
-        try:
-            await asyncio.shield(opening)
-        except BaseException:
-            self._closing = True
-            opening.add_done_callback(self._abandon)
-            self._answer()
-            raise
-        switching.hold()
-        self._thread.start()
+        async with self._turns:
+            self._check_open()
+            self._opened.set_running_or_notify_cancel()  # so that nobody who waits can cancel it
+            self._thread.start()
+            try:
+                await asyncio.wrap_future(self._opened)
+            except BaseException:
+                self._closing = True
+                self.wake()
+                raise
 
     async def use(self, choice: DeviceChoice) -> None:
         """Go on with another device; sound flows from the old one until the new one runs.
 
-        Cancelling is safe: the swap goes on.
+        Of several calls the last one wins. Cancelling is safe: the swap goes on.
 
         Raises:
             UTDStreamException: What `connect` raised; the old device goes on then.
         """
-        loop = asyncio.get_running_loop()
-        done: asyncio.Future[None] = loop.create_future()
 
-        def settle(error: UTDStreamException | None) -> None:
-            if done.done():
-                return
-            if error is None:
-                done.set_result(None)
-            else:
-                done.set_exception(error)
+        async def swap() -> None:
+            async with self._turns:
+                self._check_open()
+                await asyncio.to_thread(self._swap, choice)
 
-        def swap() -> None:
-            error = self._swap(choice)
-            with suppress(RuntimeError):  # the loop may be closed by now
-                loop.call_soon_threadsafe(settle, error)
-
-        if self._closing:
-            raise UTDStreamException("the device is closed", code=UTDErrorCode.CONFLICT)
-        self._commands.append(swap)
-        self.wake()
-        await done
+        await asyncio.shield(asyncio.create_task(swap(), name=f"{self._thread.name}: swap"))
 
     async def aclose(self) -> None:
         """Close the device and end the thread. Idempotent; cancelling is safe, it ends all the same."""
         self._closing = True
         self.wake()
-        if self._thread.ident is not None:
-            await asyncio.shield(asyncio.to_thread(self._thread.join))
+        async with self._turns:  # what is being opened is closed again
+            if self._thread.ident is not None:
+                await asyncio.shield(asyncio.to_thread(self._thread.join))
 
     def _run(self) -> None:
+        try:
+            self._take(self._connect(self._choice))
+            self._check_open()
+        except BaseException as error:  # noqa: BLE001 - whoever starts it raises it
+            self._closing = True
+            self._shut()
+            self._opened.set_exception(error)
+            return
+        switching.hold()
+        self._opened.set_result(None)
         try:
             while not self._closing:
                 self._bell.acquire(timeout=POLL)
@@ -170,14 +177,15 @@ class Supervisor:
             self._answer()  # a swap that came too late
 
     def _answer(self) -> None:
-        while self._commands:
-            self._commands.popleft()()
+        with suppress(IndexError):
+            while True:
+                self._commands.popleft()()
 
     def _turn(self, now: float) -> None:
         connection = self._connection
         if connection is None:
-            if now >= self._retry_at:
-                self._retry(now)
+            if self._lookout is not None and now >= self._retry_at:
+                self._retry(self._lookout, now)
         elif not connection.is_active or self._watchdog.is_dead(connection.beats, now):
             if connection.is_displaced:
                 self._reopen(connection)
@@ -186,67 +194,84 @@ class Supervisor:
         else:
             self._side.work()
 
-    def _abandon(self, opening: asyncio.Future[None]) -> None:
-        if not opening.cancelled() and opening.exception() is None:
-            self._shut()
+    def _check_open(self) -> None:
+        if self._closing:
+            raise UTDStreamException("the device is closed", code=UTDErrorCode.CONFLICT)
 
-    def _open(self) -> None:
-        self._take(self._side.connect(self._choice, self.wake))
+    def _connect(self, choice: DeviceChoice) -> Connection:
+        try:
+            return self._side.connect(choice, self.wake)
+        except UTDStreamException:
+            raise
+        except Exception as error:  # PortAudio's wrapper may raise anything
+            raise UTDStreamException(f"the device failed to open: {error!r}") from error
 
-    def _take(self, connection: Connection) -> None:
+    def _take(self, connection: Connection) -> Connection | None:
+        """Go on with this one; return the one before, which is the caller's to close."""
+        try:
+            self._side.adopt(connection)
+        except BaseException:
+            connection.close()
+            raise
         self._connection, old = connection, self._connection
         self._watchdog = Watchdog(time.monotonic())
-        self._side.adopt(connection)
+        self._report(connection.device, None)
+        return old
+
+    def _swap(self, choice: DeviceChoice) -> None:
+        """Open and close on the caller's thread; only the change of hands is on the other one."""
+        connection = self._connect(choice)
+        taken: Future[Connection | None] = Future()
+
+        def take() -> None:
+            try:
+                if self._closing:
+                    connection.close()
+                self._check_open()
+                old = self._take(connection)
+            except BaseException as error:  # noqa: BLE001 - whoever swaps raises it
+                taken.set_exception(error)
+            else:
+                self._choice = choice
+                taken.set_result(old)
+
+        self._commands.append(take)
+        self.wake()
+        if self._closing:  # the thread may have looked for the last time
+            self._answer()
+        old = taken.result()
         if old is not None:
             old.close()
-        self._report(connection.device, None)
-
-    def _swap(self, choice: DeviceChoice) -> UTDStreamException | None:
-        if self._closing:
-            return UTDStreamException("the device is closed", code=UTDErrorCode.CONFLICT)
-        try:
-            connection = self._side.connect(choice, self.wake)
-        except UTDStreamException as error:
-            return error
-        except Exception as error:
-            # PortAudio's wrapper may raise anything, and whoever swaps must get an answer.
-            logger.exception("%s: opening %r failed", self._thread.name, choice)
-            return UTDStreamException(f"the device failed to open: {error!r}")
-        self._choice = choice
-        self._take(connection)
-        return None
 
     def _reopen(self, connection: Connection) -> None:
         self._shut()
         try:
-            self._open()
+            self._take(self._connect(self._choice))
         except UTDStreamException:
             self._bury(connection)
 
     def _bury(self, connection: Connection) -> None:
         self._lost += 1
-        name = connection.device.name
-        logger.warning("%s: %s has died; waiting for it to come back", self._thread.name, name)
-        with suppress(Exception):  # of a driver that closes what is gone; it is told all the same
-            self._shut()
+        device = connection.device
+        logger.warning(
+            "%s: %s has died; waiting for it to come back", self._thread.name, device.name
+        )
+        self._shut()
+        self._lookout = Lookout(self._choice, device.direction)
+        self._retry_at = 0.0
         self._report(
             None,
             UTDStreamException(
-                f"{name} stopped: unplugged, or its sound server ended; it goes on when it is back",
+                f"{device.name} stopped: unplugged, or its sound server ended; "
+                "it goes on when it is back",
                 code=UTDErrorCode.NOT_FOUND,
             ),
         )
-        self._retry_at = 0.0
 
-    def _retry(self, now: float) -> None:
-        from utd_rx.audio import portaudio
-
+    def _retry(self, lookout: Lookout, now: float) -> None:
         self._retry_at = now + RETRY
         try:
-            # A card that came back may be another one to PortAudio; and asking a list is quieter
-            # than opening what is not there, for which ALSA writes to stderr.
-            portaudio.refresh()
-            self._open()
+            self._take(self._connect(lookout.find(now)))
         except UTDStreamException as error:
             logger.debug("%s: not back yet: %s", self._thread.name, error)
         else:
@@ -256,4 +281,5 @@ class Supervisor:
         connection, self._connection = self._connection, None
         if connection is not None:
             self._side.adopt(None)
-            connection.close()
+            with suppress(Exception):  # of a driver that closes what is gone
+                connection.close()

@@ -19,6 +19,11 @@ FRAMES_PER_SECOND: Final = 100
 Samples: TypeAlias = npt.NDArray[np.int16]
 
 
+def is_pcm(samples: object) -> bool:
+    """Whether this is int16 of shape `(samples, channels)`, as a frame's samples must be."""
+    return isinstance(samples, np.ndarray) and samples.dtype == np.int16 and samples.ndim == 2
+
+
 @frozen
 class AudioFormat:
     """A sample rate in Hz (8,000–192,000, a multiple of 100) and a number of channels (1 or 2)."""

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from utd_rx.models.audio import FRAMES_PER_SECOND, AudioFormat, AudioFrame
+from utd_rx.models.audio import FRAMES_PER_SECOND, AudioFormat, AudioFrame, is_pcm
 from utd_rx.rtc import ffi, native
 from utd_rx.rtc.sender import FrameSender
 
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 logger: Final = logging.getLogger("utd_rx.rtc")
 
-BURST: Final = 5
-"""Frames (50 ms) that may come at once: two 20 ms blocks of a device and one for scheduling."""
+BURST: Final = 6
+"""Frames (60 ms) that may come at once: the longest block of a device, and one for scheduling."""
 
 REFILL: Final = FRAMES_PER_SECOND * 1.01
 """Frames a second: 1 % over real time, so that a device whose clock is fast loses nothing."""
@@ -68,7 +68,7 @@ class Feeder:
         samples = frame.samples
         expected = (self._format.samples_per_frame, self._format.channels)
         if (
-            samples.dtype != np.int16
+            not is_pcm(samples)
             or samples.shape != expected
             or frame.sample_rate != self._format.sample_rate
         ):
@@ -131,8 +131,8 @@ class Feeder:
         if self.refused == 1:
             logger.error(
                 "audio frames refused: %s %s at %d Hz instead of %s",
-                frame.samples.dtype,
-                frame.samples.shape,
+                getattr(frame.samples, "dtype", type(frame.samples).__name__),
+                np.shape(frame.samples),
                 frame.sample_rate,
                 self._format,
             )

@@ -12,7 +12,7 @@ import numpy as np
 from attrs import evolve
 
 from utd_rx.errors import UTDErrorCode, UTDStreamException
-from utd_rx.models.audio import AudioFormat, AudioFrame
+from utd_rx.models.audio import AudioFormat, AudioFrame, is_pcm
 from utd_rx.models.voice_processing import VoiceProcessing, VoiceProcessor
 from utd_rx.rtc import native
 
@@ -91,7 +91,7 @@ def to_native(frame: AudioFrame) -> rtc.AudioFrame:
     """
     samples, rate = frame.samples, frame.sample_rate
     fault = ""
-    if not isinstance(samples, np.ndarray) or samples.dtype != np.int16 or samples.ndim != 2:
+    if not is_pcm(samples):
         fault = "samples are not int16 of shape (samples, channels)"
     elif type(rate) is not int:
         fault = f"its rate is {rate!r}"

@@ -10,7 +10,6 @@ Locks, always in this order: LiveKit's queue, a sender's, `_Answers`'.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import threading
 from collections import deque
@@ -27,8 +26,8 @@ from utd_rx.rtc import ffi
 if TYPE_CHECKING:
     from livekit import rtc
 
-MAX_WAITING: Final = 5
-"""Frames (50 ms) kept while one is on its way; an answer takes 0.1 ms unless LiveKit stalls."""
+MAX_WAITING: Final = 6
+"""Frames (60 ms, a burst) kept while one is on its way; an answer takes 0.1 ms unless LiveKit stalls."""
 
 
 @define(eq=False)
@@ -41,27 +40,21 @@ class _Answers:
     # A leaf: nothing is called while it is held.
     _lock: threading.Lock = field(factory=threading.Lock)
     _users: int = 0
-    _queue: Any = None
+    _unwatch: Callable[[], None] | None = None
     _users_lock: threading.Lock = field(factory=threading.Lock)
 
     def open(self) -> None:
-        from livekit.rtc._ffi_client import FfiClient
-
         with self._users_lock:
             self._users += 1
-            if self._queue is None:
-                # The filter does the work and keeps nothing, so the queue stays empty.
-                loop = asyncio.get_running_loop()
-                self._queue = FfiClient.instance.queue.subscribe(loop, filter_fn=self._filter)
+            if self._unwatch is None:
+                self._unwatch = ffi.watch(self._filter)
 
     def close(self) -> None:
-        from livekit.rtc._ffi_client import FfiClient
-
         with self._users_lock:
             self._users -= 1
-            if not self._users:
-                queue, self._queue = self._queue, None
-                FfiClient.instance.queue.unsubscribe(queue)
+            if not self._users and self._unwatch is not None:
+                self._unwatch()
+                self._unwatch = None
                 with self._lock:
                     self._expected.clear()  # nobody hears the last answers
 

@@ -1,0 +1,59 @@
+"""A microphone's gain is heard and shown, without a click, without wrapping around."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from utd_rx.audio.gain import AmplifiedStage, Gain
+from utd_rx.audio.microphone import Microphone
+from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.models.audio import AudioFrame
+
+
+def frame(value: int) -> AudioFrame:
+    return AudioFrame(np.full((480, 2), value, np.int16), 48_000, 7.0)
+
+
+def test_unchanged_it_costs_nothing() -> None:
+    sound = frame(8_000)
+    assert Gain().push(sound) is sound
+
+
+def test_it_moves_within_a_frame_and_stays() -> None:
+    gain = Gain()
+    gain.wanted = 0.5
+    moving, reached = gain.push(frame(8_000)), gain.push(frame(8_000))
+    assert (moving.samples[0, 0], moving.samples[-1, 1]) == (8_000, 4_000)
+    assert np.all(np.diff(moving.samples[:, 0]) <= 0)
+    assert np.max(np.abs(np.diff(moving.samples[:, 0]))) < 20
+    assert np.all(reached.samples == 4_000)
+    assert not reached.samples.flags.writeable
+    assert (reached.at, reached.sample_rate) == (7.0, 48_000)
+
+
+@pytest.mark.parametrize("value", [20_000, -20_000])
+def test_what_is_too_loud_saturates(value: int) -> None:
+    gain = Gain()
+    gain.wanted = 4.0
+    gain.push(frame(value))
+    loudest = np.iinfo(np.int16).max if value > 0 else np.iinfo(np.int16).min
+    assert np.all(gain.push(frame(value)).samples == loudest)
+
+
+def test_it_comes_after_processing() -> None:
+    gain = Gain()
+    stage = AmplifiedStage(gain, None, lambda: 0.0)
+    gain.wanted = 0.0
+    stage.push(frame(8_000))
+    assert not np.any(stage.push(frame(8_000)).samples)
+
+
+@pytest.mark.parametrize("gain", [-0.1, 4.1, float("nan"), float("inf")])
+async def test_a_gain_out_of_range_is_a_typed_error(gain: float) -> None:
+    microphone = Microphone()
+    with pytest.raises(UTDStreamException) as caught:
+        microphone.set_gain(gain)
+    assert caught.value.code is UTDErrorCode.VALIDATION
+    assert microphone.gain.value == 1.0
+    await microphone.aclose()
