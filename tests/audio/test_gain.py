@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import numpy as np
 import pytest
 
-from utd_rx.audio.gain import AmplifiedStage, Gain
+from utd_rx.audio.crossing import ChangeBox, FrameBox
+from utd_rx.audio.ear import Ear
+from utd_rx.audio.gain import Gain
 from utd_rx.audio.microphone import Microphone
+from utd_rx.audio.processing import ProcessingStage
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.audio import AudioFrame
 
@@ -41,12 +46,29 @@ def test_what_is_too_loud_saturates(value: int) -> None:
     assert np.all(gain.push(frame(value)).samples == loudest)
 
 
-def test_it_comes_after_processing() -> None:
+class Loud(ProcessingStage):
+    """Processing that takes every frame for the same one."""
+
+    def push(self, given: AudioFrame) -> AudioFrame:
+        return frame(8_000)
+
+
+async def test_it_comes_after_processing() -> None:
+    loop, heard = asyncio.get_running_loop(), list[AudioFrame]()
     gain = Gain()
-    stage = AmplifiedStage(gain, None, lambda: 0.0)
-    gain.wanted = 0.0
-    stage.push(frame(8_000))
-    assert not np.any(stage.push(frame(8_000)).samples)
+    ear = Ear(
+        heard.append,
+        gain,
+        ChangeBox(loop, lambda changes: None),
+        FrameBox(loop, lambda frame: None),
+        is_muted=lambda: False,
+        is_observed=lambda: False,
+    )
+    ear.stage = Loud(None, lambda: 0.0)
+    gain.wanted = 0.5
+    ear.hear(frame(1_000))
+    ear.hear(frame(1_000))
+    assert np.all(heard[-1].samples == 4_000)
 
 
 @pytest.mark.parametrize("gain", [-0.1, 4.1, float("nan"), float("inf")])

@@ -12,6 +12,7 @@ from utd_rx.audio.activity import VoiceActivity
 from utd_rx.audio.capture import CaptureSide
 from utd_rx.audio.crossing import ChangeBox, FrameBox
 from utd_rx.audio.device_state import MicrophoneStatistics
+from utd_rx.audio.gain import Gain
 from utd_rx.audio.levels import LevelMeter, level_dbfs
 from utd_rx.audio.processing import ProcessingStage
 from utd_rx.audio.supervisor import Supervisor
@@ -22,10 +23,11 @@ _LEVELS_PER_STATISTICS: Final = 10
 
 
 class Ear:
-    """Processes, mutes, measures and hands on, on the supervisor's thread.
+    """Processes, amplifies, mutes, measures and hands on, on the supervisor's thread.
 
     Args:
         sink: Takes the frames.
+        gain: The microphone's.
         changes: Takes level, activity and statistics.
         box: Takes the frames for observers.
         is_muted: Whether frames are to be silent.
@@ -42,12 +44,14 @@ class Ear:
     def __init__(
         self,
         sink: FrameSink,
+        gain: Gain,
         changes: ChangeBox,
         box: FrameBox,
         is_muted: Callable[[], bool],
         is_observed: Callable[[], bool],
     ) -> None:
         self._sink = GuardedSink(sink)
+        self._gain = gain
         self._changes = changes
         self._box = box
         self._is_muted = is_muted
@@ -59,7 +63,7 @@ class Ear:
 
     def hear(self, frame: AudioFrame) -> None:
         """Take the next frame of the device."""
-        heard = frame = self.stage.push(frame)
+        heard = frame = self._gain.push(self.stage.push(frame))
         if self._is_muted():
             silence = np.zeros_like(frame.samples)
             silence.flags.writeable = False
@@ -74,9 +78,10 @@ class Ear:
             self._levels += 1
             self._changes.post(level=level.rms_dbfs, is_speaking=is_speaking)
             if self._levels % _LEVELS_PER_STATISTICS == 0:
-                self._changes.post(statistics=self._statistics())
+                self._changes.post(statistics=self.statistics())
 
-    def _statistics(self) -> MicrophoneStatistics:
+    def statistics(self) -> MicrophoneStatistics:
+        """Return the counts of this opening."""
         side, stage = self.side, self.stage
         return MicrophoneStatistics(
             self._frames, side.overruns, side.skipped, self.supervisor.lost,

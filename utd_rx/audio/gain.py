@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 from attrs import evolve
 
-from utd_rx.audio.processing import ProcessingStage
-from utd_rx.audio.tap import EchoReference
 from utd_rx.models.audio import AudioFrame
 
 
@@ -32,23 +28,3 @@ class Gain:
         samples = loud.astype(np.int16)
         samples.flags.writeable = False
         return evolve(frame, samples=samples)
-
-
-class AmplifiedStage(ProcessingStage):
-    """Voice processing, and the gain that comes after it.
-
-    Args:
-        gain: Of the microphone, over all its openings.
-        reference: What plays nearby, None for nothing.
-        latency: Seconds between the air and the callback, as the device tells it now.
-    """
-
-    def __init__(
-        self, gain: Gain, reference: EchoReference | None, latency: Callable[[], float]
-    ) -> None:
-        super().__init__(reference, latency)
-        self._gain = gain
-
-    def push(self, frame: AudioFrame) -> AudioFrame:
-        """Return a frame as it should sound; on the microphone's thread, never raises."""
-        return self._gain.push(super().push(frame))

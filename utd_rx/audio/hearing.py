@@ -10,8 +10,9 @@ from utd_rx.audio.capture import CaptureSide
 from utd_rx.audio.crossing import ChangeBox, FrameBox
 from utd_rx.audio.devices import AudioDevice, DeviceChoice
 from utd_rx.audio.ear import Ear
-from utd_rx.audio.gain import AmplifiedStage, Gain
+from utd_rx.audio.gain import Gain
 from utd_rx.audio.levels import FLOOR_DBFS
+from utd_rx.audio.processing import ProcessingStage
 from utd_rx.audio.supervisor import Supervisor
 from utd_rx.audio.tap import EchoReference
 from utd_rx.errors import UTDStreamException
@@ -57,9 +58,11 @@ class MicrophoneStream:
         self._tell = tell
         self._on_close = closed
         self._changes = ChangeBox(loop, tell)
-        self._ear = ear = Ear(sink, self._changes, FrameBox(loop, emit), is_muted, is_observed)
+        self._ear = ear = Ear(
+            sink, gain, self._changes, FrameBox(loop, emit), is_muted, is_observed
+        )
         ear.side = side = CaptureSide(audio_format, block, ear.hear)
-        ear.stage = self._stage = AmplifiedStage(gain, reference, lambda: side.latency)
+        ear.stage = self._stage = ProcessingStage(reference, lambda: side.latency)
         ear.supervisor = self._supervisor = Supervisor(
             side, device, self._report, "utd_rx.audio microphone"
         )
@@ -118,4 +121,4 @@ class MicrophoneStream:
             self._changes.post(**_SILENT, **self._counted())
 
     def _counted(self) -> Mapping[str, Any]:
-        return {"statistics": self._ear._statistics()}
+        return {"statistics": self._ear.statistics()}

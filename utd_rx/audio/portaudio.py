@@ -271,7 +271,7 @@ def _disabled(what: str, command: str) -> UTDStreamException:
 def _refused(
     device: AudioDevice, sample_rate: int, channels: int, error: Exception
 ) -> UTDStreamException:
-    if error.args[1] in _WRONG_FORMAT:
+    if _WRONG_FORMAT.intersection(error.args[1:2]):
         return UTDStreamException(
             f"{device.name} refuses {sample_rate} Hz with {channels} channels ({error}): "
             "see what it has with `utd-rx devices`",
