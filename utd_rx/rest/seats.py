@@ -15,7 +15,8 @@ class SeatEndpoints(Endpoints):
     """Reading and changing seats.
 
     What became of the grid comes by push or `get_seats`; muting, which no grid shows, returns the
-    grid it was done in, where the engine answers with one. No command is sent twice; a second `take` of a seat that the first one got would fail with `CONFLICT`.
+    grid it was done in, where the engine answers with one. No command is sent twice; a second
+    `take` of a seat that the first one got would fail with `CONFLICT`.
     """
 
     async def get_seats(self, room: str) -> UTDSeatGrid:

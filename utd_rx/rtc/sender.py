@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from livekit import rtc
 
 MAX_WAITING: Final = 6
-"""Frames (60 ms, a burst) kept while one is on its way; an answer takes 0.1 ms unless LiveKit stalls."""
+"""Frames (60 ms, a burst) kept while one is on its way; an answer takes 0.1 ms unless LiveKit
+stalls."""
 
 
 @define(eq=False)
