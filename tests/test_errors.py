@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from utd_rx.errors import CODE_BY_STATUS, UTDErrorCode, UTDStreamException, classify_response
+from utd_rx.errors import (
+    CODE_BY_STATUS,
+    ConflictReason,
+    UTDErrorCode,
+    UTDStreamException,
+    classify_response,
+    conflict,
+)
 
 
 def _error(code: UTDErrorCode) -> UTDStreamException:
@@ -88,3 +95,15 @@ def test_every_reply_has_a_class(status: int, message: str, code: object) -> Non
 @pytest.mark.parametrize("status", [500, 501, 502, 503, 599])
 def test_a_failing_engine_is_server(status: int) -> None:
     assert classify_response(status, "oops") is UTDErrorCode.SERVER
+
+
+@pytest.mark.parametrize("reason", ConflictReason)
+def test_conflicts_can_be_told_apart_by_a_program(reason: ConflictReason) -> None:
+    error = conflict(reason, "no")
+    assert (error.code, error.reason) == (UTDErrorCode.CONFLICT, reason)
+    assert pickle.loads(pickle.dumps(error)).reason is reason
+
+
+def test_only_a_conflict_has_a_reason_and_the_engine_s_is_that_it_refused() -> None:
+    assert UTDStreamException("x", code=UTDErrorCode.CONFLICT).reason is ConflictReason.REFUSED
+    assert UTDStreamException("x", code=UTDErrorCode.TIMEOUT).reason is None

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from utd_rx.audio.microphone import Microphone, MicrophoneInput
     from utd_rx.audio.speaker import Speaker
     from utd_rx.client import UTDStreamClient
-    from utd_rx.errors import UTDErrorCode, UTDStreamException
+    from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
     from utd_rx.models.audio import AudioFormat, AudioFrame, AudioInput
     from utd_rx.models.ban import UTDBan, UTDBanNotice
     from utd_rx.models.call import UTDCall, UTDCallStatus
@@ -71,7 +71,7 @@ _HOME: Final = {
     "utd_rx.audio.microphone": "Microphone MicrophoneInput",
     "utd_rx.audio.speaker": "Speaker",
     "utd_rx.client": "UTDStreamClient",
-    "utd_rx.errors": "UTDErrorCode UTDStreamException",
+    "utd_rx.errors": "ConflictReason UTDErrorCode UTDStreamException",
     "utd_rx.models.audio": "AudioFormat AudioFrame AudioInput",
     "utd_rx.models.ban": "UTDBan UTDBanNotice",
     "utd_rx.models.call": "UTDCall UTDCallStatus",

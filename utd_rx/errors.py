@@ -38,6 +38,27 @@ class UTDErrorCode(Enum):
 _BY_WIRE: Final = {code.value: code for code in UTDErrorCode}
 
 
+class ConflictReason(Enum):
+    """Why a command met `CONFLICT`, for programs that go on differently."""
+
+    NOT_JOINED = "not joined"
+    """It needs a room that is joined, or a device that is open: join or open it first."""
+    ALREADY = "already so"
+    """Joined, connecting, open or seated already: there is nothing to do, or leave first."""
+    BUSY = "busy"
+    """Another command of its kind is under way, or somebody else holds the device: wait."""
+    OVERTAKEN = "overtaken"
+    """A later command, or somebody else's, undid it before it stood."""
+    LEFT = "left"
+    """The room was left, or the connection ended, while it waited."""
+    REPLACED = "replaced"
+    """The same identity joined from somewhere else and took this connection's place."""
+    CLOSED = "closed"
+    """What it was called on is closed for good: make another one."""
+    REFUSED = "refused"
+    """The server says that the state of things does not allow it, as for a seat that is taken."""
+
+
 class UTDStreamException(Exception):
     """A failure of the SDK, with the engine's status and code where there were any.
 
@@ -46,6 +67,7 @@ class UTDStreamException(Exception):
         code: The kind of failure.
         status_code: The HTTP status, None when no reply arrived or none was involved.
         retry_after: Seconds the server asked to wait, None when it did not say.
+        reason: What kind of `CONFLICT`, None for every other code.
     """
 
     def __init__(
@@ -55,12 +77,15 @@ class UTDStreamException(Exception):
         code: UTDErrorCode = UTDErrorCode.UNKNOWN,
         status_code: int | None = None,
         retry_after: float | None = None,
+        reason: ConflictReason | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
         self.code = code
         self.status_code = status_code
         self.retry_after = retry_after
+        is_plain = reason is None and code is UTDErrorCode.CONFLICT
+        self.reason = ConflictReason.REFUSED if is_plain else reason
 
     def __repr__(self) -> str:
         status = "" if self.status_code is None else f", status_code={self.status_code}"
@@ -69,10 +94,8 @@ class UTDStreamException(Exception):
     def __reduce__(self) -> tuple[object, ...]:
         # Keyword-only fields do not survive BaseException's own pickling, and an error must
         # cross to the app when room and audio live in another process.
-        return (
-            _rebuild,
-            (self.message, self.code, self.status_code, self.retry_after),
-        )
+        known = (self.message, self.code, self.status_code, self.retry_after, self.reason)
+        return _rebuild, known
 
     @property
     def is_banned(self) -> bool:
@@ -96,9 +119,20 @@ class UTDStreamException(Exception):
 
 
 def _rebuild(
-    message: str, code: UTDErrorCode, status_code: int | None, retry_after: float | None
+    message: str,
+    code: UTDErrorCode,
+    status_code: int | None,
+    retry_after: float | None,
+    reason: ConflictReason | None,
 ) -> UTDStreamException:
-    return UTDStreamException(message, code=code, status_code=status_code, retry_after=retry_after)
+    return UTDStreamException(
+        message, code=code, status_code=status_code, retry_after=retry_after, reason=reason
+    )
+
+
+def conflict(reason: ConflictReason, message: str) -> UTDStreamException:
+    """Return a `CONFLICT` that a program can tell from the others."""
+    return UTDStreamException(message, code=UTDErrorCode.CONFLICT, reason=reason)
 
 
 CODE_BY_STATUS: Final[dict[int, UTDErrorCode]] = {
