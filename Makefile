@@ -1,8 +1,9 @@
 # Everything lives in .venv and is deleted by `make clean`; only livekit-server goes elsewhere, into
-# the user's cache. Variables: SFU=livekit (demo), ARGS="…" (demo, test), PYTHON=… (3.11 or newer).
+# the user's cache. Variables: SFU=livekit (demo), ARGS="…" (demo, tests), JOBS=2 (tests at a time),
+# PYTHON=… (3.11 or newer).
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check livekit-server clean
+.PHONY: help demo test test-realtime check livekit-server clean
 
 # The first that is new enough: a machine's python3 may be older than another one beside it.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -12,12 +13,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 SFU ?= embedded
+JOBS ?= 2
 ARGS ?=
 
 help:
 	@echo 'make demo                an audio room end to end; leaves WAV, report and picture in demo-out/'
 	@echo 'make demo SFU=livekit    the same on the real livekit-server'
-	@echo 'make test                every test; those of livekit-server and the browser where there is one'
+	@echo 'make test                every test but those bound to real time; what the machine lacks is skipped by name'
+	@echo 'make test-realtime       the others, one at a time: devices, clocks, and what has to happen in time'
 	@echo 'make check               format, lint, types, import layers'
 	@echo 'make livekit-server      install the pinned livekit-server into the cache folder'
 	@echo 'make clean               delete .venv and everything generated'
@@ -30,7 +33,10 @@ demo:
 	$(BIN)/utd-rx demo --sfu $(SFU) $(ARGS)
 
 test: $(VENV)/.dev tests/browser/node_modules/.package-lock.json
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) -m 'not realtime' $(ARGS)
+
+test-realtime: $(VENV)/.dev
+	$(BIN)/python -m pytest -m realtime $(ARGS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

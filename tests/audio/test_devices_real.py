@@ -28,7 +28,7 @@ from utd_rx.audio.speaker import Speaker
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.audio import AudioFormat, AudioFrame, Samples
 
-pytestmark = pytest.mark.usefixtures("bench")
+pytestmark = [pytest.mark.usefixtures("bench"), pytest.mark.realtime]
 
 MIN_SNR_DB = 12.0
 """At the card's own 48 kHz it is bit for bit the same; PulseAudio converts other rates."""

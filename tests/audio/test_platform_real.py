@@ -17,7 +17,7 @@ IN_A_ROOM = [name for name, arguments in FOUND if "house" in arguments]
 ALONE = [name for name, arguments in FOUND if "house" not in arguments]
 
 # `bench` only says whether there are sound cards; the process starts some of its own.
-pytestmark = [pytest.mark.usefixtures("bench"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.usefixtures("bench"), pytest.mark.realtime, pytest.mark.timeout(300)]
 
 
 async def run(scenario: str) -> None:

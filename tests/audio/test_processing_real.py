@@ -14,7 +14,7 @@ from utd_rx.audio.speaker import Speaker
 from utd_rx.models.audio import AudioFormat
 from utd_rx.models.voice_processing import VoiceProcessing
 
-pytestmark = pytest.mark.usefixtures("bench")
+pytestmark = [pytest.mark.usefixtures("bench"), pytest.mark.realtime]
 
 ECHO = VoiceProcessing(echo_cancellation=True)
 SPEECH = 400

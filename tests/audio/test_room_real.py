@@ -15,7 +15,7 @@ from utd_rx.models.events import RoomEvent, TrackSubscribed
 from utd_rx.rtc.room import UTDRoom
 from utd_rx.state import Store
 
-pytestmark = pytest.mark.usefixtures("bench")
+pytestmark = [pytest.mark.usefixtures("bench"), pytest.mark.realtime]
 
 
 async def test_what_goes_into_one_card_comes_out_of_the_other(sfu: RunningSfu, kept: Kept) -> None:

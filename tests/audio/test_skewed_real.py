@@ -24,6 +24,8 @@ from utd_rx.audio.jitter import MAX_DEPTH
 from utd_rx.audio.microphone import Microphone
 from utd_rx.audio.speaker import Speaker
 
+pytestmark = pytest.mark.realtime
+
 SETTLE: Final = 6.0
 WINDOW: Final = 5.0
 

@@ -37,6 +37,7 @@ from utd_rx.rtc.room import UTDRoom
 from utd_rx.rtc.translate import EVENTS, UNTYPED
 
 
+@pytest.mark.realtime
 @pytest.mark.timeout(120)
 async def test_d1_joins_given_up_leave_no_ghost_and_kill_nobody(sfu: RunningSfu) -> None:
     names = ["loop-ended", "exited", *(f"cancelled-{index}" for index in range(12))]
