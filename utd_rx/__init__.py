@@ -111,6 +111,7 @@ __all__ = [
     "AudioFrame",
     "AudioInput",
     "ChatMessage",
+    "ConflictReason",
     "ConnectionQuality",
     "DisconnectReason",
     "Invitation",
