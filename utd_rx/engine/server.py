@@ -15,7 +15,6 @@ from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Final, Self
 
-from aiohttp import web
 from attrs import field, frozen
 
 from utd_rx.engine.app import make_app
@@ -25,6 +24,7 @@ from utd_rx.engine.media import LiveKitMedia, Media
 from utd_rx.engine.options import EngineOptions, make_secrets
 from utd_rx.engine.presence import poll_presence
 from utd_rx.engine.routes.context import Context
+from utd_rx.engine.serving import HttpServer
 from utd_rx.engine.sfus import ExternalSfu, Sfu, make_sfu
 from utd_rx.engine.tasks import OwnedTasks
 from utd_rx.engine.webhooks import WEBHOOK_PATH, Webhooks
@@ -203,14 +203,11 @@ class LocalEngine:
         app = make_app(
             Context(hub, self._secrets, sfu.url), webhooks, per_minute=options.rate_limit
         )
-        runner = web.AppRunner(
-            app, access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN_SECONDS
-        )
-        await runner.setup()
+        http = HttpServer(app, "engine", shutdown_timeout=SHUTDOWN_SECONDS)
         # The site outlives the SFU: an SFU that cannot deliver its last webhooks retries them,
         # which would make every end slow. So it is closed first, from here.
-        stack.push_async_callback(runner.cleanup)
-        await web.SockSite(runner, listener).start()
+        stack.push_async_callback(http.aclose)
+        await http.start(listener)
         stack.push_async_callback(sfu.aclose)
         stack.push_async_callback(hub.aclose)
         stack.callback(webhooks.close)

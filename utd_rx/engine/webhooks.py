@@ -24,6 +24,7 @@ from utd_rx.engine.rules.seats import (
     ABSENCE_SECONDS,
     DEPARTURE_SECONDS,
 )
+from utd_rx.engine.serving import trust
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +66,7 @@ class Webhooks:
         event = self._verify(
             await read_bytes(request, MAX_WEBHOOK_BYTES), request.headers.get("Authorization", "")
         )
+        trust(request)
         handle = _HANDLERS.get(event.event)
         if handle is not None and not self._is_closed:
             await handle(self._hub, event)

@@ -16,6 +16,7 @@ from utd_rx.engine.options import Secrets
 from utd_rx.engine.routes.context import context_of
 from utd_rx.engine.rules.names import check_identity
 from utd_rx.engine.rules.refusal import Reason, Refusal, forbidden, invalid, not_found
+from utd_rx.engine.serving import trust
 from utd_rx.engine.tokens import read_bearer
 from utd_rx.protocol.wire.reading import Json
 
@@ -52,7 +53,9 @@ def authenticate(request: web.Request) -> Principal:
     if scheme.lower() != _SCHEME:
         raise Refusal(Reason.UNAUTHORIZED, "Authorization must be a Bearer token")
     context = context_of(request)
-    return Principal(bearer=read_bearer(context.secrets, token.strip(), context.hub.clock.wall()))
+    bearer = read_bearer(context.secrets, token.strip(), context.hub.clock.wall())
+    trust(request)
+    return Principal(bearer=bearer)
 
 
 def permit(request: web.Request, endpoint: Endpoint) -> Principal:
@@ -131,6 +134,7 @@ def _check_app(request: web.Request, header: str, expected: str, secrets: Secret
     is_key = _is_same(key, expected)
     if not (is_app and is_key):
         raise Refusal(Reason.UNAUTHORIZED, "Invalid credentials")
+    trust(request)
 
 
 def _is_same(given: str, expected: str) -> bool:

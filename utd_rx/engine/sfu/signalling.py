@@ -19,6 +19,7 @@ from attrs import evolve, frozen
 from google.protobuf.message import DecodeError
 from livekit.protocol import models, rtc
 
+from utd_rx.engine.serving import trust
 from utd_rx.engine.sfu import requests, tokens
 from utd_rx.engine.sfu.answers import enabled_codecs
 from utd_rx.engine.sfu.hub import Hub
@@ -141,6 +142,7 @@ class Signalling:
         socket = web.WebSocketResponse(max_msg_size=MAX_SIGNAL_BYTES, timeout=_CLOSE_TIMEOUT)
         if not socket.can_prepare(request).ok:
             raise web.HTTPBadRequest(text="not a WebSocket upgrade")
+        trust(request)
         if attempt.request.reconnect:
             await socket.prepare(request)
             signal = WebSocketSignal(socket, request.transport)
