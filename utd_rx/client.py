@@ -10,6 +10,7 @@ from utd_rx.models.audio import AudioInput
 from utd_rx.models.seats import UTDSeatMode
 from utd_rx.models.stream_type import UTDStreamType
 from utd_rx.rest.api import UTDApi
+from utd_rx.rest.bearer import Bearer
 from utd_rx.rest.client import UTDApiClient
 from utd_rx.rtc.room import UTDRoom
 from utd_rx.sessions.audio_room import UTDAudioRoomSession
@@ -78,6 +79,8 @@ class UTDStreamClient:
     ) -> str:
         """Mint a bearer that is not tied to a room, attach it, and return it.
 
+        What is attached is renewed before it ends, and when the engine refuses it.
+
         Args:
             identity: Who acts from now on.
             name: Display name.
@@ -88,9 +91,11 @@ class UTDStreamClient:
 
         Cancelling is safe.
         """
-        reply = await self._api.mint_session(identity=identity, name=name, device_id=device_id)
+        mint = partial(self._api.mint_session, identity=identity, name=name, device_id=device_id)
+        bearer = Bearer(mint)
+        reply = await bearer.mint()
         self._identity = identity
-        self._api = self._api.with_bearer(reply.user_token)
+        self._api = UTDApi(self._engine, self._tokens, bearer=bearer)
         return reply.user_token
 
     def audio_room(

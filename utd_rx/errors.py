@@ -55,6 +55,8 @@ class ConflictReason(Enum):
     """The same identity joined from somewhere else and took this connection's place."""
     CLOSED = "closed"
     """What it was called on is closed for good: make another one."""
+    ELSEWHERE = "elsewhere"
+    """It belongs to another event loop, perhaps in another thread: call it there."""
     REFUSED = "refused"
     """The server says that the state of things does not allow it, as for a seat that is taken."""
 

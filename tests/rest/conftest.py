@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
 import pytest
@@ -14,6 +15,27 @@ from utd_rx.rest import RetryPolicy, Timeouts, UTDApi, UTDApiClient
 APP_ID = "1234567890"
 APP_KEY = "0123456789abcdef0123456789abcdef"
 BEARER = "eyJhbGciOiJIUzI1NiJ9.secret-bearer.signature"
+
+
+@define
+class HandClock:
+    """Time that a test sets; what is to be called at a time is called at once."""
+
+    seconds: float = 1_000.0
+    waits: list[float] = Factory(list)
+
+    def now(self) -> float:
+        return self.seconds
+
+    def wall(self) -> float:
+        return 1_000_000_000.0
+
+    def call_at(self, at: float, callback: Callable[[], None]) -> Callable[[], None]:
+        self.waits.append(at - self.seconds)
+        return asyncio.get_running_loop().call_soon(callback).cancel
+
+    def jitter(self) -> float:
+        return 0.5
 
 
 @define
@@ -39,6 +61,11 @@ async def engine() -> AsyncIterator[ScriptedEngine]:
 
 
 @pytest.fixture
+def clock() -> HandClock:
+    return HandClock()
+
+
+@pytest.fixture
 def waits() -> Waits:
     return Waits()
 
@@ -50,7 +77,9 @@ def retries(waits: Waits) -> RetryPolicy:
 
 
 @pytest.fixture
-async def make_client(engine: ScriptedEngine, retries: RetryPolicy) -> AsyncIterator[MakeClient]:
+async def make_client(
+    engine: ScriptedEngine, retries: RetryPolicy, clock: HandClock
+) -> AsyncIterator[MakeClient]:
     """Make clients that are closed after the test; by default of the scripted engine."""
     made: list[UTDApiClient] = []
     default = retries
@@ -67,6 +96,7 @@ async def make_client(engine: ScriptedEngine, retries: RetryPolicy) -> AsyncIter
             app_key=APP_KEY,
             timeouts=timeouts,
             retries=retries or default,
+            clock=clock,
         )
         made.append(client)
         return client

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
-from attrs import evolve
+from attrs import asdict, evolve
 
 from utd_rx.models.seats import UTDSeatMode
 from utd_rx.models.stream_type import UTDStreamType
 from utd_rx.models.token import UTDSessionResponse, UTDTokenResponse
+from utd_rx.ports.engine import JoinRequest
 from utd_rx.protocol.wire.tokens import session_from_wire, token_from_wire
-from utd_rx.rest.checks import checked_grid, checked_identity, checked_room, checked_seat
+from utd_rx.rest.bearer import Bearer
+from utd_rx.rest.checks import checked_grid, checked_identity, checked_room, checked_seat, invalid
 from utd_rx.rest.failures import malformed
 from utd_rx.rest.moderation import ModerationEndpoints
 from utd_rx.rest.seats import SeatEndpoints
@@ -20,6 +23,8 @@ from utd_rx.rest.speakers import SpeakerEndpoints
 class UTDApi(SeatEndpoints, SpeakerEndpoints, ModerationEndpoints):
     """The mints, and everything the groups it is made of offer; see `Endpoints`.
 
+    What `acting_as` returns is an `EnginePort`.
+
     Both mints repeat. A second mint gives the same person the same rights: the room exists and
     has its owner by then, the grid has its seats, the older token is merely never used, and a
     ban or a kick in between is judged anew by the engine (facts/utd-engine.md §7.1, 3 and 5).
@@ -28,6 +33,28 @@ class UTDApi(SeatEndpoints, SpeakerEndpoints, ModerationEndpoints):
     def with_bearer(self, bearer: str) -> UTDApi:
         """Return an API over the same connections in which `bearer` acts."""
         return UTDApi(self._engine, self._tokens, bearer=bearer)
+
+    def acting_as(self, request: JoinRequest) -> UTDApi:
+        """Return an API over the same connections in which whom `request` names acts.
+
+        It mints by itself: on `mint`, on the first call, before its bearer ends, and when the
+        engine refuses that; see `Bearer`.
+        """
+        mint = partial(self.mint_token, **asdict(request, recurse=False))
+        return UTDApi(self._engine, self._tokens, bearer=Bearer(mint, clock=self._tokens.clock))
+
+    async def mint(self) -> UTDTokenResponse:
+        """Mint for whom `acting_as` named, and act with the new bearer from now on; repeats.
+
+        Raises:
+            UTDStreamException: As `mint_token`, and `VALIDATION` where `acting_as` named nobody.
+                The bearer stays as it was.
+        """
+        self._tokens.owner.check()
+        reply = await self._bearer.mint() if isinstance(self._bearer, Bearer) else None
+        if not isinstance(reply, UTDTokenResponse):
+            raise invalid("nobody joins by this API; see UTDApi.acting_as")
+        return reply
 
     async def mint_token(
         self,

@@ -14,9 +14,12 @@ from typing import Final
 
 import aiohttp
 
-from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.errors import ConflictReason, UTDStreamException, conflict
+from utd_rx.ports.clock import SYSTEM_CLOCK, Clock
+from utd_rx.ports.one_loop import OneLoop
 from utd_rx.protocol.wire.errors import error_from_wire
 from utd_rx.protocol.wire.reading import Json, read_object
+from utd_rx.rest.bearer import Bearer, Minted
 from utd_rx.rest.checks import checked_secret, invalid
 from utd_rx.rest.exchange import MAX_REPLY, Reply, Request, exchange
 from utd_rx.rest.failures import is_transient, malformed, read_retry_after, timed_out
@@ -36,6 +39,7 @@ class UTDApiClient:
             to the event loop of that call and keeps no cookies.
         timeouts: Bounds of each call.
         retries: When a call that is safe to repeat is repeated.
+        clock: What time it is; I/O is bounded by the loop's own.
 
     Raises:
         UTDStreamException: `VALIDATION`: see `checked_base_url`, or a credential that cannot
@@ -54,13 +58,15 @@ class UTDApiClient:
         session: aiohttp.ClientSession | None = None,
         timeouts: Timeouts = Timeouts(),  # noqa: B008 (frozen)
         retries: RetryPolicy = RetryPolicy(),  # noqa: B008 (frozen)
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
+        self.clock: Final = clock
         self._base = checked_base_url(base_url)
         self._app_id = checked_secret(app_id, "app_id")
         self._app_key = checked_secret(app_key, "app_key")
         self._session = session
         self._is_session_ours = session is None
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self.owner: Final = OneLoop("client")
         self._is_closed = False
         self._timeouts = timeouts
         self._retries = retries
@@ -74,7 +80,7 @@ class UTDApiClient:
         body: Mapping[str, object] | None = None,
         *,
         params: Mapping[str, str | int] | None = None,
-        bearer: str | None = None,
+        bearer: Bearer[Minted] | str | None = None,
     ) -> Json:
         """Send a GET, which changes nothing and is therefore repeated; see `request`."""
         return await self.request("GET", path, body, params=params, bearer=bearer, is_safe=True)
@@ -85,7 +91,7 @@ class UTDApiClient:
         body: Mapping[str, object] | None = None,
         *,
         params: Mapping[str, str | int] | None = None,
-        bearer: str | None = None,
+        bearer: Bearer[Minted] | str | None = None,
         is_safe: bool = False,
     ) -> Json:
         """Send a POST; see `request`."""
@@ -97,7 +103,7 @@ class UTDApiClient:
         body: Mapping[str, object] | None = None,
         *,
         params: Mapping[str, str | int] | None = None,
-        bearer: str | None = None,
+        bearer: Bearer[Minted] | str | None = None,
         is_safe: bool = False,
     ) -> Json:
         """Send a PUT; see `request`."""
@@ -109,7 +115,7 @@ class UTDApiClient:
         body: Mapping[str, object] | None = None,
         *,
         params: Mapping[str, str | int] | None = None,
-        bearer: str | None = None,
+        bearer: Bearer[Minted] | str | None = None,
         is_safe: bool = False,
     ) -> Json:
         """Send a DELETE; see `request`."""
@@ -124,7 +130,7 @@ class UTDApiClient:
         body: Mapping[str, object] | None = None,
         *,
         params: Mapping[str, str | int] | None = None,
-        bearer: str | None = None,
+        bearer: Bearer[Minted] | str | None = None,
         is_safe: bool = False,
     ) -> Json:
         """Exchange JSON; return the reply's object, `{}` for an empty one.
@@ -137,7 +143,7 @@ class UTDApiClient:
             path: Under `/api/v1`, percent-encoded (`path_of` does that).
             body: The request's object; None sends `{}` with POST and PUT and nothing otherwise.
             params: The query.
-            bearer: The user token, None to act with the app key alone.
+            bearer: The user token, or what keeps a fresh one; None to act with the app key alone.
             is_safe: Whether doing it twice is as good as once. Only then is it sent again after
                 a lost connection, a time-out or a status of `TRANSIENT_STATUSES`.
 
@@ -150,31 +156,47 @@ class UTDApiClient:
         if body is None and method in ("POST", "PUT"):
             body = {}
         payload = None if body is None else _encode(body)
-        request = Request(method, url, self._headers(bearer), payload)
-        attempt = 1
+        self._opened()
         try:
             async with asyncio.timeout(self._timeouts.total) as deadline:
-                while True:
-                    try:
-                        reply = await exchange(self._opened(), request, self._timeouts)
-                        return self._judge(reply, bearer)
-                    except UTDStreamException as error:
-                        wait = None
-                        if is_safe and is_transient(error):
-                            wait = self._retries.wait_before_next(attempt, error.retry_after)
-                        # The failure at hand says more than the time-out that waiting would be.
-                        if wait is None or wait >= _seconds_left(deadline):
-                            raise
-                    await self._retries.sleep(wait)
-                    attempt += 1
+
+                async def send(token: str | None) -> Json:
+                    request = Request(method, url, self._headers(token), payload)
+                    return await self._send(request, token, deadline, is_safe=is_safe)
+
+                if isinstance(bearer, Bearer):
+                    return await bearer.carry(send)
+                return await send(bearer)
         except TimeoutError as error:
             raise timed_out() from error
+
+    async def _send(
+        self, request: Request, bearer: str | None, deadline: asyncio.Timeout, *, is_safe: bool
+    ) -> Json:
+        attempt = 1
+        while True:
+            try:
+                reply = await exchange(self._opened(), request, self._timeouts)
+                return self._judge(reply, bearer)
+            except UTDStreamException as error:
+                wait = None
+                if is_safe and is_transient(error):
+                    wait = self._retries.wait_before_next(attempt, error.retry_after)
+                # The failure at hand says more than the time-out that waiting would be.
+                if wait is None or wait >= _seconds_left(deadline):
+                    raise
+            await self._retries.sleep(wait)
+            attempt += 1
 
     async def aclose(self) -> None:
         """Close the connections when they are ours; running calls fail, later ones raise.
 
         Idempotent; cancelling is safe.
+
+        Raises:
+            UTDStreamException: `CONFLICT`: another loop runs here than that of the calls.
         """
+        self.owner.check()
         self._is_closed = True
         if self._is_session_ours and self._session is not None:
             await self._session.close()
@@ -192,17 +214,11 @@ class UTDApiClient:
         return headers
 
     def _opened(self) -> aiohttp.ClientSession:
-        loop = asyncio.get_running_loop()
+        self.owner.check()
         if not self._is_closed and self._session is None:
             self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
-            self._loop = loop
-        if self._loop not in (None, loop):
-            raise UTDStreamException(
-                "this client belongs to another event loop; make one client per loop",
-                code=UTDErrorCode.CONFLICT,
-            )
         if self._is_closed or self._session is None or self._session.closed:
-            raise UTDStreamException("the client is closed", code=UTDErrorCode.CONFLICT)
+            raise conflict(ConflictReason.CLOSED, "the client is closed")
         return self._session
 
     def _judge(self, reply: Reply, bearer: str | None) -> Json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from utd_rx.rest.bearer import Bearer, Minted
 from utd_rx.rest.client import UTDApiClient
 
 
@@ -17,7 +18,7 @@ class Endpoints:
     Args:
         engine: The in-room host.
         tokens: The host that mints; None when it is the same one.
-        bearer: The user token that acts; the mints need none.
+        bearer: The user token that acts, or what keeps a fresh one; the mints need none.
     """
 
     def __init__(
@@ -25,7 +26,7 @@ class Endpoints:
         engine: UTDApiClient,
         tokens: UTDApiClient | None = None,
         *,
-        bearer: str | None = None,
+        bearer: Bearer[Minted] | str | None = None,
     ) -> None:
         self._engine = engine
         self._tokens = engine if tokens is None else tokens

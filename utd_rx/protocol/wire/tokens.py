@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from base64 import urlsafe_b64decode
 from typing import Final
 from urllib.parse import urlsplit
 
 from utd_rx.models.token import UTDSessionResponse, UTDTokenResponse
-from utd_rx.protocol.wire.reading import Json, read_bool, read_text
+from utd_rx.protocol.wire.reading import Json, parse_object, read_bool, read_number, read_text
 
 VISIBLE_ASCII: Final = re.compile(r"[\x21-\x7e]+")
 """What may stand in a header, as both tokens must."""
@@ -66,6 +67,21 @@ def session_to_wire(reply: UTDSessionResponse) -> dict[str, object]:
         "messaging_enabled": reply.messaging_enabled,
     }
     return {key: value for key, value in wire.items() if value is not None}
+
+
+def lifetime_of(token: str) -> float | None:
+    """Return the seconds from issue to expiry of a JWT, None for one that does not say.
+
+    Its signature is its server's to check; here it only says when to ask for another one.
+    """
+    _, _, rest = token.partition(".")
+    payload = rest.partition(".")[0]
+    try:
+        claims = parse_object(urlsafe_b64decode(payload + "=" * (-len(payload) % 4))) or {}
+    except ValueError:
+        return None
+    issued, ends = read_number(claims.get("iat")), read_number(claims.get("exp"))
+    return ends - issued if issued is not None and ends is not None and ends > issued else None
 
 
 def _visible(value: object) -> str | None:
