@@ -41,10 +41,14 @@ class UTDStreamClient:
         base_url: The engine's REST host.
         token_base_url: The host that mints tokens.
         microphone: What sessions publish as their microphone unless told otherwise.
+        proxy: An HTTP proxy to go through, `http://user:password@host:port`, for REST and media
+            alike; never to this machine nor to what `NO_PROXY` names.
+        trust_env: Whether `HTTP_PROXY` and `HTTPS_PROXY` hold where no `proxy` is given; read now,
+            once. Otherwise the environment's proxies count for nothing.
 
     Raises:
-        UTDStreamException: `VALIDATION`: an empty credential, or a URL that is neither `https://`
-            nor on this machine.
+        UTDStreamException: `VALIDATION`: an empty credential, a URL that is neither `https://`
+            nor on this machine, or a proxy that is not `http://`.
     """
 
     def __init__(
@@ -55,13 +59,16 @@ class UTDStreamClient:
         base_url: str = UTDApiClient.DEFAULT_BASE_URL,
         token_base_url: str = UTDApiClient.DEFAULT_TOKEN_BASE_URL,
         microphone: AudioInput | None = None,
+        proxy: str | None = None,
+        trust_env: bool = False,
     ) -> None:
-        self._engine = UTDApiClient(base_url, app_id=app_id, app_key=app_key)
-        self._tokens = (
-            self._engine
-            if token_base_url == base_url
-            else UTDApiClient(token_base_url, app_id=app_id, app_key=app_key)
-        )
+        def host(url: str) -> UTDApiClient:
+            return UTDApiClient(
+                url, app_id=app_id, app_key=app_key, proxy=proxy, trust_env=trust_env
+            )
+
+        self._engine = host(base_url)
+        self._tokens = self._engine if token_base_url == base_url else host(token_base_url)
         self._api = UTDApi(self._engine, self._tokens)
         self._microphone = microphone
         self._identity: str | None = None

@@ -10,7 +10,8 @@ import pytest
 from attrs import Factory, define
 
 from tests.rest.engines import ScriptedEngine, scripted_engine
-from utd_rx.rest import RetryPolicy, Timeouts, UTDApi, UTDApiClient
+from utd_rx.ports.clock import Clock
+from utd_rx.rest import Timeouts, UTDApi, UTDApiClient
 
 APP_ID = "1234567890"
 APP_KEY = "0123456789abcdef0123456789abcdef"
@@ -38,19 +39,9 @@ class HandClock:
         return 0.5
 
 
-@define
-class Waits:
-    """A sleep that only takes notes."""
-
-    taken: list[float] = Factory(list)
-
-    async def sleep(self, seconds: float) -> None:
-        self.taken.append(seconds)
-
-
 class MakeClient(Protocol):
     def __call__(
-        self, base_url: str = ..., *, timeouts: Timeouts = ..., retries: RetryPolicy | None = ...
+        self, base_url: str = ..., *, timeouts: Timeouts = ..., clock: Clock = ...
     ) -> UTDApiClient: ...
 
 
@@ -66,36 +57,21 @@ def clock() -> HandClock:
 
 
 @pytest.fixture
-def waits() -> Waits:
-    return Waits()
-
-
-@pytest.fixture
-def retries(waits: Waits) -> RetryPolicy:
-    """The default policy, whose dice always show one half and whose clock stands still."""
-    return RetryPolicy(sleep=waits.sleep, random=lambda: 0.5, clock=lambda: 1_000_000_000.0)
-
-
-@pytest.fixture
-async def make_client(
-    engine: ScriptedEngine, retries: RetryPolicy, clock: HandClock
-) -> AsyncIterator[MakeClient]:
+async def make_client(engine: ScriptedEngine, clock: HandClock) -> AsyncIterator[MakeClient]:
     """Make clients that are closed after the test; by default of the scripted engine."""
     made: list[UTDApiClient] = []
-    default = retries
 
     def make(
         base_url: str = "",
         *,
         timeouts: Timeouts = Timeouts(),  # noqa: B008 (frozen)
-        retries: RetryPolicy | None = None,
+        clock: Clock = clock,
     ) -> UTDApiClient:
         client = UTDApiClient(
             base_url or engine.base_url,
             app_id=APP_ID,
             app_key=APP_KEY,
             timeouts=timeouts,
-            retries=retries or default,
             clock=clock,
         )
         made.append(client)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+from base64 import b64encode
 from collections.abc import Mapping
 from typing import Final
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -34,7 +35,7 @@ class Proxy:
 
     def __attrs_post_init__(self) -> None:
         try:
-            is_proxy = _is_http(urlsplit(self.url))
+            is_proxy = self.url.isascii() and _is_http(urlsplit(self.url))
         except (ValueError, TypeError, AttributeError):
             is_proxy = False
         if not is_proxy:
@@ -50,6 +51,20 @@ class Proxy:
     def host(self) -> str:
         """Its host, without the port."""
         return urlsplit(self.url).hostname or ""
+
+    @property
+    def address(self) -> str:
+        """Its url without the credentials."""
+        return f"http://{urlsplit(self.url).netloc.rpartition('@')[2]}"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What it wants to see: the credentials, where the url has them."""
+        parts = urlsplit(self.url)
+        if parts.username is None and parts.password is None:
+            return {}
+        user = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}"
+        return {"Proxy-Authorization": f"Basic {b64encode(user.encode()).decode()}"}
 
     @property
     def password(self) -> str | None:

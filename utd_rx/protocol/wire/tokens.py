@@ -7,8 +7,17 @@ from base64 import urlsafe_b64decode
 from typing import Final
 from urllib.parse import urlsplit
 
+from attrs import asdict
+
 from utd_rx.models.token import UTDSessionResponse, UTDTokenResponse
-from utd_rx.protocol.wire.reading import Json, parse_object, read_bool, read_number, read_text
+from utd_rx.protocol.wire.reading import (
+    Json,
+    parse_object,
+    read_bool,
+    read_number,
+    read_text,
+    without_none,
+)
 
 VISIBLE_ASCII: Final = re.compile(r"[\x21-\x7e]+")
 """What may stand in a header, as both tokens must."""
@@ -34,15 +43,7 @@ def token_from_wire(wire: Json) -> UTDTokenResponse | None:
 
 def token_to_wire(reply: UTDTokenResponse) -> dict[str, object]:
     """Write a room mint; the name goes under both keys (§7.4, 26)."""
-    return {
-        "token": reply.token,
-        "url": reply.url,
-        "roomName": reply.room_name,
-        "room_name": reply.room_name,
-        "user_token": reply.user_token,
-        **({} if reply.ws_url is None else {"ws_url": reply.ws_url}),
-        **({} if reply.role is None else {"role": reply.role}),
-    }
+    return without_none(**asdict(reply), roomName=reply.room_name)
 
 
 def session_from_wire(wire: Json) -> UTDSessionResponse | None:
@@ -60,13 +61,7 @@ def session_from_wire(wire: Json) -> UTDSessionResponse | None:
 
 def session_to_wire(reply: UTDSessionResponse) -> dict[str, object]:
     """Write a room-less mint; what is None is left out."""
-    wire = {
-        "user_token": reply.user_token,
-        "ws_url": reply.ws_url,
-        "signaling_enabled": reply.signaling_enabled,
-        "messaging_enabled": reply.messaging_enabled,
-    }
-    return {key: value for key, value in wire.items() if value is not None}
+    return without_none(**asdict(reply))
 
 
 def lifetime_of(token: str) -> float | None:
