@@ -219,9 +219,8 @@ def test_every_observable_of_ours_gives_its_chain_the_clock_it_is_given() -> Non
 MAKERS = {
     "audio/microphone.py": 1,  # Microphone.frames
     "sessions/remote_audio.py": 1,  # session.audio
-    "state/events.py": 1,  # EventStream
     "state/operators.py": 3,  # became, the time operators, throttle
-    "state/piping.py": 1,  # what pipe() returns
+    "state/piping.py": 1,  # what pipe() returns, EventStream
 }
 """Where the package makes an Observable of its own, and how often: each has its rows above."""
 
