@@ -53,10 +53,10 @@ class ConflictReason(Enum):
     """The room was left, or the connection ended, while it waited."""
     REPLACED = "replaced"
     """The same identity joined from somewhere else and took this connection's place."""
+    FOREIGN_LOOP = "foreign loop"
+    """Called on another event loop than it belongs to: hand the call over to that one."""
     CLOSED = "closed"
     """What it was called on is closed for good: make another one."""
-    ELSEWHERE = "elsewhere"
-    """It belongs to another event loop, perhaps in another thread: call it there."""
     REFUSED = "refused"
     """The server says that the state of things does not allow it, as for a seat that is taken."""
 

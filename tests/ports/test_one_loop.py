@@ -24,14 +24,14 @@ async def test_another_threads_loop_is_refused_and_the_own_goes_on() -> None:
     owner = OneLoop("client")
     owner.check()
     error = await asyncio.to_thread(refusal, owner)
-    assert error.reason is ConflictReason.ELSEWHERE
+    assert error.reason is ConflictReason.FOREIGN_LOOP
     owner.check()
 
 
 def test_the_loop_after_it_is_refused() -> None:
     owner = OneLoop("client")
     asyncio.run(_call(owner))
-    assert refusal(owner).reason is ConflictReason.ELSEWHERE
+    assert refusal(owner).reason is ConflictReason.FOREIGN_LOOP
 
 
 def test_without_a_loop_it_is_refused_and_owned_by_nobody() -> None:

@@ -249,7 +249,7 @@ async def test_another_loop_is_refused_before_it_can_renew(minting: Engine, sara
         return caught.value.reason
 
     for call in (sara.mint, lambda: sara.take_seat("friday", 0)):
-        assert await asyncio.to_thread(elsewhere, call) is ConflictReason.ELSEWHERE
+        assert await asyncio.to_thread(elsewhere, call) is ConflictReason.FOREIGN_LOOP
     assert minting.mints == 1
 
 

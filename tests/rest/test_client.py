@@ -221,5 +221,5 @@ async def test_a_client_of_another_loop_is_a_typed_failure_also_with_a_shared_se
             await one.get("/a")
             for call in (lambda: one.get("/a"), one.aclose):  # noqa: B023 - called at once
                 reason = await asyncio.to_thread(elsewhere, call)
-                assert reason is ConflictReason.ELSEWHERE
+                assert reason is ConflictReason.FOREIGN_LOOP
             assert await one.get("/a") == {}

@@ -28,6 +28,7 @@ REPEATING: dict[str, Call] = {
     "speak_requests": lambda api: api.speak_requests("r"),
     "cancel_request": lambda api: api.cancel_request("r"),
     "mute_participant": lambda api: api.mute_participant("r", "a"),
+    "participant_metadata": lambda api: api.participant_metadata("r", "a"),
     "get_role": lambda api: api.get_role("r", "a"),
     "lock_chat": lambda api: api.lock_chat("r", True),
     "unban": lambda api: api.unban("a"),

@@ -22,7 +22,7 @@ class OneLoop:
         """Return in the loop that owns it, and change nothing in any other place.
 
         Raises:
-            UTDStreamException: `CONFLICT` with `ELSEWHERE`: another loop runs here, or none.
+            UTDStreamException: `CONFLICT` with `FOREIGN_LOOP`: another loop runs here, or none.
         """
         try:
             loop = asyncio.get_running_loop()
@@ -32,6 +32,6 @@ class OneLoop:
             self._loop = loop
         if loop is None or loop is not self._loop:
             raise conflict(
-                ConflictReason.ELSEWHERE,
+                ConflictReason.FOREIGN_LOOP,
                 f"this {self._what} belongs to another event loop; make one {self._what} per loop",
             )

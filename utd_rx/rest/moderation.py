@@ -37,6 +37,11 @@ class ModerationEndpoints(Endpoints):
         body = {"audio": audio, "video": video, "muted": muted}
         await self._in_room("PUT", room, *path, body=body, is_safe=True)
 
+    async def participant_metadata(self, room: str, identity: str) -> str:
+        """Return the metadata of somebody who is in the room, "" where it is not told; repeats."""
+        wire = await self._in_room("GET", room, "participants", checked_identity(identity))
+        return read_text(wire.get("metadata")) or ""
+
     async def get_role(self, room: str, identity: str) -> UTDRole | None:
         """Return the role of somebody who is in the room, None for one not known; repeats."""
         wire = await self._in_room("GET", room, "participants", checked_identity(identity))
