@@ -1,12 +1,17 @@
 """Whether somebody speaks, from levels alone.
 
-The room's own noise is followed from below: at once when it gets quieter, slowly when it gets
-louder. Speech is what stands out of it, and it goes on for `HANG_OVER` after the last loud frame,
-so that the pauses between words do not show.
+Speech is what stands out of the room's noise, and it goes on for `HANG_OVER` after the last loud
+frame, so that the pauses between words do not show. The noise is the quietest moment of the last
+`MEMORY` seconds: a voice has stops in it, so that is the room also while somebody speaks, and what
+is older is forgotten, a digital silence too. A moment is `MOMENT` long, as single frames of a rumble
+are much quieter than the rumble. And of which nothing stands out for `STEADY`, that is no voice,
+however loud, and is the room from then on.
 """
 
 from __future__ import annotations
 
+import math
+from collections import deque
 from typing import Final
 
 ONSET_DB: Final = 9.0
@@ -18,7 +23,21 @@ QUIETEST_DBFS: Final = -55.0
 HANG_OVER: Final = 0.3
 """Seconds; pauses between words are mostly shorter."""
 
-_RISE_DB_PER_SECOND: Final = 2.0
+MEMORY: Final = 2.5
+"""Seconds: with 1.5, 2 % of speech without any noise were lost, and none with this."""
+
+MOMENT: Final = 0.1
+"""Seconds in which the level follows by 1 - 1/e."""
+
+STEADY: Final = 0.5
+"""Seconds: longer than nearly every vowel, and what is lost of a longer one comes after `HANG_OVER`."""
+
+_PIECE: Final = 0.1
+"""Seconds whose quietest moment, quietest and loudest frame are remembered together."""
+
+_PIECES: Final = round(MEMORY / _PIECE)
+_STEADY_PIECES: Final = round(STEADY / _PIECE)
+_NONE: Final = (math.inf, math.inf, -math.inf)
 _START_DBFS: Final = -60.0
 
 
@@ -26,16 +45,34 @@ class VoiceActivity:
     """Judges one stream of levels; one thread at a time."""
 
     def __init__(self) -> None:
+        self._pieces = deque([(_START_DBFS,) * 3] * _PIECES, maxlen=_PIECES)
+        self._moment, self._quietest, self._loudest = _NONE
+        self._lasts = 0.0
+        self._power: float = 10 ** (_START_DBFS / 10)
         self._noise = _START_DBFS
         self._speaks_for = 0.0
 
     def push(self, level_dbfs: float, duration: float) -> bool:
         """Take the level of the next `duration` seconds; return whether somebody speaks."""
-        noise = min(level_dbfs, self._noise + _RISE_DB_PER_SECOND * duration)
-        # A digital silence is no room: what rises from it is not compared with it.
-        self._noise = max(noise, QUIETEST_DBFS - ONSET_DB)
-        if level_dbfs > self._noise + ONSET_DB:
+        self._power += (10 ** (level_dbfs / 10) - self._power) * min(1.0, duration / MOMENT)
+        moment = 10 * math.log10(self._power)
+        self._moment = min(self._moment, moment)
+        self._quietest = min(self._quietest, level_dbfs)
+        self._loudest = max(self._loudest, level_dbfs)
+        self._lasts += duration
+        if self._lasts >= _PIECE - 1e-9:
+            self._pieces.append((self._moment, self._quietest, self._loudest))
+            (self._moment, self._quietest, self._loudest), self._lasts = _NONE, 0.0
+            self._noise = self._find_noise()
+        # Nothing quieter than that is a room: what rises from a digital silence is not its noise.
+        noise = max(min(self._noise, moment), QUIETEST_DBFS - ONSET_DB)
+        if level_dbfs > noise + ONSET_DB:
             self._speaks_for = HANG_OVER
         else:
             self._speaks_for = max(0.0, self._speaks_for - duration)
         return self._speaks_for > 0.0
+
+    def _find_noise(self) -> float:
+        recent = list(self._pieces)[-_STEADY_PIECES:]
+        spread = max(loudest for *_, loudest in recent) - min(quiet for _, quiet, _ in recent)
+        return min(moment for moment, *_ in (recent if spread < ONSET_DB else self._pieces))
