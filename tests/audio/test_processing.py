@@ -158,16 +158,16 @@ class FakeProcessor:
     processing: VoiceProcessing
     heard_of: list[AudioFrame] = field(factory=list)
     delays: list[float] = field(factory=list)
-    is_refusing: bool = False
+    refusal: Exception | None = None
 
     def process(self, frame: AudioFrame) -> AudioFrame:
-        if self.is_refusing:
-            raise UTDStreamException("refused", code=UTDErrorCode.VALIDATION)
+        if self.refusal is not None:
+            raise self.refusal
         return AudioFrame(frame.samples + np.int16(1), frame.sample_rate, frame.at)
 
     def played(self, frame: AudioFrame) -> None:
-        if self.is_refusing:
-            raise UTDStreamException("refused", code=UTDErrorCode.VALIDATION)
+        if self.refusal is not None:
+            raise self.refusal
         self.heard_of.append(frame)
 
     def set_delay(self, seconds: float) -> None:
@@ -244,9 +244,12 @@ async def test_the_reference_is_listened_to_only_while_an_echo_is_cancelled(here
     assert not here.tap._sinks
 
 
-async def test_what_is_refused_is_passed_on_and_counted(here: Stage) -> None:
+@pytest.mark.parametrize(
+    "refusal", [UTDStreamException("no", code=UTDErrorCode.VALIDATION), LookupError("native")]
+)
+async def test_what_is_refused_is_passed_on_and_counted(here: Stage, refusal: Exception) -> None:
     await here.stage.use(ECHO)
-    here.made[0].is_refusing = True
+    here.made[0].refusal = refusal
     here.play()
     assert here.hear() == 0
     assert here.stage.unprocessed == 2

@@ -17,7 +17,7 @@ from hypothesis.extra import numpy as npst
 from reactivex.subject import Subject
 
 from utd_rx.audio import WavRecorder, read_wav
-from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
 from utd_rx.models.audio import AudioFormat, AudioFrame, FrameSink, Samples
 
 FULL = Path("/dev/full")
@@ -64,10 +64,14 @@ def test_it_knows_when_the_sound_began(tmp_path: Path) -> None:
         np.ones((480, 1), np.float32),
         np.full((480, 1), 2**30, np.int32),
         [[0]] * 480,
+        None,
     ],
 )
-def test_what_is_no_frame_is_refused_and_does_no_harm(tmp_path: Path, samples: Any) -> None:
-    frame = AudioFrame(samples, 48_000)
+@pytest.mark.parametrize("rate", [48_000, 48_000.0, None])
+def test_what_is_no_frame_is_refused_and_does_no_harm(
+    tmp_path: Path, samples: Any, rate: Any
+) -> None:
+    frame = AudioFrame(samples, rate)
     with WavRecorder(tmp_path / "x.wav") as recorder:
         with pytest.raises(UTDStreamException) as caught:
             recorder.write(frame)
@@ -76,6 +80,21 @@ def test_what_is_no_frame_is_refused_and_does_no_harm(tmp_path: Path, samples: A
         recorder.on_next(frame)
         assert recorder.failure is not None
         assert (recorder.dropped_frames, recorder.duration) == (1, 0.01)
+
+
+@pytest.mark.parametrize(
+    "thing",
+    [None, 7, AudioFrame(np.zeros((480, 1), np.int16), 48_000.0)],  # type: ignore[arg-type]
+)
+def test_a_sink_never_raises_whatever_it_is_handed(tmp_path: Path, thing: Any) -> None:
+    """A rate that is a float was a `struct.error` while the header was written."""
+    recorder = WavRecorder(tmp_path / "x.wav")
+    recorder(thing)
+    assert isinstance(recorder.failure, UTDStreamException)
+    assert recorder.failure.code is UTDErrorCode.VALIDATION
+    recorder.on_error(ValueError("broken"))
+    recorder.on_completed()
+    assert (recorder.dropped_frames, recorder.is_closed) == (1, True)
 
 
 def test_a_recording_without_a_frame_is_a_valid_empty_file(tmp_path: Path) -> None:
@@ -112,7 +131,7 @@ def test_write_after_close_raises_and_close_is_idempotent(tmp_path: Path) -> Non
     assert recorder.is_closed
     with pytest.raises(UTDStreamException) as caught:
         recorder.write(frame_of(1))
-    assert caught.value.code is UTDErrorCode.CONFLICT
+    assert caught.value.reason is ConflictReason.CLOSED
 
 
 def test_a_sink_keeps_its_first_failure_and_counts_what_it_drops(

@@ -298,6 +298,45 @@ async def test_what_a_sink_raises_does_not_stop_the_device(
     assert "a turn failed" in caplog.text
 
 
+async def test_a_thread_that_fails_at_every_turn_is_one_failure_and_one_line_of_log(
+    stage: type[Stage], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A format of 48000.0 Hz gave no frame, no failure, and 2,000 lines of log."""
+    monkeypatch.setattr(supervisor, "WELL", 0.05)
+    here = stage()
+    here.side.broken = 10_000
+    await here.supervisor.start()
+    assert await here.told() == ("first", None)
+    for _ in range(50):
+        here.side.worked.clear()
+        here.supervisor.wake()
+        assert await asyncio.to_thread(here.side.worked.wait, 10)
+    assert await here.told() == (None, UTDErrorCode.UNKNOWN)
+    assert here.reports.empty()
+    here.side.broken = 0
+    assert await here.told() == ("first", None)
+    assert here.supervisor.lost == 0
+    await here.supervisor.aclose()
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+
+
+async def test_one_turn_that_fails_is_no_failure(
+    stage: type[Stage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "WELL", 0.0)
+    here = stage()
+    await here.supervisor.start()
+    assert await here.told() == ("first", None)
+    for _ in range(2 * supervisor.STUMBLES):
+        for broken in (1, 0):
+            here.side.broken = broken
+            here.side.worked.clear()
+            here.supervisor.wake()
+            assert await asyncio.to_thread(here.side.worked.wait, 10)
+    await here.supervisor.aclose()
+    assert here.reports.empty()
+
+
 async def test_a_device_that_refuses_to_open_is_the_callers_error(stage: type[Stage]) -> None:
     here = stage()
     here.side.refusal = NOT_FOUND

@@ -133,7 +133,7 @@ class ProcessingStage:
         try:
             self._tell_delay(processor, frame)
             return processor.process(frame)
-        except UTDStreamException:
+        except Exception:  # noqa: BLE001 - counted: the sound goes on
             self.unprocessed += 1
             return frame
 
@@ -144,7 +144,7 @@ class ProcessingStage:
         self._ahead = frame.at - self._now()
         try:
             processor.played(frame)
-        except UTDStreamException:
+        except Exception:  # noqa: BLE001 - as in `push`
             self.unprocessed += 1
 
     def _tell_delay(self, processor: VoiceProcessor, frame: AudioFrame) -> None:

@@ -10,8 +10,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+import numpy as np
+
 from utd_rx.audio.wav import wav_header
-from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conflict
 from utd_rx.models.audio import FRAMES_PER_SECOND, AudioFormat, AudioFrame, is_pcm
 
 logger = logging.getLogger(__name__)
@@ -111,7 +113,7 @@ class WavRecorder:
                 return
             try:
                 self._write(frame)
-            except UTDStreamException as error:
+            except Exception as error:  # noqa: BLE001 - kept, logged, and never the stream's
                 self._dropped += 1
                 self._fail(error)
 
@@ -127,7 +129,7 @@ class WavRecorder:
         """Close the file; never raises."""
         try:
             self.close()
-        except UTDStreamException as error:
+        except Exception as error:  # noqa: BLE001 - as in `on_next`
             with self._lock:
                 self._fail(error)
 
@@ -160,7 +162,7 @@ class WavRecorder:
 
     def _write(self, frame: AudioFrame) -> None:
         if self._closed:
-            raise UTDStreamException(f"{self.path} is closed", code=UTDErrorCode.CONFLICT)
+            raise conflict(ConflictReason.CLOSED, f"{self.path} is closed")
         audio_format = _format_of(frame)
         if self._format is not None and audio_format != self._format:
             raise UTDStreamException(
@@ -201,8 +203,8 @@ class WavRecorder:
 
 
 def _format_of(frame: AudioFrame) -> AudioFormat:
-    if is_pcm(frame.samples):
-        with suppress(ValueError):
+    with suppress(Exception):  # whatever else was handed over
+        if is_pcm(frame.samples) and isinstance(frame.sample_rate, int | np.integer):
             return frame.format
     raise UTDStreamException(
         "a frame has samples of int16, shape (samples, 1 or 2), at 8,000 to 192,000 Hz",

@@ -21,7 +21,7 @@ from utd_rx.audio import switching
 from utd_rx.audio.devices import AudioDevice, DeviceChoice
 from utd_rx.audio.lookout import Lookout
 from utd_rx.audio.watchdog import Watchdog
-from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conflict
 
 logger: Final = logging.getLogger("utd_rx.audio")
 
@@ -30,6 +30,12 @@ POLL: Final = 0.05
 
 RETRY: Final = 0.25
 """Seconds between attempts to bring a device back, of the 2 s that it may take."""
+
+STUMBLES: Final = 3
+"""Turns that raise, none of them `WELL` seconds after the one before, which are a failure: one by
+itself costs a frame at most."""
+
+WELL: Final = 1.0
 
 
 class Connection(Protocol):
@@ -88,6 +94,8 @@ class Supervisor:
         self._lost = 0
         self._connection: Connection | None = None
         self._lookout: Lookout | None = None
+        self._stumbles = 0
+        self._well_at = 0.0
         self._retry_at = 0.0
         self._watchdog = Watchdog(0.0)
         self._commands: deque[Callable[[], None]] = deque()
@@ -145,7 +153,7 @@ class Supervisor:
         await asyncio.shield(asyncio.create_task(swap(), name=f"{self._thread.name}: swap"))
 
     async def aclose(self) -> None:
-        """Close the device and end the thread. Idempotent; cancelling is safe, it ends all the same."""
+        """Close the device and end the thread. Idempotent; cancelled, it ends all the same."""
         self._closing = True
         self.wake()
         async with self._turns:  # what is being opened is closed again
@@ -167,10 +175,14 @@ class Supervisor:
             while not self._closing:
                 self._bell.acquire(timeout=POLL)
                 self._answer()
+                now = time.monotonic()
                 try:
-                    self._turn(time.monotonic())
-                except Exception:  # the thread must outlive an app's sink and a driver's whim
-                    logger.exception("%s: a turn failed", self._thread.name)
+                    self._turn(now)
+                except Exception as error:  # noqa: BLE001 - logged: it must outlive a driver's whim
+                    self._stumbled(error, now)
+                else:
+                    if self._stumbles and now >= self._well_at:
+                        self._recovered()
         finally:
             switching.release()
             self._shut()
@@ -194,9 +206,26 @@ class Supervisor:
         else:
             self._side.work()
 
+    def _stumbled(self, error: Exception, now: float) -> None:
+        """Take note that a turn failed: one line of log and one failure, however often it does."""
+        self._stumbles += 1
+        self._well_at = now + WELL
+        if self._stumbles == 1:
+            logger.error("%s: a turn failed", self._thread.name, exc_info=error)
+        elif self._stumbles == STUMBLES:
+            self._report(
+                None, UTDStreamException(f"{self._thread.name} fails again and again: {error!r}")
+            )
+
+    def _recovered(self) -> None:
+        stumbles, self._stumbles = self._stumbles, 0
+        if stumbles >= STUMBLES and self._connection is not None:
+            logger.info("%s: goes on after %d turns that failed", self._thread.name, stumbles)
+            self._report(self._connection.device, None)
+
     def _check_open(self) -> None:
         if self._closing:
-            raise UTDStreamException("the device is closed", code=UTDErrorCode.CONFLICT)
+            raise conflict(ConflictReason.CLOSED, "the device is closed")
 
     def _connect(self, choice: DeviceChoice) -> Connection:
         try:
@@ -214,7 +243,7 @@ class Supervisor:
             connection.close()
             raise
         self._connection, old = connection, self._connection
-        self._watchdog = Watchdog(time.monotonic())
+        self._watchdog, self._stumbles = Watchdog(time.monotonic()), 0
         self._report(connection.device, None)
         return old
 
