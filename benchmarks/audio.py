@@ -29,10 +29,11 @@ from benchmarks import barge_in, mixer, tracks
 from benchmarks.support import cpu_seconds, print_table, ratio, spread
 from tests.support.pulse import CABLE_A, CABLE_B, Bench, missing_audio
 from tests.support.sfu import RunningSfu, fresh_options, running_sfu
-from utd_rx.audio import AudioComparison, WavSource, compare, speech_path
+from utd_rx.audio import WavSource, speech_path
 from utd_rx.audio.microphone import Microphone
 from utd_rx.audio.speaker import Speaker
 from utd_rx.models.audio import AudioFrame
+from utd_rx.testing.sound import AudioComparison, compare
 
 PARTS: Final = ("mixer", "tracks", "barge_in", "ear")
 PATHS: Final = ("utd_rx", "PlatformAudio", "MediaDevices", "utd_rx platform")

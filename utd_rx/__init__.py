@@ -12,11 +12,9 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from utd_rx.audio import (
         ArraySource,
-        AudioComparison,
         ToneSource,
         WavRecorder,
         WavSource,
-        compare,
         level_dbfs,
     )
     from utd_rx.audio.devices import AudioDevice, AudioDirection, list_devices
@@ -60,13 +58,12 @@ if TYPE_CHECKING:
     from utd_rx.sessions.replay import Replay, replay
     from utd_rx.sessions.session import UTDSession
     from utd_rx.state import StateSubject, Store, combine_state
+    from utd_rx.testing.sound import AudioComparison, compare
 
 __version__ = "0.1.0"
 
 _HOME: Final = {
-    "utd_rx.audio": (
-        "ArraySource AudioComparison ToneSource WavRecorder WavSource compare level_dbfs"
-    ),
+    "utd_rx.audio": "ArraySource ToneSource WavRecorder WavSource level_dbfs",
     "utd_rx.audio.devices": "AudioDevice AudioDirection list_devices",
     "utd_rx.audio.microphone": "Microphone MicrophoneInput",
     "utd_rx.audio.speaker": "Speaker",
@@ -99,6 +96,7 @@ _HOME: Final = {
     "utd_rx.sessions.replay": "Replay replay",
     "utd_rx.sessions.session": "UTDSession",
     "utd_rx.state": "StateSubject Store combine_state",
+    "utd_rx.testing.sound": "AudioComparison compare",
 }
 _MODULE_OF: Final = {name: module for module, names in _HOME.items() for name in names.split()}
 

@@ -20,7 +20,7 @@ from tests.support.leaks import allow_platform_audio
 from tests.support.pulse import CABLE_A, CABLE_B, Bench
 from tests.support.sfu import SfuKind
 from utd_rx import Microphone, Speaker, UTDErrorCode, UTDStreamException, play
-from utd_rx.audio import WavSource, compare, level_dbfs, read_wav, speech_path
+from utd_rx.audio import WavSource, level_dbfs, read_wav, speech_path
 from utd_rx.audio.device_state import MicrophoneState
 from utd_rx.audio.platform import SILENT_LOOKS, WATCH
 from utd_rx.engine import EngineOptions, LocalEngine
@@ -28,6 +28,7 @@ from utd_rx.models.audio import Samples
 from utd_rx.models.events import Reconnected
 from utd_rx.rtc.platform import module
 from utd_rx.rtc.room import UTDRoom
+from utd_rx.testing.sound import compare
 
 allow_platform_audio()
 
@@ -200,13 +201,7 @@ async def test_a_reconnect_and_a_hosts_mute_are_no_failures(cards: Bench, house:
         assert isinstance(talker.room, UTDRoom)
         assert talker.room.room is not None
         reconnected = asyncio.Event()
-        talker.room.listen(
-            lambda events: (
-                reconnected.set()
-                if any(isinstance(event, Reconnected) for event in events)
-                else None
-            )
-        )
+        talker.room.listen(lambda e: reconnected.set() if isinstance(e, Reconnected) else None)
         await talker.room.room.simulate_scenario(SimulateScenarioKind.SIMULATE_FULL_RECONNECT)
         await asyncio.wait_for(reconnected.wait(), TIMEOUT)
         await until_loud(far)

@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 
 from tests.support.pulse import CABLE_A, CABLE_B, Bench
-from utd_rx.audio import compare, portaudio
+from utd_rx.audio import portaudio
 from utd_rx.audio.devices import AudioDevice
 from utd_rx.audio.microphone import Microphone
 from utd_rx.cli import devices, doctor, main
 from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.testing.sound import compare
 
 
 def utd_rx(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

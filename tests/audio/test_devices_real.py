@@ -13,10 +13,8 @@ from attrs import evolve
 from tests.audio.cable import TIMEOUT, Heard, Kept, Timed
 from tests.support.pulse import CABLE_A, CABLE_B, Bench
 from utd_rx.audio import (
-    AudioComparison,
     ToneSource,
     WavSource,
-    compare,
     portaudio,
     read_wav,
     speech_path,
@@ -27,6 +25,7 @@ from utd_rx.audio.sources import ArraySource
 from utd_rx.audio.speaker import Speaker
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.audio import AudioFormat, AudioFrame, Samples
+from utd_rx.testing.sound import AudioComparison, compare
 
 pytestmark = [pytest.mark.usefixtures("bench"), pytest.mark.realtime]
 

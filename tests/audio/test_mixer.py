@@ -91,10 +91,24 @@ def test_other_formats_are_converted() -> None:
     assert voice.refused == 0
 
 
+def test_pieces_of_a_rate_without_whole_frames_are_converted() -> None:
+    """22,050 Hz, in pieces of 20 ms, is what many voices of text-to-speech have."""
+    mixer = Mixer(FORMAT)
+    voice = mixer.add("text to speech", 1.0)
+    for _ in range(5):
+        voice(AudioFrame(np.full((441, 1), 1000, np.int16), 22_050))
+    mixer.pull(480)
+    assert mixer.pull(480)[:, 0] == pytest.approx(1000, abs=20)
+    assert voice.refused == 0
+
+
 @pytest.mark.parametrize(
     ("samples", "rate"),
     [
-        (np.zeros((10, 1), np.int16), 12_345),
+        (np.zeros((10, 1), np.int16), 123),
+        (np.zeros((10, 1), np.int16), 22_050.5),
+        (np.zeros((10, 1), np.int16), None),
+        (None, 48_000),
         (np.zeros(480, np.int16), 48_000),
         (np.zeros((480, 8), np.int16), 48_000),
         (np.full((480, 1), np.nan), 48_000),
@@ -103,7 +117,7 @@ def test_other_formats_are_converted() -> None:
         ([[0]] * 480, 48_000),
     ],
 )
-def test_frames_that_make_no_sense_are_counted(samples: Any, rate: int) -> None:
+def test_frames_that_make_no_sense_are_counted(samples: Any, rate: Any) -> None:
     mixer = Mixer(FORMAT)
     voice = mixer.add("odd", 1.0)
     voice(AudioFrame(samples, rate))

@@ -8,12 +8,13 @@ from tests.audio.cable import TIMEOUT, Heard, Kept
 from tests.rtc.bench import token
 from tests.support.pulse import CABLE_A, CABLE_B
 from tests.support.sfu import RunningSfu
-from utd_rx.audio import WavSource, compare, read_wav, speech_path
+from utd_rx.audio import WavSource, read_wav, speech_path
 from utd_rx.audio.microphone import Microphone
 from utd_rx.audio.speaker import Speaker
 from utd_rx.models.events import RoomEvent, TrackSubscribed
 from utd_rx.rtc.room import UTDRoom
 from utd_rx.state import Store
+from utd_rx.testing.sound import compare
 
 pytestmark = [pytest.mark.usefixtures("bench"), pytest.mark.realtime]
 
@@ -24,10 +25,9 @@ async def test_what_goes_into_one_card_comes_out_of_the_other(sfu: RunningSfu, k
     talker, listener = kept(UTDRoom()), kept(UTDRoom())
     sids: Store[str | None, str] = Store(None, lambda _, sid: sid)
 
-    def listen(events: tuple[RoomEvent, ...]) -> None:
-        for event in events:
-            if isinstance(event, TrackSubscribed):
-                sids.dispatch(event.track.sid)
+    def listen(event: RoomEvent) -> None:
+        if isinstance(event, TrackSubscribed):
+            sids.dispatch(event.track.sid)
 
     listener.listen(listen)
     await listener.connect(sfu.url, token(sfu, "listener"))

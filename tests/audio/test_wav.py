@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from utd_rx.audio import wav
-from utd_rx.audio.wav import float_to_int16, read_wav, read_wav_header, wav_header
+from utd_rx.audio.convert import to_pcm
+from utd_rx.audio.wav import read_wav, read_wav_header, wav_header
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.audio import AudioFormat, Samples
 
@@ -104,6 +105,45 @@ def test_a_recording_cut_short_gives_what_is_there(tmp_path: Path, claimed: int)
     assert read_wav(path)[1][:, 0].tolist() == RAMP.tolist()
 
 
+@pytest.mark.parametrize("is_said", [True, False])
+def test_a_recorder_that_never_came_back_leaves_its_sound(tmp_path: Path, is_said: bool) -> None:
+    """Its sizes are 0, or only that of the sound is."""
+    content = riff(chunk(b"fmt ", layout(1, 16)), struct.pack("<4sI", b"data", 0) + RAMP.tobytes())
+    path = file_of(tmp_path, content if is_said else content[:4] + bytes(4) + content[8:])
+    assert read_wav(path)[1][:, 0].tolist() == RAMP.tolist()
+
+
+def test_an_empty_sound_is_no_sound_whatever_follows(tmp_path: Path) -> None:
+    head = chunk(b"fmt ", layout(1, 16)), chunk(b"data", b"")
+    assert "no sound" in refusal(file_of(tmp_path, riff(*head, chunk(b"LIST", b"INFO1234"))))
+    again = file_of(tmp_path, riff(*head, chunk(b"data", RAMP.tobytes())))
+    assert read_wav(again)[1][:, 0].tolist() == RAMP.tolist()
+
+
+@pytest.mark.parametrize("kind", [b"RF64", b"BW64"])
+def test_a_file_with_sizes_of_64_bits_is_read(tmp_path: Path, kind: bytes) -> None:
+    sizes = struct.pack("<QQQI", 10**10, RAMP.nbytes, len(RAMP), 0)
+    body = b"WAVE" + chunk(b"ds64", sizes) + chunk(b"fmt ", layout(1, 16))
+    body += struct.pack("<4sI", b"data", 2**32 - 1) + RAMP.tobytes()
+    path = file_of(tmp_path, struct.pack("<4sI", kind, 2**32 - 1) + body + chunk(b"tail", b"12"))
+    assert read_wav(path)[1][:, 0].tolist() == RAMP.tolist()
+
+
+@pytest.mark.parametrize("pad", [b"", b"\0", b"p"])
+@pytest.mark.parametrize("body", [b"odd", b"o"])
+def test_a_chunk_of_odd_length_is_passed_over_padded_or_not(
+    tmp_path: Path, pad: bytes, body: bytes
+) -> None:
+    odd = struct.pack("<4sI", b"LIST", len(body)) + body + pad
+    sound = chunk(b"data", np.resize(RAMP, 48).tobytes())  # its length is a letter, too
+    for chunks in (
+        (odd, chunk(b"fmt ", layout(1, 16)), sound),
+        (chunk(b"fmt ", layout(1, 16)), odd, sound),
+    ):
+        path = file_of(tmp_path, riff(*chunks))
+        assert read_wav(path)[1][:, 0].tolist() == np.resize(RAMP, 48).tolist()
+
+
 def test_a_big_file_is_converted_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wav, "_CHUNK_SAMPLES", 5)
     samples = np.arange(1001, dtype=np.int16)
@@ -126,7 +166,9 @@ def test_a_big_file_is_converted_in_pieces(tmp_path: Path, monkeypatch: pytest.M
         (riff(chunk(b"fmt ", layout(7, 8)), chunk(b"data", b"1234")), "ffmpeg"),
         (riff(chunk(b"fmt ", layout(1, 12)), chunk(b"data", b"1234")), "12 bit"),
         (riff(chunk(b"fmt ", layout(0xFFFE, 16)), chunk(b"data", b"1234")), "65534"),
-        (riff(chunk(b"fmt ", layout(1, 16, rate=22_050)), chunk(b"data", b"1234")), "22050 Hz"),
+        (riff(chunk(b"fmt ", layout(1, 16)), struct.pack("<4sI", b"data", 0)), "no sound"),
+        (b"RIFX" + riff(chunk(b"fmt ", layout(1, 16)))[4:], "ffmpeg"),
+        (riff(chunk(b"fmt ", layout(1, 16, channels=3)), chunk(b"data", b"1" * 6)), "ffmpeg"),
         (riff(chunk(b"fmt ", layout(1, 16, rate=100)), chunk(b"data", b"1234")), "100 Hz"),
         (riff(chunk(b"fmt ", layout(1, 16, channels=6)), chunk(b"data", b"1" * 12)), "6 channel"),
         (riff(chunk(b"fmt ", layout(1, 16, channels=0)), chunk(b"data", b"1234")), "0 channel"),
@@ -185,6 +227,6 @@ def test_the_header_is_that_of_the_standard_library(samples: Samples, channels: 
 
 @given(npst.arrays(np.float32, st.integers(1, 50), elements=st.floats(width=32)))
 def test_floats_clip_and_never_wrap(values: npt.NDArray[np.float32]) -> None:
-    converted = float_to_int16(values)
+    converted = to_pcm(values)
     finite = np.nan_to_num(values.astype(np.float64), nan=0.0, posinf=2.0, neginf=-2.0)
     assert np.all(np.abs(converted - np.clip(finite * 32_768, -32_768, 32_767)) <= 0.5)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
+from collections.abc import Callable
 
-_QUIET_TURNS = 3
+_QUIET_TURNS = 4
 """Loop turns without anything new after which every task waits for the clock."""
 
 
@@ -15,38 +16,50 @@ class VirtualClock:
 
     def __init__(self, now: float = 1000.0) -> None:
         self._now = now
-        self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
+        self._calls: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
-        self._calls = 0
+        self._made = 0
 
     def now(self) -> float:
         """Return the virtual time."""
         return self._now
 
-    async def sleep_until(self, at: float) -> None:
-        """Wait until the virtual time is `at`."""
-        self._calls += 1
+    def wall(self) -> float:
+        """Return the virtual time."""
+        return self._now
+
+    def jitter(self) -> float:
+        """Return the middle."""
+        return 0.5
+
+    def call_at(self, at: float, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call back when the virtual time is `at`."""
+        self._made += 1
         if at <= self._now:
-            await asyncio.sleep(0)
-            return
-        future = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._sleepers, (at, next(self._order), future))
-        await future
+            return asyncio.get_running_loop().call_soon(callback).cancel
+        entry = (at, next(self._order), callback)
+        heapq.heappush(self._calls, entry)
+
+        def cancel() -> None:
+            if entry in self._calls:
+                self._calls.remove(entry)
+                heapq.heapify(self._calls)
+
+        return cancel
 
     async def advance(self, seconds: float) -> None:
-        """Let time pass, waking each sleeper at its moment."""
+        """Let time pass, calling back each at its moment."""
         end = self._now + seconds
         await self._settle()
-        while self._sleepers and self._sleepers[0][0] <= end:
-            at, _, future = heapq.heappop(self._sleepers)
+        while self._calls and self._calls[0][0] <= end:
+            at, _, callback = heapq.heappop(self._calls)
             self._now = max(self._now, at)
-            if not future.done():
-                future.set_result(None)
+            callback()
             await self._settle()
         self._now = end
 
     async def stall(self, seconds: float) -> None:
-        """Let time pass in which nobody could run, then wake all who are late."""
+        """Let time pass in which nobody could run, then call back all that are late."""
         await self._settle()
         self._now += seconds
         await self.advance(0.0)
@@ -54,6 +67,6 @@ class VirtualClock:
     async def _settle(self) -> None:
         quiet = 0
         while quiet < _QUIET_TURNS:
-            before = self._calls
+            before = self._made
             await asyncio.sleep(0)
-            quiet = quiet + 1 if self._calls == before else 0
+            quiet = quiet + 1 if self._made == before else 0

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Protocol
 
 import pytest
 from attrs import Factory, define
 
 from tests.rest.engines import ScriptedEngine, scripted_engine
-from utd_rx.ports.clock import Clock
-from utd_rx.rest import Timeouts, UTDApi, UTDApiClient
+from utd_rx.rest import RetryPolicy, Timeouts, UTDApi, UTDApiClient
 
 APP_ID = "1234567890"
 APP_KEY = "0123456789abcdef0123456789abcdef"
@@ -19,29 +17,18 @@ BEARER = "eyJhbGciOiJIUzI1NiJ9.secret-bearer.signature"
 
 
 @define
-class HandClock:
-    """Time that a test sets; what is to be called at a time is called at once."""
+class Waits:
+    """A sleep that only takes notes."""
 
-    seconds: float = 1_000.0
-    waits: list[float] = Factory(list)
+    taken: list[float] = Factory(list)
 
-    def now(self) -> float:
-        return self.seconds
-
-    def wall(self) -> float:
-        return 1_000_000_000.0
-
-    def call_at(self, at: float, callback: Callable[[], None]) -> Callable[[], None]:
-        self.waits.append(at - self.seconds)
-        return asyncio.get_running_loop().call_soon(callback).cancel
-
-    def jitter(self) -> float:
-        return 0.5
+    async def sleep(self, seconds: float) -> None:
+        self.taken.append(seconds)
 
 
 class MakeClient(Protocol):
     def __call__(
-        self, base_url: str = ..., *, timeouts: Timeouts = ..., clock: Clock = ...
+        self, base_url: str = ..., *, timeouts: Timeouts = ..., retries: RetryPolicy | None = ...
     ) -> UTDApiClient: ...
 
 
@@ -52,27 +39,34 @@ async def engine() -> AsyncIterator[ScriptedEngine]:
 
 
 @pytest.fixture
-def clock() -> HandClock:
-    return HandClock()
+def waits() -> Waits:
+    return Waits()
 
 
 @pytest.fixture
-async def make_client(engine: ScriptedEngine, clock: HandClock) -> AsyncIterator[MakeClient]:
+def retries(waits: Waits) -> RetryPolicy:
+    """The default policy, whose dice always show one half and whose clock stands still."""
+    return RetryPolicy(sleep=waits.sleep, random=lambda: 0.5, clock=lambda: 1_000_000_000.0)
+
+
+@pytest.fixture
+async def make_client(engine: ScriptedEngine, retries: RetryPolicy) -> AsyncIterator[MakeClient]:
     """Make clients that are closed after the test; by default of the scripted engine."""
     made: list[UTDApiClient] = []
+    default = retries
 
     def make(
         base_url: str = "",
         *,
         timeouts: Timeouts = Timeouts(),  # noqa: B008 (frozen)
-        clock: Clock = clock,
+        retries: RetryPolicy | None = None,
     ) -> UTDApiClient:
         client = UTDApiClient(
             base_url or engine.base_url,
             app_id=APP_ID,
             app_key=APP_KEY,
             timeouts=timeouts,
-            clock=clock,
+            retries=retries or default,
         )
         made.append(client)
         return client

@@ -1,4 +1,4 @@
-"""Sound in and out: sources, recorder, levels, and comparing what was heard with what was sent.
+"""Sound in and out: devices, sources, recorder, levels.
 
 Importing it loads neither PortAudio nor LiveKit's native library.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 from importlib.resources import files
 from pathlib import Path
 
-from utd_rx.audio.compare import AudioComparison, compare
 from utd_rx.audio.levels import AudioLevel, LevelMeter, level_dbfs
 from utd_rx.audio.recorder import WavRecorder
 from utd_rx.audio.sources import ArraySource, ToneSource, WavSource
@@ -16,13 +15,11 @@ from utd_rx.audio.wav import read_wav
 
 __all__ = [
     "ArraySource",
-    "AudioComparison",
     "AudioLevel",
     "LevelMeter",
     "ToneSource",
     "WavRecorder",
     "WavSource",
-    "compare",
     "level_dbfs",
     "read_wav",
     "speech_path",

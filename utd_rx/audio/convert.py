@@ -1,14 +1,36 @@
-"""From one format to another: channels, and where a device insists on it, the sample rate."""
+"""From one format to another: number type, channels, and sample rate where one is insisted on.
+
+Whatever an app computes with, its numbers become 64 bit floats first (`to_unit`), so that no
+arithmetic is done in a type too small for it.
+"""
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+import math
+from typing import Any, Final, Protocol
 
 import numpy as np
+import numpy.typing as npt
 from attrs import frozen
 
 from utd_rx.errors import UTDErrorCode, UTDStreamException
-from utd_rx.models.audio import Samples
+from utd_rx.models.audio import AudioFormat, Samples
+
+CONVERTED_RATE: Final = 48_000
+"""What sound becomes whose own rate has no frames of 10 ms, such as 22,050 Hz: Opus's own."""
+
+LOWEST_RATE: Final = 1_000
+HIGHEST_RATE: Final = 768_000
+"""Of sound that is converted; beyond them a header is wrong rather than unusual."""
+
+_CENTRE_AND_SCALE: Final = {
+    ("i", 1): (0.0, 2.0**-7),
+    ("u", 1): (128.0, 2.0**-7),  # as in a WAV file
+    ("i", 2): (0.0, 2.0**-15),
+    ("i", 4): (0.0, 2.0**-31),
+}
+_WRAP: Final = 0.05
+"""Seconds of a loop that are converted beyond either end, so that no edge is heard."""
 
 
 class StreamFormat(Protocol):
@@ -29,6 +51,91 @@ class DeviceFormat:
 
     sample_rate: int
     channels: int
+
+
+def to_unit(samples: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Return samples of any type as 64 bit floats of full scale ±1, in the same shape.
+
+    Args:
+        samples: Floats of full scale ±1, or integers of 8, 16 or 32 bits whose full scale is that
+            of their type; of either byte order.
+
+    Raises:
+        UTDStreamException: `VALIDATION`, for another type.
+    """
+    dtype = samples.dtype
+    if dtype.kind == "f":
+        return samples.astype(np.float64, copy=False)
+    known = _CENTRE_AND_SCALE.get((dtype.kind, dtype.itemsize))
+    if known is None:
+        raise UTDStreamException(
+            f"samples are floats of full scale ±1 or integers of 8, 16 or 32 bits, not {dtype}",
+            code=UTDErrorCode.VALIDATION,
+        )
+    centre, scale = known
+    values = samples.astype(np.float64)
+    values -= centre
+    values *= scale
+    return values
+
+
+def to_pcm(samples: npt.NDArray[Any]) -> Samples:
+    """Return samples of any type as int16 of the same shape; beyond ±1 clips, NaN becomes 0.
+
+    Raises:
+        UTDStreamException: As `to_unit`.
+    """
+    if samples.dtype.kind == "i" and samples.dtype.itemsize == 2:
+        return samples.astype(np.int16, order="C")
+    scaled = np.nan_to_num(to_unit(samples), posinf=1.0, neginf=-1.0) * 32_768.0
+    pcm: Samples = np.rint(np.clip(scaled, -32_768.0, 32_767.0)).astype(np.int16)
+    return pcm
+
+
+def playable(sample_rate: int, channels: int) -> AudioFormat:
+    """Return the format in which sound of that rate is delivered: its own, if it can be.
+
+    Raises:
+        UTDStreamException: `VALIDATION`, when nothing can be made of it; `FEATURE_DISABLED`, when
+            it has to be converted and soxr is not installed.
+    """
+    is_whole = isinstance(sample_rate, int | np.integer)
+    if channels not in (1, 2) or not is_whole or not LOWEST_RATE <= sample_rate <= HIGHEST_RATE:
+        raise UTDStreamException(
+            f"sound has {LOWEST_RATE:,} to {HIGHEST_RATE:,} Hz and 1 or 2 channels, not "
+            f"{sample_rate} Hz and {channels} channel(s)",
+            code=UTDErrorCode.VALIDATION,
+        )
+    try:
+        return AudioFormat(int(sample_rate), channels)
+    except ValueError:
+        _soxr(sample_rate, CONVERTED_RATE)
+        return AudioFormat(CONVERTED_RATE, channels)
+
+
+def resample(samples: Samples, source: int, target: int, *, loop: bool = False) -> Samples:
+    """Return the whole of a sound, `(n, channels)` int16, at another rate.
+
+    Args:
+        samples: At `source` Hz.
+        source: In Hz.
+        target: In Hz.
+        loop: It is repeated, so its end goes on with its beginning.
+
+    Raises:
+        UTDStreamException: `FEATURE_DISABLED`, as `playable`.
+    """
+    if source == target:
+        return samples
+    soxr = _soxr(source, target)
+    step = source // math.gcd(source, target)
+    margin = step * math.ceil(_WRAP * source / step) if loop else 0
+    if loop:
+        around = np.arange(-margin, len(samples) + margin)
+        samples = samples.take(around, axis=0, mode="wrap")
+    converted: Samples = soxr.resample(samples, source, target)
+    edge = margin * target // source
+    return converted[edge : len(converted) - edge] if loop else converted
 
 
 def to_channels(samples: Samples, channels: int) -> Samples:
@@ -56,14 +163,7 @@ class Converter:
         self._channels = target.channels
         self._resampler: Any = None
         if source.sample_rate != target.sample_rate:
-            try:
-                import soxr
-            except ImportError as error:
-                raise UTDStreamException(
-                    f"converting {source.sample_rate} Hz to {target.sample_rate} Hz needs soxr: "
-                    "pip install 'utd-rx[audio]'",
-                    code=UTDErrorCode.FEATURE_DISABLED,
-                ) from error
+            soxr = _soxr(source.sample_rate, target.sample_rate)
             # "LQ" holds a third back of what the default does (facts/livekit.md §2.4): at most 600
             # samples of the lower rate, 12 ms at 48 kHz (tests/audio/test_convert.py).
             self._resampler = soxr.ResampleStream(
@@ -82,3 +182,14 @@ class Converter:
             return samples
         converted: Samples = self._resampler.resample_chunk(np.ascontiguousarray(samples))
         return converted.reshape(-1, self._channels)
+
+
+def _soxr(source: int, target: int) -> Any:
+    try:
+        import soxr
+    except ImportError as error:
+        raise UTDStreamException(
+            f"converting {source} Hz to {target} Hz needs soxr: pip install 'utd-rx[audio]'",
+            code=UTDErrorCode.FEATURE_DISABLED,
+        ) from error
+    return soxr

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from attrs import frozen
 
+from utd_rx.audio.convert import to_unit
 from utd_rx.models.audio import AudioFrame
 
 FLOOR_DBFS: Final = -100.0
@@ -45,13 +46,14 @@ def level_dbfs(samples: npt.NDArray[Any]) -> float:
     """Return the RMS level in dBFS; `FLOOR_DBFS` for silence and for no samples.
 
     Args:
-        samples: Any shape; integers as int16, floats with full scale ±1.
+        samples: Any shape; floats with full scale ±1, or integers of 8, 16 or 32 bits.
+
+    Raises:
+        UTDStreamException: `VALIDATION`, for another type.
     """
     if not samples.size:
         return FLOOR_DBFS
-    values = samples.astype(np.float64, copy=False)
-    rms = float(np.sqrt(np.mean(np.square(values))))
-    return _to_db(rms * _SINE_CREST / _full_scale(samples))
+    return _to_db(float(np.sqrt(np.mean(np.square(to_unit(samples))))) * _SINE_CREST)
 
 
 class LevelMeter:
@@ -98,10 +100,6 @@ class LevelMeter:
         self._squares = self._peak = self._duration = 0.0
         self._count = 0
         return level
-
-
-def _full_scale(samples: npt.NDArray[Any]) -> float:
-    return 1.0 if np.issubdtype(samples.dtype, np.floating) else _FULL_SCALE
 
 
 def _to_db(ratio: float) -> float:

@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from utd_rx.audio.convert import Converter
+from utd_rx.audio.convert import Converter, DeviceFormat, playable
 from utd_rx.audio.jitter import JitterBuffer, Mix
 from utd_rx.audio.limiter import Limiter
 from utd_rx.errors import UTDErrorCode, UTDStreamException
@@ -56,26 +56,16 @@ class Voice:
         self.buffer = JitterBuffer(audio_format, burst)
         self._gain = self._reached = check_gain(gain)
         self._format = audio_format
-        self._source: AudioFormat | None = None
+        self._source: DeviceFormat | None = None
         self._converter: Converter | None = None
         self._close = close
 
     def __call__(self, frame: AudioFrame) -> None:
         """Take a frame of any format, on any thread; returns at once, never raises."""
-        samples = frame.samples
-        if not is_pcm(samples):
+        try:
+            self.buffer.push(self._fit(frame))
+        except Exception:  # noqa: BLE001 - counted: whoever hands sound over is not disturbed
             self.refused += 1
-            return
-        if (
-            samples.shape[1] != self._format.channels
-            or frame.sample_rate != self._format.sample_rate
-        ):
-            try:
-                samples = self._convert(frame)
-            except (UTDStreamException, ValueError):
-                self.refused += 1
-                return
-        self.buffer.push(samples)
 
     @property
     def gain(self) -> float:
@@ -115,11 +105,18 @@ class Voice:
         else:
             mix += sound * _ramp(start, self._reached, len(mix))
 
-    def _convert(self, frame: AudioFrame) -> Samples:
-        if self._converter is None or self._source != frame.format:
-            self._source = frame.format
-            self._converter = Converter(frame.format, self._format)
-        return self._converter.push(frame.samples)
+    def _fit(self, frame: AudioFrame) -> Samples:
+        samples = frame.samples
+        if not is_pcm(samples):
+            raise TypeError("no int16 of shape (samples, channels)")
+        rate, channels = frame.sample_rate, samples.shape[1]
+        if rate == self._format.sample_rate and channels == self._format.channels:
+            return samples
+        source = DeviceFormat(rate, channels)
+        if self._converter is None or self._source != source:
+            playable(rate, channels)  # or it is refused
+            self._source, self._converter = source, Converter(source, self._format)
+        return self._converter.push(samples)
 
 
 class Mixer:

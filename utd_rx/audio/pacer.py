@@ -14,8 +14,8 @@ import logging
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
-from utd_rx.audio.clock import Clock
 from utd_rx.models.audio import FRAMES_PER_SECOND, AudioFormat, AudioFrame, FrameSink, Samples
+from utd_rx.ports.clock import Clock, sleep_until
 
 logger = logging.getLogger(__name__)
 
@@ -106,7 +106,7 @@ class PacedStream:
     async def _run(self) -> None:
         index = 0
         while self._frame_count is None or index < self._frame_count:
-            await self._clock.sleep_until(self._due(index))
+            await sleep_until(self._clock, self._due(index))
             index = self._skip(index)
             if self._frame_count is not None and index >= self._frame_count:
                 break
@@ -115,7 +115,7 @@ class PacedStream:
             self._delivered += 1
             index += 1
         # The last frame sounds for 10 ms more; whoever plays the next source then is in time.
-        await self._clock.sleep_until(self._due(index))
+        await sleep_until(self._clock, self._due(index))
 
     def _due(self, index: int) -> float:
         # From the start and not from the frame before, so that rounding does not add up.

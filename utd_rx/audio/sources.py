@@ -15,11 +15,12 @@ import numpy as np
 import numpy.typing as npt
 from attrs import field, frozen
 
-from utd_rx.audio.clock import MONOTONIC, Clock
+from utd_rx.audio.convert import playable, resample, to_pcm
 from utd_rx.audio.pacer import PacedStream
-from utd_rx.audio.wav import audio_format, float_to_int16, read_wav, read_wav_header
+from utd_rx.audio.wav import read_wav, read_wav_header
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.audio import AudioFormat, FrameSink, Samples
+from utd_rx.ports.clock import SYSTEM_CLOCK, Clock
 
 _FULL_SCALE: Final = 32_768.0
 
@@ -34,11 +35,12 @@ def _to_samples(samples: npt.NDArray[Any]) -> Samples:
         array = array[:, np.newaxis]
     if array.ndim != 2 or not array.size:
         raise _invalid(f"samples must be (samples,) or (samples, channels), not {array.shape}")
-    if np.issubdtype(array.dtype, np.floating):
-        return _read_only(float_to_int16(array))
-    if array.dtype != np.int16:
-        raise _invalid(f"samples must be int16 or floats of full scale ±1, not {array.dtype}")
-    return _read_only(array.astype(np.int16, order="C"))
+    if len(array) <= 2 < array.shape[1]:
+        raise _invalid(
+            f"samples must be (samples, channels), and {array.shape} looks like (channels, "
+            "samples): pass samples.T"
+        )
+    return _read_only(to_pcm(array))
 
 
 def _read_only(samples: Samples) -> Samples:
@@ -54,7 +56,7 @@ def _invalid(message: str) -> UTDStreamException:
 class WavSource:
     """A WAV file: 8, 16, 24 or 32 bit PCM or floats, up to `wav.MAX_DECODED_BYTES`.
 
-    Making it reads the file's header, so a wrong path or rate is told where it was written;
+    A rate without frames of 10 ms, such as 22,050 Hz, is converted to 48 kHz. Making it reads the file's header, so a wrong path or rate is told where it was written;
     `open` reads the sound, in a worker thread.
 
     Args:
@@ -66,13 +68,13 @@ class WavSource:
 
     Raises:
         UTDStreamException: `VALIDATION`, when the file is missing, unreadable, of a kind that is
-            not supported, too big, empty, or of a rate or number of channels that WebRTC cannot
-            take.
+            not supported, too big, empty, or of more than two channels; `FEATURE_DISABLED`, when
+            its rate has to be converted and soxr is not installed.
     """
 
     path: Path = field(converter=_to_path)
     loop: bool = field(default=False, kw_only=True)
-    clock: Clock = field(default=MONOTONIC, kw_only=True, eq=False, repr=False)
+    clock: Clock = field(default=SYSTEM_CLOCK, kw_only=True, eq=False, repr=False)
     format: AudioFormat = field(init=False)
     duration: float = field(init=False)
     """Seconds of sound in the file."""
@@ -91,7 +93,7 @@ class WavSource:
             UTDStreamException: `VALIDATION`, as when it was made, and when the file has become
                 one of another format since.
         """
-        actual, samples = await asyncio.to_thread(read_wav, self.path)
+        actual, samples = await asyncio.to_thread(read_wav, self.path, loop=self.loop)
         if actual != self.format:
             raise UTDStreamException(
                 f"{self.path} has changed from {self.format} to {actual}: make a new WavSource",
@@ -105,30 +107,33 @@ class ArraySource:
     """Samples in memory.
 
     Args:
-        samples: Shape `(samples,)` or `(samples, channels)`; int16, or floats with full scale
-            ±1, which clip. Copied, so the array may change afterwards.
-        sample_rate: In Hz.
+        samples: Shape `(samples,)` or `(samples, channels)`; floats with full scale ±1, which
+            clip, or integers of 8, 16 or 32 bits with that of their type. Copied as int16, so the
+            array may change afterwards.
+        sample_rate: In Hz, 1,000 to 768,000; one without frames of 10 ms, such as 22,050, is
+            converted to 48 kHz.
         loop: Start again at the end, without a gap; otherwise the last frame is filled up with
             silence and the stream ends.
         clock: Paces the frames; for tests.
 
     Raises:
         UTDStreamException: `VALIDATION`, when there is no sample, or the type, shape or rate is
-            not one of the above.
+            not one of the above; `FEATURE_DISABLED`, when the rate has to be converted and soxr is
+            not installed.
     """
 
     samples: Samples = field(converter=_to_samples, repr=False)
     sample_rate: int
     loop: bool = False
-    clock: Clock = field(default=MONOTONIC, kw_only=True, repr=False)
+    clock: Clock = field(default=SYSTEM_CLOCK, kw_only=True, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        audio_format(self.sample_rate, self.samples.shape[1], "The array")
+        playable(self.sample_rate, self.samples.shape[1])
 
     @property
     def format(self) -> AudioFormat:
         """The format of its frames."""
-        return AudioFormat(self.sample_rate, self.samples.shape[1])
+        return playable(self.sample_rate, self.samples.shape[1])
 
     @property
     def duration(self) -> float:
@@ -138,9 +143,14 @@ class ArraySource:
     async def open(self, sink: FrameSink) -> PacedStream:
         """Start to deliver frames of exactly 10 ms to `sink`, paced in real time.
 
-        Cancelling is safe: it does not wait for anything.
+        Cancelling is safe: nothing is open then.
         """
-        return _play(self.samples, self.format, self.loop, sink, self.clock, "array")
+        format_, samples = self.format, self.samples
+        if format_.sample_rate != self.sample_rate:
+            samples = await asyncio.to_thread(
+                resample, samples, self.sample_rate, format_.sample_rate, loop=self.loop
+            )
+        return _play(samples, format_, self.loop, sink, self.clock, "array")
 
 
 @frozen
@@ -163,7 +173,7 @@ class ToneSource:
     level_dbfs: float = field(default=-12.0, kw_only=True)
     format: AudioFormat = field(factory=AudioFormat, kw_only=True)
     duration: float | None = field(default=None, kw_only=True)
-    clock: Clock = field(default=MONOTONIC, kw_only=True, eq=False, repr=False)
+    clock: Clock = field(default=SYSTEM_CLOCK, kw_only=True, eq=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         nyquist = self.format.sample_rate / 2

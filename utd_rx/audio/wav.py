@@ -2,8 +2,8 @@
 
 The standard library's `wave` refuses float, and before Python 3.12 also the "extensible" header
 that most programs write for 24 bits, so the RIFF chunks are walked here (Microsoft, "Multimedia
-Programming Interface and Data Specifications 1.0", and mmreg.h). Reading is tolerant: a file cut
-short, or never finished by its recorder, gives the sound that is there.
+Programming Interface and Data Specifications 1.0", mmreg.h, and EBU Tech 3306 for RF64). Reading
+is tolerant: a file cut short, or never finished by its recorder, gives the sound that is there.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ import io
 import stat
 import struct
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import BinaryIO, Final
 
 import numpy as np
-import numpy.typing as npt
 from attrs import frozen
 
+from utd_rx.audio.convert import playable, resample, to_pcm
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.audio import AudioFormat, Samples
 
@@ -26,6 +26,12 @@ MAX_DECODED_BYTES: Final = 256 * 2**20
 
 _MAX_CHUNKS: Final = 1000
 """A real file has a handful; a hostile one could make us seek for ever."""
+
+_KINDS: Final = (b"RIFF", b"RF64", b"BW64")
+"""The last two have sizes of 64 bits in a chunk of their own, `ds64`."""
+
+_UNKNOWN_SIZES: Final = (0, 0xFFFFFFFF)
+"""What a recorder writes that means to come back, or has said it elsewhere."""
 
 _RIFF: Final = struct.Struct("<4sI4s")
 _CHUNK: Final = struct.Struct("<4sI")
@@ -46,6 +52,10 @@ _ENCODINGS: Final[dict[tuple[int, int], str]] = {
     (_FLOAT, 64): "<f8",
 }
 
+_CONVERT: Final = (
+    "convert it first, for example with `ffmpeg -i in.wav -ar 48000 -ac 1 -c:a pcm_s16le out.wav`"
+)
+
 _CHUNK_SAMPLES: Final = 2**18
 """Converted at a time, so that a big file costs little more memory than its result."""
 
@@ -55,7 +65,8 @@ class WavHeader:
     """Where the sound of a WAV file is and how it is written.
 
     Args:
-        format: Rate and channels.
+        format: In which it is delivered.
+        sample_rate: In Hz; not that of `format` where it has to be converted.
         encoding: 1 for integers, 3 for floats.
         bits: Per sample.
         data_start: Bytes from the start of the file.
@@ -63,6 +74,7 @@ class WavHeader:
     """
 
     format: AudioFormat
+    sample_rate: int
     encoding: int
     bits: int
     data_start: int
@@ -71,7 +83,7 @@ class WavHeader:
     @property
     def duration(self) -> float:
         """Seconds."""
-        return self.sample_count / self.format.sample_rate
+        return self.sample_count / self.sample_rate
 
 
 def read_wav_header(path: Path) -> WavHeader:
@@ -79,16 +91,22 @@ def read_wav_header(path: Path) -> WavHeader:
 
     Raises:
         UTDStreamException: `VALIDATION`, when the file is missing, unreadable, no WAV file, of a
-            kind that is not supported, too big, or without a single sample.
+            kind that is not supported, too big, or without a single sample; `FEATURE_DISABLED`,
+            when its rate has to be converted and soxr is not installed.
     """
     with _open(path) as file:
         return _read_header(file, path)
 
 
-def read_wav(path: Path) -> tuple[AudioFormat, Samples]:
+def read_wav(path: Path, *, loop: bool = False) -> tuple[AudioFormat, Samples]:
     """Return a WAV file's format and its samples, int16 `(samples, channels)`, read-only.
 
-    8, 24 and 32 bit integers and 32 and 64 bit floats are converted; floats beyond ±1 clip.
+    8, 24 and 32 bit integers and 32 and 64 bit floats are converted; floats beyond ±1 clip. So is
+    a rate without frames of 10 ms.
+
+    Args:
+        path: The file.
+        loop: It is going to be repeated without a gap.
 
     Raises:
         UTDStreamException: As `read_wav_header`.
@@ -114,6 +132,8 @@ def read_wav(path: Path) -> tuple[AudioFormat, Samples]:
     samples = flat[: done - done % channels].reshape(-1, channels)
     if not len(samples):
         raise _refused(path, "has no sound in it")
+    rate = header.format.sample_rate
+    samples = resample(samples, header.sample_rate, rate, loop=loop)
     samples.flags.writeable = False
     return header.format, samples
 
@@ -126,23 +146,6 @@ def wav_header(format: AudioFormat, data_bytes: int) -> bytes:  # noqa: A002 - a
     )
     chunks = b"WAVE" + _CHUNK.pack(b"fmt ", len(layout)) + layout + _CHUNK.pack(b"data", data_bytes)
     return _CHUNK.pack(b"RIFF", len(chunks) + data_bytes) + chunks
-
-
-def audio_format(sample_rate: int, channels: int, what: str) -> AudioFormat:
-    """Return the format, with an error that says what to do when it is not a possible one.
-
-    Raises:
-        UTDStreamException: `VALIDATION`.
-    """
-    try:
-        return AudioFormat(sample_rate, channels)
-    except ValueError as error:
-        raise UTDStreamException(
-            f"{what} has {sample_rate} Hz and {channels} channel(s); needed are a multiple of "
-            "100 Hz from 8,000 to 192,000 and 1 or 2 channels: convert it first, for example "
-            "with `ffmpeg -i in.wav -ar 48000 -ac 1 out.wav`",
-            code=UTDErrorCode.VALIDATION,
-        ) from error
 
 
 def _open(path: Path) -> BinaryIO:
@@ -159,10 +162,11 @@ def _open(path: Path) -> BinaryIO:
 def _read_header(file: BinaryIO, path: Path) -> WavHeader:
     size = file.seek(0, io.SEEK_END)
     file.seek(0)
-    riff, _, wave = _RIFF.unpack(file.read(_RIFF.size).ljust(_RIFF.size, b"\0"))
-    if riff != b"RIFF" or wave != b"WAVE":
-        raise _refused(path, "is not a WAV file")
-    layout: tuple[AudioFormat, int, int] | None = None
+    kind, _, wave = _RIFF.unpack(file.read(_RIFF.size).ljust(_RIFF.size, b"\0"))
+    if kind not in _KINDS or wave != b"WAVE":
+        raise _refused(path, f"is not a WAV file: {_CONVERT}")
+    layout: tuple[AudioFormat, int, int, int] | None = None
+    said = 0  # the size of the sound, where 32 bits are too few for it
     for _ in range(_MAX_CHUNKS):
         head = file.read(_CHUNK.size)
         if len(head) < _CHUNK.size:
@@ -171,13 +175,40 @@ def _read_header(file: BinaryIO, path: Path) -> WavHeader:
         start = file.tell()
         if name == b"fmt ":
             layout = _parse_layout(file.read(min(length, _EXTENSIBLE_LAYOUT)), path)
+        elif name == b"ds64":
+            said = int.from_bytes(file.read(16)[8:], "little")
         elif name == b"data" and layout is not None:
-            return _locate(path, *layout, start, min(length, size - start))
-        file.seek(start + length + length % 2)
+            there = size - start
+            if length in _UNKNOWN_SIZES and not _is_chunk(file.read(_CHUNK.size), there):
+                length = said or there
+            if length:
+                return _locate(path, *layout, start, min(length, there))
+        _seek_next(file, start + length, is_odd=length % 2 == 1)
     raise _refused(path, "has no sound in it")
 
 
-def _parse_layout(body: bytes, path: Path) -> tuple[AudioFormat, int, int]:
+def _is_chunk(head: bytes, there: int) -> bool:
+    """Whether this is the head of a chunk that fits into what is there, and no sound."""
+    if len(head) < _CHUNK.size:
+        return False
+    name, length = _CHUNK.unpack(head)
+    return _is_name(name) and length <= there - _CHUNK.size
+
+
+def _is_name(name: bytes) -> bool:
+    return len(name) == 4 and all(32 <= byte < 127 for byte in name)
+
+
+def _seek_next(file: BinaryIO, end: int, *, is_odd: bool) -> None:
+    """Go to the next chunk: behind one of odd length there is a pad byte, which some forget."""
+    file.seek(end)
+    if is_odd:
+        ahead = file.read(5)
+        is_padded = ahead[1:] in (b"fmt ", b"data") or not _is_name(ahead[:4])
+        file.seek(end + is_padded)
+
+
+def _parse_layout(body: bytes, path: Path) -> tuple[AudioFormat, int, int, int]:
     if len(body) < _LAYOUT.size:
         raise _refused(path, "has a header that is cut short")
     encoding, channels, rate, _, block, bits = _LAYOUT.unpack_from(body)
@@ -187,15 +218,20 @@ def _parse_layout(body: bytes, path: Path) -> tuple[AudioFormat, int, int]:
         raise _refused(
             path,
             f"holds {bits} bit samples of encoding {encoding}, not PCM of 8, 16, 24 or 32 bits "
-            "or 32 or 64 bit floats: convert it, for example with "
-            "`ffmpeg -i in.wav -c:a pcm_s16le out.wav`",
+            f"or 32 or 64 bit floats: {_CONVERT}",
         )
-    return audio_format(rate, channels, str(path)), encoding, bits
+    try:
+        return playable(rate, channels), rate, encoding, bits
+    except UTDStreamException as error:
+        if error.code is not UTDErrorCode.VALIDATION:
+            raise
+        raise _refused(path, f"cannot be played: {error.message}; {_CONVERT}") from error
 
 
 def _locate(
     path: Path,
     format: AudioFormat,  # noqa: A002 - the word of AudioInput.format
+    sample_rate: int,
     encoding: int,
     bits: int,
     start: int,
@@ -204,35 +240,21 @@ def _locate(
     sample_count = length // (format.channels * bits // 8)
     if sample_count <= 0:
         raise _refused(path, "has no sound in it")
-    if sample_count * format.channels * 2 > MAX_DECODED_BYTES:
+    rate = max(sample_rate, format.sample_rate)
+    if sample_count * rate // sample_rate * format.channels * 2 > MAX_DECODED_BYTES:
         raise _refused(
             path,
             f"is longer than {MAX_DECODED_BYTES // 2**20} MiB of int16, and a file is held in "
             "memory: cut it into pieces",
         )
-    return WavHeader(format, encoding, bits, start, sample_count)
+    return WavHeader(format, sample_rate, encoding, bits, start, sample_count)
 
 
 def _to_int16(raw: bytes, header: WavHeader) -> Samples:
     values = np.frombuffer(raw, dtype=_ENCODINGS[header.encoding, header.bits])
-    if header.encoding == _FLOAT:
-        return float_to_int16(values)
-    if header.bits == 8:
-        return ((values.astype(np.int16) - 128) << 8).astype(np.int16)
-    if header.bits == 24:
-        # Little-endian: the upper two bytes are the int16.
-        upper: Samples = values.reshape(-1, 3)[:, 1:].copy().view("<i2")[:, 0].astype(np.int16)
-        return upper
-    top: Samples = (values >> (header.bits - 16)).astype(np.int16)
-    return top
-
-
-def float_to_int16(values: npt.NDArray[np.floating[Any]]) -> Samples:
-    """Return floats, full scale ±1, as int16 of the same shape; beyond clips, NaN becomes 0."""
-    with np.errstate(invalid="ignore"):
-        limited = np.clip(np.nan_to_num(values, posinf=1.0, neginf=-1.0), -1.0, 1.0)
-    rounded: Samples = np.minimum(np.rint(limited * 32768.0), 32767.0).astype(np.int16)
-    return rounded
+    if header.bits == 24:  # little-endian: as the upper three bytes of 32 bits
+        values = np.pad(values.reshape(-1, 3), ((0, 0), (1, 0))).view("<i4")[:, 0]
+    return to_pcm(values)
 
 
 def _refused(path: Path, why: str) -> UTDStreamException:

@@ -15,8 +15,8 @@ import numpy.typing as npt
 from utd_rx.errors import UTDStreamException
 
 if TYPE_CHECKING:
-    from utd_rx.audio.compare import AudioComparison
     from utd_rx.models.audio import AudioFrame
+    from utd_rx.testing.sound import AudioComparison
 
 SETTLING: Final = 1.5
 """Seconds before the test sound: a card gives its first blocks late (facts/audio.md §2)."""
@@ -97,8 +97,9 @@ async def _opens(what: str, side: Any, opening: Any) -> int:
 
 
 async def _listen(speaker: Any, frames: list[AudioFrame]) -> int:
-    from utd_rx.audio import compare, read_wav, speech_path
+    from utd_rx.audio import read_wav, speech_path
     from utd_rx.audio.sources import ArraySource
+    from utd_rx.testing.sound import compare
 
     await asyncio.sleep(SETTLING)
     if not frames:

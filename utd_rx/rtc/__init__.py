@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from utd_rx.rtc.port import EventSink, RoomPort
 from utd_rx.rtc.room import UTDRoom
 
-__all__ = ["UTDRoom"]
+__all__ = ["EventSink", "RoomPort", "UTDRoom"]

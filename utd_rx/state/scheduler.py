@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime
-from typing import Any
+from typing import TypeVar
 
 from reactivex import abc, typing
-from reactivex.disposable import Disposable, SingleAssignmentDisposable
+from reactivex.disposable import SingleAssignmentDisposable
 from reactivex.scheduler.eventloop import AsyncIOScheduler
 
-from utd_rx.state.reports import report, running_loop
-
-Action = typing.ScheduledAction[Any]
+TState = TypeVar("TState")
 
 
 class LoopScheduler(AsyncIOScheduler):
@@ -27,37 +25,38 @@ class LoopScheduler(AsyncIOScheduler):
         """The time of the loop's clock; only differences mean something."""
         return self.to_datetime(self._loop.time())
 
-    def schedule(self, action: Action, state: Any = None) -> abc.DisposableBase:
+    def schedule(
+        self, action: typing.ScheduledAction[TState], state: TState | None = None
+    ) -> abc.DisposableBase:
         """Run the action in the loop's next turn."""
         return self.schedule_relative(0.0, action, state)
 
     def schedule_relative(
-        self, duetime: typing.RelativeTime, action: Action, state: Any = None
+        self,
+        duetime: typing.RelativeTime,
+        action: typing.ScheduledAction[TState],
+        state: TState | None = None,
     ) -> abc.DisposableBase:
         """Run the action on the loop after `duetime` seconds."""
-        sad, seconds = SingleAssignmentDisposable(), self.to_seconds(duetime)
-
-        def arm() -> None:
-            if seconds > 0:
-                sad.disposable = super(LoopScheduler, self).schedule_relative(
-                    seconds, action, state
-                )
-            else:
-                sad.disposable = super(LoopScheduler, self).schedule(action, state)
-
+        sad = SingleAssignmentDisposable()
         if running_loop() is self._loop:
-            arm()
+            self._arm(sad, duetime, action, state)
         else:
-            self._loop.call_soon_threadsafe(arm)
+            self._loop.call_soon_threadsafe(self._arm, sad, duetime, action, state)
         return sad
 
-    def invoke_action(self, action: Action, state: Any = None) -> abc.DisposableBase:
-        """Run the action now; what it raises is the error of an observer behind it."""
-        try:
-            return super().invoke_action(action, state)
-        except BaseException as error:  # noqa: BLE001 - reported, or an interrupt and raised
-            report(error, "an observer behind a time operator")
-            return Disposable()
+    def _arm(
+        self,
+        sad: SingleAssignmentDisposable,
+        duetime: typing.RelativeTime,
+        action: typing.ScheduledAction[TState],
+        state: TState | None,
+    ) -> None:
+        seconds = self.to_seconds(duetime)
+        if seconds > 0:
+            sad.disposable = super().schedule_relative(seconds, action, state)
+        else:
+            sad.disposable = super().schedule(action, state)
 
 
 def loop_scheduler(loop: asyncio.AbstractEventLoop | None = None) -> LoopScheduler:
@@ -73,3 +72,10 @@ def loop_scheduler(loop: asyncio.AbstractEventLoop | None = None) -> LoopSchedul
             "coroutine, or pass scheduler=loop_scheduler(loop)"
         )
     return LoopScheduler(loop)
+
+
+def running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

@@ -1,9 +1,8 @@
-"""Mint serials: how a token that LiveKit cannot revoke is made worthless.
+"""Mint serials: how a token that LiveKit cannot revoke is made worthless (facts/utd-engine.md §7.1, 5).
 
 Every mint puts a growing serial into the token's metadata. A kick or a ban raises the least
 serial allowed for (room, identity), closing a room raises it for everybody in it, and a joiner
-below the floor is removed. Floors outlive the room, because tokens do (facts/utd-engine.md
-§7.1, 5).
+below the floor is removed. Floors outlive the room, because tokens do.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from attrs import asdict, frozen
+from attrs import frozen
 
 from utd_rx.protocol.wire.reading import Json, read_bool, read_object, read_text
 
@@ -26,7 +26,11 @@ class RoleChange:
 
 def role_change_to_wire(change: RoleChange) -> dict[str, object]:
     """Write what `PUT …/role` answers and `_role_change` carries."""
-    return asdict(change)
+    return {
+        "identity": change.identity,
+        "role": change.role,
+        "previous_role": change.previous_role,
+    }
 
 
 def role_change_from_wire(wire: Json) -> RoleChange | None:

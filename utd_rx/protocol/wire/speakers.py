@@ -23,7 +23,6 @@ from utd_rx.protocol.wire.reading import (
     read_number,
     read_object,
     read_text,
-    without_none,
 )
 from utd_rx.protocol.wire.seats import invitation_from_wire
 
@@ -47,12 +46,17 @@ class ListedInvitation:
 
 def request_to_push(request: SpeakRequest) -> dict[str, object]:
     """Write the payload of `_speaker_request`."""
-    return {**request_answer_to_push(request, None), "created_at": request.created_at}
+    return {
+        "request_id": request.id,
+        "identity": request.identity,
+        "created_at": request.created_at,
+    }
 
 
 def request_answer_to_push(request: SpeakRequest, seat_index: int | None) -> dict[str, object]:
     """Write the payload of `_speaker_request_approved` or, without a seat, `_rejected`."""
-    return without_none(request_id=request.id, identity=request.identity, seat_index=seat_index)
+    seat = {} if seat_index is None else {"seat_index": seat_index}
+    return {"request_id": request.id, "identity": request.identity, **seat}
 
 
 def request_answer_from_push(wire: Json) -> RequestAnswer | None:
@@ -70,12 +74,13 @@ def invitation_to_push(invitation: Invitation) -> dict[str, object]:
 
 def invitation_answer_to_push(invitation: Invitation, seat_index: int | None) -> dict[str, object]:
     """Write the payload of `_speaker_invitation_accepted` or, without a seat, `_declined`."""
-    return without_none(
-        invitation_id=invitation.id,
-        inviter_identity=invitation.inviter,
-        target_identity=invitation.target,
-        seat_index=seat_index,
-    )
+    seat = {} if seat_index is None else {"seat_index": seat_index}
+    return {
+        "invitation_id": invitation.id,
+        "inviter_identity": invitation.inviter,
+        "target_identity": invitation.target,
+        **seat,
+    }
 
 
 def invitation_to_rest(invitation: Invitation, *, expires_in: float) -> dict[str, object]:

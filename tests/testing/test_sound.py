@@ -11,9 +11,9 @@ from attrs import asdict
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from utd_rx.audio import compare, read_wav, speech_path
-from utd_rx.audio.compare import MAX_SECONDS, MAX_SNR_DB
+from utd_rx.audio import read_wav, speech_path
 from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.testing.sound import MAX_SECONDS, MAX_SNR_DB, compare
 
 Signal = npt.NDArray[np.float64]
 

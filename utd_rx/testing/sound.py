@@ -2,8 +2,8 @@
 
 Both are mono signals at one rate. First the whole is aligned: the offset is where their
 cross-correlation, by FFT, is greatest. A jitter buffer stretches and squeezes time, so each
-segment of what was sent is then looked for again near that offset (`audio.alignment`); correlation and
-signal-to-noise ratio are those of the segments, each at its own place, under one common gain:
+segment of what was sent is then looked for again near that offset (`testing.alignment`);
+correlation and signal-to-noise ratio are those of the segments, each at its own place, under one common gain:
 
     heard = gain * sent + noise        correlation² = signal / (signal + noise)
 
@@ -19,7 +19,10 @@ import numpy as np
 import numpy.typing as npt
 from attrs import evolve, frozen
 
-from utd_rx.audio.alignment import (
+from utd_rx.audio.convert import playable, to_unit
+from utd_rx.audio.levels import level_dbfs
+from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.testing.alignment import (
     WINDOWS_PER_SECOND,
     WINDOWS_PER_SEGMENT,
     Signal,
@@ -29,9 +32,6 @@ from utd_rx.audio.alignment import (
     window_energy,
     window_length,
 )
-from utd_rx.audio.levels import level_dbfs
-from utd_rx.audio.wav import audio_format
-from utd_rx.errors import UTDErrorCode, UTDStreamException
 
 MAX_SECONDS: Final = 300.0
 """Longest signal; two of them take about 1.5 GB while they are transformed."""
@@ -110,8 +110,9 @@ def compare(
     Silence or something else on either side is a result (`is_match` is False), not an error.
 
     Args:
-        sent: Shape `(samples,)` or `(samples, channels)`, channels are averaged; int16, or floats
-            with full scale ±1, of which those that are not finite count as silence.
+        sent: Shape `(samples,)` or `(samples, channels)`, channels are averaged; integers of 8, 16
+            or 32 bits, or floats with full scale ±1, of which those that are not finite count as
+            silence.
         heard: The same; of another length if need be.
         sample_rate: Of both, in Hz.
         sent_started_at: When the first sample was sent, in seconds of a clock common to both.
@@ -123,7 +124,11 @@ def compare(
         UTDStreamException: `VALIDATION`, for a signal longer than `MAX_SECONDS`, of another
             shape, or a rate that is not possible.
     """
-    audio_format(sample_rate, 1, "The comparison")
+    if playable(sample_rate, 1).sample_rate != sample_rate:
+        raise UTDStreamException(
+            f"cannot compare at {sample_rate} Hz, which has no windows of 10 ms: convert first",
+            code=UTDErrorCode.VALIDATION,
+        )
     clean, noisy = _mono(sent, sample_rate), _mono(heard, sample_rate)
     between = heard_started_at - sent_started_at
     lowest = None if min_delay is None else round((min_delay - between) * sample_rate)
@@ -193,8 +198,7 @@ def _mono(samples: npt.NDArray[Any], sample_rate: int) -> Signal:
             f"channels) of at most {MAX_SECONDS:g} s",
             code=UTDErrorCode.VALIDATION,
         )
-    scale = 1.0 if np.issubdtype(samples.dtype, np.floating) else 1 / 32_768
-    values = np.nan_to_num(samples.astype(np.float64), posinf=0.0, neginf=0.0) * scale
+    values = np.nan_to_num(to_unit(samples), posinf=0.0, neginf=0.0)
     return values if values.ndim == 1 else values.mean(axis=1)
 
 

@@ -185,7 +185,7 @@ def _find_piece(
     near: int,
     sign: float,
 ) -> int | None:
-    """Return where in `heard` the piece begins, from first to last; None when nothing is like it."""
+    """Return where in `heard` it begins, from first to last; None when nothing is like it."""
     first, last = max(0, first), min(len(heard) - len(piece), last)
     if first > last:
         return None

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from utd_rx.audio.alignment import (
+from utd_rx.testing.alignment import (
     Signal,
     active_windows,
     find_lag,
