@@ -47,10 +47,11 @@ async def listen_utd_rx(stack: AsyncExitStack, url: str, token: str) -> None:
     stack.push_async_callback(room.aclose)
     opening: list[asyncio.Task[object]] = []
 
-    def receive(event: RoomEvent) -> None:
-        if isinstance(event, TrackSubscribed):
-            voice = speaker.voice(event.identity)
-            opening.append(asyncio.create_task(room.receive_audio(event.track.sid, voice)))
+    def receive(events: tuple[RoomEvent, ...]) -> None:
+        for event in events:
+            if isinstance(event, TrackSubscribed):
+                voice = speaker.voice(event.identity)
+                opening.append(asyncio.create_task(room.receive_audio(event.track.sid, voice)))
 
     room.listen(receive)
     await room.connect(url, token)

@@ -77,10 +77,11 @@ async def mute_track(stack: AsyncExitStack, url: str, jwt: str) -> tuple[Call, C
     room = UTDRoom()
     opening: list[asyncio.Task[object]] = []
 
-    def listen(event: RoomEvent) -> None:
-        if isinstance(event, TrackSubscribed):
-            receiving = room.receive_audio(event.track.sid, speaker.voice(event.identity))
-            opening.append(asyncio.create_task(receiving))
+    def listen(events: tuple[RoomEvent, ...]) -> None:
+        for event in events:
+            if isinstance(event, TrackSubscribed):
+                receiving = room.receive_audio(event.track.sid, speaker.voice(event.identity))
+                opening.append(asyncio.create_task(receiving))
 
     room.listen(listen)
     await room.connect(url, jwt)

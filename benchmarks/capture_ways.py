@@ -162,7 +162,7 @@ async def hand_over(stack: AsyncExitStack, *, direct: bool) -> Ears:
     audio_format = AudioFormat()
     feeder = Feeder(audio_format, direct=direct)
     stack.push_async_callback(feeder.aclose)
-    reception = Reception("loop", lambda frame: heard.hear(frame.samples), audio_format)
+    reception = Reception("loop", lambda frame: heard.hear(frame.samples))
     stack.push_async_callback(reception.aclose)
     reception.attach(rtc.LocalAudioTrack.create_audio_track("loop", feeder.source))
     feeder.start()

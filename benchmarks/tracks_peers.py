@@ -19,6 +19,7 @@ from contextlib import AsyncExitStack, suppress
 from functools import partial
 from typing import Any, Final, Protocol
 
+from attrs import define
 from livekit import rtc
 from livekit.rtc import media_devices
 
@@ -101,21 +102,42 @@ class Listener:
 
 async def receive(stack: AsyncExitStack, url: str, tokens: Sequence[str]) -> Listener:
     """utd_rx, frames into a sink and nothing more."""
+    from utd_rx.models.devices import DeviceKey
     from utd_rx.models.events import RoomEvent, TrackSubscribed
+    from utd_rx.ports import living
     from utd_rx.rtc.room import UTDRoom
 
     counts: Counter[str] = Counter()
     opening: set[asyncio.Task[object]] = set()
     listener = Listener(lambda: {"frames": dict(counts)})
 
-    def follow(room: UTDRoom, number: int) -> None:
-        def take(name: str, _: object) -> None:
-            counts[name] += 1
+    @define
+    class CountingVoice:
+        name: str
+        gain: float
 
-        def listen(event: RoomEvent) -> None:
-            if isinstance(event, TrackSubscribed):
-                sink = partial(take, f"{number} {event.track.sid}")
-                opening.add(asyncio.create_task(room.receive_audio(event.track.sid, sink)))
+        def __call__(self, frame: object) -> None:
+            counts[self.name] += 1
+
+        def close(self) -> None:
+            pass
+
+    @define(eq=False)
+    class CountingSpeaker:
+        def voice(self, name: str, *, gain: float = 1.0) -> CountingVoice:
+            return CountingVoice(name, gain)
+
+    speaker, key = CountingSpeaker(), DeviceKey("speaker")
+    living.enter(key, speaker)
+    stack.callback(lambda: speaker)  # alive until then
+
+    def follow(room: UTDRoom, number: int) -> None:
+        def listen(events: tuple[RoomEvent, ...]) -> None:
+            for event in events:
+                if isinstance(event, TrackSubscribed):
+                    sid = event.track.sid
+                    routing = room.route(sid, key, name=f"{number} {sid}")
+                    opening.add(asyncio.create_task(routing))
 
         room.listen(listen)
 

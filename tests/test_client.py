@@ -36,7 +36,7 @@ async def seconds_of_a_join(patch: pytest.MonkeyPatch, *, patience: float | None
         return UTDTokenResponse("t", "ws://silent", "lobby", "u")
 
     room, loop = SilentRoom(), asyncio.get_running_loop()
-    patch.setattr(native, "new_room", lambda _: room)
+    patch.setattr(native, "new_room", lambda: room)
     patch.setattr(UTDApi, "mint_token", mint)
     begun = loop.time()
     async with UTDStreamClient("1", "k") as client:

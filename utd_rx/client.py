@@ -10,6 +10,7 @@ from utd_rx.models.audio import AudioInput
 from utd_rx.models.seats import UTDSeatMode
 from utd_rx.models.stream_type import UTDStreamType
 from utd_rx.rest.api import UTDApi
+from utd_rx.rest.bearer import Bearer
 from utd_rx.rest.client import UTDApiClient
 from utd_rx.rtc.room import UTDRoom
 from utd_rx.sessions.audio_room import UTDAudioRoomSession
@@ -40,10 +41,14 @@ class UTDStreamClient:
         base_url: The engine's REST host.
         token_base_url: The host that mints tokens.
         microphone: What sessions publish as their microphone unless told otherwise.
+        proxy: An HTTP proxy to go through, `http://user:password@host:port`, for REST and media
+            alike; never to this machine nor to what `NO_PROXY` names.
+        trust_env: Whether `HTTP_PROXY` and `HTTPS_PROXY` hold where no `proxy` is given; read now,
+            once. Otherwise the environment's proxies count for nothing.
 
     Raises:
-        UTDStreamException: `VALIDATION`: an empty credential, or a URL that is neither `https://`
-            nor on this machine.
+        UTDStreamException: `VALIDATION`: an empty credential, a URL that is neither `https://`
+            nor on this machine, or a proxy that is not `http://`.
     """
 
     def __init__(
@@ -54,13 +59,16 @@ class UTDStreamClient:
         base_url: str = UTDApiClient.DEFAULT_BASE_URL,
         token_base_url: str = UTDApiClient.DEFAULT_TOKEN_BASE_URL,
         microphone: AudioInput | None = None,
+        proxy: str | None = None,
+        trust_env: bool = False,
     ) -> None:
-        self._engine = UTDApiClient(base_url, app_id=app_id, app_key=app_key)
-        self._tokens = (
-            self._engine
-            if token_base_url == base_url
-            else UTDApiClient(token_base_url, app_id=app_id, app_key=app_key)
-        )
+        def host(url: str) -> UTDApiClient:
+            return UTDApiClient(
+                url, app_id=app_id, app_key=app_key, proxy=proxy, trust_env=trust_env
+            )
+
+        self._engine = host(base_url)
+        self._tokens = self._engine if token_base_url == base_url else host(token_base_url)
         self._api = UTDApi(self._engine, self._tokens)
         self._microphone = microphone
         self._identity: str | None = None
@@ -78,6 +86,8 @@ class UTDStreamClient:
     ) -> str:
         """Mint a bearer that is not tied to a room, attach it, and return it.
 
+        What is attached is renewed before it ends, and when the engine refuses it.
+
         Args:
             identity: Who acts from now on.
             name: Display name.
@@ -88,9 +98,11 @@ class UTDStreamClient:
 
         Cancelling is safe.
         """
-        reply = await self._api.mint_session(identity=identity, name=name, device_id=device_id)
+        mint = partial(self._api.mint_session, identity=identity, name=name, device_id=device_id)
+        bearer = Bearer(mint)
+        reply = await bearer.mint()
         self._identity = identity
-        self._api = self._api.with_bearer(reply.user_token)
+        self._api = UTDApi(self._engine, self._tokens, bearer=bearer)
         return reply.user_token
 
     def audio_room(

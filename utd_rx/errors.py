@@ -53,6 +53,8 @@ class ConflictReason(Enum):
     """The room was left, or the connection ended, while it waited."""
     REPLACED = "replaced"
     """The same identity joined from somewhere else and took this connection's place."""
+    FOREIGN_LOOP = "foreign loop"
+    """Called on another event loop than it belongs to: hand the call over to that one."""
     CLOSED = "closed"
     """What it was called on is closed for good: make another one."""
     REFUSED = "refused"

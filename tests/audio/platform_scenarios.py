@@ -201,7 +201,13 @@ async def test_a_reconnect_and_a_hosts_mute_are_no_failures(cards: Bench, house:
         assert isinstance(talker.room, UTDRoom)
         assert talker.room.room is not None
         reconnected = asyncio.Event()
-        talker.room.listen(lambda e: reconnected.set() if isinstance(e, Reconnected) else None)
+        talker.room.listen(
+            lambda events: (
+                reconnected.set()
+                if any(isinstance(event, Reconnected) for event in events)
+                else None
+            )
+        )
         await talker.room.room.simulate_scenario(SimulateScenarioKind.SIMULATE_FULL_RECONNECT)
         await asyncio.wait_for(reconnected.wait(), TIMEOUT)
         await until_loud(far)

@@ -7,13 +7,14 @@ import asyncio
 import numpy as np
 import pytest
 
-from utd_rx.audio.crossing import ChangeBox, FrameBox
+from utd_rx.audio.crossing import ChangeBox
 from utd_rx.audio.ear import Ear
 from utd_rx.audio.gain import Gain
 from utd_rx.audio.microphone import Microphone
 from utd_rx.audio.processing import ProcessingStage
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.audio import AudioFrame
+from utd_rx.ports.crossing import FrameBox
 
 
 def frame(value: int) -> AudioFrame:
@@ -60,7 +61,7 @@ async def test_it_comes_after_processing() -> None:
         heard.append,
         gain,
         ChangeBox(loop, lambda changes: None),
-        FrameBox(loop, lambda frame: None),
+        FrameBox(loop, lambda frames: None),
         is_muted=lambda: False,
         is_observed=lambda: False,
     )

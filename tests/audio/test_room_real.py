@@ -25,9 +25,10 @@ async def test_what_goes_into_one_card_comes_out_of_the_other(sfu: RunningSfu, k
     talker, listener = kept(UTDRoom()), kept(UTDRoom())
     sids: Store[str | None, str] = Store(None, lambda _, sid: sid)
 
-    def listen(event: RoomEvent) -> None:
-        if isinstance(event, TrackSubscribed):
-            sids.dispatch(event.track.sid)
+    def listen(events: tuple[RoomEvent, ...]) -> None:
+        for event in events:
+            if isinstance(event, TrackSubscribed):
+                sids.dispatch(event.track.sid)
 
     listener.listen(listen)
     await listener.connect(sfu.url, token(sfu, "listener"))

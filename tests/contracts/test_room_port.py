@@ -29,8 +29,9 @@ from utd_rx.models.events import (
     TrackUnmuted,
 )
 from utd_rx.models.participant import TrackSource
+from utd_rx.ports.data import MAX_DATA
 from utd_rx.rtc.port import RoomPort
-from utd_rx.rtc.room import MAX_DATA, UTDRoom
+from utd_rx.rtc.room import UTDRoom
 from utd_rx.testing.room import FakeRoom
 
 PATIENCE = 20.0
@@ -94,8 +95,8 @@ class Bench:
         self._news = asyncio.Event()
         room.listen(self._take)
 
-    def _take(self, event: RoomEvent) -> None:
-        self.events.append(event)
+    def _take(self, events: tuple[RoomEvent, ...]) -> None:
+        self.events.extend(events)
         self._news.set()
 
     async def connect(self) -> None:
@@ -235,7 +236,7 @@ async def test_removal_by_the_server_is_the_last_event_and_says_why(bench: Bench
 
 
 async def test_who_stops_listening_hears_nothing_more(bench: Bench) -> None:
-    heard: list[RoomEvent] = []
+    heard: list[tuple[RoomEvent, ...]] = []
     stop = bench.room.listen(heard.append)
     stop()
     stop()

@@ -153,8 +153,8 @@ async def test_two_hundred_takers_for_eight_seats(house: House) -> None:
                 packets = await witness.packets()
         assert len(packets) == len(speakers)
         assert witness.publishers == speakers
-        hub = house.engine.hub
-        listed = await hub.media.list_participants(hub.rooms.livekit_name("lobby"))
+        core = house.engine.core
+        listed = await core.media.list_participants(core.rooms.livekit_name("lobby"))
         assert {who.identity for who in listed if who.tracks} == speakers
         for intruder in intruders:
             await intruder.give_up()

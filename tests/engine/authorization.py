@@ -16,15 +16,15 @@ from attrs import field, frozen
 
 from tests.engine.conftest import World
 from tests.engine.fakes import WALL
+from utd_rx.engine.access import Principal, RoomAccess
 from utd_rx.engine.authorization import Endpoint
-from utd_rx.engine.calls import Principal, RoomCall
-from utd_rx.engine.hub import Rule
+from utd_rx.engine.core import Rule
 from utd_rx.engine.media import MediaParticipant
-from utd_rx.engine.rules import rooms
+from utd_rx.engine.rules import room_state
 from utd_rx.engine.rules.effects import Effects
 from utd_rx.engine.rules.members import Admission
 from utd_rx.engine.rules.roles import Role
-from utd_rx.engine.rules.rooms import Room
+from utd_rx.engine.rules.room_state import RoomState
 from utd_rx.engine.rules.seat_commands import Actor, SetUpSeats, TakeSeat
 from utd_rx.engine.rules.speaker_commands import Invite, Outcome, RequestSeat
 from utd_rx.engine.tokens import Bearer, sign_bearer
@@ -107,7 +107,7 @@ class Cell:
 
     async def open(self, *, mode: UTDSeatMode = UTDSeatMode.FREE) -> None:
         """Have the room, everybody in it connected."""
-        hub = self.world.engine.hub
+        core = self.world.engine.core
         name = self.world.livekit(self.room)
         for identity, role in PEOPLE.items():
             seats = SetUpSeats(8, mode) if identity == "owner" else None
@@ -115,16 +115,16 @@ class Cell:
             asked = Admission(
                 identity, UTDStreamType.AUDIO_ROOM, role, is_proven=is_proven, seats=seats
             )
-            await hub.mint(self.room, asked)
+            await core.mint(self.room, asked)
             who = MediaParticipant(identity, f"PA_{self.room}_{identity}", joined_at=WALL)
             self.world.media.people[name][identity] = who
-            await hub.participant_joined(name, who)
+            await core.participant_joined(name, who)
 
     async def sit(self) -> None:
         """Have the subject sit, if it is there to."""
 
-        def rule(room: Room, actor: Actor, now: float) -> tuple[Room, Effects, None]:
-            return *rooms.command_seats(room, actor, TakeSeat(SEAT), now), None
+        def rule(room: RoomState, actor: Actor, now: float) -> tuple[RoomState, Effects, None]:
+            return *room_state.command_seats(room, actor, TakeSeat(SEAT), now), None
 
         if self.subject in PEOPLE:
             await self._act(Endpoint.SEATS_TAKE, self.subject, rule)
@@ -132,8 +132,8 @@ class Cell:
     async def speak(self, identity: str, item: RequestSeat | Invite) -> int:
         """Have somebody ask or invite; returns the id."""
 
-        def rule(room: Room, actor: Actor, now: float) -> tuple[Room, Effects, Outcome]:
-            return rooms.command_speakers(room, actor, item, now)
+        def rule(room: RoomState, actor: Actor, now: float) -> tuple[RoomState, Effects, Outcome]:
+            return room_state.command_speakers(room, actor, item, now)
 
         asks = isinstance(item, RequestSeat)
         endpoint = Endpoint.SPEAKERS_REQUEST if asks else Endpoint.SPEAKERS_INVITE
@@ -142,9 +142,9 @@ class Cell:
         return outcome.id
 
     async def _act(self, endpoint: Endpoint, identity: str, rule: Rule[T]) -> T:
-        hub = self.world.engine.hub
-        room, principal = hub.rooms.room(self.room), Principal(bearer=Bearer(identity))
-        return await hub.command(RoomCall(endpoint, principal, room, identity), rule)
+        core = self.world.engine.core
+        room, principal = core.rooms.room(self.room), Principal(bearer=Bearer(identity))
+        return await core.command(RoomAccess(endpoint, principal, room, identity), rule)
 
 
 @frozen

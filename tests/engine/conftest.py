@@ -88,7 +88,7 @@ class World:
     ) -> tuple[str, MediaParticipant]:
         """Mint and connect; return the user token and the participant."""
         minted = await self.mint(identity, room, **fields)
-        who = await self.media.connect(self.engine.hub, minted["token"])
+        who = await self.media.connect(self.engine.core, minted["token"])
         return minted["user_token"], who
 
     async def seats(self, path: str, bearer: str, body: object = None) -> Reply:

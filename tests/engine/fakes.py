@@ -9,7 +9,7 @@ from typing import Any
 import jwt
 from attrs import evolve, frozen
 
-from utd_rx.engine.hub import Hub
+from utd_rx.engine.core import EngineCore
 from utd_rx.engine.media import MediaParticipant, MediaRoom, MediaTrack, MediaUnavailable
 from utd_rx.engine.rules.roles import Grant
 from utd_rx.models.participant import TrackSource
@@ -195,7 +195,7 @@ class FakeMedia:
 
     # -- what happens on the SFU by itself
 
-    async def connect(self, hub: Hub, token: str) -> MediaParticipant:
+    async def connect(self, core: EngineCore, token: str) -> MediaParticipant:
         """Join with `token`, and have the engine told, as a webhook would."""
         claims = jwt.decode(token, options={"verify_signature": False})
         video = claims["video"]
@@ -220,13 +220,15 @@ class FakeMedia:
             self.rooms[room] = MediaRoom(room, self.new_sid("RM"))
             self.people[room] = {}
         self.people[room][who.identity] = who
-        await hub.participant_joined(room, who)
+        await core.participant_joined(room, who)
         return who
 
-    async def disconnect(self, hub: Hub, room: str, identity: str, grace: float = 20.0) -> None:
+    async def disconnect(
+        self, core: EngineCore, room: str, identity: str, grace: float = 20.0
+    ) -> None:
         """Leave, and have the engine told."""
         who = self.people[room].pop(identity)
-        await hub.participant_left(room, identity, who.sid, grace)
+        await core.participant_left(room, identity, who.sid, grace)
 
     def publish(self, room: str, identity: str, kind: str = "audio") -> None:
         """Have a track."""

@@ -9,10 +9,10 @@ from tests.engine.conftest import World
 from tests.engine.fakes import FakeClock, FakeMedia, HastyClock
 from utd_rx.engine.app import make_app
 from utd_rx.engine.authorization import ALLOWED, Caller, Endpoint
-from utd_rx.engine.hub import Hub
+from utd_rx.engine.core import EngineCore
+from utd_rx.engine.media_reports import MediaReports
 from utd_rx.engine.options import EngineOptions, make_secrets
 from utd_rx.engine.routes.context import Context
-from utd_rx.engine.webhooks import Webhooks
 
 ROWS = read_matrix()
 CALLER_OF = {
@@ -52,8 +52,8 @@ def test_every_endpoint_is_in_the_table() -> None:
 
 def test_every_route_is_in_the_table() -> None:
     secrets = make_secrets(EngineOptions())
-    hub = Hub(secrets.app_id, FakeMedia(), FakeClock())
-    app = make_app(Context(hub, secrets, "ws://x"), Webhooks(hub, secrets), per_minute=None)
+    core = EngineCore(secrets.app_id, FakeMedia(), FakeClock())
+    app = make_app(Context(core, secrets, "ws://x"), MediaReports(core, secrets), per_minute=None)
     routed = {
         (route.method, route.resource.canonical)
         for route in app.router.routes()

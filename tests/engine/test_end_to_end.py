@@ -132,14 +132,14 @@ async def test_who_unmuted_the_microphone_comes_back_unmuted(
     mona = await stage.join("mona")
     await mona.call("POST", "/seats/1/take")
     await mona.until(lambda: mona.may_publish)
-    hub = stage.engine.hub
-    track_published, heard = hub.track_published, asyncio.Queue[str]()
+    core = stage.engine.core
+    track_published, heard = core.track_published, asyncio.Queue[str]()
 
     async def spied(room: str, identity: str) -> None:
         await track_published(room, identity)
         heard.put_nowait(room)
 
-    monkeypatch.setattr(hub, "track_published", spied)
+    monkeypatch.setattr(core, "track_published", spied)
     source = rtc.AudioSource(48_000, 1, queue_size_ms=0)
 
     async def publish() -> rtc.LocalAudioTrack:
@@ -164,7 +164,7 @@ async def test_who_unmuted_the_microphone_comes_back_unmuted(
     await mona.reconnect()
     await mona.until(lambda: mona.may_publish)
     await publish()
-    found = await hub.media.get_participant(hub.rooms.livekit_name("friday"), "mona")
+    found = await core.media.get_participant(core.rooms.livekit_name("friday"), "mona")
     assert found is not None
     assert [known.is_muted for known in found.tracks] == [False]
     await source.aclose()

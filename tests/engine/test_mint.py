@@ -261,7 +261,7 @@ async def test_a_media_server_that_is_down_is_503_and_leaves_no_room(world: Worl
     world.media.is_down = True
     reply = await world.call("POST", TOKEN, GOOD, headers=world.app)
     assert reply.refusal == (503, "server")
-    assert not world.engine.hub.rooms.all()
+    assert not world.engine.core.rooms.all()
 
 
 async def test_a_livekit_token_is_no_bearer(world: World) -> None:

@@ -34,7 +34,7 @@ def types(world: World) -> list[str]:
 async def test_a_role_reaches_metadata_pushes_and_the_next_mint(world: World) -> None:
     sara = await world.host()
     minted = await world.mint("علي")
-    await world.media.connect(world.engine.hub, minted["token"])
+    await world.media.connect(world.engine.core, minted["token"])
     body = {"role": "admin", "actor_identity": "sara"}
     reply = await put(world, "participants/علي/role", body, bearer=sara)
     assert (reply.status, reply.body) == (200, REPLIES["role"])
@@ -44,7 +44,7 @@ async def test_a_role_reaches_metadata_pushes_and_the_next_mint(world: World) ->
     assert (await world.mint("علي"))["role"] == "admin"
     assert (await world.seats("1/lock", minted["user_token"])).status == 200
     # The old token still says audience; whoever joins late must not.
-    await world.media.connect(world.engine.hub, minted["token"])
+    await world.media.connect(world.engine.core, minted["token"])
     assert metadata_of(world, "علي")["role"] == "admin"
     reply = await put(world, "participants/علي/role", {"role": "visitor"}, bearer=sara)
     assert reply.body["previous_role"] == "admin"
@@ -183,12 +183,12 @@ async def test_metadata_cannot_shake_off_the_mint_serial(world: World) -> None:
     """Else a kicked user's refreshed token would carry no serial to refuse."""
     sara = await world.host()
     minted = await world.mint("mona")
-    await world.media.connect(world.engine.hub, minted["token"])
+    await world.media.connect(world.engine.core, minted["token"])
     await put(world, "participants/mona/metadata", {"metadata": {}}, bearer=minted["user_token"])
     refreshed = world.media.people[world.livekit()]["mona"]
     await world.call("DELETE", f"{ROOM}/participants/mona", bearer=sara)
     world.media.people[world.livekit()]["mona"] = refreshed
-    await world.engine.hub.participant_joined(world.livekit(), refreshed)
+    await world.engine.core.participant_joined(world.livekit(), refreshed)
     assert "mona" not in world.media.people[world.livekit()]
 
 

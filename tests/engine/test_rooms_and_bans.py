@@ -37,7 +37,7 @@ async def ban(
 async def test_a_ban_tells_removes_and_keeps_out(world: World) -> None:
     sara = await world.host()
     minted = await world.mint("mona", name="Mona")
-    await world.media.connect(world.engine.hub, minted["token"])
+    await world.media.connect(world.engine.core, minted["token"])
     await world.seats("1/take", minted["user_token"])
     body = {"identity": "mona", "room_name": "friday", "reason": "spam", "duration": 60}
     reply = await ban(world, body, bearer=sara)
@@ -57,7 +57,7 @@ async def test_a_ban_tells_removes_and_keeps_out(world: World) -> None:
     assert refused.body == {"message": "User is banned", "code": "banned"}
     refused = await world.seats("1/take", minted["user_token"])
     assert refused.refusal == (403, "banned")
-    await world.media.connect(world.engine.hub, minted["token"])
+    await world.media.connect(world.engine.core, minted["token"])
     assert "mona" not in world.media.people[world.livekit()]
 
     assert (await world.mint("mona", "monday"))["role"] == "audience"
@@ -92,7 +92,7 @@ async def test_who_comes_back_on_an_old_token_in_an_outage_is_removed_after_it(
     await ban(world, {"identity": "mona"}, headers=world.server)
     world.media.is_down = True
     with pytest.raises(MediaUnavailable):
-        await world.media.connect(world.engine.hub, minted["token"])
+        await world.media.connect(world.engine.core, minted["token"])
     assert "mona" in world.media.people[world.livekit()]
     await settle()
     world.media.is_down = False
@@ -125,7 +125,7 @@ async def test_lifting_a_ban_opens_the_door_and_old_tokens_stay_worthless(world:
     assert (reply.status, reply.body["lifted"]) == (200, 1)
     reply = await world.call("DELETE", BAN, key, bearer=sara)
     assert (reply.status, reply.body["lifted"]) == (200, 0)
-    await world.media.connect(world.engine.hub, minted["token"])
+    await world.media.connect(world.engine.core, minted["token"])
     assert "mona" not in world.media.people[world.livekit()]
     await world.connect("mona")
     assert "mona" in world.media.people[world.livekit()]
@@ -249,9 +249,9 @@ async def test_the_owner_closes_the_room_and_its_tokens_with_it(world: World) ->
     assert (await world.call("DELETE", "/api/v1/rooms/friday", bearer=sara)).status == 200
     assert (await world.call("DELETE", "/api/v1/rooms/friday", bearer=sara)).status == 404
     assert world.livekit() not in world.media.rooms
-    await world.media.connect(world.engine.hub, minted["token"])
+    await world.media.connect(world.engine.core, minted["token"])
     assert world.media.people[world.livekit()] == {}
-    assert world.engine.hub.rooms.all() == {}
+    assert world.engine.core.rooms.all() == {}
 
 
 @pytest.mark.parametrize(

@@ -209,15 +209,15 @@ async def test_a_muted_seat_mutes_the_next_track_of_who_sits_there(world: World)
     sara = await world.host()
     mona, _ = await world.connect("mona")
     await world.seats("1/take", mona)
-    hub, name = world.engine.hub, world.livekit()
+    core, name = world.engine.core, world.livekit()
     for verb, is_muted in (("mute", True), ("unmute", False)):
         assert (await world.seats(f"1/{verb}", sara)).status == 200
         world.media.publish(name, "mona")
-        await hub.track_published(name, "mona")
+        await core.track_published(name, "mona")
         tracks = world.media.people[name]["mona"].tracks
         assert [track.is_muted for track in tracks] == [is_muted] * len(tracks)
-    await hub.track_published("p0000000000_friday", "mona")
-    await hub.track_published(world.livekit("nowhere"), "mona")
+    await core.track_published("p0000000000_friday", "mona")
+    await core.track_published(world.livekit("nowhere"), "mona")
 
 
 async def test_two_hundred_takers_of_eight_seats_make_eight_winners(world: World) -> None:

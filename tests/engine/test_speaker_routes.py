@@ -160,7 +160,7 @@ async def test_an_invitation_ends_after_60_s_and_with_either_party(world: World)
         if end == "time":
             await world.clock.advance(60.0)
         elif end == "mona":
-            await world.media.disconnect(world.engine.hub, world.livekit(), "mona", grace=0.0)
+            await world.media.disconnect(world.engine.core, world.livekit(), "mona", grace=0.0)
         else:
             path = "/api/v1/rooms/friday/participants/mona"
             assert (await world.call("DELETE", path, bearer=sara)).status == 200

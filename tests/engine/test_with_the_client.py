@@ -52,7 +52,7 @@ class People:
             seat_count=seat_count,
             seat_mode=seat_mode,
         )
-        await self.media.connect(self.engine.hub, minted.token)
+        await self.media.connect(self.engine.core, minted.token)
         return self.api.with_bearer(minted.user_token)
 
 

@@ -18,17 +18,17 @@ from hypothesis.stateful import (
 )
 
 from tests.machines.world import HOST, PEOPLE, Kind, World, is_moderator
-from utd_rx.engine.rules import moderation, rooms
+from utd_rx.engine.rules import moderation, room_state
 from utd_rx.engine.rules import speakers as speaker_rules
 from utd_rx.engine.rules.refusal import Refusal
 from utd_rx.engine.rules.roles import Role
 from utd_rx.engine.rules.seat_commands import (
     Actor,
-    Command,
     KickSeat,
     LeaveSeat,
     LockSeat,
     MoveSeat,
+    SeatCommand,
     SetUpSeats,
     TakeSeat,
     UnlockSeat,
@@ -59,7 +59,7 @@ people = st.sampled_from(PEOPLE)
 guests = st.sampled_from(PEOPLE[1:])
 indices = st.integers(0, 3)
 ids = st.integers(1, 5)
-commands: st.SearchStrategy[Command | SpeakerCommand] = st.one_of(
+commands: st.SearchStrategy[SeatCommand | SpeakerCommand] = st.one_of(
     st.builds(TakeSeat, indices),
     st.just(LeaveSeat()),
     st.builds(MoveSeat, indices),
@@ -105,7 +105,7 @@ forgeries = st.one_of(
 
 
 def promised(
-    who: str, item: Command | SpeakerCommand, index: int | None, grid: UTDSeatGrid
+    who: str, item: SeatCommand | SpeakerCommand, index: int | None, grid: UTDSeatGrid
 ) -> Promise | None:
     """Return what the session's command waits for, `grid` being the client's."""
     match item:
@@ -137,20 +137,20 @@ class WholeRoom(RuleBasedStateMachine):
     # --- people ---
 
     @rule(who=people, item=commands)
-    def command(self, who: str, item: Command | SpeakerCommand) -> None:
+    def command(self, who: str, item: SeatCommand | SpeakerCommand) -> None:
         room = self.world.engine
-        if rooms.role_of(room, who) is None:
+        if room_state.role_of(room, who) is None:
             return
         if isinstance(item, MODERATING) and not is_moderator(room, who):
             return
-        actor, now = rooms.actor_of(room, who), self.world.now
-        offered = {offer.invitation.id for offer in room.seats.offers}
+        actor, now = room_state.actor_of(room, who), self.world.now
+        offered = {offer.invitation.id for offer in room.seats.invitations}
         try:
             if isinstance(item, SpeakerCommand):
-                after, effects, outcome = rooms.command_speakers(room, actor, item, now)
+                after, effects, outcome = room_state.command_speakers(room, actor, item, now)
                 index = outcome.seat_index
             else:
-                after, effects = rooms.command_seats(room, actor, item, now)
+                after, effects = room_state.command_seats(room, actor, item, now)
                 index = None
         except Refusal:
             assert self.world.engine is room, "what is refused changes nothing"
@@ -178,7 +178,7 @@ class WholeRoom(RuleBasedStateMachine):
 
     @rule(who=people, by=people, item=commands)
     def a_change_falls_between_two_questions(
-        self, who: str, by: str, item: Command | SpeakerCommand
+        self, who: str, by: str, item: SeatCommand | SpeakerCommand
     ) -> None:
         """The later one is answered first."""
         self.world.get_seats(who)
@@ -307,7 +307,7 @@ class WholeRoom(RuleBasedStateMachine):
         seated = [seat.identity for seat in seats.grid.seats if seat.identity is not None]
         assert len(seated) == len(set(seated))
         assert not seats.seated & {request.identity for request in seats.grid.requests}
-        assert not seats.seated & {offer.invitation.target for offer in seats.offers}
+        assert not seats.seated & {offer.invitation.target for offer in seats.invitations}
 
     @invariant()
     def nothing_is_invented(self) -> None:

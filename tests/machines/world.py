@@ -13,7 +13,7 @@ from collections import deque
 from attrs import define, evolve, field, frozen
 
 from utd_rx.engine.metadata import room_metadata_of
-from utd_rx.engine.rules import moderation, rooms
+from utd_rx.engine.rules import moderation, room_state
 from utd_rx.engine.rules import speakers as speaker_rules
 from utd_rx.engine.rules.effects import (
     ApplyGrant,
@@ -27,7 +27,7 @@ from utd_rx.engine.rules.effects import (
 )
 from utd_rx.engine.rules.members import Admission, Session
 from utd_rx.engine.rules.roles import MODERATORS, Role
-from utd_rx.engine.rules.rooms import Room
+from utd_rx.engine.rules.room_state import RoomState
 from utd_rx.engine.rules.seat_commands import SetUpSeats
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models import events as e
@@ -144,7 +144,7 @@ class World:
         self.has_locked = False
         self.banned: set[str] = set()
         self.were_banned: set[str] = set()
-        self.room: Room | None = None
+        self.room: RoomState | None = None
         asked = Admission(HOST, UTDStreamType.AUDIO_ROOM, Role.HOST, seats=SetUpSeats(count, mode))
         self.become(*self._admitted(asked))
         for who in PEOPLE:
@@ -152,7 +152,7 @@ class World:
             self.deliver_all(who)
 
     @property
-    def engine(self) -> Room:
+    def engine(self) -> RoomState:
         assert self.room is not None
         return self.room
 
@@ -163,19 +163,19 @@ class World:
 
     # --- what the engine does ---
 
-    def become(self, room: Room, effects: Effects) -> None:
+    def become(self, room: RoomState, effects: Effects) -> None:
         """Commit, in the order of the engine's shell: enforce, then announce."""
         self.room = room
         if not self.grids or self.grids[-1] != self.grid:
             self.grids.append(self.grid)
         self.has_locked |= room.are_comments_locked
-        for offer in room.seats.offers:
+        for offer in room.seats.invitations:
             made = (offer.invitation.target, offer.expires_at)
             self.offered.setdefault(offer.invitation.id, made)
         for effect in effects:
             match effect:
                 case ApplyGrant(who):
-                    self._grant(who, rooms.grant_of(room, who).can_publish)
+                    self._grant(who, room_state.grant_of(room, who).can_publish)
                 case WriteRole(who):
                     self._write_role(who)
                 case Remove(who, _):
@@ -192,7 +192,7 @@ class World:
                 case Push(type_, payload, to):
                     self._push(type_, dict(payload), to)
                 case TellModerators(type_, payload):
-                    self._push(type_, dict(payload), rooms.moderators_of(room))
+                    self._push(type_, dict(payload), room_state.moderators_of(room))
                 case _:
                     pass
 
@@ -209,7 +209,7 @@ class World:
 
     def pass_time(self, seconds: float) -> None:
         self.now += seconds
-        self.become(*rooms.time_passed(self.engine, self.now))
+        self.become(*room_state.time_passed(self.engine, self.now))
         for client in self.clients.values():
             due = audio_room.next_deadline(client.state)
             if due is not None and due <= self.now:
@@ -396,9 +396,9 @@ class World:
     def _told(self, grid: UTDSeatGrid) -> UTDSeatGrid:
         return grid if self.kind.numbers else evolve(grid, revision=None)
 
-    def _admitted(self, asked: Admission) -> tuple[Room, Effects]:
+    def _admitted(self, asked: Admission) -> tuple[RoomState, Effects]:
         self.serial += 1
-        room, _, effects = rooms.admit(self.room, "friday", asked, self.serial, self.now)
+        room, _, effects = room_state.admit(self.room, "friday", asked, self.serial, self.now)
         return room, effects
 
     def _connect(self, client: Client) -> e.RoomSnapshot:
@@ -413,20 +413,20 @@ class World:
         self._signal_all(
             e.ParticipantConnected(RemoteParticipant(who, metadata=self._own(who))), but=who
         )
-        self.become(*rooms.joined(self.engine, self._session(client)))
+        self.become(*room_state.joined(self.engine, self._session(client)))
         return snapshot
 
     def _session(self, client: Client) -> Session:
         who = client.state.identity
         assert client.sid is not None
-        grant = evolve(rooms.grant_of(self.engine, who), can_publish=self.grants[who])
+        grant = evolve(room_state.grant_of(self.engine, who), can_publish=self.grants[who])
         return Session(who, client.sid, grant, self.written[who])
 
     def _hang_up(self, client: Client, grace: float) -> None:
         if client.sid is not None:
             session = Session(client.state.identity, client.sid)
             self._forget(client)
-            self.become(*rooms.left(self.engine, session, self.now, grace))
+            self.become(*room_state.left(self.engine, session, self.now, grace))
 
     def _forget(self, client: Client) -> None:
         client.sid = None
@@ -460,7 +460,7 @@ class World:
         client.signals.append(e.ParticipantPermissionsChanged(who, self._permission(who)))
 
     def _write_role(self, who: str, *, tell: bool = True) -> None:
-        role = rooms.role_of(self.engine, who)
+        role = room_state.role_of(self.engine, who)
         if role is None or (tell and self.clients[who].sid is None):
             return
         self.written[who] = role
@@ -500,7 +500,7 @@ class World:
                 listed = (ListedInvitation(o.invitation, o.expires_at - self.now) for o in offers)
                 return (f.InvitationsListed(epoch, tuple(listed)),)
             case f.FetchRole(identity=about, generation=generation):
-                role = rooms.role_of(self.engine, about)
+                role = room_state.role_of(self.engine, about)
                 known = None if role is None else UTDRole(role.value)
                 return (f.RoleFetched(about, known, generation),)
             case f.AskBan(epoch=epoch):
@@ -548,5 +548,5 @@ def _question(client: Client) -> f.FetchSeats:
     return f.FetchSeats(seats.generation, seats.answers)
 
 
-def is_moderator(room: Room, who: str) -> bool:
-    return rooms.role_of(room, who) in MODERATORS
+def is_moderator(room: RoomState, who: str) -> bool:
+    return room_state.role_of(room, who) in MODERATORS

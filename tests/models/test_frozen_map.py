@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pickle
-from math import isqrt
-from typing import Any
+import tracemalloc
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 import pytest
 from hypothesis import strategies as st
@@ -19,6 +20,8 @@ from hypothesis.stateful import (
 
 from utd_rx.models import frozen_map
 from utd_rx.models.frozen_map import FrozenMap
+
+T = TypeVar("T")
 
 keys = st.integers(0, 40)
 Version = tuple[FrozenMap[int, Any], dict[int, Any]]
@@ -113,26 +116,43 @@ def test_who_comes_again_comes_last() -> None:
     assert [*people.set(7, "renamed")] == [*people]
 
 
+def allocated(make: Callable[[], T]) -> tuple[T, int]:
+    """What it makes, and how many bytes it needed at most on the way."""
+    before, _ = tracemalloc.get_traced_memory()
+    tracemalloc.reset_peak()
+    made = make()
+    return made, tracemalloc.get_traced_memory()[1] - before
+
+
+@pytest.fixture
+def traced() -> Iterator[None]:
+    tracemalloc.start()
+    yield
+    tracemalloc.stop()
+
+
+@pytest.mark.usefixtures("traced")
 def test_a_change_of_a_large_map_copies_little() -> None:
     people = FrozenMap((i, "here") for i in range(10_000))
-    base = people._parts[0]
-    changed = people
-    copied = 0
+    _, whole = allocated(lambda: dict(people))
+    changed, copied = people, 0
     for i in range(10_000, 11_000):
-        changed = changed.set(i, "new").set(i - 10_000, "changed").remove(i - 5_000)
-        parts = changed._parts
-        copied += sum(map(len, parts[1:])) or len(parts[0])
-        assert sum(map(len, parts[1:])) <= isqrt(len(parts[0])) + 1
-    assert people._parts[0] is base
-    assert copied / 3_000 < 250
+        change = lambda i=i, old=changed: old.set(i, "").set(i - 10_000, "").remove(i - 5_000)  # noqa: E731
+        changed, size = allocated(change)
+        copied += size
+    assert copied / 1_000 < whole / 10
+    assert people == FrozenMap((i, "here") for i in range(10_000))
 
 
+@pytest.mark.usefixtures("traced")
 def test_a_long_list_grows_without_reading_the_map() -> None:
     people = FrozenMap((i, i) for i in range(10_000))
     assert people.listed() == tuple(range(10_000))
     more = people.set(10_000, 10_000).set(10_001, 10_001)
-    assert more.listed() == tuple(range(10_002))
-    assert more._parts[0] is people._parts[0]
+    _, whole = allocated(lambda: dict(people))
+    listed, size = allocated(more.listed)
+    assert listed == tuple(range(10_002))
+    assert size < whole / 2
     for i in range(10_002, 10_500):
         more = more.set(i, i)
     assert more.listed() == tuple(range(10_500))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.fixtures import wire_fixture
 from tests.protocol.strategies import error_objects
-from utd_rx.errors import UTDErrorCode
+from utd_rx.errors import ConflictReason, UTDErrorCode
 from utd_rx.protocol.wire.errors import MAX_MESSAGE, error_from_wire, error_to_wire
 
 
@@ -53,3 +53,48 @@ def test_message_goes_before_error_and_detail() -> None:
 
 def test_a_long_message_is_cut() -> None:
     assert error_from_wire(500, {"message": "x" * 10**6}).message == "x" * MAX_MESSAGE
+
+
+@pytest.mark.parametrize("before", [0, MAX_MESSAGE - 15, MAX_MESSAGE - 1])
+def test_no_part_of_a_secret_stays_where_a_message_is_cut(before: int) -> None:
+    message = "x" * before + "hunter%2F2+hunter/2" + "y" * MAX_MESSAGE
+    told = error_from_wire(401, {"message": message}, secrets=("hunter/2", None)).message
+    assert len(told) == MAX_MESSAGE
+    assert "hunt" not in told
+    assert told.startswith("x" * before + "…")
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "you already sit on a seat; move instead",
+        "'omar' already sits on a seat",
+        "User is already seated",
+        "your request is pending already",
+        "'omar' was invited already",
+        "'omar' has the role admin already",
+        "Participant already has this role",
+    ],
+)
+def test_a_conflict_with_what_is_so_already_says_so(message: str) -> None:
+    assert error_from_wire(409, {"message": message}).reason is ConflictReason.ALREADY
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Callee is already on a call",
+        "the seat is already taken",
+        "seat 3 is occupied",
+        "no seat is free",
+        "too many requests are pending; try again later",
+        "you have no seat to move from; take one instead",
+        "",
+    ],
+)
+def test_any_other_conflict_is_a_refusal(message: str) -> None:
+    assert error_from_wire(409, {"message": message}).reason is ConflictReason.REFUSED
+
+
+def test_only_a_conflict_has_a_reason() -> None:
+    assert error_from_wire(403, {"message": "you already sit on a seat"}).reason is None

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
 import pytest
 from attrs import Factory, define
 
 from tests.rest.engines import ScriptedEngine, scripted_engine
-from utd_rx.rest import RetryPolicy, Timeouts, UTDApi, UTDApiClient
+from utd_rx.ports.clock import Clock
+from utd_rx.rest import Timeouts, UTDApi, UTDApiClient
 
 APP_ID = "1234567890"
 APP_KEY = "0123456789abcdef0123456789abcdef"
@@ -17,18 +19,29 @@ BEARER = "eyJhbGciOiJIUzI1NiJ9.secret-bearer.signature"
 
 
 @define
-class Waits:
-    """A sleep that only takes notes."""
+class HandClock:
+    """Time that a test sets; what is to be called at a time is called at once."""
 
-    taken: list[float] = Factory(list)
+    seconds: float = 1_000.0
+    waits: list[float] = Factory(list)
 
-    async def sleep(self, seconds: float) -> None:
-        self.taken.append(seconds)
+    def now(self) -> float:
+        return self.seconds
+
+    def wall(self) -> float:
+        return 1_000_000_000.0
+
+    def call_at(self, at: float, callback: Callable[[], None]) -> Callable[[], None]:
+        self.waits.append(at - self.seconds)
+        return asyncio.get_running_loop().call_soon(callback).cancel
+
+    def jitter(self) -> float:
+        return 0.5
 
 
 class MakeClient(Protocol):
     def __call__(
-        self, base_url: str = ..., *, timeouts: Timeouts = ..., retries: RetryPolicy | None = ...
+        self, base_url: str = ..., *, timeouts: Timeouts = ..., clock: Clock = ...
     ) -> UTDApiClient: ...
 
 
@@ -39,34 +52,27 @@ async def engine() -> AsyncIterator[ScriptedEngine]:
 
 
 @pytest.fixture
-def waits() -> Waits:
-    return Waits()
+def clock() -> HandClock:
+    return HandClock()
 
 
 @pytest.fixture
-def retries(waits: Waits) -> RetryPolicy:
-    """The default policy, whose dice always show one half and whose clock stands still."""
-    return RetryPolicy(sleep=waits.sleep, random=lambda: 0.5, clock=lambda: 1_000_000_000.0)
-
-
-@pytest.fixture
-async def make_client(engine: ScriptedEngine, retries: RetryPolicy) -> AsyncIterator[MakeClient]:
+async def make_client(engine: ScriptedEngine, clock: HandClock) -> AsyncIterator[MakeClient]:
     """Make clients that are closed after the test; by default of the scripted engine."""
     made: list[UTDApiClient] = []
-    default = retries
 
     def make(
         base_url: str = "",
         *,
         timeouts: Timeouts = Timeouts(),  # noqa: B008 (frozen)
-        retries: RetryPolicy | None = None,
+        clock: Clock = clock,
     ) -> UTDApiClient:
         client = UTDApiClient(
             base_url or engine.base_url,
             app_id=APP_ID,
             app_key=APP_KEY,
             timeouts=timeouts,
-            retries=retries or default,
+            clock=clock,
         )
         made.append(client)
         return client

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from ssl import SSLContext
 from typing import Any, TypeAlias
 
 from aiohttp import web
@@ -81,13 +82,13 @@ def raw(body: bytes, status: int = 200, **headers: str) -> Answer:
 
 
 @asynccontextmanager
-async def scripted_engine() -> AsyncIterator[ScriptedEngine]:
+async def scripted_engine(tls: SSLContext | None = None) -> AsyncIterator[ScriptedEngine]:
     engine = ScriptedEngine()
     app = web.Application(client_max_size=16 * 1024 * 1024)
     app.router.add_route("*", "/{path:.*}", engine.handle)
     runner = web.AppRunner(app, shutdown_timeout=1.0)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
+    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
     await site.start()
     host, port = runner.addresses[0][:2]
     engine.base_url = f"http://{host}:{port}"

@@ -303,6 +303,22 @@ COMMANDS: list[tuple[Call, str, str, object, object, object]] = [
         None,
     ),
     (
+        lambda api: api.participant_metadata("r", "b"),
+        "GET",
+        f"{R}/participants/b",
+        None,
+        {"identity": "b", "metadata": '{"role": "admin"}'},
+        '{"role": "admin"}',
+    ),
+    (
+        lambda api: api.participant_metadata("r", "b"),
+        "GET",
+        f"{R}/participants/b",
+        None,
+        {"identity": "b"},
+        "",
+    ),
+    (
         lambda api: api.lock_chat("r", True),
         "PUT",
         f"{R}/comments/lock",

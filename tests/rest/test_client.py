@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import aiohttp
 import pytest
 
-from tests.rest.conftest import APP_ID, APP_KEY, BEARER, MakeClient
+from tests.rest.conftest import APP_ID, APP_KEY, BEARER, HandClock, MakeClient
 from tests.rest.engines import ScriptedEngine, raw, reply
-from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
 from utd_rx.rest import Timeouts, UTDApiClient
 
 
@@ -175,16 +177,15 @@ async def test_cancelling_a_call_ends_it_at_once(
 async def test_cancelling_the_wait_before_a_repetition_ends_the_call(
     engine: ScriptedEngine, make_client: MakeClient
 ) -> None:
-    from utd_rx.rest import RetryPolicy
+    waiting = asyncio.Event()
 
-    waiting, for_ever = asyncio.Event(), asyncio.Event()
-
-    async def sleep(_: float) -> None:
-        waiting.set()
-        await for_ever.wait()
+    class StoppedClock(HandClock):
+        def call_at(self, at: float, callback: Callable[[], None]) -> Callable[[], None]:
+            waiting.set()
+            return lambda: None
 
     engine.will(reply(None, 503))
-    call = asyncio.create_task(make_client(retries=RetryPolicy(sleep=sleep)).get("/a"))
+    call = asyncio.create_task(make_client(clock=StoppedClock()).get("/a"))
     await waiting.wait()
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -204,15 +205,21 @@ def test_a_time_out_is_positive(times: dict[str, float]) -> None:
         Timeouts(**times)
 
 
-async def test_a_client_of_another_loop_is_a_typed_failure(
+async def test_a_client_of_another_loop_is_a_typed_failure_also_with_a_shared_session(
     engine: ScriptedEngine, client: UTDApiClient
 ) -> None:
     engine.will(reply())
-    await client.get("/a")
+    async with aiohttp.ClientSession() as session:
+        sharing = UTDApiClient(engine.base_url, app_id=APP_ID, app_key=APP_KEY, session=session)
 
-    def elsewhere() -> UTDErrorCode:
-        with pytest.raises(UTDStreamException) as raised:
-            asyncio.run(client.get("/a"))
-        return raised.value.code
+        def elsewhere(call: Callable[[], Coroutine[Any, Any, object]]) -> ConflictReason | None:
+            with pytest.raises(UTDStreamException, match="one client per loop") as raised:
+                asyncio.run(call())
+            return raised.value.reason
 
-    assert await asyncio.to_thread(elsewhere) is UTDErrorCode.CONFLICT
+        for one in (client, sharing):
+            await one.get("/a")
+            for call in (lambda: one.get("/a"), one.aclose):  # noqa: B023 - called at once
+                reason = await asyncio.to_thread(elsewhere, call)
+                assert reason is ConflictReason.FOREIGN_LOOP
+            assert await one.get("/a") == {}

@@ -11,7 +11,7 @@ import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from tests.fixtures import wire_fixture
-from tests.rest.conftest import APP_ID, APP_KEY, BEARER, MakeClient, Waits
+from tests.rest.conftest import APP_ID, APP_KEY, BEARER, HandClock, MakeClient
 from tests.rest.engines import Answer, ScriptedEngine, raw, reply, socket_engine
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.rest import RetryPolicy, Timeouts, UTDApiClient
@@ -166,13 +166,13 @@ async def test_a_refused_connection_is_a_network_failure(make_client: MakeClient
 
 
 async def test_a_failed_handshake_is_a_network_failure_and_not_repeated(
-    engine: ScriptedEngine, make_client: MakeClient, waits: Waits
+    engine: ScriptedEngine, make_client: MakeClient, clock: HandClock
 ) -> None:
     client = make_client(engine.base_url.replace("http:", "https:"))
     with pytest.raises(UTDStreamException) as caught:
         await client.get("/a")
     assert caught.value.code is UTDErrorCode.NETWORK
-    assert waits.taken == []
+    assert clock.waits == []
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -15,7 +16,9 @@ from livekit import api
 from tests.support.sfu import RunningSfu
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.audio import AudioFormat, AudioFrame, FrameSink
+from utd_rx.models.devices import DeviceKey
 from utd_rx.models.events import RoomEvent
+from utd_rx.ports import living
 from utd_rx.rtc.room import UTDRoom
 
 E = TypeVar("E", bound=RoomEvent)
@@ -81,8 +84,8 @@ class Ear:
         self._news = asyncio.Event()
         room.listen(self._hear)
 
-    def _hear(self, event: RoomEvent) -> None:
-        self.heard.append(event)
+    def _hear(self, events: tuple[RoomEvent, ...]) -> None:
+        self.heard.extend(events)
         self._news.set()
 
     def of(self, kind: type[E]) -> list[E]:
@@ -112,6 +115,11 @@ class Frames:
         self.frames.append(frame)
         self._loop.call_soon_threadsafe(self._news.set)
 
+    def take(self, frames: tuple[AudioFrame, ...]) -> None:
+        """Take a batch, on the loop."""
+        self.frames.extend(frames)
+        self._news.set()
+
     def has(self, count: int) -> bool:
         """Whether so many frames have come."""
         return len(self.frames) >= count
@@ -127,6 +135,36 @@ class Frames:
             while not condition():
                 self._news.clear()
                 await self._news.wait()
+
+
+class LoudVoice:
+    """A place in the mix of a `Loudspeaker`."""
+
+    def __init__(self, name: str, gain: float) -> None:
+        self.name, self.gain = name, gain
+        self.is_closed = False
+        self.frames = Frames()
+        self.threads: set[int] = set()
+
+    def __call__(self, frame: AudioFrame) -> None:
+        self.threads.add(threading.get_ident())
+        self.frames(frame)
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+class Loudspeaker:
+    """A speaker that lives in this process; its voices are heard by the test."""
+
+    def __init__(self) -> None:
+        self.voices: list[LoudVoice] = []
+        self.key = DeviceKey("speaker")
+        living.enter(self.key, self)
+
+    def voice(self, name: str, *, gain: float = 1.0) -> LoudVoice:
+        self.voices.append(LoudVoice(name, gain))
+        return self.voices[-1]
 
 
 class Tone:

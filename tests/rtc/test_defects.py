@@ -29,12 +29,12 @@ from tests.support.sfu import RunningSfu
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models import events as ev
 from utd_rx.models.audio import AudioFormat
-from utd_rx.models.participant import ParticipantPermission, TrackSource
+from utd_rx.models.participant import TrackSource
 from utd_rx.rtc import ffi, publisher
 from utd_rx.rtc.feeder import Feeder
 from utd_rx.rtc.receiver import Reception
 from utd_rx.rtc.room import UTDRoom
-from utd_rx.rtc.translate import EVENTS, UNTYPED
+from utd_rx.rtc.translate import EVENTS
 
 
 @pytest.mark.realtime
@@ -77,7 +77,7 @@ async def nobody_in(server: api.LiveKitAPI) -> None:
 
 async def test_d2_a_room_joins_again_with_others_present(party: Party) -> None:
     bob, _ = await party.join("bob")
-    await bob.publish_audio(Tone())
+    await bob.publish(Tone())
     ann, ear = await party.join("ann")
     for _ in range(3):
         native = ann.room
@@ -93,7 +93,7 @@ async def test_d3_a_revoked_track_ends_here_too_and_once(party: Party) -> None:
     _, other = await party.join("bob")
     server = await party.server()
     tone = Tone()
-    track = await ann.publish_audio(tone)
+    track = await ann.publish(tone)
     await other.wait(ev.TrackSubscribed)
     await permit(server, "ann", publish=False)
     gone = await ear.wait(ev.LocalTrackUnpublished)
@@ -107,7 +107,7 @@ async def test_d3_a_revoked_track_ends_here_too_and_once(party: Party) -> None:
     # Granted again nothing comes back by itself, and publishing works at once.
     await permit(server, "ann", publish=True)
     await ear.wait(ev.ParticipantPermissionsChanged, lambda event: event.permission.can_publish)
-    again = await ann.publish_audio(tone)
+    again = await ann.publish(tone)
     await other.wait(ev.TrackSubscribed, lambda event: event.track.sid == again.sid)
     await ann.unpublish(again.sid)
     await other.wait(ev.TrackUnpublished, lambda event: event.track.sid == again.sid)
@@ -119,10 +119,8 @@ async def test_d3_only_the_revoked_source_ends(party: Party) -> None:
     ann, ear = await party.join("ann")
     server = await party.server()
     microphone, screen = Tone(), Tone()
-    await ann.publish_audio(microphone)
-    kept = await ann.publish_audio(
-        screen, name="screen", track_source=TrackSource.SCREEN_SHARE_AUDIO
-    )
+    await ann.publish(microphone)
+    kept = await ann.publish(screen, TrackSource.SCREEN_SHARE_AUDIO)
     await server.room.update_participant(
         api.UpdateParticipantRequest(
             room="room",
@@ -144,28 +142,11 @@ async def test_d4_publishing_without_permission_is_refused_at_once(party: Party)
     ann, ear = await party.join("ann", can_publish=False)
     tone = Tone()
     with pytest.raises(UTDStreamException) as caught:
-        await ann.publish_audio(tone)
+        await ann.publish(tone)
     # LiveKit itself would say so after 10 s, as a time-out.
     assert caught.value.code is UTDErrorCode.FORBIDDEN
     assert tone.open_streams == 0
     assert ear.of(ev.LocalTrackPublished) == []
-
-
-async def test_d4_a_permission_taken_while_publishing_refuses_it(party: Party) -> None:
-    async with proxied(party.sfu.url) as proxy:
-        ann = await party.room()
-        await ann.connect(proxy.url, token(party.sfu, "ann"))
-        proxy.freeze()
-        tone = Tone()
-        publishing = asyncio.create_task(ann.publish_audio(tone))
-        await eventually(lambda: tone.open_streams == 1)
-        assert ann._connection is not None
-        ann._connection.publisher.enforce(ParticipantPermission())
-        with pytest.raises(UTDStreamException) as caught:
-            await publishing
-        assert caught.value.code is UTDErrorCode.FORBIDDEN
-        await eventually(lambda: tone.open_streams == 0)
-        await ann.disconnect()
 
 
 async def test_d5_a_publication_under_way_ends_with_the_connection(
@@ -178,7 +159,7 @@ async def test_d5_a_publication_under_way_ends_with_the_connection(
         await ann.connect(proxy.url, token(party.sfu, "ann"))
         proxy.freeze()  # the server never answers the publication
         tone = Tone()
-        publishing = asyncio.create_task(ann.publish_audio(tone))
+        publishing = asyncio.create_task(ann.publish(tone))
         await eventually(lambda: tone.open_streams == 1)
         await ann.disconnect()
         with pytest.raises(UTDStreamException) as caught:
@@ -194,7 +175,7 @@ async def test_d7_no_frame_that_arrived_is_lost_at_the_end() -> None:
     feeder.start()
     track = rtc.LocalAudioTrack.create_audio_track("loop", feeder.source)
     frames = Frames()
-    reception = Reception("loop", frames, AudioFormat())
+    reception = Reception("loop", frames)
     reception.attach(track)
     for count in range(20):
         feeder.put(tone_frame(AudioFormat(), count))
@@ -211,17 +192,16 @@ async def test_d7_no_frame_that_arrived_is_lost_at_the_end() -> None:
 async def test_d8_receptions_leave_no_stream_behind(party: Party) -> None:
     ann, _ = await party.join("ann")
     bob, ear = await party.join("bob")
-    track = await ann.publish_audio(Tone())
+    track = await ann.publish(Tone())
     await ear.wait(ev.TrackSubscribed)
     subscribers = len(FfiClient.instance.queue._subscribers)
     for _ in range(50):
-        reception = await bob.receive_audio(track.sid, lambda _: None)
-        await reception.aclose()
+        await bob.unhear(await bob.hear(track.sid, lambda _: None))
     assert ffi.frame_tap().open_streams == 0
     assert len(FfiClient.instance.queue._subscribers) == subscribers
-    forgotten = await bob.receive_audio(track.sid, lambda _: None)
+    forgotten = await bob.hear(track.sid, lambda _: None)
     await bob.disconnect()
-    await forgotten.wait_ended()
+    await bob.unhear(forgotten)
     assert ffi.frame_tap().open_streams == 0
 
 
@@ -246,11 +226,11 @@ async def test_d9_a_frame_that_is_not_10_ms_never_reaches_native_code(direct: bo
     feeder.put(good)  # and nothing after the end
 
 
-async def test_d10_one_listener_per_event_that_never_raises(party: Party) -> None:
+async def test_d10_no_listener_starves_another(party: Party) -> None:
     ann = await party.room()
     asyncio.get_running_loop().set_exception_handler(lambda *_: None)
 
-    def broken(_: ev.RoomEvent) -> None:
+    def broken(_: tuple[ev.RoomEvent, ...]) -> None:
         raise TypeError("LiveKit would not call the listeners after this one")
 
     ann.listen(broken)
@@ -259,9 +239,6 @@ async def test_d10_one_listener_per_event_that_never_raises(party: Party) -> Non
     assert ann.room is not None
     heard = asyncio.Event()
     ann.room.on("room_metadata_changed", lambda *_: heard.set())
-    registered = {name: len(listeners) for name, listeners in ann.room._events.items()}
-    assert registered.pop("room_metadata_changed") == 2
-    assert set(registered.values()) == {1}
     server = await party.server()
     await server.room.update_room_metadata(api.UpdateRoomMetadataRequest(room="room", metadata="m"))
     await ear.wait(ev.RoomMetadataChanged)
@@ -271,14 +248,14 @@ async def test_d10_one_listener_per_event_that_never_raises(party: Party) -> Non
 
 def test_d11_events_that_never_fire_are_not_waited_for() -> None:
     assert list(EVENTS["connected"](None)) == []
-    assert "participant_encryption_status_changed" in UNTYPED  # its documented arguments are wrong
+    assert "participant_encryption_status_changed" not in EVENTS  # documented wrong
 
 
 async def test_d12_a_mute_by_the_server_is_told_once(party: Party) -> None:
     ann, ear = await party.join("ann")
     _, other = await party.join("bob")
     server = await party.server()
-    track = await ann.publish_audio(Tone())
+    track = await ann.publish(Tone())
     await other.wait(ev.TrackSubscribed)
     await server.room.mute_published_track(
         api.MuteRoomTrackRequest(room="room", identity="ann", track_sid=track.sid, muted=True)
@@ -295,11 +272,11 @@ async def test_d12_a_mute_by_the_server_is_told_once(party: Party) -> None:
 async def test_d13_many_receptions_are_one_subscriber(party: Party) -> None:
     ann, _ = await party.join("ann")
     bob, ear = await party.join("bob")
-    track = await ann.publish_audio(Tone())
+    track = await ann.publish(Tone())
     await ear.wait(ev.TrackSubscribed)
     subscribers = len(FfiClient.instance.queue._subscribers)
     sinks = [Frames() for _ in range(8)]
-    receptions = [await bob.receive_audio(track.sid, sink) for sink in sinks]
+    receptions = [await bob.hear(track.sid, sink.take) for sink in sinks]
     persistent = [
         entry for entry in FfiClient.instance.queue._subscribers
         if entry[2] is not None
@@ -307,7 +284,7 @@ async def test_d13_many_receptions_are_one_subscriber(party: Party) -> None:
     assert len(persistent) <= subscribers + 1
     for sink in sinks:
         await sink.wait(lambda sink=sink: sink.peak > 4_000)  # type: ignore[misc]
-    await asyncio.gather(*(reception.aclose() for reception in receptions))
+    await asyncio.gather(*(bob.unhear(reception) for reception in receptions))
 
 
 async def test_d15_a_room_whose_sid_is_not_known_does_not_hang(sfu: RunningSfu) -> None:

@@ -21,10 +21,11 @@ from tests.support.sfu import RunningSfu
 from utd_rx.errors import UTDErrorCode
 from utd_rx.models import events as ev
 from utd_rx.models.connection import DisconnectReason
-from utd_rx.rtc.connection import Connection
+from utd_rx.ports.data import MAX_DATA
+from utd_rx.ports.room import RoomPort
 from utd_rx.rtc.connector import Connector
-from utd_rx.rtc.port import RoomPort
-from utd_rx.rtc.room import MAX_DATA, UTDRoom
+from utd_rx.rtc.live_room import LiveRoom
+from utd_rx.rtc.room import UTDRoom
 
 
 def check_port(room: UTDRoom) -> RoomPort:
@@ -34,7 +35,7 @@ def check_port(room: UTDRoom) -> RoomPort:
 
 async def test_the_snapshot_holds_who_is_there_and_events_say_who_comes(party: Party) -> None:
     ann, ear = await party.join("ann")
-    await ann.publish_audio(Tone())
+    await ann.publish(Tone())
     bob = await party.room()
     bob_ear = Ear(bob)
     snapshot = await bob.connect(party.sfu.url, token(party.sfu, "bob"))
@@ -55,14 +56,14 @@ async def test_the_snapshot_holds_who_is_there_and_events_say_who_comes(party: P
 async def test_an_event_right_after_the_join_follows_the_snapshot(
     party: Party, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    joined = Connection.joined
+    joined = LiveRoom.joined
 
-    def joined_and_at_once_an_event(connection: Connection) -> ev.RoomSnapshot:
-        snapshot = joined(connection)
-        connection._listen("room_updated")
+    def joined_and_at_once_an_event(live: LiveRoom) -> ev.RoomSnapshot:
+        snapshot = joined(live)
+        live.room.emit("room_updated")
         return snapshot
 
-    monkeypatch.setattr(Connection, "joined", joined_and_at_once_an_event)
+    monkeypatch.setattr(LiveRoom, "joined", joined_and_at_once_an_event)
     room = await party.room()
     ear = Ear(room)
     await room.connect(party.sfu.url, token(party.sfu, "ann"))
@@ -74,7 +75,7 @@ async def test_an_event_right_after_the_join_follows_the_snapshot(
 async def test_a_listener_that_stops_hears_nothing_more(party: Party) -> None:
     room = await party.room()
     heard: list[ev.RoomEvent] = []
-    stops = [room.listen(heard.append), room.listen(heard.append)]
+    stops = [room.listen(heard.extend), room.listen(heard.extend)]
     await room.connect(party.sfu.url, token(party.sfu, "ann"))
     stops[0]()
     stops[0]()
@@ -86,7 +87,7 @@ async def test_a_listener_that_stops_hears_nothing_more(party: Party) -> None:
 async def test_events_are_values(party: Party) -> None:
     ann, _ = await party.join("ann")
     _, ear = await party.join("bob")
-    await ann.publish_audio(Tone())
+    await ann.publish(Tone())
     await ear.wait(ev.TrackSubscribed)
     await ann.disconnect()
     await ear.wait(ev.ParticipantDisconnected)
@@ -96,7 +97,7 @@ async def test_events_are_values(party: Party) -> None:
 async def test_a_departure_is_told_with_its_reason_after_its_tracks(party: Party) -> None:
     ann, _ = await party.join("ann")
     _, ear = await party.join("bob")
-    await ann.publish_audio(Tone())
+    await ann.publish(Tone())
     await ear.wait(ev.TrackSubscribed)
     await ann.aclose()
     gone = await ear.wait(ev.ParticipantDisconnected)
@@ -138,8 +139,8 @@ async def test_data_goes_to_whom_it_is_for(party: Party) -> None:
     _, carl = await party.join("carl")
     await ann_ear.wait(ev.ParticipantActive, lambda event: event.identity == "bob")
     await ann_ear.wait(ev.ParticipantActive, lambda event: event.identity == "carl")
-    await ann.send_data(b"nobody", destination_identities=[])
-    await ann.send_data(b"secret", destination_identities=["bob"])
+    await ann.send_data(b"nobody", to=[])
+    await ann.send_data(b"secret", to=["bob"])
     await ann.send_data(b"all")
     for ear in (bob, carl):
         await ear.wait(ev.DataReceived, lambda event: event.payload == b"all")
@@ -160,7 +161,7 @@ async def test_data_is_refused_at_once_where_it_cannot_be_sent(party: Party) -> 
 
 async def test_changes_of_participants_are_told_once(party: Party) -> None:
     ann, ear = await party.join("ann")
-    await ann.publish_audio(Tone())
+    await ann.publish(Tone())
     _, other = await party.join("bob")
     server = await party.server()
     await server.room.update_participant(
@@ -211,11 +212,11 @@ async def test_a_full_reconnect_looks_like_one(party: Party) -> None:
     ann, ann_ear = await party.join("ann")
     bob, ear = await party.join("bob")
     tone = Tone()
-    own = await ann.publish_audio(tone)
-    track = await bob.publish_audio(Tone())
+    own = await ann.publish(tone)
+    track = await bob.publish(Tone())
     await ann_ear.wait(ev.TrackSubscribed)
     frames = Frames()
-    reception = await ann.receive_audio(track.sid, frames)
+    reception = await ann.hear(track.sid, frames.take)
     await frames.wait(lambda: frames.peak > 4_000)
     ann_ear.heard.clear()
     assert ann.room is not None
@@ -236,19 +237,19 @@ async def test_a_full_reconnect_looks_like_one(party: Party) -> None:
         ev.TrackSubscribed, lambda event: event.track.sid == republished.track.sid
     )
     others = Frames()
-    await bob.receive_audio(heard.track.sid, others)
+    await bob.hear(heard.track.sid, others.take)
     await others.wait(lambda: others.peak > 4_000)
     # A command that still names the old track means the new one.
     await ann.unpublish(own.sid)
     await ann_ear.wait(ev.LocalTrackUnpublished)
     assert tone.open_streams == 0
-    await reception.aclose()
+    await ann.unhear(reception)
 
 
 async def test_a_resume_keeps_everything(party: Party) -> None:
     ann, ear = await party.join("ann")
     bob, _ = await party.join("bob")
-    await bob.publish_audio(Tone())
+    await bob.publish(Tone())
     await ear.wait(ev.TrackSubscribed)
     ear.heard.clear()
     assert ann.room is not None
@@ -264,16 +265,16 @@ async def test_a_resume_keeps_everything(party: Party) -> None:
 async def test_the_server_ends_a_connection_and_the_room_joins_again(party: Party) -> None:
     room, ear = await party.join("ann")
     tone = Tone()
-    await room.publish_audio(tone)
+    await room.publish(tone)
     server = await party.server()
     await server.room.remove_participant(api.RoomParticipantIdentity(room="room", identity="ann"))
     gone = await ear.wait(ev.Disconnected)
     assert gone.reason is DisconnectReason.PARTICIPANT_REMOVED
     assert ear.heard[-1] is gone
-    await raises(UTDErrorCode.CONFLICT, room.publish_audio(tone))
+    await raises(UTDErrorCode.CONFLICT, room.publish(tone))
     await room.connect(party.sfu.url, token(party.sfu, "ann"))
     assert tone.open_streams == 0
-    await room.publish_audio(tone)
+    await room.publish(tone)
     assert len(ear.of(ev.Disconnected)) == 1
 
 
@@ -358,7 +359,7 @@ async def test_what_livekit_refuses_is_a_typed_error(
     from livekit.rtc.participant import PublishDataError, PublishTrackError, UnpublishTrackError
 
     ann, _ = await party.join("ann")
-    track = await ann.publish_audio(Tone())
+    track = await ann.publish(Tone())
     assert ann.room is not None
 
     def refuse(command: str, error: Exception) -> None:
@@ -371,6 +372,6 @@ async def test_what_livekit_refuses_is_a_typed_error(
     refuse("publish_data", PublishDataError("no"))
     await raises(UTDErrorCode.SERVER, ann.send_data(b"x"))
     refuse("publish_track", PublishTrackError("track publication timed out"))
-    await raises(UTDErrorCode.TIMEOUT, ann.publish_audio(Tone()))
+    await raises(UTDErrorCode.TIMEOUT, ann.publish(Tone()))
     refuse("unpublish_track", UnpublishTrackError("no such track"))
     await ann.unpublish(track.sid)  # gone either way

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+import threading
 
 import numpy as np
-import pytest
 
 from tests.rtc.bench import (
-    PATIENCE,
     Frames,
+    Loudspeaker,
     Party,
     Tone,
     eventually,
@@ -19,17 +18,19 @@ from tests.rtc.bench import (
 )
 from utd_rx.errors import UTDErrorCode
 from utd_rx.models import events as ev
-from utd_rx.models.audio import AudioFormat
+from utd_rx.models.audio import AudioFormat, AudioFrame
+from utd_rx.models.devices import DeviceKey
 from utd_rx.models.participant import TrackSource
+from utd_rx.rtc import ffi
 
 
 async def test_audio_arrives_as_read_only_frames_with_their_time(party: Party) -> None:
     ann, _ = await party.join("ann")
     bob, ear = await party.join("bob")
-    track = await ann.publish_audio(Tone())
+    track = await ann.publish(Tone())
     await ear.wait(ev.TrackSubscribed)
     frames = Frames()
-    reception = await bob.receive_audio(track.sid, frames)
+    reception = await bob.hear(track.sid, frames.take)
     await frames.wait(lambda: frames.peak > 4_000)
     frame = frames.frames[-1]
     assert frame.samples.shape == (480, 1)
@@ -38,58 +39,85 @@ async def test_audio_arrives_as_read_only_frames_with_their_time(party: Party) -
     assert frame.sample_rate == 48_000
     times = [frame.at for frame in frames.frames]
     assert times == sorted(times)
-    await reception.aclose()
+    await bob.unhear(reception)
     count = len(frames.frames)
     await asyncio.sleep(0)
-    await reception.aclose()
+    await bob.unhear(reception)
     assert len(frames.frames) == count
 
 
 async def test_stereo_and_other_rates_are_published_as_they_are(party: Party) -> None:
     ann, _ = await party.join("ann")
     bob, ear = await party.join("bob")
-    track = await ann.publish_audio(Tone(audio_format=AudioFormat(44_100, 2)), name="music")
+    stereo = Tone(audio_format=AudioFormat(44_100, 2))
+    track = await ann.publish(stereo, TrackSource.SCREEN_SHARE_AUDIO)
     subscribed = await ear.wait(ev.TrackSubscribed)
-    assert subscribed.track.name == "music"
+    assert subscribed.track.name == "screen_share_audio"
     frames = Frames()
-    await bob.receive_audio(track.sid, frames, audio_format=AudioFormat(16_000, 2))
+    await bob.hear(track.sid, frames.take)
     await frames.wait(lambda: frames.peak > 4_000)
-    assert frames.frames[-1].samples.shape == (160, 2)
 
 
 async def test_a_reception_ends_with_its_track(party: Party) -> None:
     ann, _ = await party.join("ann")
     bob, ear = await party.join("bob")
-    track = await ann.publish_audio(Tone())
+    track = await ann.publish(Tone())
     await ear.wait(ev.TrackSubscribed)
-    reception = await bob.receive_audio(track.sid, Frames())
+    speaker = Loudspeaker()
+    await bob.route(track.sid, speaker.key, name="ann")
+    await bob.hear(track.sid, lambda _: None)
     await ann.unpublish(track.sid)
-    async with asyncio.timeout(PATIENCE):
-        await reception.wait_ended()
-    await raises(UTDErrorCode.NOT_FOUND, bob.receive_audio(track.sid, Frames()))
+    await ear.wait(ev.TrackUnpublished)
+    await eventually(lambda: ffi.frame_tap().open_streams == 0)
+    assert speaker.voices[0].is_closed
+    await raises(UTDErrorCode.NOT_FOUND, bob.hear(track.sid, lambda _: None))
+    await raises(UTDErrorCode.NOT_FOUND, bob.route(track.sid, speaker.key))
+    assert len(speaker.voices) == 1
 
 
-async def test_a_sink_that_raises_does_not_end_the_sound(
-    party: Party, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_route_plays_on_the_speaker_until_it_is_taken_back(party: Party) -> None:
     ann, _ = await party.join("ann")
     bob, ear = await party.join("bob")
-    track = await ann.publish_audio(Tone())
+    track = await ann.publish(Tone())
     await ear.wait(ev.TrackSubscribed)
+    await raises(UTDErrorCode.NOT_FOUND, bob.route(track.sid, DeviceKey("speaker")))
+    speaker = Loudspeaker()
+    route = await bob.route(track.sid, speaker.key, name="ann", gain=0.5)
+    (voice,) = speaker.voices
+    assert (voice.name, voice.gain) == ("ann", 0.5)
+    await voice.frames.wait(lambda: voice.frames.peak > 4_000)
+    assert voice.threads.isdisjoint({threading.get_ident()})  # the loop takes no part
+    await bob.set_gain(route, 2.0)
+    assert voice.gain == 2.0
+    await bob.unroute(route)
+    assert voice.is_closed
+    count = len(voice.frames.frames)
+    await bob.unroute(route)
+    await bob.set_gain(route, 1.0)
+    assert voice.gain == 2.0
+    assert len(voice.frames.frames) == count
+
+
+async def test_a_sink_that_raises_does_not_end_the_sound(party: Party) -> None:
+    ann, _ = await party.join("ann")
+    bob, ear = await party.join("bob")
+    track = await ann.publish(Tone())
+    await ear.wait(ev.TrackSubscribed)
+    reported: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, it: reported.append(it["exception"]))
     frames = Frames()
 
-    def deaf(frame: Any) -> None:
-        frames(frame)
+    def deaf(batch: tuple[AudioFrame, ...]) -> None:
+        frames.take(batch)
         raise ValueError("deaf")
 
-    await bob.receive_audio(track.sid, deaf)
-    await frames.wait(lambda: len(frames.frames) > 10)
-    assert "an audio sink raised (8 times so far)" in caplog.text
+    await bob.hear(track.sid, deaf)
+    await frames.wait(lambda: len(reported) > 2)
 
 
 async def test_a_finished_input_is_told_and_heard_to_its_end(party: Party) -> None:
     ann, ear = await party.join("ann")
-    track = await ann.publish_audio(Tone(frames=20))
+    track = await ann.publish(Tone(frames=20))
     assert (await ear.wait(ev.LocalAudioEnded)).track_sid == track.sid
 
 
@@ -97,7 +125,7 @@ async def test_mute_is_told_to_both_sides_once_and_keeps_the_source(party: Party
     ann, ear = await party.join("ann")
     _, other = await party.join("bob")
     tone = Tone()
-    track = await ann.publish_audio(tone)
+    track = await ann.publish(tone)
     await other.wait(ev.TrackSubscribed)
     kinds: tuple[type[ev.TrackMuted | ev.TrackUnmuted], ...] = (ev.TrackMuted, ev.TrackUnmuted)
     for kind in kinds:
@@ -153,7 +181,7 @@ async def test_cancelled_publishing_leaves_neither_source_nor_track(party: Party
     _, other = await party.join("bob")
     tone = Tone()
     for turns in range(12):
-        task = asyncio.create_task(room.publish_audio(tone))
+        task = asyncio.create_task(room.publish(tone))
         for _ in range(turns):
             await asyncio.sleep(0)
         task.cancel()
@@ -161,7 +189,7 @@ async def test_cancelled_publishing_leaves_neither_source_nor_track(party: Party
     assert room.room is not None
     publications = room.room.local_participant.track_publications
     await eventually(lambda: not publications and not tone.open_streams)
-    last = await room.publish_audio(tone)
+    last = await room.publish(tone)
     await other.wait(ev.TrackPublished, lambda event: event.track.sid == last.sid)
     # A server may answer a cancelled publication this late; then it is taken back this late.
     await eventually(lambda: list(publications) == [last.sid])

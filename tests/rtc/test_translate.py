@@ -15,7 +15,17 @@ from livekit.rtc.room import EventTypes
 from utd_rx.models import events as ev
 from utd_rx.models.connection import ConnectionQuality, DisconnectReason
 from utd_rx.models.participant import TrackKind, TrackPublication, TrackSource
-from utd_rx.rtc.translate import EVENTS, UNTYPED, Translator
+from utd_rx.rtc.translate import EVENTS, Translator
+
+UNTYPED = (
+    "data_track_published",
+    "data_track_unpublished",
+    "e2ee_state_changed",
+    "moved",
+    "participant_encryption_status_changed",
+    "sip_dtmf_received",
+    "transcription_received",
+)
 
 
 def publication(sid: str, *, subscribed: bool = False, muted: bool = False) -> Any:

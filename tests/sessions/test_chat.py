@@ -16,7 +16,7 @@ from utd_rx.models.events import (
     RoomMetadataChanged,
 )
 from utd_rx.models.participant import RemoteParticipant
-from utd_rx.rtc.room import MAX_DATA
+from utd_rx.ports.data import MAX_DATA
 
 LOCK = RoomMetadataChanged('{"_comment_lock": {"locked": true}}')
 

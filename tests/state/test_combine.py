@@ -27,6 +27,17 @@ def number_store() -> tuple[Store[int, int], StateSubject[int]]:
     return store, store.select(lambda n: n, name="n")
 
 
+def counting(store: Store[Any, Any]) -> tuple[StateSubject[Any], list[Any]]:
+    """A subject, and each state that it was computed from: none while nobody observes it."""
+    computed: list[Any] = []
+
+    def select(state: Any) -> Any:
+        computed.append(state)
+        return state
+
+    return store.select(select, name="counting"), computed
+
+
 def test_within_one_store_a_combination_emits_once_per_commit() -> None:
     store, a, b = pair_store()
     nested = combine_state(combine_state(a, b), a)
@@ -94,23 +105,23 @@ def test_an_unobserved_combination_follows_and_costs_its_stores_nothing() -> Non
 
 
 def test_observed_twice_then_let_go_then_observed_again() -> None:
-    store, a, _ = pair_store()
-    numbers, n = number_store()
+    (letters, _), (numbers, _) = number_store(), number_store()
+    (a, from_letters), (n, from_numbers) = counting(letters), counting(numbers)
     joint = combine_state(a, n)
     seen: list[Any] = []
     first = joint.subscribe(seen.append)
     second = joint.subscribe(seen.append)
-    store.dispatch(Pair(1, 0))
+    letters.dispatch(1)
     first.dispose()
     numbers.dispatch(1)
     second.dispose()
     second.dispose()
-    assert not store._core.observed
-    assert not numbers._core.observed
+    letters.dispatch(2)
     numbers.dispatch(2)
+    assert (from_letters[-1], from_numbers[-1]) == (1, 1)
     joint.subscribe(seen.append)
     numbers.dispatch(3)
-    assert seen == [(0, 0), (0, 0), (1, 0), (1, 0), (1, 1), (1, 2), (1, 3)]
+    assert seen == [(0, 0), (0, 0), (1, 0), (1, 0), (1, 1), (2, 2), (2, 3)]
 
 
 def test_it_completes_when_all_stores_have_closed_and_stays_readable() -> None:
@@ -197,7 +208,8 @@ def test_a_selector_that_observes_a_combination_is_refused_and_leaves_it_usable(
 
 
 def test_first_observers_on_many_threads_while_the_stores_are_fed() -> None:
-    (one, n), (two, m) = number_store(), number_store()
+    (one, _), (two, _) = number_store(), number_store()
+    (n, from_one), (m, from_two) = counting(one), counting(two)
     joint = combine_state(n, m)
     wrong: list[Any] = []
 
@@ -221,8 +233,9 @@ def test_first_observers_on_many_threads_while_the_stores_are_fed() -> None:
         assert not thread.is_alive(), "deadlock"
     assert wrong == []
     assert joint.value == (499, 499)
-    assert not one._core.observed
-    assert not two._core.observed
+    one.dispatch(500)
+    two.dispatch(500)
+    assert (from_one[-1], from_two[-1]) == (499, 499)
 
 
 def test_a_reader_brings_no_older_value_among_those_of_a_first_observer(
@@ -267,7 +280,7 @@ def test_while_its_first_observer_connects_it_is_read_as_it_is(
     commit = Core.commit
 
     def held_up(core: Core[Any], items: Any, *, may_be_late: bool = False) -> bool:
-        if core is joint._core and not connecting.is_set():
+        if threading.current_thread() is observer and not connecting.is_set():
             connecting.set()
             assert go_on.wait(10)
         return commit(core, items, may_be_late=may_be_late)

@@ -122,4 +122,4 @@ def test_whatever_an_observer_raises_the_others_hear_the_event_and_the_end(
     stream.close()
     assert log == [1, "end"]
     assert "an observer of int raised: " + error.__name__ in caplog.text
-    assert "an observer raised on completion: " + error.__name__ in caplog.text
+    assert "an observer of the end raised: " + error.__name__ in caplog.text

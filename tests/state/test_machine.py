@@ -91,7 +91,7 @@ def test_a_raising_effect_is_reported_without_its_payload_and_stops_no_other(
     machine.dispatch_all([1, 1])
     machine.dispatch(1)
     assert log == ["said 2 at 0.0", "said 3 at 0.0"]
-    assert "performing str raised" in caplog.text
+    assert "the effect str raised: OSError" in caplog.text
     assert "said 1" not in caplog.messages[0]
 
 
@@ -180,7 +180,7 @@ def test_who_raises_on_commit_is_reported_and_heard_no_more(
     machine.dispatch(1)
     assert machine.state == 2
     assert calls == [(1,), "sound", "sound"]
-    assert "a tap raised and hears no more: ImpureStepError" in caplog.text
+    assert "a tap, which hears no more, raised: ImpureStepError" in caplog.text
 
 
 def test_its_head_is_ahead_of_what_is_published() -> None:

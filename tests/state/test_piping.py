@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -20,17 +20,6 @@ from utd_rx.state import StateSubject, Store
 from utd_rx.state.events import EventStream
 
 Operator = Callable[[Observable[Any]], Observable[Any]]
-
-
-@pytest.fixture
-def no_timers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Fail whatever starts a timer thread, where it does so."""
-
-    def refuse(*_: object, **__: object) -> None:
-        raise AssertionError("a timer thread")
-
-    monkeypatch.setattr("reactivex.scheduler.timeoutscheduler.Timer", refuse)
-    yield
 
 
 def number() -> tuple[Store[int, int], StateSubject[int]]:

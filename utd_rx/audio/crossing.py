@@ -1,4 +1,4 @@
-"""From an audio thread to the event loop, without ever waiting for it."""
+"""Changes from an audio thread to the event loop, without ever waiting for it."""
 
 from __future__ import annotations
 
@@ -9,13 +9,8 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, Final
 
-from utd_rx.models.audio import AudioFrame
-
 MAX_FAILURES: Final = 20
 """Changes of a failure that wait for the loop; beyond it the oldest are dropped."""
-
-MAX_WAITING: Final = 100
-"""Frames that wait for the loop, a second of sound; beyond it the oldest are dropped."""
 
 
 class ChangeBox:
@@ -60,37 +55,3 @@ class ChangeBox:
     def close(self) -> None:
         """Apply nothing any more, on the loop: what comes is of a device that was given up."""
         self._is_closed = True
-
-
-class FrameBox:
-    """Carries frames; one crossing for all that wait.
-
-    Args:
-        loop: Where they are delivered.
-        deliver: Takes each, on that loop.
-    """
-
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, deliver: Callable[[AudioFrame], None]
-    ) -> None:
-        self._loop = loop
-        self._deliver = deliver
-        self._lock = threading.Lock()
-        self._waiting: deque[AudioFrame] = deque(maxlen=MAX_WAITING)
-
-    def post(self, frame: AudioFrame) -> None:
-        """Take a frame, on any thread; never waits."""
-        with self._lock:
-            is_scheduled = bool(self._waiting)
-            self._waiting.append(frame)
-        if not is_scheduled:
-            with suppress(RuntimeError):  # the loop is closed, nobody listens any more
-                self._loop.call_soon_threadsafe(self.flush)
-
-    def flush(self) -> None:
-        """Deliver what waits, on the loop."""
-        with self._lock:
-            frames = list(self._waiting)
-            self._waiting.clear()
-        for frame in frames:
-            self._deliver(frame)

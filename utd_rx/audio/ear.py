@@ -10,7 +10,7 @@ from attrs import evolve
 
 from utd_rx.audio.activity import VoiceActivity
 from utd_rx.audio.capture import CaptureSide
-from utd_rx.audio.crossing import ChangeBox, FrameBox
+from utd_rx.audio.crossing import ChangeBox
 from utd_rx.audio.device_state import MicrophoneStatistics
 from utd_rx.audio.gain import Gain
 from utd_rx.audio.levels import LevelMeter, level_dbfs
@@ -18,6 +18,7 @@ from utd_rx.audio.processing import ProcessingStage
 from utd_rx.audio.supervisor import Supervisor
 from utd_rx.models.audio import AudioFrame, FrameSink
 from utd_rx.models.guarded_sink import GuardedSink
+from utd_rx.ports.crossing import FrameBox
 
 _LEVELS_PER_STATISTICS: Final = 10
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from utd_rx.audio.capture import CaptureSide
-from utd_rx.audio.crossing import ChangeBox, FrameBox
+from utd_rx.audio.crossing import ChangeBox
 from utd_rx.audio.devices import AudioDevice, DeviceChoice
 from utd_rx.audio.ear import Ear
 from utd_rx.audio.gain import Gain
@@ -18,6 +18,7 @@ from utd_rx.audio.tap import EchoReference
 from utd_rx.errors import UTDStreamException
 from utd_rx.models.audio import AudioFormat, AudioFrame, FrameSink
 from utd_rx.models.voice_processing import VoiceProcessing
+from utd_rx.ports.crossing import FrameBox
 
 _SILENT: Final = {"level": FLOOR_DBFS, "is_speaking": False}
 
@@ -58,8 +59,13 @@ class MicrophoneStream:
         self._tell = tell
         self._on_close = closed
         self._changes = ChangeBox(loop, tell)
+
+        def observe(frames: tuple[AudioFrame, ...]) -> None:
+            for frame in frames:
+                emit(frame)
+
         self._ear = ear = Ear(
-            sink, gain, self._changes, FrameBox(loop, emit), is_muted, is_observed
+            sink, gain, self._changes, FrameBox(loop, observe), is_muted, is_observed
         )
         ear.side = side = CaptureSide(audio_format, block, ear.hear)
         ear.stage = self._stage = ProcessingStage(reference, lambda: side.latency)

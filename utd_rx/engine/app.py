@@ -5,40 +5,40 @@ from __future__ import annotations
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from utd_rx.engine.media_reports import WEBHOOK_PATH, MediaReports
 from utd_rx.engine.routes import bans, mint, participants, rooms, seats, speakers
 from utd_rx.engine.routes.context import CONTEXT, Context
 from utd_rx.engine.routes.middleware import errors, rate_limit
-from utd_rx.engine.webhooks import WEBHOOK_PATH, Webhooks
 
 _API = "/api/v1"
 _ROOM = f"{_API}/rooms/{{room}}"
 _PARTICIPANT = f"{_ROOM}/participants/{{identity}}"
 
 
-def make_app(context: Context, webhooks: Webhooks, *, per_minute: int | None) -> web.Application:
+def make_app(context: Context, reports: MediaReports, *, per_minute: int | None) -> web.Application:
     """Return the application that serves `context`.
 
     Args:
         context: The engine.
-        webhooks: Receives the SFU's reports.
+        reports: Receives the SFU's reports.
         per_minute: The rate limit, None for none.
     """
     middlewares: list[Middleware] = [errors]
     if per_minute is not None:
-        middlewares.append(rate_limit(per_minute, context.hub.clock))
+        middlewares.append(rate_limit(per_minute, context.core.clock))
     app = web.Application(middlewares=middlewares)
     app[CONTEXT] = context
-    for method, path, handler in _routes(webhooks):
+    for method, path, handler in _routes(reports):
         app.router.add_route(method, path, handler)
         # A trailing slash is accepted, without the redirect that would lose a client's body.
         app.router.add_route(method, f"{path}/", handler)
     return app
 
 
-def _routes(webhooks: Webhooks) -> list[tuple[str, str, Handler]]:
+def _routes(reports: MediaReports) -> list[tuple[str, str, Handler]]:
     return [
         ("GET", "/health", rooms.get_health),
-        ("POST", WEBHOOK_PATH, webhooks.receive),
+        ("POST", WEBHOOK_PATH, reports.receive),
         ("POST", f"{_API}/token", mint.mint),
         ("POST", f"{_API}/auth/session", mint.session),
         ("GET", f"{_API}/project", rooms.get_project),

@@ -6,20 +6,20 @@ one, so it needs no lock.
 
 from __future__ import annotations
 
-from utd_rx.engine.clock import Clock, to_iso
+from utd_rx.engine.engine_clock import EngineClock, to_iso
 from utd_rx.engine.metadata import MintedMetadata
 from utd_rx.engine.rules import bans as ban_rules
 from utd_rx.engine.rules import mints as mint_rules
-from utd_rx.engine.rules.bans import Ban, Bans
+from utd_rx.engine.rules.bans import Ban, BanList
 from utd_rx.engine.rules.mints import Mints
 
 
 class Gate:
     """The bans and the mint serials."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: EngineClock) -> None:
         self._clock = clock
-        self._bans = Bans()
+        self._bans = BanList()
         self._mints = Mints()
 
     def refuse_banned(self, identity: str, room: str | None) -> None:

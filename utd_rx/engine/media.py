@@ -27,7 +27,7 @@ EMPTY_ROOM_SECONDS: Final = 300
 """How long a room nobody joined stays (facts/utd-engine.md §3.6, project defaults)."""
 
 DEPARTURE_SECONDS: Final = 60
-"""How long a room outlives its last participant: a live stream's host may return for 60 s (§4.3)."""
+"""How long a room outlives its last participant: a host may return for 60 s (§4.3)."""
 
 # A loopback call takes 2-4 ms (facts/livekit.md §7.4). A client gives the engine 8 s in all.
 CALL_TIMEOUT: Final = aiohttp.ClientTimeout(total=5.0)

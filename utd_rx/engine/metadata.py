@@ -15,7 +15,7 @@ from attrs import frozen
 
 from utd_rx.engine.options import Secrets
 from utd_rx.engine.rules.roles import Role
-from utd_rx.engine.rules.rooms import Room
+from utd_rx.engine.rules.room_state import RoomState
 from utd_rx.engine.tokens import Device
 from utd_rx.models.stream_type import UTDStreamType
 from utd_rx.protocol.wire.moderation import COMMENT_LOCK_KEY, comment_lock_to_wire
@@ -92,7 +92,7 @@ def with_custom(metadata: str, custom: Mapping[str, object]) -> str:
     return _dump({**_of_app(custom), **server})
 
 
-def room_metadata_of(state: Room) -> str:
+def room_metadata_of(state: RoomState) -> str:
     """Return the metadata of LiveKit's room: what somebody who joins late needs (§7.2, 12)."""
     server: dict[str, object] = {COMMENT_LOCK_KEY: comment_lock_to_wire(state.are_comments_locked)}
     if state.type is UTDStreamType.AUDIO_ROOM:

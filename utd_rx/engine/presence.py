@@ -1,6 +1,6 @@
 """Who is connected, found out by asking: for a LiveKit server whose webhooks we cannot configure.
 
-Every two seconds the participants of each room are compared with what the hub knows. A seat is
+Every two seconds the participants of each room are compared with what the core knows. A seat is
 freed a little later than with webhooks, since asking never tells why somebody left.
 """
 
@@ -9,9 +9,9 @@ from __future__ import annotations
 import logging
 from typing import Final, TypeAlias
 
-from utd_rx.engine.hub import Hub
+from utd_rx.engine.core import EngineCore
 from utd_rx.engine.media import MediaUnavailable
-from utd_rx.engine.rules.seats import (
+from utd_rx.engine.rules.seat_state import (
     ABSENCE_SECONDS,
 )
 
@@ -23,22 +23,22 @@ Tracks: TypeAlias = dict[tuple[str, str], frozenset[str]]
 """Track sids by LiveKit room and identity."""
 
 
-async def poll_presence(hub: Hub) -> None:
+async def poll_presence(core: EngineCore) -> None:
     """Ask until cancelled."""
     tracks: Tracks = {}
     while True:
-        await hub.clock.sleep(POLL_SECONDS)
+        await core.clock.sleep(POLL_SECONDS)
         try:
-            await ask_once(hub, tracks)
+            await ask_once(core, tracks)
         except MediaUnavailable as error:
             logger.warning("presence unknown for now: %s", error)
 
 
-async def ask_once(hub: Hub, tracks: Tracks) -> None:
+async def ask_once(core: EngineCore, tracks: Tracks) -> None:
     """Compare every room with the SFU's and report the differences as facts.
 
     Args:
-        hub: Takes the facts.
+        core: Takes the facts.
         tracks: What was published when asked last; is brought up to date.
 
     Raises:
@@ -46,30 +46,30 @@ async def ask_once(hub: Hub, tracks: Tracks) -> None:
     """
     # Known first, asked second: a room made between the two is in the answer, not the reverse.
     # One that ended and was made anew in between is told by its sid.
-    known, sids = hub.rooms.all(), hub.rooms.sids()
-    running = {room.name: room for room in await hub.media.list_rooms()}
+    known, sids = core.rooms.all(), core.rooms.sids()
+    running = {room.name: room for room in await core.media.list_rooms()}
     for name, room in known.items():
         if name not in running:
-            await hub.room_finished(name, sids[name])
+            await core.room_finished(name, sids[name])
             for key in [key for key in tracks if key[0] == name]:
                 del tracks[key]
             continue
-        await hub.room_started(running[name])
-        found = {who.identity: who for who in await hub.media.list_participants(name)}
+        await core.room_started(running[name])
+        found = {who.identity: who for who in await core.media.list_participants(name)}
         for identity, sid in room.sessions.items():
             if identity not in found or found[identity].sid != sid:
-                await hub.participant_left(name, identity, sid, ABSENCE_SECONDS)
+                await core.participant_left(name, identity, sid, ABSENCE_SECONDS)
         for identity, who in found.items():
             if room.sessions.get(identity) != who.sid:
-                await hub.participant_joined(name, who)
+                await core.participant_joined(name, who)
             before = tracks.get((name, identity), frozenset())
             heard = {t.sid for t in who.tracks if t.kind == "audio" and not t.is_muted}
             # Not one that is new: that it is muted is still to come.
             if identity in room.seats.muted and heard & before:
-                await hub.microphone_opened(name, identity)
+                await core.microphone_opened(name, identity)
             published = frozenset(track.sid for track in who.tracks)
             if published - before:
-                await hub.track_published(name, identity)
+                await core.track_published(name, identity)
             tracks[name, identity] = published
         for key in [key for key in tracks if key[0] == name and key[1] not in found]:
             del tracks[key]

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from utd_rx.engine.clock import Clock
+from utd_rx.engine.engine_clock import EngineClock
 from utd_rx.engine.media import Media
-from utd_rx.engine.room import RoomShell
+from utd_rx.engine.room_shell import RoomShell
 from utd_rx.engine.rules.names import engine_room_name, livekit_room_name
 from utd_rx.engine.rules.refusal import not_found
-from utd_rx.engine.rules.rooms import Room
+from utd_rx.engine.rules.room_state import RoomState
 from utd_rx.engine.tasks import OwnedTasks
 
 
 class Registry:
     """Every room of one engine."""
 
-    def __init__(self, app_id: str, media: Media, clock: Clock) -> None:
+    def __init__(self, app_id: str, media: Media, clock: EngineClock) -> None:
         self._app_id = app_id
         self._media = media
         self._clock = clock
@@ -34,7 +34,7 @@ class Registry:
         """Return the names of all rooms."""
         return tuple(self._shells)
 
-    def room(self, name: str) -> Room:
+    def room(self, name: str) -> RoomState:
         """Return the state of a room.
 
         Raises:
@@ -45,7 +45,7 @@ class Registry:
             raise not_found(f"there is no room {name!r}")
         return shell.state
 
-    def all(self) -> dict[str, Room]:
+    def all(self) -> dict[str, RoomState]:
         """Return every room by its LiveKit name."""
         found = {}
         for shell in self._shells.values():

@@ -1,7 +1,7 @@
 """`LocalEngine`: the engine's REST side and an SFU behind it, started and ended together.
 
-It opens the port (so that the SFU can be told where its webhooks go), the SFU, the hub, the site.
-It closes the hub, the SFU, and only then the site, which takes the SFU's last webhooks. It is for
+It opens the port (so that the SFU can be told where its webhooks go), the SFU, the core, the site.
+It closes the core, the SFU, and only then the site, which takes the SFU's last reports. It is for
 development and tests: state lives in memory, and whoever has the app key mints as anybody
 (facts/utd-engine.md §7.1, 2).
 """
@@ -15,19 +15,19 @@ from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Final, Self
 
-from aiohttp import web
 from attrs import field, frozen
 
 from utd_rx.engine.app import make_app
-from utd_rx.engine.clock import Clock, LoopClock
-from utd_rx.engine.hub import Hub
+from utd_rx.engine.core import EngineCore
+from utd_rx.engine.engine_clock import EngineClock, LoopEngineClock
 from utd_rx.engine.media import LiveKitMedia, Media
+from utd_rx.engine.media_reports import WEBHOOK_PATH, MediaReports
 from utd_rx.engine.options import EngineOptions, make_secrets
 from utd_rx.engine.presence import poll_presence
 from utd_rx.engine.routes.context import Context
+from utd_rx.engine.serving import HttpServer
 from utd_rx.engine.sfus import ExternalSfu, Sfu, make_sfu
 from utd_rx.engine.tasks import OwnedTasks
-from utd_rx.engine.webhooks import WEBHOOK_PATH, Webhooks
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 
 logger = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ class _Running:
 
     base_url: str
     sfu: Sfu
-    hub: Hub
+    core: EngineCore
     closing: AsyncExitStack = field(repr=False)
 
 
@@ -62,12 +62,12 @@ class LocalEngine:
         options: EngineOptions | None = None,
         *,
         media: Media | None = None,
-        clock: Clock | None = None,
+        clock: EngineClock | None = None,
     ) -> None:
         self._options = options if options is not None else EngineOptions()
         self._secrets = make_secrets(self._options)
         self._media = media
-        self._clock = clock if clock is not None else LoopClock()
+        self._clock = clock if clock is not None else LoopEngineClock()
         self._running: _Running | None = None
         self._is_starting = False
         self._is_unwanted = False
@@ -115,9 +115,9 @@ class LocalEngine:
         return self._started.sfu
 
     @property
-    def hub(self) -> Hub:
+    def core(self) -> EngineCore:
         """The core, for tests that report facts themselves."""
-        return self._started.hub
+        return self._started.core
 
     @property
     def app_id(self) -> str:
@@ -157,10 +157,10 @@ class LocalEngine:
         self._is_starting = True
         try:
             async with AsyncExitStack() as stack:
-                base_url, sfu, hub = await self._open(stack)
+                base_url, sfu, core = await self._open(stack)
                 if self._is_unwanted:
                     raise UTDStreamException("closed while starting", code=UTDErrorCode.CONFLICT)
-                self._running = _Running(base_url, sfu, hub, stack.pop_all())
+                self._running = _Running(base_url, sfu, core, stack.pop_all())
         finally:
             self._is_starting = False
 
@@ -190,7 +190,7 @@ class LocalEngine:
             raise UTDStreamException("the engine was not started", code=UTDErrorCode.CONFLICT)
         return self._running
 
-    async def _open(self, stack: AsyncExitStack) -> tuple[str, Sfu, Hub]:
+    async def _open(self, stack: AsyncExitStack) -> tuple[str, Sfu, EngineCore]:
         options = self._options
         listener = _bind(options.host, options.port)
         stack.callback(listener.close)
@@ -198,27 +198,24 @@ class LocalEngine:
         host, port = listener.getsockname()[:2]
         base_url = _url(host, port)
         sfu, media = await self._open_sfu(stack, host, base_url)
-        hub = Hub(self.app_id, media, self._clock)
-        webhooks = Webhooks(hub, self._secrets)
+        core = EngineCore(self.app_id, media, self._clock)
+        reports = MediaReports(core, self._secrets)
         app = make_app(
-            Context(hub, self._secrets, sfu.url), webhooks, per_minute=options.rate_limit
+            Context(core, self._secrets, sfu.url), reports, per_minute=options.rate_limit
         )
-        runner = web.AppRunner(
-            app, access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN_SECONDS
-        )
-        await runner.setup()
+        http = HttpServer(app, "engine", shutdown_timeout=SHUTDOWN_SECONDS)
         # The site outlives the SFU: an SFU that cannot deliver its last webhooks retries them,
         # which would make every end slow. So it is closed first, from here.
-        stack.push_async_callback(runner.cleanup)
-        await web.SockSite(runner, listener).start()
+        stack.push_async_callback(http.aclose)
+        await http.start(listener)
         stack.push_async_callback(sfu.aclose)
-        stack.push_async_callback(hub.aclose)
-        stack.callback(webhooks.close)
+        stack.push_async_callback(core.aclose)
+        stack.callback(reports.close)
         if options.is_external:
             tasks = OwnedTasks()
             stack.push_async_callback(tasks.aclose)
-            tasks.spawn(poll_presence(hub), "engine-presence")
-        return base_url, sfu, hub
+            tasks.spawn(poll_presence(core), "engine-presence")
+        return base_url, sfu, core
 
     async def _open_sfu(self, stack: AsyncExitStack, host: str, base_url: str) -> tuple[Sfu, Media]:
         if self._media is not None:

@@ -1,7 +1,8 @@
 """The two tokens the engine signs: LiveKit's, and the bearer for its own calls.
 
-LiveKit's carries the grants and a participant's metadata (`utd_rx.engine.metadata`). The bearer (`user_token`) is HS256 with a key of its own, 24 h,
-bound to (app, identity, device); it names no room and no role, because both change (§7.4, 27).
+LiveKit's carries the grants and a participant's metadata (`utd_rx.engine.metadata`). The bearer
+(`user_token`) is HS256 with a key of its own, 24 h, bound to (app, identity, device); it names no
+room and no role, because both change (§7.4, 27).
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from attrs import field, frozen
 
+from utd_rx.errors import UTDStreamException
 from utd_rx.models.connection import ConnectionQuality, DisconnectReason
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.participant import (
@@ -186,6 +187,21 @@ class LocalAudioEnded(RoomEvent):
     """The audio input behind a local track has no more sound: a file came to its end."""
 
     track_sid: str
+
+
+def _facts_of(error: UTDStreamException) -> tuple[object, ...]:
+    return error.message, error.code, error.reason
+
+
+@frozen
+class LocalTrackFailed(RoomEvent):
+    """The audio input behind a local track went on with what cannot be sent; the track ended.
+
+    `LocalTrackUnpublished` follows.
+    """
+
+    track_sid: str
+    error: UTDStreamException = field(eq=_facts_of)
 
 
 @frozen

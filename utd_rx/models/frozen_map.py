@@ -34,7 +34,7 @@ class FrozenMap(Mapping[K, V]):
     """An immutable mapping in order of insertion; equal to any mapping with the same items.
 
     `types.MappingProxyType` neither hashes nor pickles, and every value here has to cross to
-    another process one day (docs/architecture.md, "Values only").
+    another process one day (docs/architecture.md, "Decisions").
     """
 
     __slots__ = ("_begun", "_hash", "_length", "_listed", "_parts")

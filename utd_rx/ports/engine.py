@@ -138,6 +138,9 @@ class ModerationCalls(Protocol):
     async def bans(self, *, page: int, per_page: int) -> tuple[UTDBan, ...]:
         """Return active bans, newest first; the last page is shorter than `per_page`."""
 
+    async def participant_metadata(self, room: str, identity: str) -> str:
+        """Return the metadata of who is in the room as `identity`; `NOT_FOUND` when nobody is."""
+
     async def get_role(self, room: str, identity: str) -> UTDRole | None:
         """Return somebody's role."""
 

@@ -69,7 +69,7 @@ ITEMS: Final[dict[str, type]] = {
         e.TrackUnpublished, e.TrackSubscribed, e.TrackUnsubscribed, e.TrackSubscriptionFailed,
         e.TrackMuted, e.TrackUnmuted, e.LocalTrackPublished, e.LocalTrackUnpublished,
         e.LocalTrackRepublished, e.LocalTrackSubscribed, e.LocalAudioEnded,
-        e.ActiveSpeakersChanged, e.RoomMetadataChanged, e.RoomUpdated, e.TokenRefreshed,
+        e.LocalTrackFailed, e.ActiveSpeakersChanged, e.RoomMetadataChanged, e.RoomUpdated, e.TokenRefreshed,
         e.DataReceived, e.UnknownRoomEvent,
     )
 }  # fmt: skip

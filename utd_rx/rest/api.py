@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
-from attrs import evolve
+from attrs import asdict, evolve
 
 from utd_rx.models.seats import UTDSeatMode
 from utd_rx.models.stream_type import UTDStreamType
 from utd_rx.models.token import UTDSessionResponse, UTDTokenResponse
+from utd_rx.ports.engine import JoinRequest
+from utd_rx.protocol.wire.reading import without_none
 from utd_rx.protocol.wire.tokens import session_from_wire, token_from_wire
-from utd_rx.rest.checks import checked_grid, checked_identity, checked_room, checked_seat
+from utd_rx.rest.bearer import Bearer
+from utd_rx.rest.checks import checked_grid, checked_identity, checked_int, checked_room, invalid
 from utd_rx.rest.failures import malformed
 from utd_rx.rest.moderation import ModerationEndpoints
 from utd_rx.rest.seats import SeatEndpoints
-from utd_rx.rest.speakers import SpeakerEndpoints
 
 
-class UTDApi(SeatEndpoints, SpeakerEndpoints, ModerationEndpoints):
+class UTDApi(SeatEndpoints, ModerationEndpoints):
     """The mints, and everything the groups it is made of offer; see `Endpoints`.
+
+    What `acting_as` returns is an `EnginePort`.
 
     Both mints repeat. A second mint gives the same person the same rights: the room exists and
     has its owner by then, the grid has its seats, the older token is merely never used, and a
@@ -28,6 +33,28 @@ class UTDApi(SeatEndpoints, SpeakerEndpoints, ModerationEndpoints):
     def with_bearer(self, bearer: str) -> UTDApi:
         """Return an API over the same connections in which `bearer` acts."""
         return UTDApi(self._engine, self._tokens, bearer=bearer)
+
+    def acting_as(self, request: JoinRequest) -> UTDApi:
+        """Return an API over the same connections in which whom `request` names acts.
+
+        It mints by itself: on `mint`, on the first call, before its bearer ends, and when the
+        engine refuses that; see `Bearer`.
+        """
+        mint = partial(self.mint_token, **asdict(request, recurse=False))
+        return UTDApi(self._engine, self._tokens, bearer=Bearer(mint, clock=self._tokens.clock))
+
+    async def mint(self) -> UTDTokenResponse:
+        """Mint for whom `acting_as` named, and act with the new bearer from now on; repeats.
+
+        Raises:
+            UTDStreamException: As `mint_token`, and `VALIDATION` where `acting_as` named nobody.
+                The bearer stays as it was.
+        """
+        self._tokens.owner.check()
+        reply = await self._bearer.mint() if isinstance(self._bearer, Bearer) else None
+        if not isinstance(reply, UTDTokenResponse):
+            raise invalid("nobody joins by this API; see UTDApi.acting_as")
+        return reply
 
     async def mint_token(
         self,
@@ -76,26 +103,23 @@ class UTDApi(SeatEndpoints, SpeakerEndpoints, ModerationEndpoints):
                 `MALFORMED_RESPONSE` for a reply without a token, url or user token that can be used,
                 `BANNED`, `FORBIDDEN`, `UNAUTHORIZED` and the rest as the engine answers.
         """
-        body: dict[str, object] = {
-            "identity": checked_identity(identity),
-            "room_name": checked_room(room_name),
-            "type": type.value,
-            "role": role,
+        body = without_none(
+            identity=checked_identity(identity),
+            room_name=checked_room(room_name),
+            type=type.value,
+            role=role,
+            host_seat=None if host_seat is None else checked_int(host_seat, "host_seat"),
+            metadata=None if metadata is None else dict(metadata),
+            name=name,
+            device_id=device_id,
+            image=image,
+            room_owner_id=room_owner_id,
+            os=os,
+            device_model=device_model,
+            os_version=os_version,
+            app_version=app_version,
             **checked_grid(seat_count, seat_mode, mode_id),
-        }
-        optional: dict[str, object | None] = {
-            "name": name,
-            "device_id": device_id,
-            "host_seat": None if host_seat is None else checked_seat(host_seat, "host_seat"),
-            "image": image,
-            "room_owner_id": room_owner_id,
-            "metadata": None if metadata is None else dict(metadata),
-            "os": os,
-            "device_model": device_model,
-            "os_version": os_version,
-            "app_version": app_version,
-        }
-        body.update((key, value) for key, value in optional.items() if value is not None)
+        )
         reply = token_from_wire(await self._tokens.post("/token", body, is_safe=True))
         if reply is None:
             raise malformed("the mint's reply lacks a token, url or user token that can be used")
@@ -109,9 +133,7 @@ class UTDApi(SeatEndpoints, SpeakerEndpoints, ModerationEndpoints):
         Raises:
             UTDStreamException: As `mint_token`.
         """
-        body: dict[str, object] = {"identity": checked_identity(identity)}
-        optional = {"name": name, "device_id": device_id}
-        body.update((key, value) for key, value in optional.items() if value is not None)
+        body = without_none(identity=checked_identity(identity), name=name, device_id=device_id)
         reply = session_from_wire(await self._tokens.post("/auth/session", body, is_safe=True))
         if reply is None:
             raise malformed("the session mint's reply lacks a user token that can be used")

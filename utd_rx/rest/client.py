@@ -10,13 +10,17 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, TypedDict, Unpack
 
 import aiohttp
 
-from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.errors import ConflictReason, UTDStreamException, conflict
+from utd_rx.ports.clock import SYSTEM_CLOCK, Clock, sleep_until
+from utd_rx.ports.one_loop import OneLoop
+from utd_rx.ports.proxy import Proxies
 from utd_rx.protocol.wire.errors import error_from_wire
 from utd_rx.protocol.wire.reading import Json, read_object
+from utd_rx.rest.bearer import Bearer, Minted
 from utd_rx.rest.checks import checked_secret, invalid
 from utd_rx.rest.exchange import MAX_REPLY, Reply, Request, exchange
 from utd_rx.rest.failures import is_transient, malformed, read_retry_after, timed_out
@@ -24,22 +28,37 @@ from utd_rx.rest.policy import RetryPolicy, Timeouts
 from utd_rx.rest.urls import checked_base_url, endpoint
 
 
+class CallOptions(TypedDict, total=False):
+    """What a call may have besides its path and body; `UTDApiClient.request` explains it."""
+
+    params: Mapping[str, str | int] | None
+    bearer: Bearer[Minted] | str | None
+    is_safe: bool
+
+
 class UTDApiClient:
     """Exchanges JSON with one host of the engine.
+
+    It belongs to the event loop of its first call.
 
     Args:
         base_url: Where the engine is: `https://`, or `http://` on this machine.
         app_id: The project's id.
         app_key: The project's publishable key; sent as `X-App-Key`.
-        session: An aiohttp session to share; it stays its maker's to close, and its own
-            middlewares do not see these calls. None makes one on the first call, which belongs
-            to the event loop of that call and keeps no cookies.
+        session: An aiohttp session to share; it stays its maker's to close, its own middlewares
+            do not see these calls, and what it knows of proxies holds where this client knows
+            none. None makes one on the first call, which keeps no cookies.
         timeouts: Bounds of each call.
         retries: When a call that is safe to repeat is repeated.
+        proxy: An HTTP proxy to go through, `http://user:password@host:port`; never to this
+            machine nor to what `NO_PROXY` names.
+        trust_env: Whether `HTTPS_PROXY` holds where no `proxy` is given; read now, once.
+        clock: What time it is, and what the waits between repetitions wait on. I/O is bounded by
+            the loop's own.
 
     Raises:
-        UTDStreamException: `VALIDATION`: see `checked_base_url`, or a credential that cannot
-            stand in a header.
+        UTDStreamException: `VALIDATION`: see `checked_base_url` and `Proxy`, or a credential that
+            cannot stand in a header.
     """
 
     DEFAULT_BASE_URL: Final = "https://engine.udt-stream.com"
@@ -54,13 +73,18 @@ class UTDApiClient:
         session: aiohttp.ClientSession | None = None,
         timeouts: Timeouts = Timeouts(),  # noqa: B008 (frozen)
         retries: RetryPolicy = RetryPolicy(),  # noqa: B008 (frozen)
+        proxy: str | None = None,
+        trust_env: bool = False,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
+        self.owner: Final = OneLoop("client")
+        self.clock: Final = clock
         self._base = checked_base_url(base_url)
         self._app_id = checked_secret(app_id, "app_id")
         self._app_key = checked_secret(app_key, "app_key")
+        self._proxy = Proxies.of(proxy, trust_env=trust_env).for_url(str(self._base))
         self._session = session
         self._is_session_ours = session is None
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._is_closed = False
         self._timeouts = timeouts
         self._retries = retries
@@ -69,53 +93,29 @@ class UTDApiClient:
         return f"UTDApiClient({str(self._base)!r})"
 
     async def get(
-        self,
-        path: str,
-        body: Mapping[str, object] | None = None,
-        *,
-        params: Mapping[str, str | int] | None = None,
-        bearer: str | None = None,
+        self, path: str, body: Mapping[str, object] | None = None, **options: Unpack[CallOptions]
     ) -> Json:
         """Send a GET, which changes nothing and is therefore repeated; see `request`."""
-        return await self.request("GET", path, body, params=params, bearer=bearer, is_safe=True)
+        options["is_safe"] = True
+        return await self.request("GET", path, body, **options)
 
     async def post(
-        self,
-        path: str,
-        body: Mapping[str, object] | None = None,
-        *,
-        params: Mapping[str, str | int] | None = None,
-        bearer: str | None = None,
-        is_safe: bool = False,
+        self, path: str, body: Mapping[str, object] | None = None, **options: Unpack[CallOptions]
     ) -> Json:
         """Send a POST; see `request`."""
-        return await self.request("POST", path, body, params=params, bearer=bearer, is_safe=is_safe)
+        return await self.request("POST", path, body, **options)
 
     async def put(
-        self,
-        path: str,
-        body: Mapping[str, object] | None = None,
-        *,
-        params: Mapping[str, str | int] | None = None,
-        bearer: str | None = None,
-        is_safe: bool = False,
+        self, path: str, body: Mapping[str, object] | None = None, **options: Unpack[CallOptions]
     ) -> Json:
         """Send a PUT; see `request`."""
-        return await self.request("PUT", path, body, params=params, bearer=bearer, is_safe=is_safe)
+        return await self.request("PUT", path, body, **options)
 
     async def delete(
-        self,
-        path: str,
-        body: Mapping[str, object] | None = None,
-        *,
-        params: Mapping[str, str | int] | None = None,
-        bearer: str | None = None,
-        is_safe: bool = False,
+        self, path: str, body: Mapping[str, object] | None = None, **options: Unpack[CallOptions]
     ) -> Json:
         """Send a DELETE; see `request`."""
-        return await self.request(
-            "DELETE", path, body, params=params, bearer=bearer, is_safe=is_safe
-        )
+        return await self.request("DELETE", path, body, **options)
 
     async def request(
         self,
@@ -124,7 +124,7 @@ class UTDApiClient:
         body: Mapping[str, object] | None = None,
         *,
         params: Mapping[str, str | int] | None = None,
-        bearer: str | None = None,
+        bearer: Bearer[Minted] | str | None = None,
         is_safe: bool = False,
     ) -> Json:
         """Exchange JSON; return the reply's object, `{}` for an empty one.
@@ -137,47 +137,64 @@ class UTDApiClient:
             path: Under `/api/v1`, percent-encoded (`path_of` does that).
             body: The request's object; None sends `{}` with POST and PUT and nothing otherwise.
             params: The query.
-            bearer: The user token, None to act with the app key alone.
+            bearer: The user token, or what keeps a fresh one; None to act with the app key alone.
             is_safe: Whether doing it twice is as good as once. Only then is it sent again after
                 a lost connection, a time-out or a status of `TRANSIENT_STATUSES`.
 
         Raises:
-            UTDStreamException: `TIMEOUT`, `NETWORK`, `MALFORMED_RESPONSE` (also a redirect and
-                more than 1 MiB), `VALIDATION`, `CONFLICT` when the client is closed, or what the
-                engine answered.
+            UTDStreamException: `TIMEOUT`, `NETWORK` (also what a proxy refuses),
+                `MALFORMED_RESPONSE` (also a redirect and more than 1 MiB), `VALIDATION`,
+                `CONFLICT` when the client is closed or another loop's, or what the engine
+                answered.
         """
         url = endpoint(self._base, path, {key: str(v) for key, v in (params or {}).items()})
         if body is None and method in ("POST", "PUT"):
             body = {}
         payload = None if body is None else _encode(body)
-        request = Request(method, url, self._headers(bearer), payload)
-        attempt = 1
+        self._opened()
+        ends_at = asyncio.get_running_loop().time() + self._timeouts.total
+
+        async def send(token: str | None) -> Json:
+            headers = self._headers(token)
+            secrets = (self._app_key, token, None if self._proxy is None else self._proxy.password)
+            request = Request(method, url, headers, payload, self._proxy, secrets)
+            return await self._send(request, ends_at, is_safe=is_safe)
+
         try:
-            async with asyncio.timeout(self._timeouts.total) as deadline:
-                while True:
-                    try:
-                        reply = await exchange(self._opened(), request, self._timeouts)
-                        return self._judge(reply, bearer)
-                    except UTDStreamException as error:
-                        wait = None
-                        if is_safe and is_transient(error):
-                            wait = self._retries.wait_before_next(attempt, error.retry_after)
-                        # The failure at hand says more than the time-out that waiting would be.
-                        if wait is None or wait >= _seconds_left(deadline):
-                            raise
-                    await self._retries.sleep(wait)
-                    attempt += 1
+            async with asyncio.timeout_at(ends_at):
+                return await (bearer.carry(send) if isinstance(bearer, Bearer) else send(bearer))
         except TimeoutError as error:
-            raise timed_out() from error
+            raise timed_out(self._proxy) from error
 
     async def aclose(self) -> None:
         """Close the connections when they are ours; running calls fail, later ones raise.
 
         Idempotent; cancelling is safe.
+
+        Raises:
+            UTDStreamException: `CONFLICT`: another loop runs here than that of the calls.
         """
+        self.owner.check()
         self._is_closed = True
         if self._is_session_ours and self._session is not None:
             await self._session.close()
+
+    async def _send(self, request: Request, ends_at: float, *, is_safe: bool) -> Json:
+        attempt = 1
+        while True:
+            try:
+                reply = await exchange(self._opened(), request, self._timeouts)
+                return self._judge(reply, request.secrets)
+            except UTDStreamException as error:
+                wait = None
+                if is_safe and is_transient(error):
+                    jitter = self.clock.jitter()
+                    wait = self._retries.wait_before_next(attempt, error.retry_after, jitter)
+                # The failure at hand says more than the time-out that waiting would be.
+                if wait is None or wait >= ends_at - asyncio.get_running_loop().time():
+                    raise
+            await sleep_until(self.clock, self.clock.now() + wait)
+            attempt += 1
 
     def _headers(self, bearer: str | None) -> dict[str, str]:
         # Beside a bearer the app headers are not needed (§7.4, 27); another engine may want them.
@@ -192,28 +209,22 @@ class UTDApiClient:
         return headers
 
     def _opened(self) -> aiohttp.ClientSession:
-        loop = asyncio.get_running_loop()
+        self.owner.check()
         if not self._is_closed and self._session is None:
             self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
-            self._loop = loop
-        if self._loop not in (None, loop):
-            raise UTDStreamException(
-                "this client belongs to another event loop; make one client per loop",
-                code=UTDErrorCode.CONFLICT,
-            )
         if self._is_closed or self._session is None or self._session.closed:
-            raise UTDStreamException("the client is closed", code=UTDErrorCode.CONFLICT)
+            raise conflict(ConflictReason.CLOSED, "the client is closed")
         return self._session
 
-    def _judge(self, reply: Reply, bearer: str | None) -> Json:
+    def _judge(self, reply: Reply, secrets: tuple[str | None, ...]) -> Json:
         wire = None if reply.body is None else _decode(reply.body)
         if reply.status >= 400:
-            error = error_from_wire(
+            raise error_from_wire(
                 reply.status,
                 read_object(wire),
-                retry_after=read_retry_after(reply.headers, self._retries.clock()),
+                retry_after=read_retry_after(reply.headers, self.clock.wall()),
+                secrets=secrets,
             )
-            raise _without(error, self._app_key, bearer)
         if reply.status >= 300:
             raise malformed(
                 "the engine redirects, which is not followed; correct base_url", reply.status
@@ -222,16 +233,6 @@ class UTDApiClient:
             reason = "is no JSON" if reply.body is not None else f"exceeds {MAX_REPLY} bytes"
             raise malformed(f"the engine's reply {reason}", reply.status)
         return wire
-
-
-def _without(error: UTDStreamException, *secrets: str | None) -> UTDStreamException:
-    """Return `error` without the credentials, which an engine may quote as it refuses them."""
-    message = error.message
-    for secret in filter(None, secrets):
-        message = message.replace(secret, "…")
-    return UTDStreamException(
-        message, code=error.code, status_code=error.status_code, retry_after=error.retry_after
-    )
 
 
 def _encode(body: Mapping[str, object]) -> bytes:
@@ -250,9 +251,3 @@ def _decode(text: bytes) -> Json | None:
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else {"data": value}
-
-
-def _seconds_left(deadline: asyncio.Timeout) -> float:
-    when = deadline.when()
-    assert when is not None
-    return when - asyncio.get_running_loop().time()

@@ -10,7 +10,9 @@ from attrs import field, frozen
 from yarl import URL
 
 from utd_rx.errors import UTDStreamException
-from utd_rx.rest.failures import malformed, transport_failure
+from utd_rx.ports.proxy import Proxy
+from utd_rx.protocol.wire.errors import fit_to_tell
+from utd_rx.rest.failures import malformed, proxy_refused, transport_failure
 from utd_rx.rest.policy import Timeouts
 
 MAX_REPLY: Final = 1024 * 1024
@@ -28,6 +30,9 @@ class Request:
     url: URL
     headers: Mapping[str, str] = field(repr=False)
     payload: bytes | None = field(repr=False)
+    proxy: Proxy | None = None
+    secrets: tuple[str | None, ...] = field(default=(), repr=False)
+    """What no message may hold: whoever is on the way may quote it."""
 
 
 @frozen
@@ -47,6 +52,17 @@ async def exchange(session: aiohttp.ClientSession, request: Request, timeouts: T
     Raises:
         UTDStreamException: `TIMEOUT`, `NETWORK`, or `MALFORMED_RESPONSE` for what is not HTTP.
     """
+    proxy = request.proxy
+
+    async def only_once(
+        sent: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        # aiohttp by itself sends GET, PUT and DELETE again on these two.
+        try:
+            return await handler(sent)
+        except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+            raise transport_failure(error, proxy, request.secrets) from error
+
     failure: UTDStreamException
     try:
         async with session.request(
@@ -54,29 +70,24 @@ async def exchange(session: aiohttp.ClientSession, request: Request, timeouts: T
             request.url,
             headers=request.headers,
             data=request.payload,
+            proxy=None if proxy is None else proxy.address,
+            proxy_headers=None if proxy is None else proxy.headers,
             timeout=aiohttp.ClientTimeout(connect=timeouts.connect, sock_read=timeouts.receive),
             allow_redirects=False,
             raise_for_status=False,
-            middlewares=(_only_once,),
+            middlewares=(only_once,),
         ) as reply:
             return Reply(reply.status, reply.headers, await _read(reply.content))
+    except aiohttp.ClientHttpProxyError as error:
+        failure = proxy_refused(error.status, proxy)
     except aiohttp.ClientResponseError as error:
-        failure = malformed(f"the engine does not speak HTTP: {error.message}")
+        reason = fit_to_tell(error.message, request.secrets)
+        failure = malformed(f"the engine does not speak HTTP: {reason}")
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        raise transport_failure(error) from error
+        raise transport_failure(error, proxy, request.secrets) from error
     # Outside of the handler: aiohttp's error holds the request's headers, keys and all, and must
     # not travel along as the cause or context of ours.
     raise failure
-
-
-async def _only_once(
-    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
-) -> aiohttp.ClientResponse:
-    """Keep aiohttp from sending GET, PUT and DELETE again by itself, as it does on these two."""
-    try:
-        return await handler(request)
-    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-        raise transport_failure(error) from error
 
 
 async def _read(content: aiohttp.StreamReader) -> bytes | None:

@@ -11,6 +11,8 @@ import aiohttp
 from aiohttp.http_exceptions import ContentEncodingError
 
 from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.ports.proxy import Proxy
+from utd_rx.protocol.wire.errors import fit_to_tell
 
 TRANSIENT_STATUSES: Final = (408, 429, 502, 503, 504)
 """Replies that say "not now" rather than "no"; a 500 is a failure that repeats itself."""
@@ -19,20 +21,43 @@ TRANSIENT_STATUSES: Final = (408, 429, 502, 503, 504)
 _SECONDS: Final = re.compile(r"\s*([0-9]{1,9})\s*")
 
 
-def transport_failure(error: Exception) -> UTDStreamException:
+class ProxyRefusal(Exception):
+    """The cause of a failure that a proxy decided; aiohttp's own would hold the credentials."""
+
+
+def transport_failure(
+    error: Exception, proxy: Proxy | None, secrets: tuple[str | None, ...]
+) -> UTDStreamException:
     """Return what the caller gets when the exchange itself failed."""
     # First: aiohttp's time-outs are connection errors too.
     if isinstance(error, TimeoutError):
-        return timed_out()
+        return timed_out(proxy)
     if isinstance(error.__cause__, ContentEncodingError):
         return malformed("the engine's reply does not decompress")
-    reason = str(error) or type(error).__name__
-    return UTDStreamException(f"cannot reach the engine: {reason}", code=UTDErrorCode.NETWORK)
+    whom = f"the engine{_through(proxy)}"
+    # Behind a proxy nobody but it is looked up here.
+    if proxy is not None and isinstance(
+        error, aiohttp.ClientProxyConnectionError | aiohttp.ClientConnectorDNSError
+    ):
+        whom = f"the proxy {proxy}"
+    reason = fit_to_tell(str(error) or type(error).__name__, secrets)
+    return UTDStreamException(f"cannot reach {whom}: {reason}", code=UTDErrorCode.NETWORK)
 
 
-def timed_out() -> UTDStreamException:
+def proxy_refused(status: int, proxy: Proxy | None) -> UTDStreamException:
+    """Return the failure of a call that a proxy did not let pass, which the engine never saw."""
+    name = "the proxy" if proxy is None else f"the proxy {proxy}"
+    message = f"cannot reach the engine: {name} answers HTTP {status}"
+    failure = UTDStreamException(message, code=UTDErrorCode.NETWORK)
+    failure.__cause__ = None if status in TRANSIENT_STATUSES else ProxyRefusal(status)
+    return failure
+
+
+def timed_out(proxy: Proxy | None = None) -> UTDStreamException:
     """Return the failure of a call whose time is over."""
-    return UTDStreamException("the engine did not answer in time", code=UTDErrorCode.TIMEOUT)
+    return UTDStreamException(
+        f"the engine did not answer in time{_through(proxy)}", code=UTDErrorCode.TIMEOUT
+    )
 
 
 def malformed(message: str, status: int | None = None) -> UTDStreamException:
@@ -44,9 +69,10 @@ def is_transient(error: UTDStreamException) -> bool:
     """Whether the same call may succeed a moment later."""
     if error.status_code is not None:
         return error.status_code in TRANSIENT_STATUSES
-    # A certificate that is wrong now is wrong in a second.
+    # A certificate that is wrong now is wrong in a second, and so is a password: some are locked
+    # out after three.
     return error.code in (UTDErrorCode.NETWORK, UTDErrorCode.TIMEOUT) and not isinstance(
-        error.__cause__, aiohttp.ClientSSLError
+        error.__cause__, aiohttp.ClientSSLError | ProxyRefusal
     )
 
 
@@ -66,6 +92,10 @@ def read_retry_after(headers: Mapping[str, str], now: float) -> float | None:
     if until is None:
         return None
     return max(0.0, until - (_http_date(headers.get("Date", "")) or now))
+
+
+def _through(proxy: Proxy | None) -> str:
+    return "" if proxy is None else f" through the proxy {proxy}"
 
 
 def _http_date(value: str) -> float | None:

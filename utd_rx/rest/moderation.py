@@ -5,10 +5,9 @@ from __future__ import annotations
 from utd_rx.models.ban import UTDBan
 from utd_rx.models.role import UTDRole
 from utd_rx.protocol.wire.bans import bans_from_wire
-from utd_rx.protocol.wire.reading import read_text
-from utd_rx.rest.checks import checked_identity, checked_int, checked_role, checked_room
+from utd_rx.protocol.wire.reading import read_text, without_none
+from utd_rx.rest.checks import checked_choice, checked_identity, checked_int, checked_room
 from utd_rx.rest.endpoints import Endpoints
-from utd_rx.rest.urls import path_of
 
 
 class ModerationEndpoints(Endpoints):
@@ -19,7 +18,7 @@ class ModerationEndpoints(Endpoints):
 
         Sent once: by the time of a second try they may be back, rightly.
         """
-        await self._engine.delete(_participant(room, identity), bearer=self._bearer)
+        await self._in_room("DELETE", room, "participants", checked_identity(identity))
 
     async def mute_participant(
         self,
@@ -34,13 +33,18 @@ class ModerationEndpoints(Endpoints):
 
         Repeats: it names a state, not a change.
         """
+        path = ("participants", checked_identity(identity), "mute")
         body = {"audio": audio, "video": video, "muted": muted}
-        path = _participant(room, identity, "mute")
-        await self._engine.put(path, body, bearer=self._bearer, is_safe=True)
+        await self._in_room("PUT", room, *path, body=body, is_safe=True)
+
+    async def participant_metadata(self, room: str, identity: str) -> str:
+        """Return the metadata of somebody who is in the room, "" where it is not told; repeats."""
+        wire = await self._in_room("GET", room, "participants", checked_identity(identity))
+        return read_text(wire.get("metadata")) or ""
 
     async def get_role(self, room: str, identity: str) -> UTDRole | None:
         """Return the role of somebody who is in the room, None for one not known; repeats."""
-        wire = await self._engine.get(_participant(room, identity), bearer=self._bearer)
+        wire = await self._in_room("GET", room, "participants", checked_identity(identity))
         role = read_text(wire.get("role"))
         return next((known for known in UTDRole if known.value == role), None)
 
@@ -49,13 +53,14 @@ class ModerationEndpoints(Endpoints):
 
         Sent once: the engine refuses a role somebody has already.
         """
-        body = {"role": checked_role(role)}
-        await self._engine.put(_participant(room, identity, "role"), body, bearer=self._bearer)
+        path = ("participants", checked_identity(identity), "role")
+        body = {"role": checked_choice(UTDRole, role, "role")}
+        await self._in_room("PUT", room, *path, body=body)
 
     async def lock_chat(self, room: str, locked: bool) -> None:
         """Close or open the chat of the audience; repeats."""
-        path = path_of("rooms", checked_room(room), "comments", "lock")
-        await self._engine.put(path, {"locked": locked}, bearer=self._bearer, is_safe=True)
+        body = {"locked": locked}
+        await self._in_room("PUT", room, "comments", "lock", body=body, is_safe=True)
 
     async def ban(
         self,
@@ -73,18 +78,14 @@ class ModerationEndpoints(Endpoints):
             reason: Shown to them.
             duration: Seconds; None means for ever.
         """
-        body = _ban_key(identity, room)
-        if reason is not None:
-            body["reason"] = reason
-        if duration is not None:
-            body["duration"] = checked_int(duration, "duration", 1)
-        await self._engine.post(path_of("rooms", "ban"), body, bearer=self._bearer)
+        seconds = None if duration is None else checked_int(duration, "duration", 1)
+        body = without_none(**_ban_key(identity, room), reason=reason, duration=seconds)
+        await self._engine.post("/rooms/ban", body, bearer=self._bearer)
 
     async def unban(self, identity: str, *, room: str | None = None) -> None:
         """Lift the ban from `room`, or all of them when it is None; repeats."""
         body = _ban_key(identity, room)
-        path = path_of("rooms", "ban")
-        await self._engine.delete(path, body, bearer=self._bearer, is_safe=True)
+        await self._engine.delete("/rooms/ban", body, bearer=self._bearer, is_safe=True)
 
     async def bans(self, *, page: int = 1, per_page: int = 100) -> tuple[UTDBan, ...]:
         """Return one page of the active bans, newest first; repeats.
@@ -97,17 +98,10 @@ class ModerationEndpoints(Endpoints):
             "page": checked_int(page, "page", 1),
             "per_page": checked_int(per_page, "per_page", 1, 100),
         }
-        path = path_of("rooms", "bans")
-        return bans_from_wire(await self._engine.get(path, params=params, bearer=self._bearer))
-
-
-def _participant(room: str, identity: str, *rest: str) -> str:
-    who = checked_identity(identity)
-    return path_of("rooms", checked_room(room), "participants", who, *rest)
+        wire = await self._engine.get("/rooms/bans", params=params, bearer=self._bearer)
+        return bans_from_wire(wire)
 
 
 def _ban_key(identity: str, room: str | None) -> dict[str, object]:
-    key: dict[str, object] = {"identity": checked_identity(identity)}
-    if room is not None:
-        key["room_name"] = checked_room(room)
-    return key
+    name = None if room is None else checked_room(room)
+    return without_none(identity=checked_identity(identity), room_name=name)

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import random
-import time
-from collections.abc import Awaitable, Callable
-
 from attrs import field, frozen
 from attrs.validators import ge, gt, le
 
@@ -17,10 +12,10 @@ class Timeouts:
 
     Args:
         connect: From asking for a connection until it is usable: a free slot in the pool, DNS,
-            TCP and TLS (facts/utd-engine.md §3.1: 5 s).
+            TCP, a proxy's consent and TLS (facts/utd-engine.md §3.1: 5 s).
         receive: The longest silence while waiting for the reply or its next bytes (§3.1: 8 s).
-        total: The whole call with every repetition and the waits between them; what a caller
-            can rely on. 30 s hold three hung attempts and their waits.
+        total: The whole call with every repetition, the waits between them and the renewal of its
+            bearer; what a caller can rely on. 30 s hold three hung attempts and their waits.
     """
 
     connect: float = field(default=5.0, validator=gt(0))
@@ -38,27 +33,24 @@ class RetryPolicy:
         longest_backoff: Upper end of every wait in seconds.
         longest_retry_after: The longest `Retry-After` that is waited for, in seconds; a longer
             one ends the call at once, and the caller finds it in `retry_after`.
-        sleep: Waits; tests give one that does not.
-        random: A number in [0, 1); tests give a known one.
-        clock: Unix time in seconds, to read a `Retry-After` that is a date.
     """
 
     attempts: int = field(default=3, validator=[ge(1), le(10)])
     first_backoff: float = field(default=0.25, validator=ge(0))
     longest_backoff: float = field(default=2.0, validator=ge(0))
     longest_retry_after: float = field(default=10.0, validator=ge(0))
-    sleep: Callable[[float], Awaitable[None]] = field(default=asyncio.sleep, repr=False)
-    random: Callable[[], float] = field(default=random.random, repr=False)
-    clock: Callable[[], float] = field(default=time.time, repr=False)
 
-    def wait_before_next(self, attempt: int, retry_after: float | None) -> float | None:
+    def wait_before_next(
+        self, attempt: int, retry_after: float | None, jitter: float
+    ) -> float | None:
         """Return the seconds to wait after the failed `attempt` (from 1), None to give up.
 
-        The jitter comes on top of `Retry-After`, or all refused clients would return together.
+        The `jitter`, from 0 to 1, is a share of the back-off that comes on top of `Retry-After`,
+        or all refused clients would return together.
         """
         if attempt >= self.attempts:
             return None
         if retry_after is not None and retry_after > self.longest_retry_after:
             return None
         ceiling = min(self.longest_backoff, self.first_backoff * 2.0 ** (attempt - 1))
-        return (retry_after or 0.0) + self.random() * ceiling
+        return (retry_after or 0.0) + jitter * ceiling

@@ -1,27 +1,30 @@
-"""The seats of an audio room (facts/utd-engine.md §3.3)."""
+"""The seats of an audio room, and how one comes by one (facts/utd-engine.md §3.3, §3.4)."""
 
 from __future__ import annotations
 
-from utd_rx.models.seats import UTDSeatGrid, UTDSeatMode
-from utd_rx.protocol.wire.reading import Json
-from utd_rx.protocol.wire.seats import grid_from_wire
-from utd_rx.rest.checks import checked_grid, checked_room, checked_seat
+from utd_rx.models.seats import SpeakRequest, UTDSeatGrid, UTDSeatMode
+from utd_rx.protocol.wire.reading import Json, read_int, without_none
+from utd_rx.protocol.wire.seats import grid_from_wire, requests_from_wire
+from utd_rx.protocol.wire.speakers import ListedInvitation, invitations_from_wire
+from utd_rx.rest.checks import checked_grid, checked_identity, checked_int
 from utd_rx.rest.endpoints import Endpoints
 from utd_rx.rest.failures import malformed
-from utd_rx.rest.urls import path_of
 
 
 class SeatEndpoints(Endpoints):
-    """Reading and changing seats.
+    """Reading and changing seats, asking for one and offering one.
 
     What became of the grid comes by push or `get_seats`; muting, which no grid shows, returns the
     grid it was done in, where the engine answers with one. No command is sent twice; a second
     `take` of a seat that the first one got would fail with `CONFLICT`.
+
+    An id or seat index that the engine leaves out of its reply comes as None: the command has
+    been carried out all the same.
     """
 
     async def get_seats(self, room: str) -> UTDSeatGrid:
         """Return the grid; repeats."""
-        return _grid(await self._engine.get(_seats(room), bearer=self._bearer))
+        return _grid(await self._in_room("GET", room, "seats"))
 
     async def setup_seats(
         self,
@@ -33,7 +36,7 @@ class SeatEndpoints(Endpoints):
     ) -> UTDSeatGrid:
         """Configure the grid (hosts and admins) and return it; what is None stays as it is."""
         body = checked_grid(seat_count, seat_mode, mode_id)
-        return _grid(await self._engine.post(_seats(room, "setup"), body, bearer=self._bearer))
+        return _grid(await self._in_room("POST", room, "seats", "setup", body=body))
 
     async def take_seat(self, room: str, index: int) -> None:
         """Sit down on `index`, which grants publishing."""
@@ -41,12 +44,12 @@ class SeatEndpoints(Endpoints):
 
     async def leave_seat(self, room: str) -> None:
         """Get up, which revokes publishing; without a seat nothing happens (§7.4, 25)."""
-        await self._engine.post(_seats(room, "leave"), bearer=self._bearer)
+        await self._in_room("POST", room, "seats", "leave")
 
     async def move_seat(self, room: str, target: int) -> None:
         """Change to seat `target` without losing the right to publish in between."""
-        body = {"target_seat": checked_seat(target, "target seat")}
-        await self._engine.post(_seats(room, "move"), body, bearer=self._bearer)
+        body = {"target_seat": checked_int(target, "target seat")}
+        await self._in_room("POST", room, "seats", "move", body=body)
 
     async def kick_seat(self, room: str, index: int) -> None:
         """Make the occupant get up (hosts and admins)."""
@@ -68,13 +71,65 @@ class SeatEndpoints(Endpoints):
         """Unmute the occupant's microphone; 409 where the media server forbids it (§7.2, 18)."""
         return _grid_or_none(await self._on_seat(room, index, "unmute"))
 
+    async def request_to_speak(self, room: str) -> int | None:
+        """Ask for a seat in request mode; return the request's id."""
+        wire = await self._in_room("POST", room, "speakers", "request")
+        return read_int(wire.get("request_id"))
+
+    async def cancel_request(self, room: str) -> None:
+        """Withdraw one's own request; repeats, since without one nothing happens (§7.4, 25)."""
+        await self._in_room("DELETE", room, "speakers", "request", is_safe=True)
+
+    async def speak_requests(self, room: str) -> tuple[SpeakRequest, ...]:
+        """Return the pending requests in order; repeats."""
+        wire = await self._in_room("GET", room, "speakers", "requests")
+        # A bare list arrives under "data".
+        return requests_from_wire(wire.get("requests", wire.get("data")))
+
+    async def approve_speaker(self, room: str, request_id: int) -> int | None:
+        """Seat whoever asked on the first free seat (hosts and admins); return its index."""
+        return await self._answer(room, "requests", request_id, "approve")
+
+    async def reject_speaker(self, room: str, request_id: int) -> None:
+        """Refuse a request (hosts and admins)."""
+        await self._answer(room, "requests", request_id, "reject")
+
+    async def invite_to_speak(
+        self, room: str, identity: str, *, seat_index: int | None = None
+    ) -> int | None:
+        """Offer a present listener a seat (hosts and admins); return the invitation's id."""
+        index = None if seat_index is None else checked_int(seat_index, "seat index")
+        body = without_none(target_identity=checked_identity(identity), seat_index=index)
+        wire = await self._in_room("POST", room, "speakers", "invite", body=body)
+        return read_int(wire.get("invitation_id"))
+
+    async def speaker_invitations(self, room: str) -> tuple[ListedInvitation, ...]:
+        """Return what one was offered and may still accept; repeats.
+
+        Our engine's extension: another one answers `NOT_FOUND`.
+        """
+        wire = await self._in_room("GET", room, "speakers", "invitations")
+        listed = wire.get("invitations")
+        # Anything without the list is no answer; reading it as none would end every offer.
+        if not isinstance(listed, list):
+            raise malformed("the engine's reply is no list of invitations")
+        return invitations_from_wire(listed)
+
+    async def accept_invitation(self, room: str, invitation_id: int) -> int | None:
+        """Take the offered seat; return its index."""
+        return await self._answer(room, "invitations", invitation_id, "accept")
+
+    async def decline_invitation(self, room: str, invitation_id: int) -> None:
+        """Refuse the offer."""
+        await self._answer(room, "invitations", invitation_id, "decline")
+
     async def _on_seat(self, room: str, index: int, verb: str) -> Json:
-        path = _seats(room, checked_seat(index), verb)
-        return await self._engine.post(path, bearer=self._bearer)
+        return await self._in_room("POST", room, "seats", checked_int(index, "seat index"), verb)
 
-
-def _seats(room: str, *rest: str | int) -> str:
-    return path_of("rooms", checked_room(room), "seats", *rest)
+    async def _answer(self, room: str, kind: str, id_: int, verb: str) -> int | None:
+        path = (kind, checked_int(id_, "id"), verb)
+        wire = await self._in_room("POST", room, "speakers", *path)
+        return read_int(wire.get("seat_index"))
 
 
 def _grid(wire: Json) -> UTDSeatGrid:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from typing import Final
 from urllib.parse import quote
 
 from yarl import URL
 
+from utd_rx.ports.proxy import is_loopback
 from utd_rx.rest.checks import invalid
 
 API_ROOT: Final = "/api/v1"
@@ -37,16 +37,6 @@ def checked_base_url(base_url: str) -> URL:
     if url.scheme == "http" and not is_loopback(url.host):
         raise invalid("base_url must be https:// unless its host is this machine")
     return url.with_path(url.raw_path.rstrip("/"), encoded=True)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether `host` names this machine."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def path_of(*segments: str | int) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from utd_rx.rtc.port import EventSink, RoomPort
 from utd_rx.rtc.room import UTDRoom
 
-__all__ = ["EventSink", "RoomPort", "UTDRoom"]
+__all__ = ["UTDRoom"]

@@ -7,7 +7,7 @@ import asyncio
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.audio import AudioInput
 from utd_rx.models.participant import TrackSource
-from utd_rx.rtc.connection import Connection
+from utd_rx.rtc.live_room import LiveRoom
 
 
 class MicrophoneSwitch:
@@ -17,9 +17,7 @@ class MicrophoneSwitch:
         self._epoch = 0
         self._turn = asyncio.Lock()
 
-    async def switch(
-        self, connection: Connection, enabled: bool, source: AudioInput | None
-    ) -> None:
+    async def switch(self, live: LiveRoom, enabled: bool, source: AudioInput | None) -> None:
         """Carry out an intent, unless a later one overtakes it while it waits for its turn.
 
         Cancelling is safe.
@@ -29,25 +27,25 @@ class MicrophoneSwitch:
                 `Publisher.publish`.
         """
         if enabled:
-            connection.publisher.check(TrackSource.MICROPHONE)
+            live.publisher.check(TrackSource.MICROPHONE)
         self._epoch += 1
         epoch = self._epoch
         async with self._turn:
             if epoch == self._epoch:
-                await _apply(connection, enabled, source)
+                await _apply(live, enabled, source)
 
 
-async def _apply(connection: Connection, enabled: bool, source: AudioInput | None) -> None:
-    publisher = connection.publisher
+async def _apply(live: LiveRoom, enabled: bool, source: AudioInput | None) -> None:
+    publisher = live.publisher
     audio = publisher.find(TrackSource.MICROPHONE)
     if audio is not None and enabled and source is not None and source is not audio.source:
         await publisher.unpublish(audio.sid)
         audio = None
     if audio is not None:
-        connection.local_mute_changed(audio.sid, not enabled)
+        live.set_muted(audio.sid, not enabled)
     elif enabled:
         if source is None:
             raise UTDStreamException(
                 "No microphone is published; pass its source.", code=UTDErrorCode.VALIDATION
             )
-        await publisher.publish(source, "microphone", TrackSource.MICROPHONE)
+        await publisher.publish(source, TrackSource.MICROPHONE)

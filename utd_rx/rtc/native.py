@@ -21,8 +21,11 @@ from utd_rx.rtc import last_resort
 if TYPE_CHECKING:
     from livekit import rtc
 
+EmitSink: TypeAlias = Callable[[str, tuple[Any, ...]], None]
+"""Takes the name and the arguments of one of LiveKit's events; never raises."""
+
 UpdateSink: TypeAlias = Callable[[list[str]], None]
-"""Takes the identities whose participant was replaced without an event."""
+"""Takes the identities whose participant was replaced without an event; never raises."""
 
 
 @cache
@@ -33,18 +36,21 @@ def sdk() -> Any:
     return rtc
 
 
-def new_room(on_update: UpdateSink) -> rtc.Room:
+def new_room() -> rtc.Room:
     """Return a fresh room; used for one connection and thrown away (defect D2)."""
     room: rtc.Room = _room_type()()
     last_resort.guard(room)
-    if hasattr(room, "on_update"):
-        room.on_update = on_update
     return room
 
 
-def has_event_hook() -> bool:
-    """Whether native events can be seen below the Python ones."""
-    return hasattr(sdk().Room, "_on_room_event")
+def listen(room: rtc.Room, on_emit: EmitSink, on_update: UpdateSink) -> None:
+    """Show every event of `room`, a `new_room`, before any listener that an app registers there.
+
+    Not by registering: LiveKit reflects on each listener at each event, which costs more than the
+    event, and one that raises may starve those behind it (defect D10).
+    """
+    hooked: Any = room
+    hooked.on_emit, hooked.on_update = on_emit, on_update
 
 
 def room_sid(room: rtc.Room) -> str:
@@ -66,13 +72,17 @@ def room_sid(room: rtc.Room) -> str:
 @cache
 def _room_type() -> Any:
     base: Any = sdk().Room
-    if not has_event_hook():
-        return base
 
     class HookedRoom(base):  # type: ignore[misc]  # its base is only known at run time
-        """A room that also says when it replaced participants."""
+        """A room that shows what it emits, and says when it replaced participants."""
 
+        on_emit: EmitSink | None = None
         on_update: UpdateSink | None = None
+
+        def emit(self, event: Any, *args: Any) -> None:
+            if self.on_emit is not None:
+                self.on_emit(event, args)
+            super().emit(event, *args)
 
         def _on_room_event(self, event: Any) -> None:
             super()._on_room_event(event)

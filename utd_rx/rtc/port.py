@@ -8,14 +8,12 @@ are frozen, small and picklable, and every command is a coroutine (docs/architec
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
 from utd_rx.models.audio import AudioInput, AudioInputStream, FrameSink
-from utd_rx.models.events import RoomEvent, RoomSnapshot
+from utd_rx.models.events import RoomSnapshot
 from utd_rx.models.participant import TrackPublication, TrackSource
-
-EventSink: TypeAlias = Callable[[RoomEvent], None]
-"""Takes one event, on the room's loop; never raises."""
+from utd_rx.ports.room import EventSink
 
 
 class RoomPort(Protocol):

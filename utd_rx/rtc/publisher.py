@@ -114,9 +114,7 @@ class Publisher:
         found = (audio for audio in self._live.values() if audio.track_source is source)
         return next(found, None)
 
-    async def publish(
-        self, source: AudioInput, name: str, track_source: TrackSource
-    ) -> TrackPublication:
+    async def publish(self, source: AudioInput, track_source: TrackSource) -> TrackPublication:
         """Open `source` and publish it. Cancelling is safe.
 
         Raises:
@@ -124,6 +122,7 @@ class Publisher:
                 `source.open` raises.
         """
         self.check(track_source)
+        name = track_source.name.lower()
         # The platform's sound goes from its device into the track without passing here.
         is_platform = platform_input(source) is not None
         feeder = PlatformOutlet() if is_platform else Feeder(source.format)
@@ -202,18 +201,6 @@ class Publisher:
             audio.sid, publication.name, kind=publication_of(publication).kind,
             source=audio.track_source, is_muted=muted,
         )  # fmt: skip
-
-    async def run(self, command: Coroutine[Any, Any, T], name: str) -> T:
-        """Await a native command, but not past the end of the connection. Cancelling is safe.
-
-        Raises:
-            UTDStreamException: `CONFLICT` the connection ended, `TIMEOUT` no answer.
-        """
-        task = self._own(command, name)
-        try:
-            return await self._race(task)
-        finally:
-            task.cancel()
 
     # -- facts ----------------------------------------------------------------------------------
 

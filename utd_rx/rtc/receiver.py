@@ -1,24 +1,29 @@
 """Remote audio: the frames of subscribed tracks, delivered until somebody closes or they end.
 
 A reception belongs to a track's sid, not to LiveKit's track object: a full reconnect replaces the
-object under the same sid, and the reception goes on with the new one.
+object under the same sid, and the reception goes on with the new one. Frames go from LiveKit's
+thread straight into a speaker's mix, or into a box that the loop empties once a turn.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from itertools import count
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.audio import AudioFormat, AudioFrame, FrameSink, Samples
+from utd_rx.models.devices import DeviceKey
 from utd_rx.models.events import RoomSnapshot
-from utd_rx.models.guarded_sink import GuardedSink
 from utd_rx.models.participant import TrackKind
+from utd_rx.ports import living
+from utd_rx.ports.crossing import FrameBox
+from utd_rx.ports.room import FramesSink
 from utd_rx.rtc import ffi, native
 
 if TYPE_CHECKING:
@@ -28,51 +33,44 @@ PUMP_CAPACITY: Final = 20
 """Frames (200 ms) an `rtc.AudioStream` may run behind before the oldest is dropped; its own
 default is unbounded, which turns a stall into delay and memory."""
 
-Stop = Callable[[], Awaitable[None]]
+RECEIVE_FORMAT: Final = AudioFormat(48_000, 1)
+"""What remote audio is converted to: Opus's own rate, and one channel, as voice is."""
+
+Stop: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
+
+_numbers: Final = count(1)
+"""Of receptions, one sequence for the process: what was over stays over in the next connection."""
 
 
 class Reception:
-    """The frames of one remote track; an `AudioInputStream`."""
+    """The frames of one remote track.
 
-    def __init__(self, sid: str, sink: FrameSink, audio_format: AudioFormat) -> None:
+    Args:
+        sid: Of the track.
+        sink: Takes them on LiveKit's threads, in `RECEIVE_FORMAT`; never raises.
+    """
+
+    def __init__(self, sid: str, sink: FrameSink) -> None:
         self.sid = sid
-        self._sink = GuardedSink(sink)
-        self._format = audio_format
-        self._ended = asyncio.Event()
+        self.has_ended = False
+        self._sink = sink
         self._stop: Stop | None = None
         self._track: rtc.Track | None = None
         self._stopping: set[asyncio.Task[None]] = set()
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether no more sound ever comes."""
-        return self._ended.is_set()
 
     def attach(self, track: rtc.Track) -> None:
         """Take the frames of `track` from now on."""
         if self._track is track or self.has_ended:
             return
-        self.detach()
+        self._detach()
         self._track = track
         opener = _open_tap if ffi.is_available() else _open_pump
-        self._stop = opener(track, self._format, self._take, partial(self._track_gone, track))
-
-    def detach(self) -> None:
-        """Take no more frames; the native stream is closed by a task of this reception."""
-        stop, self._stop, self._track = self._stop, None, None
-        if stop is not None:
-            task = asyncio.create_task(_run(stop), name=f"utd_rx.rtc: close stream {self.sid}")
-            self._stopping.add(task)
-            task.add_done_callback(self._stopping.discard)
+        self._stop = opener(track, self._take, partial(self._track_gone, track))
 
     def end(self) -> None:
-        """No more sound ever comes: the track is gone."""
-        self.detach()
-        self._ended.set()
-
-    async def wait_ended(self) -> None:
-        """Wait until the track is gone. Cancelling is safe."""
-        await self._ended.wait()
+        """No more sound ever comes: the track is gone. Idempotent."""
+        self._detach()
+        self.has_ended = True
 
     async def aclose(self) -> None:
         """Stop; after it returns the sink is not called any more. Idempotent.
@@ -83,111 +81,158 @@ class Reception:
         if self._stopping:
             await asyncio.wait(self._stopping)
 
+    def _detach(self) -> None:
+        stop, self._stop, self._track = self._stop, None, None
+        if stop is not None:
+            task = asyncio.create_task(stop(), name=f"utd_rx.rtc: close stream {self.sid}")
+            self._stopping.add(task)
+            task.add_done_callback(self._stopping.discard)
+
     def _track_gone(self, track: rtc.Track) -> None:
         # The room's events decide whether the reception ends or goes on with another track; that
         # one may be attached already.
         if self._track is track:
-            self.detach()
+            self._detach()
 
     def _take(self, samples: Samples) -> None:
-        self._sink(AudioFrame(samples, self._format.sample_rate, time.monotonic()))
+        self._sink(AudioFrame(samples, RECEIVE_FORMAT.sample_rate, time.monotonic()))
+
+
+class Hearing(Reception):
+    """Frames for the loop it was made on, in batches."""
+
+    def __init__(self, sid: str, sink: FramesSink) -> None:
+        self._box = FrameBox(asyncio.get_running_loop(), sink)
+        super().__init__(sid, self._box.post)
+
+    async def aclose(self) -> None:
+        """As `Reception.aclose`; what waits is dropped."""
+        self._box.close()
+        await super().aclose()
+
+
+class Route(Reception):
+    """Frames for a speaker's mix."""
+
+    def __init__(self, sid: str, voice: living.Voice) -> None:
+        super().__init__(sid, voice)
+        self.voice = voice
+
+    def end(self) -> None:
+        """As `Reception.end`; the voice leaves the mix."""
+        super().end()
+        self.voice.close()
 
 
 class Receiver:
-    """The receptions of one connection."""
+    """The receptions of one connection, by number."""
 
     def __init__(self, room: rtc.Room) -> None:
         self._room = room
-        self._receptions: list[Reception] = []
-        self._closed = False
+        self._receptions: dict[int, Reception] = {}
+        self._is_closed = False
 
-    def open(self, track_sid: str, sink: FrameSink, audio_format: AudioFormat) -> Reception:
-        """Deliver the frames of `track_sid` to `sink`.
+    def hear(self, track_sid: str, sink: FramesSink) -> int:
+        """Deliver the frames of a track to `sink`; returns the reception's number.
 
         Raises:
             UTDStreamException: `NOT_FOUND` when no such audio track is subscribed.
         """
+        return self._begin(self._find(track_sid), Hearing(track_sid, sink))
+
+    def route(self, track_sid: str, speaker: DeviceKey, name: str, gain: float) -> int:
+        """Play a track on a speaker; returns the reception's number.
+
+        Raises:
+            UTDStreamException: `NOT_FOUND` when no such audio track is subscribed or no such
+                speaker lives here, or what the speaker raises.
+        """
         track = self._find(track_sid)
-        if track is None or self._closed:
-            raise UTDStreamException(
-                f"No audio track {track_sid!r} is subscribed.", code=UTDErrorCode.NOT_FOUND
-            )
-        self._receptions = [known for known in self._receptions if not known.has_ended]
-        reception = Reception(track_sid, sink, audio_format)
-        reception.attach(track)
-        self._receptions.append(reception)
+        voice = living.find(speaker).voice(name, gain=gain)
+        return self._begin(track, Route(track_sid, voice))
+
+    def open(self, track_sid: str, sink: FrameSink) -> Reception:
+        """The old port's; goes with it."""
+        track, reception = self._find(track_sid), Reception(track_sid, sink)
+        self._begin(track, reception)
         return reception
+
+    def set_gain(self, number: int, gain: float) -> None:
+        """Play a route louder or softer; nothing when it is over."""
+        reception = self._receptions.get(number)
+        if isinstance(reception, Route) and not reception.has_ended:
+            reception.voice.gain = gain
+
+    async def close(self, number: int) -> None:
+        """End one reception; nothing when it is over. Cancelling lets it go on."""
+        reception = self._receptions.get(number)
+        if reception is not None:
+            await reception.aclose()
 
     def subscribed(self, track: rtc.Track) -> None:
         """`track` arrives from now on, perhaps under a sid that is being received."""
-        for reception in self._receptions:
+        for reception in self._receptions.values():
             if reception.sid == track.sid:
                 reception.attach(track)
 
     def gone(self, track_sid: str) -> None:
         """The track will not come back under this sid."""
-        for reception in self._receptions:
+        for reception in self._receptions.values():
             if reception.sid == track_sid:
                 reception.end()
 
     def reconcile(self, snapshot: RoomSnapshot) -> None:
         """End what a reconnect did not bring back."""
         present = {track.sid for remote in snapshot.remotes for track in remote.tracks}
-        for reception in self._receptions:
+        for reception in self._receptions.values():
             if reception.sid not in present:
                 reception.end()
 
     async def aclose(self) -> None:
         """End all receptions. Idempotent."""
-        self._closed = True
-        await asyncio.gather(*(reception.aclose() for reception in self._receptions))
+        self._is_closed = True
+        await asyncio.gather(*(reception.aclose() for reception in self._receptions.values()))
 
-    def _find(self, track_sid: str) -> rtc.Track | None:
-        for participant in self._room.remote_participants.values():
-            publication = participant.track_publications.get(track_sid)
-            if publication is not None and publication.kind == TrackKind.AUDIO.value:
-                return publication.track
-        return None
+    def _begin(self, track: rtc.Track, reception: Reception) -> int:
+        try:
+            reception.attach(track)
+        except BaseException:
+            reception.end()
+            raise
+        number = next(_numbers)
+        going_on = {n: known for n, known in self._receptions.items() if not known.has_ended}
+        self._receptions = {**going_on, number: reception}
+        return number
+
+    def _find(self, track_sid: str) -> rtc.Track:
+        for participant in () if self._is_closed else self._room.remote_participants.values():
+            found = participant.track_publications.get(track_sid)
+            if found is not None and found.kind == TrackKind.AUDIO.value and found.track:
+                return found.track
+        raise UTDStreamException(
+            f"No audio track {track_sid!r} is subscribed.", code=UTDErrorCode.NOT_FOUND
+        )
 
 
-async def _run(stop: Stop) -> None:
-    await stop()
-
-
-def _open_tap(
-    track: rtc.Track,
-    audio_format: AudioFormat,
-    take: Callable[[Samples], None],
-    gone: Callable[[], None],
-) -> Stop:
+def _open_tap(track: rtc.Track, take: Callable[[Samples], None], gone: Callable[[], None]) -> Stop:
     tap = ffi.frame_tap()
-    handle = tap.open(track, audio_format, take, gone)
-
-    async def stop() -> None:
-        await tap.close(handle)
-
-    return stop
+    return partial(tap.close, tap.open(track, RECEIVE_FORMAT, take, gone))
 
 
-def _open_pump(
-    track: rtc.Track,
-    audio_format: AudioFormat,
-    take: Callable[[Samples], None],
-    gone: Callable[[], None],
-) -> Stop:
+def _open_pump(track: rtc.Track, take: Callable[[Samples], None], gone: Callable[[], None]) -> Stop:
     """Receive by the public `rtc.AudioStream`; its last frames are lost at the end (defect D7)."""
     stream = native.sdk().AudioStream(
         track,
         capacity=PUMP_CAPACITY,
-        sample_rate=audio_format.sample_rate,
-        num_channels=audio_format.channels,
+        sample_rate=RECEIVE_FORMAT.sample_rate,
+        num_channels=RECEIVE_FORMAT.channels,
         frame_size_ms=10,
     )
 
     async def pump() -> None:
         async for event in stream:
             samples = np.frombuffer(bytes(event.frame.data.cast("B")), np.int16)
-            take(samples.reshape(-1, audio_format.channels))
+            take(samples.reshape(-1, RECEIVE_FORMAT.channels))
         gone()
 
     task = asyncio.create_task(pump(), name=f"utd_rx.rtc: receive {track.sid}")

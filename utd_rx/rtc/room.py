@@ -4,8 +4,8 @@ What it absorbs, and where (the numbers are those of facts/livekit.md §3): a jo
 cancelled (D1, `connector`), rooms that cannot be used twice (D2, here), tracks the server takes
 silently and publications that never answer (D3–D5, `publisher`), audio streams that lose frames,
 leak or saturate the loop (D7, D8, D13, `receiver` and `ffi`), native aborts (D9, `feeder`),
-listeners that starve each other and events that come twice or never (D10–D12, `connection` and
-`translate`), and departures that did not happen (`hold`).
+listeners that starve each other and events that come twice or never (D10–D12, `native` and
+`translate`), departures that did not happen (`hold`), and data that blocks the loop (`outbox`).
 """
 
 from __future__ import annotations
@@ -14,54 +14,28 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from attrs import evolve, field, frozen
 from reactivex import Observable
 
-from utd_rx.errors import UTDErrorCode, UTDStreamException
-from utd_rx.models.audio import AudioFormat, AudioInput, FrameSink
+from utd_rx.errors import ConflictReason, conflict
+from utd_rx.models.audio import AudioInput, AudioInputStream, FrameSink
+from utd_rx.models.devices import DeviceKey
 from utd_rx.models.events import RoomEvent, RoomSnapshot, TokenRefreshed
 from utd_rx.models.participant import TrackPublication, TrackSource
+from utd_rx.ports.data import data_message
+from utd_rx.ports.room import EventSink, FramesSink
 from utd_rx.rtc import native
-from utd_rx.rtc.connection import Connection
 from utd_rx.rtc.connector import Connector
+from utd_rx.rtc.live_room import LiveRoom
 from utd_rx.rtc.microphone import MicrophoneSwitch
-from utd_rx.rtc.port import EventSink
-from utd_rx.rtc.receiver import Reception
-from utd_rx.rtc.values import permission_of
 from utd_rx.state.events import EventStream
 
 if TYPE_CHECKING:
     from livekit import rtc
 
 logger: Final = logging.getLogger("utd_rx.rtc")
-
-MAX_DATA: Final = 63_000
-"""Bytes of one data message: LiveKit's data channel takes 64,000 with its own header of about 28
-and the topic, and refuses more after the fact (facts/livekit.md §2.4)."""
-
-_PER_DESTINATION: Final = 3
-"""Bytes each identity it is addressed to takes besides its own: a tag and a length."""
-
-RECEIVE_FORMAT: Final = AudioFormat(48_000, 1)
-"""What remote audio is converted to: Opus's own rate, and one channel, as voice is."""
-
-
-def require_size(data: bytes, topic: str, destination_identities: Sequence[str]) -> None:
-    """Check that a data message is small enough to be sent.
-
-    Raises:
-        UTDStreamException: `VALIDATION` over `MAX_DATA`.
-    """
-    addressed = sum(len(who.encode()) + _PER_DESTINATION for who in destination_identities)
-    size = len(data) + len(topic.encode()) + addressed
-    if size > MAX_DATA:
-        raise UTDStreamException(
-            f"A data message holds at most {MAX_DATA} bytes with its topic and destinations: "
-            f"LiveKit's data channel takes 64,000 including its header. This one has {size}.",
-            code=UTDErrorCode.VALIDATION,
-        )
 
 
 @frozen
@@ -87,7 +61,7 @@ class UTDRoom:
         self.dynacast = dynacast
         self._sinks: list[EventSink] = []
         self._connector = Connector()
-        self._connection: Connection | None = None
+        self._live: LiveRoom | None = None
         self._address: _Address | None = None
         self._joining: asyncio.Future[None] | None = None
         self._idle = asyncio.Event()
@@ -98,7 +72,7 @@ class UTDRoom:
     @property
     def room(self) -> rtc.Room | None:
         """LiveKit's own living room, None while not connected; yours to read, not to change."""
-        return None if self._connection is None else self._connection.room
+        return None if self._live is None else self._live.room
 
     @property
     def events(self) -> Observable[RoomEvent]:
@@ -112,9 +86,14 @@ class UTDRoom:
     # -- connection -----------------------------------------------------------------------------
 
     def listen(self, sink: EventSink) -> Callable[[], None]:
-        """Deliver every event from now on to `sink`, in order; call the result to stop."""
+        """Deliver every event from now on to `sink`, in order; call the result to stop.
+
+        What one turn of the loop brought is one delivery.
+        """
+        if self._live is not None:
+            self._live.deliver()  # what was before
         # Its own identity, so that the same sink listens twice when it is passed twice.
-        entry: EventSink = lambda event: sink(event)  # noqa: E731
+        entry: EventSink = lambda events: sink(events)  # noqa: E731
         self._sinks.append(entry)
 
         def stop() -> None:
@@ -133,42 +112,42 @@ class UTDRoom:
                 `CONFLICT` when connected, connecting, closed, or disconnected meanwhile.
         """
         if self._closed:
-            raise UTDStreamException("The room is closed.", code=UTDErrorCode.CONFLICT)
+            raise conflict(ConflictReason.CLOSED, "The room is closed.")
         if self._joining is not None or self._alive() is not None:
-            raise UTDStreamException("The room is connected.", code=UTDErrorCode.CONFLICT)
+            raise conflict(ConflictReason.ALREADY, "The room is connected.")
         self._joining = asyncio.get_running_loop().create_future()
         self._idle.clear()
         try:
-            if self._connection is not None:
-                await self._connection.aclose()  # the one the server ended
-            connection = Connection(self._deliver)
+            if self._live is not None:
+                await self._live.aclose()  # the one the server ended
+            live = LiveRoom(self._deliver)
             options = native.sdk().RoomOptions(
                 auto_subscribe=auto_subscribe, dynacast=self.dynacast
             )
             snapshot = await self._connector.join(
-                connection.room, url, token, options, connection.joined, self._joining
+                live.room, url, token, options, live.joined, self._joining
             )
         finally:
             self._joining = None
             self._idle.set()
-        self._connection = connection
+        self._live = live
         self._address = _Address(url, token, auto_subscribe=auto_subscribe)
-        asyncio.get_running_loop().call_soon(connection.release)
+        asyncio.get_running_loop().call_soon(live.release)
         return snapshot
 
-    async def reconnect(self) -> RoomSnapshot:
+    async def reconnect(self, token: str | None = None) -> RoomSnapshot:
         """Join again where it was joined last, after that connection has ended.
 
-        With the newest token the server gave to it: it renews tokens every 5 minutes, and a
-        minted one may have expired (facts/livekit.md §1.6). Cancelling is safe, as for `connect`.
+        Without a `token` it is the newest that the server gave: it renews them every 5 minutes,
+        and a minted one may have expired (docs/livekit.md). Cancelling is safe, as for `connect`.
 
         Raises:
             UTDStreamException: As `connect`; `CONFLICT` also when it was never joined.
         """
-        if self._address is None:
-            raise UTDStreamException("The room was never joined.", code=UTDErrorCode.CONFLICT)
         last = self._address
-        return await self.connect(last.url, last.token, auto_subscribe=last.auto_subscribe)
+        if last is None:
+            raise conflict(ConflictReason.NOT_JOINED, "The room was never joined.")
+        return await self.connect(last.url, token or last.token, auto_subscribe=last.auto_subscribe)
 
     async def disconnect(self) -> None:
         """Leave; idempotent, bounded in time, safe to call while connecting.
@@ -179,9 +158,9 @@ class UTDRoom:
             if not self._joining.done():
                 self._joining.set_result(None)
             await self._idle.wait()
-        if self._connection is not None:
-            await self._connection.aclose()
-            self._connection = None
+        if self._live is not None:
+            await self._live.aclose()
+            self._live = None
         await self._connector.aclose()
 
     async def aclose(self) -> None:
@@ -203,34 +182,30 @@ class UTDRoom:
 
     # -- publishing -----------------------------------------------------------------------------
 
-    async def publish_audio(
-        self,
-        source: AudioInput,
-        *,
-        name: str = "microphone",
-        track_source: TrackSource = TrackSource.MICROPHONE,
+    async def publish(
+        self, source: AudioInput, track_source: TrackSource = TrackSource.MICROPHONE
     ) -> TrackPublication:
-        """Open `source` and publish it as a track.
+        """Open `source` and publish it as the track of `track_source`.
 
         Cancelling is safe: neither the source stays open nor the track published.
 
         Raises:
-            UTDStreamException: `FORBIDDEN` at once when the server has not granted it,
-                `CONFLICT` not connected, `TIMEOUT`, or what `source.open` raises.
+            UTDStreamException: `FORBIDDEN` at once when the server has not granted it, `CONFLICT`
+                not connected, `TIMEOUT`, or what `source.open` raises.
         """
-        return await self._need().publisher.publish(source, name, track_source)
+        return await self._need().publisher.publish(source, track_source)
 
     async def unpublish(self, track_sid: str) -> None:
         """Close the source of a local track and unpublish it; nothing when there is none."""
-        connection = self._alive()
-        if connection is not None:
-            await connection.publisher.unpublish(track_sid)
+        live = self._alive()
+        if live is not None:
+            await live.publisher.unpublish(track_sid)
 
     async def set_muted(self, track_sid: str, muted: bool) -> None:
         """Mute or unmute a local track; its source goes on, so timing is kept."""
-        connection = self._alive()
-        if connection is not None:
-            connection.local_mute_changed(track_sid, muted)
+        live = self._alive()
+        if live is not None:
+            live.set_muted(track_sid, muted)
 
     async def set_microphone(self, enabled: bool, source: AudioInput | None = None) -> None:
         """Publish or unmute the microphone, or mute it.
@@ -245,7 +220,7 @@ class UTDRoom:
 
         Raises:
             UTDStreamException: `FORBIDDEN` at once when the server has not granted it,
-                `VALIDATION` no source to publish, and as `publish_audio`.
+                `VALIDATION` no source to publish, and as `publish`.
         """
         await self._microphone.switch(self._need(), enabled, source)
 
@@ -255,76 +230,114 @@ class UTDRoom:
         *,
         reliable: bool = True,
         topic: str = "",
+        to: Sequence[str] | None = None,
         destination_identities: Sequence[str] | None = None,
     ) -> None:
-        """Send a data message to everybody, or to `destination_identities`.
+        """Send a data message to everybody, or to the identities in `to`; order is kept.
 
-        Cancelling is safe; the message may or may not have been sent.
+        What is sent at once waits its turn. Cancelling is safe; it may or may not be sent.
 
         Raises:
-            UTDStreamException: `VALIDATION` over `MAX_DATA`, `FORBIDDEN` data not granted,
-                `CONFLICT` not connected, `TIMEOUT`, `SERVER` LiveKit failed to send.
+            UTDStreamException: `VALIDATION` as `data_message`, `CONFLICT` not connected, and as
+                `Outbox.send`.
         """
-        connection = self._need()
-        require_size(data, topic, destination_identities or ())
-        local = connection.room.local_participant
-        if not permission_of(local).can_publish_data:
-            raise UTDStreamException(
-                "The server has not granted sending data.", code=UTDErrorCode.FORBIDDEN
-            )
-        if destination_identities is not None and not destination_identities:
-            return  # LiveKit takes an empty list for everybody
-        rtc = native.sdk()
-        command = local.publish_data(
-            data,
-            reliable=reliable,
-            topic=topic,
-            destination_identities=list(destination_identities or ()),
-        )
-        try:
-            await connection.publisher.run(command, "send data")
-        except rtc.participant.PublishDataError as error:
-            raise UTDStreamException(
-                f"Sending failed: {error.message}.", code=UTDErrorCode.SERVER
-            ) from error
+        to = destination_identities if to is None else to
+        message = data_message(data, topic=topic, to=to, reliable=reliable)
+        await self._need().outbox.send(message)
 
     # -- receiving ------------------------------------------------------------------------------
 
-    async def receive_audio(
-        self, track_sid: str, sink: FrameSink, *, audio_format: AudioFormat = RECEIVE_FORMAT
-    ) -> Reception:
-        """Deliver the frames of a subscribed remote track to `sink`, every 10 ms.
+    async def hear(self, track_sid: str, sink: FramesSink) -> int:
+        """Deliver the frames of a subscribed remote track to `sink`, on this loop, in batches.
 
-        Frames are read-only int16 `(samples, channels)`, `at` is when they arrived. `sink` runs
-        on one of LiveKit's threads; what it raises is logged.
+        Frames are read-only int16 `(samples, channels)`, `at` is when they arrived.
+
+        Returns:
+            What `unhear` takes.
 
         Raises:
-            UTDStreamException: `NOT_FOUND` when no such track is subscribed.
+            UTDStreamException: `NOT_FOUND` when no such track is subscribed, `CONFLICT` not
+                connected.
         """
-        return self._need().receiver.open(track_sid, sink, audio_format)
+        return self._need().receiver.hear(track_sid, sink)
+
+    async def unhear(self, reception: int) -> None:
+        """Deliver no more frames, from when this has returned; nothing when it is over already.
+
+        Cancelling is safe: it ends all the same.
+        """
+        live = self._alive()
+        if live is not None:
+            await live.receiver.close(reception)
+
+    async def route(
+        self, track_sid: str, speaker: DeviceKey, *, name: str = "", gain: float = 1.0
+    ) -> int:
+        """Play a subscribed remote track on a speaker of this process, until `unroute`.
+
+        Frames go from LiveKit's thread into the speaker's mix; the loop takes no part.
+
+        Returns:
+            What `set_gain` and `unroute` take.
+
+        Raises:
+            UTDStreamException: `NOT_FOUND` when no such track is subscribed or no such speaker
+                lives here, `CONFLICT` not connected, and as the speaker's `voice`.
+        """
+        return self._need().receiver.route(track_sid, speaker, name, gain)
+
+    async def set_gain(self, route: int, gain: float) -> None:
+        """Play a route louder or softer, without a click; nothing when it is over already.
+
+        Raises:
+            UTDStreamException: `VALIDATION` out of the speaker's range.
+        """
+        live = self._alive()
+        if live is not None:
+            live.receiver.set_gain(route, gain)
+
+    async def unroute(self, route: int) -> None:
+        """Play the track no more; nothing when it is over already."""
+        await self.unhear(route)
+
+    # -- the port before this one, for who still uses it ------------------------------------------
+
+    async def publish_audio(
+        self,
+        source: AudioInput,
+        *,
+        name: str = "microphone",
+        track_source: TrackSource = TrackSource.MICROPHONE,
+    ) -> TrackPublication:
+        """See `publish`."""
+        return await self.publish(source, track_source)
+
+    async def receive_audio(self, track_sid: str, sink: FrameSink) -> AudioInputStream:
+        """See `hear`; `sink` runs on LiveKit's threads."""
+        return cast("AudioInputStream", self._need().receiver.open(track_sid, sink))
 
     # -- shared ---------------------------------------------------------------------------------
 
-    def _alive(self) -> Connection | None:
-        connection = self._connection
-        return None if connection is None or connection.ended.done() else connection
+    def _alive(self) -> LiveRoom | None:
+        return None if self._live is None or self._live.ended.done() else self._live
 
-    def _need(self) -> Connection:
-        connection = self._alive()
-        if connection is None:
-            raise UTDStreamException("The room is not connected.", code=UTDErrorCode.CONFLICT)
-        return connection
+    def _need(self) -> LiveRoom:
+        live = self._alive()
+        if live is None:
+            raise conflict(ConflictReason.NOT_JOINED, "The room is not connected.")
+        return live
 
-    def _deliver(self, event: RoomEvent) -> None:
-        if isinstance(event, TokenRefreshed) and self._address and self._connection:
-            token = native.newest_token(self._connection.room) or self._address.token
+    def _deliver(self, events: tuple[RoomEvent, ...]) -> None:
+        if TokenRefreshed() in events and self._address and self._live:
+            token = native.newest_token(self._live.room) or self._address.token
             self._address = evolve(self._address, token=token)
         for sink in tuple(self._sinks):
             try:
-                sink(event)
+                sink(events)
             except Exception as error:
                 logger.exception("a listener of room events raised")
                 asyncio.get_running_loop().call_exception_handler(
                     {"message": "a listener of room events raised", "exception": error}
                 )
-        self._events.emit(event)
+        for event in events:
+            self._events.emit(event)

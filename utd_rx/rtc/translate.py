@@ -315,14 +315,3 @@ EVENTS: Final[Mapping[str, Callable[..., Events]]] = {
     "token_refreshed": Translator._token_refreshed,
     "data_received": Translator._data_received,
 }
-
-UNTYPED: Final = (
-    "data_track_published",
-    "data_track_unpublished",
-    "e2ee_state_changed",
-    "moved",
-    "participant_encryption_status_changed",
-    "sip_dtmf_received",
-    "transcription_received",
-)
-"""Events this version has no type for: delivered as `UnknownRoomEvent`."""

@@ -9,10 +9,10 @@ from collections.abc import Awaitable, Callable
 from reactivex import Observable, abc, create
 from reactivex.disposable import CompositeDisposable, Disposable
 
-from utd_rx.audio.crossing import FrameBox
 from utd_rx.errors import UTDStreamException
 from utd_rx.models.audio import AudioFrame, AudioInputStream, FrameSink
 from utd_rx.models.participant import TrackSource
+from utd_rx.ports.crossing import FrameBox
 from utd_rx.protocol.roster import Roster
 from utd_rx.rtc.port import RoomPort
 from utd_rx.state import StateSubject
@@ -31,7 +31,11 @@ def remote_audio(
     def subscribe(
         observer: abc.ObserverBase[AudioFrame], _: abc.SchedulerBase | None
     ) -> abc.DisposableBase:
-        box = FrameBox(asyncio.get_running_loop(), observer.on_next)
+        def tell(frames: tuple[AudioFrame, ...]) -> None:
+            for frame in frames:
+                observer.on_next(frame)
+
+        box = FrameBox(asyncio.get_running_loop(), tell)
         news = asyncio.Event()
 
         async def follow() -> None:

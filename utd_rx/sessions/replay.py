@@ -150,7 +150,7 @@ class Replay(AudioRoomStreams):
             except BaseException as error:  # noqa: BLE001 - reported, or an interrupt and raised
                 # Else it counts as running for ever, and time would stand still.
                 self.scheduler.stop()
-                report(error, "an observer on the recorded time raised")
+                report(error, "an observer on the recorded time")
 
     async def _pause(self, seconds: float) -> None:
         """Wait, but not for a replay that is closed meanwhile."""

@@ -185,10 +185,11 @@ class Shell(Generic[St]):
         task.add_done_callback(self._done)
         return task
 
-    def _receive(self, event: RoomEvent) -> None:
-        """Take one room event; what came in the same turn of the loop is committed together."""
-        self._inbox.append(event)
-        if len(self._inbox) == 1 and self._joining is None:
+    def _receive(self, events: tuple[RoomEvent, ...]) -> None:
+        """Take room events; what came in the same turn of the loop is committed together."""
+        is_first = not self._inbox
+        self._inbox.extend(events)
+        if is_first and self._joining is None:
             self._loop.call_soon(self._flush)
 
     def _flush(self, *first: object) -> None:

@@ -8,18 +8,16 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from reactivex import abc
 from reactivex.disposable import CompositeDisposable
 
 from utd_rx.state.callbacks import refuse_async_predicate
+from utd_rx.state.derived import Derived
 from utd_rx.state.equality import same
 from utd_rx.state.errors import StreamCompletedError
-from utd_rx.state.reports import INTERRUPTS
-
-if TYPE_CHECKING:
-    from utd_rx.state.subject import StateSubject
+from utd_rx.state.reports import INTERRUPTS, running_loop
 
 T = TypeVar("T")
 
@@ -27,11 +25,10 @@ T = TypeVar("T")
 class _Wakeup:
     """A future of the current loop that any thread may resolve."""
 
-    __slots__ = ("_future", "_loop", "_thread")
+    __slots__ = ("_future", "_loop")
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._thread = threading.get_ident()
         self._future: asyncio.Future[None] = self._loop.create_future()
 
     async def wait(self, timeout: float | None = None) -> bool:
@@ -43,7 +40,7 @@ class _Wakeup:
         return bool(done)
 
     def wake(self) -> None:
-        if threading.get_ident() == self._thread:
+        if running_loop() is self._loop:
             self._resolve()
         elif not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._resolve)
@@ -54,9 +51,12 @@ class _Wakeup:
 
 
 async def until(
-    subject: StateSubject[T], value_or_predicate: T | Callable[[T], bool], timeout: float | None
+    source: Derived[T],
+    is_current: Derived[bool],
+    value_or_predicate: T | Callable[[T], bool],
+    timeout: float | None,
 ) -> T:
-    """Wait for a value; the contract is that of `StateSubject.until`."""
+    """Wait for a value once it is current; the contract is that of `StateSubject.until`."""
     refuse_async_predicate(value_or_predicate)
     if callable(value_or_predicate):
         matches = value_or_predicate
@@ -68,14 +68,10 @@ async def until(
     found: list[T] = []
     failed: list[BaseException] = []
     wakeup = _Wakeup()
-    # A command awaits what its own commit has led to. While another thread holds up publishing,
-    # the current value may be older than that commit, and must not pass for its outcome.
-    core = subject._core
-    due = core.head_version
-    is_behind = core.version < due
+    is_behind = not is_current.value
 
     def on_next(value: T) -> None:
-        if found or failed or core.version < due:  # or: a delivery that was already under way
+        if found or failed or not is_current.value:  # or: a delivery that was already under way
             return
         try:
             if matches(value):
@@ -89,17 +85,16 @@ async def until(
 
     def on_completed() -> None:
         if not found and not failed:
-            what = f"{subject.name!r} completed without the awaited value"
+            what = f"{source.name!r} completed without the awaited value"
             failed.append(StreamCompletedError(what))
             wakeup.wake()
 
-    subscription = CompositeDisposable(subject.subscribe(on_next, None, on_completed))
+    subscription = CompositeDisposable(source.subscribe(on_next, None, on_completed))
     if is_behind:  # the value may stay as it is when that commit is published
-        published = subject._published(due)
-        subscription.add(published.subscribe(lambda yes: on_next(subject.value) if yes else None))
+        subscription.add(is_current.subscribe(lambda _: on_next(source.value)))
     try:
         if not found and not failed and not await wakeup.wait(timeout):
-            raise TimeoutError(f"{subject.name!r} did not take the awaited value in {timeout} s")
+            raise TimeoutError(f"{source.name!r} did not take the awaited value in {timeout} s")
     finally:
         subscription.dispose()
     if failed:
@@ -153,8 +148,8 @@ class Changes(AsyncIterator[T]):
     loses nothing: the next one subscribes anew and waits for a value other than the last yielded.
     """
 
-    def __init__(self, subject: StateSubject[T]) -> None:
-        self._subject = subject
+    def __init__(self, source: Derived[T]) -> None:
+        self._source = source
         self._mailbox: _Mailbox[T] = _Mailbox()
         self._subscription: abc.DisposableBase | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -179,9 +174,7 @@ class Changes(AsyncIterator[T]):
             while not self._closed:
                 if self._subscription is None:
                     self._loop = asyncio.get_running_loop()
-                    self._subscription = self._subject.subscribe(
-                        mailbox.put, None, mailbox.complete
-                    )
+                    self._subscription = self._source.subscribe(mailbox.put, None, mailbox.complete)
                 fresh = mailbox.take()
                 if fresh is not None:
                     return fresh[0]

@@ -54,11 +54,6 @@ def name_of(callback: Callable[..., Any]) -> str:
     return getattr(callback, "__qualname__", type(callback).__name__)
 
 
-def culprit(callback: Callable[..., Any], stream: str) -> str:
-    """Name an observer's callback and what it observes."""
-    return f"<observer {name_of(callback)} of {stream!r}>"
-
-
 def _is_async(callback: Callable[..., Any]) -> bool:
     code = getattr(callback, "__code__", None)
     if code is not None:

@@ -8,14 +8,16 @@ a change of two stores shows as two values.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from itertools import chain
 from typing import Any, TypeVar, overload
 
 from reactivex import abc
 
 from utd_rx.state.core import Core
-from utd_rx.state.subject import StateSubject, Subscription
+from utd_rx.state.derived import Subscription
+from utd_rx.state.subject import StateSubject
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -24,7 +26,6 @@ D = TypeVar("D")
 E = TypeVar("E")
 
 Values = tuple[Any, ...]
-Build = Callable[[Sequence[Any]], Values]
 
 
 @overload
@@ -59,44 +60,35 @@ def combine_state(*subjects: StateSubject[Any]) -> StateSubject[Any]:
     if not subjects:
         raise ValueError("combine_state needs at least one subject")
     name = ", ".join(subject.name for subject in subjects)
-    # A combination of other stores counts as its leaves: in combine(combine(a1, b), a2) the two
-    # values of store a must come from one commit.
-    leaves = tuple(dict.fromkeys(leaf for s in subjects for leaf in _leaves(s)))
-    builds = [_builder(s, leaves) for s in subjects]
-
-    def build(values: Sequence[Any]) -> Values:
-        return tuple(b(values) for b in builds)
-
-    by_core: dict[Core[Any], list[int]] = {}
-    for i, leaf in enumerate(leaves):
-        by_core.setdefault(leaf._core, []).append(i)
-    groups = [(_group(core, [leaves[i] for i in at]), at) for core, at in by_core.items()]
-    if len(groups) > 1:
-        return _Joint(groups, leaves, build, name)
-    return StateSubject(leaves[0]._core, lambda _: build([leaf.value for leaf in leaves]), name)
+    by_core: dict[Core[Any], list[StateSubject[Any]]] = {}
+    for leaf in dict.fromkeys(leaf for s in subjects for leaf in _leaves(s)):
+        by_core.setdefault(leaf._core, []).append(leaf)
+    core, *others = by_core
+    return _Joint(subjects, by_core, name) if others else _group(core, subjects, name)
 
 
-def _leaves(subject: StateSubject[Any]) -> tuple[StateSubject[Any], ...]:
+def _leaves(subject: StateSubject[Any]) -> Sequence[StateSubject[Any]]:
+    """A combination of other stores counts as its leaves: in combine(combine(a1, b), a2) the two
+    values of store a must come from one commit."""
     return subject.leaves if isinstance(subject, _Joint) else (subject,)
 
 
-def _builder(
-    subject: StateSubject[Any], leaves: Sequence[StateSubject[Any]]
-) -> Callable[[Sequence[Any]], Any]:
-    at = [leaves.index(leaf) for leaf in _leaves(subject)]
-    if isinstance(subject, _Joint):
-        build = subject.build
-        return lambda values: build([values[i] for i in at])
-    return lambda values: values[at[0]]
+def _values(
+    subjects: Sequence[StateSubject[Any]], of: Mapping[StateSubject[Any], Any]
+) -> tuple[Any, ...]:
+    """The values of subjects, by those of their leaves."""
+    return tuple([_values(s.subjects, of) if isinstance(s, _Joint) else of[s] for s in subjects])
 
 
-def _group(core: Core[Any], leaves: Sequence[StateSubject[Any]]) -> StateSubject[Values]:
+def _group(
+    core: Core[Any], subjects: Sequence[StateSubject[Any]], name: str = "group"
+) -> StateSubject[Values]:
     """The values of several subjects of one store, of one version.
 
     The selector reads the subjects rather than calling their selectors: their values keep their
     identity from commit to commit, so arrays among them compare as unchanged.
     """
-    return StateSubject(core, lambda _: tuple([leaf.value for leaf in leaves]), "group")
+    return StateSubject(core, lambda _: tuple([s.value for s in subjects]), name)
 
 
 class _Joint(StateSubject[Values]):
@@ -108,14 +100,13 @@ class _Joint(StateSubject[Values]):
 
     def __init__(
         self,
-        groups: Sequence[tuple[StateSubject[Values], Sequence[int]]],
-        leaves: tuple[StateSubject[Any], ...],
-        build: Build,
+        subjects: Sequence[StateSubject[Any]],
+        by_core: Mapping[Core[Any], Sequence[StateSubject[Any]]],
         name: str,
     ) -> None:
-        self.leaves = leaves
-        self.build = build
-        self._groups = groups
+        self.subjects = subjects
+        self.leaves = tuple(chain(*by_core.values()))
+        self._groups = [_group(core, leaves) for core, leaves in by_core.items()]
         self._links: list[abc.DisposableBase] = []
         self._users = 0
         joint: Core[tuple[Values, ...]] = Core(self._parts(), self._fold)
@@ -133,14 +124,10 @@ class _Joint(StateSubject[Values]):
         return tuple(new), ()
 
     def _parts(self) -> tuple[Values, ...]:
-        return tuple([group.value for group, _ in self._groups])
+        return tuple([group.value for group in self._groups])
 
     def _assemble(self, state: tuple[Values, ...]) -> Values:
-        values: list[Any] = [None] * len(self.leaves)
-        for (_, at), part in zip(self._groups, state, strict=True):
-            for i, value in zip(at, part, strict=True):
-                values[i] = value
-        return self.build(values)
+        return _values(self.subjects, dict(zip(self.leaves, chain(*state), strict=True)))
 
     @property
     def value(self) -> Values:  # type: ignore[override] # read-only, as in StateSubject
@@ -152,7 +139,7 @@ class _Joint(StateSubject[Values]):
         with ExitStack() as sources:
             # Nothing is published meanwhile: else this thread might be the one to deliver it, and
             # would run other people's callbacks with the lock held.
-            for group, _ in self._groups:
+            for group in self._groups:
                 group._core.enter()
                 sources.callback(group._core.leave)
             # Locked while the links subscribe, so that a second observer finds them complete.
@@ -172,7 +159,7 @@ class _Joint(StateSubject[Values]):
 
     def _connect(self) -> None:
         ended: set[int] = set()
-        for i, (group, _) in enumerate(self._groups):
+        for i, group in enumerate(self._groups):
 
             def feed(values: Values, i: int = i) -> None:
                 self._core.commit(((i, values),), may_be_late=True)

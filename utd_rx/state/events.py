@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TypeVar
 
-from reactivex import Observable, abc
+from reactivex import abc
 from reactivex.disposable import Disposable
 
-from utd_rx.state.callbacks import INSTEAD_OF_EVENTS, refuse_async
-from utd_rx.state.piping import piped
+from utd_rx.state.piping import Piped
 from utd_rx.state.reports import report
 
 T = TypeVar("T")
 
 
-class EventStream(Observable[T]):
+class EventStream(Piped[T]):
     """Delivers every event to whoever observes at that moment; nothing is kept for later.
 
     All observers see the same events in the same order, also when one of them causes the next.
@@ -31,28 +30,6 @@ class EventStream(Observable[T]):
         self._waiting: deque[T] = deque()
         self._is_emitting = False
         self._is_closed = False
-
-    def subscribe(
-        self,
-        on_next: abc.ObserverBase[T] | abc.OnNext[T] | None = None,
-        on_error: abc.OnError | None = None,
-        on_completed: abc.OnCompleted | None = None,
-        *,
-        scheduler: abc.SchedulerBase | None = None,
-    ) -> abc.DisposableBase:
-        """As `Observable.subscribe`.
-
-        Raises:
-            AsyncObserverError: For an `async def`, which nobody would await.
-        """
-        refuse_async(on_next, on_error, on_completed, instead=INSTEAD_OF_EVENTS)
-        return super().subscribe(on_next, on_error, on_completed, scheduler=scheduler)
-
-    if not TYPE_CHECKING:  # RxPY's overloads are right about the types
-
-        def pipe(self, *operators: Any) -> Any:
-            """As `Observable.pipe`; time operators run on the loop running at subscription."""
-            return piped(super().pipe(*operators))
 
     def emit(self, event: T) -> None:
         """Call every observer with `event`, in the order they subscribed; none after `close()`."""
@@ -82,7 +59,7 @@ class EventStream(Observable[T]):
             try:
                 observer.on_next(event)
             except BaseException as error:  # noqa: BLE001 - reported, or an interrupt and raised
-                report(error, f"an observer of {type(event).__name__} raised")
+                report(error, f"an observer of {type(event).__name__}")
 
     def _complete(self) -> None:
         observers, self._observers = self._observers, {}
@@ -90,7 +67,7 @@ class EventStream(Observable[T]):
             try:
                 observer.on_completed()
             except BaseException as error:  # noqa: BLE001 - as above
-                report(error, "an observer raised on completion")
+                report(error, "an observer of the end")
 
     def _subscribe_core(
         self, observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None

@@ -11,7 +11,7 @@ from reactivex import abc
 from reactivex.disposable import Disposable
 
 from utd_rx.state.core import Core, HandOver
-from utd_rx.state.scheduler import running_loop
+from utd_rx.state.reports import running_loop
 from utd_rx.state.store import Store
 
 S = TypeVar("S")

@@ -80,16 +80,20 @@ def became(value_or_predicate: T | Callable[[T], bool]) -> Operator[T]:
 
 
 def _on_loop(
-    scheduler: abc.SchedulerBase | None, make: Callable[[abc.SchedulerBase], Operator[T]]
+    own: abc.SchedulerBase | None, make: Callable[[abc.SchedulerBase], Operator[T]]
 ) -> Operator[T]:
-    """Choose the scheduler when somebody subscribes, for only then the right loop is running."""
+    """Choose the scheduler when somebody subscribes, for only then the right loop is running.
+
+    What is before the operator gets the subscriber's, as behind RxPY's own operators, and never
+    none: then a time operator there would start a timer thread.
+    """
 
     def operator(source: Observable[T]) -> Observable[T]:
         def subscribe(
             observer: abc.ObserverBase[T], given: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
-            chosen = scheduler or given or loop_scheduler()
-            return make(chosen)(source).subscribe(observer, scheduler=chosen)
+            chosen = own or given or loop_scheduler()
+            return make(chosen)(source).subscribe(observer, scheduler=given or chosen)
 
         return reactivex.create(subscribe)
 
@@ -100,7 +104,7 @@ def _throttled(
     source: Observable[T], seconds: float, scheduler: abc.SchedulerBase
 ) -> Observable[T]:
     def subscribe(
-        observer: abc.ObserverBase[T], _: abc.SchedulerBase | None = None
+        observer: abc.ObserverBase[T], given: abc.SchedulerBase | None = None
     ) -> abc.DisposableBase:
         # Held while emitting: the source may be fed by another thread than the timer's.
         lock = threading.RLock()
@@ -136,7 +140,7 @@ def _throttled(
                     observer.on_next(waiting.pop())
                 observer.on_completed()
 
-        subscription = source.subscribe(on_next, observer.on_error, on_completed)
+        subscription = source.subscribe(on_next, observer.on_error, on_completed, scheduler=given)
         return CompositeDisposable(subscription, timer)
 
     return reactivex.create(subscribe)

@@ -1,4 +1,4 @@
-"""What operators piped behind a state stream get as their scheduler: the running event loop.
+"""What operators piped behind a stream of ours get as their scheduler: the running event loop.
 
 RxPY's time operators ask for a scheduler from left to right: their own argument, what was given to
 `subscribe`, a timer thread. The source of a chain has no say in it, its end has. So `pipe` returns
@@ -15,10 +15,10 @@ from reactivex import Observable, abc, typing
 from reactivex.scheduler import CurrentThreadScheduler
 
 from utd_rx.state.callbacks import INSTEAD_OF_EVENTS, refuse_async
+from utd_rx.state.reports import running_loop
 from utd_rx.state.scheduler import LoopScheduler
 
 T = TypeVar("T")
-TState = TypeVar("TState")
 
 
 class PipedScheduler(LoopScheduler):
@@ -39,19 +39,24 @@ class PipedScheduler(LoopScheduler):
         return self._zero + timedelta(seconds=self._loop.time())
 
     def schedule(
-        self, action: typing.ScheduledAction[TState], state: TState | None = None
+        self, action: typing.ScheduledAction[Any], state: Any = None
     ) -> abc.DisposableBase:
         """Run the action on this thread, after what it is running now."""
         return CurrentThreadScheduler.singleton().schedule(action, state)
 
 
-class Piped(Observable[T]):
-    """A chain of operators whose end supplies the scheduler; otherwise the chain itself."""
+class Piping:
+    """What pipes so that the end of the chain supplies the scheduler; before its Observable."""
 
-    def __init__(self, chain: Observable[T]) -> None:
-        super().__init__()
-        self.lock = chain.lock
-        self._chain = chain
+    if not TYPE_CHECKING:  # RxPY's overloads are right about the types
+
+        def pipe(self, *operators: Any) -> Any:
+            """As `Observable.pipe`; time operators run on the loop running at subscription."""
+            return piped(super().pipe(*operators))
+
+
+class Piped(Piping, Observable[T]):
+    """An Observable that supplies the running loop's scheduler, and refuses what is async."""
 
     def subscribe(
         self,
@@ -67,25 +72,15 @@ class Piped(Observable[T]):
             AsyncObserverError: For an `async def`, which nobody would await.
         """
         refuse_async(on_next, on_error, on_completed, instead=INSTEAD_OF_EVENTS)
-        return self._chain.subscribe(
-            on_next, on_error, on_completed, scheduler=scheduler or running_loop_scheduler()
-        )
-
-    if not TYPE_CHECKING:  # RxPY's overloads are right about the types
-
-        def pipe(self, *operators: Any) -> Any:
-            """As `Observable.pipe`."""
-            return piped(self._chain.pipe(*operators))
+        if scheduler is None and (loop := running_loop()) is not None:
+            scheduler = PipedScheduler(loop)
+        return super().subscribe(on_next, on_error, on_completed, scheduler=scheduler)
 
 
 def piped(chain: Any) -> Any:
     """Return a chain with its end on the loop; what is more than an Observable stays as it is."""
-    return Piped(chain) if type(chain) is Observable else chain
-
-
-def running_loop_scheduler() -> PipedScheduler | None:
-    """Return a scheduler of the running loop, None where none is running."""
-    try:
-        return PipedScheduler(asyncio.get_running_loop())
-    except RuntimeError:
-        return None
+    if type(chain) is not Observable:
+        return chain
+    end: Piped[Any] = Piped(chain._subscribe_core)
+    end.lock = chain.lock
+    return end

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from itertools import pairwise
+from types import TracebackType
 from typing import Final
 
 logger = logging.getLogger("utd_rx.state")
@@ -12,21 +14,69 @@ INTERRUPTS: Final = (KeyboardInterrupt, SystemExit)
 """What is meant for the whole program. All else is its callback's own affair: a `CancelledError`
 out of the `.result()` of somebody's future cancels neither the dispatcher nor its task."""
 
+_LIBRARIES: Final = (("reactivex.", "utd_rx."), ("reactivex.", "utd_rx.state."))
+"""Whose frames say nothing to whoever wrote the callback; the second, where there are no other."""
+
 
 def report(error: BaseException, what: str) -> None:
-    """Report an error that nobody is waiting for: to the log and to the running loop's handler.
+    """Tell once of an error that nobody is waiting for.
+
+    An exception handler of the running loop's own is told, as `{"message": …, "exception": …}`;
+    where there is none, the log is. The error's traceback is cut to the user's frames.
 
     The values of a state may hold tokens and payloads, so `what` must name things, not show them.
 
     Args:
         error: What was raised. `INTERRUPTS` are raised again, not reported.
-        what: A sentence that names the callback and the stream.
+        what: Whose error it is, as "an observer of 'seats'"; the user's function is found.
     """
     if isinstance(error, INTERRUPTS):
         raise error
-    logger.error("%s: %s", what, type(error).__name__, exc_info=error)
+    message = f"{what} raised: {type(error).__name__}{_shorten(error)}"
+    loop = running_loop()
+    if loop is not None and loop.get_exception_handler() is not None:
+        loop.call_exception_handler({"message": message, "exception": error})
+    else:
+        logger.error(message, exc_info=error)
+
+
+def running_loop() -> asyncio.AbstractEventLoop | None:
+    """Return the loop that runs on this thread."""
     try:
-        loop = asyncio.get_running_loop()
+        return asyncio.get_running_loop()
     except RuntimeError:
-        return
-    loop.call_exception_handler({"message": what, "exception": error})
+        return None
+
+
+def _shorten(error: BaseException) -> str:
+    """Cut the tracebacks of an error and its causes; return whose function raised it."""
+    errors = [error]
+    for one in errors:  # grows meanwhile
+        users = _users(one)
+        for frame, inner in pairwise([*users, None]):
+            frame.tb_next = inner  # type: ignore[union-attr] # only the last is None
+        BaseException.with_traceback(one, users[0] if users else None)  # it may be frozen
+        group = one.exceptions if isinstance(one, BaseExceptionGroup) else ()
+        for cause in (one.__cause__, one.__context__, *group):
+            if cause is not None and not any(cause is other for other in errors):
+                errors.append(cause)
+    outermost = error.__traceback__
+    if outermost is None or _is_of(outermost, _LIBRARIES[-1]):
+        return ""
+    code, module = outermost.tb_frame.f_code, outermost.tb_frame.f_globals.get("__name__")
+    return f" in {module}.{code.co_qualname} ({code.co_filename}, line {code.co_firstlineno})"
+
+
+def _users(error: BaseException) -> list[TracebackType]:
+    """Return the user's frames, outermost first; where there are none, the innermost of all."""
+    frames = [error.__traceback__] if error.__traceback__ else []
+    while frames and (inner := frames[-1].tb_next):
+        frames.append(inner)
+    for libraries in _LIBRARIES:
+        if users := [frame for frame in frames if not _is_of(frame, libraries)]:
+            return users
+    return frames[-1:]
+
+
+def _is_of(frame: TracebackType, libraries: tuple[str, ...]) -> bool:
+    return f"{frame.tb_frame.f_globals.get('__name__')}.".startswith(libraries)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime
-from typing import TypeVar
+from typing import Any
 
 from reactivex import abc, typing
-from reactivex.disposable import SingleAssignmentDisposable
+from reactivex.disposable import Disposable, SingleAssignmentDisposable
 from reactivex.scheduler.eventloop import AsyncIOScheduler
 
-TState = TypeVar("TState")
+from utd_rx.state.reports import report, running_loop
+
+Action = typing.ScheduledAction[Any]
 
 
 class LoopScheduler(AsyncIOScheduler):
@@ -25,38 +27,37 @@ class LoopScheduler(AsyncIOScheduler):
         """The time of the loop's clock; only differences mean something."""
         return self.to_datetime(self._loop.time())
 
-    def schedule(
-        self, action: typing.ScheduledAction[TState], state: TState | None = None
-    ) -> abc.DisposableBase:
+    def schedule(self, action: Action, state: Any = None) -> abc.DisposableBase:
         """Run the action in the loop's next turn."""
         return self.schedule_relative(0.0, action, state)
 
     def schedule_relative(
-        self,
-        duetime: typing.RelativeTime,
-        action: typing.ScheduledAction[TState],
-        state: TState | None = None,
+        self, duetime: typing.RelativeTime, action: Action, state: Any = None
     ) -> abc.DisposableBase:
         """Run the action on the loop after `duetime` seconds."""
-        sad = SingleAssignmentDisposable()
+        sad, seconds = SingleAssignmentDisposable(), self.to_seconds(duetime)
+
+        def arm() -> None:
+            if seconds > 0:
+                sad.disposable = super(LoopScheduler, self).schedule_relative(
+                    seconds, action, state
+                )
+            else:
+                sad.disposable = super(LoopScheduler, self).schedule(action, state)
+
         if running_loop() is self._loop:
-            self._arm(sad, duetime, action, state)
+            arm()
         else:
-            self._loop.call_soon_threadsafe(self._arm, sad, duetime, action, state)
+            self._loop.call_soon_threadsafe(arm)
         return sad
 
-    def _arm(
-        self,
-        sad: SingleAssignmentDisposable,
-        duetime: typing.RelativeTime,
-        action: typing.ScheduledAction[TState],
-        state: TState | None,
-    ) -> None:
-        seconds = self.to_seconds(duetime)
-        if seconds > 0:
-            sad.disposable = super().schedule_relative(seconds, action, state)
-        else:
-            sad.disposable = super().schedule(action, state)
+    def invoke_action(self, action: Action, state: Any = None) -> abc.DisposableBase:
+        """Run the action now; what it raises is the error of an observer behind it."""
+        try:
+            return super().invoke_action(action, state)
+        except BaseException as error:  # noqa: BLE001 - reported, or an interrupt and raised
+            report(error, "an observer behind a time operator")
+            return Disposable()
 
 
 def loop_scheduler(loop: asyncio.AbstractEventLoop | None = None) -> LoopScheduler:
@@ -72,10 +73,3 @@ def loop_scheduler(loop: asyncio.AbstractEventLoop | None = None) -> LoopSchedul
             "coroutine, or pass scheduler=loop_scheduler(loop)"
         )
     return LoopScheduler(loop)
-
-
-def running_loop() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None

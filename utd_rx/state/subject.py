@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, cast
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
 from reactivex import abc
-from reactivex.subject import BehaviorSubject
 
 from utd_rx.state.bridges import Changes, until
-from utd_rx.state.callbacks import INSTEAD_OF_STATE, culprit, refuse_async
+from utd_rx.state.callbacks import INSTEAD_OF_STATE, refuse_async
 from utd_rx.state.core import Core
-from utd_rx.state.equality import same
+from utd_rx.state.derived import Derived, Subscription
 from utd_rx.state.errors import ReadOnlySubjectError
-from utd_rx.state.piping import piped
+from utd_rx.state.piping import Piping
 
 if TYPE_CHECKING:
     from typing import Never
@@ -22,44 +20,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def _ignore(*_: object) -> None:
-    """Stand in for a callback that was not given, or that has been disposed."""
-
-
-class Subscription(abc.DisposableBase, Generic[T]):
-    """One observer of one subject; `dispose()` costs O(1) and lets go of the callbacks."""
-
-    __slots__ = ("_subject", "on_completed", "on_next")
-
-    def __init__(
-        self,
-        subject: StateSubject[T],
-        on_next: Callable[[T], None] | None,
-        on_completed: Callable[[], None] | None,
-    ) -> None:
-        self._subject: StateSubject[T] | None = subject
-        self.on_next: Callable[[T], None] = on_next or _ignore
-        self.on_completed: Callable[[], None] = on_completed or _ignore
-
-    def dispose(self) -> None:
-        """End the subscription: no further call. Idempotent, thread-safe.
-
-        On another thread than the delivering one, a call already begun may still be running.
-        """
-        subject = self._subject
-        if subject is None or not subject._remove(self):
-            return
-        # Replaced rather than flagged: a delivery under way finds nothing to call, and pays
-        # nothing for finding out.
-        self.on_next = self.on_completed = _ignore
-        self._subject = None
-        subject._released()
-
-    def __repr__(self) -> str:
-        return culprit(self.on_next, self._subject.name if self._subject else "")
-
-
-class StateSubject(BehaviorSubject[T]):
+class StateSubject(Piping, Derived[T]):
     """A value that changes over time, which everybody may observe and only its store writes.
 
     Made by `Store.select`; see docs/state.md for what it promises. An observer gets its first value
@@ -72,17 +33,9 @@ class StateSubject(BehaviorSubject[T]):
     """
 
     def __init__(self, core: Core[Any], selector: Callable[[Any], T], name: str) -> None:
-        # The stock initialisers would assign `value` and an observer list that nobody uses.
-        self.name = name
-        self.lock = threading.RLock()  # RxPY's operators synchronise on their source's lock
         self._core = core
-        self._selector = selector
-        self._observers: dict[Subscription[T], None] = {}
-        self._line: tuple[Subscription[T], ...] | None = None
-        self._failing = False
         with core.lock:
-            self._latest: T = core.probe(selector)
-            self._seen = self._changed_at = core.version
+            super().__init__(selector, core.probe(selector), core.version, name)
 
     # --- what everybody may do ---
 
@@ -123,12 +76,6 @@ class StateSubject(BehaviorSubject[T]):
         self._admit(subscription)
         return subscription
 
-    if not TYPE_CHECKING:  # RxPY's overloads are right about the types
-
-        def pipe(self, *operators: Any) -> Any:
-            """As `Observable.pipe`; time operators run on the loop running at subscription."""
-            return piped(super().pipe(*operators))
-
     async def until(
         self, value_or_predicate: T | Callable[[T], bool], *, timeout: float | None = None
     ) -> T:
@@ -147,7 +94,12 @@ class StateSubject(BehaviorSubject[T]):
             AsyncObserverError: For an `async def` predicate, whose answer nobody would await.
             Exception: Whatever the predicate raised.
         """
-        return await until(self, value_or_predicate, timeout)
+        core = self._core
+        # A command awaits what its own commit has led to. While another thread holds up
+        # publishing, the value may be older than that, and must not pass for its outcome.
+        due = core.head_version
+        is_current = StateSubject(core, lambda _: core.version >= due, self.name)
+        return await until(self, is_current, value_or_predicate, timeout)
 
     def changes(self) -> Changes[T]:
         """Iterate over the values with `async for`: the current one, then each newest one.
@@ -182,36 +134,9 @@ class StateSubject(BehaviorSubject[T]):
         _on_next_core = _on_error_core = _on_completed_core = fail = _refuse
         value = value.setter(_refuse)
 
-    # --- what its core does, with the core's lock held ---
-
-    def _recompute(self, state: Any, version: int) -> None:
-        """Take over a new state."""
-        value = self._selector(state)
-        if not same(self._latest, value):
-            self._latest = value
-            self._changed_at = version
-        # Last: a reader without the lock trusts `_latest` as soon as `_seen` is current.
-        self._seen = version
-        self._failing = False
-
-    def _keep_old(self, version: int) -> bool:
-        """Keep the value although the state went on; tell whether this is news."""
-        self._seen = version
-        was_failing, self._failing = self._failing, True
-        return not was_failing
-
-    def _published(self, version: int) -> StateSubject[bool]:
-        """Whether the store has published that version."""
-        core = self._core
-        return StateSubject(core, lambda _: core.version >= version, self.name)
-
-    def _add(self, subscription: Subscription[T]) -> None:
-        """Put an observer at the end of the line."""
-        self._observers[subscription] = None
-        self._line = None
+    # --- what its core does ---
 
     def _remove(self, subscription: Subscription[T]) -> bool:
-        """Remove an observer; tell whether it was there. Takes the lock itself."""
         with self._core.lock:
             if subscription not in self._observers:
                 return False
@@ -220,15 +145,6 @@ class StateSubject(BehaviorSubject[T]):
             if not self._observers:
                 self._core.observed.pop(self, None)
         return True
-
-    def _released(self) -> None:
-        """Hear, without the lock, that one subscription has ended."""
-
-    def _snapshot(self) -> Sequence[Subscription[T]]:
-        """The observers a commit is delivered to: those who were there when it was published."""
-        if self._line is None:
-            self._line = tuple(self._observers)
-        return self._line
 
     def _admit(self, subscription: Subscription[T]) -> None:
         self._core.admit(self, subscription)

@@ -29,8 +29,8 @@ from utd_rx.models.participant import (
     TrackPublication,
     TrackSource,
 )
-from utd_rx.rtc.port import EventSink
-from utd_rx.rtc.room import require_size
+from utd_rx.ports.data import data_message
+from utd_rx.ports.room import EventSink
 
 LISTENER = ParticipantPermission(can_subscribe=True, can_publish=False, can_publish_data=True)
 """What a listener in an audio room is granted."""
@@ -67,9 +67,8 @@ class FakeRoom:
 
     def emit(self, *events: RoomEvent) -> None:
         """Let the server report `events`."""
-        for event in events:
-            for sink in list(self._sinks):
-                sink(event)
+        for sink in list(self._sinks):
+            sink(events)
 
     def grant(self, *, can_publish: bool) -> None:
         """Grant or revoke publishing; revoking takes the tracks down, as a server does."""
@@ -176,11 +175,10 @@ class FakeRoom:
     ) -> None:
         """See `RoomPort.send_data`."""
         self._require_connected()
-        require_size(data, topic, destination_identities or ())
+        message = data_message(data, topic=topic, to=destination_identities)
         if not self.snapshot.local.permission.can_publish_data:
             raise UTDStreamException("data is not granted", code=UTDErrorCode.FORBIDDEN)
-        to = None if destination_identities is None else tuple(destination_identities)
-        self.sent.append((bytes(data), topic, to))
+        self.sent.append((message.data, message.topic, message.to))
 
     async def receive_audio(self, track_sid: str, sink: FrameSink) -> AudioInputStream:
         """See `RoomPort.receive_audio`."""

@@ -1,4 +1,4 @@
-"""Bans, mint floors, names and the rate limit."""
+"""BanList, mint floors, names and the rate limit."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from utd_rx.engine.rules import bans, limits, mints, names
-from utd_rx.engine.rules.bans import Ban, Bans
+from utd_rx.engine.rules.bans import Ban, BanList
 from utd_rx.engine.rules.limits import Limits
 from utd_rx.engine.rules.mints import FLOOR_SECONDS, Mints
 from utd_rx.engine.rules.refusal import Refusal
 
 
-def banned(*entries: Ban) -> Bans:
-    found = Bans()
+def banned(*entries: Ban) -> BanList:
+    found = BanList()
     for entry in entries:
         found, _ = bans.add(found, entry)
     return found

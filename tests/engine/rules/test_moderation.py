@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.engine.rules.test_rooms import AUDIO, LIVE, admit
-from utd_rx.engine.rules import moderation, rooms
+from tests.engine.rules.test_room_state import AUDIO, LIVE, admit
+from utd_rx.engine.rules import moderation, room_state
 from utd_rx.engine.rules.effects import (
     ApplyGrant,
     MuteTracks,
@@ -18,7 +18,7 @@ from utd_rx.engine.rules.members import Session
 from utd_rx.engine.rules.moderation import ChangeGrant
 from utd_rx.engine.rules.refusal import Refusal
 from utd_rx.engine.rules.roles import LISTEN, PUBLISH, SPEAK, Grant, Role
-from utd_rx.engine.rules.rooms import Room
+from utd_rx.engine.rules.room_state import RoomState
 from utd_rx.engine.rules.seat_commands import (
     Actor,
     LeaveSeat,
@@ -46,13 +46,13 @@ BACKEND = Actor(None, Role.HOST)
 
 def room_of(
     type_: UTDStreamType = AUDIO, mode: UTDSeatMode = UTDSeatMode.FREE, *, count: int = 3
-) -> Room:
+) -> RoomState:
     room = admit(None, "sara", Role.HOST, type_=type_, seats=SetUpSeats(count, mode))
     room = admit(room, "adam", Role.ADMIN, type_=type_, proven=True)
     for identity in ("mona", "omar"):
         room = admit(room, identity, type_=type_)
     for identity in ("sara", "adam", "mona"):
-        room, _ = rooms.joined(room, Session(identity, f"PA_{identity}"))
+        room, _ = room_state.joined(room, Session(identity, f"PA_{identity}"))
     return room
 
 
@@ -65,14 +65,14 @@ def refused(call: object) -> int:
 
 def test_a_role_is_remembered_written_and_told() -> None:
     room, effects, change = moderation.set_role(room_of(), HOST, "mona", Role.ADMIN)
-    assert rooms.role_of(room, "mona") is Role.ADMIN
+    assert room_state.role_of(room, "mona") is Role.ADMIN
     assert change == RoleChange("mona", "admin", "audience")
     payload = {"identity": "mona", "role": "admin", "previous_role": "audience"}
     assert effects == (WriteRole("mona"), Push("_role_change", FrozenMap(payload)))
-    assert rooms.role_of(admit(room, "mona"), "mona") is Role.ADMIN
+    assert room_state.role_of(admit(room, "mona"), "mona") is Role.ADMIN
     demoted, _, change = moderation.set_role(room, BACKEND, "mona", Role.VISITOR)
     assert (change.role, change.previous_role) == ("visitor", "admin")
-    assert rooms.role_of(admit(demoted, "mona"), "mona") is Role.VISITOR
+    assert room_state.role_of(admit(demoted, "mona"), "mona") is Role.VISITOR
 
 
 @pytest.mark.parametrize(
@@ -94,22 +94,22 @@ def test_a_role_that_cannot_be_given(target: str, role: Role, status: int) -> No
 
 def test_a_new_role_takes_no_seat_away() -> None:
     room = room_of()
-    room, _ = rooms.command_seats(room, rooms.actor_of(room, "adam"), TakeSeat(0), 0.0)
+    room, _ = room_state.command_seats(room, room_state.actor_of(room, "adam"), TakeSeat(0), 0.0)
     room, _, _ = moderation.set_role(room, HOST, "adam", Role.VISITOR)
-    assert rooms.grant_of(room, "adam") == SPEAK
+    assert room_state.grant_of(room, "adam") == SPEAK
 
 
 def test_joining_on_a_token_of_an_older_role_corrects_the_metadata() -> None:
     room, _, _ = moderation.set_role(room_of(), HOST, "mona", Role.GUEST)
     session = Session("mona", "PA_2", LISTEN, Role.AUDIENCE)
-    assert rooms.joined(room, session)[1] == (WriteRole("mona"),)
+    assert room_state.joined(room, session)[1] == (WriteRole("mona"),)
     session = Session("mona", "PA_3", LISTEN, Role.GUEST)
-    assert rooms.joined(room, session)[1] == ()
+    assert room_state.joined(room, session)[1] == ()
 
 
 def test_the_moderators_who_hear_of_requests_are_those_connected() -> None:
     room = admit(room_of(), "ayla", Role.ADMIN, proven=True)
-    assert rooms.moderators_of(room) == ("sara", "adam")
+    assert room_state.moderators_of(room) == ("sara", "adam")
 
 
 def test_the_chat_lock_is_published_once() -> None:
@@ -127,22 +127,22 @@ def test_muting_names_the_tracks() -> None:
 
 
 def test_a_mute_of_who_sits_holds_for_the_next_track_until_it_or_the_seat_ends() -> None:
-    room, _ = rooms.command_seats(room_of(), Actor("mona"), TakeSeat(1), 0.0)
-    assert rooms.published(room, "mona") == ()
+    room, _ = room_state.command_seats(room_of(), Actor("mona"), TakeSeat(1), 0.0)
+    assert room_state.published(room, "mona") == ()
     muted, _ = moderation.mute(room, ADMIN, "mona", is_muted=True, kinds=("audio",))
-    by_seat, _ = rooms.command_seats(room, ADMIN, MuteSeat(1, is_muted=True), 0.0)
+    by_seat, _ = room_state.command_seats(room, ADMIN, MuteSeat(1, is_muted=True), 0.0)
     assert muted == by_seat
-    assert rooms.published(muted, "mona") == (MuteTracks("mona", True),)
-    assert rooms.published(muted, "sara") == ()
-    moved, _ = rooms.command_seats(muted, Actor("mona"), MoveSeat(2), 0.0)
-    assert rooms.published(moved, "mona") == (MuteTracks("mona", True),)
+    assert room_state.published(muted, "mona") == (MuteTracks("mona", True),)
+    assert room_state.published(muted, "sara") == ()
+    moved, _ = room_state.command_seats(muted, Actor("mona"), MoveSeat(2), 0.0)
+    assert room_state.published(moved, "mona") == (MuteTracks("mona", True),)
     unmuted, _ = moderation.mute(muted, ADMIN, "mona", is_muted=False, kinds=("audio",))
-    stood, _ = rooms.command_seats(muted, Actor("mona"), LeaveSeat(), 0.0)
-    again, _ = rooms.command_seats(stood, Actor("mona"), TakeSeat(1), 0.0)
+    stood, _ = room_state.command_seats(muted, Actor("mona"), LeaveSeat(), 0.0)
+    again, _ = room_state.command_seats(stood, Actor("mona"), TakeSeat(1), 0.0)
     video, _ = moderation.mute(room, ADMIN, "mona", is_muted=True, kinds=("video",))
-    opened = rooms.opened(muted, "mona")
+    opened = room_state.opened(muted, "mona")
     for over in (unmuted, opened, stood, again, video, moderation.expel(muted, "mona", 0.0)[0]):
-        assert rooms.published(over, "mona") == ()
+        assert room_state.published(over, "mona") == ()
 
 
 @pytest.mark.parametrize(
@@ -165,29 +165,29 @@ def test_a_mute_that_is_refused(
 
 def test_the_silenced_lose_the_seat_and_get_none_by_any_way() -> None:
     room = room_of(mode=UTDSeatMode.REQUEST)
-    room, _ = rooms.command_seats(room, rooms.actor_of(room, "adam"), TakeSeat(0), 0.0)
+    room, _ = room_state.command_seats(room, room_state.actor_of(room, "adam"), TakeSeat(0), 0.0)
     room, effects = moderation.silence(room, "adam", 0.0)
     assert effects == (ApplyGrant("adam"), PublishSeats())
-    adam = rooms.actor_of(room, "adam")
-    assert refused(lambda: rooms.command_seats(room, adam, TakeSeat(0), 0.0)) == 403
-    asked, _, outcome = rooms.command_speakers(room, adam, RequestSeat("t"), 0.0)
+    adam = room_state.actor_of(room, "adam")
+    assert refused(lambda: room_state.command_seats(room, adam, TakeSeat(0), 0.0)) == 403
+    asked, _, outcome = room_state.command_speakers(room, adam, RequestSeat("t"), 0.0)
     approve = ApproveRequest(outcome.id or 0)
-    assert refused(lambda: rooms.command_speakers(asked, HOST, approve, 0.0)) == 403
-    invited, _, outcome = rooms.command_speakers(room, HOST, Invite("adam"), 0.0)
+    assert refused(lambda: room_state.command_speakers(asked, HOST, approve, 0.0)) == 403
+    invited, _, outcome = room_state.command_speakers(room, HOST, Invite("adam"), 0.0)
     accept = AcceptInvitation(outcome.id or 0)
-    assert refused(lambda: rooms.command_speakers(invited, adam, accept, 0.0)) == 403
+    assert refused(lambda: room_state.command_speakers(invited, adam, accept, 0.0)) == 403
     free, _ = moderation.unsilence(room, "adam")
     assert free.seats.seated == frozenset(), "the seat stays lost"
-    rooms.command_seats(free, adam, TakeSeat(0), 0.0)
+    room_state.command_seats(free, adam, TakeSeat(0), 0.0)
 
 
 def test_in_a_live_stream_even_the_host_can_be_silenced() -> None:
     room, effects = moderation.silence(room_of(LIVE), "sara", 0.0)
     assert effects == (ApplyGrant("sara"),)
-    assert rooms.grant_of(room, "sara") == LISTEN
+    assert room_state.grant_of(room, "sara") == LISTEN
     room, effects = moderation.unsilence(room, "sara")
     assert effects == (ApplyGrant("sara"),)
-    assert rooms.grant_of(room, "sara") == PUBLISH
+    assert room_state.grant_of(room, "sara") == PUBLISH
 
 
 def test_permissions_last_until_the_backends_next_mint() -> None:
@@ -196,8 +196,8 @@ def test_permissions_last_until_the_backends_next_mint() -> None:
     )
     assert effects == (ApplyGrant("mona"),)
     assert grant == Grant(can_publish_data=False)
-    assert rooms.grant_of(admit(room, "mona"), "mona") == grant
-    assert rooms.grant_of(admit(room, "mona", proven=True), "mona") == LISTEN
+    assert room_state.grant_of(admit(room, "mona"), "mona") == grant
+    assert room_state.grant_of(admit(room, "mona", proven=True), "mona") == LISTEN
     room, _, grant = moderation.change_grant(room, "mona", ChangeGrant(can_subscribe=False))
     assert grant == Grant(can_subscribe=False, can_publish_data=False)
 

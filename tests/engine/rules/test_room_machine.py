@@ -21,9 +21,9 @@ from tests.engine.rules.room_model import (
 )
 from utd_rx.engine.rules import bans as ban_rules
 from utd_rx.engine.rules import mints as mint_rules
-from utd_rx.engine.rules import moderation, rooms
-from utd_rx.engine.rules import seats as seat_rules
-from utd_rx.engine.rules.bans import Ban, Bans
+from utd_rx.engine.rules import moderation, room_state
+from utd_rx.engine.rules import seat_state as seat_rules
+from utd_rx.engine.rules.bans import Ban, BanList
 from utd_rx.engine.rules.effects import (
     ApplyGrant,
     Effects,
@@ -37,10 +37,10 @@ from utd_rx.engine.rules.members import Admission, Member, Session
 from utd_rx.engine.rules.mints import Mints
 from utd_rx.engine.rules.refusal import Refusal
 from utd_rx.engine.rules.roles import MODERATORS, UNPROVEN_ROLES, Role
-from utd_rx.engine.rules.rooms import Room
+from utd_rx.engine.rules.room_state import RoomState
 from utd_rx.engine.rules.seat_commands import (
     Actor,
-    Command,
+    SeatCommand,
     SetUpSeats,
 )
 from utd_rx.engine.rules.speaker_commands import (
@@ -63,7 +63,7 @@ class RoomMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.now = 0.0
-        self.bans, self.mints = Bans(), Mints()
+        self.bans, self.mints = BanList(), Mints()
         self.tokens: list[Token] = []
         self.live: dict[str, Connection] = {}
         self.reports: list[Report] = []
@@ -74,7 +74,7 @@ class RoomMachine(RuleBasedStateMachine):
     @initialize(mode=st.sampled_from(UTDSeatMode), count=st.integers(1, 4))
     def open(self, mode: UTDSeatMode, count: int) -> None:
         """Everybody is there: a host, an admin, three listeners."""
-        self.room = Room(NAME, AUDIO)
+        self.room = RoomState(NAME, AUDIO)
         asked = Admission("sara", AUDIO, Role.HOST, seats=SetUpSeats(count, mode))
         self._admit(asked)
         self._admit(Admission("adam", AUDIO, Role.ADMIN, is_proven=True))
@@ -134,7 +134,7 @@ class RoomMachine(RuleBasedStateMachine):
         for who in tuple(self.live):
             self._drop(who)
         self.reports.clear()
-        self.room = Room(NAME, AUDIO)
+        self.room = RoomState(NAME, AUDIO)
         self.published = self.last_id = 0
         self.mint(heir, Role.HOST, is_proven=False, joins=True)
         self.connect(data)
@@ -144,7 +144,7 @@ class RoomMachine(RuleBasedStateMachine):
     # -- commands
 
     @rule(who=people, item=seat_commands)
-    def sit(self, who: str, item: Command) -> None:
+    def sit(self, who: str, item: SeatCommand) -> None:
         self._command(who, item)
 
     @rule(who=people, item=speaker_commands)
@@ -158,12 +158,12 @@ class RoomMachine(RuleBasedStateMachine):
         item = ApproveRequest(request.id) if is_approved else RejectRequest(request.id)
         self._command(who, item)
 
-    @precondition(lambda self: self.room.seats.offers)
+    @precondition(lambda self: self.room.seats.invitations)
     @rule(is_accepted=st.booleans(), data=st.data())
     def answer_invitation(self, is_accepted: bool, data: st.DataObject) -> None:
-        offer = data.draw(st.sampled_from(self.room.seats.offers)).invitation
-        item = AcceptInvitation(offer.id) if is_accepted else DeclineInvitation(offer.id)
-        self._command(offer.target, item)
+        one = data.draw(st.sampled_from(self.room.seats.invitations)).invitation
+        item = AcceptInvitation(one.id) if is_accepted else DeclineInvitation(one.id)
+        self._command(one.target, item)
 
     @precondition(lambda self: self.room.owner is not None)
     @rule(who=people, role=st.sampled_from(Role))
@@ -176,7 +176,7 @@ class RoomMachine(RuleBasedStateMachine):
         else:
             assert change.role != change.previous_role
             self._become(room, effects)
-            assert rooms.role_of(room, who) is role
+            assert room_state.role_of(room, who) is role
 
     @rule(who=people, is_silenced=st.booleans())
     def silence(self, who: str, is_silenced: bool) -> None:
@@ -206,24 +206,26 @@ class RoomMachine(RuleBasedStateMachine):
     @rule(seconds=st.floats(0.0, 70.0))
     def wait(self, seconds: float) -> None:
         self.now += seconds
-        self._become(*rooms.time_passed(self.room, self.now))
+        self._become(*room_state.time_passed(self.room, self.now))
 
-    def _command(self, who: str, item: Command | SpeakerCommand) -> None:
+    def _command(self, who: str, item: SeatCommand | SpeakerCommand) -> None:
         """What the table of callers lets pass; an illegal command changes nothing."""
-        if rooms.role_of(self.room, who) is None:
+        if room_state.role_of(self.room, who) is None:
             return
-        actor = rooms.actor_of(self.room, who)
+        actor = room_state.actor_of(self.room, who)
         if isinstance(item, MODERATING) and actor.role not in MODERATORS:
             return
         try:
             if isinstance(item, SpeakerCommand):
-                room, effects, outcome = rooms.command_speakers(self.room, actor, item, self.now)
+                room, effects, outcome = room_state.command_speakers(
+                    self.room, actor, item, self.now
+                )
                 if isinstance(item, RequestSeat | Invite):
                     assert outcome.id is not None
                     assert outcome.id > self.last_id, "ids only grow"
                     self.last_id = outcome.id
             else:
-                room, effects = rooms.command_seats(self.room, actor, item, self.now)
+                room, effects = room_state.command_seats(self.room, actor, item, self.now)
         except Refusal as refusal:
             assert refusal.status in (403, 404, 409, 422)
         else:
@@ -233,7 +235,7 @@ class RoomMachine(RuleBasedStateMachine):
 
     def _admit(self, asked: Admission) -> None:
         self.mints, serial = mint_rules.take_serial(self.mints)
-        room, member, effects = rooms.admit(self.room, NAME, asked, serial, self.now)
+        room, member, effects = room_state.admit(self.room, NAME, asked, serial, self.now)
         self._become(room, effects)
         self._sign(member)
 
@@ -245,9 +247,9 @@ class RoomMachine(RuleBasedStateMachine):
         self.reports.append(Report(True, connection))
 
     def _sign(self, member: Member) -> None:
-        role = rooms.role_of(self.room, member.identity)
+        role = room_state.role_of(self.room, member.identity)
         assert role is not None
-        grant = rooms.grant_of(self.room, member.identity)
+        grant = room_state.grant_of(self.room, member.identity)
         self.tokens.append(Token(member.identity, member.serial, role, grant))
 
     def _drop(self, who: str) -> None:
@@ -259,7 +261,7 @@ class RoomMachine(RuleBasedStateMachine):
         connection, token = report.connection, report.connection.token
         if not report.is_join:
             session = Session(token.identity, connection.sid)
-            self._become(*rooms.left(self.room, session, self.now, grace))
+            self._become(*room_state.left(self.room, session, self.now, grace))
             return
         is_banned = ban_rules.find(self.bans, token.identity, NAME, self.now) is not None
         if is_banned or mint_rules.is_stale(self.mints, NAME, token.identity, token.serial):
@@ -268,10 +270,10 @@ class RoomMachine(RuleBasedStateMachine):
         session = Session(token.identity, connection.sid, connection.grant, connection.role)
         room = self.room
         if token.identity not in room.members:
-            room = rooms.restore(room, NAME, AUDIO, Member(token.identity, token.role, 1))
-        self._become(*rooms.joined(room, session))
+            room = room_state.restore(room, NAME, AUDIO, Member(token.identity, token.role, 1))
+        self._become(*room_state.joined(room, session))
 
-    def _become(self, room: Room, effects: Effects) -> None:
+    def _become(self, room: RoomState, effects: Effects) -> None:
         step = (room.seats.grid.revision or 0) - (self.room.seats.grid.revision or 0)
         assert step == int(room.seats.grid != self.room.seats.grid)
         self.room = room
@@ -281,10 +283,10 @@ class RoomMachine(RuleBasedStateMachine):
         for effect in effects:
             match effect:
                 case ApplyGrant(who) if who in self.live:
-                    grant = rooms.grant_of(self.room, who)
+                    grant = room_state.grant_of(self.room, who)
                     self.live[who] = evolve(self.live[who], grant=grant)
                 case WriteRole(who) if who in self.live:
-                    role = rooms.role_of(self.room, who)
+                    role = room_state.role_of(self.room, who)
                     assert role is not None
                     self.live[who] = evolve(self.live[who], role=role)
                 case Remove(who, sid) if who in self.live and sid in (None, self.live[who].sid):
@@ -324,17 +326,17 @@ class RoomMachine(RuleBasedStateMachine):
     @invariant()
     def who_may_publish_is_who_sits(self) -> None:
         for who, connection in self._known().items():
-            assert connection.grant == rooms.grant_of(self.room, who)
+            assert connection.grant == room_state.grant_of(self.room, who)
             assert connection.grant.can_publish == (who in self.room.seats.seated)
 
     @invariant()
     def metadata_says_the_role_that_counts(self) -> None:
         for who, connection in self._known().items():
-            assert connection.role is rooms.role_of(self.room, who)
+            assert connection.role is room_state.role_of(self.room, who)
 
     @invariant()
     def there_is_one_host(self) -> None:
-        roles = {who: rooms.role_of(self.room, who) for who in self.room.members}
+        roles = {who: room_state.role_of(self.room, who) for who in self.room.members}
         assert {who for who, role in roles.items() if role is Role.HOST} <= {self.room.owner}
 
     @invariant()
@@ -354,11 +356,11 @@ class RoomMachine(RuleBasedStateMachine):
 
     @invariant()
     def invitations_are_between_two_and_one_a_target(self) -> None:
-        offers = self.room.seats.offers
-        assert all(offer.invitation.inviter != offer.invitation.target for offer in offers)
-        targets = [offer.invitation.target for offer in offers]
+        invitations = self.room.seats.invitations
+        assert all(one.invitation.inviter != one.invitation.target for one in invitations)
+        targets = [one.invitation.target for one in invitations]
         assert len(targets) == len(set(targets))
-        assert all(offer.expires_at > self.now for offer in offers)
+        assert all(one.expires_at > self.now for one in invitations)
 
     @invariant()
     def exactly_who_is_away_with_something_to_lose_has_a_deadline(self) -> None:
@@ -374,10 +376,10 @@ class RoomMachine(RuleBasedStateMachine):
         while self.reports:
             self._heard(self.reports.pop(0), 0.0)
         self.now += 120.0
-        self._become(*rooms.time_passed(self.room, self.now))
+        self._become(*room_state.time_passed(self.room, self.now))
         assert self.room.sessions == {who: c.sid for who, c in self.live.items()}
         assert self.room.seats.involved <= set(self.live)
-        assert self.room.seats.offers == ()
+        assert self.room.seats.invitations == ()
         assert seat_rules.time_passed(self.room.seats, self.now)[1] == ()
 
 

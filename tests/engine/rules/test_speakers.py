@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 from attrs import evolve
 
-from utd_rx.engine.rules import seats as seat_rules
+from utd_rx.engine.rules import seat_state as seat_rules
 from utd_rx.engine.rules import speakers as rules
 from utd_rx.engine.rules.effects import ApplyGrant, Effects, PublishSeats, Push, TellModerators
 from utd_rx.engine.rules.refusal import Refusal
 from utd_rx.engine.rules.roles import Role
 from utd_rx.engine.rules.seat_commands import Actor, LeaveSeat, LockSeat, SetUpSeats, TakeSeat
-from utd_rx.engine.rules.seats import ABSENCE_SECONDS, Seats
+from utd_rx.engine.rules.seat_state import ABSENCE_SECONDS, SeatState
 from utd_rx.engine.rules.speaker_commands import (
     AcceptInvitation,
     ApproveRequest,
@@ -35,9 +35,9 @@ ASKED = "2026-05-04T10:00:00.000Z"
 ASK = RequestSeat(ASKED)
 
 
-def seats_of(count: int = 3, *, free: bool = False) -> Seats:
+def seats_of(count: int = 3, *, free: bool = False) -> SeatState:
     mode = UTDSeatMode.FREE if free else UTDSeatMode.REQUEST
-    seats = seat_rules.with_host(Seats(), "sara")
+    seats = seat_rules.with_host(SeatState(), "sara")
     seats, _ = seat_rules.command(seats, HOST, SetUpSeats(count, mode), 0.0)
     for identity in ("sara", "adam", "mona", "omar"):
         seats = seat_rules.joined(seats, identity)
@@ -45,18 +45,18 @@ def seats_of(count: int = 3, *, free: bool = False) -> Seats:
 
 
 def step(
-    seats: Seats, actor: Actor, item: SpeakerCommand, now: float = 0.0
-) -> tuple[Seats, Effects, Outcome]:
+    seats: SeatState, actor: Actor, item: SpeakerCommand, now: float = 0.0
+) -> tuple[SeatState, Effects, Outcome]:
     return rules.command(seats, actor, item, now, lambda who: FrozenMap({"name": who.title()}))
 
 
-def after(seats: Seats, *steps: tuple[Actor, SpeakerCommand], now: float = 0.0) -> Seats:
+def after(seats: SeatState, *steps: tuple[Actor, SpeakerCommand], now: float = 0.0) -> SeatState:
     for actor, item in steps:
         seats, _, _ = step(seats, actor, item, now)
     return seats
 
 
-def status(seats: Seats, actor: Actor, item: SpeakerCommand, now: float = 0.0) -> int:
+def status(seats: SeatState, actor: Actor, item: SpeakerCommand, now: float = 0.0) -> int:
     with pytest.raises(Refusal) as caught:
         step(seats, actor, item, now)
     return caught.value.status
@@ -190,7 +190,7 @@ def test_accepting_seats_in_either_mode(free: bool) -> None:
     seats, effects, outcome = step(seats, MONA, AcceptInvitation(1))
     assert outcome == Outcome(1, "mona", 2)
     assert seats.seated == {"mona"}
-    assert seats.offers == ()
+    assert seats.invitations == ()
     assert effects[:2] == (ApplyGrant("mona"), PublishSeats())
     assert isinstance(effects[2], Push)
     assert (effects[2].type, effects[2].to) == ("_speaker_invitation_accepted", ("sara",))
@@ -225,7 +225,7 @@ def test_declining_tells_the_inviter() -> None:
     seats, effects, _ = step(seats, MONA, DeclineInvitation(1))
     told = FrozenMap({"invitation_id": 1, "inviter_identity": "adam", "target_identity": "mona"})
     assert effects == (Push("_speaker_invitation_declined", told, ("adam",)),)
-    assert seats.offers == ()
+    assert seats.invitations == ()
 
 
 def test_an_invitation_lives_60_s() -> None:
@@ -233,22 +233,22 @@ def test_an_invitation_lives_60_s() -> None:
     due = 100.0 + INVITATION_SECONDS
     assert seats.next_deadline == due
     assert status(seats, MONA, AcceptInvitation(1), now=due) == 404
-    assert step(seats, ADMIN, Invite("mona"), now=due)[0].offers[0].invitation.id == 2
+    assert step(seats, ADMIN, Invite("mona"), now=due)[0].invitations[0].invitation.id == 2
     assert seat_rules.time_passed(seats, due - 0.1) == (seats, ())
     ended, effects = seat_rules.time_passed(seats, due)
-    assert (ended.offers, effects, ended.next_deadline) == ((), (), None)
+    assert (ended.invitations, effects, ended.next_deadline) == ((), (), None)
 
 
 @pytest.mark.parametrize("who", ["mona", "sara"])
 def test_an_invitation_ends_when_either_leaves(who: str) -> None:
     seats = after(seats_of(), (HOST, Invite("mona")))
     gone, _ = seat_rules.left(seats, who, 0.0, 0.0)
-    assert gone.offers == ()
+    assert gone.invitations == ()
     away, _ = seat_rules.left(seats, who, 0.0, 2.0)
-    assert away.offers == seats.offers
-    assert seat_rules.time_passed(away, 2.0)[0].offers == ()
+    assert away.invitations == seats.invitations
+    assert seat_rules.time_passed(away, 2.0)[0].invitations == ()
     back = seat_rules.joined(away, who)
-    assert seat_rules.time_passed(back, 2.0)[0].offers == seats.offers
+    assert seat_rules.time_passed(back, 2.0)[0].invitations == seats.invitations
 
 
 def test_a_request_ends_when_the_requester_leaves() -> None:

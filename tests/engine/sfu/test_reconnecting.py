@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from livekit import rtc
 from livekit.rtc._proto.room_pb2 import SimulateScenarioKind
 
-from tests.engine.sfu.clients import Client, Microphone, heard
+from tests.engine.sfu.clients import Client, Microphone, heard, token
 from tests.engine.sfu.conftest import Join
+from tests.support.sfu import RunningSfu
 
 MakeMicrophone = Callable[[Client], Microphone]
 
@@ -71,3 +76,35 @@ async def test_a_server_leave_disconnects(join: Join) -> None:
     await alice.room.simulate_scenario(SimulateScenarioKind.SIMULATE_SERVER_LEAVE)
     (reason,) = await alice.wait_for("disconnected")
     assert reason == rtc.DisconnectReason.SERVER_SHUTDOWN
+
+
+@pytest.mark.realtime
+@pytest.mark.parametrize("sfu_kind", ["embedded"])  # on livekit-server the client must see to it
+async def test_who_slept_through_a_join_of_the_same_identity_does_not_throw_it_out(
+    sfu: RunningSfu, join: Join, room_name: str
+) -> None:
+    laptop = await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(Path(__file__).with_name("sleeper.py")),
+        sfu.url,
+        token(sfu, "ann", room_name),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    assert laptop.stdout is not None
+    try:
+        async with asyncio.timeout(30):
+            assert await laptop.stdout.readline() == b"connected\n"
+        laptop.send_signal(signal.SIGSTOP)
+        phone = await join("ann")
+        # The SDK's ping time-out of 15 s runs while it is stopped: awake, it resumes first.
+        await asyncio.sleep(17)
+        laptop.send_signal(signal.SIGCONT)
+        async with asyncio.timeout(30):
+            assert await laptop.stdout.readline() == b"disconnected DUPLICATE_IDENTITY\n"
+            await laptop.wait()
+        assert phone.count("disconnected") == phone.count("reconnecting") == 0
+    finally:
+        if laptop.returncode is None:
+            laptop.kill()
+            await laptop.wait()

@@ -202,6 +202,24 @@ async def test_a_session_of_another_identity_cannot_be_resumed(
             )
 
 
+@pytest.mark.parametrize("sfu_kind", ["embedded"])  # livekit-server looks at no sid
+async def test_who_was_replaced_while_away_is_told_so_and_the_newer_one_stays(
+    sfu: RunningSfu, http: aiohttp.ClientSession, room_name: str
+) -> None:
+    async with http.ws_connect(url(sfu, "/rtc/v1", room_name, join_request())) as laptop:
+        sid = (await receive(laptop)).join.participant.sid
+        async with http.ws_connect(url(sfu, "/rtc/v1", room_name, join_request())) as phone:
+            await receive_kind(phone, "refresh_token")
+            resume = join_request(reconnect=True, participant_sid=sid)
+            async with http.ws_connect(url(sfu, "/rtc/v1", room_name, resume)) as again:
+                leave = (await receive_kind(again, "leave")).leave
+                assert leave.reason == models.DisconnectReason.DUPLICATE_IDENTITY
+                assert leave.action == rtc.LeaveRequest.DISCONNECT
+                await until_closed(again)
+            await phone.send_bytes(rtc.SignalRequest(ping=1).SerializeToString())
+            assert (await receive(phone)).WhichOneof("message") == "pong"
+
+
 class TestHostileEmbedded:
     """What the embedded server does where the real one differs in detail."""
 

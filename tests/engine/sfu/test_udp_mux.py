@@ -116,6 +116,7 @@ async def test_only_an_address_that_was_checked_is_heard(mux: UdpMux, peer: Peer
         b"\x00\x01\x00\x00\x21\x12\xa4\x42" + bytes(12),
         bytes(1500),
     ],
+    ids=["a stranger's", "a wrong password", "cut", "nothing", "without attributes", "zeroes"],
 )
 async def test_an_unauthentic_check_is_not_answered(mux: UdpMux, peer: Peer, data: bytes) -> None:
     endpoint = Endpoint()

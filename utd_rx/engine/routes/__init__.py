@@ -1,1 +1,1 @@
-"""The HTTP surface: reading requests, asking the hub, writing replies. No rules here."""
+"""The HTTP surface: reading requests, asking the core, writing replies. No rules here."""

@@ -12,7 +12,7 @@ from aiohttp import web
 from attrs import frozen
 
 from utd_rx.engine.authorization import Endpoint
-from utd_rx.engine.clock import to_iso
+from utd_rx.engine.engine_clock import to_iso
 from utd_rx.engine.routes.context import context_of
 from utd_rx.engine.routes.fields import (
     int_of,
@@ -22,7 +22,7 @@ from utd_rx.engine.routes.fields import (
     text_of,
 )
 from utd_rx.engine.routes.identity import authenticate, permit, permit_room
-from utd_rx.engine.rules import rooms
+from utd_rx.engine.rules import room_state
 from utd_rx.engine.rules.bans import Ban
 from utd_rx.engine.rules.names import check_identity, check_room_name
 from utd_rx.engine.rules.refusal import forbidden, invalid
@@ -49,10 +49,10 @@ async def ban(request: web.Request) -> web.Response:
     scope = _permit_scope(request, body, Endpoint.BAN_ROOM, Endpoint.BAN_PROJECT)
     reason = text_of(body, "reason", MAX_REASON_CHARS)
     duration = int_of(body, "duration", 1, MAX_DURATION_SECONDS)
-    hub = context_of(request).hub
-    now = hub.clock.wall()
-    # `Hub.ban` awaits nothing before the ban holds, so what was let pass is still allowed then.
-    entry = await hub.ban(
+    core = context_of(request).core
+    now = core.clock.wall()
+    # `EngineCore.ban` awaits nothing before the ban holds: what was let pass is still allowed.
+    entry = await core.ban(
         Ban(
             id=0,
             identity=scope.identity,
@@ -69,7 +69,7 @@ async def unban(request: web.Request) -> web.Response:
     """Lift a ban; lifting what is not there is fine."""
     body = await read_body(request)
     scope = _permit_scope(request, body, Endpoint.UNBAN_ROOM, Endpoint.UNBAN_PROJECT)
-    lifted = context_of(request).hub.gate.unban(scope.identity, scope.room)
+    lifted = context_of(request).core.gate.unban(scope.identity, scope.room)
     return web.json_response(
         {"identity": scope.identity, "room_name": scope.room, "lifted": lifted}
     )
@@ -78,26 +78,26 @@ async def unban(request: web.Request) -> web.Response:
 async def list_bans(request: web.Request) -> web.Response:
     """Return the active bans: all of them to the backend, to a bearer those of its own rooms."""
     page, per_page = page_of(request)
-    hub = context_of(request).hub
+    core = context_of(request).core
     room = request.query.get("room_name") or None
     principal = authenticate(request)
     if room is not None and not principal.is_server:
         permit_room(request, Endpoint.BANS_OF_ROOM, {}, name=room)
-        found = hub.gate.bans(room)
+        found = core.gate.bans(room)
     elif principal.bearer is not None:
         identity = principal.bearer.identity
-        hub.gate.refuse_banned(identity, None)
+        core.gate.refuse_banned(identity, None)
         mine = {
             state.name
-            for state in hub.rooms.all().values()
-            if rooms.role_of(state, identity) in MODERATORS
+            for state in core.rooms.all().values()
+            if room_state.role_of(state, identity) in MODERATORS
         }
         if not mine:
             raise forbidden("only hosts and admins see the bans of their rooms")
-        found = tuple(entry for entry in hub.gate.bans(None) if entry.room in mine)
+        found = tuple(entry for entry in core.gate.bans(None) if entry.room in mine)
     else:
         permit(request, Endpoint.BANS_OF_PROJECT)
-        found = hub.gate.bans(room)
+        found = core.gate.bans(room)
     rows = [ban_to_wire(_public(entry)) for entry in found]
     return web.json_response(page_to_wire(rows, page, per_page))
 

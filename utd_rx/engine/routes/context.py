@@ -1,4 +1,4 @@
-"""What every route has at hand: the hub, this run's secrets, and where media is."""
+"""What every route has at hand: the core, this run's secrets, and where media is."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 from aiohttp import web
 from attrs import field, frozen
 
-from utd_rx.engine.hub import Hub
+from utd_rx.engine.core import EngineCore
 from utd_rx.engine.options import Secrets
 
 
@@ -15,7 +15,7 @@ from utd_rx.engine.options import Secrets
 class Context:
     """One engine as its routes see it."""
 
-    hub: Hub
+    core: EngineCore
     secrets: Secrets = field(repr=False)
     livekit_url: str
 

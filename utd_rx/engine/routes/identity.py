@@ -10,12 +10,13 @@ from typing import Final
 
 from aiohttp import web
 
+from utd_rx.engine.access import Principal, RoomAccess
 from utd_rx.engine.authorization import Endpoint, authorize
-from utd_rx.engine.calls import Principal, RoomCall
 from utd_rx.engine.options import Secrets
 from utd_rx.engine.routes.context import context_of
 from utd_rx.engine.rules.names import check_identity
 from utd_rx.engine.rules.refusal import Reason, Refusal, forbidden, invalid, not_found
+from utd_rx.engine.serving import trust
 from utd_rx.engine.tokens import read_bearer
 from utd_rx.protocol.wire.reading import Json
 
@@ -52,7 +53,9 @@ def authenticate(request: web.Request) -> Principal:
     if scheme.lower() != _SCHEME:
         raise Refusal(Reason.UNAUTHORIZED, "Authorization must be a Bearer token")
     context = context_of(request)
-    return Principal(bearer=read_bearer(context.secrets, token.strip(), context.hub.clock.wall()))
+    bearer = read_bearer(context.secrets, token.strip(), context.core.clock.wall())
+    trust(request)
+    return Principal(bearer=bearer)
 
 
 def permit(request: web.Request, endpoint: Endpoint) -> Principal:
@@ -63,14 +66,14 @@ def permit(request: web.Request, endpoint: Endpoint) -> Principal:
     """
     principal = authenticate(request)
     if principal.bearer is not None:
-        context_of(request).hub.gate.refuse_banned(principal.bearer.identity, None)
+        context_of(request).core.gate.refuse_banned(principal.bearer.identity, None)
     authorize(endpoint, principal.caller_in(None))
     return principal
 
 
 def permit_room(
     request: web.Request, endpoint: Endpoint, body: Json, *, name: str | None = None
-) -> RoomCall:
+) -> RoomAccess:
     """Let a request pass that acts on a room.
 
     Args:
@@ -83,16 +86,16 @@ def permit_room(
         Refusal: 401, 403, 404, or 422.
     """
     principal = authenticate(request)
-    hub = context_of(request).hub
+    core = context_of(request).core
     name = request.match_info["room"] if name is None else name
-    room = hub.rooms.room(name)
-    hub.permit(endpoint, principal, room)
+    room = core.rooms.room(name)
+    core.permit(endpoint, principal, room)
     claimed = _claimed_identity(body)
     if principal.bearer is None:
-        return RoomCall(endpoint, principal, room, claimed)
+        return RoomAccess(endpoint, principal, room, claimed)
     if claimed is not None and claimed != principal.bearer.identity:
         raise forbidden("the identity in the body is not the bearer's")
-    return RoomCall(endpoint, principal, room, principal.bearer.identity)
+    return RoomAccess(endpoint, principal, room, principal.bearer.identity)
 
 
 def target_of(request: web.Request) -> str:
@@ -131,6 +134,7 @@ def _check_app(request: web.Request, header: str, expected: str, secrets: Secret
     is_key = _is_same(key, expected)
     if not (is_app and is_key):
         raise Refusal(Reason.UNAUTHORIZED, "Invalid credentials")
+    trust(request)
 
 
 def _is_same(given: str, expected: str) -> bool:

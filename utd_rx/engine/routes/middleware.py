@@ -12,7 +12,7 @@ from typing import Final
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from utd_rx.engine.clock import Clock
+from utd_rx.engine.engine_clock import EngineClock
 from utd_rx.engine.rules.limits import Limits, count_request
 from utd_rx.engine.rules.refusal import REPLIES, Reason, Refusal
 from utd_rx.errors import classify_response
@@ -44,7 +44,7 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         return web.json_response(error_to_wire("Internal error", code), status=status)
 
 
-def rate_limit(per_minute: int, clock: Clock) -> Middleware:
+def rate_limit(per_minute: int, clock: EngineClock) -> Middleware:
     """Return the middleware that refuses what comes too often, mints counted apart."""
     limits = Limits(per_minute)
 

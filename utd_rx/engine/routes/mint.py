@@ -60,7 +60,7 @@ _DEVICE_CHARS: Final[Mapping[str, int]] = {
 
 @frozen
 class MintRequest:
-    """A mint's body, validated; what is decided about it is `rules.rooms.admit`."""
+    """A mint's body, validated; what is decided about it is `rules.room_state.admit`."""
 
     room: str
     admission: Admission
@@ -74,7 +74,7 @@ async def mint(request: web.Request) -> web.Response:
     authorize(Endpoint.MINT, principal.caller_in(None))
     asked = read_mint(await read_body(request), is_proven=principal.is_server)
     context = context_of(request)
-    member, role, grant = await context.hub.mint(asked.room, asked.admission)
+    member, role, grant = await context.core.mint(asked.room, asked.admission)
     metadata = write_metadata(
         context.secrets,
         role=role,
@@ -87,7 +87,7 @@ async def mint(request: web.Request) -> web.Response:
     reply = UTDTokenResponse(
         token=sign_livekit(
             context.secrets,
-            room=context.hub.rooms.livekit_name(asked.room),
+            room=context.core.rooms.livekit_name(asked.room),
             identity=member.identity,
             name=member.name,
             metadata=metadata,
@@ -115,7 +115,7 @@ async def session(request: web.Request) -> web.Response:
     text_of(body, "name", MAX_NAME_CHARS)
     device = read_device(body)
     context = context_of(request)
-    context.hub.gate.refuse_banned(identity, None)
+    context.core.gate.refuse_banned(identity, None)
     reply = UTDSessionResponse(user_token=_bearer(context, identity, device))
     return web.json_response(session_to_wire(reply))
 
@@ -197,4 +197,4 @@ def _read_permissions(body: Json) -> Grant | None:
 
 def _bearer(context: Context, identity: str, device: Device) -> str:
     bearer = Bearer(identity, device.device_id)
-    return sign_bearer(context.secrets, bearer, context.hub.clock.wall())
+    return sign_bearer(context.secrets, bearer, context.core.clock.wall())

@@ -6,9 +6,9 @@ from typing import Final
 
 from aiohttp import web
 
+from utd_rx.engine.access import RoomAccess
 from utd_rx.engine.authorization import Endpoint
-from utd_rx.engine.calls import RoomCall
-from utd_rx.engine.clock import to_iso
+from utd_rx.engine.engine_clock import to_iso
 from utd_rx.engine.media import MediaParticipant
 from utd_rx.engine.routes.context import context_of
 from utd_rx.engine.routes.fields import (
@@ -22,12 +22,12 @@ from utd_rx.engine.routes.fields import (
 )
 from utd_rx.engine.routes.identity import authenticate, permit_room, target_of
 from utd_rx.engine.rules import moderation
-from utd_rx.engine.rules import rooms as rules
+from utd_rx.engine.rules import room_state as rules
 from utd_rx.engine.rules.effects import Effects
 from utd_rx.engine.rules.moderation import ChangeGrant
 from utd_rx.engine.rules.refusal import invalid, not_found
 from utd_rx.engine.rules.roles import ROLES, Grant, Role
-from utd_rx.engine.rules.rooms import Room
+from utd_rx.engine.rules.room_state import RoomState
 from utd_rx.engine.rules.seat_commands import Actor
 from utd_rx.models.participant import TrackSource
 from utd_rx.protocol.wire.moderation import RoleChange, role_change_to_wire
@@ -42,9 +42,9 @@ _SOURCES: Final = {
 async def get_participant(request: web.Request) -> web.Response:
     """Return one participant, with metadata and permission."""
     call = permit_room(request, Endpoint.PARTICIPANT_GET, {})
-    hub = context_of(request).hub
+    core = context_of(request).core
     identity = target_of(request)
-    found = await hub.media.get_participant(hub.rooms.livekit_name(call.name), identity)
+    found = await core.media.get_participant(core.rooms.livekit_name(call.name), identity)
     if found is None:
         raise not_found(f"{identity!r} is not in this room")
     return web.json_response(
@@ -64,9 +64,9 @@ async def list_by_role(request: web.Request) -> web.Response:
     wanted = request.query.get("role") or None
     if wanted is not None and wanted not in ROLES:
         raise invalid(f"role must be one of {', '.join(ROLES)}")
-    hub = context_of(request).hub
+    core = context_of(request).core
     rows: list[dict[str, object]] = []
-    for who in await hub.media.list_participants(hub.rooms.livekit_name(call.name)):
+    for who in await core.media.list_participants(core.rooms.livekit_name(call.name)):
         role = rules.role_of(call.room, who.identity)
         if role is not None and wanted in (None, role.value):
             rows.append(
@@ -84,7 +84,7 @@ async def kick_participant(request: web.Request) -> web.Response:
     """Throw somebody out; they may mint again."""
     call = permit_room(request, Endpoint.PARTICIPANT_KICK, await read_body(request))
     target = target_of(request)
-    await context_of(request).hub.kick(call, target)
+    await context_of(request).core.kick(call, target)
     return web.json_response({"identity": target, "kicked": True})
 
 
@@ -99,14 +99,14 @@ async def mute_participant(request: web.Request) -> web.Response:
     flags = (("audio", "video" not in body), ("video", False))
     kinds = tuple(key for key, default in flags if flag_of(body, key, default=default))
 
-    def rule(room: Room, actor: Actor, now: float) -> tuple[Room, Effects, None]:
+    def rule(room: RoomState, actor: Actor, now: float) -> tuple[RoomState, Effects, None]:
         room, effects = moderation.mute(
             room, actor, target, is_muted=is_muted, kinds=kinds, sid=sid
         )
         return room, effects, None
 
-    hub = context_of(request).hub
-    await hub.command(call, rule)
+    core = context_of(request).core
+    await core.command(call, rule)
     return web.json_response({"identity": target, "muted": is_muted})
 
 
@@ -119,11 +119,11 @@ async def set_role(request: web.Request) -> web.Response:
     if role is None:
         raise invalid("role is required")
 
-    def rule(room: Room, actor: Actor, now: float) -> tuple[Room, Effects, RoleChange]:
+    def rule(room: RoomState, actor: Actor, now: float) -> tuple[RoomState, Effects, RoleChange]:
         return moderation.set_role(room, actor, target, role)
 
-    hub = context_of(request).hub
-    change = await hub.command(call, rule)
+    core = context_of(request).core
+    change = await core.command(call, rule)
     return web.json_response(role_change_to_wire(change))
 
 
@@ -132,7 +132,7 @@ async def set_metadata(request: web.Request) -> web.Response:
     body = await read_body(request)
     call, target = _permit_own(request, body)
     custom = required_object_of(body, "metadata")
-    metadata = await context_of(request).hub.set_metadata(call, target, custom)
+    metadata = await context_of(request).core.set_metadata(call, target, custom)
     return web.json_response({"identity": target, "metadata": metadata})
 
 
@@ -143,11 +143,11 @@ async def set_permissions(request: web.Request) -> web.Response:
     target = target_of(request)
     change = _read_permissions(body)
 
-    def rule(room: Room, actor: Actor, now: float) -> tuple[Room, Effects, Grant]:
+    def rule(room: RoomState, actor: Actor, now: float) -> tuple[RoomState, Effects, Grant]:
         return moderation.change_grant(room, target, change)
 
-    hub = context_of(request).hub
-    grant = await hub.command(call, rule)
+    core = context_of(request).core
+    grant = await core.command(call, rule)
     return web.json_response({"identity": target, "permission": _grant_to_wire(grant)})
 
 
@@ -156,11 +156,11 @@ async def forbid_stream(request: web.Request) -> web.Response:
     call = permit_room(request, Endpoint.PARTICIPANT_FORBID, await read_body(request))
     target = target_of(request)
 
-    def rule(room: Room, actor: Actor, now: float) -> tuple[Room, Effects, None]:
+    def rule(room: RoomState, actor: Actor, now: float) -> tuple[RoomState, Effects, None]:
         return *moderation.silence(room, target, now), None
 
-    hub = context_of(request).hub
-    await hub.command(call, rule)
+    core = context_of(request).core
+    await core.command(call, rule)
     return web.json_response({"identity": target, "forbidden": True})
 
 
@@ -169,15 +169,15 @@ async def resume_stream(request: web.Request) -> web.Response:
     call = permit_room(request, Endpoint.PARTICIPANT_RESUME, await read_body(request))
     target = target_of(request)
 
-    def rule(room: Room, actor: Actor, now: float) -> tuple[Room, Effects, None]:
+    def rule(room: RoomState, actor: Actor, now: float) -> tuple[RoomState, Effects, None]:
         return *moderation.unsilence(room, target), None
 
-    hub = context_of(request).hub
-    await hub.command(call, rule)
+    core = context_of(request).core
+    await core.command(call, rule)
     return web.json_response({"identity": target, "forbidden": False})
 
 
-def participant_to_wire(room: Room, participant: MediaParticipant) -> dict[str, object]:
+def participant_to_wire(room: RoomState, participant: MediaParticipant) -> dict[str, object]:
     """Write what lists show of a participant."""
     role = rules.role_of(room, participant.identity)
     return {
@@ -199,7 +199,7 @@ def participant_to_wire(room: Room, participant: MediaParticipant) -> dict[str, 
     }
 
 
-def _permit_own(request: web.Request, body: Json) -> tuple[RoomCall, str]:
+def _permit_own(request: web.Request, body: Json) -> tuple[RoomAccess, str]:
     """Everybody writes their own metadata, a backend anybody's."""
     bearer = authenticate(request).bearer
     is_own = bearer is not None and request.match_info["identity"] == bearer.identity

@@ -9,7 +9,7 @@ from aiohttp import web
 from attrs import evolve
 
 from utd_rx.engine.authorization import Endpoint
-from utd_rx.engine.clock import to_iso
+from utd_rx.engine.engine_clock import to_iso
 from utd_rx.engine.media import EMPTY_ROOM_SECONDS, MediaRoom
 from utd_rx.engine.metadata import custom_room_metadata, room_metadata_of
 from utd_rx.engine.routes.context import context_of
@@ -26,7 +26,7 @@ from utd_rx.engine.routes.participants import participant_to_wire
 from utd_rx.engine.rules import moderation
 from utd_rx.engine.rules.effects import Effects, PublishMetadata
 from utd_rx.engine.rules.refusal import Reason, Refusal, invalid
-from utd_rx.engine.rules.rooms import Room
+from utd_rx.engine.rules.room_state import RoomState
 from utd_rx.engine.rules.seat_commands import Actor
 from utd_rx.protocol.wire.moderation import comment_lock_to_wire
 from utd_rx.protocol.wire.reading import read_text
@@ -44,10 +44,10 @@ async def list_rooms(request: web.Request) -> web.Response:
     """Return the active rooms, newest first."""
     permit(request, Endpoint.ROOMS_LIST)
     page, per_page = page_of(request)
-    hub = context_of(request).hub
-    known = hub.rooms.all()
+    core = context_of(request).core
+    known = core.rooms.all()
     found = sorted(
-        (room for room in await hub.media.list_rooms() if room.name in known),
+        (room for room in await core.media.list_rooms() if room.name in known),
         key=lambda room: (room.created_at, room.sid),
         reverse=True,
     )
@@ -58,10 +58,10 @@ async def list_rooms(request: web.Request) -> web.Response:
 async def get_room(request: web.Request) -> web.Response:
     """Return a room and who is in it."""
     call = permit_room(request, Endpoint.ROOM_GET, {})
-    hub = context_of(request).hub
-    livekit_name = hub.rooms.livekit_name(call.name)
-    media = next((r for r in await hub.media.list_rooms() if r.name == livekit_name), None)
-    participants = await hub.media.list_participants(livekit_name)
+    core = context_of(request).core
+    livekit_name = core.rooms.livekit_name(call.name)
+    media = next((r for r in await core.media.list_rooms() if r.name == livekit_name), None)
+    participants = await core.media.list_participants(livekit_name)
     return web.json_response(
         {
             **_room_to_wire(call.room, media or MediaRoom(livekit_name, "")),
@@ -75,7 +75,7 @@ async def get_room(request: web.Request) -> web.Response:
 async def delete_room(request: web.Request) -> web.Response:
     """Close a room for everybody in it."""
     call = permit_room(request, Endpoint.ROOM_DELETE, await read_body(request))
-    await context_of(request).hub.delete_room(call)
+    await context_of(request).core.delete_room(call)
     return web.json_response({"room_name": call.name, "deleted": True})
 
 
@@ -85,12 +85,12 @@ async def set_metadata(request: web.Request) -> web.Response:
     call = permit_room(request, Endpoint.ROOM_METADATA, body)
     custom = custom_room_metadata(required_object_of(body, "metadata"))
 
-    def rule(room: Room, actor: Actor, now: float) -> tuple[Room, Effects, str]:
+    def rule(room: RoomState, actor: Actor, now: float) -> tuple[RoomState, Effects, str]:
         room = evolve(room, metadata=custom)
         return room, (PublishMetadata(),), room_metadata_of(room)
 
-    hub = context_of(request).hub
-    metadata = await hub.command(call, rule)
+    core = context_of(request).core
+    metadata = await core.command(call, rule)
     return web.json_response({"room_name": call.name, "metadata": metadata})
 
 
@@ -102,11 +102,11 @@ async def lock_comments(request: web.Request) -> web.Response:
         raise invalid("locked is required")
     is_locked = flag_of(body, "locked", default=False)
 
-    def rule(room: Room, actor: Actor, now: float) -> tuple[Room, Effects, None]:
+    def rule(room: RoomState, actor: Actor, now: float) -> tuple[RoomState, Effects, None]:
         return *moderation.lock_comments(room, is_locked), None
 
-    hub = context_of(request).hub
-    await hub.command(call, rule)
+    core = context_of(request).core
+    await core.command(call, rule)
     return web.json_response({"room_name": call.name, **comment_lock_to_wire(is_locked)})
 
 
@@ -120,7 +120,7 @@ async def send_data(request: web.Request) -> web.Response:
     if len(json.dumps(data, ensure_ascii=False).encode()) > MAX_DATA_BYTES:
         raise Refusal(Reason.TOO_LARGE, f"data is larger than {MAX_DATA_BYTES} bytes")
     to = texts_of(body, "destination_identities", MAX_DESTINATIONS)
-    recipients = await context_of(request).hub.send_data(call, data, to or None)
+    recipients = await context_of(request).core.send_data(call, data, to or None)
     return web.json_response({"room_name": call.name, "recipients": recipients})
 
 
@@ -140,7 +140,7 @@ async def get_project(request: web.Request) -> web.Response:
             "video_enabled": True,
             "empty_room_timeout": EMPTY_ROOM_SECONDS,
             "calls_enabled": False,
-            "active_rooms": len(context.hub.rooms.all()),
+            "active_rooms": len(context.core.rooms.all()),
         }
     )
 
@@ -150,7 +150,7 @@ async def get_health(request: web.Request) -> web.Response:
     return web.json_response({"status": "ok"})
 
 
-def _room_to_wire(room: Room, media: MediaRoom) -> dict[str, object]:
+def _room_to_wire(room: RoomState, media: MediaRoom) -> dict[str, object]:
     return {
         "id": media.sid,
         "room_name": room.name,

@@ -16,18 +16,18 @@ from utd_rx.engine.routes.context import context_of
 from utd_rx.engine.routes.fields import ANY_NUMBER, int_of, number_of, read_body
 from utd_rx.engine.routes.identity import permit_room
 from utd_rx.engine.routes.mint import read_grid
-from utd_rx.engine.rules import rooms
+from utd_rx.engine.rules import room_state
 from utd_rx.engine.rules.effects import Effects
 from utd_rx.engine.rules.refusal import invalid
-from utd_rx.engine.rules.rooms import Room
+from utd_rx.engine.rules.room_state import RoomState
 from utd_rx.engine.rules.seat_commands import (
     Actor,
-    Command,
     KickSeat,
     LeaveSeat,
     LockSeat,
     MoveSeat,
     MuteSeat,
+    SeatCommand,
     SetUpSeats,
     TakeSeat,
     UnlockSeat,
@@ -40,7 +40,7 @@ from utd_rx.protocol.wire.seats import grid_to_rest
 async def get_seats(request: web.Request) -> web.Response:
     """Return the grid."""
     call = permit_room(request, Endpoint.SEATS_GET, {})
-    rooms.refuse_without_seats(call.room)
+    room_state.refuse_without_seats(call.room)
     return web.json_response(grid_to_rest(call.room.seats.grid))
 
 
@@ -51,7 +51,7 @@ async def move_seat(request: web.Request) -> web.Response:
     return web.json_response({"from": _index_of(before, who), "to": _index_of(after, who)})
 
 
-def seat_command(endpoint: Endpoint, read: Callable[[web.Request, Json], Command]) -> Handler:
+def seat_command(endpoint: Endpoint, read: Callable[[web.Request, Json], SeatCommand]) -> Handler:
     """Return the handler that reads a command, carries it out and answers with the grid."""
 
     async def handle(request: web.Request) -> web.Response:
@@ -66,21 +66,21 @@ async def _carry_out(
     request: web.Request,
     endpoint: Endpoint,
     body: Json,
-    read: Callable[[web.Request, Json], Command],
+    read: Callable[[web.Request, Json], SeatCommand],
 ) -> tuple[str | None, UTDSeatGrid, UTDSeatGrid]:
     """Return who acted, and the grid before and after."""
     call = permit_room(request, endpoint, body)
-    rooms.refuse_without_seats(call.room)
+    room_state.refuse_without_seats(call.room)
     item = read(request, body)
 
     def rule(
-        room: Room, actor: Actor, now: float
-    ) -> tuple[Room, Effects, tuple[UTDSeatGrid, UTDSeatGrid]]:
-        found, effects = rooms.command_seats(room, actor, item, now)
+        room: RoomState, actor: Actor, now: float
+    ) -> tuple[RoomState, Effects, tuple[UTDSeatGrid, UTDSeatGrid]]:
+        found, effects = room_state.command_seats(room, actor, item, now)
         return found, effects, (room.seats.grid, found.seats.grid)
 
-    hub = context_of(request).hub
-    return call.identity, *await hub.command(call, rule)
+    core = context_of(request).core
+    return call.identity, *await core.command(call, rule)
 
 
 def _index_of(grid: UTDSeatGrid, identity: str | None) -> int | None:
@@ -95,7 +95,7 @@ def _move(request: web.Request, body: Json) -> MoveSeat:
     return MoveSeat(target)
 
 
-COMMANDS: Final[dict[str, tuple[Endpoint, Callable[[web.Request, Json], Command]]]] = {
+COMMANDS: Final[dict[str, tuple[Endpoint, Callable[[web.Request, Json], SeatCommand]]]] = {
     "setup": (Endpoint.SEATS_SETUP, lambda _, body: read_grid(body) or SetUpSeats()),
     "leave": (Endpoint.SEATS_LEAVE, lambda _, body: LeaveSeat()),
     "{index}/take": (Endpoint.SEATS_TAKE, lambda request, _: TakeSeat(number_of(request, "index"))),

@@ -9,16 +9,16 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from utd_rx.engine.authorization import Endpoint
-from utd_rx.engine.clock import to_iso
+from utd_rx.engine.engine_clock import to_iso
 from utd_rx.engine.routes.context import context_of
 from utd_rx.engine.routes.fields import ANY_NUMBER, int_of, number_of, read_body
 from utd_rx.engine.routes.identity import permit_room
-from utd_rx.engine.rules import rooms
+from utd_rx.engine.rules import room_state
 from utd_rx.engine.rules import speakers as rules
 from utd_rx.engine.rules.effects import Effects
 from utd_rx.engine.rules.names import check_identity
 from utd_rx.engine.rules.refusal import invalid
-from utd_rx.engine.rules.rooms import Room
+from utd_rx.engine.rules.room_state import RoomState
 from utd_rx.engine.rules.seat_commands import Actor
 from utd_rx.engine.rules.speaker_commands import (
     AcceptInvitation,
@@ -42,7 +42,7 @@ _Reply: TypeAlias = Callable[[Outcome], dict[str, object]]
 async def list_requests(request: web.Request) -> web.Response:
     """Return the pending requests in order."""
     call = permit_room(request, Endpoint.SPEAKERS_LIST, {})
-    rooms.refuse_without_seats(call.room)
+    room_state.refuse_without_seats(call.room)
     return web.json_response({"requests": grid_to_rest(call.room.seats.grid)["requests"]})
 
 
@@ -54,16 +54,14 @@ async def list_invitations(request: web.Request) -> web.Response:
     with `?identity=` whose it asks for.
     """
     call = permit_room(request, Endpoint.SPEAKERS_INVITATIONS, dict(request.query))
-    rooms.refuse_without_seats(call.room)
+    room_state.refuse_without_seats(call.room)
     if call.identity is None:
         raise invalid("identity is required: whose invitations?")
-    rooms.actor_of(call.room, call.identity)
-    now = context_of(request).hub.clock.monotonic()
-    offers = rules.invitations_of(call.room.seats, call.identity, now)
-    listed = [
-        invitation_to_rest(offer.invitation, expires_in=offer.expires_at - now) for offer in offers
-    ]
-    return web.json_response({"invitations": listed})
+    room_state.actor_of(call.room, call.identity)
+    now = context_of(request).core.clock.monotonic()
+    listed = rules.invitations_of(call.room.seats, call.identity, now)
+    rows = [invitation_to_rest(one.invitation, expires_in=one.expires_at - now) for one in listed]
+    return web.json_response({"invitations": rows})
 
 
 def speaker_command(endpoint: Endpoint, read: _Read, reply: _Reply) -> Handler:
@@ -72,21 +70,21 @@ def speaker_command(endpoint: Endpoint, read: _Read, reply: _Reply) -> Handler:
     async def handle(request: web.Request) -> web.Response:
         body = await read_body(request)
         call = permit_room(request, endpoint, body)
-        rooms.refuse_without_seats(call.room)
+        room_state.refuse_without_seats(call.room)
         item = read(request, body)
 
-        def rule(room: Room, actor: Actor, now: float) -> tuple[Room, Effects, Outcome]:
-            return rooms.command_speakers(room, actor, item, now)
+        def rule(room: RoomState, actor: Actor, now: float) -> tuple[RoomState, Effects, Outcome]:
+            return room_state.command_speakers(room, actor, item, now)
 
-        hub = context_of(request).hub
-        outcome = await hub.command(call, rule)
+        core = context_of(request).core
+        outcome = await core.command(call, rule)
         return web.json_response(reply(outcome))
 
     return handle
 
 
 def _read_request(request: web.Request, _: Json) -> RequestSeat:
-    return RequestSeat(to_iso(context_of(request).hub.clock.wall()))
+    return RequestSeat(to_iso(context_of(request).core.clock.wall()))
 
 
 def _read_invite(_: web.Request, body: Json) -> Invite:

@@ -1,4 +1,4 @@
-"""Bans: from one room or from the project, for a time or for good (facts/utd-engine.md §3.6, §4.7)."""
+"""Bans: from a room or the project, for a time or for good (facts/utd-engine.md §3.6, §4.7)."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ class Ban:
 
 
 @frozen
-class Bans:
+class BanList:
     """All bans of one engine, oldest first."""
 
     entries: tuple[Ban, ...] = ()
     next_id: int = 1
 
 
-def add(bans: Bans, ban: Ban) -> tuple[Bans, Ban]:
+def add(bans: BanList, ban: Ban) -> tuple[BanList, Ban]:
     """Add `ban` under a fresh id; it replaces the one of the same user and scope."""
     entry = evolve(ban, id=bans.next_id)
     kept = tuple(
@@ -45,10 +45,10 @@ def add(bans: Bans, ban: Ban) -> tuple[Bans, Ban]:
         if known.is_active(ban.banned_at)
         and (known.identity, known.room) != (ban.identity, ban.room)
     )
-    return Bans((*kept, entry), bans.next_id + 1), entry
+    return BanList((*kept, entry), bans.next_id + 1), entry
 
 
-def lift(bans: Bans, identity: str, room: str | None) -> tuple[Bans, tuple[Ban, ...]]:
+def lift(bans: BanList, identity: str, room: str | None) -> tuple[BanList, tuple[Ban, ...]]:
     """Lift the ban of `identity` from `room`, all of its bans when `room` is None.
 
     Returns:
@@ -60,14 +60,14 @@ def lift(bans: Bans, identity: str, room: str | None) -> tuple[Bans, tuple[Ban, 
     return evolve(bans, entries=tuple(ban for ban in bans.entries if ban not in lifted)), lifted
 
 
-def active(bans: Bans, now: float, *, room: str | None = None) -> tuple[Ban, ...]:
+def active(bans: BanList, now: float, *, room: str | None = None) -> tuple[Ban, ...]:
     """Return the bans that hold at `now`, newest first; only those of `room` when one is given."""
     return tuple(
         ban for ban in reversed(bans.entries) if ban.is_active(now) and room in (None, ban.room)
     )
 
 
-def find(bans: Bans, identity: str, room: str | None, now: float) -> Ban | None:
+def find(bans: BanList, identity: str, room: str | None, now: float) -> Ban | None:
     """Return the ban that keeps `identity` out of `room`, None when there is none."""
     return next(
         (
@@ -79,7 +79,7 @@ def find(bans: Bans, identity: str, room: str | None, now: float) -> Ban | None:
     )
 
 
-def refuse_banned(bans: Bans, identity: str, room: str | None, now: float) -> None:
+def refuse_banned(bans: BanList, identity: str, room: str | None, now: float) -> None:
     """Refuse whoever is banned from `room`.
 
     Raises:

@@ -15,7 +15,7 @@ from utd_rx.models.frozen_map import FrozenMap
 
 @frozen
 class ApplyGrant:
-    """Make the SFU's permission of `identity` what `rooms.grant_of` says."""
+    """Make the SFU's permission of `identity` what `room_state.grant_of` says."""
 
     identity: str
 
@@ -59,7 +59,7 @@ class MuteTracks:
 
 @frozen
 class WriteRole:
-    """Make the role in the metadata of the participant what `rooms.role_of` says."""
+    """Make the role in the metadata of the participant what `room_state.role_of` says."""
 
     identity: str
 

@@ -1,4 +1,4 @@
-"""The rate limit: so many requests a minute, minting counted apart (facts/utd-engine.md §7.4, 28)."""
+"""The rate limit: requests a minute, mints counted apart (facts/utd-engine.md §7.4, 28)."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""Mint serials: how a token that LiveKit cannot revoke is made worthless (facts/utd-engine.md §7.1, 5).
+"""Mint serials: how a token that LiveKit cannot revoke is made worthless.
 
 Every mint puts a growing serial into the token's metadata. A kick or a ban raises the least
 serial allowed for (room, identity), closing a room raises it for everybody in it, and a joiner
-below the floor is removed. Floors outlive the room, because tokens do.
+below the floor is removed. Floors outlive the room, because tokens do (facts/utd-engine.md
+§7.1, 5).
 """
 
 from __future__ import annotations

@@ -11,8 +11,8 @@ from typing import TypeVar
 
 from attrs import evolve, frozen
 
-from utd_rx.engine.rules import grids, rooms
-from utd_rx.engine.rules import seats as seat_rules
+from utd_rx.engine.rules import grids, room_state
+from utd_rx.engine.rules import seat_state as seat_rules
 from utd_rx.engine.rules.effects import (
     ApplyGrant,
     Effects,
@@ -24,7 +24,7 @@ from utd_rx.engine.rules.effects import (
 )
 from utd_rx.engine.rules.refusal import conflict, forbidden, invalid, not_found
 from utd_rx.engine.rules.roles import LISTEN, Grant, Role
-from utd_rx.engine.rules.rooms import Room
+from utd_rx.engine.rules.room_state import RoomState
 from utd_rx.engine.rules.seat_commands import Actor
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.participant import TrackSource
@@ -49,7 +49,9 @@ class ChangeGrant:
     sources: tuple[TrackSource, ...] | None = None
 
 
-def set_role(room: Room, actor: Actor, target: str, role: Role) -> tuple[Room, Effects, RoleChange]:
+def set_role(
+    room: RoomState, actor: Actor, target: str, role: Role
+) -> tuple[RoomState, Effects, RoleChange]:
     """Give `target` a role; the room remembers it, and so does the participant's metadata.
 
     Raises:
@@ -59,7 +61,7 @@ def set_role(room: Room, actor: Actor, target: str, role: Role) -> tuple[Room, E
         raise invalid("only the owner is the host; the role cannot be given away")
     if target in (room.owner, actor.identity):
         raise invalid("the owner's role cannot be changed")
-    previous = rooms.role_of(room, target)
+    previous = room_state.role_of(room, target)
     if previous is None or target not in room.sessions:
         raise not_found(f"{target!r} is not in this room")
     if previous is role:
@@ -70,7 +72,7 @@ def set_role(room: Room, actor: Actor, target: str, role: Role) -> tuple[Room, E
     return room, (WriteRole(target), told), change
 
 
-def lock_comments(room: Room, is_locked: bool) -> tuple[Room, Effects]:
+def lock_comments(room: RoomState, is_locked: bool) -> tuple[RoomState, Effects]:
     """Lock or unlock the chat of the audience; it is the clients that keep to it (§7.2, 17)."""
     if room.are_comments_locked is is_locked:
         return room, ()
@@ -79,14 +81,14 @@ def lock_comments(room: Room, is_locked: bool) -> tuple[Room, Effects]:
 
 
 def mute(
-    room: Room,
+    room: RoomState,
     actor: Actor,
     target: str,
     *,
     is_muted: bool,
     kinds: tuple[str, ...],
     sid: str | None = None,
-) -> tuple[Room, Effects]:
+) -> tuple[RoomState, Effects]:
     """Mute or unmute tracks of `target`: those of `kinds`, or the one of `sid`.
 
     Who sits and is muted stays so on the next track, as if the seat had been muted.
@@ -104,7 +106,7 @@ def mute(
     return room, (MuteTracks(target, is_muted, kinds, sid),)
 
 
-def silence(room: Room, target: str, now: float) -> tuple[Room, Effects]:
+def silence(room: RoomState, target: str, now: float) -> tuple[RoomState, Effects]:
     """Forbid `target` to publish, whoever would let them: in an audio room, no seat.
 
     Raises:
@@ -120,7 +122,7 @@ def silence(room: Room, target: str, now: float) -> tuple[Room, Effects]:
     return evolve(room, seats=found), effects
 
 
-def unsilence(room: Room, target: str) -> tuple[Room, Effects]:
+def unsilence(room: RoomState, target: str) -> tuple[RoomState, Effects]:
     """Let `target` publish again as far as seat or role allow; a lost seat stays lost.
 
     Raises:
@@ -130,7 +132,9 @@ def unsilence(room: Room, target: str) -> tuple[Room, Effects]:
     return evolve(room, silenced=room.silenced - {target}), (ApplyGrant(target),)
 
 
-def change_grant(room: Room, target: str, change: ChangeGrant) -> tuple[Room, Effects, Grant]:
+def change_grant(
+    room: RoomState, target: str, change: ChangeGrant
+) -> tuple[RoomState, Effects, Grant]:
     """Change what a backend grants beyond the role; lasts until its next mint for `target`.
 
     Raises:
@@ -148,13 +152,13 @@ def change_grant(room: Room, target: str, change: ChangeGrant) -> tuple[Room, Ef
         sources=_given(change.sources, base.sources),
     )
     room = evolve(room, members=room.members.set(target, evolve(member, override=override)))
-    grant = rooms.grant_of(room, target)
+    grant = room_state.grant_of(room, target)
     if change.can_publish is not None and grant.can_publish is not change.can_publish:
         raise conflict("who publishes follows seat and role here; use the seats, or forbid-stream")
     return room, (ApplyGrant(target),), grant
 
 
-def expel(room: Room, identity: str, now: float) -> tuple[Room, Effects]:
+def expel(room: RoomState, identity: str, now: float) -> tuple[RoomState, Effects]:
     """Throw somebody out: no seat, no membership, no connection. The mint floor is raised apart."""
     sid = room.sessions.get(identity)
     found, effects = seat_rules.left(room.seats, identity, now, 0)
@@ -167,7 +171,7 @@ def expel(room: Room, identity: str, now: float) -> tuple[Room, Effects]:
     return room, effects if sid is None else (*effects, Remove(identity, sid))
 
 
-def refuse_acting(room: Room, actor: Actor, target: str) -> None:
+def refuse_acting(room: RoomState, actor: Actor, target: str) -> None:
     """Refuse moderation that the actor's role does not reach.
 
     Raises:

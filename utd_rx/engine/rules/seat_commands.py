@@ -88,6 +88,6 @@ class MuteSeat:
     is_muted: bool
 
 
-Command: TypeAlias = (
+SeatCommand: TypeAlias = (
     SetUpSeats | TakeSeat | LeaveSeat | MoveSeat | KickSeat | LockSeat | UnlockSeat | MuteSeat
 )

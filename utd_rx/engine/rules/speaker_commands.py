@@ -33,7 +33,7 @@ class RejectRequest:
 
 @frozen
 class Invite:
-    """Offer `target` a seat: the one at `seat_index`, any when it is None."""
+    """OpenInvitation `target` a seat: the one at `seat_index`, any when it is None."""
 
     target: str
     seat_index: int | None = None

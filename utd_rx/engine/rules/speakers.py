@@ -2,12 +2,12 @@
 
 | | comes from | ends by |
 | --- | --- | --- |
-| request | the user, in request mode | approve, reject, cancel, sitting down, leaving, free mode |
-| invitation | a host or admin, in either mode | accept, decline, sitting down, 60 s, either party leaving |
+| request | the user, in request mode | approve, reject, cancel, sitting, leaving, free mode |
+| invitation | a host or admin, in either mode | accept, decline, sitting, 60 s, a party leaving |
 
 Requests live in the grid, so everybody sees the queue in order; invitations are between two. A
 rule returns the new state and whom to tell; what follows for seats and permissions is derived by
-`seats.commit`, as for every other seat command.
+`seat_state.commit`, as for every other seat command.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from utd_rx.engine.rules import grids
 from utd_rx.engine.rules.effects import Effects, Push, TellModerators
 from utd_rx.engine.rules.refusal import Refusal, conflict, forbidden, invalid, not_found
 from utd_rx.engine.rules.seat_commands import Actor, identity_of
-from utd_rx.engine.rules.seats import Offer, Seats, commit
+from utd_rx.engine.rules.seat_state import OpenInvitation, SeatState, commit
 from utd_rx.engine.rules.speaker_commands import (
     AcceptInvitation,
     ApproveRequest,
@@ -51,11 +51,11 @@ MAX_REQUESTS: Final = 100
 Attributes: TypeAlias = Callable[[str], FrozenMap[str, str]]
 """What the grid shows about a member who sits down."""
 
-_Result: TypeAlias = tuple[Seats, Effects, Outcome]
+_Result: TypeAlias = tuple[SeatState, Effects, Outcome]
 
 
 def command(
-    seats: Seats, actor: Actor, item: SpeakerCommand, now: float, attributes: Attributes
+    seats: SeatState, actor: Actor, item: SpeakerCommand, now: float, attributes: Attributes
 ) -> _Result:
     """Carry out `item` for `actor`.
 
@@ -70,17 +70,17 @@ def command(
     return after, (*effects, *pushes), outcome
 
 
-def invitations_of(seats: Seats, identity: str, now: float) -> tuple[Offer, ...]:
+def invitations_of(seats: SeatState, identity: str, now: float) -> tuple[OpenInvitation, ...]:
     """Return what `identity` was offered and may still accept, oldest first."""
     return tuple(
-        offer
-        for offer in seats.offers
-        if offer.invitation.target == identity and offer.expires_at > now
+        one
+        for one in seats.invitations
+        if one.invitation.target == identity and one.expires_at > now
     )
 
 
 def _request(
-    seats: Seats, actor: Actor, item: RequestSeat, now: float, attributes: Attributes
+    seats: SeatState, actor: Actor, item: RequestSeat, now: float, attributes: Attributes
 ) -> _Result:
     identity = identity_of(actor)
     grid = seats.grid
@@ -102,7 +102,7 @@ def _request(
 
 
 def _cancel(
-    seats: Seats, actor: Actor, item: CancelRequest, now: float, attributes: Attributes
+    seats: SeatState, actor: Actor, item: CancelRequest, now: float, attributes: Attributes
 ) -> _Result:
     identity = identity_of(actor)
     mine = next((r for r in seats.grid.requests if r.identity == identity), None)
@@ -111,7 +111,7 @@ def _cancel(
 
 
 def _approve(
-    seats: Seats, actor: Actor, item: ApproveRequest, now: float, attributes: Attributes
+    seats: SeatState, actor: Actor, item: ApproveRequest, now: float, attributes: Attributes
 ) -> _Result:
     request = _pending(seats, item.id)
     seat = grids.first_free(seats.grid)
@@ -123,7 +123,7 @@ def _approve(
 
 
 def _reject(
-    seats: Seats, actor: Actor, item: RejectRequest, now: float, attributes: Attributes
+    seats: SeatState, actor: Actor, item: RejectRequest, now: float, attributes: Attributes
 ) -> _Result:
     request = _pending(seats, item.id)
     answer = request_answer_to_push(request, None)
@@ -133,7 +133,7 @@ def _reject(
 
 
 def _invite(
-    seats: Seats, actor: Actor, item: Invite, now: float, attributes: Attributes
+    seats: SeatState, actor: Actor, item: Invite, now: float, attributes: Attributes
 ) -> _Result:
     inviter = identity_of(actor)
     if item.target == inviter:
@@ -141,15 +141,15 @@ def _invite(
     if item.target not in seats.connected:
         raise not_found(f"{item.target!r} is not in this room")
     grids.refuse_seated(seats.grid, item.target, f"{item.target!r} already sits on a seat")
-    if any(o.invitation.target == item.target and o.expires_at > now for o in seats.offers):
+    if any(o.invitation.target == item.target and o.expires_at > now for o in seats.invitations):
         raise conflict(f"{item.target!r} was invited already")
     if item.seat_index is not None:
         grids.free_seat(seats.grid, item.target, item.seat_index)
     invitation = Invitation(seats.next_id, inviter, item.target, item.seat_index)
-    kept = tuple(offer for offer in seats.offers if offer.invitation.target != item.target)
+    kept = tuple(one for one in seats.invitations if one.invitation.target != item.target)
     found = evolve(
         seats,
-        offers=(*kept, Offer(invitation, now + INVITATION_SECONDS)),
+        invitations=(*kept, OpenInvitation(invitation, now + INVITATION_SECONDS)),
         next_id=seats.next_id + 1,
     )
     told = Push("_speaker_invitation", FrozenMap(invitation_to_push(invitation)), (item.target,))
@@ -157,7 +157,7 @@ def _invite(
 
 
 def _accept(
-    seats: Seats, actor: Actor, item: AcceptInvitation, now: float, attributes: Attributes
+    seats: SeatState, actor: Actor, item: AcceptInvitation, now: float, attributes: Attributes
 ) -> _Result:
     invitation = _offered(seats, actor, item.id, now)
     grids.refuse_seated(seats.grid, invitation.target, "you already sit on a seat")
@@ -170,7 +170,7 @@ def _accept(
 
 
 def _decline(
-    seats: Seats, actor: Actor, item: DeclineInvitation, now: float, attributes: Attributes
+    seats: SeatState, actor: Actor, item: DeclineInvitation, now: float, attributes: Attributes
 ) -> _Result:
     invitation = _offered(seats, actor, item.id, now)
     answer = invitation_answer_to_push(invitation, None)
@@ -179,7 +179,7 @@ def _decline(
     return _without_offer(seats, invitation), (told,), outcome
 
 
-_Rule: TypeAlias = Callable[[Seats, Actor, Any, float, Attributes], _Result]
+_Rule: TypeAlias = Callable[[SeatState, Actor, Any, float, Attributes], _Result]
 
 # Any: a table cannot say that the type of its key is the type of the rule's third argument.
 _RULES: Final[Mapping[type[SpeakerCommand], _Rule]] = {
@@ -193,25 +193,25 @@ _RULES: Final[Mapping[type[SpeakerCommand], _Rule]] = {
 }
 
 
-def _pending(seats: Seats, id_: int) -> SpeakRequest:
+def _pending(seats: SeatState, id_: int) -> SpeakRequest:
     for request in seats.grid.requests:
         if request.id == id_:
             return request
     raise not_found(f"there is no pending request {id_}")
 
 
-def _offered(seats: Seats, actor: Actor, id_: int, now: float) -> Invitation:
+def _offered(seats: SeatState, actor: Actor, id_: int, now: float) -> Invitation:
     identity = identity_of(actor)
-    for offer in seats.offers:
-        if offer.invitation.id == id_ and offer.expires_at > now:
-            if offer.invitation.target != identity:
+    for one in seats.invitations:
+        if one.invitation.id == id_ and one.expires_at > now:
+            if one.invitation.target != identity:
                 raise forbidden("this invitation is for somebody else")
-            return offer.invitation
+            return one.invitation
     raise not_found(f"there is no invitation {id_}; they last {INVITATION_SECONDS:.0f} s")
 
 
-def _invited_seat(seats: Seats, invitation: Invitation) -> UTDSeat:
-    """Return the seat offered, or the first free one when it is gone: it was not held (§7.2, 14)."""
+def _invited_seat(seats: SeatState, invitation: Invitation) -> UTDSeat:
+    """Return the seat offered, the first free one if it is gone: it was not held (§7.2, 14)."""
     if invitation.seat_index is not None:
         try:
             return grids.free_seat(seats.grid, invitation.target, invitation.seat_index)
@@ -220,10 +220,10 @@ def _invited_seat(seats: Seats, invitation: Invitation) -> UTDSeat:
     return grids.first_free(seats.grid)
 
 
-def _without_request(seats: Seats, identity: str) -> Seats:
+def _without_request(seats: SeatState, identity: str) -> SeatState:
     return evolve(seats, grid=grids.without_requests(seats.grid, frozenset({identity})))
 
 
-def _without_offer(seats: Seats, invitation: Invitation) -> Seats:
-    kept = tuple(offer for offer in seats.offers if offer.invitation != invitation)
-    return evolve(seats, offers=kept)
+def _without_offer(seats: SeatState, invitation: Invitation) -> SeatState:
+    kept = tuple(one for one in seats.invitations if one.invitation != invitation)
+    return evolve(seats, invitations=kept)

@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
+import socket
 from typing import Final
 
 from aiohttp import web
 
+from utd_rx.engine.serving import HttpServer
 from utd_rx.engine.sfu.dtls import Certificate
 from utd_rx.engine.sfu.hub import Hub
 from utd_rx.engine.sfu.options import MAX_API_BODY_BYTES, SfuOptions
@@ -25,8 +27,8 @@ from utd_rx.engine.sfu.webhooks import Webhooks
 # The shortest deadline that matters is a key frame request 100 ms after a subscription.
 _TICK: Final = 0.05
 _SHUTDOWN_TIMEOUT: Final = 2.0
-# A browser's join request is an offer of 18 kB in the query; Go's default for headers is 1 MiB.
-_MAX_LINE: Final = 1024 * 1024
+# A browser's join request is an offer of 18 kB in the query, and a token carries metadata.
+_MAX_FIELD: Final = 1024 * 1024
 _CORS: Final = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Headers": "*",
@@ -49,7 +51,7 @@ class EmbeddedSfu:
         self._mux: UdpMux | None = None
         self._hub: Hub | None = None
         self._webhooks: Webhooks | None = None
-        self._runner: web.AppRunner | None = None
+        self._http: HttpServer | None = None
         self._ticker: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
 
@@ -61,7 +63,7 @@ class EmbeddedSfu:
             ValueError: the host is not an IPv4 address.
             RuntimeError: started before.
         """
-        if self._runner is not None or self._closing is not None:
+        if self._http is not None or self._closing is not None:
             raise RuntimeError("an EmbeddedSfu starts once")
         options = self._options
         ipaddress.IPv4Address(options.host)
@@ -70,25 +72,19 @@ class EmbeddedSfu:
         context = RoomContext(options, self._mux, Certificate.generate(), self._webhooks)
         self._hub = Hub(context)
         app = _make_app(self._hub)
-        self._runner = web.AppRunner(
-            app,
-            access_log=None,
-            handle_signals=False,
-            shutdown_timeout=_SHUTDOWN_TIMEOUT,
-            max_line_size=_MAX_LINE,
-            max_field_size=_MAX_LINE,
+        self._http = HttpServer(
+            app, "sfu", shutdown_timeout=_SHUTDOWN_TIMEOUT, max_field_size=_MAX_FIELD
         )
         try:
             self._mux.open(options.host, options.udp_port)
-            await self._runner.setup()
-            site = web.TCPSite(self._runner, options.host, options.port)
-            await site.start()
+            listener = socket.create_server((options.host, options.port))
+            port = listener.getsockname()[1]
+            await self._http.start(listener)
         except BaseException:
             await self.aclose()
             raise
         self._webhooks.start()
         self._ticker = asyncio.create_task(self._tick(self._hub), name="utd-sfu-ticker")
-        _, port = self._runner.addresses[0][:2]
         self.url = f"ws://{_reachable(options.host)}:{port}"
         self.api_url = f"http://{_reachable(options.host)}:{port}"
 
@@ -116,8 +112,8 @@ class EmbeddedSfu:
             self._ticker.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._ticker
-        if self._runner is not None:
-            await self._runner.cleanup()
+        if self._http is not None:
+            await self._http.aclose()
         if self._hub is not None:
             self._hub.close_all()  # of whoever came while the door was closing
         if self._webhooks is not None:

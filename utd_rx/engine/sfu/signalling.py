@@ -19,11 +19,12 @@ from attrs import evolve, frozen
 from google.protobuf.message import DecodeError
 from livekit.protocol import models, rtc
 
+from utd_rx.engine.serving import trust
 from utd_rx.engine.sfu import requests, tokens
 from utd_rx.engine.sfu.answers import enabled_codecs
 from utd_rx.engine.sfu.hub import Hub
 from utd_rx.engine.sfu.options import MAX_NAME_BYTES, MAX_SIGNAL_BYTES
-from utd_rx.engine.sfu.participant import Participant, check_limits
+from utd_rx.engine.sfu.participant import Participant, Reason, check_limits
 from utd_rx.engine.sfu.room import RoomFullError
 
 _logger = logging.getLogger(__name__)
@@ -141,6 +142,7 @@ class Signalling:
         socket = web.WebSocketResponse(max_msg_size=MAX_SIGNAL_BYTES, timeout=_CLOSE_TIMEOUT)
         if not socket.can_prepare(request).ok:
             raise web.HTTPBadRequest(text="not a WebSocket upgrade")
+        trust(request)
         if attempt.request.reconnect:
             await socket.prepare(request)
             signal = WebSocketSignal(socket, request.transport)
@@ -153,7 +155,7 @@ class Signalling:
                 self._welcome(participant, attempt.request, signal)
             except BaseException:
                 # Nobody would ever end it: `_serve`, which does, is not reached.
-                participant.close(models.DisconnectReason.JOIN_FAILURE)
+                participant.close(Reason.JOIN_FAILURE)
                 raise
         await self._serve(socket, signal, participant)
         return socket
@@ -208,20 +210,20 @@ class Signalling:
             participant.on_offer(join.publisher_offer, now)
 
     def _resume(self, attempt: JoinAttempt, signal: WebSocketSignal) -> Participant | None:
-        """Give a participant its new signal connection, or tell the client to start over."""
+        """Give a participant its new signal connection, or tell the client how it ended.
+
+        A client that slept through a join of the same identity resumes before it reads that it
+        was replaced. Told to start over, it would throw out the newer one (docs/livekit.md).
+        """
         room = self._hub.get(attempt.claims.grants.room)
         participant = room.get(attempt.claims.identity) if room is not None else None
-        if (
-            room is None
-            or participant is None
-            or participant.sid != attempt.request.participant_sid
-        ):
-            leave = rtc.LeaveRequest(
-                reason=models.DisconnectReason.STATE_MISMATCH, action=rtc.LeaveRequest.RECONNECT
-            )
-            signal.send(rtc.SignalResponse(leave=leave).SerializeToString())
-            signal.close()
+        if participant is None:
+            _send_away(signal, Reason.STATE_MISMATCH, rtc.LeaveRequest.RECONNECT)
             return None
+        if participant.sid != attempt.request.participant_sid:
+            _send_away(signal, Reason.DUPLICATE_IDENTITY, rtc.LeaveRequest.DISCONNECT)
+            return None
+        room = participant.room
         participant.attach(signal)
         if participant.is_signal_cut_on_resume:
             participant.is_signal_cut_on_resume = False
@@ -265,6 +267,14 @@ class Signalling:
                 participant.on_signal_closed(signal)
             signal.close()
             await _finish(writer)
+
+
+def _send_away(
+    signal: WebSocketSignal, reason: models.DisconnectReason, action: rtc.LeaveRequest.Action
+) -> None:
+    leave = rtc.LeaveRequest(reason=reason, action=action)
+    signal.send(rtc.SignalResponse(leave=leave).SerializeToString())
+    signal.close()
 
 
 async def _finish(writer: asyncio.Task[None]) -> None:

@@ -17,6 +17,7 @@ from google.protobuf.json_format import MessageToJson, Parse, ParseError
 from google.protobuf.message import DecodeError, Message
 from livekit.protocol import models, room
 
+from utd_rx.engine.serving import trust
 from utd_rx.engine.sfu import tokens
 from utd_rx.engine.sfu.hub import Hub
 from utd_rx.engine.sfu.messages import deliver_from_api
@@ -91,8 +92,11 @@ class RoomService:
         is_json = request.content_type == "application/json"
         if not is_json and request.content_type != "application/protobuf":
             raise TwirpError("bad_route", f"unexpected Content-Type: {request.content_type!r}")
+        if grants is None or not (grants.room_admin or grants.room_create or grants.room_list):
+            raise TwirpError("unauthenticated", "permissions denied")  # its body is not read
+        trust(request)
         message = _decode(method.request, await request.read(), is_json=is_json)
-        if grants is None or not method.grant(grants, message):
+        if not method.grant(grants, message):
             raise TwirpError("unauthenticated", "permissions denied")
         try:
             answer = method.run(self, message)

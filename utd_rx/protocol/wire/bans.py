@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+from attrs import asdict
+
 from utd_rx.models.ban import UTDBan
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.protocol.wire.reading import (
@@ -13,6 +17,8 @@ from utd_rx.protocol.wire.reading import (
     read_texts,
 )
 
+_TEXTS: Final = ("name", "room_name", "reason", "banned_at", "expires_at")
+
 
 def bans_from_wire(wire: Json) -> tuple[UTDBan, ...]:
     """Read a page of bans, under `data` (§3.1, pagination) or `bans`; unnamed ones are dropped."""
@@ -23,16 +29,7 @@ def bans_from_wire(wire: Json) -> tuple[UTDBan, ...]:
 
 def ban_to_wire(ban: UTDBan) -> dict[str, object]:
     """Write one row of the list."""
-    return {
-        "id": ban.id,
-        "identity": ban.identity,
-        "name": ban.name,
-        "attributes": dict(ban.attributes),
-        "room_name": ban.room_name,
-        "reason": ban.reason,
-        "banned_at": ban.banned_at,
-        "expires_at": ban.expires_at,
-    }
+    return {**asdict(ban, recurse=False), "attributes": dict(ban.attributes)}
 
 
 def _ban_from_wire(entry: Json) -> UTDBan | None:
@@ -42,10 +39,6 @@ def _ban_from_wire(entry: Json) -> UTDBan | None:
     return UTDBan(
         identity=identity,
         id=read_int(entry.get("id")),
-        name=read_text(entry.get("name")),
-        room_name=read_text(entry.get("room_name")),
-        reason=read_text(entry.get("reason")),
-        banned_at=read_text(entry.get("banned_at")),
-        expires_at=read_text(entry.get("expires_at")),
         attributes=FrozenMap(read_texts(entry.get("attributes"))),
+        **{key: read_text(entry.get(key)) for key in _TEXTS},
     )

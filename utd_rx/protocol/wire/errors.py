@@ -2,29 +2,56 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
-from utd_rx.errors import UTDErrorCode, UTDStreamException, classify_response
+from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, classify_response
+from utd_rx.models.secrets import without_secrets
 from utd_rx.protocol.wire.reading import Json, read_text
 
-MESSAGE_KEYS = ("message", "error", "detail")
+MESSAGE_KEYS: Final = ("message", "error", "detail")
 """Where a message may stand, in order of preference."""
 
 MAX_MESSAGE: Final = 500
 """Characters of a message that are kept: it ends in logs, and a reply may have a megabyte."""
 
+# Not any "already": a seat that is taken already, or a callee who is on a call, is somebody else's.
+_ALREADY: Final = re.compile(
+    r"\balready (sits?\b|seated|pending|invited|ha(s|ve) )|(seated|pending|invited|role \w+) already",
+    re.IGNORECASE,
+)
+
 
 def error_from_wire(
-    status: int, wire: Json, *, retry_after: float | None = None
+    status: int,
+    wire: Json,
+    *,
+    retry_after: float | None = None,
+    secrets: tuple[str | None, ...] = (),
 ) -> UTDStreamException:
-    """Read a reply that is no success into the exception the caller gets."""
+    """Read a reply that is no success into the exception the caller gets.
+
+    Args:
+        status: The HTTP status.
+        wire: The body.
+        retry_after: Seconds to wait, when the engine said so.
+        secrets: What the message must not hold, however the engine quotes it.
+    """
     message = next((text for key in MESSAGE_KEYS if (text := read_text(wire.get(key)))), "")
+    code = classify_response(status, message, wire.get("code"))
+    is_already = code is UTDErrorCode.CONFLICT and _ALREADY.search(message[:MAX_MESSAGE])
     return UTDStreamException(
-        message[:MAX_MESSAGE] or f"the engine answered HTTP {status} without a message",
-        code=classify_response(status, message, wire.get("code")),
+        fit_to_tell(message, secrets) or f"the engine answered HTTP {status} without a message",
+        code=code,
         status_code=status,
         retry_after=retry_after,
+        reason=ConflictReason.ALREADY if is_already else None,
     )
+
+
+def fit_to_tell(text: str, secrets: tuple[str | None, ...]) -> str:
+    """Return the text of somebody else without `secrets`, and not longer than `MAX_MESSAGE`."""
+    return without_secrets(text, *secrets)[:MAX_MESSAGE]
 
 
 def error_to_wire(message: str, code: UTDErrorCode) -> dict[str, object]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from attrs import frozen
+from attrs import asdict, frozen
 
 from utd_rx.protocol.wire.reading import Json, read_bool, read_object, read_text
 
@@ -26,11 +26,7 @@ class RoleChange:
 
 def role_change_to_wire(change: RoleChange) -> dict[str, object]:
     """Write what `PUT …/role` answers and `_role_change` carries."""
-    return {
-        "identity": change.identity,
-        "role": change.role,
-        "previous_role": change.previous_role,
-    }
+    return asdict(change)
 
 
 def role_change_from_wire(wire: Json) -> RoleChange | None:

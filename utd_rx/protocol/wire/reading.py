@@ -78,6 +78,11 @@ def read_bool(value: object) -> bool | None:
     return None
 
 
+def without_none(**fields: object) -> dict[str, object]:
+    """Return the fields that are known, to be written: what is None is left out."""
+    return {key: value for key, value in fields.items() if value is not None}
+
+
 def read_texts(value: object) -> dict[str, str]:
     """Return the entries of a JSON object whose values are strings or numbers, as strings."""
     texts: dict[str, str] = {}

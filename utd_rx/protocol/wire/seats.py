@@ -10,10 +10,10 @@ Reading accepts either, also mixed; writing never mixes them (§7.4, 29).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
-from attrs import evolve
+from attrs import asdict, evolve
 
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.seats import Invitation, SpeakRequest, UTDSeat, UTDSeatGrid, UTDSeatMode
@@ -25,6 +25,7 @@ from utd_rx.protocol.wire.reading import (
     read_object,
     read_text,
     read_texts,
+    without_none,
 )
 
 MAX_SEATS: Final = 100
@@ -93,38 +94,33 @@ def invitation_from_wire(wire: Json) -> Invitation | None:
 
 def grid_to_rest(grid: UTDSeatGrid) -> dict[str, object]:
     """Write a grid as `GET /seats` replies."""
-    return {
-        "seat_count": grid.count,
-        "seat_mode": grid.mode.value,
-        **_grid_tail(grid),
-        "seats": [
-            {
-                "seat_index": seat.index,
-                "occupant_identity": seat.identity,
-                "locked": int(seat.is_locked),
-                **_seat_tail(seat),
-            }
-            for seat in grid.seats
-        ],
-    }
+    names = ("seat_index", "occupant_identity")
+    return {"seat_count": grid.count, "seat_mode": grid.mode.value, **_to_wire(grid, names, int)}
 
 
 def grid_to_push(grid: UTDSeatGrid) -> dict[str, object]:
     """Write a grid as `_seat_update` and room metadata `_seats` carry it."""
-    return {
-        "count": grid.count,
-        "mode": grid.mode.value,
-        **_grid_tail(grid),
-        "seats": [
-            {
-                "index": seat.index,
-                "identity": seat.identity,
-                "locked": seat.is_locked,
-                **_seat_tail(seat),
-            }
-            for seat in grid.seats
-        ],
-    }
+    names = ("index", "identity")
+    return {"count": grid.count, "mode": grid.mode.value, **_to_wire(grid, names, bool)}
+
+
+def _to_wire(
+    grid: UTDSeatGrid, names: tuple[str, str], flag: Callable[[bool], int]
+) -> dict[str, object]:
+    index, identity = names
+    seats = [
+        {
+            index: seat.index,
+            identity: seat.identity,
+            "locked": flag(seat.is_locked),
+            "reserved_for": seat.reserved_for,
+            "attributes": dict(seat.attributes),
+        }
+        for seat in grid.seats
+    ]
+    requests = [asdict(request) for request in grid.requests]
+    known = without_none(mode_id=grid.mode_id, rev=grid.revision)
+    return {**known, "requests": requests, "seats": seats}
 
 
 def _seat_from_wire(entry: Json, position: int) -> UTDSeat:
@@ -150,18 +146,3 @@ def _with_attributes(seat: UTDSeat, known: UTDSeat) -> UTDSeat:
 
 def _first(wire: Json, *keys: str) -> object:
     return next((wire[key] for key in keys if wire.get(key) is not None), None)
-
-
-def _grid_tail(grid: UTDSeatGrid) -> dict[str, object]:
-    return {
-        **({} if grid.mode_id is None else {"mode_id": grid.mode_id}),
-        **({} if grid.revision is None else {"rev": grid.revision}),
-        "requests": [
-            {"id": request.id, "identity": request.identity, "created_at": request.created_at}
-            for request in grid.requests
-        ],
-    }
-
-
-def _seat_tail(seat: UTDSeat) -> dict[str, object]:
-    return {"reserved_for": seat.reserved_for, "attributes": dict(seat.attributes)}

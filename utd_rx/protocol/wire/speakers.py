@@ -23,6 +23,7 @@ from utd_rx.protocol.wire.reading import (
     read_number,
     read_object,
     read_text,
+    without_none,
 )
 from utd_rx.protocol.wire.seats import invitation_from_wire
 
@@ -46,17 +47,12 @@ class ListedInvitation:
 
 def request_to_push(request: SpeakRequest) -> dict[str, object]:
     """Write the payload of `_speaker_request`."""
-    return {
-        "request_id": request.id,
-        "identity": request.identity,
-        "created_at": request.created_at,
-    }
+    return {**request_answer_to_push(request, None), "created_at": request.created_at}
 
 
 def request_answer_to_push(request: SpeakRequest, seat_index: int | None) -> dict[str, object]:
     """Write the payload of `_speaker_request_approved` or, without a seat, `_rejected`."""
-    seat = {} if seat_index is None else {"seat_index": seat_index}
-    return {"request_id": request.id, "identity": request.identity, **seat}
+    return without_none(request_id=request.id, identity=request.identity, seat_index=seat_index)
 
 
 def request_answer_from_push(wire: Json) -> RequestAnswer | None:
@@ -74,13 +70,12 @@ def invitation_to_push(invitation: Invitation) -> dict[str, object]:
 
 def invitation_answer_to_push(invitation: Invitation, seat_index: int | None) -> dict[str, object]:
     """Write the payload of `_speaker_invitation_accepted` or, without a seat, `_declined`."""
-    seat = {} if seat_index is None else {"seat_index": seat_index}
-    return {
-        "invitation_id": invitation.id,
-        "inviter_identity": invitation.inviter,
-        "target_identity": invitation.target,
-        **seat,
-    }
+    return without_none(
+        invitation_id=invitation.id,
+        inviter_identity=invitation.inviter,
+        target_identity=invitation.target,
+        seat_index=seat_index,
+    )
 
 
 def invitation_to_rest(invitation: Invitation, *, expires_in: float) -> dict[str, object]:

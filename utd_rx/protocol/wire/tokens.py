@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import re
+from base64 import urlsafe_b64decode
 from typing import Final
 from urllib.parse import urlsplit
 
+from attrs import asdict
+
 from utd_rx.models.token import UTDSessionResponse, UTDTokenResponse
-from utd_rx.protocol.wire.reading import Json, read_bool, read_text
+from utd_rx.protocol.wire.reading import (
+    Json,
+    parse_object,
+    read_bool,
+    read_number,
+    read_text,
+    without_none,
+)
 
 VISIBLE_ASCII: Final = re.compile(r"[\x21-\x7e]+")
 """What may stand in a header, as both tokens must."""
@@ -33,15 +43,7 @@ def token_from_wire(wire: Json) -> UTDTokenResponse | None:
 
 def token_to_wire(reply: UTDTokenResponse) -> dict[str, object]:
     """Write a room mint; the name goes under both keys (§7.4, 26)."""
-    return {
-        "token": reply.token,
-        "url": reply.url,
-        "roomName": reply.room_name,
-        "room_name": reply.room_name,
-        "user_token": reply.user_token,
-        **({} if reply.ws_url is None else {"ws_url": reply.ws_url}),
-        **({} if reply.role is None else {"role": reply.role}),
-    }
+    return without_none(**asdict(reply), roomName=reply.room_name)
 
 
 def session_from_wire(wire: Json) -> UTDSessionResponse | None:
@@ -59,13 +61,22 @@ def session_from_wire(wire: Json) -> UTDSessionResponse | None:
 
 def session_to_wire(reply: UTDSessionResponse) -> dict[str, object]:
     """Write a room-less mint; what is None is left out."""
-    wire = {
-        "user_token": reply.user_token,
-        "ws_url": reply.ws_url,
-        "signaling_enabled": reply.signaling_enabled,
-        "messaging_enabled": reply.messaging_enabled,
-    }
-    return {key: value for key, value in wire.items() if value is not None}
+    return without_none(**asdict(reply))
+
+
+def lifetime_of(token: str) -> float | None:
+    """Return the seconds from issue to expiry of a JWT, None for one that does not say.
+
+    Its signature is its server's to check; here it only says when to ask for another one.
+    """
+    _, _, rest = token.partition(".")
+    payload = rest.partition(".")[0]
+    try:
+        claims = parse_object(urlsafe_b64decode(payload + "=" * (-len(payload) % 4))) or {}
+    except ValueError:
+        return None
+    issued, ends = read_number(claims.get("iat")), read_number(claims.get("exp"))
+    return ends - issued if issued is not None and ends is not None and ends > issued else None
 
 
 def _visible(value: object) -> str | None:

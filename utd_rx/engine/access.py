@@ -1,13 +1,13 @@
-"""A call on a room: what carries from the routes to the hub who asks for what."""
+"""A call on a room: what carries from the routes to the core who asks for what."""
 
 from __future__ import annotations
 
 from attrs import evolve, frozen
 
 from utd_rx.engine.authorization import Caller, Endpoint, caller_of
-from utd_rx.engine.rules import rooms
+from utd_rx.engine.rules import room_state
 from utd_rx.engine.rules.roles import Role
-from utd_rx.engine.rules.rooms import Room
+from utd_rx.engine.rules.room_state import RoomState
 from utd_rx.engine.rules.seat_commands import Actor
 from utd_rx.engine.tokens import Bearer
 
@@ -19,7 +19,7 @@ class Principal:
     is_server: bool = False
     bearer: Bearer | None = None
 
-    def caller_in(self, room: Room | None) -> Caller:
+    def caller_in(self, room: RoomState | None) -> Caller:
         """Return what it is in `room`; None is for what is about no room."""
         if self.is_server:
             return Caller.SECRET
@@ -28,21 +28,21 @@ class Principal:
         if room is None:
             return Caller.STRANGER
         identity = self.bearer.identity
-        return caller_of(rooms.role_of(room, identity), is_owner=identity == room.owner)
+        return caller_of(room_state.role_of(room, identity), is_owner=identity == room.owner)
 
 
 @frozen
-class RoomCall:
+class RoomAccess:
     """A call that was let pass when it came: what is asked for, who acts, and on whose word.
 
     `room` is as it was then, to read from. What changes a room waits for it first, so a command
-    is let pass once more, by the room it finds (`Hub.permit`). `identity` is None only for a
+    is let pass once more, by the room it finds (`EngineCore.permit`). `identity` is None only for a
     backend that acts for nobody.
     """
 
     endpoint: Endpoint
     principal: Principal
-    room: Room
+    room: RoomState
     identity: str | None
 
     @property
@@ -50,11 +50,11 @@ class RoomCall:
         """The room's."""
         return self.room.name
 
-    def actor_in(self, room: Room) -> Actor:
+    def actor_in(self, room: RoomState) -> Actor:
         """Return who acts, as the rules want it; a backend counts as the host.
 
         Raises:
             Refusal: 404 for somebody who is no member.
         """
-        actor = Actor(None) if self.identity is None else rooms.actor_of(room, self.identity)
+        actor = Actor(None) if self.identity is None else room_state.actor_of(room, self.identity)
         return evolve(actor, role=Role.HOST) if self.principal.is_server else actor

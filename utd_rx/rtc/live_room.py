@@ -1,27 +1,26 @@
 """One connection: a LiveKit room from its join to its end, with its tracks and its events.
 
-Events run `LiveKit -> RemovalHold -> Translator -> effects on tracks -> sink`. Exactly one
-listener per event is registered with LiveKit; it takes `*args` and never raises, since a
-`TypeError` in one listener starves the others (defect D10).
+Events run `LiveKit -> RemovalHold -> Translator -> effects on tracks -> sink`, and what one turn of
+the loop brought is one delivery.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from utd_rx.models import events as ev
 from utd_rx.models.connection import DisconnectReason
+from utd_rx.ports.room import EventSink
 from utd_rx.rtc import native
 from utd_rx.rtc.connector import leave
 from utd_rx.rtc.hold import Raw, RemovalHold
+from utd_rx.rtc.outbox import Outbox
 from utd_rx.rtc.publisher import Publisher
 from utd_rx.rtc.receiver import Receiver
-from utd_rx.rtc.translate import EVENTS, UNTYPED, Translator
+from utd_rx.rtc.translate import Translator
 
 if TYPE_CHECKING:
     from livekit import rtc
@@ -29,15 +28,16 @@ if TYPE_CHECKING:
 logger: Final = logging.getLogger("utd_rx.rtc")
 
 
-class Connection:
+class LiveRoom:
     """A joined room. Make one before joining; call `joined` when the join succeeded."""
 
-    def __init__(self, sink: Callable[[ev.RoomEvent], None]) -> None:
+    def __init__(self, sink: EventSink) -> None:
         self._sink = sink
         self._loop = asyncio.get_running_loop()
-        self.room: rtc.Room = native.new_room(self._updated)
+        self.room: rtc.Room = native.new_room()
         self.ended: asyncio.Future[None] = self._loop.create_future()
-        self._waiting: deque[ev.RoomEvent] | None = deque()
+        self._batch: list[ev.RoomEvent] = []
+        self._is_held = True
         self._hold = RemovalHold(self._translate, self._loop)
         self._closing: asyncio.Task[None] | None = None
 
@@ -46,24 +46,33 @@ class Connection:
         self._translator = Translator(self.room)
         self.publisher = Publisher(self.room, self.ended, self._tell, self._local_unpublished)
         self.receiver = Receiver(self.room)
-        for name in (*EVENTS, *UNTYPED):
-            self.room.on(name, partial(self._listen, name))  # type: ignore[arg-type]
+        self.outbox = Outbox(self.room, self.ended)
+        native.listen(self.room, self._hear, self._updated)
         return self._translator.snapshot
 
     def release(self) -> None:
         """Deliver events from now on; those that happened since the snapshot come first."""
-        waiting, self._waiting = self._waiting, None
-        for event in waiting or ():
-            self._sink(event)
+        self._is_held = False
+        self.deliver()
+
+    def deliver(self) -> None:
+        """Hand over what has been collected."""
+        if self._batch and not self._is_held:
+            batch, self._batch = self._batch, []
+            self._sink(tuple(batch))
 
     async def aclose(self) -> None:
         """Leave and close everything; bounded in time, idempotent, safe to call concurrently.
 
         Cancelling is safe: the closing goes on.
         """
+        await asyncio.shield(self._close_soon())
+        self.deliver()
+
+    def _close_soon(self) -> asyncio.Task[None]:
         if self._closing is None:
-            self._closing = asyncio.create_task(self._close(), name="utd_rx.rtc: close connection")
-        await asyncio.shield(self._closing)
+            self._closing = asyncio.create_task(self._close(), name="utd_rx.rtc: close room")
+        return self._closing
 
     async def _close(self) -> None:
         # Reverse order of opening: first what uses the room, then the room.
@@ -82,7 +91,7 @@ class Connection:
 
     # -- events ---------------------------------------------------------------------------------
 
-    def _listen(self, name: str, *args: Any) -> None:
+    def _hear(self, name: str, args: tuple[Any, ...]) -> None:
         self._guard(self._push, name, args)
 
     def _updated(self, identities: list[str]) -> None:
@@ -106,9 +115,7 @@ class Connection:
     def _translate(self, raw: Raw) -> None:
         if raw.name == "disconnected":
             self._finish(DisconnectReason(raw.args[0]))
-            self._closing = self._closing or asyncio.create_task(
-                self._close(), name="utd_rx.rtc: close connection"
-            )
+            self._close_soon()
         else:
             self._pass(lambda: self._translator.translate(raw.name, raw.args))
 
@@ -132,7 +139,7 @@ class Connection:
             case ev.TrackUnsubscribed(track=track) | ev.TrackUnpublished(track=track):
                 self.receiver.gone(track.sid)
 
-    def local_mute_changed(self, sid: str, muted: bool) -> None:
+    def set_muted(self, sid: str, muted: bool) -> None:
         """Mute or unmute a local track and tell it."""
         track = self.publisher.set_muted(sid, muted)
         if track is not None:
@@ -144,7 +151,6 @@ class Connection:
     def _tell(self, event: ev.RoomEvent) -> None:
         if self.ended.done():
             return
-        if self._waiting is not None:
-            self._waiting.append(event)
-        else:
-            self._sink(event)
+        if not self._batch:
+            self._loop.call_soon(self.deliver)
+        self._batch.append(event)

@@ -15,7 +15,7 @@ class Timer(Protocol):
     def cancel(self) -> None: ...
 
 
-class Clock(Protocol):
+class EngineClock(Protocol):
     """Deadlines are in `monotonic()` seconds; `wall()` is for what people and tokens read."""
 
     def monotonic(self) -> float: ...
@@ -27,7 +27,7 @@ class Clock(Protocol):
     async def sleep(self, seconds: float) -> None: ...
 
 
-class LoopClock:
+class LoopEngineClock:
     """The running loop's clock."""
 
     def monotonic(self) -> float:

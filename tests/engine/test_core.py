@@ -11,7 +11,7 @@ from attrs import frozen
 
 from tests.engine.conftest import Reply, World
 from tests.engine.fakes import FakeClock, HastyClock
-from utd_rx.engine.room import RoomShell
+from utd_rx.engine.room_shell import RoomShell
 
 ROOM = "/api/v1/rooms/friday"
 ADAM = f"{ROOM}/participants/adam"
@@ -36,7 +36,7 @@ class Call:
 
 async def in_turn(world: World, bearers: dict[str, str], *calls: Call) -> list[Reply]:
     """Make calls that all wait for the room, in this order, before the first is carried out."""
-    registry = world.engine.hub.rooms
+    registry = world.engine.core.rooms
     hold = registry.hold
     waiting = asyncio.Event()
 
@@ -100,11 +100,11 @@ async def test_who_lost_the_right_while_waiting_is_refused(
     world: World, loss: Call, deed: Call
 ) -> None:
     bearers = await gathering(world)
-    before = world.engine.hub.rooms.room("friday")
+    before = world.engine.core.rooms.room("friday")
     lost, done = await in_turn(world, bearers, loss, deed)
     assert lost.status == 200
     assert done.refusal == (403, "forbidden")
-    after = world.engine.hub.rooms.room("friday")
+    after = world.engine.core.rooms.room("friday")
     assert (after.seats.grid, after.members["mona"]) == (before.seats.grid, before.members["mona"])
     assert not after.are_comments_locked
 

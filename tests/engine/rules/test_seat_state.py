@@ -7,25 +7,25 @@ from attrs import evolve
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from utd_rx.engine.rules import seats as rules
+from utd_rx.engine.rules import seat_state as rules
 from utd_rx.engine.rules.effects import ApplyGrant, Effects, MuteTracks, PublishSeats, Push
 from utd_rx.engine.rules.refusal import Refusal
 from utd_rx.engine.rules.roles import Role
 from utd_rx.engine.rules.seat_commands import (
     Actor,
-    Command,
     KickSeat,
     LeaveSeat,
     LockSeat,
     MoveSeat,
     MuteSeat,
+    SeatCommand,
     SetUpSeats,
     TakeSeat,
     UnlockSeat,
 )
-from utd_rx.engine.rules.seats import (
+from utd_rx.engine.rules.seat_state import (
     ABSENCE_SECONDS,
-    Seats,
+    SeatState,
 )
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.seats import SpeakRequest, UTDSeatMode
@@ -36,22 +36,22 @@ MONA = Actor("mona", attributes=FrozenMap({"name": "Mona"}))
 OMAR = Actor("omar")
 
 
-def grid_of(count: int = 4, *, host_seat: int | None = None, request: bool = False) -> Seats:
+def grid_of(count: int = 4, *, host_seat: int | None = None, request: bool = False) -> SeatState:
     mode = UTDSeatMode.REQUEST if request else UTDSeatMode.FREE
-    seats = rules.with_host(Seats(), "sara")
+    seats = rules.with_host(SeatState(), "sara")
     seats, _ = rules.command(seats, HOST, SetUpSeats(count, mode, None, host_seat), 0.0)
     for identity in ("sara", "adam", "mona", "omar"):
         seats = rules.joined(seats, identity)
     return seats
 
 
-def after(seats: Seats, *steps: tuple[Actor, Command]) -> Seats:
+def after(seats: SeatState, *steps: tuple[Actor, SeatCommand]) -> SeatState:
     for actor, item in steps:
         seats, _ = rules.command(seats, actor, item, 0.0)
     return seats
 
 
-def refusal(seats: Seats, actor: Actor, item: Command) -> int:
+def refusal(seats: SeatState, actor: Actor, item: SeatCommand) -> int:
     with pytest.raises(Refusal) as caught:
         rules.command(seats, actor, item, 0.0)
     return caught.value.status
@@ -88,7 +88,7 @@ def test_taking_a_seat_grants_and_publishes_once() -> None:
     ],
 )
 def test_an_illegal_command_is_refused(
-    prepared: tuple[tuple[Actor, Command], ...], actor: Actor, item: Command, status: int
+    prepared: tuple[tuple[Actor, SeatCommand], ...], actor: Actor, item: SeatCommand, status: int
 ) -> None:
     assert refusal(after(grid_of(host_seat=0), *prepared), actor, item) == status
 
@@ -133,14 +133,14 @@ def test_locking_first_kicks_and_unlocking_opens() -> None:
         SetUpSeats(host_seat=2),
     ],
 )
-def test_an_admin_does_not_reach_the_host(item: Command) -> None:
+def test_an_admin_does_not_reach_the_host(item: SeatCommand) -> None:
     seats = after(grid_of(), (HOST, TakeSeat(2)))
     assert refusal(seats, ADMIN, item) == 403
     rules.command(seats, HOST, item, 0.0)
 
 
 @pytest.mark.parametrize("item", [SetUpSeats(count=2), SetUpSeats(host_seat=0)])
-def test_nor_the_seat_reserved_for_the_host(item: Command) -> None:
+def test_nor_the_seat_reserved_for_the_host(item: SeatCommand) -> None:
     seats = grid_of(host_seat=2)
     assert refusal(seats, ADMIN, item) == 403
     kept = after(seats, (ADMIN, SetUpSeats(count=6, mode=UTDSeatMode.REQUEST, host_seat=2)))
@@ -243,7 +243,7 @@ commands = st.one_of(
 )
 
 
-def _of_host(seats: Seats) -> tuple[int | None, set[int]]:
+def _of_host(seats: SeatState) -> tuple[int | None, set[int]]:
     """Where the host sits, and what is reserved."""
     held = seats.grid.seat_of("sara")
     reserved = {seat.index for seat in seats.grid.seats if seat.reserved_for is not None}
@@ -258,7 +258,7 @@ class SeatMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.seats = Seats()
+        self.seats = SeatState()
         self.granted: set[str] = set()
         self.published = self.seats.grid
         self.now = 0.0
@@ -269,7 +269,7 @@ class SeatMachine(RuleBasedStateMachine):
         self._become(*rules.command(self.seats, HOST, SetUpSeats(count), self.now))
 
     @rule(identity=identities, item=commands)
-    def command(self, identity: str, item: Command) -> None:
+    def command(self, identity: str, item: SeatCommand) -> None:
         before = self.seats
         actor = Actor(identity, ROLES.get(identity, Role.AUDIENCE))
         try:
@@ -295,7 +295,7 @@ class SeatMachine(RuleBasedStateMachine):
         self.now += seconds
         self._become(*rules.time_passed(self.seats, self.now))
 
-    def _become(self, seats: Seats, effects: Effects) -> None:
+    def _become(self, seats: SeatState, effects: Effects) -> None:
         changed = seats.grid != self.seats.grid
         step = (seats.grid.revision or 0) - (self.seats.grid.revision or 0)
         assert step == int(changed), "rev grows by one with every change and only then"

@@ -1,6 +1,6 @@
 """A room: who owns it, who is in it, and what the SFU should let each of them do.
 
-The state of one room is one value with one writer (`utd_rx.engine.room`). Facts come from the
+The state of one room is one value with one writer (`utd_rx.engine.room_shell`). Facts come from the
 SFU and never raise; a session is known by LiveKit's sid, so the end of a replaced session, which
 may be reported after its successor joined, is told apart from the end of the current one.
 """
@@ -11,7 +11,7 @@ from typing import Final
 
 from attrs import evolve, field, frozen
 
-from utd_rx.engine.rules import seats as seat_rules
+from utd_rx.engine.rules import seat_state as seat_rules
 from utd_rx.engine.rules import speakers as speaker_rules
 from utd_rx.engine.rules.effects import ApplyGrant, Effects, MuteTracks, WriteRole
 from utd_rx.engine.rules.members import Admission, Member, Session
@@ -25,8 +25,8 @@ from utd_rx.engine.rules.roles import (
     Role,
     clamp,
 )
-from utd_rx.engine.rules.seat_commands import Actor, Command
-from utd_rx.engine.rules.seats import Seats
+from utd_rx.engine.rules.seat_commands import Actor, SeatCommand
+from utd_rx.engine.rules.seat_state import SeatState
 from utd_rx.engine.rules.speaker_commands import Outcome, SpeakerCommand
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.stream_type import UTDStreamType
@@ -36,7 +36,7 @@ MAX_ENDED: Final = 64
 
 
 @frozen
-class Room:
+class RoomState:
     """One room.
 
     `sessions` maps who is connected to LiveKit's sid of the connection; `ended` are the sids of
@@ -52,7 +52,7 @@ class Room:
     members: FrozenMap[str, Member] = field(factory=FrozenMap)
     sessions: FrozenMap[str, str] = field(factory=FrozenMap)
     ended: tuple[str, ...] = ()
-    seats: Seats = field(factory=Seats)
+    seats: SeatState = field(factory=SeatState)
     silenced: frozenset[str] = frozenset()
     are_comments_locked: bool = False
     metadata: str = field(default="{}", repr=False)
@@ -64,8 +64,8 @@ class Room:
 
 
 def admit(
-    room: Room | None, name: str, asked: Admission, serial: int, now: float
-) -> tuple[Room, Member, Effects]:
+    room: RoomState | None, name: str, asked: Admission, serial: int, now: float
+) -> tuple[RoomState, Member, Effects]:
     """Admit somebody with a fresh mint; makes the room when there is none.
 
     The first who may own the room and claims `host` owns it from then on (§7.1, 3).
@@ -74,7 +74,7 @@ def admit(
         Refusal: 409 when the room is of another type, 422 for a grid that cannot be.
     """
     if room is None:
-        room = Room(name, asked.type)
+        room = RoomState(name, asked.type)
     before = room
     if room.type is not asked.type:
         raise conflict(f"the room is of type {room.type.value}")
@@ -103,7 +103,7 @@ def admit(
     return room, member, corrected
 
 
-def _corrections(before: Room, after: Room, identities: set[str]) -> Effects:
+def _corrections(before: RoomState, after: RoomState, identities: set[str]) -> Effects:
     """Return what a mint changed for those who are connected while it is made."""
     effects: Effects = ()
     for identity in sorted(identities & set(after.sessions)):
@@ -120,7 +120,7 @@ def _owner_of(asked: Admission) -> str | None:
     return asked.identity if asked.role is Role.HOST else None
 
 
-def role_of(room: Room, identity: str) -> Role | None:
+def role_of(room: RoomState, identity: str) -> Role | None:
     """Return the role of a member, None for somebody who is none."""
     member = room.members.get(identity)
     if member is None:
@@ -128,7 +128,7 @@ def role_of(room: Room, identity: str) -> Role | None:
     return Role.HOST if identity == room.owner else room.roles.get(identity, member.role)
 
 
-def actor_of(room: Room, identity: str) -> Actor:
+def actor_of(room: RoomState, identity: str) -> Actor:
     """Return a member as somebody who commands.
 
     Raises:
@@ -141,12 +141,12 @@ def actor_of(room: Room, identity: str) -> Actor:
     return Actor(identity, role, member.attributes)
 
 
-def moderators_of(room: Room) -> tuple[str, ...]:
+def moderators_of(room: RoomState) -> tuple[str, ...]:
     """Return the hosts and admins who are connected, in the order they came."""
     return tuple(identity for identity in room.sessions if role_of(room, identity) in MODERATORS)
 
 
-def grant_of(room: Room, identity: str) -> Grant:
+def grant_of(room: RoomState, identity: str) -> Grant:
     """Return what the SFU shall let `identity` do: the only place that decides it (§7.1, 4)."""
     member = room.members.get(identity)
     base = (member.override if member is not None else None) or LISTEN
@@ -166,7 +166,7 @@ def grant_of(room: Room, identity: str) -> Grant:
     )
 
 
-def joined(room: Room, session: Session) -> tuple[Room, Effects]:
+def joined(room: RoomState, session: Session) -> tuple[RoomState, Effects]:
     """A connection came up: what the SFU has about it must be what this room says (§7.2, 11).
 
     Its token may be older than its seat, and older than its role.
@@ -186,17 +186,17 @@ def joined(room: Room, session: Session) -> tuple[Room, Effects]:
     return room, effects
 
 
-def published(room: Room, identity: str) -> Effects:
+def published(room: RoomState, identity: str) -> Effects:
     """A connection has a new track; one of somebody who is muted is muted as well."""
     return (MuteTracks(identity, True),) if identity in room.seats.muted else ()
 
 
-def opened(room: Room, identity: str) -> Room:
+def opened(room: RoomState, identity: str) -> RoomState:
     """A microphone that was muted is open: its occupant unmuted it, for the next track as well."""
     return evolve(room, seats=seat_rules.with_muted(room.seats, identity, is_muted=False))
 
 
-def left(room: Room, session: Session, now: float, grace: float) -> tuple[Room, Effects]:
+def left(room: RoomState, session: Session, now: float, grace: float) -> tuple[RoomState, Effects]:
     """A connection ended; its seat waits unless the identity has a newer connection."""
     room = evolve(room, ended=(*room.ended, session.sid)[-MAX_ENDED:])
     if room.sessions.get(session.identity) != session.sid:
@@ -205,17 +205,19 @@ def left(room: Room, session: Session, now: float, grace: float) -> tuple[Room, 
     return evolve(room, sessions=room.sessions.remove(session.identity), seats=found), effects
 
 
-def time_passed(room: Room, now: float) -> tuple[Room, Effects]:
+def time_passed(room: RoomState, now: float) -> tuple[RoomState, Effects]:
     """Do what is due."""
     found, effects = seat_rules.time_passed(room.seats, now)
     return evolve(room, seats=found), effects
 
 
-def command_seats(room: Room, actor: Actor, item: Command, now: float) -> tuple[Room, Effects]:
+def command_seats(
+    room: RoomState, actor: Actor, item: SeatCommand, now: float
+) -> tuple[RoomState, Effects]:
     """Carry out a seat command.
 
     Raises:
-        Refusal: See `seats.command`; 409 in a room that has no seats, 403 for the silenced.
+        Refusal: See `seat_state.command`; 409 in a room that has no seats, 403 for the silenced.
     """
     refuse_without_seats(room)
     found, effects = seat_rules.command(room.seats, actor, item, now)
@@ -223,8 +225,8 @@ def command_seats(room: Room, actor: Actor, item: Command, now: float) -> tuple[
 
 
 def command_speakers(
-    room: Room, actor: Actor, item: SpeakerCommand, now: float
-) -> tuple[Room, Effects, Outcome]:
+    room: RoomState, actor: Actor, item: SpeakerCommand, now: float
+) -> tuple[RoomState, Effects, Outcome]:
     """Carry out a command about requests and invitations.
 
     Raises:
@@ -237,14 +239,14 @@ def command_speakers(
     return _with_seats(room, found), effects, outcome
 
 
-def _with_seats(room: Room, found: Seats) -> Room:
+def _with_seats(room: RoomState, found: SeatState) -> RoomState:
     """Take over what a command made of the seats, whichever it was."""
     if room.silenced & (found.seated - room.seats.seated):
         raise forbidden("this user was forbidden to publish, and a seat is the right to")
     return evolve(room, seats=found)
 
 
-def refuse_without_seats(room: Room) -> None:
+def refuse_without_seats(room: RoomState) -> None:
     """Refuse seat calls on other products.
 
     Raises:
@@ -254,13 +256,13 @@ def refuse_without_seats(room: Room) -> None:
         raise conflict(f"a room of type {room.type.value} has no seats")
 
 
-def restore(room: Room | None, name: str, type_: UTDStreamType, member: Member) -> Room:
+def restore(room: RoomState | None, name: str, type_: UTDStreamType, member: Member) -> RoomState:
     """Take in somebody who holds a good token for a room, or a membership, that was forgotten.
 
     The token may be of an earlier room of this name, whose roles ended with it: what it says is a
     claim like any unproven one, and makes its bearer the owner only where there is none.
     """
-    room = room if room is not None else Room(name, type_)
+    room = room if room is not None else RoomState(name, type_)
     if room.owner is None and member.role is Role.HOST:
         room = evolve(
             room, owner=member.identity, seats=seat_rules.with_host(room.seats, member.identity)

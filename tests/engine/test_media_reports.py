@@ -12,7 +12,7 @@ from google.protobuf.json_format import MessageToJson
 from livekit import api
 
 from tests.engine.conftest import Reply, World
-from utd_rx.engine.rules.seats import (
+from utd_rx.engine.rules.seat_state import (
     ABSENCE_SECONDS,
     DEPARTURE_SECONDS,
 )
@@ -82,11 +82,11 @@ async def test_joining_and_the_rooms_end_are_reported_too(world: World) -> None:
         "metadata"
     ]
     await post(world, MessageToJson(joined))
-    assert world.engine.hub.rooms.room("friday").sessions == {"sara": "PA_9"}
+    assert world.engine.core.rooms.room("friday").sessions == {"sara": "PA_9"}
     finished = event_of(world, "room_finished")
     finished.room.sid = world.media.rooms[world.livekit()].sid
     await post(world, MessageToJson(finished))
-    assert world.engine.hub.rooms.all() == {}
+    assert world.engine.core.rooms.all() == {}
 
 
 async def test_a_new_track_of_somebody_who_is_muted_is_muted(world: World) -> None:
@@ -137,4 +137,4 @@ async def test_a_forged_report_is_refused(world: World) -> None:
         await world.call("POST", "/livekit/webhook", data=finished.encode()),
     ):
         assert reply.refusal == (401, "unauthorized")
-    assert len(world.engine.hub.rooms.all()) == 1
+    assert len(world.engine.core.rooms.all()) == 1

@@ -23,12 +23,12 @@ from utd_rx.engine.rules.refusal import conflict, forbidden, invalid
 from utd_rx.engine.rules.roles import MODERATORS
 from utd_rx.engine.rules.seat_commands import (
     Actor,
-    Command,
     KickSeat,
     LeaveSeat,
     LockSeat,
     MoveSeat,
     MuteSeat,
+    SeatCommand,
     SetUpSeats,
     TakeSeat,
     UnlockSeat,
@@ -47,7 +47,7 @@ same reason, 0.1 s before it joins again (measured on livekit-server 1.13.5)."""
 
 
 @frozen
-class Offer:
+class OpenInvitation:
     """An invitation, and when it ends by itself."""
 
     invitation: Invitation
@@ -55,7 +55,7 @@ class Offer:
 
 
 @frozen
-class Seats:
+class SeatState:
     """The grid, who the host is, who is connected and until when what the absent have waits.
 
     `next_id` numbers requests and invitations alike, so an id of one is never one of the other.
@@ -68,7 +68,7 @@ class Seats:
     host: str | None = None
     connected: frozenset[str] = frozenset()
     frees_at: FrozenMap[str, float] = field(factory=FrozenMap)
-    offers: tuple[Offer, ...] = ()
+    invitations: tuple[OpenInvitation, ...] = ()
     next_id: int = 1
     muted: frozenset[str] = frozenset()
 
@@ -83,19 +83,21 @@ class Seats:
         waiting = (request.identity for request in self.grid.requests)
         parties = (
             identity
-            for offer in self.offers
-            for identity in (offer.invitation.inviter, offer.invitation.target)
+            for one in self.invitations
+            for identity in (one.invitation.inviter, one.invitation.target)
         )
         return self.seated.union(waiting, parties)
 
     @property
     def next_deadline(self) -> float | None:
         """When `time_passed` has something to do, None for never."""
-        ends = (offer.expires_at for offer in self.offers)
+        ends = (one.expires_at for one in self.invitations)
         return min((*self.frees_at.values(), *ends), default=None)
 
 
-def command(seats: Seats, actor: Actor, item: Command, now: float) -> tuple[Seats, Effects]:
+def command(
+    seats: SeatState, actor: Actor, item: SeatCommand, now: float
+) -> tuple[SeatState, Effects]:
     """Carry out `item` for `actor`.
 
     Whether the actor's role may command it at all was decided by `utd_rx.engine.authorization`.
@@ -108,7 +110,7 @@ def command(seats: Seats, actor: Actor, item: Command, now: float) -> tuple[Seat
     return commit(seats, evolve(seats, grid=_RULES[type(item)](seats, actor, item)), now)
 
 
-def joined(seats: Seats, identity: str) -> Seats:
+def joined(seats: SeatState, identity: str) -> SeatState:
     """`identity` is connected."""
     return evolve(
         seats,
@@ -117,8 +119,8 @@ def joined(seats: Seats, identity: str) -> Seats:
     )
 
 
-def left(seats: Seats, identity: str, now: float, grace: float) -> tuple[Seats, Effects]:
-    """`identity` is not connected any more; what it has waits `grace` seconds, 0 ends it at once."""
+def left(seats: SeatState, identity: str, now: float, grace: float) -> tuple[SeatState, Effects]:
+    """`identity` is not connected any more; what it has waits `grace` seconds, 0 is not at all."""
     seats = evolve(seats, connected=seats.connected - {identity})
     if grace <= 0:
         return commit(seats, _without(seats, frozenset({identity})), now)
@@ -127,20 +129,20 @@ def left(seats: Seats, identity: str, now: float, grace: float) -> tuple[Seats, 
     return seats, ()
 
 
-def time_passed(seats: Seats, now: float) -> tuple[Seats, Effects]:
+def time_passed(seats: SeatState, now: float) -> tuple[SeatState, Effects]:
     """Free what the absent did not come back for in time, and end the invitations that are due."""
     due = frozenset(identity for identity, at in seats.frees_at.items() if at <= now)
     found = _without(seats, due) if due else seats
-    live = tuple(offer for offer in found.offers if offer.expires_at > now)
-    return commit(seats, evolve(found, offers=live), now)
+    live = tuple(one for one in found.invitations if one.expires_at > now)
+    return commit(seats, evolve(found, invitations=live), now)
 
 
-def with_host(seats: Seats, host: str) -> Seats:
+def with_host(seats: SeatState, host: str) -> SeatState:
     """Say who the host is; reservations are made for it from now on."""
     return evolve(seats, host=host)
 
 
-def _set_up(seats: Seats, actor: Actor, item: SetUpSeats) -> UTDSeatGrid:
+def _set_up(seats: SeatState, actor: Actor, item: SetUpSeats) -> UTDSeatGrid:
     grid = seats.grid
     count = grid.count if item.count is None else item.count
     if not (1 if item.count is not None else 0) <= count <= MAX_SEATS:
@@ -167,7 +169,7 @@ def _set_up(seats: Seats, actor: Actor, item: SetUpSeats) -> UTDSeatGrid:
     )
 
 
-def _take(seats: Seats, actor: Actor, item: TakeSeat) -> UTDSeatGrid:
+def _take(seats: SeatState, actor: Actor, item: TakeSeat) -> UTDSeatGrid:
     identity = identity_of(actor)
     seat = grids.free_seat(seats.grid, identity, item.index)
     grids.refuse_seated(seats.grid, identity, "you already sit on a seat; move instead")
@@ -177,11 +179,11 @@ def _take(seats: Seats, actor: Actor, item: TakeSeat) -> UTDSeatGrid:
     return grids.occupy(seats.grid, seat, identity, actor.attributes)
 
 
-def _leave(seats: Seats, actor: Actor, item: LeaveSeat) -> UTDSeatGrid:
+def _leave(seats: SeatState, actor: Actor, item: LeaveSeat) -> UTDSeatGrid:
     return grids.without_occupants(seats.grid, frozenset({identity_of(actor)}))
 
 
-def _move(seats: Seats, actor: Actor, item: MoveSeat) -> UTDSeatGrid:
+def _move(seats: SeatState, actor: Actor, item: MoveSeat) -> UTDSeatGrid:
     identity = identity_of(actor)
     target = grids.free_seat(seats.grid, identity, item.target)
     held = seats.grid.seat_of(identity)
@@ -191,7 +193,7 @@ def _move(seats: Seats, actor: Actor, item: MoveSeat) -> UTDSeatGrid:
     return grids.occupy(grid, target, identity, held.attributes)
 
 
-def _kick(seats: Seats, actor: Actor, item: KickSeat) -> UTDSeatGrid:
+def _kick(seats: SeatState, actor: Actor, item: KickSeat) -> UTDSeatGrid:
     seat = grids.seat_at(seats.grid, item.index)
     _refuse_against_host(seats, actor, seat, "kicked")
     # A reservation protects its holder, not who sat there when it was made.
@@ -200,7 +202,7 @@ def _kick(seats: Seats, actor: Actor, item: KickSeat) -> UTDSeatGrid:
     return grids.replace(seats.grid, grids.emptied(seat))
 
 
-def _lock(seats: Seats, actor: Actor, item: LockSeat) -> UTDSeatGrid:
+def _lock(seats: SeatState, actor: Actor, item: LockSeat) -> UTDSeatGrid:
     seat = grids.seat_at(seats.grid, item.index)
     _refuse_against_host(seats, actor, seat, "locked out")
     if seat.reserved_for is not None:
@@ -208,18 +210,18 @@ def _lock(seats: Seats, actor: Actor, item: LockSeat) -> UTDSeatGrid:
     return grids.replace(seats.grid, evolve(grids.emptied(seat), is_locked=True))
 
 
-def _unlock(seats: Seats, actor: Actor, item: UnlockSeat) -> UTDSeatGrid:
+def _unlock(seats: SeatState, actor: Actor, item: UnlockSeat) -> UTDSeatGrid:
     return grids.replace(seats.grid, evolve(grids.seat_at(seats.grid, item.index), is_locked=False))
 
 
-def with_muted(seats: Seats, identity: str, is_muted: bool) -> Seats:
+def with_muted(seats: SeatState, identity: str, is_muted: bool) -> SeatState:
     """Remember for whom of the seated a new track is to be muted."""
     if not is_muted:
         return evolve(seats, muted=seats.muted - {identity})
     return evolve(seats, muted=(seats.muted | {identity}) & seats.seated)
 
 
-def _mute(seats: Seats, actor: Actor, item: MuteSeat) -> tuple[Seats, Effects]:
+def _mute(seats: SeatState, actor: Actor, item: MuteSeat) -> tuple[SeatState, Effects]:
     seat = grids.seat_at(seats.grid, item.index)
     _refuse_against_host(seats, actor, seat, "muted")
     if seat.identity is None:
@@ -229,7 +231,7 @@ def _mute(seats: Seats, actor: Actor, item: MuteSeat) -> tuple[Seats, Effects]:
 
 
 # Any: a table cannot say that the type of its key is the type of the rule's last argument.
-_RULES: Final[Mapping[type[Command], Callable[[Seats, Actor, Any], UTDSeatGrid]]] = {
+_RULES: Final[Mapping[type[SeatCommand], Callable[[SeatState, Actor, Any], UTDSeatGrid]]] = {
     SetUpSeats: _set_up,
     TakeSeat: _take,
     LeaveSeat: _leave,
@@ -240,7 +242,7 @@ _RULES: Final[Mapping[type[Command], Callable[[Seats, Actor, Any], UTDSeatGrid]]
 }
 
 
-def commit(before: Seats, after: Seats, now: float) -> tuple[Seats, Effects]:
+def commit(before: SeatState, after: SeatState, now: float) -> tuple[SeatState, Effects]:
     """Make `after` the state: raise `rev` and derive the effects, or do nothing if it is the same.
 
     Args:
@@ -251,8 +253,8 @@ def commit(before: Seats, after: Seats, now: float) -> tuple[Seats, Effects]:
     if after == before:
         return before, ()
     # Who sits down, whichever way, has no use for an offer of a seat any more.
-    offers = tuple(o for o in after.offers if o.invitation.target not in after.seated)
-    after = evolve(after, offers=offers, muted=after.muted & after.seated)
+    invitations = tuple(o for o in after.invitations if o.invitation.target not in after.seated)
+    after = evolve(after, invitations=invitations, muted=after.muted & after.seated)
     waiting = {
         identity: before.frees_at.get(identity, now + ABSENCE_SECONDS)
         for identity in after.involved - after.connected
@@ -272,18 +274,18 @@ def commit(before: Seats, after: Seats, now: float) -> tuple[Seats, Effects]:
     return after, effects
 
 
-def _without(seats: Seats, identities: frozenset[str]) -> Seats:
+def _without(seats: SeatState, identities: frozenset[str]) -> SeatState:
     """Return the state in which none of `identities` sits, waits, invites or is invited."""
     grid = grids.without_occupants(seats.grid, identities)
-    offers = tuple(
-        offer
-        for offer in seats.offers
-        if identities.isdisjoint((offer.invitation.inviter, offer.invitation.target))
+    invitations = tuple(
+        one
+        for one in seats.invitations
+        if identities.isdisjoint((one.invitation.inviter, one.invitation.target))
     )
-    return evolve(seats, grid=grids.without_requests(grid, identities), offers=offers)
+    return evolve(seats, grid=grids.without_requests(grid, identities), invitations=invitations)
 
 
-def _of_host(seats: Seats, grid: tuple[UTDSeat, ...]) -> list[tuple[int, str | None]]:
+def _of_host(seats: SeatState, grid: tuple[UTDSeat, ...]) -> list[tuple[int, str | None]]:
     """Return what of `grid` is the host's: the seat sat on, and every reservation."""
     return [
         (seat.index, seat.reserved_for)
@@ -293,6 +295,6 @@ def _of_host(seats: Seats, grid: tuple[UTDSeat, ...]) -> list[tuple[int, str | N
     ]
 
 
-def _refuse_against_host(seats: Seats, actor: Actor, seat: UTDSeat, deed: str) -> None:
+def _refuse_against_host(seats: SeatState, actor: Actor, seat: UTDSeat, deed: str) -> None:
     if actor.is_admin and seats.host is not None and seat.identity == seats.host:
         raise forbidden(f"the host cannot be {deed} by an admin")

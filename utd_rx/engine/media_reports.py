@@ -1,4 +1,4 @@
-"""`POST /livekit/webhook`: what the SFU reports, verified, as facts for the hub.
+"""`POST /livekit/webhook`: what the SFU reports, verified, as facts for the core.
 
 The SFU retries what is not answered with 200, and a fact may come twice or late: sessions are
 known by sid, so neither does harm.
@@ -15,15 +15,16 @@ from aiohttp import web
 from google.protobuf.json_format import ParseError
 from livekit import api
 
-from utd_rx.engine.hub import Hub
+from utd_rx.engine.core import EngineCore
 from utd_rx.engine.media import participant_of, room_of
 from utd_rx.engine.options import Secrets
 from utd_rx.engine.routes.fields import read_bytes
 from utd_rx.engine.rules.refusal import Reason, Refusal
-from utd_rx.engine.rules.seats import (
+from utd_rx.engine.rules.seat_state import (
     ABSENCE_SECONDS,
     DEPARTURE_SECONDS,
 )
+from utd_rx.engine.serving import trust
 
 logger = logging.getLogger(__name__)
 
@@ -41,16 +42,16 @@ GRACE: Final[Mapping[int, float]] = {
 """How long a seat waits, by why its holder left; for any other reason `ABSENCE_SECONDS`."""
 
 
-class Webhooks:
+class MediaReports:
     """Turns verified webhooks into facts.
 
     Args:
-        hub: Takes the facts.
+        core: Takes the facts.
         secrets: Whose key the SFU signs with.
     """
 
-    def __init__(self, hub: Hub, secrets: Secrets) -> None:
-        self._hub = hub
+    def __init__(self, core: EngineCore, secrets: Secrets) -> None:
+        self._hub = core
         self._receiver = api.WebhookReceiver(
             api.TokenVerifier(secrets.livekit_api_key, secrets.livekit_api_secret)
         )
@@ -65,6 +66,7 @@ class Webhooks:
         event = self._verify(
             await read_bytes(request, MAX_WEBHOOK_BYTES), request.headers.get("Authorization", "")
         )
+        trust(request)
         handle = _HANDLERS.get(event.event)
         if handle is not None and not self._is_closed:
             await handle(self._hub, event)
@@ -82,35 +84,35 @@ class Webhooks:
             raise Refusal(Reason.UNAUTHORIZED, "this is no webhook of our media server") from error
 
 
-async def _joined(hub: Hub, event: api.WebhookEvent) -> None:
-    await hub.participant_joined(event.room.name, participant_of(event.participant))
+async def _joined(core: EngineCore, event: api.WebhookEvent) -> None:
+    await core.participant_joined(event.room.name, participant_of(event.participant))
 
 
-async def _left(hub: Hub, event: api.WebhookEvent) -> None:
+async def _left(core: EngineCore, event: api.WebhookEvent) -> None:
     who = event.participant
     grace = GRACE.get(who.disconnect_reason, ABSENCE_SECONDS)
-    await hub.participant_left(event.room.name, who.identity, who.sid, grace)
+    await core.participant_left(event.room.name, who.identity, who.sid, grace)
 
 
-async def _published(hub: Hub, event: api.WebhookEvent) -> None:
-    await hub.track_published(event.room.name, event.participant.identity)
+async def _published(core: EngineCore, event: api.WebhookEvent) -> None:
+    await core.track_published(event.room.name, event.participant.identity)
 
 
-async def _unpublished(hub: Hub, event: api.WebhookEvent) -> None:
+async def _unpublished(core: EngineCore, event: api.WebhookEvent) -> None:
     # No webhook tells of a mute, but the last one of a track tells how it was left.
     if event.track.type == api.TrackType.AUDIO and not event.track.muted:
-        await hub.microphone_opened(event.room.name, event.participant.identity)
+        await core.microphone_opened(event.room.name, event.participant.identity)
 
 
-async def _started(hub: Hub, event: api.WebhookEvent) -> None:
-    await hub.room_started(room_of(event.room))
+async def _started(core: EngineCore, event: api.WebhookEvent) -> None:
+    await core.room_started(room_of(event.room))
 
 
-async def _finished(hub: Hub, event: api.WebhookEvent) -> None:
-    await hub.room_finished(event.room.name, event.room.sid)
+async def _finished(core: EngineCore, event: api.WebhookEvent) -> None:
+    await core.room_finished(event.room.name, event.room.sid)
 
 
-_HANDLERS: Final[Mapping[str, Callable[[Hub, api.WebhookEvent], Awaitable[None]]]] = {
+_HANDLERS: Final[Mapping[str, Callable[[EngineCore, api.WebhookEvent], Awaitable[None]]]] = {
     "participant_joined": _joined,
     "participant_left": _left,
     "participant_connection_aborted": _left,

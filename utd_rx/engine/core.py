@@ -13,36 +13,36 @@ from typing import Final, TypeAlias, TypeVar
 from attrs import evolve
 
 from utd_rx.engine import participants
+from utd_rx.engine.access import Principal, RoomAccess
 from utd_rx.engine.authorization import Endpoint, authorize
-from utd_rx.engine.calls import Principal, RoomCall
-from utd_rx.engine.clock import Clock
+from utd_rx.engine.engine_clock import EngineClock
 from utd_rx.engine.gate import Gate, banned_push
 from utd_rx.engine.media import Media, MediaParticipant, MediaRoom, MediaUnavailable
 from utd_rx.engine.metadata import read_metadata
 from utd_rx.engine.registry import Registry
-from utd_rx.engine.room import RoomShell
-from utd_rx.engine.rules import moderation, rooms
+from utd_rx.engine.room_shell import RoomShell
+from utd_rx.engine.rules import moderation, room_state
 from utd_rx.engine.rules.bans import Ban
 from utd_rx.engine.rules.effects import Effect, Effects, Remove
 from utd_rx.engine.rules.members import Admission, Member, Session
 from utd_rx.engine.rules.refusal import not_found
 from utd_rx.engine.rules.roles import Grant, Role
-from utd_rx.engine.rules.rooms import Room
+from utd_rx.engine.rules.room_state import RoomState
 from utd_rx.engine.rules.seat_commands import Actor
 
 T = TypeVar("T")
 
-Rule: TypeAlias = Callable[[Room, Actor, float], tuple[Room, Effects, T]]
+Rule: TypeAlias = Callable[[RoomState, Actor, float], tuple[RoomState, Effects, T]]
 """A command on a room: the new state, what follows from it, and the answer."""
 
 BANNED_SECONDS: Final = 0.2
 """Between `_banned` and the removal, or the message is lost (facts/utd-engine.md §7.2, 12)."""
 
 
-class Hub:
+class EngineCore:
     """All state of one engine."""
 
-    def __init__(self, app_id: str, media: Media, clock: Clock) -> None:
+    def __init__(self, app_id: str, media: Media, clock: EngineClock) -> None:
         self.media = media
         self.clock = clock
         self.rooms = Registry(app_id, media, clock)
@@ -62,15 +62,15 @@ class Hub:
         """
         async with self.rooms.hold(name) as shell:
             self.gate.refuse_banned(asked.identity, name)
-            state, member, effects = rooms.admit(
+            state, member, effects = room_state.admit(
                 shell.state, name, asked, self.gate.next_serial(), self.clock.monotonic()
             )
             await shell.open(state)
             await shell.commit(state, effects)
-            role = rooms.role_of(state, asked.identity) or member.role
-            return member, role, rooms.grant_of(state, asked.identity)
+            role = room_state.role_of(state, asked.identity) or member.role
+            return member, role, room_state.grant_of(state, asked.identity)
 
-    def permit(self, endpoint: Endpoint, principal: Principal, room: Room) -> None:
+    def permit(self, endpoint: Endpoint, principal: Principal, room: RoomState) -> None:
         """Let a call on `room` pass: none of somebody banned, and what the table allows.
 
         Raises:
@@ -80,7 +80,7 @@ class Hub:
             self.gate.refuse_banned(principal.bearer.identity, room.name)
         authorize(endpoint, principal.caller_in(room))
 
-    async def command(self, call: RoomCall, rule: Rule[T]) -> T:
+    async def command(self, call: RoomAccess, rule: Rule[T]) -> T:
         """Carry out a rule on a room; answers when the SFU has what it must not miss.
 
         Args:
@@ -96,7 +96,7 @@ class Hub:
             return answer
 
     async def send_data(
-        self, call: RoomCall, message: Mapping[str, object], to: tuple[str, ...] | None
+        self, call: RoomAccess, message: Mapping[str, object], to: tuple[str, ...] | None
     ) -> int:
         """Send a backend's message; returns how many connected participants it went to.
 
@@ -107,7 +107,7 @@ class Hub:
             return await shell.send(message, to)
 
     async def set_metadata(
-        self, call: RoomCall, identity: str, custom: Mapping[str, object]
+        self, call: RoomAccess, identity: str, custom: Mapping[str, object]
     ) -> str:
         """Replace the app's own part of a participant's metadata; returns the whole of it.
 
@@ -117,7 +117,7 @@ class Hub:
         async with self._hold(call) as (shell, _):
             return await participants.write_custom(self.media, shell.livekit_name, identity, custom)
 
-    async def kick(self, call: RoomCall, target: str) -> None:
+    async def kick(self, call: RoomAccess, target: str) -> None:
         """Throw somebody out; an old token does not come back, a new mint may.
 
         Raises:
@@ -129,7 +129,7 @@ class Hub:
             await shell.commit(state, effects)
             self.gate.void_tokens(call.name, target)
 
-    async def delete_room(self, call: RoomCall) -> None:
+    async def delete_room(self, call: RoomAccess) -> None:
         """Close a room: everybody is disconnected and every token for it is worthless.
 
         Raises:
@@ -182,14 +182,14 @@ class Hub:
             if minted is not None and (state is None or info.identity not in state.members):
                 # The room ended or the engine restarted while the token was still good.
                 member = Member(info.identity, minted.role, minted.serial, info.name or None)
-                state = rooms.restore(state, name, minted.type, member)
+                state = room_state.restore(state, name, minted.type, member)
             if state is None:
                 return
             # Somebody who joined with LiveKit's own key keeps the grants of that token.
             session = Session(info.identity, info.sid)
             if minted is not None:
                 session = evolve(session, grant=info.grant, role=minted.role)
-            state, effects = rooms.joined(state, session)
+            state, effects = room_state.joined(state, session)
             await shell.commit_fact(state, effects if minted is not None else ())
 
     async def participant_left(
@@ -202,7 +202,7 @@ class Hub:
         async with self.rooms.hold(name) as shell:
             if shell.state is not None:
                 now = self.clock.monotonic()
-                state, effects = rooms.left(shell.state, Session(identity, sid), now, grace)
+                state, effects = room_state.left(shell.state, Session(identity, sid), now, grace)
                 await shell.commit_fact(state, effects)
 
     async def track_published(self, livekit_room: str, identity: str) -> None:
@@ -212,7 +212,7 @@ class Hub:
             return
         async with self.rooms.hold(name) as shell:
             if shell.state is not None:
-                await shell.commit_fact(shell.state, rooms.published(shell.state, identity))
+                await shell.commit_fact(shell.state, room_state.published(shell.state, identity))
 
     async def microphone_opened(self, livekit_room: str, identity: str) -> None:
         """A microphone of a participant was seen unmuted, after the moment of its publication."""
@@ -221,7 +221,7 @@ class Hub:
             return
         async with self.rooms.hold(name) as shell:
             if shell.state is not None:
-                await shell.commit_fact(rooms.opened(shell.state, identity), ())
+                await shell.commit_fact(room_state.opened(shell.state, identity), ())
 
     async def room_started(self, found: MediaRoom) -> None:
         """The SFU made its half of a room; it may lack what ours knows."""
@@ -250,7 +250,7 @@ class Hub:
     # -- inside
 
     @asynccontextmanager
-    async def _hold(self, call: RoomCall) -> AsyncIterator[tuple[RoomShell, Room]]:
+    async def _hold(self, call: RoomAccess) -> AsyncIterator[tuple[RoomShell, RoomState]]:
         """Hold the room for a call that is still allowed.
 
         Whoever held it meanwhile may have taken the caller's role or membership, or ended the room.

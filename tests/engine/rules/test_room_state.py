@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from utd_rx.engine.rules import moderation, rooms
+from utd_rx.engine.rules import moderation, room_state
 from utd_rx.engine.rules.effects import ApplyGrant, Remove, WriteRole
 from utd_rx.engine.rules.members import Admission, Member, Session
 from utd_rx.engine.rules.refusal import Refusal
 from utd_rx.engine.rules.roles import LISTEN, PUBLISH, SPEAK, Grant, Role, clamp
-from utd_rx.engine.rules.rooms import Room
+from utd_rx.engine.rules.room_state import RoomState
 from utd_rx.engine.rules.seat_commands import (
     SetUpSeats,
     TakeSeat,
@@ -20,7 +20,7 @@ AUDIO, LIVE = UTDStreamType.AUDIO_ROOM, UTDStreamType.LIVE_STREAM
 
 
 def admit(
-    room: Room | None,
+    room: RoomState | None,
     identity: str,
     role: Role = Role.AUDIENCE,
     *,
@@ -29,11 +29,11 @@ def admit(
     owner: str | None = None,
     seats: SetUpSeats | None = None,
     override: Grant | None = None,
-) -> Room:
+) -> RoomState:
     asked = Admission(
         identity, type_, role, owner, is_proven=proven, seats=seats, override=override
     )
-    return rooms.admit(room, "friday", asked, 1, 0.0)[0]
+    return room_state.admit(room, "friday", asked, 1, 0.0)[0]
 
 
 @pytest.mark.parametrize(
@@ -62,9 +62,9 @@ def test_roles_are_clamped(
 def test_the_first_host_owns_the_room() -> None:
     room = admit(admit(None, "sara", Role.HOST), "omar", Role.HOST)
     assert room.owner == "sara"
-    assert rooms.role_of(room, "sara") is Role.HOST
-    assert rooms.role_of(room, "omar") is Role.AUDIENCE
-    assert rooms.role_of(room, "nobody") is None
+    assert room_state.role_of(room, "sara") is Role.HOST
+    assert room_state.role_of(room, "omar") is Role.AUDIENCE
+    assert room_state.role_of(room, "nobody") is None
 
 
 def test_a_listener_who_comes_first_does_not_own_it() -> None:
@@ -76,14 +76,14 @@ def test_an_owner_is_believed_only_with_the_secret() -> None:
     assert admit(None, "omar", Role.HOST, owner="sara").owner == "omar"
     room = admit(None, "omar", Role.HOST, owner="sara", proven=True)
     assert room.owner == "sara"
-    assert rooms.role_of(room, "omar") is Role.AUDIENCE
+    assert room_state.role_of(room, "omar") is Role.AUDIENCE
     assert room.seats.host == "sara"
 
 
 def test_a_backends_admin_stays_admin() -> None:
     room = admit(admit(None, "sara", Role.HOST), "adam", Role.ADMIN, proven=True)
     room = admit(room, "adam")
-    assert rooms.role_of(room, "adam") is Role.ADMIN
+    assert room_state.role_of(room, "adam") is Role.ADMIN
 
 
 def test_a_room_has_one_type() -> None:
@@ -106,35 +106,35 @@ def test_only_the_host_seeds_the_grid_and_only_once() -> None:
 def test_in_an_audio_room_who_sits_publishes_whatever_the_role() -> None:
     room = admit(None, "sara", Role.HOST, seats=SetUpSeats(count=2))
     room = admit(room, "omar", override=PUBLISH, proven=True)
-    assert rooms.grant_of(room, "sara") == LISTEN
-    assert rooms.grant_of(room, "omar") == LISTEN
-    room, _ = rooms.command_seats(room, rooms.actor_of(room, "sara"), TakeSeat(0), 0.0)
-    assert rooms.grant_of(room, "sara") == SPEAK
+    assert room_state.grant_of(room, "sara") == LISTEN
+    assert room_state.grant_of(room, "omar") == LISTEN
+    room, _ = room_state.command_seats(room, room_state.actor_of(room, "sara"), TakeSeat(0), 0.0)
+    assert room_state.grant_of(room, "sara") == SPEAK
 
 
 def test_in_a_live_stream_the_host_publishes_by_role() -> None:
     room = admit(admit(None, "sara", Role.HOST, type_=LIVE), "omar", Role.GUEST, type_=LIVE)
-    assert rooms.grant_of(room, "sara") == PUBLISH
-    assert rooms.grant_of(room, "omar") == LISTEN
+    assert room_state.grant_of(room, "sara") == PUBLISH
+    assert room_state.grant_of(room, "omar") == LISTEN
     room = admit(room, "bot", type_=LIVE, proven=True, override=Grant(can_publish=True))
-    assert rooms.grant_of(room, "bot") == PUBLISH
+    assert room_state.grant_of(room, "bot") == PUBLISH
 
 
 def test_joining_corrects_what_the_token_did_not_know() -> None:
     room = admit(None, "sara", Role.HOST, seats=SetUpSeats(count=2))
-    room, _ = rooms.command_seats(room, rooms.actor_of(room, "sara"), TakeSeat(0), 0.0)
-    room, effects = rooms.joined(room, Session("sara", "PA_1", LISTEN))
+    room, _ = room_state.command_seats(room, room_state.actor_of(room, "sara"), TakeSeat(0), 0.0)
+    room, effects = room_state.joined(room, Session("sara", "PA_1", LISTEN))
     assert effects == (ApplyGrant("sara"),)
-    _, effects = rooms.joined(room, Session("sara", "PA_2", SPEAK))
+    _, effects = room_state.joined(room, Session("sara", "PA_2", SPEAK))
     assert effects == ()
 
 
 def test_the_end_of_a_replaced_session_is_nobodys_end() -> None:
     room = admit(None, "sara", Role.HOST, seats=SetUpSeats(count=2))
-    room, _ = rooms.joined(room, Session("sara", "PA_1"))
-    room, _ = rooms.command_seats(room, rooms.actor_of(room, "sara"), TakeSeat(0), 0.0)
-    room, _ = rooms.joined(room, Session("sara", "PA_2"))
-    room, effects = rooms.left(room, Session("sara", "PA_1"), 0.0, 0.0)
+    room, _ = room_state.joined(room, Session("sara", "PA_1"))
+    room, _ = room_state.command_seats(room, room_state.actor_of(room, "sara"), TakeSeat(0), 0.0)
+    room, _ = room_state.joined(room, Session("sara", "PA_2"))
+    room, effects = room_state.left(room, Session("sara", "PA_1"), 0.0, 0.0)
     assert effects == ()
     assert room.sessions == {"sara": "PA_2"}
     assert room.seats.seated == {"sara"}
@@ -142,8 +142,8 @@ def test_the_end_of_a_replaced_session_is_nobodys_end() -> None:
 
 def test_a_report_of_joining_that_comes_after_leaving_makes_no_ghost() -> None:
     room = admit(None, "sara", Role.HOST)
-    room, _ = rooms.left(room, Session("sara", "PA_1"), 0.0, 0.0)
-    room, _ = rooms.joined(room, Session("sara", "PA_1"))
+    room, _ = room_state.left(room, Session("sara", "PA_1"), 0.0, 0.0)
+    room, _ = room_state.joined(room, Session("sara", "PA_1"))
     assert room.sessions == {}
 
 
@@ -159,20 +159,20 @@ def test_a_report_of_joining_that_comes_after_leaving_makes_no_ghost() -> None:
     ],
 )
 def test_the_roles_of_a_room_end_with_it(claimed: Role, owner: str | None, role: Role) -> None:
-    successor = Room("friday", AUDIO, owner)
-    room = rooms.restore(successor, "friday", AUDIO, Member("alice", claimed, 1))
-    assert rooms.role_of(room, "alice") is role
+    successor = RoomState("friday", AUDIO, owner)
+    room = room_state.restore(successor, "friday", AUDIO, Member("alice", claimed, 1))
+    assert room_state.role_of(room, "alice") is role
     assert room.owner == (owner or ("alice" if role is Role.HOST else None))
-    _, effects = rooms.joined(room, Session("alice", "PA_1", LISTEN, claimed))
+    _, effects = room_state.joined(room, Session("alice", "PA_1", LISTEN, claimed))
     assert (WriteRole("alice") in effects) is (role is not claimed)
 
 
 def test_the_expelled_lose_seat_membership_and_connection() -> None:
     room = admit(admit(None, "sara", Role.HOST, seats=SetUpSeats(count=2)), "omar")
-    room, _ = rooms.joined(room, Session("omar", "PA_1"))
-    room, _ = rooms.command_seats(room, rooms.actor_of(room, "omar"), TakeSeat(0), 0.0)
+    room, _ = room_state.joined(room, Session("omar", "PA_1"))
+    room, _ = room_state.command_seats(room, room_state.actor_of(room, "omar"), TakeSeat(0), 0.0)
     room, effects = moderation.expel(room, "omar", 0.0)
     assert effects[0] == ApplyGrant("omar")
     assert effects[-1] == Remove("omar", "PA_1")
     assert room.seats.seated == frozenset()
-    assert rooms.role_of(room, "omar") is None
+    assert room_state.role_of(room, "omar") is None

@@ -16,10 +16,10 @@ from collections.abc import Mapping
 from typing import Final
 
 from utd_rx.engine import participants
-from utd_rx.engine.clock import Clock, Timer
+from utd_rx.engine.engine_clock import EngineClock, Timer
 from utd_rx.engine.media import Media, MediaRoom, MediaUnavailable
 from utd_rx.engine.metadata import room_metadata_of
-from utd_rx.engine.rules import rooms
+from utd_rx.engine.rules import room_state
 from utd_rx.engine.rules.effects import (
     ApplyGrant,
     Effect,
@@ -32,7 +32,7 @@ from utd_rx.engine.rules.effects import (
     TellModerators,
     WriteRole,
 )
-from utd_rx.engine.rules.rooms import Room
+from utd_rx.engine.rules.room_state import RoomState
 from utd_rx.engine.tasks import OwnedTasks
 from utd_rx.models.stream_type import UTDStreamType
 from utd_rx.protocol.wire.seats import grid_to_push
@@ -53,12 +53,12 @@ class RoomShell:
     """
 
     def __init__(
-        self, name: str, livekit_name: str, media: Media, clock: Clock, tasks: OwnedTasks
+        self, name: str, livekit_name: str, media: Media, clock: EngineClock, tasks: OwnedTasks
     ) -> None:
         self.name = name
         self.livekit_name = livekit_name
         self.lock = asyncio.Lock()
-        self.state: Room | None = None
+        self.state: RoomState | None = None
         self.sid: str | None = None
         self._media = media
         self._clock = clock
@@ -67,7 +67,7 @@ class RoomShell:
         self._resync: asyncio.Task[None] | None = None
         self._to_expel: dict[str, str] = {}  # identity to sid: who is only still here by a failure
 
-    async def open(self, state: Room) -> MediaRoom:
+    async def open(self, state: RoomState) -> MediaRoom:
         """Have the SFU's half of the room, with the metadata of `state`.
 
         Raises:
@@ -80,7 +80,7 @@ class RoomShell:
                 await self._media.set_room_metadata(self.livekit_name, room_metadata_of(state))
         return found
 
-    async def commit(self, state: Room, effects: Effects) -> None:
+    async def commit(self, state: RoomState, effects: Effects) -> None:
         """Make `state` the state of the room once the SFU took what it must not miss.
 
         Raises:
@@ -95,7 +95,7 @@ class RoomShell:
         self._become(state)
         await self._announce(state, effects)
 
-    async def commit_fact(self, state: Room, effects: Effects) -> None:
+    async def commit_fact(self, state: RoomState, effects: Effects) -> None:
         """Make `state` the state of the room whatever the SFU says."""
         self._become(state)
         try:
@@ -109,7 +109,7 @@ class RoomShell:
     async def push(
         self, type_: str, payload: Mapping[str, object], to: tuple[str, ...] | None = None
     ) -> None:
-        """Send an engine message; a lost one is no failure, since state lives in metadata (§7.2, 12)."""
+        """Send an engine message; a lost one is no failure, state is in metadata (§7.2, 12)."""
         try:
             await self.send({"type": type_, **payload}, to)
         except MediaUnavailable as error:
@@ -168,15 +168,15 @@ class RoomShell:
         if self._resync is not None:
             self._resync.cancel()
 
-    def _become(self, state: Room) -> None:
+    def _become(self, state: RoomState) -> None:
         self.state = state
         self._arm()
 
-    async def _enforce(self, state: Room, effect: Effect) -> None:
+    async def _enforce(self, state: RoomState, effect: Effect) -> None:
         """Carry out what a command must not answer without."""
         match effect:
             case ApplyGrant(identity):
-                grant = rooms.grant_of(state, identity)
+                grant = room_state.grant_of(state, identity)
                 await self._media.set_grant(self.livekit_name, identity, grant)
             case WriteRole(identity):
                 await self._write_role(state, identity)
@@ -187,7 +187,7 @@ class RoomShell:
             case PublishSeats() | PublishMetadata() | Push() | TellModerators():
                 pass
 
-    async def _announce(self, state: Room, effects: Effects) -> None:
+    async def _announce(self, state: RoomState, effects: Effects) -> None:
         """Tell the clients; metadata first, so that whoever re-reads it on a push finds it new."""
         for effect in effects:
             match effect:
@@ -199,12 +199,12 @@ class RoomShell:
                 case Push(type_, payload, to):
                     await self.push(type_, payload, to)
                 case TellModerators(type_, payload):
-                    await self.push(type_, payload, rooms.moderators_of(state))
+                    await self.push(type_, payload, room_state.moderators_of(state))
                 case ApplyGrant() | WriteRole() | MuteTracks() | Remove():
                     pass
 
-    async def _write_role(self, state: Room, identity: str) -> None:
-        role = rooms.role_of(state, identity)
+    async def _write_role(self, state: RoomState, identity: str) -> None:
+        role = room_state.role_of(state, identity)
         if role is not None:
             await participants.write_role(self._media, self.livekit_name, identity, role)
 
@@ -223,7 +223,7 @@ class RoomShell:
     async def _do_due(self) -> None:
         async with self.lock:
             if self.state is not None:
-                state, effects = rooms.time_passed(self.state, self._clock.monotonic())
+                state, effects = room_state.time_passed(self.state, self._clock.monotonic())
                 await self.commit_fact(state, effects)
 
     def _start_resync(self) -> None:
@@ -252,7 +252,7 @@ class RoomShell:
             return
         for identity in state.members:
             if identity in state.sessions:
-                grant = rooms.grant_of(state, identity)
+                grant = room_state.grant_of(state, identity)
                 await self._media.set_grant(self.livekit_name, identity, grant)
                 await self._write_role(state, identity)
         await self._media.set_room_metadata(self.livekit_name, room_metadata_of(state))

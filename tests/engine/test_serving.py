@@ -1,0 +1,268 @@
+"""What a connection may cost before it has shown a token, and that a trusted one is kept."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import tracemalloc
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from tests.support.sfu import fresh_options
+from utd_rx.engine.server import LocalEngine
+from utd_rx.engine.serving import GuestLimits, HttpServer, trust
+from utd_rx.engine.sfu import EmbeddedSfu
+
+TIMEOUT = 20.0
+TOKEN = {"Authorization": "Bearer good"}
+Open = Callable[..., Awaitable[int]]
+
+
+@pytest.fixture
+async def serve() -> AsyncIterator[Open]:
+    """Serve `/` (open to all), `/mine` (with a token) and `/body` (reads one) on a free port."""
+
+    async def everybody(_request: web.Request) -> web.Response:
+        return web.Response(text="hello")
+
+    async def mine(request: web.Request) -> web.Response:
+        if request.headers.get("Authorization") != TOKEN["Authorization"]:
+            raise web.HTTPUnauthorized
+        trust(request)
+        return web.Response(text="yours")
+
+    async def body(request: web.Request) -> web.Response:
+        return web.Response(text=str(len(await request.read())))
+
+    async with AsyncExitStack() as stack:
+
+        async def start(limits: GuestLimits | None = None, max_field_size: int = 8190) -> int:
+            app = web.Application(client_max_size=2**30)
+            app.add_routes(
+                [web.get("/", everybody), web.get("/mine", mine), web.post("/body", body)]
+            )
+            server = HttpServer(
+                app, "test", shutdown_timeout=1.0, max_field_size=max_field_size, limits=limits
+            )
+            listener = socket.create_server(("127.0.0.1", 0))
+            await server.start(listener)
+            stack.push_async_callback(server.aclose)
+            port: int = listener.getsockname()[1]
+            return port
+
+        yield start
+
+
+class Stranger:
+    """A bare TCP connection."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+
+    async def send(self, data: bytes) -> None:
+        """Send as far as the other side takes it."""
+        try:
+            self.writer.write(data)
+            await self.writer.drain()
+        except ConnectionError:
+            return
+
+    async def rest(self) -> bytes:
+        """Everything until the connection ends; b"" when it was cut."""
+        try:
+            async with asyncio.timeout(TIMEOUT):
+                return await self.reader.read()
+        except ConnectionError:
+            return b""
+
+    async def answer(self) -> bytes:
+        """The status line of one answer, whose body is read as well."""
+        async with asyncio.timeout(TIMEOUT):
+            head = await self.reader.readuntil(b"\r\n\r\n")
+            length = next(line for line in head.split(b"\r\n") if b"Content-Length" in line)
+            await self.reader.readexactly(int(length.partition(b":")[2]))
+        return head.partition(b"\r\n")[0]
+
+
+@asynccontextmanager
+async def stranger(port: int) -> AsyncIterator[Stranger]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        yield Stranger(reader, writer)
+    finally:
+        writer.transport.abort()
+        await asyncio.sleep(0)
+
+
+def get(path: str, **headers: str) -> bytes:
+    lines = [f"GET {path} HTTP/1.1", "Host: x", *(f"{key}: {headers[key]}" for key in headers)]
+    return "\r\n".join([*lines, "", ""]).encode()
+
+
+async def test_half_a_head_ends_in_time(serve: Open) -> None:
+    port = await serve(GuestLimits(seconds=0.2))
+    async with AsyncExitStack() as stack:
+        everybody = [await stack.enter_async_context(stranger(port)) for _ in range(200)]
+        for one in everybody:
+            await one.send(b"GET / HTTP/1.1\r\nHost: x\r\nX-Half")
+        assert {await one.rest() for one in everybody} == {b""}
+
+
+async def test_a_connection_that_says_nothing_ends_in_time(serve: Open) -> None:
+    async with stranger(await serve(GuestLimits(seconds=0.2))) as silent:
+        assert await silent.rest() == b""
+
+
+async def test_a_body_that_does_not_come_ends_in_time(serve: Open) -> None:
+    async with stranger(await serve(GuestLimits(seconds=0.2))) as slow:
+        await slow.send(b"POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhalf")
+        assert await slow.rest() == b""
+
+
+async def test_a_head_in_pieces_is_read(serve: Open) -> None:
+    async with stranger(await serve()) as slow:
+        for byte in get("/"):
+            await slow.send(bytes([byte]))
+        assert await slow.answer() == b"HTTP/1.1 200 OK"
+
+
+@pytest.mark.parametrize("has_end", [True, False])
+async def test_a_head_too_large_is_refused_in_one_line(
+    serve: Open, caplog: pytest.LogCaptureFixture, has_end: bool
+) -> None:
+    async with stranger(await serve(GuestLimits(head=1000))) as greedy:
+        await greedy.send(get("/", **{"X-Large": "x" * 1000}) if has_end else bytes(1001))
+        answer = await greedy.rest()
+    assert answer.startswith(b"HTTP/1.1 431 ") or not answer  # a reset may overtake it
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert record.getMessage().endswith("header too large")
+    assert record.exc_info is None
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"\x16\x03\x01 a TLS hello\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nNo colon\r\n\r\n",
+        get("/", **{"X-Long": "x" * 9000}),
+        get("/").replace(b"\r\n\r\n", b"\r\nX: y" * 200 + b"\r\n\r\n"),
+    ],
+    ids=["tls", "malformed", "long field", "many fields"],
+)
+async def test_what_cannot_be_parsed_is_one_line_and_no_traceback(
+    serve: Open, caplog: pytest.LogCaptureFixture, garbage: bytes
+) -> None:
+    caplog.set_level(logging.INFO)
+    async with stranger(await serve()) as broken:
+        await broken.send(garbage)
+        assert (await broken.rest()).startswith(b"HTTP/1.0 400 ")
+    assert len(caplog.records) <= 1
+    for record in caplog.records:
+        assert record.levelno == logging.WARNING
+        assert record.exc_info is None
+        assert "\n" not in record.getMessage()
+
+
+async def test_a_guest_gets_one_answer(serve: Open) -> None:
+    async with stranger(await serve()) as guest:
+        await guest.send(get("/") + get("/mine", **TOKEN))
+        answers = await guest.rest()
+    assert answers.count(b"HTTP/1.1") == 1
+    assert b"Connection: close" in answers
+    async with stranger(await serve()) as guest:
+        await guest.send(get("/mine", Authorization="Bearer bad"))
+        assert (await guest.rest()).startswith(b"HTTP/1.1 401 ")
+
+
+async def test_who_is_trusted_stays(serve: Open) -> None:
+    async with stranger(await serve(GuestLimits(received=5000, total=5000, seconds=60))) as known:
+        for _ in range(100):  # more bytes than a guest's
+            await known.send(get("/mine", **TOKEN))
+            assert await known.answer() == b"HTTP/1.1 200 OK"
+        await known.send(get("/"))
+        assert await known.answer() == b"HTTP/1.1 200 OK"
+
+
+async def test_the_oldest_guest_gives_way(serve: Open) -> None:
+    port = await serve(GuestLimits(guests=2))
+    async with stranger(port) as first, stranger(port) as second, stranger(port) as third:
+        assert await first.rest() == b""
+        for one in (second, third):
+            await one.send(get("/"))
+            assert await one.answer() == b"HTTP/1.1 200 OK"
+
+
+async def test_the_greediest_guest_gives_way(serve: Open) -> None:
+    port = await serve(GuestLimits(total=10_000))
+    async with stranger(port) as small, stranger(port) as large:
+        await small.send(get("/")[:-2])
+        await large.send(bytes(11_000))
+        assert await large.rest() == b""
+        await small.send(b"\r\n")
+        assert await small.answer() == b"HTTP/1.1 200 OK"
+
+
+async def test_a_body_without_credentials_has_a_limit(serve: Open) -> None:
+    async with stranger(await serve(GuestLimits(received=300_000))) as greedy:
+        await greedy.send(b"POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 9999999\r\n\r\n")
+        await greedy.send(bytes(9_999_999))
+        assert await greedy.rest() == b""
+
+
+async def test_closing_ends_guests_who_said_nothing() -> None:
+    server = HttpServer(web.Application(), "test", shutdown_timeout=1.0)
+    listener = socket.create_server(("127.0.0.1", 0))
+    await server.start(listener)
+    async with stranger(listener.getsockname()[1]) as silent, asyncio.timeout(TIMEOUT):
+        await silent.send(b"GET")
+        await server.aclose()
+        assert await silent.rest() == b""
+        await server.aclose()
+
+
+@pytest.fixture(params=["engine", "media server"])
+async def port(request: pytest.FixtureRequest) -> AsyncIterator[int]:
+    """A real port: the engine's or the embedded media server's."""
+    if request.param == "engine":
+        async with LocalEngine() as engine:
+            yield int(engine.base_url.rpartition(":")[2])
+    else:
+        sfu = EmbeddedSfu(fresh_options())
+        await sfu.start()
+        yield int(sfu.url.rpartition(":")[2])
+        await sfu.aclose()
+
+
+async def test_four_strangers_with_headers_without_end_cost_little(port: int) -> None:
+    field = b"X-Large: " + bytes([120]) * 1_000_000 + b"\r\n"
+
+    async def flood() -> None:
+        async with stranger(port) as one:
+            await one.send(b"GET / HTTP/1.1\r\nHost: x\r\n")
+            for _ in range(100):
+                await one.send(field)
+                if one.reader.at_eof():
+                    break
+            assert b"200 OK" not in await one.rest()
+
+    tracemalloc.start()
+    try:
+        await asyncio.gather(*(flood() for _ in range(4)))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 32 * 1024 * 1024
+
+
+async def test_a_stranger_to_the_rest_api_is_answered_and_sent_away(port: int) -> None:
+    async with aiohttp.ClientSession() as session:
+        path = f"http://127.0.0.1:{port}/twirp/livekit.RoomService/ListRooms"
+        async with session.post(path, data=b"x" * 100_000) as response:
+            assert response.status in (401, 404)
+            assert response.headers["Connection"] == "close"

@@ -1,0 +1,41 @@
+"""What is known to be secret is not told, however it is spelled."""
+
+from __future__ import annotations
+
+from urllib.parse import quote, quote_plus
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from utd_rx.models.secrets import HIDDEN, without_secrets
+
+PASSWORD = "p&ss/w%rd ü+~"
+
+
+@pytest.mark.parametrize(
+    "spelled",
+    [
+        PASSWORD,
+        quote(PASSWORD),
+        quote(PASSWORD, safe=""),
+        quote_plus(PASSWORD),
+        quote(PASSWORD, safe="").lower(),
+    ],
+)
+def test_every_spelling_is_hidden(spelled: str) -> None:
+    assert without_secrets(f"GET /?a={spelled}: no", PASSWORD) == "GET /?a=…: no"
+
+
+def test_a_secret_within_another_leaves_nothing_of_it() -> None:
+    assert without_secrets("Bearer abc.def", "abc", None, "", "abc.def") == "Bearer …"
+
+
+def test_without_secrets_a_text_stays() -> None:
+    assert without_secrets("no such room", None, "") == "no such room"
+
+
+@given(st.text(), st.text(min_size=1), st.text())
+def test_no_text_holds_the_secret(before: str, secret: str, after: str) -> None:
+    told = without_secrets(before + secret + after, secret)
+    assert secret not in told or secret in HIDDEN or HIDDEN in secret

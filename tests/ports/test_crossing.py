@@ -1,0 +1,72 @@
+"""Frames cross in batches, a second of them at most, and none after the end."""
+
+from __future__ import annotations
+
+import asyncio
+
+import numpy as np
+
+from utd_rx.models.audio import AudioFrame
+from utd_rx.ports.crossing import MAX_WAITING, FrameBox
+
+
+def frame(number: int) -> AudioFrame:
+    return AudioFrame(np.zeros((480, 1), np.int16), 48_000, float(number))
+
+
+def times(batch: tuple[AudioFrame, ...]) -> list[float]:
+    return [frame.at for frame in batch]
+
+
+async def test_what_waits_for_the_loop_is_one_delivery() -> None:
+    batches: list[tuple[AudioFrame, ...]] = []
+    box = FrameBox(asyncio.get_running_loop(), batches.append)
+    for number in range(3):
+        await asyncio.to_thread(box.post, frame(number))
+        box.post(frame(number + 10))
+    await asyncio.sleep(0)
+    box.post(frame(20))
+    await asyncio.sleep(0)
+    assert [at for batch in batches for at in times(batch)] == [0, 10, 1, 11, 2, 12, 20]
+    assert times(batches[-1]) == [20]
+
+
+async def test_a_busy_loop_costs_the_oldest() -> None:
+    batches: list[tuple[AudioFrame, ...]] = []
+    box = FrameBox(asyncio.get_running_loop(), batches.append)
+    for number in range(MAX_WAITING + 5):
+        box.post(frame(number))
+    await asyncio.sleep(0)
+    assert times(batches[0]) == list(range(5, MAX_WAITING + 5))
+
+
+async def test_a_closed_box_delivers_nothing_more() -> None:
+    batches: list[tuple[AudioFrame, ...]] = []
+    box = FrameBox(asyncio.get_running_loop(), batches.append)
+    box.post(frame(0))
+    box.close()
+    await asyncio.sleep(0)
+    box.post(frame(1))
+    await asyncio.sleep(0)
+    assert batches == []
+
+
+async def test_a_receiver_that_raises_gets_the_next_batch() -> None:
+    reported: list[object] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, it: reported.append(it["exception"]))
+
+    def broken(batch: tuple[AudioFrame, ...]) -> None:
+        raise ValueError(times(batch))
+
+    box = FrameBox(loop, broken)
+    for number in range(2):
+        box.post(frame(number))
+        await asyncio.sleep(0)
+    assert [str(error) for error in reported] == ["[0.0]", "[1.0]"]
+
+
+def test_a_loop_that_is_gone_takes_nothing() -> None:
+    loop = asyncio.new_event_loop()
+    loop.close()
+    FrameBox(loop, lambda _: None).post(frame(0))

@@ -1,0 +1,50 @@
+"""A message that cannot be sent as it is meant is refused before it is sent."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+import pytest
+
+from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.ports.data import MAX_DATA, data_message
+
+
+def test_what_is_sent_does_not_change_any_more() -> None:
+    data, to = bytearray(b"x"), ["ann"]
+    message = data_message(data, topic="t", to=to)
+    data[0] = 0
+    to.append("bob")
+    assert (message.data, message.topic, message.to) == (b"x", "t", ("ann",))
+    assert pickle.loads(pickle.dumps(message)) == message
+    assert data_message(memoryview(b"ab")[1:]).data == b"b"
+
+
+@pytest.mark.parametrize(
+    ("data", "how"),
+    [
+        ("text", {}),
+        ([1, 2], {}),
+        (None, {}),
+        (b"x", {"to": "bob"}),
+        (b"x", {"to": b"bob"}),
+        (b"x", {"to": [""]}),
+        (b"x", {"to": ["\ud800"]}),
+        (b"x", {"topic": "\ud800"}),
+        (b"x", {"topic": b"t"}),
+        (b"x", {"topic": None}),
+        (b"x" * (MAX_DATA + 1), {}),
+        (b"x" * MAX_DATA, {"topic": "t"}),
+        (b"x" * MAX_DATA, {"to": ["a"]}),
+    ],
+)
+def test_anything_else_is_refused(data: Any, how: dict[str, Any]) -> None:
+    with pytest.raises(UTDStreamException) as caught:
+        data_message(data, **how)
+    assert caught.value.code is UTDErrorCode.VALIDATION
+
+
+def test_nobody_is_not_everybody() -> None:
+    assert data_message(b"x", to=()).to == ()
+    assert data_message(b"x").to is None

@@ -1,0 +1,115 @@
+"""One rule says which proxy is on the way, and this machine is never behind one."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.ports.proxy import Proxies, Proxy
+
+PROXY = "http://proxy.test:3128"
+ENVIRONMENT = {
+    "HTTP_PROXY": "http://plain.test:1",
+    "https_proxy": "tls.test:2",
+    "NO_PROXY": "near.test, .inner.test,odd.test:8443",
+}
+
+
+def way(proxies: Proxies, url: str) -> str | None:
+    proxy = proxies.for_url(url)
+    return None if proxy is None else str(proxy)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://127.0.0.1:8080", "ws://localhost:7880", "https://[::1]", "wss://127.9.9.9", "", "x"],
+)
+def test_this_machine_is_never_proxied(url: str) -> None:
+    assert way(Proxies.of(PROXY, environment={}), url) is None
+    assert way(Proxies.of(trust_env=True, environment=ENVIRONMENT), url) is None
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("https://engine.test", "tls.test:2"),
+        ("wss://media.test/rtc", "tls.test:2"),
+        ("http://engine.test", "plain.test:1"),
+        ("ws://media.test", "plain.test:1"),
+        ("https://near.test", None),
+        ("wss://a.near.test", None),
+        ("https://a.inner.test", None),
+        ("https://odd.test:8443", None),
+        ("https://odd.test", "tls.test:2"),
+        ("https://nonear.test", "tls.test:2"),
+    ],
+)
+def test_media_and_rest_take_the_same_way(url: str, expected: str | None) -> None:
+    assert way(Proxies.of(trust_env=True, environment=ENVIRONMENT), url) == expected
+
+
+def test_the_environment_counts_only_where_it_is_trusted() -> None:
+    assert way(Proxies.of(environment=ENVIRONMENT), "https://engine.test") is None
+
+
+def test_a_proxy_that_is_given_goes_before_the_environments() -> None:
+    proxies = Proxies.of(PROXY, trust_env=True, environment=ENVIRONMENT)
+    assert way(proxies, "https://engine.test") == way(proxies, "ws://engine.test")
+    assert way(proxies, "https://engine.test") == "proxy.test:3128"
+
+
+def test_what_no_proxy_names_is_reached_without_one_that_is_given() -> None:
+    assert way(Proxies.of(PROXY, environment=ENVIRONMENT), "https://near.test") is None
+    assert way(Proxies.of(PROXY, environment={"no_proxy": "*"}), "https://far.test") is None
+
+
+def test_a_header_that_a_web_server_passed_on_is_no_proxy() -> None:
+    environment = {**ENVIRONMENT, "REQUEST_METHOD": "GET"}
+    proxies = Proxies.of(trust_env=True, environment=environment)
+    assert way(proxies, "http://engine.test") is None
+    assert way(proxies, "https://engine.test") == "tls.test:2"
+
+
+def test_the_environment_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("https_proxy", "http://first.test")
+    proxies = Proxies.of(trust_env=True)
+    monkeypatch.setenv("https_proxy", "http://second.test")
+    assert way(proxies, "https://engine.test") == "first.test:80"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "proxy.test:3128",
+        "socks5://hunter2@proxy.test",
+        "https://hunter2@proxy.test",
+        "http://",
+        "http://hunter2:x@proxy.test/path",
+        "http://proxy.test:99999",
+        "http://proxy.test:hunter2",
+        "http://[hunter2",
+    ],
+)
+def test_what_is_no_http_proxy_is_refused_without_repeating_it(url: str) -> None:
+    with pytest.raises(UTDStreamException) as caught:
+        Proxies.of(url, environment={})
+    assert caught.value.code is UTDErrorCode.VALIDATION
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", [7, b"http://proxy.test", object()])
+def test_a_proxy_is_a_string(url: object) -> None:
+    with pytest.raises(UTDStreamException):
+        Proxy(url)  # type: ignore[arg-type]
+
+
+def test_credentials_are_in_nothing_that_is_printed() -> None:
+    proxies = Proxies.of("http://ann:hunter%2F2@proxy.test:3128", environment={})
+    proxy = proxies.for_url("https://engine.test")
+    assert proxy is not None
+    assert "hunter" not in repr(proxies) + str(proxies) + repr(proxy) + str(proxy)
+    assert proxy.password == "hunter/2"
+    assert pickle.loads(pickle.dumps(proxies)) == proxies

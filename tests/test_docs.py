@@ -1,0 +1,101 @@
+"""What the documents and the citations of them say about the repository is so."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("benchmarks/*.md")])
+FOLDERS = ("utd_rx", "tests", "benchmarks", "scripts", "notebooks", "docs", ".ci")
+SUFFIXES = {"", ".py", ".md", ".toml", ".json", ".csv", ".ipynb", ".js", ".html"}
+FOREIGN = {"node_modules", "__pycache__"}
+
+HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+# `docs/state.md, "Large rooms"`; several headings may follow. JSON escapes its quotation marks.
+CITATION = re.compile(r"docs/([\w-]+\.md)`?((?:,? (?:and )?\"[^\"]+\")*)")
+TEST = re.compile(r"`(tests/[\w/]+\.py)::(\w+)")
+MODULE = re.compile(r"`((?:utd_rx|tests|benchmarks|scripts)/[\w/]+(?:\.\w+)?/?)`")
+
+
+@cache
+def headings(page: str) -> tuple[str, ...]:
+    """Return the headings of a page, without its code blocks; none of a page that is not there."""
+    path = ROOT / page
+    text = path.read_text() if path.is_file() else ""
+    found = HEADING.findall(re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE))
+    return tuple(heading.replace("`", "") for heading in found)
+
+
+def texts() -> Iterator[tuple[Path, str]]:
+    """Yield every file that people write in, with its lines joined as one reads them."""
+    inside = (path for folder in FOLDERS for path in (ROOT / folder).rglob("*"))
+    for path in (*ROOT.iterdir(), *inside):
+        is_ours = not FOREIGN.intersection(path.parts) and path.suffix in SUFFIXES
+        if path.is_file() and is_ours:
+            text = path.read_text(encoding="utf-8").replace('\\"', '"')
+            yield path.relative_to(ROOT), re.sub(r"\n[ \t]*(?:#[:!]?[ \t]+)?", " ", text)
+
+
+def test_every_citation_names_a_heading() -> None:
+    wrong = []
+    for path, text in texts():
+        for page, cited in CITATION.findall(text):
+            known = headings(f"docs/{page}")
+            if not known or not known_to(known, cited):
+                wrong.append(f"{path}: docs/{page}{cited}")
+    assert wrong == []
+
+
+def known_to(known: tuple[str, ...], cited: str) -> bool:
+    return set(re.findall(r'"([^"]+)"', cited)) <= set(known)
+
+
+def test_a_heading_that_is_cited_stands_once() -> None:
+    pages = {str(path): text for path, text in texts()}
+    for page in ("docs/contract.md", "docs/livekit.md"):
+        known = headings(page)
+        assert sorted(set(known)) == sorted(known)
+        # Within a page a heading is named alone: ("Statuses").
+        cited = re.findall(r'(?<= \()"([^"]+)"(?=\))', pages[page])
+        assert cited
+        assert set(cited) <= set(known)
+
+
+def test_every_relative_link_resolves() -> None:
+    wrong = []
+    for page in PAGES:
+        for link in LINK.findall(page.read_text()):
+            target, _, _ = link.partition("#")
+            is_local = "://" not in link and target
+            if is_local and not (page.parent / target).exists():
+                wrong.append(f"{page.name}: {link}")
+    assert wrong == []
+
+
+def test_every_test_that_a_page_names_exists() -> None:
+    named = {found for page in PAGES for found in TEST.findall(page.read_text())}
+    assert named
+    wrong = [
+        f"{path}::{name}"
+        for path, name in sorted(named)
+        if not (ROOT / path).is_file() or name not in functions_in(path)
+    ]
+    assert wrong == []
+
+
+def test_every_file_that_a_page_names_exists() -> None:
+    named = {found for page in PAGES for found in MODULE.findall(page.read_text())}
+    assert named
+    assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
+
+
+@cache
+def functions_in(path: str) -> frozenset[str]:
+    tree = ast.parse((ROOT / path).read_text())
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
+    return frozenset(node.name for node in ast.walk(tree) if isinstance(node, kinds))

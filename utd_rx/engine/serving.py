@@ -1,0 +1,280 @@
+"""How both TCP ports of an engine are served: aiohttp behind a porter.
+
+Theory of operation: who has shown nothing yet is a *guest*. A guest's request head is kept by its
+`_Guest` until it is whole, so that half a head costs its own bytes and no parser, task or request.
+A guest may send so many bytes in so many seconds; all guests together, too; and it gets one answer,
+after which its connection ends. `trust`, called where a request's credentials were found good,
+takes the porter out of the way: from then on the connection is aiohttp's alone, and kept.
+
+Policies when something is full: too many guests close the oldest, too many bytes the greediest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+from typing import Final
+
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+from attrs import frozen
+
+_log = logging.getLogger(__name__)
+
+_END_OF_HEAD: Final = b"\r\n\r\n"
+_TOO_LARGE: Final = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+
+
+@frozen
+class GuestLimits:
+    """What connections may cost before they have shown a token.
+
+    Args:
+        seconds: from the connection to the token. Everything here answers within milliseconds.
+        head: bytes of request line and header fields; Go's default, for a token carries metadata.
+        received: bytes altogether: a head, and a webhook's body, which its token signs.
+        total: bytes of all guests together, as received; parsing the one whose turn it is takes
+            a few times its own.
+        guests: connections at a time; more than a backlog's worth arriving together.
+    """
+
+    seconds: float = 10.0
+    head: int = 1024 * 1024
+    received: int = 4 * 1024 * 1024
+    total: int = 32 * 1024 * 1024
+    guests: int = 2048
+
+
+class HttpServer:
+    """An application on a listening socket.
+
+    Args:
+        app: what is served; it must call `trust`, or every request is its connection's last.
+        name: of the port, in log lines.
+        shutdown_timeout: seconds requests under way get to end.
+        max_field_size: bytes of the request line and of each header field.
+        limits: see there.
+    """
+
+    def __init__(
+        self,
+        app: web.Application,
+        name: str,
+        *,
+        shutdown_timeout: float,
+        max_field_size: int = 8190,
+        limits: GuestLimits | None = None,
+    ) -> None:
+        app.on_response_prepare.append(_end_with_answer)
+        self._porter = _Porter(name, limits or GuestLimits())
+        self._listening: asyncio.Server | None = None
+        self._runner = web.AppRunner(
+            app,
+            access_log=None,
+            handle_signals=False,
+            shutdown_timeout=shutdown_timeout,
+            max_line_size=max_field_size,
+            max_field_size=max_field_size,
+            logger=_error_log(name),
+        )
+
+    async def start(self, listener: socket.socket) -> None:
+        """Serve on `listener`; `aclose` closes it, also when this is cancelled."""
+        loop = asyncio.get_running_loop()
+        self._listening = await loop.create_server(
+            lambda: _Guest(self._porter), sock=listener, backlog=1024, start_serving=False
+        )
+        await self._runner.setup()
+        self._porter.open(self._runner)
+        await self._listening.start_serving()
+
+    async def aclose(self) -> None:
+        """Accept nobody any more and end what there is. Idempotent."""
+        if self._listening is not None:
+            self._listening.close()
+        self._porter.close()
+        await self._runner.cleanup()
+
+
+def trust(request: web.Request) -> None:
+    """Take `request`'s connection for one of ours: its credentials are good."""
+    guest = request.transport.get_protocol() if request.transport is not None else None
+    if isinstance(guest, _Guest):
+        guest.trust()
+
+
+async def _end_with_answer(request: web.Request, response: web.StreamResponse) -> None:
+    if request.transport is not None and isinstance(request.transport.get_protocol(), _Guest):
+        response.force_close()
+        response.headers["Connection"] = "close"  # its headers have been written already
+
+
+class _Porter:
+    """All guests of one port."""
+
+    def __init__(self, name: str, limits: GuestLimits) -> None:
+        self.name = name
+        self.limits = limits
+        self._runner: web.AppRunner | None = None
+        self._guests: dict[_Guest, None] = {}  # in order of arrival
+        self._received = 0
+
+    def open(self, runner: web.AppRunner) -> None:
+        """Let guests in to what `runner` has set up."""
+        self._runner = runner
+
+    def handler(self) -> asyncio.Protocol | None:
+        """A new connection's protocol of aiohttp's, None when closed."""
+        server = self._runner.server if self._runner is not None else None
+        return server() if server is not None else None
+
+    def admit(self, guest: _Guest) -> bool:
+        """Take a new guest in, unless closed; the oldest gives way when there are too many."""
+        if self._runner is None:
+            return False
+        self._guests[guest] = None
+        if len(self._guests) > self.limits.guests:
+            next(iter(self._guests)).refuse("too many connections")
+        return True
+
+    def count(self, guest: _Guest, received: int) -> None:
+        """Account for bytes of a guest; the greediest gives way when there are too many."""
+        if guest not in self._guests:
+            return
+        self._received += received
+        if self._received > self.limits.total:
+            max(self._guests, key=lambda one: one.received).refuse("too many bytes at a time")
+
+    def discharge(self, guest: _Guest) -> None:
+        """Forget a guest who is gone, or trusted. Idempotent."""
+        if guest in self._guests:
+            del self._guests[guest]
+            self._received -= guest.received
+
+    def close(self) -> None:
+        """End every guest that aiohttp does not know of, and let nobody in."""
+        self._runner = None
+        for guest in tuple(self._guests):
+            guest.close_unless_handled()
+
+
+class _Guest(asyncio.Protocol):
+    """One connection until it is trusted; stands between the transport and aiohttp's handler."""
+
+    def __init__(self, porter: _Porter) -> None:
+        self.received = 0
+        self._porter = porter
+        self._head = bytearray()
+        self._transport: asyncio.Transport | None = None
+        self._handler: asyncio.Protocol | None = None
+        self._deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        if not self._porter.admit(self):  # accepted while the port was closing
+            transport.abort()
+            return
+        self._transport = transport
+        self._deadline = asyncio.get_running_loop().call_later(
+            self._porter.limits.seconds, self.refuse, "no valid credentials in time"
+        )
+
+    def data_received(self, data: bytes) -> None:
+        self.received += len(data)
+        self._porter.count(self, len(data))
+        if self._transport is None:  # refused
+            return
+        if self._handler is None:
+            self._collect(self._transport, data)
+        elif self.received > self._porter.limits.received:
+            self.refuse("too many bytes without valid credentials")
+        else:
+            self._handler.data_received(data)
+
+    def _collect(self, transport: asyncio.Transport, data: bytes) -> None:
+        searched = max(0, len(self._head) - len(_END_OF_HEAD) + 1)
+        self._head += data
+        end, most = self._head.find(_END_OF_HEAD, searched), self._porter.limits.head
+        if end > most or (end < 0 and len(self._head) > most):
+            transport.write(_TOO_LARGE)
+            self.refuse("header too large")
+        elif end >= 0:
+            self._hand_over(transport)
+
+    def _hand_over(self, transport: asyncio.Transport) -> None:
+        handler = self._porter.handler()
+        if handler is None:
+            transport.close()
+            return
+        self._handler = handler
+        handler.connection_made(transport)
+        head, self._head = bytes(self._head), bytearray()
+        handler.data_received(head)
+
+    def trust(self) -> None:
+        """Leave the connection to aiohttp."""
+        self._end()
+        if self._transport is not None and self._handler is not None:
+            self._transport.set_protocol(self._handler)
+
+    def refuse(self, why: str) -> None:
+        """End the connection, with one line in the log."""
+        transport, self._transport = self._transport, None
+        if transport is None:
+            return
+        host = (transport.get_extra_info("peername") or ("?",))[0]
+        _log.warning("%s port: refused a connection from %s: %s", self._porter.name, host, why)
+        self._end()
+        # An answer that was written goes out; who does not read it is not waited for.
+        transport.close()
+        if transport.get_write_buffer_size():
+            transport.abort()
+
+    def close_unless_handled(self) -> None:
+        """End the connection when aiohttp will not."""
+        if self._handler is None and self._transport is not None:
+            self._transport.abort()
+
+    def _end(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+        self._porter.discharge(self)
+        self._head.clear()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        self._end()
+        if self._handler is not None:
+            self._handler.connection_lost(exc)
+
+    def eof_received(self) -> bool | None:
+        return self._handler.eof_received() if self._handler is not None else None
+
+    def pause_writing(self) -> None:
+        if self._handler is not None:
+            self._handler.pause_writing()
+
+    def resume_writing(self) -> None:
+        if self._handler is not None:
+            self._handler.resume_writing()
+
+
+def _error_log(name: str) -> logging.Logger:
+    """What aiohttp reports its errors to: a request it cannot parse is one line."""
+    log = _log.getChild(name)
+    log.addFilter(_in_one_line)
+    return log
+
+
+def _in_one_line(record: logging.LogRecord) -> bool:
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, HttpProcessingError):
+        with contextlib.suppress(IndexError):
+            first = error.message.strip().splitlines()[0]
+            record.msg, record.args = f"{record.getMessage()}: {first[:100]}", ()
+        record.exc_info = record.exc_text = None
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+    return True

@@ -1,0 +1,37 @@
+"""Whose loop something is: one rule for every command that a loop owns."""
+
+from __future__ import annotations
+
+import asyncio
+
+from utd_rx.errors import ConflictReason, conflict
+
+
+class OneLoop:
+    """Belongs to the event loop of the first `check`, and refuses every other one.
+
+    Args:
+        what: What is owned, as a message names it.
+    """
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def check(self) -> None:
+        """Return in the loop that owns it, and change nothing in any other place.
+
+        Raises:
+            UTDStreamException: `CONFLICT` with `FOREIGN_LOOP`: another loop runs here, or none.
+        """
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            loop = None
+        if self._loop is None:
+            self._loop = loop
+        if loop is None or loop is not self._loop:
+            raise conflict(
+                ConflictReason.FOREIGN_LOOP,
+                f"this {self._what} belongs to another event loop; make one {self._what} per loop",
+            )

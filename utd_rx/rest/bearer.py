@@ -1,0 +1,114 @@
+"""The bearer that calls carry, and how it is kept fresh."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from collections.abc import Awaitable, Callable
+from math import inf
+from typing import Final, Generic, Protocol, TypeVar
+
+from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.ports.clock import SYSTEM_CLOCK, Clock
+from utd_rx.protocol.wire.tokens import lifetime_of
+
+RENEW_AHEAD: Final = 60.0
+"""Seconds before its end at which a bearer is renewed: twice what a call may take in all."""
+
+
+class Minted(Protocol):
+    """What either mint replies."""
+
+    @property
+    def user_token(self) -> str:
+        """The bearer."""
+
+
+R = TypeVar("R", bound=Minted, covariant=True)
+T = TypeVar("T")
+
+
+class Bearer(Generic[R]):
+    """One actor's bearer, for any number of calls at once.
+
+    It is renewed before it ends, and when the engine refuses it. Its end is counted on the
+    monotonic clock, from when it came and by its own two claims: it does not matter whose wall
+    clock is wrong. All calls that wait for a renewal share one mint, and its failure.
+
+    On the engine a renewal is a mint like the first one: it gives the same person the same rights,
+    and opens the room again if it was closed meanwhile. Who was kicked can mint again, who is
+    banned cannot (docs/contract.md).
+
+    Args:
+        mint: Asks for the first one, on the first call at the latest, and for every other.
+        clock: The client's.
+    """
+
+    def __init__(self, mint: Callable[[], Awaitable[R]], *, clock: Clock = SYSTEM_CLOCK) -> None:
+        self._mint = mint
+        self._clock = clock
+        self._token = ""
+        self._ends_at = self._renew_at = -inf
+        self._renewing = asyncio.Lock()
+        self._tries = 0
+        self._failure: UTDStreamException | None = None
+
+    async def carry(self, call: Callable[[str], Awaitable[T]]) -> T:
+        """Return what `call` does with the bearer; call again with a fresh one after a 401.
+
+        A 401 says that the engine did nothing, so that any call may be repeated. A second one is
+        the caller's to hear, as is why there is no fresh bearer.
+        """
+        token = await self._current()
+        try:
+            return await call(token)
+        except UTDStreamException as error:
+            if error.code is not UTDErrorCode.UNAUTHORIZED:
+                raise
+        return await call(await self._after(token))
+
+    async def mint(self) -> R:
+        """Renew it whatever it is, and return the whole reply.
+
+        Raises:
+            UTDStreamException: As the mint; the bearer stays as it was.
+        """
+        async with self._renewing:
+            return await self._renew()
+
+    async def _current(self) -> str:
+        if self._clock.now() < self._renew_at:
+            return self._token
+        try:
+            return await self._after(self._token)
+        except UTDStreamException:
+            if self._clock.now() >= self._ends_at:
+                raise
+            # It still holds, and the next call shall not wait for the mint again.
+            self._renew_at = self._ends_at
+            return self._token
+
+    async def _after(self, old: str) -> str:
+        """Return a bearer other than `old`, from one mint for all who ask meanwhile."""
+        tries = self._tries
+        async with self._renewing:
+            if self._token != old:
+                return self._token
+            if self._failure is not None and self._tries != tries:
+                raise copy.copy(self._failure)
+            return (await self._renew()).user_token
+
+    async def _renew(self) -> R:
+        try:
+            reply = await self._mint()
+        except UTDStreamException as error:
+            self._tries += 1
+            self._failure = copy.copy(error)
+            raise
+        self._tries += 1
+        self._failure = None
+        self._token = reply.user_token
+        lifetime = lifetime_of(self._token)
+        self._ends_at = self._clock.now() + (inf if lifetime is None else lifetime)
+        self._renew_at = self._ends_at - min(RENEW_AHEAD, (lifetime or inf) / 2)
+        return reply
