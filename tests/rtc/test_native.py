@@ -5,7 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+from livekit.rtc import _ffi_client
+
 import utd_rx
+from utd_rx.rtc import ffi
 
 PRIVATE = re.compile(r"livekit\.rtc(\._| import _)|_ffi_handle|_on_room_event|\"_token\"")
 
@@ -15,3 +19,16 @@ def test_private_names_of_livekit_are_used_in_three_files() -> None:
     sources = Path(utd_rx.__file__).parent.rglob("*.py")
     users = {one.name for one in sources if PRIVATE.search(one.read_text())}
     assert users == {"native.py", "ffi.py", "last_resort.py"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [("FfiClient", "request"), ("FfiQueue", "subscribe")],
+)
+def test_a_release_without_a_private_name_is_used_without_it(
+    kind: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(getattr(_ffi_client, kind), name)
+    assert not ffi.is_available.__wrapped__()
+    monkeypatch.undo()
+    assert ffi.is_available.__wrapped__()

@@ -44,23 +44,38 @@ LiveKit's default of 10 is so short that a busy machine loses 5 % of the frames 
 (`benchmarks.tracks`). What comes late comes at once, so it is no delay to those who bound theirs."""
 
 
+_NAMES: Final = {
+    "FfiClient": {"instance", "queue", "request"},
+    "FfiQueue": {"subscribe", "unsubscribe"},
+    "FfiHandle": {"dispose", "disposed"},
+}
+_REQUESTS: Final = {
+    "new_audio_stream": {"track_handle", "type", "sample_rate", "num_channels", "frame_size_ms",
+                         "queue_size_frames"},
+    "capture_audio_frame": {"source_handle", "buffer"},
+    "disconnect": {"room_handle"},
+    "ready_for_room_event": {"room_handle"},
+}  # fmt: skip
+_EVENTS: Final = {"audio_stream_event", "capture_audio_frame", "connect", "disconnect"}
+
+
 @cache
 def is_available() -> bool:
-    """Whether this livekit has the private names used here."""
+    """Whether this livekit has the private names used here and in `last_resort`."""
     try:
         from livekit.rtc import _ffi_client
-        from livekit.rtc._proto import audio_frame_pb2, ffi_pb2
+        from livekit.rtc._proto import ffi_pb2
     except ImportError:
         return False
-    request, event = ffi_pb2.FfiRequest(), ffi_pb2.FfiEvent()
+    requests = ffi_pb2.FfiRequest.DESCRIPTOR.fields_by_name
     return (
-        hasattr(_ffi_client.FfiClient, "request")
-        and hasattr(_ffi_client.FfiQueue, "subscribe")
-        and hasattr(_ffi_client, "FfiHandle")
-        and hasattr(audio_frame_pb2.AudioStreamType, "AUDIO_STREAM_NATIVE")
-        and hasattr(request, "new_audio_stream")
-        and hasattr(request, "capture_audio_frame")
-        and hasattr(event, "audio_stream_event")
+        all(names <= set(dir(getattr(_ffi_client, kind, None))) for kind, names in _NAMES.items())
+        and all(
+            name in requests
+            and fields <= set(getattr(requests[name].message_type, "fields_by_name", ()))
+            for name, fields in _REQUESTS.items()
+        )
+        and set(ffi_pb2.FfiEvent.DESCRIPTOR.fields_by_name) >= _EVENTS
     )
 
 

@@ -1,7 +1,7 @@
 """The door to `livekit.rtc`: imported on first use.
 
 `utd_rx` may be imported where nobody joins a room, so LiveKit's 27 MB library is loaded by
-`sdk()` and nowhere else. Private names of livekit 1.2.0 are used in three files: here, in `ffi`
+`sdk()` and nowhere else. Private names of livekit 1.2 are used in three files: here, in `ffi`
 and in `last_resort`, each behind a check, with a public way out when a release lacks it:
 
 * `Room._on_room_event`, to see `participants_updated`, which changes participants without any
@@ -56,13 +56,14 @@ def listen(room: rtc.Room, on_emit: EmitSink, on_update: UpdateSink) -> None:
 def room_sid(room: rtc.Room) -> str:
     """Return the room's sid, "" while the server has not told it."""
     # `Room.sid` is a coroutine that returns at once when the sid is known and otherwise waits,
-    # once for ever (defect D15): one step of it is all that is needed.
+    # once for ever (defect D15), or raises: one step of it is all that is needed.
     waiting = room.sid
     try:
         waiting.send(None)
     except StopIteration as known:
-        sid: str = known.value
-        return sid
+        return str(known.value)
+    except RuntimeError:
+        return ""
     else:
         return ""
     finally:

@@ -46,7 +46,7 @@ class ApmProcessor:
         except ImportError as error:
             raise UTDStreamException(
                 f"voice processing needs LiveKit's native library, which does not load ({error}): "
-                "pip install --force-reinstall livekit==1.2.0",
+                "pip install --force-reinstall livekit",
                 code=UTDErrorCode.FEATURE_DISABLED,
             ) from error
 
