@@ -1,0 +1,83 @@
+"""The engine port over HTTP keeps its promises, also at the other end of a pipe."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import cast
+
+import pytest
+from attrs import frozen
+
+from tests.engine.fakes import FakeClock, FakeMedia
+from tests.rest.conftest import HandClock
+from utd_rx.engine import LocalEngine
+from utd_rx.models.role import UTDRole
+from utd_rx.models.stream_type import UTDStreamType
+from utd_rx.ports.engine import EnginePort, JoinRequest
+from utd_rx.rest import UTDApi, UTDApiClient
+from utd_rx.testing.contracts.engine import EngineContract
+from utd_rx.testing.contracts.pickled import OtherLoop, Pickled
+
+ROOM, HOST, OTHER = "friday", "sara", "mona"
+DAY = 86_400.0
+
+
+@frozen
+class Bench:
+    """A host's API, and an engine on a fake media server and a clock."""
+
+    engine: EnginePort
+    others: UTDApi
+    media: FakeMedia
+    clock: FakeClock
+    room: str = ROOM
+    me: str = HOST
+    other: str = OTHER
+
+    async def outlive(self) -> None:
+        await self.clock.advance(DAY + 1)
+
+    async def ask(self) -> int:
+        request_id = await self.others.request_to_speak(ROOM)
+        assert request_id is not None
+        return request_id
+
+    async def invite(self) -> int:
+        if await self.engine.get_role(ROOM, OTHER) is not UTDRole.ADMIN:
+            await self.engine.set_role(ROOM, OTHER, UTDRole.ADMIN)
+        request_id = await self.others.invite_to_speak(ROOM, HOST)
+        assert request_id is not None
+        return request_id
+
+    async def fail(self) -> None:
+        self.media.is_down = True
+
+
+class TestUTDApi(EngineContract):
+    @pytest.fixture(params=["direct", "pickled"])
+    async def bench(self, request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
+        media, clock = FakeMedia(), FakeClock()
+        with OtherLoop() as far:
+            async with LocalEngine(media=media, clock=clock) as engine:
+                near, there = (
+                    UTDApiClient(
+                        engine.base_url,
+                        app_id=engine.app_id,
+                        app_key=engine.app_key,
+                        clock=HandClock(),
+                    )
+                    for _ in range(2)
+                )
+                is_far = request.param == "pickled"
+                host = UTDApi(there if is_far else near).acting_as(
+                    JoinRequest(HOST, ROOM, UTDStreamType.AUDIO_ROOM, role="host", seat_count=4)
+                )
+                served: EnginePort = cast("EnginePort", Pickled(host, far)) if is_far else host
+                other = UTDApi(near).acting_as(JoinRequest(OTHER, ROOM, UTDStreamType.AUDIO_ROOM))
+                for one in (served, other):
+                    await media.connect(engine.core, (await one.mint()).token)
+                try:
+                    yield Bench(served, other, media, clock)
+                finally:
+                    await near.aclose()
+                    await far.run(there.aclose())
