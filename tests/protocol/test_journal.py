@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests.protocol.strategies import json_values
 from tests.sessions.histories import plain, values_of
-from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
 from utd_rx.models import events
 from utd_rx.models.connection import DisconnectReason
 from utd_rx.models.stream_type import UTDStreamType
@@ -86,6 +86,25 @@ def test_every_state_comes_back(state: AudioRoomState, end: End) -> None:
     got = read(journal.header_line(HEADER) + journal.start_line(start) + journal.end_line(end))
     assert (got.header, plain(got.start), got.commits) == (HEADER, plain(start), ())
     assert (got.end, got.skipped) == (end, 0)
+
+
+def test_what_the_first_version_wrote_is_read() -> None:
+    """Letter for letter: it wrote every field of an error, and knew no reasons."""
+    error = '{"message":"m","code":"conflict","status_code":null,"retry_after":null}'
+    late = '{"message":"n","code":"rateLimited","status_code":429,"retry_after":1.5}'
+    body = f"""{{"journal":1,"type":"audio_room","identity":"me","room":"r","started_at":"","redacted":true}}
+{{"at":10.0,"state":{{"identity":"me"}}}}
+{{"at":11.5,"items":[["JoinFailed",{{"epoch":1,"error":{error}}}],["RejoinFailed",{{"epoch":2,"error":{late},"jitter":0.5}}]]}}
+{{"at":12.0,"items":[["DataReceived",{{"payload":{{"base64":"/w=="}},"sender":null}}],["Disconnected",{{"reason":2}}]]}}
+{{"end":"closed"}}
+"""
+    got = read(body.encode())
+    [failed, rejoin], [received, ended] = (plain(commit.items) for commit in got.commits)
+    assert failed[1:] == (1, ("m", UTDErrorCode.CONFLICT, None, None, ConflictReason.REFUSED))
+    assert rejoin[2] == ("n", UTDErrorCode.RATE_LIMITED, 429, 1.5, None)
+    assert received[1:] == (b"\xff", None, "", True)
+    assert ended[1:] == (DisconnectReason.DUPLICATE_IDENTITY,)
+    assert (got.end, got.skipped) == (End.CLOSED, 0)
 
 
 @given(st.data())

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from tests.protocol.strategies import chat_objects, grid_objects, json_values, push_objects
-from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
 from utd_rx.models.frozen_map import FrozenMap
 
 errors = st.builds(
@@ -22,6 +22,7 @@ errors = st.builds(
     code=st.sampled_from(UTDErrorCode),
     status_code=st.none() | st.integers(100, 599),
     retry_after=st.none() | st.floats(allow_nan=False),
+    reason=st.none() | st.sampled_from(ConflictReason),
 )
 
 engine_messages = grid_objects.map(
@@ -86,7 +87,7 @@ def values_of(wanted: Any) -> SearchStrategy[Any]:
 def plain(value: Any) -> Any:
     """Return a value in which errors compare by what they say."""
     if isinstance(value, UTDStreamException):
-        return (value.message, value.code, value.status_code, value.retry_after)
+        return (value.message, value.code, value.status_code, value.retry_after, value.reason)
     if isinstance(value, tuple):
         return tuple(plain(entry) for entry in value)
     if isinstance(value, FrozenMap):
