@@ -32,8 +32,9 @@ class AudioRoomOptions(TypedDict, total=False):
 class UTDStreamClient:
     """The way in: one client per signed-in user, one HTTP layer for all its sessions.
 
-    It belongs to the event loop of its first call. It holds publishable credentials only; who may do what is decided by the engine. Identities
-    are claims as long as the app key is what proves them: in production your backend mints.
+    It belongs to the event loop of its first call. It holds publishable credentials only; who may
+    do what is decided by the engine. Identities are claims as long as the app key is what proves
+    them: in production your backend mints.
 
     Args:
         app_id: The project's id.
@@ -99,7 +100,7 @@ class UTDStreamClient:
         Cancelling is safe.
         """
         mint = partial(self._api.mint_session, identity=identity, name=name, device_id=device_id)
-        bearer = Bearer(mint)
+        bearer = Bearer(mint, clock=self._tokens.clock)
         reply = await bearer.mint()
         self._identity = identity
         self._api = UTDApi(self._engine, self._tokens, bearer=bearer)

@@ -79,17 +79,9 @@ class UTDApi(SeatEndpoints, ModerationEndpoints):
     ) -> UTDTokenResponse:
         """Create the room if needed and return the credentials to join it (§3.2).
 
+        What `JoinRequest` has too is explained there.
+
         Args:
-            identity: Who joins; a claim, as long as the app key is what proves it (§7.1, 2).
-            room_name: Without the project's prefix.
-            type: The room's product type.
-            role: What is asked for; the reply's `role` is what was granted.
-            name: Display name.
-            device_id: Tells the devices of one identity apart.
-            seat_count: 1 to 100; this and the next three count for the host alone.
-            seat_mode: Free or by request.
-            mode_id: An app's own name of the layout.
-            host_seat: The seat reserved for the host.
             image: URL of a profile image.
             room_owner_id: The verified owner; with the app key it must equal `identity`.
             metadata: Attached to the participant.
@@ -100,7 +92,7 @@ class UTDApi(SeatEndpoints, ModerationEndpoints):
 
         Raises:
             UTDStreamException: `VALIDATION` for an identity, name or seat that cannot be,
-                `MALFORMED_RESPONSE` for a reply without a token, url or user token that can be used,
+                `MALFORMED_RESPONSE` for a reply without a usable token, url or user token,
                 `BANNED`, `FORBIDDEN`, `UNAUTHORIZED` and the rest as the engine answers.
         """
         body = without_none(

@@ -17,7 +17,8 @@ MAX_MESSAGE: Final = 500
 
 # Not any "already": a seat that is taken already, or a callee who is on a call, is somebody else's.
 _ALREADY: Final = re.compile(
-    r"\balready (sits?\b|seated|pending|invited|ha(s|ve) )|(seated|pending|invited|role \w+) already",
+    r"\balready (sits?\b|seated|pending|invited|ha(s|ve) )|"
+    r"(seated|pending|invited|role \w+) already",
     re.IGNORECASE,
 )
 

@@ -63,9 +63,9 @@ def grid_from_wire(wire: Json, *, previous: UTDSeatGrid | None = None) -> UTDSea
 
 
 def keep_attributes(grid: UTDSeatGrid, known: UTDSeatGrid) -> UTDSeatGrid:
-    """Return `grid` with what is `known` of those who still sit where they sat, where it tells none.
+    """Return `grid` with what is `known` of who still sits where they sat, where it tells none.
 
-    Never those of a previous occupant (§3.3, "Parsing rules").
+    Never that of a previous occupant (§3.3, "Parsing rules").
     """
     pairs = zip(grid.seats, known.seats, strict=False)
     kept = tuple(_with_attributes(seat, before) for seat, before in pairs)

@@ -3,9 +3,11 @@
 | push | to | payload |
 | --- | --- | --- |
 | `_speaker_request` | hosts, admins | `request_id, identity, created_at` |
-| `_speaker_request_approved`, `_rejected` | requester | `request_id, identity`, where approved `seat_index` |
-| `_speaker_invitation` | invitee | `invitation_id, inviter_identity, target_identity, seat_index?` |
-| `_speaker_invitation_accepted`, `_declined` | inviter | the same; where accepted, `seat_index` is where they sit |
+| `_speaker_request_approved`, `_rejected` | requester | `request_id, identity, seat_index?` |
+| `_speaker_invitation` | invitee | `invitation_id, {inviter,target}_identity, seat_index?` |
+| `_speaker_invitation_accepted`, `_declined` | inviter | the same |
+
+In an approval or acceptance `seat_index` is where they sit now.
 
 `GET …/speakers/invitations`, which only our engine has, answers `{invitations: [{the same,
 expires_in}]}`: what the caller was offered, and for how many seconds it still stands.
