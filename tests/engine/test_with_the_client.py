@@ -12,20 +12,27 @@ from utd_rx.engine import LocalEngine
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.seats import UTDSeatMode
 from utd_rx.models.stream_type import UTDStreamType
+from utd_rx.ports.engine import JoinRequest
 from utd_rx.rest import UTDApi, UTDApiClient
 
 AUDIO = UTDStreamType.AUDIO_ROOM
 
 
 @pytest.fixture
-async def api() -> AsyncIterator[UTDApi]:
-    """The client's API, with no bearer yet, on an engine with a fake media server."""
+async def client() -> AsyncIterator[UTDApiClient]:
+    """A client of an engine with a fake media server."""
     async with LocalEngine(media=FakeMedia()) as engine:
         client = UTDApiClient(engine.base_url, app_id=engine.app_id, app_key=engine.app_key)
         try:
-            yield UTDApi(client)
+            yield client
         finally:
             await client.aclose()
+
+
+@pytest.fixture
+def api(client: UTDApiClient) -> UTDApi:
+    """The client's API, in which nobody acts yet."""
+    return UTDApi(client)
 
 
 @frozen
@@ -44,16 +51,12 @@ class People:
         seat_count: int | None = None,
         seat_mode: str | None = None,
     ) -> UTDApi:
-        minted = await self.api.mint_token(
-            identity=identity,
-            room_name="friday",
-            type=AUDIO,
-            role=role,
-            seat_count=seat_count,
-            seat_mode=seat_mode,
+        who = JoinRequest(
+            identity, "friday", AUDIO, role=role, seat_count=seat_count, seat_mode=seat_mode
         )
-        await self.media.connect(self.engine.core, minted.token)
-        return self.api.with_bearer(minted.user_token)
+        acting = self.api.acting_as(who)
+        await self.media.connect(self.engine.core, (await acting.mint()).token)
+        return acting
 
 
 @pytest.fixture
@@ -73,17 +76,18 @@ async def member(
 ) -> UTDApi:
     """Mint for the room and return the API in which `identity` acts."""
     role = "audience" if seat_count is None else "host"
-    minted = await api.mint_token(
-        identity=identity,
-        room_name="friday",
-        type=AUDIO,
+    who = JoinRequest(
+        identity,
+        "friday",
+        AUDIO,
         role=role,
         name=identity,
         seat_count=seat_count,
         host_seat=host_seat,
     )
-    assert minted.role == role
-    return api.with_bearer(minted.user_token)
+    acting = api.acting_as(who)
+    assert (await acting.mint()).role == role
+    return acting
 
 
 async def test_every_seat_call(api: UTDApi) -> None:
@@ -151,6 +155,12 @@ async def test_every_speaker_call(people: People) -> None:
     await sara.mute_participant("friday", "李雷", audio=True, video=True, muted=True)
 
 
+async def test_who_has_no_bearer_of_the_engines_is_unauthorized(client: UTDApiClient) -> None:
+    with pytest.raises(UTDStreamException) as caught:
+        await UTDApi(client, bearer="x").get_seats("friday")
+    assert (caught.value.code, caught.value.status_code) == (UTDErrorCode.UNAUTHORIZED, 401)
+
+
 @pytest.mark.parametrize(
     ("call", "code", "status"),
     [
@@ -159,7 +169,6 @@ async def test_every_speaker_call(people: People) -> None:
         (lambda api: api.take_seat("friday", 2), UTDErrorCode.FORBIDDEN, 403),
         (lambda api: api.take_seat("nowhere", 1), UTDErrorCode.NOT_FOUND, 404),
         (lambda api: api.setup_seats("friday", seat_count=2), UTDErrorCode.FORBIDDEN, 403),
-        (lambda api: api.with_bearer("x").get_seats("friday"), UTDErrorCode.UNAUTHORIZED, 401),
         (lambda api: api.bans(), UTDErrorCode.FORBIDDEN, 403),
     ],
 )

@@ -107,10 +107,11 @@ async def test_mints_go_to_the_token_host_and_the_rest_to_the_engine(
     engine: ScriptedEngine, make_client: MakeClient
 ) -> None:
     engine.will(reply({**TOKEN["replies"]["local"]["wire"], **GRID}))
-    api = UTDApi(make_client(engine.base_url + "/in"), make_client(engine.base_url + "/mint"))
+    hosts = make_client(engine.base_url + "/in"), make_client(engine.base_url + "/mint")
+    api = UTDApi(*hosts)
     await mint(api)
     await api.mint_session(identity="a")
-    acting = api.with_bearer(BEARER)
+    acting = UTDApi(*hosts, bearer=BEARER)
     await acting.get_seats("r")
     await mint(acting)
     assert [seen.raw_path for seen in engine.seen] == [
