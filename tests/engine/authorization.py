@@ -101,8 +101,7 @@ class Cell:
             return self.world.app
         if self.caller == "secret":
             return self.world.server
-        engine = self.world.engine
-        token = sign_bearer(engine._secrets, Bearer(self.caller), self.world.clock.wall())
+        token = sign_bearer(self.world.secrets, Bearer(self.caller), self.world.clock.wall())
         return {"Authorization": f"Bearer {token}"}
 
     async def open(self, *, mode: UTDSeatMode = UTDSeatMode.FREE) -> None:
@@ -118,7 +117,7 @@ class Cell:
             await core.mint(self.room, asked)
             who = MediaParticipant(identity, f"PA_{self.room}_{identity}", joined_at=WALL)
             self.world.media.people[name][identity] = who
-            await core.participant_joined(name, who)
+            await core.participant_joined(self.room, who)
 
     async def sit(self) -> None:
         """Have the subject sit, if it is there to."""
@@ -143,7 +142,7 @@ class Cell:
 
     async def _act(self, endpoint: Endpoint, identity: str, rule: Rule[T]) -> T:
         core = self.world.engine.core
-        room, principal = core.rooms.room(self.room), Principal(bearer=Bearer(identity))
+        room, principal = core.rooms.all()[self.room], Principal(bearer=Bearer(identity))
         return await core.command(RoomAccess(endpoint, principal, room, identity), rule)
 
 

@@ -12,6 +12,7 @@ from attrs import frozen
 from tests.engine.fakes import FakeClock, FakeMedia
 from utd_rx.engine import EngineOptions, LocalEngine
 from utd_rx.engine.media import MediaParticipant
+from utd_rx.engine.options import Secrets, make_secrets
 
 
 @frozen
@@ -46,6 +47,19 @@ class World:
     @property
     def server(self) -> dict[str, str]:
         return {"X-App-Id": self.engine.app_id, "X-App-Secret": self.engine.app_secret}
+
+    @property
+    def secrets(self) -> Secrets:
+        """The engine's, made again from those that it was given or made."""
+        return make_secrets(self.given)
+
+    @property
+    def given(self) -> EngineOptions:
+        """Options that make an engine with the keys of this one."""
+        engine = self.engine
+        return EngineOptions(
+            app_id=engine.app_id, app_key=engine.app_key, app_secret=engine.app_secret
+        )
 
     def livekit(self, room: str = "friday") -> str:
         return f"p{self.engine.app_id}_{room}"

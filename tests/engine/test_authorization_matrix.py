@@ -8,7 +8,7 @@ from tests.engine.authorization import CALLS, NOT_APPLICABLE, Cell, Row, read_ma
 from tests.engine.conftest import World
 from tests.engine.fakes import FakeClock, FakeMedia, HastyClock
 from utd_rx.engine.app import make_app
-from utd_rx.engine.authorization import ALLOWED, Caller, Endpoint
+from utd_rx.engine.authorization import Caller, Endpoint
 from utd_rx.engine.core import EngineCore
 from utd_rx.engine.media_reports import MediaReports
 from utd_rx.engine.options import EngineOptions, make_secrets
@@ -46,8 +46,8 @@ async def test_the_table_is_what_happens(world: World, row: Row) -> None:
 
 
 def test_every_endpoint_is_in_the_table() -> None:
-    assert {row.endpoint for row in ROWS} == {endpoint.value for endpoint in Endpoint}
-    assert set(CALLS) == {endpoint.value for endpoint in Endpoint}
+    assert {row.endpoint for row in ROWS} == {endpoint.label for endpoint in Endpoint}
+    assert set(CALLS) == {endpoint.label for endpoint in Endpoint}
 
 
 def test_every_route_is_in_the_table() -> None:
@@ -70,9 +70,9 @@ def test_whom_the_engine_lets_pass_is_whom_the_table_lets_succeed(endpoint: Endp
     succeeds = {
         CALLER_OF[who]
         for row in ROWS
-        if row.endpoint == endpoint.value
+        if row.endpoint == endpoint.label
         for who, status in row.statuses.items()
         if status in ("200", "201")
     }
     # The owner is the only host there is.
-    assert succeeds == ALLOWED[endpoint] - {Caller.HOST}
+    assert succeeds == endpoint.allowed - {Caller.HOST}

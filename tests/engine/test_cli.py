@@ -134,7 +134,7 @@ def test_arguments_that_make_no_sense_are_2(capsys: pytest.CaptureFixture[str]) 
 
 
 def test_every_package_it_looks_for_is_there() -> None:
-    assert command._missing_packages("embedded") == []
+    assert command.missing_packages("embedded") == []
     assert packages.missing(("json", "no_such_package.module")) == ["no_such_package.module"]
 
 

@@ -100,11 +100,11 @@ async def test_who_lost_the_right_while_waiting_is_refused(
     world: World, loss: Call, deed: Call
 ) -> None:
     bearers = await gathering(world)
-    before = world.engine.core.rooms.room("friday")
+    before = world.engine.core.rooms.all()["friday"]
     lost, done = await in_turn(world, bearers, loss, deed)
     assert lost.status == 200
     assert done.refusal == (403, "forbidden")
-    after = world.engine.core.rooms.room("friday")
+    after = world.engine.core.rooms.all()["friday"]
     assert (after.seats.grid, after.members["mona"]) == (before.seats.grid, before.members["mona"])
     assert not after.are_comments_locked
 

@@ -202,8 +202,11 @@ async def test_an_external_server_is_asked_who_is_there(sfu_kind: SfuKind) -> No
             livekit_api_secret=sfu.api_secret,
         )
         async with on_stage(options) as stage:
-            await stage.host()
+            sara = await stage.host()
             mona = await stage.join("mona", connect=False)
             await mona.call("POST", "/seats/1/take")
             await mona.connect()
+            assert await sara.call("PUT", "/participants/mona/role", {"role": "guest"}) == 200
             await mona.until(lambda: mona.may_publish)
+            await stage.join("omar")
+            assert await sara.call("POST", "/speakers/invite", {"target_identity": "omar"}) == 200

@@ -115,9 +115,9 @@ class TestRefusals:
     async def test_a_silent_server_times_out_and_is_killed_although_it_ignores_sigterm(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("utd_rx.engine.livekit_server._START_TIMEOUT", 0.5)
+        monkeypatch.setattr("utd_rx.engine.livekit_server.START_TIMEOUT", 0.5)
         monkeypatch.setattr(
-            "utd_rx.engine.livekit_server._STOP_SIGNALS", ((15, 0.1), (15, 0.1), (9, 5.0))
+            "utd_rx.engine.livekit_server.STOP_SIGNALS", ((15, 0.1), (15, 0.1), (9, 5.0))
         )
         binary = python_program(
             tmp_path / "server",
@@ -222,13 +222,13 @@ class TestRealServer:
         self, sfu: RunningSfu, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         taken = int(sfu.url.rpartition(":")[2])
-        choose, calls = livekit_server._free_port, []
+        choose, calls = livekit_server.free_port, []
 
-        def first_the_taken_one(host: str, kind: socket.SocketKind) -> int:
+        def first_the_taken_one(host: str, kind: socket.SocketKind, wanted: int) -> int:
             calls.append(kind)
-            return taken if len(calls) == 1 else choose(host, kind)
+            return taken if len(calls) == 1 else choose(host, kind, wanted)
 
-        monkeypatch.setattr(livekit_server, "_free_port", first_the_taken_one)
+        monkeypatch.setattr(livekit_server, "free_port", first_the_taken_one)
         server = LiveKitServer(fresh_options())
         await server.start()
         try:

@@ -10,10 +10,10 @@ import pytest
 from attrs import evolve
 
 from tests.engine.fakes import FakeMedia
-from tests.support.sfu import SfuKind
+from tests.support.sfu import SfuKind, free_port
 from utd_rx.engine import EngineOptions, LocalEngine
 from utd_rx.engine.options import make_secrets
-from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
 
 
 def test_secrets_are_made_per_run_and_in_the_engines_shape() -> None:
@@ -44,6 +44,14 @@ def test_given_secrets_are_kept() -> None:
             "livekit_url": "x:7880",
             "livekit_api_key": "k",
             "livekit_api_secret": "s",
+        },
+        {"livekit_api_key": "k"},
+        {
+            "sfu": "livekit",
+            "livekit_url": "ws://x",
+            "livekit_api_key": "k",
+            "livekit_api_secret": "s",
+            "sfu_port": 7880,
         },
         {"rate_limit": 0},
         {"app_key": ""},
@@ -104,6 +112,24 @@ async def test_an_external_server_is_neither_started_nor_stopped() -> None:
         assert engine.livekit_url == "wss://media.example.com"
         assert engine.livekit_api_url == "https://media.example.com"
         assert engine.livekit_api_key == "key"
+
+
+async def test_the_media_server_is_where_it_was_told_to_be(sfu_kind: SfuKind) -> None:
+    port = free_port()
+    options = EngineOptions(
+        sfu=sfu_kind, sfu_port=port, livekit_api_key="key", livekit_api_secret="s" * 32
+    )
+    async with LocalEngine(options) as engine:
+        assert engine.livekit_url == f"ws://127.0.0.1:{port}"
+        assert (engine.livekit_api_key, engine.livekit_api_secret) == ("key", "s" * 32)
+        with socket.socket(type=socket.SOCK_DGRAM) as udp, pytest.raises(OSError):
+            udp.bind(("127.0.0.1", port))
+        with pytest.raises(UTDStreamException) as caught:
+            await LocalEngine(options).start()
+        assert (caught.value.code, caught.value.reason) == (
+            UTDErrorCode.CONFLICT,
+            ConflictReason.BUSY,
+        )
 
 
 async def test_a_name_of_loopback_will_do() -> None:

@@ -82,7 +82,7 @@ async def test_joining_and_the_rooms_end_are_reported_too(world: World) -> None:
         "metadata"
     ]
     await post(world, MessageToJson(joined))
-    assert world.engine.core.rooms.room("friday").sessions == {"sara": "PA_9"}
+    assert world.engine.core.rooms.all()["friday"].sessions == {"sara": "PA_9"}
     finished = event_of(world, "room_finished")
     finished.room.sid = world.media.rooms[world.livekit()].sid
     await post(world, MessageToJson(finished))

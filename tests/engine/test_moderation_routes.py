@@ -188,7 +188,7 @@ async def test_metadata_cannot_shake_off_the_mint_serial(world: World) -> None:
     refreshed = world.media.people[world.livekit()]["mona"]
     await world.call("DELETE", f"{ROOM}/participants/mona", bearer=sara)
     world.media.people[world.livekit()]["mona"] = refreshed
-    await world.engine.core.participant_joined(world.livekit(), refreshed)
+    await world.engine.core.participant_joined("friday", refreshed)
     assert "mona" not in world.media.people[world.livekit()]
 
 

@@ -96,7 +96,7 @@ async def test_a_late_report_about_an_old_session_leaves_the_new_one_alone(world
     old = await world.media.connect(world.engine.core, minted["token"])
     await world.call("DELETE", "/api/v1/rooms/friday/participants/mona", bearer=sara)
     await world.connect("mona")
-    await world.engine.core.participant_joined(world.livekit(), old)
+    await world.engine.core.participant_joined("friday", old)
     assert "mona" in world.media.people[world.livekit()]
 
 
@@ -104,34 +104,34 @@ async def test_who_joined_with_livekits_own_key_keeps_its_grants(world: World) -
     await world.host()
     bot = MediaParticipant("recorder", "PA_bot", metadata="not ours")
     world.media.people[world.livekit()]["recorder"] = bot
-    await world.engine.core.participant_joined(world.livekit(), bot)
+    await world.engine.core.participant_joined("friday", bot)
     assert world.media.people[world.livekit()]["recorder"] == bot
     assert world.media.grants == []
 
 
 async def test_other_projects_rooms_are_ignored(world: World) -> None:
-    who = MediaParticipant("x", "PA_x")
+    minted = await world.mint("mona")
+    await world.media.connect(world.engine.core, minted["token"])
     for name in ("somewhere", "p1_friday"):
-        await world.engine.core.participant_joined(name, who)
-        await world.engine.core.participant_left(name, "x", "PA_x", 0.0)
-        await world.engine.core.room_finished(name, None)
-    assert world.engine.core.rooms.all() == {}
-    assert world.media.log == []
+        world.media.rooms[name] = MediaRoom(name, "RM_x")
+        world.media.people[name] = world.media.people[world.livekit()]
+    await ask_once(world.engine.core, {})
+    assert set(world.engine.core.rooms.all()) == {"friday"}
 
 
 async def test_a_room_ends_with_the_media_servers(world: World) -> None:
     sara = await world.host()
     room = world.media.rooms.pop(world.livekit())
-    await world.engine.core.room_finished(world.livekit(), "RM_of_an_earlier_one")
+    await world.engine.core.room_finished("friday", "RM_of_an_earlier_one")
     assert (await world.grid(sara))["seat_count"] == 4
-    await world.engine.core.room_finished(world.livekit(), room.sid)
+    await world.engine.core.room_finished("friday", room.sid)
     reply = await world.call("GET", "/api/v1/rooms/friday/seats", bearer=sara)
     assert reply.refusal == (404, "notFound")
 
 
 async def test_a_good_token_opens_a_forgotten_room_again(world: World) -> None:
     minted = await world.mint("sara", role="host", seat_count=4)
-    await world.engine.core.room_finished(world.livekit(), None)
+    await world.engine.core.room_finished("friday", None)
     await world.media.connect(world.engine.core, minted["token"])
     reply = await world.seats("setup", minted["user_token"], {"seat_count": 2})
     assert reply.status == 200, "still the owner"
@@ -141,7 +141,7 @@ async def test_an_old_hosts_token_does_not_take_over_the_next_room(world: World)
     minted = await world.mint("alice", role="host", seat_count=4)
     await world.media.connect(world.engine.core, minted["token"])
     await world.media.disconnect(world.engine.core, world.livekit(), "alice", grace=2.0)
-    await world.engine.core.room_finished(world.livekit(), None)
+    await world.engine.core.room_finished("friday", None)
     await world.media.close_room(world.livekit())
     bob, _ = await world.connect("bob", role="host", seat_count=4)
     await world.media.connect(world.engine.core, minted["token"])
@@ -162,14 +162,14 @@ async def test_asking_finds_who_came_and_went(world: World) -> None:
     await world.seats("1/take", mona)
     people[world.livekit()].clear()
     await ask_once(core, tracks)
-    assert core.rooms.room("friday").sessions == {}
+    assert core.rooms.all()["friday"].sessions == {}
     await world.clock.advance(20.0)
     assert (await world.occupants(sara))[1] is None
     people[world.livekit()]["mona"] = who = MediaParticipant(
         "mona", "PA_new", metadata=who.metadata
     )
     await ask_once(core, tracks)
-    assert core.rooms.room("friday").sessions == {"mona": "PA_new"}
+    assert core.rooms.all()["friday"].sessions == {"mona": "PA_new"}
     world.media.rooms.clear()
     await ask_once(core, tracks)
     assert core.rooms.all() == {}
@@ -205,7 +205,7 @@ async def test_a_room_made_anew_gets_its_metadata_back(world: World) -> None:
     name = world.livekit()
     del world.media.rooms[name]
     await world.media.open_room(name, "")
-    await world.engine.core.room_started(world.media.rooms[name])
+    await world.engine.core.room_started("friday", world.media.rooms[name].sid)
     assert "_seats" in world.media.rooms[name].metadata
 
 
@@ -228,7 +228,7 @@ async def test_facts_survive_an_outage_and_the_media_server_is_brought_up_to_dat
     await world.seats("1/take", mona)
     world.media.is_down = True
     await world.engine.core.participant_left(
-        world.livekit(), "mona", world.engine.core.rooms.room("friday").sessions["mona"], 0.0
+        "friday", "mona", world.engine.core.rooms.all()["friday"].sessions["mona"], 0.0
     )
     assert (await world.occupants(sara))[1] is None
     for _ in range(5):
@@ -253,4 +253,4 @@ async def test_a_room_opened_while_we_ask_is_not_the_one_that_ended(world: World
 
     media.list_rooms = slow  # type: ignore[method-assign]
     await ask_once(core, {})
-    assert "bob" in core.rooms.room("friday").members
+    assert "bob" in core.rooms.all()["friday"].members

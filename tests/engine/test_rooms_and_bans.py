@@ -293,7 +293,7 @@ async def test_no_secret_reaches_a_log_or_a_repr(
     minted = await world.mint("sara", role="host", seat_count=4)
     await world.seats("1/take", minted["user_token"])
     engine = world.engine
-    shown = caplog.text + repr(engine) + repr(engine._secrets) + repr(engine._options)
+    shown = caplog.text + repr(engine) + repr(world.secrets) + repr(world.given)
     for secret in (
         engine.app_key,
         engine.app_secret,

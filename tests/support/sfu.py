@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 import secrets
+import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 from attrs import field, frozen
@@ -43,6 +44,19 @@ class Sfu(Protocol):
     def api_url(self) -> str: ...
     async def start(self) -> None: ...
     async def aclose(self) -> None: ...
+
+
+def free_port() -> int:
+    """Return a port of loopback that is free for TCP and for UDP."""
+    while True:
+        with (
+            socket.create_server(("127.0.0.1", 0)) as tcp,
+            socket.socket(type=socket.SOCK_DGRAM) as udp,
+        ):
+            port: int = tcp.getsockname()[1]
+            with suppress(OSError):
+                udp.bind(("127.0.0.1", port))
+                return port
 
 
 def is_livekit_missing() -> bool:

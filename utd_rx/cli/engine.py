@@ -64,6 +64,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--host", default="127.0.0.1", help="address to bind (default: %(default)s)")
     add("--port", type=_port, default=0, metavar="N", help="0, the default, is a free one")
+    add(
+        "--sfu-port",
+        type=_port,
+        default=0,
+        metavar="N",
+        help="the media server's, TCP and UDP; 0, the default, is a free one of each",
+    )
     add("--app-id", metavar="ID", help="made for this run unless given")
     add("--app-key", metavar="KEY", help="made for this run unless given")
     add("--app-secret", metavar="S", help="made for this run unless given")
@@ -74,8 +81,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the SFU in this process, or livekit-server (default: %(default)s)",
     )
     add("--livekit-url", metavar="URL", help="with --sfu livekit: a server that runs already")
-    add("--livekit-api-key", metavar="K")
-    add("--livekit-api-secret", metavar="S")
+    add("--livekit-api-key", metavar="K", help="derived from the app secret unless given")
+    add("--livekit-api-secret", metavar="S", help="with the key")
     add("--rate-limit", type=_positive, metavar="N", help="requests a minute (default: no limit)")
     add("--json", action="store_true", help="print one line of JSON when ready")
 
@@ -87,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
         0 after a signal, 1 when the engine could not start, 2 for a missing package or an
         argument that makes no sense.
     """
-    if absent := _missing_packages(args.sfu):
+    if absent := missing_packages(args.sfu):
         return _fail(2, f"missing {', '.join(absent)}; install with: {INSTALL}")
     try:
         return _run(args)
@@ -107,6 +114,7 @@ def _run(args: argparse.Namespace) -> int:
         options = EngineOptions(
             host=args.host,
             port=args.port,
+            sfu_port=args.sfu_port,
             app_id=args.app_id,
             app_key=args.app_key,
             app_secret=args.app_secret,
@@ -153,7 +161,8 @@ def _announce(engine: LocalEngine, options: EngineOptions, *, as_json: bool) -> 
     print(json.dumps(values) if as_json else SUMMARY.format(sfu=sfu, **values), flush=True)
 
 
-def _missing_packages(sfu: str) -> list[str]:
+def missing_packages(sfu: str) -> list[str]:
+    """Return the names of the distributions that `--sfu` needs and that are not installed."""
     needed = {**NEEDED, **(NEEDED_EMBEDDED if sfu == "embedded" else {})}
     return [needed[module] for module in missing(needed)]
 

@@ -1,4 +1,4 @@
-"""A call on a room: what carries from the routes to the core who asks for what."""
+"""What carries from the routes to the core who asks for what, in which room."""
 
 from __future__ import annotations
 
@@ -19,6 +19,11 @@ class Principal:
     is_server: bool = False
     bearer: Bearer | None = None
 
+    @property
+    def identity(self) -> str | None:
+        """Who the bearer speaks for."""
+        return None if self.bearer is None else self.bearer.identity
+
     def caller_in(self, room: RoomState | None) -> Caller:
         """Return what it is in `room`; None is for what is about no room."""
         if self.is_server:
@@ -33,11 +38,11 @@ class Principal:
 
 @frozen
 class RoomAccess:
-    """A call that was let pass when it came: what is asked for, who acts, and on whose word.
+    """A request about a room, let pass when it came: for what, who acts, and on whose word.
 
     `room` is as it was then, to read from. What changes a room waits for it first, so a command
-    is let pass once more, by the room it finds (`EngineCore.permit`). `identity` is None only for a
-    backend that acts for nobody.
+    is let pass once more, by the room it finds (`EngineCore.permit`). `identity` is None only for
+    a backend that acts for nobody.
     """
 
     endpoint: Endpoint

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from utd_rx.engine.authorization import Endpoint
 from utd_rx.engine.media_reports import WEBHOOK_PATH, MediaReports
 from utd_rx.engine.routes import bans, mint, participants, rooms, seats, speakers
 from utd_rx.engine.routes.context import CONTEXT, Context
 from utd_rx.engine.routes.middleware import errors, rate_limit
+from utd_rx.engine.routes.room_request import Answer, EndpointOf, about_room
 
-_API = "/api/v1"
-_ROOM = f"{_API}/rooms/{{room}}"
-_PARTICIPANT = f"{_ROOM}/participants/{{identity}}"
+_API: Final = "/api/v1"
+_ROOM: Final = f"{_API}/rooms/{{room}}"
 
 
 def make_app(context: Context, reports: MediaReports, *, per_minute: int | None) -> web.Application:
@@ -28,50 +31,47 @@ def make_app(context: Context, reports: MediaReports, *, per_minute: int | None)
         middlewares.append(rate_limit(per_minute, context.core.clock))
     app = web.Application(middlewares=middlewares)
     app[CONTEXT] = context
-    for method, path, handler in _routes(reports):
+    routes: list[tuple[str, str, Handler]] = [("POST", WEBHOOK_PATH, reports.receive), *_ROUTES]
+    routes += [(how, f"{_ROOM}{path}", about_room(row, do)) for how, path, row, do in _IN_ROOM]
+    for method, path, handler in routes:
         app.router.add_route(method, path, handler)
         # A trailing slash is accepted, without the redirect that would lose a client's body.
         app.router.add_route(method, f"{path}/", handler)
     return app
 
 
-def _routes(reports: MediaReports) -> list[tuple[str, str, Handler]]:
-    return [
-        ("GET", "/health", rooms.get_health),
-        ("POST", WEBHOOK_PATH, reports.receive),
-        ("POST", f"{_API}/token", mint.mint),
-        ("POST", f"{_API}/auth/session", mint.session),
-        ("GET", f"{_API}/project", rooms.get_project),
-        # These win over `rooms/{room}`, which is why no room is called "ban" or "bans".
-        ("POST", f"{_API}/rooms/ban", bans.ban),
-        ("DELETE", f"{_API}/rooms/ban", bans.unban),
-        ("GET", f"{_API}/rooms/bans", bans.list_bans),
-        ("GET", f"{_API}/rooms", rooms.list_rooms),
-        ("GET", _ROOM, rooms.get_room),
-        ("DELETE", _ROOM, rooms.delete_room),
-        ("PUT", f"{_ROOM}/metadata", rooms.set_metadata),
-        ("POST", f"{_ROOM}/send-data", rooms.send_data),
-        ("PUT", f"{_ROOM}/comments/lock", rooms.lock_comments),
-        # Wins over `participants/{identity}`, so somebody called "by-role" cannot be looked at.
-        ("GET", f"{_ROOM}/participants/by-role", participants.list_by_role),
-        ("GET", _PARTICIPANT, participants.get_participant),
-        ("DELETE", _PARTICIPANT, participants.kick_participant),
-        ("PUT", f"{_PARTICIPANT}/mute", participants.mute_participant),
-        ("PUT", f"{_PARTICIPANT}/role", participants.set_role),
-        ("PUT", f"{_PARTICIPANT}/metadata", participants.set_metadata),
-        ("PUT", f"{_PARTICIPANT}/permissions", participants.set_permissions),
-        ("PUT", f"{_PARTICIPANT}/forbid-stream", participants.forbid_stream),
-        ("PUT", f"{_PARTICIPANT}/resume-stream", participants.resume_stream),
-        ("GET", f"{_ROOM}/seats", seats.get_seats),
-        ("POST", f"{_ROOM}/seats/move", seats.move_seat),
-        *(
-            ("POST", f"{_ROOM}/seats/{path}", seats.seat_command(endpoint, read))
-            for path, (endpoint, read) in seats.COMMANDS.items()
-        ),
-        ("GET", f"{_ROOM}/speakers/requests", speakers.list_requests),
-        ("GET", f"{_ROOM}/speakers/invitations", speakers.list_invitations),
-        *(
-            (method, f"{_ROOM}/speakers/{path}", speakers.speaker_command(endpoint, read, reply))
-            for (method, path), (endpoint, read, reply) in speakers.COMMANDS.items()
-        ),
-    ]
+_ROUTES: Final[list[tuple[str, str, Handler]]] = [
+    ("GET", "/health", rooms.get_health),
+    ("POST", f"{_API}/token", mint.mint),
+    ("POST", f"{_API}/auth/session", mint.session),
+    ("GET", f"{_API}/project", rooms.get_project),
+    # These win over `rooms/{room}`, which is why no room is called "ban" or "bans".
+    ("POST", f"{_API}/rooms/ban", bans.ban),
+    ("DELETE", f"{_API}/rooms/ban", bans.unban),
+    ("GET", f"{_API}/rooms/bans", bans.list_bans),
+    ("GET", f"{_API}/rooms", rooms.list_rooms),
+]
+
+_WHO: Final = "/participants/{identity}"
+
+_IN_ROOM: Final[list[tuple[str, str, Endpoint | EndpointOf, Answer]]] = [
+    ("GET", "", Endpoint.ROOM_GET, rooms.get_room),
+    ("DELETE", "", Endpoint.ROOM_DELETE, rooms.delete_room),
+    ("PUT", "/metadata", Endpoint.ROOM_METADATA, rooms.set_metadata),
+    ("POST", "/send-data", Endpoint.ROOM_SEND_DATA, rooms.send_data),
+    ("PUT", "/comments/lock", Endpoint.COMMENTS_LOCK, rooms.lock_comments),
+    # Wins over `participants/{identity}`, so somebody called "by-role" cannot be looked at.
+    ("GET", "/participants/by-role", Endpoint.PARTICIPANTS_BY_ROLE, participants.list_by_role),
+    ("GET", _WHO, Endpoint.PARTICIPANT_GET, participants.get_participant),
+    ("DELETE", _WHO, Endpoint.PARTICIPANT_KICK, participants.kick_participant),
+    ("PUT", f"{_WHO}/mute", Endpoint.PARTICIPANT_MUTE, participants.mute_participant),
+    ("PUT", f"{_WHO}/role", Endpoint.PARTICIPANT_ROLE, participants.set_role),
+    ("PUT", f"{_WHO}/metadata", participants.metadata_endpoint, participants.set_metadata),
+    ("PUT", f"{_WHO}/permissions", Endpoint.PARTICIPANT_PERMISSIONS, participants.set_permissions),
+    ("PUT", f"{_WHO}/forbid-stream", Endpoint.PARTICIPANT_FORBID, participants.forbid_stream),
+    ("PUT", f"{_WHO}/resume-stream", Endpoint.PARTICIPANT_RESUME, participants.resume_stream),
+    ("GET", "/seats", Endpoint.SEATS_GET, seats.get_seats),
+    *(("POST", f"/seats/{path}", row, do) for path, (row, do) in seats.ROUTES.items()),
+    *((how, f"/speakers/{path}", row, do) for (how, path), (row, do) in speakers.ROUTES.items()),
+]
+"""Below `rooms/{room}`: method, path, who may, and what answers."""

@@ -7,7 +7,7 @@ knows neither. Rooms are independent and each has its lock; the gate belongs to 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Final, TypeAlias, TypeVar
 
 from attrs import evolve
@@ -17,8 +17,8 @@ from utd_rx.engine.access import Principal, RoomAccess
 from utd_rx.engine.authorization import Endpoint, authorize
 from utd_rx.engine.engine_clock import EngineClock
 from utd_rx.engine.gate import Gate, banned_push
-from utd_rx.engine.media import Media, MediaParticipant, MediaRoom, MediaUnavailable
-from utd_rx.engine.metadata import read_metadata
+from utd_rx.engine.media import Media, MediaParticipant, MediaUnavailable
+from utd_rx.engine.metadata import MintedMetadata, read_metadata, taken_over
 from utd_rx.engine.registry import Registry
 from utd_rx.engine.room_shell import RoomShell
 from utd_rx.engine.rules import moderation, room_state
@@ -26,7 +26,6 @@ from utd_rx.engine.rules.bans import Ban
 from utd_rx.engine.rules.effects import Effect, Effects, Remove
 from utd_rx.engine.rules.members import Admission, Member, Session
 from utd_rx.engine.rules.refusal import not_found
-from utd_rx.engine.rules.roles import Grant, Role
 from utd_rx.engine.rules.room_state import RoomState
 from utd_rx.engine.rules.seat_commands import Actor
 
@@ -54,7 +53,7 @@ class EngineCore:
 
     # -- commands
 
-    async def mint(self, name: str, asked: Admission) -> tuple[Member, Role, Grant]:
+    async def mint(self, name: str, asked: Admission) -> tuple[RoomState, Member]:
         """Admit somebody to a room, made if needed.
 
         Raises:
@@ -62,13 +61,29 @@ class EngineCore:
         """
         async with self.rooms.hold(name) as shell:
             self.gate.refuse_banned(asked.identity, name)
+            if shell.state is None:
+                await self._look(shell)
             state, member, effects = room_state.admit(
                 shell.state, name, asked, self.gate.next_serial(), self.clock.monotonic()
             )
             await shell.open(state)
             await shell.commit(state, effects)
-            role = room_state.role_of(state, asked.identity) or member.role
-            return member, role, room_state.grant_of(state, asked.identity)
+            return state, member
+
+    async def find(self, name: str, who: str | None) -> RoomState:
+        """Return a room; the media server is asked where it or its member `who` is not known.
+
+        Raises:
+            Refusal: 404, 503.
+        """
+        state = self.rooms.get(name)
+        if state is None or not (who is None or who in state.members):
+            async with self.rooms.hold(name) as shell:
+                await self._look(shell, who if shell.state is not None else None)
+                state = shell.state
+        if state is None:
+            raise not_found(f"there is no room {name!r}")
+        return state
 
     def permit(self, endpoint: Endpoint, principal: Principal, room: RoomState) -> None:
         """Let a call on `room` pass: none of somebody banned, and what the table allows.
@@ -80,64 +95,68 @@ class EngineCore:
             self.gate.refuse_banned(principal.bearer.identity, room.name)
         authorize(endpoint, principal.caller_in(room))
 
-    async def command(self, call: RoomAccess, rule: Rule[T]) -> T:
+    async def command(self, access: RoomAccess, rule: Rule[T], target: str | None = None) -> T:
         """Carry out a rule on a room; answers when the SFU has what it must not miss.
 
         Args:
-            call: Who asks, and where.
+            access: Who asks, and where.
             rule: What is asked for; its third result is the answer.
+            target: Whom it is about, where they must be present.
 
         Raises:
             Refusal: What the rule refuses, 403, 404, or 503; nothing has changed then.
         """
-        async with self._hold(call) as (shell, state):
-            state, effects, answer = rule(state, call.actor_in(state), self.clock.monotonic())
+        async with self._hold(access, target) as (shell, state):
+            state, effects, answer = rule(state, access.actor_in(state), self.clock.monotonic())
             await shell.commit(state, effects)
             return answer
 
     async def send_data(
-        self, call: RoomAccess, message: Mapping[str, object], to: tuple[str, ...] | None
+        self, access: RoomAccess, message: Mapping[str, object], to: tuple[str, ...] | None
     ) -> int:
         """Send a backend's message; returns how many connected participants it went to.
 
         Raises:
             Refusal: 403, 404, or 503.
         """
-        async with self._hold(call) as (shell, _):
+        async with self._hold(access) as (shell, state):
+            known = state.sessions
+            if not known if to is None else not all(who in known for who in to):
+                await self._look(shell)
             return await shell.send(message, to)
 
     async def set_metadata(
-        self, call: RoomAccess, identity: str, custom: Mapping[str, object]
+        self, access: RoomAccess, identity: str, custom: Mapping[str, object]
     ) -> str:
         """Replace the app's own part of a participant's metadata; returns the whole of it.
 
         Raises:
             Refusal: 403, 404, or 503.
         """
-        async with self._hold(call) as (shell, _):
+        async with self._hold(access) as (shell, _):
             return await participants.write_custom(self.media, shell.livekit_name, identity, custom)
 
-    async def kick(self, call: RoomAccess, target: str) -> None:
+    async def kick(self, access: RoomAccess, target: str) -> None:
         """Throw somebody out; an old token does not come back, a new mint may.
 
         Raises:
             Refusal: 403, 404, or 503.
         """
-        async with self._hold(call) as (shell, state):
-            moderation.refuse_acting(state, call.actor_in(state), target)
+        async with self._hold(access, target) as (shell, state):
+            moderation.refuse_acting(state, access.actor_in(state), target)
             state, effects = moderation.expel(state, target, self.clock.monotonic())
             await shell.commit(state, effects)
-            self.gate.void_tokens(call.name, target)
+            self.gate.void_tokens(access.name, target)
 
-    async def delete_room(self, call: RoomAccess) -> None:
+    async def delete_room(self, access: RoomAccess) -> None:
         """Close a room: everybody is disconnected and every token for it is worthless.
 
         Raises:
             Refusal: 403, 404, or 503.
         """
-        async with self._hold(call) as (shell, _):
+        async with self._hold(access) as (shell, _):
             await self.media.close_room(shell.livekit_name)
-            self.gate.void_tokens(call.name, None)
+            self.gate.void_tokens(access.name, None)
             shell.close()
 
     async def ban(self, ban: Ban) -> Ban:
@@ -166,108 +185,138 @@ class EngineCore:
             raise silent
         return entry
 
-    # -- facts from the SFU
+    # -- facts from the SFU, of rooms by our name
 
-    async def participant_joined(self, livekit_room: str, info: MediaParticipant) -> None:
+    async def participant_joined(self, room: str, info: MediaParticipant) -> None:
         """A connection came up: throw it out, or make its permission what the engine says."""
-        name = self.rooms.engine_name(livekit_room)
-        if name is None:
-            return
-        async with self.rooms.hold(name) as shell:
-            minted = read_metadata(info.metadata)
-            if self.gate.is_unwelcome(name, info.identity, minted):
-                await shell.expel(info.identity, info.sid)
-                return
-            state = shell.state
-            if minted is not None and (state is None or info.identity not in state.members):
-                # The room ended or the engine restarted while the token was still good.
-                member = Member(info.identity, minted.role, minted.serial, info.name or None)
-                state = room_state.restore(state, name, minted.type, member)
-            if state is None:
-                return
-            # Somebody who joined with LiveKit's own key keeps the grants of that token.
-            session = Session(info.identity, info.sid)
-            if minted is not None:
-                session = evolve(session, grant=info.grant, role=minted.role)
-            state, effects = room_state.joined(state, session)
-            await shell.commit_fact(state, effects if minted is not None else ())
+        async with self.rooms.hold(room) as shell:
+            await self._joined(shell, info)
 
-    async def participant_left(
-        self, livekit_room: str, identity: str, sid: str, grace: float
-    ) -> None:
+    async def participant_left(self, room: str, identity: str, sid: str, grace: float) -> None:
         """A connection ended; its seat waits `grace` seconds."""
-        name = self.rooms.engine_name(livekit_room)
-        if name is None:
-            return
-        async with self.rooms.hold(name) as shell:
+        async with self.rooms.hold(room) as shell:
             if shell.state is not None:
                 now = self.clock.monotonic()
                 state, effects = room_state.left(shell.state, Session(identity, sid), now, grace)
                 await shell.commit_fact(state, effects)
 
-    async def track_published(self, livekit_room: str, identity: str) -> None:
+    async def track_published(self, room: str, identity: str) -> None:
         """A participant has a new track."""
-        name = self.rooms.engine_name(livekit_room)
-        if name is None:
-            return
-        async with self.rooms.hold(name) as shell:
+        async with self.rooms.hold(room) as shell:
             if shell.state is not None:
-                await shell.commit_fact(shell.state, room_state.published(shell.state, identity))
+                effects = room_state.published(shell.state, identity)
+                await shell.commit_fact(shell.state, effects)
 
-    async def microphone_opened(self, livekit_room: str, identity: str) -> None:
+    async def microphone_opened(self, room: str, identity: str) -> None:
         """A microphone of a participant was seen unmuted, after the moment of its publication."""
-        name = self.rooms.engine_name(livekit_room)
-        if name is None:
-            return
-        async with self.rooms.hold(name) as shell:
+        async with self.rooms.hold(room) as shell:
             if shell.state is not None:
                 await shell.commit_fact(room_state.opened(shell.state, identity), ())
 
-    async def room_started(self, found: MediaRoom) -> None:
+    async def room_started(self, room: str, sid: str) -> None:
         """The SFU made its half of a room; it may lack what ours knows."""
-        name = self.rooms.engine_name(found.name)
-        if name is None:
-            return
-        async with self.rooms.hold(name) as shell:
-            if shell.state is not None and shell.sid != found.sid:
-                shell.sid = found.sid
+        async with self.rooms.hold(room) as shell:
+            if shell.state is not None and shell.sid != sid:
+                shell.sid = sid
                 await shell.republish()
 
-    async def room_finished(self, livekit_room: str, sid: str | None) -> None:
+    async def room_finished(self, room: str, sid: str | None) -> None:
         """The SFU's half ended, and with it the room; not if it was made anew since.
 
         Args:
-            livekit_room: LiveKit's name.
+            room: Its name.
             sid: Of the half that ended; None for whichever there was.
         """
-        name = self.rooms.engine_name(livekit_room)
-        if name is None:
-            return
-        async with self.rooms.hold(name) as shell:
+        async with self.rooms.hold(room) as shell:
             if shell.state is not None and (sid is None or shell.sid in (None, sid)):
                 shell.close()
 
     # -- inside
 
     @asynccontextmanager
-    async def _hold(self, call: RoomAccess) -> AsyncIterator[tuple[RoomShell, RoomState]]:
-        """Hold the room for a call that is still allowed.
+    async def _hold(
+        self, access: RoomAccess, target: str | None = None
+    ) -> AsyncIterator[tuple[RoomShell, RoomState]]:
+        """Hold the room for a request that is still allowed, and look for whom it is about.
 
         Whoever held it meanwhile may have taken the caller's role or membership, or ended the room.
         """
-        async with self.rooms.hold(call.name) as shell:
+        async with self.rooms.hold(access.name) as shell:
             if shell.state is None:
-                raise not_found(f"there is no room {call.name!r}")
-            self.permit(call.endpoint, call.principal, shell.state)
+                raise not_found(f"there is no room {access.name!r}")
+            self.permit(access.endpoint, access.principal, shell.state)
+            if target is not None and target not in shell.state.sessions:
+                await self._look(shell, target)
             yield shell, shell.state
+
+    async def _look(self, shell: RoomShell, who: str | None = None) -> None:
+        """Take in who is connected though not reported yet: `who`, or everybody.
+
+        A report is on its way for some milliseconds, does not come from a server whose webhooks
+        are not ours, and went to the engine before this one when it was started anew.
+        """
+        if who is None:
+            found = await self.media.list_participants(shell.livekit_name)
+        else:
+            one = await self.media.get_participant(shell.livekit_name, who)
+            found = () if one is None else (one,)
+        for info in found:
+            if shell.state is None or shell.state.sessions.get(info.identity) != info.sid:
+                await self._joined(shell, info)
+
+    async def _joined(self, shell: RoomShell, info: MediaParticipant) -> None:
+        minted = read_metadata(info.metadata)
+        if self.gate.is_unwelcome(shell.name, info.identity, minted):
+            await shell.expel(info.identity, info.sid)
+            return
+        state = shell.state
+        effects: Effects = ()
+        if minted is not None and (state is None or info.identity not in state.members):
+            state, effects = await self._readmitted(shell, info, minted)
+        if state is None:
+            return
+        # Somebody who joined with LiveKit's own key keeps the grants of that token.
+        session = Session(info.identity, info.sid)
+        if minted is not None:
+            session = evolve(session, grant=info.grant, role=minted.role)
+        state, corrections = room_state.joined(state, session)
+        await shell.commit_fact(state, (*effects, *corrections) if minted is not None else ())
+
+    async def _readmitted(
+        self, shell: RoomShell, info: MediaParticipant, minted: MintedMetadata
+    ) -> tuple[RoomState, Effects]:
+        """Admit somebody whose token outlived the room, or the engine's memory of either.
+
+        It may be of an earlier room of this name, whose roles ended with it: what it says is a
+        claim like any unproven one, and makes its bearer the owner only where there is none.
+        """
+        state, now, serial = shell.state, self.clock.monotonic(), self.gate.next_serial()
+        if state is None:
+            found = await self.media.open_room(shell.livekit_name, "")
+            fresh = room_state.fresh(shell.name, minted.type, serial)
+            state = taken_over(fresh, found.metadata, now)
+        asked = Admission(
+            info.identity, state.type, minted.role, name=info.name or None, seats=minted.layout
+        )
+        state, _, effects = room_state.admit(state, shell.name, asked, serial, now)
+        if shell.state is None:
+            await shell.open(state)
+        return state, effects
 
     async def _evict(self, shell: RoomShell, ban: Ban) -> str | None:
         """Take seat and membership of a banned user and tell them; returns their sid."""
         self.gate.void_tokens(shell.name, ban.identity)
         if shell.state is None:
             return None
-        sid = shell.state.sessions.get(ban.identity)
-        state, effects = moderation.expel(shell.state, ban.identity, self.clock.monotonic())
+        state = shell.state
+        if ban.identity in state.members and ban.identity not in state.sessions:
+            with suppress(MediaUnavailable):  # they are thrown out as soon as they are reported
+                found = await self.media.get_participant(shell.livekit_name, ban.identity)
+                if found is not None:
+                    state, _ = room_state.joined(state, Session(ban.identity, found.sid))
+                    await shell.commit_fact(state, ())
+        sid = state.sessions.get(ban.identity)
+        state, effects = moderation.expel(state, ban.identity, self.clock.monotonic())
         if sid is not None:
             await shell.push("_banned", banned_push(ban), (ban.identity,))
         await shell.commit_fact(state, tuple(e for e in effects if not _is_removal(e)))

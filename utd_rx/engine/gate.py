@@ -20,7 +20,8 @@ class Gate:
     def __init__(self, clock: EngineClock) -> None:
         self._clock = clock
         self._bans = BanList()
-        self._mints = Mints()
+        # Above every serial of an engine before this one, whose tokens are still good.
+        self._mints = Mints(next_serial=int(clock.wall() * 1000))
 
     def refuse_banned(self, identity: str, room: str | None) -> None:
         """Refuse whoever is banned.

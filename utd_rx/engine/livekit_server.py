@@ -1,9 +1,9 @@
 """The real livekit-server as a child process on loopback, with the interface of `EmbeddedSfu`.
 
-Theory of operation: ports are chosen here, because the server reports neither of those it binds;
-another process may take one between the choice and the bind, so a start is tried a few times.
-The server counts as ready when it answers an API call signed with its own fresh secret: a stranger
-on the same port cannot. The configuration (facts/livekit.md §7.2) travels in the environment,
+Theory of operation: ports are chosen or probed here, because the server reports neither of those
+it binds; another process may take one between that and the bind, so a start is tried a few times.
+The server counts as ready when it answers an API call signed with its own secret: a stranger on
+the same port cannot. The configuration (facts/livekit.md §7.2) travels in the environment,
 which other users cannot read, and never on the command line, which they can.
 """
 
@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, Final
 import aiohttp
 import jwt
 
-from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conflict
 
 if TYPE_CHECKING:  # its package would load the whole embedded SFU
     from utd_rx.engine.sfu.options import SfuOptions
@@ -36,13 +36,13 @@ _log = logging.getLogger(__name__)
 
 INSTALL_HINT: Final = "install it with: make livekit-server"
 
-_START_TIMEOUT: Final = 20.0  # ready in under 1 s when the machine is idle
+START_TIMEOUT: Final = 20.0  # ready in under 1 s when the machine is idle
 _START_TRIES: Final = 5
 _POLL_INTERVAL: Final = 0.05
 _LOG_LINES: Final = 200
 _ERROR_LOG_LINES: Final = 15
 # The first SIGTERM waits for every participant to leave, the second one sends them away.
-_STOP_SIGNALS: Final = (
+STOP_SIGNALS: Final = (
     (signal.SIGTERM, 0.1),
     (signal.SIGTERM, 3.0),
     (signal.SIGKILL, 5.0),
@@ -166,7 +166,7 @@ class LiveKitServer:
     @property
     def _address(self) -> str:
         if self._port == 0:
-            raise UTDStreamException("livekit-server was not started", code=UTDErrorCode.CONFLICT)
+            raise conflict(ConflictReason.NOT_JOINED, "livekit-server was not started")
         return f"{self._options.host}:{self._port}"
 
     @property
@@ -185,7 +185,7 @@ class LiveKitServer:
                 `SERVER` the server gave up; the message ends with the last lines of its log.
         """
         if self._process is not None or self._is_closed:
-            raise UTDStreamException("livekit-server starts only once", code=UTDErrorCode.CONFLICT)
+            raise conflict(ConflictReason.ALREADY, "livekit-server starts only once")
         binary = self._binary or find_livekit_server()
         if binary is None:
             raise UTDStreamException(
@@ -197,13 +197,13 @@ class LiveKitServer:
                 "use 127.0.0.1, or run one yourself and give its URL, key and secret",
                 code=UTDErrorCode.VALIDATION,
             )
-        deadline = time.monotonic() + _START_TIMEOUT
+        deadline = time.monotonic() + START_TIMEOUT
         for _ in range(_START_TRIES):
             if await self._try_start(binary, deadline):
                 return
-        raise UTDStreamException(
+        raise conflict(
+            ConflictReason.BUSY,
             f"livekit-server found no free port in {_START_TRIES} tries{self._log_text()}",
-            code=UTDErrorCode.CONFLICT,
         )
 
     async def aclose(self) -> None:
@@ -219,8 +219,8 @@ class LiveKitServer:
     async def _try_start(self, binary: Path, deadline: float) -> bool:
         """Start one process; False when a port was taken meanwhile and another try makes sense."""
         options = self._options
-        port = options.port or _free_port(options.host, socket.SOCK_STREAM)
-        udp_port = options.udp_port or _free_port(options.host, socket.SOCK_DGRAM)
+        port = free_port(options.host, socket.SOCK_STREAM, options.port)
+        udp_port = free_port(options.host, socket.SOCK_DGRAM, options.udp_port)
         self._log_tail.clear()
         try:
             # The process exists before the await returns, so a cancelled await would lose it.
@@ -241,11 +241,6 @@ class LiveKitServer:
             self._port = port
             return True
         await self._stop()
-        if options.port and options.udp_port:
-            raise UTDStreamException(
-                f"port {port}/tcp or {udp_port}/udp is taken on {options.host}{self._log_text()}",
-                code=UTDErrorCode.CONFLICT,
-            )
         return False
 
     async def _until_ready(
@@ -271,8 +266,7 @@ class LiveKitServer:
                     pass  # not yet; the deadline below decides
                 if time.monotonic() > deadline:
                     raise UTDStreamException(
-                        f"livekit-server did not answer in {_START_TIMEOUT:.0f} s"
-                        f"{self._log_text()}",
+                        f"livekit-server did not answer in {START_TIMEOUT:.0f} s{self._log_text()}",
                         code=UTDErrorCode.TIMEOUT,
                     )
                 await asyncio.sleep(_POLL_INTERVAL)
@@ -309,7 +303,7 @@ class LiveKitServer:
         process, reader = self._process, self._reader
         if process is None:
             return
-        for number, patience in _STOP_SIGNALS:
+        for number, patience in STOP_SIGNALS:
             if process.returncode is not None:
                 break
             try:
@@ -330,9 +324,20 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _free_port(host: str, kind: socket.SocketKind) -> int:
+def free_port(host: str, kind: socket.SocketKind, wanted: int = 0) -> int:
+    """Return a port that nobody listens on: `wanted`, any when that is 0.
+
+    Raises:
+        UTDStreamException: `CONFLICT`, `BUSY`: it is taken.
+    """
     with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind((host, 0))
+        if kind is socket.SOCK_STREAM:  # connections of an earlier server may still be ending
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, wanted))
+        except OSError as error:
+            message = f"port {wanted} is taken on {host} ({kind.name})"
+            raise conflict(ConflictReason.BUSY, message) from error
         port: int = probe.getsockname()[1]
         return port
 

@@ -26,7 +26,7 @@ T = TypeVar("T")
 EMPTY_ROOM_SECONDS: Final = 300
 """How long a room nobody joined stays (facts/utd-engine.md §3.6, project defaults)."""
 
-DEPARTURE_SECONDS: Final = 60
+ABANDONED_ROOM_SECONDS: Final = 60
 """How long a room outlives its last participant: a host may return for 60 s (§4.3)."""
 
 # A loopback call takes 2-4 ms (facts/livekit.md §7.4). A client gives the engine 8 s in all.
@@ -125,7 +125,7 @@ class LiveKitMedia:
             name=room,
             metadata=metadata,
             empty_timeout=EMPTY_ROOM_SECONDS,
-            departure_timeout=DEPARTURE_SECONDS,
+            departure_timeout=ABANDONED_ROOM_SECONDS,
         )
         return room_of(await _answer(self._api.room.create_room(request)))
 

@@ -16,14 +16,11 @@ from google.protobuf.json_format import ParseError
 from livekit import api
 
 from utd_rx.engine.core import EngineCore
-from utd_rx.engine.media import participant_of, room_of
+from utd_rx.engine.media import participant_of
 from utd_rx.engine.options import Secrets
 from utd_rx.engine.routes.fields import read_bytes
 from utd_rx.engine.rules.refusal import Reason, Refusal
-from utd_rx.engine.rules.seat_state import (
-    ABSENCE_SECONDS,
-    DEPARTURE_SECONDS,
-)
+from utd_rx.engine.rules.seat_state import ABSENCE_SECONDS, DEPARTURE_SECONDS
 from utd_rx.engine.serving import trust
 
 logger = logging.getLogger(__name__)
@@ -51,7 +48,7 @@ class MediaReports:
     """
 
     def __init__(self, core: EngineCore, secrets: Secrets) -> None:
-        self._hub = core
+        self._core = core
         self._receiver = api.WebhookReceiver(
             api.TokenVerifier(secrets.livekit_api_key, secrets.livekit_api_secret)
         )
@@ -68,8 +65,9 @@ class MediaReports:
         )
         trust(request)
         handle = _HANDLERS.get(event.event)
-        if handle is not None and not self._is_closed:
-            await handle(self._hub, event)
+        room = self._core.rooms.engine_name(event.room.name)
+        if handle is not None and room is not None and not self._is_closed:
+            await handle(self._core, room, event)
         return web.json_response({})
 
     def _verify(self, body: bytes, authorization: str) -> api.WebhookEvent:
@@ -84,35 +82,35 @@ class MediaReports:
             raise Refusal(Reason.UNAUTHORIZED, "this is no webhook of our media server") from error
 
 
-async def _joined(core: EngineCore, event: api.WebhookEvent) -> None:
-    await core.participant_joined(event.room.name, participant_of(event.participant))
+async def _joined(core: EngineCore, room: str, event: api.WebhookEvent) -> None:
+    await core.participant_joined(room, participant_of(event.participant))
 
 
-async def _left(core: EngineCore, event: api.WebhookEvent) -> None:
+async def _left(core: EngineCore, room: str, event: api.WebhookEvent) -> None:
     who = event.participant
     grace = GRACE.get(who.disconnect_reason, ABSENCE_SECONDS)
-    await core.participant_left(event.room.name, who.identity, who.sid, grace)
+    await core.participant_left(room, who.identity, who.sid, grace)
 
 
-async def _published(core: EngineCore, event: api.WebhookEvent) -> None:
-    await core.track_published(event.room.name, event.participant.identity)
+async def _published(core: EngineCore, room: str, event: api.WebhookEvent) -> None:
+    await core.track_published(room, event.participant.identity)
 
 
-async def _unpublished(core: EngineCore, event: api.WebhookEvent) -> None:
+async def _unpublished(core: EngineCore, room: str, event: api.WebhookEvent) -> None:
     # No webhook tells of a mute, but the last one of a track tells how it was left.
     if event.track.type == api.TrackType.AUDIO and not event.track.muted:
-        await core.microphone_opened(event.room.name, event.participant.identity)
+        await core.microphone_opened(room, event.participant.identity)
 
 
-async def _started(core: EngineCore, event: api.WebhookEvent) -> None:
-    await core.room_started(room_of(event.room))
+async def _started(core: EngineCore, room: str, event: api.WebhookEvent) -> None:
+    await core.room_started(room, event.room.sid)
 
 
-async def _finished(core: EngineCore, event: api.WebhookEvent) -> None:
-    await core.room_finished(event.room.name, event.room.sid)
+async def _finished(core: EngineCore, room: str, event: api.WebhookEvent) -> None:
+    await core.room_finished(room, event.room.sid)
 
 
-_HANDLERS: Final[Mapping[str, Callable[[EngineCore, api.WebhookEvent], Awaitable[None]]]] = {
+_HANDLERS: Final[Mapping[str, Callable[[EngineCore, str, api.WebhookEvent], Awaitable[None]]]] = {
     "participant_joined": _joined,
     "participant_left": _left,
     "participant_connection_aborted": _left,
@@ -121,4 +119,4 @@ _HANDLERS: Final[Mapping[str, Callable[[EngineCore, api.WebhookEvent], Awaitable
     "room_started": _started,
     "room_finished": _finished,
 }
-"""The facts the engine lives by; every other event is ignored."""
+"""The facts the engine lives by, each about a room of ours; every other event is ignored."""

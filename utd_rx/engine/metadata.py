@@ -11,16 +11,22 @@ import json
 from collections.abc import Mapping
 from typing import Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from utd_rx.engine.options import Secrets
+from utd_rx.engine.rules import seat_state
 from utd_rx.engine.rules.roles import Role
 from utd_rx.engine.rules.room_state import RoomState
+from utd_rx.engine.rules.seat_commands import SetUpSeats
 from utd_rx.engine.tokens import Device
 from utd_rx.models.stream_type import UTDStreamType
-from utd_rx.protocol.wire.moderation import COMMENT_LOCK_KEY, comment_lock_to_wire
-from utd_rx.protocol.wire.reading import Json, parse_object, read_int, read_object
-from utd_rx.protocol.wire.seats import grid_to_push
+from utd_rx.protocol.wire.moderation import (
+    COMMENT_LOCK_KEY,
+    comment_lock_in_metadata,
+    comment_lock_to_wire,
+)
+from utd_rx.protocol.wire.reading import Json, parse_object, read_int, read_object, read_text
+from utd_rx.protocol.wire.seats import MODES, grid_from_wire, grid_to_push
 
 SERVER_KEYS: Final = frozenset({"role", "type", "service", "appId", "projectId", "videoEffects"})
 """The server's keys of a participant, beside those that start with `_`."""
@@ -41,6 +47,7 @@ class MintedMetadata:
     serial: int
     role: Role
     type: UTDStreamType
+    layout: SetUpSeats | None = None
 
 
 def write_metadata(
@@ -52,8 +59,9 @@ def write_metadata(
     device: Device,
     image: str | None,
     custom: Mapping[str, object],
+    layout: SetUpSeats | None = None,
 ) -> str:
-    """Return the metadata of a fresh mint."""
+    """Return the metadata of a fresh mint; `layout` is of the grid that is made anew from it."""
     server: dict[str, object] = {
         "role": role.value,
         "type": type.value,
@@ -64,6 +72,13 @@ def write_metadata(
         "_device": device.to_wire(),
         "_mint": serial,
     }
+    if layout is not None:
+        server["_layout"] = {
+            "seat_count": layout.count,
+            "seat_mode": layout.mode and layout.mode.value,
+            "mode_id": layout.mode_id,
+            "host_seat": layout.host_seat,
+        }
     shown = {} if image is None else {"image": image}
     return _dump({**shown, **_of_app(custom), **server})
 
@@ -75,8 +90,15 @@ def read_metadata(metadata: str) -> MintedMetadata | None:
     role, type_ = wire.get("role"), wire.get("type")
     if serial is None or not isinstance(role, str) or not isinstance(type_, str):
         return None
+    layout = read_object(wire.get("_layout"))
+    seats = SetUpSeats(
+        read_int(layout.get("seat_count")),
+        MODES.get(read_text(layout.get("seat_mode")) or ""),
+        read_text(layout.get("mode_id")),
+        read_int(layout.get("host_seat")),
+    )
     try:
-        return MintedMetadata(serial, Role(role), UTDStreamType(type_))
+        return MintedMetadata(serial, Role(role), UTDStreamType(type_), seats if layout else None)
     except ValueError:
         return None
 
@@ -98,6 +120,19 @@ def room_metadata_of(state: RoomState) -> str:
     if state.type is UTDStreamType.AUDIO_ROOM:
         server = {"_seats": grid_to_push(state.seats.grid), **server}
     return _dump({**_load(state.metadata), **server})
+
+
+def taken_over(fresh: RoomState, metadata: str, now: float) -> RoomState:
+    """Return a room whose half at the media server was there before the engine, as that tells."""
+    wire = _load(metadata)
+    grid = read_object(wire.get("_seats"))
+    seats = seat_state.taken_over(grid_from_wire(grid), now) if grid else fresh.seats
+    return evolve(
+        fresh,
+        seats=seats,
+        are_comments_locked=comment_lock_in_metadata(wire) or False,
+        metadata=custom_room_metadata(wire),
+    )
 
 
 def custom_room_metadata(custom: Mapping[str, object]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import secrets
 
 from attrs import field, frozen
@@ -16,16 +17,20 @@ class EngineOptions:
     Args:
         host: Address to bind; loopback unless told otherwise.
         port: TCP port, 0 for a free one.
+        sfu_port: The media server's port, TCP and UDP alike, 0 for free ones. To come back to an
+            engine that was started anew, clients need both ports and the three below unchanged.
         app_id: Ten digits; made per run unless given, like the two below.
         app_key: 32 hexadecimal digits; what a client mints with. Publishable.
-        app_secret: 32 hexadecimal digits; what a backend acts with.
+        app_secret: 32 hexadecimal digits; what a backend acts with. The keys that sign tokens
+            are derived from it, so those of an earlier run stay good.
         sfu: "embedded", or "livekit" for the real server.
         livekit_url: An external LiveKit server instead of one started here; with its key and
-            secret, all three or none, and only with `sfu="livekit"`. Its webhooks cannot be
-            configured from here, so who is connected is asked every 2 s (`presence`): a kicked
-            user's old token may be in the room for that long, and pushes into a room reach
-            nobody before somebody was seen there. Pointing its webhooks at
-            `<base_url>/livekit/webhook` removes the delay.
+            secret, and only with `sfu="livekit"`. Its webhooks cannot be configured from here, so
+            who is connected is asked every 2 s (`presence`): a kicked user's old token may be in
+            the room for that long, and pushes into a room reach nobody before somebody was seen
+            there. Pointing its webhooks at `<base_url>/livekit/webhook` removes the delay.
+        livekit_api_key: The media server's key; with its secret, both or neither.
+        livekit_api_secret: The media server's secret.
         silent_update_interval: Embedded SFU only: seconds for which news of participants that
             publish nothing is collected, as the real server does.
         rate_limit: Requests per minute, None for no limit.
@@ -33,6 +38,7 @@ class EngineOptions:
 
     host: str = "127.0.0.1"
     port: int = 0
+    sfu_port: int = 0
     app_id: str | None = None
     app_key: str | None = field(default=None, repr=False)
     app_secret: str | None = field(default=None, repr=False)
@@ -44,19 +50,25 @@ class EngineOptions:
     rate_limit: int | None = None
 
     def __attrs_post_init__(self) -> None:
-        external = (self.livekit_url, self.livekit_api_key, self.livekit_api_secret)
-        given = [value is not None for value in external]
+        has_key, has_secret = self.livekit_api_key is not None, self.livekit_api_secret is not None
         if self.sfu not in ("embedded", "livekit"):
             raise _invalid(f"sfu must be 'embedded' or 'livekit', not {self.sfu!r}")
-        if any(given) and not all(given):
-            raise _invalid("livekit_url, livekit_api_key and livekit_api_secret go together")
-        if any(given) and self.sfu != "livekit":
-            raise _invalid("an external LiveKit server needs sfu='livekit'")
-        if self.livekit_url is not None and not self.livekit_url.startswith(_SCHEMES):
-            raise _invalid(f"livekit_url must start with one of {', '.join(_SCHEMES)}")
+        if has_key is not has_secret:
+            raise _invalid("livekit_api_key and livekit_api_secret go together")
+        if self.livekit_url is not None:
+            if not has_key:
+                raise _invalid("livekit_url, livekit_api_key and livekit_api_secret go together")
+            if self.sfu != "livekit":
+                raise _invalid("an external LiveKit server needs sfu='livekit'")
+            if not self.livekit_url.startswith(_SCHEMES):
+                raise _invalid(f"livekit_url must start with one of {', '.join(_SCHEMES)}")
+            if self.sfu_port:
+                raise _invalid(
+                    "sfu_port is that of a media server started here, not of livekit_url"
+                )
         if self.rate_limit is not None and self.rate_limit < 1:
             raise _invalid("rate_limit must be at least 1 request a minute")
-        for name in ("app_id", "app_key", "app_secret"):
+        for name in ("app_id", "app_key", "app_secret", "livekit_api_key", "livekit_api_secret"):
             if getattr(self, name) == "":
                 raise _invalid(f"{name} must not be empty")
 
@@ -79,18 +91,27 @@ class Secrets:
     livekit_api_key: str = field(repr=False)
     livekit_api_secret: str = field(repr=False)
     # A key of its own: a LiveKit token can never pass for a bearer, nor the other way round.
-    user_token_key: str = field(repr=False, factory=lambda: secrets.token_hex(32))
+    user_token_key: str = field(repr=False)
 
 
 def make_secrets(options: EngineOptions) -> Secrets:
-    """Return the given credentials, and fresh ones where none were given."""
+    """Return the given credentials, fresh ones where none were given, and what follows from them.
+
+    Whoever has the app secret may do everything here, so keys derived from it give nothing away.
+    """
+    app_secret = options.app_secret or secrets.token_hex(16)
     return Secrets(
         app_id=options.app_id or f"{1_000_000_000 + secrets.randbelow(9_000_000_000)}",
         app_key=options.app_key or secrets.token_hex(16),
-        app_secret=options.app_secret or secrets.token_hex(16),
-        livekit_api_key=options.livekit_api_key or f"API{secrets.token_hex(6)}",
-        livekit_api_secret=options.livekit_api_secret or secrets.token_hex(32),
+        app_secret=app_secret,
+        livekit_api_key=options.livekit_api_key or f"API{_derived(app_secret, 'key')[:12]}",
+        livekit_api_secret=options.livekit_api_secret or _derived(app_secret, "media"),
+        user_token_key=_derived(app_secret, "bearers"),
     )
+
+
+def _derived(app_secret: str, purpose: str) -> str:
+    return hmac.new(app_secret.encode(), f"utd-rx {purpose}".encode(), "sha256").hexdigest()
 
 
 def _invalid(message: str) -> UTDStreamException:

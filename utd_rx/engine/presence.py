@@ -1,7 +1,8 @@
 """Who is connected, found out by asking: for a LiveKit server whose webhooks we cannot configure.
 
-Every two seconds the participants of each room are compared with what the core knows. A seat is
-freed a little later than with webhooks, since asking never tells why somebody left.
+Every two seconds the rooms and their participants are compared with what the core knows, at first
+at once: they may be there from before the engine. A seat is freed a little later than with
+webhooks, since asking never tells why somebody left.
 """
 
 from __future__ import annotations
@@ -11,27 +12,26 @@ from typing import Final, TypeAlias
 
 from utd_rx.engine.core import EngineCore
 from utd_rx.engine.media import MediaUnavailable
-from utd_rx.engine.rules.seat_state import (
-    ABSENCE_SECONDS,
-)
+from utd_rx.engine.rules.room_state import RoomState
+from utd_rx.engine.rules.seat_state import ABSENCE_SECONDS
 
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS: Final = 2.0
 
 Tracks: TypeAlias = dict[tuple[str, str], frozenset[str]]
-"""Track sids by LiveKit room and identity."""
+"""Track sids by room and identity."""
 
 
 async def poll_presence(core: EngineCore) -> None:
     """Ask until cancelled."""
     tracks: Tracks = {}
     while True:
-        await core.clock.sleep(POLL_SECONDS)
         try:
             await ask_once(core, tracks)
         except MediaUnavailable as error:
             logger.warning("presence unknown for now: %s", error)
+        await core.clock.sleep(POLL_SECONDS)
 
 
 async def ask_once(core: EngineCore, tracks: Tracks) -> None:
@@ -47,29 +47,38 @@ async def ask_once(core: EngineCore, tracks: Tracks) -> None:
     # Known first, asked second: a room made between the two is in the answer, not the reverse.
     # One that ended and was made anew in between is told by its sid.
     known, sids = core.rooms.all(), core.rooms.sids()
-    running = {room.name: room for room in await core.media.list_rooms()}
-    for name, room in known.items():
-        if name not in running:
-            await core.room_finished(name, sids[name])
-            for key in [key for key in tracks if key[0] == name]:
-                del tracks[key]
-            continue
-        await core.room_started(running[name])
-        found = {who.identity: who for who in await core.media.list_participants(name)}
-        for identity, sid in room.sessions.items():
-            if identity not in found or found[identity].sid != sid:
-                await core.participant_left(name, identity, sid, ABSENCE_SECONDS)
-        for identity, who in found.items():
-            if room.sessions.get(identity) != who.sid:
-                await core.participant_joined(name, who)
-            before = tracks.get((name, identity), frozenset())
-            heard = {t.sid for t in who.tracks if t.kind == "audio" and not t.is_muted}
-            # Not one that is new: that it is muted is still to come.
-            if identity in room.seats.muted and heard & before:
-                await core.microphone_opened(name, identity)
-            published = frozenset(track.sid for track in who.tracks)
-            if published - before:
-                await core.track_published(name, identity)
-            tracks[name, identity] = published
-        for key in [key for key in tracks if key[0] == name and key[1] not in found]:
-            del tracks[key]
+    named = {core.rooms.engine_name(room.name): room for room in await core.media.list_rooms()}
+    running = {name: room.sid for name, room in named.items() if name is not None}
+    for name in known.keys() - running.keys():
+        await core.room_finished(name, sids[name])
+    for key in [key for key in tracks if key[0] not in running]:
+        del tracks[key]
+    for name, sid in running.items():
+        await core.room_started(name, sid)
+        await _ask_about(core, name, known.get(name), tracks)
+
+
+async def _ask_about(core: EngineCore, name: str, room: RoomState | None, tracks: Tracks) -> None:
+    """Report who came and went in a room, None for one that is not known yet."""
+    people = {
+        who.identity: who
+        for who in await core.media.list_participants(core.rooms.livekit_name(name))
+    }
+    sessions = {} if room is None else room.sessions
+    for identity, sid in sessions.items():
+        if identity not in people or people[identity].sid != sid:
+            await core.participant_left(name, identity, sid, ABSENCE_SECONDS)
+    for identity, who in people.items():
+        if sessions.get(identity) != who.sid:
+            await core.participant_joined(name, who)
+        before = tracks.get((name, identity), frozenset())
+        heard = {t.sid for t in who.tracks if t.kind == "audio" and not t.is_muted}
+        # Not one that is new: that it is muted is still to come.
+        if room is not None and identity in room.seats.muted and heard & before:
+            await core.microphone_opened(name, identity)
+        published = frozenset(track.sid for track in who.tracks)
+        if published - before:
+            await core.track_published(name, identity)
+        tracks[name, identity] = published
+    for key in [key for key in tracks if key[0] == name and key[1] not in people]:
+        del tracks[key]

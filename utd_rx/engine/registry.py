@@ -9,7 +9,6 @@ from utd_rx.engine.engine_clock import EngineClock
 from utd_rx.engine.media import Media
 from utd_rx.engine.room_shell import RoomShell
 from utd_rx.engine.rules.names import engine_room_name, livekit_room_name
-from utd_rx.engine.rules.refusal import not_found
 from utd_rx.engine.rules.room_state import RoomState
 from utd_rx.engine.tasks import OwnedTasks
 
@@ -34,28 +33,19 @@ class Registry:
         """Return the names of all rooms."""
         return tuple(self._shells)
 
-    def room(self, name: str) -> RoomState:
-        """Return the state of a room.
-
-        Raises:
-            Refusal: 404.
-        """
+    def get(self, name: str) -> RoomState | None:
+        """Return the state of a room, None when there is none."""
         shell = self._shells.get(name)
-        if shell is None or shell.state is None:
-            raise not_found(f"there is no room {name!r}")
-        return shell.state
+        return None if shell is None else shell.state
 
     def all(self) -> dict[str, RoomState]:
-        """Return every room by its LiveKit name."""
-        found = {}
-        for shell in self._shells.values():
-            if shell.state is not None:
-                found[shell.livekit_name] = shell.state
-        return found
+        """Return every room by its name."""
+        shells = self._shells.values()
+        return {shell.name: shell.state for shell in shells if shell.state is not None}
 
     def sids(self) -> dict[str, str | None]:
-        """Return LiveKit's sid of every room by its LiveKit name, None where it is not known."""
-        return {shell.livekit_name: shell.sid for shell in self._shells.values()}
+        """Return LiveKit's sid of every room by its name, None where it is not known."""
+        return {shell.name: shell.sid for shell in self._shells.values()}
 
     def livekit_name(self, name: str) -> str:
         """Return LiveKit's name of a room."""

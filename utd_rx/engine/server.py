@@ -28,7 +28,7 @@ from utd_rx.engine.routes.context import Context
 from utd_rx.engine.serving import HttpServer
 from utd_rx.engine.sfus import ExternalSfu, Sfu, make_sfu
 from utd_rx.engine.tasks import OwnedTasks
-from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.errors import ConflictReason, conflict
 
 logger = logging.getLogger(__name__)
 
@@ -153,13 +153,13 @@ class LocalEngine:
                 SFU's start raises.
         """
         if self._running is not None or self._is_starting or self._is_unwanted:
-            raise UTDStreamException("an engine starts once", code=UTDErrorCode.CONFLICT)
+            raise conflict(ConflictReason.ALREADY, "an engine starts once")
         self._is_starting = True
         try:
             async with AsyncExitStack() as stack:
                 base_url, sfu, core = await self._open(stack)
                 if self._is_unwanted:
-                    raise UTDStreamException("closed while starting", code=UTDErrorCode.CONFLICT)
+                    raise conflict(ConflictReason.CLOSED, "closed while starting")
                 self._running = _Running(base_url, sfu, core, stack.pop_all())
         finally:
             self._is_starting = False
@@ -187,7 +187,7 @@ class LocalEngine:
     @property
     def _started(self) -> _Running:
         if self._running is None:
-            raise UTDStreamException("the engine was not started", code=UTDErrorCode.CONFLICT)
+            raise conflict(ConflictReason.NOT_JOINED, "the engine was not started")
         return self._running
 
     async def _open(self, stack: AsyncExitStack) -> tuple[str, Sfu, EngineCore]:
@@ -228,8 +228,8 @@ class LocalEngine:
         try:
             await sfu.start()
         except (OSError, ValueError) as error:
-            raise UTDStreamException(
-                f"the media server cannot start on {host}: {error}", code=UTDErrorCode.CONFLICT
+            raise conflict(
+                ConflictReason.BUSY, f"the media server cannot start on {host}: {error}"
             ) from error
         media = LiveKitMedia(
             sfu.api_url, self._secrets.livekit_api_key, self._secrets.livekit_api_secret
@@ -244,9 +244,8 @@ def _bind(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=1024)
     except OSError as error:
-        raise UTDStreamException(
-            f"cannot listen on {host}:{port}: {error.strerror or error}",
-            code=UTDErrorCode.CONFLICT,
+        raise conflict(
+            ConflictReason.BUSY, f"cannot listen on {host}:{port}: {error.strerror or error}"
         ) from error
 
 

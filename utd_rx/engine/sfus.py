@@ -6,6 +6,7 @@ from typing import Protocol
 
 from attrs import frozen
 
+from utd_rx.engine.media import ABANDONED_ROOM_SECONDS, EMPTY_ROOM_SECONDS
 from utd_rx.engine.options import EngineOptions, Secrets
 
 
@@ -58,6 +59,10 @@ def make_sfu(options: EngineOptions, secrets: Secrets, *, host: str, webhook_url
         api_key=secrets.livekit_api_key,
         api_secret=secrets.livekit_api_secret,
         host=host,
+        port=options.sfu_port,
+        udp_port=options.sfu_port,
+        empty_timeout=EMPTY_ROOM_SECONDS,
+        departure_timeout=ABANDONED_ROOM_SECONDS,
         silent_update_interval=options.silent_update_interval,
         webhook_urls=(webhook_url,),
     )

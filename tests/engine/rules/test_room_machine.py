@@ -268,10 +268,11 @@ class RoomMachine(RuleBasedStateMachine):
             self._do((Remove(token.identity, connection.sid),))
             return
         session = Session(token.identity, connection.sid, connection.grant, connection.role)
-        room = self.room
-        if token.identity not in room.members:
-            room = room_state.restore(room, NAME, AUDIO, Member(token.identity, token.role, 1))
-        self._become(*room_state.joined(room, session))
+        if token.identity not in self.room.members:
+            asked = Admission(token.identity, AUDIO, token.role)
+            room, _, effects = room_state.admit(self.room, NAME, asked, token.serial, self.now)
+            self._become(room, effects)
+        self._become(*room_state.joined(self.room, session))
 
     def _become(self, room: RoomState, effects: Effects) -> None:
         step = (room.seats.grid.revision or 0) - (self.room.seats.grid.revision or 0)

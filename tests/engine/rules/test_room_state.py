@@ -6,7 +6,7 @@ import pytest
 
 from utd_rx.engine.rules import moderation, room_state
 from utd_rx.engine.rules.effects import ApplyGrant, Remove, WriteRole
-from utd_rx.engine.rules.members import Admission, Member, Session
+from utd_rx.engine.rules.members import Admission, Session
 from utd_rx.engine.rules.refusal import Refusal
 from utd_rx.engine.rules.roles import LISTEN, PUBLISH, SPEAK, Grant, Role, clamp
 from utd_rx.engine.rules.room_state import RoomState
@@ -160,7 +160,7 @@ def test_a_report_of_joining_that_comes_after_leaving_makes_no_ghost() -> None:
 )
 def test_the_roles_of_a_room_end_with_it(claimed: Role, owner: str | None, role: Role) -> None:
     successor = RoomState("friday", AUDIO, owner)
-    room = room_state.restore(successor, "friday", AUDIO, Member("alice", claimed, 1))
+    room = admit(successor, "alice", claimed)
     assert room_state.role_of(room, "alice") is role
     assert room.owner == (owner or ("alice" if role is Role.HOST else None))
     _, effects = room_state.joined(room, Session("alice", "PA_1", LISTEN, claimed))

@@ -21,7 +21,7 @@ from utd_rx.engine.routes.fields import (
     read_body,
     text_of,
 )
-from utd_rx.engine.routes.identity import authenticate, permit, permit_room
+from utd_rx.engine.routes.identity import acting_identity, authenticate, permit
 from utd_rx.engine.rules import room_state
 from utd_rx.engine.rules.bans import Ban
 from utd_rx.engine.rules.names import check_identity, check_room_name
@@ -45,30 +45,20 @@ class Scope:
 
 async def ban(request: web.Request) -> web.Response:
     """Ban somebody and remove them where they are."""
-    body = await read_body(request)
-    scope = _permit_scope(request, body, Endpoint.BAN_ROOM, Endpoint.BAN_PROJECT)
+    scope, body = await _read_scope(request, Endpoint.BAN_ROOM, Endpoint.BAN_PROJECT)
     reason = text_of(body, "reason", MAX_REASON_CHARS)
     duration = int_of(body, "duration", 1, MAX_DURATION_SECONDS)
     core = context_of(request).core
     now = core.clock.wall()
+    ends = None if duration is None else now + duration
     # `EngineCore.ban` awaits nothing before the ban holds: what was let pass is still allowed.
-    entry = await core.ban(
-        Ban(
-            id=0,
-            identity=scope.identity,
-            room=scope.room,
-            reason=reason,
-            banned_at=now,
-            expires_at=None if duration is None else now + duration,
-        )
-    )
+    entry = await core.ban(Ban(0, scope.identity, now, scope.room, reason, ends))
     return web.json_response(ban_to_wire(_public(entry)), status=201)
 
 
 async def unban(request: web.Request) -> web.Response:
     """Lift a ban; lifting what is not there is fine."""
-    body = await read_body(request)
-    scope = _permit_scope(request, body, Endpoint.UNBAN_ROOM, Endpoint.UNBAN_PROJECT)
+    scope, _ = await _read_scope(request, Endpoint.UNBAN_ROOM, Endpoint.UNBAN_PROJECT)
     lifted = context_of(request).core.gate.unban(scope.identity, scope.room)
     return web.json_response(
         {"identity": scope.identity, "room_name": scope.room, "lifted": lifted}
@@ -81,15 +71,15 @@ async def list_bans(request: web.Request) -> web.Response:
     core = context_of(request).core
     room = request.query.get("room_name") or None
     principal = authenticate(request)
+    identity = principal.identity
     if room is not None and not principal.is_server:
-        permit_room(request, Endpoint.BANS_OF_ROOM, {}, name=room)
+        core.permit(Endpoint.BANS_OF_ROOM, principal, await core.find(room, identity))
         found = core.gate.bans(room)
-    elif principal.bearer is not None:
-        identity = principal.bearer.identity
+    elif identity is not None:
         core.gate.refuse_banned(identity, None)
         mine = {
-            state.name
-            for state in core.rooms.all().values()
+            name
+            for name, state in core.rooms.all().items()
             if room_state.role_of(state, identity) in MODERATORS
         }
         if not mine:
@@ -102,35 +92,38 @@ async def list_bans(request: web.Request) -> web.Response:
     return web.json_response(page_to_wire(rows, page, per_page))
 
 
-def _permit_scope(
-    request: web.Request, body: Json, in_room: Endpoint, in_project: Endpoint
-) -> Scope:
-    """Check who asks, then whom and where it is about.
+async def _read_scope(
+    request: web.Request, in_room: Endpoint, in_project: Endpoint
+) -> tuple[Scope, Json]:
+    """Check who asks, then whom and where it is about; returns that and the body.
 
     Raises:
         Refusal: 401, 403, 404, or 422.
     """
     principal = authenticate(request)
+    body = await read_body(request)
     room = body.get("room_name")
     # Only what is not there means the project: an empty name is one that somebody forgot.
     if room is None:
         permit(request, in_project)
-        return Scope(_target(body), None)
+        return Scope(_target(body), None), body
     if not isinstance(room, str):
         raise invalid("room_name must be a string")
     check_room_name(room)
     if principal.is_server:
         # A backend may ban somebody from a room before anybody opened it.
         permit(request, in_project)
-        return Scope(_target(body), room)
-    actor = {key: body[key] for key in ("actor_identity",) if key in body}
-    call = permit_room(request, in_room, actor, name=room)
+        return Scope(_target(body), room), body
+    core = context_of(request).core
+    state = await core.find(room, principal.identity)
+    core.permit(in_room, principal, state)
+    actor = acting_identity(principal, {"actor_identity": body.get("actor_identity")})
     target = _target(body)
-    if call.actor_in(call.room).is_admin and target == call.room.owner:
+    if actor is not None and room_state.actor_of(state, actor).is_admin and target == state.owner:
         raise forbidden("an admin cannot act on the host")
-    if target == call.identity:
+    if target == actor:
         raise invalid("you cannot ban yourself")
-    return Scope(target, room)
+    return Scope(target, room), body
 
 
 def _target(body: Json) -> str:

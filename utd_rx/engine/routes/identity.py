@@ -1,7 +1,4 @@
-"""Who sends a request: credentials checked, then the table of `utd_rx.engine.authorization`.
-
-The order is the same everywhere: credentials (401), room (404), ban and table (403), body.
-"""
+"""Who sends a request: credentials checked, then the table of `utd_rx.engine.authorization`."""
 
 from __future__ import annotations
 
@@ -10,12 +7,11 @@ from typing import Final
 
 from aiohttp import web
 
-from utd_rx.engine.access import Principal, RoomAccess
+from utd_rx.engine.access import Principal
 from utd_rx.engine.authorization import Endpoint, authorize
 from utd_rx.engine.options import Secrets
 from utd_rx.engine.routes.context import context_of
-from utd_rx.engine.rules.names import check_identity
-from utd_rx.engine.rules.refusal import Reason, Refusal, forbidden, invalid, not_found
+from utd_rx.engine.rules.refusal import Reason, Refusal, forbidden, invalid
 from utd_rx.engine.serving import trust
 from utd_rx.engine.tokens import read_bearer
 from utd_rx.protocol.wire.reading import Json
@@ -65,53 +61,19 @@ def permit(request: web.Request, endpoint: Endpoint) -> Principal:
         Refusal: 401, 403.
     """
     principal = authenticate(request)
-    if principal.bearer is not None:
-        context_of(request).core.gate.refuse_banned(principal.bearer.identity, None)
+    if principal.identity is not None:
+        context_of(request).core.gate.refuse_banned(principal.identity, None)
     authorize(endpoint, principal.caller_in(None))
     return principal
 
 
-def permit_room(
-    request: web.Request, endpoint: Endpoint, body: Json, *, name: str | None = None
-) -> RoomAccess:
-    """Let a request pass that acts on a room.
-
-    Args:
-        endpoint: The row of the table.
-        body: The request's; `identity` and `actor_identity` in it name the actor, and must be the
-            bearer's own (facts/utd-engine.md §7.1, 8).
-        name: The room; the one of the path unless given.
+def acting_identity(principal: Principal, body: Json) -> str | None:
+    """Return who acts; a backend names them, and a bearer is nobody else's.
 
     Raises:
-        Refusal: 401, 403, 404, or 422.
+        Refusal: 403 when `identity` or `actor_identity` of the body is not the bearer's own, 422
+            when they are no strings or name two (facts/utd-engine.md §7.1, 8).
     """
-    principal = authenticate(request)
-    core = context_of(request).core
-    name = request.match_info["room"] if name is None else name
-    room = core.rooms.room(name)
-    core.permit(endpoint, principal, room)
-    claimed = _claimed_identity(body)
-    if principal.bearer is None:
-        return RoomAccess(endpoint, principal, room, claimed)
-    if claimed is not None and claimed != principal.bearer.identity:
-        raise forbidden("the identity in the body is not the bearer's")
-    return RoomAccess(endpoint, principal, room, principal.bearer.identity)
-
-
-def target_of(request: web.Request) -> str:
-    """Return the identity in the path.
-
-    Raises:
-        Refusal: 404 for one that nobody can have.
-    """
-    identity = request.match_info["identity"]
-    try:
-        return check_identity(identity)
-    except Refusal as refusal:
-        raise not_found(refusal.message) from refusal
-
-
-def _claimed_identity(body: Json) -> str | None:
     claimed = None
     for key in ("identity", "actor_identity"):
         value = body.get(key)
@@ -122,7 +84,11 @@ def _claimed_identity(body: Json) -> str | None:
         if claimed is not None and value != claimed:
             raise invalid("identity and actor_identity name two actors")
         claimed = value
-    return claimed
+    if principal.bearer is None:
+        return claimed
+    if claimed not in (None, principal.identity):
+        raise forbidden("the identity in the body is not the bearer's")
+    return principal.identity
 
 
 def _check_app(request: web.Request, header: str, expected: str, secrets: Secrets) -> None:

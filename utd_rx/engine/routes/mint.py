@@ -20,6 +20,7 @@ from utd_rx.engine.routes.fields import (
     text_of,
 )
 from utd_rx.engine.routes.identity import authenticate_app
+from utd_rx.engine.rules import room_state
 from utd_rx.engine.rules.members import Admission
 from utd_rx.engine.rules.names import (
     check_identity,
@@ -29,15 +30,9 @@ from utd_rx.engine.rules.names import (
 )
 from utd_rx.engine.rules.refusal import invalid
 from utd_rx.engine.rules.roles import Grant, Role
-from utd_rx.engine.rules.seat_commands import (
-    SetUpSeats,
-)
-from utd_rx.engine.tokens import (
-    Bearer,
-    Device,
-    sign_bearer,
-    sign_livekit,
-)
+from utd_rx.engine.rules.seat_commands import SetUpSeats
+from utd_rx.engine.rules.seat_state import layout_of
+from utd_rx.engine.tokens import Bearer, Device, sign_bearer, sign_livekit
 from utd_rx.models.seats import UTDSeatMode
 from utd_rx.models.stream_type import UTDStreamType
 from utd_rx.models.token import UTDSessionResponse, UTDTokenResponse
@@ -74,7 +69,8 @@ async def mint(request: web.Request) -> web.Response:
     authorize(Endpoint.MINT, principal.caller_in(None))
     asked = read_mint(await read_body(request), is_proven=principal.is_server)
     context = context_of(request)
-    member, role, grant = await context.core.mint(asked.room, asked.admission)
+    state, member = await context.core.mint(asked.room, asked.admission)
+    role = room_state.role_of(state, member.identity) or member.role
     metadata = write_metadata(
         context.secrets,
         role=role,
@@ -83,6 +79,7 @@ async def mint(request: web.Request) -> web.Response:
         device=asked.device,
         image=member.image,
         custom=asked.metadata,
+        layout=layout_of(state.seats.grid) if role is Role.HOST else None,
     )
     reply = UTDTokenResponse(
         token=sign_livekit(
@@ -91,7 +88,7 @@ async def mint(request: web.Request) -> web.Response:
             identity=member.identity,
             name=member.name,
             metadata=metadata,
-            grant=grant,
+            grant=room_state.grant_of(state, member.identity),
         ),
         url=context.livekit_url,
         room_name=asked.room,

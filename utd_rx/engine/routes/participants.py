@@ -6,31 +6,26 @@ from typing import Final
 
 from aiohttp import web
 
-from utd_rx.engine.access import RoomAccess
+from utd_rx.engine.access import Principal
 from utd_rx.engine.authorization import Endpoint
 from utd_rx.engine.engine_clock import to_iso
 from utd_rx.engine.media import MediaParticipant
-from utd_rx.engine.routes.context import context_of
 from utd_rx.engine.routes.fields import (
     choice_of,
     flag_of,
     page_of,
     page_to_wire,
-    read_body,
     required_object_of,
     text_of,
 )
-from utd_rx.engine.routes.identity import authenticate, permit_room, target_of
-from utd_rx.engine.rules import moderation
-from utd_rx.engine.rules import room_state as rules
-from utd_rx.engine.rules.effects import Effects
+from utd_rx.engine.routes.room_request import RoomRequest
+from utd_rx.engine.rules import moderation, room_state
 from utd_rx.engine.rules.moderation import ChangeGrant
 from utd_rx.engine.rules.refusal import invalid, not_found
 from utd_rx.engine.rules.roles import ROLES, Grant, Role
 from utd_rx.engine.rules.room_state import RoomState
-from utd_rx.engine.rules.seat_commands import Actor
 from utd_rx.models.participant import TrackSource
-from utd_rx.protocol.wire.moderation import RoleChange, role_change_to_wire
+from utd_rx.protocol.wire.moderation import role_change_to_wire
 from utd_rx.protocol.wire.reading import Json
 
 MAX_SID_CHARS: Final = 128
@@ -39,147 +34,116 @@ _SOURCES: Final = {
 }
 
 
-async def get_participant(request: web.Request) -> web.Response:
+async def get_participant(asked: RoomRequest) -> dict[str, object]:
     """Return one participant, with metadata and permission."""
-    call = permit_room(request, Endpoint.PARTICIPANT_GET, {})
-    core = context_of(request).core
-    identity = target_of(request)
-    found = await core.media.get_participant(core.rooms.livekit_name(call.name), identity)
+    found = await asked.core.media.get_participant(asked.livekit_name, asked.target)
     if found is None:
-        raise not_found(f"{identity!r} is not in this room")
-    return web.json_response(
-        {
-            **participant_to_wire(call.room, found),
-            "metadata": found.metadata,
-            "attributes": dict(found.attributes),
-            "permission": _grant_to_wire(found.grant),
-        }
-    )
+        raise not_found(f"{asked.target!r} is not in this room")
+    return {
+        **participant_to_wire(asked.room, found),
+        "metadata": found.metadata,
+        "attributes": dict(found.attributes),
+        "permission": _grant_to_wire(found.grant),
+    }
 
 
-async def list_by_role(request: web.Request) -> web.Response:
+async def list_by_role(asked: RoomRequest) -> dict[str, object]:
     """Return who is connected, by role: those of `role`, everybody without it."""
-    call = permit_room(request, Endpoint.PARTICIPANTS_BY_ROLE, {})
-    page, per_page = page_of(request)
-    wanted = request.query.get("role") or None
+    page, per_page = page_of(asked.http)
+    wanted = asked.http.query.get("role") or None
     if wanted is not None and wanted not in ROLES:
         raise invalid(f"role must be one of {', '.join(ROLES)}")
-    core = context_of(request).core
     rows: list[dict[str, object]] = []
-    for who in await core.media.list_participants(core.rooms.livekit_name(call.name)):
-        role = rules.role_of(call.room, who.identity)
+    for who in await asked.core.media.list_participants(asked.livekit_name):
+        role = room_state.role_of(asked.room, who.identity)
         if role is not None and wanted in (None, role.value):
-            rows.append(
-                {
-                    "identity": who.identity,
-                    "name": who.name,
-                    "role": role.value,
-                    "attributes": dict(who.attributes),
-                }
-            )
-    return web.json_response(page_to_wire(rows, page, per_page))
+            shown = {"identity": who.identity, "name": who.name, "role": role.value}
+            rows.append({**shown, "attributes": dict(who.attributes)})
+    return page_to_wire(rows, page, per_page)
 
 
-async def kick_participant(request: web.Request) -> web.Response:
+async def kick_participant(asked: RoomRequest) -> dict[str, object]:
     """Throw somebody out; they may mint again."""
-    call = permit_room(request, Endpoint.PARTICIPANT_KICK, await read_body(request))
-    target = target_of(request)
-    await context_of(request).core.kick(call, target)
-    return web.json_response({"identity": target, "kicked": True})
+    target = asked.target
+    await asked.core.kick(asked.access, target)
+    return {"identity": target, "kicked": True}
 
 
-async def mute_participant(request: web.Request) -> web.Response:
+async def mute_participant(asked: RoomRequest) -> dict[str, object]:
     """Mute or unmute somebody's audio, video, or one track."""
-    body = await read_body(request)
-    call = permit_room(request, Endpoint.PARTICIPANT_MUTE, body)
-    target = target_of(request)
+    target, body = asked.target, asked.body
     is_muted = flag_of(body, "muted", default=True)
     sid = text_of(body, "track_sid", MAX_SID_CHARS)
     # Audio unless told otherwise: what one mutes a speaker for.
     flags = (("audio", "video" not in body), ("video", False))
     kinds = tuple(key for key, default in flags if flag_of(body, key, default=default))
 
-    def rule(room: RoomState, actor: Actor, now: float) -> tuple[RoomState, Effects, None]:
-        room, effects = moderation.mute(
-            room, actor, target, is_muted=is_muted, kinds=kinds, sid=sid
-        )
-        return room, effects, None
+    await asked.carry_out(
+        lambda room, actor, now: (
+            *moderation.mute(room, actor, target, is_muted=is_muted, kinds=kinds, sid=sid),
+            None,
+        ),
+        target,
+    )
+    return {"identity": target, "muted": is_muted}
 
-    core = context_of(request).core
-    await core.command(call, rule)
-    return web.json_response({"identity": target, "muted": is_muted})
 
-
-async def set_role(request: web.Request) -> web.Response:
+async def set_role(asked: RoomRequest) -> dict[str, object]:
     """Give somebody a role."""
-    body = await read_body(request)
-    call = permit_room(request, Endpoint.PARTICIPANT_ROLE, body)
-    target = target_of(request)
-    role = choice_of(body, "role", Role)
+    target = asked.target
+    role = choice_of(asked.body, "role", Role)
     if role is None:
         raise invalid("role is required")
-
-    def rule(room: RoomState, actor: Actor, now: float) -> tuple[RoomState, Effects, RoleChange]:
-        return moderation.set_role(room, actor, target, role)
-
-    core = context_of(request).core
-    change = await core.command(call, rule)
-    return web.json_response(role_change_to_wire(change))
+    change = await asked.carry_out(
+        lambda room, actor, now: moderation.set_role(room, actor, target, role), target
+    )
+    return role_change_to_wire(change)
 
 
-async def set_metadata(request: web.Request) -> web.Response:
+async def set_metadata(asked: RoomRequest) -> dict[str, object]:
     """Replace the app's own part of somebody's metadata; the server's keys stay."""
-    body = await read_body(request)
-    call, target = _permit_own(request, body)
-    custom = required_object_of(body, "metadata")
-    metadata = await context_of(request).core.set_metadata(call, target, custom)
-    return web.json_response({"identity": target, "metadata": metadata})
+    target = asked.target
+    custom = required_object_of(asked.body, "metadata")
+    metadata = await asked.core.set_metadata(asked.access, target, custom)
+    return {"identity": target, "metadata": metadata}
 
 
-async def set_permissions(request: web.Request) -> web.Response:
+def metadata_endpoint(http: web.Request, principal: Principal) -> Endpoint:
+    """Everybody writes their own metadata, a backend anybody's."""
+    is_own = http.match_info["identity"] == principal.identity
+    return Endpoint.PARTICIPANT_METADATA_OWN if is_own else Endpoint.PARTICIPANT_METADATA
+
+
+async def set_permissions(asked: RoomRequest) -> dict[str, object]:
     """Change what somebody may do beyond what seat and role say."""
-    body = await read_body(request)
-    call = permit_room(request, Endpoint.PARTICIPANT_PERMISSIONS, body)
-    target = target_of(request)
-    change = _read_permissions(body)
-
-    def rule(room: RoomState, actor: Actor, now: float) -> tuple[RoomState, Effects, Grant]:
-        return moderation.change_grant(room, target, change)
-
-    core = context_of(request).core
-    grant = await core.command(call, rule)
-    return web.json_response({"identity": target, "permission": _grant_to_wire(grant)})
+    target, change = asked.target, _read_permissions(asked.body)
+    grant = await asked.carry_out(
+        lambda room, actor, now: moderation.change_grant(room, target, change), target
+    )
+    return {"identity": target, "permission": _grant_to_wire(grant)}
 
 
-async def forbid_stream(request: web.Request) -> web.Response:
+async def forbid_stream(asked: RoomRequest) -> dict[str, object]:
     """Forbid somebody to publish until `resume_stream`; in an audio room they lose the seat."""
-    call = permit_room(request, Endpoint.PARTICIPANT_FORBID, await read_body(request))
-    target = target_of(request)
-
-    def rule(room: RoomState, actor: Actor, now: float) -> tuple[RoomState, Effects, None]:
-        return *moderation.silence(room, target, now), None
-
-    core = context_of(request).core
-    await core.command(call, rule)
-    return web.json_response({"identity": target, "forbidden": True})
+    target = asked.target
+    await asked.carry_out(
+        lambda room, actor, now: (*moderation.silence(room, target, now), None), target
+    )
+    return {"identity": target, "forbidden": True}
 
 
-async def resume_stream(request: web.Request) -> web.Response:
+async def resume_stream(asked: RoomRequest) -> dict[str, object]:
     """Let somebody publish again as far as seat or role allow."""
-    call = permit_room(request, Endpoint.PARTICIPANT_RESUME, await read_body(request))
-    target = target_of(request)
-
-    def rule(room: RoomState, actor: Actor, now: float) -> tuple[RoomState, Effects, None]:
-        return *moderation.unsilence(room, target), None
-
-    core = context_of(request).core
-    await core.command(call, rule)
-    return web.json_response({"identity": target, "forbidden": False})
+    target = asked.target
+    await asked.carry_out(
+        lambda room, actor, now: (*moderation.unsilence(room, target), None), target
+    )
+    return {"identity": target, "forbidden": False}
 
 
 def participant_to_wire(room: RoomState, participant: MediaParticipant) -> dict[str, object]:
     """Write what lists show of a participant."""
-    role = rules.role_of(room, participant.identity)
+    role = room_state.role_of(room, participant.identity)
     return {
         "identity": participant.identity,
         "name": participant.name,
@@ -197,14 +161,6 @@ def participant_to_wire(room: RoomState, participant: MediaParticipant) -> dict[
             for track in participant.tracks
         ],
     }
-
-
-def _permit_own(request: web.Request, body: Json) -> tuple[RoomAccess, str]:
-    """Everybody writes their own metadata, a backend anybody's."""
-    bearer = authenticate(request).bearer
-    is_own = bearer is not None and request.match_info["identity"] == bearer.identity
-    endpoint = Endpoint.PARTICIPANT_METADATA_OWN if is_own else Endpoint.PARTICIPANT_METADATA
-    return permit_room(request, endpoint, body), target_of(request)
 
 
 def _read_permissions(body: Json) -> ChangeGrant:

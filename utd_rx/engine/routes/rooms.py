@@ -17,12 +17,12 @@ from utd_rx.engine.routes.fields import (
     flag_of,
     page_of,
     page_to_wire,
-    read_body,
     required_object_of,
     texts_of,
 )
-from utd_rx.engine.routes.identity import permit, permit_room
+from utd_rx.engine.routes.identity import permit
 from utd_rx.engine.routes.participants import participant_to_wire
+from utd_rx.engine.routes.room_request import RoomRequest
 from utd_rx.engine.rules import moderation
 from utd_rx.engine.rules.effects import Effects, PublishMetadata
 from utd_rx.engine.rules.refusal import Reason, Refusal, invalid
@@ -45,83 +45,62 @@ async def list_rooms(request: web.Request) -> web.Response:
     permit(request, Endpoint.ROOMS_LIST)
     page, per_page = page_of(request)
     core = context_of(request).core
-    known = core.rooms.all()
-    found = sorted(
-        (room for room in await core.media.list_rooms() if room.name in known),
-        key=lambda room: (room.created_at, room.sid),
-        reverse=True,
-    )
-    rows = [_room_to_wire(known[room.name], room) for room in found]
+    known, running = core.rooms.all(), await core.media.list_rooms()
+    found = sorted(running, key=lambda room: (room.created_at, room.sid), reverse=True)
+    named = [(known.get(core.rooms.engine_name(room.name) or ""), room) for room in found]
+    rows = [_room_to_wire(state, room) for state, room in named if state is not None]
     return web.json_response(page_to_wire(rows, page, per_page))
 
 
-async def get_room(request: web.Request) -> web.Response:
+async def get_room(asked: RoomRequest) -> dict[str, object]:
     """Return a room and who is in it."""
-    call = permit_room(request, Endpoint.ROOM_GET, {})
-    core = context_of(request).core
-    livekit_name = core.rooms.livekit_name(call.name)
-    media = next((r for r in await core.media.list_rooms() if r.name == livekit_name), None)
-    participants = await core.media.list_participants(livekit_name)
-    return web.json_response(
-        {
-            **_room_to_wire(call.room, media or MediaRoom(livekit_name, "")),
-            "participants": [
-                participant_to_wire(call.room, participant) for participant in participants
-            ],
-        }
-    )
+    name, media = asked.livekit_name, asked.core.media
+    found = next((room for room in await media.list_rooms() if room.name == name), None)
+    people = await media.list_participants(name)
+    return {
+        **_room_to_wire(asked.room, found or MediaRoom(name, "")),
+        "participants": [participant_to_wire(asked.room, who) for who in people],
+    }
 
 
-async def delete_room(request: web.Request) -> web.Response:
+async def delete_room(asked: RoomRequest) -> dict[str, object]:
     """Close a room for everybody in it."""
-    call = permit_room(request, Endpoint.ROOM_DELETE, await read_body(request))
-    await context_of(request).core.delete_room(call)
-    return web.json_response({"room_name": call.name, "deleted": True})
+    await asked.core.delete_room(asked.access)
+    return {"room_name": asked.room.name, "deleted": True}
 
 
-async def set_metadata(request: web.Request) -> web.Response:
+async def set_metadata(asked: RoomRequest) -> dict[str, object]:
     """Replace the app's own part of the room's metadata; the server's keys stay."""
-    body = await read_body(request)
-    call = permit_room(request, Endpoint.ROOM_METADATA, body)
-    custom = custom_room_metadata(required_object_of(body, "metadata"))
+    custom = custom_room_metadata(required_object_of(asked.body, "metadata"))
 
     def rule(room: RoomState, actor: Actor, now: float) -> tuple[RoomState, Effects, str]:
         room = evolve(room, metadata=custom)
         return room, (PublishMetadata(),), room_metadata_of(room)
 
-    core = context_of(request).core
-    metadata = await core.command(call, rule)
-    return web.json_response({"room_name": call.name, "metadata": metadata})
+    return {"room_name": asked.room.name, "metadata": await asked.carry_out(rule)}
 
 
-async def lock_comments(request: web.Request) -> web.Response:
+async def lock_comments(asked: RoomRequest) -> dict[str, object]:
     """Lock or unlock the chat of the audience."""
-    body = await read_body(request)
-    call = permit_room(request, Endpoint.COMMENTS_LOCK, body)
-    if body.get("locked") is None:
+    if asked.body.get("locked") is None:
         raise invalid("locked is required")
-    is_locked = flag_of(body, "locked", default=False)
-
-    def rule(room: RoomState, actor: Actor, now: float) -> tuple[RoomState, Effects, None]:
-        return *moderation.lock_comments(room, is_locked), None
-
-    core = context_of(request).core
-    await core.command(call, rule)
-    return web.json_response({"room_name": call.name, **comment_lock_to_wire(is_locked)})
+    is_locked = flag_of(asked.body, "locked", default=False)
+    await asked.carry_out(
+        lambda room, actor, now: (*moderation.lock_comments(room, is_locked), None)
+    )
+    return {"room_name": asked.room.name, **comment_lock_to_wire(is_locked)}
 
 
-async def send_data(request: web.Request) -> web.Response:
+async def send_data(asked: RoomRequest) -> dict[str, object]:
     """Send a backend's message into the room; the engine's own types it cannot speak."""
-    body = await read_body(request)
-    call = permit_room(request, Endpoint.ROOM_SEND_DATA, body)
-    data = required_object_of(body, "data")
+    data = required_object_of(asked.body, "data")
     if (read_text(data.get("type")) or "").startswith("_"):
         raise invalid("types that start with '_' are the engine's own")
     if len(json.dumps(data, ensure_ascii=False).encode()) > MAX_DATA_BYTES:
         raise Refusal(Reason.TOO_LARGE, f"data is larger than {MAX_DATA_BYTES} bytes")
-    to = texts_of(body, "destination_identities", MAX_DESTINATIONS)
-    recipients = await context_of(request).core.send_data(call, data, to or None)
-    return web.json_response({"room_name": call.name, "recipients": recipients})
+    to = texts_of(asked.body, "destination_identities", MAX_DESTINATIONS)
+    recipients = await asked.core.send_data(asked.access, data, to or None)
+    return {"room_name": asked.room.name, "recipients": recipients}
 
 
 async def get_project(request: web.Request) -> web.Response:

@@ -6,16 +6,12 @@ Every command but `move` answers with the grid as it is after it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
-
-from aiohttp import web
-from aiohttp.typedefs import Handler
+from typing import Final, TypeAlias
 
 from utd_rx.engine.authorization import Endpoint
-from utd_rx.engine.routes.context import context_of
-from utd_rx.engine.routes.fields import ANY_NUMBER, int_of, number_of, read_body
-from utd_rx.engine.routes.identity import permit_room
+from utd_rx.engine.routes.fields import ANY_NUMBER, int_of
 from utd_rx.engine.routes.mint import read_grid
+from utd_rx.engine.routes.room_request import Answer, RoomRequest
 from utd_rx.engine.rules import room_state
 from utd_rx.engine.rules.effects import Effects
 from utd_rx.engine.rules.refusal import invalid
@@ -33,85 +29,68 @@ from utd_rx.engine.rules.seat_commands import (
     UnlockSeat,
 )
 from utd_rx.models.seats import UTDSeatGrid
-from utd_rx.protocol.wire.reading import Json
 from utd_rx.protocol.wire.seats import grid_to_rest
 
+_Reply: TypeAlias = Callable[[UTDSeatGrid, UTDSeatGrid, Actor], dict[str, object]]
+"""What to answer, by the grid before and after, and who acted."""
 
-async def get_seats(request: web.Request) -> web.Response:
+
+async def get_seats(asked: RoomRequest) -> dict[str, object]:
     """Return the grid."""
-    call = permit_room(request, Endpoint.SEATS_GET, {})
-    room_state.refuse_without_seats(call.room)
-    return web.json_response(grid_to_rest(call.room.seats.grid))
+    room_state.refuse_without_seats(asked.room)
+    return grid_to_rest(asked.room.seats.grid)
 
 
-async def move_seat(request: web.Request) -> web.Response:
-    """Change to another seat; answers `{from, to}`."""
-    body = await read_body(request)
-    who, before, after = await _carry_out(request, Endpoint.SEATS_MOVE, body, _move)
-    return web.json_response({"from": _index_of(before, who), "to": _index_of(after, who)})
+def _grid(before: UTDSeatGrid, after: UTDSeatGrid, actor: Actor) -> dict[str, object]:
+    return grid_to_rest(after)
 
 
-def seat_command(endpoint: Endpoint, read: Callable[[web.Request, Json], SeatCommand]) -> Handler:
-    """Return the handler that reads a command, carries it out and answers with the grid."""
-
-    async def handle(request: web.Request) -> web.Response:
-        body = await read_body(request)
-        _, _, after = await _carry_out(request, endpoint, body, read)
-        return web.json_response(grid_to_rest(after))
-
-    return handle
+def _from_to(before: UTDSeatGrid, after: UTDSeatGrid, actor: Actor) -> dict[str, object]:
+    seats = [grid.seat_of(actor.identity or "") for grid in (before, after)]
+    old, new = (None if seat is None else seat.index for seat in seats)
+    return {"from": old, "to": new}
 
 
-async def _carry_out(
-    request: web.Request,
-    endpoint: Endpoint,
-    body: Json,
-    read: Callable[[web.Request, Json], SeatCommand],
-) -> tuple[str | None, UTDSeatGrid, UTDSeatGrid]:
-    """Return who acted, and the grid before and after."""
-    call = permit_room(request, endpoint, body)
-    room_state.refuse_without_seats(call.room)
-    item = read(request, body)
+def _command(read: Callable[[RoomRequest], SeatCommand], reply: _Reply = _grid) -> Answer:
+    """Return what reads a command and has it carried out."""
 
-    def rule(
-        room: RoomState, actor: Actor, now: float
-    ) -> tuple[RoomState, Effects, tuple[UTDSeatGrid, UTDSeatGrid]]:
-        found, effects = room_state.command_seats(room, actor, item, now)
-        return found, effects, (room.seats.grid, found.seats.grid)
+    async def answer(asked: RoomRequest) -> dict[str, object]:
+        room_state.refuse_without_seats(asked.room)
+        item = read(asked)
 
-    core = context_of(request).core
-    return call.identity, *await core.command(call, rule)
+        def rule(
+            room: RoomState, actor: Actor, now: float
+        ) -> tuple[RoomState, Effects, dict[str, object]]:
+            found, effects = room_state.command_seats(room, actor, item, now)
+            return found, effects, reply(room.seats.grid, found.seats.grid, actor)
+
+        return await asked.carry_out(rule)
+
+    return answer
 
 
-def _index_of(grid: UTDSeatGrid, identity: str | None) -> int | None:
-    seat = None if identity is None else grid.seat_of(identity)
-    return None if seat is None else seat.index
-
-
-def _move(request: web.Request, body: Json) -> MoveSeat:
-    target = int_of(body, "target_seat", -ANY_NUMBER, ANY_NUMBER)
+def _read_move(asked: RoomRequest) -> MoveSeat:
+    target = int_of(asked.body, "target_seat", -ANY_NUMBER, ANY_NUMBER)
     if target is None:
         raise invalid("target_seat is required")
     return MoveSeat(target)
 
 
-COMMANDS: Final[dict[str, tuple[Endpoint, Callable[[web.Request, Json], SeatCommand]]]] = {
-    "setup": (Endpoint.SEATS_SETUP, lambda _, body: read_grid(body) or SetUpSeats()),
-    "leave": (Endpoint.SEATS_LEAVE, lambda _, body: LeaveSeat()),
-    "{index}/take": (Endpoint.SEATS_TAKE, lambda request, _: TakeSeat(number_of(request, "index"))),
-    "{index}/kick": (Endpoint.SEATS_KICK, lambda request, _: KickSeat(number_of(request, "index"))),
-    "{index}/lock": (Endpoint.SEATS_LOCK, lambda request, _: LockSeat(number_of(request, "index"))),
-    "{index}/unlock": (
-        Endpoint.SEATS_UNLOCK,
-        lambda request, _: UnlockSeat(number_of(request, "index")),
-    ),
+ROUTES: Final[dict[str, tuple[Endpoint, Answer]]] = {
+    "setup": (Endpoint.SEATS_SETUP, _command(lambda it: read_grid(it.body) or SetUpSeats())),
+    "leave": (Endpoint.SEATS_LEAVE, _command(lambda it: LeaveSeat())),
+    "move": (Endpoint.SEATS_MOVE, _command(_read_move, _from_to)),
+    "{index}/take": (Endpoint.SEATS_TAKE, _command(lambda it: TakeSeat(it.number("index")))),
+    "{index}/kick": (Endpoint.SEATS_KICK, _command(lambda it: KickSeat(it.number("index")))),
+    "{index}/lock": (Endpoint.SEATS_LOCK, _command(lambda it: LockSeat(it.number("index")))),
+    "{index}/unlock": (Endpoint.SEATS_UNLOCK, _command(lambda it: UnlockSeat(it.number("index")))),
     "{index}/mute": (
         Endpoint.SEATS_MUTE,
-        lambda request, _: MuteSeat(number_of(request, "index"), is_muted=True),
+        _command(lambda it: MuteSeat(it.number("index"), is_muted=True)),
     ),
     "{index}/unmute": (
         Endpoint.SEATS_UNMUTE,
-        lambda request, _: MuteSeat(number_of(request, "index"), is_muted=False),
+        _command(lambda it: MuteSeat(it.number("index"), is_muted=False)),
     ),
 }
-"""The path below `seats/`, the row of the table, and what the request asks for."""
+"""What is posted below `seats/`."""

@@ -3,137 +3,110 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, TypeAlias
-
-from aiohttp import web
-from aiohttp.typedefs import Handler
+from typing import Final
 
 from utd_rx.engine.authorization import Endpoint
 from utd_rx.engine.engine_clock import to_iso
-from utd_rx.engine.routes.context import context_of
-from utd_rx.engine.routes.fields import ANY_NUMBER, int_of, number_of, read_body
-from utd_rx.engine.routes.identity import permit_room
+from utd_rx.engine.routes.fields import ANY_NUMBER, int_of
+from utd_rx.engine.routes.room_request import Answer, RoomRequest
 from utd_rx.engine.rules import room_state
 from utd_rx.engine.rules import speakers as rules
-from utd_rx.engine.rules.effects import Effects
 from utd_rx.engine.rules.names import check_identity
 from utd_rx.engine.rules.refusal import invalid
-from utd_rx.engine.rules.room_state import RoomState
-from utd_rx.engine.rules.seat_commands import Actor
 from utd_rx.engine.rules.speaker_commands import (
     AcceptInvitation,
     ApproveRequest,
     CancelRequest,
     DeclineInvitation,
     Invite,
-    Outcome,
     RejectRequest,
     RequestSeat,
     SpeakerCommand,
 )
-from utd_rx.protocol.wire.reading import Json
 from utd_rx.protocol.wire.seats import grid_to_rest
 from utd_rx.protocol.wire.speakers import invitation_to_rest
 
-_Read: TypeAlias = Callable[[web.Request, Json], SpeakerCommand]
-_Reply: TypeAlias = Callable[[Outcome], dict[str, object]]
 
-
-async def list_requests(request: web.Request) -> web.Response:
+async def list_requests(asked: RoomRequest) -> dict[str, object]:
     """Return the pending requests in order."""
-    call = permit_room(request, Endpoint.SPEAKERS_LIST, {})
-    room_state.refuse_without_seats(call.room)
-    return web.json_response({"requests": grid_to_rest(call.room.seats.grid)["requests"]})
+    room_state.refuse_without_seats(asked.room)
+    return {"requests": grid_to_rest(asked.room.seats.grid)["requests"]}
 
 
-async def list_invitations(request: web.Request) -> web.Response:
+async def list_invitations(asked: RoomRequest) -> dict[str, object]:
     """Return what the caller was offered, with the seconds that are left of it.
 
     Our extension: a push right after a join is lost (facts/utd-engine.md §7.2, 12), and unlike
-    seats and requests an offer stands in no metadata, since it is between two. A backend names
-    with `?identity=` whose it asks for.
+    seats and requests an invitation stands in no metadata, since it is between two. A backend
+    names with `?identity=` whose it asks for.
     """
-    call = permit_room(request, Endpoint.SPEAKERS_INVITATIONS, dict(request.query))
-    room_state.refuse_without_seats(call.room)
-    if call.identity is None:
+    room_state.refuse_without_seats(asked.room)
+    identity = asked.access.identity
+    if identity is None:
         raise invalid("identity is required: whose invitations?")
-    room_state.actor_of(call.room, call.identity)
-    now = context_of(request).core.clock.monotonic()
-    listed = rules.invitations_of(call.room.seats, call.identity, now)
+    room_state.actor_of(asked.room, identity)
+    now = asked.core.clock.monotonic()
+    listed = rules.invitations_of(asked.room.seats, identity, now)
     rows = [invitation_to_rest(one.invitation, expires_in=one.expires_at - now) for one in listed]
-    return web.json_response({"invitations": rows})
+    return {"invitations": rows}
 
 
-def speaker_command(endpoint: Endpoint, read: _Read, reply: _Reply) -> Handler:
-    """Return the handler that reads a command, carries it out and answers what came of it."""
+def _command(read: Callable[[RoomRequest], SpeakerCommand], *shown: str) -> Answer:
+    """Return what reads a command, has it carried out and answers what is `shown` of it."""
 
-    async def handle(request: web.Request) -> web.Response:
-        body = await read_body(request)
-        call = permit_room(request, endpoint, body)
-        room_state.refuse_without_seats(call.room)
-        item = read(request, body)
+    async def answer(asked: RoomRequest) -> dict[str, object]:
+        room_state.refuse_without_seats(asked.room)
+        item = read(asked)
+        outcome = await asked.carry_out(
+            lambda room, actor, now: room_state.command_speakers(room, actor, item, now),
+            item.target if isinstance(item, Invite) else None,
+        )
+        return {key: getattr(outcome, _FIELDS.get(key, key)) for key in shown}
 
-        def rule(room: RoomState, actor: Actor, now: float) -> tuple[RoomState, Effects, Outcome]:
-            return room_state.command_speakers(room, actor, item, now)
-
-        core = context_of(request).core
-        outcome = await core.command(call, rule)
-        return web.json_response(reply(outcome))
-
-    return handle
+    return answer
 
 
-def _read_request(request: web.Request, _: Json) -> RequestSeat:
-    return RequestSeat(to_iso(context_of(request).core.clock.wall()))
+_FIELDS: Final = {"request_id": "id", "invitation_id": "id"}
 
 
-def _read_invite(_: web.Request, body: Json) -> Invite:
-    target = body.get("target_identity")
+def _read_request(asked: RoomRequest) -> RequestSeat:
+    return RequestSeat(to_iso(asked.core.clock.wall()))
+
+
+def _read_invite(asked: RoomRequest) -> Invite:
+    target = asked.body.get("target_identity")
     if not isinstance(target, str):
         raise invalid("target_identity is required")
-    index = int_of(body, "seat_index", -ANY_NUMBER, ANY_NUMBER)
+    index = int_of(asked.body, "seat_index", -ANY_NUMBER, ANY_NUMBER)
     return Invite(check_identity(target, "target_identity"), index)
 
 
-def _request_id(outcome: Outcome) -> dict[str, object]:
-    return {"request_id": outcome.id}
-
-
-def _invitation_id(outcome: Outcome) -> dict[str, object]:
-    return {"invitation_id": outcome.id}
-
-
-COMMANDS: Final[dict[tuple[str, str], tuple[Endpoint, _Read, _Reply]]] = {
-    ("POST", "request"): (Endpoint.SPEAKERS_REQUEST, _read_request, _request_id),
+ROUTES: Final[dict[tuple[str, str], tuple[Endpoint, Answer]]] = {
+    ("POST", "request"): (Endpoint.SPEAKERS_REQUEST, _command(_read_request, "request_id")),
     ("DELETE", "request"): (
         Endpoint.SPEAKERS_CANCEL,
-        lambda _, body: CancelRequest(),
-        _request_id,
+        _command(lambda it: CancelRequest(), "request_id"),
     ),
+    ("GET", "requests"): (Endpoint.SPEAKERS_LIST, list_requests),
     ("POST", "requests/{id}/approve"): (
         Endpoint.SPEAKERS_APPROVE,
-        lambda request, _: ApproveRequest(number_of(request, "id")),
-        lambda outcome: {
-            "request_id": outcome.id,
-            "identity": outcome.identity,
-            "seat_index": outcome.seat_index,
-        },
+        _command(
+            lambda it: ApproveRequest(it.number("id")), "request_id", "identity", "seat_index"
+        ),
     ),
     ("POST", "requests/{id}/reject"): (
         Endpoint.SPEAKERS_REJECT,
-        lambda request, _: RejectRequest(number_of(request, "id")),
-        lambda outcome: {"request_id": outcome.id, "identity": outcome.identity},
+        _command(lambda it: RejectRequest(it.number("id")), "request_id", "identity"),
     ),
-    ("POST", "invite"): (Endpoint.SPEAKERS_INVITE, _read_invite, _invitation_id),
+    ("POST", "invite"): (Endpoint.SPEAKERS_INVITE, _command(_read_invite, "invitation_id")),
+    ("GET", "invitations"): (Endpoint.SPEAKERS_INVITATIONS, list_invitations),
     ("POST", "invitations/{id}/accept"): (
         Endpoint.SPEAKERS_ACCEPT,
-        lambda request, _: AcceptInvitation(number_of(request, "id")),
-        lambda outcome: {"invitation_id": outcome.id, "seat_index": outcome.seat_index},
+        _command(lambda it: AcceptInvitation(it.number("id")), "invitation_id", "seat_index"),
     ),
     ("POST", "invitations/{id}/decline"): (
         Endpoint.SPEAKERS_DECLINE,
-        lambda request, _: DeclineInvitation(number_of(request, "id")),
-        _invitation_id,
+        _command(lambda it: DeclineInvitation(it.number("id")), "invitation_id"),
     ),
 }
-"""Method and path below `speakers/`: the row of the table, what is asked for, what is answered."""
+"""By method and path below `speakers/`."""

@@ -29,6 +29,7 @@ from utd_rx.engine.rules.seat_commands import Actor, SeatCommand
 from utd_rx.engine.rules.seat_state import SeatState
 from utd_rx.engine.rules.speaker_commands import Outcome, SpeakerCommand
 from utd_rx.models.frozen_map import FrozenMap
+from utd_rx.models.seats import UTDSeatGrid
 from utd_rx.models.stream_type import UTDStreamType
 
 MAX_ENDED: Final = 64
@@ -63,6 +64,15 @@ class RoomState:
         return self.seats.next_deadline
 
 
+def fresh(name: str, type_: UTDStreamType, serial: int) -> RoomState:
+    """Return a new room.
+
+    Its grid's revision begins with a serial, which grows from room to room and from run to run:
+    who was in an earlier room of the name must not take the new grid for an old one.
+    """
+    return RoomState(name, type_, seats=SeatState(UTDSeatGrid(revision=serial)))
+
+
 def admit(
     room: RoomState | None, name: str, asked: Admission, serial: int, now: float
 ) -> tuple[RoomState, Member, Effects]:
@@ -74,7 +84,7 @@ def admit(
         Refusal: 409 when the room is of another type, 422 for a grid that cannot be.
     """
     if room is None:
-        room = RoomState(name, asked.type)
+        room = fresh(name, asked.type, serial)
     before = room
     if room.type is not asked.type:
         raise conflict(f"the room is of type {room.type.value}")
@@ -254,23 +264,3 @@ def refuse_without_seats(room: RoomState) -> None:
     """
     if room.type is not UTDStreamType.AUDIO_ROOM:
         raise conflict(f"a room of type {room.type.value} has no seats")
-
-
-def restore(room: RoomState | None, name: str, type_: UTDStreamType, member: Member) -> RoomState:
-    """Take in somebody who holds a good token for a room, or a membership, that was forgotten.
-
-    The token may be of an earlier room of this name, whose roles ended with it: what it says is a
-    claim like any unproven one, and makes its bearer the owner only where there is none.
-    """
-    room = room if room is not None else RoomState(name, type_)
-    if room.owner is None and member.role is Role.HOST:
-        room = evolve(
-            room, owner=member.identity, seats=seat_rules.with_host(room.seats, member.identity)
-        )
-    role = clamp(
-        member.role,
-        stored=room.roles.get(member.identity),
-        is_owner=member.identity == room.owner,
-        is_proven=False,
-    )
-    return evolve(room, members=room.members.set(member.identity, evolve(member, role=role)))

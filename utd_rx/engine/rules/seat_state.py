@@ -137,6 +137,22 @@ def time_passed(seats: SeatState, now: float) -> tuple[SeatState, Effects]:
     return commit(seats, evolve(found, invitations=live), now)
 
 
+def taken_over(grid: UTDSeatGrid, now: float) -> SeatState:
+    """Return the state of a grid that an engine before this one left; nobody counts as there."""
+    next_id = max((request.id for request in grid.requests), default=0) + 1
+    seats = SeatState(evolve(grid, revision=grid.revision or 0), next_id=next_id)
+    waiting = dict.fromkeys(seats.involved, now + ABSENCE_SECONDS)
+    return evolve(seats, frees_at=FrozenMap(waiting))
+
+
+def layout_of(grid: UTDSeatGrid) -> SetUpSeats | None:
+    """Return what makes a grid like this one, empty; None for one without seats."""
+    if grid.count == 0:
+        return None
+    reserved = (seat.index for seat in grid.seats if seat.reserved_for is not None)
+    return SetUpSeats(grid.count, grid.mode, grid.mode_id, next(reserved, None))
+
+
 def with_host(seats: SeatState, host: str) -> SeatState:
     """Say who the host is; reservations are made for it from now on."""
     return evolve(seats, host=host)

@@ -1,0 +1,121 @@
+"""The engine is killed and started anew: sessions are back, or told that they will not be.
+
+An engine in a process of its own, with its media server; 5 s pass before the next one starts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from typing import Any, Final
+
+import pytest
+
+from tests.e2e.conftest import PATIENCE
+from tests.support.sfu import SfuKind, free_port
+from utd_rx import UTDAudioRoomSession, UTDConnectionState, UTDStreamClient, WavSource
+from utd_rx.audio import speech_path
+
+pytestmark = pytest.mark.realtime
+
+DOWN_SECONDS: Final = 5.0
+
+
+class Runs:
+    """An engine that is killed and comes back with the same ports, and its users."""
+
+    def __init__(self, sfu: SfuKind, stack: AsyncExitStack) -> None:
+        self._stack = stack
+        self._process: Process | None = None
+        ports = ("--port", str(free_port()), "--sfu-port", str(free_port()))
+        app = ("--app-id", "1234567890", "--app-key", "k" * 32)
+        self._arguments = ("--json", "--sfu", sfu, *ports, *app)
+        self.addresses: dict[str, Any] = {}
+
+    async def start(self, app_secret: str) -> None:
+        arguments = ("-m", "utd_rx.cli", "engine", *self._arguments, "--app-secret", app_secret)
+        process = await asyncio.create_subprocess_exec(sys.executable, *arguments, stdout=PIPE)
+        self._process = process
+        assert process.stdout is not None
+        self.addresses = json.loads(await process.stdout.readline())
+
+    async def kill(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            await process.communicate()
+
+    async def join(self, identity: str, **options: Any) -> UTDAudioRoomSession:
+        client = UTDStreamClient(
+            self.addresses["app_id"],
+            self.addresses["app_key"],
+            base_url=self.addresses["base_url"],
+            token_base_url=self.addresses["token_base_url"],
+            microphone=WavSource(speech_path(), loop=True),
+        )
+        await self._stack.enter_async_context(client)
+        session = await client.join_audio_room(identity, "lobby", **options)
+        return await self._stack.enter_async_context(session)
+
+
+@pytest.fixture
+async def runs(sfu_kind: SfuKind) -> AsyncIterator[Runs]:
+    async with AsyncExitStack() as stack:
+        found = Runs(sfu_kind, stack)
+        stack.push_async_callback(found.kill)
+        await found.start("s" * 32)
+        yield found
+
+
+async def outlive(runs: Runs, app_secret: str, *sessions: UTDAudioRoomSession) -> None:
+    """Kill the engine and start it anew."""
+    await runs.kill()
+    for session in sessions:
+        state = session.connection_state
+        await state.until(UTDConnectionState.RECONNECTING, timeout=PATIENCE)
+    await asyncio.sleep(DOWN_SECONDS)
+    await runs.start(app_secret)
+
+
+async def test_with_the_same_keys_and_ports_sessions_are_back(runs: Runs) -> None:
+    sara = await runs.join("sara", as_host=True, seat_count=3)
+    mona = await runs.join("mona")
+    await mona.take_seat(1)
+    await mona.set_microphone(True)
+    addresses = dict(runs.addresses)
+    await outlive(runs, "s" * 32, sara, mona)
+    assert runs.addresses == addresses
+
+    for session in (sara, mona):
+        state = session.connection_state
+        await state.until(UTDConnectionState.CONNECTED, timeout=PATIENCE)
+        # The host's return makes the grid anew; nobody sits, and nobody may go on publishing.
+        await session.seats.until(
+            lambda grid: [seat.identity for seat in grid.seats] == [None] * 3, timeout=PATIENCE
+        )
+    await mona.can_publish.until(False, timeout=PATIENCE)
+    assert not mona.microphone_enabled.value
+    # The bearers of before are good, and sara is the host.
+    await sara.lock_seat(0)
+    await mona.take_seat(1)
+    await mona.set_microphone(True)
+    frames: asyncio.Queue[object] = asyncio.Queue()
+    sara.audio("mona").subscribe(frames.put_nowait)
+    async with asyncio.timeout(PATIENCE):
+        for _ in range(20):
+            await frames.get()
+
+
+async def test_with_other_keys_sessions_are_told_at_once(runs: Runs) -> None:
+    """Neither token nor bearer is known any more: a minute of hope would be for nothing."""
+    mona = await runs.join("mona")
+    await outlive(runs, "t" * 32, mona)
+    settled = await mona.connection_state.until(
+        lambda state: state is not UTDConnectionState.RECONNECTING, timeout=PATIENCE
+    )
+    is_back = settled is UTDConnectionState.CONNECTED  # by a mint with the app's key, still good
+    assert is_back or mona.failure.value is not None
