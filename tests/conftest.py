@@ -85,7 +85,8 @@ def leak_guard(request: pytest.FixtureRequest) -> None:
 
     Set up before the test's own fixtures, therefore looks after they are gone.
     """
-    request.config.stash.setdefault(_LEAK_GUARD, LeakGuard())
+    if _LEAK_GUARD not in request.config.stash:  # making one reads all tables of sockets
+        request.config.stash[_LEAK_GUARD] = LeakGuard()
     is_async = inspect.iscoroutinefunction(getattr(request, "function", None))
     request.getfixturevalue("_leak_guard_in_loop" if is_async else "_leak_guard_outside")
 

@@ -74,49 +74,48 @@ class LeakGuard:
         # Counted over the whole process, not per test: the runtime gives a pipe back after one
         # test and takes a new one in another.
         self._allowed = _native_descriptors() + _NATIVE_RUNTIME + _EVENT_LOOP
-
-    def find(self, before: Snapshot) -> list[str]:
-        """Return what is new since `before`, named, without the native runtime's share."""
-        found, excess = self._look(before)
-        return found + [f"descriptor {kind}" for kind in excess.elements()]
-
-    def settle(self, before: Snapshot) -> None:
-        """Tell what `before` is charged with only once."""
-        self._allowed += self._look(before)[1]
-
-    def _look(self, before: Snapshot) -> tuple[list[str], Counter[str]]:
-        found, native = _compare(before, Snapshot.take())
-        return found, native & (_native_descriptors() - self._allowed) if native else native
+        self._excess: Counter[str] = Counter()
 
     async def wait(self, before: Snapshot) -> list[str]:
         """Return what is still there after `PATIENCE` seconds, inside a loop."""
         deadline = time.monotonic() + PATIENCE
-        while (found := self.find(before)) and time.monotonic() < deadline:
+        while (found := self._find(before)) and time.monotonic() < deadline:
             gc.collect()  # native handles go with their Python objects, which form cycles
             await asyncio.sleep(_POLL_INTERVAL)
-        self.settle(before)
-        return found
+        return self._settle(found)
 
     def wait_blocking(self, before: Snapshot) -> list[str]:
         """Return what is still there after `PATIENCE` seconds, outside a loop."""
         deadline = time.monotonic() + PATIENCE
-        while (found := self.find(before)) and time.monotonic() < deadline:
+        while (found := self._find(before)) and time.monotonic() < deadline:
             gc.collect()
             time.sleep(_POLL_INTERVAL)
-        self.settle(before)
-        return found
+        return self._settle(found)
+
+    def _find(self, before: Snapshot) -> Counter[str]:
+        """Return what is new since `before`, named, without the native runtime's share."""
+        found, native = _compare(before, Snapshot.take())
+        self._excess = native & (_native_descriptors() - self._allowed) if native else native
+        return found + Counter({f"descriptor {kind}": n for kind, n in self._excess.items()})
+
+    def _settle(self, found: Counter[str]) -> list[str]:
+        """Charge only the test that left it behind with what the runtime has too much."""
+        self._allowed += self._excess
+        return list(found.elements())
 
 
-def _compare(before: Snapshot, now: Snapshot) -> tuple[list[str], Counter[str]]:
+def _compare(before: Snapshot, now: Snapshot) -> tuple[Counter[str], Counter[str]]:
     """Return what is new by name, and how many descriptors of each kind the runtime may keep."""
-    found = [f"task {task.get_name()}: {task.get_coro()}" for task in now.tasks - before.tasks]
-    found += [
+    found = Counter(
+        f"task {task.get_name()}: {task.get_coro()}" for task in now.tasks - before.tasks
+    )
+    found.update(
         f"thread {thread.name}"
         for thread in now.threads - before.threads
         if thread.is_alive()
         and not isinstance(thread, threading._DummyThread)
         and not thread.name.startswith(_LOOP_THREADS)
-    ]
+    )
     native: Counter[str] = Counter()
     may_be_native = "livekit.rtc._ffi_client" in sys.modules
     new = {n: link for n, link in now.descriptors.items() if before.descriptors.get(n) != link}
@@ -126,7 +125,7 @@ def _compare(before: Snapshot, now: Snapshot) -> tuple[list[str], Counter[str]]:
         if may_be_native and kind in _NATIVE_RUNTIME:
             native[kind] += 1
         else:
-            found.append(f"descriptor {number}: {kind}")
+            found[f"descriptor {number}: {kind}"] += 1
     return found, native
 
 
