@@ -151,13 +151,6 @@ async def test_a_full_room_refuses_and_a_freed_place_is_good_again(
     await join("carol")
 
 
-async def test_an_agent_takes_no_place(join: Join, admin: api.LiveKitAPI, room_name: str) -> None:
-    await admin.room.create_room(api.CreateRoomRequest(name=room_name, max_participants=1))
-    await join("helper", agent=True)
-    await join("alice")
-    await join("another helper", agent=True)
-
-
 async def _gone(admin: api.LiveKitAPI, room: str, identity: str) -> None:
     async with asyncio.timeout(20):
         while True:

@@ -37,10 +37,13 @@ class Sink:
         """Nothing to forget."""
 
 
-def live(sid: str, codec: Codec = OPUS) -> Publication:
+def live(sid: str, codec: Codec = OPUS, bound: list[str] | None = None) -> Publication:
     kind = models.TrackType.AUDIO if codec is OPUS else models.TrackType.VIDEO
     publication = Publication(
-        rtc.AddTrackRequest(cid=sid), models.TrackInfo(sid=sid, type=kind), "PA_x"
+        rtc.AddTrackRequest(cid=sid),
+        models.TrackInfo(sid=sid, type=kind),
+        "PA_x",
+        on_subscribed=lambda one: None if bound is None else bound.append(one.sid),
     )
     publication.track = InboundTrack(Sink(), codec, {}, is_video=codec is VP8)
     return publication
@@ -60,9 +63,7 @@ class Subscriber:
         self.bound: list[str] = []
         self.sections: list[Section] = []
         self._asked = asyncio.Event()
-        self.subscriptions = Subscriptions(
-            Sink(), self._send, lambda publication: self.bound.append(publication.sid)
-        )
+        self.subscriptions = Subscriptions(Sink(), self._send)
 
     def _send(self, **message: Any) -> None:
         for name, value in message.items():
@@ -94,8 +95,8 @@ async def test_free_sections_are_filled_and_missing_ones_asked_for() -> None:
     client = Subscriber()
     client.offer(audios=1)
     for sid in ("TR_1", "TR_2", "TR_3"):
-        client.subscriptions.add(live(sid))
-    client.subscriptions.add(live("TR_v", VP8))
+        client.subscriptions.add(live(sid, bound=client.bound))
+    client.subscriptions.add(live("TR_v", VP8, client.bound))
     assert await client.asked() == (2, 1)
     answers = client.offer(2, 1)
     assert client.tracks(answers) == ["TR_1", "TR_2", "TR_3", "TR_v"]
@@ -187,7 +188,7 @@ async def test_closing_stops_the_timer_and_everything_that_flows() -> None:
 
 @pytest.fixture
 def publications() -> Publications:
-    return Publications("PA_x", Sink())
+    return Publications("PA_x", Sink(), lambda _: None)
 
 
 def microphone(recorded: Recorded, name: str = "sdk_microphone") -> Section:

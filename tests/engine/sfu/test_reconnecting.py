@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from livekit import rtc
 from livekit.rtc._proto.room_pb2 import SimulateScenarioKind
 
 from tests.engine.sfu.clients import Client, Microphone, heard, token
@@ -69,13 +68,6 @@ async def test_a_full_reconnect_brings_everything_back(
     await cut.room.simulate_scenario(SimulateScenarioKind.SIMULATE_FULL_RECONNECT)
     await cut.wait_for("reconnected")
     await heard(await bob.subscribed("alice", since=since))
-
-
-async def test_a_server_leave_disconnects(join: Join) -> None:
-    alice = await join("alice")
-    await alice.room.simulate_scenario(SimulateScenarioKind.SIMULATE_SERVER_LEAVE)
-    (reason,) = await alice.wait_for("disconnected")
-    assert reason == rtc.DisconnectReason.SERVER_SHUTDOWN
 
 
 @pytest.mark.realtime

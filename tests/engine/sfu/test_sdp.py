@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests.engine.sfu.conftest import FIXTURES
 from utd_rx.engine.sfu import answers, sdp
 from utd_rx.engine.sfu.answers import AnswerSection, LocalTransport, SendStream
+from utd_rx.engine.sfu.limits import MAX_SECTIONS, MAX_SIGNAL_BYTES
 from utd_rx.engine.sfu.sdp import (
     LEVEL_EXTENSION,
     MID_EXTENSION,
@@ -23,6 +24,7 @@ from utd_rx.engine.sfu.sdp import (
 Recorded = Callable[[str], str]
 
 LOCAL = LocalTransport("ufrag", "password", "AB:CD", "127.0.0.1", 4000)
+FINGERPRINT = "a=fingerprint:sha-256 AB\r\n"
 OPUS = Codec(111, "opus", 48000, 2, "minptime=10;stereo=1;useinbandfec=1")
 
 
@@ -108,8 +110,11 @@ def test_repair_streams_are_not_the_media(recorded: Recorded) -> None:
         "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=ice-ufrag:a\r\na=ice-pwd:b\r\n",
         "m=audio 99999 UDP/TLS/RTP/SAVPF 111\r\n",
         "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=rtpmap:300 opus/48000\r\n",
-        "m=audio 9 U 1\r\n" * (sdp.MAX_SECTIONS + 1),
-        "x" * (sdp.MAX_SDP_BYTES + 1),
+        "m=audio 9 U 1\r\n" * (MAX_SECTIONS + 1),
+        "x" * (MAX_SIGNAL_BYTES + 1),
+        f"m=audio 9 U 1\r\na=ice-ufrag:a\r\na=ice-pwd:b\r\n{FINGERPRINT}a=fmtp:1 {'x' * 4096}\r\n",
+        f"m=audio 9 U 1\r\na=ice-ufrag:a\r\na=ice-pwd:b\r\n{FINGERPRINT}a=mid:{'x' * 257}\r\n",
+        f"m=audio 9 U 1\r\na=ice-ufrag:a\r\na=ice-pwd:b\r\n{FINGERPRINT}a=msid:- {'x' * 257}\r\n",
     ],
 )
 def test_useless_offers_are_refused(text: str) -> None:

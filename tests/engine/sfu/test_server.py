@@ -6,13 +6,12 @@ import asyncio
 import io
 import secrets
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 
 import aiohttp
 import pytest
 from attrs import evolve
 from livekit import api, rtc
-from livekit.protocol import rtc as wire
 
 from tests.engine.sfu.clients import Client, Microphone, heard, token
 from tests.engine.sfu.test_signalling import join_request
@@ -143,122 +142,3 @@ async def test_an_api_body_has_a_limit(options: SfuOptions, server: EmbeddedSfu)
         ) as response,
     ):
         assert response.status == 413
-
-
-class TestDeadlines:
-    """Time passes when the test says so: the ticker is stopped and the hub ticked by hand."""
-
-    @pytest.fixture
-    def later(self, server: EmbeddedSfu) -> Iterator[Callable[[float], None]]:
-        assert server._ticker is not None
-        server._ticker.cancel()
-        hub = server._hub
-        assert hub is not None
-        start = asyncio.get_event_loop().time()
-
-        def tick(seconds: float) -> None:
-            hub.tick(start + seconds)
-
-        yield tick
-
-    @pytest.fixture
-    async def socket(
-        self, options: SfuOptions, server: EmbeddedSfu
-    ) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
-        access = token(running(server, options), "raw", "r")
-        url = f"{server.api_url}/rtc/v1?access_token={access}&join_request={join_request()}"
-        async with aiohttp.ClientSession() as session, session.ws_connect(url) as made:
-            yield made
-
-    async def _kinds(self, socket: aiohttp.ClientWebSocketResponse, until: str) -> list[str]:
-        kinds: list[str] = []
-        while until not in kinds:
-            message = await socket.receive(timeout=10)
-            response = wire.SignalResponse.FromString(message.data)
-            kinds.append(str(response.WhichOneof("message")))
-        return kinds
-
-    async def test_a_client_that_never_connects_is_removed_after_a_minute(
-        self,
-        later: Callable[[float], None],
-        server: EmbeddedSfu,
-        socket: aiohttp.ClientWebSocketResponse,
-    ) -> None:
-        await self._kinds(socket, "refresh_token")
-        later(59.0)
-        assert server._hub is not None
-        (room,) = server._hub
-        assert room.get("raw") is not None
-        later(61.0)
-        await self._kinds(socket, "leave")
-        assert room.get("raw") is None
-
-    async def test_a_token_is_pushed_every_five_minutes(
-        self,
-        later: Callable[[float], None],
-        server: EmbeddedSfu,
-        socket: aiohttp.ClientWebSocketResponse,
-    ) -> None:
-        await self._kinds(socket, "refresh_token")
-        assert server._hub is not None
-        (room,) = server._hub
-        participant = room.get("raw")
-        assert participant is not None
-        participant._connect_by = float("inf")
-        later(301.0)
-        await self._kinds(socket, "refresh_token")
-
-    async def test_an_empty_room_goes_after_its_time_out(
-        self, options: SfuOptions, later: Callable[[float], None], server: EmbeddedSfu
-    ) -> None:
-        async with api.LiveKitAPI(server.api_url, options.api_key, options.api_secret) as admin:
-            await admin.room.create_room(api.CreateRoomRequest(name="a", empty_timeout=10))
-            await admin.room.create_room(api.CreateRoomRequest(name="b"))
-        assert server._hub is not None
-        later(11.0)
-        assert [room.name for room in server._hub] == ["b"]
-        later(299.0)
-        assert [room.name for room in server._hub] == ["b"]
-        later(302.0)
-        assert not list(server._hub)
-
-    async def test_a_left_room_goes_after_its_departure_time_out(
-        self,
-        later: Callable[[float], None],
-        server: EmbeddedSfu,
-        socket: aiohttp.ClientWebSocketResponse,
-        monkeypatch: pytest.MonkeyPatch,
-    ) -> None:
-        await self._kinds(socket, "join")
-        assert server._hub is not None
-        (room,) = server._hub
-        left = asyncio.Event()
-        monkeypatch.setattr(room, "notify", lambda event, *_: left.set())
-        await socket.close()
-        async with asyncio.timeout(10):
-            await left.wait()
-        assert room.get("raw") is None
-        later(19.0)
-        assert list(server._hub) == [room]
-        later(22.0)
-        assert not list(server._hub)
-
-    async def test_a_room_that_fails_does_not_stop_the_others(
-        self,
-        options: SfuOptions,
-        later: Callable[[float], None],
-        server: EmbeddedSfu,
-        monkeypatch: pytest.MonkeyPatch,
-    ) -> None:
-        assert server._hub is not None
-        broken = server._hub.get_or_create("broken", None)
-        other = server._hub.get_or_create("other", None)
-        ticked: list[float] = []
-
-        def fail(now: float) -> None:
-            raise RuntimeError("a bug of ours")
-
-        monkeypatch.setattr(broken, "tick", fail)
-        monkeypatch.setattr(other, "tick", ticked.append)
-        later(1.0)
-        assert len(ticked) == 1

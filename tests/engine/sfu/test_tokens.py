@@ -27,7 +27,6 @@ def test_a_token_of_livekit_api_is_understood() -> None:
         api.AccessToken(KEY, SECRET)
         .with_identity("alice")
         .with_name("Alice")
-        .with_kind("agent")
         .with_attributes({"k": "v"})
         .with_grants(
             api.VideoGrants(
@@ -37,35 +36,38 @@ def test_a_token_of_livekit_api_is_understood() -> None:
                 can_update_own_metadata=True,
             )
         )
-        .with_room_config(api.RoomConfiguration(max_participants=4))
         .to_jwt()
     )
     claims = tokens.verify(token, KEY, SECRET)
-    assert (claims.identity, claims.name, dict(claims.attributes)) == ("alice", "Alice", {"k": "v"})
-    assert claims.kind == models.ParticipantInfo.AGENT
-    assert claims.room_config is not None
-    assert claims.room_config.max_participants == 4
-    grants = claims.grants
-    assert grants.room_join
-    assert grants.can_update_metadata
-    assert grants.may_publish(models.TrackSource.MICROPHONE)
-    assert not grants.may_publish(models.TrackSource.CAMERA)
+    assert (claims.identity, claims.name, claims.attributes) == ("alice", "Alice", {"k": "v"})
+    assert claims.video.room_join
+    permission = tokens.permission_of(claims.video)
+    assert permission.can_update_metadata
+    assert tokens.may_publish(permission, models.TrackSource.MICROPHONE)
+    assert not tokens.may_publish(permission, models.TrackSource.CAMERA)
 
 
 def test_omitted_flags_grant_except_own_metadata() -> None:
-    grants = tokens.verify(sign(), KEY, SECRET).grants
-    assert grants.can_publish
-    assert grants.can_subscribe
-    assert grants.can_publish_data
-    assert not grants.can_update_metadata
-    assert not grants.room_join
-    assert grants.may_publish(models.TrackSource.UNKNOWN)
+    video = tokens.verify(sign(video={"canPublish": None}), KEY, SECRET).video
+    assert not video.room_join
+    permission = tokens.permission_of(video)
+    assert permission == models.ParticipantPermission(
+        can_publish=True, can_subscribe=True, can_publish_data=True
+    )
+    assert tokens.may_publish(permission, models.TrackSource.UNKNOWN)
 
 
-def test_without_can_publish_no_source_is_allowed() -> None:
-    video = {"canPublish": False, "canPublishSources": ["camera"]}
-    grants = tokens.verify(sign(video=video), KEY, SECRET).grants
-    assert not grants.may_publish(models.TrackSource.CAMERA)
+@pytest.mark.parametrize(
+    "video",
+    [
+        {"canPublish": False, "canPublishSources": ["camera"]},
+        {"canPublishSources": ["microphone"]},
+        {"canPublishSources": ["something new"]},
+    ],
+)
+def test_a_camera_that_is_not_granted_is_not_published(video: dict[str, Any]) -> None:
+    permission = tokens.permission_of(tokens.verify(sign(video=video), KEY, SECRET).video)
+    assert not tokens.may_publish(permission, models.TrackSource.CAMERA)
 
 
 @pytest.mark.parametrize("seconds", [-50, 0])
@@ -91,6 +93,8 @@ def test_a_minute_of_leeway(seconds: int) -> None:
         sign(video={"canPublishSources": "camera"}),
         sign(attributes={"k": 1}),
         sign(metadata={}),
+        sign(exp="soon"),
+        sign(exp=float("inf")),
         sign(roomConfig={"maxParticipants": "many"}),
         sign(roomConfig=[1]),
         jwt.encode({"iss": KEY, "exp": 2**33}, "", "none"),
@@ -105,33 +109,36 @@ def test_everything_else_is_refused_without_repeating_it(token: str) -> None:
 
 
 def test_a_refreshed_token_carries_what_is_true_now() -> None:
-    claims = tokens.verify(sign(name="old", custom="kept", video={"room": "r"}), KEY, SECRET)
-    grants = claims.grants.with_permission(
-        models.ParticipantPermission(
-            can_subscribe=True, can_publish_sources=[models.TrackSource.CAMERA]
-        )
-    )
-    info = models.ParticipantInfo(name="new", metadata="m", attributes={"a": "b"})
     now = time.time()
-    token = tokens.refresh(claims, info, grants, api_key=KEY, api_secret=SECRET, now=now)
+    token = sign(name="old", video={"room": "r", "roomJoin": True}, exp=int(now) + 7200)
+    claims = tokens.verify(token, KEY, SECRET)
+    permission = models.ParticipantPermission(
+        can_subscribe=True, can_publish_sources=[models.TrackSource.CAMERA], hidden=True
+    )
+    info = models.ParticipantInfo(
+        name="new", metadata="m", attributes={"a": "b"}, permission=permission
+    )
+    again = tokens.verify(
+        tokens.refresh(claims, info, api_key=KEY, api_secret=SECRET, now=now), KEY, SECRET
+    )
+    assert (again.identity, again.name, again.metadata) == ("alice", "new", "m")
+    assert again.attributes == {"a": "b"}
+    assert (again.video.room, again.video.room_join) == ("r", True)
+    assert tokens.permission_of(again.video) == permission
+    assert abs(again.expires_at - claims.expires_at) <= 2
+
+
+def test_a_refreshed_token_outlives_the_next_one() -> None:
+    claims = tokens.verify(sign(exp=int(time.time())), KEY, SECRET)
+    now = time.time()
+    token = tokens.refresh(
+        claims, models.ParticipantInfo(), api_key=KEY, api_secret=SECRET, now=now
+    )
     again = tokens.verify(token, KEY, SECRET)
-    assert (again.name, again.metadata, dict(again.attributes)) == ("new", "m", {"a": "b"})
-    assert again.grants == grants
-    assert again.payload["custom"] == "kept"
     assert again.expires_at >= int(now + tokens.MIN_REFRESHED_VALIDITY)
 
 
-def test_permission_and_grants_convert_both_ways() -> None:
-    permission = models.ParticipantPermission(
-        can_subscribe=True,
-        can_publish_data=True,
-        can_publish_sources=[models.TrackSource.MICROPHONE],
-        hidden=True,
-    )
-    assert tokens.Grants().with_permission(permission).to_permission() == permission
-
-
 def test_a_webhook_signature_names_its_body() -> None:
-    token = tokens.sign_webhook(b"{}", api_key=KEY, api_secret=SECRET, now=time.time())
+    token = tokens.sign_webhook(b"{}", api_key=KEY, api_secret=SECRET)
     claims = api.TokenVerifier(KEY, SECRET).verify(token)
     assert base64.b64decode(claims.sha256 or "") == hashlib.sha256(b"{}").digest()

@@ -16,9 +16,7 @@ from typing import Any, Final, cast
 from aiortc import RTCDataChannel, RTCSctpTransport
 from aiortc.rtcsctptransport import RTCSctpCapabilities
 
-from utd_rx.engine.sfu.answers import (
-    MAX_MESSAGE_SIZE,
-)
+from utd_rx.engine.sfu.answers import MAX_MESSAGE_SIZE
 
 _logger = logging.getLogger(__name__)
 
@@ -42,7 +40,7 @@ class _DtlsPort:
     _role = "client"
 
     def __init__(self, send: Callable[[bytes], None]) -> None:
-        self._send = send
+        self.send: Callable[[bytes], None] | None = send
 
     def _register_data_receiver(self, receiver: object) -> None:
         """Input comes through `DataChannels.receive`."""
@@ -51,7 +49,8 @@ class _DtlsPort:
         """See `_register_data_receiver`."""
 
     async def _send_data(self, data: bytes) -> None:
-        self._send(data)
+        if self.send is not None:
+            self.send(data)
 
 
 def _drive(coroutine: Coroutine[Any, Any, None]) -> None:
@@ -75,11 +74,12 @@ class DataChannels:
         self, send: Callable[[bytes], None], on_message: Callable[[str, bytes], None]
     ) -> None:
         self.dropped = 0
-        self._on_message = on_message
+        self._on_message: Callable[[str, bytes], None] | None = on_message
         self._channels: dict[str, RTCDataChannel] = {}
         self._opened = 0
         self._backlog: deque[bytes] = deque()
-        self._sctp = RTCSctpTransport(cast("Any", _DtlsPort(send)), _SCTP_PORT)
+        self._port = _DtlsPort(send)
+        self._sctp = RTCSctpTransport(cast("Any", self._port), _SCTP_PORT)
         self._sctp.on("datachannel", self._on_channel)
         self._is_closed = False
 
@@ -115,7 +115,7 @@ class DataChannels:
                 self.send(RELIABLE, message)
 
     def _deliver(self, label: str, message: bytes | str) -> None:
-        if isinstance(message, bytes):
+        if isinstance(message, bytes) and self._on_message is not None:
             self._on_message(label, message)
         else:
             self.dropped += 1  # LiveKit sends no text frames
@@ -138,10 +138,11 @@ class DataChannels:
         channel.send(message)
 
     def close(self) -> None:
-        """Abort the association. Idempotent."""
+        """Abort the association, and let go of everything around it. Idempotent."""
         if self._is_closed:
             return
         self._is_closed = True
         self._backlog.clear()
         self._channels.clear()
         _drive(self._sctp.stop())
+        self._port.send = self._on_message = None

@@ -1,22 +1,24 @@
 """DTLS 1.2 as client over datagrams somebody else moves, and the SRTP keys that come out of it.
 
 We always answer `a=setup:active`, so the client listens and we send the ClientHello. Trust is the
-fingerprint in the client's SDP; the certificate chain means nothing (RFC 5763).
+fingerprint in the client's SDP; the certificate chain means nothing (RFC 5763). Certificates and
+SRTP profiles are aiortc's.
 """
 
 from __future__ import annotations
 
-import datetime
-import hashlib
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from aiortc.rtcdtlstransport import (
+    SRTP_PROFILES,
+    X509_DIGEST_ALGORITHMS,
+    certificate_digest,
+    generate_certificate,
+)
 from attrs import field, frozen
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import NameOID
 from OpenSSL import SSL
 from pylibsrtp import Policy, Session
 
@@ -24,13 +26,7 @@ from pylibsrtp import Policy, Session
 _MTU: Final = 1200
 _READ_SIZE: Final = 65536
 _EXPORTER_LABEL: Final = b"EXTRACTOR-dtls_srtp"
-# OpenSSL's name, then libsrtp's profile, key and salt length. The first common one is used.
-_SRTP_PROFILES: Final = (
-    (b"SRTP_AEAD_AES_128_GCM", Policy.SRTP_PROFILE_AEAD_AES_128_GCM, 16, 12),
-    (b"SRTP_AES128_CM_SHA1_80", Policy.SRTP_PROFILE_AES128_CM_SHA1_80, 16, 14),
-)
 _REPLAY_WINDOW: Final = 1024
-_HASHES: Final = {"sha-256": hashlib.sha256, "sha-384": hashlib.sha384, "sha-512": hashlib.sha512}
 
 
 @frozen
@@ -42,30 +38,14 @@ class Certificate:
 
     @classmethod
     def generate(cls) -> Certificate:
-        """Make a P-256 certificate that outlives any development session."""
+        """Make a P-256 certificate."""
         key = ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "utd_rx embedded SFU")])
-        now = datetime.datetime.now(tz=datetime.UTC)
-        certificate = (
-            x509.CertificateBuilder()
-            .subject_name(name)
-            .issuer_name(name)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(days=1))
-            .not_valid_after(now + datetime.timedelta(days=365))
-            .sign(key, hashes.SHA256())
-        )
-        return cls(certificate, key)
+        return cls(generate_certificate(key), key)
 
     @property
     def fingerprint(self) -> str:
         """SHA-256 as SDP writes it."""
-        return _hex(self.certificate.fingerprint(hashes.SHA256()))
-
-
-def _hex(digest: bytes) -> str:
-    return ":".join(f"{byte:02X}" for byte in digest)
+        return certificate_digest(self.certificate, "sha-256")
 
 
 def _accept_any(*_: object) -> bool:
@@ -90,7 +70,7 @@ class DtlsClient:
         context.use_privatekey(certificate.key)
         context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, _accept_any)
         context.set_cipher_list(b"ECDHE+AESGCM:ECDHE+CHACHA20")
-        context.set_tlsext_use_srtp(b":".join(name for name, *_ in _SRTP_PROFILES))
+        context.set_tlsext_use_srtp(b":".join(one.openssl_profile for one in SRTP_PROFILES))
         context.set_options(SSL.OP_NO_QUERY_MTU)
         self._connection = SSL.Connection(context)
         self._connection.set_connect_state()
@@ -179,13 +159,10 @@ class DtlsClient:
     def peer_matches(self, fingerprints: Iterable[tuple[str, str]]) -> bool:
         """Whether the peer's certificate has one of the `(hash name, hex)` fingerprints."""
         certificate = self._connection.get_peer_certificate(as_cryptography=True)
-        if certificate is None:
-            return False
-        encoded = certificate.public_bytes(Encoding.DER)
-        return any(
-            _hex(_HASHES[name](encoded).digest()) == digest
+        return certificate is not None and any(
+            certificate_digest(certificate, name) == digest
             for name, digest in fingerprints
-            if name in _HASHES
+            if name in X509_DIGEST_ALGORITHMS
         )
 
     def srtp_sessions(self) -> tuple[Session, Session]:
@@ -194,16 +171,16 @@ class DtlsClient:
         Raises:
             DtlsError: no SRTP profile was agreed on.
         """
-        profiles = {name: rest for name, *rest in _SRTP_PROFILES}
-        agreed = profiles.get(self._connection.get_selected_srtp_profile())
-        if agreed is None:
+        name = self._connection.get_selected_srtp_profile()
+        profile = next((one for one in SRTP_PROFILES if one.openssl_profile == name), None)
+        if profile is None:
             raise DtlsError("no common SRTP profile")
-        profile, key, salt = agreed
-        material = self._connection.export_keying_material(_EXPORTER_LABEL, 2 * (key + salt))
-        keys, salts = material[: 2 * key], material[2 * key :]
-        ours = _policy(keys[:key] + salts[:salt], Policy.SSRC_ANY_OUTBOUND, profile)
-        theirs = _policy(keys[key:] + salts[salt:], Policy.SSRC_ANY_INBOUND, profile)
-        return Session(ours), Session(theirs)
+        size = 2 * (profile.key_length + profile.salt_length)
+        material = self._connection.export_keying_material(_EXPORTER_LABEL, size)
+        ours, theirs = (profile.get_key_and_salt(material, side) for side in (0, 1))
+        outbound = _policy(ours, Policy.SSRC_ANY_OUTBOUND, profile.libsrtp_profile)
+        inbound = _policy(theirs, Policy.SSRC_ANY_INBOUND, profile.libsrtp_profile)
+        return Session(outbound), Session(inbound)
 
     def close(self) -> None:
         """Tell the peer, if there is one. Idempotent."""

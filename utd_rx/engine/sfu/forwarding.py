@@ -1,7 +1,7 @@
 """Encoded RTP from one publisher to its subscribers: rewriting, repair, feedback. No decoding.
 
-A `InboundTrack` is the publisher's half: it counts, caches video for repair, meters speech and
-hands every packet to its `Subscription`s. A `Subscription` is one subscriber's copy: own SSRC,
+An `InboundTrack` is the publisher's half: it counts, caches video for repair, meters speech and
+hands every packet to its `OutboundTrack`s. An `OutboundTrack` is one subscriber's copy: own SSRC,
 payload type, extension numbers, and sequence numbers rebased to start at 1000 (facts/sfu.md §1.5:
 a start near 65535 could put the two SRTP rollover counters out of step).
 
@@ -15,8 +15,10 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from typing import Final, Protocol
 
+from aiortc.rtp import RtcpReceiverInfo, RtcpRrPacket, RtcpSrPacket, clamp_packets_lost
+
 from utd_rx.engine.sfu import rtp
-from utd_rx.engine.sfu.rtp import RtcpPacket, RtpHeader
+from utd_rx.engine.sfu.rtp import RtpHeader
 from utd_rx.engine.sfu.sdp import (
     LEVEL_EXTENSION,
     MID_EXTENSION,
@@ -24,7 +26,7 @@ from utd_rx.engine.sfu.sdp import (
     RID_EXTENSION,
     Codec,
 )
-from utd_rx.engine.sfu.speakers import LevelMeter, is_loud
+from utd_rx.engine.sfu.speakers import SpeechMeter, is_loud
 
 _FIRST_SEQUENCE: Final = 1000
 _CACHED_PACKETS: Final = 600
@@ -72,12 +74,12 @@ class ReceiveStatistics:
         if step < 0x8000:
             self._highest += step
 
-    def on_sender_report(self, body: bytes, now: float) -> None:
+    def on_sender_report(self, report: RtcpSrPacket, now: float) -> None:
         """Remember what LSR and DLSR are computed from."""
-        self._last_report = int.from_bytes(body[6:10], "big")
+        self._last_report = report.sender_info.ntp_timestamp >> 16 & 0xFFFFFFFF
         self._last_report_at = now
 
-    def block(self, ssrc: int, now: float) -> bytes | None:
+    def block(self, ssrc: int, now: float) -> RtcpReceiverInfo | None:
         """The report block since the last call, None before the first packet."""
         if self._base is None:
             return None
@@ -87,13 +89,14 @@ class ReceiveStatistics:
         self._reported_expected, self._reported_received = expected, self._received
         self.loss = min(1.0, max(missing, 0) / interval) if interval > 0 else 0.0
         delay = int((now - self._last_report_at) * 65536) if self._last_report else 0
-        return rtp.report_block(
-            ssrc,
+        return RtcpReceiverInfo(
+            ssrc=ssrc,
             fraction_lost=min(255, int(self.loss * 256)),
-            lost=expected - self._received,
-            highest=self._highest,
-            last_report=self._last_report,
-            delay=delay,
+            packets_lost=clamp_packets_lost(expected - self._received),
+            highest_sequence=self._highest & 0xFFFFFFFF,
+            jitter=0,
+            lsr=self._last_report,
+            dlsr=delay & 0xFFFFFFFF,
         )
 
 
@@ -121,8 +124,8 @@ class InboundTrack:
         self.is_video = is_video
         self.rid = rid
         self.ssrc: int | None = None
-        self.meter = LevelMeter()
-        self.subscriptions: dict[int, Subscription] = {}
+        self.meter = SpeechMeter()
+        self.subscriptions: dict[int, OutboundTrack] = {}
         self._publisher = publisher
         self._feedback_ssrc = secrets.randbits(32)
         self._statistics = ReceiveStatistics()
@@ -171,19 +174,19 @@ class InboundTrack:
             duration = min(duration, _MAX_LOUD_MS)
         self.meter.observe(level, duration, now)
 
-    def on_sender_report(self, body: bytes, now: float) -> None:
-        """Relay a sender report (its body has at least 24 bytes) to every subscriber."""
-        self._statistics.on_sender_report(body, now)
+    def on_sender_report(self, report: RtcpSrPacket, now: float) -> None:
+        """Relay a sender report to every subscriber."""
+        self._statistics.on_sender_report(report, now)
         for subscription in self.subscriptions.values():
-            subscription.relay_sender_report(body)
+            subscription.relay_sender_report(report)
 
-    def add(self, subscription: Subscription, now: float) -> None:
+    def add(self, subscription: OutboundTrack, now: float) -> None:
         """Start forwarding to `subscription`."""
         self.subscriptions[subscription.ssrc] = subscription
         self.request_keyframe(now)
         self._keyframe_at = now + _KEYFRAME_REPEAT
 
-    def discard(self, subscription: Subscription) -> None:
+    def discard(self, subscription: OutboundTrack) -> None:
         """Stop forwarding to `subscription`."""
         self.subscriptions.pop(subscription.ssrc, None)
 
@@ -198,7 +201,7 @@ class InboundTrack:
         self._keyframe_at = None
         self._publisher.send_rtcp(rtp.pli(self._feedback_ssrc, self.ssrc))
 
-    def resend(self, subscription: Subscription, sequences: Iterable[int]) -> None:
+    def resend(self, subscription: OutboundTrack, sequences: Iterable[int]) -> None:
         """Answer a subscriber's NACK from the cache; ask the publisher for the rest."""
         missing: list[int] = []
         for sequence in sequences:
@@ -223,7 +226,7 @@ class InboundTrack:
         block = self._statistics.block(self.ssrc, now)
         if block is None:
             return
-        packet = rtp.receiver_report(self._feedback_ssrc, [block])
+        packet = bytes(RtcpRrPacket(self._feedback_ssrc, [block]))
         if self.is_video:
             packet += rtp.remb(self._feedback_ssrc, _VIDEO_BITRATE, [self.ssrc])
         self._publisher.send_rtcp(packet)
@@ -241,7 +244,7 @@ class InboundTrack:
         return value is not None and value.decode("ascii", "replace") == self.rid
 
 
-class Subscription:
+class OutboundTrack:
     """One subscriber's copy of a track.
 
     Args:
@@ -321,22 +324,16 @@ class Subscription:
             self.track.request_keyframe(now)
         self.is_paused = is_paused
 
-    def relay_sender_report(self, body: bytes) -> None:
+    def relay_sender_report(self, report: RtcpSrPacket) -> None:
         """Send the publisher's clock pair under this subscription's SSRC."""
         if not self.is_paused:
-            self._sink.send_rtcp(
-                rtp.relayed_sender_report(self.ssrc, body, self._packets, self._octets, self._cname)
-            )
+            counts = self._packets, self._octets
+            self._sink.send_rtcp(rtp.relayed_sender_report(self.ssrc, report, *counts, self._cname))
 
-    def on_feedback(self, packet: RtcpPacket, now: float) -> None:
+    def on_feedback(self, packet: rtp.Feedback, now: float) -> None:
         """Act on the subscriber's NACK, PLI or FIR."""
-        if packet.kind == rtp.RTP_FEEDBACK and packet.format == rtp.NACK_FORMAT:
-            base = self._base
-            if base is not None:
-                wanted = rtp.nacked_sequences(packet)
-                self.track.resend(self, [(one + base) & 0xFFFF for one in wanted])
-        elif packet.kind == rtp.PAYLOAD_FEEDBACK and packet.format in (
-            rtp.PLI_FORMAT,
-            rtp.FIR_FORMAT,
-        ):
+        base, lost = self._base, rtp.nacked_sequences(packet)
+        if lost and base is not None:
+            self.track.resend(self, [(one + base) & 0xFFFF for one in lost])
+        elif rtp.is_keyframe_request(packet):
             self.track.request_keyframe(now)

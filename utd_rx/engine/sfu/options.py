@@ -1,23 +1,8 @@
-"""What a caller can choose about the embedded SFU, and the limits it cannot.
-
-The limits are those of livekit-server (facts/livekit.md §7.3), so that a client which stays inside
-them here stays inside them there.
-"""
+"""What a caller can choose about the embedded SFU."""
 
 from __future__ import annotations
 
-from typing import Final
-
 from attrs import field, frozen
-
-MAX_METADATA_BYTES: Final = 512 * 1024
-MAX_ATTRIBUTES_BYTES: Final = 64 * 1024
-MAX_NAME_BYTES: Final = 256
-MAX_SIGNAL_BYTES: Final = 2 * 1024 * 1024
-MAX_API_BODY_BYTES: Final = 10 * 1024 * 1024
-
-# A participant has a handful of sources; a client that opens more is broken or hostile.
-MAX_TRACKS_PER_PARTICIPANT: Final = 64
 
 
 @frozen

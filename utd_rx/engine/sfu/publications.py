@@ -8,10 +8,12 @@ section just stops sending (facts/sfu.md §2.1.4 and §2.1.7).
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
 from typing import Final
 
-from attrs import define, field
+from aiortc.rtp import RtcpSrPacket
+from attrs import define, evolve, field
 from livekit.protocol import models, rtc
 
 from utd_rx.engine.sfu import rtp
@@ -23,12 +25,7 @@ from utd_rx.engine.sfu.answers import (
     publisher_audio_parameters,
 )
 from utd_rx.engine.sfu.forwarding import InboundTrack, PacketSink
-from utd_rx.engine.sfu.sdp import (
-    LEVEL_EXTENSION,
-    MID_EXTENSION,
-    Codec,
-    Section,
-)
+from utd_rx.engine.sfu.sdp import LEVEL_EXTENSION, MID_EXTENSION, Codec, Section
 
 # A client keeps the sound and the picture of one stream together.
 _STREAMS: Final[Mapping[models.TrackSource, str]] = {
@@ -53,12 +50,18 @@ class Publication:
     publisher_sid: str
     mid: str | None = None
     track: InboundTrack | None = None
-    has_been_subscribed: bool = False
+    _on_subscribed: Callable[[Publication], None] | None = None
     cids: frozenset[str] = field(init=False)
 
     @cids.default
     def _all_cids(self) -> frozenset[str]:
         return frozenset({self.request.cid, *(c.cid for c in self.request.simulcast_codecs)})
+
+    def on_bound(self) -> None:
+        """Somebody receives it; its publisher hears of the first one."""
+        tell, self._on_subscribed = self._on_subscribed, None
+        if tell is not None:
+            tell(self)
 
     @property
     def sid(self) -> str:
@@ -112,11 +115,20 @@ def track_info(request: rtc.AddTrackRequest) -> models.TrackInfo:
 
 
 class Publications:
-    """All tracks of one participant, and the way of its packets to them."""
+    """All tracks of one participant, and the way of its packets to them.
 
-    def __init__(self, publisher_sid: str, sink: PacketSink) -> None:
+    Args:
+        publisher_sid: of the participant.
+        sink: its transport.
+        on_subscribed: called once for each track, when somebody receives it.
+    """
+
+    def __init__(
+        self, publisher_sid: str, sink: PacketSink, on_subscribed: Callable[[Publication], None]
+    ) -> None:
         self._publisher_sid = publisher_sid
         self._sink = sink
+        self._on_subscribed: Callable[[Publication], None] | None = on_subscribed
         self._by_sid: dict[str, Publication] = {}
         self._sections: dict[str, Publication | None] = {}  # every mid that ever sent
         self._by_ssrc: dict[int, InboundTrack] = {}
@@ -137,7 +149,12 @@ class Publications:
         for publication in self._by_sid.values():
             if request.cid in publication.cids:
                 return publication
-        publication = Publication(request, track_info(request), self._publisher_sid)
+        publication = Publication(
+            deepcopy(request),
+            track_info(request),
+            self._publisher_sid,
+            on_subscribed=self._on_subscribed,
+        )
         self._by_sid[publication.sid] = publication
         return publication
 
@@ -150,6 +167,13 @@ class Publications:
                 del self._by_ssrc[ssrc]
         if publication.mid is not None:
             self._sections[publication.mid] = None
+
+    def close(self) -> None:
+        """Forget everything."""
+        for publication in self:
+            self.remove(publication)
+        self._sections.clear()
+        self._on_subscribed = None
 
     # -- negotiation --------------------------------------------------------------------------
 
@@ -218,7 +242,7 @@ class Publications:
         parameters = publisher_audio_parameters(
             codec, has_dtx=not request.disable_dtx, is_stereo=is_stereo
         )
-        return Codec(codec.payload_type, codec.name, codec.clock_rate, codec.channels, parameters)
+        return evolve(codec, parameters=parameters)
 
     # -- packets ------------------------------------------------------------------------------
 
@@ -249,30 +273,28 @@ class Publications:
         self._by_ssrc[header.ssrc] = track
         return track
 
-    def on_sender_report(self, body: bytes, now: float) -> None:
+    def on_sender_report(self, report: RtcpSrPacket, now: float) -> None:
         """Relay a sender report of one of the tracks."""
-        if len(body) < 24:
-            return
-        track = self._by_ssrc.get(int.from_bytes(body[:4], "big"))
+        track = self._by_ssrc.get(report.ssrc)
         if track is not None:
-            track.on_sender_report(body, now)
+            track.on_sender_report(report, now)
+
+    def _tracks(self) -> Iterator[InboundTrack]:
+        return (one.track for one in self._by_sid.values() if one.track is not None)
 
     def tick(self, now: float) -> None:
         """Carry out what had to wait."""
-        for publication in self._by_sid.values():
-            if publication.track is not None:
-                publication.track.tick(now)
+        for track in self._tracks():
+            track.tick(now)
 
     def report(self, now: float) -> None:
         """Send receiver reports."""
-        for publication in self._by_sid.values():
-            if publication.track is not None:
-                publication.track.report(now)
+        for track in self._tracks():
+            track.report(now)
 
     def loss(self) -> float:
         """Share of packets missing lately, of the worst track."""
-        tracks = (one.track for one in self._by_sid.values())
-        return max((track.loss for track in tracks if track is not None), default=0.0)
+        return max((track.loss for track in self._tracks()), default=0.0)
 
     def level(self, now: float) -> float:
         """The loudest of the unmuted audio tracks, 0 to 1."""

@@ -1,27 +1,39 @@
-"""RTP headers and the few RTCP messages a forwarder reads and writes. Pure, no payload knowledge.
+"""RTP headers, read and rewritten, and the RTCP of a forwarder. Pure, no payload knowledge.
 
 RTP: RFC 3550, header extensions RFC 8285 (both forms are read, the one-byte form is written).
-RTCP feedback: RFC 4585 (PLI, NACK), RFC 5104 (FIR), REMB draft-alvestrand-rmcat-remb-03.
+RTCP is aiortc's: RFC 4585 (PLI, NACK), RFC 5104 (FIR), REMB draft-alvestrand-rmcat-remb-03.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Final, NamedTuple
+
+from aiortc.rtp import (
+    RTCP_PSFB_APP,
+    RTCP_PSFB_FIR,
+    RTCP_PSFB_PLI,
+    RTCP_RTPFB_NACK,
+    AnyRtcpPacket,
+    RtcpPacket,
+    RtcpPsfbPacket,
+    RtcpRtpfbPacket,
+    RtcpSdesPacket,
+    RtcpSenderInfo,
+    RtcpSourceInfo,
+    RtcpSrPacket,
+    pack_remb_fci,
+)
 
 _FIXED: Final = struct.Struct("!BBHII")
 _EXTENSION: Final = struct.Struct("!HH")
 _ONE_BYTE_PROFILE: Final = 0xBEDE
 _NO_EXTENSIONS: Final[Mapping[int, bytes]] = MappingProxyType({})
+_CNAME: Final = 1
 
-SENDER_REPORT: Final = 200
-RTP_FEEDBACK: Final = 205
-PAYLOAD_FEEDBACK: Final = 206
-NACK_FORMAT: Final = 1
-PLI_FORMAT: Final = 1
-FIR_FORMAT: Final = 4
+Feedback = RtcpRtpfbPacket | RtcpPsfbPacket
 
 
 class RtpHeader(NamedTuple):
@@ -147,107 +159,55 @@ def audio_level(value: bytes) -> int:
     return value[0] & 0x7F
 
 
-class RtcpPacket(NamedTuple):
-    """One packet of a compound; `body` starts after the four-byte RTCP header."""
-
-    kind: int
-    format: int
-    body: bytes
-
-
-def walk_rtcp(data: bytes) -> Iterator[RtcpPacket]:
-    """The packets of a compound, as far as they are whole."""
-    offset = 0
-    while offset + 4 <= len(data) and data[offset] >> 6 == 2:
-        words = int.from_bytes(data[offset + 2 : offset + 4], "big")
-        end = offset + 4 + 4 * words
-        if end > len(data):
-            return
-        yield RtcpPacket(data[offset + 1], data[offset] & 0x1F, data[offset + 4 : end])
-        offset = end
+def parse_rtcp(data: bytes) -> list[AnyRtcpPacket]:
+    """The known packets of a compound; none of one that is malformed anywhere."""
+    try:
+        return RtcpPacket.parse(data)
+    except (ValueError, struct.error, IndexError):
+        return []
 
 
-def feedback_media_ssrcs(packet: RtcpPacket) -> tuple[int, ...]:
+def media_ssrcs(packet: Feedback) -> tuple[int, ...]:
     """Which streams a NACK, PLI or FIR is about."""
-    body = packet.body
-    if packet.kind == PAYLOAD_FEEDBACK and packet.format == FIR_FORMAT:
-        return tuple(
-            int.from_bytes(body[offset : offset + 4], "big") for offset in range(8, len(body), 8)
-        )
-    return (int.from_bytes(body[4:8], "big"),) if len(body) >= 8 else ()
+    if isinstance(packet, RtcpPsfbPacket) and packet.fmt == RTCP_PSFB_FIR:
+        fci = packet.fci
+        return tuple(int.from_bytes(fci[at : at + 4], "big") for at in range(0, len(fci), 8))
+    return (packet.media_ssrc,)
 
 
-def nacked_sequences(packet: RtcpPacket) -> list[int]:
-    """The sequence numbers a generic NACK asks for."""
-    sequences: list[int] = []
-    for offset in range(8, len(packet.body) - 3, 4):
-        first, bits = struct.unpack_from("!HH", packet.body, offset)
-        sequences.append(first)
-        sequences.extend((first + bit + 1) & 0xFFFF for bit in range(16) if bits >> bit & 1)
-    return sequences
+def nacked_sequences(packet: Feedback) -> list[int]:
+    """The sequence numbers a generic NACK asks for; may exceed 16 bits."""
+    if isinstance(packet, RtcpRtpfbPacket) and packet.fmt == RTCP_RTPFB_NACK:
+        return packet.lost
+    return []
 
 
-def _packet(kind: int, count: int, body: bytes) -> bytes:
-    return struct.pack("!BBH", 0x80 | count, kind, len(body) // 4) + body
+def is_keyframe_request(packet: Feedback) -> bool:
+    """Whether it is a PLI or a FIR."""
+    return isinstance(packet, RtcpPsfbPacket) and packet.fmt in (RTCP_PSFB_PLI, RTCP_PSFB_FIR)
 
 
 def pli(sender: int, media: int) -> bytes:
     """Picture loss indication: the publisher shall send a key frame."""
-    return _packet(PAYLOAD_FEEDBACK, PLI_FORMAT, struct.pack("!II", sender, media))
+    return bytes(RtcpPsfbPacket(RTCP_PSFB_PLI, sender, media))
 
 
 def nack(sender: int, media: int, sequences: Iterable[int]) -> bytes:
-    """Generic NACK, one pair per lost packet: simple, and losses are few."""
-    pairs = b"".join(struct.pack("!HH", sequence, 0) for sequence in sequences)
-    return _packet(RTP_FEEDBACK, NACK_FORMAT, struct.pack("!II", sender, media) + pairs)
+    """Generic NACK."""
+    return bytes(RtcpRtpfbPacket(RTCP_RTPFB_NACK, sender, media, sorted(sequences)))
 
 
 def remb(sender: int, bitrate: int, ssrcs: Iterable[int]) -> bytes:
     """Receiver-estimated maximum bitrate: lets a publisher start above its cautious default."""
-    media = tuple(ssrcs)
-    exponent = max(0, bitrate.bit_length() - 18)
-    mantissa = bitrate >> exponent
-    body = struct.pack("!II4sI", sender, 0, b"REMB", len(media) << 24 | exponent << 18 | mantissa)
-    return _packet(PAYLOAD_FEEDBACK, 15, body + b"".join(struct.pack("!I", one) for one in media))
+    return bytes(RtcpPsfbPacket(RTCP_PSFB_APP, sender, 0, pack_remb_fci(bitrate, [*ssrcs])))
 
 
-def receiver_report(sender: int, blocks: Iterable[bytes]) -> bytes:
-    """Receiver report of at most 31 `report_block`s."""
-    chosen = tuple(blocks)[:31]
-    return _packet(201, len(chosen), struct.pack("!I", sender) + b"".join(chosen))
-
-
-def report_block(
-    ssrc: int, *, fraction_lost: int, lost: int, highest: int, last_report: int, delay: int
+def relayed_sender_report(
+    ssrc: int, report: RtcpSrPacket, packets: int, octets: int, cname: str
 ) -> bytes:
-    """One block of a receiver report (RFC 3550 §6.4.1); jitter is reported as 0.
-
-    Args:
-        highest: extended highest sequence number received.
-        last_report: middle 32 bits of the last sender report's NTP time.
-        delay: since then, in units of 1/65536 s.
-    """
-    return struct.pack(
-        "!IIIIII",
-        ssrc,
-        fraction_lost << 24 | max(-0x800000, min(lost, 0x7FFFFF)) & 0xFFFFFF,
-        highest & 0xFFFFFFFF,
-        0,
-        last_report,
-        delay & 0xFFFFFFFF,
-    )
-
-
-def relayed_sender_report(ssrc: int, body: bytes, packets: int, octets: int, cname: str) -> bytes:
-    """A publisher's sender report under another SSRC: its clock pair stays, counts are ours.
-
-    Args:
-        body: of the original report, at least 24 bytes.
-    """
-    clocks = body[4:16]
-    counts = struct.pack("!II", packets & 0xFFFFFFFF, octets & 0xFFFFFFFF)
-    report = _packet(SENDER_REPORT, 0, struct.pack("!I", ssrc) + clocks + counts)
-    name = cname.encode()[:255]
-    chunk = struct.pack("!IBB", ssrc, 1, len(name)) + name + b"\0"
-    chunk += bytes(-len(chunk) % 4)
-    return report + _packet(202, 1, chunk)
+    """A publisher's sender report under another SSRC: its clock pair stays, counts are ours."""
+    info = report.sender_info
+    counts = packets & 0xFFFFFFFF, octets & 0xFFFFFFFF
+    ours = RtcpSenderInfo(info.ntp_timestamp, info.rtp_timestamp, *counts)
+    names = RtcpSdesPacket([RtcpSourceInfo(ssrc, [(_CNAME, cname.encode()[:255])])])
+    return bytes(RtcpSrPacket(ssrc, ours)) + bytes(names)

@@ -11,6 +11,8 @@ from typing import Final, Literal
 
 from attrs import field, frozen
 
+from utd_rx.engine.sfu.limits import MAX_SECTIONS, MAX_SIGNAL_BYTES
+
 Kind = Literal["audio", "video", "application"]
 Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
 
@@ -20,9 +22,10 @@ LEVEL_EXTENSION: Final = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"
 ORIENTATION_EXTENSION: Final = "urn:3gpp:video-orientation"
 _LAYERS: Final = ("f", "h", "q")  # LiveKit's names: full, half, quarter
 
-MAX_SDP_BYTES: Final = 2 * 1024 * 1024
-# Sections only grow: every publish adds one for ever.
-MAX_SECTIONS: Final = 2048
+# Of a line: an ssrc-group of simulcast, or the fmtp of a codec, has a few hundred characters.
+MAX_LINE_CHARS: Final = 4096
+# Of a mid and of the cid of a track: browsers use digits and UUIDs.
+MAX_ID_CHARS: Final = 256
 _DIRECTIONS: Final[tuple[Direction, ...]] = ("sendrecv", "sendonly", "recvonly", "inactive")
 _KINDS: Final[tuple[Kind, ...]] = ("audio", "video", "application")
 
@@ -80,7 +83,7 @@ class Section:
 
 
 @frozen
-class Offer:
+class SdpOffer:
     """A client's offer, BUNDLE transport attributes merged."""
 
     ice_ufrag: str
@@ -89,13 +92,13 @@ class Offer:
     sections: tuple[Section, ...]
 
 
-def parse_offer(text: str) -> Offer:
+def parse_offer(text: str) -> SdpOffer:
     """Parse an offer.
 
     Raises:
         SdpError: when it is too large, has no usable section or lacks transport attributes.
     """
-    if len(text) > MAX_SDP_BYTES:
+    if len(text) > MAX_SIGNAL_BYTES:
         raise SdpError("offer too large")
     session, *media = _split(text)
     if not media:
@@ -106,7 +109,7 @@ def parse_offer(text: str) -> Offer:
     if len({section.mid for section in sections}) != len(sections):
         raise SdpError("duplicate mid")
     everywhere = [line for lines in (session, *media) for line in lines]
-    return Offer(
+    return SdpOffer(
         ice_ufrag=_required(everywhere, "a=ice-ufrag:"),
         ice_password=_required(everywhere, "a=ice-pwd:"),
         fingerprints=_fingerprints(everywhere),
@@ -119,6 +122,8 @@ def _split(text: str) -> list[list[str]]:
     for line in text.replace("\r\n", "\n").split("\n"):
         if line.startswith("m="):
             blocks.append([])
+        if len(line) > MAX_LINE_CHARS:
+            raise SdpError("line too long")
         if line:
             blocks[-1].append(line)
     return blocks
@@ -159,6 +164,9 @@ def _parse_section(lines: Sequence[str], index: int) -> Section:
     if kind is None:
         raise SdpError(f"unknown media {media[0][:16]!r}")
     mid = next(_values(lines, "a=mid:"), str(index))
+    track_id = _parse_track_id(lines)
+    if max(len(mid), len(track_id or "")) > MAX_ID_CHARS:
+        raise SdpError("id too long")
     port = _number(media[1], 65535)
     direction: Direction = next((one for one in _DIRECTIONS if f"a={one}" in lines), "sendrecv")
     if kind == "application":
@@ -172,7 +180,7 @@ def _parse_section(lines: Sequence[str], index: int) -> Section:
         is_rejected=port == 0 and "a=bundle-only" not in lines,
         codecs=_parse_codecs(lines, media[3:]),
         extensions=_parse_extensions(lines),
-        track_id=_parse_track_id(lines),
+        track_id=track_id,
         ssrcs=_parse_ssrcs(lines),
         rids=_parse_rids(lines),
     )

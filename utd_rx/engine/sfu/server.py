@@ -15,14 +15,15 @@ from typing import Final
 from aiohttp import web
 
 from utd_rx.engine.serving import HttpServer
+from utd_rx.engine.sfu.context import SfuContext
 from utd_rx.engine.sfu.dtls import Certificate
-from utd_rx.engine.sfu.hub import Hub
-from utd_rx.engine.sfu.options import MAX_API_BODY_BYTES, SfuOptions
-from utd_rx.engine.sfu.room import RoomContext
+from utd_rx.engine.sfu.limits import MAX_API_BODY_BYTES
+from utd_rx.engine.sfu.options import SfuOptions
+from utd_rx.engine.sfu.sfu_rooms import SfuRooms
 from utd_rx.engine.sfu.signalling import Signalling
 from utd_rx.engine.sfu.twirp import RoomService
 from utd_rx.engine.sfu.udp_mux import UdpMux
-from utd_rx.engine.sfu.webhooks import Webhooks
+from utd_rx.engine.sfu.webhook_sender import WebhookSender
 
 # The shortest deadline that matters is a key frame request 100 ms after a subscription.
 _TICK: Final = 0.05
@@ -49,8 +50,8 @@ class EmbeddedSfu:
         self.api_url = ""
         self._options = options
         self._mux: UdpMux | None = None
-        self._hub: Hub | None = None
-        self._webhooks: Webhooks | None = None
+        self._rooms: SfuRooms | None = None
+        self._webhooks: WebhookSender | None = None
         self._http: HttpServer | None = None
         self._ticker: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
@@ -68,10 +69,10 @@ class EmbeddedSfu:
         options = self._options
         ipaddress.IPv4Address(options.host)
         self._mux = UdpMux()
-        self._webhooks = Webhooks(options)
-        context = RoomContext(options, self._mux, Certificate.generate(), self._webhooks)
-        self._hub = Hub(context)
-        app = _make_app(self._hub)
+        self._webhooks = WebhookSender(options)
+        context = SfuContext(options, self._mux, Certificate.generate(), self._webhooks)
+        self._rooms = SfuRooms(context)
+        app = _make_app(self._rooms)
         self._http = HttpServer(
             app, "sfu", shutdown_timeout=_SHUTDOWN_TIMEOUT, max_field_size=_MAX_FIELD
         )
@@ -84,7 +85,7 @@ class EmbeddedSfu:
             await self.aclose()
             raise
         self._webhooks.start()
-        self._ticker = asyncio.create_task(self._tick(self._hub), name="utd-sfu-ticker")
+        self._ticker = asyncio.create_task(self._tick(self._rooms), name="utd-sfu-ticker")
         self.url = f"ws://{_reachable(options.host)}:{port}"
         self.api_url = f"http://{_reachable(options.host)}:{port}"
 
@@ -93,11 +94,11 @@ class EmbeddedSfu:
         """The UDP port of all media; 0 when not running."""
         return self._mux.port if self._mux is not None else 0
 
-    async def _tick(self, hub: Hub) -> None:
+    async def _tick(self, rooms: SfuRooms) -> None:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(_TICK)
-            hub.tick(loop.time())
+            rooms.tick(loop.time())
 
     async def aclose(self) -> None:
         """Send everybody away and free everything. Idempotent; cancelling does not stop it."""
@@ -106,16 +107,16 @@ class EmbeddedSfu:
         await asyncio.shield(self._closing)
 
     async def _close(self) -> None:
-        if self._hub is not None:
-            self._hub.close_all()
+        if self._rooms is not None:
+            self._rooms.close_all()
         if self._ticker is not None:
             self._ticker.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._ticker
         if self._http is not None:
             await self._http.aclose()
-        if self._hub is not None:
-            self._hub.close_all()  # of whoever came while the door was closing
+        if self._rooms is not None:
+            self._rooms.close_all()  # of whoever came while the door was closing
         if self._webhooks is not None:
             await self._webhooks.aclose()
         if self._mux is not None:
@@ -128,12 +129,12 @@ def _reachable(host: str) -> str:
     return "127.0.0.1" if ipaddress.IPv4Address(host).is_unspecified else host
 
 
-def _make_app(hub: Hub) -> web.Application:
+def _make_app(rooms: SfuRooms) -> web.Application:
     app = web.Application(client_max_size=MAX_API_BODY_BYTES, middlewares=[_preflight])
     app.on_response_prepare.append(_allow_any_origin)
     app.add_routes([web.get("/", _hello)])  # aiohttp answers HEAD from GET
-    app.add_routes(Signalling(hub).routes())
-    app.add_routes(RoomService(hub).routes())
+    app.add_routes(Signalling(rooms).routes())
+    app.add_routes(RoomService(rooms).routes())
     return app
 
 

@@ -29,7 +29,7 @@ def is_loud(level: int) -> bool:
 
 
 @define
-class LevelMeter:
+class SpeechMeter:
     """Level of one audio track, fed by its packets and read every `UPDATE_INTERVAL`."""
 
     _observed_ms: float = 0.0

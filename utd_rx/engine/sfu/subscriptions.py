@@ -19,17 +19,10 @@ from attrs import define
 from livekit.protocol import models, rtc
 
 from utd_rx.engine.sfu import rtp
-from utd_rx.engine.sfu.answers import (
-    AnswerSection,
-    SendStream,
-    accepted_extensions,
-    match_codec,
-)
-from utd_rx.engine.sfu.forwarding import PacketSink, Subscription
+from utd_rx.engine.sfu.answers import AnswerSection, SendStream, accepted_extensions, match_codec
+from utd_rx.engine.sfu.forwarding import OutboundTrack, PacketSink
 from utd_rx.engine.sfu.publications import Publication
-from utd_rx.engine.sfu.sdp import (
-    Section,
-)
+from utd_rx.engine.sfu.sdp import Section
 
 _COLLECT_SECONDS: Final = 0.01
 # A client that was asked offers within milliseconds; after this it is asked again.
@@ -53,7 +46,7 @@ class _Slot:
 @define(eq=False)
 class _Wanted:
     publication: Publication
-    subscription: Subscription | None = None
+    subscription: OutboundTrack | None = None
     mid: str | None = None
     is_refused: bool = False  # no common codec; not tried again
 
@@ -64,21 +57,14 @@ class Subscriptions:
     Args:
         sink: the participant's transport.
         send: sends one field of a SignalResponse, by keyword.
-        on_bound: called when a track starts to flow.
     """
 
-    def __init__(
-        self,
-        sink: PacketSink,
-        send: Callable[..., None],
-        on_bound: Callable[[Publication], None],
-    ) -> None:
+    def __init__(self, sink: PacketSink, send: Callable[..., None]) -> None:
         self._sink = sink
         self._send = send
-        self._on_bound = on_bound
         self._wanted: dict[str, _Wanted] = {}
         self._slots: dict[str, _Slot] = {}
-        self._by_ssrc: dict[int, Subscription] = {}
+        self._by_ssrc: dict[int, OutboundTrack] = {}
         self._paused: set[str] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._is_offer_due = False
@@ -138,6 +124,8 @@ class Subscriptions:
             self._timer = None
         for sid in tuple(self._wanted):
             self.remove(sid)
+        self._slots.clear()
+        self._send = _to_nobody
 
     # -- negotiation --------------------------------------------------------------------------
 
@@ -208,7 +196,7 @@ class Subscriptions:
                     )
                 )
                 continue
-            subscription = Subscription(
+            subscription = OutboundTrack(
                 track,
                 self._sink,
                 ssrc=self._new_ssrc(),
@@ -228,7 +216,7 @@ class Subscriptions:
                 cname=publication.publisher_sid,
             )
             track.add(subscription, now)
-            self._on_bound(publication)
+            publication.on_bound()
             return
 
     def _new_ssrc(self) -> int:
@@ -248,12 +236,16 @@ class Subscriptions:
 
     # -- packets ------------------------------------------------------------------------------
 
-    def on_feedback(self, packet: rtp.RtcpPacket, now: float) -> None:
+    def on_feedback(self, packet: rtp.Feedback, now: float) -> None:
         """Route a NACK, PLI or FIR to the subscriptions it is about."""
-        for ssrc in rtp.feedback_media_ssrcs(packet):
+        for ssrc in rtp.media_ssrcs(packet):
             subscription = self._by_ssrc.get(ssrc)
             if subscription is not None:
                 subscription.on_feedback(packet, now)
+
+
+def _to_nobody(**_message: Any) -> None:
+    """Where messages go after `close`, so that nothing holds on to who sent them."""
 
 
 def _is_audio(publication: Publication) -> bool:

@@ -2,8 +2,6 @@
 
 A packet enters by `on_datagram` and leaves by one `sendto`. DTLS, SRTP and SCTP survive an ICE
 restart: it changes credentials and address only (facts/sfu.md §8).
-
-For development and tests only: no congestion control, no TURN, one machine.
 """
 
 from __future__ import annotations
@@ -15,17 +13,12 @@ from typing import Final, Protocol
 
 import pylibsrtp
 
-from utd_rx.engine.sfu.answers import (
-    LocalTransport,
-)
+from utd_rx.engine.sfu.answers import LocalTransport
 from utd_rx.engine.sfu.data_channels import DataChannels
 from utd_rx.engine.sfu.dtls import Certificate, DtlsClient, DtlsError
 from utd_rx.engine.sfu.rtp import is_rtcp, is_rtp_or_rtcp
-from utd_rx.engine.sfu.sdp import (
-    Offer,
-)
-from utd_rx.engine.sfu.stun import Address
-from utd_rx.engine.sfu.udp_mux import UdpMux
+from utd_rx.engine.sfu.sdp import SdpOffer
+from utd_rx.engine.sfu.udp_mux import Address, UdpMux
 
 # libwebrtc checks at least every 2.5 s; the real server takes ICE for failed after 10 + 5 s, and
 # waits 5 s more for a resume.
@@ -51,7 +44,7 @@ class TransportOwner(Protocol):
 
 
 class Transport:
-    """Implements `udp_mux.Endpoint` and `forwarding.PacketSink`."""
+    """Implements `udp_mux.MuxEndpoint` and `forwarding.PacketSink`."""
 
     def __init__(
         self, mux: UdpMux, certificate: Certificate, host: str, owner: TransportOwner
@@ -59,7 +52,7 @@ class Transport:
         self.is_connected = False
         self.dropped = 0
         self._mux = mux
-        self._owner = owner
+        self._owner: TransportOwner | None = owner  # None once closed
         self._host = host
         self._certificate = certificate
         self._credentials: dict[str, str] = {}  # ufrag -> password; the last one is current
@@ -72,12 +65,11 @@ class Transport:
         self._outbound: pylibsrtp.Session | None = None
         self._inbound: pylibsrtp.Session | None = None
         self._inbound_ssrcs: set[bytes] = set()
-        self._is_closed = False
         self.data = DataChannels(self._write_dtls, owner.on_data)
 
     # -- signalling side ----------------------------------------------------------------------
 
-    def on_offer(self, offer: Offer) -> LocalTransport:
+    def on_offer(self, offer: SdpOffer) -> LocalTransport:
         """Take the client's transport attributes; a new ufrag is an ICE restart."""
         if not self.is_connected:
             self._fingerprints = offer.fingerprints
@@ -111,17 +103,16 @@ class Transport:
 
     def tick(self) -> None:
         """Retransmit DTLS flights that are due."""
-        if self._dtls is not None and not self._is_closed:
+        if self._dtls is not None:
             self._dtls.tick()
 
     def close(self) -> None:
-        """Tell the client and forget it. Idempotent."""
-        if self._is_closed:
-            return
+        """Tell the client, and let go of everything. Idempotent."""
         self.data.close()
-        if self._dtls is not None:
-            self._dtls.close()
-        self._is_closed = True
+        dtls, self._dtls = self._dtls, None
+        if dtls is not None:
+            dtls.close()
+        self._owner = self._outbound = self._inbound = None
         self.is_connected = False
         self._mux.remove(self)
 
@@ -133,7 +124,7 @@ class Transport:
 
     def on_check(self, ufrag: str, address: Address, is_nominating: bool, now: float) -> None:
         """An authentic connectivity check arrived and was answered."""
-        if self.is_ended:
+        if self.is_ended or self._owner is None:
             return
         self._last_heard = now
         if self._address is None or is_nominating:
@@ -147,17 +138,20 @@ class Transport:
 
     def on_datagram(self, data: bytes, now: float) -> None:
         """A datagram from an address of this client: DTLS, SRTP or SRTCP."""
-        if self._is_closed or self.is_ended:
+        owner = self._owner
+        if owner is None or self.is_ended:
             return
         if 20 <= data[0] <= 63:
             self._last_heard = now
             self._on_dtls(data)
         elif is_rtp_or_rtcp(data) and self._inbound is not None:
-            self._on_srtp(self._inbound, data, now)
+            self._on_srtp(owner, self._inbound, data, now)
         else:
             self.dropped += 1
 
-    def _on_srtp(self, session: pylibsrtp.Session, data: bytes, now: float) -> None:
+    def _on_srtp(
+        self, owner: TransportOwner, session: pylibsrtp.Session, data: bytes, now: float
+    ) -> None:
         is_control = is_rtcp(data)
         ssrc = data[4:8] if is_control else data[8:12]
         if ssrc not in self._inbound_ssrcs and len(self._inbound_ssrcs) >= _MAX_INBOUND_SSRCS:
@@ -171,9 +165,9 @@ class Transport:
         self._inbound_ssrcs.add(ssrc)
         self._last_heard = now
         if is_control:
-            self._owner.on_rtcp(plain, now)
+            owner.on_rtcp(plain, now)
         else:
-            self._owner.on_rtp(plain, now)
+            owner.on_rtp(plain, now)
 
     def _on_dtls(self, data: bytes) -> None:
         dtls = self._dtls
@@ -181,30 +175,32 @@ class Transport:
             return
         messages: list[bytes] = []
         self._guard_dtls(lambda: messages.extend(dtls.receive(data)))
-        if dtls.is_connected and self._outbound is None and not self._is_closed:
-            self._guard_dtls(lambda: self._on_handshake_done(dtls))
+        owner = self._owner
+        if dtls.is_connected and self._outbound is None and owner is not None:
+            self._guard_dtls(lambda: self._on_handshake_done(dtls, owner))
         for message in messages:
             self.data.receive(message)
         if dtls.is_ended:
             self.is_ended = True
             self.is_connected = False
 
-    def _on_handshake_done(self, dtls: DtlsClient) -> None:
+    def _on_handshake_done(self, dtls: DtlsClient, owner: TransportOwner) -> None:
         if not dtls.peer_matches(self._fingerprints):
             raise DtlsError("the certificate is not the one in the offer")
         self._outbound, self._inbound = dtls.srtp_sessions()
         self.is_connected = True
         self.data.start()
-        self._owner.on_connected()
+        owner.on_connected()
 
     def _guard_dtls(self, action: Callable[[], None]) -> None:
         try:
             action()
         except DtlsError as error:
-            self._owner.on_failed(str(error))
+            if self._owner is not None:
+                self._owner.on_failed(str(error))
 
     def _write_dtls(self, data: bytes) -> None:
-        if self._dtls is None or self._is_closed:
+        if self._dtls is None:
             return
         try:
             self._dtls.write(data)
@@ -217,24 +213,22 @@ class Transport:
 
     def send_rtp(self, packet: bytes) -> None:
         """Encrypt and send one RTP packet; dropped when the transport is not up."""
-        if self._outbound is None or self._is_closed:
-            return
-        try:
-            self._send(self._outbound.protect(packet))
-        except (pylibsrtp.Error, ValueError):
-            self.dropped += 1
+        if self._outbound is not None:
+            try:
+                self._send(self._outbound.protect(packet))
+            except (pylibsrtp.Error, ValueError):
+                self.dropped += 1
+
+    def send_rtcp(self, packet: bytes) -> None:
+        """Encrypt and send one RTCP packet; dropped when the transport is not up."""
+        if self._outbound is not None:
+            try:
+                self._send(self._outbound.protect_rtcp(packet))
+            except (pylibsrtp.Error, ValueError):
+                self.dropped += 1
 
     def forget(self, ssrc: int) -> None:
         """Nothing more will be sent under `ssrc`: libsrtp may drop its context."""
         if self._outbound is not None:
             with contextlib.suppress(pylibsrtp.Error):  # nothing was ever sent
                 self._outbound.remove_stream(ssrc)
-
-    def send_rtcp(self, packet: bytes) -> None:
-        """Encrypt and send one RTCP packet; dropped when the transport is not up."""
-        if self._outbound is None or self._is_closed:
-            return
-        try:
-            self._send(self._outbound.protect_rtcp(packet))
-        except (pylibsrtp.Error, ValueError):
-            self.dropped += 1

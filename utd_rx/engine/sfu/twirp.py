@@ -1,33 +1,27 @@
-"""`livekit.RoomService` over Twirp: one row per method in `_METHODS`.
+"""`livekit.RoomService` over Twirp, protobuf only: one row for each method in `_METHODS`.
 
-Bodies are protobuf, or JSON for curl and `lk`. Every call is authorised by its own token; a grant
-that is missing is 401, not 403, as on livekit-server (facts/sfu.md §6).
+Every call is authorised by its own token; a grant that is missing is 401, not 403, as on
+livekit-server (facts/sfu.md §6).
 """
 
 from __future__ import annotations
 
-import json
-import logging
 from collections.abc import Callable
 from typing import Any, Final
 
 from aiohttp import web
 from attrs import frozen
-from google.protobuf.json_format import MessageToJson, Parse, ParseError
 from google.protobuf.message import DecodeError, Message
+from livekit import api
 from livekit.protocol import models, room
 
 from utd_rx.engine.serving import trust
 from utd_rx.engine.sfu import tokens
-from utd_rx.engine.sfu.hub import Hub
-from utd_rx.engine.sfu.messages import deliver_from_api
-from utd_rx.engine.sfu.options import MAX_NAME_BYTES
-from utd_rx.engine.sfu.participant import LimitError, Participant, Reason, check_limits
-from utd_rx.engine.sfu.requests import apply_subscription, subscription_sids
-from utd_rx.engine.sfu.room import Room
+from utd_rx.engine.sfu.limits import MAX_NAME_BYTES, LimitError, check_limits
+from utd_rx.engine.sfu.sfu_participant import Reason, SfuParticipant
+from utd_rx.engine.sfu.sfu_room import SfuRoom
+from utd_rx.engine.sfu.sfu_rooms import SfuRooms
 from utd_rx.engine.sfu.signalling import bearer_token
-
-_logger = logging.getLogger(__name__)
 
 PREFIX: Final = "/twirp/livekit.RoomService/"
 _STATUS: Final = {
@@ -37,8 +31,6 @@ _STATUS: Final = {
     "not_found": 404,
     "unauthenticated": 401,
     "failed_precondition": 412,
-    "unimplemented": 501,
-    "internal": 500,
 }
 
 
@@ -60,19 +52,15 @@ class TwirpError(Exception):
 @frozen
 class _Method:
     request: type[Message]
-    grant: Callable[[tokens.Grants, Any], bool]
+    grant: Callable[[api.VideoGrants, Any], bool]
     run: Callable[[RoomService, Any], Message]
 
 
 class RoomService:
-    """The HTTP handler and the calls.
+    """The HTTP handler and the calls."""
 
-    Args:
-        hub: the rooms.
-    """
-
-    def __init__(self, hub: Hub) -> None:
-        self._hub = hub
+    def __init__(self, rooms: SfuRooms) -> None:
+        self._rooms = rooms
 
     def routes(self) -> list[web.RouteDef]:
         """What the server must serve."""
@@ -89,44 +77,45 @@ class RoomService:
         method = _METHODS.get(request.path.removeprefix(PREFIX))
         if method is None or request.method != "POST" or not request.path.startswith(PREFIX):
             raise TwirpError("bad_route", f"no handler for path {request.path!r}")
-        is_json = request.content_type == "application/json"
-        if not is_json and request.content_type != "application/protobuf":
+        if request.content_type != "application/protobuf":
             raise TwirpError("bad_route", f"unexpected Content-Type: {request.content_type!r}")
-        if grants is None or not (grants.room_admin or grants.room_create or grants.room_list):
+        if not (grants.room_admin or grants.room_create or grants.room_list):
             raise TwirpError("unauthenticated", "permissions denied")  # its body is not read
         trust(request)
-        message = _decode(method.request, await request.read(), is_json=is_json)
+        try:
+            message = method.request.FromString(await request.read())
+        except DecodeError as error:
+            text = "the protobuf request could not be decoded"
+            raise TwirpError("malformed", text) from error
         if not method.grant(grants, message):
             raise TwirpError("unauthenticated", "permissions denied")
         try:
             answer = method.run(self, message)
         except LimitError as error:
             raise TwirpError("invalid_argument", str(error)) from error
-        if is_json:
-            text = MessageToJson(answer, preserving_proto_field_name=True)
-            return web.Response(text=text, content_type="application/json")
         return web.Response(body=answer.SerializeToString(), content_type="application/protobuf")
 
-    def _grants(self, request: web.Request) -> tokens.Grants | None:
+    def _grants(self, request: web.Request) -> api.VideoGrants:
+        """What the token allows; nothing without one."""
         token = bearer_token(request)
         if not token:
-            return None
-        options = self._hub.context.options
+            return api.VideoGrants()
+        options = self._rooms.context.options
         try:
-            return tokens.verify(token, options.api_key, options.api_secret).grants
+            return tokens.verify(token, options.api_key, options.api_secret).video
         except tokens.TokenError as error:
             raise web.HTTPUnauthorized(text=str(error)) from error
 
     # -- lookups ------------------------------------------------------------------------------
 
-    def _room(self, name: str) -> Room:
-        found = self._hub.get(name)
+    def _room(self, name: str) -> SfuRoom:
+        found = self._rooms.get(name)
         if found is None:
             raise TwirpError("not_found", "requested room does not exist")
         return found
 
-    def _participant(self, name: str, identity: str) -> Participant:
-        found = self._hub.get(name)
+    def _participant(self, name: str, identity: str) -> SfuParticipant:
+        found = self._rooms.get(name)
         participant = found.get(identity) if found is not None else None
         if participant is None:
             raise TwirpError("not_found", "participant does not exist")
@@ -141,17 +130,17 @@ class RoomService:
         if len(request.name.encode()) > MAX_NAME_BYTES:
             raise TwirpError("invalid_argument", "room name length exceeds limits")
         check_limits(metadata=request.metadata)
-        return self._hub.get_or_create(request.name, request).info()
+        return self._rooms.get_or_create(request.name, request).info()
 
     def list_rooms(self, request: room.ListRoomsRequest) -> room.ListRoomsResponse:
         """All rooms, or those named."""
         names = set(request.names)
-        rooms = [one.info() for one in self._hub if not names or one.name in names]
+        rooms = [one.info() for one in self._rooms if not names or one.name in names]
         return room.ListRoomsResponse(rooms=rooms)
 
     def delete_room(self, request: room.DeleteRoomRequest) -> room.DeleteRoomResponse:
         """Close a room and send everybody away."""
-        self._hub.close(self._room(request.room), Reason.ROOM_DELETED)
+        self._rooms.close(self._room(request.room), Reason.ROOM_DELETED)
         return room.DeleteRoomResponse()
 
     def update_room_metadata(self, request: room.UpdateRoomMetadataRequest) -> models.Room:
@@ -165,7 +154,7 @@ class RoomService:
         """Send a message from nobody."""
         if len(request.nonce) not in (0, 16):
             raise TwirpError("invalid_argument", "nonce should be 16-bytes or not present")
-        deliver_from_api(self._room(request.room), request)
+        self._room(request.room).send_data(request)
         return room.SendDataResponse()
 
     # -- participants -------------------------------------------------------------------------
@@ -174,7 +163,7 @@ class RoomService:
         self, request: room.ListParticipantsRequest
     ) -> room.ListParticipantsResponse:
         """Everybody in a room; empty for a room that does not exist."""
-        target = self._hub.get(request.room)
+        target = self._rooms.get(request.room)
         infos = [one.info() for one in target] if target is not None else []
         return room.ListParticipantsResponse(participants=infos)
 
@@ -196,7 +185,7 @@ class RoomService:
         participant = self._participant(request.room, request.identity)
         participant.update(name=request.name, metadata=request.metadata, attributes=attributes)
         if request.HasField("permission"):
-            participant.set_permission(request.permission, self._hub.context.now())
+            participant.set_permission(request.permission, self._rooms.context.now())
         return participant.info()
 
     def mute_published_track(
@@ -207,48 +196,22 @@ class RoomService:
         publication = participant.publications.get(request.track_sid)
         if publication is None:
             raise TwirpError("not_found", "track is not found")
-        if not request.muted and not self._hub.context.options.enable_remote_unmute:
+        if not request.muted and not self._rooms.context.options.enable_remote_unmute:
             raise TwirpError("failed_precondition", "remote unmute not enabled")
         participant.mute_remotely(publication, request.muted)
         return room.MuteRoomTrackResponse(track=publication.info)
 
-    def update_subscriptions(
-        self, request: room.UpdateSubscriptionsRequest
-    ) -> room.UpdateSubscriptionsResponse:
-        """Subscribe a participant to tracks, or unsubscribe it."""
-        participant = self._participant(request.room, request.identity)
-        apply_subscription(participant, subscription_sids(request), request.subscribe)
-        return room.UpdateSubscriptionsResponse()
 
-    def unimplemented(self, _request: Message) -> Message:
-        """What the open-source server does not do either, or this one does not."""
-        raise TwirpError("unimplemented", "not implemented")
+def _may_create(grants: api.VideoGrants, _request: Any) -> bool:
+    return bool(grants.room_create)
 
 
-def _decode(kind: type[Message], body: bytes, *, is_json: bool) -> Message:
-    if is_json:
-        try:
-            return Parse(body.decode() or "{}", kind(), ignore_unknown_fields=True)
-        except (ParseError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-            raise TwirpError("malformed", "the json request could not be decoded") from error
-    message = kind()
-    try:
-        message.ParseFromString(body)
-    except DecodeError as error:
-        raise TwirpError("malformed", "the protobuf request could not be decoded") from error
-    return message
+def _may_list(grants: api.VideoGrants, _request: Any) -> bool:
+    return bool(grants.room_list)
 
 
-def _may_create(grants: tokens.Grants, _request: Any) -> bool:
-    return grants.room_create
-
-
-def _may_list(grants: tokens.Grants, _request: Any) -> bool:
-    return grants.room_list
-
-
-def _may_administer(grants: tokens.Grants, request: Any) -> bool:
-    return grants.room_admin and grants.room == request.room
+def _may_administer(grants: api.VideoGrants, request: Any) -> bool:
+    return bool(grants.room_admin) and grants.room == request.room
 
 
 _METHODS: Final[dict[str, _Method]] = {
@@ -274,14 +237,4 @@ _METHODS: Final[dict[str, _Method]] = {
     "MutePublishedTrack": _Method(
         room.MuteRoomTrackRequest, _may_administer, RoomService.mute_published_track
     ),
-    "UpdateSubscriptions": _Method(
-        room.UpdateSubscriptionsRequest, _may_administer, RoomService.update_subscriptions
-    ),
-    "ForwardParticipant": _Method(
-        room.ForwardParticipantRequest, _may_administer, RoomService.unimplemented
-    ),
-    "MoveParticipant": _Method(
-        room.MoveParticipantRequest, _may_administer, RoomService.unimplemented
-    ),
-    "PerformRpc": _Method(room.PerformRpcRequest, _may_administer, RoomService.unimplemented),
 }

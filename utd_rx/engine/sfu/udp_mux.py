@@ -2,9 +2,8 @@
 
 A client is found by the ufrag of its connectivity check, and from then on by its address. The
 socket is drained by `add_reader`, up to 64 datagrams a turn: a quarter of the cost of asyncio's
-one-datagram-per-turn endpoint, and the loop stays responsive (facts/sfu.md §10).
-
-For development and tests only: IPv4, one address, no TURN, no TCP.
+one-datagram-per-turn endpoint, and the loop stays responsive (facts/sfu.md §10). STUN is aioice's:
+the client is always controlling and sends Binding requests; we only check and answer them.
 """
 
 from __future__ import annotations
@@ -13,12 +12,16 @@ import asyncio
 import contextlib
 import logging
 import socket
+import struct
 from typing import Final, Protocol
 
-from utd_rx.engine.sfu.stun import Address, binding_response, is_stun, parse_binding_request
+from aioice import stun
 
 _logger = logging.getLogger(__name__)
 
+Address = tuple[str, int]
+
+_MAGIC_COOKIE: Final = stun.COOKIE.to_bytes(4, "big")
 _DATAGRAMS_PER_TURN: Final = 64
 _MAX_DATAGRAM: Final = 2048
 # A stall of the loop shall become jitter, not loss.
@@ -27,7 +30,7 @@ _SOCKET_BUFFER: Final = 4 * 1024 * 1024
 _MAX_ADDRESSES: Final = 16
 
 
-class Endpoint(Protocol):
+class MuxEndpoint(Protocol):
     """One client's transport as the mux sees it. None of these may raise on bad input."""
 
     def ice_password(self, ufrag: str) -> str | None: ...
@@ -44,8 +47,8 @@ class UdpMux:
         self.dropped = 0  # datagrams nobody could take, sent or received
         self._loop = asyncio.get_running_loop()
         self._socket: socket.socket | None = None
-        self._by_ufrag: dict[str, Endpoint] = {}
-        self._by_address: dict[Address, Endpoint] = {}
+        self._by_ufrag: dict[str, MuxEndpoint] = {}
+        self._by_address: dict[Address, MuxEndpoint] = {}
 
     def open(self, host: str, port: int) -> None:
         """Bind and start reading.
@@ -79,7 +82,7 @@ class UdpMux:
         self._by_ufrag.clear()
         self._by_address.clear()
 
-    def register(self, ufrag: str, endpoint: Endpoint) -> None:
+    def register(self, ufrag: str, endpoint: MuxEndpoint) -> None:
         """Hand checks for `ufrag` to `endpoint`."""
         self._by_ufrag[ufrag] = endpoint
 
@@ -87,14 +90,14 @@ class UdpMux:
         """Forget `ufrag`; addresses it led to stay."""
         self._by_ufrag.pop(ufrag, None)
 
-    def remove(self, endpoint: Endpoint) -> None:
+    def remove(self, endpoint: MuxEndpoint) -> None:
         """Forget everything that leads to `endpoint`."""
         for ufrag in [one for one, other in self._by_ufrag.items() if other is endpoint]:
             del self._by_ufrag[ufrag]
         for address in self._addresses_of(endpoint):
             del self._by_address[address]
 
-    def _addresses_of(self, endpoint: Endpoint) -> list[Address]:
+    def _addresses_of(self, endpoint: MuxEndpoint) -> list[Address]:
         return [one for one, other in self._by_address.items() if other is endpoint]
 
     def send(self, data: bytes, address: Address) -> None:
@@ -119,13 +122,14 @@ class UdpMux:
                 self.dropped += 1
                 continue
             try:
-                self._dispatch(data, address, now)
+                self.receive(data, address, now)
             except Exception:  # the boundary: one client must not stop the others
                 self.dropped += 1
                 _logger.debug("datagram refused", exc_info=True)
 
-    def _dispatch(self, data: bytes, address: Address, now: float) -> None:
-        if is_stun(data):
+    def receive(self, data: bytes, address: Address, now: float) -> None:
+        """Take one datagram; dropped and counted when it is nobody's."""
+        if _is_stun(data):
             self._on_stun(data, address, now)
             return
         endpoint = self._by_address.get(address)
@@ -135,13 +139,14 @@ class UdpMux:
         endpoint.on_datagram(data, now)
 
     def _on_stun(self, data: bytes, address: Address, now: float) -> None:
-        request = parse_binding_request(data)
-        endpoint = self._by_ufrag.get(request.local_ufrag) if request is not None else None
-        if request is None or endpoint is None:
+        request = _parse_check(data)
+        ufrag = str(request.attributes["USERNAME"]).partition(":")[0] if request else ""
+        endpoint = self._by_ufrag.get(ufrag)
+        password = endpoint.ice_password(ufrag) if endpoint is not None else None
+        if request is None or endpoint is None or password is None:
             self.dropped += 1
             return
-        password = endpoint.ice_password(request.local_ufrag)
-        if password is None or not request.is_authentic(password):
+        if not request.check_message_integrity(password.encode()):
             self.dropped += 1
             return
         if self._by_address.get(address) is not endpoint:
@@ -149,5 +154,28 @@ class UdpMux:
             with contextlib.suppress(IndexError):
                 del self._by_address[known[-_MAX_ADDRESSES]]
             self._by_address[address] = endpoint
-        self.send(binding_response(request.transaction_id, address, password), address)
-        endpoint.on_check(request.local_ufrag, address, request.is_nominating, now)
+        response = stun.Message(
+            stun.Method.BINDING,
+            stun.Class.RESPONSE,
+            request.transaction_id,
+            {"XOR-MAPPED-ADDRESS": address},
+        )
+        response.add_message_integrity(password.encode())
+        self.send(bytes(response), address)
+        endpoint.on_check(ufrag, address, "USE-CANDIDATE" in request.attributes, now)
+
+
+def _is_stun(data: bytes) -> bool:
+    """Whether the datagram is STUN by RFC 7983's first-byte rule and the magic cookie."""
+    return len(data) >= stun.HEADER_LENGTH and data[0] < 4 and data[4:8] == _MAGIC_COOKIE
+
+
+def _parse_check(data: bytes) -> stun.Message | None:
+    """Parse a Binding request that names a user; who sent it is not known yet."""
+    try:
+        message = stun.parse_message(data)
+    except (ValueError, struct.error):
+        return None
+    kind = message.message_method, message.message_class
+    is_check = kind == (stun.Method.BINDING, stun.Class.REQUEST)
+    return message if is_check and "USERNAME" in message.attributes else None

@@ -6,26 +6,26 @@ echoes (facts/sfu.md §5).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterable
+from typing import Final
 
 from google.protobuf.message import DecodeError
 from livekit.protocol import models, room
 
 from utd_rx.engine.sfu.data_channels import LOSSY, RELIABLE
-
-if TYPE_CHECKING:
-    from utd_rx.engine.sfu.participant import Participant
-    from utd_rx.engine.sfu.room import Room
+from utd_rx.engine.sfu.sfu_participant import SfuParticipant
 
 # Only the server may send these.
 _SERVER_PACKETS: Final = frozenset({"speaker"})
 
 
-def deliver_from_client(sender: Participant, label: str, message: bytes) -> None:
+def deliver_from_client(
+    everybody: Iterable[SfuParticipant], sender: SfuParticipant, label: str, message: bytes
+) -> None:
     """Deliver a client's message to its destinations, never back to it."""
     if label not in (RELIABLE, LOSSY):
         return
-    if not sender.grants.can_publish_data or not sender.is_active:
+    if not sender.permission.can_publish_data or not sender.is_active:
         return
     try:
         packet = models.DataPacket.FromString(message)
@@ -42,10 +42,10 @@ def deliver_from_client(sender: Participant, label: str, message: bytes) -> None
     if packet.HasField("user"):
         packet.user.participant_sid = sender.sid
         packet.user.participant_identity = sender.identity
-    _deliver(sender.room, packet, label, sender)
+    _deliver((one for one in everybody if one is not sender), packet, label)
 
 
-def deliver_from_api(target: Room, request: room.SendDataRequest) -> None:
+def deliver_from_api(everybody: Iterable[SfuParticipant], request: room.SendDataRequest) -> None:
     """Deliver a message of the API, from nobody."""
     user = models.UserPacket(
         payload=request.data,
@@ -58,18 +58,15 @@ def deliver_from_api(target: Room, request: room.SendDataRequest) -> None:
     packet = models.DataPacket(
         kind=request.kind, user=user, destination_identities=request.destination_identities
     )
-    _deliver(target, packet, LOSSY if request.kind == models.DataPacket.LOSSY else RELIABLE)
+    label = LOSSY if request.kind == models.DataPacket.LOSSY else RELIABLE
+    _deliver(everybody, packet, label)
 
 
-def _deliver(
-    target: Room, packet: models.DataPacket, label: str, sender: Participant | None = None
-) -> None:
+def _deliver(others: Iterable[SfuParticipant], packet: models.DataPacket, label: str) -> None:
     identities = {*packet.destination_identities, *packet.user.destination_identities}
     sids = set(packet.user.destination_sids)
     encoded = packet.SerializeToString()
-    for receiver in target:
+    for receiver in others:
         is_addressed = receiver.identity in identities or receiver.sid in sids
-        if receiver is sender or not receiver.is_active:
-            continue
-        if is_addressed or not (identities or sids):
+        if receiver.is_active and (is_addressed or not (identities or sids)):
             receiver.transport.data.send(label, encoded)

@@ -31,8 +31,8 @@ _RETRY_DELAY: Final = 0.25
 _DRAIN_TIMEOUT: Final = 2.0
 
 
-class Webhooks:
-    """The sender; does nothing when no URL is configured."""
+class WebhookSender:
+    """Does nothing when no URL is configured."""
 
     def __init__(self, options: SfuOptions) -> None:
         self._options = options
@@ -89,9 +89,8 @@ class Webhooks:
         for attempt in range(_TRIES):
             if attempt:
                 await asyncio.sleep(_RETRY_DELAY * 2**attempt)
-            token = sign_webhook(
-                body, api_key=options.api_key, api_secret=options.api_secret, now=time.time()
-            )
+            key, secret = options.api_key, options.api_secret
+            token = sign_webhook(body, api_key=key, api_secret=secret)
             headers = {"Authorization": token, "Content-Type": "application/webhook+json"}
             try:
                 async with session.post(

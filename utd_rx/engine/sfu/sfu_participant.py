@@ -1,35 +1,27 @@
 """One client in a room: who it is, what it may do, its transport and its signal connection.
 
 A participant outlives its signal connection: a resume brings a new one, while media and data go
-on. It ends by `close`, once, whoever asks for it.
+on. It ends by `close`, once, whoever asks for it, and holds on to nothing then.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from copy import deepcopy
+from typing import Any, Final, Protocol
 
+from aiortc.rtp import RtcpSrPacket
 from livekit.protocol import models, rtc
 
 from utd_rx.engine.sfu import rtp, tokens
-from utd_rx.engine.sfu.answers import (
-    AnswerSection,
-    write_answer,
-)
-from utd_rx.engine.sfu.messages import deliver_from_client
-from utd_rx.engine.sfu.options import MAX_ATTRIBUTES_BYTES, MAX_METADATA_BYTES, MAX_NAME_BYTES
+from utd_rx.engine.sfu.answers import AnswerSection, write_answer
+from utd_rx.engine.sfu.context import SfuContext
+from utd_rx.engine.sfu.limits import MAX_SECTIONS, check_limits
 from utd_rx.engine.sfu.publications import Publication, Publications, new_sid
-from utd_rx.engine.sfu.sdp import (
-    Offer,
-    SdpError,
-    parse_offer,
-)
+from utd_rx.engine.sfu.sdp import SdpError, SdpOffer, parse_offer
 from utd_rx.engine.sfu.subscriptions import Subscriptions
 from utd_rx.engine.sfu.transport import Transport
-
-if TYPE_CHECKING:
-    from utd_rx.engine.sfu.room import Room
 
 _logger = logging.getLogger(__name__)
 
@@ -41,10 +33,6 @@ _TOKEN_INTERVAL: Final = 300.0
 _REPORT_INTERVAL: Final = 0.8
 
 
-class LimitError(ValueError):
-    """A name, metadata or attributes are larger than the server takes."""
-
-
 class SignalConnection(Protocol):
     """The way back to the client; both are immediate and never raise."""
 
@@ -53,34 +41,58 @@ class SignalConnection(Protocol):
     def close(self) -> None: ...
 
 
-class Participant:
+class ParticipantOwner(Protocol):
+    """The room, as far as its participants need it."""
+
+    def reconcile(self, subscriber: SfuParticipant) -> None: ...
+
+    def reconcile_subscribers(self, publisher: SfuParticipant) -> None: ...
+
+    def publish_info(
+        self, participant: SfuParticipant, *, is_urgent: bool = False, skip_self: bool = False
+    ) -> None: ...
+
+    def on_active(self, participant: SfuParticipant) -> None: ...
+
+    def on_published(self, participant: SfuParticipant, publication: Publication) -> None: ...
+
+    def on_unpublished(self, participant: SfuParticipant, publication: Publication) -> None: ...
+
+    def on_data(self, sender: SfuParticipant, label: str, message: bytes) -> None: ...
+
+    def on_closed(self, participant: SfuParticipant, *, was_active: bool) -> None: ...
+
+
+class SfuParticipant:
     """See the module. Implements `transport.TransportOwner`."""
 
     def __init__(
         self,
-        room: Room,
-        claims: tokens.Claims,
+        owner: ParticipantOwner,
+        context: SfuContext,
+        claims: tokens.AccessClaims,
         request: rtc.JoinRequest,
         host: str,
         now: float,
     ) -> None:
-        self.room = room
-        self.claims = claims
-        self.grants = claims.grants
+        self.owner = owner
+        self.permission = tokens.permission_of(claims.video)
         self.sid = new_sid("PA")
         self.identity = claims.identity
         self.name = claims.name
         self.metadata = claims.metadata
-        self.attributes = dict(claims.attributes)
+        self.attributes = claims.attributes
         self.state: models.ParticipantInfo.State = State.JOINING
-        self.settings = request.connection_settings
+        # Copied, here and wherever a part is kept: a part keeps the memory of its whole message.
+        self.settings = deepcopy(request.connection_settings)
         self.last_sequence = 0  # of reliable data from this client
         self.has_offered = False
         self.wishes: dict[str, bool] = {}  # explicit subscribe or unsubscribe, by track sid
         self.subscription_permission = rtc.SubscriptionPermission(all_participants=True)
         self.blocked: set[str] = set()  # wanted tracks their publisher does not let it have
-        self.is_signal_cut_on_resume = False
-        self._client = request.client_info
+        self._claims = claims
+        self._options = context.options
+        self._client = deepcopy(request.client_info)
         self._signal: SignalConnection | None = None
         self._is_publisher = False
         self._version = 0
@@ -90,10 +102,10 @@ class Participant:
         self._token_at = now + _TOKEN_INTERVAL
         self._report_at = now
         self._answers = 0
-        context = room.context
+        self._mids: set[str] = set()  # of every section ever offered
         self.transport = Transport(context.mux, context.certificate, host, self)
-        self.publications = Publications(self.sid, self.transport)
-        self.subscriptions = Subscriptions(self.transport, self.send, self._on_first_bound)
+        self.publications = Publications(self.sid, self.transport, self._on_subscribed)
+        self.subscriptions = Subscriptions(self.transport, self.send)
 
     @property
     def is_active(self) -> bool:
@@ -110,6 +122,11 @@ class Participant:
         """Whether it ever published and still may; its news is not held back."""
         return self._is_publisher
 
+    @property
+    def is_visible(self) -> bool:
+        """Whether others may know of it."""
+        return not self.permission.hidden
+
     def info(self) -> models.ParticipantInfo:
         """What everybody sees of it."""
         return models.ParticipantInfo(
@@ -122,9 +139,8 @@ class Participant:
             joined_at_ms=self._joined_at_ms,
             name=self.name,
             version=self._version,
-            permission=self.grants.to_permission(),
+            permission=self.permission,
             is_publisher=self._is_publisher,
-            kind=self.claims.kind,
             attributes=self.attributes,
             disconnect_reason=self._disconnect_reason,
             client_protocol=self._client.client_protocol,
@@ -143,7 +159,7 @@ class Participant:
         After a resume the client gets a full snapshot, so what is dropped meanwhile is not lost.
         """
         if self._signal is not None:
-            self._signal.send(rtc.SignalResponse(**message).SerializeToString())
+            self.send_encoded(rtc.SignalResponse(**message).SerializeToString())
 
     def send_encoded(self, message: bytes) -> None:
         """Send a SignalResponse that is serialised already, for broadcasts."""
@@ -167,23 +183,19 @@ class Participant:
     def push_token(self, now: float) -> None:
         """Send a fresh token for the client's next reconnect."""
         self._token_at = now + _TOKEN_INTERVAL
-        options = self.room.context.options
-        token = tokens.refresh(
-            self.claims,
-            self.info(),
-            self.grants,
-            api_key=options.api_key,
-            api_secret=options.api_secret,
-            now=time.time(),
+        key, secret = self._options.api_key, self._options.api_secret
+        self.send(
+            refresh_token=tokens.refresh(
+                self._claims, self.info(), api_key=key, api_secret=secret, now=time.time()
+            )
         )
-        self.send(refresh_token=token)
 
     # -- negotiation --------------------------------------------------------------------------
 
     def on_offer(self, description: rtc.SessionDescription, now: float) -> None:
         """Answer an offer; a client that sends a useless one is told to start over."""
         try:
-            offer = parse_offer(description.sdp)
+            offer = self._parse_offer(description.sdp)
         except SdpError as error:
             _logger.info("offer refused: %s", error)
             self.close(Reason.STATE_MISMATCH, action=rtc.LeaveRequest.RECONNECT)
@@ -193,7 +205,7 @@ class Participant:
             # The join's own offer has sections to receive on: what is there already is bound in
             # its answer, or a listener waits for another round of offer and answer.
             self.has_offered = True
-            self.room.reconcile(self)
+            self.owner.reconcile(self)
         stopped = [self.publications.stopped(section) for section in offer.sections]
         gone = [publication for publication in stopped if publication is not None]
         for publication in gone:
@@ -212,10 +224,17 @@ class Participant:
         for publication in gone:
             self._announce_unpublished(publication)
         for publication in live:
-            self.room.on_published(self, publication)
+            self.owner.on_published(self, publication)
+
+    def _parse_offer(self, text: str) -> SdpOffer:
+        offer = parse_offer(text)
+        self._mids |= {section.mid for section in offer.sections}
+        if len(self._mids) > MAX_SECTIONS:
+            raise SdpError("too many sections in all")
+        return offer
 
     def _answer_sections(
-        self, offer: Offer, now: float
+        self, offer: SdpOffer, now: float
     ) -> tuple[list[AnswerSection], list[Publication]]:
         sections: list[AnswerSection] = []
         live: list[Publication] = []
@@ -231,14 +250,6 @@ class Participant:
                 sections.append(self.subscriptions.answer(section, now))
         return sections, live
 
-    def _on_first_bound(self, publication: Publication) -> None:
-        if publication.has_been_subscribed:
-            return
-        publication.has_been_subscribed = True
-        publisher = self.room.by_sid(publication.publisher_sid)
-        if publisher is not None:
-            publisher.send(track_subscribed=rtc.TrackSubscribed(track_sid=publication.sid))
-
     # -- publishing ---------------------------------------------------------------------------
 
     def publish(self, request: rtc.AddTrackRequest) -> None:
@@ -249,6 +260,9 @@ class Participant:
             track_published=rtc.TrackPublishedResponse(cid=request.cid, track=publication.info)
         )
 
+    def _on_subscribed(self, publication: Publication) -> None:
+        self.send(track_subscribed=rtc.TrackSubscribed(track_sid=publication.sid))
+
     def unpublish(self, publication: Publication) -> None:
         """Take a track away from the client and from everybody who receives it."""
         self.publications.remove(publication)
@@ -257,14 +271,14 @@ class Participant:
     def _announce_unpublished(self, publication: Publication) -> None:
         self.send(track_unpublished=rtc.TrackUnpublishedResponse(track_sid=publication.sid))
         if publication.is_live:
-            self.room.on_unpublished(self, publication)
+            self.owner.on_unpublished(self, publication)
 
     def set_muted(self, publication: Publication, is_muted: bool) -> None:
         """Change the muted flag and tell everybody."""
         if publication.info.muted != is_muted:
             publication.info.muted = is_muted
             self.touch()
-            self.room.publish_info(self)
+            self.owner.publish_info(self)
 
     def mute_remotely(self, publication: Publication, is_muted: bool) -> None:
         """Change the muted flag at an admin's wish: the client has to follow."""
@@ -275,17 +289,16 @@ class Participant:
 
     def set_permission(self, permission: models.ParticipantPermission, now: float) -> None:
         """Apply a permission: tracks no longer allowed are unpublished. No-op when equal."""
-        grants = self.grants.with_permission(permission)
-        if grants == self.grants:
+        if permission == self.permission:
             return
-        self.grants = grants
-        self._is_publisher = self._is_publisher and grants.can_publish
+        self.permission = permission = deepcopy(permission)
+        self._is_publisher = self._is_publisher and permission.can_publish
         for publication in self.publications:
-            if not grants.may_publish(publication.info.source):
+            if not tokens.may_publish(permission, publication.info.source):
                 self.unpublish(publication)
         self.touch()
-        self.room.reconcile(self)
-        self.room.publish_info(self, is_urgent=True)
+        self.owner.reconcile(self)
+        self.owner.publish_info(self, is_urgent=True)
         self.push_token(now)
 
     def update(
@@ -305,7 +318,7 @@ class Participant:
         self.attributes = merged
         if before != (self.name, self.metadata, self.attributes):
             self.touch()
-            self.room.publish_info(self, is_urgent=True)
+            self.owner.publish_info(self, is_urgent=True)
 
     # -- transport owner ----------------------------------------------------------------------
 
@@ -314,7 +327,7 @@ class Participant:
         if self.state == State.JOINED:
             self.state = State.ACTIVE
             self.touch()
-            self.room.on_active(self)
+            self.owner.on_active(self)
 
     def on_failed(self, reason: str) -> None:
         """DTLS failed."""
@@ -327,15 +340,15 @@ class Participant:
 
     def on_rtcp(self, packet: bytes, now: float) -> None:
         """Sender reports go to subscribers, feedback to publishers."""
-        for one in rtp.walk_rtcp(packet):
-            if one.kind == rtp.SENDER_REPORT:
-                self.publications.on_sender_report(one.body, now)
-            elif one.kind in (rtp.RTP_FEEDBACK, rtp.PAYLOAD_FEEDBACK):
+        for one in rtp.parse_rtcp(packet):
+            if isinstance(one, RtcpSrPacket):
+                self.publications.on_sender_report(one, now)
+            elif isinstance(one, rtp.Feedback):
                 self.subscriptions.on_feedback(one, now)
 
     def on_data(self, label: str, message: bytes) -> None:
         """A message on one of the data channels."""
-        deliver_from_client(self, label, message)
+        self.owner.on_data(self, label, message)
 
     # -- time ---------------------------------------------------------------------------------
 
@@ -374,24 +387,6 @@ class Participant:
         if signal is not None:
             signal.close()
         self.subscriptions.close()
-        self.room.on_closed(self, was_active=was_active)
-        for publication in self.publications:
-            self.publications.remove(publication)
+        self.owner.on_closed(self, was_active=was_active)
+        self.publications.close()
         self.transport.close()
-
-
-def check_limits(
-    *, name: str = "", metadata: str = "", attributes: dict[str, str] | None = None
-) -> None:
-    """Refuse what is larger than livekit-server takes.
-
-    Raises:
-        LimitError: with the server's wording.
-    """
-    if len(name.encode()) > MAX_NAME_BYTES:
-        raise LimitError("name length exceeds limits")
-    if len(metadata.encode()) > MAX_METADATA_BYTES:
-        raise LimitError("metadata size exceeds limits")
-    items = (attributes or {}).items()
-    if sum(len(key.encode()) + len(value.encode()) for key, value in items) > MAX_ATTRIBUTES_BYTES:
-        raise LimitError("attribute size exceeds limits")

@@ -7,42 +7,39 @@ from collections.abc import Iterator
 
 from livekit.protocol import models, room
 
-from utd_rx.engine.sfu.participant import Reason
-from utd_rx.engine.sfu.room import Room, RoomContext
+from utd_rx.engine.sfu.context import SfuContext
+from utd_rx.engine.sfu.sfu_room import SfuRoom
 
 _logger = logging.getLogger(__name__)
 
 
-class Hub:
+class SfuRooms:
     """The rooms by name."""
 
-    def __init__(self, context: RoomContext) -> None:
+    def __init__(self, context: SfuContext) -> None:
         self.context = context
-        self._rooms: dict[str, Room] = {}
+        self._rooms: dict[str, SfuRoom] = {}
 
-    def __iter__(self) -> Iterator[Room]:
+    def __iter__(self) -> Iterator[SfuRoom]:
         return iter(tuple(self._rooms.values()))
 
-    def get(self, name: str) -> Room | None:
+    def get(self, name: str) -> SfuRoom | None:
         """The room with that name."""
         return self._rooms.get(name)
 
-    def get_or_create(
-        self, name: str, config: room.CreateRoomRequest | room.RoomConfiguration | None
-    ) -> Room:
+    def get_or_create(self, name: str, config: room.CreateRoomRequest | None = None) -> SfuRoom:
         """The room with that name; `config` is applied to a new room only, as its first setting."""
         existing = self._rooms.get(name)
         if existing is not None:
             return existing
-        now = self.context.now()
-        created = Room(name, self.context, now)
+        created = SfuRoom(name, self.context, self.context.now())
         if config is not None:
-            created.configure(config, now)
+            created.configure(config)
         self._rooms[name] = created
         created.notify("room_started")
         return created
 
-    def close(self, target: Room, reason: models.DisconnectReason) -> None:
+    def close(self, target: SfuRoom, reason: models.DisconnectReason) -> None:
         """Close a room and forget it."""
         if self._rooms.get(target.name) is target:
             del self._rooms[target.name]
@@ -51,7 +48,7 @@ class Hub:
     def close_all(self) -> None:
         """Send everybody away: the server shuts down."""
         for one in self:
-            self.close(one, Reason.SERVER_SHUTDOWN)
+            self.close(one, models.DisconnectReason.SERVER_SHUTDOWN)
 
     def tick(self, now: float) -> None:
         """Let every room carry out what is due; one that fails does not stop the others."""
@@ -61,4 +58,4 @@ class Hub:
             except Exception:
                 _logger.exception("room %s: tick failed", one.sid)
             if one.is_expired(now):
-                self.close(one, Reason.ROOM_CLOSED)
+                self.close(one, models.DisconnectReason.ROOM_CLOSED)

@@ -3,56 +3,34 @@
 News of a participant that publishes nothing is collected for `silent_update_interval`, as on
 livekit-server; a publisher's news and an urgent change (permission, metadata) go out at once and
 take what was collected about the same participant along (facts/sfu.md §9.1).
-
-For development and tests only: everything of a room lives on one event loop of one machine.
 """
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Iterator
 from typing import Any, Final
 
-from attrs import frozen
 from livekit.protocol import models, room, rtc
 
-from utd_rx.engine.sfu import quality, tokens
+from utd_rx.engine.sfu import data_messages, quality, tokens
 from utd_rx.engine.sfu.answers import enabled_codecs
-from utd_rx.engine.sfu.dtls import Certificate
-from utd_rx.engine.sfu.options import SfuOptions
-from utd_rx.engine.sfu.participant import Participant, Reason, State
+from utd_rx.engine.sfu.context import SfuContext
 from utd_rx.engine.sfu.publications import Publication, new_sid
+from utd_rx.engine.sfu.sfu_participant import Reason, SfuParticipant, State
 from utd_rx.engine.sfu.speakers import UPDATE_INTERVAL, changed_levels
-from utd_rx.engine.sfu.udp_mux import UdpMux
-from utd_rx.engine.sfu.webhooks import Webhooks
 
 _COUNTS_INTERVAL: Final = 5.0
-
-
-@frozen
-class RoomContext:
-    """What every room of one SFU shares."""
-
-    options: SfuOptions
-    mux: UdpMux
-    certificate: Certificate
-    webhooks: Webhooks
-
-    @staticmethod
-    def now() -> float:
-        """The running loop's clock, which every deadline is on."""
-        return asyncio.get_running_loop().time()
 
 
 class RoomFullError(Exception):
     """`max_participants` is reached."""
 
 
-class Room:
-    """See the module."""
+class SfuRoom:
+    """See the module. Implements `sfu_participant.ParticipantOwner`."""
 
-    def __init__(self, name: str, context: RoomContext, now: float) -> None:
+    def __init__(self, name: str, context: SfuContext, now: float) -> None:
         self.name = name
         self.sid = new_sid("RM")
         self.context = context
@@ -61,10 +39,11 @@ class Room:
         self._max_participants = 0
         self._empty_timeout = int(context.options.empty_timeout)
         self._departure_timeout = int(context.options.departure_timeout)
+        self._created_at = now
         self._empty_until = now + context.options.empty_timeout
         self._departure_seconds = context.options.departure_timeout
         self._created_at_ms = int(time.time() * 1000)
-        self._participants: dict[str, Participant] = {}
+        self._participants: dict[str, SfuParticipant] = {}
         self._pending: dict[str, models.ParticipantInfo] = {}
         self._flush_at = now + context.options.silent_update_interval
         self._levels: dict[str, float] = {}
@@ -74,21 +53,15 @@ class Room:
         self._counts: tuple[int, int] = (0, 0)
         self._counts_at = now + _COUNTS_INTERVAL
 
-    def __iter__(self) -> Iterator[Participant]:
+    def __iter__(self) -> Iterator[SfuParticipant]:
         return iter(tuple(self._participants.values()))
 
-    def get(self, identity: str) -> Participant | None:
+    def get(self, identity: str) -> SfuParticipant | None:
         """The participant with that identity."""
         return self._participants.get(identity)
 
-    def by_sid(self, sid: str) -> Participant | None:
-        """The participant with that session id."""
-        return next((one for one in self._participants.values() if one.sid == sid), None)
-
-    def configure(
-        self, request: room.CreateRoomRequest | room.RoomConfiguration, now: float
-    ) -> None:
-        """Apply what the CreateRoom call or the token that makes it sets; 0 and empty keep."""
+    def configure(self, request: room.CreateRoomRequest) -> None:
+        """Apply what the CreateRoom call that makes it sets; 0 and empty keep."""
         self._max_participants = request.max_participants or self._max_participants
         self.metadata = request.metadata or self.metadata
         if request.departure_timeout:
@@ -96,7 +69,7 @@ class Room:
             self._departure_seconds = float(request.departure_timeout)
         if request.empty_timeout:
             self._empty_timeout = request.empty_timeout
-            self._empty_until = now + request.empty_timeout
+            self._empty_until = self._created_at + request.empty_timeout
 
     def info(self) -> models.Room:
         """What clients and the API see of it."""
@@ -117,42 +90,40 @@ class Room:
 
     def _count(self) -> tuple[int, int]:
         everybody = self._participants.values()
-        publishers = sum(one.is_publisher and not one.grants.recorder for one in everybody)
-        return sum(not one.claims.is_dependent for one in everybody), publishers
+        return len(everybody), sum(one.is_publisher for one in everybody)
 
     # -- coming and going ---------------------------------------------------------------------
 
     def add(
-        self, claims: tokens.Claims, request: rtc.JoinRequest, host: str, now: float
-    ) -> Participant:
+        self, claims: tokens.AccessClaims, request: rtc.JoinRequest, host: str, now: float
+    ) -> SfuParticipant:
         """Admit a participant; an older session of the same identity ends.
 
         Raises:
             RoomFullError: there is no place, and nothing was changed.
         """
         old = self._participants.get(claims.identity)
-        takes_place = old is None and not claims.is_dependent
-        if takes_place and 0 < self._max_participants <= self._count()[0]:
+        if old is None and 0 < self._max_participants <= len(self._participants):
             raise RoomFullError
-        participant = Participant(self, claims, request, host, now)
+        participant = SfuParticipant(self, self.context, claims, request, host, now)
         if old is not None:
             old.close(Reason.DUPLICATE_IDENTITY)
         self._participants[claims.identity] = participant
         return participant
 
-    def on_joined(self, participant: Participant) -> None:
+    def on_joined(self, participant: SfuParticipant) -> None:
         """Its JoinResponse went out: others may hear of it."""
         participant.state = State.JOINED
         participant.touch()
         self.publish_info(participant, skip_self=True)
 
-    def on_active(self, participant: Participant) -> None:
+    def on_active(self, participant: SfuParticipant) -> None:
         """Its transport is up."""
         self.publish_info(participant, skip_self=True)
         self.notify("participant_joined", participant)
-        participant.subscriptions.request_keyframes(asyncio.get_running_loop().time())
+        participant.subscriptions.request_keyframes(self.context.now())
 
-    def on_closed(self, participant: Participant, *, was_active: bool) -> None:
+    def on_closed(self, participant: SfuParticipant, *, was_active: bool) -> None:
         """It closed; its publications are still listed in it."""
         if self._participants.get(participant.identity) is participant:
             del self._participants[participant.identity]
@@ -182,12 +153,12 @@ class Room:
     # -- news ---------------------------------------------------------------------------------
 
     def publish_info(
-        self, participant: Participant, *, is_urgent: bool = False, skip_self: bool = False
+        self, participant: SfuParticipant, *, is_urgent: bool = False, skip_self: bool = False
     ) -> None:
         """Tell the room what `participant` is now, at once or with the next batch."""
         info = participant.info()
         due: list[models.ParticipantInfo] = []
-        if not participant.grants.hidden:
+        if participant.is_visible:
             due = self._collect(info, is_urgent or participant.is_publisher)
             self._broadcast_infos(due)
         if not skip_self and info not in due:
@@ -220,14 +191,14 @@ class Room:
             if participant.state in (State.JOINED, State.ACTIVE):
                 participant.send_encoded(encoded)
 
-    def others(self, participant: Participant) -> list[models.ParticipantInfo]:
+    def others(self, participant: SfuParticipant) -> list[models.ParticipantInfo]:
         """The other visible participants, for a join or a resume."""
         return [
             one.info()
             for one in self._participants.values()
             if one is not participant
             and one.state in (State.JOINED, State.ACTIVE)
-            and not one.grants.hidden
+            and one.is_visible
         ]
 
     def set_metadata(self, metadata: str) -> None:
@@ -242,16 +213,24 @@ class Room:
     def notify(
         self,
         event: str,
-        participant: Participant | None = None,
+        participant: SfuParticipant | None = None,
         track: models.TrackInfo | None = None,
     ) -> None:
         """Queue a webhook."""
         info = participant.info() if participant is not None else None
         self.context.webhooks.notify(event, self.info(), info, track)
 
+    def on_data(self, sender: SfuParticipant, label: str, message: bytes) -> None:
+        """A client sent a data message."""
+        data_messages.deliver_from_client(self, sender, label, message)
+
+    def send_data(self, request: room.SendDataRequest) -> None:
+        """The API sends a data message."""
+        data_messages.deliver_from_api(self, request)
+
     # -- tracks -------------------------------------------------------------------------------
 
-    def on_published(self, participant: Participant, publication: Publication) -> None:
+    def on_published(self, participant: SfuParticipant, publication: Publication) -> None:
         """A track went live."""
         participant.touch()
         self.publish_info(participant, skip_self=True)
@@ -261,43 +240,43 @@ class Room:
         if self._count() != self._counts:
             self._send_room_update()
 
-    def on_unpublished(self, participant: Participant, publication: Publication) -> None:
+    def on_unpublished(self, participant: SfuParticipant, publication: Publication) -> None:
         """A live track is gone; its participant stays."""
         self._end_publication(participant, publication)
         participant.touch()
         self.publish_info(participant, is_urgent=True, skip_self=True)
 
-    def _end_publication(self, participant: Participant, publication: Publication) -> None:
+    def _end_publication(self, participant: SfuParticipant, publication: Publication) -> None:
         for subscriber in self:
             subscriber.subscriptions.remove(publication.sid)
             subscriber.wishes.pop(publication.sid, None)
             subscriber.blocked.discard(publication.sid)
         self.notify("track_unpublished", participant, publication.info)
 
-    def reconcile(self, subscriber: Participant) -> None:
+    def reconcile(self, subscriber: SfuParticipant) -> None:
         """Make `subscriber` receive exactly what it shall."""
         for publisher in self:
             self._reconcile_pair(subscriber, publisher)
 
-    def reconcile_subscribers(self, publisher: Participant) -> None:
+    def reconcile_subscribers(self, publisher: SfuParticipant) -> None:
         """Make everybody receive exactly what they shall of `publisher`."""
         for subscriber in self:
             self._reconcile_pair(subscriber, publisher)
 
-    def _reconcile_pair(self, subscriber: Participant, publisher: Participant) -> None:
+    def _reconcile_pair(self, subscriber: SfuParticipant, publisher: SfuParticipant) -> None:
         for publication in publisher.publications:
             self._reconcile_one(subscriber, publisher, publication)
 
     def _reconcile_one(
-        self, subscriber: Participant, publisher: Participant, publication: Publication
+        self, subscriber: SfuParticipant, publisher: SfuParticipant, publication: Publication
     ) -> None:
         if subscriber is publisher or not publication.is_live or not subscriber.has_offered:
             return
-        if publisher.grants.hidden:  # nobody knows whose track it would be
+        if not publisher.is_visible:  # nobody knows whose track it would be
             return
         sid = publication.sid
         is_wished = subscriber.wishes.get(sid, subscriber.settings.auto_subscribe)
-        is_wanted = is_wished and subscriber.grants.can_subscribe
+        is_wanted = is_wished and subscriber.permission.can_subscribe
         is_allowed = _may_receive(publisher, subscriber, sid)
         if is_wanted and is_allowed == (sid in subscriber.blocked):
             (subscriber.blocked.discard if is_allowed else subscriber.blocked.add)(sid)
@@ -369,7 +348,7 @@ class Room:
                 receiver.send(speakers_changed=rtc.SpeakersChanged(speakers=speakers))
 
 
-def _may_receive(publisher: Participant, subscriber: Participant, track_sid: str) -> bool:
+def _may_receive(publisher: SfuParticipant, subscriber: SfuParticipant, track_sid: str) -> bool:
     permission = publisher.subscription_permission
     if permission.all_participants:
         return True
