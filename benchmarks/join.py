@@ -147,13 +147,13 @@ def minted_session(engine: Engine, identity: str, minted: dict[str, Any]) -> UTD
     """Return the session that `join_audio_room` would make, with its mint already answered."""
     reply = UTDTokenResponse(minted["token"], minted["url"], ROOM, minted["user_token"])
 
-    async def ready() -> UTDTokenResponse:
-        return reply
+    class Minted(UTDApi):
+        async def mint(self) -> UTDTokenResponse:
+            return reply
 
     rest = UTDApiClient(engine.base_url, app_id=engine.app_id, app_key=engine.app_key)
-    return UTDAudioRoomSession(
-        identity, ROOM, is_host=False, room=UTDRoom(), api=UTDApi(rest, rest), mint=ready
-    )
+    api = Minted(rest, rest, bearer=reply.user_token)
+    return UTDAudioRoomSession(identity, ROOM, is_host=False, room=UTDRoom(), engine=api)
 
 
 Join = Callable[[Engine, str, dict[str, Any] | None], Awaitable[Times]]

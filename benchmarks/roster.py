@@ -35,10 +35,7 @@ CONTENDERS: Final = {"layers": frozen_map.SMALL, "whole copies": 10**9}
 
 
 class Engine:
-    """As much of the REST interface as joining needs."""
-
-    def with_bearer(self, bearer: str) -> Engine:
-        return self
+    """As much of the engine port as joining needs."""
 
     async def mint(self) -> UTDTokenResponse:
         return UTDTokenResponse("token", "ws://127.0.0.1:1", "room", "bearer")
@@ -53,7 +50,7 @@ class Engine:
 def make_session() -> tuple[FakeRoom, UTDAudioRoomSession]:
     room, engine = FakeRoom("me"), Engine()
     session = UTDAudioRoomSession(
-        "me", "room", is_host=False, room=room, api=cast("Any", engine), mint=engine.mint
+        "me", "room", is_host=False, room=room, engine=cast("Any", engine)
     )
     return room, session
 

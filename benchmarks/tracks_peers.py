@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 from attrs import define
 from livekit import rtc
@@ -154,26 +154,26 @@ async def receive(stack: AsyncExitStack, url: str, tokens: Sequence[str]) -> Lis
 async def play_all(stack: AsyncExitStack, url: str, tokens: Sequence[str]) -> Listener:
     """utd_rx, everybody on the speaker: jitter buffers, mix, limiter, device."""
     from utd_rx.audio.speaker import Speaker
-    from utd_rx.models.stream_type import UTDStreamType
+    from utd_rx.models.seats import UTDSeatGrid
     from utd_rx.models.token import UTDTokenResponse
-    from utd_rx.protocol import session as rules
-    from utd_rx.rest.api import UTDApi
-    from utd_rx.rest.client import UTDApiClient
     from utd_rx.rtc.room import UTDRoom
+    from utd_rx.sessions.audio_room import UTDAudioRoomSession
     from utd_rx.sessions.playback import Playback, play
-    from utd_rx.sessions.session import UTDSession
 
-    class BareSession(UTDSession[rules.SessionState]):
-        """A session without an engine: its rules, its roster, and nobody to ask."""
+    class Engine:
+        """As much of the engine port as listening needs."""
 
-        type = UTDStreamType.AUDIO_ROOM
-        identity = "listener"
+        def __init__(self, token: str) -> None:
+            self._token = token
 
-        def _common(self, state: rules.SessionState) -> rules.SessionState:
-            return state
+        async def mint(self) -> UTDTokenResponse:
+            return UTDTokenResponse(self._token, url, "tracks", "")
 
-    async def mint(token: str) -> UTDTokenResponse:
-        return UTDTokenResponse(token, url, "tracks", "")
+        async def get_seats(self, room: str) -> UTDSeatGrid:
+            return UTDSeatGrid()
+
+        async def speaker_invitations(self, room: str) -> tuple[()]:
+            return ()
 
     speaker = await stack.enter_async_context(Speaker())
     size = speaker.format.samples_per_frame
@@ -191,16 +191,10 @@ async def play_all(stack: AsyncExitStack, url: str, tokens: Sequence[str]) -> Li
         }
 
     listener = Listener(count)
-    nobody = UTDApiClient("http://localhost", app_id="none", app_key="none")
     for token in tokens:
         room = UTDRoom()
-        session = BareSession(
-            rules.SessionState(),
-            rules.step,
-            room=room,
-            api=UTDApi(nobody, nobody),
-            mint=partial(mint, token),
-            next_deadline=rules.next_deadline,
+        session = UTDAudioRoomSession(
+            "listener", "tracks", is_host=False, room=room, engine=cast("Any", Engine(token))
         )
         stack.push_async_callback(session.aclose)
         playing.append(await stack.enter_async_context(play(session, speaker)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from types import TracebackType
 from typing import Self, TypedDict, Unpack
@@ -9,6 +10,8 @@ from typing import Self, TypedDict, Unpack
 from utd_rx.models.audio import AudioInput
 from utd_rx.models.seats import UTDSeatMode
 from utd_rx.models.stream_type import UTDStreamType
+from utd_rx.ports.engine import JoinRequest
+from utd_rx.ports.room import RoomPort
 from utd_rx.rest.api import UTDApi
 from utd_rx.rest.bearer import Bearer
 from utd_rx.rest.client import UTDApiClient
@@ -46,6 +49,7 @@ class UTDStreamClient:
             alike; never to this machine nor to what `NO_PROXY` names.
         trust_env: Whether `HTTP_PROXY` and `HTTPS_PROXY` hold where no `proxy` is given; read now,
             once. Otherwise the environment's proxies count for nothing.
+        make_room: Makes the media room of each session.
 
     Raises:
         UTDStreamException: `VALIDATION`: an empty credential, a URL that is neither `https://`
@@ -62,12 +66,14 @@ class UTDStreamClient:
         microphone: AudioInput | None = None,
         proxy: str | None = None,
         trust_env: bool = False,
+        make_room: Callable[[], RoomPort] = UTDRoom,
     ) -> None:
         def host(url: str) -> UTDApiClient:
             return UTDApiClient(
                 url, app_id=app_id, app_key=app_key, proxy=proxy, trust_env=trust_env
             )
 
+        self._make_room = make_room
         self._engine = host(base_url)
         self._tokens = self._engine if token_base_url == base_url else host(token_base_url)
         self._api = UTDApi(self._engine, self._tokens)
@@ -136,11 +142,10 @@ class UTDStreamClient:
             host_seat: Host only: the seat kept for the host.
             microphone: What to publish once seated; the client's by default.
         """
-        mint = partial(
-            self._api.mint_token,
-            identity=identity,
-            room_name=room_name,
-            type=UTDStreamType.AUDIO_ROOM,
+        request = JoinRequest(
+            identity,
+            room_name,
+            UTDStreamType.AUDIO_ROOM,
             role="host" if as_host else "audience",
             name=name,
             device_id=device_id,
@@ -157,9 +162,8 @@ class UTDStreamClient:
             identity,
             room_name,
             is_host=as_host,
-            room=UTDRoom(),
-            api=self._api,
-            mint=mint,
+            room=self._make_room(),
+            engine=self._api.acting_as(request),
             microphone=microphone or self._microphone,
             on_joined=joined,
         )

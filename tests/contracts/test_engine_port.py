@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import cast
+from contextlib import AsyncExitStack
 
 import pytest
 from attrs import frozen
@@ -16,7 +16,7 @@ from utd_rx.models.stream_type import UTDStreamType
 from utd_rx.ports.engine import EnginePort, JoinRequest
 from utd_rx.rest import UTDApi, UTDApiClient
 from utd_rx.testing.contracts.engine import EngineContract
-from utd_rx.testing.contracts.pickled import OtherLoop, Pickled
+from utd_rx.testing.pickled import pickled
 
 ROOM, HOST, OTHER = "friday", "sara", "mona"
 DAY = 86_400.0
@@ -57,27 +57,28 @@ class TestUTDApi(EngineContract):
     @pytest.fixture(params=["direct", "pickled"])
     async def bench(self, request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
         media, clock = FakeMedia(), FakeClock()
-        with OtherLoop() as far:
-            async with LocalEngine(media=media, clock=clock) as engine:
-                near, there = (
-                    UTDApiClient(
-                        engine.base_url,
-                        app_id=engine.app_id,
-                        app_key=engine.app_key,
-                        clock=HandClock(),
-                    )
-                    for _ in range(2)
+        async with (
+            LocalEngine(media=media, clock=clock) as engine,
+            AsyncExitStack() as stack,
+        ):
+            near, there = (
+                UTDApiClient(
+                    engine.base_url,
+                    app_id=engine.app_id,
+                    app_key=engine.app_key,
+                    clock=HandClock(),
                 )
-                is_far = request.param == "pickled"
-                host = UTDApi(there if is_far else near).acting_as(
-                    JoinRequest(HOST, ROOM, UTDStreamType.AUDIO_ROOM, role="host", seat_count=4)
-                )
-                served: EnginePort = cast("EnginePort", Pickled(host, far)) if is_far else host
-                other = UTDApi(near).acting_as(JoinRequest(OTHER, ROOM, UTDStreamType.AUDIO_ROOM))
-                for one in (served, other):
-                    await media.connect(engine.core, (await one.mint()).token)
-                try:
-                    yield Bench(served, other, media, clock)
-                finally:
-                    await near.aclose()
-                    await far.run(there.aclose())
+                for _ in range(2)
+            )
+            stack.push_async_callback(near.aclose)
+            is_far = request.param == "pickled"
+            host = UTDApi(there if is_far else near).acting_as(
+                JoinRequest(HOST, ROOM, UTDStreamType.AUDIO_ROOM, role="host", seat_count=4)
+            )
+            served: EnginePort = host
+            if is_far:
+                served = await stack.enter_async_context(pickled(lambda: host, there.aclose))
+            other = UTDApi(near).acting_as(JoinRequest(OTHER, ROOM, UTDStreamType.AUDIO_ROOM))
+            for one in (served, other):
+                await media.connect(engine.core, (await one.mint()).token)
+            yield Bench(served, other, media, clock)

@@ -1,75 +1,88 @@
-"""What every room port promises, held by the fake and by `UTDRoom` on both SFUs."""
+"""The room contract, held by the fake and by `UTDRoom` on both SFUs, here and behind a pipe."""
 
 from __future__ import annotations
 
 import asyncio
-import pickle
-from collections.abc import AsyncIterator, Awaitable
-from typing import Protocol, TypeVar
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 
+import numpy as np
 import pytest
 from livekit import api
 
 from tests.support.sfu import (
     MISSING_LIVEKIT,
+    RunningSfu,
     SfuKind,
     is_livekit_missing,
     is_livekit_required,
     running_sfu,
 )
-from utd_rx import ToneSource, UTDErrorCode, UTDStreamException
+from utd_rx import ToneSource
+from utd_rx.models.audio import AudioFrame
 from utd_rx.models.connection import DisconnectReason
-from utd_rx.models.events import (
-    Disconnected,
-    LocalTrackPublished,
-    LocalTrackUnpublished,
-    ParticipantPermissionsChanged,
-    RoomEvent,
-    TrackMuted,
-    TrackUnmuted,
+from utd_rx.models.events import ParticipantConnected, TrackPublished, TrackSubscribed
+from utd_rx.models.participant import (
+    RemoteParticipant,
+    TrackKind,
+    TrackPublication,
+    TrackSource,
 )
-from utd_rx.models.participant import TrackSource
-from utd_rx.ports.data import MAX_DATA
-from utd_rx.rtc.port import RoomPort
+from utd_rx.ports.room import RoomPort
 from utd_rx.rtc.room import UTDRoom
+from utd_rx.testing.contracts.room import RoomBench, RoomContract
+from utd_rx.testing.pickled import pickled
 from utd_rx.testing.room import FakeRoom
 
-PATIENCE = 20.0
-ROOM, IDENTITY = "contract", "ana"
-E = TypeVar("E", bound=RoomEvent)
-
-
-class Server(Protocol):
-    """What the test asks of whoever is behind the port."""
-
-    url: str
-    token: str
-
-    async def grant(self, can_publish: bool) -> None: ...
-    async def remove(self) -> None: ...
+ROOM, IDENTITY, OTHER = "contract", "ana", "ben"
+TRACK = TrackPublication(
+    "TR_ben", "microphone", TrackKind.AUDIO, TrackSource.MICROPHONE, is_subscribed=True
+)
 
 
 class FakeServer:
-    url, token = "ws://127.0.0.1:1", "token"
+    """The server of a `FakeRoom`, which lives on `loop`."""
 
-    def __init__(self, room: FakeRoom) -> None:
+    url, token, identity = "ws://127.0.0.1:1", "token", IDENTITY
+
+    def __init__(self, room: FakeRoom, loop: asyncio.AbstractEventLoop) -> None:
         self._room = room
+        self._loop = loop
 
     async def grant(self, can_publish: bool) -> None:
-        self._room.grant(can_publish=can_publish)
+        self._loop.call_soon_threadsafe(lambda: self._room.grant(can_publish=can_publish))
 
     async def remove(self) -> None:
-        self._room.lose(DisconnectReason.PARTICIPANT_REMOVED)
+        self._loop.call_soon_threadsafe(self._room.lose, DisconnectReason.PARTICIPANT_REMOVED)
+
+    async def speak(self) -> str:
+        self._loop.call_soon_threadsafe(self._speak)
+        return OTHER
+
+    def _speak(self) -> None:
+        told = (RemoteParticipant(OTHER), TrackPublication("TR_ben", source=TRACK.source))
+        self._room.emit(
+            ParticipantConnected(told[0]),
+            TrackPublished(OTHER, told[1]),
+            TrackSubscribed(OTHER, TRACK),
+        )
+        self._sound()
+
+    def _sound(self) -> None:
+        if self._room.is_connected:
+            self._room.play("TR_ben", AudioFrame(np.ones((480, 1), np.int16), 48_000))
+            self._loop.call_later(0.001, self._sound)
 
 
 class RealServer:
-    def __init__(self, url: str, livekit: api.LiveKitAPI, key: str, secret: str) -> None:
-        self.url = url
-        self._livekit = livekit
-        grants = api.VideoGrants(room_join=True, room=ROOM, can_publish=False)
-        self.token = (
-            api.AccessToken(key, secret).with_identity(IDENTITY).with_grants(grants).to_jwt()
-        )
+    """An SFU, by its server API."""
+
+    identity = IDENTITY
+
+    def __init__(self, sfu: RunningSfu, livekit: api.LiveKitAPI, stack: AsyncExitStack) -> None:
+        self.url, self.token = sfu.url, self._token(sfu, IDENTITY, can_publish=False)
+        self._speaking = self._token(sfu, OTHER, can_publish=True)
+        self._livekit, self._stack = livekit, stack
 
     async def grant(self, can_publish: bool) -> None:
         permission = api.ParticipantPermission(
@@ -84,171 +97,72 @@ class RealServer:
             api.RoomParticipantIdentity(room=ROOM, identity=IDENTITY)
         )
 
+    async def speak(self) -> str:
+        other = await self._stack.enter_async_context(UTDRoom())
+        await other.connect(self.url, self._speaking)
+        await other.publish(ToneSource())
+        return OTHER
 
-class Bench:
-    """A room, its server, and everything the room said."""
-
-    def __init__(self, room: RoomPort, server: Server) -> None:
-        self.room = room
-        self.server = server
-        self.events: list[RoomEvent] = []
-        self._news = asyncio.Event()
-        room.listen(self._take)
-
-    def _take(self, events: tuple[RoomEvent, ...]) -> None:
-        self.events.extend(events)
-        self._news.set()
-
-    async def connect(self) -> None:
-        await self.room.connect(self.server.url, self.server.token)
-
-    async def seen(self, kind: type[E], count: int = 1) -> E:
-        """Return the `count`-th event of a kind, when it has come."""
-        async with asyncio.timeout(PATIENCE):
-            while len(found := [event for event in self.events if isinstance(event, kind)]) < count:
-                self._news.clear()
-                await self._news.wait()
-        return found[count - 1]
-
-    async def granted(self) -> None:
-        await self.server.grant(can_publish=True)
-        await self.seen(ParticipantPermissionsChanged)
+    def _token(self, sfu: RunningSfu, identity: str, *, can_publish: bool) -> str:
+        grants = api.VideoGrants(room_join=True, room=ROOM, can_publish=can_publish)
+        token = api.AccessToken(sfu.api_key, sfu.api_secret).with_identity(identity)
+        return token.with_grants(grants).to_jwt()
 
 
-@pytest.fixture(
-    params=[
-        "fake",
-        pytest.param("embedded", marks=pytest.mark.embedded),
-        pytest.param("livekit", marks=pytest.mark.livekit),
-    ]
-)
-async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
-    kind: str = request.param
-    if kind == "fake":
-        fake = FakeRoom(IDENTITY)
-        yield Bench(fake, FakeServer(fake))
-        await fake.aclose()
-        return
-    sfu_kind: SfuKind = "embedded" if kind == "embedded" else "livekit"
-    if sfu_kind == "livekit" and is_livekit_missing():
-        if is_livekit_required():
-            pytest.fail(MISSING_LIVEKIT)
-        pytest.skip(MISSING_LIVEKIT)
-    async with (
-        running_sfu(sfu_kind) as sfu,
-        api.LiveKitAPI(sfu.api_url, sfu.api_key, sfu.api_secret) as livekit,
-        UTDRoom() as room,
-    ):
-        yield Bench(room, RealServer(sfu.url, livekit, sfu.api_key, sfu.api_secret))
+async def _loop() -> asyncio.AbstractEventLoop:
+    return asyncio.get_running_loop()
 
 
-async def code_of(command: Awaitable[object]) -> UTDErrorCode:
-    """Await a command that must fail, and return its code."""
-    with pytest.raises(UTDStreamException) as raised:
-        await command
-    return raised.value.code
+class FarFake(FakeRoom):
+    """A `FakeRoom` that can be asked on which loop it lives."""
+
+    def __init__(self) -> None:
+        super().__init__(IDENTITY)
+        self.loop = asyncio.get_running_loop()
 
 
-async def test_the_snapshot_tells_who_one_is_and_what_one_may(bench: Bench) -> None:
-    snapshot = await bench.room.connect(bench.server.url, bench.server.token)
-    assert snapshot.local.identity == IDENTITY
-    assert not snapshot.local.permission.can_publish
-    assert snapshot.remotes == ()
-    assert pickle.loads(pickle.dumps(snapshot)) == snapshot
+class TestFakeRoom(RoomContract):
+    @pytest.fixture(params=["here", "pickled"])
+    async def bench(self, request: pytest.FixtureRequest) -> AsyncIterator[RoomBench]:
+        fakes: list[FarFake] = []
+
+        def make() -> FarFake:
+            fakes.append(FarFake())
+            return fakes[-1]
+
+        async with AsyncExitStack() as stack:
+            is_far = request.param == "pickled"
+            room: RoomPort = await stack.enter_async_context(pickled(make)) if is_far else make()
+            yield RoomBench(room, FakeServer(fakes[0], fakes[0].loop))
+            await room.aclose()
 
 
-async def test_publishing_without_the_grant_is_refused_at_once(bench: Bench) -> None:
-    await bench.connect()
-    assert await code_of(bench.room.publish_audio(ToneSource())) is UTDErrorCode.FORBIDDEN
-
-
-async def test_a_granted_track_is_published_muted_unmuted_and_unpublished(bench: Bench) -> None:
-    await bench.connect()
-    await bench.granted()
-    track = await bench.room.publish_audio(ToneSource())
-    assert (track.source, track.is_muted) == (TrackSource.MICROPHONE, False)
-    assert (await bench.seen(LocalTrackPublished)).track == track
-    await bench.room.set_muted(track.sid, True)
-    muted = await bench.seen(TrackMuted)
-    assert (muted.identity, muted.track.sid, muted.track.is_muted) == (IDENTITY, track.sid, True)
-    await bench.room.set_muted(track.sid, False)
-    await bench.seen(TrackUnmuted)
-    await bench.room.unpublish(track.sid)
-    assert (await bench.seen(LocalTrackUnpublished)).track.sid == track.sid
-    await bench.room.unpublish(track.sid)
-    assert len([event for event in bench.events if isinstance(event, TrackMuted)]) == 1
-
-
-async def test_losing_the_grant_unpublishes_once(bench: Bench) -> None:
-    await bench.connect()
-    await bench.granted()
-    track = await bench.room.publish_audio(ToneSource())
-    await bench.server.grant(can_publish=False)
-    assert (await bench.seen(LocalTrackUnpublished)).track.sid == track.sid
-    assert await code_of(bench.room.publish_audio(ToneSource())) is UTDErrorCode.FORBIDDEN
-    await bench.room.disconnect()
-    gone = [event for event in bench.events if isinstance(event, LocalTrackUnpublished)]
-    assert len(gone) == 1
-
-
-async def test_a_connected_room_does_not_connect_again(bench: Bench) -> None:
-    await bench.connect()
-    assert await code_of(bench.connect()) is UTDErrorCode.CONFLICT
-
-
-async def test_a_disconnected_room_refuses_commands_and_connects_again(bench: Bench) -> None:
-    await bench.connect()
-    await bench.room.disconnect()
-    await bench.room.disconnect()
-    assert await code_of(bench.room.send_data(b"x")) is UTDErrorCode.CONFLICT
-    assert await code_of(bench.room.publish_audio(ToneSource())) is UTDErrorCode.CONFLICT
-    await bench.connect()
-    await bench.room.send_data(b"x")
-
-
-async def test_a_message_that_is_too_large_with_its_destinations_is_refused(bench: Bench) -> None:
-    await bench.connect()
-    many = [f"{n:064}" for n in range(20)]
-    for data, to in ((b"x" * (MAX_DATA + 1), None), (b"x" * MAX_DATA, many)):
-        sending = bench.room.send_data(data, destination_identities=to)
-        assert await code_of(sending) is UTDErrorCode.VALIDATION
-    await bench.room.send_data(b"x" * 61_000, destination_identities=many)
-
-
-async def test_it_reconnects_where_it_was_joined_last(bench: Bench) -> None:
-    assert await code_of(bench.room.reconnect()) is UTDErrorCode.CONFLICT
-    await bench.connect()
-    assert await code_of(bench.room.reconnect()) is UTDErrorCode.CONFLICT
-    await bench.server.remove()
-    await bench.seen(Disconnected)
-    snapshot = await bench.room.reconnect()
-    assert snapshot.local.identity == IDENTITY
-    await bench.room.send_data(b"x")
-
-
-async def test_removal_by_the_server_is_the_last_event_and_says_why(bench: Bench) -> None:
-    await bench.connect()
-    await bench.server.remove()
-    assert (await bench.seen(Disconnected)).reason is DisconnectReason.PARTICIPANT_REMOVED
-    await bench.room.disconnect()
-    assert isinstance(bench.events[-1], Disconnected)
-    assert await code_of(bench.room.send_data(b"x")) is UTDErrorCode.CONFLICT
-
-
-async def test_who_stops_listening_hears_nothing_more(bench: Bench) -> None:
-    heard: list[tuple[RoomEvent, ...]] = []
-    stop = bench.room.listen(heard.append)
-    stop()
-    stop()
-    await bench.connect()
-    await bench.granted()
-    assert heard == []
-
-
-async def test_every_event_can_be_pickled(bench: Bench) -> None:
-    await bench.connect()
-    await bench.granted()
-    await bench.room.publish_audio(ToneSource())
-    await bench.room.disconnect()
-    assert bench.events
-    assert pickle.loads(pickle.dumps(bench.events)) == bench.events
+class TestUTDRoom(RoomContract):
+    @pytest.fixture(
+        params=[
+            pytest.param(("embedded", "here"), marks=pytest.mark.embedded, id="embedded"),
+            pytest.param(
+                ("embedded", "pickled"), marks=pytest.mark.embedded, id="embedded-pickled"
+            ),
+            pytest.param(("livekit", "here"), marks=pytest.mark.livekit, id="livekit"),
+            pytest.param(("livekit", "pickled"), marks=pytest.mark.livekit, id="livekit-pickled"),
+        ]
+    )
+    async def bench(self, request: pytest.FixtureRequest) -> AsyncIterator[RoomBench]:
+        sfu_kind: SfuKind
+        sfu_kind, where = request.param
+        if sfu_kind == "livekit" and is_livekit_missing():
+            if is_livekit_required():
+                pytest.fail(MISSING_LIVEKIT)
+            pytest.skip(MISSING_LIVEKIT)
+        async with AsyncExitStack() as stack:
+            sfu = await stack.enter_async_context(running_sfu(sfu_kind))
+            livekit = await stack.enter_async_context(
+                api.LiveKitAPI(sfu.api_url, sfu.api_key, sfu.api_secret)
+            )
+            is_far = where == "pickled"
+            room: RoomPort = (
+                await stack.enter_async_context(pickled(UTDRoom)) if is_far else UTDRoom()
+            )
+            stack.push_async_callback(room.aclose)
+            yield RoomBench(room, RealServer(sfu, livekit, stack))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from typing import Unpack
 
@@ -13,6 +13,10 @@ from utd_rx import UTDAudioRoomSession, UTDStreamClient, WavSource
 from utd_rx.audio import speech_path
 from utd_rx.client import AudioRoomOptions
 from utd_rx.engine import EngineOptions, LocalEngine
+from utd_rx.models.stream_type import UTDStreamType
+from utd_rx.ports.engine import JoinRequest
+from utd_rx.rest import UTDApi, UTDApiClient
+from utd_rx.rtc.room import UTDRoom
 
 PATIENCE = 30.0
 """Seconds to wait for something that must happen; not a promise about how fast."""
@@ -25,7 +29,9 @@ class House:
         self.engine = engine
         self._stack = stack
 
-    async def client(self, *, app_key: str | None = None) -> UTDStreamClient:
+    async def client(
+        self, *, app_key: str | None = None, make_room: Callable[[], UTDRoom] = UTDRoom
+    ) -> UTDStreamClient:
         """Return a client of this engine; it is closed with the house."""
         client = UTDStreamClient(
             self.engine.app_id,
@@ -33,8 +39,17 @@ class House:
             base_url=self.engine.base_url,
             token_base_url=self.engine.token_base_url,
             microphone=WavSource(speech_path(), loop=True),
+            make_room=make_room,
         )
         return await self._stack.enter_async_context(client)
+
+    async def api(self, identity: str, room: str = "lobby") -> UTDApi:
+        """Return the REST side of somebody who has minted and need not be in the room."""
+        rest = UTDApiClient(
+            self.engine.base_url, app_id=self.engine.app_id, app_key=self.engine.app_key
+        )
+        self._stack.push_async_callback(rest.aclose)
+        return UTDApi(rest).acting_as(JoinRequest(identity, room, UTDStreamType.AUDIO_ROOM))
 
     async def join(
         self, identity: str, room: str = "lobby", **options: Unpack[AudioRoomOptions]

@@ -134,7 +134,7 @@ async def test_a_seat_that_cannot_be_had_is_a_typed_error(house: House) -> None:
     assert (twice.code, twice.status_code) == (UTDErrorCode.CONFLICT, 409)
     beyond = await refused(bob.take_seat(99))
     assert (beyond.code, beyond.status_code) == (UTDErrorCode.VALIDATION, 422)
-    await host._api.lock_seat("lobby", 3)
+    await host.lock_seat(3)
     await bob.seats.until(lambda grid: grid.seats[3].is_locked, timeout=PATIENCE)
     locked = await refused(bob.take_seat(3))
     assert (locked.code, locked.status_code) == (UTDErrorCode.FORBIDDEN, 403)
@@ -167,7 +167,7 @@ async def test_a_join_with_bad_credentials_or_names_is_refused(house: House) -> 
 
 async def test_a_banned_user_cannot_mint(house: House) -> None:
     host = await house.join("hana", as_host=True, seat_count=4)
-    await host._api.ban("mallory", room="lobby")
+    await host.ban("mallory")
     banned = await refused(house.join("mallory"))
     assert banned.is_banned
     assert banned.status_code == 403

@@ -12,7 +12,6 @@ from contextlib import AsyncExitStack
 
 import aiohttp
 import pytest
-from attrs import evolve
 
 from tests.e2e.conftest import PATIENCE, House
 from tests.e2e.test_audio_room import next_event, refused
@@ -28,11 +27,11 @@ from utd_rx import (
     UTDStreamException,
 )
 from utd_rx.engine import EngineOptions, LocalEngine, media_reports
-from utd_rx.models.events import DataReceived, Disconnected, Reconnecting
+from utd_rx.models.events import DataReceived, Disconnected, Reconnecting, RoomSnapshot
 from utd_rx.models.seats import UTDSeatMode
-from utd_rx.models.token import UTDTokenResponse
 from utd_rx.protocol import bans, chat, connection
 from utd_rx.protocol.audio_room import AudioRoomState
+from utd_rx.rtc.room import UTDRoom
 
 FORGED: dict[str, dict[str, object]] = {
     "_seat_update": {"count": 1, "mode": "free", "rev": 99, "seats": []},
@@ -215,19 +214,23 @@ async def test_a_chat_message_counts_once_and_is_its_senders(house: House) -> No
     ]
 
 
+class Detour(UTDRoom):
+    """A room whose first connection goes over `url` instead of the SFU's own."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self._detour: str | None = url
+
+    async def connect(self, url: str, token: str, *, auto_subscribe: bool = True) -> RoomSnapshot:
+        detour, self._detour = self._detour, None
+        return await super().connect(detour or url, token, auto_subscribe=auto_subscribe)
+
+
 async def through(house: House, identity: str, url: str) -> UTDAudioRoomSession:
-    """Join over `url` instead of the SFU's own, with a seat and a microphone that is on."""
-    session = (await house.client()).audio_room(identity, "lobby")
-    mint = session._mint
-
-    async def over() -> UTDTokenResponse:
-        return evolve(await mint(), url=url)
-
-    session._mint = over
-    await house.enter(session)
-    await session.join()
+    """Join over `url`, with a seat and a microphone that is on."""
+    client = await house.client(make_room=lambda: Detour(url))
+    session = await house.enter(await client.join_audio_room(identity, "lobby"))
     await session.take_seat(1)
-    session._mint = mint
     return session
 
 

@@ -18,10 +18,7 @@ from utd_rx import (
     UTDAudioRoomSession,
     UTDErrorCode,
     UTDStreamException,
-    UTDStreamType,
 )
-from utd_rx.models.token import UTDTokenResponse
-from utd_rx.rest.api import UTDApi
 
 SEATS, SPEAKERS, OTHERS = 8, 4, 196
 
@@ -97,21 +94,15 @@ async def connect(stack: AsyncExitStack, url: str, token: str) -> rtc.Room:
 async def test_two_hundred_takers_for_eight_seats(house: House) -> None:
     host = await house.join("hana", as_host=True, seat_count=SEATS)
     people = [await house.join(f"real{n}") for n in range(SPEAKERS)]
-    client = await house.client()
-
-    async def mint(identity: str) -> UTDTokenResponse:
-        return await client._api.mint_token(
-            identity=identity, room_name="lobby", type=UTDStreamType.AUDIO_ROOM
-        )
-
-    minted = {identity: await mint(identity) for identity in (f"user{n}" for n in range(OTHERS))}
+    others = {
+        identity: await house.api(identity) for identity in (f"user{n}" for n in range(OTHERS))
+    }
+    minted = {identity: await api.mint() for identity, api in others.items()}
     # Two of the real ones come first, and two when the seats are gone.
-    takers: list[tuple[str, UTDApi]] = [(one.identity, one._api) for one in people]
-    takers[2:2] = [
-        (who, client._api.with_bearer(reply.user_token)) for who, reply in minted.items()
-    ]
+    takers = [(one.identity, await house.api(one.identity)) for one in people]
+    takers[2:2] = others.items()
     # One of the real ones for sure, or there might be nobody to speak; then all the others at once.
-    await people[0]._api.take_seat("lobby", 0)
+    await takers[0][1].take_seat("lobby", 0)
     results = await asyncio.gather(
         *(api.take_seat("lobby", n % SEATS) for n, (_, api) in enumerate(takers) if n > 0),
         return_exceptions=True,
@@ -129,7 +120,7 @@ async def test_two_hundred_takers_for_eight_seats(house: House) -> None:
         await session.seats.until(lambda grid: grid == truth, timeout=PATIENCE)
 
     async with AsyncExitStack() as stack:
-        seen = await mint("witness")
+        seen = await (await house.api("witness")).mint()
         witness = Witness(await connect(stack, seen.url, seen.token))
         # Who of the real ones sits speaks; to the others their session says no.
         speakers = {person.identity for person in people} & winners

@@ -46,14 +46,18 @@ from utd_rx.engine.rules.speaker_commands import (
 from utd_rx.models import events as e
 from utd_rx.models.chat import ChatMessage
 from utd_rx.models.connection import UTDConnectionState
+from utd_rx.models.participant import TrackSource
 from utd_rx.models.seats import UTDSeatGrid, UTDSeatMode
-from utd_rx.protocol import audio_room, promises
+from utd_rx.protocol import promises
 from utd_rx.protocol.chat import may_write
 from utd_rx.protocol.connection import FORCE_EXIT_AFTER
-from utd_rx.protocol.facts import ChatSent, InvitationAnswered, MicrophoneWanted, SpeakRequested
-from utd_rx.protocol.promises import Promise
+from utd_rx.protocol.facts.media import PublishingWanted
+from utd_rx.protocol.facts.people import ChatSent
+from utd_rx.protocol.facts.seats import InvitationAnswered, SpeakRequested
+from utd_rx.protocol.kinds import AUDIO_ROOM
+from utd_rx.protocol.promises import GridPromise
 from utd_rx.protocol.speakers import LOOK_AGAIN_SECONDS
-from utd_rx.sessions.confirming import PUSH_TIMEOUT
+from utd_rx.sessions.seats import PUSH_TIMEOUT
 
 people = st.sampled_from(PEOPLE)
 guests = st.sampled_from(PEOPLE[1:])
@@ -106,25 +110,25 @@ forgeries = st.one_of(
 
 def promised(
     who: str, item: SeatCommand | SpeakerCommand, index: int | None, grid: UTDSeatGrid
-) -> Promise | None:
+) -> GridPromise | None:
     """Return what the session's command waits for, `grid` being the client's."""
     match item:
         case TakeSeat(i) | MoveSeat(i):
-            return promises.sitting(who, i)
+            return promises.IsSitting(who, i)
         case AcceptInvitation():
-            return promises.sitting(who, index)
+            return promises.IsSitting(who, index)
         case LeaveSeat():
-            return promises.standing(who)
+            return promises.IsStanding(who)
         case KickSeat(i):
-            return promises.vacated(i, grid.seats[i].identity if i < grid.count else None)
+            return promises.SeatIsVacated(i, grid.seats[i].identity if i < grid.count else None)
         case LockSeat(i) | UnlockSeat(i):
-            return promises.locked(i, isinstance(item, LockSeat))
+            return promises.SeatIsLocked(i, isinstance(item, LockSeat))
         case RequestSeat():
-            return promises.asking(who, None)
+            return promises.IsAsking(who, None)
         case CancelRequest():
-            return promises.silent(who)
+            return promises.IsSilent(who)
         case ApproveRequest(id) | RejectRequest(id):
-            return promises.answered(id)
+            return promises.IsAnswered(id)
         case _:
             return None
 
@@ -159,6 +163,7 @@ class WholeRoom(RuleBasedStateMachine):
         self.world.become(after, effects)
         promise = promised(who, item, index, client.state.seats.grid)
         if isinstance(item, RequestSeat):
+            assert outcome.id is not None
             self.world.tell(client, SpeakRequested(outcome.id))
         if isinstance(item, AcceptInvitation | DeclineInvitation):
             assert item.id in offered
@@ -192,7 +197,7 @@ class WholeRoom(RuleBasedStateMachine):
     def switch_microphone(self, who: str, enabled: bool) -> None:
         client = self.world.clients[who]
         if client.state.session.microphone.is_granted or not enabled:
-            self.world.tell(client, MicrophoneWanted(enabled))
+            self.world.tell(client, PublishingWanted(TrackSource.MICROPHONE, enabled))
 
     @rule(who=guests, role=st.sampled_from([Role.ADMIN, Role.GUEST, Role.AUDIENCE]))
     def give_role(self, who: str, role: Role) -> None:
@@ -224,7 +229,7 @@ class WholeRoom(RuleBasedStateMachine):
         world.deliver_all(who)
         if not (client.state.session.microphone.is_granted and world.kind.revokes):
             return
-        world.tell(client, MicrophoneWanted(True))
+        world.tell(client, PublishingWanted(TrackSource.MICROPHONE, True))
         world.deliver_all(who)
         # In an outage already, its own state is what was; the seat may be gone.
         is_there = client.sid is not None and client.state.session.connection.is_connected
@@ -358,7 +363,7 @@ class WholeRoom(RuleBasedStateMachine):
             assert connection.force_exit_at == ends_at
             assert ends_at is None or ends_at > self.world.now
             assert client.sid is None or not connection.is_resting
-            due = audio_room.next_deadline(client.state)
+            due = AUDIO_ROOM.next_deadline(client.state)
             assert due is None or due > self.world.now, "a deadline that passed is left behind"
 
     def nobody_waits_for_ever(self) -> None:
@@ -373,8 +378,8 @@ class WholeRoom(RuleBasedStateMachine):
         for who, client in world.clients.items():
             if client.sid is None:
                 continue
-            for command in client.commands:
-                raise AssertionError(f"{who} waits for {command.wait.promise.what}")
+            for wait in client.state.waits:
+                raise AssertionError(f"{who} waits for {wait.promise.what}")
             if world.kind.lists:
                 world.interrupt(who, is_lost=False)
                 world.restore(who)

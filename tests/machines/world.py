@@ -41,14 +41,43 @@ from utd_rx.models.participant import (
 from utd_rx.models.role import UTDRole
 from utd_rx.models.seats import UTDSeatGrid, UTDSeatMode
 from utd_rx.models.stream_type import UTDStreamType
-from utd_rx.protocol import audio_room
-from utd_rx.protocol import facts as f
 from utd_rx.protocol.audio_room import AudioRoomState
-from utd_rx.protocol.promises import Promise, Verdict, Wait
+from utd_rx.protocol.facts.connection import (
+    DeadlinePassed,
+    DisconnectRoom,
+    JoinFailed,
+    JoinStarted,
+    JoinSucceeded,
+    LeaveStarted,
+    Rejoin,
+    RejoinFailed,
+)
+from utd_rx.protocol.facts.media import (
+    CancelTrack,
+    CloseTrack,
+    MuteTrack,
+    OpenTrack,
+    TrackClosed,
+    TrackFailed,
+    TrackMuteChanged,
+    TrackOpened,
+)
+from utd_rx.protocol.facts.people import AskBan, BanAnswered, FetchRole, RoleFetched
+from utd_rx.protocol.facts.seats import (
+    FetchInvitations,
+    FetchSeats,
+    InvitationsListed,
+    InvitationsNotListed,
+    SeatGridFetched,
+    SeatsNotFetched,
+)
+from utd_rx.protocol.kinds import AUDIO_ROOM
+from utd_rx.protocol.promises import GridPromise
 from utd_rx.protocol.speakers import GRANT_TIMEOUT
+from utd_rx.protocol.waiting import EndWait, WaitStarted
 from utd_rx.protocol.wire.seats import grid_to_push
 from utd_rx.protocol.wire.speakers import ListedInvitation
-from utd_rx.sessions.confirming import PUSH_TIMEOUT
+from utd_rx.sessions.seats import PUSH_TIMEOUT
 
 PEOPLE = ("sara", "adam", "mona")
 HOST = PEOPLE[0]
@@ -76,30 +105,10 @@ class Join:
 
 
 @frozen
-class Ask:
-    """A command's question for the grid, when no push came."""
-
-    wait: Wait
-    question: f.FetchSeats
-
-
-@frozen
 class Answer:
     """What comes back."""
 
     fact: object
-    wait: Wait | None = None
-    """Of the command that asked."""
-
-
-@define
-class Command:
-    """One that the engine said yes to, and its wait."""
-
-    wait: Wait
-    asks_at: float
-    ends_at: float
-    is_asked: bool = False
 
 
 @define
@@ -119,8 +128,6 @@ class Client:
     silenced: set[str] = field(factory=set)
     """What the SFU took in an outage that LiveKit survived, and gave the permission back: it tells
     nobody (facts/livekit.md §3, D3), so the client cannot know."""
-    commands: list[Command] = field(factory=list)
-    """Its commands that wait; the others have returned or raised."""
     dropped_at: float = 0.0
     """When the present outage began."""
 
@@ -196,29 +203,23 @@ class World:
                 case _:
                     pass
 
-    def promise(self, who: str, promise: Promise) -> None:
+    def promise(self, who: str, promise: GridPromise) -> None:
         """The engine said yes to a command of `who`, who waits for it to show."""
-        assert promise.holds(self.engine.seats.grid), "a command that was accepted took effect"
+        assert promise.holds_in(self.engine.seats.grid), "a command that was accepted took effect"
         client = self.clients[who]
         connection = client.state.session.connection
         if connection.is_joined:
-            wait = Wait(promise, connection.epoch)
-            ends = self.now + PUSH_TIMEOUT, self.now + GRANT_TIMEOUT
-            client.commands.append(Command(wait, *ends))
-            self._judge(client)
+            self.serial += 1
+            wait = WaitStarted(self.serial, promise, connection.epoch, GRANT_TIMEOUT, PUSH_TIMEOUT)
+            self.tell(client, wait)
 
     def pass_time(self, seconds: float) -> None:
         self.now += seconds
         self.become(*room_state.time_passed(self.engine, self.now))
         for client in self.clients.values():
-            due = audio_room.next_deadline(client.state)
+            due = AUDIO_ROOM.next_deadline(client.state)
             if due is not None and due <= self.now:
-                self.tell(client, f.DeadlinePassed())
-            for command in client.commands:
-                if command.asks_at <= self.now and not command.is_asked:
-                    command.is_asked = True
-                    client.tasks.append(Ask(command.wait, _question(client)))
-            client.commands = [one for one in client.commands if one.ends_at > self.now]
+                self.tell(client, DeadlinePassed())
 
     def get_seats(self, who: str) -> None:
         """The app asks for the grid, whatever else is being asked."""
@@ -238,13 +239,13 @@ class World:
     def join(self, who: str) -> None:
         client = self.clients[who]
         if client.state.session.connection.is_resting:
-            self.tell(client, f.JoinStarted())
+            self.tell(client, JoinStarted())
             client.tasks.append(Join(client.state.session.connection.epoch))
 
     def leave(self, who: str) -> None:
         """The app is out at once; what is on its way to it arrives behind."""
         client = self.clients[who]
-        self.tell(client, f.LeaveStarted())
+        self.tell(client, LeaveStarted())
         signals = list(client.signals)
         self._hang_up(client, 0.0)
         client.signals.extend(signals)
@@ -319,32 +320,24 @@ class World:
         if not client.tasks:
             return
         match client.tasks.pop(at % len(client.tasks)):
-            case Answer(f.SeatGridFetched(grid) as fact, Wait(promise)):
-                self.tell(client, fact)
-                if not promise.holds(grid):  # taken back
-                    client.commands = [c for c in client.commands if c.wait.promise != promise]
             case Answer(fact):
                 self.tell(client, fact)
-            case Ask(wait, question):
-                answers = self._answers(client, question, succeeds=True)
-                client.tasks += [Answer(fact, wait) for fact in answers]
             case question:
                 client.tasks += map(Answer, self._answers(client, question, succeeds))
 
     def tell(self, client: Client, fact: object) -> None:
         """Let a client see a fact; what no single step may do is looked at here."""
         before = client.state
-        client.state, effects = audio_room.step(client.state, fact, self.now)
+        client.state, effects = AUDIO_ROOM.step(client.state, fact, self.now)
         self._check_step(before, client.state, fact)
         for effect in effects:
-            if isinstance(effect, f.CancelMicrophone):
+            if isinstance(effect, CancelTrack):
                 # What LiveKit has done already comes back all the same.
-                client.tasks = [t for t in client.tasks if not isinstance(t, f.PublishMicrophone)]
-            elif isinstance(effect, f.DisconnectRoom):
+                client.tasks = [t for t in client.tasks if not isinstance(t, OpenTrack)]
+            elif isinstance(effect, DisconnectRoom):
                 self._hang_up(client, 20.0)
-            else:
+            elif not isinstance(effect, EndWait):
                 client.tasks.append(effect)
-        self._judge(client)
 
     def calm_down(self) -> None:
         """Let everything arrive that is on its way, for longer than any outage may last."""
@@ -366,12 +359,6 @@ class World:
 
     # --- inside ---
 
-    def _judge(self, client: Client) -> None:
-        for command in tuple(client.commands):
-            command.wait, verdict = command.wait.judge(client.state)
-            if verdict is not Verdict.PENDING:
-                client.commands.remove(command)
-
     def _check_step(self, before: AudioRoomState, after: AudioRoomState, fact: object) -> None:
         old, new = before.session, after.session
         is_out = old.connection.state is UTDConnectionState.RECONNECTING
@@ -381,7 +368,7 @@ class World:
         known, seen = before.seats.grid, after.seats.grid
         is_replaced = before.seats.is_known and after.seats.is_known and known != seen
         # Without revisions, metadata that was overtaken by a `GET` is still believed.
-        if is_replaced and (self.kind.numbers or isinstance(fact, f.SeatGridFetched)):
+        if is_replaced and (self.kind.numbers or isinstance(fact, SeatGridFetched)):
             newest = len(self.grids) - 1 - self.grids[::-1].index(seen)
             assert newest >= self.grids.index(known), "an older grid replaced a newer one"
         if isinstance(fact, e.DataReceived):
@@ -490,39 +477,39 @@ class World:
         match question:
             case Join(epoch):
                 return self._joined(client, epoch)
-            case f.FetchSeats(generation, answers):
-                told = f.SeatGridFetched(self.grid, generation, answers)
-                return (told if succeeds else f.SeatsNotFetched(FAILED),)
-            case f.FetchInvitations(epoch=epoch):
+            case FetchSeats(generation, answers, wait_id):
+                told = SeatGridFetched(self.grid, generation, answers, wait_id)
+                return (told if succeeds else SeatsNotFetched(FAILED, wait_id),)
+            case FetchInvitations(epoch=epoch):
                 if not (succeeds and self.kind.lists):
-                    return (f.InvitationsNotListed(epoch, is_absent=not self.kind.lists),)
+                    return (InvitationsNotListed(epoch, is_absent=not self.kind.lists),)
                 offers = speaker_rules.invitations_of(self.engine.seats, who, self.now)
                 listed = (ListedInvitation(o.invitation, o.expires_at - self.now) for o in offers)
-                return (f.InvitationsListed(epoch, tuple(listed)),)
-            case f.FetchRole(identity=about, generation=generation):
+                return (InvitationsListed(epoch, tuple(listed)),)
+            case FetchRole(identity=about, generation=generation):
                 role = room_state.role_of(self.engine, about)
                 known = None if role is None else UTDRole(role.value)
-                return (f.RoleFetched(about, known, generation),)
-            case f.AskBan(epoch=epoch):
-                return (f.BanAnswered(epoch, who in self.banned),)
-            case f.PublishMicrophone(epoch=epoch):
+                return (RoleFetched(about, known, generation),)
+            case AskBan(epoch=epoch):
+                return (BanAnswered(epoch, who in self.banned),)
+            case OpenTrack(source=source, epoch=epoch):
                 if not succeeds or client.sid is None or not self.grants.get(who):
-                    return (f.MicrophoneFailed(epoch, FAILED),)
+                    return (TrackFailed(source, epoch, FAILED),)
                 self.serial += 1
                 track = TrackPublication(f"TR_{self.serial}")
                 client.tracks.add(track.sid)
-                return (f.MicrophonePublished(epoch, track),)
-            case f.MuteMicrophone(epoch=epoch, muted=muted):
-                return (f.MicrophoneMuted(epoch, muted),)
-            case f.UnpublishMicrophone(epoch=epoch, track_sid=sid):
+                return (TrackOpened(source, epoch, track),)
+            case MuteTrack(source=source, epoch=epoch, muted=muted):
+                return (TrackMuteChanged(source, epoch, muted),)
+            case CloseTrack(source=source, epoch=epoch, track_sid=sid):
                 client.tracks.discard(sid)
-                return (f.MicrophoneUnpublished(epoch),)
-            case f.Rejoin(epoch=epoch):
+                return (TrackClosed(source, epoch),)
+            case Rejoin(epoch=epoch):
                 connection = client.state.session.connection
                 if connection.epoch != epoch or not connection.is_lost:
                     return ()
                 if not succeeds or who not in self.engine.members:
-                    return (f.RejoinFailed(epoch, FAILED, 0.5),)
+                    return (RejoinFailed(epoch, FAILED, 0.5),)
                 # At once: what the new connection says begins behind its snapshot.
                 self.tell(client, e.Reconnected(self._connect(client)))
                 return ()
@@ -534,18 +521,18 @@ class World:
         connection = client.state.session.connection
         if connection.epoch != epoch or connection.is_resting:
             # Left meanwhile; what the shell drops is told too late, and must not count.
-            return (f.JoinSucceeded(epoch, e.RoomSnapshot("friday", LocalParticipant("late"))),)
+            return (JoinSucceeded(epoch, e.RoomSnapshot("friday", LocalParticipant("late"))),)
         if who in self.banned:
-            self.tell(client, f.JoinFailed(epoch, BANNED))
+            self.tell(client, JoinFailed(epoch, BANNED))
             return ()
         self.become(*self._admitted(Admission(who, UTDStreamType.AUDIO_ROOM, Role.AUDIENCE)))
-        self.tell(client, f.JoinSucceeded(epoch, self._connect(client)))
+        self.tell(client, JoinSucceeded(epoch, self._connect(client)))
         return ()
 
 
-def _question(client: Client) -> f.FetchSeats:
+def _question(client: Client) -> FetchSeats:
     seats = client.state.seats
-    return f.FetchSeats(seats.generation, seats.answers)
+    return FetchSeats(seats.generation, seats.answers)
 
 
 def is_moderator(room: RoomState, who: str) -> bool:

@@ -10,26 +10,30 @@ from hypothesis import strategies as st
 
 from utd_rx.models import events as e
 from utd_rx.models.connection import DisconnectReason
-from utd_rx.models.participant import LocalParticipant, ParticipantPermission, TrackPublication
+from utd_rx.models.participant import (
+    LocalParticipant,
+    ParticipantPermission,
+    TrackPublication,
+    TrackSource,
+)
 from utd_rx.models.seats import UTDSeat, UTDSeatGrid
 from utd_rx.protocol import audio_room as rules
 from utd_rx.protocol import session
 from utd_rx.protocol.audio_room import AudioRoomState
-from utd_rx.protocol.facts import (
+from utd_rx.protocol.facts.connection import (
     DeadlinePassed,
-    FetchInvitations,
-    FetchSeats,
-    InvitationsNotListed,
     JoinStarted,
     JoinSucceeded,
     LeaveStarted,
-    MicrophonePublished,
-    MicrophoneWanted,
-    PublishMicrophone,
     Rejoin,
+)
+from utd_rx.protocol.facts.media import CloseTrack, OpenTrack, PublishingWanted, TrackOpened
+from utd_rx.protocol.facts.seats import (
+    FetchInvitations,
+    FetchSeats,
+    InvitationsNotListed,
     SeatGridFetched,
     SeatGridReceived,
-    UnpublishMicrophone,
 )
 from utd_rx.protocol.wire.seats import grid_to_push
 
@@ -79,23 +83,23 @@ def test_without_it_the_grid_is_fetched() -> None:
 
 def test_publishing_needs_the_seat_and_the_grant_in_either_order() -> None:
     for facts in ((SEATED, GRANTED), (GRANTED, SEATED)):
-        _, effects = run(*facts, MicrophoneWanted(True))
-        assert PublishMicrophone(0) in effects
+        _, effects = run(*facts, PublishingWanted(TrackSource.MICROPHONE, True))
+        assert OpenTrack(TrackSource.MICROPHONE, 0) in effects
     for fact in (SEATED, GRANTED):
-        _, effects = run(fact, MicrophoneWanted(True))
-        assert PublishMicrophone(0) not in effects
+        _, effects = run(fact, PublishingWanted(TrackSource.MICROPHONE, True))
+        assert OpenTrack(TrackSource.MICROPHONE, 0) not in effects
 
 
 def test_losing_either_takes_the_microphone_down_at_once() -> None:
     published = (
         SEATED,
         GRANTED,
-        MicrophoneWanted(True),
-        MicrophonePublished(0, TrackPublication("TR_1")),
+        PublishingWanted(TrackSource.MICROPHONE, True),
+        TrackOpened(TrackSource.MICROPHONE, 0, TrackPublication("TR_1")),
     )
     for loss in (EMPTY, REVOKED):
         _, effects = run(*published, loss)
-        assert effects[-1] == UnpublishMicrophone(1, "TR_1")
+        assert effects[-1] == CloseTrack(TrackSource.MICROPHONE, 1, "TR_1")
 
 
 def test_metadata_moves_seats_and_a_push_asks_for_them() -> None:
@@ -182,7 +186,12 @@ def test_no_data_message_raises_or_moves_a_seat(payloads: list[bytes]) -> None:
 
 
 LOST = e.Disconnected(DisconnectReason.UNKNOWN)
-SPEAKING = (SEATED, GRANTED, MicrophoneWanted(True), MicrophonePublished(0, TrackPublication("T")))
+SPEAKING = (
+    SEATED,
+    GRANTED,
+    PublishingWanted(TrackSource.MICROPHONE, True),
+    TrackOpened(TrackSource.MICROPHONE, 0, TrackPublication("T")),
+)
 STILL_MINE = {"_seats": grid_to_push(grid("me", rev=3))}
 NOT_MINE = {"_seats": grid_to_push(grid("ana", rev=3))}
 
@@ -193,14 +202,14 @@ def test_a_lost_connection_keeps_roster_seat_and_intent_and_tries_again() -> Non
     microphone = state.session.microphone
     assert (microphone.is_wanted, microphone.track) == (True, None)
     assert state.my_seat is not None
-    assert PublishMicrophone(1) not in effects
+    assert OpenTrack(TrackSource.MICROPHONE, 1) not in effects
 
 
 def test_what_should_be_published_is_published_when_the_grant_is_back() -> None:
     back = e.Reconnected(snapshot(STILL_MINE))
     state, effects = run(*SPEAKING, LOST, back)
-    assert PublishMicrophone(1) not in effects
-    assert rules.step(state, GRANTED, 5.0)[1] == (PublishMicrophone(1),)
+    assert OpenTrack(TrackSource.MICROPHONE, 1) not in effects
+    assert rules.step(state, GRANTED, 5.0)[1] == (OpenTrack(TrackSource.MICROPHONE, 1),)
 
 
 def test_who_lost_the_seat_meanwhile_is_not_heard_with_the_next_one() -> None:
@@ -213,5 +222,7 @@ def test_who_lost_the_seat_meanwhile_is_not_heard_with_the_next_one() -> None:
 
 def test_a_switch_off_during_the_outage_counts() -> None:
     back = e.Reconnected(snapshot(STILL_MINE))
-    _, effects = run(*SPEAKING, LOST, MicrophoneWanted(False), back, GRANTED)
-    assert PublishMicrophone(1) not in effects
+    _, effects = run(
+        *SPEAKING, LOST, PublishingWanted(TrackSource.MICROPHONE, False), back, GRANTED
+    )
+    assert OpenTrack(TrackSource.MICROPHONE, 1) not in effects

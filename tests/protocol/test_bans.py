@@ -9,7 +9,8 @@ from utd_rx.models.events import Disconnected, RoomSnapshot
 from utd_rx.models.participant import LocalParticipant
 from utd_rx.protocol import bans as rules
 from utd_rx.protocol.bans import HINT_SECONDS, Bans
-from utd_rx.protocol.facts import AskBan, BanAnswered, BanHinted, JoinFailed, JoinSucceeded
+from utd_rx.protocol.facts.connection import JoinFailed, JoinSucceeded
+from utd_rx.protocol.facts.people import AskBan, BanAnswered, BanHinted
 
 RICH = UTDBanNotice("friday", "spam", "2026-05-05T10:00:00Z")
 HINT = BanHinted("me", RICH)

@@ -7,18 +7,20 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
 from utd_rx.models.connection import DisconnectReason, UTDConnectionState
 from utd_rx.models.events import Disconnected, Reconnected, Reconnecting, RoomSnapshot
 from utd_rx.models.participant import LocalParticipant
 from utd_rx.protocol import connection as rules
 from utd_rx.protocol.connection import FACTS, FORCE_EXIT_AFTER, IGNORED, TRANSITIONS, Connection
-from utd_rx.protocol.facts import (
+from utd_rx.protocol.facts.connection import (
+    AskPlace,
     DeadlinePassed,
     JoinFailed,
     JoinStarted,
     JoinSucceeded,
     LeaveStarted,
+    PlaceAsked,
     Rejoin,
     RejoinFailed,
 )
@@ -106,7 +108,6 @@ def test_a_second_drop_starts_the_outage_anew() -> None:
 @pytest.mark.parametrize(
     ("reason", "code"),
     [
-        (DisconnectReason.DUPLICATE_IDENTITY, UTDErrorCode.CONFLICT),
         (DisconnectReason.PARTICIPANT_REMOVED, UTDErrorCode.FORBIDDEN),
         (DisconnectReason.ROOM_DELETED, UTDErrorCode.NOT_FOUND),
         (DisconnectReason.SERVER_SHUTDOWN, UTDErrorCode.SERVER),
@@ -120,6 +121,59 @@ def test_an_end_by_the_server_is_a_typed_failure(
     assert over.state is S.DISCONNECTED
     assert over.failure is not None
     assert over.failure.code is code
+
+
+DISPLACED = Disconnected(DisconnectReason.DUPLICATE_IDENTITY)
+
+
+def test_who_is_displaced_asks_once_whose_place_it_is() -> None:
+    displaced = run(JoinStarted(), joined(), DISPLACED)
+    assert (displaced.state, displaced.is_lost, displaced.retry_at) == (S.RECONNECTING, True, None)
+    asking, effects = rules.follow_up(displaced, 3.0)
+    assert effects == (AskPlace(1),)
+    assert rules.follow_up(asking, 4.0) == (asking, ())
+
+
+def test_the_later_join_takes_its_place_again() -> None:
+    asking, _ = rules.follow_up(run(JoinStarted(), joined(), DISPLACED), 3.0)
+    back, effects = rules.follow_up(rules.step(asking, PlaceAsked(1, True), 4.0), 4.0)
+    assert effects == (Rejoin(1),)
+    assert (back.state, back.place) == (S.RECONNECTING, None)
+
+
+def test_the_earlier_join_ends_and_says_that_it_was_replaced() -> None:
+    asking, _ = rules.follow_up(run(JoinStarted(), joined(), DISPLACED), 3.0)
+    over = rules.step(asking, PlaceAsked(1, False), 4.0)
+    assert (over.state, over.is_lost, over.place) == (S.DISCONNECTED, False, None)
+    assert over.failure is not None
+    assert (over.failure.code, over.failure.reason) == (
+        UTDErrorCode.CONFLICT,
+        ConflictReason.REPLACED,
+    )
+
+
+def test_an_answer_about_the_place_that_nobody_waits_for_changes_nothing() -> None:
+    there = run(JoinStarted(), joined(), Reconnecting())
+    assert rules.step(there, PlaceAsked(1, True), 4.0) == there
+    assert rules.step(there, PlaceAsked(1, False), 4.0) == there
+
+
+@pytest.mark.parametrize(
+    ("own", "theirs", "is_own"),
+    [
+        ('{"_mint": 9}', '{"_mint": 7}', True),
+        ('{"_mint": 7}', '{"_mint": 9}', False),
+        ('{"_mint": 7}', '{"_mint": 7}', False),
+        ('{"_mint": 9}', None, False),
+        ('{"_mint": 9}', "", False),
+        ("", '{"_mint": 1}', False),
+        ('{"_mint": "9"}', '{"_mint": 7}', True),
+    ],
+)
+def test_the_later_join_is_the_one_with_the_later_mint(
+    own: str, theirs: str | None, is_own: bool
+) -> None:
+    assert rules.is_own_place(own, theirs) is is_own
 
 
 LOST = Disconnected(DisconnectReason.UNKNOWN)
@@ -164,9 +218,20 @@ def test_pauses_grow_to_their_limit_and_are_spread(jitter: float) -> None:
 @pytest.mark.parametrize("code", [code for code in UTDErrorCode if code in rules.REFUSALS])
 def test_a_refusal_ends_the_attempts(code: UTDErrorCode) -> None:
     refused = UTDStreamException("no", code=code)
-    lost = run(JoinStarted(), joined(), LOST, pace=0.0)
+    lost = evolve(run(JoinStarted(), joined(), LOST, pace=0.0), mints=True)
     over = rules.step(lost, RejoinFailed(1, refused, 0.5), 1.0)
     assert (over.state, over.failure, over.is_lost) == (S.DISCONNECTED, refused, False)
+
+
+def test_a_token_that_is_refused_is_minted_anew_at_once_and_once() -> None:
+    worn = UTDStreamException("expired", code=UTDErrorCode.UNAUTHORIZED)
+    lost, _ = rules.follow_up(run(JoinStarted(), joined(), LOST, pace=0.0), 0.0)
+    trying, effects = rules.follow_up(rules.step(lost, RejoinFailed(1, worn, 0.5), 1.0), 1.0)
+    assert effects == (Rejoin(1, mints=True),)
+    down = rules.step(trying, RejoinFailed(1, FAILED, 0.5), 2.0)
+    assert down.state is S.RECONNECTING
+    assert rules.follow_up(down, 100.0)[1] == (Rejoin(1, mints=True),)
+    assert rules.step(down, RejoinFailed(1, worn, 0.5), 3.0).state is S.DISCONNECTED
 
 
 def test_leaving_ends_the_attempts_and_their_results_are_late() -> None:

@@ -17,7 +17,7 @@ from utd_rx.models.participant import LocalParticipant, RemoteParticipant
 from utd_rx.protocol import audio_room
 from utd_rx.protocol.audio_room import AudioRoomState
 from utd_rx.protocol.chat import MAX_HISTORY
-from utd_rx.protocol.facts import JoinStarted, JoinSucceeded
+from utd_rx.protocol.facts.connection import JoinStarted, JoinSucceeded
 from utd_rx.protocol.roles import MAX_WANTED
 from utd_rx.protocol.speakers import MAX_OFFERS
 from utd_rx.protocol.wire.bans import bans_from_wire

@@ -9,16 +9,17 @@ from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.events import LocalTrackRepublished, LocalTrackUnpublished, TrackMuted
 from utd_rx.models.participant import TrackKind, TrackPublication, TrackSource
 from utd_rx.protocol import publishing as rules
-from utd_rx.protocol.facts import (
-    CancelMicrophone,
-    MicrophoneFailed,
-    MicrophoneMuted,
-    MicrophonePublished,
-    MicrophoneUnpublished,
-    MicrophoneWanted,
-    MuteMicrophone,
-    PublishMicrophone,
-    UnpublishMicrophone,
+from utd_rx.protocol.facts.media import (
+    CancelTrack,
+    CloseTrack,
+    MediaEffect,
+    MuteTrack,
+    OpenTrack,
+    PublishingWanted,
+    TrackClosed,
+    TrackFailed,
+    TrackMuteChanged,
+    TrackOpened,
 )
 from utd_rx.protocol.publishing import Publishing
 
@@ -36,10 +37,10 @@ class Driver:
 
     def __init__(self) -> None:
         self.now = Publishing()
-        self.effects: list[rules.Effect] = []
+        self.effects: list[MediaEffect] = []
 
     def fact(self, fact: object) -> None:
-        self._commit(rules.step(self.now, fact), fact)
+        self._commit(rules.step(self.now, fact, TrackSource.MICROPHONE), fact)
 
     def grant(self, is_granted: bool) -> None:
         self._commit(rules.granted(self.now, is_granted), None)
@@ -48,10 +49,10 @@ class Driver:
         self._commit(rules.disconnected(self.now), None)
 
     def _commit(self, after: Publishing, fact: object) -> None:
-        self.now, effects = rules.follow_up(self.now, after, fact)
+        self.now, effects = rules.follow_up(self.now, after, fact, TrackSource.MICROPHONE)
         self.effects += effects
 
-    def take(self) -> list[rules.Effect]:
+    def take(self) -> list[MediaEffect]:
         effects, self.effects = self.effects, []
         return effects
 
@@ -59,54 +60,54 @@ class Driver:
 def published() -> Driver:
     driver = Driver()
     driver.grant(True)
-    driver.fact(MicrophoneWanted(True))
-    driver.fact(MicrophonePublished(0, track()))
+    driver.fact(PublishingWanted(TrackSource.MICROPHONE, True))
+    driver.fact(TrackOpened(TrackSource.MICROPHONE, 0, track()))
     driver.take()
     return driver
 
 
 def test_an_intent_without_a_grant_does_nothing() -> None:
     driver = Driver()
-    driver.fact(MicrophoneWanted(True))
+    driver.fact(PublishingWanted(TrackSource.MICROPHONE, True))
     assert driver.take() == []
 
 
 def test_a_grant_while_intended_publishes_once() -> None:
     driver = Driver()
     driver.grant(True)
-    driver.fact(MicrophoneWanted(True))
-    driver.fact(MicrophoneWanted(True))
-    assert driver.take() == [PublishMicrophone(0)]
-    driver.fact(MicrophonePublished(0, track()))
+    driver.fact(PublishingWanted(TrackSource.MICROPHONE, True))
+    driver.fact(PublishingWanted(TrackSource.MICROPHONE, True))
+    assert driver.take() == [OpenTrack(TrackSource.MICROPHONE, 0)]
+    driver.fact(TrackOpened(TrackSource.MICROPHONE, 0, track()))
     assert driver.now.is_on
     assert driver.take() == []
 
 
 def test_switching_off_mutes_and_on_again_unmutes() -> None:
     driver = published()
-    driver.fact(MicrophoneWanted(False))
-    assert driver.take() == [MuteMicrophone(0, "TR_1", muted=True)]
-    driver.fact(MicrophoneMuted(0, True))
+    driver.fact(PublishingWanted(TrackSource.MICROPHONE, False))
+    assert driver.take() == [MuteTrack(TrackSource.MICROPHONE, 0, "TR_1", muted=True)]
+    driver.fact(TrackMuteChanged(TrackSource.MICROPHONE, 0, True))
     assert not driver.now.is_on
-    driver.fact(MicrophoneWanted(True))
-    assert driver.take() == [MuteMicrophone(0, "TR_1", muted=False)]
+    driver.fact(PublishingWanted(TrackSource.MICROPHONE, True))
+    assert driver.take() == [MuteTrack(TrackSource.MICROPHONE, 0, "TR_1", muted=False)]
 
 
 def test_of_quick_toggles_the_last_one_wins() -> None:
     driver = Driver()
     driver.grant(True)
     for enabled in (True, False, True, False):
-        driver.fact(MicrophoneWanted(enabled))
-    assert driver.take() == [PublishMicrophone(0)]
-    driver.fact(MicrophonePublished(0, track()))
-    assert driver.take() == [MuteMicrophone(0, "TR_1", muted=True)]
+        driver.fact(PublishingWanted(TrackSource.MICROPHONE, enabled))
+    assert driver.take() == [OpenTrack(TrackSource.MICROPHONE, 0)]
+    driver.fact(TrackOpened(TrackSource.MICROPHONE, 0, track()))
+    assert driver.take() == [MuteTrack(TrackSource.MICROPHONE, 0, "TR_1", muted=True)]
 
 
 def test_losing_the_grant_unpublishes_at_once_and_ends_the_intent() -> None:
     driver = published()
     driver.grant(False)
-    assert driver.take() == [UnpublishMicrophone(1, "TR_1")]
-    driver.fact(MicrophoneUnpublished(1))
+    assert driver.take() == [CloseTrack(TrackSource.MICROPHONE, 1, "TR_1")]
+    driver.fact(TrackClosed(TrackSource.MICROPHONE, 1))
     driver.grant(True)
     assert driver.take() == []
 
@@ -114,12 +115,12 @@ def test_losing_the_grant_unpublishes_at_once_and_ends_the_intent() -> None:
 def test_losing_the_grant_while_publishing_cancels_and_takes_a_late_track_down() -> None:
     driver = Driver()
     driver.grant(True)
-    driver.fact(MicrophoneWanted(True))
+    driver.fact(PublishingWanted(TrackSource.MICROPHONE, True))
     driver.take()
     driver.grant(False)
-    assert driver.take() == [CancelMicrophone(0)]
-    driver.fact(MicrophonePublished(0, track("TR_late")))
-    assert driver.take() == [UnpublishMicrophone(0, "TR_late")]
+    assert driver.take() == [CancelTrack(TrackSource.MICROPHONE, 0)]
+    driver.fact(TrackOpened(TrackSource.MICROPHONE, 0, track("TR_late")))
+    assert driver.take() == [CloseTrack(TrackSource.MICROPHONE, 0, "TR_late")]
     assert driver.now.track is None
     assert driver.now.late == 1
 
@@ -127,12 +128,12 @@ def test_losing_the_grant_while_publishing_cancels_and_takes_a_late_track_down()
 def test_a_failure_ends_the_intent_and_is_told() -> None:
     driver = Driver()
     driver.grant(True)
-    driver.fact(MicrophoneWanted(True))
-    driver.fact(MicrophoneFailed(0, FAILED))
+    driver.fact(PublishingWanted(TrackSource.MICROPHONE, True))
+    driver.fact(TrackFailed(TrackSource.MICROPHONE, 0, FAILED))
     assert (driver.now.failure, driver.now.is_wanted) == (FAILED, False)
     driver.take()
-    driver.fact(MicrophoneWanted(True))
-    assert driver.take() == [PublishMicrophone(0)]
+    driver.fact(PublishingWanted(TrackSource.MICROPHONE, True))
+    assert driver.take() == [OpenTrack(TrackSource.MICROPHONE, 0)]
     assert driver.now.failure is None
 
 
@@ -140,7 +141,7 @@ def test_a_track_that_cannot_be_taken_down_is_not_tried_for_ever() -> None:
     driver = published()
     driver.grant(False)
     driver.take()
-    driver.fact(MicrophoneFailed(1, FAILED))
+    driver.fact(TrackFailed(TrackSource.MICROPHONE, 1, FAILED))
     assert driver.take() == []
     assert driver.now.track is None
 
@@ -155,12 +156,12 @@ def test_a_mute_by_the_server_becomes_the_intent() -> None:
 def test_a_mute_told_before_the_publication_has_answered_holds() -> None:
     driver = Driver()
     driver.grant(True)
-    driver.fact(MicrophoneWanted(True))
+    driver.fact(PublishingWanted(TrackSource.MICROPHONE, True))
     for number in range(rules.MAX_EARLY - 1):
         driver.fact(TrackMuted("other", track(f"TR_other{number}", is_muted=True)))
     driver.fact(TrackMuted("me", track(is_muted=True)))
     driver.take()
-    driver.fact(MicrophonePublished(0, track()))
+    driver.fact(TrackOpened(TrackSource.MICROPHONE, 0, track()))
     assert driver.now.track == track(is_muted=True)
     assert not driver.now.is_wanted
     assert driver.now.early == ()
@@ -183,17 +184,17 @@ class PublishingMachine(RuleBasedStateMachine):
         self.driver = Driver()
         self.is_granted = False
         self.is_wanted: bool | None = None
-        self.outstanding: list[rules.Effect] = []
+        self.outstanding: list[MediaEffect] = []
         self.live: set[str] = set()
         self.sids = 0
 
     def absorb(self) -> None:
         for effect in self.driver.take():
-            if isinstance(effect, CancelMicrophone):
+            if isinstance(effect, CancelTrack):
                 self.outstanding = [
                     e
                     for e in self.outstanding
-                    if not (isinstance(e, PublishMicrophone) and e.epoch == effect.epoch)
+                    if not (isinstance(e, OpenTrack) and e.epoch == effect.epoch)
                 ]
             else:
                 self.outstanding.append(effect)
@@ -201,7 +202,7 @@ class PublishingMachine(RuleBasedStateMachine):
     @rule(enabled=st.booleans())
     def toggle(self, enabled: bool) -> None:
         self.is_wanted = enabled
-        self.driver.fact(MicrophoneWanted(enabled))
+        self.driver.fact(PublishingWanted(TrackSource.MICROPHONE, enabled))
         self.absorb()
 
     @rule(is_granted=st.booleans())
@@ -217,24 +218,26 @@ class PublishingMachine(RuleBasedStateMachine):
     def answer(self, data: st.DataObject) -> None:
         effect = self.outstanding.pop(data.draw(st.integers(0, len(self.outstanding) - 1)))
         match effect:
-            case PublishMicrophone(epoch=epoch):
+            case OpenTrack(TrackSource.MICROPHONE, epoch=epoch):
                 self.sids += 1
                 self.live.add(f"TR_{self.sids}")
-                self.driver.fact(MicrophonePublished(epoch, track(f"TR_{self.sids}")))
-            case MuteMicrophone(epoch=epoch, muted=muted):
-                self.driver.fact(MicrophoneMuted(epoch, muted))
-            case UnpublishMicrophone(epoch=epoch, track_sid=sid):
+                self.driver.fact(
+                    TrackOpened(TrackSource.MICROPHONE, epoch, track(f"TR_{self.sids}"))
+                )
+            case MuteTrack(TrackSource.MICROPHONE, epoch=epoch, muted=muted):
+                self.driver.fact(TrackMuteChanged(TrackSource.MICROPHONE, epoch, muted))
+            case CloseTrack(TrackSource.MICROPHONE, epoch=epoch, track_sid=sid):
                 self.live.discard(sid)
-                self.driver.fact(MicrophoneUnpublished(epoch))
+                self.driver.fact(TrackClosed(TrackSource.MICROPHONE, epoch))
         self.absorb()
 
-    @precondition(lambda self: any(isinstance(e, PublishMicrophone) for e in self.outstanding))
+    @precondition(lambda self: any(isinstance(e, OpenTrack) for e in self.outstanding))
     @rule()
     def fail_to_publish(self) -> None:
-        effect = next(e for e in self.outstanding if isinstance(e, PublishMicrophone))
+        effect = next(e for e in self.outstanding if isinstance(e, OpenTrack))
         self.outstanding.remove(effect)
         before = self.driver.now
-        self.driver.fact(MicrophoneFailed(effect.epoch, FAILED))
+        self.driver.fact(TrackFailed(TrackSource.MICROPHONE, effect.epoch, FAILED))
         if effect.epoch == before.epoch:
             self.is_wanted = False
         self.absorb()

@@ -16,11 +16,10 @@ from utd_rx.models import ban, chat, participant
 from utd_rx.models import events as e
 from utd_rx.models.chat import ChatMessage
 from utd_rx.models.participant import LocalParticipant, RemoteParticipant
-from utd_rx.models.seats import UTDSeatGrid
 from utd_rx.protocol import audio_room, data, facts, journal, roster
 from utd_rx.protocol.audio_room import AudioRoomState
 from utd_rx.protocol.chat import decode
-from utd_rx.protocol.facts import JoinStarted, JoinSucceeded
+from utd_rx.protocol.facts.connection import JoinStarted, JoinSucceeded
 from utd_rx.protocol.redaction import HIDE, Redaction
 from utd_rx.protocol.wire.chat import chat_to_wire
 
@@ -110,7 +109,7 @@ def test_what_stands_for_an_engine_message_is_never_longer_than_one_may_be() -> 
     room = data.MAX_ENGINE_MESSAGE - len(json.dumps(wire))
     payload = json.dumps({**wire, "identity": "i" * room}).encode()
     event = e.DataReceived(payload, None)
-    assert data.decode(event, previous=UTDSeatGrid()) is not None
+    assert data.decode(event, data.PEOPLE) is not None
     assert REDACT(event).payload == REDACT.mark(payload).encode()
 
 

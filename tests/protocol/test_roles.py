@@ -8,7 +8,8 @@ from utd_rx.models import events as e
 from utd_rx.models.participant import LocalParticipant, RemoteParticipant
 from utd_rx.models.role import UTDRole
 from utd_rx.protocol import roles as rules
-from utd_rx.protocol.facts import FetchRole, JoinSucceeded, RoleFetched, RoleHinted, RoleNotFetched
+from utd_rx.protocol.facts.connection import JoinSucceeded
+from utd_rx.protocol.facts.people import FetchRole, RoleFetched, RoleHinted, RoleNotFetched
 from utd_rx.protocol.roles import MAX_WANTED, Roles
 from utd_rx.protocol.roster import Roster, from_snapshot
 

@@ -9,7 +9,12 @@ from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.seats import UTDSeat, UTDSeatGrid
 from utd_rx.protocol import seats as rules
-from utd_rx.protocol.facts import FetchSeats, SeatGridFetched, SeatGridReceived, SeatsNotFetched
+from utd_rx.protocol.facts.seats import (
+    FetchSeats,
+    SeatGridFetched,
+    SeatGridReceived,
+    SeatsNotFetched,
+)
 from utd_rx.protocol.seats import Seats
 
 

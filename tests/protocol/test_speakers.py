@@ -12,18 +12,18 @@ from utd_rx.models.events import (
     Reconnected,
     RoomSnapshot,
 )
-from utd_rx.models.participant import LocalParticipant, RemoteParticipant
+from utd_rx.models.participant import LocalParticipant, RemoteParticipant, TrackSource
 from utd_rx.models.seats import Invitation, SpeakRequest, UTDSeat, UTDSeatGrid
 from utd_rx.protocol import speakers as rules
-from utd_rx.protocol.facts import (
-    DeadlinePassed,
+from utd_rx.protocol.facts.connection import DeadlinePassed, JoinSucceeded
+from utd_rx.protocol.facts.media import PublishingWanted
+from utd_rx.protocol.facts.seats import (
     FetchInvitations,
     InvitationAnswered,
     InvitationHinted,
     InvitationsListed,
     InvitationsNotListed,
-    JoinSucceeded,
-    MicrophoneWanted,
+    SpeakingForgone,
     SpeakRequested,
 )
 from utd_rx.protocol.speakers import (
@@ -199,7 +199,7 @@ def test_a_request_that_was_seen_and_is_gone_waits_for_nothing() -> None:
 def test_standing_up_switching_off_and_time_end_the_wait_for_the_grant() -> None:
     seated = ((SpeakRequested(7), PENDING), (object(), MINE))
     assert after(*seated, (object(), FREE)).opens_by is None
-    assert after(*seated, (MicrophoneWanted(False), MINE)).opens_by is None
+    assert after(*seated, (PublishingWanted(TrackSource.MICROPHONE, False), MINE)).opens_by is None
     assert after(*seated, (DeadlinePassed(), MINE), pace=20.0).opens_by is None
 
 
@@ -211,8 +211,9 @@ def test_standing_up_switching_off_and_time_end_the_wait_for_the_grant() -> None
                     *(offer(n, who) for n in range(3) for who in ("me", "omar")),
                     InvitationAnswered(1),
                     SpeakRequested(7),
-                    SpeakRequested(None),
-                    MicrophoneWanted(False),
+                    SpeakingForgone(),
+                    SpeakingForgone(7),
+                    PublishingWanted(TrackSource.MICROPHONE, False),
                     DeadlinePassed(),
                     ParticipantDisconnected("sara"),
                     ParticipantConnected(RemoteParticipant("sara")),

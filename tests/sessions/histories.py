@@ -15,6 +15,8 @@ from hypothesis.strategies import SearchStrategy
 from tests.protocol.strategies import chat_objects, grid_objects, json_values, push_objects
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
 from utd_rx.models.frozen_map import FrozenMap
+from utd_rx.protocol.kinds import KINDS
+from utd_rx.protocol.waiting import Promise
 
 errors = st.builds(
     UTDStreamException,
@@ -71,6 +73,9 @@ def values_of(wanted: Any) -> SearchStrategy[Any]:
     if origin is FrozenMap:
         keys = st.text(max_size=5)
         return st.dictionaries(keys, values_of(arguments[1]), max_size=2).map(FrozenMap)
+    if wanted is Promise:
+        kinds = {promise for kind in KINDS.values() for promise in kind.promises}
+        return st.one_of([values_of(kind) for kind in sorted(kinds, key=lambda k: k.__name__)])
     if issubclass(wanted, Enum):
         return st.sampled_from(wanted)
     hints = get_type_hints(wanted)

@@ -24,8 +24,9 @@ from utd_rx.models.events import (
 from utd_rx.models.participant import RemoteParticipant, TrackPublication, TrackSource
 from utd_rx.models.seats import UTDSeat, UTDSeatGrid
 from utd_rx.models.token import UTDTokenResponse
+from utd_rx.protocol.speakers import GRANT_TIMEOUT
 from utd_rx.protocol.wire.seats import grid_to_push
-from utd_rx.sessions import confirming
+from utd_rx.sessions.seats import PUSH_TIMEOUT
 
 
 async def test_joining_connects_and_knows_the_grid(joined: Stage) -> None:
@@ -33,7 +34,7 @@ async def test_joining_connects_and_knows_the_grid(joined: Stage) -> None:
     assert session.connected.value
     assert session.seats.value.count == 4
     assert not session.can_publish.value
-    assert joined.engine.fetches == 1
+    assert joined.engine.asked.count("get_seats") == 1
     assert session.local_participant is not None
 
 
@@ -72,24 +73,24 @@ async def test_the_engines_refusal_reaches_the_caller_and_changes_nothing(joined
     assert joined.session.state.value == before
 
 
-async def test_without_a_push_the_engine_is_asked(
-    joined: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(confirming, "PUSH_TIMEOUT", 0.0)
+async def test_without_a_push_the_engine_is_asked(joined: Stage) -> None:
     joined.engine.is_silent = True
-    await joined.session.take_seat(1)
+    taking = asyncio.ensure_future(joined.session.take_seat(1))
+    await settle()
+    assert joined.engine.asked.count("get_seats") == 1
+    joined.clock.advance(PUSH_TIMEOUT)
+    await taking
     assert joined.session.microphone_enabled.value
-    assert joined.engine.fetches == 2
+    assert joined.engine.asked.count("get_seats") == 2
 
 
-async def test_a_grant_that_never_comes_is_a_timeout(
-    joined: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(confirming, "PUSH_TIMEOUT", 0.0)
-    monkeypatch.setattr(confirming, "GRANT_TIMEOUT", 0.0)
+async def test_a_grant_that_never_comes_is_a_timeout(joined: Stage) -> None:
     joined.engine.grants = False
+    taking = asyncio.ensure_future(joined.session.take_seat(1))
+    await settle()
+    joined.clock.advance(GRANT_TIMEOUT)
     with pytest.raises(UTDStreamException) as raised:
-        await joined.session.take_seat(1)
+        await taking
     assert code_of(raised) is UTDErrorCode.TIMEOUT
 
 
@@ -142,12 +143,12 @@ async def test_a_revoke_while_publishing_raises_and_leaves_nothing_published(
 async def test_a_source_that_raises_anything_fails_the_toggle_and_no_later_one(
     joined: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def publish(source: AudioInput) -> TrackPublication:
+    async def publish(source: AudioInput, track_source: TrackSource) -> TrackPublication:
         raise LookupError("no such instrument")  # as an app's own source may, when it is opened
 
     await joined.session.take_seat(0, microphone=False)
     with monkeypatch.context() as patched:
-        patched.setattr(joined.room, "publish_audio", publish)
+        patched.setattr(joined.room, "publish", publish)
         for _ in range(2):
             with pytest.raises(UTDStreamException, match=r"LookupError$") as raised:
                 await joined.session.set_microphone(True)
@@ -215,7 +216,7 @@ async def test_leaving_and_joining_again_works_on_the_same_session(joined: Stage
         await joined.session.set_microphone(True)
     await joined.session.join()
     assert joined.session.connected.value
-    assert joined.engine.bearers == ["bearer1", "bearer2"]
+    assert joined.room.tokens == ["token1", "token2"]
 
 
 async def test_a_grid_told_during_the_goodbye_is_not_there_in_the_next_join(
@@ -300,7 +301,7 @@ async def test_who_is_host_is_what_the_mint_granted(
     claims: bool, granted: str | None, is_host: bool
 ) -> None:
     stage = Stage(is_host=claims)
-    stage.engine.granted_role = granted
+    stage.engine.role = granted
     async with stage.session as session:
         assert session.is_host is claims
         await session.join()
@@ -400,14 +401,14 @@ async def test_a_leave_while_minting_is_not_lost(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     minting, go_on = asyncio.Event(), asyncio.Event()
-    mint = stage.engine.mint_token
+    mint = stage.engine.mint
 
     async def slow_mint() -> UTDTokenResponse:
         minting.set()
         await go_on.wait()
         return await mint()
 
-    monkeypatch.setattr(stage.session, "_mint", slow_mint)
+    monkeypatch.setattr(stage.engine, "mint", slow_mint)
     joining = asyncio.ensure_future(stage.session.join())
     await minting.wait()
     assert stage.session.connection_state.value is UTDConnectionState.CONNECTING
@@ -442,7 +443,7 @@ async def test_a_refused_mint_is_a_failure_in_the_state(
     async def refuse() -> UTDTokenResponse:
         raise refusal
 
-    monkeypatch.setattr(stage.session, "_mint", refuse)
+    monkeypatch.setattr(stage.engine, "mint", refuse)
     with pytest.raises(UTDStreamException):
         await stage.session.join()
     assert stage.session.failure.value is refusal

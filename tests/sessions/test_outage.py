@@ -9,13 +9,14 @@ from collections.abc import Awaitable, Callable
 import pytest
 from attrs import evolve
 
-from tests.sessions.stage import Stage
+from tests.sessions.stage import LoopClock, Stage
 from tests.sessions.watching import settle
 from tests.state.virtual import run
-from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
 from utd_rx.models.connection import DisconnectReason, UTDConnectionState
 from utd_rx.models.events import Reconnected, Reconnecting, RoomEvent
 from utd_rx.models.participant import RemoteParticipant
+from utd_rx.models.token import UTDTokenResponse
 from utd_rx.protocol.wire.seats import grid_to_push
 
 S = UTDConnectionState
@@ -26,7 +27,7 @@ class Outage(Stage):
     """A stage on virtual time whose network goes away."""
 
     def __init__(self) -> None:
-        super().__init__(now=asyncio.get_running_loop().time)
+        super().__init__(clock=LoopClock(asyncio.get_running_loop()))
         self.attempts: list[float] = []
         self.error: UTDStreamException | None = UNREACHABLE
         connect = self.room.connect
@@ -176,14 +177,89 @@ def test_leaving_in_an_outage_ends_the_wait_and_says_so() -> None:
     on_stage(story)
 
 
-@pytest.mark.parametrize("code", [UTDErrorCode.UNAUTHORIZED, UTDErrorCode.NOT_FOUND])
-def test_a_token_that_is_refused_ends_the_attempts(code: UTDErrorCode) -> None:
+@pytest.mark.parametrize(
+    ("code", "attempts"), [(UTDErrorCode.UNAUTHORIZED, 2), (UTDErrorCode.NOT_FOUND, 1)]
+)
+def test_a_refusal_ends_the_attempts_and_of_a_token_that_of_a_fresh_one(
+    code: UTDErrorCode, attempts: int
+) -> None:
     async def story(stage: Outage) -> None:
         stage.error = UTDStreamException("no", code=code)
         await stage.go_down()
         assert stage.session.connection_state.value is S.DISCONNECTED
         assert stage.session.failure.value is stage.error
-        assert len(stage.attempts) == 1
+        assert len(stage.attempts) == attempts
+        assert stage.engine.mints == attempts
+
+    on_stage(story)
+
+
+def test_a_token_that_ended_in_an_outage_is_minted_anew() -> None:
+    async def story(stage: Outage) -> None:
+        stage.error = UTDStreamException("expired", code=UTDErrorCode.UNAUTHORIZED)
+        mint = stage.engine.mint
+
+        async def mint_good() -> UTDTokenResponse:
+            stage.error = None
+            return await mint()
+
+        stage.engine.mint = mint_good  # type: ignore[method-assign]
+        await stage.go_down()
+        await stage.session.connected.until(True, timeout=5)
+        assert stage.room.tokens == ["token1", "token2"]
+
+    on_stage(story)
+
+
+def test_a_later_call_for_the_same_outlives_an_earlier_one_that_gives_up() -> None:
+    async def story(stage: Outage) -> None:
+        await stage.session.take_seat(0)
+        metadata = json.dumps({"_seats": grid_to_push(stage.engine.grid)})
+        stage.room.snapshot = evolve(stage.room.snapshot, metadata=metadata)
+        await stage.go_down()
+        first = asyncio.ensure_future(stage.session.set_microphone(True))
+        await asyncio.sleep(14)
+        second = asyncio.ensure_future(stage.session.set_microphone(True))
+        await asyncio.sleep(2)
+        with pytest.raises(UTDStreamException) as raised:
+            await first
+        assert raised.value.code is UTDErrorCode.TIMEOUT
+        stage.error = None
+        await second
+        assert stage.session.microphone_enabled.value
+
+    on_stage(story)
+
+
+def test_who_is_displaced_by_an_older_join_takes_the_place_again() -> None:
+    async def story(stage: Outage) -> None:
+        local = evolve(stage.room.snapshot.local, metadata='{"_mint": 9}')
+        stage.room.snapshot = evolve(stage.room.snapshot, local=local)
+        await stage.session.leave()
+        await stage.session.join()
+        stage.engine.metadata = {"me": '{"_mint": 7}'}
+        stage.room.lose(DisconnectReason.DUPLICATE_IDENTITY)
+        await stage.session.connected.until(False, timeout=5)
+        await stage.session.connected.until(True, timeout=5)
+        assert stage.session.failure.value is None
+
+    on_stage(story)
+
+
+@pytest.mark.parametrize("there", [{"me": '{"_mint": 12}'}, {"me": ""}, {}])
+def test_who_is_displaced_by_a_later_join_ends_and_says_by_what(there: dict[str, str]) -> None:
+    async def story(stage: Outage) -> None:
+        local = evolve(stage.room.snapshot.local, metadata='{"_mint": 9}')
+        stage.room.snapshot = evolve(stage.room.snapshot, local=local)
+        await stage.session.leave()
+        await stage.session.join()
+        stage.engine.metadata = there
+        stage.room.lose(DisconnectReason.DUPLICATE_IDENTITY)
+        await stage.session.connection_state.until(S.DISCONNECTED, timeout=5)
+        failure = stage.session.failure.value
+        assert failure is not None
+        assert failure.reason is ConflictReason.REPLACED
+        assert len(stage.room.tokens) == 2
 
     on_stage(story)
 

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.sessions.histories import values_of
-from tests.sessions.stage import Stage
+from tests.sessions.stage import LoopClock, Stage
 from tests.sessions.watching import Seen, replayed, settle, shown, watch
 from tests.state.virtual import run
 from utd_rx.errors import UTDStreamException
@@ -80,7 +80,7 @@ def test_any_history_replays_to_the_same_streams(
     path = tmp_path / "session.jsonl"
 
     async def live() -> Seen:
-        stage = Stage()
+        stage = Stage(clock=LoopClock(asyncio.get_running_loop()))
         recording: Recording | None = None
         seen: Seen = {}
         for i, action in enumerate([lambda stage: _attempt(stage.session.join()), *history]):

@@ -192,7 +192,8 @@ async def test_begun_in_a_callback_it_misses_nothing_that_is_not_delivered_yet(
 
         def on_people(people: tuple[RemoteParticipant, ...]) -> None:
             if people and not begun:
-                session._offer(e.ActiveSpeakersChanged(("ana",)))
+                stage.room.emit(e.ActiveSpeakersChanged(("ana",)))
+                stage.room.flush()
                 assert session.active_speakers.value == ()
                 begun.append(record(session, path))
 
@@ -213,17 +214,17 @@ async def test_what_an_apps_own_source_and_mint_raise_is_not_written(
     stage = Stage()
     async with stage.session as session, record(session, path):
         with monkeypatch.context() as patched:
-            patched.setattr(session, "_mint", fail)
+            patched.setattr(stage.engine, "mint", fail)
             with pytest.raises(LookupError):
                 await session.join()
         await session.join()
         await session.take_seat(0, microphone=False)
-        monkeypatch.setattr(stage.room, "publish_audio", fail)
+        monkeypatch.setattr(stage.room, "publish", fail)
         with pytest.raises(UTDStreamException, match="microphone"):
             await session.set_microphone(True)
     text = path.read_text()
     assert "joining failed: LookupError" in text
-    assert "microphone failed to open: LookupError" in text
+    assert "microphone failed: LookupError" in text
     assert "s3cr3t" not in text
 
 

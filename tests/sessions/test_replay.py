@@ -22,7 +22,7 @@ from utd_rx.models.participant import LocalParticipant, RemoteParticipant
 from utd_rx.models.stream_type import UTDStreamType
 from utd_rx.protocol import journal
 from utd_rx.protocol.audio_room import AudioRoomState
-from utd_rx.protocol.facts import JoinStarted, JoinSucceeded
+from utd_rx.protocol.facts.connection import JoinStarted, JoinSucceeded
 from utd_rx.protocol.journal import Commit, End, Header, Start
 from utd_rx.sessions import replay as replays
 from utd_rx.sessions.recording import record

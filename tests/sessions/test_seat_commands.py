@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from attrs import evolve
 
-from tests.sessions.stage import Stage, code_of
+from tests.sessions.stage import LoopClock, Stage, code_of
 from tests.sessions.watching import settle
 from tests.state.virtual import run
 from utd_rx.errors import UTDErrorCode, UTDStreamException
@@ -15,7 +15,7 @@ from utd_rx.models.events import ParticipantConnected, TrackMuted, TrackUnmuted
 from utd_rx.models.participant import RemoteParticipant, TrackPublication, TrackSource
 from utd_rx.models.seats import UTDSeatGrid, UTDSeatMode
 from utd_rx.protocol.speakers import GRANT_TIMEOUT
-from utd_rx.sessions import confirming
+from utd_rx.sessions.seats import PUSH_TIMEOUT
 
 
 async def test_moving_keeps_what_is_published(joined: Stage) -> None:
@@ -83,7 +83,7 @@ async def test_commands_before_joining_ask_nobody(stage: Stage) -> None:
         with pytest.raises(UTDStreamException) as raised:
             await command
         assert code_of(raised) is UTDErrorCode.CONFLICT
-    assert (stage.engine.grid.revision, stage.engine.fetches) == (1, 0)
+    assert (stage.engine.grid.revision, stage.engine.asked.count("get_seats")) == (1, 0)
 
 
 async def test_a_seat_lost_while_waiting_for_the_grant_is_a_conflict_at_once(
@@ -101,7 +101,6 @@ async def test_a_seat_lost_while_waiting_for_the_grant_is_a_conflict_at_once(
 async def test_a_seat_that_a_get_disproves_is_a_conflict_and_no_timeout(
     joined: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(confirming, "PUSH_TIMEOUT", 0.0)
     joined.engine.grants = False
     joined.engine.is_silent = True
     taken = joined.engine.take_seat
@@ -111,8 +110,11 @@ async def test_a_seat_that_a_get_disproves_is_a_conflict_and_no_timeout(
         joined.engine.seat(index, "bob")
 
     monkeypatch.setattr(joined.engine, "take_seat", take_and_lose)
+    taking = asyncio.ensure_future(joined.session.take_seat(1))
+    await settle()
+    joined.clock.advance(PUSH_TIMEOUT)
     with pytest.raises(UTDStreamException) as raised:
-        await joined.session.take_seat(1)
+        await taking
     assert code_of(raised) is UTDErrorCode.CONFLICT
 
 
@@ -120,7 +122,7 @@ async def test_a_seat_that_a_get_disproves_is_a_conflict_and_no_timeout(
 def test_the_wait_for_the_grant_is_ten_seconds_in_all(hangs: bool) -> None:
     async def story() -> None:
         loop = asyncio.get_running_loop()
-        stage = Stage(now=loop.time)
+        stage = Stage(clock=LoopClock(loop))
         async with stage.session as session:
             await session.join()
             stage.engine.grants = False
@@ -208,17 +210,17 @@ async def test_a_new_mode_is_asked_for_when_a_push_says_so(joined: Stage) -> Non
     engine, session = joined.engine, joined.session
     engine.is_silent = True
     engine.become(mode=UTDSeatMode.REQUEST, mode_id="grid-4")
-    engine.tell("_mode_change", mode_id="grid-4", seat_count=4)
+    engine.tell("_mode_change", {"mode_id": "grid-4", "seat_count": 4})
     grid = await session.seats.until(lambda grid: grid.mode_id == "grid-4", timeout=5)
     assert grid.mode is UTDSeatMode.REQUEST
-    fetches = engine.fetches
-    engine.tell("_mode_change", mode_id="grid-4", seat_count=4)
+    fetches = engine.asked.count("get_seats")
+    engine.tell("_mode_change", {"mode_id": "grid-4", "seat_count": 4})
     await settle()
-    assert engine.fetches == fetches
+    assert engine.asked.count("get_seats") == fetches
 
 
 async def test_what_a_get_does_not_bear_out_is_counted(joined: Stage) -> None:
-    joined.engine.tell("_speaker_request", request_id=99, identity="mallory")
+    joined.engine.tell("_speaker_request", {"request_id": 99, "identity": "mallory"})
     await settle()
     assert joined.session.pending_requests.value == ()
     assert joined.session.state.value.seats.disproved == 1

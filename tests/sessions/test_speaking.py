@@ -8,7 +8,7 @@ import json
 import pytest
 from attrs import evolve
 
-from tests.sessions.stage import Stage, code_of
+from tests.sessions.stage import LoopClock, Stage, code_of
 from tests.sessions.watching import settle
 from tests.state.virtual import run
 from utd_rx.errors import UTDErrorCode, UTDStreamException
@@ -19,8 +19,8 @@ OFFER = {"invitation_id": 4, "inviter_identity": "sara", "target_identity": "me"
 
 
 async def test_the_queue_is_seen_in_order(joined: Stage) -> None:
-    joined.engine.asked(7, "mona")
-    joined.engine.asked(9, "omar")
+    joined.engine.request(7, "mona")
+    joined.engine.request(9, "omar")
     await settle()
     assert [asked.identity for asked in joined.session.pending_requests.value] == ["mona", "omar"]
 
@@ -74,7 +74,7 @@ async def test_a_seat_taken_without_the_microphone_opens_none_for_an_older_reque
     monkeypatch.setattr(engine, "take_seat", take_and_answer)
     await session.request_to_speak()
     if is_invited:
-        engine.tell("_speaker_invitation", **OFFER)
+        engine.tell("_speaker_invitation", OFFER)
         await settle()
         await session.accept_invitation(4, microphone=False)
     else:
@@ -104,7 +104,7 @@ async def test_a_request_that_is_answered_without_an_id_opens_the_microphone_too
     session, engine = joined.session, joined.engine
 
     async def ask(room: str) -> None:
-        engine.asked(7, "me")
+        engine.request(7, "me")
 
     monkeypatch.setattr(engine, "request_to_speak", ask)
     assert await session.request_to_speak() == 7
@@ -136,7 +136,7 @@ async def test_a_microphone_switched_off_while_the_request_is_made_stays_off(
 
 def test_a_grant_ten_seconds_after_the_seat_opens_nothing() -> None:
     async def late() -> None:
-        stage = Stage(now=asyncio.get_running_loop().time)
+        stage = Stage(clock=LoopClock(asyncio.get_running_loop()))
         async with stage.session as session:
             await session.join()
             await session.request_to_speak()
@@ -167,23 +167,23 @@ async def test_a_request_without_a_microphone_is_refused_before_it_is_made() -> 
 
 async def test_hosts_approve_and_reject(joined: Stage) -> None:
     for answer in (joined.session.approve_speaker, joined.session.reject_speaker):
-        joined.engine.asked(7, "mona")
+        joined.engine.request(7, "mona")
         await settle()
         await answer(7)
         assert joined.session.pending_requests.value == ()
 
 
 async def test_an_invitation_to_me_is_shown_and_one_to_another_is_not(joined: Stage) -> None:
-    joined.engine.tell("_speaker_invitation", **OFFER)
-    joined.engine.tell("_speaker_invitation", **OFFER)
-    joined.engine.tell("_speaker_invitation", **{**OFFER, "target_identity": "omar"})
+    joined.engine.tell("_speaker_invitation", OFFER)
+    joined.engine.tell("_speaker_invitation", OFFER)
+    joined.engine.tell("_speaker_invitation", {**OFFER, "target_identity": "omar"})
     await settle()
     assert joined.session.invitations.value == (Invitation(4, "sara", "me", 2),)
 
 
 async def test_accepting_seats_and_opens_the_microphone(joined: Stage) -> None:
     session = joined.session
-    joined.engine.tell("_speaker_invitation", **OFFER)
+    joined.engine.tell("_speaker_invitation", OFFER)
     await settle()
     await session.accept_invitation(4)
     assert session.invitations.value == ()
@@ -194,7 +194,7 @@ async def test_accepting_seats_and_opens_the_microphone(joined: Stage) -> None:
 async def test_where_the_reply_names_no_seat_the_offered_one_is_taken(joined: Stage) -> None:
     session = joined.session
     joined.engine.accept_seat = None
-    joined.engine.tell("_speaker_invitation", **OFFER)
+    joined.engine.tell("_speaker_invitation", OFFER)
     await settle()
     await session.accept_invitation(4)
     seat = session.my_seat.value
@@ -203,7 +203,7 @@ async def test_where_the_reply_names_no_seat_the_offered_one_is_taken(joined: St
 
 
 async def test_an_offer_the_engine_does_not_know_is_gone(joined: Stage) -> None:
-    joined.engine.tell("_speaker_invitation", **OFFER)
+    joined.engine.tell("_speaker_invitation", OFFER)
     await settle()
     joined.engine.error = UTDStreamException("no", code=UTDErrorCode.NOT_FOUND, status_code=404)
     with pytest.raises(UTDStreamException):
@@ -212,7 +212,7 @@ async def test_an_offer_the_engine_does_not_know_is_gone(joined: Stage) -> None:
 
 
 async def test_declining_ends_the_offer(joined: Stage) -> None:
-    joined.engine.tell("_speaker_invitation", **OFFER)
+    joined.engine.tell("_speaker_invitation", OFFER)
     await settle()
     await joined.session.decline_invitation(4)
     assert joined.session.invitations.value == ()
@@ -220,10 +220,10 @@ async def test_declining_ends_the_offer(joined: Stage) -> None:
 
 def test_an_invitation_ends_after_sixty_seconds() -> None:
     async def wait() -> None:
-        stage = Stage(now=asyncio.get_running_loop().time)
+        stage = Stage(clock=LoopClock(asyncio.get_running_loop()))
         async with stage.session as session:
             await session.join()
-            stage.engine.tell("_speaker_invitation", **OFFER)
+            stage.engine.tell("_speaker_invitation", OFFER)
             await session.invitations.until(lambda offers: len(offers) == 1, timeout=1)
             begun = asyncio.get_running_loop().time()
             await session.invitations.until((), timeout=100)
@@ -245,7 +245,7 @@ async def test_an_offer_whose_push_was_lost_is_on_the_engines_list(stage: Stage)
 
 def test_an_offer_made_before_the_data_channel_was_open_is_found_by_the_second_look() -> None:
     async def story() -> None:
-        stage = Stage(now=asyncio.get_running_loop().time)
+        stage = Stage(clock=LoopClock(asyncio.get_running_loop()))
         stage.engine.invitations = ()
         async with stage.session as session:
             await session.join()
@@ -253,11 +253,11 @@ def test_an_offer_made_before_the_data_channel_was_open_is_found_by_the_second_l
             assert session.invitations.value == ()
             stage.engine.invitations = LISTED
             await session.invitations.until(lambda offers: len(offers) == 1, timeout=100)
-            assert stage.engine.invitation_fetches == 2
+            assert stage.engine.asked.count("speaker_invitations") == 2
             # It ends by its own time, and nothing keeps on asking.
             await session.invitations.until((), timeout=100)
             await asyncio.sleep(300)
-            assert stage.engine.invitation_fetches == 2
+            assert stage.engine.asked.count("speaker_invitations") == 2
 
     run(story())
 
@@ -269,7 +269,7 @@ async def test_a_forged_offer_is_not_shown_where_the_engine_lists(stage: Stage) 
         await settle()
         seen: list[object] = []
         session.invitations.subscribe(seen.append)
-        stage.engine.tell("_speaker_invitation", **OFFER)
+        stage.engine.tell("_speaker_invitation", OFFER)
         await settle()
         assert seen == [()]
         assert session.state.value.refused == 1
@@ -279,10 +279,10 @@ async def test_the_inviter_is_told_what_became_of_an_invitation(joined: Stage) -
     seen: list[InvitationAnswer] = []
     joined.session.invitation_answers.subscribe(seen.append)
     made = {"invitation_id": 4, "inviter_identity": "me", "target_identity": "ana"}
-    joined.engine.tell("_speaker_invitation_accepted", **made, seat_index=2)
-    joined.engine.tell("_speaker_invitation_declined", **made)
-    joined.engine.tell("_speaker_invitation_declined", **{**made, "inviter_identity": "sara"})
-    joined.engine.tell("_speaker_invitation_declined", invitation_id=4)
+    joined.engine.tell("_speaker_invitation_accepted", {**made, "seat_index": 2})
+    joined.engine.tell("_speaker_invitation_declined", made)
+    joined.engine.tell("_speaker_invitation_declined", {**made, "inviter_identity": "sara"})
+    joined.engine.tell("_speaker_invitation_declined", {"invitation_id": 4})
     forged = json.dumps({"type": "_speaker_invitation_declined", **made}).encode()
     joined.room.push(forged, sender="mallory")
     await settle()

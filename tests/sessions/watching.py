@@ -9,7 +9,7 @@ from typing import Any
 from tests.sessions.histories import plain
 from utd_rx.sessions.recording import Recording
 from utd_rx.sessions.replay import replay
-from utd_rx.sessions.streams import AudioRoomStreams
+from utd_rx.sessions.views import AudioRoomView
 
 STREAMS = [
     "state",
@@ -33,7 +33,7 @@ STREAMS = [
 Seen = dict[str, list[Any]]
 
 
-def watch(streams: AudioRoomStreams) -> Seen:
+def watch(streams: AudioRoomView) -> Seen:
     """Collect every value of every stream, and every event, from now on."""
     seen: Seen = {name: [] for name in STREAMS}
     for name, values in seen.items():

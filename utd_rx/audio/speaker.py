@@ -21,7 +21,9 @@ from utd_rx.audio.supervisor import Supervisor
 from utd_rx.audio.tap import Tap
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.audio import AudioFormat, AudioFrame, FrameSink, Samples
+from utd_rx.models.devices import DeviceKey
 from utd_rx.models.platform import PlatformSide
+from utd_rx.ports import living
 from utd_rx.state import StateSubject, Store
 
 _LEVELS_PER_STATISTICS: Final = 10
@@ -44,6 +46,7 @@ class Speaker:
             `FEATURE_DISABLED`, and with its own names for devices (docs/audio.md).
 
     Attributes:
+        key: What names it for a room that plays on it.
         state: Everything below as one `SpeakerState`.
         volume: 0 to 4.
         muted: Nothing is heard; time goes on.
@@ -66,6 +69,8 @@ class Speaker:
     ) -> None:
         if backend not in ("portaudio", "platform"):
             raise ValueError(f'backend is "portaudio" or "platform", not {backend!r}')
+        self.key = DeviceKey("speaker")
+        living.enter(self.key, self)
         self._choice = device
         self.backend: Final[Backend] = backend
         self._mixer = Mixer(format or AudioFormat(), check_block(block))

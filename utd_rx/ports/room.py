@@ -46,7 +46,8 @@ class RoomPort(Protocol):
         """Join; the returned snapshot precedes every event that follows it.
 
         Events that happen before the snapshot is taken are part of it and not delivered; those
-        after it are delivered when this has returned, in a later turn of the loop.
+        after it may be delivered before whoever awaits this has woken up. Nothing of an earlier
+        connection is delivered after this was called.
         Cancelling is safe: no participant stays behind.
 
         Raises:
@@ -66,7 +67,10 @@ class RoomPort(Protocol):
         """
 
     async def disconnect(self) -> None:
-        """Leave; idempotent, bounded in time, safe to call while connecting."""
+        """Leave; idempotent, bounded in time, safe to call while connecting.
+
+        What the connection still had to tell, its end above all, is delivered before this returns.
+        """
 
     async def aclose(self) -> None:
         """Leave for good and end everything the room started; idempotent, bounded in time.

@@ -1,4 +1,4 @@
-"""An audio room: a session whose publishers sit on seats (facts/utd-engine.md §4.1).
+"""An audio room: a session whose publishers sit on seats.
 
 Publishing is sitting: the server's permission alone is not enough, because an engine may leave
 it in place when a seat is lost, so the microphone also needs the seat in the grid. Whichever of
@@ -7,20 +7,34 @@ the two goes first stops it.
 
 from __future__ import annotations
 
+from typing import Final
+
 from attrs import evolve, frozen
 
 from utd_rx.models import events as e
+from utd_rx.models.participant import TrackSource
 from utd_rx.models.seats import UTDSeat
 from utd_rx.protocol import data
+from utd_rx.protocol import seating as seating_rules
 from utd_rx.protocol import seats as seat_rules
 from utd_rx.protocol import session as session_rules
 from utd_rx.protocol import speakers as speaker_rules
 from utd_rx.protocol.connection import Sync
-from utd_rx.protocol.facts import JoinSucceeded, MicrophoneWanted
+from utd_rx.protocol.facts.connection import CloseStarted, JoinSucceeded
+from utd_rx.protocol.facts.media import PublishingWanted
 from utd_rx.protocol.roles import is_present
+from utd_rx.protocol.seating import Seating
 from utd_rx.protocol.seats import Seats
 from utd_rx.protocol.session import Effects, SessionState
 from utd_rx.protocol.speakers import Speakers
+from utd_rx.protocol.waiting import Wait
+
+DECODERS: Final = {**data.PEOPLE, **data.SEATS}
+"""The engine's messages that an audio room listens to."""
+
+SEATED: Final = frozenset({TrackSource.MICROPHONE})
+STANDING: Final[frozenset[TrackSource]] = frozenset()
+"""What may be published, on a seat and without one."""
 
 
 @frozen
@@ -31,6 +45,8 @@ class AudioRoomState:
     session: SessionState = SessionState()
     seats: Seats = Seats()
     speakers: Speakers = Speakers()
+    seating: Seating | None = None
+    waits: tuple[Wait, ...] = ()
     forged: int = 0
     """How many engine messages a participant forged by name; they were refused."""
 
@@ -53,29 +69,28 @@ class AudioRoomState:
 
 def step(state: AudioRoomState, fact: object, now: float) -> tuple[AudioRoomState, Effects]:
     """Return the state after `fact` and what it calls for; total."""
-    told = fact
-    if isinstance(fact, e.DataReceived):
-        told = data.decode(fact, previous=state.seats.grid)
-    seats = _seats_after(state, told)
-    is_seated = seats.seat_of(state.identity) is not None
-    hint = told if told is not fact else None
-    session, effects = session_rules.step(
-        state.session, fact, now, told=hint, may_publish=is_seated
-    )
+    hint = data.decode(fact, DECODERS) if isinstance(fact, e.DataReceived) else None
+    heard = fact if hint is None else hint
+    seats = _seats_after(state, heard)
+    allowed = STANDING if seats.seat_of(state.identity) is None else SEATED
+    session, effects = session_rules.step(state.session, fact, now, hint=hint, allowed=allowed)
     connection = session.connection
+    seating = seating_rules.step(state.seating, fact, session.microphone)
+    state = evolve(state, session=session, seating=seating)
+    if isinstance(fact, CloseStarted):
+        return state, effects
     if not connection.is_joined:
         # Before the first word of a join and after the last: LiveKit still reports while it says
         # goodbye, and a grid of then would pass for one of the next join.
         seats = seat_rules.forgotten(seats)
-        speakers = speaker_rules.forgotten(state.speakers)
-        return evolve(state, session=session, seats=seats, speakers=speakers), effects
+        return evolve(state, seats=seats, speakers=speaker_rules.forgotten(state.speakers)), effects
     # A departure that the roster holds back is none: the connection is being restored.
     is_held = isinstance(fact, e.ParticipantDisconnected) and is_present(
         session.roster, fact.identity
     )
     speakers = speaker_rules.step(
         state.speakers,
-        None if is_held else told,
+        None if is_held else heard,
         now,
         identity=state.identity,
         grid=seats.grid,
@@ -83,8 +98,8 @@ def step(state: AudioRoomState, fact: object, now: float) -> tuple[AudioRoomStat
     )
     speakers, opens = speaker_rules.opens(speakers, session.microphone.is_granted)
     if opens:
-        wanted = MicrophoneWanted(True)
-        session, more = session_rules.step(session, wanted, now, may_publish=is_seated)
+        wanted = PublishingWanted(TrackSource.MICROPHONE, True)
+        session, more = session_rules.step(session, wanted, now, allowed=allowed)
         effects = (*effects, *more)
     # Metadata may not bring the grid, and after a long outage it may not bring the newest.
     is_resynced = isinstance(fact, e.Reconnected) and connection.last_sync is Sync.FULL
@@ -107,18 +122,15 @@ def next_deadline(state: AudioRoomState) -> float | None:
 
 
 def _seats_after(state: AudioRoomState, fact: object) -> Seats:
-    seats = state.seats
     match fact:
         case e.RoomMetadataChanged(metadata=metadata):
-            return _with_metadata(seats, metadata)
-        case JoinSucceeded(epoch=epoch, snapshot=snapshot):
-            is_current = epoch == state.session.connection.epoch
-            return _with_metadata(seats, snapshot.metadata) if is_current else seats
+            pass
+        case JoinSucceeded(epoch=epoch, snapshot=snapshot) if (
+            epoch == state.session.connection.epoch
+        ):
+            metadata = snapshot.metadata
         case e.Reconnected(snapshot=snapshot):
-            return _with_metadata(seats, snapshot.metadata)
+            metadata = snapshot.metadata
         case _:
-            return seat_rules.step(seats, fact)
-
-
-def _with_metadata(seats: Seats, metadata: str) -> Seats:
-    return seat_rules.step(seats, data.seats_in_metadata(metadata, previous=seats.grid))
+            return seat_rules.step(state.seats, fact)
+    return seat_rules.step(state.seats, data.seats_in_metadata(metadata))

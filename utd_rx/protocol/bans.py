@@ -18,7 +18,8 @@ from attrs import evolve, frozen
 from utd_rx.models.ban import UTDBanNotice
 from utd_rx.models.connection import DisconnectReason
 from utd_rx.models.events import Disconnected
-from utd_rx.protocol.facts import AskBan, BanAnswered, BanHinted, JoinFailed, JoinSucceeded
+from utd_rx.protocol.facts.connection import JoinFailed, JoinSucceeded
+from utd_rx.protocol.facts.people import AskBan, BanAnswered, BanHinted
 
 HINT_SECONDS: Final = 10.0
 """How long after the push a removal is its removal: the engine waits 0.2 s (§7.2, 12)."""

@@ -23,13 +23,15 @@ from typing import Final
 
 from attrs import evolve, frozen
 
+from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models import events as e
 from utd_rx.models.chat import ChatMessage
 from utd_rx.models.role import UTDRole
 from utd_rx.protocol import data
-from utd_rx.protocol.facts import ChatSent, JoinSucceeded, LockHinted
+from utd_rx.protocol.facts.connection import JoinSucceeded
+from utd_rx.protocol.facts.people import ChatSent, LockHinted
 from utd_rx.protocol.roles import Roles
-from utd_rx.protocol.wire.chat import chat_from_wire
+from utd_rx.protocol.wire.chat import MAX_TEXT, chat_from_wire
 from utd_rx.protocol.wire.moderation import comment_lock_in_metadata
 from utd_rx.protocol.wire.reading import parse_object
 
@@ -111,6 +113,33 @@ def is_app_data(event: e.RoomEvent) -> bool:
 def may_write(chat: Chat, role: UTDRole | None) -> bool:
     """Whether somebody of `role`, None for none, may write now."""
     return not chat.is_locked or (role is not None and not role.is_audience)
+
+
+def require_may_write(chat: Chat, role: UTDRole | None) -> None:
+    """Check that this client, of `role`, may write now.
+
+    Raises:
+        UTDStreamException: `FORBIDDEN`.
+    """
+    if not may_write(chat, role):
+        raise UTDStreamException("the chat is locked for the audience", code=UTDErrorCode.FORBIDDEN)
+
+
+def require_sendable(text: object) -> None:
+    """Check that `text` is one, not blank, and short enough.
+
+    Raises:
+        UTDStreamException: `VALIDATION`.
+    """
+    problem = None
+    if not isinstance(text, str):
+        problem = f"a chat message is a str, not {type(text).__name__}"
+    elif not text.strip():
+        problem = "the text is blank"
+    elif len(text) > MAX_TEXT:
+        problem = f"a chat message holds at most {MAX_TEXT} characters, this one has {len(text)}"
+    if problem is not None:
+        raise UTDStreamException(problem, code=UTDErrorCode.VALIDATION)
 
 
 def is_locked_in(metadata: str) -> bool | None:

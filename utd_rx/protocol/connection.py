@@ -11,29 +11,37 @@ growing intervals. How much a session has to read again afterwards, and when to 
 | 15 s to 60 s | a full sync: metadata and a guarded `GET` |
 | 60 s | forced exit, by deadline, also when nothing ever comes back |
 
-A second drop starts the outage anew. The state never skips a row of the table; a fact that has
+A second drop starts the outage anew. A token that is refused then is minted anew, once in an
+outage. Who is *displaced*, because the same identity joined from somewhere else, asks the engine
+which of the two joined later: a machine that slept comes back on its old token and throws the newer
+one out, who takes the place again; the older one ends, and says by what. The state never skips a row of the table; a fact that has
 no row is in `IGNORED` and changes nothing.
 """
 
 from __future__ import annotations
 
 from enum import Enum
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from attrs import evolve, frozen
 
-from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
 from utd_rx.models.connection import DisconnectReason, UTDConnectionState
 from utd_rx.models.events import Disconnected, Reconnected, Reconnecting
-from utd_rx.protocol.facts import (
+from utd_rx.protocol.facts.connection import (
+    AskPlace,
+    CloseStarted,
+    ConnectionEffect,
     DeadlinePassed,
     JoinFailed,
     JoinStarted,
     JoinSucceeded,
     LeaveStarted,
+    PlaceAsked,
     Rejoin,
     RejoinFailed,
 )
+from utd_rx.protocol.wire.tokens import serial_in_metadata
 
 LIGHT_SYNC_LIMIT: Final = 15.0
 FORCE_EXIT_AFTER: Final = 60.0
@@ -52,6 +60,13 @@ class Sync(Enum):
     FULL = "full"
 
 
+class Place(Enum):
+    """Whose place it is, after another connection of this identity took it."""
+
+    IN_DOUBT = "in doubt"
+    ASKED = "asked"
+
+
 @frozen
 class Connection:
     """Where the connection stands.
@@ -67,6 +82,8 @@ class Connection:
         is_lost: Whether LiveKit gave up in this outage, so that nothing is published or received.
         retry_at: When to connect anew, monotonic seconds; None while it is being tried.
         attempts: How often that has been tried in this outage.
+        mints: Whether it is tried with a fresh token, as the last one was refused.
+        place: Set while the engine is to say whether this client was displaced for good.
     """
 
     state: UTDConnectionState = UTDConnectionState.DISCONNECTED
@@ -79,6 +96,8 @@ class Connection:
     is_lost: bool = False
     retry_at: float | None = None
     attempts: int = 0
+    mints: bool = False
+    place: Place | None = None
 
     @property
     def is_connected(self) -> bool:
@@ -100,6 +119,14 @@ class Lost:
     """A `Disconnected` by which LiveKit says that it gave up, and not that anybody ended it."""
 
 
+class Displaced:
+    """A `Disconnected` because the same identity joined from somewhere else."""
+
+
+class PlaceLost:
+    """A `PlaceAsked` that says that whoever is there joined later."""
+
+
 S = UTDConnectionState
 
 _Key: TypeAlias = tuple[UTDConnectionState, type]
@@ -110,12 +137,15 @@ TRANSITIONS: Final[dict[_Key, UTDConnectionState]] = {
     (S.CONNECTING, JoinSucceeded): S.CONNECTED,
     (S.CONNECTING, JoinFailed): S.DISCONNECTED,
     (S.CONNECTING, LeaveStarted): S.DISCONNECTED,
+    (S.CONNECTING, CloseStarted): S.DISCONNECTED,
     (S.CONNECTED, Reconnecting): S.RECONNECTING,
     (S.CONNECTED, Disconnected): S.DISCONNECTED,
     (S.CONNECTED, Lost): S.RECONNECTING,
+    (S.CONNECTED, Displaced): S.RECONNECTING,
     # Media is there, but what the session type needs besides it did not come.
     (S.CONNECTED, JoinFailed): S.DISCONNECTED,
     (S.CONNECTED, LeaveStarted): S.DISCONNECTED,
+    (S.CONNECTED, CloseStarted): S.DISCONNECTED,
     # A resume that was not announced, as after a very short outage: the state stays, the
     # snapshot that comes with it still counts.
     (S.CONNECTED, Reconnected): S.CONNECTED,
@@ -123,9 +153,13 @@ TRANSITIONS: Final[dict[_Key, UTDConnectionState]] = {
     (S.RECONNECTING, Reconnected): S.CONNECTED,
     (S.RECONNECTING, Disconnected): S.DISCONNECTED,
     (S.RECONNECTING, Lost): S.RECONNECTING,
+    (S.RECONNECTING, Displaced): S.RECONNECTING,
+    (S.RECONNECTING, PlaceAsked): S.RECONNECTING,
+    (S.RECONNECTING, PlaceLost): S.DISCONNECTED,
     (S.RECONNECTING, RejoinFailed): S.RECONNECTING,
     (S.RECONNECTING, JoinFailed): S.DISCONNECTED,
     (S.RECONNECTING, LeaveStarted): S.DISCONNECTED,
+    (S.RECONNECTING, CloseStarted): S.DISCONNECTED,
     (S.RECONNECTING, DeadlinePassed): S.FORCE_EXIT,
 }
 
@@ -135,11 +169,12 @@ IGNORED: Final[frozenset[_Key]] = frozenset(
         *(
             (state, fact)
             for state in (S.DISCONNECTED, S.CONNECTING, S.FORCE_EXIT)
-            for fact in (Reconnecting, Reconnected, Disconnected, Lost, DeadlinePassed)
+            for fact in (Reconnecting, Reconnected, Disconnected, Lost, Displaced, DeadlinePassed)
         ),
         *(
-            (state, RejoinFailed)
+            (state, fact)
             for state in (S.DISCONNECTED, S.CONNECTING, S.CONNECTED, S.FORCE_EXIT)
+            for fact in (RejoinFailed, PlaceAsked, PlaceLost)
         ),
         # Results of a join that is over: of an older epoch they are counted as late.
         *((state, JoinSucceeded) for state in (S.DISCONNECTED, S.CONNECTED)),
@@ -148,13 +183,14 @@ IGNORED: Final[frozenset[_Key]] = frozenset(
         # Commands are checked before they become facts; a second one changes nothing.
         *((state, JoinStarted) for state in (S.CONNECTING, S.CONNECTED, S.RECONNECTING)),
         *((state, LeaveStarted) for state in (S.DISCONNECTED, S.FORCE_EXIT)),
+        *((state, CloseStarted) for state in (S.DISCONNECTED, S.FORCE_EXIT)),
         (S.CONNECTED, DeadlinePassed),
     }
 )
 
 FACTS: Final = (
-    JoinStarted, JoinSucceeded, JoinFailed, LeaveStarted,
-    Reconnecting, Reconnected, Disconnected, Lost, RejoinFailed, DeadlinePassed,
+    JoinStarted, JoinSucceeded, JoinFailed, LeaveStarted, CloseStarted, DeadlinePassed,
+    Reconnecting, Reconnected, Disconnected, Lost, Displaced, RejoinFailed, PlaceAsked, PlaceLost,
 )  # fmt: skip
 """Everything these rules look at."""
 
@@ -197,15 +233,28 @@ DISCONNECT_FAILURES: Final[dict[DisconnectReason, tuple[UTDErrorCode, str]]] = {
 """What an end of the connection means to an app; other reasons are a lost network."""
 
 
+_AT_REST: Final[dict[str, Any]] = {
+    "outage_at": None,
+    "force_exit_at": None,
+    "is_lost": False,
+    "retry_at": None,
+    "attempts": 0,
+    "mints": False,
+    "place": None,
+}
+"""What is left of an outage when it is over."""
+
+
 def step(connection: Connection, fact: object, now: float) -> Connection:
     """Return the connection after `fact`; total over `FACTS`, anything else changes nothing."""
-    is_result = isinstance(fact, JoinSucceeded | JoinFailed | RejoinFailed)
+    is_result = isinstance(fact, JoinSucceeded | JoinFailed | RejoinFailed | PlaceAsked)
     if is_result and fact.epoch != connection.epoch:  # type: ignore[attr-defined] # one of these
         return evolve(connection, late=connection.late + 1)
-    key = (connection.state, _row(fact))
     if isinstance(fact, DeadlinePassed) and not is_due(connection, now):
         return connection
-    after = TRANSITIONS.get(key)
+    if isinstance(fact, PlaceAsked) and connection.place is None:
+        return connection
+    after = TRANSITIONS.get((connection.state, _row(connection, fact)))
     if after is None:
         return connection
     match fact:
@@ -213,6 +262,8 @@ def step(connection: Connection, fact: object, now: float) -> Connection:
             return Connection(after, epoch=connection.epoch + 1, late=connection.late)
         case Disconnected() | RejoinFailed() if after is UTDConnectionState.RECONNECTING:
             return _retrying(connection, fact, now)
+        case PlaceAsked() if after is UTDConnectionState.RECONNECTING:
+            return evolve(connection, place=None, retry_at=now)
         case Reconnecting():
             return evolve(
                 connection, state=after, outage_at=now, force_exit_at=now + FORCE_EXIT_AFTER
@@ -220,35 +271,23 @@ def step(connection: Connection, fact: object, now: float) -> Connection:
         case Reconnected():
             since = connection.outage_at
             full = since is not None and now - since >= LIGHT_SYNC_LIMIT
-            return evolve(
-                connection,
-                state=after,
-                outage_at=None,
-                force_exit_at=None,
-                is_lost=False,
-                retry_at=None,
-                attempts=0,
-                last_sync=Sync.FULL if full else Sync.LIGHT,
-            )
+            sync = Sync.FULL if full else Sync.LIGHT
+            return evolve(connection, **{**_AT_REST, "state": after, "last_sync": sync})
         case _:
-            return evolve(
-                connection,
-                state=after,
-                outage_at=None,
-                force_exit_at=None,
-                is_lost=False,
-                retry_at=None,
-                attempts=0,
-                failure=_failure(fact),
-            )
+            failure = _failure(fact)
+            return evolve(connection, **{**_AT_REST, "state": after, "failure": failure})
 
 
-def follow_up(connection: Connection, now: float) -> tuple[Connection, tuple[Rejoin, ...]]:
-    """Connect anew when it is time to."""
+def follow_up(
+    connection: Connection, now: float
+) -> tuple[Connection, tuple[ConnectionEffect, ...]]:
+    """Ask whose place it is, or connect anew when it is time to."""
+    if connection.place is Place.IN_DOUBT:
+        return evolve(connection, place=Place.ASKED), (AskPlace(connection.epoch),)
     if connection.retry_at is None or now < connection.retry_at:
         return connection, ()
     trying = evolve(connection, retry_at=None, attempts=connection.attempts + 1)
-    return trying, (Rejoin(connection.epoch),)
+    return trying, (Rejoin(connection.epoch, connection.mints),)
 
 
 def next_deadline(connection: Connection) -> float | None:
@@ -257,13 +296,29 @@ def next_deadline(connection: Connection) -> float | None:
     return min((at for at in deadlines if at is not None), default=None)
 
 
-def _row(fact: object) -> type:
+def is_own_place(own: str, theirs: str | None) -> bool:
+    """Whether this client joined later than whoever holds its identity now.
+
+    Args:
+        own: The metadata it joined with, where the engine put the growing serial of its mint.
+        theirs: That of whoever is there; None when nobody is, or it is not known.
+    """
+    mine, other = serial_in_metadata(own), serial_in_metadata(theirs or "")
+    return mine is not None and other is not None and mine > other
+
+
+def _row(connection: Connection, fact: object) -> type:
     """Return what the tables call `fact`."""
     match fact:
+        case Disconnected(reason=DisconnectReason.DUPLICATE_IDENTITY):
+            return Displaced
         case Disconnected(reason=reason) if reason in LOSSES:
             return Lost
+        case PlaceAsked(is_ours=False):
+            return PlaceLost
         case RejoinFailed(error=error) if error.code in REFUSALS:
-            return JoinFailed
+            is_worn = error.code is UTDErrorCode.UNAUTHORIZED and not connection.mints
+            return RejoinFailed if is_worn else JoinFailed
         case _:
             return type(fact)
 
@@ -271,18 +326,25 @@ def _row(fact: object) -> type:
 def _retrying(connection: Connection, fact: object, now: float) -> Connection:
     """Return the connection that is to be made anew: at once, or after a failed attempt later."""
     since = now if connection.outage_at is None else connection.outage_at
-    retry_at = now
-    if isinstance(fact, RejoinFailed):
-        step = max(0, min(connection.attempts, len(RETRY_DELAYS)) - 1)
-        retry_at = now + RETRY_DELAYS[step] * (1 - min(1.0, max(0.0, fact.jitter)) / 2)
-    return evolve(
+    retrying = evolve(
         connection,
         state=UTDConnectionState.RECONNECTING,
         outage_at=since,
         force_exit_at=since + FORCE_EXIT_AFTER,
         is_lost=True,
-        retry_at=retry_at,
+        retry_at=now,
     )
+    match fact:
+        case Disconnected(reason=DisconnectReason.DUPLICATE_IDENTITY):
+            return evolve(retrying, retry_at=None, place=Place.IN_DOUBT)
+        case RejoinFailed(error=error) if error.code is UTDErrorCode.UNAUTHORIZED:
+            return evolve(retrying, mints=True)
+        case RejoinFailed(jitter=jitter):
+            step = max(0, min(connection.attempts, len(RETRY_DELAYS)) - 1)
+            share = 1 - min(1.0, max(0.0, jitter)) / 2
+            return evolve(retrying, retry_at=now + RETRY_DELAYS[step] * share)
+        case _:
+            return retrying
 
 
 def is_due(connection: Connection, now: float) -> bool:
@@ -294,14 +356,12 @@ def _failure(fact: object) -> UTDStreamException | None:
     match fact:
         case JoinFailed(error=error) | RejoinFailed(error=error):
             return error
+        case PlaceAsked():
+            return _ended(DisconnectReason.DUPLICATE_IDENTITY)
         case Disconnected(reason=DisconnectReason.CLIENT_INITIATED):
             return None
         case Disconnected(reason=reason):
-            code, message = DISCONNECT_FAILURES.get(
-                reason,
-                (UTDErrorCode.NETWORK, f"the connection was lost ({reason.name.lower()})"),
-            )
-            return UTDStreamException(message, code=code)
+            return _ended(reason)
         case DeadlinePassed():
             return UTDStreamException(
                 f"the connection did not come back within {FORCE_EXIT_AFTER:.0f} s; join again",
@@ -309,3 +369,13 @@ def _failure(fact: object) -> UTDStreamException | None:
             )
         case _:
             return None
+
+
+def _ended(reason: DisconnectReason) -> UTDStreamException:
+    code, message = DISCONNECT_FAILURES.get(
+        reason, (UTDErrorCode.NETWORK, f"the connection was lost ({reason.name.lower()})")
+    )
+    is_replaced = reason is DisconnectReason.DUPLICATE_IDENTITY
+    return UTDStreamException(
+        message, code=code, reason=ConflictReason.REPLACED if is_replaced else None
+    )

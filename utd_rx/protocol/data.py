@@ -9,20 +9,18 @@ can write: room metadata, or its REST interface.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Final, TypeAlias
 
 from utd_rx.models.ban import UTDBanNotice
 from utd_rx.models.events import DataReceived, RoomEvent
-from utd_rx.models.seats import InvitationAnswer, UTDSeatGrid
-from utd_rx.protocol.facts import (
-    BanHinted,
+from utd_rx.models.seats import InvitationAnswer
+from utd_rx.protocol.facts.people import BanHinted, LockHinted, RoleHinted
+from utd_rx.protocol.facts.seats import (
     InvitationAnswerHinted,
     InvitationHinted,
-    LockHinted,
     ModeHinted,
     QueueHinted,
-    RoleHinted,
     SeatGridHinted,
     SeatGridReceived,
 )
@@ -36,46 +34,50 @@ MAX_ENGINE_MESSAGE: Final = 65_535
 """Bytes; the SFU's read buffer is no larger (facts/livekit.md §7.3)."""
 
 
-def _seat_update(wire: Json, previous: UTDSeatGrid) -> object:
-    return SeatGridHinted(grid_from_wire(wire, previous=previous))
+Decoder: TypeAlias = Callable[[Json], object]
+"""Reads one type of message; returns the hint in it, None when it holds none."""
 
 
-def _mode_change(wire: Json, _: UTDSeatGrid) -> object:
+def _seat_update(wire: Json) -> object:
+    return SeatGridHinted(grid_from_wire(wire))
+
+
+def _mode_change(wire: Json) -> object:
     return ModeHinted(read_text(wire.get("mode_id")), read_int(wire.get("seat_count")))
 
 
-def _queue(is_pending: bool) -> Callable[[Json, UTDSeatGrid], object]:
-    def decode(wire: Json, _: UTDSeatGrid) -> object:
+def _queue(is_pending: bool) -> Decoder:
+    def decode(wire: Json) -> object:
         told = request_answer_from_push(wire)
         return None if told is None else QueueHinted(told.id, is_pending)
 
     return decode
 
 
-def _invitation(wire: Json, _: UTDSeatGrid) -> object:
+def _invitation(wire: Json) -> object:
     invitation = invitation_from_wire(wire)
     return None if invitation is None else InvitationHinted(invitation)
 
 
-def _invitation_answer(is_accepted: bool) -> Callable[[Json, UTDSeatGrid], object]:
-    def decode(wire: Json, _: UTDSeatGrid) -> object:
+def _invitation_answer(is_accepted: bool) -> Decoder:
+    def decode(wire: Json) -> object:
         told = invitation_from_wire(wire)
         return None if told is None else InvitationAnswerHinted(InvitationAnswer(told, is_accepted))
 
     return decode
 
 
-def _role_change(wire: Json, _: UTDSeatGrid) -> object:
+def _role_change(wire: Json) -> object:
     change = role_change_from_wire(wire)
     return None if change is None else RoleHinted(change.identity, ROLES.get(change.role))
 
 
-def _comment_lock(wire: Json, _: UTDSeatGrid) -> object:
+def _comment_lock(wire: Json) -> object:
     is_locked = comment_lock_from_wire(wire)
     return None if is_locked is None else LockHinted(is_locked)
 
 
-def _banned(wire: Json, _: UTDSeatGrid) -> object:
+def _banned(wire: Json) -> object:
     notice = UTDBanNotice(
         room_name=read_text(wire.get("room_name")),
         reason=read_text(wire.get("reason")),
@@ -84,7 +86,7 @@ def _banned(wire: Json, _: UTDSeatGrid) -> object:
     return BanHinted(read_text(wire.get("identity")), notice)
 
 
-DECODERS: Final[dict[str, Callable[[Json, UTDSeatGrid], object]]] = {
+SEATS: Final[Mapping[str, Decoder]] = {
     "_seat_update": _seat_update,
     "_mode_change": _mode_change,
     "_speaker_request": _queue(True),
@@ -93,32 +95,35 @@ DECODERS: Final[dict[str, Callable[[Json, UTDSeatGrid], object]]] = {
     "_speaker_invitation": _invitation,
     "_speaker_invitation_accepted": _invitation_answer(True),
     "_speaker_invitation_declined": _invitation_answer(False),
+}
+PEOPLE: Final[Mapping[str, Decoder]] = {
     "_role_change": _role_change,
     "_comment_lock": _comment_lock,
     "_banned": _banned,
 }
-"""The engine's message types that say something this client would not learn otherwise, or late."""
+"""The engine's message types, by noun, that say something this client would not learn otherwise,
+or late. The row of a kind of session names those that it listens to."""
 
-ENGINE_TYPES: Final = frozenset(DECODERS) | {"_stage_update", "_stage_request"}
+ENGINE_TYPES: Final = frozenset({*SEATS, *PEOPLE, "_stage_update", "_stage_request"})
 """What only the engine may send (§3.8); `_live_ended` may come from the host as well."""
 
 
-def decode(event: DataReceived, *, previous: UTDSeatGrid) -> object | None:
+def decode(event: DataReceived, decoders: Mapping[str, Decoder]) -> object | None:
     """Return what a message without a sender hints at, None for any other message."""
     if event.sender is not None or len(event.payload) > MAX_ENGINE_MESSAGE:
         return None
     wire = parse_object(event.payload)
     if wire is None:
         return None
-    decoder = DECODERS.get(read_text(wire.get("type")) or "")
-    return None if decoder is None else decoder(wire, previous)
+    decoder = decoders.get(read_text(wire.get("type")) or "")
+    return None if decoder is None else decoder(wire)
 
 
 def invitation_answer(event: RoomEvent, inviter: str) -> InvitationAnswer | None:
     """Return what `event` says became of an offer of `inviter`, None when it says nothing of it."""
     if not isinstance(event, DataReceived):
         return None
-    match decode(event, previous=UTDSeatGrid()):
+    match decode(event, SEATS):
         case InvitationAnswerHinted(answer) if answer.invitation.inviter == inviter:
             return answer
         case _:
@@ -138,8 +143,8 @@ def type_of(event: DataReceived) -> str:
     return "" if wire is None else read_text(wire.get("type")) or ""
 
 
-def seats_in_metadata(metadata: str, *, previous: UTDSeatGrid) -> SeatGridReceived | None:
+def seats_in_metadata(metadata: str) -> SeatGridReceived | None:
     """Return the grid that room metadata carries under `_seats`, None when it carries none."""
     wire = parse_object(metadata) if metadata else None
     seats = read_object((wire or {}).get("_seats"))
-    return SeatGridReceived(grid_from_wire(seats, previous=previous)) if seats else None
+    return SeatGridReceived(grid_from_wire(seats)) if seats else None

@@ -21,15 +21,13 @@ import json
 import math
 from collections.abc import Iterable, Iterator
 from enum import Enum
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from attrs import field, frozen
 
 from utd_rx.errors import UTDErrorCode, UTDStreamException
-from utd_rx.models import events as e
 from utd_rx.models.stream_type import UTDStreamType
-from utd_rx.protocol import facts as f
-from utd_rx.protocol.audio_room import AudioRoomState
+from utd_rx.protocol.kinds import KINDS
 from utd_rx.protocol.typed_json import DecodeError, decode, encode
 
 T = TypeVar("T")
@@ -47,33 +45,10 @@ MAX_SPAN: Final = 366 * 24 * 3600.0
 MAX_LINE: Final = 16 * 2**20
 """A line holds at most the snapshot of a room of tens of thousands."""
 
-STATES: Final[dict[UTDStreamType, type[AudioRoomState]]] = {
-    UTDStreamType.AUDIO_ROOM: AudioRoomState,
-}
-"""The state of each type of session that can be recorded."""
-
 ITEMS: Final[dict[str, type]] = {
-    item.__name__: item
-    for item in (
-        f.JoinStarted, f.JoinSucceeded, f.JoinFailed, f.LeaveStarted, f.DeadlinePassed,
-        f.MicrophoneWanted, f.MicrophonePublished, f.MicrophoneFailed, f.MicrophoneMuted,
-        f.MicrophoneUnpublished, f.SeatGridReceived, f.SeatGridHinted, f.SeatGridFetched,
-        f.SeatsNotFetched, f.ModeHinted, f.QueueHinted, f.InvitationHinted,
-        f.InvitationAnswerHinted, f.InvitationsListed, f.InvitationsNotListed, f.InvitationAnswered,
-        f.SpeakRequested, f.RoleHinted, f.RoleFetched, f.RoleNotFetched,
-        f.LockHinted, f.BanHinted, f.BanAnswered, f.ChatSent, f.RejoinFailed,
-        e.Reconnecting, e.Reconnected, e.Disconnected, e.ParticipantConnected,
-        e.ParticipantActive, e.ParticipantDisconnected, e.ParticipantNameChanged,
-        e.ParticipantMetadataChanged, e.ParticipantAttributesChanged,
-        e.ParticipantPermissionsChanged, e.ConnectionQualityChanged, e.TrackPublished,
-        e.TrackUnpublished, e.TrackSubscribed, e.TrackUnsubscribed, e.TrackSubscriptionFailed,
-        e.TrackMuted, e.TrackUnmuted, e.LocalTrackPublished, e.LocalTrackUnpublished,
-        e.LocalTrackRepublished, e.LocalTrackSubscribed, e.LocalAudioEnded,
-        e.LocalTrackFailed, e.ActiveSpeakersChanged, e.RoomMetadataChanged, e.RoomUpdated, e.TokenRefreshed,
-        e.DataReceived, e.UnknownRoomEvent,
-    )
-}  # fmt: skip
-"""Everything a session commits; a file can name nothing else."""
+    item.__name__: item for kind in KINDS.values() for item in kind.facts
+}
+"""Everything that sessions commit; a file can name nothing else."""
 
 
 class End(Enum):
@@ -105,7 +80,7 @@ class Start:
     """The state at the time the recording began."""
 
     at: float
-    state: AudioRoomState
+    state: Any
 
 
 @frozen
@@ -179,10 +154,11 @@ def read(lines: Iterable[bytes]) -> Journal:
     if wire.get("journal") != FORMAT:
         raise _damage(f"it is not of format {FORMAT}; a newer version of utd_rx may have made it")
     header = _required(Header, wire, "its first line")
-    if header.type not in STATES:
+    kind = KINDS.get(header.type)
+    if kind is None:
         raise _damage(f"this version cannot replay the type {header.type.value}")
     first = next(parsed, {})
-    start = Start(_at(first), _required(STATES[header.type], first.get("state"), "its state"))
+    start = Start(_at(first), _required(kind.state, first.get("state"), "its state"))
     commits: list[Commit] = []
     end: End | None = None
     skipped = 0

@@ -1,165 +1,300 @@
-"""What a command that the engine said yes to has promised, and how it shows.
+"""What commands are promised, and how it shows (`utd_rx.protocol.waiting`).
 
-Nothing here is optimistic: a command is done when the state *shows* what it promised. The state
-may also show that it was so and is no more, or a `GET` asked for after the yes may say so: then
-it was taken back, and the command raises instead of waiting for its time-out. What it may end with:
-
-| verdict | |
-| --- | --- |
-| shown | the state shows all of it: the command returns |
-| left | the join of then is over, whatever there is now: it raises |
-| taken back | the grid bore it out and does so no more, or the engine says that it does not: it raises |
-| pending | none of these yet |
+Each is a value: a wait for it is part of the state, and of a recording. Their methods are those of
+`Promise`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from enum import Enum
+from typing import Final
 
-from attrs import evolve, frozen
+from attrs import frozen
 
+from utd_rx.errors import UTDStreamException
 from utd_rx.models.participant import TrackSource
+from utd_rx.models.role import UTDRole
 from utd_rx.models.seats import UTDSeat, UTDSeatGrid
 from utd_rx.protocol.audio_room import AudioRoomState
+from utd_rx.protocol.facts.media import PublishingWithdrawn
+from utd_rx.protocol.facts.seats import FetchSeats, SeatGridFetched, SeatsNotFetched
+from utd_rx.protocol.publishing import SOURCES, outcome
 from utd_rx.protocol.roster import is_as_muted
+from utd_rx.protocol.session import SessionState
+from utd_rx.protocol.waiting import Promise, Waiting, taken_back
+
+# --- of every session -----------------------------------------------------------------------
 
 
 @frozen
-class Promise:
-    """What a command brings about.
+class Published(Promise):
+    """This client's `source` is on or off, as the app's word number `stated` says."""
 
-    Args:
-        what: For messages.
-        shows: Whether the state shows all of it.
-        holds: Whether a grid bears it out as far as grids go.
-    """
+    source: TrackSource
+    enabled: bool
+    stated: int
 
-    what: str
-    shows: Callable[[AudioRoomState], bool]
-    holds: Callable[[UTDSeatGrid], bool]
+    @property
+    def what(self) -> str:
+        return f"the {SOURCES[self.source]}"
 
+    def shows(self, state: Waiting) -> bool:
+        return self._outcome(state) is True
 
-class Verdict(Enum):
-    """What a state says about a promise; see the module's table."""
+    def failure(self, state: Waiting) -> UTDStreamException | None:
+        session: SessionState = state.session
+        if self.enabled and not session.connection.is_joined:
+            return None  # left, which says more
+        result = self._outcome(state)
+        return result if isinstance(result, UTDStreamException) else None
 
-    PENDING = "pending"
-    SHOWN = "shown"
-    LEFT = "left"
-    TAKEN_BACK = "taken back"
+    @property
+    def survives_leaving(self) -> bool:
+        return not self.enabled
+
+    @property
+    def withdrawal(self) -> PublishingWithdrawn | None:
+        return PublishingWithdrawn(self.source, self.stated) if self.enabled else None
+
+    def _outcome(self, state: Waiting) -> UTDStreamException | bool:
+        publishing = state.session.publications.of(self.source)
+        return outcome(publishing, self.source, enabled=self.enabled, stated=self.stated)
 
 
 @frozen
-class Wait:
-    """One command's wait.
+class TrackIsMuted(Promise):
+    """The tracks of `identity` from `sources` are muted or not; who has none is both."""
 
-    Args:
-        promise: For what.
-        epoch: Of the join in which the engine was asked.
-        has_held: Whether a grid has borne the promise out.
-    """
+    identity: str
+    sources: tuple[TrackSource, ...]
+    is_muted: bool
 
-    promise: Promise
-    epoch: int
-    has_held: bool = False
+    @property
+    def what(self) -> str:
+        return f"the {'mute' if self.is_muted else 'unmute'} of {self.identity!r}"
 
-    def judge(self, state: AudioRoomState) -> tuple[Wait, Verdict]:
-        """Return the wait after `state` was seen, and what it says."""
-        connection = state.session.connection
-        if connection.epoch != self.epoch or not connection.is_joined:
-            return self, Verdict.LEFT
-        if self.promise.shows(state):
-            return self, Verdict.SHOWN
-        holds = self.promise.holds(state.seats.grid)
-        if self.has_held and not holds:
-            return self, Verdict.TAKEN_BACK
-        return evolve(self, has_held=holds), Verdict.PENDING
+    def shows(self, state: Waiting) -> bool:
+        roster = state.session.roster
+        return all(is_as_muted(roster, self.identity, s, self.is_muted) for s in self.sources)
 
 
-def sitting(identity: str, index: int | None) -> Promise:
+@frozen
+class IsGone(Promise):
+    """The connection `sid` of `identity` is over; a newer one of theirs may be there."""
+
+    identity: str
+    sid: str | None
+
+    @property
+    def what(self) -> str:
+        return f"the departure of {self.identity!r}"
+
+    def shows(self, state: Waiting) -> bool:
+        who = state.session.roster.remotes.get(self.identity)
+        return who is None or who.sid != self.sid
+
+
+@frozen
+class HasRole(Promise):
+    """`identity` has this role."""
+
+    identity: str
+    role: UTDRole
+
+    @property
+    def what(self) -> str:
+        return f"the role of {self.identity!r}"
+
+    def shows(self, state: Waiting) -> bool:
+        return state.session.roles.known.get(self.identity) is self.role
+
+
+@frozen
+class ChatIsLocked(Promise):
+    """The chat is locked or not."""
+
+    is_locked: bool
+
+    @property
+    def what(self) -> str:
+        return f"the {'lock' if self.is_locked else 'opening'} of the chat"
+
+    def shows(self, state: Waiting) -> bool:
+        return state.session.chat.is_locked is self.is_locked
+
+
+# --- of an audio room -----------------------------------------------------------------------
+
+
+@frozen
+class SeatsAreKnown(Promise):
+    """The engine has told the grid in this join."""
+
+    @property
+    def what(self) -> str:
+        return "the seat grid"
+
+    def shows(self, state: AudioRoomState) -> bool:
+        return state.seats.is_known
+
+    def failure(self, state: AudioRoomState) -> UTDStreamException | None:
+        if not state.session.connection.is_joined:
+            return state.session.connection.failure
+        return None if state.seats.is_known else state.seats.failure
+
+
+@frozen
+class GridPromise(Promise):
+    """Something that a grid bears out or not, so that the engine can be asked for it."""
+
+    def holds_in(self, grid: UTDSeatGrid) -> bool:
+        """Whether `grid` bears it out, as far as grids go."""
+        raise NotImplementedError
+
+    def shows(self, state: AudioRoomState) -> bool:
+        return self.holds_in(state.seats.grid)
+
+    def holds(self, state: AudioRoomState) -> bool:
+        return self.holds_in(state.seats.grid)
+
+    def question(self, state: AudioRoomState, wait_id: int) -> FetchSeats:
+        return FetchSeats(state.seats.generation, state.seats.answers, wait_id)
+
+    def denial(self, answer: object) -> UTDStreamException | None:
+        match answer:
+            case SeatGridFetched(grid=grid) if not self.holds_in(grid):
+                return taken_back(self.what)
+            case SeatsNotFetched(error=error):
+                return error
+            case _:
+                return None
+
+
+@frozen
+class IsSitting(GridPromise):
     """`identity`, who is this client, sits on seat `index`, None for any, and may publish."""
 
-    def holds(grid: UTDSeatGrid) -> bool:
-        seat = grid.seat_of(identity)
-        return seat is not None and index in (None, seat.index)
+    identity: str
+    index: int | None
 
-    return Promise(
-        "the grant of the seat",
-        lambda state: holds(state.seats.grid) and state.session.microphone.is_granted,
-        holds,
-    )
+    @property
+    def what(self) -> str:
+        return "the grant of the seat"
+
+    def holds_in(self, grid: UTDSeatGrid) -> bool:
+        seat = grid.seat_of(self.identity)
+        return seat is not None and self.index in (None, seat.index)
+
+    def shows(self, state: AudioRoomState) -> bool:
+        return self.holds(state) and state.session.microphone.is_granted
 
 
-def standing(identity: str) -> Promise:
+@frozen
+class IsStanding(GridPromise):
     """`identity`, who is this client, has no seat and publishes nothing."""
 
-    def holds(grid: UTDSeatGrid) -> bool:
-        return grid.seat_of(identity) is None
+    identity: str
 
-    return Promise(
-        "the end of the seat",
-        lambda state: holds(state.seats.grid) and state.session.microphone.track is None,
-        holds,
-    )
+    @property
+    def what(self) -> str:
+        return "the end of the seat"
+
+    def holds_in(self, grid: UTDSeatGrid) -> bool:
+        return grid.seat_of(self.identity) is None
+
+    def shows(self, state: AudioRoomState) -> bool:
+        return self.holds(state) and state.session.microphone.track is None
 
 
-def locked(index: int, is_locked: bool) -> Promise:
+@frozen
+class SeatIsLocked(GridPromise):
     """Seat `index` is locked, and so nobody's; or it is open."""
 
-    def holds(grid: UTDSeatGrid) -> bool:
-        seat = _seat(grid, index)
-        return seat is not None and seat.is_locked is is_locked
+    index: int
+    is_locked: bool
 
-    return _in_the_grid(f"the {'lock' if is_locked else 'opening'} of seat {index}", holds)
+    @property
+    def what(self) -> str:
+        return f"the {'lock' if self.is_locked else 'opening'} of seat {self.index}"
+
+    def holds_in(self, grid: UTDSeatGrid) -> bool:
+        seat = _seat(grid, self.index)
+        return seat is not None and seat.is_locked is self.is_locked
 
 
-def vacated(index: int, occupant: str | None) -> Promise:
+@frozen
+class SeatIsVacated(GridPromise):
     """`occupant` does not sit on seat `index`; None when it was free."""
 
-    def holds(grid: UTDSeatGrid) -> bool:
-        seat = _seat(grid, index)
-        return occupant is None or seat is None or seat.identity != occupant
+    index: int
+    occupant: str | None
 
-    return _in_the_grid(f"the end of {occupant!r} on seat {index}", holds)
+    @property
+    def what(self) -> str:
+        return f"the end of {self.occupant!r} on seat {self.index}"
 
-
-def muted(identity: str, is_muted: bool) -> Promise:
-    """The microphone of `identity` is muted or not; who publishes none is both."""
-
-    def shows(state: AudioRoomState) -> bool:
-        return is_as_muted(state.session.roster, identity, TrackSource.MICROPHONE, is_muted)
-
-    return Promise(f"the {'mute' if is_muted else 'unmute'} of {identity!r}", shows, lambda _: True)
+    def holds_in(self, grid: UTDSeatGrid) -> bool:
+        seat = _seat(grid, self.index)
+        return self.occupant is None or seat is None or seat.identity != self.occupant
 
 
-def asking(identity: str, request_id: int | None) -> Promise:
+@frozen
+class IsAsking(GridPromise):
     """The request of `identity` is pending, or was answered with a seat."""
 
-    def holds(grid: UTDSeatGrid) -> bool:
-        asked = grid.request_of(identity)
-        is_pending = asked is not None and request_id in (None, asked.id)
-        return is_pending or grid.seat_of(identity) is not None
+    identity: str
+    request_id: int | None
 
-    return _in_the_grid("the request to speak", holds)
+    @property
+    def what(self) -> str:
+        return "the request to speak"
+
+    def holds_in(self, grid: UTDSeatGrid) -> bool:
+        asked = grid.request_of(self.identity)
+        is_pending = asked is not None and self.request_id in (None, asked.id)
+        return is_pending or grid.seat_of(self.identity) is not None
 
 
-def silent(identity: str) -> Promise:
+@frozen
+class IsSilent(GridPromise):
     """`identity` has no request pending."""
-    return _in_the_grid(
-        "the end of the request to speak", lambda grid: grid.request_of(identity) is None
-    )
+
+    identity: str
+
+    @property
+    def what(self) -> str:
+        return "the end of the request to speak"
+
+    def holds_in(self, grid: UTDSeatGrid) -> bool:
+        return grid.request_of(self.identity) is None
 
 
-def answered(request_id: int) -> Promise:
+@frozen
+class IsAnswered(GridPromise):
     """The request is not pending any more."""
-    return _in_the_grid(
-        f"the answer to request {request_id}", lambda grid: not grid.is_pending(request_id)
-    )
 
+    request_id: int
 
-def _in_the_grid(what: str, holds: Callable[[UTDSeatGrid], bool]) -> Promise:
-    return Promise(what, lambda state: holds(state.seats.grid), holds)
+    @property
+    def what(self) -> str:
+        return f"the answer to request {self.request_id}"
+
+    def holds_in(self, grid: UTDSeatGrid) -> bool:
+        return not grid.is_pending(self.request_id)
 
 
 def _seat(grid: UTDSeatGrid, index: int) -> UTDSeat | None:
     return grid.seats[index] if 0 <= index < grid.count else None
+
+
+ANY_SESSION: Final = (Published, TrackIsMuted, IsGone, HasRole, ChatIsLocked)
+SEATED: Final = (
+    SeatsAreKnown,
+    IsSitting,
+    IsStanding,
+    SeatIsLocked,
+    SeatIsVacated,
+    IsAsking,
+    IsSilent,
+    IsAnswered,
+)
+"""The promises of a kind of session: its row names them (`protocol.kinds`)."""

@@ -1,4 +1,4 @@
-"""The microphone: intent × grant × publication (facts/utd-engine.md §4.8).
+"""One track of this client: intent × grant × publication, for any source.
 
 Theory of operation. The app only ever states an intent, the server only ever a grant; what is
 published follows from both. One operation is under way at a time, and when it ends the rules look
@@ -6,10 +6,10 @@ again at what is wanted now, so of several quick toggles the last one wins:
 
 | wanted (intent, grant) | published | next operation |
 | --- | --- | --- |
-| on, granted | no | publish |
+| on, granted | no | open |
 | on, granted | yes, muted | unmute |
-| off, granted | yes, unmuted | mute: the next "on" is then immediate |
-| any, not granted | yes | unpublish, at once: LiveKit does not do it for us (defect D3) |
+| off, granted | yes, unmuted | mute: the next "on" is then immediate; of a screen: close |
+| any, not granted | yes | close, at once: LiveKit does not do it for us |
 | else | | none |
 
 Losing the grant also ends the intent: whoever is granted again later is not suddenly heard. An
@@ -21,6 +21,8 @@ A connection that is lost but made anew *suspends* the intent: the track is gone
 told a moment after the new connection, and what should be published is published again when it
 is there, until `resume_by`. After that the intent ends as with every loss of the grant. Until
 then whoever asked for it is not answered: neither has it failed, nor is it so.
+
+Every word of the app has a number (`stated`). Who gives up takes back their own word only.
 """
 
 from __future__ import annotations
@@ -30,23 +32,32 @@ from typing import Final
 
 from attrs import evolve, frozen
 
-from utd_rx.errors import UTDStreamException
+from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conflict
 from utd_rx.models import events as e
 from utd_rx.models.participant import TrackPublication, TrackSource
-from utd_rx.protocol.facts import (
-    CancelMicrophone,
-    MicrophoneFailed,
-    MicrophoneMuted,
-    MicrophonePublished,
-    MicrophoneUnpublished,
-    MicrophoneWanted,
-    MuteMicrophone,
-    PublishMicrophone,
-    UnpublishMicrophone,
+from utd_rx.protocol.facts.media import (
+    CancelTrack,
+    CloseTrack,
+    MediaEffect,
+    MuteTrack,
+    OpenTrack,
+    PublishingWanted,
+    PublishingWithdrawn,
+    TrackClosed,
+    TrackFailed,
+    TrackMuteChanged,
+    TrackOpened,
 )
 
-Effect = PublishMicrophone | MuteMicrophone | UnpublishMicrophone | CancelMicrophone
+SOURCES: Final = {
+    TrackSource.MICROPHONE: "microphone",
+    TrackSource.CAMERA: "camera",
+    TrackSource.SCREEN_SHARE: "screen",
+}
+"""What can be published, and what it is called."""
 
+CLOSED_WHEN_OFF: Final = frozenset({TrackSource.SCREEN_SHARE})
+"""What is taken down when it is switched off; the others are muted."""
 
 MAX_EARLY: Final = 16
 """Mutes kept while a publication is under way; all but one of them are other participants'."""
@@ -55,24 +66,24 @@ MAX_EARLY: Final = 16
 class Operation(Enum):
     """What is under way at the room port."""
 
-    PUBLISH = "publish"
+    OPEN = "open"
     MUTE = "mute"
-    UNPUBLISH = "unpublish"
+    CLOSE = "close"
 
 
 @frozen
 class Publishing:
-    """Where the microphone stands.
+    """Where one source stands.
 
     Args:
         is_wanted: What the app asked for last.
-        is_granted: Whether the server lets it publish now.
+        is_granted: Whether the server lets it be published now.
         track: The published track, None when there is none.
         operation: What is under way, None when nothing is.
         epoch: Counts the spans within which operations belong together.
         failure: Why the last operation failed, None once another one succeeds.
-        early: What was told about microphone tracks while one is being published: its own mute may
-            be told before the publication has answered.
+        early: What was told about such tracks while one is being published: its own mute may be
+            told before the publication has answered.
         late: How many results came too late and were dropped.
         resume_by: Until when the intent survives an outage without a grant, monotonic seconds.
         stated: Counts what the app asked for, so that a command sees that something came after it.
@@ -91,7 +102,7 @@ class Publishing:
 
     @property
     def is_on(self) -> bool:
-        """Whether others can hear this microphone."""
+        """Whether others can hear or see it."""
         return self.track is not None and not self.track.is_muted
 
     @property
@@ -99,11 +110,48 @@ class Publishing:
         """Whether nothing is under way, nor to be once an outage is over."""
         return self.operation is None and self.resume_by is None
 
+    def is_overtaken(self, stated: int) -> bool:
+        """Whether the app has switched it off since its word number `stated`."""
+        return self.stated != stated and not self.is_wanted
 
-def step(publishing: Publishing, fact: object) -> Publishing:
-    """Return the microphone after `fact`, before the next operation is chosen; total."""
+
+def require_granted(publishing: Publishing) -> None:
+    """Check that switching on may succeed; in an outage that is not known, and it is waited for.
+
+    Raises:
+        UTDStreamException: `FORBIDDEN`.
+    """
+    if not publishing.is_granted and publishing.resume_by is None:
+        raise UTDStreamException(
+            "publishing is not granted: take a seat or be invited first",
+            code=UTDErrorCode.FORBIDDEN,
+        )
+
+
+def outcome(
+    publishing: Publishing, source: TrackSource, *, enabled: bool, stated: int
+) -> UTDStreamException | bool:
+    """Return whether word number `stated`, to switch on or off, is so; or why it never will be."""
+    name = SOURCES[source]
+    if not publishing.is_settled and publishing.is_wanted is enabled:
+        return False
+    if publishing.failure is not None:
+        return publishing.failure
+    if publishing.is_on is enabled:
+        return True
+    if enabled and publishing.stated == stated and not publishing.is_granted:
+        message = f"the server took the permission to publish the {name}"
+        return UTDStreamException(message, code=UTDErrorCode.FORBIDDEN)
+    return conflict(ConflictReason.OVERTAKEN, f"a later set_{name} won")
+
+
+def step(publishing: Publishing, fact: object, source: TrackSource) -> Publishing:
+    """Return `source` after `fact`, before the next operation is chosen; total.
+
+    Facts about another source are none of its own: the caller leaves them out.
+    """
     match fact:
-        case MicrophoneWanted(enabled=enabled):
+        case PublishingWanted(enabled=enabled):
             return evolve(
                 publishing,
                 is_wanted=enabled,
@@ -111,20 +159,22 @@ def step(publishing: Publishing, fact: object) -> Publishing:
                 resume_by=publishing.resume_by if enabled else None,
                 stated=publishing.stated + 1,
             )
-        case MicrophonePublished(epoch=epoch, track=track):
-            early = [told for told in publishing.early if told.sid == track.sid]
-            finished = _finished(publishing, epoch, Operation.PUBLISH, track=track)
+        case PublishingWithdrawn(stated=stated) if stated == publishing.stated:
+            return evolve(publishing, is_wanted=False, resume_by=None)
+        case TrackOpened(epoch=epoch, track=track):
+            early = [known for known in publishing.early if known.sid == track.sid]
+            finished = _finished(publishing, epoch, Operation.OPEN, track=track)
             return _followed(finished, early[-1]) if early else finished
-        case MicrophoneMuted(epoch=epoch, muted=muted):
+        case TrackMuteChanged(epoch=epoch, muted=muted):
             known = publishing.track
-            told = None if known is None else evolve(known, is_muted=muted)
-            return _finished(publishing, epoch, Operation.MUTE, track=told)
-        case MicrophoneUnpublished(epoch=epoch):
-            return _finished(publishing, epoch, Operation.UNPUBLISH, track=None)
-        case MicrophoneFailed(epoch=epoch, error=error) if epoch == publishing.epoch:
+            changed = None if known is None else evolve(known, is_muted=muted)
+            return _finished(publishing, epoch, Operation.MUTE, track=changed)
+        case TrackClosed(epoch=epoch):
+            return _finished(publishing, epoch, Operation.CLOSE, track=None)
+        case TrackFailed(epoch=epoch, error=error) if epoch == publishing.epoch:
             # The intent ends with the failure: trying again is the app's decision. A track that
             # could not be taken down is not tried again either: the connection is in its way.
-            gone = publishing.operation is Operation.UNPUBLISH
+            gone = publishing.operation is Operation.CLOSE
             return evolve(
                 publishing,
                 operation=None,
@@ -133,28 +183,28 @@ def step(publishing: Publishing, fact: object) -> Publishing:
                 is_wanted=publishing.is_on and not gone,
                 failure=error,
             )
-        case MicrophoneFailed():
+        case TrackFailed():
             return evolve(publishing, late=publishing.late + 1)
         case e.LocalTrackRepublished(track=track, previous_sid=sid) if _is_ours(publishing, sid):
             return evolve(publishing, track=track)
+        case e.LocalTrackFailed(track_sid=sid, error=error) if _is_ours(publishing, sid):
+            return evolve(publishing, track=None, is_wanted=False, failure=error)
         case e.LocalTrackUnpublished(track=track) if _is_ours(publishing, track.sid):
             return evolve(
                 publishing, track=None, is_wanted=publishing.is_wanted and publishing.is_granted
             )
-        case e.TrackMuted(track=track) | e.TrackUnmuted(track=track) if (
-            track.source is TrackSource.MICROPHONE and _is_ours(publishing, track.sid)
-        ):
-            return _followed(publishing, track)
-        case e.TrackMuted(track=track) | e.TrackUnmuted(track=track) if (
-            track.source is TrackSource.MICROPHONE and publishing.operation is Operation.PUBLISH
-        ):
-            return evolve(publishing, early=(*publishing.early, track)[-MAX_EARLY:])
+        case e.TrackMuted(track=track) | e.TrackUnmuted(track=track) if track.source is source:
+            if _is_ours(publishing, track.sid):
+                return _followed(publishing, track)
+            if publishing.operation is Operation.OPEN:
+                return evolve(publishing, early=(*publishing.early, track)[-MAX_EARLY:])
+            return publishing
         case _:
             return publishing
 
 
 def granted(publishing: Publishing, is_granted: bool) -> Publishing:
-    """Return the microphone after the grant is `is_granted`; losing it ends the intent."""
+    """Return it after the grant is `is_granted`; losing it ends the intent."""
     if is_granted == publishing.is_granted:
         return publishing
     if is_granted:
@@ -169,7 +219,7 @@ def granted(publishing: Publishing, is_granted: bool) -> Publishing:
 
 
 def suspended(publishing: Publishing, until: float) -> Publishing:
-    """Return the microphone of a connection that is lost and may be made anew."""
+    """Return it on a connection that is lost and may be made anew."""
     return evolve(
         publishing,
         is_granted=False,
@@ -181,17 +231,17 @@ def suspended(publishing: Publishing, until: float) -> Publishing:
 
 
 def resuming(publishing: Publishing, until: float) -> Publishing:
-    """Return the microphone that waits for its grant on a new connection."""
+    """Return it as it waits for its grant on a new connection."""
     return publishing if publishing.resume_by is None else evolve(publishing, resume_by=until)
 
 
 def given_up(publishing: Publishing) -> Publishing:
-    """Return the microphone whose grant did not come back."""
+    """Return it when its grant did not come back."""
     return evolve(publishing, is_wanted=False, resume_by=None)
 
 
 def disconnected(publishing: Publishing) -> Publishing:
-    """Return the microphone of a connection that is over: the room port closed every track."""
+    """Return it on a connection that is over: the room port closed every track."""
     return Publishing(
         epoch=publishing.epoch + 1,
         failure=publishing.failure,
@@ -201,35 +251,35 @@ def disconnected(publishing: Publishing) -> Publishing:
 
 
 def follow_up(
-    before: Publishing, after: Publishing, fact: object
-) -> tuple[Publishing, tuple[Effect, ...]]:
+    before: Publishing, after: Publishing, fact: object, source: TrackSource
+) -> tuple[Publishing, tuple[MediaEffect, ...]]:
     """Return what the change from `before` to `after` calls for, and the state it leaves."""
-    effects: tuple[Effect, ...] = ()
+    effects: tuple[MediaEffect, ...] = ()
     if after.epoch != before.epoch and before.operation is not None:
-        effects = (CancelMicrophone(before.epoch),)
-    if isinstance(fact, MicrophonePublished) and fact.epoch != after.epoch:
-        effects = (*effects, UnpublishMicrophone(fact.epoch, fact.track.sid))
-    operation, effect = _next_operation(after)
+        effects = (CancelTrack(source, before.epoch),)
+    if isinstance(fact, TrackOpened) and fact.source is source and fact.epoch != after.epoch:
+        effects = (*effects, CloseTrack(source, fact.epoch, fact.track.sid))
+    operation, effect = _next_operation(after, source)
     if effect is None:
         return after, effects
     return evolve(after, operation=operation), (*effects, effect)
 
 
 def _next_operation(
-    publishing: Publishing,
-) -> tuple[Operation, Effect] | tuple[None, None]:
+    publishing: Publishing, source: TrackSource
+) -> tuple[Operation, MediaEffect] | tuple[None, None]:
     """Choose the next operation, if any: the table above."""
     track, epoch, is_wanted = publishing.track, publishing.epoch, publishing.is_wanted
     if publishing.operation is not None:
         return None, None
     if track is None:
         if is_wanted and publishing.is_granted:
-            return Operation.PUBLISH, PublishMicrophone(epoch)
+            return Operation.OPEN, OpenTrack(source, epoch)
         return None, None
-    if not publishing.is_granted:
-        return Operation.UNPUBLISH, UnpublishMicrophone(epoch, track.sid)
+    if not publishing.is_granted or (not is_wanted and source in CLOSED_WHEN_OFF):
+        return Operation.CLOSE, CloseTrack(source, epoch, track.sid)
     if track.is_muted == is_wanted:
-        return Operation.MUTE, MuteMicrophone(epoch, track.sid, muted=not is_wanted)
+        return Operation.MUTE, MuteTrack(source, epoch, track.sid, muted=not is_wanted)
     return None, None
 
 
@@ -246,7 +296,7 @@ def _finished(
 
 
 def _followed(publishing: Publishing, track: TrackPublication) -> Publishing:
-    """Return the microphone whose track was told to be muted or unmuted.
+    """Return it when its track was reported to be muted or unmuted.
 
     By the server, or it is the echo of our own operation; either way the intent follows, or the two
     would fight.

@@ -27,9 +27,9 @@ from utd_rx.models.ban import UTDBanNotice
 from utd_rx.models.chat import ChatMessage
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.participant import LocalParticipant, Participant, RemoteParticipant
-from utd_rx.models.seats import UTDSeatGrid
 from utd_rx.protocol import chat, data, roles
-from utd_rx.protocol.facts import BanHinted, SeatGridHinted
+from utd_rx.protocol.facts.people import BanHinted
+from utd_rx.protocol.facts.seats import SeatGridHinted
 from utd_rx.protocol.roster import Roster
 from utd_rx.protocol.wire.chat import chat_to_wire
 from utd_rx.protocol.wire.moderation import COMMENT_LOCK_KEY
@@ -91,7 +91,7 @@ def _own_metadata(redaction: Redaction, metadata: str) -> str:
 def _room(redaction: Redaction, room: Any) -> dict[str, object]:
     """Room metadata is the engine's: keep the grid and the lock that the rules read there."""
     metadata: str = room.metadata
-    told = data.seats_in_metadata(metadata, previous=UTDSeatGrid())
+    told = data.seats_in_metadata(metadata)
     lock = chat.is_locked_in(metadata)
     mark = redaction.text(metadata)
     kept: dict[str, object] = {}
@@ -104,7 +104,7 @@ def _room(redaction: Redaction, room: Any) -> dict[str, object]:
 
 def _data(redaction: Redaction, event: e.DataReceived) -> dict[str, object]:
     """Keep what the rules read of a message: what the engine hints at, or that it is forged."""
-    hinted = data.decode(event, previous=UTDSeatGrid())
+    hinted = data.decode(event, DECODERS)
     mark = redaction.mark(event.payload)
     kept: dict[str, object] = {}
     if isinstance(hinted, SeatGridHinted):
@@ -125,6 +125,8 @@ def _data(redaction: Redaction, event: e.DataReceived) -> dict[str, object]:
         payload = mark.encode()
     return {"payload": payload}
 
+
+DECODERS: Final = {**data.PEOPLE, **data.SEATS}
 
 _SCALARS: Final = (str, int, float)
 _ENGINES_WORDS: Final = (

@@ -23,13 +23,8 @@ from attrs import evolve, field, frozen
 from utd_rx.models import events as e
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.role import UTDRole
-from utd_rx.protocol.facts import (
-    FetchRole,
-    JoinSucceeded,
-    RoleFetched,
-    RoleHinted,
-    RoleNotFetched,
-)
+from utd_rx.protocol.facts.connection import JoinSucceeded
+from utd_rx.protocol.facts.people import FetchRole, RoleFetched, RoleHinted, RoleNotFetched
 from utd_rx.protocol.roster import Roster
 from utd_rx.protocol.wire.reading import parse_object
 

@@ -78,6 +78,13 @@ def is_as_muted(roster: Roster, identity: str, source: TrackSource, is_muted: bo
     return track is None or track.is_muted is is_muted
 
 
+def microphone_sid(roster: Roster, identity: str) -> str | None:
+    """Return the sid of `identity`'s microphone while its sound arrives, None otherwise."""
+    participant = roster.remotes.get(identity)
+    track = None if participant is None else participant.track(TrackSource.MICROPHONE)
+    return track.sid if track is not None and track.is_subscribed else None
+
+
 def _find(roster: Roster, identity: str) -> Any:
     local = roster.local
     if local is not None and identity == local.identity:

@@ -28,7 +28,7 @@ from attrs import evolve, frozen
 
 from utd_rx.errors import UTDStreamException
 from utd_rx.models.seats import UTDSeat, UTDSeatGrid
-from utd_rx.protocol.facts import (
+from utd_rx.protocol.facts.seats import (
     FetchSeats,
     ModeHinted,
     QueueHinted,
@@ -76,13 +76,15 @@ class Seats:
 def step(seats: Seats, fact: object) -> Seats:
     """Return the copy after `fact`; total, anything but a grid changes nothing."""
     match fact:
-        case SeatGridReceived(grid=grid):
+        case SeatGridReceived(grid=told):
+            grid = keep_attributes(told, seats.grid)
             if seats.is_known and grid == seats.grid:
                 return seats
             if _is_older(grid, seats):
                 return evolve(seats, late=seats.late + 1)
             return evolve(seats, grid=grid, is_known=True, generation=seats.generation + 1)
-        case SeatGridHinted(grid=grid):
+        case SeatGridHinted(grid=told):
+            grid = keep_attributes(told, seats.grid)
             is_news = grid != seats.grid and not _is_older(grid, seats)
             return _hinted(seats) if is_news else seats
         case QueueHinted(request_id=request_id, is_pending=is_pending):

@@ -1,13 +1,14 @@
-"""What every session type has in common: connection, roster, roles, chat, microphone in one value.
+"""What every session type has in common: connection, roster, roles, chat, own tracks in one value.
 
 `step` is the order in which one fact passes through the parts: the connection first, because it
 decides what the others may believe; then the roster, and what is read from it: roles, and with
-them the chat; then the microphone, whose grant is read from the roster. A session type adds its
+them the chat; then the own tracks, whose grant is read from the roster. A session type adds its
 own part after these and may narrow the grant.
 """
 
 from __future__ import annotations
 
+from collections.abc import Set
 from typing import Final, TypeAlias
 
 from attrs import evolve, frozen
@@ -15,6 +16,7 @@ from attrs import evolve, frozen
 from utd_rx.models.connection import UTDConnectionState
 from utd_rx.models.events import Disconnected
 from utd_rx.models.participant import TrackSource
+from utd_rx.models.role import UTDRole
 from utd_rx.protocol import bans as ban_rules
 from utd_rx.protocol import chat as chat_rules
 from utd_rx.protocol import connection as connection_rules
@@ -24,8 +26,14 @@ from utd_rx.protocol import roster as roster_rules
 from utd_rx.protocol.bans import Bans
 from utd_rx.protocol.chat import Chat
 from utd_rx.protocol.connection import Connection
-from utd_rx.protocol.facts import DisconnectRoom, JoinSucceeded, LockHinted
-from utd_rx.protocol.publishing import Publishing
+from utd_rx.protocol.facts.connection import (
+    CloseStarted,
+    DisconnectRoom,
+    JoinAdmitted,
+    JoinSucceeded,
+)
+from utd_rx.protocol.facts.people import LockHinted
+from utd_rx.protocol.publishing import SOURCES, Publishing
 from utd_rx.protocol.roles import Roles
 from utd_rx.protocol.roster import Roster
 
@@ -33,24 +41,56 @@ Effects: TypeAlias = tuple[object, ...]
 
 RESUME_SECONDS: Final = 10.0
 """How long after an outage the grant may take: a connection on a token from before the seat comes
-up without it, and the engine gives it back then (facts/utd-engine.md §7.2, 11)."""
+up without it, and the engine gives it back then."""
+
+
+@frozen
+class Publications:
+    """This client's own tracks, by source."""
+
+    microphone: Publishing = Publishing()
+    camera: Publishing = Publishing()
+    screen: Publishing = Publishing()
+
+    def of(self, source: TrackSource) -> Publishing:
+        """Return where `source` stands."""
+        found: Publishing = getattr(self, SOURCES[source])
+        return found
 
 
 @frozen
 class SessionState:
-    """The part of a session's state that all session types share."""
+    """The part of a session's state that all session types share.
+
+    Args:
+        connection: To the media room.
+        roster: Who is there.
+        publications: This client's own tracks.
+        roles: Who may do what.
+        bans: Whether this client is banned.
+        chat: What was said.
+        is_host: Whether this client is the host: a claim, until a join says what was granted.
+        claims_host: What each join asks for.
+    """
 
     connection: Connection = Connection()
     roster: Roster = Roster()
-    microphone: Publishing = Publishing()
+    publications: Publications = Publications()
     roles: Roles = Roles()
     bans: Bans = Bans()
     chat: Chat = Chat()
+    is_host: bool = False
+    claims_host: bool = False
 
     @property
     def identity(self) -> str:
         """Who this client is in the room; "" before the first connection."""
         return "" if self.roster.local is None else self.roster.local.identity
+
+    @property
+    def microphone(self) -> Publishing:
+        """This client's microphone."""
+        return self.publications.microphone
 
 
 def step(
@@ -58,8 +98,8 @@ def step(
     fact: object,
     now: float,
     *,
-    told: object = None,
-    may_publish: bool = True,
+    hint: object = None,
+    allowed: Set[TrackSource] = SOURCES.keys(),
 ) -> tuple[SessionState, Effects]:
     """Return the state after `fact` and what it calls for; total.
 
@@ -67,77 +107,104 @@ def step(
         state: Before.
         fact: A room event or one of `utd_rx.protocol.facts`.
         now: Monotonic seconds.
-        told: What `fact`, a message, hints at; None when it hints at nothing.
-        may_publish: Whether what a session type asks beyond the server's permission is given.
+        hint: What `fact`, a message, hints at; None when it hints at nothing.
+        allowed: What may be published, by what a session type asks beyond the server's permission.
     """
     connection = connection_rules.step(state.connection, fact, now)
-    if isinstance(fact, JoinSucceeded) and fact.epoch != connection.epoch:
-        return evolve(state, connection=connection), ()  # of a join that is over: counted there
+    match fact:
+        case JoinSucceeded() if fact.epoch != connection.epoch:
+            return evolve(state, connection=connection), ()  # of a join that is over: counted there
+        case JoinAdmitted(epoch=epoch, role=role) if epoch == connection.epoch:
+            is_host = state.claims_host if role is None else role == UTDRole.HOST.value
+            return evolve(state, is_host=is_host), ()
+        case CloseStarted():
+            # What is known stays as it was: nothing more is heard that could make it wrong.
+            publications, ends = _publications_after(
+                state, connection, state.roster, fact, now, allowed
+            )
+            return evolve(state, connection=connection, publications=publications), ends
     roster = _roster_after(state, connection, fact)
-    connection, rejoins = connection_rules.follow_up(connection, now)
-    microphone = _microphone_after(state, connection, roster, fact, now, may_publish)
-    microphone, operations = publishing_rules.follow_up(state.microphone, microphone, fact)
+    connection, attempts = connection_rules.follow_up(connection, now)
+    publications, operations = _publications_after(state, connection, roster, fact, now, allowed)
     exit_: Effects = ()
     if (
         connection.state is UTDConnectionState.FORCE_EXIT
         and state.connection.state is not UTDConnectionState.FORCE_EXIT
     ):
         exit_ = (DisconnectRoom(),)
-    after = evolve(state, connection=connection, roster=roster, microphone=microphone)
-    after, questions = _people_after(state, after, fact, told, now)
-    return after, (*exit_, *rejoins, *operations, *questions)
+    after = evolve(state, connection=connection, roster=roster, publications=publications)
+    after, questions = _people_after(state, after, fact, hint, now)
+    return after, (*exit_, *attempts, *operations, *questions)
 
 
 def next_deadline(state: SessionState) -> float | None:
     """Return when the session's timer must fire, in monotonic seconds; None for never."""
     deadlines = (
         connection_rules.next_deadline(state.connection),
-        state.microphone.resume_by,
+        *(state.publications.of(source).resume_by for source in SOURCES),
         ban_rules.next_deadline(state.bans),
         chat_rules.next_deadline(state.chat),
     )
     return min((at for at in deadlines if at is not None), default=None)
 
 
-def _microphone_after(
+def _publications_after(
     state: SessionState,
     connection: Connection,
     roster: Roster,
     fact: object,
     now: float,
-    may_publish: bool,
+    allowed: Set[TrackSource],
+) -> tuple[Publications, Effects]:
+    changes: dict[str, Publishing] = {}
+    effects: Effects = ()
+    concerned = getattr(fact, "source", None)
+    for source, name in SOURCES.items():
+        before = state.publications.of(source)
+        after = before
+        if concerned in (None, source):
+            after = publishing_rules.step(before, fact, source)
+        after = _connected(after, state.connection, connection, now)
+        is_granted = (
+            connection.is_joined
+            and not connection.is_lost
+            and source in allowed
+            and roster.permission.allows(source)
+        )
+        after = publishing_rules.granted(after, is_granted)
+        until = after.resume_by
+        if until is not None and not connection.is_lost and (source not in allowed or now >= until):
+            after = publishing_rules.given_up(after)
+        after, operations = publishing_rules.follow_up(before, after, fact, source)
+        effects = (*effects, *operations)
+        if after is not before:
+            changes[name] = after
+    return evolve(state.publications, **changes) if changes else state.publications, effects
+
+
+def _connected(
+    publishing: Publishing, before: Connection, connection: Connection, now: float
 ) -> Publishing:
-    """Return the microphone, before its next operation is chosen."""
-    microphone = publishing_rules.step(state.microphone, fact)
-    if state.connection.is_joined and not connection.is_joined:
-        microphone = publishing_rules.disconnected(microphone)
-    elif connection.is_lost and not state.connection.is_lost:
+    """Return what the change of the connection makes of an own track."""
+    if before.is_joined and not connection.is_joined:
+        return publishing_rules.disconnected(publishing)
+    if connection.is_lost and not before.is_lost:
         at = connection.force_exit_at or now
-        microphone = publishing_rules.suspended(microphone, at + RESUME_SECONDS)
-    elif state.connection.is_lost and not connection.is_lost:
-        microphone = publishing_rules.resuming(microphone, now + RESUME_SECONDS)
-    is_granted = (
-        connection.is_joined
-        and not connection.is_lost
-        and roster.permission.allows(TrackSource.MICROPHONE)
-        and may_publish
-    )
-    microphone = publishing_rules.granted(microphone, is_granted)
-    until = microphone.resume_by
-    if until is None or connection.is_lost or (may_publish and now < until):
-        return microphone
-    return publishing_rules.given_up(microphone)
+        return publishing_rules.suspended(publishing, at + RESUME_SECONDS)
+    if before.is_lost and not connection.is_lost:
+        return publishing_rules.resuming(publishing, now + RESUME_SECONDS)
+    return publishing
 
 
 def _people_after(
-    before: SessionState, after: SessionState, fact: object, told: object, now: float
+    before: SessionState, after: SessionState, fact: object, hint: object, now: float
 ) -> tuple[SessionState, Effects]:
     """Return the session with its roles, bans and chat, and what to ask the engine."""
     connection, identity = after.connection, after.identity
     counts = before.connection.is_joined or not isinstance(fact, Disconnected)
     bans, ask_ban = ban_rules.step(
         after.bans,
-        (told or fact) if counts else None,
+        (hint or fact) if counts else None,
         now,
         identity=identity,
         epoch=connection.epoch,
@@ -145,8 +212,8 @@ def _people_after(
     chat, roles = after.chat, after.roles
     ask_role: Effects = ()
     if connection.is_joined:
-        roles = role_rules.step(roles, told or fact, after.roster)
-        about_chat = told if isinstance(told, LockHinted) else fact
+        roles = role_rules.step(roles, hint or fact, after.roster)
+        about_chat = hint if isinstance(hint, LockHinted) else fact
         chat = chat_rules.step(chat, about_chat, now, identity=identity, roles=roles)
         roles, ask_role = role_rules.follow_up(roles)
     elif before.connection.is_joined:

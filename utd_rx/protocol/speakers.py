@@ -29,15 +29,17 @@ from typing import Final
 from attrs import evolve, frozen
 
 from utd_rx.models.events import ParticipantConnected, ParticipantDisconnected, Reconnected
+from utd_rx.models.participant import TrackSource
 from utd_rx.models.seats import Invitation, UTDSeatGrid
-from utd_rx.protocol.facts import (
+from utd_rx.protocol.facts.connection import JoinSucceeded
+from utd_rx.protocol.facts.media import PublishingWanted
+from utd_rx.protocol.facts.seats import (
     FetchInvitations,
     InvitationAnswered,
     InvitationHinted,
     InvitationsListed,
     InvitationsNotListed,
-    JoinSucceeded,
-    MicrophoneWanted,
+    SpeakingForgone,
     SpeakRequested,
 )
 from utd_rx.protocol.wire.speakers import ListedInvitation
@@ -61,7 +63,7 @@ MAX_ANSWERED: Final = 32
 
 
 @frozen
-class Offer:
+class OpenInvitation:
     """An invitation, and when it ends by itself, in monotonic seconds."""
 
     invitation: Invitation
@@ -90,7 +92,7 @@ class Speakers:
         disproved: How many offers of which hints told were none.
     """
 
-    offers: tuple[Offer, ...] = ()
+    offers: tuple[OpenInvitation, ...] = ()
     request_id: int | None = None
     is_seen: bool = False
     opens_by: float | None = None
@@ -109,6 +111,10 @@ class Speakers:
     def invitations(self) -> tuple[Invitation, ...]:
         """The open invitations, oldest first."""
         return tuple(offer.invitation for offer in self.offers)
+
+    def offered(self, invitation_id: int) -> Invitation | None:
+        """Return the open invitation of this id, None when there is none."""
+        return next((one for one in self.invitations if one.id == invitation_id), None)
 
 
 def step(
@@ -154,11 +160,24 @@ def step(
             speakers = evolve(speakers, away=away, is_stale=speakers.is_listed or speakers.is_stale)
         case SpeakRequested(request_id=request_id):
             speakers = evolve(speakers, request_id=request_id, is_seen=False, opens_by=None)
-        case MicrophoneWanted(enabled=False):
-            speakers = evolve(speakers, request_id=None, opens_by=None)
+        case (
+            SpeakingForgone(request_id=None)
+            | PublishingWanted(source=TrackSource.MICROPHONE, enabled=False)
+        ):
+            speakers = evolve(speakers, request_id=None, is_seen=False, opens_by=None)
+        case SpeakingForgone(request_id=request_id) if request_id == speakers.request_id:
+            speakers = evolve(speakers, request_id=None, is_seen=False, opens_by=None)
         case _:
             pass
     return _at(_seated_or_not(speakers, now, identity, grid), now)
+
+
+def seat_to_take(offered: Invitation | None) -> int | None:
+    """Return which seat to take after a yes that does not say which one was given, None for none.
+
+    Such an engine may have seated nobody.
+    """
+    return None if offered is None else offered.seat_index
 
 
 def forgotten(speakers: Speakers) -> Speakers:
@@ -206,7 +225,7 @@ def _hinted(speakers: Speakers, invitation: Invitation, now: float) -> Speakers:
         speakers = evolve(speakers, is_stale=True, hinted=hinted)
     if speakers.is_listed or len(speakers.offers) >= MAX_OFFERS:
         return speakers
-    offer = Offer(invitation, now + INVITATION_SECONDS)
+    offer = OpenInvitation(invitation, now + INVITATION_SECONDS)
     return evolve(speakers, offers=(*speakers.offers, offer))
 
 
@@ -218,7 +237,7 @@ def _listed(speakers: Speakers, listed: tuple[ListedInvitation, ...]) -> Speaker
     early rather than too late.
     """
     offers = tuple(
-        Offer(
+        OpenInvitation(
             one.invitation,
             speakers.asked_at + (INVITATION_SECONDS if one.expires_in is None else one.expires_in),
         )

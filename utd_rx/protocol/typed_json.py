@@ -1,12 +1,13 @@
 """Frozen values to JSON and back, by the types their fields declare.
 
 A file decides nothing here but values: which class is made comes from the declared type of the
-field it stands in, so no name in a file is ever looked up. What does not fit its type is a
+field it stands in; where several may stand (`CHOICES`), a name chooses among these. What does not fit its type is a
 `DecodeError`, what is missing takes the field's default, what is unknown is ignored.
 
 | Python | JSON |
 | --- | --- |
 | attrs class | object, without the fields that have their default |
+| one of several of them (`CHOICES`) | array of its name and its object |
 | enum | its value |
 | tuple | array |
 | `FrozenMap[str, …]` | object |
@@ -19,7 +20,7 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from functools import cache
 from operator import attrgetter
@@ -30,10 +31,18 @@ import attrs
 
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
 from utd_rx.models.frozen_map import FrozenMap
+from utd_rx.protocol.promises import ANY_SESSION, SEATED
+from utd_rx.protocol.waiting import Promise
 
 T = TypeVar("T")
 Codec: TypeAlias = tuple[Callable[[Any], object], Callable[[Any], Any]]
 """To JSON, and from it."""
+
+
+CHOICES: Final[dict[Any, Mapping[str, type]]] = {
+    Promise: {kind.__name__: kind for kind in (*ANY_SESSION, *SEATED)},
+}
+"""Declared types of which a value is one of several classes."""
 
 
 class DecodeError(ValueError):
@@ -72,6 +81,8 @@ def codec_of(wanted: Any) -> Codec:
         return _SCALARS[wanted]
     if isinstance(wanted, type) and issubclass(wanted, Enum):
         return attrgetter("value"), lambda wire: wanted(_of(wire, str, int))
+    if wanted in CHOICES:
+        return _choice(CHOICES[wanted])
     if isinstance(wanted, type) and attrs.has(wanted):
         return _class(wanted)
     if origin in (Union, UnionType) and len(arguments) == 2 and arguments[1] is NoneType:
@@ -93,6 +104,17 @@ def codec_of(wanted: Any) -> Codec:
             lambda wire: FrozenMap((key, read(entry)) for key, entry in _of(wire, dict).items()),
         )
     raise TypeError(f"no JSON for {wanted!r}")
+
+
+def _choice(kinds: Mapping[str, type]) -> Codec:
+    def write(value: object) -> object:
+        return [type(value).__name__, encode(value)]
+
+    def read(wire: object) -> object:
+        name, fields = _of(wire, list)
+        return decode(kinds[_of(name, str)], fields)
+
+    return write, read
 
 
 def _class(wanted: type) -> Codec:

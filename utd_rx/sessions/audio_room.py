@@ -2,33 +2,37 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Awaitable, Callable
-from functools import partial
+from collections.abc import Callable
 
-from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.audio import AudioInput
-from utd_rx.models.role import UTDRole
 from utd_rx.models.seats import UTDSeatGrid, UTDSeatMode
-from utd_rx.models.token import UTDTokenResponse
-from utd_rx.protocol import audio_room as rules
-from utd_rx.protocol import promises
+from utd_rx.ports.clock import SYSTEM_CLOCK, Clock
+from utd_rx.ports.engine import EnginePort
+from utd_rx.ports.room import RoomPort
 from utd_rx.protocol.audio_room import AudioRoomState
-from utd_rx.protocol.facts import FetchInvitations, FetchSeats, SeatGridFetched, SeatsNotFetched
-from utd_rx.protocol.speakers import GRANT_TIMEOUT
-from utd_rx.rest.api import UTDApi
-from utd_rx.rtc.port import RoomPort
+from utd_rx.protocol.kinds import AUDIO_ROOM
+from utd_rx.sessions.seats import Seats
+from utd_rx.sessions.session import UTDSession, command
 from utd_rx.sessions.speaking import Speaking
+from utd_rx.sessions.views import AudioRoomView
 
 
-class UTDAudioRoomSession(Speaking):
+class UTDAudioRoomSession(UTDSession[AudioRoomState], AudioRoomView):
     """An audio room; publishing is sitting on a seat, and the engine seats.
 
     A command returns when the session's own state shows what the engine said yes to, and raises
     `CONFLICT` when it was taken back before that, `TIMEOUT` when neither is to be found out.
+    Cancelling any of them is safe: the engine may have done it, as the streams then tell.
 
-    Attributes:
-        is_host: Whether this client is the host: a claim, until a join says what was granted.
+    Args:
+        identity: Who joins.
+        room_name: The un-prefixed name.
+        is_host: Whether each join claims the host's role.
+        room: The media room.
+        engine: The engine, as this participant may ask it.
+        microphone: What is published once seated.
+        clock: Of deadlines and of what is sent.
+        on_joined: Called after each join.
     """
 
     def __init__(
@@ -38,40 +42,30 @@ class UTDAudioRoomSession(Speaking):
         *,
         is_host: bool,
         room: RoomPort,
-        api: UTDApi,
-        mint: Callable[[], Awaitable[UTDTokenResponse]],
+        engine: EnginePort,
         microphone: AudioInput | None = None,
+        clock: Clock = SYSTEM_CLOCK,
         on_joined: Callable[[], None] | None = None,
-        now: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.room_name = room_name
-        self.is_host = is_host
-        self._claims_host = is_host
         super().__init__(
-            AudioRoomState(identity),
-            rules.step,
+            AUDIO_ROOM.begin(identity, is_host),
+            room_name,
             room=room,
-            api=api,
-            mint=partial(self._minted, mint),
+            engine=engine,
             microphone=microphone,
+            clock=clock,
             on_joined=on_joined,
-            next_deadline=rules.next_deadline,
-            handlers={
-                FetchSeats: self._fetch_seats,
-                FetchInvitations: self._fetch_invitations,
-            },
-            now=now,
         )
+        self._seats = Seats(self._runner, engine, self._tracks, room_name)
+        self._speaking = Speaking(self._runner, engine, self._tracks, self._seats, room_name)
+        self._start(self._seats.handlers, self._speaking.handlers)
 
-    async def _minted(self, mint: Callable[[], Awaitable[UTDTokenResponse]]) -> UTDTokenResponse:
-        reply = await mint()
-        granted = reply.role == UTDRole.HOST.value
-        self.is_host = self._claims_host if reply.role is None else granted
-        return reply
+    async def _complete_join(self, epoch: int) -> None:
+        await self._seats.known(epoch)
 
-    async def _complete_join(self) -> None:
-        await self._until(self.state, _knows_seats, GRANT_TIMEOUT, "the engine told no seat grid")
+    # --- seats ----------------------------------------------------------------------------------
 
+    @command
     async def setup_seats(
         self,
         *,
@@ -84,13 +78,22 @@ class UTDAudioRoomSession(Speaking):
         Raises:
             UTDStreamException: `FORBIDDEN` for others, `VALIDATION`, `NETWORK`, …
         """
-        self._require_joined()
-        return await self._fetched(
-            self._api.setup_seats(
+        return await self._seats.fetched(
+            lambda: self._engine.setup_seats(
                 self.room_name, seat_count=seat_count, seat_mode=seat_mode, mode_id=mode_id
             )
         )
 
+    @command
+    async def get_seats(self) -> UTDSeatGrid:
+        """Ask the engine for the grid; `seats` follows unless something newer came meanwhile.
+
+        Raises:
+            UTDStreamException: `CONFLICT` not joined; `NETWORK`, `TIMEOUT`, … of the engine.
+        """
+        return await self._seats.get()
+
+    @command
     async def take_seat(self, index: int, *, microphone: bool = True) -> None:
         """Sit down, wait for the grant, then switch the microphone on.
 
@@ -103,62 +106,47 @@ class UTDAudioRoomSession(Speaking):
                 command is waiting for a grant, or the microphone was switched off meanwhile;
                 `FORBIDDEN` locked, reserved or not approved; `NOT_FOUND`/`VALIDATION` no such
                 seat; `TIMEOUT` when the grant does not come; or why publishing failed.
-
-        Cancelling is safe; the seat may have been taken, as `my_seat` then tells.
         """
-        async with self._seating(microphone) as seating:
-            await self._api.take_seat(self.room_name, index)
-            await seating.confirm(promises.sitting(self.identity, index))
+        await self._seats.take(index, speaks=microphone)
 
+    @command
     async def move_seat(self, index: int) -> None:
         """Change to another seat; what is published stays published.
 
         Raises:
             UTDStreamException: As `take_seat`; `CONFLICT` without a seat to move from.
-
-        Cancelling is safe; the seats may have been changed, as `my_seat` then tells.
         """
-        async with self._seating(microphone=None) as seating:
-            await self._api.move_seat(self.room_name, index)
-            await seating.confirm(promises.sitting(self.identity, index))
+        await self._seats.move(index)
 
+    @command
     async def leave_seat(self) -> None:
         """Stand up: the engine takes the permission back and the microphone is closed.
 
         Raises:
             UTDStreamException: `NETWORK`, `TIMEOUT`, … of the engine.
-
-        Cancelling is safe; the seat may have been left, as `my_seat` then tells.
         """
-        confirmation = self._confirmation()
-        await self._api.leave_seat(self.room_name)
-        await confirmation.confirm(promises.standing(self.identity))
+        await self._seats.leave()
 
+    @command
     async def lock_seat(self, index: int) -> None:
         """Close a seat, which first kicks its occupant; hosts and admins only.
 
         Raises:
             UTDStreamException: `FORBIDDEN` for others, against the host and for a reserved seat.
-
-        Cancelling is safe here and in the commands below; the engine may have done it.
         """
-        confirmation = self._confirmation()
-        await self._api.lock_seat(self.room_name, index)
-        await confirmation.confirm(promises.locked(index, True))
+        await self._seats.lock(index, True)
 
+    @command
     async def unlock_seat(self, index: int) -> None:
         """Open a seat again; hosts and admins only."""
-        confirmation = self._confirmation()
-        await self._api.unlock_seat(self.room_name, index)
-        await confirmation.confirm(promises.locked(index, False))
+        await self._seats.lock(index, False)
 
+    @command
     async def kick_seat(self, index: int) -> None:
         """Make the occupant of a seat stand up; hosts and admins only, never against the host."""
-        confirmation = self._confirmation()
-        occupant = self.seats.value.occupant_of(index)
-        await self._api.kick_seat(self.room_name, index)
-        await confirmation.confirm(promises.vacated(index, occupant))
+        await self._seats.kick(index)
 
+    @command
     async def mute_seat(self, index: int) -> None:
         """Mute the occupant's microphone at the media server; hosts and admins only.
 
@@ -167,45 +155,89 @@ class UTDAudioRoomSession(Speaking):
         Raises:
             UTDStreamException: `CONFLICT` when nobody sits there, `FORBIDDEN`, …
         """
-        await self._mute_seat(index, True)
+        await self._seats.mute(index, True)
 
+    @command
     async def unmute_seat(self, index: int) -> None:
         """Unmute the occupant's microphone at the media server; hosts and admins only.
 
         Raises:
             UTDStreamException: `CONFLICT` when nobody sits there, or the media server forbids
-                unmuting others (facts/utd-engine.md §7.2, 18); `FORBIDDEN`, …
+                unmuting others; `FORBIDDEN`, …
         """
-        await self._mute_seat(index, False)
+        await self._seats.mute(index, False)
 
-    async def _mute_seat(self, index: int, is_muted: bool) -> None:
-        confirmation = self._confirmation()
-        known = self.seats.value
-        command = self._api.mute_seat if is_muted else self._api.unmute_seat
-        # The copy may be a change behind: whom the engine muted, its reply tells.
-        occupant = (await command(self.room_name, index) or known).occupant_of(index)
-        if occupant is not None:
-            await confirmation.confirm(promises.muted(occupant, is_muted))
+    # --- requests to speak and invitations -------------------------------------------------------
 
-    async def _fetch_seats(self, effect: FetchSeats) -> None:
-        try:
-            grid = await self._api.get_seats(self.room_name)
-        except UTDStreamException as error:
-            self._offer(SeatsNotFetched(error))
-        else:
-            self._offer(SeatGridFetched(grid, effect.generation, effect.answers))
+    @command
+    async def request_to_speak(self, *, microphone: bool = True) -> int | None:
+        """Ask for a seat, in request mode; returns the request's id once it is in the queue.
 
+        Args:
+            microphone: Whether to speak as soon as a host approves and the grant is there.
 
-def _knows_seats(state: AudioRoomState) -> bool:
-    """Whether the grid is known.
+        Raises:
+            UTDStreamException: `CONFLICT` pending already, seated, seats are free to take, or
+                answered at once with a no; `VALIDATION` without a microphone; …
+        """
+        return await self._speaking.request(speaks=microphone)
 
-    Raises:
-        UTDStreamException: The engine does not tell it, or the join is over.
-    """
-    connection = state.session.connection
-    if not connection.is_joined:
-        left = UTDStreamException("left while joining", code=UTDErrorCode.CONFLICT)
-        raise connection.failure or left
-    if state.seats.failure is not None and not state.seats.is_known:
-        raise state.seats.failure
-    return state.seats.is_known
+    @command
+    async def cancel_request(self) -> None:
+        """Withdraw one's own request; without one nothing happens."""
+        await self._speaking.cancel()
+
+    @command
+    async def approve_speaker(self, request_id: int) -> int | None:
+        """Seat whoever asked; returns the seat's index. Hosts and admins only.
+
+        Raises:
+            UTDStreamException: `NOT_FOUND` no such request is pending; `CONFLICT` all seats are
+                taken, the request stays; `FORBIDDEN`.
+        """
+        return await self._speaking.approve(request_id)
+
+    @command
+    async def reject_speaker(self, request_id: int) -> None:
+        """Refuse a request; hosts and admins only.
+
+        Raises:
+            UTDStreamException: `NOT_FOUND` no such request is pending; `FORBIDDEN`.
+        """
+        await self._speaking.reject(request_id)
+
+    @command
+    async def invite_to_speak(self, identity: str, *, seat_index: int | None = None) -> int | None:
+        """Offer a listener a seat, in either mode; returns the invitation's id.
+
+        `invitation_answers` tells what becomes of it. The seat is not held, and the offer lasts
+        60 s. Hosts and admins only.
+
+        Raises:
+            UTDStreamException: `NOT_FOUND` not in the room; `CONFLICT` seated or invited already;
+                `FORBIDDEN`.
+        """
+        return await self._speaking.invite(identity, seat_index)
+
+    @command
+    async def accept_invitation(self, invitation_id: int, *, microphone: bool = True) -> None:
+        """Take the seat that was offered, wait for the grant, then switch the microphone on.
+
+        Args:
+            invitation_id: One of `invitations`.
+            microphone: Whether to speak at once; if not, a request that is pending opens it no more.
+
+        Raises:
+            UTDStreamException: `NOT_FOUND` the engine knows no such offer, or it is over;
+                otherwise as `take_seat`.
+        """
+        await self._speaking.accept(invitation_id, speaks=microphone)
+
+    @command
+    async def decline_invitation(self, invitation_id: int) -> None:
+        """Refuse the offer; whoever made it is told.
+
+        Raises:
+            UTDStreamException: `NOT_FOUND` the engine knows no such offer, or it is over.
+        """
+        await self._speaking.decline(invitation_id)

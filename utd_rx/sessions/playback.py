@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Mapping
 from types import TracebackType
 from typing import Any, Final, Self
 
-from attrs import define
-
-from utd_rx.audio.mixer import Voice, check_gain
+from utd_rx.audio.mixer import check_gain
 from utd_rx.audio.platform import unavailable
 from utd_rx.audio.speaker import Speaker
 from utd_rx.errors import UTDErrorCode, UTDStreamException
-from utd_rx.models.audio import AudioInputStream
 from utd_rx.models.participant import RemoteParticipant, TrackSource
 from utd_rx.models.platform import platform_input
-from utd_rx.rtc.port import RoomPort
+from utd_rx.ports.room import RoomPort
 from utd_rx.sessions.session import UTDSession
 
 logger: Final = logging.getLogger(__name__)
@@ -46,18 +44,6 @@ def play(session: UTDSession[Any], speaker: Speaker) -> Playback:
     return Playback(session.room, session, speaker)
 
 
-@define
-class _Playing:
-    voice: Voice
-    stream: AudioInputStream
-
-    async def aclose(self) -> None:
-        try:
-            await self.stream.aclose()
-        finally:
-            self.voice.close()
-
-
 class Playback:
     """What `play` returned: gains by identity, and the way to end it."""
 
@@ -66,17 +52,18 @@ class Playback:
         self._participants = session.remote_participants
         self._speaker = speaker
         self._gains: dict[str, float] = {}
-        self._playing: dict[str, _Playing] = {}
+        self._routes: dict[str, int] = {}
         self._wanted: dict[str, str] = {}
         self._changed: set[str] = set()
+        self._regained: set[str] = set()
         self._news = asyncio.Event()
         self._is_over = False
         self._task = asyncio.create_task(self._follow(), name="utd_rx.sessions: play on a speaker")
 
     @property
-    def voices(self) -> dict[str, Voice]:
-        """Who is played now, by identity."""
-        return {identity: playing.voice for identity, playing in self._playing.items()}
+    def voices(self) -> Mapping[str, float]:
+        """Who is played now, and how loud, by identity."""
+        return {identity: self._gains.get(identity, 1.0) for identity in self._routes}
 
     def set_gain(self, identity: str, gain: float) -> None:
         """Play `identity` louder or softer, now and whenever it comes back.
@@ -92,9 +79,8 @@ class Playback:
         if self._speaker.backend == "platform":
             raise unavailable("gains")
         self._gains[identity] = check_gain(gain)
-        playing = self._playing.get(identity)
-        if playing is not None:
-            playing.voice.gain = gain
+        self._regained.add(identity)
+        self._news.set()
 
     async def aclose(self) -> None:
         """Play nobody any more. Idempotent; cancelling is safe, it ends all the same."""
@@ -123,8 +109,8 @@ class Playback:
                 await self._adjust()
         finally:
             telling.dispose()
-            playing, self._playing = list(self._playing.values()), {}
-            await asyncio.gather(*(each.aclose() for each in playing))
+            routes, self._routes = self._routes, {}
+            await asyncio.gather(*(self._room.unroute(route) for route in routes.values()))
 
     def _look(self, participants: tuple[RemoteParticipant, ...]) -> None:
         before, self._wanted = self._wanted, _microphones(participants)
@@ -139,28 +125,30 @@ class Playback:
         if self._speaker.backend == "platform":
             return  # WebRTC plays them by itself
         changed, self._changed = self._changed, set()
+        regained, self._regained = self._regained - changed, set()
         for identity in sorted(changed):
-            if (playing := self._playing.pop(identity, None)) is not None:
-                await playing.aclose()
-            sid = self._wanted.get(identity)
-            if sid is None:
-                continue
-            voice = self._speaker.voice(identity, gain=self._gains.get(identity, 1.0))
-            try:
-                stream = await self._room.receive_audio(sid, voice)
-            except UTDStreamException as error:
-                # The track went away between the commit and here; the next commit says so.
-                logger.debug("track %s cannot be played: %s", sid, error)
-                voice.close()
-            except Exception:
-                # One participant's trouble is not everybody's.
-                logger.exception("%s cannot be played", identity)
-                voice.close()
-            except BaseException:
-                voice.close()
-                raise
-            else:
-                self._playing[identity] = _Playing(voice, stream)
+            await self._guard(identity, self._reroute(identity))
+        for identity in sorted(regained & self._routes.keys()):
+            gain = self._room.set_gain(self._routes[identity], self._gains[identity])
+            await self._guard(identity, gain)
+
+    async def _reroute(self, identity: str) -> None:
+        if (route := self._routes.pop(identity, None)) is not None:
+            await self._room.unroute(route)
+        if (sid := self._wanted.get(identity)) is not None:
+            self._routes[identity] = await self._room.route(
+                sid, self._speaker.key, name=identity, gain=self._gains.get(identity, 1.0)
+            )
+
+    async def _guard(self, identity: str, work: Awaitable[None]) -> None:
+        """Do something for one participant, whose trouble is not everybody's."""
+        try:
+            await work
+        except UTDStreamException as error:
+            # The track went away between the commit and here; the next commit says so.
+            logger.debug("%s cannot be played: %s", identity, error)
+        except Exception:
+            logger.exception("%s cannot be played", identity)
 
 
 def _microphones(participants: tuple[RemoteParticipant, ...]) -> dict[str, str]:

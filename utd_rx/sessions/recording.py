@@ -16,15 +16,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from queue import SimpleQueue
 from types import TracebackType
-from typing import BinaryIO, Final, Self, TypeVar
+from typing import Any, BinaryIO, Final, Self, TypeVar
 
 from reactivex.disposable import CompositeDisposable
 
-from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conflict
 from utd_rx.protocol import journal
 from utd_rx.protocol.journal import Commit, End, Header, Start
 from utd_rx.protocol.redaction import Redaction
-from utd_rx.sessions.streams import AudioRoomStreams
+from utd_rx.sessions.views import SessionView
 
 T = TypeVar("T")
 
@@ -39,7 +39,7 @@ CLOSE_TIMEOUT: Final = 10.0
 
 
 def record(
-    session: AudioRoomStreams,
+    session: SessionView[Any],
     path: str | Path,
     *,
     keep_payloads: bool = False,
@@ -51,7 +51,7 @@ def record(
     so far can be replayed at any time, also after a crash.
 
     Args:
-        session: An audio room, joined or not.
+        session: Of any kind, joined or not.
         path: The file; an existing one is replaced, a new one is its owner's alone to read.
         keep_payloads: Write data payloads and metadata as they are. By default marks stand for
             them (utd_rx/protocol/redaction.py). Tokens are never written.
@@ -62,7 +62,7 @@ def record(
             is closed.
     """
     if session._machine.closed:
-        raise UTDStreamException("the session is closed", code=UTDErrorCode.CONFLICT)
+        raise conflict(ConflictReason.CLOSED, "the session is closed")
     return Recording(session, Path(path), keep_payloads, min(max_bytes, journal.MAX_BYTES))
 
 
@@ -74,7 +74,7 @@ class Recording:
     """
 
     def __init__(
-        self, session: AudioRoomStreams, path: Path, keep_payloads: bool, max_bytes: int
+        self, session: SessionView[Any], path: Path, keep_payloads: bool, max_bytes: int
     ) -> None:
         self.path = path
         self._redaction = None if keep_payloads else Redaction(secrets.token_bytes(16))

@@ -10,11 +10,8 @@ from reactivex import Observable, abc, create
 from reactivex.disposable import CompositeDisposable, Disposable
 
 from utd_rx.errors import UTDStreamException
-from utd_rx.models.audio import AudioFrame, AudioInputStream, FrameSink
-from utd_rx.models.participant import TrackSource
-from utd_rx.ports.crossing import FrameBox
-from utd_rx.protocol.roster import Roster
-from utd_rx.rtc.port import RoomPort
+from utd_rx.models.audio import AudioFrame
+from utd_rx.ports.room import FramesSink, RoomPort
 from utd_rx.state import StateSubject
 from utd_rx.state.piping import piped
 
@@ -31,27 +28,26 @@ def remote_audio(
     def subscribe(
         observer: abc.ObserverBase[AudioFrame], _: abc.SchedulerBase | None
     ) -> abc.DisposableBase:
-        def tell(frames: tuple[AudioFrame, ...]) -> None:
+        news = asyncio.Event()
+
+        def take(frames: tuple[AudioFrame, ...]) -> None:
             for frame in frames:
                 observer.on_next(frame)
 
-        box = FrameBox(asyncio.get_running_loop(), tell)
-        news = asyncio.Event()
-
         async def follow() -> None:
-            stream: AudioInputStream | None = None
+            reception: int | None = None
             try:
                 while True:
                     await news.wait()
                     news.clear()
-                    if stream is not None:
-                        await stream.aclose()
-                        stream = None
+                    if reception is not None:
+                        await room.unhear(reception)
+                        reception = None
                     if (sid := track_sid.value) is not None:
-                        stream = await _open(room, sid, box.post)
+                        reception = await _hear(room, sid, take)
             finally:
-                if stream is not None:
-                    await stream.aclose()
+                if reception is not None:
+                    await room.unhear(reception)
 
         # Not `changes()`, which skips what was undone meanwhile: a track that was gone and is back
         # has to be received anew. And the end is told here, since the session, when it closes,
@@ -64,16 +60,9 @@ def remote_audio(
     return sound
 
 
-def microphone_sid(roster: Roster, identity: str) -> str | None:
-    """Return the sid of `identity`'s microphone while its sound arrives, None otherwise."""
-    participant = roster.remotes.get(identity)
-    track = None if participant is None else participant.track(TrackSource.MICROPHONE)
-    return track.sid if track is not None and track.is_subscribed else None
-
-
-async def _open(room: RoomPort, sid: str, sink: FrameSink) -> AudioInputStream | None:
+async def _hear(room: RoomPort, sid: str, sink: FramesSink) -> int | None:
     try:
-        return await room.receive_audio(sid, sink)
+        return await room.hear(sid, sink)
     except UTDStreamException as error:
         # The track went away between the commit and here; the next commit says so.
         logger.debug("track %s cannot be received: %s", sid, error)

@@ -9,25 +9,30 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import chain
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from reactivex.scheduler import HistoricalScheduler
 
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.events import RoomEvent
-from utd_rx.protocol import audio_room, journal
+from utd_rx.models.stream_type import UTDStreamType
+from utd_rx.protocol import journal
 from utd_rx.protocol.audio_room import AudioRoomState
 from utd_rx.protocol.journal import Journal
-from utd_rx.sessions.streams import AudioRoomStreams
+from utd_rx.protocol.kinds import KINDS
+from utd_rx.protocol.waiting import Waiting
+from utd_rx.sessions.views import AudioRoomView, SessionView
 from utd_rx.state import Machine, StreamCompletedError
 from utd_rx.state.events import EventStream
 from utd_rx.state.reports import report
+
+St = TypeVar("St", bound=Waiting)
 
 _COMMITS_PER_TURN: Final = 100
 """At full speed, so that readers in other tasks get their turn too."""
 
 
-def replay(path: str | Path) -> Replay:
+def replay(path: str | Path) -> AudioRoomReplay:
     """Read a recording of `record` and return its session's streams, at their beginning.
 
     Reads the whole file, at most 80 MB, before it returns.
@@ -44,11 +49,11 @@ def replay(path: str | Path) -> Replay:
         raise UTDStreamException(
             f"{path} cannot be read: {error}", code=UTDErrorCode.VALIDATION
         ) from error
-    return Replay(read)
+    return REPLAYS[read.header.type](read)
 
 
-class Replay(AudioRoomStreams):
-    """A recorded audio room: the streams of the session, fed by what it committed.
+class Replay(SessionView[St]):
+    """A recorded session: the streams of its kind, fed by what it committed.
 
     The rules run again on the same items at the same times, so every stream takes the same values
     in the same order; effects are not carried out. Streams complete after the last commit and
@@ -68,9 +73,9 @@ class Replay(AudioRoomStreams):
         self._now = journal.start.at
         self._next = 0
         self._room_events: EventStream[RoomEvent] = EventStream()
-        replayed: Machine[AudioRoomState, object, object] = Machine(
+        replayed: Machine[Any, object, object] = Machine(
             journal.start.state,
-            audio_room.step,
+            KINDS[journal.header.type].step,
             perform=lambda effect: None,
             now=lambda: self._now,
         )
@@ -156,6 +161,14 @@ class Replay(AudioRoomStreams):
         """Wait, but not for a replay that is closed meanwhile."""
         with suppress(TimeoutError, StreamCompletedError):
             await self.state.until(lambda _: False, timeout=seconds)
+
+
+class AudioRoomReplay(Replay[AudioRoomState], AudioRoomView):
+    """A recorded audio room."""
+
+
+REPLAYS: Final = {UTDStreamType.AUDIO_ROOM: AudioRoomReplay}
+"""What replays each kind of session that can be recorded."""
 
 
 def _begun(lines: Iterator[bytes]) -> Iterator[bytes]:

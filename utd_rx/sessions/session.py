@@ -1,91 +1,97 @@
-"""`UTDSession`: what all four session types offer."""
+"""`UTDSession`: what all session types offer."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from functools import wraps
 from types import TracebackType
-from typing import Final, Self, TypeAlias, TypeVar
+from typing import Any, ParamSpec, Self, TypeAlias, TypeVar, cast
 
 from reactivex import Observable
 
-from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.errors import UTDStreamException
 from utd_rx.models.audio import AudioFrame, AudioInput
-from utd_rx.models.token import UTDTokenResponse
-from utd_rx.protocol.facts import (
-    AskBan,
+from utd_rx.models.ban import UTDBan
+from utd_rx.models.participant import TrackSource
+from utd_rx.models.role import UTDRole
+from utd_rx.ports.clock import SYSTEM_CLOCK, Clock
+from utd_rx.ports.engine import EnginePort
+from utd_rx.ports.room import RoomPort
+from utd_rx.protocol.connection import is_own_place
+from utd_rx.protocol.facts.connection import (
+    AskPlace,
+    CloseStarted,
     DisconnectRoom,
-    FetchRole,
     LeaveStarted,
-    MicrophoneWanted,
+    PlaceAsked,
     Rejoin,
 )
-from utd_rx.protocol.publishing import Publishing
-from utd_rx.protocol.session import SessionState
-from utd_rx.rest.api import UTDApi
-from utd_rx.rtc.port import RoomPort
+from utd_rx.protocol.roster import microphone_sid
+from utd_rx.protocol.waiting import Waiting
 from utd_rx.sessions.chat import RoomChat
-from utd_rx.sessions.microphone_effects import MicrophoneEffects
-from utd_rx.sessions.moderating import Moderating
-from utd_rx.sessions.remote_audio import microphone_sid, remote_audio
-from utd_rx.sessions.shell import Handlers, Shell
-from utd_rx.state import StateSubject, StreamCompletedError
+from utd_rx.sessions.moderation import Moderation
+from utd_rx.sessions.own_tracks import OwnTracks
+from utd_rx.sessions.remote_audio import remote_audio
+from utd_rx.sessions.runner import Handlers, Runner
+from utd_rx.sessions.views import SessionView
 
-St = TypeVar("St")
-T = TypeVar("T")
+St = TypeVar("St", bound=Waiting)
+P = ParamSpec("P")
+R = TypeVar("R")
 
 # Inside the class `type` is the product type, as in the published SDK.
 ExceptionType: TypeAlias = type[BaseException]
 
-MICROPHONE_TIMEOUT: Final = 15.0
-"""Seconds `set_microphone` waits; LiveKit's own longest wait for a publication is 10 s."""
+
+def command(method: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Coroutine[Any, Any, R]]:
+    """Make a method a command: refused on a foreign loop or thread, and after `aclose`."""
+
+    @wraps(method)
+    async def checked(*args: P.args, **kwargs: P.kwargs) -> R:
+        session = cast("UTDSession[Any]", args[0])
+        session._runner.require_here()
+        return await method(*args, **kwargs)
+
+    return checked
 
 
-class UTDSession(Moderating[St]):
+class UTDSession(SessionView[St]):
     """A headless session: streams that mirror the server, commands that can be awaited.
 
-    Every stream is a `StateSubject`: a `BehaviorSubject` only the session writes; `SessionStreams`
+    Every stream is a `StateSubject`: a `BehaviorSubject` only the session writes; `SessionView`
     lists them. Sessions are made by `UTDStreamClient`; they belong to the event loop they were
-    made on.
+    made on, and a command from another one raises `CONFLICT`, foreign loop.
+
+    Args:
+        initial: The state to begin with.
+        room_name: The un-prefixed name.
+        room: The media room.
+        engine: The engine, as this participant may ask it.
+        microphone: What it publishes as its microphone, None when the app gives nothing.
+        clock: Of deadlines and of what is sent.
+        on_joined: Called after each join.
     """
 
     def __init__(
         self,
         initial: St,
-        step: Callable[[St, object, float], tuple[St, Sequence[object]]],
+        room_name: str,
         *,
         room: RoomPort,
-        api: UTDApi,
-        mint: Callable[[], Awaitable[UTDTokenResponse]],
-        next_deadline: Callable[[St], float | None],
+        engine: EnginePort,
         microphone: AudioInput | None = None,
+        clock: Clock = SYSTEM_CLOCK,
         on_joined: Callable[[], None] | None = None,
-        handlers: Handlers | None = None,
-        now: Callable[[], float] = time.monotonic,
     ) -> None:
+        self.room_name = room_name
         self._room = room
-        self._api = api
-        self._mint = mint
+        self._engine = engine
         self._on_joined = on_joined
-        self._microphone = MicrophoneEffects(room, microphone, self._offer)
-        self._shell: Shell[St] = Shell(
-            initial,
-            step,
-            room=room,
-            session_of=self._common,
-            next_deadline=next_deadline,
-            handlers={
-                **self._microphone.handlers,
-                DisconnectRoom: self._disconnect_room,
-                Rejoin: self._rejoin,
-                FetchRole: self._fetch_role,
-                AskBan: self._ask_ban,
-                **(handlers or {}),
-            },
-            now=now,
-        )
-        super().__init__(self._shell.machine, self._shell.events)
-        self._chat = RoomChat(self.chat_history, self._common_state, self.send_data, self._offer)
+        self._runner: Runner[St] = Runner(self.kind, initial, room=room, clock=clock)
+        super().__init__(self._runner.machine, self._runner.events)
+        self._tracks = OwnTracks(self._runner, room, {TrackSource.MICROPHONE: microphone})
+        self._moderation = Moderation(self._runner, engine, room_name)
+        self._chat = RoomChat(self.chat_history, self._runner, clock, self.send_data)
 
     @property
     def chat(self) -> RoomChat:
@@ -95,7 +101,7 @@ class UTDSession(Moderating[St]):
     @property
     def microphone_source(self) -> AudioInput | None:
         """What it publishes as its microphone, None when the app gave nothing."""
-        return self._microphone.source
+        return self._tracks.sources[TrackSource.MICROPHONE]
 
     @property
     def room(self) -> RoomPort:
@@ -109,9 +115,82 @@ class UTDSession(Moderating[St]):
         follows the participant through mute, unpublish and reconnect, and completes with the
         session. Frames come on the session's loop.
         """
-        track_sid = self._select(lambda s: microphone_sid(s.roster, identity), "audio")
-        return remote_audio(self._room, track_sid, identity, self._shell.spawn)
+        sid = self.select(lambda s: microphone_sid(s.session.roster, identity), name="audio")
+        return remote_audio(self._room, sid, identity, self._runner.spawn)
 
+    # --- joining and leaving --------------------------------------------------------------------
+
+    @command
+    async def join(self) -> None:
+        """Mint a fresh token and connect; for a session that was left or lost its connection.
+
+        Raises:
+            UTDStreamException: What the mint or the connection failed with; `CONFLICT` when
+                already joined, or left meanwhile.
+
+        Cancelling is safe: no participant stays behind. A media server that stays silent is waited
+        for 5 s more.
+        """
+        runner = self._runner
+        # From here on the epoch tells this join from a leave or another join meanwhile.
+        epoch = runner.begin_join()
+        try:
+            # After a forced exit the room may still be leaving; the end of that connection, told
+            # while this one comes up, would pass for the end of this one.
+            await self._room.disconnect()
+            runner.require_join(epoch)
+            reply = await self._engine.mint()
+            runner.admit(epoch, reply.role)
+            await runner.connect(epoch, self._room.connect(reply.url, reply.token))
+            await self._complete_join(epoch)
+            if self._on_joined is not None:
+                self._on_joined()
+        except BaseException as error:
+            if runner.fail_join(epoch, error):
+                await self._room.disconnect()
+            raise
+
+    async def _complete_join(self, epoch: int) -> None:
+        """Wait for what a session type needs to know before it counts as joined."""
+
+    @command
+    async def leave(self) -> None:
+        """Leave the room; the session stays and may `join` again.
+
+        Cancelling is safe; the state says left at once, the room follows.
+        """
+        self._runner.offer(LeaveStarted())
+        await self._room.disconnect()
+
+    async def aclose(self) -> None:
+        """Leave and end every stream; values stay readable. Idempotent, bounded in time.
+
+        Raises:
+            UTDStreamException: `CONFLICT` on a foreign loop.
+        """
+        if not self._machine.closed:
+            self._runner.require_here()
+        self._runner.stop_listening()
+        self._runner.offer(CloseStarted())
+        try:
+            await self._room.aclose()
+        finally:
+            await self._runner.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: ExceptionType | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    # --- media and messages ---------------------------------------------------------------------
+
+    @command
     async def set_microphone(self, enabled: bool) -> None:
         """Switch the microphone on or off; toggles are serialised and the last one wins.
 
@@ -125,33 +204,9 @@ class UTDSession(Moderating[St]):
 
         Cancelling is safe; the intent stays as it was set.
         """
-        self._require_joined()
-        if enabled:
-            self._microphone.require_source()
-            microphone = self._shell.session.microphone
-            if not microphone.is_granted and microphone.resume_by is None:
-                raise UTDStreamException(
-                    "publishing is not granted: take a seat or be invited first",
-                    code=UTDErrorCode.FORBIDDEN,
-                )
-        self._shell.offer(MicrophoneWanted(enabled))
-        stated = self._shell.session.microphone.stated
-        try:
-            settled = await self._until(
-                self._publishing,
-                lambda p: p.is_settled or p.is_wanted is not enabled,
-                MICROPHONE_TIMEOUT,
-                "the microphone did not settle",
-            )
-        except UTDStreamException:
-            self._shell.offer(MicrophoneWanted(False))
-            raise
-        if enabled:
-            self._require_joined()
-        failure = _microphone_failure(settled, enabled, is_last=settled.stated == stated)
-        if failure is not None:
-            raise failure
+        await self._tracks.switch(TrackSource.MICROPHONE, enabled)
 
+    @command
     async def send_data(
         self,
         data: bytes,
@@ -167,117 +222,127 @@ class UTDSession(Moderating[St]):
 
         Cancelling is safe; the message may have been sent.
         """
-        self._require_joined()
-        await self._room.send_data(data, reliable=reliable, topic=topic, destination_identities=to)
+        self._runner.require_joined()
+        await self._room.send_data(data, reliable=reliable, topic=topic, to=to)
 
-    async def join(self) -> None:
-        """Mint a fresh token and connect; for a session that was left or lost its connection.
+    # --- moderation: the engine decides who is host or admin -------------------------------------
+    # Each returns when the session's own state shows what it did. Cancelling is safe; the engine
+    # may have done it.
+
+    @command
+    async def mute(
+        self, identity: str, *, audio: bool = True, video: bool = False, muted: bool = True
+    ) -> None:
+        """Mute or unmute somebody's microphone, camera or both at the media server.
+
+        Whoever is muted so may unmute themselves.
 
         Raises:
-            UTDStreamException: What the mint or the connection failed with; `CONFLICT` when
-                already joined.
-
-        Cancelling is safe: no participant stays behind. A media server that stays silent is waited
-        for 5 s more.
+            UTDStreamException: `FORBIDDEN` not a host or admin, or against the host; `NOT_FOUND`
+                not in the room; `CONFLICT` the media server forbids unmuting others.
         """
-        if self._shell.machine.closed:
-            raise UTDStreamException("the session is closed", code=UTDErrorCode.CONFLICT)
-        if not self._shell.session.connection.is_resting:
-            raise UTDStreamException("already joined or joining", code=UTDErrorCode.CONFLICT)
-        # From here on the epoch tells this join from a leave or another join meanwhile.
-        epoch = self._shell.begin_join()
-        try:
-            # After a forced exit the room may still be leaving; the end of that connection, told
-            # while this one comes up, would pass for the end of this one.
-            await self._room.disconnect()
-            self._shell.require_join(epoch)
-            reply = await self._mint()
-            self._shell.require_join(epoch)
-            # Each session acts with the bearer of its own mint: its client may have several
-            # sessions, of several identities.
-            self._api = self._api.with_bearer(reply.user_token)
-            await self._shell.connect(epoch, reply.url, reply.token)
-            await self._complete_join()
-            if self._on_joined is not None:
-                self._on_joined()
-        except BaseException as error:
-            if self._shell.fail_join(epoch, error):
-                await self._room.disconnect()
-            raise
+        await self._moderation.mute(identity, audio=audio, video=video, muted=muted)
 
-    async def _complete_join(self) -> None:
-        """Wait for what a session type needs to know before it counts as joined."""
+    @command
+    async def kick(self, identity: str) -> None:
+        """Remove somebody; an old token does not let them back in, a new mint does.
 
-    async def leave(self) -> None:
-        """Leave the room; the session stays and may `join` again.
-
-        Cancelling is safe; the state says left at once, the room follows.
+        Raises:
+            UTDStreamException: `FORBIDDEN` not a host or admin, or against the host; `NOT_FOUND`
+                not in the room.
         """
-        self._shell.offer(LeaveStarted())
-        await self._room.disconnect()
+        await self._moderation.kick(identity)
 
-    async def aclose(self) -> None:
-        """Leave and end every stream; values stay readable. Idempotent, bounded in time."""
-        self._shell.offer(LeaveStarted())
-        try:
-            await self._room.aclose()
-        finally:
-            await self._shell.aclose()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: ExceptionType | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
+    @command
+    async def ban(
+        self, identity: str, *, duration: int | None = None, reason: str | None = None
     ) -> None:
-        await self.aclose()
+        """Ban somebody from this room, in it or not, and remove them.
 
-    def _common_state(self) -> SessionState:
-        return self._shell.session
+        Args:
+            identity: Who.
+            duration: Seconds; None means for ever.
+            reason: Shown to them.
 
-    def _offer(self, *facts: object) -> None:
-        self._shell.offer(*facts)
+        Raises:
+            UTDStreamException: `FORBIDDEN` not a host or admin, or against the host;
+                `VALIDATION` oneself.
+        """
+        await self._moderation.ban(identity, duration=duration, reason=reason)
+
+    @command
+    async def unban(self, identity: str) -> None:
+        """Lift a ban from this room; without one nothing happens.
+
+        Raises:
+            UTDStreamException: `FORBIDDEN` not a host or admin.
+        """
+        await self._moderation.unban(identity)
+
+    @command
+    async def bans(self) -> tuple[UTDBan, ...]:
+        """Return the active bans that concern this room, newest first.
+
+        Raises:
+            UTDStreamException: `FORBIDDEN` not a host or admin.
+        """
+        return await self._moderation.bans()
+
+    @command
+    async def set_role(self, identity: str, role: UTDRole | str) -> None:
+        """Give somebody a role; the owner alone does, to others, and never `host`.
+
+        Raises:
+            UTDStreamException: `FORBIDDEN` not the owner; `NOT_FOUND` not in the room;
+                `CONFLICT` they have it already; `VALIDATION` no such role, or not to be given.
+        """
+        await self._moderation.set_role(identity, role)
+
+    @command
+    async def lock_chat(self, locked: bool) -> None:
+        """Close or open the chat for the audience.
+
+        Raises:
+            UTDStreamException: `FORBIDDEN` not a host or admin.
+        """
+        await self._moderation.lock_chat(locked)
+
+    # --- effects about the connection -----------------------------------------------------------
+
+    def _start(self, *handlers: Handlers) -> None:
+        """Begin to carry out effects, by these handlers of a session type and by the common ones."""
+        own: Handlers = {
+            DisconnectRoom: self._disconnect_room,
+            Rejoin: self._rejoin,
+            AskPlace: self._ask_place,
+        }
+        self._runner.start(own, self._tracks.handlers, self._moderation.handlers, *handlers)
 
     async def _disconnect_room(self, _: DisconnectRoom) -> None:
         await self._room.disconnect()
 
     async def _rejoin(self, effect: Rejoin) -> None:
-        await self._shell.rejoin(effect)
+        """Connect anew; with a fresh token only when the last one is worthless.
 
-    def _require_joined(self) -> None:
-        if not self._shell.session.connection.is_joined:
-            raise UTDStreamException("not joined: await join() first", code=UTDErrorCode.CONFLICT)
+        A mint would let somebody back in who was kicked, once that token has expired: as theirs
+        would when they join again.
+        """
 
-    async def _until(
-        self,
-        subject: StateSubject[T],
-        predicate: Callable[[T], bool],
-        timeout: float,
-        message: str,
-    ) -> T:
-        try:
-            return await subject.until(predicate, timeout=timeout)
-        except TimeoutError as error:
-            raise UTDStreamException(
-                f"{message} within {timeout:.0f} s", code=UTDErrorCode.TIMEOUT
-            ) from error
-        except StreamCompletedError as error:
-            raise UTDStreamException("the session is closed", code=UTDErrorCode.CONFLICT) from error
+        async def connect() -> Any:
+            token = (await self._engine.mint()).token if effect.mints else None
+            return await self._room.reconnect(token)
 
+        if await self._runner.reconnect(effect.epoch, connect()):
+            await self._room.disconnect()
 
-def _microphone_failure(
-    settled: Publishing, enabled: bool, *, is_last: bool
-) -> UTDStreamException | None:
-    """Return why the microphone is not as it was to be, None when it is."""
-    if settled.failure is not None:
-        return settled.failure
-    if settled.is_on is enabled:
-        return None
-    if enabled and is_last and not settled.is_granted:
-        return UTDStreamException(
-            "the server took the permission to publish", code=UTDErrorCode.FORBIDDEN
-        )
-    return UTDStreamException("a later set_microphone won", code=UTDErrorCode.CONFLICT)
+    async def _ask_place(self, effect: AskPlace) -> None:
+        """Ask who holds this identity now: whoever joined later keeps the place."""
+        local = self._runner.session.roster.local
+        is_ours = False
+        if local is not None:
+            try:
+                theirs = await self._engine.participant_metadata(self.room_name, local.identity)
+            except UTDStreamException:
+                theirs = None
+            is_ours = is_own_place(local.metadata, theirs)
+        self._runner.offer(PlaceAsked(effect.epoch, is_ours))

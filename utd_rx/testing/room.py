@@ -8,9 +8,10 @@ from itertools import count
 
 from attrs import evolve
 
-from utd_rx.errors import UTDErrorCode, UTDStreamException
-from utd_rx.models.audio import AudioFrame, AudioInput, AudioInputStream, FrameSink
+from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conflict
+from utd_rx.models.audio import AudioFrame, AudioInput
 from utd_rx.models.connection import DisconnectReason
+from utd_rx.models.devices import DeviceKey
 from utd_rx.models.events import (
     DataReceived,
     Disconnected,
@@ -29,8 +30,12 @@ from utd_rx.models.participant import (
     TrackPublication,
     TrackSource,
 )
+from utd_rx.ports import living
 from utd_rx.ports.data import data_message
-from utd_rx.ports.room import EventSink
+from utd_rx.ports.living import Voice
+from utd_rx.ports.room import EventSink, FramesSink
+from utd_rx.protocol import roster
+from utd_rx.protocol.roster import Roster
 
 LISTENER = ParticipantPermission(can_subscribe=True, can_publish=False, can_publish_data=True)
 """What a listener in an audio room is granted."""
@@ -44,8 +49,9 @@ class FakeRoom:
     Attributes:
         snapshot: What the next `connect` returns.
         connect_error: What the next `connect` raises, once.
-        gate: `connect` and `publish_audio` wait for it; set it to let them through.
+        gate: `connect` and `publish` wait for it; set it to let them through.
         sent: The data messages sent, as `(payload, topic, destinations)`.
+        tokens: Those it was joined with, in order.
     """
 
     def __init__(self, identity: str, *, room_name: str = "room") -> None:
@@ -56,19 +62,32 @@ class FakeRoom:
         self.gate = asyncio.Event()
         self.gate.set()
         self.sent: list[tuple[bytes, str, tuple[str, ...] | None]] = []
+        self.tokens: list[str] = []
         self.is_connected = False
         self._sinks: list[EventSink] = []
+        self._told: list[RoomEvent] = []
+        self._roster = Roster()
         self._address: tuple[str, str] | None = None
-        self._sids = count(1)
+        self._numbers = count(1)
         self._tracks: dict[str, TrackPublication] = {}
-        self._receivers: dict[str, list[FrameSink]] = {}
+        self._hearing: dict[int, tuple[str, FramesSink]] = {}
+        self._routes: dict[int, tuple[str, Voice]] = {}
 
     # --- the server's side ---
 
     def emit(self, *events: RoomEvent) -> None:
-        """Let the server report `events`."""
-        for sink in list(self._sinks):
-            sink(events)
+        """Let the server report `events`; what one turn of the loop brings is one batch."""
+        for event in events:
+            self._roster = roster.step(self._roster, event, is_reconnecting=False)
+        if not self._told:
+            asyncio.get_running_loop().call_soon(self.flush)
+        self._told += events
+
+    def flush(self) -> None:
+        """Deliver now what waits for this turn of the loop to end."""
+        told, self._told = tuple(self._told), []
+        for sink in list(self._sinks) if told else ():
+            sink(told)
 
     def grant(self, *, can_publish: bool) -> None:
         """Grant or revoke publishing; revoking takes the tracks down, as a server does."""
@@ -88,12 +107,19 @@ class FakeRoom:
         """End the connection from the server's side."""
         self.is_connected = False
         self._tracks.clear()
+        self._hearing.clear()
+        for route in list(self._routes):
+            self._end_route(route)
         self.emit(Disconnected(reason))
 
     def play(self, track_sid: str, frame: AudioFrame) -> None:
         """Let a frame of a remote track arrive."""
-        for sink in list(self._receivers.get(track_sid, ())):
-            sink(frame)
+        for sid, sink in list(self._hearing.values()):
+            if sid == track_sid:
+                sink((frame,))
+        for sid, voice in list(self._routes.values()):
+            if sid == track_sid:
+                voice(frame)
 
     @property
     def tracks(self) -> tuple[TrackPublication, ...]:
@@ -110,44 +136,47 @@ class FakeRoom:
     async def connect(self, url: str, token: str, *, auto_subscribe: bool = True) -> RoomSnapshot:
         """See `RoomPort.connect`."""
         if self.is_connected:
-            raise UTDStreamException("already connected", code=UTDErrorCode.CONFLICT)
+            raise conflict(ConflictReason.ALREADY, "already connected")
         await self.gate.wait()
         error, self.connect_error = self.connect_error, None
         if error is not None:
             raise error
         self.is_connected = True
+        self.tokens.append(token)
         self._address = (url, token)
+        self._roster = roster.from_snapshot(self.snapshot)
+        self.flush()
         return self.snapshot
 
-    async def reconnect(self) -> RoomSnapshot:
+    async def reconnect(self, token: str | None = None) -> RoomSnapshot:
         """See `RoomPort.reconnect`."""
         if self._address is None:
-            raise UTDStreamException("never joined", code=UTDErrorCode.CONFLICT)
-        return await self.connect(*self._address)
+            raise conflict(ConflictReason.NOT_JOINED, "never joined")
+        url, last = self._address
+        return await self.connect(url, token or last)
 
     async def disconnect(self) -> None:
         """See `RoomPort.disconnect`."""
         if self.is_connected:
             self.lose(DisconnectReason.CLIENT_INITIATED)
+        self.flush()
 
     async def aclose(self) -> None:
         """See `RoomPort.aclose`."""
         await self.disconnect()
 
-    async def publish_audio(
-        self,
-        source: AudioInput,
-        *,
-        name: str = "microphone",
-        track_source: TrackSource = TrackSource.MICROPHONE,
+    async def publish(
+        self, source: AudioInput, track_source: TrackSource = TrackSource.MICROPHONE
     ) -> TrackPublication:
-        """See `RoomPort.publish_audio`."""
+        """See `RoomPort.publish`."""
         self._require_connected()
         if not self.snapshot.local.permission.allows(track_source):
             raise UTDStreamException("not granted", code=UTDErrorCode.FORBIDDEN)
         await self.gate.wait()
-        sid = f"TR_{next(self._sids)}"
-        track = TrackPublication(sid, name, TrackKind.AUDIO, track_source)
+        sid = f"TR_{next(self._numbers)}"
+        is_sound = track_source in (TrackSource.MICROPHONE, TrackSource.SCREEN_SHARE_AUDIO)
+        kind = TrackKind.AUDIO if is_sound else TrackKind.VIDEO
+        track = TrackPublication(sid, track_source.name.lower(), kind, track_source)
         self._tracks[sid] = track
         self.emit(LocalTrackPublished(track))
         return track
@@ -171,40 +200,61 @@ class FakeRoom:
         *,
         reliable: bool = True,
         topic: str = "",
-        destination_identities: Sequence[str] | None = None,
+        to: Sequence[str] | None = None,
     ) -> None:
         """See `RoomPort.send_data`."""
         self._require_connected()
-        message = data_message(data, topic=topic, to=destination_identities)
+        message = data_message(data, topic=topic, to=to)
         if not self.snapshot.local.permission.can_publish_data:
             raise UTDStreamException("data is not granted", code=UTDErrorCode.FORBIDDEN)
         self.sent.append((message.data, message.topic, message.to))
 
-    async def receive_audio(self, track_sid: str, sink: FrameSink) -> AudioInputStream:
-        """See `RoomPort.receive_audio`."""
-        self._require_connected()
-        sinks = self._receivers.setdefault(track_sid, [])
-        sinks.append(sink)
-        return _FakeStream(lambda: sinks.remove(sink) if sink in sinks else None)
+    async def hear(self, track_sid: str, sink: FramesSink) -> int:
+        """See `RoomPort.hear`."""
+        self._require_subscribed(track_sid)
+        reception = next(self._numbers)
+        self._hearing[reception] = (track_sid, sink)
+        return reception
+
+    async def unhear(self, reception: int) -> None:
+        """See `RoomPort.unhear`."""
+        self._hearing.pop(reception, None)
+
+    async def route(
+        self, track_sid: str, speaker: DeviceKey, *, name: str = "", gain: float = 1.0
+    ) -> int:
+        """See `RoomPort.route`."""
+        self._require_subscribed(track_sid)
+        voice: Voice = living.find(speaker).voice(name, gain=gain)
+        route = next(self._numbers)
+        self._routes[route] = (track_sid, voice)
+        return route
+
+    async def set_gain(self, route: int, gain: float) -> None:
+        """See `RoomPort.set_gain`."""
+        if route in self._routes:
+            self._routes[route][1].gain = gain
+
+    async def unroute(self, route: int) -> None:
+        """See `RoomPort.unroute`."""
+        self._end_route(route)
+
+    def _end_route(self, route: int) -> None:
+        _, voice = self._routes.pop(route, ("", None))
+        if voice is not None:
+            voice.close()
 
     def _drop(self, track_sid: str) -> None:
         track = self._tracks.pop(track_sid, None)
         if track is not None:
             self.emit(LocalTrackUnpublished(track))
 
+    def _require_subscribed(self, track_sid: str) -> None:
+        self._require_connected()
+        tracks = (track for who in self._roster.participants for track in who.tracks)
+        if not any(track.sid == track_sid and track.is_subscribed for track in tracks):
+            raise UTDStreamException(f"{track_sid} is not here", code=UTDErrorCode.NOT_FOUND)
+
     def _require_connected(self) -> None:
         if not self.is_connected:
-            raise UTDStreamException("not connected", code=UTDErrorCode.CONFLICT)
-
-
-class _FakeStream:
-    def __init__(self, stop: Callable[[], None]) -> None:
-        self._stop = stop
-        self._ended = asyncio.Event()
-
-    async def wait_ended(self) -> None:
-        await self._ended.wait()
-
-    async def aclose(self) -> None:
-        self._stop()
-        self._ended.set()
+            raise conflict(ConflictReason.NOT_JOINED, "not connected")

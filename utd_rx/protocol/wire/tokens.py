@@ -14,6 +14,7 @@ from utd_rx.protocol.wire.reading import (
     Json,
     parse_object,
     read_bool,
+    read_int,
     read_number,
     read_text,
     without_none,
@@ -77,6 +78,15 @@ def lifetime_of(token: str) -> float | None:
         return None
     issued, ends = read_number(claims.get("iat")), read_number(claims.get("exp"))
     return ends - issued if issued is not None and ends is not None and ends > issued else None
+
+
+def serial_in_metadata(metadata: str) -> int | None:
+    """Return the growing serial of the mint that a participant joined with; None of none.
+
+    Only our engine writes one.
+    """
+    wire = parse_object(metadata) if '"_mint"' in metadata else None
+    return None if wire is None else read_int(wire.get("_mint"))
 
 
 def _visible(value: object) -> str | None:

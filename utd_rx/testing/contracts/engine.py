@@ -72,7 +72,7 @@ class EngineContract:
         )
         for value in values:
             hash(value)
-            assert pickle.loads(pickle.dumps(value)) == value  # noqa: S301 - it is our own
+            assert pickle.loads(pickle.dumps(value)) == value
 
     async def test_the_grid_tells_what_a_command_did(self, bench: EngineBench) -> None:
         engine, room = bench.engine, bench.room
@@ -163,7 +163,7 @@ class EngineContract:
         with pytest.raises(UTDStreamException) as caught:
             await command(bench)
         error = caught.value
-        copy = pickle.loads(pickle.dumps(error))  # noqa: S301 - it is our own
+        copy = pickle.loads(pickle.dumps(error))
         assert error.message
         assert (copy.message, copy.code, copy.status_code, copy.reason) == (
             error.message,

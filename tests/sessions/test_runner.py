@@ -11,7 +11,7 @@ import pytest
 from tests.sessions.stage import Stage
 from tests.sessions.watching import settle
 from utd_rx.models import events as e
-from utd_rx.protocol.facts import DeadlinePassed
+from utd_rx.protocol.facts.connection import DeadlinePassed
 
 
 class Visitor:
@@ -91,7 +91,7 @@ async def test_what_an_apps_own_error_says_is_in_no_state(
     async def mint() -> None:
         raise LookupError("s3cr3t")
 
-    monkeypatch.setattr(stage.session, "_mint", mint)
+    monkeypatch.setattr(stage.engine, "mint", mint)
     with pytest.raises(LookupError, match="s3cr3t"):
         await stage.session.join()
     failure = stage.session.failure.value
@@ -101,8 +101,7 @@ async def test_what_an_apps_own_error_says_is_in_no_state(
 
 
 async def test_a_deadline_that_has_passed_is_told_once_though_it_is_not_published() -> None:
-    now = [0.0]
-    stage = Stage(now=lambda: now[0])
+    stage = Stage()
     async with stage.session as session:
         await session.join()
         stage.room.emit(e.Reconnecting())
@@ -110,8 +109,7 @@ async def test_a_deadline_that_has_passed_is_told_once_though_it_is_not_publishe
         visitor = Visitor(stage)
         heard: list[object] = []
         session._machine.on_commit(lambda at, items: heard.extend(items))
-        now[0] = 1_000.0
-        session._shell._due()
+        stage.clock.advance(1_000.0)
         await settle()
         assert heard == [DeadlinePassed()]
         await visitor.leave()
@@ -127,11 +125,9 @@ async def test_what_is_published_only_after_the_close_starts_no_more_effects(
         visitor = Visitor(stage)
         stage.room.grant(can_publish=False)
         await settle()
-    started: list[str] = []
-    monkeypatch.setattr(session._shell, "spawn", lambda work, name: started.append(name))
     ended = asyncio.Event()
     session.connected.subscribe(None, None, ended.set)
     await visitor.leave()
     async with asyncio.timeout(10):
         await ended.wait()
-    assert started == []
+    assert stage.room.tracks == ()

@@ -1,0 +1,60 @@
+"""A row of `KINDS` names everything that a kind of session is told, asks for and waits for."""
+
+from __future__ import annotations
+
+import inspect
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.sessions.histories import values_of
+from utd_rx.models import events
+from utd_rx.protocol import promises
+from utd_rx.protocol.facts import connection, media, people, seats
+from utd_rx.protocol.kinds import AUDIO_ROOM, KINDS, Kind
+from utd_rx.protocol.waiting import EndWait, Promise, WaitDropped, WaitStarted
+
+NOUNS = (connection, media, people, seats)
+
+
+def classes_of(module: object) -> set[type]:
+    """The attrs classes that a module defines."""
+    name = module.__name__  # type: ignore[attr-defined] # a module
+    members = (kind for _, kind in inspect.getmembers(module, inspect.isclass))
+    return {kind for kind in members if attrs.has(kind) and kind.__module__ == name}
+
+
+def test_every_fact_and_effect_is_in_a_union_and_in_no_two() -> None:
+    declared = set().union(*map(classes_of, NOUNS))
+    listed = {*AUDIO_ROOM.facts, *AUDIO_ROOM.effects} - {WaitStarted, WaitDropped, EndWait}
+    listed -= classes_of(events)
+    assert listed == declared
+    assert not set(AUDIO_ROOM.facts) & set(AUDIO_ROOM.effects)
+
+
+def test_every_event_of_a_room_is_heard() -> None:
+    told = classes_of(events) - {events.RoomEvent, events.RoomSnapshot}
+    assert told <= set(AUDIO_ROOM.facts)
+
+
+def test_every_promise_is_in_a_row() -> None:
+    declared = classes_of(promises) - {promises.GridPromise}
+    assert declared == {promise for kind in KINDS.values() for promise in kind.promises}
+    assert all(issubclass(promise, Promise) for promise in declared)
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.type.name)
+def test_a_kind_is_total_and_asks_for_nothing_outside_its_row(kind: Kind[object]) -> None:  # type: ignore[type-var]
+    facts = st.one_of([values_of(fact) for fact in kind.facts])
+
+    @given(st.lists(facts, max_size=6), st.booleans())
+    def asks(told: list[object], claims_host: bool) -> None:
+        state = kind.begin("me", claims_host)
+        for now, fact in enumerate(told):
+            state, effects = kind.step(state, fact, float(now))
+            assert {type(effect) for effect in effects} <= set(kind.effects)
+            kind.next_deadline(state)
+
+    asks()

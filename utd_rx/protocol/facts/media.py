@@ -1,0 +1,107 @@
+"""What is told and asked about this client's own tracks: one set for every source."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from attrs import frozen
+
+from utd_rx.errors import UTDStreamException
+from utd_rx.models.participant import TrackPublication, TrackSource
+
+
+@frozen
+class PublishingWanted:
+    """The app switched a source on or off."""
+
+    source: TrackSource
+    enabled: bool
+
+
+@frozen
+class PublishingWithdrawn:
+    """Who switched it on, as word number `stated`, gave up; it takes back no word but its own."""
+
+    source: TrackSource
+    stated: int
+
+
+@frozen
+class TrackOpened:
+    """It is published."""
+
+    source: TrackSource
+    epoch: int
+    track: TrackPublication
+
+
+@frozen
+class TrackFailed:
+    """What was under way failed."""
+
+    source: TrackSource
+    epoch: int
+    error: UTDStreamException
+
+
+@frozen
+class TrackMuteChanged:
+    """It is muted or not, as commanded."""
+
+    source: TrackSource
+    epoch: int
+    muted: bool
+
+
+@frozen
+class TrackClosed:
+    """It is not published any more, as commanded."""
+
+    source: TrackSource
+    epoch: int
+
+
+@frozen
+class OpenTrack:
+    """Open the app's source and publish it; `TrackOpened` or `TrackFailed`."""
+
+    source: TrackSource
+    epoch: int
+
+
+@frozen
+class MuteTrack:
+    """Mute or unmute; `TrackMuteChanged` or `TrackFailed`."""
+
+    source: TrackSource
+    epoch: int
+    track_sid: str
+    muted: bool
+
+
+@frozen
+class CloseTrack:
+    """Unpublish; `TrackClosed` or `TrackFailed`."""
+
+    source: TrackSource
+    epoch: int
+    track_sid: str
+
+
+@frozen
+class CancelTrack:
+    """Abandon the operation begun in `epoch`, and whatever it may have opened."""
+
+    source: TrackSource
+    epoch: int
+
+
+MediaFact: TypeAlias = (
+    PublishingWanted
+    | PublishingWithdrawn
+    | TrackOpened
+    | TrackFailed
+    | TrackMuteChanged
+    | TrackClosed
+)
+MediaEffect: TypeAlias = OpenTrack | MuteTrack | CloseTrack | CancelTrack

@@ -1,0 +1,236 @@
+"""How a command waits: in the state, for what it was promised.
+
+Theory of operation. A command that the engine said yes to, or that asked for something which takes
+time, is done when the state *shows* what it was promised; nothing is optimistic. Its wait is part
+of the state: what was promised, in which join, when to ask the engine and when to give up. After
+every fact all waits are judged, in the order of this table; the first that fits ends one:
+
+| | the command |
+| --- | --- |
+| the state says why it cannot be | raises that |
+| the join of then is over, whatever there is now | raises `CONFLICT`, left |
+| the state shows all of it | returns |
+| it was borne out and is so no more, or the engine, asked after its yes, denies it | raises `CONFLICT`, overtaken |
+| the engine was asked and did not answer | raises why |
+| `ends_at` has passed | raises `TIMEOUT`, and its intent is withdrawn |
+
+So there is one way to wait, a replay knows about it, and time is an argument.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol, TypeAlias, TypeVar
+
+from attrs import evolve, frozen
+
+from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conflict
+from utd_rx.protocol.connection import Connection
+
+Effects: TypeAlias = tuple[object, ...]
+
+
+@frozen
+class Promise:
+    """What a command brings about; each kind of it is a class in `protocol.promises`."""
+
+    @property
+    def what(self) -> str:
+        """What it is, for messages."""
+        raise NotImplementedError
+
+    def shows(self, state: Any) -> bool:
+        """Whether the state shows all of it."""
+        raise NotImplementedError
+
+    def holds(self, state: Any) -> bool:
+        """Whether the state bears it out as far as it has been told."""
+        return False
+
+    def failure(self, state: Any) -> UTDStreamException | None:
+        """Return why it cannot be any more, None while it can."""
+        return None
+
+    def question(self, state: Any, wait_id: int) -> object | None:
+        """Return the effect that asks the engine for it, None when there is nothing to ask."""
+        return None
+
+    def denial(self, answer: Any) -> UTDStreamException | None:
+        """Return what `answer`, a fact that came of `question`, says against it."""
+        return None
+
+    @property
+    def survives_leaving(self) -> bool:
+        """Whether it may be shown by a connection that is over."""
+        return False
+
+    @property
+    def withdrawal(self) -> object | None:
+        """The fact by which whoever gives up takes their word back, None when there is none."""
+        return None
+
+
+@frozen
+class WaitStarted:
+    """A command waits for what it was promised.
+
+    Args:
+        id: The command's.
+        promise: For what.
+        epoch: Of the join in which it was asked for.
+        seconds: How long at most.
+        asks_after: Seconds until the engine is asked for what no push has told; None: never.
+    """
+
+    id: int
+    promise: Promise
+    epoch: int
+    seconds: float
+    asks_after: float | None = None
+
+
+@frozen
+class WaitDropped:
+    """The command does not wait any more: it was cancelled."""
+
+    id: int
+
+
+@frozen
+class EndWait:
+    """Let the command return, or raise `error`."""
+
+    id: int
+    error: UTDStreamException | None = None
+
+
+WaitFact: TypeAlias = WaitStarted | WaitDropped
+WaitEffect: TypeAlias = EndWait
+
+
+@frozen
+class Wait:
+    """One command's wait.
+
+    Args:
+        id: The command's.
+        promise: For what.
+        epoch: Of the join in which it was asked for.
+        ends_at: When to give up, monotonic seconds.
+        seconds: How long that was, for the message.
+        asks_at: When to ask the engine; None when it was asked, or is not to be.
+        has_held: Whether the state has borne the promise out.
+    """
+
+    id: int
+    promise: Promise
+    epoch: int
+    ends_at: float
+    seconds: float
+    asks_at: float | None = None
+    has_held: bool = False
+
+
+class Waiting(Protocol):
+    """A session's state, of any kind, with its waits."""
+
+    @property
+    def session(self) -> Any:
+        """The common part."""
+
+    @property
+    def waits(self) -> tuple[Wait, ...]:
+        """The commands that wait."""
+
+
+St = TypeVar("St", bound=Waiting)
+Step: TypeAlias = Callable[[St, object, float], tuple[St, Effects]]
+
+
+def step(rules: Step[St], state: St, fact: object, now: float) -> tuple[St, Effects]:
+    """Return the state after `fact`, by `rules`, and its waits after that; total."""
+    match fact:
+        case WaitStarted():
+            asks_at = None if fact.asks_after is None else now + fact.asks_after
+            wait = Wait(
+                fact.id, fact.promise, fact.epoch, now + fact.seconds, fact.seconds, asks_at
+            )
+            state = _with(state, (*state.waits, wait))
+            effects: Effects = ()
+        case WaitDropped(id=id_):
+            return _with(state, tuple(wait for wait in state.waits if wait.id != id_)), ()
+        case _:
+            state, effects = rules(state, fact, now)
+    return _judged(rules, state, fact, now, effects) if state.waits else (state, effects)
+
+
+def next_deadline(state: Waiting) -> float | None:
+    """Return when time alone changes something, None for never."""
+    deadlines = (at for wait in state.waits for at in (wait.ends_at, wait.asks_at))
+    return min((at for at in deadlines if at is not None), default=None)
+
+
+def _judged(
+    rules: Step[St], state: St, fact: object, now: float, effects: Effects
+) -> tuple[St, Effects]:
+    kept: list[Wait] = []
+    withdrawals: list[object] = []
+    for wait in state.waits:
+        promise = wait.promise
+        end = _end(wait, state, fact, now)
+        if end is not None:
+            effects = (*effects, end)
+            if end.error is not None and promise.withdrawal is not None:
+                withdrawals.append(promise.withdrawal)
+            continue
+        wait_ = evolve(wait, has_held=promise.holds(state))
+        if wait.asks_at is not None and now >= wait.asks_at:
+            wait_ = evolve(wait_, asks_at=None)
+            question = promise.question(state, wait.id)
+            effects = effects if question is None else (*effects, question)
+        kept.append(wait_)
+    state = _with(state, tuple(kept))
+    for withdrawal in withdrawals:
+        state, more = step(rules, state, withdrawal, now)
+        effects = (*effects, *more)
+    return state, effects
+
+
+def _end(wait: Wait, state: Waiting, fact: object, now: float) -> EndWait | None:
+    """Return how the wait ends, None while it goes on: the table above."""
+    promise = wait.promise
+    connection: Connection = state.session.connection
+    is_over = connection.epoch != wait.epoch or not connection.is_joined
+    if (failure := promise.failure(state)) is not None:
+        return EndWait(wait.id, failure)
+    if is_over and not promise.survives_leaving:
+        message = f"left while waiting for {promise.what}"
+        return EndWait(wait.id, conflict(ConflictReason.LEFT, message))
+    if promise.shows(state):
+        return EndWait(wait.id)
+    if wait.has_held and not promise.holds(state):
+        return EndWait(wait.id, taken_back(promise.what))
+    if getattr(fact, "wait_id", None) == wait.id and (denial := promise.denial(fact)) is not None:
+        return EndWait(wait.id, denial)
+    if now >= wait.ends_at:
+        return EndWait(
+            wait.id,
+            UTDStreamException(
+                f"{promise.what} did not arrive within {wait.seconds:.0f} s",
+                code=UTDErrorCode.TIMEOUT,
+            ),
+        )
+    return None
+
+
+def taken_back(what: str) -> UTDStreamException:
+    """Return the error of a command whose work somebody undid at once."""
+    return conflict(ConflictReason.OVERTAKEN, f"{what} was taken back at once by somebody else")
+
+
+def _with(state: St, waits: tuple[Wait, ...]) -> St:
+    if waits == state.waits:
+        return state
+    evolved: Any = evolve(state, waits=waits)  # type: ignore[misc] # every kind's is an attrs class
+    after: St = evolved
+    return after

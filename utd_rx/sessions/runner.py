@@ -1,0 +1,331 @@
+"""What runs a session's rules: one machine, one room, one timer, and the tasks of its effects.
+
+Facts come in from three sides — room events, results of effects, the app's commands — and all of
+them pass through the machine, one commit at a time. What happened in one turn of the room's loop is
+one commit: a full room that greets a newcomer costs one delivery, and no observer sees the middle
+of a server update that LiveKit reports as four events.
+
+Everything here runs on one event loop, the one the session was made on; so do the session's
+observers, whichever thread subscribes. Decisions go by the machine's head: while a callback runs,
+here or on another thread, what is published may be older than what was committed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from itertools import count
+from typing import Any, Final, Generic, TypeAlias, TypeVar
+
+from utd_rx.errors import ConflictReason, UTDStreamException, conflict
+from utd_rx.models.events import Reconnected, RoomEvent, RoomSnapshot
+from utd_rx.ports.clock import Cancel, Clock
+from utd_rx.ports.room import RoomPort
+from utd_rx.protocol.facts.connection import (
+    DeadlinePassed,
+    JoinAdmitted,
+    JoinFailed,
+    JoinStarted,
+    JoinSucceeded,
+    RejoinFailed,
+)
+from utd_rx.protocol.kinds import Kind
+from utd_rx.protocol.session import SessionState
+from utd_rx.protocol.waiting import EndWait, Promise, WaitDropped, Waiting, WaitStarted
+from utd_rx.state import Machine
+from utd_rx.state.events import EventStream
+
+logger: Final = logging.getLogger(__name__)
+
+St = TypeVar("St", bound=Waiting)
+R = TypeVar("R")
+Handler: TypeAlias = Callable[[Any], Awaitable[None]]
+Handlers: TypeAlias = Mapping[type, Handler]
+
+CLOSE_TIMEOUT: Final = 5.0
+"""Seconds to wait for cancelled effects; each of them ends within one await of the room port."""
+
+
+class Runner(Generic[St]):
+    """Feeds a session's machine, carries out what it asks for, and lets its commands wait.
+
+    Args:
+        kind: Whose rules.
+        initial: The state to begin with.
+        room: The media room.
+        clock: Of its deadlines.
+    """
+
+    def __init__(self, kind: Kind[St], initial: St, *, room: RoomPort, clock: Clock) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._kind = kind
+        self._clock = clock
+        self._handlers: dict[type, Handler] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._inbox: list[RoomEvent] = []
+        self._joining: int | None = None
+        self._cancel_timer: Cancel | None = None
+        self._ids = count(1)
+        self._waiting: dict[int, asyncio.Future[None]] = {}
+        self.events: EventStream[RoomEvent] = EventStream()
+        self.machine: Machine[St, object, object] = Machine(
+            initial, kind.step, perform=self._perform, now=clock.now, loop=self._loop
+        )
+        self._unlisten = room.listen(self._receive)
+
+    def start(self, *handlers: Handlers) -> None:
+        """Carry out effects by these from now on; called once, when the collaborators are there.
+
+        Raises:
+            TypeError: An effect of the kind has no handler, or a handler no effect.
+        """
+        for some in handlers:
+            self._handlers |= some
+        wrong = {EndWait, *self._handlers} ^ set(self._kind.effects)
+        if wrong:
+            names = ", ".join(sorted(effect.__name__ for effect in wrong))
+            raise TypeError(f"effects without a handler, or handlers without an effect: {names}")
+        self.machine.select(self._kind.next_deadline, name="deadline").subscribe(self._arm)
+
+    @property
+    def state(self) -> St:
+        """The state, with all that has been committed."""
+        return self.machine.head
+
+    @property
+    def session(self) -> SessionState:
+        """The common part of it."""
+        session: SessionState = self.machine.head.session
+        return session
+
+    def require_here(self) -> None:
+        """Check that the caller is on the session's loop, and that the session is not closed.
+
+        Raises:
+            UTDStreamException: `CONFLICT`, foreign loop or closed.
+        """
+        try:
+            is_here = asyncio.get_running_loop() is self._loop
+        except RuntimeError:
+            is_here = False
+        if not is_here:
+            raise conflict(
+                ConflictReason.FOREIGN_LOOP,
+                "a session belongs to the event loop it was made on: hand the call over to that "
+                "one, with asyncio.run_coroutine_threadsafe",
+            )
+        if self.machine.closed:
+            raise conflict(ConflictReason.CLOSED, "the session is closed")
+
+    def require_joined(self) -> int:
+        """Return the join a command belongs to.
+
+        Taken before the engine is asked, or a wait might be for the next one.
+
+        Raises:
+            UTDStreamException: `CONFLICT`, not joined.
+        """
+        if not self.session.connection.is_joined:
+            raise conflict(ConflictReason.NOT_JOINED, "not joined: await join() first")
+        return self.session.connection.epoch
+
+    def offer(self, *facts: object) -> None:
+        """Commit facts together, unless the session is closed."""
+        if not self.machine.closed:
+            self.machine.dispatch_all(facts)
+
+    async def wait(
+        self, promise: Promise, epoch: int, seconds: float, asks_after: float | None = None
+    ) -> None:
+        """Wait until the state shows what was promised; see `utd_rx.protocol.waiting`.
+
+        Raises:
+            UTDStreamException: As its table says; `CONFLICT` also when the session closes.
+
+        Cancelling is safe.
+        """
+        wait_id = next(self._ids)
+        answer = self._waiting[wait_id] = self._loop.create_future()
+        try:
+            self.offer(WaitStarted(wait_id, promise, epoch, seconds, asks_after))
+            if self.machine.closed:
+                raise conflict(ConflictReason.CLOSED, "the session is closed")
+            await answer
+        finally:
+            del self._waiting[wait_id]
+            if not answer.done() or answer.cancelled():
+                self.offer(WaitDropped(wait_id))
+
+    # --- joining --------------------------------------------------------------------------------
+
+    def begin_join(self) -> int:
+        """State that a join begins, and return its epoch.
+
+        Raises:
+            UTDStreamException: `CONFLICT`, joined or joining already.
+        """
+        if not self.session.connection.is_resting:
+            raise conflict(ConflictReason.ALREADY, "already joined or joining")
+        # What the connection before this one still had to say belongs before the new epoch.
+        self._flush()
+        self.offer(JoinStarted())
+        return self.session.connection.epoch
+
+    def admit(self, epoch: int, role: str | None) -> None:
+        """State what role the mint granted, if the join is still wanted; as `require_join`."""
+        self.require_join(epoch)
+        self.offer(JoinAdmitted(epoch, role))
+
+    def require_join(self, epoch: int) -> None:
+        """Check that the join of `epoch` is still wanted.
+
+        Raises:
+            UTDStreamException: `CONFLICT` when it was left or replaced meanwhile.
+        """
+        connection = self.session.connection
+        if connection.epoch != epoch or connection.is_resting:
+            raise conflict(ConflictReason.LEFT, "left while joining")
+
+    async def connect(self, epoch: int, connecting: Awaitable[RoomSnapshot]) -> None:
+        """Commit the snapshot of a connection, with the events since then.
+
+        Raises:
+            UTDStreamException: As `RoomPort.connect`; `CONFLICT` when left meanwhile.
+        """
+        self._flush()  # the last words of the connection before this one
+        # Events behind the snapshot may be here before this coroutine wakes up; they wait.
+        self._joining = epoch
+        try:
+            snapshot = await connecting
+        finally:
+            if self._joining == epoch:
+                self._joining = None
+        self._flush(JoinSucceeded(epoch, snapshot))
+        self.require_join(epoch)
+
+    async def reconnect(self, epoch: int, connecting: Awaitable[RoomSnapshot]) -> bool:
+        """Commit how connecting anew in an outage went; nothing when the outage is over meanwhile.
+
+        What the new connection begins with is told as `Reconnected`, as LiveKit's own.
+
+        Returns:
+            Whether the connection is of no use to anybody, and is to be ended.
+        """
+        self._joining = epoch
+        try:
+            snapshot = await connecting
+        except UTDStreamException as error:
+            self._joining = None
+            self._flush(RejoinFailed(epoch, error, self._clock.jitter()))
+            return False
+        finally:
+            if self._joining == epoch:
+                self._joining = None
+        connection = self.session.connection
+        if connection.epoch == epoch and connection.is_lost:
+            self._inbox.insert(0, Reconnected(snapshot))
+            self._flush()
+        return connection.is_resting
+
+    def fail_join(self, epoch: int, error: BaseException) -> bool:
+        """State why the join of `epoch` failed; returns whether its connection is to be ended."""
+        is_current = self.session.connection.epoch == epoch
+        self._flush(JoinFailed(epoch, _as_failure(error)))
+        return is_current
+
+    # --- ending ---------------------------------------------------------------------------------
+
+    def stop_listening(self) -> None:
+        """Hear nothing more of the room. Idempotent."""
+        self._flush()
+        self._unlisten()
+
+    async def aclose(self) -> None:
+        """Cancel what is under way, let go of who waits, complete every stream. Idempotent."""
+        self.stop_listening()
+        self._arm(None)
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            _, stuck = await asyncio.wait(tasks, timeout=CLOSE_TIMEOUT)
+            for task in stuck:
+                logger.error("%s did not end when cancelled", task.get_name())
+        self.machine.close()
+        for answer in self._waiting.values():
+            if not answer.done():
+                answer.set_exception(conflict(ConflictReason.CLOSED, "the session is closed"))
+        self.events.close()
+
+    def spawn(self, work: Awaitable[None], name: str) -> asyncio.Task[None]:
+        """Run `work` as a task of this session."""
+        task = self._loop.create_task(_run(work), name=f"utd_rx {name}")
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    # --- inside ---------------------------------------------------------------------------------
+
+    def _receive(self, batch: tuple[RoomEvent, ...]) -> None:
+        self._inbox += batch
+        self._flush()
+
+    def _flush(self, *first: object) -> None:
+        events: list[RoomEvent] = []
+        if self._joining is None:
+            events, self._inbox = self._inbox, events
+        if first or events:
+            self.offer(*first, *events)
+        for event in events:
+            self.events.emit(event)
+
+    def _perform(self, effect: object) -> None:
+        if isinstance(effect, EndWait):
+            self._end_wait(effect)
+        # Closed, when another thread held up publishing until now: then the room is closed as well.
+        elif not self.machine.closed:
+            self.spawn(self._handlers[type(effect)](effect), type(effect).__name__)
+
+    def _end_wait(self, effect: EndWait) -> None:
+        answer = self._waiting.get(effect.id)
+        if answer is None or answer.done():
+            return
+        if effect.error is None:
+            answer.set_result(None)
+        else:
+            answer.set_exception(effect.error)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("%s failed", task.get_name(), exc_info=error)
+
+    def _arm(self, deadline: float | None) -> None:
+        if self._cancel_timer is not None:
+            self._cancel_timer()
+        self._cancel_timer = None
+        if deadline is not None:
+            self._cancel_timer = self._clock.call_at(deadline, self._due)
+
+    def _due(self) -> None:
+        self._cancel_timer = None
+        self.offer(DeadlinePassed())
+        # What is published may still be as it was, and then nothing has armed the timer again.
+        if self._cancel_timer is None and not self.machine.closed:
+            self._arm(self._kind.next_deadline(self.machine.head))
+
+
+async def _run(work: Awaitable[None]) -> None:
+    await work
+
+
+def _as_failure(error: BaseException) -> UTDStreamException:
+    if isinstance(error, UTDStreamException):
+        return error
+    if isinstance(error, asyncio.CancelledError):
+        return conflict(ConflictReason.LEFT, "joining was cancelled")
+    # Not what it says: an app's own error may hold anything, and this one is state, and recorded.
+    failure = UTDStreamException(f"joining failed: {type(error).__name__}")
+    failure.__cause__ = error
+    return failure

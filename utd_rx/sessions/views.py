@@ -1,0 +1,222 @@
+"""What an app sees of a session, whatever feeds it: a room, or a recording of one.
+
+The streams of each kind are declared once, here; a live session and its replay are both a view.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, ClassVar, Final, Generic, Self, TypeVar, cast, overload
+
+from reactivex import Observable
+from reactivex import operators as ops
+
+from utd_rx.errors import UTDStreamException
+from utd_rx.models.ban import UTDBanNotice
+from utd_rx.models.chat import ChatMessage
+from utd_rx.models.connection import UTDConnectionState
+from utd_rx.models.events import DataReceived, RoomEvent
+from utd_rx.models.frozen_map import FrozenMap
+from utd_rx.models.participant import LocalParticipant, RemoteParticipant
+from utd_rx.models.role import UTDRole
+from utd_rx.models.seats import Invitation, InvitationAnswer, SpeakRequest, UTDSeat, UTDSeatGrid
+from utd_rx.models.stream_type import UTDStreamType
+from utd_rx.protocol.audio_room import AudioRoomState
+from utd_rx.protocol.chat import is_app_data
+from utd_rx.protocol.data import invitation_answer
+from utd_rx.protocol.kinds import AUDIO_ROOM, Kind
+from utd_rx.protocol.session import SessionState
+from utd_rx.protocol.waiting import Waiting
+from utd_rx.state import Machine, StateSubject
+
+St = TypeVar("St", bound=Waiting)
+T = TypeVar("T")
+
+
+class Stream(Generic[T]):
+    """Declares a `StateSubject` of a view: what it shows of the state, and its docstring."""
+
+    def __init__(self, read: Callable[[Any], T], doc: str) -> None:
+        self._read = read
+        self._name = ""
+        self.__doc__ = doc
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    @overload
+    def __get__(self, view: None, owner: type) -> Self: ...
+
+    @overload
+    def __get__(self, view: SessionView[Any], owner: type) -> StateSubject[T]: ...
+
+    def __get__(self, view: SessionView[Any] | None, owner: type) -> Self | StateSubject[T]:
+        if view is None:
+            return self
+        # One subject for each view; from then on its own attribute is found before this is asked.
+        subject = view.select(self._read, name=self._name)
+        vars(view)[self._name] = subject
+        return subject
+
+
+def _common(read: Callable[[SessionState], T], doc: str) -> Stream[T]:
+    return Stream(lambda state: read(state.session), doc)
+
+
+class SessionView(Generic[St]):
+    """The streams all session types have; each is a `StateSubject` on one machine.
+
+    Attributes:
+        type: The product type.
+    """
+
+    kind: ClassVar[Kind[Any]]
+    type: ClassVar[UTDStreamType]
+    room_name: str
+
+    state: Stream[St] = Stream(lambda state: state, "The whole state, one frozen value.")
+    connected = _common(lambda s: s.connection.is_connected, "Whether media flows now.")
+    connection_state: Stream[UTDConnectionState] = _common(
+        lambda s: s.connection.state, "The lifecycle of the connection."
+    )
+    can_publish = _common(
+        lambda s: s.microphone.is_granted,
+        "Whether this client may publish now, as the server grants it: in an audio room, seat and "
+        "permission both.",
+    )
+    remote_participants: Stream[tuple[RemoteParticipant, ...]] = _common(
+        lambda s: s.roster.participants,
+        "The others, in the order they came. While it is observed each commit that changes them "
+        "costs their number; `select` what you need in a large room.",
+    )
+    active_speakers: Stream[tuple[str, ...]] = _common(
+        lambda s: s.roster.active_speakers, "Identities that speak now, loudest first."
+    )
+    microphone_enabled = _common(
+        lambda s: s.microphone.is_on, "Whether others can hear this client's microphone."
+    )
+    microphone_failure: Stream[UTDStreamException | None] = _common(
+        lambda s: s.microphone.failure,
+        "Why the microphone could not be published or ended, None once something else is asked.",
+    )
+    roles: Stream[FrozenMap[str, UTDRole]] = _common(
+        lambda s: s.roles.known, "Role by identity, of everybody in the room who has one."
+    )
+    chat_locked = _common(
+        lambda s: s.chat.is_locked, "Whether the audience may not write in the chat."
+    )
+    chat_history: Stream[tuple[ChatMessage, ...]] = _common(
+        lambda s: s.chat.history, "The last 300 chat messages, oldest first."
+    )
+    banned: Stream[UTDBanNotice | None] = _common(
+        lambda s: s.bans.notice, "This client is banned; told once, until a join succeeds."
+    )
+    failure: Stream[UTDStreamException | None] = _common(
+        lambda s: s.connection.failure,
+        "Why the session is not connected, None while it is or was not meant to be.",
+    )
+
+    def __init__(self, machine: Machine[St, Any, Any], events: Observable[RoomEvent]) -> None:
+        self._machine = machine
+        self._events = events
+        for name in _streams_of(type(self)):
+            getattr(self, name)  # made now, so that a closed session has them, too
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *_streams_of(type(self))})
+
+    @property
+    def identity(self) -> str:
+        """Who this client is in the room; "" before the first connection."""
+        return self._session.identity
+
+    @property
+    def is_host(self) -> bool:
+        """Whether this client is the host: a claim, until a join says what was granted."""
+        return self._session.is_host
+
+    @property
+    def local_participant(self) -> LocalParticipant | None:
+        """This client's own participant, None before the first connection."""
+        return self._session.roster.local
+
+    @property
+    def events(self) -> Observable[RoomEvent]:
+        """Every room event as a typed frozen value, hot, after the commit it is part of."""
+        return self._events
+
+    @property
+    def data(self) -> Observable[DataReceived]:
+        """The app's own data messages, hot: neither the engine's, nor forged ones, nor chat."""
+        return cast("Observable[DataReceived]", self._events.pipe(ops.filter(is_app_data)))
+
+    def messages(self, topic: str) -> Observable[DataReceived]:
+        """Return those of `data` that were sent with `topic`."""
+        is_on_topic: Callable[[DataReceived], bool] = lambda message: message.topic == topic  # noqa: E731
+        return self.data.pipe(ops.filter(is_on_topic))
+
+    def select(self, f: Callable[[St], T], *, name: str = "") -> StateSubject[T]:
+        """Derive a stream from the whole state; see `utd_rx.state.Store.select`."""
+        return self._machine.select(f, name=name)
+
+    @property
+    def _session(self) -> SessionState:
+        session: SessionState = self._machine.state.session
+        return session
+
+
+class AudioRoomView(SessionView[AudioRoomState]):
+    """The streams of an audio room.
+
+    Attributes:
+        room_name: The un-prefixed name.
+    """
+
+    kind = AUDIO_ROOM
+    type = UTDStreamType.AUDIO_ROOM
+
+    seats: Stream[UTDSeatGrid] = Stream(
+        lambda s: s.seats.grid, "The grid as the engine last told it, never optimistic."
+    )
+    my_seat: Stream[UTDSeat | None] = Stream(
+        lambda s: s.my_seat, "The seat this client sits on, None when it has none."
+    )
+    pending_requests: Stream[tuple[SpeakRequest, ...]] = Stream(
+        lambda s: s.seats.grid.requests,
+        "Who waits for a seat in request mode, in order; `age` says how long.",
+    )
+    invitations: Stream[tuple[Invitation, ...]] = Stream(
+        lambda s: s.speakers.invitations,
+        "The open offers of a seat to this client, oldest first, as the engine lists them. Of an "
+        "engine that lists none each is only what a message says, and proven when it is accepted.",
+    )
+
+    @property
+    def identity(self) -> str:
+        """Who this client is in the room."""
+        return self._machine.state.identity
+
+    @property
+    def invitation_answers(self) -> Observable[InvitationAnswer]:
+        """What became of the invitations this client made, hot.
+
+        It is what the engine's messages say: one may be lost, and within 3 s of their join a
+        newcomer may forge one. Who sits is in `seats`.
+        """
+        answer_in = partial(invitation_answer, inviter=self.identity)
+        answers = self._events.pipe(ops.map(answer_in), ops.filter(lambda one: one is not None))
+        return cast("Observable[InvitationAnswer]", answers)
+
+
+def _streams_of(view: type) -> tuple[str, ...]:
+    return tuple(
+        name
+        for owner in view.__mro__
+        for name, declared in vars(owner).items()
+        if isinstance(declared, Stream)
+    )
+
+
+VIEWS: Final[dict[UTDStreamType, type[SessionView[Any]]]] = {AudioRoomView.type: AudioRoomView}
+"""What a replay of each kind shows."""

@@ -1,0 +1,145 @@
+"""`pickled`: a port at the other end of a pipe, as far as values can tell.
+
+What crosses is pickled both ways, and the port runs on another thread's event loop. A port that
+passes its contract suite behind this hands over nothing that is alive.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import pickle
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar, cast
+
+P = TypeVar("P")
+
+
+@asynccontextmanager
+async def pickled(
+    make: Callable[[], P], close: Callable[[], Awaitable[None]] | None = None
+) -> AsyncIterator[P]:
+    """Make a port on a thread of its own, and give one that stands for it here.
+
+    Args:
+        make: Makes the port; called on its loop.
+        close: Closes what is behind it, on its loop, where the port itself cannot be closed.
+    """
+    loop = asyncio.new_event_loop()
+
+    def run() -> None:
+        loop.run_forever()
+        loop.run_until_complete(loop.shutdown_default_executor())
+        loop.close()
+
+    thread = threading.Thread(target=run, name="utd_rx the other end", daemon=True)
+    thread.start()
+    try:
+        far = await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_made(make), loop))
+        yield cast("P", _Near(far, loop))
+    finally:
+        if close is not None:
+            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_closed(close), loop))
+        loop.call_soon_threadsafe(loop.stop)
+        await asyncio.to_thread(thread.join)
+
+
+async def _made(make: Callable[[], P]) -> P:
+    return make()
+
+
+async def _closed(close: Callable[[], Awaitable[None]]) -> None:
+    await close()
+
+
+class _Near:
+    """Stands for a port that is far away."""
+
+    def __init__(self, far: object, loop: asyncio.AbstractEventLoop) -> None:
+        self._far = far
+        self._loop = loop
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._far, name)
+        if inspect.iscoroutinefunction(method):
+
+            async def command(*args: Any, **kwargs: Any) -> Any:
+                words, sinks = _packed(args, kwargs)
+                answer = asyncio.run_coroutine_threadsafe(
+                    _carried_out(method, words, sinks), self._loop
+                )
+                return _opened(await asyncio.wrap_future(answer))
+
+            return command
+
+        def ask(*args: Any, **kwargs: Any) -> Any:
+            words, sinks = _packed(args, kwargs)
+            result = asyncio.run_coroutine_threadsafe(
+                _asked(method, words, sinks), self._loop
+            ).result(10)
+            if not callable(result):
+                return _opened(result)
+
+            def stop() -> None:
+                for sink in sinks.values():
+                    sink.is_closed = True  # from here on, whatever is on its way
+                self._loop.call_soon_threadsafe(result)
+
+            return stop
+
+        return ask
+
+
+class _Sink:
+    """A function that stays on the near side, as the far side has it."""
+
+    def __init__(self, take: Callable[[Any], None]) -> None:
+        self._take = take
+        self._loop = asyncio.get_running_loop()
+        self.is_closed = False
+
+    def __call__(self, batch: Any) -> None:
+        self._loop.call_soon_threadsafe(self._deliver, pickle.dumps(batch))
+
+    def _deliver(self, batch: bytes) -> None:
+        if not self.is_closed:
+            self._take(pickle.loads(batch))  # noqa: S301 - our own words
+
+
+def _packed(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[bytes, dict[int, _Sink]]:
+    """Return the arguments as bytes, and the functions among them, which stay here."""
+    sinks = {n: _Sink(arg) for n, arg in enumerate(args) if _is_function(arg)}
+    plain = tuple(None if n in sinks else arg for n, arg in enumerate(args))
+    return pickle.dumps((plain, kwargs)), sinks
+
+
+def _unpacked(words: bytes, sinks: dict[int, _Sink]) -> tuple[list[Any], dict[str, Any]]:
+    args, kwargs = pickle.loads(words)  # noqa: S301 - our own words
+    return [sinks.get(n, arg) for n, arg in enumerate(args)], kwargs
+
+
+async def _carried_out(method: Any, words: bytes, sinks: dict[int, _Sink]) -> bytes:
+    args, kwargs = _unpacked(words, sinks)
+    try:
+        return pickle.dumps((True, await method(*args, **kwargs)))
+    except Exception as error:  # noqa: BLE001 - it crosses, whatever it is
+        return pickle.dumps((False, error))
+
+
+async def _asked(method: Any, words: bytes, sinks: dict[int, _Sink]) -> Any:
+    args, kwargs = _unpacked(words, sinks)
+    result = method(*args, **kwargs)
+    return result if callable(result) else pickle.dumps((True, result))
+
+
+def _opened(answer: bytes) -> Any:
+    is_result, value = pickle.loads(answer)  # noqa: S301 - our own words
+    if not is_result:
+        raise value
+    return value
+
+
+def _is_function(arg: object) -> bool:
+    return inspect.isroutine(arg)
