@@ -11,19 +11,22 @@ from attrs import frozen
 from tests.engine.fakes import FakeClock, FakeMedia
 from tests.rest.conftest import HandClock
 from utd_rx.engine import LocalEngine
+from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.role import UTDRole
 from utd_rx.models.stream_type import UTDStreamType
 from utd_rx.ports.engine import EnginePort, JoinRequest
 from utd_rx.rest import UTDApi, UTDApiClient
 from utd_rx.testing.contracts.engine import EngineContract
+from utd_rx.testing.engine import FakeEngine
 from utd_rx.testing.pickled import pickled
+from utd_rx.testing.room import FakeRoom
 
 ROOM, HOST, OTHER = "friday", "sara", "mona"
 DAY = 86_400.0
 
 
 @frozen
-class Bench:
+class HttpBench:
     """A host's API, and an engine on a fake media server and a clock."""
 
     engine: EnginePort
@@ -55,7 +58,7 @@ class Bench:
 
 class TestUTDApi(EngineContract):
     @pytest.fixture(params=["direct", "pickled"])
-    async def bench(self, request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
+    async def bench(self, request: pytest.FixtureRequest) -> AsyncIterator[HttpBench]:
         media, clock = FakeMedia(), FakeClock()
         async with (
             LocalEngine(media=media, clock=clock) as engine,
@@ -81,4 +84,35 @@ class TestUTDApi(EngineContract):
             other = UTDApi(near).acting_as(JoinRequest(OTHER, ROOM, UTDStreamType.AUDIO_ROOM))
             for one in (served, other):
                 await media.connect(engine.core, (await one.mint()).token)
-            yield Bench(served, other, media, clock)
+            yield HttpBench(served, other, media, clock)
+
+
+@frozen
+class FakeBench:
+    """The fake engine, whose other people are the test."""
+
+    engine: FakeEngine
+    room: str = ROOM
+    me: str = HOST
+    other: str = OTHER
+
+    async def outlive(self) -> None:
+        """Its bearers never end."""
+
+    async def ask(self) -> int:
+        self.engine.request(9, OTHER)
+        return 9
+
+    async def invite(self) -> int:
+        return 5
+
+    async def fail(self) -> None:
+        self.engine.error = UTDStreamException("down", code=UTDErrorCode.SERVER, status_code=503)
+
+
+class TestFakeEngine(EngineContract):
+    @pytest.fixture
+    async def bench(self) -> FakeBench:
+        engine = FakeEngine(FakeRoom(HOST))
+        engine.metadata[HOST] = "{}"
+        return FakeBench(engine)
