@@ -55,9 +55,8 @@ from utd_rx.protocol.facts.media import PublishingWanted
 from utd_rx.protocol.facts.people import ChatSent
 from utd_rx.protocol.facts.seats import InvitationAnswered, SpeakRequested
 from utd_rx.protocol.kinds import AUDIO_ROOM
-from utd_rx.protocol.promises import GridPromise
+from utd_rx.protocol.promises import PUSH_TIMEOUT, GridPromise
 from utd_rx.protocol.speakers import LOOK_AGAIN_SECONDS
-from utd_rx.sessions.seats import PUSH_TIMEOUT
 
 people = st.sampled_from(PEOPLE)
 guests = st.sampled_from(PEOPLE[1:])
@@ -164,7 +163,9 @@ class WholeRoom(RuleBasedStateMachine):
         promise = promised(who, item, index, client.state.seats.grid)
         if isinstance(item, RequestSeat):
             assert outcome.id is not None
-            self.world.tell(client, SpeakRequested(outcome.id))
+            self.world.tell(
+                client, SpeakRequested(outcome.id, client.state.session.microphone.stated)
+            )
         if isinstance(item, AcceptInvitation | DeclineInvitation):
             assert item.id in offered
             self.world.tell(client, InvitationAnswered(item.id))

@@ -73,11 +73,9 @@ from utd_rx.protocol.facts.seats import (
 )
 from utd_rx.protocol.kinds import AUDIO_ROOM
 from utd_rx.protocol.promises import GridPromise
-from utd_rx.protocol.speakers import GRANT_TIMEOUT
 from utd_rx.protocol.waiting import EndWait, WaitStarted
 from utd_rx.protocol.wire.seats import grid_to_push
 from utd_rx.protocol.wire.speakers import ListedInvitation
-from utd_rx.sessions.seats import PUSH_TIMEOUT
 
 PEOPLE = ("sara", "adam", "mona")
 HOST = PEOPLE[0]
@@ -210,7 +208,7 @@ class World:
         connection = client.state.session.connection
         if connection.is_joined:
             self.serial += 1
-            wait = WaitStarted(self.serial, promise, connection.epoch, GRANT_TIMEOUT, PUSH_TIMEOUT)
+            wait = WaitStarted(self.serial, promise, connection.epoch)
             self.tell(client, wait)
 
     def pass_time(self, seconds: float) -> None:

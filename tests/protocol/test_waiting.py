@@ -46,11 +46,11 @@ class Counted(Promise):
 class Driver:
     """A joined room with one command that waits."""
 
-    def __init__(self, promise: Promise, *, asks_after: float | None = None) -> None:
+    def __init__(self, promise: Promise) -> None:
         self.state: AudioRoomState = joined()
         self.effects: list[object] = []
         epoch = self.state.session.connection.epoch
-        self.tell(WaitStarted(1, promise, epoch, 10.0, asks_after), 0.0)
+        self.tell(WaitStarted(1, promise, epoch), 0.0)
 
     def tell(self, fact: object, now: float = 1.0) -> None:
         self.state, effects = AUDIO_ROOM.step(self.state, fact, now)
@@ -80,7 +80,7 @@ def test_it_is_pending_until_it_is_shown() -> None:
 def test_what_is_shown_already_is_not_waited_for() -> None:
     driver = Driver(Counted())
     driver.count(2)
-    driver.tell(WaitStarted(2, Counted(), driver.state.session.connection.epoch, 10.0))
+    driver.tell(WaitStarted(2, Counted(), driver.state.session.connection.epoch))
     assert driver.error is None
 
 
@@ -112,7 +112,7 @@ def test_leaving_ends_it_whatever_is_shown_then(end: object) -> None:
 def test_another_join_is_another_matter() -> None:
     driver = Driver(Counted())
     epoch = driver.state.session.connection.epoch
-    driver.tell(WaitStarted(2, Counted(), epoch - 1, 10.0))
+    driver.tell(WaitStarted(2, Counted(), epoch - 1))
     [end] = driver.effects
     assert isinstance(end, EndWait)
     assert end.error is not None
@@ -141,7 +141,7 @@ def test_who_is_cancelled_is_answered_no_more() -> None:
 
 
 def test_the_engine_is_asked_once_when_no_push_has_come() -> None:
-    driver = Driver(IsSitting("me", 0), asks_after=2.0)
+    driver = Driver(IsSitting("me", 0))
     assert waiting.next_deadline(driver.state) == 2.0
     driver.tell(DeadlinePassed(), 2.0)
     seats = driver.state.seats
@@ -152,7 +152,7 @@ def test_the_engine_is_asked_once_when_no_push_has_come() -> None:
 
 
 def test_an_answer_that_denies_it_ends_it_and_one_to_another_question_does_not() -> None:
-    driver = Driver(IsSitting("me", 0), asks_after=2.0)
+    driver = Driver(IsSitting("me", 0))
     driver.tell(SeatGridFetched(EMPTY, 0, 0, wait_id=None))
     assert driver.effects == []
     driver.tell(SeatGridFetched(EMPTY, driver.state.seats.generation, 1, wait_id=1))
@@ -162,7 +162,7 @@ def test_an_answer_that_denies_it_ends_it_and_one_to_another_question_does_not()
 
 
 def test_an_engine_that_does_not_answer_is_an_error_of_the_command_that_asked() -> None:
-    driver = Driver(IsSitting("me", 0), asks_after=2.0)
+    driver = Driver(IsSitting("me", 0))
     driver.tell(SeatsNotFetched(REFUSED, wait_id=7))
     assert driver.effects == []
     driver.tell(SeatsNotFetched(REFUSED, wait_id=1))
@@ -170,7 +170,7 @@ def test_an_engine_that_does_not_answer_is_an_error_of_the_command_that_asked() 
 
 
 def test_an_answer_that_bears_it_out_waits_for_the_rest() -> None:
-    driver = Driver(IsSitting("me", 0), asks_after=2.0)
+    driver = Driver(IsSitting("me", 0))
     driver.tell(SeatGridFetched(SEATED, driver.state.seats.generation, 0, wait_id=1))
     assert driver.effects == []
     assert driver.state.waits[0].has_held
@@ -191,9 +191,9 @@ def test_who_gives_up_takes_back_their_own_word_and_no_later_one() -> None:
         session=evolve(session, publications=publications, connection=lost),
     )
     epoch = session.connection.epoch
-    driver.tell(WaitStarted(2, Published(MIC, True, 1), epoch, 15.0), 0.0)
+    driver.tell(WaitStarted(2, Published(MIC, True, 1), epoch), 0.0)
     driver.tell(PublishingWanted(MIC, True), 14.0)
-    driver.tell(WaitStarted(3, Published(MIC, True, 2), epoch, 15.0), 14.0)
+    driver.tell(WaitStarted(3, Published(MIC, True, 2), epoch), 14.0)
     driver.tell(DeadlinePassed(), 15.0)
     assert [getattr(effect, "id", None) for effect in driver.effects] == [2]
     assert driver.state.session.microphone.is_wanted

@@ -24,9 +24,9 @@ from utd_rx.models.events import (
 from utd_rx.models.participant import RemoteParticipant, TrackPublication, TrackSource
 from utd_rx.models.seats import UTDSeat, UTDSeatGrid
 from utd_rx.models.token import UTDTokenResponse
+from utd_rx.protocol.promises import PUSH_TIMEOUT
 from utd_rx.protocol.speakers import GRANT_TIMEOUT
 from utd_rx.protocol.wire.seats import grid_to_push
-from utd_rx.sessions.seats import PUSH_TIMEOUT
 
 
 async def test_joining_connects_and_knows_the_grid(joined: Stage) -> None:

@@ -14,8 +14,8 @@ from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.events import ParticipantConnected, TrackMuted, TrackUnmuted
 from utd_rx.models.participant import RemoteParticipant, TrackPublication, TrackSource
 from utd_rx.models.seats import UTDSeatGrid, UTDSeatMode
+from utd_rx.protocol.promises import PUSH_TIMEOUT
 from utd_rx.protocol.speakers import GRANT_TIMEOUT
-from utd_rx.sessions.seats import PUSH_TIMEOUT
 
 
 async def test_moving_keeps_what_is_published(joined: Stage) -> None:

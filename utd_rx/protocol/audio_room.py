@@ -88,9 +88,10 @@ def step(state: AudioRoomState, fact: object, now: float) -> tuple[AudioRoomStat
     is_held = isinstance(fact, e.ParticipantDisconnected) and is_present(
         session.roster, fact.identity
     )
+    is_void = is_held or seating_rules.is_overtaken(fact, session.microphone)
     speakers = speaker_rules.step(
         state.speakers,
-        None if is_held else heard,
+        None if is_void else heard,
         now,
         identity=state.identity,
         grid=seats.grid,

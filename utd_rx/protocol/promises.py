@@ -6,7 +6,7 @@ Each is a value: a wait for it is part of the state, and of a recording. Their m
 
 from __future__ import annotations
 
-from typing import Final
+from typing import ClassVar, Final
 
 from attrs import frozen
 
@@ -16,11 +16,23 @@ from utd_rx.models.role import UTDRole
 from utd_rx.models.seats import UTDSeat, UTDSeatGrid
 from utd_rx.protocol.audio_room import AudioRoomState
 from utd_rx.protocol.facts.media import PublishingWithdrawn
-from utd_rx.protocol.facts.seats import FetchSeats, SeatGridFetched, SeatsNotFetched
+from utd_rx.protocol.facts.seats import (
+    FetchSeats,
+    SeatGridFetched,
+    SeatsNotFetched,
+    SpeakingForgone,
+)
 from utd_rx.protocol.publishing import SOURCES, outcome
 from utd_rx.protocol.roster import is_as_muted
 from utd_rx.protocol.session import SessionState
+from utd_rx.protocol.speakers import GRANT_TIMEOUT
 from utd_rx.protocol.waiting import Promise, Waiting, taken_back
+
+SWITCH_TIMEOUT: Final = 15.0
+"""Seconds to wait for a track of one's own; LiveKit's own longest wait for one is 10 s."""
+
+PUSH_TIMEOUT: Final = 2.0
+"""Seconds to wait for the engine's push before asking it: a push behind a join may be lost."""
 
 # --- of every session -----------------------------------------------------------------------
 
@@ -28,6 +40,8 @@ from utd_rx.protocol.waiting import Promise, Waiting, taken_back
 @frozen
 class Published(Promise):
     """This client's `source` is on or off, as the app's word number `stated` says."""
+
+    seconds: ClassVar[float] = SWITCH_TIMEOUT
 
     source: TrackSource
     enabled: bool
@@ -146,6 +160,9 @@ class SeatsAreKnown(Promise):
 class GridPromise(Promise):
     """Something that a grid bears out or not, so that the engine can be asked for it."""
 
+    seconds: ClassVar[float] = GRANT_TIMEOUT
+    asks_after: ClassVar[float | None] = PUSH_TIMEOUT
+
     def holds_in(self, grid: UTDSeatGrid) -> bool:
         """Whether `grid` bears it out, as far as grids go."""
         raise NotImplementedError
@@ -253,6 +270,10 @@ class IsAsking(GridPromise):
         is_pending = asked is not None and self.request_id in (None, asked.id)
         return is_pending or grid.seat_of(self.identity) is not None
 
+    @property
+    def withdrawal(self) -> SpeakingForgone | None:
+        return None if self.request_id is None else SpeakingForgone(self.request_id)
+
 
 @frozen
 class IsSilent(GridPromise):
@@ -280,6 +301,17 @@ class IsAnswered(GridPromise):
 
     def holds_in(self, grid: UTDSeatGrid) -> bool:
         return not grid.is_pending(self.request_id)
+
+
+def occupant_is_muted(grid: UTDSeatGrid, index: int, is_muted: bool) -> TrackIsMuted | None:
+    """Return that whoever sits on seat `index` of `grid` is muted, None when nobody does.
+
+    The copy may be a change behind: whom the engine muted, the grid in its reply tells.
+    """
+    occupant = grid.occupant_of(index)
+    if occupant is None:
+        return None
+    return TrackIsMuted(occupant, (TrackSource.MICROPHONE,), is_muted)
 
 
 def _seat(grid: UTDSeatGrid, index: int) -> UTDSeat | None:

@@ -78,6 +78,12 @@ def is_as_muted(roster: Roster, identity: str, source: TrackSource, is_muted: bo
     return track is None or track.is_muted is is_muted
 
 
+def sid_of(roster: Roster, identity: str) -> str | None:
+    """Return the sid of the connection of `identity`, None when they are not here."""
+    participant = roster.remotes.get(identity)
+    return None if participant is None else participant.sid
+
+
 def microphone_sid(roster: Roster, identity: str) -> str | None:
     """Return the sid of `identity`'s microphone while its sound arrives, None otherwise."""
     participant = roster.remotes.get(identity)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from attrs import frozen
 
 from utd_rx.errors import ConflictReason, conflict
-from utd_rx.protocol.facts.seats import SeatingEnded, SeatingStarted
+from utd_rx.protocol.facts.seats import SeatingEnded, SeatingStarted, SpeakRequested
 from utd_rx.protocol.publishing import Publishing
 
 
@@ -46,6 +46,11 @@ def require_unsaid(seating: Seating | None, microphone: Publishing) -> None:
     """
     if seating is not None and microphone.is_overtaken(seating.stated):
         raise conflict(ConflictReason.OVERTAKEN, "a later set_microphone won")
+
+
+def is_overtaken(fact: object, microphone: Publishing) -> bool:
+    """Whether `fact` is a wish to speak and the app has said something about that since."""
+    return isinstance(fact, SpeakRequested) and fact.stated != microphone.stated
 
 
 def step(seating: Seating | None, fact: object, microphone: Publishing) -> Seating | None:

@@ -20,7 +20,7 @@ So there is one way to wait, a replay knows about it, and time is an argument.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import Any, ClassVar, Protocol, TypeAlias, TypeVar
 
 from attrs import evolve, frozen
 
@@ -32,7 +32,15 @@ Effects: TypeAlias = tuple[object, ...]
 
 @frozen
 class Promise:
-    """What a command brings about; each kind of it is a class in `protocol.promises`."""
+    """What a command brings about; each kind of it is a class in `protocol.promises`.
+
+    Attributes:
+        seconds: How long a command waits for it at most.
+        asks_after: Seconds until the engine is asked for what no push has told; None: never.
+    """
+
+    seconds: ClassVar[float] = 10.0
+    asks_after: ClassVar[float | None] = None
 
     @property
     def what(self) -> str:
@@ -78,15 +86,11 @@ class WaitStarted:
         id: The command's.
         promise: For what.
         epoch: Of the join in which it was asked for.
-        seconds: How long at most.
-        asks_after: Seconds until the engine is asked for what no push has told; None: never.
     """
 
     id: int
     promise: Promise
     epoch: int
-    seconds: float
-    asks_after: float | None = None
 
 
 @frozen
@@ -117,7 +121,6 @@ class Wait:
         promise: For what.
         epoch: Of the join in which it was asked for.
         ends_at: When to give up, monotonic seconds.
-        seconds: How long that was, for the message.
         asks_at: When to ask the engine; None when it was asked, or is not to be.
         has_held: Whether the state has borne the promise out.
     """
@@ -126,7 +129,6 @@ class Wait:
     promise: Promise
     epoch: int
     ends_at: float
-    seconds: float
     asks_at: float | None = None
     has_held: bool = False
 
@@ -150,11 +152,9 @@ Step: TypeAlias = Callable[[St, object, float], tuple[St, Effects]]
 def step(rules: Step[St], state: St, fact: object, now: float) -> tuple[St, Effects]:
     """Return the state after `fact`, by `rules`, and its waits after that; total."""
     match fact:
-        case WaitStarted():
-            asks_at = None if fact.asks_after is None else now + fact.asks_after
-            wait = Wait(
-                fact.id, fact.promise, fact.epoch, now + fact.seconds, fact.seconds, asks_at
-            )
+        case WaitStarted(id=id_, promise=promise, epoch=epoch):
+            asks_at = None if promise.asks_after is None else now + promise.asks_after
+            wait = Wait(id_, promise, epoch, now + promise.seconds, asks_at)
             state = _with(state, (*state.waits, wait))
             effects: Effects = ()
         case WaitDropped(id=id_):
@@ -216,7 +216,7 @@ def _end(wait: Wait, state: Waiting, fact: object, now: float) -> EndWait | None
         return EndWait(
             wait.id,
             UTDStreamException(
-                f"{promise.what} did not arrive within {wait.seconds:.0f} s",
+                f"{promise.what} did not arrive within {promise.seconds:.0f} s",
                 code=UTDErrorCode.TIMEOUT,
             ),
         )

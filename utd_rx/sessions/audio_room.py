@@ -10,7 +10,18 @@ from utd_rx.ports.clock import SYSTEM_CLOCK, Clock
 from utd_rx.ports.engine import EnginePort
 from utd_rx.ports.room import RoomPort
 from utd_rx.protocol.audio_room import AudioRoomState
+from utd_rx.protocol.facts.seats import SpeakingForgone
 from utd_rx.protocol.kinds import AUDIO_ROOM
+from utd_rx.protocol.promises import (
+    IsAnswered,
+    IsSilent,
+    IsSitting,
+    IsStanding,
+    SeatIsLocked,
+    SeatIsVacated,
+    SeatsAreKnown,
+    occupant_is_muted,
+)
 from utd_rx.sessions.seats import Seats
 from utd_rx.sessions.session import UTDSession, command
 from utd_rx.sessions.speaking import Speaking
@@ -61,7 +72,7 @@ class UTDAudioRoomSession(UTDSession[AudioRoomState], AudioRoomView):
         self._start(self._seats.handlers, self._speaking.handlers)
 
     async def _complete_join(self, epoch: int) -> None:
-        await self._seats.known(epoch)
+        await self._runner.wait(SeatsAreKnown(), epoch)
 
     # --- seats ----------------------------------------------------------------------------------
 
@@ -91,7 +102,7 @@ class UTDAudioRoomSession(UTDSession[AudioRoomState], AudioRoomView):
         Raises:
             UTDStreamException: `CONFLICT` not joined; `NETWORK`, `TIMEOUT`, … of the engine.
         """
-        return await self._seats.get()
+        return await self._seats.fetched(lambda: self._engine.get_seats(self.room_name))
 
     @command
     async def take_seat(self, index: int, *, microphone: bool = True) -> None:
@@ -107,7 +118,11 @@ class UTDAudioRoomSession(UTDSession[AudioRoomState], AudioRoomView):
                 `FORBIDDEN` locked, reserved or not approved; `NOT_FOUND`/`VALIDATION` no such
                 seat; `TIMEOUT` when the grant does not come; or why publishing failed.
         """
-        await self._seats.take(index, speaks=microphone)
+        async with self._seats.seating(microphone):
+            await self._runner.do(
+                lambda: self._engine.take_seat(self.room_name, index),
+                IsSitting(self.identity, index),
+            )
 
     @command
     async def move_seat(self, index: int) -> None:
@@ -116,7 +131,11 @@ class UTDAudioRoomSession(UTDSession[AudioRoomState], AudioRoomView):
         Raises:
             UTDStreamException: As `take_seat`; `CONFLICT` without a seat to move from.
         """
-        await self._seats.move(index)
+        async with self._seats.seating(None):
+            await self._runner.do(
+                lambda: self._engine.move_seat(self.room_name, index),
+                IsSitting(self.identity, index),
+            )
 
     @command
     async def leave_seat(self) -> None:
@@ -125,7 +144,9 @@ class UTDAudioRoomSession(UTDSession[AudioRoomState], AudioRoomView):
         Raises:
             UTDStreamException: `NETWORK`, `TIMEOUT`, … of the engine.
         """
-        await self._seats.leave()
+        await self._runner.do(
+            lambda: self._engine.leave_seat(self.room_name), IsStanding(self.identity)
+        )
 
     @command
     async def lock_seat(self, index: int) -> None:
@@ -134,17 +155,24 @@ class UTDAudioRoomSession(UTDSession[AudioRoomState], AudioRoomView):
         Raises:
             UTDStreamException: `FORBIDDEN` for others, against the host and for a reserved seat.
         """
-        await self._seats.lock(index, True)
+        await self._runner.do(
+            lambda: self._engine.lock_seat(self.room_name, index), SeatIsLocked(index, True)
+        )
 
     @command
     async def unlock_seat(self, index: int) -> None:
         """Open a seat again; hosts and admins only."""
-        await self._seats.lock(index, False)
+        await self._runner.do(
+            lambda: self._engine.unlock_seat(self.room_name, index), SeatIsLocked(index, False)
+        )
 
     @command
     async def kick_seat(self, index: int) -> None:
         """Make the occupant of a seat stand up; hosts and admins only, never against the host."""
-        await self._seats.kick(index)
+        occupant = self._runner.state.seats.grid.occupant_of(index)
+        await self._runner.do(
+            lambda: self._engine.kick_seat(self.room_name, index), SeatIsVacated(index, occupant)
+        )
 
     @command
     async def mute_seat(self, index: int) -> None:
@@ -155,7 +183,11 @@ class UTDAudioRoomSession(UTDSession[AudioRoomState], AudioRoomView):
         Raises:
             UTDStreamException: `CONFLICT` when nobody sits there, `FORBIDDEN`, …
         """
-        await self._seats.mute(index, True)
+        known = self._runner.state.seats.grid
+        await self._runner.do(
+            lambda: self._engine.mute_seat(self.room_name, index),
+            lambda grid: occupant_is_muted(grid or known, index, True),
+        )
 
     @command
     async def unmute_seat(self, index: int) -> None:
@@ -165,7 +197,11 @@ class UTDAudioRoomSession(UTDSession[AudioRoomState], AudioRoomView):
             UTDStreamException: `CONFLICT` when nobody sits there, or the media server forbids
                 unmuting others; `FORBIDDEN`, …
         """
-        await self._seats.mute(index, False)
+        known = self._runner.state.seats.grid
+        await self._runner.do(
+            lambda: self._engine.unmute_seat(self.room_name, index),
+            lambda grid: occupant_is_muted(grid or known, index, False),
+        )
 
     # --- requests to speak and invitations -------------------------------------------------------
 
@@ -185,7 +221,11 @@ class UTDAudioRoomSession(UTDSession[AudioRoomState], AudioRoomView):
     @command
     async def cancel_request(self) -> None:
         """Withdraw one's own request; without one nothing happens."""
-        await self._speaking.cancel()
+        self._runner.require_joined()
+        self._runner.offer(SpeakingForgone())
+        await self._runner.do(
+            lambda: self._engine.cancel_request(self.room_name), IsSilent(self.identity)
+        )
 
     @command
     async def approve_speaker(self, request_id: int) -> int | None:
@@ -195,7 +235,10 @@ class UTDAudioRoomSession(UTDSession[AudioRoomState], AudioRoomView):
             UTDStreamException: `NOT_FOUND` no such request is pending; `CONFLICT` all seats are
                 taken, the request stays; `FORBIDDEN`.
         """
-        return await self._speaking.approve(request_id)
+        return await self._runner.do(
+            lambda: self._engine.approve_speaker(self.room_name, request_id),
+            IsAnswered(request_id),
+        )
 
     @command
     async def reject_speaker(self, request_id: int) -> None:
@@ -204,7 +247,9 @@ class UTDAudioRoomSession(UTDSession[AudioRoomState], AudioRoomView):
         Raises:
             UTDStreamException: `NOT_FOUND` no such request is pending; `FORBIDDEN`.
         """
-        await self._speaking.reject(request_id)
+        await self._runner.do(
+            lambda: self._engine.reject_speaker(self.room_name, request_id), IsAnswered(request_id)
+        )
 
     @command
     async def invite_to_speak(self, identity: str, *, seat_index: int | None = None) -> int | None:
@@ -217,7 +262,8 @@ class UTDAudioRoomSession(UTDSession[AudioRoomState], AudioRoomView):
             UTDStreamException: `NOT_FOUND` not in the room; `CONFLICT` seated or invited already;
                 `FORBIDDEN`.
         """
-        return await self._speaking.invite(identity, seat_index)
+        self._runner.require_joined()
+        return await self._engine.invite_to_speak(self.room_name, identity, seat_index=seat_index)
 
     @command
     async def accept_invitation(self, invitation_id: int, *, microphone: bool = True) -> None:
@@ -240,4 +286,7 @@ class UTDAudioRoomSession(UTDSession[AudioRoomState], AudioRoomView):
         Raises:
             UTDStreamException: `NOT_FOUND` the engine knows no such offer, or it is over.
         """
-        await self._speaking.decline(invitation_id)
+        self._runner.require_joined()
+        await self._speaking.answer(
+            invitation_id, self._engine.decline_invitation(self.room_name, invitation_id)
+        )

@@ -28,9 +28,6 @@ from utd_rx.sessions.runner import Handlers, Runner
 
 logger: Final = logging.getLogger(__name__)
 
-SWITCH_TIMEOUT: Final = 15.0
-"""Seconds `switch` waits; LiveKit's own longest wait for a publication is 10 s."""
-
 
 class OwnTracks:
     """The sources that an app gave a session, and their tracks.
@@ -85,7 +82,7 @@ class OwnTracks:
             require_granted(self._runner.session.publications.of(source))
         self._runner.offer(PublishingWanted(source, enabled))
         stated = self._runner.session.publications.of(source).stated
-        await self._runner.wait(Published(source, enabled, stated), epoch, SWITCH_TIMEOUT)
+        await self._runner.wait(Published(source, enabled, stated), epoch)
 
     async def _open(self, effect: OpenTrack) -> None:
         task: asyncio.Task[Any] | None = asyncio.current_task()

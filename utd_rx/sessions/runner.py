@@ -135,9 +135,29 @@ class Runner(Generic[St]):
         if not self.machine.closed:
             self.machine.dispatch_all(facts)
 
-    async def wait(
-        self, promise: Promise, epoch: int, seconds: float, asks_after: float | None = None
-    ) -> None:
+    async def do(
+        self, ask: Callable[[], Awaitable[R]], promise: Promise | Callable[[R], Promise | None]
+    ) -> R:
+        """Ask the engine for something, and wait until the state shows what its yes promises.
+
+        Args:
+            ask: Asks.
+            promise: What a yes promises, or what makes that of the answer; None: nothing to show.
+
+        Returns:
+            The engine's answer.
+
+        Raises:
+            UTDStreamException: `CONFLICT`, not joined; what `ask` raised; and as `wait`.
+        """
+        epoch = self.require_joined()
+        answer = await ask()
+        shown = promise if isinstance(promise, Promise) else promise(answer)
+        if shown is not None:
+            await self.wait(shown, epoch)
+        return answer
+
+    async def wait(self, promise: Promise, epoch: int) -> None:
         """Wait until the state shows what was promised; see `utd_rx.protocol.waiting`.
 
         Raises:
@@ -148,7 +168,7 @@ class Runner(Generic[St]):
         wait_id = next(self._ids)
         answer = self._waiting[wait_id] = self._loop.create_future()
         try:
-            self.offer(WaitStarted(wait_id, promise, epoch, seconds, asks_after))
+            self.offer(WaitStarted(wait_id, promise, epoch))
             if self.machine.closed:
                 raise conflict(ConflictReason.CLOSED, "the session is closed")
             await answer

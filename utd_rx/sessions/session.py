@@ -26,7 +26,8 @@ from utd_rx.protocol.facts.connection import (
     PlaceAsked,
     Rejoin,
 )
-from utd_rx.protocol.roster import microphone_sid
+from utd_rx.protocol.promises import ChatIsLocked, HasRole, IsGone, TrackIsMuted
+from utd_rx.protocol.roster import microphone_sid, sid_of
 from utd_rx.protocol.waiting import Waiting
 from utd_rx.sessions.chat import RoomChat
 from utd_rx.sessions.moderation import Moderation
@@ -241,7 +242,13 @@ class UTDSession(SessionView[St]):
             UTDStreamException: `FORBIDDEN` not a host or admin, or against the host; `NOT_FOUND`
                 not in the room; `CONFLICT` the media server forbids unmuting others.
         """
-        await self._moderation.mute(identity, audio=audio, video=video, muted=muted)
+        sources = (TrackSource.MICROPHONE,) * audio + (TrackSource.CAMERA,) * video
+        await self._runner.do(
+            lambda: self._engine.mute_participant(
+                self.room_name, identity, audio=audio, video=video, muted=muted
+            ),
+            TrackIsMuted(identity, sources, muted),
+        )
 
     @command
     async def kick(self, identity: str) -> None:
@@ -251,7 +258,8 @@ class UTDSession(SessionView[St]):
             UTDStreamException: `FORBIDDEN` not a host or admin, or against the host; `NOT_FOUND`
                 not in the room.
         """
-        await self._moderation.kick(identity)
+        gone = IsGone(identity, sid_of(self._runner.session.roster, identity))
+        await self._runner.do(lambda: self._engine.kick_participant(self.room_name, identity), gone)
 
     @command
     async def ban(
@@ -268,7 +276,13 @@ class UTDSession(SessionView[St]):
             UTDStreamException: `FORBIDDEN` not a host or admin, or against the host;
                 `VALIDATION` oneself.
         """
-        await self._moderation.ban(identity, duration=duration, reason=reason)
+        gone = IsGone(identity, sid_of(self._runner.session.roster, identity))
+        await self._runner.do(
+            lambda: self._engine.ban(
+                identity, room=self.room_name, reason=reason, duration=duration
+            ),
+            gone,
+        )
 
     @command
     async def unban(self, identity: str) -> None:
@@ -277,7 +291,8 @@ class UTDSession(SessionView[St]):
         Raises:
             UTDStreamException: `FORBIDDEN` not a host or admin.
         """
-        await self._moderation.unban(identity)
+        self._runner.require_joined()
+        await self._engine.unban(identity, room=self.room_name)
 
     @command
     async def bans(self) -> tuple[UTDBan, ...]:
@@ -296,7 +311,10 @@ class UTDSession(SessionView[St]):
             UTDStreamException: `FORBIDDEN` not the owner; `NOT_FOUND` not in the room;
                 `CONFLICT` they have it already; `VALIDATION` no such role, or not to be given.
         """
-        await self._moderation.set_role(identity, role)
+        await self._runner.do(
+            lambda: self._engine.set_role(self.room_name, identity, role),
+            lambda _: HasRole(identity, UTDRole(role)),  # the engine refused what is no role
+        )
 
     @command
     async def lock_chat(self, locked: bool) -> None:
@@ -305,7 +323,9 @@ class UTDSession(SessionView[St]):
         Raises:
             UTDStreamException: `FORBIDDEN` not a host or admin.
         """
-        await self._moderation.lock_chat(locked)
+        await self._runner.do(
+            lambda: self._engine.lock_chat(self.room_name, locked), ChatIsLocked(locked)
+        )
 
     # --- effects about the connection -----------------------------------------------------------
 

@@ -15,10 +15,9 @@ from utd_rx.protocol.facts.seats import (
     InvitationAnswered,
     InvitationsListed,
     InvitationsNotListed,
-    SpeakingForgone,
     SpeakRequested,
 )
-from utd_rx.protocol.promises import IsAnswered, IsAsking, IsSilent, IsSitting
+from utd_rx.protocol.promises import IsAsking, IsSitting
 from utd_rx.sessions.own_tracks import OwnTracks
 from utd_rx.sessions.runner import Handlers, Runner
 from utd_rx.sessions.seats import Seats
@@ -52,80 +51,46 @@ class Speaking:
         self._runner.require_joined()
         if speaks:
             self._tracks.require_source(TrackSource.MICROPHONE)
-        begun = self._runner.session.microphone
+        stated = self._runner.session.microphone.stated
         me = self._runner.state.identity
 
-        def speak_by(request_id: int | None) -> None:
-            microphone = self._runner.session.microphone
-            if speaks and request_id is not None and microphone.stated == begun.stated:
-                self._runner.offer(SpeakRequested(request_id))
-
-        own: int | None = None
+        def speak_by(request_id: int) -> None:
+            if speaks:
+                self._runner.offer(SpeakRequested(request_id, stated))
 
         async def ask() -> int | None:
-            nonlocal own
-            own = await self._engine.request_to_speak(self._room)
-            speak_by(own)
-            return own
+            request_id = await self._engine.request_to_speak(self._room)
+            if request_id is not None:
+                speak_by(request_id)
+            return request_id
 
-        try:
-            request_id = await self._seats.do(ask, lambda answer: IsAsking(me, answer))
-        except UTDStreamException:
-            if own is not None:
-                self._runner.offer(SpeakingForgone(own))
-            raise
+        request_id = await self._runner.do(ask, lambda answer: IsAsking(me, answer))
         if request_id is None and (asked := self._runner.state.seats.grid.request_of(me)):
             # The engine did not say which it is; its queue does.
             request_id = asked.id
             speak_by(request_id)
         return request_id
 
-    async def cancel(self) -> None:
-        self._runner.require_joined()
-        self._runner.offer(SpeakingForgone())
-        await self._seats.do(
-            lambda: self._engine.cancel_request(self._room), IsSilent(self._runner.state.identity)
-        )
-
-    async def approve(self, request_id: int) -> int | None:
-        return await self._seats.do(
-            lambda: self._engine.approve_speaker(self._room, request_id), IsAnswered(request_id)
-        )
-
-    async def reject(self, request_id: int) -> None:
-        await self._seats.do(
-            lambda: self._engine.reject_speaker(self._room, request_id), IsAnswered(request_id)
-        )
-
-    async def invite(self, identity: str, seat_index: int | None) -> int | None:
-        self._runner.require_joined()
-        return await self._engine.invite_to_speak(self._room, identity, seat_index=seat_index)
-
     async def accept(self, invitation_id: int, *, speaks: bool) -> None:
         me = self._runner.state.identity
 
         async def sit() -> int | None:
             offered = self._runner.state.speakers.offered(invitation_id)
-            index = await self._answer(
+            index = await self.answer(
                 invitation_id, self._engine.accept_invitation(self._room, invitation_id)
             )
             wanted = None if index is not None else rules.seat_to_take(offered)
-            if wanted is not None and (await self._seats.get()).seat_of(me) is None:
-                # An engine that does not say where may not have seated anybody.
-                await self._engine.take_seat(self._room, wanted)
-                return wanted
+            if wanted is not None:
+                grid = await self._seats.fetched(lambda: self._engine.get_seats(self._room))
+                if grid.seat_of(me) is None:
+                    await self._engine.take_seat(self._room, wanted)
+                    return wanted
             return index
 
         async with self._seats.seating(speaks):
-            await self._seats.do(sit, lambda index: IsSitting(me, index))
+            await self._runner.do(sit, lambda index: IsSitting(me, index))
 
-    async def decline(self, invitation_id: int) -> None:
-        self._runner.require_joined()
-        await self._answer(
-            invitation_id, self._engine.decline_invitation(self._room, invitation_id)
-        )
-
-    async def _answer(self, invitation_id: int, call: Awaitable[R]) -> R:
+    async def answer(self, invitation_id: int, call: Awaitable[R]) -> R:
         """Await an answer to an offer, which is over then, or was never made."""
         answered: Callable[[], None] = lambda: self._runner.offer(InvitationAnswered(invitation_id))  # noqa: E731
         try:

@@ -80,9 +80,13 @@ class InvitationAnswered:
 
 @frozen
 class SpeakRequested:
-    """The app waits for this request of its own to be approved, to speak at once."""
+    """The app waits for this request of its own to be approved, to speak at once.
+
+    `stated` is the number of its last word about the microphone when it asked: a later one wins.
+    """
 
     request_id: int
+    stated: int = 0
 
 
 @frozen
