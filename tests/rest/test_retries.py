@@ -82,7 +82,7 @@ async def test_any_other_call_is_sent_once(
 
 def test_every_endpoint_is_in_one_of_the_two_tables() -> None:
     public = {name for name in dir(UTDApi) if not name.startswith("_")}
-    public -= {"acting_as", "with_bearer", "mint"}
+    public -= {"acting_as", "mint"}
     assert public == REPEATING.keys() | ONCE.keys()
 
 

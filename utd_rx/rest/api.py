@@ -30,10 +30,6 @@ class UTDApi(SeatEndpoints, ModerationEndpoints):
     ban or a kick in between is judged anew by the engine (facts/utd-engine.md §7.1, 3 and 5).
     """
 
-    def with_bearer(self, bearer: str) -> UTDApi:
-        """Return an API over the same connections in which `bearer` acts."""
-        return UTDApi(self._engine, self._tokens, bearer=bearer)
-
     def acting_as(self, request: JoinRequest) -> UTDApi:
         """Return an API over the same connections in which whom `request` names acts.
 
