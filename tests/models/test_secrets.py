@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from utd_rx.models.secrets import HIDDEN, without_secrets
+from utd_rx.models.secrets import HIDDEN, MAX_TEXT, foreign_text, without_secrets
 
 PASSWORD = "p&ss/w%rd ü+~"
 
@@ -39,3 +39,16 @@ def test_without_secrets_a_text_stays() -> None:
 def test_no_text_holds_the_secret(before: str, secret: str, after: str) -> None:
     told = without_secrets(before + secret + after, secret)
     assert secret not in told or secret in HIDDEN or HIDDEN in secret
+
+
+@given(st.text(), st.text())
+def test_a_foreign_text_is_one_short_printable_line(before: str, after: str) -> None:
+    told = foreign_text(before + "\x1b[2J\r\n\u202e" + after)
+    assert told.isprintable()
+    assert len(told) <= MAX_TEXT + 1
+    told.encode()
+
+
+def test_what_looks_like_a_token_is_hidden_though_nobody_knows_it() -> None:
+    assert foreign_text("at eyJhbGc.eyJzdWI%2Exyz: no") == "at …: no"
+    assert foreign_text("heyJude.is a song") == "heyJude.is a song"

@@ -9,7 +9,8 @@ import pytest
 from livekit.rtc import _ffi_client
 
 import utd_rx
-from utd_rx.rtc import ffi
+from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.rtc import ffi, last_resort, native
 
 PRIVATE = re.compile(r"livekit\.rtc(\._| import _)|_ffi_handle|_on_room_event|\"_token\"")
 
@@ -32,3 +33,13 @@ def test_a_release_without_a_private_name_is_used_without_it(
     assert not ffi.is_available.__wrapped__()
     monkeypatch.undo()
     assert ffi.is_available.__wrapped__()
+
+
+def test_a_library_that_does_not_load_is_a_typed_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise ImportError("failed to load livekit_ffi")
+
+    monkeypatch.setattr(last_resort, "register", fail)
+    with pytest.raises(UTDStreamException, match=r"livekit_ffi.*pip install") as caught:
+        native.sdk.__wrapped__()
+    assert caught.value.code is UTDErrorCode.FEATURE_DISABLED

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from livekit.rtc import AudioProcessingModule
 
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.audio import AudioFormat, AudioFrame, Samples
@@ -86,30 +87,33 @@ def test_every_format_is_taken_and_kept(
     assert not done.samples.flags.writeable
 
 
-@pytest.mark.parametrize("seconds", [-1.0, 0.0, 0.1, MAX_DELAY, 10.0])
-def test_every_delay_is_brought_into_range(processor: VoiceProcessor, seconds: float) -> None:
+@pytest.mark.parametrize(
+    ("seconds", "told"), [(-1.0, 0), (0.0, 0), (0.1, 100), (MAX_DELAY, 500), (10.0, 500)]
+)
+def test_every_delay_is_brought_into_range(
+    processor: VoiceProcessor, seconds: float, told: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delays: list[int] = []
+    set_delay = AudioProcessingModule.set_stream_delay_ms
+
+    def watched(apm: AudioProcessingModule, delay_ms: int) -> None:
+        delays.append(delay_ms)
+        set_delay(apm, delay_ms)
+
+    monkeypatch.setattr(AudioProcessingModule, "set_stream_delay_ms", watched)
     processor.set_delay(seconds)
+    assert delays == [told]
 
 
 def test_what_livekit_refuses_is_a_typed_error(monkeypatch: pytest.MonkeyPatch) -> None:
     processor = ApmProcessor(ALL)
 
-    def refuse(frame: object) -> None:
+    def refuse(*_: object) -> None:
         raise RuntimeError("an RtcError occurred")
 
     for name in ("process_stream", "process_reverse_stream"):
-        monkeypatch.setattr(processor._apm, name, refuse)
+        monkeypatch.setattr(AudioProcessingModule, name, refuse)
     frame = AudioFrame(samples(480, 1), RATE)
     for way in (processor.process, processor.played):
         with pytest.raises(UTDStreamException, match="RtcError"):
             way(frame)
-
-
-def test_livekit_that_does_not_load_is_a_typed_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail() -> object:
-        raise ImportError("failed to load livekit_ffi")
-
-    monkeypatch.setattr("utd_rx.rtc.processing.native.sdk", fail)
-    with pytest.raises(UTDStreamException, match="pip install") as caught:
-        make_processor(ALL)
-    assert caught.value.code is UTDErrorCode.FEATURE_DISABLED

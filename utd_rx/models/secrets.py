@@ -8,7 +8,30 @@ from urllib.parse import quote, quote_plus
 
 HIDDEN: Final = "…"
 
+MAX_TEXT: Final = 500
+"""Characters of a foreign text that are told: it ends in logs, and may be a megabyte."""
+
 _ESCAPE: Final = re.compile("%[0-9A-F]{2}")
+
+# Begins at the beginning of a word only, and never goes back: linear in any text.
+_TOKEN: Final = re.compile(r"(?<![\w-])eyJ[\w-]*(?:(?:\.|%2[Ee])[\w-]*)*")
+
+_MIN_PART: Final = 8
+"""Characters of a token's part; anything shorter is no secret by itself, and stands in words."""
+
+
+def foreign_text(text: str, *secrets: str | None) -> str:
+    """Return a text of somebody else's as one line that can be told anybody.
+
+    Without `secrets`, each part of a token among them, and whatever looks like a token; without
+    what a terminal obeys or UTF-8 cannot say; and not longer than `MAX_TEXT`.
+    """
+    parts = (part for secret in secrets if secret for part in secret.split("."))
+    known = without_secrets(text, *secrets, *(part for part in parts if len(part) >= _MIN_PART))
+    # Cut before what costs most, generously: what is hidden may have been long.
+    told = " ".join(_TOKEN.sub(HIDDEN, known[: 8 * MAX_TEXT]).split())
+    printable = "".join(sign if sign.isprintable() else "\ufffd" for sign in told)
+    return printable if len(printable) <= MAX_TEXT else printable[:MAX_TEXT] + HIDDEN
 
 
 def without_secrets(text: str, *secrets: str | None) -> str:

@@ -15,7 +15,8 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
-from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conflict
+from utd_rx.models.secrets import foreign_text
 from utd_rx.rtc import last_resort, native
 
 if TYPE_CHECKING:
@@ -37,44 +38,54 @@ LEAVE_TIMEOUT: Final = 5.0
 """Seconds for leaving a room, which takes 5 ms when the server answers (facts/livekit.md §1.6)."""
 
 
-class _Rule(NamedTuple):
-    pattern: re.Pattern[str]
-    code: UTDErrorCode
-    advice: str
+_STATUS: Final = re.compile(
+    r"(?:engine: )?(?:signal failure: )?(?:client|server|handshake) error: (\d{3})\b"
+)
+"""Where LiveKit writes the status of a refusal; any other number is in somebody's body."""
 
+_REFUSALS: Final = {
+    400: (UTDErrorCode.VALIDATION, "the server does not understand the request"),
+    401: (UTDErrorCode.UNAUTHORIZED, "the server refused the token; fetch a new one"),
+    403: (UTDErrorCode.FORBIDDEN, "the server does not admit this participant"),
+    404: (UTDErrorCode.NOT_FOUND, "no media server answers at this url"),
+    429: (UTDErrorCode.RATE_LIMITED, "the server asks to slow down"),
+    # A full room is a 500 in the handshake and nothing more (facts/livekit.md §7.3).
+    500: (UTDErrorCode.SERVER, "the server refused the join; the room may be full"),
+    502: (UTDErrorCode.SERVER, "the media server is not available; try later"),
+    503: (UTDErrorCode.SERVER, "the media server is not available; try later"),
+    504: (UTDErrorCode.SERVER, "the media server is not available; try later"),
+}
 
-def _rule(pattern: str, code: UTDErrorCode, advice: str) -> _Rule:
-    return _Rule(re.compile(pattern, re.IGNORECASE), code, advice)
-
-
-RULES: Final = (
-    # LiveKit's ConnectError is a free text (facts/livekit.md §1.6); first match decides.
-    _rule(r"\b401\b", UTDErrorCode.UNAUTHORIZED, "the server refused the token; fetch a new one"),
-    _rule(r"\b403\b", UTDErrorCode.FORBIDDEN, "the server does not admit this participant"),
-    _rule(r"\b404\b", UTDErrorCode.NOT_FOUND, "no media server answers at this url"),
-    _rule(r"\b429\b", UTDErrorCode.RATE_LIMITED, "the server asks to slow down"),
-    _rule(r"\b400\b", UTDErrorCode.VALIDATION, "the server does not understand the request"),
-    # A full room is a 500 in the handshake and nothing more (§7.3).
-    _rule(r"\b500\b", UTDErrorCode.SERVER, "the server refused the join; the room may be full"),
-    _rule(r"\b50[234]\b", UTDErrorCode.SERVER, "the media server is not available; try later"),
-    _rule(r"parse the url|unsupported scheme", UTDErrorCode.VALIDATION, "check the room's url"),
-    _rule(r"timed? ?out", UTDErrorCode.TIMEOUT, "the media server did not answer in time"),
-    _rule(r"corrupt message|certificate|tls", UTDErrorCode.NETWORK, "no TLS connection; check url"),
-    _rule(r"transport connection error|io error|lookup|refused|reset|closed|signal failure",
-          UTDErrorCode.NETWORK, "the media server cannot be reached"),
+_FAILURES: Final = tuple(
+    (re.compile(pattern, re.IGNORECASE), code, advice)
+    for pattern, code, advice in (
+        ("parse the url|unsupported scheme", UTDErrorCode.VALIDATION, "check the room's url"),
+        ("proxy", UTDErrorCode.NETWORK, "the proxy does not let the connection through"),
+        ("timed? ?out", UTDErrorCode.TIMEOUT, "the media server did not answer in time"),
+        ("corrupt message|certificate|tls", UTDErrorCode.NETWORK, "no TLS connection; check url"),
+        ("transport|io error|lookup|refused|reset|closed|signal failure",
+         UTDErrorCode.NETWORK, "the media server cannot be reached"),
+    )
 )  # fmt: skip
-"""The one table that turns LiveKit's connect errors into codes; anything else is `UNKNOWN`."""
-
-_JWT: Final = re.compile(r"[\w-]{8,}\.[\w-]{8,}\.[\w-]*")
+"""LiveKit's words where there is no status; the first that fits decides."""
 
 
-def classify(text: str) -> UTDStreamException:
-    """Return the typed error for LiveKit's text; it holds no token, LiveKit's own text may."""
-    safe = _JWT.sub("<token>", text)
-    for rule in RULES:
-        if rule.pattern.search(safe):
-            return UTDStreamException(f"Joining failed: {rule.advice} ({safe}).", code=rule.code)
-    return UTDStreamException(f"Joining failed: {safe}.", code=UTDErrorCode.UNKNOWN)
+def classify(text: str, token: str = "") -> UTDStreamException:
+    """Return the typed error for LiveKit's text, which is free (facts/livekit.md §1.6).
+
+    Args:
+        text: LiveKit's; a server may have written any part of it.
+        token: What the error does not hold, although the text may.
+    """
+    told = foreign_text(text, token)
+    if status := _STATUS.match(told):
+        number = int(status[1])
+        usual = UTDErrorCode.SERVER if number >= 500 else UTDErrorCode.UNKNOWN
+        code, advice = _REFUSALS.get(number, (usual, "the server refused the join"))
+    else:
+        fits = ((code, advice) for words, code, advice in _FAILURES if words.search(told))
+        code, advice = next(fits, (UTDErrorCode.UNKNOWN, "LiveKit does not say more"))
+    return UTDStreamException(f"Joining failed: {advice} ({told}).", code=code)
 
 
 async def leave(room: rtc.Room) -> None:
@@ -86,7 +97,7 @@ async def leave(room: rtc.Room) -> None:
         await asyncio.wait([task])
         logger.warning("LiveKit did not confirm leaving the room within %s s", LEAVE_TIMEOUT)
     elif not task.cancelled() and (error := task.exception()) is not None:
-        logger.warning("LiveKit failed to leave the room: %r", error)
+        logger.warning("LiveKit failed to leave the room: %s", foreign_text(repr(error)))
 
 
 class Connector:
@@ -126,7 +137,7 @@ class Connector:
             timeout: Seconds until giving up, `CONNECT_TIMEOUT` by default.
 
         Raises:
-            UTDStreamException: As `RULES` say; `TIMEOUT` after `timeout`, `CONFLICT` given up.
+            UTDStreamException: As `classify` says; `TIMEOUT` after `timeout`, `CONFLICT` given up.
         """
         timeout = CONNECT_TIMEOUT if timeout is None else timeout
         deadline = asyncio.get_running_loop().time() + timeout
@@ -187,9 +198,7 @@ class Connector:
 
 def _not_joined(given_up: asyncio.Future[None], timeout: float) -> UTDStreamException:
     if given_up.done():
-        return UTDStreamException(
-            "The room was disconnected while connecting.", code=UTDErrorCode.CONFLICT
-        )
+        return conflict(ConflictReason.LEFT, "The room was disconnected while connecting.")
     return UTDStreamException(
         f"Joining failed: the media server did not answer within {timeout:g} s, or the same "
         "identity joined from elsewhere at the same moment, or there is no UDP path to the server: "
@@ -215,9 +224,10 @@ async def _attempt(
         last_resort.take_back(token)
         raise
     except native.sdk().ConnectError as error:
-        refused = classify(error.message)
+        refused = classify(error.message, token)
     except Exception as error:  # noqa: BLE001 - whatever it is, who joins gets a typed error
-        refused = UTDStreamException(f"LiveKit failed to join: {type(error).__name__}.")
+        told = foreign_text(str(error), token)
+        refused = UTDStreamException(f"LiveKit failed to join: {type(error).__name__}: {told}")
     else:
         # No await between these: LiveKit's listening task has not run yet, so what `joined`
         # sees is the room as it was, and no event before that is lost.
@@ -231,5 +241,5 @@ async def _undo(attempt: asyncio.Task[T | _Refused], room: rtc.Room) -> None:
     if attempt.cancelled():
         return
     if (error := attempt.exception()) is not None:
-        logger.warning("a join given up before failed: %r", error)
+        logger.warning("a join given up before failed: %s", foreign_text(repr(error)))
     await leave(room)

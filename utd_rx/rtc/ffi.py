@@ -45,7 +45,7 @@ LiveKit's default of 10 is so short that a busy machine loses 5 % of the frames 
 
 
 _NAMES: Final = {
-    "FfiClient": {"instance", "queue", "request"},
+    "FfiClient": {"instance", "queue", "request", "_dispose"},
     "FfiQueue": {"subscribe", "unsubscribe"},
     "FfiHandle": {"dispose", "disposed"},
 }

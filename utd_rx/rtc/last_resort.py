@@ -1,9 +1,12 @@
 """Leaving a room when no event loop is left to do it.
 
-Two ways lead here, and both are mistakes of the program that the process must survive:
+These lead here, and the process must survive them:
 
 * the interpreter ends with a room joined: LiveKit's native side may abort while it tears down a
   connection that is just reconnecting (facts/livekit.md §1.6), so rooms are left first, `atexit`;
+* the interpreter ends while LiveKit calls it, be it with a line for the log: CPython ends such a
+  thread, which native code answers with an abort, so calls under way are waited for;
+* the process forks: the rooms are the parent's, and the child leaves them alone;
 * the event loop ends while a join is under way: nobody is left to answer the native side, which
   would end the process by SIGTERM 15 s after the join (defect D1). The join is then watched for
   on LiveKit's own thread and taken back there.
@@ -17,9 +20,13 @@ import atexit
 import base64
 import json
 import logging
+import os
+import sys
 import threading
+import time
 import weakref
 from functools import cache
+from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 
 from utd_rx.rtc import ffi
@@ -32,6 +39,9 @@ logger: Final = logging.getLogger("utd_rx.rtc")
 EXIT_TIMEOUT: Final = 1.0
 """Seconds that the end of the interpreter waits for servers to confirm; they take 5 ms."""
 
+CALL_TIME: Final = 0.01
+"""Seconds; twice the interval at which a thread gets the interpreter that waits for it."""
+
 LATE_TIMEOUT: Final = 120.0
 """Seconds after which no join can still succeed: LiveKit tries 4 times, 25 s at most each."""
 
@@ -41,26 +51,50 @@ _living: Final[weakref.WeakSet[rtc.Room]] = weakref.WeakSet()
 def guard(room: rtc.Room) -> None:
     """Leave `room` when the interpreter ends before anybody else did."""
     if ffi.is_available():
-        _register()
         _living.add(room)
 
 
 @cache
-def _register() -> None:
-    from livekit.rtc._ffi_client import FfiClient
+def register() -> None:
+    """See to the end of the interpreter; once LiveKit is imported, before it is used."""
+    if ffi.is_available():
+        from livekit.rtc._ffi_client import FfiClient
 
-    # LiveKit registers its own end when its client is made; handlers run in reverse order, so
-    # with the client made first, rooms are left while it still works.
-    _ = FfiClient.instance
-    atexit.register(_leave_all)
+        # LiveKit registers its own end when its client is made; handlers run in reverse order, so
+        # with the client made first, rooms are left while it still works.
+        _ = FfiClient.instance
+        os.register_at_fork(after_in_child=_living.clear)
+        atexit.register(_end, os.getpid())
 
 
-def _leave_all() -> None:
+def _end(process: int) -> None:
+    if os.getpid() != process:
+        return
     handles = [
         room._ffi_handle.handle for room in _living if room.isconnected() and room._ffi_handle
     ]
     if handles:
         _leave(handles)
+    _silence()
+
+
+def _silence() -> None:
+    """Let LiveKit end, and whatever it was calling this interpreter for."""
+    from livekit.rtc._ffi_client import FfiClient
+
+    FfiClient.instance._dispose()
+    deadline = time.monotonic() + EXIT_TIMEOUT
+    is_called = True
+    while is_called and time.monotonic() < deadline:
+        time.sleep(CALL_TIME)  # who waits to call this interpreter gets in meanwhile
+        is_called = any(map(_is_call, sys._current_frames().values()))
+
+
+def _is_call(frame: FrameType | None) -> bool:
+    """Whether LiveKit's callback is on this stack."""
+    while frame is not None and frame.f_code.co_name != "ffi_event_callback":
+        frame = frame.f_back
+    return frame is not None
 
 
 def _leave(handles: list[int]) -> None:
@@ -98,7 +132,7 @@ def take_back(token: str) -> None:
         return
     from livekit.rtc._ffi_client import FfiClient
 
-    wanted = _claims(token)
+    wanted = claims(token)
     client = FfiClient.instance
 
     def watch(event: Any) -> bool:
@@ -133,7 +167,7 @@ def _take_back_now(handle: int) -> None:
     _leave([handle])
 
 
-def _claims(token: str) -> tuple[str, str]:
+def claims(token: str) -> tuple[str, str]:
     """Return identity and room of a token, unverified: it only tells joins apart."""
     try:
         payload = token.split(".")[1]

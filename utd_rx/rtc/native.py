@@ -16,6 +16,8 @@ from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.models.secrets import foreign_text
 from utd_rx.rtc import last_resort
 
 if TYPE_CHECKING:
@@ -30,9 +32,21 @@ UpdateSink: TypeAlias = Callable[[list[str]], None]
 
 @cache
 def sdk() -> Any:
-    """Return the module `livekit.rtc`, imported on the first call."""
-    from livekit import rtc
+    """Return the module `livekit.rtc`, imported on the first call.
 
+    Raises:
+        UTDStreamException: `FEATURE_DISABLED` when its native library does not load.
+    """
+    try:
+        from livekit import rtc
+
+        last_resort.register()
+    except ImportError as error:
+        raise UTDStreamException(
+            f"LiveKit's native library does not load ({foreign_text(str(error))}): "
+            "pip install --force-reinstall livekit",
+            code=UTDErrorCode.FEATURE_DISABLED,
+        ) from error
     return rtc
 
 

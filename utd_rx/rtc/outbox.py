@@ -11,6 +11,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conflict
+from utd_rx.models.secrets import foreign_text
 from utd_rx.ports.data import DataMessage
 from utd_rx.rtc import native
 from utd_rx.rtc.values import permission_of
@@ -81,5 +82,5 @@ class Outbox:
             sending.result()
         except native.sdk().participant.PublishDataError as error:
             raise UTDStreamException(
-                f"Sending failed: {error.message}.", code=UTDErrorCode.SERVER
+                f"Sending failed: {foreign_text(error.message)}.", code=UTDErrorCode.SERVER
             ) from error

@@ -13,6 +13,7 @@ from attrs import evolve
 
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.audio import AudioFormat, AudioFrame, is_pcm
+from utd_rx.models.secrets import foreign_text
 from utd_rx.models.voice_processing import VoiceProcessing, VoiceProcessor
 from utd_rx.rtc import native
 
@@ -36,19 +37,12 @@ class ApmProcessor:
     """One `rtc.AudioProcessingModule`; a native lock lets both its sides be used at once."""
 
     def __init__(self, processing: VoiceProcessing) -> None:
-        try:
-            self._apm: rtc.AudioProcessingModule = native.sdk().AudioProcessingModule(
-                echo_cancellation=processing.echo_cancellation,
-                noise_suppression=processing.noise_suppression,
-                high_pass_filter=processing.high_pass,
-                auto_gain_control=processing.gain_control,
-            )
-        except ImportError as error:
-            raise UTDStreamException(
-                f"voice processing needs LiveKit's native library, which does not load ({error}): "
-                "pip install --force-reinstall livekit",
-                code=UTDErrorCode.FEATURE_DISABLED,
-            ) from error
+        self._apm: rtc.AudioProcessingModule = native.sdk().AudioProcessingModule(
+            echo_cancellation=processing.echo_cancellation,
+            noise_suppression=processing.noise_suppression,
+            high_pass_filter=processing.high_pass,
+            auto_gain_control=processing.gain_control,
+        )
 
     def process(self, frame: AudioFrame) -> AudioFrame:
         """Return what was heard as it should sound: same format, same time; one thread at a time.
@@ -115,4 +109,4 @@ def to_native(frame: AudioFrame) -> rtc.AudioFrame:
 
 
 def _refused(error: RuntimeError) -> UTDStreamException:
-    return UTDStreamException(f"LiveKit refused to process a frame: {error}")
+    return UTDStreamException(f"LiveKit refused to process a frame: {foreign_text(str(error))}")

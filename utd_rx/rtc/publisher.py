@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from attrs import define, field
 
-from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conflict
 from utd_rx.models import events as ev
 from utd_rx.models.audio import AudioInput, AudioInputStream
 from utd_rx.models.participant import ParticipantPermission, TrackPublication, TrackSource
 from utd_rx.models.platform import PlatformStream, platform_input
+from utd_rx.models.secrets import foreign_text
 from utd_rx.rtc import native
 from utd_rx.rtc.feeder import Feeder
 from utd_rx.rtc.platform import PlatformOutlet, PublishedTrack
@@ -270,7 +271,7 @@ class Publisher:
         if refused is not None and refused.done():
             refused.result()
         if self._ended.done():
-            raise UTDStreamException("The connection ended.", code=UTDErrorCode.CONFLICT)
+            raise conflict(ConflictReason.LEFT, "The connection ended.")
         raise UTDStreamException(
             f"LiveKit did not answer within {NATIVE_TIMEOUT:g} s.", code=UTDErrorCode.TIMEOUT
         )
@@ -297,4 +298,4 @@ def _forbidden(source: TrackSource) -> UTDStreamException:
 
 def _publish_error(text: str) -> UTDStreamException:
     code = UTDErrorCode.TIMEOUT if "timed out" in text else UTDErrorCode.SERVER
-    return UTDStreamException(f"Publishing failed: {text}.", code=code)
+    return UTDStreamException(f"Publishing failed: {foreign_text(text)}.", code=code)

@@ -108,7 +108,7 @@ class UTDRoom:
         Cancelling is safe: the join is taken back, at the latest when the server answers.
 
         Raises:
-            UTDStreamException: See `connector.RULES`; `TIMEOUT` after `connector.CONNECT_TIMEOUT`;
+            UTDStreamException: See `connector.classify`; `TIMEOUT` after `connector.CONNECT_TIMEOUT`;
                 `CONFLICT` when connected, connecting, closed, or disconnected meanwhile.
         """
         if self._closed:

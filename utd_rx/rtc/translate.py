@@ -31,6 +31,7 @@ from utd_rx.models.participant import (
     RemoteParticipant,
     TrackPublication,
 )
+from utd_rx.models.secrets import foreign_text
 from utd_rx.rtc import native
 from utd_rx.rtc.values import permission_of, publication_of, remote_of, snapshot_of
 
@@ -227,7 +228,7 @@ class Translator:
     def _subscription_failed(
         self, participant: rtc.RemoteParticipant, track_sid: str, error: str
     ) -> Events:
-        yield ev.TrackSubscriptionFailed(participant.identity, track_sid, error)
+        yield ev.TrackSubscriptionFailed(participant.identity, track_sid, foreign_text(error))
 
     def _mute(self, participant: rtc.Participant, publication: rtc.TrackPublication) -> Events:
         track = publication_of(publication)
