@@ -136,19 +136,6 @@ def test_known_extensions_are_renumbered_and_others_dropped() -> None:
     assert sink.rtp[0].extensions == {2: b"3", 7: b"\x85"}
 
 
-def test_a_paused_subscription_goes_on_without_a_gap() -> None:
-    track, publisher = make_track(VP8)
-    subscription, sink = subscribe(track)
-    send(track, 10)
-    subscription.pause(True, 1.0)
-    send(track, 11)
-    publisher.rtcp.clear()
-    subscription.pause(False, 2.0)
-    assert len(publisher.rtcp) == 1  # a key frame to start with
-    send(track, 12)
-    assert sink.sequences() == [1000, 1001]
-
-
 def test_a_publisher_that_changes_its_ssrc_goes_on_without_a_gap() -> None:
     track, _ = make_track()
     _, sink = subscribe(track)
@@ -246,6 +233,7 @@ def test_only_the_chosen_simulcast_layer_matches() -> None:
     assert track.matches(base)
     assert not track.matches(base._replace(extensions={10: b"q"}))
     assert not track.matches(base._replace(extensions={}))
+    assert not track.matches(base._replace(payload_type=97))
 
 
 def test_statistics_count_losses_over_a_wrap() -> None:

@@ -88,7 +88,7 @@ class Subscriber:
         return answers
 
     def tracks(self, answers: list[AnswerSection]) -> list[str | None]:
-        return [one.stream.track_id if one.stream else None for one in answers]
+        return [one.stream.track_sid if one.stream else None for one in answers]
 
 
 async def test_free_sections_are_filled_and_missing_ones_asked_for() -> None:

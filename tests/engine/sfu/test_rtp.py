@@ -38,14 +38,6 @@ def test_a_header_is_walked_past_csrcs_and_extensions() -> None:
     assert rtp.audio_level(header.extensions[1]) == 5
 
 
-def test_two_byte_extensions_are_read() -> None:
-    body = bytes([20, 3]) + b"abc" + bytes([0]) + bytes([2, 0])
-    data = struct.pack("!BBHII", 0x90, 111, 1, 2, 3) + struct.pack("!HH", 0x1000, 2) + body
-    header = rtp.parse_rtp(data)
-    assert header is not None
-    assert header.extensions == {20: b"abc", 2: b""}
-
-
 @pytest.mark.parametrize(
     "data",
     [

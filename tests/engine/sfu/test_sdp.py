@@ -176,7 +176,7 @@ def test_a_rejected_section_is_answered_rejected_and_not_bundled() -> None:
 
 
 def test_what_we_send_is_announced_with_stream_and_ssrc() -> None:
-    stream = SendStream("PA_x|TR_y", "TR_y", 7, "PA_x")
+    stream = SendStream("PA_x", "TR_y", 7)
     lines = answer(AnswerSection(section(), "sendonly", (OPUS,), stream))
     assert "a=sendonly" in lines
     assert "a=msid:PA_x|TR_y TR_y" in lines

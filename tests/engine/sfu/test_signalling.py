@@ -164,42 +164,6 @@ async def test_a_broken_join_request_is_refused_before_the_upgrade(
     assert caught.value.status == 400
 
 
-async def test_a_client_may_describe_itself_as_it_joins(
-    sfu: RunningSfu, http: aiohttp.ClientSession, room_name: str
-) -> None:
-    join = join_request(metadata="m", participant_attributes={"hand": "up", "none": ""})
-    allowed = url(sfu, "/rtc/v1", room_name, join, can_update_own_metadata=True)
-    async with http.ws_connect(allowed) as socket:
-        me = (await receive_kind(socket, "join")).join.participant
-        assert (me.metadata, dict(me.attributes)) == ("m", {"hand": "up"})
-    with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
-        await http.ws_connect(url(sfu, "/rtc/v1", room_name, join, identity="mallory"))
-    assert caught.value.status == 401
-    assert "mallory" not in await identities(sfu, room_name)
-
-
-async def test_attributes_too_large_together_are_refused_and_leave_no_ghost(
-    sfu: RunningSfu, http: aiohttp.ClientSession, room_name: str
-) -> None:
-    grants = api.VideoGrants(room_join=True, room=room_name, can_update_own_metadata=True)
-    access = (
-        api.AccessToken(sfu.api_key, sfu.api_secret)
-        .with_identity("raw")
-        .with_attributes({"a": "x" * 40_000})
-        .with_grants(grants)
-        .to_jwt()
-    )
-    join = join_request(compress=True, participant_attributes={"b": "y" * 40_000})
-    with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
-        await http.ws_connect(
-            f"{sfu.api_url}/rtc/v1?join_request={join}",
-            headers={"Authorization": f"Bearer {access}"},
-        )
-    # The real server's 500 would be taken for a full room.
-    assert caught.value.status == {"embedded": 400, "livekit": 500}[sfu.kind]
-    assert await identities(sfu, room_name) == []
-
-
 async def test_resuming_an_unknown_session_starts_over(
     sfu: RunningSfu, http: aiohttp.ClientSession, room_name: str
 ) -> None:

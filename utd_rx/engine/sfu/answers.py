@@ -9,22 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from attrs import field, frozen
+from attrs import astuple, field, frozen
 from livekit.protocol import models
 
-from utd_rx.engine.sfu.sdp import (
-    LEVEL_EXTENSION,
-    MID_EXTENSION,
-    ORIENTATION_EXTENSION,
-    RID_EXTENSION,
-    Codec,
-    Direction,
-    Section,
-)
+from utd_rx.engine.sfu import sdp
+from utd_rx.engine.sfu.sdp import Codec, Direction, Section
 
 _ACCEPTED_EXTENSIONS: Final[Mapping[str, tuple[str, ...]]] = {
-    "audio": (MID_EXTENSION, LEVEL_EXTENSION),
-    "video": (MID_EXTENSION, RID_EXTENSION, ORIENTATION_EXTENSION),
+    "audio": (sdp.MID_EXTENSION, sdp.LEVEL_EXTENSION),
+    "video": (sdp.MID_EXTENSION, sdp.RID_EXTENSION, sdp.ORIENTATION_EXTENSION),
 }
 
 # What can be forwarded, best known first. RED and RTX are left out: RED repeats the publisher's
@@ -56,10 +49,9 @@ class LocalTransport:
 class SendStream:
     """What we send on a section the client receives on."""
 
-    stream_id: str
-    track_id: str
+    publisher_sid: str
+    track_sid: str
     ssrc: int
-    cname: str
 
 
 @frozen
@@ -149,7 +141,6 @@ def write_answer(sections: Sequence[AnswerSection], local: LocalTransport, versi
         "s=-",
         "t=0 0",
         f"a=group:BUNDLE {bundle}",
-        "a=extmap-allow-mixed",
         "a=msid-semantic:WMS *",
         "a=ice-lite",
         f"a=fingerprint:sha-256 {local.fingerprint}",
@@ -197,7 +188,8 @@ def _answer_lines(section: AnswerSection, local: LocalTransport) -> Iterator[str
         yield f"a=rid:{section.receive_rid} recv"
         yield f"a=simulcast:recv {section.receive_rid}"
     if section.stream is not None:
-        stream = section.stream
-        yield f"a=msid:{stream.stream_id} {stream.track_id}"
-        yield f"a=ssrc:{stream.ssrc} cname:{stream.cname}"
-        yield f"a=ssrc:{stream.ssrc} msid:{stream.stream_id} {stream.track_id}"
+        publisher, track, ssrc = astuple(section.stream)
+        msid = f"msid:{publisher}|{track} {track}"
+        yield f"a={msid}"
+        yield f"a=ssrc:{ssrc} cname:{publisher}"
+        yield f"a=ssrc:{ssrc} {msid}"

@@ -16,37 +16,27 @@ from typing import Any, Final
 from google.protobuf.message import DecodeError, Message
 from livekit.protocol import rtc
 
-from utd_rx.engine.sfu.limits import (
-    MAX_ATTRIBUTES_BYTES,
-    MAX_METADATA_BYTES,
-    MAX_SECTIONS,
-    MAX_SIGNAL_BYTES,
-    MAX_WISHES,
-    LimitError,
-)
+from utd_rx.engine.sfu import limits
+from utd_rx.engine.sfu.limits import LimitError
 
 _TEXT: Final = 256  # bytes of an id, a name, a codec
 _ENTRIES: Final = 64  # of a list or a map
 
 # Bytes of a text, entries of a list or a map; with "[]", bytes of each text in a map.
 _MOST: Final[Mapping[str, int]] = {
-    "SessionDescription.sdp": MAX_SIGNAL_BYTES,  # `sdp` bounds what it takes out of it
-    "SessionDescription.mid_to_track_id": MAX_SECTIONS,
+    "SessionDescription.sdp": limits.MAX_SIGNAL_BYTES,  # `sdp` bounds what it takes out of it
+    "SessionDescription.mid_to_track_id": limits.MAX_SECTIONS,
     "TrickleRequest.candidateInit": 2048,
     "ClientInfo.other_sdks": 2048,
-    "UpdateParticipantMetadata.metadata": MAX_METADATA_BYTES,
+    "UpdateParticipantMetadata.metadata": limits.MAX_METADATA_BYTES,
     "UpdateParticipantMetadata.attributes": 1024,
-    "UpdateParticipantMetadata.attributes[]": MAX_ATTRIBUTES_BYTES,
-    "JoinRequest.metadata": MAX_METADATA_BYTES,
-    "JoinRequest.participant_attributes": 1024,
-    "JoinRequest.participant_attributes[]": MAX_ATTRIBUTES_BYTES,
-    "UpdateSubscription.track_sids": MAX_WISHES,
-    "UpdateSubscription.participant_tracks": MAX_WISHES,
-    "ParticipantTracks.track_sids": MAX_WISHES,
-    "UpdateTrackSettings.track_sids": MAX_WISHES,
+    "UpdateParticipantMetadata.attributes[]": limits.MAX_ATTRIBUTES_BYTES,
+    "UpdateSubscription.track_sids": limits.MAX_WISHES,
+    "UpdateSubscription.participant_tracks": limits.MAX_WISHES,
+    "ParticipantTracks.track_sids": limits.MAX_WISHES,
     "SubscriptionPermission.track_permissions": 1024,
-    "SyncState.track_sids_disabled": MAX_WISHES,
-    "SyncState.datachannel_receive_states": MAX_WISHES,
+    "SyncState.track_sids_disabled": limits.MAX_WISHES,
+    "SyncState.datachannel_receive_states": limits.MAX_WISHES,
 }
 
 
@@ -93,7 +83,7 @@ def decode_join_request(value: str) -> rtc.JoinRequest:
 
 def _gunzip(data: bytes) -> bytes:
     unpacker = zlib.decompressobj(wbits=31)
-    unpacked = unpacker.decompress(data, MAX_SIGNAL_BYTES)
+    unpacked = unpacker.decompress(data, limits.MAX_SIGNAL_BYTES)
     if not unpacker.eof:
         raise ValueError("join request too large or cut short")
     return unpacked

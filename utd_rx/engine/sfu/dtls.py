@@ -10,12 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from aiortc.rtcdtlstransport import (
-    SRTP_PROFILES,
-    X509_DIGEST_ALGORITHMS,
-    certificate_digest,
-    generate_certificate,
-)
+from aiortc import rtcdtlstransport as aiortc
 from attrs import field, frozen
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -40,12 +35,12 @@ class Certificate:
     def generate(cls) -> Certificate:
         """Make a P-256 certificate."""
         key = ec.generate_private_key(ec.SECP256R1())
-        return cls(generate_certificate(key), key)
+        return cls(aiortc.generate_certificate(key), key)
 
     @property
     def fingerprint(self) -> str:
         """SHA-256 as SDP writes it."""
-        return certificate_digest(self.certificate, "sha-256")
+        return aiortc.certificate_digest(self.certificate, "sha-256")
 
 
 def _accept_any(*_: object) -> bool:
@@ -70,7 +65,7 @@ class DtlsClient:
         context.use_privatekey(certificate.key)
         context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, _accept_any)
         context.set_cipher_list(b"ECDHE+AESGCM:ECDHE+CHACHA20")
-        context.set_tlsext_use_srtp(b":".join(one.openssl_profile for one in SRTP_PROFILES))
+        context.set_tlsext_use_srtp(b":".join(one.openssl_profile for one in aiortc.SRTP_PROFILES))
         context.set_options(SSL.OP_NO_QUERY_MTU)
         self._connection = SSL.Connection(context)
         self._connection.set_connect_state()
@@ -160,9 +155,9 @@ class DtlsClient:
         """Whether the peer's certificate has one of the `(hash name, hex)` fingerprints."""
         certificate = self._connection.get_peer_certificate(as_cryptography=True)
         return certificate is not None and any(
-            certificate_digest(certificate, name) == digest
+            aiortc.certificate_digest(certificate, name) == digest
             for name, digest in fingerprints
-            if name in X509_DIGEST_ALGORITHMS
+            if name in aiortc.X509_DIGEST_ALGORITHMS
         )
 
     def srtp_sessions(self) -> tuple[Session, Session]:
@@ -172,7 +167,7 @@ class DtlsClient:
             DtlsError: no SRTP profile was agreed on.
         """
         name = self._connection.get_selected_srtp_profile()
-        profile = next((one for one in SRTP_PROFILES if one.openssl_profile == name), None)
+        profile = next((one for one in aiortc.SRTP_PROFILES if one.openssl_profile == name), None)
         if profile is None:
             raise DtlsError("no common SRTP profile")
         size = 2 * (profile.key_length + profile.salt_length)

@@ -17,15 +17,8 @@ from typing import Final, Protocol
 
 from aiortc.rtp import RtcpReceiverInfo, RtcpRrPacket, RtcpSrPacket, clamp_packets_lost
 
-from utd_rx.engine.sfu import rtp
+from utd_rx.engine.sfu import rtp, sdp
 from utd_rx.engine.sfu.rtp import RtpHeader
-from utd_rx.engine.sfu.sdp import (
-    LEVEL_EXTENSION,
-    MID_EXTENSION,
-    ORIENTATION_EXTENSION,
-    RID_EXTENSION,
-    Codec,
-)
 from utd_rx.engine.sfu.speakers import SpeechMeter, is_loud
 
 _FIRST_SEQUENCE: Final = 1000
@@ -35,7 +28,7 @@ _KEYFRAME_INTERVAL: Final = 0.25
 # The first request of a new subscription may reach the encoder before it runs.
 _KEYFRAME_REPEAT: Final = 0.1
 _VIDEO_BITRATE: Final = 4_000_000
-_FORWARDED_EXTENSIONS: Final = (LEVEL_EXTENSION, ORIENTATION_EXTENSION)
+_FORWARDED_EXTENSIONS: Final = (sdp.LEVEL_EXTENSION, sdp.ORIENTATION_EXTENSION)
 # A packet stands for the time since the one before it; after a DTX pause that time was silent,
 # so a loud packet counts for no more than Opus' longest frame.
 _MAX_LOUD_MS: Final = 60.0
@@ -45,9 +38,7 @@ class PacketSink(Protocol):
     """Where plain RTP and RTCP goes; the transport encrypts and sends it."""
 
     def send_rtp(self, packet: bytes) -> None: ...
-
     def send_rtcp(self, packet: bytes) -> None: ...
-
     def forget(self, ssrc: int) -> None: ...
 
 
@@ -113,7 +104,7 @@ class InboundTrack:
     def __init__(
         self,
         publisher: PacketSink,
-        codec: Codec,
+        codec: sdp.Codec,
         extensions: Mapping[str, int],
         *,
         is_video: bool,
@@ -129,7 +120,7 @@ class InboundTrack:
         self._publisher = publisher
         self._feedback_ssrc = secrets.randbits(32)
         self._statistics = ReceiveStatistics()
-        self._level_id = extensions.get(LEVEL_EXTENSION, 0)
+        self._level_id = extensions.get(sdp.LEVEL_EXTENSION, 0)
         self._last_timestamp: int | None = None
         self._cache: OrderedDict[int, tuple[bytes, RtpHeader]] = OrderedDict()
         self._keyframe_at: float | None = None
@@ -238,9 +229,11 @@ class InboundTrack:
 
     def matches(self, header: RtpHeader) -> bool:
         """Whether a packet with an unknown SSRC but this track's MID is the chosen layer."""
+        if header.payload_type != self.codec.payload_type:
+            return False
         if self.rid is None:
             return True
-        value = header.extensions.get(self.extensions.get(RID_EXTENSION, 0))
+        value = header.extensions.get(self.extensions.get(sdp.RID_EXTENSION, 0))
         return value is not None and value.decode("ascii", "replace") == self.rid
 
 
@@ -270,11 +263,10 @@ class OutboundTrack:
     ) -> None:
         self.track = track
         self.ssrc = ssrc
-        self.is_paused = False
         self._sink = sink
         self._payload_type = payload_type
         self._cname = cname
-        self._mid = rtp.extension_element(extensions.get(MID_EXTENSION, 0), mid.encode())
+        self._mid = rtp.extension_element(extensions.get(sdp.MID_EXTENSION, 0), mid.encode())
         self._extension_map = tuple(
             (track.extensions[uri], extensions[uri])
             for uri in _FORWARDED_EXTENSIONS
@@ -287,8 +279,6 @@ class OutboundTrack:
 
     def forward(self, packet: bytes, header: RtpHeader) -> None:
         """Send one packet of the track, or send it again."""
-        if self.is_paused:
-            return
         if self._base is None:
             self._base = (header.sequence - self._next) & 0xFFFF
         sequence = (header.sequence - self._base) & 0xFFFF
@@ -317,18 +307,10 @@ class OutboundTrack:
         """Go on with the next sequence number whatever the publisher's next one is."""
         self._base = None
 
-    def pause(self, is_paused: bool, now: float) -> None:
-        """Stop or resume at the subscriber's wish; a gap in between is not a loss."""
-        if self.is_paused and not is_paused:
-            self.rebase()
-            self.track.request_keyframe(now)
-        self.is_paused = is_paused
-
     def relay_sender_report(self, report: RtcpSrPacket) -> None:
         """Send the publisher's clock pair under this subscription's SSRC."""
-        if not self.is_paused:
-            counts = self._packets, self._octets
-            self._sink.send_rtcp(rtp.relayed_sender_report(self.ssrc, report, *counts, self._cname))
+        counts = self._packets, self._octets
+        self._sink.send_rtcp(rtp.relayed_sender_report(self.ssrc, report, *counts, self._cname))
 
     def on_feedback(self, packet: rtp.Feedback, now: float) -> None:
         """Act on the subscriber's NACK, PLI or FIR."""

@@ -16,16 +16,10 @@ from aiortc.rtp import RtcpSrPacket
 from attrs import define, evolve, field
 from livekit.protocol import models, rtc
 
-from utd_rx.engine.sfu import rtp
-from utd_rx.engine.sfu.answers import (
-    CODEC_NAMES,
-    AnswerSection,
-    accepted_extensions,
-    choose_published_codec,
-    publisher_audio_parameters,
-)
+from utd_rx.engine.sfu import answers, rtp
+from utd_rx.engine.sfu.answers import AnswerSection
 from utd_rx.engine.sfu.forwarding import InboundTrack, PacketSink
-from utd_rx.engine.sfu.sdp import LEVEL_EXTENSION, MID_EXTENSION, Codec, Section
+from utd_rx.engine.sfu.sdp import LEVEL_EXTENSION, MID_EXTENSION, Codec, Kind, Section
 
 # A client keeps the sound and the picture of one stream together.
 _STREAMS: Final[Mapping[models.TrackSource, str]] = {
@@ -34,6 +28,11 @@ _STREAMS: Final[Mapping[models.TrackSource, str]] = {
     models.TrackSource.SCREEN_SHARE: "screen",
     models.TrackSource.SCREEN_SHARE_AUDIO: "screen",
 }
+# What a TrackInfo calls the same as the request for it.
+_ALIKE: Final = (
+    *("type", "source", "name", "muted", "width", "height", "layers", "encryption", "stereo"),
+    *("disable_dtx", "disable_red", "audio_features", "packet_trailer_features"),
+)
 
 
 def new_sid(prefix: str) -> str:
@@ -69,6 +68,12 @@ class Publication:
         return self.info.sid
 
     @property
+    def kind(self) -> Kind:
+        """Audio or video."""
+        is_audio: bool = self.info.type == models.TrackType.AUDIO
+        return "audio" if is_audio else "video"
+
+    @property
     def is_live(self) -> bool:
         """Whether its section was negotiated."""
         return self.track is not None
@@ -84,21 +89,9 @@ def track_info(request: rtc.AddTrackRequest) -> models.TrackInfo:
     """The TrackInfo the server makes of a request."""
     info = models.TrackInfo(
         sid=new_sid("TR"),
-        type=request.type,
-        name=request.name,
-        muted=request.muted,
-        width=request.width,
-        height=request.height,
         simulcast=len(request.layers) > 1,
-        disable_dtx=request.disable_dtx,
-        source=request.source,
-        layers=request.layers,
-        stereo=request.stereo,
-        disable_red=request.disable_red,
-        encryption=request.encryption,
         stream=request.stream or _STREAMS.get(request.source, "unknown"),
-        audio_features=request.audio_features,
-        packet_trailer_features=request.packet_trailer_features,
+        **{name: getattr(request, name) for name in _ALIKE},
     )
     if request.type == models.TrackType.AUDIO:
         info.mime_type = "audio/opus"
@@ -161,12 +154,13 @@ class Publications:
     def remove(self, publication: Publication) -> None:
         """Forget a track; its packets are dropped from now on."""
         self._by_sid.pop(publication.sid, None)
-        track = publication.track
-        if track is not None:
-            for ssrc in [one for one, other in self._by_ssrc.items() if other is track]:
-                del self._by_ssrc[ssrc]
+        self._forget_ssrcs(publication.track)
         if publication.mid is not None:
             self._sections[publication.mid] = None
+
+    def _forget_ssrcs(self, track: InboundTrack | None) -> None:
+        for ssrc in [one for one, other in self._by_ssrc.items() if other is track]:
+            del self._by_ssrc[ssrc]
 
     def close(self) -> None:
         """Forget everything."""
@@ -192,12 +186,10 @@ class Publications:
         """Answer a section that sends, or sent once; also say which publication went live."""
         self._sections.setdefault(section.mid, None)
         publication = self._find(section)
-        codec = (
-            choose_published_codec(section, publication.preferred_codec)
-            if publication is not None and section.is_sending
-            else None
-        )
-        if publication is None or codec is None:
+        if publication is None or not section.is_sending:
+            return AnswerSection(section), None
+        codec = answers.choose_published_codec(section, publication.preferred_codec)
+        if codec is None:
             return AnswerSection(section), None
         rid = section.best_rid
         is_new = publication.track is None
@@ -219,14 +211,14 @@ class Publications:
     def _go_live(
         self, publication: Publication, section: Section, codec: Codec, rid: str | None
     ) -> None:
-        extensions = accepted_extensions(section)
+        extensions = answers.accepted_extensions(section)
         track = InboundTrack(
             self._sink, codec, extensions, is_video=section.kind == "video", rid=rid
         )
         publication.track = track
         publication.mid = section.mid
         publication.info.mid = section.mid
-        publication.info.mime_type = f"{section.kind}/{CODEC_NAMES[codec.name]}"
+        publication.info.mime_type = f"{section.kind}/{answers.CODEC_NAMES[codec.name]}"
         self._sections[section.mid] = publication
         self._mid_extension = extensions.get(MID_EXTENSION, self._mid_extension)
         if rid is None:
@@ -239,7 +231,7 @@ class Publications:
             return codec
         request = publication.request
         is_stereo = request.stereo or (models.AudioTrackFeature.TF_STEREO in request.audio_features)
-        parameters = publisher_audio_parameters(
+        parameters = answers.publisher_audio_parameters(
             codec, has_dtx=not request.disable_dtx, is_stereo=is_stereo
         )
         return evolve(codec, parameters=parameters)
@@ -266,10 +258,7 @@ class Publications:
         track = publication.track if publication is not None else None
         if track is None or not track.matches(header):
             return None
-        if header.payload_type != track.codec.payload_type:
-            return None
-        for ssrc in [one for one, other in self._by_ssrc.items() if other is track]:
-            del self._by_ssrc[ssrc]
+        self._forget_ssrcs(track)
         self._by_ssrc[header.ssrc] = track
         return track
 

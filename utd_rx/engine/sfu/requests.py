@@ -1,7 +1,8 @@
 """What a client may ask on its signal connection: one function per SignalRequest field.
 
 A request that is not allowed gets a RequestResponse or is ignored, as on livekit-server; none
-raises. `trickle` needs no answer: we are ICE-lite and learn addresses from checks.
+raises. `trickle` needs no answer: we are ICE-lite and learn addresses from checks. Nor does
+`sync_state`: a resume keeps the participant and all that is its.
 """
 
 from __future__ import annotations
@@ -79,12 +80,6 @@ def _subscription(
     participant.owner.reconcile(participant)
 
 
-def _track_setting(
-    participant: SfuParticipant, request: rtc.UpdateTrackSettings, now: float
-) -> None:
-    participant.subscriptions.pause(request.track_sids, request.disabled, now)
-
-
 def _subscription_permission(
     participant: SfuParticipant, request: rtc.SubscriptionPermission, _now: float
 ) -> None:
@@ -94,11 +89,6 @@ def _subscription_permission(
 
 def _leave(participant: SfuParticipant, request: rtc.LeaveRequest, _now: float) -> None:
     participant.close(request.reason or models.DisconnectReason.CLIENT_INITIATED)
-
-
-def _sync_state(participant: SfuParticipant, request: rtc.SyncState, now: float) -> None:
-    # Everything else in it is still here: a resume keeps the participant.
-    participant.subscriptions.pause(request.track_sids_disabled, True, now)
 
 
 def _ping(participant: SfuParticipant, _request: int, _now: float) -> None:
@@ -121,9 +111,7 @@ def _update_metadata(
     else:
         try:
             participant.update(
-                name=request.name,
-                metadata=request.metadata,
-                attributes=dict(request.attributes),
+                name=request.name, metadata=request.metadata, attributes=dict(request.attributes)
             )
         except LimitError as error:
             response.reason = rtc.RequestResponse.LIMIT_EXCEEDED
@@ -136,10 +124,8 @@ _HANDLERS: Final[Mapping[str, Handler]] = {
     "add_track": add_track,
     "mute": _mute,
     "subscription": _subscription,
-    "track_setting": _track_setting,
     "subscription_permission": _subscription_permission,
     "leave": _leave,
-    "sync_state": _sync_state,
     "ping": _ping,
     "ping_req": _ping_req,
     "update_metadata": _update_metadata,

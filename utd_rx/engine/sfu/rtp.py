@@ -1,6 +1,6 @@
 """RTP headers, read and rewritten, and the RTCP of a forwarder. Pure, no payload knowledge.
 
-RTP: RFC 3550, header extensions RFC 8285 (both forms are read, the one-byte form is written).
+RTP: RFC 3550, header extensions RFC 8285 in their one-byte form; the answer allows no other.
 RTCP is aiortc's: RFC 4585 (PLI, NACK), RFC 5104 (FIR), REMB draft-alvestrand-rmcat-remb-03.
 """
 
@@ -11,21 +11,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from aiortc.rtp import (
-    RTCP_PSFB_APP,
-    RTCP_PSFB_FIR,
-    RTCP_PSFB_PLI,
-    RTCP_RTPFB_NACK,
-    AnyRtcpPacket,
-    RtcpPacket,
-    RtcpPsfbPacket,
-    RtcpRtpfbPacket,
-    RtcpSdesPacket,
-    RtcpSenderInfo,
-    RtcpSourceInfo,
-    RtcpSrPacket,
-    pack_remb_fci,
-)
+from aiortc import rtp as rtcp
 
 _FIXED: Final = struct.Struct("!BBHII")
 _EXTENSION: Final = struct.Struct("!HH")
@@ -33,7 +19,7 @@ _ONE_BYTE_PROFILE: Final = 0xBEDE
 _NO_EXTENSIONS: Final[Mapping[int, bytes]] = MappingProxyType({})
 _CNAME: Final = 1
 
-Feedback = RtcpRtpfbPacket | RtcpPsfbPacket
+Feedback = rtcp.RtcpRtpfbPacket | rtcp.RtcpPsfbPacket
 
 
 class RtpHeader(NamedTuple):
@@ -74,15 +60,13 @@ def parse_rtp(packet: bytes) -> RtpHeader | None:
         if offset > size:
             return None
         if profile == _ONE_BYTE_PROFILE:
-            extensions = _walk_one_byte(packet, start, offset)
-        elif profile & 0xFFF0 == 0x1000:
-            extensions = _walk_two_byte(packet, start, offset)
+            extensions = _walk_elements(packet, start, offset)
     if offset > size:
         return None
     return RtpHeader(second & 0x7F, sequence, timestamp, ssrc, extensions, offset)
 
 
-def _walk_one_byte(packet: bytes, offset: int, end: int) -> Mapping[int, bytes]:
+def _walk_elements(packet: bytes, offset: int, end: int) -> Mapping[int, bytes]:
     found: dict[int, bytes] = {}
     while offset < end:
         head = packet[offset]
@@ -96,21 +80,6 @@ def _walk_one_byte(packet: bytes, offset: int, end: int) -> Mapping[int, bytes]:
         if stop > end:
             break
         found[identifier] = packet[offset:stop]
-        offset = stop
-    return found
-
-
-def _walk_two_byte(packet: bytes, offset: int, end: int) -> Mapping[int, bytes]:
-    found: dict[int, bytes] = {}
-    while offset + 1 < end:
-        identifier = packet[offset]
-        if identifier == 0:
-            offset += 1
-            continue
-        stop = offset + 2 + packet[offset + 1]
-        if stop > end:
-            break
-        found[identifier] = packet[offset + 2 : stop]
         offset = stop
     return found
 
@@ -159,17 +128,17 @@ def audio_level(value: bytes) -> int:
     return value[0] & 0x7F
 
 
-def parse_rtcp(data: bytes) -> list[AnyRtcpPacket]:
+def parse_rtcp(data: bytes) -> list[rtcp.AnyRtcpPacket]:
     """The known packets of a compound; none of one that is malformed anywhere."""
     try:
-        return RtcpPacket.parse(data)
+        return rtcp.RtcpPacket.parse(data)
     except (ValueError, struct.error, IndexError):
         return []
 
 
 def media_ssrcs(packet: Feedback) -> tuple[int, ...]:
     """Which streams a NACK, PLI or FIR is about."""
-    if isinstance(packet, RtcpPsfbPacket) and packet.fmt == RTCP_PSFB_FIR:
+    if isinstance(packet, rtcp.RtcpPsfbPacket) and packet.fmt == rtcp.RTCP_PSFB_FIR:
         fci = packet.fci
         return tuple(int.from_bytes(fci[at : at + 4], "big") for at in range(0, len(fci), 8))
     return (packet.media_ssrc,)
@@ -177,37 +146,42 @@ def media_ssrcs(packet: Feedback) -> tuple[int, ...]:
 
 def nacked_sequences(packet: Feedback) -> list[int]:
     """The sequence numbers a generic NACK asks for; may exceed 16 bits."""
-    if isinstance(packet, RtcpRtpfbPacket) and packet.fmt == RTCP_RTPFB_NACK:
+    if isinstance(packet, rtcp.RtcpRtpfbPacket) and packet.fmt == rtcp.RTCP_RTPFB_NACK:
         return packet.lost
     return []
 
 
 def is_keyframe_request(packet: Feedback) -> bool:
     """Whether it is a PLI or a FIR."""
-    return isinstance(packet, RtcpPsfbPacket) and packet.fmt in (RTCP_PSFB_PLI, RTCP_PSFB_FIR)
+    return isinstance(packet, rtcp.RtcpPsfbPacket) and packet.fmt in (
+        rtcp.RTCP_PSFB_PLI,
+        rtcp.RTCP_PSFB_FIR,
+    )
 
 
 def pli(sender: int, media: int) -> bytes:
     """Picture loss indication: the publisher shall send a key frame."""
-    return bytes(RtcpPsfbPacket(RTCP_PSFB_PLI, sender, media))
+    return bytes(rtcp.RtcpPsfbPacket(rtcp.RTCP_PSFB_PLI, sender, media))
 
 
 def nack(sender: int, media: int, sequences: Iterable[int]) -> bytes:
     """Generic NACK."""
-    return bytes(RtcpRtpfbPacket(RTCP_RTPFB_NACK, sender, media, sorted(sequences)))
+    return bytes(rtcp.RtcpRtpfbPacket(rtcp.RTCP_RTPFB_NACK, sender, media, sorted(sequences)))
 
 
 def remb(sender: int, bitrate: int, ssrcs: Iterable[int]) -> bytes:
     """Receiver-estimated maximum bitrate: lets a publisher start above its cautious default."""
-    return bytes(RtcpPsfbPacket(RTCP_PSFB_APP, sender, 0, pack_remb_fci(bitrate, [*ssrcs])))
+    return bytes(
+        rtcp.RtcpPsfbPacket(rtcp.RTCP_PSFB_APP, sender, 0, rtcp.pack_remb_fci(bitrate, [*ssrcs]))
+    )
 
 
 def relayed_sender_report(
-    ssrc: int, report: RtcpSrPacket, packets: int, octets: int, cname: str
+    ssrc: int, report: rtcp.RtcpSrPacket, packets: int, octets: int, cname: str
 ) -> bytes:
     """A publisher's sender report under another SSRC: its clock pair stays, counts are ours."""
     info = report.sender_info
     counts = packets & 0xFFFFFFFF, octets & 0xFFFFFFFF
-    ours = RtcpSenderInfo(info.ntp_timestamp, info.rtp_timestamp, *counts)
-    names = RtcpSdesPacket([RtcpSourceInfo(ssrc, [(_CNAME, cname.encode()[:255])])])
-    return bytes(RtcpSrPacket(ssrc, ours)) + bytes(names)
+    ours = rtcp.RtcpSenderInfo(info.ntp_timestamp, info.rtp_timestamp, *counts)
+    names = rtcp.RtcpSdesPacket([rtcp.RtcpSourceInfo(ssrc, [(_CNAME, cname.encode()[:255])])])
+    return bytes(rtcp.RtcpSrPacket(ssrc, ours)) + bytes(names)

@@ -6,10 +6,10 @@ trickle ICE, DTLS. `answers` writes what we reply.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, Literal
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from utd_rx.engine.sfu.limits import MAX_SECTIONS, MAX_SIGNAL_BYTES
 
@@ -92,6 +92,32 @@ class SdpOffer:
     sections: tuple[Section, ...]
 
 
+class _Lines:
+    """The lines of the session or of one section: `a=key:value` as values by key."""
+
+    def __init__(self, text: str) -> None:
+        first, *rest = text.replace("\r\n", "\n").split("\n")
+        if max(map(len, (first, *rest))) > MAX_LINE_CHARS:
+            raise SdpError("line too long")
+        self.media = first.split()
+        self._values: dict[str, list[str]] = {}
+        for line in rest:
+            if line.startswith("a="):
+                key, _, value = line[2:].partition(":")
+                self._values.setdefault(key.strip(), []).append(value.strip())
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._values
+
+    def all(self, key: str) -> list[str]:
+        """Every value of an attribute."""
+        return self._values.get(key, [])
+
+    def pairs(self, key: str) -> Iterator[tuple[str, str]]:
+        """Every value of an attribute, split at its first space."""
+        return ((head, rest) for head, _, rest in (one.partition(" ") for one in self.all(key)))
+
+
 def parse_offer(text: str) -> SdpOffer:
     """Parse an offer.
 
@@ -100,54 +126,34 @@ def parse_offer(text: str) -> SdpOffer:
     """
     if len(text) > MAX_SIGNAL_BYTES:
         raise SdpError("offer too large")
-    session, *media = _split(text)
-    if not media:
-        raise SdpError("offer has no section")
-    if len(media) > MAX_SECTIONS:
-        raise SdpError("too many sections")
-    sections = tuple(_parse_section(lines, index) for index, lines in enumerate(media))
+    session, *media = f"\n{text}".split("\nm=")
+    if not 0 < len(media) <= MAX_SECTIONS:
+        raise SdpError(f"{len(media)} sections")
+    blocks = [_Lines(session), *(_Lines(block) for block in media)]
+    sections = tuple(_parse_section(block, index) for index, block in enumerate(blocks[1:]))
     if len({section.mid for section in sections}) != len(sections):
         raise SdpError("duplicate mid")
-    everywhere = [line for lines in (session, *media) for line in lines]
+    fingerprints = dict.fromkeys(
+        (name.lower(), digest.strip().upper())
+        for block in blocks
+        for name, digest in block.pairs("fingerprint")
+    )
+    if not fingerprints:
+        raise SdpError("offer lacks a fingerprint")
     return SdpOffer(
-        ice_ufrag=_required(everywhere, "a=ice-ufrag:"),
-        ice_password=_required(everywhere, "a=ice-pwd:"),
-        fingerprints=_fingerprints(everywhere),
+        ice_ufrag=_first(blocks, "ice-ufrag"),
+        ice_password=_first(blocks, "ice-pwd"),
+        fingerprints=tuple(fingerprints),
         sections=sections,
     )
 
 
-def _split(text: str) -> list[list[str]]:
-    blocks: list[list[str]] = [[]]
-    for line in text.replace("\r\n", "\n").split("\n"):
-        if line.startswith("m="):
-            blocks.append([])
-        if len(line) > MAX_LINE_CHARS:
-            raise SdpError("line too long")
-        if line:
-            blocks[-1].append(line)
-    return blocks
-
-
-def _values(lines: Iterable[str], prefix: str) -> Iterator[str]:
-    return (line[len(prefix) :].strip() for line in lines if line.startswith(prefix))
-
-
-def _required(lines: Iterable[str], prefix: str) -> str:
-    for value in _values(lines, prefix):
-        if value:
-            return value
-    raise SdpError(f"offer lacks {prefix}")
-
-
-def _fingerprints(lines: Iterable[str]) -> tuple[tuple[str, str], ...]:
-    found = dict.fromkeys(
-        (name.lower(), digest.strip().upper())
-        for name, _, digest in (value.partition(" ") for value in _values(lines, "a=fingerprint:"))
-    )
-    if not found:
-        raise SdpError("offer lacks a=fingerprint:")
-    return tuple(found)
+def _first(blocks: Iterable[_Lines], key: str) -> str:
+    for block in blocks:
+        for value in block.all(key):
+            if value:
+                return value
+    raise SdpError(f"offer lacks {key}")
 
 
 def _number(text: str, highest: int) -> int:
@@ -156,44 +162,42 @@ def _number(text: str, highest: int) -> int:
     return int(text)
 
 
-def _parse_section(lines: Sequence[str], index: int) -> Section:
-    media = lines[0][2:].split()
-    if len(media) < 4:
+def _parse_section(lines: _Lines, index: int) -> Section:
+    if len(lines.media) < 4:
         raise SdpError("bad m= line")
-    kind = next((one for one in _KINDS if one == media[0]), None)
+    kind = next((one for one in _KINDS if one == lines.media[0]), None)
     if kind is None:
-        raise SdpError(f"unknown media {media[0][:16]!r}")
-    mid = next(_values(lines, "a=mid:"), str(index))
-    track_id = _parse_track_id(lines)
-    if max(len(mid), len(track_id or "")) > MAX_ID_CHARS:
+        raise SdpError(f"unknown media {lines.media[0][:16]!r}")
+    mid = next(iter(lines.all("mid")), str(index))
+    tracks = [rest.split()[0] for _, rest in lines.pairs("msid") if rest.strip()]
+    if max(len(one) for one in (mid, *tracks)) > MAX_ID_CHARS:
         raise SdpError("id too long")
-    port = _number(media[1], 65535)
-    direction: Direction = next((one for one in _DIRECTIONS if f"a={one}" in lines), "sendrecv")
-    if kind == "application":
-        return Section(kind, mid, media[2], direction, is_rejected=port == 0)
-    return Section(
+    port = _number(lines.media[1], 65535)
+    # With BUNDLE, port 0 means rejected unless the section is bundle-only.
+    is_rejected = port == 0 and ("bundle-only" not in lines or kind == "application")
+    section = Section(
         kind=kind,
         mid=mid,
-        protocol=media[2],
-        direction=direction,
-        # With BUNDLE, port 0 means rejected unless the section is bundle-only.
-        is_rejected=port == 0 and "a=bundle-only" not in lines,
-        codecs=_parse_codecs(lines, media[3:]),
+        protocol=lines.media[2],
+        direction=next((one for one in _DIRECTIONS if one in lines), "sendrecv"),
+        is_rejected=is_rejected,
+    )
+    if kind == "application":
+        return section
+    return evolve(
+        section,
+        codecs=_parse_codecs(lines),
         extensions=_parse_extensions(lines),
-        track_id=track_id,
+        track_id=tracks[0] if tracks else None,
         ssrcs=_parse_ssrcs(lines),
         rids=_parse_rids(lines),
     )
 
 
-def _parse_codecs(lines: Sequence[str], order: Iterable[str]) -> tuple[Codec, ...]:
-    parameters = {
-        number: value.strip()
-        for number, _, value in (line.partition(" ") for line in _values(lines, "a=fmtp:"))
-    }
+def _parse_codecs(lines: _Lines) -> tuple[Codec, ...]:
+    parameters = dict(lines.pairs("fmtp"))
     by_number: dict[str, Codec] = {}
-    for value in _values(lines, "a=rtpmap:"):
-        number, _, encoding = value.partition(" ")
+    for number, encoding in lines.pairs("rtpmap"):
         name, _, rest = encoding.strip().partition("/")
         rate, _, channels = rest.partition("/")
         by_number[number] = Codec(
@@ -201,40 +205,27 @@ def _parse_codecs(lines: Sequence[str], order: Iterable[str]) -> tuple[Codec, ..
             name.lower(),
             _number(rate, 10_000_000),
             _number(channels, 255) if channels else 1,
-            parameters.get(number, ""),
+            parameters.get(number, "").strip(),
         )
-    return tuple(by_number[number] for number in order if number in by_number)
+    return tuple(by_number[number] for number in lines.media[3:] if number in by_number)
 
 
-def _parse_extensions(lines: Iterable[str]) -> Mapping[str, int]:
+def _parse_extensions(lines: _Lines) -> Mapping[str, int]:
     found: dict[str, int] = {}
-    for value in _values(lines, "a=extmap:"):
-        number, _, rest = value.partition(" ")
-        uri = rest.split(" ")[0]
-        found.setdefault(uri, _number(number.partition("/")[0], 255))
+    for number, rest in lines.pairs("extmap"):
+        found.setdefault(rest.split(" ")[0], _number(number.partition("/")[0], 255))
     return found
 
 
-def _parse_track_id(lines: Iterable[str]) -> str | None:
-    for value in _values(lines, "a=msid:"):
-        tokens = value.split()
-        if len(tokens) > 1:
-            return tokens[1]
-    return None
-
-
-def _parse_ssrcs(lines: Sequence[str]) -> tuple[int, ...]:
-    repair = {
-        tokens[-1]
-        for tokens in (value.split() for value in _values(lines, "a=ssrc-group:FID"))
-        if len(tokens) > 1
-    }
-    numbers = dict.fromkeys(value.partition(" ")[0] for value in _values(lines, "a=ssrc:"))
+def _parse_ssrcs(lines: _Lines) -> tuple[int, ...]:
+    groups = [rest.split() for name, rest in lines.pairs("ssrc-group") if name == "FID"]
+    repair = {group[-1] for group in groups if group}
+    numbers = dict.fromkeys(number for number, _ in lines.pairs("ssrc"))
     return tuple(_number(number, 0xFFFFFFFF) for number in numbers if number not in repair)
 
 
-def _parse_rids(lines: Sequence[str]) -> tuple[str, ...]:
-    for value in _values(lines, "a=simulcast:"):
+def _parse_rids(lines: _Lines) -> tuple[str, ...]:
+    for value in lines.all("simulcast"):
         tokens = value.split()
         if "send" in tokens[:-1]:
             layers = tokens[tokens.index("send") + 1].split(";")

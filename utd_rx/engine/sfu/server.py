@@ -1,7 +1,7 @@
 """`EmbeddedSfu`: one TCP port for signalling and API, one UDP port for media, one ticking task.
 
-For development and tests only: no congestion control, no TURN, one machine. It runs on the loop
-that called `start`; a host with other work gives it a thread with a loop of its own.
+It runs on the loop that called `start`; a host with other work gives it a thread with a loop of
+its own.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import Final
 from aiohttp import web
 
 from utd_rx.engine.serving import HttpServer
+from utd_rx.engine.sfu import twirp
 from utd_rx.engine.sfu.context import SfuContext
 from utd_rx.engine.sfu.dtls import Certificate
 from utd_rx.engine.sfu.limits import MAX_API_BODY_BYTES
 from utd_rx.engine.sfu.options import SfuOptions
 from utd_rx.engine.sfu.sfu_rooms import SfuRooms
 from utd_rx.engine.sfu.signalling import Signalling
-from utd_rx.engine.sfu.twirp import RoomService
 from utd_rx.engine.sfu.udp_mux import UdpMux
 from utd_rx.engine.sfu.webhook_sender import WebhookSender
 
@@ -30,11 +30,6 @@ _TICK: Final = 0.05
 _SHUTDOWN_TIMEOUT: Final = 2.0
 # A browser's join request is an offer of 18 kB in the query, and a token carries metadata.
 _MAX_FIELD: Final = 1024 * 1024
-_CORS: Final = {
-    "Access-Control-Allow-Origin": "*",
-    "Access-Control-Allow-Headers": "*",
-    "Access-Control-Allow-Methods": "*",
-}
 
 
 class EmbeddedSfu:
@@ -49,10 +44,18 @@ class EmbeddedSfu:
         self.url = ""
         self.api_url = ""
         self._options = options
-        self._mux: UdpMux | None = None
-        self._rooms: SfuRooms | None = None
-        self._webhooks: WebhookSender | None = None
-        self._http: HttpServer | None = None
+        self._mux = UdpMux()
+        self._webhooks = WebhookSender(options)
+        self._rooms = SfuRooms(
+            SfuContext(options, self._mux, Certificate.generate(), self._webhooks)
+        )
+        self._http = HttpServer(
+            _make_app(self._rooms),
+            "sfu",
+            shutdown_timeout=_SHUTDOWN_TIMEOUT,
+            max_field_size=_MAX_FIELD,
+        )
+        self._is_started = False
         self._ticker: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
 
@@ -64,18 +67,11 @@ class EmbeddedSfu:
             ValueError: the host is not an IPv4 address.
             RuntimeError: started before.
         """
-        if self._http is not None or self._closing is not None:
+        if self._is_started or self._closing is not None:
             raise RuntimeError("an EmbeddedSfu starts once")
+        self._is_started = True
         options = self._options
-        ipaddress.IPv4Address(options.host)
-        self._mux = UdpMux()
-        self._webhooks = WebhookSender(options)
-        context = SfuContext(options, self._mux, Certificate.generate(), self._webhooks)
-        self._rooms = SfuRooms(context)
-        app = _make_app(self._rooms)
-        self._http = HttpServer(
-            app, "sfu", shutdown_timeout=_SHUTDOWN_TIMEOUT, max_field_size=_MAX_FIELD
-        )
+        address = ipaddress.IPv4Address(options.host)
         try:
             self._mux.open(options.host, options.udp_port)
             listener = socket.create_server((options.host, options.port))
@@ -85,20 +81,19 @@ class EmbeddedSfu:
             await self.aclose()
             raise
         self._webhooks.start()
-        self._ticker = asyncio.create_task(self._tick(self._rooms), name="utd-sfu-ticker")
-        self.url = f"ws://{_reachable(options.host)}:{port}"
-        self.api_url = f"http://{_reachable(options.host)}:{port}"
+        self._ticker = asyncio.create_task(self._tick(), name="utd-sfu-ticker")
+        host = "127.0.0.1" if address.is_unspecified else options.host
+        self.url, self.api_url = f"ws://{host}:{port}", f"http://{host}:{port}"
 
     @property
     def udp_port(self) -> int:
         """The UDP port of all media; 0 when not running."""
-        return self._mux.port if self._mux is not None else 0
+        return self._mux.port
 
-    async def _tick(self, rooms: SfuRooms) -> None:
-        loop = asyncio.get_running_loop()
+    async def _tick(self) -> None:
         while True:
             await asyncio.sleep(_TICK)
-            rooms.tick(loop.time())
+            self._rooms.tick(asyncio.get_running_loop().time())
 
     async def aclose(self) -> None:
         """Send everybody away and free everything. Idempotent; cancelling does not stop it."""
@@ -107,34 +102,25 @@ class EmbeddedSfu:
         await asyncio.shield(self._closing)
 
     async def _close(self) -> None:
-        if self._rooms is not None:
-            self._rooms.close_all()
+        self._rooms.close_all()
         if self._ticker is not None:
             self._ticker.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._ticker
-        if self._http is not None:
-            await self._http.aclose()
-        if self._rooms is not None:
-            self._rooms.close_all()  # of whoever came while the door was closing
-        if self._webhooks is not None:
-            await self._webhooks.aclose()
-        if self._mux is not None:
-            self._mux.close()
+        await self._http.aclose()
+        self._rooms.close_all()  # of whoever came while the door was closing
+        await self._webhooks.aclose()
+        self._mux.close()
         # aiortc flushes in tasks of its own; they are done after one more turn.
         await asyncio.sleep(0)
 
 
-def _reachable(host: str) -> str:
-    return "127.0.0.1" if ipaddress.IPv4Address(host).is_unspecified else host
-
-
 def _make_app(rooms: SfuRooms) -> web.Application:
-    app = web.Application(client_max_size=MAX_API_BODY_BYTES, middlewares=[_preflight])
+    app = web.Application(client_max_size=MAX_API_BODY_BYTES)
     app.on_response_prepare.append(_allow_any_origin)
     app.add_routes([web.get("/", _hello)])  # aiohttp answers HEAD from GET
     app.add_routes(Signalling(rooms).routes())
-    app.add_routes(RoomService(rooms).routes())
+    app.add_routes(twirp.routes(rooms))
     return app
 
 
@@ -142,13 +128,7 @@ async def _hello(_request: web.Request) -> web.Response:
     return web.Response(text="OK")
 
 
-@web.middleware
-async def _preflight(request: web.Request, handler: web.Handler) -> web.StreamResponse:  # type: ignore[name-defined]
-    if request.method == "OPTIONS":
-        return web.Response(status=204)
-    return await handler(request)  # type: ignore[no-any-return]
-
-
 async def _allow_any_origin(_request: web.Request, response: web.StreamResponse) -> None:
-    # Without it a browser reports "unreachable" instead of the status (facts/sfu.md §2.4).
-    response.headers.update(_CORS)
+    # Without it a browser reports "unreachable" instead of the status (facts/sfu.md §2.4). What
+    # it asks for needs no preflight.
+    response.headers["Access-Control-Allow-Origin"] = "*"

@@ -37,7 +37,6 @@ class SignalConnection(Protocol):
     """The way back to the client; both are immediate and never raise."""
 
     def send(self, message: bytes) -> None: ...
-
     def close(self) -> None: ...
 
 
@@ -45,21 +44,14 @@ class ParticipantOwner(Protocol):
     """The room, as far as its participants need it."""
 
     def reconcile(self, subscriber: SfuParticipant) -> None: ...
-
     def reconcile_subscribers(self, publisher: SfuParticipant) -> None: ...
-
     def publish_info(
         self, participant: SfuParticipant, *, is_urgent: bool = False, skip_self: bool = False
     ) -> None: ...
-
     def on_active(self, participant: SfuParticipant) -> None: ...
-
     def on_published(self, participant: SfuParticipant, publication: Publication) -> None: ...
-
     def on_unpublished(self, participant: SfuParticipant, publication: Publication) -> None: ...
-
     def on_data(self, sender: SfuParticipant, label: str, message: bytes) -> None: ...
-
     def on_closed(self, participant: SfuParticipant, *, was_active: bool) -> None: ...
 
 
@@ -90,11 +82,11 @@ class SfuParticipant:
         self.wishes: dict[str, bool] = {}  # explicit subscribe or unsubscribe, by track sid
         self.subscription_permission = rtc.SubscriptionPermission(all_participants=True)
         self.blocked: set[str] = set()  # wanted tracks their publisher does not let it have
+        self.is_publisher = False  # ever published and still may; its news is not held back
         self._claims = claims
         self._options = context.options
         self._client = deepcopy(request.client_info)
         self._signal: SignalConnection | None = None
-        self._is_publisher = False
         self._version = 0
         self._disconnect_reason: models.DisconnectReason = Reason.UNKNOWN_REASON
         self._joined_at_ms = int(time.time() * 1000)
@@ -118,11 +110,6 @@ class SfuParticipant:
         return self.state == State.DISCONNECTED
 
     @property
-    def is_publisher(self) -> bool:
-        """Whether it ever published and still may; its news is not held back."""
-        return self._is_publisher
-
-    @property
     def is_visible(self) -> bool:
         """Whether others may know of it."""
         return not self.permission.hidden
@@ -140,7 +127,7 @@ class SfuParticipant:
             name=self.name,
             version=self._version,
             permission=self.permission,
-            is_publisher=self._is_publisher,
+            is_publisher=self.is_publisher,
             attributes=self.attributes,
             disconnect_reason=self._disconnect_reason,
             client_protocol=self._client.client_protocol,
@@ -255,7 +242,7 @@ class SfuParticipant:
     def publish(self, request: rtc.AddTrackRequest) -> None:
         """Accept a track the client may publish; it goes live with the offer that follows."""
         publication = self.publications.add(request)
-        self._is_publisher = True
+        self.is_publisher = True
         self.send(
             track_published=rtc.TrackPublishedResponse(cid=request.cid, track=publication.info)
         )
@@ -292,7 +279,7 @@ class SfuParticipant:
         if permission == self.permission:
             return
         self.permission = permission = deepcopy(permission)
-        self._is_publisher = self._is_publisher and permission.can_publish
+        self.is_publisher = self.is_publisher and permission.can_publish
         for publication in self.publications:
             if not tokens.may_publish(permission, publication.info.source):
                 self.unpublish(publication)

@@ -8,8 +8,8 @@ take what was collected about the same participant along (facts/sfu.md §9.1).
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from typing import Any, Final
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, TypeVar
 
 from livekit.protocol import models, room, rtc
 
@@ -21,6 +21,8 @@ from utd_rx.engine.sfu.sfu_participant import Reason, SfuParticipant, State
 from utd_rx.engine.sfu.speakers import UPDATE_INTERVAL, changed_levels
 
 _COUNTS_INTERVAL: Final = 5.0
+
+T = TypeVar("T")
 
 
 class RoomFullError(Exception):
@@ -224,10 +226,6 @@ class SfuRoom:
         """A client sent a data message."""
         data_messages.deliver_from_client(self, sender, label, message)
 
-    def send_data(self, request: room.SendDataRequest) -> None:
-        """The API sends a data message."""
-        data_messages.deliver_from_api(self, request)
-
     # -- tracks -------------------------------------------------------------------------------
 
     def on_published(self, participant: SfuParticipant, publication: Publication) -> None:
@@ -319,15 +317,8 @@ class SfuRoom:
         }
         qualities = {sid: info.quality for sid, info in infos.items()}
         before, self._qualities = self._qualities, qualities
-        if all(before.get(sid) == value for sid, value in qualities.items()):
-            return
-        for receiver in self:
-            updates = [
-                info
-                for sid, info in infos.items()
-                if sid == receiver.sid or receiver.subscriptions.receives_from(sid)
-            ]
-            if updates:
+        if any(before.get(sid) != value for sid, value in qualities.items()):
+            for receiver, updates in self._who_hears_of(infos):
                 receiver.send(connection_quality=rtc.ConnectionQualityUpdate(updates=updates))
 
     def _update_speakers(self, now: float) -> None:
@@ -335,17 +326,21 @@ class SfuRoom:
         audible = {sid: level for sid, level in levels.items() if level > 0}
         changed = changed_levels(self._levels, audible)
         self._levels = audible
-        if not changed:
-            return
         # livekit-server 1.13.5, too, tells nobody who stops receiving that the sound is over.
+        infos = {
+            sid: models.SpeakerInfo(sid=sid, level=level, active=level > 0)
+            for sid, level in changed.items()
+        }
+        for receiver, speakers in self._who_hears_of(infos):
+            receiver.send(speakers_changed=rtc.SpeakersChanged(speakers=speakers))
+
+    def _who_hears_of(self, news: Mapping[str, T]) -> Iterator[tuple[SfuParticipant, list[T]]]:
+        """What of `news`, by sid, is about each participant itself or whom it receives."""
         for receiver in self:
-            speakers = [
-                models.SpeakerInfo(sid=sid, level=level, active=level > 0)
-                for sid, level in changed.items()
-                if sid == receiver.sid or receiver.subscriptions.receives_from(sid)
-            ]
-            if speakers:
-                receiver.send(speakers_changed=rtc.SpeakersChanged(speakers=speakers))
+            receives = receiver.subscriptions.receives_from
+            due = [one for sid, one in news.items() if sid == receiver.sid or receives(sid)]
+            if due:
+                yield receiver, due
 
 
 def _may_receive(publisher: SfuParticipant, subscriber: SfuParticipant, track_sid: str) -> bool:

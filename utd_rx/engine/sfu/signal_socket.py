@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import deque
 from collections.abc import Callable
@@ -101,7 +102,8 @@ class SignalSocket:
             if on_end is not None:
                 on_end()
             self.close()
-            await _finish(writer)
+            with contextlib.suppress(TimeoutError):  # what is left is sent, but not for long
+                await asyncio.wait_for(writer, 2 * _CLOSE_TIMEOUT)
         return self._socket
 
     async def _write(self) -> None:
@@ -122,14 +124,3 @@ class SignalSocket:
             _logger.debug("signal connection cut: %s", type(error).__name__)
             if self._request.transport is not None:
                 self._request.transport.abort()
-
-
-async def _finish(writer: asyncio.Task[None]) -> None:
-    """Let the writer send what is left, but not for long."""
-    try:
-        await asyncio.wait({writer}, timeout=2 * _CLOSE_TIMEOUT)
-    finally:
-        writer.cancel()
-    await asyncio.wait({writer})
-    if not writer.cancelled() and writer.exception() is not None:
-        _logger.debug("signal writer ended", exc_info=writer.exception())

@@ -11,7 +11,6 @@ from functools import partial
 from typing import Final
 
 from aiohttp import web
-from attrs import evolve, frozen
 from livekit.protocol import models, rtc
 
 from utd_rx.engine.serving import trust
@@ -36,14 +35,6 @@ _SERVER_INFO: Final = models.ServerInfo(
 )
 
 
-@frozen
-class JoinAttempt:
-    """A checked request to join or resume."""
-
-    claims: tokens.AccessClaims
-    request: rtc.JoinRequest
-
-
 class Signalling:
     """The HTTP handlers."""
 
@@ -55,15 +46,14 @@ class Signalling:
         return [
             web.get("/rtc/v1", self._connect),
             web.get("/rtc/v1/validate", self._validate),
-            web.get("/rtc/validate", self._validate),
         ]
 
     async def _validate(self, request: web.Request) -> web.Response:
         self._check(request)
         return web.Response(text="success")
 
-    def _check(self, request: web.Request) -> JoinAttempt:
-        """Check token and join request.
+    def _check(self, request: web.Request) -> tuple[tokens.AccessClaims, rtc.JoinRequest]:
+        """Check token and join request, and return what they say.
 
         Raises:
             web.HTTPException: 401 or 400, as livekit-server.
@@ -78,11 +68,10 @@ class Signalling:
             raise web.HTTPUnauthorized(text="permissions denied")
         try:
             join = decode_join_request(request.query.get("join_request", ""))
-            claims = _described(claims, join)
             _check_claims(claims)
         except ValueError as error:
             raise web.HTTPBadRequest(text=str(error)) from error
-        return JoinAttempt(claims, join)
+        return claims, join
 
     async def _connect(self, request: web.Request) -> web.StreamResponse:
         signal = SignalSocket(request)
@@ -97,30 +86,32 @@ class Signalling:
 
     async def _open(self, request: web.Request, signal: SignalSocket) -> SfuParticipant | None:
         """Join or resume; None for who was sent away on the upgraded connection."""
-        attempt = self._check(request)
+        claims, join = self._check(request)
         if not signal.can_upgrade:
             raise web.HTTPBadRequest(text="not a WebSocket upgrade")
         trust(request)
-        if attempt.request.reconnect:
+        if join.reconnect:
             await signal.upgrade()
-            return self._resume(attempt, signal)
-        room, participant = self._admit(attempt, request)
+            return self._resume(claims, join.participant_sid, signal)
+        room, participant = self._admit(claims, join, request)
         try:
             await signal.upgrade()
-            self._welcome(room, participant, attempt.request, signal)
+            self._welcome(room, participant, join, signal)
         except BaseException:
             # Nobody would ever end it: what follows, which does, is not reached.
             participant.close(Reason.JOIN_FAILURE)
             raise
         return participant
 
-    def _admit(self, attempt: JoinAttempt, request: web.Request) -> tuple[SfuRoom, SfuParticipant]:
+    def _admit(
+        self, claims: tokens.AccessClaims, join: rtc.JoinRequest, request: web.Request
+    ) -> tuple[SfuRoom, SfuParticipant]:
         """Take a place in the room before the upgrade, the only moment to refuse."""
         context = self._rooms.context
-        room = self._rooms.get_or_create(attempt.claims.video.room)
+        room = self._rooms.get_or_create(claims.video.room)
         host = _media_host(context.options.host, request)
         try:
-            return room, room.add(attempt.claims, attempt.request, host, context.now())
+            return room, room.add(claims, join, host, context.now())
         except RoomFullError as error:
             raise web.HTTPInternalServerError(text="could not join: room is full") from error
 
@@ -157,23 +148,23 @@ class Signalling:
         )
         room.on_joined(participant)
         participant.push_token(now)
-        for track in join.add_track_requests:
-            requests.add_track(participant, track, now)
         if join.HasField("publisher_offer"):
             participant.on_offer(join.publisher_offer, now)
 
-    def _resume(self, attempt: JoinAttempt, signal: SignalSocket) -> SfuParticipant | None:
+    def _resume(
+        self, claims: tokens.AccessClaims, sid: str, signal: SignalSocket
+    ) -> SfuParticipant | None:
         """Give a participant its new signal connection, or tell the client how it ended.
 
         A client that slept through a join of the same identity resumes before it reads that it
         was replaced. Told to start over, it would throw out the newer one (docs/livekit.md).
         """
-        room = self._rooms.get(attempt.claims.video.room)
-        participant = room.get(attempt.claims.identity) if room is not None else None
+        room = self._rooms.get(claims.video.room)
+        participant = room.get(claims.identity) if room is not None else None
         if room is None or participant is None:
             _send_away(signal, Reason.STATE_MISMATCH, rtc.LeaveRequest.RECONNECT)
             return None
-        if participant.sid != attempt.request.participant_sid:
+        if participant.sid != sid:
             _send_away(signal, Reason.DUPLICATE_IDENTITY, rtc.LeaveRequest.DISCONNECT)
             return None
         participant.attach(signal)
@@ -203,24 +194,6 @@ def bearer_token(request: web.Request) -> str:
     """The token of the Authorization header, empty when there is none."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     return token.strip() if scheme == "Bearer" else ""
-
-
-def _described(claims: tokens.AccessClaims, join: rtc.JoinRequest) -> tokens.AccessClaims:
-    """The claims with what the client itself says about its participant, none of it deleted.
-
-    Raises:
-        web.HTTPUnauthorized: it may not say anything.
-    """
-    if not (join.metadata or join.participant_attributes):
-        return claims
-    if not claims.video.can_update_own_metadata:
-        raise web.HTTPUnauthorized(text="permissions denied")
-    said = {key: value for key, value in join.participant_attributes.items() if value}
-    return evolve(
-        claims,
-        metadata=join.metadata or claims.metadata,
-        attributes={**claims.attributes, **said},
-    )
 
 
 def _check_claims(claims: tokens.AccessClaims) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from enum import Enum
 from typing import Any, Final
 
@@ -65,7 +65,6 @@ class Subscriptions:
         self._wanted: dict[str, _Wanted] = {}
         self._slots: dict[str, _Slot] = {}
         self._by_ssrc: dict[int, OutboundTrack] = {}
-        self._paused: set[str] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._is_offer_due = False
         self._ask_again_at = float("inf")
@@ -89,7 +88,6 @@ class Subscriptions:
     def remove(self, track_sid: str) -> None:
         """Unsubscribe; packets stop at once, the section follows with the next answer."""
         wanted = self._wanted.pop(track_sid, None)
-        self._paused.discard(track_sid)
         if wanted is None or wanted.subscription is None or wanted.mid is None:
             return
         subscription = wanted.subscription
@@ -100,20 +98,10 @@ class Subscriptions:
         slot.state, slot.stream = _SlotState.RELEASED, None
         self._schedule()
 
-    def pause(self, track_sids: Iterable[str], is_paused: bool, now: float) -> None:
-        """The client's own wish to not receive for now (`track_setting.disabled`)."""
-        for sid in track_sids:
-            wanted = self._wanted.get(sid)
-            if wanted is None:
-                continue
-            (self._paused.add if is_paused else self._paused.discard)(sid)
-            if wanted.subscription is not None:
-                wanted.subscription.pause(is_paused, now)
-
     def request_keyframes(self, now: float) -> None:
         """Ask for a picture of everything: what was asked before the transport was up is lost."""
         for wanted in self._wanted.values():
-            if wanted.subscription is not None and not _is_audio(wanted.publication):
+            if wanted.subscription is not None and wanted.publication.kind == "video":
                 wanted.subscription.track.request_keyframe(now)
 
     def close(self) -> None:
@@ -147,7 +135,7 @@ class Subscriptions:
         self._ask_again_at = asyncio.get_running_loop().time() + _OFFER_TIMEOUT
         missing = {"audio": 0, "video": 0}
         for wanted in unbound:
-            missing["audio" if _is_audio(wanted.publication) else "video"] += 1
+            missing[wanted.publication.kind] += 1
         for slot in self._slots.values():
             if slot.state is not _SlotState.BOUND:
                 missing[slot.kind] -= 1
@@ -185,7 +173,7 @@ class Subscriptions:
     def _fill(self, slot: _Slot, section: Section, now: float) -> None:
         for wanted in self._unbound():
             publication, track = wanted.publication, wanted.publication.track
-            if track is None or _is_audio(publication) != (section.kind == "audio"):
+            if track is None or publication.kind != section.kind:
                 continue
             codec = match_codec(track.codec, section)
             if codec is None:
@@ -199,31 +187,19 @@ class Subscriptions:
             subscription = OutboundTrack(
                 track,
                 self._sink,
-                ssrc=self._new_ssrc(),
+                ssrc=1 + secrets.randbits(31),
                 payload_type=codec.payload_type,
                 extensions=accepted_extensions(section),
                 mid=section.mid,
                 cname=publication.publisher_sid,
             )
-            subscription.is_paused = publication.sid in self._paused
             wanted.subscription, wanted.mid = subscription, section.mid
             self._by_ssrc[subscription.ssrc] = subscription
             slot.state, slot.payload_type = _SlotState.BOUND, codec.payload_type
-            slot.stream = SendStream(
-                stream_id=f"{publication.publisher_sid}|{publication.sid}",
-                track_id=publication.sid,
-                ssrc=subscription.ssrc,
-                cname=publication.publisher_sid,
-            )
+            slot.stream = SendStream(publication.publisher_sid, publication.sid, subscription.ssrc)
             track.add(subscription, now)
             publication.on_bound()
             return
-
-    def _new_ssrc(self) -> int:
-        while True:
-            ssrc = secrets.randbits(32)
-            if ssrc and ssrc not in self._by_ssrc:
-                return ssrc
 
     def after_answer(self) -> None:
         """The answer went out: ask for another offer when something is left to do."""
@@ -246,8 +222,3 @@ class Subscriptions:
 
 def _to_nobody(**_message: Any) -> None:
     """Where messages go after `close`, so that nothing holds on to who sent them."""
-
-
-def _is_audio(publication: Publication) -> bool:
-    is_audio: Any = publication.info.type == models.TrackType.AUDIO
-    return bool(is_audio)

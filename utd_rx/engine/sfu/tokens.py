@@ -21,17 +21,7 @@ from livekit.protocol import models
 # A pushed token must outlive the next push by far; the real server keeps at least this much.
 MIN_REFRESHED_VALIDITY: Final = 600.0
 _WEBHOOK_VALIDITY: Final = timedelta(minutes=5)
-_FLAGS: Final = (
-    "room_join",
-    "room_admin",
-    "room_create",
-    "room_list",
-    "can_publish",
-    "can_subscribe",
-    "can_publish_data",
-    "can_update_own_metadata",
-    "hidden",
-)
+_NO_FLAGS: Final = ("room", "destination_room", "can_publish_sources")
 
 
 class TokenError(Exception):
@@ -62,7 +52,7 @@ def verify(token: str, api_key: str, api_secret: str) -> AccessClaims:
         video, attributes = claims.video or api.VideoGrants(), dict(claims.attributes or {})
         texts = [claims.identity, claims.name, claims.metadata, video.room]
         texts += [*attributes, *attributes.values(), *(video.can_publish_sources or ())]
-        flags = [getattr(video, name) for name in _FLAGS]
+        flags = [value for name, value in vars(video).items() if name not in _NO_FLAGS]
     except jwt.PyJWTError as error:
         raise TokenError(f"invalid token: {error}") from error
     except (ArithmeticError, AttributeError, ParseError, TypeError, ValueError) as error:
@@ -98,12 +88,7 @@ def may_publish(permission: models.ParticipantPermission, source: models.TrackSo
 
 
 def refresh(
-    claims: AccessClaims,
-    info: models.ParticipantInfo,
-    *,
-    api_key: str,
-    api_secret: str,
-    now: float,
+    claims: AccessClaims, info: models.ParticipantInfo, *, api_key: str, api_secret: str, now: float
 ) -> str:
     """Mint the token a client shall reconnect with: today's permission, name and metadata.
 

@@ -33,13 +33,9 @@ class TransportOwner(Protocol):
     """Who gets what the client sends."""
 
     def on_connected(self) -> None: ...
-
     def on_failed(self, reason: str) -> None: ...
-
     def on_rtp(self, packet: bytes, now: float) -> None: ...
-
     def on_rtcp(self, packet: bytes, now: float) -> None: ...
-
     def on_data(self, label: str, message: bytes) -> None: ...
 
 
@@ -77,9 +73,8 @@ class Transport:
             self._remote_ufrag = offer.ice_ufrag
             self._renew_credentials()
         ufrag, password = next(reversed(self._credentials.items()))
-        return LocalTransport(
-            ufrag, password, self._certificate.fingerprint, self._host, self._mux.port
-        )
+        fingerprint = self._certificate.fingerprint
+        return LocalTransport(ufrag, password, fingerprint, self._host, self._mux.port)
 
     def _renew_credentials(self) -> None:
         # The previous ones stay valid until the client has used the new ones.
@@ -214,18 +209,18 @@ class Transport:
     def send_rtp(self, packet: bytes) -> None:
         """Encrypt and send one RTP packet; dropped when the transport is not up."""
         if self._outbound is not None:
-            try:
-                self._send(self._outbound.protect(packet))
-            except (pylibsrtp.Error, ValueError):
-                self.dropped += 1
+            self._protect_and_send(self._outbound.protect, packet)
 
     def send_rtcp(self, packet: bytes) -> None:
         """Encrypt and send one RTCP packet; dropped when the transport is not up."""
         if self._outbound is not None:
-            try:
-                self._send(self._outbound.protect_rtcp(packet))
-            except (pylibsrtp.Error, ValueError):
-                self.dropped += 1
+            self._protect_and_send(self._outbound.protect_rtcp, packet)
+
+    def _protect_and_send(self, protect: Callable[[bytes], bytes], packet: bytes) -> None:
+        try:
+            self._send(protect(packet))
+        except (pylibsrtp.Error, ValueError):
+            self.dropped += 1
 
     def forget(self, ssrc: int) -> None:
         """Nothing more will be sent under `ssrc`: libsrtp may drop its context."""

@@ -1,4 +1,4 @@
-"""`livekit.RoomService` over Twirp, protobuf only: one row for each method in `_METHODS`.
+"""`livekit.RoomService` over Twirp, protobuf only: one function for each call.
 
 Every call is authorised by its own token; a grant that is missing is 401, not 403, as on
 livekit-server (facts/sfu.md §6).
@@ -6,17 +6,19 @@ livekit-server (facts/sfu.md §6).
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, TypeVar
 
 from aiohttp import web
-from attrs import frozen
 from google.protobuf.message import DecodeError, Message
 from livekit import api
 from livekit.protocol import models, room
 
 from utd_rx.engine.serving import trust
 from utd_rx.engine.sfu import tokens
+from utd_rx.engine.sfu.data_messages import deliver_from_api
 from utd_rx.engine.sfu.limits import MAX_NAME_BYTES, LimitError, check_limits
 from utd_rx.engine.sfu.sfu_participant import Reason, SfuParticipant
 from utd_rx.engine.sfu.sfu_room import SfuRoom
@@ -24,182 +26,76 @@ from utd_rx.engine.sfu.sfu_rooms import SfuRooms
 from utd_rx.engine.sfu.signalling import bearer_token
 
 PREFIX: Final = "/twirp/livekit.RoomService/"
-_STATUS: Final = {
-    "invalid_argument": 400,
-    "malformed": 400,
-    "bad_route": 404,
-    "not_found": 404,
-    "unauthenticated": 401,
-    "failed_precondition": 412,
+_ERRORS: Final[dict[str, type[web.HTTPError]]] = {
+    "invalid_argument": web.HTTPBadRequest,
+    "malformed": web.HTTPBadRequest,
+    "bad_route": web.HTTPNotFound,
+    "not_found": web.HTTPNotFound,
+    "unauthenticated": web.HTTPUnauthorized,
+    "failed_precondition": web.HTTPPreconditionFailed,
 }
 
 
-class TwirpError(Exception):
-    """A Twirp error: `code` decides the HTTP status."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-
-    def to_response(self) -> web.Response:
-        """As Twirp puts it on the wire."""
-        return web.json_response(
-            {"code": self.code, "msg": self.message}, status=_STATUS[self.code]
-        )
+def _error(code: str, message: str) -> web.HTTPError:
+    """A refusal as Twirp puts it on the wire."""
+    text = json.dumps({"code": code, "msg": message})
+    return _ERRORS[code](text=text, content_type="application/json")
 
 
-@frozen
-class _Method:
-    request: type[Message]
-    grant: Callable[[api.VideoGrants, Any], bool]
-    run: Callable[[RoomService, Any], Message]
+_Run = TypeVar("_Run", bound=Callable[..., Message])
+_IsGranted = Callable[[api.VideoGrants, Any], bool]
+_CALLS: Final[dict[str, tuple[type[Message], _IsGranted, Callable[..., Message]]]] = {}
 
 
-class RoomService:
-    """The HTTP handler and the calls."""
+def _call(request: type[Message], is_granted: _IsGranted) -> Callable[[_Run], _Run]:
+    """Make a function a call: `list_rooms` is `ListRooms`."""
 
-    def __init__(self, rooms: SfuRooms) -> None:
-        self._rooms = rooms
+    def register(run: _Run) -> _Run:
+        name = "".join(part.capitalize() for part in run.__name__.split("_"))
+        _CALLS[name] = request, is_granted, run
+        return run
 
-    def routes(self) -> list[web.RouteDef]:
-        """What the server must serve."""
-        return [web.route("*", "/twirp/{path:.*}", self._handle)]
+    return register
 
-    async def _handle(self, request: web.Request) -> web.Response:
-        try:
-            return await self._call(request)
-        except TwirpError as error:
-            return error.to_response()
 
-    async def _call(self, request: web.Request) -> web.Response:
-        grants = self._grants(request)
-        method = _METHODS.get(request.path.removeprefix(PREFIX))
-        if method is None or request.method != "POST" or not request.path.startswith(PREFIX):
-            raise TwirpError("bad_route", f"no handler for path {request.path!r}")
-        if request.content_type != "application/protobuf":
-            raise TwirpError("bad_route", f"unexpected Content-Type: {request.content_type!r}")
-        if not (grants.room_admin or grants.room_create or grants.room_list):
-            raise TwirpError("unauthenticated", "permissions denied")  # its body is not read
-        trust(request)
-        try:
-            message = method.request.FromString(await request.read())
-        except DecodeError as error:
-            text = "the protobuf request could not be decoded"
-            raise TwirpError("malformed", text) from error
-        if not method.grant(grants, message):
-            raise TwirpError("unauthenticated", "permissions denied")
-        try:
-            answer = method.run(self, message)
-        except LimitError as error:
-            raise TwirpError("invalid_argument", str(error)) from error
-        return web.Response(body=answer.SerializeToString(), content_type="application/protobuf")
+def routes(rooms: SfuRooms) -> list[web.RouteDef]:
+    """What the server must serve."""
+    return [web.route("*", "/twirp/{path:.*}", partial(_handle, rooms))]
 
-    def _grants(self, request: web.Request) -> api.VideoGrants:
-        """What the token allows; nothing without one."""
-        token = bearer_token(request)
-        if not token:
-            return api.VideoGrants()
-        options = self._rooms.context.options
-        try:
-            return tokens.verify(token, options.api_key, options.api_secret).video
-        except tokens.TokenError as error:
-            raise web.HTTPUnauthorized(text=str(error)) from error
 
-    # -- lookups ------------------------------------------------------------------------------
+async def _handle(rooms: SfuRooms, request: web.Request) -> web.Response:
+    grants = _grants(rooms, request)
+    call = _CALLS.get(request.path.removeprefix(PREFIX))
+    if call is None or request.method != "POST" or not request.path.startswith(PREFIX):
+        raise _error("bad_route", f"no handler for path {request.path!r}")
+    if request.content_type != "application/protobuf":
+        raise _error("bad_route", f"unexpected Content-Type: {request.content_type!r}")
+    if not (grants.room_admin or grants.room_create or grants.room_list):
+        raise _error("unauthenticated", "permissions denied")  # its body is not read
+    trust(request)
+    kind, is_granted, run = call
+    try:
+        message = kind.FromString(await request.read())
+    except DecodeError as error:
+        raise _error("malformed", "the protobuf request could not be decoded") from error
+    if not is_granted(grants, message):
+        raise _error("unauthenticated", "permissions denied")
+    try:
+        answer = run(rooms, message)
+    except LimitError as error:
+        raise _error("invalid_argument", str(error)) from error
+    return web.Response(body=answer.SerializeToString(), content_type="application/protobuf")
 
-    def _room(self, name: str) -> SfuRoom:
-        found = self._rooms.get(name)
-        if found is None:
-            raise TwirpError("not_found", "requested room does not exist")
-        return found
 
-    def _participant(self, name: str, identity: str) -> SfuParticipant:
-        found = self._rooms.get(name)
-        participant = found.get(identity) if found is not None else None
-        if participant is None:
-            raise TwirpError("not_found", "participant does not exist")
-        return participant
-
-    # -- rooms --------------------------------------------------------------------------------
-
-    def create_room(self, request: room.CreateRoomRequest) -> models.Room:
-        """Make a room; one that is there stays as it is, whatever is asked."""
-        if not request.name:
-            raise TwirpError("invalid_argument", "room name cannot be empty")
-        if len(request.name.encode()) > MAX_NAME_BYTES:
-            raise TwirpError("invalid_argument", "room name length exceeds limits")
-        check_limits(metadata=request.metadata)
-        return self._rooms.get_or_create(request.name, request).info()
-
-    def list_rooms(self, request: room.ListRoomsRequest) -> room.ListRoomsResponse:
-        """All rooms, or those named."""
-        names = set(request.names)
-        rooms = [one.info() for one in self._rooms if not names or one.name in names]
-        return room.ListRoomsResponse(rooms=rooms)
-
-    def delete_room(self, request: room.DeleteRoomRequest) -> room.DeleteRoomResponse:
-        """Close a room and send everybody away."""
-        self._rooms.close(self._room(request.room), Reason.ROOM_DELETED)
-        return room.DeleteRoomResponse()
-
-    def update_room_metadata(self, request: room.UpdateRoomMetadataRequest) -> models.Room:
-        """Change a room's metadata."""
-        check_limits(metadata=request.metadata)
-        target = self._room(request.room)
-        target.set_metadata(request.metadata)
-        return target.info()
-
-    def send_data(self, request: room.SendDataRequest) -> room.SendDataResponse:
-        """Send a message from nobody."""
-        if len(request.nonce) not in (0, 16):
-            raise TwirpError("invalid_argument", "nonce should be 16-bytes or not present")
-        self._room(request.room).send_data(request)
-        return room.SendDataResponse()
-
-    # -- participants -------------------------------------------------------------------------
-
-    def list_participants(
-        self, request: room.ListParticipantsRequest
-    ) -> room.ListParticipantsResponse:
-        """Everybody in a room; empty for a room that does not exist."""
-        target = self._rooms.get(request.room)
-        infos = [one.info() for one in target] if target is not None else []
-        return room.ListParticipantsResponse(participants=infos)
-
-    def get_participant(self, request: room.RoomParticipantIdentity) -> models.ParticipantInfo:
-        """One participant."""
-        return self._participant(request.room, request.identity).info()
-
-    def remove_participant(
-        self, request: room.RoomParticipantIdentity
-    ) -> room.RemoveParticipantResponse:
-        """Send a participant away; its token stays good."""
-        self._participant(request.room, request.identity).close(Reason.PARTICIPANT_REMOVED)
-        return room.RemoveParticipantResponse()
-
-    def update_participant(self, request: room.UpdateParticipantRequest) -> models.ParticipantInfo:
-        """Change name, metadata, attributes or permission; what is empty stays."""
-        attributes = dict(request.attributes)
-        check_limits(name=request.name, metadata=request.metadata, attributes=attributes)
-        participant = self._participant(request.room, request.identity)
-        participant.update(name=request.name, metadata=request.metadata, attributes=attributes)
-        if request.HasField("permission"):
-            participant.set_permission(request.permission, self._rooms.context.now())
-        return participant.info()
-
-    def mute_published_track(
-        self, request: room.MuteRoomTrackRequest
-    ) -> room.MuteRoomTrackResponse:
-        """Mute a track, or unmute it where that is enabled."""
-        participant = self._participant(request.room, request.identity)
-        publication = participant.publications.get(request.track_sid)
-        if publication is None:
-            raise TwirpError("not_found", "track is not found")
-        if not request.muted and not self._rooms.context.options.enable_remote_unmute:
-            raise TwirpError("failed_precondition", "remote unmute not enabled")
-        participant.mute_remotely(publication, request.muted)
-        return room.MuteRoomTrackResponse(track=publication.info)
+def _grants(rooms: SfuRooms, request: web.Request) -> api.VideoGrants:
+    """What the token allows; nothing without one."""
+    token, options = bearer_token(request), rooms.context.options
+    if not token:
+        return api.VideoGrants()
+    try:
+        return tokens.verify(token, options.api_key, options.api_secret).video
+    except tokens.TokenError as error:
+        raise web.HTTPUnauthorized(text=str(error)) from error
 
 
 def _may_create(grants: api.VideoGrants, _request: Any) -> bool:
@@ -214,27 +110,116 @@ def _may_administer(grants: api.VideoGrants, request: Any) -> bool:
     return bool(grants.room_admin) and grants.room == request.room
 
 
-_METHODS: Final[dict[str, _Method]] = {
-    "CreateRoom": _Method(room.CreateRoomRequest, _may_create, RoomService.create_room),
-    "ListRooms": _Method(room.ListRoomsRequest, _may_list, RoomService.list_rooms),
-    "DeleteRoom": _Method(room.DeleteRoomRequest, _may_create, RoomService.delete_room),
-    "UpdateRoomMetadata": _Method(
-        room.UpdateRoomMetadataRequest, _may_administer, RoomService.update_room_metadata
-    ),
-    "SendData": _Method(room.SendDataRequest, _may_administer, RoomService.send_data),
-    "ListParticipants": _Method(
-        room.ListParticipantsRequest, _may_administer, RoomService.list_participants
-    ),
-    "GetParticipant": _Method(
-        room.RoomParticipantIdentity, _may_administer, RoomService.get_participant
-    ),
-    "RemoveParticipant": _Method(
-        room.RoomParticipantIdentity, _may_administer, RoomService.remove_participant
-    ),
-    "UpdateParticipant": _Method(
-        room.UpdateParticipantRequest, _may_administer, RoomService.update_participant
-    ),
-    "MutePublishedTrack": _Method(
-        room.MuteRoomTrackRequest, _may_administer, RoomService.mute_published_track
-    ),
-}
+def _room(rooms: SfuRooms, name: str) -> SfuRoom:
+    found = rooms.get(name)
+    if found is None:
+        raise _error("not_found", "requested room does not exist")
+    return found
+
+
+def _participant(rooms: SfuRooms, request: Any) -> SfuParticipant:
+    found = rooms.get(request.room)
+    participant = found.get(request.identity) if found is not None else None
+    if participant is None:
+        raise _error("not_found", "participant does not exist")
+    return participant
+
+
+@_call(room.CreateRoomRequest, _may_create)
+def create_room(rooms: SfuRooms, request: room.CreateRoomRequest) -> models.Room:
+    """Make a room; one that is there stays as it is, whatever is asked."""
+    if not request.name:
+        raise _error("invalid_argument", "room name cannot be empty")
+    if len(request.name.encode()) > MAX_NAME_BYTES:
+        raise _error("invalid_argument", "room name length exceeds limits")
+    check_limits(metadata=request.metadata)
+    return rooms.get_or_create(request.name, request).info()
+
+
+@_call(room.ListRoomsRequest, _may_list)
+def list_rooms(rooms: SfuRooms, request: room.ListRoomsRequest) -> room.ListRoomsResponse:
+    """All rooms, or those named."""
+    names = set(request.names)
+    found = [one.info() for one in rooms if not names or one.name in names]
+    return room.ListRoomsResponse(rooms=found)
+
+
+@_call(room.DeleteRoomRequest, _may_create)
+def delete_room(rooms: SfuRooms, request: room.DeleteRoomRequest) -> room.DeleteRoomResponse:
+    """Close a room and send everybody away."""
+    rooms.close(_room(rooms, request.room), Reason.ROOM_DELETED)
+    return room.DeleteRoomResponse()
+
+
+@_call(room.UpdateRoomMetadataRequest, _may_administer)
+def update_room_metadata(rooms: SfuRooms, request: room.UpdateRoomMetadataRequest) -> models.Room:
+    """Change a room's metadata."""
+    check_limits(metadata=request.metadata)
+    target = _room(rooms, request.room)
+    target.set_metadata(request.metadata)
+    return target.info()
+
+
+@_call(room.SendDataRequest, _may_administer)
+def send_data(rooms: SfuRooms, request: room.SendDataRequest) -> room.SendDataResponse:
+    """Send a message from nobody."""
+    if len(request.nonce) not in (0, 16):
+        raise _error("invalid_argument", "nonce should be 16-bytes or not present")
+    deliver_from_api(_room(rooms, request.room), request)
+    return room.SendDataResponse()
+
+
+@_call(room.ListParticipantsRequest, _may_administer)
+def list_participants(
+    rooms: SfuRooms, request: room.ListParticipantsRequest
+) -> room.ListParticipantsResponse:
+    """Everybody in a room; nobody in a room that does not exist."""
+    infos = [one.info() for one in rooms.get(request.room) or ()]
+    return room.ListParticipantsResponse(participants=infos)
+
+
+@_call(room.RoomParticipantIdentity, _may_administer)
+def get_participant(
+    rooms: SfuRooms, request: room.RoomParticipantIdentity
+) -> models.ParticipantInfo:
+    """One participant."""
+    return _participant(rooms, request).info()
+
+
+@_call(room.RoomParticipantIdentity, _may_administer)
+def remove_participant(
+    rooms: SfuRooms, request: room.RoomParticipantIdentity
+) -> room.RemoveParticipantResponse:
+    """Send a participant away; its token stays good."""
+    _participant(rooms, request).close(Reason.PARTICIPANT_REMOVED)
+    return room.RemoveParticipantResponse()
+
+
+@_call(room.UpdateParticipantRequest, _may_administer)
+def update_participant(
+    rooms: SfuRooms, request: room.UpdateParticipantRequest
+) -> models.ParticipantInfo:
+    """Change name, metadata, attributes or permission; what is empty stays."""
+    said = {"name": request.name, "metadata": request.metadata}
+    attributes = dict(request.attributes)
+    check_limits(**said, attributes=attributes)
+    participant = _participant(rooms, request)
+    participant.update(**said, attributes=attributes)
+    if request.HasField("permission"):
+        participant.set_permission(request.permission, rooms.context.now())
+    return participant.info()
+
+
+@_call(room.MuteRoomTrackRequest, _may_administer)
+def mute_published_track(
+    rooms: SfuRooms, request: room.MuteRoomTrackRequest
+) -> room.MuteRoomTrackResponse:
+    """Mute a track, or unmute it where that is enabled."""
+    participant = _participant(rooms, request)
+    publication = participant.publications.get(request.track_sid)
+    if publication is None:
+        raise _error("not_found", "track is not found")
+    if not request.muted and not rooms.context.options.enable_remote_unmute:
+        raise _error("failed_precondition", "remote unmute not enabled")
+    participant.mute_remotely(publication, request.muted)
+    return room.MuteRoomTrackResponse(track=publication.info)

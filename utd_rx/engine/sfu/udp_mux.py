@@ -34,9 +34,7 @@ class MuxEndpoint(Protocol):
     """One client's transport as the mux sees it. None of these may raise on bad input."""
 
     def ice_password(self, ufrag: str) -> str | None: ...
-
     def on_check(self, ufrag: str, address: Address, is_nominating: bool, now: float) -> None: ...
-
     def on_datagram(self, data: bytes, now: float) -> None: ...
 
 
@@ -45,7 +43,6 @@ class UdpMux:
 
     def __init__(self) -> None:
         self.dropped = 0  # datagrams nobody could take, sent or received
-        self._loop = asyncio.get_running_loop()
         self._socket: socket.socket | None = None
         self._by_ufrag: dict[str, MuxEndpoint] = {}
         self._by_address: dict[Address, MuxEndpoint] = {}
@@ -62,7 +59,8 @@ class UdpMux:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SOCKET_BUFFER)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SOCKET_BUFFER)
             sock.bind((host, port))
-            self._loop.add_reader(sock, self._on_readable)
+            loop = asyncio.get_running_loop()
+            loop.add_reader(sock, self._on_readable, loop)
         except BaseException:
             sock.close()
             raise
@@ -77,7 +75,7 @@ class UdpMux:
         """Stop reading and close the socket. Idempotent."""
         sock, self._socket = self._socket, None
         if sock is not None:
-            self._loop.remove_reader(sock)
+            asyncio.get_running_loop().remove_reader(sock)
             sock.close()
         self._by_ufrag.clear()
         self._by_address.clear()
@@ -109,8 +107,8 @@ class UdpMux:
         except OSError:
             self.dropped += 1
 
-    def _on_readable(self) -> None:
-        now = self._loop.time()
+    def _on_readable(self, loop: asyncio.AbstractEventLoop) -> None:
+        now = loop.time()
         for _ in range(_DATAGRAMS_PER_TURN):
             if self._socket is None:
                 return
