@@ -33,5 +33,6 @@ class OneLoop:
         if loop is None or loop is not self._loop:
             raise conflict(
                 ConflictReason.FOREIGN_LOOP,
-                f"this {self._what} belongs to another event loop; make one {self._what} per loop",
+                f"this {self._what} belongs to another event loop: hand the call over to that one, "
+                f"with asyncio.run_coroutine_threadsafe, or make one {self._what} per loop",
             )

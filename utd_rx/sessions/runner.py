@@ -21,6 +21,7 @@ from typing import Any, Final, Generic, TypeAlias, TypeVar
 from utd_rx.errors import ConflictReason, UTDStreamException, conflict
 from utd_rx.models.events import Reconnected, RoomEvent, RoomSnapshot
 from utd_rx.ports.clock import Cancel, Clock
+from utd_rx.ports.one_loop import OneLoop
 from utd_rx.ports.room import RoomPort
 from utd_rx.protocol.facts.connection import (
     DeadlinePassed,
@@ -59,6 +60,8 @@ class Runner(Generic[St]):
 
     def __init__(self, kind: Kind[St], initial: St, *, room: RoomPort, clock: Clock) -> None:
         self._loop = asyncio.get_running_loop()
+        self._owner = OneLoop("session")
+        self._owner.check()
         self._kind = kind
         self._clock = clock
         self._handlers: dict[type, Handler] = {}
@@ -105,16 +108,7 @@ class Runner(Generic[St]):
         Raises:
             UTDStreamException: `CONFLICT`, foreign loop or closed.
         """
-        try:
-            is_here = asyncio.get_running_loop() is self._loop
-        except RuntimeError:
-            is_here = False
-        if not is_here:
-            raise conflict(
-                ConflictReason.FOREIGN_LOOP,
-                "a session belongs to the event loop it was made on: hand the call over to that "
-                "one, with asyncio.run_coroutine_threadsafe",
-            )
+        self._owner.check()
         if self.machine.closed:
             raise conflict(ConflictReason.CLOSED, "the session is closed")
 
