@@ -1,5 +1,5 @@
 # Everything lives in .venv and is deleted by `make clean`; only livekit-server goes elsewhere, into
-# the user's cache. Variables: SFU=livekit (demo), ARGS="…" (demo, tests), JOBS=2 (tests at a time),
+# the user's cache. Variables: SFU=livekit (demo), ARGS="…" (demo, tests), JOBS=3 (tests at a time),
 # PYTHON=… (3.11 or newer).
 
 .DEFAULT_GOAL := help
@@ -13,7 +13,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 SFU ?= embedded
-JOBS ?= 2
+JOBS ?= 3
 ARGS ?=
 
 help:
