@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.support.leaks import LeakGuard, Snapshot
+from tests.support.realtime import RealTime
 from tests.support.sfu import (
     MISSING_LIVEKIT,
     RunningSfu,
@@ -20,6 +21,7 @@ from tests.support.sfu import (
     is_livekit_required,
     running_sfu,
 )
+from tests.support.witness import Witness
 
 if TYPE_CHECKING:
     from utd_rx.engine.sfu import SfuOptions
@@ -45,6 +47,11 @@ settings.register_profile(
 settings.load_profile(
     os.environ.get("UTD_RX_HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev")
 )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have the tests that are bound to real time run beside a witness."""
+    config.pluginmanager.register(RealTime(Witness()))
 
 
 @pytest.fixture(

@@ -116,12 +116,9 @@ async def test_a_platform_microphone_is_heard_in_a_room(cards: Bench, house: Hou
         await until_loud(card)
         for frames in (far, card):
             await frames.more(100)  # jitter buffers and gain control settle
-            for _ in range(3):  # a busy machine tears a passage; not three in a row
-                begin = len(frames.frames)
-                await frames.more(860)  # the whole speech at least once
-                compared = compare(sent, sound_of(frames, begin), 48_000)
-                if compared.is_match and abs(compared.correlation) > 0.4:
-                    break
+            begin = len(frames.frames)
+            await frames.more(860)  # the whole speech at least once
+            compared = compare(sent, sound_of(frames, begin), 48_000)
             assert compared.is_match
             # Measured 0.68 and 0.76: processing and Opus leave that much, and turn the sign.
             assert abs(compared.correlation) > 0.4

@@ -44,16 +44,13 @@ async def test_what_goes_into_one_card_comes_out_of_the_other(sfu: RunningSfu, k
     await heard.loud()
     await heard.more(100)  # jitter buffers settle
     _, sent = read_wav(speech_path())
-    for _ in range(3):  # a busy machine tears a passage; not three in a row
-        heard.frames.clear()
-        await heard.more(860)  # the whole speech at least once
-        compared = compare(sent, heard.sound, 48_000)
-        # Opus alone leaves 13 dB; a jitter buffer that is still settling moves the sound within the
-        # pieces that are compared, which costs likeness though nothing is lost.
-        is_alike = compared.is_match and compared.correlation > 0.6
-        if is_alike and compared.lost_seconds < 0.5:
-            break
-    assert is_alike
+    heard.frames.clear()
+    await heard.more(860)  # the whole speech at least once
+    compared = compare(sent, heard.sound, 48_000)
+    # Opus alone leaves 13 dB; a jitter buffer that is still settling moves the sound within the
+    # pieces that are compared, which costs likeness though nothing is lost.
+    assert compared.is_match
+    assert compared.correlation > 0.6
     assert compared.lost_seconds < 0.5
     await talker.aclose()
     assert microphone.device.value is None  # the room closed it
