@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.models.frames import unchecked
 from utd_rx.audio.mixer import MAX_GAIN, Mixer, Voice
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.audio import AudioFormat, AudioFrame, Samples
@@ -120,7 +121,7 @@ def test_pieces_of_a_rate_without_whole_frames_are_converted() -> None:
 def test_frames_that_make_no_sense_are_counted(samples: Any, rate: Any) -> None:
     mixer = Mixer(FORMAT)
     voice = mixer.add("odd", 1.0)
-    voice(AudioFrame(samples, rate))
+    voice(unchecked(samples, rate))
     assert voice.buffer.pushed == 0
     assert (voice.refused, mixer.counts()) == (1, (0, 0, 1))
     voice.close()

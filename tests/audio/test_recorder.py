@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from reactivex.subject import Subject
 
+from tests.models.frames import unchecked
 from utd_rx.audio import WavRecorder, read_wav
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
 from utd_rx.models.audio import AudioFormat, AudioFrame, FrameSink, Samples
@@ -71,7 +72,7 @@ def test_it_knows_when_the_sound_began(tmp_path: Path) -> None:
 def test_what_is_no_frame_is_refused_and_does_no_harm(
     tmp_path: Path, samples: Any, rate: Any
 ) -> None:
-    frame = AudioFrame(samples, rate)
+    frame = unchecked(samples, rate)
     with WavRecorder(tmp_path / "x.wav") as recorder:
         with pytest.raises(UTDStreamException) as caught:
             recorder.write(frame)
@@ -84,7 +85,7 @@ def test_what_is_no_frame_is_refused_and_does_no_harm(
 
 @pytest.mark.parametrize(
     "thing",
-    [None, 7, AudioFrame(np.zeros((480, 1), np.int16), 48_000.0)],  # type: ignore[arg-type]
+    [None, 7, unchecked(np.zeros((480, 1), np.int16), 48_000.0)],
 )
 def test_a_sink_never_raises_whatever_it_is_handed(tmp_path: Path, thing: Any) -> None:
     """A rate that is a float was a `struct.error` while the header was written."""

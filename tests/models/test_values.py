@@ -33,7 +33,7 @@ from utd_rx.models.token import UTDSessionResponse, UTDTokenResponse
 SECRET = "s3cr3t"
 
 
-def _classes() -> list[type]:
+def model_classes() -> list[type]:
     modules = [
         importlib.import_module(f"utd_rx.models.{module.name}")
         for module in pkgutil.iter_modules(utd_rx.models.__path__)
@@ -46,7 +46,7 @@ def _classes() -> list[type]:
     ]
 
 
-@pytest.mark.parametrize("cls", _classes(), ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize("cls", model_classes(), ids=lambda cls: cls.__name__)
 def test_every_model_is_frozen(cls: type) -> None:
     value: object = object.__new__(cls)
     for name in [field.name for field in attrs.fields(cls)] or ["anything"]:
@@ -176,6 +176,10 @@ class TestAudio:
     def test_a_rate_of_no_whole_frames_is_refused(self, rate: int) -> None:
         with pytest.raises(ValueError, match="sample_rate"):
             AudioFormat(rate)
+
+    def test_who_converts_other_rates_is_told(self) -> None:
+        with pytest.raises(ValueError, match=r"not 22050: .* WavSource and ArraySource convert"):
+            AudioFormat(22_050)
 
     @pytest.mark.parametrize("channels", [0, 3])
     def test_one_or_two_channels(self, channels: int) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from livekit.rtc import AudioProcessingModule
 
+from tests.models.frames import unchecked
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.audio import AudioFormat, AudioFrame, Samples
 from utd_rx.models.voice_processing import VoiceProcessing, VoiceProcessor
@@ -66,7 +67,7 @@ def test_a_wrong_frame_is_a_typed_error(
     processor: VoiceProcessor, way: str, wrong: Samples, rate: int
 ) -> None:
     with pytest.raises(UTDStreamException, match="exactly 10 ms") as caught:
-        getattr(processor, way)(AudioFrame(wrong, rate))
+        getattr(processor, way)(unchecked(wrong, rate))
     assert caught.value.code is UTDErrorCode.VALIDATION
 
 

@@ -11,7 +11,9 @@ from typing import Final, Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 from attrs import field, frozen
-from attrs.validators import ge, le
+from attrs.validators import ge, gt, le
+
+from utd_rx.models.checks import typed
 
 FRAMES_PER_SECOND: Final = 100
 """WebRTC's frame is 10 ms; LiveKit refuses any other with a queue of 0 (facts/livekit.md §1.5)."""
@@ -24,9 +26,13 @@ def is_pcm(samples: object) -> bool:
     return isinstance(samples, np.ndarray) and samples.dtype == np.int16 and samples.ndim == 2
 
 
-@frozen
+@frozen(field_transformer=typed)
 class AudioFormat:
-    """A sample rate in Hz (8,000–192,000, a multiple of 100) and a number of channels (1 or 2)."""
+    """A sample rate in Hz (8,000–192,000, a multiple of 100) and a number of channels (1 or 2).
+
+    Raises:
+        ValueError: It is none; `WavSource` and `ArraySource` take sound of any rate and convert it.
+    """
 
     sample_rate: int = field(default=48_000, validator=[ge(8_000), le(192_000)])
     channels: int = field(default=1, validator=[ge(1), le(2)])
@@ -34,7 +40,10 @@ class AudioFormat:
     def __attrs_post_init__(self) -> None:
         # A native assert aborts the process on anything but whole 10 ms (defect D9).
         if self.sample_rate % FRAMES_PER_SECOND:
-            raise ValueError(f"sample_rate must be a multiple of 100 Hz, not {self.sample_rate}")
+            raise ValueError(
+                f"sample_rate must be a multiple of 100, not {self.sample_rate}: frames are 10 ms "
+                "of whole samples. WavSource and ArraySource convert sound of any rate"
+            )
 
     @property
     def samples_per_frame(self) -> int:
@@ -42,7 +51,15 @@ class AudioFormat:
         return self.sample_rate // FRAMES_PER_SECOND
 
 
-@frozen(eq=False)
+def _pcm(samples: Samples) -> Samples:
+    if is_pcm(samples):
+        return samples
+    is_array = isinstance(samples, np.ndarray)
+    what = f"{samples.dtype} of {samples.shape}" if is_array else type(samples).__name__
+    raise ValueError(f"AudioFrame.samples must be int16 of (samples, channels), not {what}")
+
+
+@frozen(eq=False, field_transformer=typed)
 class AudioFrame:
     """10 ms of sound.
 
@@ -50,10 +67,13 @@ class AudioFrame:
         samples: int16, shape `(samples, channels)`, not writeable.
         sample_rate: In Hz.
         at: When the first sample was captured or received, in seconds of `time.monotonic()`.
+
+    Raises:
+        ValueError: Samples of another type or shape, or a rate that is none.
     """
 
-    samples: Samples = field(repr=False)
-    sample_rate: int
+    samples: Samples = field(repr=False, converter=_pcm)
+    sample_rate: int = field(validator=gt(0))
     at: float = 0.0
 
     @property

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from attrs import field, frozen
 
+from utd_rx.models.checks import typed
 from utd_rx.models.frozen_map import FrozenMap
 
 
-@frozen
+@frozen(field_transformer=typed)
 class UTDBan:
     """Somebody who may not enter.
 
@@ -29,7 +30,7 @@ class UTDBan:
         return self.expires_at is None
 
 
-@frozen
+@frozen(field_transformer=typed)
 class UTDBanNotice:
     """This client is banned; what the engine did not say is None. `expires_at` is ISO 8601 UTC."""
 

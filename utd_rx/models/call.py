@@ -6,6 +6,7 @@ from enum import Enum
 
 from attrs import field, frozen
 
+from utd_rx.models.checks import typed
 from utd_rx.models.stream_type import UTDStreamType
 
 
@@ -26,7 +27,7 @@ class UTDCallStatus(Enum):
         return self not in (UTDCallStatus.INITIATING, UTDCallStatus.RINGING, UTDCallStatus.ACTIVE)
 
 
-@frozen
+@frozen(field_transformer=typed)
 class UTDCall:
     """A call; `token` and `url` are there for the party that is to join its room."""
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from attrs import field, frozen
 
+from utd_rx.models.checks import typed
 
-@frozen
+
+@frozen(field_transformer=typed)
 class ChatMessage:
     """Something written in a room's chat.
 

@@ -6,8 +6,10 @@ import uuid
 
 from attrs import field, frozen
 
+from utd_rx.models.checks import typed
 
-@frozen
+
+@frozen(field_transformer=typed)
 class DeviceKey:
     """Names a microphone or a speaker of one process; a value that crosses ports.
 

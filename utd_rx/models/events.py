@@ -9,6 +9,7 @@ from __future__ import annotations
 from attrs import field, frozen
 
 from utd_rx.errors import UTDStreamException
+from utd_rx.models.checks import typed
 from utd_rx.models.connection import ConnectionQuality, DisconnectReason
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.participant import (
@@ -19,7 +20,7 @@ from utd_rx.models.participant import (
 )
 
 
-@frozen
+@frozen(field_transformer=typed)
 class RoomSnapshot:
     """A room as it was when the connection came up; every event after it is a change to it."""
 
@@ -30,61 +31,61 @@ class RoomSnapshot:
     remotes: tuple[RemoteParticipant, ...] = ()
 
 
-@frozen
+@frozen(field_transformer=typed)
 class RoomEvent:
     """Base of all room events."""
 
 
-@frozen
+@frozen(field_transformer=typed)
 class Reconnecting(RoomEvent):
     """The connection was lost and LiveKit tries to restore it."""
 
 
-@frozen
+@frozen(field_transformer=typed)
 class Reconnected(RoomEvent):
     """The connection is back; `snapshot` is the room as it is now."""
 
     snapshot: RoomSnapshot
 
 
-@frozen
+@frozen(field_transformer=typed)
 class Disconnected(RoomEvent):
     """The connection is over; LiveKit does not come back by itself after this."""
 
     reason: DisconnectReason
 
 
-@frozen
+@frozen(field_transformer=typed)
 class ParticipantConnected(RoomEvent):
     participant: RemoteParticipant
 
 
-@frozen
+@frozen(field_transformer=typed)
 class ParticipantActive(RoomEvent):
     """A participant can receive data from now on."""
 
     identity: str
 
 
-@frozen
+@frozen(field_transformer=typed)
 class ParticipantDisconnected(RoomEvent):
     identity: str
     reason: DisconnectReason = DisconnectReason.UNKNOWN
 
 
-@frozen
+@frozen(field_transformer=typed)
 class ParticipantNameChanged(RoomEvent):
     identity: str
     name: str
 
 
-@frozen
+@frozen(field_transformer=typed)
 class ParticipantMetadataChanged(RoomEvent):
     identity: str
     metadata: str = field(repr=False)
 
 
-@frozen
+@frozen(field_transformer=typed)
 class ParticipantAttributesChanged(RoomEvent):
     """`attributes` is the whole new mapping."""
 
@@ -92,19 +93,19 @@ class ParticipantAttributesChanged(RoomEvent):
     attributes: FrozenMap[str, str]
 
 
-@frozen
+@frozen(field_transformer=typed)
 class ParticipantPermissionsChanged(RoomEvent):
     identity: str
     permission: ParticipantPermission
 
 
-@frozen
+@frozen(field_transformer=typed)
 class ConnectionQualityChanged(RoomEvent):
     identity: str
     quality: ConnectionQuality
 
 
-@frozen
+@frozen(field_transformer=typed)
 class TrackPublished(RoomEvent):
     """A remote participant published `track`."""
 
@@ -112,7 +113,7 @@ class TrackPublished(RoomEvent):
     track: TrackPublication
 
 
-@frozen
+@frozen(field_transformer=typed)
 class TrackUnpublished(RoomEvent):
     """A remote participant's `track` is gone."""
 
@@ -120,7 +121,7 @@ class TrackUnpublished(RoomEvent):
     track: TrackPublication
 
 
-@frozen
+@frozen(field_transformer=typed)
 class TrackSubscribed(RoomEvent):
     """The media of a remote `track` arrives from now on."""
 
@@ -128,20 +129,20 @@ class TrackSubscribed(RoomEvent):
     track: TrackPublication
 
 
-@frozen
+@frozen(field_transformer=typed)
 class TrackUnsubscribed(RoomEvent):
     identity: str
     track: TrackPublication
 
 
-@frozen
+@frozen(field_transformer=typed)
 class TrackSubscriptionFailed(RoomEvent):
     identity: str
     track_sid: str
     error: str
 
 
-@frozen
+@frozen(field_transformer=typed)
 class TrackMuted(RoomEvent):
     """`track` of `identity`, local or remote, was muted; sent once (defect D12)."""
 
@@ -149,25 +150,25 @@ class TrackMuted(RoomEvent):
     track: TrackPublication
 
 
-@frozen
+@frozen(field_transformer=typed)
 class TrackUnmuted(RoomEvent):
     identity: str
     track: TrackPublication
 
 
-@frozen
+@frozen(field_transformer=typed)
 class LocalTrackPublished(RoomEvent):
     track: TrackPublication
 
 
-@frozen
+@frozen(field_transformer=typed)
 class LocalTrackUnpublished(RoomEvent):
     """A local track is gone: by command, or because the server took the permission (D3)."""
 
     track: TrackPublication
 
 
-@frozen
+@frozen(field_transformer=typed)
 class LocalTrackRepublished(RoomEvent):
     """A full reconnect gave the track of `previous_sid` a new sid."""
 
@@ -175,14 +176,14 @@ class LocalTrackRepublished(RoomEvent):
     previous_sid: str
 
 
-@frozen
+@frozen(field_transformer=typed)
 class LocalTrackSubscribed(RoomEvent):
     """The first remote participant subscribed to the local track."""
 
     track_sid: str
 
 
-@frozen
+@frozen(field_transformer=typed)
 class LocalAudioEnded(RoomEvent):
     """The audio input behind a local track has no more sound: a file came to its end."""
 
@@ -193,7 +194,7 @@ def _facts_of(error: UTDStreamException) -> tuple[object, ...]:
     return error.message, error.code, error.reason
 
 
-@frozen
+@frozen(field_transformer=typed)
 class LocalTrackFailed(RoomEvent):
     """The audio input behind a local track went on with what cannot be sent; the track ended.
 
@@ -204,29 +205,29 @@ class LocalTrackFailed(RoomEvent):
     error: UTDStreamException = field(eq=_facts_of)
 
 
-@frozen
+@frozen(field_transformer=typed)
 class ActiveSpeakersChanged(RoomEvent):
     """Who speaks now, loudest first."""
 
     identities: tuple[str, ...]
 
 
-@frozen
+@frozen(field_transformer=typed)
 class RoomMetadataChanged(RoomEvent):
     metadata: str = field(repr=False)
 
 
-@frozen
+@frozen(field_transformer=typed)
 class RoomUpdated(RoomEvent):
     """Counters of the room changed; carries nothing."""
 
 
-@frozen
+@frozen(field_transformer=typed)
 class TokenRefreshed(RoomEvent):
     """The server sent a newer token; it is kept where the connection needs it."""
 
 
-@frozen
+@frozen(field_transformer=typed)
 class DataReceived(RoomEvent):
     """A data message.
 
@@ -243,7 +244,7 @@ class DataReceived(RoomEvent):
     reliable: bool = True
 
 
-@frozen
+@frozen(field_transformer=typed)
 class UnknownRoomEvent(RoomEvent):
     """An event this version has no type for; `name` is LiveKit's."""
 

@@ -10,6 +10,7 @@ from enum import Enum
 
 from attrs import evolve, field, frozen
 
+from utd_rx.models.checks import typed
 from utd_rx.models.connection import ConnectionQuality
 from utd_rx.models.frozen_map import FrozenMap
 
@@ -40,7 +41,7 @@ class TrackSource(Enum):
         return cls.UNKNOWN
 
 
-@frozen
+@frozen(field_transformer=typed)
 class ParticipantPermission:
     """What the server lets a participant do.
 
@@ -61,7 +62,7 @@ class ParticipantPermission:
         )
 
 
-@frozen
+@frozen(field_transformer=typed)
 class TrackPublication:
     """A published track; `is_subscribed` says whether its media is being received here."""
 
@@ -73,7 +74,7 @@ class TrackPublication:
     is_subscribed: bool = False
 
 
-@frozen
+@frozen(field_transformer=typed)
 class Participant:
     """What local and remote participants have in common."""
 
@@ -97,7 +98,7 @@ class Participant:
         return microphone is not None and not microphone.is_muted
 
 
-@frozen
+@frozen(field_transformer=typed)
 class LocalParticipant(Participant):
     """This client's own participant."""
 
@@ -110,7 +111,7 @@ class LocalParticipant(Participant):
         return evolve(self, tracks=_without_track(self.tracks, sid))
 
 
-@frozen
+@frozen(field_transformer=typed)
 class RemoteParticipant(Participant):
     """Somebody else in the room."""
 

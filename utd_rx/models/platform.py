@@ -14,6 +14,7 @@ from typing import Protocol, runtime_checkable
 from attrs import frozen
 
 from utd_rx.models.audio import AudioInput, AudioInputStream
+from utd_rx.models.checks import typed
 
 
 class PlatformDirection(Enum):
@@ -23,7 +24,7 @@ class PlatformDirection(Enum):
     OUTPUT = "output"
 
 
-@frozen
+@frozen(field_transformer=typed)
 class PlatformDevice:
     """A device as WebRTC knows it.
 
@@ -36,7 +37,7 @@ class PlatformDevice:
     name: str
 
 
-@frozen
+@frozen(field_transformer=typed)
 class PlatformInput:
     """Says of an `AudioInput` that it is the module's microphone and gives no frames.
 

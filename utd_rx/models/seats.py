@@ -7,6 +7,7 @@ from enum import Enum
 
 from attrs import field, frozen
 
+from utd_rx.models.checks import typed
 from utd_rx.models.frozen_map import FrozenMap
 
 
@@ -17,7 +18,7 @@ class UTDSeatMode(Enum):
     REQUEST = "request"
 
 
-@frozen
+@frozen(field_transformer=typed)
 class UTDSeat:
     """One seat; publishing is sitting on one (facts/utd-engine.md §4.1)."""
 
@@ -42,7 +43,7 @@ class UTDSeat:
         return self.is_empty and self.reserved_for in (None, identity)
 
 
-@frozen
+@frozen(field_transformer=typed)
 class SpeakRequest:
     """Somebody waits for a seat in request mode; `created_at` is ISO 8601 UTC."""
 
@@ -68,7 +69,7 @@ class SpeakRequest:
         return None if asked is None else max(0.0, (at - asked).total_seconds())
 
 
-@frozen
+@frozen(field_transformer=typed)
 class Invitation:
     """An offer to take a seat, from `inviter` to `target`."""
 
@@ -78,7 +79,7 @@ class Invitation:
     seat_index: int | None = None
 
 
-@frozen
+@frozen(field_transformer=typed)
 class InvitationAnswer:
     """What became of an offer: accepted, then its `seat_index` is where they sit, or declined."""
 
@@ -86,7 +87,7 @@ class InvitationAnswer:
     is_accepted: bool
 
 
-@frozen
+@frozen(field_transformer=typed)
 class UTDSeatGrid:
     """All seats of a room, by index, with the pending speak requests in order.
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from attrs import frozen
 
+from utd_rx.models.checks import typed
 
-@frozen
+
+@frozen(field_transformer=typed)
 class UTDStageMember:
     """Somebody who publishes in a live stream."""
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from attrs import field, frozen
 
+from utd_rx.models.checks import typed
 
-@frozen
+
+@frozen(field_transformer=typed)
 class UTDTokenResponse:
     """The reply of `POST /api/v1/token`: where to connect and with what.
 
@@ -21,7 +23,7 @@ class UTDTokenResponse:
     role: str | None = None
 
 
-@frozen
+@frozen(field_transformer=typed)
 class UTDSessionResponse:
     """The reply of `POST /api/v1/auth/session`: a bearer that is not tied to a room.
 

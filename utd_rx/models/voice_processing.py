@@ -11,9 +11,10 @@ from typing import Protocol
 from attrs import fields, frozen
 
 from utd_rx.models.audio import AudioFrame
+from utd_rx.models.checks import typed
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, field_transformer=typed)
 class VoiceProcessing:
     """Which of WebRTC's voice processing is on; nothing is unless it is asked for.
 
