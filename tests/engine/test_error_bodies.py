@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Final
+
 import aiohttp
 import pytest
 
+from tests.engine.conftest import World
 from tests.fixtures import wire_fixture
 from utd_rx.engine import EngineOptions, LocalEngine
 from utd_rx.protocol.wire.errors import error_from_wire
@@ -34,3 +38,35 @@ async def test_a_refusal_is_a_known_pair_of_status_and_code(
     assert (status, code) in KNOWN
     error = error_from_wire(reply.status, wire)
     assert (error.status_code, error.code.value, error.message) == (status, code, wire["message"])
+
+
+CUT_OFF: Final = b"Content-Length: 100\r\n\r\n{"
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "lines"),
+    [
+        (b"Content-Length: 70000\r\n\r\n" + b"x" * 70_000, b"413", 1),
+        (b"Content-Encoding: gzip\r\nContent-Length: 5\r\n\r\nabcde", b"422", 1),
+        (b"Transfer-Encoding: chunked\r\n\r\nzz\r\nabc\r\n", b"400", 1),
+        (b'Transfer-Encoding: chunked\r\n\r\n3\r\n{"a\r\nzz\r\n', b"400", 1),
+        (CUT_OFF, b"", 0),
+    ],
+    ids=["large", "gzip", "chunk", "later chunk", "cut off"],
+)
+async def test_a_body_that_is_none_is_one_log_line(
+    world: World, caplog: pytest.LogCaptureFixture, body: bytes, status: bytes, lines: int
+) -> None:
+    fields = "".join(f"{name}: {value}\r\n" for name, value in world.app.items())
+    port = int(world.engine.base_url.rpartition(":")[2])
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(f"POST /api/v1/token HTTP/1.1\r\nHost: x\r\n{fields}".encode() + body)
+    if body == CUT_OFF:
+        await writer.drain()
+        writer.write_eof()
+    assert (await reader.readline()).split()[1:2] == [status][: len(status)]
+    writer.close()
+    await writer.wait_closed()
+    await world.call("GET", "/health")
+    assert len(caplog.records) == lines
+    assert not any(record.exc_info for record in caplog.records)

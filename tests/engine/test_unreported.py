@@ -103,3 +103,14 @@ async def test_a_late_report_of_who_was_found_changes_nothing(world: World) -> N
     await world.engine.core.participant_joined("friday", who)
     assert world.engine.core.rooms.all()["friday"] == before
     assert json.loads(world.media.people[world.livekit()]["mona"].metadata)["role"] == "admin"
+
+
+async def test_a_name_no_room_can_have_is_not_asked_for(world: World) -> None:
+    for name in ("A" * 200, "a%20b", "%00", "é"):
+        reply = await world.call("GET", f"/api/v1/rooms/{name}/seats", headers=world.server)
+        assert reply.refusal == (404, "notFound")
+    assert world.media.log == []
+    reply = await world.call("GET", "/api/v1/rooms/friday/seats", headers=world.server)
+    assert reply.refusal == (404, "notFound")
+    assert world.media.log == ["list_participants"]
+    assert world.engine.core.rooms.names() == ()

@@ -20,29 +20,27 @@ from hypothesis.stateful import (
 from tests.machines.world import HOST, PEOPLE, Kind, World, is_moderator
 from utd_rx.engine.rules import moderation, room_state
 from utd_rx.engine.rules import speakers as speaker_rules
-from utd_rx.engine.rules.refusal import Refusal
-from utd_rx.engine.rules.roles import Role
-from utd_rx.engine.rules.seat_commands import (
-    Actor,
-    KickSeat,
-    LeaveSeat,
-    LockSeat,
-    MoveSeat,
-    SeatCommand,
-    SetUpSeats,
-    TakeSeat,
-    UnlockSeat,
-)
-from utd_rx.engine.rules.speaker_commands import (
+from utd_rx.engine.rules.commands import (
     AcceptInvitation,
+    Actor,
     ApproveRequest,
     CancelRequest,
     DeclineInvitation,
     Invite,
+    KickSeat,
+    LeaveSeat,
+    LockSeat,
+    MoveSeat,
     RejectRequest,
     RequestSeat,
+    SeatCommand,
+    SetUpSeats,
     SpeakerCommand,
+    TakeSeat,
+    UnlockSeat,
 )
+from utd_rx.engine.rules.refusal import Refusal
+from utd_rx.engine.rules.roles import Role
 from utd_rx.models import events as e
 from utd_rx.models.chat import ChatMessage
 from utd_rx.models.connection import UTDConnectionState

@@ -15,6 +15,7 @@ from attrs import define, evolve, field, frozen
 from utd_rx.engine.metadata import room_metadata_of
 from utd_rx.engine.rules import moderation, room_state
 from utd_rx.engine.rules import speakers as speaker_rules
+from utd_rx.engine.rules.commands import SetUpSeats
 from utd_rx.engine.rules.effects import (
     ApplyGrant,
     Effects,
@@ -28,7 +29,6 @@ from utd_rx.engine.rules.effects import (
 from utd_rx.engine.rules.members import Admission, Session
 from utd_rx.engine.rules.roles import MODERATORS, Role
 from utd_rx.engine.rules.room_state import RoomState
-from utd_rx.engine.rules.seat_commands import SetUpSeats
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models import events as e
 from utd_rx.models.connection import DisconnectReason, UTDConnectionState

@@ -30,6 +30,12 @@ NEEDED_EMBEDDED: Final = {
 }
 INSTALL: Final = "pip install 'utd-rx[engine]'"
 
+OPTIONS: Final = (
+    *("host", "port", "sfu_port", "app_id", "app_key", "app_secret", "sfu", "rate_limit"),
+    *("livekit_url", "livekit_api_key", "livekit_api_secret"),
+)
+"""What the command line says of `EngineOptions`."""
+
 FIELDS: Final = (
     "base_url",
     "token_base_url",
@@ -111,19 +117,7 @@ def _run(args: argparse.Namespace) -> int:
     from utd_rx.engine import EngineOptions
 
     try:
-        options = EngineOptions(
-            host=args.host,
-            port=args.port,
-            sfu_port=args.sfu_port,
-            app_id=args.app_id,
-            app_key=args.app_key,
-            app_secret=args.app_secret,
-            sfu=args.sfu,
-            livekit_url=args.livekit_url,
-            livekit_api_key=args.livekit_api_key,
-            livekit_api_secret=args.livekit_api_secret,
-            rate_limit=args.rate_limit,
-        )
+        options = EngineOptions(**{name: getattr(args, name) for name in OPTIONS})
     except UTDStreamException as error:
         return _fail(2, error.message)
     return asyncio.run(_serve(options, as_json=args.json))

@@ -6,9 +6,9 @@ from attrs import evolve, frozen
 
 from utd_rx.engine.authorization import Caller, Endpoint, caller_of
 from utd_rx.engine.rules import room_state
+from utd_rx.engine.rules.commands import Actor
 from utd_rx.engine.rules.roles import Role
 from utd_rx.engine.rules.room_state import RoomState
-from utd_rx.engine.rules.seat_commands import Actor
 from utd_rx.engine.tokens import Bearer
 
 
@@ -49,11 +49,6 @@ class RoomAccess:
     principal: Principal
     room: RoomState
     identity: str | None
-
-    @property
-    def name(self) -> str:
-        """The room's."""
-        return self.room.name
 
     def actor_in(self, room: RoomState) -> Actor:
         """Return who acts, as the rules want it; a backend counts as the host.

@@ -12,22 +12,21 @@ from typing import Final, TypeAlias, TypeVar
 
 from attrs import evolve
 
-from utd_rx.engine import participants
 from utd_rx.engine.access import Principal, RoomAccess
 from utd_rx.engine.authorization import Endpoint, authorize
-from utd_rx.engine.engine_clock import EngineClock
-from utd_rx.engine.gate import Gate, banned_push
+from utd_rx.engine.engine_clock import EngineClock, to_iso
 from utd_rx.engine.media import Media, MediaParticipant, MediaUnavailable
 from utd_rx.engine.metadata import MintedMetadata, read_metadata, taken_over
 from utd_rx.engine.registry import Registry
 from utd_rx.engine.room_shell import RoomShell
 from utd_rx.engine.rules import moderation, room_state
-from utd_rx.engine.rules.bans import Ban
-from utd_rx.engine.rules.effects import Effect, Effects, Remove
+from utd_rx.engine.rules.commands import Actor
+from utd_rx.engine.rules.effects import Effects, Remove
+from utd_rx.engine.rules.gate import Ban, Gate
 from utd_rx.engine.rules.members import Admission, Member, Session
+from utd_rx.engine.rules.names import is_room_name
 from utd_rx.engine.rules.refusal import not_found
 from utd_rx.engine.rules.room_state import RoomState
-from utd_rx.engine.rules.seat_commands import Actor
 
 T = TypeVar("T")
 
@@ -39,13 +38,18 @@ BANNED_SECONDS: Final = 0.2
 
 
 class EngineCore:
-    """All state of one engine."""
+    """All state of one engine.
+
+    A command raises `Refusal`: 403, 404 or 503, and what its rule refuses; nothing has changed
+    then, unless it says otherwise.
+    """
 
     def __init__(self, app_id: str, media: Media, clock: EngineClock) -> None:
         self.media = media
         self.clock = clock
         self.rooms = Registry(app_id, media, clock)
-        self.gate = Gate(clock)
+        # Above every serial of an engine before this one, whose tokens are still good.
+        self.gate = Gate(next_serial=int(clock.wall() * 1000))
 
     async def aclose(self) -> None:
         """End every room's tasks. Idempotent."""
@@ -54,36 +58,33 @@ class EngineCore:
     # -- commands
 
     async def mint(self, name: str, asked: Admission) -> tuple[RoomState, Member]:
-        """Admit somebody to a room, made if needed.
-
-        Raises:
-            Refusal: 403 for a banned user, 409, 422, or 503; nothing has changed then.
-        """
+        """Admit somebody to a room, made if needed."""
         async with self.rooms.hold(name) as shell:
-            self.gate.refuse_banned(asked.identity, name)
+            self.refuse_banned(asked.identity, name)
             if shell.state is None:
                 await self._look(shell)
             state, member, effects = room_state.admit(
-                shell.state, name, asked, self.gate.next_serial(), self.clock.monotonic()
+                shell.state, name, asked, self._take_serial(), self.clock.monotonic()
             )
             await shell.open(state)
             await shell.commit(state, effects)
             return state, member
 
     async def find(self, name: str, who: str | None) -> RoomState:
-        """Return a room; the media server is asked where it or its member `who` is not known.
-
-        Raises:
-            Refusal: 404, 503.
-        """
+        """Return a room; the media server is asked where it or its member `who` is not known."""
         state = self.rooms.get(name)
-        if state is None or not (who is None or who in state.members):
+        is_known = state is not None and (who is None or who in state.members)
+        if not is_known and is_room_name(name):
             async with self.rooms.hold(name) as shell:
                 await self._look(shell, who if shell.state is not None else None)
                 state = shell.state
         if state is None:
             raise not_found(f"there is no room {name!r}")
         return state
+
+    def refuse_banned(self, identity: str, room: str | None) -> None:
+        """Refuse whoever is banned from `room`, None for the project."""
+        self.gate.refuse_banned(identity, room, self.clock.wall())
 
     def permit(self, endpoint: Endpoint, principal: Principal, room: RoomState) -> None:
         """Let a call on `room` pass: none of somebody banned, and what the table allows.
@@ -92,7 +93,7 @@ class EngineCore:
             Refusal: 401, 403.
         """
         if principal.bearer is not None:
-            self.gate.refuse_banned(principal.bearer.identity, room.name)
+            self.refuse_banned(principal.bearer.identity, room.name)
         authorize(endpoint, principal.caller_in(room))
 
     async def command(self, access: RoomAccess, rule: Rule[T], target: str | None = None) -> T:
@@ -102,9 +103,6 @@ class EngineCore:
             access: Who asks, and where.
             rule: What is asked for; its third result is the answer.
             target: Whom it is about, where they must be present.
-
-        Raises:
-            Refusal: What the rule refuses, 403, 404, or 503; nothing has changed then.
         """
         async with self._hold(access, target) as (shell, state):
             state, effects, answer = rule(state, access.actor_in(state), self.clock.monotonic())
@@ -114,11 +112,7 @@ class EngineCore:
     async def send_data(
         self, access: RoomAccess, message: Mapping[str, object], to: tuple[str, ...] | None
     ) -> int:
-        """Send a backend's message; returns how many connected participants it went to.
-
-        Raises:
-            Refusal: 403, 404, or 503.
-        """
+        """Send a backend's message; returns how many connected participants it went to."""
         async with self._hold(access) as (shell, state):
             known = state.sessions
             if not known if to is None else not all(who in known for who in to):
@@ -128,35 +122,23 @@ class EngineCore:
     async def set_metadata(
         self, access: RoomAccess, identity: str, custom: Mapping[str, object]
     ) -> str:
-        """Replace the app's own part of a participant's metadata; returns the whole of it.
-
-        Raises:
-            Refusal: 403, 404, or 503.
-        """
+        """Replace the app's own part of a participant's metadata; returns the whole of it."""
         async with self._hold(access) as (shell, _):
-            return await participants.write_custom(self.media, shell.livekit_name, identity, custom)
+            return await shell.write_metadata(identity, custom)
 
     async def kick(self, access: RoomAccess, target: str) -> None:
-        """Throw somebody out; an old token does not come back, a new mint may.
-
-        Raises:
-            Refusal: 403, 404, or 503.
-        """
+        """Throw somebody out; an old token does not come back, a new mint may."""
         async with self._hold(access, target) as (shell, state):
             moderation.refuse_acting(state, access.actor_in(state), target)
             state, effects = moderation.expel(state, target, self.clock.monotonic())
             await shell.commit(state, effects)
-            self.gate.void_tokens(access.name, target)
+            self._void_tokens(access.room.name, target)
 
     async def delete_room(self, access: RoomAccess) -> None:
-        """Close a room: everybody is disconnected and every token for it is worthless.
-
-        Raises:
-            Refusal: 403, 404, or 503.
-        """
+        """Close a room: everybody is disconnected and every token for it is worthless."""
         async with self._hold(access) as (shell, _):
             await self.media.close_room(shell.livekit_name)
-            self.gate.void_tokens(access.name, None)
+            self._void_tokens(access.room.name, None)
             shell.close()
 
     async def ban(self, ban: Ban) -> Ban:
@@ -167,7 +149,7 @@ class EngineCore:
                 still there is removed as soon as it does.
         """
         name = self._name_of(ban.identity) if ban.name is None else ban.name
-        entry = self.gate.ban(evolve(ban, name=name))
+        self.gate, entry = self.gate.ban(evolve(ban, name=name))
         evicted = []
         for room in self.rooms.names() if ban.room is None else (ban.room,):
             async with self.rooms.hold(room) as shell:
@@ -184,6 +166,11 @@ class EngineCore:
         if silent is not None:
             raise silent
         return entry
+
+    def unban(self, identity: str, room: str | None) -> int:
+        """Lift a ban, all of the user's when `room` is None; returns how many there were."""
+        self.gate, lifted = self.gate.unban(identity, room)
+        return lifted
 
     # -- facts from the SFU, of rooms by our name
 
@@ -241,9 +228,9 @@ class EngineCore:
 
         Whoever held it meanwhile may have taken the caller's role or membership, or ended the room.
         """
-        async with self.rooms.hold(access.name) as shell:
+        async with self.rooms.hold(access.room.name) as shell:
             if shell.state is None:
-                raise not_found(f"there is no room {access.name!r}")
+                raise not_found(f"there is no room {access.room.name!r}")
             self.permit(access.endpoint, access.principal, shell.state)
             if target is not None and target not in shell.state.sessions:
                 await self._look(shell, target)
@@ -266,7 +253,8 @@ class EngineCore:
 
     async def _joined(self, shell: RoomShell, info: MediaParticipant) -> None:
         minted = read_metadata(info.metadata)
-        if self.gate.is_unwelcome(shell.name, info.identity, minted):
+        serial = None if minted is None else minted.serial
+        if self.gate.is_unwelcome(shell.name, info.identity, serial, self.clock.wall()):
             await shell.expel(info.identity, info.sid)
             return
         state = shell.state
@@ -290,7 +278,7 @@ class EngineCore:
         It may be of an earlier room of this name, whose roles ended with it: what it says is a
         claim like any unproven one, and makes its bearer the owner only where there is none.
         """
-        state, now, serial = shell.state, self.clock.monotonic(), self.gate.next_serial()
+        state, now, serial = shell.state, self.clock.monotonic(), self._take_serial()
         if state is None:
             found = await self.media.open_room(shell.livekit_name, "")
             fresh = room_state.fresh(shell.name, minted.type, serial)
@@ -305,7 +293,7 @@ class EngineCore:
 
     async def _evict(self, shell: RoomShell, ban: Ban) -> str | None:
         """Take seat and membership of a banned user and tell them; returns their sid."""
-        self.gate.void_tokens(shell.name, ban.identity)
+        self._void_tokens(shell.name, ban.identity)
         if shell.state is None:
             return None
         state = shell.state
@@ -318,17 +306,29 @@ class EngineCore:
         sid = state.sessions.get(ban.identity)
         state, effects = moderation.expel(state, ban.identity, self.clock.monotonic())
         if sid is not None:
-            await shell.push("_banned", banned_push(ban), (ban.identity,))
-        await shell.commit_fact(state, tuple(e for e in effects if not _is_removal(e)))
+            await shell.push("_banned", _banned_push(ban), (ban.identity,))
+        await shell.commit_fact(state, tuple(e for e in effects if not isinstance(e, Remove)))
         return sid
 
+    def _take_serial(self) -> int:
+        serial = self.gate.next_serial
+        self.gate = evolve(self.gate, next_serial=serial + 1)
+        return serial
+
+    def _void_tokens(self, room: str, identity: str | None) -> None:
+        self.gate = self.gate.void_tokens(room, identity, self.clock.monotonic())
+
     def _name_of(self, identity: str) -> str | None:
-        for state in self.rooms.all().values():
-            member = state.members.get(identity)
-            if member is not None and member.name is not None:
-                return member.name
-        return None
+        members = (state.members.get(identity) for state in self.rooms.all().values())
+        return next((one.name for one in members if one is not None and one.name), None)
 
 
-def _is_removal(effect: Effect) -> bool:
-    return isinstance(effect, Remove)
+def _banned_push(ban: Ban) -> dict[str, object]:
+    """Return the payload of `_banned` (facts/utd-engine.md §3.8)."""
+    fields = {
+        "identity": ban.identity,
+        "room_name": ban.room,
+        "reason": ban.reason,
+        "expires_at": None if ban.expires_at is None else to_iso(ban.expires_at),
+    }
+    return {key: value for key, value in fields.items() if value is not None}

@@ -233,7 +233,7 @@ class LiveKitServer:
             self._reader = asyncio.create_task(
                 self._read_log(self._process), name="livekit-server log"
             )
-            is_ready = await self._until_ready(self._process, port, deadline)
+            is_ready = await self._until_ready(self._process, self._reader, port, deadline)
         except BaseException:
             await self._stop()
             raise
@@ -244,7 +244,7 @@ class LiveKitServer:
         return False
 
     async def _until_ready(
-        self, process: asyncio.subprocess.Process, port: int, deadline: float
+        self, process: asyncio.subprocess.Process, reader: asyncio.Task[None], port: int, end: float
     ) -> bool:
         """Return True when the server answers, False when one of its ports was taken."""
         url = f"http://{self._options.host}:{port}/twirp/livekit.RoomService/ListRooms"
@@ -252,8 +252,13 @@ class LiveKitServer:
         async with aiohttp.ClientSession(timeout=timeout) as session:
             while True:
                 if process.returncode is not None:
-                    await self._raise_unless_port_collision()
-                    return False
+                    await reader
+                    if any("address already in use" in line for line in self._log_tail):
+                        return False
+                    raise UTDStreamException(
+                        f"livekit-server ended while starting{self._log_text()}",
+                        code=UTDErrorCode.SERVER,
+                    )
                 try:
                     async with session.post(
                         url, json={}, headers=_authorization(self._options)
@@ -264,22 +269,12 @@ class LiveKitServer:
                             return False
                 except (aiohttp.ClientError, TimeoutError):
                     pass  # not yet; the deadline below decides
-                if time.monotonic() > deadline:
+                if time.monotonic() > end:
                     raise UTDStreamException(
                         f"livekit-server did not answer in {START_TIMEOUT:.0f} s{self._log_text()}",
                         code=UTDErrorCode.TIMEOUT,
                     )
                 await asyncio.sleep(_POLL_INTERVAL)
-
-    async def _raise_unless_port_collision(self) -> None:
-        """Read the log of the server that ended, and raise unless another try makes sense."""
-        assert self._reader is not None
-        await self._reader
-        if not any("address already in use" in line for line in self._log_tail):
-            raise UTDStreamException(
-                f"livekit-server ended while starting{self._log_text()}",
-                code=UTDErrorCode.SERVER,
-            )
 
     async def _read_log(self, process: asyncio.subprocess.Process) -> None:
         assert process.stdout is not None

@@ -7,7 +7,7 @@ known by sid, so neither does harm.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 import jwt
@@ -64,59 +64,38 @@ class MediaReports:
             await read_bytes(request, MAX_WEBHOOK_BYTES), request.headers.get("Authorization", "")
         )
         trust(request)
-        handle = _HANDLERS.get(event.event)
         room = self._core.rooms.engine_name(event.room.name)
-        if handle is not None and room is not None and not self._is_closed:
-            await handle(self._core, room, event)
+        if room is not None and not self._is_closed:
+            await _tell(self._core, room, event)
         return web.json_response({})
 
     def _verify(self, body: bytes, authorization: str) -> api.WebhookEvent:
         try:
             return self._receiver.receive(body.decode(), authorization)
-        except (jwt.PyJWTError, ParseError, ValueError) as error:
-            raise Refusal(Reason.UNAUTHORIZED, "this is no webhook of our media server") from error
-        # WebhookReceiver raises a bare Exception for a body that is not the signed one.
         except Exception as error:
-            if type(error) is not Exception:
+            # WebhookReceiver raises a bare Exception for a body that is not the signed one.
+            known = isinstance(error, jwt.PyJWTError | ParseError | ValueError)
+            if not known and type(error) is not Exception:
                 raise
             raise Refusal(Reason.UNAUTHORIZED, "this is no webhook of our media server") from error
 
 
-async def _joined(core: EngineCore, room: str, event: api.WebhookEvent) -> None:
-    await core.participant_joined(room, participant_of(event.participant))
-
-
-async def _left(core: EngineCore, room: str, event: api.WebhookEvent) -> None:
+async def _tell(core: EngineCore, room: str, event: api.WebhookEvent) -> None:
+    """Tell the core what it lives by; every other event is ignored."""
     who = event.participant
-    grace = GRACE.get(who.disconnect_reason, ABSENCE_SECONDS)
-    await core.participant_left(room, who.identity, who.sid, grace)
-
-
-async def _published(core: EngineCore, room: str, event: api.WebhookEvent) -> None:
-    await core.track_published(room, event.participant.identity)
-
-
-async def _unpublished(core: EngineCore, room: str, event: api.WebhookEvent) -> None:
-    # No webhook tells of a mute, but the last one of a track tells how it was left.
-    if event.track.type == api.TrackType.AUDIO and not event.track.muted:
-        await core.microphone_opened(room, event.participant.identity)
-
-
-async def _started(core: EngineCore, room: str, event: api.WebhookEvent) -> None:
-    await core.room_started(room, event.room.sid)
-
-
-async def _finished(core: EngineCore, room: str, event: api.WebhookEvent) -> None:
-    await core.room_finished(room, event.room.sid)
-
-
-_HANDLERS: Final[Mapping[str, Callable[[EngineCore, str, api.WebhookEvent], Awaitable[None]]]] = {
-    "participant_joined": _joined,
-    "participant_left": _left,
-    "participant_connection_aborted": _left,
-    "track_published": _published,
-    "track_unpublished": _unpublished,
-    "room_started": _started,
-    "room_finished": _finished,
-}
-"""The facts the engine lives by, each about a room of ours; every other event is ignored."""
+    match event.event:
+        case "participant_joined":
+            await core.participant_joined(room, participant_of(who))
+        case "participant_left" | "participant_connection_aborted":
+            grace = GRACE.get(who.disconnect_reason, ABSENCE_SECONDS)
+            await core.participant_left(room, who.identity, who.sid, grace)
+        case "track_published":
+            await core.track_published(room, who.identity)
+        # No webhook tells of a mute, but the last one of a track tells how it was left.
+        case "track_unpublished" if event.track.type == api.TrackType.AUDIO:
+            if not event.track.muted:
+                await core.microphone_opened(room, who.identity)
+        case "room_started":
+            await core.room_started(room, event.room.sid)
+        case "room_finished":
+            await core.room_finished(room, event.room.sid)

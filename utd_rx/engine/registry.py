@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 
 from utd_rx.engine.engine_clock import EngineClock
 from utd_rx.engine.media import Media
@@ -58,21 +58,17 @@ class Registry:
     @asynccontextmanager
     async def hold(self, name: str) -> AsyncIterator[RoomShell]:
         """Hold the lock of a room's shell; one without a room is forgotten afterwards."""
-        async with AsyncExitStack() as stack:
-            while True:
-                shell = self._shells.get(name)
-                if shell is None:
-                    shell = RoomShell(
-                        name, self.livekit_name(name), self._media, self._clock, self._tasks
-                    )
-                    self._shells[name] = shell
-                await shell.lock.acquire()
-                if self._shells.get(name) is shell:
-                    stack.callback(shell.lock.release)
-                    break
-                shell.lock.release()
-            try:
-                yield shell
-            finally:
-                if shell.state is None:
-                    del self._shells[name]
+        while True:
+            shell = self._shells.get(name)
+            if shell is None:
+                livekit_name = self.livekit_name(name)
+                shell = RoomShell(name, livekit_name, self._media, self._clock, self._tasks)
+                self._shells[name] = shell
+            async with shell.lock:
+                if self._shells.get(name) is shell:  # else it was forgotten meanwhile
+                    try:
+                        yield shell
+                    finally:
+                        if shell.state is None:
+                            del self._shells[name]
+                    return

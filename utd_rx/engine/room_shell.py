@@ -15,10 +15,9 @@ import logging
 from collections.abc import Mapping
 from typing import Final
 
-from utd_rx.engine import participants
 from utd_rx.engine.engine_clock import EngineClock, Timer
-from utd_rx.engine.media import Media, MediaRoom, MediaUnavailable
-from utd_rx.engine.metadata import room_metadata_of
+from utd_rx.engine.media import Media, MediaUnavailable
+from utd_rx.engine.metadata import room_metadata_of, with_custom, with_role
 from utd_rx.engine.rules import room_state
 from utd_rx.engine.rules.effects import (
     ApplyGrant,
@@ -32,6 +31,7 @@ from utd_rx.engine.rules.effects import (
     TellModerators,
     WriteRole,
 )
+from utd_rx.engine.rules.refusal import not_found
 from utd_rx.engine.rules.room_state import RoomState
 from utd_rx.engine.tasks import OwnedTasks
 from utd_rx.models.stream_type import UTDStreamType
@@ -67,7 +67,7 @@ class RoomShell:
         self._resync: asyncio.Task[None] | None = None
         self._to_expel: dict[str, str] = {}  # identity to sid: who is only still here by a failure
 
-    async def open(self, state: RoomState) -> MediaRoom:
+    async def open(self, state: RoomState) -> None:
         """Have the SFU's half of the room, with the metadata of `state`.
 
         Raises:
@@ -78,7 +78,6 @@ class RoomShell:
             self.sid = found.sid
             if found.metadata != room_metadata_of(state):
                 await self._media.set_room_metadata(self.livekit_name, room_metadata_of(state))
-        return found
 
     async def commit(self, state: RoomState, effects: Effects) -> None:
         """Make `state` the state of the room once the SFU took what it must not miss.
@@ -99,12 +98,10 @@ class RoomShell:
         """Make `state` the state of the room whatever the SFU says."""
         self._become(state)
         try:
-            for effect in effects:
-                await self._enforce(state, effect)
+            await self.commit(state, effects)
         except MediaUnavailable as error:
             logger.warning("room %s: %s; will retry", self.name, error)
-            self._start_resync()
-        await self._announce(state, effects)
+            await self._announce(state, effects)
 
     async def push(
         self, type_: str, payload: Mapping[str, object], to: tuple[str, ...] | None = None
@@ -129,13 +126,18 @@ class RoomShell:
             await self._media.send(self.livekit_name, message, None if to is None else reached)
         return len(reached)
 
-    async def remove(self, identity: str, sid: str | None) -> None:
-        """Remove a connection; with `sid`, not the one that may have replaced it.
+    async def write_metadata(self, identity: str, custom: Mapping[str, object]) -> str:
+        """Make `custom` the app's own part of somebody's metadata; returns the whole of it.
 
         Raises:
-            MediaUnavailable: The SFU does not answer.
+            Refusal: 404 for somebody who is not there, 503.
         """
-        await participants.remove(self._media, self.livekit_name, identity, sid)
+        found = await self._media.get_participant(self.livekit_name, identity)
+        if found is None:
+            raise not_found(f"{identity!r} is not in this room")
+        metadata = with_custom(found.metadata, custom)
+        await self._media.set_metadata(self.livekit_name, identity, metadata)
+        return metadata
 
     async def expel(self, identity: str, sid: str) -> None:
         """Remove a connection that must not be there: later, when the SFU does not answer now.
@@ -144,7 +146,7 @@ class RoomShell:
             MediaUnavailable: It is still there.
         """
         try:
-            await self.remove(identity, sid)
+            await self._remove(identity, sid)
         except MediaUnavailable:
             self._to_expel[identity] = sid
             self._start_resync()
@@ -181,9 +183,9 @@ class RoomShell:
             case WriteRole(identity):
                 await self._write_role(state, identity)
             case MuteTracks():
-                await participants.mute_tracks(self._media, self.livekit_name, effect)
+                await self._mute_tracks(effect)
             case Remove(identity, sid):
-                await self.remove(identity, sid)
+                await self._remove(identity, sid)
             case PublishSeats() | PublishMetadata() | Push() | TellModerators():
                 pass
 
@@ -203,10 +205,43 @@ class RoomShell:
                 case ApplyGrant() | WriteRole() | MuteTracks() | Remove():
                     pass
 
+    # Somebody who is not there is nobody to do it to: the SFU and the engine always see each other
+    # a moment late. Whoever calls holds the lock, so what is read is what is written over.
+
     async def _write_role(self, state: RoomState, identity: str) -> None:
+        """Make the role of the state that of the metadata, which a refreshed token carries on."""
         role = room_state.role_of(state, identity)
-        if role is not None:
-            await participants.write_role(self._media, self.livekit_name, identity, role)
+        found = await self._media.get_participant(self.livekit_name, identity)
+        if role is None or found is None:
+            return
+        metadata = with_role(found.metadata, role)
+        if metadata != found.metadata:
+            await self._media.set_metadata(self.livekit_name, identity, metadata)
+
+    async def _mute_tracks(self, wanted: MuteTracks) -> None:
+        """Mute or unmute the tracks that `wanted` names and that are not so already.
+
+        Raises:
+            Refusal: 404 for a track id that is nobody's.
+        """
+        identity, sid = wanted.identity, wanted.sid
+        found = await self._media.get_participant(self.livekit_name, identity)
+        tracks = () if found is None else found.tracks
+        named = [t for t in tracks if (t.kind in wanted.kinds if sid is None else t.sid == sid)]
+        if sid is not None and not named:
+            raise not_found(f"{identity!r} has no track {sid!r}")
+        for track in named:
+            if track.is_muted is not wanted.is_muted:
+                muted = wanted.is_muted
+                await self._media.mute(self.livekit_name, identity, track.sid, is_muted=muted)
+
+    async def _remove(self, identity: str, sid: str | None) -> None:
+        """Remove a connection; with `sid`, not the one that may have replaced it."""
+        if sid is not None:
+            found = await self._media.get_participant(self.livekit_name, identity)
+            if found is None or found.sid != sid:
+                return
+        await self._media.remove(self.livekit_name, identity)
 
     def _arm(self) -> None:
         if self._timer is not None:
@@ -245,7 +280,7 @@ class RoomShell:
 
     async def _repeat_all(self) -> None:
         for identity, sid in list(self._to_expel.items()):
-            await self.remove(identity, sid)
+            await self._remove(identity, sid)
             self._to_expel.pop(identity, None)
         state = self.state
         if state is None:

@@ -12,7 +12,6 @@ Policies when something is full: too many guests close the oldest, too many byte
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import socket
 from typing import Final
@@ -271,10 +270,9 @@ def _error_log(name: str) -> logging.Logger:
 
 def _in_one_line(record: logging.LogRecord) -> bool:
     error = record.exc_info[1] if record.exc_info else None
-    if isinstance(error, HttpProcessingError):
-        with contextlib.suppress(IndexError):
-            first = error.message.strip().splitlines()[0]
-            record.msg, record.args = f"{record.getMessage()}: {first[:100]}", ()
+    if isinstance(error, HttpProcessingError | web.RequestPayloadError):
+        why = " ".join(str(error).split())
+        record.msg, record.args = f"{record.getMessage()}: {why[:100]}", ()
         record.exc_info = record.exc_text = None
         record.levelno, record.levelname = logging.WARNING, "WARNING"
     return True

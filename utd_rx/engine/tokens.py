@@ -7,30 +7,21 @@ room and no role, because both change (§7.4, 27).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
 
 import jwt
-from attrs import frozen
+from attrs import asdict, frozen
 from livekit import api
 
 from utd_rx.engine.options import Secrets
-from utd_rx.engine.rules.mints import TOKEN_SECONDS
+from utd_rx.engine.rules.gate import TOKEN_SECONDS
 from utd_rx.engine.rules.refusal import Reason, Refusal
 from utd_rx.engine.rules.roles import Grant
-from utd_rx.models.participant import TrackSource
 from utd_rx.protocol.wire.reading import read_text
 
 USER_TOKEN_SECONDS: Final = 24 * 3600
 _ISSUER: Final = "utd-rx-engine"
-
-_SOURCES: Final[Mapping[TrackSource, str]] = {
-    TrackSource.CAMERA: "camera",
-    TrackSource.MICROPHONE: "microphone",
-    TrackSource.SCREEN_SHARE: "screen_share",
-    TrackSource.SCREEN_SHARE_AUDIO: "screen_share_audio",
-}
 
 
 @frozen
@@ -45,14 +36,7 @@ class Device:
 
     def to_wire(self) -> dict[str, str]:
         """Return what is known."""
-        facts = {
-            "device_id": self.device_id,
-            "device_model": self.device_model,
-            "os": self.os,
-            "os_version": self.os_version,
-            "app_version": self.app_version,
-        }
-        return {key: value for key, value in facts.items() if value is not None}
+        return asdict(self, filter=lambda _, value: value is not None)
 
 
 @frozen
@@ -117,7 +101,7 @@ def sign_livekit(
         can_publish=grant.can_publish,
         can_subscribe=grant.can_subscribe,
         can_publish_data=grant.can_publish_data,
-        can_publish_sources=[_SOURCES[source] for source in grant.sources] or None,
+        can_publish_sources=[source.name.lower() for source in grant.sources] or None,
         can_update_own_metadata=False,
     )
     token = (

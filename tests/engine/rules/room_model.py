@@ -5,25 +5,23 @@ from __future__ import annotations
 from attrs import frozen
 from hypothesis import strategies as st
 
-from utd_rx.engine.rules.roles import Grant, Role
-from utd_rx.engine.rules.seat_commands import (
-    KickSeat,
-    LeaveSeat,
-    LockSeat,
-    MoveSeat,
-    SetUpSeats,
-    TakeSeat,
-    UnlockSeat,
-)
-from utd_rx.engine.rules.speaker_commands import (
+from utd_rx.engine.rules.commands import (
     AcceptInvitation,
     ApproveRequest,
     CancelRequest,
     DeclineInvitation,
     Invite,
+    KickSeat,
+    LeaveSeat,
+    LockSeat,
+    MoveSeat,
     RejectRequest,
     RequestSeat,
+    SetUpSeats,
+    TakeSeat,
+    UnlockSeat,
 )
+from utd_rx.engine.rules.roles import Grant, Role
 from utd_rx.models.seats import UTDSeatMode
 
 people = st.sampled_from(("sara", "adam", "mona", "omar", "李雷"))

@@ -6,6 +6,18 @@ import pytest
 
 from tests.engine.rules.test_room_state import AUDIO, LIVE, admit
 from utd_rx.engine.rules import moderation, room_state
+from utd_rx.engine.rules.commands import (
+    AcceptInvitation,
+    Actor,
+    ApproveRequest,
+    Invite,
+    LeaveSeat,
+    MoveSeat,
+    MuteSeat,
+    RequestSeat,
+    SetUpSeats,
+    TakeSeat,
+)
 from utd_rx.engine.rules.effects import (
     ApplyGrant,
     MuteTracks,
@@ -19,20 +31,6 @@ from utd_rx.engine.rules.moderation import ChangeGrant
 from utd_rx.engine.rules.refusal import Refusal
 from utd_rx.engine.rules.roles import LISTEN, PUBLISH, SPEAK, Grant, Role
 from utd_rx.engine.rules.room_state import RoomState
-from utd_rx.engine.rules.seat_commands import (
-    Actor,
-    LeaveSeat,
-    MoveSeat,
-    MuteSeat,
-    SetUpSeats,
-    TakeSeat,
-)
-from utd_rx.engine.rules.speaker_commands import (
-    AcceptInvitation,
-    ApproveRequest,
-    Invite,
-    RequestSeat,
-)
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.participant import TrackSource
 from utd_rx.models.seats import UTDSeatMode

@@ -19,11 +19,20 @@ from tests.engine.rules.room_model import (
     seat_commands,
     speaker_commands,
 )
-from utd_rx.engine.rules import bans as ban_rules
-from utd_rx.engine.rules import mints as mint_rules
 from utd_rx.engine.rules import moderation, room_state
 from utd_rx.engine.rules import seat_state as seat_rules
-from utd_rx.engine.rules.bans import Ban, BanList
+from utd_rx.engine.rules.commands import (
+    AcceptInvitation,
+    Actor,
+    ApproveRequest,
+    DeclineInvitation,
+    Invite,
+    RejectRequest,
+    RequestSeat,
+    SeatCommand,
+    SetUpSeats,
+    SpeakerCommand,
+)
 from utd_rx.engine.rules.effects import (
     ApplyGrant,
     Effects,
@@ -33,25 +42,11 @@ from utd_rx.engine.rules.effects import (
     TellModerators,
     WriteRole,
 )
+from utd_rx.engine.rules.gate import Ban, Gate
 from utd_rx.engine.rules.members import Admission, Member, Session
-from utd_rx.engine.rules.mints import Mints
 from utd_rx.engine.rules.refusal import Refusal
 from utd_rx.engine.rules.roles import MODERATORS, UNPROVEN_ROLES, Role
 from utd_rx.engine.rules.room_state import RoomState
-from utd_rx.engine.rules.seat_commands import (
-    Actor,
-    SeatCommand,
-    SetUpSeats,
-)
-from utd_rx.engine.rules.speaker_commands import (
-    AcceptInvitation,
-    ApproveRequest,
-    DeclineInvitation,
-    Invite,
-    RejectRequest,
-    RequestSeat,
-    SpeakerCommand,
-)
 from utd_rx.models.seats import UTDSeatMode
 from utd_rx.models.stream_type import UTDStreamType
 
@@ -63,7 +58,7 @@ class RoomMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.now = 0.0
-        self.bans, self.mints = BanList(), Mints()
+        self.gate = Gate()
         self.tokens: list[Token] = []
         self.live: dict[str, Connection] = {}
         self.reports: list[Report] = []
@@ -94,7 +89,7 @@ class RoomMachine(RuleBasedStateMachine):
         joins=st.sampled_from([True, True, False]),
     )
     def mint(self, who: str, role: Role, is_proven: bool, joins: bool) -> None:
-        if ban_rules.find(self.bans, who, NAME, self.now) is not None:
+        if self.gate.is_banned(who, NAME, self.now):
             return
         self._admit(Admission(who, AUDIO, role, is_proven=is_proven))
         if joins:
@@ -194,14 +189,14 @@ class RoomMachine(RuleBasedStateMachine):
         if seconds != 0.0:
             expires_at = None if seconds is None else self.now + seconds
             ban = Ban(0, who, self.now, NAME, expires_at=expires_at)
-            self.bans, _ = ban_rules.add(self.bans, ban)
+            self.gate, _ = self.gate.ban(ban)
         room, effects = moderation.expel(self.room, who, self.now)
-        self.mints = mint_rules.raise_floor(self.mints, NAME, who, self.now)
+        self.gate = self.gate.void_tokens(NAME, who, self.now)
         self._become(room, effects)
 
     @rule(who=people)
     def unban(self, who: str) -> None:
-        self.bans, _ = ban_rules.lift(self.bans, who, NAME)
+        self.gate, _ = self.gate.unban(who, NAME)
 
     @rule(seconds=st.floats(0.0, 70.0))
     def wait(self, seconds: float) -> None:
@@ -234,7 +229,8 @@ class RoomMachine(RuleBasedStateMachine):
     # -- the media server
 
     def _admit(self, asked: Admission) -> None:
-        self.mints, serial = mint_rules.take_serial(self.mints)
+        serial = self.gate.next_serial
+        self.gate = evolve(self.gate, next_serial=serial + 1)
         room, member, effects = room_state.admit(self.room, NAME, asked, serial, self.now)
         self._become(room, effects)
         self._sign(member)
@@ -263,8 +259,7 @@ class RoomMachine(RuleBasedStateMachine):
             session = Session(token.identity, connection.sid)
             self._become(*room_state.left(self.room, session, self.now, grace))
             return
-        is_banned = ban_rules.find(self.bans, token.identity, NAME, self.now) is not None
-        if is_banned or mint_rules.is_stale(self.mints, NAME, token.identity, token.serial):
+        if self.gate.is_unwelcome(NAME, token.identity, token.serial, self.now):
             self._do((Remove(token.identity, connection.sid),))
             return
         session = Session(token.identity, connection.sid, connection.grant, connection.role)
@@ -353,7 +348,7 @@ class RoomMachine(RuleBasedStateMachine):
     @invariant()
     def no_worthless_token_is_in_the_room(self) -> None:
         for who, connection in self._known().items():
-            assert not mint_rules.is_stale(self.mints, NAME, who, connection.token.serial)
+            assert not self.gate.is_stale(NAME, who, connection.token.serial)
 
     @invariant()
     def invitations_are_between_two_and_one_a_target(self) -> None:

@@ -8,10 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from utd_rx.engine.rules import seat_state as rules
-from utd_rx.engine.rules.effects import ApplyGrant, Effects, MuteTracks, PublishSeats, Push
-from utd_rx.engine.rules.refusal import Refusal
-from utd_rx.engine.rules.roles import Role
-from utd_rx.engine.rules.seat_commands import (
+from utd_rx.engine.rules.commands import (
     Actor,
     KickSeat,
     LeaveSeat,
@@ -23,6 +20,9 @@ from utd_rx.engine.rules.seat_commands import (
     TakeSeat,
     UnlockSeat,
 )
+from utd_rx.engine.rules.effects import ApplyGrant, Effects, MuteTracks, PublishSeats, Push
+from utd_rx.engine.rules.refusal import Refusal
+from utd_rx.engine.rules.roles import Role
 from utd_rx.engine.rules.seat_state import (
     ABSENCE_SECONDS,
     SeatState,

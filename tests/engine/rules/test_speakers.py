@@ -7,22 +7,26 @@ from attrs import evolve
 
 from utd_rx.engine.rules import seat_state as seat_rules
 from utd_rx.engine.rules import speakers as rules
-from utd_rx.engine.rules.effects import ApplyGrant, Effects, PublishSeats, Push, TellModerators
-from utd_rx.engine.rules.refusal import Refusal
-from utd_rx.engine.rules.roles import Role
-from utd_rx.engine.rules.seat_commands import Actor, LeaveSeat, LockSeat, SetUpSeats, TakeSeat
-from utd_rx.engine.rules.seat_state import ABSENCE_SECONDS, SeatState
-from utd_rx.engine.rules.speaker_commands import (
+from utd_rx.engine.rules.commands import (
     AcceptInvitation,
+    Actor,
     ApproveRequest,
     CancelRequest,
     DeclineInvitation,
     Invite,
+    LeaveSeat,
+    LockSeat,
     Outcome,
     RejectRequest,
     RequestSeat,
+    SetUpSeats,
     SpeakerCommand,
+    TakeSeat,
 )
+from utd_rx.engine.rules.effects import ApplyGrant, Effects, PublishSeats, Push, TellModerators
+from utd_rx.engine.rules.refusal import Refusal
+from utd_rx.engine.rules.roles import Role
+from utd_rx.engine.rules.seat_state import ABSENCE_SECONDS, SeatState
 from utd_rx.engine.rules.speakers import INVITATION_SECONDS, MAX_REQUESTS
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.seats import SpeakRequest, UTDSeatMode

@@ -9,12 +9,12 @@ from __future__ import annotations
 from typing import Final
 
 from aiohttp import web
-from attrs import frozen
 
 from utd_rx.engine.authorization import Endpoint
 from utd_rx.engine.engine_clock import to_iso
 from utd_rx.engine.routes.context import context_of
 from utd_rx.engine.routes.fields import (
+    identity_of,
     int_of,
     page_of,
     page_to_wire,
@@ -23,8 +23,8 @@ from utd_rx.engine.routes.fields import (
 )
 from utd_rx.engine.routes.identity import acting_identity, authenticate, permit
 from utd_rx.engine.rules import room_state
-from utd_rx.engine.rules.bans import Ban
-from utd_rx.engine.rules.names import check_identity, check_room_name
+from utd_rx.engine.rules.gate import Ban
+from utd_rx.engine.rules.names import check_room_name
 from utd_rx.engine.rules.refusal import forbidden, invalid
 from utd_rx.engine.rules.roles import MODERATORS
 from utd_rx.models.ban import UTDBan
@@ -35,34 +35,24 @@ MAX_REASON_CHARS: Final = 500
 MAX_DURATION_SECONDS: Final = 10 * 365 * 24 * 3600
 
 
-@frozen
-class Scope:
-    """Whom a ban call is about, and where; `room` None is the project."""
-
-    identity: str
-    room: str | None
-
-
 async def ban(request: web.Request) -> web.Response:
     """Ban somebody and remove them where they are."""
-    scope, body = await _read_scope(request, Endpoint.BAN_ROOM, Endpoint.BAN_PROJECT)
+    target, room, body = await _read_scope(request, Endpoint.BAN_ROOM, Endpoint.BAN_PROJECT)
     reason = text_of(body, "reason", MAX_REASON_CHARS)
     duration = int_of(body, "duration", 1, MAX_DURATION_SECONDS)
     core = context_of(request).core
     now = core.clock.wall()
     ends = None if duration is None else now + duration
     # `EngineCore.ban` awaits nothing before the ban holds: what was let pass is still allowed.
-    entry = await core.ban(Ban(0, scope.identity, now, scope.room, reason, ends))
+    entry = await core.ban(Ban(0, target, now, room, reason, ends))
     return web.json_response(ban_to_wire(_public(entry)), status=201)
 
 
 async def unban(request: web.Request) -> web.Response:
     """Lift a ban; lifting what is not there is fine."""
-    scope, _ = await _read_scope(request, Endpoint.UNBAN_ROOM, Endpoint.UNBAN_PROJECT)
-    lifted = context_of(request).core.gate.unban(scope.identity, scope.room)
-    return web.json_response(
-        {"identity": scope.identity, "room_name": scope.room, "lifted": lifted}
-    )
+    target, room, _ = await _read_scope(request, Endpoint.UNBAN_ROOM, Endpoint.UNBAN_PROJECT)
+    lifted = context_of(request).core.unban(target, room)
+    return web.json_response({"identity": target, "room_name": room, "lifted": lifted})
 
 
 async def list_bans(request: web.Request) -> web.Response:
@@ -70,13 +60,13 @@ async def list_bans(request: web.Request) -> web.Response:
     page, per_page = page_of(request)
     core = context_of(request).core
     room = request.query.get("room_name") or None
-    principal = authenticate(request)
+    principal, wall = authenticate(request), core.clock.wall()
     identity = principal.identity
     if room is not None and not principal.is_server:
         core.permit(Endpoint.BANS_OF_ROOM, principal, await core.find(room, identity))
-        found = core.gate.bans(room)
+        found = core.gate.active_bans(wall, room)
     elif identity is not None:
-        core.gate.refuse_banned(identity, None)
+        core.refuse_banned(identity, None)
         mine = {
             name
             for name, state in core.rooms.all().items()
@@ -84,18 +74,18 @@ async def list_bans(request: web.Request) -> web.Response:
         }
         if not mine:
             raise forbidden("only hosts and admins see the bans of their rooms")
-        found = tuple(entry for entry in core.gate.bans(None) if entry.room in mine)
+        found = tuple(entry for entry in core.gate.active_bans(wall) if entry.room in mine)
     else:
         permit(request, Endpoint.BANS_OF_PROJECT)
-        found = core.gate.bans(room)
+        found = core.gate.active_bans(wall, room)
     rows = [ban_to_wire(_public(entry)) for entry in found]
     return web.json_response(page_to_wire(rows, page, per_page))
 
 
 async def _read_scope(
     request: web.Request, in_room: Endpoint, in_project: Endpoint
-) -> tuple[Scope, Json]:
-    """Check who asks, then whom and where it is about; returns that and the body.
+) -> tuple[str, str | None, Json]:
+    """Check who asks; returns whom it is about, in which room (None: the project), and the body.
 
     Raises:
         Refusal: 401, 403, 404, or 422.
@@ -106,31 +96,24 @@ async def _read_scope(
     # Only what is not there means the project: an empty name is one that somebody forgot.
     if room is None:
         permit(request, in_project)
-        return Scope(_target(body), None), body
+        return identity_of(body), None, body
     if not isinstance(room, str):
         raise invalid("room_name must be a string")
     check_room_name(room)
     if principal.is_server:
         # A backend may ban somebody from a room before anybody opened it.
         permit(request, in_project)
-        return Scope(_target(body), room), body
+        return identity_of(body), room, body
     core = context_of(request).core
     state = await core.find(room, principal.identity)
     core.permit(in_room, principal, state)
     actor = acting_identity(principal, {"actor_identity": body.get("actor_identity")})
-    target = _target(body)
+    target = identity_of(body)
     if actor is not None and room_state.actor_of(state, actor).is_admin and target == state.owner:
         raise forbidden("an admin cannot act on the host")
     if target == actor:
         raise invalid("you cannot ban yourself")
-    return Scope(target, room), body
-
-
-def _target(body: Json) -> str:
-    identity = body.get("identity")
-    if not isinstance(identity, str) or not identity:
-        raise invalid("identity is required")
-    return check_identity(identity)
+    return target, room, body
 
 
 def _public(entry: Ban) -> UTDBan:

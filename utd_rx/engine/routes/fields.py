@@ -1,4 +1,4 @@
-"""Strict readers of request bodies: what is wrong is a 422 that names the field.
+"""Strict readers of request bodies: what is wrong is a `Refusal`, a 422 that names the field.
 
 The opposite of the wire codecs' tolerance, on purpose: a client survives every engine, an engine
 tells a client what it got wrong (facts/utd-engine.md §7.4, 25).
@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 
 from aiohttp import web
 
-from utd_rx.engine.rules.names import is_printable
+from utd_rx.engine.rules.names import check_identity, is_printable
 from utd_rx.engine.rules.refusal import Reason, Refusal, invalid, not_found
 from utd_rx.protocol.wire.reading import Json, parse_object
 
@@ -29,13 +29,17 @@ async def read_bytes(request: web.Request, limit: int = MAX_BODY_BYTES) -> bytes
     """Return the body.
 
     Raises:
-        Refusal: 413 when it is longer than `limit`; the rest is not kept.
+        Refusal: 413 when it is longer than `limit`, and the rest is not kept; 422 when it is not
+            encoded as it says.
     """
     body = bytearray()
-    async for chunk in request.content.iter_any():
-        body += chunk
-        if len(body) > limit:
-            raise Refusal(Reason.TOO_LARGE, f"the body is larger than {limit} bytes")
+    try:
+        async for chunk in request.content.iter_any():
+            body += chunk
+            if len(body) > limit:
+                raise Refusal(Reason.TOO_LARGE, f"the body is larger than {limit} bytes")
+    except web.RequestPayloadError as error:
+        raise invalid("the body cannot be decoded") from error
     return bytes(body)
 
 
@@ -52,6 +56,16 @@ async def read_body(request: web.Request) -> Json:
     if wire is None:
         raise invalid("the body must be a JSON object")
     return wire
+
+
+def identity_of(body: Json, key: str = "identity") -> str:
+    """Return the identity there; missing is 422, too."""
+    value = body.get(key)
+    if value is None or value == "":
+        raise invalid(f"{key} is required")
+    if not isinstance(value, str):
+        raise invalid(f"{key} must be a string")
+    return check_identity(value, key)
 
 
 def text_of(body: Json, key: str, longest: int) -> str | None:
@@ -73,11 +87,7 @@ def text_of(body: Json, key: str, longest: int) -> str | None:
 
 
 def int_of(body: Json, key: str, least: int, most: int) -> int | None:
-    """Return an integer of the range; missing and null are None.
-
-    Raises:
-        Refusal: 422.
-    """
+    """Return an integer of the range; missing and null are None."""
     value = body.get(key)
     if value is None:
         return None
@@ -87,11 +97,7 @@ def int_of(body: Json, key: str, least: int, most: int) -> int | None:
 
 
 def choice_of(body: Json, key: str, choices: type[E]) -> E | None:
-    """Return the member of `choices` spelled there; missing and null are None.
-
-    Raises:
-        Refusal: 422.
-    """
+    """Return the member of `choices` spelled there; missing and null are None."""
     value = body.get(key)
     if value is None:
         return None
@@ -102,11 +108,7 @@ def choice_of(body: Json, key: str, choices: type[E]) -> E | None:
 
 
 def flag_of(body: Json, key: str, default: bool) -> bool:
-    """Return a boolean.
-
-    Raises:
-        Refusal: 422.
-    """
+    """Return a boolean."""
     value = body.get(key)
     if value is None:
         return default
@@ -116,11 +118,7 @@ def flag_of(body: Json, key: str, default: bool) -> bool:
 
 
 def object_of(body: Json, key: str) -> Mapping[str, object]:
-    """Return a JSON object that can be written again; missing and null are empty.
-
-    Raises:
-        Refusal: 422.
-    """
+    """Return a JSON object that can be written again; missing and null are empty."""
     value = body.get(key)
     if value is None:
         return {}
@@ -135,11 +133,7 @@ def object_of(body: Json, key: str) -> Mapping[str, object]:
 
 
 def required_object_of(body: Json, key: str) -> Mapping[str, object]:
-    """Return a JSON object, or one that was sent as a string of JSON.
-
-    Raises:
-        Refusal: 422; also when it is missing.
-    """
+    """Return a JSON object, or one that was sent as a string of JSON; missing is 422, too."""
     value = body.get(key)
     if isinstance(value, str):
         value = parse_object(value)
@@ -149,11 +143,7 @@ def required_object_of(body: Json, key: str) -> Mapping[str, object]:
 
 
 def texts_of(body: Json, key: str, most: int) -> tuple[str, ...] | None:
-    """Return a list of at most `most` strings; missing and null are None.
-
-    Raises:
-        Refusal: 422.
-    """
+    """Return a list of at most `most` strings; missing and null are None."""
     value = body.get(key)
     if value is None:
         return None
@@ -179,11 +169,7 @@ def number_of(request: web.Request, key: str) -> int:
 
 
 def page_of(request: web.Request) -> tuple[int, int]:
-    """Return `page` and `per_page` of the query; 20 a page unless asked, 100 at most (§3.1).
-
-    Raises:
-        Refusal: 422 when either is no positive number.
-    """
+    """Return `page` and `per_page` of the query; 20 a page unless asked, 100 at most (§3.1)."""
     found = []
     for key, default in (("page", 1), ("per_page", 20)):
         text = request.query.get(key, str(default))

@@ -62,7 +62,7 @@ def permit(request: web.Request, endpoint: Endpoint) -> Principal:
     """
     principal = authenticate(request)
     if principal.identity is not None:
-        context_of(request).core.gate.refuse_banned(principal.identity, None)
+        context_of(request).core.refuse_banned(principal.identity, None)
     authorize(endpoint, principal.caller_in(None))
     return principal
 

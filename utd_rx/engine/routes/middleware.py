@@ -14,7 +14,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from utd_rx.engine.engine_clock import EngineClock
 from utd_rx.engine.rules.limits import Limits, count_request
-from utd_rx.engine.rules.refusal import REPLIES, Reason, Refusal
+from utd_rx.engine.rules.refusal import Reason, Refusal
 from utd_rx.errors import classify_response
 from utd_rx.protocol.wire.errors import error_to_wire
 
@@ -33,15 +33,16 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         return await handler(request)
     except Refusal as refusal:
+        if refusal.reason is Reason.TOO_LARGE:
+            logger.warning("%s %s: %s", request.method, request.path, refusal.message)
         return refusal_response(refusal)
     except web.HTTPException as error:
         return _http_response(error)
     except ConnectionError:
-        raise  # the client is gone; there is nobody to answer
+        return web.Response(status=400)  # the client is gone; there is nobody to answer
     except Exception:
         logger.exception("%s %s failed", request.method, request.path)
-        status, code = REPLIES[Reason.INTERNAL]
-        return web.json_response(error_to_wire("Internal error", code), status=status)
+        return refusal_response(Refusal(Reason.INTERNAL, "Internal error"))
 
 
 def rate_limit(per_minute: int, clock: EngineClock) -> Middleware:
@@ -64,7 +65,7 @@ def refusal_response(refusal: Refusal) -> web.Response:
     """Write a refusal."""
     headers = {} if refusal.retry_after is None else {"Retry-After": str(refusal.retry_after)}
     return web.json_response(
-        error_to_wire(refusal.message, refusal.code), status=refusal.status, headers=headers
+        error_to_wire(refusal.message, refusal.reason.code), status=refusal.status, headers=headers
     )
 
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Final
 
 from aiohttp import web
-from attrs import frozen
 
 from utd_rx.engine.authorization import Endpoint, authorize
 from utd_rx.engine.metadata import write_metadata
@@ -14,6 +13,7 @@ from utd_rx.engine.routes.context import Context, context_of
 from utd_rx.engine.routes.fields import (
     choice_of,
     flag_of,
+    identity_of,
     int_of,
     object_of,
     read_body,
@@ -21,16 +21,11 @@ from utd_rx.engine.routes.fields import (
 )
 from utd_rx.engine.routes.identity import authenticate_app
 from utd_rx.engine.rules import room_state
+from utd_rx.engine.rules.commands import SetUpSeats
 from utd_rx.engine.rules.members import Admission
-from utd_rx.engine.rules.names import (
-    check_identity,
-    check_room_name,
-    refuse_call_room,
-    refuse_reserved_room,
-)
+from utd_rx.engine.rules.names import check_room_name, refuse_reserved_room
 from utd_rx.engine.rules.refusal import invalid
 from utd_rx.engine.rules.roles import Grant, Role
-from utd_rx.engine.rules.seat_commands import SetUpSeats
 from utd_rx.engine.rules.seat_state import layout_of
 from utd_rx.engine.tokens import Bearer, Device, sign_bearer, sign_livekit
 from utd_rx.models.seats import UTDSeatMode
@@ -53,46 +48,38 @@ _DEVICE_CHARS: Final[Mapping[str, int]] = {
 }
 
 
-@frozen
-class MintRequest:
-    """A mint's body, validated; what is decided about it is `rules.room_state.admit`."""
-
-    room: str
-    admission: Admission
-    device: Device
-    metadata: Mapping[str, object]
-
-
 async def mint(request: web.Request) -> web.Response:
     """Admit somebody to a room and return where to connect and with what."""
     principal = authenticate_app(request)
     authorize(Endpoint.MINT, principal.caller_in(None))
-    asked = read_mint(await read_body(request), is_proven=principal.is_server)
+    body = await read_body(request)
+    room, asked = read_mint(body, is_proven=principal.is_server)
+    device, custom = read_device(body), object_of(body, "metadata")
     context = context_of(request)
-    state, member = await context.core.mint(asked.room, asked.admission)
+    state, member = await context.core.mint(room, asked)
     role = room_state.role_of(state, member.identity) or member.role
     metadata = write_metadata(
         context.secrets,
         role=role,
-        type=asked.admission.type,
+        type=asked.type,
         serial=member.serial,
-        device=asked.device,
+        device=device,
         image=member.image,
-        custom=asked.metadata,
+        custom=custom,
         layout=layout_of(state.seats.grid) if role is Role.HOST else None,
     )
     reply = UTDTokenResponse(
         token=sign_livekit(
             context.secrets,
-            room=context.core.rooms.livekit_name(asked.room),
+            room=context.core.rooms.livekit_name(room),
             identity=member.identity,
             name=member.name,
             metadata=metadata,
             grant=room_state.grant_of(state, member.identity),
         ),
         url=context.livekit_url,
-        room_name=asked.room,
-        user_token=_bearer(context, member.identity, asked.device),
+        room_name=room,
+        user_token=_bearer(context, member.identity, device),
         role=role.value,
     )
     return web.json_response(token_to_wire(reply))
@@ -103,22 +90,17 @@ async def session(request: web.Request) -> web.Response:
     principal = authenticate_app(request)
     authorize(Endpoint.SESSION, principal.caller_in(None))
     body = await read_body(request)
-    identity = body.get("identity")
-    if identity in (None, ""):
-        raise invalid("identity is required")
-    if not isinstance(identity, str):
-        raise invalid("identity must be a string")
-    check_identity(identity)
+    identity = identity_of(body)
     text_of(body, "name", MAX_NAME_CHARS)
     device = read_device(body)
     context = context_of(request)
-    context.core.gate.refuse_banned(identity, None)
+    context.core.refuse_banned(identity, None)
     reply = UTDSessionResponse(user_token=_bearer(context, identity, device))
     return web.json_response(session_to_wire(reply))
 
 
-def read_mint(body: Json, *, is_proven: bool) -> MintRequest:
-    """Validate a mint's body.
+def read_mint(body: Json, *, is_proven: bool) -> tuple[str, Admission]:
+    """Return what a mint asks for, and in which room; `rules.room_state.admit` decides.
 
     Args:
         body: As it came.
@@ -127,19 +109,18 @@ def read_mint(body: Json, *, is_proven: bool) -> MintRequest:
     Raises:
         Refusal: 422, or 403 for a call's room.
     """
-    identity, room = body.get("identity"), body.get("room_name")
-    if identity in (None, "") or room in (None, ""):
+    room = body.get("room_name")
+    if body.get("identity") in (None, "") or room in (None, ""):
         raise invalid("identity and room_name are required")
-    if not isinstance(identity, str) or not isinstance(room, str):
-        raise invalid("identity and room_name must be strings")
-    check_identity(identity)
+    if not isinstance(room, str):
+        raise invalid("room_name must be a string")
+    identity = identity_of(body)
     check_room_name(room)
     type_ = choice_of(body, "type", UTDStreamType)
     if type_ is None:
         raise invalid("type is required")
     if type_.is_call:
         raise invalid("a call has no token of its own; POST /api/v1/calls makes both")
-    refuse_call_room(room)
     refuse_reserved_room(room)
     role = choice_of(body, "role", Role)
     owner = text_of(body, "room_owner_id", 128)
@@ -154,7 +135,7 @@ def read_mint(body: Json, *, is_proven: bool) -> MintRequest:
         seats=read_grid(body),
         override=_read_permissions(body) if is_proven and role is None else None,
     )
-    return MintRequest(room, admission, read_device(body), object_of(body, "metadata"))
+    return room, admission
 
 
 def read_grid(body: Json) -> SetUpSeats | None:

@@ -17,12 +17,13 @@ from utd_rx.engine.routes.fields import (
     page_to_wire,
     required_object_of,
     text_of,
+    texts_of,
 )
 from utd_rx.engine.routes.room_request import RoomRequest
 from utd_rx.engine.rules import moderation, room_state
 from utd_rx.engine.rules.moderation import ChangeGrant
 from utd_rx.engine.rules.refusal import invalid, not_found
-from utd_rx.engine.rules.roles import ROLES, Grant, Role
+from utd_rx.engine.rules.roles import Grant, Role
 from utd_rx.engine.rules.room_state import RoomState
 from utd_rx.models.participant import TrackSource
 from utd_rx.protocol.wire.moderation import role_change_to_wire
@@ -50,13 +51,11 @@ async def get_participant(asked: RoomRequest) -> dict[str, object]:
 async def list_by_role(asked: RoomRequest) -> dict[str, object]:
     """Return who is connected, by role: those of `role`, everybody without it."""
     page, per_page = page_of(asked.http)
-    wanted = asked.http.query.get("role") or None
-    if wanted is not None and wanted not in ROLES:
-        raise invalid(f"role must be one of {', '.join(ROLES)}")
+    wanted = choice_of({"role": asked.body.get("role") or None}, "role", Role)
     rows: list[dict[str, object]] = []
     for who in await asked.core.media.list_participants(asked.livekit_name):
         role = room_state.role_of(asked.room, who.identity)
-        if role is not None and wanted in (None, role.value):
+        if role is not None and wanted in (None, role):
             shown = {"identity": who.identity, "name": who.name, "role": role.value}
             rows.append({**shown, "attributes": dict(who.attributes)})
     return page_to_wire(rows, page, per_page)
@@ -170,14 +169,10 @@ def _read_permissions(body: Json) -> ChangeGrant:
         key: flag_of(body, key, default=False) if body.get(key) is not None else None
         for key in ("can_publish", "can_subscribe", "can_publish_data")
     }
-    names = body.get("can_publish_sources")
-    sources = None
-    if names is not None:
-        if not isinstance(names, list) or not all(
-            isinstance(name, str) and name in _SOURCES for name in names
-        ):
-            raise invalid(f"can_publish_sources must be a list of {', '.join(_SOURCES)}")
-        sources = tuple(_SOURCES[name] for name in names)
+    names = texts_of(body, "can_publish_sources", 100)
+    if not set(names or ()) <= set(_SOURCES):
+        raise invalid(f"can_publish_sources must be a list of {', '.join(_SOURCES)}")
+    sources = None if names is None else tuple(_SOURCES[name] for name in names)
     return ChangeGrant(**flags, sources=sources)
 
 

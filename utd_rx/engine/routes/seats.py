@@ -13,10 +13,7 @@ from utd_rx.engine.routes.fields import ANY_NUMBER, int_of
 from utd_rx.engine.routes.mint import read_grid
 from utd_rx.engine.routes.room_request import Answer, RoomRequest
 from utd_rx.engine.rules import room_state
-from utd_rx.engine.rules.effects import Effects
-from utd_rx.engine.rules.refusal import invalid
-from utd_rx.engine.rules.room_state import RoomState
-from utd_rx.engine.rules.seat_commands import (
+from utd_rx.engine.rules.commands import (
     Actor,
     KickSeat,
     LeaveSeat,
@@ -28,6 +25,9 @@ from utd_rx.engine.rules.seat_commands import (
     TakeSeat,
     UnlockSeat,
 )
+from utd_rx.engine.rules.effects import Effects
+from utd_rx.engine.rules.refusal import invalid
+from utd_rx.engine.rules.room_state import RoomState
 from utd_rx.models.seats import UTDSeatGrid
 from utd_rx.protocol.wire.seats import grid_to_rest
 

@@ -7,13 +7,11 @@ from typing import Final
 
 from utd_rx.engine.authorization import Endpoint
 from utd_rx.engine.engine_clock import to_iso
-from utd_rx.engine.routes.fields import ANY_NUMBER, int_of
+from utd_rx.engine.routes.fields import ANY_NUMBER, identity_of, int_of
 from utd_rx.engine.routes.room_request import Answer, RoomRequest
 from utd_rx.engine.rules import room_state
 from utd_rx.engine.rules import speakers as rules
-from utd_rx.engine.rules.names import check_identity
-from utd_rx.engine.rules.refusal import invalid
-from utd_rx.engine.rules.speaker_commands import (
+from utd_rx.engine.rules.commands import (
     AcceptInvitation,
     ApproveRequest,
     CancelRequest,
@@ -23,6 +21,7 @@ from utd_rx.engine.rules.speaker_commands import (
     RequestSeat,
     SpeakerCommand,
 )
+from utd_rx.engine.rules.refusal import invalid
 from utd_rx.protocol.wire.seats import grid_to_rest
 from utd_rx.protocol.wire.speakers import invitation_to_rest
 
@@ -74,11 +73,8 @@ def _read_request(asked: RoomRequest) -> RequestSeat:
 
 
 def _read_invite(asked: RoomRequest) -> Invite:
-    target = asked.body.get("target_identity")
-    if not isinstance(target, str):
-        raise invalid("target_identity is required")
-    index = int_of(asked.body, "seat_index", -ANY_NUMBER, ANY_NUMBER)
-    return Invite(check_identity(target, "target_identity"), index)
+    target = identity_of(asked.body, "target_identity")
+    return Invite(target, int_of(asked.body, "seat_index", -ANY_NUMBER, ANY_NUMBER))
 
 
 ROUTES: Final[dict[tuple[str, str], tuple[Endpoint, Answer]]] = {

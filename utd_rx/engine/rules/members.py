@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from attrs import frozen
 
+from utd_rx.engine.rules.commands import SetUpSeats
 from utd_rx.engine.rules.roles import Grant, Role
-from utd_rx.engine.rules.seat_commands import SetUpSeats
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.stream_type import UTDStreamType
 

@@ -7,12 +7,11 @@ publishes against the rule of the product.
 
 from __future__ import annotations
 
-from typing import TypeVar
-
-from attrs import evolve, frozen
+from attrs import asdict, evolve, frozen
 
 from utd_rx.engine.rules import grids, room_state
 from utd_rx.engine.rules import seat_state as seat_rules
+from utd_rx.engine.rules.commands import Actor
 from utd_rx.engine.rules.effects import (
     ApplyGrant,
     Effects,
@@ -25,7 +24,6 @@ from utd_rx.engine.rules.effects import (
 from utd_rx.engine.rules.refusal import conflict, forbidden, invalid, not_found
 from utd_rx.engine.rules.roles import LISTEN, Grant, Role
 from utd_rx.engine.rules.room_state import RoomState
-from utd_rx.engine.rules.seat_commands import Actor
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.participant import TrackSource
 from utd_rx.models.stream_type import UTDStreamType
@@ -36,12 +34,10 @@ from utd_rx.protocol.wire.moderation import (
     role_change_to_wire,
 )
 
-T = TypeVar("T")
-
 
 @frozen
 class ChangeGrant:
-    """What a backend changes about somebody's permissions; None stays as it is."""
+    """What a backend changes about somebody's `Grant`; None stays as it is."""
 
     can_publish: bool | None = None
     can_subscribe: bool | None = None
@@ -144,13 +140,8 @@ def change_grant(
     member = room.members.get(target)
     if member is None:
         raise not_found(f"{target!r} is not in this room")
-    base = member.override or LISTEN
-    override = Grant(
-        can_publish=_given(change.can_publish, base.can_publish),
-        can_subscribe=_given(change.can_subscribe, base.can_subscribe),
-        can_publish_data=_given(change.can_publish_data, base.can_publish_data),
-        sources=_given(change.sources, base.sources),
-    )
+    given = asdict(change, recurse=False, filter=lambda _, value: value is not None)
+    override = evolve(member.override or LISTEN, **given)
     room = evolve(room, members=room.members.set(target, evolve(member, override=override)))
     grant = room_state.grant_of(room, target)
     if change.can_publish is not None and grant.can_publish is not change.can_publish:
@@ -181,7 +172,3 @@ def refuse_acting(room: RoomState, actor: Actor, target: str) -> None:
         raise forbidden("an admin cannot act on the host")
     if target not in room.members and target not in room.sessions:
         raise not_found(f"{target!r} is not in this room")
-
-
-def _given(value: T | None, default: T) -> T:
-    return default if value is None else value

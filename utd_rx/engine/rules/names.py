@@ -48,27 +48,24 @@ def check_room_name(name: str) -> str:
     Raises:
         Refusal: 422.
     """
-    if _ROOM_NAME.fullmatch(name) is None:
+    if not is_room_name(name):
         raise invalid("room_name must be 1 to 128 alphanumeric characters, '_' or '-'")
     return name
 
 
-def refuse_call_room(name: str) -> None:
-    """Refuse the name of a call's room; calls hand out their own tokens (§7.1, 6).
-
-    Raises:
-        Refusal: 403.
-    """
-    if name.startswith(CALL_PREFIX):
-        raise forbidden(f"room names that start with {CALL_PREFIX!r} are reserved for calls")
+def is_room_name(name: str) -> bool:
+    """Whether a room can have this name."""
+    return _ROOM_NAME.fullmatch(name) is not None
 
 
 def refuse_reserved_room(name: str) -> None:
-    """Refuse the name of a room whose path means something else.
+    """Refuse the name of a call's room, which hands out its own tokens, or of another path.
 
     Raises:
-        Refusal: 422.
+        Refusal: 403 for the former (§7.1, 6), 422 for the latter.
     """
+    if name.startswith(CALL_PREFIX):
+        raise forbidden(f"room names that start with {CALL_PREFIX!r} are reserved for calls")
     if name in RESERVED_ROOMS:
         raise invalid(f"room_name {name!r} is reserved: /rooms/{name} is about bans")
 

@@ -3,38 +3,33 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import Final
 
 from utd_rx.errors import UTDErrorCode
 
 
 class Reason(Enum):
-    """The kinds of refusal; each has one HTTP status and one error code."""
+    """The kinds of refusal: each has one HTTP status and one error code."""
 
-    VALIDATION = "validation"
-    UNAUTHORIZED = "unauthorized"
-    FORBIDDEN = "forbidden"
-    BANNED = "banned"
-    NOT_FOUND = "not found"
-    CONFLICT = "conflict"
-    TOO_LARGE = "too large"
-    RATE_LIMITED = "rate limited"
-    INTERNAL = "internal"
-    UNAVAILABLE = "unavailable"
+    VALIDATION = 422, UTDErrorCode.VALIDATION
+    UNAUTHORIZED = 401, UTDErrorCode.UNAUTHORIZED
+    FORBIDDEN = 403, UTDErrorCode.FORBIDDEN
+    BANNED = 403, UTDErrorCode.BANNED
+    NOT_FOUND = 404, UTDErrorCode.NOT_FOUND
+    CONFLICT = 409, UTDErrorCode.CONFLICT
+    TOO_LARGE = 413, UTDErrorCode.VALIDATION
+    RATE_LIMITED = 429, UTDErrorCode.RATE_LIMITED
+    INTERNAL = 500, UTDErrorCode.SERVER
+    UNAVAILABLE = 503, UTDErrorCode.SERVER
 
+    @property
+    def status(self) -> int:
+        """The HTTP status of the reply."""
+        return self.value[0]
 
-REPLIES: Final[dict[Reason, tuple[int, UTDErrorCode]]] = {
-    Reason.VALIDATION: (422, UTDErrorCode.VALIDATION),
-    Reason.UNAUTHORIZED: (401, UTDErrorCode.UNAUTHORIZED),
-    Reason.FORBIDDEN: (403, UTDErrorCode.FORBIDDEN),
-    Reason.BANNED: (403, UTDErrorCode.BANNED),
-    Reason.NOT_FOUND: (404, UTDErrorCode.NOT_FOUND),
-    Reason.CONFLICT: (409, UTDErrorCode.CONFLICT),
-    Reason.TOO_LARGE: (413, UTDErrorCode.VALIDATION),
-    Reason.RATE_LIMITED: (429, UTDErrorCode.RATE_LIMITED),
-    Reason.INTERNAL: (500, UTDErrorCode.SERVER),
-    Reason.UNAVAILABLE: (503, UTDErrorCode.SERVER),
-}
+    @property
+    def code(self) -> UTDErrorCode:
+        """The `code` of the reply."""
+        return self.value[1]
 
 
 class Refusal(Exception):
@@ -55,12 +50,7 @@ class Refusal(Exception):
     @property
     def status(self) -> int:
         """The HTTP status of the reply."""
-        return REPLIES[self.reason][0]
-
-    @property
-    def code(self) -> UTDErrorCode:
-        """The `code` of the reply."""
-        return REPLIES[self.reason][1]
+        return self.reason.status
 
 
 def invalid(message: str) -> Refusal:

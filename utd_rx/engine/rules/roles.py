@@ -27,7 +27,6 @@ class Role(Enum):
     HOST = "host"
 
 
-ROLES: Final[Mapping[str, Role]] = {role.value: role for role in Role}
 MODERATORS: Final = frozenset({Role.HOST, Role.ADMIN})
 
 UNPROVEN_ROLES: Final = frozenset({Role.VISITOR, Role.AUDIENCE})

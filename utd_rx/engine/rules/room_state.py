@@ -13,6 +13,7 @@ from attrs import evolve, field, frozen
 
 from utd_rx.engine.rules import seat_state as seat_rules
 from utd_rx.engine.rules import speakers as speaker_rules
+from utd_rx.engine.rules.commands import Actor, Outcome, SeatCommand, SpeakerCommand
 from utd_rx.engine.rules.effects import ApplyGrant, Effects, MuteTracks, WriteRole
 from utd_rx.engine.rules.members import Admission, Member, Session
 from utd_rx.engine.rules.refusal import conflict, forbidden, not_found
@@ -25,9 +26,7 @@ from utd_rx.engine.rules.roles import (
     Role,
     clamp,
 )
-from utd_rx.engine.rules.seat_commands import Actor, SeatCommand
 from utd_rx.engine.rules.seat_state import SeatState
-from utd_rx.engine.rules.speaker_commands import Outcome, SpeakerCommand
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.seats import UTDSeatGrid
 from utd_rx.models.stream_type import UTDStreamType

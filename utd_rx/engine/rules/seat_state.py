@@ -18,10 +18,7 @@ from typing import Any, Final
 from attrs import evolve, field, frozen
 
 from utd_rx.engine.rules import grids
-from utd_rx.engine.rules.effects import ApplyGrant, Effects, MuteTracks, PublishSeats, Push
-from utd_rx.engine.rules.refusal import conflict, forbidden, invalid
-from utd_rx.engine.rules.roles import MODERATORS
-from utd_rx.engine.rules.seat_commands import (
+from utd_rx.engine.rules.commands import (
     Actor,
     KickSeat,
     LeaveSeat,
@@ -34,6 +31,9 @@ from utd_rx.engine.rules.seat_commands import (
     UnlockSeat,
     identity_of,
 )
+from utd_rx.engine.rules.effects import ApplyGrant, Effects, MuteTracks, PublishSeats, Push
+from utd_rx.engine.rules.refusal import conflict, forbidden, invalid
+from utd_rx.engine.rules.roles import MODERATORS
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.seats import Invitation, UTDSeat, UTDSeatGrid, UTDSeatMode
 from utd_rx.protocol.wire.seats import MAX_SEATS
@@ -149,8 +149,8 @@ def layout_of(grid: UTDSeatGrid) -> SetUpSeats | None:
     """Return what makes a grid like this one, empty; None for one without seats."""
     if grid.count == 0:
         return None
-    reserved = (seat.index for seat in grid.seats if seat.reserved_for is not None)
-    return SetUpSeats(grid.count, grid.mode, grid.mode_id, next(reserved, None))
+    reserved = next((seat.index for seat in grid.seats if seat.reserved_for is not None), None)
+    return SetUpSeats(grid.count, grid.mode, grid.mode_id, reserved)
 
 
 def with_host(seats: SeatState, host: str) -> SeatState:

@@ -18,12 +18,9 @@ from typing import Any, Final, TypeAlias
 from attrs import evolve
 
 from utd_rx.engine.rules import grids
-from utd_rx.engine.rules.effects import Effects, Push, TellModerators
-from utd_rx.engine.rules.refusal import Refusal, conflict, forbidden, invalid, not_found
-from utd_rx.engine.rules.seat_commands import Actor, identity_of
-from utd_rx.engine.rules.seat_state import OpenInvitation, SeatState, commit
-from utd_rx.engine.rules.speaker_commands import (
+from utd_rx.engine.rules.commands import (
     AcceptInvitation,
+    Actor,
     ApproveRequest,
     CancelRequest,
     DeclineInvitation,
@@ -32,7 +29,11 @@ from utd_rx.engine.rules.speaker_commands import (
     RejectRequest,
     RequestSeat,
     SpeakerCommand,
+    identity_of,
 )
+from utd_rx.engine.rules.effects import Effects, Push, TellModerators
+from utd_rx.engine.rules.refusal import Refusal, conflict, forbidden, invalid, not_found
+from utd_rx.engine.rules.seat_state import OpenInvitation, SeatState, commit
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.seats import Invitation, SpeakRequest, UTDSeat, UTDSeatMode
 from utd_rx.protocol.wire.speakers import (

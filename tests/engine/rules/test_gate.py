@@ -1,0 +1,106 @@
+"""Who may come in, whatever their token says: bans and mint floors."""
+
+from __future__ import annotations
+
+import pytest
+from attrs import evolve
+from hypothesis import given
+from hypothesis import strategies as st
+
+from utd_rx.engine.rules.gate import FLOOR_SECONDS, Ban, Gate
+from utd_rx.engine.rules.refusal import Refusal
+
+
+def banned(*entries: Ban) -> Gate:
+    found = Gate()
+    for entry in entries:
+        found, _ = found.ban(entry)
+    return found
+
+
+def minted(gate: Gate) -> tuple[Gate, int]:
+    """The gate after a mint, and its serial."""
+    return evolve(gate, next_serial=gate.next_serial + 1), gate.next_serial
+
+
+def test_a_ban_from_a_room_leaves_the_others_open() -> None:
+    found = banned(Ban(0, "omar", 10.0, room="friday"))
+    assert found.is_banned("omar", "friday", 11.0)
+    assert not found.is_banned("omar", "monday", 11.0)
+    assert not found.is_banned("omar", None, 11.0)
+    assert not found.is_banned("mona", "friday", 11.0)
+
+
+def test_a_project_ban_closes_everything() -> None:
+    found = banned(Ban(0, "omar", 10.0))
+    assert found.is_banned("omar", "friday", 11.0)
+    with pytest.raises(Refusal) as caught:
+        found.refuse_banned("omar", None, 11.0)
+    assert (caught.value.status, caught.value.reason.code.value) == (403, "banned")
+    assert caught.value.message == "User is banned"
+
+
+def test_an_expired_ban_counts_no_more() -> None:
+    found = banned(Ban(0, "omar", 10.0, expires_at=20.0))
+    assert found.is_banned("omar", None, 19.9)
+    assert not found.is_banned("omar", None, 20.0)
+    assert found.active_bans(20.0) == ()
+
+
+def test_a_second_ban_of_the_same_scope_replaces_the_first() -> None:
+    found = banned(Ban(0, "omar", 1.0, reason="a"), Ban(0, "omar", 2.0, reason="b"))
+    assert [(one.reason, one.id) for one in found.active_bans(3.0)] == [("b", 2)]
+
+
+def test_lifting_without_a_room_lifts_all() -> None:
+    found = banned(Ban(0, "omar", 1.0), Ban(0, "omar", 1.0, "friday"), Ban(0, "mona", 1.0))
+    left, lifted = found.unban("omar", None)
+    assert lifted == 2
+    assert [one.identity for one in left.bans] == ["mona"]
+    left, lifted = found.unban("omar", "friday")
+    assert lifted == 1
+    assert [one.room for one in left.bans] == [None, None]
+    assert left.unban("sara", None) == (left, 0)
+
+
+def test_who_is_banned_is_thrown_out_even_with_a_token_of_livekits_own_key() -> None:
+    found = banned(Ban(0, "mona", 1.0, room="friday", expires_at=60.0))
+    assert found.is_unwelcome("friday", "mona", None, 59.0)
+    assert not found.is_unwelcome("friday", "mona", None, 61.0)
+    assert not found.is_unwelcome("saturday", "mona", None, 59.0)
+    assert not found.is_unwelcome("friday", "sara", None, 59.0)
+
+
+def test_a_floor_makes_older_tokens_worthless_and_newer_ones_not() -> None:
+    gate, old = minted(Gate())
+    gate = gate.void_tokens("friday", "omar", 0.0)
+    gate, new = minted(gate)
+    assert gate.is_unwelcome("friday", "omar", old, 0.0)
+    assert not gate.is_unwelcome("friday", "omar", new, 0.0)
+    assert not gate.is_unwelcome("friday", "mona", old, 0.0)
+    assert not gate.is_unwelcome("monday", "omar", old, 0.0)
+
+
+def test_a_closed_room_makes_every_token_worthless() -> None:
+    gate, old = minted(Gate())
+    assert gate.void_tokens("friday", None, 0.0).is_stale("friday", "anybody", old)
+
+
+def test_floors_are_forgotten_once_every_token_below_has_expired() -> None:
+    gate = Gate().void_tokens("friday", "omar", 0.0)
+    gate = gate.void_tokens("friday", "mona", FLOOR_SECONDS)
+    assert list(gate.floors) == [("friday", "mona")]
+
+
+@given(st.lists(st.sampled_from(["mint", "kick", "close"]), max_size=30))
+def test_serials_only_grow(steps: list[str]) -> None:
+    gate, last = minted(Gate())
+    for step in steps:
+        if step == "mint":
+            gate, serial = minted(gate)
+            assert serial > last
+            assert not gate.is_stale("r", "omar", serial)
+            last = serial
+        else:
+            gate = gate.void_tokens("r", "omar" if step == "kick" else None, 0.0)
+            assert gate.is_stale("r", "omar", last)
