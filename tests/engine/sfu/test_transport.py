@@ -48,6 +48,24 @@ def test_any_bytes_are_ignored_or_end_the_handshake(data: bytes) -> None:
     client.close()
 
 
+class Client(DataChannels):
+    """The side that opens channels; what a real client's SCTP does."""
+
+    def open(self, label: str, *, is_used: bool = True) -> None:
+        """Open a channel of that label."""
+        channel = RTCDataChannel(self._sctp, RTCDataChannelParameters(label=label))
+        if is_used:
+            self._on_channel(channel)
+
+
+class Server(DataChannels):
+    """The side under test."""
+
+    def be_overrun(self) -> None:
+        """Have taken more than the window that was advertised."""
+        self._sctp._advertised_rwnd = -1
+
+
 class Pair:
     """Two associations wired to each other; the second one plays the client."""
 
@@ -57,11 +75,11 @@ class Pair:
         self.to_client: list[bytes] = []
         self.is_cut = False
         self._loop = asyncio.get_running_loop()
-        self.server = DataChannels(
+        self.server = Server(
             lambda data: self._carry(data, lambda: self.client),
             lambda label, message: self.server_got.append((label, message)),
         )
-        self.client = DataChannels(
+        self.client = Client(
             lambda data: self._carry(data, lambda: self.server),
             lambda label, message: self.client_got.append((label, message)),
         )
@@ -70,9 +88,11 @@ class Pair:
         if not self.is_cut:
             self._loop.call_soon(lambda: to().receive(data))
 
-    def open(self, label: str) -> None:
-        parameters = RTCDataChannelParameters(label=label)
-        self.client._on_channel(RTCDataChannel(self.client._sctp, parameters))
+    async def opened(self) -> None:
+        """Open the reliable channel, and wait until the server has it."""
+        self.server.send(RELIABLE, b"open?")
+        self.client.open(RELIABLE)
+        await self.until(lambda: self.client_got == [(RELIABLE, b"open?")])
 
     async def until(self, condition: Any) -> None:
         for _ in range(10_000):  # turns of the loop; nothing here waits for a clock
@@ -101,8 +121,8 @@ async def test_messages_before_the_channel_opens_are_kept_in_order(pair: Pair) -
     for n in range(3):
         pair.server.send(RELIABLE, bytes([n]))
     pair.server.send(LOSSY, b"dropped")
-    pair.open(RELIABLE)
-    pair.open(LOSSY)
+    pair.client.open(RELIABLE)
+    pair.client.open(LOSSY)
     await pair.until(lambda: len(pair.client_got) == 3)
     assert pair.client_got == [(RELIABLE, bytes([n])) for n in range(3)]
     pair.client.send(RELIABLE, b"back")
@@ -117,8 +137,7 @@ async def test_the_backlog_is_bounded(pair: Pair) -> None:
 
 
 async def test_a_receiver_that_does_not_read_costs_a_bounded_amount(pair: Pair) -> None:
-    pair.open(RELIABLE)
-    await pair.until(lambda: RELIABLE in pair.server._channels)
+    await pair.opened()
     pair.is_cut = True
     for _ in range(300):
         pair.server.send(RELIABLE, bytes(60_000))
@@ -128,16 +147,15 @@ async def test_a_receiver_that_does_not_read_costs_a_bounded_amount(pair: Pair) 
 
 async def test_a_client_that_opens_many_channels_is_cut_off(pair: Pair) -> None:
     for n in range(20):
-        RTCDataChannel(pair.client._sctp, RTCDataChannelParameters(label=f"channel {n}"))
-    await pair.until(lambda: pair.server._is_closed)
+        pair.client.open(f"channel {n}", is_used=False)
+    await pair.until(lambda: pair.server.is_closed)
 
 
 async def test_a_client_that_never_completes_a_message_is_cut_off(pair: Pair) -> None:
-    pair.open(RELIABLE)
-    await pair.until(lambda: RELIABLE in pair.server._channels)
-    pair.server._sctp._advertised_rwnd = -1
+    await pair.opened()
+    pair.server.be_overrun()
     pair.client.send(RELIABLE, b"x")
-    await pair.until(lambda: pair.server._is_closed)
+    await pair.until(lambda: pair.server.is_closed)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])

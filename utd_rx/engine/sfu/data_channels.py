@@ -81,7 +81,7 @@ class DataChannels:
         self._port = _DtlsPort(send)
         self._sctp = RTCSctpTransport(cast("Any", self._port), _SCTP_PORT)
         self._sctp.on("datachannel", self._on_channel)
-        self._is_closed = False
+        self.is_closed = False
 
     def start(self) -> None:
         """Send the INIT."""
@@ -90,7 +90,7 @@ class DataChannels:
 
     def receive(self, packet: bytes) -> None:
         """Take one SCTP packet; garbage is dropped and counted."""
-        if self._is_closed:
+        if self.is_closed:
             return
         try:
             _drive(self._sctp._handle_data(packet))
@@ -122,7 +122,7 @@ class DataChannels:
 
     def send(self, label: str, message: bytes) -> None:
         """Send on the channel of that label; see the policies above."""
-        if self._is_closed or len(message) > MAX_MESSAGE_SIZE:
+        if self.is_closed or len(message) > MAX_MESSAGE_SIZE:
             self.dropped += 1
             return
         channel = self._channels.get(label)
@@ -139,9 +139,9 @@ class DataChannels:
 
     def close(self) -> None:
         """Abort the association, and let go of everything around it. Idempotent."""
-        if self._is_closed:
+        if self.is_closed:
             return
-        self._is_closed = True
+        self.is_closed = True
         self._backlog.clear()
         self._channels.clear()
         _drive(self._sctp.stop())

@@ -1,0 +1,123 @@
+"""A signal connection sends in order, says why it ends, and holds a bounded amount."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+
+import aiohttp
+import pytest
+from aiohttp import test_utils, web
+from livekit.protocol import rtc
+
+from utd_rx.engine.sfu.limits import LimitError
+from utd_rx.engine.sfu.signal_socket import SignalSocket
+
+Connect = Callable[[Callable[[SignalSocket], None]], Awaitable[aiohttp.ClientWebSocketResponse]]
+
+
+class Server:
+    """Serves one connection as the test says, and keeps what came of it."""
+
+    def __init__(self) -> None:
+        self.requests: list[rtc.SignalRequest] = []
+        self.refusals: list[LimitError] = []
+        self.ended = asyncio.Event()
+        self.begin: Callable[[SignalSocket], None] = lambda _: None
+
+    async def serve(self, request: web.Request) -> web.StreamResponse:
+        """Answer the upgrade."""
+        signal = SignalSocket(request)
+        assert signal.can_upgrade
+        await signal.upgrade()
+        self.begin(signal)
+        return await signal.serve(self.requests.append, self.refusals.append, self.ended.set)
+
+    async def end(self) -> None:
+        """Wait until the connection has ended."""
+        async with asyncio.timeout(20):
+            await self.ended.wait()
+
+
+@pytest.fixture
+def server() -> Server:
+    return Server()
+
+
+@pytest.fixture
+async def connect(server: Server) -> AsyncIterator[Connect]:
+    async with AsyncExitStack() as stack:
+        app = web.Application()
+        app.add_routes([web.get("/", server.serve)])
+        client = await stack.enter_async_context(test_utils.TestClient(test_utils.TestServer(app)))
+
+        async def connect(
+            begin: Callable[[SignalSocket], None],
+        ) -> aiohttp.ClientWebSocketResponse:
+            server.begin = begin
+            return await stack.enter_async_context(client.ws_connect("/", max_msg_size=0))
+
+        yield connect
+
+
+async def received(socket: aiohttp.ClientWebSocketResponse) -> list[bytes]:
+    """Everything until the connection ends."""
+    return [message.data async for message in socket]
+
+
+async def test_what_is_queued_goes_out_in_order_before_the_end(connect: Connect) -> None:
+    messages = [str(n).encode() for n in range(1000)]
+
+    def begin(signal: SignalSocket) -> None:
+        for message in messages:
+            signal.send(message)
+        signal.close()
+        signal.send(b"too late")
+
+    assert await received(await connect(begin)) == messages
+
+
+@pytest.mark.parametrize(("count", "size"), [(5000, 10), (20, 1_000_000)])
+async def test_who_does_not_read_is_cut_off(connect: Connect, count: int, size: int) -> None:
+    def begin(signal: SignalSocket) -> None:
+        for _ in range(count):
+            signal.send(bytes(size))
+
+    assert await received(await connect(begin)) == []  # a resume brings a snapshot instead
+
+
+async def test_one_message_may_be_larger_than_the_queue(connect: Connect) -> None:
+    def begin(signal: SignalSocket) -> None:
+        signal.send(bytes(20_000_000))
+        signal.close()
+
+    assert [len(one) for one in await received(await connect(begin))] == [20_000_000]
+
+
+async def test_requests_are_handed_over_and_large_ones_refused(
+    connect: Connect, server: Server
+) -> None:
+    socket = await connect(lambda _: None)
+    large = rtc.SignalRequest(add_track=rtc.AddTrackRequest(cid="c" * 257))
+    small = rtc.SignalRequest(add_track=rtc.AddTrackRequest(cid="c" * 256))
+    for request in (large, small):
+        await socket.send_bytes(request.SerializeToString())
+    await socket.close()
+    await server.end()
+    assert server.requests == [small]
+    assert [str(one) for one in server.refusals] == ["AddTrackRequest.cid exceeds limits"]
+
+
+@pytest.mark.parametrize(
+    ("message", "code"), [(b"\xff" * 20, 1007), ("text", 1003)], ids=["garbage", "text"]
+)
+async def test_what_is_no_request_ends_the_connection(
+    connect: Connect, server: Server, message: bytes | str, code: int
+) -> None:
+    socket = await connect(lambda _: None)
+    await (socket.send_str(message) if isinstance(message, str) else socket.send_bytes(message))
+    assert await received(socket) == []
+    assert socket.close_code == code
+    await server.end()
+    assert server.requests == []
