@@ -31,9 +31,10 @@ def play(session: UTDSession[Any], speaker: Speaker) -> Playback:
     nothing more.
 
     Raises:
-        UTDStreamException: `CONFLICT` for another speaker when the session's microphone is
+        UTDStreamException: `CONFLICT` on a foreign loop, and for another speaker when the session's microphone is
             `backend="platform"`, with which WebRTC plays everybody by itself.
     """
+    session.require_here()
     source = session.microphone_source
     if source is not None and platform_input(source) is not None and speaker.backend != "platform":
         raise UTDStreamException(

@@ -50,7 +50,7 @@ def command(method: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Coroutin
     @wraps(method)
     async def checked(*args: P.args, **kwargs: P.kwargs) -> R:
         session = cast("UTDSession[Any]", args[0])
-        session._runner.require_here()
+        session.require_here()
         return await method(*args, **kwargs)
 
     return checked
@@ -108,6 +108,14 @@ class UTDSession(SessionView[St]):
     def room(self) -> RoomPort:
         """The media room under the session; a `UTDRoom` unless one was given."""
         return self._room
+
+    def require_here(self) -> None:
+        """Check that this is the session's loop, and that it is not closed: as every command does.
+
+        Raises:
+            UTDStreamException: `CONFLICT`, foreign loop or closed.
+        """
+        self._runner.require_here()
 
     def audio(self, identity: str) -> Observable[AudioFrame]:
         """Return what `identity`'s microphone sounds like: frames of 10 ms, int16.
