@@ -3,7 +3,7 @@
 Theory of operation. The rules are pure, so the first state and the committed items with their
 times are the whole session; streams are not recorded but computed again. A file is
 
-    {"journal": 1, "type": "audio_room", "identity": …, "room": …, "started_at": …, "redacted": …}
+    {"journal": 2, "type": "audio_room", "identity": …, "room": …, "started_at": …, "redacted": …}
     {"at": 12.5, "state": {…}}
     {"at": 12.7, "items": [["ParticipantConnected", {…}], …]}          one line per commit
     {"end": "closed"}
@@ -32,7 +32,7 @@ from utd_rx.protocol.typed_json import DecodeError, decode, encode
 
 T = TypeVar("T")
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Grows when a reader of this version would misread a file: also when a default changes, because
 fields that have theirs are not written."""
 
