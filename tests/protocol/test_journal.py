@@ -16,12 +16,16 @@ from tests.sessions.histories import plain, values_of
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
 from utd_rx.models import events
 from utd_rx.models.connection import DisconnectReason
+from utd_rx.models.participant import TrackSource
 from utd_rx.models.stream_type import UTDStreamType
 from utd_rx.protocol import journal
 from utd_rx.protocol.audio_room import AudioRoomState
+from utd_rx.protocol.facts.media import PublishingWanted
 from utd_rx.protocol.facts.seats import FetchSeats
 from utd_rx.protocol.journal import Commit, End, Header, Journal, Start
 from utd_rx.protocol.kinds import KINDS
+from utd_rx.protocol.promises import IsSitting
+from utd_rx.protocol.waiting import WaitStarted
 
 HEADER = Header(UTDStreamType.AUDIO_ROOM, "me", "lobby", "2026-05-01T12:00:00+00:00", redacted=True)
 START = Start(10.0, AudioRoomState("me"))
@@ -70,18 +74,23 @@ def test_every_state_comes_back(state: AudioRoomState, end: End) -> None:
     assert (got.end, got.skipped) == (end, 0)
 
 
-def test_what_the_first_version_wrote_is_read() -> None:
-    """Letter for letter: it wrote every field of an error, and knew no reasons."""
+def test_the_format_is_read_letter_by_letter() -> None:
+    """Whoever changes what these lines mean begins a new format."""
     error = '{"message":"m","code":"conflict","status_code":null,"retry_after":null}'
     late = '{"message":"n","code":"rateLimited","status_code":429,"retry_after":1.5}'
-    body = f"""{{"journal":1,"type":"audio_room","identity":"me","room":"r","started_at":"","redacted":true}}
+    body = f"""{{"journal":2,"type":"audio_room","identity":"me","room":"r","started_at":"","redacted":true}}
 {{"at":10.0,"state":{{"identity":"me"}}}}
 {{"at":11.5,"items":[["JoinFailed",{{"epoch":1,"error":{error}}}],["RejoinFailed",{{"epoch":2,"error":{late},"jitter":0.5}}]]}}
 {{"at":12.0,"items":[["DataReceived",{{"payload":{{"base64":"/w=="}},"sender":null}}],["Disconnected",{{"reason":2}}]]}}
+{{"at":13.0,"items":[["PublishingWanted",{{"source":2,"enabled":true}}],["WaitStarted",{{"id":1,"promise":["IsSitting",{{"identity":"me","index":2}}],"epoch":1}}]]}}
 {{"end":"closed"}}
 """
     got = read(body.encode())
-    [failed, rejoin], [received, ended] = (plain(commit.items) for commit in got.commits)
+    [failed, rejoin], [received, ended] = (plain(commit.items) for commit in got.commits[:2])
+    assert got.commits[2].items == (
+        PublishingWanted(TrackSource.MICROPHONE, True),
+        WaitStarted(1, IsSitting("me", 2), 1),
+    )
     assert failed[1:] == (1, ("m", UTDErrorCode.CONFLICT, None, None, ConflictReason.REFUSED))
     assert rejoin[2] == ("n", UTDErrorCode.RATE_LIMITED, 429, 1.5, None)
     assert received[1:] == (b"\xff", None, "", True)
@@ -149,8 +158,9 @@ def test_a_damaged_line_is_refused(line: bytes) -> None:
     [
         b"",
         b"\n",
-        b'{"journal": 2}\n',
         b'{"journal": 1}\n',
+        b'{"journal": 2}\n',
+        b'{"journal": 3}\n',
         journal.header_line(attrs.evolve(HEADER, type=UTDStreamType.LIVE_STREAM)),
         journal.header_line(HEADER),
         journal.header_line(HEADER) + b'{"at": 1, "state": {"identity": 5}}\n',
