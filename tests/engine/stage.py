@@ -13,6 +13,7 @@ from attrs import frozen
 from livekit import rtc
 
 from utd_rx.engine import EngineOptions, LocalEngine
+from utd_rx.rtc.native import newest_token
 
 PATIENCE = 30.0
 """Seconds until a wait counts as hung; nothing here measures time."""
@@ -57,8 +58,7 @@ class Client:
         self._woken.set()
 
     def _token_refreshed(self) -> None:
-        # The SDK hands it to nobody, but anybody who modifies it can have it.
-        self.refreshed = self.room._token
+        self.refreshed = newest_token(self.room)
         self._woken.set()
 
     def _disconnected(self, reason: int) -> None:
