@@ -31,6 +31,12 @@ def test_a_secret_within_another_leaves_nothing_of_it() -> None:
     assert without_secrets("Bearer abc.def", "abc", None, "", "abc.def") == "Bearer …"
 
 
+def test_each_part_of_a_token_is_a_secret_and_a_word_of_it_is_none() -> None:
+    token = "eyJhbGciOi.user.signature-of-it"
+    told = without_secrets("user, signature-of-it is wrong after eyJhbGciOi", token)
+    assert told == "user, … is wrong after …"
+
+
 def test_without_secrets_a_text_stays() -> None:
     assert without_secrets("no such room", None, "") == "no such room"
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from tests.fixtures import wire_fixture
 from tests.protocol.strategies import error_objects
 from utd_rx.errors import ConflictReason, UTDErrorCode
-from utd_rx.protocol.wire.errors import MAX_MESSAGE, error_from_wire, error_to_wire
+from utd_rx.models.secrets import MAX_TEXT
+from utd_rx.protocol.wire.errors import error_from_wire, error_to_wire
 
 
 @pytest.mark.parametrize("case", wire_fixture("errors"), ids=lambda case: case["message"])
@@ -31,12 +32,12 @@ def test_any_body_gives_an_exception_with_a_short_message(
 ) -> None:
     error = error_from_wire(status, wire)
     assert error.status_code == status
-    assert 0 < len(error.message) <= MAX_MESSAGE
+    assert 0 < len(error.message) <= MAX_TEXT
 
 
 @given(
     st.integers(400, 599),
-    st.text(min_size=1, max_size=MAX_MESSAGE),
+    st.text(min_size=1, max_size=MAX_TEXT),
     st.sampled_from(UTDErrorCode),
 )
 def test_an_error_survives_the_wire(status: int, message: str, code: UTDErrorCode) -> None:
@@ -52,14 +53,14 @@ def test_message_goes_before_error_and_detail() -> None:
 
 
 def test_a_long_message_is_cut() -> None:
-    assert error_from_wire(500, {"message": "x" * 10**6}).message == "x" * MAX_MESSAGE
+    assert error_from_wire(500, {"message": "x" * 10**6}).message == "x" * MAX_TEXT
 
 
-@pytest.mark.parametrize("before", [0, MAX_MESSAGE - 15, MAX_MESSAGE - 1])
+@pytest.mark.parametrize("before", [0, MAX_TEXT - 15, MAX_TEXT - 1])
 def test_no_part_of_a_secret_stays_where_a_message_is_cut(before: int) -> None:
-    message = "x" * before + "hunter%2F2+hunter/2" + "y" * MAX_MESSAGE
+    message = "x" * before + "hunter%2F2+hunter/2" + "y" * MAX_TEXT
     told = error_from_wire(401, {"message": message}, secrets=("hunter/2", None)).message
-    assert len(told) == MAX_MESSAGE
+    assert len(told) == MAX_TEXT
     assert "hunt" not in told
     assert told.startswith("x" * before + "…")
 

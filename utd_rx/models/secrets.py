@@ -23,11 +23,10 @@ _MIN_PART: Final = 8
 def foreign_text(text: str, *secrets: str | None) -> str:
     """Return a text of somebody else's as one line that can be told anybody.
 
-    Without `secrets`, each part of a token among them, and whatever looks like a token; without
-    what a terminal obeys or UTF-8 cannot say; and not longer than `MAX_TEXT`.
+    Without `secrets` and whatever looks like a token; without what a terminal obeys or UTF-8 cannot
+    say; and not longer than `MAX_TEXT`.
     """
-    parts = (part for secret in secrets if secret for part in secret.split("."))
-    known = without_secrets(text, *secrets, *(part for part in parts if len(part) >= _MIN_PART))
+    known = without_secrets(text, *secrets)
     # Cut before what costs most, generously: what is hidden may have been long.
     told = " ".join(_TOKEN.sub(HIDDEN, known[: 8 * MAX_TEXT]).split())
     printable = "".join(sign if sign.isprintable() else "\ufffd" for sign in told)
@@ -38,13 +37,16 @@ def without_secrets(text: str, *secrets: str | None) -> str:
     """Return `text` with "…" for each of `secrets`, as it is or percent-encoded in any usual way.
 
     For texts of others: a server quotes the token that it refuses, a library the url that it
-    called. Call it before the text is cut, or the beginning of a secret stays at the end.
+    called. Call it before the text is cut, or the beginning of a secret stays at the end. Each part
+    of a token counts by itself.
 
     Args:
         text: Any text.
         secrets: What is known to be secret; None and "" are passed over.
     """
-    spelled = {spelling for secret in secrets if secret for spelling in _spellings(secret)}
+    parts = (part for secret in secrets if secret for part in secret.split("."))
+    known = {*filter(None, secrets), *(part for part in parts if len(part) >= _MIN_PART)}
+    spelled = {spelling for secret in known for spelling in _spellings(secret)}
     # The longest first: one secret may be a part of another.
     for spelling in sorted(spelled, key=len, reverse=True):
         text = text.replace(spelling, HIDDEN)

@@ -6,9 +6,10 @@ import asyncio
 import copy
 from collections.abc import Awaitable, Callable
 from math import inf
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.models.token import UTDSessionResponse, UTDTokenResponse
 from utd_rx.ports.clock import SYSTEM_CLOCK, Clock
 from utd_rx.protocol.wire.tokens import lifetime_of
 
@@ -16,19 +17,13 @@ RENEW_AHEAD: Final = 60.0
 """Seconds before its end at which a bearer is renewed: twice what a call may take in all."""
 
 
-class Minted(Protocol):
-    """What either mint replies."""
+Minted: TypeAlias = UTDTokenResponse | UTDSessionResponse
+"""What either mint replies."""
 
-    @property
-    def user_token(self) -> str:
-        """The bearer."""
-
-
-R = TypeVar("R", bound=Minted, covariant=True)
 T = TypeVar("T")
 
 
-class Bearer(Generic[R]):
+class Bearer:
     """One actor's bearer, for any number of calls at once.
 
     It is renewed before it ends, and when the engine refuses it. Its end is counted on the
@@ -44,7 +39,9 @@ class Bearer(Generic[R]):
         clock: The client's.
     """
 
-    def __init__(self, mint: Callable[[], Awaitable[R]], *, clock: Clock = SYSTEM_CLOCK) -> None:
+    def __init__(
+        self, mint: Callable[[], Awaitable[Minted]], *, clock: Clock = SYSTEM_CLOCK
+    ) -> None:
         self._mint = mint
         self._clock = clock
         self._token = ""
@@ -67,7 +64,7 @@ class Bearer(Generic[R]):
                 raise
         return await call(await self._after(token))
 
-    async def mint(self) -> R:
+    async def mint(self) -> Minted:
         """Renew it whatever it is, and return the whole reply.
 
         Raises:
@@ -98,7 +95,7 @@ class Bearer(Generic[R]):
                 raise copy.copy(self._failure)
             return (await self._renew()).user_token
 
-    async def _renew(self) -> R:
+    async def _renew(self) -> Minted:
         try:
             reply = await self._mint()
         except UTDStreamException as error:

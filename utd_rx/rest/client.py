@@ -20,7 +20,7 @@ from utd_rx.ports.one_loop import OneLoop
 from utd_rx.ports.proxy import Proxies
 from utd_rx.protocol.wire.errors import error_from_wire
 from utd_rx.protocol.wire.reading import Json, read_object
-from utd_rx.rest.bearer import Bearer, Minted
+from utd_rx.rest.bearer import Bearer
 from utd_rx.rest.checks import checked_secret, invalid
 from utd_rx.rest.exchange import MAX_REPLY, Reply, Request, exchange
 from utd_rx.rest.failures import is_transient, malformed, read_retry_after, timed_out
@@ -32,7 +32,7 @@ class CallOptions(TypedDict, total=False):
     """What a call may have besides its path and body; `UTDApiClient.request` explains it."""
 
     params: Mapping[str, str | int] | None
-    bearer: Bearer[Minted] | str | None
+    bearer: Bearer | str | None
     is_safe: bool
 
 
@@ -124,7 +124,7 @@ class UTDApiClient:
         body: Mapping[str, object] | None = None,
         *,
         params: Mapping[str, str | int] | None = None,
-        bearer: Bearer[Minted] | str | None = None,
+        bearer: Bearer | str | None = None,
         is_safe: bool = False,
     ) -> Json:
         """Exchange JSON; return the reply's object, `{}` for an empty one.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from utd_rx.protocol.wire.reading import Json
-from utd_rx.rest.bearer import Bearer, Minted
+from utd_rx.rest.bearer import Bearer
 from utd_rx.rest.checks import checked_room
 from utd_rx.rest.client import UTDApiClient
 from utd_rx.rest.urls import path_of
@@ -32,7 +32,7 @@ class Endpoints:
         engine: UTDApiClient,
         tokens: UTDApiClient | None = None,
         *,
-        bearer: Bearer[Minted] | str | None = None,
+        bearer: Bearer | str | None = None,
     ) -> None:
         self._engine = engine
         self._tokens = engine if tokens is None else tokens

@@ -10,8 +10,8 @@ from attrs import field, frozen
 from yarl import URL
 
 from utd_rx.errors import UTDStreamException
+from utd_rx.models.secrets import foreign_text
 from utd_rx.ports.proxy import Proxy
-from utd_rx.protocol.wire.errors import fit_to_tell
 from utd_rx.rest.failures import malformed, proxy_refused, transport_failure
 from utd_rx.rest.policy import Timeouts
 
@@ -81,7 +81,7 @@ async def exchange(session: aiohttp.ClientSession, request: Request, timeouts: T
     except aiohttp.ClientHttpProxyError as error:
         failure = proxy_refused(error.status, proxy)
     except aiohttp.ClientResponseError as error:
-        reason = fit_to_tell(error.message, request.secrets)
+        reason = foreign_text(error.message, *request.secrets)
         failure = malformed(f"the engine does not speak HTTP: {reason}")
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         raise transport_failure(error, proxy, request.secrets) from error

@@ -11,8 +11,8 @@ import aiohttp
 from aiohttp.http_exceptions import ContentEncodingError
 
 from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.models.secrets import foreign_text
 from utd_rx.ports.proxy import Proxy
-from utd_rx.protocol.wire.errors import fit_to_tell
 
 TRANSIENT_STATUSES: Final = (408, 429, 502, 503, 504)
 """Replies that say "not now" rather than "no"; a 500 is a failure that repeats itself."""
@@ -40,7 +40,7 @@ def transport_failure(
         error, aiohttp.ClientProxyConnectionError | aiohttp.ClientConnectorDNSError
     ):
         whom = f"the proxy {proxy}"
-    reason = fit_to_tell(str(error) or type(error).__name__, secrets)
+    reason = foreign_text(str(error) or type(error).__name__, *secrets)
     return UTDStreamException(f"cannot reach {whom}: {reason}", code=UTDErrorCode.NETWORK)
 
 

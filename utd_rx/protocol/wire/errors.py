@@ -6,14 +6,11 @@ import re
 from typing import Final
 
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, classify_response
-from utd_rx.models.secrets import without_secrets
+from utd_rx.models.secrets import MAX_TEXT, without_secrets
 from utd_rx.protocol.wire.reading import Json, read_text
 
 MESSAGE_KEYS: Final = ("message", "error", "detail")
 """Where a message may stand, in order of preference."""
-
-MAX_MESSAGE: Final = 500
-"""Characters of a message that are kept: it ends in logs, and a reply may have a megabyte."""
 
 # Not any "already": a seat that is taken already, or a callee who is on a call, is somebody else's.
 _ALREADY: Final = re.compile(
@@ -40,19 +37,15 @@ def error_from_wire(
     """
     message = next((text for key in MESSAGE_KEYS if (text := read_text(wire.get(key)))), "")
     code = classify_response(status, message, wire.get("code"))
-    is_already = code is UTDErrorCode.CONFLICT and _ALREADY.search(message[:MAX_MESSAGE])
+    is_already = code is UTDErrorCode.CONFLICT and _ALREADY.search(message[:MAX_TEXT])
     return UTDStreamException(
-        fit_to_tell(message, secrets) or f"the engine answered HTTP {status} without a message",
+        without_secrets(message, *secrets)[:MAX_TEXT]
+        or f"the engine answered HTTP {status} without a message",
         code=code,
         status_code=status,
         retry_after=retry_after,
         reason=ConflictReason.ALREADY if is_already else None,
     )
-
-
-def fit_to_tell(text: str, secrets: tuple[str | None, ...]) -> str:
-    """Return the text of somebody else without `secrets`, and not longer than `MAX_MESSAGE`."""
-    return without_secrets(text, *secrets)[:MAX_MESSAGE]
 
 
 def error_to_wire(message: str, code: UTDErrorCode) -> dict[str, object]:
