@@ -118,7 +118,7 @@ def server_config(options: SfuOptions, port: int, udp_port: int) -> dict[str, An
         },
         "room": {
             "auto_create": True,
-            "enable_remote_unmute": options.enable_remote_unmute,
+            "enable_remote_unmute": True,
             "empty_timeout": _whole_seconds(options.empty_timeout),
             "departure_timeout": _whole_seconds(options.departure_timeout),
         },

@@ -17,7 +17,6 @@ class SfuOptions:
         udp_port: UDP port of all media, 0 for a free one.
         silent_update_interval: seconds for which news of participants that publish nothing is
             collected, as the real server does (facts/sfu.md §9.1); tests shorten it.
-        enable_remote_unmute: whether `MutePublishedTrack` may unmute.
         empty_timeout: seconds a room nobody ever joined stays.
         departure_timeout: seconds a room stays after the last participant left.
         webhook_urls: where to POST LiveKit-format webhooks.
@@ -29,7 +28,6 @@ class SfuOptions:
     port: int = 0
     udp_port: int = 0
     silent_update_interval: float = 3.0
-    enable_remote_unmute: bool = True
     empty_timeout: float = 300.0
     departure_timeout: float = 20.0
     webhook_urls: tuple[str, ...] = ()

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from aiohttp import WSMsgType, web
+from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 from google.protobuf.message import DecodeError
 from livekit.protocol import rtc
 
@@ -83,21 +83,11 @@ class SignalSocket:
         writer = asyncio.create_task(self._write(), name="utd-sfu-signal-writer")
         try:
             async for message in self._socket:
-                if handle is None or refuse is None:
+                code = self._take(message, handle, refuse) if handle and refuse else WSCloseCode.OK
+                del message  # nothing of it is kept while the next one is awaited
+                if code is not None:
+                    await self._socket.close(code=code)
                     break
-                if message.type is not WSMsgType.BINARY:
-                    await self._socket.close(code=1003, message=b"binary messages only")
-                    break
-                try:
-                    request = decode_request(message.data)
-                except DecodeError:
-                    await self._socket.close(code=1007, message=b"not a SignalRequest")
-                    break
-                except LimitError as error:
-                    refuse(error)
-                else:
-                    handle(request)
-                    del request  # nothing of it is kept while the next one is awaited
         finally:
             if on_end is not None:
                 on_end()
@@ -105,6 +95,25 @@ class SignalSocket:
             with contextlib.suppress(TimeoutError):  # what is left is sent, but not for long
                 await asyncio.wait_for(writer, 2 * _CLOSE_TIMEOUT)
         return self._socket
+
+    @staticmethod
+    def _take(
+        message: WSMessage,
+        handle: Callable[[rtc.SignalRequest], None],
+        refuse: Callable[[LimitError], None],
+    ) -> int | None:
+        """Hand over one message; the code to close with when it is no request."""
+        if message.type is not WSMsgType.BINARY:
+            return WSCloseCode.UNSUPPORTED_DATA
+        try:
+            request = decode_request(message.data)
+        except DecodeError:
+            return WSCloseCode.INVALID_TEXT
+        except LimitError as error:
+            refuse(error)
+            return None
+        handle(request)
+        return None
 
     async def _write(self) -> None:
         """Send what is queued until `close`."""

