@@ -36,6 +36,7 @@ class GuestLimits:
     Args:
         seconds: from the connection to the token. Everything here answers within milliseconds.
         head: bytes of request line and header fields; Go's default, for a token carries metadata.
+        fields: of header; a browser sends about twenty.
         received: bytes altogether: a head, and a webhook's body, which its token signs.
         total: bytes of all guests together, as received; parsing the one whose turn it is takes
             a few times its own.
@@ -44,6 +45,7 @@ class GuestLimits:
 
     seconds: float = 10.0
     head: int = 1024 * 1024
+    fields: int = 128
     received: int = 4 * 1024 * 1024
     total: int = 32 * 1024 * 1024
     guests: int = 2048
@@ -198,11 +200,13 @@ class _Guest(asyncio.Protocol):
     def _collect(self, transport: asyncio.Transport, data: bytes) -> None:
         searched = max(0, len(self._head) - len(_END_OF_HEAD) + 1)
         self._head += data
-        end, most = self._head.find(_END_OF_HEAD, searched), self._porter.limits.head
-        if end > most or (end < 0 and len(self._head) > most):
+        end, limits = self._head.find(_END_OF_HEAD, searched), self._porter.limits
+        is_whole = end >= 0
+        fields = self._head.count(b"\r\n", 0, end) if is_whole else 0
+        if (end if is_whole else len(self._head)) > limits.head or fields > limits.fields:
             transport.write(_TOO_LARGE)
             self.refuse("header too large")
-        elif end >= 0:
+        elif is_whole:
             self._hand_over(transport)
 
     def _hand_over(self, transport: asyncio.Transport) -> None:
