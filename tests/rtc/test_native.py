@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from pathlib import Path
 
@@ -33,6 +34,21 @@ def test_a_release_without_a_private_name_is_used_without_it(
     assert not ffi.is_available.__wrapped__()
     monkeypatch.undo()
     assert ffi.is_available.__wrapped__()
+
+
+def test_livekits_log_shows_no_token_and_not_what_means_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    native.sdk()
+    log = logging.getLogger("livekit")
+    noise = "%s - Attempted to drop unknown FFI handle: 7"
+    log.warning("invalid token: %s, error", "eyJhbGci.eyJzdWI.c2ln")
+    log.warning(noise, "server")
+    log.error("publisher data channel '_lossy' closed unexpectedly")
+    assert caplog.messages == ["invalid token: …, error"]
+    with caplog.at_level(logging.DEBUG, "livekit"):
+        log.warning(noise, "server")
+    assert caplog.messages[1:] == ["server - Attempted to drop unknown FFI handle: 7"]
 
 
 def test_a_library_that_does_not_load_is_a_typed_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,9 +28,14 @@ def foreign_text(text: str, *secrets: str | None) -> str:
     """
     known = without_secrets(text, *secrets)
     # Cut before what costs most, generously: what is hidden may have been long.
-    told = " ".join(_TOKEN.sub(HIDDEN, known[: 8 * MAX_TEXT]).split())
+    told = " ".join(without_tokens(known[: 8 * MAX_TEXT]).split())
     printable = "".join(sign if sign.isprintable() else "\ufffd" for sign in told)
     return printable if len(printable) <= MAX_TEXT else printable[:MAX_TEXT] + HIDDEN
+
+
+def without_tokens(text: str) -> str:
+    """Return `text` with "…" for whatever looks like a token."""
+    return _TOKEN.sub(HIDDEN, text)
 
 
 def without_secrets(text: str, *secrets: str | None) -> str:

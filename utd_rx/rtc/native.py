@@ -12,12 +12,13 @@ and in `last_resort`, each behind a check, with a public way out when a release 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from utd_rx.errors import UTDErrorCode, UTDStreamException
-from utd_rx.models.secrets import foreign_text
+from utd_rx.models.secrets import foreign_text, without_tokens
 from utd_rx.rtc import last_resort
 
 if TYPE_CHECKING:
@@ -30,6 +31,22 @@ UpdateSink: TypeAlias = Callable[[list[str]], None]
 """Takes the identities whose participant was replaced without an event; never raises."""
 
 
+_LOGGER: Final = logging.getLogger("livekit")
+
+_NOISE: Final = ("Attempted to drop unknown FFI handle", "closed unexpectedly")
+"""What LiveKit says about its own end: a room that is left drops the handle of each track that ever
+was, though Python did when the track ended; a room that is closed by the server sees its channels
+close. Neither is caused by anybody, and both stood in nearly every log."""
+
+
+def _is_told(record: logging.LogRecord) -> bool:
+    """Whether a line of LiveKit's log is let through; without tokens, which servers quote."""
+    message = record.getMessage()
+    if "eyJ" in message:
+        record.msg, record.args = without_tokens(message), ()
+    return _LOGGER.isEnabledFor(logging.DEBUG) or not any(noise in message for noise in _NOISE)
+
+
 @cache
 def sdk() -> Any:
     """Return the module `livekit.rtc`, imported on the first call.
@@ -40,6 +57,7 @@ def sdk() -> Any:
     try:
         from livekit import rtc
 
+        _LOGGER.addFilter(_is_told)
         last_resort.register()
     except ImportError as error:
         raise UTDStreamException(
