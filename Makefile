@@ -3,7 +3,7 @@
 # PYTHON=… (3.11 or newer).
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-realtime check livekit-server clean
+.PHONY: help demo test test-realtime test-livekit-range check livekit-server clean
 
 # The first that is new enough: a machine's python3 may be older than another one beside it.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -15,12 +15,17 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 SFU ?= embedded
 JOBS ?= 3
 ARGS ?=
+SHARED = $(BIN)/python -m pytest -n $(JOBS) -m 'not realtime'
+ALONE = $(BIN)/python -m pytest -m realtime
+OTHER_END := $(abspath $(VENV))/livekit
+LIVEKIT_VERSION = $(BIN)/python -c 'import importlib.metadata as m; print(m.version("livekit"))'
 
 help:
 	@echo 'make demo                an audio room end to end; leaves WAV, report and picture in demo-out/'
 	@echo 'make demo SFU=livekit    the same on the real livekit-server'
 	@echo 'make test                every test but those bound to real time; what the machine lacks is skipped by name'
 	@echo 'make test-realtime       the others, one at a time: devices, clocks, and what has to happen in time'
+	@echo 'make test-livekit-range  what meets LiveKit, on the end of the accepted range that .venv has not'
 	@echo 'make check               format, lint, types, import layers'
 	@echo 'make livekit-server      install the pinned livekit-server into the cache folder'
 	@echo 'make clean               delete .venv and everything generated'
@@ -33,10 +38,25 @@ demo:
 	$(BIN)/utd-rx demo --sfu $(SFU) $(ARGS)
 
 test: $(VENV)/.dev tests/browser/node_modules/.package-lock.json
-	$(BIN)/python -m pytest -n $(JOBS) -m 'not realtime' $(ARGS)
+	$(SHARED) $(ARGS)
 
 test-realtime: $(VENV)/.dev
-	$(BIN)/python -m pytest -m realtime $(ARGS)
+	$(ALONE) $(ARGS)
+
+# The end of the range that is in .venv is left out: `make test` runs on it. The other one lies
+# beside it and is found first, so nothing but LiveKit's own package is installed twice.
+test-livekit-range: $(VENV)/.dev
+	@set -e; range="$$(sed -n 's/^ *"livekit\(>=[^"]*\)",$$/\1/p' pyproject.toml)"; \
+	oldest="$${range%%,*}"; \
+	for release in "==$${oldest#>=}" "$$range"; do \
+		rm -rf $(OTHER_END); \
+		$(PIP) install --quiet --no-deps --target $(OTHER_END) "livekit$$release"; \
+		version="$$(PYTHONPATH=$(OTHER_END) $(LIVEKIT_VERSION))"; \
+		echo "=== livekit $$version"; \
+		if [ "$$version" = "$$($(LIVEKIT_VERSION))" ]; then echo 'as in $(VENV)'; continue; fi; \
+		PYTHONPATH=$(OTHER_END) $(SHARED) $(ARGS) tests/rtc tests/e2e; \
+		PYTHONPATH=$(OTHER_END) $(ALONE) $(ARGS) tests/rtc; \
+	done
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
