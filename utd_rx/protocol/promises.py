@@ -95,12 +95,10 @@ class TrackIsMuted(Promise):
 class IsGone(Promise):
     """The connection `sid` of `identity` is over; a newer one of theirs may be there."""
 
+    says: ClassVar[str] = "the departure of {identity!r}"
+
     identity: str
     sid: str | None
-
-    @property
-    def what(self) -> str:
-        return f"the departure of {self.identity!r}"
 
     def shows(self, state: Waiting) -> bool:
         who = state.session.roster.remotes.get(self.identity)
@@ -111,12 +109,10 @@ class IsGone(Promise):
 class HasRole(Promise):
     """`identity` has this role."""
 
+    says: ClassVar[str] = "the role of {identity!r}"
+
     identity: str
     role: UTDRole
-
-    @property
-    def what(self) -> str:
-        return f"the role of {self.identity!r}"
 
     def shows(self, state: Waiting) -> bool:
         return state.session.roles.known.get(self.identity) is self.role
@@ -143,9 +139,7 @@ class ChatIsLocked(Promise):
 class SeatsAreKnown(Promise):
     """The engine has told the grid in this join."""
 
-    @property
-    def what(self) -> str:
-        return "the seat grid"
+    says: ClassVar[str] = "the seat grid"
 
     def shows(self, state: AudioRoomState) -> bool:
         return state.seats.is_known
@@ -190,12 +184,10 @@ class GridPromise(Promise):
 class IsSitting(GridPromise):
     """`identity`, who is this client, sits on seat `index`, None for any, and may publish."""
 
+    says: ClassVar[str] = "the grant of the seat"
+
     identity: str
     index: int | None
-
-    @property
-    def what(self) -> str:
-        return "the grant of the seat"
 
     def holds_in(self, grid: UTDSeatGrid) -> bool:
         seat = grid.seat_of(self.identity)
@@ -209,11 +201,9 @@ class IsSitting(GridPromise):
 class IsStanding(GridPromise):
     """`identity`, who is this client, has no seat and publishes nothing."""
 
-    identity: str
+    says: ClassVar[str] = "the end of the seat"
 
-    @property
-    def what(self) -> str:
-        return "the end of the seat"
+    identity: str
 
     def holds_in(self, grid: UTDSeatGrid) -> bool:
         return grid.seat_of(self.identity) is None
@@ -242,12 +232,10 @@ class SeatIsLocked(GridPromise):
 class SeatIsVacated(GridPromise):
     """`occupant` does not sit on seat `index`; None when it was free."""
 
+    says: ClassVar[str] = "the end of {occupant!r} on seat {index}"
+
     index: int
     occupant: str | None
-
-    @property
-    def what(self) -> str:
-        return f"the end of {self.occupant!r} on seat {self.index}"
 
     def holds_in(self, grid: UTDSeatGrid) -> bool:
         seat = _seat(grid, self.index)
@@ -258,12 +246,10 @@ class SeatIsVacated(GridPromise):
 class IsAsking(GridPromise):
     """The request of `identity` is pending, or was answered with a seat."""
 
+    says: ClassVar[str] = "the request to speak"
+
     identity: str
     request_id: int | None
-
-    @property
-    def what(self) -> str:
-        return "the request to speak"
 
     def holds_in(self, grid: UTDSeatGrid) -> bool:
         asked = grid.request_of(self.identity)
@@ -279,11 +265,9 @@ class IsAsking(GridPromise):
 class IsSilent(GridPromise):
     """`identity` has no request pending."""
 
-    identity: str
+    says: ClassVar[str] = "the end of the request to speak"
 
-    @property
-    def what(self) -> str:
-        return "the end of the request to speak"
+    identity: str
 
     def holds_in(self, grid: UTDSeatGrid) -> bool:
         return grid.request_of(self.identity) is None
@@ -293,11 +277,9 @@ class IsSilent(GridPromise):
 class IsAnswered(GridPromise):
     """The request is not pending any more."""
 
-    request_id: int
+    says: ClassVar[str] = "the answer to request {request_id}"
 
-    @property
-    def what(self) -> str:
-        return f"the answer to request {self.request_id}"
+    request_id: int
 
     def holds_in(self, grid: UTDSeatGrid) -> bool:
         return not grid.is_pending(self.request_id)

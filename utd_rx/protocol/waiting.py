@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar, Protocol, TypeAlias, TypeVar
 
-from attrs import evolve, frozen
+from attrs import asdict, evolve, frozen
 
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conflict
 from utd_rx.protocol.connection import Connection
@@ -35,17 +35,19 @@ class Promise:
     """What a command brings about; each kind of it is a class in `protocol.promises`.
 
     Attributes:
+        says: What it is, for messages; its own fields may stand in it.
         seconds: How long a command waits for it at most.
         asks_after: Seconds until the engine is asked for what no push has told; None: never.
     """
 
+    says: ClassVar[str] = ""
     seconds: ClassVar[float] = 10.0
     asks_after: ClassVar[float | None] = None
 
     @property
     def what(self) -> str:
         """What it is, for messages."""
-        raise NotImplementedError
+        return self.says.format(**asdict(self, recurse=False))
 
     def shows(self, state: Any) -> bool:
         """Whether the state shows all of it."""
