@@ -229,9 +229,9 @@ class Runner(Generic[St]):
         self._joining = epoch
         try:
             snapshot = await connecting
-        except UTDStreamException as error:
+        except Exception as error:  # noqa: BLE001 - else nobody would try again
             self._joining = None
-            self._flush(RejoinFailed(epoch, error, self._clock.jitter()))
+            self._flush(RejoinFailed(epoch, _as_failure(error, "rejoining"), self._clock.jitter()))
             return False
         finally:
             if self._joining == epoch:
@@ -245,7 +245,7 @@ class Runner(Generic[St]):
     def fail_join(self, epoch: int, error: BaseException) -> bool:
         """State why the join of `epoch` failed; returns whether its connection is to be ended."""
         is_current = self.session.connection.epoch == epoch
-        self._flush(JoinFailed(epoch, _as_failure(error)))
+        self._flush(JoinFailed(epoch, _as_failure(error, "joining")))
         return is_current
 
     # --- ending ---------------------------------------------------------------------------------
@@ -334,12 +334,12 @@ async def _run(work: Awaitable[None]) -> None:
     await work
 
 
-def _as_failure(error: BaseException) -> UTDStreamException:
+def _as_failure(error: BaseException, what: str) -> UTDStreamException:
     if isinstance(error, UTDStreamException):
         return error
     if isinstance(error, asyncio.CancelledError):
-        return conflict(ConflictReason.LEFT, "joining was cancelled")
+        return conflict(ConflictReason.LEFT, f"{what} was cancelled")
     # Not what it says: an app's own error may hold anything, and this one is state, and recorded.
-    failure = UTDStreamException(f"joining failed: {type(error).__name__}")
+    failure = UTDStreamException(f"{what} failed: {type(error).__name__}")
     failure.__cause__ = error
     return failure

@@ -123,9 +123,6 @@ class SessionView(Generic[St]):
         for name in _streams_of(type(self)):
             getattr(self, name)  # made now, so that a closed session has them, too
 
-    def __dir__(self) -> list[str]:
-        return sorted({*super().__dir__(), *_streams_of(type(self))})
-
     @property
     def identity(self) -> str:
         """Who this client is in the room; "" before the first connection."""
