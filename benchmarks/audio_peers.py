@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from livekit import rtc
 
 if TYPE_CHECKING:
-    from utd_rx.audio.platform import Backend
+    from utd_rx.audio.handle import Backend
 
 STALL = 0.3
 

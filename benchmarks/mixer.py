@@ -18,10 +18,10 @@ import numpy as np
 from livekit import rtc
 
 from benchmarks.support import print_machine, print_table, ratio, spread
-from utd_rx.audio.devices import BLOCK
 from utd_rx.audio.jitter import MAX_DEPTH, WINDOW
 from utd_rx.audio.mixer import Mixer
 from utd_rx.models.audio import AudioFormat, AudioFrame
+from utd_rx.ports.audio import BLOCK
 
 VOICES: Final = (1, 8, 32, 64)
 RATE: Final = 48_000

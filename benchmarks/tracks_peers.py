@@ -153,9 +153,11 @@ async def receive(stack: AsyncExitStack, url: str, tokens: Sequence[str]) -> Lis
 
 async def play_all(stack: AsyncExitStack, url: str, tokens: Sequence[str]) -> Listener:
     """utd_rx, everybody on the speaker: jitter buffers, mix, limiter, device."""
+    from utd_rx.audio.playing import PlayingDevice
     from utd_rx.audio.speaker import Speaker
     from utd_rx.models.seats import UTDSeatGrid
     from utd_rx.models.token import UTDTokenResponse
+    from utd_rx.ports import living
     from utd_rx.rtc.room import UTDRoom
     from utd_rx.sessions.audio_room import UTDAudioRoomSession
     from utd_rx.sessions.playback import Playback, play
@@ -177,17 +179,18 @@ async def play_all(stack: AsyncExitStack, url: str, tokens: Sequence[str]) -> Li
 
     speaker = await stack.enter_async_context(Speaker())
     size = speaker.format.samples_per_frame
+    there: PlayingDevice = living.find(speaker.key)
     playing: list[Playback] = []
 
     def count() -> Values:
         # Copied at one stroke: this is another thread than the one that lets people in.
-        voices = [(f"{n} {v.name}", v.buffer) for n, v in enumerate(speaker._mixer.voices)]
+        voices = [(f"{n} {v.name}", v.buffer) for n, v in enumerate(there.mixer.voices)]
         return {
             "frames": {name: buffer.pushed / size for name, buffer in voices},
             "played": sum(buffer.taken for _, buffer in voices) / size,
             "dropped": sum(buffer.dropped for _, buffer in voices) / size,
             "late": sum(buffer.concealed for _, buffer in voices) / size,
-            "underruns": speaker._side.underruns / size,
+            "underruns": there.side.underruns / size,
         }
 
     listener = Listener(count)

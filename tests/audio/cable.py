@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import Protocol, TypeVar
 
@@ -50,19 +51,26 @@ class Heard:
 
     async def more(self, count: int) -> None:
         """Wait for `count` frames more."""
-        wanted = len(self.frames) + count
+        await self.until(len(self.frames) + count)
+
+    async def until(self, count: int) -> None:
+        """Wait for the `count`-th frame."""
+        await self._wait(lambda: len(self.frames) >= count)
+
+    async def until_is(self, frame: AudioFrame) -> None:
+        """Wait until this one is the last."""
+        await self._wait(lambda: bool(self.frames) and self.frames[-1] is frame)
+
+    async def _wait(self, is_there: Callable[[], bool]) -> None:
         async with asyncio.timeout(TIMEOUT):
-            while len(self.frames) < wanted:
+            while not is_there():
                 self._came.clear()
                 await self._came.wait()
 
     async def loud(self) -> None:
         """Wait until something is heard from now on."""
         begin = len(self.frames)
-        async with asyncio.timeout(TIMEOUT):
-            while not any(np.any(frame.samples) for frame in self.frames[begin:]):
-                self._came.clear()
-                await self._came.wait()
+        await self._wait(lambda: any(np.any(frame.samples) for frame in self.frames[begin:]))
 
     @property
     def sound(self) -> Samples:

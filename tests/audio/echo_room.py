@@ -11,11 +11,13 @@ import numpy as np
 from utd_rx.audio import read_wav, speech_path
 from utd_rx.audio.capture import CaptureConnection, CaptureSide
 from utd_rx.audio.playback import PlaybackConnection
+from utd_rx.audio.playing import PlayingDevice
 from utd_rx.audio.processing import ProcessingStage
 from utd_rx.audio.ring import Ring
 from utd_rx.audio.speaker import Speaker
 from utd_rx.models.audio import AudioFormat, AudioFrame, Samples
 from utd_rx.models.voice_processing import VoiceProcessing
+from utd_rx.ports import living
 
 BLOCK = 0.01
 LATENCY = 0.01
@@ -57,13 +59,14 @@ class EchoRoom:
         self.processing = processing
         self._gain = gain
         self.speaker = Speaker(format=self.played, block=BLOCK)
+        self.there: PlayingDevice = living.find(self.speaker.key)
         self.voice = self.speaker.voice("far end")
         self._out = PlaybackConnection.__new__(PlaybackConnection)
         self._out.format, self._out.latency = self.played, LATENCY
         self._out.block = round(BLOCK * self.played.sample_rate)
         self._out.beats = self._out.underrun = self._out.flagged = 0
         self._out.ring, self._out._wake = Ring(self.played.sample_rate, self.played.channels), _ring
-        self.speaker._side.adopt(self._out)
+        self.there.side.adopt(self._out)
         self._frames: list[AudioFrame] = []
         self._side = CaptureSide(self.heard, BLOCK, self._hear)
         self.stage = ProcessingStage(self.speaker, lambda: self._side.latency)
@@ -98,7 +101,7 @@ class EchoRoom:
             sound = np.clip(np.rint(echo + said), -32_768, 32_767).astype(np.int16)
             block = np.repeat(sound[:, np.newaxis], heard.channels, axis=1)
             self._in._hear(block.tobytes(), given, None, None)
-            self.speaker._side.work()
+            self.there.side.work()
             self._side.work()
         return np.concatenate([frame.samples[:, 0] for frame in self._frames])
 

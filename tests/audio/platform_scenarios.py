@@ -21,12 +21,12 @@ from tests.support.pulse import CABLE_A, CABLE_B, Bench
 from tests.support.sfu import SfuKind
 from utd_rx import Microphone, Speaker, UTDErrorCode, UTDStreamException, play
 from utd_rx.audio import WavSource, level_dbfs, read_wav, speech_path
-from utd_rx.audio.device_state import MicrophoneState
-from utd_rx.audio.platform import SILENT_LOOKS, WATCH
 from utd_rx.engine import EngineOptions, LocalEngine
 from utd_rx.models.audio import Samples
+from utd_rx.models.device_state import MicrophoneState
 from utd_rx.models.events import Reconnected
 from utd_rx.rtc.platform import module
+from utd_rx.rtc.platform_audio import SILENT_LOOKS, WATCH
 from utd_rx.rtc.room import UTDRoom
 from utd_rx.testing.sound import compare
 

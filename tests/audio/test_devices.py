@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -16,14 +15,13 @@ from utd_rx.audio.devices import (
     AudioDevice,
     AudioDirection,
     DeviceChoice,
-    choose_device,
     find_device,
     list_devices,
 )
 from utd_rx.audio.microphone import Microphone, MicrophoneInput
 from utd_rx.audio.speaker import Speaker
 from utd_rx.errors import UTDErrorCode, UTDStreamException
-from utd_rx.models.audio import AudioFormat
+from utd_rx.models.devices import choose_device
 
 
 def device(name: str, direction: AudioDirection, is_default: bool = False) -> AudioDevice:
@@ -199,13 +197,6 @@ def test_importing_loads_no_portaudio() -> None:
         text=True,
     )
     assert (done.stdout.strip(), done.stderr) == ("[]", "")
-
-
-def test_a_microphone_crosses_a_process_as_the_value_that_describes_it() -> None:
-    microphone = Microphone("usb", format=AudioFormat(16_000, 2), block=0.01)
-    crossed = pickle.loads(pickle.dumps(microphone))
-    assert crossed == MicrophoneInput("usb", format=AudioFormat(16_000, 2), block=0.01)
-    assert crossed.format == microphone.format
 
 
 @pytest.mark.parametrize("block", [0.0, 0.2, float("nan"), -0.005])

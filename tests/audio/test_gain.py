@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import numpy as np
 import pytest
 
-from utd_rx.audio.crossing import ChangeBox
-from utd_rx.audio.ear import Ear
 from utd_rx.audio.gain import Gain
+from utd_rx.audio.hearing import HearingDevice
 from utd_rx.audio.microphone import Microphone
 from utd_rx.audio.processing import ProcessingStage
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.audio import AudioFrame
-from utd_rx.ports.crossing import FrameBox
+from utd_rx.models.devices import DeviceKey
+from utd_rx.ports.audio import MicrophoneSettings, SetMuted
 
 
 def frame(value: int) -> AudioFrame:
@@ -54,22 +52,16 @@ class Loud(ProcessingStage):
         return frame(8_000)
 
 
-async def test_it_comes_after_processing() -> None:
-    loop, heard = asyncio.get_running_loop(), list[AudioFrame]()
-    gain = Gain()
-    ear = Ear(
-        heard.append,
-        gain,
-        ChangeBox(loop, lambda changes: None),
-        FrameBox(loop, lambda frames: None),
-        is_muted=lambda: False,
-        is_observed=lambda: False,
-    )
-    ear.stage = Loud(None, lambda: 0.0)
-    gain.wanted = 0.5
-    ear.hear(frame(1_000))
-    ear.hear(frame(1_000))
+def test_it_comes_after_processing_and_mutes_come_after_it() -> None:
+    heard: list[AudioFrame] = []
+    device = HearingDevice(DeviceKey("microphone"), MicrophoneSettings(gain=0.5))
+    device.stage = Loud(None, lambda: 0.0)
+    device.begin(heard.append)
+    device.take(frame(1_000))
     assert np.all(heard[-1].samples == 4_000)
+    device.order(SetMuted(True))
+    device.take(frame(1_000))
+    assert not np.any(heard[-1].samples)
 
 
 @pytest.mark.parametrize("gain", [-0.1, 4.1, float("nan"), float("inf")])

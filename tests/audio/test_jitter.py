@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from utd_rx.audio.devices import LONGEST_BLOCK, SHORTEST_BLOCK
 from utd_rx.audio.jitter import CONCEAL, MAX_DEPTH, MAX_RATE, PATIENCE, JitterBuffer
 from utd_rx.models.audio import AudioFormat, Samples
+from utd_rx.ports.audio import LONGEST_BLOCK, SHORTEST_BLOCK
 
 RATE = 48_000
 FRAME, CHUNK = 480, 240

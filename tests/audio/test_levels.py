@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from utd_rx.audio.levels import FLOOR_DBFS, LevelMeter, level_dbfs
+from utd_rx.audio.levels import LevelMeter, level_dbfs
 from utd_rx.models.audio import AudioFrame, Samples
+from utd_rx.models.device_state import FLOOR_DBFS
 
 
 def test_the_loudest_sine_is_zero() -> None:

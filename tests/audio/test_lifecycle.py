@@ -3,124 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable
 
 import numpy as np
 import pytest
 
 from tests.audio.cable import Heard
-from utd_rx.audio import lookout, portaudio, supervisor
-from utd_rx.audio.capture import CaptureConnection, CaptureSide
-from utd_rx.audio.devices import AudioDevice, AudioDirection, DeviceChoice
-from utd_rx.audio.levels import FLOOR_DBFS
+from tests.audio.cards import Cards
 from utd_rx.audio.microphone import Microphone
-from utd_rx.audio.playback import PlaybackConnection, PlaybackSide
-from utd_rx.audio.ring import Ring
 from utd_rx.audio.speaker import Speaker
 from utd_rx.errors import UTDErrorCode, UTDStreamException
-from utd_rx.models.audio import AudioFormat
+from utd_rx.models.device_state import FLOOR_DBFS
 from utd_rx.models.voice_processing import VoiceProcessing
+from utd_rx.ports import living
 
-FORMAT = AudioFormat()
 TIMEOUT = 10.0
-NOISE = np.random.default_rng(1).integers(-9_000, 9_000, (480, 1)).astype(np.int16)
-
-
-class FakeInput(CaptureConnection):
-    """A device whose callbacks the test makes."""
-
-    is_alive, is_closed = True, False
-
-    @property
-    def is_active(self) -> bool:
-        return self.is_alive
-
-    @property
-    def is_displaced(self) -> bool:
-        return False
-
-    def close(self) -> None:
-        self.is_closed = True
-
-    def hears(self, frames: int) -> None:
-        for _ in range(frames):
-            self._hear(NOISE.tobytes(), len(NOISE), None, None)
-
-
-class FakeOutput(PlaybackConnection):
-    """A device that takes sound when the test says so."""
-
-    is_alive, is_closed = True, False
-
-    @property
-    def is_active(self) -> bool:
-        return self.is_alive
-
-    @property
-    def is_displaced(self) -> bool:
-        return False
-
-    def close(self) -> None:
-        self.is_closed = True
-
-
-class Cards:
-    """All devices that were opened; none opens while `gate` is shut or `refusal` is set."""
-
-    def __init__(self) -> None:
-        self.inputs: list[FakeInput] = []
-        self.outputs: list[FakeOutput] = []
-        self.refusal: UTDStreamException | None = None
-        self.gate = threading.Event()
-        self.gate.set()
-
-    def hear(self, side: CaptureSide, choice: DeviceChoice, wake: Callable[[], None]) -> FakeInput:
-        device = self._device(choice, AudioDirection.INPUT)
-        made = FakeInput.__new__(FakeInput)
-        made.device, made.format, made.latency = device, FORMAT, 0.0
-        made.flagged, made.beats, made.heard_at = 0, 0, 0.0
-        made.ring, made._frame, made._wake = Ring(48_000, 1), 480, wake
-        self.inputs.append(made)
-        return made
-
-    def play(
-        self, side: PlaybackSide, choice: DeviceChoice, wake: Callable[[], None]
-    ) -> FakeOutput:
-        device = self._device(choice, AudioDirection.OUTPUT)
-        made = FakeOutput.__new__(FakeOutput)
-        made.device, made.format, made.latency, made.block = device, FORMAT, 0.0, 120
-        made.flagged = made.beats = made.underrun = 0
-        made.ring, made._wake = Ring(48_000, 1), wake
-        self.outputs.append(made)
-        return made
-
-    def _device(self, choice: DeviceChoice, direction: AudioDirection) -> AudioDevice:
-        self.gate.wait(TIMEOUT)
-        if self.refusal is not None:
-            raise self.refusal
-        name = choice.name if isinstance(choice, AudioDevice) else str(choice)
-        return AudioDevice(name, name, direction, 1, 48_000, True)
-
-
-@pytest.fixture
-def cards(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cards]:
-    made = Cards()
-    monkeypatch.setattr(
-        CaptureSide, "connect", lambda side, choice, wake: made.hear(side, choice, wake)
-    )
-    monkeypatch.setattr(
-        PlaybackSide, "connect", lambda side, choice, wake: made.play(side, choice, wake)
-    )
-    listed = tuple(AudioDevice("card", "card", way, 1, 48_000, True) for way in AudioDirection)
-    monkeypatch.setattr(lookout, "look", lambda max_age=0.0: listed)
-    monkeypatch.setattr(portaudio, "restart", lambda: None)
-    monkeypatch.setattr(supervisor, "RETRY", 0.0)
-    yield made
-    made.gate.set()
-    opened: list[FakeInput | FakeOutput] = [*made.inputs, *made.outputs]
-    assert all(one.is_closed for one in opened)
-
 
 Side = Microphone | Speaker
 
@@ -237,7 +134,7 @@ async def test_a_gain_is_heard_and_shown_and_outlives_an_opening(cards: Cards) -
         stream = await microphone.open(heard)
         for count in (5, 10):  # more at once would be taken for a stall
             cards.inputs[-1].hears(5)
-            await heard.more(count - len(heard.frames))
+            await heard.until(count)
         assert int(np.max(heard.frames[-1].samples)) == pytest.approx(9_000 * gain, rel=0.01)
         # The noise is about 12 dB below full scale.
         await microphone.level.until(lambda now: abs(now - level) < 3, timeout=TIMEOUT)  # noqa: B023
@@ -267,8 +164,7 @@ async def test_a_speaker_that_died_shows_no_level(cards: Cards) -> None:
     speaker = Speaker("card")
     await speaker.open()
     cards.refusal = UTDStreamException("gone", code=UTDErrorCode.NOT_FOUND)
-    assert speaker._changes is not None
-    speaker._changes.post(level=-3.0)
+    living.find(speaker.key).teller.post(level=-3.0)
     await speaker.level.until(-3.0, timeout=TIMEOUT)
     cards.outputs[0].is_alive = False
     dead = await speaker.state.until(lambda state: state.statistics.lost == 1, timeout=TIMEOUT)
@@ -285,7 +181,7 @@ async def test_statistics_count_over_all_openings(cards: Cards) -> None:
         heard = Heard()
         stream = await microphone.open(heard)
         cards.inputs[number].hears(4)
-        await heard.more(4 - len(heard.frames))
+        await heard.until(4)
         await stream.aclose()
         assert microphone.statistics.value.frames == 4 * (number + 1)
     await microphone.aclose()

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.models.frames import unchecked
-from utd_rx.audio.mixer import MAX_GAIN, Mixer, Voice
+from utd_rx.audio.mixer import Mixer, Voice
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.audio import AudioFormat, AudioFrame, Samples
+from utd_rx.ports.audio import MAX_GAIN
 
 FORMAT = AudioFormat(48_000, 1)
 

@@ -19,10 +19,11 @@ from tests.audio.cable import TIMEOUT, Kept
 from tests.support.pulse import Bench
 from tests.support.skewed_card import CARD, MARK_EVERY, RATE, CardReport, SkewedCard
 from utd_rx.audio import portaudio
-from utd_rx.audio.devices import BLOCK
 from utd_rx.audio.jitter import MAX_DEPTH
 from utd_rx.audio.microphone import Microphone
+from utd_rx.audio.mixer import Voice
 from utd_rx.audio.speaker import Speaker
+from utd_rx.ports.audio import BLOCK
 
 pytestmark = pytest.mark.realtime
 
@@ -71,6 +72,7 @@ async def run(card: SkewedCard, kept: Kept) -> list[str]:
     microphone, speaker = kept(Microphone(CARD)), kept(Speaker(CARD))
     await speaker.open()
     voice = speaker.voice("card")
+    assert isinstance(voice, Voice)
     await microphone.open(voice)
     reports: list[CardReport] = []
     depths: list[int] = []

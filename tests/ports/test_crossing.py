@@ -1,13 +1,16 @@
-"""Frames cross in batches, a second of them at most, and none after the end."""
+"""What crosses comes in batches: a second of frames at most, the newest state, every failure."""
 
 from __future__ import annotations
 
 import asyncio
+import threading
 
 import numpy as np
 
+from utd_rx.errors import UTDStreamException
 from utd_rx.models.audio import AudioFrame
-from utd_rx.ports.crossing import MAX_WAITING, FrameBox
+from utd_rx.models.device_state import SpeakerState
+from utd_rx.ports.crossing import MAX_FAILURES, MAX_WAITING, FrameBox, Teller
 
 
 def frame(number: int) -> AudioFrame:
@@ -70,3 +73,49 @@ def test_a_loop_that_is_gone_takes_nothing() -> None:
     loop = asyncio.new_event_loop()
     loop.close()
     FrameBox(loop, lambda _: None).post(frame(0))
+
+
+Told = list[tuple[SpeakerState, ...]]
+
+
+async def test_of_a_state_the_newest_waits_for_the_loop_but_every_failure_is_seen() -> None:
+    told: Told = []
+    teller, gone = Teller(SpeakerState()), UTDStreamException("gone")
+    stop = teller.listen(told.append)
+    elsewhere = threading.Thread(target=teller.post, kwargs={"level": -1.0})
+    elsewhere.start()
+    elsewhere.join()
+    teller.post(level=-2.0, volume=0.5)
+    teller.post(failure=gone)
+    teller.post(level=-3.0)
+    teller.post(failure=None)
+    assert told == []
+    await asyncio.sleep(0)
+    [batch] = told
+    assert [(state.level, state.volume, state.failure) for state in batch] == [
+        (-2.0, 0.5, None),
+        (-3.0, 0.5, gone),
+        (-3.0, 0.5, None),
+    ]
+    teller.post(level=-4.0)
+    stop()
+    teller.post(level=-5.0)
+    await asyncio.sleep(0)
+    assert len(told) == 1
+    assert teller.state.level == -5.0
+
+
+async def test_who_listens_is_told_what_is_so_and_no_more_failures_than_fit() -> None:
+    told: Told = []
+    teller = Teller(SpeakerState(volume=0.25))
+    stop = teller.listen(told.append)
+    teller.flush()
+    assert told == [(SpeakerState(volume=0.25),)]
+    for number in range(MAX_FAILURES + 5):
+        teller.post(failure=UTDStreamException(str(number)))
+    await asyncio.sleep(0)
+    [_, batch] = told
+    assert [str(state.failure) for state in batch] == [
+        str(number) for number in range(5, MAX_FAILURES + 5)
+    ]
+    stop()

@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
 from attrs import define, field
 
-from tests.rtc.bench import Party
-from utd_rx.errors import UTDErrorCode, UTDStreamException
-from utd_rx.models.audio import AudioFormat, FrameSink
-from utd_rx.models.platform import (
-    PlatformDevice,
-    PlatformDirection,
-    PlatformInput,
-    PlatformTrack,
-    platform_input,
-)
-from utd_rx.rtc import platform
-from utd_rx.rtc.platform import PlatformModule, PlatformOutlet, PublishedTrack
+from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
+from utd_rx.models.devices import AudioDevice, AudioDirection
+from utd_rx.rtc.platform import PlatformModule
 
-INPUT, OUTPUT = PlatformDirection.INPUT, PlatformDirection.OUTPUT
+INPUT, OUTPUT = AudioDirection.INPUT, AudioDirection.OUTPUT
 
 
 @define
@@ -80,10 +70,14 @@ def test_both_sides_share_one_module_and_the_last_one_closes_it(sdk: FakeSdk) ->
     module = PlatformModule()
     assert not module.is_held
     ear, mouth = module.hold(INPUT), module.hold(OUTPUT)
-    assert ear.devices() == (PlatformDevice("0", "default: mic"), PlatformDevice("1", "mic"))
-    assert mouth.devices() == (PlatformDevice("0", "default: box"),)
-    ear.select(PlatformDevice("1", "mic"))
-    mouth.select(PlatformDevice("0", "box"))
+    assert [(one.id, one.name, one.is_default) for one in ear.devices()] == [
+        ("0", "default: mic", True),
+        ("1", "mic", False),
+    ]
+    assert {one.direction for one in ear.devices()} == {INPUT}
+    assert [(one.name, one.direction) for one in mouth.devices()] == [("default: box", OUTPUT)]
+    ear.select(ear.find("1"))
+    mouth.select(mouth.find(None))
     assert sdk.selected == ["input 1", "output 0"]
     ear.close()
     ear.close()
@@ -94,13 +88,13 @@ def test_both_sides_share_one_module_and_the_last_one_closes_it(sdk: FakeSdk) ->
     assert (sdk.opened, sdk.closed) == (2, 2)
 
 
-@pytest.mark.parametrize("direction", PlatformDirection)
-def test_a_side_is_held_once(sdk: FakeSdk, direction: PlatformDirection) -> None:
+@pytest.mark.parametrize("direction", AudioDirection)
+def test_a_side_is_held_once(sdk: FakeSdk, direction: AudioDirection) -> None:
     module = PlatformModule()
     side = module.hold(direction)
     with pytest.raises(UTDStreamException, match="one device module per process") as caught:
         module.hold(direction)
-    assert caught.value.code is UTDErrorCode.CONFLICT
+    assert caught.value.reason is ConflictReason.BUSY
     assert module.is_held
     side.close()
     module.hold(direction).close()
@@ -137,93 +131,6 @@ def test_no_module_is_a_typed_error(sdk: FakeSdk, monkeypatch: pytest.MonkeyPatc
 def test_a_device_that_is_gone_is_a_typed_error(sdk: FakeSdk) -> None:
     side = PlatformModule().hold(INPUT)
     with pytest.raises(UTDStreamException) as caught:
-        side.select(PlatformDevice("gone", "usb"))
+        side.select(AudioDevice("gone", "usb", INPUT, 1, 48_000, False))
     assert caught.value.code is UTDErrorCode.NOT_FOUND
     side.close()
-
-
-async def test_a_source_needs_the_input_side(sdk: FakeSdk, monkeypatch: pytest.MonkeyPatch) -> None:
-    module = PlatformModule()
-    monkeypatch.setattr(platform, "module", lambda: module)
-    mouth, outlet = module.hold(OUTPUT), PlatformOutlet()
-    with pytest.raises(UTDStreamException) as caught:
-        _ = outlet.source
-    assert caught.value.code is UTDErrorCode.CONFLICT
-    ear = platform.hold(INPUT)
-    assert outlet.source is outlet.source
-    await outlet.aclose()
-    await outlet.aclose()
-    assert sdk.closed == 1
-    ear.close()
-    mouth.close()
-
-
-@define
-class FakeTrack:
-    muted: bool = False
-    calls: list[str] = field(factory=list)
-    stats: Any = ()
-
-    def mute(self) -> None:
-        self.calls.append("mute")
-
-    def unmute(self) -> None:
-        self.calls.append("unmute")
-
-    async def get_stats(self) -> Any:
-        if isinstance(self.stats, BaseException):
-            raise self.stats
-        return self.stats
-
-
-async def test_a_restart_closes_and_opens_the_device_but_unmutes_nobody() -> None:
-    track = FakeTrack()
-    published: PlatformTrack = PublishedTrack(track)  # type: ignore[arg-type]
-
-    def fail() -> None:
-        track.calls.append("change")
-        raise LookupError("gone")
-
-    published.restart()
-    with pytest.raises(LookupError):
-        published.restart(fail)
-    assert track.calls == ["mute", "unmute", "mute", "change", "unmute"]
-    track.calls.clear()
-    track.muted = True
-    published.restart(lambda: track.calls.append("change"))
-    assert published.is_muted
-    assert track.calls == ["change"]
-
-
-@pytest.mark.parametrize("stats", [(), RuntimeError("track is gone")])
-async def test_what_nobody_can_tell_is_none(stats: Any) -> None:
-    published = PublishedTrack(FakeTrack(stats=stats))  # type: ignore[arg-type]
-    assert await published.heard() is None
-
-
-@define
-class Unheld:
-    """Says that it is the platform's microphone, and holds no side of it."""
-
-    platform: PlatformInput = PlatformInput()
-    format: AudioFormat = AudioFormat()
-    closed: asyncio.Event = field(factory=asyncio.Event)
-
-    async def open(self, sink: FrameSink) -> Unheld:
-        return self
-
-    async def wait_ended(self) -> None:
-        await self.closed.wait()
-
-    async def aclose(self) -> None:
-        self.closed.set()
-
-
-async def test_a_microphone_that_is_not_held_is_not_published(party: Party) -> None:
-    talker, _ = await party.join("talker")
-    source = Unheld()
-    assert platform_input(source) == PlatformInput()
-    with pytest.raises(UTDStreamException) as caught:
-        await talker.publish_audio(source)
-    assert caught.value.code is UTDErrorCode.CONFLICT
-    assert source.closed.is_set()

@@ -28,6 +28,7 @@ from utd_rx.models.participant import (
     TrackPublication,
     TrackSource,
 )
+from utd_rx.ports import living
 from utd_rx.sessions.playback import Playback, play
 
 
@@ -68,7 +69,7 @@ async def until_played(playback: Playback, *identities: str) -> None:
 
 
 def heard(speaker: Speaker) -> int:
-    return int(speaker._mixer.pull(240)[-1, 0])
+    return int(living.find(speaker.key).mixer.pull(240)[-1, 0])
 
 
 async def test_everybody_is_played_with_their_gain(stage: Stage, speaker: Speaker) -> None:
@@ -85,7 +86,7 @@ async def test_everybody_is_played_with_their_gain(stage: Stage, speaker: Speake
         await until_played(playback, "sara", "omar")
         heard(speaker)
         assert heard(speaker) == 2000
-    assert speaker._mixer.voices == ()
+    assert living.find(speaker.key).mixer.voices == ()
 
 
 async def test_who_goes_is_not_played_and_who_comes_back_keeps_the_gain(
@@ -97,7 +98,7 @@ async def test_who_goes_is_not_played_and_who_comes_back_keeps_the_gain(
         playback.set_gain("sara", 0.5)
         stage.room.emit(ParticipantDisconnected("sara"))
         await until_played(playback)
-        assert speaker._mixer.voices == ()
+        assert living.find(speaker.key).mixer.voices == ()
         speaks(stage, "sara", "TR_9")
         await until_played(playback, "sara")
         assert playback.voices == {"sara": 0.5}
@@ -147,7 +148,7 @@ async def test_a_track_that_was_gone_meanwhile_is_played_anew(
         await gated.flap(stage)
         await until_played(playback, "sara")
         assert gated.asked == ["TR_1", "TR_1"]
-        assert len(speaker._mixer.voices) == 1
+        assert len(living.find(speaker.key).mixer.voices) == 1
 
 
 async def test_a_track_that_was_gone_meanwhile_is_observed_anew(
@@ -186,7 +187,7 @@ async def test_one_participants_trouble_is_not_everybodys(
         speaks(stage, "omar", "TR_2")
         await until_played(playback, "omar")
         assert "sara cannot be played" in caplog.text
-        assert len(speaker._mixer.voices) == 1
+        assert len(living.find(speaker.key).mixer.voices) == 1
 
 
 async def test_it_ends_with_the_session(stage: Stage, speaker: Speaker) -> None:
@@ -196,7 +197,7 @@ async def test_it_ends_with_the_session(stage: Stage, speaker: Speaker) -> None:
     await stage.session.aclose()
     await asyncio.wait({playback._task}, timeout=5)
     assert playback._task.done()
-    assert speaker._mixer.voices == ()
+    assert living.find(speaker.key).mixer.voices == ()
     await playback.aclose()
 
 

@@ -15,8 +15,8 @@ class Gain:
         wanted: 1 for unchanged; set it on any thread.
     """
 
-    def __init__(self) -> None:
-        self.wanted = self._reached = 1.0
+    def __init__(self, wanted: float = 1.0) -> None:
+        self.wanted = self._reached = wanted
 
     def push(self, frame: AudioFrame) -> AudioFrame:
         """Return a frame as loud as it is wanted; one thread at a time."""

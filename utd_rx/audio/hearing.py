@@ -1,130 +1,139 @@
-"""One opening of a microphone: from its device to the sink, until it is closed."""
+"""A microphone on PortAudio, where it is alive: what happens to each frame from device to sink."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any
 
+import numpy as np
+from attrs import evolve, frozen
+
+from utd_rx.audio.activity import VoiceActivity
 from utd_rx.audio.capture import CaptureSide
-from utd_rx.audio.crossing import ChangeBox
-from utd_rx.audio.devices import AudioDevice, DeviceChoice
-from utd_rx.audio.ear import Ear
 from utd_rx.audio.gain import Gain
-from utd_rx.audio.levels import FLOOR_DBFS
+from utd_rx.audio.levels import LevelMeter, level_dbfs
 from utd_rx.audio.processing import ProcessingStage
-from utd_rx.audio.supervisor import Supervisor
-from utd_rx.audio.tap import EchoReference
-from utd_rx.errors import UTDStreamException
-from utd_rx.models.audio import AudioFormat, AudioFrame, FrameSink
+from utd_rx.audio.supervised import LEVELS_PER_STATISTICS, SupervisedDevice
+from utd_rx.models.audio import AudioFrame, FrameSink
+from utd_rx.models.device_state import MicrophoneState, MicrophoneStatistics
+from utd_rx.models.devices import DeviceKey
+from utd_rx.models.guarded_sink import GuardedSink
 from utd_rx.models.voice_processing import VoiceProcessing
+from utd_rx.ports import living
+from utd_rx.ports.audio import MicrophoneSettings, Order, SetGain, SetMuted
 from utd_rx.ports.crossing import FrameBox
+from utd_rx.ports.room import FramesSink
 
-_SILENT: Final = {"level": FLOOR_DBFS, "is_speaking": False}
+
+@frozen
+class _Reference:
+    """What plays nearby, by its key, looked for when it is listened to."""
+
+    key: DeviceKey
+
+    def listen(self, sink: FrameSink) -> Callable[[], None]:
+        stop: Callable[[], None] = living.find(self.key).listen(sink)
+        return stop
 
 
-class MicrophoneStream:
-    """An open microphone: an `AudioInputStream`. It has no end: a lost device is waited for.
+class HearingDevice(SupervisedDevice[MicrophoneState]):
+    """Processes, amplifies, mutes, measures and hands on, on the supervisor's thread.
 
     Args:
-        device: The one to begin with.
-        audio_format: Of the frames.
-        block: Seconds per callback of the device.
-        reference: What plays nearby.
-        gain: The microphone's.
-        sink: Takes the frames.
-        emit: Takes them for observers, on the loop.
-        is_muted: Whether they are to be silent.
-        is_observed: Whether there are observers.
-        tell: Takes changes of the state, on the loop.
-        closed: Called when it is closed.
+        key: Its name.
+        settings: As it is wished.
     """
 
-    def __init__(
-        self,
-        device: DeviceChoice,
-        audio_format: AudioFormat,
-        block: float,
-        *,
-        reference: EchoReference | None,
-        gain: Gain,
-        sink: FrameSink,
-        emit: Callable[[AudioFrame], None],
-        is_muted: Callable[[], bool],
-        is_observed: Callable[[], bool],
-        tell: Callable[[Mapping[str, Any]], None],
-        closed: Callable[[], None],
-    ) -> None:
-        loop = asyncio.get_running_loop()
-        self._tell = tell
-        self._on_close = closed
-        self._changes = ChangeBox(loop, tell)
+    silence: Mapping[str, Any] = {**SupervisedDevice.silence, "is_speaking": False}
+    settings: MicrophoneSettings
+    _sink: FrameSink
 
-        def observe(frames: tuple[AudioFrame, ...]) -> None:
-            for frame in frames:
-                emit(frame)
-
-        self._ear = ear = Ear(
-            sink, gain, self._changes, FrameBox(loop, observe), is_muted, is_observed
+    def __init__(self, key: DeviceKey, settings: MicrophoneSettings) -> None:
+        state = MicrophoneState(
+            gain=settings.gain, is_muted=settings.is_muted, processing=settings.processing
         )
-        ear.side = side = CaptureSide(audio_format, block, ear.hear)
-        ear.stage = self._stage = ProcessingStage(reference, lambda: side.latency)
-        ear.supervisor = self._supervisor = Supervisor(
-            side, device, self._report, "utd_rx.audio microphone"
-        )
-        self._ended = asyncio.Event()
-        self._closing: asyncio.Task[None] | None = None
+        super().__init__(key, settings, state)
+        self._gain = Gain(settings.gain)
+        self._is_muted = settings.is_muted
+        self.side: CaptureSide = CaptureSide(settings.format, settings.block, self.take)
+        reference = None if settings.reference is None else _Reference(settings.reference)
+        self.stage = ProcessingStage(reference, lambda: self.side.latency)
+        self._boxes: tuple[FrameBox, ...] = ()
+        self._frames = self._levels = 0
 
-    async def start(self, processing: VoiceProcessing) -> None:
-        """Open the device and hear. Cancelling is safe: nothing is open then.
+    def order(self, order: Order) -> None:
+        """Carry out an order; any thread."""
+        match order:
+            case SetGain(gain):
+                self._gain.wanted = gain
+                self.teller.post(gain=gain)
+            case SetMuted(is_muted):
+                self._is_muted = is_muted
+                self.teller.post(is_muted=is_muted)
 
-        Raises:
-            UTDStreamException: As `Supervisor.start` and `ProcessingStage.use`.
-        """
-        try:
-            await self._stage.use(processing)
-            await self._supervisor.start()
-        except BaseException:
-            self._stage.close()
-            self._changes.close()
-            self._tell({"device": None})
-            raise
-        self._changes.flush()
+    def hear(self, sink: FramesSink) -> Callable[[], None]:
+        """Give `sink` the frames, after mute, in batches on this loop; call to stop."""
+        box = FrameBox(asyncio.get_running_loop(), sink)
+        self._boxes = (*self._boxes, box)
 
-    async def use(self, device: DeviceChoice) -> None:
-        """Hear with another device; as `Supervisor.use`."""
-        await self._supervisor.use(device)
+        def stop() -> None:
+            box.close()
+            self._boxes = tuple(other for other in self._boxes if other is not box)
+
+        return stop
 
     async def process(self, processing: VoiceProcessing) -> None:
-        """Process the voice like that; as `ProcessingStage.use`."""
-        await self._stage.use(processing)
+        """Process the voice like that; see `AudioPort.process`."""
+        await self._ready()
+        if self._stream is not None:
+            await self.stage.use(processing)
+        self.settings = evolve(self.settings, processing=processing)
+        self.teller.post(processing=processing)
+        self.teller.flush()
 
-    async def wait_ended(self) -> None:
-        """Wait until it is closed. Cancelling is safe."""
-        await self._ended.wait()
+    def take(self, frame: AudioFrame) -> None:
+        """Take the next frame of the device."""
+        heard = frame = self._gain.push(self.stage.push(frame))
+        if self._is_muted:
+            silence = np.zeros_like(frame.samples)
+            silence.flags.writeable = False
+            frame = evolve(frame, samples=silence)
+        self._sink(frame)
+        self._frames += 1
+        for box in self._boxes:
+            box.post(frame)
+        is_speaking = self._activity.push(level_dbfs(heard.samples), heard.duration)
+        level = self._meter.push(frame)
+        if level is not None:
+            self._levels += 1
+            news: dict[str, Any] = {"level": level.rms_dbfs, "is_speaking": is_speaking}
+            if self._levels % LEVELS_PER_STATISTICS == 0:
+                news["statistics"] = self._statistics()
+            self.teller.post(**news)
 
-    async def aclose(self) -> None:
-        """Close the device; after it returns the sink is not called any more. Idempotent.
+    def begin(self, sink: FrameSink) -> None:
+        """Hand frames to `sink` from now on, and measure anew."""
+        self._sink = GuardedSink(sink)
+        self._meter, self._activity = LevelMeter(), VoiceActivity()
 
-        Cancelling is safe: it closes all the same.
-        """
-        if self._closing is None:
-            self._closing = asyncio.create_task(
-                self._close(), name="utd_rx.audio: close the microphone's stream"
-            )
-        await asyncio.shield(self._closing)
+    async def _begin(self, sink: FrameSink) -> None:
+        self.begin(sink)
+        try:
+            await self.stage.use(self.settings.processing)
+            await super()._begin(sink)
+        except BaseException:
+            self.stage.close()
+            raise
 
-    async def _close(self) -> None:
-        await self._supervisor.aclose()
-        self._stage.close()
-        self._tell({"device": None, "failure": None, **_SILENT, **self._counted()})
-        self._on_close()
-        self._ended.set()
+    async def _end(self) -> None:
+        await super()._end()
+        self.stage.close()
 
-    def _report(self, device: AudioDevice | None, failure: UTDStreamException | None) -> None:
-        self._changes.post(device=device, failure=failure)
-        if failure is not None:
-            self._changes.post(**_SILENT, **self._counted())
-
-    def _counted(self) -> Mapping[str, Any]:
-        return {"statistics": self._ear.statistics()}
+    def _statistics(self) -> MicrophoneStatistics:
+        side, stage = self.side, self.stage
+        return MicrophoneStatistics(
+            self._frames, side.overruns, side.skipped, self.lost,
+            depth=side.depth, delay=side.latency + side.depth,
+            echo_delay=stage.delay, unprocessed=stage.unprocessed,
+        )  # fmt: skip

@@ -14,9 +14,7 @@ from attrs import frozen
 
 from utd_rx.audio.convert import to_unit
 from utd_rx.models.audio import AudioFrame
-
-FLOOR_DBFS: Final = -100.0
-"""What silence measures; the quietest int16 sound, one sample of ±1 in a frame, is near it."""
+from utd_rx.models.device_state import FLOOR_DBFS
 
 MAX_LEVELS_PER_SECOND: Final = 20
 """More than an eye can follow is only work for whoever draws it."""

@@ -16,8 +16,8 @@ import time
 from typing import Final
 
 from utd_rx.audio import portaudio
-from utd_rx.audio.devices import AudioDevice, AudioDirection, DeviceChoice, choose_device
 from utd_rx.errors import UTDStreamException
+from utd_rx.models.devices import AudioDevice, AudioDirection, DeviceChoice, choose_device
 
 logger: Final = logging.getLogger("utd_rx.audio")
 

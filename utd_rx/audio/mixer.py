@@ -8,35 +8,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Final
 
 import numpy as np
 
 from utd_rx.audio.convert import Converter, DeviceFormat, playable
 from utd_rx.audio.jitter import JitterBuffer, Mix
 from utd_rx.audio.limiter import Limiter
-from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.audio import AudioFormat, AudioFrame, Samples, is_pcm
-
-MAX_GAIN: Final = 4.0
-"""+12 dB; more is only louder noise, and the limiter works all the time."""
-
-
-def check_gain(gain: float) -> float:
-    """Return `gain`.
-
-    Raises:
-        UTDStreamException: `VALIDATION`, unless it is from 0 to `MAX_GAIN`.
-    """
-    if not 0 <= gain <= MAX_GAIN:
-        raise UTDStreamException(
-            f"a gain is from 0 to {MAX_GAIN:g}, not {gain}", code=UTDErrorCode.VALIDATION
-        )
-    return gain
+from utd_rx.ports.audio import check_gain
 
 
 class Voice:
-    """One participant in the mix. It is a `FrameSink`: call it with frames, on one thread at a time.
+    """One participant in the mix. It is a `FrameSink`: called on one thread at a time.
 
     Attributes:
         name: Whose it is.

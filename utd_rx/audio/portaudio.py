@@ -14,8 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
-from utd_rx.audio.devices import AudioDevice, AudioDirection, device_id
 from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.models.devices import AudioDevice, AudioDirection
 
 RealTimeCallback = Callable[[Any, int, Any, Any], None]
 """`(buffer, samples, time, flags)` on PortAudio's thread; copies, counts and returns."""
@@ -89,7 +89,7 @@ def read(
     entries: Sequence[Mapping[str, Any]],
     defaults: Sequence[int],
 ) -> tuple[tuple[AudioDevice, int], ...]:
-    """Return every device with its number, of what `sounddevice` tells here or in another process."""
+    """Return every device with its number, of what `sounddevice` tells, here or elsewhere."""
     found: list[tuple[AudioDevice, int]] = []
     seen: dict[str, int] = {}
     for number, entry in enumerate(entries):
@@ -98,7 +98,8 @@ def read(
             if channels < 1:
                 continue
             api = apis[entry["hostapi"]]
-            identity = device_id(direction, str(api["name"]), str(entry["name"]))
+            # What stays the same when PortAudio numbers them anew.
+            identity = f"{direction.value}:{api['name']}:{entry['name']}"
             seen[identity] = seen.get(identity, 0) + 1
             if seen[identity] > 1:  # two cards of one kind
                 identity = f"{identity}#{seen[identity]}"

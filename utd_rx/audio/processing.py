@@ -13,10 +13,11 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Final
 
-from utd_rx.audio.tap import EchoReference
-from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conflict
 from utd_rx.models.audio import AudioFrame
 from utd_rx.models.voice_processing import VoiceProcessing, VoiceProcessor
+from utd_rx.ports.audio import Abilities
+from utd_rx.ports.living import LivingReference
 
 ADAPTER: Final = "utd_rx.rtc.processing"
 """Where `VoiceProcessor` is served, by name: audio and rtc stand side by side and import nothing of
@@ -40,19 +41,29 @@ def make_processor(processing: VoiceProcessing) -> VoiceProcessor:
 
 
 def check_processing(
-    processing: VoiceProcessing, reference: EchoReference | None
+    processing: VoiceProcessing | None, has_reference: bool, abilities: Abilities
 ) -> VoiceProcessing:
-    """Return `processing`.
+    """Return what is done to a voice: what is asked for, or what these devices always do.
 
     Raises:
-        UTDStreamException: `VALIDATION`, when an echo is to be cancelled of nobody knows what.
+        UTDStreamException: `VALIDATION`, when an echo is to be cancelled of nobody knows what, or
+            something else is asked for than they do.
     """
-    if processing.echo_cancellation and reference is None:
+    always = abilities.processing
+    if always is not None:
+        if processing not in (None, always):
+            raise UTDStreamException(
+                f'backend="{abilities.backend}" always processes a voice by all that it has: leave '
+                "out processing=, or leave out backend= to choose",
+                code=UTDErrorCode.VALIDATION,
+            )
+        return always
+    if processing is not None and processing.echo_cancellation and not has_reference:
         raise UTDStreamException(
             "echo cancellation has to know what is played: Microphone(…, reference=speaker)",
             code=UTDErrorCode.VALIDATION,
         )
-    return processing
+    return processing or VoiceProcessing()
 
 
 class ProcessingStage:
@@ -70,7 +81,7 @@ class ProcessingStage:
 
     def __init__(
         self,
-        reference: EchoReference | None,
+        reference: LivingReference | None,
         latency: Callable[[], float],
         make: Callable[[VoiceProcessing], VoiceProcessor] = make_processor,
         now: Callable[[], float] = time.monotonic,
@@ -99,25 +110,25 @@ class ProcessingStage:
         Cancelling is safe: the old one goes on.
 
         Raises:
-            UTDStreamException: As `check_processing` and `make_processor`, and `CONFLICT` when a
-                later call or the end overtook this one; the old one goes on.
+            UTDStreamException: As `make_processor`; `NOT_FOUND`, when the reference is not here;
+                `CONFLICT`, when a later call or the end overtook this one. The old one goes on.
         """
-        check_processing(processing, self._reference)
         self._epoch += 1
         epoch = self._epoch
         processor = None
         if processing.is_on:
             processor = await asyncio.to_thread(self._make, processing)
         if epoch != self._epoch:
-            raise UTDStreamException(
+            raise conflict(
+                ConflictReason.OVERTAKEN,
                 "the microphone was closed, or its processing changed again, before it took effect",
-                code=UTDErrorCode.CONFLICT,
             )
+        stop = None
+        if processing.echo_cancellation and self._reference is not None:
+            stop = self._reference.listen(self._played)
         self._stop_listening()
         self._told = -1.0
-        self._processor = processor
-        if processing.echo_cancellation and self._reference is not None:
-            self._stop = self._reference.listen(self._played)
+        self._processor, self._stop = processor, stop
 
     def close(self) -> None:
         """Process no more. Idempotent."""

@@ -4,22 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Protocol
 
 import numpy as np
 
 from utd_rx.models.audio import AudioFormat, AudioFrame, FrameSink, Samples
 from utd_rx.models.guarded_sink import GuardedSink
-
-
-class EchoReference(Protocol):
-    """What plays near a microphone: a `Speaker`, or anything else that can say what is heard."""
-
-    def listen(self, sink: FrameSink) -> Callable[[], None]:
-        """Give every frame from now on to `sink` before it is heard; call the result to stop.
-
-        `AudioFrame.at` is when its first sample will be heard.
-        """
 
 
 class Tap:

@@ -1,12 +1,48 @@
-"""Devices of sound as values: what names one that is alive."""
+"""Devices of sound as values: which there are, choosing one, and what names one that is alive."""
 
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
+from enum import Enum
+from typing import TypeAlias
 
 from attrs import field, frozen
 
+from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.checks import typed
+
+
+class AudioDirection(Enum):
+    """Whether a device hears or plays; `value` is PortAudio's word."""
+
+    INPUT = "input"
+    OUTPUT = "output"
+
+
+@frozen(field_transformer=typed)
+class AudioDevice:
+    """A sound device in one direction; a card that hears and plays is two of them.
+
+    Args:
+        id: Names it for as long as the machine has it, also after it was unplugged.
+        name: For people; not always unique.
+        direction: Whether it hears or plays.
+        channels: How many it has.
+        default_sample_rate: In Hz; most take others too.
+        is_default: The system's choice for this direction.
+    """
+
+    id: str
+    name: str
+    direction: AudioDirection
+    channels: int
+    default_sample_rate: int
+    is_default: bool
+
+
+DeviceChoice: TypeAlias = str | AudioDevice | None
+"""A device, its id, its name or a part of it; None follows the system's default."""
 
 
 @frozen(field_transformer=typed)
@@ -20,3 +56,41 @@ class DeviceKey:
 
     kind: str
     id: str = field(factory=lambda: uuid.uuid4().hex)
+
+
+def choose_device(
+    devices: Sequence[AudioDevice], choice: DeviceChoice, direction: AudioDirection
+) -> AudioDevice:
+    """Return the device meant by `choice`: its id, else its name, else a part of just one name.
+
+    Raises:
+        UTDStreamException: `NOT_FOUND` when there is none, `VALIDATION` when several fit.
+    """
+    there = [device for device in devices if device.direction is direction]
+    if not there:
+        raise UTDStreamException(
+            f"there is no {direction.value} device: plug one in, or start a sound server "
+            "(pulseaudio --start); `utd-rx doctor` tells what is wrong",
+            code=UTDErrorCode.NOT_FOUND,
+        )
+    if choice is None:
+        return next((device for device in there if device.is_default), there[0])
+    wanted = choice.id if isinstance(choice, AudioDevice) else choice
+    for fits in (
+        [device for device in there if device.id == wanted],
+        [device for device in there if device.name == wanted],
+        [device for device in there if wanted.casefold() in device.name.casefold()],
+    ):
+        if len(fits) == 1:
+            return fits[0]
+        if fits:
+            names = ", ".join(device.id for device in fits)
+            raise UTDStreamException(
+                f"{wanted!r} is several {direction.value} devices: say which of {names}",
+                code=UTDErrorCode.VALIDATION,
+            )
+    names = ", ".join(device.name for device in there)
+    raise UTDStreamException(
+        f"there is no {direction.value} device {wanted!r}, only {names}: run `utd-rx devices`",
+        code=UTDErrorCode.NOT_FOUND,
+    )

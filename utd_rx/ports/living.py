@@ -6,14 +6,13 @@ and the devices live in the same process, which is not always the app's; there t
 
 from __future__ import annotations
 
-from typing import Any, Protocol, TypeVar
+from collections.abc import Callable
+from typing import Any, Protocol
 from weakref import WeakValueDictionary
 
 from utd_rx.errors import UTDErrorCode, UTDStreamException
-from utd_rx.models.audio import AudioFrame
+from utd_rx.models.audio import AudioFormat, AudioFrame, AudioInputStream, FrameSink
 from utd_rx.models.devices import DeviceKey
-
-T = TypeVar("T")
 
 _living: WeakValueDictionary[DeviceKey, Any] = WeakValueDictionary()
 
@@ -24,18 +23,53 @@ class Voice(Protocol):
     gain: float
     """0 to 4, 1 for unchanged."""
 
+    @property
+    def position(self) -> float:
+        """Seconds of this voice that went into the mix; the speaker's delay is still to come."""
+
     def __call__(self, frame: AudioFrame) -> None:
-        """Take a frame, on any thread; returns at once and never raises."""
+        """Take a frame of any format, on any thread; returns at once and never raises."""
+
+    def flush(self) -> None:
+        """Drop what waits, with a fade; what comes later is played."""
 
     def close(self) -> None:
         """Leave the mix. Idempotent."""
 
 
-class LivingSpeaker(Protocol):
-    """A speaker where it is alive; open or not."""
+class LivingReference(Protocol):
+    """What plays near a microphone, where it is alive: mostly a speaker."""
+
+    def listen(self, sink: FrameSink) -> Callable[[], None]:
+        """Give every frame from now on to `sink` before it is heard; call the result to stop.
+
+        `AudioFrame.at` is when its first sample will be heard.
+        """
+
+
+class LivingSpeaker(LivingReference, Protocol):
+    """A speaker where it is alive; open or not.
+
+    A speaker of a backend without frames raises `FEATURE_DISABLED` from all of this.
+    """
+
+    @property
+    def position(self) -> float:
+        """Seconds of sound and silence that have left the device since it was first opened."""
 
     def voice(self, name: str, *, gain: float = 1.0) -> Voice:
         """Return a new place in its mix; see `utd_rx.audio.speaker.Speaker.voice`."""
+
+
+class LivingMicrophone(Protocol):
+    """A microphone where it is alive: an `AudioInput`, which a room publishes."""
+
+    @property
+    def format(self) -> AudioFormat:
+        """The format of its frames."""
+
+    async def open(self, sink: FrameSink) -> AudioInputStream:
+        """Start to deliver frames to `sink`, on a thread of the microphone."""
 
 
 def enter(key: DeviceKey, thing: object) -> None:
@@ -52,7 +86,7 @@ def find(key: DeviceKey) -> Any:
     thing = _living.get(key)
     if thing is None:
         raise UTDStreamException(
-            f"no {key.kind} {key.id} is alive in the process that the room is in",
+            f"no {key.kind} {key.id} is alive in this process",
             code=UTDErrorCode.NOT_FOUND,
         )
     return thing

@@ -1,6 +1,6 @@
-"""WebRTC's own device module: one per process, held side by side; its microphone as a track.
+"""WebRTC's own device module: one per process, held side by side.
 
-What was measured on livekit 1.2.0 over PulseAudio, and shapes this file:
+What was measured on livekit 1.2.0 over PulseAudio, and shapes this file and `platform_audio`:
 
 * `rtc.PlatformAudio` counts references to one native module. A second one sees the same devices
   and silently shares what was selected, so it is refused here.
@@ -15,27 +15,21 @@ What was measured on livekit 1.2.0 over PulseAudio, and shapes this file:
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import threading
-from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
-from utd_rx.errors import UTDErrorCode, UTDStreamException
-from utd_rx.models.audio import AudioFrame
-from utd_rx.models.platform import PlatformDevice, PlatformDirection, PlatformSide
+from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conflict
+from utd_rx.models.devices import AudioDevice, AudioDirection, DeviceChoice, choose_device
 from utd_rx.rtc import native
 
 if TYPE_CHECKING:
     from livekit import rtc
 
-logger: Final = logging.getLogger("utd_rx.rtc")
+_NOUNS: Final = {AudioDirection.INPUT: "microphone", AudioDirection.OUTPUT: "speaker"}
 
-STATS_TIMEOUT: Final = 2.0
-"""Seconds for what takes 1.4 ms (facts/livekit.md §1.1)."""
-
-_NOUNS: Final = {PlatformDirection.INPUT: "Microphone", PlatformDirection.OUTPUT: "Speaker"}
+_CHANNELS: Final = {AudioDirection.INPUT: 1, AudioDirection.OUTPUT: 2}
+"""As many as WebRTC asks a device for; what it has is not told."""
 
 
 class PlatformModule:
@@ -44,14 +38,14 @@ class PlatformModule:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._audio: rtc.PlatformAudio | None = None
-        self._held: set[PlatformDirection] = set()
+        self._held: set[AudioDirection] = set()
 
     @property
     def is_held(self) -> bool:
         """Whether WebRTC plays every remote track of the process."""
         return bool(self._held)
 
-    def hold(self, direction: PlatformDirection) -> PlatformSide:
+    def hold(self, direction: AudioDirection) -> PlatformSide:
         """Return that side; blocks for 0.1 s when the module is opened.
 
         Raises:
@@ -60,16 +54,15 @@ class PlatformModule:
         """
         with self._lock:
             if direction in self._held:
-                noun = _NOUNS[direction]
-                raise UTDStreamException(
+                raise conflict(
+                    ConflictReason.BUSY,
                     "WebRTC has one device module per process, and another "
-                    f'{noun}(backend="platform") holds it: close that one first',
-                    code=UTDErrorCode.CONFLICT,
+                    f"{_NOUNS[direction]} of the platform holds it: close that one first",
                 )
             if self._audio is None:
                 self._audio = _open()
             self._held.add(direction)
-            side = _Side(self, direction, self._audio)
+            side = PlatformSide(self, direction, self._audio)
         if not side.devices():
             side.close()
             raise _missing(
@@ -78,20 +71,7 @@ class PlatformModule:
             )
         return side
 
-    def make_source(self) -> rtc.PlatformAudioSource:
-        """Return a source of the module's microphone.
-
-        Raises:
-            UTDStreamException: `CONFLICT` when nobody holds that side.
-        """
-        with self._lock:
-            if self._audio is None or PlatformDirection.INPUT not in self._held:
-                raise UTDStreamException(
-                    "the platform's microphone is not open", code=UTDErrorCode.CONFLICT
-                )
-            return self._audio.create_audio_source()
-
-    def release(self, direction: PlatformDirection) -> None:
+    def release(self, direction: AudioDirection) -> None:
         """Let go of a side. Idempotent."""
         with self._lock:
             self._held.discard(direction)
@@ -101,35 +81,44 @@ class PlatformModule:
                 audio.close()
 
 
-class _Side:
-    """A side that is held: a `PlatformSide`."""
+class PlatformSide:
+    """One side of the module, held until it is closed; what is asked of it blocks for some ms."""
 
     def __init__(
-        self, module: PlatformModule, direction: PlatformDirection, audio: rtc.PlatformAudio
+        self, module: PlatformModule, direction: AudioDirection, audio: rtc.PlatformAudio
     ) -> None:
         self._module = module
         self._direction = direction
         self._audio = audio
         self._closed = False
 
-    def devices(self) -> tuple[PlatformDevice, ...]:
-        """Return what there is now."""
-        is_input = self._direction is PlatformDirection.INPUT
+    def devices(self) -> tuple[AudioDevice, ...]:
+        """Return what there is now; the first is the default and says so."""
+        is_input = self._direction is AudioDirection.INPUT
         found = self._audio.recording_devices() if is_input else self._audio.playout_devices()
         # After the end of its sound server the module names a default that is nothing.
+        named = [each for each in found if each.name.removeprefix("default:").strip()]
+        channels = _CHANNELS[self._direction]
         return tuple(
-            PlatformDevice(device.id, device.name)
-            for device in found
-            if device.name.removeprefix("default:").strip()
+            AudioDevice(each.id, each.name, self._direction, channels, 48_000, number == 0)
+            for number, each in enumerate(named)
         )
 
-    def select(self, device: PlatformDevice) -> None:
+    def find(self, choice: DeviceChoice) -> AudioDevice:
+        """Return the chosen device.
+
+        Raises:
+            UTDStreamException: As `choose_device`.
+        """
+        return choose_device(self.devices(), choice, self._direction)
+
+    def select(self, device: AudioDevice) -> None:
         """Use this device from the next start on.
 
         Raises:
             UTDStreamException: `NOT_FOUND` when it is gone, or while another one is open.
         """
-        is_input = self._direction is PlatformDirection.INPUT
+        is_input = self._direction is AudioDirection.INPUT
         choose = self._audio.set_recording_device if is_input else self._audio.set_playout_device
         try:
             choose(device.id)
@@ -138,86 +127,15 @@ class _Side:
                 f"WebRTC does not take {device.name!r} ({error})", code=UTDErrorCode.NOT_FOUND
             ) from error
 
+    def make_source(self) -> rtc.PlatformAudioSource:
+        """Return a source of the module's microphone."""
+        return self._audio.create_audio_source()
+
     def close(self) -> None:
         """Let go of it. Idempotent."""
         if not self._closed:
             self._closed = True
             self._module.release(self._direction)
-
-
-class PlatformOutlet:
-    """Stands where a `Feeder` does, for a source whose sound does not pass Python."""
-
-    def __init__(self) -> None:
-        self._source: rtc.PlatformAudioSource | None = None
-
-    @property
-    def source(self) -> rtc.PlatformAudioSource:
-        """The native source; made at first use, when the microphone holds its side.
-
-        Raises:
-            UTDStreamException: `CONFLICT` when it does not.
-        """
-        if self._source is None:
-            self._source = module().make_source()
-        return self._source
-
-    def put(self, frame: AudioFrame) -> None:
-        """Take a frame: there are none."""
-
-    def start(self) -> None:
-        """Let sound through: it flows as soon as the track is published."""
-
-    async def drain(self) -> None:
-        """Wait for nothing."""
-
-    async def aclose(self) -> None:
-        """Release the source. Idempotent."""
-        source, self._source = self._source, None
-        if source is not None:
-            source.close()
-
-
-class PublishedTrack:
-    """The track of the module's microphone: a `PlatformTrack`."""
-
-    def __init__(self, track: rtc.LocalAudioTrack) -> None:
-        self._track = track
-
-    @property
-    def is_muted(self) -> bool:
-        """Whether nobody hears it; the device is closed then."""
-        return self._track.muted
-
-    def restart(self, change: Callable[[], None] | None = None) -> None:
-        """Close the device, call `change`, and open it again unless the track is muted.
-
-        Raises:
-            Exception: What `change` raised; the device is open again then.
-        """
-        is_muted = self.is_muted
-        if not is_muted:
-            self._track.mute()  # which has closed the device when it returns
-        try:
-            if change is not None:
-                change()
-        finally:
-            if not is_muted:
-                self._track.unmute()
-
-    async def heard(self) -> float | None:
-        """Return the seconds of sound it has got from the device; None while nobody can tell."""
-        try:
-            async with asyncio.timeout(STATS_TIMEOUT):
-                entries = await self._track.get_stats()
-        except Exception:
-            # LiveKit raises plain `Exception`s, and does not answer when the room has gone.
-            logger.debug("no statistics of the platform's microphone", exc_info=True)
-            return None
-        for entry in entries:
-            if entry.WhichOneof("stats") == "media_source":
-                return float(entry.media_source.audio.total_samples_duration)
-        return None
 
 
 @cache
@@ -226,22 +144,13 @@ def module() -> PlatformModule:
     return PlatformModule()
 
 
-def hold(direction: PlatformDirection) -> PlatformSide:
-    """Return a side of the process's module.
-
-    Raises:
-        UTDStreamException: As `PlatformModule.hold`.
-    """
-    return module().hold(direction)
-
-
 def _open() -> rtc.PlatformAudio:
     try:
         sdk = native.sdk()
     except ImportError as error:
         raise UTDStreamException(
             f"LiveKit's native library does not load ({error}): "
-            "pip install --force-reinstall livekit==1.2.0",
+            "pip install --force-reinstall livekit",
             code=UTDErrorCode.FEATURE_DISABLED,
         ) from error
     try:

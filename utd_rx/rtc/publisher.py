@@ -21,11 +21,10 @@ from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conf
 from utd_rx.models import events as ev
 from utd_rx.models.audio import AudioInput, AudioInputStream
 from utd_rx.models.participant import ParticipantPermission, TrackPublication, TrackSource
-from utd_rx.models.platform import PlatformStream, platform_input
 from utd_rx.models.secrets import foreign_text
 from utd_rx.rtc import native
 from utd_rx.rtc.feeder import Feeder
-from utd_rx.rtc.platform import PlatformOutlet, PublishedTrack
+from utd_rx.rtc.platform_audio import PlatformStream
 from utd_rx.rtc.values import permission_of, publication_of
 
 if TYPE_CHECKING:
@@ -47,7 +46,7 @@ class LocalAudio:
     """A local audio track and everything behind it."""
 
     source: AudioInput
-    feeder: Feeder | PlatformOutlet
+    feeder: Feeder
     stream: AudioInputStream
     track: rtc.LocalAudioTrack
     track_source: TrackSource
@@ -61,8 +60,6 @@ class LocalAudio:
         """Close what feeds the track. Idempotent."""
         if self.watcher is not None:
             self.watcher.cancel()
-        if isinstance(self.feeder, PlatformOutlet):
-            await self.feeder.aclose()  # LiveKit wants its source closed before its devices
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT):
                 await self.stream.aclose()
@@ -124,22 +121,23 @@ class Publisher:
         """
         self.check(track_source)
         name = track_source.name.lower()
-        # The platform's sound goes from its device into the track without passing here.
-        is_platform = platform_input(source) is not None
-        feeder = PlatformOutlet() if is_platform else Feeder(source.format)
+        feeder = Feeder(source.format)
         try:
             stream = await source.open(feeder.put)
         except BaseException:
             await feeder.aclose()
             raise
+        # The platform's sound goes from its device into the track; nothing comes to the feeder.
+        platform = stream if isinstance(stream, PlatformStream) else None
         try:
-            track = native.sdk().LocalAudioTrack.create_audio_track(name, feeder.source)
+            sound = feeder.source if platform is None else platform.source
+            track = native.sdk().LocalAudioTrack.create_audio_track(name, sound)
         except BaseException:
             await stream.aclose()
             await feeder.aclose()
             raise
-        if isinstance(stream, PlatformStream):
-            stream.attach(PublishedTrack(track))
+        if platform is not None:
+            platform.attach(track)
         audio = LocalAudio(source, feeder, stream, track, track_source)
         self._pending.add(audio)
         task = self._own(self._publish(audio), f"publish {name}")

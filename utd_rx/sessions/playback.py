@@ -8,12 +8,10 @@ from collections.abc import Awaitable, Mapping
 from types import TracebackType
 from typing import Any, Final, Self
 
-from utd_rx.audio.mixer import check_gain
-from utd_rx.audio.platform import unavailable
 from utd_rx.audio.speaker import Speaker
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.participant import RemoteParticipant, TrackSource
-from utd_rx.models.platform import platform_input
+from utd_rx.ports.audio import Abilities, check_gain
 from utd_rx.ports.room import RoomPort
 from utd_rx.sessions.session import UTDSession
 
@@ -35,8 +33,8 @@ def play(session: UTDSession[Any], speaker: Speaker) -> Playback:
             `backend="platform"`, with which WebRTC plays everybody by itself.
     """
     session.require_here()
-    source = session.microphone_source
-    if source is not None and platform_input(source) is not None and speaker.backend != "platform":
+    able: Abilities | None = getattr(session.microphone_source, "abilities", None)
+    if able is not None and able.plays_everybody and not speaker.abilities.plays_everybody:
         raise UTDStreamException(
             'with Microphone(backend="platform") WebRTC plays every remote track by itself, so all '
             'would be heard twice: use Speaker(backend="platform") too',
@@ -77,8 +75,8 @@ class Playback:
             UTDStreamException: `VALIDATION`, when the gain is out of its range; `FEATURE_DISABLED`
                 with the platform backend.
         """
-        if self._speaker.backend == "platform":
-            raise unavailable("gains")
+        if not self._speaker.abilities.has_frames:
+            raise self._speaker.abilities.lack("gains")
         self._gains[identity] = check_gain(gain)
         self._regained.add(identity)
         self._news.set()
@@ -123,7 +121,7 @@ class Playback:
         self._news.set()
 
     async def _adjust(self) -> None:
-        if self._speaker.backend == "platform":
+        if self._speaker.abilities.plays_everybody:
             return  # WebRTC plays them by itself
         changed, self._changed = self._changed, set()
         regained, self._regained = self._regained - changed, set()

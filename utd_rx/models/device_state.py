@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from attrs import evolve, frozen
+from typing import Final
 
-from utd_rx.audio.devices import AudioDevice
-from utd_rx.audio.levels import FLOOR_DBFS
+from attrs import frozen
+
 from utd_rx.errors import UTDStreamException
+from utd_rx.models.checks import typed
+from utd_rx.models.devices import AudioDevice
 from utd_rx.models.voice_processing import VoiceProcessing
 
+FLOOR_DBFS: Final = -100.0
+"""What silence measures; the quietest int16 sound, one sample of ±1 in a frame, is near it."""
 
-@frozen
+
+@frozen(field_transformer=typed)
 class MicrophoneStatistics:
     """Counted since the microphone was made, but for depth and delays, which are now's.
 
@@ -36,19 +41,8 @@ class MicrophoneStatistics:
     echo_delay: float = 0.0
     unprocessed: int = 0
 
-    def after(self, before: MicrophoneStatistics) -> MicrophoneStatistics:
-        """Return these with what was counted before."""
-        return evolve(
-            self,
-            frames=before.frames + self.frames,
-            overruns=before.overruns + self.overruns,
-            skipped=before.skipped + self.skipped,
-            lost=before.lost + self.lost,
-            unprocessed=before.unprocessed + self.unprocessed,
-        )
 
-
-@frozen
+@frozen(field_transformer=typed)
 class MicrophoneState:
     """All that a `Microphone` tells.
 
@@ -74,7 +68,7 @@ class MicrophoneState:
     failure: UTDStreamException | None = None
 
 
-@frozen
+@frozen(field_transformer=typed)
 class SpeakerStatistics:
     """Counted since the speaker was made, but for the last four, which are now's.
 
@@ -101,7 +95,7 @@ class SpeakerStatistics:
     delay: float = 0.0
 
 
-@frozen
+@frozen(field_transformer=typed)
 class SpeakerState:
     """All that a `Speaker` tells.
 

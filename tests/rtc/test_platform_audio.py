@@ -9,38 +9,51 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from attrs import define, field
+from attrs import define, evolve, field
 
-from utd_rx.audio import platform
 from utd_rx.audio.microphone import Microphone, MicrophoneInput
-from utd_rx.audio.platform import PROCESSING, RESTART_LOOKS, SILENT_LOOKS, STARTING_LOOKS
 from utd_rx.audio.speaker import Speaker
-from utd_rx.errors import UTDErrorCode, UTDStreamException
-from utd_rx.models.platform import (
-    PlatformDevice,
-    PlatformDirection,
-    PlatformInput,
-    PlatformStream,
-    platform_input,
-)
+from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
+from utd_rx.models.devices import AudioDevice, AudioDirection, DeviceChoice, choose_device
 from utd_rx.models.voice_processing import VoiceProcessing
+from utd_rx.ports import living
+from utd_rx.rtc import platform_audio
+from utd_rx.rtc.platform_audio import (
+    ABILITIES,
+    RESTART_LOOKS,
+    SILENT_LOOKS,
+    STARTING_LOOKS,
+    PlatformStream,
+)
 
-DEVICES = (PlatformDevice("0", "default: built-in"), PlatformDevice("1", "usb"))
+PROCESSING = VoiceProcessing(
+    echo_cancellation=True, noise_suppression=True, gain_control=True, high_pass=True
+)
+DEVICES = (
+    AudioDevice("0", "default: built-in", AudioDirection.INPUT, 1, 48_000, True),
+    AudioDevice("1", "usb", AudioDirection.INPUT, 1, 48_000, False),
+)
 
 
-@define
+@define(slots=False)
 class FakeSide:
     """One side of a module."""
 
-    direction: PlatformDirection
-    selected: list[PlatformDevice] = field(factory=list)
+    direction: AudioDirection
+    selected: list[str] = field(factory=list)
     is_closed: bool = False
+    made: list[FakeSide] = field(factory=list)
 
-    def devices(self) -> tuple[PlatformDevice, ...]:
-        return DEVICES
+    def find(self, choice: DeviceChoice) -> AudioDevice:
+        there = [evolve(device, direction=self.direction) for device in DEVICES]
+        return choose_device(there, choice, self.direction)
 
-    def select(self, device: PlatformDevice) -> None:
-        self.selected.append(device)
+    def select(self, device: AudioDevice) -> None:
+        self.selected.append(device.name)
+
+    def make_source(self) -> FakeSide:
+        self.made.append(FakeSide(self.direction))
+        return self.made[-1]
 
     def close(self) -> None:
         self.is_closed = True
@@ -51,7 +64,7 @@ class FakeModule:
     sides: list[FakeSide] = field(factory=list)
     gate: threading.Event = field(factory=threading.Event)
 
-    def hold(self, direction: PlatformDirection) -> FakeSide:
+    def hold(self, direction: AudioDirection) -> FakeSide:
         self.gate.wait(10)
         self.sides.append(FakeSide(direction))
         return self.sides[-1]
@@ -61,31 +74,57 @@ class FakeModule:
 def module(monkeypatch: pytest.MonkeyPatch) -> FakeModule:
     fake = FakeModule()
     fake.gate.set()
-    monkeypatch.setattr(platform, "hold", fake.hold)
+    monkeypatch.setattr(platform_audio, "module", lambda: fake)
     return fake
+
+
+@define
+class Entry:
+    """What LiveKit tells of a track's source."""
+
+    total_samples_duration: float
+
+    @property
+    def media_source(self) -> Entry:
+        return self
+
+    @property
+    def audio(self) -> Entry:
+        return self
+
+    def WhichOneof(self, name: str) -> str:
+        return "media_source"
 
 
 class FakeTrack:
     """A published track; each look at it is answered by the next of `heard`."""
 
-    def __init__(self, *heard: float | None) -> None:
-        self.is_muted = False
+    def __init__(self, *heard: float | Exception | None) -> None:
+        self.muted = False
+        self.calls: list[str] = []
         self.restarts: list[int] = []
         self.looks = 0
         self.done = asyncio.Event()
         self._heard = list(heard)
 
-    def restart(self, change: Callable[[], None] | None = None) -> None:
+    def mute(self) -> None:
+        self.muted = True
+        self.calls.append("mute")
         self.restarts.append(self.looks)
-        if change is not None:
-            change()
 
-    async def heard(self) -> float | None:
+    def unmute(self) -> None:
+        self.muted = False
+        self.calls.append("unmute")
+
+    async def get_stats(self) -> list[Entry]:
         if self.looks == len(self._heard):
             self.done.set()
             await asyncio.Event().wait()  # for ever
         self.looks += 1
-        return self._heard[self.looks - 1]
+        heard = self._heard[self.looks - 1]
+        if isinstance(heard, Exception):
+            raise heard
+        return [] if heard is None else [Entry(heard)]
 
 
 async def opened(microphone: Microphone) -> PlatformStream:
@@ -94,15 +133,19 @@ async def opened(microphone: Microphone) -> PlatformStream:
     return stream
 
 
+def attach(stream: PlatformStream, track: FakeTrack) -> None:
+    stream.attach(track)  # type: ignore[arg-type]
+
+
 async def test_a_microphone_shows_its_device_and_lets_go_of_it(module: FakeModule) -> None:
     microphone = Microphone("usb", backend="platform")
-    assert platform_input(microphone) == PlatformInput()
+    assert microphone.abilities == ABILITIES
     stream = await opened(microphone)
     assert microphone.device.value is not None
     assert microphone.device.value.name == "usb"
     assert microphone.processing.value == PROCESSING
     (side,) = module.sides
-    assert (side.direction, side.selected) == (PlatformDirection.INPUT, [DEVICES[1]])
+    assert (side.direction, side.selected) == (AudioDirection.INPUT, ["usb"])
     with pytest.raises(UTDStreamException) as caught:
         await microphone.open(lambda frame: None)
     assert caught.value.code is UTDErrorCode.CONFLICT
@@ -123,10 +166,10 @@ async def test_a_microphone_is_swapped_while_it_is_open(module: FakeModule) -> N
     stream = await opened(microphone)
     for published, choice in ((False, "usb"), (True, None), (True, "usb")):
         if published:
-            stream.attach(track)
+            attach(stream, track)
         await microphone.use(choice)
         expected = DEVICES[1 if choice else 0]
-        assert module.sides[0].selected[-1] == expected
+        assert module.sides[0].selected[-1] == expected.name
         assert microphone.device.value is not None
         assert microphone.device.value.name == expected.name
         with pytest.raises(UTDStreamException) as caught:
@@ -143,7 +186,7 @@ async def test_a_speaker_shows_its_device_and_lets_go_of_it(module: FakeModule) 
         assert speaker.device.value is not None
         assert speaker.device.value.name == "usb"
         (side,) = module.sides
-        assert (side.direction, side.selected) == (PlatformDirection.OUTPUT, [DEVICES[1]])
+        assert (side.direction, side.selected) == (AudioDirection.OUTPUT, ["usb"])
         with pytest.raises(UTDStreamException) as caught:
             await speaker.open()
         assert caught.value.code is UTDErrorCode.CONFLICT
@@ -196,15 +239,49 @@ async def test_processing_is_what_webrtc_does(module: FakeModule) -> None:
     await microphone.aclose()
 
 
-async def test_pickled_it_is_a_value_that_opens_elsewhere(module: FakeModule) -> None:
-    value = pickle.loads(pickle.dumps(Microphone("usb", backend="platform")))
-    assert value == MicrophoneInput("usb", processing=PROCESSING, backend="platform")
-    assert platform_input(value) == PlatformInput()
+async def test_a_value_opens_the_platform_too(module: FakeModule) -> None:
+    value = MicrophoneInput("usb", backend="platform")
+    assert value.abilities == ABILITIES != MicrophoneInput().abilities
+    assert pickle.loads(pickle.dumps(value)) == value
     stream = await value.open(lambda frame: None)
-    assert module.sides[0].selected == [DEVICES[1]]
+    assert module.sides[0].selected == ["usb"]
     await stream.aclose()
     assert module.sides[0].is_closed
-    assert platform_input(MicrophoneInput()) is None
+
+
+async def test_pickled_here_it_is_the_same_microphone(module: FakeModule) -> None:
+    microphone = Microphone("usb", backend="platform")
+    crossed = pickle.loads(pickle.dumps(microphone))
+    stream = await crossed.open(lambda frame: None)
+    assert isinstance(stream, PlatformStream)
+    assert microphone.device.value is not None
+    await microphone.aclose()
+    await stream.wait_ended()
+
+
+def test_a_track_is_not_played_on_the_platforms_speaker() -> None:
+    """WebRTC plays it by itself."""
+    speaker = Speaker(backend="platform")
+    there = living.find(speaker.key)
+    uses: list[Callable[[], object]] = [
+        lambda: there.voice("sara"),
+        lambda: there.listen(print),
+        lambda: there.position,
+    ]
+    for use in uses:
+        with pytest.raises(UTDStreamException) as caught:
+            use()
+        assert caught.value.code is UTDErrorCode.FEATURE_DISABLED
+
+
+async def test_the_source_is_closed_before_the_device(module: FakeModule) -> None:
+    microphone = Microphone(backend="platform")
+    stream = await opened(microphone)
+    assert stream.source is stream.source
+    (source,) = module.sides[0].made
+    await stream.aclose()
+    assert source.is_closed
+    await microphone.aclose()
 
 
 @pytest.mark.parametrize("make", [Microphone, Speaker, MicrophoneInput])
@@ -245,7 +322,7 @@ async def test_closing_while_it_opens_holds_nothing(
     assert module.sides[0].is_closed
     with pytest.raises(UTDStreamException) as caught:
         await opening
-    assert caught.value.code is UTDErrorCode.CONFLICT
+    assert caught.value.reason is ConflictReason.CLOSED
     assert side.device.value is None
 
 
@@ -258,7 +335,7 @@ async def test_a_choice_made_while_it_opens_is_the_one_that_counts(module: FakeM
     await asyncio.sleep(0)
     module.gate.set()
     await asyncio.wait_for(asyncio.gather(opening, choosing), 10)
-    assert module.sides[0].selected == [DEVICES[1]]
+    assert module.sides[0].selected == ["usb"]
     assert microphone.device.value is not None
     assert microphone.device.value.name == "usb"
     await microphone.aclose()
@@ -267,11 +344,11 @@ async def test_a_choice_made_while_it_opens_is_the_one_that_counts(module: FakeM
 async def test_deaths_are_counted_over_all_openings(
     module: FakeModule, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(platform, "WATCH", 0.0)
+    monkeypatch.setattr(platform_audio, "WATCH", 0.0)
     microphone = Microphone(backend="platform")
     for number in (1, 2):
         stream = await opened(microphone)
-        stream.attach(FakeTrack(*[0.0] * STARTING_LOOKS))
+        attach(stream, FakeTrack(*[0.0] * STARTING_LOOKS))
         await microphone.statistics.until(lambda told: told.lost == number, timeout=10)  # noqa: B023
         await stream.aclose()
     await microphone.aclose()
@@ -291,7 +368,7 @@ async def test_a_choice_that_fits_nothing_holds_nothing(module: FakeModule) -> N
 
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(platform, "WATCH", 0.0)
+    monkeypatch.setattr(platform_audio, "WATCH", 0.0)
 
 
 async def watched(track: FakeTrack, module: FakeModule) -> list[tuple[UTDErrorCode | None, bool]]:
@@ -302,7 +379,7 @@ async def watched(track: FakeTrack, module: FakeModule) -> list[tuple[UTDErrorCo
     microphone.state.subscribe(
         lambda s: seen.append((s.failure.code if s.failure else None, s.device is not None))
     )
-    stream.attach(track)
+    attach(stream, track)
     await track.done.wait()
     await stream.aclose()
     await microphone.aclose()
@@ -339,15 +416,46 @@ async def test_the_rooms_mute_shows_and_is_no_failure(module: FakeModule) -> Non
     microphone, track = Microphone(backend="platform"), FakeTrack(0.5)
     stream = await opened(microphone)
     stream.mute_changed()  # before there is a track
-    stream.attach(track)
-    track.is_muted = True
+    attach(stream, track)
+    track.muted = True
     stream.mute_changed()
     assert microphone.muted.value
     for _ in range(10 * STARTING_LOOKS):
         await asyncio.sleep(0)
     assert microphone.failure.value is None
     assert track.looks == 0
-    track.is_muted = False  # by the server, which nobody tells
+    track.muted = False  # by the server, which nobody tells
     await microphone.muted.until(False, timeout=10)
     await stream.aclose()
+    await microphone.aclose()
+
+
+@pytest.mark.usefixtures("at_once")
+@pytest.mark.parametrize("answer", [None, RuntimeError("track is gone")])
+async def test_what_nobody_can_tell_is_no_failure(
+    module: FakeModule, answer: Exception | None
+) -> None:
+    track = FakeTrack(*[answer] * (2 * STARTING_LOOKS))
+    assert await watched(track, module) == [(None, True)]
+
+
+async def test_a_swap_closes_and_opens_the_device_but_unmutes_nobody(
+    module: FakeModule, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    microphone, track = Microphone(backend="platform"), FakeTrack()
+    attach(await opened(microphone), track)
+    await microphone.use("usb")
+    assert track.calls == ["mute", "unmute"]
+    track.muted = True
+    await microphone.use(None)
+    assert track.calls == ["mute", "unmute"]
+    track.muted = False
+
+    def refuse(device: AudioDevice) -> None:
+        raise UTDStreamException("not while it records", code=UTDErrorCode.NOT_FOUND)
+
+    monkeypatch.setattr(module.sides[0], "select", refuse)
+    with pytest.raises(UTDStreamException):
+        await microphone.use("usb")
+    assert track.calls == ["mute", "unmute"] * 2  # it is open again
     await microphone.aclose()

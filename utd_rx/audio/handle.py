@@ -1,0 +1,180 @@
+"""What the app holds of a device: a key, its wishes, its state, and the port to talk to.
+
+No device is here. Commands and state are values that cross the port; what cannot cross, a sink or a
+voice that is called on a thread of the device, is found by the key where the device is alive, and is
+`NOT_FOUND` where that is another process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from collections.abc import Callable, Sequence
+from functools import partial
+from importlib import import_module
+from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar
+
+from attrs import evolve
+
+from utd_rx.errors import ConflictReason, UTDStreamException, conflict
+from utd_rx.models.audio import AudioFormat
+from utd_rx.models.device_state import MicrophoneState, SpeakerState
+from utd_rx.models.devices import AudioDevice, DeviceChoice, DeviceKey
+from utd_rx.ports.audio import Abilities, AudioPort, Order, SetMuted, Settings
+from utd_rx.state import StateSubject, Store
+
+S = TypeVar("S", bound=MicrophoneState | SpeakerState)
+
+BackendName: TypeAlias = Literal["portaudio", "platform"]
+"""Who moves the sound: this package with frames, or WebRTC without."""
+
+Backend: TypeAlias = BackendName | AudioPort
+
+_ADAPTERS: Final = {"portaudio": "utd_rx.audio.adapter", "platform": "utd_rx.rtc.platform_audio"}
+"""Where the port is served, by name: audio and rtc stand side by side and import nothing of each
+other (docs/architecture.md), and neither library is loaded before a device is opened."""
+
+
+def port_of(backend: Backend) -> AudioPort:
+    """Return the port that is meant.
+
+    Raises:
+        ValueError: For a name that there is not.
+    """
+    if not isinstance(backend, str):
+        return backend
+    if backend not in _ADAPTERS:
+        raise ValueError(f"backend is one of {', '.join(_ADAPTERS)}, or a port, not {backend!r}")
+    port: AudioPort = import_module(_ADAPTERS[backend]).port()
+    return port
+
+
+class DeviceHandle(Generic[S]):
+    """One microphone or speaker of the app.
+
+    Args:
+        noun: What it is.
+        settings: As it is wished.
+        state: To begin with.
+        port: Where it is alive.
+        owned: The fields of the state that the app decides, and nobody tells.
+    """
+
+    def __init__(
+        self, noun: str, settings: Settings, state: S, port: AudioPort, owned: Sequence[str]
+    ) -> None:
+        self.key: Final = DeviceKey(noun)
+        self.abilities: Final[Abilities] = port.abilities
+        self._settings: Any = settings
+        self._port = port
+        self._owned = owned
+        self._store: Store[S, Callable[[S], S]] = Store(state, lambda state, change: change(state))
+        select = self._store.select
+        self.state: StateSubject[S] = select(lambda s: s, name="state")
+        self.muted: StateSubject[bool] = select(lambda s: s.is_muted, name="muted")
+        self.device: StateSubject[AudioDevice | None] = select(lambda s: s.device, name="device")
+        self.failure: StateSubject[UTDStreamException | None] = select(
+            lambda s: s.failure, name="failure"
+        )
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop_listening: Callable[[], None] | None = None
+        self._closing: asyncio.Task[None] | None = None
+        port.add(self.key, settings)
+        weakref.finalize(self, port.forget, self.key).atexit = False
+
+    @property
+    def format(self) -> AudioFormat:
+        """The format of its frames; a speaker converts those of other formats."""
+        found: AudioFormat = self._settings.format
+        return found
+
+    async def use(self, device: DeviceChoice) -> None:
+        """Change to another device, at once when open; None follows the system's default.
+
+        Cancelling is safe: the swap goes on.
+
+        Raises:
+            UTDStreamException: As `open`; the old device goes on then. `FEATURE_DISABLED` for a
+                speaker of the platform that is open, `CONFLICT` after `aclose`.
+        """
+        self._need_open()
+        await self._port.use(self.key, device)
+        self._settings = evolve(self._settings, device=device)
+
+    def mute(self) -> None:
+        """Be silent from the next frame on; time goes on.
+
+        Raises:
+            UTDStreamException: `FEATURE_DISABLED` with the platform backend, `CONFLICT` after
+                `aclose`.
+        """
+        self._set_muted(True)
+
+    def unmute(self) -> None:
+        """Let sound through again.
+
+        Raises:
+            UTDStreamException: As `mute`.
+        """
+        self._set_muted(False)
+
+    async def aclose(self) -> None:
+        """Close the device and complete every stream; values stay readable. Idempotent.
+
+        Cancelling is safe: it closes all the same.
+        """
+        if self._closing is None:
+            self._closing = asyncio.create_task(
+                self._close(), name=f"utd_rx.audio: close the {self.key.kind}"
+            )
+        await asyncio.shield(self._closing)
+
+    async def _close(self) -> None:
+        await self._port.close(self.key, for_good=True)
+        self._detach()
+        self._store.close()
+
+    def _attach(self) -> None:
+        """Let observers be called on this loop from now on."""
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            self._detach()
+            self._loop = loop
+            self._stop_listening = self._port.listen(self.key, self._told)
+
+    def _detach(self) -> None:
+        stop, self._stop_listening, self._loop = self._stop_listening, None, None
+        if stop is not None:
+            stop()
+
+    def _told(self, states: tuple[Any, ...]) -> None:
+        for told in states:
+            self._store.offer(partial(self._merge, told))
+
+    def _merge(self, told: S, mine: S) -> S:
+        # A wish is the app's from when it is said, not from when the other side has heard of it.
+        return evolve(told, **{name: getattr(mine, name) for name in self._owned})
+
+    def _wish(self, order: Order, **changes: Any) -> None:
+        """Hand over an order, and show what it changes."""
+        self._need_open()
+        self._port.order(self.key, order)
+        self._keep(**changes)
+
+    def _keep(self, **changes: Any) -> None:
+        self._settings = evolve(self._settings, **changes)
+        self._store.offer(lambda state: evolve(state, **changes))
+
+    def _set_muted(self, is_muted: bool) -> None:
+        self._need_frames("a mute of its own", "mute it in its room, set_microphone(False)")
+        self._wish(SetMuted(is_muted), is_muted=is_muted)
+
+    def _need_open(self) -> None:
+        if self._closing is not None:
+            raise conflict(
+                ConflictReason.CLOSED, f"the {self.key.kind} is closed for good: make another one"
+            )
+
+    def _need_frames(self, what: str, instead: str = "") -> None:
+        if not self.abilities.has_frames:
+            raise self.abilities.lack(what, instead)
