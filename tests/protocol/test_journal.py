@@ -78,14 +78,22 @@ def test_the_format_is_read_letter_by_letter() -> None:
     """Whoever changes what these lines mean begins a new format."""
     error = '{"message":"m","code":"conflict","status_code":null,"retry_after":null}'
     late = '{"message":"n","code":"rateLimited","status_code":429,"retry_after":1.5}'
-    body = f"""{{"journal":2,"type":"audio_room","identity":"me","room":"r","started_at":"","redacted":true}}
-{{"at":10.0,"state":{{"identity":"me"}}}}
-{{"at":11.5,"items":[["JoinFailed",{{"epoch":1,"error":{error}}}],["RejoinFailed",{{"epoch":2,"error":{late},"jitter":0.5}}]]}}
-{{"at":12.0,"items":[["DataReceived",{{"payload":{{"base64":"/w=="}},"sender":null}}],["Disconnected",{{"reason":2}}]]}}
-{{"at":13.0,"items":[["PublishingWanted",{{"source":2,"enabled":true}}],["WaitStarted",{{"id":1,"promise":["IsSitting",{{"identity":"me","index":2}}],"epoch":1}}]]}}
-{{"end":"closed"}}
-"""
-    got = read(body.encode())
+    lines = [
+        '{"journal":2,"type":"audio_room","identity":"me","room":"r","started_at":"",'
+        '"redacted":true}',
+        '{"at":10.0,"state":{"identity":"me"}}',
+        '{"at":11.5,"items":[["JoinFailed",{"epoch":1,"error":'
+        + error
+        + '}],["RejoinFailed",{"epoch":2,"error":'
+        + late
+        + ',"jitter":0.5}]]}',
+        '{"at":12.0,"items":[["DataReceived",{"payload":{"base64":"/w=="},"sender":null}],'
+        '["Disconnected",{"reason":2}]]}',
+        '{"at":13.0,"items":[["PublishingWanted",{"source":2,"enabled":true}],'
+        '["WaitStarted",{"id":1,"promise":["IsSitting",{"identity":"me","index":2}],"epoch":1}]]}',
+        '{"end":"closed"}\n',
+    ]
+    got = read("\n".join(lines).encode())
     [failed, rejoin], [received, ended] = (plain(commit.items) for commit in got.commits[:2])
     assert got.commits[2].items == (
         PublishingWanted(TrackSource.MICROPHONE, True),

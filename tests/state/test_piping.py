@@ -33,7 +33,10 @@ TIMED: dict[str, tuple[Operator, list[tuple[float, Any]]]] = {
     "throttle_first": (ops.throttle_first(1.0), [(0.0, 0), (1.2, 3)]),
     "sample": (reactivex.compose(ops.sample(1.0), ops.take(2)), [(1.0, 2), (2.0, 4)]),
     "delay": (ops.delay(1.0), [(1.0, 0), (1.4, 1), (1.8, 2), (2.2, 3), (2.6, 4)]),
-    "buffer_with_time": (reactivex.compose(ops.buffer_with_time(1.0), ops.take(2)), [(1.0, [0, 1, 2]), (2.0, [3, 4])]),
+    "buffer_with_time": (
+        reactivex.compose(ops.buffer_with_time(1.0), ops.take(2)),
+        [(1.0, [0, 1, 2]), (2.0, [3, 4])],
+    ),
     "buffer_with_time_or_count": (
         reactivex.compose(ops.buffer_with_time_or_count(1.0, 2), ops.take(2)),
         [(0.4, [0, 1]), (1.2, [2, 3])],

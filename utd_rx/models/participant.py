@@ -7,6 +7,7 @@ process, these can do neither (facts/livekit.md §3, §8.2).
 from __future__ import annotations
 
 from enum import Enum
+from typing import Self
 
 from attrs import evolve, field, frozen
 
@@ -97,40 +98,21 @@ class Participant:
         microphone = self.track(TrackSource.MICROPHONE)
         return microphone is not None and not microphone.is_muted
 
+    def with_track(self, track: TrackPublication) -> Self:
+        """Return a copy in which `track` replaces the publication of its sid, or is added."""
+        tracks = tuple([track if known.sid == track.sid else known for known in self.tracks])
+        return evolve(self, tracks=tracks if track in tracks else (*tracks, track))
+
+    def without_track(self, sid: str) -> Self:
+        """Return a copy without the publication `sid`."""
+        return evolve(self, tracks=tuple([track for track in self.tracks if track.sid != sid]))
+
 
 @frozen(field_transformer=typed)
 class LocalParticipant(Participant):
     """This client's own participant."""
 
-    def with_track(self, track: TrackPublication) -> LocalParticipant:
-        """Return a copy in which `track` replaces the publication of its sid, or is added."""
-        return evolve(self, tracks=_with_track(self.tracks, track))
-
-    def without_track(self, sid: str) -> LocalParticipant:
-        """Return a copy without the publication `sid`."""
-        return evolve(self, tracks=_without_track(self.tracks, sid))
-
 
 @frozen(field_transformer=typed)
 class RemoteParticipant(Participant):
     """Somebody else in the room."""
-
-    def with_track(self, track: TrackPublication) -> RemoteParticipant:
-        """Return a copy in which `track` replaces the publication of its sid, or is added."""
-        return evolve(self, tracks=_with_track(self.tracks, track))
-
-    def without_track(self, sid: str) -> RemoteParticipant:
-        """Return a copy without the publication `sid`."""
-        return evolve(self, tracks=_without_track(self.tracks, sid))
-
-
-def _with_track(
-    tracks: tuple[TrackPublication, ...], track: TrackPublication
-) -> tuple[TrackPublication, ...]:
-    if any(known.sid == track.sid for known in tracks):
-        return tuple(track if known.sid == track.sid else known for known in tracks)
-    return (*tracks, track)
-
-
-def _without_track(tracks: tuple[TrackPublication, ...], sid: str) -> tuple[TrackPublication, ...]:
-    return tuple(track for track in tracks if track.sid != sid)

@@ -152,7 +152,7 @@ def read(lines: Iterable[bytes]) -> Journal:
     parsed = _parsed(lines)
     wire = next(parsed, {})
     if wire.get("journal") != FORMAT:
-        raise _damage(f"it is not of format {FORMAT}; a newer version of utd_rx may have made it")
+        raise _damage(f"it is not of format {FORMAT}: another version of utd_rx made it")
     header = _required(Header, wire, "its first line")
     kind = KINDS.get(header.type)
     if kind is None:

@@ -3,8 +3,8 @@
 Payloads and metadata belong to the app and may hold secrets; they are the fields with `repr=False`
 (tokens are in no state and no item). Each is replaced by a *mark* that tells its length, and
 whether two were equal, which is enough for a change to stay a change. The engine's own words, as
-the seat grid and the roles, are kept where the rules read them, so that a redacted recording goes through the same
-states: `step(redact(state), redact(item)) == redact(step(state, item))`.
+the seat grid and the roles, are kept where the rules read them, so that a redacted recording goes
+through the same states: `step(redact(state), redact(item)) == redact(step(state, item))`.
 
 The mark is keyed, and the key is thrown away with the recording: without it, the hash of a short
 payload could be looked up. Identities, names and attributes are kept: everybody in the room sees

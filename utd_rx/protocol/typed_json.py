@@ -1,8 +1,8 @@
 """Frozen values to JSON and back, by the types their fields declare.
 
 A file decides nothing here but values: which class is made comes from the declared type of the
-field it stands in; where several may stand (`CHOICES`), a name chooses among these. What does not fit its type is a
-`DecodeError`, what is missing takes the field's default, what is unknown is ignored.
+field it stands in; where several may stand (`CHOICES`), a name chooses among these. What does not
+fit its type is a `DecodeError`, what is missing takes its default, what is unknown is ignored.
 
 | Python | JSON |
 | --- | --- |

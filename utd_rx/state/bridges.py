@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 from reactivex import abc
 from reactivex.disposable import CompositeDisposable
 
-from utd_rx.state.callbacks import refuse_async_predicate
+from utd_rx.state.callbacks import INSTEAD_OF_STATE, refuse_async
 from utd_rx.state.derived import Derived
 from utd_rx.state.equality import same
 from utd_rx.state.errors import StreamCompletedError
@@ -57,7 +57,7 @@ async def until(
     timeout: float | None,
 ) -> T:
     """Wait for a value once it is current; the contract is that of `StateSubject.until`."""
-    refuse_async_predicate(value_or_predicate)
+    refuse_async(value_or_predicate, instead=INSTEAD_OF_STATE, kind="a predicate")
     if callable(value_or_predicate):
         matches = value_or_predicate
     else:

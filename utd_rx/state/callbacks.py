@@ -16,42 +16,29 @@ INSTEAD_OF_EVENTS: Final = (
 )
 
 
-def refuse_async(observer: Any, *callbacks: Any, instead: str) -> None:
+def refuse_async(*callbacks: Any, instead: str, kind: str = "an observer") -> None:
     """Raise unless every callback can be called without awaiting anything.
 
     Args:
-        observer: A callback, an object with `on_next` and `on_completed`, or None.
-        callbacks: More of them, or None.
+        callbacks: Functions, or objects with `on_next` and `on_completed`; others are ignored.
         instead: What to write instead.
+        kind: What they are to be.
 
     Raises:
-        AsyncObserverError: For an `async def`, which nobody would await.
+        AsyncObserverError: For an `async def`: nobody would await it, and as an answer every
+            coroutine counts as true.
     """
-    methods = (getattr(observer, "on_next", observer), getattr(observer, "on_completed", None))
-    for callback in (*methods, *callbacks):
-        if callback is not None and _is_async(callback):
-            raise AsyncObserverError(
-                f"{name_of(callback)} is async, and an observer is not awaited; write {instead} "
-                "instead"
-            )
-
-
-def refuse_async_predicate(predicate: object) -> None:
-    """Raise for a predicate whose every answer would be a coroutine, which counts as true.
-
-    Raises:
-        AsyncObserverError: For an `async def`.
-    """
-    if callable(predicate) and _is_async(predicate):
-        raise AsyncObserverError(
-            f"{name_of(predicate)} is async, and a predicate is not awaited; write "
-            f"{INSTEAD_OF_STATE} instead"
-        )
-
-
-def name_of(callback: Callable[..., Any]) -> str:
-    """Name a callback without showing what a partial or an object holds."""
-    return getattr(callback, "__qualname__", type(callback).__name__)
+    for callback in callbacks:
+        for one in (
+            getattr(callback, "on_next", callback),
+            getattr(callback, "on_completed", None),
+        ):
+            if callable(one) and _is_async(one):
+                # By name, without showing what a partial or an object holds.
+                name = getattr(one, "__qualname__", type(one).__name__)
+                raise AsyncObserverError(
+                    f"{name} is async, and {kind} is not awaited; write {instead} instead"
+                )
 
 
 def _is_async(callback: Callable[..., Any]) -> bool:

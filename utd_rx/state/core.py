@@ -42,6 +42,7 @@ S = TypeVar("S")
 
 Fold = Callable[[S, Sequence[Any]], tuple[S, Sequence[Any]]]
 Batch = list[tuple[str, Any, Sequence[Subscription[Any]]]]
+Published = tuple[Batch, Sequence[Any]]
 Tap = Callable[[Sequence[Any]], None]
 HandOver = Callable[[Callable[[], None]], bool]
 """Has its argument called at home, unless this is home: then it returns False."""
@@ -123,10 +124,8 @@ class Core(Generic[S]):
                 self.head = head
                 self.head_version += 1
             self._queue.append((head, effects))
-            if self._active:
-                return True
-            batch, effects = self._publish()
-        self._deliver(batch, effects)
+            published = self._publish()
+        self._deliver(published)
         return True
 
     def tap(self, callback: Tap) -> tuple[S, Callable[[], None]]:
@@ -153,10 +152,8 @@ class Core(Generic[S]):
                 return
             self.closing = True
             self._queue.append(None)
-            if self._active:
-                return
-            batch, effects = self._publish()
-        self._deliver(batch, effects)
+            published = self._publish()
+        self._deliver(published)
 
     def refuse_while_folding(self, what: str) -> None:
         """Refuse what a step function or a selector must not do. Call it with the lock held."""
@@ -209,10 +206,8 @@ class Core(Generic[S]):
         """Publish and deliver what has queued up, if this was the last one inside."""
         with self.lock:
             self._active -= 1
-            if self._active or not self._queue:
-                return
-            batch, effects = self._publish()
-        self._deliver(batch, effects)
+            published = self._publish()
+        self._deliver(published)
 
     def probe(self, selector: Callable[[S], Any]) -> Any:
         """Apply a selector to the published state; what it raises goes to the caller."""
@@ -268,11 +263,14 @@ class Core(Generic[S]):
                 self.taps = tuple(other for other in self.taps if other is not tap)
                 self._failures.append((error, "a tap, which hears no more,"))
 
-    def _publish(self) -> tuple[Batch, Sequence[Any]]:
+    def _publish(self) -> Published | None:
         """Make the oldest queued commit the visible one: phase one, with the lock held.
 
-        The caller, who was the only one here, is inside from now on, and must deliver it.
+        None while somebody is inside, or nothing is queued. Else the caller is inside from now
+        on, and must deliver it.
         """
+        if self._active or not self._queue:
+            return None
         before = self.state, self.version
         self._active = 1
         try:
@@ -300,18 +298,19 @@ class Core(Generic[S]):
             raise
         return batch, effects
 
-    def _deliver(self, batch: Batch, effects: Sequence[Any]) -> None:
+    def _deliver(self, published: Published | None) -> None:
         """Call the observers of one commit, then perform its effects, then go on with the next.
 
         Runs at home, or without one on the thread that published. A `KeyboardInterrupt` out of a
         callback is raised only when everybody has been served, so that it leaves no store with
         half a commit.
         """
-        if self._hand_over and self._hand_over(partial(self._deliver, batch, effects)):
+        if published and self._hand_over and self._hand_over(partial(self._deliver, published)):
             return
         interrupt: BaseException | None = None
-        while True:
+        while published is not None:
             try:
+                batch, effects = published  # not starred: that call costs a tenth of a delivery
                 interrupt = self._call(batch, effects, interrupt)
             except BaseException:  # a signal between two callbacks: leave no store stuck
                 with self.lock:
@@ -319,9 +318,7 @@ class Core(Generic[S]):
                 raise
             with self.lock:
                 self._active -= 1
-                if self._active or not self._queue:
-                    break
-                batch, effects = self._publish()
+                published = self._publish() if self._queue else None
         if interrupt is not None:
             raise interrupt
 

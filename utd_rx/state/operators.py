@@ -1,9 +1,8 @@
 """Operators for state: RxPY's are right for most purposes, these for time and for edges.
 
-RxPY's time operators fall back to timer threads where `StateSubject.pipe` cannot help them (piping.py),
-and its `throttle_first` may end on a stale value. These run on the loop that is running when
-somebody subscribes, unless `scheduler=` says otherwise, and on no other thread.
-(`ops.pairwise()` gives old and new value as it is: a state stream never repeats a value.)
+RxPY's time operators fall back to timer threads where `StateSubject.pipe` cannot help them, and
+its `throttle_first` may end on a stale value. These run on the loop that is running when somebody
+subscribes, unless `scheduler=` says otherwise, and on no other thread.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from reactivex import Observable, abc
 from reactivex import operators as ops
 from reactivex.disposable import CompositeDisposable, SerialDisposable
 
-from utd_rx.state.callbacks import refuse_async_predicate
+from utd_rx.state.callbacks import INSTEAD_OF_STATE, refuse_async
 from utd_rx.state.equality import same
 from utd_rx.state.scheduler import loop_scheduler
 
@@ -51,7 +50,7 @@ def became(value_or_predicate: T | Callable[[T], bool]) -> Operator[T]:
     Raises:
         AsyncObserverError: For an `async def` predicate, whose answer nobody would await.
     """
-    refuse_async_predicate(value_or_predicate)
+    refuse_async(value_or_predicate, instead=INSTEAD_OF_STATE, kind="a predicate")
 
     def matches(value: T) -> bool:
         if callable(value_or_predicate):
