@@ -13,8 +13,10 @@ from livekit import api
 from livekit.protocol import models
 
 from utd_rx.engine.sfu import tokens
+from utd_rx.engine.sfu.options import SfuOptions
 
 KEY, SECRET = "key", "s" * 40
+OPTIONS = SfuOptions(KEY, SECRET)
 
 
 def sign(secret: str = SECRET, **changes: Any) -> str:
@@ -38,7 +40,7 @@ def test_a_token_of_livekit_api_is_understood() -> None:
         )
         .to_jwt()
     )
-    claims = tokens.verify(token, KEY, SECRET)
+    claims = tokens.verify(token, OPTIONS)
     assert (claims.identity, claims.name, claims.attributes) == ("alice", "Alice", {"k": "v"})
     assert claims.video.room_join
     permission = tokens.permission_of(claims.video)
@@ -48,7 +50,7 @@ def test_a_token_of_livekit_api_is_understood() -> None:
 
 
 def test_omitted_flags_grant_except_own_metadata() -> None:
-    video = tokens.verify(sign(video={"canPublish": None}), KEY, SECRET).video
+    video = tokens.verify(sign(video={"canPublish": None}), OPTIONS).video
     assert not video.room_join
     permission = tokens.permission_of(video)
     assert permission == models.ParticipantPermission(
@@ -66,14 +68,14 @@ def test_omitted_flags_grant_except_own_metadata() -> None:
     ],
 )
 def test_a_camera_that_is_not_granted_is_not_published(video: dict[str, Any]) -> None:
-    permission = tokens.permission_of(tokens.verify(sign(video=video), KEY, SECRET).video)
+    permission = tokens.permission_of(tokens.verify(sign(video=video), OPTIONS).video)
     assert not tokens.may_publish(permission, models.TrackSource.CAMERA)
 
 
 @pytest.mark.parametrize("seconds", [-50, 0])
 def test_a_minute_of_leeway(seconds: int) -> None:
     now = int(time.time())
-    tokens.verify(sign(exp=now + seconds, nbf=now - seconds), KEY, SECRET)
+    tokens.verify(sign(exp=now + seconds, nbf=now - seconds), OPTIONS)
 
 
 @pytest.mark.parametrize(
@@ -103,7 +105,7 @@ def test_a_minute_of_leeway(seconds: int) -> None:
 )
 def test_everything_else_is_refused_without_repeating_it(token: str) -> None:
     with pytest.raises(tokens.TokenError) as caught:
-        tokens.verify(token, KEY, SECRET)
+        tokens.verify(token, OPTIONS)
     assert not token or token not in str(caught.value)
     assert SECRET not in str(caught.value)
 
@@ -111,16 +113,14 @@ def test_everything_else_is_refused_without_repeating_it(token: str) -> None:
 def test_a_refreshed_token_carries_what_is_true_now() -> None:
     now = time.time()
     token = sign(name="old", video={"room": "r", "roomJoin": True}, exp=int(now) + 7200)
-    claims = tokens.verify(token, KEY, SECRET)
+    claims = tokens.verify(token, OPTIONS)
     permission = models.ParticipantPermission(
         can_subscribe=True, can_publish_sources=[models.TrackSource.CAMERA], hidden=True
     )
     info = models.ParticipantInfo(
         name="new", metadata="m", attributes={"a": "b"}, permission=permission
     )
-    again = tokens.verify(
-        tokens.refresh(claims, info, api_key=KEY, api_secret=SECRET, now=now), KEY, SECRET
-    )
+    again = tokens.verify(tokens.refresh(claims, info, OPTIONS, now), OPTIONS)
     assert (again.identity, again.name, again.metadata) == ("alice", "new", "m")
     assert again.attributes == {"a": "b"}
     assert (again.video.room, again.video.room_join) == ("r", True)
@@ -129,16 +129,14 @@ def test_a_refreshed_token_carries_what_is_true_now() -> None:
 
 
 def test_a_refreshed_token_outlives_the_next_one() -> None:
-    claims = tokens.verify(sign(exp=int(time.time())), KEY, SECRET)
+    claims = tokens.verify(sign(exp=int(time.time())), OPTIONS)
     now = time.time()
-    token = tokens.refresh(
-        claims, models.ParticipantInfo(), api_key=KEY, api_secret=SECRET, now=now
-    )
-    again = tokens.verify(token, KEY, SECRET)
+    token = tokens.refresh(claims, models.ParticipantInfo(), OPTIONS, now)
+    again = tokens.verify(token, OPTIONS)
     assert again.expires_at >= int(now + tokens.MIN_REFRESHED_VALIDITY)
 
 
 def test_a_webhook_signature_names_its_body() -> None:
-    token = tokens.sign_webhook(b"{}", api_key=KEY, api_secret=SECRET)
+    token = tokens.sign_webhook(b"{}", OPTIONS)
     claims = api.TokenVerifier(KEY, SECRET).verify(token)
     assert base64.b64decode(claims.sha256 or "") == hashlib.sha256(b"{}").digest()

@@ -170,12 +170,8 @@ class SfuParticipant:
     def push_token(self, now: float) -> None:
         """Send a fresh token for the client's next reconnect."""
         self._token_at = now + _TOKEN_INTERVAL
-        key, secret = self._options.api_key, self._options.api_secret
-        self.send(
-            refresh_token=tokens.refresh(
-                self._claims, self.info(), api_key=key, api_secret=secret, now=time.time()
-            )
-        )
+        token = tokens.refresh(self._claims, self.info(), self._options, time.time())
+        self.send(refresh_token=token)
 
     # -- negotiation --------------------------------------------------------------------------
 

@@ -58,10 +58,9 @@ class Signalling:
         Raises:
             web.HTTPException: 401 or 400, as livekit-server.
         """
-        options = self._rooms.context.options
         token = bearer_token(request) or request.query.get("access_token", "")
         try:
-            claims = tokens.verify(token, options.api_key, options.api_secret)
+            claims = tokens.verify(token, self._rooms.context.options)
         except tokens.TokenError as error:
             raise web.HTTPUnauthorized(text=str(error)) from error
         if not claims.video.room_join:

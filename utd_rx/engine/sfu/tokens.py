@@ -18,6 +18,8 @@ from google.protobuf.json_format import ParseError
 from livekit import api
 from livekit.protocol import models
 
+from utd_rx.engine.sfu.options import SfuOptions
+
 # A pushed token must outlive the next push by far; the real server keeps at least this much.
 MIN_REFRESHED_VALIDITY: Final = 600.0
 _WEBHOOK_VALIDITY: Final = timedelta(minutes=5)
@@ -40,14 +42,14 @@ class AccessClaims:
     expires_at: float
 
 
-def verify(token: str, api_key: str, api_secret: str) -> AccessClaims:
+def verify(token: str, options: SfuOptions) -> AccessClaims:
     """Check signature, issuer and times (60 s leeway) and return the claims.
 
     Raises:
         TokenError: with a reason that does not repeat the token.
     """
     try:
-        claims = api.TokenVerifier(api_key, api_secret).verify(token)
+        claims = api.TokenVerifier(options.api_key, options.api_secret).verify(token)
         expires_at = float(jwt.decode(token, options={"verify_signature": False})["exp"])
         video, attributes = claims.video or api.VideoGrants(), dict(claims.attributes or {})
         texts = [claims.identity, claims.name, claims.metadata, video.room]
@@ -88,7 +90,7 @@ def may_publish(permission: models.ParticipantPermission, source: models.TrackSo
 
 
 def refresh(
-    claims: AccessClaims, info: models.ParticipantInfo, *, api_key: str, api_secret: str, now: float
+    claims: AccessClaims, info: models.ParticipantInfo, options: SfuOptions, now: float
 ) -> str:
     """Mint the token a client shall reconnect with: today's permission, name and metadata.
 
@@ -108,7 +110,7 @@ def refresh(
     )
     validity = max(MIN_REFRESHED_VALIDITY, claims.expires_at - now)
     return (
-        api.AccessToken(api_key, api_secret)
+        api.AccessToken(options.api_key, options.api_secret)
         .with_ttl(timedelta(seconds=validity))
         .with_identity(claims.identity)
         .with_name(info.name)
@@ -119,8 +121,8 @@ def refresh(
     )
 
 
-def sign_webhook(body: bytes, *, api_key: str, api_secret: str) -> str:
+def sign_webhook(body: bytes, options: SfuOptions) -> str:
     """Mint the Authorization value of a webhook: a token that names the sha256 of `body`."""
     digest = base64.b64encode(hashlib.sha256(body).digest()).decode("ascii")
-    token = api.AccessToken(api_key, api_secret).with_ttl(_WEBHOOK_VALIDITY)
+    token = api.AccessToken(options.api_key, options.api_secret).with_ttl(_WEBHOOK_VALIDITY)
     return token.with_sha256(digest).to_jwt()

@@ -208,19 +208,19 @@ class Transport:
 
     def send_rtp(self, packet: bytes) -> None:
         """Encrypt and send one RTP packet; dropped when the transport is not up."""
-        if self._outbound is not None:
-            self._protect_and_send(self._outbound.protect, packet)
+        if self._outbound is not None and self._address is not None:
+            try:
+                self._mux.send(self._outbound.protect(packet), self._address)
+            except (pylibsrtp.Error, ValueError):
+                self.dropped += 1
 
     def send_rtcp(self, packet: bytes) -> None:
         """Encrypt and send one RTCP packet; dropped when the transport is not up."""
         if self._outbound is not None:
-            self._protect_and_send(self._outbound.protect_rtcp, packet)
-
-    def _protect_and_send(self, protect: Callable[[bytes], bytes], packet: bytes) -> None:
-        try:
-            self._send(protect(packet))
-        except (pylibsrtp.Error, ValueError):
-            self.dropped += 1
+            try:
+                self._send(self._outbound.protect_rtcp(packet))
+            except (pylibsrtp.Error, ValueError):
+                self.dropped += 1
 
     def forget(self, ssrc: int) -> None:
         """Nothing more will be sent under `ssrc`: libsrtp may drop its context."""

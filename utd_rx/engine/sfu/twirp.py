@@ -88,11 +88,11 @@ async def _handle(rooms: SfuRooms, request: web.Request) -> web.Response:
 
 def _grants(rooms: SfuRooms, request: web.Request) -> api.VideoGrants:
     """What the token allows; nothing without one."""
-    token, options = bearer_token(request), rooms.context.options
+    token = bearer_token(request)
     if not token:
         return api.VideoGrants()
     try:
-        return tokens.verify(token, options.api_key, options.api_secret).video
+        return tokens.verify(token, rooms.context.options).video
     except tokens.TokenError as error:
         raise web.HTTPUnauthorized(text=str(error)) from error
 

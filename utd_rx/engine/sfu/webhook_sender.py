@@ -85,12 +85,10 @@ class WebhookSender:
                 self._queue.task_done()
 
     async def _deliver(self, session: aiohttp.ClientSession, url: str, body: bytes) -> None:
-        options = self._options
         for attempt in range(_TRIES):
             if attempt:
                 await asyncio.sleep(_RETRY_DELAY * 2**attempt)
-            key, secret = options.api_key, options.api_secret
-            token = sign_webhook(body, api_key=key, api_secret=secret)
+            token = sign_webhook(body, self._options)
             headers = {"Authorization": token, "Content-Type": "application/webhook+json"}
             try:
                 async with session.post(
