@@ -88,6 +88,7 @@ def test_the_engines_own_code_goes_first(status: int, message: str, code: UTDErr
 @given(st.integers(100, 999), st.text(), st.none() | st.text() | st.integers())
 def test_every_reply_has_a_class(status: int, message: str, code: object) -> None:
     found = classify_response(status, message, code)
+    assert isinstance(found, UTDErrorCode)
     if status in CODE_BY_STATUS and status != 403 and UTDErrorCode.from_wire(code) is None:
         assert found is CODE_BY_STATUS[status]
 

@@ -41,6 +41,7 @@ def test_the_cables_are_listed(bench: Bench) -> None:
     assert {line["direction"] for line in lines if line["name"] == CABLE_B} == {"input", "output"}
 
 
+@pytest.mark.realtime
 def test_the_doctor_hears_itself_over_a_cable(bench: Bench) -> None:
     done = utd_rx("doctor", "--input", CABLE_A, "--output", CABLE_A)
     assert (done.returncode, done.stdout.count("WRONG")) == (0, 0)

@@ -169,6 +169,7 @@ async def test_d5_a_publication_under_way_ends_with_the_connection(
         assert tone.open_streams == 0
 
 
+@pytest.mark.realtime
 async def test_d7_no_frame_that_arrived_is_lost_at_the_end() -> None:
     assert ffi.is_available()
     feeder = Feeder(AudioFormat())

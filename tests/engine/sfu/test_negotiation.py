@@ -10,6 +10,7 @@ import pytest
 from attrs import evolve
 from livekit.protocol import models, rtc
 
+from tests.state.virtual import run
 from utd_rx.engine.sfu import rtp, sdp
 from utd_rx.engine.sfu.answers import AnswerSection
 from utd_rx.engine.sfu.forwarding import InboundTrack
@@ -120,17 +121,20 @@ async def test_with_a_free_section_only_an_offer_is_asked_for() -> None:
     client.subscriptions.close()
 
 
-async def test_the_next_request_waits_for_the_offer() -> None:
-    client = Subscriber()
-    client.subscriptions.add(live("TR_1"))
-    await client.asked()
-    client.subscriptions.add(live("TR_2"))
-    await asyncio.sleep(0.03)  # longer than requests are collected
-    assert client.requests == [(1, 0)]
-    client.offer(audios=1)
-    assert await client.asked() == (1, 0)
-    assert client.tracks(client.offer(audios=1)) == ["TR_1", "TR_2"]
-    client.subscriptions.close()
+def test_the_next_request_waits_for_the_offer() -> None:
+    async def main() -> None:
+        client = Subscriber()
+        client.subscriptions.add(live("TR_1"))
+        await client.asked()
+        client.subscriptions.add(live("TR_2"))
+        await asyncio.sleep(60)  # longer than requests are collected
+        assert client.requests == [(1, 0)]
+        client.offer(audios=1)
+        assert await client.asked() == (1, 0)
+        assert client.tracks(client.offer(audios=1)) == ["TR_1", "TR_2"]
+        client.subscriptions.close()
+
+    run(main())
 
 
 async def test_a_section_is_inactive_once_between_two_tracks() -> None:
@@ -173,14 +177,16 @@ async def test_packets_stop_at_once_when_unsubscribed() -> None:
     client.subscriptions.close()
 
 
-async def test_closing_stops_the_timer_and_everything_that_flows() -> None:
-    client = Subscriber()
-    publication = live("TR_1")
-    client.subscriptions.add(publication)
-    client.subscriptions.close()
-    client.subscriptions.add(live("TR_2"))
-    await asyncio.sleep(0.03)
-    assert client.requests == []
+def test_closing_stops_the_timer_and_everything_that_flows() -> None:
+    async def main() -> None:
+        client = Subscriber()
+        client.subscriptions.add(live("TR_1"))
+        client.subscriptions.close()
+        client.subscriptions.add(live("TR_2"))
+        await asyncio.sleep(60)
+        assert client.requests == []
+
+    run(main())
 
 
 # -- publications -----------------------------------------------------------------------------

@@ -72,6 +72,7 @@ async def test_a_full_reconnect_brings_everything_back(
 
 @pytest.mark.realtime
 @pytest.mark.parametrize("sfu_kind", ["embedded"])  # on livekit-server the client must see to it
+@pytest.mark.realtime
 async def test_who_slept_through_a_join_of_the_same_identity_does_not_throw_it_out(
     sfu: RunningSfu, join: Join, room_name: str
 ) -> None:
