@@ -34,7 +34,7 @@ async def talk_utd_rx(
     room = UTDRoom()
     stack.push_async_callback(room.aclose)
     await room.connect(url, token)
-    await room.publish_audio(Microphone(backend=backend))
+    await room.publish(Microphone(backend=backend))
 
 
 async def listen_utd_rx(stack: AsyncExitStack, url: str, token: str) -> None:
@@ -50,8 +50,8 @@ async def listen_utd_rx(stack: AsyncExitStack, url: str, token: str) -> None:
     def receive(events: tuple[RoomEvent, ...]) -> None:
         for event in events:
             if isinstance(event, TrackSubscribed):
-                voice = speaker.voice(event.identity)
-                opening.append(asyncio.create_task(room.receive_audio(event.track.sid, voice)))
+                routing = room.route(event.track.sid, speaker.key, name=event.identity)
+                opening.append(asyncio.create_task(routing))
 
     room.listen(receive)
     await room.connect(url, token)

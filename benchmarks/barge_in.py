@@ -80,8 +80,8 @@ async def mute_track(stack: AsyncExitStack, url: str, jwt: str) -> tuple[Call, C
     def listen(events: tuple[RoomEvent, ...]) -> None:
         for event in events:
             if isinstance(event, TrackSubscribed):
-                receiving = room.receive_audio(event.track.sid, speaker.voice(event.identity))
-                opening.append(asyncio.create_task(receiving))
+                routing = room.route(event.track.sid, speaker.key, name=event.identity)
+                opening.append(asyncio.create_task(routing))
 
     room.listen(listen)
     await room.connect(url, jwt)

@@ -151,12 +151,6 @@ class Receiver:
         voice = living.find(speaker).voice(name, gain=gain)
         return self._begin(track, Route(track_sid, voice))
 
-    def open(self, track_sid: str, sink: FrameSink) -> Reception:
-        """The old port's; goes with it."""
-        track, reception = self._find(track_sid), Reception(track_sid, sink)
-        self._begin(track, reception)
-        return reception
-
     def set_gain(self, number: int, gain: float) -> None:
         """Play a route louder or softer; nothing when it is over."""
         reception = self._receptions.get(number)

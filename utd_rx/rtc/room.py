@@ -14,13 +14,13 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from attrs import evolve, field, frozen
 from reactivex import Observable
 
 from utd_rx.errors import ConflictReason, conflict
-from utd_rx.models.audio import AudioInput, AudioInputStream, FrameSink
+from utd_rx.models.audio import AudioInput
 from utd_rx.models.devices import DeviceKey
 from utd_rx.models.events import RoomEvent, RoomSnapshot, TokenRefreshed
 from utd_rx.models.participant import TrackPublication, TrackSource
@@ -231,7 +231,6 @@ class UTDRoom:
         reliable: bool = True,
         topic: str = "",
         to: Sequence[str] | None = None,
-        destination_identities: Sequence[str] | None = None,
     ) -> None:
         """Send a data message to everybody, or to the identities in `to`; order is kept.
 
@@ -241,7 +240,6 @@ class UTDRoom:
             UTDStreamException: `VALIDATION` as `data_message`, `CONFLICT` not connected, and as
                 `Outbox.send`.
         """
-        to = destination_identities if to is None else to
         message = data_message(data, topic=topic, to=to, reliable=reliable)
         await self._need().outbox.send(message)
 
@@ -299,22 +297,6 @@ class UTDRoom:
     async def unroute(self, route: int) -> None:
         """Play the track no more; nothing when it is over already."""
         await self.unhear(route)
-
-    # -- the port before this one, for who still uses it ------------------------------------------
-
-    async def publish_audio(
-        self,
-        source: AudioInput,
-        *,
-        name: str = "microphone",
-        track_source: TrackSource = TrackSource.MICROPHONE,
-    ) -> TrackPublication:
-        """See `publish`."""
-        return await self.publish(source, track_source)
-
-    async def receive_audio(self, track_sid: str, sink: FrameSink) -> AudioInputStream:
-        """See `hear`; `sink` runs on LiveKit's threads."""
-        return cast("AudioInputStream", self._need().receiver.open(track_sid, sink))
 
     # -- shared ---------------------------------------------------------------------------------
 
