@@ -345,7 +345,6 @@ class SfuParticipant:
             return
         self.transport.tick()
         self.publications.tick(now)
-        self.subscriptions.tick(now)
         if now >= self._report_at:
             self._report_at = now + _REPORT_INTERVAL
             self.publications.report(now)

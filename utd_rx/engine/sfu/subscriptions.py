@@ -25,8 +25,6 @@ from utd_rx.engine.sfu.publications import Publication
 from utd_rx.engine.sfu.sdp import Section
 
 _COLLECT_SECONDS: Final = 0.01
-# A client that was asked offers within milliseconds; after this it is asked again.
-_OFFER_TIMEOUT: Final = 10.0
 
 
 class _SlotState(Enum):
@@ -67,11 +65,7 @@ class Subscriptions:
         self._by_ssrc: dict[int, OutboundTrack] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._is_offer_due = False
-        self._ask_again_at = float("inf")
         self._is_closed = False
-
-    def __contains__(self, track_sid: object) -> bool:
-        return track_sid in self._wanted
 
     def receives_from(self, publisher_sid: str) -> bool:
         """Whether any track of that participant is subscribed."""
@@ -132,7 +126,6 @@ class Subscriptions:
         if self._is_closed or not (unbound or is_release_due):
             return
         self._is_offer_due = True
-        self._ask_again_at = asyncio.get_running_loop().time() + _OFFER_TIMEOUT
         missing = {"audio": 0, "video": 0}
         for wanted in unbound:
             missing[wanted.publication.kind] += 1
@@ -149,11 +142,6 @@ class Subscriptions:
         """A request may have been lost with the old signal connection."""
         self._is_offer_due = False
         self._schedule()
-
-    def tick(self, now: float) -> None:
-        """Ask again when the client did not offer."""
-        if self._is_offer_due and now >= self._ask_again_at:
-            self.on_resumed()
 
     def answer(self, section: Section, now: float) -> AnswerSection:
         """Answer a section the client offers to receive on."""

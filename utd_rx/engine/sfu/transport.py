@@ -46,7 +46,6 @@ class Transport:
         self, mux: UdpMux, certificate: Certificate, host: str, owner: TransportOwner
     ) -> None:
         self.is_connected = False
-        self.dropped = 0
         self._mux = mux
         self._owner: TransportOwner | None = owner  # None once closed
         self._host = host
@@ -141,8 +140,6 @@ class Transport:
             self._on_dtls(data)
         elif is_rtp_or_rtcp(data) and self._inbound is not None:
             self._on_srtp(owner, self._inbound, data, now)
-        else:
-            self.dropped += 1
 
     def _on_srtp(
         self, owner: TransportOwner, session: pylibsrtp.Session, data: bytes, now: float
@@ -150,12 +147,10 @@ class Transport:
         is_control = is_rtcp(data)
         ssrc = data[4:8] if is_control else data[8:12]
         if ssrc not in self._inbound_ssrcs and len(self._inbound_ssrcs) >= _MAX_INBOUND_SSRCS:
-            self.dropped += 1
             return
         try:
             plain = session.unprotect_rtcp(data) if is_control else session.unprotect(data)
         except (pylibsrtp.Error, ValueError):
-            self.dropped += 1
             return
         self._inbound_ssrcs.add(ssrc)
         self._last_heard = now
@@ -195,12 +190,9 @@ class Transport:
                 self._owner.on_failed(str(error))
 
     def _write_dtls(self, data: bytes) -> None:
-        if self._dtls is None:
-            return
-        try:
-            self._dtls.write(data)
-        except DtlsError:
-            self.dropped += 1
+        if self._dtls is not None:
+            with contextlib.suppress(DtlsError):
+                self._dtls.write(data)
 
     def _send(self, datagram: bytes) -> None:
         if self._address is not None:
@@ -212,15 +204,13 @@ class Transport:
             try:
                 self._mux.send(self._outbound.protect(packet), self._address)
             except (pylibsrtp.Error, ValueError):
-                self.dropped += 1
+                return
 
     def send_rtcp(self, packet: bytes) -> None:
         """Encrypt and send one RTCP packet; dropped when the transport is not up."""
         if self._outbound is not None:
-            try:
+            with contextlib.suppress(pylibsrtp.Error, ValueError):
                 self._send(self._outbound.protect_rtcp(packet))
-            except (pylibsrtp.Error, ValueError):
-                self.dropped += 1
 
     def forget(self, ssrc: int) -> None:
         """Nothing more will be sent under `ssrc`: libsrtp may drop its context."""
