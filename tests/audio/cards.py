@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
+import pytest
 
+from utd_rx.audio import lookout, portaudio, supervisor
 from utd_rx.audio.capture import CaptureConnection, CaptureSide
 from utd_rx.audio.playback import PlaybackConnection, PlaybackSide
 from utd_rx.audio.ring import Ring
-from utd_rx.errors import UTDStreamException
+from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.audio import AudioFormat
 from utd_rx.models.devices import AudioDevice, AudioDirection, DeviceChoice
 
@@ -91,5 +94,31 @@ class Cards:
         self.gate.wait(TIMEOUT)
         if self.refusal is not None:
             raise self.refusal
+        if choice == "no such device":
+            raise UTDStreamException("there is none", code=UTDErrorCode.NOT_FOUND)
         name = choice.name if isinstance(choice, AudioDevice) else str(choice)
         return AudioDevice(name, name, direction, 1, 48_000, True)
+
+
+@contextmanager
+def fake_cards(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cards]:
+    """Let every device that is opened be one of these; in the end all of them must be closed."""
+    made = Cards()
+    monkeypatch.setattr(
+        CaptureSide, "connect", lambda side, choice, wake: made.hear(side, choice, wake)
+    )
+    monkeypatch.setattr(
+        PlaybackSide, "connect", lambda side, choice, wake: made.play(side, choice, wake)
+    )
+    listed = tuple(
+        AudioDevice(name, name, way, 1, 48_000, True)
+        for way in AudioDirection
+        for name in ("card", "first")
+    )
+    monkeypatch.setattr(lookout, "look", lambda max_age=0.0: listed)
+    monkeypatch.setattr(portaudio, "restart", lambda: None)
+    monkeypatch.setattr(supervisor, "RETRY", 0.0)
+    yield made
+    made.gate.set()
+    opened: list[FakeInput | FakeOutput] = [*made.inputs, *made.outputs]
+    assert all(one.is_closed for one in opened)

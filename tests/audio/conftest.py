@@ -7,12 +7,9 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from tests.audio.cable import Kept
-from tests.audio.cards import Cards, FakeInput, FakeOutput
+from tests.audio.cards import Cards, fake_cards
 from tests.support.pulse import Bench, is_audio_required, missing_audio
-from utd_rx.audio import lookout, portaudio, supervisor
-from utd_rx.audio.capture import CaptureSide
-from utd_rx.audio.playback import PlaybackSide
-from utd_rx.models.devices import AudioDevice, AudioDirection
+from utd_rx.audio import portaudio
 
 
 @pytest.fixture(scope="session")
@@ -45,18 +42,6 @@ async def kept() -> AsyncIterator[Kept]:
 
 @pytest.fixture
 def cards(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cards]:
-    made = Cards()
-    monkeypatch.setattr(
-        CaptureSide, "connect", lambda side, choice, wake: made.hear(side, choice, wake)
-    )
-    monkeypatch.setattr(
-        PlaybackSide, "connect", lambda side, choice, wake: made.play(side, choice, wake)
-    )
-    listed = tuple(AudioDevice("card", "card", way, 1, 48_000, True) for way in AudioDirection)
-    monkeypatch.setattr(lookout, "look", lambda max_age=0.0: listed)
-    monkeypatch.setattr(portaudio, "restart", lambda: None)
-    monkeypatch.setattr(supervisor, "RETRY", 0.0)
-    yield made
-    made.gate.set()
-    opened: list[FakeInput | FakeOutput] = [*made.inputs, *made.outputs]
-    assert all(one.is_closed for one in opened)
+    """Devices without PortAudio."""
+    with fake_cards(monkeypatch) as made:
+        yield made

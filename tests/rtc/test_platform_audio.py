@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import pickle
-import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from attrs import define, evolve, field
+from attrs import define
 
+from tests.rtc.platform_module import DEVICES, FakeModule
 from utd_rx.audio.microphone import Microphone, MicrophoneInput
 from utd_rx.audio.speaker import Speaker
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
-from utd_rx.models.devices import AudioDevice, AudioDirection, DeviceChoice, choose_device
+from utd_rx.models.devices import AudioDevice, AudioDirection
 from utd_rx.models.voice_processing import VoiceProcessing
 from utd_rx.ports import living
 from utd_rx.rtc import platform_audio
@@ -29,45 +29,6 @@ from utd_rx.rtc.platform_audio import (
 PROCESSING = VoiceProcessing(
     echo_cancellation=True, noise_suppression=True, gain_control=True, high_pass=True
 )
-DEVICES = (
-    AudioDevice("0", "default: built-in", AudioDirection.INPUT, 1, 48_000, True),
-    AudioDevice("1", "usb", AudioDirection.INPUT, 1, 48_000, False),
-)
-
-
-@define(slots=False)
-class FakeSide:
-    """One side of a module."""
-
-    direction: AudioDirection
-    selected: list[str] = field(factory=list)
-    is_closed: bool = False
-    made: list[FakeSide] = field(factory=list)
-
-    def find(self, choice: DeviceChoice) -> AudioDevice:
-        there = [evolve(device, direction=self.direction) for device in DEVICES]
-        return choose_device(there, choice, self.direction)
-
-    def select(self, device: AudioDevice) -> None:
-        self.selected.append(device.name)
-
-    def make_source(self) -> FakeSide:
-        self.made.append(FakeSide(self.direction))
-        return self.made[-1]
-
-    def close(self) -> None:
-        self.is_closed = True
-
-
-@define
-class FakeModule:
-    sides: list[FakeSide] = field(factory=list)
-    gate: threading.Event = field(factory=threading.Event)
-
-    def hold(self, direction: AudioDirection) -> FakeSide:
-        self.gate.wait(10)
-        self.sides.append(FakeSide(direction))
-        return self.sides[-1]
 
 
 @pytest.fixture

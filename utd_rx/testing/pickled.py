@@ -63,6 +63,8 @@ class _Near:
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._far, name)
+        if not callable(method):  # a property
+            return pickle.loads(pickle.dumps(method))  # noqa: S301 - our own words
         if inspect.iscoroutinefunction(method):
 
             async def command(*args: Any, **kwargs: Any) -> Any:

@@ -1,0 +1,150 @@
+"""The audio contract, held by the fake and by both adapters, here and behind a pipe."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack
+
+import numpy as np
+import pytest
+
+from tests.audio.cards import Cards, fake_cards
+from tests.rtc.platform_module import FakeModule
+from utd_rx.audio.adapter import ABILITIES
+from utd_rx.audio.hearing import HearingDevice
+from utd_rx.audio.playing import PlayingDevice
+from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.models.devices import AudioDirection
+from utd_rx.ports.audio import AudioPort
+from utd_rx.ports.local import LocalAudio
+from utd_rx.rtc import platform_audio
+from utd_rx.rtc.platform_audio import PlatformMicrophone, PlatformSpeaker
+from utd_rx.testing.audio import FakeAudio
+from utd_rx.testing.clock import FakeClock
+from utd_rx.testing.contracts.audio import AudioBench, AudioContract, AudioWorld
+from utd_rx.testing.pickled import pickled
+
+
+@pytest.fixture(params=["here", "behind a pipe"])
+async def reach(request: pytest.FixtureRequest) -> AsyncIterator[Reach]:
+    """Run each test on the port itself, and on one that everything is pickled on the way to."""
+    async with AsyncExitStack() as stack:
+        yield Reach(stack, request.param == "behind a pipe")
+
+
+class Reach:
+    """How far away the port is."""
+
+    def __init__(self, stack: AsyncExitStack, is_far: bool) -> None:
+        self._stack = stack
+        self._is_far = is_far
+
+    async def bench(self, make: Callable[[], AudioPort], world: AudioWorld) -> AudioBench:
+        """Return a bench for the port, closed in the end."""
+        port = await self._stack.enter_async_context(pickled(make)) if self._is_far else make()
+        bench = AudioBench(port, world)
+        self._stack.push_async_callback(bench.close)
+        return bench
+
+
+# -- the fake -----------------------------------------------------------------------------------
+
+
+class FakeWorld:
+    """Fake devices, and a clock that is moved when something is to be heard."""
+
+    first, second = "first", "second"
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.audio = FakeAudio(self.clock)
+        self._gone = self.audio.devices
+
+    async def lose(self) -> None:
+        for direction in AudioDirection:
+            self.audio.unplug(self.first, direction)
+
+    async def bring_back(self) -> None:
+        for device in set(self._gone) - set(self.audio.devices):
+            self.audio.plug_in(device)
+
+    async def sound(self) -> None:
+        self.audio.say(np.full((2_400, 1), 9_000, np.int16))
+        self.clock.advance(0.05)
+
+
+class TestFakeAudio(AudioContract):
+    @pytest.fixture
+    async def bench(self, reach: Reach) -> AudioBench:
+        world = FakeWorld()
+        return await reach.bench(lambda: world.audio, world)
+
+
+# -- PortAudio ----------------------------------------------------------------------------------
+
+
+def portaudio_port() -> LocalAudio:
+    return LocalAudio(ABILITIES, HearingDevice, PlayingDevice)
+
+
+class CardsWorld:
+    """Devices whose callbacks are made here, in the place of PortAudio's."""
+
+    first, second = "first", "second"
+
+    def __init__(self, cards: Cards) -> None:
+        self._cards = cards
+
+    async def lose(self) -> None:
+        self._cards.refusal = UTDStreamException("gone", code=UTDErrorCode.NOT_FOUND)
+        for heard in self._cards.inputs:
+            heard.is_alive = False
+        for played in self._cards.outputs:
+            played.is_alive = False
+
+    async def bring_back(self) -> None:
+        self._cards.refusal = None
+
+    async def sound(self) -> None:
+        self._cards.inputs[-1].hears(5)
+
+
+class TestPortAudio(AudioContract):
+    @pytest.fixture
+    def cards(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cards]:
+        with fake_cards(monkeypatch) as made:
+            yield made
+
+    @pytest.fixture
+    async def bench(self, cards: Cards, reach: Reach) -> AudioBench:
+        return await reach.bench(portaudio_port, CardsWorld(cards))
+
+
+# -- WebRTC's own device module -----------------------------------------------------------------
+
+
+class ModuleWorld:
+    """A module of the test's; what becomes of its tracks is in tests/rtc/test_platform_audio.py."""
+
+    first, second = "usb", "default: built-in"
+
+    async def lose(self) -> None:
+        pytest.skip("it takes a track to notice that")
+
+    async def bring_back(self) -> None:
+        raise NotImplementedError
+
+    async def sound(self) -> None:
+        raise NotImplementedError
+
+
+class TestPlatformAudio(AudioContract):
+    @pytest.fixture
+    async def bench(self, monkeypatch: pytest.MonkeyPatch, reach: Reach) -> AudioBench:
+        module = FakeModule()
+        module.gate.set()
+        monkeypatch.setattr(platform_audio, "module", lambda: module)
+        return await reach.bench(
+            lambda: LocalAudio(platform_audio.ABILITIES, PlatformMicrophone, PlatformSpeaker),
+            ModuleWorld(),
+        )
