@@ -10,13 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from utd_rx.audio import (
-        ArraySource,
-        ToneSource,
-        WavRecorder,
-        WavSource,
-        level_dbfs,
-    )
+    from utd_rx.audio import ArraySource, ToneSource, WavRecorder, WavSource, level_dbfs
     from utd_rx.audio.devices import AudioDevice, AudioDirection, list_devices
     from utd_rx.audio.microphone import Microphone, MicrophoneInput
     from utd_rx.audio.speaker import Speaker
@@ -101,69 +95,19 @@ _HOME: Final = {
 _MODULE_OF: Final = {name: module for module, names in _HOME.items() for name in names.split()}
 
 __all__ = [
-    "ArraySource",
-    "AudioComparison",
-    "AudioDevice",
-    "AudioDirection",
-    "AudioFormat",
-    "AudioFrame",
-    "AudioInput",
-    "ChatMessage",
-    "ConflictReason",
-    "ConnectionQuality",
-    "DisconnectReason",
-    "Invitation",
-    "InvitationAnswer",
-    "LocalParticipant",
-    "Microphone",
-    "MicrophoneInput",
-    "ParticipantPermission",
-    "Playback",
-    "Recording",
-    "RemoteParticipant",
-    "Replay",
-    "RoomEvent",
-    "SpeakRequest",
-    "Speaker",
-    "StateSubject",
-    "Store",
-    "ToneSource",
-    "TrackKind",
-    "TrackPublication",
-    "TrackSource",
-    "UTDApi",
-    "UTDApiClient",
-    "UTDAudioRoomSession",
-    "UTDBan",
-    "UTDBanNotice",
-    "UTDCall",
-    "UTDCallStatus",
-    "UTDConnectionState",
-    "UTDErrorCode",
-    "UTDRole",
-    "UTDRoom",
-    "UTDSeat",
-    "UTDSeatGrid",
-    "UTDSeatMode",
-    "UTDSession",
-    "UTDSessionResponse",
-    "UTDStageMember",
-    "UTDStreamClient",
-    "UTDStreamException",
-    "UTDStreamType",
-    "UTDTokenResponse",
-    "VoiceProcessing",
-    "WavRecorder",
-    "WavSource",
-    "__version__",
-    "combine_state",
-    "compare",
-    "level_dbfs",
-    "list_devices",
-    "play",
-    "record",
-    "replay",
-]
+    "ArraySource", "AudioComparison", "AudioDevice", "AudioDirection", "AudioFormat",
+    "AudioFrame", "AudioInput", "ChatMessage", "ConflictReason", "ConnectionQuality",
+    "DisconnectReason", "Invitation", "InvitationAnswer", "LocalParticipant", "Microphone",
+    "MicrophoneInput", "ParticipantPermission", "Playback", "Recording", "RemoteParticipant",
+    "Replay", "RoomEvent", "SpeakRequest", "Speaker", "StateSubject", "Store", "ToneSource",
+    "TrackKind", "TrackPublication", "TrackSource", "UTDApi", "UTDApiClient",
+    "UTDAudioRoomSession", "UTDBan", "UTDBanNotice", "UTDCall", "UTDCallStatus",
+    "UTDConnectionState", "UTDErrorCode", "UTDRole", "UTDRoom", "UTDSeat", "UTDSeatGrid",
+    "UTDSeatMode", "UTDSession", "UTDSessionResponse", "UTDStageMember", "UTDStreamClient",
+    "UTDStreamException", "UTDStreamType", "UTDTokenResponse", "VoiceProcessing", "WavRecorder",
+    "WavSource", "__version__", "combine_state", "compare", "level_dbfs", "list_devices", "play",
+    "record", "replay",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> object:

@@ -19,8 +19,8 @@ import aiohttp
 import pytest
 
 from tests.support.sfu import SfuKind
+from utd_rx import cli
 from utd_rx.cli import engine as command
-from utd_rx.cli import packages
 from utd_rx.cli.engine import FIELDS
 
 
@@ -115,7 +115,7 @@ def run(*arguments: str) -> int:
 def test_a_missing_package_is_one_clear_line_and_2(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(packages, "is_there", lambda module: module != "pylibsrtp")
+    monkeypatch.setattr(cli, "is_there", lambda module: module != "pylibsrtp")
     assert run() == 2
     captured = capsys.readouterr()
     assert captured.out == ""
@@ -127,15 +127,17 @@ def test_a_missing_package_is_one_clear_line_and_2(
 def test_arguments_that_make_no_sense_are_2(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--livekit-url", "ws://x") == 2
     assert "go together" in capsys.readouterr().err
-    for arguments in (("--port", "70000"), ("--rate-limit", "0"), ("--sfu", "other")):
+    assert run("--rate-limit", "0") == 2
+    assert "at least 1" in capsys.readouterr().err
+    for arguments in (("--port", "70000"), ("--rate-limit", "few"), ("--sfu", "other")):
         with pytest.raises(SystemExit) as caught:
             run(*arguments)
         assert caught.value.code == 2
 
 
 def test_every_package_it_looks_for_is_there() -> None:
-    assert command.missing_packages("embedded") == []
-    assert packages.missing(("json", "no_such_package.module")) == ["no_such_package.module"]
+    assert cli.missing((*command.NEEDED, *command.NEEDED_EMBEDDED)) == []
+    assert cli.missing(("json", "no_such_package.module")) == ["no_such_package.module"]
 
 
 def test_ctrl_c_while_it_loads_ends_it_quietly(

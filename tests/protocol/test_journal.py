@@ -30,7 +30,7 @@ from utd_rx.protocol.waiting import WaitStarted
 HEADER = Header(UTDStreamType.AUDIO_ROOM, "me", "lobby", "2026-05-01T12:00:00+00:00", redacted=True)
 START = Start(10.0, AudioRoomState("me"))
 SPOKE = Commit(11.5, (events.ActiveSpeakersChanged(("ana",)),))
-HEAD = journal.header_line(HEADER) + journal.start_line(START)
+HEAD = journal.line_of(HEADER) + journal.line_of(START)
 
 FEWER = max(10, settings().max_examples // 10)
 """Examples of each kind of item: there are many kinds."""
@@ -59,7 +59,7 @@ def test_every_item_comes_back(kind: type) -> None:
     @given(st.lists(values_of(kind), max_size=2), st.floats(10.0, 1e6))
     def comes_back(items: list[Any], at: float) -> None:
         commit = Commit(at, tuple(items))
-        [got] = read(HEAD + journal.commit_line(commit)).commits
+        [got] = read(HEAD + journal.line_of(commit)).commits
         assert plain(got) == plain(commit)
         assert [type(item) for item in got.items] == [kind] * len(items)
 
@@ -69,7 +69,7 @@ def test_every_item_comes_back(kind: type) -> None:
 @given(values_of(AudioRoomState), st.sampled_from(End))
 def test_every_state_comes_back(state: AudioRoomState, end: End) -> None:
     start = Start(-3.25, state)
-    got = read(journal.header_line(HEADER) + journal.start_line(start) + journal.end_line(end))
+    got = read(journal.line_of(HEADER) + journal.line_of(start) + journal.line_of(end))
     assert (got.header, plain(got.start), got.commits) == (HEADER, plain(start), ())
     assert (got.end, got.skipped) == (end, 0)
 
@@ -108,7 +108,7 @@ def test_the_format_is_read_letter_by_letter() -> None:
 
 @given(st.data())
 def test_a_file_that_a_crash_cut_off_is_read_up_to_there(data: st.DataObject) -> None:
-    lines = [journal.commit_line(attrs.evolve(SPOKE, at=20.0 + i)) for i in range(5)]
+    lines = [journal.line_of(attrs.evolve(SPOKE, at=20.0 + i)) for i in range(5)]
     body = b"".join(lines)
     cut = data.draw(st.integers(0, len(body) - 1))
     got = read(HEAD + body[:cut])
@@ -158,7 +158,7 @@ def test_an_unknown_number_of_livekit_is_read_as_unknown() -> None:
     ids=lambda line: line[:40].decode("latin-1").strip(),
 )
 def test_a_damaged_line_is_refused(line: bytes) -> None:
-    assert "not a readable recording" in refused(HEAD + line + journal.commit_line(SPOKE))
+    assert "not a readable recording" in refused(HEAD + line + journal.line_of(SPOKE))
 
 
 @pytest.mark.parametrize(
@@ -169,10 +169,10 @@ def test_a_damaged_line_is_refused(line: bytes) -> None:
         b'{"journal": 1}\n',
         b'{"journal": 2}\n',
         b'{"journal": 3}\n',
-        journal.header_line(attrs.evolve(HEADER, type=UTDStreamType.LIVE_STREAM)),
-        journal.header_line(HEADER),
-        journal.header_line(HEADER) + b'{"at": 1, "state": {"identity": 5}}\n',
-        journal.header_line(HEADER) + b'{"at": 1, "state": {}}\n',
+        journal.line_of(attrs.evolve(HEADER, type=UTDStreamType.LIVE_STREAM)),
+        journal.line_of(HEADER),
+        journal.line_of(HEADER) + b'{"at": 1, "state": {"identity": 5}}\n',
+        journal.line_of(HEADER) + b'{"at": 1, "state": {}}\n',
         b"RIFF\x00\x00\x00\x00WAVEfmt \n",
     ],
 )
@@ -191,7 +191,7 @@ def test_an_endless_line_and_an_endless_file_are_refused(monkeypatch: pytest.Mon
     monkeypatch.setattr(journal, "MAX_LINE", 1_000)
     assert "line 3 is too long" in refused(HEAD + b" " * 1_001)
     monkeypatch.setattr(journal, "MAX_BYTES", 5_000)
-    assert "too large" in refused(HEAD + journal.commit_line(SPOKE) * 200)
+    assert "too large" in refused(HEAD + journal.line_of(SPOKE) * 200)
 
 
 @given(st.sampled_from(sorted(journal.ITEMS)), json_values)
@@ -204,4 +204,4 @@ def test_no_content_of_an_item_breaks_the_reader(name: str, value: object) -> No
 def test_what_is_no_item_is_not_written() -> None:
     for other in (FetchSeats(1), "text", START):
         with pytest.raises(KeyError):
-            journal.commit_line(Commit(11.0, (other,)))
+            journal.line_of(Commit(11.0, (other,)))

@@ -63,7 +63,7 @@ def test_no_item_or_state_has_a_place_for_a_token() -> None:
 )
 def test_secrets_are_not_written(value: object) -> None:
     written = (
-        journal.commit_line(journal.Commit(1.0, (REDACT((value,))[0],) * 1))
+        journal.line_of(journal.Commit(1.0, (REDACT((value,))[0],) * 1))
         if (type(value).__name__ in journal.ITEMS)
         else repr(REDACT((value,)))
     )

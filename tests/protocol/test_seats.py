@@ -34,7 +34,7 @@ def after(*facts: object) -> Seats:
 def test_a_push_replaces_the_grid_and_begins_a_generation() -> None:
     seats = after(SeatGridReceived(grid("ana")))
     assert (seats.grid, seats.is_known, seats.generation) == (grid("ana"), True, 1)
-    seat = seats.seat_of("ana")
+    seat = seats.grid.seat_of("ana")
     assert seat is not None
     assert seat.index == 0
 

@@ -136,14 +136,15 @@ async def test_a_disk_that_is_too_slow_ends_the_recording_and_not_the_session(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     gate = threading.Event()
-    write = journal.commit_line
+    write = journal.line_of
 
-    def slow(commit: journal.Commit) -> bytes:
-        gate.wait(60)
-        return write(commit)
+    def slow(entry: journal.Header | journal.Start | journal.Commit | journal.End) -> bytes:
+        if isinstance(entry, journal.Commit):
+            gate.wait(60)
+        return write(entry)
 
     monkeypatch.setattr(recordings, "MAX_WAITING", 3)
-    monkeypatch.setattr(journal, "commit_line", slow)
+    monkeypatch.setattr(recordings, "line_of", slow)
     path = tmp_path / "a.jsonl"
     stage = Stage()
     async with stage.session as session:

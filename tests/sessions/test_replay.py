@@ -43,10 +43,10 @@ def people(count: int) -> Iterator[Commit]:
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     header = Header(UTDStreamType.AUDIO_ROOM, "me", "lobby", "2026-05-01T12:00:00+00:00", True)
-    lines = [journal.header_line(header), journal.start_line(Start(100.0, AudioRoomState("me")))]
-    lines += [journal.commit_line(commit) for commit in people(6)]
+    lines = [journal.line_of(header), journal.line_of(Start(100.0, AudioRoomState("me")))]
+    lines += [journal.line_of(commit) for commit in people(6)]
     path = tmp_path / "session.jsonl"
-    path.write_bytes(b"".join([*lines, journal.end_line(End.CLOSED)]))
+    path.write_bytes(b"".join([*lines, journal.line_of(End.CLOSED)]))
     return path
 
 
@@ -195,7 +195,7 @@ def test_a_missing_file_and_a_wild_date_are_refused(path: Path, tmp_path: Path) 
 def test_items_of_a_newer_version_leave_the_rest(path: Path) -> None:
     lines = path.read_bytes().splitlines(keepends=True)
     commit = Commit(200.0, (ActiveSpeakersChanged(("u1",)),))
-    line = journal.commit_line(commit).replace(b'"items":[', b'"items":[["Flew",{"to":"x"}],')
+    line = journal.line_of(commit).replace(b'"items":[', b'"items":[["Flew",{"to":"x"}],')
     path.write_bytes(b"".join([*lines[:-1], line, lines[-1]]))
     again = replay(path)
     while again.step():

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Final
 
 COMMANDS: Final = {
@@ -37,5 +38,14 @@ def _run(argv: Sequence[str] | None) -> int:
     return status
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def missing(modules: Iterable[str]) -> list[str]:
+    """Return those of `modules` that cannot be imported."""
+    return [module for module in modules if not is_there(module)]
+
+
+def is_there(module: str) -> bool:
+    """Whether `module` can be imported; only the package it is in is, to see."""
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # that package
+        return False

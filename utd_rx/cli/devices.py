@@ -7,6 +7,8 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
+from attrs import asdict
+
 from utd_rx.errors import UTDStreamException
 
 if TYPE_CHECKING:
@@ -19,11 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """List the devices.
-
-    Returns:
-        0, 1 when there is none, 2 without PortAudio.
-    """
+    """List the devices: 0, 1 when there is none, 2 without PortAudio."""
     from utd_rx.audio.devices import list_devices
 
     try:
@@ -32,7 +30,8 @@ def run(args: argparse.Namespace) -> int:
         print(f"utd-rx devices: {error.message}", file=sys.stderr)
         return 2
     for device in devices:
-        print(_as_json(device) if args.json else _as_text(device))
+        fields = {**asdict(device), "direction": device.direction.value}
+        print(json.dumps(fields) if args.json else _as_text(device))
     if not devices:
         print("utd-rx devices: there is none; run `utd-rx doctor`", file=sys.stderr)
         return 1
@@ -44,17 +43,4 @@ def _as_text(device: AudioDevice) -> str:
     return (
         f"{mark} {device.direction.value:6}  {device.name:30}  "
         f"{device.channels:2} channels  {device.default_sample_rate:6} Hz  {device.id}"
-    )
-
-
-def _as_json(device: AudioDevice) -> str:
-    return json.dumps(
-        {
-            "id": device.id,
-            "name": device.name,
-            "direction": device.direction.value,
-            "channels": device.channels,
-            "default_sample_rate": device.default_sample_rate,
-            "is_default": device.is_default,
-        }
     )

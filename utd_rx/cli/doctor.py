@@ -49,11 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Examine, from PortAudio to a sound that is played and recorded.
-
-    Returns:
-        0 when microphone and speaker work, 1 when something is to be mended.
-    """
+    """Examine all from PortAudio to a sound that is heard: 1 when something is to be mended."""
     return asyncio.run(_examine(args.input, args.output, is_silent=args.silent))
 
 
@@ -64,7 +60,7 @@ async def _examine(input_name: str | None, output_name: str | None, *, is_silent
     from utd_rx.audio.speaker import Speaker
 
     try:
-        _good(f"{portaudio.version()}")
+        _good(portaudio.version())
         devices = await asyncio.to_thread(list_devices)
     except UTDStreamException as error:
         return _bad(error.message)
@@ -142,8 +138,7 @@ def _why_none() -> str:
     cards = list(Path("/dev/snd").glob("pcm*")) if Path("/dev/snd").is_dir() else []
     if cards and not any(os.access(card, os.R_OK | os.W_OK) for card in cards):
         return f"there is a card, but no permission to use it: {IN_GROUP}"
-    mend = SOUND_SERVER.get(sys.platform, "plug one in")
-    return f"no card and no sound server was found: {mend}"
+    return f"no card and no sound server was found: {SOUND_SERVER.get(sys.platform, 'plug one in')}"
 
 
 def _good(line: str) -> None:

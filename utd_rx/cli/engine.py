@@ -9,7 +9,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Final
 
-from utd_rx.cli.packages import missing
+from utd_rx.cli import missing
 from utd_rx.errors import UTDStreamException
 
 if TYPE_CHECKING:
@@ -29,12 +29,6 @@ NEEDED_EMBEDDED: Final = {
     "aiortc": "aiortc",
 }
 INSTALL: Final = "pip install 'utd-rx[engine]'"
-
-OPTIONS: Final = (
-    *("host", "port", "sfu_port", "app_id", "app_key", "app_secret", "sfu", "rate_limit"),
-    *("livekit_url", "livekit_api_key", "livekit_api_secret"),
-)
-"""What the command line says of `EngineOptions`."""
 
 FIELDS: Final = (
     "base_url",
@@ -89,18 +83,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--livekit-url", metavar="URL", help="with --sfu livekit: a server that runs already")
     add("--livekit-api-key", metavar="K", help="derived from the app secret unless given")
     add("--livekit-api-secret", metavar="S", help="with the key")
-    add("--rate-limit", type=_positive, metavar="N", help="requests a minute (default: no limit)")
+    add("--rate-limit", type=int, metavar="N", help="requests a minute (default: no limit)")
     add("--json", action="store_true", help="print one line of JSON when ready")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the engine.
-
-    Returns:
-        0 after a signal, 1 when the engine could not start, 2 for a missing package or an
-        argument that makes no sense.
-    """
-    if absent := missing_packages(args.sfu):
+    """Run the engine: 0 after a signal, 1 when it could not start, 2 for what makes no sense."""
+    needed = {**NEEDED, **(NEEDED_EMBEDDED if args.sfu == "embedded" else {})}
+    if absent := [needed[module] for module in missing(needed)]:
         return _fail(2, f"missing {', '.join(absent)}; install with: {INSTALL}")
     try:
         return _run(args)
@@ -116,8 +106,9 @@ def _run(args: argparse.Namespace) -> int:
     # Imported late: `utd-rx --help` needs none of it.
     from utd_rx.engine import EngineOptions
 
+    given = {name: value for name, value in vars(args).items() if name not in ("command", "json")}
     try:
-        options = EngineOptions(**{name: getattr(args, name) for name in OPTIONS})
+        options = EngineOptions(**given)
     except UTDStreamException as error:
         return _fail(2, error.message)
     return asyncio.run(_serve(options, as_json=args.json))
@@ -155,12 +146,6 @@ def _announce(engine: LocalEngine, options: EngineOptions, *, as_json: bool) -> 
     print(json.dumps(values) if as_json else SUMMARY.format(sfu=sfu, **values), flush=True)
 
 
-def missing_packages(sfu: str) -> list[str]:
-    """Return the names of the distributions that `--sfu` needs and that are not installed."""
-    needed = {**NEEDED, **(NEEDED_EMBEDDED if sfu == "embedded" else {})}
-    return [needed[module] for module in missing(needed)]
-
-
 def _fail(status: int, message: str) -> int:
     print(f"utd-rx engine: {message}", file=sys.stderr)
     return status
@@ -171,10 +156,3 @@ def _port(text: str) -> int:
     if not 0 <= port <= 65535:
         raise argparse.ArgumentTypeError("must be 0 to 65535")
     return port
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return number

@@ -12,7 +12,6 @@ import asyncio
 import logging
 import socket
 from contextlib import AsyncExitStack
-from types import TracebackType
 from typing import Final, Self
 
 from attrs import field, frozen
@@ -81,12 +80,7 @@ class LocalEngine:
         await self.start()
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
     @property

@@ -3,7 +3,7 @@
 | port | what is behind it | served by | faked by |
 | --- | --- | --- | --- |
 | `room` | a media room | `rtc.UTDRoom` | `testing.FakeRoom` |
-| `audio` | microphones and speakers | `audio` over PortAudio, `rtc` over WebRTC's own devices | `testing.FakeAudio` |
+| `audio` | microphones and speakers | `audio`, or `rtc` over WebRTC's own | `testing.FakeAudio` |
 | `engine` | the engine, as one participant may ask it | `rest.UTDApi` | `testing.FakeEngine` |
 | `clock` | time | `clock.SystemClock` | `testing.FakeClock` |
 

@@ -24,7 +24,7 @@ class Clock(Protocol):
         """Return Unix time in seconds: for people and for the wire, never for a deadline."""
 
     def call_at(self, at: float, callback: Callable[[], None]) -> Cancel:
-        """Call back on the running loop when `now()` is at least `at`, or soon when it is already."""
+        """Call back on the running loop when `now()` is at least `at`, or soon if it is already."""
 
     def jitter(self) -> float:
         """Return a number in [0, 1) that spreads what many clients would do at once."""
@@ -49,7 +49,7 @@ class SystemClock:
 
         def due() -> None:
             nonlocal timer
-            # A loop's timers may be early by its clock's resolution, and a deadline is not due then.
+            # A loop's timers may be early by its clock's resolution, and no deadline is due then.
             left = at - time.monotonic()
             if left > 0:
                 timer = loop.call_later(left, due)

@@ -5,8 +5,8 @@ can serve it too. These cross it, and all of them are frozen and picklable:
 
 | | |
 | --- | --- |
-| in | url, token, sids, identities, payloads; an `AudioInput` *as a value*; the key of a speaker; gains |
-| out | `RoomSnapshot`, batches of `RoomEvent`, `TrackPublication`, batches of `AudioFrame`, `int` handles |
+| in | url, token, sids, identities, payloads, gains; an `AudioInput` *as a value*; speaker keys |
+| out | `RoomSnapshot`, `TrackPublication`, `int` handles; batches of `RoomEvent`, of `AudioFrame` |
 | errors | `UTDStreamException` |
 
 An `AudioInput` is a description that is opened where the room lives: a file, a tone, an array, the

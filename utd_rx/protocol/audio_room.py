@@ -53,7 +53,7 @@ class AudioRoomState:
     @property
     def my_seat(self) -> UTDSeat | None:
         """The seat this client sits on, None when it has none."""
-        return self.seats.seat_of(self.identity)
+        return self.seats.grid.seat_of(self.identity)
 
     @property
     def refused(self) -> int:
@@ -72,7 +72,7 @@ def step(state: AudioRoomState, fact: object, now: float) -> tuple[AudioRoomStat
     hint = data.decode(fact, DECODERS) if isinstance(fact, e.DataReceived) else None
     heard = fact if hint is None else hint
     seats = _seats_after(state, heard)
-    allowed = STANDING if seats.seat_of(state.identity) is None else SEATED
+    allowed = STANDING if seats.grid.seat_of(state.identity) is None else SEATED
     session, effects = session_rules.step(state.session, fact, now, hint=hint, allowed=allowed)
     connection = session.connection
     seating = seating_rules.step(state.seating, fact, session.microphone)

@@ -2,8 +2,8 @@
 
 | signal | alone | |
 | --- | --- | --- |
-| push `_banned` | nothing: a newcomer may have forged it | with the removal behind it: reason and end of the notice |
-| removal by the server | a kick or a ban | the engine is asked which; where it does not answer, the push is believed |
+| push `_banned` | nothing: it may be forged | before a removal: its reason and its end |
+| removal by the server | a kick or a ban | the engine is asked; if it is silent, the push counts |
 | the mint answers 403, banned | the notice | |
 
 The first one that counts makes the notice; it stays until a join succeeds.

@@ -116,21 +116,13 @@ def may_write(chat: Chat, role: UTDRole | None) -> bool:
 
 
 def require_may_write(chat: Chat, role: UTDRole | None) -> None:
-    """Check that this client, of `role`, may write now.
-
-    Raises:
-        UTDStreamException: `FORBIDDEN`.
-    """
+    """Raise `FORBIDDEN` unless this client, of `role`, may write now."""
     if not may_write(chat, role):
         raise UTDStreamException("the chat is locked for the audience", code=UTDErrorCode.FORBIDDEN)
 
 
 def require_sendable(text: object) -> None:
-    """Check that `text` is one, not blank, and short enough.
-
-    Raises:
-        UTDStreamException: `VALIDATION`.
-    """
+    """Raise `VALIDATION` unless `text` is one, not blank, and short enough."""
     problem = None
     if not isinstance(text, str):
         problem = f"a chat message is a str, not {type(text).__name__}"

@@ -14,8 +14,8 @@ growing intervals. How much a session has to read again afterwards, and when to 
 A second drop starts the outage anew. A token that is refused then is minted anew, once in an
 outage. Who is *displaced*, because the same identity joined from somewhere else, asks the engine
 which of the two joined later: a machine that slept comes back on its old token and throws the newer
-one out, who takes the place again; the older one ends, and says by what. The state never skips a row of the table; a fact that has
-no row is in `IGNORED` and changes nothing.
+one out, who takes the place again; the older one ends, and says by what. The state never skips a
+row of the table; a fact that has no row is in `IGNORED` and changes nothing.
 """
 
 from __future__ import annotations

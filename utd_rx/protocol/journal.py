@@ -20,8 +20,9 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from enum import Enum
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 from attrs import field, frozen
 
@@ -37,7 +38,7 @@ FORMAT: Final = 2
 fields that have theirs are not written."""
 
 MAX_BYTES: Final = 64 * 2**20
-"""What is recorded at most, so that what is recorded can be read; a day of an audio room is less."""
+"""A recording is no longer, so that it can be read; a day of an audio room is less."""
 
 MAX_SPAN: Final = 366 * 24 * 3600.0
 """Seconds from the first to the last commit; more is not believed."""
@@ -110,34 +111,27 @@ class Journal:
     skipped: int
 
 
-def header_line(header: Header) -> bytes:
-    """Return the first line."""
-    encoded = encode(header)
-    assert isinstance(encoded, dict)
-    return _line({"journal": FORMAT, **encoded})
+def line_of(entry: Header | Start | Commit | End) -> bytes:
+    """Return the line of an entry; `KeyError` for an item that is not in `ITEMS`."""
+    match entry:
+        case Header():
+            wire = {"journal": FORMAT, **cast("dict[str, object]", encode(entry))}
+        case Start(at=at, state=state):
+            wire = {"at": at, "state": encode(state)}
+        case Commit(at=at, items=items):
+            wire = {"at": at, "items": [[_name(item), encode(item)] for item in items]}
+        case End():
+            wire = {"end": entry.value}
+    # Not escaped, because two lone surrogates in somebody's name would come back as one character.
+    text = json.dumps(wire, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return text.encode("utf-8", "surrogatepass") + b"\n"
 
 
-def start_line(start: Start) -> bytes:
-    """Return the second line."""
-    return _line({"at": start.at, "state": encode(start.state)})
-
-
-def commit_line(commit: Commit) -> bytes:
-    """Return the line of a commit.
-
-    Raises:
-        KeyError: An item that is not in `ITEMS`.
-    """
-    for item in commit.items:
-        if ITEMS[type(item).__name__] is not type(item):
-            raise KeyError(type(item).__name__)
-    items = [[type(item).__name__, encode(item)] for item in commit.items]
-    return _line({"at": commit.at, "items": items})
-
-
-def end_line(end: End) -> bytes:
-    """Return the last line."""
-    return _line({"end": end.value})
+def _name(item: object) -> str:
+    name = type(item).__name__
+    if ITEMS[name] is not type(item):
+        raise KeyError(name)
+    return name
 
 
 def read(lines: Iterable[bytes]) -> Journal:
@@ -150,14 +144,14 @@ def read(lines: Iterable[bytes]) -> Journal:
         UTDStreamException: `VALIDATION`: it is no recording, of a newer format, or damaged.
     """
     parsed = _parsed(lines)
-    wire = next(parsed, {})
+    wire = _beginning(parsed)
     if wire.get("journal") != FORMAT:
-        raise _damage(f"it is not of format {FORMAT}: another version of utd_rx made it")
+        raise damage(f"it is not of format {FORMAT}: another version of utd_rx made it")
     header = _required(Header, wire, "its first line")
     kind = KINDS.get(header.type)
     if kind is None:
-        raise _damage(f"this version cannot replay the type {header.type.value}")
-    first = next(parsed, {})
+        raise damage(f"this version cannot replay the type {header.type.value}")
+    first = _beginning(parsed)
     start = Start(_at(first), _required(kind.state, first.get("state"), "its state"))
     commits: list[Commit] = []
     end: End | None = None
@@ -168,20 +162,14 @@ def read(lines: Iterable[bytes]) -> Journal:
             break
         named = wire.get("items")
         if not isinstance(named, list):
-            raise _damage("a line that is neither a commit nor the end")
+            raise damage("a line that is neither a commit nor the end")
         items = [item for item in map(_item, named) if item is not None]
         skipped += len(named) - len(items)
         at = _at(wire)
         if not (commits[-1] if commits else start).at <= at <= start.at + MAX_SPAN:
-            raise _damage("its times go back, or on for more than a year")
+            raise damage("its times go back, or on for more than a year")
         commits.append(Commit(at, tuple(items)))
     return Journal(header, start, tuple(commits), end, skipped)
-
-
-def _line(wire: dict[str, object]) -> bytes:
-    # Not escaped, because two lone surrogates in somebody's name would come back as one character.
-    text = json.dumps(wire, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return text.encode("utf-8", "surrogatepass") + b"\n"
 
 
 def _parsed(lines: Iterable[bytes]) -> Iterator[dict[str, object]]:
@@ -190,43 +178,49 @@ def _parsed(lines: Iterable[bytes]) -> Iterator[dict[str, object]]:
     for number, line in enumerate(lines, 1):
         total += len(line)
         if len(line) > MAX_LINE or total > MAX_BYTES + MAX_LINE:
-            raise _damage(f"line {number} is too long, or the file too large")
+            raise damage(f"line {number} is too long, or the file too large")
         if not line.endswith(b"\n"):  # the writer did not get any further
             return
         try:
             wire = json.loads(line.decode("utf-8", "surrogatepass"))
         except (ValueError, RecursionError) as error:
-            raise _damage(f"line {number} is no JSON") from error
+            raise damage(f"line {number} is no JSON") from error
         if not isinstance(wire, dict):
-            raise _damage(f"line {number} is no object")
+            raise damage(f"line {number} is no object")
         yield wire
+
+
+def _beginning(parsed: Iterator[dict[str, object]]) -> dict[str, object]:
+    for wire in parsed:
+        return wire
+    raise damage(
+        "it ends before the state it was to begin with; it was cut off, or its max_bytes were too few"
+    )
 
 
 def _item(named: object) -> object | None:
     """Return an item, None when this version does not know it or one of its values."""
     match named:
         case [str(name), value] if name in ITEMS:
-            try:
+            with suppress(DecodeError):
                 return decode(ITEMS[name], value)
-            except DecodeError:
-                return None
-        case _:
-            return None
+    return None
 
 
 def _required(wanted: type[T], value: object, what: str) -> T:
     try:
         return decode(wanted, value)
     except DecodeError as error:
-        raise _damage(f"{what} cannot be read: {error}") from error
+        raise damage(f"{what} cannot be read: {error}") from error
 
 
 def _at(wire: dict[str, object]) -> float:
     at = _required(float, wire.get("at"), "the time of a line")
     if not math.isfinite(at):
-        raise _damage("a time that is not finite")
+        raise damage("a time that is not finite")
     return at
 
 
-def _damage(message: str) -> UTDStreamException:
+def damage(message: str) -> UTDStreamException:
+    """Return the refusal of a file that is no recording."""
     return UTDStreamException(f"not a readable recording: {message}", code=UTDErrorCode.VALIDATION)

@@ -26,7 +26,7 @@ from utd_rx.models import events as e
 from utd_rx.models.ban import UTDBanNotice
 from utd_rx.models.chat import ChatMessage
 from utd_rx.models.frozen_map import FrozenMap
-from utd_rx.models.participant import LocalParticipant, Participant, RemoteParticipant
+from utd_rx.models.participant import LocalParticipant, RemoteParticipant
 from utd_rx.protocol import chat, data, roles
 from utd_rx.protocol.facts.people import BanHinted
 from utd_rx.protocol.facts.seats import SeatGridHinted
@@ -72,32 +72,24 @@ class Redaction:
             for field in attrs.fields(type(value))
             if (after := self._redact(before := getattr(value, field.name))) is not before
         }
-        hide = HIDE.get(type(value))
-        if hide is not None:
+        if hide := HIDE.get(type(value)):
             changes |= hide(self, value)
         return evolve(value, **changes) if changes else value
 
 
-def _participant(redaction: Redaction, who: Participant) -> dict[str, object]:
-    return {"metadata": _own_metadata(redaction, who.metadata)}
-
-
-def _own_metadata(redaction: Redaction, metadata: str) -> str:
+def _participant(redaction: Redaction, who: Any) -> dict[str, object]:
     """A participant's metadata: keep the role that the rules read there."""
-    mark, role = redaction.text(metadata), roles.role_in(metadata)
-    return mark if role is None else _json({"role": role.value, "redacted": mark})
+    mark, role = redaction.text(who.metadata), roles.role_in(who.metadata)
+    return {"metadata": mark if role is None else _json({"role": role.value, "redacted": mark})}
 
 
 def _room(redaction: Redaction, room: Any) -> dict[str, object]:
     """Room metadata is the engine's: keep the grid and the lock that the rules read there."""
-    metadata: str = room.metadata
-    told = data.seats_in_metadata(metadata)
-    lock = chat.is_locked_in(metadata)
-    mark = redaction.text(metadata)
+    mark = redaction.text(room.metadata)
     kept: dict[str, object] = {}
-    if told is not None:
+    if (told := data.seats_in_metadata(room.metadata)) is not None:
         kept["_seats"] = grid_to_push(told.grid)
-    if lock is not None:
+    if (lock := chat.is_locked_in(room.metadata)) is not None:
         kept[COMMENT_LOCK_KEY] = lock
     return {"metadata": _json({**kept, "redacted": mark}) if kept else mark}
 
@@ -144,9 +136,7 @@ def _json(wire: dict[str, object]) -> str:
 HIDE: Final[dict[type, Callable[[Redaction, Any], dict[str, object]]]] = {
     LocalParticipant: _participant,
     RemoteParticipant: _participant,
-    e.ParticipantMetadataChanged: lambda redaction, event: {
-        "metadata": _own_metadata(redaction, event.metadata)
-    },
+    e.ParticipantMetadataChanged: _participant,
     # The id is the sender's to choose; the rules only compare it.
     ChatMessage: lambda redaction, message: {
         "id": redaction.text(message.id),

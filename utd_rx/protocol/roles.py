@@ -113,12 +113,10 @@ def is_present(roster: Roster, identity: str) -> bool:
 
 
 def _from_roster(roles: Roles, roster: Roster) -> Roles:
-    everybody = ([] if roster.local is None else [roster.local], roster.participants)
-    listed = ((who.identity, role_in(who.metadata)) for part in everybody for who in part)
+    everybody = (*([] if roster.local is None else [roster.local]), *roster.participants)
+    listed = ((who.identity, role_in(who.metadata)) for who in everybody)
     known = FrozenMap((identity, role) for identity, role in listed if role is not None)
-    return Roles(
-        known, asked=roles.asked, generation=roles.generation + 1, disproved=roles.disproved
-    )
+    return evolve(forgotten(roles), known=known)
 
 
 def _told(roles: Roles, identity: str, metadata: str) -> Roles:

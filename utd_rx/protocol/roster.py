@@ -21,7 +21,6 @@ from utd_rx.models.participant import (
     ParticipantPermission,
     RemoteParticipant,
     TrackKind,
-    TrackPublication,
     TrackSource,
 )
 
@@ -138,14 +137,11 @@ def _silence(roster: Roster, identity: str) -> Roster:
     return evolve(roster, active_speakers=speaking)
 
 
-def _change_local(roster: Roster, change: Callable[[LocalParticipant], LocalParticipant]) -> Roster:
-    return roster if roster.local is None else evolve(roster, local=change(roster.local))
-
-
-def _republish(
-    local: LocalParticipant, track: TrackPublication, previous_sid: str
-) -> LocalParticipant:
-    return local.without_track(previous_sid).with_track(track)
+def _set_local_track(roster: Roster, event: Any, previous_sid: str = "") -> Roster:
+    if roster.local is None:
+        return roster
+    local = roster.local.without_track(previous_sid).with_track(event.track)
+    return evolve(roster, local=local)
 
 
 CHANGES: Final[dict[type, Callable[[Roster, Any], Roster]]] = {
@@ -166,12 +162,10 @@ CHANGES: Final[dict[type, Callable[[Roster, Any], Roster]]] = {
     e.TrackUnsubscribed: _set_track,
     e.TrackMuted: _set_track,
     e.TrackUnmuted: _set_track,
-    e.LocalTrackPublished: lambda roster, event: _change_local(
-        roster, lambda local: local.with_track(event.track)
-    ),
+    e.LocalTrackPublished: _set_local_track,
     e.LocalTrackUnpublished: _drop_local_track,
-    e.LocalTrackRepublished: lambda roster, event: _change_local(
-        roster, lambda local: _republish(local, event.track, event.previous_sid)
+    e.LocalTrackRepublished: lambda roster, event: _set_local_track(
+        roster, event, event.previous_sid
     ),
     e.ActiveSpeakersChanged: lambda roster, event: evolve(roster, active_speakers=event.identities),
     e.RoomMetadataChanged: lambda roster, event: evolve(roster, metadata=event.metadata),

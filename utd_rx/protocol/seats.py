@@ -7,7 +7,7 @@ client's copy. A grid comes in three ways, which are not equally good:
 | --- | --- |
 | room metadata `_seats` | news: only the engine can write it |
 | `GET`, asked for here | true when it was asked |
-| a push, `_seat_update` or about the queue or the mode | a hint: it has no sender, but neither has what a participant sends within 3 s of joining |
+| a push: seats, queue, mode | a hint: it has no sender, nor has a newcomer's, for 3 s |
 
 News begins a new *generation*, and a `GET` counts only while the generation is still the one in
 which it was asked. Where the engine numbers its grids (`revision`), an older number never replaces
@@ -27,7 +27,7 @@ from __future__ import annotations
 from attrs import evolve, frozen
 
 from utd_rx.errors import UTDStreamException
-from utd_rx.models.seats import UTDSeat, UTDSeatGrid
+from utd_rx.models.seats import UTDSeatGrid
 from utd_rx.protocol.facts.seats import (
     FetchSeats,
     ModeHinted,
@@ -67,10 +67,6 @@ class Seats:
     late: int = 0
     is_hinted: bool = False
     disproved: int = 0
-
-    def seat_of(self, identity: str) -> UTDSeat | None:
-        """Return the seat `identity` sits on, None when it has none."""
-        return self.grid.seat_of(identity)
 
 
 def step(seats: Seats, fact: object) -> Seats:

@@ -10,7 +10,7 @@ and accepting it proves it.
 | engine | begins | ends |
 | --- | --- | --- |
 | has a list | it is on the list | not on the list; and as below |
-| has none | a message says so, to me | answered; its time is over; I sit; the inviter left; the connection is over |
+| has none | a message says so, to me | answered, out of time, seated, inviter or connection gone |
 
 A request that is approved seats this client and grants it publishing, in two messages; whoever
 asked in order to speak is heard when both are there, at the latest `GRANT_TIMEOUT` after the seat:
@@ -122,13 +122,7 @@ def step(
 ) -> Speakers:
     """Return the state after `fact`, which left the grid as it is here; total.
 
-    Args:
-        speakers: Before.
-        fact: What happened.
-        now: Monotonic seconds.
-        identity: This client's.
-        grid: The seats.
-        epoch: Counts joins; an answer about an earlier one is late.
+    `identity` is this client's; an answer about another join than that of `epoch` is late.
     """
     match fact:
         case JoinSucceeded(snapshot=snapshot) | Reconnected(snapshot=snapshot):
@@ -159,25 +153,14 @@ def step(
             away = tuple(known for known in speakers.away if known != who.identity)
             speakers = evolve(speakers, away=away, is_stale=speakers.is_listed or speakers.is_stale)
         case SpeakRequested(request_id=request_id):
-            speakers = evolve(speakers, request_id=request_id, is_seen=False, opens_by=None)
-        case (
-            SpeakingForgone(request_id=None)
-            | PublishingWanted(source=TrackSource.MICROPHONE, enabled=False)
-        ):
-            speakers = evolve(speakers, request_id=None, is_seen=False, opens_by=None)
-        case SpeakingForgone(request_id=request_id) if request_id == speakers.request_id:
-            speakers = evolve(speakers, request_id=None, is_seen=False, opens_by=None)
+            speakers = _asking(speakers, request_id)
+        case PublishingWanted(source=TrackSource.MICROPHONE, enabled=False):
+            speakers = _asking(speakers, None)
+        case SpeakingForgone(request_id=id_) if id_ in (None, speakers.request_id):
+            speakers = _asking(speakers, None)
         case _:
             pass
     return _at(_seated_or_not(speakers, now, identity, grid), now)
-
-
-def seat_to_take(offered: Invitation | None) -> int | None:
-    """Return which seat to take after a yes that does not say which one was given, None for none.
-
-    Such an engine may have seated nobody.
-    """
-    return None if offered is None else offered.seat_index
 
 
 def forgotten(speakers: Speakers) -> Speakers:
@@ -191,14 +174,8 @@ def follow_up(
     """Ask what was offered when there may be something new and no question is under way."""
     if not speakers.is_stale or speakers.is_asked:
         return speakers, ()
-    asking = evolve(
-        speakers,
-        is_stale=False,
-        is_asked=True,
-        asked_at=now,
-        checked=speakers.hinted,
-        hinted=(),
-    )
+    asking = evolve(speakers, is_stale=False, is_asked=True, asked_at=now)
+    asking = evolve(asking, checked=speakers.hinted, hinted=())
     return asking, (FetchInvitations(epoch),)
 
 
@@ -214,6 +191,11 @@ def next_deadline(speakers: Speakers) -> float | None:
     ends = [offer.expires_at for offer in speakers.offers]
     ends += [at for at in (speakers.opens_by, speakers.look_at) if at is not None]
     return min(ends, default=None)
+
+
+def _asking(speakers: Speakers, request_id: int | None) -> Speakers:
+    """Return the state in which this request, or none, is to open the microphone."""
+    return evolve(speakers, request_id=request_id, is_seen=False, opens_by=None)
 
 
 def _hinted(speakers: Speakers, invitation: Invitation, now: float) -> Speakers:
@@ -233,8 +215,8 @@ def _listed(speakers: Speakers, listed: tuple[ListedInvitation, ...]) -> Speaker
     """Return the state after the engine's word; `listed` is about this client.
 
     The engine lists an offer for as long as its inviter may come back, and nobody tells when that
-    is over; so one of an inviter who is away stands again when they are back. What is left of an offer is counted from the question, so that a slow answer ends it too
-    early rather than too late.
+    is over; so one of an inviter who is away stands again when they are back. What is left of an
+    offer is counted from the question, so that a slow answer ends it too early rather than late.
     """
     offers = tuple(
         OpenInvitation(

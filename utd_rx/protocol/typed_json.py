@@ -56,11 +56,7 @@ def encode(value: object) -> object:
 
 
 def decode(wanted: type[T], value: object) -> T:
-    """Return the `wanted` that `value` stands for.
-
-    Raises:
-        DecodeError: It stands for none.
-    """
+    """Return the `wanted` that `value` stands for; `DecodeError` where it stands for none."""
     kind: Any = wanted
     read = codec_of(kind)[1]
     try:
@@ -71,11 +67,7 @@ def decode(wanted: type[T], value: object) -> T:
 
 @cache
 def codec_of(wanted: Any) -> Codec:
-    """Return what writes and reads a declared type.
-
-    Raises:
-        TypeError: A type that no field should have: there is no JSON for it.
-    """
+    """Return what writes and reads a declared type; `TypeError` where there is no JSON for it."""
     origin, arguments = get_origin(wanted), get_args(wanted)
     if wanted in _SCALARS:
         return _SCALARS[wanted]
@@ -84,7 +76,8 @@ def codec_of(wanted: Any) -> Codec:
     if wanted in CHOICES:
         return _choice(CHOICES[wanted])
     if isinstance(wanted, type) and attrs.has(wanted):
-        return _class(wanted)
+        hints = get_type_hints(wanted)
+        return _fields(wanted, [(f.name, f.default, hints[f.name]) for f in attrs.fields(wanted)])
     if origin in (Union, UnionType) and len(arguments) == 2 and arguments[1] is NoneType:
         write, read = codec_of(arguments[0])
         return (
@@ -115,11 +108,6 @@ def _choice(kinds: Mapping[str, type]) -> Codec:
         return decode(kinds[_of(name, str)], fields)
 
     return write, read
-
-
-def _class(wanted: type) -> Codec:
-    hints = get_type_hints(wanted)
-    return _fields(wanted, [(f.name, f.default, hints[f.name]) for f in attrs.fields(wanted)])
 
 
 def _fields(wanted: Callable[..., Any], fields: Sequence[tuple[str, Any, Any]]) -> Codec:

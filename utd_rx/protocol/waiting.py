@@ -10,7 +10,7 @@ every fact all waits are judged, in the order of this table; the first that fits
 | the state says why it cannot be | raises that |
 | the join of then is over, whatever there is now | raises `CONFLICT`, left |
 | the state shows all of it | returns |
-| it was borne out and is so no more, or the engine, asked after its yes, denies it | raises `CONFLICT`, overtaken |
+| borne out and no more so, or the engine, asked after its yes, denies it | `CONFLICT`, overtaken |
 | the engine was asked and did not answer | raises why |
 | `ends_at` has passed | raises `TIMEOUT`, and its intent is withdrawn |
 

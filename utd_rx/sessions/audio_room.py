@@ -110,7 +110,7 @@ class UTDAudioRoomSession(UTDSession[AudioRoomState], AudioRoomView):
 
         Args:
             index: Which seat.
-            microphone: Whether to speak at once; if not, a request that is pending opens it no more.
+            microphone: Whether to speak at once; if not, a pending request opens it no more.
 
         Raises:
             UTDStreamException: `CONFLICT` taken, already seated, left or lost meanwhile, another
@@ -271,7 +271,7 @@ class UTDAudioRoomSession(UTDSession[AudioRoomState], AudioRoomView):
 
         Args:
             invitation_id: One of `invitations`.
-            microphone: Whether to speak at once; if not, a request that is pending opens it no more.
+            microphone: Whether to speak at once; if not, a pending request opens it no more.
 
         Raises:
             UTDStreamException: `NOT_FOUND` the engine knows no such offer, or it is over;

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Mapping
-from types import TracebackType
 from typing import Any, Final, Self
 
 from utd_rx.audio.speaker import Speaker
@@ -29,8 +28,8 @@ def play(session: UTDSession[Any], speaker: Speaker) -> Playback:
     nothing more.
 
     Raises:
-        UTDStreamException: `CONFLICT` on a foreign loop, and for another speaker when the session's microphone is
-            `backend="platform"`, with which WebRTC plays everybody by itself.
+        UTDStreamException: `CONFLICT` on a foreign loop, and for another speaker when the session's
+            microphone is `backend="platform"`, with which WebRTC plays everybody by itself.
     """
     session.require_here()
     able: Abilities | None = getattr(session.microphone_source, "abilities", None)
@@ -89,12 +88,7 @@ class Playback:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
     async def _follow(self) -> None:

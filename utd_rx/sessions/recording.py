@@ -15,14 +15,13 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from queue import SimpleQueue
-from types import TracebackType
 from typing import Any, BinaryIO, Final, Self, TypeVar
 
 from reactivex.disposable import CompositeDisposable
 
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conflict
 from utd_rx.protocol import journal
-from utd_rx.protocol.journal import Commit, End, Header, Start
+from utd_rx.protocol.journal import Commit, End, Header, Start, line_of
 from utd_rx.protocol.redaction import Redaction
 from utd_rx.sessions.views import SessionView
 
@@ -78,7 +77,7 @@ class Recording:
     ) -> None:
         self.path = path
         self._redaction = None if keep_payloads else Redaction(secrets.token_bytes(16))
-        self._room_left = max_bytes - max(len(journal.end_line(end)) for end in End)
+        self._room_left = max_bytes - max(len(line_of(end)) for end in End)
         self._queue: SimpleQueue[Commit | End] = SimpleQueue()
         self._lock = threading.Lock()
         self._is_ending = False
@@ -148,12 +147,7 @@ class Recording:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
     def _take(self, at: float, items: Sequence[object]) -> None:
@@ -176,9 +170,9 @@ class Recording:
         """Write until the end; the writer's thread."""
         try:
             with file:
-                head = journal.header_line(header) + journal.start_line(self.redact(start))
+                head = line_of(header) + line_of(self.redact(start))
                 end = self._write_commits(file) if self._put(file, head) else End.FULL
-                file.write(journal.end_line(end))
+                file.write(line_of(end))
         except Exception as error:  # noqa: BLE001 - whatever it is, it ends the recording only
             self._failure = self._failure or error
             end = End.FAILED
@@ -189,7 +183,7 @@ class Recording:
 
     def _write_commits(self, file: BinaryIO) -> End:
         while isinstance(entry := self._next(file), Commit):
-            if not self._put(file, journal.commit_line(self.redact(entry))):
+            if not self._put(file, line_of(self.redact(entry))):
                 return End.FULL
         return entry
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from itertools import chain
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -44,7 +42,7 @@ def replay(path: str | Path) -> AudioRoomReplay:
     try:
         with path.open("rb") as file:
             # A line longer than allowed is cut here, and refused there.
-            read = journal.read(_begun(iter(lambda: file.readline(journal.MAX_LINE + 1), b"")))
+            read = journal.read(iter(lambda: file.readline(journal.MAX_LINE + 1), b""))
     except (OSError, ValueError) as error:  # ValueError: no file can have such a name
         raise UTDStreamException(
             f"{path} cannot be read: {error}", code=UTDErrorCode.VALIDATION
@@ -171,30 +169,11 @@ REPLAYS: Final = {UTDStreamType.AUDIO_ROOM: AudioRoomReplay}
 """What replays each kind of session that can be recorded."""
 
 
-def _begun(lines: Iterator[bytes]) -> Iterator[bytes]:
-    """Return the lines of a recording that has a beginning.
-
-    Raises:
-        UTDStreamException: `VALIDATION`: it ends before the state it was to begin with.
-    """
-    head = [next(lines, b""), next(lines, b"")]
-    if any(len(line) <= journal.MAX_LINE and not line.endswith(b"\n") for line in head):
-        raise UTDStreamException(
-            "not a readable recording: it ends before the state it was to begin with; it was cut "
-            "off, or its max_bytes were too few",
-            code=UTDErrorCode.VALIDATION,
-        )
-    return chain(head, lines)
-
-
 def _moment(text: str) -> datetime:
     """Read the time a recording began; RxPY's schedulers know UTC without saying so."""
     try:
         moment = datetime.fromisoformat(text).astimezone(UTC).replace(tzinfo=None)
         _ = moment + timedelta(seconds=journal.MAX_SPAN)  # all times of it are times
     except (ValueError, OverflowError) as error:
-        raise UTDStreamException(
-            "not a readable recording: it does not say when it began",
-            code=UTDErrorCode.VALIDATION,
-        ) from error
+        raise journal.damage("it does not say when it began") from error
     return moment

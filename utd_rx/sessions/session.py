@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Sequence
 from functools import wraps
-from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeAlias, TypeVar, cast
 
 from reactivex import Observable
@@ -189,12 +188,7 @@ class UTDSession(SessionView[St]):
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: ExceptionType | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
     # --- media and messages ---------------------------------------------------------------------
@@ -338,7 +332,7 @@ class UTDSession(SessionView[St]):
     # --- effects about the connection -----------------------------------------------------------
 
     def _start(self, *handlers: Handlers) -> None:
-        """Begin to carry out effects, by these handlers of a session type and by the common ones."""
+        """Begin to carry out effects, by these handlers of a session type and the common ones."""
         own: Handlers = {
             DisconnectRoom: self._disconnect_room,
             Rejoin: self._rejoin,

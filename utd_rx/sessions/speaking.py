@@ -8,7 +8,6 @@ from typing import TypeVar
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.participant import TrackSource
 from utd_rx.ports.engine import EnginePort
-from utd_rx.protocol import speakers as rules
 from utd_rx.protocol.audio_room import AudioRoomState
 from utd_rx.protocol.facts.seats import (
     FetchInvitations,
@@ -79,13 +78,14 @@ class Speaking:
             index = await self.answer(
                 invitation_id, self._engine.accept_invitation(self._room, invitation_id)
             )
-            wanted = None if index is not None else rules.seat_to_take(offered)
-            if wanted is not None:
-                grid = await self._seats.fetched(lambda: self._engine.get_seats(self._room))
-                if grid.seat_of(me) is None:
-                    await self._engine.take_seat(self._room, wanted)
-                    return wanted
-            return index
+            if index is not None or offered is None or offered.seat_index is None:
+                return index
+            # An engine whose yes does not say which seat it gave may have seated nobody.
+            grid = await self._seats.fetched(lambda: self._engine.get_seats(self._room))
+            if grid.seat_of(me) is not None:
+                return None
+            await self._engine.take_seat(self._room, offered.seat_index)
+            return offered.seat_index
 
         async with self._seats.seating(speaks):
             await self._runner.do(sit, lambda index: IsSitting(me, index))

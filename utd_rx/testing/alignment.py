@@ -169,10 +169,8 @@ def follow_segments(
 
 def _product(piece: Signal, heard: Signal, start: int) -> float:
     """Return the sum of products with what lies in `heard` from `start`, outside it silence."""
-    first, last = max(0, start), min(len(heard), start + len(piece))
-    if first >= last:
-        return 0.0
-    return float(np.dot(piece[first - start : last - start], heard[first:last]))
+    there = heard[max(0, start) : max(0, start + len(piece))]
+    return float(np.dot(piece[max(0, -start) :][: len(there)], there))
 
 
 def _find_piece(

@@ -3,7 +3,8 @@
 Both are mono signals at one rate. First the whole is aligned: the offset is where their
 cross-correlation, by FFT, is greatest. A jitter buffer stretches and squeezes time, so each
 segment of what was sent is then looked for again near that offset (`testing.alignment`);
-correlation and signal-to-noise ratio are those of the segments, each at its own place, under one common gain:
+correlation and signal-to-noise ratio are those of the segments, each at its own place, under one
+gain for all:
 
     heard = gain * sent + noise        correlation² = signal / (signal + noise)
 
@@ -52,7 +53,7 @@ MAX_SNR_DB: Final = 120.0
 """Reported for what is heard exactly as sent; infinity is no JSON."""
 
 
-@frozen
+@frozen(kw_only=True)
 class AudioComparison:
     """The figures of one comparison; those that need a match are None without one.
 
@@ -78,21 +79,21 @@ class AudioComparison:
         outside_seconds: Active sound that was sent before the recording began or after its end.
     """
 
-    is_match: bool
-    offset: float | None
-    delay: float | None
-    delay_min: float | None
-    delay_max: float | None
-    correlation: float
-    snr_db: float | None
-    gain_db: float | None
+    is_match: bool = False
+    offset: float | None = None
+    delay: float | None = None
+    delay_min: float | None = None
+    delay_max: float | None = None
+    correlation: float = 0.0
+    snr_db: float | None = None
+    gain_db: float | None = None
     sent_seconds: float
     heard_seconds: float
     sent_level_dbfs: float
     heard_level_dbfs: float
     compared_seconds: float
     lost_seconds: float
-    outside_seconds: float
+    outside_seconds: float = 0.0
 
 
 def compare(
@@ -137,21 +138,12 @@ def compare(
     active = active_windows(clean, sample_rate)
     active_seconds = _seconds(active)
     unlike = AudioComparison(
-        is_match=False,
-        offset=None,
-        delay=None,
-        delay_min=None,
-        delay_max=None,
-        correlation=0.0,
-        snr_db=None,
-        gain_db=None,
         sent_seconds=len(clean) / sample_rate,
         heard_seconds=len(noisy) / sample_rate,
         sent_level_dbfs=level_dbfs(clean),
         heard_level_dbfs=level_dbfs(noisy),
         compared_seconds=active_seconds,
         lost_seconds=active_seconds,
-        outside_seconds=0.0,
     )
     if lag is None:
         return unlike
@@ -173,6 +165,8 @@ def compare(
         )
         if abs(_fit(clean[is_inside], unmoved[is_inside])[0]) < MIN_CORRELATION:
             return evolve(unlike, correlation=correlation)
+    signal = min(1.0, correlation**2)
+    noise = max(1.0 - signal, 10 ** (-MAX_SNR_DB / 10))
     delay = lag / sample_rate + between
     delays = segments.lags[segments.is_recognised] / sample_rate + between
     return evolve(
@@ -183,7 +177,7 @@ def compare(
         delay_min=float(np.min(delays)) if len(delays) else delay,
         delay_max=float(np.max(delays)) if len(delays) else delay,
         correlation=correlation,
-        snr_db=_snr_db(correlation),
+        snr_db=10 * float(np.log10(signal / noise)),
         gain_db=20 * float(np.log10(abs(gain))),
         compared_seconds=_seconds(is_compared),
         lost_seconds=_seconds(is_lost),
@@ -225,12 +219,6 @@ def _fit(sent: Signal, heard: Signal) -> tuple[float, float]:
         return 0.0, 0.0
     product = float(np.dot(sent, heard))
     return product / float(np.sqrt(sent_energy * heard_energy)), product / sent_energy
-
-
-def _snr_db(correlation: float) -> float:
-    explained = min(1.0, correlation**2)
-    noise = max(1.0 - explained, 10 ** (-MAX_SNR_DB / 10))
-    return 10 * float(np.log10(explained / noise))
 
 
 def _seconds(windows: npt.NDArray[np.bool_]) -> float:

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from utd_rx.cli.packages import missing
+from utd_rx.cli import missing
 
 NEEDED: Final = ("rich", "matplotlib", "soxr", "aiortc", "livekit.api")
 """What the extra `demo` brings."""
@@ -20,16 +20,15 @@ NEEDED: Final = ("rich", "matplotlib", "soxr", "aiortc", "livekit.api")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
-    parser.add_argument(
+    add = parser.add_argument
+    add(
         "--sfu",
         choices=("embedded", "livekit"),
         default="embedded",
         help="the media server: the one inside this process, or the real livekit-server",
     )
-    parser.add_argument("--out", type=Path, default=Path("demo-out"), help="folder for the results")
-    parser.add_argument(
-        "--wav", type=Path, default=None, help="what is spoken; the shipped speech by default"
-    )
+    add("--out", type=Path, default=Path("demo-out"), help="folder for the results")
+    add("--wav", type=Path, help="what is spoken; the shipped speech by default")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -46,12 +45,10 @@ def run(args: argparse.Namespace) -> int:
     try:
         return run_demo(args.sfu, args.out, args.wav)
     except UTDStreamException as error:
-        print(f"the demo failed: {error} ({error.code.name})", file=sys.stderr)
-        return 1
-    # Before OSError, of which it is a kind.
-    except TimeoutError as error:
-        print(f"the demo failed: it waited too long: {error}", file=sys.stderr)
-        return 1
+        problem = f"failed: {error} ({error.code.name})"
+    except TimeoutError as error:  # before OSError, of which it is a kind
+        problem = f"failed: it waited too long: {error}"
     except OSError as error:
-        print(f"the demo cannot write its results: {error}; choose --out", file=sys.stderr)
-        return 1
+        problem = f"cannot write its results: {error}; choose --out"
+    print(f"the demo {problem}", file=sys.stderr)
+    return 1

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from enum import Enum
+from statistics import median
 from typing import Any
 
 from attrs import define, field, frozen
-from reactivex import abc
 
 from utd_rx import AudioFrame, RemoteParticipant, StateSubject, UTDSeat, UTDSeatGrid
 from utd_rx.audio import LevelMeter
@@ -20,6 +20,30 @@ class Entry:
 
     at: float
     value: object
+
+
+@define
+class Meter:
+    """Takes a run of frames: writes their levels down, and tells when the run began."""
+
+    entries: list[Entry]
+    zero: float
+    _meter: LevelMeter = field(factory=LevelMeter)
+    _starts: list[float] = field(factory=list)
+    _seconds: float = 0.0
+
+    def __call__(self, frame: AudioFrame) -> None:
+        """Take the next frame."""
+        self._starts.append(frame.at - self._seconds)
+        self._seconds += frame.duration
+        level = self._meter.push(frame)
+        if level is not None:
+            self.entries.append(Entry(level.at - self.zero, level.rms_dbfs))
+
+    @property
+    def began_at(self) -> float:
+        """Seconds of `time.monotonic()`; one frame may be late, the median of all is not."""
+        return median(self._starts)
 
 
 @define
@@ -39,20 +63,14 @@ class Journal:
     remarks: list[Entry] = field(factory=list)
     listeners: list[Callable[[str], None]] = field(factory=list)
 
-    def watch(self, who: str, **subjects: StateSubject[Any]) -> list[abc.DisposableBase]:
-        """Record every value of `subjects` under the user `who`."""
-        return [self._watch(who, name, subject) for name, subject in subjects.items()]
+    def watch(self, who: str, name: str, subject: StateSubject[Any]) -> None:
+        """Record every value of `subject` under the user `who`."""
+        entries = self.streams.setdefault((who, name), [])
+        subject.subscribe(lambda value: entries.append(Entry(self.elapsed(), plain(value))))
 
-    def meter(self, name: str) -> Callable[[AudioFrame], None]:
+    def meter(self, name: str) -> Meter:
         """Return a sink that records the level of the frames it is given under `name`."""
-        meter, entries = LevelMeter(), self.levels.setdefault(name, [])
-
-        def push(frame: AudioFrame) -> None:
-            level = meter.push(frame)
-            if level is not None:
-                entries.append(Entry(level.at - self.began_at, level.rms_dbfs))
-
-        return push
+        return Meter(self.levels.setdefault(name, []), self.began_at)
 
     def say(self, remark: str) -> None:
         """Record a remark and tell it to the listeners."""
@@ -68,10 +86,6 @@ class Journal:
         """Return the newest value of a stream, None before its first."""
         entries = self.streams.get((who, stream))
         return entries[-1].value if entries else None
-
-    def _watch(self, who: str, name: str, subject: StateSubject[Any]) -> abc.DisposableBase:
-        entries = self.streams.setdefault((who, name), [])
-        return subject.subscribe(lambda value: entries.append(Entry(self.elapsed(), plain(value))))
 
 
 def plain(value: object) -> object:

@@ -15,13 +15,6 @@ from utd_rx.cli.demo.journal import Entry, Journal
 from utd_rx.cli.demo.scenario import USERS
 
 LANES: Final = ("connection_state", "my_seat", "can_publish", "microphone_enabled")
-LABELS: Final[dict[object, str]] = {
-    "connecting": "connecting",
-    "connected": "connected",
-    "reconnecting": "reconnecting",
-    "forceExit": "forced exit",
-    True: "yes",
-}
 COLOURS: Final = {
     "connecting": "#f2b134",
     "reconnecting": "#f2b134",
@@ -51,13 +44,8 @@ def draw_timeline(journal: Journal, path: Path, *, title: str) -> None:
     _draw_remarks(lanes, journal.remarks)
     for name, colour in (("sent", "#3a7ca5"), ("heard", "#c8553d")):
         entries = journal.levels.get(name, [])
-        levels.plot(
-            [entry.at for entry in entries],
-            [entry.value for entry in entries],
-            color=colour,
-            label=name,
-            linewidth=1.4,
-        )
+        times, values = [entry.at for entry in entries], [entry.value for entry in entries]
+        levels.plot(times, values, color=colour, label=name, linewidth=1.4)
     levels.set(ylabel="level, dBFS", xlabel="seconds", ylim=(-80, 0), xlim=(0, end))
     levels.grid(visible=True, alpha=0.3)
     levels.legend(loc="upper right")
@@ -70,7 +58,7 @@ def _draw_lane(axes: Any, row: int, entries: list[Entry], end: float) -> None:
     axes.barh(row, end, height=0.7, color=EMPTY, zorder=0)
     for entry, following in zip(entries, [*entries[1:], None], strict=True):
         until = end if following is None else following.at
-        label = LABELS.get(entry.value, f"seat {entry.value}") if _is_drawn(entry.value) else ""
+        label = _label(entry.value)
         if not label:
             continue
         colour = COLOURS.get(label, OTHER)
@@ -79,8 +67,19 @@ def _draw_lane(axes: Any, row: int, entries: list[Entry], end: float) -> None:
             axes.text(entry.at + 0.005 * end, row, label, va="center", size=8, color="white")
 
 
-def _is_drawn(value: object) -> bool:
-    return value not in ("disconnected", None) and value is not False
+def _label(value: object) -> str:
+    """Return what the bar of a value says, nothing for a value that has none."""
+    match value:
+        case None | False | "disconnected":
+            return ""
+        case True:
+            return "yes"
+        case int():
+            return f"seat {value}"
+        case "forceExit":
+            return "forced exit"
+        case _:
+            return str(value)
 
 
 def _draw_remarks(axes: Any, remarks: list[Entry]) -> None:

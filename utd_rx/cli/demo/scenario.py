@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from pathlib import Path
-from statistics import median
 from typing import Final
 
-from attrs import define, field, frozen
+from attrs import field, frozen
 from reactivex import operators as ops
 
 from utd_rx import (
@@ -34,6 +32,12 @@ USERS: Final = (HOST, SPEAKER, LISTENER)
 SEAT: Final = 2
 SEATS: Final = 8
 
+WATCHED: Final = (
+    *("connection_state", "connected", "can_publish", "my_seat", "microphone_enabled"),
+    *("seats", "remote_participants", "active_speakers", "failure"),
+)
+"""The streams of each user that the journal keeps."""
+
 PATIENCE: Final = 20.0
 """Seconds for anything the demo waits for; each takes well under one on a quiet machine."""
 
@@ -49,27 +53,6 @@ class Heard:
     heard_started_at: float
     refusal: UTDStreamException
     refused_after: float
-
-
-@define
-class Stopwatch:
-    """When a run of frames began, from the times of all of them.
-
-    One frame may be late, and the first often is; the median of them all is not.
-    """
-
-    _starts: list[float] = field(factory=list)
-    _seconds: float = 0.0
-
-    def take(self, frame: AudioFrame) -> None:
-        """Take the next frame."""
-        self._starts.append(frame.at - self._seconds)
-        self._seconds += frame.duration
-
-    @property
-    def began_at(self) -> float:
-        """Seconds of `time.monotonic()`."""
-        return median(self._starts)
 
 
 @frozen
@@ -108,23 +91,18 @@ async def play(
     Raises:
         UTDStreamException: Something that should have worked did not.
     """
-    sent, heard = Stopwatch(), Stopwatch()
-    sent_level, heard_level = journal.meter("sent"), journal.meter("heard")
-
-    def tap(frame: AudioFrame) -> None:
-        sent.take(frame)
-        sent_level(frame)
-
+    sent, heard = journal.meter("sent"), journal.meter("heard")
     async with AsyncExitStack() as stack:
         clients = [await stack.enter_async_context(_client(engine)) for _ in USERS]
         host = clients[0].audio_room(HOST, "demo", as_host=True, name="Hana", seat_count=SEATS)
-        speaker = clients[1].audio_room(
-            SPEAKER, "demo", name="Sami", microphone=Tapped(microphone, tap)
-        )
+        tapped = Tapped(microphone, sent)
+        speaker = clients[1].audio_room(SPEAKER, "demo", name="Sami", microphone=tapped)
         listener = clients[2].audio_room(LISTENER, "demo", name="Lena", microphone=microphone)
-        for who, session in zip(USERS, (host, speaker, listener), strict=True):
+        sessions = dict(zip(USERS, (host, speaker, listener), strict=True))
+        for who, session in sessions.items():
             await stack.enter_async_context(session)
-            _watch(journal, who, session)
+            for name in WATCHED:
+                journal.watch(who, name, getattr(session, name))
             await session.join()
             journal.say(f"{who} joined")
 
@@ -132,9 +110,7 @@ async def play(
         recorder = stack.enter_context(WavRecorder(recording))
         first_frame = asyncio.Event()
         frames = listener.audio(SPEAKER).pipe(
-            ops.do_action(heard_level),
-            ops.do_action(heard.take),
-            ops.do_action(lambda _: first_frame.set()),
+            ops.do_action(heard), ops.do_action(lambda _: first_frame.set())
         )
         subscription = frames.subscribe(recorder)
         over = asyncio.Event()
@@ -160,7 +136,7 @@ async def play(
             lambda people: not any(who.tracks for who in people), timeout=PATIENCE
         )
         journal.say(f"{LISTENER} sees nobody speak")
-        for who, session in zip(USERS, (host, speaker, listener), strict=True):
+        for who, session in sessions.items():
             await session.leave()
             journal.say(f"{who} left")
         return Heard(sent.began_at, heard.began_at, refusal, refused_after)
@@ -179,28 +155,10 @@ async def _refused(
     raise UTDStreamException("publishing without a seat was not refused", code=UTDErrorCode.UNKNOWN)
 
 
-def _watch(journal: Journal, who: str, session: UTDAudioRoomSession) -> None:
-    journal.watch(
-        who,
-        connection_state=session.connection_state,
-        connected=session.connected,
-        can_publish=session.can_publish,
-        my_seat=session.my_seat,
-        microphone_enabled=session.microphone_enabled,
-        seats=session.seats,
-        remote_participants=session.remote_participants,
-        active_speakers=session.active_speakers,
-        failure=session.failure,
-    )
-
-
-@asynccontextmanager
-async def _client(engine: LocalEngine) -> AsyncIterator[UTDStreamClient]:
-    client = UTDStreamClient(
+def _client(engine: LocalEngine) -> UTDStreamClient:
+    return UTDStreamClient(
         engine.app_id,
         engine.app_key,
         base_url=engine.base_url,
         token_base_url=engine.token_base_url,
     )
-    async with client:
-        yield client

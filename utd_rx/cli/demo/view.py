@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from rich.columns import Columns
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.panel import Panel
+from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
@@ -41,17 +43,11 @@ def live_view(journal: Journal, console: Console) -> Iterator[None]:
         return
     # Drawn by rich's own thread, which only reads: lists that grow at their end.
     with Live(
-        get_renderable=lambda: render(journal),
+        get_renderable=lambda: Group(*(draw(journal) for draw in (_users, _seats, _levels, _log))),
         console=console,
         refresh_per_second=REFRESH_PER_SECOND,
-        transient=False,
     ):
         yield
-
-
-def render(journal: Journal) -> RenderableType:
-    """Draw users, seats, levels and the newest remarks."""
-    return Group(_users(journal), _seats(journal), _levels(journal), _log(journal))
 
 
 def _users(journal: Journal) -> RenderableType:
@@ -72,16 +68,14 @@ def _users(journal: Journal) -> RenderableType:
 
 
 def _seats(journal: Journal) -> RenderableType:
-    row = Table.grid(expand=True)
     grid = journal.latest(USERS[-1], "seats") or journal.latest(USERS[0], "seats")
     seats = grid if isinstance(grid, list) else []
     panels = []
     for index, identity in enumerate(seats):
-        row.add_column(ratio=1)
-        label = Text(identity or "·", justify="center", style="bold green" if identity else "dim")
-        panels.append(Panel(label, title=str(index), border_style="green" if identity else "dim"))
-    row.add_row(*panels)
-    return row
+        style = "green" if identity else "dim"
+        label = Text(identity or "·", justify="center", style=style)
+        panels.append(Panel(label, title=str(index), border_style=style))
+    return Columns(panels, expand=True, equal=True)
 
 
 def _levels(journal: Journal) -> RenderableType:
@@ -90,8 +84,7 @@ def _levels(journal: Journal) -> RenderableType:
         entries = journal.levels.get(name)
         level = entries[-1].value if entries else METER_FLOOR
         assert isinstance(level, float)
-        full = round(METER_WIDTH * (1 - max(level, METER_FLOOR) / METER_FLOOR))
-        bar = Text("█" * full, style="green") + Text("░" * (METER_WIDTH - full), style="dim")
+        bar = ProgressBar(-METER_FLOOR, max(level - METER_FLOOR, 0.0), METER_WIDTH)
         table.add_row(f"{name:>6}", bar, f"{level:6.1f} dBFS")
     return table
 
