@@ -22,6 +22,7 @@ import math
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from enum import Enum
+from itertools import islice
 from typing import Any, Final, TypeVar, cast
 
 from attrs import field, frozen
@@ -144,14 +145,19 @@ def read(lines: Iterable[bytes]) -> Journal:
         UTDStreamException: `VALIDATION`: it is no recording, of a newer format, or damaged.
     """
     parsed = _parsed(lines)
-    wire = _beginning(parsed)
+    head = [*islice(parsed, 2)]
+    if len(head) < 2:
+        raise damage(
+            "it ends before the state it was to begin with; it was cut off, or its max_bytes were "
+            "too few"
+        )
+    wire, first = head
     if wire.get("journal") != FORMAT:
         raise damage(f"it is not of format {FORMAT}: another version of utd_rx made it")
     header = _required(Header, wire, "its first line")
     kind = KINDS.get(header.type)
     if kind is None:
         raise damage(f"this version cannot replay the type {header.type.value}")
-    first = _beginning(parsed)
     start = Start(_at(first), _required(kind.state, first.get("state"), "its state"))
     commits: list[Commit] = []
     end: End | None = None
@@ -188,14 +194,6 @@ def _parsed(lines: Iterable[bytes]) -> Iterator[dict[str, object]]:
         if not isinstance(wire, dict):
             raise damage(f"line {number} is no object")
         yield wire
-
-
-def _beginning(parsed: Iterator[dict[str, object]]) -> dict[str, object]:
-    for wire in parsed:
-        return wire
-    raise damage(
-        "it ends before the state it was to begin with; it was cut off, or its max_bytes were too few"
-    )
 
 
 def _item(named: object) -> object | None:

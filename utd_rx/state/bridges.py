@@ -13,9 +13,8 @@ from typing import Generic, TypeVar
 from reactivex import abc
 from reactivex.disposable import CompositeDisposable
 
-from utd_rx.state.callbacks import INSTEAD_OF_STATE, refuse_async
 from utd_rx.state.derived import Derived
-from utd_rx.state.equality import same
+from utd_rx.state.equality import matcher, same
 from utd_rx.state.errors import StreamCompletedError
 from utd_rx.state.reports import INTERRUPTS, running_loop
 
@@ -57,14 +56,7 @@ async def until(
     timeout: float | None,
 ) -> T:
     """Wait for a value once it is current; the contract is that of `StateSubject.until`."""
-    refuse_async(value_or_predicate, instead=INSTEAD_OF_STATE, kind="a predicate")
-    if callable(value_or_predicate):
-        matches = value_or_predicate
-    else:
-
-        def matches(value: T) -> bool:
-            return same(value_or_predicate, value)
-
+    matches = matcher(value_or_predicate)
     found: list[T] = []
     failed: list[BaseException] = []
     wakeup = _Wakeup()

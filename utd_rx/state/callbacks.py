@@ -17,22 +17,16 @@ INSTEAD_OF_EVENTS: Final = (
 
 
 def refuse_async(*callbacks: Any, instead: str, kind: str = "an observer") -> None:
-    """Raise unless every callback can be called without awaiting anything.
+    """Raise for an `async def`: nobody would await it, and as an answer a coroutine is true.
 
     Args:
         callbacks: Functions, or objects with `on_next` and `on_completed`; others are ignored.
         instead: What to write instead.
         kind: What they are to be.
-
-    Raises:
-        AsyncObserverError: For an `async def`: nobody would await it, and as an answer every
-            coroutine counts as true.
     """
     for callback in callbacks:
-        for one in (
-            getattr(callback, "on_next", callback),
-            getattr(callback, "on_completed", None),
-        ):
+        on_next = getattr(callback, "on_next", callback)
+        for one in (on_next, getattr(callback, "on_completed", None)):
             if callable(one) and _is_async(one):
                 # By name, without showing what a partial or an object holds.
                 name = getattr(one, "__qualname__", type(one).__name__)

@@ -96,13 +96,7 @@ class Core(Generic[S]):
     def commit(self, items: Sequence[Any], *, may_be_late: bool = False) -> bool:
         """Fold the items into the state as one commit, and publish it if nobody is delivering.
 
-        Returns:
-            False if the store was closed and the items `may_be_late`.
-
-        Raises:
-            StoreClosedError: After `close()`.
-            ImpureStepError: From within a step function or a selector.
-            Exception: Whatever the step raised; nothing has changed then.
+        False, not an error, when they `may_be_late` and the store was closed.
         """
         with self.lock:
             self.refuse_while_folding("dispatch")
@@ -131,8 +125,7 @@ class Core(Generic[S]):
     def tap(self, callback: Tap) -> tuple[S, Callable[[], None]]:
         """Call back with the items of each commit from now on, under the lock.
 
-        Returns:
-            The state those commits begin with, and what ends it.
+        Returns the state those commits begin with, and what ends it.
         """
 
         def untap() -> None:
@@ -193,11 +186,7 @@ class Core(Generic[S]):
             self.leave()
 
     def enter(self) -> None:
-        """Pin the published version until `leave()`: nothing is published in between.
-
-        Raises:
-            ImpureStepError: From within a step function or a selector.
-        """
+        """Pin the published version until `leave()`: nothing is published in between."""
         with self.lock:
             self.refuse_while_folding("subscribe")
             self._active += 1
@@ -219,10 +208,7 @@ class Core(Generic[S]):
                 self._folding = was_folding
 
     def compute(self, subject: Derived[Any]) -> Any:
-        """Bring a subject's value up to the published version; a raising selector keeps the old.
-
-        Call `report_failures` when the lock has been released.
-        """
+        """Bring a value up to the published version; `report_failures` is to follow, unlocked."""
         with self.lock:
             if subject._seen != self.version:
                 was_folding, self._folding = self._folding, threading.get_ident()
@@ -250,10 +236,7 @@ class Core(Generic[S]):
     # --- publishing ---
 
     def _tell(self, items: Sequence[Any]) -> None:
-        """Call the taps; one that raises is heard of no more, and reported with the next delivery.
-
-        Not at once, because the lock is held.
-        """
+        """Call the taps; one that raises is dropped, and reported when the lock is free."""
         for tap in self.taps:
             try:
                 tap(items)

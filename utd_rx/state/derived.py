@@ -83,7 +83,6 @@ class Derived(BehaviorSubject[T]):
         return not was_failing
 
     def _add(self, subscription: Subscription[T]) -> None:
-        """Put an observer at the end of the line."""
         self._observers[subscription] = None
         self._line = None
 

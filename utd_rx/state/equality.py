@@ -1,6 +1,20 @@
-"""When two values count as equal, for values whose `==` cannot be trusted."""
+"""When a value counts as equal to another, whose `==` cannot be trusted, or as what is sought."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
+
+from utd_rx.state.callbacks import INSTEAD_OF_STATE, refuse_async
+
+T = TypeVar("T")
+
+
+def matcher(value_or_predicate: T | Callable[[T], bool]) -> Callable[[T], bool]:
+    """Return what tells whether a value equals, or satisfies, the argument; none that is async."""
+    refuse_async(value_or_predicate, instead=INSTEAD_OF_STATE, kind="a predicate")
+    return value_or_predicate if callable(value_or_predicate) else partial(same, value_or_predicate)
 
 
 def same(old: object, new: object) -> bool:

@@ -16,8 +16,7 @@ from reactivex import Observable, abc
 from reactivex import operators as ops
 from reactivex.disposable import CompositeDisposable, SerialDisposable
 
-from utd_rx.state.callbacks import INSTEAD_OF_STATE, refuse_async
-from utd_rx.state.equality import same
+from utd_rx.state.equality import matcher
 from utd_rx.state.scheduler import loop_scheduler
 
 T = TypeVar("T")
@@ -50,12 +49,7 @@ def became(value_or_predicate: T | Callable[[T], bool]) -> Operator[T]:
     Raises:
         AsyncObserverError: For an `async def` predicate, whose answer nobody would await.
     """
-    refuse_async(value_or_predicate, instead=INSTEAD_OF_STATE, kind="a predicate")
-
-    def matches(value: T) -> bool:
-        if callable(value_or_predicate):
-            return bool(value_or_predicate(value))
-        return same(value_or_predicate, value)
+    matches = matcher(value_or_predicate)
 
     def operator(source: Observable[T]) -> Observable[T]:
         def subscribe(
@@ -65,7 +59,7 @@ def became(value_or_predicate: T | Callable[[T], bool]) -> Operator[T]:
 
             def on_next(value: T) -> None:
                 nonlocal matched
-                before, matched = matched, matches(value)
+                before, matched = matched, bool(matches(value))
                 if matched and not before:
                     observer.on_next(value)
 

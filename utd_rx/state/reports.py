@@ -19,16 +19,13 @@ _LIBRARIES: Final = (("reactivex.", "utd_rx."), ("reactivex.", "utd_rx.state."))
 
 
 def report(error: BaseException, what: str) -> None:
-    """Tell once of an error that nobody is waiting for.
+    """Tell once of an error that nobody is waiting for; `INTERRUPTS` are raised again instead.
 
     An exception handler of the running loop's own is told, as `{"message": …, "exception": …}`;
     where there is none, the log is. The error's traceback is cut to the user's frames.
 
-    The values of a state may hold tokens and payloads, so `what` must name things, not show them.
-
-    Args:
-        error: What was raised. `INTERRUPTS` are raised again, not reported.
-        what: Whose error it is, as "an observer of 'seats'"; the user's function is found.
+    The values of a state may hold tokens and payloads, so `what`, as "an observer of 'seats'",
+    must name things, not show them.
     """
     if isinstance(error, INTERRUPTS):
         raise error
