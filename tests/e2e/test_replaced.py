@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import sys
+from pathlib import Path
 
+import pytest
 from livekit import rtc
 
 from tests.e2e.conftest import PATIENCE, House
@@ -45,3 +49,33 @@ async def test_an_older_token_that_comes_back_does_not_keep_the_place(house: Hou
         )
     finally:
         await laptop.disconnect()
+
+
+@pytest.mark.realtime
+@pytest.mark.timeout(180)
+async def test_a_machine_that_slept_through_the_later_join_ends_and_says_so(house: House) -> None:
+    await house.join("hana", as_host=True, seat_count=2)
+    engine = house.engine
+    laptop = await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(Path(__file__).with_name("sleeper.py")),
+        *(engine.base_url, engine.app_id, engine.app_key, "sara", "lobby"),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    assert laptop.stdout is not None
+    try:
+        async with asyncio.timeout(PATIENCE):
+            assert await laptop.stdout.readline() == b"connected\n"
+        laptop.send_signal(signal.SIGSTOP)
+        phone = await house.join("sara")
+        await asyncio.sleep(35)  # longer than the ping time-outs of either side
+        laptop.send_signal(signal.SIGCONT)
+        async with asyncio.timeout(90):
+            assert await laptop.stdout.readline() == b"ended REPLACED\n"
+        await phone.connected.until(True, timeout=PATIENCE)
+        assert phone.failure.value is None
+    finally:
+        if laptop.returncode is None:
+            laptop.kill()
+        await laptop.wait()
