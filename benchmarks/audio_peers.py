@@ -147,7 +147,8 @@ async def run() -> None:
                 time.sleep(STALL)  # noqa: ASYNC251 - the stall that is measured
             elif command == "spin":
                 threading.Thread(target=_spin, daemon=True).start()
-    # A busy thread may abort native code while the interpreter goes down (facts/audio.md §2).
+    # A busy thread may abort native code while the interpreter goes down
+    # (docs/livekit.md, "Aborts at exit").
     os._exit(0)
 
 

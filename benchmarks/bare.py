@@ -58,7 +58,8 @@ class Member:
         try:
             await asyncio.shield(connecting)
         except asyncio.CancelledError:
-            # A connect that is cancelled ends the process 15 s later (facts/livekit.md D1).
+            # A connect that is cancelled ends the process 15 s later
+            # (docs/livekit.md, "Ghost joins").
             await asyncio.wait([connecting])
             raise
         member.connect_seconds = time.perf_counter() - begin

@@ -120,7 +120,8 @@ async def latencies(server: Server) -> Latencies:
         track, subscribed = await soon(listener.subscribed.get())
         ear = Ear(track)
         stack.push_async_callback(ear.aclose)
-        # Media right after a subscription is promised by neither SFU (facts/sfu.md §9.9).
+        # Media right after a subscription is promised by neither SFU
+        # (docs/livekit.md, "News of the silent").
         mouth.open(loud=True)
         await ear.until(loud=True)
         onsets = []

@@ -1,9 +1,9 @@
 """The one exception of the SDK and the closed set of its codes.
 
 Every failure that reaches an application is a `UTDStreamException`; `code` says what kind it is,
-`message` what to do about it. The codes are the engine's (facts/utd-engine.md §3.9), spelled on
-the wire in camelCase; an error is classified in one place, `classify_response`, from the
-engine's own code when it sends one and from status and message when it does not.
+`message` what to do about it. The codes are the engine's (docs/contract.md, "Errors"), spelled on
+the wire in camelCase; an error is classified in one place, `classify_response`, from the engine's
+own code when it sends one and from status and message when it does not.
 """
 
 from __future__ import annotations
@@ -152,8 +152,8 @@ CODE_BY_STATUS: Final[dict[int, UTDErrorCode]] = {
 """HTTP status to code, where the engine sent no code of its own; other 5xx are `SERVER`."""
 
 # An engine of the original's kind sends no code, so a 403 is told apart by its words: in
-# production only "User is banned" is a ban (facts/utd-engine.md §2, 0.2.0 item 5), and a missing
-# capability says that something is "not enabled", "not available" or "disabled" (§3.9).
+# production only "User is banned" is a ban (docs/contract.md, "Errors"), and a missing capability
+# says that something is "not enabled", "not available" or "disabled".
 _BAN_WORDS: Final = ("is banned", "are banned", "been banned")
 _FEATURE_WORDS: Final = ("not enabled", "not available", "disabled")
 

@@ -69,7 +69,7 @@ class Intruder:
         self._sending.cancel()
         await asyncio.wait([self._sending])
         assert not self._room.local_participant.track_publications
-        with pytest.raises(PublishTrackError):  # after 10 s: defect D4
+        with pytest.raises(PublishTrackError):  # after 10 s
             await self._trying
         await self._source.aclose()
 

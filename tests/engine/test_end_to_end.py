@@ -77,7 +77,8 @@ async def test_after_a_kick_the_old_token_does_not_come_back(stage: Stage) -> No
 async def test_a_banned_user_is_told_before_being_removed(stage: Stage) -> None:
     sara = await stage.host()
     mona = await stage.join("mona")
-    # A push right after joining is lost, so wait until one arrives (facts/utd-engine.md §7.2, 12).
+    # A push right after joining is lost, so wait until one arrives
+    # (docs/contract.md, "Lost pushes").
     for index in (1, 2, 3):
         await sara.call("POST", "/seats/leave")
         await sara.call("POST", f"/seats/{index}/take")

@@ -33,7 +33,7 @@ async def post(client: Client, path: str, body: object = None) -> dict[str, Any]
 
 
 async def can_hear(stage: Stage, client: Client) -> None:
-    """Wait until pushes reach `client`: one right after joining is lost (§7.2, 12)."""
+    """Wait until pushes reach `client`: one right after joining is lost."""
     engine = stage.engine
     headers = {"X-App-Id": engine.app_id, "X-App-Secret": engine.app_secret}
     url = f"{engine.base_url}/api/v1/rooms/friday/send-data"

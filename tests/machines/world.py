@@ -92,7 +92,7 @@ class Kind:
     lists: bool = True
     """Whether it can be asked for invitations."""
     revokes: bool = True
-    """Whether it takes the permission back with the seat (facts/utd-engine.md §4.1)."""
+    """Whether it takes the permission back with the seat (docs/contract.md, "Seats")."""
 
 
 @frozen
@@ -125,7 +125,7 @@ class Client:
     """What it publishes, as the SFU has it."""
     silenced: set[str] = field(factory=set)
     """What the SFU took in an outage that LiveKit survived, and gave the permission back: it tells
-    nobody (facts/livekit.md §3, D3), so the client cannot know."""
+    nobody (docs/livekit.md, "Silent revocation"), so the client cannot know."""
     dropped_at: float = 0.0
     """When the present outage began."""
 

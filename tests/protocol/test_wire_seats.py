@@ -105,7 +105,7 @@ def test_a_grid_is_cut_at_the_engines_limit() -> None:
 
 
 class TestAttributes:
-    """They stay with the person, not with the seat (facts §3.3)."""
+    """They stay with the person, not with the seat (docs/contract.md, "Seats")."""
 
     KNOWN = UTDSeatGrid(seats=(UTDSeat(0, "a", attributes=FrozenMap({"name": "Anna"})),))
 

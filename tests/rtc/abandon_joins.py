@@ -1,4 +1,5 @@
-"""A program that gives joins up in every way there is, and must survive it (defect D1).
+"""A program that gives joins up in every way there is, and must survive it
+(docs/livekit.md, "Ghost joins").
 
 Run by `test_defects`: `python -m tests.rtc.abandon_joins <url> <room> <token>…`.
 """

@@ -172,7 +172,7 @@ async def test_the_deadline_is_typed_and_leaves_the_join_to_its_keeper() -> None
     with pytest.raises(UTDStreamException) as caught:
         await join(room, joins, timeout=0)
     assert caught.value.code is UTDErrorCode.TIMEOUT
-    # All that a machine without a network notices (facts/sfu.md §12).
+    # All that a machine without a network notices (docs/livekit.md, "Errors without a type").
     assert "only network interface is lo" in caught.value.message
     room.answer.set_result(None)
     await joins.aclose()

@@ -111,7 +111,7 @@ async def test_data_of_somebody_not_known_yet_has_no_sender_like_the_servers(par
     mallory, _ = await party.join("mallory")
     server = await party.server()
     # Right after joining: the SFU has not told ann yet that mallory is there. Sent until heard,
-    # since a receiver's channel opens a moment after its join (facts/utd-engine.md §7.2, 12).
+    # since a receiver's channel opens a moment after its join (docs/contract.md, "Lost pushes").
     heard = asyncio.create_task(ear.wait(ev.DataReceived))
     while not heard.done():
         await mallory.send_data(b"forged", topic="_seat", reliable=True)

@@ -1,4 +1,5 @@
-"""Each hazard of facts/livekit.md §2.6: stock `BehaviorSubject` has it, `StateSubject` has not.
+"""Each hazard of docs/state.md, "The eight promises": stock `BehaviorSubject` has it,
+`StateSubject` has not.
 
 The stock half of every test is a strict xfail: should RxPY mend a hazard, this file says so.
 """

@@ -102,7 +102,8 @@ class Bench:
                 command, env={**os.environ, **home}, stdout=log, stderr=log
             )
         # Its main thread too needs priority, or clients see stalls of 50-280 ms on a busy
-        # machine (facts/audio.md §2); without the right to it, tests are only less steady.
+        # machine (docs/audio.md, "Cards and sound servers"); without the right to it, tests are
+        # only less steady.
         with suppress(OSError):
             os.sched_setscheduler(self._daemon.pid, os.SCHED_RR, os.sched_param(5))
         deadline = time.monotonic() + START_TIMEOUT

@@ -164,8 +164,8 @@ class Converter:
         self._resampler: Any = None
         if source.sample_rate != target.sample_rate:
             soxr = _soxr(source.sample_rate, target.sample_rate)
-            # "LQ" holds a third back of what the default does (facts/livekit.md §2.4): at most 600
-            # samples of the lower rate, 12 ms at 48 kHz (tests/audio/test_convert.py).
+            # "LQ" holds a third back of what the default does (docs/livekit.md, "Sound"): at most
+            # 600 samples of the lower rate, 12 ms at 48 kHz (tests/audio/test_convert.py).
             self._resampler = soxr.ResampleStream(
                 source.sample_rate, target.sample_rate, target.channels, "int16", "LQ"
             )

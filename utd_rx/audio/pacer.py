@@ -4,7 +4,7 @@ Frame `k` belongs to the moment `started_at + k * 10 ms`, whatever happened befo
 timer delays one frame and never the next: there is no drift. After a stall (a blocked event
 loop, a suspended machine) up to `MAX_CATCH_UP` is delivered at once and anything older is
 skipped and counted, as a live microphone would have lost it. Delivering it late instead would
-keep the stall as delay for good (facts/audio.md §1 point 3).
+keep the stall as delay for good (docs/audio.md, "Cards and sound servers").
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """Tells a dead stream from a busy interpreter.
 
-A stream that the sound server killed goes silent without an error (facts/audio.md §1 point 4), so
-silence of its callbacks is what there is to see. But callbacks also pause while a Python thread
-holds the GIL, and then the watching thread pauses with them. So what counts is not the time since
-the last callback but how much of it the watcher has *seen* pass, in steps no longer than `STEP`.
+A stream that the sound server killed goes silent without an error
+(docs/audio.md, "Cards and sound servers"), so silence of its callbacks is what there is to see. But
+callbacks also pause while a Python thread holds the GIL, and then the watching thread pauses with
+them. So what counts is not the time since the last callback but how much of it the watcher has
+*seen* pass, in steps no longer than `STEP`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ SILENCE: Final = 0.5
 """Seconds without a callback after which a stream is dead: 10 of the longest blocks there are."""
 
 GRACE: Final = 2.5
-"""The same before the first callback: a card may need 1-2 s to warm up (facts/audio.md §2)."""
+"""The same before the first callback: a card may need 1-2 s to warm up
+(docs/audio.md, "Cards and sound servers")."""
 
 STEP: Final = 0.1
 """Longest step counted; the watcher looks at least twice as often."""

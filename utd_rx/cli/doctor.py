@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from utd_rx.testing.sound import AudioComparison
 
 SETTLING: Final = 1.5
-"""Seconds before the test sound: a card gives its first blocks late (facts/audio.md §2)."""
+"""Seconds before the test sound: a card gives its first blocks late
+(docs/audio.md, "Cards and sound servers")."""
 
 SECONDS: Final = 2.0
 """Of the test sound: two seconds of the shipped speech, which can be told from noise."""

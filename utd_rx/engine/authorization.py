@@ -1,4 +1,5 @@
-"""Who may call what: one literal table, everything else is denied (facts/utd-engine.md §7.1, 7).
+"""Who may call what: one literal table, everything else is denied
+(docs/contract.md, "Who may call what").
 
 The table says which kind of caller reaches an endpoint. What a caller may do *there* (an admin
 never acts on the host, a seat must be free) is a rule of `utd_rx.engine.rules`.

@@ -34,7 +34,7 @@ Rule: TypeAlias = Callable[[RoomState, Actor, float], tuple[RoomState, Effects, 
 """A command on a room: the new state, what follows from it, and the answer."""
 
 BANNED_SECONDS: Final = 0.2
-"""Between `_banned` and the removal, or the message is lost (facts/utd-engine.md §7.2, 12)."""
+"""Between `_banned` and the removal, or the message is lost (docs/contract.md, "Lost pushes")."""
 
 
 class EngineCore:
@@ -324,7 +324,7 @@ class EngineCore:
 
 
 def _banned_push(ban: Ban) -> dict[str, object]:
-    """Return the payload of `_banned` (facts/utd-engine.md §3.8)."""
+    """Return the payload of `_banned` (docs/contract.md, "Data messages")."""
     fields = {
         "identity": ban.identity,
         "room_name": ban.room,

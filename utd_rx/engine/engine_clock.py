@@ -41,6 +41,6 @@ class LoopEngineClock:
 
 
 def to_iso(wall: float) -> str:
-    """Return wall-clock seconds as ISO 8601 UTC, as the wire has them (§7.4, 29)."""
+    """Return wall-clock seconds as ISO 8601 UTC, as the wire has them."""
     text = datetime.fromtimestamp(wall, UTC).isoformat(timespec="milliseconds")
     return text.replace("+00:00", "Z")

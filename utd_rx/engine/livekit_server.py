@@ -3,8 +3,8 @@
 Theory of operation: ports are chosen or probed here, because the server reports neither of those
 it binds; another process may take one between that and the bind, so a start is tried a few times.
 The server counts as ready when it answers an API call signed with its own secret: a stranger on
-the same port cannot. The configuration (facts/livekit.md §7.2) travels in the environment,
-which other users cannot read, and never on the command line, which they can.
+the same port cannot. The configuration (docs/livekit.md, "Running livekit-server") travels in the
+environment, which other users cannot read, and never on the command line, which they can.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The SFU behind a port of a few coroutines; the only module that talks to it.
 
 `LiveKitMedia` does it with LiveKit's server API, so every SFU that answers `RoomService` will do
-(docs/architecture.md §6). What crosses the port are frozen values. A participant or room that is
-not there is False or empty, never an exception: the SFU and the engine always see each other a
-moment late. An SFU that does not answer is `MediaUnavailable`.
+(docs/engine.md, "The local engine"). What crosses the port are frozen values. A participant or room
+that is not there is False or empty, never an exception: the SFU and the engine always see each
+other a moment late. An SFU that does not answer is `MediaUnavailable`.
 """
 
 from __future__ import annotations
@@ -24,12 +24,13 @@ from utd_rx.models.participant import TrackSource
 T = TypeVar("T")
 
 EMPTY_ROOM_SECONDS: Final = 300
-"""How long a room nobody joined stays (facts/utd-engine.md §3.6, project defaults)."""
+"""How long a room nobody joined stays (docs/contract.md, "Rooms")."""
 
 ABANDONED_ROOM_SECONDS: Final = 60
-"""How long a room outlives its last participant: a host may return for 60 s (§4.3)."""
+"""How long a room outlives its last participant: a host may return for 60 s
+(docs/contract.md, "Rooms")."""
 
-# A loopback call takes 2-4 ms (facts/livekit.md §7.4). A client gives the engine 8 s in all.
+# A loopback call takes 2-4 ms (docs/livekit.md, "Joining"). A client gives the engine 8 s in all.
 CALL_TIMEOUT: Final = aiohttp.ClientTimeout(total=5.0)
 
 

@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 WEBHOOK_PATH: Final = "/livekit/webhook"
 
-# A room's metadata alone may have 512 KiB (facts/livekit.md §7.3).
+# A room's metadata alone may have 512 KiB (docs/livekit.md, "Sizes").
 MAX_WEBHOOK_BYTES: Final = 2 * 1024 * 1024
 
 GRACE: Final[Mapping[int, float]] = {

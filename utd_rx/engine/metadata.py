@@ -1,4 +1,4 @@
-"""Metadata as the engine writes it: a participant's, and a room's (facts/utd-engine.md §3.8).
+"""Metadata as the engine writes it: a participant's, and a room's (docs/contract.md, "Metadata").
 
 Both are JSON objects with two authors. The server's keys are the known ones and all that start
 with `_`; the app's own are the rest, and never overwrite them. A participant's server keys carry
@@ -31,7 +31,8 @@ from utd_rx.protocol.wire.seats import MODES, grid_from_wire, grid_to_push
 SERVER_KEYS: Final = frozenset({"role", "type", "service", "appId", "projectId", "videoEffects"})
 """The server's keys of a participant, beside those that start with `_`."""
 
-# The legacy spelling of the type, which apps of the first generation still read (§3.8).
+# The legacy spelling of the type, which apps of the first generation still read
+# (docs/contract.md, "Metadata").
 _SERVICES: Final[Mapping[UTDStreamType, str]] = {
     UTDStreamType.AUDIO_ROOM: "rooms",
     UTDStreamType.LIVE_STREAM: "streaming",
@@ -115,7 +116,7 @@ def with_custom(metadata: str, custom: Mapping[str, object]) -> str:
 
 
 def room_metadata_of(state: RoomState) -> str:
-    """Return the metadata of LiveKit's room: what somebody who joins late needs (§7.2, 12)."""
+    """Return the metadata of LiveKit's room: what somebody who joins late needs."""
     server: dict[str, object] = {COMMENT_LOCK_KEY: comment_lock_to_wire(state.are_comments_locked)}
     if state.type is UTDStreamType.AUDIO_ROOM:
         server = {"_seats": grid_to_push(state.seats.grid), **server}

@@ -106,7 +106,7 @@ class RoomShell:
     async def push(
         self, type_: str, payload: Mapping[str, object], to: tuple[str, ...] | None = None
     ) -> None:
-        """Send an engine message; a lost one is no failure, state is in metadata (§7.2, 12)."""
+        """Send an engine message; a lost one is no failure, state is in metadata."""
         try:
             await self.send({"type": type_, **payload}, to)
         except MediaUnavailable as error:

@@ -3,7 +3,7 @@
 It opens the port (so that the SFU can be told where its webhooks go), the SFU, the core, the site.
 It closes the core, the SFU, and only then the site, which takes the SFU's last reports. It is for
 development and tests: state lives in memory, and whoever has the app key mints as anybody
-(facts/utd-engine.md §7.1, 2).
+(docs/contract.md, "Identities are claims").
 """
 
 from __future__ import annotations

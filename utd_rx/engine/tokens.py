@@ -2,7 +2,7 @@
 
 LiveKit's carries the grants and a participant's metadata (`utd_rx.engine.metadata`). The bearer
 (`user_token`) is HS256 with a key of its own, 24 h, bound to (app, identity, device); it names no
-room and no role, because both change (§7.4, 27).
+room and no role, because both change (docs/contract.md, "Bearers").
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _ISSUER: Final = "utd-rx-engine"
 
 @frozen
 class Device:
-    """Device facts of a mint (§3.2)."""
+    """Device facts of a mint (docs/contract.md, "Minting")."""
 
     device_id: str | None = None
     device_model: str | None = None
@@ -93,7 +93,7 @@ def sign_livekit(
 ) -> str:
     """Return a token for LiveKit's `room`.
 
-    Every flag is spelled out, because an omitted one grants (facts/livekit.md §7.3).
+    Every flag is spelled out, because an omitted one grants (docs/livekit.md, "Tokens").
     """
     grants = api.VideoGrants(
         room_join=True,

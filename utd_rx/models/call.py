@@ -11,7 +11,7 @@ from utd_rx.models.stream_type import UTDStreamType
 
 
 class UTDCallStatus(Enum):
-    """Where a call stands (facts/utd-engine.md §4.4); `value` is the spelling on the wire."""
+    """Where a call stands; `value` is the spelling on the wire."""
 
     INITIATING = "initiating"
     RINGING = "ringing"

@@ -8,7 +8,7 @@ from enum import Enum
 class UTDConnectionState(Enum):
     """Where the media connection stands.
 
-    `FORCE_EXIT` is final for this join: the outage lasted 60 s (facts/utd-engine.md §4.6); join
+    `FORCE_EXIT` is final for this join: the outage lasted 60 s (docs/contract.md, "Outages"); join
     again to come back.
     """
 
@@ -20,7 +20,7 @@ class UTDConnectionState(Enum):
 
 
 class DisconnectReason(Enum):
-    """Why LiveKit ended a connection; `value` is LiveKit's number (facts/livekit.md §1.1)."""
+    """Why LiveKit ended a connection; `value` is LiveKit's number (docs/livekit.md, "Events")."""
 
     UNKNOWN = 0
     CLIENT_INITIATED = 1

@@ -144,7 +144,7 @@ class TrackSubscriptionFailed(RoomEvent):
 
 @frozen(field_transformer=typed)
 class TrackMuted(RoomEvent):
-    """`track` of `identity`, local or remote, was muted; sent once (defect D12)."""
+    """`track` of `identity`, local or remote, was muted; sent once."""
 
     identity: str
     track: TrackPublication
@@ -163,7 +163,7 @@ class LocalTrackPublished(RoomEvent):
 
 @frozen(field_transformer=typed)
 class LocalTrackUnpublished(RoomEvent):
-    """A local track is gone: by command, or because the server took the permission (D3)."""
+    """A local track is gone: by command, or because the server took the permission."""
 
     track: TrackPublication
 
@@ -234,8 +234,8 @@ class DataReceived(RoomEvent):
     `sender` is the identity of the participant who sent it, None when LiveKit names nobody: the
     server's own API, *or a participant it does not know yet*. For about 3 s after a join the two
     cannot be told apart, not even in LiveKit's native event, whose `participant_identity` is empty
-    for both (measured, livekit 1.2.0 on livekit-server 1.13.5; facts/utd-engine.md §7.1, 1 says
-    otherwise). So a message without a sender proves nothing: read the state it speaks of.
+    for both (docs/livekit.md, "Unnamed senders"). So a message without a sender proves nothing:
+    read the state it speaks of.
     """
 
     payload: bytes = field(repr=False)

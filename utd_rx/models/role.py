@@ -6,7 +6,7 @@ from enum import Enum
 
 
 class UTDRole(Enum):
-    """A participant's role; `value` is the spelling on the wire (facts/utd-engine.md §4.5).
+    """A participant's role; `value` is the spelling on the wire (docs/contract.md, "Roles").
 
     Publishing does not follow from it in an audio room, but from sitting on a seat.
     """

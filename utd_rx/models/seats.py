@@ -20,7 +20,7 @@ class UTDSeatMode(Enum):
 
 @frozen(field_transformer=typed)
 class UTDSeat:
-    """One seat; publishing is sitting on one (facts/utd-engine.md §4.1)."""
+    """One seat; publishing is sitting on one (docs/contract.md, "Seats")."""
 
     index: int
     identity: str | None = None

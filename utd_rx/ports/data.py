@@ -12,7 +12,7 @@ from utd_rx.models.checks import identities, payload
 
 MAX_DATA: Final = 63_000
 """Bytes of one data message: LiveKit's data channel takes 64,000 with its own header of about 28
-and the topic, and refuses more after the fact (docs/livekit.md)."""
+and the topic, and refuses more after the fact (docs/livekit.md, "Sizes")."""
 
 _PER_DESTINATION: Final = 3
 """Bytes each identity it is addressed to takes besides its own: a tag and a length."""

@@ -1,4 +1,4 @@
-"""Whether this client is banned: three signals, one notice (facts/utd-engine.md §4.6, §4.7, §7.1).
+"""Whether this client is banned: three signals, one notice (docs/contract.md, "Bans").
 
 | signal | alone | |
 | --- | --- | --- |
@@ -22,7 +22,8 @@ from utd_rx.protocol.facts.connection import JoinFailed, JoinSucceeded
 from utd_rx.protocol.facts.people import AskBan, BanAnswered, BanHinted
 
 HINT_SECONDS: Final = 10.0
-"""How long after the push a removal is its removal: the engine waits 0.2 s (§7.2, 12)."""
+"""How long after the push a removal is its removal: the engine waits 0.2 s
+(docs/contract.md, "Lost pushes")."""
 
 
 @frozen

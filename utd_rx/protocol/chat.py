@@ -1,4 +1,4 @@
-"""The chat of a room (facts/utd-engine.md §3.8, §7.2, 17).
+"""The chat of a room (docs/contract.md, "Chat" and "The chat lock is advisory").
 
 Theory of operation. Messages are data of participants; who sent one is what the transport says.
 The lock is advisory, so each client keeps to it by itself: it is read from room metadata, which
@@ -36,7 +36,7 @@ from utd_rx.protocol.wire.moderation import comment_lock_in_metadata
 from utd_rx.protocol.wire.reading import parse_object
 
 MAX_HISTORY: Final = 300
-"""As the kits (§3.8); the oldest go first."""
+"""As the kits (docs/contract.md, "Chat"); the oldest go first."""
 
 HINT_SECONDS: Final = 10.0
 """How long after a push of the lock the metadata may come."""

@@ -1,4 +1,4 @@
-"""The lifecycle of a media connection (facts/utd-engine.md §4.6).
+"""The lifecycle of a media connection (docs/contract.md, "Outages").
 
 Theory of operation. A join is an epoch: it is counted when it starts, and a result that carries
 an older epoch changes nothing. LiveKit resumes by itself, for about 26 s; then it gives up, and
@@ -45,7 +45,7 @@ from utd_rx.protocol.wire.tokens import serial_in_metadata
 
 LIGHT_SYNC_LIMIT: Final = 15.0
 FORCE_EXIT_AFTER: Final = 60.0
-"""Seconds of outage; the engine's tiers (facts/utd-engine.md §4.6)."""
+"""Seconds of outage; the engine's tiers (docs/contract.md, "Outages")."""
 
 
 RETRY_DELAYS: Final = (0.5, 1.0, 2.0, 4.0, 5.0)

@@ -1,4 +1,5 @@
-"""Data messages and room metadata of the engine, decoded into facts (facts/utd-engine.md §3.8).
+"""Data messages and room metadata of the engine, decoded into facts
+(docs/contract.md, "Data messages").
 
 The engine's messages are JSON objects whose `type` starts with `_`, and they have no sender. One
 that has a sender is a participant's forgery and means nothing. One that has none is not proven
@@ -31,7 +32,7 @@ from utd_rx.protocol.wire.seats import grid_from_wire, invitation_from_wire
 from utd_rx.protocol.wire.speakers import request_answer_from_push
 
 MAX_ENGINE_MESSAGE: Final = 65_535
-"""Bytes; the SFU's read buffer is no larger (facts/livekit.md §7.3)."""
+"""Bytes; the SFU's read buffer is no larger (docs/livekit.md, "Sizes")."""
 
 
 Decoder: TypeAlias = Callable[[Json], object]
@@ -105,7 +106,8 @@ PEOPLE: Final[Mapping[str, Decoder]] = {
 or late. The row of a kind of session names those that it listens to."""
 
 ENGINE_TYPES: Final = frozenset({*SEATS, *PEOPLE, "_stage_update", "_stage_request"})
-"""What only the engine may send (§3.8); `_live_ended` may come from the host as well."""
+"""What only the engine may send (docs/contract.md, "Data messages"); `_live_ended` may come from
+the host as well."""
 
 
 def decode(event: DataReceived, decoders: Mapping[str, Decoder]) -> object | None:

@@ -1,4 +1,4 @@
-"""Who has which role (facts/utd-engine.md §4.5).
+"""Who has which role (docs/contract.md, "Roles").
 
 Theory of operation. A role stands in the participant's own metadata, which only the engine
 writes. A push `_role_change` is a hint, as every message without a sender is: where it says

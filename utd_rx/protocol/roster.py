@@ -4,7 +4,8 @@ Theory of operation. The snapshot replaces everything; each event after it chang
 event about somebody who is not listed changes nothing: it is the echo of a participant who left,
 or of one a snapshot is going to bring. While the connection is being restored nobody is taken
 away, because a full reconnect reports everybody as gone and then as new
-(facts/livekit.md §1.6): the snapshot that ends the outage says who really left.
+(docs/livekit.md, "Departures that did not happen"): the snapshot that ends the outage says who
+really left.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The seat grid as a client sees it (facts/utd-engine.md §4.1).
+"""The seat grid as a client sees it (docs/contract.md, "Seats").
 
 Theory of operation. The engine is the only writer of seats; this is the only writer of the
 client's copy. A grid comes in three ways, which are not equally good:

@@ -1,4 +1,5 @@
-"""Requests to speak and invitations, as the one who is asked sees them (facts/utd-engine.md §4.2).
+"""Requests to speak and invitations, as the one who is asked sees them
+(docs/contract.md, "Speakers").
 
 Theory of operation. The queue is part of the grid (`seats`), so everybody knows it; what is here
 belongs to this client alone. A message that brings an *offer* is a hint: a newcomer may have
@@ -45,15 +46,15 @@ from utd_rx.protocol.facts.seats import (
 from utd_rx.protocol.wire.speakers import ListedInvitation
 
 INVITATION_SECONDS: Final = 60.0
-"""How long the engine keeps an invitation (facts/utd-engine.md §7.2, 14), unless it says."""
+"""How long the engine keeps an invitation (docs/contract.md, "Offers"), unless it says."""
 
 GRANT_TIMEOUT: Final = 10.0
-"""Seconds from the seat, or the engine's yes to it, to the grant, at most (facts/utd-engine.md
-§4.2)."""
+"""Seconds from the seat, or the engine's yes to it, to the grant, at most
+(docs/contract.md, "Speakers")."""
 
 LOOK_AGAIN_SECONDS: Final = 3.0
 """When to ask once more: what was offered between the first answer and the opening of the data
-channel was pushed to nobody (facts/utd-engine.md §7.2, 12)."""
+channel was pushed to nobody (docs/contract.md, "Lost pushes")."""
 
 MAX_OFFERS: Final = 8
 """The engine keeps one for each target; what comes beyond these is a flood, and is dropped."""

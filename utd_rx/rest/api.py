@@ -27,7 +27,8 @@ class UTDApi(SeatEndpoints, ModerationEndpoints):
 
     Both mints repeat. A second mint gives the same person the same rights: the room exists and
     has its owner by then, the grid has its seats, the older token is merely never used, and a
-    ban or a kick in between is judged anew by the engine (facts/utd-engine.md §7.1, 3 and 5).
+    ban or a kick in between is judged anew by the engine (docs/contract.md, "Owner and host" and
+    "Old tokens").
     """
 
     def acting_as(self, request: JoinRequest) -> UTDApi:
@@ -73,7 +74,8 @@ class UTDApi(SeatEndpoints, ModerationEndpoints):
         os_version: str | None = None,
         app_version: str | None = None,
     ) -> UTDTokenResponse:
-        """Create the room if needed and return the credentials to join it (§3.2).
+        """Create the room if needed and return the credentials to join it
+        (docs/contract.md, "Minting").
 
         What `JoinRequest` has too is explained there.
 
@@ -116,7 +118,7 @@ class UTDApi(SeatEndpoints, ModerationEndpoints):
     async def mint_session(
         self, *, identity: str, name: str | None = None, device_id: str | None = None
     ) -> UTDSessionResponse:
-        """Return a bearer for `identity` that is not tied to a room (§3.2).
+        """Return a bearer for `identity` that is not tied to a room (docs/contract.md, "Minting").
 
         Raises:
             UTDStreamException: As `mint_token`.

@@ -32,7 +32,7 @@ class Bearer:
 
     On the engine a renewal is a mint like the first one: it gives the same person the same rights,
     and opens the room again if it was closed meanwhile. Who was kicked can mint again, who is
-    banned cannot (docs/contract.md).
+    banned cannot (docs/contract.md, "Bearers").
 
     Args:
         mint: Asks for the first one, on the first call at the latest, and for every other.

@@ -1,4 +1,4 @@
-"""What can be known to be wrong before anything is sent (facts/utd-engine.md §7.4, 26).
+"""What can be known to be wrong before anything is sent (docs/contract.md, "Names").
 
 Each check returns what it was given, and raises `VALIDATION` without a status for what cannot be.
 """

@@ -129,8 +129,9 @@ class UTDApiClient:
     ) -> Json:
         """Exchange JSON; return the reply's object, `{}` for an empty one.
 
-        A reply that is JSON but no object comes as `{"data": …}` (facts/utd-engine.md §3.1).
-        Cancelling leaves nothing open here, but the engine may have done what was asked.
+        A reply that is JSON but no object comes as `{"data": …}`
+        (docs/contract.md, "Requests and replies"). Cancelling leaves nothing open here, but the
+        engine may have done what was asked.
 
         Args:
             method: The HTTP method.
@@ -197,7 +198,8 @@ class UTDApiClient:
             attempt += 1
 
     def _headers(self, bearer: str | None) -> dict[str, str]:
-        # Beside a bearer the app headers are not needed (§7.4, 27); another engine may want them.
+        # Beside a bearer the app headers are not needed (docs/contract.md, "Bearers"); another
+        # engine may want them.
         headers = {
             "X-App-Id": self._app_id,
             "X-App-Key": self._app_key,

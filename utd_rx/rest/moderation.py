@@ -1,4 +1,4 @@
-"""Muting, kicking and banning (facts/utd-engine.md §3.6)."""
+"""Muting, kicking and banning (docs/contract.md, "Participants")."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class ModerationEndpoints(Endpoints):
         return next((known for known in UTDRole if known.value == role), None)
 
     async def set_role(self, room: str, identity: str, role: UTDRole | str) -> None:
-        """Give somebody a role; the owner alone does (§4.5).
+        """Give somebody a role; the owner alone does (docs/contract.md, "Roles").
 
         Sent once: the engine refuses a role somebody has already.
         """
@@ -92,7 +92,7 @@ class ModerationEndpoints(Endpoints):
 
         Args:
             page: From 1; the last page is shorter than `per_page`.
-            per_page: 1 to 100 (§3.1).
+            per_page: 1 to 100 (docs/contract.md, "Requests and replies").
         """
         params = {
             "page": checked_int(page, "page", 1),

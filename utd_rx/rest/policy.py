@@ -12,8 +12,8 @@ class Timeouts:
 
     Args:
         connect: From asking for a connection until it is usable: a free slot in the pool, DNS,
-            TCP, a proxy's consent and TLS (facts/utd-engine.md §3.1: 5 s).
-        receive: The longest silence while waiting for the reply or its next bytes (§3.1: 8 s).
+            TCP, a proxy's consent and TLS (docs/contract.md, "Requests and replies": 5 s).
+        receive: The longest silence while waiting for the reply or its next bytes.
         total: The whole call with every repetition, the waits between them and the renewal of its
             bearer; what a caller can rely on. 30 s hold three hung attempts and their waits.
     """

@@ -1,4 +1,4 @@
-"""The seats of an audio room, and how one comes by one (facts/utd-engine.md §3.3, §3.4)."""
+"""The seats of an audio room, and how one comes by one (docs/contract.md, "Seats")."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class SeatEndpoints(Endpoints):
         await self._on_seat(room, index, "take")
 
     async def leave_seat(self, room: str) -> None:
-        """Get up, which revokes publishing; without a seat nothing happens (§7.4, 25)."""
+        """Get up, which revokes publishing; without a seat nothing happens."""
         await self._in_room("POST", room, "seats", "leave")
 
     async def move_seat(self, room: str, target: int) -> None:
@@ -68,7 +68,7 @@ class SeatEndpoints(Endpoints):
         return _grid_or_none(await self._on_seat(room, index, "mute"))
 
     async def unmute_seat(self, room: str, index: int) -> UTDSeatGrid | None:
-        """Unmute the occupant's microphone; 409 where the media server forbids it (§7.2, 18)."""
+        """Unmute the occupant's microphone; 409 where the media server forbids it."""
         return _grid_or_none(await self._on_seat(room, index, "unmute"))
 
     async def request_to_speak(self, room: str) -> int | None:
@@ -77,7 +77,7 @@ class SeatEndpoints(Endpoints):
         return read_int(wire.get("request_id"))
 
     async def cancel_request(self, room: str) -> None:
-        """Withdraw one's own request; repeats, since without one nothing happens (§7.4, 25)."""
+        """Withdraw one's own request; repeats, since without one nothing happens."""
         await self._in_room("DELETE", room, "speakers", "request", is_safe=True)
 
     async def speak_requests(self, room: str) -> tuple[SpeakRequest, ...]:

@@ -12,7 +12,7 @@ from utd_rx.ports.proxy import is_loopback
 from utd_rx.rest.checks import invalid
 
 API_ROOT: Final = "/api/v1"
-"""Base path of every endpoint (facts/utd-engine.md §3.1)."""
+"""Base path of every endpoint (docs/contract.md, "Hosts and headers")."""
 
 _PATH: Final = re.compile(r"[A-Za-z0-9\-._~!$&'()*+,;=:@%/]+")
 _DOTS: Final = {".": "%2E", "..": "%2E%2E"}
@@ -22,9 +22,9 @@ def checked_base_url(base_url: str) -> URL:
     """Return `base_url` as a URL that keys and bearers may be sent to.
 
     Raises:
-        UTDStreamException: `VALIDATION`: no absolute http(s) URL, plain http to another machine
-            (§3.10 asks the same of sockets), or with user, query or fragment. The message does
-            not repeat it, since it may hold a password.
+        UTDStreamException: `VALIDATION`: no absolute http(s) URL, plain http to another machine, or
+            with user, query or fragment. The message does not repeat it, since it may hold a
+            password.
     """
     try:
         url = URL(base_url)

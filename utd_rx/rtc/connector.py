@@ -2,9 +2,9 @@
 
 LiveKit's own `connect` must never be cancelled: the native join goes on, a ghost stays in the
 room, and 15 s later the native side finds its handshake missing and ends the process by SIGTERM
-(defect D1). So a native join runs in a task of its own that nothing here cancels. Whoever stops
-waiting for it, by cancelling or by the deadline, gets out at once and leaves it to `Connector`,
-which takes a late success back out of the room.
+(docs/livekit.md, "Ghost joins"). So a native join runs in a task of its own that nothing here
+cancels. Whoever stops waiting for it, by cancelling or by the deadline, gets out at once and leaves
+it to `Connector`, which takes a late success back out of the room.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ LEFTOVER_TIMEOUT: Final = 5.0
 so within LiveKit's 5 s per try."""
 
 LEAVE_TIMEOUT: Final = 5.0
-"""Seconds for leaving a room, which takes 5 ms when the server answers (facts/livekit.md §1.6)."""
+"""Seconds for leaving a room, which takes 5 ms when the server answers
+(docs/livekit.md, "Joining")."""
 
 
 _STATUS: Final = re.compile(
@@ -49,7 +50,8 @@ _REFUSALS: Final = {
     403: (UTDErrorCode.FORBIDDEN, "the server does not admit this participant"),
     404: (UTDErrorCode.NOT_FOUND, "no media server answers at this url"),
     429: (UTDErrorCode.RATE_LIMITED, "the server asks to slow down"),
-    # A full room is a 500 in the handshake and nothing more (facts/livekit.md §7.3).
+    # A full room is a 500 in the handshake and nothing more
+    # (docs/livekit.md, "Errors without a type").
     500: (UTDErrorCode.SERVER, "the server refused the join; the room may be full"),
     502: (UTDErrorCode.SERVER, "the media server is not available; try later"),
     503: (UTDErrorCode.SERVER, "the media server is not available; try later"),
@@ -71,7 +73,8 @@ _FAILURES: Final = tuple(
 
 
 def classify(text: str, token: str = "") -> UTDStreamException:
-    """Return the typed error for LiveKit's text, which is free (facts/livekit.md §1.6).
+    """Return the typed error for LiveKit's text, which is free
+    (docs/livekit.md, "Errors without a type").
 
     Args:
         text: LiveKit's; a server may have written any part of it.

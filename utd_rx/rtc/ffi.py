@@ -1,10 +1,10 @@
 """Audio straight over LiveKit's native interface, off the event loop, where that is possible.
 
 `livekit.rtc` moves each frame through the event loop, and each `AudioStream` looks at every frame
-of the process: 32 tracks saturate a core and lose a third of the frames (defect D13,
-facts/livekit.md §2.3). Here one subscriber sorts frames by their stream's handle on the native
-thread they arrive on, and a microphone's frame is one request from whatever thread has it, so a
-busy event loop delays neither.
+of the process: 32 tracks saturate a core and lose a third of the frames
+(docs/livekit.md, "Every stream sees every frame"). Here one subscriber sorts frames by their
+stream's handle on the native thread they arrive on, and a microphone's frame is one request from
+whatever thread has it, so a busy event loop delays neither.
 
 This is private ground: `is_available` checks for it, and `receiver` and `feeder` fall back to
 `rtc.AudioStream` and `rtc.AudioSource` without it.

@@ -3,13 +3,14 @@
 These lead here, and the process must survive them:
 
 * the interpreter ends with a room joined: LiveKit's native side may abort while it tears down a
-  connection that is just reconnecting (facts/livekit.md §1.6), so rooms are left first, `atexit`;
+  connection that is just reconnecting (docs/livekit.md, "Aborts at exit"), so rooms are left first,
+  `atexit`;
 * the interpreter ends while LiveKit calls it, be it with a line for the log: CPython ends such a
   thread, which native code answers with an abort, so calls under way are waited for;
 * the process forks: the rooms are the parent's, and the child leaves them alone;
 * the event loop ends while a join is under way: nobody is left to answer the native side, which
-  would end the process by SIGTERM 15 s after the join (defect D1). The join is then watched for
-  on LiveKit's own thread and taken back there.
+  would end the process by SIGTERM 15 s after the join (docs/livekit.md, "Ghost joins"). The join is
+  then watched for on LiveKit's own thread and taken back there.
 
 Private names of livekit are needed for both; without them neither is done.
 """

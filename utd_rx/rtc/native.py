@@ -69,7 +69,7 @@ def sdk() -> Any:
 
 
 def new_room() -> rtc.Room:
-    """Return a fresh room; used for one connection and thrown away (defect D2)."""
+    """Return a fresh room; used for one connection and thrown away."""
     room: rtc.Room = _room_type()()
     last_resort.guard(room)
     return room
@@ -79,7 +79,7 @@ def listen(room: rtc.Room, on_emit: EmitSink, on_update: UpdateSink) -> None:
     """Show every event of `room`, a `new_room`, before any listener that an app registers there.
 
     Not by registering: LiveKit reflects on each listener at each event, which costs more than the
-    event, and one that raises may starve those behind it (defect D10).
+    event, and one that raises may starve those behind it (docs/livekit.md, "Starved listeners").
     """
     hooked: Any = room
     hooked.on_emit, hooked.on_update = on_emit, on_update
@@ -88,7 +88,8 @@ def listen(room: rtc.Room, on_emit: EmitSink, on_update: UpdateSink) -> None:
 def room_sid(room: rtc.Room) -> str:
     """Return the room's sid, "" while the server has not told it."""
     # `Room.sid` is a coroutine that returns at once when the sid is known and otherwise waits,
-    # once for ever (defect D15), or raises: one step of it is all that is needed.
+    # once for ever (docs/livekit.md, "A sid that never comes"), or raises: one step of it is all
+    # that is needed.
     waiting = room.sid
     try:
         waiting.send(None)

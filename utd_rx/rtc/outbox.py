@@ -2,7 +2,7 @@
 
 Each `publish_data` listens to every native event until its own answer comes, so what is under way
 together costs the square of its number: of 1,000 at once most were told that they timed out, though
-all arrived, and the loop stood still for seconds (docs/livekit.md).
+all arrived, and the loop stood still for seconds (docs/livekit.md, "Floods of data").
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ RESTART_LOOKS: Final = 4
 """Looks between attempts to bring a dead device back."""
 
 STATS_TIMEOUT: Final = 2.0
-"""Seconds for what takes 1.4 ms (facts/livekit.md §1.1)."""
+"""Seconds for what takes 1.4 ms (docs/livekit.md, "Joining")."""
 
 
 @cache

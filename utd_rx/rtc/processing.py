@@ -1,7 +1,8 @@
 """Voice processing by LiveKit's `AudioProcessingModule`: the port `VoiceProcessor`, served.
 
-Its native side asserts that it gets whole frames and aborts the process when it does not (defect
-D9), so every frame on its way there goes through `to_native`, which raises instead.
+Its native side asserts that it gets whole frames and aborts the process when it does not
+(docs/livekit.md, "Native aborts"), so every frame on its way there goes through `to_native`, which
+raises instead.
 """
 
 from __future__ import annotations
@@ -78,7 +79,8 @@ class ApmProcessor:
 
 
 def to_native(frame: AudioFrame) -> rtc.AudioFrame:
-    """Return a copy of a frame that native code takes without aborting the process (defect D9).
+    """Return a copy of a frame that native code takes without aborting the process
+    (docs/livekit.md, "Native aborts").
 
     Raises:
         UTDStreamException: `VALIDATION`, unless it is 10 ms of int16 in an `AudioFormat`.

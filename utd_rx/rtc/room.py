@@ -1,11 +1,11 @@
 """`UTDRoom`: a media room over LiveKit, in which LiveKit's sharp edges are gone.
 
-What it absorbs, and where (the numbers are those of facts/livekit.md §3): a join that cannot be
-cancelled (D1, `connector`), rooms that cannot be used twice (D2, here), tracks the server takes
-silently and publications that never answer (D3–D5, `publisher`), audio streams that lose frames,
-leak or saturate the loop (D7, D8, D13, `receiver` and `ffi`), native aborts (D9, `feeder`),
-listeners that starve each other and events that come twice or never (D10–D12, `native` and
-`translate`), departures that did not happen (`hold`), and data that blocks the loop (`outbox`).
+What it absorbs, and where (docs/livekit.md, "Absorbed"): a join that cannot be cancelled
+(`connector`), rooms that cannot be used twice (here), tracks the server takes silently and
+publications that never answer (`publisher`), audio streams that lose frames, leak or saturate the
+loop (`receiver` and `ffi`), native aborts (`feeder`), listeners that starve each other and events
+that come twice or never (`native` and `translate`), departures that did not happen (`hold`), and
+data that blocks the loop (`outbox`).
 """
 
 from __future__ import annotations
@@ -138,7 +138,8 @@ class UTDRoom:
         """Join again where it was joined last, after that connection has ended.
 
         Without a `token` it is the newest that the server gave: it renews them every 5 minutes,
-        and a minted one may have expired (docs/livekit.md). Cancelling is safe, as for `connect`.
+        and a minted one may have expired (docs/livekit.md, "Tokens"). Cancelling is safe, as for
+        `connect`.
 
         Raises:
             UTDStreamException: As `connect`; `CONFLICT` also when it was never joined.

@@ -4,15 +4,16 @@ Theory of operation. `Translator` remembers what its listener has been told, as 
 each translation is the difference to it. That makes delivery exact where LiveKit is not:
 
 * what a snapshot held is not announced again, and what was announced is not announced twice: a
-  server's mute fires twice (defect D12);
+  server's mute fires twice (docs/livekit.md, "Mutes told twice");
 * `participants_updated` changes participants without an event: `refresh` finds what changed;
-* a server takes a local track away without any event (defect D3): whoever finds out says
-  `local_unpublished`, and if LiveKit starts to say it too, the second time is no difference.
+* a server takes a local track away without any event (docs/livekit.md, "Silent revocation"):
+  whoever finds out says `local_unpublished`, and if LiveKit starts to say it too, the second time
+  is no difference.
 
-A full reconnect tears every remote participant down and announces them anew (facts/livekit.md
-§1.6, §7.4). From `reconnecting` to `reconnected` removals are therefore not told: the snapshot
-in `Reconnected` is the truth, and who was there before and after is in no event at all. The
-teardown that comes *before* `reconnecting` is caught in `hold`.
+A full reconnect tears every remote participant down and announces them anew
+(docs/livekit.md, "Departures that did not happen"). From `reconnecting` to `reconnected` removals
+are therefore not told: the snapshot in `Reconnected` is the truth, and who was there before and
+after is in no event at all. The teardown that comes *before* `reconnecting` is caught in `hold`.
 """
 
 from __future__ import annotations
@@ -285,7 +286,8 @@ def _find(participant: Participant, sid: str) -> TrackPublication | None:
 
 
 EVENTS: Final[Mapping[str, Callable[..., Events]]] = {
-    # Told by `reconnecting`, `reconnected` and `disconnected`; `connected` never fires (D11).
+    # Told by `reconnecting`, `reconnected` and `disconnected`; `connected` never fires
+    # (docs/livekit.md, "Events that never fire").
     "connected": Translator._nothing,
     "connection_state_changed": Translator._nothing,
     "reconnecting": Translator._reconnecting_,

@@ -8,8 +8,9 @@ gain for all:
 
     heard = gain * sent + noise        correlation² = signal / (signal + noise)
 
-Opus alone leaves 13–14 dB on voice-like sound (facts/audio.md §2). A steady tone fits itself
-after every period: its offset is arbitrary, so send something that does not repeat.
+Opus alone leaves 13–14 dB on voice-like sound (docs/audio.md, "Cards and sound servers"). A steady
+tone fits itself after every period: its offset is arbitrary, so send something that does not
+repeat.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ MAX_OVERHANG: Final = 0.5
 """Seconds in which a track is taken down after its seat or grant went; sound stops at once."""
 
 MAX_REFUSAL: Final = 1.0
-"""Seconds; LiveKit itself takes 10 (facts/livekit.md, D4)."""
+"""Seconds; LiveKit itself takes 10 (docs/livekit.md, "Refused after ten seconds")."""
 
 Step = tuple[str, str, object]
 

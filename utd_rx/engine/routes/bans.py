@@ -1,4 +1,4 @@
-"""Bans (facts/utd-engine.md §3.6, §4.7, §7.1).
+"""Bans (docs/contract.md, "Bans").
 
 A body's `identity` is the target here, and the actor everywhere else. With a bearer the scope is
 one room, of which the bearer is host or admin; the whole project is the backend's.

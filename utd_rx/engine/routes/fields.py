@@ -1,7 +1,7 @@
 """Strict readers of request bodies: what is wrong is a `Refusal`, a 422 that names the field.
 
 The opposite of the wire codecs' tolerance, on purpose: a client survives every engine, an engine
-tells a client what it got wrong (facts/utd-engine.md §7.4, 25).
+tells a client what it got wrong (docs/contract.md, "Statuses").
 """
 
 from __future__ import annotations
@@ -169,7 +169,7 @@ def number_of(request: web.Request, key: str) -> int:
 
 
 def page_of(request: web.Request) -> tuple[int, int]:
-    """Return `page` and `per_page` of the query; 20 a page unless asked, 100 at most (§3.1)."""
+    """Return `page` and `per_page` of the query; 20 a page unless asked, 100 at most."""
     found = []
     for key, default in (("page", 1), ("per_page", 20)):
         text = request.query.get(key, str(default))

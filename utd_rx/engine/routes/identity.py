@@ -72,7 +72,7 @@ def acting_identity(principal: Principal, body: Json) -> str | None:
 
     Raises:
         Refusal: 403 when `identity` or `actor_identity` of the body is not the bearer's own, 422
-            when they are no strings or name two (facts/utd-engine.md §7.1, 8).
+            when they are no strings or name two (docs/contract.md, "Who acts").
     """
     claimed = None
     for key in ("identity", "actor_identity"):

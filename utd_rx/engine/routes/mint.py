@@ -1,4 +1,4 @@
-"""`POST /api/v1/token` and `POST /api/v1/auth/session` (facts/utd-engine.md §3.2, §7.4)."""
+"""`POST /api/v1/token` and `POST /api/v1/auth/session` (docs/contract.md, "Minting")."""
 
 from __future__ import annotations
 

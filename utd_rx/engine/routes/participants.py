@@ -1,4 +1,4 @@
-"""`/api/v1/rooms/:room/participants` (facts/utd-engine.md §3.6, §7.1)."""
+"""`/api/v1/rooms/:room/participants` (docs/contract.md, "Participants")."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rooms, what is said in them by a backend, and the project (facts/utd-engine.md §3.6)."""
+"""Rooms, what is said in them by a backend, and the project (docs/contract.md, "Rooms")."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from utd_rx.protocol.wire.moderation import comment_lock_to_wire
 from utd_rx.protocol.wire.reading import read_text
 
 MAX_DATA_BYTES: Final = 15_000
-"""What LiveKit vouches for in one reliable message (facts/livekit.md §7.3)."""
+"""What LiveKit vouches for in one reliable message (docs/livekit.md, "Sizes")."""
 
 MAX_DESTINATIONS: Final = 1_000
 

@@ -1,4 +1,4 @@
-"""`/api/v1/rooms/:room/seats` (facts/utd-engine.md §3.3).
+"""`/api/v1/rooms/:room/seats` (docs/contract.md, "Seats").
 
 Every command but `move` answers with the grid as it is after it.
 """

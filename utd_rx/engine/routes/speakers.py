@@ -1,4 +1,4 @@
-"""`/api/v1/rooms/:room/speakers` (facts/utd-engine.md §3.4)."""
+"""`/api/v1/rooms/:room/speakers` (docs/contract.md, "Speakers")."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ async def list_requests(asked: RoomRequest) -> dict[str, object]:
 async def list_invitations(asked: RoomRequest) -> dict[str, object]:
     """Return what the caller was offered, with the seconds that are left of it.
 
-    Our extension: a push right after a join is lost (facts/utd-engine.md §7.2, 12), and unlike
-    seats and requests an invitation stands in no metadata, since it is between two. A backend
-    names with `?identity=` whose it asks for.
+    Our extension: a push right after a join is lost (docs/contract.md, "Lost pushes"), and unlike
+    seats and requests an invitation stands in no metadata, since it is between two. A backend names
+    with `?identity=` whose it asks for.
     """
     room_state.refuse_without_seats(asked.room)
     identity = asked.access.identity

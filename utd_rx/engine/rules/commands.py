@@ -42,7 +42,7 @@ def identity_of(actor: Actor) -> str:
 
 @frozen
 class SetUpSeats:
-    """Make or change the grid; what is None stays as it is (§7.2, 13)."""
+    """Make or change the grid; what is None stays as it is."""
 
     count: int | None = None
     mode: UTDSeatMode | None = None

@@ -1,4 +1,4 @@
-"""Who may come in: bans, and the serials of mints (facts/utd-engine.md §3.6, §4.7, §7.1).
+"""Who may come in: bans, and the serials of mints (docs/contract.md, "Bans" and "Old tokens").
 
 LiveKit cannot revoke a token. So every mint puts a growing serial into the token's metadata; a
 kick or a ban raises the least serial allowed for (room, identity), closing a room raises it for
@@ -17,8 +17,9 @@ from utd_rx.models.frozen_map import FrozenMap
 
 TOKEN_SECONDS: Final = 3600.0
 
-# A connected client's token is refreshed to at least ten minutes past now (facts/livekit.md
-# §7.3), so the last one it got outlives a floor by that at most; the rest is margin.
+# A connected client's token is refreshed to at least ten minutes past now
+# (docs/livekit.md, "Tokens"), so the last one it got outlives a floor by that at most; the rest is
+# margin.
 FLOOR_SECONDS: Final = TOKEN_SECONDS + 1800.0
 
 

@@ -1,4 +1,4 @@
-"""The rate limit: requests a minute, mints counted apart (facts/utd-engine.md §7.4, 28)."""
+"""The rate limit: requests a minute, mints counted apart (docs/contract.md, "Rate limit")."""
 
 from __future__ import annotations
 

@@ -14,7 +14,8 @@ from utd_rx.models.stream_type import UTDStreamType
 class Member:
     """Somebody who minted a token for the room and was not thrown out since.
 
-    `override` is what a backend asked for with `permissions` instead of a role (§3.2, §3.6).
+    `override` is what a backend asked for with `permissions` instead of a role
+    (docs/contract.md, "Minting" and "Participants").
     """
 
     identity: str
@@ -26,7 +27,7 @@ class Member:
 
     @property
     def attributes(self) -> FrozenMap[str, str]:
-        """What the grid shows about this member; the kits' names of the keys (§3.8)."""
+        """What the grid shows about this member; the kits' names of the keys."""
         known = {"name": self.name, "avatar": self.image}
         return FrozenMap({key: value for key, value in known.items() if value is not None})
 

@@ -1,4 +1,4 @@
-"""What hosts, admins and backends do to others (facts/utd-engine.md §3.6, §7.1, §7.2).
+"""What hosts, admins and backends do to others (docs/contract.md, "Participants").
 
 Whether the caller's role reaches a deed at all was decided by `utd_rx.engine.authorization`; here
 is what holds beyond that: an admin never acts on the host, the host stays the host, and nobody
@@ -69,7 +69,7 @@ def set_role(
 
 
 def lock_comments(room: RoomState, is_locked: bool) -> tuple[RoomState, Effects]:
-    """Lock or unlock the chat of the audience; it is the clients that keep to it (§7.2, 17)."""
+    """Lock or unlock the chat of the audience; it is the clients that keep to it."""
     if room.are_comments_locked is is_locked:
         return room, ()
     told = Push(COMMENT_LOCK_KEY, FrozenMap(comment_lock_to_wire(is_locked)))

@@ -1,4 +1,4 @@
-"""What names may look like, and LiveKit's name of a room (facts/utd-engine.md §7.4, 26)."""
+"""What names may look like, and LiveKit's name of a room (docs/contract.md, "Names")."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def refuse_reserved_room(name: str) -> None:
     """Refuse the name of a call's room, which hands out its own tokens, or of another path.
 
     Raises:
-        Refusal: 403 for the former (§7.1, 6), 422 for the latter.
+        Refusal: 403 for the former (docs/contract.md, "Rooms of calls"), 422 for the latter.
     """
     if name.startswith(CALL_PREFIX):
         raise forbidden(f"room names that start with {CALL_PREFIX!r} are reserved for calls")

@@ -1,4 +1,4 @@
-"""Why the engine says no, and each reason's status and code (facts/utd-engine.md §7.4, 25)."""
+"""Why the engine says no, and each reason's status and code (docs/contract.md, "Statuses")."""
 
 from __future__ import annotations
 

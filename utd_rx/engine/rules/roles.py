@@ -1,4 +1,4 @@
-"""Roles and what each may publish (facts/utd-engine.md §4.5, §7.1).
+"""Roles and what each may publish (docs/contract.md, "Roles").
 
 Publishing does not follow the role alone: in an audio room one publishes while seated, whatever
 the role; in a live stream the host by role and everybody else by the stage. Who may *command*
@@ -30,7 +30,8 @@ class Role(Enum):
 MODERATORS: Final = frozenset({Role.HOST, Role.ADMIN})
 
 UNPROVEN_ROLES: Final = frozenset({Role.VISITOR, Role.AUDIENCE})
-"""What the app key alone may claim; anything above is clamped to audience (§7.1, 3)."""
+"""What the app key alone may claim; anything above is clamped to audience
+(docs/contract.md, "Owner and host")."""
 
 VOUCHED_ROLES: Final = frozenset({Role.GUEST, Role.ADMIN})
 """What a backend may claim for somebody, and the room remembers."""
@@ -62,7 +63,7 @@ PUBLISHING: Final[Mapping[UTDStreamType, Grant]] = {
 
 
 def clamp(claimed: Role, *, stored: Role | None, is_owner: bool, is_proven: bool) -> Role:
-    """Return the role a mint grants (§7.1, 3).
+    """Return the role a mint grants (docs/contract.md, "Owner and host").
 
     Args:
         claimed: What the request asked for.

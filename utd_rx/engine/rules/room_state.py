@@ -77,7 +77,8 @@ def admit(
 ) -> tuple[RoomState, Member, Effects]:
     """Admit somebody with a fresh mint; makes the room when there is none.
 
-    The first who may own the room and claims `host` owns it from then on (§7.1, 3).
+    The first who may own the room and claims `host` owns it from then on
+    (docs/contract.md, "Owner and host").
 
     Raises:
         Refusal: 409 when the room is of another type, 422 for a grid that cannot be.
@@ -156,7 +157,7 @@ def moderators_of(room: RoomState) -> tuple[str, ...]:
 
 
 def grant_of(room: RoomState, identity: str) -> Grant:
-    """Return what the SFU shall let `identity` do: the only place that decides it (§7.1, 4)."""
+    """Return what the SFU shall let `identity` do: the only place that decides it."""
     member = room.members.get(identity)
     base = (member.override if member is not None else None) or LISTEN
     if identity in room.silenced:
@@ -176,7 +177,8 @@ def grant_of(room: RoomState, identity: str) -> Grant:
 
 
 def joined(room: RoomState, session: Session) -> tuple[RoomState, Effects]:
-    """A connection came up: what the SFU has about it must be what this room says (§7.2, 11).
+    """A connection came up: what the SFU has about it must be what this room says
+    (docs/contract.md, "Joining on an older token").
 
     Its token may be older than its seat, and older than its role.
     """

@@ -1,4 +1,4 @@
-"""The seat grid of an audio room (facts/utd-engine.md §3.3, §4.1, §7.2).
+"""The seat grid of an audio room (docs/contract.md, "Seats").
 
 Publishing is sitting on a seat. A command is a function from grid to grid, or a refusal; nothing
 else. What follows from it is derived in one place, `commit`, by comparing the two grids: who
@@ -39,7 +39,7 @@ from utd_rx.models.seats import Invitation, UTDSeat, UTDSeatGrid, UTDSeatMode
 from utd_rx.protocol.wire.seats import MAX_SEATS
 
 ABSENCE_SECONDS: Final = 20.0
-"""How long a seat waits for somebody who is not connected (§7.2, 10)."""
+"""How long a seat waits for somebody who is not connected (docs/contract.md, "Presence")."""
 
 DEPARTURE_SECONDS: Final = 2.0
 """The same for somebody who said goodbye. Not 0: a full reconnect also says goodbye, with the
@@ -61,7 +61,7 @@ class SeatState:
     `next_id` numbers requests and invitations alike, so an id of one is never one of the other.
     `muted` are those of the seated whose microphones a host or admin muted, and who did not unmute
     them since: a new track of theirs is muted as well, or a mute would end with the next
-    publication (facts/utd-engine.md §3.6).
+    publication (docs/contract.md, "Seats").
     """
 
     grid: UTDSeatGrid = field(factory=lambda: UTDSeatGrid(revision=0))

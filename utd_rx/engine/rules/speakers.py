@@ -1,4 +1,4 @@
-"""Requests to speak and invitations (facts/utd-engine.md §3.4, §4.2, §7.2).
+"""Requests to speak and invitations (docs/contract.md, "Speakers").
 
 | | comes from | ends by |
 | --- | --- | --- |
@@ -44,7 +44,7 @@ from utd_rx.protocol.wire.speakers import (
 )
 
 INVITATION_SECONDS: Final = 60.0
-"""How long an invitation lives (§7.2, 14)."""
+"""How long an invitation lives (docs/contract.md, "Offers")."""
 
 MAX_REQUESTS: Final = 100
 """Every `_seat_update` carries the queue, and the SFU's messages end at 64 KiB."""
@@ -212,7 +212,7 @@ def _offered(seats: SeatState, actor: Actor, id_: int, now: float) -> Invitation
 
 
 def _invited_seat(seats: SeatState, invitation: Invitation) -> UTDSeat:
-    """Return the seat offered, the first free one if it is gone: it was not held (§7.2, 14)."""
+    """Return the seat offered, the first free one if it is gone: it was not held."""
     if invitation.seat_index is not None:
         try:
             return grids.free_seat(seats.grid, invitation.target, invitation.seat_index)

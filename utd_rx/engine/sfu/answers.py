@@ -1,7 +1,7 @@
 """Write our answer to an offer, and choose the codecs in it. Pure; no I/O and no state.
 
 The answer is made by hand: every section of the offer gets one `AnswerSection` that says what it
-is to be used for (facts/sfu.md §2.1).
+is to be used for (docs/livekit.md, "Sections").
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ FORWARDABLE_CODECS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 # As MIME types and SDP spell them; names in `Codec` are lower case.
 CODEC_NAMES: Final = {"vp8": "VP8", "vp9": "VP9", "h264": "H264", "av1": "AV1", "opus": "opus"}
-# Only feedback somebody answers may be in an answer (facts/sfu.md §1.6).
+# Only feedback somebody answers may be in an answer (docs/livekit.md, "Feedback").
 _VIDEO_FEEDBACK: Final = ("goog-remb", "ccm fir", "nack", "nack pli")
 
 MAX_MESSAGE_SIZE: Final = 65535
@@ -112,7 +112,7 @@ def publisher_audio_parameters(codec: Codec, *, has_dtx: bool, is_stereo: bool) 
     """The fmtp that tells a publisher how to encode Opus.
 
     `usedtx=1` is not cosmetic: without it onset after silence is 15 ms later and a muted
-    microphone sends 50 packets a second (facts/sfu.md §2.3).
+    microphone sends 50 packets a second (docs/livekit.md, "Forwarding").
     """
     dropped = {"usedtx"} if is_stereo else {"usedtx", "stereo", "sprop-stereo"}
     parts = [

@@ -1,9 +1,9 @@
 """Data channels of one client: aiortc's SCTP on our DTLS.
 
 The client opens `_reliable`, `_lossy` and `_data_track`; each is used in both directions and we
-open none (facts/sfu.md §2.1). `RTCSctpTransport` expects a DTLS transport of aiortc; `_DtlsPort`
-has the five members it uses. Its coroutines never suspend because ours do not, so they are driven
-synchronously, which keeps the order of datagrams.
+open none (docs/livekit.md, "Data channels"). `RTCSctpTransport` expects a DTLS transport of aiortc;
+`_DtlsPort` has the five members it uses. Its coroutines never suspend because ours do not, so they
+are driven synchronously, which keeps the order of datagrams.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _SCTP_PORT: Final = 5000
 # Three are in use; a client that opens many more wants our memory.
 _MAX_CHANNELS: Final = 16
 # Reliable messages for a client whose channel is not open yet. `connect()` returns a few ms
-# before it is, and dropping them lost 3 of 12 first messages (facts/sfu.md §10).
+# before it is, and dropping them lost 3 of 12 first messages (docs/livekit.md, "Data channels").
 _MAX_BACKLOG: Final = 1024
 # Policy for a slow receiver: drop the newest. Lossy data is worth less the older it is; a
 # receiver 8 MiB behind on reliable data is gone, and the real server drops there as well.

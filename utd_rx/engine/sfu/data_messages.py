@@ -1,7 +1,7 @@
 """Data messages of a room: who gets what a client, or the API, sends.
 
 A message is a serialised `DataPacket`. The server says who sent it, keeps `sequence` and never
-echoes (facts/sfu.md §5).
+echoes (docs/livekit.md, "Data channels").
 """
 
 from __future__ import annotations

@@ -2,8 +2,9 @@
 
 An `InboundTrack` is the publisher's half: it counts, caches video for repair, meters speech and
 hands every packet to its `OutboundTrack`s. An `OutboundTrack` is one subscriber's copy: own SSRC,
-payload type, extension numbers, and sequence numbers rebased to start at 1000 (facts/sfu.md §1.5:
-a start near 65535 could put the two SRTP rollover counters out of step).
+payload type, extension numbers, and sequence numbers rebased to start at 1000
+(docs/livekit.md, "Forwarding": a start near 65535 could put the two SRTP rollover counters out of
+step).
 
 For development and tests only: there is no congestion control and no layer switching.
 """

@@ -1,4 +1,5 @@
-"""Bounds that no option changes; those of livekit-server where it has one (docs/livekit.md).
+"""Bounds that no option changes; those of livekit-server where it has one
+(docs/livekit.md, "Sizes").
 
 So a client which stays inside them here stays inside them there.
 """

@@ -16,7 +16,8 @@ class SfuOptions:
         port: TCP port of signalling and API, 0 for a free one.
         udp_port: UDP port of all media, 0 for a free one.
         silent_update_interval: seconds for which news of participants that publish nothing is
-            collected, as the real server does (facts/sfu.md §9.1); tests shorten it.
+            collected, as the real server does (docs/livekit.md, "News of the silent"); tests
+            shorten it.
         empty_timeout: seconds a room nobody ever joined stays.
         departure_timeout: seconds a room stays after the last participant left.
         webhook_urls: where to POST LiveKit-format webhooks.

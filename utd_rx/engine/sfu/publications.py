@@ -2,7 +2,7 @@
 
 `add_track` announces a track by `cid`; a later offer has a section whose msid ends in that cid,
 and only then the track is live and others hear of it. A client unpublishes without a message: the
-section just stops sending (facts/sfu.md §2.1.4 and §2.1.7).
+section just stops sending (docs/livekit.md, "Signalling").
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Read a client's offer. Pure; no I/O and no state.
 
-Only what LiveKit clients send is understood (facts/sfu.md §2): one BUNDLE transport, rtcp-mux,
-trickle ICE, DTLS. `answers` writes what we reply.
+Only what LiveKit clients send is understood (docs/livekit.md, "Signalling"): one BUNDLE transport,
+rtcp-mux, trickle ICE, DTLS. `answers` writes what we reply.
 """
 
 from __future__ import annotations

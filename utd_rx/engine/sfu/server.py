@@ -129,6 +129,6 @@ async def _hello(_request: web.Request) -> web.Response:
 
 
 async def _allow_any_origin(_request: web.Request, response: web.StreamResponse) -> None:
-    # Without it a browser reports "unreachable" instead of the status (facts/sfu.md §2.4). What
-    # it asks for needs no preflight.
+    # Without it a browser reports "unreachable" instead of the status
+    # (docs/livekit.md, "Browsers"). What it asks for needs no preflight.
     response.headers["Access-Control-Allow-Origin"] = "*"

@@ -2,7 +2,7 @@
 
 News of a participant that publishes nothing is collected for `silent_update_interval`, as on
 livekit-server; a publisher's news and an urgent change (permission, metadata) go out at once and
-take what was collected about the same participant along (facts/sfu.md §9.1).
+take what was collected about the same participant along (docs/livekit.md, "News of the silent").
 """
 
 from __future__ import annotations

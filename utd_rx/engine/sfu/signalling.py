@@ -2,7 +2,7 @@
 
 Only `/rtc/v1` exists (one transport, the client offers); `/rtc` is answered 404. Everything that
 can be refused is refused before the upgrade, with the status livekit-server uses: the client has
-no other typed answer (facts/sfu.md §2.1, §6).
+no other typed answer (docs/livekit.md, "Signalling" and "Room service").
 """
 
 from __future__ import annotations
@@ -156,7 +156,8 @@ class Signalling:
         """Give a participant its new signal connection, or tell the client how it ended.
 
         A client that slept through a join of the same identity resumes before it reads that it
-        was replaced. Told to start over, it would throw out the newer one (docs/livekit.md).
+        was replaced. Told to start over, it would throw out the newer one
+        (docs/livekit.md, "Sleepers").
         """
         room = self._rooms.get(claims.video.room)
         participant = room.get(claims.identity) if room is not None else None

@@ -1,8 +1,8 @@
 """Who speaks, from the level extension alone. Time is RTP time plus `now`; nothing is decoded.
 
-The rule is livekit-server's (facts/sfu.md §7): a window of 400 ms is active when at least 40 % of
-it is at or above -35 dBov; its level is the loudest one, weakened by the silent share, smoothed,
-and forgotten 800 ms after the last packet.
+The rule is livekit-server's (docs/livekit.md, "Speakers"): a window of 400 ms is active when at
+least 40 % of it is at or above -35 dBov; its level is the loudest one, weakened by the silent
+share, smoothed, and forgotten 800 ms after the last packet.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ The client always offers. We ask for an offer with `media_sections_requirement`,
 receiving sections are missing, and fill free sections in the answer. Three rules keep that sound:
 requests are collected for 10 ms and the next one waits for the offer, or missing sections are
 counted twice; a section is answered inactive once between two tracks, or the client's diff does
-not see the change; a mid that once published is no free slot (facts/sfu.md §2.1, §3).
+not see the change; a mid that once published is no free slot (docs/livekit.md, "Sections").
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """One client's transport: ICE-lite, DTLS, SRTP and SCTP on the shared socket.
 
 A packet enters by `on_datagram` and leaves by one `sendto`. DTLS, SRTP and SCTP survive an ICE
-restart: it changes credentials and address only (facts/sfu.md §8).
+restart: it changes credentials and address only (docs/livekit.md, "Resuming").
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """`livekit.RoomService` over Twirp, protobuf only: one function for each call.
 
 Every call is authorised by its own token; a grant that is missing is 401, not 403, as on
-livekit-server (facts/sfu.md §6).
+livekit-server (docs/livekit.md, "Room service").
 """
 
 from __future__ import annotations

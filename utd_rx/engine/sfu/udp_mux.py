@@ -2,8 +2,9 @@
 
 A client is found by the ufrag of its connectivity check, and from then on by its address. The
 socket is drained by `add_reader`, up to 64 datagrams a turn: a quarter of the cost of asyncio's
-one-datagram-per-turn endpoint, and the loop stays responsive (facts/sfu.md §10). STUN is aioice's:
-the client is always controlling and sends Binding requests; we only check and answer them.
+one-datagram-per-turn endpoint, and the loop stays responsive (docs/livekit.md, "One socket"). STUN
+is aioice's: the client is always controlling and sends Binding requests; we only check and answer
+them.
 """
 
 from __future__ import annotations

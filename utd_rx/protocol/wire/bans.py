@@ -1,4 +1,4 @@
-"""The list of bans on the wire (facts/utd-engine.md §3.6)."""
+"""The list of bans on the wire (docs/contract.md, "Bans")."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _TEXTS: Final = ("name", "room_name", "reason", "banned_at", "expires_at")
 
 
 def bans_from_wire(wire: Json) -> tuple[UTDBan, ...]:
-    """Read a page of bans, under `data` (§3.1, pagination) or `bans`; unnamed ones are dropped."""
+    """Read a page of bans, under `data` or `bans`; unnamed ones are dropped."""
     entries = read_list(wire.get("data")) or read_list(wire.get("bans"))
     bans = (_ban_from_wire(read_object(entry)) for entry in entries)
     return tuple(ban for ban in bans if ban is not None)

@@ -1,4 +1,4 @@
-"""Chat on the wire: the kits' `roomChat` convention (facts/utd-engine.md §3.8).
+"""Chat on the wire: the kits' `roomChat` convention (docs/contract.md, "Chat").
 
 It names a sender in the payload, which anybody can write: it is sent for the kits' sake and never
 read here.

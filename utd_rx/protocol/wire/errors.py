@@ -1,4 +1,4 @@
-"""The error body of the engine (facts/utd-engine.md §3.9, §7.4, 25)."""
+"""The error body of the engine (docs/contract.md, "Errors" and "Statuses")."""
 
 from __future__ import annotations
 

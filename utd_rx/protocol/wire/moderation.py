@@ -1,4 +1,4 @@
-"""Role changes and the chat lock on the wire (facts/utd-engine.md §3.6, §3.8, §7.2)."""
+"""Role changes and the chat lock on the wire (docs/contract.md, "Data messages")."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from attrs import asdict, frozen
 from utd_rx.protocol.wire.reading import Json, read_bool, read_object, read_text
 
 IDENTITY_KEYS: Final = ("identity", "occupant_identity", "participant_identity", "user_id")
-"""Where the subject of a role change may be, in order of preference (§3.8)."""
+"""Where the subject of a role change may be, in order of preference
+(docs/contract.md, "Data messages")."""
 
 COMMENT_LOCK_KEY: Final = "_comment_lock"
 """The key in room metadata; also the type of the push."""

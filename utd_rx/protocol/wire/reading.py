@@ -1,7 +1,7 @@
 """Tolerant readers: a wrong or missing field becomes None or a default, never an exception.
 
 The engine's two generations and its two spellings disagree on types (bool as int, number as
-string; facts/utd-engine.md §3.3), and a client must survive all of them.
+string; docs/contract.md, "Seats"), and a client must survive all of them.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""The seat grid on the wire, in both spellings (facts/utd-engine.md §3.3).
+"""The seat grid on the wire, in both spellings (docs/contract.md, "Seats").
 
 | | REST `GET /seats` | push `_seat_update` and room metadata `_seats` |
 | --- | --- | --- |
 | grid | `seat_count`, `seat_mode` | `count`, `mode` |
 | seat | `seat_index`, `occupant_identity`, `locked: 0/1` | `index`, `identity`, `locked: bool` |
 
-Reading accepts either, also mixed; writing never mixes them (§7.4, 29).
+Reading accepts either, also mixed; writing never mixes them (docs/contract.md, "Spellings").
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from utd_rx.protocol.wire.reading import (
 )
 
 MAX_SEATS: Final = 100
-"""The engine's limit (facts/utd-engine.md §3.2); a longer grid is cut rather than believed."""
+"""The engine's limit (docs/contract.md, "Minting"); a longer grid is cut rather than believed."""
 
 MODES: Final[Mapping[str, UTDSeatMode]] = {mode.value: mode for mode in UTDSeatMode}
 
@@ -40,7 +40,7 @@ def grid_from_wire(wire: Json, *, previous: UTDSeatGrid | None = None) -> UTDSea
     Args:
         wire: A REST reply, a push or the `_seats` of room metadata.
         previous: The grid known so far; where the same user still holds a seat and `wire` gives
-            no attributes, the known ones stay (§3.3, "Parsing rules").
+            no attributes, the known ones stay (docs/contract.md, "Seats").
     """
     listed: dict[int, UTDSeat] = {}
     entries = read_list(wire.get("seats"))
@@ -65,7 +65,7 @@ def grid_from_wire(wire: Json, *, previous: UTDSeatGrid | None = None) -> UTDSea
 def keep_attributes(grid: UTDSeatGrid, known: UTDSeatGrid) -> UTDSeatGrid:
     """Return `grid` with what is `known` of who still sits where they sat, where it tells none.
 
-    Never that of a previous occupant (§3.3, "Parsing rules").
+    Never that of a previous occupant (docs/contract.md, "Seats").
     """
     pairs = zip(grid.seats, known.seats, strict=False)
     kept = tuple(_with_attributes(seat, before) for seat, before in pairs)

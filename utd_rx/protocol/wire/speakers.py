@@ -1,4 +1,5 @@
-"""Speak requests and invitations as the engine pushes them (facts/utd-engine.md §3.4, §3.8).
+"""Speak requests and invitations as the engine pushes them (docs/contract.md, "Speakers" and
+"Data messages").
 
 | push | to | payload |
 | --- | --- | --- |

@@ -1,4 +1,4 @@
-"""The two mints on the wire (facts/utd-engine.md §3.2)."""
+"""The two mints on the wire (docs/contract.md, "Minting")."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def token_from_wire(wire: Json) -> UTDTokenResponse | None:
 
 
 def token_to_wire(reply: UTDTokenResponse) -> dict[str, object]:
-    """Write a room mint; the name goes under both keys (§7.4, 26)."""
+    """Write a room mint; the name goes under both keys (docs/contract.md, "Names")."""
     return without_none(**asdict(reply), roomName=reply.room_name)
 
 
