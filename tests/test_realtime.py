@@ -81,6 +81,10 @@ def test_a_failure_beside_a_calm_witness_is_one_at_once(run: Run) -> None:
     result.stdout.fnmatch_lines("realtime: 1 tests judged, 0 not judged")
 
 
+def test_what_no_machine_can_bring_about_is_a_failure_at_once(run: Run) -> None:
+    run(HURT, one="len(7)").assert_outcomes(failed=1)
+
+
 def test_a_failure_beside_a_hurt_witness_is_tried_again(run: Run) -> None:
     result = run(HURT, CALM, one="fails(1)")
     result.assert_outcomes(passed=1)

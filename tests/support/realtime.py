@@ -21,6 +21,11 @@ MAX_NOT_JUDGED: Final = 0.25
 
 NOT_JUDGED: Final = "not judged"
 
+NEVER_THE_MACHINE: Final = (ImportError, NameError, TypeError)
+"""What raises these is wrong at any pace, so it is a failure beside any witness."""
+
+_IS_WRONG: Final = pytest.StashKey[bool]()
+
 
 class Sees(Protocol):
     """Whoever can say what the machine did to real time since the last look."""
@@ -63,7 +68,7 @@ class RealTime:
             reports = runtestprotocol(item, log=False, nextitem=nextitem)
             seen = self._witness.look()
             is_failed = any(report.failed for report in reports)
-            if not is_failed or not seen.is_hurt:
+            if not is_failed or not seen.is_hurt or item.stash.get(_IS_WRONG, False):
                 break
             hurts.append(seen)
             if len(hurts) == TRIES:
@@ -73,6 +78,12 @@ class RealTime:
             item.ihook.pytest_runtest_logreport(report=report)
         item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
         return True
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+        """Look at what a test raised."""
+        if call.excinfo is not None and isinstance(call.excinfo.value, NEVER_THE_MACHINE):
+            item.stash[_IS_WRONG] = True
 
     def pytest_report_teststatus(
         self, report: pytest.CollectReport | pytest.TestReport
