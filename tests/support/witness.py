@@ -27,8 +27,9 @@ from attrs import asdict, frozen
 from tests.support.pulse import CABLE_A, Bench, missing_audio
 from utd_rx.audio import portaudio
 
-MAX_LATE: Final = 0.025
-"""Seconds; the buffers of audio devices, of the feeder and of the jitter buffer hold about as much."""
+MAX_LATE: Final = 0.01
+"""Seconds; a frame. What is later than that may be missing: under load a passage was torn beside a
+witness of 24 ms, while a machine with nothing else to do keeps all three below 5."""
 
 TICK: Final = 0.005
 _WORK_EVERY: Final = 0.25
@@ -135,8 +136,8 @@ class _Callback:
         self._called_at = time.monotonic()
 
     def note(self) -> None:
-        """Tell how late the next call is."""
-        self._late.note(time.monotonic() - self._called_at - _BLOCK / _RATE)
+        """Tell how late the next call is; that two come at once is as usual."""
+        self._late.note(time.monotonic() - self._called_at - 2 * _BLOCK / _RATE)
 
 
 @contextmanager
