@@ -20,6 +20,7 @@ from utd_rx.protocol import seats as seat_rules
 from utd_rx.protocol import session as session_rules
 from utd_rx.protocol import speakers as speaker_rules
 from utd_rx.protocol.connection import Sync
+from utd_rx.protocol.deadlines import earliest
 from utd_rx.protocol.facts.connection import CloseStarted, JoinSucceeded
 from utd_rx.protocol.facts.media import PublishingWanted
 from utd_rx.protocol.roles import is_present
@@ -115,11 +116,10 @@ def step(state: AudioRoomState, fact: object, now: float) -> tuple[AudioRoomStat
 
 def next_deadline(state: AudioRoomState) -> float | None:
     """Return when the session's timer must fire, in monotonic seconds; None for never."""
-    deadlines = (
+    return earliest(
         session_rules.next_deadline(state.session),
         speaker_rules.next_deadline(state.speakers),
     )
-    return min((at for at in deadlines if at is not None), default=None)
 
 
 def _seats_after(state: AudioRoomState, fact: object) -> Seats:

@@ -28,6 +28,7 @@ from attrs import evolve, frozen
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
 from utd_rx.models.connection import DisconnectReason, UTDConnectionState
 from utd_rx.models.events import Disconnected, Reconnected, Reconnecting
+from utd_rx.protocol.deadlines import earliest
 from utd_rx.protocol.facts.connection import (
     AskPlace,
     CloseStarted,
@@ -292,8 +293,7 @@ def follow_up(
 
 def next_deadline(connection: Connection) -> float | None:
     """Return when time alone changes something, None for never."""
-    deadlines = (connection.force_exit_at, connection.retry_at)
-    return min((at for at in deadlines if at is not None), default=None)
+    return earliest(connection.force_exit_at, connection.retry_at)
 
 
 def is_own_place(own: str, theirs: str | None) -> bool:

@@ -15,6 +15,7 @@ from utd_rx.models import events
 from utd_rx.models.stream_type import UTDStreamType
 from utd_rx.protocol import audio_room, promises, waiting
 from utd_rx.protocol.audio_room import AudioRoomState
+from utd_rx.protocol.deadlines import earliest
 from utd_rx.protocol.facts.connection import ConnectionEffect, ConnectionFact
 from utd_rx.protocol.facts.media import MediaEffect, MediaFact
 from utd_rx.protocol.facts.people import PeopleEffect, PeopleFact
@@ -73,8 +74,7 @@ class Kind(Generic[St]):
 
     def next_deadline(self, state: St) -> float | None:
         """Return when the session's timer must fire, in monotonic seconds; None for never."""
-        deadlines = (self.deadline(state), waiting.next_deadline(state))
-        return min((at for at in deadlines if at is not None), default=None)
+        return earliest(self.deadline(state), waiting.next_deadline(state))
 
 
 def _audio_room(identity: str, claims_host: bool) -> AudioRoomState:

@@ -26,6 +26,7 @@ from utd_rx.protocol import roster as roster_rules
 from utd_rx.protocol.bans import Bans
 from utd_rx.protocol.chat import Chat
 from utd_rx.protocol.connection import Connection
+from utd_rx.protocol.deadlines import earliest
 from utd_rx.protocol.facts.connection import (
     CloseStarted,
     DisconnectRoom,
@@ -139,13 +140,12 @@ def step(
 
 def next_deadline(state: SessionState) -> float | None:
     """Return when the session's timer must fire, in monotonic seconds; None for never."""
-    deadlines = (
+    return earliest(
         connection_rules.next_deadline(state.connection),
         *(state.publications.of(source).resume_by for source in SOURCES),
         ban_rules.next_deadline(state.bans),
         chat_rules.next_deadline(state.chat),
     )
-    return min((at for at in deadlines if at is not None), default=None)
 
 
 def _publications_after(

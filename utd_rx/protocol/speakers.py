@@ -32,6 +32,7 @@ from attrs import evolve, frozen
 from utd_rx.models.events import ParticipantConnected, ParticipantDisconnected, Reconnected
 from utd_rx.models.participant import TrackSource
 from utd_rx.models.seats import Invitation, UTDSeatGrid
+from utd_rx.protocol.deadlines import earliest
 from utd_rx.protocol.facts.connection import JoinSucceeded
 from utd_rx.protocol.facts.media import PublishingWanted
 from utd_rx.protocol.facts.seats import (
@@ -189,9 +190,8 @@ def opens(speakers: Speakers, is_granted: bool) -> tuple[Speakers, bool]:
 
 def next_deadline(speakers: Speakers) -> float | None:
     """Return when time alone changes something, None for never."""
-    ends = [offer.expires_at for offer in speakers.offers]
-    ends += [at for at in (speakers.opens_by, speakers.look_at) if at is not None]
-    return min(ends, default=None)
+    ends = (offer.expires_at for offer in speakers.offers)
+    return earliest(*ends, speakers.opens_by, speakers.look_at)
 
 
 def _asking(speakers: Speakers, request_id: int | None) -> Speakers:

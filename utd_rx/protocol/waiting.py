@@ -26,6 +26,7 @@ from attrs import asdict, evolve, frozen
 
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conflict
 from utd_rx.protocol.connection import Connection
+from utd_rx.protocol.deadlines import earliest
 
 Effects: TypeAlias = tuple[object, ...]
 
@@ -168,8 +169,7 @@ def step(rules: Step[St], state: St, fact: object, now: float) -> tuple[St, Effe
 
 def next_deadline(state: Waiting) -> float | None:
     """Return when time alone changes something, None for never."""
-    deadlines = (at for wait in state.waits for at in (wait.ends_at, wait.asks_at))
-    return min((at for at in deadlines if at is not None), default=None)
+    return earliest(at for wait in state.waits for at in (wait.ends_at, wait.asks_at))
 
 
 def _judged(

@@ -28,8 +28,6 @@ class PublishingWithdrawn:
 
 @frozen
 class TrackOpened:
-    """It is published."""
-
     source: TrackSource
     epoch: int
     track: TrackPublication
@@ -37,8 +35,6 @@ class TrackOpened:
 
 @frozen
 class TrackFailed:
-    """What was under way failed."""
-
     source: TrackSource
     epoch: int
     error: UTDStreamException
@@ -46,8 +42,6 @@ class TrackFailed:
 
 @frozen
 class TrackMuteChanged:
-    """It is muted or not, as commanded."""
-
     source: TrackSource
     epoch: int
     muted: bool
@@ -55,8 +49,6 @@ class TrackMuteChanged:
 
 @frozen
 class TrackClosed:
-    """It is not published any more, as commanded."""
-
     source: TrackSource
     epoch: int
 

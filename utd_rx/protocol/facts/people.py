@@ -30,8 +30,6 @@ class RoleFetched:
 
 @frozen
 class RoleNotFetched:
-    """The engine did not say."""
-
     identity: str
 
 

@@ -111,8 +111,6 @@ class SeatGridFetched:
 
 @frozen
 class SeatsNotFetched:
-    """A `GET` failed."""
-
     error: UTDStreamException
     wait_id: int | None = None
 
@@ -126,13 +124,6 @@ class SeatingStarted:
 
 @frozen
 class SeatingEnded:
-    """It is over."""
-
-
-@frozen
-class FetchSeats:
-    """Ask `GET /seats`; `SeatGridFetched` of the same three, or `SeatsNotFetched`."""
-
     generation: int
     answers: int = 0
     wait_id: int | None = None
