@@ -25,12 +25,16 @@ class JoinAdmitted:
 
 @frozen
 class JoinSucceeded:
+    """The media room is there."""
+
     epoch: int
     snapshot: RoomSnapshot
 
 
 @frozen
 class JoinFailed:
+    """It is not, or what the session type needs besides it did not come."""
+
     epoch: int
     error: UTDStreamException
 

@@ -28,6 +28,8 @@ class PublishingWithdrawn:
 
 @frozen
 class TrackOpened:
+    """It is published."""
+
     source: TrackSource
     epoch: int
     track: TrackPublication
@@ -35,6 +37,8 @@ class TrackOpened:
 
 @frozen
 class TrackFailed:
+    """What was under way failed."""
+
     source: TrackSource
     epoch: int
     error: UTDStreamException
@@ -42,6 +46,8 @@ class TrackFailed:
 
 @frozen
 class TrackMuteChanged:
+    """It is muted or not, as commanded."""
+
     source: TrackSource
     epoch: int
     muted: bool
@@ -49,6 +55,8 @@ class TrackMuteChanged:
 
 @frozen
 class TrackClosed:
+    """It is not published any more, as commanded."""
+
     source: TrackSource
     epoch: int
 

@@ -30,6 +30,8 @@ class RoleFetched:
 
 @frozen
 class RoleNotFetched:
+    """The engine did not say."""
+
     identity: str
 
 

@@ -111,6 +111,8 @@ class SeatGridFetched:
 
 @frozen
 class SeatsNotFetched:
+    """A `GET` failed."""
+
     error: UTDStreamException
     wait_id: int | None = None
 
@@ -124,6 +126,13 @@ class SeatingStarted:
 
 @frozen
 class SeatingEnded:
+    """It is over."""
+
+
+@frozen
+class FetchSeats:
+    """Ask `GET /seats`; `SeatGridFetched` of the same three, or `SeatsNotFetched`."""
+
     generation: int
     answers: int = 0
     wait_id: int | None = None
