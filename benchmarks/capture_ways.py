@@ -160,7 +160,7 @@ async def hand_over(stack: AsyncExitStack, *, direct: bool) -> Ears:
     """A thread hands frames to LiveKit; what is noted is how long each click takes through it."""
     heard, sent = Ear(), Ear()
     audio_format = AudioFormat()
-    feeder = Feeder(audio_format, direct=direct)
+    feeder = Feeder(audio_format, print, direct=direct)
     stack.push_async_callback(feeder.aclose)
     reception = Reception("loop", lambda frame: heard.hear(frame.samples))
     stack.push_async_callback(reception.aclose)

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 import pytest
 from livekit import api
+from livekit.rtc._ffi_client import FfiClient
 
 from tests.support.sfu import RunningSfu
 from utd_rx.errors import UTDErrorCode, UTDStreamException
@@ -66,6 +67,11 @@ async def eventually(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(PATIENCE):
         while not condition():  # noqa: ASYNC110 - there is no event to wait for
             await asyncio.sleep(0.01)
+
+
+def subscribers() -> int:
+    """Return how many listen to LiveKit's native events."""
+    return len(FfiClient.instance.queue._subscribers)
 
 
 async def raises(code: UTDErrorCode, command: Any) -> UTDStreamException:

@@ -8,7 +8,6 @@ import time
 
 import pytest
 from livekit import api, rtc
-from livekit.rtc._ffi_client import FfiClient
 
 from tests.rtc.abandon_joins import PANIC_AFTER
 from tests.rtc.bench import (
@@ -21,6 +20,7 @@ from tests.rtc.bench import (
     eventually,
     identities,
     permit,
+    subscribers,
     token,
     tone_frame,
 )
@@ -172,7 +172,7 @@ async def test_d5_a_publication_under_way_ends_with_the_connection(
 @pytest.mark.realtime
 async def test_d7_no_frame_that_arrived_is_lost_at_the_end() -> None:
     assert ffi.is_available()
-    feeder = Feeder(AudioFormat())
+    feeder = Feeder(AudioFormat(), lambda error: pytest.fail(error.message))
     feeder.start()
     track = rtc.LocalAudioTrack.create_audio_track("loop", feeder.source)
     frames = Frames()
@@ -195,11 +195,11 @@ async def test_d8_receptions_leave_no_stream_behind(party: Party) -> None:
     bob, ear = await party.join("bob")
     track = await ann.publish(Tone())
     await ear.wait(ev.TrackSubscribed)
-    subscribers = len(FfiClient.instance.queue._subscribers)
+    listening = subscribers()
     for _ in range(50):
         await bob.unhear(await bob.hear(track.sid, lambda _: None))
     assert ffi.frame_tap().open_streams == 0
-    assert len(FfiClient.instance.queue._subscribers) == subscribers
+    assert subscribers() == listening
     forgotten = await bob.hear(track.sid, lambda _: None)
     await bob.disconnect()
     await bob.unhear(forgotten)
@@ -208,21 +208,20 @@ async def test_d8_receptions_leave_no_stream_behind(party: Party) -> None:
 
 @pytest.mark.parametrize("direct", [True, False])
 async def test_d9_a_frame_that_is_not_10_ms_never_reaches_native_code(direct: bool) -> None:
-    feeder = Feeder(AudioFormat(48_000, 1), direct=direct)
-    feeder.start()
-    good = tone_frame(AudioFormat(48_000, 1))
-    for bad in (
-        tone_frame(AudioFormat(44_100, 1)),
-        tone_frame(AudioFormat(48_000, 2)),
-        type(good)(good.samples[:-1], 48_000),
-        type(good)(good.samples[:0], 48_000),
-    ):
-        feeder.put(bad)
-    feeder.put(good)
-    await feeder.drain()
-    assert feeder.refused == 4
-    await feeder.aclose()
-    feeder.put(good)  # and nothing after the end
+    audio_format = AudioFormat(48_000, 1)
+    for bad in (AudioFormat(48_000, 2), AudioFormat(44_100, 2)):
+        failures: list[UTDStreamException] = []
+        feeder = Feeder(audio_format, failures.append, direct=direct)
+        feeder.start()
+        good = tone_frame(audio_format)
+        feeder.put(type(good)(good.samples[:-1], 48_000))
+        feeder.put(type(good)(good.samples[:0], 48_000))
+        feeder.put(tone_frame(bad))
+        feeder.put(good)  # and nothing after the end
+        await eventually(lambda failures=failures: bool(failures))  # type: ignore[misc]
+        assert [error.code for error in failures] == [UTDErrorCode.VALIDATION]
+        await feeder.drain()
+        await feeder.aclose()
 
 
 async def test_d10_no_listener_starves_another(party: Party) -> None:
@@ -273,14 +272,10 @@ async def test_d13_many_receptions_are_one_subscriber(party: Party) -> None:
     bob, ear = await party.join("bob")
     track = await ann.publish(Tone())
     await ear.wait(ev.TrackSubscribed)
-    subscribers = len(FfiClient.instance.queue._subscribers)
+    listening = subscribers()
     sinks = [Frames() for _ in range(8)]
     receptions = [await bob.hear(track.sid, sink.take) for sink in sinks]
-    persistent = [
-        entry for entry in FfiClient.instance.queue._subscribers
-        if entry[2] is not None
-    ]  # fmt: skip
-    assert len(persistent) <= subscribers + 1
+    assert subscribers() <= listening + 1
     for sink in sinks:
         await sink.wait(lambda sink=sink: sink.peak > 4_000)  # type: ignore[misc]
     await asyncio.gather(*(bob.unhear(reception) for reception in receptions))

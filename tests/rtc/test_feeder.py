@@ -14,28 +14,36 @@ from livekit.rtc._ffi_client import FfiClient
 from livekit.rtc._proto.ffi_pb2 import FfiRequest, FfiResponse
 
 from tests.rtc.bench import Frames, tone_frame
+from utd_rx.errors import UTDStreamException
 from utd_rx.models.audio import FRAMES_PER_SECOND, AudioFormat, AudioFrame
 from utd_rx.rtc import ffi
 from utd_rx.rtc.feeder import BURST, Feeder
 from utd_rx.rtc.receiver import Reception
 
 FORMAT = AudioFormat()
+
+
+def unexpected(error: UTDStreamException) -> None:
+    raise error
+
+
 FRAME = tone_frame(FORMAT)
+
+
+@pytest.fixture
+def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The feeder's clock, which stands; ask for it before the feeder."""
+    now = [0.0]
+    monkeypatch.setattr("utd_rx.rtc.feeder.monotonic", lambda: now[0])
+    return now
 
 
 @pytest.fixture(params=[True, False], ids=["direct", "by writer"])
 async def feeder(request: pytest.FixtureRequest) -> AsyncIterator[Feeder]:
     """A feeder by each of its two ways into LiveKit."""
-    made = Feeder(FORMAT, direct=request.param)
+    made = Feeder(FORMAT, unexpected, direct=request.param)
     yield made
     await made.aclose()
-
-
-def freeze(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Stop the feeder's clock; the list's one item is the time."""
-    now = [0.0]
-    monkeypatch.setattr("utd_rx.rtc.feeder.monotonic", lambda: now[0])
-    return now
 
 
 async def hear(
@@ -74,11 +82,9 @@ def numbered(count: int) -> AudioFrame:
 
 
 async def test_frames_of_a_burst_do_not_overtake_each_other(
-    feeder: Feeder, monkeypatch: pytest.MonkeyPatch
+    now: list[float], feeder: Feeder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """LiveKit works on frames concurrently: sent all at once, one burst in six was reordered."""
-    now = freeze(monkeypatch)
-    feeder._credited_at = 0.0
     reception, frames = await hear(feeder, False, monkeypatch)
     feeder.start()
     for burst in range(40):
@@ -116,10 +122,10 @@ async def test_the_end_of_a_replaced_track_does_not_end_its_successor(
 ) -> None:
     """A full reconnect replaces the track; the end of the old one arrives whenever it likes."""
     reception, frames = await hear(feeder, False, monkeypatch)
-    old = reception._track
+    old = reception.track
     assert old is not None
     reception.attach(rtc.LocalAudioTrack.create_audio_track("again", feeder.source))
-    reception._track_gone(old)
+    reception.track_gone(old)
     feeder.start()
     heard = asyncio.create_task(frames.wait(lambda: bool(frames.frames)))
     while not heard.done():  # a second track of one source takes a moment to be fed
@@ -141,11 +147,7 @@ async def test_what_comes_before_the_start_is_the_beginning(
     await reception.aclose()
 
 
-async def test_a_burst_after_a_stall_is_cut(
-    feeder: Feeder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    now = freeze(monkeypatch)
-    feeder._credited_at = 0.0
+async def test_a_burst_after_a_stall_is_cut(now: list[float], feeder: Feeder) -> None:
     feeder.start()
     now[0] = 0.3
     for _ in range(30):  # a stall of 300 ms, then everything at once
@@ -159,9 +161,7 @@ async def test_a_burst_after_a_stall_is_cut(
     assert feeder.dropped == 30 - BURST
 
 
-async def test_a_fast_clock_loses_nothing(feeder: Feeder, monkeypatch: pytest.MonkeyPatch) -> None:
-    now = freeze(monkeypatch)
-    feeder._credited_at = 0.0
+async def test_a_fast_clock_loses_nothing(now: list[float], feeder: Feeder) -> None:
     feeder.start()
     for tick in range(3_000):
         now[0] = tick * 0.01 / 1.005  # half a percent fast, fifty times a bad crystal
@@ -195,7 +195,34 @@ async def test_a_closed_reception_is_silent_at_once(
     await reception.aclose()
     feeder.put(FRAME)
     await feeder.drain()
-    other = Feeder(FORMAT)
+    other = Feeder(FORMAT, unexpected)
     await other.aclose()
     assert len(frames.frames) == 1
     assert reception.has_ended
+
+
+async def test_long_frames_are_no_burst(
+    now: list[float], feeder: Feeder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 100 ms, as many a voice from a file has them; ten pieces at once, ten times a second."""
+    reception, frames = await hear(feeder, False, monkeypatch)
+    feeder.start()
+    tone = np.concatenate([tone_frame(FORMAT, count).samples for count in range(200)])
+    for number in range(20):
+        now[0] = number / 10
+        feeder.put(AudioFrame(tone[number * 4_800 : (number + 1) * 4_800], 48_000))
+        await frames.wait(partial(frames.has, (number + 1) * 10))
+    assert feeder.dropped == 0
+    assert (np.concatenate([frame.samples for frame in frames.frames]) == tone).all()
+    await reception.aclose()
+
+
+async def test_the_last_samples_are_heard(feeder: Feeder, monkeypatch: pytest.MonkeyPatch) -> None:
+    reception, frames = await hear(feeder, False, monkeypatch)
+    feeder.start()
+    feeder.put(AudioFrame(FRAME.samples[:100], 48_000))
+    await feeder.drain()
+    await frames.wait(partial(frames.has, 1))
+    assert (frames.frames[0].samples[:100] == FRAME.samples[:100]).all()
+    assert not frames.frames[0].samples[100:].any()
+    await reception.aclose()

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from livekit.rtc._proto.participant_pb2 import ParticipantPermission as Granted
 
-from tests.rtc.bench import Tone
+from tests.rtc.bench import Tone, eventually
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models import events as ev
+from utd_rx.models.audio import AudioFormat, AudioFrame, FrameSink
 from utd_rx.models.participant import ParticipantPermission, TrackSource
 from utd_rx.rtc.publisher import Publisher
+
+FORMAT = AudioFormat()
 
 
 class Native:
@@ -79,4 +84,82 @@ async def test_the_end_of_the_connection_ends_what_is_under_way() -> None:
     bench.ended.set_result(None)
     assert await code_of(publishing) is UTDErrorCode.CONFLICT
     assert tone.open_streams == 0
+    await bench.aclose()
+
+
+class Custom:
+    """An input of an app's own: delivers frames when told to, and may fail."""
+
+    def __init__(self, audio_format: Any = FORMAT) -> None:
+        self.format = audio_format
+        self.is_open = False
+        self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.sink: FrameSink = lambda frame: None
+
+    async def open(self, sink: FrameSink) -> Custom:
+        self.is_open, self.sink = True, sink
+        return self
+
+    async def wait_ended(self) -> None:
+        await asyncio.shield(self.over)
+
+    async def aclose(self) -> None:
+        self.is_open = False
+
+
+async def published(source: Custom) -> Bench:
+    bench = Bench(Native())
+    bench.native.answer.set_result("TR_1")
+    await bench.publisher.publish(source, TrackSource.MICROPHONE)
+    return bench
+
+
+async def failure(bench: Bench) -> UTDStreamException:
+    await eventually(lambda: bench.unpublished == ["TR_1"])
+    (told,) = bench.told
+    assert isinstance(told, ev.LocalTrackFailed)
+    assert told.track_sid == "TR_1"
+    assert bench.native.track_publications == {}
+    await bench.aclose()
+    return told.error
+
+
+async def test_an_input_that_delivers_what_cannot_be_sent_ends_with_a_typed_failure() -> None:
+    source = Custom()
+    bench = await published(source)
+    source.sink(AudioFrame(np.zeros((960, 1), np.int16), 48_000))  # of 20 ms: no failure
+    await asyncio.to_thread(source.sink, AudioFrame(np.zeros((480, 2), np.int16), 48_000))
+    error = await failure(bench)
+    assert (error.code, source.is_open) == (UTDErrorCode.VALIDATION, False)
+    assert pickle.loads(pickle.dumps(ev.LocalTrackFailed("TR_1", error))) == ev.LocalTrackFailed(
+        "TR_1", error
+    )
+
+
+async def test_an_input_that_breaks_is_told_as_it_says() -> None:
+    source = Custom()
+    bench = await published(source)
+    source.over.set_exception(OSError("the cable"))
+    assert "the cable" in (await failure(bench)).message
+
+
+async def test_a_frame_that_cannot_be_sent_before_the_track_is_up_refuses_the_publication() -> None:
+    source, bench = Custom(), Bench(Native())
+    publishing = asyncio.create_task(bench.publisher.publish(source, TrackSource.MICROPHONE))
+    await bench.native.asked.wait()
+    source.sink(AudioFrame(np.zeros((480, 2), np.int16), 48_000))
+    assert await code_of(publishing) is UTDErrorCode.VALIDATION
+    assert not source.is_open
+    bench.native.answer.set_result("TR_late")
+    await bench.aclose()
+    assert bench.native.track_publications == {}
+    assert bench.told == []
+
+
+@pytest.mark.parametrize("rate", [22_050, 7, "48k", None])
+async def test_a_format_that_is_none_is_refused_before_the_input_is_opened(rate: Any) -> None:
+    source, bench = Custom(SimpleNamespace(sample_rate=rate, channels=1)), Bench(Native())
+    publishing = asyncio.create_task(bench.publisher.publish(source, TrackSource.MICROPHONE))
+    assert await code_of(publishing) is UTDErrorCode.VALIDATION
+    assert not source.is_open
     await bench.aclose()

@@ -29,7 +29,7 @@ class Native:
     def answer(number: int) -> None:
         event = ffi_pb2.FfiEvent()
         event.capture_audio_frame.async_id = number
-        assert not sender._answers()._filter(event)
+        assert not sender.answers().hear(event)
 
 
 @pytest.fixture

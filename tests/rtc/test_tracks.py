@@ -12,13 +12,14 @@ from tests.rtc.bench import (
     Loudspeaker,
     Party,
     Tone,
+    ToneStream,
     eventually,
     permit,
     raises,
 )
 from utd_rx.errors import UTDErrorCode
 from utd_rx.models import events as ev
-from utd_rx.models.audio import AudioFormat, AudioFrame
+from utd_rx.models.audio import AudioFormat, AudioFrame, FrameSink
 from utd_rx.models.devices import DeviceKey
 from utd_rx.models.participant import TrackSource
 from utd_rx.rtc import ffi
@@ -53,6 +54,32 @@ async def test_stereo_and_other_rates_are_published_as_they_are(party: Party) ->
     track = await ann.publish(stereo, TrackSource.SCREEN_SHARE_AUDIO)
     subscribed = await ear.wait(ev.TrackSubscribed)
     assert subscribed.track.name == "screen_share_audio"
+    frames = Frames()
+    await bob.hear(track.sid, frames.take)
+    await frames.wait(lambda: frames.peak > 4_000)
+
+
+class LongFrames(Tone):
+    """A tone in frames of 20 ms, at the rate of many voices."""
+
+    async def open(self, sink: FrameSink) -> ToneStream:
+        waiting: list[AudioFrame] = []
+
+        def merge(frame: AudioFrame) -> None:
+            waiting.append(frame)
+            if len(waiting) == 2:
+                samples = np.concatenate([each.samples for each in waiting])
+                sink(AudioFrame(samples[:441], 22_050))
+                waiting.clear()
+
+        return await super().open(merge)
+
+
+async def test_an_input_of_longer_frames_of_another_rate_is_heard(party: Party) -> None:
+    ann, _ = await party.join("ann")
+    bob, ear = await party.join("bob")
+    track = await ann.publish(LongFrames())
+    await ear.wait(ev.TrackSubscribed)
     frames = Frames()
     await bob.hear(track.sid, frames.take)
     await frames.wait(lambda: frames.peak > 4_000)

@@ -116,7 +116,11 @@ class AudioInput(Protocol):
         """The format of its frames."""
 
     async def open(self, sink: FrameSink) -> AudioInputStream:
-        """Start to deliver frames of exactly 10 ms to `sink`, paced in real time.
+        """Start to deliver frames of 10 ms to `sink`, paced in real time.
+
+        A room also takes longer and shorter ones, up to a second, and such of another rate than
+        `format` says; they are cut and converted. Other samples than int16, or another number of
+        channels, end the publication with `LocalTrackFailed`.
 
         Raises:
             UTDStreamException: The source cannot be opened.

@@ -13,13 +13,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from attrs import define, field
+from attrs import define
 
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conflict
 from utd_rx.models import events as ev
-from utd_rx.models.audio import AudioInput, AudioInputStream
+from utd_rx.models.audio import AudioFormat, AudioInput, AudioInputStream
 from utd_rx.models.participant import ParticipantPermission, TrackPublication, TrackSource
 from utd_rx.models.secrets import foreign_text
 from utd_rx.rtc import native
@@ -50,10 +51,8 @@ class LocalAudio:
     stream: AudioInputStream
     track: rtc.LocalAudioTrack
     track_source: TrackSource
+    refused: asyncio.Future[UTDStreamException]
     sid: str = ""
-    refused: asyncio.Future[None] = field(
-        factory=lambda: asyncio.get_running_loop().create_future()
-    )
     watcher: asyncio.Task[None] | None = None
 
     async def silence(self) -> None:
@@ -121,7 +120,8 @@ class Publisher:
         """
         self.check(track_source)
         name = track_source.name.lower()
-        feeder = Feeder(source.format)
+        refused: asyncio.Future[UTDStreamException] = asyncio.get_running_loop().create_future()
+        feeder = Feeder(_format_of(source), partial(_refuse, refused))
         try:
             stream = await source.open(feeder.put)
         except BaseException:
@@ -138,11 +138,11 @@ class Publisher:
             raise
         if platform is not None:
             platform.attach(track)
-        audio = LocalAudio(source, feeder, stream, track, track_source)
+        audio = LocalAudio(source, feeder, stream, track, track_source, refused)
         self._pending.add(audio)
         task = self._own(self._publish(audio), f"publish {name}")
         try:
-            publication = await self._race(task, audio.refused)
+            publication = await self._race(task, refused)
         except BaseException as error:
             silent = self._own(audio.silence(), f"silence {name}")
             self._own(self._discard(task, audio), f"take back {name}")
@@ -206,8 +206,8 @@ class Publisher:
     def enforce(self, permission: ParticipantPermission) -> None:
         """End what `permission` does not allow (defect D3)."""
         for audio in list(self._pending):
-            if not permission.allows(audio.track_source) and not audio.refused.done():
-                audio.refused.set_exception(_forbidden(audio.track_source))
+            if not permission.allows(audio.track_source):
+                _refuse(audio.refused, _forbidden(audio.track_source))
         for sid, audio in list(self._live.items()):
             if not permission.allows(audio.track_source):
                 self._own(self._remove(audio), f"end revoked {sid}")
@@ -255,11 +255,26 @@ class Publisher:
             self._unpublished(audio.sid)
 
     async def _watch(self, audio: LocalAudio) -> None:
-        await audio.stream.wait_ended()
-        await audio.feeder.drain()
-        self._emit(ev.LocalAudioEnded(audio.sid))
+        ended = self._own(_ended(audio.stream), f"input of {audio.sid}")
+        rivals: list[asyncio.Future[Any]] = [ended, audio.refused]
+        try:
+            await asyncio.wait(rivals, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            ended.cancel()
+        if ended.done() and not ended.cancelled() and (error := ended.exception()) is not None:
+            _refuse(audio.refused, _as_failure(error))
+        if not audio.refused.done():
+            await audio.feeder.drain()
+            self._emit(ev.LocalAudioEnded(audio.sid))
+        elif audio.sid in self._live:
+            self._emit(ev.LocalTrackFailed(audio.sid, audio.refused.result()))
+            self._own(self._remove(audio), f"end failed {audio.sid}")
 
-    async def _race(self, task: asyncio.Task[T], refused: asyncio.Future[None] | None = None) -> T:
+    async def _race(
+        self,
+        task: asyncio.Task[T],
+        refused: asyncio.Future[UTDStreamException] | None = None,
+    ) -> T:
         rivals: list[asyncio.Future[Any]] = [task, self._ended]
         if refused is not None:
             rivals.append(refused)
@@ -267,7 +282,7 @@ class Publisher:
         if task.done() and not task.cancelled():
             return task.result()
         if refused is not None and refused.done():
-            refused.result()
+            raise refused.result()
         if self._ended.done():
             raise conflict(ConflictReason.LEFT, "The connection ended.")
         raise UTDStreamException(
@@ -285,6 +300,33 @@ class Publisher:
         if not task.cancelled() and (error := task.exception()) is not None:
             # Whoever waits raises it; for an owned task nobody waits for, this is its only trace.
             logger.debug("%s: %r", task.get_name(), error)
+
+
+async def _ended(stream: AudioInputStream) -> None:
+    await stream.wait_ended()
+
+
+def _refuse(refused: asyncio.Future[UTDStreamException], error: UTDStreamException) -> None:
+    if not refused.done():
+        refused.set_result(error)
+
+
+def _format_of(source: AudioInput) -> AudioFormat:
+    try:
+        declared = source.format
+        return AudioFormat(declared.sample_rate, declared.channels)
+    except (AttributeError, ValueError) as error:
+        raise UTDStreamException(
+            f"The audio input declares no format that can be published ({error}). Declare one that "
+            "can, such as 48,000 Hz: frames of another rate are converted to it.",
+            code=UTDErrorCode.VALIDATION,
+        ) from error
+
+
+def _as_failure(error: BaseException) -> UTDStreamException:
+    if isinstance(error, UTDStreamException):
+        return error
+    return UTDStreamException(f"The audio input failed: {foreign_text(repr(error))}.")
 
 
 def _forbidden(source: TrackSource) -> UTDStreamException:

@@ -48,6 +48,10 @@ class Reception:
     Args:
         sid: Of the track.
         sink: Takes them on LiveKit's threads, in `RECEIVE_FORMAT`; never raises.
+
+    Attributes:
+        track: Whose frames come now.
+        has_ended: No more sound ever comes.
     """
 
     def __init__(self, sid: str, sink: FrameSink) -> None:
@@ -55,17 +59,17 @@ class Reception:
         self.has_ended = False
         self._sink = sink
         self._stop: Stop | None = None
-        self._track: rtc.Track | None = None
+        self.track: rtc.Track | None = None
         self._stopping: set[asyncio.Task[None]] = set()
 
     def attach(self, track: rtc.Track) -> None:
         """Take the frames of `track` from now on."""
-        if self._track is track or self.has_ended:
+        if self.track is track or self.has_ended:
             return
         self._detach()
-        self._track = track
+        self.track = track
         opener = _open_tap if ffi.is_available() else _open_pump
-        self._stop = opener(track, self._take, partial(self._track_gone, track))
+        self._stop = opener(track, self._take, partial(self.track_gone, track))
 
     def end(self) -> None:
         """No more sound ever comes: the track is gone. Idempotent."""
@@ -82,16 +86,17 @@ class Reception:
             await asyncio.wait(self._stopping)
 
     def _detach(self) -> None:
-        stop, self._stop, self._track = self._stop, None, None
+        stop, self._stop, self.track = self._stop, None, None
         if stop is not None:
             task = asyncio.create_task(stop(), name=f"utd_rx.rtc: close stream {self.sid}")
             self._stopping.add(task)
             task.add_done_callback(self._stopping.discard)
 
-    def _track_gone(self, track: rtc.Track) -> None:
+    def track_gone(self, track: rtc.Track) -> None:
+        """The native stream of `track` has ended."""
         # The room's events decide whether the reception ends or goes on with another track; that
         # one may be attached already.
-        if self._track is track:
+        if self.track is track:
             self._detach()
 
     def _take(self, samples: Samples) -> None:

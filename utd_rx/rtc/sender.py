@@ -5,7 +5,7 @@ frames sent at once, one in six arrived in another order (measured, livekit 1.2.
 only one frame is on its way at a time and the next one leaves when LiveKit has answered, on the
 native thread that brings the answer: the event loop takes no part.
 
-Locks, always in this order: LiveKit's queue, a sender's, `_Answers`'.
+Locks, always in this order: LiveKit's queue, a sender's, `Answers`'.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ stalls."""
 
 
 @define(eq=False)
-class _Answers:
+class Answers:
     """The process's one subscriber to what LiveKit says to captured frames."""
 
     _expected: dict[int, Callable[[], None]] = field(factory=dict)
@@ -48,7 +48,7 @@ class _Answers:
         with self._users_lock:
             self._users += 1
             if self._unwatch is None:
-                self._unwatch = ffi.watch(self._filter)
+                self._unwatch = ffi.watch(self.hear)
 
     def close(self) -> None:
         with self._users_lock:
@@ -77,7 +77,8 @@ class _Answers:
         if is_answered:
             on_answer()
 
-    def _filter(self, event: Any) -> bool:
+    def hear(self, event: Any) -> bool:
+        """Sort one native event; under a lock of LiveKit's."""
         if event.WhichOneof("message") == "capture_audio_frame":
             number = event.capture_audio_frame.async_id
             with self._lock:
@@ -90,8 +91,9 @@ class _Answers:
 
 
 @cache
-def _answers() -> _Answers:
-    return _Answers()
+def answers() -> Answers:
+    """Return the process's subscriber; subscribed only while a sender is open."""
+    return Answers()
 
 
 class FrameSender:
@@ -102,19 +104,26 @@ class FrameSender:
 
     def __init__(self, source: rtc.AudioSource, audio_format: AudioFormat) -> None:
         self._source, self._format = source, audio_format
-        self._waiting: deque[bytes] = deque(maxlen=MAX_WAITING)
+        self._waiting: deque[bytes] = deque()
         self._is_busy, self._is_closed = False, False
         # Re-entrant: an answer that is there already comes within `_capture`.
         self._lock = threading.RLock()
         self._faults = Faults(logging.getLogger("utd_rx.rtc"), "LiveKit took no frame")
-        _answers().open()
+        answers().open()
 
-    def send(self, samples: bytes) -> int:
-        """Send a frame that the caller has validated; returns how many were dropped for it."""
+    def send(self, samples: bytes, burst: int = MAX_WAITING) -> int:
+        """Send a frame that the caller has validated; returns how many were dropped for it.
+
+        Args:
+            samples: The frame.
+            burst: How many may wait.
+        """
         with self._lock:
             if self._is_closed:
                 return 1
-            dropped = int(len(self._waiting) == MAX_WAITING)
+            dropped = int(len(self._waiting) >= burst)
+            if dropped:
+                self._waiting.popleft()
             self._waiting.append(samples)
             if not self._is_busy:
                 self._next()
@@ -132,7 +141,7 @@ class FrameSender:
                 return
             self._is_closed = True
             self._waiting.clear()
-        _answers().close()
+        answers().close()
 
     def _next(self) -> None:
         with self._lock:
@@ -140,7 +149,7 @@ class FrameSender:
             if self._is_busy:
                 samples = self._waiting.popleft()
                 try:
-                    _answers().ask(
+                    answers().ask(
                         lambda: ffi.capture(self._source, samples, self._format), self._next
                     )
                 except Exception:  # noqa: BLE001 - logged by `note`
