@@ -169,7 +169,8 @@ def step(rules: Step[St], state: St, fact: object, now: float) -> tuple[St, Effe
 
 def next_deadline(state: Waiting) -> float | None:
     """Return when time alone changes something, None for never."""
-    return earliest(at for wait in state.waits for at in (wait.ends_at, wait.asks_at))
+    deadlines = [at for wait in state.waits for at in (wait.ends_at, wait.asks_at)]
+    return earliest(*deadlines)
 
 
 def _judged(
