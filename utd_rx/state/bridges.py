@@ -6,11 +6,9 @@ Both may be fed from any thread; what they do to the reader's loop they do on th
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import AsyncIterator, Callable
-from typing import Generic, TypeVar
+from typing import TypeVar
 
-from reactivex import abc
 from reactivex.disposable import CompositeDisposable
 
 from utd_rx.state.derived import Derived
@@ -94,58 +92,17 @@ async def until(
     return found[0]
 
 
-class _Mailbox(Generic[T]):
-    """The newest value not yet read. A class of its own, so that observing does not keep the
-    iterator alive: that is how an abandoned iterator is noticed."""
-
-    __slots__ = ("completed", "fresh", "lock", "read", "wakeup")
-
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.fresh: tuple[T] | None = None
-        self.read: tuple[T] | None = None
-        self.completed = False
-        self.wakeup: _Wakeup | None = None
-
-    def put(self, value: T) -> None:
-        with self.lock:
-            # Back to what the reader knows already: there is nothing new to tell.
-            known = self.read is not None and same(self.read[0], value)
-            self.fresh = None if known else (value,)
-            wakeup = self.wakeup
-        if wakeup is not None and not known:
-            wakeup.wake()
-
-    def complete(self) -> None:
-        with self.lock:
-            self.completed = True
-            wakeup = self.wakeup
-        if wakeup is not None:
-            wakeup.wake()
-
-    def take(self) -> tuple[T] | None:
-        """Take the newest value, or arm `wakeup` for its arrival."""
-        with self.lock:
-            fresh, self.fresh = self.fresh, None
-            if fresh is not None:
-                self.read = fresh
-            self.wakeup = None if fresh is not None or self.completed else _Wakeup()
-            return fresh
-
-
 class Changes(AsyncIterator[T]):
     """The asynchronous iterator of `StateSubject.changes()`.
 
-    It never yields two equal values in a row. A cancelled `anext()` releases the subscription and
-    loses nothing: the next one subscribes anew and waits for a value other than the last yielded.
+    It never yields two equal values in a row, and observes only while somebody waits for the next
+    one; so cancelling it or letting go of it leaves nothing behind, and loses nothing.
     """
 
     def __init__(self, source: Derived[T]) -> None:
         self._source = source
-        self._mailbox: _Mailbox[T] = _Mailbox()
-        self._subscription: abc.DisposableBase | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._busy = False
+        self._read: tuple[T] | None = None
+        self._wakeup: _Wakeup | None = None
         self._closed = False
 
     def __aiter__(self) -> Changes[T]:
@@ -158,46 +115,43 @@ class Changes(AsyncIterator[T]):
             StopAsyncIteration: The store has closed and its last value has been returned.
             RuntimeError: Another task is waiting on this very iterator.
         """
-        if self._busy:
+        if self._wakeup is not None:
             raise RuntimeError("changes() is already being read by another task")
-        mailbox = self._mailbox
-        self._busy = True
+        newest: tuple[T] | None = None
+        completed = False
+
+        def on_next(value: T) -> None:
+            nonlocal newest
+            newest = (value,)
+            self._wake()
+
+        def on_completed() -> None:
+            nonlocal completed
+            completed = True
+            self._wake()
+
+        subscription = self._source.subscribe(on_next, None, on_completed)
         try:
             while not self._closed:
-                if self._subscription is None:
-                    self._loop = asyncio.get_running_loop()
-                    self._subscription = self._source.subscribe(mailbox.put, None, mailbox.complete)
-                fresh = mailbox.take()
-                if fresh is not None:
-                    return fresh[0]
-                if mailbox.wakeup is None:  # completed
+                # In this order: other threads write the value, then the end, and wake this one.
+                self._wakeup = _Wakeup()
+                is_last = completed
+                if newest is not None and not (self._read and same(self._read[0], newest[0])):
+                    self._read = newest
+                    return newest[0]
+                if is_last:
                     break
-                await mailbox.wakeup.wait()
-        except BaseException:
-            self._release()
-            raise
+                await self._wakeup.wait()
         finally:
-            self._busy = False
-        await self.aclose()
+            self._wakeup = None
+            subscription.dispose()
         raise StopAsyncIteration
 
     async def aclose(self) -> None:
         """End the iteration, also for a task that waits in it. Idempotent."""
         self._closed = True
-        self._release()
-        self._mailbox.complete()
+        self._wake()
 
-    def _release(self) -> None:
-        subscription, self._subscription = self._subscription, None
-        if subscription is not None:
-            subscription.dispose()
-
-    def __del__(self) -> None:
-        subscription, loop = self._subscription, self._loop
-        if subscription is None or loop is None:
-            return
-        # The collector may run this in the middle of anything, on any thread, under any lock.
-        if loop.is_closed():
-            subscription.dispose()
-        else:
-            loop.call_soon_threadsafe(subscription.dispose)
+    def _wake(self) -> None:
+        if (wakeup := self._wakeup) is not None:
+            wakeup.wake()
