@@ -5,6 +5,14 @@ from __future__ import annotations
 from enum import Enum
 
 
+class OrUnknown(Enum):
+    """An enum of LiveKit's numbers; one that this version does not know is its `UNKNOWN`."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> OrUnknown:
+        return cls["UNKNOWN"]
+
+
 class UTDConnectionState(Enum):
     """Where the media connection stands.
 
@@ -19,7 +27,7 @@ class UTDConnectionState(Enum):
     FORCE_EXIT = "forceExit"
 
 
-class DisconnectReason(Enum):
+class DisconnectReason(OrUnknown):
     """Why LiveKit ended a connection; `value` is LiveKit's number (docs/livekit.md, "Events")."""
 
     UNKNOWN = 0
@@ -40,12 +48,8 @@ class DisconnectReason(Enum):
     MEDIA_FAILURE = 15
     AGENT_ERROR = 16
 
-    @classmethod
-    def _missing_(cls, value: object) -> DisconnectReason:
-        return cls.UNKNOWN
 
-
-class ConnectionQuality(Enum):
+class ConnectionQuality(OrUnknown):
     """LiveKit's judgement of a participant's link; `value` is LiveKit's number."""
 
     UNKNOWN = -1
@@ -53,7 +57,3 @@ class ConnectionQuality(Enum):
     GOOD = 1
     EXCELLENT = 2
     LOST = 3
-
-    @classmethod
-    def _missing_(cls, value: object) -> ConnectionQuality:
-        return cls.UNKNOWN

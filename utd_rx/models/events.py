@@ -106,33 +106,31 @@ class ConnectionQualityChanged(RoomEvent):
 
 
 @frozen(field_transformer=typed)
-class TrackPublished(RoomEvent):
+class TrackEvent(RoomEvent):
+    """Base of what happens to a `track` of `identity`."""
+
+    identity: str
+    track: TrackPublication
+
+
+@frozen(field_transformer=typed)
+class TrackPublished(TrackEvent):
     """A remote participant published `track`."""
 
-    identity: str
-    track: TrackPublication
-
 
 @frozen(field_transformer=typed)
-class TrackUnpublished(RoomEvent):
+class TrackUnpublished(TrackEvent):
     """A remote participant's `track` is gone."""
 
-    identity: str
-    track: TrackPublication
-
 
 @frozen(field_transformer=typed)
-class TrackSubscribed(RoomEvent):
+class TrackSubscribed(TrackEvent):
     """The media of a remote `track` arrives from now on."""
 
-    identity: str
-    track: TrackPublication
-
 
 @frozen(field_transformer=typed)
-class TrackUnsubscribed(RoomEvent):
-    identity: str
-    track: TrackPublication
+class TrackUnsubscribed(TrackEvent):
+    """The media of a remote `track` does not arrive any more."""
 
 
 @frozen(field_transformer=typed)
@@ -143,17 +141,13 @@ class TrackSubscriptionFailed(RoomEvent):
 
 
 @frozen(field_transformer=typed)
-class TrackMuted(RoomEvent):
+class TrackMuted(TrackEvent):
     """`track` of `identity`, local or remote, was muted; sent once."""
-
-    identity: str
-    track: TrackPublication
 
 
 @frozen(field_transformer=typed)
-class TrackUnmuted(RoomEvent):
-    identity: str
-    track: TrackPublication
+class TrackUnmuted(TrackEvent):
+    """`track` of `identity`, local or remote, can be heard or seen again; sent once."""
 
 
 @frozen(field_transformer=typed)

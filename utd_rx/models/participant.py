@@ -6,29 +6,24 @@ process, these can do neither (facts/livekit.md §3, §8.2).
 
 from __future__ import annotations
 
-from enum import Enum
 from typing import Self
 
 from attrs import evolve, field, frozen
 
 from utd_rx.models.checks import typed
-from utd_rx.models.connection import ConnectionQuality
+from utd_rx.models.connection import ConnectionQuality, OrUnknown
 from utd_rx.models.frozen_map import FrozenMap
 
 
-class TrackKind(Enum):
+class TrackKind(OrUnknown):
     """What a track carries; `value` is LiveKit's number."""
 
     UNKNOWN = 0
     AUDIO = 1
     VIDEO = 2
 
-    @classmethod
-    def _missing_(cls, value: object) -> TrackKind:
-        return cls.UNKNOWN
 
-
-class TrackSource(Enum):
+class TrackSource(OrUnknown):
     """Where a track comes from; `value` is LiveKit's number."""
 
     UNKNOWN = 0
@@ -36,10 +31,6 @@ class TrackSource(Enum):
     MICROPHONE = 2
     SCREEN_SHARE = 3
     SCREEN_SHARE_AUDIO = 4
-
-    @classmethod
-    def _missing_(cls, value: object) -> TrackSource:
-        return cls.UNKNOWN
 
 
 @frozen(field_transformer=typed)

@@ -7,6 +7,8 @@ import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from attrs import frozen
+
 from utd_rx.models.chat import ChatMessage
 from utd_rx.ports.clock import Clock
 from utd_rx.protocol import chat as rules
@@ -16,6 +18,7 @@ from utd_rx.sessions.runner import Runner
 from utd_rx.state import StateSubject
 
 
+@frozen(eq=False)
 class RoomChat:
     """The chat of one session.
 
@@ -23,17 +26,10 @@ class RoomChat:
         history: The last 300 messages, oldest first: `session.chat_history`.
     """
 
-    def __init__(
-        self,
-        history: StateSubject[tuple[ChatMessage, ...]],
-        runner: Runner[Any],
-        clock: Clock,
-        send_data: Callable[[bytes], Awaitable[None]],
-    ) -> None:
-        self.history = history
-        self._runner = runner
-        self._clock = clock
-        self._send_data = send_data
+    history: StateSubject[tuple[ChatMessage, ...]]
+    _runner: Runner[Any]
+    _clock: Clock
+    _send_data: Callable[[bytes], Awaitable[None]]
 
     async def send(self, text: str) -> ChatMessage:
         """Write to everybody; returns the message as it enters one's own history.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from attrs import frozen
+
 from utd_rx.errors import UTDStreamException
 from utd_rx.models.ban import UTDBan
 from utd_rx.ports.engine import EnginePort
@@ -20,13 +22,13 @@ BANS_PER_PAGE: Final = 100
 MAX_BAN_PAGES: Final = 100
 
 
+@frozen(eq=False)
 class Moderation:
     """What a session asks about bans and roles."""
 
-    def __init__(self, runner: Runner[Any], engine: EnginePort, room_name: str) -> None:
-        self._runner = runner
-        self._engine = engine
-        self._room = room_name
+    _runner: Runner[Any]
+    _engine: EnginePort
+    _room: str
 
     @property
     def handlers(self) -> Handlers:

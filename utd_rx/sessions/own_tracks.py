@@ -7,6 +7,8 @@ import logging
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Final
 
+from attrs import field, frozen
+
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.audio import AudioInput
 from utd_rx.models.participant import TrackSource
@@ -29,6 +31,7 @@ from utd_rx.sessions.runner import Handlers, Runner
 logger: Final = logging.getLogger(__name__)
 
 
+@frozen(eq=False)
 class OwnTracks:
     """The sources that an app gave a session, and their tracks.
 
@@ -38,16 +41,10 @@ class OwnTracks:
         sources: What each sounds or looks like; None when the app gave none.
     """
 
-    def __init__(
-        self,
-        runner: Runner[Any],
-        room: RoomPort,
-        sources: Mapping[TrackSource, AudioInput | None],
-    ) -> None:
-        self.sources = sources
-        self._runner = runner
-        self._room = room
-        self._opening: dict[tuple[TrackSource, int], asyncio.Task[None]] = {}
+    _runner: Runner[Any]
+    _room: RoomPort
+    sources: Mapping[TrackSource, AudioInput | None]
+    _opening: dict[tuple[TrackSource, int], asyncio.Task[None]] = field(factory=dict, init=False)
 
     @property
     def handlers(self) -> Handlers:

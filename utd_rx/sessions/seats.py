@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
+from attrs import frozen
+
 from utd_rx.errors import UTDStreamException
 from utd_rx.models.participant import TrackSource
 from utd_rx.models.seats import UTDSeatGrid
@@ -26,20 +28,14 @@ from utd_rx.sessions.runner import Handlers, Runner
 R = TypeVar("R")
 
 
+@frozen(eq=False)
 class Seats:
     """The seats of one session."""
 
-    def __init__(
-        self,
-        runner: Runner[AudioRoomState],
-        engine: EnginePort,
-        tracks: OwnTracks,
-        room_name: str,
-    ) -> None:
-        self._runner = runner
-        self._engine = engine
-        self._tracks = tracks
-        self._room = room_name
+    _runner: Runner[AudioRoomState]
+    _engine: EnginePort
+    _tracks: OwnTracks
+    _room: str
 
     @property
     def handlers(self) -> Handlers:

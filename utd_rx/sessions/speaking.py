@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from attrs import frozen
+
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.participant import TrackSource
 from utd_rx.ports.engine import EnginePort
@@ -24,22 +26,15 @@ from utd_rx.sessions.seats import Seats
 R = TypeVar("R")
 
 
+@frozen(eq=False)
 class Speaking:
     """Requests and invitations of one session; `UTDAudioRoomSession` documents its commands."""
 
-    def __init__(
-        self,
-        runner: Runner[AudioRoomState],
-        engine: EnginePort,
-        tracks: OwnTracks,
-        seats: Seats,
-        room_name: str,
-    ) -> None:
-        self._runner = runner
-        self._engine = engine
-        self._tracks = tracks
-        self._seats = seats
-        self._room = room_name
+    _runner: Runner[AudioRoomState]
+    _engine: EnginePort
+    _tracks: OwnTracks
+    _seats: Seats
+    _room: str
 
     @property
     def handlers(self) -> Handlers:

@@ -141,14 +141,9 @@ def _in_order(journal: Journal, steps: tuple[Step, ...]) -> tuple[bool, str]:
     """Find each step no earlier than the one before it."""
     earliest, times = 0.0, []
     for who, stream, wanted in steps:
-        at = next(
-            (
-                entry.at
-                for entry in journal.streams.get((who, stream), ())
-                if entry.at >= earliest and _holds(entry.value, wanted)
-            ),
-            None,
-        )
+        entries = journal.streams.get((who, stream), ())
+        held = [entry.at for entry in entries if _holds(entry.value, wanted)]
+        at = next((at for at in held if at >= earliest), None)
         if at is None:
             return False, f"{who}.{stream} never became {wanted!r} after {earliest:.2f} s"
         earliest = at

@@ -23,7 +23,14 @@ LOG_LINES: Final = 8
 METER_FLOOR: Final = -60.0
 METER_WIDTH: Final = 36
 
-CONNECTION_STYLE: Final = {
+COLUMNS: Final = {
+    "connection": "connection_state",
+    "can publish": "can_publish",
+    "seat": "my_seat",
+    "microphone": "microphone_enabled",
+    "sees": "remote_participants",
+}
+CONNECTION_STYLE: Final[dict[object, str]] = {
     "connected": "green",
     "connecting": "yellow",
     "reconnecting": "yellow",
@@ -52,18 +59,10 @@ def live_view(journal: Journal, console: Console) -> Iterator[None]:
 
 def _users(journal: Journal) -> RenderableType:
     table = Table(expand=True, title=f"utd_rx demo   {journal.elapsed():5.1f} s")
-    for column in ("user", "connection", "can publish", "seat", "microphone", "sees"):
+    for column in ("user", *COLUMNS):
         table.add_column(column)
     for who in USERS:
-        state = str(journal.latest(who, "connection_state") or "-")
-        table.add_row(
-            who,
-            Text(state, style=CONNECTION_STYLE.get(state, "")),
-            _mark(journal.latest(who, "can_publish")),
-            _text(journal.latest(who, "my_seat")),
-            _mark(journal.latest(who, "microphone_enabled")),
-            _text(journal.latest(who, "remote_participants")),
-        )
+        table.add_row(who, *(_cell(journal.latest(who, stream)) for stream in COLUMNS.values()))
     return table
 
 
@@ -94,11 +93,13 @@ def _log(journal: Journal) -> RenderableType:
     return Panel(Text("\n".join(lines)), title="events", height=LOG_LINES + 2)
 
 
-def _mark(value: object) -> Text:
-    return Text("yes", style="green") if value else Text("no", style="dim")
-
-
-def _text(value: object) -> str:
-    if isinstance(value, list):
-        return ", ".join(map(str, value)) or "-"
-    return "-" if value is None else str(value)
+def _cell(value: object) -> Text:
+    match value:
+        case None | []:
+            return Text("-")
+        case bool():
+            return Text("yes", style="green") if value else Text("no", style="dim")
+        case list():
+            return Text(", ".join(map(str, value)))
+        case _:
+            return Text(str(value), style=CONNECTION_STYLE.get(value, ""))
