@@ -1,11 +1,11 @@
 """The audio port: microphones and speakers, each by its key.
 
 `audio` serves it over PortAudio, `rtc` over WebRTC's own device module, `FakeAudio` for tests; an
-adapter in a media process can serve it too. These cross it, and all of them are frozen and picklable:
+adapter in a media process can serve it too. What crosses it is frozen and can be pickled:
 
 | | |
 | --- | --- |
-| in | `DeviceKey`, `MicrophoneSettings`, `SpeakerSettings`, orders, device choices, `VoiceProcessing` |
+| in | `DeviceKey`, settings of microphones and speakers, orders, device choices |
 | out | `Abilities`, batches of `MicrophoneState` or `SpeakerState`, batches of `AudioFrame` |
 | errors | `UTDStreamException`, also as the `failure` in a state |
 
@@ -178,7 +178,7 @@ class AudioPort(Protocol):
     """Microphones and speakers.
 
     `listen` and `hear` take a function of the caller's side, and call it on the loop that they are
-    called on; all else that crosses is a value. What a command has changed is told before it returns.
+    called on; all else that crosses is a value. What a command changed is told before it returns.
     """
 
     @property

@@ -1,8 +1,8 @@
 """Devices that live in this process: what every inline adapter of the audio port does alike.
 
 A device has one opening at a time, and any number after each other. Commands that wait are carried
-out on the loop that opened it, whichever loop they come from. Closing waits for what is being opened,
-so nothing is open when it is over; closed for good, every later command is refused.
+out on the loop that opened it, whichever loop they come from. Closing waits for what is being
+opened, so nothing is open when it is over; closed for good, every later command is refused.
 """
 
 from __future__ import annotations

@@ -121,8 +121,8 @@ def follow_segments(
     farthest = lag + reach if highest is None else min(lag + reach, highest)
     telling = _TELLING * _power(sent) * size
     energy_before = np.concatenate(([0.0], np.cumsum(np.square(heard))))
-    overlap = sent[max(0, -lag) : len(heard) - lag]
-    sign = np.sign(np.dot(overlap, heard[max(0, lag) :][: len(overlap)])) or 1.0
+    if _product(sent, heard, lag) < 0:
+        heard = -heard
     lags: list[int] = []
     recognised: list[bool] = []
     missing: list[bool] = []
@@ -142,7 +142,6 @@ def follow_segments(
                 begin + farthest,
                 begin + current,
                 round(NEAR_SECONDS * sample_rate),
-                sign,
             )
         if found is not None:
             current = found - begin
@@ -157,9 +156,7 @@ def follow_segments(
         # It lies as one of its neighbours does; before the first one there is no choice.
         piece, start = sent[index * size : (index + 1) * size], index * size
         candidates = [lags[index], following] if True in recognised[:index] else [following]
-        lags[index] = max(
-            candidates, key=lambda place: sign * _product(piece, heard, start + place)
-        )
+        lags[index] = max(candidates, key=lambda place: _product(piece, heard, start + place))
     return Segments(
         np.array(lags, dtype=np.int64),
         np.array(recognised, dtype=np.bool_),
@@ -181,13 +178,12 @@ def _find_piece(
     last: int,
     previous: int,
     near: int,
-    sign: float,
 ) -> int | None:
     """Return where in `heard` it begins, from first to last; None when nothing is like it."""
     first, last = max(0, first), min(len(heard) - len(piece), last)
     if first > last:
         return None
-    products = sign * _cross_correlation(piece, heard[first : last + len(piece)])
+    products = _cross_correlation(piece, heard[first : last + len(piece)])
     starts = np.arange(first, last + 1)
     energies = energy_before[starts + len(piece)] - energy_before[starts]
     floor = _SILENCE * len(piece)
