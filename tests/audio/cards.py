@@ -3,94 +3,69 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
 
-from utd_rx.audio import lookout, portaudio, supervisor
-from utd_rx.audio.capture import CaptureConnection, CaptureSide
-from utd_rx.audio.playback import PlaybackConnection, PlaybackSide
-from utd_rx.audio.ring import Ring
+from utd_rx.audio import devices, lookout, portaudio, supervisor
+from utd_rx.audio.capture import CaptureConnection
+from utd_rx.audio.playback import PlaybackConnection
+from utd_rx.audio.portaudio import RealTimeCallback
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.audio import AudioFormat
 from utd_rx.models.devices import AudioDevice, AudioDirection, DeviceChoice
 
-FORMAT = AudioFormat()
 TIMEOUT = 10.0
 NOISE = np.random.default_rng(1).integers(-9_000, 9_000, (480, 1)).astype(np.int16)
 
 
-class FakeInput(CaptureConnection):
-    """A device whose callbacks the test makes."""
+class FakeStream:
+    """A PortAudio stream whose callbacks the test makes."""
 
-    is_alive, is_closed = True, False
+    def __init__(
+        self,
+        device: AudioDevice,
+        sample_rate: int,
+        channels: int,
+        block: float,
+        callback: RealTimeCallback,
+        latency: float = 0.0,
+    ) -> None:
+        self.device, self.sample_rate, self.channels = device, sample_rate, channels
+        self.block, self.latency, self.callback = round(block * sample_rate), latency, callback
+        self.is_active, self.is_displaced, self.is_closed = True, False, False
 
-    @property
-    def is_active(self) -> bool:
-        return self.is_alive
-
-    @property
-    def is_displaced(self) -> bool:
-        return False
+    def start(self) -> None:
+        """Let the test make callbacks."""
 
     def close(self) -> None:
         self.is_closed = True
 
     def hears(self, frames: int) -> None:
         for _ in range(frames):
-            self._hear(NOISE.tobytes(), len(NOISE), None, None)
-
-
-class FakeOutput(PlaybackConnection):
-    """A device that takes sound when the test says so."""
-
-    is_alive, is_closed = True, False
-
-    @property
-    def is_active(self) -> bool:
-        return self.is_alive
-
-    @property
-    def is_displaced(self) -> bool:
-        return False
-
-    def close(self) -> None:
-        self.is_closed = True
+            self.callback(NOISE.tobytes(), len(NOISE), None, None)
 
 
 class Cards:
     """All devices that were opened; none opens while `gate` is shut or `refusal` is set."""
 
     def __init__(self) -> None:
-        self.inputs: list[FakeInput] = []
-        self.outputs: list[FakeOutput] = []
+        self.inputs: list[FakeStream] = []
+        self.outputs: list[FakeStream] = []
         self.refusal: UTDStreamException | None = None
         self.gate = threading.Event()
         self.gate.set()
 
-    def hear(self, side: CaptureSide, choice: DeviceChoice, wake: Callable[[], None]) -> FakeInput:
-        device = self._device(choice, AudioDirection.INPUT)
-        made = FakeInput.__new__(FakeInput)
-        made.device, made.format, made.latency = device, FORMAT, 0.0
-        made.flagged, made.beats, made.heard_at = 0, 0, 0.0
-        made.ring, made._frame, made._wake = Ring(48_000, 1), 480, wake
-        self.inputs.append(made)
+    def open(self, device: AudioDevice, *rest: Any) -> FakeStream:
+        made = FakeStream(device, *rest)
+        is_input = device.direction is AudioDirection.INPUT
+        (self.inputs if is_input else self.outputs).append(made)
         return made
 
-    def play(
-        self, side: PlaybackSide, choice: DeviceChoice, wake: Callable[[], None]
-    ) -> FakeOutput:
-        device = self._device(choice, AudioDirection.OUTPUT)
-        made = FakeOutput.__new__(FakeOutput)
-        made.device, made.format, made.latency, made.block = device, FORMAT, 0.0, 120
-        made.flagged = made.beats = made.underrun = 0
-        made.ring, made._wake = Ring(48_000, 1), wake
-        self.outputs.append(made)
-        return made
-
-    def _device(self, choice: DeviceChoice, direction: AudioDirection) -> AudioDevice:
+    def find(self, choice: DeviceChoice, direction: AudioDirection) -> AudioDevice:
         self.gate.wait(TIMEOUT)
         if self.refusal is not None:
             raise self.refusal
@@ -104,12 +79,8 @@ class Cards:
 def fake_cards(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cards]:
     """Let every device that is opened be one of these; in the end all of them must be closed."""
     made = Cards()
-    monkeypatch.setattr(
-        CaptureSide, "connect", lambda side, choice, wake: made.hear(side, choice, wake)
-    )
-    monkeypatch.setattr(
-        PlaybackSide, "connect", lambda side, choice, wake: made.play(side, choice, wake)
-    )
+    monkeypatch.setattr(devices, "find_device", made.find)
+    monkeypatch.setattr(portaudio, "open_stream", made.open)
     listed = tuple(
         AudioDevice(name, name, way, 1, 48_000, True)
         for way in AudioDirection
@@ -120,5 +91,24 @@ def fake_cards(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cards]:
     monkeypatch.setattr(supervisor, "RETRY", 0.0)
     yield made
     made.gate.set()
-    opened: list[FakeInput | FakeOutput] = [*made.inputs, *made.outputs]
-    assert all(one.is_closed for one in opened)
+    assert all(one.is_closed for one in (*made.inputs, *made.outputs))
+
+
+C = TypeVar("C", CaptureConnection, PlaybackConnection)
+
+
+def connect(
+    kind: type[C], sample_rate: int, channels: int, block: float, latency: float = 0.01
+) -> C:
+    """Return a connection without a device, of any rate: the callback's side is the test's."""
+    direction = AudioDirection.INPUT if kind is CaptureConnection else AudioDirection.OUTPUT
+    device = AudioDevice("card", "card", direction, channels, sample_rate, True)
+
+    def opened(
+        device: AudioDevice, rate: int, count: int, block: float, callback: RealTimeCallback
+    ) -> FakeStream:
+        return FakeStream(device, sample_rate, channels, block, callback, latency)
+
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(portaudio, "open_stream", opened)
+        return kind(device, AudioFormat(), block, lambda: None)

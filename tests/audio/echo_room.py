@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import numpy as np
 
+from tests.audio.cards import connect
 from utd_rx.audio import read_wav, speech_path
 from utd_rx.audio.capture import CaptureConnection, CaptureSide
 from utd_rx.audio.playback import PlaybackConnection
 from utd_rx.audio.playing import PlayingDevice
 from utd_rx.audio.processing import ProcessingStage
-from utd_rx.audio.ring import Ring
-from utd_rx.audio.speaker import Speaker
 from utd_rx.models.audio import AudioFormat, AudioFrame, Samples
+from utd_rx.models.devices import DeviceKey
 from utd_rx.models.voice_processing import VoiceProcessing
-from utd_rx.ports import living
+from utd_rx.ports.audio import SpeakerSettings
 
 BLOCK = 0.01
 LATENCY = 0.01
@@ -58,32 +58,35 @@ class EchoRoom:
         self.heard, self.played = heard or AudioFormat(), played or AudioFormat()
         self.processing = processing
         self._gain = gain
-        self.speaker = Speaker(format=self.played, block=BLOCK)
-        self.there: PlayingDevice = living.find(self.speaker.key)
+        self._now = 100.0
+        self.speaker = PlayingDevice(
+            DeviceKey("speaker"),
+            SpeakerSettings(format=self.played, block=BLOCK),
+            lambda: self._now,
+        )
         self.voice = self.speaker.voice("far end")
-        self._out = PlaybackConnection.__new__(PlaybackConnection)
-        self._out.format, self._out.latency = self.played, LATENCY
-        self._out.block = round(BLOCK * self.played.sample_rate)
-        self._out.beats = self._out.underrun = self._out.flagged = 0
-        self._out.ring, self._out._wake = Ring(self.played.sample_rate, self.played.channels), _ring
-        self.there.side.adopt(self._out)
+        self._out = connect(
+            PlaybackConnection, self.played.sample_rate, self.played.channels, BLOCK, LATENCY
+        )
+        self._out.ring.skip(self._out.ring.depth)
+        self.speaker.side.adopt(self._out)
         self._frames: list[AudioFrame] = []
         self._side = CaptureSide(self.heard, BLOCK, self._hear)
-        self.stage = ProcessingStage(self.speaker, lambda: self._side.latency)
-        self._in = CaptureConnection.__new__(CaptureConnection)
-        self._in.format, self._in.latency, self._in.flagged, self._in.beats = (
-            self.heard, LATENCY, 0, 0,
-        )  # fmt: skip
-        self._in.heard_at = 0.0
-        self._in.ring = Ring(self.heard.sample_rate, self.heard.channels)
-        self._in._frame, self._in._wake = self.heard.samples_per_frame, _ring
+        self.stage = ProcessingStage(
+            self.speaker, lambda: self._side.latency, now=lambda: self._now
+        )
+        self._is_processing = False
+        self._in = connect(
+            CaptureConnection, self.heard.sample_rate, self.heard.channels, BLOCK, LATENCY
+        )
         self._side.adopt(self._in)
         self._air = np.zeros(round((delay + 2 * LATENCY) * self.heard.sample_rate))
 
     async def run(self, far: Samples, near: Samples) -> Samples:
         """Play `far` while somebody says `near`; return what the microphone gives, `(n,)`."""
-        if self.stage._processor is None:
+        if not self._is_processing:
             await self.stage.use(self.processing)
+            self._is_processing = True
         self._frames.clear()
         played, heard = self.played, self.heard
         taken = round(BLOCK * played.sample_rate)
@@ -92,7 +95,7 @@ class EchoRoom:
             block = np.repeat(far[number * taken : (number + 1) * taken], played.channels, axis=1)
             self.voice(AudioFrame(block, played.sample_rate))
             out = np.zeros((taken, played.channels), np.int16)
-            self._out._play(out.data, taken, None, None)
+            self._out.callback(out.data, taken, None, None)
             # The crudest of resamplers: what it adds is sound of the room all the same.
             at = np.linspace(0, taken, given, endpoint=False)
             self._air = np.append(self._air, np.interp(at, np.arange(taken), out.mean(axis=1)))
@@ -100,14 +103,12 @@ class EchoRoom:
             said = near[number * given : (number + 1) * given, 0]
             sound = np.clip(np.rint(echo + said), -32_768, 32_767).astype(np.int16)
             block = np.repeat(sound[:, np.newaxis], heard.channels, axis=1)
-            self._in._hear(block.tobytes(), given, None, None)
-            self.there.side.work()
+            self._now += BLOCK
+            self._in.callback(block.tobytes(), given, None, None)
+            self._in.heard_at = self._now
+            self.speaker.side.work()
             self._side.work()
         return np.concatenate([frame.samples[:, 0] for frame in self._frames])
 
     def _hear(self, frame: AudioFrame) -> None:
         self._frames.append(self.stage.push(frame))
-
-
-def _ring() -> None:
-    """Wake nobody: the test works by itself."""

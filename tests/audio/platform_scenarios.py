@@ -1,7 +1,7 @@
-"""The platform backend on real cards, in real rooms; run by `test_platform_real` in processes of its own.
+"""The platform backend on real cards, in real rooms; `test_platform_real` runs it.
 
-WebRTC opens its device module once in a process and never recovers from the end of its sound
-server, which other tests of a run bring about.
+Each in a process of its own: WebRTC opens its device module once and never recovers from the end of
+its sound server, which other tests of a run bring about.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ LOUD = -40.0
 
 @pytest.fixture
 def cards(bench: Bench) -> Bench:
-    """What goes into cable A is the platform's microphone; what the platform plays is in cable B."""
+    """What goes into cable A is the platform's microphone; what it plays is in cable B."""
     bench.pactl("set-default-source", f"{CABLE_A}.monitor")
     bench.pactl("set-default-sink", CABLE_B)
     return bench

@@ -7,20 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from utd_rx.audio.capture import MAX_CATCH_UP, RING_SECONDS, CaptureConnection, CaptureSide
-from utd_rx.audio.convert import DeviceFormat
-from utd_rx.audio.ring import Ring
+from tests.audio.cards import connect
+from utd_rx.audio.capture import MAX_CATCH_UP, CaptureConnection, CaptureSide
 from utd_rx.models.audio import AudioFormat, AudioFrame
 
 
-def connection(audio_format: AudioFormat) -> CaptureConnection:
+def connection(rate: int, channels: int = 1) -> CaptureConnection:
     """Return one without a device: the callback's side is the test's."""
-    made = CaptureConnection.__new__(CaptureConnection)
-    made.format, made.latency, made.flagged, made.beats = audio_format, 0.01, 0, 0
-    made.heard_at = 100.0
-    made.ring = Ring(round(RING_SECONDS * audio_format.sample_rate), audio_format.channels)
-    made._frame, made._wake = audio_format.samples_per_frame, lambda: None
-    return made
+    return connect(CaptureConnection, rate, channels, 0.01)
 
 
 @given(
@@ -32,12 +26,12 @@ def test_frames_are_whole_in_order_and_conserved(
     blocks: list[tuple[int, bool]], rate: int, channels: int
 ) -> None:
     audio_format, frames = AudioFormat(rate, channels), list[AudioFrame]()
-    side, device = CaptureSide(audio_format, 0.005, frames.append), connection(audio_format)
+    side, device = CaptureSide(audio_format, 0.005, frames.append), connection(rate, channels)
     side.adopt(device)
     sent = 0
     for size, is_taken in blocks:
         block = np.arange(sent, sent + size).astype(np.int16)[:, np.newaxis]
-        device._hear(np.repeat(block, channels, axis=1).tobytes(), size, None, None)
+        device.callback(np.repeat(block, channels, axis=1).tobytes(), size, None, None)
         sent += size
         if is_taken:
             before = len(frames)
@@ -60,13 +54,15 @@ def test_a_device_of_another_format_gives_the_wished_frames(rate: int, channels:
     pytest.importorskip("soxr")
     wished, device_format = AudioFormat(48_000, 1), AudioFormat(rate, channels)
     frames: list[AudioFrame] = []
-    side, device = CaptureSide(wished, 0.01, frames.append), connection(device_format)
+    side, device = CaptureSide(wished, 0.01, frames.append), connection(rate, channels)
     side.adopt(device)
     size = device_format.samples_per_frame
     for number in range(100):
         at = np.arange(number * size, (number + 1) * size) / rate
         tone = (8000 * np.sin(2 * np.pi * 440 * at)).astype(np.int16)
-        device._hear(np.repeat(tone[:, np.newaxis], channels, axis=1).tobytes(), size, None, None)
+        device.callback(
+            np.repeat(tone[:, np.newaxis], channels, axis=1).tobytes(), size, None, None
+        )
         side.work()
     assert 95 <= len(frames) <= 100
     heard = np.concatenate([frame.samples for frame in frames])[4800:, 0]
@@ -80,9 +76,7 @@ def test_a_device_of_another_format_gives_the_wished_frames(rate: int, channels:
 def test_a_frame_knows_when_it_was_heard_whatever_the_conversion_holds_back(rate: int) -> None:
     pytest.importorskip("soxr")
     wished, frames, block = AudioFormat(48_000, 1), list[AudioFrame](), rate // 100
-    side, device = CaptureSide(wished, 0.01, frames.append), connection(AudioFormat())
-    device.format = DeviceFormat(rate, 1)
-    device.ring, device._frame = Ring(rate, 1), block
+    side, device = CaptureSide(wished, 0.01, frames.append), connection(rate)
     side.adopt(device)
     sound = np.zeros((2 * rate, 1), np.int16)
     sound[rate : rate + rate // 500] = 20_000  # a click after one second

@@ -13,7 +13,7 @@ from utd_rx.models.audio import AudioFormat, Samples
 RATES = st.sampled_from([8_000, 16_000, 32_000, 44_100, 48_000, 96_000, 192_000])
 CHANNELS = st.integers(1, 2)
 HELD_BACK = 800
-"""Samples of the lower rate that a stream of soxr's "LQ" may keep; 603 is the most that was seen."""
+"""Samples of the lower rate that a stream of soxr's "LQ" may keep; 603 are the most seen."""
 
 DITHER = 2
 

@@ -6,7 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-CODE = "import sys, utd_rx.audio; print([m for m in sys.modules if m.startswith(('livekit', 'sounddevice', '_sounddevice'))])"
+CODE = (
+    "import sys, utd_rx.audio; heavy = ('livekit', 'sounddevice', '_sounddevice');"
+    "print([m for m in sys.modules if m.startswith(heavy)])"
+)
 
 
 def test_no_device_and_no_native_library_is_loaded() -> None:

@@ -150,7 +150,7 @@ async def test_a_microphone_that_died_hears_nobody_and_counts_on(cards: Cards) -
     await microphone.speaking.until(True, timeout=TIMEOUT)
     assert microphone.level.value > FLOOR_DBFS
     cards.refusal = UTDStreamException("gone", code=UTDErrorCode.NOT_FOUND)
-    cards.inputs[0].is_alive = False
+    cards.inputs[0].is_active = False
     dead = await microphone.state.until(lambda state: state.failure is not None, timeout=TIMEOUT)
     dead = await microphone.state.until(lambda state: state.statistics.lost == 1, timeout=TIMEOUT)
     assert (dead.level, dead.is_speaking) == (FLOOR_DBFS, False)
@@ -166,7 +166,7 @@ async def test_a_speaker_that_died_shows_no_level(cards: Cards) -> None:
     cards.refusal = UTDStreamException("gone", code=UTDErrorCode.NOT_FOUND)
     living.find(speaker.key).teller.post(level=-3.0)
     await speaker.level.until(-3.0, timeout=TIMEOUT)
-    cards.outputs[0].is_alive = False
+    cards.outputs[0].is_active = False
     dead = await speaker.state.until(lambda state: state.statistics.lost == 1, timeout=TIMEOUT)
     assert dead.failure is not None
     assert dead.level == FLOOR_DBFS

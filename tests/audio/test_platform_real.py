@@ -1,4 +1,4 @@
-"""The platform backend end to end, each scenario of `platform_scenarios` in a process of its own."""
+"""The platform backend end to end: each of `platform_scenarios` in a process of its own."""
 
 from __future__ import annotations
 

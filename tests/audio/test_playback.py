@@ -1,4 +1,4 @@
-"""The ring before the device is as short as it may be, and a stall does not lengthen it for good."""
+"""The ring before the device is as short as it may be; a stall does not lengthen it for good."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from attrs import define
 
-from utd_rx.audio.convert import DeviceFormat
+from tests.audio.cards import connect
 from utd_rx.audio.mixer import Mixer
 from utd_rx.audio.playback import (
     CALM,
@@ -18,7 +18,6 @@ from utd_rx.audio.playback import (
     PlaybackConnection,
     PlaybackSide,
 )
-from utd_rx.audio.ring import Ring
 from utd_rx.models.audio import AudioFormat, AudioFrame, Samples
 
 FORMAT = AudioFormat(48_000, 1)
@@ -36,7 +35,7 @@ class Stage:
     def call(self) -> Samples:
         """Let the device ask for a block; return what it got."""
         out = bytearray(2 * self.device.block)
-        self.device._play(out, self.device.block, None, None)
+        self.device.callback(out, self.device.block, None, None)
         return np.frombuffer(out, np.int16)
 
     def run(self, seconds: float) -> None:
@@ -52,11 +51,8 @@ def stage_at(rate: int) -> Stage:
     """Return a mix and a device of that rate."""
     mixer, played = Mixer(FORMAT), list[Samples]()
     side = PlaybackSide(mixer, BLOCK / FORMAT.sample_rate, played.append, lambda: made.now)
-    device = PlaybackConnection.__new__(PlaybackConnection)
-    device.format, device.latency = DeviceFormat(rate, 1), 0.01
-    device.block = round(BLOCK * rate / FORMAT.sample_rate)
-    device.beats = device.underrun = device.flagged = 0
-    device.ring, device._wake = Ring(12_000, 1), lambda: None
+    device = connect(PlaybackConnection, rate, 1, BLOCK / FORMAT.sample_rate)
+    device.ring.skip(device.ring.depth)
     side.adopt(device)
     made = Stage(side, device, mixer, played)
     side.work()

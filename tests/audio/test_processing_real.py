@@ -21,8 +21,8 @@ SPEECH = 400
 """Frames of the whole speech, once."""
 
 MIN_ECHO_DB = 20.0
-"""Measured: 34–40 dB over the first 4 s, 70–76 from then on. A stall of this machine moves the echo,
-which is then learnt anew."""
+"""Measured: 34–40 dB over the first 4 s, 70–76 from then on. A stall of this machine moves the
+echo, which is then learnt anew."""
 
 ATTEMPTS = 5
 

@@ -89,7 +89,8 @@ async def run(card: SkewedCard, kept: Kept) -> list[str]:
     heard, silent = sum(one.heard for one in settled), sum(one.silent for one in settled)
     starved, lost = sum(one.starved for one in settled), sum(one.lost for one in settled)
     print(  # for the nightly run, whose figures are written down
-        f"delay, ms: first {1000 * medians[0]:.1f}, median {1000 * statistics.median(medians):.1f}, "
+        f"delay, ms: first {1000 * medians[0]:.1f}, "
+        f"median {1000 * statistics.median(medians):.1f}, "
         f"last {1000 * medians[-1]:.1f}, greatest median {1000 * max(medians):.1f}, "
         f"greatest {1000 * max(max(one.delays) for one in settled):.1f}; "
         f"marks lost {lost}; seconds heard {heard:.1f}, silent {silent:.3f}, "

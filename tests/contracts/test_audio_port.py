@@ -97,10 +97,8 @@ class CardsWorld:
 
     async def lose(self) -> None:
         self._cards.refusal = UTDStreamException("gone", code=UTDErrorCode.NOT_FOUND)
-        for heard in self._cards.inputs:
-            heard.is_alive = False
-        for played in self._cards.outputs:
-            played.is_alive = False
+        for stream in (*self._cards.inputs, *self._cards.outputs):
+            stream.is_active = False
 
     async def bring_back(self) -> None:
         self._cards.refusal = None

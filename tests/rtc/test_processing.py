@@ -1,4 +1,4 @@
-"""Nothing reaches LiveKit's processing that would abort the process, and each kind does its work."""
+"""Nothing reaches LiveKit's processing that would abort the process; each kind does its work."""
 
 from __future__ import annotations
 

@@ -3,9 +3,9 @@
 Speech is what stands out of the room's noise, and it goes on for `HANG_OVER` after the last loud
 frame, so that the pauses between words do not show. The noise is the quietest moment of the last
 `MEMORY` seconds: a voice has stops in it, so that is the room also while somebody speaks, and what
-is older is forgotten, a digital silence too. A moment is `MOMENT` long, as single frames of a rumble
-are much quieter than the rumble. And of which nothing stands out for `STEADY`, that is no voice,
-however loud, and is the room from then on.
+is older is forgotten, a digital silence too. A moment is `MOMENT` long, as single frames of a
+rumble are much quieter than the rumble. And of which nothing stands out for `STEADY`, that is no
+voice, however loud, and is the room from then on.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ MOMENT: Final = 0.1
 """Seconds in which the level follows by 1 - 1/e."""
 
 STEADY: Final = 0.5
-"""Seconds: longer than nearly every vowel, and what is lost of a longer one comes after `HANG_OVER`."""
+"""Seconds: longer than nearly every vowel; a longer one is speech for `HANG_OVER` more."""
 
 _PIECE: Final = 0.1
 """Seconds whose quietest moment, quietest and loudest frame are remembered together."""

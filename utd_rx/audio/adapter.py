@@ -15,5 +15,5 @@ ABILITIES: Final = Abilities("portaudio")
 
 @cache
 def port() -> LocalAudio:
-    """Return the process's port; nothing is open, nor PortAudio loaded, until a device is opened."""
+    """Return the process's port; PortAudio is not loaded until a device is opened."""
     return LocalAudio(ABILITIES, HearingDevice, PlayingDevice)

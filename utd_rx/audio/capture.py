@@ -13,18 +13,12 @@ from typing import Any, Final
 
 import numpy as np
 
-from utd_rx.audio import portaudio
-from utd_rx.audio.convert import Converter, DeviceFormat, StreamFormat
-from utd_rx.audio.devices import AudioDevice, AudioDirection, DeviceChoice, find_device
-from utd_rx.audio.ring import Ring
+from utd_rx.audio import devices
+from utd_rx.audio.connection import DeviceConnection
+from utd_rx.audio.convert import Converter
 from utd_rx.audio.supervisor import Connection
-from utd_rx.models.audio import (
-    FRAMES_PER_SECOND,
-    AudioFormat,
-    AudioFrame,
-    FrameSink,
-    Samples,
-)
+from utd_rx.models.audio import FRAMES_PER_SECOND, AudioFormat, AudioFrame, FrameSink, Samples
+from utd_rx.models.devices import AudioDevice, AudioDirection, DeviceChoice
 
 RING_SECONDS: Final = 0.2
 """What a stall of the interpreter may pile up before blocks are dropped."""
@@ -33,17 +27,14 @@ MAX_CATCH_UP: Final = 0.05
 """Seconds of sound handed on at once after a stall; as much as `rtc.feeder.BURST` lets through."""
 
 
-class CaptureConnection:
+class CaptureConnection(DeviceConnection):
     """An input device that runs; what it hears waits in a ring.
 
-    Args:
-        device: Which.
-        audio_format: Wished; the device may insist on another, see `format`.
-        block: Seconds per callback.
-        wake: Rings the bell.
+    Attributes:
+        heard_at: When the last block came, in monotonic seconds.
 
-    Raises:
-        UTDStreamException: As `portaudio.open_stream`.
+    Args:
+        device, audio_format, block, wake: As `DeviceConnection`.
     """
 
     def __init__(
@@ -53,48 +44,20 @@ class CaptureConnection:
         block: float,
         wake: Callable[[], None],
     ) -> None:
-        self.device = device
-        self.beats = 0
-        self.flagged = 0
+        super().__init__(device, audio_format, block, wake, RING_SECONDS)
         self.heard_at = time.monotonic()
-        self._wake = wake
-        self._stream = portaudio.open_stream(
-            device, audio_format.sample_rate, audio_format.channels, block, self._hear
-        )
-        rate, channels = self._stream.sample_rate, self._stream.channels
-        self.format: StreamFormat = DeviceFormat(rate, channels)
-        self.latency = self._stream.latency
-        self._frame = rate // FRAMES_PER_SECOND
-        self.ring = Ring(round(RING_SECONDS * rate), channels)
-        try:
-            self._stream.start()
-        except BaseException:
-            self._stream.close()
-            raise
+        self._frame = self.format.sample_rate // FRAMES_PER_SECOND
+        self.start()
 
-    @property
-    def is_active(self) -> bool:
-        """Whether callbacks may still come."""
-        return self._stream.is_active
-
-    @property
-    def is_displaced(self) -> bool:
-        """Whether PortAudio was restarted under it."""
-        return self._stream.is_displaced
-
-    def close(self) -> None:
-        """Let no more callbacks come. Idempotent."""
-        self._stream.close()
-
-    def _hear(self, data: Any, count: int, at: Any, flags: Any) -> None:
-        # On PortAudio's thread, in real time: copies, counts, returns.
+    def callback(self, data: Any, count: int, at: Any, flags: Any) -> None:
+        """See `DeviceConnection.callback`."""
         ring = self.ring
         self.flagged += bool(flags)
         ring.write(np.frombuffer(data, np.int16).reshape(count, -1))
         self.heard_at = time.monotonic()
         self.beats += 1
         if ring.depth >= self._frame:  # each wake-up of a thread costs a turn at the GIL
-            self._wake()
+            self.wake()
 
 
 class CaptureSide:
@@ -143,7 +106,7 @@ class CaptureSide:
 
     def connect(self, choice: DeviceChoice, wake: Callable[[], None]) -> CaptureConnection:
         """Open the device."""
-        device = find_device(choice, AudioDirection.INPUT)
+        device = devices.find_device(choice, AudioDirection.INPUT)
         return CaptureConnection(device, self._format, self._block, wake)
 
     def adopt(self, connection: Connection | None) -> None:

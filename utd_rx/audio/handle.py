@@ -1,8 +1,8 @@
 """What the app holds of a device: a key, its wishes, its state, and the port to talk to.
 
-No device is here. Commands and state are values that cross the port; what cannot cross, a sink or a
-voice that is called on a thread of the device, is found by the key where the device is alive, and is
-`NOT_FOUND` where that is another process.
+No device is here. Commands and state are values that cross the port; what cannot cross, a sink or
+a voice that is called on a thread of the device, is found by the key where the device is alive, and
+is `NOT_FOUND` where that is another process.
 """
 
 from __future__ import annotations

@@ -11,16 +11,17 @@ middle of the band below.
 sound comes after all.
 
 *Too much*: the least depth after a pull, over the last `WINDOW`, is sound that only waits. What it
-has above a band of a few milliseconds is delay for nothing, and below it an underrun is near. Both are
-worked off by taking `n + k` samples for `n` played, resampled inside one pull, so nothing is cut;
-in between `k` is 0 and samples pass unchanged. A clock that is off and a stall are the same to it:
-either is gone within 5 s. Beyond `MAX_DEPTH` the oldest is dropped and counted.
+has above a band of a few milliseconds is delay for nothing, and below it an underrun is near. Both
+are worked off by taking `n + k` samples for `n` played, resampled inside one pull, so nothing is
+cut; in between `k` is 0 and samples pass unchanged. A clock that is off and a stall are the same to
+it: either is gone within 5 s. Beyond `MAX_DEPTH` the oldest is dropped and counted.
 
-*Slips*: as clocks drift past each other the least depth moves by a whole burst of pulls in one step,
-and a device may ask for several blocks at once (PortAudio on Linux for two of 2.5 ms: measured). So
-the band begins as wide as one pull, and the second underrun within `RECENT` that was over at once
-widens it by a pull: from then on there is room for the slip. A single stall does not, and where no
-clock is off it costs no delay. When nothing has run short for `PATIENCE` the band is what it was.
+*Slips*: as clocks drift past each other the least depth moves by a whole burst of pulls in one
+step, and a device may ask for several blocks at once (PortAudio on Linux for two of 2.5 ms:
+measured). So the band begins as wide as one pull, and the second underrun within `RECENT` that was
+over at once widens it by a pull: from then on there is room for the slip. A single stall does not,
+and where no clock is off it costs no delay. When nothing has run short for `PATIENCE` the band is
+what it was.
 
 Conservation: pushed = taken + dropped + depth, always.
 """
@@ -95,6 +96,8 @@ class JitterBuffer:
         dropped: Samples dropped.
         concealed: Samples made up.
         underruns: How often there was too little.
+        depth: Samples that wait.
+        drift: How much faster than real time it is played, over half a minute, as a fraction.
     """
 
     def __init__(self, audio_format: AudioFormat, burst: float = 0.005) -> None:
@@ -107,7 +110,7 @@ class JitterBuffer:
         self._kept = round((KEPT_DEPTH + 2 * burst) * rate)
         self._lock = threading.Lock()
         self._waiting: deque[Samples] = deque()  # bounded by `_most` samples
-        self._depth = 0
+        self.depth = 0
         self._is_playing = False
         # What was played last, a frame of it or little more; only a late frame has it put together.
         self._recent: deque[Mix] = deque()
@@ -116,33 +119,23 @@ class JitterBuffer:
         self._made_up = 0  # samples of the concealment under way
         self._rest: Mix | None = None  # the fade of what was cleared
         self._carry = 0.0
-        self._drift = 0.0
+        self.drift = 0.0
         self._least, self._least_before, self._pulled = self._most, self._most, 0
-
-    @property
-    def depth(self) -> int:
-        """Samples that wait."""
-        return self._depth
 
     @property
     def highest(self) -> float:
         """The least depth, in seconds, that is not worked off."""
         return self._high / self._rate
 
-    @property
-    def drift(self) -> float:
-        """How much faster than real time it is played, over half a minute, as a fraction."""
-        return self._drift
-
     def push(self, samples: Samples) -> None:
         """Append `(n, channels)` int16."""
         with self._lock:
             self._waiting.append(samples)
-            self._depth += len(samples)
+            self.depth += len(samples)
             self.pushed += len(samples)
-            if self._depth > self._most:
-                self.dropped += self._depth - self._kept
-                self._remove(self._depth - self._kept)
+            if self.depth > self._most:
+                self.dropped += self.depth - self._kept
+                self._remove(self.depth - self._kept)
                 self._least = self._least_before = self._most
 
     def clear(self, *, fade: bool = False) -> bool:
@@ -157,14 +150,14 @@ class JitterBuffer:
         with self._lock:
             if not fade:
                 self._rest = None
-            elif self._is_playing and self._depth:
-                rest = self._take(min(self._depth, round(min(_FADE, self._pull) * self._rate)))
+            elif self._is_playing and self.depth:
+                rest = self._take(min(self.depth, round(min(_FADE, self._pull) * self._rate)))
                 self._rest = (
                     rest * np.linspace(1.0, 0.0, len(rest), dtype=np.float32)[:, np.newaxis]
                 )
-            self.dropped += self._depth
+            self.dropped += self.depth
             self._waiting.clear()
-            self._depth = 0
+            self.depth = 0
             self._is_playing = False
             self._made_up = 0
             return self._rest is not None
@@ -176,14 +169,14 @@ class JitterBuffer:
                 rest, self._rest = self._rest, None
                 return np.concatenate([rest, np.zeros((count, rest.shape[1]), np.float32)])[:count]
             if not self._is_playing:
-                if self._depth < count + self._margin:
+                if self.depth < count + self._margin:
                     return self._conceal(count) if self._made_up else None
                 self._is_playing = True
                 self._least = self._least_before = self._most
             step = self._step(count)
-            if self._depth < count + step:
+            if self.depth < count + step:
                 step = 0
-            if self._depth < count:
+            if self.depth < count:
                 self.underruns += 1
                 self._is_playing = False
                 return self._conceal(count)
@@ -225,12 +218,12 @@ class JitterBuffer:
         self._patience -= count
         if self._patience <= 0:
             self._set_band(self._pull)
-        self._drift += (step / count - self._drift) * count / (_DRIFT_SECONDS * self._rate)
+        self.drift += (step / count - self.drift) * count / (_DRIFT_SECONDS * self._rate)
         # What this pull took away was not waiting all the time any more.
         if self._least_before < self._most:
             self._least_before -= step
         self._least = min(
-            self._least - step if self._least < self._most else self._most, self._depth
+            self._least - step if self._least < self._most else self._most, self.depth
         )
         self._pulled += count
         if self._pulled >= WINDOW * self._rate / 2:
@@ -286,7 +279,7 @@ class JitterBuffer:
                 piece = piece[:missing]
             pieces.append(piece)
             missing -= len(piece)
-        self._depth -= count
+        self.depth -= count
         return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
 
 

@@ -23,6 +23,9 @@ _PIECES_PER_SECOND: Final = 1000
 class Limiter:
     """Limits one stream, block by block.
 
+    Attributes:
+        gain: How much the sound was turned down at the end of the last block.
+
     Args:
         sample_rate: In Hz.
     """
@@ -30,22 +33,17 @@ class Limiter:
     def __init__(self, sample_rate: int) -> None:
         self._piece = max(1, sample_rate // _PIECES_PER_SECOND)
         self._rise = 1 - np.exp(-self._piece / (RELEASE * sample_rate))
-        self._gain = 1.0
-
-    @property
-    def gain(self) -> float:
-        """How much the sound was turned down at the end of the last block."""
-        return self._gain
+        self.gain = 1.0
 
     def push(self, mix: npt.NDArray[np.float32]) -> Samples:
         """Return `(n, channels)` int16 for `(n, channels)` floats of int16 scale."""
         peak = float(np.max(np.abs(mix), initial=0.0))
-        if peak <= CEILING and self._gain >= 1.0:
+        if peak <= CEILING and self.gain >= 1.0:
             return np.rint(mix).astype(np.int16)
         edges = self._edges(mix)
         at = np.arange(len(mix)) / self._piece
         gain = np.interp(at, np.arange(len(edges)), edges)[:, np.newaxis]
-        self._gain = float(edges[-1])
+        self.gain = float(edges[-1])
         limited: Samples = np.rint(np.clip(mix * gain, -CEILING, CEILING)).astype(np.int16)
         return limited
 
@@ -55,7 +53,7 @@ class Limiter:
         peaks = np.maximum.reduceat(np.max(np.abs(mix), axis=1), starts)
         allowed = np.minimum(1.0, CEILING / np.maximum(peaks, CEILING))
         edges = np.empty(len(allowed) + 1)
-        edges[0] = gain = min(self._gain, float(allowed[0]))
+        edges[0] = gain = min(self.gain, float(allowed[0]))
         for index, here in enumerate(allowed.tolist(), 1):
             gain += (1.0 - gain) * self._rise
             if gain > 0.9999:

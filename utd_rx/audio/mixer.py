@@ -113,6 +113,7 @@ class Mixer:
 
     Attributes:
         position: Samples mixed.
+        voices: Who is in the mix.
     """
 
     def __init__(self, audio_format: AudioFormat, burst: float = 0.005) -> None:
@@ -123,28 +124,23 @@ class Mixer:
         self.is_muted = False
         self._reached = 1.0
         self._lock = threading.Lock()
-        self._voices: tuple[Voice, ...] = ()
+        self.voices: tuple[Voice, ...] = ()
         self._leaving: tuple[Voice, ...] = ()
         self._limiter = Limiter(audio_format.sample_rate)
         self._left: list[int] = [0, 0, 0]  # concealed, dropped, refused of voices that left
-
-    @property
-    def voices(self) -> tuple[Voice, ...]:
-        """Who is in the mix."""
-        return self._voices
 
     def add(self, name: str, gain: float) -> Voice:
         """Return a new voice."""
         voice = Voice(name, gain, self.format, self._burst, self._remove)
         with self._lock:
-            self._voices = (*self._voices, voice)
+            self.voices = (*self.voices, voice)
         return voice
 
     def pull(self, count: int) -> Samples:
         """Return the next `count` samples of the mix, `(count, channels)` int16."""
         mix: Mix = np.zeros((count, self.format.channels), np.float32)
         with self._lock:
-            voices, self._leaving = self._voices + self._leaving, ()
+            voices, self._leaving = self.voices + self._leaving, ()
         for voice in voices:
             voice.mix_into(mix)
         start, self._reached = self._reached, 0.0 if self.is_muted else self.volume
@@ -157,14 +153,14 @@ class Mixer:
 
     def flush(self) -> None:
         """Drop what all voices have waiting; the fade is the device's side's."""
-        for voice in self._voices:
+        for voice in self.voices:
             voice.forget(fade=False)
 
     def counts(self) -> tuple[int, int, int]:
         """Return the samples concealed, the samples dropped and the frames refused so far."""
         with self._lock:
             concealed, dropped, refused = self._left
-            for voice in self._voices:
+            for voice in self.voices:
                 concealed += voice.buffer.concealed
                 dropped += voice.buffer.dropped
                 refused += voice.refused
@@ -172,9 +168,9 @@ class Mixer:
 
     def _remove(self, voice: Voice) -> None:
         with self._lock:
-            if voice not in self._voices:
+            if voice not in self.voices:
                 return
-            self._voices = tuple(other for other in self._voices if other is not voice)
+            self.voices = tuple(other for other in self.voices if other is not voice)
             if voice.forget(fade=True):
                 self._leaving += (voice,)
             self._left[0] += voice.buffer.concealed

@@ -45,6 +45,12 @@ class PacedStream:
         sink: Takes the frames.
         clock: Paces them.
         name: Of the task.
+
+    Attributes:
+        started_at: When the first sample was due, in seconds of the clock; `AudioFrame.at` of
+            frame 0.
+        delivered_frames: How many frames the sink was given.
+        skipped_frames: How many were lost to stalls longer than `MAX_CATCH_UP`.
     """
 
     def __init__(
@@ -62,26 +68,11 @@ class PacedStream:
         self._format = format
         self._sink = sink
         self._clock = clock
-        self._started_at = clock.now()
-        self._delivered = 0
-        self._skipped = 0
+        self.started_at = clock.now()
+        self.delivered_frames = 0
+        self.skipped_frames = 0
         self._task = asyncio.get_running_loop().create_task(self._run(), name=name)
         self._task.add_done_callback(_report_failure)
-
-    @property
-    def started_at(self) -> float:
-        """When the first sample was due, in seconds of the clock; `AudioFrame.at` of frame 0."""
-        return self._started_at
-
-    @property
-    def delivered_frames(self) -> int:
-        """How many frames the sink was given."""
-        return self._delivered
-
-    @property
-    def skipped_frames(self) -> int:
-        """How many frames were lost to stalls longer than `MAX_CATCH_UP`."""
-        return self._skipped
 
     async def wait_ended(self) -> None:
         """Wait until the last frame has had its 10 ms, or until the stream is closed.
@@ -112,24 +103,24 @@ class PacedStream:
                 break
             samples = self._make_frame(index)
             self._sink(AudioFrame(samples, self._format.sample_rate, at=self._due(index)))
-            self._delivered += 1
+            self.delivered_frames += 1
             index += 1
         # The last frame sounds for 10 ms more; whoever plays the next source then is in time.
         await sleep_until(self._clock, self._due(index))
 
     def _due(self, index: int) -> float:
         # From the start and not from the frame before, so that rounding does not add up.
-        return self._started_at + index / FRAMES_PER_SECOND
+        return self.started_at + index / FRAMES_PER_SECOND
 
     def _skip(self, index: int) -> int:
         """Return the frame to go on with, having counted those that are too old."""
-        newest = int((self._clock.now() - self._started_at) * FRAMES_PER_SECOND + 1e-6)
+        newest = int((self._clock.now() - self.started_at) * FRAMES_PER_SECOND + 1e-6)
         resumed = newest - _MAX_BURST_FRAMES + 1
         if resumed <= index:
             return index
         if self._frame_count is not None:
             resumed = min(resumed, self._frame_count)
-        self._skipped += resumed - index
+        self.skipped_frames += resumed - index
         logger.warning(
             "%s: skipped %d ms of sound after a stall of %d ms",
             self._task.get_name(),

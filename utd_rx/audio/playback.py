@@ -2,9 +2,9 @@
 
 PortAudio's callback takes a block from a ring and rings the bell; the supervisor's thread mixes as
 much as keeps the ring at its lead. When the ring ran dry the lead grows by a step, and it shrinks
-again when that has not happened for `CALM`, so that a stall is not delay for good. Only the last step
-stays longer when the ring has run dry each time that it was given back: on a busy machine its 5 ms
-are worth more than a click every second.
+again when that has not happened for `CALM`, so that a stall is not delay for good. Only the last
+step stays longer when the ring has run dry each time that it was given back: on a busy machine its
+5 ms are worth more than a click every second.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import Any, Final
 
 import numpy as np
 
-from utd_rx.audio import portaudio
-from utd_rx.audio.convert import Converter, DeviceFormat, StreamFormat
-from utd_rx.audio.devices import AudioDevice, AudioDirection, DeviceChoice, find_device
+from utd_rx.audio import devices
+from utd_rx.audio.connection import DeviceConnection
+from utd_rx.audio.convert import Converter
 from utd_rx.audio.mixer import Mixer
-from utd_rx.audio.ring import Ring
 from utd_rx.audio.supervisor import Connection
 from utd_rx.models.audio import AudioFormat, Samples
+from utd_rx.models.devices import AudioDevice, AudioDirection, DeviceChoice
 
 RING_SECONDS: Final = 0.25
 LEAD: Final = 0.0025
@@ -29,7 +29,7 @@ LEAD: Final = 0.0025
 
 LEAD_STEP: Final = 0.005
 MAX_STEPS: Final = 5
-"""Most that are added: enough for a GIL held by two other threads for a switch interval each, twice over."""
+"""Most that are added: for a GIL held by two threads for a switch interval each, twice over."""
 
 CALM: Final = 0.8
 """Seconds without an underrun after which the lead shrinks by a step."""
@@ -41,17 +41,14 @@ FADE: Final = 0.003
 """Seconds of the fade when what waits is flushed: short, as it is part of the 20 ms to silence."""
 
 
-class PlaybackConnection:
+class PlaybackConnection(DeviceConnection):
     """An output device that runs; what it plays comes from a ring.
 
-    Args:
-        device: Which.
-        audio_format: Wished; the device may insist on another, see `format`.
-        block: Seconds per callback.
-        wake: Rings the bell.
+    Attributes:
+        underrun: Samples of silence that it was given for want of sound.
 
-    Raises:
-        UTDStreamException: As `portaudio.open_stream`.
+    Args:
+        device, audio_format, block, wake: As `DeviceConnection`.
     """
 
     def __init__(
@@ -61,41 +58,14 @@ class PlaybackConnection:
         block: float,
         wake: Callable[[], None],
     ) -> None:
-        self.device = device
-        self.beats = self.underrun = self.flagged = 0
-        self._wake = wake
-        self._stream = portaudio.open_stream(
-            device, audio_format.sample_rate, audio_format.channels, block, self._play
-        )
-        rate, channels = self._stream.sample_rate, self._stream.channels
-        self.format: StreamFormat = DeviceFormat(rate, channels)
-        self.latency = self._stream.latency
-        self.block = self._stream.block
-        self.ring = Ring(round(RING_SECONDS * rate), channels)
+        super().__init__(device, audio_format, block, wake, RING_SECONDS)
+        self.underrun = 0
         # The first callbacks come at once; silence is there for them, whoever mixes comes after.
-        self.ring.write(np.zeros((2 * self.block, channels), np.int16))
-        try:
-            self._stream.start()
-        except BaseException:
-            self._stream.close()
-            raise
+        self.ring.write(np.zeros((2 * self.block, self.format.channels), np.int16))
+        self.start()
 
-    @property
-    def is_active(self) -> bool:
-        """Whether callbacks may still come."""
-        return self._stream.is_active
-
-    @property
-    def is_displaced(self) -> bool:
-        """Whether PortAudio was restarted under it."""
-        return self._stream.is_displaced
-
-    def close(self) -> None:
-        """Let no more callbacks come. Idempotent."""
-        self._stream.close()
-
-    def _play(self, data: Any, count: int, at: Any, flags: Any) -> None:
-        # On PortAudio's thread, in real time: copies, counts, returns.
+    def callback(self, data: Any, count: int, at: Any, flags: Any) -> None:
+        """See `DeviceConnection.callback`."""
         out = np.frombuffer(data, np.int16).reshape(count, -1)
         taken = self.ring.read_into(out)
         if taken < count:
@@ -103,7 +73,7 @@ class PlaybackConnection:
             self.underrun += count - taken
         self.flagged += bool(flags)
         self.beats += 1
-        self._wake()
+        self.wake()
 
 
 class PlaybackSide:
@@ -159,7 +129,7 @@ class PlaybackSide:
 
     def connect(self, choice: DeviceChoice, wake: Callable[[], None]) -> PlaybackConnection:
         """Open the device."""
-        device = find_device(choice, AudioDirection.OUTPUT)
+        device = devices.find_device(choice, AudioDirection.OUTPUT)
         return PlaybackConnection(device, self._mixer.format, self._block, wake)
 
     def adopt(self, connection: Connection | None) -> None:

@@ -22,18 +22,25 @@ class PlayingDevice(SupervisedDevice[SpeakerState]):
     Args:
         key: Its name.
         settings: As it is wished.
+        now: Monotonic seconds.
 
     Attributes:
         mixer: What is played.
     """
 
-    def __init__(self, key: DeviceKey, settings: SpeakerSettings) -> None:
+    def __init__(
+        self,
+        key: DeviceKey,
+        settings: SpeakerSettings,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
         state = SpeakerState(volume=settings.volume, is_muted=settings.is_muted)
         super().__init__(key, settings, state)
         self.mixer = Mixer(settings.format, settings.block)
         self.mixer.volume, self.mixer.is_muted = settings.volume, settings.is_muted
         self._tap = Tap(settings.format)
-        self.side: PlaybackSide = PlaybackSide(self.mixer, settings.block, self._played)
+        self.side: PlaybackSide = PlaybackSide(self.mixer, settings.block, self._played, now)
+        self._now = now
         self._meter = LevelMeter()
         self._levels = 0
 
@@ -67,7 +74,7 @@ class PlayingDevice(SupervisedDevice[SpeakerState]):
                     self._supervisor.wake()
 
     def _played(self, samples: Samples) -> None:
-        self._tap.push(samples, time.monotonic() + self.side.delay)
+        self._tap.push(samples, self._now() + self.side.delay)
         level = self._meter.push(AudioFrame(samples, self.format.sample_rate))
         if level is None:
             return

@@ -70,6 +70,7 @@ class ProcessingStage:
     """One microphone's processing, switched while it streams.
 
     Attributes:
+        delay: Seconds from what is played to its echo in a frame; 0 while nothing is played.
         unprocessed: Frames passed on as they came, because they could not be processed.
 
     Args:
@@ -96,13 +97,8 @@ class ProcessingStage:
         self._epoch = 0
         self._stop: Callable[[], None] | None = None
         self._ahead: float | None = None
-        self._delay = 0.0
+        self.delay = 0.0
         self._told = -1.0
-
-    @property
-    def delay(self) -> float:
-        """Seconds from what is played to its echo in a frame; 0 while nothing is played."""
-        return self._delay
 
     async def use(self, processing: VoiceProcessing) -> None:
         """Process like that from the next frame on; what was learnt of an echo is learnt anew.
@@ -163,14 +159,14 @@ class ProcessingStage:
             return
         delay = self._ahead + self._latency() + self._now() - frame.at
         if self._told < 0:
-            self._delay = delay
-        self._delay += (delay - self._delay) / _SETTLING
-        if abs(self._delay - self._told) >= DELAY_STEP:
-            self._told = self._delay
-            processor.set_delay(self._delay)
+            self.delay = delay
+        self.delay += (delay - self.delay) / _SETTLING
+        if abs(self.delay - self._told) >= DELAY_STEP:
+            self._told = self.delay
+            processor.set_delay(self.delay)
 
     def _stop_listening(self) -> None:
         stop, self._stop = self._stop, None
         if stop is not None:
             stop()
-        self._ahead, self._delay = None, 0.0
+        self._ahead, self.delay = None, 0.0

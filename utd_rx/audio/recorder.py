@@ -40,6 +40,13 @@ class WavRecorder:
         path: The file; an existing one is replaced. Its folder must exist.
         max_bytes: Stop recording, as a failure, before the file grows beyond this.
 
+    Attributes:
+        format: The format of the file, None before the first frame.
+        started_at: `AudioFrame.at` of the first frame, None before it.
+        dropped_frames: Frames that came as a sink or observer and were not written.
+        failure: Why recording stopped before `close`, None when it did not.
+        is_closed: The file is complete, or given up.
+
     Raises:
         UTDStreamException: `VALIDATION`, when the file cannot be made.
     """
@@ -48,13 +55,13 @@ class WavRecorder:
         self.path = Path(path)
         self._max_bytes = min(max_bytes, MAX_BYTES)
         self._lock = threading.Lock()
-        self._format: AudioFormat | None = None
-        self._started_at: float | None = None
-        self._failure: Exception | None = None
+        self.format: AudioFormat | None = None
+        self.started_at: float | None = None
+        self.failure: Exception | None = None
         self._frames = 0
         self._bytes = 0
-        self._dropped = 0
-        self._closed = False
+        self.dropped_frames = 0
+        self.is_closed = False
         try:
             self._file = self.path.open("wb", buffering=_BUFFER_BYTES)
         except (OSError, ValueError) as error:
@@ -63,36 +70,11 @@ class WavRecorder:
             ) from error
 
     @property
-    def format(self) -> AudioFormat | None:
-        """The format of the file, None before the first frame."""
-        return self._format
-
-    @property
-    def started_at(self) -> float | None:
-        """`AudioFrame.at` of the first frame, None before it."""
-        return self._started_at
-
-    @property
     def duration(self) -> float:
         """Seconds written."""
-        if self._format is None:
+        if self.format is None:
             return 0.0
-        return self._bytes / (2 * self._format.channels * self._format.sample_rate)
-
-    @property
-    def dropped_frames(self) -> int:
-        """Frames that came as a sink or observer and were not written."""
-        return self._dropped
-
-    @property
-    def failure(self) -> Exception | None:
-        """Why recording stopped before `close`, None when it did not."""
-        return self._failure
-
-    @property
-    def is_closed(self) -> bool:
-        """The file is complete, or given up."""
-        return self._closed
+        return self._bytes / (2 * self.format.channels * self.format.sample_rate)
 
     def write(self, frame: AudioFrame) -> None:
         """Append one frame.
@@ -107,13 +89,13 @@ class WavRecorder:
     def on_next(self, frame: AudioFrame) -> None:
         """Append one frame; never raises."""
         with self._lock:
-            if self._closed or self._failure is not None:
-                self._dropped += 1
+            if self.is_closed or self.failure is not None:
+                self.dropped_frames += 1
                 return
             try:
                 self._write(frame)
             except Exception as error:  # noqa: BLE001 - kept, logged, and never the stream's
-                self._dropped += 1
+                self.dropped_frames += 1
                 self._fail(error)
 
     __call__ = on_next
@@ -139,9 +121,9 @@ class WavRecorder:
             UTDStreamException: `UNKNOWN`, when the disk refused the rest; the file is closed.
         """
         with self._lock:
-            if self._closed:
+            if self.is_closed:
                 return
-            self._closed = True
+            self.is_closed = True
             try:
                 with self._file:
                     self._write_header()
@@ -155,12 +137,12 @@ class WavRecorder:
         self.close()
 
     def _write(self, frame: AudioFrame) -> None:
-        if self._closed:
+        if self.is_closed:
             raise conflict(ConflictReason.CLOSED, f"{self.path} is closed")
         audio_format = _format_of(frame)
-        if self._format is not None and audio_format != self._format:
+        if self.format is not None and audio_format != self.format:
             raise UTDStreamException(
-                f"{self.path} is recorded as {self._format} and cannot take {audio_format}: "
+                f"{self.path} is recorded as {self.format} and cannot take {audio_format}: "
                 "record it to another file",
                 code=UTDErrorCode.VALIDATION,
             )
@@ -171,8 +153,8 @@ class WavRecorder:
                 code=UTDErrorCode.VALIDATION,
             )
         try:
-            if self._format is None:
-                self._format, self._started_at = audio_format, frame.at
+            if self.format is None:
+                self.format, self.started_at = audio_format, frame.at
                 self._write_header()
             self._file.write(data)
             self._bytes += len(data)
@@ -184,12 +166,12 @@ class WavRecorder:
 
     def _write_header(self) -> None:
         self._file.seek(0)
-        self._file.write(wav_header(self._format or AudioFormat(), self._bytes))
+        self._file.write(wav_header(self.format or AudioFormat(), self._bytes))
         self._file.seek(0, io.SEEK_END)
 
     def _fail(self, error: Exception) -> None:
-        if self._failure is None:
-            self._failure = error
+        if self.failure is None:
+            self.failure = error
             logger.error("recording to %s stopped: %s", self.path, error)
 
     def _disk_refused(self, error: OSError) -> UTDStreamException:

@@ -16,55 +16,47 @@ class Ring:
     """Holds up to `capacity` samples of `channels`; what does not fit is dropped and counted.
 
     Attributes:
+        written: Samples ever placed; the writer's.
+        read: Samples ever taken or skipped; the reader's.
         overrun: Samples that the writer could not place, dropped: the newest ones.
     """
 
     def __init__(self, capacity: int, channels: int) -> None:
         self._buffer: Samples = np.zeros((capacity, channels), np.int16)
         self._capacity = capacity
-        self._written = self._read = 0
+        self.written = self.read = 0
         self.overrun = 0
 
     @property
     def depth(self) -> int:
         """Samples that wait."""
-        return self._written - self._read
-
-    @property
-    def written(self) -> int:
-        """Samples ever placed."""
-        return self._written
-
-    @property
-    def read(self) -> int:
-        """Samples ever taken or skipped."""
-        return self._read
+        return self.written - self.read
 
     def write(self, samples: Samples) -> int:
         """Place `(n, channels)` int16; return how many fitted. The writer's thread only."""
         count = min(len(samples), self._capacity - self.depth)
-        start = self._written % self._capacity
+        start = self.written % self._capacity
         first = min(count, self._capacity - start)
         self._buffer[start : start + first] = samples[:first]
         self._buffer[: count - first] = samples[first:count]
-        self._written += count
+        self.written += count
         self.overrun += len(samples) - count
         return count
 
     def read_into(self, out: Samples) -> int:
-        """Fill `(n, channels)` int16 as far as there is sound; return how far. The reader's only."""
+        """Fill `(n, channels)` int16 as far as there is sound; return how far. Reader only."""
         count = min(len(out), self.depth)
-        start = self._read % self._capacity
+        start = self.read % self._capacity
         first = min(count, self._capacity - start)
         out[:first] = self._buffer[start : start + first]
         out[first:count] = self._buffer[: count - first]
-        self._read += count
+        self.read += count
         return count
 
     def skip(self, count: int) -> int:
         """Let go of the oldest samples; return how many there were. The reader's thread only."""
         count = min(count, self.depth)
-        self._read += count
+        self.read += count
         return count
 
     def fade_out(self, length: int) -> None:
@@ -74,6 +66,6 @@ class Ring:
         fade begins late.
         """
         count = self.depth
-        where = np.arange(self._written - count, self._written) % self._capacity
+        where = np.arange(self.written - count, self.written) % self._capacity
         ramp = np.clip(1.0 - np.arange(count) / max(1, length), 0.0, 1.0)[:, np.newaxis]
         self._buffer[where] = (self._buffer[where] * ramp).astype(np.int16)

@@ -56,8 +56,9 @@ def _invalid(message: str) -> UTDStreamException:
 class WavSource:
     """A WAV file: 8, 16, 24 or 32 bit PCM or floats, up to `wav.MAX_DECODED_BYTES`.
 
-    A rate without frames of 10 ms, such as 22,050 Hz, is converted to 48 kHz. Making it reads the file's header, so a wrong path or rate is told where it was written;
-    `open` reads the sound, in a worker thread.
+    A rate without frames of 10 ms, such as 22,050 Hz, is converted to 48 kHz. Making it reads the
+    file's header, so a wrong path is told where it was written; `open` reads the sound, in a
+    worker thread.
 
     Args:
         path: The file; relative ones are resolved at once, because the room may live in a

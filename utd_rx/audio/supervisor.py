@@ -57,7 +57,7 @@ class Connection(Protocol):
 
 
 class Side(Protocol):
-    """What is particular to hearing or playing; called on the supervisor's thread, but `connect`."""
+    """What is particular to hearing or playing; on the supervisor's thread, but for `connect`."""
 
     def connect(self, choice: DeviceChoice, wake: Callable[[], None]) -> Connection:
         """Open and start the device, on any thread; `wake` may be called by its callback."""
@@ -85,13 +85,16 @@ class Supervisor:
         choice: The device to begin with; None follows the system's default.
         report: Told whenever the device or the failure has changed.
         name: Of the thread.
+
+    Attributes:
+        lost: How often the device died.
     """
 
     def __init__(self, side: Side, choice: DeviceChoice, report: Report, name: str) -> None:
         self._side = side
         self._choice = choice
         self._report = report
-        self._lost = 0
+        self.lost = 0
         self._connection: Connection | None = None
         self._lookout: Lookout | None = None
         self._stumbles = 0
@@ -105,11 +108,6 @@ class Supervisor:
         self._turns = asyncio.Lock()
         self._opened: Future[None] = Future()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-
-    @property
-    def lost(self) -> int:
-        """How often the device died."""
-        return self._lost
 
     def wake(self) -> None:
         """Let the thread look for work soon; any thread, never waits: a callback may call it."""
@@ -280,7 +278,7 @@ class Supervisor:
             self._bury(connection)
 
     def _bury(self, connection: Connection) -> None:
-        self._lost += 1
+        self.lost += 1
         device = connection.device
         logger.warning(
             "%s: %s has died; waiting for it to come back", self._thread.name, device.name

@@ -25,7 +25,7 @@ class Tap:
         self._lock = threading.Lock()  # of those who listen; whoever pushes never waits
 
     def listen(self, sink: FrameSink) -> Callable[[], None]:
-        """Give every frame from now on to `sink`, on the pushing thread; call the result to stop."""
+        """Give every frame from now on to `sink`, on the pushing thread; call to stop."""
         # Each has an identity of its own: the same sink listens twice when it is passed twice.
         entry = GuardedSink(sink)
         with self._lock:
