@@ -132,6 +132,11 @@ def _rebuild(
     )
 
 
+def invalid(message: str) -> UTDStreamException:
+    """Return a `VALIDATION` of what was refused here, before anything was sent."""
+    return UTDStreamException(message, code=UTDErrorCode.VALIDATION)
+
+
 def conflict(reason: ConflictReason, message: str) -> UTDStreamException:
     """Return a `CONFLICT` that a program can tell from the others."""
     return UTDStreamException(message, code=UTDErrorCode.CONFLICT, reason=reason)

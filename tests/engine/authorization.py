@@ -16,16 +16,14 @@ from attrs import field, frozen
 
 from tests.engine.conftest import World
 from tests.engine.fakes import WALL
-from utd_rx.engine.access import Principal, RoomAccess
-from utd_rx.engine.authorization import Endpoint
+from utd_rx.engine.authorization import Endpoint, Principal, RoomAccess
 from utd_rx.engine.core import Rule
 from utd_rx.engine.media import MediaParticipant
 from utd_rx.engine.rules import room_state
 from utd_rx.engine.rules.commands import Actor, Invite, Outcome, RequestSeat, SetUpSeats, TakeSeat
 from utd_rx.engine.rules.effects import Effects
-from utd_rx.engine.rules.members import Admission
 from utd_rx.engine.rules.roles import Role
-from utd_rx.engine.rules.room_state import RoomState
+from utd_rx.engine.rules.room_state import Admission, RoomState
 from utd_rx.engine.tokens import Bearer, sign_bearer
 from utd_rx.models.seats import UTDSeatMode
 from utd_rx.models.stream_type import UTDStreamType

@@ -12,7 +12,7 @@ from utd_rx.engine.authorization import Caller, Endpoint
 from utd_rx.engine.core import EngineCore
 from utd_rx.engine.media_reports import MediaReports
 from utd_rx.engine.options import EngineOptions, make_secrets
-from utd_rx.engine.routes.context import Context
+from utd_rx.engine.routes.request import Context
 
 ROWS = read_matrix()
 CALLER_OF = {

@@ -26,9 +26,8 @@ from utd_rx.engine.rules.effects import (
     TellModerators,
     WriteRole,
 )
-from utd_rx.engine.rules.members import Admission, Session
 from utd_rx.engine.rules.roles import MODERATORS, Role
-from utd_rx.engine.rules.room_state import RoomState
+from utd_rx.engine.rules.room_state import Admission, RoomState, Session
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models import events as e
 from utd_rx.models.connection import DisconnectReason, UTDConnectionState

@@ -20,10 +20,13 @@ from utd_rx.protocol.chat import MAX_HISTORY
 from utd_rx.protocol.facts.connection import JoinStarted, JoinSucceeded
 from utd_rx.protocol.roles import MAX_WANTED
 from utd_rx.protocol.speakers import MAX_OFFERS
-from utd_rx.protocol.wire.bans import bans_from_wire
 from utd_rx.protocol.wire.chat import MAX_TEXT
 from utd_rx.protocol.wire.errors import error_from_wire
-from utd_rx.protocol.wire.moderation import comment_lock_in_metadata, role_change_from_wire
+from utd_rx.protocol.wire.moderation import (
+    bans_from_wire,
+    comment_lock_in_metadata,
+    role_change_from_wire,
+)
 from utd_rx.protocol.wire.reading import parse_object
 from utd_rx.protocol.wire.seats import (
     MAX_SEATS,

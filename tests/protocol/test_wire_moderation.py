@@ -1,4 +1,4 @@
-"""Role changes and the chat lock: exact out, tolerant in."""
+"""Role changes, the chat lock and bans: exact out, tolerant in."""
 
 from __future__ import annotations
 
@@ -9,10 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fixtures import wire_fixture
+from tests.protocol.strategies import ban_objects, bans
+from utd_rx.models.ban import UTDBan
 from utd_rx.protocol.wire.moderation import (
     COMMENT_LOCK_KEY,
     IDENTITY_KEYS,
     RoleChange,
+    ban_to_wire,
+    bans_from_wire,
     comment_lock_from_wire,
     comment_lock_in_metadata,
     comment_lock_to_wire,
@@ -76,3 +80,24 @@ def test_nothing_raises(wire: dict[str, object]) -> None:
     role_change_from_wire(wire)
     comment_lock_from_wire(wire)
     comment_lock_in_metadata(wire)
+
+
+def test_the_golden_page_of_bans() -> None:
+    wire = wire_fixture("bans")
+    read = bans_from_wire(wire)
+    assert [(ban.id, ban.identity, ban.room_name) for ban in read] == [
+        (3, "mallory", "friday-room"),
+        (1, "трол", None),
+    ]
+    assert [ban_to_wire(ban) for ban in read] == wire["data"]
+    assert bans_from_wire({"bans": wire["data"]}) == read
+
+
+@given(bans)
+def test_a_ban_survives_the_wire(ban: UTDBan) -> None:
+    assert bans_from_wire({"data": [ban_to_wire(ban)]}) == (ban,)
+
+
+@given(ban_objects)
+def test_any_object_of_bans_is_read(wire: dict[str, object]) -> None:
+    assert all(ban.identity for ban in bans_from_wire(wire))

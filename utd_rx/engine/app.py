@@ -10,22 +10,15 @@ from aiohttp.typedefs import Handler, Middleware
 from utd_rx.engine.authorization import Endpoint
 from utd_rx.engine.media_reports import WEBHOOK_PATH, MediaReports
 from utd_rx.engine.routes import bans, mint, participants, rooms, seats, speakers
-from utd_rx.engine.routes.context import CONTEXT, Context
 from utd_rx.engine.routes.middleware import errors, rate_limit
-from utd_rx.engine.routes.room_request import Answer, EndpointOf, about_room
+from utd_rx.engine.routes.request import CONTEXT, Answer, Context, EndpointOf, about_room
 
 _API: Final = "/api/v1"
 _ROOM: Final = f"{_API}/rooms/{{room}}"
 
 
 def make_app(context: Context, reports: MediaReports, *, per_minute: int | None) -> web.Application:
-    """Return the application that serves `context`.
-
-    Args:
-        context: The engine.
-        reports: Receives the SFU's reports.
-        per_minute: The rate limit, None for none.
-    """
+    """Return the application that serves `context`; `per_minute` None is no rate limit."""
     middlewares: list[Middleware] = [errors]
     if per_minute is not None:
         middlewares.append(rate_limit(per_minute, context.core.clock))

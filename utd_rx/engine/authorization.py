@@ -10,8 +10,14 @@ from __future__ import annotations
 from enum import Enum
 from typing import Final
 
+from attrs import evolve, frozen
+
+from utd_rx.engine.rules import room_state
+from utd_rx.engine.rules.commands import Actor
 from utd_rx.engine.rules.refusal import Reason, Refusal, forbidden
 from utd_rx.engine.rules.roles import Role
+from utd_rx.engine.rules.room_state import RoomState
+from utd_rx.engine.tokens import Bearer
 
 
 class Caller(Enum):
@@ -96,11 +102,7 @@ def caller_of(role: Role | None, *, is_owner: bool) -> Caller:
 
 
 def authorize(endpoint: Endpoint, caller: Caller) -> None:
-    """Let `caller` pass.
-
-    Raises:
-        Refusal: 403. 401 when the app key came where a user's bearer belongs.
-    """
+    """Let `caller` pass, or 403; 401 when the app key came where a user's bearer belongs."""
     if caller in endpoint.allowed:
         return
     is_for_users = bool(endpoint.allowed & _MEMBERS - _SECRET)
@@ -109,3 +111,46 @@ def authorize(endpoint: Endpoint, caller: Caller) -> None:
     if caller is Caller.STRANGER and is_for_users:
         raise forbidden("you are not a member of this room; mint a token for it first")
     raise forbidden(f"{caller.value} does not allow this call")
+
+
+@frozen
+class Principal:
+    """What the credentials of a request proved: an app, a backend, or one user."""
+
+    is_server: bool = False
+    bearer: Bearer | None = None
+
+    @property
+    def identity(self) -> str | None:
+        return None if self.bearer is None else self.bearer.identity
+
+    def caller_in(self, room: RoomState | None) -> Caller:
+        """Return what it is in `room`; None is for what is about no room."""
+        if self.is_server:
+            return Caller.SECRET
+        if self.bearer is None:
+            return Caller.APP_KEY
+        if room is None:
+            return Caller.STRANGER
+        identity = self.bearer.identity
+        return caller_of(room_state.role_of(room, identity), is_owner=identity == room.owner)
+
+
+@frozen
+class RoomAccess:
+    """A request about a room, let pass when it came: for what, who acts, and on whose word.
+
+    `room` is as it was then, to read from. What changes a room waits for it first, so a command
+    is let pass once more, by the room it finds (`EngineCore.permit`). `identity` is None only for
+    a backend that acts for nobody.
+    """
+
+    endpoint: Endpoint
+    principal: Principal
+    room: RoomState
+    identity: str | None
+
+    def actor_in(self, room: RoomState) -> Actor:
+        """Return who acts, as the rules want it; a backend counts as the host."""
+        actor = Actor(None) if self.identity is None else room_state.actor_of(room, self.identity)
+        return evolve(actor, role=Role.HOST) if self.principal.is_server else actor

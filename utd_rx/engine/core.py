@@ -12,8 +12,7 @@ from typing import Final, TypeAlias, TypeVar
 
 from attrs import evolve
 
-from utd_rx.engine.access import Principal, RoomAccess
-from utd_rx.engine.authorization import Endpoint, authorize
+from utd_rx.engine.authorization import Endpoint, Principal, RoomAccess, authorize
 from utd_rx.engine.engine_clock import EngineClock, to_iso
 from utd_rx.engine.media import Media, MediaParticipant, MediaUnavailable
 from utd_rx.engine.metadata import MintedMetadata, read_metadata, taken_over
@@ -23,10 +22,10 @@ from utd_rx.engine.rules import moderation, room_state
 from utd_rx.engine.rules.commands import Actor
 from utd_rx.engine.rules.effects import Effects, Remove
 from utd_rx.engine.rules.gate import Ban, Gate
-from utd_rx.engine.rules.members import Admission, Member, Session
 from utd_rx.engine.rules.names import is_room_name
-from utd_rx.engine.rules.refusal import not_found
-from utd_rx.engine.rules.room_state import RoomState
+from utd_rx.engine.rules.refusal import banned, not_found
+from utd_rx.engine.rules.room_state import Admission, Member, RoomState, Session
+from utd_rx.protocol.wire.reading import without_none
 
 T = TypeVar("T")
 
@@ -84,14 +83,11 @@ class EngineCore:
 
     def refuse_banned(self, identity: str, room: str | None) -> None:
         """Refuse whoever is banned from `room`, None for the project."""
-        self.gate.refuse_banned(identity, room, self.clock.wall())
+        if self.gate.is_banned(identity, room, self.clock.wall()):
+            raise banned()
 
     def permit(self, endpoint: Endpoint, principal: Principal, room: RoomState) -> None:
-        """Let a call on `room` pass: none of somebody banned, and what the table allows.
-
-        Raises:
-            Refusal: 401, 403.
-        """
+        """Let a call on `room` pass: none of somebody banned, and what the table allows."""
         if principal.bearer is not None:
             self.refuse_banned(principal.bearer.identity, room.name)
         authorize(endpoint, principal.caller_in(room))
@@ -99,10 +95,7 @@ class EngineCore:
     async def command(self, access: RoomAccess, rule: Rule[T], target: str | None = None) -> T:
         """Carry out a rule on a room; answers when the SFU has what it must not miss.
 
-        Args:
-            access: Who asks, and where.
-            rule: What is asked for; its third result is the answer.
-            target: Whom it is about, where they must be present.
+        `target` is whom it is about, where they must be present.
         """
         async with self._hold(access, target) as (shell, state):
             state, effects, answer = rule(state, access.actor_in(state), self.clock.monotonic())
@@ -144,9 +137,8 @@ class EngineCore:
     async def ban(self, ban: Ban) -> Ban:
         """Ban somebody; where connected they get `_banned` and are removed.
 
-        Raises:
-            Refusal: 503 when the SFU does not answer; the ban holds all the same, and whoever is
-                still there is removed as soon as it does.
+        When the SFU does not answer the ban holds all the same, and whoever is still there is
+        removed as soon as it does.
         """
         name = self._name_of(ban.identity) if ban.name is None else ban.name
         self.gate, entry = self.gate.ban(evolve(ban, name=name))
@@ -181,24 +173,17 @@ class EngineCore:
 
     async def participant_left(self, room: str, identity: str, sid: str, grace: float) -> None:
         """A connection ended; its seat waits `grace` seconds."""
-        async with self.rooms.hold(room) as shell:
-            if shell.state is not None:
-                now = self.clock.monotonic()
-                state, effects = room_state.left(shell.state, Session(identity, sid), now, grace)
-                await shell.commit_fact(state, effects)
+        session = Session(identity, sid)
+        await self._happened(room, lambda state, now: room_state.left(state, session, now, grace))
 
     async def track_published(self, room: str, identity: str) -> None:
-        """A participant has a new track."""
-        async with self.rooms.hold(room) as shell:
-            if shell.state is not None:
-                effects = room_state.published(shell.state, identity)
-                await shell.commit_fact(shell.state, effects)
+        await self._happened(
+            room, lambda state, now: (state, room_state.published(state, identity))
+        )
 
     async def microphone_opened(self, room: str, identity: str) -> None:
         """A microphone of a participant was seen unmuted, after the moment of its publication."""
-        async with self.rooms.hold(room) as shell:
-            if shell.state is not None:
-                await shell.commit_fact(room_state.opened(shell.state, identity), ())
+        await self._happened(room, lambda state, now: (room_state.opened(state, identity), ()))
 
     async def room_started(self, room: str, sid: str) -> None:
         """The SFU made its half of a room; it may lack what ours knows."""
@@ -208,17 +193,19 @@ class EngineCore:
                 await shell.republish()
 
     async def room_finished(self, room: str, sid: str | None) -> None:
-        """The SFU's half ended, and with it the room; not if it was made anew since.
-
-        Args:
-            room: Its name.
-            sid: Of the half that ended; None for whichever there was.
-        """
+        """The SFU's half `sid` ended, None for whichever; with it the room, if not made anew."""
         async with self.rooms.hold(room) as shell:
             if shell.state is not None and (sid is None or shell.sid in (None, sid)):
                 shell.close()
 
     # -- inside
+
+    async def _happened(
+        self, room: str, fact: Callable[[RoomState, float], tuple[RoomState, Effects]]
+    ) -> None:
+        async with self.rooms.hold(room) as shell:
+            if shell.state is not None:
+                await shell.commit_fact(*fact(shell.state, self.clock.monotonic()))
 
     @asynccontextmanager
     async def _hold(
@@ -325,10 +312,9 @@ class EngineCore:
 
 def _banned_push(ban: Ban) -> dict[str, object]:
     """Return the payload of `_banned` (docs/contract.md, "Data messages")."""
-    fields = {
-        "identity": ban.identity,
-        "room_name": ban.room,
-        "reason": ban.reason,
-        "expires_at": None if ban.expires_at is None else to_iso(ban.expires_at),
-    }
-    return {key: value for key, value in fields.items() if value is not None}
+    return without_none(
+        identity=ban.identity,
+        room_name=ban.room,
+        reason=ban.reason,
+        expires_at=None if ban.expires_at is None else to_iso(ban.expires_at),
+    )

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, Final
 import aiohttp
 import jwt
 
-from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conflict
+from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conflict, invalid
 
 if TYPE_CHECKING:  # its package would load the whole embedded SFU
     from utd_rx.engine.sfu.options import SfuOptions
@@ -71,20 +71,11 @@ def tools_folder() -> Path:
 
 
 def find_livekit_server() -> Path | None:
-    """Return the livekit-server to run, or None when there is none.
-
-    Looks at `UTD_RX_LIVEKIT_SERVER`, the PATH and the project's tool folder, in this order.
-
-    Raises:
-        UTDStreamException: `VALIDATION` when `UTD_RX_LIVEKIT_SERVER` names no executable file.
-    """
+    """Return that of `UTD_RX_LIVEKIT_SERVER`, the PATH or the project's tools; None without one."""
     named = os.environ.get("UTD_RX_LIVEKIT_SERVER", "")
     if named:
         if not _is_executable(Path(named)):
-            raise UTDStreamException(
-                f"UTD_RX_LIVEKIT_SERVER is {named!r}, which is no executable file",
-                code=UTDErrorCode.VALIDATION,
-            )
+            raise invalid(f"UTD_RX_LIVEKIT_SERVER is {named!r}, which is no executable file")
         return Path(named)
     on_path = shutil.which("livekit-server")
     if on_path is not None:
@@ -135,13 +126,7 @@ def _whole_seconds(seconds: float) -> int:
 
 
 class LiveKitServer:
-    """One livekit-server that lives from `start` to `aclose`, and no longer than this process.
-
-    Args:
-        options: the settings it shares with the embedded SFU; the host must be a loopback
-            address.
-        binary: the program, None to look for it with `find_livekit_server`.
-    """
+    """One livekit-server that lives from `start` to `aclose`, and no longer than this process."""
 
     def __init__(self, options: SfuOptions, *, binary: Path | None = None) -> None:
         self._options = options
@@ -155,12 +140,10 @@ class LiveKitServer:
 
     @property
     def url(self) -> str:
-        """The signalling URL clients connect to."""
         return f"ws://{self._address}"
 
     @property
     def api_url(self) -> str:
-        """The URL of the server API."""
         return f"http://{self._address}"
 
     @property
@@ -171,46 +154,30 @@ class LiveKitServer:
 
     @property
     def pid(self) -> int | None:
-        """The id of the server's process, None before the start."""
         return None if self._process is None else self._process.pid
 
     async def start(self) -> None:
-        """Start the server and return when it answers.
-
-        Cancelling is safe: no process stays behind.
-
-        Raises:
-            UTDStreamException: `NOT_FOUND` no binary, `VALIDATION` a host that is not loopback,
-                `CONFLICT` started or closed before or a given port is taken, `TIMEOUT` no answer,
-                `SERVER` the server gave up; the message ends with the last lines of its log.
-        """
+        """Start the server and return when it answers; cancelling leaves no process behind."""
         if self._process is not None or self._is_closed:
             raise conflict(ConflictReason.ALREADY, "livekit-server starts only once")
         binary = self._binary or find_livekit_server()
         if binary is None:
-            raise UTDStreamException(
-                f"livekit-server not found; {INSTALL_HINT}", code=UTDErrorCode.NOT_FOUND
-            )
+            message = f"livekit-server not found; {INSTALL_HINT}"
+            raise UTDStreamException(message, code=UTDErrorCode.NOT_FOUND)
         if not _is_loopback(self._options.host):
-            raise UTDStreamException(
+            raise invalid(
                 f"livekit-server is started on loopback only, not on {self._options.host!r}; "
-                "use 127.0.0.1, or run one yourself and give its URL, key and secret",
-                code=UTDErrorCode.VALIDATION,
+                "use 127.0.0.1, or run one yourself and give its URL, key and secret"
             )
         deadline = time.monotonic() + START_TIMEOUT
         for _ in range(_START_TRIES):
             if await self._try_start(binary, deadline):
                 return
-        raise conflict(
-            ConflictReason.BUSY,
-            f"livekit-server found no free port in {_START_TRIES} tries{self._log_text()}",
-        )
+        message = f"livekit-server found no free port in {_START_TRIES} tries{self._log_text()}"
+        raise conflict(ConflictReason.BUSY, message)
 
     async def aclose(self) -> None:
-        """Stop the server; idempotent and bounded to about 9 s, normally well under one.
-
-        Cancelling is safe: the stop goes on.
-        """
+        """Stop the server in at most 9 s; idempotent, and goes on when this is cancelled."""
         self._is_closed = True
         if self._closing is None:
             self._closing = asyncio.create_task(self._stop(), name="livekit-server stop")
@@ -230,9 +197,8 @@ class LiveKitServer:
             except asyncio.CancelledError:
                 self._process = await spawn
                 raise
-            self._reader = asyncio.create_task(
-                self._read_log(self._process), name="livekit-server log"
-            )
+            reading = self._read_log(self._process)
+            self._reader = asyncio.create_task(reading, name="livekit-server log")
             is_ready = await self._until_ready(self._process, self._reader, port, deadline)
         except BaseException:
             await self._stop()
@@ -255,14 +221,11 @@ class LiveKitServer:
                     await reader
                     if any("address already in use" in line for line in self._log_tail):
                         return False
-                    raise UTDStreamException(
-                        f"livekit-server ended while starting{self._log_text()}",
-                        code=UTDErrorCode.SERVER,
-                    )
+                    message = f"livekit-server ended while starting{self._log_text()}"
+                    raise UTDStreamException(message, code=UTDErrorCode.SERVER)
+                headers = _authorization(self._options)
                 try:
-                    async with session.post(
-                        url, json={}, headers=_authorization(self._options)
-                    ) as reply:
+                    async with session.post(url, json={}, headers=headers) as reply:
                         if reply.status == 200:
                             return True
                         if reply.status == 401:  # another server, with other keys
@@ -270,10 +233,10 @@ class LiveKitServer:
                 except (aiohttp.ClientError, TimeoutError):
                     pass  # not yet; the deadline below decides
                 if time.monotonic() > end:
-                    raise UTDStreamException(
-                        f"livekit-server did not answer in {START_TIMEOUT:.0f} s{self._log_text()}",
-                        code=UTDErrorCode.TIMEOUT,
+                    message = (
+                        f"livekit-server did not answer in {START_TIMEOUT:.0f} s{self._log_text()}"
                     )
+                    raise UTDStreamException(message, code=UTDErrorCode.TIMEOUT)
                 await asyncio.sleep(_POLL_INTERVAL)
 
     async def _read_log(self, process: asyncio.subprocess.Process) -> None:
@@ -285,8 +248,7 @@ class LiveKitServer:
                 continue
             if not line:
                 return
-            text = line.decode(errors="replace").rstrip()
-            text = text.replace(self._options.api_secret, "***")
+            text = line.decode(errors="replace").rstrip().replace(self._options.api_secret, "***")
             self._log_tail.append(text)
             _log.debug("livekit-server: %s", text)
 
@@ -320,11 +282,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def free_port(host: str, kind: socket.SocketKind, wanted: int = 0) -> int:
-    """Return a port that nobody listens on: `wanted`, any when that is 0.
-
-    Raises:
-        UTDStreamException: `CONFLICT`, `BUSY`: it is taken.
-    """
+    """Return a port that nobody listens on: any, or `wanted` unless that is 0; `BUSY` if taken."""
     with socket.socket(socket.AF_INET, kind) as probe:
         if kind is socket.SOCK_STREAM:  # connections of an earlier server may still be ending
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

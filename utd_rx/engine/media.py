@@ -81,11 +81,7 @@ class MediaRoom:
 
 
 class Media(Protocol):
-    """What the engine asks of an SFU; room names are LiveKit's.
-
-    Raises:
-        MediaUnavailable: Any of them, when the SFU does not answer.
-    """
+    """What the engine asks of an SFU; room names are LiveKit's."""
 
     async def open_room(self, room: str, metadata: str) -> MediaRoom: ...
     async def close_room(self, room: str) -> bool: ...
@@ -117,29 +113,26 @@ class LiveKitMedia:
             empty_timeout=EMPTY_ROOM_SECONDS,
             departure_timeout=ABANDONED_ROOM_SECONDS,
         )
-        return room_of(await _answer(self._api.room.create_room(request)))
+        found = await _answer(self._api.room.create_room(request))
+        assert found is not None  # only what is asked about may be missing
+        return room_of(found)
 
     async def close_room(self, room: str) -> bool:
         return await _found(self._api.room.delete_room(api.DeleteRoomRequest(room=room)))
 
     async def list_rooms(self) -> tuple[MediaRoom, ...]:
         found = await _answer(self._api.room.list_rooms(api.ListRoomsRequest()))
-        return tuple(room_of(room) for room in found.rooms)
+        return () if found is None else tuple(room_of(room) for room in found.rooms)
 
     async def list_participants(self, room: str) -> tuple[MediaParticipant, ...]:
         request = api.ListParticipantsRequest(room=room)
-        try:
-            found = await _answer(self._api.room.list_participants(request))
-        except _NotFoundError:
-            return ()
-        return tuple(participant_of(info) for info in found.participants)
+        found = await _answer(self._api.room.list_participants(request))
+        return () if found is None else tuple(map(participant_of, found.participants))
 
     async def get_participant(self, room: str, identity: str) -> MediaParticipant | None:
         request = api.RoomParticipantIdentity(room=room, identity=identity)
-        try:
-            return participant_of(await _answer(self._api.room.get_participant(request)))
-        except _NotFoundError:
-            return None
+        found = await _answer(self._api.room.get_participant(request))
+        return None if found is None else participant_of(found)
 
     async def remove(self, room: str, identity: str) -> bool:
         request = api.RoomParticipantIdentity(room=room, identity=identity)
@@ -153,9 +146,7 @@ class LiveKitMedia:
                 can_publish=grant.can_publish,
                 can_subscribe=grant.can_subscribe,
                 can_publish_data=grant.can_publish_data,
-                can_publish_sources=[
-                    api.TrackSource.Name(source.value) for source in grant.sources
-                ],
+                can_publish_sources=[api.TrackSource.Name(it.value) for it in grant.sources],
             ),
         )
         return await _found(self._api.room.update_participant(request))
@@ -192,21 +183,17 @@ class LiveKitMedia:
         await self._api.aclose()
 
 
-class _NotFoundError(Exception):
-    """The SFU has no such room or participant."""
-
-
 class _NobodyAnswered(MediaUnavailable):
     """livekit-server passed a call on to the room or participant, and nobody took it for 3 s."""
 
 
-async def _answer(call: Awaitable[T]) -> T:
-    """Await a call of the server API and put its failures into this module's words."""
+async def _answer(call: Awaitable[T]) -> T | None:
+    """Await a call of the server API; None is no such room or participant."""
     try:
         return await call
     except api.TwirpError as error:
         if error.code == api.TwirpErrorCode.NOT_FOUND:
-            raise _NotFoundError from error
+            return None
         if "remote unmute not enabled" in error.message:
             raise conflict("the media server does not let the engine unmute anybody") from error
         detail = f"{error.code} (HTTP {error.status})"
@@ -219,11 +206,7 @@ async def _answer(call: Awaitable[T]) -> T:
 
 
 async def _found(call: Awaitable[object]) -> bool:
-    try:
-        await _answer(call)
-    except _NotFoundError:
-        return False
-    return True
+    return await _answer(call) is not None
 
 
 async def _reached(call: Awaitable[object]) -> bool:

@@ -40,12 +40,7 @@ GRACE: Final[Mapping[int, float]] = {
 
 
 class MediaReports:
-    """Turns verified webhooks into facts.
-
-    Args:
-        core: Takes the facts.
-        secrets: Whose key the SFU signs with.
-    """
+    """Turns webhooks, signed with the LiveKit key of `secrets`, into facts for `core`."""
 
     def __init__(self, core: EngineCore, secrets: Secrets) -> None:
         self._core = core

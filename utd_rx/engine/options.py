@@ -7,7 +7,7 @@ import secrets
 
 from attrs import field, frozen
 
-from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.errors import invalid
 
 
 @frozen
@@ -52,25 +52,23 @@ class EngineOptions:
     def __attrs_post_init__(self) -> None:
         has_key, has_secret = self.livekit_api_key is not None, self.livekit_api_secret is not None
         if self.sfu not in ("embedded", "livekit"):
-            raise _invalid(f"sfu must be 'embedded' or 'livekit', not {self.sfu!r}")
+            raise invalid(f"sfu must be 'embedded' or 'livekit', not {self.sfu!r}")
         if has_key is not has_secret:
-            raise _invalid("livekit_api_key and livekit_api_secret go together")
+            raise invalid("livekit_api_key and livekit_api_secret go together")
         if self.livekit_url is not None:
             if not has_key:
-                raise _invalid("livekit_url, livekit_api_key and livekit_api_secret go together")
+                raise invalid("livekit_url, livekit_api_key and livekit_api_secret go together")
             if self.sfu != "livekit":
-                raise _invalid("an external LiveKit server needs sfu='livekit'")
+                raise invalid("an external LiveKit server needs sfu='livekit'")
             if not self.livekit_url.startswith(_SCHEMES):
-                raise _invalid(f"livekit_url must start with one of {', '.join(_SCHEMES)}")
+                raise invalid(f"livekit_url must start with one of {', '.join(_SCHEMES)}")
             if self.sfu_port:
-                raise _invalid(
-                    "sfu_port is that of a media server started here, not of livekit_url"
-                )
+                raise invalid("sfu_port is that of a media server started here, not of livekit_url")
         if self.rate_limit is not None and self.rate_limit < 1:
-            raise _invalid("rate_limit must be at least 1 request a minute")
+            raise invalid("rate_limit must be at least 1 request a minute")
         for name in ("app_id", "app_key", "app_secret", "livekit_api_key", "livekit_api_secret"):
             if getattr(self, name) == "":
-                raise _invalid(f"{name} must not be empty")
+                raise invalid(f"{name} must not be empty")
 
     @property
     def is_external(self) -> bool:
@@ -112,7 +110,3 @@ def make_secrets(options: EngineOptions) -> Secrets:
 
 def _derived(app_secret: str, purpose: str) -> str:
     return hmac.new(app_secret.encode(), f"utd-rx {purpose}".encode(), "sha256").hexdigest()
-
-
-def _invalid(message: str) -> UTDStreamException:
-    return UTDStreamException(message, code=UTDErrorCode.VALIDATION)

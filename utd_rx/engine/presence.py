@@ -24,7 +24,6 @@ Tracks: TypeAlias = dict[tuple[str, str], frozenset[str]]
 
 
 async def poll_presence(core: EngineCore) -> None:
-    """Ask until cancelled."""
     tracks: Tracks = {}
     while True:
         try:
@@ -35,14 +34,9 @@ async def poll_presence(core: EngineCore) -> None:
 
 
 async def ask_once(core: EngineCore, tracks: Tracks) -> None:
-    """Compare every room with the SFU's and report the differences as facts.
+    """Report how the SFU's rooms differ from the core's as facts, and bring `tracks` up to date.
 
-    Args:
-        core: Takes the facts.
-        tracks: What was published when asked last; is brought up to date.
-
-    Raises:
-        MediaUnavailable: The SFU does not answer; what was found so far has been reported.
+    What was found before the SFU stopped to answer has been reported.
     """
     # Known first, asked second: a room made between the two is in the answer, not the reverse.
     # One that ended and was made anew in between is told by its sid.
@@ -60,10 +54,8 @@ async def ask_once(core: EngineCore, tracks: Tracks) -> None:
 
 async def _ask_about(core: EngineCore, name: str, room: RoomState | None, tracks: Tracks) -> None:
     """Report who came and went in a room, None for one that is not known yet."""
-    people = {
-        who.identity: who
-        for who in await core.media.list_participants(core.rooms.livekit_name(name))
-    }
+    found = await core.media.list_participants(core.rooms.livekit_name(name))
+    people = {who.identity: who for who in found}
     sessions = {} if room is None else room.sessions
     for identity, sid in sessions.items():
         if identity not in people or people[identity].sid != sid:

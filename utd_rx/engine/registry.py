@@ -30,16 +30,13 @@ class Registry:
         await self._tasks.aclose()
 
     def names(self) -> tuple[str, ...]:
-        """Return the names of all rooms."""
         return tuple(self._shells)
 
     def get(self, name: str) -> RoomState | None:
-        """Return the state of a room, None when there is none."""
         shell = self._shells.get(name)
         return None if shell is None else shell.state
 
     def all(self) -> dict[str, RoomState]:
-        """Return every room by its name."""
         shells = self._shells.values()
         return {shell.name: shell.state for shell in shells if shell.state is not None}
 
@@ -48,7 +45,6 @@ class Registry:
         return {shell.name: shell.sid for shell in self._shells.values()}
 
     def livekit_name(self, name: str) -> str:
-        """Return LiveKit's name of a room."""
         return livekit_room_name(self._app_id, name)
 
     def engine_name(self, livekit_name: str) -> str | None:

@@ -44,13 +44,7 @@ RESYNC_SECONDS: Final = (0.5, 1.0, 2.0, 5.0)
 
 
 class RoomShell:
-    """The owner of one room.
-
-    Args:
-        name: Un-prefixed.
-        livekit_name: LiveKit's.
-        tasks: Whose owner waits for what the room leaves running.
-    """
+    """The owner of one room; that of `tasks` waits for what the room leaves running."""
 
     def __init__(
         self, name: str, livekit_name: str, media: Media, clock: EngineClock, tasks: OwnedTasks
@@ -68,11 +62,7 @@ class RoomShell:
         self._to_expel: dict[str, str] = {}  # identity to sid: who is only still here by a failure
 
     async def open(self, state: RoomState) -> None:
-        """Have the SFU's half of the room, with the metadata of `state`.
-
-        Raises:
-            MediaUnavailable: There may or may not be a room then.
-        """
+        """Have the SFU's half of the room, with the metadata of `state`."""
         found = await self._media.open_room(self.livekit_name, room_metadata_of(state))
         if found.sid != self.sid:
             self.sid = found.sid
@@ -80,11 +70,7 @@ class RoomShell:
                 await self._media.set_room_metadata(self.livekit_name, room_metadata_of(state))
 
     async def commit(self, state: RoomState, effects: Effects) -> None:
-        """Make `state` the state of the room once the SFU took what it must not miss.
-
-        Raises:
-            Refusal: The SFU did not; the state is the old one.
-        """
+        """Make `state` the state of the room once the SFU took what it must not miss."""
         try:
             for effect in effects:
                 await self._enforce(state, effect)
@@ -113,11 +99,7 @@ class RoomShell:
             logger.warning("room %s: push %s lost: %s", self.name, type_, error)
 
     async def send(self, message: Mapping[str, object], to: tuple[str, ...] | None) -> int:
-        """Send a message to those of `to` who are connected, None for all; returns how many.
-
-        Raises:
-            MediaUnavailable: The SFU does not answer.
-        """
+        """Send a message to those of `to` who are connected, None for all; returns how many."""
         connected = () if self.state is None else tuple(self.state.sessions)
         reached = connected if to is None else tuple(who for who in connected if who in set(to))
         # The real server takes 3 s to find out that nobody is there to send to; and a message
@@ -127,11 +109,7 @@ class RoomShell:
         return len(reached)
 
     async def write_metadata(self, identity: str, custom: Mapping[str, object]) -> str:
-        """Make `custom` the app's own part of somebody's metadata; returns the whole of it.
-
-        Raises:
-            Refusal: 404 for somebody who is not there, 503.
-        """
+        """Make `custom` the app's own part of somebody's metadata; returns the whole of it."""
         found = await self._media.get_participant(self.livekit_name, identity)
         if found is None:
             raise not_found(f"{identity!r} is not in this room")
@@ -140,11 +118,7 @@ class RoomShell:
         return metadata
 
     async def expel(self, identity: str, sid: str) -> None:
-        """Remove a connection that must not be there: later, when the SFU does not answer now.
-
-        Raises:
-            MediaUnavailable: It is still there.
-        """
+        """Remove a connection that must not be there; tried again later, when this raises."""
         try:
             await self._remove(identity, sid)
         except MediaUnavailable:
@@ -219,21 +193,16 @@ class RoomShell:
             await self._media.set_metadata(self.livekit_name, identity, metadata)
 
     async def _mute_tracks(self, wanted: MuteTracks) -> None:
-        """Mute or unmute the tracks that `wanted` names and that are not so already.
-
-        Raises:
-            Refusal: 404 for a track id that is nobody's.
-        """
+        """Mute or unmute the tracks that `wanted` names and that are not so already."""
         identity, sid = wanted.identity, wanted.sid
         found = await self._media.get_participant(self.livekit_name, identity)
         tracks = () if found is None else found.tracks
         named = [t for t in tracks if (t.kind in wanted.kinds if sid is None else t.sid == sid)]
         if sid is not None and not named:
             raise not_found(f"{identity!r} has no track {sid!r}")
-        for track in named:
-            if track.is_muted is not wanted.is_muted:
-                muted = wanted.is_muted
-                await self._media.mute(self.livekit_name, identity, track.sid, is_muted=muted)
+        for track in (t for t in named if t.is_muted is not wanted.is_muted):
+            muted = wanted.is_muted
+            await self._media.mute(self.livekit_name, identity, track.sid, is_muted=muted)
 
     async def _remove(self, identity: str, sid: str | None) -> None:
         """Remove a connection; with `sid`, not the one that may have replaced it."""
@@ -247,7 +216,7 @@ class RoomShell:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        due = self.state.next_deadline if self.state is not None else None
+        due = self.state.seats.next_deadline if self.state is not None else None
         if due is not None:
             self._timer = self._clock.call_at(due, self._start_due)
 
@@ -287,9 +256,8 @@ class RoomShell:
             return
         for identity in state.members:
             if identity in state.sessions:
-                grant = room_state.grant_of(state, identity)
-                await self._media.set_grant(self.livekit_name, identity, grant)
-                await self._write_role(state, identity)
+                await self._enforce(state, ApplyGrant(identity))
+                await self._enforce(state, WriteRole(identity))
         await self._media.set_room_metadata(self.livekit_name, room_metadata_of(state))
         if state.type is UTDStreamType.AUDIO_ROOM:
             await self.push("_seat_update", grid_to_push(state.seats.grid))

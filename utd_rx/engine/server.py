@@ -23,7 +23,7 @@ from utd_rx.engine.media import LiveKitMedia, Media
 from utd_rx.engine.media_reports import WEBHOOK_PATH, MediaReports
 from utd_rx.engine.options import EngineOptions, make_secrets
 from utd_rx.engine.presence import poll_presence
-from utd_rx.engine.routes.context import Context
+from utd_rx.engine.routes.request import Context
 from utd_rx.engine.serving import HttpServer
 from utd_rx.engine.sfus import ExternalSfu, Sfu, make_sfu
 from utd_rx.engine.tasks import OwnedTasks
@@ -165,18 +165,13 @@ class LocalEngine:
         raises.
         """
         self._is_unwanted = True
-        if self._running is None and self._closing is None:
+        if self._running is None:
             return
         if self._closing is None:
-            self._closing = asyncio.get_running_loop().create_task(
-                self._close(), name="engine-close"
-            )
+            closing = self._running.closing.aclose()
+            self._closing = asyncio.create_task(closing, name="engine-close")
         # Shielded: whoever stops waiting does not stop the closing.
         await asyncio.shield(self._closing)
-
-    async def _close(self) -> None:
-        assert self._running is not None
-        await self._running.closing.aclose()
 
     @property
     def _started(self) -> _Running:
@@ -194,9 +189,8 @@ class LocalEngine:
         sfu, media = await self._open_sfu(stack, host, base_url)
         core = EngineCore(self.app_id, media, self._clock)
         reports = MediaReports(core, self._secrets)
-        app = make_app(
-            Context(core, self._secrets, sfu.url), reports, per_minute=options.rate_limit
-        )
+        context = Context(core, self._secrets, sfu.url)
+        app = make_app(context, reports, per_minute=options.rate_limit)
         http = HttpServer(app, "engine", shutdown_timeout=SHUTDOWN_SECONDS)
         # The site outlives the SFU: an SFU that cannot deliver its last webhooks retries them,
         # which would make every end slow. So it is closed first, from here.
@@ -215,19 +209,15 @@ class LocalEngine:
         if self._media is not None:
             stack.push_async_callback(self._media.aclose)
             return ExternalSfu("ws://127.0.0.1:1", "http://127.0.0.1:1"), self._media
-        sfu = make_sfu(
-            self._options, self._secrets, host=host, webhook_url=f"{base_url}{WEBHOOK_PATH}"
-        )
+        webhook_url = f"{base_url}{WEBHOOK_PATH}"
+        sfu = make_sfu(self._options, self._secrets, host=host, webhook_url=webhook_url)
         stack.push_async_callback(sfu.aclose)
         try:
             await sfu.start()
         except (OSError, ValueError) as error:
-            raise conflict(
-                ConflictReason.BUSY, f"the media server cannot start on {host}: {error}"
-            ) from error
-        media = LiveKitMedia(
-            sfu.api_url, self._secrets.livekit_api_key, self._secrets.livekit_api_secret
-        )
+            message = f"the media server cannot start on {host}: {error}"
+            raise conflict(ConflictReason.BUSY, message) from error
+        media = LiveKitMedia(sfu.api_url, self.livekit_api_key, self.livekit_api_secret)
         stack.push_async_callback(media.aclose)
         return sfu, media
 
@@ -238,9 +228,8 @@ def _bind(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=1024)
     except OSError as error:
-        raise conflict(
-            ConflictReason.BUSY, f"cannot listen on {host}:{port}: {error.strerror or error}"
-        ) from error
+        message = f"cannot listen on {host}:{port}: {error.strerror or error}"
+        raise conflict(ConflictReason.BUSY, message) from error
 
 
 def _url(host: str, port: int) -> str:

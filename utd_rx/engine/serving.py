@@ -52,14 +52,9 @@ class GuestLimits:
 
 
 class HttpServer:
-    """An application on a listening socket.
+    """An application on a listening socket; it must call `trust`, or every answer is the last.
 
-    Args:
-        app: what is served; it must call `trust`, or every request is its connection's last.
-        name: of the port, in log lines.
-        shutdown_timeout: seconds requests under way get to end.
-        max_field_size: bytes of the request line and of each header field.
-        limits: see there.
+    `max_field_size` are bytes of the request line and of each header field.
     """
 
     def __init__(
@@ -91,7 +86,7 @@ class HttpServer:
             lambda: _Guest(self._porter), sock=listener, backlog=1024, start_serving=False
         )
         await self._runner.setup()
-        self._porter.open(self._runner)
+        self._porter.runner = self._runner
         await self._listening.start_serving()
 
     async def aclose(self) -> None:
@@ -121,22 +116,18 @@ class _Porter:
     def __init__(self, name: str, limits: GuestLimits) -> None:
         self.name = name
         self.limits = limits
-        self._runner: web.AppRunner | None = None
+        self.runner: web.AppRunner | None = None  # set up; None while nobody may come in
         self._guests: dict[_Guest, None] = {}  # in order of arrival
         self._received = 0
 
-    def open(self, runner: web.AppRunner) -> None:
-        """Let guests in to what `runner` has set up."""
-        self._runner = runner
-
     def handler(self) -> asyncio.Protocol | None:
         """A new connection's protocol of aiohttp's, None when closed."""
-        server = self._runner.server if self._runner is not None else None
+        server = self.runner.server if self.runner is not None else None
         return server() if server is not None else None
 
     def admit(self, guest: _Guest) -> bool:
         """Take a new guest in, unless closed; the oldest gives way when there are too many."""
-        if self._runner is None:
+        if self.runner is None:
             return False
         self._guests[guest] = None
         if len(self._guests) > self.limits.guests:
@@ -159,7 +150,7 @@ class _Porter:
 
     def close(self) -> None:
         """End every guest that aiohttp does not know of, and let nobody in."""
-        self._runner = None
+        self.runner = None
         for guest in tuple(self._guests):
             guest.close_unless_handled()
 

@@ -28,22 +28,12 @@ class ExternalSfu:
     url: str
     api_url: str
 
-    async def start(self) -> None:
-        """Do nothing."""
-
-    async def aclose(self) -> None:
-        """Do nothing."""
+    async def start(self) -> None: ...
+    async def aclose(self) -> None: ...
 
 
 def make_sfu(options: EngineOptions, secrets: Secrets, *, host: str, webhook_url: str) -> Sfu:
-    """Return the SFU that `options` ask for, not started.
-
-    Args:
-        options: The engine's.
-        secrets: Whose LiveKit key it obeys.
-        host: The address to bind.
-        webhook_url: Where it reports to; an external one is asked instead (`presence`).
-    """
+    """Return the SFU that `options` ask for, not started; an external one gets no `webhook_url`."""
     if options.livekit_url is not None:
         return ExternalSfu(
             url=_with_scheme(options.livekit_url, "ws"),

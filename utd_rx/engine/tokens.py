@@ -35,7 +35,6 @@ class Device:
     app_version: str | None = None
 
     def to_wire(self) -> dict[str, str]:
-        """Return what is known."""
         return asdict(self, filter=lambda _, value: value is not None)
 
 
@@ -61,11 +60,7 @@ def sign_bearer(secrets: Secrets, bearer: Bearer, now: float) -> str:
 
 
 def read_bearer(secrets: Secrets, token: str, now: float) -> Bearer:
-    """Check a `user_token`; `now` is wall-clock seconds.
-
-    Raises:
-        Refusal: 401, without a word about the token itself.
-    """
+    """Check a `user_token`, 401 without a word about it; `now` is wall-clock seconds."""
     try:
         payload = jwt.decode(
             token,
@@ -73,11 +68,7 @@ def read_bearer(secrets: Secrets, token: str, now: float) -> Bearer:
             algorithms=["HS256"],
             issuer=_ISSUER,
             # The engine has one clock, and it is not the library's.
-            options={
-                "require": ["exp", "sub", "iss"],
-                "verify_exp": False,
-                "verify_iat": False,
-            },
+            options={"require": ["exp", "sub", "iss"], "verify_exp": False, "verify_iat": False},
         )
     except jwt.PyJWTError as error:
         raise Refusal(Reason.UNAUTHORIZED, "Invalid credentials") from error

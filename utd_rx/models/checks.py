@@ -10,7 +10,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import attrs
 
-from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.errors import invalid
 
 
 def typed(cls: type, fields: list[attrs.Attribute[Any]]) -> list[attrs.Attribute[Any]]:
@@ -67,13 +67,13 @@ def identities(to: Iterable[str], name: str = "to") -> tuple[str, ...]:
         UTDStreamException: `VALIDATION`, unless they are strings that say something.
     """
     if isinstance(to, str):
-        raise _invalid(f"{name} takes several identities: write {name}=[{to!r}] for one")
+        raise invalid(f"{name} takes several identities: write {name}=[{to!r}] for one")
     if isinstance(to, bytes | bytearray) or not isinstance(to, Iterable):
-        raise _invalid(f"{name} takes several identities, not {type(to).__name__}")
+        raise invalid(f"{name} takes several identities, not {type(to).__name__}")
     several = tuple(to)
     for who in several:
         if not isinstance(who, str) or not who:
-            raise _invalid(f"an identity in {name} is a string that is not empty, not {who!r}")
+            raise invalid(f"an identity in {name} is a string that is not empty, not {who!r}")
     return several
 
 
@@ -84,9 +84,5 @@ def payload(data: bytes | bytearray | memoryview, name: str = "data") -> bytes:
         UTDStreamException: `VALIDATION`, unless they are bytes.
     """
     if not isinstance(data, bytes | bytearray | memoryview):
-        raise _invalid(f"{name} is bytes, not {type(data).__name__}: encode it first")
+        raise invalid(f"{name} is bytes, not {type(data).__name__}: encode it first")
     return bytes(data)
-
-
-def _invalid(message: str) -> UTDStreamException:
-    return UTDStreamException(message, code=UTDErrorCode.VALIDATION)

@@ -7,7 +7,7 @@ from typing import Final
 
 from attrs import field, frozen
 
-from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.errors import invalid
 from utd_rx.models.checks import identities, payload
 
 MAX_DATA: Final = 63_000
@@ -46,14 +46,10 @@ def data_message(
         addressed = sum(len(who.encode()) + _PER_DESTINATION for who in message.to or ())
         size = len(message.data) + len(topic.encode()) + addressed
     except (AttributeError, UnicodeEncodeError) as error:
-        raise _invalid("A topic and identities are text that UTF-8 can say.") from error
+        raise invalid("A topic and identities are text that UTF-8 can say.") from error
     if size > MAX_DATA:
-        raise _invalid(
+        raise invalid(
             f"A data message holds at most {MAX_DATA} bytes with its topic and destinations: "
             f"LiveKit's data channel takes 64,000 including its header. This one has {size}."
         )
     return message
-
-
-def _invalid(message: str) -> UTDStreamException:
-    return UTDStreamException(message, code=UTDErrorCode.VALIDATION)

@@ -7,6 +7,7 @@ from functools import partial
 
 from attrs import asdict, evolve
 
+from utd_rx.errors import invalid
 from utd_rx.models.seats import UTDSeatMode
 from utd_rx.models.stream_type import UTDStreamType
 from utd_rx.models.token import UTDSessionResponse, UTDTokenResponse
@@ -14,7 +15,7 @@ from utd_rx.ports.engine import JoinRequest
 from utd_rx.protocol.wire.reading import without_none
 from utd_rx.protocol.wire.tokens import session_from_wire, token_from_wire
 from utd_rx.rest.bearer import Bearer
-from utd_rx.rest.checks import checked_grid, checked_identity, checked_int, checked_room, invalid
+from utd_rx.rest.checks import checked_grid, checked_identity, checked_int, checked_room
 from utd_rx.rest.failures import malformed
 from utd_rx.rest.moderation import ModerationEndpoints
 from utd_rx.rest.seats import SeatEndpoints

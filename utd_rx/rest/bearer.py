@@ -33,10 +33,6 @@ class Bearer:
     On the engine a renewal is a mint like the first one: it gives the same person the same rights,
     and opens the room again if it was closed meanwhile. Who was kicked can mint again, who is
     banned cannot (docs/contract.md, "Bearers").
-
-    Args:
-        mint: Asks for the first one, on the first call at the latest, and for every other.
-        clock: The client's.
     """
 
     def __init__(
@@ -65,11 +61,7 @@ class Bearer:
         return await call(await self._after(token))
 
     async def mint(self) -> Minted:
-        """Renew it whatever it is, and return the whole reply.
-
-        Raises:
-            UTDStreamException: As the mint; the bearer stays as it was.
-        """
+        """Renew it whatever it is, and return the whole reply; it stays as it was when this fails."""
         async with self._renewing:
             return await self._renew()
 

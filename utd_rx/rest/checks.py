@@ -9,7 +9,7 @@ import re
 import unicodedata
 from typing import Final
 
-from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.errors import invalid
 from utd_rx.models.role import UTDRole
 from utd_rx.models.seats import UTDSeatMode
 from utd_rx.protocol.wire.reading import without_none
@@ -23,11 +23,6 @@ _ROOM_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _REFUSED_CATEGORIES: Final = ("Cc", "Cs")
 # Where JSON numbers stop being exact for other readers.
 _MAX_INT: Final = 2**53
-
-
-def invalid(message: str) -> UTDStreamException:
-    """Return the exception of an argument that is refused here, without a status."""
-    return UTDStreamException(message, code=UTDErrorCode.VALIDATION)
 
 
 def checked_identity(identity: str, what: str = "identity") -> str:
@@ -61,15 +56,11 @@ def checked_grid(
     seat_count: int | None, seat_mode: UTDSeatMode | str | None, mode_id: str | None
 ) -> dict[str, object]:
     """Return the wire fields of a grid's set-up; those that are None are left out."""
-    return without_none(
-        seat_count=None
-        if seat_count is None
-        else checked_int(seat_count, "seat_count", 1, MAX_SEATS),
-        seat_mode=None
-        if seat_mode is None
-        else checked_choice(UTDSeatMode, seat_mode, "seat_mode"),
-        mode_id=mode_id,
-    )
+    if seat_count is not None:
+        checked_int(seat_count, "seat_count", 1, MAX_SEATS)
+    if seat_mode is not None:
+        seat_mode = checked_choice(UTDSeatMode, seat_mode, "seat_mode")
+    return without_none(seat_count=seat_count, seat_mode=seat_mode, mode_id=mode_id)
 
 
 def checked_choice(

@@ -10,22 +10,24 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
-from typing import Final, TypedDict, Unpack
+from typing import Final, TypeAlias, TypedDict, Unpack
 
 import aiohttp
 
-from utd_rx.errors import ConflictReason, UTDStreamException, conflict
+from utd_rx.errors import ConflictReason, UTDStreamException, conflict, invalid
 from utd_rx.ports.clock import SYSTEM_CLOCK, Clock, sleep_until
 from utd_rx.ports.one_loop import OneLoop
 from utd_rx.ports.proxy import Proxies
 from utd_rx.protocol.wire.errors import error_from_wire
 from utd_rx.protocol.wire.reading import Json, read_object
 from utd_rx.rest.bearer import Bearer
-from utd_rx.rest.checks import checked_secret, invalid
+from utd_rx.rest.checks import checked_secret
 from utd_rx.rest.exchange import MAX_REPLY, Reply, Request, exchange
 from utd_rx.rest.failures import is_transient, malformed, read_retry_after, timed_out
 from utd_rx.rest.policy import RetryPolicy, Timeouts
 from utd_rx.rest.urls import checked_base_url, endpoint
+
+Body: TypeAlias = Mapping[str, object] | None
 
 
 class CallOptions(TypedDict, total=False):
@@ -92,28 +94,20 @@ class UTDApiClient:
     def __repr__(self) -> str:
         return f"UTDApiClient({str(self._base)!r})"
 
-    async def get(
-        self, path: str, body: Mapping[str, object] | None = None, **options: Unpack[CallOptions]
-    ) -> Json:
+    async def get(self, path: str, body: Body = None, **options: Unpack[CallOptions]) -> Json:
         """Send a GET, which changes nothing and is therefore repeated; see `request`."""
         options["is_safe"] = True
         return await self.request("GET", path, body, **options)
 
-    async def post(
-        self, path: str, body: Mapping[str, object] | None = None, **options: Unpack[CallOptions]
-    ) -> Json:
+    async def post(self, path: str, body: Body = None, **options: Unpack[CallOptions]) -> Json:
         """Send a POST; see `request`."""
         return await self.request("POST", path, body, **options)
 
-    async def put(
-        self, path: str, body: Mapping[str, object] | None = None, **options: Unpack[CallOptions]
-    ) -> Json:
+    async def put(self, path: str, body: Body = None, **options: Unpack[CallOptions]) -> Json:
         """Send a PUT; see `request`."""
         return await self.request("PUT", path, body, **options)
 
-    async def delete(
-        self, path: str, body: Mapping[str, object] | None = None, **options: Unpack[CallOptions]
-    ) -> Json:
+    async def delete(self, path: str, body: Body = None, **options: Unpack[CallOptions]) -> Json:
         """Send a DELETE; see `request`."""
         return await self.request("DELETE", path, body, **options)
 
@@ -121,7 +115,7 @@ class UTDApiClient:
         self,
         method: str,
         path: str,
-        body: Mapping[str, object] | None = None,
+        body: Body = None,
         *,
         params: Mapping[str, str | int] | None = None,
         bearer: Bearer | str | None = None,

@@ -45,13 +45,7 @@ class Reply:
 
 
 async def exchange(session: aiohttp.ClientSession, request: Request, timeouts: Timeouts) -> Reply:
-    """Send `request` exactly once and read its reply.
-
-    Cancelling closes the connection.
-
-    Raises:
-        UTDStreamException: `TIMEOUT`, `NETWORK`, or `MALFORMED_RESPONSE` for what is not HTTP.
-    """
+    """Send `request` exactly once and read its reply; cancelling closes the connection."""
     proxy = request.proxy
 
     async def only_once(

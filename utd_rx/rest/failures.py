@@ -36,9 +36,8 @@ def transport_failure(
         return malformed("the engine's reply does not decompress")
     whom = f"the engine{_through(proxy)}"
     # Behind a proxy nobody but it is looked up here.
-    if proxy is not None and isinstance(
-        error, aiohttp.ClientProxyConnectionError | aiohttp.ClientConnectorDNSError
-    ):
+    is_proxys = aiohttp.ClientProxyConnectionError | aiohttp.ClientConnectorDNSError
+    if proxy is not None and isinstance(error, is_proxys):
         whom = f"the proxy {proxy}"
     reason = foreign_text(str(error) or type(error).__name__, *secrets)
     return UTDStreamException(f"cannot reach {whom}: {reason}", code=UTDErrorCode.NETWORK)
@@ -55,9 +54,8 @@ def proxy_refused(status: int, proxy: Proxy | None) -> UTDStreamException:
 
 def timed_out(proxy: Proxy | None = None) -> UTDStreamException:
     """Return the failure of a call whose time is over."""
-    return UTDStreamException(
-        f"the engine did not answer in time{_through(proxy)}", code=UTDErrorCode.TIMEOUT
-    )
+    message = f"the engine did not answer in time{_through(proxy)}"
+    return UTDStreamException(message, code=UTDErrorCode.TIMEOUT)
 
 
 def malformed(message: str, status: int | None = None) -> UTDStreamException:
@@ -79,9 +77,7 @@ def is_transient(error: UTDStreamException) -> bool:
 def read_retry_after(headers: Mapping[str, str], now: float) -> float | None:
     """Return the seconds of a `Retry-After` header, given as such or as an HTTP date.
 
-    Args:
-        headers: Of the reply; its own `Date` is preferred to `now`, since clocks disagree.
-        now: Unix time in seconds.
+    The reply's own `Date` is preferred to `now`, Unix time in seconds, since clocks disagree.
     """
     value = headers.get("Retry-After")
     if value is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from utd_rx.models.ban import UTDBan
 from utd_rx.models.role import UTDRole
-from utd_rx.protocol.wire.bans import bans_from_wire
+from utd_rx.protocol.wire.moderation import bans_from_wire
 from utd_rx.protocol.wire.reading import read_text, without_none
 from utd_rx.rest.checks import checked_choice, checked_identity, checked_int, checked_room
 from utd_rx.rest.endpoints import Endpoints

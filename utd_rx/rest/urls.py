@@ -8,8 +8,8 @@ from urllib.parse import quote
 
 from yarl import URL
 
+from utd_rx.errors import invalid
 from utd_rx.ports.proxy import is_loopback
-from utd_rx.rest.checks import invalid
 
 API_ROOT: Final = "/api/v1"
 """Base path of every endpoint (docs/contract.md, "Hosts and headers")."""
@@ -19,12 +19,9 @@ _DOTS: Final = {".": "%2E", "..": "%2E%2E"}
 
 
 def checked_base_url(base_url: str) -> URL:
-    """Return `base_url` as a URL that keys and bearers may be sent to.
+    """Return `base_url` as a URL that keys and bearers may be sent to, or refuse it.
 
-    Raises:
-        UTDStreamException: `VALIDATION`: no absolute http(s) URL, plain http to another machine, or
-            with user, query or fragment. The message does not repeat it, since it may hold a
-            password.
+    The message does not repeat it, since it may hold a password.
     """
     try:
         url = URL(base_url)
@@ -46,11 +43,7 @@ def path_of(*segments: str | int) -> str:
 
 
 def endpoint(base: URL, path: str, params: dict[str, str]) -> URL:
-    """Return the URL of an encoded `path` under the API's root.
-
-    Raises:
-        UTDStreamException: `VALIDATION`: the path is not percent-encoded or climbs.
-    """
+    """Return the URL of an encoded `path` under the API's root; one that climbs is refused."""
     if not _PATH.fullmatch(path) or any(part in _DOTS for part in path.split("/")):
         raise invalid("the path must be percent-encoded and without . and .. (see path_of)")
     root = str(base).rstrip("/") + API_ROOT

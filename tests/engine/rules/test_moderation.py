@@ -26,11 +26,10 @@ from utd_rx.engine.rules.effects import (
     Push,
     WriteRole,
 )
-from utd_rx.engine.rules.members import Session
 from utd_rx.engine.rules.moderation import ChangeGrant
 from utd_rx.engine.rules.refusal import Refusal
 from utd_rx.engine.rules.roles import LISTEN, PUBLISH, SPEAK, Grant, Role
-from utd_rx.engine.rules.room_state import RoomState
+from utd_rx.engine.rules.room_state import RoomState, Session
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.participant import TrackSource
 from utd_rx.models.seats import UTDSeatMode

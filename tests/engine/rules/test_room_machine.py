@@ -43,10 +43,9 @@ from utd_rx.engine.rules.effects import (
     WriteRole,
 )
 from utd_rx.engine.rules.gate import Ban, Gate
-from utd_rx.engine.rules.members import Admission, Member, Session
 from utd_rx.engine.rules.refusal import Refusal
 from utd_rx.engine.rules.roles import MODERATORS, UNPROVEN_ROLES, Role
-from utd_rx.engine.rules.room_state import RoomState
+from utd_rx.engine.rules.room_state import Admission, Member, RoomState, Session
 from utd_rx.models.seats import UTDSeatMode
 from utd_rx.models.stream_type import UTDStreamType
 

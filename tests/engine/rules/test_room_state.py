@@ -7,10 +7,9 @@ import pytest
 from utd_rx.engine.rules import moderation, room_state
 from utd_rx.engine.rules.commands import SetUpSeats, TakeSeat
 from utd_rx.engine.rules.effects import ApplyGrant, Remove, WriteRole
-from utd_rx.engine.rules.members import Admission, Session
 from utd_rx.engine.rules.refusal import Refusal
 from utd_rx.engine.rules.roles import LISTEN, PUBLISH, SPEAK, Grant, Role, clamp
-from utd_rx.engine.rules.room_state import RoomState
+from utd_rx.engine.rules.room_state import Admission, RoomState, Session
 from utd_rx.models.stream_type import UTDStreamType
 
 AUDIO, LIVE = UTDStreamType.AUDIO_ROOM, UTDStreamType.LIVE_STREAM

@@ -38,7 +38,7 @@ OMAR = Actor("omar")
 
 def grid_of(count: int = 4, *, host_seat: int | None = None, request: bool = False) -> SeatState:
     mode = UTDSeatMode.REQUEST if request else UTDSeatMode.FREE
-    seats = rules.with_host(SeatState(), "sara")
+    seats = SeatState(host="sara")
     seats, _ = rules.command(seats, HOST, SetUpSeats(count, mode, None, host_seat), 0.0)
     for identity in ("sara", "adam", "mona", "omar"):
         seats = rules.joined(seats, identity)
@@ -265,7 +265,7 @@ class SeatMachine(RuleBasedStateMachine):
 
     @initialize(count=st.integers(1, 6))
     def open(self, count: int) -> None:
-        self.seats = rules.with_host(self.seats, "sara")
+        self.seats = evolve(self.seats, host="sara")
         self._become(*rules.command(self.seats, HOST, SetUpSeats(count), self.now))
 
     @rule(identity=identities, item=commands)

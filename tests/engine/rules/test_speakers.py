@@ -41,7 +41,7 @@ ASK = RequestSeat(ASKED)
 
 def seats_of(count: int = 3, *, free: bool = False) -> SeatState:
     mode = UTDSeatMode.FREE if free else UTDSeatMode.REQUEST
-    seats = seat_rules.with_host(SeatState(), "sara")
+    seats = SeatState(host="sara")
     seats, _ = seat_rules.command(seats, HOST, SetUpSeats(count, mode), 0.0)
     for identity in ("sara", "adam", "mona", "omar"):
         seats = seat_rules.joined(seats, identity)

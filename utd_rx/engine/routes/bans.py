@@ -12,23 +12,15 @@ from aiohttp import web
 
 from utd_rx.engine.authorization import Endpoint
 from utd_rx.engine.engine_clock import to_iso
-from utd_rx.engine.routes.context import context_of
-from utd_rx.engine.routes.fields import (
-    identity_of,
-    int_of,
-    page_of,
-    page_to_wire,
-    read_body,
-    text_of,
-)
-from utd_rx.engine.routes.identity import acting_identity, authenticate, permit
+from utd_rx.engine.routes import fields
+from utd_rx.engine.routes.request import acting_identity, authenticate, context_of, permit
 from utd_rx.engine.rules import room_state
 from utd_rx.engine.rules.gate import Ban
 from utd_rx.engine.rules.names import check_room_name
 from utd_rx.engine.rules.refusal import forbidden, invalid
 from utd_rx.engine.rules.roles import MODERATORS
 from utd_rx.models.ban import UTDBan
-from utd_rx.protocol.wire.bans import ban_to_wire
+from utd_rx.protocol.wire.moderation import ban_to_wire
 from utd_rx.protocol.wire.reading import Json
 
 MAX_REASON_CHARS: Final = 500
@@ -38,14 +30,14 @@ MAX_DURATION_SECONDS: Final = 10 * 365 * 24 * 3600
 async def ban(request: web.Request) -> web.Response:
     """Ban somebody and remove them where they are."""
     target, room, body = await _read_scope(request, Endpoint.BAN_ROOM, Endpoint.BAN_PROJECT)
-    reason = text_of(body, "reason", MAX_REASON_CHARS)
-    duration = int_of(body, "duration", 1, MAX_DURATION_SECONDS)
+    reason = fields.text_of(body, "reason", MAX_REASON_CHARS)
+    duration = fields.int_of(body, "duration", 1, MAX_DURATION_SECONDS)
     core = context_of(request).core
     now = core.clock.wall()
     ends = None if duration is None else now + duration
     # `EngineCore.ban` awaits nothing before the ban holds: what was let pass is still allowed.
     entry = await core.ban(Ban(0, target, now, room, reason, ends))
-    return web.json_response(ban_to_wire(_public(entry)), status=201)
+    return web.json_response(_to_wire(entry), status=201)
 
 
 async def unban(request: web.Request) -> web.Response:
@@ -57,7 +49,7 @@ async def unban(request: web.Request) -> web.Response:
 
 async def list_bans(request: web.Request) -> web.Response:
     """Return the active bans: all of them to the backend, to a bearer those of its own rooms."""
-    page, per_page = page_of(request)
+    page, per_page = fields.page_of(request)
     core = context_of(request).core
     room = request.query.get("room_name") or None
     principal, wall = authenticate(request), core.clock.wall()
@@ -67,48 +59,42 @@ async def list_bans(request: web.Request) -> web.Response:
         found = core.gate.active_bans(wall, room)
     elif identity is not None:
         core.refuse_banned(identity, None)
-        mine = {
-            name
-            for name, state in core.rooms.all().items()
-            if room_state.role_of(state, identity) in MODERATORS
-        }
+        rooms = core.rooms.all().items()
+        mine = {name for name, it in rooms if room_state.role_of(it, identity) in MODERATORS}
         if not mine:
             raise forbidden("only hosts and admins see the bans of their rooms")
         found = tuple(entry for entry in core.gate.active_bans(wall) if entry.room in mine)
     else:
         permit(request, Endpoint.BANS_OF_PROJECT)
         found = core.gate.active_bans(wall, room)
-    rows = [ban_to_wire(_public(entry)) for entry in found]
-    return web.json_response(page_to_wire(rows, page, per_page))
+    return web.json_response(
+        fields.page_to_wire([_to_wire(entry) for entry in found], page, per_page)
+    )
 
 
 async def _read_scope(
     request: web.Request, in_room: Endpoint, in_project: Endpoint
 ) -> tuple[str, str | None, Json]:
-    """Check who asks; returns whom it is about, in which room (None: the project), and the body.
-
-    Raises:
-        Refusal: 401, 403, 404, or 422.
-    """
+    """Check who asks; returns whom it is about, in which room (None: the project), and the body."""
     principal = authenticate(request)
-    body = await read_body(request)
+    body = await fields.read_body(request)
     room = body.get("room_name")
     # Only what is not there means the project: an empty name is one that somebody forgot.
     if room is None:
         permit(request, in_project)
-        return identity_of(body), None, body
+        return fields.identity_of(body), None, body
     if not isinstance(room, str):
         raise invalid("room_name must be a string")
     check_room_name(room)
     if principal.is_server:
         # A backend may ban somebody from a room before anybody opened it.
         permit(request, in_project)
-        return identity_of(body), room, body
+        return fields.identity_of(body), room, body
     core = context_of(request).core
     state = await core.find(room, principal.identity)
     core.permit(in_room, principal, state)
     actor = acting_identity(principal, {"actor_identity": body.get("actor_identity")})
-    target = identity_of(body)
+    target = fields.identity_of(body)
     if actor is not None and room_state.actor_of(state, actor).is_admin and target == state.owner:
         raise forbidden("an admin cannot act on the host")
     if target == actor:
@@ -116,8 +102,8 @@ async def _read_scope(
     return target, room, body
 
 
-def _public(entry: Ban) -> UTDBan:
-    return UTDBan(
+def _to_wire(entry: Ban) -> dict[str, object]:
+    public = UTDBan(
         identity=entry.identity,
         id=entry.id,
         name=entry.name,
@@ -126,3 +112,4 @@ def _public(entry: Ban) -> UTDBan:
         banned_at=to_iso(entry.banned_at),
         expires_at=None if entry.expires_at is None else to_iso(entry.expires_at),
     )
+    return ban_to_wire(public)

@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 from aiohttp import web
 
 from utd_rx.engine.rules.names import check_identity, is_printable
-from utd_rx.engine.rules.refusal import Reason, Refusal, invalid, not_found
+from utd_rx.engine.rules.refusal import Reason, Refusal, invalid
 from utd_rx.protocol.wire.reading import Json, parse_object
 
 MAX_BODY_BYTES: Final = 64 * 1024
@@ -26,12 +26,7 @@ E = TypeVar("E", bound=Enum)
 
 
 async def read_bytes(request: web.Request, limit: int = MAX_BODY_BYTES) -> bytes:
-    """Return the body.
-
-    Raises:
-        Refusal: 413 when it is longer than `limit`, and the rest is not kept; 422 when it is not
-            encoded as it says.
-    """
+    """Return the body; 413 when it is longer than `limit`, and the rest is not kept."""
     body = bytearray()
     try:
         async for chunk in request.content.iter_any():
@@ -44,11 +39,7 @@ async def read_bytes(request: web.Request, limit: int = MAX_BODY_BYTES) -> bytes
 
 
 async def read_body(request: web.Request) -> Json:
-    """Return the JSON object in the body; none at all counts as an empty one.
-
-    Raises:
-        Refusal: 413, or 422 for anything but an object.
-    """
+    """Return the JSON object in the body; none at all counts as an empty one."""
     body = await read_bytes(request)
     if not body.strip():
         return {}
@@ -69,11 +60,7 @@ def identity_of(body: Json, key: str = "identity") -> str:
 
 
 def text_of(body: Json, key: str, longest: int) -> str | None:
-    """Return a string of at most `longest` characters; missing, null and "" are None.
-
-    Raises:
-        Refusal: 422.
-    """
+    """Return a string of at most `longest` characters; missing, null and "" are None."""
     value = body.get(key)
     if value is None or value == "":
         return None
@@ -108,7 +95,6 @@ def choice_of(body: Json, key: str, choices: type[E]) -> E | None:
 
 
 def flag_of(body: Json, key: str, default: bool) -> bool:
-    """Return a boolean."""
     value = body.get(key)
     if value is None:
         return default
@@ -152,20 +138,6 @@ def texts_of(body: Json, key: str, most: int) -> tuple[str, ...] | None:
     if len(value) > most:
         raise invalid(f"{key} must have at most {most} entries")
     return tuple(value)
-
-
-def number_of(request: web.Request, key: str) -> int:
-    """Return a number of the path; whether it names anything is the rules' business.
-
-    Raises:
-        Refusal: 404 when it is no number.
-    """
-    text = request.match_info[key]
-    digits = text.removeprefix("-")
-    if not (digits.isascii() and digits.isdigit()):
-        raise not_found(f"{text!r} is no {key}")
-    # Nothing is numbered with ten digits, and int() of an endless string is slow.
-    return int(text) if len(digits) < 10 else ANY_NUMBER
 
 
 def page_of(request: web.Request) -> tuple[int, int]:

@@ -62,11 +62,9 @@ def rate_limit(per_minute: int, clock: EngineClock) -> Middleware:
 
 
 def refusal_response(refusal: Refusal) -> web.Response:
-    """Write a refusal."""
     headers = {} if refusal.retry_after is None else {"Retry-After": str(refusal.retry_after)}
-    return web.json_response(
-        error_to_wire(refusal.message, refusal.reason.code), status=refusal.status, headers=headers
-    )
+    body = error_to_wire(refusal.message, refusal.reason.code)
+    return web.json_response(body, status=refusal.status, headers=headers)
 
 
 def _http_response(error: web.HTTPException) -> web.Response:

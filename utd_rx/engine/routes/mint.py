@@ -9,23 +9,14 @@ from aiohttp import web
 
 from utd_rx.engine.authorization import Endpoint, authorize
 from utd_rx.engine.metadata import write_metadata
-from utd_rx.engine.routes.context import Context, context_of
-from utd_rx.engine.routes.fields import (
-    choice_of,
-    flag_of,
-    identity_of,
-    int_of,
-    object_of,
-    read_body,
-    text_of,
-)
-from utd_rx.engine.routes.identity import authenticate_app
+from utd_rx.engine.routes import fields
+from utd_rx.engine.routes.request import Context, authenticate_app, context_of
 from utd_rx.engine.rules import room_state
 from utd_rx.engine.rules.commands import SetUpSeats
-from utd_rx.engine.rules.members import Admission
 from utd_rx.engine.rules.names import check_room_name, refuse_reserved_room
 from utd_rx.engine.rules.refusal import invalid
 from utd_rx.engine.rules.roles import Grant, Role
+from utd_rx.engine.rules.room_state import Admission
 from utd_rx.engine.rules.seat_state import layout_of
 from utd_rx.engine.tokens import Bearer, Device, sign_bearer, sign_livekit
 from utd_rx.models.seats import UTDSeatMode
@@ -52,9 +43,9 @@ async def mint(request: web.Request) -> web.Response:
     """Admit somebody to a room and return where to connect and with what."""
     principal = authenticate_app(request)
     authorize(Endpoint.MINT, principal.caller_in(None))
-    body = await read_body(request)
+    body = await fields.read_body(request)
     room, asked = read_mint(body, is_proven=principal.is_server)
-    device, custom = read_device(body), object_of(body, "metadata")
+    device, custom = read_device(body), fields.object_of(body, "metadata")
     context = context_of(request)
     state, member = await context.core.mint(room, asked)
     role = room_state.role_of(state, member.identity) or member.role
@@ -89,9 +80,9 @@ async def session(request: web.Request) -> web.Response:
     """Return a bearer that is not tied to a room."""
     principal = authenticate_app(request)
     authorize(Endpoint.SESSION, principal.caller_in(None))
-    body = await read_body(request)
-    identity = identity_of(body)
-    text_of(body, "name", MAX_NAME_CHARS)
+    body = await fields.read_body(request)
+    identity = fields.identity_of(body)
+    fields.text_of(body, "name", MAX_NAME_CHARS)
     device = read_device(body)
     context = context_of(request)
     context.core.refuse_banned(identity, None)
@@ -100,38 +91,30 @@ async def session(request: web.Request) -> web.Response:
 
 
 def read_mint(body: Json, *, is_proven: bool) -> tuple[str, Admission]:
-    """Return what a mint asks for, and in which room; `rules.room_state.admit` decides.
-
-    Args:
-        body: As it came.
-        is_proven: Whether the app secret vouches for it.
-
-    Raises:
-        Refusal: 422, or 403 for a call's room.
-    """
+    """Return what a mint asks for, and in which room; `rules.room_state.admit` decides."""
     room = body.get("room_name")
     if body.get("identity") in (None, "") or room in (None, ""):
         raise invalid("identity and room_name are required")
     if not isinstance(room, str):
         raise invalid("room_name must be a string")
-    identity = identity_of(body)
+    identity = fields.identity_of(body)
     check_room_name(room)
-    type_ = choice_of(body, "type", UTDStreamType)
+    type_ = fields.choice_of(body, "type", UTDStreamType)
     if type_ is None:
         raise invalid("type is required")
     if type_.is_call:
         raise invalid("a call has no token of its own; POST /api/v1/calls makes both")
     refuse_reserved_room(room)
-    role = choice_of(body, "role", Role)
-    owner = text_of(body, "room_owner_id", 128)
+    role = fields.choice_of(body, "role", Role)
+    owner = fields.text_of(body, "room_owner_id", 128)
     admission = Admission(
         identity=identity,
         type=type_,
         role=role or Role.AUDIENCE,
         owner=owner,
         is_proven=is_proven,
-        name=text_of(body, "name", MAX_NAME_CHARS),
-        image=text_of(body, "image", MAX_IMAGE_CHARS),
+        name=fields.text_of(body, "name", MAX_NAME_CHARS),
+        image=fields.text_of(body, "image", MAX_IMAGE_CHARS),
         seats=read_grid(body),
         override=_read_permissions(body) if is_proven and role is None else None,
     )
@@ -139,37 +122,30 @@ def read_mint(body: Json, *, is_proven: bool) -> tuple[str, Admission]:
 
 
 def read_grid(body: Json) -> SetUpSeats | None:
-    """Read the fields that make or change a grid; None when there are none.
-
-    Raises:
-        Refusal: 422.
-    """
+    """Read the fields that make or change a grid; None when there are none."""
     asked = SetUpSeats(
-        count=int_of(body, "seat_count", 1, MAX_SEATS),
-        mode=choice_of(body, "seat_mode", UTDSeatMode),
-        mode_id=text_of(body, "mode_id", MAX_MODE_ID_CHARS),
-        host_seat=int_of(body, "host_seat", 0, MAX_SEATS - 1),
+        count=fields.int_of(body, "seat_count", 1, MAX_SEATS),
+        mode=fields.choice_of(body, "seat_mode", UTDSeatMode),
+        mode_id=fields.text_of(body, "mode_id", MAX_MODE_ID_CHARS),
+        host_seat=fields.int_of(body, "host_seat", 0, MAX_SEATS - 1),
     )
     return None if asked == SetUpSeats() else asked
 
 
 def read_device(body: Json) -> Device:
-    """Read the device facts.
-
-    Raises:
-        Refusal: 422.
-    """
-    return Device(**{key: text_of(body, key, longest) for key, longest in _DEVICE_CHARS.items()})
+    return Device(
+        **{key: fields.text_of(body, key, longest) for key, longest in _DEVICE_CHARS.items()}
+    )
 
 
 def _read_permissions(body: Json) -> Grant | None:
-    wanted = object_of(body, "permissions")
+    wanted = fields.object_of(body, "permissions")
     if not wanted:
         return None
     return Grant(
-        can_publish=flag_of(wanted, "canPublish", default=False),
-        can_subscribe=flag_of(wanted, "canSubscribe", default=True),
-        can_publish_data=flag_of(wanted, "canPublishData", default=True),
+        can_publish=fields.flag_of(wanted, "canPublish", default=False),
+        can_subscribe=fields.flag_of(wanted, "canSubscribe", default=True),
+        can_publish_data=fields.flag_of(wanted, "canPublishData", default=True),
     )
 
 

@@ -6,20 +6,11 @@ from typing import Final
 
 from aiohttp import web
 
-from utd_rx.engine.access import Principal
-from utd_rx.engine.authorization import Endpoint
+from utd_rx.engine.authorization import Endpoint, Principal
 from utd_rx.engine.engine_clock import to_iso
 from utd_rx.engine.media import MediaParticipant
-from utd_rx.engine.routes.fields import (
-    choice_of,
-    flag_of,
-    page_of,
-    page_to_wire,
-    required_object_of,
-    text_of,
-    texts_of,
-)
-from utd_rx.engine.routes.room_request import RoomRequest
+from utd_rx.engine.routes import fields
+from utd_rx.engine.routes.request import RoomRequest
 from utd_rx.engine.rules import moderation, room_state
 from utd_rx.engine.rules.moderation import ChangeGrant
 from utd_rx.engine.rules.refusal import invalid, not_found
@@ -50,15 +41,15 @@ async def get_participant(asked: RoomRequest) -> dict[str, object]:
 
 async def list_by_role(asked: RoomRequest) -> dict[str, object]:
     """Return who is connected, by role: those of `role`, everybody without it."""
-    page, per_page = page_of(asked.http)
-    wanted = choice_of({"role": asked.body.get("role") or None}, "role", Role)
+    page, per_page = fields.page_of(asked.http)
+    wanted = fields.choice_of({"role": asked.body.get("role") or None}, "role", Role)
     rows: list[dict[str, object]] = []
     for who in await asked.core.media.list_participants(asked.livekit_name):
         role = room_state.role_of(asked.room, who.identity)
         if role is not None and wanted in (None, role):
             shown = {"identity": who.identity, "name": who.name, "role": role.value}
             rows.append({**shown, "attributes": dict(who.attributes)})
-    return page_to_wire(rows, page, per_page)
+    return fields.page_to_wire(rows, page, per_page)
 
 
 async def kick_participant(asked: RoomRequest) -> dict[str, object]:
@@ -71,11 +62,11 @@ async def kick_participant(asked: RoomRequest) -> dict[str, object]:
 async def mute_participant(asked: RoomRequest) -> dict[str, object]:
     """Mute or unmute somebody's audio, video, or one track."""
     target, body = asked.target, asked.body
-    is_muted = flag_of(body, "muted", default=True)
-    sid = text_of(body, "track_sid", MAX_SID_CHARS)
+    is_muted = fields.flag_of(body, "muted", default=True)
+    sid = fields.text_of(body, "track_sid", MAX_SID_CHARS)
     # Audio unless told otherwise: what one mutes a speaker for.
     flags = (("audio", "video" not in body), ("video", False))
-    kinds = tuple(key for key, default in flags if flag_of(body, key, default=default))
+    kinds = tuple(key for key, default in flags if fields.flag_of(body, key, default=default))
 
     await asked.carry_out(
         lambda room, actor, now: (
@@ -88,9 +79,8 @@ async def mute_participant(asked: RoomRequest) -> dict[str, object]:
 
 
 async def set_role(asked: RoomRequest) -> dict[str, object]:
-    """Give somebody a role."""
     target = asked.target
-    role = choice_of(asked.body, "role", Role)
+    role = fields.choice_of(asked.body, "role", Role)
     if role is None:
         raise invalid("role is required")
     change = await asked.carry_out(
@@ -102,7 +92,7 @@ async def set_role(asked: RoomRequest) -> dict[str, object]:
 async def set_metadata(asked: RoomRequest) -> dict[str, object]:
     """Replace the app's own part of somebody's metadata; the server's keys stay."""
     target = asked.target
-    custom = required_object_of(asked.body, "metadata")
+    custom = fields.required_object_of(asked.body, "metadata")
     metadata = await asked.core.set_metadata(asked.access, target, custom)
     return {"identity": target, "metadata": metadata}
 
@@ -141,7 +131,6 @@ async def resume_stream(asked: RoomRequest) -> dict[str, object]:
 
 
 def participant_to_wire(room: RoomState, participant: MediaParticipant) -> dict[str, object]:
-    """Write what lists show of a participant."""
     role = room_state.role_of(room, participant.identity)
     return {
         "identity": participant.identity,
@@ -166,10 +155,10 @@ def _read_permissions(body: Json) -> ChangeGrant:
     if body.get("hidden"):
         raise invalid("the local engine hides nobody")
     flags = {
-        key: flag_of(body, key, default=False) if body.get(key) is not None else None
+        key: fields.flag_of(body, key, default=False) if body.get(key) is not None else None
         for key in ("can_publish", "can_subscribe", "can_publish_data")
     }
-    names = texts_of(body, "can_publish_sources", 100)
+    names = fields.texts_of(body, "can_publish_sources", 100)
     if not set(names or ()) <= set(_SOURCES):
         raise invalid(f"can_publish_sources must be a list of {', '.join(_SOURCES)}")
     sources = None if names is None else tuple(_SOURCES[name] for name in names)

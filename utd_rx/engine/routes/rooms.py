@@ -12,17 +12,9 @@ from utd_rx.engine.authorization import Endpoint
 from utd_rx.engine.engine_clock import to_iso
 from utd_rx.engine.media import EMPTY_ROOM_SECONDS, MediaRoom
 from utd_rx.engine.metadata import custom_room_metadata, room_metadata_of
-from utd_rx.engine.routes.context import context_of
-from utd_rx.engine.routes.fields import (
-    flag_of,
-    page_of,
-    page_to_wire,
-    required_object_of,
-    texts_of,
-)
-from utd_rx.engine.routes.identity import permit
+from utd_rx.engine.routes import fields
 from utd_rx.engine.routes.participants import participant_to_wire
-from utd_rx.engine.routes.room_request import RoomRequest
+from utd_rx.engine.routes.request import RoomRequest, context_of, permit
 from utd_rx.engine.rules import moderation
 from utd_rx.engine.rules.commands import Actor
 from utd_rx.engine.rules.effects import Effects, PublishMetadata
@@ -43,17 +35,16 @@ _NO_LIMIT: Final = 0
 async def list_rooms(request: web.Request) -> web.Response:
     """Return the active rooms, newest first."""
     permit(request, Endpoint.ROOMS_LIST)
-    page, per_page = page_of(request)
+    page, per_page = fields.page_of(request)
     core = context_of(request).core
     known, running = core.rooms.all(), await core.media.list_rooms()
     found = sorted(running, key=lambda room: (room.created_at, room.sid), reverse=True)
     named = [(known.get(core.rooms.engine_name(room.name) or ""), room) for room in found]
     rows = [_room_to_wire(state, room) for state, room in named if state is not None]
-    return web.json_response(page_to_wire(rows, page, per_page))
+    return web.json_response(fields.page_to_wire(rows, page, per_page))
 
 
 async def get_room(asked: RoomRequest) -> dict[str, object]:
-    """Return a room and who is in it."""
     name, media = asked.livekit_name, asked.core.media
     found = next((room for room in await media.list_rooms() if room.name == name), None)
     people = await media.list_participants(name)
@@ -64,14 +55,13 @@ async def get_room(asked: RoomRequest) -> dict[str, object]:
 
 
 async def delete_room(asked: RoomRequest) -> dict[str, object]:
-    """Close a room for everybody in it."""
     await asked.core.delete_room(asked.access)
     return {"room_name": asked.room.name, "deleted": True}
 
 
 async def set_metadata(asked: RoomRequest) -> dict[str, object]:
     """Replace the app's own part of the room's metadata; the server's keys stay."""
-    custom = custom_room_metadata(required_object_of(asked.body, "metadata"))
+    custom = custom_room_metadata(fields.required_object_of(asked.body, "metadata"))
 
     def rule(room: RoomState, actor: Actor, now: float) -> tuple[RoomState, Effects, str]:
         room = evolve(room, metadata=custom)
@@ -81,10 +71,9 @@ async def set_metadata(asked: RoomRequest) -> dict[str, object]:
 
 
 async def lock_comments(asked: RoomRequest) -> dict[str, object]:
-    """Lock or unlock the chat of the audience."""
     if asked.body.get("locked") is None:
         raise invalid("locked is required")
-    is_locked = flag_of(asked.body, "locked", default=False)
+    is_locked = fields.flag_of(asked.body, "locked", default=False)
     await asked.carry_out(
         lambda room, actor, now: (*moderation.lock_comments(room, is_locked), None)
     )
@@ -93,18 +82,17 @@ async def lock_comments(asked: RoomRequest) -> dict[str, object]:
 
 async def send_data(asked: RoomRequest) -> dict[str, object]:
     """Send a backend's message into the room; the engine's own types it cannot speak."""
-    data = required_object_of(asked.body, "data")
+    data = fields.required_object_of(asked.body, "data")
     if (read_text(data.get("type")) or "").startswith("_"):
         raise invalid("types that start with '_' are the engine's own")
     if len(json.dumps(data, ensure_ascii=False).encode()) > MAX_DATA_BYTES:
         raise Refusal(Reason.TOO_LARGE, f"data is larger than {MAX_DATA_BYTES} bytes")
-    to = texts_of(asked.body, "destination_identities", MAX_DESTINATIONS)
+    to = fields.texts_of(asked.body, "destination_identities", MAX_DESTINATIONS)
     recipients = await asked.core.send_data(asked.access, data, to or None)
     return {"room_name": asked.room.name, "recipients": recipients}
 
 
 async def get_project(request: web.Request) -> web.Response:
-    """Return what this project may do."""
     permit(request, Endpoint.PROJECT)
     context = context_of(request)
     return web.json_response(
@@ -125,7 +113,6 @@ async def get_project(request: web.Request) -> web.Response:
 
 
 async def get_health(request: web.Request) -> web.Response:
-    """Say that the engine runs."""
     return web.json_response({"status": "ok"})
 
 

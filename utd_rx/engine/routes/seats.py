@@ -6,25 +6,15 @@ Every command but `move` answers with the grid as it is after it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Final, TypeAlias
 
 from utd_rx.engine.authorization import Endpoint
 from utd_rx.engine.routes.fields import ANY_NUMBER, int_of
 from utd_rx.engine.routes.mint import read_grid
-from utd_rx.engine.routes.room_request import Answer, RoomRequest
-from utd_rx.engine.rules import room_state
-from utd_rx.engine.rules.commands import (
-    Actor,
-    KickSeat,
-    LeaveSeat,
-    LockSeat,
-    MoveSeat,
-    MuteSeat,
-    SeatCommand,
-    SetUpSeats,
-    TakeSeat,
-    UnlockSeat,
-)
+from utd_rx.engine.routes.request import Answer, RoomRequest
+from utd_rx.engine.rules import commands, room_state
+from utd_rx.engine.rules.commands import Actor, SeatCommand
 from utd_rx.engine.rules.effects import Effects
 from utd_rx.engine.rules.refusal import invalid
 from utd_rx.engine.rules.room_state import RoomState
@@ -36,7 +26,6 @@ _Reply: TypeAlias = Callable[[UTDSeatGrid, UTDSeatGrid, Actor], dict[str, object
 
 
 async def get_seats(asked: RoomRequest) -> dict[str, object]:
-    """Return the grid."""
     room_state.refuse_without_seats(asked.room)
     return grid_to_rest(asked.room.seats.grid)
 
@@ -69,28 +58,29 @@ def _command(read: Callable[[RoomRequest], SeatCommand], reply: _Reply = _grid) 
     return answer
 
 
-def _read_move(asked: RoomRequest) -> MoveSeat:
+def _on_seat(command: Callable[[int], SeatCommand]) -> Answer:
+    return _command(lambda asked: command(asked.number("index")))
+
+
+def _read_move(asked: RoomRequest) -> commands.MoveSeat:
     target = int_of(asked.body, "target_seat", -ANY_NUMBER, ANY_NUMBER)
     if target is None:
         raise invalid("target_seat is required")
-    return MoveSeat(target)
+    return commands.MoveSeat(target)
 
 
 ROUTES: Final[dict[str, tuple[Endpoint, Answer]]] = {
-    "setup": (Endpoint.SEATS_SETUP, _command(lambda it: read_grid(it.body) or SetUpSeats())),
-    "leave": (Endpoint.SEATS_LEAVE, _command(lambda it: LeaveSeat())),
+    "setup": (
+        Endpoint.SEATS_SETUP,
+        _command(lambda it: read_grid(it.body) or commands.SetUpSeats()),
+    ),
+    "leave": (Endpoint.SEATS_LEAVE, _command(lambda it: commands.LeaveSeat())),
     "move": (Endpoint.SEATS_MOVE, _command(_read_move, _from_to)),
-    "{index}/take": (Endpoint.SEATS_TAKE, _command(lambda it: TakeSeat(it.number("index")))),
-    "{index}/kick": (Endpoint.SEATS_KICK, _command(lambda it: KickSeat(it.number("index")))),
-    "{index}/lock": (Endpoint.SEATS_LOCK, _command(lambda it: LockSeat(it.number("index")))),
-    "{index}/unlock": (Endpoint.SEATS_UNLOCK, _command(lambda it: UnlockSeat(it.number("index")))),
-    "{index}/mute": (
-        Endpoint.SEATS_MUTE,
-        _command(lambda it: MuteSeat(it.number("index"), is_muted=True)),
-    ),
-    "{index}/unmute": (
-        Endpoint.SEATS_UNMUTE,
-        _command(lambda it: MuteSeat(it.number("index"), is_muted=False)),
-    ),
+    "{index}/take": (Endpoint.SEATS_TAKE, _on_seat(commands.TakeSeat)),
+    "{index}/kick": (Endpoint.SEATS_KICK, _on_seat(commands.KickSeat)),
+    "{index}/lock": (Endpoint.SEATS_LOCK, _on_seat(commands.LockSeat)),
+    "{index}/unlock": (Endpoint.SEATS_UNLOCK, _on_seat(commands.UnlockSeat)),
+    "{index}/mute": (Endpoint.SEATS_MUTE, _on_seat(partial(commands.MuteSeat, is_muted=True))),
+    "{index}/unmute": (Endpoint.SEATS_UNMUTE, _on_seat(partial(commands.MuteSeat, is_muted=False))),
 }
 """What is posted below `seats/`."""

@@ -8,19 +8,10 @@ from typing import Final
 from utd_rx.engine.authorization import Endpoint
 from utd_rx.engine.engine_clock import to_iso
 from utd_rx.engine.routes.fields import ANY_NUMBER, identity_of, int_of
-from utd_rx.engine.routes.room_request import Answer, RoomRequest
-from utd_rx.engine.rules import room_state
+from utd_rx.engine.routes.request import Answer, RoomRequest
+from utd_rx.engine.rules import commands, room_state
 from utd_rx.engine.rules import speakers as rules
-from utd_rx.engine.rules.commands import (
-    AcceptInvitation,
-    ApproveRequest,
-    CancelRequest,
-    DeclineInvitation,
-    Invite,
-    RejectRequest,
-    RequestSeat,
-    SpeakerCommand,
-)
+from utd_rx.engine.rules.commands import SpeakerCommand
 from utd_rx.engine.rules.refusal import invalid
 from utd_rx.protocol.wire.seats import grid_to_rest
 from utd_rx.protocol.wire.speakers import invitation_to_rest
@@ -58,7 +49,7 @@ def _command(read: Callable[[RoomRequest], SpeakerCommand], *shown: str) -> Answ
         item = read(asked)
         outcome = await asked.carry_out(
             lambda room, actor, now: room_state.command_speakers(room, actor, item, now),
-            item.target if isinstance(item, Invite) else None,
+            item.target if isinstance(item, commands.Invite) else None,
         )
         return {key: getattr(outcome, _FIELDS.get(key, key)) for key in shown}
 
@@ -68,41 +59,43 @@ def _command(read: Callable[[RoomRequest], SpeakerCommand], *shown: str) -> Answ
 _FIELDS: Final = {"request_id": "id", "invitation_id": "id"}
 
 
-def _read_request(asked: RoomRequest) -> RequestSeat:
-    return RequestSeat(to_iso(asked.core.clock.wall()))
+def _by_id(command: Callable[[int], SpeakerCommand], *shown: str) -> Answer:
+    return _command(lambda asked: command(asked.number("id")), *shown)
 
 
-def _read_invite(asked: RoomRequest) -> Invite:
+def _read_request(asked: RoomRequest) -> commands.RequestSeat:
+    return commands.RequestSeat(to_iso(asked.core.clock.wall()))
+
+
+def _read_invite(asked: RoomRequest) -> commands.Invite:
     target = identity_of(asked.body, "target_identity")
-    return Invite(target, int_of(asked.body, "seat_index", -ANY_NUMBER, ANY_NUMBER))
+    return commands.Invite(target, int_of(asked.body, "seat_index", -ANY_NUMBER, ANY_NUMBER))
 
 
 ROUTES: Final[dict[tuple[str, str], tuple[Endpoint, Answer]]] = {
     ("POST", "request"): (Endpoint.SPEAKERS_REQUEST, _command(_read_request, "request_id")),
     ("DELETE", "request"): (
         Endpoint.SPEAKERS_CANCEL,
-        _command(lambda it: CancelRequest(), "request_id"),
+        _command(lambda it: commands.CancelRequest(), "request_id"),
     ),
     ("GET", "requests"): (Endpoint.SPEAKERS_LIST, list_requests),
     ("POST", "requests/{id}/approve"): (
         Endpoint.SPEAKERS_APPROVE,
-        _command(
-            lambda it: ApproveRequest(it.number("id")), "request_id", "identity", "seat_index"
-        ),
+        _by_id(commands.ApproveRequest, "request_id", "identity", "seat_index"),
     ),
     ("POST", "requests/{id}/reject"): (
         Endpoint.SPEAKERS_REJECT,
-        _command(lambda it: RejectRequest(it.number("id")), "request_id", "identity"),
+        _by_id(commands.RejectRequest, "request_id", "identity"),
     ),
     ("POST", "invite"): (Endpoint.SPEAKERS_INVITE, _command(_read_invite, "invitation_id")),
     ("GET", "invitations"): (Endpoint.SPEAKERS_INVITATIONS, list_invitations),
     ("POST", "invitations/{id}/accept"): (
         Endpoint.SPEAKERS_ACCEPT,
-        _command(lambda it: AcceptInvitation(it.number("id")), "invitation_id", "seat_index"),
+        _by_id(commands.AcceptInvitation, "invitation_id", "seat_index"),
     ),
     ("POST", "invitations/{id}/decline"): (
         Endpoint.SPEAKERS_DECLINE,
-        _command(lambda it: DeclineInvitation(it.number("id")), "invitation_id"),
+        _by_id(commands.DeclineInvitation, "invitation_id"),
     ),
 }
 """By method and path below `speakers/`."""

@@ -30,11 +30,7 @@ class Actor:
 
 
 def identity_of(actor: Actor) -> str:
-    """Return who acts, for what nobody can do namelessly.
-
-    Raises:
-        Refusal: 422.
-    """
+    """Return who acts, for what nobody can do namelessly: 422 then."""
     if actor.identity is None:
         raise invalid("identity is required")
     return actor.identity

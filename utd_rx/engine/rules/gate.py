@@ -12,7 +12,6 @@ from typing import Final
 
 from attrs import evolve, field, frozen
 
-from utd_rx.engine.rules.refusal import banned
 from utd_rx.models.frozen_map import FrozenMap
 
 TOKEN_SECONDS: Final = 3600.0
@@ -36,7 +35,6 @@ class Ban:
     name: str | None = None
 
     def is_active(self, wall: float) -> bool:
-        """Whether it still holds."""
         return self.expires_at is None or wall < self.expires_at
 
 
@@ -86,15 +84,6 @@ class Gate:
             one.identity == identity and one.room in (None, room) and one.is_active(wall)
             for one in self.bans
         )
-
-    def refuse_banned(self, identity: str, room: str | None, wall: float) -> None:
-        """Refuse whoever is banned.
-
-        Raises:
-            Refusal: 403 with the code of a ban.
-        """
-        if self.is_banned(identity, room, wall):
-            raise banned()
 
     def void_tokens(self, room: str, identity: str | None, now: float) -> Gate:
         """Make every token minted so far worthless; None is everybody's for the room."""

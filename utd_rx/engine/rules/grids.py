@@ -10,22 +10,14 @@ from utd_rx.models.seats import UTDSeat, UTDSeatGrid
 
 
 def seat_at(grid: UTDSeatGrid, index: int) -> UTDSeat:
-    """Return a seat.
-
-    Raises:
-        Refusal: 422 when there is no such index.
-    """
+    """Return a seat; 422 when there is no such index."""
     if not 0 <= index < grid.count:
         raise invalid(f"seat {index} is out of range; this room has {grid.count} seats")
     return grid.seats[index]
 
 
 def free_seat(grid: UTDSeatGrid, identity: str, index: int) -> UTDSeat:
-    """Return seat `index` when `identity` may sit down on it.
-
-    Raises:
-        Refusal: 409 when it is occupied, 403 when locked or somebody else's, 422.
-    """
+    """Return a seat `identity` may take; 409 for an occupied, 403 for a locked or reserved one."""
     seat = seat_at(grid, index)
     if seat.is_occupied:
         raise conflict(f"seat {index} is occupied")
@@ -37,11 +29,7 @@ def free_seat(grid: UTDSeatGrid, identity: str, index: int) -> UTDSeat:
 
 
 def first_free(grid: UTDSeatGrid) -> UTDSeat:
-    """Return the first seat that is empty, unlocked and reserved for nobody.
-
-    Raises:
-        Refusal: 409 when there is none.
-    """
+    """Return the first seat that is empty, unlocked and reserved for nobody; 409 without one."""
     for seat in grid.seats:
         if seat.is_empty and seat.reserved_for is None:
             return seat
@@ -49,11 +37,7 @@ def first_free(grid: UTDSeatGrid) -> UTDSeat:
 
 
 def refuse_seated(grid: UTDSeatGrid, identity: str, message: str) -> None:
-    """Refuse what only somebody without a seat may do.
-
-    Raises:
-        Refusal: 409.
-    """
+    """Refuse with 409 what only somebody without a seat may do."""
     if grid.seat_of(identity) is not None:
         raise conflict(message)
 
@@ -62,35 +46,27 @@ def occupy(
     grid: UTDSeatGrid, seat: UTDSeat, identity: str, attributes: FrozenMap[str, str]
 ) -> UTDSeatGrid:
     """Return the grid in which `identity` sits on `seat`, and waits for nothing any more."""
-    return without_requests(
-        replace(grid, evolve(seat, identity=identity, attributes=attributes)),
-        frozenset({identity}),
-    )
+    taken = evolve(seat, identity=identity, attributes=attributes)
+    return without_requests(replace(grid, taken), frozenset({identity}))
 
 
 def emptied(seat: UTDSeat) -> UTDSeat:
-    """Return the seat with nobody on it."""
     return evolve(seat, identity=None, attributes=FrozenMap())
 
 
 def replace(grid: UTDSeatGrid, seat: UTDSeat) -> UTDSeatGrid:
     """Return the grid with `seat` in the place of the one with its index."""
-    return evolve(
-        grid, seats=tuple(seat if known.index == seat.index else known for known in grid.seats)
-    )
+    seats = tuple(seat if known.index == seat.index else known for known in grid.seats)
+    return evolve(grid, seats=seats)
 
 
 def without_occupants(grid: UTDSeatGrid, identities: frozenset[str]) -> UTDSeatGrid:
     """Return the grid in which none of `identities` sits."""
-    return evolve(
-        grid,
-        seats=tuple(emptied(seat) if seat.identity in identities else seat for seat in grid.seats),
-    )
+    seats = tuple(emptied(seat) if seat.identity in identities else seat for seat in grid.seats)
+    return evolve(grid, seats=seats)
 
 
 def without_requests(grid: UTDSeatGrid, identities: frozenset[str]) -> UTDSeatGrid:
     """Return the grid in which none of `identities` waits for a seat."""
-    return evolve(
-        grid,
-        requests=tuple(request for request in grid.requests if request.identity not in identities),
-    )
+    kept = tuple(request for request in grid.requests if request.identity not in identities)
+    return evolve(grid, requests=kept)

@@ -22,11 +22,7 @@ class Limits:
 
 
 def count_request(limits: Limits, bucket: str, now: float) -> Limits:
-    """Count one request.
-
-    Raises:
-        Refusal: 429 with the seconds left of the minute, when the bucket is empty.
-    """
+    """Count one request; 429 with the seconds left of the minute when there were too many."""
     began, count = limits.windows.get(bucket, (now, 0))
     if now >= began + WINDOW_SECONDS:
         began, count = now, 0

@@ -48,11 +48,7 @@ class ChangeGrant:
 def set_role(
     room: RoomState, actor: Actor, target: str, role: Role
 ) -> tuple[RoomState, Effects, RoleChange]:
-    """Give `target` a role; the room remembers it, and so does the participant's metadata.
-
-    Raises:
-        Refusal: 422 for host, the owner and oneself, 404 for the absent, 409 for no change.
-    """
+    """Give `target` a role; the room remembers it, and so does the participant's metadata."""
     if role is Role.HOST:
         raise invalid("only the owner is the host; the role cannot be given away")
     if target in (room.owner, actor.identity):
@@ -88,9 +84,6 @@ def mute(
     """Mute or unmute tracks of `target`: those of `kinds`, or the one of `sid`.
 
     Who sits and is muted stays so on the next track, as if the seat had been muted.
-
-    Raises:
-        Refusal: 403 when an admin acts on the host, 404 for the absent, 422 for no kind.
     """
     refuse_acting(room, actor, target)
     if target not in room.sessions:
@@ -103,11 +96,7 @@ def mute(
 
 
 def silence(room: RoomState, target: str, now: float) -> tuple[RoomState, Effects]:
-    """Forbid `target` to publish, whoever would let them: in an audio room, no seat.
-
-    Raises:
-        Refusal: 404 for somebody who is not in the room.
-    """
+    """Forbid `target` to publish, whoever would let them: in an audio room, no seat."""
     refuse_acting(room, Actor(None, Role.HOST), target)
     room = evolve(room, silenced=room.silenced | {target})
     if room.type is not UTDStreamType.AUDIO_ROOM:
@@ -119,11 +108,7 @@ def silence(room: RoomState, target: str, now: float) -> tuple[RoomState, Effect
 
 
 def unsilence(room: RoomState, target: str) -> tuple[RoomState, Effects]:
-    """Let `target` publish again as far as seat or role allow; a lost seat stays lost.
-
-    Raises:
-        Refusal: 404 for somebody who is not in the room.
-    """
+    """Let `target` publish again as far as seat or role allow; a lost seat stays lost."""
     refuse_acting(room, Actor(None, Role.HOST), target)
     return evolve(room, silenced=room.silenced - {target}), (ApplyGrant(target),)
 
@@ -131,12 +116,7 @@ def unsilence(room: RoomState, target: str) -> tuple[RoomState, Effects]:
 def change_grant(
     room: RoomState, target: str, change: ChangeGrant
 ) -> tuple[RoomState, Effects, Grant]:
-    """Change what a backend grants beyond the role; lasts until its next mint for `target`.
-
-    Raises:
-        Refusal: 404 for no member, 409 for a right to publish that the product decides by seat
-            or role.
-    """
+    """Change what a backend grants beyond the role; lasts until its next mint for `target`."""
     member = room.members.get(target)
     if member is None:
         raise not_found(f"{target!r} is not in this room")
@@ -153,21 +133,13 @@ def expel(room: RoomState, identity: str, now: float) -> tuple[RoomState, Effect
     """Throw somebody out: no seat, no membership, no connection. The mint floor is raised apart."""
     sid = room.sessions.get(identity)
     found, effects = seat_rules.left(room.seats, identity, now, 0)
-    room = evolve(
-        room,
-        seats=found,
-        members=room.members.remove(identity),
-        sessions=room.sessions.remove(identity),
-    )
+    members, sessions = room.members.remove(identity), room.sessions.remove(identity)
+    room = evolve(room, seats=found, members=members, sessions=sessions)
     return room, effects if sid is None else (*effects, Remove(identity, sid))
 
 
 def refuse_acting(room: RoomState, actor: Actor, target: str) -> None:
-    """Refuse moderation that the actor's role does not reach.
-
-    Raises:
-        Refusal: 403 when an admin acts on the host, 404 when the target is not in the room.
-    """
+    """Refuse an admin who acts on the host (403), and anybody whose target is not there (404)."""
     if actor.is_admin and target == room.owner:
         raise forbidden("an admin cannot act on the host")
     if target not in room.members and target not in room.sessions:

@@ -23,11 +23,7 @@ _REFUSED_CATEGORIES: Final = frozenset({"Cc", "Cs"})
 
 
 def check_identity(identity: str, field: str = "identity") -> str:
-    """Return `identity` when it is well formed.
-
-    Raises:
-        Refusal: 422.
-    """
+    """Return `identity` when it is well formed, else refuse with 422."""
     if not 1 <= len(identity) <= MAX_IDENTITY_CHARS:
         raise invalid(f"{field} must have 1 to {MAX_IDENTITY_CHARS} characters")
     if not is_printable(identity):
@@ -43,27 +39,18 @@ def is_printable(text: str) -> bool:
 
 
 def check_room_name(name: str) -> str:
-    """Return the un-prefixed room `name` when it is well formed.
-
-    Raises:
-        Refusal: 422.
-    """
+    """Return the un-prefixed room `name` when it is well formed, else refuse with 422."""
     if not is_room_name(name):
         raise invalid("room_name must be 1 to 128 alphanumeric characters, '_' or '-'")
     return name
 
 
 def is_room_name(name: str) -> bool:
-    """Whether a room can have this name."""
     return _ROOM_NAME.fullmatch(name) is not None
 
 
 def refuse_reserved_room(name: str) -> None:
-    """Refuse the name of a call's room, which hands out its own tokens, or of another path.
-
-    Raises:
-        Refusal: 403 for the former (docs/contract.md, "Rooms of calls"), 422 for the latter.
-    """
+    """Refuse a call's room with 403 (docs/contract.md, "Rooms of calls"), another path with 422."""
     if name.startswith(CALL_PREFIX):
         raise forbidden(f"room names that start with {CALL_PREFIX!r} are reserved for calls")
     if name in RESERVED_ROOMS:
@@ -71,7 +58,6 @@ def refuse_reserved_room(name: str) -> None:
 
 
 def livekit_room_name(app_id: str, name: str) -> str:
-    """Return LiveKit's name of the room `name`."""
     return f"p{app_id}_{name}"
 
 

@@ -10,6 +10,10 @@ from utd_rx.errors import UTDErrorCode
 class Reason(Enum):
     """The kinds of refusal: each has one HTTP status and one error code."""
 
+    def __init__(self, status: int, code: UTDErrorCode) -> None:
+        self.status = status
+        self.code = code
+
     VALIDATION = 422, UTDErrorCode.VALIDATION
     UNAUTHORIZED = 401, UTDErrorCode.UNAUTHORIZED
     FORBIDDEN = 403, UTDErrorCode.FORBIDDEN
@@ -21,36 +25,20 @@ class Reason(Enum):
     INTERNAL = 500, UTDErrorCode.SERVER
     UNAVAILABLE = 503, UTDErrorCode.SERVER
 
-    @property
-    def status(self) -> int:
-        """The HTTP status of the reply."""
-        return self.value[0]
-
-    @property
-    def code(self) -> UTDErrorCode:
-        """The `code` of the reply."""
-        return self.value[1]
-
 
 class Refusal(Exception):
     """A command that is not carried out; the state is as it was before.
 
-    Args:
-        reason: Decides status and code of the reply.
-        message: For the developer at the other end; never holds a secret.
-        retry_after: Seconds to wait, for `RATE_LIMITED`.
+    `message` is for the developer at the other end and never holds a secret; `retry_after` are
+    seconds.
     """
 
     def __init__(self, reason: Reason, message: str, *, retry_after: int | None = None) -> None:
         super().__init__(message)
         self.reason = reason
+        self.status = reason.status
         self.message = message
         self.retry_after = retry_after
-
-    @property
-    def status(self) -> int:
-        """The HTTP status of the reply."""
-        return self.reason.status
 
 
 def invalid(message: str) -> Refusal:

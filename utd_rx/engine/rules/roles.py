@@ -63,14 +63,7 @@ PUBLISHING: Final[Mapping[UTDStreamType, Grant]] = {
 
 
 def clamp(claimed: Role, *, stored: Role | None, is_owner: bool, is_proven: bool) -> Role:
-    """Return the role a mint grants (docs/contract.md, "Owner and host").
-
-    Args:
-        claimed: What the request asked for.
-        stored: The role the room already gave this identity; it beats an unproven claim.
-        is_owner: Whether the identity owns the room; only the owner is host.
-        is_proven: Whether the request carried the app secret, which vouches for the claim.
-    """
+    """Return the role a mint grants; what the room `stored` beats an unproven claim."""
     if is_owner:
         return Role.HOST
     if is_proven and claimed in VOUCHED_ROLES:

@@ -13,9 +13,8 @@ from attrs import evolve, field, frozen
 
 from utd_rx.engine.rules import seat_state as seat_rules
 from utd_rx.engine.rules import speakers as speaker_rules
-from utd_rx.engine.rules.commands import Actor, Outcome, SeatCommand, SpeakerCommand
+from utd_rx.engine.rules.commands import Actor, Outcome, SeatCommand, SetUpSeats, SpeakerCommand
 from utd_rx.engine.rules.effects import ApplyGrant, Effects, MuteTracks, WriteRole
-from utd_rx.engine.rules.members import Admission, Member, Session
 from utd_rx.engine.rules.refusal import conflict, forbidden, not_found
 from utd_rx.engine.rules.roles import (
     LISTEN,
@@ -33,6 +32,53 @@ from utd_rx.models.stream_type import UTDStreamType
 
 MAX_ENDED: Final = 64
 """How many ended sessions are remembered; reports overtake each other by a few at most."""
+
+
+@frozen
+class Member:
+    """Somebody who minted a token for the room and was not thrown out since.
+
+    `override` is what a backend asked for with `permissions` instead of a role
+    (docs/contract.md, "Minting" and "Participants").
+    """
+
+    identity: str
+    role: Role
+    serial: int
+    name: str | None = None
+    image: str | None = None
+    override: Grant | None = None
+
+    @property
+    def attributes(self) -> FrozenMap[str, str]:
+        """What the grid shows about this member; the kits' names of the keys."""
+        known = {"name": self.name, "avatar": self.image}
+        return FrozenMap({key: value for key, value in known.items() if value is not None})
+
+
+@frozen
+class Admission:
+    """What a mint asks for, already validated."""
+
+    identity: str
+    type: UTDStreamType
+    role: Role
+    owner: str | None = None
+    is_proven: bool = False
+    name: str | None = None
+    image: str | None = None
+    seats: SetUpSeats | None = None
+    override: Grant | None = None
+
+
+@frozen
+class Session:
+    """A connection as the SFU reports it; `role` is what its metadata says."""
+
+    identity: str
+    sid: str
+    grant: Grant | None = None
+    role: Role | None = None
 
 
 @frozen
@@ -57,11 +103,6 @@ class RoomState:
     are_comments_locked: bool = False
     metadata: str = field(default="{}", repr=False)
 
-    @property
-    def next_deadline(self) -> float | None:
-        """When `time_passed` has something to do, None for never."""
-        return self.seats.next_deadline
-
 
 def fresh(name: str, type_: UTDStreamType, serial: int) -> RoomState:
     """Return a new room.
@@ -79,9 +120,6 @@ def admit(
 
     The first who may own the room and claims `host` owns it from then on
     (docs/contract.md, "Owner and host").
-
-    Raises:
-        Refusal: 409 when the room is of another type, 422 for a grid that cannot be.
     """
     if room is None:
         room = fresh(name, asked.type, serial)
@@ -89,13 +127,9 @@ def admit(
     if room.type is not asked.type:
         raise conflict(f"the room is of type {room.type.value}")
     if room.owner is None and (owner := _owner_of(asked)) is not None:
-        room = evolve(room, owner=owner, seats=seat_rules.with_host(room.seats, owner))
-    role = clamp(
-        asked.role,
-        stored=room.roles.get(asked.identity),
-        is_owner=asked.identity == room.owner,
-        is_proven=asked.is_proven,
-    )
+        room = evolve(room, owner=owner, seats=evolve(room.seats, host=owner))
+    stored, is_owner = room.roles.get(asked.identity), asked.identity == room.owner
+    role = clamp(asked.role, stored=stored, is_owner=is_owner, is_proven=asked.is_proven)
     if asked.is_proven and role in VOUCHED_ROLES:
         room = evolve(room, roles=room.roles.set(asked.identity, role))
     override = asked.override
@@ -139,11 +173,7 @@ def role_of(room: RoomState, identity: str) -> Role | None:
 
 
 def actor_of(room: RoomState, identity: str) -> Actor:
-    """Return a member as somebody who commands.
-
-    Raises:
-        Refusal: 404 when there is no such member.
-    """
+    """Return a member as somebody who commands; 404 for somebody who is none."""
     member = room.members.get(identity)
     role = role_of(room, identity)
     if member is None or role is None:
@@ -184,11 +214,8 @@ def joined(room: RoomState, session: Session) -> tuple[RoomState, Effects]:
     """
     if session.sid in room.ended:
         return room, ()
-    room = evolve(
-        room,
-        sessions=room.sessions.set(session.identity, session.sid),
-        seats=seat_rules.joined(room.seats, session.identity),
-    )
+    sessions = room.sessions.set(session.identity, session.sid)
+    room = evolve(room, sessions=sessions, seats=seat_rules.joined(room.seats, session.identity))
     effects: Effects = ()
     if session.grant != grant_of(room, session.identity):
         effects = (ApplyGrant(session.identity),)
@@ -217,7 +244,7 @@ def left(room: RoomState, session: Session, now: float, grace: float) -> tuple[R
 
 
 def time_passed(room: RoomState, now: float) -> tuple[RoomState, Effects]:
-    """Do what is due."""
+    """Do what is due: from `seats.next_deadline` on."""
     found, effects = seat_rules.time_passed(room.seats, now)
     return evolve(room, seats=found), effects
 
@@ -225,11 +252,7 @@ def time_passed(room: RoomState, now: float) -> tuple[RoomState, Effects]:
 def command_seats(
     room: RoomState, actor: Actor, item: SeatCommand, now: float
 ) -> tuple[RoomState, Effects]:
-    """Carry out a seat command.
-
-    Raises:
-        Refusal: See `seat_state.command`; 409 in a room that has no seats, 403 for the silenced.
-    """
+    """Carry out a seat command; see `seat_state.command`."""
     refuse_without_seats(room)
     found, effects = seat_rules.command(room.seats, actor, item, now)
     return _with_seats(room, found), effects
@@ -238,11 +261,7 @@ def command_seats(
 def command_speakers(
     room: RoomState, actor: Actor, item: SpeakerCommand, now: float
 ) -> tuple[RoomState, Effects, Outcome]:
-    """Carry out a command about requests and invitations.
-
-    Raises:
-        Refusal: See `speakers.command`; 409 in a room that has no seats, 403 for the silenced.
-    """
+    """Carry out a command about requests and invitations; see `speakers.command`."""
     refuse_without_seats(room)
     found, effects, outcome = speaker_rules.command(
         room.seats, actor, item, now, lambda identity: actor_of(room, identity).attributes
@@ -251,17 +270,12 @@ def command_speakers(
 
 
 def _with_seats(room: RoomState, found: SeatState) -> RoomState:
-    """Take over what a command made of the seats, whichever it was."""
     if room.silenced & (found.seated - room.seats.seated):
         raise forbidden("this user was forbidden to publish, and a seat is the right to")
     return evolve(room, seats=found)
 
 
 def refuse_without_seats(room: RoomState) -> None:
-    """Refuse seat calls on other products.
-
-    Raises:
-        Refusal: 409.
-    """
+    """Refuse seat calls on other products with 409."""
     if room.type is not UTDStreamType.AUDIO_ROOM:
         raise conflict(f"a room of type {room.type.value} has no seats")

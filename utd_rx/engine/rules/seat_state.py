@@ -12,25 +12,12 @@ reports leaving and joining then).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Final
 
 from attrs import evolve, field, frozen
 
-from utd_rx.engine.rules import grids
-from utd_rx.engine.rules.commands import (
-    Actor,
-    KickSeat,
-    LeaveSeat,
-    LockSeat,
-    MoveSeat,
-    MuteSeat,
-    SeatCommand,
-    SetUpSeats,
-    TakeSeat,
-    UnlockSeat,
-    identity_of,
-)
+from utd_rx.engine.rules import commands, grids
+from utd_rx.engine.rules.commands import Actor, SeatCommand, identity_of
 from utd_rx.engine.rules.effects import ApplyGrant, Effects, MuteTracks, PublishSeats, Push
 from utd_rx.engine.rules.refusal import conflict, forbidden, invalid
 from utd_rx.engine.rules.roles import MODERATORS
@@ -98,25 +85,32 @@ class SeatState:
 def command(
     seats: SeatState, actor: Actor, item: SeatCommand, now: float
 ) -> tuple[SeatState, Effects]:
-    """Carry out `item` for `actor`.
-
-    Whether the actor's role may command it at all was decided by `utd_rx.engine.authorization`.
-
-    Raises:
-        Refusal: Nothing has changed then.
-    """
-    if isinstance(item, MuteSeat):
-        return _mute(seats, actor, item)
-    return commit(seats, evolve(seats, grid=_RULES[type(item)](seats, actor, item)), now)
+    """Carry out `item` for `actor`, whose role was let pass by `utd_rx.engine.authorization`."""
+    match item:
+        case commands.MuteSeat():
+            return _mute(seats, actor, item)
+        case commands.SetUpSeats():
+            grid = _set_up(seats, actor, item)
+        case commands.TakeSeat(index):
+            grid = _take(seats, actor, index)
+        case commands.LeaveSeat():
+            grid = grids.without_occupants(seats.grid, frozenset({identity_of(actor)}))
+        case commands.MoveSeat(target):
+            grid = _move(seats, identity_of(actor), target)
+        case commands.KickSeat(index):
+            grid = _kick(seats, actor, index)
+        case commands.LockSeat(index):
+            grid = _lock(seats, actor, index)
+        case commands.UnlockSeat(index):
+            opened = evolve(grids.seat_at(seats.grid, index), is_locked=False)
+            grid = grids.replace(seats.grid, opened)
+    return commit(seats, evolve(seats, grid=grid), now)
 
 
 def joined(seats: SeatState, identity: str) -> SeatState:
     """`identity` is connected."""
-    return evolve(
-        seats,
-        connected=seats.connected | {identity},
-        frees_at=seats.frees_at.remove(identity),
-    )
+    connected, frees_at = seats.connected | {identity}, seats.frees_at.remove(identity)
+    return evolve(seats, connected=connected, frees_at=frees_at)
 
 
 def left(seats: SeatState, identity: str, now: float, grace: float) -> tuple[SeatState, Effects]:
@@ -145,20 +139,15 @@ def taken_over(grid: UTDSeatGrid, now: float) -> SeatState:
     return evolve(seats, frees_at=FrozenMap(waiting))
 
 
-def layout_of(grid: UTDSeatGrid) -> SetUpSeats | None:
+def layout_of(grid: UTDSeatGrid) -> commands.SetUpSeats | None:
     """Return what makes a grid like this one, empty; None for one without seats."""
     if grid.count == 0:
         return None
     reserved = next((seat.index for seat in grid.seats if seat.reserved_for is not None), None)
-    return SetUpSeats(grid.count, grid.mode, grid.mode_id, reserved)
+    return commands.SetUpSeats(grid.count, grid.mode, grid.mode_id, reserved)
 
 
-def with_host(seats: SeatState, host: str) -> SeatState:
-    """Say who the host is; reservations are made for it from now on."""
-    return evolve(seats, host=host)
-
-
-def _set_up(seats: SeatState, actor: Actor, item: SetUpSeats) -> UTDSeatGrid:
+def _set_up(seats: SeatState, actor: Actor, item: commands.SetUpSeats) -> UTDSeatGrid:
     grid = seats.grid
     count = grid.count if item.count is None else item.count
     if not (1 if item.count is not None else 0) <= count <= MAX_SEATS:
@@ -185,9 +174,9 @@ def _set_up(seats: SeatState, actor: Actor, item: SetUpSeats) -> UTDSeatGrid:
     )
 
 
-def _take(seats: SeatState, actor: Actor, item: TakeSeat) -> UTDSeatGrid:
+def _take(seats: SeatState, actor: Actor, index: int) -> UTDSeatGrid:
     identity = identity_of(actor)
-    seat = grids.free_seat(seats.grid, identity, item.index)
+    seat = grids.free_seat(seats.grid, identity, index)
     grids.refuse_seated(seats.grid, identity, "you already sit on a seat; move instead")
     needs_approval = seats.grid.mode is UTDSeatMode.REQUEST and actor.role not in MODERATORS
     if needs_approval and seat.reserved_for != identity:
@@ -195,13 +184,8 @@ def _take(seats: SeatState, actor: Actor, item: TakeSeat) -> UTDSeatGrid:
     return grids.occupy(seats.grid, seat, identity, actor.attributes)
 
 
-def _leave(seats: SeatState, actor: Actor, item: LeaveSeat) -> UTDSeatGrid:
-    return grids.without_occupants(seats.grid, frozenset({identity_of(actor)}))
-
-
-def _move(seats: SeatState, actor: Actor, item: MoveSeat) -> UTDSeatGrid:
-    identity = identity_of(actor)
-    target = grids.free_seat(seats.grid, identity, item.target)
+def _move(seats: SeatState, identity: str, index: int) -> UTDSeatGrid:
+    target = grids.free_seat(seats.grid, identity, index)
     held = seats.grid.seat_of(identity)
     if held is None:
         raise conflict("you have no seat to move from; take one instead")
@@ -209,8 +193,8 @@ def _move(seats: SeatState, actor: Actor, item: MoveSeat) -> UTDSeatGrid:
     return grids.occupy(grid, target, identity, held.attributes)
 
 
-def _kick(seats: SeatState, actor: Actor, item: KickSeat) -> UTDSeatGrid:
-    seat = grids.seat_at(seats.grid, item.index)
+def _kick(seats: SeatState, actor: Actor, index: int) -> UTDSeatGrid:
+    seat = grids.seat_at(seats.grid, index)
     _refuse_against_host(seats, actor, seat, "kicked")
     # A reservation protects its holder, not who sat there when it was made.
     if seat.reserved_for is not None and seat.identity in (None, seat.reserved_for):
@@ -218,16 +202,12 @@ def _kick(seats: SeatState, actor: Actor, item: KickSeat) -> UTDSeatGrid:
     return grids.replace(seats.grid, grids.emptied(seat))
 
 
-def _lock(seats: SeatState, actor: Actor, item: LockSeat) -> UTDSeatGrid:
-    seat = grids.seat_at(seats.grid, item.index)
+def _lock(seats: SeatState, actor: Actor, index: int) -> UTDSeatGrid:
+    seat = grids.seat_at(seats.grid, index)
     _refuse_against_host(seats, actor, seat, "locked out")
     if seat.reserved_for is not None:
         raise forbidden("a reserved seat cannot be locked")
     return grids.replace(seats.grid, evolve(grids.emptied(seat), is_locked=True))
-
-
-def _unlock(seats: SeatState, actor: Actor, item: UnlockSeat) -> UTDSeatGrid:
-    return grids.replace(seats.grid, evolve(grids.seat_at(seats.grid, item.index), is_locked=False))
 
 
 def with_muted(seats: SeatState, identity: str, is_muted: bool) -> SeatState:
@@ -237,7 +217,7 @@ def with_muted(seats: SeatState, identity: str, is_muted: bool) -> SeatState:
     return evolve(seats, muted=(seats.muted | {identity}) & seats.seated)
 
 
-def _mute(seats: SeatState, actor: Actor, item: MuteSeat) -> tuple[SeatState, Effects]:
+def _mute(seats: SeatState, actor: Actor, item: commands.MuteSeat) -> tuple[SeatState, Effects]:
     seat = grids.seat_at(seats.grid, item.index)
     _refuse_against_host(seats, actor, seat, "muted")
     if seat.identity is None:
@@ -246,26 +226,8 @@ def _mute(seats: SeatState, actor: Actor, item: MuteSeat) -> tuple[SeatState, Ef
     return with_muted(seats, seat.identity, item.is_muted), effects
 
 
-# Any: a table cannot say that the type of its key is the type of the rule's last argument.
-_RULES: Final[Mapping[type[SeatCommand], Callable[[SeatState, Actor, Any], UTDSeatGrid]]] = {
-    SetUpSeats: _set_up,
-    TakeSeat: _take,
-    LeaveSeat: _leave,
-    MoveSeat: _move,
-    KickSeat: _kick,
-    LockSeat: _lock,
-    UnlockSeat: _unlock,
-}
-
-
 def commit(before: SeatState, after: SeatState, now: float) -> tuple[SeatState, Effects]:
-    """Make `after` the state: raise `rev` and derive the effects, or do nothing if it is the same.
-
-    Args:
-        before: The state so far.
-        after: What a rule made of it; its `revision` and `frees_at` are set here.
-        now: Monotonic seconds.
-    """
+    """Make `after` the state: set its `revision` and `frees_at`, and derive the effects."""
     if after == before:
         return before, ()
     # Who sits down, whichever way, has no use for an offer of a seat any more.

@@ -12,25 +12,13 @@ rule returns the new state and whom to tell; what follows for seats and permissi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Final, TypeAlias
+from collections.abc import Callable
+from typing import Final, TypeAlias
 
 from attrs import evolve
 
-from utd_rx.engine.rules import grids
-from utd_rx.engine.rules.commands import (
-    AcceptInvitation,
-    Actor,
-    ApproveRequest,
-    CancelRequest,
-    DeclineInvitation,
-    Invite,
-    Outcome,
-    RejectRequest,
-    RequestSeat,
-    SpeakerCommand,
-    identity_of,
-)
+from utd_rx.engine.rules import commands, grids
+from utd_rx.engine.rules.commands import Actor, Outcome, SpeakerCommand, identity_of
 from utd_rx.engine.rules.effects import Effects, Push, TellModerators
 from utd_rx.engine.rules.refusal import Refusal, conflict, forbidden, invalid, not_found
 from utd_rx.engine.rules.seat_state import OpenInvitation, SeatState, commit
@@ -58,14 +46,22 @@ _Result: TypeAlias = tuple[SeatState, Effects, Outcome]
 def command(
     seats: SeatState, actor: Actor, item: SpeakerCommand, now: float, attributes: Attributes
 ) -> _Result:
-    """Carry out `item` for `actor`.
-
-    Whether the actor's role may command it at all was decided by `utd_rx.engine.authorization`.
-
-    Raises:
-        Refusal: Nothing has changed then.
-    """
-    found, pushes, outcome = _RULES[type(item)](seats, actor, item, now, attributes)
+    """Carry out `item` for `actor`, whose role was let pass by `utd_rx.engine.authorization`."""
+    match item:
+        case commands.RequestSeat(created_at):
+            found, pushes, outcome = _request(seats, identity_of(actor), created_at)
+        case commands.CancelRequest():
+            found, pushes, outcome = _cancel(seats, identity_of(actor))
+        case commands.ApproveRequest(id_):
+            found, pushes, outcome = _approve(seats, id_, attributes)
+        case commands.RejectRequest(id_):
+            found, pushes, outcome = _reject(seats, id_)
+        case commands.Invite(target, seat_index):
+            found, pushes, outcome = _invite(seats, identity_of(actor), target, seat_index, now)
+        case commands.AcceptInvitation(id_):
+            found, pushes, outcome = _accept(seats, identity_of(actor), id_, now, attributes)
+        case commands.DeclineInvitation(id_):
+            found, pushes, outcome = _decline(seats, identity_of(actor), id_, now)
     after, effects = commit(seats, found, now)
     # The grid first: whoever hears of an approval finds the seat taken.
     return after, (*effects, *pushes), outcome
@@ -80,10 +76,7 @@ def invitations_of(seats: SeatState, identity: str, now: float) -> tuple[OpenInv
     )
 
 
-def _request(
-    seats: SeatState, actor: Actor, item: RequestSeat, now: float, attributes: Attributes
-) -> _Result:
-    identity = identity_of(actor)
+def _request(seats: SeatState, identity: str, created_at: str) -> _Result:
     grid = seats.grid
     if grid.mode is not UTDSeatMode.REQUEST:
         raise conflict("seats are free to take here; there is nothing to request")
@@ -92,29 +85,21 @@ def _request(
         raise conflict("your request is pending already")
     if len(grid.requests) >= MAX_REQUESTS:
         raise conflict("too many requests are pending; try again later")
-    request = SpeakRequest(seats.next_id, identity, item.created_at)
-    found = evolve(
-        seats,
-        grid=evolve(grid, requests=(*grid.requests, request)),
-        next_id=seats.next_id + 1,
-    )
+    request = SpeakRequest(seats.next_id, identity, created_at)
+    grid = evolve(grid, requests=(*grid.requests, request))
+    found = evolve(seats, grid=grid, next_id=seats.next_id + 1)
     told = TellModerators("_speaker_request", FrozenMap(request_to_push(request)))
     return found, (told,), Outcome(request.id, identity)
 
 
-def _cancel(
-    seats: SeatState, actor: Actor, item: CancelRequest, now: float, attributes: Attributes
-) -> _Result:
-    identity = identity_of(actor)
+def _cancel(seats: SeatState, identity: str) -> _Result:
     mine = next((r for r in seats.grid.requests if r.identity == identity), None)
     outcome = Outcome(None if mine is None else mine.id, identity)
     return _without_request(seats, identity), (), outcome
 
 
-def _approve(
-    seats: SeatState, actor: Actor, item: ApproveRequest, now: float, attributes: Attributes
-) -> _Result:
-    request = _pending(seats, item.id)
+def _approve(seats: SeatState, id_: int, attributes: Attributes) -> _Result:
+    request = _pending(seats, id_)
     seat = grids.first_free(seats.grid)
     identity = request.identity
     found = evolve(seats, grid=grids.occupy(seats.grid, seat, identity, attributes(identity)))
@@ -123,10 +108,8 @@ def _approve(
     return found, (told,), Outcome(request.id, identity, seat.index)
 
 
-def _reject(
-    seats: SeatState, actor: Actor, item: RejectRequest, now: float, attributes: Attributes
-) -> _Result:
-    request = _pending(seats, item.id)
+def _reject(seats: SeatState, id_: int) -> _Result:
+    request = _pending(seats, id_)
     answer = request_answer_to_push(request, None)
     told = Push("_speaker_request_rejected", FrozenMap(answer), (request.identity,))
     found = _without_request(seats, request.identity)
@@ -134,33 +117,29 @@ def _reject(
 
 
 def _invite(
-    seats: SeatState, actor: Actor, item: Invite, now: float, attributes: Attributes
+    seats: SeatState, inviter: str, target: str, seat_index: int | None, now: float
 ) -> _Result:
-    inviter = identity_of(actor)
-    if item.target == inviter:
+    if target == inviter:
         raise invalid("you cannot invite yourself; take a seat instead")
-    if item.target not in seats.connected:
-        raise not_found(f"{item.target!r} is not in this room")
-    grids.refuse_seated(seats.grid, item.target, f"{item.target!r} already sits on a seat")
-    if any(o.invitation.target == item.target and o.expires_at > now for o in seats.invitations):
-        raise conflict(f"{item.target!r} was invited already")
-    if item.seat_index is not None:
-        grids.free_seat(seats.grid, item.target, item.seat_index)
-    invitation = Invitation(seats.next_id, inviter, item.target, item.seat_index)
-    kept = tuple(one for one in seats.invitations if one.invitation.target != item.target)
-    found = evolve(
-        seats,
-        invitations=(*kept, OpenInvitation(invitation, now + INVITATION_SECONDS)),
-        next_id=seats.next_id + 1,
-    )
-    told = Push("_speaker_invitation", FrozenMap(invitation_to_push(invitation)), (item.target,))
-    return found, (told,), Outcome(invitation.id, item.target)
+    if target not in seats.connected:
+        raise not_found(f"{target!r} is not in this room")
+    grids.refuse_seated(seats.grid, target, f"{target!r} already sits on a seat")
+    if any(o.invitation.target == target and o.expires_at > now for o in seats.invitations):
+        raise conflict(f"{target!r} was invited already")
+    if seat_index is not None:
+        grids.free_seat(seats.grid, target, seat_index)
+    invitation = Invitation(seats.next_id, inviter, target, seat_index)
+    kept = tuple(one for one in seats.invitations if one.invitation.target != target)
+    open_ = OpenInvitation(invitation, now + INVITATION_SECONDS)
+    found = evolve(seats, invitations=(*kept, open_), next_id=seats.next_id + 1)
+    told = Push("_speaker_invitation", FrozenMap(invitation_to_push(invitation)), (target,))
+    return found, (told,), Outcome(invitation.id, target)
 
 
 def _accept(
-    seats: SeatState, actor: Actor, item: AcceptInvitation, now: float, attributes: Attributes
+    seats: SeatState, identity: str, id_: int, now: float, attributes: Attributes
 ) -> _Result:
-    invitation = _offered(seats, actor, item.id, now)
+    invitation = _offered(seats, identity, id_, now)
     grids.refuse_seated(seats.grid, invitation.target, "you already sit on a seat")
     seat = _invited_seat(seats, invitation)
     grid = grids.occupy(seats.grid, seat, invitation.target, attributes(invitation.target))
@@ -170,28 +149,12 @@ def _accept(
     return found, (told,), Outcome(invitation.id, invitation.target, seat.index)
 
 
-def _decline(
-    seats: SeatState, actor: Actor, item: DeclineInvitation, now: float, attributes: Attributes
-) -> _Result:
-    invitation = _offered(seats, actor, item.id, now)
+def _decline(seats: SeatState, identity: str, id_: int, now: float) -> _Result:
+    invitation = _offered(seats, identity, id_, now)
     answer = invitation_answer_to_push(invitation, None)
     told = Push("_speaker_invitation_declined", FrozenMap(answer), (invitation.inviter,))
     outcome = Outcome(invitation.id, invitation.target)
     return _without_offer(seats, invitation), (told,), outcome
-
-
-_Rule: TypeAlias = Callable[[SeatState, Actor, Any, float, Attributes], _Result]
-
-# Any: a table cannot say that the type of its key is the type of the rule's third argument.
-_RULES: Final[Mapping[type[SpeakerCommand], _Rule]] = {
-    RequestSeat: _request,
-    CancelRequest: _cancel,
-    ApproveRequest: _approve,
-    RejectRequest: _reject,
-    Invite: _invite,
-    AcceptInvitation: _accept,
-    DeclineInvitation: _decline,
-}
 
 
 def _pending(seats: SeatState, id_: int) -> SpeakRequest:
@@ -201,8 +164,7 @@ def _pending(seats: SeatState, id_: int) -> SpeakRequest:
     raise not_found(f"there is no pending request {id_}")
 
 
-def _offered(seats: SeatState, actor: Actor, id_: int, now: float) -> Invitation:
-    identity = identity_of(actor)
+def _offered(seats: SeatState, identity: str, id_: int, now: float) -> Invitation:
     for one in seats.invitations:
         if one.invitation.id == id_ and one.expires_at > now:
             if one.invitation.target != identity:

@@ -6,11 +6,10 @@ read here.
 
 from __future__ import annotations
 
-import math
 from typing import Final
 
 from utd_rx.models.chat import ChatMessage
-from utd_rx.protocol.wire.reading import Json, read_object, read_text
+from utd_rx.protocol.wire.reading import Json, read_number, read_object, read_text
 
 MAX_TEXT: Final = 4_000
 """Characters. Larger than any hand types, small enough that a full history is a few MB."""
@@ -45,8 +44,6 @@ def chat_from_wire(wire: Json, sender: str | None) -> ChatMessage | None:
 
 
 def _seconds(milliseconds: object) -> float | None:
-    if isinstance(milliseconds, bool) or not isinstance(milliseconds, int | float):
-        return None
+    number = read_number(milliseconds)
     # 2**50 ms are 35,000 years; up to there seconds as a float give the millisecond back.
-    known = math.isfinite(milliseconds) and abs(milliseconds) <= 2**50
-    return round(milliseconds) / 1000 if known else None
+    return None if number is None or abs(number) > 2**50 else round(number) / 1000

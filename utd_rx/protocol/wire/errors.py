@@ -29,11 +29,7 @@ def error_from_wire(
 ) -> UTDStreamException:
     """Read a reply that is no success into the exception the caller gets.
 
-    Args:
-        status: The HTTP status.
-        wire: The body.
-        retry_after: Seconds to wait, when the engine said so.
-        secrets: What the message must not hold, however the engine quotes it.
+    Its message holds none of the `secrets`, however the engine quotes them.
     """
     message = next((text for key in MESSAGE_KEYS if (text := read_text(wire.get(key)))), "")
     code = classify_response(status, message, wire.get("code"))
@@ -49,5 +45,4 @@ def error_from_wire(
 
 
 def error_to_wire(message: str, code: UTDErrorCode) -> dict[str, object]:
-    """Write an error body."""
     return {"message": message, "code": code.value}

@@ -1,4 +1,4 @@
-"""Role changes and the chat lock on the wire (docs/contract.md, "Data messages")."""
+"""Role changes, the chat lock and bans (docs/contract.md, "Data messages" and "Bans")."""
 
 from __future__ import annotations
 
@@ -6,7 +6,17 @@ from typing import Final
 
 from attrs import asdict, frozen
 
-from utd_rx.protocol.wire.reading import Json, read_bool, read_object, read_text
+from utd_rx.models.ban import UTDBan
+from utd_rx.models.frozen_map import FrozenMap
+from utd_rx.protocol.wire.reading import (
+    Json,
+    read_bool,
+    read_int,
+    read_list,
+    read_object,
+    read_text,
+    read_texts,
+)
 
 IDENTITY_KEYS: Final = ("identity", "occupant_identity", "participant_identity", "user_id")
 """Where the subject of a role change may be, in order of preference
@@ -14,6 +24,8 @@ IDENTITY_KEYS: Final = ("identity", "occupant_identity", "participant_identity",
 
 COMMENT_LOCK_KEY: Final = "_comment_lock"
 """The key in room metadata; also the type of the push."""
+
+_BAN_TEXTS: Final = ("name", "room_name", "reason", "banned_at", "expires_at")
 
 
 @frozen
@@ -54,3 +66,23 @@ def comment_lock_in_metadata(wire: Json) -> bool | None:
     value = wire.get(COMMENT_LOCK_KEY)
     lock = read_object(value)
     return comment_lock_from_wire(lock) if lock else read_bool(value)
+
+
+def bans_from_wire(wire: Json) -> tuple[UTDBan, ...]:
+    """Read a page of bans, under `data` or `bans`; unnamed ones are dropped."""
+    entries = read_list(wire.get("data")) or read_list(wire.get("bans"))
+    return tuple(
+        UTDBan(
+            identity=identity,
+            id=read_int(entry.get("id")),
+            attributes=FrozenMap(read_texts(entry.get("attributes"))),
+            **{key: read_text(entry.get(key)) for key in _BAN_TEXTS},
+        )
+        for entry in map(read_object, entries)
+        if (identity := read_text(entry.get("identity"))) is not None
+    )
+
+
+def ban_to_wire(ban: UTDBan) -> dict[str, object]:
+    """Write one row of the list."""
+    return {**asdict(ban, recurse=False), "attributes": dict(ban.attributes)}

@@ -35,13 +35,7 @@ MODES: Final[Mapping[str, UTDSeatMode]] = {mode.value: mode for mode in UTDSeatM
 
 
 def grid_from_wire(wire: Json, *, previous: UTDSeatGrid | None = None) -> UTDSeatGrid:
-    """Read a grid in either spelling.
-
-    Args:
-        wire: A REST reply, a push or the `_seats` of room metadata.
-        previous: The grid known so far; where the same user still holds a seat and `wire` gives
-            no attributes, the known ones stay (docs/contract.md, "Seats").
-    """
+    """Read a grid in either spelling; see `keep_attributes` for the `previous` one."""
     listed: dict[int, UTDSeat] = {}
     entries = read_list(wire.get("seats"))
     for position, entry in enumerate(entries):

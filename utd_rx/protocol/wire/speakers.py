@@ -60,7 +60,9 @@ def request_answer_to_push(request: SpeakRequest, seat_index: int | None) -> dic
 
 def request_answer_from_push(wire: Json) -> RequestAnswer | None:
     """Read either answer, or the request itself; None without the request's id or identity."""
-    id_, identity = _request_id(wire), read_text(wire.get("identity"))
+    id_, identity = read_int(wire.get("request_id")), read_text(wire.get("identity"))
+    if id_ is None:  # the queue in `_seats` calls it `id`, so a push of another engine may as well
+        id_ = read_int(wire.get("id"))
     if id_ is None or identity is None:
         return None
     return RequestAnswer(id_, identity, read_int(wire.get("seat_index")))
@@ -94,9 +96,3 @@ def invitations_from_wire(wire: object) -> tuple[ListedInvitation, ...]:
         if invitation is not None:
             listed.append(ListedInvitation(invitation, read_number(entry.get("expires_in"))))
     return tuple(listed)
-
-
-def _request_id(wire: Json) -> int | None:
-    # The queue in `_seats` calls it `id`, so a push of another engine may as well.
-    id_ = read_int(wire.get("request_id"))
-    return read_int(wire.get("id")) if id_ is None else id_

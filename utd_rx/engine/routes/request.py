@@ -1,0 +1,184 @@
+"""A request, from credentials to reply: what every route has in common.
+
+The order is the same everywhere: credentials (401), room (404), ban and table (403), body (413,
+422), fields, rule.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeAlias, TypeVar
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+from attrs import field, frozen
+
+from utd_rx.engine.authorization import Endpoint, Principal, RoomAccess, authorize
+from utd_rx.engine.core import EngineCore, Rule
+from utd_rx.engine.options import Secrets
+from utd_rx.engine.routes.fields import ANY_NUMBER, read_body
+from utd_rx.engine.rules.names import check_identity
+from utd_rx.engine.rules.refusal import Reason, Refusal, forbidden, invalid, not_found
+from utd_rx.engine.rules.room_state import RoomState
+from utd_rx.engine.serving import trust
+from utd_rx.engine.tokens import read_bearer
+from utd_rx.protocol.wire.reading import Json
+
+T = TypeVar("T")
+
+APP_ID: Final = "X-App-Id"
+APP_KEY: Final = "X-App-Key"
+APP_SECRET: Final = "X-App-Secret"  # noqa: S105 - the name of a header
+
+
+@frozen
+class Context:
+    """One engine as its routes see it."""
+
+    core: EngineCore
+    secrets: Secrets = field(repr=False)
+    livekit_url: str
+
+
+CONTEXT: Final = web.AppKey("context", Context)
+
+
+def context_of(request: web.Request) -> Context:
+    return request.app[CONTEXT]
+
+
+def authenticate_app(request: web.Request) -> Principal:
+    """Check the app's own credentials: id and secret, or id and publishable key."""
+    secrets = context_of(request).secrets
+    if APP_SECRET in request.headers:
+        _check_app(request, APP_SECRET, secrets.app_secret, secrets)
+        return Principal(is_server=True)
+    _check_app(request, APP_KEY, secrets.app_key, secrets)
+    return Principal()
+
+
+def authenticate(request: web.Request) -> Principal:
+    """Check whichever credentials came: the secret before a bearer before the app key."""
+    header = request.headers.get("Authorization")
+    if header is None or APP_SECRET in request.headers:
+        return authenticate_app(request)
+    scheme, _, token = header.partition(" ")
+    if scheme.lower() != "bearer":
+        raise Refusal(Reason.UNAUTHORIZED, "Authorization must be a Bearer token")
+    context = context_of(request)
+    bearer = read_bearer(context.secrets, token.strip(), context.core.clock.wall())
+    trust(request)
+    return Principal(bearer=bearer)
+
+
+def permit(request: web.Request, endpoint: Endpoint) -> Principal:
+    """Let a request pass that names no room."""
+    principal = authenticate(request)
+    if principal.identity is not None:
+        context_of(request).core.refuse_banned(principal.identity, None)
+    authorize(endpoint, principal.caller_in(None))
+    return principal
+
+
+def acting_identity(principal: Principal, body: Json) -> str | None:
+    """Return who acts (docs/contract.md, "Who acts").
+
+    A backend names them in `identity` or `actor_identity`; a bearer is nobody else's.
+    """
+    claimed = None
+    for key in ("identity", "actor_identity"):
+        value = body.get(key)
+        if value is None:
+            continue
+        if not isinstance(value, str):
+            raise invalid(f"{key} must be a string")
+        if claimed is not None and value != claimed:
+            raise invalid("identity and actor_identity name two actors")
+        claimed = value
+    if principal.bearer is None:
+        return claimed
+    if claimed not in (None, principal.identity):
+        raise forbidden("the identity in the body is not the bearer's")
+    return principal.identity
+
+
+@frozen
+class RoomRequest:
+    """A request that was let pass; of a `GET` the query stands for the body."""
+
+    http: web.Request
+    access: RoomAccess
+    body: Json
+
+    @property
+    def core(self) -> EngineCore:
+        return context_of(self.http).core
+
+    @property
+    def room(self) -> RoomState:
+        """The room as it was when the request came."""
+        return self.access.room
+
+    @property
+    def livekit_name(self) -> str:
+        return self.core.rooms.livekit_name(self.room.name)
+
+    @property
+    def target(self) -> str:
+        """The identity in the path; 404 for one that nobody can have."""
+        try:
+            return check_identity(self.http.match_info["identity"])
+        except Refusal as refusal:
+            raise not_found(refusal.message) from refusal
+
+    def number(self, key: str) -> int:
+        """Return a number of the path, or 404; whether it names anything is the rules' business."""
+        text = self.http.match_info[key]
+        digits = text.removeprefix("-")
+        if not (digits.isascii() and digits.isdigit()):
+            raise not_found(f"{text!r} is no {key}")
+        # Nothing is numbered with ten digits, and int() of an endless string is slow.
+        return int(text) if len(digits) < 10 else ANY_NUMBER
+
+    async def carry_out(self, rule: Rule[T], target: str | None = None) -> T:
+        return await self.core.command(self.access, rule, target)
+
+
+Answer: TypeAlias = Callable[[RoomRequest], Awaitable[dict[str, object]]]
+"""Does what is asked and returns the reply's body."""
+
+EndpointOf: TypeAlias = Callable[[web.Request, Principal], Endpoint]
+"""Which row of the table a request is about, where that depends on who asks."""
+
+
+def about_room(endpoint: Endpoint | EndpointOf, answer: Answer) -> Handler:
+    """Return the handler of a path below `rooms/{room}`."""
+
+    async def handle(http: web.Request) -> web.Response:
+        principal = authenticate(http)
+        row = endpoint if isinstance(endpoint, Endpoint) else endpoint(http, principal)
+        core = context_of(http).core
+        room = await core.find(http.match_info["room"], principal.identity)
+        core.permit(row, principal, room)
+        body = http.query if http.method == "GET" else await read_body(http)
+        access = RoomAccess(row, principal, room, acting_identity(principal, body))
+        return web.json_response(await answer(RoomRequest(http, access, body)))
+
+    return handle
+
+
+def _check_app(request: web.Request, header: str, expected: str, secrets: Secrets) -> None:
+    app_id, key = request.headers.get(APP_ID), request.headers.get(header)
+    if not app_id or not key:
+        raise Refusal(Reason.UNAUTHORIZED, f"Missing {APP_ID} or {header} header")
+    # Both are compared, so that the time taken says nothing about which one was wrong.
+    is_app = _is_same(app_id, secrets.app_id)
+    is_key = _is_same(key, expected)
+    if not (is_app and is_key):
+        raise Refusal(Reason.UNAUTHORIZED, "Invalid credentials")
+    trust(request)
+
+
+def _is_same(given: str, expected: str) -> bool:
+    return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), expected.encode())
