@@ -6,7 +6,6 @@ known by sid, so neither does harm.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from typing import Final
 
@@ -22,8 +21,6 @@ from utd_rx.engine.routes.fields import read_bytes
 from utd_rx.engine.rules.refusal import Reason, Refusal
 from utd_rx.engine.rules.seat_state import ABSENCE_SECONDS, DEPARTURE_SECONDS
 from utd_rx.engine.serving import trust
-
-logger = logging.getLogger(__name__)
 
 WEBHOOK_PATH: Final = "/livekit/webhook"
 

@@ -9,7 +9,6 @@ development and tests: state lives in memory, and whoever has the app key mints 
 from __future__ import annotations
 
 import asyncio
-import logging
 import socket
 from contextlib import AsyncExitStack
 from typing import Final, Self
@@ -28,8 +27,6 @@ from utd_rx.engine.serving import HttpServer
 from utd_rx.engine.sfus import ExternalSfu, Sfu, make_sfu
 from utd_rx.engine.tasks import OwnedTasks
 from utd_rx.errors import ConflictReason, conflict
-
-logger = logging.getLogger(__name__)
 
 SHUTDOWN_SECONDS: Final = 2.0
 """How long requests under way may take to end."""

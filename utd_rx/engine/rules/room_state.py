@@ -11,20 +11,13 @@ from typing import Final
 
 from attrs import evolve, field, frozen
 
+from utd_rx.engine.rules import roles
 from utd_rx.engine.rules import seat_state as seat_rules
 from utd_rx.engine.rules import speakers as speaker_rules
 from utd_rx.engine.rules.commands import Actor, Outcome, SeatCommand, SetUpSeats, SpeakerCommand
 from utd_rx.engine.rules.effects import ApplyGrant, Effects, MuteTracks, WriteRole
 from utd_rx.engine.rules.refusal import conflict, forbidden, not_found
-from utd_rx.engine.rules.roles import (
-    LISTEN,
-    MODERATORS,
-    PUBLISHING,
-    VOUCHED_ROLES,
-    Grant,
-    Role,
-    clamp,
-)
+from utd_rx.engine.rules.roles import Grant, Role
 from utd_rx.engine.rules.seat_state import SeatState
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.seats import UTDSeatGrid
@@ -129,8 +122,8 @@ def admit(
     if room.owner is None and (owner := _owner_of(asked)) is not None:
         room = evolve(room, owner=owner, seats=evolve(room.seats, host=owner))
     stored, is_owner = room.roles.get(asked.identity), asked.identity == room.owner
-    role = clamp(asked.role, stored=stored, is_owner=is_owner, is_proven=asked.is_proven)
-    if asked.is_proven and role in VOUCHED_ROLES:
+    role = roles.clamp(asked.role, stored=stored, is_owner=is_owner, is_proven=asked.is_proven)
+    if asked.is_proven and role in roles.VOUCHED_ROLES:
         room = evolve(room, roles=room.roles.set(asked.identity, role))
     override = asked.override
     # Only a backend gives permissions, so only a backend's mint takes them away.
@@ -183,20 +176,22 @@ def actor_of(room: RoomState, identity: str) -> Actor:
 
 def moderators_of(room: RoomState) -> tuple[str, ...]:
     """Return the hosts and admins who are connected, in the order they came."""
-    return tuple(identity for identity in room.sessions if role_of(room, identity) in MODERATORS)
+    return tuple(
+        identity for identity in room.sessions if role_of(room, identity) in roles.MODERATORS
+    )
 
 
 def grant_of(room: RoomState, identity: str) -> Grant:
     """Return what the SFU shall let `identity` do: the only place that decides it."""
     member = room.members.get(identity)
-    base = (member.override if member is not None else None) or LISTEN
+    base = (member.override if member is not None else None) or roles.LISTEN
     if identity in room.silenced:
         publishes = False
     elif room.type is UTDStreamType.AUDIO_ROOM:
         publishes = identity in room.seats.seated
     else:
         publishes = base.can_publish or role_of(room, identity) is Role.HOST
-    publishing = PUBLISHING[room.type] if publishes else LISTEN
+    publishing = roles.PUBLISHING[room.type] if publishes else roles.LISTEN
     return evolve(
         publishing,
         can_subscribe=base.can_subscribe,
