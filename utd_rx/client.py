@@ -10,6 +10,7 @@ from utd_rx.models.audio import AudioInput
 from utd_rx.models.seats import UTDSeatMode
 from utd_rx.models.stream_type import UTDStreamType
 from utd_rx.ports.engine import JoinRequest
+from utd_rx.ports.proxy import Proxies
 from utd_rx.ports.room import RoomPort
 from utd_rx.rest.api import UTDApi
 from utd_rx.rest.bearer import Bearer
@@ -48,7 +49,7 @@ class UTDStreamClient:
             alike; never to this machine nor to what `NO_PROXY` names.
         trust_env: Whether `HTTP_PROXY` and `HTTPS_PROXY` hold where no `proxy` is given; read now,
             once. Otherwise the environment's proxies count for nothing.
-        make_room: Makes the media room of each session.
+        make_room: Makes the media room of each session, by default a `UTDRoom`.
 
     Raises:
         UTDStreamException: `VALIDATION`: an empty credential, a URL that is neither `https://`
@@ -65,14 +66,15 @@ class UTDStreamClient:
         microphone: AudioInput | None = None,
         proxy: str | None = None,
         trust_env: bool = False,
-        make_room: Callable[[], RoomPort] = UTDRoom,
+        make_room: Callable[[], RoomPort] | None = None,
     ) -> None:
         def host(url: str) -> UTDApiClient:
             return UTDApiClient(
                 url, app_id=app_id, app_key=app_key, proxy=proxy, trust_env=trust_env
             )
 
-        self._make_room = make_room
+        proxies = Proxies.of(proxy, trust_env=trust_env)
+        self._make_room = make_room or partial(UTDRoom, proxies=proxies)
         self._engine = host(base_url)
         self._tokens = self._engine if token_base_url == base_url else host(token_base_url)
         self._api = UTDApi(self._engine, self._tokens)

@@ -89,3 +89,60 @@ async def proxied(url: str, delay: float = 0.0) -> AsyncIterator[Proxy]:
         server.close()
         await proxy.aclose()
         await server.wait_closed()
+
+
+class ConnectProxy:
+    """An HTTP proxy that lets through what it is told to, and says what was asked of it.
+
+    Attributes:
+        url: Its address.
+        asked: Heads of requests.
+        hosts: Where a host and port that is asked for is in truth; anything else is refused.
+    """
+
+    def __init__(self, hosts: dict[str, tuple[str, int]], refusal: str = "403 Forbidden") -> None:
+        self.url = ""
+        self.asked: list[str] = []
+        self.hosts = hosts
+        self._refusal = refusal
+        self._tunnels: list[Proxy] = []
+
+    async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one connection."""
+        try:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        except asyncio.IncompleteReadError:
+            writer.close()
+            return
+        self.asked.append(head)
+        target = self.hosts.get(head.split()[1])
+        if target is None:
+            writer.write(f"HTTP/1.1 {self._refusal}\r\nContent-Length: 2\r\n\r\nno".encode())
+            await writer.drain()
+            writer.close()
+            return
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        tunnel = Proxy(f"tcp://{target[0]}:{target[1]}")
+        self._tunnels.append(tunnel)
+        tunnel.accept(reader, writer)
+
+    async def aclose(self) -> None:
+        """Hang up on everybody."""
+        for tunnel in self._tunnels:
+            await tunnel.aclose()
+
+
+@asynccontextmanager
+async def connect_proxy(
+    hosts: dict[str, tuple[str, int]] | None = None, refusal: str = "403 Forbidden"
+) -> AsyncIterator[ConnectProxy]:
+    """Run an HTTP proxy."""
+    proxy = ConnectProxy(hosts or {}, refusal)
+    server = await asyncio.start_server(proxy.accept, "127.0.0.1", 0)
+    proxy.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    try:
+        yield proxy
+    finally:
+        server.close()
+        await proxy.aclose()
+        await server.wait_closed()

@@ -23,6 +23,7 @@ from utd_rx.models import events as ev
 from utd_rx.models.connection import DisconnectReason
 from utd_rx.ports.data import MAX_DATA
 from utd_rx.ports.room import RoomPort
+from utd_rx.rtc import native
 from utd_rx.rtc.connector import Connector
 from utd_rx.rtc.live_room import LiveRoom
 from utd_rx.rtc.room import UTDRoom
@@ -192,13 +193,15 @@ async def test_a_new_connection_takes_the_newest_token(
     await room.connect(party.sfu.url, minted)
     await ear.wait(ev.TokenRefreshed)
     assert room.room is not None
-    renewed = room.room._token
+    renewed = native.newest_token(room.room)
     used: list[str] = []
     join = Connector.join
 
-    async def watched(self: Connector, native: rtc.Room, url: str, token: str, *rest: Any) -> Any:
+    async def watched(
+        self: Connector, room: rtc.Room, url: str, token: str, *rest: Any, **how: Any
+    ) -> Any:
         used.append(token)
-        return await join(self, native, url, token, *rest)
+        return await join(self, room, url, token, *rest, **how)
 
     monkeypatch.setattr(Connector, "join", watched)
     await room.disconnect()

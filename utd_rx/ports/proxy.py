@@ -134,6 +134,10 @@ class Proxies:
         return None if is_direct else proxy
 
 
+DIRECT: Final = Proxies()
+"""No proxy, whatever the environment says."""
+
+
 def is_loopback(host: str) -> bool:
     """Whether `host` names this machine."""
     if host == "localhost":

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conflict
 from utd_rx.models.secrets import foreign_text
-from utd_rx.rtc import last_resort, native
+from utd_rx.ports.proxy import Proxy
+from utd_rx.rtc import last_resort, native, way
 
 if TYPE_CHECKING:
     from livekit import rtc
@@ -72,15 +73,15 @@ _FAILURES: Final = tuple(
 """LiveKit's words where there is no status; the first that fits decides."""
 
 
-def classify(text: str, token: str = "") -> UTDStreamException:
-    """Return the typed error for LiveKit's text, which is free
-    (docs/livekit.md, "Errors without a type").
+def classify(text: str, token: str = "", proxy: Proxy | None = None) -> UTDStreamException:
+    """Return the typed error for LiveKit's text (docs/livekit.md, "Errors without a type").
 
     Args:
         text: LiveKit's; a server may have written any part of it.
         token: What the error does not hold, although the text may.
+        proxy: What was on the way.
     """
-    told = foreign_text(text, token)
+    told = foreign_text(text, token, None if proxy is None else proxy.password)
     if status := _STATUS.match(told):
         number = int(status[1])
         usual = UTDErrorCode.SERVER if number >= 500 else UTDErrorCode.UNKNOWN
@@ -88,12 +89,14 @@ def classify(text: str, token: str = "") -> UTDStreamException:
     else:
         fits = ((code, advice) for words, code, advice in _FAILURES if words.search(told))
         code, advice = next(fits, (UTDErrorCode.UNKNOWN, "LiveKit does not say more"))
+        advice += "" if proxy is None else f"; on the way was the proxy {proxy}"
     return UTDStreamException(f"Joining failed: {advice} ({told}).", code=code)
 
 
 async def leave(room: rtc.Room) -> None:
     """Leave `room`, bounded in time; cancelling leaves the leaving to its task."""
     task = asyncio.create_task(room.disconnect(), name="utd_rx.rtc: leave")
+    task.add_done_callback(lambda _: way.leave(room))
     done, _ = await asyncio.wait([task], timeout=LEAVE_TIMEOUT)
     if not done:
         task.cancel()
@@ -124,6 +127,7 @@ class Connector:
         joined: Callable[[], T],
         given_up: asyncio.Future[None],
         *,
+        proxy: Proxy | None = None,
         timeout: float | None = None,
     ) -> T:
         """Join `room` and return what `joined` returns.
@@ -137,6 +141,7 @@ class Connector:
             options: LiveKit's options.
             joined: Called once joined, before LiveKit can emit any event.
             given_up: Done when nobody wants this join any more.
+            proxy: On the way there.
             timeout: Seconds until giving up, `CONNECT_TIMEOUT` by default.
 
         Raises:
@@ -145,8 +150,9 @@ class Connector:
         timeout = CONNECT_TIMEOUT if timeout is None else timeout
         deadline = asyncio.get_running_loop().time() + timeout
         await self._settle(given_up, timeout)
+        way.take(room, url, proxy)
         attempt = asyncio.create_task(
-            _attempt(room, url, token, options, joined), name="utd_rx.rtc: join"
+            _attempt(room, url, token, options, joined, proxy), name="utd_rx.rtc: join"
         )
         waited_for: list[asyncio.Future[Any]] = [attempt, given_up]
         try:
@@ -218,7 +224,12 @@ class _Refused(NamedTuple):
 
 
 async def _attempt(
-    room: rtc.Room, url: str, token: str, options: rtc.RoomOptions, joined: Callable[[], T]
+    room: rtc.Room,
+    url: str,
+    token: str,
+    options: rtc.RoomOptions,
+    joined: Callable[[], T],
+    proxy: Proxy | None,
 ) -> T | _Refused:
     try:
         await room.connect(url, token, options)
@@ -227,7 +238,7 @@ async def _attempt(
         last_resort.take_back(token)
         raise
     except native.sdk().ConnectError as error:
-        refused = classify(error.message, token)
+        refused = classify(error.message, token, proxy)
     except Exception as error:  # noqa: BLE001 - whatever it is, who joins gets a typed error
         told = foreign_text(str(error), token)
         refused = UTDStreamException(f"LiveKit failed to join: {type(error).__name__}: {told}")
@@ -235,6 +246,7 @@ async def _attempt(
         # No await between these: LiveKit's listening task has not run yet, so what `joined`
         # sees is the room as it was, and no event before that is lost.
         return joined()
+    way.leave(room)
     # Outside the handler: LiveKit's text may hold the token, and a traceback prints its context.
     return _Refused(refused, native.sdk().ConnectError(refused.message))
 

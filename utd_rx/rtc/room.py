@@ -24,6 +24,7 @@ from utd_rx.models.devices import DeviceKey
 from utd_rx.models.events import RoomEvent, RoomSnapshot, TokenRefreshed
 from utd_rx.models.participant import TrackPublication, TrackSource
 from utd_rx.ports.data import data_message
+from utd_rx.ports.proxy import DIRECT, Proxies
 from utd_rx.ports.room import EventSink, FramesSink
 from utd_rx.rtc import native
 from utd_rx.rtc.connector import Connector
@@ -53,11 +54,20 @@ class UTDRoom:
     Args:
         adaptive_stream: Kept for video, which is not there yet; it changes nothing now.
         dynacast: Do not send video layers that nobody receives.
+        proxies: The way to the media server; directly by default, whatever the environment says.
+            All rooms of a process that are joined at a time go one way (`rtc.way`).
     """
 
-    def __init__(self, *, adaptive_stream: bool = True, dynacast: bool = True) -> None:
+    def __init__(
+        self,
+        *,
+        adaptive_stream: bool = True,
+        dynacast: bool = True,
+        proxies: Proxies = DIRECT,
+    ) -> None:
         self.adaptive_stream = adaptive_stream
         self.dynacast = dynacast
+        self._proxies = proxies
         self._sinks: list[EventSink] = []
         self._connector = Connector()
         self._live: LiveRoom | None = None
@@ -123,8 +133,9 @@ class UTDRoom:
             options = native.sdk().RoomOptions(
                 auto_subscribe=auto_subscribe, dynacast=self.dynacast
             )
+            proxy = self._proxies.for_url(url)
             snapshot = await self._connector.join(
-                live.room, url, token, options, live.joined, self._joining
+                live.room, url, token, options, live.joined, self._joining, proxy=proxy
             )
         finally:
             self._joining = None
