@@ -85,7 +85,7 @@ class Subscriber:
             for _ in range(count):
                 self.sections.append(receiving(str(len(self.sections)), codec))
         answers = [self.subscriptions.answer(one, 0.0) for one in self.sections]
-        self.subscriptions.after_answer()
+        self.subscriptions.end_request()
         return answers
 
     def tracks(self, answers: list[AnswerSection]) -> list[str | None]:

@@ -14,10 +14,9 @@ from livekit.protocol import models, rtc
 from livekit.protocol import room as rtc_room
 
 from tests.support.sfu import fresh_options
-from utd_rx.engine.sfu.context import SfuContext
 from utd_rx.engine.sfu.dtls import Certificate
 from utd_rx.engine.sfu.limits import LimitError
-from utd_rx.engine.sfu.sfu_participant import Reason, SfuParticipant, State
+from utd_rx.engine.sfu.sfu_participant import Reason, SfuContext, SfuParticipant, State
 from utd_rx.engine.sfu.sfu_room import RoomFullError, SfuRoom
 from utd_rx.engine.sfu.tokens import AccessClaims
 from utd_rx.engine.sfu.udp_mux import UdpMux

@@ -1,13 +1,22 @@
-"""Bounds that no option changes; those of livekit-server where it has one
-(docs/livekit.md, "Sizes").
+"""Bounds of everything clients say, and decoding that holds them.
 
-So a client which stays inside them here stays inside them there.
+The bounds are livekit-server's where it has one (docs/livekit.md, "Sizes"), so a client which
+stays inside them here stays inside them there. `_MOST` names the fields of signal messages that
+may hold more than an id or a handful. Everything else, known today or not, has one of the two
+defaults, and fields this server does not know are dropped. So no handler keeps, echoes or
+broadcasts anything without a bound.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
+import zlib
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
+
+from google.protobuf.message import DecodeError, Message
+from livekit.protocol import rtc
 
 MAX_METADATA_BYTES: Final = 512 * 1024
 MAX_ATTRIBUTES_BYTES: Final = 64 * 1024
@@ -21,13 +30,29 @@ MAX_SECTIONS: Final = 2048
 # Tracks of others that one request names, or one participant has wishes about.
 MAX_WISHES: Final = 4096
 
+_TEXT: Final = 256  # bytes of an id, a name, a codec
+_ENTRIES: Final = 64  # of a list or a map
+
+# Bytes of a text, entries of a list or a map; with "[]", bytes of each text in a map.
+_MOST: Final[Mapping[str, int]] = {
+    "SessionDescription.sdp": MAX_SIGNAL_BYTES,  # `sdp` bounds what it takes out of it
+    "SessionDescription.mid_to_track_id": MAX_SECTIONS,
+    "TrickleRequest.candidateInit": 2048,
+    "ClientInfo.other_sdks": 2048,
+    "UpdateParticipantMetadata.metadata": MAX_METADATA_BYTES,
+    "UpdateParticipantMetadata.attributes": 1024,
+    "UpdateParticipantMetadata.attributes[]": MAX_ATTRIBUTES_BYTES,
+    "UpdateSubscription.track_sids": MAX_WISHES,
+    "UpdateSubscription.participant_tracks": MAX_WISHES,
+    "ParticipantTracks.track_sids": MAX_WISHES,
+    "SubscriptionPermission.track_permissions": 1024,
+    "SyncState.track_sids_disabled": MAX_WISHES,
+    "SyncState.datachannel_receive_states": MAX_WISHES,
+}
+
 
 class LimitError(ValueError):
-    """Something is larger than the server takes.
-
-    Args:
-        request_id: Of the request it came with, 0 for none.
-    """
+    """Something is larger than the server takes; `request_id` is of the request it came with."""
 
     def __init__(self, message: str, request_id: int = 0) -> None:
         super().__init__(message)
@@ -37,11 +62,7 @@ class LimitError(ValueError):
 def check_limits(
     *, name: str = "", metadata: str = "", attributes: Mapping[str, str] | None = None
 ) -> None:
-    """Refuse what is larger than livekit-server takes, in its words.
-
-    Raises:
-        LimitError: at the first that is.
-    """
+    """Raise `LimitError` for what is larger than livekit-server takes, in its words."""
     if len(name.encode()) > MAX_NAME_BYTES:
         raise LimitError("name length exceeds limits")
     if len(metadata.encode()) > MAX_METADATA_BYTES:
@@ -49,3 +70,70 @@ def check_limits(
     items = (attributes or {}).items()
     if sum(len(key.encode()) + len(value.encode()) for key, value in items) > MAX_ATTRIBUTES_BYTES:
         raise LimitError("attribute size exceeds limits")
+
+
+def decode_request(data: bytes) -> rtc.SignalRequest:
+    """Decode one message of a signal connection.
+
+    Raises:
+        DecodeError: it is none.
+        LimitError: a field of it is too large; names the field.
+    """
+    request = rtc.SignalRequest.FromString(data)
+    _bound(request, request.update_metadata.request_id)
+    return request
+
+
+def decode_join_request(value: str) -> rtc.JoinRequest:
+    """Decode the `join_request` query parameter: base64url of a WrappedJoinRequest, maybe gzip.
+
+    Raises:
+        ValueError: it is missing, malformed, or too large.
+    """
+    if not value:
+        raise ValueError("join_request is required")
+    plain = value.rstrip("=").replace("-", "+").replace("_", "/")
+    try:
+        wrapped = rtc.WrappedJoinRequest.FromString(
+            base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
+        )
+        packed = wrapped.join_request
+        if wrapped.compression == rtc.WrappedJoinRequest.GZIP:
+            packed = _gunzip(packed)
+        request = rtc.JoinRequest.FromString(packed)
+    except (binascii.Error, DecodeError, zlib.error) as error:
+        raise ValueError("cannot decode join request") from error
+    _bound(request)
+    return request
+
+
+def _bound(request: Message, request_id: int = 0) -> None:
+    name = _too_large(request)
+    if name is not None:
+        raise LimitError(f"{name} exceeds limits", request_id)
+    request.DiscardUnknownFields()
+
+
+def _gunzip(data: bytes) -> bytes:
+    unpacker = zlib.decompressobj(wbits=31)
+    unpacked = unpacker.decompress(data, MAX_SIGNAL_BYTES)
+    if not unpacker.eof:
+        raise ValueError("join request too large or cut short")
+    return unpacked
+
+
+def _too_large(value: Any, name: str = "") -> str | None:
+    """Name the first field of a message, at any depth, that holds more than it may."""
+    if isinstance(value, Message):
+        parts = [(part, one.full_name.removeprefix("livekit.")) for one, part in value.ListFields()]
+    elif isinstance(value, int | float):
+        return None
+    elif isinstance(value, str | bytes):
+        size = len(value.encode() if isinstance(value, str) else value)
+        return name if size > _MOST.get(name, _TEXT) else None
+    elif len(value) > _MOST.get(name, _ENTRIES):
+        return name
+    else:
+        entries = [*value, *value.values()] if isinstance(value, Mapping) else value
+        parts = [(entry, f"{name}[]") for entry in entries]
+    return next((found for part in parts if (found := _too_large(*part))), None)

@@ -16,10 +16,10 @@ from aiohttp import web
 
 from utd_rx.engine.serving import HttpServer
 from utd_rx.engine.sfu import twirp
-from utd_rx.engine.sfu.context import SfuContext
 from utd_rx.engine.sfu.dtls import Certificate
 from utd_rx.engine.sfu.limits import MAX_API_BODY_BYTES
 from utd_rx.engine.sfu.options import SfuOptions
+from utd_rx.engine.sfu.sfu_participant import SfuContext
 from utd_rx.engine.sfu.sfu_rooms import SfuRooms
 from utd_rx.engine.sfu.signalling import Signalling
 from utd_rx.engine.sfu.udp_mux import UdpMux

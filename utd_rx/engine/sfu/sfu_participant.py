@@ -6,22 +6,27 @@ on. It ends by `close`, once, whoever asks for it, and holds on to nothing then.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from copy import deepcopy
 from typing import Any, Final, Protocol
 
 from aiortc.rtp import RtcpSrPacket
+from attrs import frozen
 from livekit.protocol import models, rtc
 
 from utd_rx.engine.sfu import rtp, tokens
 from utd_rx.engine.sfu.answers import AnswerSection, write_answer
-from utd_rx.engine.sfu.context import SfuContext
+from utd_rx.engine.sfu.dtls import Certificate
 from utd_rx.engine.sfu.limits import MAX_SECTIONS, check_limits
+from utd_rx.engine.sfu.options import SfuOptions
 from utd_rx.engine.sfu.publications import Publication, Publications, new_sid
 from utd_rx.engine.sfu.sdp import SdpError, SdpOffer, parse_offer
 from utd_rx.engine.sfu.subscriptions import Subscriptions
 from utd_rx.engine.sfu.transport import Transport
+from utd_rx.engine.sfu.udp_mux import UdpMux
+from utd_rx.engine.sfu.webhook_sender import WebhookSender
 
 _logger = logging.getLogger(__name__)
 
@@ -31,6 +36,21 @@ Reason = models.DisconnectReason
 _CONNECT_TIMEOUT: Final = 60.0
 _TOKEN_INTERVAL: Final = 300.0
 _REPORT_INTERVAL: Final = 0.8
+
+
+@frozen
+class SfuContext:
+    """What every room and participant of one SFU shares."""
+
+    options: SfuOptions
+    mux: UdpMux
+    certificate: Certificate
+    webhooks: WebhookSender
+
+    @staticmethod
+    def now() -> float:
+        """The running loop's clock, which every deadline is on."""
+        return asyncio.get_running_loop().time()
 
 
 class SignalConnection(Protocol):
@@ -106,13 +126,7 @@ class SfuParticipant:
 
     @property
     def is_closed(self) -> bool:
-        """Whether `close` ran."""
         return self.state == State.DISCONNECTED
-
-    @property
-    def is_visible(self) -> bool:
-        """Whether others may know of it."""
-        return not self.permission.hidden
 
     def info(self) -> models.ParticipantInfo:
         """What everybody sees of it."""
@@ -190,7 +204,7 @@ class SfuParticipant:
             self.has_offered = True
             self.owner.reconcile(self)
         stopped = [self.publications.stopped(section) for section in offer.sections]
-        gone = [publication for publication in stopped if publication is not None]
+        gone = [one for one in stopped if one is not None]
         for publication in gone:
             self.publications.remove(publication)
         sections, live = self._answer_sections(offer, now)
@@ -203,7 +217,7 @@ class SfuParticipant:
                 mid_to_track_id=self.subscriptions.mid_to_track_id(),
             )
         )
-        self.subscriptions.after_answer()
+        self.subscriptions.end_request()
         for publication in gone:
             self._announce_unpublished(publication)
         for publication in live:
@@ -263,11 +277,6 @@ class SfuParticipant:
             self.touch()
             self.owner.publish_info(self)
 
-    def mute_remotely(self, publication: Publication, is_muted: bool) -> None:
-        """Change the muted flag at an admin's wish: the client has to follow."""
-        self.send(mute=rtc.MuteTrackRequest(sid=publication.sid, muted=is_muted))
-        self.set_muted(publication, is_muted)
-
     # -- what an admin or the client itself may change ------------------------------------------
 
     def set_permission(self, permission: models.ParticipantPermission, now: float) -> None:
@@ -287,11 +296,7 @@ class SfuParticipant:
     def update(
         self, *, name: str = "", metadata: str = "", attributes: dict[str, str] | None = None
     ) -> None:
-        """Change what is given; an empty attribute value deletes the attribute.
-
-        Raises:
-            LimitError: nothing was changed.
-        """
+        """Change what is given, or nothing (`LimitError`); an empty value deletes an attribute."""
         merged = {**self.attributes, **(attributes or {})}
         merged = {key: value for key, value in merged.items() if value}
         check_limits(name=name, metadata=metadata, attributes=merged)
@@ -313,12 +318,10 @@ class SfuParticipant:
             self.owner.on_active(self)
 
     def on_failed(self, reason: str) -> None:
-        """DTLS failed."""
         _logger.info("transport of %s failed: %s", self.sid, reason)
         self.close(Reason.MEDIA_FAILURE, action=rtc.LeaveRequest.RECONNECT)
 
     def on_rtp(self, packet: bytes, now: float) -> None:
-        """Media of this client."""
         self.publications.on_rtp(packet, now)
 
     def on_rtcp(self, packet: bytes, now: float) -> None:
@@ -330,13 +333,11 @@ class SfuParticipant:
                 self.subscriptions.on_feedback(one, now)
 
     def on_data(self, label: str, message: bytes) -> None:
-        """A message on one of the data channels."""
         self.owner.on_data(self, label, message)
 
     # -- time ---------------------------------------------------------------------------------
 
     def tick(self, now: float) -> None:
-        """Carry out what is due."""
         if self.state != State.ACTIVE and now >= self._connect_by:
             self.close(Reason.JOIN_FAILURE)
         elif self.transport.is_silent(now):

@@ -15,9 +15,8 @@ from livekit.protocol import models, room, rtc
 
 from utd_rx.engine.sfu import data_messages, quality, tokens
 from utd_rx.engine.sfu.answers import enabled_codecs
-from utd_rx.engine.sfu.context import SfuContext
 from utd_rx.engine.sfu.publications import Publication, new_sid
-from utd_rx.engine.sfu.sfu_participant import Reason, SfuParticipant, State
+from utd_rx.engine.sfu.sfu_participant import Reason, SfuContext, SfuParticipant, State
 from utd_rx.engine.sfu.speakers import UPDATE_INTERVAL, changed_levels
 
 _COUNTS_INTERVAL: Final = 5.0
@@ -39,11 +38,10 @@ class SfuRoom:
         self.metadata = ""
         self.is_closed = False
         self._max_participants = 0
-        self._empty_timeout = int(context.options.empty_timeout)
-        self._departure_timeout = int(context.options.departure_timeout)
+        self._empty_timeout = context.options.empty_timeout
+        self._departure_timeout = context.options.departure_timeout
         self._created_at = now
-        self._empty_until = now + context.options.empty_timeout
-        self._departure_seconds = context.options.departure_timeout
+        self._left_at: float | None = None  # when the last participant went
         self._created_at_ms = int(time.time() * 1000)
         self._participants: dict[str, SfuParticipant] = {}
         self._pending: dict[str, models.ParticipantInfo] = {}
@@ -59,19 +57,14 @@ class SfuRoom:
         return iter(tuple(self._participants.values()))
 
     def get(self, identity: str) -> SfuParticipant | None:
-        """The participant with that identity."""
         return self._participants.get(identity)
 
     def configure(self, request: room.CreateRoomRequest) -> None:
         """Apply what the CreateRoom call that makes it sets; 0 and empty keep."""
         self._max_participants = request.max_participants or self._max_participants
         self.metadata = request.metadata or self.metadata
-        if request.departure_timeout:
-            self._departure_timeout = request.departure_timeout
-            self._departure_seconds = float(request.departure_timeout)
-        if request.empty_timeout:
-            self._empty_timeout = request.empty_timeout
-            self._empty_until = self._created_at + request.empty_timeout
+        self._departure_timeout = request.departure_timeout or self._departure_timeout
+        self._empty_timeout = request.empty_timeout or self._empty_timeout
 
     def info(self) -> models.Room:
         """What clients and the API see of it."""
@@ -79,8 +72,8 @@ class SfuRoom:
         return models.Room(
             sid=self.sid,
             name=self.name,
-            empty_timeout=self._empty_timeout,
-            departure_timeout=self._departure_timeout,
+            empty_timeout=int(self._empty_timeout),
+            departure_timeout=int(self._departure_timeout),
             max_participants=self._max_participants,
             creation_time=self._created_at_ms // 1000,
             creation_time_ms=self._created_at_ms,
@@ -99,11 +92,7 @@ class SfuRoom:
     def add(
         self, claims: tokens.AccessClaims, request: rtc.JoinRequest, host: str, now: float
     ) -> SfuParticipant:
-        """Admit a participant; an older session of the same identity ends.
-
-        Raises:
-            RoomFullError: there is no place, and nothing was changed.
-        """
+        """Admit a participant, or raise `RoomFullError`; an older one of that identity ends."""
         old = self._participants.get(claims.identity)
         if old is None and 0 < self._max_participants <= len(self._participants):
             raise RoomFullError
@@ -137,11 +126,15 @@ class SfuRoom:
         event = "participant_left" if was_active else "participant_connection_aborted"
         self.notify(event, participant)
         if not self._participants:
-            self._empty_until = self.context.now() + self._departure_seconds
+            self._left_at = self.context.now()
 
     def is_expired(self, now: float) -> bool:
         """Whether nobody has been here for longer than the room's timeouts."""
-        return not self._participants and now >= self._empty_until
+        if self._participants:
+            return False
+        if self._left_at is None:
+            return now >= self._created_at + self._empty_timeout
+        return now >= self._left_at + self._departure_timeout
 
     def close(self, reason: models.DisconnectReason) -> None:
         """Send everybody away. Idempotent."""
@@ -160,7 +153,7 @@ class SfuRoom:
         """Tell the room what `participant` is now, at once or with the next batch."""
         info = participant.info()
         due: list[models.ParticipantInfo] = []
-        if participant.is_visible:
+        if not participant.permission.hidden:
             due = self._collect(info, is_urgent or participant.is_publisher)
             self._broadcast_infos(due)
         if not skip_self and info not in due:
@@ -200,11 +193,11 @@ class SfuRoom:
             for one in self._participants.values()
             if one is not participant
             and one.state in (State.JOINED, State.ACTIVE)
-            and one.is_visible
+            and not one.permission.hidden
         ]
 
     def set_metadata(self, metadata: str) -> None:
-        """Change the room's metadata and tell everybody."""
+        """Change it and tell everybody."""
         self.metadata = metadata
         self._send_room_update()
 
@@ -223,7 +216,6 @@ class SfuRoom:
         self.context.webhooks.notify(event, self.info(), info, track)
 
     def on_data(self, sender: SfuParticipant, label: str, message: bytes) -> None:
-        """A client sent a data message."""
         data_messages.deliver_from_client(self, sender, label, message)
 
     # -- tracks -------------------------------------------------------------------------------
@@ -270,7 +262,7 @@ class SfuRoom:
     ) -> None:
         if subscriber is publisher or not publication.is_live or not subscriber.has_offered:
             return
-        if not publisher.is_visible:  # nobody knows whose track it would be
+        if publisher.permission.hidden:  # nobody knows whose track it would be
             return
         sid = publication.sid
         is_wished = subscriber.wishes.get(sid, subscriber.settings.auto_subscribe)
@@ -291,7 +283,6 @@ class SfuRoom:
     # -- time ---------------------------------------------------------------------------------
 
     def tick(self, now: float) -> None:
-        """Carry out what is due."""
         for participant in self:
             participant.tick(now)
         if now >= self._flush_at:

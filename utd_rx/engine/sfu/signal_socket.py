@@ -13,8 +13,7 @@ from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 from google.protobuf.message import DecodeError
 from livekit.protocol import rtc
 
-from utd_rx.engine.sfu.decoding import decode_request
-from utd_rx.engine.sfu.limits import MAX_SIGNAL_BYTES, LimitError
+from utd_rx.engine.sfu.limits import MAX_SIGNAL_BYTES, LimitError, decode_request
 
 _logger = logging.getLogger(__name__)
 

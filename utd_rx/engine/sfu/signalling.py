@@ -16,8 +16,7 @@ from livekit.protocol import models, rtc
 from utd_rx.engine.serving import trust
 from utd_rx.engine.sfu import requests, tokens
 from utd_rx.engine.sfu.answers import enabled_codecs
-from utd_rx.engine.sfu.decoding import decode_join_request
-from utd_rx.engine.sfu.limits import MAX_NAME_BYTES, check_limits
+from utd_rx.engine.sfu.limits import MAX_NAME_BYTES, check_limits, decode_join_request
 from utd_rx.engine.sfu.sfu_participant import Reason, SfuParticipant
 from utd_rx.engine.sfu.sfu_room import RoomFullError, SfuRoom
 from utd_rx.engine.sfu.sfu_rooms import SfuRooms
@@ -178,7 +177,7 @@ class Signalling:
         participant.send(update=rtc.ParticipantUpdate(participants=infos))
         participant.send(room_update=rtc.RoomUpdate(room=room.info()))
         participant.push_token(self._rooms.context.now())
-        participant.subscriptions.on_resumed()
+        participant.subscriptions.end_request()
         return participant
 
 

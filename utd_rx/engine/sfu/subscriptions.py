@@ -50,12 +50,7 @@ class _Wanted:
 
 
 class Subscriptions:
-    """All subscriptions of one participant.
-
-    Args:
-        sink: the participant's transport.
-        send: sends one field of a SignalResponse, by keyword.
-    """
+    """All subscriptions of one participant; `send` sends one field of a SignalResponse."""
 
     def __init__(self, sink: PacketSink, send: Callable[..., None]) -> None:
         self._sink = sink
@@ -68,7 +63,6 @@ class Subscriptions:
         self._is_closed = False
 
     def receives_from(self, publisher_sid: str) -> bool:
-        """Whether any track of that participant is subscribed."""
         return any(one.publication.publisher_sid == publisher_sid for one in self._wanted.values())
 
     # -- intent -------------------------------------------------------------------------------
@@ -138,8 +132,8 @@ class Subscriptions:
             )
         )
 
-    def on_resumed(self) -> None:
-        """A request may have been lost with the old signal connection."""
+    def end_request(self) -> None:
+        """No offer is under way: it was answered, or lost with the old signal connection."""
         self._is_offer_due = False
         self._schedule()
 
@@ -188,11 +182,6 @@ class Subscriptions:
             track.add(subscription, now)
             publication.on_bound()
             return
-
-    def after_answer(self) -> None:
-        """The answer went out: ask for another offer when something is left to do."""
-        self._is_offer_due = False
-        self._schedule()
 
     def mid_to_track_id(self) -> dict[str, str]:
         """What the answer's mapping must say."""

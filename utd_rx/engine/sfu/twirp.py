@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 from aiohttp import web
 from google.protobuf.message import DecodeError, Message
 from livekit import api
-from livekit.protocol import models, room
+from livekit.protocol import models, room, rtc
 
 from utd_rx.engine.serving import trust
 from utd_rx.engine.sfu import tokens
@@ -42,16 +42,16 @@ def _error(code: str, message: str) -> web.HTTPError:
 
 
 _Run = TypeVar("_Run", bound=Callable[..., Message])
-_IsGranted = Callable[[api.VideoGrants, Any], bool]
-_CALLS: Final[dict[str, tuple[type[Message], _IsGranted, Callable[..., Message]]]] = {}
+_Grant = Literal["room_admin", "room_create", "room_list"]
+_CALLS: Final[dict[str, tuple[type[Message], _Grant, Callable[..., Message]]]] = {}
 
 
-def _call(request: type[Message], is_granted: _IsGranted) -> Callable[[_Run], _Run]:
+def _call(request: type[Message], grant: _Grant) -> Callable[[_Run], _Run]:
     """Make a function a call: `list_rooms` is `ListRooms`."""
 
     def register(run: _Run) -> _Run:
         name = "".join(part.capitalize() for part in run.__name__.split("_"))
-        _CALLS[name] = request, is_granted, run
+        _CALLS[name] = request, grant, run
         return run
 
     return register
@@ -72,12 +72,12 @@ async def _handle(rooms: SfuRooms, request: web.Request) -> web.Response:
     if not (grants.room_admin or grants.room_create or grants.room_list):
         raise _error("unauthenticated", "permissions denied")  # its body is not read
     trust(request)
-    kind, is_granted, run = call
+    kind, grant, run = call
     try:
         message = kind.FromString(await request.read())
     except DecodeError as error:
         raise _error("malformed", "the protobuf request could not be decoded") from error
-    if not is_granted(grants, message):
+    if not _is_granted(grants, grant, message):
         raise _error("unauthenticated", "permissions denied")
     try:
         answer = run(rooms, message)
@@ -97,16 +97,8 @@ def _grants(rooms: SfuRooms, request: web.Request) -> api.VideoGrants:
         raise web.HTTPUnauthorized(text=str(error)) from error
 
 
-def _may_create(grants: api.VideoGrants, _request: Any) -> bool:
-    return bool(grants.room_create)
-
-
-def _may_list(grants: api.VideoGrants, _request: Any) -> bool:
-    return bool(grants.room_list)
-
-
-def _may_administer(grants: api.VideoGrants, request: Any) -> bool:
-    return bool(grants.room_admin) and grants.room == request.room
+def _is_granted(grants: api.VideoGrants, grant: _Grant, request: Any) -> bool:
+    return bool(getattr(grants, grant)) and (grant != "room_admin" or grants.room == request.room)
 
 
 def _room(rooms: SfuRooms, name: str) -> SfuRoom:
@@ -124,7 +116,7 @@ def _participant(rooms: SfuRooms, request: Any) -> SfuParticipant:
     return participant
 
 
-@_call(room.CreateRoomRequest, _may_create)
+@_call(room.CreateRoomRequest, "room_create")
 def create_room(rooms: SfuRooms, request: room.CreateRoomRequest) -> models.Room:
     """Make a room; one that is there stays as it is, whatever is asked."""
     if not request.name:
@@ -135,7 +127,7 @@ def create_room(rooms: SfuRooms, request: room.CreateRoomRequest) -> models.Room
     return rooms.get_or_create(request.name, request).info()
 
 
-@_call(room.ListRoomsRequest, _may_list)
+@_call(room.ListRoomsRequest, "room_list")
 def list_rooms(rooms: SfuRooms, request: room.ListRoomsRequest) -> room.ListRoomsResponse:
     """All rooms, or those named."""
     names = set(request.names)
@@ -143,14 +135,14 @@ def list_rooms(rooms: SfuRooms, request: room.ListRoomsRequest) -> room.ListRoom
     return room.ListRoomsResponse(rooms=found)
 
 
-@_call(room.DeleteRoomRequest, _may_create)
+@_call(room.DeleteRoomRequest, "room_create")
 def delete_room(rooms: SfuRooms, request: room.DeleteRoomRequest) -> room.DeleteRoomResponse:
     """Close a room and send everybody away."""
     rooms.close(_room(rooms, request.room), Reason.ROOM_DELETED)
     return room.DeleteRoomResponse()
 
 
-@_call(room.UpdateRoomMetadataRequest, _may_administer)
+@_call(room.UpdateRoomMetadataRequest, "room_admin")
 def update_room_metadata(rooms: SfuRooms, request: room.UpdateRoomMetadataRequest) -> models.Room:
     """Change a room's metadata."""
     check_limits(metadata=request.metadata)
@@ -159,7 +151,7 @@ def update_room_metadata(rooms: SfuRooms, request: room.UpdateRoomMetadataReques
     return target.info()
 
 
-@_call(room.SendDataRequest, _may_administer)
+@_call(room.SendDataRequest, "room_admin")
 def send_data(rooms: SfuRooms, request: room.SendDataRequest) -> room.SendDataResponse:
     """Send a message from nobody."""
     if len(request.nonce) not in (0, 16):
@@ -168,7 +160,7 @@ def send_data(rooms: SfuRooms, request: room.SendDataRequest) -> room.SendDataRe
     return room.SendDataResponse()
 
 
-@_call(room.ListParticipantsRequest, _may_administer)
+@_call(room.ListParticipantsRequest, "room_admin")
 def list_participants(
     rooms: SfuRooms, request: room.ListParticipantsRequest
 ) -> room.ListParticipantsResponse:
@@ -177,7 +169,7 @@ def list_participants(
     return room.ListParticipantsResponse(participants=infos)
 
 
-@_call(room.RoomParticipantIdentity, _may_administer)
+@_call(room.RoomParticipantIdentity, "room_admin")
 def get_participant(
     rooms: SfuRooms, request: room.RoomParticipantIdentity
 ) -> models.ParticipantInfo:
@@ -185,7 +177,7 @@ def get_participant(
     return _participant(rooms, request).info()
 
 
-@_call(room.RoomParticipantIdentity, _may_administer)
+@_call(room.RoomParticipantIdentity, "room_admin")
 def remove_participant(
     rooms: SfuRooms, request: room.RoomParticipantIdentity
 ) -> room.RemoveParticipantResponse:
@@ -194,7 +186,7 @@ def remove_participant(
     return room.RemoveParticipantResponse()
 
 
-@_call(room.UpdateParticipantRequest, _may_administer)
+@_call(room.UpdateParticipantRequest, "room_admin")
 def update_participant(
     rooms: SfuRooms, request: room.UpdateParticipantRequest
 ) -> models.ParticipantInfo:
@@ -209,7 +201,7 @@ def update_participant(
     return participant.info()
 
 
-@_call(room.MuteRoomTrackRequest, _may_administer)
+@_call(room.MuteRoomTrackRequest, "room_admin")
 def mute_published_track(
     rooms: SfuRooms, request: room.MuteRoomTrackRequest
 ) -> room.MuteRoomTrackResponse:
@@ -218,5 +210,6 @@ def mute_published_track(
     publication = participant.publications.get(request.track_sid)
     if publication is None:
         raise _error("not_found", "track is not found")
-    participant.mute_remotely(publication, request.muted)
+    participant.send(mute=rtc.MuteTrackRequest(sid=publication.sid, muted=request.muted))
+    participant.set_muted(publication, request.muted)
     return room.MuteRoomTrackResponse(track=publication.info)

@@ -15,8 +15,12 @@ from hypothesis import strategies as st
 from livekit.protocol import rtc
 
 from tests.engine.sfu.test_signalling import join_request
-from utd_rx.engine.sfu.decoding import decode_join_request, decode_request
-from utd_rx.engine.sfu.limits import MAX_SIGNAL_BYTES, LimitError
+from utd_rx.engine.sfu.limits import (
+    MAX_SIGNAL_BYTES,
+    LimitError,
+    decode_join_request,
+    decode_request,
+)
 
 FIELDS = [one for one in rtc.SignalRequest.DESCRIPTOR.fields if one.message_type is not None]
 MEGABYTE = 1_000_000
