@@ -9,12 +9,12 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from aiortc import RTCCertificate
 from livekit import api
 from livekit.protocol import models, rtc
 from livekit.protocol import room as rtc_room
 
 from tests.support.sfu import fresh_options
-from utd_rx.engine.sfu.dtls import Certificate
 from utd_rx.engine.sfu.limits import LimitError
 from utd_rx.engine.sfu.sfu_participant import Reason, SfuContext, SfuParticipant, State
 from utd_rx.engine.sfu.sfu_room import RoomFullError, SfuRoom
@@ -22,7 +22,7 @@ from utd_rx.engine.sfu.tokens import AccessClaims
 from utd_rx.engine.sfu.udp_mux import UdpMux
 from utd_rx.engine.sfu.webhook_sender import WebhookSender
 
-CERTIFICATE = Certificate.generate()
+CERTIFICATE = RTCCertificate.generateCertificate()
 
 
 class Signal:

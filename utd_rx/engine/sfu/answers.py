@@ -75,16 +75,10 @@ def enabled_codecs() -> list[models.Codec]:
 
 
 def choose_published_codec(section: Section, preferred: str = "") -> Codec | None:
-    """The one codec a publisher shall send: `preferred` if offered, else the first we know.
-
-    Args:
-        preferred: codec name such as "vp8", or empty.
-    """
+    """The one codec a publisher shall send: the `preferred` name if offered, else one we know."""
     known = [codec for codec in section.codecs if codec.name in FORWARDABLE_CODECS[section.kind]]
-    for codec in known:
-        if codec.name == preferred.lower():
-            return codec
-    return known[0] if known else None
+    named = [codec for codec in known if codec.name == preferred.lower()]
+    return next(iter(named or known), None)
 
 
 def match_codec(published: Codec, section: Section) -> Codec | None:

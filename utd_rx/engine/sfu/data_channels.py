@@ -63,12 +63,7 @@ def _drive(coroutine: Coroutine[Any, Any, None]) -> None:
 
 
 class DataChannels:
-    """The SCTP association.
-
-    Args:
-        send: takes each SCTP packet for the DTLS association.
-        on_message: called with label and payload of each message.
-    """
+    """The SCTP association: packets go out by `send`, `on_message` gets label and payload."""
 
     def __init__(
         self, send: Callable[[bytes], None], on_message: Callable[[str, bytes], None]

@@ -1,8 +1,8 @@
 """DTLS 1.2 as client over datagrams somebody else moves, and the SRTP keys that come out of it.
 
 We always answer `a=setup:active`, so the client listens and we send the ClientHello. Trust is the
-fingerprint in the client's SDP; the certificate chain means nothing (RFC 5763). Certificates and
-SRTP profiles are aiortc's.
+fingerprint in the client's SDP; the certificate chain means nothing (RFC 5763). Certificates,
+ciphers and SRTP profiles are aiortc's.
 """
 
 from __future__ import annotations
@@ -11,9 +11,6 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from aiortc import rtcdtlstransport as aiortc
-from attrs import field, frozen
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
 from OpenSSL import SSL
 from pylibsrtp import Policy, Session
 
@@ -24,27 +21,10 @@ _EXPORTER_LABEL: Final = b"EXTRACTOR-dtls_srtp"
 _REPLAY_WINDOW: Final = 1024
 
 
-@frozen
-class Certificate:
-    """A self-signed certificate; made once per SFU, lives in memory only."""
-
-    certificate: x509.Certificate = field(repr=False)
-    key: ec.EllipticCurvePrivateKey = field(repr=False)
-
-    @classmethod
-    def generate(cls) -> Certificate:
-        """Make a P-256 certificate."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        return cls(aiortc.generate_certificate(key), key)
-
-    @property
-    def fingerprint(self) -> str:
-        """SHA-256 as SDP writes it."""
-        return aiortc.certificate_digest(self.certificate, "sha-256")
-
-
-def _accept_any(*_: object) -> bool:
-    return True  # the fingerprint decides, after the handshake
+def fingerprint(certificate: aiortc.RTCCertificate) -> str:
+    """The SHA-256 of a certificate as SDP writes it."""
+    digests = {one.algorithm: one.value for one in certificate.getFingerprints()}
+    return digests["sha-256"]
 
 
 class DtlsError(Exception):
@@ -52,20 +32,10 @@ class DtlsError(Exception):
 
 
 class DtlsClient:
-    """One DTLS association.
+    """One DTLS association under our `certificate`; `send` takes each outgoing datagram."""
 
-    Args:
-        certificate: ours.
-        send: takes each outgoing datagram.
-    """
-
-    def __init__(self, certificate: Certificate, send: Callable[[bytes], None]) -> None:
-        context = SSL.Context(SSL.DTLS_METHOD)
-        context.use_certificate(certificate.certificate)
-        context.use_privatekey(certificate.key)
-        context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, _accept_any)
-        context.set_cipher_list(b"ECDHE+AESGCM:ECDHE+CHACHA20")
-        context.set_tlsext_use_srtp(b":".join(one.openssl_profile for one in aiortc.SRTP_PROFILES))
+    def __init__(self, certificate: aiortc.RTCCertificate, send: Callable[[bytes], None]) -> None:
+        context = certificate._create_ssl_context(aiortc.SRTP_PROFILES)
         context.set_options(SSL.OP_NO_QUERY_MTU)
         self._connection = SSL.Connection(context)
         self._connection.set_connect_state()
@@ -75,19 +45,11 @@ class DtlsClient:
         self.is_ended = False  # the peer said goodbye
 
     def start(self) -> None:
-        """Send the ClientHello.
-
-        Raises:
-            DtlsError: see `receive`.
-        """
+        """Send the ClientHello; `DtlsError` as in `receive`."""
         self._handshake()
 
     def receive(self, datagram: bytes) -> list[bytes]:
-        """Take one datagram; return the application data in it.
-
-        Raises:
-            DtlsError: the association cannot go on.
-        """
+        """Return the application data in one datagram; `DtlsError` ends the association."""
         if not datagram:
             return []
         self._connection.bio_write(datagram)
@@ -161,11 +123,7 @@ class DtlsClient:
         )
 
     def srtp_sessions(self) -> tuple[Session, Session]:
-        """The SRTP sessions of this association, outbound and inbound.
-
-        Raises:
-            DtlsError: no SRTP profile was agreed on.
-        """
+        """The SRTP sessions, outbound and inbound; `DtlsError` when no profile was agreed on."""
         name = self._connection.get_selected_srtp_profile()
         profile = next((one for one in aiortc.SRTP_PROFILES if one.openssl_profile == name), None)
         if profile is None:

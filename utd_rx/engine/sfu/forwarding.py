@@ -93,14 +93,7 @@ class ReceiveStatistics:
 
 
 class InboundTrack:
-    """One published stream.
-
-    Args:
-        publisher: where feedback to the publisher goes.
-        codec: the one payload type it may send.
-        extensions: negotiated header extensions, number by URI.
-        rid: the simulcast layer it may send, None without simulcast.
-    """
+    """One published stream, of one payload type and, with simulcast, one layer (`rid`)."""
 
     def __init__(
         self,
@@ -161,7 +154,8 @@ class InboundTrack:
         elapsed = (header.timestamp - last) & 0xFFFFFFFF
         if elapsed >= 0x80000000:
             return
-        level, duration = rtp.audio_level(value), elapsed * 1000 / self.codec.clock_rate
+        # RFC 6464: the lower seven bits are -dBov, 0 is loudest, 127 is silence.
+        level, duration = value[0] & 0x7F, elapsed * 1000 / self.codec.clock_rate
         if is_loud(level):
             duration = min(duration, _MAX_LOUD_MS)
         self.meter.observe(level, duration, now)
@@ -239,17 +233,7 @@ class InboundTrack:
 
 
 class OutboundTrack:
-    """One subscriber's copy of a track.
-
-    Args:
-        track: what is forwarded.
-        sink: the subscriber's transport.
-        ssrc: as announced to the subscriber.
-        payload_type: of the track's codec in the subscriber's section.
-        extensions: header extensions of that section, number by URI.
-        mid: of that section.
-        cname: canonical name in relayed sender reports.
-    """
+    """One subscriber's copy of a track; payload type, extensions and mid are its section's."""
 
     def __init__(
         self,

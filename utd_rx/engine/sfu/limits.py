@@ -73,23 +73,14 @@ def check_limits(
 
 
 def decode_request(data: bytes) -> rtc.SignalRequest:
-    """Decode one message of a signal connection.
-
-    Raises:
-        DecodeError: it is none.
-        LimitError: a field of it is too large; names the field.
-    """
+    """Decode one message of a signal connection; `LimitError` names a field that is too large."""
     request = rtc.SignalRequest.FromString(data)
     _bound(request, request.update_metadata.request_id)
     return request
 
 
 def decode_join_request(value: str) -> rtc.JoinRequest:
-    """Decode the `join_request` query parameter: base64url of a WrappedJoinRequest, maybe gzip.
-
-    Raises:
-        ValueError: it is missing, malformed, or too large.
-    """
+    """Decode the `join_request` query parameter, base64url and maybe gzip, or raise ValueError."""
     if not value:
         raise ValueError("join_request is required")
     plain = value.rstrip("=").replace("-", "+").replace("_", "/")

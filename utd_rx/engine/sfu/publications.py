@@ -64,12 +64,10 @@ class Publication:
 
     @property
     def sid(self) -> str:
-        """The `TR_…` id."""
         return self.info.sid
 
     @property
     def kind(self) -> Kind:
-        """Audio or video."""
         is_audio: bool = self.info.type == models.TrackType.AUDIO
         return "audio" if is_audio else "video"
 
@@ -108,13 +106,7 @@ def track_info(request: rtc.AddTrackRequest) -> models.TrackInfo:
 
 
 class Publications:
-    """All tracks of one participant, and the way of its packets to them.
-
-    Args:
-        publisher_sid: of the participant.
-        sink: its transport.
-        on_subscribed: called once for each track, when somebody receives it.
-    """
+    """All tracks of one participant; `on_subscribed` is told once of each that is received."""
 
     def __init__(
         self, publisher_sid: str, sink: PacketSink, on_subscribed: Callable[[Publication], None]
@@ -134,7 +126,6 @@ class Publications:
         return len(self._by_sid)
 
     def get(self, sid: str) -> Publication | None:
-        """The publication with that track sid."""
         return self._by_sid.get(sid)
 
     def add(self, request: rtc.AddTrackRequest) -> Publication:
@@ -163,7 +154,6 @@ class Publications:
             del self._by_ssrc[ssrc]
 
     def close(self) -> None:
-        """Forget everything."""
         for publication in self:
             self.remove(publication)
         self._sections.clear()
@@ -272,12 +262,10 @@ class Publications:
         return (one.track for one in self._by_sid.values() if one.track is not None)
 
     def tick(self, now: float) -> None:
-        """Carry out what had to wait."""
         for track in self._tracks():
             track.tick(now)
 
     def report(self, now: float) -> None:
-        """Send receiver reports."""
         for track in self._tracks():
             track.report(now)
 

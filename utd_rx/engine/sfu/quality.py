@@ -21,13 +21,7 @@ _BY_LOSS: Final = (
 
 
 def rate(sid: str, loss: float, silence: float) -> rtc.ConnectionQualityInfo:
-    """What to tell about a participant.
-
-    Args:
-        sid: of the participant.
-        loss: share of packets missing in the last report interval, of its worst track.
-        silence: seconds since anything was heard of its transport.
-    """
+    """Rate the share of packets its worst track misses, and seconds since anything was heard."""
     quality, score = models.ConnectionQuality.LOST, 1.0
     if silence < _LOST_AFTER:
         quality, score = next((grade, points) for limit, grade, points in _BY_LOSS if loss <= limit)

@@ -102,10 +102,8 @@ def rewrite(
 ) -> bytes:
     """The same packet with another SSRC, payload type, sequence number and extension block.
 
-    CSRCs are dropped; marker, padding, timestamp and payload stay as they are.
-
-    Args:
-        extensions: concatenated `extension_element`s.
+    CSRCs are dropped; marker, padding, timestamp and payload stay as they are. `extensions` are
+    concatenated `extension_element`s.
     """
     first = 0x80 | (packet[0] & 0x20)
     second = (packet[1] & 0x80) | payload_type
@@ -121,11 +119,6 @@ def rewrite(
             packet[header.body_offset :],
         )
     )
-
-
-def audio_level(value: bytes) -> int:
-    """Level of an RFC 6464 extension in -dBov: 0 is loudest, 127 is silence."""
-    return value[0] & 0x7F
 
 
 def parse_rtcp(data: bytes) -> list[rtcp.AnyRtcpPacket]:

@@ -110,7 +110,6 @@ class _Lines:
         return key in self._values
 
     def all(self, key: str) -> list[str]:
-        """Every value of an attribute."""
         return self._values.get(key, [])
 
     def pairs(self, key: str) -> Iterator[tuple[str, str]]:
@@ -119,11 +118,7 @@ class _Lines:
 
 
 def parse_offer(text: str) -> SdpOffer:
-    """Parse an offer.
-
-    Raises:
-        SdpError: when it is too large, has no usable section or lacks transport attributes.
-    """
+    """Parse an offer; `SdpError` when it is too large or lacks what a transport needs."""
     if len(text) > MAX_SIGNAL_BYTES:
         raise SdpError("offer too large")
     session, *media = f"\n{text}".split("\nm=")

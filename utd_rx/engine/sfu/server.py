@@ -13,10 +13,10 @@ import socket
 from typing import Final
 
 from aiohttp import web
+from aiortc import RTCCertificate
 
 from utd_rx.engine.serving import HttpServer
 from utd_rx.engine.sfu import twirp
-from utd_rx.engine.sfu.dtls import Certificate
 from utd_rx.engine.sfu.limits import MAX_API_BODY_BYTES
 from utd_rx.engine.sfu.options import SfuOptions
 from utd_rx.engine.sfu.sfu_participant import SfuContext
@@ -47,7 +47,7 @@ class EmbeddedSfu:
         self._mux = UdpMux()
         self._webhooks = WebhookSender(options)
         self._rooms = SfuRooms(
-            SfuContext(options, self._mux, Certificate.generate(), self._webhooks)
+            SfuContext(options, self._mux, RTCCertificate.generateCertificate(), self._webhooks)
         )
         self._http = HttpServer(
             _make_app(self._rooms),
@@ -60,13 +60,7 @@ class EmbeddedSfu:
         self._closing: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Bind both ports and serve. Cancelling it leaves nothing behind after `aclose`.
-
-        Raises:
-            OSError: a port is taken.
-            ValueError: the host is not an IPv4 address.
-            RuntimeError: started before.
-        """
+        """Bind both ports and serve; a cancelled start leaves nothing behind."""
         if self._is_started or self._closing is not None:
             raise RuntimeError("an EmbeddedSfu starts once")
         self._is_started = True

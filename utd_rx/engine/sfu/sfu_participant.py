@@ -12,13 +12,13 @@ import time
 from copy import deepcopy
 from typing import Any, Final, Protocol
 
+from aiortc import RTCCertificate
 from aiortc.rtp import RtcpSrPacket
 from attrs import frozen
 from livekit.protocol import models, rtc
 
 from utd_rx.engine.sfu import rtp, tokens
 from utd_rx.engine.sfu.answers import AnswerSection, write_answer
-from utd_rx.engine.sfu.dtls import Certificate
 from utd_rx.engine.sfu.limits import MAX_SECTIONS, check_limits
 from utd_rx.engine.sfu.options import SfuOptions
 from utd_rx.engine.sfu.publications import Publication, Publications, new_sid
@@ -44,7 +44,7 @@ class SfuContext:
 
     options: SfuOptions
     mux: UdpMux
-    certificate: Certificate
+    certificate: RTCCertificate
     webhooks: WebhookSender
 
     @staticmethod

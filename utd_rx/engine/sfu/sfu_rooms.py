@@ -24,7 +24,6 @@ class SfuRooms:
         return iter(tuple(self._rooms.values()))
 
     def get(self, name: str) -> SfuRoom | None:
-        """The room with that name."""
         return self._rooms.get(name)
 
     def get_or_create(self, name: str, config: room.CreateRoomRequest | None = None) -> SfuRoom:

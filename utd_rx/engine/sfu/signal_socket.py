@@ -26,11 +26,7 @@ _SEND_TIMEOUT: Final = 10.0
 
 
 class SignalSocket:
-    """Implements `sfu_participant.SignalConnection`.
-
-    Args:
-        request: the request to upgrade.
-    """
+    """The connection `request` is upgraded to. Implements `sfu_participant.SignalConnection`."""
 
     def __init__(self, request: web.Request) -> None:
         self._request = request
@@ -74,10 +70,7 @@ class SignalSocket:
     ) -> web.WebSocketResponse:
         """Send what is queued and hand over what arrives, until either side closes.
 
-        Args:
-            handle: takes each request; None ends with the first one.
-            refuse: takes why a request is too large, instead.
-            on_end: called as soon as nothing more arrives.
+        Without `handle` the first message ends it. `on_end` runs when nothing more arrives.
         """
         writer = asyncio.create_task(self._write(), name="utd-sfu-signal-writer")
         try:

@@ -52,11 +52,7 @@ class Signalling:
         return web.Response(text="success")
 
     def _check(self, request: web.Request) -> tuple[tokens.AccessClaims, rtc.JoinRequest]:
-        """Check token and join request, and return what they say.
-
-        Raises:
-            web.HTTPException: 401 or 400, as livekit-server.
-        """
+        """What token and join request say; 401 or 400 for bad ones, as livekit-server."""
         token = bearer_token(request) or request.query.get("access_token", "")
         try:
             claims = tokens.verify(token, self._rooms.context.options)

@@ -64,12 +64,7 @@ class SpeechMeter:
 
 
 def changed_levels(before: Mapping[str, float], after: Mapping[str, float]) -> dict[str, float]:
-    """What `speakers_changed` must say: new levels, and 0 for those that fell silent.
-
-    Args:
-        before: level by participant sid as last sent, silent ones left out.
-        after: the same as of now.
-    """
+    """Which levels by sid, without the silent ones, are news; 0 for those that fell silent."""
     changed = {sid: level for sid, level in after.items() if before.get(sid) != level}
     changed |= {sid: 0.0 for sid in before if sid not in after}
     return changed

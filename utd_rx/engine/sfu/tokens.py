@@ -43,11 +43,7 @@ class AccessClaims:
 
 
 def verify(token: str, options: SfuOptions) -> AccessClaims:
-    """Check signature, issuer and times (60 s leeway) and return the claims.
-
-    Raises:
-        TokenError: with a reason that does not repeat the token.
-    """
+    """Check signature, issuer and times (60 s leeway); a `TokenError` does not repeat the token."""
     try:
         claims = api.TokenVerifier(options.api_key, options.api_secret).verify(token)
         expires_at = float(jwt.decode(token, options={"verify_signature": False})["exp"])
@@ -92,11 +88,7 @@ def may_publish(permission: models.ParticipantPermission, source: models.TrackSo
 def refresh(
     claims: AccessClaims, info: models.ParticipantInfo, options: SfuOptions, now: float
 ) -> str:
-    """Mint the token a client shall reconnect with: today's permission, name and metadata.
-
-    Args:
-        now: wall-clock seconds.
-    """
+    """Mint the token to reconnect with, of what `info` says; `now` is wall-clock seconds."""
     permission = info.permission
     sources = [models.TrackSource.Name(one).lower() for one in permission.can_publish_sources]
     video = replace(

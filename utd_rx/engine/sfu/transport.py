@@ -12,10 +12,11 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 import pylibsrtp
+from aiortc import RTCCertificate
 
 from utd_rx.engine.sfu.answers import LocalTransport
 from utd_rx.engine.sfu.data_channels import DataChannels
-from utd_rx.engine.sfu.dtls import Certificate, DtlsClient, DtlsError
+from utd_rx.engine.sfu.dtls import DtlsClient, DtlsError, fingerprint
 from utd_rx.engine.sfu.rtp import is_rtcp, is_rtp_or_rtcp
 from utd_rx.engine.sfu.sdp import SdpOffer
 from utd_rx.engine.sfu.udp_mux import Address, UdpMux
@@ -43,7 +44,7 @@ class Transport:
     """Implements `udp_mux.MuxEndpoint` and `forwarding.PacketSink`."""
 
     def __init__(
-        self, mux: UdpMux, certificate: Certificate, host: str, owner: TransportOwner
+        self, mux: UdpMux, certificate: RTCCertificate, host: str, owner: TransportOwner
     ) -> None:
         self.is_connected = False
         self._mux = mux
@@ -72,8 +73,8 @@ class Transport:
             self._remote_ufrag = offer.ice_ufrag
             self._renew_credentials()
         ufrag, password = next(reversed(self._credentials.items()))
-        fingerprint = self._certificate.fingerprint
-        return LocalTransport(ufrag, password, fingerprint, self._host, self._mux.port)
+        digest = fingerprint(self._certificate)
+        return LocalTransport(ufrag, password, digest, self._host, self._mux.port)
 
     def _renew_credentials(self) -> None:
         # The previous ones stay valid until the client has used the new ones.
@@ -96,7 +97,6 @@ class Transport:
         return self.silence(now) > (_GOODBYE_TIMEOUT if self.is_ended else _SILENCE_TIMEOUT)
 
     def tick(self) -> None:
-        """Retransmit DTLS flights that are due."""
         if self._dtls is not None:
             self._dtls.tick()
 

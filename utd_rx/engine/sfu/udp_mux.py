@@ -49,11 +49,7 @@ class UdpMux:
         self._by_address: dict[Address, MuxEndpoint] = {}
 
     def open(self, host: str, port: int) -> None:
-        """Bind and start reading.
-
-        Raises:
-            OSError: the address is taken or not ours.
-        """
+        """Bind and start reading."""
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         try:
             sock.setblocking(False)
