@@ -133,7 +133,7 @@ def _rebuild(
 
 
 def invalid(message: str) -> UTDStreamException:
-    """Return a `VALIDATION` of what was refused here, before anything was sent."""
+    """Return a `VALIDATION`: what was handed over is refused here."""
     return UTDStreamException(message, code=UTDErrorCode.VALIDATION)
 
 

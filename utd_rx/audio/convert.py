@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from attrs import frozen
 
-from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.errors import UTDErrorCode, UTDStreamException, invalid
 from utd_rx.models.audio import AudioFormat, Samples
 
 CONVERTED_RATE: Final = 48_000
@@ -68,9 +68,8 @@ def to_unit(samples: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
         return samples.astype(np.float64, copy=False)
     known = _CENTRE_AND_SCALE.get((dtype.kind, dtype.itemsize))
     if known is None:
-        raise UTDStreamException(
-            f"samples are floats of full scale ±1 or integers of 8, 16 or 32 bits, not {dtype}",
-            code=UTDErrorCode.VALIDATION,
+        raise invalid(
+            f"samples are floats of full scale ±1 or integers of 8, 16 or 32 bits, not {dtype}"
         )
     centre, scale = known
     values = samples.astype(np.float64)
@@ -101,10 +100,9 @@ def playable(sample_rate: int, channels: int) -> AudioFormat:
     """
     is_whole = isinstance(sample_rate, int | np.integer)
     if channels not in (1, 2) or not is_whole or not LOWEST_RATE <= sample_rate <= HIGHEST_RATE:
-        raise UTDStreamException(
+        raise invalid(
             f"sound has {LOWEST_RATE:,} to {HIGHEST_RATE:,} Hz and 1 or 2 channels, not "
-            f"{sample_rate} Hz and {channels} channel(s)",
-            code=UTDErrorCode.VALIDATION,
+            f"{sample_rate} Hz and {channels} channel(s)"
         )
     try:
         return AudioFormat(int(sample_rate), channels)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
-from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.errors import UTDErrorCode, UTDStreamException, invalid
 from utd_rx.models.devices import AudioDevice, AudioDirection
 
 RealTimeCallback = Callable[[Any, int, Any, Any], None]
@@ -273,10 +273,9 @@ def _refused(
     device: AudioDevice, sample_rate: int, channels: int, error: Exception
 ) -> UTDStreamException:
     if _WRONG_FORMAT.intersection(error.args[1:2]):
-        return UTDStreamException(
+        return invalid(
             f"{device.name} refuses {sample_rate} Hz with {channels} channels ({error}): "
-            "see what it has with `utd-rx devices`",
-            code=UTDErrorCode.VALIDATION,
+            "see what it has with `utd-rx devices`"
         )
     return UTDStreamException(
         f"{device.name} does not open ({error}): unplugged, held by another program, or its sound "

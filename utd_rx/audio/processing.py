@@ -13,7 +13,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Final
 
-from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conflict
+from utd_rx.errors import ConflictReason, conflict, invalid
 from utd_rx.models.audio import AudioFrame
 from utd_rx.models.voice_processing import VoiceProcessing, VoiceProcessor
 from utd_rx.ports.audio import Abilities
@@ -52,16 +52,14 @@ def check_processing(
     always = abilities.processing
     if always is not None:
         if processing not in (None, always):
-            raise UTDStreamException(
+            raise invalid(
                 f'backend="{abilities.backend}" always processes a voice by all that it has: leave '
-                "out processing=, or leave out backend= to choose",
-                code=UTDErrorCode.VALIDATION,
+                "out processing=, or leave out backend= to choose"
             )
         return always
     if processing is not None and processing.echo_cancellation and not has_reference:
-        raise UTDStreamException(
-            "echo cancellation has to know what is played: Microphone(…, reference=speaker)",
-            code=UTDErrorCode.VALIDATION,
+        raise invalid(
+            "echo cancellation has to know what is played: Microphone(…, reference=speaker)"
         )
     return processing or VoiceProcessing()
 

@@ -12,7 +12,7 @@ from typing import Final, Self
 import numpy as np
 
 from utd_rx.audio.wav import wav_header
-from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conflict
+from utd_rx.errors import ConflictReason, UTDStreamException, conflict, invalid
 from utd_rx.models.audio import FRAMES_PER_SECOND, AudioFormat, AudioFrame, is_pcm
 
 logger = logging.getLogger(__name__)
@@ -65,9 +65,7 @@ class WavRecorder:
         try:
             self._file = self.path.open("wb", buffering=_BUFFER_BYTES)
         except (OSError, ValueError) as error:
-            raise UTDStreamException(
-                f"{self.path} cannot be written: {error}", code=UTDErrorCode.VALIDATION
-            ) from error
+            raise invalid(f"{self.path} cannot be written: {error}") from error
 
     @property
     def duration(self) -> float:
@@ -141,16 +139,14 @@ class WavRecorder:
             raise conflict(ConflictReason.CLOSED, f"{self.path} is closed")
         audio_format = _format_of(frame)
         if self.format is not None and audio_format != self.format:
-            raise UTDStreamException(
+            raise invalid(
                 f"{self.path} is recorded as {self.format} and cannot take {audio_format}: "
-                "record it to another file",
-                code=UTDErrorCode.VALIDATION,
+                "record it to another file"
             )
         data = frame.samples.astype("<i2", copy=False).tobytes()
         if self._bytes + len(data) > self._max_bytes:
-            raise UTDStreamException(
-                f"{self.path} has reached its {self._max_bytes} bytes: go on in another file",
-                code=UTDErrorCode.VALIDATION,
+            raise invalid(
+                f"{self.path} has reached its {self._max_bytes} bytes: go on in another file"
             )
         try:
             if self.format is None:
@@ -182,7 +178,4 @@ def _format_of(frame: AudioFrame) -> AudioFormat:
     with suppress(Exception):  # whatever else was handed over
         if is_pcm(frame.samples) and isinstance(frame.sample_rate, int | np.integer):
             return frame.format
-    raise UTDStreamException(
-        "a frame has samples of int16, shape (samples, 1 or 2), at 8,000 to 192,000 Hz",
-        code=UTDErrorCode.VALIDATION,
-    )
+    raise invalid("a frame has samples of int16, shape (samples, 1 or 2), at 8,000 to 192,000 Hz")

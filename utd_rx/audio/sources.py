@@ -18,7 +18,7 @@ from attrs import field, frozen
 from utd_rx.audio.convert import playable, resample, to_pcm
 from utd_rx.audio.pacer import PacedStream
 from utd_rx.audio.wav import read_wav, read_wav_header
-from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.errors import invalid
 from utd_rx.models.audio import AudioFormat, FrameSink, Samples
 from utd_rx.ports.clock import SYSTEM_CLOCK, Clock
 
@@ -34,9 +34,9 @@ def _to_samples(samples: npt.NDArray[Any]) -> Samples:
     if array.ndim == 1:
         array = array[:, np.newaxis]
     if array.ndim != 2 or not array.size:
-        raise _invalid(f"samples must be (samples,) or (samples, channels), not {array.shape}")
+        raise invalid(f"samples must be (samples,) or (samples, channels), not {array.shape}")
     if len(array) <= 2 < array.shape[1]:
-        raise _invalid(
+        raise invalid(
             f"samples must be (samples, channels), and {array.shape} looks like (channels, "
             "samples): pass samples.T"
         )
@@ -46,10 +46,6 @@ def _to_samples(samples: npt.NDArray[Any]) -> Samples:
 def _read_only(samples: Samples) -> Samples:
     samples.flags.writeable = False
     return samples
-
-
-def _invalid(message: str) -> UTDStreamException:
-    return UTDStreamException(message, code=UTDErrorCode.VALIDATION)
 
 
 @frozen
@@ -96,9 +92,8 @@ class WavSource:
         """
         actual, samples = await asyncio.to_thread(read_wav, self.path, loop=self.loop)
         if actual != self.format:
-            raise UTDStreamException(
-                f"{self.path} has changed from {self.format} to {actual}: make a new WavSource",
-                code=UTDErrorCode.VALIDATION,
+            raise invalid(
+                f"{self.path} has changed from {self.format} to {actual}: make a new WavSource"
             )
         return _play(samples, self.format, self.loop, sink, self.clock, f"wav {self.path.name}")
 
@@ -179,11 +174,11 @@ class ToneSource:
     def __attrs_post_init__(self) -> None:
         nyquist = self.format.sample_rate / 2
         if not 0 < self.frequency < nyquist:
-            raise _invalid(f"frequency must be between 0 and {nyquist:g} Hz, not {self.frequency}")
+            raise invalid(f"frequency must be between 0 and {nyquist:g} Hz, not {self.frequency}")
         if not -math.inf < self.level_dbfs <= 0:
-            raise _invalid(f"level_dbfs must be at most 0, not {self.level_dbfs}")
+            raise invalid(f"level_dbfs must be at most 0, not {self.level_dbfs}")
         if self.duration is not None and not 0 < self.duration < math.inf:
-            raise _invalid(f"duration must be positive, or None, not {self.duration}")
+            raise invalid(f"duration must be positive, or None, not {self.duration}")
 
     async def open(self, sink: FrameSink) -> PacedStream:
         """Start to deliver frames of exactly 10 ms to `sink`, paced in real time.

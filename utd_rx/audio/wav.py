@@ -18,7 +18,7 @@ import numpy as np
 from attrs import frozen
 
 from utd_rx.audio.convert import playable, resample, to_pcm
-from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.errors import UTDErrorCode, UTDStreamException, invalid
 from utd_rx.models.audio import AudioFormat, Samples
 
 MAX_DECODED_BYTES: Final = 256 * 2**20
@@ -258,4 +258,4 @@ def _to_int16(raw: bytes, header: WavHeader) -> Samples:
 
 
 def _refused(path: Path, why: str) -> UTDStreamException:
-    return UTDStreamException(f"{path} {why}", code=UTDErrorCode.VALIDATION)
+    return invalid(f"{path} {why}")

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from attrs import field, frozen
 
-from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.errors import UTDErrorCode, UTDStreamException, invalid
 from utd_rx.models.checks import typed
 
 
@@ -85,10 +85,7 @@ def choose_device(
             return fits[0]
         if fits:
             names = ", ".join(device.id for device in fits)
-            raise UTDStreamException(
-                f"{wanted!r} is several {direction.value} devices: say which of {names}",
-                code=UTDErrorCode.VALIDATION,
-            )
+            raise invalid(f"{wanted!r} is several {direction.value} devices: say which of {names}")
     names = ", ".join(device.name for device in there)
     raise UTDStreamException(
         f"there is no {direction.value} device {wanted!r}, only {names}: run `utd-rx devices`",

@@ -22,7 +22,7 @@ from typing import Final, Protocol, TypeAlias
 
 from attrs import field, frozen
 
-from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.errors import UTDErrorCode, UTDStreamException, invalid
 from utd_rx.models.audio import AudioFormat
 from utd_rx.models.checks import typed
 from utd_rx.models.device_state import MicrophoneState, SpeakerState
@@ -61,7 +61,7 @@ def check_gain(gain: float) -> float:
 
 def _within(value: float, least: float, most: float, rule: str) -> float:
     if not isinstance(value, Real) or not least <= value <= most:
-        raise UTDStreamException(f"{rule}, not {value!r}", code=UTDErrorCode.VALIDATION)
+        raise invalid(f"{rule}, not {value!r}")
     return value
 
 

@@ -23,7 +23,7 @@ from typing import Final
 
 from attrs import evolve, frozen
 
-from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.errors import UTDErrorCode, UTDStreamException, invalid
 from utd_rx.models import events as e
 from utd_rx.models.chat import ChatMessage
 from utd_rx.models.role import UTDRole
@@ -131,7 +131,7 @@ def require_sendable(text: object) -> None:
     elif len(text) > MAX_TEXT:
         problem = f"a chat message holds at most {MAX_TEXT} characters, this one has {len(text)}"
     if problem is not None:
-        raise UTDStreamException(problem, code=UTDErrorCode.VALIDATION)
+        raise invalid(problem)
 
 
 def is_locked_in(metadata: str) -> bool | None:

@@ -27,7 +27,7 @@ from typing import Any, Final, TypeVar, cast
 
 from attrs import field, frozen
 
-from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.errors import UTDStreamException, invalid
 from utd_rx.models.stream_type import UTDStreamType
 from utd_rx.protocol.kinds import KINDS
 from utd_rx.protocol.typed_json import DecodeError, decode, encode
@@ -221,4 +221,4 @@ def _at(wire: dict[str, object]) -> float:
 
 def damage(message: str) -> UTDStreamException:
     """Return the refusal of a file that is no recording."""
-    return UTDStreamException(f"not a readable recording: {message}", code=UTDErrorCode.VALIDATION)
+    return invalid(f"not a readable recording: {message}")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.errors import UTDStreamException, invalid
 from utd_rx.models.audio import AudioFormat, AudioFrame, Samples, is_pcm
 from utd_rx.models.secrets import foreign_text
 from utd_rx.rtc import native
@@ -82,8 +82,7 @@ class Cutter:
     def _wrong(self, frame: AudioFrame, why: str) -> UTDStreamException:
         samples = frame.samples
         what = f"{getattr(samples, 'dtype', type(samples).__name__)} of {np.shape(samples)}"
-        return UTDStreamException(
+        return invalid(
             f"The audio input delivers {what} at {frame.sample_rate} Hz, which cannot be sent as "
-            f"{self._format}: {why}.",
-            code=UTDErrorCode.VALIDATION,
+            f"{self._format}: {why}."
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.errors import invalid
 from utd_rx.models.audio import AudioInput
 from utd_rx.models.participant import TrackSource
 from utd_rx.rtc.live_room import LiveRoom
@@ -45,7 +45,5 @@ async def _apply(live: LiveRoom, enabled: bool, source: AudioInput | None) -> No
         live.set_muted(audio.sid, not enabled)
     elif enabled:
         if source is None:
-            raise UTDStreamException(
-                "No microphone is published; pass its source.", code=UTDErrorCode.VALIDATION
-            )
+            raise invalid("No microphone is published; pass its source.")
         await publisher.publish(source, TrackSource.MICROPHONE)

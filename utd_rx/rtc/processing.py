@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from attrs import evolve
 
-from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.errors import UTDStreamException, invalid
 from utd_rx.models.audio import AudioFormat, AudioFrame, is_pcm
 from utd_rx.models.secrets import foreign_text
 from utd_rx.models.voice_processing import VoiceProcessing, VoiceProcessor
@@ -101,10 +101,7 @@ def to_native(frame: AudioFrame) -> rtc.AudioFrame:
             if len(samples) != wanted:
                 fault = f"it has {len(samples)} samples, not {wanted}, at {rate} Hz"
     if fault:
-        raise UTDStreamException(
-            f"voice processing takes frames of exactly 10 ms: {fault}",
-            code=UTDErrorCode.VALIDATION,
-        )
+        raise invalid(f"voice processing takes frames of exactly 10 ms: {fault}")
     return native.sdk().AudioFrame(  # type: ignore[no-any-return]  # `sdk` is untyped
         bytearray(samples.tobytes()), rate, samples.shape[1], len(samples)
     )

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from attrs import define
 
-from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conflict
+from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conflict, invalid
 from utd_rx.models import events as ev
 from utd_rx.models.audio import AudioFormat, AudioInput, AudioInputStream
 from utd_rx.models.participant import ParticipantPermission, TrackPublication, TrackSource
@@ -316,10 +316,9 @@ def _format_of(source: AudioInput) -> AudioFormat:
         declared = source.format
         return AudioFormat(declared.sample_rate, declared.channels)
     except (AttributeError, ValueError) as error:
-        raise UTDStreamException(
+        raise invalid(
             f"The audio input declares no format that can be published ({error}). Declare one that "
-            "can, such as 48,000 Hz: frames of another rate are converted to it.",
-            code=UTDErrorCode.VALIDATION,
+            "can, such as 48,000 Hz: frames of another rate are converted to it."
         ) from error
 
 

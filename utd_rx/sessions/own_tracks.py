@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from attrs import field, frozen
 
-from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.errors import UTDStreamException, invalid
 from utd_rx.models.audio import AudioInput
 from utd_rx.models.participant import TrackSource
 from utd_rx.ports.room import RoomPort
@@ -65,10 +65,7 @@ class OwnTracks:
         found = self.sources.get(source)
         if found is None:
             name = SOURCES[source]
-            raise UTDStreamException(
-                f"no {name}: pass {name}=WavSource(…) or another AudioInput",
-                code=UTDErrorCode.VALIDATION,
-            )
+            raise invalid(f"no {name}: pass {name}=WavSource(…) or another AudioInput")
         return found
 
     async def switch(self, source: TrackSource, enabled: bool) -> None:

@@ -19,7 +19,7 @@ from typing import Any, BinaryIO, Final, Self, TypeVar
 
 from reactivex.disposable import CompositeDisposable
 
-from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conflict
+from utd_rx.errors import ConflictReason, conflict, invalid
 from utd_rx.protocol import journal
 from utd_rx.protocol.journal import Commit, End, Header, Start, line_of
 from utd_rx.protocol.redaction import Redaction
@@ -86,9 +86,7 @@ class Recording:
         try:
             file = open(path, "wb", opener=_private)  # noqa: SIM115 - the writer closes it
         except (OSError, ValueError) as error:
-            raise UTDStreamException(
-                f"{path} cannot be written: {error}", code=UTDErrorCode.VALIDATION
-            ) from error
+            raise invalid(f"{path} cannot be written: {error}") from error
         tapped = session._machine.on_commit(self._take)
         self._subscriptions = CompositeDisposable(tapped.subscription)
         header = Header(

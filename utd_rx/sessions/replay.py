@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 
 from reactivex.scheduler import HistoricalScheduler
 
-from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.errors import invalid
 from utd_rx.models.events import RoomEvent
 from utd_rx.models.stream_type import UTDStreamType
 from utd_rx.protocol import journal
@@ -44,9 +44,7 @@ def replay(path: str | Path) -> AudioRoomReplay:
             # A line longer than allowed is cut here, and refused there.
             read = journal.read(iter(lambda: file.readline(journal.MAX_LINE + 1), b""))
     except (OSError, ValueError) as error:  # ValueError: no file can have such a name
-        raise UTDStreamException(
-            f"{path} cannot be read: {error}", code=UTDErrorCode.VALIDATION
-        ) from error
+        raise invalid(f"{path} cannot be read: {error}") from error
     return REPLAYS[read.header.type](read)
 
 

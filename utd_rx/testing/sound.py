@@ -23,7 +23,7 @@ from attrs import evolve, frozen
 
 from utd_rx.audio.convert import playable, to_unit
 from utd_rx.audio.levels import level_dbfs
-from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.errors import invalid
 from utd_rx.testing.alignment import (
     WINDOWS_PER_SECOND,
     WINDOWS_PER_SEGMENT,
@@ -127,9 +127,8 @@ def compare(
             shape, or a rate that is not possible.
     """
     if playable(sample_rate, 1).sample_rate != sample_rate:
-        raise UTDStreamException(
-            f"cannot compare at {sample_rate} Hz, which has no windows of 10 ms: convert first",
-            code=UTDErrorCode.VALIDATION,
+        raise invalid(
+            f"cannot compare at {sample_rate} Hz, which has no windows of 10 ms: convert first"
         )
     clean, noisy = _mono(sent, sample_rate), _mono(heard, sample_rate)
     between = heard_started_at - sent_started_at
@@ -188,10 +187,9 @@ def compare(
 
 def _mono(samples: npt.NDArray[Any], sample_rate: int) -> Signal:
     if samples.ndim not in (1, 2) or len(samples) > MAX_SECONDS * sample_rate:
-        raise UTDStreamException(
+        raise invalid(
             f"cannot compare an array of shape {samples.shape}: give (samples,) or (samples, "
-            f"channels) of at most {MAX_SECONDS:g} s",
-            code=UTDErrorCode.VALIDATION,
+            f"channels) of at most {MAX_SECONDS:g} s"
         )
     values = np.nan_to_num(to_unit(samples), posinf=0.0, neginf=0.0)
     return values if values.ndim == 1 else values.mean(axis=1)

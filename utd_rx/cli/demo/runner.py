@@ -19,7 +19,7 @@ from utd_rx.cli.demo.report import Verdict, judge, write_report
 from utd_rx.cli.demo.scenario import Heard, play
 from utd_rx.cli.demo.view import live_view
 from utd_rx.engine import EngineOptions, LocalEngine
-from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.errors import invalid
 
 RESULTS: Final = ("heard.wav", "report.json", "timeline.png")
 
@@ -42,10 +42,7 @@ def run_demo(sfu: str, out: Path, wav: Path | None) -> int:
     heard_wav = (out / "heard.wav").absolute()
     results = [out / name for name in RESULTS]
     if sent_wav.resolve() in [path.resolve() for path in results]:
-        raise UTDStreamException(
-            f"{wav} is what the demo writes, and would be lost: choose another --out",
-            code=UTDErrorCode.VALIDATION,
-        )
+        raise invalid(f"{wav} is what the demo writes, and would be lost: choose another --out")
     # A demo that fails must not leave the good news of an earlier one.
     for path in results:
         path.unlink(missing_ok=True)
