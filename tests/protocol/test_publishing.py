@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from tests.sessions.histories import values_of
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.events import LocalTrackRepublished, LocalTrackUnpublished, TrackMuted
 from utd_rx.models.participant import TrackKind, TrackPublication, TrackSource
+from utd_rx.protocol import journal
 from utd_rx.protocol import publishing as rules
 from utd_rx.protocol.facts.media import (
     CancelTrack,
@@ -260,3 +264,13 @@ class PublishingMachine(RuleBasedStateMachine):
 
 
 TestPublishingMachine = PublishingMachine.TestCase
+
+
+@pytest.mark.parametrize("kind", journal.ITEMS.values(), ids=lambda kind: kind.__name__)
+def test_what_is_about_somebody_else_is_left_alone(kind: type) -> None:
+    @settings(max_examples=20)
+    @given(values_of(kind), values_of(Publishing), st.sampled_from(list(rules.SOURCES)))
+    def left_alone(fact: object, publishing: Publishing, source: TrackSource) -> None:
+        assert rules.concerns(fact) or rules.step(publishing, fact, source) is publishing
+
+    left_alone()

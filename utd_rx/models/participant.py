@@ -32,6 +32,8 @@ class TrackSource(OrUnknown):
     SCREEN_SHARE = 3
     SCREEN_SHARE_AUDIO = 4
 
+    __hash__ = object.__hash__  # Enum's is a call in Python, and every commit looks sources up
+
 
 @frozen(field_transformer=typed)
 class ParticipantPermission:

@@ -77,14 +77,14 @@ def step(state: AudioRoomState, fact: object, now: float) -> tuple[AudioRoomStat
     session, effects = session_rules.step(state.session, fact, now, hint=hint, allowed=allowed)
     connection = session.connection
     seating = seating_rules.step(state.seating, fact, session.microphone)
-    state = evolve(state, session=session, seating=seating)
     if isinstance(fact, CloseStarted):
-        return state, effects
+        return evolve(state, session=session, seating=seating), effects
     if not connection.is_joined:
         # Before the first word of a join and after the last: LiveKit still reports while it says
         # goodbye, and a grid of then would pass for one of the next join.
-        seats = seat_rules.forgotten(seats)
-        return evolve(state, seats=seats, speakers=speaker_rules.forgotten(state.speakers)), effects
+        seats, speakers = seat_rules.forgotten(seats), speaker_rules.forgotten(state.speakers)
+        left = evolve(state, session=session, seating=seating, seats=seats, speakers=speakers)
+        return left, effects
     # A departure that the roster holds back is none: the connection is being restored.
     is_held = isinstance(fact, e.ParticipantDisconnected) and is_present(
         session.roster, fact.identity
@@ -110,7 +110,9 @@ def step(state: AudioRoomState, fact: object, now: float) -> tuple[AudioRoomStat
     seats, fetches = seat_rules.follow_up(seats)
     speakers, questions = speaker_rules.follow_up(speakers, now, connection.epoch)
     forged = state.forged + (isinstance(fact, e.DataReceived) and data.is_forged(fact))
-    after = evolve(state, session=session, seats=seats, speakers=speakers, forged=forged)
+    after = evolve(
+        state, session=session, seating=seating, seats=seats, speakers=speakers, forged=forged
+    )
     return after, (*effects, *fetches, *questions)
 
 

@@ -28,7 +28,7 @@ Every word of the app has a number (`stated`). Who gives up takes back their own
 from __future__ import annotations
 
 from enum import Enum
-from typing import Final
+from typing import Final, get_args
 
 from attrs import evolve, frozen
 
@@ -39,6 +39,7 @@ from utd_rx.protocol.facts.media import (
     CancelTrack,
     CloseTrack,
     MediaEffect,
+    MediaFact,
     MuteTrack,
     OpenTrack,
     PublishingWanted,
@@ -58,6 +59,17 @@ SOURCES: Final = {
 
 CLOSED_WHEN_OFF: Final = frozenset({TrackSource.SCREEN_SHARE})
 """What is taken down when it is switched off; the others are muted."""
+
+_CONCERNS: Final = frozenset(
+    {
+        *get_args(MediaFact),
+        e.LocalTrackFailed,
+        e.LocalTrackRepublished,
+        e.LocalTrackUnpublished,
+        e.TrackMuted,
+        e.TrackUnmuted,
+    }
+)
 
 MAX_EARLY: Final = 16
 """Mutes kept while a publication is under way; all but one of them are other participants'."""
@@ -143,6 +155,11 @@ def outcome(
         message = f"the server took the permission to publish the {name}"
         return UTDStreamException(message, code=UTDErrorCode.FORBIDDEN)
     return conflict(ConflictReason.OVERTAKEN, f"a later set_{name} won")
+
+
+def concerns(fact: object) -> bool:
+    """Whether `fact` is about this client's own tracks; `step` leaves every other alone."""
+    return type(fact) in _CONCERNS
 
 
 def step(publishing: Publishing, fact: object, source: TrackSource) -> Publishing:

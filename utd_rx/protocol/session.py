@@ -140,9 +140,12 @@ def step(
 
 def next_deadline(state: SessionState) -> float | None:
     """Return when the session's timer must fire, in monotonic seconds; None for never."""
+    own = state.publications
     return earliest(
         connection_rules.next_deadline(state.connection),
-        *(state.publications.of(source).resume_by for source in SOURCES),
+        own.microphone.resume_by,
+        own.camera.resume_by,
+        own.screen.resume_by,
         ban_rules.next_deadline(state.bans),
         chat_rules.next_deadline(state.chat),
     )
@@ -159,18 +162,17 @@ def _publications_after(
     changes: dict[str, Publishing] = {}
     effects: Effects = ()
     concerned = getattr(fact, "source", None)
+    is_up = connection.is_joined and not connection.is_lost
+    is_news = connection is not state.connection or publishing_rules.concerns(fact)
+    permission = roster.permission
     for source, name in SOURCES.items():
-        before = state.publications.of(source)
-        after = before
-        if concerned in (None, source):
+        before = after = getattr(state.publications, name)
+        is_granted = is_up and permission.allows(source) and source in allowed
+        if not is_news and is_granted is before.is_granted and before.resume_by is None:
+            continue  # as in a full room, where nearly every fact is about somebody else
+        if concerned is None or concerned is source:
             after = publishing_rules.step(before, fact, source)
         after = _connected(after, state.connection, connection, now)
-        is_granted = (
-            connection.is_joined
-            and not connection.is_lost
-            and source in allowed
-            and roster.permission.allows(source)
-        )
         after = publishing_rules.granted(after, is_granted)
         until = after.resume_by
         if until is not None and not connection.is_lost and (source not in allowed or now >= until):
@@ -221,7 +223,9 @@ def _people_after(
         chat = chat_rules.disconnected(chat)
     else:
         roles = role_rules.step(roles, fact, after.roster) if roles.asked else roles
-    return evolve(after, roles=roles, bans=bans, chat=chat), (*ask_ban, *ask_role)
+    if roles is not after.roles or bans is not after.bans or chat is not after.chat:
+        after = evolve(after, roles=roles, bans=bans, chat=chat)
+    return after, (*ask_ban, *ask_role)
 
 
 def _roster_after(state: SessionState, connection: Connection, fact: object) -> Roster:

@@ -67,6 +67,7 @@ class FakeRoom:
         self._sinks: list[EventSink] = []
         self._told: list[RoomEvent] = []
         self._roster = Roster()
+        self._unseen: list[RoomEvent] = []  # what the roster is still to hear, when it is asked
         self._address: tuple[str, str] | None = None
         self._numbers = count(1)
         self._tracks: dict[str, TrackPublication] = {}
@@ -77,8 +78,7 @@ class FakeRoom:
 
     def emit(self, *events: RoomEvent) -> None:
         """Let the server report `events`; what one turn of the loop brings is one batch."""
-        for event in events:
-            self._roster = roster.step(self._roster, event, is_reconnecting=False)
+        self._unseen += events
         if not self._told:
             asyncio.get_running_loop().call_soon(self.flush)
         self._told += events
@@ -144,7 +144,7 @@ class FakeRoom:
         self.is_connected = True
         self.tokens.append(token)
         self._address = (url, token)
-        self._roster = roster.from_snapshot(self.snapshot)
+        self._roster, self._unseen = roster.from_snapshot(self.snapshot), []
         self.flush()
         return self.snapshot
 
@@ -251,6 +251,9 @@ class FakeRoom:
 
     def _require_subscribed(self, track_sid: str) -> None:
         self._require_connected()
+        for event in self._unseen:
+            self._roster = roster.step(self._roster, event, is_reconnecting=False)
+        self._unseen = []
         tracks = (track for who in self._roster.participants for track in who.tracks)
         if not any(track.sid == track_sid and track.is_subscribed for track in tracks):
             raise UTDStreamException(f"{track_sid} is not here", code=UTDErrorCode.NOT_FOUND)
