@@ -72,7 +72,7 @@ async def test_the_doctor_tells_the_rate_at_which_a_device_really_runs(
 
     monkeypatch.setattr(portaudio, "PortAudioStream", only_44100)
     microphone = Microphone(CABLE_A)
-    assert await doctor._opens("microphone", microphone, microphone.open(lambda frame: None)) == 0
+    assert await doctor.opens("microphone", microphone, microphone.open(lambda frame: None)) == 0
     await microphone.aclose()
     assert f"{CABLE_A} at 44100 Hz" in capsys.readouterr().out
 
@@ -103,5 +103,5 @@ def test_a_room_with_noise_but_no_loopback_is_right(capsys: pytest.CaptureFixtur
     random = np.random.default_rng(1)
     heard = random.normal(0, 300, (48_000, 1)).astype(np.int16)
     sent = random.normal(0, 3000, (48_000, 1)).astype(np.int16)
-    assert doctor._judge(compare(sent, heard, 48_000), heard) == 0
+    assert doctor.judge(compare(sent, heard, 48_000), heard) == 0
     assert "headphones" in capsys.readouterr().out

@@ -118,7 +118,6 @@ class FakePortAudio:
         monkeypatch.setattr(portaudio, "load", lambda: None)
         monkeypatch.setattr(portaudio, "known", lambda: self.known)
         monkeypatch.setattr(portaudio, "restart", self.restart)
-        monkeypatch.setattr(portaudio, "_restart", self.restart)
         monkeypatch.setattr(lookout, "look", lambda max_age=0.0: self.there)
 
     def restart(self) -> None:
@@ -180,7 +179,7 @@ def test_a_device_is_opened_as_it_wants_to_be(
 def test_a_device_that_does_not_open_is_not_one_that_refuses_a_format(
     arguments: tuple[Any, ...], code: UTDErrorCode
 ) -> None:
-    error = portaudio._refused(USB, 48_000, 1, OSError(*arguments))
+    error = portaudio.refusal(USB, 48_000, 1, OSError(*arguments))
     assert error.code is code
     assert "doctor" not in error.message  # which says it
 

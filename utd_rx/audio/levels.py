@@ -6,6 +6,7 @@ Levels are in dBFS as AES17 defines them: RMS, where the loudest possible sine i
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final
 
 import numpy as np
@@ -19,7 +20,7 @@ from utd_rx.models.device_state import FLOOR_DBFS
 MAX_LEVELS_PER_SECOND: Final = 20
 """More than an eye can follow is only work for whoever draws it."""
 
-_SINE_CREST: Final = float(np.sqrt(2.0))
+_SINE_CREST: Final = math.sqrt(2.0)
 _FULL_SCALE: Final = 32_768.0
 
 
@@ -51,7 +52,8 @@ def level_dbfs(samples: npt.NDArray[Any]) -> float:
     """
     if not samples.size:
         return FLOOR_DBFS
-    return _to_db(float(np.sqrt(np.mean(np.square(to_unit(samples))))) * _SINE_CREST)
+    values = to_unit(samples).ravel()
+    return _to_db(math.sqrt(float(np.dot(values, values)) / values.size) * _SINE_CREST)
 
 
 class LevelMeter:
@@ -81,14 +83,14 @@ class LevelMeter:
         """Take a frame; return the level of the frames since the last one when it is due."""
         if self._count == 0:
             self._at = frame.at
-        values = frame.samples.astype(np.float64)
-        self._squares += float(np.sum(np.square(values)))
+        values = frame.samples.astype(np.float64).ravel()
+        self._squares += float(np.dot(values, values))
         self._peak = max(self._peak, float(np.max(np.abs(values), initial=0.0)))
         self._count += values.size
         self._duration += frame.duration
         if self._duration < self._period - 1e-9:
             return None
-        rms = float(np.sqrt(self._squares / self._count))
+        rms = math.sqrt(self._squares / self._count)
         level = AudioLevel(
             _to_db(rms * _SINE_CREST / _FULL_SCALE),
             _to_db(self._peak / _FULL_SCALE),
@@ -101,4 +103,4 @@ class LevelMeter:
 
 
 def _to_db(ratio: float) -> float:
-    return FLOOR_DBFS if ratio <= 0 else max(FLOOR_DBFS, 20 * float(np.log10(ratio)))
+    return FLOOR_DBFS if ratio <= 0 else max(FLOOR_DBFS, 20 * math.log10(ratio))

@@ -204,7 +204,7 @@ class PortAudioStream:
                     callback=callback,
                 )
             except sounddevice.PortAudioError as error:
-                raise _refused(device, sample_rate, channels, error) from error
+                raise refusal(device, sample_rate, channels, error) from error
             _open.add(self)
         self.latency = float(self._stream.latency)
 
@@ -269,9 +269,10 @@ def _disabled(what: str, command: str) -> UTDStreamException:
     )
 
 
-def _refused(
+def refusal(
     device: AudioDevice, sample_rate: int, channels: int, error: Exception
 ) -> UTDStreamException:
+    """Return what is raised when a device does not open."""
     if _WRONG_FORMAT.intersection(error.args[1:2]):
         return invalid(
             f"{device.name} refuses {sample_rate} Hz with {channels} channels ({error}): "

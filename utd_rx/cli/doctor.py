@@ -71,8 +71,8 @@ async def _examine(input_name: str | None, output_name: str | None, *, is_silent
     frames: list[AudioFrame] = []
     microphone, speaker = Microphone(input_name), Speaker(output_name)
     try:
-        status = await _opens("microphone", microphone, microphone.open(frames.append))
-        status |= await _opens("speaker", speaker, speaker.open())
+        status = await opens("microphone", microphone, microphone.open(frames.append))
+        status |= await opens("speaker", speaker, speaker.open())
         if status or is_silent:
             return status
         return await _listen(speaker, frames)
@@ -81,7 +81,7 @@ async def _examine(input_name: str | None, output_name: str | None, *, is_silent
         await speaker.aclose()
 
 
-async def _opens(what: str, side: Any, opening: Any) -> int:
+async def opens(what: str, side: Any, opening: Any) -> int:
     from utd_rx.audio import portaudio
 
     try:
@@ -115,10 +115,10 @@ async def _listen(speaker: Any, frames: list[AudioFrame]) -> int:
         sent_started_at=source.started_at,
         heard_started_at=frames[0].at,
     )
-    return _judge(found, heard)
+    return judge(found, heard)
 
 
-def _judge(found: AudioComparison, heard: npt.NDArray[np.int16]) -> int:
+def judge(found: AudioComparison, heard: npt.NDArray[np.int16]) -> int:
     if found.is_match and found.delay is not None and found.snr_db is not None:
         _good(
             f"what was played is heard: after {1000 * found.delay:.0f} ms, "
