@@ -18,7 +18,7 @@ from utd_rx.audio.connection import DeviceConnection
 from utd_rx.audio.convert import Converter
 from utd_rx.audio.supervisor import Connection
 from utd_rx.models.audio import FRAMES_PER_SECOND, AudioFormat, AudioFrame, FrameSink, Samples
-from utd_rx.models.devices import AudioDevice, AudioDirection, DeviceChoice
+from utd_rx.models.devices import AudioDirection, DeviceChoice
 
 RING_SECONDS: Final = 0.2
 """What a stall of the interpreter may pile up before blocks are dropped."""
@@ -32,22 +32,13 @@ class CaptureConnection(DeviceConnection):
 
     Attributes:
         heard_at: When the last block came, in monotonic seconds.
-
-    Args:
-        device, audio_format, block, wake: As `DeviceConnection`.
     """
 
-    def __init__(
-        self,
-        device: AudioDevice,
-        audio_format: AudioFormat,
-        block: float,
-        wake: Callable[[], None],
-    ) -> None:
-        super().__init__(device, audio_format, block, wake, RING_SECONDS)
+    ring_seconds = RING_SECONDS
+
+    def _prepare(self) -> None:
         self.heard_at = time.monotonic()
         self._frame = self.format.sample_rate // FRAMES_PER_SECOND
-        self.start()
 
     def callback(self, data: Any, count: int, at: Any, flags: Any) -> None:
         """See `DeviceConnection.callback`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from utd_rx.audio import portaudio
 from utd_rx.audio.convert import DeviceFormat
@@ -13,14 +13,13 @@ from utd_rx.models.devices import AudioDevice
 
 
 class DeviceConnection:
-    """A `supervisor.Connection`; a subclass says what its callback does, and starts it.
+    """A `supervisor.Connection`; a subclass says what its callback does.
 
     Args:
         device: Which.
         audio_format: Wished; the device may insist on another, see `format`.
         block: Seconds per callback.
         wake: Rings the bell.
-        seconds: That the ring holds.
 
     Attributes:
         beats: Callbacks so far.
@@ -32,13 +31,14 @@ class DeviceConnection:
         UTDStreamException: As `portaudio.open_stream`.
     """
 
+    ring_seconds: ClassVar[float]
+
     def __init__(
         self,
         device: AudioDevice,
         audio_format: AudioFormat,
         block: float,
         wake: Callable[[], None],
-        seconds: float,
     ) -> None:
         self.device = device
         self.beats = self.flagged = 0
@@ -48,7 +48,13 @@ class DeviceConnection:
         )
         self.format = DeviceFormat(stream.sample_rate, stream.channels)
         self.block, self.latency = stream.block, stream.latency
-        self.ring = Ring(round(seconds * stream.sample_rate), stream.channels)
+        self.ring = Ring(round(self.ring_seconds * stream.sample_rate), stream.channels)
+        self._prepare()
+        try:
+            stream.start()
+        except BaseException:
+            stream.close()
+            raise
 
     @property
     def is_active(self) -> bool:
@@ -64,17 +70,9 @@ class DeviceConnection:
         """Copy a block, count, return: on PortAudio's thread, in real time."""
         raise NotImplementedError
 
-    def start(self) -> None:
-        """Let callbacks come.
-
-        Raises:
-            UTDStreamException: As `PortAudioStream.start`; it is closed then.
-        """
-        try:
-            self._stream.start()
-        except BaseException:
-            self._stream.close()
-            raise
+    def _prepare(self) -> None:
+        """Get ready for the first callback."""
+        raise NotImplementedError
 
     def close(self) -> None:
         """Let no more callbacks come. Idempotent."""

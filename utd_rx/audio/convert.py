@@ -7,7 +7,7 @@ arithmetic is done in a type too small for it.
 from __future__ import annotations
 
 import math
-from typing import Any, Final, Protocol
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -33,24 +33,16 @@ _WRAP: Final = 0.05
 """Seconds of a loop that are converted beyond either end, so that no edge is heard."""
 
 
-class StreamFormat(Protocol):
-    """What a stream of samples is like: an `AudioFormat`, or a `DeviceFormat`."""
-
-    @property
-    def sample_rate(self) -> int:
-        """In Hz."""
-
-    @property
-    def channels(self) -> int:
-        """How many."""
-
-
 @frozen
 class DeviceFormat:
     """A device's own format; unlike an `AudioFormat` it need not have whole frames of 10 ms."""
 
     sample_rate: int
     channels: int
+
+
+StreamFormat: TypeAlias = AudioFormat | DeviceFormat
+"""What a stream of samples is like."""
 
 
 def to_unit(samples: npt.NDArray[Any]) -> npt.NDArray[np.float64]:

@@ -20,8 +20,8 @@ from utd_rx.audio.connection import DeviceConnection
 from utd_rx.audio.convert import Converter
 from utd_rx.audio.mixer import Mixer
 from utd_rx.audio.supervisor import Connection
-from utd_rx.models.audio import AudioFormat, Samples
-from utd_rx.models.devices import AudioDevice, AudioDirection, DeviceChoice
+from utd_rx.models.audio import Samples
+from utd_rx.models.devices import AudioDirection, DeviceChoice
 
 RING_SECONDS: Final = 0.25
 LEAD: Final = 0.0025
@@ -46,23 +46,14 @@ class PlaybackConnection(DeviceConnection):
 
     Attributes:
         underrun: Samples of silence that it was given for want of sound.
-
-    Args:
-        device, audio_format, block, wake: As `DeviceConnection`.
     """
 
-    def __init__(
-        self,
-        device: AudioDevice,
-        audio_format: AudioFormat,
-        block: float,
-        wake: Callable[[], None],
-    ) -> None:
-        super().__init__(device, audio_format, block, wake, RING_SECONDS)
+    ring_seconds = RING_SECONDS
+
+    def _prepare(self) -> None:
         self.underrun = 0
         # The first callbacks come at once; silence is there for them, whoever mixes comes after.
         self.ring.write(np.zeros((2 * self.block, self.format.channels), np.int16))
-        self.start()
 
     def callback(self, data: Any, count: int, at: Any, flags: Any) -> None:
         """See `DeviceConnection.callback`."""

@@ -7,7 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from attrs import evolve
 
@@ -20,88 +20,67 @@ MAX_WAITING: Final = FRAMES_PER_SECOND
 MAX_FAILURES: Final = 20
 """States that wait for the loop because the failure changed; beyond it the oldest are dropped."""
 
+T = TypeVar("T")
 S = TypeVar("S", bound=MicrophoneState | SpeakerState)
 
 
-class FrameBox:
-    """Carries frames; one crossing, and one delivery, for all that wait.
-
-    Args:
-        loop: Where they are delivered.
-        deliver: Takes them, on that loop, at least one.
-    """
-
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, deliver: Callable[[tuple[AudioFrame, ...]], None]
-    ) -> None:
-        self._loop = loop
-        self._deliver = deliver
-        self._lock = threading.Lock()
-        self._waiting: deque[AudioFrame] = deque(maxlen=MAX_WAITING)
-        self._is_closed = False
-
-    def post(self, frame: AudioFrame) -> None:
-        """Take a frame, on any thread; never waits."""
-        with self._lock:
-            is_scheduled = bool(self._waiting)
-            self._waiting.append(frame)
-        if not is_scheduled:
-            with suppress(RuntimeError):  # the loop is closed, nobody listens any more
-                self._loop.call_soon_threadsafe(self._flush)
-
-    def close(self) -> None:
-        """Deliver no more, on the loop; what waits is dropped. Idempotent."""
-        self._is_closed = True
-
-    def _flush(self) -> None:
-        with self._lock:
-            frames = tuple(self._waiting)
-            self._waiting.clear()
-        if not self._is_closed:
-            self._deliver(frames)
-
-
-class StateBox(Generic[S]):
-    """Carries a device's state; while the loop is busy only the newest is kept.
-
-    But a failure that was over before the loop looked is delivered all the same.
+class Box(Generic[T]):
+    """Carries what comes on any thread to a loop; one crossing, one delivery, for all that waits.
 
     Args:
         loop: Where it is delivered.
-        deliver: Takes what waits, on that loop, at least one.
+        deliver: Takes it, on that loop, at least one.
     """
 
+    bound: int = MAX_WAITING
+
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, deliver: Callable[[tuple[S, ...]], None]
+        self, loop: asyncio.AbstractEventLoop, deliver: Callable[[tuple[T, ...]], None]
     ) -> None:
         self.loop = loop
         self._deliver = deliver
         self._lock = threading.Lock()
-        self._waiting: deque[S] = deque(maxlen=MAX_FAILURES)
+        self._waiting: deque[T] = deque(maxlen=self.bound)
         self._is_closed = False
 
-    def post(self, state: S) -> None:
-        """Take the newest state, on any thread; never waits."""
+    def post(self, item: T) -> None:
+        """Take one more, on any thread; never waits."""
         with self._lock:
             is_scheduled = bool(self._waiting)
-            if is_scheduled and self._waiting[-1].failure is state.failure:
+            if is_scheduled and self._is_stale(self._waiting[-1], item):
                 self._waiting.pop()
-            self._waiting.append(state)
+            self._waiting.append(item)
         if not is_scheduled:
             with suppress(RuntimeError):  # the loop is closed, nobody listens any more
                 self.loop.call_soon_threadsafe(self.flush)
 
     def close(self) -> None:
-        """Deliver no more, on the loop. Idempotent."""
+        """Deliver no more, on the loop; what waits is dropped. Idempotent."""
         self._is_closed = True
 
     def flush(self) -> None:
         """Deliver what waits, on the loop."""
         with self._lock:
-            states = tuple(self._waiting)
+            items = tuple(self._waiting)
             self._waiting.clear()
-        if states and not self._is_closed:
-            self._deliver(states)
+        if items and not self._is_closed:
+            self._deliver(items)
+
+    def _is_stale(self, waiting: T, newer: T) -> bool:
+        """Whether nobody needs what waits when that newer one comes."""
+        return False
+
+
+FrameBox: TypeAlias = Box[AudioFrame]
+
+
+class StateBox(Box[S]):
+    """Carries a device's state: only the newest, but a failure that was over is seen, too."""
+
+    bound = MAX_FAILURES
+
+    def _is_stale(self, waiting: S, newer: S) -> bool:
+        return waiting.failure is newer.failure
 
 
 class Teller(Generic[S]):

@@ -46,12 +46,7 @@ class ApmProcessor:
         )
 
     def process(self, frame: AudioFrame) -> AudioFrame:
-        """Return what was heard as it should sound: same format, same time; one thread at a time.
-
-        Raises:
-            UTDStreamException: `VALIDATION`, when it is not a whole frame; `UNKNOWN`, when
-                LiveKit refuses it.
-        """
+        """See `VoiceProcessor.process`; `UNKNOWN`, when LiveKit refuses the frame."""
         sound = to_native(frame)
         try:
             self._apm.process_stream(sound)
@@ -62,11 +57,7 @@ class ApmProcessor:
         return evolve(frame, samples=samples)
 
     def played(self, frame: AudioFrame) -> None:
-        """Take what is about to be played near the microphone; any thread, one at a time.
-
-        Raises:
-            UTDStreamException: As `process`.
-        """
+        """See `VoiceProcessor.played`."""
         sound = to_native(frame)
         try:
             self._apm.process_reverse_stream(sound)
@@ -74,7 +65,7 @@ class ApmProcessor:
             raise _refused(error) from error
 
     def set_delay(self, seconds: float) -> None:
-        """Say how long after `played` the echo of a frame is in what `process` gets."""
+        """See `VoiceProcessor.set_delay`."""
         self._apm.set_stream_delay_ms(round(1000 * min(max(seconds, 0.0), MAX_DELAY)))
 
 
