@@ -68,6 +68,8 @@ class HttpServer:
     ) -> None:
         app.on_response_prepare.append(_end_with_answer)
         self._porter = _Porter(name, limits or GuestLimits())
+        log = _log.getChild(name)
+        log.addFilter(_in_one_line)
         self._listening: asyncio.Server | None = None
         self._runner = web.AppRunner(
             app,
@@ -76,7 +78,7 @@ class HttpServer:
             shutdown_timeout=shutdown_timeout,
             max_line_size=max_field_size,
             max_field_size=max_field_size,
-            logger=_error_log(name),
+            logger=log,
         )
 
     async def start(self, listener: socket.socket) -> None:
@@ -259,14 +261,8 @@ class _Guest(asyncio.Protocol):
             self._handler.resume_writing()
 
 
-def _error_log(name: str) -> logging.Logger:
-    """What aiohttp reports its errors to: a request it cannot parse is one line."""
-    log = _log.getChild(name)
-    log.addFilter(_in_one_line)
-    return log
-
-
 def _in_one_line(record: logging.LogRecord) -> bool:
+    """Let aiohttp's record pass; a request it cannot parse is one line."""
     error = record.exc_info[1] if record.exc_info else None
     if isinstance(error, HttpProcessingError | web.RequestPayloadError):
         why = " ".join(str(error).split())

@@ -113,7 +113,7 @@ class InboundTrack:
         self.subscriptions: dict[int, OutboundTrack] = {}
         self._publisher = publisher
         self._feedback_ssrc = secrets.randbits(32)
-        self._statistics = ReceiveStatistics()
+        self.statistics = ReceiveStatistics()
         self._level_id = extensions.get(sdp.LEVEL_EXTENSION, 0)
         self._last_timestamp: int | None = None
         self._cache: OrderedDict[int, tuple[bytes, RtpHeader]] = OrderedDict()
@@ -126,7 +126,7 @@ class InboundTrack:
             return
         if header.ssrc != self.ssrc:
             self._adopt(header.ssrc)
-        self._statistics.on_packet(header.sequence)
+        self.statistics.on_packet(header.sequence)
         if self.is_video:
             self._cache[header.sequence] = (packet, header)
             if len(self._cache) > _CACHED_PACKETS:
@@ -141,7 +141,7 @@ class InboundTrack:
             for subscription in self.subscriptions.values():
                 subscription.rebase()
         self.ssrc = ssrc
-        self._statistics = ReceiveStatistics()
+        self.statistics = ReceiveStatistics()
         self._cache.clear()
 
     def _meter(self, header: RtpHeader, now: float) -> None:
@@ -162,7 +162,7 @@ class InboundTrack:
 
     def on_sender_report(self, report: RtcpSrPacket, now: float) -> None:
         """Relay a sender report to every subscriber."""
-        self._statistics.on_sender_report(report, now)
+        self.statistics.on_sender_report(report, now)
         for subscription in self.subscriptions.values():
             subscription.relay_sender_report(report)
 
@@ -209,18 +209,13 @@ class InboundTrack:
         """Send the publisher a receiver report, and how much bandwidth it may use."""
         if self.ssrc is None:
             return
-        block = self._statistics.block(self.ssrc, now)
+        block = self.statistics.block(self.ssrc, now)
         if block is None:
             return
         packet = bytes(RtcpRrPacket(self._feedback_ssrc, [block]))
         if self.is_video:
             packet += rtp.remb(self._feedback_ssrc, _VIDEO_BITRATE, [self.ssrc])
         self._publisher.send_rtcp(packet)
-
-    @property
-    def loss(self) -> float:
-        """Share of packets missing in the last report interval."""
-        return self._statistics.loss
 
     def matches(self, header: RtpHeader) -> bool:
         """Whether a packet with an unknown SSRC but this track's MID is the chosen layer."""

@@ -271,7 +271,7 @@ class Publications:
 
     def loss(self) -> float:
         """Share of packets missing lately, of the worst track."""
-        return max((track.loss for track in self._tracks()), default=0.0)
+        return max((track.statistics.loss for track in self._tracks()), default=0.0)
 
     def level(self, now: float) -> float:
         """The loudest of the unmuted audio tracks, 0 to 1."""

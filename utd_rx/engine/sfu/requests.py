@@ -42,7 +42,7 @@ def refuse(participant: SfuParticipant, error: LimitError) -> None:
     )
 
 
-def add_track(participant: SfuParticipant, request: rtc.AddTrackRequest, _now: float) -> None:
+def _add_track(participant: SfuParticipant, request: rtc.AddTrackRequest, _now: float) -> None:
     """Announce a track, or refuse it as the real server does: `request_id` stays 0."""
     if not tokens.may_publish(participant.permission, request.source):
         reason, message = rtc.RequestResponse.NOT_ALLOWED, "does not have permission to publish"
@@ -58,10 +58,6 @@ def add_track(participant: SfuParticipant, request: rtc.AddTrackRequest, _now: f
             reason=reason, message=message, add_track=rtc.AddTrackRequest(cid=request.cid)
         )
     )
-
-
-def _offer(participant: SfuParticipant, request: rtc.SessionDescription, now: float) -> None:
-    participant.on_offer(request, now)
 
 
 def _mute(participant: SfuParticipant, request: rtc.MuteTrackRequest, _now: float) -> None:
@@ -120,8 +116,8 @@ def _update_metadata(
 
 
 _HANDLERS: Final[Mapping[str, Handler]] = {
-    "offer": _offer,
-    "add_track": add_track,
+    "offer": SfuParticipant.on_offer,
+    "add_track": _add_track,
     "mute": _mute,
     "subscription": _subscription,
     "subscription_permission": _subscription_permission,

@@ -16,12 +16,11 @@ from aiohttp import web
 from aiortc import RTCCertificate
 
 from utd_rx.engine.serving import HttpServer
-from utd_rx.engine.sfu import twirp
+from utd_rx.engine.sfu import signalling, twirp
 from utd_rx.engine.sfu.limits import MAX_API_BODY_BYTES
 from utd_rx.engine.sfu.options import SfuOptions
 from utd_rx.engine.sfu.sfu_participant import SfuContext
 from utd_rx.engine.sfu.sfu_rooms import SfuRooms
-from utd_rx.engine.sfu.signalling import Signalling
 from utd_rx.engine.sfu.udp_mux import UdpMux
 from utd_rx.engine.sfu.webhook_sender import WebhookSender
 
@@ -113,7 +112,7 @@ def _make_app(rooms: SfuRooms) -> web.Application:
     app = web.Application(client_max_size=MAX_API_BODY_BYTES)
     app.on_response_prepare.append(_allow_any_origin)
     app.add_routes([web.get("/", _hello)])  # aiohttp answers HEAD from GET
-    app.add_routes(Signalling(rooms).routes())
+    app.add_routes(signalling.routes(rooms))
     app.add_routes(twirp.routes(rooms))
     return app
 

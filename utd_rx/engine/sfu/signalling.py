@@ -34,147 +34,138 @@ _SERVER_INFO: Final = models.ServerInfo(
 )
 
 
-class Signalling:
-    """The HTTP handlers."""
+def routes(rooms: SfuRooms) -> list[web.RouteDef]:
+    return [
+        web.get("/rtc/v1", partial(_connect, rooms)),
+        web.get("/rtc/v1/validate", partial(_validate, rooms)),
+    ]
 
-    def __init__(self, rooms: SfuRooms) -> None:
-        self._rooms = rooms
 
-    def routes(self) -> list[web.RouteDef]:
-        """What the server must serve."""
-        return [
-            web.get("/rtc/v1", self._connect),
-            web.get("/rtc/v1/validate", self._validate),
-        ]
+async def _validate(rooms: SfuRooms, request: web.Request) -> web.Response:
+    _check(rooms, request)
+    return web.Response(text="success")
 
-    async def _validate(self, request: web.Request) -> web.Response:
-        self._check(request)
-        return web.Response(text="success")
 
-    def _check(self, request: web.Request) -> tuple[tokens.AccessClaims, rtc.JoinRequest]:
-        """What token and join request say; 401 or 400 for bad ones, as livekit-server."""
-        token = bearer_token(request) or request.query.get("access_token", "")
-        try:
-            claims = tokens.verify(token, self._rooms.context.options)
-        except tokens.TokenError as error:
-            raise web.HTTPUnauthorized(text=str(error)) from error
-        if not claims.video.room_join:
-            raise web.HTTPUnauthorized(text="permissions denied")
-        try:
-            join = decode_join_request(request.query.get("join_request", ""))
-            _check_claims(claims)
-        except ValueError as error:
-            raise web.HTTPBadRequest(text=str(error)) from error
-        return claims, join
+def _check(rooms: SfuRooms, request: web.Request) -> tuple[tokens.AccessClaims, rtc.JoinRequest]:
+    """What token and join request say; 401 or 400 for bad ones, as livekit-server."""
+    token = bearer_token(request) or request.query.get("access_token", "")
+    try:
+        claims = tokens.verify(token, rooms.context.options)
+    except tokens.TokenError as error:
+        raise web.HTTPUnauthorized(text=str(error)) from error
+    if not claims.video.room_join:
+        raise web.HTTPUnauthorized(text="permissions denied")
+    try:
+        join = decode_join_request(request.query.get("join_request", ""))
+        _check_claims(claims)
+    except ValueError as error:
+        raise web.HTTPBadRequest(text=str(error)) from error
+    return claims, join
 
-    async def _connect(self, request: web.Request) -> web.StreamResponse:
-        signal = SignalSocket(request)
-        participant = await self._open(request, signal)
-        if participant is None:
-            return await signal.serve()
-        return await signal.serve(
-            partial(requests.handle, participant, self._rooms.context.now),
-            partial(requests.refuse, participant),
-            partial(participant.on_signal_closed, signal),
+
+async def _connect(rooms: SfuRooms, request: web.Request) -> web.StreamResponse:
+    signal = SignalSocket(request)
+    participant = await _open(rooms, request, signal)
+    if participant is None:
+        return await signal.serve()
+    return await signal.serve(
+        partial(requests.handle, participant, rooms.context.now),
+        partial(requests.refuse, participant),
+        partial(participant.on_signal_closed, signal),
+    )
+
+
+async def _open(
+    rooms: SfuRooms, request: web.Request, signal: SignalSocket
+) -> SfuParticipant | None:
+    """Join or resume; None for who was sent away on the upgraded connection."""
+    claims, join = _check(rooms, request)
+    if not signal.can_upgrade:
+        raise web.HTTPBadRequest(text="not a WebSocket upgrade")
+    trust(request)
+    if join.reconnect:
+        await signal.upgrade()
+        return _resume(rooms, claims, join.participant_sid, signal)
+    # The place in the room is taken before the upgrade, the only moment to refuse.
+    room = rooms.get_or_create(claims.video.room)
+    host = _media_host(rooms.context.options.host, request)
+    try:
+        participant = room.add(claims, join, host, rooms.context.now())
+    except RoomFullError as error:
+        raise web.HTTPInternalServerError(text="could not join: room is full") from error
+    try:
+        await signal.upgrade()
+        _welcome(room, participant, join, signal)
+    except BaseException:
+        # Nobody would ever end it: what follows, which does, is not reached.
+        participant.close(Reason.JOIN_FAILURE)
+        raise
+    return participant
+
+
+def _welcome(
+    room: SfuRoom, participant: SfuParticipant, join: rtc.JoinRequest, signal: SignalSocket
+) -> None:
+    """Send the JoinResponse and handle what came with the request."""
+    now = room.context.now()
+    participant.attach(signal)
+    if participant.is_closed:  # removed while the upgrade was on its way
+        signal.close()
+        return
+    participant.send(
+        join=rtc.JoinResponse(
+            room=room.info(),
+            participant=participant.info(),
+            other_participants=room.others(participant),
+            server_version=_SERVER_INFO.version,
+            server_info=_SERVER_INFO,
+            server_region=_SERVER_INFO.region,
+            subscriber_primary=False,
+            ping_interval=PING_INTERVAL,
+            ping_timeout=PING_TIMEOUT,
+            enabled_publish_codecs=enabled_codecs(),
+            # Without it the client waits 150 ms before each offer, for its own tracks and for
+            # those it is to receive. The real server says it to publishers alone, and in an
+            # audio room nobody is one yet.
+            fast_publish=True,
         )
+    )
+    room.on_joined(participant)
+    participant.push_token(now)
+    if join.HasField("publisher_offer"):
+        participant.on_offer(join.publisher_offer, now)
 
-    async def _open(self, request: web.Request, signal: SignalSocket) -> SfuParticipant | None:
-        """Join or resume; None for who was sent away on the upgraded connection."""
-        claims, join = self._check(request)
-        if not signal.can_upgrade:
-            raise web.HTTPBadRequest(text="not a WebSocket upgrade")
-        trust(request)
-        if join.reconnect:
-            await signal.upgrade()
-            return self._resume(claims, join.participant_sid, signal)
-        room, participant = self._admit(claims, join, request)
-        try:
-            await signal.upgrade()
-            self._welcome(room, participant, join, signal)
-        except BaseException:
-            # Nobody would ever end it: what follows, which does, is not reached.
-            participant.close(Reason.JOIN_FAILURE)
-            raise
-        return participant
 
-    def _admit(
-        self, claims: tokens.AccessClaims, join: rtc.JoinRequest, request: web.Request
-    ) -> tuple[SfuRoom, SfuParticipant]:
-        """Take a place in the room before the upgrade, the only moment to refuse."""
-        context = self._rooms.context
-        room = self._rooms.get_or_create(claims.video.room)
-        host = _media_host(context.options.host, request)
-        try:
-            return room, room.add(claims, join, host, context.now())
-        except RoomFullError as error:
-            raise web.HTTPInternalServerError(text="could not join: room is full") from error
+def _resume(
+    rooms: SfuRooms, claims: tokens.AccessClaims, sid: str, signal: SignalSocket
+) -> SfuParticipant | None:
+    """Give a participant its new signal connection, or tell the client how it ended.
 
-    def _welcome(
-        self,
-        room: SfuRoom,
-        participant: SfuParticipant,
-        join: rtc.JoinRequest,
-        signal: SignalSocket,
-    ) -> None:
-        """Send the JoinResponse and handle what came with the request."""
-        now = self._rooms.context.now()
-        participant.attach(signal)
-        if participant.is_closed:  # removed while the upgrade was on its way
-            signal.close()
-            return
-        participant.send(
-            join=rtc.JoinResponse(
-                room=room.info(),
-                participant=participant.info(),
-                other_participants=room.others(participant),
-                server_version=_SERVER_INFO.version,
-                server_info=_SERVER_INFO,
-                server_region=_SERVER_INFO.region,
-                subscriber_primary=False,
-                ping_interval=PING_INTERVAL,
-                ping_timeout=PING_TIMEOUT,
-                enabled_publish_codecs=enabled_codecs(),
-                # Without it the client waits 150 ms before each offer, for its own tracks and for
-                # those it is to receive. The real server says it to publishers alone, and in an
-                # audio room nobody is one yet.
-                fast_publish=True,
-            )
+    A client that slept through a join of the same identity resumes before it reads that it
+    was replaced. Told to start over, it would throw out the newer one
+    (docs/livekit.md, "Sleepers").
+    """
+    room = rooms.get(claims.video.room)
+    participant = room.get(claims.identity) if room is not None else None
+    if room is None or participant is None:
+        _send_away(signal, Reason.STATE_MISMATCH, rtc.LeaveRequest.RECONNECT)
+        return None
+    if participant.sid != sid:
+        _send_away(signal, Reason.DUPLICATE_IDENTITY, rtc.LeaveRequest.DISCONNECT)
+        return None
+    participant.attach(signal)
+    participant.send(
+        reconnect=rtc.ReconnectResponse(
+            server_info=_SERVER_INFO, last_message_seq=participant.last_sequence
         )
-        room.on_joined(participant)
-        participant.push_token(now)
-        if join.HasField("publisher_offer"):
-            participant.on_offer(join.publisher_offer, now)
-
-    def _resume(
-        self, claims: tokens.AccessClaims, sid: str, signal: SignalSocket
-    ) -> SfuParticipant | None:
-        """Give a participant its new signal connection, or tell the client how it ended.
-
-        A client that slept through a join of the same identity resumes before it reads that it
-        was replaced. Told to start over, it would throw out the newer one
-        (docs/livekit.md, "Sleepers").
-        """
-        room = self._rooms.get(claims.video.room)
-        participant = room.get(claims.identity) if room is not None else None
-        if room is None or participant is None:
-            _send_away(signal, Reason.STATE_MISMATCH, rtc.LeaveRequest.RECONNECT)
-            return None
-        if participant.sid != sid:
-            _send_away(signal, Reason.DUPLICATE_IDENTITY, rtc.LeaveRequest.DISCONNECT)
-            return None
-        participant.attach(signal)
-        participant.send(
-            reconnect=rtc.ReconnectResponse(
-                server_info=_SERVER_INFO, last_message_seq=participant.last_sequence
-            )
-        )
-        # The client takes everybody missing from this snapshot for gone.
-        infos = [participant.info(), *room.others(participant)]
-        participant.send(update=rtc.ParticipantUpdate(participants=infos))
-        participant.send(room_update=rtc.RoomUpdate(room=room.info()))
-        participant.push_token(self._rooms.context.now())
-        participant.subscriptions.end_request()
-        return participant
+    )
+    # The client takes everybody missing from this snapshot for gone.
+    infos = [participant.info(), *room.others(participant)]
+    participant.send(update=rtc.ParticipantUpdate(participants=infos))
+    participant.send(room_update=rtc.RoomUpdate(room=room.info()))
+    participant.push_token(rooms.context.now())
+    participant.subscriptions.end_request()
+    return participant
 
 
 def _send_away(

@@ -78,15 +78,15 @@ class Transport:
 
     def _renew_credentials(self) -> None:
         # The previous ones stay valid until the client has used the new ones.
-        for ufrag in list(self._credentials)[:-1]:
-            self._forget(ufrag)
+        self._forget_older_credentials()
         ufrag = secrets.token_hex(8)
         self._credentials[ufrag] = secrets.token_hex(16)
         self._mux.register(ufrag, self)
 
-    def _forget(self, ufrag: str) -> None:
-        self._credentials.pop(ufrag, None)
-        self._mux.unregister(ufrag)
+    def _forget_older_credentials(self) -> None:
+        for ufrag in list(self._credentials)[:-1]:
+            del self._credentials[ufrag]
+            self._mux.unregister(ufrag)
 
     def silence(self, now: float) -> float:
         """Seconds since the client was last heard of; 0 before the first time."""
@@ -113,7 +113,6 @@ class Transport:
     # -- network side -------------------------------------------------------------------------
 
     def ice_password(self, ufrag: str) -> str | None:
-        """Our password that goes with `ufrag`."""
         return self._credentials.get(ufrag)
 
     def on_check(self, ufrag: str, address: Address, is_nominating: bool, now: float) -> None:
@@ -124,8 +123,7 @@ class Transport:
         if self._address is None or is_nominating:
             self._address = address
         if ufrag == next(reversed(self._credentials)):
-            for old in list(self._credentials)[:-1]:
-                self._forget(old)
+            self._forget_older_credentials()
         if self._dtls is None:
             self._dtls = DtlsClient(self._certificate, self._send)
             self._guard_dtls(self._dtls.start)

@@ -7,9 +7,9 @@ livekit-server (docs/livekit.md, "Room service").
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal
 
 from aiohttp import web
 from google.protobuf.message import DecodeError, Message
@@ -24,6 +24,8 @@ from utd_rx.engine.sfu.sfu_participant import Reason, SfuParticipant
 from utd_rx.engine.sfu.sfu_room import SfuRoom
 from utd_rx.engine.sfu.sfu_rooms import SfuRooms
 from utd_rx.engine.sfu.signalling import bearer_token
+
+_Grant = Literal["room_admin", "room_create", "room_list"]
 
 PREFIX: Final = "/twirp/livekit.RoomService/"
 _ERRORS: Final[dict[str, type[web.HTTPError]]] = {
@@ -41,24 +43,7 @@ def _error(code: str, message: str) -> web.HTTPError:
     return _ERRORS[code](text=text, content_type="application/json")
 
 
-_Run = TypeVar("_Run", bound=Callable[..., Message])
-_Grant = Literal["room_admin", "room_create", "room_list"]
-_CALLS: Final[dict[str, tuple[type[Message], _Grant, Callable[..., Message]]]] = {}
-
-
-def _call(request: type[Message], grant: _Grant) -> Callable[[_Run], _Run]:
-    """Make a function a call: `list_rooms` is `ListRooms`."""
-
-    def register(run: _Run) -> _Run:
-        name = "".join(part.capitalize() for part in run.__name__.split("_"))
-        _CALLS[name] = request, grant, run
-        return run
-
-    return register
-
-
 def routes(rooms: SfuRooms) -> list[web.RouteDef]:
-    """What the server must serve."""
     return [web.route("*", "/twirp/{path:.*}", partial(_handle, rooms))]
 
 
@@ -116,8 +101,7 @@ def _participant(rooms: SfuRooms, request: Any) -> SfuParticipant:
     return participant
 
 
-@_call(room.CreateRoomRequest, "room_create")
-def create_room(rooms: SfuRooms, request: room.CreateRoomRequest) -> models.Room:
+def _create_room(rooms: SfuRooms, request: room.CreateRoomRequest) -> models.Room:
     """Make a room; one that is there stays as it is, whatever is asked."""
     if not request.name:
         raise _error("invalid_argument", "room name cannot be empty")
@@ -127,41 +111,32 @@ def create_room(rooms: SfuRooms, request: room.CreateRoomRequest) -> models.Room
     return rooms.get_or_create(request.name, request).info()
 
 
-@_call(room.ListRoomsRequest, "room_list")
-def list_rooms(rooms: SfuRooms, request: room.ListRoomsRequest) -> room.ListRoomsResponse:
-    """All rooms, or those named."""
+def _list_rooms(rooms: SfuRooms, request: room.ListRoomsRequest) -> room.ListRoomsResponse:
     names = set(request.names)
     found = [one.info() for one in rooms if not names or one.name in names]
     return room.ListRoomsResponse(rooms=found)
 
 
-@_call(room.DeleteRoomRequest, "room_create")
-def delete_room(rooms: SfuRooms, request: room.DeleteRoomRequest) -> room.DeleteRoomResponse:
-    """Close a room and send everybody away."""
+def _delete_room(rooms: SfuRooms, request: room.DeleteRoomRequest) -> room.DeleteRoomResponse:
     rooms.close(_room(rooms, request.room), Reason.ROOM_DELETED)
     return room.DeleteRoomResponse()
 
 
-@_call(room.UpdateRoomMetadataRequest, "room_admin")
-def update_room_metadata(rooms: SfuRooms, request: room.UpdateRoomMetadataRequest) -> models.Room:
-    """Change a room's metadata."""
+def _update_room_metadata(rooms: SfuRooms, request: room.UpdateRoomMetadataRequest) -> models.Room:
     check_limits(metadata=request.metadata)
     target = _room(rooms, request.room)
     target.set_metadata(request.metadata)
     return target.info()
 
 
-@_call(room.SendDataRequest, "room_admin")
-def send_data(rooms: SfuRooms, request: room.SendDataRequest) -> room.SendDataResponse:
-    """Send a message from nobody."""
+def _send_data(rooms: SfuRooms, request: room.SendDataRequest) -> room.SendDataResponse:
     if len(request.nonce) not in (0, 16):
         raise _error("invalid_argument", "nonce should be 16-bytes or not present")
     deliver_from_api(_room(rooms, request.room), request)
     return room.SendDataResponse()
 
 
-@_call(room.ListParticipantsRequest, "room_admin")
-def list_participants(
+def _list_participants(
     rooms: SfuRooms, request: room.ListParticipantsRequest
 ) -> room.ListParticipantsResponse:
     """Everybody in a room; nobody in a room that does not exist."""
@@ -169,16 +144,13 @@ def list_participants(
     return room.ListParticipantsResponse(participants=infos)
 
 
-@_call(room.RoomParticipantIdentity, "room_admin")
-def get_participant(
+def _get_participant(
     rooms: SfuRooms, request: room.RoomParticipantIdentity
 ) -> models.ParticipantInfo:
-    """One participant."""
     return _participant(rooms, request).info()
 
 
-@_call(room.RoomParticipantIdentity, "room_admin")
-def remove_participant(
+def _remove_participant(
     rooms: SfuRooms, request: room.RoomParticipantIdentity
 ) -> room.RemoveParticipantResponse:
     """Send a participant away; its token stays good."""
@@ -186,8 +158,7 @@ def remove_participant(
     return room.RemoveParticipantResponse()
 
 
-@_call(room.UpdateParticipantRequest, "room_admin")
-def update_participant(
+def _update_participant(
     rooms: SfuRooms, request: room.UpdateParticipantRequest
 ) -> models.ParticipantInfo:
     """Change name, metadata, attributes or permission; what is empty stays."""
@@ -201,8 +172,7 @@ def update_participant(
     return participant.info()
 
 
-@_call(room.MuteRoomTrackRequest, "room_admin")
-def mute_published_track(
+def _mute_published_track(
     rooms: SfuRooms, request: room.MuteRoomTrackRequest
 ) -> room.MuteRoomTrackResponse:
     """Mute a track, or unmute it: here that is enabled."""
@@ -213,3 +183,17 @@ def mute_published_track(
     participant.send(mute=rtc.MuteTrackRequest(sid=publication.sid, muted=request.muted))
     participant.set_muted(publication, request.muted)
     return room.MuteRoomTrackResponse(track=publication.info)
+
+
+_CALLS: Final[Mapping[str, tuple[type[Message], _Grant, Callable[..., Message]]]] = {
+    "CreateRoom": (room.CreateRoomRequest, "room_create", _create_room),
+    "ListRooms": (room.ListRoomsRequest, "room_list", _list_rooms),
+    "DeleteRoom": (room.DeleteRoomRequest, "room_create", _delete_room),
+    "UpdateRoomMetadata": (room.UpdateRoomMetadataRequest, "room_admin", _update_room_metadata),
+    "SendData": (room.SendDataRequest, "room_admin", _send_data),
+    "ListParticipants": (room.ListParticipantsRequest, "room_admin", _list_participants),
+    "GetParticipant": (room.RoomParticipantIdentity, "room_admin", _get_participant),
+    "RemoveParticipant": (room.RoomParticipantIdentity, "room_admin", _remove_participant),
+    "UpdateParticipant": (room.UpdateParticipantRequest, "room_admin", _update_participant),
+    "MutePublishedTrack": (room.MuteRoomTrackRequest, "room_admin", _mute_published_track),
+}

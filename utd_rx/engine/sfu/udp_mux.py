@@ -138,10 +138,12 @@ class UdpMux:
         ufrag = str(request.attributes["USERNAME"]).partition(":")[0] if request else ""
         endpoint = self._by_ufrag.get(ufrag)
         password = endpoint.ice_password(ufrag) if endpoint is not None else None
-        if request is None or endpoint is None or password is None:
-            self.dropped += 1
-            return
-        if not request.check_message_integrity(password.encode()):
+        if (
+            request is None
+            or endpoint is None
+            or password is None
+            or not request.check_message_integrity(password.encode())
+        ):
             self.dropped += 1
             return
         if self._by_address.get(address) is not endpoint:
