@@ -22,7 +22,8 @@ FIELDS = ("base_url", "token_base_url", "app_id", "app_key", "livekit_url")
 
 async def serve_sfu(stack: AsyncExitStack, arguments: Values) -> Values:
     """Run the embedded SFU with `api_key` and `api_secret`, and nothing else."""
-    from utd_rx.engine.sfu import EmbeddedSfu, SfuOptions
+    from utd_rx.engine.sfu.options import SfuOptions
+    from utd_rx.engine.sfu.server import EmbeddedSfu
 
     sfu = EmbeddedSfu(SfuOptions(**arguments))
     stack.push_async_callback(sfu.aclose)

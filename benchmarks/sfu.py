@@ -45,7 +45,7 @@ from benchmarks.support import (
     verdict,
 )
 from utd_rx.engine.livekit_server import LiveKitServer
-from utd_rx.engine.sfu import SfuOptions
+from utd_rx.engine.sfu.options import SfuOptions
 
 LOADS: Final = ((1, 8), (8, 1), (8, 8))
 EMBEDDED: Final = "embedded"

@@ -24,7 +24,7 @@ from tests.support.sfu import (
 from tests.support.witness import Witness
 
 if TYPE_CHECKING:
-    from utd_rx.engine.sfu import SfuOptions
+    from utd_rx.engine.sfu.options import SfuOptions
 
 # No deadline anywhere: a test machine's cores are shared, and a slow example is no defect.
 settings.register_profile("dev", deadline=None)

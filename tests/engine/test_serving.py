@@ -16,7 +16,7 @@ from aiohttp import web
 from tests.support.sfu import fresh_options
 from utd_rx.engine.server import LocalEngine
 from utd_rx.engine.serving import GuestLimits, HttpServer, trust
-from utd_rx.engine.sfu import EmbeddedSfu
+from utd_rx.engine.sfu.server import EmbeddedSfu
 
 TIMEOUT = 20.0
 TOKEN = {"Authorization": "Bearer good"}

@@ -17,7 +17,7 @@ from attrs import field, frozen
 from utd_rx.engine.livekit_server import INSTALL_HINT, LiveKitServer, find_livekit_server
 
 if TYPE_CHECKING:
-    from utd_rx.engine.sfu import SfuOptions
+    from utd_rx.engine.sfu.options import SfuOptions
 
 SfuKind = Literal["embedded", "livekit"]
 
@@ -88,7 +88,7 @@ def make_sfu(kind: SfuKind, options: SfuOptions) -> Sfu:
     """Return an SFU of that kind, not started."""
     if kind == "livekit":
         return LiveKitServer(options)
-    from utd_rx.engine.sfu import EmbeddedSfu
+    from utd_rx.engine.sfu.server import EmbeddedSfu
 
     return EmbeddedSfu(options)
 

@@ -57,7 +57,7 @@ def make_sfu(options: EngineOptions, secrets: Secrets, *, host: str, webhook_url
         from utd_rx.engine.livekit_server import LiveKitServer
 
         return LiveKitServer(sfu_options)
-    from utd_rx.engine.sfu import EmbeddedSfu
+    from utd_rx.engine.sfu.server import EmbeddedSfu
 
     return EmbeddedSfu(sfu_options)
 

@@ -16,7 +16,8 @@ from livekit import api, rtc
 from tests.engine.sfu.clients import Client, Microphone, heard, token
 from tests.engine.sfu.test_signalling import join_request
 from tests.support.sfu import RunningSfu, fresh_options
-from utd_rx.engine.sfu import EmbeddedSfu, SfuOptions
+from utd_rx.engine.sfu.options import SfuOptions
+from utd_rx.engine.sfu.server import EmbeddedSfu
 
 MakeMicrophone = Callable[[Client], Microphone]
 

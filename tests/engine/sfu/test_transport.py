@@ -28,7 +28,7 @@ def test_a_certificate_names_itself_as_sdp_does() -> None:
 def test_a_client_hello_goes_out_and_is_repeated_in_time() -> None:
     sent: list[bytes] = []
     client = DtlsClient(CERTIFICATE, sent.append)
-    client.start()
+    client.shake_hands()
     assert sent
     assert all(len(one) <= 1500 for one in sent)
     client.tick()
@@ -40,7 +40,7 @@ def test_a_client_hello_goes_out_and_is_repeated_in_time() -> None:
 @given(st.binary(max_size=100) | st.binary(max_size=60).map(lambda b: b"\x16\xfe\xfd" + b))
 def test_any_bytes_are_ignored_or_end_the_handshake(data: bytes) -> None:
     client = DtlsClient(CERTIFICATE, lambda _: None)
-    client.start()
+    client.shake_hands()
     try:
         assert client.receive(data) == []
     except DtlsError:

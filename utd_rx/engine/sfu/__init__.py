@@ -7,23 +7,3 @@ RTP and never decodes or encodes. From the outside in: `server` (ports and life)
 and `answers` (negotiation), `forwarding`, `rtp` and `speakers` (media), `transport`, `dtls`,
 `data_channels` and `udp_mux` (the network), `tokens` and `webhook_sender`. Imports have no circle.
 """
-
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
-from utd_rx.engine.sfu.options import SfuOptions
-
-if TYPE_CHECKING:
-    from utd_rx.engine.sfu.server import EmbeddedSfu
-
-__all__ = ["EmbeddedSfu", "SfuOptions"]
-
-
-def __getattr__(name: str) -> object:
-    # aiortc and OpenSSL take long to load, and who only needs the options needs neither.
-    if name == "EmbeddedSfu":
-        from utd_rx.engine.sfu.server import EmbeddedSfu
-
-        return EmbeddedSfu
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -66,7 +66,6 @@ class AnswerSection:
 
 
 def enabled_codecs() -> list[models.Codec]:
-    """What clients may publish."""
     return [
         models.Codec(mime=f"{kind}/{name}")
         for kind, names in FORWARDABLE_CODECS.items()

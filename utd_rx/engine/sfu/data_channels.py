@@ -79,7 +79,6 @@ class DataChannels:
         self.is_closed = False
 
     def start(self) -> None:
-        """Send the INIT."""
         capabilities = RTCSctpCapabilities(maxMessageSize=MAX_MESSAGE_SIZE)
         _drive(self._sctp.start(capabilities, _SCTP_PORT))
 
@@ -121,16 +120,16 @@ class DataChannels:
             self.dropped += 1
             return
         channel = self._channels.get(label)
-        if channel is None:
-            if label == RELIABLE and len(self._backlog) < _MAX_BACKLOG:
-                self._backlog.append(message)
-            else:
-                self.dropped += 1
-            return
-        if channel.readyState != "open" or channel.bufferedAmount > _MAX_BUFFERED.get(label, 0):
+        if channel is None and label == RELIABLE and len(self._backlog) < _MAX_BACKLOG:
+            self._backlog.append(message)
+        elif (
+            channel is None
+            or channel.readyState != "open"
+            or channel.bufferedAmount > _MAX_BUFFERED.get(label, 0)
+        ):
             self.dropped += 1
-            return
-        channel.send(message)
+        else:
+            channel.send(message)
 
     def close(self) -> None:
         """Abort the association, and let go of everything around it. Idempotent."""

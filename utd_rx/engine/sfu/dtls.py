@@ -44,20 +44,17 @@ class DtlsClient:
         self.is_connected = False
         self.is_ended = False  # the peer said goodbye
 
-    def start(self) -> None:
-        """Send the ClientHello; `DtlsError` as in `receive`."""
-        self._handshake()
-
     def receive(self, datagram: bytes) -> list[bytes]:
         """Return the application data in one datagram; `DtlsError` ends the association."""
         if not datagram:
             return []
         self._connection.bio_write(datagram)
         if not self.is_connected:
-            self._handshake()
+            self.shake_hands()
         return self._read() if self.is_connected else []
 
-    def _handshake(self) -> None:
+    def shake_hands(self) -> None:
+        """Send the ClientHello, or go on after an answer; `DtlsError` ends the association."""
         try:
             self._connection.do_handshake()
         except SSL.WantReadError:

@@ -5,8 +5,6 @@ hands every packet to its `OutboundTrack`s. An `OutboundTrack` is one subscriber
 payload type, extension numbers, and sequence numbers rebased to start at 1000
 (docs/livekit.md, "Forwarding": a start near 65535 could put the two SRTP rollover counters out of
 step).
-
-For development and tests only: there is no congestion control and no layer switching.
 """
 
 from __future__ import annotations
@@ -57,7 +55,6 @@ class ReceiveStatistics:
         self.loss = 0.0  # share of packets missing in the last report interval
 
     def on_packet(self, sequence: int) -> None:
-        """Count one packet."""
         self._received += 1
         if self._base is None:
             self._base = self._highest = sequence
@@ -161,19 +158,16 @@ class InboundTrack:
         self.meter.observe(level, duration, now)
 
     def on_sender_report(self, report: RtcpSrPacket, now: float) -> None:
-        """Relay a sender report to every subscriber."""
         self.statistics.on_sender_report(report, now)
         for subscription in self.subscriptions.values():
             subscription.relay_sender_report(report)
 
     def add(self, subscription: OutboundTrack, now: float) -> None:
-        """Start forwarding to `subscription`."""
         self.subscriptions[subscription.ssrc] = subscription
         self.request_keyframe(now)
         self._keyframe_at = now + _KEYFRAME_REPEAT
 
     def discard(self, subscription: OutboundTrack) -> None:
-        """Stop forwarding to `subscription`."""
         self.subscriptions.pop(subscription.ssrc, None)
 
     def request_keyframe(self, now: float) -> None:
@@ -293,7 +287,6 @@ class OutboundTrack:
         self._sink.send_rtcp(rtp.relayed_sender_report(self.ssrc, report, *counts, self._cname))
 
     def on_feedback(self, packet: rtp.Feedback, now: float) -> None:
-        """Act on the subscriber's NACK, PLI or FIR."""
         base, lost = self._base, rtp.nacked_sequences(packet)
         if lost and base is not None:
             self.track.resend(self, [(one + base) & 0xFFFF for one in lost])

@@ -73,7 +73,6 @@ class Publication:
 
     @property
     def is_live(self) -> bool:
-        """Whether its section was negotiated."""
         return self.track is not None
 
     @property
@@ -159,8 +158,6 @@ class Publications:
         self._sections.clear()
         self._on_subscribed = None
 
-    # -- negotiation --------------------------------------------------------------------------
-
     def owns(self, mid: str) -> bool:
         """Whether that section has ever sent, so that it is no free slot when it stops."""
         return mid in self._sections
@@ -226,8 +223,6 @@ class Publications:
         )
         return evolve(codec, parameters=parameters)
 
-    # -- packets ------------------------------------------------------------------------------
-
     def on_rtp(self, packet: bytes, now: float) -> None:
         """Hand a packet to its track: by SSRC, or by MID and RID the first times."""
         header = rtp.parse_rtp(packet)
@@ -253,7 +248,6 @@ class Publications:
         return track
 
     def on_sender_report(self, report: RtcpSrPacket, now: float) -> None:
-        """Relay a sender report of one of the tracks."""
         track = self._by_ssrc.get(report.ssrc)
         if track is not None:
             track.on_sender_report(report, now)

@@ -80,7 +80,7 @@ def _subscription_permission(
     participant: SfuParticipant, request: rtc.SubscriptionPermission, _now: float
 ) -> None:
     participant.subscription_permission = deepcopy(request)
-    participant.owner.reconcile_subscribers(participant)
+    participant.owner.reconcile(participant)
 
 
 def _leave(participant: SfuParticipant, request: rtc.LeaveRequest, _now: float) -> None:

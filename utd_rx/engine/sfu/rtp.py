@@ -145,7 +145,6 @@ def nacked_sequences(packet: Feedback) -> list[int]:
 
 
 def is_keyframe_request(packet: Feedback) -> bool:
-    """Whether it is a PLI or a FIR."""
     return isinstance(packet, rtcp.RtcpPsfbPacket) and packet.fmt in (
         rtcp.RTCP_PSFB_PLI,
         rtcp.RTCP_PSFB_FIR,
@@ -158,7 +157,6 @@ def pli(sender: int, media: int) -> bytes:
 
 
 def nack(sender: int, media: int, sequences: Iterable[int]) -> bytes:
-    """Generic NACK."""
     return bytes(rtcp.RtcpRtpfbPacket(rtcp.RTCP_RTPFB_NACK, sender, media, sorted(sequences)))
 
 

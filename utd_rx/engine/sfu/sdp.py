@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, Literal
 
-from attrs import evolve, field, frozen
+from attrs import field, frozen
 
 from utd_rx.engine.sfu.limits import MAX_SECTIONS, MAX_SIGNAL_BYTES
 
@@ -45,7 +45,6 @@ class Codec:
     parameters: str = ""  # the fmtp line's value
 
     def parameter(self, name: str) -> str | None:
-        """Value of one fmtp parameter."""
         for part in self.parameters.split(";"):
             key, _, value = part.strip().partition("=")
             if key.lower() == name:
@@ -170,17 +169,12 @@ def _parse_section(lines: _Lines, index: int) -> Section:
     port = _number(lines.media[1], 65535)
     # With BUNDLE, port 0 means rejected unless the section is bundle-only.
     is_rejected = port == 0 and ("bundle-only" not in lines or kind == "application")
-    section = Section(
+    return Section(
         kind=kind,
         mid=mid,
         protocol=lines.media[2],
         direction=next((one for one in _DIRECTIONS if one in lines), "sendrecv"),
         is_rejected=is_rejected,
-    )
-    if kind == "application":
-        return section
-    return evolve(
-        section,
         codecs=_parse_codecs(lines),
         extensions=_parse_extensions(lines),
         track_id=tracks[0] if tracks else None,

@@ -59,7 +59,10 @@ class EmbeddedSfu:
         self._closing: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Bind both ports and serve; a cancelled start leaves nothing behind."""
+        """Bind both ports and serve; OSError for a port that is taken, ValueError for no IPv4.
+
+        A start that fails or is cancelled leaves nothing behind.
+        """
         if self._is_started or self._closing is not None:
             raise RuntimeError("an EmbeddedSfu starts once")
         self._is_started = True

@@ -63,8 +63,7 @@ class SignalConnection(Protocol):
 class ParticipantOwner(Protocol):
     """The room, as far as its participants need it."""
 
-    def reconcile(self, subscriber: SfuParticipant) -> None: ...
-    def reconcile_subscribers(self, publisher: SfuParticipant) -> None: ...
+    def reconcile(self, participant: SfuParticipant) -> None: ...
     def publish_info(
         self, participant: SfuParticipant, *, is_urgent: bool = False, skip_self: bool = False
     ) -> None: ...
@@ -121,7 +120,6 @@ class SfuParticipant:
 
     @property
     def is_active(self) -> bool:
-        """Whether media and data can flow."""
         return self.state == State.ACTIVE
 
     @property
@@ -129,7 +127,6 @@ class SfuParticipant:
         return self.state == State.DISCONNECTED
 
     def info(self) -> models.ParticipantInfo:
-        """What everybody sees of it."""
         return models.ParticipantInfo(
             sid=self.sid,
             identity=self.identity,
@@ -271,7 +268,6 @@ class SfuParticipant:
             self.owner.on_unpublished(self, publication)
 
     def set_muted(self, publication: Publication, is_muted: bool) -> None:
-        """Change the muted flag and tell everybody."""
         if publication.info.muted != is_muted:
             publication.info.muted = is_muted
             self.touch()

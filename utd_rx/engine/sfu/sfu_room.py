@@ -67,7 +67,6 @@ class SfuRoom:
         self._empty_timeout = request.empty_timeout or self._empty_timeout
 
     def info(self) -> models.Room:
-        """What clients and the API see of it."""
         participants, publishers = self._count()
         return models.Room(
             sid=self.sid,
@@ -109,7 +108,6 @@ class SfuRoom:
         self.publish_info(participant, skip_self=True)
 
     def on_active(self, participant: SfuParticipant) -> None:
-        """Its transport is up."""
         self.publish_info(participant, skip_self=True)
         self.notify("participant_joined", participant)
         participant.subscriptions.request_keyframes(self.context.now())
@@ -197,7 +195,6 @@ class SfuRoom:
         ]
 
     def set_metadata(self, metadata: str) -> None:
-        """Change it and tell everybody."""
         self.metadata = metadata
         self._send_room_update()
 
@@ -211,7 +208,6 @@ class SfuRoom:
         participant: SfuParticipant | None = None,
         track: models.TrackInfo | None = None,
     ) -> None:
-        """Queue a webhook."""
         info = participant.info() if participant is not None else None
         self.context.webhooks.notify(event, self.info(), info, track)
 
@@ -243,19 +239,13 @@ class SfuRoom:
             subscriber.blocked.discard(publication.sid)
         self.notify("track_unpublished", participant, publication.info)
 
-    def reconcile(self, subscriber: SfuParticipant) -> None:
-        """Make `subscriber` receive exactly what it shall."""
-        for publisher in self:
-            self._reconcile_pair(subscriber, publisher)
-
-    def reconcile_subscribers(self, publisher: SfuParticipant) -> None:
-        """Make everybody receive exactly what they shall of `publisher`."""
-        for subscriber in self:
-            self._reconcile_pair(subscriber, publisher)
-
-    def _reconcile_pair(self, subscriber: SfuParticipant, publisher: SfuParticipant) -> None:
-        for publication in publisher.publications:
-            self._reconcile_one(subscriber, publisher, publication)
+    def reconcile(self, participant: SfuParticipant) -> None:
+        """Make `participant` receive exactly what it shall, and others of it what they shall."""
+        for other in self:
+            for publication in other.publications:
+                self._reconcile_one(participant, other, publication)
+            for publication in participant.publications:
+                self._reconcile_one(other, participant, publication)
 
     def _reconcile_one(
         self, subscriber: SfuParticipant, publisher: SfuParticipant, publication: Publication

@@ -38,11 +38,9 @@ class SignalSocket:
 
     @property
     def can_upgrade(self) -> bool:
-        """Whether the request asks for a WebSocket."""
         return self._socket.can_prepare(self._request).ok
 
     async def upgrade(self) -> None:
-        """Answer the request."""
         await self._socket.prepare(self._request)
 
     def send(self, message: bytes) -> None:
@@ -108,7 +106,6 @@ class SignalSocket:
         return None
 
     async def _write(self) -> None:
-        """Send what is queued until `close`."""
         try:
             while self._queue or not self._is_closed:
                 if not self._queue:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable
-from enum import Enum
 from typing import Any, Final
 
 from attrs import define
@@ -27,18 +26,12 @@ from utd_rx.engine.sfu.sdp import Section
 _COLLECT_SECONDS: Final = 0.01
 
 
-class _SlotState(Enum):
-    FREE = "free"
-    BOUND = "bound"
-    RELEASED = "released"  # must be answered inactive before it is free again
-
-
 @define(eq=False)
 class _Slot:
     kind: str
-    state: _SlotState = _SlotState.FREE
     stream: SendStream | None = None
     payload_type: int = 0
+    is_released: bool = False  # must be answered inactive before it is free again
 
 
 @define(eq=False)
@@ -65,10 +58,7 @@ class Subscriptions:
     def receives_from(self, publisher_sid: str) -> bool:
         return any(one.publication.publisher_sid == publisher_sid for one in self._wanted.values())
 
-    # -- intent -------------------------------------------------------------------------------
-
     def add(self, publication: Publication) -> None:
-        """Subscribe to a live publication."""
         if publication.sid not in self._wanted:
             self._wanted[publication.sid] = _Wanted(publication)
             self._schedule()
@@ -83,7 +73,7 @@ class Subscriptions:
         self._by_ssrc.pop(subscription.ssrc, None)
         self._sink.forget(subscription.ssrc)
         slot = self._slots[wanted.mid]
-        slot.state, slot.stream = _SlotState.RELEASED, None
+        slot.stream, slot.is_released = None, True
         self._schedule()
 
     def request_keyframes(self, now: float) -> None:
@@ -103,8 +93,6 @@ class Subscriptions:
         self._slots.clear()
         self._send = _to_nobody
 
-    # -- negotiation --------------------------------------------------------------------------
-
     def _unbound(self) -> list[_Wanted]:
         return [one for one in self._wanted.values() if one.mid is None and not one.is_refused]
 
@@ -116,7 +104,7 @@ class Subscriptions:
     def _request_offer(self) -> None:
         self._timer = None
         unbound = self._unbound()
-        is_release_due = any(one.state is _SlotState.RELEASED for one in self._slots.values())
+        is_release_due = any(one.is_released for one in self._slots.values())
         if self._is_closed or not (unbound or is_release_due):
             return
         self._is_offer_due = True
@@ -124,7 +112,7 @@ class Subscriptions:
         for wanted in unbound:
             missing[wanted.publication.kind] += 1
         for slot in self._slots.values():
-            if slot.state is not _SlotState.BOUND:
+            if slot.stream is None:
                 missing[slot.kind] -= 1
         self._send(
             media_sections_requirement=rtc.MediaSectionsRequirement(
@@ -142,10 +130,10 @@ class Subscriptions:
         if section.is_rejected or section.direction == "inactive":
             return AnswerSection(section)
         slot = self._slots.setdefault(section.mid, _Slot(section.kind))
-        if slot.state is _SlotState.RELEASED:
-            slot.state = _SlotState.FREE
+        if slot.is_released:
+            slot.is_released = False
             return AnswerSection(section)
-        if slot.state is _SlotState.FREE:
+        if slot.stream is None:
             self._fill(slot, section, now)
         if slot.stream is None:
             return AnswerSection(section)
@@ -177,17 +165,14 @@ class Subscriptions:
             )
             wanted.subscription, wanted.mid = subscription, section.mid
             self._by_ssrc[subscription.ssrc] = subscription
-            slot.state, slot.payload_type = _SlotState.BOUND, codec.payload_type
+            slot.payload_type = codec.payload_type
             slot.stream = SendStream(publication.publisher_sid, publication.sid, subscription.ssrc)
             track.add(subscription, now)
             publication.on_bound()
             return
 
     def mid_to_track_id(self) -> dict[str, str]:
-        """What the answer's mapping must say."""
         return {wanted.mid: sid for sid, wanted in self._wanted.items() if wanted.mid is not None}
-
-    # -- packets ------------------------------------------------------------------------------
 
     def on_feedback(self, packet: rtp.Feedback, now: float) -> None:
         """Route a NACK, PLI or FIR to the subscriptions it is about."""

@@ -32,8 +32,6 @@ class TokenError(Exception):
 
 @frozen
 class AccessClaims:
-    """What a verified token says."""
-
     identity: str
     name: str
     metadata: str = field(repr=False)

@@ -63,8 +63,6 @@ class Transport:
         self._inbound_ssrcs: set[bytes] = set()
         self.data = DataChannels(self._write_dtls, owner.on_data)
 
-    # -- signalling side ----------------------------------------------------------------------
-
     def on_offer(self, offer: SdpOffer) -> LocalTransport:
         """Take the client's transport attributes; a new ufrag is an ICE restart."""
         if not self.is_connected:
@@ -110,8 +108,6 @@ class Transport:
         self.is_connected = False
         self._mux.remove(self)
 
-    # -- network side -------------------------------------------------------------------------
-
     def ice_password(self, ufrag: str) -> str | None:
         return self._credentials.get(ufrag)
 
@@ -126,7 +122,7 @@ class Transport:
             self._forget_older_credentials()
         if self._dtls is None:
             self._dtls = DtlsClient(self._certificate, self._send)
-            self._guard_dtls(self._dtls.start)
+            self._guard_dtls(self._dtls.shake_hands)
 
     def on_datagram(self, data: bytes, now: float) -> None:
         """A datagram from an address of this client: DTLS, SRTP or SRTCP."""

@@ -49,7 +49,6 @@ class UdpMux:
         self._by_address: dict[Address, MuxEndpoint] = {}
 
     def open(self, host: str, port: int) -> None:
-        """Bind and start reading."""
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         try:
             sock.setblocking(False)
@@ -78,7 +77,6 @@ class UdpMux:
         self._by_address.clear()
 
     def register(self, ufrag: str, endpoint: MuxEndpoint) -> None:
-        """Hand checks for `ufrag` to `endpoint`."""
         self._by_ufrag[ufrag] = endpoint
 
     def unregister(self, ufrag: str) -> None:
@@ -86,7 +84,6 @@ class UdpMux:
         self._by_ufrag.pop(ufrag, None)
 
     def remove(self, endpoint: MuxEndpoint) -> None:
-        """Forget everything that leads to `endpoint`."""
         for ufrag in [one for one, other in self._by_ufrag.items() if other is endpoint]:
             del self._by_ufrag[ufrag]
         for address in self._addresses_of(endpoint):

@@ -42,7 +42,6 @@ class WebhookSender:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Start the sending task."""
         if self._options.webhook_urls:
             timeout = aiohttp.ClientTimeout(total=_TRY_TIMEOUT)
             self._session = aiohttp.ClientSession(timeout=timeout)
