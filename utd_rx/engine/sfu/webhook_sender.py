@@ -38,14 +38,11 @@ class WebhookSender:
         self._options = options
         self._queue: asyncio.Queue[webhook.WebhookEvent] = asyncio.Queue(_MAX_QUEUED)
         self._dropped = 0
-        self._session: aiohttp.ClientSession | None = None
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         if self._options.webhook_urls:
-            timeout = aiohttp.ClientTimeout(total=_TRY_TIMEOUT)
-            self._session = aiohttp.ClientSession(timeout=timeout)
-            self._task = asyncio.create_task(self._run(self._session), name="utd-sfu-webhooks")
+            self._task = asyncio.create_task(self._run(), name="utd-sfu-webhooks")
 
     def notify(
         self,
@@ -73,15 +70,17 @@ class WebhookSender:
         else:
             self._dropped = 0
 
-    async def _run(self, session: aiohttp.ClientSession) -> None:
-        while True:
-            event = await self._queue.get()
-            try:
-                body = MessageToJson(event, indent=None).encode()
-                urls = self._options.webhook_urls
-                await asyncio.gather(*(self._deliver(session, url, body) for url in urls))
-            finally:
-                self._queue.task_done()
+    async def _run(self) -> None:
+        timeout = aiohttp.ClientTimeout(total=_TRY_TIMEOUT)
+        async with aiohttp.ClientSession(timeout=timeout) as session:
+            while True:
+                event = await self._queue.get()
+                try:
+                    body = MessageToJson(event, indent=None).encode()
+                    urls = self._options.webhook_urls
+                    await asyncio.gather(*(self._deliver(session, url, body) for url in urls))
+                finally:
+                    self._queue.task_done()
 
     async def _deliver(self, session: aiohttp.ClientSession, url: str, body: bytes) -> None:
         for attempt in range(_TRIES):
@@ -108,6 +107,3 @@ class WebhookSender:
                 await asyncio.wait_for(self._queue.join(), _DRAIN_TIMEOUT)
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
