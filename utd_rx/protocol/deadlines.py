@@ -5,4 +5,8 @@ from __future__ import annotations
 
 def earliest(*deadlines: float | None) -> float | None:
     """Return the first of several times, None when there is none."""
-    return min((at for at in deadlines if at is not None), default=None)
+    first: float | None = None
+    for at in deadlines:  # without a generator: this runs with every commit
+        if at is not None and (first is None or at < first):
+            first = at
+    return first
