@@ -133,8 +133,16 @@ def step(
         and state.connection.state is not UTDConnectionState.FORCE_EXIT
     ):
         exit_ = (DisconnectRoom(),)
-    after = evolve(state, connection=connection, roster=roster, publications=publications)
-    after, questions = _people_after(state, after, fact, hint, now)
+    (roles, bans, chat), questions = _people_after(state, connection, roster, fact, hint, now)
+    after = evolve(
+        state,
+        connection=connection,
+        roster=roster,
+        publications=publications,
+        roles=roles,
+        bans=bans,
+        chat=chat,
+    )
     return after, (*exit_, *attempts, *operations, *questions)
 
 
@@ -199,22 +207,27 @@ def _connected(
 
 
 def _people_after(
-    before: SessionState, after: SessionState, fact: object, hint: object, now: float
-) -> tuple[SessionState, Effects]:
-    """Return the session with its roles, bans and chat, and what to ask the engine."""
-    connection, identity = after.connection, after.identity
+    before: SessionState,
+    connection: Connection,
+    roster: Roster,
+    fact: object,
+    hint: object,
+    now: float,
+) -> tuple[tuple[Roles, Bans, Chat], Effects]:
+    """Return the roles, bans and chat, and what to ask the engine."""
+    identity = "" if roster.local is None else roster.local.identity
     counts = before.connection.is_joined or not isinstance(fact, Disconnected)
     bans, ask_ban = ban_rules.step(
-        after.bans,
+        before.bans,
         (hint or fact) if counts else None,
         now,
         identity=identity,
         epoch=connection.epoch,
     )
-    chat, roles = after.chat, after.roles
+    chat, roles = before.chat, before.roles
     ask_role: Effects = ()
     if connection.is_joined:
-        roles = role_rules.step(roles, hint or fact, after.roster)
+        roles = role_rules.step(roles, hint or fact, roster)
         about_chat = hint if isinstance(hint, LockHinted) else fact
         chat = chat_rules.step(chat, about_chat, now, identity=identity, roles=roles)
         roles, ask_role = role_rules.follow_up(roles)
@@ -222,10 +235,8 @@ def _people_after(
         roles = role_rules.forgotten(roles)
         chat = chat_rules.disconnected(chat)
     else:
-        roles = role_rules.step(roles, fact, after.roster) if roles.asked else roles
-    if roles is not after.roles or bans is not after.bans or chat is not after.chat:
-        after = evolve(after, roles=roles, bans=bans, chat=chat)
-    return after, (*ask_ban, *ask_role)
+        roles = role_rules.step(roles, fact, roster) if roles.asked else roles
+    return (roles, bans, chat), (*ask_ban, *ask_role)
 
 
 def _roster_after(state: SessionState, connection: Connection, fact: object) -> Roster:
