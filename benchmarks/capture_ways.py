@@ -227,7 +227,8 @@ async def run(name: str) -> None:
                 if working is not None:
                     working.cancel()
                 threading.Thread(target=spin, daemon=True).start()
-        # A busy thread may abort native code while the interpreter goes down (facts/audio.md §2).
+        # A busy thread may abort native code while the interpreter goes down
+        # (docs/livekit.md, "Aborts at exit").
         os._exit(0)
 
 

@@ -18,6 +18,8 @@ HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 # `docs/state.md, "Large rooms"`; several headings may follow. JSON escapes its quotation marks.
 CITATION = re.compile(r"docs/([\w-]+\.md)`?((?:,? (?:and )?\"[^\"]+\")*)")
+# Written apart, or this file would be the first to fail.
+GONE = re.compile("facts" + r"/[\w-]+\.md|[Dd]efects?" + r" D\d|\btest_d\d+_|§")
 TEST = re.compile(r"`(tests/[\w/]+\.py)::(\w+)")
 MODULE = re.compile(r"`((?:utd_rx|tests|benchmarks|scripts)/[\w/]+(?:\.\w+)?/?)`")
 
@@ -48,6 +50,17 @@ def test_every_citation_names_a_heading() -> None:
             known = headings(f"docs/{page}")
             if not known or not known_to(known, cited):
                 wrong.append(f"{path}: docs/{page}{cited}")
+    assert wrong == []
+
+
+def test_nothing_cites_what_is_not_in_the_repository() -> None:
+    """Nor numbers what has a name; only an RFC has paragraphs."""
+    wrong = []
+    for path, text in texts():
+        ours = re.sub(r"RFC \d+ §", "", text)
+        if path != Path(__file__).relative_to(ROOT):
+            found = GONE.finditer(ours)
+            wrong += [f"{path}: {ours[max(0, one.start() - 30) : one.end() + 30]}" for one in found]
     assert wrong == []
 
 

@@ -1,4 +1,4 @@
-"""Each defect of livekit 1.2.0 that a room can meet, named as in facts/livekit.md §3."""
+"""Each defect of livekit 1.2.0 that a room can meet, named as in docs/livekit.md, "Absorbed"."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from utd_rx.rtc.translate import EVENTS
 
 @pytest.mark.realtime
 @pytest.mark.timeout(120)
-async def test_d1_joins_given_up_leave_no_ghost_and_kill_nobody(sfu: RunningSfu) -> None:
+async def test_joins_given_up_leave_no_ghost_and_kill_nobody(sfu: RunningSfu) -> None:
     names = ["loop-ended", "exited", *(f"cancelled-{index}" for index in range(12))]
     async with proxied(sfu.url, delay=0.2) as slow, admin(sfu) as server:
         process = await asyncio.create_subprocess_exec(
@@ -75,7 +75,7 @@ async def nobody_in(server: api.LiveKitAPI) -> None:
             await asyncio.sleep(0.05)
 
 
-async def test_d2_a_room_joins_again_with_others_present(party: Party) -> None:
+async def test_a_room_joins_again_with_others_present(party: Party) -> None:
     bob, _ = await party.join("bob")
     await bob.publish(Tone())
     ann, ear = await party.join("ann")
@@ -88,7 +88,7 @@ async def test_d2_a_room_joins_again_with_others_present(party: Party) -> None:
     assert len(ear.of(ev.Disconnected)) == 3
 
 
-async def test_d3_a_revoked_track_ends_here_too_and_once(party: Party) -> None:
+async def test_a_revoked_track_ends_here_too_and_once(party: Party) -> None:
     ann, ear = await party.join("ann")
     _, other = await party.join("bob")
     server = await party.server()
@@ -115,7 +115,7 @@ async def test_d3_a_revoked_track_ends_here_too_and_once(party: Party) -> None:
     assert ended == [track.sid, again.sid]
 
 
-async def test_d3_only_the_revoked_source_ends(party: Party) -> None:
+async def test_only_the_revoked_source_ends(party: Party) -> None:
     ann, ear = await party.join("ann")
     server = await party.server()
     microphone, screen = Tone(), Tone()
@@ -138,7 +138,7 @@ async def test_d3_only_the_revoked_source_ends(party: Party) -> None:
     assert list(ann.room.local_participant.track_publications) == [kept.sid]
 
 
-async def test_d4_publishing_without_permission_is_refused_at_once(party: Party) -> None:
+async def test_publishing_without_permission_is_refused_at_once(party: Party) -> None:
     ann, ear = await party.join("ann", can_publish=False)
     tone = Tone()
     with pytest.raises(UTDStreamException) as caught:
@@ -149,7 +149,7 @@ async def test_d4_publishing_without_permission_is_refused_at_once(party: Party)
     assert ear.of(ev.LocalTrackPublished) == []
 
 
-async def test_d5_a_publication_under_way_ends_with_the_connection(
+async def test_a_publication_under_way_ends_with_the_connection(
     party: Party, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # So that only the end of the connection can end it.
@@ -170,7 +170,7 @@ async def test_d5_a_publication_under_way_ends_with_the_connection(
 
 
 @pytest.mark.realtime
-async def test_d7_no_frame_that_arrived_is_lost_at_the_end() -> None:
+async def test_no_frame_that_arrived_is_lost_at_the_end() -> None:
     assert ffi.is_available()
     feeder = Feeder(AudioFormat(), lambda error: pytest.fail(error.message))
     feeder.start()
@@ -190,7 +190,7 @@ async def test_d7_no_frame_that_arrived_is_lost_at_the_end() -> None:
     assert heard == 20
 
 
-async def test_d8_receptions_leave_no_stream_behind(party: Party) -> None:
+async def test_receptions_leave_no_stream_behind(party: Party) -> None:
     ann, _ = await party.join("ann")
     bob, ear = await party.join("bob")
     track = await ann.publish(Tone())
@@ -207,7 +207,7 @@ async def test_d8_receptions_leave_no_stream_behind(party: Party) -> None:
 
 
 @pytest.mark.parametrize("direct", [True, False])
-async def test_d9_a_frame_that_is_not_10_ms_never_reaches_native_code(direct: bool) -> None:
+async def test_a_frame_that_is_not_10_ms_never_reaches_native_code(direct: bool) -> None:
     audio_format = AudioFormat(48_000, 1)
     for bad in (AudioFormat(48_000, 2), AudioFormat(44_100, 2)):
         failures: list[UTDStreamException] = []
@@ -224,7 +224,7 @@ async def test_d9_a_frame_that_is_not_10_ms_never_reaches_native_code(direct: bo
         await feeder.aclose()
 
 
-async def test_d10_no_listener_starves_another(party: Party) -> None:
+async def test_no_listener_starves_another(party: Party) -> None:
     ann = await party.room()
     asyncio.get_running_loop().set_exception_handler(lambda *_: None)
 
@@ -244,12 +244,12 @@ async def test_d10_no_listener_starves_another(party: Party) -> None:
         await heard.wait()
 
 
-def test_d11_events_that_never_fire_are_not_waited_for() -> None:
+def test_events_that_never_fire_are_not_waited_for() -> None:
     assert list(EVENTS["connected"](None)) == []
     assert "participant_encryption_status_changed" not in EVENTS  # documented wrong
 
 
-async def test_d12_a_mute_by_the_server_is_told_once(party: Party) -> None:
+async def test_a_mute_by_the_server_is_told_once(party: Party) -> None:
     ann, ear = await party.join("ann")
     _, other = await party.join("bob")
     server = await party.server()
@@ -267,7 +267,7 @@ async def test_d12_a_mute_by_the_server_is_told_once(party: Party) -> None:
     assert len(ear.of(ev.TrackMuted)) == 1
 
 
-async def test_d13_many_receptions_are_one_subscriber(party: Party) -> None:
+async def test_many_receptions_are_one_subscriber(party: Party) -> None:
     ann, _ = await party.join("ann")
     bob, ear = await party.join("bob")
     track = await ann.publish(Tone())
@@ -281,7 +281,7 @@ async def test_d13_many_receptions_are_one_subscriber(party: Party) -> None:
     await asyncio.gather(*(bob.unhear(reception) for reception in receptions))
 
 
-async def test_d15_a_room_whose_sid_is_not_known_does_not_hang(sfu: RunningSfu) -> None:
+async def test_a_room_whose_sid_is_not_known_does_not_hang(sfu: RunningSfu) -> None:
     async with UTDRoom() as room:
         snapshot = await room.connect(sfu.url, token(sfu, "ann"))
         assert snapshot.sid.startswith("RM_") or snapshot.sid == ""

@@ -16,7 +16,8 @@ from attrs.validators import ge, gt, le
 from utd_rx.models.checks import typed
 
 FRAMES_PER_SECOND: Final = 100
-"""WebRTC's frame is 10 ms; LiveKit refuses any other with a queue of 0 (facts/livekit.md §1.5)."""
+"""WebRTC's frame is 10 ms; LiveKit refuses any other with a queue of 0
+(docs/livekit.md, "Sound")."""
 
 Samples: TypeAlias = npt.NDArray[np.int16]
 
@@ -38,7 +39,8 @@ class AudioFormat:
     channels: int = field(default=1, validator=[ge(1), le(2)])
 
     def __attrs_post_init__(self) -> None:
-        # A native assert aborts the process on anything but whole 10 ms (defect D9).
+        # A native assert aborts the process on anything but whole 10 ms
+        # (docs/livekit.md, "Native aborts").
         if self.sample_rate % FRAMES_PER_SECOND:
             raise ValueError(
                 f"sample_rate must be a multiple of 100, not {self.sample_rate}: frames are 10 ms "

@@ -1,4 +1,5 @@
-"""What an audio input delivers, made into what LiveKit takes: 10 ms of one format (defect D9)."""
+"""What an audio input delivers, made into what LiveKit takes: 10 ms of one format
+(docs/livekit.md, "Native aborts")."""
 
 from __future__ import annotations
 

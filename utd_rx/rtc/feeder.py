@@ -2,7 +2,8 @@
 
 A frame comes on any thread and goes straight to the native side (`sender`); where `ffi` is not
 available it is handed to one writer task instead, since concurrent `capture_frame` calls fail
-(facts/livekit.md §1.5). LiveKit's own queue is 0, so nothing in between can fill up.
+(docs/livekit.md, "Frames that overtake"). LiveKit's own queue is 0, so nothing in between can fill
+up.
 
 Delay is never a ratchet: after a stall an input may deliver all it missed at once, and sent in
 full it would sit in the listeners' jitter buffers. What is further ahead of real time than `BURST`,
@@ -61,8 +62,8 @@ class Feeder:
         self._format = audio_format
         self._failed = failed
         self._loop = asyncio.get_running_loop()
-        # D9: a queue that is not a whole number of 10 ms aborts the process, and any but 0
-        # keeps every stall as delay for good.
+        # A queue that is not a whole number of 10 ms aborts the process, and any but 0 keeps every
+        # stall as delay for good.
         self.source: rtc.AudioSource = native.sdk().AudioSource(
             audio_format.sample_rate, audio_format.channels, queue_size_ms=0
         )

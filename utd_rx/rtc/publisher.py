@@ -1,11 +1,12 @@
 """Local tracks: what is published, what feeds it, and whether the server still allows it.
 
-LiveKit does not tell when the server takes a track away (defect D3): the publication stays listed
-and `capture_frame` succeeds into nothing. So the truth is derived here, from permission and
-publications: `enforce` ends what a permission no longer covers.
+LiveKit does not tell when the server takes a track away (docs/livekit.md, "Silent revocation"): the
+publication stays listed and `capture_frame` succeeds into nothing. So the truth is derived here,
+from permission and publications: `enforce` ends what a permission no longer covers.
 
 Every native call is raced against the end of the connection, after which LiveKit never answers
-(defect D5), and runs in a task of its own, so that a cancelled caller leaves nothing behind.
+(docs/livekit.md, "Publications that never answer"), and runs in a task of its own, so that a
+cancelled caller leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ logger: Final = logging.getLogger("utd_rx.rtc")
 T = TypeVar("T")
 
 NATIVE_TIMEOUT: Final = 10.0
-"""Seconds for one native command; LiveKit itself gives up a publication after 10 (defect D4)."""
+"""Seconds for one native command; LiveKit itself gives up a publication after 10
+(docs/livekit.md, "Refused after ten seconds")."""
 
 CLOSE_TIMEOUT: Final = 5.0
 """Seconds an audio input may take to close before it is left alone."""
@@ -97,7 +99,7 @@ class Publisher:
     # -- commands -------------------------------------------------------------------------------
 
     def check(self, source: TrackSource) -> None:
-        """Raise `FORBIDDEN` at once unless the server lets `source` be published (defect D4)."""
+        """Raise `FORBIDDEN` at once unless the server lets `source` be published."""
         if not permission_of(self._room.local_participant).allows(source):
             raise _forbidden(source)
 
@@ -204,7 +206,7 @@ class Publisher:
     # -- facts ----------------------------------------------------------------------------------
 
     def enforce(self, permission: ParticipantPermission) -> None:
-        """End what `permission` does not allow (defect D3)."""
+        """End what `permission` does not allow (docs/livekit.md, "Silent revocation")."""
         for audio in list(self._pending):
             if not permission.allows(audio.track_source):
                 _refuse(audio.refused, _forbidden(audio.track_source))

@@ -219,7 +219,7 @@ def _open_tap(track: rtc.Track, take: Callable[[Samples], None], gone: Callable[
 
 
 def _open_pump(track: rtc.Track, take: Callable[[Samples], None], gone: Callable[[], None]) -> Stop:
-    """Receive by the public `rtc.AudioStream`; its last frames are lost at the end (defect D7)."""
+    """Receive by the public `rtc.AudioStream`; its last frames are lost at the end."""
     stream = native.sdk().AudioStream(
         track,
         capacity=PUMP_CAPACITY,
