@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from utd_rx.engine.sfu.options import SfuOptions
 
 # No deadline anywhere: a test machine's cores are shared, and a slow example is no defect.
-settings.register_profile("dev", deadline=None)
+# The examples of "dev" and "ci" are what a green in five minutes leaves time for; the nightly run has
+# a hundred times as many.
+settings.register_profile("dev", deadline=None, max_examples=50)
 settings.register_profile(
     "ci",
     deadline=None,

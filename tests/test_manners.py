@@ -11,7 +11,7 @@ import pytest
 
 TESTS: Final = Path(__file__).parent
 
-MAX_PRIVATE_READS: Final = 56
+MAX_PRIVATE_READS: Final = 17
 """Of `x._y` in all tests; when there are fewer this becomes less, and never more."""
 
 VIRTUAL: Final = "tests.state.virtual"
