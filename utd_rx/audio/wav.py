@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 import numpy as np
-from attrs import frozen
+from attrs import evolve, frozen
 
 from utd_rx.audio.convert import playable, resample, to_pcm
 from utd_rx.errors import UTDErrorCode, UTDStreamException, invalid
@@ -77,8 +77,8 @@ class WavHeader:
     sample_rate: int
     encoding: int
     bits: int
-    data_start: int
-    sample_count: int
+    data_start: int = 0
+    sample_count: int = 0
 
     @property
     def duration(self) -> float:
@@ -165,7 +165,7 @@ def _read_header(file: BinaryIO, path: Path) -> WavHeader:
     kind, _, wave = _RIFF.unpack(file.read(_RIFF.size).ljust(_RIFF.size, b"\0"))
     if kind not in _KINDS or wave != b"WAVE":
         raise _refused(path, f"is not a WAV file: {_CONVERT}")
-    layout: tuple[AudioFormat, int, int, int] | None = None
+    layout: WavHeader | None = None
     said = 0  # the size of the sound, where 32 bits are too few for it
     for _ in range(_MAX_CHUNKS):
         head = file.read(_CHUNK.size)
@@ -182,7 +182,7 @@ def _read_header(file: BinaryIO, path: Path) -> WavHeader:
             if length in _UNKNOWN_SIZES and not _is_chunk(file.read(_CHUNK.size), there):
                 length = said or there
             if length:
-                return _locate(path, *layout, start, min(length, there))
+                return _locate(path, layout, start, min(length, there))
         _seek_next(file, start + length, is_odd=length % 2 == 1)
     raise _refused(path, "has no sound in it")
 
@@ -208,7 +208,7 @@ def _seek_next(file: BinaryIO, end: int, *, is_odd: bool) -> None:
         file.seek(end + is_padded)
 
 
-def _parse_layout(body: bytes, path: Path) -> tuple[AudioFormat, int, int, int]:
+def _parse_layout(body: bytes, path: Path) -> WavHeader:
     if len(body) < _LAYOUT.size:
         raise _refused(path, "has a header that is cut short")
     encoding, channels, rate, _, block, bits = _LAYOUT.unpack_from(body)
@@ -221,33 +221,25 @@ def _parse_layout(body: bytes, path: Path) -> tuple[AudioFormat, int, int, int]:
             f"or 32 or 64 bit floats: {_CONVERT}",
         )
     try:
-        return playable(rate, channels), rate, encoding, bits
+        return WavHeader(playable(rate, channels), rate, encoding, bits)
     except UTDStreamException as error:
         if error.code is not UTDErrorCode.VALIDATION:
             raise
         raise _refused(path, f"cannot be played: {error.message}; {_CONVERT}") from error
 
 
-def _locate(
-    path: Path,
-    format: AudioFormat,  # noqa: A002 - the word of AudioInput.format
-    sample_rate: int,
-    encoding: int,
-    bits: int,
-    start: int,
-    length: int,
-) -> WavHeader:
-    sample_count = length // (format.channels * bits // 8)
+def _locate(path: Path, layout: WavHeader, start: int, length: int) -> WavHeader:
+    channels, rate = layout.format.channels, max(layout.sample_rate, layout.format.sample_rate)
+    sample_count = length // (channels * layout.bits // 8)
     if sample_count <= 0:
         raise _refused(path, "has no sound in it")
-    rate = max(sample_rate, format.sample_rate)
-    if sample_count * rate // sample_rate * format.channels * 2 > MAX_DECODED_BYTES:
+    if sample_count * rate // layout.sample_rate * channels * 2 > MAX_DECODED_BYTES:
         raise _refused(
             path,
             f"is longer than {MAX_DECODED_BYTES // 2**20} MiB of int16, and a file is held in "
             "memory: cut it into pieces",
         )
-    return WavHeader(format, sample_rate, encoding, bits, start, sample_count)
+    return evolve(layout, data_start=start, sample_count=sample_count)
 
 
 def _to_int16(raw: bytes, header: WavHeader) -> Samples:
