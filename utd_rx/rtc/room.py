@@ -31,6 +31,7 @@ from utd_rx.rtc.connector import Connector
 from utd_rx.rtc.live_room import LiveRoom
 from utd_rx.rtc.microphone import MicrophoneSwitch
 from utd_rx.state.events import EventStream
+from utd_rx.state.reports import report
 
 if TYPE_CHECKING:
     from livekit import rtc
@@ -322,10 +323,7 @@ class UTDRoom:
         for sink in tuple(self._sinks):
             try:
                 sink(events)
-            except Exception as error:
-                logger.exception("a listener of room events raised")
-                asyncio.get_running_loop().call_exception_handler(
-                    {"message": "a listener of room events raised", "exception": error}
-                )
+            except Exception as error:  # noqa: BLE001 - reported
+                report(error, "a listener of room events")
         for event in events:
             self._events.emit(event)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from reactivex import Observable, abc, create
 from reactivex.disposable import CompositeDisposable, Disposable
@@ -17,7 +18,7 @@ from utd_rx.state.piping import piped
 
 logger = logging.getLogger(__name__)
 
-Spawn = Callable[[Awaitable[None], str], "asyncio.Task[None]"]
+Spawn = Callable[[Coroutine[Any, Any, None], str], "asyncio.Task[None]"]
 
 
 def remote_audio(

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from itertools import count
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
@@ -41,7 +41,7 @@ logger: Final = logging.getLogger(__name__)
 
 St = TypeVar("St", bound=Waiting)
 R = TypeVar("R")
-Handler: TypeAlias = Callable[[Any], Awaitable[None]]
+Handler: TypeAlias = Callable[[Any], Coroutine[Any, Any, None]]
 Handlers: TypeAlias = Mapping[type, Handler]
 
 CLOSE_TIMEOUT: Final = 5.0
@@ -272,9 +272,9 @@ class Runner(Generic[St]):
                 answer.set_exception(conflict(ConflictReason.CLOSED, "the session is closed"))
         self.events.close()
 
-    def spawn(self, work: Awaitable[None], name: str) -> asyncio.Task[None]:
+    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """Run `work` as a task of this session."""
-        task = self._loop.create_task(_run(work), name=f"utd_rx {name}")
+        task = self._loop.create_task(work, name=f"utd_rx {name}")
         self._tasks.add(task)
         task.add_done_callback(self._done)
         return task
@@ -328,10 +328,6 @@ class Runner(Generic[St]):
         # What is published may still be as it was, and then nothing has armed the timer again.
         if self._cancel_timer is None and not self.machine.closed:
             self._arm(self._kind.next_deadline(self.machine.head))
-
-
-async def _run(work: Awaitable[None]) -> None:
-    await work
 
 
 def _as_failure(error: BaseException, what: str) -> UTDStreamException:
