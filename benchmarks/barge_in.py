@@ -1,7 +1,7 @@
 """Barge-in: from the call that should silence a speaker until its card is silent.
 
-`python -m benchmarks.barge_in [--trials N]`, also `python -m benchmarks.audio --only barge_in`. Each
-way plays a tone on a virtual cable in a process of its own: utd_rx one of its own voices and a
+`python -m benchmarks.barge_in [--trials N]`, also `python -m benchmarks.audio --only barge_in`.
+Each way plays a tone on a virtual cable in a process of its own: utd_rx one of its own voices and a
 remote track, LiveKit's players a remote track, since they take nothing else. This process records
 the cable; how late that tells of a sound is part of every figure, so each is an upper bound.
 """

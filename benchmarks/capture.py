@@ -31,7 +31,7 @@ CONDITIONS: Final = ("calm", "busy", "spin")
 WINDOW: Final = 12.0
 SETTLE: Final = 2.0
 EARLIEST, LATEST = -0.02, 0.6
-"""Seconds after the reference's click in which the same click may be heard; clicks are 0.7 apart."""
+"""Seconds after the reference's click in which it may be heard; clicks are 0.7 apart."""
 
 Times = dict[str, list[float]]
 Figures = dict[tuple[str, str], tuple[list[float], list[float]]]

@@ -1,8 +1,9 @@
 """Compare `import utd_rx` with `import livekit.rtc`; the target is under two thirds of it.
 
 `utd_rx` loads its parts at their first use, so the cost of the client class is printed beside it:
-that is what a program pays before it joins anything. All are timed in fresh interpreters, in turn, on warm caches; the minimum is the figure least
-disturbed by the machine's other work. Run it as `python benchmarks/import_time.py`.
+that is what a program pays before it joins anything. All are timed in fresh
+interpreters, in turn, on warm caches; the minimum is the figure least disturbed by the machine's
+other work. Run it as `python benchmarks/import_time.py`.
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@
 no part of the figures; the SFU is another; each listener is a process of its own, one at a time,
 and plays, where it plays, to a virtual cable. Every encoder takes more than 1 % of a core, so that
 64 of them fill half of a small machine: beyond `--talkers` a listener has several connections,
-which all hear the same talkers. To its process that is the same work. What WebRTC itself had to make up, because packets
-came late, is told beside: with that, a path can do nothing.
+which all hear the same talkers. To its process that is the same work. What WebRTC itself had to
+make up, because packets came late, is told beside: with that, a path can do nothing.
 """
 
 from __future__ import annotations
@@ -224,7 +224,8 @@ def report(
                     spread([one.played for one in taken if one.played is not None], 1),
                     spread([one.made_up for one in taken if one.made_up is not None], 1),
                     spread([one.cpu for one in taken], 1),
-                    spread([one.talkers for one in taken]), taken[-1].faults if taken else "did not join",
+                    spread([one.talkers for one in taken]),
+                    taken[-1].faults if taken else "did not join",
                 )
             )  # fmt: skip
     print_table(rows)

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from utd_rx.engine.sfu.options import SfuOptions
 
 # No deadline anywhere: a test machine's cores are shared, and a slow example is no defect.
-# The examples of "dev" and "ci" are what a green in five minutes leaves time for; the nightly run has
-# a hundred times as many.
+# The examples of "dev" and "ci" are what a green in five minutes leaves time for; the nightly run
+# has a hundred times as many.
 settings.register_profile("dev", deadline=None, max_examples=50)
 settings.register_profile(
     "ci",

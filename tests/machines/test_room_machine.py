@@ -78,7 +78,8 @@ commands: st.SearchStrategy[SeatCommand | SpeakerCommand] = st.one_of(
 )
 MODERATING = (SetUpSeats, KickSeat, LockSeat, UnlockSeat, ApproveRequest, RejectRequest, Invite)
 TROUBLES = (
-    "kick", "ban", "leave", "interrupt", "interrupt full", "lose", "wait", "wait", "restore", "restore",
+    "kick", "ban", "leave", "interrupt", "interrupt full", "lose",
+    "wait", "wait", "restore", "restore",
 )  # fmt: skip
 kinds = st.builds(Kind, st.booleans(), st.booleans(), st.sampled_from([True, True, False]))
 forgeries = st.one_of(

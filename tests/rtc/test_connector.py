@@ -253,5 +253,8 @@ async def test_a_loop_that_ends_hands_its_join_over(monkeypatch: pytest.MonkeyPa
 
 
 def test_importing_the_room_does_not_load_livekit() -> None:
-    code = "import utd_rx.rtc.room, sys; sys.exit(any(m.split('.')[0] == 'livekit' for m in sys.modules))"
+    code = (
+        "import utd_rx.rtc.room, sys;"
+        "sys.exit(any(m.split('.')[0] == 'livekit' for m in sys.modules))"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -25,8 +25,8 @@ from typing import Final
 from attrs import frozen
 
 PATIENCE: Final = 15.0
-"""Seconds leftovers may take to go: WebRTC closes its sockets after the room said it closed, and on a
-busy machine late in a run one look at all objects takes a second. Only a leak takes that long."""
+"""Seconds leftovers may take to go: WebRTC closes its sockets after the room said it closed, and on
+a busy machine late in a run one look at all objects takes a second. Only a leak takes that long."""
 
 _POLL_INTERVAL: Final = 0.05
 

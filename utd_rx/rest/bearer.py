@@ -61,7 +61,7 @@ class Bearer:
         return await call(await self._after(token))
 
     async def mint(self) -> Minted:
-        """Renew it whatever it is, and return the whole reply; it stays as it was when this fails."""
+        """Renew it, whatever it is, and return the whole reply; when this fails it stays."""
         async with self._renewing:
             return await self._renew()
 

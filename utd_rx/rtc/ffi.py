@@ -41,7 +41,7 @@ NATIVE_QUEUE: Final = 100
 """Frames (1 s) a stream may wait for the thread that brings them; beyond it the oldest are dropped.
 
 LiveKit's default of 10 is so short that a busy machine loses 5 % of the frames of a single track
-(`benchmarks.tracks`). What comes late comes at once, so it is no delay to those who bound theirs."""
+(`benchmarks.tracks`). What comes late comes at once, so it is no delay to who bounds theirs."""
 
 
 _NAMES: Final = {

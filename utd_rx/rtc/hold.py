@@ -13,8 +13,8 @@ So a removal is held for two turns of `TURN`, or until it shows what it is:
 * nothing follows: real; sent when the time is over.
 
 Order is kept per participant: an event of somebody whose removal is held waits behind it.
-Everything else passes, data messages too. Held are LiveKit's events, not their translations, so that
-what is dropped never was told.
+Everything else passes, data messages too. Held are LiveKit's events, not their translations, so
+that what is dropped never was told.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Switching the microphone: intents come at any time, are carried out in turn, the last one wins."""
+"""A microphone without a session: toggles are carried out in turn, and the last one wins."""
 
 from __future__ import annotations
 

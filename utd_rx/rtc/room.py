@@ -11,9 +11,8 @@ data that blocks the loop (`outbox`).
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from attrs import evolve, field, frozen
 from reactivex import Observable
@@ -35,8 +34,6 @@ from utd_rx.state.reports import report
 
 if TYPE_CHECKING:
     from livekit import rtc
-
-logger: Final = logging.getLogger("utd_rx.rtc")
 
 
 @frozen
@@ -118,7 +115,7 @@ class UTDRoom:
         Cancelling is safe: the join is taken back, at the latest when the server answers.
 
         Raises:
-            UTDStreamException: See `connector.classify`; `TIMEOUT` after `connector.CONNECT_TIMEOUT`;
+            UTDStreamException: See `connector.classify`; `TIMEOUT` after `CONNECT_TIMEOUT`;
                 `CONFLICT` when connected, connecting, closed, or disconnected meanwhile.
         """
         if self._closed:

@@ -153,6 +153,6 @@ class FrameSender:
                         lambda: ffi.capture(self._source, samples, self._format), self._next
                     )
                 except Exception:  # noqa: BLE001 - logged by `note`
-                    # Nobody will answer to it. The next frame tries anew, and takes what waits along.
+                    # Nobody will answer to it. The next frame tries anew, with what waits.
                     self._is_busy = False
                     self._faults.note()
