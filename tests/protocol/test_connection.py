@@ -242,6 +242,14 @@ def test_leaving_ends_the_attempts_and_their_results_are_late() -> None:
     assert rules.step(again, RejoinFailed(1, FAILED, 0.0), 3.0) == evolve(again, late=1)
 
 
+@pytest.mark.parametrize("fact", [LOST, RejoinFailed(1, FAILED, 0.5)])
+def test_while_it_is_asked_whose_the_place_is_nobody_takes_it(fact: object) -> None:
+    in_doubt = run(JoinStarted(), joined(), DISPLACED, pace=0.0)
+    for connection in (in_doubt, rules.follow_up(in_doubt, 0.0)[0]):
+        lost = rules.step(connection, fact, 1.0)
+        assert (lost.place, lost.retry_at) == (connection.place, None)
+
+
 FACT = st.sampled_from(
     [
         JoinStarted(),

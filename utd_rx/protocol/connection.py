@@ -337,6 +337,8 @@ def _retrying(connection: Connection, fact: object, now: float) -> Connection:
     match fact:
         case Disconnected(reason=DisconnectReason.DUPLICATE_IDENTITY):
             return evolve(retrying, retry_at=None, place=Place.IN_DOUBT)
+        case _ if connection.place is not None:
+            return evolve(retrying, retry_at=None)  # the answer says whose it is, and then
         case RejoinFailed(error=error) if error.code is UTDErrorCode.UNAUTHORIZED:
             return evolve(retrying, mints=True)
         case RejoinFailed(jitter=jitter):
