@@ -10,7 +10,7 @@ import pytest
 
 from utd_rx.audio import lookout, portaudio, supervisor
 from utd_rx.audio.devices import AudioDevice, AudioDirection, DeviceChoice
-from utd_rx.audio.supervisor import Connection, Supervisor
+from utd_rx.audio.supervisor import OpenDevice, Supervisor
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 
 
@@ -36,7 +36,7 @@ class FakeConnection:
 class FakeSide:
     def __init__(self) -> None:
         self.made: list[FakeConnection] = []
-        self.adopted: list[Connection | None] = []
+        self.adopted: list[OpenDevice | None] = []
         self.refusal: Exception | None = None
         self.unadopted: Exception | None = None
         self.broken = 0
@@ -54,7 +54,7 @@ class FakeSide:
         wake()
         return self.made[-1]
 
-    def adopt(self, connection: Connection | None) -> None:
+    def adopt(self, connection: OpenDevice | None) -> None:
         if connection is not None and self.unadopted is not None:
             raise self.unadopted
         self.adopted.append(connection)

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.sessions.stage import Stage
 from tests.sessions.watching import STREAMS, settle
+from utd_rx.audio.speaker import Speaker
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
+from utd_rx.models.audio import AudioFrame
 from utd_rx.models.connection import UTDConnectionState
 from utd_rx.models.events import ParticipantConnected
-from utd_rx.models.participant import RemoteParticipant
+from utd_rx.models.participant import RemoteParticipant, TrackPublication, TrackSource
 from utd_rx.models.role import UTDRole
 from utd_rx.protocol.facts.people import AskBan
 from utd_rx.protocol.kinds import AUDIO_ROOM
 from utd_rx.sessions.audio_room import UTDAudioRoomSession
+from utd_rx.sessions.playback import play
 from utd_rx.sessions.runner import Runner
 from utd_rx.sessions.views import AudioRoomView, Stream
 from utd_rx.testing.clock import FakeClock
@@ -158,3 +163,44 @@ async def test_an_effect_without_a_handler_is_noticed_when_the_session_is_made()
     with pytest.raises(TypeError, match="AskPlace"):
         runner.start({AskBan: lambda effect: asyncio.sleep(0)})
     await runner.aclose()
+
+
+async def test_from_another_thread_one_hears_and_stops_hearing_on_the_session_s_loop(
+    joined: Stage,
+) -> None:
+    voice = TrackPublication("TR_ana", source=TrackSource.MICROPHONE, is_subscribed=True)
+    joined.room.emit(ParticipantConnected(RemoteParticipant("ana", tracks=(voice,))))
+    await settle()
+    heard: list[int] = []
+    sound = joined.session.audio("ana")
+    observing = await asyncio.to_thread(
+        sound.subscribe, lambda frame: heard.append(threading.get_ident())
+    )
+    await settle()
+    frame = AudioFrame(np.zeros((480, 1), np.int16), 48_000)
+    joined.room.play("TR_ana", frame)
+    assert heard == [threading.get_ident()]
+    await asyncio.to_thread(observing.dispose)
+    await settle()
+    joined.room.play("TR_ana", frame)
+    assert len(heard) == 1
+
+
+async def test_playing_is_owned_by_the_loop_it_was_begun_on(joined: Stage) -> None:
+    speaker = Speaker()
+    async with play(joined.session, speaker) as playback:
+
+        async def elsewhere() -> None:
+            for command in (
+                lambda: playback.set_gain("ana", 1.0),
+                lambda: play(joined.session, speaker),
+            ):
+                with pytest.raises(UTDStreamException) as raised:
+                    command()
+                assert raised.value.reason is ConflictReason.FOREIGN_LOOP
+            with pytest.raises(UTDStreamException) as raised:
+                await playback.aclose()
+            assert raised.value.reason is ConflictReason.FOREIGN_LOOP
+
+        await asyncio.to_thread(asyncio.run, elsewhere())
+    await speaker.aclose()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable
 
 import pytest
 from attrs import evolve
@@ -14,6 +15,7 @@ from tests.state.virtual import run
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.seats import Invitation, InvitationAnswer
 from utd_rx.protocol.wire.speakers import ListedInvitation
+from utd_rx.sessions.audio_room import UTDAudioRoomSession
 
 OFFER = {"invitation_id": 4, "inviter_identity": "sara", "target_identity": "me", "seat_index": 2}
 
@@ -296,3 +298,30 @@ async def test_the_inviter_is_told_what_became_of_an_invitation(joined: Stage) -
 
 async def test_inviting_returns_the_id(joined: Stage) -> None:
     assert await joined.session.invite_to_speak("ana", seat_index=1) == 4
+
+
+REFUSED = UTDStreamException("no", code=UTDErrorCode.FORBIDDEN, status_code=403)
+Command = Callable[[UTDAudioRoomSession], Awaitable[object]]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        lambda session: session.cancel_request(),
+        lambda session: session.take_seat(1, microphone=False),
+        lambda session: session.accept_invitation(9, microphone=False),
+    ],
+)
+async def test_a_command_that_is_refused_takes_no_other_one_s_word_back(
+    joined: Stage, command: Command
+) -> None:
+    session, engine = joined.session, joined.engine
+    await session.request_to_speak()
+    engine.error = REFUSED
+    with pytest.raises(UTDStreamException):
+        await command(session)
+    engine.error = None
+    engine.become(requests=())
+    engine.seat(3, "me")
+    joined.room.grant(can_publish=True)
+    await session.microphone_enabled.until(True, timeout=5)

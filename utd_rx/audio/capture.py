@@ -16,7 +16,7 @@ import numpy as np
 from utd_rx.audio import devices
 from utd_rx.audio.connection import DeviceConnection
 from utd_rx.audio.convert import Converter
-from utd_rx.audio.supervisor import Connection
+from utd_rx.audio.supervisor import OpenDevice
 from utd_rx.models.audio import FRAMES_PER_SECOND, AudioFormat, AudioFrame, FrameSink, Samples
 from utd_rx.models.devices import AudioDirection, DeviceChoice
 
@@ -100,7 +100,7 @@ class CaptureSide:
         device = devices.find_device(choice, AudioDirection.INPUT)
         return CaptureConnection(device, self._format, self._block, wake)
 
-    def adopt(self, connection: Connection | None) -> None:
+    def adopt(self, connection: OpenDevice | None) -> None:
         """Hear with this connection from now on.
 
         Raises:

@@ -19,7 +19,7 @@ from utd_rx.audio import devices
 from utd_rx.audio.connection import DeviceConnection
 from utd_rx.audio.convert import Converter
 from utd_rx.audio.mixer import Mixer
-from utd_rx.audio.supervisor import Connection
+from utd_rx.audio.supervisor import OpenDevice
 from utd_rx.models.audio import Samples
 from utd_rx.models.devices import AudioDirection, DeviceChoice
 
@@ -123,7 +123,7 @@ class PlaybackSide:
         device = devices.find_device(choice, AudioDirection.OUTPUT)
         return PlaybackConnection(device, self._mixer.format, self._block, wake)
 
-    def adopt(self, connection: Connection | None) -> None:
+    def adopt(self, connection: OpenDevice | None) -> None:
         """Play on this connection from now on.
 
         Raises:

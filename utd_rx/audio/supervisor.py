@@ -38,7 +38,7 @@ itself costs a frame at most."""
 WELL: Final = 1.0
 
 
-class Connection(Protocol):
+class OpenDevice(Protocol):
     """An open device."""
 
     @property
@@ -59,10 +59,10 @@ class Connection(Protocol):
 class Side(Protocol):
     """What is particular to hearing or playing; on the supervisor's thread, but for `connect`."""
 
-    def connect(self, choice: DeviceChoice, wake: Callable[[], None]) -> Connection:
+    def connect(self, choice: DeviceChoice, wake: Callable[[], None]) -> OpenDevice:
         """Open and start the device, on any thread; `wake` may be called by its callback."""
 
-    def adopt(self, connection: Connection | None) -> None:
+    def adopt(self, connection: OpenDevice | None) -> None:
         """Work with this connection from now on; None while there is none.
 
         Raises:
@@ -95,7 +95,7 @@ class Supervisor:
         self._choice = choice
         self._report = report
         self.lost = 0
-        self._connection: Connection | None = None
+        self._connection: OpenDevice | None = None
         self._lookout: Lookout | None = None
         self._stumbles = 0
         self._well_at = 0.0
@@ -225,7 +225,7 @@ class Supervisor:
         if self._closing:
             raise conflict(ConflictReason.CLOSED, "the device is closed")
 
-    def _connect(self, choice: DeviceChoice) -> Connection:
+    def _connect(self, choice: DeviceChoice) -> OpenDevice:
         try:
             return self._side.connect(choice, self.wake)
         except UTDStreamException:
@@ -233,7 +233,7 @@ class Supervisor:
         except Exception as error:  # PortAudio's wrapper may raise anything
             raise UTDStreamException(f"the device failed to open: {error!r}") from error
 
-    def _take(self, connection: Connection) -> Connection | None:
+    def _take(self, connection: OpenDevice) -> OpenDevice | None:
         """Go on with this one; return the one before, which is the caller's to close."""
         try:
             self._side.adopt(connection)
@@ -248,7 +248,7 @@ class Supervisor:
     def _swap(self, choice: DeviceChoice) -> None:
         """Open and close on the caller's thread; only the change of hands is on the other one."""
         connection = self._connect(choice)
-        taken: Future[Connection | None] = Future()
+        taken: Future[OpenDevice | None] = Future()
 
         def take() -> None:
             try:
@@ -270,14 +270,14 @@ class Supervisor:
         if old is not None:
             old.close()
 
-    def _reopen(self, connection: Connection) -> None:
+    def _reopen(self, connection: OpenDevice) -> None:
         self._shut()
         try:
             self._take(self._connect(self._choice))
         except UTDStreamException:
             self._bury(connection)
 
-    def _bury(self, connection: Connection) -> None:
+    def _bury(self, connection: OpenDevice) -> None:
         self.lost += 1
         device = connection.device
         logger.warning(

@@ -6,7 +6,7 @@ What a kind adds is its rules (a state and a `step`), its row here, the streams 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Generic, TypeAlias, TypeVar, get_args
 
 from attrs import field, frozen
@@ -15,6 +15,7 @@ from utd_rx.models import events
 from utd_rx.models.stream_type import UTDStreamType
 from utd_rx.protocol import audio_room, promises, waiting
 from utd_rx.protocol.audio_room import AudioRoomState
+from utd_rx.protocol.data import Decoder
 from utd_rx.protocol.deadlines import earliest
 from utd_rx.protocol.facts.connection import ConnectionEffect, ConnectionFact
 from utd_rx.protocol.facts.media import MediaEffect, MediaFact
@@ -57,6 +58,7 @@ class Kind(Generic[St]):
         facts: What it can be told: what a recording of it holds.
         effects: What it asks of its shell: each has a handler.
         promises: What its commands wait for.
+        decoders: The engine's messages that it listens to.
     """
 
     type: UTDStreamType
@@ -67,6 +69,7 @@ class Kind(Generic[St]):
     facts: Types = field(repr=False)
     effects: Types = field(repr=False)
     promises: Types = field(repr=False)
+    decoders: Mapping[str, Decoder] = field(repr=False)
 
     def step(self, state: St, fact: object, now: float) -> tuple[St, Effects]:
         """Return the state after `fact`, its waits among it, and what it calls for; total."""
@@ -91,6 +94,7 @@ AUDIO_ROOM: Final = Kind(
     facts=(*_types(ConnectionFact, MediaFact, PeopleFact, SeatFact, WaitFact), *ROOM_EVENTS),
     effects=_types(ConnectionEffect, MediaEffect, PeopleEffect, SeatEffect, WaitEffect),
     promises=(*promises.ANY_SESSION, *promises.SEATED),
+    decoders=audio_room.DECODERS,
 )
 
 KINDS: Final[dict[UTDStreamType, Kind[Any]]] = {AUDIO_ROOM.type: AUDIO_ROOM}

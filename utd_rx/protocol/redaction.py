@@ -30,6 +30,7 @@ from utd_rx.models.participant import LocalParticipant, RemoteParticipant
 from utd_rx.protocol import chat, data, roles
 from utd_rx.protocol.facts.people import BanHinted
 from utd_rx.protocol.facts.seats import SeatGridHinted
+from utd_rx.protocol.kinds import KINDS
 from utd_rx.protocol.roster import Roster
 from utd_rx.protocol.wire.chat import chat_to_wire
 from utd_rx.protocol.wire.moderation import COMMENT_LOCK_KEY
@@ -118,7 +119,7 @@ def _data(redaction: Redaction, event: e.DataReceived) -> dict[str, object]:
     return {"payload": payload}
 
 
-DECODERS: Final = {**data.PEOPLE, **data.SEATS}
+DECODERS: Final = {name: read for kind in KINDS.values() for name, read in kind.decoders.items()}
 
 _SCALARS: Final = (str, int, float)
 _ENGINES_WORDS: Final = (

@@ -10,7 +10,6 @@ from utd_rx.ports.clock import SYSTEM_CLOCK, Clock
 from utd_rx.ports.engine import EnginePort
 from utd_rx.ports.room import RoomPort
 from utd_rx.protocol.audio_room import AudioRoomState
-from utd_rx.protocol.facts.seats import SpeakingForgone
 from utd_rx.protocol.kinds import AUDIO_ROOM
 from utd_rx.protocol.promises import (
     IsAnswered,
@@ -22,7 +21,7 @@ from utd_rx.protocol.promises import (
     SeatsAreKnown,
     occupant_is_muted,
 )
-from utd_rx.sessions.seats import Seats
+from utd_rx.sessions.seats import SeatTaking
 from utd_rx.sessions.session import UTDSession, command
 from utd_rx.sessions.speaking import Speaking
 from utd_rx.sessions.views import AudioRoomView
@@ -67,7 +66,7 @@ class UTDAudioRoomSession(UTDSession[AudioRoomState], AudioRoomView):
             clock=clock,
             on_joined=on_joined,
         )
-        self._seats = Seats(self._runner, engine, self._tracks, room_name)
+        self._seats = SeatTaking(self._runner, engine, self._tracks, room_name)
         self._speaking = Speaking(self._runner, engine, self._tracks, self._seats, room_name)
         self._start(self._seats.handlers, self._speaking.handlers)
 
@@ -222,10 +221,10 @@ class UTDAudioRoomSession(UTDSession[AudioRoomState], AudioRoomView):
     async def cancel_request(self) -> None:
         """Withdraw one's own request; without one nothing happens."""
         self._runner.require_joined()
-        self._runner.offer(SpeakingForgone())
-        await self._runner.do(
-            lambda: self._engine.cancel_request(self.room_name), IsSilent(self.identity)
-        )
+        with self._seats.forgoing():
+            await self._runner.do(
+                lambda: self._engine.cancel_request(self.room_name), IsSilent(self.identity)
+            )
 
     @command
     async def approve_speaker(self, request_id: int) -> int | None:

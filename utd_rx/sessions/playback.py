@@ -11,6 +11,7 @@ from utd_rx.audio.speaker import Speaker
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.participant import RemoteParticipant, TrackSource
 from utd_rx.ports.audio import Abilities, check_gain
+from utd_rx.ports.one_loop import OneLoop
 from utd_rx.ports.room import RoomPort
 from utd_rx.sessions.session import UTDSession
 
@@ -56,6 +57,8 @@ class Playback:
         self._regained: set[str] = set()
         self._news = asyncio.Event()
         self._is_over = False
+        self._owner = OneLoop("playback")
+        self._owner.check()
         self._task = asyncio.create_task(self._follow(), name="utd_rx.sessions: play on a speaker")
 
     @property
@@ -72,8 +75,9 @@ class Playback:
 
         Raises:
             UTDStreamException: `VALIDATION`, when the gain is out of its range; `FEATURE_DISABLED`
-                with the platform backend.
+                with the platform backend; `CONFLICT` on a foreign loop.
         """
+        self._owner.check()
         if not self._speaker.abilities.has_frames:
             raise self._speaker.abilities.lack("gains")
         self._gains[identity] = check_gain(gain)
@@ -81,7 +85,12 @@ class Playback:
         self._news.set()
 
     async def aclose(self) -> None:
-        """Play nobody any more. Idempotent; cancelling is safe, it ends all the same."""
+        """Play nobody any more. Idempotent; cancelling is safe, it ends all the same.
+
+        Raises:
+            UTDStreamException: `CONFLICT` on a foreign loop.
+        """
+        self._owner.check()
         self._task.cancel()
         await asyncio.wait({self._task})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -19,12 +20,20 @@ from utd_rx.state.piping import piped
 logger = logging.getLogger(__name__)
 
 Spawn = Callable[[Coroutine[Any, Any, None], str], "asyncio.Task[None]"]
+AtHome = Callable[[Callable[[], None]], None]
 
 
 def remote_audio(
-    room: RoomPort, track_sid: StateSubject[str | None], identity: str, spawn: Spawn
+    room: RoomPort,
+    track_sid: StateSubject[str | None],
+    identity: str,
+    spawn: Spawn,
+    at_home: AtHome,
 ) -> Observable[AudioFrame]:
-    """Return the sound of whichever track `track_sid` names from time to time."""
+    """Return the sound of whichever track `track_sid` names from time to time.
+
+    Whichever thread subscribes or disposes, what that causes happens on the session's loop.
+    """
 
     def subscribe(
         observer: abc.ObserverBase[AudioFrame], _: abc.SchedulerBase | None
@@ -54,8 +63,20 @@ def remote_audio(
         # has to be received anew. And the end is told here, since the session, when it closes,
         # cancels its tasks, `follow` among them.
         telling = track_sid.subscribe(lambda _: news.set(), on_completed=observer.on_completed)
-        task = spawn(follow(), f"audio of {identity}")
-        return CompositeDisposable(telling, Disposable(lambda: _cancel(task)))
+        following: list[asyncio.Task[None]] = []
+        is_over = threading.Event()
+
+        def begin() -> None:
+            if not is_over.is_set():
+                following.append(spawn(follow(), f"audio of {identity}"))
+
+        def end() -> None:
+            is_over.set()
+            for task in following:
+                task.cancel()
+
+        at_home(begin)
+        return CompositeDisposable(telling, Disposable(lambda: at_home(end)))
 
     sound: Observable[AudioFrame] = piped(create(subscribe))
     return sound
@@ -68,7 +89,3 @@ async def _hear(room: RoomPort, sid: str, sink: FramesSink) -> int | None:
         # The track went away between the commit and here; the next commit says so.
         logger.debug("track %s cannot be received: %s", sid, error)
         return None
-
-
-def _cancel(task: asyncio.Task[None]) -> None:
-    task.cancel()

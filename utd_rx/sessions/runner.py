@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from contextlib import suppress
 from itertools import count
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
@@ -36,6 +37,7 @@ from utd_rx.protocol.session import SessionState
 from utd_rx.protocol.waiting import EndWait, Promise, WaitDropped, Waiting, WaitStarted
 from utd_rx.state import Machine
 from utd_rx.state.events import EventStream
+from utd_rx.state.reports import running_loop
 
 logger: Final = logging.getLogger(__name__)
 
@@ -271,6 +273,14 @@ class Runner(Generic[St]):
             if not answer.done():
                 answer.set_exception(conflict(ConflictReason.CLOSED, "the session is closed"))
         self.events.close()
+
+    def at_home(self, callback: Callable[[], None]) -> None:
+        """Call back on the session's loop: now, when this is it, else soon."""
+        if running_loop() is self._loop:
+            callback()
+            return
+        with suppress(RuntimeError):  # the loop is closed, and whatever it was for is over
+            self._loop.call_soon_threadsafe(callback)
 
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """Run `work` as a task of this session."""

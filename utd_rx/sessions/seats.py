@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from typing import TypeVar
 
 from attrs import frozen
@@ -21,6 +21,7 @@ from utd_rx.protocol.facts.seats import (
     SeatingStarted,
     SeatsNotFetched,
     SpeakingForgone,
+    SpeakRequested,
 )
 from utd_rx.sessions.own_tracks import OwnTracks
 from utd_rx.sessions.runner import Handlers, Runner
@@ -29,7 +30,7 @@ R = TypeVar("R")
 
 
 @frozen(eq=False)
-class Seats:
+class SeatTaking:
     """The seats of one session."""
 
     _runner: Runner[AudioRoomState]
@@ -50,6 +51,19 @@ class Seats:
         self._runner.offer(SeatGridFetched(grid, seats.generation, seats.answers))
         return grid
 
+    @contextmanager
+    def forgoing(self) -> Iterator[None]:
+        """Wait for no approval to speak any more; who fails takes back this word, too."""
+        awaited = self._runner.state.speakers.request_id
+        stated = self._runner.session.microphone.stated
+        self._runner.offer(SpeakingForgone())
+        try:
+            yield
+        except UTDStreamException:
+            if awaited is not None and self._runner.state.seats.grid.is_pending(awaited):
+                self._runner.offer(SpeakRequested(awaited, stated))
+            raise
+
     @asynccontextmanager
     async def seating(self, speaks: bool | None) -> AsyncIterator[None]:
         """Wait for a seat, one command at a time, and open the microphone when it is there.
@@ -61,12 +75,12 @@ class Seats:
         if speaks:
             self._tracks.require_source(TrackSource.MICROPHONE)
         seating.require_free(self._runner.state.seating)
-        # A request that is still pending was to open it, and this seat would answer it.
-        forgone = (SpeakingForgone(),) if speaks is False else ()
-        self._runner.offer(SeatingStarted(speaks), *forgone)
+        self._runner.offer(SeatingStarted(speaks))
         begun = self._runner.state.seating
         try:
-            yield
+            # A request that is still pending was to open it, and this seat would answer it.
+            with self.forgoing() if speaks is False else nullcontext():
+                yield
         finally:
             self._runner.offer(SeatingEnded())
         if speaks:

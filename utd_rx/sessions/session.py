@@ -124,7 +124,7 @@ class UTDSession(SessionView[St]):
         session. Frames come on the session's loop.
         """
         sid = self.select(lambda s: microphone_sid(s.session.roster, identity), name="audio")
-        return remote_audio(self._room, sid, identity, self._runner.spawn)
+        return remote_audio(self._room, sid, identity, self._runner.spawn, self._runner.at_home)
 
     # --- joining and leaving --------------------------------------------------------------------
 

@@ -21,7 +21,7 @@ from utd_rx.protocol.facts.seats import (
 from utd_rx.protocol.promises import IsAsking, IsSitting
 from utd_rx.sessions.own_tracks import OwnTracks
 from utd_rx.sessions.runner import Handlers, Runner
-from utd_rx.sessions.seats import Seats
+from utd_rx.sessions.seats import SeatTaking
 
 R = TypeVar("R")
 
@@ -33,7 +33,7 @@ class Speaking:
     _runner: Runner[AudioRoomState]
     _engine: EnginePort
     _tracks: OwnTracks
-    _seats: Seats
+    _seats: SeatTaking
     _room: str
 
     @property

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, ClassVar, Final, Generic, Self, TypeVar, cast, overload
+from typing import Any, ClassVar, Generic, Self, TypeVar, cast, overload
 
 from reactivex import Observable
 from reactivex import operators as ops
@@ -213,7 +213,3 @@ def _streams_of(view: type) -> tuple[str, ...]:
         for name, declared in vars(owner).items()
         if isinstance(declared, Stream)
     )
-
-
-VIEWS: Final[dict[UTDStreamType, type[SessionView[Any]]]] = {AudioRoomView.type: AudioRoomView}
-"""What a replay of each kind shows."""

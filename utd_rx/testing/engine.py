@@ -249,6 +249,7 @@ class FakeEngine:
 
     async def set_role(self, room: str, identity: str, role: UTDRole | str) -> None:
         await self._ask("set_role")
+        self.roles[identity] = UTDRole(role)
 
     async def lock_chat(self, room: str, locked: bool) -> None:
         await self._ask("lock_chat")

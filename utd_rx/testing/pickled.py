@@ -132,7 +132,10 @@ async def _carried_out(method: Any, words: bytes, sinks: dict[int, _Sink]) -> by
 
 async def _asked(method: Any, words: bytes, sinks: dict[int, _Sink]) -> Any:
     args, kwargs = _unpacked(words, sinks)
-    result = method(*args, **kwargs)
+    try:
+        result = method(*args, **kwargs)
+    except Exception as error:  # noqa: BLE001 - it crosses, whatever it is
+        return pickle.dumps((False, error))
     return result if callable(result) else pickle.dumps((True, result))
 
 
