@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import pickle
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.audio import AudioFormat
 from utd_rx.models.voice_processing import VoiceProcessing
 from utd_rx.ports import living
+from utd_rx.testing.audio import FakeAudio
 
 ECHO = VoiceProcessing(echo_cancellation=True)
 
@@ -50,20 +52,44 @@ async def test_pickled_here_it_is_the_same_microphone(cards: Cards) -> None:
 
 def test_pickled_elsewhere_it_is_the_value_that_describes_it() -> None:
     microphone = Microphone("usb", format=AudioFormat(16_000, 2), block=0.01)
+    assert loaded_elsewhere(microphone) == [
+        str(MicrophoneInput("usb", format=AudioFormat(16_000, 2), block=0.01))
+    ]
+
+
+def test_pickled_elsewhere_nothing_is_forgotten_in_silence() -> None:
+    """A muted microphone would open unmuted there."""
+    muted, louder = Microphone(), Microphone()
+    muted.mute()
+    louder.set_gain(2.0)
+    near = Microphone(reference=Tap(AudioFormat()))
+    fake = Microphone(backend=FakeAudio())
+    told = loaded_elsewhere(muted, louder, near, fake)
+    for line, what in zip(told, ("mute", "gain", "reference", "port"), strict=True):
+        assert line.startswith("NOT_FOUND")
+        assert line.endswith(
+            f"lives in process {os.getpid()}, and a MicrophoneInput cannot say its {what}"
+        )
+    muted.unmute()
+    assert loaded_elsewhere(muted) == [str(MicrophoneInput())]
+
+
+def loaded_elsewhere(*microphones: Microphone) -> list[str]:
+    """What another process makes of each: a line of its repr, or of its error."""
     program = (
-        "import pickle, sys; from utd_rx import AudioFormat, MicrophoneInput;"
-        f"print(pickle.loads(bytes.fromhex('{pickle.dumps(microphone).hex()}')))"
+        "import pickle, sys; from utd_rx import UTDStreamException\n"
+        "for one in sys.argv[1:]:\n"
+        "    try: print(pickle.loads(bytes.fromhex(one)))\n"
+        "    except UTDStreamException as error: print(error.code.name, error.message)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program],
+        [sys.executable, "-c", program, *(pickle.dumps(one).hex() for one in microphones)],
         cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,
         check=True,
     )
-    assert done.stdout.strip() == str(
-        MicrophoneInput("usb", format=AudioFormat(16_000, 2), block=0.01)
-    )
+    return done.stdout.splitlines()
 
 
 def test_who_nobody_holds_is_forgotten() -> None:

@@ -105,6 +105,24 @@ def test_on_the_loop_that_runs_at_subscription(case: str, source: str) -> None:
     run(main())
 
 
+@pytest.mark.parametrize("case", [case for case in CASES if case.startswith("delay")])
+def test_also_where_the_chain_is_built_without_pipe(case: str) -> None:
+    """A plain RxPY subject gives nobody a scheduler: the operator of ours does."""
+    operator, _ = CASES[case]
+
+    async def main() -> None:
+        me, threads = threading.get_ident(), set[int]()
+        source: Subject[int] = Subject()
+        with operator(source).subscribe(lambda _: threads.add(threading.get_ident())):
+            for item in range(1, 5):
+                source.on_next(item)
+                await asyncio.sleep(0.4)
+            await asyncio.sleep(10)
+        assert threads == {me}
+
+    run(main())
+
+
 def on_history(chain: Observable[Any], emit: Callable[[int], None], clock: Any) -> Log:
     """Return what a subscriber sees on a clock of its own, which stands still by itself."""
     log = list[tuple[float, Any]]()

@@ -5,7 +5,9 @@ frame, so that the pauses between words do not show. The noise is the quietest m
 `MEMORY` seconds: a voice has stops in it, so that is the room also while somebody speaks, and what
 is older is forgotten, a digital silence too. A moment is `MOMENT` long, as single frames of a
 rumble are much quieter than the rumble. And of which nothing stands out for `STEADY`, that is no
-voice, however loud, and is the room from then on.
+voice, however loud, and is the room from then on: white noise of a steady level is not speech for
+longer than a second. Noise that swells, by 1.5 dB either way or more, or brown noise is not that
+steady, and may count as speech for seconds, until `MEMORY` has forgotten what was before it.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -12,7 +13,7 @@ from reactivex.disposable import CompositeDisposable, Disposable
 
 from utd_rx.audio.handle import Backend, BackendName, DeviceHandle, port_of
 from utd_rx.audio.processing import check_processing
-from utd_rx.errors import UTDStreamException
+from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.audio import AudioFormat, AudioFrame, AudioInputStream, FrameSink
 from utd_rx.models.device_state import FLOOR_DBFS, MicrophoneState, MicrophoneStatistics
 from utd_rx.models.devices import DeviceChoice, DeviceKey
@@ -76,7 +77,9 @@ class Microphone(DeviceHandle[MicrophoneState]):
     It is an `AudioInput`: hand it to a session, or `open` it yourself; one stream at a time, any
     number after each other. All state lives on the event loop that opened it, and observers are
     called there. Pickled it stays the same microphone in this process, state, gain, mute and
-    reference; in another one it is the `MicrophoneInput` that describes it.
+    reference. In another one it is the `MicrophoneInput` that describes it; where that could not
+    say all, as it is muted, has a gain, a reference or a port as its backend, loading it raises
+    `NOT_FOUND`.
 
     Args:
         device: Which, by `AudioDevice`, id, name or part of a name; None follows the default.
@@ -117,6 +120,7 @@ class Microphone(DeviceHandle[MicrophoneState]):
         backend: Backend = "portaudio",
     ) -> None:
         port = port_of(backend)
+        self._is_named = isinstance(backend, str)
         processing = check_processing(processing, reference is not None, port.abilities)
         self._reference = reference  # alive for as long as this is
         settings = MicrophoneSettings(
@@ -150,7 +154,15 @@ class Microphone(DeviceHandle[MicrophoneState]):
         with suppress(RuntimeError):  # no loop here: whoever opens it is told
             if self._loop is None:
                 self._attach()
-        return _revive, (self.key, self.abilities.backend, self._settings)
+        settings = self._settings
+        lost = (
+            (settings.is_muted, "mute"),
+            (settings.gain != 1.0, "gain"),
+            (settings.reference is not None, "reference"),
+            (not self._is_named, "port"),
+        )
+        more = tuple(what for is_so, what in lost if is_so)
+        return _revive, (self.key, self.abilities.backend, settings, os.getpid(), more)
 
     @property
     def level(self) -> StateSubject[float]:
@@ -276,10 +288,22 @@ def _key_of(reference: Any) -> DeviceKey:
     return key
 
 
-def _revive(key: DeviceKey, backend: Any, settings: MicrophoneSettings) -> Any:
-    """Return what was pickled: itself where it is alive, what describes it elsewhere."""
+def _revive(
+    key: DeviceKey, backend: Any, settings: MicrophoneSettings, home: int, more: tuple[str, ...]
+) -> Any:
+    """Return what was pickled: itself where it is alive, what describes it elsewhere.
+
+    Raises:
+        UTDStreamException: `NOT_FOUND` elsewhere, when it has more than a description can say.
+    """
     with suppress(UTDStreamException):
         return living.find(key)
+    if more:
+        raise UTDStreamException(
+            f"no {key.kind} {key.id} is alive in this process: it lives in process {home}, and a "
+            f"MicrophoneInput cannot say its {', '.join(more)}",
+            code=UTDErrorCode.NOT_FOUND,
+        )
     return MicrophoneInput(
         settings.device,
         format=settings.format,

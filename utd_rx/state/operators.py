@@ -17,6 +17,7 @@ from reactivex import operators as ops
 from reactivex.disposable import CompositeDisposable, SerialDisposable
 
 from utd_rx.state.equality import matcher
+from utd_rx.state.piping import piped
 from utd_rx.state.scheduler import loop_scheduler
 
 T = TypeVar("T")
@@ -67,7 +68,8 @@ def became(value_or_predicate: T | Callable[[T], bool]) -> Operator[T]:
                 on_next, observer.on_error, observer.on_completed, scheduler=scheduler
             )
 
-        return reactivex.create(subscribe)
+        turned: Observable[T] = piped(reactivex.create(subscribe))
+        return turned
 
     return operator
 
