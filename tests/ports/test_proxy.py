@@ -31,6 +31,11 @@ def test_this_machine_is_never_proxied(url: str) -> None:
     assert way(Proxies.of(trust_env=True, environment=ENVIRONMENT), url) is None
 
 
+@pytest.mark.parametrize("url", ["ws://[x", "wss://far.test:99999", "wss://far.test:x"])
+def test_what_is_no_url_has_no_proxy(url: str) -> None:
+    assert way(Proxies.of(PROXY, environment={}), url) is None
+
+
 @pytest.mark.parametrize(
     ("url", "expected"),
     [

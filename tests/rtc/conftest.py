@@ -14,9 +14,9 @@ from utd_rx.rtc import ffi
 @pytest.fixture
 async def party(sfu: RunningSfu) -> AsyncIterator[Party]:
     """Rooms on the SFU under test, all left at the end, with nothing of theirs left behind."""
-    streams = ffi.frame_tap().open_streams
+    streams = ffi.exchange().open_streams
     listening = subscribers()
     async with Party(sfu) as party:
         yield party
-    assert ffi.frame_tap().open_streams == streams
+    assert ffi.exchange().open_streams == streams
     assert subscribers() == listening

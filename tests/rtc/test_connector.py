@@ -16,7 +16,7 @@ from livekit import rtc
 from tests.state.virtual import run
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.rtc import connector, last_resort
-from utd_rx.rtc.connector import Connector, classify
+from utd_rx.rtc.connector import Connector, Dial, classify
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJxIiwidmlkZW8iOnsicm9vbSI6InIifX0.oFp00v9TxckhySnhHlyKUKEL"
 
@@ -113,9 +113,8 @@ async def join(
     room: SlowRoom, joins: Connector, given_up: asyncio.Future[None] | None = None, **how: Any
 ) -> str:
     given_up = given_up or asyncio.get_running_loop().create_future()
-    return await joins.join(
-        cast("rtc.Room", room), "url", JWT, rtc.RoomOptions(), lambda: "joined", given_up, **how
-    )
+    dial = Dial("url", JWT)
+    return await joins.join(cast("rtc.Room", room), dial, lambda: "joined", given_up, **how)
 
 
 async def test_a_join_returns_what_was_taken_at_once() -> None:

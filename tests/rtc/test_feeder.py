@@ -72,7 +72,7 @@ async def test_frames_come_out_as_they_went_in(
     assert (frames.frames[2].samples == tone_frame(FORMAT, 2).samples).all()
     await reception.aclose()
     await reception.aclose()
-    assert ffi.frame_tap().open_streams == 0
+    assert ffi.exchange().open_streams == 0
 
 
 def numbered(count: int) -> AudioFrame:

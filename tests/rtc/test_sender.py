@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
+
 import pytest
 from livekit import rtc
+from livekit.rtc._ffi_client import FfiClient
 from livekit.rtc._proto import ffi_pb2
 
 from utd_rx.models.audio import AudioFormat
-from utd_rx.rtc import ffi, sender
+from utd_rx.rtc import ffi
 from utd_rx.rtc.sender import MAX_WAITING, FrameSender
 
 
@@ -16,20 +19,22 @@ class Native:
 
     def __init__(self, *, is_prompt: bool) -> None:
         self.captured: list[bytes] = []
+        self.asked: list[int] = []
         self.is_prompt = is_prompt
 
-    def capture(self, source: object, samples: bytes, audio_format: AudioFormat) -> int:
-        self.captured.append(samples)
-        number = len(self.captured)
+    def request(self, request: ffi_pb2.FfiRequest) -> ffi_pb2.FfiResponse:
+        frame = request.capture_audio_frame
+        self.captured.append(ctypes.string_at(frame.buffer.data_ptr, 1))
+        self.asked.append(frame.request_async_id)
         if self.is_prompt:
-            self.answer(number)
-        return number
+            self.answer(frame.request_async_id)
+        return ffi_pb2.FfiResponse()
 
     @staticmethod
     def answer(number: int) -> None:
         event = ffi_pb2.FfiEvent()
         event.capture_audio_frame.async_id = number
-        assert not sender.answers().hear(event)
+        ffi.exchange().hear(event)
 
 
 @pytest.fixture
@@ -42,14 +47,14 @@ async def test_one_at_a_time_in_order(
     source: rtc.AudioSource, monkeypatch: pytest.MonkeyPatch, *, is_prompt: bool
 ) -> None:
     native = Native(is_prompt=is_prompt)
-    monkeypatch.setattr(ffi, "capture", native.capture)
+    monkeypatch.setattr(FfiClient.instance, "request", native.request)
     sent = [bytes([number]) for number in range(3)]
     sending = FrameSender(source, AudioFormat())
     assert [sending.send(one) for one in sent] == [0, 0, 0]
-    for number in range(1, 4) if not is_prompt else ():
+    for count in range(1, 4) if not is_prompt else ():
         native.answer(77)  # somebody else's frame
-        assert native.captured == sent[:number]
-        native.answer(number)
+        assert native.captured == sent[:count]
+        native.answer(native.asked[-1])
     assert native.captured == sent
     assert sending.is_idle
     sending.close()
@@ -60,12 +65,12 @@ async def test_a_stalled_livekit_costs_the_newest_nothing(
     source: rtc.AudioSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     native = Native(is_prompt=False)
-    monkeypatch.setattr(ffi, "capture", native.capture)
+    monkeypatch.setattr(FfiClient.instance, "request", native.request)
     sending = FrameSender(source, AudioFormat())
     count = MAX_WAITING + 3  # one on its way, two too many
     assert sum(sending.send(bytes([number])) for number in range(count)) == 2
-    for number in range(1, MAX_WAITING + 2):
-        native.answer(number)
+    for _ in range(1, MAX_WAITING + 2):
+        native.answer(native.asked[-1])
     assert native.captured == [bytes([number]) for number in (0, *range(3, count))]
     sending.close()
     sending.close()
@@ -78,16 +83,16 @@ async def test_a_frame_that_livekit_refuses_blocks_no_later_one(
 ) -> None:
     native = Native(is_prompt=True)
 
-    def refuse(*_: object) -> int:
+    def refuse(*_: object) -> bool:
         raise RuntimeError("a panic")
 
-    monkeypatch.setattr(ffi, "capture", refuse)
+    monkeypatch.setattr(FfiClient.instance, "request", refuse)
     sending = FrameSender(source, AudioFormat())
-    assert sending.send(b"lost") == 0
+    assert sending.send(b"L") == 0
     assert sending.is_idle
-    monkeypatch.setattr(ffi, "capture", native.capture)
-    assert sending.send(b"heard") == 0
-    assert native.captured == [b"heard"]
+    monkeypatch.setattr(FfiClient.instance, "request", native.request)
+    assert sending.send(b"H") == 0
+    assert native.captured == [b"H"]
     assert "LiveKit took no frame (1 times so far)" in caplog.text
     sending.close()
     await source.aclose()

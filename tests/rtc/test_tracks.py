@@ -95,7 +95,7 @@ async def test_a_reception_ends_with_its_track(party: Party) -> None:
     await bob.hear(track.sid, lambda _: None)
     await ann.unpublish(track.sid)
     await ear.wait(ev.TrackUnpublished)
-    await eventually(lambda: ffi.frame_tap().open_streams == 0)
+    await eventually(lambda: ffi.exchange().open_streams == 0)
     assert speaker.voices[0].is_closed
     await raises(UTDErrorCode.NOT_FOUND, bob.hear(track.sid, lambda _: None))
     await raises(UTDErrorCode.NOT_FOUND, bob.route(track.sid, speaker.key))

@@ -25,6 +25,10 @@ HOST = "media.test:7880"
 NAMES = ("HTTP_PROXY", "https_proxy", "ALL_PROXY", "NO_PROXY")
 
 
+class Joined:
+    """Stands for a room."""
+
+
 def native_environment() -> dict[str, str]:
     """Return what native code finds in the environment."""
     getenv = ctypes.CDLL(None).getenv
@@ -132,8 +136,8 @@ async def test_two_ways_at_once_are_refused_and_one_after_the_other_are_not(
 def test_each_kind_of_dial_has_a_way_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in (*NAMES, "HTTPS_PROXY", "http_proxy"):
         monkeypatch.delenv(name, raising=False)
-    first: Any = object()
-    second: Any = object()
+    first: Any = Joined()
+    second: Any = Joined()
     proxy = Proxies.of("http://proxy.test:1", environment={}).tls
     way.take(first, "ws://127.0.0.1:7880", None)
     way.take(second, "wss://media.test", proxy)

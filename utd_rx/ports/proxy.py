@@ -121,13 +121,19 @@ class Proxies:
         return cls(_named(plain), _named(said("https_proxy")), direct)
 
     def for_url(self, url: str) -> Proxy | None:
-        """Return the proxy on the way to `url`; never one to this machine or past `NO_PROXY`."""
-        parts = urlsplit(url)
+        """Return the proxy on the way to `url`; never one to this machine or past `NO_PROXY`.
+
+        None also for what is no url: whoever goes there says what is wrong with it.
+        """
+        try:
+            parts = urlsplit(url)
+            host, port = parts.hostname, parts.port
+        except ValueError:
+            return None
         proxy = self.tls if parts.scheme in ("https", "wss") else self.plain
-        host = parts.hostname
         if proxy is None or not host or is_loopback(host):
             return None
-        whole = f"{host}:{parts.port or _PORTS.get(parts.scheme, 0)}"
+        whole = f"{host}:{port or _PORTS.get(parts.scheme, 0)}"
         names = [f".{name.strip().lstrip('.')}" for name in self.direct.lower().split(",")]
         ends = tuple(name for name in names if name != ".")
         is_direct = ".*" in ends or f".{host}".endswith(ends) or f".{whole}".endswith(ends)

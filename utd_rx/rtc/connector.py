@@ -13,7 +13,9 @@ import asyncio
 import logging
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from attrs import field, frozen
 
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conflict
 from utd_rx.models.secrets import foreign_text
@@ -73,6 +75,17 @@ _FAILURES: Final = tuple(
 """LiveKit's words where there is no status; the first that fits decides."""
 
 
+@frozen
+class Dial:
+    """Where a room is joined, with what, and which way."""
+
+    url: str
+    token: str = field(repr=False)
+    auto_subscribe: bool = True
+    dynacast: bool = True
+    proxy: Proxy | None = None
+
+
 def classify(text: str, token: str = "", proxy: Proxy | None = None) -> UTDStreamException:
     """Return the typed error for LiveKit's text (docs/livekit.md, "Errors without a type").
 
@@ -121,39 +134,32 @@ class Connector:
     async def join(
         self,
         room: rtc.Room,
-        url: str,
-        token: str,
-        options: rtc.RoomOptions,
+        dial: Dial,
         joined: Callable[[], T],
         given_up: asyncio.Future[None],
         *,
-        proxy: Proxy | None = None,
         timeout: float | None = None,
     ) -> T:
-        """Join `room` and return what `joined` returns.
+        """Join `room`, a fresh one, and return what `joined` returns.
 
         Cancelling is safe: a join that succeeds later is taken back.
 
         Args:
-            room: A fresh room.
-            url: The media server.
-            token: Its token.
-            options: LiveKit's options.
+            room: LiveKit's.
+            dial: Where and how.
             joined: Called once joined, before LiveKit can emit any event.
             given_up: Done when nobody wants this join any more.
-            proxy: On the way there.
             timeout: Seconds until giving up, `CONNECT_TIMEOUT` by default.
 
         Raises:
-            UTDStreamException: As `classify` says; `TIMEOUT` after `timeout`, `CONFLICT` given up.
+            UTDStreamException: As `classify` says; `TIMEOUT` after `timeout`, `CONFLICT` given up,
+                or another way of another room.
         """
         timeout = CONNECT_TIMEOUT if timeout is None else timeout
         deadline = asyncio.get_running_loop().time() + timeout
         await self._settle(given_up, timeout)
-        way.take(room, url, proxy)
-        attempt = asyncio.create_task(
-            _attempt(room, url, token, options, joined, proxy), name="utd_rx.rtc: join"
-        )
+        way.take(room, dial.url, dial.proxy)
+        attempt = asyncio.create_task(_attempt(room, dial, joined), name="utd_rx.rtc: join")
         waited_for: list[asyncio.Future[Any]] = [attempt, given_up]
         try:
             # `wait` leaves the task alone when it is cancelled itself.
@@ -166,8 +172,8 @@ class Connector:
             self._take_over(attempt, room)
             raise _not_joined(given_up, timeout)
         outcome = attempt.result()
-        if isinstance(outcome, _Refused):
-            raise outcome.error from outcome.cause
+        if isinstance(outcome, UTDStreamException):
+            raise outcome
         return outcome
 
     async def _settle(self, given_up: asyncio.Future[None], timeout: float) -> None:
@@ -187,7 +193,7 @@ class Connector:
         finally:
             settled.cancel()
 
-    def _take_over(self, attempt: asyncio.Task[T | _Refused], room: rtc.Room) -> None:
+    def _take_over(self, attempt: asyncio.Task[T | UTDStreamException], room: rtc.Room) -> None:
         task = asyncio.create_task(_undo(attempt, room), name="utd_rx.rtc: undo a late join")
         self._leftovers.add(task)
         task.add_done_callback(self._leftovers.discard)
@@ -216,42 +222,31 @@ def _not_joined(given_up: asyncio.Future[None], timeout: float) -> UTDStreamExce
     )
 
 
-class _Refused(NamedTuple):
-    """A failed join as a value: raised only where somebody still waits for it."""
-
-    error: UTDStreamException
-    cause: Exception
-
-
-async def _attempt(
-    room: rtc.Room,
-    url: str,
-    token: str,
-    options: rtc.RoomOptions,
-    joined: Callable[[], T],
-    proxy: Proxy | None,
-) -> T | _Refused:
+async def _attempt(room: rtc.Room, dial: Dial, joined: Callable[[], T]) -> T | UTDStreamException:
+    """Return a failure instead of raising it: somebody may wait for it no more."""
+    options = native.sdk().RoomOptions(auto_subscribe=dial.auto_subscribe, dynacast=dial.dynacast)
     try:
-        await room.connect(url, token, options)
+        await room.connect(dial.url, dial.token, options)
     except asyncio.CancelledError:
         # Nothing here cancels this task, so the loop is ending and `_undo` with it.
-        last_resort.take_back(token)
+        last_resort.take_back(dial.token)
         raise
     except native.sdk().ConnectError as error:
-        refused = classify(error.message, token, proxy)
+        refused = classify(error.message, dial.token, dial.proxy)
     except Exception as error:  # noqa: BLE001 - whatever it is, who joins gets a typed error
-        told = foreign_text(str(error), token)
+        told = foreign_text(str(error), dial.token)
         refused = UTDStreamException(f"LiveKit failed to join: {type(error).__name__}: {told}")
     else:
         # No await between these: LiveKit's listening task has not run yet, so what `joined`
         # sees is the room as it was, and no event before that is lost.
         return joined()
     way.leave(room)
-    # Outside the handler: LiveKit's text may hold the token, and a traceback prints its context.
-    return _Refused(refused, native.sdk().ConnectError(refused.message))
+    # Not LiveKit's own error: its text may hold the token, and a traceback prints its causes.
+    refused.__cause__ = native.sdk().ConnectError(refused.message)
+    return refused
 
 
-async def _undo(attempt: asyncio.Task[T | _Refused], room: rtc.Room) -> None:
+async def _undo(attempt: asyncio.Task[T | UTDStreamException], room: rtc.Room) -> None:
     await asyncio.wait([attempt])
     if attempt.cancelled():
         return

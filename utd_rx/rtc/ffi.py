@@ -9,7 +9,7 @@ whatever thread has it, so a busy event loop delays neither.
 This is private ground: `is_available` checks for it, and `receiver` and `feeder` fall back to
 `rtc.AudioStream` and `rtc.AudioSource` without it.
 
-Threads: `FrameTap` calls its sinks on LiveKit's native threads, one call at a time.
+Threads: `AudioExchange` calls its sinks on LiveKit's native threads, one call at a time.
 """
 
 from __future__ import annotations
@@ -18,14 +18,17 @@ import asyncio
 import ctypes
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable
 from functools import cache, partial
+from itertools import count
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
-from attrs import define, field
+from attrs import define
 
 from utd_rx.models.audio import AudioFormat, Samples
+from utd_rx.models.faults import Faults
 
 if TYPE_CHECKING:
     from livekit import rtc
@@ -43,77 +46,49 @@ NATIVE_QUEUE: Final = 100
 LiveKit's default of 10 is so short that a busy machine loses 5 % of the frames of a single track
 (`benchmarks.tracks`). What comes late comes at once, so it is no delay to who bounds theirs."""
 
-
-_NAMES: Final = {
-    "FfiClient": {"instance", "queue", "request", "_dispose"},
-    "FfiQueue": {"subscribe", "unsubscribe"},
-    "FfiHandle": {"dispose", "disposed"},
-}
-_REQUESTS: Final = {
-    "new_audio_stream": {"track_handle", "type", "sample_rate", "num_channels", "frame_size_ms",
-                         "queue_size_frames"},
-    "capture_audio_frame": {"source_handle", "buffer"},
-    "disconnect": {"room_handle"},
-    "ready_for_room_event": {"room_handle"},
-}  # fmt: skip
-_EVENTS: Final = {"audio_stream_event", "capture_audio_frame", "connect", "disconnect"}
+EARLY: Final = 64
+"""Frames of streams not opened here that are kept; between LiveKit's making one and the handle's
+being known there are at most a few, of all streams of the process together."""
 
 
 @cache
 def is_available() -> bool:
     """Whether this livekit has the private names used here and in `last_resort`."""
     try:
-        from livekit.rtc import _ffi_client
+        from livekit.rtc._ffi_client import FfiClient, FfiHandle, FfiQueue
         from livekit.rtc._proto import ffi_pb2
-    except ImportError:
+
+        event, request = ffi_pb2.FfiEvent(), ffi_pb2.FfiRequest()
+        _ = FfiClient.request, FfiClient.queue, FfiClient._dispose, FfiHandle.dispose
+        _ = FfiHandle.disposed, FfiQueue.subscribe, FfiQueue.unsubscribe
+        _ = event.connect, event.disconnect, event.audio_stream_event, event.capture_audio_frame
+        _ = request.disconnect.request_async_id, request.ready_for_room_event.room_handle
+        _stream_request(0, AudioFormat())
+        _frame_request(0, b"", AudioFormat(), 0)
+    except (ImportError, AttributeError):
         return False
-    requests = ffi_pb2.FfiRequest.DESCRIPTOR.fields_by_name
-    return (
-        all(names <= set(dir(getattr(_ffi_client, kind, None))) for kind, names in _NAMES.items())
-        and all(
-            name in requests
-            and fields <= set(getattr(requests[name].message_type, "fields_by_name", ()))
-            for name, fields in _REQUESTS.items()
-        )
-        and set(ffi_pb2.FfiEvent.DESCRIPTOR.fields_by_name) >= _EVENTS
-    )
+    return True
 
 
-def watch(filter_fn: Callable[[Any], bool]) -> Callable[[], None]:
-    """Show every native event to `filter_fn` on LiveKit's threads; returns how to stop it.
+numbers: Final = count(2**62)
+"""Of requests, as this side gives them: so who waits for an answer knows before it asks. LiveKit's
+own begin at 1."""
 
-    It is called under a lock of LiveKit's. It does the work itself and returns False, so that
-    nothing is kept for the loop.
+
+def watch(hear: Callable[[Any], None]) -> Callable[[], None]:
+    """Show every native event to `hear` on LiveKit's threads; returns how to stop it.
+
+    It is called under a lock of LiveKit's.
     """
     from livekit.rtc._ffi_client import FfiClient
+
+    def keep_nothing(event: Any) -> bool:
+        hear(event)
+        return False
 
     events = FfiClient.instance.queue
-    queue = events.subscribe(asyncio.get_running_loop(), filter_fn=filter_fn)
-    return partial(events.unsubscribe, queue)
-
-
-def capture(source: rtc.AudioSource, samples: bytes, audio_format: AudioFormat) -> int | None:
-    """Hand one frame of exactly 10 ms to a `queue_size_ms=0` source; any thread.
-
-    Returns the number under which LiveKit will answer, or None if the source is gone. The caller
-    has validated the frame, and sends no other until the answer: they might overtake each other.
-    """
-    from livekit.rtc._ffi_client import FfiClient
-    from livekit.rtc._proto import ffi_pb2
-
-    handle = source._ffi_handle
-    if handle.disposed:
-        return None
-    request = ffi_pb2.FfiRequest()
-    request.capture_audio_frame.source_handle = handle.handle
-    buffer = request.capture_audio_frame.buffer
-    # The native side copies before the request returns, so `samples` outlives its pointer.
-    buffer.data_ptr = ctypes.cast(ctypes.c_char_p(samples), ctypes.c_void_p).value or 0
-    buffer.sample_rate = audio_format.sample_rate
-    buffer.num_channels = audio_format.channels
-    buffer.samples_per_channel = audio_format.samples_per_frame
-    answer: int = FfiClient.instance.request(request).capture_audio_frame.async_id
-    return answer
+    no_loop: Any = object()  # nothing is handed to it
+    return partial(events.unsubscribe, events.subscribe(no_loop, filter_fn=keep_nothing))
 
 
 @define(eq=False)
@@ -126,17 +101,77 @@ class _Stream:
     on_end: Callable[[], None] | None
 
 
-@define(eq=False)
-class FrameTap:
-    """The process's one subscriber to native audio frames."""
+class AudioExchange:
+    """The process's one subscriber to native frames, and to the answers to frames.
 
-    _streams: dict[int, _Stream] = field(factory=dict)
-    _unwatch: Callable[[], None] | None = None
-    _opening: int = 0
-    _early: list[Any] = field(factory=list)
-    # LiveKit calls `_take` under its own lock, so this one is never held while calling LiveKit.
-    # It is held while a sink runs, so that after `close` no call is under way.
-    _lock: threading.RLock = field(factory=threading.RLock)
+    It is subscribed while there is a stream or somebody who sends.
+    """
+
+    def __init__(self) -> None:
+        self._users = 0
+        self._users_lock = threading.Lock()
+        self._unwatch: Callable[[], None] = lambda: None
+        self._expected: dict[int, Callable[[], None]] = {}
+        self._streams: dict[int, _Stream] = {}
+        # Of a stream that is being opened, whose handle is not known yet; others' fall out.
+        self._early: deque[Any] = deque(maxlen=EARLY)
+        # LiveKit calls `_hear` under its own lock, so this one is never held while calling LiveKit.
+        # It is held while a sink runs, so that after `close` no call is under way.
+        self._lock = threading.RLock()
+        self._faults = Faults(logger, "an audio frame was lost")
+
+    @property
+    def open_streams(self) -> int:
+        """How many native streams are open."""
+        return len(self._streams)
+
+    def acquire(self) -> None:
+        """Be subscribed from now on."""
+        with self._users_lock:
+            self._users += 1
+            if self._users == 1:
+                self._unwatch = watch(self.hear)
+
+    def release(self) -> None:
+        """Be so no more; once for each `acquire`."""
+        with self._users_lock:
+            self._users -= 1
+            if not self._users:
+                self._unwatch()
+
+    # -- out ------------------------------------------------------------------------------------
+
+    def capture(
+        self,
+        source: rtc.AudioSource,
+        samples: bytes,
+        audio_format: AudioFormat,
+        on_answer: Callable[[], None],
+    ) -> bool:
+        """Hand one frame of exactly 10 ms to a `queue_size_ms=0` source; any thread.
+
+        The caller has validated the frame, and sends no other until the answer: they might overtake
+        each other.
+
+        Returns:
+            Whether `on_answer` is called, on a native thread: not when the source is gone.
+        """
+        from livekit.rtc._ffi_client import FfiClient
+
+        handle = source._ffi_handle
+        if handle.disposed:
+            return False
+        number = next(numbers)
+        request = _frame_request(handle.handle, samples, audio_format, number)
+        self._expected[number] = on_answer
+        try:
+            FfiClient.instance.request(request)
+        except BaseException:
+            self._expected.pop(number, None)
+            raise
+        return True
+
+    # -- in -------------------------------------------------------------------------------------
 
     def open(
         self,
@@ -154,29 +189,21 @@ class FrameTap:
             on_end: Called on the loop when the track is gone.
         """
         from livekit.rtc._ffi_client import FfiClient, FfiHandle
-        from livekit.rtc._proto import audio_frame_pb2, ffi_pb2
 
-        request = ffi_pb2.FfiRequest()
-        new = request.new_audio_stream
-        new.track_handle = track._ffi_handle.handle
-        new.type = audio_frame_pb2.AudioStreamType.AUDIO_STREAM_NATIVE
-        new.sample_rate = audio_format.sample_rate
-        new.num_channels = audio_format.channels
-        new.frame_size_ms = 10
-        new.queue_size_frames = NATIVE_QUEUE
         loop = asyncio.get_running_loop()
-        self._begin()
+        request = _stream_request(track._ffi_handle.handle, audio_format)
+        self.acquire()
         try:
-            handle = FfiHandle(
-                FfiClient.instance.request(request).new_audio_stream.stream.handle.id
-            )
-            with self._lock:
-                stream = _Stream(handle, sink, asyncio.Event(), loop, audio_format.channels, on_end)
-                self._streams[handle.handle] = stream
-                for event in self._early:
-                    self._take(event)
-        finally:
-            self._finish()
+            made = FfiClient.instance.request(request).new_audio_stream.stream
+            handle = FfiHandle(made.handle.id)
+        except BaseException:
+            self.release()
+            raise
+        stream = _Stream(handle, sink, asyncio.Event(), loop, audio_format.channels, on_end)
+        with self._lock:
+            self._streams[handle.handle] = stream
+            for event in [each for each in self._early if each.stream_handle == handle.handle]:
+                self._take(stream, event)
         return handle.handle
 
     async def close(self, handle: int) -> None:
@@ -196,54 +223,34 @@ class FrameTap:
         except TimeoutError:
             logger.warning("LiveKit did not confirm the end of an audio stream")
         finally:
-            with self._lock:
-                self._streams.pop(handle, None)
-            self._unwatch_if_idle()
+            if self._streams.pop(handle, None) is not None:
+                self.release()
 
-    @property
-    def open_streams(self) -> int:
-        """How many native streams are open."""
-        return len(self._streams)
+    # -- events ---------------------------------------------------------------------------------
 
-    def _begin(self) -> None:
+    def hear(self, event: Any) -> None:
+        """Sort one native event; under a lock of LiveKit's."""
+        match event.WhichOneof("message"):
+            case "capture_audio_frame":
+                on_answer = self._expected.pop(event.capture_audio_frame.async_id, None)
+                if on_answer is not None:
+                    on_answer()
+            case "audio_stream_event":
+                self._take_event(event.audio_stream_event)
+
+    def _take_event(self, event: Any) -> None:
         with self._lock:
-            self._opening += 1
-            is_watching = self._unwatch is not None
-        if not is_watching:
-            self._unwatch = watch(self._filter)
-
-    def _finish(self) -> None:
-        with self._lock:
-            self._opening -= 1
-            if not self._opening:
-                self._early.clear()
-        self._unwatch_if_idle()
-
-    def _unwatch_if_idle(self) -> None:
-        with self._lock:
-            if self._streams or self._opening:
-                return
-            unwatch, self._unwatch = self._unwatch, None
-        if unwatch is not None:
-            unwatch()
-
-    def _filter(self, event: Any) -> bool:
-        if event.WhichOneof("message") == "audio_stream_event":
-            try:
-                with self._lock:
-                    self._take(event.audio_stream_event)
-            except Exception:
-                logger.exception("an audio frame was lost")
-        return False
-
-    def _take(self, event: Any) -> None:
-        """Sort one stream event; under the lock."""
-        stream = self._streams.get(event.stream_handle)
-        if stream is None:
-            # Somebody else's `AudioStream`, or one being opened whose handle is not known yet.
-            if self._opening:
+            stream = self._streams.get(event.stream_handle)
+            if stream is None:
                 self._early.append(event)
-        elif event.HasField("frame_received"):
+                return
+            try:
+                self._take(stream, event)
+            except Exception:  # noqa: BLE001 - logged by `note`
+                self._faults.note()
+
+    def _take(self, stream: _Stream, event: Any) -> None:
+        if event.HasField("frame_received"):
             samples = _take_samples(event.frame_received.frame)
             if stream.sink is not None:
                 stream.sink(samples.reshape(-1, stream.channels))
@@ -267,7 +274,35 @@ def _take_samples(owned: Any) -> Samples:
     return np.frombuffer(data, np.int16)
 
 
+def _stream_request(track: int, audio_format: AudioFormat) -> Any:
+    from livekit.rtc._proto import audio_frame_pb2, ffi_pb2
+
+    request = ffi_pb2.FfiRequest()
+    new = request.new_audio_stream
+    new.track_handle = track
+    new.type = audio_frame_pb2.AudioStreamType.AUDIO_STREAM_NATIVE
+    new.sample_rate = audio_format.sample_rate
+    new.num_channels = audio_format.channels
+    new.frame_size_ms = 10
+    new.queue_size_frames = NATIVE_QUEUE
+    return request
+
+
+def _frame_request(source: int, samples: bytes, audio_format: AudioFormat, number: int) -> Any:
+    from livekit.rtc._proto import ffi_pb2
+
+    request = ffi_pb2.FfiRequest()
+    frame = request.capture_audio_frame
+    frame.source_handle, frame.request_async_id = source, number
+    # The native side copies before the request returns, so `samples` outlives its pointer.
+    frame.buffer.data_ptr = ctypes.cast(ctypes.c_char_p(samples), ctypes.c_void_p).value or 0
+    frame.buffer.sample_rate = audio_format.sample_rate
+    frame.buffer.num_channels = audio_format.channels
+    frame.buffer.samples_per_channel = audio_format.samples_per_frame
+    return request
+
+
 @cache
-def frame_tap() -> FrameTap:
-    """Return the process's tap; subscribed only while a stream is open."""
-    return FrameTap()
+def exchange() -> AudioExchange:
+    """Return the process's."""
+    return AudioExchange()

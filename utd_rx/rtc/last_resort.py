@@ -12,7 +12,7 @@ These lead here, and the process must survive them:
   would end the process by SIGTERM 15 s after the join (docs/livekit.md, "Ghost joins"). The join is
   then watched for on LiveKit's own thread and taken back there.
 
-Private names of livekit are needed for both; without them neither is done.
+Private names of livekit are needed for all of it.
 """
 
 from __future__ import annotations
@@ -69,20 +69,14 @@ def register() -> None:
 
 
 def _end(process: int) -> None:
-    if os.getpid() != process:
-        return
-    handles = [
-        room._ffi_handle.handle for room in _living if room.isconnected() and room._ffi_handle
-    ]
-    if handles:
-        _leave(handles)
-    _silence()
-
-
-def _silence() -> None:
-    """Let LiveKit end, and whatever it was calling this interpreter for."""
+    """Leave all rooms, let LiveKit end, and whatever it was calling this interpreter for."""
     from livekit.rtc._ffi_client import FfiClient
 
+    if os.getpid() != process:
+        return
+    joined = (room._ffi_handle for room in _living if room.isconnected())
+    if handles := [handle.handle for handle in joined if handle is not None]:
+        _leave(handles)
     FfiClient.instance._dispose()
     deadline = time.monotonic() + EXIT_TIMEOUT
     is_called = True
@@ -103,44 +97,37 @@ def _leave(handles: list[int]) -> None:
     from livekit.rtc._ffi_client import FfiClient
     from livekit.rtc._proto import ffi_pb2
 
-    left, awaited, seen = threading.Event(), set[int](), set[int]()
+    staying, left = {next(ffi.numbers): handle for handle in handles}, threading.Event()
 
-    def watch(event: Any) -> bool:
+    def hear(event: Any) -> None:
         if event.WhichOneof("message") == "disconnect":
-            seen.add(event.disconnect.async_id)
-            if awaited and awaited <= seen:
+            staying.pop(event.disconnect.async_id, None)
+            if not staying:
                 left.set()
-        return False
 
-    client = FfiClient.instance
-    queue = client.queue.subscribe(_NO_LOOP, filter_fn=watch)
+    unwatch = ffi.watch(hear)
     try:
-        sent = set()
-        for handle in handles:
+        for number, handle in tuple(staying.items()):
             request = ffi_pb2.FfiRequest()
             request.disconnect.room_handle = handle
-            sent.add(client.request(request).disconnect.async_id)
-        awaited |= sent
-        if not awaited <= seen and not left.wait(EXIT_TIMEOUT):
+            request.disconnect.request_async_id = number
+            FfiClient.instance.request(request)
+        if not left.wait(EXIT_TIMEOUT):
             logger.warning("the media server did not confirm leaving at exit")
     finally:
-        client.queue.unsubscribe(queue)
+        unwatch()
 
 
 def take_back(token: str) -> None:
     """Watch for a join whose event loop ended, and leave its room when it succeeds."""
     if not ffi.is_available():
         return
-    from livekit.rtc._ffi_client import FfiClient
-
     wanted = claims(token)
-    client = FfiClient.instance
 
-    def watch(event: Any) -> bool:
+    def hear(event: Any) -> None:
         if event.WhichOneof("message") == "connect" and event.connect.HasField("result"):
             result = event.connect.result
-            joined = (result.local_participant.info.identity, result.room.info.name)
-            if joined == wanted:
+            if (result.local_participant.info.identity, result.room.info.name) == wanted:
                 # Not here: LiveKit calls this under its own lock.
                 threading.Thread(
                     target=_take_back_now,
@@ -148,10 +135,8 @@ def take_back(token: str) -> None:
                     name="utd_rx.rtc: undo a late join",
                     daemon=True,
                 ).start()
-        return False
 
-    queue = client.queue.subscribe(_NO_LOOP, filter_fn=watch)
-    timer = threading.Timer(LATE_TIMEOUT, client.queue.unsubscribe, [queue])
+    timer = threading.Timer(LATE_TIMEOUT, ffi.watch(hear))
     timer.daemon = True
     timer.name = "utd_rx.rtc: watch for a late join"
     timer.start()
@@ -176,7 +161,3 @@ def claims(token: str) -> tuple[str, str]:
         return claims["sub"], claims["video"]["room"]
     except (IndexError, KeyError, TypeError, ValueError):
         return "", ""
-
-
-_NO_LOOP: Final[Any] = object()
-"""Stands for the loop of a subscription whose filter lets nothing through."""

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final
 
+from utd_rx.errors import invalid
 from utd_rx.models import events as ev
+from utd_rx.models.audio import AudioInput
 from utd_rx.models.connection import DisconnectReason
+from utd_rx.models.participant import TrackSource
 from utd_rx.ports.room import EventSink
 from utd_rx.rtc import native
 from utd_rx.rtc.connector import leave
@@ -38,6 +41,7 @@ class LiveRoom:
         self.ended: asyncio.Future[None] = self._loop.create_future()
         self._batch: list[ev.RoomEvent] = []
         self._is_held = True
+        self._intent, self._switching = 0, asyncio.Lock()
         self._hold = RemovalHold(self._translate, self._loop)
         self._closing: asyncio.Task[None] | None = None
 
@@ -47,7 +51,7 @@ class LiveRoom:
         self.publisher = Publisher(self.room, self.ended, self._tell, self._local_unpublished)
         self.receiver = Receiver(self.room)
         self.outbox = Outbox(self.room, self.ended)
-        native.listen(self.room, self._hear, self._updated)
+        native.listen(self.room, self._hear)
         return self._translator.snapshot
 
     def release(self) -> None:
@@ -92,34 +96,27 @@ class LiveRoom:
     # -- events ---------------------------------------------------------------------------------
 
     def _hear(self, name: str, args: tuple[Any, ...]) -> None:
-        self._guard(self._push, name, args)
-
-    def _updated(self, identities: list[str]) -> None:
-        for identity in identities:
-            self._guard(self._pass, lambda identity=identity: self._translator.refresh(identity))
-
-    def _guard(self, action: Callable[..., None], *args: Any) -> None:
-        try:
-            action(*args)
-        except Exception:
-            logger.exception("a room event was lost")
-
-    def _push(self, name: str, args: tuple[Any, ...]) -> None:
-        if self.ended.done():
-            return
-        if name == "track_subscribed":
-            # Frames go on at once, also while the news of it waits.
-            self.receiver.subscribed(args[0])
-        self._hold.push(Raw(name, args))
+        if not self.ended.done():
+            if name == "track_subscribed":
+                # Frames go on at once, also while the news of it waits.
+                self._guard(self.receiver.subscribed, args[0])
+            self._hold.push(Raw(name, args))
 
     def _translate(self, raw: Raw) -> None:
         if raw.name == "disconnected":
             self._finish(DisconnectReason(raw.args[0]))
             self._close_soon()
         else:
-            self._pass(lambda: self._translator.translate(raw.name, raw.args))
+            self._guard(self._pass, lambda: self._translator.translate(raw.name, raw.args))
 
-    def _pass(self, tell: Callable[[], Iterator[ev.RoomEvent]]) -> None:
+    def _guard(self, action: Callable[..., None], *args: Any) -> None:
+        # One event that cannot be told takes no other with it.
+        try:
+            action(*args)
+        except Exception:
+            logger.exception("a room event was lost")
+
+    def _pass(self, tell: Callable[[], Iterable[ev.RoomEvent]]) -> None:
         if not self.ended.done():
             for event in tell():
                 self._effect(event)
@@ -144,6 +141,32 @@ class LiveRoom:
         track = self.publisher.set_muted(sid, muted)
         if track is not None:
             self._pass(lambda: self._translator.local_mute_changed(track))
+
+    async def switch_microphone(self, enabled: bool, source: AudioInput | None) -> None:
+        """Carry out an intent, unless a later one overtakes it while it waits for its turn.
+
+        Raises:
+            UTDStreamException: `FORBIDDEN` at once, `VALIDATION` nothing to publish, or as
+                `Publisher.publish`.
+        """
+        if enabled:
+            self.publisher.check(TrackSource.MICROPHONE)
+        self._intent += 1
+        intent = self._intent
+        async with self._switching:
+            if intent != self._intent:
+                return
+            audio = self.publisher.find(TrackSource.MICROPHONE)
+            is_other = audio is not None and source is not None and source is not audio.source
+            if audio is not None and enabled and is_other:
+                await self.publisher.unpublish(audio.sid)
+                audio = None
+            if audio is not None:
+                self.set_muted(audio.sid, not enabled)
+            elif enabled and source is None:
+                raise invalid("No microphone is published; pass its source.")
+            elif enabled and source is not None:
+                await self.publisher.publish(source, TrackSource.MICROPHONE)
 
     def _local_unpublished(self, sid: str) -> None:
         self._pass(lambda: self._translator.local_unpublished(sid))

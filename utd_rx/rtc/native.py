@@ -27,10 +27,6 @@ if TYPE_CHECKING:
 EmitSink: TypeAlias = Callable[[str, tuple[Any, ...]], None]
 """Takes the name and the arguments of one of LiveKit's events; never raises."""
 
-UpdateSink: TypeAlias = Callable[[list[str]], None]
-"""Takes the identities whose participant was replaced without an event; never raises."""
-
-
 _LOGGER: Final = logging.getLogger("livekit")
 
 _NOISE: Final = ("Attempted to drop unknown FFI handle", "closed unexpectedly")
@@ -75,14 +71,15 @@ def new_room() -> rtc.Room:
     return room
 
 
-def listen(room: rtc.Room, on_emit: EmitSink, on_update: UpdateSink) -> None:
+def listen(room: rtc.Room, on_emit: EmitSink) -> None:
     """Show every event of `room`, a `new_room`, before any listener that an app registers there.
 
     Not by registering: LiveKit reflects on each listener at each event, which costs more than the
     event, and one that raises may starve those behind it (docs/livekit.md, "Starved listeners").
+    `participants_updated`, with identities, is LiveKit's own, and has no event otherwise.
     """
     hooked: Any = room
-    hooked.on_emit, hooked.on_update = on_emit, on_update
+    hooked.on_emit = on_emit
 
 
 def room_sid(room: rtc.Room) -> str:
@@ -96,11 +93,10 @@ def room_sid(room: rtc.Room) -> str:
     except StopIteration as known:
         return str(known.value)
     except RuntimeError:
-        return ""
-    else:
-        return ""
+        pass
     finally:
         waiting.close()
+    return ""
 
 
 @cache
@@ -108,20 +104,19 @@ def _room_type() -> Any:
     base: Any = sdk().Room
 
     class HookedRoom(base):  # type: ignore[misc]  # its base is only known at run time
-        """A room that shows what it emits, and says when it replaced participants."""
+        """A room that shows what it emits, and what it does not."""
 
-        on_emit: EmitSink | None = None
-        on_update: UpdateSink | None = None
+        on_emit: EmitSink = staticmethod(lambda name, args: None)
 
         def emit(self, event: Any, *args: Any) -> None:
-            if self.on_emit is not None:
-                self.on_emit(event, args)
+            self.on_emit(event, args)
             super().emit(event, *args)
 
         def _on_room_event(self, event: Any) -> None:
             super()._on_room_event(event)
-            if self.on_update is not None and event.WhichOneof("message") == "participants_updated":
-                self.on_update([p.identity for p in event.participants_updated.participants])
+            if event.WhichOneof("message") == "participants_updated":
+                updated = event.participants_updated.participants
+                self.on_emit("participants_updated", ([each.identity for each in updated],))
 
     return HookedRoom
 

@@ -145,14 +145,7 @@ def module() -> PlatformModule:
 
 
 def _open() -> rtc.PlatformAudio:
-    try:
-        sdk = native.sdk()
-    except ImportError as error:
-        raise UTDStreamException(
-            f"LiveKit's native library does not load ({error}): "
-            "pip install --force-reinstall livekit",
-            code=UTDErrorCode.FEATURE_DISABLED,
-        ) from error
+    sdk = native.sdk()
     try:
         audio: rtc.PlatformAudio = sdk.PlatformAudio()
     except sdk.PlatformAudioError as error:

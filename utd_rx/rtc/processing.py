@@ -7,13 +7,14 @@ raises instead.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from attrs import evolve
 
 from utd_rx.errors import UTDStreamException, invalid
-from utd_rx.models.audio import AudioFormat, AudioFrame, is_pcm
+from utd_rx.models.audio import AudioFormat, AudioFrame, Samples, is_pcm
 from utd_rx.models.secrets import foreign_text
 from utd_rx.models.voice_processing import VoiceProcessing, VoiceProcessor
 from utd_rx.rtc import native
@@ -47,26 +48,28 @@ class ApmProcessor:
 
     def process(self, frame: AudioFrame) -> AudioFrame:
         """See `VoiceProcessor.process`; `UNKNOWN`, when LiveKit refuses the frame."""
-        sound = to_native(frame)
-        try:
-            self._apm.process_stream(sound)
-        except RuntimeError as error:
-            raise _refused(error) from error
-        samples = np.frombuffer(sound.data, np.int16).reshape(frame.samples.shape)
+        samples = self._ask(self._apm.process_stream, frame).reshape(frame.samples.shape)
         samples.flags.writeable = False
         return evolve(frame, samples=samples)
 
     def played(self, frame: AudioFrame) -> None:
         """See `VoiceProcessor.played`."""
-        sound = to_native(frame)
-        try:
-            self._apm.process_reverse_stream(sound)
-        except RuntimeError as error:
-            raise _refused(error) from error
+        self._ask(self._apm.process_reverse_stream, frame)
 
     def set_delay(self, seconds: float) -> None:
         """See `VoiceProcessor.set_delay`."""
         self._apm.set_stream_delay_ms(round(1000 * min(max(seconds, 0.0), MAX_DELAY)))
+
+    @staticmethod
+    def _ask(what: Callable[[rtc.AudioFrame], None], frame: AudioFrame) -> Samples:
+        """Return what LiveKit makes of a frame, in place."""
+        sound = to_native(frame)
+        try:
+            what(sound)
+        except RuntimeError as error:
+            told = foreign_text(str(error))
+            raise UTDStreamException(f"LiveKit refused to process a frame: {told}") from error
+        return np.frombuffer(sound.data, np.int16)
 
 
 def to_native(frame: AudioFrame) -> rtc.AudioFrame:
@@ -74,14 +77,12 @@ def to_native(frame: AudioFrame) -> rtc.AudioFrame:
     (docs/livekit.md, "Native aborts").
 
     Raises:
-        UTDStreamException: `VALIDATION`, unless it is 10 ms of int16 in an `AudioFormat`.
+        UTDStreamException: `VALIDATION`, unless it is 10 ms in an `AudioFormat`.
     """
     samples, rate = frame.samples, frame.sample_rate
     fault = ""
-    if not is_pcm(samples):
-        fault = "samples are not int16 of shape (samples, channels)"
-    elif type(rate) is not int:
-        fault = f"its rate is {rate!r}"
+    if not is_pcm(samples) or type(rate) is not int:
+        fault = f"it is no int16 of shape (samples, channels), or its rate is {rate!r}"
     else:
         try:
             # WebRTC takes every rate that an `AudioFormat` has, 8,000 to 192,000 Hz (measured).
@@ -96,7 +97,3 @@ def to_native(frame: AudioFrame) -> rtc.AudioFrame:
     return native.sdk().AudioFrame(  # type: ignore[no-any-return]  # `sdk` is untyped
         bytearray(samples.tobytes()), rate, samples.shape[1], len(samples)
     )
-
-
-def _refused(error: RuntimeError) -> UTDStreamException:
-    return UTDStreamException(f"LiveKit refused to process a frame: {foreign_text(str(error))}")

@@ -17,7 +17,7 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from attrs import define
+from attrs import define, evolve
 
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conflict, invalid
 from utd_rx.models import events as ev
@@ -45,8 +45,12 @@ CLOSE_TIMEOUT: Final = 5.0
 
 
 @define(eq=False)
-class LocalAudio:
-    """A local audio track and everything behind it."""
+class LocalTrack:
+    """A local audio track and everything behind it.
+
+    Attributes:
+        refused: Why it cannot be, once that is known.
+    """
 
     source: AudioInput
     feeder: Feeder
@@ -91,9 +95,9 @@ class Publisher:
         self._ended = ended
         self._emit = emit
         self._unpublished = unpublished
-        self._live: dict[str, LocalAudio] = {}
+        self._live: dict[str, LocalTrack] = {}
         self._renamed: dict[str, str] = {}
-        self._pending: set[LocalAudio] = set()
+        self._pending: set[LocalTrack] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
 
     # -- commands -------------------------------------------------------------------------------
@@ -103,130 +107,102 @@ class Publisher:
         if not permission_of(self._room.local_participant).allows(source):
             raise _forbidden(source)
 
-    def _get(self, sid: str) -> LocalAudio | None:
-        while sid in self._renamed:
-            sid = self._renamed[sid]
-        return self._live.get(sid)
-
-    def find(self, source: TrackSource) -> LocalAudio | None:
+    def find(self, source: TrackSource) -> LocalTrack | None:
         """Return what is published as `source`."""
-        found = (audio for audio in self._live.values() if audio.track_source is source)
-        return next(found, None)
+        return next((live for live in self._live.values() if live.track_source is source), None)
 
     async def publish(self, source: AudioInput, track_source: TrackSource) -> TrackPublication:
         """Open `source` and publish it. Cancelling is safe.
 
         Raises:
-            UTDStreamException: `FORBIDDEN`, `CONFLICT` the connection ended, `TIMEOUT`, or what
-                `source.open` raises.
+            UTDStreamException: `FORBIDDEN`, `CONFLICT` the connection ended, `TIMEOUT`,
+                `VALIDATION` what comes cannot be sent, or what `source.open` raises.
         """
         self.check(track_source)
-        name = track_source.name.lower()
-        refused: asyncio.Future[UTDStreamException] = asyncio.get_running_loop().create_future()
-        feeder = Feeder(_format_of(source), partial(_refuse, refused))
+        track = await _open(source, track_source)
+        self._pending.add(track)
+        task = self._own(self._publish(track), f"publish {track.track.name}")
         try:
-            stream = await source.open(feeder.put)
-        except BaseException:
-            await feeder.aclose()
-            raise
-        # The platform's sound goes from its device into the track; nothing comes to the feeder.
-        platform = stream if isinstance(stream, PlatformStream) else None
-        try:
-            sound = feeder.source if platform is None else platform.source
-            track = native.sdk().LocalAudioTrack.create_audio_track(name, sound)
-        except BaseException:
-            await stream.aclose()
-            await feeder.aclose()
-            raise
-        if platform is not None:
-            platform.attach(track)
-        audio = LocalAudio(source, feeder, stream, track, track_source, refused)
-        self._pending.add(audio)
-        task = self._own(self._publish(audio), f"publish {name}")
-        try:
-            publication = await self._race(task, refused)
+            return await self._race(task, track.refused)
         except BaseException as error:
-            silent = self._own(audio.silence(), f"silence {name}")
-            self._own(self._discard(task, audio), f"take back {name}")
+            silent = self._own(track.silence(), f"silence {track.track.name}")
+            self._own(self._discard(task, track), f"take back {track.track.name}")
             if not isinstance(error, asyncio.CancelledError):
                 await asyncio.shield(silent)
             raise
         finally:
-            self._pending.discard(audio)
-        return publication
+            self._pending.discard(track)
 
-    async def _publish(self, audio: LocalAudio) -> TrackPublication:
+    async def _publish(self, track: LocalTrack) -> TrackPublication:
         rtc = native.sdk()
-        options = rtc.TrackPublishOptions(source=audio.track_source.value)
+        options = rtc.TrackPublishOptions(source=track.track_source.value)
         local = self._room.local_participant
         try:
-            publication = publication_of(await local.publish_track(audio.track, options))
+            publication = publication_of(await local.publish_track(track.track, options))
         except rtc.participant.PublishTrackError as error:
-            raise _publish_error(error.message) from error
-        audio.sid = publication.sid
-        self._live[audio.sid] = audio
-        if audio in self._pending:  # else it was given up, and `_discard` takes it back
-            audio.feeder.start()
-            audio.watcher = self._own(self._watch(audio), f"watch {audio.sid}")
+            code = UTDErrorCode.TIMEOUT if "timed out" in error.message else UTDErrorCode.SERVER
+            told = foreign_text(error.message)
+            raise UTDStreamException(f"Publishing failed: {told}.", code=code) from error
+        track.sid = publication.sid
+        self._live[track.sid] = track
+        if track in self._pending:  # else it was given up, and `_discard` takes it back
+            track.feeder.start()
+            track.watcher = self._own(self._watch(track), f"watch {track.sid}")
         return publication
 
-    async def _discard(self, task: asyncio.Task[TrackPublication], audio: LocalAudio) -> None:
+    async def _discard(self, task: asyncio.Task[TrackPublication], track: LocalTrack) -> None:
         """Take back a publication nobody waits for any more, whenever it comes."""
         rivals: list[asyncio.Future[Any]] = [task, self._ended]
         await asyncio.wait(rivals, return_when=asyncio.FIRST_COMPLETED)
         if not task.done():
             task.cancel()
         elif not task.cancelled() and task.exception() is None:
-            await self._remove(audio)
+            await self._remove(track)
 
     async def unpublish(self, sid: str) -> None:
         """Close and unpublish; nothing when there is no such track. Cancelling lets it go on."""
-        audio = self._get(sid)
-        if audio is not None:
-            task = self._own(self._remove(audio), f"unpublish {sid}")
-            await asyncio.shield(task)
+        track = self._get(sid)
+        if track is not None:
+            await asyncio.shield(self._own(self._remove(track), f"unpublish {sid}"))
 
     def set_muted(self, sid: str, muted: bool) -> TrackPublication | None:
         """Mute or unmute; returns the publication as it is now, None when there is none."""
-        audio = self._get(sid)
-        if audio is None:
+        track = self._get(sid)
+        if track is None:
             return None
         if muted:
-            audio.track.mute()
+            track.track.mute()
         else:
-            audio.track.unmute()
-        if isinstance(audio.stream, PlatformStream):
-            audio.stream.mute_changed()
-        publication = self._room.local_participant.track_publications[audio.sid]
-        return TrackPublication(
-            audio.sid, publication.name, kind=publication_of(publication).kind,
-            source=audio.track_source, is_muted=muted,
-        )  # fmt: skip
+            track.track.unmute()
+        if isinstance(track.stream, PlatformStream):
+            track.stream.mute_changed()
+        living = self._room.local_participant.track_publications[track.sid]
+        return evolve(publication_of(living), source=track.track_source, is_muted=muted)
 
     # -- facts ----------------------------------------------------------------------------------
 
     def enforce(self, permission: ParticipantPermission) -> None:
         """End what `permission` does not allow (docs/livekit.md, "Silent revocation")."""
-        for audio in list(self._pending):
-            if not permission.allows(audio.track_source):
-                _refuse(audio.refused, _forbidden(audio.track_source))
-        for sid, audio in list(self._live.items()):
-            if not permission.allows(audio.track_source):
-                self._own(self._remove(audio), f"end revoked {sid}")
+        for track in self._pending:
+            if not permission.allows(track.track_source):
+                _refuse(track.refused, _forbidden(track.track_source))
+        for sid, track in list(self._live.items()):
+            if not permission.allows(track.track_source):
+                self._own(self._remove(track), f"end revoked {sid}")
 
     def republished(self, previous: str, sid: str) -> None:
         """A full reconnect gave a track a new sid; its feeding goes on."""
-        audio = self._live.pop(previous, None)
-        if audio is not None:
-            audio.sid = sid
-            self._live[sid] = audio
+        track = self._live.pop(previous, None)
+        if track is not None:
+            track.sid = sid
+            self._live[sid] = track
             # A command issued before the news of the new sid arrived still means this track.
             self._renamed[previous] = sid
 
     async def aclose(self) -> None:
         """Close all sources; the connection is over or about to be. Idempotent."""
         live, self._live = list(self._live.values()), {}
-        await asyncio.gather(*(audio.silence() for audio in live))
+        await asyncio.gather(*(track.silence() for track in live))
 
     async def wait_tasks(self) -> None:
         """Wait for what is still under way; call after `ended` is done."""
@@ -238,48 +214,51 @@ class Publisher:
 
     # -- shared ---------------------------------------------------------------------------------
 
-    async def _remove(self, audio: LocalAudio) -> None:
+    def _get(self, sid: str) -> LocalTrack | None:
+        while sid in self._renamed:
+            sid = self._renamed[sid]
+        return self._live.get(sid)
+
+    async def _remove(self, track: LocalTrack) -> None:
         """Silence and unpublish, and say so once, whether or not LiveKit still knows the track."""
-        if self._live.pop(audio.sid, None) is None:
+        if self._live.pop(track.sid, None) is None:
             return
-        rtc = native.sdk()
-        await audio.silence()
-        task = self._own(
-            self._room.local_participant.unpublish_track(audio.sid), f"unpublish {audio.sid}"
-        )
+        await track.silence()
+        unpublishing = self._room.local_participant.unpublish_track(track.sid)
+        task = self._own(unpublishing, f"unpublish {track.sid}")
         try:
             await self._race(task)
-        except (UTDStreamException, rtc.participant.UnpublishTrackError) as error:
+        except (UTDStreamException, native.sdk().participant.UnpublishTrackError) as error:
             # The track is gone either way: with the connection, or the server took it before.
-            logger.info("unpublishing %s: %r", audio.sid, error)
+            logger.info("unpublishing %s: %r", track.sid, error)
         finally:
             task.cancel()
-            self._unpublished(audio.sid)
+            self._unpublished(track.sid)
 
-    async def _watch(self, audio: LocalAudio) -> None:
-        ended = self._own(_ended(audio.stream), f"input of {audio.sid}")
-        rivals: list[asyncio.Future[Any]] = [ended, audio.refused]
+    async def _watch(self, track: LocalTrack) -> None:
+        """Wait for the end of what feeds a track, or for its failure."""
+        ended = self._own(_ended(track.stream), f"input of {track.sid}")
+        rivals: list[asyncio.Future[Any]] = [ended, track.refused]
         try:
             await asyncio.wait(rivals, return_when=asyncio.FIRST_COMPLETED)
         finally:
             ended.cancel()
         if ended.done() and not ended.cancelled() and (error := ended.exception()) is not None:
-            _refuse(audio.refused, _as_failure(error))
-        if not audio.refused.done():
-            await audio.feeder.drain()
-            self._emit(ev.LocalAudioEnded(audio.sid))
-        elif audio.sid in self._live:
-            self._emit(ev.LocalTrackFailed(audio.sid, audio.refused.result()))
-            self._own(self._remove(audio), f"end failed {audio.sid}")
+            if not isinstance(error, UTDStreamException):
+                told = foreign_text(repr(error))
+                error = UTDStreamException(f"The audio input failed: {told}.")
+            _refuse(track.refused, error)
+        if not track.refused.done():
+            await track.feeder.drain()
+            self._emit(ev.LocalAudioEnded(track.sid))
+        elif track.sid in self._live:
+            self._emit(ev.LocalTrackFailed(track.sid, track.refused.result()))
+            self._own(self._remove(track), f"end failed {track.sid}")
 
     async def _race(
-        self,
-        task: asyncio.Task[T],
-        refused: asyncio.Future[UTDStreamException] | None = None,
+        self, task: asyncio.Task[T], refused: asyncio.Future[UTDStreamException] | None = None
     ) -> T:
-        rivals: list[asyncio.Future[Any]] = [task, self._ended]
-        if refused is not None:
-            rivals.append(refused)
+        rivals: set[asyncio.Future[Any]] = {task, self._ended, *filter(None, [refused])}
         await asyncio.wait(rivals, timeout=NATIVE_TIMEOUT, return_when=asyncio.FIRST_COMPLETED)
         if task.done() and not task.cancelled():
             return task.result()
@@ -304,13 +283,27 @@ class Publisher:
             logger.debug("%s: %r", task.get_name(), error)
 
 
-async def _ended(stream: AudioInputStream) -> None:
-    await stream.wait_ended()
-
-
-def _refuse(refused: asyncio.Future[UTDStreamException], error: UTDStreamException) -> None:
-    if not refused.done():
-        refused.set_result(error)
+async def _open(source: AudioInput, track_source: TrackSource) -> LocalTrack:
+    """Open an input and make a track of it, that is not published yet."""
+    refused: asyncio.Future[UTDStreamException] = asyncio.get_running_loop().create_future()
+    feeder = Feeder(_format_of(source), partial(_refuse, refused))
+    try:
+        stream = await source.open(feeder.put)
+        try:
+            # The platform's sound goes from its device into the track, and not to the feeder.
+            platform = stream if isinstance(stream, PlatformStream) else None
+            sound = feeder.source if platform is None else platform.source
+            audio_track = native.sdk().LocalAudioTrack
+            track = audio_track.create_audio_track(track_source.name.lower(), sound)
+            if platform is not None:
+                platform.attach(track)
+        except BaseException:
+            await stream.aclose()
+            raise
+    except BaseException:
+        await feeder.aclose()
+        raise
+    return LocalTrack(source, feeder, stream, track, track_source, refused)
 
 
 def _format_of(source: AudioInput) -> AudioFormat:
@@ -324,10 +317,13 @@ def _format_of(source: AudioInput) -> AudioFormat:
         ) from error
 
 
-def _as_failure(error: BaseException) -> UTDStreamException:
-    if isinstance(error, UTDStreamException):
-        return error
-    return UTDStreamException(f"The audio input failed: {foreign_text(repr(error))}.")
+async def _ended(stream: AudioInputStream) -> None:
+    await stream.wait_ended()
+
+
+def _refuse(refused: asyncio.Future[UTDStreamException], error: UTDStreamException) -> None:
+    if not refused.done():
+        refused.set_result(error)
 
 
 def _forbidden(source: TrackSource) -> UTDStreamException:
@@ -335,8 +331,3 @@ def _forbidden(source: TrackSource) -> UTDStreamException:
         f"The server has not granted publishing {source.name.lower()}.",
         code=UTDErrorCode.FORBIDDEN,
     )
-
-
-def _publish_error(text: str) -> UTDStreamException:
-    code = UTDErrorCode.TIMEOUT if "timed out" in text else UTDErrorCode.SERVER
-    return UTDStreamException(f"Publishing failed: {foreign_text(text)}.", code=code)

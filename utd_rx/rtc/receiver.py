@@ -214,8 +214,8 @@ class Receiver:
 
 
 def _open_tap(track: rtc.Track, take: Callable[[Samples], None], gone: Callable[[], None]) -> Stop:
-    tap = ffi.frame_tap()
-    return partial(tap.close, tap.open(track, RECEIVE_FORMAT, take, gone))
+    exchange = ffi.exchange()
+    return partial(exchange.close, exchange.open(track, RECEIVE_FORMAT, take, gone))
 
 
 def _open_pump(track: rtc.Track, take: Callable[[Samples], None], gone: Callable[[], None]) -> Stop:

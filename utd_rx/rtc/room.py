@@ -14,7 +14,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from attrs import evolve, field, frozen
+from attrs import evolve
 from reactivex import Observable
 
 from utd_rx.errors import ConflictReason, conflict
@@ -26,21 +26,13 @@ from utd_rx.ports.data import data_message
 from utd_rx.ports.proxy import DIRECT, Proxies
 from utd_rx.ports.room import EventSink, FramesSink
 from utd_rx.rtc import native
-from utd_rx.rtc.connector import Connector
+from utd_rx.rtc.connector import Connector, Dial
 from utd_rx.rtc.live_room import LiveRoom
-from utd_rx.rtc.microphone import MicrophoneSwitch
 from utd_rx.state.events import EventStream
 from utd_rx.state.reports import report
 
 if TYPE_CHECKING:
     from livekit import rtc
-
-
-@frozen
-class _Address:
-    url: str
-    token: str = field(repr=False)
-    auto_subscribe: bool = field(kw_only=True)
 
 
 class UTDRoom:
@@ -69,17 +61,17 @@ class UTDRoom:
         self._sinks: list[EventSink] = []
         self._connector = Connector()
         self._live: LiveRoom | None = None
-        self._address: _Address | None = None
+        self._dial: Dial | None = None
         self._joining: asyncio.Future[None] | None = None
         self._idle = asyncio.Event()
-        self._microphone = MicrophoneSwitch()
         self._closed = False
         self._events: EventStream[RoomEvent] = EventStream()
 
     @property
     def room(self) -> rtc.Room | None:
         """LiveKit's own living room, None while not connected; yours to read, not to change."""
-        return None if self._live is None else self._live.room
+        live = self._alive()
+        return None if live is None else live.room
 
     @property
     def events(self) -> Observable[RoomEvent]:
@@ -115,7 +107,7 @@ class UTDRoom:
         Cancelling is safe: the join is taken back, at the latest when the server answers.
 
         Raises:
-            UTDStreamException: See `connector.classify`; `TIMEOUT` after `CONNECT_TIMEOUT`;
+            UTDStreamException: See `connector.classify`; `TIMEOUT` after `connector.CONNECT_TIMEOUT`;
                 `CONFLICT` when connected, connecting, closed, or disconnected meanwhile.
         """
         if self._closed:
@@ -128,18 +120,12 @@ class UTDRoom:
             if self._live is not None:
                 await self._live.aclose()  # the one the server ended
             live = LiveRoom(self._deliver)
-            options = native.sdk().RoomOptions(
-                auto_subscribe=auto_subscribe, dynacast=self.dynacast
-            )
-            proxy = self._proxies.for_url(url)
-            snapshot = await self._connector.join(
-                live.room, url, token, options, live.joined, self._joining, proxy=proxy
-            )
+            dial = Dial(url, token, auto_subscribe, self.dynacast, self._proxies.for_url(url))
+            snapshot = await self._connector.join(live.room, dial, live.joined, self._joining)
         finally:
             self._joining = None
             self._idle.set()
-        self._live = live
-        self._address = _Address(url, token, auto_subscribe=auto_subscribe)
+        self._live, self._dial = live, dial
         asyncio.get_running_loop().call_soon(live.release)
         return snapshot
 
@@ -153,7 +139,7 @@ class UTDRoom:
         Raises:
             UTDStreamException: As `connect`; `CONFLICT` also when it was never joined.
         """
-        last = self._address
+        last = self._dial
         if last is None:
             raise conflict(ConflictReason.NOT_JOINED, "The room was never joined.")
         return await self.connect(last.url, token or last.token, auto_subscribe=last.auto_subscribe)
@@ -184,31 +170,22 @@ class UTDRoom:
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
-    # -- publishing -----------------------------------------------------------------------------
+    # -- tracks, data and sound: what is not connected any more has nothing to end ----------------
 
     async def publish(
         self, source: AudioInput, track_source: TrackSource = TrackSource.MICROPHONE
     ) -> TrackPublication:
-        """Open `source` and publish it as the track of `track_source`.
-
-        Cancelling is safe: neither the source stays open nor the track published.
-
-        Raises:
-            UTDStreamException: `FORBIDDEN` at once when the server has not granted it, `CONFLICT`
-                not connected, `TIMEOUT`, or what `source.open` raises.
-        """
+        """Open `source` and publish it; see `RoomPort.publish`."""
         return await self._need().publisher.publish(source, track_source)
 
     async def unpublish(self, track_sid: str) -> None:
         """Close the source of a local track and unpublish it; nothing when there is none."""
-        live = self._alive()
-        if live is not None:
+        if live := self._alive():
             await live.publisher.unpublish(track_sid)
 
     async def set_muted(self, track_sid: str, muted: bool) -> None:
         """Mute or unmute a local track; its source goes on, so timing is kept."""
-        live = self._alive()
-        if live is not None:
+        if live := self._alive():
             live.set_muted(track_sid, muted)
 
     async def set_microphone(self, enabled: bool, source: AudioInput | None = None) -> None:
@@ -223,10 +200,9 @@ class UTDRoom:
                 the published one replaces it.
 
         Raises:
-            UTDStreamException: `FORBIDDEN` at once when the server has not granted it,
-                `VALIDATION` no source to publish, and as `publish`.
+            UTDStreamException: `VALIDATION` no source to publish, and as `publish`.
         """
-        await self._microphone.switch(self._need(), enabled, source)
+        await self._need().switch_microphone(enabled, source)
 
     async def send_data(
         self,
@@ -236,67 +212,38 @@ class UTDRoom:
         topic: str = "",
         to: Sequence[str] | None = None,
     ) -> None:
-        """Send a data message to everybody, or to the identities in `to`; order is kept.
+        """Send a data message, in its turn; see `RoomPort.send_data`.
 
-        What is sent at once waits its turn. Cancelling is safe; it may or may not be sent.
-
-        Raises:
-            UTDStreamException: `VALIDATION` as `data_message`, `CONFLICT` not connected, and as
-                `Outbox.send`.
+        Cancelling is safe; the message may or may not be sent.
         """
         message = data_message(data, topic=topic, to=to, reliable=reliable)
         await self._need().outbox.send(message)
 
-    # -- receiving ------------------------------------------------------------------------------
-
     async def hear(self, track_sid: str, sink: FramesSink) -> int:
-        """Deliver the frames of a subscribed remote track to `sink`, on this loop, in batches.
+        """Deliver the frames of a remote track to `sink`, in batches; see `RoomPort.hear`.
 
         Frames are read-only int16 `(samples, channels)`, `at` is when they arrived.
-
-        Returns:
-            What `unhear` takes.
-
-        Raises:
-            UTDStreamException: `NOT_FOUND` when no such track is subscribed, `CONFLICT` not
-                connected.
         """
         return self._need().receiver.hear(track_sid, sink)
 
     async def unhear(self, reception: int) -> None:
-        """Deliver no more frames, from when this has returned; nothing when it is over already.
-
-        Cancelling is safe: it ends all the same.
-        """
-        live = self._alive()
-        if live is not None:
-            await live.receiver.close(reception)
+        """Deliver no more frames; see `RoomPort.unhear`. Cancelling is safe: it ends all the same."""
+        if self._live is not None:
+            await self._live.receiver.close(reception)
 
     async def route(
         self, track_sid: str, speaker: DeviceKey, *, name: str = "", gain: float = 1.0
     ) -> int:
-        """Play a subscribed remote track on a speaker of this process, until `unroute`.
+        """Play a remote track on a speaker of this process; see `RoomPort.route`.
 
         Frames go from LiveKit's thread into the speaker's mix; the loop takes no part.
-
-        Returns:
-            What `set_gain` and `unroute` take.
-
-        Raises:
-            UTDStreamException: `NOT_FOUND` when no such track is subscribed or no such speaker
-                lives here, `CONFLICT` not connected, and as the speaker's `voice`.
         """
         return self._need().receiver.route(track_sid, speaker, name, gain)
 
     async def set_gain(self, route: int, gain: float) -> None:
-        """Play a route louder or softer, without a click; nothing when it is over already.
-
-        Raises:
-            UTDStreamException: `VALIDATION` out of the speaker's range.
-        """
-        live = self._alive()
-        if live is not None:
-            live.receiver.set_gain(route, gain)
+        """Play a route louder or softer, without a click; nothing when it is over already."""
+        if self._live is not None:
+            self._live.receiver.set_gain(route, gain)
 
     async def unroute(self, route: int) -> None:
         """Play the track no more; nothing when it is over already."""
@@ -314,13 +261,13 @@ class UTDRoom:
         return live
 
     def _deliver(self, events: tuple[RoomEvent, ...]) -> None:
-        if TokenRefreshed() in events and self._address and self._live:
-            token = native.newest_token(self._live.room) or self._address.token
-            self._address = evolve(self._address, token=token)
+        if TokenRefreshed() in events and self._dial and self._live:
+            token = native.newest_token(self._live.room) or self._dial.token
+            self._dial = evolve(self._dial, token=token)
         for sink in tuple(self._sinks):
             try:
                 sink(events)
-            except Exception as error:  # noqa: BLE001 - reported
+            except BaseException as error:  # noqa: BLE001 - reported, or an interrupt and raised
                 report(error, "a listener of room events")
         for event in events:
             self._events.emit(event)

@@ -1,11 +1,11 @@
-"""LiveKit's events as typed frozen values: one table, one translation per event.
+"""LiveKit's events as typed frozen values: one translation per event, `on_` and its name.
 
 Theory of operation. `Translator` remembers what its listener has been told, as frozen values, and
 each translation is the difference to it. That makes delivery exact where LiveKit is not:
 
 * what a snapshot held is not announced again, and what was announced is not announced twice: a
   server's mute fires twice (docs/livekit.md, "Mutes told twice");
-* `participants_updated` changes participants without an event: `refresh` finds what changed;
+* `participants_updated`, not meant to be an event, changes participants: what changed is told;
 * a server takes a local track away without any event (docs/livekit.md, "Silent revocation"):
   whoever finds out says `local_unpublished`, and if LiveKit starts to say it too, the second time
   is no difference.
@@ -18,28 +18,23 @@ after is in no event at all. The teardown that comes *before* `reconnecting` is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from attrs import evolve
 
 from utd_rx.models import events as ev
 from utd_rx.models.connection import ConnectionQuality, DisconnectReason
 from utd_rx.models.frozen_map import FrozenMap
-from utd_rx.models.participant import (
-    LocalParticipant,
-    Participant,
-    RemoteParticipant,
-    TrackPublication,
-)
+from utd_rx.models.participant import LocalParticipant, RemoteParticipant, TrackPublication
 from utd_rx.models.secrets import foreign_text
 from utd_rx.rtc import native
-from utd_rx.rtc.values import permission_of, publication_of, remote_of, snapshot_of
+from utd_rx.rtc.values import participant_of, permission_of, publication_of, snapshot_of
 
 if TYPE_CHECKING:
     from livekit import rtc
 
-Events: TypeAlias = Iterator[ev.RoomEvent]
+Events: TypeAlias = Iterable[ev.RoomEvent]
 
 
 class Translator:
@@ -62,51 +57,42 @@ class Translator:
         self._echoes: list[tuple[str, bool]] = []
 
     def translate(self, name: str, args: tuple[Any, ...]) -> Events:
-        """Yield what LiveKit's event `name` tells; nothing when it tells nothing new."""
-        translation = EVENTS.get(name)
-        if translation is None:
-            yield ev.UnknownRoomEvent(name)
-        else:
-            yield from translation(self, *args)
-
-    def refresh(self, identity: str) -> Events:
-        """Yield what changed about `identity` since the listener was last told."""
-        participant = self._living(identity)
-        if participant is not None:
-            yield from self._changed(participant)
+        """Return what LiveKit's event `name` tells; nothing when it tells nothing new."""
+        translation = getattr(self, f"on_{name}", None)
+        told: Events = [ev.UnknownRoomEvent(name)] if translation is None else translation(*args)
+        return told
 
     def local_unpublished(self, sid: str) -> Events:
         """Yield the end of a local track, once."""
-        track = _find(self._local, sid)
+        track = self._known(self._local.identity, sid)
         if track is not None:
             self._local = self._local.without_track(sid)
             yield ev.LocalTrackUnpublished(track)
 
     def mute_changed(self, identity: str, track: TrackPublication) -> Events:
         """Yield a mute or unmute, once."""
-        told = self._told(identity)
-        known = None if told is None else _find(told, track.sid)
+        known = self._known(identity, track.sid)
         if known is not None and known.is_muted != track.is_muted:
             self._set_track(identity, evolve(known, is_muted=track.is_muted))
             kind = ev.TrackMuted if track.is_muted else ev.TrackUnmuted
             yield kind(identity, track)
 
     def local_mute_changed(self, track: TrackPublication) -> Events:
-        """Yield a mute or unmute that this side commanded, whose echo is still to come."""
-        known = _find(self._local, track.sid)
+        """Return a mute or unmute that this side commanded, whose echo is still to come."""
+        known = self._known(self._local.identity, track.sid)
         if known is not None and known.is_muted != track.is_muted:
             self._echoes.append((track.sid, track.is_muted))
-        yield from self.mute_changed(self._local.identity, track)
+        return self.mute_changed(self._local.identity, track)
 
-    # -- the shadow ---------------------------------------------------------------------------
-
-    def _living(self, identity: str) -> rtc.Participant | None:
-        if identity == self._local.identity:
-            return self._room.local_participant
-        return self._room.remote_participants.get(identity)
+    # -- what was told --------------------------------------------------------------------------
 
     def _told(self, identity: str) -> LocalParticipant | RemoteParticipant | None:
         return self._local if identity == self._local.identity else self._remotes.get(identity)
+
+    def _known(self, identity: str, sid: str) -> TrackPublication | None:
+        told = self._told(identity)
+        tracks = () if told is None else told.tracks
+        return next((track for track in tracks if track.sid == sid), None)
 
     def _tell(self, told: LocalParticipant | RemoteParticipant) -> None:
         if isinstance(told, LocalParticipant):
@@ -119,32 +105,48 @@ class Translator:
         if told is not None:
             self._tell(told.with_track(track))
 
-    # -- translations, in the order of the table ------------------------------------------------
+    # -- the connection -------------------------------------------------------------------------
 
-    def _reconnecting_(self) -> Events:
+    def on_reconnecting(self) -> Events:
         self._reconnecting = True
-        yield ev.Reconnecting()
+        return [ev.Reconnecting()]
 
-    def _reconnected(self) -> Events:
+    def on_reconnected(self) -> Events:
         self._reconnecting = False
         self._take(snapshot_of(self._room))
-        yield ev.Reconnected(self.snapshot)
+        return [ev.Reconnected(self.snapshot)]
 
-    def _disconnected(self, reason: int) -> Events:
-        yield ev.Disconnected(DisconnectReason(reason))
+    def on_disconnected(self, reason: int) -> Events:
+        return [ev.Disconnected(DisconnectReason(reason))]
 
-    def _participant_connected(self, participant: rtc.RemoteParticipant) -> Events:
+    def on_connection_state_changed(self, *_: object) -> Events:
+        return ()  # told by the three above
+
+    # Never fires (docs/livekit.md, "Events that never fire").
+    on_connected = on_connection_state_changed
+
+    def on_room_metadata_changed(self, _: str, metadata: str) -> Events:
+        return [ev.RoomMetadataChanged(metadata)]
+
+    def on_room_updated(self) -> Events:
+        return [ev.RoomUpdated()]
+
+    def on_token_refreshed(self) -> Events:
+        return [ev.TokenRefreshed()]
+
+    # -- participants ---------------------------------------------------------------------------
+
+    def on_participant_connected(self, participant: rtc.RemoteParticipant) -> Events:
         if participant.identity in self._remotes:
-            yield from self._changed(participant)
-        else:
-            remote = remote_of(participant)
-            self._remotes[remote.identity] = remote
-            yield ev.ParticipantConnected(remote)
+            return self._changed(participant)
+        remote = participant_of(RemoteParticipant, participant)
+        self._remotes[remote.identity] = remote
+        return [ev.ParticipantConnected(remote)]
 
-    def _participant_active(self, participant: rtc.RemoteParticipant) -> Events:
-        yield ev.ParticipantActive(participant.identity)
+    def on_participant_active(self, participant: rtc.RemoteParticipant) -> Events:
+        return [ev.ParticipantActive(participant.identity)]
 
-    def _participant_disconnected(self, participant: rtc.RemoteParticipant) -> Events:
+    def on_participant_disconnected(self, participant: rtc.RemoteParticipant) -> Events:
         if not self._reconnecting and self._remotes.pop(participant.identity, None) is not None:
             reason = DisconnectReason(participant.disconnect_reason or 0)
             yield ev.ParticipantDisconnected(participant.identity, reason)
@@ -172,149 +174,112 @@ class Translator:
         if now.permission != told.permission:
             yield ev.ParticipantPermissionsChanged(identity, now.permission)
 
-    def _attributes_changed(self, _changed: object, participant: rtc.Participant) -> Events:
-        yield from self._changed(participant)
+    def on_participants_updated(self, identities: list[str]) -> Events:
+        for identity in identities:
+            is_local = identity == self._local.identity
+            remote = self._room.remote_participants.get(identity)
+            living = self._room.local_participant if is_local else remote
+            if living is not None:
+                yield from self._changed(living)
 
-    def _quality_changed(self, participant: rtc.Participant | None, quality: int) -> Events:
+    on_participant_name_changed = on_participant_metadata_changed = _changed
+    on_participant_permissions_changed = _changed
+
+    def on_participant_attributes_changed(self, _: object, participant: rtc.Participant) -> Events:
+        return self._changed(participant)
+
+    def on_connection_quality_changed(
+        self, participant: rtc.Participant | None, quality: int
+    ) -> Events:
         told = None if participant is None else self._told(participant.identity)
         value = ConnectionQuality(int(quality))
         if told is not None and told.connection_quality is not value:
             self._tell(evolve(told, connection_quality=value))
             yield ev.ConnectionQualityChanged(told.identity, value)
 
-    def _track_published(
+    def on_active_speakers_changed(self, speakers: list[rtc.Participant]) -> Events:
+        return [ev.ActiveSpeakersChanged(tuple(speaker.identity for speaker in speakers))]
+
+    def on_data_received(self, packet: rtc.DataPacket) -> Events:
+        # No participant: the server's API, or somebody LiveKit does not know yet. Its native event
+        # names neither, so anybody may forge the server's messages right after joining.
+        sender = packet.participant.identity if packet.participant is not None else None
+        reliable = packet.kind == native.sdk().DataPacketKind.KIND_RELIABLE
+        return [ev.DataReceived(packet.data, sender, packet.topic or "", reliable)]
+
+    # -- tracks ---------------------------------------------------------------------------------
+
+    def on_track_published(
         self, publication: rtc.RemoteTrackPublication, participant: rtc.RemoteParticipant
     ) -> Events:
         # Its subscription is an event of its own, also when LiveKit held this one back until then.
-        track = evolve(publication_of(publication), is_subscribed=False)
-        told = self._told(participant.identity)
-        if told is not None and _find(told, track.sid) is None:
-            self._set_track(participant.identity, track)
-            yield ev.TrackPublished(participant.identity, track)
+        track, identity = (
+            evolve(publication_of(publication), is_subscribed=False),
+            participant.identity,
+        )
+        if self._told(identity) is not None and self._known(identity, track.sid) is None:
+            self._set_track(identity, track)
+            yield ev.TrackPublished(identity, track)
 
-    def _track_unpublished(
+    def on_track_unpublished(
         self, publication: rtc.RemoteTrackPublication, participant: rtc.RemoteParticipant
     ) -> Events:
         told = self._told(participant.identity)
-        known = None if told is None else _find(told, publication.sid)
+        known = self._known(participant.identity, publication.sid)
         if not self._reconnecting and told is not None and known is not None:
             self._tell(told.without_track(publication.sid))
             yield ev.TrackUnpublished(participant.identity, publication_of(publication))
 
-    def _track_subscribed(
-        self,
-        _track: rtc.Track,
-        publication: rtc.RemoteTrackPublication,
-        participant: rtc.RemoteParticipant,
+    def on_track_subscribed(
+        self, _: object, publication: rtc.RemoteTrackPublication, participant: rtc.RemoteParticipant
     ) -> Events:
-        yield from self._track_published(publication, participant)
-        track, told = publication_of(publication), self._told(participant.identity)
-        known = None if told is None else _find(told, track.sid)
+        yield from self.on_track_published(publication, participant)
+        track = publication_of(publication)
+        known = self._known(participant.identity, track.sid)
         if known is not None and not known.is_subscribed:
             self._set_track(participant.identity, track)
             yield ev.TrackSubscribed(participant.identity, track)
 
-    def _track_unsubscribed(
-        self,
-        _track: rtc.Track | None,
-        publication: rtc.RemoteTrackPublication,
-        participant: rtc.RemoteParticipant,
+    def on_track_unsubscribed(
+        self, _: object, publication: rtc.TrackPublication, participant: rtc.RemoteParticipant
     ) -> Events:
-        track, told = publication_of(publication), self._told(participant.identity)
-        known = None if told is None else _find(told, track.sid)
+        track = publication_of(publication)
+        known = self._known(participant.identity, track.sid)
         if not self._reconnecting and known is not None and known.is_subscribed:
             self._set_track(participant.identity, track)
             yield ev.TrackUnsubscribed(participant.identity, track)
 
-    def _subscription_failed(
-        self, participant: rtc.RemoteParticipant, track_sid: str, error: str
+    def on_track_subscription_failed(
+        self, participant: rtc.RemoteParticipant, sid: str, error: str
     ) -> Events:
-        yield ev.TrackSubscriptionFailed(participant.identity, track_sid, foreign_text(error))
+        return [ev.TrackSubscriptionFailed(participant.identity, sid, foreign_text(error))]
 
     def _mute(self, participant: rtc.Participant, publication: rtc.TrackPublication) -> Events:
         track = publication_of(publication)
         if (track.sid, track.is_muted) in self._echoes:
             # Our own command was told when it was given; its echo may come after the next one.
             self._echoes.remove((track.sid, track.is_muted))
-        else:
-            yield from self.mute_changed(participant.identity, track)
+            return ()
+        return self.mute_changed(participant.identity, track)
 
-    def _local_published(self, publication: rtc.LocalTrackPublication, _track: object) -> Events:
+    on_track_muted = on_track_unmuted = _mute
+
+    def on_local_track_published(self, publication: rtc.TrackPublication, _: object) -> Events:
         track = publication_of(publication)
-        if _find(self._local, track.sid) is None:
+        if self._known(self._local.identity, track.sid) is None:
             self._local = self._local.with_track(track)
             yield ev.LocalTrackPublished(track)
 
-    def _local_unpublished(self, publication: rtc.LocalTrackPublication) -> Events:
-        yield from self.local_unpublished(publication.sid)
+    def on_local_track_unpublished(self, publication: rtc.TrackPublication) -> Events:
+        return self.local_unpublished(publication.sid)
 
-    def _local_republished(self, publication: rtc.LocalTrackPublication, previous: str) -> Events:
+    def on_local_track_republished(
+        self, publication: rtc.TrackPublication, previous: str
+    ) -> Events:
         track = publication_of(publication)
-        if _find(self._local, previous) is not None:
+        if self._known(self._local.identity, previous) is not None:
             self._local = self._local.without_track(previous).with_track(track)
             yield ev.LocalTrackRepublished(track, previous)
 
-    def _local_subscribed(self, track: rtc.Track | None) -> Events:
-        if track is not None:
-            yield ev.LocalTrackSubscribed(track.sid)
-
-    def _speakers_changed(self, speakers: list[rtc.Participant]) -> Events:
-        yield ev.ActiveSpeakersChanged(tuple(speaker.identity for speaker in speakers))
-
-    def _room_metadata_changed(self, _old: str, metadata: str) -> Events:
-        yield ev.RoomMetadataChanged(metadata)
-
-    def _room_updated(self) -> Events:
-        yield ev.RoomUpdated()
-
-    def _token_refreshed(self) -> Events:
-        yield ev.TokenRefreshed()
-
-    def _data_received(self, packet: rtc.DataPacket) -> Events:
-        # No participant: the server's API, or somebody LiveKit does not know yet. Its native event
-        # names neither, so anybody may forge the server's messages right after joining.
-        sender = packet.participant.identity if packet.participant is not None else None
-        reliable = packet.kind == native.sdk().DataPacketKind.KIND_RELIABLE
-        yield ev.DataReceived(packet.data, sender, packet.topic or "", reliable)
-
-    def _nothing(self, *_: object) -> Events:
-        return iter(())
-
-
-def _find(participant: Participant, sid: str) -> TrackPublication | None:
-    return next((track for track in participant.tracks if track.sid == sid), None)
-
-
-EVENTS: Final[Mapping[str, Callable[..., Events]]] = {
-    # Told by `reconnecting`, `reconnected` and `disconnected`; `connected` never fires
-    # (docs/livekit.md, "Events that never fire").
-    "connected": Translator._nothing,
-    "connection_state_changed": Translator._nothing,
-    "reconnecting": Translator._reconnecting_,
-    "reconnected": Translator._reconnected,
-    "disconnected": Translator._disconnected,
-    "participant_connected": Translator._participant_connected,
-    "participant_active": Translator._participant_active,
-    "participant_disconnected": Translator._participant_disconnected,
-    "participant_name_changed": Translator._changed,
-    "participant_metadata_changed": Translator._changed,
-    "participant_attributes_changed": Translator._attributes_changed,
-    "participant_permissions_changed": Translator._changed,
-    "connection_quality_changed": Translator._quality_changed,
-    "track_published": Translator._track_published,
-    "track_unpublished": Translator._track_unpublished,
-    "track_subscribed": Translator._track_subscribed,
-    "track_unsubscribed": Translator._track_unsubscribed,
-    "track_subscription_failed": Translator._subscription_failed,
-    "track_muted": Translator._mute,
-    "track_unmuted": Translator._mute,
-    "local_track_published": Translator._local_published,
-    "local_track_unpublished": Translator._local_unpublished,
-    "local_track_republished": Translator._local_republished,
-    "local_track_subscribed": Translator._local_subscribed,
-    "active_speakers_changed": Translator._speakers_changed,
-    "room_metadata_changed": Translator._room_metadata_changed,
-    "room_updated": Translator._room_updated,
-    "token_refreshed": Translator._token_refreshed,
-    "data_received": Translator._data_received,
-}
+    def on_local_track_subscribed(self, track: rtc.Track | None) -> Events:
+        return () if track is None else [ev.LocalTrackSubscribed(track.sid)]

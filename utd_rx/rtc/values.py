@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 from utd_rx.models.connection import ConnectionQuality
 from utd_rx.models.events import RoomSnapshot
@@ -19,6 +19,8 @@ from utd_rx.rtc import native
 
 if TYPE_CHECKING:
     from livekit import rtc
+
+P = TypeVar("P", LocalParticipant, RemoteParticipant)
 
 
 def publication_of(publication: rtc.TrackPublication) -> TrackPublication:
@@ -46,37 +48,27 @@ def permission_of(participant: rtc.Participant) -> ParticipantPermission:
     )
 
 
-def remote_of(participant: rtc.RemoteParticipant) -> RemoteParticipant:
-    """Copy a remote participant with its publications."""
-    return RemoteParticipant(**_fields(participant))
-
-
-def local_of(participant: rtc.LocalParticipant) -> LocalParticipant:
-    """Copy the local participant with its publications."""
-    return LocalParticipant(**_fields(participant))
+def participant_of(kind: type[P], participant: rtc.Participant) -> P:
+    """Copy a participant, as a `kind`, with its publications."""
+    return kind(
+        identity=participant.identity,
+        sid=participant.sid,
+        name=participant.name,
+        metadata=participant.metadata,
+        attributes=FrozenMap(participant.attributes),
+        permission=permission_of(participant),
+        tracks=tuple(map(publication_of, participant.track_publications.values())),
+        connection_quality=ConnectionQuality(int(participant.connection_quality)),
+    )
 
 
 def snapshot_of(room: rtc.Room) -> RoomSnapshot:
     """Copy a whole connected room."""
+    remotes = room.remote_participants.values()
     return RoomSnapshot(
         name=room.name,
-        local=local_of(room.local_participant),
+        local=participant_of(LocalParticipant, room.local_participant),
         sid=native.room_sid(room),
         metadata=room.metadata,
-        remotes=tuple(remote_of(remote) for remote in room.remote_participants.values()),
+        remotes=tuple(participant_of(RemoteParticipant, remote) for remote in remotes),
     )
-
-
-def _fields(participant: rtc.Participant) -> dict[str, Any]:
-    return {
-        "identity": participant.identity,
-        "sid": participant.sid,
-        "name": participant.name,
-        "metadata": participant.metadata,
-        "attributes": FrozenMap(participant.attributes),
-        "permission": permission_of(participant),
-        "tracks": tuple(
-            publication_of(publication) for publication in participant.track_publications.values()
-        ),
-        "connection_quality": ConnectionQuality(int(participant.connection_quality)),
-    }

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import threading
 from typing import TYPE_CHECKING, Final
+from weakref import WeakKeyDictionary
 
 from utd_rx.errors import ConflictReason, conflict
 from utd_rx.ports.proxy import Proxy
@@ -19,11 +20,11 @@ from utd_rx.ports.proxy import Proxy
 if TYPE_CHECKING:
     from livekit import rtc
 
-_DIALS: Final = {"ws": "HTTP_PROXY", "wss": "HTTPS_PROXY"}
-_LOOKED_FOR: Final = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy",
-                      "all_proxy")  # fmt: skip
+_NAMES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy",
+                 "all_proxy", "NO_PROXY")  # fmt: skip
 
-_ways: Final[dict[rtc.Room, tuple[str, Proxy | None]]] = {}
+# A room whose loop ended may never be let go of; then it is nobody's.
+_ways: Final[WeakKeyDictionary[rtc.Room, tuple[str, Proxy | None]]] = WeakKeyDictionary()
 _lock: Final = threading.Lock()
 
 
@@ -34,7 +35,7 @@ def take(room: rtc.Room, url: str, proxy: Proxy | None) -> None:
         UTDStreamException: `CONFLICT`: another room of the process takes another way.
     """
     secure = url.partition(":")[0].lower() in ("wss", "https")
-    name = _DIALS["wss" if secure else "ws"]
+    name = "HTTPS_PROXY" if secure else "HTTP_PROXY"
     with _lock:
         for other_name, other in _ways.values():
             if other_name == name and other != proxy:
@@ -44,27 +45,30 @@ def take(room: rtc.Room, url: str, proxy: Proxy | None) -> None:
                     f"{_through(proxy)}, and another is {_through(other)}. Leave that one first, "
                     "or use another process.",
                 )
-        if not _ways:
-            for hidden in _LOOKED_FOR:
-                os.unsetenv(hidden)
         _ways[room] = name, proxy
-        if proxy is not None:
-            os.putenv(name, proxy.url)
-            # LiveKit asks the server over HTTP why it refused a WebSocket: from a proxy the answer
-            # would be taken for the server's. That client obeys this, and the WebSocket does not.
-            os.putenv("NO_PROXY", "*")
+        _apply()
 
 
 def leave(room: rtc.Room) -> None:
     """Let go of the way that `room` took, when native code dials no more for it. Idempotent."""
     with _lock:
-        if _ways.pop(room, None) is None or _ways:
-            return
-        for name in (*_LOOKED_FOR, "NO_PROXY"):
-            if name in os.environ:
-                os.putenv(name, os.environ[name])
-            else:
-                os.unsetenv(name)
+        if _ways.pop(room, None) is not None:
+            _apply()
+
+
+def _apply() -> None:
+    said: dict[str, str | None] = {name: os.environ.get(name) for name in _NAMES}
+    if _ways:
+        wanted = {name: proxy.url for name, proxy in _ways.values() if proxy is not None}
+        # LiveKit asks the server over HTTP why it refused a WebSocket: from a proxy the answer
+        # would be taken for the server's. That client obeys this, and the WebSocket does not.
+        said = {"NO_PROXY": "*" if wanted else said["NO_PROXY"], **wanted}
+    for name in _NAMES:
+        value = said.get(name)
+        if value is None:
+            os.unsetenv(name)
+        else:
+            os.putenv(name, value)
 
 
 def _through(proxy: Proxy | None) -> str:
