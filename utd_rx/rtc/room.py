@@ -107,8 +107,9 @@ class UTDRoom:
         Cancelling is safe: the join is taken back, at the latest when the server answers.
 
         Raises:
-            UTDStreamException: See `connector.classify`; `TIMEOUT` after `connector.CONNECT_TIMEOUT`;
-                `CONFLICT` when connected, connecting, closed, or disconnected meanwhile.
+            UTDStreamException: See `connector.classify`; `TIMEOUT` after
+                `connector.CONNECT_TIMEOUT`; `CONFLICT` when connected, connecting, closed, or
+                disconnected meanwhile.
         """
         if self._closed:
             raise conflict(ConflictReason.CLOSED, "The room is closed.")
@@ -227,7 +228,7 @@ class UTDRoom:
         return self._need().receiver.hear(track_sid, sink)
 
     async def unhear(self, reception: int) -> None:
-        """Deliver no more frames; see `RoomPort.unhear`. Cancelling is safe: it ends all the same."""
+        """Deliver no more frames; see `RoomPort.unhear`. When cancelled, it ends all the same."""
         if self._live is not None:
             await self._live.receiver.close(reception)
 
