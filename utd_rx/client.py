@@ -7,6 +7,7 @@ from functools import partial
 from typing import Self, TypedDict, Unpack
 
 from utd_rx.models.audio import AudioInput
+from utd_rx.models.checks import flag
 from utd_rx.models.seats import UTDSeatMode
 from utd_rx.models.stream_type import UTDStreamType
 from utd_rx.ports.engine import JoinRequest
@@ -143,6 +144,7 @@ class UTDStreamClient:
             host_seat: Host only: the seat kept for the host.
             microphone: What to publish once seated; the client's by default.
         """
+        flag(as_host, "as_host")
         request = JoinRequest(
             identity,
             room_name,

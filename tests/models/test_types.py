@@ -14,6 +14,9 @@ import numpy as np
 import pytest
 
 from tests.models.test_values import model_classes
+from utd_rx.audio import speech_path
+from utd_rx.audio.microphone import MicrophoneInput
+from utd_rx.audio.sources import ArraySource, ToneSource, WavSource
 from utd_rx.errors import UTDStreamException
 from utd_rx.models.audio import AudioFormat, AudioFrame
 from utd_rx.models.chat import ChatMessage
@@ -21,8 +24,22 @@ from utd_rx.models.events import ParticipantConnected
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.participant import LocalParticipant, Participant, RemoteParticipant
 from utd_rx.models.seats import UTDSeat, UTDSeatGrid
+from utd_rx.ports.engine import JoinRequest
+from utd_rx.rest.policy import RetryPolicy, Timeouts
+from utd_rx.testing.sound import AudioComparison
 
-FIELDS = [(cls, field.name) for cls in model_classes() for field in attrs.fields(cls)]
+OTHERS = (
+    ArraySource, AudioComparison, JoinRequest, MicrophoneInput, RetryPolicy, Timeouts, ToneSource,
+)  # fmt: skip
+"""What else an app makes or sees."""
+CONVERTED = ("samples", "block", "backend")
+"""What checks itself, in words of its own."""
+FIELDS = [
+    (cls, field.name)
+    for cls in (*model_classes(), *OTHERS)
+    for field in attrs.fields(cls)
+    if field.name not in CONVERTED or cls not in OTHERS
+]
 SAMPLES = np.zeros((480, 1), np.int16)
 ANYTHING: tuple[Any, ...] = (
     None,
@@ -95,7 +112,7 @@ def made(cls: Any, **changes: Any) -> Any:
         for field in attrs.fields(cls)
         if field.default is attrs.NOTHING
     }
-    if cls is AudioFrame:
+    if cls in (AudioFrame, ArraySource):
         given["sample_rate"] = 48_000
     return cls(**{**given, **changes})
 
@@ -120,7 +137,7 @@ NUMBERS = [(cls, name) for cls, name in FIELDS if fits(declared(cls, name), 7)]
 @pytest.mark.parametrize(("cls", "name"), NUMBERS, ids=lambda part: getattr(part, "__name__", part))
 def test_numbers_of_libraries_become_pythons(cls: Any, name: str) -> None:
     kind = float if fits(declared(cls, name), 1.5) else int
-    number = {"sample_rate": 16_000}.get(name, 2)
+    number = {"sample_rate": 16_000, "level_dbfs": 0}.get(name, 2)
     for make in (float, np.int32, np.uint16, np.int64, np.float32, np.float64, Fraction):
         value = getattr(made(cls, **{name: make(number)}), name)
         assert (value, type(value)) == (number, kind)
@@ -134,6 +151,16 @@ def test_the_rate_that_a_device_tells_is_taken() -> None:
     assert AudioFormat(48_000.0).samples_per_frame == 480  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"sample_rate must be int, not 48000\.5"):
         AudioFormat(48_000.5)  # type: ignore[arg-type]
+
+
+def test_so_does_sound_without_a_card() -> None:
+    assert ArraySource(SAMPLES, 48_000.0).format == AudioFormat()  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"WavSource\.path must be str or Path, not int"):
+        WavSource(5)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"WavSource\.loop must be bool, not str"):
+        WavSource(speech_path(), loop="no")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"backend is one of portaudio, platform, not "):
+        MicrophoneInput(backend=["portaudio"])  # type: ignore[arg-type]
 
 
 def test_a_subclass_is_what_its_base_is_and_not_the_reverse() -> None:

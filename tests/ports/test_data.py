@@ -34,6 +34,7 @@ def test_what_is_sent_does_not_change_any_more() -> None:
         (b"x", {"topic": "\ud800"}),
         (b"x", {"topic": b"t"}),
         (b"x", {"topic": None}),
+        (b"x", {"reliable": "no"}),
         (b"x" * (MAX_DATA + 1), {}),
         (b"x" * MAX_DATA, {"topic": "t"}),
         (b"x" * MAX_DATA, {"to": ["a"]}),

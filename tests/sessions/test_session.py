@@ -40,7 +40,7 @@ COMMANDS = sorted(
 )
 
 
-def call(session: UTDAudioRoomSession, name: str) -> Awaitable[Any]:
+def call(session: UTDAudioRoomSession, name: str, **given: object) -> Awaitable[Any]:
     """Call a command with something for each argument that it must have."""
     method: Callable[..., Awaitable[Any]] = getattr(session, name)
     needed = [
@@ -48,7 +48,7 @@ def call(session: UTDAudioRoomSession, name: str) -> Awaitable[Any]:
         for parameter in inspect.signature(method).parameters.values()
         if parameter.default is inspect.Parameter.empty
     ]
-    return method(**{name: ARGUMENTS[name] for name in needed})
+    return method(**{name: ARGUMENTS[name] for name in needed} | given)
 
 
 def test_there_are_commands() -> None:
@@ -99,6 +99,29 @@ async def test_before_joining_every_command_says_so_and_asks_nobody(
         await call(stage.session, name)
     assert raised.value.reason is ConflictReason.NOT_JOINED
     assert stage.engine.asked == []
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        (name, argument)
+        for name in COMMANDS
+        for argument, one in inspect.signature(
+            getattr(UTDAudioRoomSession, name)
+        ).parameters.items()
+        if argument == "identity" or one.annotation == "bool"
+    ],
+)
+async def test_an_identity_or_a_flag_that_is_none_is_refused_and_asks_nobody(
+    joined: Stage, name: str, wrong: str
+) -> None:
+    """As `mute(audio="yes")` and `ban(["bob"])`, which ended deep inside."""
+    asked = len(joined.engine.asked)
+    for value in (["bob"], None, 1, "") if wrong == "identity" else ("no", None, 1):
+        with pytest.raises(UTDStreamException, match=wrong) as caught:
+            await call(joined.session, name, **{wrong: value})
+        assert caught.value.code is UTDErrorCode.VALIDATION
+    assert len(joined.engine.asked) == asked
 
 
 async def test_what_was_known_stays_readable_after_closing(joined: Stage) -> None:

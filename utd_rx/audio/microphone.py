@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, get_args
 
 from attrs import evolve, field, frozen
 from reactivex import Observable, abc, create
@@ -15,6 +15,7 @@ from utd_rx.audio.handle import Backend, BackendName, DeviceHandle, port_of
 from utd_rx.audio.processing import check_processing
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.audio import AudioFormat, AudioFrame, AudioInputStream, FrameSink
+from utd_rx.models.checks import typed
 from utd_rx.models.device_state import FLOOR_DBFS, MicrophoneState, MicrophoneStatistics
 from utd_rx.models.devices import DeviceChoice, DeviceKey
 from utd_rx.models.voice_processing import VoiceProcessing
@@ -25,7 +26,13 @@ from utd_rx.state.events import EventStream
 from utd_rx.state.piping import piped
 
 
-@frozen
+def _to_name(backend: BackendName) -> BackendName:
+    if backend not in (names := get_args(BackendName)):
+        raise ValueError(f"backend is one of {', '.join(names)}, not {backend!r}")
+    return backend
+
+
+@frozen(field_transformer=typed)
 class MicrophoneInput:
     """A microphone as a value: an `AudioInput` that may be opened in whichever process.
 
@@ -41,10 +48,7 @@ class MicrophoneInput:
     format: AudioFormat = field(factory=AudioFormat, kw_only=True)
     block: float = field(default=BLOCK, kw_only=True, converter=check_block)
     processing: VoiceProcessing = field(factory=VoiceProcessing, kw_only=True)
-    backend: BackendName = field(default="portaudio", kw_only=True)
-
-    def __attrs_post_init__(self) -> None:
-        port_of(self.backend)
+    backend: BackendName = field(default="portaudio", kw_only=True, converter=_to_name)
 
     @property
     def abilities(self) -> Abilities:

@@ -20,13 +20,18 @@ from utd_rx.audio.pacer import PacedStream
 from utd_rx.audio.wav import read_wav, read_wav_header
 from utd_rx.errors import invalid
 from utd_rx.models.audio import AudioFormat, FrameSink, Samples
+from utd_rx.models.checks import typed
 from utd_rx.ports.clock import SYSTEM_CLOCK, Clock
 
 _FULL_SCALE: Final = 32_768.0
 
 
 def _to_path(path: str | Path) -> Path:
-    return Path(path).absolute()
+    try:
+        return Path(path).absolute()
+    except TypeError as error:
+        kind = type(path).__name__
+        raise ValueError(f"WavSource.path must be str or Path, not {kind}") from error
 
 
 def _to_samples(samples: npt.NDArray[Any]) -> Samples:
@@ -48,7 +53,7 @@ def _read_only(samples: Samples) -> Samples:
     return samples
 
 
-@frozen
+@frozen(field_transformer=typed)
 class WavSource:
     """A WAV file: 8, 16, 24 or 32 bit PCM or floats, up to `wav.MAX_DECODED_BYTES`.
 
@@ -98,7 +103,7 @@ class WavSource:
         return _play(samples, self.format, self.loop, sink, self.clock, f"wav {self.path.name}")
 
 
-@frozen(eq=False)
+@frozen(eq=False, field_transformer=typed)
 class ArraySource:
     """Samples in memory.
 
@@ -149,7 +154,7 @@ class ArraySource:
         return _play(samples, format_, self.loop, sink, self.clock, "array")
 
 
-@frozen
+@frozen(field_transformer=typed)
 class ToneSource:
     """A sine, the same on every channel, without a jump between frames.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from numbers import Real
@@ -70,11 +71,44 @@ def identities(to: Iterable[str], name: str = "to") -> tuple[str, ...]:
         raise invalid(f"{name} takes several identities: write {name}=[{to!r}] for one")
     if isinstance(to, bytes | bytearray) or not isinstance(to, Iterable):
         raise invalid(f"{name} takes several identities, not {type(to).__name__}")
-    several = tuple(to)
-    for who in several:
-        if not isinstance(who, str) or not who:
-            raise invalid(f"an identity in {name} is a string that is not empty, not {who!r}")
-    return several
+    return tuple(identity(who, name) for who in to)
+
+
+def identity(who: str, name: str = "identity") -> str:
+    """Return one identity.
+
+    Raises:
+        UTDStreamException: `VALIDATION`, unless it is a string that says something.
+    """
+    if not isinstance(who, str) or not who:
+        raise invalid(f"{name}: an identity is a string that is not empty, not {who!r}")
+    return who
+
+
+def flag(value: bool, name: str) -> bool:
+    """Return what is on or off.
+
+    Raises:
+        UTDStreamException: `VALIDATION`, unless it is a bool: "no" would count as yes.
+    """
+    if not isinstance(value, bool):
+        raise invalid(f"{name} is True or False, not {value!r}")
+    return value
+
+
+def arguments(method: Callable[..., Any]) -> Callable[..., None]:
+    """Return what checks a call of `method`: its `identity`, and whatever is declared a bool."""
+    signature = inspect.signature(method)
+    declared = {name: one.annotation for name, one in signature.parameters.items()}
+
+    def check(*args: Any, **kwargs: Any) -> None:
+        for name, value in signature.bind(*args, **kwargs).arguments.items():
+            if name == "identity":
+                identity(value)
+            elif declared[name] in ("bool", bool):
+                flag(value, name)
+
+    return check
 
 
 def payload(data: bytes | bytearray | memoryview, name: str = "data") -> bytes:

@@ -6,7 +6,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable
-from typing import Final, Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias, runtime_checkable
 
 from attrs import frozen
 
@@ -14,6 +14,7 @@ Cancel: TypeAlias = Callable[[], None]
 """Takes a callback back; nothing when it was called already."""
 
 
+@runtime_checkable
 class Clock(Protocol):
     """What time it is, and being called at a time; `testing.FakeClock` is moved by a test."""
 

@@ -8,7 +8,7 @@ from typing import Final
 from attrs import field, frozen
 
 from utd_rx.errors import invalid
-from utd_rx.models.checks import identities, payload
+from utd_rx.models.checks import flag, identities, payload
 
 MAX_DATA: Final = 63_000
 """Bytes of one data message: LiveKit's data channel takes 64,000 with its own header of about 28
@@ -39,9 +39,10 @@ def data_message(
 
     Raises:
         UTDStreamException: `VALIDATION` no bytes, a bare string for `to`, a topic that is no text,
-            or over `MAX_DATA`.
+            `reliable` that is no bool, or over `MAX_DATA`.
     """
-    message = DataMessage(payload(data), topic, None if to is None else identities(to), reliable)
+    several = None if to is None else identities(to)
+    message = DataMessage(payload(data), topic, several, flag(reliable, "reliable"))
     try:
         addressed = sum(len(who.encode()) + _PER_DESTINATION for who in message.to or ())
         size = len(message.data) + len(topic.encode()) + addressed

@@ -13,6 +13,7 @@ from typing import Protocol
 from attrs import field, frozen
 
 from utd_rx.models.ban import UTDBan
+from utd_rx.models.checks import typed
 from utd_rx.models.role import UTDRole
 from utd_rx.models.seats import UTDSeatGrid, UTDSeatMode
 from utd_rx.models.stream_type import UTDStreamType
@@ -20,7 +21,7 @@ from utd_rx.models.token import UTDTokenResponse
 from utd_rx.protocol.wire.speakers import ListedInvitation
 
 
-@frozen
+@frozen(field_transformer=typed)
 class JoinRequest:
     """What a mint is asked for; what is None is not said.
 

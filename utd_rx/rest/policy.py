@@ -5,8 +5,10 @@ from __future__ import annotations
 from attrs import field, frozen
 from attrs.validators import ge, gt, le
 
+from utd_rx.models.checks import typed
 
-@frozen
+
+@frozen(field_transformer=typed)
 class Timeouts:
     """Bounds of one REST call, in seconds.
 
@@ -23,7 +25,7 @@ class Timeouts:
     total: float = field(default=30.0, validator=gt(0))
 
 
-@frozen
+@frozen(field_transformer=typed)
 class RetryPolicy:
     """When a call that is safe to repeat is repeated: exponential back-off with full jitter.
 

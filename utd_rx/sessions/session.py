@@ -11,6 +11,7 @@ from reactivex import Observable
 from utd_rx.errors import UTDStreamException
 from utd_rx.models.audio import AudioFrame, AudioInput
 from utd_rx.models.ban import UTDBan
+from utd_rx.models.checks import arguments
 from utd_rx.models.participant import TrackSource
 from utd_rx.models.role import UTDRole
 from utd_rx.ports.clock import SYSTEM_CLOCK, Clock
@@ -44,12 +45,17 @@ ExceptionType: TypeAlias = type[BaseException]
 
 
 def command(method: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Coroutine[Any, Any, R]]:
-    """Make a method a command: refused on a foreign loop or thread, and after `aclose`."""
+    """Make a method a command: refused on a foreign loop or thread, and after `aclose`.
+
+    An identity and what is on or off are checked here, for every command alike: `VALIDATION`.
+    """
+    check = arguments(method)
 
     @wraps(method)
     async def checked(*args: P.args, **kwargs: P.kwargs) -> R:
         session = cast("UTDSession[Any]", args[0])
         session.require_here()
+        check(*args, **kwargs)
         return await method(*args, **kwargs)
 
     return checked

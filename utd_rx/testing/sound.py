@@ -24,6 +24,7 @@ from attrs import evolve, frozen
 from utd_rx.audio.convert import playable, to_unit
 from utd_rx.audio.levels import level_dbfs
 from utd_rx.errors import invalid
+from utd_rx.models.checks import typed
 from utd_rx.testing.alignment import (
     WINDOWS_PER_SECOND,
     WINDOWS_PER_SEGMENT,
@@ -54,7 +55,7 @@ MAX_SNR_DB: Final = 120.0
 """Reported for what is heard exactly as sent; infinity is no JSON."""
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, field_transformer=typed)
 class AudioComparison:
     """The figures of one comparison; those that need a match are None without one.
 
