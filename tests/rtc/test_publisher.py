@@ -136,11 +136,21 @@ async def test_an_input_that_delivers_what_cannot_be_sent_ends_with_a_typed_fail
     )
 
 
-async def test_an_input_that_breaks_is_told_as_it_says() -> None:
+async def test_an_input_that_breaks_is_told_by_its_kind_alone() -> None:
     source = Custom()
     bench = await published(source)
-    source.over.set_exception(OSError("the cable"))
-    assert "the cable" in (await failure(bench)).message
+    source.over.set_exception(OSError("password=hunter2"))
+    error = await failure(bench)
+    assert error.message == "The audio input failed: OSError."
+    assert str(error.__cause__) == "password=hunter2"
+
+
+async def test_a_typed_failure_of_an_input_is_told_as_it_says() -> None:
+    source = Custom()
+    bench = await published(source)
+    source.over.set_exception(UTDStreamException("the cable", code=UTDErrorCode.NOT_FOUND))
+    error = await failure(bench)
+    assert (error.message, error.code) == ("the cable", UTDErrorCode.NOT_FOUND)
 
 
 async def test_a_frame_that_cannot_be_sent_before_the_track_is_up_refuses_the_publication() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import pickle
 from typing import Any
 
@@ -18,7 +19,7 @@ from tests.rtc.bench import (
     token,
 )
 from tests.support.sfu import RunningSfu
-from utd_rx.errors import UTDErrorCode
+from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
 from utd_rx.models import events as ev
 from utd_rx.models.connection import DisconnectReason
 from utd_rx.ports.data import MAX_DATA
@@ -376,3 +377,25 @@ async def test_what_livekit_refuses_is_a_typed_error(
     await raises(UTDErrorCode.TIMEOUT, ann.publish(Tone()))
     refuse("unpublish_track", UnpublishTrackError("no such track"))
     await ann.unpublish(track.sid)  # gone either way
+
+
+COMMANDS = [
+    *("connect", "disconnect", "aclose", "reconnect", "publish", "unpublish", "set_muted"),
+    *("set_microphone", "send_data", "hear", "unhear", "route", "set_gain", "unroute"),
+]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+async def test_a_room_is_commanded_on_its_own_loop_only(name: str) -> None:
+    room = UTDRoom()
+    await room.disconnect()
+
+    async def elsewhere() -> None:
+        method = getattr(room, name)
+        needed = [p for p in inspect.signature(method).parameters.values() if p.default is p.empty]
+        await method(*(None for _ in needed))
+
+    with pytest.raises(UTDStreamException) as raised:
+        await asyncio.to_thread(asyncio.run, elsewhere())
+    assert raised.value.reason is ConflictReason.FOREIGN_LOOP
+    await room.aclose()

@@ -3,8 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Coroutine
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar, cast
 
 from utd_rx.errors import ConflictReason, conflict
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def owned(method: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Coroutine[Any, Any, R]]:
+    """Have a method of something with an `_owner` refused on every loop but the owner's."""
+
+    @wraps(method)
+    async def checked(*args: P.args, **kwargs: P.kwargs) -> R:
+        cast("Any", args[0])._owner.check()
+        return await method(*args, **kwargs)
+
+    return checked
 
 
 class OneLoop:

@@ -245,8 +245,10 @@ class Publisher:
             ended.cancel()
         if ended.done() and not ended.cancelled() and (error := ended.exception()) is not None:
             if not isinstance(error, UTDStreamException):
-                told = foreign_text(repr(error))
-                error = UTDStreamException(f"The audio input failed: {told}.")
+                # Not what it says: an app's own error may hold anything, and this one is recorded.
+                cause = error
+                error = UTDStreamException(f"The audio input failed: {type(cause).__name__}.")
+                error.__cause__ = cause
             _refuse(track.refused, error)
         if not track.refused.done():
             await track.feeder.drain()

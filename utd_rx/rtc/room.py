@@ -23,6 +23,7 @@ from utd_rx.models.devices import DeviceKey
 from utd_rx.models.events import RoomEvent, RoomSnapshot, TokenRefreshed
 from utd_rx.models.participant import TrackPublication, TrackSource
 from utd_rx.ports.data import data_message
+from utd_rx.ports.one_loop import OneLoop, owned
 from utd_rx.ports.proxy import DIRECT, Proxies
 from utd_rx.ports.room import EventSink, FramesSink
 from utd_rx.rtc import native
@@ -38,8 +39,8 @@ if TYPE_CHECKING:
 class UTDRoom:
     """A media room; connects any number of times, one connection at a time.
 
-    Everything runs on the event loop that `connect` is called on; sinks of audio are called on
-    LiveKit's threads.
+    Everything runs on the event loop of the first command; on another one a command raises
+    `CONFLICT`, foreign loop.
 
     Args:
         adaptive_stream: Kept for video, which is not there yet; it changes nothing now.
@@ -57,6 +58,7 @@ class UTDRoom:
     ) -> None:
         self.adaptive_stream = adaptive_stream
         self.dynacast = dynacast
+        self._owner = OneLoop("room")
         self._proxies = proxies
         self._sinks: list[EventSink] = []
         self._connector = Connector()
@@ -101,6 +103,7 @@ class UTDRoom:
 
         return stop
 
+    @owned
     async def connect(self, url: str, token: str, *, auto_subscribe: bool = True) -> RoomSnapshot:
         """Join; events are delivered from the next turn of the loop on.
 
@@ -130,6 +133,7 @@ class UTDRoom:
         asyncio.get_running_loop().call_soon(live.release)
         return snapshot
 
+    @owned
     async def reconnect(self, token: str | None = None) -> RoomSnapshot:
         """Join again where it was joined last, after that connection has ended.
 
@@ -145,6 +149,7 @@ class UTDRoom:
             raise conflict(ConflictReason.NOT_JOINED, "The room was never joined.")
         return await self.connect(last.url, token or last.token, auto_subscribe=last.auto_subscribe)
 
+    @owned
     async def disconnect(self) -> None:
         """Leave; idempotent, bounded in time, safe to call while connecting.
 
@@ -159,6 +164,7 @@ class UTDRoom:
             self._live = None
         await self._connector.aclose()
 
+    @owned
     async def aclose(self) -> None:
         """Leave for good and complete `events`. Idempotent, safe to call concurrently."""
         self._closed = True
@@ -173,22 +179,26 @@ class UTDRoom:
 
     # -- tracks, data and sound: what is not connected any more has nothing to end ----------------
 
+    @owned
     async def publish(
         self, source: AudioInput, track_source: TrackSource = TrackSource.MICROPHONE
     ) -> TrackPublication:
         """Open `source` and publish it; see `RoomPort.publish`."""
         return await self._need().publisher.publish(source, track_source)
 
+    @owned
     async def unpublish(self, track_sid: str) -> None:
         """Close the source of a local track and unpublish it; nothing when there is none."""
         if live := self._alive():
             await live.publisher.unpublish(track_sid)
 
+    @owned
     async def set_muted(self, track_sid: str, muted: bool) -> None:
         """Mute or unmute a local track; its source goes on, so timing is kept."""
         if live := self._alive():
             live.set_muted(track_sid, muted)
 
+    @owned
     async def set_microphone(self, enabled: bool, source: AudioInput | None = None) -> None:
         """Publish or unmute the microphone, or mute it.
 
@@ -205,6 +215,7 @@ class UTDRoom:
         """
         await self._need().switch_microphone(enabled, source)
 
+    @owned
     async def send_data(
         self,
         data: bytes,
@@ -220,6 +231,7 @@ class UTDRoom:
         message = data_message(data, topic=topic, to=to, reliable=reliable)
         await self._need().outbox.send(message)
 
+    @owned
     async def hear(self, track_sid: str, sink: FramesSink) -> int:
         """Deliver the frames of a remote track to `sink`, in batches; see `RoomPort.hear`.
 
@@ -227,11 +239,13 @@ class UTDRoom:
         """
         return self._need().receiver.hear(track_sid, sink)
 
+    @owned
     async def unhear(self, reception: int) -> None:
         """Deliver no more frames; see `RoomPort.unhear`. When cancelled, it ends all the same."""
         if self._live is not None:
             await self._live.receiver.close(reception)
 
+    @owned
     async def route(
         self, track_sid: str, speaker: DeviceKey, *, name: str = "", gain: float = 1.0
     ) -> int:
@@ -241,11 +255,13 @@ class UTDRoom:
         """
         return self._need().receiver.route(track_sid, speaker, name, gain)
 
+    @owned
     async def set_gain(self, route: int, gain: float) -> None:
         """Play a route louder or softer, without a click; nothing when it is over already."""
         if self._live is not None:
             self._live.receiver.set_gain(route, gain)
 
+    @owned
     async def unroute(self, route: int) -> None:
         """Play the track no more; nothing when it is over already."""
         await self.unhear(route)
