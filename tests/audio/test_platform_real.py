@@ -32,7 +32,9 @@ async def run(scenario: str) -> None:
         if process.returncode is None:
             process.kill()
             await process.wait()
-    assert process.returncode == 0, output.decode(errors="replace")
+    lines = output.decode(errors="replace").splitlines()
+    what = [line for line in lines if line.startswith(("FAILED ", "ERROR "))]
+    assert process.returncode == 0, "\n".join(what + lines)
 
 
 @pytest.mark.parametrize("name", IN_A_ROOM)

@@ -28,8 +28,8 @@ from tests.support.pulse import CABLE_A, Bench, missing_audio
 from utd_rx.audio import portaudio
 
 MAX_LATE: Final = 0.01
-"""Seconds; a frame. What is later may be missing: a passage was torn beside a witness of 24 ms. On
-two cores with three runnable threads for each, most tests of a second or two see less than this."""
+"""Seconds; a frame. What is later may be missing: a passage was torn beside a witness of 24 ms.
+With no more to do than two cores can, all three stay below; a load of three makes 50 to 100 ms."""
 
 TICK: Final = 0.005
 _WORK_EVERY: Final = 0.25
