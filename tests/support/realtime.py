@@ -144,7 +144,8 @@ def _counts(terminal: pytest.TerminalReporter) -> tuple[int, int]:
     ran = [
         report for kind in ("passed", "failed", "error") for report in terminal.stats.get(kind, [])
     ]
-    judged = {report.nodeid for report in ran if "realtime" in report.keywords}
+    # A collection that failed has no keywords.
+    judged = {r.nodeid for r in ran if "realtime" in getattr(r, "keywords", ())}
     return len(judged), len(terminal.stats.get(NOT_JUDGED, []))
 
 
