@@ -9,7 +9,9 @@ whatever thread has it, so a busy event loop delays neither.
 This is private ground: `is_available` checks for it, and `receiver` and `feeder` fall back to
 `rtc.AudioStream` and `rtc.AudioSource` without it.
 
-Threads: `AudioExchange` calls its sinks on LiveKit's native threads, one call at a time.
+Threads: `AudioExchange` calls its sinks on LiveKit's native threads, one call at a time, under
+LiveKit's lock. So whoever holds a lock that a sink takes must never wait for LiveKit's, not even in
+a finalizer that the collector happens to run there: `spare_finalizers`.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache, partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -89,6 +92,44 @@ def watch(hear: Callable[[Any], None]) -> Callable[[], None]:
     events = FfiClient.instance.queue
     no_loop: Any = object()  # nothing is handed to it
     return partial(events.unsubscribe, events.subscribe(no_loop, filter_fn=keep_nothing))
+
+
+def spare_finalizers(*types: type[Any]) -> None:
+    """Make finalizers of LiveKit's that unsubscribe wait for no lock; rooms and streams have them.
+
+    The collector runs a finalizer on any thread, between any two lines: also while that thread
+    holds a lock which one of LiveKit's threads waits for with LiveKit's lock in its hand. Waiting
+    for that one there stopped the process for good (docs/livekit.md, "Finalizers that wait").
+    """
+    for each in types:
+        each.__del__ = _unsubscribe_later
+
+
+_orphans: Final[deque[Any]] = deque()
+"""Subscriptions whose loop had ended before they were given up."""
+
+
+def _unsubscribe_later(owner: Any) -> None:
+    subscribed = getattr(owner, "_ffi_queue", None)
+    if subscribed is None:
+        return
+    try:
+        owner._loop.call_soon_threadsafe(_unsubscribe, subscribed)  # takes no lock
+    except RuntimeError:  # its loop is closed
+        _orphans.append(subscribed)
+
+
+def _unsubscribe(subscribed: Any) -> None:
+    from livekit.rtc._ffi_client import FfiClient
+
+    FfiClient.instance.queue.unsubscribe(subscribed)
+
+
+def sweep() -> None:
+    """Give up the subscriptions of rooms and streams that outlived their loop."""
+    with suppress(IndexError):
+        while True:
+            _unsubscribe(_orphans.popleft())
 
 
 @define(eq=False)

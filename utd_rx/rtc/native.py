@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.secrets import foreign_text, without_tokens
-from utd_rx.rtc import last_resort
+from utd_rx.rtc import ffi, last_resort
 
 if TYPE_CHECKING:
     from livekit import rtc
@@ -55,6 +55,8 @@ def sdk() -> Any:
 
         _LOGGER.addFilter(_is_told)
         last_resort.register()
+        if ffi.is_available():
+            ffi.spare_finalizers(rtc.Room, rtc.AudioStream, rtc.VideoStream)
     except ImportError as error:
         raise UTDStreamException(
             f"LiveKit's native library does not load ({foreign_text(str(error))}): "
@@ -66,6 +68,7 @@ def sdk() -> Any:
 
 def new_room() -> rtc.Room:
     """Return a fresh room; used for one connection and thrown away."""
+    ffi.sweep()
     room: rtc.Room = _room_type()()
     last_resort.guard(room)
     return room
