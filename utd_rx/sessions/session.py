@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Sequence
 from functools import wraps
-from typing import Any, ParamSpec, Self, TypeAlias, TypeVar, cast
+from typing import Any, ParamSpec, Self, TypeVar, cast
 
 from reactivex import Observable
 
@@ -39,9 +39,6 @@ from utd_rx.sessions.views import SessionView
 St = TypeVar("St", bound=Waiting)
 P = ParamSpec("P")
 R = TypeVar("R")
-
-# Inside the class `type` is the product type, as in the published SDK.
-ExceptionType: TypeAlias = type[BaseException]
 
 
 def command(method: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Coroutine[Any, Any, R]]:
