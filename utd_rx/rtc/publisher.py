@@ -95,8 +95,8 @@ class Publisher:
         self._ended = ended
         self._emit = emit
         self._unpublished = unpublished
+        # By each sid that it ever had: a command may still name the one before a reconnect.
         self._live: dict[str, LocalTrack] = {}
-        self._renamed: dict[str, str] = {}
         self._pending: set[LocalTrack] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -161,13 +161,13 @@ class Publisher:
 
     async def unpublish(self, sid: str) -> None:
         """Close and unpublish; nothing when there is no such track. Cancelling lets it go on."""
-        track = self._get(sid)
+        track = self._live.get(sid)
         if track is not None:
             await asyncio.shield(self._own(self._remove(track), f"unpublish {sid}"))
 
     def set_muted(self, sid: str, muted: bool) -> TrackPublication | None:
         """Mute or unmute; returns the publication as it is now, None when there is none."""
-        track = self._get(sid)
+        track = self._live.get(sid)
         if track is None:
             return None
         if muted:
@@ -186,22 +186,20 @@ class Publisher:
         for track in self._pending:
             if not permission.allows(track.track_source):
                 _refuse(track.refused, _forbidden(track.track_source))
-        for sid, track in list(self._live.items()):
+        for track in set(self._live.values()):
             if not permission.allows(track.track_source):
-                self._own(self._remove(track), f"end revoked {sid}")
+                self._own(self._remove(track), f"end revoked {track.sid}")
 
     def republished(self, previous: str, sid: str) -> None:
         """A full reconnect gave a track a new sid; its feeding goes on."""
-        track = self._live.pop(previous, None)
+        track = self._live.get(previous)
         if track is not None:
             track.sid = sid
             self._live[sid] = track
-            # A command issued before the news of the new sid arrived still means this track.
-            self._renamed[previous] = sid
 
     async def aclose(self) -> None:
         """Close all sources; the connection is over or about to be. Idempotent."""
-        live, self._live = list(self._live.values()), {}
+        live, self._live = set(self._live.values()), {}
         await asyncio.gather(*(track.silence() for track in live))
 
     async def wait_tasks(self) -> None:
@@ -214,15 +212,11 @@ class Publisher:
 
     # -- shared ---------------------------------------------------------------------------------
 
-    def _get(self, sid: str) -> LocalTrack | None:
-        while sid in self._renamed:
-            sid = self._renamed[sid]
-        return self._live.get(sid)
-
     async def _remove(self, track: LocalTrack) -> None:
         """Silence and unpublish, and say so once, whether or not LiveKit still knows the track."""
-        if self._live.pop(track.sid, None) is None:
+        if track.sid not in self._live:
             return
+        self._live = {sid: other for sid, other in self._live.items() if other is not track}
         await track.silence()
         unpublishing = self._room.local_participant.unpublish_track(track.sid)
         task = self._own(unpublishing, f"unpublish {track.sid}")

@@ -135,14 +135,10 @@ class UTDRoom:
 
     @owned
     async def reconnect(self, token: str | None = None) -> RoomSnapshot:
-        """Join again where it was joined last, after that connection has ended.
+        """Join again where it was joined last; see `RoomPort.reconnect`.
 
         Without a `token` it is the newest that the server gave: it renews them every 5 minutes,
-        and a minted one may have expired (docs/livekit.md, "Tokens"). Cancelling is safe, as for
-        `connect`.
-
-        Raises:
-            UTDStreamException: As `connect`; `CONFLICT` also when it was never joined.
+        and a minted one may have expired (docs/livekit.md, "Tokens").
         """
         last = self._dial
         if last is None:
