@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         TrackPublication,
         TrackSource,
     )
-    from utd_rx.models.role import UTDRole
+    from utd_rx.models.role import UTDRole, UTDStageMember
     from utd_rx.models.seats import (
         Invitation,
         InvitationAnswer,
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
         UTDSeatGrid,
         UTDSeatMode,
     )
-    from utd_rx.models.stage import UTDStageMember
     from utd_rx.models.stream_type import UTDStreamType
     from utd_rx.models.token import UTDSessionResponse, UTDTokenResponse
     from utd_rx.models.voice_processing import VoiceProcessing
@@ -73,11 +72,10 @@ _HOME: Final = {
         "LocalParticipant ParticipantPermission RemoteParticipant TrackKind TrackPublication "
         "TrackSource"
     ),
-    "utd_rx.models.role": "UTDRole",
+    "utd_rx.models.role": "UTDRole UTDStageMember",
     "utd_rx.models.seats": (
         "Invitation InvitationAnswer SpeakRequest UTDSeat UTDSeatGrid UTDSeatMode"
     ),
-    "utd_rx.models.stage": "UTDStageMember",
     "utd_rx.models.stream_type": "UTDStreamType",
     "utd_rx.models.token": "UTDSessionResponse UTDTokenResponse",
     "utd_rx.models.voice_processing": "VoiceProcessing",

@@ -69,11 +69,9 @@ class UTDStreamClient:
         trust_env: bool = False,
         make_room: Callable[[], RoomPort] | None = None,
     ) -> None:
-        def host(url: str) -> UTDApiClient:
-            return UTDApiClient(
-                url, app_id=app_id, app_key=app_key, proxy=proxy, trust_env=trust_env
-            )
-
+        host = partial(
+            UTDApiClient, app_id=app_id, app_key=app_key, proxy=proxy, trust_env=trust_env
+        )
         proxies = Proxies.of(proxy, trust_env=trust_env)
         self._make_room = make_room or partial(UTDRoom, proxies=proxies)
         self._engine = host(base_url)
@@ -174,10 +172,10 @@ class UTDStreamClient:
     async def join_audio_room(
         self, identity: str, room_name: str, **options: Unpack[AudioRoomOptions]
     ) -> UTDAudioRoomSession:
-        """Mint, connect, and return the session once its seat grid is known.
+        """Mint, connect, and return the session of `audio_room` once its seat grid is known.
 
-        A media server that stays silent is given up after 15 s and abandoned after 5 more, 20 s in
-        all; the mint before it takes at most 30 s.
+        A media server that stays silent is given up after 15 s and abandoned after 5 more; the
+        mint before it takes at most 30 s.
 
         Args:
             identity: Who joins.

@@ -1,13 +1,12 @@
 """The one exception of the SDK and the closed set of its codes.
 
 Every failure that reaches an application is a `UTDStreamException`; `code` says what kind it is,
-`message` what to do about it. The codes are the engine's (docs/contract.md, "Errors"), spelled on
-the wire in camelCase; an error is classified in one place, `classify_response`, from the engine's
-own code when it sends one and from status and message when it does not.
+`message` what to do about it. The codes are the engine's (docs/contract.md, "Errors").
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from enum import Enum
 from typing import Final
 
@@ -32,10 +31,9 @@ class UTDErrorCode(Enum):
     @classmethod
     def from_wire(cls, value: object) -> UTDErrorCode | None:
         """Return the code spelled `value`, or None when it is no known spelling."""
-        return _BY_WIRE.get(value) if isinstance(value, str) else None
-
-
-_BY_WIRE: Final = {code.value: code for code in UTDErrorCode}
+        with suppress(ValueError):
+            return cls(value)
+        return None
 
 
 class ConflictReason(Enum):
@@ -93,12 +91,6 @@ class UTDStreamException(Exception):
         status = "" if self.status_code is None else f", status_code={self.status_code}"
         return f"UTDStreamException({self.message!r}, code={self.code.name}{status})"
 
-    def __reduce__(self) -> tuple[object, ...]:
-        # Keyword-only fields do not survive BaseException's own pickling, and an error must
-        # cross to the app when room and audio live in another process.
-        known = (self.message, self.code, self.status_code, self.retry_after, self.reason)
-        return _rebuild, known
-
     @property
     def is_banned(self) -> bool:
         """The user is banned from the room or the project; any other 403 is not a ban."""
@@ -118,18 +110,6 @@ class UTDStreamException(Exception):
     def is_feature_disabled(self) -> bool:
         """The project has this capability switched off."""
         return self.code is UTDErrorCode.FEATURE_DISABLED
-
-
-def _rebuild(
-    message: str,
-    code: UTDErrorCode,
-    status_code: int | None,
-    retry_after: float | None,
-    reason: ConflictReason | None,
-) -> UTDStreamException:
-    return UTDStreamException(
-        message, code=code, status_code=status_code, retry_after=retry_after, reason=reason
-    )
 
 
 def invalid(message: str) -> UTDStreamException:
@@ -164,13 +144,7 @@ _FEATURE_WORDS: Final = ("not enabled", "not available", "disabled")
 
 
 def classify_response(status: int, message: str, code: object = None) -> UTDErrorCode:
-    """Return the code of an engine reply that is not a success.
-
-    Args:
-        status: The HTTP status.
-        message: The reply's message, "" when it had none.
-        code: The reply's own code as it came from JSON; unknown spellings are ignored.
-    """
+    """Return the code of a reply that is no success: its own, as it came from JSON, if known."""
     known = UTDErrorCode.from_wire(code)
     if known is not None:
         return known
@@ -180,6 +154,5 @@ def classify_response(status: int, message: str, code: object = None) -> UTDErro
             return UTDErrorCode.BANNED
         if any(feature in words for feature in _FEATURE_WORDS):
             return UTDErrorCode.FEATURE_DISABLED
-    if status >= 500:
-        return CODE_BY_STATUS.get(status, UTDErrorCode.SERVER)
-    return CODE_BY_STATUS.get(status, UTDErrorCode.UNKNOWN)
+    default = UTDErrorCode.SERVER if status >= 500 else UTDErrorCode.UNKNOWN
+    return CODE_BY_STATUS.get(status, default)

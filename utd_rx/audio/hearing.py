@@ -18,7 +18,7 @@ from utd_rx.audio.supervised import LEVELS_PER_STATISTICS, SupervisedDevice
 from utd_rx.models.audio import AudioFrame, FrameSink
 from utd_rx.models.device_state import MicrophoneState, MicrophoneStatistics
 from utd_rx.models.devices import DeviceKey
-from utd_rx.models.guarded_sink import GuardedSink
+from utd_rx.models.faults import GuardedSink
 from utd_rx.models.voice_processing import VoiceProcessing
 from utd_rx.ports import living
 from utd_rx.ports.audio import MicrophoneSettings, Order, SetGain, SetMuted

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from utd_rx.models.audio import AudioFormat, AudioFrame, FrameSink, Samples
-from utd_rx.models.guarded_sink import GuardedSink
+from utd_rx.models.faults import GuardedSink
 
 
 class Tap:

@@ -17,10 +17,9 @@ from utd_rx.errors import invalid
 def typed(cls: type, fields: list[attrs.Attribute[Any]]) -> list[attrs.Attribute[Any]]:
     """Check every field of a value against its declared type: a `field_transformer` of attrs.
 
-    A wrong type would show far from the mistake, as a microphone that gives no frames. So it is a
-    `ValueError`, as a number out of its range is. Numbers of other libraries become Python's, and
-    `48000.0`, where a whole one is declared, 48000; a `bool` is no number. What is in a tuple or
-    a map is looked at, too. A field with a converter of its own is left to that.
+    A wrong one is a `ValueError`, as a number out of its range is, also in a tuple or a map.
+    Numbers of other libraries become Python's, and `48000.0`, where a whole one is declared,
+    48000; a `bool` is no number. A field with a converter of its own is left to that.
     """
     hints = get_type_hints(cls)
     return [
@@ -62,11 +61,7 @@ def _checking(where: str, declared: Any) -> Callable[[Any], Any]:
 
 
 def identities(to: Iterable[str], name: str = "to") -> tuple[str, ...]:
-    """Return several identities; one alone is no sequence, though Python would spell it out.
-
-    Raises:
-        UTDStreamException: `VALIDATION`, unless they are strings that say something.
-    """
+    """Return several identities, or raise `VALIDATION`: one alone is a sequence to Python, too."""
     if isinstance(to, str):
         raise invalid(f"{name} takes several identities: write {name}=[{to!r}] for one")
     if isinstance(to, bytes | bytearray) or not isinstance(to, Iterable):
@@ -75,22 +70,14 @@ def identities(to: Iterable[str], name: str = "to") -> tuple[str, ...]:
 
 
 def identity(who: str, name: str = "identity") -> str:
-    """Return one identity.
-
-    Raises:
-        UTDStreamException: `VALIDATION`, unless it is a string that says something.
-    """
+    """Return one identity, or raise `VALIDATION`."""
     if not isinstance(who, str) or not who:
         raise invalid(f"{name}: an identity is a string that is not empty, not {who!r}")
     return who
 
 
 def flag(value: bool, name: str) -> bool:
-    """Return what is on or off.
-
-    Raises:
-        UTDStreamException: `VALIDATION`, unless it is a bool: "no" would count as yes.
-    """
+    """Return a bool, or raise `VALIDATION`: "no" would count as yes."""
     if not isinstance(value, bool):
         raise invalid(f"{name} is True or False, not {value!r}")
     return value
@@ -112,11 +99,7 @@ def arguments(method: Callable[..., Any]) -> Callable[..., None]:
 
 
 def payload(data: bytes | bytearray | memoryview, name: str = "data") -> bytes:
-    """Return the bytes to send, which do not change any more.
-
-    Raises:
-        UTDStreamException: `VALIDATION`, unless they are bytes.
-    """
+    """Return the bytes to send, which do not change any more, or raise `VALIDATION`."""
     if not isinstance(data, bytes | bytearray | memoryview):
         raise invalid(f"{name} is bytes, not {type(data).__name__}: encode it first")
     return bytes(data)

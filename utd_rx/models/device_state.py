@@ -26,10 +26,8 @@ class MicrophoneStatistics:
         lost: How often the device died.
         depth: Seconds of sound that wait for the next frame.
         delay: Seconds from the device to the frame: PortAudio's latency and `depth`.
-        echo_delay: Seconds from what the reference plays to its echo in a frame, as told to the
-            echo canceller; 0 while there is none.
-        unprocessed: Frames, heard or of the reference, that voice processing refused; they were
-            passed on as they came.
+        echo_delay: Seconds from what the reference plays to its echo in a frame; 0 while none is.
+        unprocessed: Frames, heard or of the reference, passed on as voice processing refused them.
     """
 
     frames: int = 0
@@ -44,18 +42,10 @@ class MicrophoneStatistics:
 
 @frozen(field_transformer=typed)
 class MicrophoneState:
-    """All that a `Microphone` tells.
+    """All that a `Microphone` tells; its attributes explain it.
 
-    Args:
-        device: What hears now, None while nothing does.
-        level: Of the last 50 ms, in dBFS, after gain and mute; None with the platform backend,
-            which does not tell.
-        is_speaking: Somebody speaks, also while muted; None with the platform backend.
-        gain: 0 to 4, 1 for unchanged.
-        is_muted: Frames are silent; they keep their timing.
-        processing: What is done to the voice.
-        statistics: Twice a second, and when the device dies.
-        failure: Why nothing is heard although the microphone is open, None when it is.
+    `level`, in dBFS of the last 50 ms after gain and mute, and `is_speaking`, also while muted, are
+    None with the platform backend. `statistics` come twice a second, and when the device dies.
     """
 
     device: AudioDevice | None = None
@@ -97,16 +87,7 @@ class SpeakerStatistics:
 
 @frozen(field_transformer=typed)
 class SpeakerState:
-    """All that a `Speaker` tells.
-
-    Args:
-        device: What plays now, None while nothing does.
-        level: Of what was played in the last 50 ms, in dBFS; None with the platform backend.
-        volume: 0 to 4, 1 for unchanged.
-        is_muted: Nothing is heard; time goes on.
-        statistics: Twice a second, and when the device dies.
-        failure: Why nothing is played although the speaker is open, None when it is.
-    """
+    """All that a `Speaker` tells, as a `MicrophoneState`; its attributes explain it."""
 
     device: AudioDevice | None = None
     level: float | None = FLOOR_DBFS

@@ -47,12 +47,7 @@ DeviceChoice: TypeAlias = str | AudioDevice | None
 
 @frozen(field_transformer=typed)
 class DeviceKey:
-    """Names a microphone or a speaker of one process; a value that crosses ports.
-
-    Args:
-        kind: `microphone` or `speaker`.
-        id: Unlike every other one's.
-    """
+    """Names a microphone or a speaker, its `kind`, of one process; a value that crosses ports."""
 
     kind: str
     id: str = field(factory=lambda: uuid.uuid4().hex)
@@ -63,8 +58,7 @@ def choose_device(
 ) -> AudioDevice:
     """Return the device meant by `choice`: its id, else its name, else a part of just one name.
 
-    Raises:
-        UTDStreamException: `NOT_FOUND` when there is none, `VALIDATION` when several fit.
+    Raises `NOT_FOUND` when there is none, and `VALIDATION` when several fit.
     """
     there = [device for device in devices if device.direction is direction]
     if not there:

@@ -1,7 +1,6 @@
 """What happens in a room, as typed frozen values: the firehose behind `session.events`.
 
-The names are LiveKit's. Participants are named by identity and tracks by value, so that an event
-can be stored, compared, pickled and replayed. A change carries the new value only.
+The names are LiveKit's. A change carries the new value only.
 """
 
 from __future__ import annotations

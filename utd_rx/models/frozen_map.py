@@ -1,15 +1,10 @@
 """A mapping that cannot change: hashable, comparable and picklable, as values of a state must be.
 
-Theory of operation. A large map is three dicts that nobody changes: `base`, and over it what is
-different, `patch` (a new value for a key of `base`, or `_GONE`) and `tail` (keys that came after).
-A changed copy shares `base` and copies the two small ones only; when together they have outgrown
-√n entries, they are merged into a new `base`. So a change costs O(√n) amortised, at the speed of
-C's dict copy, and the order of insertion is that of a dict. Whoever reads a map as a whole pays
-O(n) for the merge, once: it is kept.
-
-A hash trie would make the worst change O(log n). It would also lose the order, which needs a
-second structure, and be a dependency or some hundred lines of slow Python: docs/state.md has the
-figures.
+A large map is three dicts that nobody changes: `base`, and over it `patch` (a new value for a key
+of `base`, or `_GONE`) and `tail` (keys that came after). A changed copy shares `base` and copies
+the two small ones; when together they have outgrown √n entries, they are merged into a new `base`.
+So a change costs O(√n) amortised, at the speed of C's dict copy. Whoever reads a map as a whole
+pays O(n) for the merge, once: it is kept. docs/state.md has the figures.
 """
 
 from __future__ import annotations
@@ -33,8 +28,7 @@ _NOTHING: Final[dict[Any, Any]] = {}
 class FrozenMap(Mapping[K, V]):
     """An immutable mapping in order of insertion; equal to any mapping with the same items.
 
-    `types.MappingProxyType` neither hashes nor pickles, and every value here has to cross to
-    another process one day (docs/architecture.md, "Decisions").
+    `types.MappingProxyType` neither hashes nor pickles.
     """
 
     __slots__ = ("_begun", "_hash", "_length", "_listed", "_parts")
@@ -65,15 +59,12 @@ class FrozenMap(Mapping[K, V]):
         return self._length
 
     def keys(self) -> KeysView[K]:
-        """Return the keys, in order."""
         return self._whole().keys()
 
     def values(self) -> ValuesView[V]:
-        """Return the values, in order."""
         return self._whole().values()
 
     def items(self) -> ItemsView[K, V]:
-        """Return the entries, in order."""
         return self._whole().items()
 
     def listed(self) -> tuple[V, ...]:

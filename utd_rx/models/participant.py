@@ -1,7 +1,6 @@
 """Who is in a room and what they publish, as frozen values.
 
-They are copies: LiveKit's own objects change under the reader's hands and cannot leave the
-process, these can do neither (docs/livekit.md, "Living objects").
+LiveKit's own change under the reader's hands, and stay (docs/livekit.md, "Living objects").
 """
 
 from __future__ import annotations

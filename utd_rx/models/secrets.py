@@ -21,11 +21,8 @@ _MIN_PART: Final = 8
 
 
 def foreign_text(text: str, *secrets: str | None) -> str:
-    """Return a text of somebody else's as one line that can be told anybody.
-
-    Without `secrets` and whatever looks like a token; without what a terminal obeys or UTF-8 cannot
-    say; and not longer than `MAX_TEXT`.
-    """
+    """Return a text of somebody else's as one line that can be told anybody, `MAX_TEXT` at most:
+    without `secrets`, what looks like a token, what a terminal obeys or UTF-8 cannot say."""
     known = without_secrets(text, *secrets)
     # Cut before what costs most, generously: what is hidden may have been long.
     told = " ".join(without_tokens(known[: 8 * MAX_TEXT]).split())
@@ -41,13 +38,8 @@ def without_tokens(text: str) -> str:
 def without_secrets(text: str, *secrets: str | None) -> str:
     """Return `text` with "…" for each of `secrets`, as it is or percent-encoded in any usual way.
 
-    For texts of others: a server quotes the token that it refuses, a library the url that it
-    called. Call it before the text is cut, or the beginning of a secret stays at the end. Each part
-    of a token counts by itself.
-
-    Args:
-        text: Any text.
-        secrets: What is known to be secret; None and "" are passed over.
+    Call it before the text is cut, or the beginning of a secret stays at the end. Each part of a
+    token counts by itself; None and "" are passed over.
     """
     parts = (part for secret in secrets if secret for part in secret.split("."))
     known = {*filter(None, secrets), *(part for part in parts if len(part) >= _MIN_PART)}

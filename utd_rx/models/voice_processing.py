@@ -1,7 +1,6 @@
-"""What is done to a voice before anybody hears it, as a value, and the port of what does it.
+"""What is done to a voice before anybody hears it, and the port of what does it.
 
-`utd_rx.audio` uses the port and `utd_rx.rtc` serves it; neither imports the other, so both find it
-here.
+`utd_rx.audio` uses the port and `utd_rx.rtc` serves it; neither imports the other.
 """
 
 from __future__ import annotations
@@ -40,22 +39,15 @@ class VoiceProcessing:
 class VoiceProcessor(Protocol):
     """One microphone's processing, under way; it is let go of by forgetting it.
 
-    Frames are 10 ms of int16 in any `AudioFormat`, those heard in one and those played in one.
+    Frames are 10 ms of int16 in any `AudioFormat`, those heard in one and those played in one; what
+    is not a whole frame raises `VALIDATION`.
     """
 
     def process(self, frame: AudioFrame) -> AudioFrame:
-        """Return what was heard as it should sound: same format, same time; one thread at a time.
-
-        Raises:
-            UTDStreamException: `VALIDATION`, when it is not a whole frame.
-        """
+        """Return what was heard as it should sound: same format and time; one thread at a time."""
 
     def played(self, frame: AudioFrame) -> None:
-        """Take what is about to be played near the microphone; any thread, one at a time.
-
-        Raises:
-            UTDStreamException: As `process`.
-        """
+        """Take what is about to be played near the microphone; any thread, one at a time."""
 
     def set_delay(self, seconds: float) -> None:
         """Say how long after `played` the echo of a frame is in what `process` gets."""
