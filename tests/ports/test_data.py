@@ -8,17 +8,17 @@ from typing import Any
 import pytest
 
 from utd_rx.errors import UTDErrorCode, UTDStreamException
-from utd_rx.ports.data import MAX_DATA, data_message
+from utd_rx.ports.data import MAX_DATA, DataMessage
 
 
 def test_what_is_sent_does_not_change_any_more() -> None:
     data, to = bytearray(b"x"), ["ann"]
-    message = data_message(data, topic="t", to=to)
+    message = DataMessage(data, topic="t", to=to)
     data[0] = 0
     to.append("bob")
     assert (message.data, message.topic, message.to) == (b"x", "t", ("ann",))
     assert pickle.loads(pickle.dumps(message)) == message
-    assert data_message(memoryview(b"ab")[1:]).data == b"b"
+    assert DataMessage(memoryview(b"ab")[1:]).data == b"b"
 
 
 @pytest.mark.parametrize(
@@ -42,10 +42,10 @@ def test_what_is_sent_does_not_change_any_more() -> None:
 )
 def test_anything_else_is_refused(data: Any, how: dict[str, Any]) -> None:
     with pytest.raises(UTDStreamException) as caught:
-        data_message(data, **how)
+        DataMessage(data, **how)
     assert caught.value.code is UTDErrorCode.VALIDATION
 
 
 def test_nobody_is_not_everybody() -> None:
-    assert data_message(b"x", to=()).to == ()
-    assert data_message(b"x").to is None
+    assert DataMessage(b"x", to=()).to == ()
+    assert DataMessage(b"x").to is None

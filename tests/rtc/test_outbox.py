@@ -14,7 +14,7 @@ from tests.rtc.bench import Party
 from tests.state.virtual import run
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
 from utd_rx.models import events as ev
-from utd_rx.ports.data import data_message
+from utd_rx.ports.data import DataMessage
 from utd_rx.rtc.outbox import MAX_UNDER_WAY, SEND_TIMEOUT, Outbox
 
 
@@ -44,7 +44,7 @@ def outbox(native: Native) -> tuple[Outbox, asyncio.Future[None]]:
 
 
 async def send_all(box: Outbox, count: int) -> list[UTDStreamException | None]:
-    sending = (box.send(data_message(b"%d" % number)) for number in range(count))
+    sending = (box.send(DataMessage(b"%d" % number)) for number in range(count))
     answers = await asyncio.gather(*sending, return_exceptions=True)
     return [answer if isinstance(answer, UTDStreamException) else None for answer in answers]
 
@@ -89,9 +89,9 @@ async def test_the_end_of_the_connection_says_which_were_sent_for_certain_not() 
 async def test_who_is_cancelled_gives_the_turn_to_the_next() -> None:
     native = Native(delay=0.0)
     box, _ = outbox(native)
-    first = [asyncio.ensure_future(box.send(data_message(b"x"))) for _ in range(MAX_UNDER_WAY)]
-    second = asyncio.ensure_future(box.send(data_message(b"never")))
-    third = asyncio.ensure_future(box.send(data_message(b"third")))
+    first = [asyncio.ensure_future(box.send(DataMessage(b"x"))) for _ in range(MAX_UNDER_WAY)]
+    second = asyncio.ensure_future(box.send(DataMessage(b"never")))
+    third = asyncio.ensure_future(box.send(DataMessage(b"third")))
     await asyncio.sleep(0)
     for task in (first[0], second):
         task.cancel()

@@ -14,7 +14,7 @@ from reactivex.disposable import CompositeDisposable, Disposable
 from utd_rx.audio.handle import Backend, BackendName, DeviceHandle, port_of
 from utd_rx.audio.processing import check_processing
 from utd_rx.errors import UTDErrorCode, UTDStreamException
-from utd_rx.models.audio import AudioFormat, AudioFrame, AudioInputStream, FrameSink
+from utd_rx.models.audio import AudioFormat, AudioFrame, AudioInput, AudioInputStream, FrameSink
 from utd_rx.models.checks import typed
 from utd_rx.models.device_state import FLOOR_DBFS, MicrophoneState, MicrophoneStatistics
 from utd_rx.models.devices import DeviceChoice, DeviceKey
@@ -221,7 +221,7 @@ class Microphone(DeviceHandle[MicrophoneState]):
         """
         self._need_open()
         self._attach()
-        there: living.LivingMicrophone = living.find(self.key)
+        there: AudioInput = living.find(self.key)
         return await there.open(sink)
 
     async def set_processing(self, processing: VoiceProcessing) -> None:

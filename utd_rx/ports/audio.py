@@ -1,17 +1,8 @@
 """The audio port: microphones and speakers, each by its key.
 
-`audio` serves it over PortAudio, `rtc` over WebRTC's own device module, `FakeAudio` for tests; an
-adapter in a media process can serve it too. What crosses it is frozen and can be pickled:
-
-| | |
-| --- | --- |
-| in | `DeviceKey`, settings of microphones and speakers, orders, device choices |
-| out | `Abilities`, batches of `MicrophoneState` or `SpeakerState`, batches of `AudioFrame` |
-| errors | `UTDStreamException`, also as the `failure` in a state |
-
-A key is made on the caller's side, which names what is to be at the other one. There the device is
-alive from `add` on, entered in `ports.living`, so a room of that process finds it: it publishes a
-microphone and plays tracks on a speaker without their sound passing here.
+A key is made on the caller's side. On the other one the device is alive from `add` on, entered in
+`ports.living`, so a room of that process finds it: it publishes a microphone and plays tracks on a
+speaker without their sound passing here.
 """
 
 from __future__ import annotations
@@ -42,20 +33,12 @@ MAX_GAIN: Final = 4.0
 
 
 def check_block(block: float) -> float:
-    """Return `block`.
-
-    Raises:
-        UTDStreamException: `VALIDATION`, unless it is from `SHORTEST_BLOCK` to `LONGEST_BLOCK`.
-    """
+    """Return seconds from `SHORTEST_BLOCK` to `LONGEST_BLOCK`, or raise `VALIDATION`."""
     return _within(block, SHORTEST_BLOCK, LONGEST_BLOCK, "a block is from 0.001 to 0.05 s")
 
 
 def check_gain(gain: float) -> float:
-    """Return `gain`.
-
-    Raises:
-        UTDStreamException: `VALIDATION`, unless it is from 0 to `MAX_GAIN`.
-    """
+    """Return a gain from 0 to `MAX_GAIN`, or raise `VALIDATION`."""
     return _within(gain, 0.0, MAX_GAIN, f"a gain is from 0 to {MAX_GAIN:g}")
 
 
@@ -93,49 +76,29 @@ class Abilities:
 
 
 @frozen(kw_only=True, field_transformer=typed)
-class MicrophoneSettings:
-    """A microphone as it is wished.
-
-    Args:
-        device: Which; None follows the system's default.
-        format: Of the frames, whatever the device's own is.
-        block: Seconds per callback of the device.
-        processing: Of the voice.
-        reference: What plays nearby: the key of a speaker, or of another
-            `ports.living.LivingReference`.
-        gain: 0 to 4, 1 for unchanged.
-        is_muted: Frames are silent.
-    """
+class Settings:
+    """A device as it is wished; its own format may differ, and `block` is seconds per callback."""
 
     device: DeviceChoice = None
     format: AudioFormat = field(factory=AudioFormat)
     block: float = field(default=BLOCK, converter=check_block)
-    processing: VoiceProcessing = field(factory=VoiceProcessing)
-    reference: DeviceKey | None = None
-    gain: float = field(default=1.0, converter=check_gain)
     is_muted: bool = False
 
 
 @frozen(kw_only=True, field_transformer=typed)
-class SpeakerSettings:
-    """A speaker as it is wished.
+class MicrophoneSettings(Settings):
+    """A microphone as it is wished; `reference` is the key of a `living.LivingReference` nearby."""
 
-    Args:
-        device: Which; None follows the system's default.
-        format: Of the mix, whatever the device's own is.
-        block: Seconds per callback of the device.
-        volume: 0 to 4, 1 for unchanged.
-        is_muted: Nothing is heard; time goes on.
-    """
+    processing: VoiceProcessing = field(factory=VoiceProcessing)
+    reference: DeviceKey | None = None
+    gain: float = field(default=1.0, converter=check_gain)
 
-    device: DeviceChoice = None
-    format: AudioFormat = field(factory=AudioFormat)
-    block: float = field(default=BLOCK, converter=check_block)
+
+@frozen(kw_only=True, field_transformer=typed)
+class SpeakerSettings(Settings):
+    """A speaker as it is wished."""
+
     volume: float = field(default=1.0, converter=check_gain)
-    is_muted: bool = False
-
-
-Settings: TypeAlias = MicrophoneSettings | SpeakerSettings
 
 
 @frozen
@@ -175,15 +138,14 @@ raises. While the loop is busy only the newest is kept, but each change of the f
 
 
 class AudioPort(Protocol):
-    """Microphones and speakers.
+    """Microphones and speakers; what a command changed is told before it returns.
 
-    `listen` and `hear` take a function of the caller's side, and call it on the loop that they are
-    called on; all else that crosses is a value. What a command changed is told before it returns.
+    Every call but `add`, `forget` and `order` raises `NOT_FOUND` for a key that was not added.
     """
 
     @property
     def abilities(self) -> Abilities:
-        """What all of them can do; the same for as long as the port lives."""
+        """What all of them can do; it never changes."""
 
     def add(self, key: DeviceKey, settings: Settings) -> None:
         """Let there be a device of that key. Nothing is opened, and this never waits."""
@@ -197,49 +159,30 @@ class AudioPort(Protocol):
         that makes no sense for the device, or for none, is nothing."""
 
     def listen(self, key: DeviceKey, sink: StatesSink) -> Callable[[], None]:
-        """Tell `sink` the device's state, beginning with what it is now; call the result to stop.
-
-        Raises:
-            UTDStreamException: `NOT_FOUND`, for a key that was not added.
-        """
+        """Tell `sink` on this loop the state, beginning with what it is now; call to stop."""
 
     def hear(self, key: DeviceKey, sink: FramesSink) -> Callable[[], None]:
-        """Give `sink` what a microphone hears, after mute, while it is open; call to stop.
-
-        Raises:
-            UTDStreamException: `NOT_FOUND`, for a key that was not added as a microphone.
-        """
+        """Give `sink` on this loop what an open microphone hears, after mute; call to stop."""
 
     async def open(self, key: DeviceKey) -> None:
         """Open the device. Cancelling is safe: nothing is open then.
 
-        Raises:
-            UTDStreamException: `NOT_FOUND` no such device, or key; `VALIDATION` several fit, or the
-                device refuses the format; `FEATURE_DISABLED` what it takes is not installed;
-                `CONFLICT` when it is open, closed for good, or held by somebody else.
+        Raises `NOT_FOUND` no such device; `VALIDATION` several fit, or it refuses the format;
+        `FEATURE_DISABLED` what it takes is not installed; `CONFLICT` when it is open, closed for
+        good, or held by somebody else.
         """
 
     async def use(self, key: DeviceKey, device: DeviceChoice) -> None:
-        """Change to another device, at once when open. Cancelling is safe: the swap goes on.
-
-        Raises:
-            UTDStreamException: As `open`; the old device goes on then.
-        """
+        """Change to another device, at once when open; when it raises, as `open`, the old one goes
+        on. Cancelling is safe: the swap goes on."""
 
     async def process(self, key: DeviceKey, processing: VoiceProcessing) -> None:
         """Process a microphone's voice like that, from the next frame on when open.
 
-        Cancelling is safe: the old processing goes on, or the new one is on already.
-
-        Raises:
-            UTDStreamException: `FEATURE_DISABLED`, when it cannot be done here; `CONFLICT`, when a
-                later call or the end overtook this one. The old processing goes on then.
+        Raises `FEATURE_DISABLED` when it cannot be done here, and `CONFLICT` when a later call or
+        the end overtook this one. Cancelling is safe, too: old or new processing is on.
         """
 
     async def close(self, key: DeviceKey, *, for_good: bool = False) -> None:
-        """Close the device. Idempotent; cancelling is safe, it closes all the same.
-
-        Args:
-            key: Which.
-            for_good: It cannot be opened again, and what is being opened is closed.
-        """
+        """Close the device; `for_good`, it cannot be opened again, and what is being opened is
+        closed. Idempotent; cancelling is safe, it closes all the same."""

@@ -36,15 +36,12 @@ class SystemClock:
     """The machine's time, on asyncio's loop."""
 
     def now(self) -> float:
-        """See `Clock.now`."""
         return time.monotonic()
 
     def wall(self) -> float:
-        """See `Clock.wall`."""
         return time.time()
 
     def call_at(self, at: float, callback: Callable[[], None]) -> Cancel:
-        """See `Clock.call_at`."""
         loop = asyncio.get_running_loop()
         timer = loop.call_later(max(0.0, at - time.monotonic()), lambda: due())
 
@@ -60,7 +57,6 @@ class SystemClock:
         return lambda: timer.cancel()
 
     def jitter(self) -> float:
-        """See `Clock.jitter`."""
         return random.random()  # noqa: S311 - it spreads load, and guards nothing
 
 
@@ -68,10 +64,7 @@ SYSTEM_CLOCK: Final = SystemClock()
 
 
 async def sleep_until(clock: Clock, at: float) -> None:
-    """Wait until `at`; yields to the loop once when `at` has passed.
-
-    Cancelling is safe.
-    """
+    """Wait until `at`; yields to the loop once when it has passed. Cancelling is safe."""
     is_due = asyncio.get_running_loop().create_future()
     cancel = clock.call_at(at, lambda: None if is_due.done() else is_due.set_result(None))
     try:

@@ -25,26 +25,25 @@ S = TypeVar("S", bound=MicrophoneState | SpeakerState)
 
 
 class Box(Generic[T]):
-    """Carries what comes on any thread to a loop; one crossing, one delivery, for all that waits.
-
-    Args:
-        loop: Where it is delivered.
-        deliver: Takes it, on that loop, at least one.
-    """
-
-    bound: int = MAX_WAITING
+    """Carries what comes on any thread to a loop; one crossing and delivery for all that waits."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, deliver: Callable[[tuple[T, ...]], None]
+        self,
+        loop: asyncio.AbstractEventLoop,
+        deliver: Callable[[tuple[T, ...]], None],
+        *,
+        bound: int = MAX_WAITING,
+        is_stale: Callable[[T, T], bool] = lambda waiting, newer: False,
     ) -> None:
         self.loop = loop
         self._deliver = deliver
+        self._is_stale = is_stale
         self._lock = threading.Lock()
-        self._waiting: deque[T] = deque(maxlen=self.bound)
+        self._waiting: deque[T] = deque(maxlen=bound)
         self._is_closed = False
 
     def post(self, item: T) -> None:
-        """Take one more, on any thread; never waits."""
+        """Take one more, on any thread."""
         with self._lock:
             is_scheduled = bool(self._waiting)
             if is_scheduled and self._is_stale(self._waiting[-1], item):
@@ -66,42 +65,24 @@ class Box(Generic[T]):
         if items and not self._is_closed:
             self._deliver(items)
 
-    def _is_stale(self, waiting: T, newer: T) -> bool:
-        """Whether nobody needs what waits when that newer one comes."""
-        return False
-
 
 FrameBox: TypeAlias = Box[AudioFrame]
 
 
-class StateBox(Box[S]):
-    """Carries a device's state: only the newest, but a failure that was over is seen, too."""
-
-    bound = MAX_FAILURES
-
-    def _is_stale(self, waiting: S, newer: S) -> bool:
-        return waiting.failure is newer.failure
-
-
 class Teller(Generic[S]):
-    """Keeps the state of a device and tells it on the loops that listen.
-
-    Args:
-        state: To begin with.
-    """
+    """Keeps the state of a device and tells it on the loops that listen."""
 
     def __init__(self, state: S) -> None:
         self._state = state
         self._lock = threading.Lock()
-        self._boxes: tuple[StateBox[S], ...] = ()
+        self._boxes: tuple[Box[S], ...] = ()
 
     @property
     def state(self) -> S:
-        """What the device told last."""
         return self._state
 
     def post(self, **changes: Any) -> None:
-        """Change the state, on any thread; never waits."""
+        """Change the state, on any thread."""
         with self._lock:
             self._state = evolve(self._state, **changes)
             for box in self._boxes:
@@ -109,7 +90,13 @@ class Teller(Generic[S]):
 
     def listen(self, deliver: Callable[[tuple[S, ...]], None]) -> Callable[[], None]:
         """Tell `deliver` on this loop, beginning with the state as it is; call to stop."""
-        box = StateBox(asyncio.get_running_loop(), deliver)
+        # Only the newest state waits, but a failure that was over is seen, too.
+        box = Box(
+            asyncio.get_running_loop(),
+            deliver,
+            bound=MAX_FAILURES,
+            is_stale=lambda waiting, newer: waiting.failure is newer.failure,
+        )
         with self._lock:
             box.post(self._state)
             self._boxes = (*self._boxes, box)

@@ -1,9 +1,6 @@
 """The engine port: what a session asks of the engine, as the one participant it is.
 
-`rest.UTDApi` serves it over HTTP (`UTDApi.acting_as`) and says what each call does and raises;
-`FakeEngine` serves it for tests. Arguments, results and errors are values. Each call carries its
-own credential and sees to it: the bearer is renewed before it expires, and once when the engine
-refuses it, so no caller hears of that. No command is sent twice unless that is as good as once.
+`UTDApi.acting_as` serves it and says what each call does and raises; each sees to its credential.
 """
 
 from __future__ import annotations
@@ -23,20 +20,7 @@ from utd_rx.protocol.wire.speakers import ListedInvitation
 
 @frozen(field_transformer=typed)
 class JoinRequest:
-    """What a mint is asked for; what is None is not said.
-
-    Args:
-        identity: Who joins; a claim, as long as the app key is what proves it.
-        room_name: Without the project's prefix.
-        type: The room's product type.
-        role: What is asked for; the reply's `role` is what was granted.
-        name: Display name.
-        device_id: Tells the devices of one identity apart.
-        seat_count: 1 to 100; this and the next three count for the host alone.
-        seat_mode: Free or by request.
-        mode_id: An app's own name of the layout.
-        host_seat: The seat reserved for the host.
-    """
+    """What `UTDApi.mint_token` is asked for, and explains; what is None is not said."""
 
     identity: str
     room_name: str
@@ -50,9 +34,14 @@ class JoinRequest:
     host_seat: int | None = field(default=None, kw_only=True)
 
 
-class SeatCalls(Protocol):
-    """Seats, requests to speak and invitations of an audio room; a reply may leave out the index
-    or id that it would return, and the grid that it was done in."""
+class EnginePort(Protocol):
+    """The engine, as one participant of one room may ask it.
+
+    A reply may leave out the index or id that it would return, and the grid that it was done in.
+    """
+
+    async def mint(self) -> UTDTokenResponse:
+        """Return fresh credentials to join the room, and act with them from now on; repeats."""
 
     async def get_seats(self, room: str) -> UTDSeatGrid: ...
     async def setup_seats(
@@ -82,10 +71,6 @@ class SeatCalls(Protocol):
     async def accept_invitation(self, room: str, invitation_id: int) -> int | None: ...
     async def decline_invitation(self, room: str, invitation_id: int) -> None: ...
 
-
-class ModerationCalls(Protocol):
-    """What hosts and admins do to others, and what everybody may ask about people."""
-
     async def mute_participant(
         self, room: str, identity: str, *, audio: bool, video: bool, muted: bool
     ) -> None: ...
@@ -99,16 +84,3 @@ class ModerationCalls(Protocol):
     async def get_role(self, room: str, identity: str) -> UTDRole | None: ...
     async def set_role(self, room: str, identity: str, role: UTDRole | str) -> None: ...
     async def lock_chat(self, room: str, locked: bool) -> None: ...
-
-
-class EnginePort(SeatCalls, ModerationCalls, Protocol):
-    """The engine, as one participant of one room may ask it."""
-
-    async def mint(self) -> UTDTokenResponse:
-        """Return fresh credentials to join the room, and act with them from now on.
-
-        Repeats: a second mint gives the same person the same rights.
-
-        Raises:
-            UTDStreamException: `BANNED`, `FORBIDDEN`, `UNAUTHORIZED`, `NETWORK`, `TIMEOUT`, …
-        """

@@ -1,7 +1,7 @@
 """What is alive in this process, by key: how a key that crossed a port finds its thing.
 
-A room that publishes a microphone, or plays a track on a speaker, is given the key of it. The room
-and the devices live in the same process, which is not always the app's; there the key is resolved.
+The room and the devices live in one process, which is not always the app's. A microphone is an
+`AudioInput` there.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from weakref import WeakValueDictionary
 
 from utd_rx.errors import UTDErrorCode, UTDStreamException
-from utd_rx.models.audio import AudioFormat, AudioFrame, AudioInputStream, FrameSink
+from utd_rx.models.audio import AudioFrame, FrameSink
 from utd_rx.models.devices import DeviceKey
 
 _living: WeakValueDictionary[DeviceKey, Any] = WeakValueDictionary()
@@ -41,17 +41,11 @@ class LivingReference(Protocol):
     """What plays near a microphone, where it is alive: mostly a speaker."""
 
     def listen(self, sink: FrameSink) -> Callable[[], None]:
-        """Give every frame from now on to `sink` before it is heard; call the result to stop.
-
-        `AudioFrame.at` is when its first sample will be heard.
-        """
+        """Give `sink` every frame before it is heard, `at` when it will be; call to stop."""
 
 
 class LivingSpeaker(LivingReference, Protocol):
-    """A speaker where it is alive; open or not.
-
-    A speaker of a backend without frames raises `FEATURE_DISABLED` from all of this.
-    """
+    """A speaker where it is alive, open or not; without frames all raises `FEATURE_DISABLED`."""
 
     @property
     def position(self) -> float:
@@ -61,32 +55,14 @@ class LivingSpeaker(LivingReference, Protocol):
         """Return a new place in its mix; see `utd_rx.audio.speaker.Speaker.voice`."""
 
 
-class LivingMicrophone(Protocol):
-    """A microphone where it is alive: an `AudioInput`, which a room publishes."""
-
-    @property
-    def format(self) -> AudioFormat:
-        """The format of its frames."""
-
-    async def open(self, sink: FrameSink) -> AudioInputStream:
-        """Start to deliver frames to `sink`, on a thread of the microphone."""
-
-
 def enter(key: DeviceKey, thing: object) -> None:
     """Let `key` name `thing` in this process, for as long as that lives."""
     _living[key] = thing
 
 
 def find(key: DeviceKey) -> Any:
-    """Return what `key` names.
-
-    Raises:
-        UTDStreamException: `NOT_FOUND` when it is not alive in this process, or any more.
-    """
-    thing = _living.get(key)
-    if thing is None:
-        raise UTDStreamException(
-            f"no {key.kind} {key.id} is alive in this process",
-            code=UTDErrorCode.NOT_FOUND,
-        )
+    """Return what `key` names, or raise `NOT_FOUND` when it is not alive here, or any more."""
+    if (thing := _living.get(key)) is None:
+        message = f"no {key.kind} {key.id} is alive in this process"
+        raise UTDStreamException(message, code=UTDErrorCode.NOT_FOUND)
     return thing

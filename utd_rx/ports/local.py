@@ -1,8 +1,7 @@
 """Devices that live in this process: what every inline adapter of the audio port does alike.
 
-A device has one opening at a time, and any number after each other. Commands that wait are carried
-out on the loop that opened it, whichever loop they come from. Closing waits for what is being
-opened, so nothing is open when it is over; closed for good, every later command is refused.
+A device has one opening at a time. Commands that wait are carried out on the loop that opened it,
+whichever loop they come from. Closing waits for what is being opened.
 """
 
 from __future__ import annotations
@@ -38,10 +37,7 @@ class LocalStream:
         await self._ended.wait()
 
     async def aclose(self) -> None:
-        """Close the device; after it returns the sink is not called any more. Idempotent.
-
-        Cancelling is safe: it closes all the same.
-        """
+        """Close the device, once. Cancelling is safe: it closes all the same."""
         if not self._ended.is_set():
             await self._device.close()
 
@@ -51,13 +47,7 @@ class LocalStream:
 
 
 class LocalDevice(Generic[S]):
-    """A microphone or a speaker where it is alive, found by `living.find(key)`.
-
-    Args:
-        key: Its name.
-        settings: As it is wished.
-        state: What it tells to begin with.
-    """
+    """A microphone or a speaker where it is alive, found by `living.find(key)`."""
 
     silence: Mapping[str, Any] = {"device": None, "failure": None}
     """What is told when it is closed."""
@@ -75,8 +65,6 @@ class LocalDevice(Generic[S]):
     def __reduce__(self) -> tuple[object, ...]:
         return living.find, (self.key,)
 
-    # -- what an adapter says of its own device --------------------------------------------------
-
     async def _begin(self, sink: FrameSink) -> None:
         """Open; when it raises or is cancelled, nothing is open."""
         raise NotImplementedError
@@ -93,7 +81,7 @@ class LocalDevice(Generic[S]):
         """Carry out an order; any thread."""
 
     def hear(self, sink: FramesSink) -> Callable[[], None]:
-        """Give frames to `sink` on this loop; nothing where there are none."""
+        """Give frames to `sink` on this loop, where there are any."""
         return lambda: None
 
     async def process(self, processing: VoiceProcessing) -> None:
@@ -102,15 +90,11 @@ class LocalDevice(Generic[S]):
     def _make_stream(self) -> LocalStream:
         return LocalStream(self)
 
-    # -- what all have in common -----------------------------------------------------------------
-
     @property
     def format(self) -> AudioFormat:
-        """The format of its frames."""
         return self.settings.format
 
     async def open(self, sink: FrameSink) -> LocalStream:
-        """Open it; see `AudioPort.open`."""
         self._check()
         if self._opening is not None or self._stream is not None:
             raise conflict(ConflictReason.ALREADY, f"the {self.key.kind} is open already")
@@ -132,7 +116,6 @@ class LocalDevice(Generic[S]):
         return stream
 
     async def use(self, device: DeviceChoice) -> None:
-        """Change to another device; see `AudioPort.use`."""
         await self._ready()
         if self._stream is not None:
             await self._swap(device)
@@ -140,7 +123,6 @@ class LocalDevice(Generic[S]):
         self.teller.flush()
 
     async def close(self, *, for_good: bool = False) -> None:
-        """Close it; see `AudioPort.close`."""
         self._is_over |= for_good
         closing = self.at_home(self._close())
         await asyncio.shield(asyncio.create_task(closing, name=f"utd_rx: close a {self.key.kind}"))
@@ -180,13 +162,7 @@ class LocalDevice(Generic[S]):
 
 
 class LocalAudio:
-    """An audio port whose devices live in this process.
-
-    Args:
-        abilities: Of all of them.
-        microphone: Makes one.
-        speaker: Makes one.
-    """
+    """An audio port whose devices live in this process, made by `microphone` and `speaker`."""
 
     def __init__(
         self,
@@ -200,45 +176,34 @@ class LocalAudio:
         self._devices: dict[DeviceKey, LocalDevice[Any]] = {}
 
     def add(self, key: DeviceKey, settings: Settings) -> None:
-        """See `AudioPort.add`."""
         is_microphone = isinstance(settings, MicrophoneSettings)
         self._devices[key] = (self._microphone if is_microphone else self._speaker)(key, settings)
 
     def forget(self, key: DeviceKey) -> None:
-        """See `AudioPort.forget`."""
         self._devices.pop(key, None)
 
     def order(self, key: DeviceKey, order: Order) -> None:
-        """See `AudioPort.order`."""
-        device = self._devices.get(key)
-        if device is not None:
+        if device := self._devices.get(key):
             device.order(order)
 
     def listen(self, key: DeviceKey, sink: StatesSink) -> Callable[[], None]:
-        """See `AudioPort.listen`."""
         return self._find(key).teller.listen(sink)
 
     def hear(self, key: DeviceKey, sink: FramesSink) -> Callable[[], None]:
-        """See `AudioPort.hear`."""
-        stop: Callable[[], None] = self._find(key).hear(sink)
-        return stop
+        return self._find(key).hear(sink)
 
     async def open(self, key: DeviceKey) -> None:
-        """See `AudioPort.open`."""
         await self._find(key).open(_discard)
 
     async def use(self, key: DeviceKey, device: DeviceChoice) -> None:
-        """See `AudioPort.use`."""
         there = self._find(key)
         await there.at_home(there.use(device))
 
     async def process(self, key: DeviceKey, processing: VoiceProcessing) -> None:
-        """See `AudioPort.process`."""
         there = self._find(key)
         await there.at_home(there.process(processing))
 
     async def close(self, key: DeviceKey, *, for_good: bool = False) -> None:
-        """See `AudioPort.close`."""
         await self._find(key).close(for_good=for_good)
 
     def _find(self, key: DeviceKey) -> LocalDevice[Any]:

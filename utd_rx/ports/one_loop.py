@@ -25,22 +25,14 @@ def owned(method: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Coroutine[
 
 
 class OneLoop:
-    """Belongs to the event loop of the first `check`, and refuses every other one.
-
-    Args:
-        what: What is owned, as a message names it.
-    """
+    """Lets what a message calls `what` belong to the event loop of the first `check`."""
 
     def __init__(self, what: str) -> None:
         self._what = what
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def check(self) -> None:
-        """Return in the loop that owns it, and change nothing in any other place.
-
-        Raises:
-            UTDStreamException: `CONFLICT` with `FOREIGN_LOOP`: another loop runs here, or none.
-        """
+        """Return in the loop that owns it; where another runs, or none, raise `FOREIGN_LOOP`."""
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:

@@ -1,8 +1,5 @@
-"""Which proxy a connection goes through: one rule for REST and for media.
-
-Two network stacks serve a client, and by themselves each has a rule of its own. So the client makes
-one `Proxies`, a value, and both ask it.
-"""
+"""Which proxy a connection goes through: one rule for REST and for media, whose two network stacks
+would by themselves have one each."""
 
 from __future__ import annotations
 
@@ -10,47 +7,38 @@ import ipaddress
 import os
 from base64 import b64encode
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Final
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from attrs import field, frozen
 
-from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.errors import invalid
 
 _PORTS: Final = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 
 
 @frozen
 class Proxy:
-    """An HTTP proxy; its `str` names it for people, without the credentials.
+    """An HTTP proxy, `http://host:port` or `http://user:password@host:port`, percent-encoded.
 
-    Args:
-        url: `http://host:port`, where needed `http://user:password@host:port`; percent-encoded.
-
-    Raises:
-        UTDStreamException: `VALIDATION`: no such url. The message does not repeat it.
+    Its `str` names it for people, without the credentials; no error repeats its url.
     """
 
     url: str = field(repr=False)
 
     def __attrs_post_init__(self) -> None:
-        try:
-            is_proxy = self.url.isascii() and _is_http(urlsplit(self.url))
-        except (ValueError, TypeError, AttributeError):
-            is_proxy = False
-        if not is_proxy:
-            raise UTDStreamException(
-                "a proxy must be an http:// URL with a host, and no path",
-                code=UTDErrorCode.VALIDATION,
-            )
+        with suppress(ValueError, TypeError, AttributeError):
+            parts = urlsplit(self.url)
+            is_bare = not (parts.path.strip("/") or parts.query or parts.fragment)
+            is_http = parts.scheme == "http" and bool(parts.hostname) and parts.port != 0
+            if is_http and is_bare and self.url.isascii():
+                return
+        raise invalid("a proxy must be an http:// URL with a host, and no path")
 
     def __str__(self) -> str:
-        return f"{self.host}:{urlsplit(self.url).port or _PORTS['http']}"
-
-    @property
-    def host(self) -> str:
-        """Its host, without the port."""
-        return urlsplit(self.url).hostname or ""
+        parts = urlsplit(self.url)
+        return f"{parts.hostname}:{parts.port or _PORTS['http']}"
 
     @property
     def address(self) -> str:
@@ -75,13 +63,7 @@ class Proxy:
 
 @frozen
 class Proxies:
-    """The proxies of a client, and what is reached without; `of` makes it.
-
-    Args:
-        plain: For `http://` and `ws://`.
-        tls: For `https://` and `wss://`.
-        direct: What is not proxied, in the notation of `NO_PROXY`.
-    """
+    """The proxies of a client, for http and TLS, and what is `direct`, as `NO_PROXY` says it."""
 
     plain: Proxy | None = None
     tls: Proxy | None = None
@@ -95,16 +77,10 @@ class Proxies:
         trust_env: bool = False,
         environment: Mapping[str, str] = os.environ,
     ) -> Proxies:
-        """Return the rule for these two words of aiohttp's.
+        """Return the rule for these two words of aiohttp's, or raise `VALIDATION`.
 
-        Args:
-            proxy: For everything; goes before the environment's.
-            trust_env: Whether `HTTP_PROXY` and `HTTPS_PROXY` count. They are read now, once.
-            environment: Of the process; in it small letters go before capitals. `NO_PROXY` counts
-                in any case: it says what a proxy cannot reach.
-
-        Raises:
-            UTDStreamException: `VALIDATION`: what is given is no HTTP proxy.
+        `proxy` goes before the environment, which is read once, small letters before capitals.
+        `NO_PROXY` counts in any case: it says what a proxy cannot reach.
         """
 
         def said(name: str) -> str:
@@ -121,10 +97,7 @@ class Proxies:
         return cls(_named(plain), _named(said("https_proxy")), direct)
 
     def for_url(self, url: str) -> Proxy | None:
-        """Return the proxy on the way to `url`; never one to this machine or past `NO_PROXY`.
-
-        None also for what is no url: whoever goes there says what is wrong with it.
-        """
+        """Return the proxy on the way to `url`; none to this machine, nor to what is no url."""
         try:
             parts = urlsplit(url)
             host, port = parts.hostname, parts.port
@@ -157,8 +130,3 @@ def is_loopback(host: str) -> bool:
 def _named(url: str | None) -> Proxy | None:
     # In the environment a proxy often stands without its scheme, which curl reads as http.
     return Proxy(url if "://" in url else f"http://{url}") if url else None
-
-
-def _is_http(parts: SplitResult) -> bool:
-    is_bare = not (parts.path.strip("/") or parts.query or parts.fragment)
-    return parts.scheme == "http" and bool(parts.hostname) and parts.port != 0 and is_bare

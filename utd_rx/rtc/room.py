@@ -22,7 +22,7 @@ from utd_rx.models.audio import AudioInput
 from utd_rx.models.devices import DeviceKey
 from utd_rx.models.events import RoomEvent, RoomSnapshot, TokenRefreshed
 from utd_rx.models.participant import TrackPublication, TrackSource
-from utd_rx.ports.data import data_message
+from utd_rx.ports.data import DataMessage
 from utd_rx.ports.one_loop import OneLoop, owned
 from utd_rx.ports.proxy import DIRECT, Proxies
 from utd_rx.ports.room import EventSink, FramesSink
@@ -224,7 +224,7 @@ class UTDRoom:
 
         Cancelling is safe; the message may or may not be sent.
         """
-        message = data_message(data, topic=topic, to=to, reliable=reliable)
+        message = DataMessage(data, topic=topic, to=to, reliable=reliable)
         await self._need().outbox.send(message)
 
     @owned

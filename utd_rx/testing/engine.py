@@ -112,7 +112,7 @@ class FakeEngine:
         )
 
     async def get_seats(self, room: str) -> UTDSeatGrid:
-        """See `SeatCalls`, as below."""
+        """See `EnginePort`, as below."""
         self.asked.append("get_seats")
         if self.read_error is not None:
             raise self.read_error

@@ -31,7 +31,7 @@ from utd_rx.models.participant import (
     TrackSource,
 )
 from utd_rx.ports import living
-from utd_rx.ports.data import data_message
+from utd_rx.ports.data import DataMessage
 from utd_rx.ports.living import Voice
 from utd_rx.ports.room import EventSink, FramesSink
 from utd_rx.protocol import roster
@@ -204,7 +204,7 @@ class FakeRoom:
     ) -> None:
         """See `RoomPort.send_data`."""
         self._require_connected()
-        message = data_message(data, topic=topic, to=to)
+        message = DataMessage(data, topic=topic, to=to)
         if not self.snapshot.local.permission.can_publish_data:
             raise UTDStreamException("data is not granted", code=UTDErrorCode.FORBIDDEN)
         self.sent.append((message.data, message.topic, message.to))

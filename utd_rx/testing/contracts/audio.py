@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
-from utd_rx.models.audio import AudioFrame
+from utd_rx.models.audio import AudioFrame, AudioInput
 from utd_rx.models.device_state import MicrophoneState, SpeakerState
 from utd_rx.models.devices import DeviceChoice, DeviceKey
 from utd_rx.models.voice_processing import VoiceProcessing
@@ -358,7 +358,7 @@ class AudioContract:
 
     async def test_what_is_alive_is_found_by_its_key(self, bench: AudioBench) -> None:
         microphone, speaker = await bench.make("microphone"), await bench.make("speaker")
-        there: living.LivingMicrophone = living.find(microphone.key)
+        there: AudioInput = living.find(microphone.key)
         stream = await there.open(lambda frame: None)
         assert (await refusal(microphone.open())).reason is ConflictReason.ALREADY
         await stream.aclose()
