@@ -12,7 +12,7 @@ from tests.rest.conftest import APP_ID, APP_KEY
 from tests.rest.engines import ScriptedEngine, reply
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.rest import UTDApi, UTDApiClient
-from utd_rx.rest.urls import checked_base_url, endpoint, path_of
+from utd_rx.rest.checks import checked_base_url, endpoint, path_of
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,4 @@
-"""The engine's REST API: `UTDApiClient` carries JSON, `UTDApi` gives it types.
-
-Importing this loads aiohttp; `import utd_rx` does not import it.
-"""
+"""The engine's REST API: `UTDApiClient` carries JSON, `UTDApi` gives it types."""
 
 from __future__ import annotations
 

@@ -24,12 +24,9 @@ from utd_rx.rest.seats import SeatEndpoints
 class UTDApi(SeatEndpoints, ModerationEndpoints):
     """The mints, and everything the groups it is made of offer; see `Endpoints`.
 
-    What `acting_as` returns is an `EnginePort`.
-
-    Both mints repeat. A second mint gives the same person the same rights: the room exists and
-    has its owner by then, the grid has its seats, the older token is merely never used, and a
-    ban or a kick in between is judged anew by the engine (docs/contract.md, "Owner and host" and
-    "Old tokens").
+    What `acting_as` returns is an `EnginePort`. Both mints repeat: a second one gives the same
+    person the same rights, and a ban or a kick in between is judged anew by the engine
+    (docs/contract.md, "Owner and host" and "Old tokens").
     """
 
     def acting_as(self, request: JoinRequest) -> UTDApi:
@@ -78,16 +75,17 @@ class UTDApi(SeatEndpoints, ModerationEndpoints):
         """Create the room if needed and return the credentials to join it
         (docs/contract.md, "Minting").
 
-        What `JoinRequest` has too is explained there.
+        What `UTDStreamClient.audio_room` has too is explained there.
 
         Args:
+            type: The room's product type.
+            role: What is asked for; the reply's `role` is what was granted.
+            seat_count: 1 to 100.
             image: URL of a profile image.
             room_owner_id: The verified owner; with the app key it must equal `identity`.
             metadata: Attached to the participant.
             os: `android` or `ios`; without it the engine grants no video effects.
-            device_model: A device fact.
-            os_version: A device fact.
-            app_version: A device fact.
+            device_model, os_version, app_version: Facts about the device.
 
         Raises:
             UTDStreamException: `VALIDATION` for an identity, name or seat that cannot be,

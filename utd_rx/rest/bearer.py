@@ -16,23 +16,17 @@ from utd_rx.protocol.wire.tokens import lifetime_of
 RENEW_AHEAD: Final = 60.0
 """Seconds before its end at which a bearer is renewed: twice what a call may take in all."""
 
-
 Minted: TypeAlias = UTDTokenResponse | UTDSessionResponse
-"""What either mint replies."""
 
 T = TypeVar("T")
 
 
 class Bearer:
-    """One actor's bearer, for any number of calls at once.
+    """One actor's bearer, renewed before it ends, and when the engine refuses it.
 
-    It is renewed before it ends, and when the engine refuses it. Its end is counted on the
-    monotonic clock, from when it came and by its own two claims: it does not matter whose wall
-    clock is wrong. All calls that wait for a renewal share one mint, and its failure.
-
-    On the engine a renewal is a mint like the first one: it gives the same person the same rights,
-    and opens the room again if it was closed meanwhile. Who was kicked can mint again, who is
-    banned cannot (docs/contract.md, "Bearers").
+    Its end is counted on the monotonic clock, from when it came and by its own two claims: it does
+    not matter whose wall clock is wrong. All calls that wait for a renewal share one mint, and its
+    failure. Who was kicked can mint again, who is banned cannot (docs/contract.md, "Bearers").
     """
 
     def __init__(
@@ -47,11 +41,8 @@ class Bearer:
         self._failure: UTDStreamException | None = None
 
     async def carry(self, call: Callable[[str], Awaitable[T]]) -> T:
-        """Return what `call` does with the bearer; call again with a fresh one after a 401.
-
-        A 401 says that the engine did nothing, so that any call may be repeated. A second one is
-        the caller's to hear, as is why there is no fresh bearer.
-        """
+        """Return what `call` does with the bearer; call again with a fresh one after a 401, which
+        says that the engine did nothing. A second one is raised."""
         token = await self._current()
         try:
             return await call(token)

@@ -8,10 +8,14 @@ from __future__ import annotations
 import re
 import unicodedata
 from typing import Final
+from urllib.parse import quote
+
+from yarl import URL
 
 from utd_rx.errors import invalid
 from utd_rx.models.role import UTDRole
 from utd_rx.models.seats import UTDSeatMode
+from utd_rx.ports.proxy import is_loopback
 from utd_rx.protocol.wire.reading import without_none
 from utd_rx.protocol.wire.seats import MAX_SEATS
 from utd_rx.protocol.wire.tokens import VISIBLE_ASCII
@@ -23,6 +27,12 @@ _ROOM_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _REFUSED_CATEGORIES: Final = ("Cc", "Cs")
 # Where JSON numbers stop being exact for other readers.
 _MAX_INT: Final = 2**53
+
+API_ROOT: Final = "/api/v1"
+"""Base path of every endpoint (docs/contract.md, "Hosts and headers")."""
+
+_PATH: Final = re.compile(r"[A-Za-z0-9\-._~!$&'()*+,;=:@%/]+")
+_DOTS: Final = {".": "%2E", "..": "%2E%2E"}
 
 
 def checked_identity(identity: str, what: str = "identity") -> str:
@@ -42,10 +52,7 @@ def checked_room(room_name: str) -> str:
 
 
 def checked_int(value: int, what: str, least: int = 0, most: int = _MAX_INT) -> int:
-    """Take an integer from `least` to `most`; a bool is none.
-
-    So a seat index: how many seats there are is for the engine to know.
-    """
+    """Take an integer from `least` to `most`; a bool is none."""
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
         bound = f"of at least {least}" if most == _MAX_INT else f"from {least} to {most}"
         raise invalid(f"{what} must be an integer {bound}")
@@ -79,3 +86,33 @@ def checked_secret(value: str, what: str) -> str:
     if not isinstance(value, str) or not VISIBLE_ASCII.fullmatch(value):
         raise invalid(f"{what} must be visible ASCII characters without spaces")
     return value
+
+
+def checked_base_url(base_url: str) -> URL:
+    """Return `base_url` as a URL for keys and bearers; an error does not repeat its password."""
+    try:
+        url = URL(base_url)
+    except (ValueError, TypeError) as error:
+        raise invalid("base_url is not a URL") from error
+    if url.scheme not in ("http", "https") or not url.host:
+        raise invalid("base_url must be an absolute https:// URL")
+    if url.user is not None or url.password is not None or url.query_string or url.fragment:
+        raise invalid("base_url must have no user, query or fragment")
+    if url.scheme == "http" and not is_loopback(url.host):
+        raise invalid("base_url must be https:// unless its host is this machine")
+    return url.with_path(url.raw_path.rstrip("/"), encoded=True)
+
+
+def path_of(*segments: str | int) -> str:
+    """Join `segments` to a path in which each is one segment, whatever characters it has."""
+    # quote() leaves dots alone, and ".." is a legal identity.
+    return "/" + "/".join(_DOTS.get(str(s)) or quote(str(s), safe="") for s in segments)
+
+
+def endpoint(base: URL, path: str, params: dict[str, str]) -> URL:
+    """Return the URL of an encoded `path` under the API's root; one that climbs is refused."""
+    if not _PATH.fullmatch(path) or any(part in _DOTS for part in path.split("/")):
+        raise invalid("the path must be percent-encoded and without . and .. (see path_of)")
+    root = str(base).rstrip("/") + API_ROOT
+    url = URL(f"{root}/{path.removeprefix('/')}", encoded=True)
+    return url.with_query(params) if params else url

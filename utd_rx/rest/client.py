@@ -1,8 +1,6 @@
 """JSON over HTTP: one base URL, bounded in time and size, every failure typed.
 
-A call is sent once unless it says that repeating is safe; aiohttp's own silent repetition of
-PUT and DELETE is switched off, so that the count is ours. Redirects are not followed: a bearer
-must not leave for another host.
+Redirects are not followed: a bearer must not leave for another host.
 """
 
 from __future__ import annotations
@@ -21,17 +19,16 @@ from utd_rx.ports.proxy import Proxies
 from utd_rx.protocol.wire.errors import error_from_wire
 from utd_rx.protocol.wire.reading import Json, read_object
 from utd_rx.rest.bearer import Bearer
-from utd_rx.rest.checks import checked_secret
+from utd_rx.rest.checks import checked_base_url, checked_secret, endpoint
 from utd_rx.rest.exchange import MAX_REPLY, Reply, Request, exchange
 from utd_rx.rest.failures import is_transient, malformed, read_retry_after, timed_out
 from utd_rx.rest.policy import RetryPolicy, Timeouts
-from utd_rx.rest.urls import checked_base_url, endpoint
 
 Body: TypeAlias = Mapping[str, object] | None
 
 
 class CallOptions(TypedDict, total=False):
-    """What a call may have besides its path and body; `UTDApiClient.request` explains it."""
+    """The keyword arguments of `UTDApiClient.request`, which explains them."""
 
     params: Mapping[str, str | int] | None
     bearer: Bearer | str | None
@@ -59,8 +56,8 @@ class UTDApiClient:
             the loop's own.
 
     Raises:
-        UTDStreamException: `VALIDATION`: see `checked_base_url` and `Proxy`, or a credential that
-            cannot stand in a header.
+        UTDStreamException: `VALIDATION`: another URL, a proxy that is not `http://`, or a
+            credential that cannot stand in a header.
     """
 
     DEFAULT_BASE_URL: Final = "https://engine.udt-stream.com"
@@ -82,8 +79,13 @@ class UTDApiClient:
         self.owner: Final = OneLoop("client")
         self.clock: Final = clock
         self._base = checked_base_url(base_url)
-        self._app_id = checked_secret(app_id, "app_id")
-        self._app_key = checked_secret(app_key, "app_key")
+        self._app_key = app_key
+        self._headers = {
+            "X-App-Id": checked_secret(app_id, "app_id"),
+            "X-App-Key": checked_secret(app_key, "app_key"),
+            "Accept": "application/json",
+            "Content-Type": "application/json; charset=utf-8",
+        }
         self._proxy = Proxies.of(proxy, trust_env=trust_env).for_url(str(self._base))
         self._session = session
         self._is_session_ours = session is None
@@ -150,7 +152,11 @@ class UTDApiClient:
         ends_at = asyncio.get_running_loop().time() + self._timeouts.total
 
         async def send(token: str | None) -> Json:
-            headers = self._headers(token)
+            headers = self._headers
+            # Beside a bearer the app headers are not needed (docs/contract.md, "Bearers"); another
+            # engine may want them.
+            if token is not None:
+                headers = {**headers, "Authorization": f"Bearer {checked_secret(token, 'bearer')}"}
             secrets = (self._app_key, token, None if self._proxy is None else self._proxy.password)
             request = Request(method, url, headers, payload, self._proxy, secrets)
             return await self._send(request, ends_at, is_safe=is_safe)
@@ -190,19 +196,6 @@ class UTDApiClient:
                     raise
             await sleep_until(self.clock, self.clock.now() + wait)
             attempt += 1
-
-    def _headers(self, bearer: str | None) -> dict[str, str]:
-        # Beside a bearer the app headers are not needed (docs/contract.md, "Bearers"); another
-        # engine may want them.
-        headers = {
-            "X-App-Id": self._app_id,
-            "X-App-Key": self._app_key,
-            "Accept": "application/json",
-            "Content-Type": "application/json; charset=utf-8",
-        }
-        if bearer is not None:
-            headers["Authorization"] = f"Bearer {checked_secret(bearer, 'bearer')}"
-        return headers
 
     def _opened(self) -> aiohttp.ClientSession:
         self.owner.check()

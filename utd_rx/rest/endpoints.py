@@ -6,20 +6,17 @@ from collections.abc import Mapping
 
 from utd_rx.protocol.wire.reading import Json
 from utd_rx.rest.bearer import Bearer
-from utd_rx.rest.checks import checked_room
+from utd_rx.rest.checks import checked_room, path_of
 from utd_rx.rest.client import UTDApiClient
-from utd_rx.rest.urls import path_of
 
 
 class Endpoints:
     """Base of the groups that make up `UTDApi`.
 
     Each command is sent once unless its docstring says that it repeats, and once more when its
-    bearer was refused and could be renewed. Cancelling any of them is safe on this side; the
-    engine may have carried it out all the same.
-
-    Every method raises `UTDStreamException` as `UTDApiClient.request` does, and `VALIDATION`
-    without a status for an argument that is refused before anything is sent.
+    bearer was refused and could be renewed. Cancelling is safe on this side; the engine may have
+    carried it out all the same. Every method raises `UTDStreamException` as `UTDApiClient.request`
+    does, and `VALIDATION` without a status for an argument that is refused before it is sent.
 
     Args:
         engine: The in-room host.

@@ -75,10 +75,8 @@ def is_transient(error: UTDStreamException) -> bool:
 
 
 def read_retry_after(headers: Mapping[str, str], now: float) -> float | None:
-    """Return the seconds of a `Retry-After` header, given as such or as an HTTP date.
-
-    The reply's own `Date` is preferred to `now`, Unix time in seconds, since clocks disagree.
-    """
+    """Return the seconds of a `Retry-After` header, given as such or as an HTTP date, which counts
+    from the reply's own `Date` rather than from `now`, in Unix seconds: clocks disagree."""
     value = headers.get("Retry-After")
     if value is None:
         return None

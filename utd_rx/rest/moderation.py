@@ -14,10 +14,7 @@ class ModerationEndpoints(Endpoints):
     """For hosts and admins; nobody may act against the host."""
 
     async def kick_participant(self, room: str, identity: str) -> None:
-        """Remove `identity` from the room.
-
-        Sent once: by the time of a second try they may be back, rightly.
-        """
+        """Remove `identity` from the room; once: by a second try they may be back, rightly."""
         await self._in_room("DELETE", room, "participants", checked_identity(identity))
 
     async def mute_participant(
@@ -29,10 +26,7 @@ class ModerationEndpoints(Endpoints):
         video: bool = False,
         muted: bool = True,
     ) -> None:
-        """Mute or unmute the microphone and the camera of `identity` on the media server.
-
-        Repeats: it names a state, not a change.
-        """
+        """Mute or unmute microphone and camera of `identity` on the media server; repeats."""
         path = ("participants", checked_identity(identity), "mute")
         body = {"audio": audio, "video": video, "muted": muted}
         await self._in_room("PUT", room, *path, body=body, is_safe=True)
@@ -49,10 +43,7 @@ class ModerationEndpoints(Endpoints):
         return next((known for known in UTDRole if known.value == role), None)
 
     async def set_role(self, room: str, identity: str, role: UTDRole | str) -> None:
-        """Give somebody a role; the owner alone does (docs/contract.md, "Roles").
-
-        Sent once: the engine refuses a role somebody has already.
-        """
+        """Give somebody a role they have not; the owner alone does (docs/contract.md, "Roles")."""
         path = ("participants", checked_identity(identity), "role")
         body = {"role": checked_choice(UTDRole, role, "role")}
         await self._in_room("PUT", room, *path, body=body)

@@ -47,12 +47,9 @@ class RetryPolicy:
     ) -> float | None:
         """Return the seconds to wait after the failed `attempt` (from 1), None to give up.
 
-        The `jitter`, from 0 to 1, is a share of the back-off that comes on top of `Retry-After`,
-        or all refused clients would return together.
+        The `jitter`, from 0 to 1, is a share of the back-off, on top of `Retry-After`.
         """
-        if attempt >= self.attempts:
+        asked = retry_after or 0.0
+        if attempt >= self.attempts or asked > self.longest_retry_after:
             return None
-        if retry_after is not None and retry_after > self.longest_retry_after:
-            return None
-        ceiling = min(self.longest_backoff, self.first_backoff * 2.0 ** (attempt - 1))
-        return (retry_after or 0.0) + jitter * ceiling
+        return asked + jitter * min(self.longest_backoff, self.first_backoff * 2.0 ** (attempt - 1))

@@ -15,11 +15,8 @@ class SeatEndpoints(Endpoints):
     """Reading and changing seats, asking for one and offering one.
 
     What became of the grid comes by push or `get_seats`; muting, which no grid shows, returns the
-    grid it was done in, where the engine answers with one. No command is sent twice; a second
-    `take` of a seat that the first one got would fail with `CONFLICT`.
-
-    An id or seat index that the engine leaves out of its reply comes as None: the command has
-    been carried out all the same.
+    grid it was done in, where the engine answers with one. An id or seat index that the engine
+    leaves out of its reply comes as None: the command has been carried out all the same.
     """
 
     async def get_seats(self, room: str) -> UTDSeatGrid:
@@ -40,7 +37,7 @@ class SeatEndpoints(Endpoints):
 
     async def take_seat(self, room: str, index: int) -> None:
         """Sit down on `index`, which grants publishing."""
-        await self._in_room("POST", room, "seats", checked_int(index, "seat index"), "take")
+        await self._at_seat(room, index, "take")
 
     async def leave_seat(self, room: str) -> None:
         """Get up, which revokes publishing; without a seat nothing happens."""
@@ -53,27 +50,23 @@ class SeatEndpoints(Endpoints):
 
     async def kick_seat(self, room: str, index: int) -> None:
         """Make the occupant get up (hosts and admins)."""
-        await self._in_room("POST", room, "seats", checked_int(index, "seat index"), "kick")
+        await self._at_seat(room, index, "kick")
 
     async def lock_seat(self, room: str, index: int) -> None:
         """Close the seat, which first kicks its occupant (hosts and admins)."""
-        await self._in_room("POST", room, "seats", checked_int(index, "seat index"), "lock")
+        await self._at_seat(room, index, "lock")
 
     async def unlock_seat(self, room: str, index: int) -> None:
         """Open the seat again (hosts and admins)."""
-        await self._in_room("POST", room, "seats", checked_int(index, "seat index"), "unlock")
+        await self._at_seat(room, index, "unlock")
 
     async def mute_seat(self, room: str, index: int) -> UTDSeatGrid | None:
         """Mute the occupant's microphone on the media server (hosts and admins)."""
-        return _grid_or_none(
-            await self._in_room("POST", room, "seats", checked_int(index, "seat index"), "mute")
-        )
+        return _grid_or_none(await self._at_seat(room, index, "mute"))
 
     async def unmute_seat(self, room: str, index: int) -> UTDSeatGrid | None:
         """Unmute the occupant's microphone; 409 where the media server forbids it."""
-        return _grid_or_none(
-            await self._in_room("POST", room, "seats", checked_int(index, "seat index"), "unmute")
-        )
+        return _grid_or_none(await self._at_seat(room, index, "unmute"))
 
     async def request_to_speak(self, room: str) -> int | None:
         """Ask for a seat in request mode; return the request's id."""
@@ -126,6 +119,9 @@ class SeatEndpoints(Endpoints):
     async def decline_invitation(self, room: str, invitation_id: int) -> None:
         """Refuse the offer."""
         await self._answer(room, "invitations", invitation_id, "decline")
+
+    async def _at_seat(self, room: str, index: int, verb: str) -> Json:
+        return await self._in_room("POST", room, "seats", checked_int(index, "seat index"), verb)
 
     async def _answer(self, room: str, kind: str, id_: int, verb: str) -> int | None:
         path = (kind, checked_int(id_, "id"), verb)
