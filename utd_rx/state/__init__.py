@@ -13,7 +13,7 @@ from utd_rx.state.errors import (
 )
 from utd_rx.state.machine import Machine
 from utd_rx.state.operators import became, debounce, sample, throttle
-from utd_rx.state.scheduler import LoopScheduler, loop_scheduler
+from utd_rx.state.piping import LoopScheduler, loop_scheduler
 from utd_rx.state.store import Store
 from utd_rx.state.subject import StateSubject
 

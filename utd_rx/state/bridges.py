@@ -1,19 +1,16 @@
-"""From a `StateSubject` to asyncio: wait for a value, iterate over the values.
-
-Both may be fed from any thread; what they do to the reader's loop they do on that loop.
-"""
+"""From a `StateSubject`, fed from any thread, to asyncio: wait for a value, iterate over values."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import TypeVar
 
 from reactivex.disposable import CompositeDisposable
 
-from utd_rx.state.derived import Derived
-from utd_rx.state.equality import matcher, same
-from utd_rx.state.errors import StreamCompletedError
+from utd_rx.state.derived import Derived, same
+from utd_rx.state.errors import INSTEAD_OF_STATE, StreamCompletedError, refuse_async
 from utd_rx.state.reports import INTERRUPTS, running_loop
 
 T = TypeVar("T")
@@ -29,7 +26,7 @@ class _Wakeup:
         self._future: asyncio.Future[None] = self._loop.create_future()
 
     async def wait(self, timeout: float | None = None) -> bool:
-        """Wait until `wake()`; False when the time ran out first. Cancelling is safe."""
+        """Wait until `wake()`; False when the time ran out first."""
         if timeout is None:
             await self._future
             return True
@@ -45,6 +42,12 @@ class _Wakeup:
     def _resolve(self) -> None:
         if not self._future.done():
             self._future.set_result(None)
+
+
+def matcher(value_or_predicate: T | Callable[[T], bool]) -> Callable[[T], bool]:
+    """Return what tells whether a value equals, or satisfies, the argument; none that is async."""
+    refuse_async(value_or_predicate, instead=INSTEAD_OF_STATE, kind="a predicate")
+    return value_or_predicate if callable(value_or_predicate) else partial(same, value_or_predicate)
 
 
 async def until(
@@ -105,16 +108,8 @@ class Changes(AsyncIterator[T]):
         self._wakeup: _Wakeup | None = None
         self._closed = False
 
-    def __aiter__(self) -> Changes[T]:
-        return self
-
     async def __anext__(self) -> T:
-        """Return the newest value not yet seen. Cancelling is safe.
-
-        Raises:
-            StopAsyncIteration: The store has closed and its last value has been returned.
-            RuntimeError: Another task is waiting on this very iterator.
-        """
+        """Return the newest value not yet seen, to one task at a time. Cancelling is safe."""
         if self._wakeup is not None:
             raise RuntimeError("changes() is already being read by another task")
         newest: tuple[T] | None = None

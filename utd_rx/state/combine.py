@@ -1,9 +1,8 @@
 """`combine_state`: several values as one, without a torn mixture.
 
 Subjects of one store become one selector on it, so their tuple is of one version by construction.
-Subjects of several stores are grouped by store, and the groups feed a private store. Every tuple
-it shows pairs one version of each store; versions of different stores have no common order, so
-a change of two stores shows as two values.
+Those of several stores are grouped by store, and the groups feed a private store, whose every tuple
+pairs one version of each store; a change of two stores shows as two values.
 """
 
 from __future__ import annotations
@@ -61,16 +60,13 @@ def combine_state(*subjects: StateSubject[Any]) -> StateSubject[Any]:
         raise ValueError("combine_state needs at least one subject")
     name = ", ".join(subject.name for subject in subjects)
     by_core: dict[Core[Any], list[StateSubject[Any]]] = {}
-    for leaf in dict.fromkeys(leaf for s in subjects for leaf in _leaves(s)):
+    # A combination of other stores counts as its leaves: in combine(combine(a1, b), a2) the two
+    # values of store a must come from one commit.
+    leaves = (s.leaves if isinstance(s, _Joint) else (s,) for s in subjects)
+    for leaf in dict.fromkeys(chain.from_iterable(leaves)):
         by_core.setdefault(leaf._core, []).append(leaf)
     core, *others = by_core
     return _Joint(subjects, by_core, name) if others else _group(core, subjects, name)
-
-
-def _leaves(subject: StateSubject[Any]) -> Sequence[StateSubject[Any]]:
-    """A combination of other stores counts as its leaves: in combine(combine(a1, b), a2) the two
-    values of store a must come from one commit."""
-    return subject.leaves if isinstance(subject, _Joint) else (subject,)
 
 
 def _values(
@@ -83,20 +79,12 @@ def _values(
 def _group(
     core: Core[Any], subjects: Sequence[StateSubject[Any]], name: str = "group"
 ) -> StateSubject[Values]:
-    """The values of several subjects of one store, of one version.
-
-    The selector reads the subjects rather than calling their selectors: their values keep their
-    identity from commit to commit, so arrays among them compare as unchanged.
-    """
+    """The values of several subjects of one store, read so that arrays among them keep identity."""
     return StateSubject(core, lambda _: tuple([s.value for s in subjects]), name)
 
 
 class _Joint(StateSubject[Values]):
-    """A combination of several stores.
-
-    It follows its sources only while it is observed; unobserved, its value is computed from
-    theirs when read. So it never outlives its use, and no weak reference is needed.
-    """
+    """A combination of several stores, which follows its sources only while it is observed."""
 
     def __init__(
         self,

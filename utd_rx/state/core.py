@@ -1,29 +1,18 @@
 """The commit machinery under `Store` and `Machine`.
 
-Theory of operation
--------------------
 A dispatch has two halves. *Folding* runs the pure step on the newest state (the head), under the
-lock and on the dispatcher's thread, so the order of folds is the total order of commits, and an
-exception of the step goes to the dispatcher before anything has changed. *Publishing* makes the
-new state the visible one, and is itself in two phases: first, under the lock, the state, the
-version and every observed value change together; then, without the lock, observers are called.
+lock and on the dispatcher's thread: the order of folds is the total order of commits. *Publishing*
+makes the new state the visible one: first, under the lock, the state, the version and every
+observed value change together; then, without the lock, observers are called.
 
-Publishing happens only while no callback runs, on any thread: `_active` counts the callers that
-are inside callbacks, and whoever is the last one out publishes what has queued up meanwhile. So
-inside a callback every `.value` belongs to one version, a re-entrant dispatch is delivered after
-the current commit has reached everybody, and nobody ever blocks on another thread's callback.
+Publishing happens only while no callback runs, on any thread: `_active` counts the callers inside
+callbacks, and the last one out publishes what has queued up meanwhile. So inside a callback every
+`.value` belongs to one version, and nobody ever blocks on another thread's callback. Who publishes
+elsewhere than at the core's home hands the callbacks over, and with them its place inside.
 
-A core may have a home, the thread its observers and effects belong to. Who publishes elsewhere, for
-example because it subscribed while others dispatched, hands the callbacks over, and with them its
-place inside: the next commit is published when they have been called.
-
-An interrupt (Ctrl-C) in phase one undoes it: the commit stays queued, and goes with the next one.
-
-A store holds a subject only while the subject has observers. The value of an unobserved subject
-is computed when somebody reads it, hence unobserved selectors cost nothing and leak nothing.
-
-The queue of unpublished commits has no bound: it grows only while a callback keeps dispatching,
-and dropping a commit would break the promise that every observer sees all of them.
+A store holds a subject only while the subject has observers, so unobserved selectors cost nothing
+and leak nothing. The queue of unpublished commits has no bound: it grows only while a callback
+keeps dispatching, and every observer is promised all commits.
 """
 
 from __future__ import annotations
@@ -59,10 +48,6 @@ def _settle(
     return interrupt
 
 
-def _no_effects(effect: object) -> None:
-    raise AssertionError(f"a plain store has no effects, got {type(effect).__name__}")
-
-
 class Core(Generic[S]):
     """One value, its version, its queue of commits and its observed subjects."""
 
@@ -70,7 +55,7 @@ class Core(Generic[S]):
         self,
         initial: S,
         fold: Fold[S],
-        perform: Callable[[Any], None] = _no_effects,
+        perform: Callable[[Any], None] = lambda effect: None,
         hand_over: HandOver | None = None,
     ) -> None:
         self.lock = threading.RLock()
@@ -91,13 +76,9 @@ class Core(Generic[S]):
         self._folding = 0
         self._failures: list[tuple[BaseException, str]] = []
 
-    # --- the writer's side ---
-
     def commit(self, items: Sequence[Any], *, may_be_late: bool = False) -> bool:
-        """Fold the items into the state as one commit, and publish it if nobody is delivering.
-
-        False, not an error, when they `may_be_late` and the store was closed.
-        """
+        """Fold the items into the state as one commit, and publish it if nobody is delivering;
+        False, not an error, when they `may_be_late` and the store was closed."""
         with self.lock:
             self.refuse_while_folding("dispatch")
             if self.closing:
@@ -123,10 +104,8 @@ class Core(Generic[S]):
         return True
 
     def tap(self, callback: Tap) -> tuple[S, Callable[[], None]]:
-        """Call back with the items of each commit from now on, under the lock.
-
-        Returns the state those commits begin with, and what ends it.
-        """
+        """Call back with the items of each commit from now on, under the lock; return the state
+        those begin with, and what ends it."""
 
         def untap() -> None:
             with self.lock:
@@ -152,8 +131,6 @@ class Core(Generic[S]):
         """Refuse what a step function or a selector must not do. Call it with the lock held."""
         if self._folding:
             raise ImpureStepError(f"a step function or a selector must be pure: it cannot {what}")
-
-    # --- the observers' side ---
 
     def admit(self, subject: Derived[Any], subscription: Subscription[Any]) -> None:
         """Add an observer and call it with the current value, on this thread."""
@@ -233,8 +210,6 @@ class Core(Generic[S]):
                 return
             report(*failure)
 
-    # --- publishing ---
-
     def _tell(self, items: Sequence[Any]) -> None:
         """Call the taps; one that raises is dropped, and reported when the lock is free."""
         for tap in self.taps:
@@ -247,11 +222,8 @@ class Core(Generic[S]):
                 self._failures.append((error, "a tap, which hears no more,"))
 
     def _publish(self) -> Published | None:
-        """Make the oldest queued commit the visible one: phase one, with the lock held.
-
-        None while somebody is inside, or nothing is queued. Else the caller is inside from now
-        on, and must deliver it.
-        """
+        """Make the oldest queued commit the visible one, with the lock held; the caller is inside
+        from now on, and must deliver it. An interrupt (Ctrl-C) leaves it queued."""
         if self._active or not self._queue:
             return None
         before = self.state, self.version
@@ -284,9 +256,7 @@ class Core(Generic[S]):
     def _deliver(self, published: Published | None) -> None:
         """Call the observers of one commit, then perform its effects, then go on with the next.
 
-        Runs at home, or without one on the thread that published. A `KeyboardInterrupt` out of a
-        callback is raised only when everybody has been served, so that it leaves no store with
-        half a commit.
+        An interrupt out of a callback is raised only when everybody has been served.
         """
         if published and self._hand_over and self._hand_over(partial(self._deliver, published)):
             return

@@ -1,7 +1,4 @@
-"""What the core knows of a value that is derived from its state: how to renew it, who observes it.
-
-The rest of a `StateSubject` is what users see; it knows the core, which knows only this.
-"""
+"""What the core knows of a value derived from its state: how to renew it, and who observes it."""
 
 from __future__ import annotations
 
@@ -13,9 +10,26 @@ from typing import Any, Generic, TypeVar
 from reactivex import abc
 from reactivex.subject import BehaviorSubject
 
-from utd_rx.state.equality import same
-
 T = TypeVar("T")
+
+
+def same(old: object, new: object) -> bool:
+    """Tell whether `new` is no change from `old`: by `==`, or by identity when that raises or
+    answers with an array (numpy, pandas)."""
+    if old is new:
+        return True
+    # A tuple's own `==` looks for the first difference before it looks at the lengths.
+    if type(old) is tuple and type(new) is tuple and len(old) != len(new):
+        return False
+    try:
+        answer = old == new
+        if answer is True or answer is False:
+            return answer
+        # An array has a non-empty shape. Its truth value raises, or is true by accident for a
+        # single element, so it is never asked for. numpy's scalar booleans have the shape ().
+        return not getattr(answer, "shape", ()) and bool(answer)
+    except Exception:  # noqa: BLE001 - whatever a foreign __eq__ raises means "cannot compare"
+        return False
 
 
 def _ignore(*_: object) -> None:
@@ -38,10 +52,8 @@ class Subscription(abc.DisposableBase, Generic[T]):
         self.on_completed: Callable[[], None] = on_completed or _ignore
 
     def dispose(self) -> None:
-        """End the subscription: no further call. Idempotent, thread-safe.
-
-        On another thread than the delivering one, a call already begun may still be running.
-        """
+        """End the subscription: no further call, but one already begun on another thread may still
+        be running. Idempotent, thread-safe."""
         derived = self._derived
         if derived is None or not derived._remove(self):
             return

@@ -1,6 +1,10 @@
-"""What the state layer raises: to whoever called it, never into a stream."""
+"""What the state layer raises, to whoever called it, never into a stream; and what is refused."""
 
 from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any, Final
 
 
 class StoreClosedError(RuntimeError):
@@ -21,3 +25,39 @@ class ReadOnlySubjectError(TypeError):
 
 class AsyncObserverError(TypeError):
     """An `async def` function was given as an observer or predicate; nobody would await it."""
+
+
+_ASYNC: Final = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
+
+INSTEAD_OF_STATE: Final = "`async for value in subject.changes(): ...` in a task"
+INSTEAD_OF_EVENTS: Final = (
+    "`queue = asyncio.Queue()`, `subscribe(queue.put_nowait)` and `await queue.get()` in a task"
+)
+
+
+def refuse_async(*callbacks: Any, instead: str, kind: str = "an observer") -> None:
+    """Raise for an `async def` among functions, or objects with `on_next` and `on_completed`.
+
+    Nobody would await it, and as an answer a coroutine is true; `instead` is what to write.
+    """
+    for callback in callbacks:
+        on_next = getattr(callback, "on_next", callback)
+        for one in (on_next, getattr(callback, "on_completed", None)):
+            if callable(one) and _is_async(one):
+                # By name, without showing what a partial or an object holds.
+                name = getattr(one, "__qualname__", type(one).__name__)
+                raise AsyncObserverError(
+                    f"{name} is async, and {kind} is not awaited; write {instead} instead"
+                )
+
+
+def _is_async(callback: Callable[..., Any]) -> bool:
+    code = getattr(callback, "__code__", None)
+    if code is not None:
+        return bool(code.co_flags & _ASYNC)
+    # Partials, and objects with an async __call__.
+    call = getattr(callback, "func", callback)
+    return any(
+        inspect.iscoroutinefunction(f) or inspect.isasyncgenfunction(f)
+        for f in (callback, call, getattr(call, "__call__", None))  # noqa: B004 - not a test of callability
+    )

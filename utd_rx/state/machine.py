@@ -31,19 +31,13 @@ class Tapped(Generic[S]):
 class Machine(Store[S, I], Generic[S, I, E]):
     """A store for rules that read a clock and yield effects.
 
-    The effects of a commit are performed once its values have been delivered, in order, on the
-    delivering thread; what they dispatch queues up behind. The effects of commits made before
-    `close()` are still performed, so an effect that reports back uses `offer`.
+    The effects of a commit are performed once its values have been delivered, in order; what they
+    dispatch queues up behind. Those of commits made before `close()` are still performed, so an
+    effect that reports back uses `offer`; what one raises is reported and stops no other.
 
-    Args:
-        initial: A value that never changes itself.
-        step: Pure: `(state, item, now) -> (state, effects)`. All items of one `dispatch_all`
-            get the same `now`.
-        perform: Carries out one effect. What it raises is reported and stops no other effect;
-            an expected failure should come back as an item.
-        now: A monotonic clock, in seconds.
-        loop: Where observers are called and effects performed while it runs, whichever thread
-            dispatches, or subscribes while others do. Without one it is that thread.
+    All items of one `dispatch_all` get the same `now`, in monotonic seconds. Observers are called
+    and effects performed on `loop` while it runs, and else on the thread that dispatches, or
+    subscribes while others do.
     """
 
     def __init__(
@@ -69,26 +63,16 @@ class Machine(Store[S, I], Generic[S, I, E]):
 
     @property
     def head(self) -> S:
-        """The state with every commit so far, also those not yet published: what `step` gets next.
-
-        A shell decides by it; what is shown belongs to `state`.
-        """
+        """The state with every commit so far, also those not yet published; what is shown belongs
+        to `state`."""
         return self._core.head
 
     def on_commit(self, callback: Callable[[float, Sequence[I]], None]) -> Tapped[S]:
         """Call back with time and items of each commit from now on, also of those without effect.
 
-        The step is pure, so the state in the answer and these calls are all there is to know: a
-        machine that begins with that state and is given the same items at the same times goes
-        through the same states. That is what a recorder needs.
-
-        Args:
-            callback: Called when the items are folded, on the dispatcher's thread and under the
-                store's lock: it puts them away and returns. It cannot dispatch; if it raises it
-                is reported and not called again, and the commit is not harmed.
-
-        Raises:
-            ImpureStepError: From within a step function or a selector of this machine.
+        With the state in the answer that is all a recorder needs: the step is pure. The callback
+        runs on the dispatcher's thread and under the store's lock, so it puts the items away and
+        returns. It cannot dispatch; if it raises, that is reported and it is not called again.
         """
         with self._core.lock:
             state, untap = self._core.tap(lambda items: callback(self._at, items))

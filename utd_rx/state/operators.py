@@ -1,8 +1,7 @@
 """Operators for state: RxPY's are right for most purposes, these for time and for edges.
 
-RxPY's time operators fall back to timer threads where `StateSubject.pipe` cannot help them, and
-its `throttle_first` may end on a stale value. These run on the loop that is running when somebody
-subscribes, unless `scheduler=` says otherwise, and on no other thread.
+RxPY's time operators may fall back to timer threads, and its `throttle_first` may end on a stale
+value. These run on the loop running at subscription, unless `scheduler=` says otherwise.
 """
 
 from __future__ import annotations
@@ -16,9 +15,8 @@ from reactivex import Observable, abc
 from reactivex import operators as ops
 from reactivex.disposable import CompositeDisposable, SerialDisposable
 
-from utd_rx.state.equality import matcher
-from utd_rx.state.piping import piped
-from utd_rx.state.scheduler import loop_scheduler
+from utd_rx.state.bridges import matcher
+from utd_rx.state.piping import loop_scheduler, piped
 
 T = TypeVar("T")
 
@@ -46,9 +44,7 @@ def became(value_or_predicate: T | Callable[[T], bool]) -> Operator[T]:
     """Emit a value when it begins to equal, or satisfy, the argument.
 
     A value that does so already at subscription has not become anything; `until` counts it.
-
-    Raises:
-        AsyncObserverError: For an `async def` predicate, whose answer nobody would await.
+    Raises `AsyncObserverError` for an `async def` predicate, whose answer nobody would await.
     """
     matches = matcher(value_or_predicate)
 
@@ -77,11 +73,8 @@ def became(value_or_predicate: T | Callable[[T], bool]) -> Operator[T]:
 def _on_loop(
     own: abc.SchedulerBase | None, make: Callable[[abc.SchedulerBase], Operator[T]]
 ) -> Operator[T]:
-    """Choose the scheduler when somebody subscribes, for only then the right loop is running.
-
-    What is before the operator gets the subscriber's, as behind RxPY's own operators, and never
-    none: then a time operator there would start a timer thread.
-    """
+    """Choose the scheduler when somebody subscribes, for only then the right loop is running; what
+    is before the operator gets one, too, or a time operator there would start a timer thread."""
 
     def operator(source: Observable[T]) -> Observable[T]:
         def subscribe(

@@ -21,11 +21,8 @@ _LIBRARIES: Final = (("reactivex.", "utd_rx."), ("reactivex.", "utd_rx.state."))
 def report(error: BaseException, what: str) -> None:
     """Tell once of an error that nobody is waiting for; `INTERRUPTS` are raised again instead.
 
-    An exception handler of the running loop's own is told, as `{"message": …, "exception": …}`;
-    where there is none, the log is. The error's traceback is cut to the user's frames.
-
-    The values of a state may hold tokens and payloads, so `what`, as "an observer of 'seats'",
-    must name things, not show them.
+    An exception handler of the running loop's own is told; where there is none, the log is. A
+    state may hold tokens and payloads, so `what` names things, as "an observer of 'seats'".
     """
     if isinstance(error, INTERRUPTS):
         raise error

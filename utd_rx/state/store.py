@@ -68,9 +68,7 @@ class Store(Generic[S, I]):
         """Commit several items as one: observers see the state after the last, or none of them.
 
         Raises:
-            StoreClosedError: After `close()`.
-            ImpureStepError: From within a step function or a selector of this store.
-            Exception: Whatever `step` raised; none of the items has had an effect then.
+            Exception: As `dispatch`; none of the items has had an effect then.
         """
         self._core.commit(tuple(items))
 
@@ -87,7 +85,7 @@ class Store(Generic[S, I]):
 
         It costs nothing while nobody observes it, and lives as long as somebody refers to it or
         observes it. If `f` raises later on, that is reported once and the value stays as it was
-        until `f` returns again: it is the reader's code, and must not stop the writer.
+        until `f` returns again.
 
         Args:
             f: Pure: neither dispatches nor subscribes. Runs under the store's lock.

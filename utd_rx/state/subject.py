@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 from reactivex import abc
 
 from utd_rx.state.bridges import Changes, until
-from utd_rx.state.callbacks import INSTEAD_OF_STATE, refuse_async
 from utd_rx.state.core import Core
 from utd_rx.state.derived import Derived, Subscription
-from utd_rx.state.errors import ReadOnlySubjectError
+from utd_rx.state.errors import INSTEAD_OF_STATE, ReadOnlySubjectError, refuse_async
 from utd_rx.state.piping import Piping
 
 if TYPE_CHECKING:
@@ -26,18 +25,14 @@ class StateSubject(Piping, Derived[T]):
     Made by `Store.select`; see docs/state.md for what it promises. An observer gets its first value
     on the thread that subscribes, and each later one on the thread that publishes: on the loop of
     a `Machine` that has one, as sessions do; else on the one that dispatched, or was the last to
-    leave a callback meanwhile, also that of its own subscribing. On no two threads at once.
-
-    Attributes:
-        name: For messages and reprs.
+    leave a callback meanwhile, also that of its own subscribing. On no two threads at once. Its
+    `name` is for messages.
     """
 
     def __init__(self, core: Core[Any], selector: Callable[[Any], T], name: str) -> None:
         self._core = core
         with core.lock:
             super().__init__(selector, core.probe(selector), core.version, name)
-
-    # --- what everybody may do ---
 
     @property
     def value(self) -> T:  # type: ignore[override] # a writable attribute in RxPY; ours is not
@@ -114,8 +109,6 @@ class StateSubject(Piping, Derived[T]):
         # Without the value: a state may hold tokens.
         return f"<StateSubject {self.name!r}, {len(self._observers)} observers>"
 
-    # --- what nobody may do ---
-
     if TYPE_CHECKING:
         # A required parameter of type Never makes every call a type error.
         def on_next(self, value: Never) -> None: ...  # type: ignore[override] # only its store writes
@@ -133,8 +126,6 @@ class StateSubject(Piping, Derived[T]):
         on_next = on_error = on_completed = dispose = _refuse
         _on_next_core = _on_error_core = _on_completed_core = fail = _refuse
         value = value.setter(_refuse)
-
-    # --- what its core does ---
 
     def _remove(self, subscription: Subscription[T]) -> bool:
         with self._core.lock:
