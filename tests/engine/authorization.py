@@ -9,26 +9,25 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 from attrs import field, frozen
 
 from tests.engine.conftest import World
 from tests.engine.fakes import WALL
+from tests.engine.rules.asks import Invite, RequestSeat, TakeSeat
 from utd_rx.engine.authorization import Endpoint, Principal, RoomAccess
-from utd_rx.engine.core import Rule
 from utd_rx.engine.media import MediaParticipant
 from utd_rx.engine.rules import room_state
-from utd_rx.engine.rules.commands import Actor, Invite, Outcome, RequestSeat, SetUpSeats, TakeSeat
-from utd_rx.engine.rules.effects import Effects
 from utd_rx.engine.rules.roles import Role
-from utd_rx.engine.rules.room_state import Admission, RoomState
+from utd_rx.engine.rules.room_state import Admission
+from utd_rx.engine.rules.seat_state import Reply, SeatCommand, SetUpSeats
 from utd_rx.engine.tokens import Bearer, sign_bearer
 from utd_rx.models.seats import UTDSeatMode
 from utd_rx.models.stream_type import UTDStreamType
-
-T = TypeVar("T")
+from utd_rx.protocol.wire.reading import read_int
 
 MATRIX: Final = Path(__file__).with_name("authorization_matrix.csv")
 
@@ -119,27 +118,22 @@ class Cell:
     async def sit(self) -> None:
         """Have the subject sit, if it is there to."""
 
-        def rule(room: RoomState, actor: Actor, now: float) -> tuple[RoomState, Effects, None]:
-            return *room_state.command_seats(room, actor, TakeSeat(SEAT), now), None
-
         if self.subject in PEOPLE:
-            await self._act(Endpoint.SEATS_TAKE, self.subject, rule)
+            await self._act(Endpoint.SEATS_TAKE, self.subject, TakeSeat(SEAT))
 
     async def speak(self, identity: str, item: RequestSeat | Invite) -> int:
         """Have somebody ask or invite; returns the id."""
 
-        def rule(room: RoomState, actor: Actor, now: float) -> tuple[RoomState, Effects, Outcome]:
-            return room_state.command_speakers(room, actor, item, now)
-
         asks = isinstance(item, RequestSeat)
         endpoint = Endpoint.SPEAKERS_REQUEST if asks else Endpoint.SPEAKERS_INVITE
-        outcome = await self._act(endpoint, identity, rule)
-        assert outcome.id is not None
-        return outcome.id
+        (id_,) = map(read_int, (await self._act(endpoint, identity, item)).values())
+        assert id_ is not None
+        return id_
 
-    async def _act(self, endpoint: Endpoint, identity: str, rule: Rule[T]) -> T:
+    async def _act(self, endpoint: Endpoint, identity: str, item: SeatCommand) -> Reply:
         core = self.world.engine.core
         room, principal = core.rooms.all()[self.room], Principal(bearer=Bearer(identity))
+        rule = partial(room_state.command_seats, item=item)
         return await core.command(RoomAccess(endpoint, principal, room, identity), rule)
 
 

@@ -17,12 +17,8 @@ from hypothesis.stateful import (
     rule,
 )
 
-from tests.machines.world import HOST, PEOPLE, Kind, World, is_moderator
-from utd_rx.engine.rules import moderation, room_state
-from utd_rx.engine.rules import speakers as speaker_rules
-from utd_rx.engine.rules.commands import (
+from tests.engine.rules.asks import (
     AcceptInvitation,
-    Actor,
     ApproveRequest,
     CancelRequest,
     DeclineInvitation,
@@ -38,9 +34,14 @@ from utd_rx.engine.rules.commands import (
     SpeakerCommand,
     TakeSeat,
     UnlockSeat,
+    command_seats,
+    command_speakers,
 )
+from tests.machines.world import HOST, PEOPLE, Kind, World, is_moderator
+from utd_rx.engine.rules import moderation, room_state
+from utd_rx.engine.rules import speakers as speaker_rules
 from utd_rx.engine.rules.refusal import Refusal
-from utd_rx.engine.rules.roles import Role
+from utd_rx.engine.rules.roles import Actor, Role
 from utd_rx.models import events as e
 from utd_rx.models.chat import ChatMessage
 from utd_rx.models.connection import UTDConnectionState
@@ -55,6 +56,7 @@ from utd_rx.protocol.facts.seats import InvitationAnswered, SpeakRequested
 from utd_rx.protocol.kinds import AUDIO_ROOM
 from utd_rx.protocol.promises import PUSH_TIMEOUT, GridPromise
 from utd_rx.protocol.speakers import LOOK_AGAIN_SECONDS
+from utd_rx.protocol.wire.reading import read_int
 
 people = st.sampled_from(PEOPLE)
 guests = st.sampled_from(PEOPLE[1:])
@@ -149,10 +151,10 @@ class WholeRoom(RuleBasedStateMachine):
         offered = {offer.invitation.id for offer in room.seats.invitations}
         try:
             if isinstance(item, SpeakerCommand):
-                after, effects, outcome = room_state.command_speakers(room, actor, item, now)
-                index = outcome.seat_index
+                after, effects, reply = command_speakers(room, actor, item, now)
+                index = read_int(reply.get("seat_index"))
             else:
-                after, effects = room_state.command_seats(room, actor, item, now)
+                after, effects = command_seats(room, actor, item, now)
                 index = None
         except Refusal:
             assert self.world.engine is room, "what is refused changes nothing"
@@ -161,10 +163,9 @@ class WholeRoom(RuleBasedStateMachine):
         self.world.become(after, effects)
         promise = promised(who, item, index, client.state.seats.grid)
         if isinstance(item, RequestSeat):
-            assert outcome.id is not None
-            self.world.tell(
-                client, SpeakRequested(outcome.id, client.state.session.microphone.stated)
-            )
+            id_ = read_int(reply["request_id"])
+            assert id_ is not None
+            self.world.tell(client, SpeakRequested(id_, client.state.session.microphone.stated))
         if isinstance(item, AcceptInvitation | DeclineInvitation):
             assert item.id in offered
             self.world.tell(client, InvitationAnswered(item.id))

@@ -15,7 +15,6 @@ from attrs import define, evolve, field, frozen
 from utd_rx.engine.metadata import room_metadata_of
 from utd_rx.engine.rules import moderation, room_state
 from utd_rx.engine.rules import speakers as speaker_rules
-from utd_rx.engine.rules.commands import SetUpSeats
 from utd_rx.engine.rules.effects import (
     ApplyGrant,
     Effects,
@@ -28,6 +27,7 @@ from utd_rx.engine.rules.effects import (
 )
 from utd_rx.engine.rules.roles import MODERATORS, Role
 from utd_rx.engine.rules.room_state import Admission, RoomState, Session
+from utd_rx.engine.rules.seat_state import SetUpSeats
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models import events as e
 from utd_rx.models.connection import DisconnectReason, UTDConnectionState

@@ -9,7 +9,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from utd_rx.engine.authorization import Endpoint
 from utd_rx.engine.media_reports import WEBHOOK_PATH, MediaReports
-from utd_rx.engine.routes import bans, mint, participants, rooms, seats, speakers
+from utd_rx.engine.routes import bans, mint, participants, rooms, seats
 from utd_rx.engine.routes.middleware import errors, rate_limit
 from utd_rx.engine.routes.request import CONTEXT, Answer, Context, EndpointOf, about_room
 
@@ -18,7 +18,7 @@ _ROOM: Final = f"{_API}/rooms/{{room}}"
 
 
 def make_app(context: Context, reports: MediaReports, *, per_minute: int | None) -> web.Application:
-    """Return the application that serves `context`; `per_minute` None is no rate limit."""
+    """Serve `context`; `per_minute` None is no rate limit."""
     middlewares: list[Middleware] = [errors]
     if per_minute is not None:
         middlewares.append(rate_limit(per_minute, context.core.clock))
@@ -63,8 +63,6 @@ _IN_ROOM: Final[list[tuple[str, str, Endpoint | EndpointOf, Answer]]] = [
     ("PUT", f"{_WHO}/permissions", Endpoint.PARTICIPANT_PERMISSIONS, participants.set_permissions),
     ("PUT", f"{_WHO}/forbid-stream", Endpoint.PARTICIPANT_FORBID, participants.forbid_stream),
     ("PUT", f"{_WHO}/resume-stream", Endpoint.PARTICIPANT_RESUME, participants.resume_stream),
-    ("GET", "/seats", Endpoint.SEATS_GET, seats.get_seats),
-    *(("POST", f"/seats/{path}", row, do) for path, (row, do) in seats.ROUTES.items()),
-    *((how, f"/speakers/{path}", row, do) for (how, path), (row, do) in speakers.ROUTES.items()),
+    *seats.ROUTES,
 ]
 """Below `rooms/{room}`: method, path, who may, and what answers."""

@@ -13,9 +13,8 @@ from typing import Final
 from attrs import evolve, frozen
 
 from utd_rx.engine.rules import room_state
-from utd_rx.engine.rules.commands import Actor
 from utd_rx.engine.rules.refusal import Reason, Refusal, forbidden
-from utd_rx.engine.rules.roles import Role
+from utd_rx.engine.rules.roles import Actor, Role
 from utd_rx.engine.rules.room_state import RoomState
 from utd_rx.engine.tokens import Bearer
 

@@ -19,11 +19,11 @@ from utd_rx.engine.metadata import MintedMetadata, read_metadata, taken_over
 from utd_rx.engine.registry import Registry
 from utd_rx.engine.room_shell import RoomShell
 from utd_rx.engine.rules import moderation, room_state
-from utd_rx.engine.rules.commands import Actor
 from utd_rx.engine.rules.effects import Effects, Remove
 from utd_rx.engine.rules.gate import Ban, Gate
 from utd_rx.engine.rules.names import is_room_name
 from utd_rx.engine.rules.refusal import banned, not_found
+from utd_rx.engine.rules.roles import Actor
 from utd_rx.engine.rules.room_state import Admission, Member, RoomState, Session
 from utd_rx.protocol.wire.reading import without_none
 

@@ -15,9 +15,9 @@ from attrs import evolve, frozen
 
 from utd_rx.engine.options import Secrets
 from utd_rx.engine.rules import seat_state
-from utd_rx.engine.rules.commands import SetUpSeats
 from utd_rx.engine.rules.roles import Role
 from utd_rx.engine.rules.room_state import RoomState
+from utd_rx.engine.rules.seat_state import SetUpSeats
 from utd_rx.engine.tokens import Device
 from utd_rx.models.stream_type import UTDStreamType
 from utd_rx.protocol.wire.moderation import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from attrs import frozen
 from hypothesis import strategies as st
 
-from utd_rx.engine.rules.commands import (
+from tests.engine.rules.asks import (
     AcceptInvitation,
     ApproveRequest,
     CancelRequest,

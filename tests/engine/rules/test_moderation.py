@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.engine.rules.test_room_state import AUDIO, LIVE, admit
-from utd_rx.engine.rules import moderation, room_state
-from utd_rx.engine.rules.commands import (
+from tests.engine.rules.asks import (
     AcceptInvitation,
-    Actor,
     ApproveRequest,
     Invite,
     LeaveSeat,
@@ -17,7 +14,11 @@ from utd_rx.engine.rules.commands import (
     RequestSeat,
     SetUpSeats,
     TakeSeat,
+    command_seats,
+    command_speakers,
 )
+from tests.engine.rules.test_room_state import AUDIO, LIVE, admit
+from utd_rx.engine.rules import moderation, room_state
 from utd_rx.engine.rules.effects import (
     ApplyGrant,
     MuteTracks,
@@ -28,13 +29,14 @@ from utd_rx.engine.rules.effects import (
 )
 from utd_rx.engine.rules.moderation import ChangeGrant
 from utd_rx.engine.rules.refusal import Refusal
-from utd_rx.engine.rules.roles import LISTEN, PUBLISH, SPEAK, Grant, Role
+from utd_rx.engine.rules.roles import LISTEN, PUBLISH, SPEAK, Actor, Grant, Role
 from utd_rx.engine.rules.room_state import RoomState, Session
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.participant import TrackSource
 from utd_rx.models.seats import UTDSeatMode
 from utd_rx.models.stream_type import UTDStreamType
 from utd_rx.protocol.wire.moderation import RoleChange
+from utd_rx.protocol.wire.reading import read_int
 
 HOST = Actor("sara", Role.HOST)
 ADMIN = Actor("adam", Role.ADMIN)
@@ -91,7 +93,7 @@ def test_a_role_that_cannot_be_given(target: str, role: Role, status: int) -> No
 
 def test_a_new_role_takes_no_seat_away() -> None:
     room = room_of()
-    room, _ = room_state.command_seats(room, room_state.actor_of(room, "adam"), TakeSeat(0), 0.0)
+    room, _ = command_seats(room, room_state.actor_of(room, "adam"), TakeSeat(0), 0.0)
     room, _, _ = moderation.set_role(room, HOST, "adam", Role.VISITOR)
     assert room_state.grant_of(room, "adam") == SPEAK
 
@@ -124,18 +126,18 @@ def test_muting_names_the_tracks() -> None:
 
 
 def test_a_mute_of_who_sits_holds_for_the_next_track_until_it_or_the_seat_ends() -> None:
-    room, _ = room_state.command_seats(room_of(), Actor("mona"), TakeSeat(1), 0.0)
+    room, _ = command_seats(room_of(), Actor("mona"), TakeSeat(1), 0.0)
     assert room_state.published(room, "mona") == ()
     muted, _ = moderation.mute(room, ADMIN, "mona", is_muted=True, kinds=("audio",))
-    by_seat, _ = room_state.command_seats(room, ADMIN, MuteSeat(1, is_muted=True), 0.0)
+    by_seat, _ = command_seats(room, ADMIN, MuteSeat(1, is_muted=True), 0.0)
     assert muted == by_seat
     assert room_state.published(muted, "mona") == (MuteTracks("mona", True),)
     assert room_state.published(muted, "sara") == ()
-    moved, _ = room_state.command_seats(muted, Actor("mona"), MoveSeat(2), 0.0)
+    moved, _ = command_seats(muted, Actor("mona"), MoveSeat(2), 0.0)
     assert room_state.published(moved, "mona") == (MuteTracks("mona", True),)
     unmuted, _ = moderation.mute(muted, ADMIN, "mona", is_muted=False, kinds=("audio",))
-    stood, _ = room_state.command_seats(muted, Actor("mona"), LeaveSeat(), 0.0)
-    again, _ = room_state.command_seats(stood, Actor("mona"), TakeSeat(1), 0.0)
+    stood, _ = command_seats(muted, Actor("mona"), LeaveSeat(), 0.0)
+    again, _ = command_seats(stood, Actor("mona"), TakeSeat(1), 0.0)
     video, _ = moderation.mute(room, ADMIN, "mona", is_muted=True, kinds=("video",))
     opened = room_state.opened(muted, "mona")
     for over in (unmuted, opened, stood, again, video, moderation.expel(muted, "mona", 0.0)[0]):
@@ -162,20 +164,20 @@ def test_a_mute_that_is_refused(
 
 def test_the_silenced_lose_the_seat_and_get_none_by_any_way() -> None:
     room = room_of(mode=UTDSeatMode.REQUEST)
-    room, _ = room_state.command_seats(room, room_state.actor_of(room, "adam"), TakeSeat(0), 0.0)
+    room, _ = command_seats(room, room_state.actor_of(room, "adam"), TakeSeat(0), 0.0)
     room, effects = moderation.silence(room, "adam", 0.0)
     assert effects == (ApplyGrant("adam"), PublishSeats())
     adam = room_state.actor_of(room, "adam")
-    assert refused(lambda: room_state.command_seats(room, adam, TakeSeat(0), 0.0)) == 403
-    asked, _, outcome = room_state.command_speakers(room, adam, RequestSeat("t"), 0.0)
-    approve = ApproveRequest(outcome.id or 0)
-    assert refused(lambda: room_state.command_speakers(asked, HOST, approve, 0.0)) == 403
-    invited, _, outcome = room_state.command_speakers(room, HOST, Invite("adam"), 0.0)
-    accept = AcceptInvitation(outcome.id or 0)
-    assert refused(lambda: room_state.command_speakers(invited, adam, accept, 0.0)) == 403
+    assert refused(lambda: command_seats(room, adam, TakeSeat(0), 0.0)) == 403
+    asked, _, outcome = command_speakers(room, adam, RequestSeat("t"), 0.0)
+    approve = ApproveRequest(read_int(outcome["request_id"]) or 0)
+    assert refused(lambda: command_speakers(asked, HOST, approve, 0.0)) == 403
+    invited, _, outcome = command_speakers(room, HOST, Invite("adam"), 0.0)
+    accept = AcceptInvitation(read_int(outcome["invitation_id"]) or 0)
+    assert refused(lambda: command_speakers(invited, adam, accept, 0.0)) == 403
     free, _ = moderation.unsilence(room, "adam")
     assert free.seats.seated == frozenset(), "the seat stays lost"
-    room_state.command_seats(free, adam, TakeSeat(0), 0.0)
+    command_seats(free, adam, TakeSeat(0), 0.0)
 
 
 def test_in_a_live_stream_even_the_host_can_be_silenced() -> None:

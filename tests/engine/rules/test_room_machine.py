@@ -10,6 +10,19 @@ from attrs import evolve
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from tests.engine.rules.asks import (
+    AcceptInvitation,
+    ApproveRequest,
+    DeclineInvitation,
+    Invite,
+    RejectRequest,
+    RequestSeat,
+    SeatCommand,
+    SetUpSeats,
+    SpeakerCommand,
+    command_seats,
+    command_speakers,
+)
 from tests.engine.rules.room_model import (
     MODERATING,
     Connection,
@@ -21,18 +34,6 @@ from tests.engine.rules.room_model import (
 )
 from utd_rx.engine.rules import moderation, room_state
 from utd_rx.engine.rules import seat_state as seat_rules
-from utd_rx.engine.rules.commands import (
-    AcceptInvitation,
-    Actor,
-    ApproveRequest,
-    DeclineInvitation,
-    Invite,
-    RejectRequest,
-    RequestSeat,
-    SeatCommand,
-    SetUpSeats,
-    SpeakerCommand,
-)
 from utd_rx.engine.rules.effects import (
     ApplyGrant,
     Effects,
@@ -44,10 +45,11 @@ from utd_rx.engine.rules.effects import (
 )
 from utd_rx.engine.rules.gate import Ban, Gate
 from utd_rx.engine.rules.refusal import Refusal
-from utd_rx.engine.rules.roles import MODERATORS, UNPROVEN_ROLES, Role
+from utd_rx.engine.rules.roles import MODERATORS, UNPROVEN_ROLES, Actor, Role
 from utd_rx.engine.rules.room_state import Admission, Member, RoomState, Session
 from utd_rx.models.seats import UTDSeatMode
 from utd_rx.models.stream_type import UTDStreamType
+from utd_rx.protocol.wire.reading import read_int
 
 NAME = "friday"
 AUDIO = UTDStreamType.AUDIO_ROOM
@@ -211,15 +213,14 @@ class RoomMachine(RuleBasedStateMachine):
             return
         try:
             if isinstance(item, SpeakerCommand):
-                room, effects, outcome = room_state.command_speakers(
-                    self.room, actor, item, self.now
-                )
+                room, effects, outcome = command_speakers(self.room, actor, item, self.now)
                 if isinstance(item, RequestSeat | Invite):
-                    assert outcome.id is not None
-                    assert outcome.id > self.last_id, "ids only grow"
-                    self.last_id = outcome.id
+                    (id_,) = map(read_int, outcome.values())
+                    assert id_ is not None
+                    assert id_ > self.last_id, "ids only grow"
+                    self.last_id = id_
             else:
-                room, effects = room_state.command_seats(self.room, actor, item, self.now)
+                room, effects = command_seats(self.room, actor, item, self.now)
         except Refusal as refusal:
             assert refusal.status in (403, 404, 409, 422)
         else:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tests.engine.rules.asks import SetUpSeats, TakeSeat, command_seats
 from utd_rx.engine.rules import moderation, room_state
-from utd_rx.engine.rules.commands import SetUpSeats, TakeSeat
 from utd_rx.engine.rules.effects import ApplyGrant, Remove, WriteRole
 from utd_rx.engine.rules.refusal import Refusal
 from utd_rx.engine.rules.roles import LISTEN, PUBLISH, SPEAK, Grant, Role, clamp
@@ -104,7 +104,7 @@ def test_in_an_audio_room_who_sits_publishes_whatever_the_role() -> None:
     room = admit(room, "omar", override=PUBLISH, proven=True)
     assert room_state.grant_of(room, "sara") == LISTEN
     assert room_state.grant_of(room, "omar") == LISTEN
-    room, _ = room_state.command_seats(room, room_state.actor_of(room, "sara"), TakeSeat(0), 0.0)
+    room, _ = command_seats(room, room_state.actor_of(room, "sara"), TakeSeat(0), 0.0)
     assert room_state.grant_of(room, "sara") == SPEAK
 
 
@@ -118,7 +118,7 @@ def test_in_a_live_stream_the_host_publishes_by_role() -> None:
 
 def test_joining_corrects_what_the_token_did_not_know() -> None:
     room = admit(None, "sara", Role.HOST, seats=SetUpSeats(count=2))
-    room, _ = room_state.command_seats(room, room_state.actor_of(room, "sara"), TakeSeat(0), 0.0)
+    room, _ = command_seats(room, room_state.actor_of(room, "sara"), TakeSeat(0), 0.0)
     room, effects = room_state.joined(room, Session("sara", "PA_1", LISTEN))
     assert effects == (ApplyGrant("sara"),)
     _, effects = room_state.joined(room, Session("sara", "PA_2", SPEAK))
@@ -128,7 +128,7 @@ def test_joining_corrects_what_the_token_did_not_know() -> None:
 def test_the_end_of_a_replaced_session_is_nobodys_end() -> None:
     room = admit(None, "sara", Role.HOST, seats=SetUpSeats(count=2))
     room, _ = room_state.joined(room, Session("sara", "PA_1"))
-    room, _ = room_state.command_seats(room, room_state.actor_of(room, "sara"), TakeSeat(0), 0.0)
+    room, _ = command_seats(room, room_state.actor_of(room, "sara"), TakeSeat(0), 0.0)
     room, _ = room_state.joined(room, Session("sara", "PA_2"))
     room, effects = room_state.left(room, Session("sara", "PA_1"), 0.0, 0.0)
     assert effects == ()
@@ -166,7 +166,7 @@ def test_the_roles_of_a_room_end_with_it(claimed: Role, owner: str | None, role:
 def test_the_expelled_lose_seat_membership_and_connection() -> None:
     room = admit(admit(None, "sara", Role.HOST, seats=SetUpSeats(count=2)), "omar")
     room, _ = room_state.joined(room, Session("omar", "PA_1"))
-    room, _ = room_state.command_seats(room, room_state.actor_of(room, "omar"), TakeSeat(0), 0.0)
+    room, _ = command_seats(room, room_state.actor_of(room, "omar"), TakeSeat(0), 0.0)
     room, effects = moderation.expel(room, "omar", 0.0)
     assert effects[0] == ApplyGrant("omar")
     assert effects[-1] == Remove("omar", "PA_1")

@@ -5,28 +5,26 @@ from __future__ import annotations
 import pytest
 from attrs import evolve
 
-from utd_rx.engine.rules import seat_state as seat_rules
-from utd_rx.engine.rules import speakers as rules
-from utd_rx.engine.rules.commands import (
+from tests.engine.rules.asks import (
     AcceptInvitation,
-    Actor,
     ApproveRequest,
     CancelRequest,
     DeclineInvitation,
     Invite,
     LeaveSeat,
     LockSeat,
-    Outcome,
     RejectRequest,
     RequestSeat,
     SetUpSeats,
     SpeakerCommand,
     TakeSeat,
+    command,
 )
-from utd_rx.engine.rules.effects import ApplyGrant, Effects, PublishSeats, Push, TellModerators
+from utd_rx.engine.rules import seat_state as seat_rules
+from utd_rx.engine.rules.effects import ApplyGrant, PublishSeats, Push, TellModerators
 from utd_rx.engine.rules.refusal import Refusal
-from utd_rx.engine.rules.roles import Role
-from utd_rx.engine.rules.seat_state import ABSENCE_SECONDS, SeatState
+from utd_rx.engine.rules.roles import Actor, Role
+from utd_rx.engine.rules.seat_state import ABSENCE_SECONDS, Changed, SeatState
 from utd_rx.engine.rules.speakers import INVITATION_SECONDS, MAX_REQUESTS
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.seats import SpeakRequest, UTDSeatMode
@@ -42,16 +40,14 @@ ASK = RequestSeat(ASKED)
 def seats_of(count: int = 3, *, free: bool = False) -> SeatState:
     mode = UTDSeatMode.FREE if free else UTDSeatMode.REQUEST
     seats = SeatState(host="sara")
-    seats, _ = seat_rules.command(seats, HOST, SetUpSeats(count, mode), 0.0)
+    seats, _ = command(seats, HOST, SetUpSeats(count, mode), 0.0)
     for identity in ("sara", "adam", "mona", "omar"):
         seats = seat_rules.joined(seats, identity)
     return seats
 
 
-def step(
-    seats: SeatState, actor: Actor, item: SpeakerCommand, now: float = 0.0
-) -> tuple[SeatState, Effects, Outcome]:
-    return rules.command(seats, actor, item, now, lambda who: FrozenMap({"name": who.title()}))
+def step(seats: SeatState, actor: Actor, item: SpeakerCommand, now: float = 0.0) -> Changed:
+    return seat_rules.command(seats, actor, now, item)
 
 
 def after(seats: SeatState, *steps: tuple[Actor, SpeakerCommand], now: float = 0.0) -> SeatState:
@@ -69,7 +65,7 @@ def status(seats: SeatState, actor: Actor, item: SpeakerCommand, now: float = 0.
 def test_a_request_joins_the_queue_and_the_moderators_hear_of_it() -> None:
     seats, effects, outcome = step(seats_of(), MONA, ASK)
     assert seats.grid.requests == (SpeakRequest(1, "mona", ASKED),)
-    assert outcome == Outcome(1, "mona")
+    assert outcome == {"request_id": 1}
     told = FrozenMap({"request_id": 1, "identity": "mona", "created_at": ASKED})
     assert effects == (PublishSeats(), TellModerators("_speaker_request", told))
 
@@ -122,15 +118,15 @@ def test_the_queue_has_an_end() -> None:
     assert status(evolve(seats, grid=evolve(seats.grid, requests=crowd)), MONA, ASK) == 409
 
 
-def test_approving_seats_on_the_first_free_seat_with_the_requesters_attributes() -> None:
+def test_approving_seats_on_the_first_free_seat() -> None:
     seats = seats_of(3)
-    seats, _ = seat_rules.command(seats, HOST, LockSeat(0), 0.0)
+    seats, _ = command(seats, HOST, LockSeat(0), 0.0)
     reserved = evolve(seats.grid.seats[1], reserved_for="sara")
     grid = evolve(seats.grid, seats=(seats.grid.seats[0], reserved, seats.grid.seats[2]))
     seats = after(evolve(seats, grid=grid), (MONA, ASK))
     seats, effects, outcome = step(seats, ADMIN, ApproveRequest(1))
-    assert outcome == Outcome(1, "mona", 2)
-    assert seats.grid.seats[2].attributes == {"name": "Mona"}
+    assert outcome == {"request_id": 1, "identity": "mona", "seat_index": 2}
+    assert seats.grid.seats[2].identity == "mona"
     assert seats.grid.requests == ()
     told = FrozenMap({"request_id": 1, "identity": "mona", "seat_index": 2})
     assert effects == (
@@ -144,13 +140,13 @@ def test_with_all_seats_taken_approving_is_refused_and_the_request_stays() -> No
     seats = after(seats_of(1), (MONA, ASK), (OMAR, ASK), (HOST, ApproveRequest(1)))
     assert status(seats, HOST, ApproveRequest(2)) == 409
     assert [r.id for r in seats.grid.requests] == [2]
-    seats, _ = seat_rules.command(seats, MONA, LeaveSeat(), 0.0)
+    seats, _ = command(seats, MONA, LeaveSeat(), 0.0)
     assert after(seats, (HOST, ApproveRequest(2))).seated == {"omar"}
 
 
 def test_rejecting_tells_the_requester_only() -> None:
     seats, effects, outcome = step(after(seats_of(), (MONA, ASK)), HOST, RejectRequest(1))
-    assert outcome == Outcome(1, "mona")
+    assert outcome == {"request_id": 1, "identity": "mona"}
     told = FrozenMap({"request_id": 1, "identity": "mona"})
     assert effects == (PublishSeats(), Push("_speaker_request_rejected", told, ("mona",)))
     assert seats.grid.requests == ()
@@ -158,17 +154,17 @@ def test_rejecting_tells_the_requester_only() -> None:
 
 def test_cancelling_nothing_does_nothing() -> None:
     seats = seats_of()
-    assert step(seats, MONA, CancelRequest()) == (seats, (), Outcome(None, "mona"))
+    assert step(seats, MONA, CancelRequest()) == (seats, (), {"request_id": None})
 
 
 def test_standing_up_without_a_seat_keeps_the_request() -> None:
     seats = after(seats_of(), (MONA, ASK))
-    assert seat_rules.command(seats, MONA, LeaveSeat(), 0.0) == (seats, ())
+    assert command(seats, MONA, LeaveSeat(), 0.0) == (seats, ())
 
 
 def test_who_sits_down_otherwise_waits_no_more() -> None:
     seats = after(seats_of(), (ADMIN, ASK))
-    seats, _ = seat_rules.command(seats, ADMIN, TakeSeat(0), 0.0)
+    seats, _ = command(seats, ADMIN, TakeSeat(0), 0.0)
     assert seats.grid.requests == ()
 
 
@@ -176,7 +172,7 @@ def test_an_invitation_is_between_two_and_changes_no_grid() -> None:
     seats = seats_of()
     invited, effects, outcome = step(seats, HOST, Invite("mona", 2))
     assert invited.grid == seats.grid
-    assert outcome == Outcome(1, "mona")
+    assert outcome == {"invitation_id": 1}
     told = FrozenMap(
         {
             "invitation_id": 1,
@@ -192,7 +188,7 @@ def test_an_invitation_is_between_two_and_changes_no_grid() -> None:
 def test_accepting_seats_in_either_mode(free: bool) -> None:
     seats = after(seats_of(free=free), (HOST, Invite("mona", 2)))
     seats, effects, outcome = step(seats, MONA, AcceptInvitation(1))
-    assert outcome == Outcome(1, "mona", 2)
+    assert outcome == {"invitation_id": 1, "seat_index": 2}
     assert seats.seated == {"mona"}
     assert seats.invitations == ()
     assert effects[:2] == (ApplyGrant("mona"), PublishSeats())
@@ -203,24 +199,24 @@ def test_accepting_seats_in_either_mode(free: bool) -> None:
 
 def test_the_seat_offered_is_not_held_and_another_one_will_do() -> None:
     seats = after(seats_of(free=True), (HOST, Invite("mona", 2)))
-    seats, _ = seat_rules.command(seats, OMAR, TakeSeat(2), 0.0)
-    assert step(seats, MONA, AcceptInvitation(1))[2].seat_index == 0
+    seats, _ = command(seats, OMAR, TakeSeat(2), 0.0)
+    assert step(seats, MONA, AcceptInvitation(1))[2]["seat_index"] == 0
 
 
 def test_with_all_seats_taken_accepting_is_refused_and_the_invitation_stays() -> None:
     seats = after(seats_of(1, free=True), (HOST, Invite("mona")))
-    seats, _ = seat_rules.command(seats, OMAR, TakeSeat(0), 0.0)
+    seats, _ = command(seats, OMAR, TakeSeat(0), 0.0)
     assert status(seats, MONA, AcceptInvitation(1)) == 409
-    seats, _ = seat_rules.command(seats, OMAR, LeaveSeat(), 0.0)
+    seats, _ = command(seats, OMAR, LeaveSeat(), 0.0)
     assert after(seats, (MONA, AcceptInvitation(1))).seated == {"mona"}
 
 
 @pytest.mark.parametrize(("index", "expected"), [(0, 409), (1, 403), (2, 403)])
 def test_nobody_is_invited_onto_a_seat_they_cannot_have(index: int, expected: int) -> None:
     seats = seats_of(free=True)
-    seats, _ = seat_rules.command(seats, OMAR, TakeSeat(0), 0.0)
-    seats, _ = seat_rules.command(seats, HOST, LockSeat(1), 0.0)
-    seats, _ = seat_rules.command(seats, HOST, SetUpSeats(host_seat=2), 0.0)
+    seats, _ = command(seats, OMAR, TakeSeat(0), 0.0)
+    seats, _ = command(seats, HOST, LockSeat(1), 0.0)
+    seats, _ = command(seats, HOST, SetUpSeats(host_seat=2), 0.0)
     assert status(seats, HOST, Invite("mona", index)) == expected
 
 

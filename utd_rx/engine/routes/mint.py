@@ -12,12 +12,11 @@ from utd_rx.engine.metadata import write_metadata
 from utd_rx.engine.routes import fields
 from utd_rx.engine.routes.request import Context, authenticate_app, context_of
 from utd_rx.engine.rules import room_state
-from utd_rx.engine.rules.commands import SetUpSeats
 from utd_rx.engine.rules.names import check_room_name, refuse_reserved_room
 from utd_rx.engine.rules.refusal import invalid
 from utd_rx.engine.rules.roles import Grant, Role
 from utd_rx.engine.rules.room_state import Admission
-from utd_rx.engine.rules.seat_state import layout_of
+from utd_rx.engine.rules.seat_state import SetUpSeats, layout_of
 from utd_rx.engine.tokens import Bearer, Device, sign_bearer, sign_livekit
 from utd_rx.models.seats import UTDSeatMode
 from utd_rx.models.stream_type import UTDStreamType

@@ -16,9 +16,9 @@ from utd_rx.engine.routes import fields
 from utd_rx.engine.routes.participants import participant_to_wire
 from utd_rx.engine.routes.request import RoomRequest, context_of, permit
 from utd_rx.engine.rules import moderation
-from utd_rx.engine.rules.commands import Actor
 from utd_rx.engine.rules.effects import Effects, PublishMetadata
 from utd_rx.engine.rules.refusal import Reason, Refusal, invalid
+from utd_rx.engine.rules.roles import Actor
 from utd_rx.engine.rules.room_state import RoomState
 from utd_rx.protocol.wire.moderation import comment_lock_to_wire
 from utd_rx.protocol.wire.reading import read_text

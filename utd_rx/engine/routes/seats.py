@@ -1,86 +1,141 @@
-"""`/api/v1/rooms/:room/seats` (docs/contract.md, "Seats").
-
-Every command but `move` answers with the grid as it is after it.
-"""
+"""`/api/v1/rooms/:room/seats` and `/speakers` (docs/contract.md, "Seats" and "Speakers")."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Final, TypeAlias
+from typing import Final
 
 from utd_rx.engine.authorization import Endpoint
-from utd_rx.engine.routes.fields import ANY_NUMBER, int_of
+from utd_rx.engine.engine_clock import to_iso
+from utd_rx.engine.routes.fields import ANY_NUMBER, identity_of, int_of
 from utd_rx.engine.routes.mint import read_grid
 from utd_rx.engine.routes.request import Answer, RoomRequest
-from utd_rx.engine.rules import commands, room_state
-from utd_rx.engine.rules.commands import Actor, SeatCommand
-from utd_rx.engine.rules.effects import Effects
+from utd_rx.engine.rules import room_state, seat_state, speakers
 from utd_rx.engine.rules.refusal import invalid
-from utd_rx.engine.rules.room_state import RoomState
-from utd_rx.models.seats import UTDSeatGrid
+from utd_rx.engine.rules.seat_state import Changed, SeatCommand, SetUpSeats
 from utd_rx.protocol.wire.seats import grid_to_rest
-
-_Reply: TypeAlias = Callable[[UTDSeatGrid, UTDSeatGrid, Actor], dict[str, object]]
-"""What to answer, by the grid before and after, and who acted."""
+from utd_rx.protocol.wire.speakers import invitation_to_rest
 
 
 async def get_seats(asked: RoomRequest) -> dict[str, object]:
-    room_state.refuse_without_seats(asked.room)
     return grid_to_rest(asked.room.seats.grid)
 
 
-def _grid(before: UTDSeatGrid, after: UTDSeatGrid, actor: Actor) -> dict[str, object]:
-    return grid_to_rest(after)
+async def list_requests(asked: RoomRequest) -> dict[str, object]:
+    """Return the pending requests in order."""
+    return {"requests": grid_to_rest(asked.room.seats.grid)["requests"]}
 
 
-def _from_to(before: UTDSeatGrid, after: UTDSeatGrid, actor: Actor) -> dict[str, object]:
-    seats = [grid.seat_of(actor.identity or "") for grid in (before, after)]
-    old, new = (None if seat is None else seat.index for seat in seats)
-    return {"from": old, "to": new}
+async def list_invitations(asked: RoomRequest) -> dict[str, object]:
+    """Return what the caller was offered, with the seconds that are left of it.
+
+    Our extension: a push right after a join is lost (docs/contract.md, "Lost pushes"), and unlike
+    seats and requests an invitation stands in no metadata, since it is between two. A backend names
+    with `?identity=` whose it asks for.
+    """
+    identity = asked.access.identity
+    if identity is None:
+        raise invalid("identity is required: whose invitations?")
+    room_state.actor_of(asked.room, identity)
+    now = asked.core.clock.monotonic()
+    listed = speakers.invitations_of(asked.room.seats, identity, now)
+    rows = [invitation_to_rest(one.invitation, expires_in=one.expires_at - now) for one in listed]
+    return {"invitations": rows}
 
 
-def _command(read: Callable[[RoomRequest], SeatCommand], reply: _Reply = _grid) -> Answer:
+async def invite(asked: RoomRequest) -> dict[str, object]:
+    target = identity_of(asked.body, "target_identity")
+    index = int_of(asked.body, "seat_index", -ANY_NUMBER, ANY_NUMBER)
+    return await _carry_out(
+        asked, partial(speakers.invite, target=target, seat_index=index), target
+    )
+
+
+async def _carry_out(
+    asked: RoomRequest, item: SeatCommand, target: str | None = None
+) -> dict[str, object]:
+    return await asked.carry_out(partial(room_state.command_seats, item=item), target)
+
+
+def _command(read: Callable[[RoomRequest], SeatCommand]) -> Answer:
     """Return what reads a command and has it carried out."""
-
-    async def answer(asked: RoomRequest) -> dict[str, object]:
-        room_state.refuse_without_seats(asked.room)
-        item = read(asked)
-
-        def rule(
-            room: RoomState, actor: Actor, now: float
-        ) -> tuple[RoomState, Effects, dict[str, object]]:
-            found, effects = room_state.command_seats(room, actor, item, now)
-            return found, effects, reply(room.seats.grid, found.seats.grid, actor)
-
-        return await asked.carry_out(rule)
-
-    return answer
+    return lambda asked: _carry_out(asked, read(asked))
 
 
-def _on_seat(command: Callable[[int], SeatCommand]) -> Answer:
-    return _command(lambda asked: command(asked.number("index")))
+def _on_seat(command: Callable[..., Changed]) -> Answer:
+    return _command(lambda asked: partial(command, index=asked.number("index")))
 
 
-def _read_move(asked: RoomRequest) -> commands.MoveSeat:
-    target = int_of(asked.body, "target_seat", -ANY_NUMBER, ANY_NUMBER)
-    if target is None:
+def _by_id(command: Callable[..., Changed]) -> Answer:
+    return _command(lambda asked: partial(command, id_=asked.number("id")))
+
+
+def _read_set_up(asked: RoomRequest) -> SeatCommand:
+    return partial(seat_state.set_up, asked=read_grid(asked.body) or SetUpSeats())
+
+
+def _read_move(asked: RoomRequest) -> SeatCommand:
+    index = int_of(asked.body, "target_seat", -ANY_NUMBER, ANY_NUMBER)
+    if index is None:
         raise invalid("target_seat is required")
-    return commands.MoveSeat(target)
+    return partial(seat_state.move, index=index)
 
 
-ROUTES: Final[dict[str, tuple[Endpoint, Answer]]] = {
-    "setup": (
-        Endpoint.SEATS_SETUP,
-        _command(lambda it: read_grid(it.body) or commands.SetUpSeats()),
+def _read_request(asked: RoomRequest) -> SeatCommand:
+    return partial(speakers.request, created_at=to_iso(asked.core.clock.wall()))
+
+
+_mute = partial(seat_state.mute, is_muted=True)
+_unmute = partial(seat_state.mute, is_muted=False)
+
+
+def _in_audio_room(answer: Answer) -> Answer:
+    """Refuse before the body is looked at."""
+
+    async def checked(asked: RoomRequest) -> dict[str, object]:
+        room_state.refuse_without_seats(asked.room)
+        return await answer(asked)
+
+    return checked
+
+
+_ROUTES: Final[list[tuple[str, str, Endpoint, Answer]]] = [
+    ("GET", "/seats", Endpoint.SEATS_GET, get_seats),
+    ("POST", "/seats/setup", Endpoint.SEATS_SETUP, _command(_read_set_up)),
+    ("POST", "/seats/leave", Endpoint.SEATS_LEAVE, _command(lambda _: seat_state.leave)),
+    ("POST", "/seats/move", Endpoint.SEATS_MOVE, _command(_read_move)),
+    ("POST", "/seats/{index}/take", Endpoint.SEATS_TAKE, _on_seat(seat_state.take)),
+    ("POST", "/seats/{index}/kick", Endpoint.SEATS_KICK, _on_seat(seat_state.kick)),
+    ("POST", "/seats/{index}/lock", Endpoint.SEATS_LOCK, _on_seat(seat_state.lock)),
+    ("POST", "/seats/{index}/unlock", Endpoint.SEATS_UNLOCK, _on_seat(seat_state.unlock)),
+    ("POST", "/seats/{index}/mute", Endpoint.SEATS_MUTE, _on_seat(_mute)),
+    ("POST", "/seats/{index}/unmute", Endpoint.SEATS_UNMUTE, _on_seat(_unmute)),
+    ("POST", "/speakers/request", Endpoint.SPEAKERS_REQUEST, _command(_read_request)),
+    ("DELETE", "/speakers/request", Endpoint.SPEAKERS_CANCEL, _command(lambda _: speakers.cancel)),
+    ("GET", "/speakers/requests", Endpoint.SPEAKERS_LIST, list_requests),
+    (
+        "POST",
+        "/speakers/requests/{id}/approve",
+        Endpoint.SPEAKERS_APPROVE,
+        _by_id(speakers.approve),
     ),
-    "leave": (Endpoint.SEATS_LEAVE, _command(lambda it: commands.LeaveSeat())),
-    "move": (Endpoint.SEATS_MOVE, _command(_read_move, _from_to)),
-    "{index}/take": (Endpoint.SEATS_TAKE, _on_seat(commands.TakeSeat)),
-    "{index}/kick": (Endpoint.SEATS_KICK, _on_seat(commands.KickSeat)),
-    "{index}/lock": (Endpoint.SEATS_LOCK, _on_seat(commands.LockSeat)),
-    "{index}/unlock": (Endpoint.SEATS_UNLOCK, _on_seat(commands.UnlockSeat)),
-    "{index}/mute": (Endpoint.SEATS_MUTE, _on_seat(partial(commands.MuteSeat, is_muted=True))),
-    "{index}/unmute": (Endpoint.SEATS_UNMUTE, _on_seat(partial(commands.MuteSeat, is_muted=False))),
-}
-"""What is posted below `seats/`."""
+    ("POST", "/speakers/requests/{id}/reject", Endpoint.SPEAKERS_REJECT, _by_id(speakers.reject)),
+    ("POST", "/speakers/invite", Endpoint.SPEAKERS_INVITE, invite),
+    ("GET", "/speakers/invitations", Endpoint.SPEAKERS_INVITATIONS, list_invitations),
+    (
+        "POST",
+        "/speakers/invitations/{id}/accept",
+        Endpoint.SPEAKERS_ACCEPT,
+        _by_id(speakers.accept),
+    ),
+    (
+        "POST",
+        "/speakers/invitations/{id}/decline",
+        Endpoint.SPEAKERS_DECLINE,
+        _by_id(speakers.decline),
+    ),
+]
+
+ROUTES: Final = [(how, path, row, _in_audio_room(do)) for how, path, row, do in _ROUTES]
+"""Below `rooms/{room}`: method, path, who may, and what answers."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
+
 from attrs import evolve
 
 from utd_rx.engine.rules.refusal import conflict, forbidden, invalid
@@ -10,14 +12,13 @@ from utd_rx.models.seats import UTDSeat, UTDSeatGrid
 
 
 def seat_at(grid: UTDSeatGrid, index: int) -> UTDSeat:
-    """Return a seat; 422 when there is no such index."""
     if not 0 <= index < grid.count:
         raise invalid(f"seat {index} is out of range; this room has {grid.count} seats")
     return grid.seats[index]
 
 
 def free_seat(grid: UTDSeatGrid, identity: str, index: int) -> UTDSeat:
-    """Return a seat `identity` may take; 409 for an occupied, 403 for a locked or reserved one."""
+    """Return a seat `identity` may take."""
     seat = seat_at(grid, index)
     if seat.is_occupied:
         raise conflict(f"seat {index} is occupied")
@@ -29,7 +30,7 @@ def free_seat(grid: UTDSeatGrid, identity: str, index: int) -> UTDSeat:
 
 
 def first_free(grid: UTDSeatGrid) -> UTDSeat:
-    """Return the first seat that is empty, unlocked and reserved for nobody; 409 without one."""
+    """Return the first seat that is empty, unlocked and reserved for nobody."""
     for seat in grid.seats:
         if seat.is_empty and seat.reserved_for is None:
             return seat
@@ -37,17 +38,14 @@ def first_free(grid: UTDSeatGrid) -> UTDSeat:
 
 
 def refuse_seated(grid: UTDSeatGrid, identity: str, message: str) -> None:
-    """Refuse with 409 what only somebody without a seat may do."""
+    """Refuse what only somebody without a seat may do."""
     if grid.seat_of(identity) is not None:
         raise conflict(message)
 
 
-def occupy(
-    grid: UTDSeatGrid, seat: UTDSeat, identity: str, attributes: FrozenMap[str, str]
-) -> UTDSeatGrid:
+def occupy(grid: UTDSeatGrid, seat: UTDSeat, identity: str) -> UTDSeatGrid:
     """Return the grid in which `identity` sits on `seat`, and waits for nothing any more."""
-    taken = evolve(seat, identity=identity, attributes=attributes)
-    return without_requests(replace(grid, taken), frozenset({identity}))
+    return without_requests(replace(grid, evolve(seat, identity=identity)), {identity})
 
 
 def emptied(seat: UTDSeat) -> UTDSeat:
@@ -60,13 +58,13 @@ def replace(grid: UTDSeatGrid, seat: UTDSeat) -> UTDSeatGrid:
     return evolve(grid, seats=seats)
 
 
-def without_occupants(grid: UTDSeatGrid, identities: frozenset[str]) -> UTDSeatGrid:
+def without_occupants(grid: UTDSeatGrid, identities: AbstractSet[str]) -> UTDSeatGrid:
     """Return the grid in which none of `identities` sits."""
     seats = tuple(emptied(seat) if seat.identity in identities else seat for seat in grid.seats)
     return evolve(grid, seats=seats)
 
 
-def without_requests(grid: UTDSeatGrid, identities: frozenset[str]) -> UTDSeatGrid:
+def without_requests(grid: UTDSeatGrid, identities: AbstractSet[str]) -> UTDSeatGrid:
     """Return the grid in which none of `identities` waits for a seat."""
     kept = tuple(request for request in grid.requests if request.identity not in identities)
     return evolve(grid, requests=kept)

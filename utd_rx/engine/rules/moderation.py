@@ -11,7 +11,6 @@ from attrs import asdict, evolve, frozen
 
 from utd_rx.engine.rules import grids, room_state
 from utd_rx.engine.rules import seat_state as seat_rules
-from utd_rx.engine.rules.commands import Actor
 from utd_rx.engine.rules.effects import (
     ApplyGrant,
     Effects,
@@ -22,7 +21,7 @@ from utd_rx.engine.rules.effects import (
     WriteRole,
 )
 from utd_rx.engine.rules.refusal import conflict, forbidden, invalid, not_found
-from utd_rx.engine.rules.roles import LISTEN, Grant, Role
+from utd_rx.engine.rules.roles import LISTEN, Actor, Grant, Role
 from utd_rx.engine.rules.room_state import RoomState
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.participant import TrackSource
@@ -101,8 +100,7 @@ def silence(room: RoomState, target: str, now: float) -> tuple[RoomState, Effect
     room = evolve(room, silenced=room.silenced | {target})
     if room.type is not UTDStreamType.AUDIO_ROOM:
         return room, (ApplyGrant(target),)
-    who = frozenset({target})
-    grid = grids.without_requests(grids.without_occupants(room.seats.grid, who), who)
+    grid = grids.without_requests(grids.without_occupants(room.seats.grid, {target}), {target})
     found, effects = seat_rules.commit(room.seats, evolve(room.seats, grid=grid), now)
     return evolve(room, seats=found), effects
 

@@ -13,6 +13,7 @@ from typing import Final
 
 from attrs import frozen
 
+from utd_rx.engine.rules.refusal import invalid
 from utd_rx.models.participant import TrackSource
 from utd_rx.models.stream_type import UTDStreamType
 
@@ -28,6 +29,26 @@ class Role(Enum):
 
 
 MODERATORS: Final = frozenset({Role.HOST, Role.ADMIN})
+
+
+@frozen
+class Actor:
+    """Who commands; `identity` None is the owner's backend, which vouches with the app secret."""
+
+    identity: str | None
+    role: Role = Role.AUDIENCE
+
+    @property
+    def is_admin(self) -> bool:
+        """Whether the host is out of its reach."""
+        return self.role is Role.ADMIN
+
+    def somebody(self) -> str:
+        """Return who acts, for what nobody can do namelessly."""
+        if self.identity is None:
+            raise invalid("identity is required")
+        return self.identity
+
 
 UNPROVEN_ROLES: Final = frozenset({Role.VISITOR, Role.AUDIENCE})
 """What the app key alone may claim; anything above is clamped to audience

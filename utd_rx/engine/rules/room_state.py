@@ -7,21 +7,21 @@ may be reported after its successor joined, is told apart from the end of the cu
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 from attrs import evolve, field, frozen
 
 from utd_rx.engine.rules import roles
 from utd_rx.engine.rules import seat_state as seat_rules
-from utd_rx.engine.rules import speakers as speaker_rules
-from utd_rx.engine.rules.commands import Actor, Outcome, SeatCommand, SetUpSeats, SpeakerCommand
 from utd_rx.engine.rules.effects import ApplyGrant, Effects, MuteTracks, WriteRole
 from utd_rx.engine.rules.refusal import conflict, forbidden, not_found
-from utd_rx.engine.rules.roles import Grant, Role
-from utd_rx.engine.rules.seat_state import SeatState
+from utd_rx.engine.rules.roles import Actor, Grant, Role
+from utd_rx.engine.rules.seat_state import Reply, SeatCommand, SeatState, SetUpSeats
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.seats import UTDSeatGrid
 from utd_rx.models.stream_type import UTDStreamType
+from utd_rx.protocol.wire.seats import grid_to_rest
 
 MAX_ENDED: Final = 64
 """How many ended sessions are remembered; reports overtake each other by a few at most."""
@@ -31,8 +31,7 @@ MAX_ENDED: Final = 64
 class Member:
     """Somebody who minted a token for the room and was not thrown out since.
 
-    `override` is what a backend asked for with `permissions` instead of a role
-    (docs/contract.md, "Minting" and "Participants").
+    `override` is what a backend granted beyond the role (docs/contract.md, "Minting").
     """
 
     identity: str
@@ -41,12 +40,6 @@ class Member:
     name: str | None = None
     image: str | None = None
     override: Grant | None = None
-
-    @property
-    def attributes(self) -> FrozenMap[str, str]:
-        """What the grid shows about this member; the kits' names of the keys."""
-        known = {"name": self.name, "avatar": self.image}
-        return FrozenMap({key: value for key, value in known.items() if value is not None})
 
 
 @frozen
@@ -98,10 +91,9 @@ class RoomState:
 
 
 def fresh(name: str, type_: UTDStreamType, serial: int) -> RoomState:
-    """Return a new room.
+    """Return a new room; its grid's revision begins with a serial, which grows from run to run.
 
-    Its grid's revision begins with a serial, which grows from room to room and from run to run:
-    who was in an earlier room of the name must not take the new grid for an old one.
+    Whoever was in an earlier room of the name must not take the new grid for an old one.
     """
     return RoomState(name, type_, seats=SeatState(UTDSeatGrid(revision=serial)))
 
@@ -134,9 +126,9 @@ def admit(
     corrected = _corrections(before, room, {asked.identity, room.owner or asked.identity})
     may_seed = role is Role.HOST and room.type is UTDStreamType.AUDIO_ROOM
     if asked.seats is not None and may_seed and room.seats.grid.count == 0:
-        actor = Actor(asked.identity, role)
-        found, effects = seat_rules.command(room.seats, actor, asked.seats, now)
-        return evolve(room, seats=found), member, (*corrected, *effects)
+        set_up = partial(seat_rules.set_up, asked=asked.seats)
+        room, effects, _ = command_seats(room, Actor(asked.identity, role), now, set_up)
+        return room, member, (*corrected, *effects)
     return room, member, corrected
 
 
@@ -167,11 +159,10 @@ def role_of(room: RoomState, identity: str) -> Role | None:
 
 def actor_of(room: RoomState, identity: str) -> Actor:
     """Return a member as somebody who commands; 404 for somebody who is none."""
-    member = room.members.get(identity)
     role = role_of(room, identity)
-    if member is None or role is None:
+    if role is None:
         raise not_found(f"{identity!r} is not in this room")
-    return Actor(identity, role, member.attributes)
+    return Actor(identity, role)
 
 
 def moderators_of(room: RoomState) -> tuple[str, ...]:
@@ -184,7 +175,7 @@ def moderators_of(room: RoomState) -> tuple[str, ...]:
 def grant_of(room: RoomState, identity: str) -> Grant:
     """Return what the SFU shall let `identity` do: the only place that decides it."""
     member = room.members.get(identity)
-    base = (member.override if member is not None else None) or roles.LISTEN
+    base = (member and member.override) or roles.LISTEN
     if identity in room.silenced:
         publishes = False
     elif room.type is UTDStreamType.AUDIO_ROOM:
@@ -245,29 +236,33 @@ def time_passed(room: RoomState, now: float) -> tuple[RoomState, Effects]:
 
 
 def command_seats(
-    room: RoomState, actor: Actor, item: SeatCommand, now: float
-) -> tuple[RoomState, Effects]:
-    """Carry out a seat command; see `seat_state.command`."""
+    room: RoomState, actor: Actor, now: float, item: SeatCommand
+) -> tuple[RoomState, Effects, Reply]:
+    """Carry out a command about seats or speaking; answers with the grid where it says nothing."""
     refuse_without_seats(room)
-    found, effects = seat_rules.command(room.seats, actor, item, now)
-    return _with_seats(room, found), effects
-
-
-def command_speakers(
-    room: RoomState, actor: Actor, item: SpeakerCommand, now: float
-) -> tuple[RoomState, Effects, Outcome]:
-    """Carry out a command about requests and invitations; see `speakers.command`."""
-    refuse_without_seats(room)
-    found, effects, outcome = speaker_rules.command(
-        room.seats, actor, item, now, lambda identity: actor_of(room, identity).attributes
+    found, effects, reply = seat_rules.command(room.seats, actor, now, item)
+    gained = found.seated - room.seats.seated
+    grid = evolve(
+        found.grid,
+        seats=tuple(
+            evolve(seat, attributes=_attributes_of(room, seat.identity))
+            if seat.identity in gained
+            else seat
+            for seat in found.grid.seats
+        ),
     )
-    return _with_seats(room, found), effects, outcome
-
-
-def _with_seats(room: RoomState, found: SeatState) -> RoomState:
-    if room.silenced & (found.seated - room.seats.seated):
+    if room.silenced & gained:
         raise forbidden("this user was forbidden to publish, and a seat is the right to")
-    return evolve(room, seats=found)
+    return evolve(room, seats=evolve(found, grid=grid)), effects, reply or grid_to_rest(grid)
+
+
+def _attributes_of(room: RoomState, identity: str) -> FrozenMap[str, str]:
+    """Return what the grid shows about a member; the kits' names of the keys."""
+    member = room.members.get(identity)
+    if member is None:
+        raise not_found(f"{identity!r} is not in this room")
+    known = {"name": member.name, "avatar": member.image}
+    return FrozenMap({key: value for key, value in known.items() if value is not None})
 
 
 def refuse_without_seats(room: RoomState) -> None:

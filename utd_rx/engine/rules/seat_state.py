@@ -12,15 +12,16 @@ reports leaving and joining then).
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
+from typing import Final, TypeAlias
 
 from attrs import evolve, field, frozen
 
-from utd_rx.engine.rules import commands, grids
-from utd_rx.engine.rules.commands import Actor, SeatCommand, identity_of
+from utd_rx.engine.rules import grids
 from utd_rx.engine.rules.effects import ApplyGrant, Effects, MuteTracks, PublishSeats, Push
 from utd_rx.engine.rules.refusal import conflict, forbidden, invalid
-from utd_rx.engine.rules.roles import MODERATORS
+from utd_rx.engine.rules.roles import MODERATORS, Actor
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.seats import Invitation, UTDSeat, UTDSeatGrid, UTDSeatMode
 from utd_rx.protocol.wire.seats import MAX_SEATS
@@ -82,29 +83,120 @@ class SeatState:
         return min((*self.frees_at.values(), *ends), default=None)
 
 
-def command(
-    seats: SeatState, actor: Actor, item: SeatCommand, now: float
-) -> tuple[SeatState, Effects]:
+@frozen
+class SetUpSeats:
+    """How to make or change a grid; what is None stays as it is."""
+
+    count: int | None = None
+    mode: UTDSeatMode | None = None
+    mode_id: str | None = None
+    host_seat: int | None = None
+
+
+Reply: TypeAlias = dict[str, object]
+Changed: TypeAlias = tuple[SeatState, Effects, Reply]
+"""What a command makes of the seats, what follows beside, and what it answers; {} is the grid."""
+
+SeatCommand: TypeAlias = Callable[[SeatState, Actor, float], Changed]
+"""Commands are these and those of `speakers`, with what they are about filled in."""
+
+
+def command(seats: SeatState, actor: Actor, now: float, item: SeatCommand) -> Changed:
     """Carry out `item` for `actor`, whose role was let pass by `utd_rx.engine.authorization`."""
-    match item:
-        case commands.MuteSeat():
-            return _mute(seats, actor, item)
-        case commands.SetUpSeats():
-            grid = _set_up(seats, actor, item)
-        case commands.TakeSeat(index):
-            grid = _take(seats, actor, index)
-        case commands.LeaveSeat():
-            grid = grids.without_occupants(seats.grid, frozenset({identity_of(actor)}))
-        case commands.MoveSeat(target):
-            grid = _move(seats, identity_of(actor), target)
-        case commands.KickSeat(index):
-            grid = _kick(seats, actor, index)
-        case commands.LockSeat(index):
-            grid = _lock(seats, actor, index)
-        case commands.UnlockSeat(index):
-            opened = evolve(grids.seat_at(seats.grid, index), is_locked=False)
-            grid = grids.replace(seats.grid, opened)
-    return commit(seats, evolve(seats, grid=grid), now)
+    found, pushes, reply = item(seats, actor, now)
+    after, effects = commit(seats, found, now)
+    # The grid first: whoever hears of an approval finds the seat taken.
+    return after, (*effects, *pushes), reply
+
+
+def set_up(seats: SeatState, actor: Actor, now: float, asked: SetUpSeats) -> Changed:
+    """Make or change the grid."""
+    grid = seats.grid
+    count = grid.count if asked.count is None else asked.count
+    if not (1 if asked.count is not None else 0) <= count <= MAX_SEATS:
+        raise invalid(f"seat_count must be 1 to {MAX_SEATS}")
+    found = tuple(grid.seats[i] if i < grid.count else UTDSeat(i) for i in range(count))
+    if asked.host_seat is not None:
+        if not 0 <= asked.host_seat < count:
+            raise invalid("host_seat must be the index of a seat")
+        if found[asked.host_seat].is_locked:
+            raise conflict("a locked seat cannot be reserved; unlock it first")
+        found = tuple(
+            evolve(seat, reserved_for=seats.host if seat.index == asked.host_seat else None)
+            for seat in found
+        )
+    if actor.is_admin and _of_host(seats, found) != _of_host(seats, grid.seats):
+        raise forbidden("the host's seat and reservation are out of an admin's reach")
+    mode = grid.mode if asked.mode is None else asked.mode
+    grid = evolve(
+        grid,
+        seats=found,
+        mode=mode,
+        mode_id=grid.mode_id if asked.mode_id is None else asked.mode_id,
+        requests=grid.requests if mode is UTDSeatMode.REQUEST else (),
+    )
+    return evolve(seats, grid=grid), (), {}
+
+
+def take(seats: SeatState, actor: Actor, now: float, index: int) -> Changed:
+    identity = actor.somebody()
+    seat = grids.free_seat(seats.grid, identity, index)
+    grids.refuse_seated(seats.grid, identity, "you already sit on a seat; move instead")
+    needs_approval = seats.grid.mode is UTDSeatMode.REQUEST and actor.role not in MODERATORS
+    if needs_approval and seat.reserved_for != identity:
+        raise forbidden("seats are by request here; request to speak first")
+    return evolve(seats, grid=grids.occupy(seats.grid, seat, identity)), (), {}
+
+
+def leave(seats: SeatState, actor: Actor, now: float) -> Changed:
+    """Stand up; without a seat it does nothing."""
+    return evolve(seats, grid=grids.without_occupants(seats.grid, {actor.somebody()})), (), {}
+
+
+def move(seats: SeatState, actor: Actor, now: float, index: int) -> Changed:
+    identity = actor.somebody()
+    target = grids.free_seat(seats.grid, identity, index)
+    held = seats.grid.seat_of(identity)
+    if held is None:
+        raise conflict("you have no seat to move from; take one instead")
+    grid = grids.replace(seats.grid, grids.emptied(held))
+    grid = grids.occupy(grid, evolve(target, attributes=held.attributes), identity)
+    return evolve(seats, grid=grid), (), {"from": held.index, "to": index}
+
+
+def kick(seats: SeatState, actor: Actor, now: float, index: int) -> Changed:
+    seat = _within_reach(seats, actor, index, "kicked")
+    # A reservation protects its holder, not who sat there when it was made.
+    if seat.reserved_for is not None and seat.identity in (None, seat.reserved_for):
+        raise forbidden("nobody can be kicked from a seat reserved for them")
+    return _with_seat(seats, grids.emptied(seat))
+
+
+def lock(seats: SeatState, actor: Actor, now: float, index: int) -> Changed:
+    """Lock a seat; whoever sits there loses it."""
+    seat = _within_reach(seats, actor, index, "locked out")
+    if seat.reserved_for is not None:
+        raise forbidden("a reserved seat cannot be locked")
+    return _with_seat(seats, evolve(grids.emptied(seat), is_locked=True))
+
+
+def unlock(seats: SeatState, actor: Actor, now: float, index: int) -> Changed:
+    return _with_seat(seats, evolve(grids.seat_at(seats.grid, index), is_locked=False))
+
+
+def mute(seats: SeatState, actor: Actor, now: float, index: int, is_muted: bool) -> Changed:
+    seat = _within_reach(seats, actor, index, "muted")
+    if seat.identity is None:
+        raise conflict(f"nobody sits on seat {seat.index}")
+    found = with_muted(seats, seat.identity, is_muted)
+    return found, (MuteTracks(seat.identity, is_muted),), {}
+
+
+def with_muted(seats: SeatState, identity: str, is_muted: bool) -> SeatState:
+    """Remember for whom of the seated a new track is to be muted."""
+    if not is_muted:
+        return evolve(seats, muted=seats.muted - {identity})
+    return evolve(seats, muted=(seats.muted | {identity}) & seats.seated)
 
 
 def joined(seats: SeatState, identity: str) -> SeatState:
@@ -117,7 +209,7 @@ def left(seats: SeatState, identity: str, now: float, grace: float) -> tuple[Sea
     """`identity` is not connected any more; what it has waits `grace` seconds, 0 is not at all."""
     seats = evolve(seats, connected=seats.connected - {identity})
     if grace <= 0:
-        return commit(seats, _without(seats, frozenset({identity})), now)
+        return commit(seats, _without(seats, {identity}), now)
     if identity in seats.involved:
         seats = evolve(seats, frees_at=seats.frees_at.set(identity, now + grace))
     return seats, ()
@@ -125,8 +217,7 @@ def left(seats: SeatState, identity: str, now: float, grace: float) -> tuple[Sea
 
 def time_passed(seats: SeatState, now: float) -> tuple[SeatState, Effects]:
     """Free what the absent did not come back for in time, and end the invitations that are due."""
-    due = frozenset(identity for identity, at in seats.frees_at.items() if at <= now)
-    found = _without(seats, due) if due else seats
+    found = _without(seats, {identity for identity, at in seats.frees_at.items() if at <= now})
     live = tuple(one for one in found.invitations if one.expires_at > now)
     return commit(seats, evolve(found, invitations=live), now)
 
@@ -139,91 +230,12 @@ def taken_over(grid: UTDSeatGrid, now: float) -> SeatState:
     return evolve(seats, frees_at=FrozenMap(waiting))
 
 
-def layout_of(grid: UTDSeatGrid) -> commands.SetUpSeats | None:
+def layout_of(grid: UTDSeatGrid) -> SetUpSeats | None:
     """Return what makes a grid like this one, empty; None for one without seats."""
     if grid.count == 0:
         return None
     reserved = next((seat.index for seat in grid.seats if seat.reserved_for is not None), None)
-    return commands.SetUpSeats(grid.count, grid.mode, grid.mode_id, reserved)
-
-
-def _set_up(seats: SeatState, actor: Actor, item: commands.SetUpSeats) -> UTDSeatGrid:
-    grid = seats.grid
-    count = grid.count if item.count is None else item.count
-    if not (1 if item.count is not None else 0) <= count <= MAX_SEATS:
-        raise invalid(f"seat_count must be 1 to {MAX_SEATS}")
-    found = tuple(grid.seats[i] if i < grid.count else UTDSeat(i) for i in range(count))
-    if item.host_seat is not None:
-        if not 0 <= item.host_seat < count:
-            raise invalid("host_seat must be the index of a seat")
-        if found[item.host_seat].is_locked:
-            raise conflict("a locked seat cannot be reserved; unlock it first")
-        found = tuple(
-            evolve(seat, reserved_for=seats.host if seat.index == item.host_seat else None)
-            for seat in found
-        )
-    if actor.is_admin and _of_host(seats, found) != _of_host(seats, grid.seats):
-        raise forbidden("the host's seat and reservation are out of an admin's reach")
-    mode = grid.mode if item.mode is None else item.mode
-    return evolve(
-        grid,
-        seats=found,
-        mode=mode,
-        mode_id=grid.mode_id if item.mode_id is None else item.mode_id,
-        requests=grid.requests if mode is UTDSeatMode.REQUEST else (),
-    )
-
-
-def _take(seats: SeatState, actor: Actor, index: int) -> UTDSeatGrid:
-    identity = identity_of(actor)
-    seat = grids.free_seat(seats.grid, identity, index)
-    grids.refuse_seated(seats.grid, identity, "you already sit on a seat; move instead")
-    needs_approval = seats.grid.mode is UTDSeatMode.REQUEST and actor.role not in MODERATORS
-    if needs_approval and seat.reserved_for != identity:
-        raise forbidden("seats are by request here; request to speak first")
-    return grids.occupy(seats.grid, seat, identity, actor.attributes)
-
-
-def _move(seats: SeatState, identity: str, index: int) -> UTDSeatGrid:
-    target = grids.free_seat(seats.grid, identity, index)
-    held = seats.grid.seat_of(identity)
-    if held is None:
-        raise conflict("you have no seat to move from; take one instead")
-    grid = grids.replace(seats.grid, grids.emptied(held))
-    return grids.occupy(grid, target, identity, held.attributes)
-
-
-def _kick(seats: SeatState, actor: Actor, index: int) -> UTDSeatGrid:
-    seat = grids.seat_at(seats.grid, index)
-    _refuse_against_host(seats, actor, seat, "kicked")
-    # A reservation protects its holder, not who sat there when it was made.
-    if seat.reserved_for is not None and seat.identity in (None, seat.reserved_for):
-        raise forbidden("nobody can be kicked from a seat reserved for them")
-    return grids.replace(seats.grid, grids.emptied(seat))
-
-
-def _lock(seats: SeatState, actor: Actor, index: int) -> UTDSeatGrid:
-    seat = grids.seat_at(seats.grid, index)
-    _refuse_against_host(seats, actor, seat, "locked out")
-    if seat.reserved_for is not None:
-        raise forbidden("a reserved seat cannot be locked")
-    return grids.replace(seats.grid, evolve(grids.emptied(seat), is_locked=True))
-
-
-def with_muted(seats: SeatState, identity: str, is_muted: bool) -> SeatState:
-    """Remember for whom of the seated a new track is to be muted."""
-    if not is_muted:
-        return evolve(seats, muted=seats.muted - {identity})
-    return evolve(seats, muted=(seats.muted | {identity}) & seats.seated)
-
-
-def _mute(seats: SeatState, actor: Actor, item: commands.MuteSeat) -> tuple[SeatState, Effects]:
-    seat = grids.seat_at(seats.grid, item.index)
-    _refuse_against_host(seats, actor, seat, "muted")
-    if seat.identity is None:
-        raise conflict(f"nobody sits on seat {seat.index}")
-    effects = (MuteTracks(seat.identity, item.is_muted),)
-    return with_muted(seats, seat.identity, item.is_muted), effects
+    return SetUpSeats(grid.count, grid.mode, grid.mode_id, reserved)
 
 
 def commit(before: SeatState, after: SeatState, now: float) -> tuple[SeatState, Effects]:
@@ -252,7 +264,11 @@ def commit(before: SeatState, after: SeatState, now: float) -> tuple[SeatState, 
     return after, effects
 
 
-def _without(seats: SeatState, identities: frozenset[str]) -> SeatState:
+def _with_seat(seats: SeatState, seat: UTDSeat) -> Changed:
+    return evolve(seats, grid=grids.replace(seats.grid, seat)), (), {}
+
+
+def _without(seats: SeatState, identities: AbstractSet[str]) -> SeatState:
     """Return the state in which none of `identities` sits, waits, invites or is invited."""
     grid = grids.without_occupants(seats.grid, identities)
     invitations = tuple(
@@ -273,6 +289,9 @@ def _of_host(seats: SeatState, grid: tuple[UTDSeat, ...]) -> list[tuple[int, str
     ]
 
 
-def _refuse_against_host(seats: SeatState, actor: Actor, seat: UTDSeat, deed: str) -> None:
+def _within_reach(seats: SeatState, actor: Actor, index: int, deed: str) -> UTDSeat:
+    """Return a seat, unless it is an admin who is about to act on the host."""
+    seat = grids.seat_at(seats.grid, index)
     if actor.is_admin and seats.host is not None and seat.identity == seats.host:
         raise forbidden(f"the host cannot be {deed} by an admin")
+    return seat
