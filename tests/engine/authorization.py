@@ -18,7 +18,7 @@ from attrs import field, frozen
 from tests.engine.conftest import World
 from tests.engine.fakes import WALL
 from tests.engine.rules.asks import Invite, RequestSeat, TakeSeat
-from utd_rx.engine.authorization import Endpoint, Principal, RoomAccess
+from utd_rx.engine.authorization import FOR_MEMBERS, FOR_MODERATORS, Callers, Principal, RoomAccess
 from utd_rx.engine.media import MediaParticipant
 from utd_rx.engine.rules import room_state
 from utd_rx.engine.rules.roles import Role
@@ -119,22 +119,22 @@ class Cell:
         """Have the subject sit, if it is there to."""
 
         if self.subject in PEOPLE:
-            await self._act(Endpoint.SEATS_TAKE, self.subject, TakeSeat(SEAT))
+            await self._act(FOR_MEMBERS, self.subject, TakeSeat(SEAT))
 
     async def speak(self, identity: str, item: RequestSeat | Invite) -> int:
         """Have somebody ask or invite; returns the id."""
 
         asks = isinstance(item, RequestSeat)
-        endpoint = Endpoint.SPEAKERS_REQUEST if asks else Endpoint.SPEAKERS_INVITE
-        (id_,) = map(read_int, (await self._act(endpoint, identity, item)).values())
+        allowed = FOR_MEMBERS if asks else FOR_MODERATORS
+        (id_,) = map(read_int, (await self._act(allowed, identity, item)).values())
         assert id_ is not None
         return id_
 
-    async def _act(self, endpoint: Endpoint, identity: str, item: SeatCommand) -> Reply:
+    async def _act(self, allowed: Callers, identity: str, item: SeatCommand) -> Reply:
         core = self.world.engine.core
         room, principal = core.rooms.all()[self.room], Principal(bearer=Bearer(identity))
         rule = partial(room_state.command_seats, item=item)
-        return await core.command(RoomAccess(endpoint, principal, room, identity), rule)
+        return await core.command(RoomAccess(allowed, principal, room, identity), rule)
 
 
 @frozen
@@ -236,7 +236,7 @@ CALLS: Final[Mapping[str, Call]] = {
     "bans.project": Call(),
     "project": Call(),
 }
-"""By the endpoint's name in `utd_rx.engine.authorization`."""
+"""By the endpoint's name in the matrix."""
 
 
 async def status_of(row: Row, cell: Cell) -> int:

@@ -1,33 +1,49 @@
-"""The table is complete, and denies by default."""
+"""A route lets pass whom it names, and denies by default."""
 
 from __future__ import annotations
 
 import pytest
 
-from utd_rx.engine.authorization import Caller, Endpoint, authorize, caller_of
+from tests.engine.rules.test_room_state import admit
+from utd_rx.engine.app import IN_ROOM
+from utd_rx.engine.authorization import (
+    FOR_APPS,
+    FOR_MEMBERS,
+    FOR_MODERATORS,
+    FOR_OWNER,
+    FOR_SECRET,
+    Caller,
+    Callers,
+    Principal,
+    authorize,
+)
 from utd_rx.engine.rules.refusal import Refusal
 from utd_rx.engine.rules.roles import Role
+from utd_rx.engine.tokens import Bearer
 
 
-@pytest.mark.parametrize("endpoint", Endpoint)
+@pytest.mark.parametrize("allowed", [FOR_APPS, FOR_SECRET, FOR_OWNER, FOR_MODERATORS, FOR_MEMBERS])
 @pytest.mark.parametrize("caller", Caller)
-def test_the_table_is_what_is_enforced(endpoint: Endpoint, caller: Caller) -> None:
-    if caller in endpoint.allowed:
-        authorize(endpoint, caller)
+def test_who_is_named_is_who_passes(allowed: Callers, caller: Caller) -> None:
+    if caller in allowed:
+        authorize(allowed, caller)
     else:
         with pytest.raises(Refusal) as caught:
-            authorize(endpoint, caller)
+            authorize(allowed, caller)
         assert caught.value.status in (401, 403)
 
 
 def test_nobody_gets_past_without_being_a_member() -> None:
-    assert all(Caller.STRANGER not in endpoint.allowed for endpoint in Endpoint)
-    for_apps = {endpoint for endpoint in Endpoint if Caller.APP_KEY in endpoint.allowed}
-    assert for_apps == {Endpoint.MINT, Endpoint.SESSION}
+    named = [allowed for _, _, allowed, _ in IN_ROOM if not callable(allowed)]
+    for allowed in (*named, FOR_MEMBERS, FOR_MODERATORS, FOR_OWNER, FOR_SECRET):
+        assert not {Caller.STRANGER, Caller.APP_KEY} & allowed
+    assert Caller.STRANGER not in FOR_APPS
 
 
-@pytest.mark.parametrize("role", Role)
+@pytest.mark.parametrize("role", [role for role in Role if role is not Role.HOST])
 def test_a_member_is_called_by_its_role(role: Role) -> None:
-    assert caller_of(role, is_owner=False).value == role.value
-    assert caller_of(role, is_owner=True) is Caller.OWNER
-    assert caller_of(None, is_owner=False) is Caller.STRANGER
+    room = admit(admit(None, "sara", Role.HOST), "omar", role, proven=True)
+    assert Principal(bearer=Bearer("omar")).caller_in(room).value == role.value
+    assert Principal(bearer=Bearer("sara")).caller_in(room) is Caller.OWNER
+    assert Principal(bearer=Bearer("mona")).caller_in(room) is Caller.STRANGER
+    assert Principal(bearer=Bearer("omar")).caller_in(None) is Caller.STRANGER

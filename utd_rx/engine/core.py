@@ -1,7 +1,6 @@
 """The engine's core: every room of one run and the gate to them, behind plain coroutines.
 
-The routes turn HTTP into calls of this class, the webhooks turn the SFU's reports into them; it
-knows neither. Rooms are independent and each has its lock; the gate belongs to the whole engine.
+The routes and the SFU's webhooks become calls of this class; it knows neither.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from typing import Final, TypeAlias, TypeVar
 
 from attrs import evolve
 
-from utd_rx.engine.authorization import Endpoint, Principal, RoomAccess, authorize
+from utd_rx.engine.authorization import Callers, Principal, RoomAccess, authorize
 from utd_rx.engine.engine_clock import EngineClock, to_iso
 from utd_rx.engine.media import Media, MediaParticipant, MediaUnavailable
 from utd_rx.engine.metadata import MintedMetadata, read_metadata, taken_over
@@ -37,11 +36,7 @@ BANNED_SECONDS: Final = 0.2
 
 
 class EngineCore:
-    """All state of one engine.
-
-    A command raises `Refusal`: 403, 404 or 503, and what its rule refuses; nothing has changed
-    then, unless it says otherwise.
-    """
+    """All state of one engine. A refused command changes nothing, unless it says otherwise."""
 
     def __init__(self, app_id: str, media: Media, clock: EngineClock) -> None:
         self.media = media
@@ -49,10 +44,6 @@ class EngineCore:
         self.rooms = Registry(app_id, media, clock)
         # Above every serial of an engine before this one, whose tokens are still good.
         self.gate = Gate(next_serial=int(clock.wall() * 1000))
-
-    async def aclose(self) -> None:
-        """End every room's tasks. Idempotent."""
-        await self.rooms.aclose()
 
     # -- commands
 
@@ -86,17 +77,14 @@ class EngineCore:
         if self.gate.is_banned(identity, room, self.clock.wall()):
             raise banned()
 
-    def permit(self, endpoint: Endpoint, principal: Principal, room: RoomState) -> None:
-        """Let a call on `room` pass: none of somebody banned, and what the table allows."""
+    def permit(self, allowed: Callers, principal: Principal, room: RoomState) -> None:
+        """Let a call on `room` pass: none of somebody banned, and only `allowed` callers."""
         if principal.bearer is not None:
             self.refuse_banned(principal.bearer.identity, room.name)
-        authorize(endpoint, principal.caller_in(room))
+        authorize(allowed, principal.caller_in(room))
 
     async def command(self, access: RoomAccess, rule: Rule[T], target: str | None = None) -> T:
-        """Carry out a rule on a room; answers when the SFU has what it must not miss.
-
-        `target` is whom it is about, where they must be present.
-        """
+        """Carry out a rule on a room; `target` is whom it is about, where they must be present."""
         async with self._hold(access, target) as (shell, state):
             state, effects, answer = rule(state, access.actor_in(state), self.clock.monotonic())
             await shell.commit(state, effects)
@@ -137,8 +125,7 @@ class EngineCore:
     async def ban(self, ban: Ban) -> Ban:
         """Ban somebody; where connected they get `_banned` and are removed.
 
-        When the SFU does not answer the ban holds all the same, and whoever is still there is
-        removed as soon as it does.
+        It holds also when the SFU does not answer, which is raised; they are removed when it does.
         """
         name = self._name_of(ban.identity) if ban.name is None else ban.name
         self.gate, entry = self.gate.ban(evolve(ban, name=name))
@@ -160,7 +147,7 @@ class EngineCore:
         return entry
 
     def unban(self, identity: str, room: str | None) -> int:
-        """Lift a ban, all of the user's when `room` is None; returns how many there were."""
+        """Lift a ban; see `Gate.unban`."""
         self.gate, lifted = self.gate.unban(identity, room)
         return lifted
 
@@ -211,14 +198,11 @@ class EngineCore:
     async def _hold(
         self, access: RoomAccess, target: str | None = None
     ) -> AsyncIterator[tuple[RoomShell, RoomState]]:
-        """Hold the room for a request that is still allowed, and look for whom it is about.
-
-        Whoever held it meanwhile may have taken the caller's role or membership, or ended the room.
-        """
+        """Hold the room for a request that is still allowed, and look for whom it is about."""
         async with self.rooms.hold(access.room.name) as shell:
             if shell.state is None:
                 raise not_found(f"there is no room {access.room.name!r}")
-            self.permit(access.endpoint, access.principal, shell.state)
+            self.permit(access.allowed, access.principal, shell.state)
             if target is not None and target not in shell.state.sessions:
                 await self._look(shell, target)
             yield shell, shell.state
@@ -226,8 +210,8 @@ class EngineCore:
     async def _look(self, shell: RoomShell, who: str | None = None) -> None:
         """Take in who is connected though not reported yet: `who`, or everybody.
 
-        A report is on its way for some milliseconds, does not come from a server whose webhooks
-        are not ours, and went to the engine before this one when it was started anew.
+        A report takes some milliseconds, does not come from a server whose webhooks are not ours,
+        and went to the engine before this one.
         """
         if who is None:
             found = await self.media.list_participants(shell.livekit_name)
@@ -262,8 +246,7 @@ class EngineCore:
     ) -> tuple[RoomState, Effects]:
         """Admit somebody whose token outlived the room, or the engine's memory of either.
 
-        It may be of an earlier room of this name, whose roles ended with it: what it says is a
-        claim like any unproven one, and makes its bearer the owner only where there is none.
+        It may be of an earlier room of this name: what it says is a claim like any unproven one.
         """
         state, now, serial = shell.state, self.clock.monotonic(), self._take_serial()
         if state is None:
@@ -311,7 +294,6 @@ class EngineCore:
 
 
 def _banned_push(ban: Ban) -> dict[str, object]:
-    """Return the payload of `_banned` (docs/contract.md, "Data messages")."""
     return without_none(
         identity=ban.identity,
         room_name=ban.room,

@@ -1,10 +1,10 @@
 """The real livekit-server as a child process on loopback, with the interface of `EmbeddedSfu`.
 
-Theory of operation: ports are chosen or probed here, because the server reports neither of those
-it binds; another process may take one between that and the bind, so a start is tried a few times.
-The server counts as ready when it answers an API call signed with its own secret: a stranger on
-the same port cannot. The configuration (docs/livekit.md, "Running livekit-server") travels in the
-environment, which other users cannot read, and never on the command line, which they can.
+Ports are chosen here, because the server does not report those it binds; another process may take
+one meanwhile, so a start is tried a few times. The server counts as ready when it answers an API
+call signed with its own secret: a stranger on the same port cannot. The configuration
+(docs/livekit.md, "Running livekit-server") travels in the environment, which other users cannot
+read, and never on the command line, which they can.
 """
 
 from __future__ import annotations
@@ -42,11 +42,7 @@ _POLL_INTERVAL: Final = 0.05
 _LOG_LINES: Final = 200
 _ERROR_LOG_LINES: Final = 15
 # The first SIGTERM waits for every participant to leave, the second one sends them away.
-STOP_SIGNALS: Final = (
-    (signal.SIGTERM, 0.1),
-    (signal.SIGTERM, 3.0),
-    (signal.SIGKILL, 5.0),
-)
+STOP_SIGNALS: Final = ((signal.SIGTERM, 0.1), (signal.SIGTERM, 3.0), (signal.SIGKILL, 5.0))
 
 # Runs between fork and the server: only there can the kernel be told to end the child with its
 # parent, and `preexec_fn` would run Python in a fork of a process full of native threads. "Parent"
@@ -65,20 +61,17 @@ os.execve(binary, [binary], os.environ)
 
 def tools_folder() -> Path:
     """Return where the project keeps tools it installed: a cache, outside the repository."""
-    cache = os.environ.get("XDG_CACHE_HOME", "")
-    base = Path(cache) if cache else Path.home() / ".cache"
-    return base / "utd-rx" / "tools"
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache) / "utd-rx" / "tools"
 
 
 def find_livekit_server() -> Path | None:
     """Return that of `UTD_RX_LIVEKIT_SERVER`, the PATH or the project's tools; None without one."""
-    named = os.environ.get("UTD_RX_LIVEKIT_SERVER", "")
-    if named:
+    if named := os.environ.get("UTD_RX_LIVEKIT_SERVER"):
         if not _is_executable(Path(named)):
             raise invalid(f"UTD_RX_LIVEKIT_SERVER is {named!r}, which is no executable file")
         return Path(named)
-    on_path = shutil.which("livekit-server")
-    if on_path is not None:
+    if on_path := shutil.which("livekit-server"):
         return Path(on_path)
     installed = tools_folder() / "livekit-server"
     return installed if _is_executable(installed) else None
@@ -89,10 +82,7 @@ def _is_executable(path: Path) -> bool:
 
 
 def server_config(options: SfuOptions, port: int, udp_port: int) -> dict[str, Any]:
-    """Return the configuration that keeps a server on loopback and away from public STUN hosts.
-
-    `silent_update_interval` is missing: the real server's 3 s are fixed.
-    """
+    """Return the configuration that keeps a server on loopback and away from public STUN hosts."""
     config: dict[str, Any] = {
         "port": port,
         "bind_addresses": [options.host],
@@ -205,9 +195,9 @@ class LiveKitServer:
             raise
         if is_ready:
             self._port = port
-            return True
-        await self._stop()
-        return False
+        else:
+            await self._stop()
+        return is_ready
 
     async def _until_ready(
         self, process: asyncio.subprocess.Process, reader: asyncio.Task[None], port: int, end: float
@@ -300,12 +290,9 @@ async def _spawn(binary: Path, config: Mapping[str, Any]) -> asyncio.subprocess.
     kept = ("HOME", "PATH", "TMPDIR", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR")
     environment = {name: os.environ[name] for name in kept if name in os.environ}
     environment["LIVEKIT_CONFIG"] = json.dumps(config)  # JSON is YAML
+    python = (sys.executable, "-I", "-S", "-c", _DIE_WITH_PARENT)
     return await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-I",
-        "-S",
-        "-c",
-        _DIE_WITH_PARENT,
+        *python,
         str(os.getpid()),
         str(binary),
         env=environment,

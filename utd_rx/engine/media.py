@@ -1,9 +1,7 @@
 """The SFU behind a port of a few coroutines; the only module that talks to it.
 
-`LiveKitMedia` does it with LiveKit's server API, so every SFU that answers `RoomService` will do
-(docs/engine.md, "The local engine"). What crosses the port are frozen values. A participant or room
-that is not there is False or empty, never an exception: the SFU and the engine always see each
-other a moment late. An SFU that does not answer is `MediaUnavailable`.
+A participant or room that is not there is False or empty, never an exception: the SFU and the
+engine always see each other a moment late. An SFU that does not answer is `MediaUnavailable`.
 """
 
 from __future__ import annotations
@@ -27,8 +25,7 @@ EMPTY_ROOM_SECONDS: Final = 300
 """How long a room nobody joined stays (docs/contract.md, "Rooms")."""
 
 ABANDONED_ROOM_SECONDS: Final = 60
-"""How long a room outlives its last participant: a host may return for 60 s
-(docs/contract.md, "Rooms")."""
+"""How long one outlives its last participant: a host may return (docs/contract.md, "Rooms")."""
 
 # A loopback call takes 2-4 ms (docs/livekit.md, "Joining"). A client gives the engine 8 s in all.
 CALL_TIMEOUT: Final = aiohttp.ClientTimeout(total=5.0)
@@ -43,8 +40,6 @@ class MediaUnavailable(Refusal):
 
 @frozen
 class MediaTrack:
-    """A published track."""
-
     sid: str
     kind: str
     source: TrackSource
@@ -100,7 +95,7 @@ class Media(Protocol):
 
 
 class LiveKitMedia:
-    """`Media` over LiveKit's `RoomService`."""
+    """`Media` over LiveKit's `RoomService`, which more SFUs than its own answer."""
 
     def __init__(self, url: str, api_key: str, api_secret: str) -> None:
         self._api = api.LiveKitAPI(url, api_key, api_secret, timeout=CALL_TIMEOUT)
@@ -152,7 +147,6 @@ class LiveKitMedia:
         return await _found(self._api.room.update_participant(request))
 
     async def set_metadata(self, room: str, identity: str, metadata: str) -> bool:
-        """Write a participant's metadata; the permission stays as it is."""
         request = api.UpdateParticipantRequest(room=room, identity=identity, metadata=metadata)
         return await _found(self._api.room.update_participant(request))
 
@@ -179,7 +173,6 @@ class LiveKitMedia:
         return await _reached(self._api.room.mute_published_track(request))
 
     async def aclose(self) -> None:
-        """Close the connections to the SFU. Idempotent."""
         await self._api.aclose()
 
 

@@ -1,8 +1,7 @@
 """Metadata as the engine writes it: a participant's, and a room's (docs/contract.md, "Metadata").
 
-Both are JSON objects with two authors. The server's keys are the known ones and all that start
-with `_`; the app's own are the rest, and never overwrite them. A participant's server keys carry
-what must survive in a token that LiveKit refreshes: the role, and the serial of the mint.
+Both have two authors, and the app's own keys never overwrite the server's. Those carry what must
+survive in a token that LiveKit refreshes: the role, and the serial of the mint.
 """
 
 from __future__ import annotations
@@ -18,7 +17,6 @@ from utd_rx.engine.rules import seat_state
 from utd_rx.engine.rules.roles import Role
 from utd_rx.engine.rules.room_state import RoomState
 from utd_rx.engine.rules.seat_state import SetUpSeats
-from utd_rx.engine.tokens import Device
 from utd_rx.models.stream_type import UTDStreamType
 from utd_rx.protocol.wire.moderation import (
     COMMENT_LOCK_KEY,
@@ -57,7 +55,7 @@ def write_metadata(
     role: Role,
     type: UTDStreamType,  # noqa: A002 - the word of the wire
     serial: int,
-    device: Device,
+    device: Mapping[str, str],
     image: str | None,
     custom: Mapping[str, object],
     layout: SetUpSeats | None = None,
@@ -69,8 +67,8 @@ def write_metadata(
         "service": _SERVICES[type],
         "appId": secrets.app_id,
         "projectId": secrets.app_id,
-        "videoEffects": device.os is not None,
-        "_device": device.to_wire(),
+        "videoEffects": "os" in device,
+        "_device": device,
         "_mint": serial,
     }
     if layout is not None:
@@ -105,12 +103,10 @@ def read_metadata(metadata: str) -> MintedMetadata | None:
 
 
 def with_role(metadata: str, role: Role) -> str:
-    """Return a participant's metadata in which the role is `role`."""
     return _dump({**_load(metadata), "role": role.value})
 
 
 def with_custom(metadata: str, custom: Mapping[str, object]) -> str:
-    """Return a participant's metadata in which the app's own part is `custom`."""
     server = {key: value for key, value in _load(metadata).items() if _is_servers(key)}
     return _dump({**_of_app(custom), **server})
 

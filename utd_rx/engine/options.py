@@ -93,10 +93,8 @@ class Secrets:
 
 
 def make_secrets(options: EngineOptions) -> Secrets:
-    """Return the given credentials, fresh ones where none were given, and what follows from them.
-
-    Whoever has the app secret may do everything here, so keys derived from it give nothing away.
-    """
+    """Return the given credentials, fresh ones for the rest, and what follows from them."""
+    # Whoever has the app secret may do everything here: keys derived from it give nothing away.
     app_secret = options.app_secret or secrets.token_hex(16)
     return Secrets(
         app_id=options.app_id or f"{1_000_000_000 + secrets.randbelow(9_000_000_000)}",

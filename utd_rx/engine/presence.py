@@ -1,8 +1,6 @@
 """Who is connected, found out by asking: for a LiveKit server whose webhooks we cannot configure.
 
-Every two seconds the rooms and their participants are compared with what the core knows, at first
-at once: they may be there from before the engine. A seat is freed a little later than with
-webhooks, since asking never tells why somebody left.
+A seat is freed a little later than with webhooks, since asking never tells why somebody left.
 """
 
 from __future__ import annotations
@@ -19,8 +17,7 @@ logger = logging.getLogger(__name__)
 
 POLL_SECONDS: Final = 2.0
 
-Tracks: TypeAlias = dict[tuple[str, str], frozenset[str]]
-"""Track sids by room and identity."""
+Tracks: TypeAlias = dict[tuple[str, str], frozenset[str]]  # sids by room and identity
 
 
 async def poll_presence(core: EngineCore) -> None:
@@ -34,10 +31,7 @@ async def poll_presence(core: EngineCore) -> None:
 
 
 async def ask_once(core: EngineCore, tracks: Tracks) -> None:
-    """Report how the SFU's rooms differ from the core's as facts, and bring `tracks` up to date.
-
-    What was found before the SFU stopped to answer has been reported.
-    """
+    """Report how the SFU's rooms differ from the core's as facts, and bring `tracks` up to date."""
     # Known first, asked second: a room made between the two is in the answer, not the reverse.
     # One that ended and was made anew in between is told by its sid.
     known, sids = core.rooms.all(), core.rooms.sids()

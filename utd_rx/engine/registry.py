@@ -1,4 +1,5 @@
-"""The rooms of one engine: by name, each with its lock, forgotten when they end."""
+"""The rooms of one engine: by name, each with its lock, forgotten when they end
+(docs/contract.md, "Names")."""
 
 from __future__ import annotations
 
@@ -8,16 +9,13 @@ from contextlib import asynccontextmanager
 from utd_rx.engine.engine_clock import EngineClock
 from utd_rx.engine.media import Media
 from utd_rx.engine.room_shell import RoomShell
-from utd_rx.engine.rules.names import engine_room_name, livekit_room_name
 from utd_rx.engine.rules.room_state import RoomState
 from utd_rx.engine.tasks import OwnedTasks
 
 
 class Registry:
-    """Every room of one engine."""
-
     def __init__(self, app_id: str, media: Media, clock: EngineClock) -> None:
-        self._app_id = app_id
+        self._prefix = f"p{app_id}_"
         self._media = media
         self._clock = clock
         self._shells: dict[str, RoomShell] = {}
@@ -45,11 +43,12 @@ class Registry:
         return {shell.name: shell.sid for shell in self._shells.values()}
 
     def livekit_name(self, name: str) -> str:
-        return livekit_room_name(self._app_id, name)
+        return f"{self._prefix}{name}"
 
     def engine_name(self, livekit_name: str) -> str | None:
         """Return the name of LiveKit's room, None for one that is not this project's."""
-        return engine_room_name(self._app_id, livekit_name)
+        name = livekit_name.removeprefix(self._prefix)
+        return name if name != livekit_name and name else None
 
     @asynccontextmanager
     async def hold(self, name: str) -> AsyncIterator[RoomShell]:

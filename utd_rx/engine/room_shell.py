@@ -1,11 +1,9 @@
 """One room's shell: the single writer of its state, and the order in which the SFU hears of it.
 
 Whoever changes the room holds `lock` from before the rule runs until the SFU was told, so effects
-reach the SFU in commit order and a command answers after its grant holds there.
-
-A command whose grant the SFU did not take is refused and changes nothing; a fact is committed
-whatever the SFU says. In both cases a resync brings the SFU back to the engine's state as soon as
-it answers again.
+reach the SFU in commit order and a command answers after its grant holds there. A command whose
+grant the SFU did not take changes nothing; a fact is committed whatever the SFU says. In both cases
+a resync brings the SFU back to the engine's state as soon as it answers again.
 """
 
 from __future__ import annotations
@@ -13,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
+from itertools import chain, repeat
 from typing import Final
 
 from utd_rx.engine.engine_clock import EngineClock, Timer
@@ -127,7 +126,6 @@ class RoomShell:
             raise
 
     async def republish(self) -> None:
-        """Write the metadata again: the SFU's half of the room is new."""
         if self.state is None:
             return
         try:
@@ -149,7 +147,7 @@ class RoomShell:
         self._arm()
 
     async def _enforce(self, state: RoomState, effect: Effect) -> None:
-        """Carry out what a command must not answer without."""
+        """Carry out what a command must not answer without; `_announce` does the rest."""
         match effect:
             case ApplyGrant(identity):
                 grant = room_state.grant_of(state, identity)
@@ -160,8 +158,6 @@ class RoomShell:
                 await self._mute_tracks(effect)
             case Remove(identity, sid):
                 await self._remove(identity, sid)
-            case PublishSeats() | PublishMetadata() | Push() | TellModerators():
-                pass
 
     async def _announce(self, state: RoomState, effects: Effects) -> None:
         """Tell the clients; metadata first, so that whoever re-reads it on a push finds it new."""
@@ -176,8 +172,6 @@ class RoomShell:
                     await self.push(type_, payload, to)
                 case TellModerators(type_, payload):
                     await self.push(type_, payload, room_state.moderators_of(state))
-                case ApplyGrant() | WriteRole() | MuteTracks() | Remove():
-                    pass
 
     # Somebody who is not there is nobody to do it to: the SFU and the engine always see each other
     # a moment late. Whoever calls holds the lock, so what is read is what is written over.
@@ -193,16 +187,14 @@ class RoomShell:
             await self._media.set_metadata(self.livekit_name, identity, metadata)
 
     async def _mute_tracks(self, wanted: MuteTracks) -> None:
-        """Mute or unmute the tracks that `wanted` names and that are not so already."""
-        identity, sid = wanted.identity, wanted.sid
+        identity, sid, is_muted = wanted.identity, wanted.sid, wanted.is_muted
         found = await self._media.get_participant(self.livekit_name, identity)
         tracks = () if found is None else found.tracks
         named = [t for t in tracks if (t.kind in wanted.kinds if sid is None else t.sid == sid)]
         if sid is not None and not named:
             raise not_found(f"{identity!r} has no track {sid!r}")
-        for track in (t for t in named if t.is_muted is not wanted.is_muted):
-            muted = wanted.is_muted
-            await self._media.mute(self.livekit_name, identity, track.sid, is_muted=muted)
+        for track in (t for t in named if t.is_muted is not is_muted):
+            await self._media.mute(self.livekit_name, identity, track.sid, is_muted=is_muted)
 
     async def _remove(self, identity: str, sid: str | None) -> None:
         """Remove a connection; with `sid`, not the one that may have replaced it."""
@@ -216,8 +208,7 @@ class RoomShell:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        due = self.state.seats.next_deadline if self.state is not None else None
-        if due is not None:
+        if self.state is not None and (due := self.state.seats.next_deadline) is not None:
             self._timer = self._clock.call_at(due, self._start_due)
 
     def _start_due(self) -> None:
@@ -235,10 +226,9 @@ class RoomShell:
             self._resync = self._tasks.spawn(self._bring_up_to_date(), f"resync-{self.name}")
 
     async def _bring_up_to_date(self) -> None:
-        tries = 0
+        pauses = chain(RESYNC_SECONDS, repeat(RESYNC_SECONDS[-1]))
         while self.state is not None or self._to_expel:
-            await self._clock.sleep(RESYNC_SECONDS[min(tries, len(RESYNC_SECONDS) - 1)])
-            tries += 1
+            await self._clock.sleep(next(pauses))
             async with self.lock:
                 try:
                     await self._repeat_all()

@@ -1,8 +1,6 @@
 """`LocalEngine`: the engine's REST side and an SFU behind it, started and ended together.
 
-It opens the port (so that the SFU can be told where its webhooks go), the SFU, the core, the site.
-It closes the core, the SFU, and only then the site, which takes the SFU's last reports. It is for
-development and tests: state lives in memory, and whoever has the app key mints as anybody
+It is for development and tests: state lives in memory, and whoever has the app key mints as anybody
 (docs/contract.md, "Identities are claims").
 """
 
@@ -11,27 +9,50 @@ from __future__ import annotations
 import asyncio
 import socket
 from contextlib import AsyncExitStack
-from typing import Final, Self
+from typing import Final, Protocol, Self
 
 from attrs import field, frozen
 
 from utd_rx.engine.app import make_app
 from utd_rx.engine.core import EngineCore
 from utd_rx.engine.engine_clock import EngineClock, LoopEngineClock
-from utd_rx.engine.media import LiveKitMedia, Media
+from utd_rx.engine.media import (
+    ABANDONED_ROOM_SECONDS,
+    EMPTY_ROOM_SECONDS,
+    LiveKitMedia,
+    Media,
+)
 from utd_rx.engine.media_reports import WEBHOOK_PATH, MediaReports
-from utd_rx.engine.options import EngineOptions, make_secrets
+from utd_rx.engine.options import EngineOptions, Secrets, make_secrets
 from utd_rx.engine.presence import poll_presence
 from utd_rx.engine.routes.request import Context
 from utd_rx.engine.serving import HttpServer
-from utd_rx.engine.sfus import ExternalSfu, Sfu, make_sfu
 from utd_rx.engine.tasks import OwnedTasks
 from utd_rx.errors import ConflictReason, conflict
 
-SHUTDOWN_SECONDS: Final = 2.0
-"""How long requests under way may take to end."""
+SHUTDOWN_SECONDS: Final = 2.0  # for requests under way to end
 
 _WILDCARDS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not bound
+
+
+class Sfu(Protocol):
+    @property
+    def url(self) -> str: ...
+    @property
+    def api_url(self) -> str: ...
+    async def start(self) -> None: ...
+    async def aclose(self) -> None: ...
+
+
+@frozen
+class ExternalSfu:
+    """A LiveKit server that somebody else runs; it is neither started nor stopped."""
+
+    url: str
+    api_url: str
+
+    async def start(self) -> None: ...
+    async def aclose(self) -> None: ...
 
 
 @frozen
@@ -60,10 +81,10 @@ class LocalEngine:
         media: Media | None = None,
         clock: EngineClock | None = None,
     ) -> None:
-        self._options = options if options is not None else EngineOptions()
+        self._options = options or EngineOptions()
         self._secrets = make_secrets(self._options)
         self._media = media
-        self._clock = clock if clock is not None else LoopEngineClock()
+        self._clock = clock or LoopEngineClock()
         self._running: _Running | None = None
         self._is_starting = False
         self._is_unwanted = False
@@ -194,7 +215,7 @@ class LocalEngine:
         stack.push_async_callback(http.aclose)
         await http.start(listener)
         stack.push_async_callback(sfu.aclose)
-        stack.push_async_callback(core.aclose)
+        stack.push_async_callback(core.rooms.aclose)
         stack.callback(reports.close)
         if options.is_external:
             tasks = OwnedTasks()
@@ -207,7 +228,7 @@ class LocalEngine:
             stack.push_async_callback(self._media.aclose)
             return ExternalSfu("ws://127.0.0.1:1", "http://127.0.0.1:1"), self._media
         webhook_url = f"{base_url}{WEBHOOK_PATH}"
-        sfu = make_sfu(self._options, self._secrets, host=host, webhook_url=webhook_url)
+        sfu = _make_sfu(self._options, self._secrets, host=host, webhook_url=webhook_url)
         stack.push_async_callback(sfu.aclose)
         try:
             await sfu.start()
@@ -232,3 +253,40 @@ def _bind(host: str, port: int) -> socket.socket:
 def _url(host: str, port: int) -> str:
     name = _WILDCARDS.get(host, host)
     return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
+
+
+def _make_sfu(options: EngineOptions, secrets: Secrets, *, host: str, webhook_url: str) -> Sfu:
+    """Return the SFU that `options` ask for, not started; an external one gets no `webhook_url`."""
+    if options.livekit_url is not None:
+        return ExternalSfu(
+            url=_with_scheme(options.livekit_url, "ws"),
+            api_url=_with_scheme(options.livekit_url, "http"),
+        )
+    # Imported late: each needs packages the other does not.
+    from utd_rx.engine.sfu.options import SfuOptions
+
+    sfu_options = SfuOptions(
+        api_key=secrets.livekit_api_key,
+        api_secret=secrets.livekit_api_secret,
+        host=host,
+        port=options.sfu_port,
+        udp_port=options.sfu_port,
+        empty_timeout=EMPTY_ROOM_SECONDS,
+        departure_timeout=ABANDONED_ROOM_SECONDS,
+        silent_update_interval=options.silent_update_interval,
+        webhook_urls=(webhook_url,),
+    )
+    if options.sfu == "livekit":
+        from utd_rx.engine.livekit_server import LiveKitServer
+
+        return LiveKitServer(sfu_options)
+    from utd_rx.engine.sfu.server import EmbeddedSfu
+
+    return EmbeddedSfu(sfu_options)
+
+
+def _with_scheme(url: str, scheme: str) -> str:
+    """Return `url` as `ws`/`http`, or `wss`/`https` when it was encrypted."""
+    old, _, rest = url.partition("://")
+    suffix = "s" if old in ("wss", "https") else ""
+    return f"{scheme}{suffix}://{rest.rstrip('/')}"

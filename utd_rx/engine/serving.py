@@ -1,10 +1,10 @@
-"""How both TCP ports of an engine are served: aiohttp behind a porter.
+"""How both TCP ports of an engine are served: aiohttp, with a bound on who is not known yet.
 
 Theory of operation: who has shown nothing yet is a *guest*. A guest's request head is kept by its
 `_Guest` until it is whole, so that half a head costs its own bytes and no parser, task or request.
 A guest may send so many bytes in so many seconds; all guests together, too; and it gets one answer,
 after which its connection ends. `trust`, called where a request's credentials were found good,
-takes the porter out of the way: from then on the connection is aiohttp's alone, and kept.
+takes the guest out of the way: from then on the connection is aiohttp's alone, and kept.
 
 Policies when something is full: too many guests close the oldest, too many bytes the greediest.
 """
@@ -31,30 +31,21 @@ _TOO_LARGE: Final = (
 
 @frozen
 class GuestLimits:
-    """What connections may cost before they have shown a token.
+    """What connections may cost before they have shown a token; sizes are bytes, as received."""
 
-    Args:
-        seconds: from the connection to the token. Everything here answers within milliseconds.
-        head: bytes of request line and header fields; Go's default, for a token carries metadata.
-        fields: of header; a browser sends about twenty.
-        received: bytes altogether: a head, and a webhook's body, which its token signs.
-        total: bytes of all guests together, as received; parsing the one whose turn it is takes
-            a few times its own.
-        guests: connections at a time; more than a backlog's worth arriving together.
-    """
-
-    seconds: float = 10.0
-    head: int = 1024 * 1024
-    fields: int = 128
-    received: int = 4 * 1024 * 1024
-    total: int = 32 * 1024 * 1024
-    guests: int = 2048
+    seconds: float = 10.0  # from the connection to the token; everything answers within ms
+    head: int = 1024 * 1024  # request line and fields; Go's default, for a token carries metadata
+    fields: int = 128  # of header; a browser sends about twenty
+    received: int = 4 * 1024 * 1024  # altogether: a head, and a webhook's body, which is signed
+    total: int = 32 * 1024 * 1024  # of all guests; parsing one takes a few times its own
+    guests: int = 2048  # at a time; more than a backlog's worth arriving together
 
 
 class HttpServer:
     """An application on a listening socket; it must call `trust`, or every answer is the last.
 
-    `max_field_size` are bytes of the request line and of each header field.
+    `max_field_size` are bytes of the request line and of each header field. What is public beside
+    `start` and `aclose` is for the guests.
     """
 
     def __init__(
@@ -67,9 +58,13 @@ class HttpServer:
         limits: GuestLimits | None = None,
     ) -> None:
         app.on_response_prepare.append(_end_with_answer)
-        self._porter = _Porter(name, limits or GuestLimits())
+        self.name = name
+        self.limits = limits or GuestLimits()
         log = _log.getChild(name)
         log.addFilter(_in_one_line)
+        self._guests: dict[_Guest, None] = {}  # in order of arrival
+        self._received = 0
+        self._is_open = False
         self._listening: asyncio.Server | None = None
         self._runner = web.AppRunner(
             app,
@@ -85,56 +80,33 @@ class HttpServer:
         """Serve on `listener`; `aclose` closes it, also when this is cancelled."""
         loop = asyncio.get_running_loop()
         self._listening = await loop.create_server(
-            lambda: _Guest(self._porter), sock=listener, backlog=1024, start_serving=False
+            lambda: _Guest(self), sock=listener, backlog=1024, start_serving=False
         )
         await self._runner.setup()
-        self._porter.runner = self._runner
+        self._is_open = True
         await self._listening.start_serving()
 
     async def aclose(self) -> None:
         """Accept nobody any more and end what there is. Idempotent."""
         if self._listening is not None:
             self._listening.close()
-        self._porter.close()
+        self._is_open = False
+        for guest in tuple(self._guests):
+            guest.close_unless_handled()
         await self._runner.cleanup()
-
-
-def trust(request: web.Request) -> None:
-    """Take `request`'s connection for one of ours: its credentials are good."""
-    guest = request.transport.get_protocol() if request.transport is not None else None
-    if isinstance(guest, _Guest):
-        guest.trust()
-
-
-async def _end_with_answer(request: web.Request, response: web.StreamResponse) -> None:
-    if request.transport is not None and isinstance(request.transport.get_protocol(), _Guest):
-        response.force_close()
-        response.headers["Connection"] = "close"  # its headers have been written already
-
-
-class _Porter:
-    """All guests of one port."""
-
-    def __init__(self, name: str, limits: GuestLimits) -> None:
-        self.name = name
-        self.limits = limits
-        self.runner: web.AppRunner | None = None  # set up; None while nobody may come in
-        self._guests: dict[_Guest, None] = {}  # in order of arrival
-        self._received = 0
 
     def handler(self) -> asyncio.Protocol | None:
         """A new connection's protocol of aiohttp's, None when closed."""
-        server = self.runner.server if self.runner is not None else None
+        server = self._runner.server if self._is_open else None
         return server() if server is not None else None
 
     def admit(self, guest: _Guest) -> bool:
         """Take a new guest in, unless closed; the oldest gives way when there are too many."""
-        if self.runner is None:
-            return False
-        self._guests[guest] = None
-        if len(self._guests) > self.limits.guests:
-            next(iter(self._guests)).refuse("too many connections")
-        return True
+        if self._is_open:
+            self._guests[guest] = None
+            if len(self._guests) > self.limits.guests:
+                next(iter(self._guests)).refuse("too many connections")
+        return self._is_open
 
     def count(self, guest: _Guest, received: int) -> None:
         """Account for bytes of a guest; the greediest gives way when there are too many."""
@@ -150,19 +122,30 @@ class _Porter:
             del self._guests[guest]
             self._received -= guest.received
 
-    def close(self) -> None:
-        """End every guest that aiohttp does not know of, and let nobody in."""
-        self.runner = None
-        for guest in tuple(self._guests):
-            guest.close_unless_handled()
+
+def trust(request: web.Request) -> None:
+    """Take `request`'s connection for one of ours: its credentials are good."""
+    if (guest := _guest_of(request)) is not None:
+        guest.trust()
+
+
+async def _end_with_answer(request: web.Request, response: web.StreamResponse) -> None:
+    if _guest_of(request) is not None:
+        response.force_close()
+        response.headers["Connection"] = "close"  # its headers have been written already
+
+
+def _guest_of(request: web.Request) -> _Guest | None:
+    protocol = request.transport.get_protocol() if request.transport is not None else None
+    return protocol if isinstance(protocol, _Guest) else None
 
 
 class _Guest(asyncio.Protocol):
     """One connection until it is trusted; stands between the transport and aiohttp's handler."""
 
-    def __init__(self, porter: _Porter) -> None:
+    def __init__(self, server: HttpServer) -> None:
         self.received = 0
-        self._porter = porter
+        self._server = server
         self._head = bytearray()
         self._transport: asyncio.Transport | None = None
         self._handler: asyncio.Protocol | None = None
@@ -170,22 +153,22 @@ class _Guest(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
-        if not self._porter.admit(self):  # accepted while the port was closing
+        if not self._server.admit(self):  # accepted while the port was closing
             transport.abort()
             return
         self._transport = transport
         self._deadline = asyncio.get_running_loop().call_later(
-            self._porter.limits.seconds, self.refuse, "no valid credentials in time"
+            self._server.limits.seconds, self.refuse, "no valid credentials in time"
         )
 
     def data_received(self, data: bytes) -> None:
         self.received += len(data)
-        self._porter.count(self, len(data))
+        self._server.count(self, len(data))
         if self._transport is None:  # refused
             return
         if self._handler is None:
             self._collect(self._transport, data)
-        elif self.received > self._porter.limits.received:
+        elif self.received > self._server.limits.received:
             self.refuse("too many bytes without valid credentials")
         else:
             self._handler.data_received(data)
@@ -193,7 +176,7 @@ class _Guest(asyncio.Protocol):
     def _collect(self, transport: asyncio.Transport, data: bytes) -> None:
         searched = max(0, len(self._head) - len(_END_OF_HEAD) + 1)
         self._head += data
-        end, limits = self._head.find(_END_OF_HEAD, searched), self._porter.limits
+        end, limits = self._head.find(_END_OF_HEAD, searched), self._server.limits
         is_whole = end >= 0
         fields = self._head.count(b"\r\n", 0, end) if is_whole else 0
         if (end if is_whole else len(self._head)) > limits.head or fields > limits.fields:
@@ -203,7 +186,7 @@ class _Guest(asyncio.Protocol):
             self._hand_over(transport)
 
     def _hand_over(self, transport: asyncio.Transport) -> None:
-        handler = self._porter.handler()
+        handler = self._server.handler()
         if handler is None:
             transport.close()
             return
@@ -224,7 +207,7 @@ class _Guest(asyncio.Protocol):
         if transport is None:
             return
         host = (transport.get_extra_info("peername") or ("?",))[0]
-        _log.warning("%s port: refused a connection from %s: %s", self._porter.name, host, why)
+        _log.warning("%s port: refused a connection from %s: %s", self._server.name, host, why)
         self._end()
         # An answer that was written goes out; who does not read it is not waited for.
         transport.close()
@@ -240,7 +223,7 @@ class _Guest(asyncio.Protocol):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
-        self._porter.discharge(self)
+        self._server.discharge(self)
         self._head.clear()
 
     def connection_lost(self, exc: Exception | None) -> None:

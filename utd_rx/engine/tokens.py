@@ -1,8 +1,7 @@
 """The two tokens the engine signs: LiveKit's, and the bearer for its own calls.
 
-LiveKit's carries the grants and a participant's metadata (`utd_rx.engine.metadata`). The bearer
-(`user_token`) is HS256 with a key of its own, 24 h, bound to (app, identity, device); it names no
-room and no role, because both change (docs/contract.md, "Bearers").
+LiveKit's carries grants and metadata. The bearer (`user_token`) is bound to (app, identity, device)
+and names no room and no role, because both change (docs/contract.md, "Bearers").
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from datetime import timedelta
 from typing import Final
 
 import jwt
-from attrs import asdict, frozen
+from attrs import frozen
 from livekit import api
 
 from utd_rx.engine.options import Secrets
@@ -25,20 +24,6 @@ _ISSUER: Final = "utd-rx-engine"
 
 
 @frozen
-class Device:
-    """Device facts of a mint (docs/contract.md, "Minting")."""
-
-    device_id: str | None = None
-    device_model: str | None = None
-    os: str | None = None
-    os_version: str | None = None
-    app_version: str | None = None
-
-    def to_wire(self) -> dict[str, str]:
-        return asdict(self, filter=lambda _, value: value is not None)
-
-
-@frozen
 class Bearer:
     """Who a `user_token` speaks for."""
 
@@ -47,7 +32,7 @@ class Bearer:
 
 
 def sign_bearer(secrets: Secrets, bearer: Bearer, now: float) -> str:
-    """Return a `user_token`; `now` is wall-clock seconds."""
+    """Return a `user_token`; `now` is wall-clock seconds, here and below."""
     payload = {
         "iss": _ISSUER,
         "app": secrets.app_id,
@@ -60,7 +45,7 @@ def sign_bearer(secrets: Secrets, bearer: Bearer, now: float) -> str:
 
 
 def read_bearer(secrets: Secrets, token: str, now: float) -> Bearer:
-    """Check a `user_token`, 401 without a word about it; `now` is wall-clock seconds."""
+    """Check a `user_token`; 401 without a word about it."""
     try:
         payload = jwt.decode(
             token,
@@ -82,10 +67,8 @@ def read_bearer(secrets: Secrets, token: str, now: float) -> Bearer:
 def sign_livekit(
     secrets: Secrets, *, room: str, identity: str, name: str | None, metadata: str, grant: Grant
 ) -> str:
-    """Return a token for LiveKit's `room`.
-
-    Every flag is spelled out, because an omitted one grants (docs/livekit.md, "Tokens").
-    """
+    """Return a token for LiveKit's `room`."""
+    # Every flag is spelled out, because an omitted one grants (docs/livekit.md, "Tokens").
     grants = api.VideoGrants(
         room_join=True,
         room=room,

@@ -1,7 +1,6 @@
 """Bans (docs/contract.md, "Bans").
 
-A body's `identity` is the target here, and the actor everywhere else. With a bearer the scope is
-one room, of which the bearer is host or admin; the whole project is the backend's.
+A body's `identity` is the target here, and the actor everywhere else.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from typing import Final
 
 from aiohttp import web
 
-from utd_rx.engine.authorization import Endpoint
+from utd_rx.engine.authorization import FOR_MODERATORS, FOR_SECRET
 from utd_rx.engine.engine_clock import to_iso
 from utd_rx.engine.routes import fields
 from utd_rx.engine.routes.request import acting_identity, authenticate, context_of, permit
@@ -29,7 +28,7 @@ MAX_DURATION_SECONDS: Final = 10 * 365 * 24 * 3600
 
 async def ban(request: web.Request) -> web.Response:
     """Ban somebody and remove them where they are."""
-    target, room, body = await _read_scope(request, Endpoint.BAN_ROOM, Endpoint.BAN_PROJECT)
+    target, room, body = await _read_scope(request)
     reason = fields.text_of(body, "reason", MAX_REASON_CHARS)
     duration = fields.int_of(body, "duration", 1, MAX_DURATION_SECONDS)
     core = context_of(request).core
@@ -42,7 +41,7 @@ async def ban(request: web.Request) -> web.Response:
 
 async def unban(request: web.Request) -> web.Response:
     """Lift a ban; lifting what is not there is fine."""
-    target, room, _ = await _read_scope(request, Endpoint.UNBAN_ROOM, Endpoint.UNBAN_PROJECT)
+    target, room, _ = await _read_scope(request)
     lifted = context_of(request).core.unban(target, room)
     return web.json_response({"identity": target, "room_name": room, "lifted": lifted})
 
@@ -55,7 +54,7 @@ async def list_bans(request: web.Request) -> web.Response:
     principal, wall = authenticate(request), core.clock.wall()
     identity = principal.identity
     if room is not None and not principal.is_server:
-        core.permit(Endpoint.BANS_OF_ROOM, principal, await core.find(room, identity))
+        core.permit(FOR_MODERATORS, principal, await core.find(room, identity))
         found = core.gate.active_bans(wall, room)
     elif identity is not None:
         core.refuse_banned(identity, None)
@@ -65,34 +64,27 @@ async def list_bans(request: web.Request) -> web.Response:
             raise forbidden("only hosts and admins see the bans of their rooms")
         found = tuple(entry for entry in core.gate.active_bans(wall) if entry.room in mine)
     else:
-        permit(request, Endpoint.BANS_OF_PROJECT)
+        permit(request, FOR_SECRET)
         found = core.gate.active_bans(wall, room)
-    return web.json_response(
-        fields.page_to_wire([_to_wire(entry) for entry in found], page, per_page)
-    )
+    rows = [_to_wire(entry) for entry in found]
+    return web.json_response(fields.page_to_wire(rows, page, per_page))
 
 
-async def _read_scope(
-    request: web.Request, in_room: Endpoint, in_project: Endpoint
-) -> tuple[str, str | None, Json]:
+async def _read_scope(request: web.Request) -> tuple[str, str | None, Json]:
     """Check who asks; returns whom it is about, in which room (None: the project), and the body."""
     principal = authenticate(request)
     body = await fields.read_body(request)
-    room = body.get("room_name")
-    # Only what is not there means the project: an empty name is one that somebody forgot.
-    if room is None:
-        permit(request, in_project)
-        return fields.identity_of(body), None, body
-    if not isinstance(room, str):
-        raise invalid("room_name must be a string")
-    check_room_name(room)
-    if principal.is_server:
-        # A backend may ban somebody from a room before anybody opened it.
-        permit(request, in_project)
+    room = fields.typed(body, "room_name", str)
+    if room is not None:
+        check_room_name(room)
+    # Only what is not there means the project: an empty name is one that somebody forgot. A backend
+    # may ban somebody from a room before anybody opened it.
+    if room is None or principal.is_server:
+        permit(request, FOR_SECRET)
         return fields.identity_of(body), room, body
     core = context_of(request).core
     state = await core.find(room, principal.identity)
-    core.permit(in_room, principal, state)
+    core.permit(FOR_MODERATORS, principal, state)
     actor = acting_identity(principal, {"actor_identity": body.get("actor_identity")})
     target = fields.identity_of(body)
     if actor is not None and room_state.actor_of(state, actor).is_admin and target == state.owner:

@@ -1,7 +1,7 @@
 """Strict readers of request bodies: what is wrong is a `Refusal`, a 422 that names the field.
 
-The opposite of the wire codecs' tolerance, on purpose: a client survives every engine, an engine
-tells a client what it got wrong (docs/contract.md, "Statuses").
+The opposite of the wire codecs, on purpose: a client survives every engine, an engine tells a
+client what it got wrong (docs/contract.md, "Statuses").
 """
 
 from __future__ import annotations
@@ -22,7 +22,15 @@ MAX_BODY_BYTES: Final = 64 * 1024
 ANY_NUMBER: Final = 10**9
 """Beyond every index and id: wide enough to leave the answer to the rules."""
 
+_KINDS: Final[Mapping[type, str]] = {
+    str: "a string",
+    bool: "true or false",
+    dict: "a JSON object",
+    list: "a list of strings",
+}
+
 E = TypeVar("E", bound=Enum)
+T = TypeVar("T")
 
 
 async def read_bytes(request: web.Request, limit: int = MAX_BODY_BYTES) -> bytes:
@@ -49,23 +57,27 @@ async def read_body(request: web.Request) -> Json:
     return wire
 
 
-def identity_of(body: Json, key: str = "identity") -> str:
-    """Return the identity there; missing is 422, too."""
+def typed(body: Json, key: str, kind: type[T]) -> T | None:
+    """Return a value of `kind`; missing and null are None."""
     value = body.get(key)
-    if value is None or value == "":
+    if value is None or isinstance(value, kind):
+        return value
+    raise invalid(f"{key} must be {_KINDS[kind]}")
+
+
+def identity_of(body: Json, key: str = "identity") -> str:
+    """Return the identity there; missing is refused, too."""
+    value = typed(body, key, str)
+    if not value:
         raise invalid(f"{key} is required")
-    if not isinstance(value, str):
-        raise invalid(f"{key} must be a string")
     return check_identity(value, key)
 
 
 def text_of(body: Json, key: str, longest: int) -> str | None:
     """Return a string of at most `longest` characters; missing, null and "" are None."""
-    value = body.get(key)
-    if value is None or value == "":
+    value = typed(body, key, str)
+    if not value:
         return None
-    if not isinstance(value, str):
-        raise invalid(f"{key} must be a string")
     if len(value) > longest:
         raise invalid(f"{key} must have at most {longest} characters")
     if not is_printable(value):
@@ -95,21 +107,13 @@ def choice_of(body: Json, key: str, choices: type[E]) -> E | None:
 
 
 def flag_of(body: Json, key: str, default: bool) -> bool:
-    value = body.get(key)
-    if value is None:
-        return default
-    if not isinstance(value, bool):
-        raise invalid(f"{key} must be true or false")
-    return value
+    value = typed(body, key, bool)
+    return default if value is None else value
 
 
 def object_of(body: Json, key: str) -> Mapping[str, object]:
     """Return a JSON object that can be written again; missing and null are empty."""
-    value = body.get(key)
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise invalid(f"{key} must be a JSON object")
+    value: Json = typed(body, key, dict) or {}
     try:
         # Python reads NaN and lone surrogates, which no other JSON reader takes.
         json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
@@ -130,14 +134,15 @@ def required_object_of(body: Json, key: str) -> Mapping[str, object]:
 
 def texts_of(body: Json, key: str, most: int) -> tuple[str, ...] | None:
     """Return a list of at most `most` strings; missing and null are None."""
-    value = body.get(key)
+    value: list[object] | None = typed(body, key, list)
     if value is None:
         return None
-    if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
-        raise invalid(f"{key} must be a list of strings")
+    texts = tuple(entry for entry in value if isinstance(entry, str))
+    if len(texts) < len(value):
+        raise invalid(f"{key} must be {_KINDS[list]}")
     if len(value) > most:
         raise invalid(f"{key} must have at most {most} entries")
-    return tuple(value)
+    return texts
 
 
 def page_of(request: web.Request) -> tuple[int, int]:
@@ -153,13 +158,8 @@ def page_of(request: web.Request) -> tuple[int, int]:
 
 def page_to_wire(rows: list[dict[str, object]], page: int, per_page: int) -> dict[str, object]:
     """Return one page of `rows` with the pagination the engine's lists have."""
-    total = len(rows)
+    counted = {"total": len(rows), "total_pages": -(-len(rows) // per_page)}
     return {
         "data": rows[(page - 1) * per_page : page * per_page],
-        "pagination": {
-            "page": page,
-            "per_page": per_page,
-            "total": total,
-            "total_pages": -(-total // per_page),
-        },
+        "pagination": {"page": page, "per_page": per_page, **counted},
     }

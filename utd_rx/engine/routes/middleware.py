@@ -1,26 +1,25 @@
-"""Every failure becomes a JSON body with `message` and `code`, in one place.
+"""Every failure becomes a JSON body with `message` and `code`, in one place, and the rate limit.
 
-A traceback never reaches a client: what nobody foresaw is logged here and answered with a 500
-that says nothing about it.
+A traceback never reaches a client: what nobody foresaw is logged and answered with a bare 500.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 from typing import Final
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from utd_rx.engine.engine_clock import EngineClock
-from utd_rx.engine.rules.limits import Limits, count_request
 from utd_rx.engine.rules.refusal import Reason, Refusal
 from utd_rx.errors import classify_response
 from utd_rx.protocol.wire.errors import error_to_wire
 
 logger = logging.getLogger(__name__)
 
-
+WINDOW_SECONDS: Final = 60.0
 MINTS: Final = ("/api/v1/token", "/api/v1/auth/session")
 _UNCOUNTED: Final = ("/health", "/livekit/webhook")
 
@@ -46,16 +45,23 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 def rate_limit(per_minute: int, clock: EngineClock) -> Middleware:
-    """Return the middleware that refuses what comes too often, mints counted apart."""
-    limits = Limits(per_minute)
+    """Return the middleware that refuses what comes too often, mints counted apart
+    (docs/contract.md, "Rate limit")."""
+    windows: dict[str, tuple[float, int]] = {}  # by bucket: when its window began, and how many
 
     @web.middleware
     async def count(request: web.Request, handler: Handler) -> web.StreamResponse:
-        nonlocal limits
-        path = request.path.rstrip("/")
+        path, now = request.path.rstrip("/"), clock.monotonic()
         if path not in _UNCOUNTED:
             bucket = "mint" if path in MINTS else "rest"
-            limits = count_request(limits, bucket, clock.monotonic())
+            began, known = windows.get(bucket, (now, 0))
+            if now >= began + WINDOW_SECONDS:
+                began, known = now, 0
+            if known >= per_minute:
+                wait = math.ceil(began + WINDOW_SECONDS - now)
+                message = f"more than {per_minute} requests a minute; retry in {wait} s"
+                raise Refusal(Reason.RATE_LIMITED, message, retry_after=wait)
+            windows[bucket] = began, known + 1
         return await handler(request)
 
     return count

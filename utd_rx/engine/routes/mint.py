@@ -7,7 +7,7 @@ from typing import Final
 
 from aiohttp import web
 
-from utd_rx.engine.authorization import Endpoint, authorize
+from utd_rx.engine.authorization import FOR_APPS, authorize
 from utd_rx.engine.metadata import write_metadata
 from utd_rx.engine.routes import fields
 from utd_rx.engine.routes.request import Context, authenticate_app, context_of
@@ -17,7 +17,7 @@ from utd_rx.engine.rules.refusal import invalid
 from utd_rx.engine.rules.roles import Grant, Role
 from utd_rx.engine.rules.room_state import Admission
 from utd_rx.engine.rules.seat_state import SetUpSeats, layout_of
-from utd_rx.engine.tokens import Bearer, Device, sign_bearer, sign_livekit
+from utd_rx.engine.tokens import Bearer, sign_bearer, sign_livekit
 from utd_rx.models.seats import UTDSeatMode
 from utd_rx.models.stream_type import UTDStreamType
 from utd_rx.models.token import UTDSessionResponse, UTDTokenResponse
@@ -41,7 +41,7 @@ _DEVICE_CHARS: Final[Mapping[str, int]] = {
 async def mint(request: web.Request) -> web.Response:
     """Admit somebody to a room and return where to connect and with what."""
     principal = authenticate_app(request)
-    authorize(Endpoint.MINT, principal.caller_in(None))
+    authorize(FOR_APPS, principal.caller_in(None))
     body = await fields.read_body(request)
     room, asked = read_mint(body, is_proven=principal.is_server)
     device, custom = read_device(body), fields.object_of(body, "metadata")
@@ -78,7 +78,7 @@ async def mint(request: web.Request) -> web.Response:
 async def session(request: web.Request) -> web.Response:
     """Return a bearer that is not tied to a room."""
     principal = authenticate_app(request)
-    authorize(Endpoint.SESSION, principal.caller_in(None))
+    authorize(FOR_APPS, principal.caller_in(None))
     body = await fields.read_body(request)
     identity = fields.identity_of(body)
     fields.text_of(body, "name", MAX_NAME_CHARS)
@@ -91,12 +91,9 @@ async def session(request: web.Request) -> web.Response:
 
 def read_mint(body: Json, *, is_proven: bool) -> tuple[str, Admission]:
     """Return what a mint asks for, and in which room; `rules.room_state.admit` decides."""
-    room = body.get("room_name")
-    if body.get("identity") in (None, "") or room in (None, ""):
+    if body.get("identity") in (None, "") or body.get("room_name") in (None, ""):
         raise invalid("identity and room_name are required")
-    if not isinstance(room, str):
-        raise invalid("room_name must be a string")
-    identity = fields.identity_of(body)
+    room, identity = fields.typed(body, "room_name", str) or "", fields.identity_of(body)
     check_room_name(room)
     type_ = fields.choice_of(body, "type", UTDStreamType)
     if type_ is None:
@@ -105,12 +102,11 @@ def read_mint(body: Json, *, is_proven: bool) -> tuple[str, Admission]:
         raise invalid("a call has no token of its own; POST /api/v1/calls makes both")
     refuse_reserved_room(room)
     role = fields.choice_of(body, "role", Role)
-    owner = fields.text_of(body, "room_owner_id", 128)
     admission = Admission(
         identity=identity,
         type=type_,
         role=role or Role.AUDIENCE,
-        owner=owner,
+        owner=fields.text_of(body, "room_owner_id", 128),
         is_proven=is_proven,
         name=fields.text_of(body, "name", MAX_NAME_CHARS),
         image=fields.text_of(body, "image", MAX_IMAGE_CHARS),
@@ -131,10 +127,10 @@ def read_grid(body: Json) -> SetUpSeats | None:
     return None if asked == SetUpSeats() else asked
 
 
-def read_device(body: Json) -> Device:
-    return Device(
-        **{key: fields.text_of(body, key, longest) for key, longest in _DEVICE_CHARS.items()}
-    )
+def read_device(body: Json) -> dict[str, str]:
+    """Return what the mint says of the device (docs/contract.md, "Minting")."""
+    found = {key: fields.text_of(body, key, longest) for key, longest in _DEVICE_CHARS.items()}
+    return {key: text for key, text in found.items() if text is not None}
 
 
 def _read_permissions(body: Json) -> Grant | None:
@@ -148,6 +144,6 @@ def _read_permissions(body: Json) -> Grant | None:
     )
 
 
-def _bearer(context: Context, identity: str, device: Device) -> str:
-    bearer = Bearer(identity, device.device_id)
+def _bearer(context: Context, identity: str, device: Mapping[str, str]) -> str:
+    bearer = Bearer(identity, device.get("device_id"))
     return sign_bearer(context.secrets, bearer, context.core.clock.wall())

@@ -6,7 +6,7 @@ from typing import Final
 
 from aiohttp import web
 
-from utd_rx.engine.authorization import Endpoint, Principal
+from utd_rx.engine.authorization import FOR_MEMBERS, FOR_SECRET, Callers, Principal
 from utd_rx.engine.engine_clock import to_iso
 from utd_rx.engine.media import MediaParticipant
 from utd_rx.engine.routes import fields
@@ -97,10 +97,10 @@ async def set_metadata(asked: RoomRequest) -> dict[str, object]:
     return {"identity": target, "metadata": metadata}
 
 
-def metadata_endpoint(http: web.Request, principal: Principal) -> Endpoint:
+def metadata_callers(http: web.Request, principal: Principal) -> Callers:
     """Everybody writes their own metadata, a backend anybody's."""
     is_own = http.match_info["identity"] == principal.identity
-    return Endpoint.PARTICIPANT_METADATA_OWN if is_own else Endpoint.PARTICIPANT_METADATA
+    return FOR_MEMBERS - FOR_SECRET if is_own else FOR_SECRET
 
 
 async def set_permissions(asked: RoomRequest) -> dict[str, object]:

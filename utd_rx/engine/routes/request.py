@@ -14,10 +14,10 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from attrs import field, frozen
 
-from utd_rx.engine.authorization import Endpoint, Principal, RoomAccess, authorize
+from utd_rx.engine.authorization import Callers, Principal, RoomAccess, authorize
 from utd_rx.engine.core import EngineCore, Rule
 from utd_rx.engine.options import Secrets
-from utd_rx.engine.routes.fields import ANY_NUMBER, read_body
+from utd_rx.engine.routes.fields import ANY_NUMBER, read_body, typed
 from utd_rx.engine.rules.names import check_identity
 from utd_rx.engine.rules.refusal import Reason, Refusal, forbidden, invalid, not_found
 from utd_rx.engine.rules.room_state import RoomState
@@ -50,12 +50,18 @@ def context_of(request: web.Request) -> Context:
 
 def authenticate_app(request: web.Request) -> Principal:
     """Check the app's own credentials: id and secret, or id and publishable key."""
-    secrets = context_of(request).secrets
-    if APP_SECRET in request.headers:
-        _check_app(request, APP_SECRET, secrets.app_secret, secrets)
-        return Principal(is_server=True)
-    _check_app(request, APP_KEY, secrets.app_key, secrets)
-    return Principal()
+    secrets, is_server = context_of(request).secrets, APP_SECRET in request.headers
+    header = APP_SECRET if is_server else APP_KEY
+    app_id, key = request.headers.get(APP_ID), request.headers.get(header)
+    if not app_id or not key:
+        raise Refusal(Reason.UNAUTHORIZED, f"Missing {APP_ID} or {header} header")
+    # Both are compared, so that the time taken says nothing about which one was wrong.
+    is_app = _is_same(app_id, secrets.app_id)
+    is_key = _is_same(key, secrets.app_secret if is_server else secrets.app_key)
+    if not (is_app and is_key):
+        raise Refusal(Reason.UNAUTHORIZED, "Invalid credentials")
+    trust(request)
+    return Principal(is_server)
 
 
 def authenticate(request: web.Request) -> Principal:
@@ -72,30 +78,21 @@ def authenticate(request: web.Request) -> Principal:
     return Principal(bearer=bearer)
 
 
-def permit(request: web.Request, endpoint: Endpoint) -> Principal:
+def permit(request: web.Request, allowed: Callers) -> None:
     """Let a request pass that names no room."""
     principal = authenticate(request)
     if principal.identity is not None:
         context_of(request).core.refuse_banned(principal.identity, None)
-    authorize(endpoint, principal.caller_in(None))
-    return principal
+    authorize(allowed, principal.caller_in(None))
 
 
 def acting_identity(principal: Principal, body: Json) -> str | None:
-    """Return who acts (docs/contract.md, "Who acts").
-
-    A backend names them in `identity` or `actor_identity`; a bearer is nobody else's.
-    """
-    claimed = None
-    for key in ("identity", "actor_identity"):
-        value = body.get(key)
-        if value is None:
-            continue
-        if not isinstance(value, str):
-            raise invalid(f"{key} must be a string")
-        if claimed is not None and value != claimed:
-            raise invalid("identity and actor_identity name two actors")
-        claimed = value
+    """Return who acts (docs/contract.md, "Who acts"): a backend names them, a bearer does not."""
+    named = [typed(body, key, str) for key in ("identity", "actor_identity")]
+    claims = {identity for identity in named if identity is not None}
+    if len(claims) > 1:
+        raise invalid("identity and actor_identity name two actors")
+    claimed = next(iter(claims), None)
     if principal.bearer is None:
         return claimed
     if claimed not in (None, principal.identity):
@@ -148,36 +145,24 @@ class RoomRequest:
 Answer: TypeAlias = Callable[[RoomRequest], Awaitable[dict[str, object]]]
 """Does what is asked and returns the reply's body."""
 
-EndpointOf: TypeAlias = Callable[[web.Request, Principal], Endpoint]
-"""Which row of the table a request is about, where that depends on who asks."""
+CallersOf: TypeAlias = Callable[[web.Request, Principal], Callers]
+"""Who may, where that depends on who asks about whom."""
 
 
-def about_room(endpoint: Endpoint | EndpointOf, answer: Answer) -> Handler:
+def about_room(allowed: Callers | CallersOf, answer: Answer) -> Handler:
     """Return the handler of a path below `rooms/{room}`."""
 
     async def handle(http: web.Request) -> web.Response:
         principal = authenticate(http)
-        row = endpoint if isinstance(endpoint, Endpoint) else endpoint(http, principal)
+        callers = allowed(http, principal) if callable(allowed) else allowed
         core = context_of(http).core
         room = await core.find(http.match_info["room"], principal.identity)
-        core.permit(row, principal, room)
+        core.permit(callers, principal, room)
         body = http.query if http.method == "GET" else await read_body(http)
-        access = RoomAccess(row, principal, room, acting_identity(principal, body))
+        access = RoomAccess(callers, principal, room, acting_identity(principal, body))
         return web.json_response(await answer(RoomRequest(http, access, body)))
 
     return handle
-
-
-def _check_app(request: web.Request, header: str, expected: str, secrets: Secrets) -> None:
-    app_id, key = request.headers.get(APP_ID), request.headers.get(header)
-    if not app_id or not key:
-        raise Refusal(Reason.UNAUTHORIZED, f"Missing {APP_ID} or {header} header")
-    # Both are compared, so that the time taken says nothing about which one was wrong.
-    is_app = _is_same(app_id, secrets.app_id)
-    is_key = _is_same(key, expected)
-    if not (is_app and is_key):
-        raise Refusal(Reason.UNAUTHORIZED, "Invalid credentials")
-    trust(request)
 
 
 def _is_same(given: str, expected: str) -> bool:

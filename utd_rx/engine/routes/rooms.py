@@ -8,7 +8,7 @@ from typing import Final
 from aiohttp import web
 from attrs import evolve
 
-from utd_rx.engine.authorization import Endpoint
+from utd_rx.engine.authorization import FOR_SECRET
 from utd_rx.engine.engine_clock import to_iso
 from utd_rx.engine.media import EMPTY_ROOM_SECONDS, MediaRoom
 from utd_rx.engine.metadata import custom_room_metadata, room_metadata_of
@@ -34,7 +34,7 @@ _NO_LIMIT: Final = 0
 
 async def list_rooms(request: web.Request) -> web.Response:
     """Return the active rooms, newest first."""
-    permit(request, Endpoint.ROOMS_LIST)
+    permit(request, FOR_SECRET)
     page, per_page = fields.page_of(request)
     core = context_of(request).core
     known, running = core.rooms.all(), await core.media.list_rooms()
@@ -93,7 +93,7 @@ async def send_data(asked: RoomRequest) -> dict[str, object]:
 
 
 async def get_project(request: web.Request) -> web.Response:
-    permit(request, Endpoint.PROJECT)
+    permit(request, FOR_SECRET)
     context = context_of(request)
     return web.json_response(
         {

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
-from utd_rx.engine.authorization import Endpoint
+from utd_rx.engine.authorization import FOR_MEMBERS, FOR_MODERATORS, Callers
 from utd_rx.engine.engine_clock import to_iso
 from utd_rx.engine.routes.fields import ANY_NUMBER, identity_of, int_of
 from utd_rx.engine.routes.mint import read_grid
@@ -100,41 +100,26 @@ def _in_audio_room(answer: Answer) -> Answer:
     return checked
 
 
-_ROUTES: Final[list[tuple[str, str, Endpoint, Answer]]] = [
-    ("GET", "/seats", Endpoint.SEATS_GET, get_seats),
-    ("POST", "/seats/setup", Endpoint.SEATS_SETUP, _command(_read_set_up)),
-    ("POST", "/seats/leave", Endpoint.SEATS_LEAVE, _command(lambda _: seat_state.leave)),
-    ("POST", "/seats/move", Endpoint.SEATS_MOVE, _command(_read_move)),
-    ("POST", "/seats/{index}/take", Endpoint.SEATS_TAKE, _on_seat(seat_state.take)),
-    ("POST", "/seats/{index}/kick", Endpoint.SEATS_KICK, _on_seat(seat_state.kick)),
-    ("POST", "/seats/{index}/lock", Endpoint.SEATS_LOCK, _on_seat(seat_state.lock)),
-    ("POST", "/seats/{index}/unlock", Endpoint.SEATS_UNLOCK, _on_seat(seat_state.unlock)),
-    ("POST", "/seats/{index}/mute", Endpoint.SEATS_MUTE, _on_seat(_mute)),
-    ("POST", "/seats/{index}/unmute", Endpoint.SEATS_UNMUTE, _on_seat(_unmute)),
-    ("POST", "/speakers/request", Endpoint.SPEAKERS_REQUEST, _command(_read_request)),
-    ("DELETE", "/speakers/request", Endpoint.SPEAKERS_CANCEL, _command(lambda _: speakers.cancel)),
-    ("GET", "/speakers/requests", Endpoint.SPEAKERS_LIST, list_requests),
-    (
-        "POST",
-        "/speakers/requests/{id}/approve",
-        Endpoint.SPEAKERS_APPROVE,
-        _by_id(speakers.approve),
-    ),
-    ("POST", "/speakers/requests/{id}/reject", Endpoint.SPEAKERS_REJECT, _by_id(speakers.reject)),
-    ("POST", "/speakers/invite", Endpoint.SPEAKERS_INVITE, invite),
-    ("GET", "/speakers/invitations", Endpoint.SPEAKERS_INVITATIONS, list_invitations),
-    (
-        "POST",
-        "/speakers/invitations/{id}/accept",
-        Endpoint.SPEAKERS_ACCEPT,
-        _by_id(speakers.accept),
-    ),
-    (
-        "POST",
-        "/speakers/invitations/{id}/decline",
-        Endpoint.SPEAKERS_DECLINE,
-        _by_id(speakers.decline),
-    ),
+_ROUTES: Final[list[tuple[str, str, Callers, Answer]]] = [
+    ("GET", "/seats", FOR_MEMBERS, get_seats),
+    ("POST", "/seats/setup", FOR_MODERATORS, _command(_read_set_up)),
+    ("POST", "/seats/leave", FOR_MEMBERS, _command(lambda _: seat_state.leave)),
+    ("POST", "/seats/move", FOR_MEMBERS, _command(_read_move)),
+    ("POST", "/seats/{index}/take", FOR_MEMBERS, _on_seat(seat_state.take)),
+    ("POST", "/seats/{index}/kick", FOR_MODERATORS, _on_seat(seat_state.kick)),
+    ("POST", "/seats/{index}/lock", FOR_MODERATORS, _on_seat(seat_state.lock)),
+    ("POST", "/seats/{index}/unlock", FOR_MODERATORS, _on_seat(seat_state.unlock)),
+    ("POST", "/seats/{index}/mute", FOR_MODERATORS, _on_seat(_mute)),
+    ("POST", "/seats/{index}/unmute", FOR_MODERATORS, _on_seat(_unmute)),
+    ("POST", "/speakers/request", FOR_MEMBERS, _command(_read_request)),
+    ("DELETE", "/speakers/request", FOR_MEMBERS, _command(lambda _: speakers.cancel)),
+    ("GET", "/speakers/requests", FOR_MEMBERS, list_requests),
+    ("POST", "/speakers/requests/{id}/approve", FOR_MODERATORS, _by_id(speakers.approve)),
+    ("POST", "/speakers/requests/{id}/reject", FOR_MODERATORS, _by_id(speakers.reject)),
+    ("POST", "/speakers/invite", FOR_MODERATORS, invite),
+    ("GET", "/speakers/invitations", FOR_MEMBERS, list_invitations),
+    ("POST", "/speakers/invitations/{id}/accept", FOR_MEMBERS, _by_id(speakers.accept)),
+    ("POST", "/speakers/invitations/{id}/decline", FOR_MEMBERS, _by_id(speakers.decline)),
 ]
 
 ROUTES: Final = [(how, path, row, _in_audio_room(do)) for how, path, row, do in _ROUTES]

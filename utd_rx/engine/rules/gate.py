@@ -1,9 +1,9 @@
 """Who may come in: bans, and the serials of mints (docs/contract.md, "Bans" and "Old tokens").
 
-LiveKit cannot revoke a token. So every mint puts a growing serial into the token's metadata; a
-kick or a ban raises the least serial allowed for (room, identity), closing a room raises it for
-everybody in it, and a joiner below the floor is removed. Bans and floors outlive the rooms they
-are about. `wall` is wall-clock seconds, `now` monotonic ones.
+LiveKit cannot revoke a token. So every mint puts a growing serial into the token's metadata, which
+a refreshed one keeps; a kick or a ban raises the least serial allowed for (room, identity), closing
+a room that of everybody, and a joiner below the floor is removed. Bans and floors outlive the rooms
+they are about. `wall` is wall-clock seconds, `now` monotonic ones.
 """
 
 from __future__ import annotations
@@ -48,10 +48,7 @@ class Floor:
 
 @frozen
 class Gate:
-    """The bans of one engine, oldest first, and the floors of its mints.
-
-    Keys of `floors` are (room, identity); identity None means everybody.
-    """
+    """Bans, oldest first, and floors by (room, identity), of which None is everybody."""
 
     next_serial: int = 1
     floors: FrozenMap[tuple[str, str | None], Floor] = field(factory=FrozenMap)
@@ -99,8 +96,7 @@ class Gate:
     def is_unwelcome(self, room: str, identity: str, serial: int | None, wall: float) -> bool:
         """Whether somebody who connected must be removed.
 
-        A refreshed token carries the serial of the first one. One without was made with LiveKit's
-        own key, whose holder rules the SFU anyway.
+        A token without a serial was made with LiveKit's own key, whose holder rules the SFU anyway.
         """
         is_stale = serial is not None and self.is_stale(room, identity, serial)
         return is_stale or self.is_banned(identity, room, wall)

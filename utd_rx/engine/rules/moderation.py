@@ -1,8 +1,7 @@
 """What hosts, admins and backends do to others (docs/contract.md, "Participants").
 
-Whether the caller's role reaches a deed at all was decided by `utd_rx.engine.authorization`; here
-is what holds beyond that: an admin never acts on the host, the host stays the host, and nobody
-publishes against the rule of the product.
+Beyond who may at all (`utd_rx.engine.authorization`): an admin never acts on the host, the host
+stays the host, and nobody publishes against the rule of the product.
 """
 
 from __future__ import annotations
@@ -80,10 +79,7 @@ def mute(
     kinds: tuple[str, ...],
     sid: str | None = None,
 ) -> tuple[RoomState, Effects]:
-    """Mute or unmute tracks of `target`: those of `kinds`, or the one of `sid`.
-
-    Who sits and is muted stays so on the next track, as if the seat had been muted.
-    """
+    """Mute or unmute tracks; who sits stays so on the next one, as if the seat had been muted."""
     refuse_acting(room, actor, target)
     if target not in room.sessions:
         raise not_found(f"{target!r} is not connected to this room")

@@ -1,4 +1,4 @@
-"""What names may look like, and LiveKit's name of a room (docs/contract.md, "Names")."""
+"""What names may look like (docs/contract.md, "Names")."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _REFUSED_CATEGORIES: Final = frozenset({"Cc", "Cs"})
 
 
 def check_identity(identity: str, field: str = "identity") -> str:
-    """Return `identity` when it is well formed, else refuse with 422."""
+    """Return `identity` when it is well formed."""
     if not 1 <= len(identity) <= MAX_IDENTITY_CHARS:
         raise invalid(f"{field} must have 1 to {MAX_IDENTITY_CHARS} characters")
     if not is_printable(identity):
@@ -38,11 +38,9 @@ def is_printable(text: str) -> bool:
     return not any(unicodedata.category(char) in _REFUSED_CATEGORIES for char in text)
 
 
-def check_room_name(name: str) -> str:
-    """Return the un-prefixed room `name` when it is well formed, else refuse with 422."""
+def check_room_name(name: str) -> None:
     if not is_room_name(name):
         raise invalid("room_name must be 1 to 128 alphanumeric characters, '_' or '-'")
-    return name
 
 
 def is_room_name(name: str) -> bool:
@@ -55,14 +53,3 @@ def refuse_reserved_room(name: str) -> None:
         raise forbidden(f"room names that start with {CALL_PREFIX!r} are reserved for calls")
     if name in RESERVED_ROOMS:
         raise invalid(f"room_name {name!r} is reserved: /rooms/{name} is about bans")
-
-
-def livekit_room_name(app_id: str, name: str) -> str:
-    return f"p{app_id}_{name}"
-
-
-def engine_room_name(app_id: str, livekit_name: str) -> str | None:
-    """Return the un-prefixed name, None for a room that is not this project's."""
-    prefix = livekit_room_name(app_id, "")
-    name = livekit_name.removeprefix(prefix)
-    return name if name != livekit_name and name else None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from enum import Enum
+from functools import partial
+from typing import Final
 
 from utd_rx.errors import UTDErrorCode
 
@@ -29,8 +31,7 @@ class Reason(Enum):
 class Refusal(Exception):
     """A command that is not carried out; the state is as it was before.
 
-    `message` is for the developer at the other end and never holds a secret; `retry_after` are
-    seconds.
+    `message` is for the developer at the other end: no secret. `retry_after` are seconds.
     """
 
     def __init__(self, reason: Reason, message: str, *, retry_after: int | None = None) -> None:
@@ -41,26 +42,17 @@ class Refusal(Exception):
         self.retry_after = retry_after
 
 
-def invalid(message: str) -> Refusal:
-    """A field is missing, of the wrong type or out of range: 422."""
-    return Refusal(Reason.VALIDATION, message)
+invalid: Final = partial(Refusal, Reason.VALIDATION)
+"""A field is missing, of the wrong type or out of range: 422."""
 
+forbidden: Final = partial(Refusal, Reason.FORBIDDEN)
+"""The caller may not do this, and is not banned: 403."""
 
-def forbidden(message: str) -> Refusal:
-    """The caller may not do this, and is not banned: 403."""
-    return Refusal(Reason.FORBIDDEN, message)
+banned: Final = partial(Refusal, Reason.BANNED, "User is banned")
+"""In the words production uses: 403."""
 
+not_found: Final = partial(Refusal, Reason.NOT_FOUND)
+"""There is no such room, participant, seat or route: 404."""
 
-def banned() -> Refusal:
-    """The user is banned, in the words production uses: 403."""
-    return Refusal(Reason.BANNED, "User is banned")
-
-
-def not_found(message: str) -> Refusal:
-    """There is no such room, participant, seat or route: 404."""
-    return Refusal(Reason.NOT_FOUND, message)
-
-
-def conflict(message: str) -> Refusal:
-    """The state does not allow it now: 409."""
-    return Refusal(Reason.CONFLICT, message)
+conflict: Final = partial(Refusal, Reason.CONFLICT)
+"""The state does not allow it now: 409."""

@@ -1,8 +1,7 @@
 """Roles and what each may publish (docs/contract.md, "Roles").
 
 Publishing does not follow the role alone: in an audio room one publishes while seated, whatever
-the role; in a live stream the host by role and everybody else by the stage. Who may *command*
-what is `utd_rx.engine.authorization`.
+the role; in a live stream the host by role and everybody else by the stage.
 """
 
 from __future__ import annotations

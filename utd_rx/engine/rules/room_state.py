@@ -1,8 +1,7 @@
 """A room: who owns it, who is in it, and what the SFU should let each of them do.
 
-The state of one room is one value with one writer (`utd_rx.engine.room_shell`). Facts come from the
-SFU and never raise; a session is known by LiveKit's sid, so the end of a replaced session, which
-may be reported after its successor joined, is told apart from the end of the current one.
+Facts come from the SFU and never raise; a session is known by LiveKit's sid, so the end of a
+replaced session, which may be reported after its successor joined, is told apart.
 """
 
 from __future__ import annotations
@@ -103,8 +102,7 @@ def admit(
 ) -> tuple[RoomState, Member, Effects]:
     """Admit somebody with a fresh mint; makes the room when there is none.
 
-    The first who may own the room and claims `host` owns it from then on
-    (docs/contract.md, "Owner and host").
+    The first who claims `host` and may owns it (docs/contract.md, "Owner and host").
     """
     if room is None:
         room = fresh(name, asked.type, serial)
@@ -193,11 +191,8 @@ def grant_of(room: RoomState, identity: str) -> Grant:
 
 
 def joined(room: RoomState, session: Session) -> tuple[RoomState, Effects]:
-    """A connection came up: what the SFU has about it must be what this room says
-    (docs/contract.md, "Joining on an older token").
-
-    Its token may be older than its seat, and older than its role.
-    """
+    """A connection came up; its token may be older than its seat and its role
+    (docs/contract.md, "Joining on an older token")."""
     if session.sid in room.ended:
         return room, ()
     sessions = room.sessions.set(session.identity, session.sid)

@@ -1,9 +1,8 @@
 """The seat grid of an audio room (docs/contract.md, "Seats").
 
-Publishing is sitting on a seat. A command is a function from grid to grid, or a refusal; nothing
-else. What follows from it is derived in one place, `commit`, by comparing the two grids: who
-lost a seat loses the right to publish, who gained one gets it, and any difference raises `rev`
-by one and is published. So "may publish if and only if seated" cannot be forgotten by a rule.
+Publishing is sitting on a seat. What follows from a command is derived in one place, `commit`, by
+comparing two grids: who lost a seat loses the right to publish, who gained one gets it, and any
+difference raises `rev` by one and is published. So no rule can forget it.
 
 Absence is a deadline in the state: whoever is not connected keeps a seat, a pending request and
 invitations until `frees_at[identity]`, which is what carries them over a full reconnect (the SFU
