@@ -204,7 +204,7 @@ class WholeRoom(RuleBasedStateMachine):
     def give_role(self, who: str, role: Role) -> None:
         try:
             room, effects, _ = moderation.set_role(
-                self.world.engine, Actor(HOST, Role.HOST), who, role
+                self.world.engine, Actor(HOST, Role.HOST), self.world.now, who, role
             )
         except Refusal:
             return
@@ -212,7 +212,9 @@ class WholeRoom(RuleBasedStateMachine):
 
     @rule(is_locked=st.booleans())
     def lock_chat(self, is_locked: bool) -> None:
-        self.world.become(*moderation.lock_comments(self.world.engine, is_locked))
+        host, now = Actor(HOST, Role.HOST), self.world.now
+        room, effects, _ = moderation.lock_comments(self.world.engine, host, now, is_locked)
+        self.world.become(room, effects)
 
     @rule(who=people, text=st.sampled_from("abc"), claimed=people, is_known=st.booleans())
     def chat(self, who: str, text: str, claimed: str, is_known: bool) -> None:

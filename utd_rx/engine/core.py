@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
-from typing import Final, TypeAlias, TypeVar
+from typing import Final, TypeAlias
 
 from attrs import evolve
 
@@ -23,13 +23,12 @@ from utd_rx.engine.rules.gate import Ban, Gate
 from utd_rx.engine.rules.names import is_room_name
 from utd_rx.engine.rules.refusal import banned, not_found
 from utd_rx.engine.rules.roles import Actor
-from utd_rx.engine.rules.room_state import Admission, Member, RoomState, Session
+from utd_rx.engine.rules.room_state import Admission, Done, Member, RoomState, Session
+from utd_rx.engine.rules.seat_state import Reply
 from utd_rx.protocol.wire.reading import without_none
 
-T = TypeVar("T")
-
-Rule: TypeAlias = Callable[[RoomState, Actor, float], tuple[RoomState, Effects, T]]
-"""A command on a room: the new state, what follows from it, and the answer."""
+Rule: TypeAlias = Callable[[RoomState, Actor, float], Done]
+"""A command on a room, with what it is about filled in: who commands, and when."""
 
 BANNED_SECONDS: Final = 0.2
 """Between `_banned` and the removal, or the message is lost (docs/contract.md, "Lost pushes")."""
@@ -83,12 +82,12 @@ class EngineCore:
             self.refuse_banned(principal.bearer.identity, room.name)
         authorize(allowed, principal.caller_in(room))
 
-    async def command(self, access: RoomAccess, rule: Rule[T], target: str | None = None) -> T:
+    async def command(self, access: RoomAccess, rule: Rule, target: str | None = None) -> Reply:
         """Carry out a rule on a room; `target` is whom it is about, where they must be present."""
         async with self._hold(access, target) as (shell, state):
-            state, effects, answer = rule(state, access.actor_in(state), self.clock.monotonic())
+            state, effects, reply = rule(state, access.actor_in(state), self.clock.monotonic())
             await shell.commit(state, effects)
-            return answer
+            return reply
 
     async def send_data(
         self, access: RoomAccess, message: Mapping[str, object], to: tuple[str, ...] | None

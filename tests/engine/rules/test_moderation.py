@@ -27,7 +27,6 @@ from utd_rx.engine.rules.effects import (
     Push,
     WriteRole,
 )
-from utd_rx.engine.rules.moderation import ChangeGrant
 from utd_rx.engine.rules.refusal import Refusal
 from utd_rx.engine.rules.roles import LISTEN, PUBLISH, SPEAK, Actor, Grant, Role
 from utd_rx.engine.rules.room_state import RoomState, Session
@@ -35,7 +34,6 @@ from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.participant import TrackSource
 from utd_rx.models.seats import UTDSeatMode
 from utd_rx.models.stream_type import UTDStreamType
-from utd_rx.protocol.wire.moderation import RoleChange
 from utd_rx.protocol.wire.reading import read_int
 
 HOST = Actor("sara", Role.HOST)
@@ -63,14 +61,14 @@ def refused(call: object) -> int:
 
 
 def test_a_role_is_remembered_written_and_told() -> None:
-    room, effects, change = moderation.set_role(room_of(), HOST, "mona", Role.ADMIN)
+    room, effects, change = moderation.set_role(room_of(), HOST, 0.0, "mona", Role.ADMIN)
     assert room_state.role_of(room, "mona") is Role.ADMIN
-    assert change == RoleChange("mona", "admin", "audience")
     payload = {"identity": "mona", "role": "admin", "previous_role": "audience"}
+    assert change == payload
     assert effects == (WriteRole("mona"), Push("_role_change", FrozenMap(payload)))
     assert room_state.role_of(admit(room, "mona"), "mona") is Role.ADMIN
-    demoted, _, change = moderation.set_role(room, BACKEND, "mona", Role.VISITOR)
-    assert (change.role, change.previous_role) == ("visitor", "admin")
+    demoted, _, change = moderation.set_role(room, BACKEND, 0.0, "mona", Role.VISITOR)
+    assert (change["role"], change["previous_role"]) == ("visitor", "admin")
     assert room_state.role_of(admit(demoted, "mona"), "mona") is Role.VISITOR
 
 
@@ -88,18 +86,21 @@ def test_a_role_is_remembered_written_and_told() -> None:
 def test_a_role_that_cannot_be_given(target: str, role: Role, status: int) -> None:
     room = room_of()
     for actor in (HOST, BACKEND):
-        assert refused(lambda actor=actor: moderation.set_role(room, actor, target, role)) == status
+        assert (
+            refused(lambda actor=actor: moderation.set_role(room, actor, 0.0, target, role))
+            == status
+        )
 
 
 def test_a_new_role_takes_no_seat_away() -> None:
     room = room_of()
     room, _ = command_seats(room, room_state.actor_of(room, "adam"), TakeSeat(0), 0.0)
-    room, _, _ = moderation.set_role(room, HOST, "adam", Role.VISITOR)
+    room, _, _ = moderation.set_role(room, HOST, 0.0, "adam", Role.VISITOR)
     assert room_state.grant_of(room, "adam") == SPEAK
 
 
 def test_joining_on_a_token_of_an_older_role_corrects_the_metadata() -> None:
-    room, _, _ = moderation.set_role(room_of(), HOST, "mona", Role.GUEST)
+    room, _, _ = moderation.set_role(room_of(), HOST, 0.0, "mona", Role.GUEST)
     session = Session("mona", "PA_2", LISTEN, Role.AUDIENCE)
     assert room_state.joined(room, session)[1] == (WriteRole("mona"),)
     session = Session("mona", "PA_3", LISTEN, Role.GUEST)
@@ -112,15 +113,17 @@ def test_the_moderators_who_hear_of_requests_are_those_connected() -> None:
 
 
 def test_the_chat_lock_is_published_once() -> None:
-    room, effects = moderation.lock_comments(room_of(), is_locked=True)
+    room, effects, _ = moderation.lock_comments(room_of(), HOST, 0.0, is_locked=True)
     assert effects == (PublishMetadata(), Push("_comment_lock", FrozenMap({"locked": True})))
-    assert moderation.lock_comments(room, is_locked=True) == (room, ())
-    assert not moderation.lock_comments(room, is_locked=False)[0].are_comments_locked
+    assert moderation.lock_comments(room, HOST, 0.0, is_locked=True)[:2] == (room, ())
+    assert not moderation.lock_comments(room, HOST, 0.0, is_locked=False)[0].are_comments_locked
 
 
 def test_muting_names_the_tracks() -> None:
     room = room_of()
-    after, effects = moderation.mute(room, ADMIN, "mona", is_muted=True, kinds=("audio", "video"))
+    after, effects, _ = moderation.mute(
+        room, ADMIN, 0.0, "mona", is_muted=True, kinds=("audio", "video")
+    )
     assert effects == (MuteTracks("mona", True, ("audio", "video")),)
     assert after == room, "who does not sit has no track to come"
 
@@ -128,17 +131,17 @@ def test_muting_names_the_tracks() -> None:
 def test_a_mute_of_who_sits_holds_for_the_next_track_until_it_or_the_seat_ends() -> None:
     room, _ = command_seats(room_of(), Actor("mona"), TakeSeat(1), 0.0)
     assert room_state.published(room, "mona") == ()
-    muted, _ = moderation.mute(room, ADMIN, "mona", is_muted=True, kinds=("audio",))
+    muted, _, _ = moderation.mute(room, ADMIN, 0.0, "mona", is_muted=True, kinds=("audio",))
     by_seat, _ = command_seats(room, ADMIN, MuteSeat(1, is_muted=True), 0.0)
     assert muted == by_seat
     assert room_state.published(muted, "mona") == (MuteTracks("mona", True),)
     assert room_state.published(muted, "sara") == ()
     moved, _ = command_seats(muted, Actor("mona"), MoveSeat(2), 0.0)
     assert room_state.published(moved, "mona") == (MuteTracks("mona", True),)
-    unmuted, _ = moderation.mute(muted, ADMIN, "mona", is_muted=False, kinds=("audio",))
+    unmuted, _, _ = moderation.mute(muted, ADMIN, 0.0, "mona", is_muted=False, kinds=("audio",))
     stood, _ = command_seats(muted, Actor("mona"), LeaveSeat(), 0.0)
     again, _ = command_seats(stood, Actor("mona"), TakeSeat(1), 0.0)
-    video, _ = moderation.mute(room, ADMIN, "mona", is_muted=True, kinds=("video",))
+    video, _, _ = moderation.mute(room, ADMIN, 0.0, "mona", is_muted=True, kinds=("video",))
     opened = room_state.opened(muted, "mona")
     for over in (unmuted, opened, stood, again, video, moderation.expel(muted, "mona", 0.0)[0]):
         assert room_state.published(over, "mona") == ()
@@ -158,14 +161,15 @@ def test_a_mute_that_is_refused(
 ) -> None:
     room = room_of()
     assert (
-        refused(lambda: moderation.mute(room, actor, target, is_muted=True, kinds=kinds)) == status
+        refused(lambda: moderation.mute(room, actor, 0.0, target, is_muted=True, kinds=kinds))
+        == status
     )
 
 
 def test_the_silenced_lose_the_seat_and_get_none_by_any_way() -> None:
     room = room_of(mode=UTDSeatMode.REQUEST)
     room, _ = command_seats(room, room_state.actor_of(room, "adam"), TakeSeat(0), 0.0)
-    room, effects = moderation.silence(room, "adam", 0.0)
+    room, effects, _ = moderation.silence(room, BACKEND, 0.0, "adam")
     assert effects == (ApplyGrant("adam"), PublishSeats())
     adam = room_state.actor_of(room, "adam")
     assert refused(lambda: command_seats(room, adam, TakeSeat(0), 0.0)) == 403
@@ -175,45 +179,49 @@ def test_the_silenced_lose_the_seat_and_get_none_by_any_way() -> None:
     invited, _, outcome = command_speakers(room, HOST, Invite("adam"), 0.0)
     accept = AcceptInvitation(read_int(outcome["invitation_id"]) or 0)
     assert refused(lambda: command_speakers(invited, adam, accept, 0.0)) == 403
-    free, _ = moderation.unsilence(room, "adam")
+    free, _, _ = moderation.unsilence(room, BACKEND, 0.0, "adam")
     assert free.seats.seated == frozenset(), "the seat stays lost"
     command_seats(free, adam, TakeSeat(0), 0.0)
 
 
 def test_in_a_live_stream_even_the_host_can_be_silenced() -> None:
-    room, effects = moderation.silence(room_of(LIVE), "sara", 0.0)
+    room, effects, _ = moderation.silence(room_of(LIVE), BACKEND, 0.0, "sara")
     assert effects == (ApplyGrant("sara"),)
     assert room_state.grant_of(room, "sara") == LISTEN
-    room, effects = moderation.unsilence(room, "sara")
+    room, effects, _ = moderation.unsilence(room, BACKEND, 0.0, "sara")
     assert effects == (ApplyGrant("sara"),)
     assert room_state.grant_of(room, "sara") == PUBLISH
 
 
 def test_permissions_last_until_the_backends_next_mint() -> None:
-    room, effects, grant = moderation.change_grant(
-        room_of(), "mona", ChangeGrant(can_publish_data=False)
+    room, effects, reply = moderation.change_grant(
+        room_of(), BACKEND, 0.0, "mona", {"can_publish_data": False}
     )
     assert effects == (ApplyGrant("mona"),)
-    assert grant == Grant(can_publish_data=False)
+    grant = Grant(can_publish_data=False)
+    assert reply == {"identity": "mona", "permission": grant.to_wire()}
+    assert room_state.grant_of(room, "mona") == grant
     assert room_state.grant_of(admit(room, "mona"), "mona") == grant
     assert room_state.grant_of(admit(room, "mona", proven=True), "mona") == LISTEN
-    room, _, grant = moderation.change_grant(room, "mona", ChangeGrant(can_subscribe=False))
-    assert grant == Grant(can_subscribe=False, can_publish_data=False)
+    room, _, _ = moderation.change_grant(room, BACKEND, 0.0, "mona", {"can_subscribe": False})
+    assert room_state.grant_of(room, "mona") == Grant(can_subscribe=False, can_publish_data=False)
 
 
 def test_in_an_audio_room_no_permission_replaces_a_seat() -> None:
     room = room_of()
-    change = ChangeGrant(can_publish=True)
-    assert refused(lambda: moderation.change_grant(room, "mona", change)) == 409
-    moderation.change_grant(room, "mona", ChangeGrant(can_publish=False))
-    assert refused(lambda: moderation.change_grant(room, "nobody", change)) == 404
+    change = {"can_publish": True}
+    assert refused(lambda: moderation.change_grant(room, BACKEND, 0.0, "mona", change)) == 409
+    moderation.change_grant(room, BACKEND, 0.0, "mona", {"can_publish": False})
+    assert refused(lambda: moderation.change_grant(room, BACKEND, 0.0, "nobody", change)) == 404
 
 
 def test_in_a_live_stream_a_backend_lets_publish_from_named_sources() -> None:
-    change = ChangeGrant(can_publish=True, sources=(TrackSource.SCREEN_SHARE,))
-    room, _, grant = moderation.change_grant(room_of(LIVE), "mona", change)
-    assert grant == Grant(can_publish=True, sources=(TrackSource.SCREEN_SHARE,))
-    _, _, grant = moderation.change_grant(room, "mona", ChangeGrant(can_publish=False))
-    assert grant == LISTEN
-    change = ChangeGrant(can_publish=False)
-    assert refused(lambda: moderation.change_grant(room, "sara", change)) == 409
+    change = {"can_publish": True, "sources": (TrackSource.SCREEN_SHARE,)}
+    room, _, _ = moderation.change_grant(room_of(LIVE), BACKEND, 0.0, "mona", change)
+    assert room_state.grant_of(room, "mona") == Grant(
+        can_publish=True, sources=(TrackSource.SCREEN_SHARE,)
+    )
+    silent, _, _ = moderation.change_grant(room, BACKEND, 0.0, "mona", {"can_publish": False})
+    assert room_state.grant_of(silent, "mona") == LISTEN
+    no = {"can_publish": False}
+    assert refused(lambda: moderation.change_grant(room, BACKEND, 0.0, "sara", no)) == 409

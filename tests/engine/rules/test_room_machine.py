@@ -166,21 +166,20 @@ class RoomMachine(RuleBasedStateMachine):
     def give_role(self, who: str, role: Role) -> None:
         owner = Actor(self.room.owner, Role.HOST)
         try:
-            room, effects, change = moderation.set_role(self.room, owner, who, role)
+            room, effects, change = moderation.set_role(self.room, owner, self.now, who, role)
         except Refusal as refusal:
             assert refusal.status in (404, 409, 422)
         else:
-            assert change.role != change.previous_role
+            assert change["role"] != change["previous_role"]
             self._become(room, effects)
             assert room_state.role_of(room, who) is role
 
     @rule(who=people, is_silenced=st.booleans())
     def silence(self, who: str, is_silenced: bool) -> None:
         try:
-            if is_silenced:
-                self._become(*moderation.silence(self.room, who, self.now))
-            else:
-                self._become(*moderation.unsilence(self.room, who))
+            rule = moderation.silence if is_silenced else moderation.unsilence
+            room, effects, _ = rule(self.room, Actor(None, Role.HOST), self.now, who)
+            self._become(room, effects)
         except Refusal as refusal:
             assert refusal.status == 404
 

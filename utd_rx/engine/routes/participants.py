@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 from aiohttp import web
@@ -12,13 +13,12 @@ from utd_rx.engine.media import MediaParticipant
 from utd_rx.engine.routes import fields
 from utd_rx.engine.routes.request import RoomRequest
 from utd_rx.engine.rules import moderation, room_state
-from utd_rx.engine.rules.moderation import ChangeGrant
 from utd_rx.engine.rules.refusal import invalid, not_found
-from utd_rx.engine.rules.roles import Grant, Role
+from utd_rx.engine.rules.roles import Role
 from utd_rx.engine.rules.room_state import RoomState
+from utd_rx.engine.rules.seat_state import Reply
 from utd_rx.models.participant import TrackSource
-from utd_rx.protocol.wire.moderation import role_change_to_wire
-from utd_rx.protocol.wire.reading import Json
+from utd_rx.protocol.wire.reading import Json, without_none
 
 MAX_SID_CHARS: Final = 128
 _SOURCES: Final = {
@@ -26,7 +26,7 @@ _SOURCES: Final = {
 }
 
 
-async def get_participant(asked: RoomRequest) -> dict[str, object]:
+async def get_participant(asked: RoomRequest) -> Reply:
     """Return one participant, with metadata and permission."""
     found = await asked.core.media.get_participant(asked.livekit_name, asked.target)
     if found is None:
@@ -35,11 +35,11 @@ async def get_participant(asked: RoomRequest) -> dict[str, object]:
         **participant_to_wire(asked.room, found),
         "metadata": found.metadata,
         "attributes": dict(found.attributes),
-        "permission": _grant_to_wire(found.grant),
+        "permission": found.grant.to_wire(),
     }
 
 
-async def list_by_role(asked: RoomRequest) -> dict[str, object]:
+async def list_by_role(asked: RoomRequest) -> Reply:
     """Return who is connected, by role: those of `role`, everybody without it."""
     page, per_page = fields.page_of(asked.http)
     wanted = fields.choice_of({"role": asked.body.get("role") or None}, "role", Role)
@@ -52,14 +52,14 @@ async def list_by_role(asked: RoomRequest) -> dict[str, object]:
     return fields.page_to_wire(rows, page, per_page)
 
 
-async def kick_participant(asked: RoomRequest) -> dict[str, object]:
+async def kick_participant(asked: RoomRequest) -> Reply:
     """Throw somebody out; they may mint again."""
     target = asked.target
     await asked.core.kick(asked.access, target)
     return {"identity": target, "kicked": True}
 
 
-async def mute_participant(asked: RoomRequest) -> dict[str, object]:
+async def mute_participant(asked: RoomRequest) -> Reply:
     """Mute or unmute somebody's audio, video, or one track."""
     target, body = asked.target, asked.body
     is_muted = fields.flag_of(body, "muted", default=True)
@@ -67,29 +67,19 @@ async def mute_participant(asked: RoomRequest) -> dict[str, object]:
     # Audio unless told otherwise: what one mutes a speaker for.
     flags = (("audio", "video" not in body), ("video", False))
     kinds = tuple(key for key, default in flags if fields.flag_of(body, key, default=default))
-
-    await asked.carry_out(
-        lambda room, actor, now: (
-            *moderation.mute(room, actor, target, is_muted=is_muted, kinds=kinds, sid=sid),
-            None,
-        ),
-        target,
-    )
-    return {"identity": target, "muted": is_muted}
+    rule = partial(moderation.mute, target=target, is_muted=is_muted, kinds=kinds, sid=sid)
+    return await asked.carry_out(rule, target)
 
 
-async def set_role(asked: RoomRequest) -> dict[str, object]:
+async def set_role(asked: RoomRequest) -> Reply:
     target = asked.target
     role = fields.choice_of(asked.body, "role", Role)
     if role is None:
         raise invalid("role is required")
-    change = await asked.carry_out(
-        lambda room, actor, now: moderation.set_role(room, actor, target, role), target
-    )
-    return role_change_to_wire(change)
+    return await asked.carry_out(partial(moderation.set_role, target=target, role=role), target)
 
 
-async def set_metadata(asked: RoomRequest) -> dict[str, object]:
+async def set_metadata(asked: RoomRequest) -> Reply:
     """Replace the app's own part of somebody's metadata; the server's keys stay."""
     target = asked.target
     custom = fields.required_object_of(asked.body, "metadata")
@@ -103,31 +93,21 @@ def metadata_callers(http: web.Request, principal: Principal) -> Callers:
     return FOR_MEMBERS - FOR_SECRET if is_own else FOR_SECRET
 
 
-async def set_permissions(asked: RoomRequest) -> dict[str, object]:
+async def set_permissions(asked: RoomRequest) -> Reply:
     """Change what somebody may do beyond what seat and role say."""
-    target, change = asked.target, _read_permissions(asked.body)
-    grant = await asked.carry_out(
-        lambda room, actor, now: moderation.change_grant(room, target, change), target
-    )
-    return {"identity": target, "permission": _grant_to_wire(grant)}
+    target, given = asked.target, _read_permissions(asked.body)
+    rule = partial(moderation.change_grant, target=target, given=given)
+    return await asked.carry_out(rule, target)
 
 
-async def forbid_stream(asked: RoomRequest) -> dict[str, object]:
-    """Forbid somebody to publish until `resume_stream`; in an audio room they lose the seat."""
+async def forbid_stream(asked: RoomRequest) -> Reply:
     target = asked.target
-    await asked.carry_out(
-        lambda room, actor, now: (*moderation.silence(room, target, now), None), target
-    )
-    return {"identity": target, "forbidden": True}
+    return await asked.carry_out(partial(moderation.silence, target=target), target)
 
 
-async def resume_stream(asked: RoomRequest) -> dict[str, object]:
-    """Let somebody publish again as far as seat or role allow."""
+async def resume_stream(asked: RoomRequest) -> Reply:
     target = asked.target
-    await asked.carry_out(
-        lambda room, actor, now: (*moderation.unsilence(room, target), None), target
-    )
-    return {"identity": target, "forbidden": False}
+    return await asked.carry_out(partial(moderation.unsilence, target=target), target)
 
 
 def participant_to_wire(room: RoomState, participant: MediaParticipant) -> dict[str, object]:
@@ -151,23 +131,14 @@ def participant_to_wire(room: RoomState, participant: MediaParticipant) -> dict[
     }
 
 
-def _read_permissions(body: Json) -> ChangeGrant:
+def _read_permissions(body: Json) -> dict[str, object]:
+    """Return the fields of a `Grant` that are to change."""
     if body.get("hidden"):
         raise invalid("the local engine hides nobody")
-    flags = {
-        key: fields.flag_of(body, key, default=False) if body.get(key) is not None else None
-        for key in ("can_publish", "can_subscribe", "can_publish_data")
-    }
+    flags = ("can_publish", "can_subscribe", "can_publish_data")
+    given: dict[str, object] = {key: fields.typed(body, key, bool) for key in flags}
     names = fields.texts_of(body, "can_publish_sources", 100)
     if not set(names or ()) <= set(_SOURCES):
         raise invalid(f"can_publish_sources must be a list of {', '.join(_SOURCES)}")
-    sources = None if names is None else tuple(_SOURCES[name] for name in names)
-    return ChangeGrant(**flags, sources=sources)
-
-
-def _grant_to_wire(grant: Grant) -> dict[str, object]:
-    return {
-        "canPublish": grant.can_publish,
-        "canSubscribe": grant.can_subscribe,
-        "canPublishData": grant.can_publish_data,
-    }
+    given["sources"] = None if names is None else tuple(_SOURCES[name] for name in names)
+    return without_none(**given)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Awaitable, Callable
-from typing import Final, TypeAlias, TypeVar
+from typing import Final, TypeAlias
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -21,11 +21,10 @@ from utd_rx.engine.routes.fields import ANY_NUMBER, read_body, typed
 from utd_rx.engine.rules.names import check_identity
 from utd_rx.engine.rules.refusal import Reason, Refusal, forbidden, invalid, not_found
 from utd_rx.engine.rules.room_state import RoomState
+from utd_rx.engine.rules.seat_state import Reply
 from utd_rx.engine.serving import trust
 from utd_rx.engine.tokens import read_bearer
 from utd_rx.protocol.wire.reading import Json
-
-T = TypeVar("T")
 
 APP_ID: Final = "X-App-Id"
 APP_KEY: Final = "X-App-Key"
@@ -138,11 +137,11 @@ class RoomRequest:
         # Nothing is numbered with ten digits, and int() of an endless string is slow.
         return int(text) if len(digits) < 10 else ANY_NUMBER
 
-    async def carry_out(self, rule: Rule[T], target: str | None = None) -> T:
+    async def carry_out(self, rule: Rule, target: str | None = None) -> Reply:
         return await self.core.command(self.access, rule, target)
 
 
-Answer: TypeAlias = Callable[[RoomRequest], Awaitable[dict[str, object]]]
+Answer: TypeAlias = Callable[[RoomRequest], Awaitable[Reply]]
 """Does what is asked and returns the reply's body."""
 
 CallersOf: TypeAlias = Callable[[web.Request, Principal], Callers]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Final
 
 from aiohttp import web
@@ -16,11 +17,11 @@ from utd_rx.engine.routes import fields
 from utd_rx.engine.routes.participants import participant_to_wire
 from utd_rx.engine.routes.request import RoomRequest, context_of, permit
 from utd_rx.engine.rules import moderation
-from utd_rx.engine.rules.effects import Effects, PublishMetadata
+from utd_rx.engine.rules.effects import PublishMetadata
 from utd_rx.engine.rules.refusal import Reason, Refusal, invalid
 from utd_rx.engine.rules.roles import Actor
-from utd_rx.engine.rules.room_state import RoomState
-from utd_rx.protocol.wire.moderation import comment_lock_to_wire
+from utd_rx.engine.rules.room_state import Done, RoomState
+from utd_rx.engine.rules.seat_state import Reply
 from utd_rx.protocol.wire.reading import read_text
 
 MAX_DATA_BYTES: Final = 15_000
@@ -44,7 +45,7 @@ async def list_rooms(request: web.Request) -> web.Response:
     return web.json_response(fields.page_to_wire(rows, page, per_page))
 
 
-async def get_room(asked: RoomRequest) -> dict[str, object]:
+async def get_room(asked: RoomRequest) -> Reply:
     name, media = asked.livekit_name, asked.core.media
     found = next((room for room in await media.list_rooms() if room.name == name), None)
     people = await media.list_participants(name)
@@ -54,33 +55,31 @@ async def get_room(asked: RoomRequest) -> dict[str, object]:
     }
 
 
-async def delete_room(asked: RoomRequest) -> dict[str, object]:
+async def delete_room(asked: RoomRequest) -> Reply:
     await asked.core.delete_room(asked.access)
     return {"room_name": asked.room.name, "deleted": True}
 
 
-async def set_metadata(asked: RoomRequest) -> dict[str, object]:
+async def set_metadata(asked: RoomRequest) -> Reply:
     """Replace the app's own part of the room's metadata; the server's keys stay."""
     custom = custom_room_metadata(fields.required_object_of(asked.body, "metadata"))
 
-    def rule(room: RoomState, actor: Actor, now: float) -> tuple[RoomState, Effects, str]:
+    def rule(room: RoomState, actor: Actor, now: float) -> Done:
         room = evolve(room, metadata=custom)
-        return room, (PublishMetadata(),), room_metadata_of(room)
+        reply: Reply = {"room_name": room.name, "metadata": room_metadata_of(room)}
+        return room, (PublishMetadata(),), reply
 
-    return {"room_name": asked.room.name, "metadata": await asked.carry_out(rule)}
+    return await asked.carry_out(rule)
 
 
-async def lock_comments(asked: RoomRequest) -> dict[str, object]:
+async def lock_comments(asked: RoomRequest) -> Reply:
     if asked.body.get("locked") is None:
         raise invalid("locked is required")
     is_locked = fields.flag_of(asked.body, "locked", default=False)
-    await asked.carry_out(
-        lambda room, actor, now: (*moderation.lock_comments(room, is_locked), None)
-    )
-    return {"room_name": asked.room.name, **comment_lock_to_wire(is_locked)}
+    return await asked.carry_out(partial(moderation.lock_comments, is_locked=is_locked))
 
 
-async def send_data(asked: RoomRequest) -> dict[str, object]:
+async def send_data(asked: RoomRequest) -> Reply:
     """Send a backend's message into the room; the engine's own types it cannot speak."""
     data = fields.required_object_of(asked.body, "data")
     if (read_text(data.get("type")) or "").startswith("_"):

@@ -13,21 +13,21 @@ from utd_rx.engine.routes.mint import read_grid
 from utd_rx.engine.routes.request import Answer, RoomRequest
 from utd_rx.engine.rules import room_state, seat_state, speakers
 from utd_rx.engine.rules.refusal import invalid
-from utd_rx.engine.rules.seat_state import Changed, SeatCommand, SetUpSeats
+from utd_rx.engine.rules.seat_state import Changed, Reply, SeatCommand, SetUpSeats
 from utd_rx.protocol.wire.seats import grid_to_rest
 from utd_rx.protocol.wire.speakers import invitation_to_rest
 
 
-async def get_seats(asked: RoomRequest) -> dict[str, object]:
+async def get_seats(asked: RoomRequest) -> Reply:
     return grid_to_rest(asked.room.seats.grid)
 
 
-async def list_requests(asked: RoomRequest) -> dict[str, object]:
+async def list_requests(asked: RoomRequest) -> Reply:
     """Return the pending requests in order."""
     return {"requests": grid_to_rest(asked.room.seats.grid)["requests"]}
 
 
-async def list_invitations(asked: RoomRequest) -> dict[str, object]:
+async def list_invitations(asked: RoomRequest) -> Reply:
     """Return what the caller was offered, with the seconds that are left of it.
 
     Our extension: a push right after a join is lost (docs/contract.md, "Lost pushes"), and unlike
@@ -44,7 +44,7 @@ async def list_invitations(asked: RoomRequest) -> dict[str, object]:
     return {"invitations": rows}
 
 
-async def invite(asked: RoomRequest) -> dict[str, object]:
+async def invite(asked: RoomRequest) -> Reply:
     target = identity_of(asked.body, "target_identity")
     index = int_of(asked.body, "seat_index", -ANY_NUMBER, ANY_NUMBER)
     return await _carry_out(
@@ -52,9 +52,7 @@ async def invite(asked: RoomRequest) -> dict[str, object]:
     )
 
 
-async def _carry_out(
-    asked: RoomRequest, item: SeatCommand, target: str | None = None
-) -> dict[str, object]:
+async def _carry_out(asked: RoomRequest, item: SeatCommand, target: str | None = None) -> Reply:
     return await asked.carry_out(partial(room_state.command_seats, item=item), target)
 
 
@@ -91,9 +89,9 @@ _unmute = partial(seat_state.mute, is_muted=False)
 
 
 def _in_audio_room(answer: Answer) -> Answer:
-    """Refuse before the body is looked at."""
+    """Refuse before any field is read."""
 
-    async def checked(asked: RoomRequest) -> dict[str, object]:
+    async def checked(asked: RoomRequest) -> Reply:
         room_state.refuse_without_seats(asked.room)
         return await answer(asked)
 

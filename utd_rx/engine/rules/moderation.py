@@ -6,7 +6,10 @@ stays the host, and nobody publishes against the rule of the product.
 
 from __future__ import annotations
 
-from attrs import asdict, evolve, frozen
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import evolve
 
 from utd_rx.engine.rules import grids, room_state
 from utd_rx.engine.rules import seat_state as seat_rules
@@ -20,10 +23,10 @@ from utd_rx.engine.rules.effects import (
     WriteRole,
 )
 from utd_rx.engine.rules.refusal import conflict, forbidden, invalid, not_found
-from utd_rx.engine.rules.roles import LISTEN, Actor, Grant, Role
-from utd_rx.engine.rules.room_state import RoomState
+from utd_rx.engine.rules.roles import LISTEN, Actor, Role
+from utd_rx.engine.rules.room_state import Done, RoomState
+from utd_rx.engine.rules.seat_state import Reply
 from utd_rx.models.frozen_map import FrozenMap
-from utd_rx.models.participant import TrackSource
 from utd_rx.models.stream_type import UTDStreamType
 from utd_rx.protocol.wire.moderation import (
     COMMENT_LOCK_KEY,
@@ -33,19 +36,7 @@ from utd_rx.protocol.wire.moderation import (
 )
 
 
-@frozen
-class ChangeGrant:
-    """What a backend changes about somebody's `Grant`; None stays as it is."""
-
-    can_publish: bool | None = None
-    can_subscribe: bool | None = None
-    can_publish_data: bool | None = None
-    sources: tuple[TrackSource, ...] | None = None
-
-
-def set_role(
-    room: RoomState, actor: Actor, target: str, role: Role
-) -> tuple[RoomState, Effects, RoleChange]:
+def set_role(room: RoomState, actor: Actor, now: float, target: str, role: Role) -> Done:
     """Give `target` a role; the room remembers it, and so does the participant's metadata."""
     if role is Role.HOST:
         raise invalid("only the owner is the host; the role cannot be given away")
@@ -56,29 +47,30 @@ def set_role(
         raise not_found(f"{target!r} is not in this room")
     if previous is role:
         raise conflict(f"{target!r} has the role {role.value} already")
-    change = RoleChange(target, role.value, previous.value)
-    told = Push("_role_change", FrozenMap(role_change_to_wire(change)))
+    change = role_change_to_wire(RoleChange(target, role.value, previous.value))
     room = evolve(room, roles=room.roles.set(target, role))
-    return room, (WriteRole(target), told), change
+    return room, (WriteRole(target), Push("_role_change", FrozenMap(change))), change
 
 
-def lock_comments(room: RoomState, is_locked: bool) -> tuple[RoomState, Effects]:
+def lock_comments(room: RoomState, actor: Actor, now: float, is_locked: bool) -> Done:
     """Lock or unlock the chat of the audience; it is the clients that keep to it."""
+    wire = comment_lock_to_wire(is_locked)
+    effects: Effects = (PublishMetadata(), Push(COMMENT_LOCK_KEY, FrozenMap(wire)))
     if room.are_comments_locked is is_locked:
-        return room, ()
-    told = Push(COMMENT_LOCK_KEY, FrozenMap(comment_lock_to_wire(is_locked)))
-    return evolve(room, are_comments_locked=is_locked), (PublishMetadata(), told)
+        effects = ()
+    return evolve(room, are_comments_locked=is_locked), effects, {"room_name": room.name, **wire}
 
 
 def mute(
     room: RoomState,
     actor: Actor,
+    now: float,
     target: str,
     *,
     is_muted: bool,
     kinds: tuple[str, ...],
     sid: str | None = None,
-) -> tuple[RoomState, Effects]:
+) -> Done:
     """Mute or unmute tracks; who sits stays so on the next one, as if the seat had been muted."""
     refuse_acting(room, actor, target)
     if target not in room.sessions:
@@ -87,40 +79,45 @@ def mute(
         raise invalid("audio, video or track_sid must say what to mute")
     if sid is None and "audio" in kinds:
         room = evolve(room, seats=seat_rules.with_muted(room.seats, target, is_muted))
-    return room, (MuteTracks(target, is_muted, kinds, sid),)
+    reply: Reply = {"identity": target, "muted": is_muted}
+    return room, (MuteTracks(target, is_muted, kinds, sid),), reply
 
 
-def silence(room: RoomState, target: str, now: float) -> tuple[RoomState, Effects]:
+def silence(room: RoomState, actor: Actor, now: float, target: str) -> Done:
     """Forbid `target` to publish, whoever would let them: in an audio room, no seat."""
-    refuse_acting(room, Actor(None, Role.HOST), target)
+    refuse_acting(room, actor, target)
     room = evolve(room, silenced=room.silenced | {target})
-    if room.type is not UTDStreamType.AUDIO_ROOM:
-        return room, (ApplyGrant(target),)
-    grid = grids.without_requests(grids.without_occupants(room.seats.grid, {target}), {target})
-    found, effects = seat_rules.commit(room.seats, evolve(room.seats, grid=grid), now)
-    return evolve(room, seats=found), effects
+    effects: Effects = (ApplyGrant(target),)
+    if room.type is UTDStreamType.AUDIO_ROOM:
+        grid = grids.without_requests(grids.without_occupants(room.seats.grid, {target}), {target})
+        found, effects = seat_rules.commit(room.seats, evolve(room.seats, grid=grid), now)
+        room = evolve(room, seats=found)
+    return room, effects, {"identity": target, "forbidden": True}
 
 
-def unsilence(room: RoomState, target: str) -> tuple[RoomState, Effects]:
+def unsilence(room: RoomState, actor: Actor, now: float, target: str) -> Done:
     """Let `target` publish again as far as seat or role allow; a lost seat stays lost."""
-    refuse_acting(room, Actor(None, Role.HOST), target)
-    return evolve(room, silenced=room.silenced - {target}), (ApplyGrant(target),)
+    refuse_acting(room, actor, target)
+    room = evolve(room, silenced=room.silenced - {target})
+    return room, (ApplyGrant(target),), {"identity": target, "forbidden": False}
 
 
 def change_grant(
-    room: RoomState, target: str, change: ChangeGrant
-) -> tuple[RoomState, Effects, Grant]:
-    """Change what a backend grants beyond the role; lasts until its next mint for `target`."""
+    room: RoomState, actor: Actor, now: float, target: str, given: Mapping[str, Any]
+) -> Done:
+    """Change what a backend grants beyond the role; lasts until its next mint for `target`.
+
+    `given` are fields of `Grant`; what is not given stays as it is.
+    """
     member = room.members.get(target)
     if member is None:
         raise not_found(f"{target!r} is not in this room")
-    given = asdict(change, recurse=False, filter=lambda _, value: value is not None)
     override = evolve(member.override or LISTEN, **given)
     room = evolve(room, members=room.members.set(target, evolve(member, override=override)))
     grant = room_state.grant_of(room, target)
-    if change.can_publish is not None and grant.can_publish is not change.can_publish:
+    if given.get("can_publish") not in (None, grant.can_publish):
         raise conflict("who publishes follows seat and role here; use the seats, or forbid-stream")
-    return room, (ApplyGrant(target),), grant
+    return room, (ApplyGrant(target),), {"identity": target, "permission": grant.to_wire()}
 
 
 def expel(room: RoomState, identity: str, now: float) -> tuple[RoomState, Effects]:

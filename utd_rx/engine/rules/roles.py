@@ -66,6 +66,13 @@ class Grant:
     can_publish_data: bool = True
     sources: tuple[TrackSource, ...] = ()
 
+    def to_wire(self) -> dict[str, bool]:
+        return {
+            "canPublish": self.can_publish,
+            "canSubscribe": self.can_subscribe,
+            "canPublishData": self.can_publish_data,
+        }
+
 
 LISTEN: Final = Grant()
 

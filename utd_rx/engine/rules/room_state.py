@@ -7,7 +7,7 @@ replaced session, which may be reported after its successor joined, is told apar
 from __future__ import annotations
 
 from functools import partial
-from typing import Final
+from typing import Final, TypeAlias
 
 from attrs import evolve, field, frozen
 
@@ -87,6 +87,10 @@ class RoomState:
     silenced: frozenset[str] = frozenset()
     are_comments_locked: bool = False
     metadata: str = field(default="{}", repr=False)
+
+
+Done: TypeAlias = tuple[RoomState, Effects, Reply]
+"""What a command makes of a room, what the SFU has to be told, and what is answered."""
 
 
 def fresh(name: str, type_: UTDStreamType, serial: int) -> RoomState:
@@ -230,9 +234,7 @@ def time_passed(room: RoomState, now: float) -> tuple[RoomState, Effects]:
     return evolve(room, seats=found), effects
 
 
-def command_seats(
-    room: RoomState, actor: Actor, now: float, item: SeatCommand
-) -> tuple[RoomState, Effects, Reply]:
+def command_seats(room: RoomState, actor: Actor, now: float, item: SeatCommand) -> Done:
     """Carry out a command about seats or speaking; answers with the grid where it says nothing."""
     refuse_without_seats(room)
     found, effects, reply = seat_rules.command(room.seats, actor, now, item)
