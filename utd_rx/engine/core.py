@@ -14,7 +14,7 @@ from attrs import evolve
 from utd_rx.engine.authorization import Callers, Principal, RoomAccess, authorize
 from utd_rx.engine.engine_clock import EngineClock, to_iso
 from utd_rx.engine.media import Media, MediaParticipant, MediaUnavailable
-from utd_rx.engine.metadata import MintedMetadata, read_metadata, taken_over
+from utd_rx.engine.metadata import MintedMetadata, read_metadata, taken_over, with_custom
 from utd_rx.engine.registry import Registry
 from utd_rx.engine.room_shell import RoomShell
 from utd_rx.engine.rules import moderation, room_state
@@ -104,7 +104,12 @@ class EngineCore:
     ) -> str:
         """Replace the app's own part of a participant's metadata; returns the whole of it."""
         async with self._hold(access) as (shell, _):
-            return await shell.write_metadata(identity, custom)
+            found = await self.media.get_participant(shell.livekit_name, identity)
+            if found is None:
+                raise not_found(f"{identity!r} is not in this room")
+            metadata = with_custom(found.metadata, custom)
+            await self.media.set_metadata(shell.livekit_name, identity, metadata)
+            return metadata
 
     async def kick(self, access: RoomAccess, target: str) -> None:
         """Throw somebody out; an old token does not come back, a new mint may."""

@@ -25,8 +25,6 @@ class EngineClock(Protocol):
 
 
 class LoopEngineClock:
-    """The running loop's clock."""
-
     def monotonic(self) -> float:
         return asyncio.get_running_loop().time()
 

@@ -50,8 +50,6 @@ class MediaTrack:
 
 @frozen
 class MediaParticipant:
-    """A participant as the SFU sees it."""
-
     identity: str
     sid: str
     name: str = ""

@@ -1,6 +1,7 @@
 """`POST /livekit/webhook`: what the SFU reports, verified, as facts for the core.
 
-A fact may come twice or late: sessions are known by sid, so neither does harm.
+The SFU retries what is not answered with 200, and a fact may come twice or late: sessions are
+known by sid, so neither does harm.
 """
 
 from __future__ import annotations

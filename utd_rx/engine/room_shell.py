@@ -16,7 +16,7 @@ from typing import Final
 
 from utd_rx.engine.engine_clock import EngineClock, Timer
 from utd_rx.engine.media import Media, MediaUnavailable
-from utd_rx.engine.metadata import room_metadata_of, with_custom, with_role
+from utd_rx.engine.metadata import room_metadata_of, with_role
 from utd_rx.engine.rules import room_state
 from utd_rx.engine.rules.effects import (
     ApplyGrant,
@@ -106,15 +106,6 @@ class RoomShell:
         if reached:
             await self._media.send(self.livekit_name, message, None if to is None else reached)
         return len(reached)
-
-    async def write_metadata(self, identity: str, custom: Mapping[str, object]) -> str:
-        """Make `custom` the app's own part of somebody's metadata; returns the whole of it."""
-        found = await self._media.get_participant(self.livekit_name, identity)
-        if found is None:
-            raise not_found(f"{identity!r} is not in this room")
-        metadata = with_custom(found.metadata, custom)
-        await self._media.set_metadata(self.livekit_name, identity, metadata)
-        return metadata
 
     async def expel(self, identity: str, sid: str) -> None:
         """Remove a connection that must not be there; tried again later, when this raises."""

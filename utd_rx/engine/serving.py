@@ -186,17 +186,15 @@ class _Guest(asyncio.Protocol):
             self._hand_over(transport)
 
     def _hand_over(self, transport: asyncio.Transport) -> None:
-        handler = self._server.handler()
+        self._handler = handler = self._server.handler()
         if handler is None:
             transport.close()
             return
-        self._handler = handler
         handler.connection_made(transport)
         head, self._head = bytes(self._head), bytearray()
         handler.data_received(head)
 
     def trust(self) -> None:
-        """Leave the connection to aiohttp."""
         self._end()
         if self._transport is not None and self._handler is not None:
             self._transport.set_protocol(self._handler)

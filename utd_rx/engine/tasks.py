@@ -11,8 +11,6 @@ logger = logging.getLogger(__name__)
 
 
 class OwnedTasks:
-    """The background tasks of one owner."""
-
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
 

@@ -25,8 +25,6 @@ _ISSUER: Final = "utd-rx-engine"
 
 @frozen
 class Bearer:
-    """Who a `user_token` speaks for."""
-
     identity: str
     device_id: str | None = None
 

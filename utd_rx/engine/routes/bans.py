@@ -27,7 +27,6 @@ MAX_DURATION_SECONDS: Final = 10 * 365 * 24 * 3600
 
 
 async def ban(request: web.Request) -> web.Response:
-    """Ban somebody and remove them where they are."""
     target, room, body = await _read_scope(request)
     reason = fields.text_of(body, "reason", MAX_REASON_CHARS)
     duration = fields.int_of(body, "duration", 1, MAX_DURATION_SECONDS)

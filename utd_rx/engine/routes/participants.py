@@ -27,7 +27,6 @@ _SOURCES: Final = {
 
 
 async def get_participant(asked: RoomRequest) -> Reply:
-    """Return one participant, with metadata and permission."""
     found = await asked.core.media.get_participant(asked.livekit_name, asked.target)
     if found is None:
         raise not_found(f"{asked.target!r} is not in this room")
@@ -53,14 +52,12 @@ async def list_by_role(asked: RoomRequest) -> Reply:
 
 
 async def kick_participant(asked: RoomRequest) -> Reply:
-    """Throw somebody out; they may mint again."""
     target = asked.target
     await asked.core.kick(asked.access, target)
     return {"identity": target, "kicked": True}
 
 
 async def mute_participant(asked: RoomRequest) -> Reply:
-    """Mute or unmute somebody's audio, video, or one track."""
     target, body = asked.target, asked.body
     is_muted = fields.flag_of(body, "muted", default=True)
     sid = fields.text_of(body, "track_sid", MAX_SID_CHARS)
@@ -94,7 +91,6 @@ def metadata_callers(http: web.Request, principal: Principal) -> Callers:
 
 
 async def set_permissions(asked: RoomRequest) -> Reply:
-    """Change what somebody may do beyond what seat and role say."""
     target, given = asked.target, _read_permissions(asked.body)
     rule = partial(moderation.change_grant, target=target, given=given)
     return await asked.carry_out(rule, target)

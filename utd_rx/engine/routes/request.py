@@ -33,8 +33,6 @@ APP_SECRET: Final = "X-App-Secret"  # noqa: S105 - the name of a header
 
 @frozen
 class Context:
-    """One engine as its routes see it."""
-
     core: EngineCore
     secrets: Secrets = field(repr=False)
     livekit_url: str

@@ -23,7 +23,6 @@ async def get_seats(asked: RoomRequest) -> Reply:
 
 
 async def list_requests(asked: RoomRequest) -> Reply:
-    """Return the pending requests in order."""
     return {"requests": grid_to_rest(asked.room.seats.grid)["requests"]}
 
 

@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 
 from attrs import evolve, field, frozen
 
-from utd_rx.engine.rules import roles
+from utd_rx.engine.rules import grids, roles
 from utd_rx.engine.rules import seat_state as seat_rules
 from utd_rx.engine.rules.effects import ApplyGrant, Effects, MuteTracks, WriteRole
 from utd_rx.engine.rules.refusal import conflict, forbidden, not_found
@@ -106,7 +106,7 @@ def admit(
 ) -> tuple[RoomState, Member, Effects]:
     """Admit somebody with a fresh mint; makes the room when there is none.
 
-    The first who claims `host` and may owns it (docs/contract.md, "Owner and host").
+    Who claims `host` first, and may, owns it from then on (docs/contract.md, "Owner and host").
     """
     if room is None:
         room = fresh(name, asked.type, serial)
@@ -238,18 +238,12 @@ def command_seats(room: RoomState, actor: Actor, now: float, item: SeatCommand) 
     """Carry out a command about seats or speaking; answers with the grid where it says nothing."""
     refuse_without_seats(room)
     found, effects, reply = seat_rules.command(room.seats, actor, now, item)
-    gained = found.seated - room.seats.seated
-    grid = evolve(
-        found.grid,
-        seats=tuple(
-            evolve(seat, attributes=_attributes_of(room, seat.identity))
-            if seat.identity in gained
-            else seat
-            for seat in found.grid.seats
-        ),
-    )
-    if room.silenced & gained:
-        raise forbidden("this user was forbidden to publish, and a seat is the right to")
+    grid = found.grid
+    for identity in found.seated - room.seats.seated:
+        if identity in room.silenced:
+            raise forbidden("this user was forbidden to publish, and a seat is the right to")
+        (seat,) = (seat for seat in grid.seats if seat.identity == identity)
+        grid = grids.replace(grid, evolve(seat, attributes=_attributes_of(room, identity)))
     return evolve(room, seats=evolve(found, grid=grid)), effects, reply or grid_to_rest(grid)
 
 

@@ -35,8 +35,6 @@ same reason, 0.1 s before it joins again (measured on livekit-server 1.13.5)."""
 
 @frozen
 class OpenInvitation:
-    """An invitation, and when it ends by itself."""
-
     invitation: Invitation
     expires_at: float
 
@@ -109,7 +107,6 @@ def command(seats: SeatState, actor: Actor, now: float, item: SeatCommand) -> Ch
 
 
 def set_up(seats: SeatState, actor: Actor, now: float, asked: SetUpSeats) -> Changed:
-    """Make or change the grid."""
     grid = seats.grid
     count = grid.count if asked.count is None else asked.count
     if not (1 if asked.count is not None else 0) <= count <= MAX_SEATS:
