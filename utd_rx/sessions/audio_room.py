@@ -4,74 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from utd_rx.models.audio import AudioInput
 from utd_rx.models.seats import UTDSeatGrid, UTDSeatMode
-from utd_rx.ports.clock import SYSTEM_CLOCK, Clock
-from utd_rx.ports.engine import EnginePort
-from utd_rx.ports.room import RoomPort
+from utd_rx.protocol import promises
 from utd_rx.protocol.audio_room import AudioRoomState
-from utd_rx.protocol.kinds import AUDIO_ROOM
-from utd_rx.protocol.promises import (
-    IsAnswered,
-    IsSilent,
-    IsSitting,
-    IsStanding,
-    SeatIsLocked,
-    SeatIsVacated,
-    SeatsAreKnown,
-    occupant_is_muted,
-)
-from utd_rx.sessions.seats import SeatTaking
+from utd_rx.protocol.waiting import Promise
+from utd_rx.sessions.runner import Handlers
 from utd_rx.sessions.session import UTDSession, command
-from utd_rx.sessions.speaking import Speaking
+from utd_rx.sessions.speaking import SeatTaking, Speaking
 from utd_rx.sessions.views import AudioRoomView
 
 
 class UTDAudioRoomSession(UTDSession[AudioRoomState], AudioRoomView):
     """An audio room; publishing is sitting on a seat, and the engine seats.
 
-    A command returns when the session's own state shows what the engine said yes to, and raises
-    `CONFLICT` when it was taken back before that, `TIMEOUT` when neither is to be found out.
+    A command returns when the session's own state shows what the engine said yes to. It raises
+    what the engine refuses it with, `CONFLICT` when not joined or when it was taken back before
+    that, `TIMEOUT` when neither is to be found out; what is special is said with each.
     Cancelling any of them is safe: the engine may have done it, as the streams then tell.
-
-    Args:
-        identity: Who joins.
-        room_name: The un-prefixed name.
-        is_host: Whether each join claims the host's role.
-        room: The media room.
-        engine: The engine, as this participant may ask it.
-        microphone: What is published once seated.
-        clock: Of deadlines and of what is sent.
-        on_joined: Called after each join.
     """
 
-    def __init__(
-        self,
-        identity: str,
-        room_name: str,
-        *,
-        is_host: bool,
-        room: RoomPort,
-        engine: EnginePort,
-        microphone: AudioInput | None = None,
-        clock: Clock = SYSTEM_CLOCK,
-        on_joined: Callable[[], None] | None = None,
-    ) -> None:
-        super().__init__(
-            AUDIO_ROOM.begin(identity, is_host),
-            room_name,
-            room=room,
-            engine=engine,
-            microphone=microphone,
-            clock=clock,
-            on_joined=on_joined,
-        )
-        self._seats = SeatTaking(self._runner, engine, self._tracks, room_name)
-        self._speaking = Speaking(self._runner, engine, self._tracks, self._seats, room_name)
-        self._start(self._seats.handlers, self._speaking.handlers)
+    def _collaborate(self) -> tuple[Handlers, ...]:
+        works_with = self._runner, self._engine, self._tracks
+        self._seats = SeatTaking(*works_with, self.room_name)
+        self._speaking = Speaking(*works_with, self._seats, self.room_name)
+        return self._seats.handlers, self._speaking.handlers
 
     async def _complete_join(self, epoch: int) -> None:
-        await self._runner.wait(SeatsAreKnown(), epoch)
+        await self._runner.wait(promises.SeatsAreKnown(), epoch)
 
     # --- seats ----------------------------------------------------------------------------------
 
@@ -96,11 +55,7 @@ class UTDAudioRoomSession(UTDSession[AudioRoomState], AudioRoomView):
 
     @command
     async def get_seats(self) -> UTDSeatGrid:
-        """Ask the engine for the grid; `seats` follows unless something newer came meanwhile.
-
-        Raises:
-            UTDStreamException: `CONFLICT` not joined; `NETWORK`, `TIMEOUT`, … of the engine.
-        """
+        """Ask the engine for the grid; `seats` follows unless something newer came meanwhile."""
         return await self._seats.fetched(lambda: self._engine.get_seats(self.room_name))
 
     @command
@@ -118,10 +73,7 @@ class UTDAudioRoomSession(UTDSession[AudioRoomState], AudioRoomView):
                 seat; `TIMEOUT` when the grant does not come; or why publishing failed.
         """
         async with self._seats.seating(microphone):
-            await self._runner.do(
-                lambda: self._engine.take_seat(self.room_name, index),
-                IsSitting(self.identity, index),
-            )
+            await self._ask(promises.IsSitting(self.identity, index), self._engine.take_seat, index)
 
     @command
     async def move_seat(self, index: int) -> None:
@@ -131,21 +83,12 @@ class UTDAudioRoomSession(UTDSession[AudioRoomState], AudioRoomView):
             UTDStreamException: As `take_seat`; `CONFLICT` without a seat to move from.
         """
         async with self._seats.seating(None):
-            await self._runner.do(
-                lambda: self._engine.move_seat(self.room_name, index),
-                IsSitting(self.identity, index),
-            )
+            await self._ask(promises.IsSitting(self.identity, index), self._engine.move_seat, index)
 
     @command
     async def leave_seat(self) -> None:
-        """Stand up: the engine takes the permission back and the microphone is closed.
-
-        Raises:
-            UTDStreamException: `NETWORK`, `TIMEOUT`, … of the engine.
-        """
-        await self._runner.do(
-            lambda: self._engine.leave_seat(self.room_name), IsStanding(self.identity)
-        )
+        """Stand up: the engine takes the permission back and the microphone is closed."""
+        await self._ask(promises.IsStanding(self.identity), self._engine.leave_seat)
 
     @command
     async def lock_seat(self, index: int) -> None:
@@ -154,24 +97,18 @@ class UTDAudioRoomSession(UTDSession[AudioRoomState], AudioRoomView):
         Raises:
             UTDStreamException: `FORBIDDEN` for others, against the host and for a reserved seat.
         """
-        await self._runner.do(
-            lambda: self._engine.lock_seat(self.room_name, index), SeatIsLocked(index, True)
-        )
+        await self._ask(promises.SeatIsLocked(index, True), self._engine.lock_seat, index)
 
     @command
     async def unlock_seat(self, index: int) -> None:
         """Open a seat again; hosts and admins only."""
-        await self._runner.do(
-            lambda: self._engine.unlock_seat(self.room_name, index), SeatIsLocked(index, False)
-        )
+        await self._ask(promises.SeatIsLocked(index, False), self._engine.unlock_seat, index)
 
     @command
     async def kick_seat(self, index: int) -> None:
         """Make the occupant of a seat stand up; hosts and admins only, never against the host."""
         occupant = self._runner.state.seats.grid.occupant_of(index)
-        await self._runner.do(
-            lambda: self._engine.kick_seat(self.room_name, index), SeatIsVacated(index, occupant)
-        )
+        await self._ask(promises.SeatIsVacated(index, occupant), self._engine.kick_seat, index)
 
     @command
     async def mute_seat(self, index: int) -> None:
@@ -182,11 +119,7 @@ class UTDAudioRoomSession(UTDSession[AudioRoomState], AudioRoomView):
         Raises:
             UTDStreamException: `CONFLICT` when nobody sits there, `FORBIDDEN`, …
         """
-        known = self._runner.state.seats.grid
-        await self._runner.do(
-            lambda: self._engine.mute_seat(self.room_name, index),
-            lambda grid: occupant_is_muted(grid or known, index, True),
-        )
+        await self._ask(self._is_muted(index, True), self._engine.mute_seat, index)
 
     @command
     async def unmute_seat(self, index: int) -> None:
@@ -196,11 +129,14 @@ class UTDAudioRoomSession(UTDSession[AudioRoomState], AudioRoomView):
             UTDStreamException: `CONFLICT` when nobody sits there, or the media server forbids
                 unmuting others; `FORBIDDEN`, …
         """
+        await self._ask(self._is_muted(index, False), self._engine.unmute_seat, index)
+
+    def _is_muted(
+        self, index: int, is_muted: bool
+    ) -> Callable[[UTDSeatGrid | None], Promise | None]:
+        """Promise it of who sits there by the engine's answer; without one, of who sat there."""
         known = self._runner.state.seats.grid
-        await self._runner.do(
-            lambda: self._engine.unmute_seat(self.room_name, index),
-            lambda grid: occupant_is_muted(grid or known, index, False),
-        )
+        return lambda grid: promises.occupant_is_muted(grid or known, index, is_muted)
 
     # --- requests to speak and invitations -------------------------------------------------------
 
@@ -222,9 +158,7 @@ class UTDAudioRoomSession(UTDSession[AudioRoomState], AudioRoomView):
         """Withdraw one's own request; without one nothing happens."""
         self._runner.require_joined()
         with self._seats.forgoing():
-            await self._runner.do(
-                lambda: self._engine.cancel_request(self.room_name), IsSilent(self.identity)
-            )
+            await self._ask(promises.IsSilent(self.identity), self._engine.cancel_request)
 
     @command
     async def approve_speaker(self, request_id: int) -> int | None:
@@ -234,9 +168,8 @@ class UTDAudioRoomSession(UTDSession[AudioRoomState], AudioRoomView):
             UTDStreamException: `NOT_FOUND` no such request is pending; `CONFLICT` all seats are
                 taken, the request stays; `FORBIDDEN`.
         """
-        return await self._runner.do(
-            lambda: self._engine.approve_speaker(self.room_name, request_id),
-            IsAnswered(request_id),
+        return await self._ask(
+            promises.IsAnswered(request_id), self._engine.approve_speaker, request_id
         )
 
     @command
@@ -246,9 +179,7 @@ class UTDAudioRoomSession(UTDSession[AudioRoomState], AudioRoomView):
         Raises:
             UTDStreamException: `NOT_FOUND` no such request is pending; `FORBIDDEN`.
         """
-        await self._runner.do(
-            lambda: self._engine.reject_speaker(self.room_name, request_id), IsAnswered(request_id)
-        )
+        await self._ask(promises.IsAnswered(request_id), self._engine.reject_speaker, request_id)
 
     @command
     async def invite_to_speak(self, identity: str, *, seat_index: int | None = None) -> int | None:

@@ -9,13 +9,7 @@ from attrs import frozen
 from utd_rx.errors import UTDStreamException
 from utd_rx.models.ban import UTDBan
 from utd_rx.ports.engine import EnginePort
-from utd_rx.protocol.facts.people import (
-    AskBan,
-    BanAnswered,
-    FetchRole,
-    RoleFetched,
-    RoleNotFetched,
-)
+from utd_rx.protocol.facts import people as facts
 from utd_rx.sessions.runner import Handlers, Runner
 
 BANS_PER_PAGE: Final = 100
@@ -24,16 +18,13 @@ MAX_BAN_PAGES: Final = 100
 
 @frozen(eq=False)
 class Moderation:
-    """What a session asks about bans and roles."""
-
     _runner: Runner[Any]
     _engine: EnginePort
     _room: str
 
     @property
     def handlers(self) -> Handlers:
-        """What to do for each effect about people."""
-        return {FetchRole: self._fetch_role, AskBan: self._ask_ban}
+        return {facts.FetchRole: self._fetch_role, facts.AskBan: self._ask_ban}
 
     async def bans(self) -> tuple[UTDBan, ...]:
         """Return the active bans that concern this room, of all pages."""
@@ -46,15 +37,15 @@ class Moderation:
                 break
         return tuple(found)
 
-    async def _fetch_role(self, effect: FetchRole) -> None:
+    async def _fetch_role(self, effect: facts.FetchRole) -> None:
         try:
             role = await self._engine.get_role(self._room, effect.identity)
         except UTDStreamException:
-            self._runner.offer(RoleNotFetched(effect.identity))
+            self._runner.offer(facts.RoleNotFetched(effect.identity))
         else:
-            self._runner.offer(RoleFetched(effect.identity, role, effect.generation))
+            self._runner.offer(facts.RoleFetched(effect.identity, role, effect.generation))
 
-    async def _ask_ban(self, effect: AskBan) -> None:
+    async def _ask_ban(self, effect: facts.AskBan) -> None:
         """Ask the engine for something every member may have: it says why it refuses."""
         is_banned: bool | None = False
         try:
@@ -63,4 +54,4 @@ class Moderation:
             # Only what the engine itself refused is a word about the ban.
             is_word = error.status_code is not None and error.status_code < 500
             is_banned = error.is_banned if is_word else None
-        self._runner.offer(BanAnswered(effect.epoch, is_banned))
+        self._runner.offer(facts.BanAnswered(effect.epoch, is_banned))

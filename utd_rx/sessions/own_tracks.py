@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final
 
 from attrs import field, frozen
@@ -13,17 +14,7 @@ from utd_rx.errors import UTDStreamException, invalid
 from utd_rx.models.audio import AudioInput
 from utd_rx.models.participant import TrackSource
 from utd_rx.ports.room import RoomPort
-from utd_rx.protocol.facts.media import (
-    CancelTrack,
-    CloseTrack,
-    MuteTrack,
-    OpenTrack,
-    PublishingWanted,
-    TrackClosed,
-    TrackFailed,
-    TrackMuteChanged,
-    TrackOpened,
-)
+from utd_rx.protocol.facts import media as facts
 from utd_rx.protocol.promises import Published
 from utd_rx.protocol.publishing import SOURCES, require_granted
 from utd_rx.sessions.runner import Handlers, Runner
@@ -33,13 +24,7 @@ logger: Final = logging.getLogger(__name__)
 
 @frozen(eq=False)
 class OwnTracks:
-    """The sources that an app gave a session, and their tracks.
-
-    Args:
-        runner: Of the session.
-        room: Where they are published.
-        sources: What each sounds or looks like; None when the app gave none.
-    """
+    """The sources that an app gave a session, None for one it did not give, and their tracks."""
 
     _runner: Runner[Any]
     _room: RoomPort
@@ -48,20 +33,15 @@ class OwnTracks:
 
     @property
     def handlers(self) -> Handlers:
-        """What to do for each effect of `protocol.publishing`."""
         return {
-            OpenTrack: self._open,
-            MuteTrack: self._mute,
-            CloseTrack: self._close,
-            CancelTrack: self._cancel,
+            facts.OpenTrack: self._open,
+            facts.MuteTrack: self._mute,
+            facts.CloseTrack: self._close,
+            facts.CancelTrack: self._cancel,
         }
 
     def require_source(self, source: TrackSource) -> AudioInput:
-        """Return what `source` sounds or looks like.
-
-        Raises:
-            UTDStreamException: `VALIDATION` when the app gave none.
-        """
+        """Return what `source` sounds or looks like; the app must have given it."""
         found = self.sources.get(source)
         if found is None:
             name = SOURCES[source]
@@ -74,52 +54,46 @@ class OwnTracks:
         if enabled:
             self.require_source(source)
             require_granted(self._runner.session.publications.of(source))
-        self._runner.offer(PublishingWanted(source, enabled))
+        self._runner.offer(facts.PublishingWanted(source, enabled))
         stated = self._runner.session.publications.of(source).stated
         await self._runner.wait(Published(source, enabled, stated), epoch)
 
-    async def _open(self, effect: OpenTrack) -> None:
+    async def _open(self, effect: facts.OpenTrack) -> None:
         task: asyncio.Task[Any] | None = asyncio.current_task()
         assert task is not None
         key = (effect.source, effect.epoch)
         self._opening[key] = task
-
-        async def publish() -> object:
-            track = await self._room.publish(self.require_source(effect.source), effect.source)
-            return TrackOpened(effect.source, effect.epoch, track)
-
         try:
-            await self._report(effect, publish())
+            with self._telling_failure(effect):
+                track = await self._room.publish(self.require_source(effect.source), effect.source)
+                self._runner.offer(facts.TrackOpened(effect.source, effect.epoch, track))
         finally:
             del self._opening[key]
 
-    async def _mute(self, effect: MuteTrack) -> None:
-        done = TrackMuteChanged(effect.source, effect.epoch, effect.muted)
-        await self._report(effect, self._room.set_muted(effect.track_sid, effect.muted), done)
+    async def _mute(self, effect: facts.MuteTrack) -> None:
+        with self._telling_failure(effect):
+            await self._room.set_muted(effect.track_sid, effect.muted)
+            self._runner.offer(facts.TrackMuteChanged(effect.source, effect.epoch, effect.muted))
 
-    async def _close(self, effect: CloseTrack) -> None:
-        done = TrackClosed(effect.source, effect.epoch)
-        await self._report(effect, self._room.unpublish(effect.track_sid), done)
+    async def _close(self, effect: facts.CloseTrack) -> None:
+        with self._telling_failure(effect):
+            await self._room.unpublish(effect.track_sid)
+            self._runner.offer(facts.TrackClosed(effect.source, effect.epoch))
 
-    async def _cancel(self, effect: CancelTrack) -> None:
+    async def _cancel(self, effect: facts.CancelTrack) -> None:
         task = self._opening.get((effect.source, effect.epoch))
         if task is not None:
             task.cancel()
 
-    async def _report(
-        self,
-        effect: OpenTrack | MuteTrack | CloseTrack,
-        operation: Coroutine[Any, Any, object],
-        done: object = None,
-    ) -> None:
-        """Carry out one operation, and tell the fact that came of it: `done`, or its result."""
-        failed: Callable[[UTDStreamException], TrackFailed] = lambda error: TrackFailed(  # noqa: E731
-            effect.source, effect.epoch, error
-        )
+    @contextmanager
+    def _telling_failure(
+        self, effect: facts.OpenTrack | facts.MuteTrack | facts.CloseTrack
+    ) -> Iterator[None]:
+        """Tell as a fact why an operation failed."""
         try:
-            result = await operation
+            yield
         except UTDStreamException as error:
-            self._runner.offer(failed(error))
+            self._runner.offer(facts.TrackFailed(effect.source, effect.epoch, error))
         except Exception as error:
             # An app's own source may raise anything; without a fact every later toggle would wait.
             name = SOURCES[effect.source]
@@ -127,6 +101,4 @@ class OwnTracks:
             # Its text may hold secrets, and the state is recorded: that is for the caller alone.
             failure = UTDStreamException(f"the {name} failed: {type(error).__name__}")
             failure.__cause__ = error
-            self._runner.offer(failed(failure))
-        else:
-            self._runner.offer(done or result)
+            self._runner.offer(facts.TrackFailed(effect.source, effect.epoch, failure))

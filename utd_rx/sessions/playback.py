@@ -12,7 +12,6 @@ from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.participant import RemoteParticipant, TrackSource
 from utd_rx.ports.audio import Abilities, check_gain
 from utd_rx.ports.one_loop import OneLoop
-from utd_rx.ports.room import RoomPort
 from utd_rx.sessions.session import UTDSession
 
 logger: Final = logging.getLogger(__name__)
@@ -40,14 +39,14 @@ def play(session: UTDSession[Any], speaker: Speaker) -> Playback:
             'would be heard twice: use Speaker(backend="platform") too',
             code=UTDErrorCode.CONFLICT,
         )
-    return Playback(session.room, session, speaker)
+    return Playback(session, speaker)
 
 
 class Playback:
     """What `play` returned: gains by identity, and the way to end it."""
 
-    def __init__(self, room: RoomPort, session: UTDSession[Any], speaker: Speaker) -> None:
-        self._room = room
+    def __init__(self, session: UTDSession[Any], speaker: Speaker) -> None:
+        self._room = session.room
         self._participants = session.remote_participants
         self._speaker = speaker
         self._gains: dict[str, float] = {}

@@ -180,15 +180,14 @@ class Recording:
             logger.error("%s: the recording ended early: %r", self.path, self._failure)
 
     def _write_commits(self, file: BinaryIO) -> End:
-        while isinstance(entry := self._next(file), Commit):
+        while True:
+            if self._queue.empty():
+                file.flush()  # nothing to do: what is known so far survives a crash
+            entry = self._queue.get()
+            if isinstance(entry, End):
+                return entry
             if not self._put(file, line_of(self.redact(entry))):
                 return End.FULL
-        return entry
-
-    def _next(self, file: BinaryIO) -> Commit | End:
-        if self._queue.empty():
-            file.flush()  # nothing to do: what is known so far survives a crash
-        return self._queue.get()
 
     def _put(self, file: BinaryIO, line: bytes) -> bool:
         """Write a line; False when it does not fit any more."""

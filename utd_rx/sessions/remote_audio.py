@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Coroutine
 from typing import Any
 
 from reactivex import Observable, abc, create
@@ -14,26 +13,21 @@ from reactivex.disposable import CompositeDisposable, Disposable
 from utd_rx.errors import UTDStreamException
 from utd_rx.models.audio import AudioFrame
 from utd_rx.ports.room import FramesSink, RoomPort
-from utd_rx.state import StateSubject
+from utd_rx.protocol.roster import microphone_sid
+from utd_rx.sessions.runner import Runner
 from utd_rx.state.piping import piped
 
 logger = logging.getLogger(__name__)
 
-Spawn = Callable[[Coroutine[Any, Any, None], str], "asyncio.Task[None]"]
-AtHome = Callable[[Callable[[], None]], None]
 
-
-def remote_audio(
-    room: RoomPort,
-    track_sid: StateSubject[str | None],
-    identity: str,
-    spawn: Spawn,
-    at_home: AtHome,
-) -> Observable[AudioFrame]:
-    """Return the sound of whichever track `track_sid` names from time to time.
+def remote_audio(runner: Runner[Any], room: RoomPort, identity: str) -> Observable[AudioFrame]:
+    """Return the sound of whichever microphone track `identity` has from time to time.
 
     Whichever thread subscribes or disposes, what that causes happens on the session's loop.
     """
+    track_sid = runner.machine.select(
+        lambda state: microphone_sid(state.session.roster, identity), name="audio"
+    )
 
     def subscribe(
         observer: abc.ObserverBase[AudioFrame], _: abc.SchedulerBase | None
@@ -68,15 +62,15 @@ def remote_audio(
 
         def begin() -> None:
             if not is_over.is_set():
-                following.append(spawn(follow(), f"audio of {identity}"))
+                following.append(runner.spawn(follow(), f"audio of {identity}"))
 
         def end() -> None:
             is_over.set()
             for task in following:
                 task.cancel()
 
-        at_home(begin)
-        return CompositeDisposable(telling, Disposable(lambda: at_home(end)))
+        runner.at_home(begin)
+        return CompositeDisposable(telling, Disposable(lambda: runner.at_home(end)))
 
     sound: Observable[AudioFrame] = piped(create(subscribe))
     return sound

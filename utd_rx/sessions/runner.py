@@ -1,21 +1,16 @@
 """What runs a session's rules: one machine, one room, one timer, and the tasks of its effects.
 
-Facts come in from three sides — room events, results of effects, the app's commands — and all of
-them pass through the machine, one commit at a time. What happened in one turn of the room's loop is
-one commit: a full room that greets a newcomer costs one delivery, and no observer sees the middle
-of a server update that LiveKit reports as four events.
-
-Everything here runs on one event loop, the one the session was made on; so do the session's
-observers, whichever thread subscribes. Decisions go by the machine's head: while a callback runs,
-here or on another thread, what is published may be older than what was committed.
+What happened in one turn of the room's loop is one commit, so no observer sees the middle of a
+server update that LiveKit reports as four events. Everything runs on the loop the session was made
+on. Decisions go by the machine's head: what is published may be older than what was committed.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from itertools import count
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
@@ -24,14 +19,7 @@ from utd_rx.models.events import Reconnected, RoomEvent, RoomSnapshot
 from utd_rx.ports.clock import Cancel, Clock
 from utd_rx.ports.one_loop import OneLoop
 from utd_rx.ports.room import RoomPort
-from utd_rx.protocol.facts.connection import (
-    DeadlinePassed,
-    JoinAdmitted,
-    JoinFailed,
-    JoinStarted,
-    JoinSucceeded,
-    RejoinFailed,
-)
+from utd_rx.protocol.facts import connection as facts
 from utd_rx.protocol.kinds import Kind
 from utd_rx.protocol.session import SessionState
 from utd_rx.protocol.waiting import EndWait, Promise, WaitDropped, Waiting, WaitStarted
@@ -51,14 +39,7 @@ CLOSE_TIMEOUT: Final = 5.0
 
 
 class Runner(Generic[St]):
-    """Feeds a session's machine, carries out what it asks for, and lets its commands wait.
-
-    Args:
-        kind: Whose rules.
-        initial: The state to begin with.
-        room: The media room.
-        clock: Of its deadlines.
-    """
+    """Feeds a session's machine, carries out what it asks for, and lets its commands wait."""
 
     def __init__(self, kind: Kind[St], initial: St, *, room: RoomPort, clock: Clock) -> None:
         self._loop = asyncio.get_running_loop()
@@ -80,11 +61,7 @@ class Runner(Generic[St]):
         self._unlisten = room.listen(self._receive)
 
     def start(self, *handlers: Handlers) -> None:
-        """Carry out effects by these from now on; called once, when the collaborators are there.
-
-        Raises:
-            TypeError: An effect of the kind has no handler, or a handler no effect.
-        """
+        """Carry out effects from now on: by exactly one handler for each effect of the kind."""
         for some in handlers:
             self._handlers |= some
         wrong = {EndWait, *self._handlers} ^ set(self._kind.effects)
@@ -105,47 +82,26 @@ class Runner(Generic[St]):
         return session
 
     def require_here(self) -> None:
-        """Check that the caller is on the session's loop, and that the session is not closed.
-
-        Raises:
-            UTDStreamException: `CONFLICT`, foreign loop or closed.
-        """
+        """Check that the caller is on the session's loop, and that the session is not closed."""
         self._owner.check()
         if self.machine.closed:
-            raise conflict(ConflictReason.CLOSED, "the session is closed")
+            raise _closed()
 
     def require_joined(self) -> int:
-        """Return the join a command belongs to.
-
-        Taken before the engine is asked, or a wait might be for the next one.
-
-        Raises:
-            UTDStreamException: `CONFLICT`, not joined.
-        """
+        """Return the join a command belongs to: once the engine was asked, it may be the next."""
         if not self.session.connection.is_joined:
             raise conflict(ConflictReason.NOT_JOINED, "not joined: await join() first")
         return self.session.connection.epoch
 
-    def offer(self, *facts: object) -> None:
+    def offer(self, *told: object) -> None:
         """Commit facts together, unless the session is closed."""
         if not self.machine.closed:
-            self.machine.dispatch_all(facts)
+            self.machine.dispatch_all(told)
 
     async def do(
         self, ask: Callable[[], Awaitable[R]], promise: Promise | Callable[[R], Promise | None]
     ) -> R:
-        """Ask the engine for something, and wait until the state shows what its yes promises.
-
-        Args:
-            ask: Asks.
-            promise: What a yes promises, or what makes that of the answer; None: nothing to show.
-
-        Returns:
-            The engine's answer.
-
-        Raises:
-            UTDStreamException: `CONFLICT`, not joined; what `ask` raised; and as `wait`.
-        """
+        """Ask the engine, wait until the state shows what its yes promises, return its answer."""
         epoch = self.require_joined()
         answer = await ask()
         shown = promise if isinstance(promise, Promise) else promise(answer)
@@ -154,19 +110,13 @@ class Runner(Generic[St]):
         return answer
 
     async def wait(self, promise: Promise, epoch: int) -> None:
-        """Wait until the state shows what was promised; see `utd_rx.protocol.waiting`.
-
-        Raises:
-            UTDStreamException: As its table says; `CONFLICT` also when the session closes.
-
-        Cancelling is safe.
-        """
+        """Wait until the state shows what was promised; raises as `protocol.waiting` says."""
         wait_id = next(self._ids)
         answer = self._waiting[wait_id] = self._loop.create_future()
         try:
             self.offer(WaitStarted(wait_id, promise, epoch))
             if self.machine.closed:
-                raise conflict(ConflictReason.CLOSED, "the session is closed")
+                raise _closed()
             await answer
         finally:
             del self._waiting[wait_id]
@@ -176,78 +126,51 @@ class Runner(Generic[St]):
     # --- joining --------------------------------------------------------------------------------
 
     def begin_join(self) -> int:
-        """State that a join begins, and return its epoch.
-
-        Raises:
-            UTDStreamException: `CONFLICT`, joined or joining already.
-        """
+        """State that a join begins, and return its epoch."""
         if not self.session.connection.is_resting:
             raise conflict(ConflictReason.ALREADY, "already joined or joining")
         # What the connection before this one still had to say belongs before the new epoch.
         self._flush()
-        self.offer(JoinStarted())
+        self.offer(facts.JoinStarted())
         return self.session.connection.epoch
 
-    def admit(self, epoch: int, role: str | None) -> None:
-        """State what role the mint granted, if the join is still wanted; as `require_join`."""
-        self.require_join(epoch)
-        self.offer(JoinAdmitted(epoch, role))
-
     def require_join(self, epoch: int) -> None:
-        """Check that the join of `epoch` is still wanted.
-
-        Raises:
-            UTDStreamException: `CONFLICT` when it was left or replaced meanwhile.
-        """
+        """Check that the join of `epoch` is still wanted."""
         connection = self.session.connection
         if connection.epoch != epoch or connection.is_resting:
             raise conflict(ConflictReason.LEFT, "left while joining")
 
     async def connect(self, epoch: int, connecting: Awaitable[RoomSnapshot]) -> None:
-        """Commit the snapshot of a connection, with the events since then.
-
-        Raises:
-            UTDStreamException: As `RoomPort.connect`; `CONFLICT` when left meanwhile.
-        """
+        """Commit the snapshot of a connection, with the events since then."""
         self._flush()  # the last words of the connection before this one
-        # Events behind the snapshot may be here before this coroutine wakes up; they wait.
-        self._joining = epoch
-        try:
+        with self._holding_events(epoch):
             snapshot = await connecting
-        finally:
-            if self._joining == epoch:
-                self._joining = None
-        self._flush(JoinSucceeded(epoch, snapshot))
+        self._flush(facts.JoinSucceeded(epoch, snapshot))
         self.require_join(epoch)
 
     async def reconnect(self, epoch: int, connecting: Awaitable[RoomSnapshot]) -> bool:
         """Commit how connecting anew in an outage went; nothing when the outage is over meanwhile.
 
-        What the new connection begins with is told as `Reconnected`, as LiveKit's own.
-
-        Returns:
-            Whether the connection is of no use to anybody, and is to be ended.
+        Returns whether the connection is of no use to anybody, and is to be ended.
         """
-        self._joining = epoch
         try:
-            snapshot = await connecting
+            with self._holding_events(epoch):
+                snapshot = await connecting
         except Exception as error:  # noqa: BLE001 - else nobody would try again
-            self._joining = None
-            self._flush(RejoinFailed(epoch, _as_failure(error, "rejoining"), self._clock.jitter()))
+            self._flush(
+                facts.RejoinFailed(epoch, _as_failure(error, "rejoining"), self._clock.jitter())
+            )
             return False
-        finally:
-            if self._joining == epoch:
-                self._joining = None
         connection = self.session.connection
         if connection.epoch == epoch and connection.is_lost:
-            self._inbox.insert(0, Reconnected(snapshot))
+            self._inbox.insert(0, Reconnected(snapshot))  # told as LiveKit's own are
             self._flush()
         return connection.is_resting
 
     def fail_join(self, epoch: int, error: BaseException) -> bool:
-        """State why the join of `epoch` failed; returns whether its connection is to be ended."""
+        """State why the join of `epoch` failed; return whether its connection is to be ended."""
         is_current = self.session.connection.epoch == epoch
-        self._flush(JoinFailed(epoch, _as_failure(error, "joining")))
+        self._flush(facts.JoinFailed(epoch, _as_failure(error, "joining")))
         return is_current
 
     # --- ending ---------------------------------------------------------------------------------
@@ -271,16 +194,16 @@ class Runner(Generic[St]):
         self.machine.close()
         for answer in self._waiting.values():
             if not answer.done():
-                answer.set_exception(conflict(ConflictReason.CLOSED, "the session is closed"))
+                answer.set_exception(_closed())
         self.events.close()
 
     def at_home(self, callback: Callable[[], None]) -> None:
         """Call back on the session's loop: now, when this is it, else soon."""
         if running_loop() is self._loop:
             callback()
-            return
-        with suppress(RuntimeError):  # the loop is closed, and whatever it was for is over
-            self._loop.call_soon_threadsafe(callback)
+        else:
+            with suppress(RuntimeError):  # the loop is closed, and whatever it was for is over
+                self._loop.call_soon_threadsafe(callback)
 
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """Run `work` as a task of this session."""
@@ -290,6 +213,16 @@ class Runner(Generic[St]):
         return task
 
     # --- inside ---------------------------------------------------------------------------------
+
+    @contextmanager
+    def _holding_events(self, epoch: int) -> Iterator[None]:
+        """Let events behind the snapshot wait: they may be here before who awaits it wakes up."""
+        self._joining = epoch
+        try:
+            yield
+        finally:
+            if self._joining == epoch:
+                self._joining = None
 
     def _receive(self, batch: tuple[RoomEvent, ...]) -> None:
         self._inbox += batch
@@ -306,19 +239,16 @@ class Runner(Generic[St]):
 
     def _perform(self, effect: object) -> None:
         if isinstance(effect, EndWait):
-            self._end_wait(effect)
+            answer = self._waiting.get(effect.id)
+            if answer is None or answer.done():
+                return
+            if effect.error is None:
+                answer.set_result(None)
+            else:
+                answer.set_exception(effect.error)
         # Closed, when another thread held up publishing until now: then the room is closed as well.
         elif not self.machine.closed:
             self.spawn(self._handlers[type(effect)](effect), type(effect).__name__)
-
-    def _end_wait(self, effect: EndWait) -> None:
-        answer = self._waiting.get(effect.id)
-        if answer is None or answer.done():
-            return
-        if effect.error is None:
-            answer.set_result(None)
-        else:
-            answer.set_exception(effect.error)
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -334,10 +264,14 @@ class Runner(Generic[St]):
 
     def _due(self) -> None:
         self._cancel_timer = None
-        self.offer(DeadlinePassed())
+        self.offer(facts.DeadlinePassed())
         # What is published may still be as it was, and then nothing has armed the timer again.
         if self._cancel_timer is None and not self.machine.closed:
             self._arm(self._kind.next_deadline(self.machine.head))
+
+
+def _closed() -> UTDStreamException:
+    return conflict(ConflictReason.CLOSED, "the session is closed")
 
 
 def _as_failure(error: BaseException, what: str) -> UTDStreamException:

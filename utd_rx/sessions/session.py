@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import suppress
 from functools import wraps
-from typing import Any, ParamSpec, Self, TypeVar, cast
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar, cast
 
 from reactivex import Observable
 
@@ -18,17 +19,10 @@ from utd_rx.ports.clock import SYSTEM_CLOCK, Clock
 from utd_rx.ports.engine import EnginePort
 from utd_rx.ports.room import RoomPort
 from utd_rx.protocol.connection import is_own_place
-from utd_rx.protocol.facts.connection import (
-    AskPlace,
-    CloseStarted,
-    DisconnectRoom,
-    LeaveStarted,
-    PlaceAsked,
-    Rejoin,
-)
+from utd_rx.protocol.facts import connection as facts
 from utd_rx.protocol.promises import ChatIsLocked, HasRole, IsGone, TrackIsMuted
-from utd_rx.protocol.roster import microphone_sid, sid_of
-from utd_rx.protocol.waiting import Waiting
+from utd_rx.protocol.roster import sid_of
+from utd_rx.protocol.waiting import Promise, Waiting
 from utd_rx.sessions.chat import RoomChat
 from utd_rx.sessions.moderation import Moderation
 from utd_rx.sessions.own_tracks import OwnTracks
@@ -66,8 +60,9 @@ class UTDSession(SessionView[St]):
     made on, and a command from another one raises `CONFLICT`, foreign loop.
 
     Args:
-        initial: The state to begin with.
+        identity: Who joins.
         room_name: The un-prefixed name.
+        is_host: Whether each join claims the host's role.
         room: The media room.
         engine: The engine, as this participant may ask it.
         microphone: What it publishes as its microphone, None when the app gives nothing.
@@ -77,9 +72,10 @@ class UTDSession(SessionView[St]):
 
     def __init__(
         self,
-        initial: St,
+        identity: str,
         room_name: str,
         *,
+        is_host: bool,
         room: RoomPort,
         engine: EnginePort,
         microphone: AudioInput | None = None,
@@ -90,11 +86,23 @@ class UTDSession(SessionView[St]):
         self._room = room
         self._engine = engine
         self._on_joined = on_joined
+        initial = self.kind.begin(identity, is_host)
         self._runner: Runner[St] = Runner(self.kind, initial, room=room, clock=clock)
         super().__init__(self._runner.machine, self._runner.events)
         self._tracks = OwnTracks(self._runner, room, {TrackSource.MICROPHONE: microphone})
         self._moderation = Moderation(self._runner, engine, room_name)
         self._chat = RoomChat(self.chat_history, self._runner, clock, self.send_data)
+        own: Handlers = {
+            facts.DisconnectRoom: lambda _: room.disconnect(),
+            facts.Rejoin: self._rejoin,
+            facts.AskPlace: self._ask_place,
+        }
+        common = own, self._tracks.handlers, self._moderation.handlers
+        self._runner.start(*common, *self._collaborate())
+
+    def _collaborate(self) -> tuple[Handlers, ...]:
+        """Make the collaborators that only a session type has; return their handlers."""
+        return ()
 
     @property
     def chat(self) -> RoomChat:
@@ -126,8 +134,7 @@ class UTDSession(SessionView[St]):
         follows the participant through mute, unpublish and reconnect, and completes with the
         session. Frames come on the session's loop.
         """
-        sid = self.select(lambda s: microphone_sid(s.session.roster, identity), name="audio")
-        return remote_audio(self._room, sid, identity, self._runner.spawn, self._runner.at_home)
+        return remote_audio(self._runner, self._room, identity)
 
     # --- joining and leaving --------------------------------------------------------------------
 
@@ -151,7 +158,8 @@ class UTDSession(SessionView[St]):
             await self._room.disconnect()
             runner.require_join(epoch)
             reply = await self._engine.mint()
-            runner.admit(epoch, reply.role)
+            runner.require_join(epoch)
+            runner.offer(facts.JoinAdmitted(epoch, reply.role))
             await runner.connect(epoch, self._room.connect(reply.url, reply.token))
             await self._complete_join(epoch)
             if self._on_joined is not None:
@@ -170,7 +178,7 @@ class UTDSession(SessionView[St]):
 
         Cancelling is safe; the state says left at once, the room follows.
         """
-        self._runner.offer(LeaveStarted())
+        self._runner.offer(facts.LeaveStarted())
         await self._room.disconnect()
 
     async def aclose(self) -> None:
@@ -182,7 +190,7 @@ class UTDSession(SessionView[St]):
         if not self._machine.closed:
             self._runner.require_here()
         self._runner.stop_listening()
-        self._runner.offer(CloseStarted())
+        self._runner.offer(facts.CloseStarted())
         try:
             await self._room.aclose()
         finally:
@@ -248,12 +256,9 @@ class UTDSession(SessionView[St]):
                 not in the room; `CONFLICT` the media server forbids unmuting others.
         """
         sources = (TrackSource.MICROPHONE,) * audio + (TrackSource.CAMERA,) * video
-        await self._runner.do(
-            lambda: self._engine.mute_participant(
-                self.room_name, identity, audio=audio, video=video, muted=muted
-            ),
-            TrackIsMuted(identity, sources, muted),
-        )
+        promise = TrackIsMuted(identity, sources, muted)
+        call = self._engine.mute_participant
+        await self._ask(promise, call, identity, audio=audio, video=video, muted=muted)
 
     @command
     async def kick(self, identity: str) -> None:
@@ -263,8 +268,7 @@ class UTDSession(SessionView[St]):
             UTDStreamException: `FORBIDDEN` not a host or admin, or against the host; `NOT_FOUND`
                 not in the room.
         """
-        gone = IsGone(identity, sid_of(self._runner.session.roster, identity))
-        await self._runner.do(lambda: self._engine.kick_participant(self.room_name, identity), gone)
+        await self._ask(self._is_gone(identity), self._engine.kick_participant, identity)
 
     @command
     async def ban(
@@ -281,12 +285,11 @@ class UTDSession(SessionView[St]):
             UTDStreamException: `FORBIDDEN` not a host or admin, or against the host;
                 `VALIDATION` oneself.
         """
-        gone = IsGone(identity, sid_of(self._runner.session.roster, identity))
         await self._runner.do(
             lambda: self._engine.ban(
                 identity, room=self.room_name, reason=reason, duration=duration
             ),
-            gone,
+            self._is_gone(identity),
         )
 
     @command
@@ -316,10 +319,9 @@ class UTDSession(SessionView[St]):
             UTDStreamException: `FORBIDDEN` not the owner; `NOT_FOUND` not in the room;
                 `CONFLICT` they have it already; `VALIDATION` no such role, or not to be given.
         """
-        await self._runner.do(
-            lambda: self._engine.set_role(self.room_name, identity, role),
-            lambda _: HasRole(identity, UTDRole(role)),  # the engine refused what is no role
-        )
+        # Made of a yes only: the engine refuses what is no role.
+        promise: Callable[[None], Promise] = lambda _: HasRole(identity, UTDRole(role))  # noqa: E731
+        await self._ask(promise, self._engine.set_role, identity, role)
 
     @command
     async def lock_chat(self, locked: bool) -> None:
@@ -328,25 +330,24 @@ class UTDSession(SessionView[St]):
         Raises:
             UTDStreamException: `FORBIDDEN` not a host or admin.
         """
-        await self._runner.do(
-            lambda: self._engine.lock_chat(self.room_name, locked), ChatIsLocked(locked)
-        )
+        await self._ask(ChatIsLocked(locked), self._engine.lock_chat, locked)
+
+    async def _ask(
+        self,
+        promise: Promise | Callable[[R], Promise | None],
+        call: Callable[Concatenate[str, P], Awaitable[R]],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> R:
+        """Ask the engine for something in this room; see `Runner.do`."""
+        return await self._runner.do(lambda: call(self.room_name, *args, **kwargs), promise)
+
+    def _is_gone(self, identity: str) -> IsGone:
+        return IsGone(identity, sid_of(self._runner.session.roster, identity))
 
     # --- effects about the connection -----------------------------------------------------------
 
-    def _start(self, *handlers: Handlers) -> None:
-        """Begin to carry out effects, by these handlers of a session type and the common ones."""
-        own: Handlers = {
-            DisconnectRoom: self._disconnect_room,
-            Rejoin: self._rejoin,
-            AskPlace: self._ask_place,
-        }
-        self._runner.start(own, self._tracks.handlers, self._moderation.handlers, *handlers)
-
-    async def _disconnect_room(self, _: DisconnectRoom) -> None:
-        await self._room.disconnect()
-
-    async def _rejoin(self, effect: Rejoin) -> None:
+    async def _rejoin(self, effect: facts.Rejoin) -> None:
         """Connect anew; with a fresh token only when the last one is worthless.
 
         A mint would let somebody back in who was kicked, once that token has expired: as theirs
@@ -360,14 +361,11 @@ class UTDSession(SessionView[St]):
         if await self._runner.reconnect(effect.epoch, connect()):
             await self._room.disconnect()
 
-    async def _ask_place(self, effect: AskPlace) -> None:
+    async def _ask_place(self, effect: facts.AskPlace) -> None:
         """Ask who holds this identity now: whoever joined later keeps the place."""
-        local = self._runner.session.roster.local
-        is_ours = False
+        local, theirs = self._runner.session.roster.local, None
         if local is not None:
-            try:
+            with suppress(UTDStreamException):
                 theirs = await self._engine.participant_metadata(self.room_name, local.identity)
-            except UTDStreamException:
-                theirs = None
-            is_ours = is_own_place(local.metadata, theirs)
-        self._runner.offer(PlaceAsked(effect.epoch, is_ours))
+        is_ours = local is not None and is_own_place(local.metadata, theirs)
+        self._runner.offer(facts.PlaceAsked(effect.epoch, is_ours))

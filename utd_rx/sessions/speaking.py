@@ -1,29 +1,88 @@
-"""How one comes by a seat in an audio room: requests to speak and invitations."""
+"""How one comes by a seat in an audio room: by taking it, by asking to speak, by invitation."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from typing import TypeVar
 
 from attrs import frozen
 
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.participant import TrackSource
+from utd_rx.models.seats import UTDSeatGrid
 from utd_rx.ports.engine import EnginePort
+from utd_rx.protocol import seating
 from utd_rx.protocol.audio_room import AudioRoomState
-from utd_rx.protocol.facts.seats import (
-    FetchInvitations,
-    InvitationAnswered,
-    InvitationsListed,
-    InvitationsNotListed,
-    SpeakRequested,
-)
+from utd_rx.protocol.facts import seats as facts
 from utd_rx.protocol.promises import IsAsking, IsSitting
 from utd_rx.sessions.own_tracks import OwnTracks
 from utd_rx.sessions.runner import Handlers, Runner
-from utd_rx.sessions.seats import SeatTaking
 
 R = TypeVar("R")
+
+
+@frozen(eq=False)
+class SeatTaking:
+    """What comes before and after a command about a seat: the turn, the microphone, the grid."""
+
+    _runner: Runner[AudioRoomState]
+    _engine: EnginePort
+    _tracks: OwnTracks
+    _room: str
+
+    @property
+    def handlers(self) -> Handlers:
+        return {facts.FetchSeats: self._fetch}
+
+    async def fetched(self, ask: Callable[[], Awaitable[UTDSeatGrid]]) -> UTDSeatGrid:
+        """Ask for a grid and let the state have it, as an answer to what was asked just now."""
+        self._runner.require_joined()
+        seats = self._runner.state.seats
+        grid = await ask()
+        self._runner.offer(facts.SeatGridFetched(grid, seats.generation, seats.answers))
+        return grid
+
+    @contextmanager
+    def forgoing(self) -> Iterator[None]:
+        """Wait for no approval to speak any more; who fails takes back this word, too."""
+        awaited = self._runner.state.speakers.request_id
+        stated = self._runner.session.microphone.stated
+        self._runner.offer(facts.SpeakingForgone())
+        try:
+            yield
+        except UTDStreamException:
+            if awaited is not None and self._runner.state.seats.grid.is_pending(awaited):
+                self._runner.offer(facts.SpeakRequested(awaited, stated))
+            raise
+
+    @asynccontextmanager
+    async def seating(self, speaks: bool | None) -> AsyncIterator[None]:
+        """Wait for a seat, one command at a time, then speak or not; None: the microphone stays."""
+        self._runner.require_joined()
+        if speaks:
+            self._tracks.require_source(TrackSource.MICROPHONE)
+        seating.require_free(self._runner.state.seating)
+        self._runner.offer(facts.SeatingStarted(speaks))
+        begun = self._runner.state.seating
+        try:
+            # A request that is still pending was to open it, and this seat would answer it.
+            with self.forgoing() if speaks is False else nullcontext():
+                yield
+        finally:
+            self._runner.offer(facts.SeatingEnded())
+        if speaks:
+            seating.require_unsaid(begun, self._runner.session.microphone)
+            await self._tracks.switch(TrackSource.MICROPHONE, True)
+
+    async def _fetch(self, effect: facts.FetchSeats) -> None:
+        try:
+            grid = await self._engine.get_seats(self._room)
+        except UTDStreamException as error:
+            self._runner.offer(facts.SeatsNotFetched(error, effect.wait_id))
+        else:
+            told = facts.SeatGridFetched(grid, effect.generation, effect.answers, effect.wait_id)
+            self._runner.offer(told)
 
 
 @frozen(eq=False)
@@ -38,8 +97,7 @@ class Speaking:
 
     @property
     def handlers(self) -> Handlers:
-        """What to do for the effects about invitations."""
-        return {FetchInvitations: self._fetch_invitations}
+        return {facts.FetchInvitations: self._fetch_invitations}
 
     async def request(self, *, speaks: bool) -> int | None:
         self._runner.require_joined()
@@ -50,7 +108,7 @@ class Speaking:
 
         def speak_by(request_id: int) -> None:
             if speaks:
-                self._runner.offer(SpeakRequested(request_id, stated))
+                self._runner.offer(facts.SpeakRequested(request_id, stated))
 
         async def ask() -> int | None:
             request_id = await self._engine.request_to_speak(self._room)
@@ -87,21 +145,23 @@ class Speaking:
 
     async def answer(self, invitation_id: int, call: Awaitable[R]) -> R:
         """Await an answer to an offer, which is over then, or was never made."""
-        answered: Callable[[], None] = lambda: self._runner.offer(InvitationAnswered(invitation_id))  # noqa: E731
+        is_over = False
         try:
             answer = await call
+            is_over = True
         except UTDStreamException as error:
-            if error.code in (UTDErrorCode.NOT_FOUND, UTDErrorCode.FORBIDDEN):
-                answered()
+            is_over = error.code in (UTDErrorCode.NOT_FOUND, UTDErrorCode.FORBIDDEN)
             raise
-        answered()
+        finally:
+            if is_over:
+                self._runner.offer(facts.InvitationAnswered(invitation_id))
         return answer
 
-    async def _fetch_invitations(self, effect: FetchInvitations) -> None:
+    async def _fetch_invitations(self, effect: facts.FetchInvitations) -> None:
         try:
             listed = await self._engine.speaker_invitations(self._room)
         except UTDStreamException as error:
             is_absent = error.code is UTDErrorCode.NOT_FOUND
-            self._runner.offer(InvitationsNotListed(effect.epoch, is_absent))
+            self._runner.offer(facts.InvitationsNotListed(effect.epoch, is_absent))
         else:
-            self._runner.offer(InvitationsListed(effect.epoch, listed))
+            self._runner.offer(facts.InvitationsListed(effect.epoch, listed))

@@ -6,8 +6,8 @@ The streams of each kind are declared once, here; a live session and its replay 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
-from typing import Any, ClassVar, Generic, Self, TypeVar, cast, overload
+from functools import cached_property, partial
+from typing import Any, ClassVar, Generic, TypeAlias, TypeVar, cast
 
 from reactivex import Observable
 from reactivex import operators as ops
@@ -33,35 +33,19 @@ from utd_rx.state import Machine, StateSubject
 St = TypeVar("St", bound=Waiting)
 T = TypeVar("T")
 
+Stream: TypeAlias = cached_property[StateSubject[T]]
+"""A `StateSubject` of a view; each view has its own."""
 
-class Stream(Generic[T]):
-    """Declares a `StateSubject` of a view: what it shows of the state, and its docstring."""
 
-    def __init__(self, read: Callable[[Any], T], doc: str) -> None:
-        self._read = read
-        self._name = ""
-        self.__doc__ = doc
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self._name = name
-
-    @overload
-    def __get__(self, view: None, owner: type) -> Self: ...
-
-    @overload
-    def __get__(self, view: SessionView[Any], owner: type) -> StateSubject[T]: ...
-
-    def __get__(self, view: SessionView[Any] | None, owner: type) -> Self | StateSubject[T]:
-        if view is None:
-            return self
-        # One subject for each view; from then on its own attribute is found before this is asked.
-        subject = view.select(self._read, name=self._name)
-        vars(view)[self._name] = subject
-        return subject
+def _stream(read: Callable[[Any], T], doc: str) -> Stream[T]:
+    """Declare a stream: what it shows of the state, and its docstring."""
+    stream: Stream[T] = cached_property(lambda view: view.select(read, name=stream.attrname))
+    stream.__doc__ = doc
+    return stream
 
 
 def _common(read: Callable[[SessionState], T], doc: str) -> Stream[T]:
-    return Stream(lambda state: read(state.session), doc)
+    return _stream(lambda state: read(state.session), doc)
 
 
 class SessionView(Generic[St]):
@@ -69,13 +53,14 @@ class SessionView(Generic[St]):
 
     Attributes:
         type: The product type.
+        room_name: The un-prefixed name.
     """
 
     kind: ClassVar[Kind[Any]]
     type: ClassVar[UTDStreamType]
     room_name: str
 
-    state: Stream[St] = Stream(lambda state: state, "The whole state, one frozen value.")
+    state: Stream[St] = _stream(lambda state: state, "The whole state, one frozen value.")
     connected = _common(lambda s: s.connection.is_connected, "Whether media flows now.")
     connection_state: Stream[UTDConnectionState] = _common(
         lambda s: s.connection.state, "The lifecycle of the connection."
@@ -120,8 +105,12 @@ class SessionView(Generic[St]):
     def __init__(self, machine: Machine[St, Any, Any], events: Observable[RoomEvent]) -> None:
         self._machine = machine
         self._events = events
-        for name in _streams_of(type(self)):
-            getattr(self, name)  # made now, so that a closed session has them, too
+        # Made now, so that a closed session has them, too.
+        for owner in type(self).__mro__:
+            for name in [
+                name for name, one in vars(owner).items() if isinstance(one, cached_property)
+            ]:
+                getattr(self, name)
 
     @property
     def identity(self) -> str:
@@ -164,26 +153,22 @@ class SessionView(Generic[St]):
 
 
 class AudioRoomView(SessionView[AudioRoomState]):
-    """The streams of an audio room.
-
-    Attributes:
-        room_name: The un-prefixed name.
-    """
+    """The streams of an audio room."""
 
     kind = AUDIO_ROOM
     type = UTDStreamType.AUDIO_ROOM
 
-    seats: Stream[UTDSeatGrid] = Stream(
+    seats: Stream[UTDSeatGrid] = _stream(
         lambda s: s.seats.grid, "The grid as the engine last told it, never optimistic."
     )
-    my_seat: Stream[UTDSeat | None] = Stream(
+    my_seat: Stream[UTDSeat | None] = _stream(
         lambda s: s.my_seat, "The seat this client sits on, None when it has none."
     )
-    pending_requests: Stream[tuple[SpeakRequest, ...]] = Stream(
+    pending_requests: Stream[tuple[SpeakRequest, ...]] = _stream(
         lambda s: s.seats.grid.requests,
         "Who waits for a seat in request mode, in order; `age` says how long.",
     )
-    invitations: Stream[tuple[Invitation, ...]] = Stream(
+    invitations: Stream[tuple[Invitation, ...]] = _stream(
         lambda s: s.speakers.invitations,
         "The open offers of a seat to this client, oldest first, as the engine lists them. Of an "
         "engine that lists none each is only what a message says, and proven when it is accepted.",
@@ -204,12 +189,3 @@ class AudioRoomView(SessionView[AudioRoomState]):
         answer_in = partial(invitation_answer, inviter=self.identity)
         answers = self._events.pipe(ops.map(answer_in), ops.filter(lambda one: one is not None))
         return cast("Observable[InvitationAnswer]", answers)
-
-
-def _streams_of(view: type) -> tuple[str, ...]:
-    return tuple(
-        name
-        for owner in view.__mro__
-        for name, declared in vars(owner).items()
-        if isinstance(declared, Stream)
-    )
