@@ -1,14 +1,9 @@
-"""What every audio port promises.
-
-A subclass has a fixture `bench` that gives an `AudioBench`: a port, and the world that its devices
-are in. They are run with pytest-asyncio.
-"""
+"""What every audio port promises; a subclass has a fixture `bench` that gives an `AudioBench`."""
 
 from __future__ import annotations
 
 import asyncio
 import pickle
-from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -32,11 +27,7 @@ from utd_rx.ports.audio import (
     SetVolume,
     SpeakerSettings,
 )
-
-PATIENCE = 20.0
-"""Seconds to wait for what a real device is to tell; a fake takes none."""
-
-KINDS = ("microphone", "speaker")
+from utd_rx.testing.contracts import PATIENCE, Told, refusal
 
 
 class AudioWorld(Protocol):
@@ -55,15 +46,14 @@ class AudioWorld(Protocol):
         """Let 50 ms of something loud be heard by whatever hears; again and again if need be."""
 
 
-class Device:
+class Device(Told[DeviceState]):
     """A device of the port, and everything it told."""
 
     def __init__(self, port: AudioPort, key: DeviceKey) -> None:
+        super().__init__()
         self.key = key
-        self.batches: list[tuple[DeviceState, ...]] = []
         self._port = port
-        self._news = asyncio.Event()
-        self.stop = port.listen(key, self._take)
+        self.stop = port.listen(key, self.take)
 
     @property
     def state(self) -> Any:
@@ -71,42 +61,21 @@ class Device:
         return self.batches[-1][-1]
 
     @property
-    def told(self) -> list[DeviceState]:
-        """All of it, in order."""
-        return [state for batch in self.batches for state in batch]
-
-    @property
     def name(self) -> str | None:
         """Which device is open, None when none is."""
         return None if self.state.device is None else self.state.device.name
 
     async def open(self) -> None:
-        """Open it."""
         await self._port.open(self.key)
 
     async def close(self, *, for_good: bool = False) -> None:
-        """Close it."""
         await self._port.close(self.key, for_good=for_good)
 
     async def use(self, device: DeviceChoice) -> None:
-        """Change the device."""
         await self._port.use(self.key, device)
 
     def order(self, order: Order) -> None:
-        """Hand over an order."""
         self._port.order(self.key, order)
-
-    async def until(self, is_so: Callable[[Any], bool]) -> Any:
-        """Return the first state that it told, or tells, which is so."""
-        async with asyncio.timeout(PATIENCE):
-            while not (found := [state for state in self.told if is_so(state)]):
-                self._news.clear()
-                await self._news.wait()
-        return found[0]
-
-    def _take(self, batch: tuple[DeviceState, ...]) -> None:
-        self.batches.append(batch)
-        self._news.set()
 
 
 class AudioBench:
@@ -139,15 +108,16 @@ class AudioBench:
             self.port.forget(key)
 
 
-async def refusal(command: Awaitable[object]) -> UTDStreamException:
-    """Await a command that must fail, and return why."""
-    with pytest.raises(UTDStreamException) as raised:
-        await command
-    return raised.value
-
-
 class AudioContract:
     """The suite; see the module."""
+
+    @pytest.fixture(params=["microphone", "speaker"])
+    def kind(self, request: pytest.FixtureRequest) -> str:
+        return str(request.param)
+
+    @pytest.fixture
+    async def device(self, bench: AudioBench, kind: str) -> Device:
+        return await bench.make(kind)
 
     async def test_what_it_can_do_is_a_value(self, bench: AudioBench) -> None:
         abilities = bench.port.abilities
@@ -165,7 +135,6 @@ class AudioContract:
         bench.port.order(key, SetMuted(True))
         bench.port.forget(key)
 
-    @pytest.mark.parametrize("kind", KINDS)
     async def test_what_it_begins_with_is_told_to_whoever_listens(
         self, bench: AudioBench, kind: str
     ) -> None:
@@ -175,11 +144,9 @@ class AudioContract:
         assert (state.device, state.failure) == (None, None)
         assert state.is_muted is bench.port.abilities.has_frames
 
-    @pytest.mark.parametrize("kind", KINDS)
     async def test_what_a_command_changes_is_told_before_it_returns(
-        self, bench: AudioBench, kind: str
+        self, bench: AudioBench, device: Device
     ) -> None:
-        device = await bench.make(kind)
         for _ in range(2):  # it can be opened again
             await device.open()
             assert device.name == bench.world.first
@@ -188,39 +155,27 @@ class AudioContract:
             assert device.state.failure is None
             await device.close()
 
-    @pytest.mark.parametrize("kind", KINDS)
-    async def test_all_that_is_told_is_a_value_and_no_batch_is_empty(
-        self, bench: AudioBench, kind: str
-    ) -> None:
-        device = await bench.make(kind)
+    async def test_all_that_is_told_is_a_value_and_no_batch_is_empty(self, device: Device) -> None:
         await device.open()
         await device.close()
         assert all(device.batches)
         assert pickle.loads(pickle.dumps(device.told)) == device.told
 
-    @pytest.mark.parametrize("kind", KINDS)
-    async def test_who_stops_listening_is_told_nothing_more(
-        self, bench: AudioBench, kind: str
-    ) -> None:
-        device = await bench.make(kind)
+    async def test_who_stops_listening_is_told_nothing_more(self, device: Device) -> None:
         device.stop()
         device.stop()
         told = len(device.batches)
         await device.open()
         assert len(device.batches) == told
 
-    @pytest.mark.parametrize("kind", KINDS)
-    async def test_one_opening_at_a_time(self, bench: AudioBench, kind: str) -> None:
-        device = await bench.make(kind)
+    async def test_one_opening_at_a_time(self, bench: AudioBench, device: Device) -> None:
         await device.open()
         assert (await refusal(device.open())).reason is ConflictReason.ALREADY
         assert device.name == bench.world.first
 
-    @pytest.mark.parametrize("kind", KINDS)
     async def test_closed_for_good_it_is_not_opened_again(
-        self, bench: AudioBench, kind: str
+        self, bench: AudioBench, device: Device
     ) -> None:
-        device = await bench.make(kind)
         await device.open()
         await device.close(for_good=True)
         assert device.name is None
@@ -228,22 +183,16 @@ class AudioContract:
             assert (await refusal(command)).reason is ConflictReason.CLOSED
         await device.close()
 
-    @pytest.mark.parametrize("kind", KINDS)
-    async def test_what_is_being_opened_is_closed_for_good(
-        self, bench: AudioBench, kind: str
-    ) -> None:
-        device = await bench.make(kind)
+    async def test_what_is_being_opened_is_closed_for_good(self, device: Device) -> None:
         opening = asyncio.create_task(device.open())
         await asyncio.sleep(0)
         await device.close(for_good=True)
         await asyncio.wait({opening})
         assert device.name is None
 
-    @pytest.mark.parametrize("kind", KINDS)
     async def test_cancelling_the_opening_leaves_nothing_open(
-        self, bench: AudioBench, kind: str
+        self, bench: AudioBench, device: Device
     ) -> None:
-        device = await bench.make(kind)
         opening = asyncio.create_task(device.open())
         await asyncio.sleep(0)
         opening.cancel()
@@ -261,7 +210,6 @@ class AudioContract:
                     break
         assert device.name == bench.world.first
 
-    @pytest.mark.parametrize("kind", KINDS)
     async def test_an_unknown_device_is_not_opened(self, bench: AudioBench, kind: str) -> None:
         device = await bench.make(kind, device="no such device")
         assert (await refusal(device.open())).code is UTDErrorCode.NOT_FOUND
@@ -270,19 +218,14 @@ class AudioContract:
         await device.open()
         assert device.name == bench.world.second
 
-    async def test_a_microphone_is_swapped_while_it_is_open(self, bench: AudioBench) -> None:
-        device = await bench.make("microphone")
+    async def test_an_open_device_is_swapped_or_says_that_it_is_not(
+        self, bench: AudioBench, device: Device, kind: str
+    ) -> None:
         await device.open()
-        await device.use(bench.world.second)
-        assert device.name == bench.world.second
-        assert (await refusal(device.use("no such device"))).code is UTDErrorCode.NOT_FOUND
-        assert device.name == bench.world.second
-
-    async def test_a_speaker_is_swapped_or_says_that_it_is_not(self, bench: AudioBench) -> None:
-        device = await bench.make("speaker")
-        await device.open()
-        if bench.port.abilities.has_frames:
+        if kind == "microphone" or bench.port.abilities.has_frames:
             await device.use(bench.world.second)
+            assert device.name == bench.world.second
+            assert (await refusal(device.use("no such device"))).code is UTDErrorCode.NOT_FOUND
             assert device.name == bench.world.second
         else:
             refused = await refusal(device.use(bench.world.second))
@@ -307,45 +250,25 @@ class AudioContract:
         if not bench.port.abilities.has_frames:
             pytest.skip("this port has no frames")
         device = await bench.make("microphone")
-        frames: list[AudioFrame] = []
-        news = asyncio.Event()
-
-        def take(batch: tuple[AudioFrame, ...]) -> None:
-            assert batch
-            frames.extend(batch)
-            news.set()
-
-        async def heard() -> AudioFrame:
-            frames.clear()
-            async with asyncio.timeout(PATIENCE):
-                while not frames:
-                    news.clear()
-                    await bench.world.sound()
-                    await news.wait()
-            return frames[-1]
-
-        stop = bench.port.hear(device.key, take)
+        came = Told[AudioFrame]()
+        stop = bench.port.hear(device.key, came.take)
         await device.open()
-        async with asyncio.timeout(PATIENCE):
-            while not np.any((await heard()).samples):
-                pass
-        frame = await heard()
+        frame = await came.until(lambda one: np.any(one.samples), stir=bench.world.sound)
         assert frame.samples.dtype == np.int16
         assert len(frame.samples) * 100 == frame.sample_rate
         device.order(SetMuted(True))
-        async with asyncio.timeout(PATIENCE):
-            while np.any((await heard()).samples):
-                pass
+        await came.until(
+            lambda one: not np.any(one.samples), after=len(came.told), stir=bench.world.sound
+        )
+        assert all(came.batches)
         stop()
-        frames.clear()
+        told = len(came.batches)
         await device.close()
-        assert frames == []
+        assert len(came.batches) == told
 
-    @pytest.mark.parametrize("kind", KINDS)
     async def test_a_device_that_is_lost_is_a_failure_until_it_is_back(
-        self, bench: AudioBench, kind: str
+        self, bench: AudioBench, device: Device
     ) -> None:
-        device = await bench.make(kind)
         await device.open()
         await bench.world.lose()
         lost = await device.until(lambda state: state.failure is not None)

@@ -1,44 +1,27 @@
-"""What every room port promises.
-
-A subclass has a fixture `bench` that gives a `RoomBench`: a room that is not connected, and its
-server. They are run with pytest-asyncio.
-"""
+"""What every room port promises; a subclass has a fixture `bench` that gives a `RoomBench`."""
 
 from __future__ import annotations
 
 import asyncio
 import pickle
-from collections.abc import Awaitable
 from typing import Protocol, TypeVar
 
 import numpy as np
 import pytest
 
 from utd_rx.audio.sources import ToneSource
-from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
+from utd_rx.errors import ConflictReason, UTDErrorCode
+from utd_rx.models import events as ev
 from utd_rx.models.audio import AudioFrame
 from utd_rx.models.connection import DisconnectReason
 from utd_rx.models.devices import DeviceKey
-from utd_rx.models.events import (
-    Disconnected,
-    LocalTrackPublished,
-    LocalTrackUnpublished,
-    ParticipantConnected,
-    ParticipantPermissionsChanged,
-    RoomEvent,
-    TrackMuted,
-    TrackSubscribed,
-    TrackUnmuted,
-)
 from utd_rx.models.participant import TrackSource
 from utd_rx.ports import living
 from utd_rx.ports.data import MAX_DATA
 from utd_rx.ports.room import RoomPort
+from utd_rx.testing.contracts import PATIENCE, Told, refusal
 
-PATIENCE = 20.0
-"""Seconds to wait for what a real server is to tell; a fake takes none."""
-
-E = TypeVar("E", bound=RoomEvent)
+E = TypeVar("E", bound=ev.RoomEvent)
 
 
 class RoomServer(Protocol):
@@ -58,46 +41,37 @@ class RoomServer(Protocol):
         """Let somebody else come and publish a tone without end; return their identity."""
 
 
-class RoomBench:
-    """A room, its server, and everything the room said."""
+class RoomBench(Told[ev.RoomEvent]):
+    """A room that is not connected, its server, and everything the room said."""
 
     def __init__(self, room: RoomPort, server: RoomServer) -> None:
+        super().__init__()
         self.room = room
         self.server = server
-        self.batches: list[tuple[RoomEvent, ...]] = []
-        self._news = asyncio.Event()
-        room.listen(self._take)
+        room.listen(self.take)
 
-    @property
-    def events(self) -> list[RoomEvent]:
-        """All of it, in order."""
-        return [event for batch in self.batches for event in batch]
-
-    async def connect(self) -> None:
+    async def connect(self) -> ev.RoomSnapshot:
         """Join."""
-        await self.room.connect(self.server.url, self.server.token)
+        return await self.room.connect(self.server.url, self.server.token)
 
-    async def seen(self, kind: type[E], count: int = 1) -> E:
-        """Return the `count`-th event of a kind, when it has come."""
-        async with asyncio.timeout(PATIENCE):
-            while len(found := [event for event in self.events if isinstance(event, kind)]) < count:
-                self._news.clear()
-                await self._news.wait()
-        return found[count - 1]
+    def all_of(self, kind: type[E]) -> list[E]:
+        """Return the events of a kind so far."""
+        return [event for event in self.told if isinstance(event, kind)]
+
+    async def seen(self, kind: type[E]) -> E:
+        """Return the first event of a kind, when it has come."""
+        event: E = await self.until(lambda event: isinstance(event, kind))
+        return event
 
     async def granted(self) -> None:
         """Be granted publishing, and know it."""
         await self.server.grant(can_publish=True)
-        await self.seen(ParticipantPermissionsChanged)
+        await self.seen(ev.ParticipantPermissionsChanged)
 
     async def hearing(self) -> str:
         """Let somebody speak, and return the sid of the track once it is subscribed."""
         await self.server.speak()
-        return (await self.seen(TrackSubscribed)).track.sid
-
-    def _take(self, batch: tuple[RoomEvent, ...]) -> None:
-        self.batches.append(batch)
-        self._news.set()
+        return (await self.seen(ev.TrackSubscribed)).track.sid
 
 
 class Loudspeaker:
@@ -130,112 +104,100 @@ class KeptVoice:
         self.is_closed = True
 
 
-async def refusal(command: Awaitable[object]) -> UTDStreamException:
-    """Await a command that must fail, and return why."""
-    with pytest.raises(UTDStreamException) as raised:
-        await command
-    return raised.value
-
-
 class RoomContract:
     """The suite; see the module."""
 
+    @pytest.fixture
+    async def joined(self, bench: RoomBench) -> RoomBench:
+        """Return the bench, with its room connected."""
+        await bench.connect()
+        return bench
+
     async def test_the_snapshot_tells_who_one_is_and_what_one_may(self, bench: RoomBench) -> None:
-        snapshot = await bench.room.connect(bench.server.url, bench.server.token)
+        snapshot = await bench.connect()
         assert snapshot.local.identity == bench.server.identity
         assert not snapshot.local.permission.can_publish
         assert snapshot.remotes == ()
         assert pickle.loads(pickle.dumps(snapshot)) == snapshot
 
-    async def test_publishing_without_the_grant_is_refused_at_once(self, bench: RoomBench) -> None:
-        await bench.connect()
-        assert (await refusal(bench.room.publish(ToneSource()))).code is UTDErrorCode.FORBIDDEN
+    async def test_publishing_without_the_grant_is_refused_at_once(self, joined: RoomBench) -> None:
+        assert (await refusal(joined.room.publish(ToneSource()))).code is UTDErrorCode.FORBIDDEN
 
     async def test_a_granted_track_is_published_muted_unmuted_and_unpublished(
-        self, bench: RoomBench
+        self, joined: RoomBench
     ) -> None:
-        await bench.connect()
-        await bench.granted()
-        track = await bench.room.publish(ToneSource())
+        await joined.granted()
+        track = await joined.room.publish(ToneSource())
         assert (track.source, track.is_muted) == (TrackSource.MICROPHONE, False)
-        assert (await bench.seen(LocalTrackPublished)).track == track
-        await bench.room.set_muted(track.sid, True)
-        muted = await bench.seen(TrackMuted)
-        assert (muted.identity, muted.track.sid) == (bench.server.identity, track.sid)
+        assert (await joined.seen(ev.LocalTrackPublished)).track == track
+        await joined.room.set_muted(track.sid, True)
+        muted = await joined.seen(ev.TrackMuted)
+        assert (muted.identity, muted.track.sid) == (joined.server.identity, track.sid)
         assert muted.track.is_muted
-        await bench.room.set_muted(track.sid, False)
-        await bench.seen(TrackUnmuted)
-        await bench.room.unpublish(track.sid)
-        assert (await bench.seen(LocalTrackUnpublished)).track.sid == track.sid
-        await bench.room.unpublish(track.sid)
-        assert len([event for event in bench.events if isinstance(event, TrackMuted)]) == 1
+        await joined.room.set_muted(track.sid, False)
+        await joined.seen(ev.TrackUnmuted)
+        await joined.room.unpublish(track.sid)
+        assert (await joined.seen(ev.LocalTrackUnpublished)).track.sid == track.sid
+        await joined.room.unpublish(track.sid)
+        assert len(joined.all_of(ev.TrackMuted)) == 1
 
-    async def test_losing_the_grant_unpublishes_once(self, bench: RoomBench) -> None:
-        await bench.connect()
-        await bench.granted()
-        track = await bench.room.publish(ToneSource())
-        await bench.server.grant(can_publish=False)
-        assert (await bench.seen(LocalTrackUnpublished)).track.sid == track.sid
-        assert (await refusal(bench.room.publish(ToneSource()))).code is UTDErrorCode.FORBIDDEN
-        await bench.room.disconnect()
-        gone = [event for event in bench.events if isinstance(event, LocalTrackUnpublished)]
-        assert len(gone) == 1
-
-    async def test_a_connected_room_does_not_connect_again(self, bench: RoomBench) -> None:
-        await bench.connect()
-        assert (await refusal(bench.connect())).reason is ConflictReason.ALREADY
+    async def test_losing_the_grant_unpublishes_once(self, joined: RoomBench) -> None:
+        await joined.granted()
+        track = await joined.room.publish(ToneSource())
+        await joined.server.grant(can_publish=False)
+        assert (await joined.seen(ev.LocalTrackUnpublished)).track.sid == track.sid
+        assert (await refusal(joined.room.publish(ToneSource()))).code is UTDErrorCode.FORBIDDEN
+        await joined.room.disconnect()
+        assert len(joined.all_of(ev.LocalTrackUnpublished)) == 1
 
     async def test_a_disconnected_room_refuses_commands_and_connects_again(
-        self, bench: RoomBench
+        self, joined: RoomBench
     ) -> None:
-        await bench.connect()
-        await bench.room.disconnect()
-        await bench.room.disconnect()
-        for command in (bench.room.send_data(b"x"), bench.room.publish(ToneSource())):
+        await joined.room.disconnect()
+        await joined.room.disconnect()
+        for command in (joined.room.send_data(b"x"), joined.room.publish(ToneSource())):
             assert (await refusal(command)).reason is ConflictReason.NOT_JOINED
-        await bench.connect()
-        await bench.room.send_data(b"x")
+        await joined.connect()
+        await joined.room.send_data(b"x")
 
-    async def test_the_end_is_told_before_disconnecting_returns(self, bench: RoomBench) -> None:
-        await bench.connect()
-        await bench.room.disconnect()
-        assert bench.events[-1] == Disconnected(DisconnectReason.CLIENT_INITIATED)
-        told = len(bench.events)
-        await bench.connect()
-        assert not [e for e in bench.events[told:] if isinstance(e, Disconnected)]
+    async def test_the_end_is_told_before_disconnecting_returns(self, joined: RoomBench) -> None:
+        await joined.room.disconnect()
+        assert joined.told[-1] == ev.Disconnected(DisconnectReason.CLIENT_INITIATED)
+        await joined.connect()
+        assert len(joined.all_of(ev.Disconnected)) == 1
 
     async def test_a_message_that_is_too_large_with_its_destinations_is_refused(
-        self, bench: RoomBench
+        self, joined: RoomBench
     ) -> None:
-        await bench.connect()
         many = [f"{n:064}" for n in range(20)]
         for data, to in ((b"x" * (MAX_DATA + 1), None), (b"x" * MAX_DATA, many)):
-            sending = bench.room.send_data(data, to=to)
+            sending = joined.room.send_data(data, to=to)
             assert (await refusal(sending)).code is UTDErrorCode.VALIDATION
-        await bench.room.send_data(b"x" * 61_000, to=many)
+        await joined.room.send_data(b"x" * 61_000, to=many)
 
     async def test_a_bare_string_is_not_several_identities_and_text_no_payload(
-        self, bench: RoomBench
+        self, joined: RoomBench
     ) -> None:
-        await bench.connect()
         wrong = (
-            bench.room.send_data(b"x", to="bob"),
-            bench.room.send_data("x"),  # type: ignore[arg-type] # what is tested
-            bench.room.send_data([1, 2]),  # type: ignore[arg-type] # the same
+            joined.room.send_data(b"x", to="bob"),
+            joined.room.send_data("x"),  # type: ignore[arg-type] # what is tested
+            joined.room.send_data([1, 2]),  # type: ignore[arg-type] # the same
         )
         for sending in wrong:
             assert (await refusal(sending)).code is UTDErrorCode.VALIDATION
 
-    async def test_many_messages_at_once_wait_for_their_turn(self, bench: RoomBench) -> None:
-        await bench.connect()
-        await asyncio.gather(*(bench.room.send_data(b"%d" % n) for n in range(1_000)))
+    async def test_many_messages_at_once_wait_for_their_turn(self, joined: RoomBench) -> None:
+        await asyncio.gather(*(joined.room.send_data(b"%d" % n) for n in range(1_000)))
 
-    async def test_it_reconnects_where_it_was_joined_last(self, bench: RoomBench) -> None:
+    async def test_it_reconnects_where_it_was_joined_last_once_that_is_over(
+        self, bench: RoomBench
+    ) -> None:
         assert (await refusal(bench.room.reconnect())).reason is ConflictReason.NOT_JOINED
         await bench.connect()
-        assert (await refusal(bench.room.reconnect())).reason is ConflictReason.ALREADY
+        for again in (bench.connect(), bench.room.reconnect()):
+            assert (await refusal(again)).reason is ConflictReason.ALREADY
         await bench.server.remove()
-        await bench.seen(Disconnected)
+        await bench.seen(ev.Disconnected)
         snapshot = await bench.room.reconnect()
         assert snapshot.local.identity == bench.server.identity
         await bench.room.send_data(b"x")
@@ -244,18 +206,17 @@ class RoomContract:
         assert snapshot.local.identity == bench.server.identity
 
     async def test_removal_by_the_server_is_the_last_event_and_says_why(
-        self, bench: RoomBench
+        self, joined: RoomBench
     ) -> None:
-        await bench.connect()
-        await bench.server.remove()
-        reason = (await bench.seen(Disconnected)).reason
+        await joined.server.remove()
+        reason = (await joined.seen(ev.Disconnected)).reason
         assert reason is DisconnectReason.PARTICIPANT_REMOVED
-        await bench.room.disconnect()
-        assert isinstance(bench.events[-1], Disconnected)
-        assert (await refusal(bench.room.send_data(b"x"))).reason is ConflictReason.NOT_JOINED
+        await joined.room.disconnect()
+        assert isinstance(joined.told[-1], ev.Disconnected)
+        assert (await refusal(joined.room.send_data(b"x"))).reason is ConflictReason.NOT_JOINED
 
     async def test_who_stops_listening_hears_nothing_more(self, bench: RoomBench) -> None:
-        heard: list[tuple[RoomEvent, ...]] = []
+        heard: list[tuple[ev.RoomEvent, ...]] = []
         stop = bench.room.listen(heard.append)
         stop()
         stop()
@@ -263,73 +224,62 @@ class RoomContract:
         await bench.granted()
         assert heard == []
 
-    async def test_every_event_can_be_pickled_and_no_batch_is_empty(self, bench: RoomBench) -> None:
-        await bench.connect()
-        await bench.granted()
-        await bench.hearing()
-        await bench.room.publish(ToneSource())
-        await bench.room.disconnect()
-        assert bench.events
-        assert all(bench.batches)
-        assert pickle.loads(pickle.dumps(bench.events)) == bench.events
+    async def test_every_event_can_be_pickled_and_no_batch_is_empty(
+        self, joined: RoomBench
+    ) -> None:
+        await joined.granted()
+        await joined.hearing()
+        await joined.room.publish(ToneSource())
+        await joined.room.disconnect()
+        assert joined.told
+        assert all(joined.batches)
+        assert pickle.loads(pickle.dumps(joined.told)) == joined.told
 
-    async def test_frames_come_in_batches_until_they_are_not_wanted(self, bench: RoomBench) -> None:
-        await bench.connect()
-        sid = await bench.hearing()
-        came: list[tuple[AudioFrame, ...]] = []
-        news = asyncio.Event()
-
-        def take(frames: tuple[AudioFrame, ...]) -> None:
-            came.append(frames)
-            news.set()
-
-        reception = await bench.room.hear(sid, take)
-        async with asyncio.timeout(PATIENCE):
-            await news.wait()
-        [first, *_] = came[0]
+    async def test_frames_come_in_batches_until_they_are_not_wanted(
+        self, joined: RoomBench
+    ) -> None:
+        sid = await joined.hearing()
+        came = Told[AudioFrame]()
+        reception = await joined.room.hear(sid, came.take)
+        first = await came.until(lambda frame: True)
         assert first.samples.dtype == np.int16
         assert len(first.samples) * 100 == first.sample_rate
-        await bench.room.unhear(reception)
-        count = len(came)
-        await bench.room.disconnect()
-        assert len(came) == count
-        await bench.room.unhear(reception)
+        await joined.room.unhear(reception)
+        count = len(came.batches)
+        await joined.room.disconnect()
+        assert len(came.batches) == count
+        await joined.room.unhear(reception)
 
-    async def test_what_nobody_publishes_cannot_be_heard_or_played(self, bench: RoomBench) -> None:
-        await bench.connect()
+    async def test_an_unknown_track_and_a_speaker_that_is_not_alive_play_nothing(
+        self, joined: RoomBench
+    ) -> None:
+        sid = await joined.hearing()
         speaker = Loudspeaker()
         for command in (
-            bench.room.hear("TR_nobody", lambda _: None),
-            bench.room.route("TR_nobody", speaker.key),
+            joined.room.hear("TR_nobody", lambda _: None),
+            joined.room.route("TR_nobody", speaker.key),
+            joined.room.route(sid, DeviceKey("speaker")),
         ):
             assert (await refusal(command)).code is UTDErrorCode.NOT_FOUND
         assert all(voice.is_closed for voice in speaker.voices)
 
-    async def test_a_track_is_played_on_a_speaker_past_the_app(self, bench: RoomBench) -> None:
-        await bench.connect()
-        sid = await bench.hearing()
+    async def test_a_track_is_played_on_a_speaker_past_the_app(self, joined: RoomBench) -> None:
+        sid = await joined.hearing()
         speaker = Loudspeaker()
-        route = await bench.room.route(sid, speaker.key, name="ben", gain=0.5)
+        route = await joined.room.route(sid, speaker.key, name="ben", gain=0.5)
         [voice] = speaker.voices
         assert (voice.name, voice.gain) == ("ben", 0.5)
         async with asyncio.timeout(PATIENCE):
             while not voice.frames:  # noqa: ASYNC110 - they come on a thread of the room's
                 await asyncio.sleep(0)
-        await bench.room.set_gain(route, 2.0)
+        await joined.room.set_gain(route, 2.0)
         assert voice.gain == 2.0
-        await bench.room.unroute(route)
+        await joined.room.unroute(route)
         assert voice.is_closed
-        await bench.room.unroute(route)
-        await bench.room.set_gain(route, 1.0)
+        await joined.room.unroute(route)
+        await joined.room.set_gain(route, 1.0)
 
-    async def test_a_speaker_that_is_not_alive_plays_nothing(self, bench: RoomBench) -> None:
-        await bench.connect()
-        sid = await bench.hearing()
-        gone = bench.room.route(sid, DeviceKey("speaker"))
-        assert (await refusal(gone)).code is UTDErrorCode.NOT_FOUND
-
-    async def test_who_comes_is_told_before_what_they_publish(self, bench: RoomBench) -> None:
-        await bench.connect()
-        await bench.hearing()
-        kinds = [type(event) for event in bench.events]
-        assert kinds.index(ParticipantConnected) < kinds.index(TrackSubscribed)
+    async def test_who_comes_is_told_before_what_they_publish(self, joined: RoomBench) -> None:
+        await joined.hearing()
+        kinds = [type(event) for event in joined.told]
+        assert kinds.index(ev.ParticipantConnected) < kinds.index(ev.TrackSubscribed)
