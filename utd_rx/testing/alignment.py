@@ -52,13 +52,10 @@ _SILENCE: Final = 1e-9
 
 @frozen(eq=False)
 class Segments:
-    """How the segments of a signal lie in another.
+    """How the segments of a signal lie in another; each array has one entry per segment.
 
-    Args:
-        lags: int64 `(segments,)`, in samples; of one that is not recognised, that of
-            the recognised neighbour it fits better.
-        is_recognised: bool `(segments,)`; False also for pauses and parts outside the recording.
-        is_missing: bool `(segments,)`; loud enough to be recognised, but nothing is like it.
+    A lag, in samples, of one that is not recognised is that of the recognised neighbour it fits
+    better. Pauses and parts outside the recording are neither recognised nor missing.
     """
 
     lags: npt.NDArray[np.int64]
@@ -116,52 +113,41 @@ def follow_segments(
 ) -> Segments:
     """Return where each segment of `sent` lies in `heard`, near `lag` and within the bounds."""
     size = WINDOWS_PER_SEGMENT * window_length(sample_rate)
-    reach = round(SEARCH_SECONDS * sample_rate)
+    reach, near = round(SEARCH_SECONDS * sample_rate), round(NEAR_SECONDS * sample_rate)
     nearest = lag - reach if lowest is None else max(lag - reach, lowest)
     farthest = lag + reach if highest is None else min(lag + reach, highest)
     telling = _TELLING * _power(sent) * size
     energy_before = np.concatenate(([0.0], np.cumsum(np.square(heard))))
     if _product(sent, heard, lag) < 0:
         heard = -heard
-    lags: list[int] = []
-    recognised: list[bool] = []
-    missing: list[bool] = []
+    count = -(-len(sent) // size)
+    lags = np.zeros(count, dtype=np.int64)
+    is_recognised, is_missing = np.zeros((2, count), dtype=np.bool_)
     current = lag
-    for start in range(0, len(sent), size):
+    for index, start in enumerate(range(0, len(sent), size)):
         # Only the part that can be in the recording at all.
         begin, end = max(start, -current), min(start + size, len(sent), len(heard) - current)
         piece = sent[begin:end]
         is_telling = float(np.dot(piece, piece)) > telling
-        found = None
-        if is_telling:
-            found = _find_piece(
-                piece,
-                heard,
-                energy_before,
-                begin + nearest,
-                begin + farthest,
-                begin + current,
-                round(NEAR_SECONDS * sample_rate),
-            )
+        bounds = (begin + nearest, begin + farthest, begin + current)
+        found = _find_piece(piece, heard, energy_before, *bounds, near) if is_telling else None
         if found is not None:
             current = found - begin
-        lags.append(current)
-        recognised.append(found is not None)
-        missing.append(is_telling and found is None)
-    following = lags[recognised.index(True)] if True in recognised else lag
-    for index in reversed(range(len(lags))):
-        if recognised[index]:
-            following = lags[index]
+        lags[index] = current
+        is_recognised[index] = found is not None
+        is_missing[index] = is_telling and found is None
+    following = int(lags[np.argmax(is_recognised)]) if is_recognised.any() else lag
+    for index in reversed(range(count)):
+        if is_recognised[index]:
+            following = int(lags[index])
             continue
         # It lies as one of its neighbours does; before the first one there is no choice.
         piece, start = sent[index * size : (index + 1) * size], index * size
-        candidates = [lags[index], following] if True in recognised[:index] else [following]
-        lags[index] = max(candidates, key=lambda place: _product(piece, heard, start + place))
-    return Segments(
-        np.array(lags, dtype=np.int64),
-        np.array(recognised, dtype=np.bool_),
-        np.array(missing, dtype=np.bool_),
-    )
+        before = [int(lags[index])] if is_recognised[:index].any() else []
+        lags[index] = max(
+            [*before, following], key=lambda place: _product(piece, heard, start + place)
+        )
+    return Segments(lags, is_recognised, is_missing)
 
 
 def _product(piece: Signal, heard: Signal, start: int) -> float:

@@ -7,6 +7,7 @@ the clock. Voice processing is told and not done.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -56,8 +57,8 @@ class FakeAudio(LocalAudio):
         self._said: dict[str, Samples] = {}
         super().__init__(
             Abilities("fake"),
-            lambda key, settings: FakeMicrophone(self, key, settings),
-            lambda key, settings: FakeSpeaker(self, key, settings),
+            partial(FakeMicrophone, self),
+            partial(FakeSpeaker, self),
         )
 
     def say(self, samples: Samples, device: DeviceChoice = None) -> None:
@@ -111,12 +112,15 @@ class _Virtual(SupervisedDevice[Any]):
 
     direction: ClassVar[AudioDirection]
 
-    fake: FakeAudio
     _device: AudioDevice | None = None
     _lost: AudioDevice | None = None
     _began_at = 0.0
     _worked = 0
     _cancel: Cancel | None = None
+
+    def __init__(self, fake: FakeAudio, *wishes: Any) -> None:
+        super().__init__(*wishes)
+        self.fake = fake
 
     def unplugged(self, device: AudioDevice) -> None:
         """Fail, if this was in use."""
@@ -175,10 +179,6 @@ class FakeMicrophone(_Virtual, HearingDevice):
 
     direction = AudioDirection.INPUT
 
-    def __init__(self, fake: FakeAudio, key: DeviceKey, settings: Any) -> None:
-        super().__init__(key, settings)
-        self.fake = fake
-
     async def process(self, processing: VoiceProcessing) -> None:
         """Say that the voice is processed like that."""
         await self._ready()
@@ -200,9 +200,8 @@ class FakeSpeaker(_Virtual, PlayingDevice):
 
     direction = AudioDirection.OUTPUT
 
-    def __init__(self, fake: FakeAudio, key: DeviceKey, settings: Any) -> None:
-        super().__init__(key, settings)
-        self.fake = fake
+    def __init__(self, fake: FakeAudio, *wishes: Any) -> None:
+        super().__init__(fake, *wishes)
         self.pieces: list[Samples] = []
 
     def _work(self, device: AudioDevice, at: float) -> None:

@@ -27,15 +27,12 @@ class FakeClock:
         self._ids = count()
 
     def now(self) -> float:
-        """See `Clock.now`."""
         return self._now
 
     def wall(self) -> float:
-        """See `Clock.wall`."""
         return self._now + self._offset
 
     def jitter(self) -> float:
-        """See `Clock.jitter`."""
         return self._jitter
 
     def call_at(self, at: float, callback: Callable[[], None]) -> Cancel:

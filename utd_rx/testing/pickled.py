@@ -11,6 +11,7 @@ import inspect
 import pickle
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar, cast
 
@@ -34,24 +35,20 @@ async def pickled(
         loop.run_until_complete(loop.shutdown_default_executor())
         loop.close()
 
+    async def there(work: Callable[[], Any]) -> Any:
+        result = work()
+        return await result if inspect.isawaitable(result) else result
+
     thread = threading.Thread(target=run, name="utd_rx the other end", daemon=True)
     thread.start()
     try:
-        far = await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_made(make), loop))
+        far = await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(there(make), loop))
         yield cast("P", _Near(far, loop))
     finally:
         if close is not None:
-            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_closed(close), loop))
+            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(there(close), loop))
         loop.call_soon_threadsafe(loop.stop)
         await asyncio.to_thread(thread.join)
-
-
-async def _made(make: Callable[[], P]) -> P:
-    return make()
-
-
-async def _closed(close: Callable[[], Awaitable[None]]) -> None:
-    await close()
 
 
 class _Near:
@@ -65,22 +62,14 @@ class _Near:
         method = getattr(self._far, name)
         if not callable(method):  # a property
             return pickle.loads(pickle.dumps(method))  # noqa: S301 - our own words
-        if inspect.iscoroutinefunction(method):
 
-            async def command(*args: Any, **kwargs: Any) -> Any:
-                words, sinks = _packed(args, kwargs)
-                answer = asyncio.run_coroutine_threadsafe(
-                    _carried_out(method, words, sinks), self._loop
-                )
-                return _opened(await asyncio.wrap_future(answer))
-
-            return command
+        async def command(*args: Any, **kwargs: Any) -> Any:
+            answer, _ = self._begin(method, args, kwargs)
+            return _opened(await asyncio.wrap_future(answer))
 
         def ask(*args: Any, **kwargs: Any) -> Any:
-            words, sinks = _packed(args, kwargs)
-            result = asyncio.run_coroutine_threadsafe(
-                _asked(method, words, sinks), self._loop
-            ).result(10)
+            answer, sinks = self._begin(method, args, kwargs)
+            result = answer.result(10)
             if not callable(result):
                 return _opened(result)
 
@@ -91,7 +80,16 @@ class _Near:
 
             return stop
 
-        return ask
+        return command if inspect.iscoroutinefunction(method) else ask
+
+    def _begin(
+        self, method: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[Future[Any], dict[int, _Sink]]:
+        """Let the far side begin; the functions among the arguments stay here."""
+        sinks = {n: _Sink(arg) for n, arg in enumerate(args) if inspect.isroutine(arg)}
+        plain = tuple(None if n in sinks else arg for n, arg in enumerate(args))
+        words = pickle.dumps((plain, kwargs))
+        return asyncio.run_coroutine_threadsafe(_carry_out(method, words, sinks), self._loop), sinks
 
 
 class _Sink:
@@ -110,33 +108,16 @@ class _Sink:
             self._take(pickle.loads(batch))  # noqa: S301 - our own words
 
 
-def _packed(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[bytes, dict[int, _Sink]]:
-    """Return the arguments as bytes, and the functions among them, which stay here."""
-    sinks = {n: _Sink(arg) for n, arg in enumerate(args) if _is_function(arg)}
-    plain = tuple(None if n in sinks else arg for n, arg in enumerate(args))
-    return pickle.dumps((plain, kwargs)), sinks
-
-
-def _unpacked(words: bytes, sinks: dict[int, _Sink]) -> tuple[list[Any], dict[str, Any]]:
+async def _carry_out(method: Callable[..., Any], words: bytes, sinks: dict[int, _Sink]) -> Any:
+    """Call the method; the answer is bytes, or what stops what it began."""
     args, kwargs = pickle.loads(words)  # noqa: S301 - our own words
-    return [sinks.get(n, arg) for n, arg in enumerate(args)], kwargs
-
-
-async def _carried_out(method: Any, words: bytes, sinks: dict[int, _Sink]) -> bytes:
-    args, kwargs = _unpacked(words, sinks)
     try:
-        return pickle.dumps((True, await method(*args, **kwargs)))
+        result = method(*(sinks.get(n, arg) for n, arg in enumerate(args)), **kwargs)
+        if inspect.isawaitable(result):
+            result = await result
+        return result if callable(result) else pickle.dumps((True, result))
     except Exception as error:  # noqa: BLE001 - it crosses, whatever it is
         return pickle.dumps((False, error))
-
-
-async def _asked(method: Any, words: bytes, sinks: dict[int, _Sink]) -> Any:
-    args, kwargs = _unpacked(words, sinks)
-    try:
-        result = method(*args, **kwargs)
-    except Exception as error:  # noqa: BLE001 - it crosses, whatever it is
-        return pickle.dumps((False, error))
-    return result if callable(result) else pickle.dumps((True, result))
 
 
 def _opened(answer: bytes) -> Any:
@@ -144,7 +125,3 @@ def _opened(answer: bytes) -> Any:
     if not is_result:
         raise value
     return value
-
-
-def _is_function(arg: object) -> bool:
-    return inspect.isroutine(arg)

@@ -9,20 +9,10 @@ from itertools import count
 from attrs import evolve
 
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conflict
+from utd_rx.models import events as ev
 from utd_rx.models.audio import AudioFrame, AudioInput
 from utd_rx.models.connection import DisconnectReason
 from utd_rx.models.devices import DeviceKey
-from utd_rx.models.events import (
-    DataReceived,
-    Disconnected,
-    LocalTrackPublished,
-    LocalTrackUnpublished,
-    ParticipantPermissionsChanged,
-    RoomEvent,
-    RoomSnapshot,
-    TrackMuted,
-    TrackUnmuted,
-)
 from utd_rx.models.participant import (
     LocalParticipant,
     ParticipantPermission,
@@ -44,7 +34,7 @@ LISTENER = ParticipantPermission(can_subscribe=True, can_publish=False, can_publ
 class FakeRoom:
     """A room whose server is the test: it grants, revokes, sends and disconnects.
 
-    It keeps the promises of `RoomPort` and passes the same contract suite as `UTDRoom`.
+    Its commands are those of `RoomPort`; it passes the same contract suite as `UTDRoom`.
 
     Attributes:
         snapshot: What the next `connect` returns.
@@ -55,7 +45,7 @@ class FakeRoom:
     """
 
     def __init__(self, identity: str, *, room_name: str = "room") -> None:
-        self.snapshot = RoomSnapshot(
+        self.snapshot = ev.RoomSnapshot(
             room_name, LocalParticipant(identity, sid="PA_local", permission=LISTENER)
         )
         self.connect_error: UTDStreamException | None = None
@@ -65,9 +55,9 @@ class FakeRoom:
         self.tokens: list[str] = []
         self.is_connected = False
         self._sinks: list[EventSink] = []
-        self._told: list[RoomEvent] = []
+        self._told: list[ev.RoomEvent] = []
         self._roster = Roster()
-        self._unseen: list[RoomEvent] = []  # what the roster is still to hear, when it is asked
+        self._unseen: list[ev.RoomEvent] = []  # what the roster is still to hear, when it is asked
         self._address: tuple[str, str] | None = None
         self._numbers = count(1)
         self._tracks: dict[str, TrackPublication] = {}
@@ -76,7 +66,7 @@ class FakeRoom:
 
     # --- the server's side ---
 
-    def emit(self, *events: RoomEvent) -> None:
+    def emit(self, *events: ev.RoomEvent) -> None:
         """Let the server report `events`; what one turn of the loop brings is one batch."""
         self._unseen += events
         if not self._told:
@@ -94,14 +84,14 @@ class FakeRoom:
         local = self.snapshot.local
         permission = evolve(local.permission, can_publish=can_publish)
         self.snapshot = evolve(self.snapshot, local=evolve(local, permission=permission))
-        self.emit(ParticipantPermissionsChanged(local.identity, permission))
+        self.emit(ev.ParticipantPermissionsChanged(local.identity, permission))
         if not can_publish:
             for track in list(self._tracks.values()):
                 self._drop(track.sid)
 
     def push(self, payload: bytes, *, sender: str | None = None, topic: str = "") -> None:
         """Deliver a data message; without a sender it is the engine's."""
-        self.emit(DataReceived(payload, sender, topic))
+        self.emit(ev.DataReceived(payload, sender, topic))
 
     def lose(self, reason: DisconnectReason = DisconnectReason.UNKNOWN) -> None:
         """End the connection from the server's side."""
@@ -110,7 +100,7 @@ class FakeRoom:
         self._hearing.clear()
         for route in list(self._routes):
             self._end_route(route)
-        self.emit(Disconnected(reason))
+        self.emit(ev.Disconnected(reason))
 
     def play(self, track_sid: str, frame: AudioFrame) -> None:
         """Let a frame of a remote track arrive."""
@@ -129,12 +119,12 @@ class FakeRoom:
     # --- the port ---
 
     def listen(self, sink: EventSink) -> Callable[[], None]:
-        """See `RoomPort.listen`."""
         self._sinks.append(sink)
         return lambda: self._sinks.remove(sink) if sink in self._sinks else None
 
-    async def connect(self, url: str, token: str, *, auto_subscribe: bool = True) -> RoomSnapshot:
-        """See `RoomPort.connect`."""
+    async def connect(
+        self, url: str, token: str, *, auto_subscribe: bool = True
+    ) -> ev.RoomSnapshot:
         if self.is_connected:
             raise conflict(ConflictReason.ALREADY, "already connected")
         await self.gate.wait()
@@ -148,27 +138,23 @@ class FakeRoom:
         self.flush()
         return self.snapshot
 
-    async def reconnect(self, token: str | None = None) -> RoomSnapshot:
-        """See `RoomPort.reconnect`."""
+    async def reconnect(self, token: str | None = None) -> ev.RoomSnapshot:
         if self._address is None:
             raise conflict(ConflictReason.NOT_JOINED, "never joined")
         url, last = self._address
         return await self.connect(url, token or last)
 
     async def disconnect(self) -> None:
-        """See `RoomPort.disconnect`."""
         if self.is_connected:
             self.lose(DisconnectReason.CLIENT_INITIATED)
         self.flush()
 
     async def aclose(self) -> None:
-        """See `RoomPort.aclose`."""
         await self.disconnect()
 
     async def publish(
         self, source: AudioInput, track_source: TrackSource = TrackSource.MICROPHONE
     ) -> TrackPublication:
-        """See `RoomPort.publish`."""
         self._require_connected()
         if not self.snapshot.local.permission.allows(track_source):
             raise UTDStreamException("not granted", code=UTDErrorCode.FORBIDDEN)
@@ -178,21 +164,19 @@ class FakeRoom:
         kind = TrackKind.AUDIO if is_sound else TrackKind.VIDEO
         track = TrackPublication(sid, track_source.name.lower(), kind, track_source)
         self._tracks[sid] = track
-        self.emit(LocalTrackPublished(track))
+        self.emit(ev.LocalTrackPublished(track))
         return track
 
     async def unpublish(self, track_sid: str) -> None:
-        """See `RoomPort.unpublish`."""
         self._drop(track_sid)
 
     async def set_muted(self, track_sid: str, muted: bool) -> None:
-        """See `RoomPort.set_muted`."""
         track = self._tracks.get(track_sid)
         if track is None or track.is_muted is muted:
             return
         track = self._tracks[track_sid] = evolve(track, is_muted=muted)
         identity = self.snapshot.local.identity
-        self.emit(TrackMuted(identity, track) if muted else TrackUnmuted(identity, track))
+        self.emit(ev.TrackMuted(identity, track) if muted else ev.TrackUnmuted(identity, track))
 
     async def send_data(
         self,
@@ -202,7 +186,6 @@ class FakeRoom:
         topic: str = "",
         to: Sequence[str] | None = None,
     ) -> None:
-        """See `RoomPort.send_data`."""
         self._require_connected()
         message = DataMessage(data, topic=topic, to=to)
         if not self.snapshot.local.permission.can_publish_data:
@@ -210,20 +193,17 @@ class FakeRoom:
         self.sent.append((message.data, message.topic, message.to))
 
     async def hear(self, track_sid: str, sink: FramesSink) -> int:
-        """See `RoomPort.hear`."""
         self._require_subscribed(track_sid)
         reception = next(self._numbers)
         self._hearing[reception] = (track_sid, sink)
         return reception
 
     async def unhear(self, reception: int) -> None:
-        """See `RoomPort.unhear`."""
         self._hearing.pop(reception, None)
 
     async def route(
         self, track_sid: str, speaker: DeviceKey, *, name: str = "", gain: float = 1.0
     ) -> int:
-        """See `RoomPort.route`."""
         self._require_subscribed(track_sid)
         voice: Voice = living.find(speaker).voice(name, gain=gain)
         route = next(self._numbers)
@@ -231,12 +211,10 @@ class FakeRoom:
         return route
 
     async def set_gain(self, route: int, gain: float) -> None:
-        """See `RoomPort.set_gain`."""
         if route in self._routes:
             self._routes[route][1].gain = gain
 
     async def unroute(self, route: int) -> None:
-        """See `RoomPort.unroute`."""
         self._end_route(route)
 
     def _end_route(self, route: int) -> None:
@@ -247,7 +225,7 @@ class FakeRoom:
     def _drop(self, track_sid: str) -> None:
         track = self._tracks.pop(track_sid, None)
         if track is not None:
-            self.emit(LocalTrackUnpublished(track))
+            self.emit(ev.LocalTrackUnpublished(track))
 
     def _require_subscribed(self, track_sid: str) -> None:
         self._require_connected()

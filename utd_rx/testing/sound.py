@@ -1,9 +1,6 @@
-"""What was heard against what was sent.
+"""What was heard against what was sent, once `testing.alignment` has found where it lies.
 
-Both are mono signals at one rate. First the whole is aligned: the offset is where their
-cross-correlation, by FFT, is greatest. A jitter buffer stretches and squeezes time, so each
-segment of what was sent is then looked for again near that offset (`testing.alignment`);
-correlation and signal-to-noise ratio are those of the segments, each at its own place, under one
+Correlation and signal-to-noise ratio are those of the segments, each at its own place, under one
 gain for all:
 
     heard = gain * sent + noise        correlation² = signal / (signal + noise)
@@ -25,16 +22,8 @@ from utd_rx.audio.convert import playable, to_unit
 from utd_rx.audio.levels import level_dbfs
 from utd_rx.errors import invalid
 from utd_rx.models.checks import typed
-from utd_rx.testing.alignment import (
-    WINDOWS_PER_SECOND,
-    WINDOWS_PER_SEGMENT,
-    Signal,
-    active_windows,
-    find_lag,
-    follow_segments,
-    window_energy,
-    window_length,
-)
+from utd_rx.testing import alignment
+from utd_rx.testing.alignment import Signal
 
 MAX_SECONDS: Final = 300.0
 """Longest signal; two of them take about 1.5 GB while they are transformed."""
@@ -135,8 +124,8 @@ def compare(
     between = heard_started_at - sent_started_at
     lowest = None if min_delay is None else round((min_delay - between) * sample_rate)
     highest = None if max_delay is None else round((max_delay - between) * sample_rate)
-    lag = find_lag(clean, noisy, lowest, highest)
-    active = active_windows(clean, sample_rate)
+    lag = alignment.find_lag(clean, noisy, lowest, highest)
+    active = alignment.active_windows(clean, sample_rate)
     active_seconds = _seconds(active)
     unlike = AudioComparison(
         sent_seconds=len(clean) / sample_rate,
@@ -148,16 +137,16 @@ def compare(
     )
     if lag is None:
         return unlike
-    segments = follow_segments(clean, noisy, sample_rate, lag, lowest, highest)
+    segments = alignment.follow_segments(clean, noisy, sample_rate, lag, lowest, highest)
     aligned, is_inside = _rearrange(noisy, len(clean), segments.lags, sample_rate)
     correlation, gain = _fit(clean[is_inside], aligned[is_inside])
-    count, size = len(active), window_length(sample_rate)
+    count, size = len(active), alignment.window_length(sample_rate)
     is_compared = active & is_inside[: count * size].reshape(count, size).all(axis=1)
     if abs(correlation) < MIN_CORRELATION or _seconds(is_compared) < MIN_COMPARED_SECONDS:
         return evolve(unlike, correlation=correlation)
-    expected = gain**2 * window_energy(clean, sample_rate)
-    is_hole = window_energy(aligned, sample_rate) < expected * 10 ** (-HOLE_DB / 10)
-    is_missing = np.repeat(segments.is_missing, WINDOWS_PER_SEGMENT)[:count]
+    expected = gain**2 * alignment.window_energy(clean, sample_rate)
+    is_hole = alignment.window_energy(aligned, sample_rate) < expected * 10 ** (-HOLE_DB / 10)
+    is_missing = np.repeat(segments.is_missing, alignment.WINDOWS_PER_SEGMENT)[:count]
     is_lost = is_compared & (is_hole | is_missing)
     if 2 * _seconds(is_lost) > _seconds(is_compared):
         # Each segment had a choice of places, so chance helped: only one place for all counts.
@@ -200,7 +189,7 @@ def _rearrange(
     heard: Signal, length: int, lags: npt.NDArray[np.int64], sample_rate: int
 ) -> tuple[Signal, npt.NDArray[np.bool_]]:
     """Return `heard` with each segment moved onto what was sent, and where there is any."""
-    size = WINDOWS_PER_SEGMENT * window_length(sample_rate)
+    size = alignment.WINDOWS_PER_SEGMENT * alignment.window_length(sample_rate)
     aligned = np.zeros(length)
     is_inside = np.zeros(length, dtype=np.bool_)
     for index, lag in enumerate(lags.tolist()):
@@ -222,4 +211,4 @@ def _fit(sent: Signal, heard: Signal) -> tuple[float, float]:
 
 
 def _seconds(windows: npt.NDArray[np.bool_]) -> float:
-    return int(np.count_nonzero(windows)) / WINDOWS_PER_SECOND
+    return int(np.count_nonzero(windows)) / alignment.WINDOWS_PER_SECOND
