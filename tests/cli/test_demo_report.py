@@ -98,10 +98,8 @@ def test_the_report_holds_figures_verdicts_and_every_stream(tmp_path: Path) -> N
     story.say("done")
     path = tmp_path / "report.json"
     sent, heard = tmp_path / "sent.wav", tmp_path / "heard.wav"
-    write_report(
-        path, story, verdicts, sent_wav=sent, heard_wav=heard, sfu="embedded", heard=HEARD,
-        comparison=CLEAR,
-    )  # fmt: skip
+    about = {"sfu": "embedded", "sent_wav": str(sent), "heard_wav": str(heard)}
+    write_report(path, about, story, verdicts, HEARD, CLEAR)
     report = json.loads(path.read_text(encoding="utf-8"))
     assert report["sent_wav"] == str(sent)
     assert report["is_success"] is True
@@ -127,7 +125,7 @@ def test_a_demo_that_fails_leaves_nothing_of_an_earlier_one(
 
     for name in (*runner.RESULTS, "notes.txt"):
         (tmp_path / name).write_text("of an earlier demo")
-    monkeypatch.setattr(runner, "_play", fail)
+    monkeypatch.setattr(runner, "play", fail)
     assert main(["demo", "--out", str(tmp_path)]) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 

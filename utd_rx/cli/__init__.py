@@ -20,21 +20,17 @@ COMMANDS: Final = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `utd-rx` and return its exit status."""
+    parser = argparse.ArgumentParser(prog="utd-rx", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
     try:
-        return _run(argv)
+        for name, summary in COMMANDS.items():
+            command = commands.add_parser(name, help=summary, description=summary)
+            import_module(f"utd_rx.cli.{name}").add_arguments(command)
+        args = parser.parse_args(argv)
+        status: int = import_module(f"utd_rx.cli.{args.command}").run(args)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
-
-
-def _run(argv: Sequence[str] | None) -> int:
-    parser = argparse.ArgumentParser(prog="utd-rx", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    for name, summary in COMMANDS.items():
-        command = commands.add_parser(name, help=summary, description=summary)
-        import_module(f"utd_rx.cli.{name}").add_arguments(command)
-    args = parser.parse_args(argv)
-    status: int = import_module(f"utd_rx.cli.{args.command}").run(args)
     return status
 
 

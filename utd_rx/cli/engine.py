@@ -31,14 +31,8 @@ NEEDED_EMBEDDED: Final = {
 INSTALL: Final = "pip install 'utd-rx[engine]'"
 
 FIELDS: Final = (
-    "base_url",
-    "token_base_url",
-    "livekit_url",
-    "app_id",
-    "app_key",
-    "app_secret",
-    "livekit_api_key",
-    "livekit_api_secret",
+    *("base_url", "token_base_url", "livekit_url", "app_id", "app_key", "app_secret"),
+    *("livekit_api_key", "livekit_api_secret"),
 )
 """What `--json` prints, in this order."""
 

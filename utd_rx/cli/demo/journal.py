@@ -19,7 +19,7 @@ class Entry:
     """One value of one stream; `at` is seconds since the demo began."""
 
     at: float
-    value: object
+    value: Any
 
 
 @define
@@ -33,12 +33,11 @@ class Meter:
     _seconds: float = 0.0
 
     def __call__(self, frame: AudioFrame) -> None:
-        """Take the next frame."""
         self._starts.append(frame.at - self._seconds)
         self._seconds += frame.duration
         level = self._meter.push(frame)
         if level is not None:
-            self.entries.append(Entry(level.at - self.zero, level.rms_dbfs))
+            self.entries.append(Entry(round(level.at - self.zero, 4), level.rms_dbfs))
 
     @property
     def began_at(self) -> float:
@@ -48,13 +47,7 @@ class Meter:
 
 @define
 class Journal:
-    """Keeps every value of the streams it watches.
-
-    Attributes:
-        streams: By user and stream name, in order of time.
-        levels: dBFS, by name.
-        remarks: What the demo did and saw, in words.
-    """
+    """Keeps every value of the streams it watches, levels in dBFS, and what the demo remarks."""
 
     now: Callable[[], float] = time.monotonic
     began_at: float = field(factory=time.monotonic)
@@ -79,8 +72,14 @@ class Journal:
             listener(remark)
 
     def elapsed(self) -> float:
-        """Seconds since the demo began."""
-        return self.now() - self.began_at
+        """Seconds since the demo began, to 0.1 ms."""
+        return round(self.now() - self.began_at, 4)
+
+    def spans(self, who: str, stream: str) -> list[tuple[float, float, Any]]:
+        """Return from when to when a stream held which value."""
+        entries = self.streams.get((who, stream), [])
+        ends = [*(entry.at for entry in entries[1:]), self.elapsed()]
+        return [(entry.at, end, entry.value) for entry, end in zip(entries, ends, strict=False)]
 
     def latest(self, who: str, stream: str) -> object:
         """Return the newest value of a stream, None before its first."""

@@ -11,7 +11,7 @@ matplotlib.use("Agg")  # draws into files; the machine may have no display
 
 from matplotlib import pyplot
 
-from utd_rx.cli.demo.journal import Entry, Journal
+from utd_rx.cli.demo.journal import Journal
 from utd_rx.cli.demo.scenario import USERS
 
 LANES: Final = ("connection_state", "my_seat", "can_publish", "microphone_enabled")
@@ -36,12 +36,18 @@ def draw_timeline(journal: Journal, path: Path, *, title: str) -> None:
     )
     rows = [(who, stream) for who in USERS for stream in LANES]
     for row, (who, stream) in enumerate(rows):
-        _draw_lane(lanes, row, journal.streams.get((who, stream), []), end)
+        lanes.barh(row, end, height=0.7, color=EMPTY, zorder=0)
+        for since, until, value in journal.spans(who, stream):
+            _draw_bar(lanes, row, since, until, _label(value), end)
     lanes.set_yticks(range(len(rows)), [f"{who}.{stream}" for who, stream in rows])
     lanes.set_ylim(len(rows) - 0.4, -0.6)
     for boundary in range(len(LANES), len(rows), len(LANES)):
         lanes.axhline(boundary - 0.5, color="#888888", linewidth=0.8)
-    _draw_remarks(lanes, journal.remarks)
+    for remark in journal.remarks:
+        lanes.axvline(remark.at, color="#999999", linewidth=0.7, zorder=1)
+    text = "\n".join(f"{remark.at:5.2f} s  {remark.value}" for remark in journal.remarks)
+    place = {"transform": lanes.transAxes, "va": "top"}
+    lanes.text(1.01, 1.0, text, size=8, family="monospace", **place)
     for name, colour in (("sent", "#3a7ca5"), ("heard", "#c8553d")):
         entries = journal.levels.get(name, [])
         times, values = [entry.at for entry in entries], [entry.value for entry in entries]
@@ -54,17 +60,13 @@ def draw_timeline(journal: Journal, path: Path, *, title: str) -> None:
     pyplot.close(figure)
 
 
-def _draw_lane(axes: Any, row: int, entries: list[Entry], end: float) -> None:
-    axes.barh(row, end, height=0.7, color=EMPTY, zorder=0)
-    for entry, following in zip(entries, [*entries[1:], None], strict=True):
-        until = end if following is None else following.at
-        label = _label(entry.value)
-        if not label:
-            continue
-        colour = COLOURS.get(label, OTHER)
-        axes.barh(row, until - entry.at, left=entry.at, height=0.7, color=colour)
-        if until - entry.at > MIN_LABELLED * end:
-            axes.text(entry.at + 0.005 * end, row, label, va="center", size=8, color="white")
+def _draw_bar(axes: Any, row: int, since: float, until: float, label: str, end: float) -> None:
+    if not label:
+        return
+    colour = COLOURS.get(label, OTHER)
+    axes.barh(row, until - since, left=since, height=0.7, color=colour)
+    if until - since > MIN_LABELLED * end:
+        axes.text(since + 0.005 * end, row, label, va="center", size=8, color="white")
 
 
 def _label(value: object) -> str:
@@ -80,10 +82,3 @@ def _label(value: object) -> str:
             return "forced exit"
         case _:
             return str(value)
-
-
-def _draw_remarks(axes: Any, remarks: list[Entry]) -> None:
-    for remark in remarks:
-        axes.axvline(remark.at, color="#999999", linewidth=0.7, zorder=1)
-    text = "\n".join(f"{remark.at:5.2f} s  {remark.value}" for remark in remarks)
-    axes.text(1.01, 1.0, text, transform=axes.transAxes, va="top", size=8, family="monospace")

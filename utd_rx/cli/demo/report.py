@@ -62,8 +62,6 @@ PROMISED: Final[Mapping[str, tuple[Step, ...]]] = {
 
 @frozen
 class Verdict:
-    """One promise and whether it was kept."""
-
     promise: str
     is_kept: bool
     detail: str = ""
@@ -105,36 +103,28 @@ def describe(comparison: AudioComparison) -> str:
 
 def write_report(
     path: Path,
+    about: Mapping[str, str],
     journal: Journal,
     verdicts: tuple[Verdict, ...],
-    *,
-    sent_wav: Path,
-    heard_wav: Path,
-    sfu: str,
     heard: Heard,
     comparison: AudioComparison,
 ) -> None:
     """Write figures, verdicts and every state stream with its times as JSON."""
-    streams: dict[str, dict[str, list[dict[str, object]]]] = {}
+    streams: dict[str, dict[str, list[Entry]]] = {}
     for (who, name), entries in journal.streams.items():
-        streams.setdefault(who, {})[name] = _timed(entries)
+        streams.setdefault(who, {})[name] = entries
     report = {
-        "sfu": sfu,
+        **about,
         "is_success": all(verdict.is_kept for verdict in verdicts),
-        "sent_wav": str(sent_wav),
-        "heard_wav": str(heard_wav),
-        "audio": asdict(comparison),
+        "audio": comparison,
         "refused_after": heard.refused_after,
-        "verdicts": [asdict(verdict) for verdict in verdicts],
-        "remarks": _timed(journal.remarks),
+        "verdicts": verdicts,
+        "remarks": journal.remarks,
         "streams": streams,
-        "levels_dbfs": {name: _timed(entries) for name, entries in journal.levels.items()},
+        "levels_dbfs": journal.levels,
     }
-    path.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def _timed(entries: list[Entry]) -> list[dict[str, object]]:
-    return [{"at": round(entry.at, 4), "value": entry.value} for entry in entries]
+    text = json.dumps(report, default=asdict, indent=1, ensure_ascii=False)
+    path.write_text(text + "\n", encoding="utf-8")
 
 
 def _in_order(journal: Journal, steps: tuple[Step, ...]) -> tuple[bool, str]:
@@ -168,13 +158,8 @@ def _covered(journal: Journal) -> tuple[bool, str]:
 
 def _spans(journal: Journal, who: str, stream: str) -> list[tuple[float, float]]:
     """Return when a stream held a value other than False and None."""
-    entries = journal.streams.get((who, stream), [])
-    ends = [*(entry.at for entry in entries[1:]), journal.elapsed()]
-    return [
-        (entry.at, end)
-        for entry, end in zip(entries, ends, strict=True)
-        if entry.value is not None and entry.value is not False
-    ]
+    spans = journal.spans(who, stream)
+    return [(begin, end) for begin, end, held in spans if held is not None and held is not False]
 
 
 def _holds(value: object, wanted: object) -> bool:

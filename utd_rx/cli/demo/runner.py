@@ -18,20 +18,13 @@ from utd_rx.cli.demo.picture import draw_timeline
 from utd_rx.cli.demo.report import Verdict, judge, write_report
 from utd_rx.cli.demo.scenario import Heard, play
 from utd_rx.cli.demo.view import live_view
-from utd_rx.engine import EngineOptions, LocalEngine
 from utd_rx.errors import invalid
 
 RESULTS: Final = ("heard.wav", "report.json", "timeline.png")
 
 
 def run_demo(sfu: str, out: Path, wav: Path | None) -> int:
-    """Play the demo and write `RESULTS` into `out`.
-
-    Raises:
-        UTDStreamException: Something that should have worked did not; `VALIDATION` when `wav` is
-            itself one of the results.
-        TimeoutError: Something did not happen in time.
-    """
+    """Play the demo, write `RESULTS` into `out`, and return the exit status."""
     # LiveKit warns about the order in which it takes itself down at every leave; the bare SDK does
     # the same, and nothing can be done about it.
     logging.getLogger("livekit").setLevel(logging.ERROR)
@@ -48,30 +41,14 @@ def run_demo(sfu: str, out: Path, wav: Path | None) -> int:
         path.unlink(missing_ok=True)
     journal = Journal()
     with live_view(journal, console):
-        heard = asyncio.run(_play(sfu, journal, microphone, heard_wav))
+        heard = asyncio.run(play(sfu, journal, microphone, heard_wav))
     comparison = _compare(sent_wav, heard_wav, heard)
     verdicts = judge(journal, heard, comparison)
-    write_report(
-        out / "report.json",
-        journal,
-        verdicts,
-        sent_wav=sent_wav,
-        heard_wav=heard_wav,
-        sfu=sfu,
-        heard=heard,
-        comparison=comparison,
-    )
+    about = {"sfu": sfu, "sent_wav": str(sent_wav), "heard_wav": str(heard_wav)}
+    write_report(out / "report.json", about, journal, verdicts, heard, comparison)
     draw_timeline(journal, out / "timeline.png", title=f"utd-rx demo on the {sfu} SFU")
     _print(console, verdicts, out)
     return 0 if all(verdict.is_kept for verdict in verdicts) else 1
-
-
-async def _play(sfu: str, journal: Journal, microphone: WavSource, recording: Path) -> Heard:
-    async with LocalEngine(EngineOptions(sfu=sfu)) as engine:
-        journal.say(f"the engine is up, with the {sfu} SFU")
-        heard = await play(engine, journal, microphone=microphone, recording=recording)
-    journal.say("the engine is down")
-    return heard
 
 
 def _compare(sent_wav: Path, heard_wav: Path, heard: Heard) -> AudioComparison:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -21,7 +22,7 @@ from utd_rx import (
     WavRecorder,
 )
 from utd_rx.cli.demo.journal import Journal
-from utd_rx.engine import LocalEngine
+from utd_rx.engine import EngineOptions, LocalEngine
 from utd_rx.models.audio import AudioInputStream, FrameSink
 from utd_rx.models.events import LocalAudioEnded
 
@@ -57,19 +58,16 @@ class Heard:
 
 @frozen
 class Tapped:
-    """An audio input that shows each of its frames to `tap` on its way."""
+    """An audio input that shows each of its frames to `tap` before whoever opened it has it."""
 
     source: AudioInput
     tap: FrameSink = field(repr=False)
 
     @property
     def format(self) -> AudioFormat:
-        """The source's format."""
         return self.source.format
 
     async def open(self, sink: FrameSink) -> AudioInputStream:
-        """Open the source; `tap` sees a frame before `sink` does."""
-
         def both(frame: AudioFrame) -> None:
             self.tap(frame)
             sink(frame)
@@ -77,23 +75,21 @@ class Tapped:
         return await self.source.open(both)
 
 
-async def play(
-    engine: LocalEngine, journal: Journal, *, microphone: AudioInput, recording: Path
-) -> Heard:
-    """Play the story on a running engine.
-
-    Args:
-        engine: Where.
-        journal: Sees every stream of every user.
-        microphone: What the speaker says; it must end.
-        recording: The file for what the listener hears.
-
-    Raises:
-        UTDStreamException: Something that should have worked did not.
-    """
+async def play(sfu: str, journal: Journal, microphone: AudioInput, recording: Path) -> Heard:
+    """Play the story: the speaker says what `microphone` has, which must end; it is recorded."""
     sent, heard = journal.meter("sent"), journal.meter("heard")
     async with AsyncExitStack() as stack:
-        clients = [await stack.enter_async_context(_client(engine)) for _ in USERS]
+        stack.callback(journal.say, "the engine is down")
+        engine = await stack.enter_async_context(LocalEngine(EngineOptions(sfu=sfu)))
+        journal.say(f"the engine is up, with the {sfu} SFU")
+        make = partial(
+            UTDStreamClient,
+            engine.app_id,
+            engine.app_key,
+            base_url=engine.base_url,
+            token_base_url=engine.token_base_url,
+        )
+        clients = [await stack.enter_async_context(make()) for _ in USERS]
         host = clients[0].audio_room(HOST, "demo", as_host=True, name="Hana", seat_count=SEATS)
         tapped = Tapped(microphone, sent)
         speaker = clients[1].audio_room(SPEAKER, "demo", name="Sami", microphone=tapped)
@@ -153,12 +149,3 @@ async def _refused(
         journal.say(f"{LISTENER} may not speak without a seat: {error.code.name}")
         return error, journal.elapsed() - began
     raise UTDStreamException("publishing without a seat was not refused", code=UTDErrorCode.UNKNOWN)
-
-
-def _client(engine: LocalEngine) -> UTDStreamClient:
-    return UTDStreamClient(
-        engine.app_id,
-        engine.app_key,
-        base_url=engine.base_url,
-        token_base_url=engine.token_base_url,
-    )

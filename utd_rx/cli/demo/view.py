@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from rich.columns import Columns
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.panel import Panel
@@ -29,6 +28,7 @@ COLUMNS: Final = {
     "seat": "my_seat",
     "microphone": "microphone_enabled",
     "sees": "remote_participants",
+    "seats": "seats",
 }
 CONNECTION_STYLE: Final[dict[object, str]] = {
     "connected": "green",
@@ -50,47 +50,27 @@ def live_view(journal: Journal, console: Console) -> Iterator[None]:
         return
     # Drawn by rich's own thread, which only reads: lists that grow at their end.
     with Live(
-        get_renderable=lambda: Group(*(draw(journal) for draw in (_users, _seats, _levels, _log))),
+        get_renderable=lambda: _draw(journal),
         console=console,
         refresh_per_second=REFRESH_PER_SECOND,
     ):
         yield
 
 
-def _users(journal: Journal) -> RenderableType:
-    table = Table(expand=True, title=f"utd_rx demo   {journal.elapsed():5.1f} s")
+def _draw(journal: Journal) -> RenderableType:
+    users = Table(expand=True, title=f"utd_rx demo   {journal.elapsed():5.1f} s")
     for column in ("user", *COLUMNS):
-        table.add_column(column)
+        users.add_column(column)
     for who in USERS:
-        table.add_row(who, *(_cell(journal.latest(who, stream)) for stream in COLUMNS.values()))
-    return table
-
-
-def _seats(journal: Journal) -> RenderableType:
-    grid = journal.latest(USERS[-1], "seats") or journal.latest(USERS[0], "seats")
-    seats = grid if isinstance(grid, list) else []
-    panels = []
-    for index, identity in enumerate(seats):
-        style = "green" if identity else "dim"
-        label = Text(identity or "·", justify="center", style=style)
-        panels.append(Panel(label, title=str(index), border_style=style))
-    return Columns(panels, expand=True, equal=True)
-
-
-def _levels(journal: Journal) -> RenderableType:
-    table = Table.grid(padding=(0, 1))
+        users.add_row(who, *(_cell(journal.latest(who, stream)) for stream in COLUMNS.values()))
+    levels = Table.grid(padding=(0, 1))
     for name in ("sent", "heard"):
         entries = journal.levels.get(name)
         level = entries[-1].value if entries else METER_FLOOR
-        assert isinstance(level, float)
         bar = ProgressBar(-METER_FLOOR, max(level - METER_FLOOR, 0.0), METER_WIDTH)
-        table.add_row(f"{name:>6}", bar, f"{level:6.1f} dBFS")
-    return table
-
-
-def _log(journal: Journal) -> RenderableType:
+        levels.add_row(f"{name:>6}", bar, f"{level:6.1f} dBFS")
     lines = [f"{entry.at:6.2f} s  {entry.value}" for entry in journal.remarks[-LOG_LINES:]]
-    return Panel(Text("\n".join(lines)), title="events", height=LOG_LINES + 2)
+    return Group(users, levels, Panel(Text("\n".join(lines)), title="events", height=LOG_LINES + 2))
 
 
 def _cell(value: object) -> Text:
@@ -100,6 +80,6 @@ def _cell(value: object) -> Text:
         case bool():
             return Text("yes", style="green") if value else Text("no", style="dim")
         case list():
-            return Text(", ".join(map(str, value)))
+            return Text(", ".join(str(one or "·") for one in value))
         case _:
             return Text(str(value), style=CONNECTION_STYLE.get(value, ""))
