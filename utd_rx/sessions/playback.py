@@ -51,7 +51,7 @@ class Playback:
         self._speaker = speaker
         self._gains: dict[str, float] = {}
         self._routes: dict[str, int] = {}
-        self._wanted: dict[str, str] = {}
+        self._wanted: dict[str, str] = {}  # the sid of each subscribed microphone
         self._changed: set[str] = set()
         self._regained: set[str] = set()
         self._news = asyncio.Event()
@@ -114,7 +114,9 @@ class Playback:
             await asyncio.gather(*(self._room.unroute(route) for route in routes.values()))
 
     def _look(self, participants: tuple[RemoteParticipant, ...]) -> None:
-        before, self._wanted = self._wanted, _microphones(participants)
+        before = self._wanted
+        found = ((who.identity, who.track(TrackSource.MICROPHONE)) for who in participants)
+        self._wanted = {who: track.sid for who, track in found if track and track.is_subscribed}
         self._changed |= {identity for identity, _ in before.items() ^ self._wanted.items()}
         self._news.set()
 
@@ -150,13 +152,3 @@ class Playback:
             logger.debug("%s cannot be played: %s", identity, error)
         except Exception:
             logger.exception("%s cannot be played", identity)
-
-
-def _microphones(participants: tuple[RemoteParticipant, ...]) -> dict[str, str]:
-    """Return the sid of each subscribed microphone by identity."""
-    found = {}
-    for participant in participants:
-        track = participant.track(TrackSource.MICROPHONE)
-        if track is not None and track.is_subscribed:
-            found[participant.identity] = track.sid
-    return found

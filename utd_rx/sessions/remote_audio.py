@@ -12,7 +12,7 @@ from reactivex.disposable import CompositeDisposable, Disposable
 
 from utd_rx.errors import UTDStreamException
 from utd_rx.models.audio import AudioFrame
-from utd_rx.ports.room import FramesSink, RoomPort
+from utd_rx.ports.room import RoomPort
 from utd_rx.protocol.roster import microphone_sid
 from utd_rx.sessions.runner import Runner
 from utd_rx.state.piping import piped
@@ -47,8 +47,13 @@ def remote_audio(runner: Runner[Any], room: RoomPort, identity: str) -> Observab
                     if reception is not None:
                         await room.unhear(reception)
                         reception = None
-                    if (sid := track_sid.value) is not None:
-                        reception = await _hear(room, sid, take)
+                    if (sid := track_sid.value) is None:
+                        continue
+                    try:
+                        reception = await room.hear(sid, take)
+                    except UTDStreamException as error:
+                        # The track went away between the commit and here; the next one says so.
+                        logger.debug("track %s cannot be received: %s", sid, error)
             finally:
                 if reception is not None:
                     await room.unhear(reception)
@@ -74,12 +79,3 @@ def remote_audio(runner: Runner[Any], room: RoomPort, identity: str) -> Observab
 
     sound: Observable[AudioFrame] = piped(create(subscribe))
     return sound
-
-
-async def _hear(room: RoomPort, sid: str, sink: FramesSink) -> int | None:
-    try:
-        return await room.hear(sid, sink)
-    except UTDStreamException as error:
-        # The track went away between the commit and here; the next commit says so.
-        logger.debug("track %s cannot be received: %s", sid, error)
-        return None

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from itertools import count
-from typing import Any, Final, Generic, TypeAlias, TypeVar
+from typing import Any, Concatenate, Final, Generic, ParamSpec, TypeAlias, TypeVar
 
 from utd_rx.errors import ConflictReason, UTDStreamException, conflict
 from utd_rx.models.events import Reconnected, RoomEvent, RoomSnapshot
@@ -30,6 +30,7 @@ from utd_rx.state.reports import running_loop
 logger: Final = logging.getLogger(__name__)
 
 St = TypeVar("St", bound=Waiting)
+P = ParamSpec("P")
 R = TypeVar("R")
 Handler: TypeAlias = Callable[[Any], Coroutine[Any, Any, None]]
 Handlers: TypeAlias = Mapping[type, Handler]
@@ -41,11 +42,14 @@ CLOSE_TIMEOUT: Final = 5.0
 class Runner(Generic[St]):
     """Feeds a session's machine, carries out what it asks for, and lets its commands wait."""
 
-    def __init__(self, kind: Kind[St], initial: St, *, room: RoomPort, clock: Clock) -> None:
+    def __init__(
+        self, kind: Kind[St], initial: St, room_name: str, *, room: RoomPort, clock: Clock
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._owner = OneLoop("session")
         self._owner.check()
         self._kind = kind
+        self._room_name = room_name
         self._clock = clock
         self._handlers: dict[type, Handler] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -98,16 +102,29 @@ class Runner(Generic[St]):
         if not self.machine.closed:
             self.machine.dispatch_all(told)
 
-    async def do(
-        self, ask: Callable[[], Awaitable[R]], promise: Promise | Callable[[R], Promise | None]
+    async def ask(
+        self,
+        promise: Promise | Callable[[R], Promise | None],
+        call: Callable[Concatenate[str, P], Awaitable[R]],
+        *args: P.args,
+        **kwargs: P.kwargs,
     ) -> R:
-        """Ask the engine, wait until the state shows what its yes promises, return its answer."""
+        """Ask the engine about this room, wait until the state shows what its yes promises.
+
+        The promise may depend on its answer, which is returned; None when there is nothing to show.
+        """
         epoch = self.require_joined()
-        answer = await ask()
+        answer = await call(self._room_name, *args, **kwargs)
         shown = promise if isinstance(promise, Promise) else promise(answer)
         if shown is not None:
             await self.wait(shown, epoch)
         return answer
+
+    async def do(
+        self, ask: Callable[[], Awaitable[R]], promise: Promise | Callable[[R], Promise | None]
+    ) -> R:
+        """As `ask`, by what is more than one call."""
+        return await self.ask(promise, lambda _: ask())
 
     async def wait(self, promise: Promise, epoch: int) -> None:
         """Wait until the state shows what was promised; raises as `protocol.waiting` says."""

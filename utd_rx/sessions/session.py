@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec, Self, TypeVar, cast
+from typing import Any, ParamSpec, Self, TypeVar, cast
 
 from reactivex import Observable
 
@@ -22,7 +22,7 @@ from utd_rx.protocol.connection import is_own_place
 from utd_rx.protocol.facts import connection as facts
 from utd_rx.protocol.promises import ChatIsLocked, HasRole, IsGone, TrackIsMuted
 from utd_rx.protocol.roster import sid_of
-from utd_rx.protocol.waiting import Promise, Waiting
+from utd_rx.protocol.waiting import Waiting
 from utd_rx.sessions.chat import RoomChat
 from utd_rx.sessions.moderation import Moderation
 from utd_rx.sessions.own_tracks import OwnTracks
@@ -87,7 +87,8 @@ class UTDSession(SessionView[St]):
         self._engine = engine
         self._on_joined = on_joined
         initial = self.kind.begin(identity, is_host)
-        self._runner: Runner[St] = Runner(self.kind, initial, room=room, clock=clock)
+        self._runner: Runner[St] = Runner(self.kind, initial, room_name, room=room, clock=clock)
+        self._ask = self._runner.ask
         super().__init__(self._runner.machine, self._runner.events)
         self._tracks = OwnTracks(self._runner, room, {TrackSource.MICROPHONE: microphone})
         self._moderation = Moderation(self._runner, engine, room_name)
@@ -319,9 +320,8 @@ class UTDSession(SessionView[St]):
             UTDStreamException: `FORBIDDEN` not the owner; `NOT_FOUND` not in the room;
                 `CONFLICT` they have it already; `VALIDATION` no such role, or not to be given.
         """
-        # Made of a yes only: the engine refuses what is no role.
-        promise: Callable[[None], Promise] = lambda _: HasRole(identity, UTDRole(role))  # noqa: E731
-        await self._ask(promise, self._engine.set_role, identity, role)
+        call = self._engine.set_role  # which refuses what is no role, before it is promised
+        await self._ask(lambda _: HasRole(identity, UTDRole(role)), call, identity, role)
 
     @command
     async def lock_chat(self, locked: bool) -> None:
@@ -331,16 +331,6 @@ class UTDSession(SessionView[St]):
             UTDStreamException: `FORBIDDEN` not a host or admin.
         """
         await self._ask(ChatIsLocked(locked), self._engine.lock_chat, locked)
-
-    async def _ask(
-        self,
-        promise: Promise | Callable[[R], Promise | None],
-        call: Callable[Concatenate[str, P], Awaitable[R]],
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> R:
-        """Ask the engine for something in this room; see `Runner.do`."""
-        return await self._runner.do(lambda: call(self.room_name, *args, **kwargs), promise)
 
     def _is_gone(self, identity: str) -> IsGone:
         return IsGone(identity, sid_of(self._runner.session.roster, identity))
