@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from utd_rx.errors import UTDStreamException
 
@@ -115,17 +114,17 @@ async def _listen(speaker: Any, frames: list[AudioFrame]) -> int:
         sent_started_at=source.started_at,
         heard_started_at=frames[0].at,
     )
-    return judge(found, heard)
+    return judge(found)
 
 
-def judge(found: AudioComparison, heard: npt.NDArray[np.int16]) -> int:
+def judge(found: AudioComparison) -> int:
     if found.is_match and found.delay is not None and found.snr_db is not None:
         _good(
             f"what was played is heard: after {1000 * found.delay:.0f} ms, "
             f"{found.snr_db:.0f} dB above the noise, {found.lost_seconds:.2f} s lost"
         )
         return 0
-    if found.heard_level_dbfs <= SILENCE_DBFS or not np.any(heard):
+    if found.heard_level_dbfs <= SILENCE_DBFS:
         mend = UNMUTE.get(sys.platform, "allow it in the system's privacy settings")
         return _bad(f"the microphone hears nothing: muted, or not permitted: {mend}")
     _good(

@@ -13,7 +13,7 @@ from utd_rx.cli import missing
 from utd_rx.errors import UTDStreamException
 
 if TYPE_CHECKING:
-    from utd_rx.engine import EngineOptions, LocalEngine
+    from utd_rx.engine import EngineOptions
 
 # The distribution's name where it is not the module's.
 NEEDED: Final = {
@@ -124,7 +124,9 @@ async def _serve(options: EngineOptions, *, as_json: bool) -> int:
         if stopped.is_set() and not starting.done():
             return 0
         await starting
-        _announce(engine, options, as_json=as_json)
+        values = {name: getattr(engine, name) for name in FIELDS}
+        sfu = "an external server" if options.is_external else options.sfu
+        print(json.dumps(values) if as_json else SUMMARY.format(sfu=sfu, **values), flush=True)
         await waiting
         return 0
     finally:
@@ -132,12 +134,6 @@ async def _serve(options: EngineOptions, *, as_json: bool) -> int:
             task.cancel()
         await asyncio.gather(starting, waiting, return_exceptions=True)
         await engine.aclose()
-
-
-def _announce(engine: LocalEngine, options: EngineOptions, *, as_json: bool) -> None:
-    values = {name: getattr(engine, name) for name in FIELDS}
-    sfu = "an external server" if options.is_external else options.sfu
-    print(json.dumps(values) if as_json else SUMMARY.format(sfu=sfu, **values), flush=True)
 
 
 def _fail(status: int, message: str) -> int:

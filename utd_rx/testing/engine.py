@@ -102,7 +102,6 @@ class FakeEngine:
     # --- the port -------------------------------------------------------------------------------
 
     async def mint(self) -> UTDTokenResponse:
-        """See `EnginePort.mint`."""
         self.mints += 1
         if self.mint_error is not None:
             raise self.mint_error
@@ -112,10 +111,7 @@ class FakeEngine:
         )
 
     async def get_seats(self, room: str) -> UTDSeatGrid:
-        """See `EnginePort`, as below."""
-        self.asked.append("get_seats")
-        if self.read_error is not None:
-            raise self.read_error
+        self._read("get_seats")
         return self.grid
 
     async def setup_seats(
@@ -128,9 +124,7 @@ class FakeEngine:
     ) -> UTDSeatGrid:
         await self._ask("setup_seats")
         count = self.grid.count if seat_count is None else seat_count
-        seats = tuple(
-            self.grid.seats[i] if i < self.grid.count else UTDSeat(i) for i in range(count)
-        )
+        seats = (*self.grid.seats, *map(UTDSeat, range(self.grid.count, count)))[:count]
         mode = self.grid.mode if seat_mode is None else UTDSeatMode(seat_mode)
         self.become(seats=seats, mode=mode, mode_id=mode_id or self.grid.mode_id)
         return self.grid
@@ -242,9 +236,7 @@ class FakeEngine:
         return self.metadata[identity]
 
     async def get_role(self, room: str, identity: str) -> UTDRole | None:
-        self.asked.append(f"get_role {identity}")
-        if self.read_error is not None:
-            raise self.read_error
+        self._read(f"get_role {identity}")
         return self.roles.get(identity)
 
     async def set_role(self, room: str, identity: str, role: UTDRole | str) -> None:
@@ -253,6 +245,11 @@ class FakeEngine:
 
     async def lock_chat(self, room: str, locked: bool) -> None:
         await self._ask("lock_chat")
+
+    def _read(self, call: str) -> None:
+        self.asked.append(call)
+        if self.read_error is not None:
+            raise self.read_error
 
     async def _ask(self, call: str) -> None:
         self.asked.append(call)

@@ -68,14 +68,13 @@ class _Near:
             return _opened(await asyncio.wrap_future(answer))
 
         def ask(*args: Any, **kwargs: Any) -> Any:
-            answer, sinks = self._begin(method, args, kwargs)
+            answer, stopped = self._begin(method, args, kwargs)
             result = answer.result(10)
             if not callable(result):
                 return _opened(result)
 
             def stop() -> None:
-                for sink in sinks.values():
-                    sink.is_closed = True  # from here on, whatever is on its way
+                stopped.set()  # from here on, whatever is on its way
                 self._loop.call_soon_threadsafe(result)
 
             return stop
@@ -84,31 +83,28 @@ class _Near:
 
     def _begin(
         self, method: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[Future[Any], dict[int, _Sink]]:
-        """Let the far side begin; the functions among the arguments stay here."""
-        sinks = {n: _Sink(arg) for n, arg in enumerate(args) if inspect.isroutine(arg)}
+    ) -> tuple[Future[Any], threading.Event]:
+        """Let the far side begin; functions among the arguments stay here, until the event."""
+        stopped = threading.Event()
+        sinks = {n: _sink(arg, stopped) for n, arg in enumerate(args) if inspect.isroutine(arg)}
         plain = tuple(None if n in sinks else arg for n, arg in enumerate(args))
         words = pickle.dumps((plain, kwargs))
-        return asyncio.run_coroutine_threadsafe(_carry_out(method, words, sinks), self._loop), sinks
+        work = _carry_out(method, words, sinks)
+        return asyncio.run_coroutine_threadsafe(work, self._loop), stopped
 
 
-class _Sink:
-    """A function that stays on the near side, as the far side has it."""
+def _sink(take: Callable[[Any], None], stopped: threading.Event) -> Callable[[Any], object]:
+    """Return a function that stays on the near side, as the far side has it."""
+    loop = asyncio.get_running_loop()
 
-    def __init__(self, take: Callable[[Any], None]) -> None:
-        self._take = take
-        self._loop = asyncio.get_running_loop()
-        self.is_closed = False
+    def deliver(batch: bytes) -> None:
+        if not stopped.is_set():
+            take(pickle.loads(batch))  # noqa: S301 - our own words
 
-    def __call__(self, batch: Any) -> None:
-        self._loop.call_soon_threadsafe(self._deliver, pickle.dumps(batch))
-
-    def _deliver(self, batch: bytes) -> None:
-        if not self.is_closed:
-            self._take(pickle.loads(batch))  # noqa: S301 - our own words
+    return lambda batch: loop.call_soon_threadsafe(deliver, pickle.dumps(batch))
 
 
-async def _carry_out(method: Callable[..., Any], words: bytes, sinks: dict[int, _Sink]) -> Any:
+async def _carry_out(method: Callable[..., Any], words: bytes, sinks: dict[int, Any]) -> Any:
     """Call the method; the answer is bytes, or what stops what it began."""
     args, kwargs = pickle.loads(words)  # noqa: S301 - our own words
     try:

@@ -86,8 +86,8 @@ class FakeRoom:
         self.snapshot = evolve(self.snapshot, local=evolve(local, permission=permission))
         self.emit(ev.ParticipantPermissionsChanged(local.identity, permission))
         if not can_publish:
-            for track in list(self._tracks.values()):
-                self._drop(track.sid)
+            for sid in list(self._tracks):
+                self._drop(sid)
 
     def push(self, payload: bytes, *, sender: str | None = None, topic: str = "") -> None:
         """Deliver a data message; without a sender it is the engine's."""
@@ -98,8 +98,9 @@ class FakeRoom:
         self.is_connected = False
         self._tracks.clear()
         self._hearing.clear()
-        for route in list(self._routes):
-            self._end_route(route)
+        for _, voice in self._routes.values():
+            voice.close()
+        self._routes.clear()
         self.emit(ev.Disconnected(reason))
 
     def play(self, track_sid: str, frame: AudioFrame) -> None:
@@ -215,9 +216,6 @@ class FakeRoom:
             self._routes[route][1].gain = gain
 
     async def unroute(self, route: int) -> None:
-        self._end_route(route)
-
-    def _end_route(self, route: int) -> None:
         _, voice = self._routes.pop(route, ("", None))
         if voice is not None:
             voice.close()
