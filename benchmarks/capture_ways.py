@@ -16,7 +16,6 @@ import threading
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from functools import partial
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -156,16 +155,39 @@ async def ring_and_thread(stack: AsyncExitStack) -> Ears:
     return {"heard": ear}
 
 
-async def hand_over(stack: AsyncExitStack, *, direct: bool) -> Ears:
-    """A thread hands frames to LiveKit; what is noted is how long each click takes through it."""
-    heard, sent = Ear(), Ear()
-    audio_format = AudioFormat()
-    feeder = Feeder(audio_format, print, direct=direct)
+async def native_call(stack: AsyncExitStack) -> Ears:
+    """`Feeder`: the thread that has a frame hands it to LiveKit."""
+    feeder = Feeder(AudioFormat(), print)
     stack.push_async_callback(feeder.aclose)
+    feeder.start()
+    return hand_over(stack, feeder.source, feeder.put)
+
+
+async def event_loop(stack: AsyncExitStack) -> Ears:
+    """The event loop hands frames to LiveKit, one after the other."""
+    loop, frames = asyncio.get_running_loop(), asyncio.Queue[AudioFrame]()
+    source = rtc.AudioSource(RATE, 1, queue_size_ms=0)
+    stack.push_async_callback(source.aclose)
+
+    async def write() -> None:
+        while True:
+            frame = await frames.get()
+            await source.capture_frame(rtc.AudioFrame(frame.samples.tobytes(), RATE, 1, FRAME))
+
+    stack.callback(asyncio.create_task(write()).cancel)
+    return hand_over(
+        stack, source, lambda frame: loop.call_soon_threadsafe(frames.put_nowait, frame)
+    )
+
+
+def hand_over(
+    stack: AsyncExitStack, source: rtc.AudioSource, put: Callable[[AudioFrame], object]
+) -> Ears:
+    """A thread has frames for LiveKit; what is noted is how long each click takes through it."""
+    heard, sent = Ear(), Ear()
     reception = Reception("loop", lambda frame: heard.hear(frame.samples))
     stack.push_async_callback(reception.aclose)
-    reception.attach(rtc.LocalAudioTrack.create_audio_track("loop", feeder.source))
-    feeder.start()
+    reception.attach(rtc.LocalAudioTrack.create_audio_track("loop", source))
 
     def send() -> None:
         click = np.zeros((FRAME, 1), np.int16)
@@ -175,7 +197,7 @@ async def hand_over(stack: AsyncExitStack, *, direct: bool) -> Ears:
         while True:
             frame = quiet if until_click else click
             sent.hear(frame)
-            feeder.put(AudioFrame(frame, RATE))
+            put(AudioFrame(frame, RATE))
             until_click = (until_click or round(random.uniform(*GAPS) * 100)) - 1
             due += 0.01
             time.sleep(max(0.0, due - time.monotonic()))
@@ -191,8 +213,8 @@ WAYS: Final[dict[str, Callable[[AsyncExitStack], Awaitable[Ears]]]] = {
     "callback, ring, thread": ring_and_thread,
     "blocking read": blocking,
     "rtmixer": rtmixer,
-    "native call": partial(hand_over, direct=True),
-    "event loop": partial(hand_over, direct=False),
+    "native call": native_call,
+    "event loop": event_loop,
 }
 
 

@@ -38,19 +38,14 @@ def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return now
 
 
-@pytest.fixture(params=[True, False], ids=["direct", "by writer"])
-async def feeder(request: pytest.FixtureRequest) -> AsyncIterator[Feeder]:
-    """A feeder by each of its two ways into LiveKit."""
-    made = Feeder(FORMAT, unexpected, direct=request.param)
+@pytest.fixture
+async def feeder() -> AsyncIterator[Feeder]:
+    made = Feeder(FORMAT, unexpected)
     yield made
     await made.aclose()
 
 
-async def hear(
-    feeder: Feeder, public: bool, monkeypatch: pytest.MonkeyPatch
-) -> tuple[Reception, Frames]:
-    if public:
-        monkeypatch.setattr(ffi, "is_available", lambda: False)
+async def hear(feeder: Feeder) -> tuple[Reception, Frames]:
     track = rtc.LocalAudioTrack.create_audio_track("loop", feeder.source)
     frames = Frames()
     reception = Reception("loop", frames)
@@ -58,11 +53,8 @@ async def hear(
     return reception, frames
 
 
-@pytest.mark.parametrize("public", [False, True], ids=["tap", "rtc.AudioStream"])
-async def test_frames_come_out_as_they_went_in(
-    feeder: Feeder, public: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    reception, frames = await hear(feeder, public, monkeypatch)
+async def test_frames_come_out_as_they_went_in(feeder: Feeder) -> None:
+    reception, frames = await hear(feeder)
     feeder.start()
     for count in range(BURST):
         feeder.put(tone_frame(FORMAT, count))
@@ -82,10 +74,10 @@ def numbered(count: int) -> AudioFrame:
 
 
 async def test_frames_of_a_burst_do_not_overtake_each_other(
-    now: list[float], feeder: Feeder, monkeypatch: pytest.MonkeyPatch
+    now: list[float], feeder: Feeder
 ) -> None:
     """LiveKit works on frames concurrently: sent all at once, one burst in six was reordered."""
-    reception, frames = await hear(feeder, False, monkeypatch)
+    reception, frames = await hear(feeder)
     feeder.start()
     for burst in range(40):
         now[0] = burst * BURST / FRAMES_PER_SECOND
@@ -112,16 +104,14 @@ async def test_a_stream_waits_for_a_busy_interpreter(
         return usual(self, request)
 
     monkeypatch.setattr(FfiClient, "request", request)
-    reception, _ = await hear(feeder, False, monkeypatch)
+    reception, _ = await hear(feeder)
     assert asked == [ffi.NATIVE_QUEUE]
     await reception.aclose()
 
 
-async def test_the_end_of_a_replaced_track_does_not_end_its_successor(
-    feeder: Feeder, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_end_of_a_replaced_track_does_not_end_its_successor(feeder: Feeder) -> None:
     """A full reconnect replaces the track; the end of the old one arrives whenever it likes."""
-    reception, frames = await hear(feeder, False, monkeypatch)
+    reception, frames = await hear(feeder)
     old = reception.track
     assert old is not None
     reception.attach(rtc.LocalAudioTrack.create_audio_track("again", feeder.source))
@@ -135,10 +125,8 @@ async def test_the_end_of_a_replaced_track_does_not_end_its_successor(
     await reception.aclose()
 
 
-async def test_what_comes_before_the_start_is_the_beginning(
-    feeder: Feeder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    reception, frames = await hear(feeder, False, monkeypatch)
+async def test_what_comes_before_the_start_is_the_beginning(feeder: Feeder) -> None:
+    reception, frames = await hear(feeder)
     for count in range(3):
         feeder.put(tone_frame(FORMAT, count))
     feeder.start()
@@ -170,10 +158,8 @@ async def test_a_fast_clock_loses_nothing(now: list[float], feeder: Feeder) -> N
     assert feeder.dropped == 0
 
 
-async def test_any_thread_may_put_and_none_after_the_end(
-    feeder: Feeder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    reception, frames = await hear(feeder, False, monkeypatch)
+async def test_any_thread_may_put_and_none_after_the_end(feeder: Feeder) -> None:
+    reception, frames = await hear(feeder)
     feeder.start()
     await asyncio.to_thread(feeder.put, FRAME)
     await frames.wait(lambda: len(frames.frames) == 1)
@@ -185,10 +171,8 @@ async def test_any_thread_may_put_and_none_after_the_end(
     await reception.aclose()
 
 
-async def test_a_closed_reception_is_silent_at_once(
-    feeder: Feeder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    reception, frames = await hear(feeder, False, monkeypatch)
+async def test_a_closed_reception_is_silent_at_once(feeder: Feeder) -> None:
+    reception, frames = await hear(feeder)
     feeder.start()
     feeder.put(FRAME)
     await frames.wait(lambda: len(frames.frames) == 1)
@@ -201,11 +185,9 @@ async def test_a_closed_reception_is_silent_at_once(
     assert reception.has_ended
 
 
-async def test_long_frames_are_no_burst(
-    now: list[float], feeder: Feeder, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_long_frames_are_no_burst(now: list[float], feeder: Feeder) -> None:
     """Of 100 ms, as many a voice from a file has them; ten pieces at once, ten times a second."""
-    reception, frames = await hear(feeder, False, monkeypatch)
+    reception, frames = await hear(feeder)
     feeder.start()
     tone = np.concatenate([tone_frame(FORMAT, count).samples for count in range(200)])
     for number in range(20):
@@ -217,8 +199,8 @@ async def test_long_frames_are_no_burst(
     await reception.aclose()
 
 
-async def test_the_last_samples_are_heard(feeder: Feeder, monkeypatch: pytest.MonkeyPatch) -> None:
-    reception, frames = await hear(feeder, False, monkeypatch)
+async def test_the_last_samples_are_heard(feeder: Feeder) -> None:
+    reception, frames = await hear(feeder)
     feeder.start()
     feeder.put(AudioFrame(FRAME.samples[:100], 48_000))
     await feeder.drain()

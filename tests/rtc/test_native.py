@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import logging
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
+from livekit import rtc
 from livekit.rtc import _ffi_client
 
 import utd_rx
 from utd_rx.errors import UTDErrorCode, UTDStreamException
-from utd_rx.rtc import ffi, last_resort, native
+from utd_rx.rtc import last_resort, native
 
 PRIVATE = re.compile(r"livekit\.rtc(\._| import _)|_ffi_handle|_on_room_event|\"_token\"")
 
@@ -24,16 +26,28 @@ def test_private_names_of_livekit_are_used_in_three_files() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "name"),
-    [("FfiClient", "request"), ("FfiQueue", "subscribe")],
+    ("where", "name"),
+    [
+        (_ffi_client, "FfiQueue"),
+        (_ffi_client.FfiClient, "request"),
+        (_ffi_client.FfiQueue, "subscribe"),
+        (rtc.Room, "_on_room_event"),
+    ],
 )
-def test_a_release_without_a_private_name_is_used_without_it(
-    kind: str, name: str, monkeypatch: pytest.MonkeyPatch
+def test_a_release_without_a_private_name_is_refused_with_those_that_have_it(
+    where: object, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delattr(getattr(_ffi_client, kind), name)
-    assert not ffi.is_available.__wrapped__()
+    pyproject = Path(utd_rx.__file__).parents[1] / "pyproject.toml"
+    releases = f"livekit{native.RELEASES}"
+    assert releases in tomllib.loads(pyproject.read_text())["project"]["dependencies"]
+    monkeypatch.setattr(last_resort, "register", lambda: None)
+    monkeypatch.delattr(where, name)
+    with pytest.raises(UTDStreamException, match=name) as caught:
+        native.sdk.__wrapped__()
+    assert caught.value.code is UTDErrorCode.FEATURE_DISABLED
+    assert f'pip install --force-reinstall "{releases}"' in caught.value.message
     monkeypatch.undo()
-    assert ffi.is_available.__wrapped__()
+    assert native.sdk.__wrapped__() is rtc
 
 
 def test_livekits_log_shows_no_token_and_not_what_means_nothing(

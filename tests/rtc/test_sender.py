@@ -11,7 +11,7 @@ from livekit.rtc._proto import ffi_pb2
 
 from utd_rx.models.audio import AudioFormat
 from utd_rx.rtc import ffi
-from utd_rx.rtc.sender import MAX_WAITING, FrameSender
+from utd_rx.rtc.feeder import BURST, FrameSender
 
 
 class Native:
@@ -50,7 +50,8 @@ async def test_one_at_a_time_in_order(
     monkeypatch.setattr(FfiClient.instance, "request", native.request)
     sent = [bytes([number]) for number in range(3)]
     sending = FrameSender(source, AudioFormat())
-    assert [sending.send(one) for one in sent] == [0, 0, 0]
+    sending.start()
+    assert [sending.send(one, BURST) for one in sent] == [0, 0, 0]
     for count in range(1, 4) if not is_prompt else ():
         native.answer(77)  # somebody else's frame
         assert native.captured == sent[:count]
@@ -67,14 +68,15 @@ async def test_a_stalled_livekit_costs_the_newest_nothing(
     native = Native(is_prompt=False)
     monkeypatch.setattr(FfiClient.instance, "request", native.request)
     sending = FrameSender(source, AudioFormat())
-    count = MAX_WAITING + 3  # one on its way, two too many
-    assert sum(sending.send(bytes([number])) for number in range(count)) == 2
-    for _ in range(1, MAX_WAITING + 2):
+    sending.start()
+    count = BURST + 3  # one on its way, two too many
+    assert sum(sending.send(bytes([number]), BURST) for number in range(count)) == 2
+    for _ in range(1, BURST + 2):
         native.answer(native.asked[-1])
     assert native.captured == [bytes([number]) for number in (0, *range(3, count))]
     sending.close()
     sending.close()
-    assert sending.send(b"late") == 1
+    assert sending.send(b"late", BURST) == 1
     await source.aclose()
 
 
@@ -88,10 +90,11 @@ async def test_a_frame_that_livekit_refuses_blocks_no_later_one(
 
     monkeypatch.setattr(FfiClient.instance, "request", refuse)
     sending = FrameSender(source, AudioFormat())
-    assert sending.send(b"L") == 0
+    sending.start()
+    assert sending.send(b"L", BURST) == 0
     assert sending.is_idle
     monkeypatch.setattr(FfiClient.instance, "request", native.request)
-    assert sending.send(b"H") == 0
+    assert sending.send(b"H", BURST) == 0
     assert native.captured == [b"H"]
     assert "LiveKit took no frame (1 times so far)" in caplog.text
     sending.close()
@@ -103,6 +106,7 @@ async def test_a_source_that_is_gone_takes_nothing_and_blocks_nothing(
 ) -> None:
     await source.aclose()
     sending = FrameSender(source, AudioFormat())
-    assert sending.send(bytes(960)) == 0
+    sending.start()
+    assert sending.send(bytes(960), BURST) == 0
     assert sending.is_idle
     sending.close()

@@ -1,13 +1,9 @@
-"""Audio straight over LiveKit's native interface, off the event loop, where that is possible.
+"""LiveKit's native interface, which is private ground: `check` looks for all that is used of it.
 
 `livekit.rtc` moves each frame through the event loop, and each `AudioStream` looks at every frame
-of the process: 32 tracks saturate a core and lose a third of the frames
-(docs/livekit.md, "Every stream sees every frame"). Here one subscriber sorts frames by their
-stream's handle on the native thread they arrive on, and a microphone's frame is one request from
-whatever thread has it, so a busy event loop delays neither.
-
-This is private ground: `is_available` checks for it, and `receiver` and `feeder` fall back to
-`rtc.AudioStream` and `rtc.AudioSource` without it.
+of the process (docs/livekit.md, "Every stream sees every frame"). Here one subscriber sorts frames
+by their stream's handle on the native thread they arrive on, and a microphone's frame is one
+request from whatever thread has it, so a busy event loop delays neither.
 
 Threads: `AudioExchange` calls its sinks on LiveKit's native threads, one call at a time, under
 LiveKit's lock. So whoever holds a lock that a sink takes must never wait for LiveKit's, not even in
@@ -54,23 +50,27 @@ EARLY: Final = 64
 being known there are at most a few, of all streams of the process together."""
 
 
-@cache
-def is_available() -> bool:
-    """Whether this livekit has the private names used here and in `last_resort`."""
-    try:
-        from livekit.rtc._ffi_client import FfiClient, FfiHandle, FfiQueue
-        from livekit.rtc._proto import ffi_pb2
+def check() -> None:
+    """Raise `ImportError` or `AttributeError` if this livekit lacks a private name used here, in
+    `native` or in `last_resort`."""
+    from livekit.rtc import Room
+    from livekit.rtc._ffi_client import FfiClient, FfiHandle, FfiQueue
+    from livekit.rtc._proto import ffi_pb2
 
-        event, request = ffi_pb2.FfiEvent(), ffi_pb2.FfiRequest()
-        _ = FfiClient.request, FfiClient.queue, FfiClient._dispose, FfiHandle.dispose
-        _ = FfiHandle.disposed, FfiQueue.subscribe, FfiQueue.unsubscribe
-        _ = event.connect, event.disconnect, event.audio_stream_event, event.capture_audio_frame
-        _ = request.disconnect.request_async_id, request.ready_for_room_event.room_handle
-        _stream_request(0, AudioFormat())
-        _frame_request(0, b"", AudioFormat(), 0)
-    except (ImportError, AttributeError):
-        return False
-    return True
+    event, request = ffi_pb2.FfiEvent(), ffi_pb2.FfiRequest()
+    _ = FfiClient.request, FfiClient.queue, FfiClient._dispose, FfiHandle.dispose
+    _ = FfiHandle.disposed, FfiQueue.subscribe, FfiQueue.unsubscribe, Room._on_room_event
+    _ = event.connect, event.disconnect, event.audio_stream_event, event.capture_audio_frame
+    _ = request.disconnect.request_async_id, request.ready_for_room_event.room_handle
+    _stream_request(0, AudioFormat())
+    _frame_request(0, b"", AudioFormat(), 0)
+
+
+def client() -> Any:
+    """Return LiveKit's end of its native interface."""
+    from livekit.rtc._ffi_client import FfiClient
+
+    return FfiClient.instance
 
 
 numbers: Final = count(2**62)
@@ -79,28 +79,20 @@ own begin at 1."""
 
 
 def watch(hear: Callable[[Any], None]) -> Callable[[], None]:
-    """Show every native event to `hear` on LiveKit's threads; returns how to stop it.
-
-    It is called under a lock of LiveKit's.
-    """
-    from livekit.rtc._ffi_client import FfiClient
+    """Show every native event to `hear`, on LiveKit's threads and under its lock; call to stop."""
 
     def keep_nothing(event: Any) -> bool:
         hear(event)
         return False
 
-    events = FfiClient.instance.queue
+    events = client().queue
     no_loop: Any = object()  # nothing is handed to it
     return partial(events.unsubscribe, events.subscribe(no_loop, filter_fn=keep_nothing))
 
 
 def spare_finalizers(*types: type[Any]) -> None:
-    """Make finalizers of LiveKit's that unsubscribe wait for no lock; rooms and streams have them.
-
-    The collector runs a finalizer on any thread, between any two lines: also while that thread
-    holds a lock which one of LiveKit's threads waits for with LiveKit's lock in its hand. Waiting
-    for that one there stopped the process for good (docs/livekit.md, "Finalizers that wait").
-    """
+    """Make finalizers of LiveKit's that unsubscribe wait for no lock: waiting there stopped the
+    process for good (docs/livekit.md, "Finalizers that wait")."""
     for each in types:
         each.__del__ = _unsubscribe_later
 
@@ -120,9 +112,7 @@ def _unsubscribe_later(owner: Any) -> None:
 
 
 def _unsubscribe(subscribed: Any) -> None:
-    from livekit.rtc._ffi_client import FfiClient
-
-    FfiClient.instance.queue.unsubscribe(subscribed)
+    client().queue.unsubscribe(subscribed)
 
 
 def sweep() -> None:
@@ -141,12 +131,15 @@ class _Stream:
     channels: int
     on_end: Callable[[], None] | None
 
+    def end(self) -> None:
+        self.ended.set()
+        if self.on_end is not None:
+            self.on_end()
+
 
 class AudioExchange:
-    """The process's one subscriber to native frames, and to the answers to frames.
-
-    It is subscribed while there is a stream or somebody who sends.
-    """
+    """The process's one subscriber to native frames, and to the answers to frames; subscribed
+    while there is a stream or somebody who sends."""
 
     def __init__(self) -> None:
         self._users = 0
@@ -189,16 +182,8 @@ class AudioExchange:
         audio_format: AudioFormat,
         on_answer: Callable[[], None],
     ) -> bool:
-        """Hand one frame of exactly 10 ms to a `queue_size_ms=0` source; any thread.
-
-        The caller has validated the frame, and sends no other until the answer: they might overtake
-        each other.
-
-        Returns:
-            Whether `on_answer` is called, on a native thread: not when the source is gone.
-        """
-        from livekit.rtc._ffi_client import FfiClient
-
+        """Hand a valid frame of 10 ms to a `queue_size_ms=0` source, on any thread; returns whether
+        `on_answer` is called, on a native one: not when the source is gone."""
         handle = source._ffi_handle
         if handle.disposed:
             return False
@@ -206,7 +191,7 @@ class AudioExchange:
         request = _frame_request(handle.handle, samples, audio_format, number)
         self._expected[number] = on_answer
         try:
-            FfiClient.instance.request(request)
+            client().request(request)
         except BaseException:
             self._expected.pop(number, None)
             raise
@@ -221,21 +206,15 @@ class AudioExchange:
         sink: SampleSink,
         on_end: Callable[[], None],
     ) -> int:
-        """Open a native stream of `track`; returns its handle.
-
-        Args:
-            track: A subscribed audio track.
-            audio_format: What to convert to.
-            sink: Takes 10 ms of int16 samples `(samples, channels)`; on a native thread.
-            on_end: Called on the loop when the track is gone.
-        """
-        from livekit.rtc._ffi_client import FfiClient, FfiHandle
+        """Open a native stream of a subscribed `track`; returns its handle. `sink` takes 10 ms of
+        int16 `(samples, channels)` on a native thread, `on_end` is called on this loop."""
+        from livekit.rtc._ffi_client import FfiHandle
 
         loop = asyncio.get_running_loop()
         request = _stream_request(track._ffi_handle.handle, audio_format)
         self.acquire()
         try:
-            made = FfiClient.instance.request(request).new_audio_stream.stream
+            made = client().request(request).new_audio_stream.stream
             handle = FfiHandle(made.handle.id)
         except BaseException:
             self.release()
@@ -248,10 +227,7 @@ class AudioExchange:
         return handle.handle
 
     async def close(self, handle: int) -> None:
-        """End the stream; after it returns its sink is not called any more. Idempotent.
-
-        Cancelling is safe: the sink is silent at once, the native stream ends by itself.
-        """
+        """End the stream, whose sink is silent at once. Idempotent; cancelling is safe."""
         with self._lock:
             stream = self._streams.get(handle)
             if stream is None:
@@ -271,13 +247,11 @@ class AudioExchange:
 
     def hear(self, event: Any) -> None:
         """Sort one native event; under a lock of LiveKit's."""
-        match event.WhichOneof("message"):
-            case "capture_audio_frame":
-                on_answer = self._expected.pop(event.capture_audio_frame.async_id, None)
-                if on_answer is not None:
-                    on_answer()
-            case "audio_stream_event":
-                self._take_event(event.audio_stream_event)
+        kind = event.WhichOneof("message")
+        if kind == "capture_audio_frame":
+            self._expected.pop(event.capture_audio_frame.async_id, lambda: None)()
+        elif kind == "audio_stream_event":
+            self._take_event(event.audio_stream_event)
 
     def _take_event(self, event: Any) -> None:
         with self._lock:
@@ -296,13 +270,7 @@ class AudioExchange:
             if stream.sink is not None:
                 stream.sink(samples.reshape(-1, stream.channels))
         elif event.HasField("eos"):
-            stream.loop.call_soon_threadsafe(_ended, stream)
-
-
-def _ended(stream: _Stream) -> None:
-    stream.ended.set()
-    if stream.on_end is not None:
-        stream.on_end()
+            stream.loop.call_soon_threadsafe(stream.end)
 
 
 def _take_samples(owned: Any) -> Samples:

@@ -11,8 +11,6 @@ These lead here, and the process must survive them:
 * the event loop ends while a join is under way: nobody is left to answer the native side, which
   would end the process by SIGTERM 15 s after the join (docs/livekit.md, "Ghost joins"). The join is
   then watched for on LiveKit's own thread and taken back there.
-
-Private names of livekit are needed for all of it.
 """
 
 from __future__ import annotations
@@ -51,33 +49,27 @@ _living: Final[weakref.WeakSet[rtc.Room]] = weakref.WeakSet()
 
 def guard(room: rtc.Room) -> None:
     """Leave `room` when the interpreter ends before anybody else did."""
-    if ffi.is_available():
-        _living.add(room)
+    _living.add(room)
 
 
 @cache
 def register() -> None:
     """See to the end of the interpreter; once LiveKit is imported, before it is used."""
-    if ffi.is_available():
-        from livekit.rtc._ffi_client import FfiClient
-
-        # LiveKit registers its own end when its client is made; handlers run in reverse order, so
-        # with the client made first, rooms are left while it still works.
-        _ = FfiClient.instance
-        os.register_at_fork(after_in_child=_living.clear)
-        atexit.register(_end, os.getpid())
+    # LiveKit registers its own end when its client is made; handlers run in reverse order, so
+    # with the client made first, rooms are left while it still works.
+    ffi.client()
+    os.register_at_fork(after_in_child=_living.clear)
+    atexit.register(_end, os.getpid())
 
 
 def _end(process: int) -> None:
     """Leave all rooms, let LiveKit end, and whatever it was calling this interpreter for."""
-    from livekit.rtc._ffi_client import FfiClient
-
     if os.getpid() != process:
         return
     joined = (room._ffi_handle for room in _living if room.isconnected())
     if handles := [handle.handle for handle in joined if handle is not None]:
         _leave(handles)
-    FfiClient.instance._dispose()
+    ffi.client()._dispose()
     deadline = time.monotonic() + EXIT_TIMEOUT
     is_called = True
     while is_called and time.monotonic() < deadline:
@@ -94,7 +86,6 @@ def _is_call(frame: FrameType | None) -> bool:
 
 def _leave(handles: list[int]) -> None:
     """Leave the rooms of these native handles, without a loop, bounded in time."""
-    from livekit.rtc._ffi_client import FfiClient
     from livekit.rtc._proto import ffi_pb2
 
     staying, left = {next(ffi.numbers): handle for handle in handles}, threading.Event()
@@ -111,7 +102,7 @@ def _leave(handles: list[int]) -> None:
             request = ffi_pb2.FfiRequest()
             request.disconnect.room_handle = handle
             request.disconnect.request_async_id = number
-            FfiClient.instance.request(request)
+            ffi.client().request(request)
         if not left.wait(EXIT_TIMEOUT):
             logger.warning("the media server did not confirm leaving at exit")
     finally:
@@ -120,8 +111,6 @@ def _leave(handles: list[int]) -> None:
 
 def take_back(token: str) -> None:
     """Watch for a join whose event loop ended, and leave its room when it succeeds."""
-    if not ffi.is_available():
-        return
     wanted = claims(token)
 
     def hear(event: Any) -> None:
@@ -143,13 +132,12 @@ def take_back(token: str) -> None:
 
 
 def _take_back_now(handle: int) -> None:
-    from livekit.rtc._ffi_client import FfiClient
     from livekit.rtc._proto import ffi_pb2
 
     # The handshake whose absence ends the process.
     ready = ffi_pb2.FfiRequest()
     ready.ready_for_room_event.room_handle = handle
-    FfiClient.instance.request(ready)
+    ffi.client().request(ready)
     _leave([handle])
 
 

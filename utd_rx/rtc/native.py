@@ -1,13 +1,8 @@
 """The door to `livekit.rtc`: imported on first use.
 
-`utd_rx` may be imported where nobody joins a room, so LiveKit's 27 MB library is loaded by
-`sdk()` and nowhere else. Private names of livekit 1.2 are used in three files: here, in `ffi`
-and in `last_resort`, each behind a check, with a public way out when a release lacks it:
-
-* `Room._on_room_event`, to see `participants_updated`, which changes participants without any
-  Python event; without it such a change is told with the next event about the same participant;
-* `Room._token`, for a new connection after a long outage; without it the minted token is used;
-* `_ffi_client`, `_proto` and `_ffi_handle`, see `ffi` and `last_resort`.
+`utd_rx` may be imported where nobody joins a room, so LiveKit's 27 MB library is loaded by `sdk()`
+and nowhere else. Private names of livekit 1.2 are used in three files, here, in `ffi` and in
+`last_resort`; a release that lacks one is refused by `sdk()`.
 """
 
 from __future__ import annotations
@@ -23,6 +18,9 @@ from utd_rx.rtc import ffi, last_resort
 
 if TYPE_CHECKING:
     from livekit import rtc
+
+RELEASES: Final = ">=1.2.0,<1.3"
+"""Of livekit, as in pyproject.toml: all that is used of them is in each (`ffi.check`)."""
 
 EmitSink: TypeAlias = Callable[[str, tuple[Any, ...]], None]
 """Takes the name and the arguments of one of LiveKit's events; never raises."""
@@ -45,22 +43,19 @@ def _is_told(record: logging.LogRecord) -> bool:
 
 @cache
 def sdk() -> Any:
-    """Return the module `livekit.rtc`, imported on the first call.
-
-    Raises:
-        UTDStreamException: `FEATURE_DISABLED` when its native library does not load.
-    """
+    """Return the module `livekit.rtc`, imported on the first call; `FEATURE_DISABLED` when it does
+    not load, or lacks a private name."""
     try:
         from livekit import rtc
 
+        ffi.check()
         _LOGGER.addFilter(_is_told)
         last_resort.register()
-        if ffi.is_available():
-            ffi.spare_finalizers(rtc.Room, rtc.AudioStream, rtc.VideoStream)
-    except ImportError as error:
+        ffi.spare_finalizers(rtc.Room, rtc.AudioStream, rtc.VideoStream)
+    except (ImportError, AttributeError) as error:
         raise UTDStreamException(
-            f"LiveKit's native library does not load ({foreign_text(str(error))}): "
-            "pip install --force-reinstall livekit",
+            "LiveKit's native library does not load, or is a release without what is used of it "
+            f'({foreign_text(str(error))}): pip install --force-reinstall "livekit{RELEASES}"',
             code=UTDErrorCode.FEATURE_DISABLED,
         ) from error
     return rtc
@@ -75,12 +70,8 @@ def new_room() -> rtc.Room:
 
 
 def listen(room: rtc.Room, on_emit: EmitSink) -> None:
-    """Show every event of `room`, a `new_room`, before any listener that an app registers there.
-
-    Not by registering: LiveKit reflects on each listener at each event, which costs more than the
-    event, and one that raises may starve those behind it (docs/livekit.md, "Starved listeners").
-    `participants_updated`, with identities, is LiveKit's own, and has no event otherwise.
-    """
+    """Show every event of `room`, a `new_room`, before any listener that an app registers there,
+    and not as one of those (docs/livekit.md, "Starved listeners")."""
     hooked: Any = room
     hooked.on_emit = on_emit
 
@@ -107,7 +98,7 @@ def _room_type() -> Any:
     base: Any = sdk().Room
 
     class HookedRoom(base):  # type: ignore[misc]  # its base is only known at run time
-        """A room that shows what it emits, and what it does not."""
+        """A room that shows what it emits, and `participants_updated`, which it does not."""
 
         on_emit: EmitSink = staticmethod(lambda name, args: None)
 
@@ -125,8 +116,6 @@ def _room_type() -> Any:
 
 
 def newest_token(room: rtc.Room) -> str | None:
-    """Return what `room` was joined with, or what the server has renewed it to since.
-
-    None when LiveKit hides it: only a private attribute has it.
-    """
+    """Return what `room` was joined with, or what the server has renewed it to since; None when
+    LiveKit hides it, as only a private attribute has it."""
     return getattr(room, "_token", None)

@@ -9,12 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
 from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
-
-import numpy as np
+from typing import TYPE_CHECKING, Final
 
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.audio import AudioFormat, AudioFrame, FrameSink, Samples
@@ -24,42 +21,27 @@ from utd_rx.models.participant import TrackKind
 from utd_rx.ports import living
 from utd_rx.ports.crossing import FrameBox
 from utd_rx.ports.room import FramesSink
-from utd_rx.rtc import ffi, native
+from utd_rx.rtc import ffi
 
 if TYPE_CHECKING:
     from livekit import rtc
 
-PUMP_CAPACITY: Final = 20
-"""Frames (200 ms) an `rtc.AudioStream` may run behind before the oldest is dropped; its own
-default is unbounded, which turns a stall into delay and memory."""
-
 RECEIVE_FORMAT: Final = AudioFormat(48_000, 1)
 """What remote audio is converted to: Opus's own rate, and one channel, as voice is."""
-
-Stop: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 
 _numbers: Final = count(1)
 """Of receptions, one sequence for the process: what was over stays over in the next connection."""
 
 
 class Reception:
-    """The frames of one remote track.
-
-    Args:
-        sid: Of the track.
-        sink: Takes them on LiveKit's threads, in `RECEIVE_FORMAT`; never raises.
-
-    Attributes:
-        track: Whose frames come now.
-        has_ended: No more sound ever comes.
-    """
+    """The frames of one remote track, in `RECEIVE_FORMAT`, for a sink on LiveKit's threads."""
 
     def __init__(self, sid: str, sink: FrameSink) -> None:
         self.sid = sid
         self.has_ended = False
         self._sink = sink
-        self._stop: Stop | None = None
-        self.track: rtc.Track | None = None
+        self.track: rtc.Track | None = None  # whose frames come now, by this native stream:
+        self._stream = 0
         self._stopping: set[asyncio.Task[None]] = set()
 
     def attach(self, track: rtc.Track) -> None:
@@ -67,9 +49,9 @@ class Reception:
         if self.track is track or self.has_ended:
             return
         self._detach()
+        gone = partial(self.track_gone, track)
+        self._stream = ffi.exchange().open(track, RECEIVE_FORMAT, self._take, gone)
         self.track = track
-        opener = _open_tap if ffi.is_available() else _open_pump
-        self._stop = opener(track, self._take, partial(self.track_gone, track))
 
     def end(self) -> None:
         """No more sound ever comes: the track is gone. Idempotent."""
@@ -77,18 +59,16 @@ class Reception:
         self.has_ended = True
 
     async def aclose(self) -> None:
-        """Stop; after it returns the sink is not called any more. Idempotent.
-
-        Cancelling is safe: the closing goes on.
-        """
+        """End; after it returns the sink is not called any more. Cancelling is safe."""
         self.end()
         if self._stopping:
             await asyncio.wait(self._stopping)
 
     def _detach(self) -> None:
-        stop, self._stop, self.track = self._stop, None, None
-        if stop is not None:
-            task = asyncio.create_task(stop(), name=f"utd_rx.rtc: close stream {self.sid}")
+        if self.track is not None:
+            self.track = None
+            closing = ffi.exchange().close(self._stream)
+            task = asyncio.create_task(closing, name=f"utd_rx.rtc: close stream {self.sid}")
             self._stopping.add(task)
             task.add_done_callback(self._stopping.discard)
 
@@ -104,27 +84,25 @@ class Reception:
 
 
 class Hearing(Reception):
-    """Frames for the loop it was made on, in batches."""
+    """Frames for this loop, in batches."""
 
     def __init__(self, sid: str, sink: FramesSink) -> None:
         self._box = FrameBox(asyncio.get_running_loop(), sink)
         super().__init__(sid, self._box.post)
 
     async def aclose(self) -> None:
-        """As `Reception.aclose`; what waits is dropped."""
         self._box.close()
         await super().aclose()
 
 
 class Route(Reception):
-    """Frames for a speaker's mix."""
+    """Frames for a speaker's mix, which the voice leaves at the end."""
 
     def __init__(self, sid: str, voice: living.Voice) -> None:
         super().__init__(sid, voice)
         self.voice = voice
 
     def end(self) -> None:
-        """As `Reception.end`; the voice leaves the mix."""
         super().end()
         self.voice.close()
 
@@ -138,20 +116,11 @@ class Receiver:
         self._is_closed = False
 
     def hear(self, track_sid: str, sink: FramesSink) -> int:
-        """Deliver the frames of a track to `sink`; returns the reception's number.
-
-        Raises:
-            UTDStreamException: `NOT_FOUND` when no such audio track is subscribed.
-        """
+        """See `RoomPort.hear`."""
         return self._begin(self._find(track_sid), Hearing(track_sid, sink))
 
     def route(self, track_sid: str, speaker: DeviceKey, name: str, gain: float) -> int:
-        """Play a track on a speaker; returns the reception's number.
-
-        Raises:
-            UTDStreamException: `NOT_FOUND` when no such audio track is subscribed or no such
-                speaker lives here, or what the speaker raises.
-        """
+        """See `RoomPort.route`."""
         track = self._find(track_sid)
         voice = living.find(speaker).voice(name, gain=gain)
         return self._begin(track, Route(track_sid, voice))
@@ -211,35 +180,3 @@ class Receiver:
         raise UTDStreamException(
             f"No audio track {track_sid!r} is subscribed.", code=UTDErrorCode.NOT_FOUND
         )
-
-
-def _open_tap(track: rtc.Track, take: Callable[[Samples], None], gone: Callable[[], None]) -> Stop:
-    exchange = ffi.exchange()
-    return partial(exchange.close, exchange.open(track, RECEIVE_FORMAT, take, gone))
-
-
-def _open_pump(track: rtc.Track, take: Callable[[Samples], None], gone: Callable[[], None]) -> Stop:
-    """Receive by the public `rtc.AudioStream`; its last frames are lost at the end."""
-    stream = native.sdk().AudioStream(
-        track,
-        capacity=PUMP_CAPACITY,
-        sample_rate=RECEIVE_FORMAT.sample_rate,
-        num_channels=RECEIVE_FORMAT.channels,
-        frame_size_ms=10,
-    )
-
-    async def pump() -> None:
-        async for event in stream:
-            samples = np.frombuffer(bytes(event.frame.data.cast("B")), np.int16)
-            take(samples.reshape(-1, RECEIVE_FORMAT.channels))
-        gone()
-
-    task = asyncio.create_task(pump(), name=f"utd_rx.rtc: receive {track.sid}")
-
-    async def stop() -> None:
-        # The order matters: a pump that still reads would be cancelled with frames in hand.
-        await stream.aclose()
-        task.cancel()
-        await asyncio.wait([task])
-
-    return stop
