@@ -1,8 +1,7 @@
 """Local tracks: what is published, what feeds it, and whether the server still allows it.
 
-LiveKit does not tell when the server takes a track away (docs/livekit.md, "Silent revocation"): the
-publication stays listed and `capture_frame` succeeds into nothing. So the truth is derived here,
-from permission and publications: `enforce` ends what a permission no longer covers.
+LiveKit does not tell when the server takes a track away (docs/livekit.md, "Silent revocation"): so
+`enforce` ends what a permission no longer covers.
 
 Every native call is raced against the end of the connection, after which LiveKit never answers
 (docs/livekit.md, "Publications that never answer"), and runs in a task of its own, so that a
@@ -14,10 +13,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from attrs import define, evolve
+from attrs import define, evolve, field
 
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conflict, invalid
 from utd_rx.models import events as ev
@@ -46,18 +46,14 @@ CLOSE_TIMEOUT: Final = 5.0
 
 @define(eq=False)
 class LocalTrack:
-    """A local audio track and everything behind it.
-
-    Attributes:
-        refused: Why it cannot be, once that is known.
-    """
+    """A local audio track and everything behind it."""
 
     source: AudioInput
     feeder: Feeder
     stream: AudioInputStream
     track: rtc.LocalAudioTrack
     track_source: TrackSource
-    refused: asyncio.Future[UTDStreamException]
+    refused: asyncio.Future[UTDStreamException]  # why it cannot be, once that is known
     sid: str = ""
     watcher: asyncio.Task[None] | None = None
 
@@ -74,31 +70,19 @@ class LocalTrack:
             await self.feeder.aclose()
 
 
+@define(eq=False)
 class Publisher:
-    """The local tracks of one connection.
+    """The local tracks of one connection, which is over when `ended` is done; `emit` takes events
+    that LiveKit does not send, `unpublished` the sid of a track that is gone."""
 
-    Args:
-        room: The connected room.
-        ended: Done when the connection is over.
-        emit: Takes the events that LiveKit does not send.
-        unpublished: Called with the sid of a track that is gone.
-    """
-
-    def __init__(
-        self,
-        room: rtc.Room,
-        ended: asyncio.Future[None],
-        emit: Callable[[ev.RoomEvent], None],
-        unpublished: Callable[[str], None],
-    ) -> None:
-        self._room = room
-        self._ended = ended
-        self._emit = emit
-        self._unpublished = unpublished
-        # By each sid that it ever had: a command may still name the one before a reconnect.
-        self._live: dict[str, LocalTrack] = {}
-        self._pending: set[LocalTrack] = set()
-        self._tasks: set[asyncio.Task[Any]] = set()
+    _room: rtc.Room
+    _ended: asyncio.Future[None]
+    _emit: Callable[[ev.RoomEvent], None]
+    _unpublished: Callable[[str], None]
+    # By each sid that it ever had: a command may still name the one before a reconnect.
+    _live: dict[str, LocalTrack] = field(init=False, factory=dict)
+    _pending: set[LocalTrack] = field(init=False, factory=set)
+    _tasks: set[asyncio.Task[Any]] = field(init=False, factory=set)
 
     # -- commands -------------------------------------------------------------------------------
 
@@ -112,12 +96,7 @@ class Publisher:
         return next((live for live in self._live.values() if live.track_source is source), None)
 
     async def publish(self, source: AudioInput, track_source: TrackSource) -> TrackPublication:
-        """Open `source` and publish it. Cancelling is safe.
-
-        Raises:
-            UTDStreamException: `FORBIDDEN`, `CONFLICT` the connection ended, `TIMEOUT`,
-                `VALIDATION` what comes cannot be sent, or what `source.open` raises.
-        """
+        """See `RoomPort.publish`."""
         self.check(track_source)
         track = await _open(source, track_source)
         self._pending.add(track)
@@ -148,6 +127,7 @@ class Publisher:
         if track in self._pending:  # else it was given up, and `_discard` takes it back
             track.feeder.start()
             track.watcher = self._own(self._watch(track), f"watch {track.sid}")
+            track.refused.add_done_callback(partial(self._fail, track))
         return publication
 
     async def _discard(self, task: asyncio.Task[TrackPublication], track: LocalTrack) -> None:
@@ -182,7 +162,7 @@ class Publisher:
     # -- facts ----------------------------------------------------------------------------------
 
     def enforce(self, permission: ParticipantPermission) -> None:
-        """End what `permission` does not allow (docs/livekit.md, "Silent revocation")."""
+        """End what `permission` does not allow."""
         for track in self._pending:
             if not permission.allows(track.track_source):
                 _refuse(track.refused, _forbidden(track.track_source))
@@ -230,25 +210,22 @@ class Publisher:
             self._unpublished(track.sid)
 
     async def _watch(self, track: LocalTrack) -> None:
-        """Wait for the end of what feeds a track, or for its failure."""
-        ended = self._own(_ended(track.stream), f"input of {track.sid}")
-        rivals: list[asyncio.Future[Any]] = [ended, track.refused]
-        try:
-            await asyncio.wait(rivals, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            ended.cancel()
-        if ended.done() and not ended.cancelled() and (error := ended.exception()) is not None:
-            if not isinstance(error, UTDStreamException):
-                # Not what it says: an app's own error may hold anything, and this one is recorded.
-                cause = error
-                error = UTDStreamException(f"The audio input failed: {type(cause).__name__}.")
-                error.__cause__ = cause
+        """Tell the end of what feeds a track, or why it failed."""
+        (error,) = await asyncio.gather(_ended(track.stream), return_exceptions=True)
+        if isinstance(error, UTDStreamException):
             _refuse(track.refused, error)
-        if not track.refused.done():
+        elif isinstance(error, Exception):
+            # Not what it says: an app's own error may hold anything, and this one is recorded.
+            failure = UTDStreamException(f"The audio input failed: {type(error).__name__}.")
+            failure.__cause__ = error
+            _refuse(track.refused, failure)
+        elif not track.refused.done():
             await track.feeder.drain()
             self._emit(ev.LocalAudioEnded(track.sid))
-        elif track.sid in self._live:
-            self._emit(ev.LocalTrackFailed(track.sid, track.refused.result()))
+
+    def _fail(self, track: LocalTrack, refused: asyncio.Future[UTDStreamException]) -> None:
+        if track.sid in self._live:
+            self._emit(ev.LocalTrackFailed(track.sid, refused.result()))
             self._own(self._remove(track), f"end failed {track.sid}")
 
     async def _race(
@@ -282,23 +259,19 @@ class Publisher:
 async def _open(source: AudioInput, track_source: TrackSource) -> LocalTrack:
     """Open an input and make a track of it, that is not published yet."""
     refused: asyncio.Future[UTDStreamException] = asyncio.get_running_loop().create_future()
-    feeder = Feeder(_format_of(source), partial(_refuse, refused))
-    try:
+    async with AsyncExitStack() as undo:
+        feeder = Feeder(_format_of(source), partial(_refuse, refused))
+        undo.push_async_callback(feeder.aclose)
         stream = await source.open(feeder.put)
-        try:
-            # The platform's sound goes from its device into the track, and not to the feeder.
-            platform = stream if isinstance(stream, PlatformStream) else None
-            sound = feeder.source if platform is None else platform.source
-            audio_track = native.sdk().LocalAudioTrack
-            track = audio_track.create_audio_track(track_source.name.lower(), sound)
-            if platform is not None:
-                platform.attach(track)
-        except BaseException:
-            await stream.aclose()
-            raise
-    except BaseException:
-        await feeder.aclose()
-        raise
+        undo.push_async_callback(stream.aclose)
+        # The platform's sound goes from its device into the track, and not to the feeder.
+        platform = stream if isinstance(stream, PlatformStream) else None
+        sound = feeder.source if platform is None else platform.source
+        create = native.sdk().LocalAudioTrack.create_audio_track
+        track = create(track_source.name.lower(), sound)
+        if platform is not None:
+            platform.attach(track)
+        undo.pop_all()
     return LocalTrack(source, feeder, stream, track, track_source, refused)
 
 
@@ -314,7 +287,7 @@ def _format_of(source: AudioInput) -> AudioFormat:
 
 
 async def _ended(stream: AudioInputStream) -> None:
-    await stream.wait_ended()
+    await stream.wait_ended()  # in a coroutine of ours, whatever an app has made of it
 
 
 def _refuse(refused: asyncio.Future[UTDStreamException], error: UTDStreamException) -> None:
