@@ -1,10 +1,9 @@
 """Joining a LiveKit room so that giving up is safe.
 
-LiveKit's own `connect` must never be cancelled: the native join goes on, a ghost stays in the
-room, and 15 s later the native side finds its handshake missing and ends the process by SIGTERM
-(docs/livekit.md, "Ghost joins"). So a native join runs in a task of its own that nothing here
-cancels. Whoever stops waiting for it, by cancelling or by the deadline, gets out at once and leaves
-it to `Connector`, which takes a late success back out of the room.
+LiveKit's own `connect` must never be cancelled: the native join goes on and, 15 s later, ends the
+process (docs/livekit.md, "Ghost joins"). So it runs in a task of its own that nothing here cancels.
+Whoever stops waiting for it, by cancelling or by the deadline, gets out at once and leaves it to
+`Connector`, which takes a late success back out of the room.
 """
 
 from __future__ import annotations
@@ -34,13 +33,10 @@ CONNECT_TIMEOUT: Final = 15.0
 on loopback a join takes 0.1 s, so 15 s leave room for three of its tries on a bad line."""
 
 LEFTOVER_TIMEOUT: Final = 5.0
-"""Seconds after a join is given up in which closing waits for it; a server that answers at all does
-so within LiveKit's 5 s per try."""
+"""Seconds that closing waits for a join given up: LiveKit's own per try."""
 
 LEAVE_TIMEOUT: Final = 5.0
-"""Seconds for leaving a room, which takes 5 ms when the server answers
-(docs/livekit.md, "Joining")."""
-
+"""Seconds for leaving, which takes 5 ms when the server answers (docs/livekit.md, "Joining")."""
 
 _STATUS: Final = re.compile(
     r"(?:engine: )?(?:signal failure: )?(?:client|server|handshake) error: (\d{3})\b"
@@ -56,21 +52,18 @@ _REFUSALS: Final = {
     # A full room is a 500 in the handshake and nothing more
     # (docs/livekit.md, "Errors without a type").
     500: (UTDErrorCode.SERVER, "the server refused the join; the room may be full"),
-    502: (UTDErrorCode.SERVER, "the media server is not available; try later"),
-    503: (UTDErrorCode.SERVER, "the media server is not available; try later"),
-    504: (UTDErrorCode.SERVER, "the media server is not available; try later"),
+    **dict.fromkeys(
+        (502, 503, 504), (UTDErrorCode.SERVER, "the media server is not available; try later")
+    ),
 }
 
-_FAILURES: Final = tuple(
-    (re.compile(pattern, re.IGNORECASE), code, advice)
-    for pattern, code, advice in (
-        ("parse the url|unsupported scheme", UTDErrorCode.VALIDATION, "check the room's url"),
-        ("proxy", UTDErrorCode.NETWORK, "the proxy does not let the connection through"),
-        ("timed? ?out", UTDErrorCode.TIMEOUT, "the media server did not answer in time"),
-        ("corrupt message|certificate|tls", UTDErrorCode.NETWORK, "no TLS connection; check url"),
-        ("transport|io error|lookup|refused|reset|closed|signal failure",
-         UTDErrorCode.NETWORK, "the media server cannot be reached"),
-    )
+_FAILURES: Final = (
+    ("parse the url|unsupported scheme", UTDErrorCode.VALIDATION, "check the room's url"),
+    ("proxy", UTDErrorCode.NETWORK, "the proxy does not let the connection through"),
+    ("timed? ?out", UTDErrorCode.TIMEOUT, "the media server did not answer in time"),
+    ("corrupt message|certificate|tls", UTDErrorCode.NETWORK, "no TLS connection; check url"),
+    ("transport|io error|lookup|refused|reset|closed|signal failure",
+     UTDErrorCode.NETWORK, "the media server cannot be reached"),
 )  # fmt: skip
 """LiveKit's words where there is no status; the first that fits decides."""
 
@@ -87,20 +80,19 @@ class Dial:
 
 
 def classify(text: str, token: str = "", proxy: Proxy | None = None) -> UTDStreamException:
-    """Return the typed error for LiveKit's text (docs/livekit.md, "Errors without a type").
-
-    Args:
-        text: LiveKit's; a server may have written any part of it.
-        token: What the error does not hold, although the text may.
-        proxy: What was on the way.
-    """
+    """Return the typed error for LiveKit's text, any part of which a server may have written; the
+    error does not hold the token (docs/livekit.md, "Errors without a type")."""
     told = foreign_text(text, token, None if proxy is None else proxy.password)
     if status := _STATUS.match(told):
         number = int(status[1])
         usual = UTDErrorCode.SERVER if number >= 500 else UTDErrorCode.UNKNOWN
         code, advice = _REFUSALS.get(number, (usual, "the server refused the join"))
     else:
-        fits = ((code, advice) for words, code, advice in _FAILURES if words.search(told))
+        fits = (
+            (code, advice)
+            for words, code, advice in _FAILURES
+            if re.search(words, told, re.IGNORECASE)
+        )
         code, advice = next(fits, (UTDErrorCode.UNKNOWN, "LiveKit does not say more"))
         advice += "" if proxy is None else f"; on the way was the proxy {proxy}"
     return UTDStreamException(f"Joining failed: {advice} ({told}).", code=code)
@@ -140,58 +132,36 @@ class Connector:
         *,
         timeout: float | None = None,
     ) -> T:
-        """Join `room`, a fresh one, and return what `joined` returns.
+        """Join `room`, a fresh one, and return what `joined` returns: it is called once joined,
+        before LiveKit can emit any event.
 
-        Cancelling is safe: a join that succeeds later is taken back.
-
-        Args:
-            room: LiveKit's.
-            dial: Where and how.
-            joined: Called once joined, before LiveKit can emit any event.
-            given_up: Done when nobody wants this join any more.
-            timeout: Seconds until giving up, `CONNECT_TIMEOUT` by default.
+        When this is cancelled or `given_up` done, a join that succeeds later is taken back.
 
         Raises:
-            UTDStreamException: As `classify` says; `TIMEOUT` after `timeout`, `CONFLICT` given up,
-                or another way of another room.
+            UTDStreamException: As `classify` says; `TIMEOUT` after `timeout` (`CONNECT_TIMEOUT`),
+                `CONFLICT` given up, or another way of another room.
         """
         timeout = CONNECT_TIMEOUT if timeout is None else timeout
         deadline = asyncio.get_running_loop().time() + timeout
-        await self._settle(given_up, timeout)
+        if self._leftovers:
+            # Two joins of one identity push each other out, and LiveKit repeats a join that is
+            # pushed out before it stood: 15 s later the one given up would take this one's place.
+            settled = asyncio.ensure_future(asyncio.wait(set(self._leftovers)))
+            try:
+                await _wait(settled, given_up, deadline, timeout)
+            finally:
+                settled.cancel()
         way.take(room, dial.url, dial.proxy)
         attempt = asyncio.create_task(_attempt(room, dial, joined), name="utd_rx.rtc: join")
-        waited_for: list[asyncio.Future[Any]] = [attempt, given_up]
         try:
-            # `wait` leaves the task alone when it is cancelled itself.
-            left = max(0.0, deadline - asyncio.get_running_loop().time())
-            await asyncio.wait(waited_for, timeout=left, return_when=asyncio.FIRST_COMPLETED)
-        except asyncio.CancelledError:
+            await _wait(attempt, given_up, deadline, timeout)
+        except BaseException:
             self._take_over(attempt, room)
             raise
-        if given_up.done() or not attempt.done():
-            self._take_over(attempt, room)
-            raise _not_joined(given_up, timeout)
         outcome = attempt.result()
         if isinstance(outcome, UTDStreamException):
             raise outcome
         return outcome
-
-    async def _settle(self, given_up: asyncio.Future[None], timeout: float) -> None:
-        """Wait until no earlier join is left.
-
-        Two joins of one identity push each other out, and LiveKit repeats a join that is pushed
-        out before it stood: 15 s later the one given up would take the place of this one.
-        """
-        if not self._leftovers:
-            return
-        settled = asyncio.ensure_future(asyncio.wait(set(self._leftovers)))
-        rivals: list[asyncio.Future[Any]] = [settled, given_up]
-        try:
-            await asyncio.wait(rivals, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
-            if not settled.done():
-                raise _not_joined(given_up, timeout)
-        finally:
-            settled.cancel()
 
     def _take_over(self, attempt: asyncio.Task[T | UTDStreamException], room: rtc.Room) -> None:
         task = asyncio.create_task(_undo(attempt, room), name="utd_rx.rtc: undo a late join")
@@ -200,10 +170,8 @@ class Connector:
         self._wait_until = asyncio.get_running_loop().time() + LEFTOVER_TIMEOUT
 
     async def aclose(self) -> None:
-        """Wait for joins given up, until `LEFTOVER_TIMEOUT` after the last; they go on after that.
-
-        A join that fails closes on several levels, one after the other: they share that time.
-        """
+        """Wait for joins given up, until `LEFTOVER_TIMEOUT` after the last; they go on after that,
+        and what closes on several levels, one after the other, shares that time."""
         if self._leftovers:
             left = max(0.0, self._wait_until - asyncio.get_running_loop().time())
             _, pending = await asyncio.wait(self._leftovers, timeout=left)
@@ -211,15 +179,22 @@ class Connector:
                 logger.warning("still waiting for the server: %s", task.get_name())
 
 
-def _not_joined(given_up: asyncio.Future[None], timeout: float) -> UTDStreamException:
+async def _wait(
+    wanted: asyncio.Future[Any], given_up: asyncio.Future[None], deadline: float, timeout: float
+) -> None:
+    """Wait for what goes on when this is cancelled, or raise why nobody waits any more."""
+    left = max(0.0, deadline - asyncio.get_running_loop().time())
+    rivals = (wanted, given_up)
+    await asyncio.wait(rivals, timeout=left, return_when=asyncio.FIRST_COMPLETED)
     if given_up.done():
-        return conflict(ConflictReason.LEFT, "The room was disconnected while connecting.")
-    return UTDStreamException(
-        f"Joining failed: the media server did not answer within {timeout:g} s, or the same "
-        "identity joined from elsewhere at the same moment, or there is no UDP path to the server: "
-        "LiveKit's SDK cannot use a machine whose only network interface is lo.",
-        code=UTDErrorCode.TIMEOUT,
-    )
+        raise conflict(ConflictReason.LEFT, "The room was disconnected while connecting.")
+    if not wanted.done():
+        raise UTDStreamException(
+            f"Joining failed: the media server did not answer within {timeout:g} s, or the same "
+            "identity joined from elsewhere at the same moment, or there is no UDP path to the "
+            "server: LiveKit's SDK cannot use a machine whose only network interface is lo.",
+            code=UTDErrorCode.TIMEOUT,
+        )
 
 
 async def _attempt(room: rtc.Room, dial: Dial, joined: Callable[[], T]) -> T | UTDStreamException:

@@ -14,7 +14,6 @@ from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conf
 from utd_rx.models.secrets import foreign_text
 from utd_rx.ports.data import DataMessage
 from utd_rx.rtc import native
-from utd_rx.rtc.values import permission_of
 
 if TYPE_CHECKING:
     from livekit import rtc
@@ -27,12 +26,7 @@ SEND_TIMEOUT: Final = 10.0
 
 
 class Outbox:
-    """The messages of one connection.
-
-    Args:
-        room: The connected room.
-        ended: Done when the connection is over.
-    """
+    """The messages of one connection, which is over when `ended` is done."""
 
     def __init__(self, room: rtc.Room, ended: asyncio.Future[None]) -> None:
         self._room = room
@@ -40,17 +34,12 @@ class Outbox:
         self._slots = asyncio.Semaphore(MAX_UNDER_WAY)
 
     async def send(self, message: DataMessage) -> None:
-        """Send, after what was to be sent before. Cancelling is safe: it may or may not be sent.
-
-        Raises:
-            UTDStreamException: `FORBIDDEN` not granted, `CONFLICT` the connection ended before,
-                `TIMEOUT` it is not known whether it was sent, `SERVER` LiveKit failed to send.
-        """
+        """See `RoomPort.send_data`; `SERVER` LiveKit failed to send."""
         async with self._slots:
             if self._ended.done():
                 raise conflict(ConflictReason.LEFT, "The room was left; the message was not sent.")
             local = self._room.local_participant
-            if not permission_of(local).can_publish_data:
+            if not local.permissions.can_publish_data:
                 raise UTDStreamException(
                     "The server has not granted sending data.", code=UTDErrorCode.FORBIDDEN
                 )

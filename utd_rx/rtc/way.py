@@ -29,11 +29,8 @@ _lock: Final = threading.Lock()
 
 
 def take(room: rtc.Room, url: str, proxy: Proxy | None) -> None:
-    """Let `room` be dialled at `url` through `proxy`, None for directly, until `leave`.
-
-    Raises:
-        UTDStreamException: `CONFLICT`: another room of the process takes another way.
-    """
+    """Let `room` be dialled at `url` through `proxy`, None for directly, until `leave`; `CONFLICT`
+    when another room of the process takes another way."""
     secure = url.partition(":")[0].lower() in ("wss", "https")
     name = "HTTPS_PROXY" if secure else "HTTP_PROXY"
     with _lock:
