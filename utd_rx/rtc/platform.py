@@ -5,7 +5,6 @@ What was measured on livekit 1.2.0 over PulseAudio, and shapes this file and `pl
 * `rtc.PlatformAudio` counts references to one native module. A second one sees the same devices
   and silently shares what was selected, so it is refused here.
 * While it is held, every remote track of the process is played, in whatever room.
-* Voice processing is always on: the options of `create_audio_source` change nothing.
 * A device can be selected only while it is not recording; a muted track stops recording.
 * Streams that the sound server kills stay silent without an error, until the track is muted and
   unmuted. When the server itself is gone the module never comes back in this process.
@@ -18,6 +17,8 @@ from __future__ import annotations
 import threading
 from functools import cache
 from typing import TYPE_CHECKING, Final
+
+from attrs import define
 
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conflict
 from utd_rx.models.devices import AudioDevice, AudioDirection, DeviceChoice, choose_device
@@ -46,12 +47,8 @@ class PlatformModule:
         return bool(self._held)
 
     def hold(self, direction: AudioDirection) -> PlatformSide:
-        """Return that side; blocks for 0.1 s when the module is opened.
-
-        Raises:
-            UTDStreamException: `CONFLICT` when it is held already, `NOT_FOUND` when there is no
-                such device, `FEATURE_DISABLED` when LiveKit's native library does not load.
-        """
+        """Return that side; blocks for 0.1 s when the module is opened. `CONFLICT` when it is held
+        already, `NOT_FOUND` when there is no such device."""
         with self._lock:
             if direction in self._held:
                 raise conflict(
@@ -60,7 +57,11 @@ class PlatformModule:
                     f"{_NOUNS[direction]} of the platform holds it: close that one first",
                 )
             if self._audio is None:
-                self._audio = _open()
+                sdk = native.sdk()
+                try:
+                    self._audio = sdk.PlatformAudio()
+                except sdk.PlatformAudioError as error:
+                    raise _missing(f"WebRTC finds no sound device ({error})") from error
             self._held.add(direction)
             side = PlatformSide(self, direction, self._audio)
         if not side.devices():
@@ -81,16 +82,14 @@ class PlatformModule:
                 audio.close()
 
 
+@define(eq=False)
 class PlatformSide:
     """One side of the module, held until it is closed; what is asked of it blocks for some ms."""
 
-    def __init__(
-        self, module: PlatformModule, direction: AudioDirection, audio: rtc.PlatformAudio
-    ) -> None:
-        self._module = module
-        self._direction = direction
-        self._audio = audio
-        self._closed = False
+    _module: PlatformModule
+    _direction: AudioDirection
+    _audio: rtc.PlatformAudio
+    _closed: bool = False
 
     def devices(self) -> tuple[AudioDevice, ...]:
         """Return what there is now; the first is the default and says so."""
@@ -105,19 +104,12 @@ class PlatformSide:
         )
 
     def find(self, choice: DeviceChoice) -> AudioDevice:
-        """Return the chosen device.
-
-        Raises:
-            UTDStreamException: As `choose_device`.
-        """
+        """Return the chosen device, as `choose_device`."""
         return choose_device(self.devices(), choice, self._direction)
 
     def select(self, device: AudioDevice) -> None:
-        """Use this device from the next start on.
-
-        Raises:
-            UTDStreamException: `NOT_FOUND` when it is gone, or while another one is open.
-        """
+        """Use this device from the next start on; `NOT_FOUND` when it is gone, or while another
+        one is open."""
         is_input = self._direction is AudioDirection.INPUT
         choose = self._audio.set_recording_device if is_input else self._audio.set_playout_device
         try:
@@ -142,15 +134,6 @@ class PlatformSide:
 def module() -> PlatformModule:
     """Return the process's module; nothing is open until a side of it is held."""
     return PlatformModule()
-
-
-def _open() -> rtc.PlatformAudio:
-    sdk = native.sdk()
-    try:
-        audio: rtc.PlatformAudio = sdk.PlatformAudio()
-    except sdk.PlatformAudioError as error:
-        raise _missing(f"WebRTC finds no sound device ({error})") from error
-    return audio
 
 
 def _missing(what: str) -> UTDStreamException:

@@ -1,16 +1,16 @@
 """The audio port over WebRTC's own device module, for who needs no frames.
 
-It moves sound between the devices and the network without any of it passing Python. So a microphone
-has no frames: what it opens is a stream that a publisher of this package makes a track of, and from
-that track it learns the mute and how much sound came from the device, the one thing WebRTC tells: a
-device that dies is silent without an error (docs/audio.md, "The platform backend").
+No sound passes Python. So a microphone has no frames: what it opens is a stream that `publisher`
+makes a track of, and from that it learns the mute and how much sound came from the device, the one
+thing WebRTC tells: a dead one is silent without an error (docs/audio.md, "The platform backend").
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -32,7 +32,7 @@ logger: Final = logging.getLogger("utd_rx.rtc")
 ABILITIES: Final = Abilities(
     "platform",
     has_frames=False,
-    # Always: livekit 1.2.0 ignores options to the contrary.
+    # Always: the options of `create_audio_source` change nothing (livekit 1.2.0).
     processing=VoiceProcessing(
         echo_cancellation=True, noise_suppression=True, gain_control=True, high_pass=True
     ),
@@ -98,7 +98,8 @@ class PlatformMicrophone(LocalDevice[MicrophoneState]):
                 if over >= 0 and over % RESTART_LOOKS == 0:
                     if not self._is_dead:
                         self._died()
-                    _restart(track)
+                    with _closed(track):
+                        pass
 
     def mute_changed(self, track: rtc.LocalAudioTrack) -> None:
         """Take note that the room muted or unmuted the track; the device is closed meanwhile."""
@@ -119,10 +120,8 @@ class PlatformMicrophone(LocalDevice[MicrophoneState]):
         track = None if self._stream is None else self._stream.track
         if self._is_over:
             raise conflict(ConflictReason.CLOSED, "the microphone is closed")
-        if track is None:
+        with nullcontext() if track is None else _closed(track):
             self._side.select(found)
-        else:
-            _restart(track, lambda: self._side.select(found))
         self._silent, self._allowed = 0, STARTING_LOOKS
         self._alive(found)
 
@@ -152,17 +151,12 @@ class PlatformMicrophone(LocalDevice[MicrophoneState]):
 
 
 class PlatformStream(LocalStream):
-    """An open microphone of the module, and what stands where a `Feeder` does for its track.
-
-    Attributes:
-        track: What is published of it, None before.
-    """
+    """An open microphone of the module, and what stands where a `Feeder` does for its track."""
 
     def __init__(self, device: PlatformMicrophone, side: PlatformSide) -> None:
         super().__init__(device)
-        self.track: rtc.LocalAudioTrack | None = None
-        self._microphone = device
-        self._side = side
+        self.track: rtc.LocalAudioTrack | None = None  # what is published of it
+        self._microphone, self._side = device, side
         self._source: rtc.PlatformAudioSource | None = None
         self._watcher: asyncio.Task[None] | None = None
 
@@ -231,13 +225,8 @@ class PlatformSpeaker(LocalDevice[SpeakerState]):
 async def _open(
     direction: AudioDirection, choice: DeviceChoice
 ) -> tuple[PlatformSide, AudioDevice]:
-    """Return a side of the module with the chosen device selected, and that device.
-
-    Cancelling is safe: nothing is held then.
-
-    Raises:
-        UTDStreamException: As `PlatformModule.hold`, and as `choose_device`.
-    """
+    """Return a side of the module with the chosen device selected, and that device; when this is
+    cancelled, nothing is held."""
     opening = asyncio.ensure_future(asyncio.to_thread(_hold, direction, choice))
     try:
         return await asyncio.shield(opening)
@@ -263,18 +252,14 @@ def _abandon(opening: asyncio.Future[tuple[PlatformSide, AudioDevice]]) -> None:
         opening.result()[0].close()
 
 
-def _restart(track: rtc.LocalAudioTrack, change: Callable[[], None] | None = None) -> None:
-    """Close the device, call `change`, and open it again unless the track is muted.
-
-    Raises:
-        Exception: What `change` raised; the device is open again then.
-    """
+@contextmanager
+def _closed(track: rtc.LocalAudioTrack) -> Iterator[None]:
+    """Close the device of a track meanwhile, unless it is muted and so is closed."""
     is_muted = track.muted
     if not is_muted:
         track.mute()  # which has closed the device when it returns
     try:
-        if change is not None:
-            change()
+        yield
     finally:
         if not is_muted:
             track.unmute()

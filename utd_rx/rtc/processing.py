@@ -1,8 +1,7 @@
 """Voice processing by LiveKit's `AudioProcessingModule`: the port `VoiceProcessor`, served.
 
-Its native side asserts that it gets whole frames and aborts the process when it does not
-(docs/livekit.md, "Native aborts"), so every frame on its way there goes through `to_native`, which
-raises instead.
+Its native side aborts the process on anything but whole frames, so `to_native` checks each
+(docs/livekit.md, "Native aborts").
 """
 
 from __future__ import annotations
@@ -27,11 +26,7 @@ MAX_DELAY: Final = 0.5
 
 
 def make_processor(processing: VoiceProcessing) -> VoiceProcessor:
-    """Return the processing of one microphone; blocks for 0.2 s where LiveKit is not loaded yet.
-
-    Raises:
-        UTDStreamException: `FEATURE_DISABLED`, when LiveKit's native library does not load.
-    """
+    """Return the processing of one microphone; blocks for 0.2 s where LiveKit is not loaded yet."""
     return ApmProcessor(processing)
 
 
@@ -73,27 +68,24 @@ class ApmProcessor:
 
 
 def to_native(frame: AudioFrame) -> rtc.AudioFrame:
-    """Return a copy of a frame that native code takes without aborting the process
-    (docs/livekit.md, "Native aborts").
-
-    Raises:
-        UTDStreamException: `VALIDATION`, unless it is 10 ms in an `AudioFormat`.
-    """
-    samples, rate = frame.samples, frame.sample_rate
-    fault = ""
-    if not is_pcm(samples) or type(rate) is not int:
-        fault = f"it is no int16 of shape (samples, channels), or its rate is {rate!r}"
-    else:
-        try:
-            # WebRTC takes every rate that an `AudioFormat` has, 8,000 to 192,000 Hz (measured).
-            wanted = AudioFormat(rate, samples.shape[1]).samples_per_frame
-        except ValueError as error:
-            fault = str(error)
-        else:
-            if len(samples) != wanted:
-                fault = f"it has {len(samples)} samples, not {wanted}, at {rate} Hz"
-    if fault:
+    """Return a copy of a frame; `VALIDATION`, unless it is 10 ms in an `AudioFormat`."""
+    if fault := _fault(frame):
         raise invalid(f"voice processing takes frames of exactly 10 ms: {fault}")
+    samples, rate = frame.samples, frame.sample_rate
     return native.sdk().AudioFrame(  # type: ignore[no-any-return]  # `sdk` is untyped
         bytearray(samples.tobytes()), rate, samples.shape[1], len(samples)
     )
+
+
+def _fault(frame: AudioFrame) -> str:
+    samples, rate = frame.samples, frame.sample_rate
+    if not is_pcm(samples) or type(rate) is not int:
+        return f"it is no int16 of shape (samples, channels), or its rate is {rate!r}"
+    try:
+        # WebRTC takes every rate that an `AudioFormat` has, 8,000 to 192,000 Hz (measured).
+        wanted = AudioFormat(rate, samples.shape[1]).samples_per_frame
+    except ValueError as error:
+        return str(error)
+    if len(samples) != wanted:
+        return f"it has {len(samples)} samples, not {wanted}, at {rate} Hz"
+    return ""
