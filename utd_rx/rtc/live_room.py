@@ -32,7 +32,7 @@ logger: Final = logging.getLogger("utd_rx.rtc")
 
 
 class LiveRoom:
-    """A joined room. Make one before joining; call `joined` when the join succeeded."""
+    """A room that is made before joining; call `joined` when the join succeeded."""
 
     def __init__(self, sink: EventSink) -> None:
         self._sink = sink
@@ -66,10 +66,7 @@ class LiveRoom:
             self._sink(tuple(batch))
 
     async def aclose(self) -> None:
-        """Leave and close everything; bounded in time, idempotent, safe to call concurrently.
-
-        Cancelling is safe: the closing goes on.
-        """
+        """Leave and close everything, bounded in time. Idempotent; when cancelled, it goes on."""
         await asyncio.shield(self._close_soon())
         self.deliver()
 
@@ -99,7 +96,7 @@ class LiveRoom:
         if not self.ended.done():
             if name == "track_subscribed":
                 # Frames go on at once, also while the news of it waits.
-                self._guard(self.receiver.subscribed, args[0])
+                self._guard(lambda: self.receiver.subscribed(args[0]))
             self._hold.push(Raw(name, args))
 
     def _translate(self, raw: Raw) -> None:
@@ -107,18 +104,18 @@ class LiveRoom:
             self._finish(DisconnectReason(raw.args[0]))
             self._close_soon()
         else:
-            self._guard(self._pass, lambda: self._translator.translate(raw.name, raw.args))
+            self._guard(lambda: self._pass(self._translator.translate(*raw)))
 
-    def _guard(self, action: Callable[..., None], *args: Any) -> None:
+    def _guard(self, action: Callable[[], None]) -> None:
         # One event that cannot be told takes no other with it.
         try:
-            action(*args)
+            action()
         except Exception:
             logger.exception("a room event was lost")
 
-    def _pass(self, tell: Callable[[], Iterable[ev.RoomEvent]]) -> None:
+    def _pass(self, events: Iterable[ev.RoomEvent]) -> None:
         if not self.ended.done():
-            for event in tell():
+            for event in events:
                 self._effect(event)
                 self._tell(event)
 
@@ -140,15 +137,10 @@ class LiveRoom:
         """Mute or unmute a local track and tell it."""
         track = self.publisher.set_muted(sid, muted)
         if track is not None:
-            self._pass(lambda: self._translator.local_mute_changed(track))
+            self._pass(self._translator.local_mute_changed(track))
 
     async def switch_microphone(self, enabled: bool, source: AudioInput | None) -> None:
-        """Carry out an intent, unless a later one overtakes it while it waits for its turn.
-
-        Raises:
-            UTDStreamException: `FORBIDDEN` at once, `VALIDATION` nothing to publish, or as
-                `Publisher.publish`.
-        """
+        """See `UTDRoom.set_microphone`."""
         if enabled:
             self.publisher.check(TrackSource.MICROPHONE)
         self._intent += 1
@@ -156,20 +148,18 @@ class LiveRoom:
         async with self._switching:
             if intent != self._intent:
                 return
-            audio = self.publisher.find(TrackSource.MICROPHONE)
-            is_other = audio is not None and source is not None and source is not audio.source
-            if audio is not None and enabled and is_other:
-                await self.publisher.unpublish(audio.sid)
-                audio = None
-            if audio is not None:
-                self.set_muted(audio.sid, not enabled)
+            track = self.publisher.find(TrackSource.MICROPHONE)
+            if track is not None and (not enabled or source is None or source is track.source):
+                self.set_muted(track.sid, not enabled)
             elif enabled and source is None:
                 raise invalid("No microphone is published; pass its source.")
             elif enabled and source is not None:
+                if track is not None:
+                    await self.publisher.unpublish(track.sid)
                 await self.publisher.publish(source, TrackSource.MICROPHONE)
 
     def _local_unpublished(self, sid: str) -> None:
-        self._pass(lambda: self._translator.local_unpublished(sid))
+        self._pass(self._translator.local_unpublished(sid))
 
     def _tell(self, event: ev.RoomEvent) -> None:
         if self.ended.done():

@@ -1,11 +1,7 @@
 """`UTDRoom`: a media room over LiveKit, in which LiveKit's sharp edges are gone.
 
-What it absorbs, and where (docs/livekit.md, "Absorbed"): a join that cannot be cancelled
-(`connector`), rooms that cannot be used twice (here), tracks the server takes silently and
-publications that never answer (`publisher`), audio streams that lose frames, leak or saturate the
-loop (`receiver` and `ffi`), native aborts (`feeder`), listeners that starve each other and events
-that come twice or never (`native` and `translate`), departures that did not happen (`hold`), and
-data that blocks the loop (`outbox`).
+What it absorbs, and where: docs/livekit.md, "Absorbed". A room of LiveKit's cannot be used twice,
+so each connection is a `LiveRoom` of its own.
 """
 
 from __future__ import annotations
@@ -60,7 +56,7 @@ class UTDRoom:
         self.dynacast = dynacast
         self._owner = OneLoop("room")
         self._proxies = proxies
-        self._sinks: list[EventSink] = []
+        self._sinks: dict[object, EventSink] = {}
         self._connector = Connector()
         self._live: LiveRoom | None = None
         self._dial: Dial | None = None
@@ -93,13 +89,11 @@ class UTDRoom:
         """
         if self._live is not None:
             self._live.deliver()  # what was before
-        # Its own identity, so that the same sink listens twice when it is passed twice.
-        entry: EventSink = lambda events: sink(events)  # noqa: E731
-        self._sinks.append(entry)
+        key = object()  # the same sink listens twice when it is passed twice
+        self._sinks[key] = sink
 
         def stop() -> None:
-            if entry in self._sinks:
-                self._sinks.remove(entry)
+            self._sinks.pop(key, None)
 
         return stop
 
@@ -277,7 +271,7 @@ class UTDRoom:
         if TokenRefreshed() in events and self._dial and self._live:
             token = native.newest_token(self._live.room) or self._dial.token
             self._dial = evolve(self._dial, token=token)
-        for sink in tuple(self._sinks):
+        for sink in tuple(self._sinks.values()):
             try:
                 sink(events)
             except BaseException as error:  # noqa: BLE001 - reported, or an interrupt and raised

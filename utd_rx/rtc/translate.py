@@ -3,17 +3,15 @@
 Theory of operation. `Translator` remembers what its listener has been told, as frozen values, and
 each translation is the difference to it. That makes delivery exact where LiveKit is not:
 
-* what a snapshot held is not announced again, and what was announced is not announced twice: a
-  server's mute fires twice (docs/livekit.md, "Mutes told twice");
+* what a snapshot held or what was announced is not announced again: a server's mute fires twice
+  (docs/livekit.md, "Mutes told twice");
 * `participants_updated`, not meant to be an event, changes participants: what changed is told;
 * a server takes a local track away without any event (docs/livekit.md, "Silent revocation"):
-  whoever finds out says `local_unpublished`, and if LiveKit starts to say it too, the second time
-  is no difference.
+  whoever finds out says `local_unpublished`.
 
 A full reconnect tears every remote participant down and announces them anew
-(docs/livekit.md, "Departures that did not happen"). From `reconnecting` to `reconnected` removals
-are therefore not told: the snapshot in `Reconnected` is the truth, and who was there before and
-after is in no event at all. The teardown that comes *before* `reconnecting` is caught in `hold`.
+(docs/livekit.md, "Departures that did not happen"). Until `reconnected` removals are therefore not
+told: the snapshot in `Reconnected` is the truth. What comes before is caught in `hold`.
 """
 
 from __future__ import annotations
@@ -26,7 +24,7 @@ from attrs import evolve
 from utd_rx.models import events as ev
 from utd_rx.models.connection import ConnectionQuality, DisconnectReason
 from utd_rx.models.frozen_map import FrozenMap
-from utd_rx.models.participant import LocalParticipant, RemoteParticipant, TrackPublication
+from utd_rx.models.participant import Participant, RemoteParticipant, TrackPublication
 from utd_rx.models.secrets import foreign_text
 from utd_rx.rtc import native
 from utd_rx.rtc.values import participant_of, permission_of, publication_of, snapshot_of
@@ -38,11 +36,7 @@ Events: TypeAlias = Iterable[ev.RoomEvent]
 
 
 class Translator:
-    """What the listener of one connection has been told, and what to tell it next.
-
-    Args:
-        room: A connected room; the snapshot is taken here, before LiveKit's next event.
-    """
+    """What the listener of one connection has been told, and what to tell it next."""
 
     def __init__(self, room: rtc.Room) -> None:
         self._room = room
@@ -51,8 +45,9 @@ class Translator:
 
     def _take(self, snapshot: ev.RoomSnapshot) -> None:
         self.snapshot = snapshot
-        self._local = snapshot.local
-        self._remotes = {remote.identity: remote for remote in snapshot.remotes}
+        self._me = snapshot.local.identity
+        everybody: tuple[Participant, ...] = (snapshot.local, *snapshot.remotes)
+        self._told = {each.identity: each for each in everybody}
         # Own mutes whose echo is still to come; a reconnect swallows them.
         self._echoes: list[tuple[str, bool]] = []
 
@@ -64,46 +59,34 @@ class Translator:
 
     def local_unpublished(self, sid: str) -> Events:
         """Yield the end of a local track, once."""
-        track = self._known(self._local.identity, sid)
+        track = self._known(self._me, sid)
         if track is not None:
-            self._local = self._local.without_track(sid)
+            self._told[self._me] = self._told[self._me].without_track(sid)
             yield ev.LocalTrackUnpublished(track)
 
     def mute_changed(self, identity: str, track: TrackPublication) -> Events:
         """Yield a mute or unmute, once."""
         known = self._known(identity, track.sid)
         if known is not None and known.is_muted != track.is_muted:
-            self._set_track(identity, evolve(known, is_muted=track.is_muted))
+            self._tell(identity, evolve(known, is_muted=track.is_muted))
             kind = ev.TrackMuted if track.is_muted else ev.TrackUnmuted
             yield kind(identity, track)
 
     def local_mute_changed(self, track: TrackPublication) -> Events:
         """Return a mute or unmute that this side commanded, whose echo is still to come."""
-        known = self._known(self._local.identity, track.sid)
+        known = self._known(self._me, track.sid)
         if known is not None and known.is_muted != track.is_muted:
             self._echoes.append((track.sid, track.is_muted))
-        return self.mute_changed(self._local.identity, track)
+        return self.mute_changed(self._me, track)
 
     # -- what was told --------------------------------------------------------------------------
 
-    def _told(self, identity: str) -> LocalParticipant | RemoteParticipant | None:
-        return self._local if identity == self._local.identity else self._remotes.get(identity)
-
     def _known(self, identity: str, sid: str) -> TrackPublication | None:
-        told = self._told(identity)
-        tracks = () if told is None else told.tracks
+        tracks = self._told[identity].tracks if identity in self._told else ()
         return next((track for track in tracks if track.sid == sid), None)
 
-    def _tell(self, told: LocalParticipant | RemoteParticipant) -> None:
-        if isinstance(told, LocalParticipant):
-            self._local = told
-        else:
-            self._remotes[told.identity] = told
-
-    def _set_track(self, identity: str, track: TrackPublication) -> None:
-        told = self._told(identity)
-        if told is not None:
-            self._tell(told.with_track(track))
+    def _tell(self, identity: str, track: TrackPublication) -> None:
+        self._told[identity] = self._told[identity].with_track(track)
 
     # -- the connection -------------------------------------------------------------------------
 
@@ -137,26 +120,26 @@ class Translator:
     # -- participants ---------------------------------------------------------------------------
 
     def on_participant_connected(self, participant: rtc.RemoteParticipant) -> Events:
-        if participant.identity in self._remotes:
+        if participant.identity in self._told:
             return self._changed(participant)
         remote = participant_of(RemoteParticipant, participant)
-        self._remotes[remote.identity] = remote
+        self._told[remote.identity] = remote
         return [ev.ParticipantConnected(remote)]
 
     def on_participant_active(self, participant: rtc.RemoteParticipant) -> Events:
         return [ev.ParticipantActive(participant.identity)]
 
     def on_participant_disconnected(self, participant: rtc.RemoteParticipant) -> Events:
-        if not self._reconnecting and self._remotes.pop(participant.identity, None) is not None:
+        if not self._reconnecting and self._told.pop(participant.identity, None) is not None:
             reason = DisconnectReason(participant.disconnect_reason or 0)
             yield ev.ParticipantDisconnected(participant.identity, reason)
 
     def _changed(self, participant: rtc.Participant, *_: object) -> Events:
         identity = participant.identity
-        told = self._told(identity)
+        told = self._told.get(identity)
         if told is None:
             return
-        now = evolve(
+        now = self._told[identity] = evolve(
             told,
             sid=participant.sid,
             name=participant.name,
@@ -164,7 +147,6 @@ class Translator:
             attributes=FrozenMap(participant.attributes),
             permission=permission_of(participant),
         )
-        self._tell(now)
         if now.name != told.name:
             yield ev.ParticipantNameChanged(identity, now.name)
         if now.metadata != told.metadata:
@@ -176,9 +158,8 @@ class Translator:
 
     def on_participants_updated(self, identities: list[str]) -> Events:
         for identity in identities:
-            is_local = identity == self._local.identity
             remote = self._room.remote_participants.get(identity)
-            living = self._room.local_participant if is_local else remote
+            living = self._room.local_participant if identity == self._me else remote
             if living is not None:
                 yield from self._changed(living)
 
@@ -191,10 +172,10 @@ class Translator:
     def on_connection_quality_changed(
         self, participant: rtc.Participant | None, quality: int
     ) -> Events:
-        told = None if participant is None else self._told(participant.identity)
+        told = None if participant is None else self._told.get(participant.identity)
         value = ConnectionQuality(int(quality))
         if told is not None and told.connection_quality is not value:
-            self._tell(evolve(told, connection_quality=value))
+            self._told[told.identity] = evolve(told, connection_quality=value)
             yield ev.ConnectionQualityChanged(told.identity, value)
 
     def on_active_speakers_changed(self, speakers: list[rtc.Participant]) -> Events:
@@ -213,22 +194,19 @@ class Translator:
         self, publication: rtc.RemoteTrackPublication, participant: rtc.RemoteParticipant
     ) -> Events:
         # Its subscription is an event of its own, also when LiveKit held this one back until then.
-        track, identity = (
-            evolve(publication_of(publication), is_subscribed=False),
-            participant.identity,
-        )
-        if self._told(identity) is not None and self._known(identity, track.sid) is None:
-            self._set_track(identity, track)
+        track = evolve(publication_of(publication), is_subscribed=False)
+        identity = participant.identity
+        if identity in self._told and self._known(identity, track.sid) is None:
+            self._tell(identity, track)
             yield ev.TrackPublished(identity, track)
 
     def on_track_unpublished(
         self, publication: rtc.RemoteTrackPublication, participant: rtc.RemoteParticipant
     ) -> Events:
-        told = self._told(participant.identity)
-        known = self._known(participant.identity, publication.sid)
-        if not self._reconnecting and told is not None and known is not None:
-            self._tell(told.without_track(publication.sid))
-            yield ev.TrackUnpublished(participant.identity, publication_of(publication))
+        identity, sid = participant.identity, publication.sid
+        if not self._reconnecting and self._known(identity, sid) is not None:
+            self._told[identity] = self._told[identity].without_track(sid)
+            yield ev.TrackUnpublished(identity, publication_of(publication))
 
     def on_track_subscribed(
         self, _: object, publication: rtc.RemoteTrackPublication, participant: rtc.RemoteParticipant
@@ -237,7 +215,7 @@ class Translator:
         track = publication_of(publication)
         known = self._known(participant.identity, track.sid)
         if known is not None and not known.is_subscribed:
-            self._set_track(participant.identity, track)
+            self._tell(participant.identity, track)
             yield ev.TrackSubscribed(participant.identity, track)
 
     def on_track_unsubscribed(
@@ -246,7 +224,7 @@ class Translator:
         track = publication_of(publication)
         known = self._known(participant.identity, track.sid)
         if not self._reconnecting and known is not None and known.is_subscribed:
-            self._set_track(participant.identity, track)
+            self._tell(participant.identity, track)
             yield ev.TrackUnsubscribed(participant.identity, track)
 
     def on_track_subscription_failed(
@@ -266,8 +244,8 @@ class Translator:
 
     def on_local_track_published(self, publication: rtc.TrackPublication, _: object) -> Events:
         track = publication_of(publication)
-        if self._known(self._local.identity, track.sid) is None:
-            self._local = self._local.with_track(track)
+        if self._known(self._me, track.sid) is None:
+            self._tell(self._me, track)
             yield ev.LocalTrackPublished(track)
 
     def on_local_track_unpublished(self, publication: rtc.TrackPublication) -> Events:
@@ -277,8 +255,8 @@ class Translator:
         self, publication: rtc.TrackPublication, previous: str
     ) -> Events:
         track = publication_of(publication)
-        if self._known(self._local.identity, previous) is not None:
-            self._local = self._local.without_track(previous).with_track(track)
+        if self._known(self._me, previous) is not None:
+            self._told[self._me] = self._told[self._me].without_track(previous).with_track(track)
             yield ev.LocalTrackRepublished(track, previous)
 
     def on_local_track_subscribed(self, track: rtc.Track | None) -> Events:
