@@ -21,10 +21,12 @@ FRAMES_PER_SECOND: Final = 100
 
 Samples: TypeAlias = npt.NDArray[np.int16]
 
+_INT16: Final = np.dtype(np.int16)
+
 
 def is_pcm(samples: object) -> bool:
     """Whether this is int16 of shape `(samples, channels)`, as a frame's samples must be."""
-    return isinstance(samples, np.ndarray) and samples.dtype == np.int16 and samples.ndim == 2
+    return isinstance(samples, np.ndarray) and samples.dtype == _INT16 and samples.ndim == 2
 
 
 @frozen(field_transformer=typed)
@@ -61,7 +63,7 @@ def _pcm(samples: Samples) -> Samples:
     raise ValueError(f"AudioFrame.samples must be int16 of (samples, channels), not {what}")
 
 
-@frozen(eq=False, field_transformer=typed)
+@frozen(eq=False, field_transformer=typed, init=False)
 class AudioFrame:
     """10 ms of sound.
 
@@ -78,6 +80,15 @@ class AudioFrame:
     sample_rate: int = field(validator=gt(0))
     at: float = 0.0
 
+    def __init__(self, samples: Samples, sample_rate: int, at: float = 0.0) -> None:
+        if type(sample_rate) is int and sample_rate > 0 and type(at) is float and is_pcm(samples):
+            # As the generated one does in twice the time: hundreds a second are made.
+            _set_samples(self, samples)
+            _set_sample_rate(self, sample_rate)
+            _set_at(self, at)
+        else:
+            self.__attrs_init__(samples, sample_rate, at)
+
     @property
     def format(self) -> AudioFormat:
         """The frame's format."""
@@ -88,6 +99,10 @@ class AudioFrame:
         """Seconds."""
         return len(self.samples) / self.sample_rate
 
+
+_set_samples, _set_sample_rate, _set_at = (
+    vars(AudioFrame)[name].__set__ for name in ("samples", "sample_rate", "at")
+)
 
 FrameSink: TypeAlias = Callable[[AudioFrame], None]
 """Takes one frame; returns at once and never raises. May be called on any thread."""

@@ -24,24 +24,24 @@ class Cutter:
 
     def __init__(self, audio_format: AudioFormat) -> None:
         self._format = audio_format
+        self._shape = audio_format.samples_per_frame, audio_format.channels
         self._rest = np.zeros((0, audio_format.channels), np.int16)
         self._rate = audio_format.sample_rate
         self._resampler: rtc.AudioResampler | None = None
 
     def cut(self, frame: AudioFrame) -> list[bytes]:
-        """Return what has become whole with this frame.
-
-        Raises:
-            UTDStreamException: `VALIDATION`, when it cannot be helped.
-        """
-        samples = frame.samples
+        """Return what has become whole with this frame; `VALIDATION`, when it cannot be helped."""
+        samples, rate = frame.samples, frame.sample_rate
+        is_usual = rate == self._format.sample_rate and is_pcm(samples)
+        if is_usual and samples.shape == self._shape and not len(self._rest):
+            return [samples.tobytes()]
         if not is_pcm(samples) or samples.shape[1] != self._format.channels:
             raise self._wrong(frame, "samples are int16, of as many channels as the input has")
-        if frame.sample_rate not in RATES:
+        if rate not in RATES:
             raise self._wrong(frame, "a rate is from 8,000 to 192,000 Hz")
-        if len(samples) > frame.sample_rate:
+        if len(samples) > rate:
             raise self._wrong(frame, "a frame has at most a second")
-        if frame.sample_rate != self._format.sample_rate:
+        if rate != self._format.sample_rate:
             try:
                 samples = self._convert(frame)
             except Exception as error:
@@ -58,8 +58,6 @@ class Cutter:
 
     def _whole(self, samples: Samples) -> list[bytes]:
         size = self._format.samples_per_frame
-        if len(samples) == size and not len(self._rest):
-            return [samples.tobytes()]  # as it should be
         sound = np.concatenate((self._rest, samples))
         end = len(sound) - len(sound) % size
         self._rest = sound[end:]
