@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.audio import AudioFormat, AudioFrame
-from utd_rx.rtc.cutter import Cutter
+from utd_rx.rtc.feeder import Cutter
 
 FORMAT = AudioFormat(8_000, 2)
 SIZE = FORMAT.samples_per_frame

@@ -118,11 +118,6 @@ class Connector:
         self._leftovers: set[asyncio.Task[None]] = set()
         self._wait_until = 0.0
 
-    @property
-    def leftovers(self) -> frozenset[str]:
-        """The names of the joins given up and not yet undone."""
-        return frozenset(task.get_name() for task in self._leftovers)
-
     async def join(
         self,
         room: rtc.Room,

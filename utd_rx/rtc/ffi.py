@@ -41,9 +41,8 @@ EOS_TIMEOUT: Final = 1.0
 
 NATIVE_QUEUE: Final = 100
 """Frames (1 s) a stream may wait for the thread that brings them; beyond it the oldest are dropped.
-
-LiveKit's default of 10 is so short that a busy machine loses 5 % of the frames of a single track
-(`benchmarks.tracks`). What comes late comes at once, so it is no delay to who bounds theirs."""
+LiveKit's default of 10 loses 5 % of one track's on a busy machine (`benchmarks.tracks`). What comes
+late comes at once, so it is no delay to who bounds theirs."""
 
 EARLY: Final = 64
 """Frames of streams not opened here that are kept; between LiveKit's making one and the handle's
@@ -128,7 +127,6 @@ class _Stream:
     sink: SampleSink | None
     ended: asyncio.Event
     loop: asyncio.AbstractEventLoop
-    channels: int
     on_end: Callable[[], None] | None
 
     def end(self) -> None:
@@ -149,14 +147,13 @@ class AudioExchange:
         self._streams: dict[int, _Stream] = {}
         # Of a stream that is being opened, whose handle is not known yet; others' fall out.
         self._early: deque[Any] = deque(maxlen=EARLY)
-        # LiveKit calls `_hear` under its own lock, so this one is never held while calling LiveKit.
+        # LiveKit calls `hear` under its own lock, so this one is never held while calling LiveKit.
         # It is held while a sink runs, so that after `close` no call is under way.
         self._lock = threading.RLock()
         self._faults = Faults(logger, "an audio frame was lost")
 
     @property
     def open_streams(self) -> int:
-        """How many native streams are open."""
         return len(self._streams)
 
     def acquire(self) -> None:
@@ -167,7 +164,7 @@ class AudioExchange:
                 self._unwatch = watch(self.hear)
 
     def release(self) -> None:
-        """Be so no more; once for each `acquire`."""
+        """Be so no more, once for each `acquire`."""
         with self._users_lock:
             self._users -= 1
             if not self._users:
@@ -219,7 +216,7 @@ class AudioExchange:
         except BaseException:
             self.release()
             raise
-        stream = _Stream(handle, sink, asyncio.Event(), loop, audio_format.channels, on_end)
+        stream = _Stream(handle, sink, asyncio.Event(), loop, on_end)
         with self._lock:
             self._streams[handle.handle] = stream
             for event in [each for each in self._early if each.stream_handle == handle.handle]:
@@ -268,7 +265,7 @@ class AudioExchange:
         if event.HasField("frame_received"):
             samples = _take_samples(event.frame_received.frame)
             if stream.sink is not None:
-                stream.sink(samples.reshape(-1, stream.channels))
+                stream.sink(samples)
         elif event.HasField("eos"):
             stream.loop.call_soon_threadsafe(stream.end)
 
@@ -277,10 +274,10 @@ def _take_samples(owned: Any) -> Samples:
     """Copy a native buffer and give it back; the copy is read-only."""
     from livekit.rtc._ffi_client import FfiHandle
 
-    size = owned.info.num_channels * owned.info.samples_per_channel * 2
-    data = ctypes.string_at(owned.info.data_ptr, size)
+    channels, count = owned.info.num_channels, owned.info.samples_per_channel
+    data = ctypes.string_at(owned.info.data_ptr, 2 * channels * count)
     FfiHandle(owned.handle.id).dispose()
-    return np.frombuffer(data, np.int16)
+    return np.frombuffer(data, np.int16).reshape(count, channels)
 
 
 def _stream_request(track: int, audio_format: AudioFormat) -> Any:
@@ -313,5 +310,4 @@ def _frame_request(source: int, samples: bytes, audio_format: AudioFormat, numbe
 
 @cache
 def exchange() -> AudioExchange:
-    """Return the process's."""
     return AudioExchange()

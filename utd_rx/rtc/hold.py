@@ -58,32 +58,26 @@ class RemovalHold:
         self._timer: asyncio.TimerHandle | None = None
 
     def push(self, event: Raw) -> None:
-        """Deliver `event` now, or hold it."""
         if event.name in FENCES:
             if event.name == "reconnecting":
                 self._held = [held for held in self._held if held.name not in REMOVALS]
             self.flush()
             self._deliver(event)
-        elif event.name in REMOVALS:
-            self._hold(event)
-            self._disarm()
-            self._wait(0 if event.is_real_departure else 2)
-        elif self._identities and event.identity in self._identities:
-            self._hold(event)
+        elif event.name in REMOVALS or (self._identities and event.identity in self._identities):
+            self._held.append(event)
+            self._identities.add(event.identity)
+            if event.name in REMOVALS:
+                self._disarm()
+                self._wait(0 if event.is_real_departure else 2)
         else:
             self._deliver(event)
 
     def flush(self) -> None:
-        """Deliver what is held."""
         held, self._held = self._held, []
         self._identities.clear()
         self._disarm()
         for event in held:
             self._deliver(event)
-
-    def _hold(self, event: Raw) -> None:
-        self._held.append(event)
-        self._identities.add(event.identity)
 
     def _wait(self, turns: int) -> None:
         if turns:

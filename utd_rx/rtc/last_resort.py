@@ -1,16 +1,10 @@
-"""Leaving a room when no event loop is left to do it.
+"""Leaving a room when no event loop is left to do it, in a process that must survive that.
 
-These lead here, and the process must survive them:
-
-* the interpreter ends with a room joined: LiveKit's native side may abort while it tears down a
-  connection that is just reconnecting (docs/livekit.md, "Aborts at exit"), so rooms are left first,
-  `atexit`;
-* the interpreter ends while LiveKit calls it, be it with a line for the log: CPython ends such a
-  thread, which native code answers with an abort, so calls under way are waited for;
-* the process forks: the rooms are the parent's, and the child leaves them alone;
-* the event loop ends while a join is under way: nobody is left to answer the native side, which
-  would end the process by SIGTERM 15 s after the join (docs/livekit.md, "Ghost joins"). The join is
-  then watched for on LiveKit's own thread and taken back there.
+* The interpreter ends with a room joined, or while LiveKit calls it: rooms are left first, and
+  calls under way are waited for, `atexit` (docs/livekit.md, "Aborts at exit").
+* The process forks: the rooms are the parent's, and the child leaves them alone.
+* The event loop ends while a join is under way: it is watched for on LiveKit's own thread and taken
+  back there (docs/livekit.md, "Ghost joins").
 """
 
 from __future__ import annotations

@@ -60,7 +60,6 @@ class LiveRoom:
         self.deliver()
 
     def deliver(self) -> None:
-        """Hand over what has been collected."""
         if self._batch and not self._is_held:
             batch, self._batch = self._batch, []
             self._sink(tuple(batch))

@@ -1,15 +1,9 @@
-"""WebRTC's own device module: one per process, held side by side.
+"""WebRTC's own device module: one per process, held side by side
+(docs/audio.md, "The platform backend").
 
-What was measured on livekit 1.2.0 over PulseAudio, and shapes this file and `platform_audio`:
-
-* `rtc.PlatformAudio` counts references to one native module. A second one sees the same devices
-  and silently shares what was selected, so it is refused here.
-* While it is held, every remote track of the process is played, in whatever room.
-* A device can be selected only while it is not recording; a muted track stops recording.
-* Streams that the sound server kills stay silent without an error, until the track is muted and
-  unmuted. When the server itself is gone the module never comes back in this process.
-* Closing it under a published track or a room that plays is silence, no crash; under the latter
-  WebRTC keeps one connection to the sound server, the same one, until the process ends.
+`rtc.PlatformAudio` counts references to one native module: a second one would see the same devices
+and silently share what was selected, so it is refused here. A device can be selected only while it
+is not recording, and a muted track stops recording.
 """
 
 from __future__ import annotations
@@ -120,11 +114,9 @@ class PlatformSide:
             ) from error
 
     def make_source(self) -> rtc.PlatformAudioSource:
-        """Return a source of the module's microphone."""
         return self._audio.create_audio_source()
 
     def close(self) -> None:
-        """Let go of it. Idempotent."""
         if not self._closed:
             self._closed = True
             self._module.release(self._direction)

@@ -177,7 +177,6 @@ class PlatformStream(LocalStream):
         )
 
     def mute_changed(self) -> None:
-        """Take note that the room muted or unmuted the track."""
         if self.track is not None:
             self._microphone.mute_changed(self.track)
 
@@ -191,7 +190,8 @@ class PlatformStream(LocalStream):
 
 
 class PlatformSpeaker(LocalDevice[SpeakerState]):
-    """The module's speaker: while it is open, WebRTC plays every remote track of the process."""
+    """The module's speaker, a `LivingSpeaker`: while it is open, WebRTC plays every remote track of
+    the process."""
 
     _side: PlatformSide
 
@@ -200,15 +200,12 @@ class PlatformSpeaker(LocalDevice[SpeakerState]):
 
     @property
     def position(self) -> float:
-        """See `LivingSpeaker`."""
         raise ABILITIES.lack("a position")
 
     def voice(self, name: str, *, gain: float = 1.0) -> Voice:
-        """See `LivingSpeaker`."""
         raise ABILITIES.lack("voices")
 
     def listen(self, sink: FrameSink) -> Callable[[], None]:
-        """See `LivingSpeaker`."""
         raise ABILITIES.lack("frames")
 
     async def _begin(self, sink: FrameSink) -> None:

@@ -31,7 +31,7 @@ def make_processor(processing: VoiceProcessing) -> VoiceProcessor:
 
 
 class ApmProcessor:
-    """One `rtc.AudioProcessingModule`; a native lock lets both its sides be used at once."""
+    """A `VoiceProcessor`; a native lock lets both its sides be used at once."""
 
     def __init__(self, processing: VoiceProcessing) -> None:
         self._apm: rtc.AudioProcessingModule = native.sdk().AudioProcessingModule(
@@ -42,17 +42,14 @@ class ApmProcessor:
         )
 
     def process(self, frame: AudioFrame) -> AudioFrame:
-        """See `VoiceProcessor.process`; `UNKNOWN`, when LiveKit refuses the frame."""
         samples = self._ask(self._apm.process_stream, frame).reshape(frame.samples.shape)
         samples.flags.writeable = False
         return evolve(frame, samples=samples)
 
     def played(self, frame: AudioFrame) -> None:
-        """See `VoiceProcessor.played`."""
         self._ask(self._apm.process_reverse_stream, frame)
 
     def set_delay(self, seconds: float) -> None:
-        """See `VoiceProcessor.set_delay`."""
         self._apm.set_stream_delay_ms(round(1000 * min(max(seconds, 0.0), MAX_DELAY)))
 
     @staticmethod

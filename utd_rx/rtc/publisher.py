@@ -27,7 +27,7 @@ from utd_rx.models.secrets import foreign_text
 from utd_rx.rtc import native
 from utd_rx.rtc.feeder import Feeder
 from utd_rx.rtc.platform_audio import PlatformStream
-from utd_rx.rtc.values import permission_of, publication_of
+from utd_rx.rtc.translate import permission_of, publication_of
 
 if TYPE_CHECKING:
     from livekit import rtc
@@ -92,7 +92,6 @@ class Publisher:
             raise _forbidden(source)
 
     def find(self, source: TrackSource) -> LocalTrack | None:
-        """Return what is published as `source`."""
         return next((live for live in self._live.values() if live.track_source is source), None)
 
     async def publish(self, source: AudioInput, track_source: TrackSource) -> TrackPublication:

@@ -45,7 +45,6 @@ class Reception:
         self._stopping: set[asyncio.Task[None]] = set()
 
     def attach(self, track: rtc.Track) -> None:
-        """Take the frames of `track` from now on."""
         if self.track is track or self.has_ended:
             return
         self._detach()

@@ -1,7 +1,8 @@
-"""LiveKit's events as typed frozen values: one translation per event, `on_` and its name.
+"""LiveKit's living objects and its events as frozen values.
 
-Theory of operation. `Translator` remembers what its listener has been told, as frozen values, and
-each translation is the difference to it. That makes delivery exact where LiveKit is not:
+`Translator` has a translation for each event, `on_` and its name. It remembers what its listener
+has been told, and each translation is the difference to that: so delivery is exact where LiveKit is
+not:
 
 * what a snapshot held or what was announced is not announced again: a server's mute fires twice
   (docs/livekit.md, "Mutes told twice");
@@ -17,22 +18,30 @@ told: the snapshot in `Reconnected` is the truth. What comes before is caught in
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from attrs import evolve
 
 from utd_rx.models import events as ev
 from utd_rx.models.connection import ConnectionQuality, DisconnectReason
 from utd_rx.models.frozen_map import FrozenMap
-from utd_rx.models.participant import Participant, RemoteParticipant, TrackPublication
+from utd_rx.models.participant import (
+    LocalParticipant,
+    Participant,
+    ParticipantPermission,
+    RemoteParticipant,
+    TrackKind,
+    TrackPublication,
+    TrackSource,
+)
 from utd_rx.models.secrets import foreign_text
 from utd_rx.rtc import native
-from utd_rx.rtc.values import participant_of, permission_of, publication_of, snapshot_of
 
 if TYPE_CHECKING:
     from livekit import rtc
 
 Events: TypeAlias = Iterable[ev.RoomEvent]
+P = TypeVar("P", LocalParticipant, RemoteParticipant)
 
 
 class Translator:
@@ -261,3 +270,51 @@ class Translator:
 
     def on_local_track_subscribed(self, track: rtc.Track | None) -> Events:
         return () if track is None else [ev.LocalTrackSubscribed(track.sid)]
+
+
+def publication_of(publication: rtc.TrackPublication) -> TrackPublication:
+    return TrackPublication(
+        sid=publication.sid,
+        name=publication.name,
+        kind=TrackKind(publication.kind),
+        source=TrackSource(publication.source),
+        is_muted=publication.muted,
+        is_subscribed=bool(getattr(publication, "subscribed", False)),
+    )
+
+
+def permission_of(participant: rtc.Participant) -> ParticipantPermission:
+    granted = participant.permissions
+    return ParticipantPermission(
+        can_subscribe=granted.can_subscribe,
+        can_publish=granted.can_publish,
+        can_publish_data=granted.can_publish_data,
+        can_publish_sources=tuple(TrackSource(source) for source in granted.can_publish_sources),
+        hidden=granted.hidden,
+        can_update_metadata=granted.can_update_metadata,
+    )
+
+
+def participant_of(kind: type[P], participant: rtc.Participant) -> P:
+    """Copy a participant, as a `kind`, with its publications."""
+    return kind(
+        identity=participant.identity,
+        sid=participant.sid,
+        name=participant.name,
+        metadata=participant.metadata,
+        attributes=FrozenMap(participant.attributes),
+        permission=permission_of(participant),
+        tracks=tuple(map(publication_of, participant.track_publications.values())),
+        connection_quality=ConnectionQuality(int(participant.connection_quality)),
+    )
+
+
+def snapshot_of(room: rtc.Room) -> ev.RoomSnapshot:
+    remotes = room.remote_participants.values()
+    return ev.RoomSnapshot(
+        name=room.name,
+        local=participant_of(LocalParticipant, room.local_participant),
+        sid=native.room_sid(room),
+        metadata=room.metadata,
+        remotes=tuple(participant_of(RemoteParticipant, remote) for remote in remotes),
+    )

@@ -1,10 +1,8 @@
 """The way to a media server: directly, or through a proxy, as the caller says.
 
-LiveKit's native code offers no way to say it. At every dial, those of a reconnect too, it looks for
-a proxy in the environment of the process, and its WebSocket knows no `NO_PROXY` (docs/livekit.md,
-"A proxy of its own"). So from the beginning of a join to the end of its room there is no proxy in
-the environment as native code sees it, but for the one that is wanted. `os.environ` stays as it is;
-children that are started meanwhile without `env=` inherit what native code sees.
+At every dial LiveKit's native code looks for a proxy in the environment of the process
+(docs/livekit.md, "A proxy of its own"). So from the beginning of a join to the end of its room
+there is none in it as native code sees it, but for the one that is wanted; `os.environ` stays.
 """
 
 from __future__ import annotations
