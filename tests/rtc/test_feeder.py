@@ -199,6 +199,16 @@ async def test_long_frames_are_no_burst(now: list[float], feeder: Feeder) -> Non
     await reception.aclose()
 
 
+async def test_a_long_frame_before_the_start_is_heard_whole(feeder: Feeder) -> None:
+    reception, frames = await hear(feeder)
+    tone = np.concatenate([tone_frame(FORMAT, count).samples for count in range(20)])
+    feeder.put(AudioFrame(tone, 48_000))
+    feeder.start()
+    await frames.wait(partial(frames.has, 20))
+    assert (np.concatenate([frame.samples for frame in frames.frames]) == tone).all()
+    await reception.aclose()
+
+
 async def test_the_last_samples_are_heard(feeder: Feeder) -> None:
     reception, frames = await hear(feeder)
     feeder.start()
