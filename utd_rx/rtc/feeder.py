@@ -233,14 +233,12 @@ class Feeder:
             # An input of long frames is no burst: the next one has to wait as long.
             self._credit += len(pieces) + 1 - self._burst
             self._burst = len(pieces) + 1
-        for piece in pieces:
-            self.dropped += self._sender.send(piece, self._burst) if self._admit() else 1
-
-    def _admit(self) -> bool:
         now = monotonic()
-        elapsed, self._credited_at = now - self._credited_at, now
-        self._credit = min(self._burst, self._credit + elapsed * REFILL)
-        if self._credit < 1:
-            return False
-        self._credit -= 1
-        return True
+        credit = min(self._burst, self._credit + (now - self._credited_at) * REFILL)
+        for piece in pieces:
+            if credit >= 1:
+                credit -= 1
+                self.dropped += self._sender.send(piece, self._burst)
+            else:
+                self.dropped += 1
+        self._credit, self._credited_at = credit, now
