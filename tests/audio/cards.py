@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 import pytest
 
-from utd_rx.audio import devices, lookout, portaudio, supervisor
+from utd_rx.audio import devices, portaudio, supervisor
 from utd_rx.audio.capture import CaptureConnection
 from utd_rx.audio.playback import PlaybackConnection
 from utd_rx.audio.portaudio import RealTimeCallback
@@ -86,7 +86,7 @@ def fake_cards(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cards]:
         for way in AudioDirection
         for name in ("card", "first")
     )
-    monkeypatch.setattr(lookout, "look", lambda max_age=0.0: listed)
+    monkeypatch.setattr(devices, "look", lambda max_age=0.0: listed)
     monkeypatch.setattr(portaudio, "restart", lambda: None)
     monkeypatch.setattr(supervisor, "RETRY", 0.0)
     yield made

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from utd_rx.audio import lookout, portaudio
+from utd_rx.audio import devices, portaudio
 from utd_rx.audio.devices import (
     AudioDevice,
     AudioDirection,
@@ -77,7 +77,7 @@ class FakePortAudio:
         monkeypatch.setattr(portaudio, "load", lambda: None)
         monkeypatch.setattr(portaudio, "known", lambda: self.known)
         monkeypatch.setattr(portaudio, "restart", self.restart)
-        monkeypatch.setattr(lookout, "look", lambda max_age=0.0: self.there)
+        monkeypatch.setattr(devices, "look", lambda max_age=0.0: self.there)
 
     def restart(self) -> None:
         self.restarts += 1

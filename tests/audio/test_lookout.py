@@ -8,9 +8,15 @@ import time
 
 import pytest
 
-from utd_rx.audio import lookout, portaudio
-from utd_rx.audio.devices import AudioDevice, AudioDirection
-from utd_rx.audio.lookout import LISTING_PAUSE, LONGEST_RESTART_PAUSE, RESTART_PAUSE, Lookout
+from utd_rx.audio import devices, portaudio
+from utd_rx.audio.devices import (
+    LISTING_PAUSE,
+    LONGEST_RESTART_PAUSE,
+    RESTART_PAUSE,
+    AudioDevice,
+    AudioDirection,
+    Lookout,
+)
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 
 USB = AudioDevice("input:Test:usb", "usb", AudioDirection.INPUT, 1, 48_000, True)
@@ -30,24 +36,24 @@ def test_however_many_wait_one_look_is_enough(monkeypatch: pytest.MonkeyPatch) -
     def ask() -> tuple[AudioDevice, ...]:
         return (USB,) * next(looks)
 
-    monkeypatch.setattr(lookout, "_ask", ask)
-    monkeypatch.setattr(lookout, "_looked_at", -1.0)
+    monkeypatch.setattr(devices, "_ask", ask)
+    monkeypatch.setattr(devices, "_looked_at", -1.0)
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     waiting = [Lookout("usb", AudioDirection.INPUT) for _ in range(3)]
     for one in waiting:
         one.find(0.0)
     for _ in range(20):
         for _ in waiting:
-            lookout.look(LISTING_PAUSE)
+            devices.look(LISTING_PAUSE)
         now[0] += LISTING_PAUSE / 4
     assert next(looks) == 1 + 20 / 4
-    assert lookout.look() != lookout.look()  # who asks for now gets what is there now
+    assert devices.look() != devices.look()  # who asks for now gets what is there now
 
 
 def test_a_stream_that_was_only_killed_is_opened_at_once(
     monkeypatch: pytest.MonkeyPatch, restarts: list[None]
 ) -> None:
-    monkeypatch.delattr(lookout, "look")
+    monkeypatch.delattr(devices, "look")
     assert Lookout("usb", AudioDirection.INPUT).find(0.0) == "usb"
     assert not restarts
 
@@ -56,7 +62,7 @@ def test_a_device_that_is_not_there_is_waited_for_without_disturbing_anybody(
     monkeypatch: pytest.MonkeyPatch, restarts: list[None]
 ) -> None:
     there: list[tuple[AudioDevice, ...]] = [(OTHER,)]
-    monkeypatch.setattr(lookout, "look", lambda max_age: there[0])
+    monkeypatch.setattr(devices, "look", lambda max_age: there[0])
     waiting = Lookout("usb", AudioDirection.INPUT)
     waiting.find(0.0)
     for second in range(100):
@@ -71,7 +77,7 @@ def test_a_device_that_is_not_there_is_waited_for_without_disturbing_anybody(
 def test_one_that_is_listed_but_does_not_open_is_another_one_to_portaudio(
     monkeypatch: pytest.MonkeyPatch, restarts: list[None]
 ) -> None:
-    monkeypatch.setattr(lookout, "look", lambda max_age: (USB,))
+    monkeypatch.setattr(devices, "look", lambda max_age: (USB,))
     waiting = Lookout("usb", AudioDirection.INPUT)
     assert (waiting.find(0.0), waiting.find(0.25), len(restarts)) == ("usb", USB, 0)
     assert (waiting.find(0.5), len(restarts)) == (USB, 1)
@@ -93,7 +99,7 @@ def test_where_no_other_python_starts_portaudios_own_list_is_told(
     monkeypatch.setattr(portaudio, "refresh", lambda: refreshed.append(True))
     monkeypatch.setattr(portaudio, "known", lambda: (USB,))
     monkeypatch.setattr(sys, "executable", python)
-    assert lookout.look() == (USB,)
+    assert devices.look() == (USB,)
     assert refreshed == [True]
     assert "could not look for devices" in caplog.text
 
@@ -102,5 +108,5 @@ def test_a_frozen_app_does_not_start_itself(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(portaudio, "refresh", lambda: True)
     monkeypatch.setattr(portaudio, "known", lambda: (USB,))
     monkeypatch.setattr(sys, "frozen", True, raising=False)
-    monkeypatch.setattr(lookout, "_LISTING", "import sys; sys.stdout.write('[[], [], []]')")
-    assert lookout.look() == (USB,)
+    monkeypatch.setattr(devices, "_LISTING", "import sys; sys.stdout.write('[[], [], []]')")
+    assert devices.look() == (USB,)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from utd_rx.audio import lookout, portaudio, supervisor
+from utd_rx.audio import devices, portaudio, supervisor
 from utd_rx.audio.devices import AudioDevice, AudioDirection, DeviceChoice
 from utd_rx.audio.supervisor import OpenDevice, Supervisor
 from utd_rx.errors import UTDErrorCode, UTDStreamException
@@ -85,7 +85,7 @@ class Stage:
 @pytest.fixture
 def stage(monkeypatch: pytest.MonkeyPatch) -> type[Stage]:
     card = AudioDevice("first", "first", AudioDirection.INPUT, 1, 48_000, True)
-    monkeypatch.setattr(lookout, "look", lambda max_age=0.0: (card,))
+    monkeypatch.setattr(devices, "look", lambda max_age=0.0: (card,))
     monkeypatch.setattr(portaudio, "restart", lambda: None)
     monkeypatch.setattr(supervisor, "RETRY", 0.0)
     return Stage

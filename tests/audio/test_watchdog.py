@@ -5,8 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from utd_rx.audio.supervisor import POLL
-from utd_rx.audio.watchdog import GRACE, SILENCE, STEP, Watchdog
+from utd_rx.audio.supervisor import GRACE, POLL, SILENCE, STEP, Watchdog
 
 
 def test_silence_is_noticed_within_a_second() -> None:

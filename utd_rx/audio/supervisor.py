@@ -15,38 +15,56 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from utd_rx.audio import switching
-from utd_rx.audio.devices import AudioDevice, DeviceChoice
-from utd_rx.audio.lookout import Lookout
-from utd_rx.audio.watchdog import Watchdog
+from utd_rx.audio.devices import Lookout
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conflict
+from utd_rx.models.devices import AudioDevice, DeviceChoice
 
 logger: Final = logging.getLogger("utd_rx.audio")
 
-POLL: Final = 0.05
-"""Longest sleep of the thread: half a step of the watchdog."""
+# In seconds, but for STUMBLES.
+POLL: Final = 0.05  # longest sleep of the thread
+RETRY: Final = 0.25  # between attempts to bring a device back, of the 2 s that it may take
+STUMBLES: Final = 3  # turns that raise which are a failure: one by itself costs a frame at most
+WELL: Final = 1.0  # after which the next turn that raises is the first one again
+STEP: Final = 2 * POLL  # longest one of silence that is counted
+SILENCE: Final = 0.5  # without a callback, and a stream is dead: 10 of the longest blocks there are
+GRACE: Final = 2.5  # the same before the first callback: a card may need 1-2 s to warm up
 
-RETRY: Final = 0.25
-"""Seconds between attempts to bring a device back, of the 2 s that it may take."""
 
-STUMBLES: Final = 3
-"""Turns that raise, none of them `WELL` seconds after the one before, which are a failure: one by
-itself costs a frame at most."""
+class Watchdog:
+    """Tells a dead stream from a busy interpreter, by a counter of callbacks.
 
-WELL: Final = 1.0
+    A stream that the sound server killed goes silent without an error (docs/audio.md, "Cards and
+    sound servers"), but callbacks also pause while a Python thread holds the GIL, and then the
+    watching thread does, too. So what counts is not the time since the last callback but how much
+    of it was *seen* to pass, in steps no longer than `STEP`.
+    """
+
+    def __init__(self, now: float) -> None:
+        self._looked_at = now
+        self._beats = 0
+        self._silent = 0.0
+
+    def is_dead(self, beats: int, now: float) -> bool:
+        """Take the counter's value and say whether the stream is dead."""
+        passed, self._looked_at = min(STEP, now - self._looked_at), now
+        if beats != self._beats:
+            self._beats, self._silent = beats, 0.0
+            return False
+        self._silent += passed
+        return self._silent > (SILENCE if beats else GRACE)
 
 
 class OpenDevice(Protocol):
-    """An open device."""
+    """An open device; `beats` counts its callbacks."""
 
     @property
     def device(self) -> AudioDevice: ...
     @property
-    def beats(self) -> int:
-        """Callbacks so far."""
-
+    def beats(self) -> int: ...
     @property
     def is_active(self) -> bool: ...
     @property
@@ -62,12 +80,8 @@ class Side(Protocol):
     def connect(self, choice: DeviceChoice, wake: Callable[[], None]) -> OpenDevice:
         """Open and start the device, on any thread; `wake` may be called by its callback."""
 
-    def adopt(self, connection: OpenDevice | None) -> None:
-        """Work with this connection from now on; None while there is none.
-
-        Raises:
-            Exception: It cannot; it goes on with the one before.
-        """
+    def adopt(self, connection: Any) -> None:
+        """Work with this connection from now on, None for none; if it raises, the one before."""
 
     def work(self) -> None:
         """Do what has become due; called at least every `POLL` seconds while there is one."""
@@ -78,17 +92,7 @@ Report = Callable[[AudioDevice | None, UTDStreamException | None], None]
 
 
 class Supervisor:
-    """Runs one side on one device after another.
-
-    Args:
-        side: Hears or plays.
-        choice: The device to begin with; None follows the system's default.
-        report: Told whenever the device or the failure has changed.
-        name: Of the thread.
-
-    Attributes:
-        lost: How often the device died.
-    """
+    """Runs one side on one device after another; `lost` counts how often one died."""
 
     def __init__(self, side: Side, choice: DeviceChoice, report: Report, name: str) -> None:
         self._side = side
@@ -116,12 +120,9 @@ class Supervisor:
             self._bell.release()
 
     async def start(self) -> None:
-        """Open the device and run.
+        """Open the device and run, or raise what `connect` raised, `CONFLICT` if closed meanwhile.
 
         Cancelling is safe: the device is closed again.
-
-        Raises:
-            UTDStreamException: What `connect` raised; `CONFLICT`, when it was closed meanwhile.
         """
         async with self._turns:
             self._check_open()
@@ -135,12 +136,9 @@ class Supervisor:
                 raise
 
     async def use(self, choice: DeviceChoice) -> None:
-        """Go on with another device; sound flows from the old one until the new one runs.
+        """Go on with another device, or raise what `connect` raised; the old one runs until then.
 
         Of several calls the last one wins. Cancelling is safe: the swap goes on.
-
-        Raises:
-            UTDStreamException: What `connect` raised; the old device goes on then.
         """
 
         async def swap() -> None:
@@ -205,7 +203,7 @@ class Supervisor:
             self._side.work()
 
     def _stumbled(self, error: Exception, now: float) -> None:
-        """Take note that a turn failed: one line of log and one failure, however often it does."""
+        """Make one line of log and one failure of it, however often a turn fails."""
         self._stumbles += 1
         self._well_at = now + WELL
         if self._stumbles == 1:
