@@ -190,7 +190,7 @@ async def play_all(stack: AsyncExitStack, url: str, tokens: Sequence[str]) -> Li
             "played": sum(buffer.taken for _, buffer in voices) / size,
             "dropped": sum(buffer.dropped for _, buffer in voices) / size,
             "late": sum(buffer.concealed for _, buffer in voices) / size,
-            "underruns": there.side.underruns / size,
+            "underruns": there.side.faults / size,
         }
 
     listener = Listener(count)

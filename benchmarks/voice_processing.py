@@ -22,9 +22,9 @@ import numpy.typing as npt
 from livekit import rtc
 
 from utd_rx.audio import read_wav, speech_path
+from utd_rx.audio.playing import Tap
 from utd_rx.audio.processing import ProcessingStage
 from utd_rx.audio.switching import hold, release
-from utd_rx.audio.tap import Tap
 from utd_rx.models.audio import AudioFormat, AudioFrame, Samples
 from utd_rx.models.voice_processing import VoiceProcessing
 
@@ -53,7 +53,7 @@ Step = Callable[[Samples, Samples], Samples]
 async def utd_rx_step(processing: VoiceProcessing) -> Step:
     """Return the path of a `Microphone` with a `Speaker` as its reference."""
     tap = Tap(FORMAT)
-    stage = ProcessingStage(tap, lambda: 0.01)
+    stage = ProcessingStage(tap.listen, lambda: 0.01)
     await stage.use(processing)
 
     def step(played: Samples, heard: Samples) -> Samples:

@@ -73,7 +73,7 @@ class EchoRoom:
         self._frames: list[AudioFrame] = []
         self._side = CaptureSide(self.heard, BLOCK, self._hear)
         self.stage = ProcessingStage(
-            self.speaker, lambda: self._side.latency, now=lambda: self._now
+            self.speaker.listen, lambda: self._side.latency, now=lambda: self._now
         )
         self._is_processing = False
         self._in = connect(

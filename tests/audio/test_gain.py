@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from utd_rx.audio.gain import Gain
-from utd_rx.audio.hearing import HearingDevice
+from utd_rx.audio.hearing import Gain, HearingDevice
 from utd_rx.audio.microphone import Microphone
 from utd_rx.audio.processing import ProcessingStage
 from utd_rx.errors import UTDErrorCode, UTDStreamException

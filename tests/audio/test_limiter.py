@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from utd_rx.audio.limiter import CEILING, RELEASE, Limiter
+from utd_rx.audio.mixer import CEILING, RELEASE, Limiter
 
 RATE = 48_000
 

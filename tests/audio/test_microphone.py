@@ -16,7 +16,7 @@ import pytest
 from tests.audio.cable import Heard
 from tests.audio.cards import Cards
 from utd_rx.audio.microphone import Microphone, MicrophoneInput
-from utd_rx.audio.tap import Tap
+from utd_rx.audio.playing import Tap
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.audio import AudioFormat
 from utd_rx.models.voice_processing import VoiceProcessing

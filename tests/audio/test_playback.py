@@ -67,7 +67,7 @@ def stage() -> Stage:
 def test_in_time_the_ring_holds_a_block_and_the_lead(stage: Stage) -> None:
     stage.run(1.0)
     assert stage.device.ring.depth == BLOCK + LEAD * FORMAT.sample_rate
-    assert stage.side.underruns == 0
+    assert stage.side.faults == 0
     assert sum(len(piece) for piece in stage.played) == stage.mixer.position
 
 
@@ -80,7 +80,7 @@ def test_what_a_stall_added_is_gone_within_five_seconds(stage: Stage) -> None:
         stage.side.work()
     longest = stage.device.ring.depth
     assert usual < longest <= usual + MAX_STEPS * LEAD_STEP * FORMAT.sample_rate
-    assert stage.side.underruns > 0
+    assert stage.side.faults > 0
     stage.run(5.0)
     assert MAX_STEPS * CALM <= 5.0
     assert stage.device.ring.depth == usual
@@ -142,8 +142,8 @@ def test_a_flush_is_silent_as_soon_where_the_device_has_another_rate(rate: int) 
 def test_another_device_goes_on_where_the_last_one_stopped_counting(stage: Stage) -> None:
     for _ in range(10):
         stage.call()
-    before = stage.side.underruns
+    before = stage.side.faults
     assert before > 0
     stage.side.adopt(None)
-    assert (stage.side.underruns, stage.side.delay) == (before, 0.0)
+    assert (stage.side.faults, stage.side.delay) == (before, 0.0)
     stage.side.work()

@@ -18,8 +18,8 @@ from attrs import define, field
 
 from tests.audio.echo_room import EchoRoom, level, speech
 from utd_rx.audio.microphone import Microphone, MicrophoneInput
+from utd_rx.audio.playing import Tap
 from utd_rx.audio.processing import ProcessingStage, make_processor
-from utd_rx.audio.tap import Tap
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.audio import AudioFormat, AudioFrame, Samples
 from utd_rx.models.voice_processing import VoiceProcessing
@@ -197,7 +197,7 @@ def here() -> Stage:
         return made.made[-1]
 
     tap = Tap(AudioFormat())
-    made = Stage(tap, ProcessingStage(tap, lambda: 0.02, make, lambda: made.now))
+    made = Stage(tap, ProcessingStage(tap.listen, lambda: 0.02, make, lambda: made.now))
     made.gate.set()
     return made
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from utd_rx.audio.tap import Tap
+from utd_rx.audio.playing import Tap
 from utd_rx.models.audio import AudioFormat, AudioFrame, Samples
 
 FORMAT = AudioFormat(48_000, 2)

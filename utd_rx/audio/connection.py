@@ -1,36 +1,26 @@
-"""A device that runs: a PortAudio stream, and the ring between its callback and the thread."""
+"""A device that runs, a PortAudio stream with a ring behind its callback; and who works with it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic, TypeVar
 
-from utd_rx.audio import portaudio
+from utd_rx.audio import devices, portaudio
 from utd_rx.audio.convert import DeviceFormat
 from utd_rx.audio.ring import Ring
 from utd_rx.models.audio import AudioFormat
-from utd_rx.models.devices import AudioDevice
+from utd_rx.models.devices import AudioDevice, AudioDirection, DeviceChoice
 
 
 class DeviceConnection:
-    """A `supervisor.Connection`; a subclass says what its callback does.
+    """A `supervisor.OpenDevice`; a subclass says what its callback does.
 
-    Args:
-        device: Which.
-        audio_format: Wished; the device may insist on another, see `format`.
-        block: Seconds per callback.
-        wake: Rings the bell.
-
-    Attributes:
-        beats: Callbacks so far.
-        flagged: Those that PortAudio said had lost something.
-        block: Samples per callback.
-        latency: Seconds between the callback and the air, as PortAudio tells them.
-
-    Raises:
-        UTDStreamException: As `portaudio.open_stream`.
+    The device may insist on another `format` than the wished one. `block` is given in seconds and
+    kept in samples, `latency` is PortAudio's, in seconds, and `flagged` are the callbacks that
+    PortAudio said had lost something.
     """
 
+    direction: ClassVar[AudioDirection]
     ring_seconds: ClassVar[float]
 
     def __init__(
@@ -66,6 +56,11 @@ class DeviceConnection:
         """Whether PortAudio was restarted under it."""
         return self._stream.is_displaced
 
+    @property
+    def faults(self) -> int:
+        """Blocks and samples that were lost."""
+        raise NotImplementedError
+
     def callback(self, data: Any, count: int, at: Any, flags: Any) -> None:
         """Copy a block, count, return: on PortAudio's thread, in real time."""
         raise NotImplementedError
@@ -77,3 +72,44 @@ class DeviceConnection:
     def close(self) -> None:
         """Let no more callbacks come. Idempotent."""
         self._stream.close()
+
+
+C = TypeVar("C", bound=DeviceConnection)
+
+
+class DeviceSide(Generic[C]):
+    """A `supervisor.Side`: one connection after another; a subclass says what work there is."""
+
+    kind: type[C]
+
+    def __init__(self, audio_format: AudioFormat, block: float) -> None:
+        self._format = audio_format
+        self._block = block
+        self._connection: C | None = None
+        self._faults_before = 0
+
+    @property
+    def faults(self) -> int:
+        """Blocks and samples that were lost, since the beginning."""
+        return self._faults_before + (0 if self._connection is None else self._connection.faults)
+
+    @property
+    def latency(self) -> float:
+        """Seconds between the air and the callback, as PortAudio tells them."""
+        return 0.0 if self._connection is None else self._connection.latency
+
+    @property
+    def waiting(self) -> float:
+        """Seconds of sound in the ring."""
+        connection = self._connection
+        return 0.0 if connection is None else connection.ring.depth / connection.format.sample_rate
+
+    def connect(self, choice: DeviceChoice, wake: Callable[[], None]) -> C:
+        """Open the device."""
+        device = devices.find_device(choice, self.kind.direction)
+        return self.kind(device, self._format, self._block, wake)
+
+    def adopt(self, connection: C | None) -> None:
+        """Work with this connection from now on."""
+        self._faults_before = self.faults
+        self._connection = connection

@@ -1,8 +1,4 @@
-"""From one format to another: number type, channels, and sample rate where one is insisted on.
-
-Whatever an app computes with, its numbers become 64 bit floats first (`to_unit`), so that no
-arithmetic is done in a type too small for it.
-"""
+"""From one format to another: number type, channels, and sample rate where one is insisted on."""
 
 from __future__ import annotations
 
@@ -14,14 +10,11 @@ import numpy.typing as npt
 from attrs import frozen
 
 from utd_rx.errors import UTDErrorCode, UTDStreamException, invalid
-from utd_rx.models.audio import AudioFormat, Samples
+from utd_rx.models.audio import AudioFormat, AudioFrame, Samples
 
-CONVERTED_RATE: Final = 48_000
-"""What sound becomes whose own rate has no frames of 10 ms, such as 22,050 Hz: Opus's own."""
-
+CONVERTED_RATE: Final = 48_000  # Opus's, for sound without frames of 10 ms, such as 22,050 Hz
 LOWEST_RATE: Final = 1_000
-HIGHEST_RATE: Final = 768_000
-"""Of sound that is converted; beyond them a header is wrong rather than unusual."""
+HIGHEST_RATE: Final = 768_000  # beyond them a header is wrong rather than unusual
 
 _CENTRE_AND_SCALE: Final = {
     ("i", 1): (0.0, 2.0**-7),
@@ -29,8 +22,7 @@ _CENTRE_AND_SCALE: Final = {
     ("i", 2): (0.0, 2.0**-15),
     ("i", 4): (0.0, 2.0**-31),
 }
-_WRAP: Final = 0.05
-"""Seconds of a loop that are converted beyond either end, so that no edge is heard."""
+_WRAP: Final = 0.05  # seconds of a loop converted beyond either end, so that no edge is heard
 
 
 @frozen
@@ -42,18 +34,13 @@ class DeviceFormat:
 
 
 StreamFormat: TypeAlias = AudioFormat | DeviceFormat
-"""What a stream of samples is like."""
 
 
 def to_unit(samples: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """Return samples of any type as 64 bit floats of full scale ±1, in the same shape.
+    """Return samples as 64 bit floats of full scale ±1, so that no type is too small to compute in.
 
-    Args:
-        samples: Floats of full scale ±1, or integers of 8, 16 or 32 bits whose full scale is that
-            of their type; of either byte order.
-
-    Raises:
-        UTDStreamException: `VALIDATION`, for another type.
+    They are floats of that scale, or integers of 8, 16 or 32 bits and the scale of their type, of
+    either byte order; others are refused as `VALIDATION`.
     """
     dtype = samples.dtype
     if dtype.kind == "f":
@@ -71,11 +58,7 @@ def to_unit(samples: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
 
 
 def to_pcm(samples: npt.NDArray[Any]) -> Samples:
-    """Return samples of any type as int16 of the same shape; beyond ±1 clips, NaN becomes 0.
-
-    Raises:
-        UTDStreamException: As `to_unit`.
-    """
+    """Return what `to_unit` takes as int16 of the same shape; beyond ±1 clips, NaN becomes 0."""
     if samples.dtype.kind == "i" and samples.dtype.itemsize == 2:
         return samples.astype(np.int16, order="C")
     scaled = np.nan_to_num(to_unit(samples), posinf=1.0, neginf=-1.0) * 32_768.0
@@ -86,9 +69,8 @@ def to_pcm(samples: npt.NDArray[Any]) -> Samples:
 def playable(sample_rate: int, channels: int) -> AudioFormat:
     """Return the format in which sound of that rate is delivered: its own, if it can be.
 
-    Raises:
-        UTDStreamException: `VALIDATION`, when nothing can be made of it; `FEATURE_DISABLED`, when
-            it has to be converted and soxr is not installed.
+    Refused as `VALIDATION` when nothing can be made of it, as `FEATURE_DISABLED` when it has to be
+    converted and soxr is not installed.
     """
     is_whole = isinstance(sample_rate, int | np.integer)
     if channels not in (1, 2) or not is_whole or not LOWEST_RATE <= sample_rate <= HIGHEST_RATE:
@@ -104,16 +86,9 @@ def playable(sample_rate: int, channels: int) -> AudioFormat:
 
 
 def resample(samples: Samples, source: int, target: int, *, loop: bool = False) -> Samples:
-    """Return the whole of a sound, `(n, channels)` int16, at another rate.
+    """Return the whole of a sound, `(n, channels)` int16, at another rate in Hz.
 
-    Args:
-        samples: At `source` Hz.
-        source: In Hz.
-        target: In Hz.
-        loop: It is repeated, so its end goes on with its beginning.
-
-    Raises:
-        UTDStreamException: `FEATURE_DISABLED`, as `playable`.
+    The end of a loop goes on with its beginning. Refused without soxr, as `playable`.
     """
     if source == target:
         return samples
@@ -138,15 +113,25 @@ def to_channels(samples: Samples, channels: int) -> Samples:
     return np.repeat(np.rint(mean).astype(np.int16), channels, axis=1)
 
 
+def cut(
+    sound: Samples, audio_format: AudioFormat, began_at: float
+) -> tuple[list[AudioFrame], Samples]:
+    """Return the frames of 10 ms in a sound, views of it, and a copy of what is too short."""
+    rate, size = audio_format.sample_rate, audio_format.samples_per_frame
+    end = len(sound) - len(sound) % size
+    rest = sound[end:].copy()
+    sound.flags.writeable = False
+    frames = [
+        AudioFrame(sound[start : start + size], rate, began_at + start / rate)
+        for start in range(0, end, size)
+    ]
+    return frames, rest
+
+
 class Converter:
     """Turns a stream of one format into another; nothing is computed where they are the same.
 
-    Args:
-        source: What comes.
-        target: What is wanted.
-
-    Raises:
-        UTDStreamException: `FEATURE_DISABLED`, when the rates differ and soxr is not installed.
+    Refused as `FEATURE_DISABLED` when the rates differ and soxr is not installed.
     """
 
     def __init__(self, source: StreamFormat, target: StreamFormat) -> None:

@@ -7,14 +7,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from attrs import evolve, frozen
+from attrs import evolve
 
 from utd_rx.audio.activity import VoiceActivity
 from utd_rx.audio.capture import CaptureSide
-from utd_rx.audio.gain import Gain
 from utd_rx.audio.levels import LevelMeter, level_dbfs
 from utd_rx.audio.processing import ProcessingStage
-from utd_rx.audio.supervised import LEVELS_PER_STATISTICS, SupervisedDevice
+from utd_rx.audio.supervised import SupervisedDevice
 from utd_rx.models.audio import AudioFrame, FrameSink
 from utd_rx.models.device_state import MicrophoneState, MicrophoneStatistics
 from utd_rx.models.devices import DeviceKey
@@ -26,24 +25,30 @@ from utd_rx.ports.crossing import FrameBox
 from utd_rx.ports.room import FramesSink
 
 
-@frozen
-class _Reference:
-    """What plays nearby, by its key, looked for when it is listened to."""
+class Gain:
+    """Makes frames louder or softer; it moves within a frame, never by a step, and saturates.
 
-    key: DeviceKey
+    It comes after processing, so that to the echo canceller the room stays as it is. `wanted`, 1
+    for unchanged, may be set on any thread.
+    """
 
-    def listen(self, sink: FrameSink) -> Callable[[], None]:
-        stop: Callable[[], None] = living.find(self.key).listen(sink)
-        return stop
+    def __init__(self, wanted: float = 1.0) -> None:
+        self.wanted = self._reached = wanted
+
+    def push(self, frame: AudioFrame) -> AudioFrame:
+        """Return a frame as loud as it is wanted; one thread at a time."""
+        start, self._reached = self._reached, self.wanted
+        if start == self._reached == 1.0:
+            return frame
+        ramp = np.linspace(start, self._reached, len(frame.samples), dtype=np.float32)
+        loud = np.clip(np.rint(frame.samples * ramp[:, np.newaxis]), -32_768, 32_767)
+        samples = loud.astype(np.int16)
+        samples.flags.writeable = False
+        return evolve(frame, samples=samples)
 
 
 class HearingDevice(SupervisedDevice[MicrophoneState]):
-    """Processes, amplifies, mutes, measures and hands on, on the supervisor's thread.
-
-    Args:
-        key: Its name.
-        settings: As it is wished.
-    """
+    """Processes, amplifies, mutes, measures and hands on, on the supervisor's thread."""
 
     silence: Mapping[str, Any] = {**SupervisedDevice.silence, "is_speaking": False}
     settings: MicrophoneSettings
@@ -57,10 +62,11 @@ class HearingDevice(SupervisedDevice[MicrophoneState]):
         self._gain = Gain(settings.gain)
         self._is_muted = settings.is_muted
         self.side: CaptureSide = CaptureSide(settings.format, settings.block, self.take)
-        reference = None if settings.reference is None else _Reference(settings.reference)
-        self.stage = ProcessingStage(reference, lambda: self.side.latency)
+        nearby = settings.reference  # looked for when it is listened to
+        listen = None if nearby is None else lambda sink: living.find(nearby).listen(sink)
+        self.stage = ProcessingStage(listen, lambda: self.side.latency)
         self._boxes: tuple[FrameBox, ...] = ()
-        self._frames = self._levels = 0
+        self._frames = 0
 
     def order(self, order: Order) -> None:
         """Carry out an order; any thread."""
@@ -104,13 +110,7 @@ class HearingDevice(SupervisedDevice[MicrophoneState]):
         for box in self._boxes:
             box.post(frame)
         is_speaking = self._activity.push(level_dbfs(heard.samples), heard.duration)
-        level = self._meter.push(frame)
-        if level is not None:
-            self._levels += 1
-            news: dict[str, Any] = {"level": level.rms_dbfs, "is_speaking": is_speaking}
-            if self._levels % LEVELS_PER_STATISTICS == 0:
-                news["statistics"] = self._statistics()
-            self.teller.post(**news)
+        self._measure(frame, is_speaking=is_speaking)
 
     def begin(self, sink: FrameSink) -> None:
         """Hand frames to `sink` from now on, and measure anew."""
@@ -133,7 +133,7 @@ class HearingDevice(SupervisedDevice[MicrophoneState]):
     def _statistics(self) -> MicrophoneStatistics:
         side, stage = self.side, self.stage
         return MicrophoneStatistics(
-            self._frames, side.overruns, side.skipped, self.lost,
+            self._frames, side.faults, side.skipped, self.lost,
             depth=side.depth, delay=side.latency + side.depth,
             echo_delay=stage.delay, unprocessed=stage.unprocessed,
         )  # fmt: skip

@@ -1,50 +1,81 @@
-"""Many voices into one sound.
+"""Many voices into one sound: each costs one pull and one addition, a silent one almost nothing.
 
-A voice costs one pull and one addition, however many there are; one that is silent costs almost
-nothing. Gains move within a block, never by a step.
+Gains move within a block, never by a step. A sum that would wrap around or clip is turned down.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from utd_rx.audio.convert import Converter, DeviceFormat, playable
 from utd_rx.audio.jitter import JitterBuffer, Mix
-from utd_rx.audio.limiter import Limiter
 from utd_rx.models.audio import AudioFormat, AudioFrame, Samples, is_pcm
 from utd_rx.ports.audio import check_gain
 
+CEILING: Final = 32_767.0
+RELEASE: Final = 0.1  # seconds in which the limiter's gain comes back by 1 - 1/e
+_PIECES_PER_SECOND: Final = 1000
 
-class Voice:
-    """One participant in the mix. It is a `FrameSink`: called on one thread at a time.
 
-    Attributes:
-        name: Whose it is.
-        refused: Frames that could not be converted.
+class Limiter:
+    """Keeps one stream within int16, block by block; `gain` is where the last block left it.
+
+    It follows the peaks of pieces of 1 ms: down in time for each of them, without looking ahead
+    over the end of a block, and up again in about `RELEASE`. Sound that fits passes unchanged.
     """
 
-    def __init__(
-        self,
-        name: str,
-        gain: float,
-        audio_format: AudioFormat,
-        burst: float,
-        close: Callable[[Voice], None],
-    ) -> None:
+    def __init__(self, sample_rate: int) -> None:
+        self._piece = max(1, sample_rate // _PIECES_PER_SECOND)
+        self._rise = 1 - np.exp(-self._piece / (RELEASE * sample_rate))
+        self.gain = 1.0
+
+    def push(self, mix: npt.NDArray[np.float32]) -> Samples:
+        """Return `(n, channels)` int16 for `(n, channels)` floats of int16 scale."""
+        peak = float(np.max(np.abs(mix), initial=0.0))
+        if peak <= CEILING and self.gain >= 1.0:
+            return np.rint(mix).astype(np.int16)
+        edges = self._edges(mix)
+        at = np.arange(len(mix)) / self._piece
+        gain = np.interp(at, np.arange(len(edges)), edges)[:, np.newaxis]
+        self.gain = float(edges[-1])
+        limited: Samples = np.rint(np.clip(mix * gain, -CEILING, CEILING)).astype(np.int16)
+        return limited
+
+    def _edges(self, mix: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+        """Return the gain at the edges of the pieces: never more than both neighbours allow."""
+        starts = np.arange(0, len(mix), self._piece)
+        peaks = np.maximum.reduceat(np.max(np.abs(mix), axis=1), starts)
+        allowed = np.minimum(1.0, CEILING / np.maximum(peaks, CEILING))
+        edges = np.empty(len(allowed) + 1)
+        edges[0] = gain = min(self.gain, float(allowed[0]))
+        for index, here in enumerate(allowed.tolist(), 1):
+            gain += (1.0 - gain) * self._rise
+            if gain > 0.9999:
+                gain = 1.0
+            ahead = float(allowed[index]) if index < len(allowed) else 1.0
+            edges[index] = gain = min(gain, here, ahead)
+        return edges
+
+
+class Voice:
+    """One participant in the mix, a `ports.living.Voice`; `refused` are frames of a wrong kind."""
+
+    def __init__(self, mixer: Mixer, name: str, gain: float) -> None:
         self.name = name
         self.refused = 0
-        self.buffer = JitterBuffer(audio_format, burst)
+        self.buffer = JitterBuffer(mixer.format, mixer.burst)
+        self._mixer = mixer
         self._gain = self._reached = check_gain(gain)
-        self._format = audio_format
+        self._format = mixer.format
         self._source: DeviceFormat | None = None
         self._converter: Converter | None = None
-        self._close = close
 
     def __call__(self, frame: AudioFrame) -> None:
-        """Take a frame of any format, on any thread; returns at once, never raises."""
+        """Take a frame of any format, on one thread at a time; returns at once, never raises."""
         try:
             self.buffer.push(self._fit(frame))
         except Exception:  # noqa: BLE001 - counted: whoever hands sound over is not disturbed
@@ -75,7 +106,7 @@ class Voice:
 
     def close(self) -> None:
         """Leave the mix, with a fade. Idempotent, any thread."""
-        self._close(self)
+        self._mixer.remove(self)
 
     def mix_into(self, mix: Mix) -> None:
         """Add the next `len(mix)` samples; the mixer's thread."""
@@ -103,22 +134,15 @@ class Voice:
 
 
 class Mixer:
-    """All voices, the volume, the mute and the limiter.
+    """All voices, the volume, the mute and the limiter; `position` counts the samples mixed.
 
-    `pull` belongs to one thread; everything else may be called on any.
-
-    Args:
-        audio_format: Of the mix.
-        burst: Seconds that are pulled at once.
-
-    Attributes:
-        position: Samples mixed.
-        voices: Who is in the mix.
+    `pull` belongs to one thread; everything else may be called on any. `burst` is the seconds that
+    are pulled at once.
     """
 
     def __init__(self, audio_format: AudioFormat, burst: float = 0.005) -> None:
         self.format = audio_format
-        self._burst = burst
+        self.burst = burst
         self.position = 0
         self.volume = 1.0
         self.is_muted = False
@@ -131,7 +155,7 @@ class Mixer:
 
     def add(self, name: str, gain: float) -> Voice:
         """Return a new voice."""
-        voice = Voice(name, gain, self.format, self._burst, self._remove)
+        voice = Voice(self, name, gain)
         with self._lock:
             self.voices = (*self.voices, voice)
         return voice
@@ -166,7 +190,8 @@ class Mixer:
                 refused += voice.refused
         return concealed, dropped, refused
 
-    def _remove(self, voice: Voice) -> None:
+    def remove(self, voice: Voice) -> None:
+        """Let a voice leave, with a fade; what it counted stays."""
         with self._lock:
             if voice not in self.voices:
                 return

@@ -2,9 +2,8 @@
 
 PortAudio's callback takes a block from a ring and rings the bell; the supervisor's thread mixes as
 much as keeps the ring at its lead. When the ring ran dry the lead grows by a step, and it shrinks
-again when that has not happened for `CALM`, so that a stall is not delay for good. Only the last
-step stays longer when the ring has run dry each time that it was given back: on a busy machine its
-5 ms are worth more than a click every second.
+again when that has not happened for `CALM`, so that a stall is not delay for good. The last step
+stays longer if the ring ran dry each time without it: 5 ms are worth more than a click a second.
 """
 
 from __future__ import annotations
@@ -15,40 +14,32 @@ from typing import Any, Final
 
 import numpy as np
 
-from utd_rx.audio import devices
-from utd_rx.audio.connection import DeviceConnection
+from utd_rx.audio.connection import DeviceConnection, DeviceSide
 from utd_rx.audio.convert import Converter
 from utd_rx.audio.mixer import Mixer
-from utd_rx.audio.supervisor import OpenDevice
 from utd_rx.models.audio import Samples
-from utd_rx.models.devices import AudioDirection, DeviceChoice
+from utd_rx.models.devices import AudioDirection
 
+# In seconds, but for MAX_STEPS.
 RING_SECONDS: Final = 0.25
-LEAD: Final = 0.0025
-"""Least seconds the ring holds beyond the device's next block; a block, where that is longer."""
-
+LEAD: Final = 0.0025  # the ring holds at least, beyond the device's next block; or a longer block
 LEAD_STEP: Final = 0.005
-MAX_STEPS: Final = 5
-"""Most that are added: for a GIL held by two threads for a switch interval each, twice over."""
-
-CALM: Final = 0.8
-"""Seconds without an underrun after which the lead shrinks by a step."""
-
-LONGEST_CALM: Final = 30.0
-"""The same for the last step, twice as long each time that an underrun follows within this time."""
-
-FADE: Final = 0.003
-"""Seconds of the fade when what waits is flushed: short, as it is part of the 20 ms to silence."""
+MAX_STEPS: Final = 5  # for a GIL held by two threads for a switch interval each, twice over
+CALM: Final = 0.8  # without an underrun after which the lead shrinks by a step
+LONGEST_CALM: Final = 30.0  # for the last step, doubled when an underrun follows within this time
+FADE: Final = 0.003  # when what waits is flushed: short, as it is part of the 20 ms to silence
 
 
 class PlaybackConnection(DeviceConnection):
-    """An output device that runs; what it plays comes from a ring.
+    """An output device that runs; what it plays comes from a ring."""
 
-    Attributes:
-        underrun: Samples of silence that it was given for want of sound.
-    """
-
+    direction = AudioDirection.OUTPUT
     ring_seconds = RING_SECONDS
+
+    @property
+    def faults(self) -> int:
+        """Blocks the device lost, and samples of silence for want of sound."""
+        return self.underrun + self.flagged
 
     def _prepare(self) -> None:
         self.underrun = 0
@@ -67,15 +58,13 @@ class PlaybackConnection(DeviceConnection):
         self.wake()
 
 
-class PlaybackSide:
-    """Keeps the ring of the device filled.
+class PlaybackSide(DeviceSide[PlaybackConnection]):
+    """Keeps the ring of the device filled, and tells each piece of the mix to `played`.
 
-    Args:
-        mixer: What is played.
-        block: Seconds per callback of the device.
-        played: Called with each piece of the mix, on the supervisor's thread.
-        now: Monotonic seconds.
+    `block` is in seconds; everything but `flush` is called on the supervisor's thread.
     """
+
+    kind = PlaybackConnection
 
     def __init__(
         self,
@@ -84,56 +73,33 @@ class PlaybackSide:
         played: Callable[[Samples], None],
         now: Callable[[], float] = time.monotonic,
     ) -> None:
+        super().__init__(mixer.format, block)
         self._now = now
         self._mixer = mixer
-        self._block = block
         self._played = played
-        self._connection: PlaybackConnection | None = None
         self._converter = Converter(mixer.format, mixer.format)
         self._base = max(LEAD, block)
         self._steps = 0
         self._calm = CALM
         self._trusted_at = 0.0  # the lead has been the least one since long ago
         self._underrun_seen = 0
-        self._underruns_before = 0
         self._shrinks_at = 0.0
         self._flush = False
 
     @property
-    def underruns(self) -> int:
-        """Samples of silence for want of sound and blocks lost, since the beginning."""
-        connection = self._connection
-        now = 0 if connection is None else connection.underrun + connection.flagged
-        return self._underruns_before + now
-
-    @property
     def delay(self) -> float:
         """Seconds from the mix to the device: the ring's, and PortAudio's latency."""
-        connection = self._connection
-        if connection is None:
-            return 0.0
-        return connection.latency + connection.ring.depth / connection.format.sample_rate
+        return self.latency + self.waiting
 
     def flush(self) -> None:
         """Fade out what is mixed but not yet with the device; any thread."""
         self._flush = True
 
-    def connect(self, choice: DeviceChoice, wake: Callable[[], None]) -> PlaybackConnection:
-        """Open the device."""
-        device = devices.find_device(choice, AudioDirection.OUTPUT)
-        return PlaybackConnection(device, self._mixer.format, self._block, wake)
-
-    def adopt(self, connection: OpenDevice | None) -> None:
-        """Play on this connection from now on.
-
-        Raises:
-            UTDStreamException: `FEATURE_DISABLED`, as `Converter`; it plays on the one before.
-        """
-        assert connection is None or isinstance(connection, PlaybackConnection)
+    def adopt(self, connection: PlaybackConnection | None) -> None:
+        """Play on this connection from now on; where `Converter` refuses, on the one before."""
         if connection is not None:
-            self._converter = Converter(self._mixer.format, connection.format)
-        self._underruns_before = self.underruns
-        self._connection = connection
+            self._converter = Converter(self._format, connection.format)
+        super().adopt(connection)
         self._underrun_seen = 0
 
     def work(self) -> None:
@@ -149,7 +115,7 @@ class PlaybackSide:
             self._converter.clear()  # or what it holds back is heard after the fade
         wanted = connection.block + round((self._base + self._steps * LEAD_STEP) * rate)
         # As long as the device's block, so that each callback is answered by one pull.
-        chunk = max(1, round(self._block * self._mixer.format.sample_rate))
+        chunk = max(1, round(self._block * self._format.sample_rate))
         while ring.depth < wanted:
             mixed = self._mixer.pull(chunk)
             self._played(mixed)

@@ -2,31 +2,60 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 
+import numpy as np
+
+from utd_rx.audio.convert import cut
 from utd_rx.audio.levels import LevelMeter
 from utd_rx.audio.mixer import Mixer, Voice
 from utd_rx.audio.playback import PlaybackSide
-from utd_rx.audio.supervised import LEVELS_PER_STATISTICS, SupervisedDevice
-from utd_rx.audio.tap import Tap
-from utd_rx.models.audio import AudioFrame, FrameSink, Samples
+from utd_rx.audio.supervised import SupervisedDevice
+from utd_rx.models.audio import AudioFormat, AudioFrame, FrameSink, Samples
 from utd_rx.models.device_state import SpeakerState, SpeakerStatistics
 from utd_rx.models.devices import DeviceKey
+from utd_rx.models.guarded_sink import GuardedSink
 from utd_rx.ports.audio import Flush, Order, SetMuted, SetVolume, SpeakerSettings
 
 
+class Tap:
+    """Cuts a mix into frames of 10 ms; one thread pushes, any may listen."""
+
+    def __init__(self, audio_format: AudioFormat) -> None:
+        self._format = audio_format
+        self._rest: Samples = np.zeros((0, audio_format.channels), np.int16)
+        self._sinks: tuple[GuardedSink, ...] = ()
+        self._lock = threading.Lock()  # of those who listen; whoever pushes never waits
+
+    def listen(self, sink: FrameSink) -> Callable[[], None]:
+        """Give every frame from now on to `sink`, on the pushing thread; call to stop."""
+        # Each has an identity of its own: the same sink listens twice when it is passed twice.
+        entry = GuardedSink(sink)
+        with self._lock:
+            self._sinks = (*self._sinks, entry)
+
+        def stop() -> None:
+            with self._lock:
+                self._sinks = tuple(other for other in self._sinks if other is not entry)
+
+        return stop
+
+    def push(self, samples: Samples, heard_at: float) -> None:
+        """Take the next `(n, channels)` int16 of the mix, and when that will begin to be heard."""
+        if not self._sinks:
+            self._rest = self._rest[:0]  # who comes later begins with what is mixed then
+            return
+        heard_at -= len(self._rest) / self._format.sample_rate
+        frames, self._rest = cut(np.concatenate([self._rest, samples]), self._format, heard_at)
+        for frame in frames:
+            for sink in self._sinks:
+                sink(frame)
+
+
 class PlayingDevice(SupervisedDevice[SpeakerState]):
-    """Mixes, on the supervisor's thread; voices may come and go on any, also while it is closed.
-
-    Args:
-        key: Its name.
-        settings: As it is wished.
-        now: Monotonic seconds.
-
-    Attributes:
-        mixer: What is played.
-    """
+    """Mixes, on the supervisor's thread; voices may come and go on any, also while it is closed."""
 
     def __init__(
         self,
@@ -42,7 +71,6 @@ class PlayingDevice(SupervisedDevice[SpeakerState]):
         self.side: PlaybackSide = PlaybackSide(self.mixer, settings.block, self._played, now)
         self._now = now
         self._meter = LevelMeter()
-        self._levels = 0
 
     @property
     def position(self) -> float:
@@ -75,28 +103,15 @@ class PlayingDevice(SupervisedDevice[SpeakerState]):
 
     def _played(self, samples: Samples) -> None:
         self._tap.push(samples, self._now() + self.side.delay)
-        level = self._meter.push(AudioFrame(samples, self.format.sample_rate))
-        if level is None:
-            return
-        self._levels += 1
-        if self._levels % LEVELS_PER_STATISTICS == 0:
-            self.teller.post(level=level.rms_dbfs, statistics=self._statistics())
-        else:
-            self.teller.post(level=level.rms_dbfs)
+        self._measure(AudioFrame(samples, self.format.sample_rate))
 
     def _statistics(self) -> SpeakerStatistics:
         concealed, dropped, refused = self.mixer.counts()
         voices = self.mixer.voices
         deepest = max(voices, key=lambda voice: voice.buffer.depth, default=None)
         depth = 0.0 if deepest is None else deepest.buffer.depth / self.format.sample_rate
+        drift = 0.0 if deepest is None else deepest.buffer.drift
         return SpeakerStatistics(
-            self.side.underruns,
-            concealed,
-            dropped,
-            refused,
-            lost=self.lost,
-            voices=len(voices),
-            depth=depth,
-            drift=0.0 if deepest is None else deepest.buffer.drift,
-            delay=depth + self.side.delay,
-        )
+            self.side.faults, concealed, dropped, refused, self.lost, len(voices),
+            depth=depth, drift=drift, delay=depth + self.side.delay,
+        )  # fmt: skip

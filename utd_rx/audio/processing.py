@@ -1,8 +1,7 @@
 """Voice processing between a microphone's frames and whoever hears them.
 
-It runs on the microphone's thread, on whole frames, before mute, level and activity: so an echo is
-nobody speaking, and what is learnt about it is not forgotten while the microphone is muted. What
-the reference plays comes on the reference's thread.
+It comes before mute, level and activity: so an echo is nobody speaking, and what is learnt about it
+is not forgotten while the microphone is muted. What the reference plays comes on its own thread.
 """
 
 from __future__ import annotations
@@ -14,28 +13,19 @@ from importlib import import_module
 from typing import Final
 
 from utd_rx.errors import ConflictReason, conflict, invalid
-from utd_rx.models.audio import AudioFrame
+from utd_rx.models.audio import AudioFrame, FrameSink
 from utd_rx.models.voice_processing import VoiceProcessing, VoiceProcessor
 from utd_rx.ports.audio import Abilities
-from utd_rx.ports.living import LivingReference
 
 ADAPTER: Final = "utd_rx.rtc.processing"
-"""Where `VoiceProcessor` is served, by name: audio and rtc stand side by side and import nothing of
-each other (docs/architecture.md), and LiveKit is loaded only where processing is switched on."""
+"""Where `VoiceProcessor` is served, by name as in `handle`: LiveKit is loaded only to process."""
 
-DELAY_STEP: Final = 0.005
-"""Seconds by which the delay has to change before it is told: a device's block."""
-
-_SETTLING: Final = 50
-"""Frames in which the delay follows a change by 1 - 1/e; single frames come early or late."""
+DELAY_STEP: Final = 0.005  # seconds of change before it is told: a device's block
+_SETTLING: Final = 50  # frames in which it follows by 1 - 1/e; single ones come early or late
 
 
 def make_processor(processing: VoiceProcessing) -> VoiceProcessor:
-    """Return the processing of one microphone; blocks for 0.2 s where LiveKit is not loaded yet.
-
-    Raises:
-        UTDStreamException: `FEATURE_DISABLED`, when LiveKit's native library does not load.
-    """
+    """Return the processing of one microphone; blocks for 0.2 s where LiveKit is not loaded yet."""
     processor: VoiceProcessor = import_module(ADAPTER).make_processor(processing)
     return processor
 
@@ -43,12 +33,7 @@ def make_processor(processing: VoiceProcessing) -> VoiceProcessor:
 def check_processing(
     processing: VoiceProcessing | None, has_reference: bool, abilities: Abilities
 ) -> VoiceProcessing:
-    """Return what is done to a voice: what is asked for, or what these devices always do.
-
-    Raises:
-        UTDStreamException: `VALIDATION`, when an echo is to be cancelled of nobody knows what, or
-            something else is asked for than they do.
-    """
+    """Return what is done to a voice: what is asked for, or what these devices always do."""
     always = abilities.processing
     if always is not None:
         if processing not in (None, always):
@@ -67,26 +52,21 @@ def check_processing(
 class ProcessingStage:
     """One microphone's processing, switched while it streams.
 
-    Attributes:
-        delay: Seconds from what is played to its echo in a frame; 0 while nothing is played.
-        unprocessed: Frames passed on as they came, because they could not be processed.
-
-    Args:
-        reference: What plays nearby, None for nothing.
-        latency: Seconds between the air and the callback, as the device tells it now.
-        make: Makes the processing; blocks.
-        now: Monotonic seconds, the time base of `AudioFrame.at`.
+    `listen` is that of the `ports.living.LivingReference` nearby, None for none. `latency` is the
+    device's now, between the air and the callback, in seconds, and `delay` from what is played to
+    its echo in a frame, 0 while nothing is; `unprocessed` are frames, heard or played, that could
+    not be processed. `now` is the time base of `AudioFrame.at`.
     """
 
     def __init__(
         self,
-        reference: LivingReference | None,
+        listen: Callable[[FrameSink], Callable[[], None]] | None,
         latency: Callable[[], float],
         make: Callable[[VoiceProcessing], VoiceProcessor] = make_processor,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self.unprocessed = 0
-        self._reference = reference
+        self._listen = listen
         self._latency = latency
         self._make = make
         self._now = now
@@ -101,11 +81,8 @@ class ProcessingStage:
     async def use(self, processing: VoiceProcessing) -> None:
         """Process like that from the next frame on; what was learnt of an echo is learnt anew.
 
-        Cancelling is safe: the old one goes on.
-
-        Raises:
-            UTDStreamException: As `make_processor`; `NOT_FOUND`, when the reference is not here;
-                `CONFLICT`, when a later call or the end overtook this one. The old one goes on.
+        Where it fails or is cancelled the old one goes on: `NOT_FOUND` when the reference is not
+        here, `CONFLICT` when a later call or the end overtook this one.
         """
         self._epoch += 1
         epoch = self._epoch
@@ -118,8 +95,8 @@ class ProcessingStage:
                 "the microphone was closed, or its processing changed again, before it took effect",
             )
         stop = None
-        if processing.echo_cancellation and self._reference is not None:
-            stop = self._reference.listen(self._played)
+        if processing.echo_cancellation and self._listen is not None:
+            stop = self._listen(self._played)
         self._stop_listening()
         self._told = -1.0
         self._processor, self._stop = processor, stop

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
+from utd_rx.audio.levels import LevelMeter
 from utd_rx.audio.supervisor import Side, Supervisor
 from utd_rx.errors import UTDStreamException
-from utd_rx.models.audio import FrameSink
+from utd_rx.models.audio import AudioFrame, FrameSink
 from utd_rx.models.device_state import FLOOR_DBFS, MicrophoneState, SpeakerState
 from utd_rx.models.devices import AudioDevice, DeviceChoice
 from utd_rx.ports.local import LocalDevice
 
 S = TypeVar("S", bound=MicrophoneState | SpeakerState)
 
-LEVELS_PER_STATISTICS = 10
-"""Of the 20 levels a second."""
+LEVELS_PER_STATISTICS = 10  # of the 20 levels a second
 
 
 class SupervisedDevice(LocalDevice[S]):
@@ -24,6 +24,8 @@ class SupervisedDevice(LocalDevice[S]):
     silence: Mapping[str, Any] = {"device": None, "failure": None, "level": FLOOR_DBFS}
 
     side: Side
+    _meter: LevelMeter
+    _levels = 0
     _supervisor: Supervisor | None = None
     _given_up: Supervisor | None = None
     _lost_before = 0
@@ -31,8 +33,7 @@ class SupervisedDevice(LocalDevice[S]):
     @property
     def lost(self) -> int:
         """How often the device died."""
-        now = 0 if self._supervisor is None else self._supervisor.lost
-        return self._lost_before + now
+        return self._lost_before + (0 if self._supervisor is None else self._supervisor.lost)
 
     def _statistics(self) -> Any:
         """Return what is counted; any thread."""
@@ -62,6 +63,15 @@ class SupervisedDevice(LocalDevice[S]):
         if self._supervisor is supervisor:
             self._lost_before, self._supervisor = self.lost, None
             self.teller.post(statistics=self._statistics())
+
+    def _measure(self, frame: AudioFrame, **news: Any) -> None:
+        """Tell the level when it is due, with `news`, and now and then what is counted."""
+        level = self._meter.push(frame)
+        if level is not None:
+            self._levels += 1
+            if self._levels % LEVELS_PER_STATISTICS == 0:
+                news["statistics"] = self._statistics()
+            self.teller.post(level=level.rms_dbfs, **news)
 
     def _report(self, device: AudioDevice | None, failure: UTDStreamException | None) -> None:
         news: dict[str, Any] = {"device": device, "failure": failure}
