@@ -1,8 +1,7 @@
 """What the app holds of a device: a key, its wishes, its state, and the port to talk to.
 
-No device is here. Commands and state are values that cross the port; what cannot cross, a sink or
-a voice that is called on a thread of the device, is found by the key where the device is alive, and
-is `NOT_FOUND` where that is another process.
+Commands and state are values that cross the port; what cannot, a sink or a voice, is found by the
+key where the device is alive, and is `NOT_FOUND` where that is another process.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from attrs import evolve
 
 from utd_rx.errors import ConflictReason, UTDStreamException, conflict
 from utd_rx.models.audio import AudioFormat
-from utd_rx.models.device_state import MicrophoneState, SpeakerState
+from utd_rx.models.device_state import FLOOR_DBFS, MicrophoneState, SpeakerState
 from utd_rx.models.devices import AudioDevice, DeviceChoice, DeviceKey
 from utd_rx.ports.audio import Abilities, AudioPort, Order, SetMuted, Settings
 from utd_rx.state import StateSubject, Store
@@ -31,16 +30,12 @@ BackendName: TypeAlias = Literal["portaudio", "platform"]
 Backend: TypeAlias = BackendName | AudioPort
 
 _ADAPTERS: Final = {"portaudio": "utd_rx.audio.adapter", "platform": "utd_rx.rtc.platform_audio"}
-"""Where the port is served, by name: audio and rtc stand side by side and import nothing of each
-other (docs/architecture.md), and neither library is loaded before a device is opened."""
+"""Where the port is served, by name: audio and rtc import nothing of each other, and no library is
+loaded before a device is opened (docs/architecture.md)."""
 
 
 def port_of(backend: Backend) -> AudioPort:
-    """Return the port that is meant.
-
-    Raises:
-        ValueError: For a name that there is not.
-    """
+    """Return the port that is meant; a `ValueError` for a name that there is not."""
     if not isinstance(backend, str):
         return backend
     if backend not in _ADAPTERS:
@@ -50,15 +45,7 @@ def port_of(backend: Backend) -> AudioPort:
 
 
 class DeviceHandle(Generic[S]):
-    """One microphone or speaker of the app.
-
-    Args:
-        noun: What it is.
-        settings: As it is wished.
-        state: To begin with.
-        port: Where it is alive.
-        owned: The fields of the state that the app decides, and nobody tells.
-    """
+    """One microphone or speaker of the app; `owned` are the fields of its state that it decides."""
 
     def __init__(
         self, noun: str, settings: Settings, state: S, port: AudioPort, owned: Sequence[str]
@@ -76,6 +63,10 @@ class DeviceHandle(Generic[S]):
         self.failure: StateSubject[UTDStreamException | None] = select(
             lambda s: s.failure, name="failure"
         )
+        self.statistics: StateSubject[Any] = select(lambda s: s.statistics, name="statistics")
+        self._level: StateSubject[float] = select(
+            lambda s: FLOOR_DBFS if s.level is None else s.level, name="level"
+        )
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop_listening: Callable[[], None] | None = None
         self._closing: asyncio.Task[None] | None = None
@@ -87,6 +78,12 @@ class DeviceHandle(Generic[S]):
         """The format of its frames; a speaker converts those of other formats."""
         found: AudioFormat = self._settings.format
         return found
+
+    @property
+    def level(self) -> StateSubject[float]:
+        """Of the last 50 ms, in dBFS; `FEATURE_DISABLED` with the platform backend."""
+        self._need_frames("levels")
+        return self._level
 
     async def use(self, device: DeviceChoice) -> None:
         """Change to another device, at once when open; None follows the system's default.
@@ -111,11 +108,7 @@ class DeviceHandle(Generic[S]):
         self._set_muted(True)
 
     def unmute(self) -> None:
-        """Let sound through again.
-
-        Raises:
-            UTDStreamException: As `mute`.
-        """
+        """Let sound through again; raises as `mute`."""
         self._set_muted(False)
 
     async def aclose(self) -> None:

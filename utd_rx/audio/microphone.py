@@ -16,7 +16,7 @@ from utd_rx.audio.processing import check_processing
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.audio import AudioFormat, AudioFrame, AudioInput, AudioInputStream, FrameSink
 from utd_rx.models.checks import typed
-from utd_rx.models.device_state import FLOOR_DBFS, MicrophoneState, MicrophoneStatistics
+from utd_rx.models.device_state import MicrophoneState, MicrophoneStatistics
 from utd_rx.models.devices import DeviceChoice, DeviceKey
 from utd_rx.models.voice_processing import VoiceProcessing
 from utd_rx.ports import living
@@ -113,6 +113,8 @@ class Microphone(DeviceHandle[MicrophoneState]):
             the platform is to process otherwise than it does.
     """
 
+    statistics: StateSubject[MicrophoneStatistics]
+
     def __init__(
         self,
         device: DeviceChoice = None,
@@ -139,16 +141,10 @@ class Microphone(DeviceHandle[MicrophoneState]):
             state, owned = evolve(state, level=None, is_speaking=None), ["gain", "processing"]
         super().__init__("microphone", settings, state, port, owned)
         select = self._store.select
-        self._level: StateSubject[float] = select(
-            lambda s: FLOOR_DBFS if s.level is None else s.level, name="level"
-        )
         self._speaking: StateSubject[bool] = select(lambda s: bool(s.is_speaking), name="speaking")
         self.gain: StateSubject[float] = select(lambda s: s.gain, name="gain")
         self.processing: StateSubject[VoiceProcessing] = select(
             lambda s: s.processing, name="processing"
-        )
-        self.statistics: StateSubject[MicrophoneStatistics] = select(
-            lambda s: s.statistics, name="statistics"
         )
         self._frames: EventStream[AudioFrame] = EventStream()
         self._observers = 0
@@ -169,22 +165,8 @@ class Microphone(DeviceHandle[MicrophoneState]):
         return _revive, (self.key, self.abilities.backend, settings, os.getpid(), more)
 
     @property
-    def level(self) -> StateSubject[float]:
-        """Of the last 50 ms, in dBFS.
-
-        Raises:
-            UTDStreamException: `FEATURE_DISABLED` with the platform backend.
-        """
-        self._need_frames("levels")
-        return self._level
-
-    @property
     def speaking(self) -> StateSubject[bool]:
-        """Somebody speaks, also while muted: to tell who forgot.
-
-        Raises:
-            UTDStreamException: `FEATURE_DISABLED` with the platform backend.
-        """
+        """Somebody speaks, also while muted; `FEATURE_DISABLED` with the platform backend."""
         self._need_frames("voice activity")
         return self._speaking
 
@@ -192,8 +174,7 @@ class Microphone(DeviceHandle[MicrophoneState]):
     def frames(self) -> Observable[AudioFrame]:
         """What it hears, after mute: hot, on the loop; a second behind at most, then it skips.
 
-        Raises:
-            UTDStreamException: `FEATURE_DISABLED` with the platform backend.
+        `FEATURE_DISABLED` with the platform backend.
         """
         self._need_frames("frames")
 
@@ -295,11 +276,7 @@ def _key_of(reference: Any) -> DeviceKey:
 def _revive(
     key: DeviceKey, backend: Any, settings: MicrophoneSettings, home: int, more: tuple[str, ...]
 ) -> Any:
-    """Return what was pickled: itself where it is alive, what describes it elsewhere.
-
-    Raises:
-        UTDStreamException: `NOT_FOUND` elsewhere, when it has more than a description can say.
-    """
+    """Return what was pickled: itself where it is alive, what describes it elsewhere if it can."""
     with suppress(UTDStreamException):
         return living.find(key)
     if more:

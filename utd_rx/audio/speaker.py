@@ -45,6 +45,8 @@ class Speaker(DeviceHandle[SpeakerState]):
         UTDStreamException: `VALIDATION`, when the volume or the block is out of its range.
     """
 
+    statistics: StateSubject[SpeakerStatistics]
+
     def __init__(
         self,
         device: DeviceChoice = None,
@@ -61,20 +63,7 @@ class Speaker(DeviceHandle[SpeakerState]):
         has_frames = port.abilities.has_frames
         state = SpeakerState(volume=volume, level=FLOOR_DBFS if has_frames else None)
         super().__init__("speaker", settings, state, port, owned=("volume", "is_muted"))
-        select = self._store.select
-        self._level: StateSubject[float] = select(
-            lambda s: FLOOR_DBFS if s.level is None else s.level, name="level"
-        )
-        self.volume: StateSubject[float] = select(lambda s: s.volume, name="volume")
-        self.statistics: StateSubject[SpeakerStatistics] = select(
-            lambda s: s.statistics, name="statistics"
-        )
-
-    @property
-    def level(self) -> StateSubject[float]:
-        """Of what was played in the last 50 ms, in dBFS."""
-        self._need_frames("levels")
-        return self._level
+        self.volume: StateSubject[float] = self._store.select(lambda s: s.volume, name="volume")
 
     @property
     def position(self) -> float:
@@ -82,9 +71,7 @@ class Speaker(DeviceHandle[SpeakerState]):
 
         What was mixed less what the ring and the device hold, as PortAudio tells its latency.
         """
-        self._need_frames("a position")
-        there: living.LivingSpeaker = living.find(self.key)
-        return there.position
+        return self._there("a position").position
 
     def voice(self, name: str, *, gain: float = 1.0) -> living.Voice:
         """Return a new place in the mix: a `FrameSink` with a gain, until it is closed.
@@ -98,9 +85,7 @@ class Speaker(DeviceHandle[SpeakerState]):
         Raises:
             UTDStreamException: `VALIDATION`, when the gain is out of its range.
         """
-        self._need_frames("voices")
-        there: living.LivingSpeaker = living.find(self.key)
-        return there.voice(name, gain=gain)
+        return self._there("voices").voice(name, gain=gain)
 
     def listen(self, sink: FrameSink) -> Callable[[], None]:
         """Give what it plays to `sink`, frame by frame; call the result to stop.
@@ -109,9 +94,7 @@ class Speaker(DeviceHandle[SpeakerState]):
         before they are heard: `AudioFrame.at` is when that will be. Makes a speaker the echo
         reference of a `Microphone`.
         """
-        self._need_frames("frames")
-        there: living.LivingSpeaker = living.find(self.key)
-        return there.listen(sink)
+        return self._there("frames").listen(sink)
 
     async def open(self) -> None:
         """Begin to play.
@@ -145,6 +128,11 @@ class Speaker(DeviceHandle[SpeakerState]):
         """
         self._need_frames("a flush")
         self._port.order(self.key, Flush())
+
+    def _there(self, what: str) -> living.LivingSpeaker:
+        self._need_frames(what)
+        there: living.LivingSpeaker = living.find(self.key)
+        return there
 
     async def __aenter__(self) -> Self:
         await self.open()
