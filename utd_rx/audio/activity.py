@@ -1,13 +1,10 @@
 """Whether somebody speaks, from levels alone.
 
-Speech is what stands out of the room's noise, and it goes on for `HANG_OVER` after the last loud
-frame, so that the pauses between words do not show. The noise is the quietest moment of the last
-`MEMORY` seconds: a voice has stops in it, so that is the room also while somebody speaks, and what
-is older is forgotten, a digital silence too. A moment is `MOMENT` long, as single frames of a
-rumble are much quieter than the rumble. And of which nothing stands out for `STEADY`, that is no
-voice, however loud, and is the room from then on: white noise of a steady level is not speech for
-longer than a second. Noise that swells, by 1.5 dB either way or more, or brown noise is not that
-steady, and may count as speech for seconds, until `MEMORY` has forgotten what was before it.
+Speech is what stands out of the room's noise, and goes on for `HANG_OVER` after the last loud
+frame. The noise is the quietest moment of the last `MEMORY` seconds: a voice has stops in it, so
+that is the room also while somebody speaks. What nothing stands out of for `STEADY` is no voice,
+however loud, and the room from then on: steady white noise is not speech for longer than a second.
+Noise that swells by 1.5 dB either way, or brown noise, may count as speech for `MEMORY` seconds.
 """
 
 from __future__ import annotations
@@ -16,27 +13,15 @@ import math
 from collections import deque
 from typing import Final
 
-ONSET_DB: Final = 9.0
-"""How far above the noise speech begins."""
+ONSET_DB: Final = 9.0  # how far above the noise speech begins
+QUIETEST_DBFS: Final = -55.0  # nothing below is speech, in however quiet a room
+# In seconds:
+HANG_OVER: Final = 0.3  # pauses between words are mostly shorter
+MEMORY: Final = 2.5  # with 1.5, 2 % of speech without any noise were lost, and none with this
+MOMENT: Final = 0.1  # the level follows by 1 - 1/e; single frames of a rumble are too quiet
+STEADY: Final = 0.5  # longer than nearly every vowel; such a one is speech for `HANG_OVER` more
 
-QUIETEST_DBFS: Final = -55.0
-"""Nothing below is speech, in however quiet a room."""
-
-HANG_OVER: Final = 0.3
-"""Seconds; pauses between words are mostly shorter."""
-
-MEMORY: Final = 2.5
-"""Seconds: with 1.5, 2 % of speech without any noise were lost, and none with this."""
-
-MOMENT: Final = 0.1
-"""Seconds in which the level follows by 1 - 1/e."""
-
-STEADY: Final = 0.5
-"""Seconds: longer than nearly every vowel; a longer one is speech for `HANG_OVER` more."""
-
-_PIECE: Final = 0.1
-"""Seconds whose quietest moment, quietest and loudest frame are remembered together."""
-
+_PIECE: Final = 0.1  # seconds whose extremes are remembered together
 _PIECES: Final = round(MEMORY / _PIECE)
 _STEADY_PIECES: Final = round(STEADY / _PIECE)
 _NONE: Final = (math.inf, math.inf, -math.inf)
@@ -44,7 +29,7 @@ _START_DBFS: Final = -60.0
 
 
 class VoiceActivity:
-    """Judges one stream of levels; one thread at a time."""
+    """Judges one stream of levels."""
 
     def __init__(self) -> None:
         self._pieces = deque([(_START_DBFS,) * 3] * _PIECES, maxlen=_PIECES)

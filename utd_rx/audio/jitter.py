@@ -1,20 +1,17 @@
 """One participant's sound on its way to the mix: bounded, in order, and never late for good.
 
-Theory of operation
--------------------
 Frames come every 10 ms by somebody else's clock, with jitter; the device takes samples by its own.
 `push` appends, `pull` takes. Playing begins when a margin is there beyond the first pull: the
 middle of the band below.
 
 *Too little*: `pull` makes up what is missing from the last 10 ms, mirrored and faded out, and after
-`CONCEAL` falls silent and waits for the margin again. What was made up is delay when the late
-sound comes after all.
+`CONCEAL` falls silent and waits for the margin again.
 
 *Too much*: the least depth after a pull, over the last `WINDOW`, is sound that only waits. What it
 has above a band of a few milliseconds is delay for nothing, and below it an underrun is near. Both
 are worked off by taking `n + k` samples for `n` played, resampled inside one pull, so nothing is
-cut; in between `k` is 0 and samples pass unchanged. A clock that is off and a stall are the same to
-it: either is gone within 5 s. Beyond `MAX_DEPTH` the oldest is dropped and counted.
+cut; in between `k` is 0. A clock that is off and a stall are the same to it: either is gone within
+5 s. Beyond `MAX_DEPTH` the oldest is dropped and counted.
 
 *Slips*: as clocks drift past each other the least depth moves by a whole burst of pulls in one
 step, and a device may ask for several blocks at once (PortAudio on Linux for two of 2.5 ms:
@@ -40,64 +37,33 @@ from utd_rx.models.audio import AudioFormat, Samples
 
 Mix = npt.NDArray[np.float32]
 
-RESERVE: Final = 0.001
-"""Seconds that the least depth keeps from an underrun, beyond one pull."""
+# In seconds, but for MAX_RATE.
+RESERVE: Final = 0.001  # that the least depth keeps from an underrun, beyond one pull
+SLACK: Final = 0.0015  # that the band in which samples pass unchanged is wider than one pull
+MAX_DEPTH: Final = 0.12  # beyond two pulls; what is more is dropped
+KEPT_DEPTH: Final = 0.06  # beyond two pulls, kept then: `MAX_RATE` has worked it off within 5 s
+MAX_RATE: Final = 0.03  # of faster or slower playing: half a semitone, for a second or two
+WINDOW: Final = 1.0  # in which the least depth is looked for; jitter that is rarer is a stall
+CONCEAL: Final = 0.02  # of sound made up at most; more of it sounds like a machine
+MAX_BURST: Final = 0.01  # of pulls at once up to which the band widens: a frame
+RECENT: Final = 60.0  # in which a slip comes again if it is to be heard: of 5 ms, at 0.008 % off
+PATIENCE: Final = 300.0  # for which the band stays wide without being needed
 
-SLACK: Final = 0.0015
-"""Seconds that the band in which samples pass unchanged is wider than one pull."""
-
-MAX_DEPTH: Final = 0.12
-"""Seconds beyond two pulls; what is more is dropped."""
-
-KEPT_DEPTH: Final = 0.06
-"""Seconds beyond two pulls that are kept then: `MAX_RATE` has worked it off within 5 s."""
-
-MAX_RATE: Final = 0.03
-"""Fastest and slowest playing is 3 % off, half a semitone, and only for a second or two."""
-
-WINDOW: Final = 1.0
-"""Seconds in which the least depth is looked for; jitter that is rarer counts as a stall."""
-
-CONCEAL: Final = 0.02
-"""Seconds of sound made up at most; more of it sounds like a machine."""
-
-_SETTLING: Final = 1.0
-"""Seconds in which delay for nothing shrinks to 1/e; a quicker change of pitch is heard."""
-
+_SETTLING: Final = 1.0  # in which delay for nothing shrinks to 1/e; a quicker pitch is heard
 _URGENT: Final = 0.25
-"""The same where an underrun is near.
-
-A device whose clock is too fast leaves an error of that much of what it is off: 1 ms at 0.4 %, out
-of a pull and `RESERVE`, which is what there is to an underrun."""
-
-MAX_BURST: Final = 0.01
-"""Seconds of pulls at once up to which the band widens: a frame."""
-
-RECENT: Final = 60.0
-"""Seconds in which a slip comes again if it is to be heard at all: of 5 ms, at 0.008 % off."""
-
-PATIENCE: Final = 300.0
-"""Seconds for which the band stays wide without being needed."""
+"""The same where an underrun is near. A device whose clock is too fast leaves an error of that much
+of what it is off: 1 ms at 0.4 %, out of a pull and `RESERVE`."""
 
 _DRIFT_SECONDS: Final = 30.0
-
 _FADE: Final = 0.0025
 
 
 class JitterBuffer:
     """Sound of one format; `push` and `pull` may be called on different threads.
 
-    Args:
-        audio_format: Of all samples.
-        burst: Seconds that are pulled at once; the band is at least as wide.
-
-    Attributes:
-        taken: Samples taken out to be played.
-        dropped: Samples dropped.
-        concealed: Samples made up.
-        underruns: How often there was too little.
-        depth: Samples that wait.
-        drift: How much faster than real time it is played, over half a minute, as a fraction.
+    `burst` is the seconds that are pulled at once. Samples are counted as `taken` to be played,
+    `dropped` or `concealed`, `depth` are those that wait; `drift` is how much faster than real time
+    it is played, over half a minute, as a fraction.
     """
 
     def __init__(self, audio_format: AudioFormat, burst: float = 0.005) -> None:
@@ -141,11 +107,7 @@ class JitterBuffer:
     def clear(self, *, fade: bool = False) -> bool:
         """Drop what waits, and play on when the margin is there again.
 
-        Args:
-            fade: Let the next pull fade out what it would have played.
-
-        Returns:
-            Whether there is such a fade.
+        With `fade` the next pull fades out what it would have played; return whether there is one.
         """
         with self._lock:
             if not fade:
@@ -299,8 +261,7 @@ def _stretch(samples: Samples, count: int) -> Mix:
 def _interpolation(given: int, count: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
     """Return the four neighbours of each sample, `(4, count)`, and their weights, `(4, count, 1)`.
 
-    The same for every voice, and 64 of them may have to catch up in the same pull, just when
-    there is no time.
+    Kept, as 64 voices may have to catch up in the same pull, just when there is no time.
     """
     # The ends stay where they are, so that the neighbouring pulls join without a step.
     position = np.arange(count) * (given / count)

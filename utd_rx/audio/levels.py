@@ -17,9 +17,7 @@ from utd_rx.audio.convert import to_unit
 from utd_rx.models.audio import AudioFrame
 from utd_rx.models.device_state import FLOOR_DBFS
 
-MAX_LEVELS_PER_SECOND: Final = 20
-"""More than an eye can follow is only work for whoever draws it."""
-
+MAX_LEVELS_PER_SECOND: Final = 20  # an eye does not follow more
 _SINE_CREST: Final = math.sqrt(2.0)
 _FULL_SCALE: Final = 32_768.0
 
@@ -73,11 +71,8 @@ class LevelMeter:
         if not 0 < levels_per_second <= MAX_LEVELS_PER_SECOND:
             raise ValueError(f"levels_per_second must be in (0, 20], not {levels_per_second}")
         self._period = 1 / levels_per_second
-        self._at = 0.0
-        self._squares = 0.0
-        self._peak = 0.0
+        self._at = self._squares = self._peak = self._duration = 0.0
         self._count = 0
-        self._duration = 0.0
 
     def push(self, frame: AudioFrame) -> AudioLevel | None:
         """Take a frame; return the level of the frames since the last one when it is due."""

@@ -1,16 +1,16 @@
 """Sound that is already there, delivered as if it were being spoken now.
 
-Frame `k` belongs to the moment `started_at + k * 10 ms`, whatever happened before it, so a late
-timer delays one frame and never the next: there is no drift. After a stall (a blocked event
-loop, a suspended machine) up to `MAX_CATCH_UP` is delivered at once and anything older is
-skipped and counted, as a live microphone would have lost it. Delivering it late instead would
-keep the stall as delay for good (docs/audio.md, "Cards and sound servers").
+Frame `k` belongs to the moment `started_at + k * 10 ms`: a late timer delays one, not the next.
+After a stall (a blocked event loop, a suspended machine) up to `MAX_CATCH_UP` is delivered at once.
+What is older is skipped and counted: delivered late it would stay as delay for good
+(docs/audio.md, "Cards and sound servers").
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
@@ -20,11 +20,9 @@ from utd_rx.ports.clock import Clock, sleep_until
 logger = logging.getLogger(__name__)
 
 MAX_CATCH_UP: Final = 0.1
-"""Seconds of sound delivered in one burst after a stall.
+"""Seconds of sound delivered in one burst after a stall: a garbage collection or an import is less.
 
-Garbage collections and imports stay below, and a listener's jitter buffer plays such a burst out
-again within seconds. A track takes 60 ms of it and drops the rest (`utd_rx/rtc/feeder.py`).
-"""
+A track takes 60 ms of it and drops the rest (`utd_rx/rtc/feeder.py`)."""
 
 _MAX_BURST_FRAMES: Final = round(MAX_CATCH_UP * FRAMES_PER_SECOND)
 
@@ -37,26 +35,13 @@ class PacedStream:
 
     The sink is called on the event loop that made the stream. Should it raise, against its
     contract, the stream ends, the loop's exception handler is told, and `wait_ended` raises it.
-
-    Args:
-        make_frame: Gives the samples of a frame.
-        frame_count: How many frames there are, None for no end.
-        format: The format of the frames.
-        sink: Takes the frames.
-        clock: Paces them.
-        name: Of the task.
-
-    Attributes:
-        started_at: When the first sample was due, in seconds of the clock; `AudioFrame.at` of
-            frame 0.
-        delivered_frames: How many frames the sink was given.
-        skipped_frames: How many were lost to stalls longer than `MAX_CATCH_UP`.
+    `started_at` is when the first sample was due, in seconds of the clock.
     """
 
     def __init__(
         self,
         make_frame: FrameMaker,
-        frame_count: int | None,
+        frame_count: int | None,  # None for no end
         format: AudioFormat,  # noqa: A002 - the word of AudioInput.format
         sink: FrameSink,
         clock: Clock,
@@ -64,42 +49,32 @@ class PacedStream:
         name: str,
     ) -> None:
         self._make_frame = make_frame
-        self._frame_count = frame_count
+        self._frame_count = sys.maxsize if frame_count is None else frame_count
         self._format = format
         self._sink = sink
         self._clock = clock
         self.started_at = clock.now()
-        self.delivered_frames = 0
-        self.skipped_frames = 0
+        self.delivered_frames = self.skipped_frames = 0
         self._task = asyncio.get_running_loop().create_task(self._run(), name=name)
         self._task.add_done_callback(_report_failure)
 
     async def wait_ended(self) -> None:
-        """Wait until the last frame has had its 10 ms, or until the stream is closed.
-
-        Cancelling is safe.
-
-        Raises:
-            Exception: What the sink raised, if it did.
-        """
+        """Wait until the last frame has had its 10 ms, or it is closed. Cancelling is safe."""
         await asyncio.wait({self._task})
         if not self._task.cancelled():
             self._task.result()
 
     async def aclose(self) -> None:
-        """Stop; after it returns the sink is not called any more. Idempotent.
-
-        Cancelling is safe: the stream stops all the same.
-        """
+        """Stop, also if cancelled; after it returns the sink is called no more. Idempotent."""
         self._task.cancel()
         await asyncio.wait({self._task})
 
     async def _run(self) -> None:
         index = 0
-        while self._frame_count is None or index < self._frame_count:
+        while index < self._frame_count:
             await sleep_until(self._clock, self._due(index))
             index = self._skip(index)
-            if self._frame_count is not None and index >= self._frame_count:
+            if index == self._frame_count:
                 break
             samples = self._make_frame(index)
             self._sink(AudioFrame(samples, self._format.sample_rate, at=self._due(index)))
@@ -115,11 +90,9 @@ class PacedStream:
     def _skip(self, index: int) -> int:
         """Return the frame to go on with, having counted those that are too old."""
         newest = int((self._clock.now() - self.started_at) * FRAMES_PER_SECOND + 1e-6)
-        resumed = newest - _MAX_BURST_FRAMES + 1
+        resumed = min(newest - _MAX_BURST_FRAMES + 1, self._frame_count)
         if resumed <= index:
             return index
-        if self._frame_count is not None:
-            resumed = min(resumed, self._frame_count)
         self.skipped_frames += resumed - index
         logger.warning(
             "%s: skipped %d ms of sound after a stall of %d ms",

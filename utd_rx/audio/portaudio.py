@@ -1,8 +1,7 @@
 """PortAudio, reached through `sounddevice`: the only module that imports it, and when first used.
 
 PortAudio's own functions are not thread-safe, so each runs under one lock; the callbacks are not
-concerned. The library looks for devices once, when it starts; `restart` lets it look anew, which
-ends every stream in the process, also those of others who use it.
+concerned. Whatever needs it raises as `load` where it is not installed.
 """
 
 from __future__ import annotations
@@ -18,14 +17,10 @@ from utd_rx.errors import UTDErrorCode, UTDStreamException, invalid
 from utd_rx.models.devices import AudioDevice, AudioDirection
 
 RealTimeCallback = Callable[[Any, int, Any, Any], None]
-"""`(buffer, samples, time, flags)` on PortAudio's thread; copies, counts and returns."""
+"""`(buffer, samples, time, flags)` on PortAudio's thread, from `start` to `close`."""
 
-MAX_CHANNELS: Final = 2
-"""As many as `AudioFormat` knows; a device is asked for more only if it takes nothing less."""
-
-_WRONG_FORMAT: Final = frozenset((-9998, -9997, -9994))
-"""PortAudio's errors for channels, rate and sample format."""
-
+MAX_CHANNELS: Final = 2  # as many as `AudioFormat` knows; more only if a device takes no fewer
+_WRONG_FORMAT: Final = frozenset((-9998, -9997, -9994))  # channels, rate and sample format
 _INSTALL: Final = {
     "linux": "apt-get install libportaudio2 libasound2-plugins",
     "darwin": "brew install portaudio",
@@ -35,12 +30,7 @@ _open: Final[set[PortAudioStream]] = set()
 
 
 def load() -> Any:
-    """Return the `sounddevice` module.
-
-    Raises:
-        UTDStreamException: `FEATURE_DISABLED`, when it or PortAudio is not installed; the message
-            holds the command that mends it.
-    """
+    """Return the `sounddevice` module, or say the command that installs it (`FEATURE_DISABLED`)."""
     with _lock:
         try:
             import sounddevice
@@ -53,21 +43,13 @@ def load() -> Any:
 
 
 def version() -> str:
-    """Return PortAudio's version in words.
-
-    Raises:
-        UTDStreamException: `FEATURE_DISABLED`, as `load`.
-    """
+    """Return PortAudio's version in words."""
     words: str = load().get_portaudio_version()[1]
     return words
 
 
 def query() -> tuple[tuple[AudioDevice, int], ...]:
-    """Return every device with its PortAudio number, which changes with `restart`.
-
-    Raises:
-        UTDStreamException: `FEATURE_DISABLED`, as `load`.
-    """
+    """Return every device with its PortAudio number, which changes with `restart`."""
     with _lock:
         sounddevice = load()
         return read(
@@ -76,11 +58,7 @@ def query() -> tuple[tuple[AudioDevice, int], ...]:
 
 
 def known() -> tuple[AudioDevice, ...]:
-    """Return every device that PortAudio found when it was started.
-
-    Raises:
-        UTDStreamException: `FEATURE_DISABLED`, as `load`.
-    """
+    """Return every device that PortAudio found when it was started."""
     return tuple(device for device, _ in query())
 
 
@@ -118,61 +96,36 @@ def sample_rate(device: AudioDevice) -> int | None:
         return next((one.sample_rate for one in _open if one.device.id == device.id), None)
 
 
-def refresh() -> bool:
-    """Look for devices anew, unless a stream is open; return whether it was done.
-
-    Raises:
-        UTDStreamException: `FEATURE_DISABLED`, as `load`; `UNKNOWN`, when PortAudio fails.
-    """
+def refresh() -> None:
+    """Look for devices anew, unless a stream is open."""
     with _lock:
-        if _open:
-            return False
-        _restart()
-        return True
+        if not _open:
+            restart()
 
 
 def restart() -> None:
-    """Look for devices anew although streams are open; these end, `is_displaced`.
-
-    Raises:
-        UTDStreamException: As `refresh`.
-    """
+    """Look for devices anew, which ends every stream in the process; ours are `is_displaced`."""
     with _lock:
         for stream in tuple(_open):
             stream.is_displaced = True
             stream.close()
-        _restart()
-
-
-def _restart() -> None:
-    sounddevice = load()
-    # Private, but the one way there is. A failed start leaves nothing to terminate.
-    with suppress(sounddevice.PortAudioError):
-        sounddevice._terminate()
-    try:
-        sounddevice._initialize()
-    except sounddevice.PortAudioError as error:
-        raise UTDStreamException(
-            f"PortAudio does not start: {error}; `utd-rx doctor` tells what is wrong"
-        ) from error
+        sounddevice = load()
+        # Private, but the one way there is. A failed start leaves nothing to terminate.
+        with suppress(sounddevice.PortAudioError):
+            sounddevice._terminate()
+        try:
+            sounddevice._initialize()
+        except sounddevice.PortAudioError as error:
+            raise UTDStreamException(
+                f"PortAudio does not start: {error}; `utd-rx doctor` tells what is wrong"
+            ) from error
 
 
 class PortAudioStream:
-    """An open stream of int16, interleaved.
+    """An open stream of int16, interleaved, of `block` samples per callback.
 
-    Attributes:
-        is_displaced: It was closed by `restart`, not by its owner, who opens another one.
-
-    Args:
-        device: What `query` returned.
-        sample_rate: In Hz.
-        channels: As many as it is to hear or play.
-        block: Samples per callback.
-        callback: Called on PortAudio's thread from `start` to `close`.
-
-    Raises:
-        UTDStreamException: `VALIDATION`, when the device refuses the format; `NOT_FOUND`, when it
-            is there no more or does not open.
+    Raises as `refusal`, and `NOT_FOUND` when the device is there no more. `is_displaced` is one
+    that was closed by `restart`, not by its owner, who opens another one.
     """
 
     def __init__(
@@ -217,11 +170,7 @@ class PortAudioStream:
             return False
 
     def start(self) -> None:
-        """Let callbacks come.
-
-        Raises:
-            UTDStreamException: `NOT_FOUND`, when the device does not start.
-        """
+        """Let callbacks come."""
         with _lock:
             try:
                 self._stream.start()
@@ -243,11 +192,7 @@ def open_stream(
 ) -> PortAudioStream:
     """Open a stream in the wished format, or else in one that the device has.
 
-    Args:
-        block: Seconds per callback.
-
-    Raises:
-        UTDStreamException: As `PortAudioStream`, for the wished format.
+    `block` is seconds per callback. What is raised is what was said to the wished format.
     """
     most = min(device.channels, MAX_CHANNELS)
     rates = dict.fromkeys((sample_rate, device.default_sample_rate, 48_000))
@@ -272,7 +217,7 @@ def _disabled(what: str, command: str) -> UTDStreamException:
 def refusal(
     device: AudioDevice, sample_rate: int, channels: int, error: Exception
 ) -> UTDStreamException:
-    """Return what is raised when a device does not open."""
+    """Return what is raised when a device does not open: `VALIDATION` if it is the format."""
     if _WRONG_FORMAT.intersection(error.args[1:2]):
         return invalid(
             f"{device.name} refuses {sample_rate} Hz with {channels} channels ({error}): "

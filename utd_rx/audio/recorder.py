@@ -17,11 +17,8 @@ from utd_rx.models.audio import FRAMES_PER_SECOND, AudioFormat, AudioFrame, is_p
 
 logger = logging.getLogger(__name__)
 
-MAX_BYTES: Final = 2**32 - 2**16
-"""A WAV file counts its bytes in 32 bits: 12.4 hours of mono at 48 kHz."""
-
-_BUFFER_BYTES: Final = 64 * 2**10
-"""All that is held in memory; one write to the file about every 0.7 s of mono at 48 kHz."""
+MAX_BYTES: Final = 2**32 - 2**16  # a WAV file has 32 bits for it: 12.4 hours of mono at 48 kHz
+_BUFFER_BYTES: Final = 64 * 2**10  # held in memory: a write about every 0.7 s of mono at 48 kHz
 
 
 class WavRecorder:
@@ -58,9 +55,7 @@ class WavRecorder:
         self.format: AudioFormat | None = None
         self.started_at: float | None = None
         self.failure: Exception | None = None
-        self._frames = 0
-        self._bytes = 0
-        self.dropped_frames = 0
+        self._frames = self._bytes = self.dropped_frames = 0
         self.is_closed = False
         try:
             self._file = self.path.open("wb", buffering=_BUFFER_BYTES)

@@ -1,8 +1,7 @@
 """A ring of samples between one writer and one reader, without a lock.
 
-Each end owns one counter that only grows; the other end reads it. Under the GIL a counter is read
-and written whole, and it is moved after the samples were copied, so the reader never sees a sample
-that is not there yet. A real-time callback can therefore be either end.
+Each end owns one counter that only grows. Under the GIL it is read and written whole, and it is
+moved after the samples were copied. So a real-time callback can be either end.
 """
 
 from __future__ import annotations
@@ -13,19 +12,12 @@ from utd_rx.models.audio import Samples
 
 
 class Ring:
-    """Holds up to `capacity` samples of `channels`; what does not fit is dropped and counted.
-
-    Attributes:
-        written: Samples ever placed; the writer's.
-        read: Samples ever taken or skipped; the reader's.
-        overrun: Samples that the writer could not place, dropped: the newest ones.
-    """
+    """Up to `capacity` samples; the newest that do not fit are dropped and counted in `overrun`."""
 
     def __init__(self, capacity: int, channels: int) -> None:
         self._buffer: Samples = np.zeros((capacity, channels), np.int16)
         self._capacity = capacity
-        self.written = self.read = 0
-        self.overrun = 0
+        self.written = self.read = self.overrun = 0
 
     @property
     def depth(self) -> int:
@@ -62,8 +54,7 @@ class Ring:
     def fade_out(self, length: int) -> None:
         """Turn what waits into a fade of `length` samples and silence; the writer's thread only.
 
-        The reader may take samples meanwhile: it then gets some that are not faded, and the
-        fade begins late.
+        What the reader takes meanwhile is not faded, and the fade begins late.
         """
         count = self.depth
         where = np.arange(self.written - count, self.written) % self._capacity

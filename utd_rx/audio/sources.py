@@ -1,7 +1,6 @@
 """Sound without a sound card: WAV files, tones and numpy arrays as audio inputs.
 
-Each is a frozen, picklable description; `open` makes it sound, paced in real time
-(`utd_rx.audio.pacer`). `MicrophoneInput` is one more such value.
+Each is a frozen, picklable description, as `MicrophoneInput` is; `open` makes it sound.
 """
 
 from __future__ import annotations
@@ -100,7 +99,7 @@ class WavSource:
             raise invalid(
                 f"{self.path} has changed from {self.format} to {actual}: make a new WavSource"
             )
-        return _play(samples, self.format, self.loop, sink, self.clock, f"wav {self.path.name}")
+        return _play(self, samples, sink, f"wav {self.path.name}")
 
 
 @frozen(eq=False, field_transformer=typed)
@@ -146,12 +145,12 @@ class ArraySource:
 
         Cancelling is safe: nothing is open then.
         """
-        format_, samples = self.format, self.samples
-        if format_.sample_rate != self.sample_rate:
+        samples, rate = self.samples, self.format.sample_rate
+        if rate != self.sample_rate:
             samples = await asyncio.to_thread(
-                resample, samples, self.sample_rate, format_.sample_rate, loop=self.loop
+                resample, samples, self.sample_rate, rate, loop=self.loop
             )
-        return _play(samples, format_, self.loop, sink, self.clock, "array")
+        return _play(self, samples, sink, "array")
 
 
 @frozen(field_transformer=typed)
@@ -209,14 +208,10 @@ class ToneSource:
 
 
 def _play(
-    samples: Samples,
-    format: AudioFormat,  # noqa: A002 - the word of AudioInput.format
-    loop: bool,
-    sink: FrameSink,
-    clock: Clock,
-    name: str,
+    source: WavSource | ArraySource, samples: Samples, sink: FrameSink, name: str
 ) -> PacedStream:
-    size, total = format.samples_per_frame, len(samples)
+    audio_format, loop, clock = source.format, source.loop, source.clock
+    size, total = audio_format.samples_per_frame, len(samples)
     samples = _read_only(samples.view())  # an array that was pickled has become writeable
 
     def make_frame(index: int) -> Samples:
@@ -229,4 +224,4 @@ def _play(
         return _read_only(np.pad(frame, ((0, size - len(frame)), (0, 0))))
 
     frames = None if loop else -(-total // size)
-    return PacedStream(make_frame, frames, format, sink, clock, name=f"utd_rx.audio {name}")
+    return PacedStream(make_frame, frames, audio_format, sink, clock, name=f"utd_rx.audio {name}")

@@ -1,10 +1,8 @@
 """How long a thread that never yields may keep the GIL while a device is open.
 
-Python hands the GIL over at the end of a switch interval, 5 ms, and every step of the audio path
-asks for it: the callback, the supervisor, the native call. Beside one busy thread these turns add
-up to more than real time, and the sound breaks. With half a millisecond they do not
-(docs/audio.md has the figures). The interval belongs to the whole process, so it is set only while
-a device is open, and given back with the last one, unless somebody else has changed it meanwhile.
+Every step of the audio path asks for the GIL, which Python hands over after 5 ms: beside one busy
+thread that adds up to more than real time, and the sound breaks (docs/audio.md has the figures).
+The interval belongs to the process, so it is short only while a device is open.
 """
 
 from __future__ import annotations
@@ -13,8 +11,7 @@ import sys
 import threading
 from typing import Final
 
-INTERVAL: Final = 0.0005
-"""Seconds."""
+INTERVAL: Final = 0.0005  # seconds
 
 _lock: Final = threading.Lock()
 _holders = 0
@@ -32,7 +29,7 @@ def hold() -> None:
 
 
 def release() -> None:
-    """Give back what `hold` took. Any thread."""
+    """Give back what `hold` took, unless somebody else has changed it. Any thread."""
     global _holders
     with _lock:
         _holders -= 1

@@ -1,9 +1,9 @@
 """Reading WAV files, whoever wrote them: integer and float PCM to int16.
 
-The standard library's `wave` refuses float, and before Python 3.12 also the "extensible" header
-that most programs write for 24 bits, so the RIFF chunks are walked here (Microsoft, "Multimedia
-Programming Interface and Data Specifications 1.0", mmreg.h, and EBU Tech 3306 for RF64). Reading
-is tolerant: a file cut short, or never finished by its recorder, gives the sound that is there.
+The standard library's `wave` refuses float, and before Python 3.12 the "extensible" header, too, so
+the RIFF chunks are walked here (Microsoft, "Multimedia Programming Interface and Data
+Specifications 1.0", mmreg.h, and EBU Tech 3306 for RF64). A file cut short, or never finished by
+its recorder, gives the sound that is there.
 """
 
 from __future__ import annotations
@@ -21,28 +21,17 @@ from utd_rx.audio.convert import playable, resample, to_pcm
 from utd_rx.errors import UTDErrorCode, UTDStreamException, invalid
 from utd_rx.models.audio import AudioFormat, Samples
 
-MAX_DECODED_BYTES: Final = 256 * 2**20
-"""Largest file in bytes of int16, 46 minutes of mono at 48 kHz: it is held in memory."""
-
-_MAX_CHUNKS: Final = 1000
-"""A real file has a handful; a hostile one could make us seek for ever."""
-
-_KINDS: Final = (b"RIFF", b"RF64", b"BW64")
-"""The last two have sizes of 64 bits in a chunk of their own, `ds64`."""
-
-_UNKNOWN_SIZES: Final = (0, 0xFFFFFFFF)
-"""What a recorder writes that means to come back, or has said it elsewhere."""
+MAX_DECODED_BYTES: Final = 256 * 2**20  # of int16, in memory: 46 minutes of mono at 48 kHz
+_MAX_CHUNKS: Final = 1000  # a real file has a handful; a hostile one could make us seek for ever
+_KINDS: Final = (b"RIFF", b"RF64", b"BW64")  # the last two have sizes of 64 bits, in `ds64`
+_UNKNOWN_SIZES: Final = (0, 0xFFFFFFFF)  # whoever writes them comes back, or says it elsewhere
 
 _RIFF: Final = struct.Struct("<4sI4s")
 _CHUNK: Final = struct.Struct("<4sI")
 _LAYOUT: Final = struct.Struct("<HHIIHH")  # encoding, channels, rate, byte rate, block, bits
 _EXTENSIBLE_LAYOUT: Final = 40
 _SUBFORMAT_TAIL: Final = bytes.fromhex("000000001000800000aa00389b71")
-
-_PCM: Final = 1
-_FLOAT: Final = 3
-_EXTENSIBLE: Final = 0xFFFE
-
+_PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 _ENCODINGS: Final[dict[tuple[int, int], str]] = {
     (_PCM, 8): "u1",
     (_PCM, 16): "<i2",
@@ -56,29 +45,19 @@ _CONVERT: Final = (
     "convert it first, for example with `ffmpeg -i in.wav -ar 48000 -ac 1 -c:a pcm_s16le out.wav`"
 )
 
-_CHUNK_SAMPLES: Final = 2**18
-"""Converted at a time, so that a big file costs little more memory than its result."""
+_CHUNK_SAMPLES: Final = 2**18  # converted at a time: a big file costs little more than its result
 
 
 @frozen
 class WavHeader:
-    """Where the sound of a WAV file is and how it is written.
-
-    Args:
-        format: In which it is delivered.
-        sample_rate: In Hz; not that of `format` where it has to be converted.
-        encoding: 1 for integers, 3 for floats.
-        bits: Per sample.
-        data_start: Bytes from the start of the file.
-        sample_count: Samples per channel that are really there.
-    """
+    """Where the sound of a WAV file is, how it is written, and the `format` it is delivered in."""
 
     format: AudioFormat
-    sample_rate: int
+    sample_rate: int  # in Hz; not that of `format` where it has to be converted
     encoding: int
     bits: int
-    data_start: int = 0
-    sample_count: int = 0
+    data_start: int = 0  # bytes from the start of the file
+    sample_count: int = 0  # per channel, that are really there
 
     @property
     def duration(self) -> float:
@@ -87,13 +66,7 @@ class WavHeader:
 
 
 def read_wav_header(path: Path) -> WavHeader:
-    """Return what a WAV file says about itself.
-
-    Raises:
-        UTDStreamException: `VALIDATION`, when the file is missing, unreadable, no WAV file, of a
-            kind that is not supported, too big, or without a single sample; `FEATURE_DISABLED`,
-            when its rate has to be converted and soxr is not installed.
-    """
+    """Return what a WAV file says about itself; refused as a `WavSource` of it is."""
     with _open(path) as file:
         return _read_header(file, path)
 
@@ -109,7 +82,9 @@ def read_wav(path: Path, *, loop: bool = False) -> tuple[AudioFormat, Samples]:
         loop: It is going to be repeated without a gap.
 
     Raises:
-        UTDStreamException: As `read_wav_header`.
+        UTDStreamException: `VALIDATION`, when the file is missing, unreadable, no WAV file, of a
+            kind that is not supported, too big, or without a single sample; `FEATURE_DISABLED`,
+            when its rate has to be converted and soxr is not installed.
     """
     with _open(path) as file:
         header = _read_header(file, path)
