@@ -116,16 +116,15 @@ def to_channels(samples: Samples, channels: int) -> Samples:
 def cut(
     sound: Samples, audio_format: AudioFormat, began_at: float
 ) -> tuple[list[AudioFrame], Samples]:
-    """Return the frames of 10 ms in a sound, views of it, and a copy of what is too short."""
+    """Return the frames of 10 ms in a sound, and what is left over; all are views of it."""
     rate, size = audio_format.sample_rate, audio_format.samples_per_frame
-    end = len(sound) - len(sound) % size
-    rest = sound[end:].copy()
-    sound.flags.writeable = False
-    frames = [
-        AudioFrame(sound[start : start + size], rate, began_at + start / rate)
-        for start in range(0, end, size)
-    ]
-    return frames, rest
+    frames: list[AudioFrame] = []
+    while len(sound) >= size:
+        piece, sound = sound[:size], sound[size:]
+        piece.flags.writeable = False
+        frames.append(AudioFrame(piece, rate, began_at))
+        began_at += size / rate
+    return frames, sound
 
 
 class Converter:

@@ -110,7 +110,9 @@ class HearingDevice(SupervisedDevice[MicrophoneState]):
         for box in self._boxes:
             box.post(frame)
         is_speaking = self._activity.push(level_dbfs(heard.samples), heard.duration)
-        self._measure(frame, is_speaking=is_speaking)
+        level = self._meter.push(frame)
+        if level is not None:
+            self._tell(level, is_speaking=is_speaking)
 
     def begin(self, sink: FrameSink) -> None:
         """Hand frames to `sink` from now on, and measure anew."""

@@ -129,12 +129,16 @@ class Microphone(DeviceHandle[MicrophoneState]):
         self._is_named = isinstance(backend, str)
         processing = check_processing(processing, reference is not None, port.abilities)
         self._reference = reference  # alive for as long as this is
+        nearby = getattr(reference, "key", None)
+        if reference is not None and not isinstance(nearby, DeviceKey):
+            nearby = DeviceKey("speaker")
+            living.enter(nearby, reference)
         settings = MicrophoneSettings(
             device=device,
             format=format or AudioFormat(),
             block=block,
             processing=processing,
-            reference=None if reference is None else _key_of(reference),
+            reference=nearby,
         )
         state, owned = MicrophoneState(processing=processing), ["gain", "processing", "is_muted"]
         if not port.abilities.has_frames:
@@ -262,15 +266,6 @@ class Microphone(DeviceHandle[MicrophoneState]):
     def _heard(self, frames: tuple[AudioFrame, ...]) -> None:
         for frame in frames:
             self._frames.emit(frame)
-
-
-def _key_of(reference: Any) -> DeviceKey:
-    """Return the key of what plays nearby; what has none is entered here under a new one."""
-    key = getattr(reference, "key", None)
-    if not isinstance(key, DeviceKey):
-        key = DeviceKey("speaker")
-        living.enter(key, reference)
-    return key
 
 
 def _revive(

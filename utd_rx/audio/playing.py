@@ -103,7 +103,9 @@ class PlayingDevice(SupervisedDevice[SpeakerState]):
 
     def _played(self, samples: Samples) -> None:
         self._tap.push(samples, self._now() + self.side.delay)
-        self._measure(AudioFrame(samples, self.format.sample_rate))
+        level = self._meter.push(AudioFrame(samples, self.format.sample_rate))
+        if level is not None:
+            self._tell(level)
 
     def _statistics(self) -> SpeakerStatistics:
         concealed, dropped, refused = self.mixer.counts()

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from utd_rx.audio.levels import LevelMeter
+from utd_rx.audio.levels import AudioLevel, LevelMeter
 from utd_rx.audio.supervisor import Side, Supervisor
 from utd_rx.errors import UTDStreamException
-from utd_rx.models.audio import AudioFrame, FrameSink
+from utd_rx.models.audio import FrameSink
 from utd_rx.models.device_state import FLOOR_DBFS, MicrophoneState, SpeakerState
 from utd_rx.models.devices import AudioDevice, DeviceChoice
 from utd_rx.ports.local import LocalDevice
@@ -64,14 +64,12 @@ class SupervisedDevice(LocalDevice[S]):
             self._lost_before, self._supervisor = self.lost, None
             self.teller.post(statistics=self._statistics())
 
-    def _measure(self, frame: AudioFrame, **news: Any) -> None:
-        """Tell the level when it is due, with `news`, and now and then what is counted."""
-        level = self._meter.push(frame)
-        if level is not None:
-            self._levels += 1
-            if self._levels % LEVELS_PER_STATISTICS == 0:
-                news["statistics"] = self._statistics()
-            self.teller.post(level=level.rms_dbfs, **news)
+    def _tell(self, level: AudioLevel, **news: Any) -> None:
+        """Tell a level with `news`, and now and then what is counted."""
+        self._levels += 1
+        if self._levels % LEVELS_PER_STATISTICS == 0:
+            news["statistics"] = self._statistics()
+        self.teller.post(level=level.rms_dbfs, **news)
 
     def _report(self, device: AudioDevice | None, failure: UTDStreamException | None) -> None:
         news: dict[str, Any] = {"device": device, "failure": failure}
