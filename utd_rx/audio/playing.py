@@ -16,7 +16,7 @@ from utd_rx.audio.supervised import SupervisedDevice
 from utd_rx.models.audio import AudioFormat, AudioFrame, FrameSink, Samples
 from utd_rx.models.device_state import SpeakerState, SpeakerStatistics
 from utd_rx.models.devices import DeviceKey
-from utd_rx.models.guarded_sink import GuardedSink
+from utd_rx.models.faults import GuardedSink
 from utd_rx.ports.audio import Flush, Order, SetMuted, SetVolume, SpeakerSettings
 
 
