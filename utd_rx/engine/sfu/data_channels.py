@@ -1,9 +1,8 @@
 """Data channels of one client: aiortc's SCTP on our DTLS.
 
 The client opens `_reliable`, `_lossy` and `_data_track`; each is used in both directions and we
-open none (docs/livekit.md, "Data channels"). `RTCSctpTransport` expects a DTLS transport of aiortc;
-`_DtlsPort` has the five members it uses. Its coroutines never suspend because ours do not, so they
-are driven synchronously, which keeps the order of datagrams.
+open none (docs/livekit.md, "Data channels"). aiortc's coroutines never suspend because ours do not,
+so they are driven synchronously, which keeps the order of datagrams.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ _MAX_BUFFERED: Final = {LOSSY: 256 * 1024, RELIABLE: 8 * 1024 * 1024}
 
 
 class _DtlsPort:
-    """What `RTCSctpTransport` needs of a DTLS transport."""
+    """What `RTCSctpTransport` uses of a DTLS transport; input comes by `DataChannels.receive`."""
 
     state = "connected"
     _role = "client"
@@ -42,11 +41,8 @@ class _DtlsPort:
     def __init__(self, send: Callable[[bytes], None]) -> None:
         self.send: Callable[[bytes], None] | None = send
 
-    def _register_data_receiver(self, receiver: object) -> None:
-        """Input comes through `DataChannels.receive`."""
-
-    def _unregister_data_receiver(self, receiver: object) -> None:
-        """See `_register_data_receiver`."""
+    def _register_data_receiver(self, receiver: object) -> None: ...
+    def _unregister_data_receiver(self, receiver: object) -> None: ...
 
     async def _send_data(self, data: bytes) -> None:
         if self.send is not None:
@@ -83,7 +79,6 @@ class DataChannels:
         _drive(self._sctp.start(capabilities, _SCTP_PORT))
 
     def receive(self, packet: bytes) -> None:
-        """Take one SCTP packet; garbage is dropped and counted."""
         if self.is_closed:
             return
         try:
@@ -115,7 +110,6 @@ class DataChannels:
             self.dropped += 1  # LiveKit sends no text frames
 
     def send(self, label: str, message: bytes) -> None:
-        """Send on the channel of that label; see the policies above."""
         if self.is_closed or len(message) > MAX_MESSAGE_SIZE:
             self.dropped += 1
             return

@@ -1,13 +1,11 @@
 """Data messages of a room: who gets what a client, or the API, sends.
 
-A message is a serialised `DataPacket`. The server says who sent it, keeps `sequence` and never
-echoes (docs/livekit.md, "Data channels").
+The server says who sent it, keeps `sequence` and never echoes (docs/livekit.md, "Data channels").
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
 
 from google.protobuf.message import DecodeError
 from livekit.protocol import models, room
@@ -15,23 +13,18 @@ from livekit.protocol import models, room
 from utd_rx.engine.sfu.data_channels import LOSSY, RELIABLE
 from utd_rx.engine.sfu.sfu_participant import SfuParticipant
 
-# Only the server may send these.
-_SERVER_PACKETS: Final = frozenset({"speaker"})
-
 
 def deliver_from_client(
     everybody: Iterable[SfuParticipant], sender: SfuParticipant, label: str, message: bytes
 ) -> None:
-    """Deliver a client's message to its destinations, never back to it."""
-    if label not in (RELIABLE, LOSSY):
-        return
-    if not sender.permission.can_publish_data or not sender.is_active:
+    may_send = sender.permission.can_publish_data and sender.is_active
+    if label not in (RELIABLE, LOSSY) or not may_send:
         return
     try:
         packet = models.DataPacket.FromString(message)
     except DecodeError:
         return
-    if packet.WhichOneof("value") in _SERVER_PACKETS:
+    if packet.HasField("speaker"):  # only the server may say that
         return
     if label == RELIABLE and packet.sequence:
         # After a resume the client repeats what we may already have.
@@ -46,15 +39,13 @@ def deliver_from_client(
 
 
 def deliver_from_api(everybody: Iterable[SfuParticipant], request: room.SendDataRequest) -> None:
-    """Deliver a message of the API, from nobody."""
     user = models.UserPacket(
         payload=request.data,
         destination_sids=request.destination_sids,
         destination_identities=request.destination_identities,
         nonce=request.nonce,
+        topic=request.topic if request.HasField("topic") else None,
     )
-    if request.HasField("topic"):
-        user.topic = request.topic
     packet = models.DataPacket(
         kind=request.kind, user=user, destination_identities=request.destination_identities
     )

@@ -1,12 +1,12 @@
 """DTLS 1.2 as client over datagrams somebody else moves, and the SRTP keys that come out of it.
 
 We always answer `a=setup:active`, so the client listens and we send the ClientHello. Trust is the
-fingerprint in the client's SDP; the certificate chain means nothing (RFC 5763). Certificates,
-ciphers and SRTP profiles are aiortc's.
+fingerprint in the client's SDP (RFC 5763). Certificates, ciphers and SRTP profiles are aiortc's.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable
 from typing import Final
 
@@ -83,14 +83,10 @@ class DtlsClient:
         return messages
 
     def write(self, data: bytes) -> None:
-        """Encrypt and send one message; dropped when the association is not up."""
-        if not self.is_connected:
-            return
-        try:
-            self._connection.send(data)
-        except SSL.Error as error:
-            raise DtlsError("cannot send") from error
-        self._flush()
+        if self.is_connected:
+            with contextlib.suppress(SSL.Error):
+                self._connection.send(data)
+                self._flush()
 
     def tick(self) -> None:
         """Retransmit the last flight when OpenSSL's timer is due."""
@@ -133,14 +129,11 @@ class DtlsClient:
         return Session(outbound), Session(inbound)
 
     def close(self) -> None:
-        """Tell the peer, if there is one. Idempotent."""
         if self.is_connected:
             self.is_connected = False
-            try:
+            with contextlib.suppress(SSL.Error):  # the peer was quicker
                 self._connection.shutdown()
-            except SSL.Error:
-                return  # the peer was quicker
-            self._flush()
+                self._flush()
 
 
 def _policy(key: bytes, direction: int, profile: int) -> Policy:

@@ -1,7 +1,6 @@
 """Connection quality of a participant, from what its packets look like when they arrive here.
 
-Coarser than livekit-server's score, which also weighs jitter, bitrate and layers: upstream loss
-and silence only. A silent transport is LOST long before it is given up.
+Coarser than livekit-server's score, which also weighs jitter, bitrate and layers.
 """
 
 from __future__ import annotations

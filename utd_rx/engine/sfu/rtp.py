@@ -1,14 +1,13 @@
 """RTP headers, read and rewritten, and the RTCP of a forwarder. Pure, no payload knowledge.
 
-RTP: RFC 3550, header extensions RFC 8285 in their one-byte form; the answer allows no other.
-RTCP is aiortc's: RFC 4585 (PLI, NACK), RFC 5104 (FIR), REMB draft-alvestrand-rmcat-remb-03.
+RTP is RFC 3550, with RFC 8285's one-byte header extensions; the answer allows no other. RTCP is
+aiortc's: RFC 4585 (PLI, NACK), RFC 5104 (FIR), draft-alvestrand-rmcat-remb-03.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Mapping
-from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from aiortc import rtp as rtcp
@@ -16,7 +15,6 @@ from aiortc import rtp as rtcp
 _FIXED: Final = struct.Struct("!BBHII")
 _EXTENSION: Final = struct.Struct("!HH")
 _ONE_BYTE_PROFILE: Final = 0xBEDE
-_NO_EXTENSIONS: Final[Mapping[int, bytes]] = MappingProxyType({})
 _CNAME: Final = 1
 
 Feedback = rtcp.RtcpRtpfbPacket | rtcp.RtcpPsfbPacket
@@ -34,12 +32,12 @@ class RtpHeader(NamedTuple):
 
 
 def is_rtp_or_rtcp(data: bytes) -> bool:
-    """RFC 7983: the first byte of RTP and RTCP is 128 to 191."""
+    """By RFC 7983's rule of the first byte."""
     return len(data) >= 8 and 128 <= data[0] <= 191
 
 
 def is_rtcp(data: bytes) -> bool:
-    """RFC 5761 §4: of those, packet types 192 to 223 are RTCP."""
+    """Of those, by RFC 5761 §4's rule of the packet type."""
     return 192 <= data[1] <= 223
 
 
@@ -50,7 +48,7 @@ def parse_rtp(packet: bytes) -> RtpHeader | None:
         return None
     first, second, sequence, timestamp, ssrc = _FIXED.unpack_from(packet)
     offset = 12 + 4 * (first & 0x0F)
-    extensions = _NO_EXTENSIONS
+    extensions: dict[int, bytes] = {}
     if first & 0x10:
         if offset + 4 > size:
             return None
@@ -60,28 +58,14 @@ def parse_rtp(packet: bytes) -> RtpHeader | None:
         if offset > size:
             return None
         if profile == _ONE_BYTE_PROFILE:
-            extensions = _walk_elements(packet, start, offset)
+            try:
+                elements = rtcp.unpack_header_extensions(profile, packet[start:offset])
+            except ValueError:
+                return None
+            extensions = dict(elements)
     if offset > size:
         return None
     return RtpHeader(second & 0x7F, sequence, timestamp, ssrc, extensions, offset)
-
-
-def _walk_elements(packet: bytes, offset: int, end: int) -> Mapping[int, bytes]:
-    found: dict[int, bytes] = {}
-    while offset < end:
-        head = packet[offset]
-        offset += 1
-        if head == 0:
-            continue
-        identifier = head >> 4
-        if identifier == 15:
-            break
-        stop = offset + (head & 0x0F) + 1
-        if stop > end:
-            break
-        found[identifier] = packet[offset:stop]
-        offset = stop
-    return found
 
 
 def extension_element(identifier: int, value: bytes) -> bytes:
@@ -100,11 +84,7 @@ def rewrite(
     sequence: int,
     extensions: bytes,
 ) -> bytes:
-    """The same packet with another SSRC, payload type, sequence number and extension block.
-
-    CSRCs are dropped; marker, padding, timestamp and payload stay as they are. `extensions` are
-    concatenated `extension_element`s.
-    """
+    """The same packet under other numbers, without CSRCs, and with these `extension_element`s."""
     first = 0x80 | (packet[0] & 0x20)
     second = (packet[1] & 0x80) | payload_type
     if not extensions:

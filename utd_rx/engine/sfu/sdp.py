@@ -1,7 +1,7 @@
 """Read a client's offer. Pure; no I/O and no state.
 
 Only what LiveKit clients send is understood (docs/livekit.md, "Signalling"): one BUNDLE transport,
-rtcp-mux, trickle ICE, DTLS. `answers` writes what we reply.
+rtcp-mux, trickle ICE, DTLS.
 """
 
 from __future__ import annotations
@@ -36,8 +36,6 @@ class SdpError(ValueError):
 
 @frozen
 class Codec:
-    """One payload type of a section."""
-
     payload_type: int
     name: str  # lower case
     clock_rate: int
@@ -45,17 +43,12 @@ class Codec:
     parameters: str = ""  # the fmtp line's value
 
     def parameter(self, name: str) -> str | None:
-        for part in self.parameters.split(";"):
-            key, _, value = part.strip().partition("=")
-            if key.lower() == name:
-                return value
-        return None
+        parts = (part.strip().partition("=") for part in self.parameters.split(";"))
+        return next((value for key, _, value in parts if key.lower() == name), None)
 
 
 @frozen
 class Section:
-    """One m-section of an offer."""
-
     kind: Kind
     mid: str
     protocol: str
@@ -69,16 +62,13 @@ class Section:
 
     @property
     def is_sending(self) -> bool:
-        """Whether the client offers to send on this section."""
         return self.direction in ("sendonly", "sendrecv") and not self.is_rejected
 
     @property
     def best_rid(self) -> str | None:
         """The largest simulcast layer; browsers list it last, the native SDK first."""
-        for name in _LAYERS:
-            if name in self.rids:
-                return name
-        return self.rids[-1] if self.rids else None
+        known = (name for name in _LAYERS if name in self.rids)
+        return next(known, self.rids[-1] if self.rids else None)
 
 
 @frozen
@@ -143,11 +133,10 @@ def parse_offer(text: str) -> SdpOffer:
 
 
 def _first(blocks: Iterable[_Lines], key: str) -> str:
-    for block in blocks:
-        for value in block.all(key):
-            if value:
-                return value
-    raise SdpError(f"offer lacks {key}")
+    values = [value for block in blocks for value in block.all(key) if value]
+    if not values:
+        raise SdpError(f"offer lacks {key}")
+    return values[0]
 
 
 def _number(text: str, highest: int) -> int:

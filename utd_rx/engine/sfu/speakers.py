@@ -1,8 +1,6 @@
 """Who speaks, from the level extension alone. Time is RTP time plus `now`; nothing is decoded.
 
-The rule is livekit-server's (docs/livekit.md, "Speakers"): a window of 400 ms is active when at
-least 40 % of it is at or above -35 dBov; its level is the loudest one, weakened by the silent
-share, smoothed, and forgotten 800 ms after the last packet.
+The rule is livekit-server's (docs/livekit.md, "Speakers").
 """
 
 from __future__ import annotations
@@ -15,7 +13,7 @@ from attrs import define
 
 UPDATE_INTERVAL: Final = 0.4
 _WINDOW_MS: Final = 400.0
-_ACTIVE_LEVEL: Final = 35
+_ACTIVE_LEVEL: Final = 35  # -dBov, as all levels here
 _MIN_ACTIVE_MS: Final = 0.4 * _WINDOW_MS
 _SMOOTHING: Final = 2 / 3
 _STALE_AFTER: Final = 0.8
@@ -24,7 +22,6 @@ _SILENCE: Final = 127
 
 
 def is_loud(level: int) -> bool:
-    """Whether a level in -dBov counts as speech."""
     return level <= _ACTIVE_LEVEL
 
 
@@ -39,7 +36,6 @@ class SpeechMeter:
     _last_seen: float = -math.inf
 
     def observe(self, level: int, duration_ms: float, now: float) -> None:
-        """Account for one packet of `duration_ms` at `level` -dBov."""
         self._last_seen = now
         self._observed_ms += duration_ms
         if is_loud(level):

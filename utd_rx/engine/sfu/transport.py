@@ -1,14 +1,13 @@
 """One client's transport: ICE-lite, DTLS, SRTP and SCTP on the shared socket.
 
-A packet enters by `on_datagram` and leaves by one `sendto`. DTLS, SRTP and SCTP survive an ICE
-restart: it changes credentials and address only (docs/livekit.md, "Resuming").
+An ICE restart changes credentials and address only (docs/livekit.md, "Resuming").
 """
 
 from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import Callable
+from collections.abc import Iterator
 from typing import Final, Protocol
 
 import pylibsrtp
@@ -31,8 +30,6 @@ _MAX_INBOUND_SSRCS: Final = 4096
 
 
 class TransportOwner(Protocol):
-    """Who gets what the client sends."""
-
     def on_connected(self) -> None: ...
     def on_failed(self, reason: str) -> None: ...
     def on_rtp(self, packet: bytes, now: float) -> None: ...
@@ -69,17 +66,14 @@ class Transport:
             self._fingerprints = offer.fingerprints
         if offer.ice_ufrag != self._remote_ufrag:
             self._remote_ufrag = offer.ice_ufrag
-            self._renew_credentials()
+            # The previous credentials stay valid until the client has used the new ones.
+            self._forget_older_credentials()
+            ufrag = secrets.token_hex(8)
+            self._credentials[ufrag] = secrets.token_hex(16)
+            self._mux.register(ufrag, self)
         ufrag, password = next(reversed(self._credentials.items()))
         digest = fingerprint(self._certificate)
         return LocalTransport(ufrag, password, digest, self._host, self._mux.port)
-
-    def _renew_credentials(self) -> None:
-        # The previous ones stay valid until the client has used the new ones.
-        self._forget_older_credentials()
-        ufrag = secrets.token_hex(8)
-        self._credentials[ufrag] = secrets.token_hex(16)
-        self._mux.register(ufrag, self)
 
     def _forget_older_credentials(self) -> None:
         for ufrag in list(self._credentials)[:-1]:
@@ -99,7 +93,6 @@ class Transport:
             self._dtls.tick()
 
     def close(self) -> None:
-        """Tell the client, and let go of everything. Idempotent."""
         self.data.close()
         dtls, self._dtls = self._dtls, None
         if dtls is not None:
@@ -122,16 +115,16 @@ class Transport:
             self._forget_older_credentials()
         if self._dtls is None:
             self._dtls = DtlsClient(self._certificate, self._send)
-            self._guard_dtls(self._dtls.shake_hands)
+            with self._failing():
+                self._dtls.shake_hands()
 
     def on_datagram(self, data: bytes, now: float) -> None:
-        """A datagram from an address of this client: DTLS, SRTP or SRTCP."""
         owner = self._owner
         if owner is None or self.is_ended:
             return
         if 20 <= data[0] <= 63:
             self._last_heard = now
-            self._on_dtls(data)
+            self._on_dtls(owner, data)
         elif is_rtp_or_rtcp(data) and self._inbound is not None:
             self._on_srtp(owner, self._inbound, data, now)
 
@@ -153,22 +146,22 @@ class Transport:
         else:
             owner.on_rtp(plain, now)
 
-    def _on_dtls(self, data: bytes) -> None:
+    def _on_dtls(self, owner: TransportOwner, data: bytes) -> None:
         dtls = self._dtls
         if dtls is None:
             return
         messages: list[bytes] = []
-        self._guard_dtls(lambda: messages.extend(dtls.receive(data)))
-        owner = self._owner
-        if dtls.is_connected and self._outbound is None and owner is not None:
-            self._guard_dtls(lambda: self._on_handshake_done(dtls, owner))
+        with self._failing():
+            messages = dtls.receive(data)
+            if dtls.is_connected and self._outbound is None:
+                self._on_handshake_done(owner, dtls)
         for message in messages:
             self.data.receive(message)
         if dtls.is_ended:
             self.is_ended = True
             self.is_connected = False
 
-    def _on_handshake_done(self, dtls: DtlsClient, owner: TransportOwner) -> None:
+    def _on_handshake_done(self, owner: TransportOwner, dtls: DtlsClient) -> None:
         if not dtls.peer_matches(self._fingerprints):
             raise DtlsError("the certificate is not the one in the offer")
         self._outbound, self._inbound = dtls.srtp_sessions()
@@ -176,24 +169,24 @@ class Transport:
         self.data.start()
         owner.on_connected()
 
-    def _guard_dtls(self, action: Callable[[], None]) -> None:
+    @contextlib.contextmanager
+    def _failing(self) -> Iterator[None]:
+        """What DTLS cannot do in here ends the transport."""
         try:
-            action()
+            yield
         except DtlsError as error:
             if self._owner is not None:
                 self._owner.on_failed(str(error))
 
     def _write_dtls(self, data: bytes) -> None:
         if self._dtls is not None:
-            with contextlib.suppress(DtlsError):
-                self._dtls.write(data)
+            self._dtls.write(data)
 
     def _send(self, datagram: bytes) -> None:
         if self._address is not None:
             self._mux.send(datagram, self._address)
 
     def send_rtp(self, packet: bytes) -> None:
-        """Encrypt and send one RTP packet; dropped when the transport is not up."""
         if self._outbound is not None and self._address is not None:
             try:
                 self._mux.send(self._outbound.protect(packet), self._address)
@@ -201,7 +194,6 @@ class Transport:
                 return
 
     def send_rtcp(self, packet: bytes) -> None:
-        """Encrypt and send one RTCP packet; dropped when the transport is not up."""
         if self._outbound is not None:
             with contextlib.suppress(pylibsrtp.Error, ValueError):
                 self._send(self._outbound.protect_rtcp(packet))

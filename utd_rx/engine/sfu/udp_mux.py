@@ -1,10 +1,8 @@
 """One UDP socket for every client, and the ICE-lite half of it.
 
 A client is found by the ufrag of its connectivity check, and from then on by its address. The
-socket is drained by `add_reader`, up to 64 datagrams a turn: a quarter of the cost of asyncio's
-one-datagram-per-turn endpoint, and the loop stays responsive (docs/livekit.md, "One socket"). STUN
-is aioice's: the client is always controlling and sends Binding requests; we only check and answer
-them.
+socket is drained by `add_reader`: a quarter of the cost of asyncio's one-datagram-per-turn
+endpoint, and the loop stays responsive (docs/livekit.md, "One socket").
 """
 
 from __future__ import annotations
@@ -64,11 +62,9 @@ class UdpMux:
 
     @property
     def port(self) -> int:
-        """The bound UDP port; 0 when closed."""
         return int(self._socket.getsockname()[1]) if self._socket is not None else 0
 
     def close(self) -> None:
-        """Stop reading and close the socket. Idempotent."""
         sock, self._socket = self._socket, None
         if sock is not None:
             asyncio.get_running_loop().remove_reader(sock)
@@ -121,7 +117,8 @@ class UdpMux:
 
     def receive(self, data: bytes, address: Address, now: float) -> None:
         """Take one datagram; dropped and counted when it is nobody's."""
-        if _is_stun(data):
+        # RFC 7983: STUN begins with 0 to 3.
+        if len(data) >= stun.HEADER_LENGTH and data[0] < 4 and data[4:8] == _MAGIC_COOKIE:
             self._on_stun(data, address, now)
             return
         endpoint = self._by_address.get(address)
@@ -148,20 +145,11 @@ class UdpMux:
             with contextlib.suppress(IndexError):
                 del self._by_address[known[-_MAX_ADDRESSES]]
             self._by_address[address] = endpoint
-        response = stun.Message(
-            stun.Method.BINDING,
-            stun.Class.RESPONSE,
-            request.transaction_id,
-            {"XOR-MAPPED-ADDRESS": address},
-        )
+        response = stun.Message(stun.Method.BINDING, stun.Class.RESPONSE, request.transaction_id)
+        response.attributes["XOR-MAPPED-ADDRESS"] = address
         response.add_message_integrity(password.encode())
         self.send(bytes(response), address)
         endpoint.on_check(ufrag, address, "USE-CANDIDATE" in request.attributes, now)
-
-
-def _is_stun(data: bytes) -> bool:
-    """Whether the datagram is STUN by RFC 7983's first-byte rule and the magic cookie."""
-    return len(data) >= stun.HEADER_LENGTH and data[0] < 4 and data[4:8] == _MAGIC_COOKIE
 
 
 def _parse_check(data: bytes) -> stun.Message | None:
