@@ -44,7 +44,9 @@ def live(sid: str, codec: Codec = OPUS, bound: list[str] | None = None) -> Publi
         rtc.AddTrackRequest(cid=sid),
         models.TrackInfo(sid=sid, type=kind),
         "PA_x",
-        on_subscribed=lambda one: None if bound is None else bound.append(one.sid),
+        send=lambda track_subscribed: (
+            None if bound is None else bound.append(track_subscribed.track_sid)
+        ),
     )
     publication.track = InboundTrack(Sink(), codec, {}, is_video=codec is VP8)
     return publication
@@ -194,7 +196,7 @@ def test_closing_stops_the_timer_and_everything_that_flows() -> None:
 
 @pytest.fixture
 def publications() -> Publications:
-    return Publications("PA_x", Sink(), lambda _: None)
+    return Publications("PA_x", Sink(), lambda **_: None)
 
 
 def microphone(recorded: Recorded, name: str = "sdk_microphone") -> Section:

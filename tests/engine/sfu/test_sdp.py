@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from livekit.protocol import rtc
 
 from tests.engine.sfu.conftest import FIXTURES
 from utd_rx.engine.sfu import answers, sdp
@@ -206,8 +207,8 @@ def test_only_answered_feedback_and_known_extensions_are_accepted() -> None:
 def test_an_audio_publisher_is_told_to_use_dtx_and_stereo_only_on_request(
     has_dtx: bool, is_stereo: bool, expected: str
 ) -> None:
-    got = answers.publisher_audio_parameters(OPUS, has_dtx=has_dtx, is_stereo=is_stereo)
-    assert got == expected
+    request = rtc.AddTrackRequest(disable_dtx=not has_dtx, stereo=is_stereo)
+    assert answers.published_codec(OPUS, request).parameters == expected
 
 
 def test_codecs_are_matched_by_name_and_profile_not_by_number() -> None:

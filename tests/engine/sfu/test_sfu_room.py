@@ -94,7 +94,6 @@ async def test_a_publishers_news_goes_out_at_once(room: SfuRoom) -> None:
     _, alice = join(room, "alice")
     bob, _ = join(room, "bob")
     bob.publish(rtc.AddTrackRequest(cid="c", type=models.TrackType.AUDIO))
-    bob.touch()
     room.publish_info(bob, skip_self=True)
     assert alice.news() == [("bob", State.JOINED)]
     bob.close(Reason.CLIENT_INITIATED)
@@ -148,7 +147,7 @@ async def test_what_is_too_large_changes_nothing(room: SfuRoom) -> None:
 async def test_an_equal_permission_is_no_news(room: SfuRoom) -> None:
     alice, signal = join(room, "alice")
     signal.sent.clear()
-    alice.set_permission(alice.info().permission, 0.0)
+    alice.set_permission(alice.info().permission)
     assert signal.sent == []
 
 
@@ -160,7 +159,7 @@ async def test_revoking_ends_tracks_before_the_update_and_pushes_a_token(room: S
         )
     )
     signal.sent.clear()
-    alice.set_permission(models.ParticipantPermission(can_subscribe=True), 0.0)
+    alice.set_permission(models.ParticipantPermission(can_subscribe=True))
     kinds = [one.WhichOneof("message") for one in signal.sent]
     assert kinds == ["track_unpublished", "update", "refresh_token"]
     assert not alice.info().is_publisher

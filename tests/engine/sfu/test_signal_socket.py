@@ -12,7 +12,7 @@ from aiohttp import test_utils, web
 from livekit.protocol import rtc
 
 from utd_rx.engine.sfu.limits import LimitError
-from utd_rx.engine.sfu.signal_socket import SignalSocket
+from utd_rx.engine.sfu.signalling import SignalSocket
 
 Connect = Callable[[Callable[[SignalSocket], None]], Awaitable[aiohttp.ClientWebSocketResponse]]
 

@@ -1,7 +1,6 @@
 """Write our answer to an offer, and choose the codecs in it. Pure; no I/O and no state.
 
-The answer is made by hand: every section of the offer gets one `AnswerSection` that says what it
-is to be used for (docs/livekit.md, "Sections").
+Every section of the offer gets one `AnswerSection` (docs/livekit.md, "Sections").
 """
 
 from __future__ import annotations
@@ -9,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from attrs import astuple, field, frozen
-from livekit.protocol import models
+from attrs import astuple, evolve, field, frozen
+from livekit.protocol import models, rtc
 
 from utd_rx.engine.sfu import sdp
 from utd_rx.engine.sfu.sdp import Codec, Direction, Section
@@ -20,24 +19,23 @@ _ACCEPTED_EXTENSIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "video": (sdp.MID_EXTENSION, sdp.RID_EXTENSION, sdp.ORIENTATION_EXTENSION),
 }
 
-# What can be forwarded, best known first. RED and RTX are left out: RED repeats the publisher's
-# Opus payload number inside its payload, and losses are repaired on the stream itself.
-FORWARDABLE_CODECS: Final[Mapping[str, tuple[str, ...]]] = {
-    "audio": ("opus",),
-    "video": ("vp8", "h264", "vp9", "av1"),
+# What can be forwarded, best known first: names as in `Codec`, and as MIME types and SDP spell
+# them. RED and RTX are left out: RED repeats the publisher's Opus payload number inside its
+# payload, and losses are repaired on the stream itself.
+CODECS: Final[Mapping[str, Mapping[str, str]]] = {
+    "audio": {"opus": "opus"},
+    "video": {"vp8": "VP8", "h264": "H264", "vp9": "VP9", "av1": "AV1"},
 }
-# As MIME types and SDP spell them; names in `Codec` are lower case.
-CODEC_NAMES: Final = {"vp8": "VP8", "vp9": "VP9", "h264": "H264", "av1": "AV1", "opus": "opus"}
 # Only feedback somebody answers may be in an answer (docs/livekit.md, "Feedback").
 _VIDEO_FEEDBACK: Final = ("goog-remb", "ccm fir", "nack", "nack pli")
+
+_IDENTIFYING_PARAMETERS: Final = ("profile-level-id", "packetization-mode", "profile-id", "profile")
 
 MAX_MESSAGE_SIZE: Final = 65535
 
 
 @frozen
 class LocalTransport:
-    """Our half of the transport."""
-
     ice_ufrag: str
     ice_password: str = field(repr=False)
     fingerprint: str
@@ -47,8 +45,6 @@ class LocalTransport:
 
 @frozen
 class SendStream:
-    """What we send on a section the client receives on."""
-
     publisher_sid: str
     track_sid: str
     ssrc: int
@@ -66,54 +62,48 @@ class AnswerSection:
 
 
 def enabled_codecs() -> list[models.Codec]:
-    return [
-        models.Codec(mime=f"{kind}/{name}")
-        for kind, names in FORWARDABLE_CODECS.items()
-        for name in names
-    ]
+    return [models.Codec(mime=f"{kind}/{name}") for kind, names in CODECS.items() for name in names]
 
 
 def choose_published_codec(section: Section, preferred: str = "") -> Codec | None:
     """The one codec a publisher shall send: the `preferred` name if offered, else one we know."""
-    known = [codec for codec in section.codecs if codec.name in FORWARDABLE_CODECS[section.kind]]
+    known = [codec for codec in section.codecs if codec.name in CODECS[section.kind]]
     named = [codec for codec in known if codec.name == preferred.lower()]
     return next(iter(named or known), None)
 
 
 def match_codec(published: Codec, section: Section) -> Codec | None:
     """The payload type under which a subscriber's section accepts what is published."""
-    candidates = [
-        codec
-        for codec in section.codecs
-        if codec.name == published.name and codec.clock_rate == published.clock_rate
-    ]
-    wanted = [published.parameter(name) for name in _IDENTIFYING_PARAMETERS]
-    for codec in candidates:
-        if [codec.parameter(name) for name in _IDENTIFYING_PARAMETERS] == wanted:
-            return codec
-    if published.name == "h264":
-        # Another profile may decode it, another packetization cannot.
-        mode = published.parameter("packetization-mode")
-        candidates = [one for one in candidates if one.parameter("packetization-mode") == mode]
-    return candidates[0] if candidates else None
+
+    def is_like(codec: Codec, *parameters: str) -> bool:
+        is_named_so = (codec.name, codec.clock_rate) == (published.name, published.clock_rate)
+        said = ((codec.parameter(one), published.parameter(one)) for one in parameters)
+        return is_named_so and all(theirs == ours for theirs, ours in said)
+
+    same = [one for one in section.codecs if is_like(one, *_IDENTIFYING_PARAMETERS)]
+    # Another profile may decode it, another packetization of H.264 cannot.
+    similar = [one for one in section.codecs if is_like(one, "packetization-mode")]
+    return next(iter(same or similar), None)
 
 
-_IDENTIFYING_PARAMETERS: Final = ("profile-level-id", "packetization-mode", "profile-id", "profile")
-
-
-def publisher_audio_parameters(codec: Codec, *, has_dtx: bool, is_stereo: bool) -> str:
-    """The fmtp that tells a publisher how to encode Opus.
+def published_codec(codec: Codec, request: rtc.AddTrackRequest) -> Codec:
+    """The codec as its publisher shall send it: the fmtp of Opus tells how to encode.
 
     `usedtx=1` is not cosmetic: without it onset after silence is 15 ms later and a muted
     microphone sends 50 packets a second (docs/livekit.md, "Forwarding").
     """
+    if codec.name != "opus":
+        return codec
+    is_stereo = request.stereo or models.AudioTrackFeature.TF_STEREO in request.audio_features
     dropped = {"usedtx"} if is_stereo else {"usedtx", "stereo", "sprop-stereo"}
     parts = [
         part.strip()
         for part in codec.parameters.split(";")
         if part.strip() and part.partition("=")[0].strip().lower() not in dropped
     ]
-    return ";".join([*parts, "usedtx=1"] if has_dtx else parts)
+    if not request.disable_dtx:
+        parts.append("usedtx=1")
+    return evolve(codec, parameters=";".join(parts))
 
 
 def accepted_extensions(section: Section) -> Mapping[str, int]:
@@ -167,7 +157,7 @@ def _answer_lines(section: AnswerSection, local: LocalTransport) -> Iterator[str
     yield "a=rtcp-rsize"
     for codec in codecs:
         channels = f"/{codec.channels}" if codec.channels > 1 else ""
-        name = CODEC_NAMES.get(codec.name, codec.name)
+        name = CODECS[offered.kind].get(codec.name, codec.name)
         yield f"a=rtpmap:{codec.payload_type} {name}/{codec.clock_rate}{channels}"
         if codec.parameters:
             yield f"a=fmtp:{codec.payload_type} {codec.parameters}"

@@ -1,25 +1,25 @@
 """Encoded RTP from one publisher to its subscribers: rewriting, repair, feedback. No decoding.
 
-An `InboundTrack` is the publisher's half: it counts, caches video for repair, meters speech and
-hands every packet to its `OutboundTrack`s. An `OutboundTrack` is one subscriber's copy: own SSRC,
-payload type, extension numbers, and sequence numbers rebased to start at 1000
-(docs/livekit.md, "Forwarding": a start near 65535 could put the two SRTP rollover counters out of
-step).
+An `InboundTrack` is the publisher's half, an `OutboundTrack` one subscriber's copy
+(docs/livekit.md, "Forwarding").
 """
 
 from __future__ import annotations
 
+import math
 import secrets
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from typing import Final, Protocol
 
 from aiortc.rtp import RtcpReceiverInfo, RtcpRrPacket, RtcpSrPacket, clamp_packets_lost
+from attrs import define, field
 
 from utd_rx.engine.sfu import rtp, sdp
 from utd_rx.engine.sfu.rtp import RtpHeader
 from utd_rx.engine.sfu.speakers import SpeechMeter, is_loud
 
+# A start near 65535 could put the two SRTP rollover counters out of step.
 _FIRST_SEQUENCE: Final = 1000
 _CACHED_PACKETS: Final = 600
 # One key frame serves everybody who asked meanwhile; more often would only cost bitrate.
@@ -41,18 +41,18 @@ class PacketSink(Protocol):
     def forget(self, ssrc: int) -> None: ...
 
 
+@define
 class ReceiveStatistics:
     """What a receiver report says about one stream (RFC 3550 appendix A)."""
 
-    def __init__(self) -> None:
-        self._base: int | None = None
-        self._highest = 0
-        self._received = 0
-        self._reported_expected = 0
-        self._reported_received = 0
-        self._last_report = 0
-        self._last_report_at = 0.0
-        self.loss = 0.0  # share of packets missing in the last report interval
+    loss: float = 0.0  # share of packets missing in the last report interval
+    _base: int | None = None
+    _highest: int = 0
+    _received: int = 0
+    _reported_expected: int = 0
+    _reported_received: int = 0
+    _last_report: int = 0
+    _last_report_at: float = 0.0
 
     def on_packet(self, sequence: int) -> None:
         self._received += 1
@@ -64,7 +64,6 @@ class ReceiveStatistics:
             self._highest += step
 
     def on_sender_report(self, report: RtcpSrPacket, now: float) -> None:
-        """Remember what LSR and DLSR are computed from."""
         self._last_report = report.sender_info.ntp_timestamp >> 16 & 0xFFFFFFFF
         self._last_report_at = now
 
@@ -89,67 +88,51 @@ class ReceiveStatistics:
         )
 
 
+@define(eq=False)
 class InboundTrack:
     """One published stream, of one payload type and, with simulcast, one layer (`rid`)."""
 
-    def __init__(
-        self,
-        publisher: PacketSink,
-        codec: sdp.Codec,
-        extensions: Mapping[str, int],
-        *,
-        is_video: bool,
-        rid: str | None = None,
-    ) -> None:
-        self.codec = codec
-        self.extensions = extensions
-        self.is_video = is_video
-        self.rid = rid
-        self.ssrc: int | None = None
-        self.meter = SpeechMeter()
-        self.subscriptions: dict[int, OutboundTrack] = {}
-        self._publisher = publisher
-        self._feedback_ssrc = secrets.randbits(32)
-        self.statistics = ReceiveStatistics()
-        self._level_id = extensions.get(sdp.LEVEL_EXTENSION, 0)
-        self._last_timestamp: int | None = None
-        self._cache: OrderedDict[int, tuple[bytes, RtpHeader]] = OrderedDict()
-        self._keyframe_at: float | None = None
-        self._last_keyframe_request = -1e9
+    _publisher: PacketSink
+    codec: sdp.Codec
+    extensions: Mapping[str, int]
+    is_video: bool
+    rid: str | None = None
+    ssrc: int | None = None
+    meter: SpeechMeter = field(factory=SpeechMeter)
+    statistics: ReceiveStatistics = field(factory=ReceiveStatistics)
+    subscriptions: dict[int, OutboundTrack] = field(factory=dict)
+    _feedback_ssrc: int = field(factory=lambda: secrets.randbits(32))
+    _last_timestamp: int | None = None
+    _cache: OrderedDict[int, tuple[bytes, RtpHeader]] = field(factory=OrderedDict)
+    _keyframe_at: float | None = None
+    _last_keyframe_request: float = -math.inf
 
     def on_rtp(self, packet: bytes, header: RtpHeader, now: float) -> None:
-        """Forward one packet to every subscriber."""
         if header.payload_type != self.codec.payload_type:
             return
         if header.ssrc != self.ssrc:
-            self._adopt(header.ssrc)
+            for subscription in self.subscriptions.values():
+                subscription.rebase()
+            self.ssrc = header.ssrc
+            self.statistics = ReceiveStatistics()
+            self._cache.clear()
         self.statistics.on_packet(header.sequence)
         if self.is_video:
             self._cache[header.sequence] = (packet, header)
             if len(self._cache) > _CACHED_PACKETS:
                 self._cache.popitem(last=False)
-        elif self._level_id:
+        else:
             self._meter(header, now)
         for subscription in self.subscriptions.values():
             subscription.forward(packet, header)
 
-    def _adopt(self, ssrc: int) -> None:
-        if self.ssrc is not None:
-            for subscription in self.subscriptions.values():
-                subscription.rebase()
-        self.ssrc = ssrc
-        self.statistics = ReceiveStatistics()
-        self._cache.clear()
-
     def _meter(self, header: RtpHeader, now: float) -> None:
-        value = header.extensions.get(self._level_id)
+        value = header.extensions.get(self.extensions.get(sdp.LEVEL_EXTENSION, -1))
         if value is None:
             return
         last, self._last_timestamp = self._last_timestamp, header.timestamp
-        if last is None:
-            return
-        elapsed = (header.timestamp - last) & 0xFFFFFFFF
-        if elapsed >= 0x80000000:
+        elapsed = (header.timestamp - last) & 0xFFFFFFFF if last is not None else 0x80000000
+        if elapsed >= 0x80000000:  # the first packet, or an older one
             return
         # RFC 6464: the lower seven bits are -dBov, 0 is loudest, 127 is silence.
         level, duration = value[0] & 0x7F, elapsed * 1000 / self.codec.clock_rate
@@ -221,46 +204,42 @@ class InboundTrack:
         return value is not None and value.decode("ascii", "replace") == self.rid
 
 
+@define(eq=False)
 class OutboundTrack:
     """One subscriber's copy of a track; payload type, extensions and mid are its section's."""
 
-    def __init__(
-        self,
-        track: InboundTrack,
-        sink: PacketSink,
-        *,
-        ssrc: int,
-        payload_type: int,
-        extensions: Mapping[str, int],
-        mid: str,
-        cname: str,
-    ) -> None:
-        self.track = track
-        self.ssrc = ssrc
-        self._sink = sink
-        self._payload_type = payload_type
-        self._cname = cname
-        self._mid = rtp.extension_element(extensions.get(sdp.MID_EXTENSION, 0), mid.encode())
-        self._extension_map = tuple(
-            (track.extensions[uri], extensions[uri])
+    track: InboundTrack
+    _sink: PacketSink
+    ssrc: int
+    payload_type: int
+    extensions: Mapping[str, int]
+    mid: str
+    _cname: str
+    _mid_element: bytes = field(init=False)
+    _renumbered: tuple[tuple[int, int], ...] = field(init=False)
+    _base: int | None = None
+    _next: int = _FIRST_SEQUENCE
+    _packets: int = 0
+    _octets: int = 0
+
+    def __attrs_post_init__(self) -> None:
+        ours, theirs = self.extensions, self.track.extensions
+        self._mid_element = rtp.extension_element(ours.get(sdp.MID_EXTENSION, 0), self.mid.encode())
+        self._renumbered = tuple(
+            (theirs[uri], ours[uri])
             for uri in _FORWARDED_EXTENSIONS
-            if uri in track.extensions and uri in extensions
+            if uri in theirs and uri in ours
         )
-        self._base: int | None = None
-        self._next = _FIRST_SEQUENCE
-        self._packets = 0
-        self._octets = 0
 
     def forward(self, packet: bytes, header: RtpHeader) -> None:
-        """Send one packet of the track, or send it again."""
         if self._base is None:
             self._base = (header.sequence - self._next) & 0xFFFF
         sequence = (header.sequence - self._base) & 0xFFFF
         following = (sequence + 1) & 0xFFFF
         if (following - self._next) & 0xFFFF < 0x8000:
             self._next = following
-        extensions = self._mid
-        for source, target in self._extension_map:
+        extensions = self._mid_element
+        for source, target in self._renumbered:
             value = header.extensions.get(source)
             if value is not None:
                 extensions += rtp.extension_element(target, value)
@@ -271,7 +250,7 @@ class OutboundTrack:
                 packet,
                 header,
                 ssrc=self.ssrc,
-                payload_type=self._payload_type,
+                payload_type=self.payload_type,
                 sequence=sequence,
                 extensions=extensions,
             )
@@ -283,8 +262,8 @@ class OutboundTrack:
 
     def relay_sender_report(self, report: RtcpSrPacket) -> None:
         """Send the publisher's clock pair under this subscription's SSRC."""
-        counts = self._packets, self._octets
-        self._sink.send_rtcp(rtp.relayed_sender_report(self.ssrc, report, *counts, self._cname))
+        said = report, self._packets, self._octets, self._cname
+        self._sink.send_rtcp(rtp.relayed_sender_report(self.ssrc, *said))
 
     def on_feedback(self, packet: rtp.Feedback, now: float) -> None:
         base, lost = self._base, rtp.nacked_sequences(packet)

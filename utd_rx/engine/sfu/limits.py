@@ -1,10 +1,8 @@
 """Bounds of everything clients say, and decoding that holds them.
 
-The bounds are livekit-server's where it has one (docs/livekit.md, "Sizes"), so a client which
-stays inside them here stays inside them there. `_MOST` names the fields of signal messages that
-may hold more than an id or a handful. Everything else, known today or not, has one of the two
-defaults, and fields this server does not know are dropped. So no handler keeps, echoes or
-broadcasts anything without a bound.
+The bounds are livekit-server's where it has one (docs/livekit.md, "Sizes"). `_MOST` names the
+fields of signal messages that may hold more than an id or a handful; every other one has one of the
+two defaults, and unknown ones are dropped. So no handler keeps or sends anything without a bound.
 """
 
 from __future__ import annotations
@@ -60,7 +58,7 @@ class LimitError(ValueError):
 
 
 def check_limits(
-    *, name: str = "", metadata: str = "", attributes: Mapping[str, str] | None = None
+    name: str = "", metadata: str = "", attributes: Mapping[str, str] | None = None
 ) -> None:
     """Raise `LimitError` for what is larger than livekit-server takes, in its words."""
     if len(name.encode()) > MAX_NAME_BYTES:
@@ -73,7 +71,6 @@ def check_limits(
 
 
 def decode_request(data: bytes) -> rtc.SignalRequest:
-    """Decode one message of a signal connection; `LimitError` names a field that is too large."""
     request = rtc.SignalRequest.FromString(data)
     _bound(request, request.update_metadata.request_id)
     return request

@@ -1,8 +1,8 @@
 """What one participant publishes: tracks asked for, sections they arrive on, packets they carry.
 
-`add_track` announces a track by `cid`; a later offer has a section whose msid ends in that cid,
-and only then the track is live and others hear of it. A client unpublishes without a message: the
-section just stops sending (docs/livekit.md, "Signalling").
+`add_track` announces a `cid`; a section of a later offer ends its msid in it, and only then the
+track is live. A client unpublishes without a message: the section stops sending
+(docs/livekit.md, "Signalling").
 """
 
 from __future__ import annotations
@@ -13,14 +13,15 @@ from copy import deepcopy
 from typing import Final
 
 from aiortc.rtp import RtcpSrPacket
-from attrs import define, evolve, field
+from attrs import define, field
 from livekit.protocol import models, rtc
 
 from utd_rx.engine.sfu import answers, rtp
 from utd_rx.engine.sfu.answers import AnswerSection
 from utd_rx.engine.sfu.forwarding import InboundTrack, PacketSink
-from utd_rx.engine.sfu.sdp import LEVEL_EXTENSION, MID_EXTENSION, Codec, Kind, Section
+from utd_rx.engine.sfu.sdp import MID_EXTENSION, Codec, Kind, Section
 
+_REPORT_INTERVAL: Final = 0.8
 # A client keeps the sound and the picture of one stream together.
 _STREAMS: Final[Mapping[models.TrackSource, str]] = {
     models.TrackSource.CAMERA: "camera",
@@ -36,7 +37,6 @@ _ALIKE: Final = (
 
 
 def new_sid(prefix: str) -> str:
-    """A random id such as `PA_3f…`."""
     return f"{prefix}_{secrets.token_hex(8)}"
 
 
@@ -47,9 +47,8 @@ class Publication:
     request: rtc.AddTrackRequest
     info: models.TrackInfo
     publisher_sid: str
-    mid: str | None = None
+    _send: Callable[..., None] | None = None
     track: InboundTrack | None = None
-    _on_subscribed: Callable[[Publication], None] | None = None
     cids: frozenset[str] = field(init=False)
 
     @cids.default
@@ -58,9 +57,9 @@ class Publication:
 
     def on_bound(self) -> None:
         """Somebody receives it; its publisher hears of the first one."""
-        tell, self._on_subscribed = self._on_subscribed, None
-        if tell is not None:
-            tell(self)
+        send, self._send = self._send, None
+        if send is not None:
+            send(track_subscribed=rtc.TrackSubscribed(track_sid=self.sid))
 
     @property
     def sid(self) -> str:
@@ -77,13 +76,12 @@ class Publication:
 
     @property
     def preferred_codec(self) -> str:
-        """Codec the client wants to send, empty when it did not say."""
+        """Empty when the client did not say."""
         codecs = self.request.simulcast_codecs
         return codecs[0].codec.rpartition("/")[2] if codecs else ""
 
 
 def track_info(request: rtc.AddTrackRequest) -> models.TrackInfo:
-    """The TrackInfo the server makes of a request."""
     info = models.TrackInfo(
         sid=new_sid("TR"),
         simulcast=len(request.layers) > 1,
@@ -104,19 +102,18 @@ def track_info(request: rtc.AddTrackRequest) -> models.TrackInfo:
     return info
 
 
+@define(eq=False)
 class Publications:
-    """All tracks of one participant; `on_subscribed` is told once of each that is received."""
+    """All tracks of one participant; `send` sends it one field of a SignalResponse."""
 
-    def __init__(
-        self, publisher_sid: str, sink: PacketSink, on_subscribed: Callable[[Publication], None]
-    ) -> None:
-        self._publisher_sid = publisher_sid
-        self._sink = sink
-        self._on_subscribed: Callable[[Publication], None] | None = on_subscribed
-        self._by_sid: dict[str, Publication] = {}
-        self._sections: dict[str, Publication | None] = {}  # every mid that ever sent
-        self._by_ssrc: dict[int, InboundTrack] = {}
-        self._mid_extension = 0
+    _publisher_sid: str
+    _sink: PacketSink
+    _send: Callable[..., None] | None
+    _by_sid: dict[str, Publication] = field(factory=dict)
+    _sections: dict[str, Publication | None] = field(factory=dict)  # every mid that ever sent
+    _by_ssrc: dict[int, InboundTrack] = field(factory=dict)
+    _mid_extension: int = 0
+    _report_at: float = 0.0
 
     def __iter__(self) -> Iterator[Publication]:
         return iter(tuple(self._by_sid.values()))
@@ -132,12 +129,8 @@ class Publications:
         for publication in self._by_sid.values():
             if request.cid in publication.cids:
                 return publication
-        publication = Publication(
-            deepcopy(request),
-            track_info(request),
-            self._publisher_sid,
-            on_subscribed=self._on_subscribed,
-        )
+        info = track_info(request)
+        publication = Publication(deepcopy(request), info, self._publisher_sid, self._send)
         self._by_sid[publication.sid] = publication
         return publication
 
@@ -145,8 +138,8 @@ class Publications:
         """Forget a track; its packets are dropped from now on."""
         self._by_sid.pop(publication.sid, None)
         self._forget_ssrcs(publication.track)
-        if publication.mid is not None:
-            self._sections[publication.mid] = None
+        if publication.is_live:
+            self._sections[publication.info.mid] = None
 
     def _forget_ssrcs(self, track: InboundTrack | None) -> None:
         for ssrc in [one for one, other in self._by_ssrc.items() if other is track]:
@@ -156,7 +149,7 @@ class Publications:
         for publication in self:
             self.remove(publication)
         self._sections.clear()
-        self._on_subscribed = None
+        self._send = None
 
     def owns(self, mid: str) -> bool:
         """Whether that section has ever sent, so that it is no free slot when it stops."""
@@ -178,62 +171,38 @@ class Publications:
         codec = answers.choose_published_codec(section, publication.preferred_codec)
         if codec is None:
             return AnswerSection(section), None
-        rid = section.best_rid
         is_new = publication.track is None
         if is_new:
-            self._go_live(publication, section, codec, rid)
-        accepted = self._published_codec(publication, codec)
-        answer = AnswerSection(section, "recvonly", (accepted,), receive_rid=rid)
+            self._go_live(publication, section, codec)
+        accepted = answers.published_codec(codec, publication.request)
+        answer = AnswerSection(section, "recvonly", (accepted,), receive_rid=section.best_rid)
         return answer, publication if is_new else None
 
     def _find(self, section: Section) -> Publication | None:
-        current = self._sections.get(section.mid)
-        if current is not None:
-            return current
-        for publication in self._by_sid.values():
-            if section.track_id in publication.cids and publication.mid is None:
-                return publication
-        return None
+        announced = (one for one in self if section.track_id in one.cids and not one.is_live)
+        return self._sections[section.mid] or next(announced, None)
 
-    def _go_live(
-        self, publication: Publication, section: Section, codec: Codec, rid: str | None
-    ) -> None:
-        extensions = answers.accepted_extensions(section)
+    def _go_live(self, publication: Publication, section: Section, codec: Codec) -> None:
+        extensions, rid = answers.accepted_extensions(section), section.best_rid
         track = InboundTrack(
             self._sink, codec, extensions, is_video=section.kind == "video", rid=rid
         )
         publication.track = track
-        publication.mid = section.mid
         publication.info.mid = section.mid
-        publication.info.mime_type = f"{section.kind}/{answers.CODEC_NAMES[codec.name]}"
+        publication.info.mime_type = f"{section.kind}/{answers.CODECS[section.kind][codec.name]}"
         self._sections[section.mid] = publication
         self._mid_extension = extensions.get(MID_EXTENSION, self._mid_extension)
         if rid is None:
-            for ssrc in section.ssrcs[:1]:
-                self._by_ssrc[ssrc] = track
-
-    @staticmethod
-    def _published_codec(publication: Publication, codec: Codec) -> Codec:
-        if codec.name != "opus":
-            return codec
-        request = publication.request
-        is_stereo = request.stereo or (models.AudioTrackFeature.TF_STEREO in request.audio_features)
-        parameters = answers.publisher_audio_parameters(
-            codec, has_dtx=not request.disable_dtx, is_stereo=is_stereo
-        )
-        return evolve(codec, parameters=parameters)
+            self._by_ssrc |= dict.fromkeys(section.ssrcs[:1], track)
 
     def on_rtp(self, packet: bytes, now: float) -> None:
         """Hand a packet to its track: by SSRC, or by MID and RID the first times."""
         header = rtp.parse_rtp(packet)
         if header is None:
             return
-        track = self._by_ssrc.get(header.ssrc)
-        if track is None:
-            track = self._learn(header)
-            if track is None:
-                return
-        track.on_rtp(packet, header, now)
+        track = self._by_ssrc.get(header.ssrc) or self._learn(header)
+        if track is not None:
+            track.on_rtp(packet, header, now)
 
     def _learn(self, header: rtp.RtpHeader) -> InboundTrack | None:
         value = header.extensions.get(self._mid_extension)
@@ -252,30 +221,24 @@ class Publications:
         if track is not None:
             track.on_sender_report(report, now)
 
-    def _tracks(self) -> Iterator[InboundTrack]:
-        return (one.track for one in self._by_sid.values() if one.track is not None)
-
     def tick(self, now: float) -> None:
+        """Carry out what had to wait, and report to the client what arrived of it."""
+        is_report_due = now >= self._report_at
+        if is_report_due:
+            self._report_at = now + _REPORT_INTERVAL
         for track in self._tracks():
             track.tick(now)
+            if is_report_due:
+                track.report(now)
 
-    def report(self, now: float) -> None:
-        for track in self._tracks():
-            track.report(now)
+    def _tracks(self) -> Iterator[InboundTrack]:
+        return (one.track for one in self if one.track is not None)
 
     def loss(self) -> float:
         """Share of packets missing lately, of the worst track."""
         return max((track.statistics.loss for track in self._tracks()), default=0.0)
 
     def level(self, now: float) -> float:
-        """The loudest of the unmuted audio tracks, 0 to 1."""
-        return max(
-            (
-                publication.track.meter.level(now)
-                for publication in self._by_sid.values()
-                if publication.track is not None
-                and not publication.info.muted
-                and LEVEL_EXTENSION in publication.track.extensions
-            ),
-            default=0.0,
-        )
+        """The loudest of the unmuted tracks, 0 to 1."""
+        unmuted = (one.track for one in self if not one.info.muted)
+        return max((one.meter.level(now) for one in unmuted if one is not None), default=0.0)

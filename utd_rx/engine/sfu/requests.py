@@ -1,7 +1,6 @@
 """What a client may ask on its signal connection: one function per SignalRequest field.
 
-A request that is not allowed gets a RequestResponse or is ignored, as on livekit-server; none
-raises. `trickle` needs no answer: we are ICE-lite and learn addresses from checks. Nor does
+None raises. `trickle` needs no answer: we are ICE-lite and learn addresses from checks. Nor does
 `sync_state`: a resume keeps the participant and all that is its.
 """
 
@@ -18,31 +17,22 @@ from utd_rx.engine.sfu import tokens
 from utd_rx.engine.sfu.limits import MAX_TRACKS, MAX_WISHES, LimitError
 from utd_rx.engine.sfu.sfu_participant import SfuParticipant
 
-Handler = Callable[[SfuParticipant, Any, float], None]
 
-
-def handle(
-    participant: SfuParticipant, clock: Callable[[], float], request: rtc.SignalRequest
-) -> None:
+def handle(participant: SfuParticipant, request: rtc.SignalRequest) -> None:
     """Carry out one request; unknown ones are ignored."""
-    kind = request.WhichOneof("message")
-    handler = _HANDLERS.get(kind) if kind is not None else None
+    kind = request.WhichOneof("message") or ""
+    handler = _HANDLERS.get(kind)
     if handler is not None and not participant.is_closed:
-        handler(participant, getattr(request, str(kind)), clock())
+        handler(participant, getattr(request, kind))
 
 
 def refuse(participant: SfuParticipant, error: LimitError) -> None:
-    """Answer a request that is too large; it was not carried out."""
-    participant.send(
-        request_response=rtc.RequestResponse(
-            request_id=error.request_id,
-            reason=rtc.RequestResponse.LIMIT_EXCEEDED,
-            message=str(error),
-        )
-    )
+    reason = rtc.RequestResponse.LIMIT_EXCEEDED
+    response = rtc.RequestResponse(request_id=error.request_id, reason=reason, message=str(error))
+    participant.send(request_response=response)
 
 
-def _add_track(participant: SfuParticipant, request: rtc.AddTrackRequest, _now: float) -> None:
+def _add_track(participant: SfuParticipant, request: rtc.AddTrackRequest) -> None:
     """Announce a track, or refuse it as the real server does: `request_id` stays 0."""
     if not tokens.may_publish(participant.permission, request.source):
         reason, message = rtc.RequestResponse.NOT_ALLOWED, "does not have permission to publish"
@@ -53,22 +43,18 @@ def _add_track(participant: SfuParticipant, request: rtc.AddTrackRequest, _now: 
     else:
         participant.publish(request)
         return
-    participant.send(
-        request_response=rtc.RequestResponse(
-            reason=reason, message=message, add_track=rtc.AddTrackRequest(cid=request.cid)
-        )
-    )
+    refused = rtc.AddTrackRequest(cid=request.cid)
+    response = rtc.RequestResponse(reason=reason, message=message, add_track=refused)
+    participant.send(request_response=response)
 
 
-def _mute(participant: SfuParticipant, request: rtc.MuteTrackRequest, _now: float) -> None:
+def _mute(participant: SfuParticipant, request: rtc.MuteTrackRequest) -> None:
     publication = participant.publications.get(request.sid)
     if publication is not None:
         participant.set_muted(publication, request.muted)
 
 
-def _subscription(
-    participant: SfuParticipant, request: rtc.UpdateSubscription, _now: float
-) -> None:
+def _subscription(participant: SfuParticipant, request: rtc.UpdateSubscription) -> None:
     nested = [sid for one in request.participant_tracks for sid in one.track_sids]
     for sid in [*request.track_sids, *nested]:
         if len(participant.wishes) < MAX_WISHES or sid in participant.wishes:
@@ -77,45 +63,40 @@ def _subscription(
 
 
 def _subscription_permission(
-    participant: SfuParticipant, request: rtc.SubscriptionPermission, _now: float
+    participant: SfuParticipant, request: rtc.SubscriptionPermission
 ) -> None:
     participant.subscription_permission = deepcopy(request)
     participant.owner.reconcile(participant)
 
 
-def _leave(participant: SfuParticipant, request: rtc.LeaveRequest, _now: float) -> None:
+def _leave(participant: SfuParticipant, request: rtc.LeaveRequest) -> None:
     participant.close(request.reason or models.DisconnectReason.CLIENT_INITIATED)
 
 
-def _ping(participant: SfuParticipant, _request: int, _now: float) -> None:
+def _ping(participant: SfuParticipant, _request: int) -> None:
     participant.send(pong=int(time.time() * 1000))
 
 
-def _ping_req(participant: SfuParticipant, request: rtc.Ping, _now: float) -> None:
-    participant.send(
-        pong_resp=rtc.Pong(last_ping_timestamp=request.timestamp, timestamp=int(time.time() * 1000))
-    )
+def _ping_req(participant: SfuParticipant, request: rtc.Ping) -> None:
+    now_ms = int(time.time() * 1000)
+    participant.send(pong_resp=rtc.Pong(last_ping_timestamp=request.timestamp, timestamp=now_ms))
 
 
-def _update_metadata(
-    participant: SfuParticipant, request: rtc.UpdateParticipantMetadata, _now: float
-) -> None:
+def _update_metadata(participant: SfuParticipant, request: rtc.UpdateParticipantMetadata) -> None:
     response = rtc.RequestResponse(request_id=request.request_id)
     if not participant.permission.can_update_metadata:
         response.reason = rtc.RequestResponse.NOT_ALLOWED
         response.message = "does not have permission to update own metadata"
     else:
         try:
-            participant.update(
-                name=request.name, metadata=request.metadata, attributes=dict(request.attributes)
-            )
+            participant.update(request.name, request.metadata, dict(request.attributes))
         except LimitError as error:
             response.reason = rtc.RequestResponse.LIMIT_EXCEEDED
             response.message = str(error)
     participant.send(request_response=response)
 
 
-_HANDLERS: Final[Mapping[str, Handler]] = {
+_HANDLERS: Final[Mapping[str, Callable[[SfuParticipant, Any], None]]] = {
     "offer": SfuParticipant.on_offer,
     "add_track": _add_track,
     "mute": _mute,

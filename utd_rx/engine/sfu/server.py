@@ -1,7 +1,6 @@
 """`EmbeddedSfu`: one TCP port for signalling and API, one UDP port for media, one ticking task.
 
-It runs on the loop that called `start`; a host with other work gives it a thread with a loop of
-its own.
+It runs on the loop that called `start`; a host with other work gives it a loop of its own.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from utd_rx.engine.sfu import signalling, twirp
 from utd_rx.engine.sfu.limits import MAX_API_BODY_BYTES
 from utd_rx.engine.sfu.options import SfuOptions
 from utd_rx.engine.sfu.sfu_participant import SfuContext
-from utd_rx.engine.sfu.sfu_rooms import SfuRooms
+from utd_rx.engine.sfu.sfu_room import SfuRooms
 from utd_rx.engine.sfu.udp_mux import UdpMux
 from utd_rx.engine.sfu.webhook_sender import WebhookSender
 
@@ -32,27 +31,20 @@ _MAX_FIELD: Final = 1024 * 1024
 
 
 class EmbeddedSfu:
-    """A LiveKit-compatible SFU in this process.
-
-    Attributes:
-        url: `ws://…` that clients connect to; empty before `start`.
-        api_url: `http://…` for `livekit-api`; empty before `start`.
-    """
+    """A LiveKit-compatible SFU in this process."""
 
     def __init__(self, options: SfuOptions) -> None:
-        self.url = ""
-        self.api_url = ""
+        self.url = ""  # `ws://…`, for clients; like `api_url` empty before `start`
+        self.api_url = ""  # `http://…`, for `livekit-api`
         self._options = options
         self._mux = UdpMux()
         self._webhooks = WebhookSender(options)
         self._rooms = SfuRooms(
             SfuContext(options, self._mux, RTCCertificate.generateCertificate(), self._webhooks)
         )
+        app = _make_app(self._rooms)
         self._http = HttpServer(
-            _make_app(self._rooms),
-            "sfu",
-            shutdown_timeout=_SHUTDOWN_TIMEOUT,
-            max_field_size=_MAX_FIELD,
+            app, "sfu", shutdown_timeout=_SHUTDOWN_TIMEOUT, max_field_size=_MAX_FIELD
         )
         self._is_started = False
         self._ticker: asyncio.Task[None] | None = None
@@ -83,7 +75,6 @@ class EmbeddedSfu:
 
     @property
     def udp_port(self) -> int:
-        """The UDP port of all media; 0 when not running."""
         return self._mux.port
 
     async def _tick(self) -> None:

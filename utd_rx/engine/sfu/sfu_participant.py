@@ -1,7 +1,7 @@
 """One client in a room: who it is, what it may do, its transport and its signal connection.
 
 A participant outlives its signal connection: a resume brings a new one, while media and data go
-on. It ends by `close`, once, whoever asks for it, and holds on to nothing then.
+on. It ends by `close`, whoever asks for it, and holds on to nothing then.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any, Final, Protocol
 
@@ -32,16 +33,14 @@ _logger = logging.getLogger(__name__)
 
 State = models.ParticipantInfo.State
 Reason = models.DisconnectReason
+Action = rtc.LeaveRequest.Action
 
 _CONNECT_TIMEOUT: Final = 60.0
 _TOKEN_INTERVAL: Final = 300.0
-_REPORT_INTERVAL: Final = 0.8
 
 
 @frozen
 class SfuContext:
-    """What every room and participant of one SFU shares."""
-
     options: SfuOptions
     mux: UdpMux
     certificate: RTCCertificate
@@ -61,8 +60,6 @@ class SignalConnection(Protocol):
 
 
 class ParticipantOwner(Protocol):
-    """The room, as far as its participants need it."""
-
     def reconcile(self, participant: SfuParticipant) -> None: ...
     def publish_info(
         self, participant: SfuParticipant, *, is_urgent: bool = False, skip_self: bool = False
@@ -75,7 +72,7 @@ class ParticipantOwner(Protocol):
 
 
 class SfuParticipant:
-    """See the module. Implements `transport.TransportOwner`."""
+    """Implements `transport.TransportOwner`."""
 
     def __init__(
         self,
@@ -94,8 +91,8 @@ class SfuParticipant:
         self.metadata = claims.metadata
         self.attributes = claims.attributes
         self.state: models.ParticipantInfo.State = State.JOINING
-        # Copied, here and wherever a part is kept: a part keeps the memory of its whole message.
-        self.settings = deepcopy(request.connection_settings)
+        self.auto_subscribe = request.connection_settings.auto_subscribe
+        self.version = 0  # of `info`
         self.last_sequence = 0  # of reliable data from this client
         self.has_offered = False
         self.wishes: dict[str, bool] = {}  # explicit subscribe or unsubscribe, by track sid
@@ -103,19 +100,18 @@ class SfuParticipant:
         self.blocked: set[str] = set()  # wanted tracks their publisher does not let it have
         self.is_publisher = False  # ever published and still may; its news is not held back
         self._claims = claims
-        self._options = context.options
+        self._context = context
+        # Copied, here and wherever a part is kept: a part keeps the memory of its whole message.
         self._client = deepcopy(request.client_info)
         self._signal: SignalConnection | None = None
-        self._version = 0
         self._disconnect_reason: models.DisconnectReason = Reason.UNKNOWN_REASON
         self._joined_at_ms = int(time.time() * 1000)
         self._connect_by = now + _CONNECT_TIMEOUT
         self._token_at = now + _TOKEN_INTERVAL
-        self._report_at = now
         self._answers = 0
         self._mids: set[str] = set()  # of every section ever offered
         self.transport = Transport(context.mux, context.certificate, host, self)
-        self.publications = Publications(self.sid, self.transport, self._on_subscribed)
+        self.publications = Publications(self.sid, self.transport, self.send)
         self.subscriptions = Subscriptions(self.transport, self.send)
 
     @property
@@ -136,7 +132,7 @@ class SfuParticipant:
             joined_at=self._joined_at_ms // 1000,
             joined_at_ms=self._joined_at_ms,
             name=self.name,
-            version=self._version,
+            version=self.version,
             permission=self.permission,
             is_publisher=self.is_publisher,
             attributes=self.attributes,
@@ -145,22 +141,12 @@ class SfuParticipant:
             capabilities=self._client.capabilities,
         )
 
-    def touch(self) -> None:
-        """Something in `info` changed; clients ignore an update with an older version."""
-        self._version += 1
-
-    # -- signal -------------------------------------------------------------------------------
-
     def send(self, **message: Any) -> None:
-        """Send one field of a SignalResponse; dropped while no signal connection is there.
-
-        After a resume the client gets a full snapshot, so what is dropped meanwhile is not lost.
-        """
+        """Send one field of a SignalResponse; dropped between connections: a resume tells all."""
         if self._signal is not None:
             self.send_encoded(rtc.SignalResponse(**message).SerializeToString())
 
     def send_encoded(self, message: bytes) -> None:
-        """Send a SignalResponse that is serialised already, for broadcasts."""
         if self._signal is not None:
             self._signal.send(message)
 
@@ -179,20 +165,17 @@ class SfuParticipant:
             self.close(Reason.SIGNAL_CLOSE)
 
     def push_token(self, now: float) -> None:
-        """Send a fresh token for the client's next reconnect."""
         self._token_at = now + _TOKEN_INTERVAL
-        token = tokens.refresh(self._claims, self.info(), self._options, time.time())
+        token = tokens.refresh(self._claims, self.info(), self._context.options, time.time())
         self.send(refresh_token=token)
 
-    # -- negotiation --------------------------------------------------------------------------
-
-    def on_offer(self, description: rtc.SessionDescription, now: float) -> None:
+    def on_offer(self, description: rtc.SessionDescription) -> None:
         """Answer an offer; a client that sends a useless one is told to start over."""
         try:
             offer = self._parse_offer(description.sdp)
         except SdpError as error:
             _logger.info("offer refused: %s", error)
-            self.close(Reason.STATE_MISMATCH, action=rtc.LeaveRequest.RECONNECT)
+            self.close(Reason.STATE_MISMATCH, Action.RECONNECT)
             return
         local = self.transport.on_offer(offer)
         if not self.has_offered:
@@ -204,7 +187,7 @@ class SfuParticipant:
         gone = [one for one in stopped if one is not None]
         for publication in gone:
             self.publications.remove(publication)
-        sections, live = self._answer_sections(offer, now)
+        sections, live = self._answer_sections(offer)
         self._answers += 1
         self.send(
             answer=rtc.SessionDescription(
@@ -227,9 +210,8 @@ class SfuParticipant:
             raise SdpError("too many sections in all")
         return offer
 
-    def _answer_sections(
-        self, offer: SdpOffer, now: float
-    ) -> tuple[list[AnswerSection], list[Publication]]:
+    def _answer_sections(self, offer: SdpOffer) -> tuple[list[AnswerSection], list[Publication]]:
+        now = self._context.now()
         sections: list[AnswerSection] = []
         live: list[Publication] = []
         for section in offer.sections:
@@ -244,21 +226,14 @@ class SfuParticipant:
                 sections.append(self.subscriptions.answer(section, now))
         return sections, live
 
-    # -- publishing ---------------------------------------------------------------------------
-
     def publish(self, request: rtc.AddTrackRequest) -> None:
         """Accept a track the client may publish; it goes live with the offer that follows."""
         publication = self.publications.add(request)
         self.is_publisher = True
-        self.send(
-            track_published=rtc.TrackPublishedResponse(cid=request.cid, track=publication.info)
-        )
-
-    def _on_subscribed(self, publication: Publication) -> None:
-        self.send(track_subscribed=rtc.TrackSubscribed(track_sid=publication.sid))
+        answer = rtc.TrackPublishedResponse(cid=request.cid, track=publication.info)
+        self.send(track_published=answer)
 
     def unpublish(self, publication: Publication) -> None:
-        """Take a track away from the client and from everybody who receives it."""
         self.publications.remove(publication)
         self._announce_unpublished(publication)
 
@@ -270,12 +245,9 @@ class SfuParticipant:
     def set_muted(self, publication: Publication, is_muted: bool) -> None:
         if publication.info.muted != is_muted:
             publication.info.muted = is_muted
-            self.touch()
             self.owner.publish_info(self)
 
-    # -- what an admin or the client itself may change ------------------------------------------
-
-    def set_permission(self, permission: models.ParticipantPermission, now: float) -> None:
+    def set_permission(self, permission: models.ParticipantPermission) -> None:
         """Apply a permission: tracks no longer allowed are unpublished. No-op when equal."""
         if permission == self.permission:
             return
@@ -284,44 +256,36 @@ class SfuParticipant:
         for publication in self.publications:
             if not tokens.may_publish(permission, publication.info.source):
                 self.unpublish(publication)
-        self.touch()
         self.owner.reconcile(self)
         self.owner.publish_info(self, is_urgent=True)
-        self.push_token(now)
+        self.push_token(self._context.now())
 
     def update(
-        self, *, name: str = "", metadata: str = "", attributes: dict[str, str] | None = None
+        self, name: str = "", metadata: str = "", attributes: Mapping[str, str] | None = None
     ) -> None:
         """Change what is given, or nothing (`LimitError`); an empty value deletes an attribute."""
         merged = {**self.attributes, **(attributes or {})}
         merged = {key: value for key, value in merged.items() if value}
-        check_limits(name=name, metadata=metadata, attributes=merged)
-        before = (self.name, self.metadata, self.attributes)
-        self.name = name or self.name
-        self.metadata = metadata or self.metadata
-        self.attributes = merged
-        if before != (self.name, self.metadata, self.attributes):
-            self.touch()
+        check_limits(name, metadata, merged)
+        before = self.name, self.metadata, self.attributes
+        after = name or self.name, metadata or self.metadata, merged
+        if before != after:
+            self.name, self.metadata, self.attributes = after
             self.owner.publish_info(self, is_urgent=True)
 
-    # -- transport owner ----------------------------------------------------------------------
-
     def on_connected(self) -> None:
-        """DTLS is up: the participant becomes active."""
         if self.state == State.JOINED:
             self.state = State.ACTIVE
-            self.touch()
             self.owner.on_active(self)
 
     def on_failed(self, reason: str) -> None:
         _logger.info("transport of %s failed: %s", self.sid, reason)
-        self.close(Reason.MEDIA_FAILURE, action=rtc.LeaveRequest.RECONNECT)
+        self.close(Reason.MEDIA_FAILURE, Action.RECONNECT)
 
     def on_rtp(self, packet: bytes, now: float) -> None:
         self.publications.on_rtp(packet, now)
 
     def on_rtcp(self, packet: bytes, now: float) -> None:
-        """Sender reports go to subscribers, feedback to publishers."""
         for one in rtp.parse_rtcp(packet):
             if isinstance(one, RtcpSrPacket):
                 self.publications.on_sender_report(one, now)
@@ -331,36 +295,25 @@ class SfuParticipant:
     def on_data(self, label: str, message: bytes) -> None:
         self.owner.on_data(self, label, message)
 
-    # -- time ---------------------------------------------------------------------------------
-
     def tick(self, now: float) -> None:
         if self.state != State.ACTIVE and now >= self._connect_by:
             self.close(Reason.JOIN_FAILURE)
         elif self.transport.is_silent(now):
-            self.close(Reason.CONNECTION_TIMEOUT, action=rtc.LeaveRequest.RECONNECT)
+            self.close(Reason.CONNECTION_TIMEOUT, Action.RECONNECT)
         if self.is_closed:
             return
         self.transport.tick()
         self.publications.tick(now)
-        if now >= self._report_at:
-            self._report_at = now + _REPORT_INTERVAL
-            self.publications.report(now)
         if now >= self._token_at:
             self.push_token(now)
 
-    def close(
-        self,
-        reason: models.DisconnectReason,
-        *,
-        action: rtc.LeaveRequest.Action = rtc.LeaveRequest.DISCONNECT,
-    ) -> None:
+    def close(self, reason: models.DisconnectReason, action: Action = Action.DISCONNECT) -> None:
         """End the session: tell the client why, close its transport, leave the room. Idempotent."""
         if self.is_closed:
             return
         was_active = self.is_active
         self.state = State.DISCONNECTED
         self._disconnect_reason = reason
-        self.touch()
         self.send(leave=rtc.LeaveRequest(reason=reason, action=action))
         signal, self._signal = self._signal, None
         if signal is not None:

@@ -1,16 +1,17 @@
 """A room: its participants, who hears of what and when, and who receives which track.
 
-News of a participant that publishes nothing is collected for `silent_update_interval`, as on
-livekit-server; a publisher's news and an urgent change (permission, metadata) go out at once and
-take what was collected about the same participant along (docs/livekit.md, "News of the silent").
+News of a participant that publishes nothing is collected; a publisher's and an urgent change
+(permission, metadata) go out at once (docs/livekit.md, "News of the silent").
 """
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, TypeVar
 
+from google.protobuf.message import Message
 from livekit.protocol import models, room, rtc
 
 from utd_rx.engine.sfu import data_messages, quality, tokens
@@ -18,6 +19,8 @@ from utd_rx.engine.sfu.answers import enabled_codecs
 from utd_rx.engine.sfu.publications import Publication, new_sid
 from utd_rx.engine.sfu.sfu_participant import Reason, SfuContext, SfuParticipant, State
 from utd_rx.engine.sfu.speakers import UPDATE_INTERVAL, changed_levels
+
+_logger = logging.getLogger(__name__)
 
 _COUNTS_INTERVAL: Final = 5.0
 
@@ -29,7 +32,7 @@ class RoomFullError(Exception):
 
 
 class SfuRoom:
-    """See the module. Implements `sfu_participant.ParticipantOwner`."""
+    """Implements `sfu_participant.ParticipantOwner`."""
 
     def __init__(self, name: str, context: SfuContext, now: float) -> None:
         self.name = name
@@ -47,7 +50,7 @@ class SfuRoom:
         self._pending: dict[str, models.ParticipantInfo] = {}
         self._flush_at = now + context.options.silent_update_interval
         self._levels: dict[str, float] = {}
-        self._qualities: dict[str, models.ConnectionQuality] = {}
+        self._qualities: dict[str, rtc.ConnectionQualityInfo] = {}
         self._qualities_at = now + quality.UPDATE_INTERVAL
         self._speakers_at = now + UPDATE_INTERVAL
         self._counts: tuple[int, int] = (0, 0)
@@ -86,8 +89,6 @@ class SfuRoom:
         everybody = self._participants.values()
         return len(everybody), sum(one.is_publisher for one in everybody)
 
-    # -- coming and going ---------------------------------------------------------------------
-
     def add(
         self, claims: tokens.AccessClaims, request: rtc.JoinRequest, host: str, now: float
     ) -> SfuParticipant:
@@ -104,12 +105,11 @@ class SfuRoom:
     def on_joined(self, participant: SfuParticipant) -> None:
         """Its JoinResponse went out: others may hear of it."""
         participant.state = State.JOINED
-        participant.touch()
         self.publish_info(participant, skip_self=True)
 
     def on_active(self, participant: SfuParticipant) -> None:
         self.publish_info(participant, skip_self=True)
-        self.notify("participant_joined", participant)
+        self.notify("participant_joined", participant=participant.info())
         participant.subscriptions.request_keyframes(self.context.now())
 
     def on_closed(self, participant: SfuParticipant, *, was_active: bool) -> None:
@@ -122,20 +122,18 @@ class SfuRoom:
         self._levels.pop(participant.sid, None)
         self.publish_info(participant, skip_self=True)
         event = "participant_left" if was_active else "participant_connection_aborted"
-        self.notify(event, participant)
+        self.notify(event, participant=participant.info())
         if not self._participants:
             self._left_at = self.context.now()
 
     def is_expired(self, now: float) -> bool:
         """Whether nobody has been here for longer than the room's timeouts."""
-        if self._participants:
-            return False
-        if self._left_at is None:
-            return now >= self._created_at + self._empty_timeout
-        return now >= self._left_at + self._departure_timeout
+        end = self._created_at + self._empty_timeout
+        if self._left_at is not None:
+            end = self._left_at + self._departure_timeout
+        return not self._participants and now >= end
 
     def close(self, reason: models.DisconnectReason) -> None:
-        """Send everybody away. Idempotent."""
         if self.is_closed:
             return
         self.is_closed = True
@@ -143,35 +141,26 @@ class SfuRoom:
             participant.close(reason)
         self.notify("room_finished")
 
-    # -- news ---------------------------------------------------------------------------------
-
     def publish_info(
         self, participant: SfuParticipant, *, is_urgent: bool = False, skip_self: bool = False
     ) -> None:
-        """Tell the room what `participant` is now, at once or with the next batch."""
+        """Something in its `info` changed: tell the room, at once or with the next batch."""
+        participant.version += 1  # clients ignore an update with an older version
         info = participant.info()
         due: list[models.ParticipantInfo] = []
         if not participant.permission.hidden:
-            due = self._collect(info, is_urgent or participant.is_publisher)
-            self._broadcast_infos(due)
+            pending = self._pending.pop(info.identity, None)
+            if pending is not None and pending.sid != info.sid:
+                # Another session of the same identity: its end and the news go together.
+                pending.state = State.DISCONNECTED
+                due = [pending, info]
+            elif is_urgent or participant.is_publisher:
+                due = [info]
+            else:
+                self._pending[info.identity] = info
+        self._broadcast_infos(due)
         if not skip_self and info not in due:
             participant.send(update=rtc.ParticipantUpdate(participants=[info]))
-
-    def _collect(
-        self, info: models.ParticipantInfo, is_immediate: bool
-    ) -> list[models.ParticipantInfo]:
-        due: list[models.ParticipantInfo] = []
-        pending = self._pending.pop(info.identity, None)
-        if pending is not None and pending.sid != info.sid:
-            # Another session of the same identity: its end and the news go together.
-            pending.state = State.DISCONNECTED
-            due.append(pending)
-            is_immediate = True
-        if is_immediate:
-            due.append(info)
-        else:
-            self._pending[info.identity] = info
-        return due
 
     def _broadcast_infos(self, infos: list[models.ParticipantInfo]) -> None:
         if infos:
@@ -185,7 +174,6 @@ class SfuRoom:
                 participant.send_encoded(encoded)
 
     def others(self, participant: SfuParticipant) -> list[models.ParticipantInfo]:
-        """The other visible participants, for a join or a resume."""
         return [
             one.info()
             for one in self._participants.values()
@@ -198,38 +186,30 @@ class SfuRoom:
         self.metadata = metadata
         self._send_room_update()
 
+    def _send_counts(self) -> None:
+        if self._count() != self._counts:
+            self._send_room_update()
+
     def _send_room_update(self) -> None:
         self._counts = self._count()
         self.broadcast(room_update=rtc.RoomUpdate(room=self.info()))
 
-    def notify(
-        self,
-        event: str,
-        participant: SfuParticipant | None = None,
-        track: models.TrackInfo | None = None,
-    ) -> None:
-        info = participant.info() if participant is not None else None
-        self.context.webhooks.notify(event, self.info(), info, track)
+    def notify(self, event: str, **about: Message) -> None:
+        self.context.webhooks.notify(event, room=self.info(), **about)
 
     def on_data(self, sender: SfuParticipant, label: str, message: bytes) -> None:
         data_messages.deliver_from_client(self, sender, label, message)
 
-    # -- tracks -------------------------------------------------------------------------------
-
     def on_published(self, participant: SfuParticipant, publication: Publication) -> None:
-        """A track went live."""
-        participant.touch()
         self.publish_info(participant, skip_self=True)
-        self.notify("track_published", participant, publication.info)
+        self.notify("track_published", participant=participant.info(), track=publication.info)
         for subscriber in self:
             self._reconcile_one(subscriber, participant, publication)
-        if self._count() != self._counts:
-            self._send_room_update()
+        self._send_counts()
 
     def on_unpublished(self, participant: SfuParticipant, publication: Publication) -> None:
         """A live track is gone; its participant stays."""
         self._end_publication(participant, publication)
-        participant.touch()
         self.publish_info(participant, is_urgent=True, skip_self=True)
 
     def _end_publication(self, participant: SfuParticipant, publication: Publication) -> None:
@@ -237,7 +217,7 @@ class SfuRoom:
             subscriber.subscriptions.remove(publication.sid)
             subscriber.wishes.pop(publication.sid, None)
             subscriber.blocked.discard(publication.sid)
-        self.notify("track_unpublished", participant, publication.info)
+        self.notify("track_unpublished", participant=participant.info(), track=publication.info)
 
     def reconcile(self, participant: SfuParticipant) -> None:
         """Make `participant` receive exactly what it shall, and others of it what they shall."""
@@ -255,7 +235,7 @@ class SfuRoom:
         if publisher.permission.hidden:  # nobody knows whose track it would be
             return
         sid = publication.sid
-        is_wished = subscriber.wishes.get(sid, subscriber.settings.auto_subscribe)
+        is_wished = subscriber.wishes.get(sid, subscriber.auto_subscribe)
         is_wanted = is_wished and subscriber.permission.can_subscribe
         is_allowed = _may_receive(publisher, subscriber, sid)
         if is_wanted and is_allowed == (sid in subscriber.blocked):
@@ -269,8 +249,6 @@ class SfuRoom:
             subscriber.subscriptions.add(publication)
         else:
             subscriber.subscriptions.remove(sid)
-
-    # -- time ---------------------------------------------------------------------------------
 
     def tick(self, now: float) -> None:
         for participant in self:
@@ -287,8 +265,7 @@ class SfuRoom:
             self._update_qualities(now)
         if now >= self._counts_at:
             self._counts_at = now + _COUNTS_INTERVAL
-            if self._count() != self._counts:
-                self._send_room_update()
+            self._send_counts()
 
     def _update_qualities(self, now: float) -> None:
         infos = {
@@ -296,21 +273,18 @@ class SfuRoom:
             for one in self._participants.values()
             if one.is_active
         }
-        qualities = {sid: info.quality for sid, info in infos.items()}
-        before, self._qualities = self._qualities, qualities
-        if any(before.get(sid) != value for sid, value in qualities.items()):
+        before, self._qualities = self._qualities, infos
+        if any(before.get(sid) != info for sid, info in infos.items()):
             for receiver, updates in self._who_hears_of(infos):
                 receiver.send(connection_quality=rtc.ConnectionQualityUpdate(updates=updates))
 
     def _update_speakers(self, now: float) -> None:
         levels = {one.sid: one.publications.level(now) for one in self._participants.values()}
-        audible = {sid: level for sid, level in levels.items() if level > 0}
-        changed = changed_levels(self._levels, audible)
-        self._levels = audible
+        before, self._levels = self._levels, {sid: one for sid, one in levels.items() if one > 0}
         # livekit-server 1.13.5, too, tells nobody who stops receiving that the sound is over.
         infos = {
             sid: models.SpeakerInfo(sid=sid, level=level, active=level > 0)
-            for sid, level in changed.items()
+            for sid, level in changed_levels(before, self._levels).items()
         }
         for receiver, speakers in self._who_hears_of(infos):
             receiver.send(speakers_changed=rtc.SpeakersChanged(speakers=speakers))
@@ -333,3 +307,43 @@ def _may_receive(publisher: SfuParticipant, subscriber: SfuParticipant, track_si
         for one in permission.track_permissions
         if subscriber.sid == one.participant_sid or subscriber.identity == one.participant_identity
     )
+
+
+class SfuRooms:
+    def __init__(self, context: SfuContext) -> None:
+        self.context = context
+        self._rooms: dict[str, SfuRoom] = {}
+
+    def __iter__(self) -> Iterator[SfuRoom]:
+        return iter(tuple(self._rooms.values()))
+
+    def get(self, name: str) -> SfuRoom | None:
+        return self._rooms.get(name)
+
+    def get_or_create(self, name: str, config: room.CreateRoomRequest | None = None) -> SfuRoom:
+        """The room with that name; `config` is applied to a new room only, as its first setting."""
+        if name not in self._rooms:
+            self._rooms[name] = created = SfuRoom(name, self.context, self.context.now())
+            if config is not None:
+                created.configure(config)
+            created.notify("room_started")
+        return self._rooms[name]
+
+    def close(self, target: SfuRoom, reason: models.DisconnectReason) -> None:
+        if self._rooms.get(target.name) is target:
+            del self._rooms[target.name]
+        target.close(reason)
+
+    def close_all(self) -> None:
+        for one in self:
+            self.close(one, models.DisconnectReason.SERVER_SHUTDOWN)
+
+    def tick(self, now: float) -> None:
+        """Let every room carry out what is due; one that fails does not stop the others."""
+        for one in self:
+            try:
+                one.tick(now)
+            except Exception:
+                _logger.exception("room %s: tick failed", one.sid)
+            if one.is_expired(now):
+                self.close(one, models.DisconnectReason.ROOM_CLOSED)

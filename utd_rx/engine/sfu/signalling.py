@@ -1,30 +1,41 @@
-"""The signal connection: `GET /rtc/v1` as WebSocket, and the validate end points.
+"""The signal connection: `GET /rtc/v1` as WebSocket, and the validate end point.
 
-Only `/rtc/v1` exists (one transport, the client offers); `/rtc` is answered 404. Everything that
-can be refused is refused before the upgrade, with the status livekit-server uses: the client has
-no other typed answer (docs/livekit.md, "Signalling" and "Room service").
+What can be refused is refused before the upgrade, with livekit-server's status: the client has no
+other typed answer (docs/livekit.md, "Signalling" and "Room service").
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from collections.abc import Callable
 from functools import partial
 from typing import Final
 
-from aiohttp import web
+from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
+from google.protobuf.message import DecodeError
 from livekit.protocol import models, rtc
 
 from utd_rx.engine.serving import trust
 from utd_rx.engine.sfu import requests, tokens
 from utd_rx.engine.sfu.answers import enabled_codecs
-from utd_rx.engine.sfu.limits import MAX_NAME_BYTES, check_limits, decode_join_request
-from utd_rx.engine.sfu.sfu_participant import Reason, SfuParticipant
-from utd_rx.engine.sfu.sfu_room import RoomFullError, SfuRoom
-from utd_rx.engine.sfu.sfu_rooms import SfuRooms
-from utd_rx.engine.sfu.signal_socket import SignalSocket
+from utd_rx.engine.sfu.limits import (
+    MAX_NAME_BYTES,
+    MAX_SIGNAL_BYTES,
+    LimitError,
+    check_limits,
+    decode_join_request,
+    decode_request,
+)
+from utd_rx.engine.sfu.sfu_participant import Action, Reason, SfuParticipant
+from utd_rx.engine.sfu.sfu_room import RoomFullError, SfuRoom, SfuRooms
+
+_logger = logging.getLogger(__name__)
 
 PING_INTERVAL: Final = 5
 PING_TIMEOUT: Final = 15
-_WILDCARDS: Final = frozenset({"", "0.0.0.0"})  # noqa: S104 - compared with, not bound to
 _SERVER_INFO: Final = models.ServerInfo(
     edition=models.ServerInfo.Standard,
     version="1.13.5",
@@ -32,6 +43,12 @@ _SERVER_INFO: Final = models.ServerInfo(
     region="local",
     node_id="ND_embedded",
 )
+# Policy when full: close the connection. The client resumes and gets a snapshot.
+_MAX_QUEUED: Final = 4096
+_MAX_QUEUED_BYTES: Final = 8 * 1024 * 1024
+_CLOSE_TIMEOUT: Final = 1.0
+# A client whose TCP window stays shut this long is gone, or wants our memory.
+_SEND_TIMEOUT: Final = 10.0
 
 
 def routes(rooms: SfuRooms) -> list[web.RouteDef]:
@@ -48,11 +65,7 @@ async def _validate(rooms: SfuRooms, request: web.Request) -> web.Response:
 
 def _check(rooms: SfuRooms, request: web.Request) -> tuple[tokens.AccessClaims, rtc.JoinRequest]:
     """What token and join request say; 401 or 400 for bad ones, as livekit-server."""
-    token = bearer_token(request) or request.query.get("access_token", "")
-    try:
-        claims = tokens.verify(token, rooms.context.options)
-    except tokens.TokenError as error:
-        raise web.HTTPUnauthorized(text=str(error)) from error
+    claims = verified(rooms, bearer_token(request) or request.query.get("access_token", ""))
     if not claims.video.room_join:
         raise web.HTTPUnauthorized(text="permissions denied")
     try:
@@ -69,7 +82,7 @@ async def _connect(rooms: SfuRooms, request: web.Request) -> web.StreamResponse:
     if participant is None:
         return await signal.serve()
     return await signal.serve(
-        partial(requests.handle, participant, rooms.context.now),
+        partial(requests.handle, participant),
         partial(requests.refuse, participant),
         partial(participant.on_signal_closed, signal),
     )
@@ -106,8 +119,6 @@ async def _open(
 def _welcome(
     room: SfuRoom, participant: SfuParticipant, join: rtc.JoinRequest, signal: SignalSocket
 ) -> None:
-    """Send the JoinResponse and handle what came with the request."""
-    now = room.context.now()
     participant.attach(signal)
     if participant.is_closed:  # removed while the upgrade was on its way
         signal.close()
@@ -124,16 +135,15 @@ def _welcome(
             ping_interval=PING_INTERVAL,
             ping_timeout=PING_TIMEOUT,
             enabled_publish_codecs=enabled_codecs(),
-            # Without it the client waits 150 ms before each offer, for its own tracks and for
-            # those it is to receive. The real server says it to publishers alone, and in an
-            # audio room nobody is one yet.
+            # Without it the client waits 150 ms before each offer. The real server says it to
+            # publishers alone, and in an audio room nobody is one yet.
             fast_publish=True,
         )
     )
     room.on_joined(participant)
-    participant.push_token(now)
+    participant.push_token(room.context.now())
     if join.HasField("publisher_offer"):
-        participant.on_offer(join.publisher_offer, now)
+        participant.on_offer(join.publisher_offer)
 
 
 def _resume(
@@ -147,11 +157,13 @@ def _resume(
     """
     room = rooms.get(claims.video.room)
     participant = room.get(claims.identity) if room is not None else None
-    if room is None or participant is None:
-        _send_away(signal, Reason.STATE_MISMATCH, rtc.LeaveRequest.RECONNECT)
-        return None
-    if participant.sid != sid:
-        _send_away(signal, Reason.DUPLICATE_IDENTITY, rtc.LeaveRequest.DISCONNECT)
+    if room is None or participant is None or participant.sid != sid:
+        reason, action = Reason.DUPLICATE_IDENTITY, Action.DISCONNECT
+        if participant is None:
+            reason, action = Reason.STATE_MISMATCH, Action.RECONNECT
+        leave = rtc.LeaveRequest(reason=reason, action=action)
+        signal.send(rtc.SignalResponse(leave=leave).SerializeToString())
+        signal.close()
         return None
     participant.attach(signal)
     participant.send(
@@ -168,18 +180,16 @@ def _resume(
     return participant
 
 
-def _send_away(
-    signal: SignalSocket, reason: models.DisconnectReason, action: rtc.LeaveRequest.Action
-) -> None:
-    leave = rtc.LeaveRequest(reason=reason, action=action)
-    signal.send(rtc.SignalResponse(leave=leave).SerializeToString())
-    signal.close()
-
-
 def bearer_token(request: web.Request) -> str:
-    """The token of the Authorization header, empty when there is none."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     return token.strip() if scheme == "Bearer" else ""
+
+
+def verified(rooms: SfuRooms, token: str) -> tokens.AccessClaims:
+    try:
+        return tokens.verify(token, rooms.context.options)
+    except tokens.TokenError as error:
+        raise web.HTTPUnauthorized(text=str(error)) from error
 
 
 def _check_claims(claims: tokens.AccessClaims) -> None:
@@ -194,7 +204,106 @@ def _check_claims(claims: tokens.AccessClaims) -> None:
 
 def _media_host(bound: str, request: web.Request) -> str:
     """The address the client shall send media to: ours, or the one it reached us at."""
-    if bound not in _WILDCARDS:
+    if bound != "0.0.0.0":  # noqa: S104 - compared with, not bound to
         return bound
     local = request.transport.get_extra_info("sockname") if request.transport else None
     return str(local[0]) if local else "127.0.0.1"
+
+
+class SignalSocket:
+    """The connection `request` is upgraded to. Implements `sfu_participant.SignalConnection`."""
+
+    def __init__(self, request: web.Request) -> None:
+        self._request = request
+        self._socket = web.WebSocketResponse(max_msg_size=MAX_SIGNAL_BYTES, timeout=_CLOSE_TIMEOUT)
+        self._queue: deque[bytes] = deque()
+        self._queued = 0
+        self._news = asyncio.Event()
+        self._is_closed = False
+
+    @property
+    def can_upgrade(self) -> bool:
+        return self._socket.can_prepare(self._request).ok
+
+    async def upgrade(self) -> None:
+        await self._socket.prepare(self._request)
+
+    def send(self, message: bytes) -> None:
+        """Queue one message; a client that does not read is cut off."""
+        if self._is_closed:
+            return
+        if len(self._queue) >= _MAX_QUEUED or self._queued > _MAX_QUEUED_BYTES:
+            self._queue.clear()
+            self.close()
+            return
+        self._queue.append(message)
+        self._queued += len(message)
+        self._news.set()
+
+    def close(self) -> None:
+        """Close after what is queued."""
+        self._is_closed = True
+        self._news.set()
+
+    async def serve(
+        self,
+        handle: Callable[[rtc.SignalRequest], None] | None = None,
+        refuse: Callable[[LimitError], None] | None = None,
+        on_end: Callable[[], None] | None = None,
+    ) -> web.WebSocketResponse:
+        """Send what is queued and hand over what arrives, until either side closes.
+
+        Without `handle` the first message ends it. `on_end` runs when nothing more arrives.
+        """
+        writer = asyncio.create_task(self._write(), name="utd-sfu-signal-writer")
+        try:
+            async for message in self._socket:
+                code = self._take(message, handle, refuse) if handle and refuse else WSCloseCode.OK
+                del message  # nothing of it is kept while the next one is awaited
+                if code is not None:
+                    await self._socket.close(code=code)
+                    break
+        finally:
+            if on_end is not None:
+                on_end()
+            self.close()
+            with contextlib.suppress(TimeoutError):  # what is left is sent, but not for long
+                await asyncio.wait_for(writer, 2 * _CLOSE_TIMEOUT)
+        return self._socket
+
+    @staticmethod
+    def _take(
+        message: WSMessage,
+        handle: Callable[[rtc.SignalRequest], None],
+        refuse: Callable[[LimitError], None],
+    ) -> int | None:
+        """Hand over one message; the code to close with when it is no request."""
+        if message.type is not WSMsgType.BINARY:
+            return WSCloseCode.UNSUPPORTED_DATA
+        try:
+            request = decode_request(message.data)
+        except DecodeError:
+            return WSCloseCode.INVALID_TEXT
+        except LimitError as error:
+            refuse(error)
+            return None
+        handle(request)
+        return None
+
+    async def _write(self) -> None:
+        try:
+            while self._queue or not self._is_closed:
+                if not self._queue:
+                    self._news.clear()
+                    await self._news.wait()
+                    continue
+                message = self._queue.popleft()
+                self._queued -= len(message)
+                async with asyncio.timeout(_SEND_TIMEOUT):
+                    await self._socket.send_bytes(message)
+            async with asyncio.timeout(2 * _CLOSE_TIMEOUT):
+                await self._socket.close()
+        except (TimeoutError, ConnectionError, RuntimeError) as error:
+            _logger.debug("signal connection cut: %s", type(error).__name__)
+            if self._request.transport is not None:
+                self._request.transport.abort()

@@ -1,18 +1,18 @@
 """What one participant receives: the tracks it shall get and the sections they travel on.
 
-The client always offers. We ask for an offer with `media_sections_requirement`, naming how many
-receiving sections are missing, and fill free sections in the answer. Three rules keep that sound:
-requests are collected for 10 ms and the next one waits for the offer, or missing sections are
-counted twice; a section is answered inactive once between two tracks, or the client's diff does
-not see the change; a mid that once published is no free slot (docs/livekit.md, "Sections").
+We ask for an offer with `media_sections_requirement`, naming how many receiving sections are
+missing, and fill free sections in the answer. The next request waits for the offer, or missing
+sections are counted twice; a section is answered inactive once between two tracks, or the client's
+diff does not see the change (docs/livekit.md, "Sections").
 """
 
 from __future__ import annotations
 
 import asyncio
 import secrets
+from collections import Counter
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 from attrs import define
 from livekit.protocol import models, rtc
@@ -27,19 +27,17 @@ _COLLECT_SECONDS: Final = 0.01
 
 
 @define(eq=False)
-class _Slot:
-    kind: str
-    stream: SendStream | None = None
-    payload_type: int = 0
-    is_released: bool = False  # must be answered inactive before it is free again
-
-
-@define(eq=False)
 class _Wanted:
     publication: Publication
     subscription: OutboundTrack | None = None
-    mid: str | None = None
     is_refused: bool = False  # no common codec; not tried again
+
+
+@define(eq=False)
+class _Slot:
+    kind: str
+    wanted: _Wanted | None = None
+    is_released: bool = False  # must be answered inactive before it is free again
 
 
 class Subscriptions:
@@ -66,24 +64,22 @@ class Subscriptions:
     def remove(self, track_sid: str) -> None:
         """Unsubscribe; packets stop at once, the section follows with the next answer."""
         wanted = self._wanted.pop(track_sid, None)
-        if wanted is None or wanted.subscription is None or wanted.mid is None:
+        subscription = wanted.subscription if wanted is not None else None
+        if subscription is None:
             return
-        subscription = wanted.subscription
         subscription.track.discard(subscription)
         self._by_ssrc.pop(subscription.ssrc, None)
         self._sink.forget(subscription.ssrc)
-        slot = self._slots[wanted.mid]
-        slot.stream, slot.is_released = None, True
+        slot = self._slots[subscription.mid]
+        slot.wanted, slot.is_released = None, True
         self._schedule()
 
     def request_keyframes(self, now: float) -> None:
         """Ask for a picture of everything: what was asked before the transport was up is lost."""
-        for wanted in self._wanted.values():
-            if wanted.subscription is not None and wanted.publication.kind == "video":
-                wanted.subscription.track.request_keyframe(now)
+        for subscription in self._by_ssrc.values():
+            subscription.track.request_keyframe(now)
 
     def close(self) -> None:
-        """Stop everything. Idempotent."""
         self._is_closed = True
         if self._timer is not None:
             self._timer.cancel()
@@ -91,10 +87,11 @@ class Subscriptions:
         for sid in tuple(self._wanted):
             self.remove(sid)
         self._slots.clear()
-        self._send = _to_nobody
+        self._send = lambda **_message: None  # so that nothing holds on to who sent them
 
     def _unbound(self) -> list[_Wanted]:
-        return [one for one in self._wanted.values() if one.mid is None and not one.is_refused]
+        waiting = (one for one in self._wanted.values() if one.subscription is None)
+        return [one for one in waiting if not one.is_refused]
 
     def _schedule(self) -> None:
         if self._timer is None and not self._is_offer_due and not self._is_closed:
@@ -108,12 +105,8 @@ class Subscriptions:
         if self._is_closed or not (unbound or is_release_due):
             return
         self._is_offer_due = True
-        missing = {"audio": 0, "video": 0}
-        for wanted in unbound:
-            missing[wanted.publication.kind] += 1
-        for slot in self._slots.values():
-            if slot.stream is None:
-                missing[slot.kind] -= 1
+        missing: Counter[str] = Counter(one.publication.kind for one in unbound)
+        missing.subtract(one.kind for one in self._slots.values() if one.wanted is None)
         self._send(
             media_sections_requirement=rtc.MediaSectionsRequirement(
                 num_audios=max(0, missing["audio"]), num_videos=max(0, missing["video"])
@@ -126,21 +119,22 @@ class Subscriptions:
         self._schedule()
 
     def answer(self, section: Section, now: float) -> AnswerSection:
-        """Answer a section the client offers to receive on."""
         if section.is_rejected or section.direction == "inactive":
             return AnswerSection(section)
         slot = self._slots.setdefault(section.mid, _Slot(section.kind))
         if slot.is_released:
             slot.is_released = False
             return AnswerSection(section)
-        if slot.stream is None:
-            self._fill(slot, section, now)
-        if slot.stream is None:
+        if slot.wanted is None:
+            slot.wanted = self._bind(section, now)
+        if slot.wanted is None or slot.wanted.subscription is None:
             return AnswerSection(section)
-        codecs = tuple(one for one in section.codecs if one.payload_type == slot.payload_type)
-        return AnswerSection(section, "sendonly", codecs, slot.stream)
+        publication, subscription = slot.wanted.publication, slot.wanted.subscription
+        codecs = [one for one in section.codecs if one.payload_type == subscription.payload_type]
+        stream = SendStream(publication.publisher_sid, publication.sid, subscription.ssrc)
+        return AnswerSection(section, "sendonly", tuple(codecs), stream)
 
-    def _fill(self, slot: _Slot, section: Section, now: float) -> None:
+    def _bind(self, section: Section, now: float) -> _Wanted | None:
         for wanted in self._unbound():
             publication, track = wanted.publication, wanted.publication.track
             if track is None or publication.kind != section.kind:
@@ -163,24 +157,18 @@ class Subscriptions:
                 mid=section.mid,
                 cname=publication.publisher_sid,
             )
-            wanted.subscription, wanted.mid = subscription, section.mid
-            self._by_ssrc[subscription.ssrc] = subscription
-            slot.payload_type = codec.payload_type
-            slot.stream = SendStream(publication.publisher_sid, publication.sid, subscription.ssrc)
+            wanted.subscription = self._by_ssrc[subscription.ssrc] = subscription
             track.add(subscription, now)
             publication.on_bound()
-            return
+            return wanted
+        return None
 
     def mid_to_track_id(self) -> dict[str, str]:
-        return {wanted.mid: sid for sid, wanted in self._wanted.items() if wanted.mid is not None}
+        bound = ((one.subscription, sid) for sid, one in self._wanted.items())
+        return {subscription.mid: sid for subscription, sid in bound if subscription is not None}
 
     def on_feedback(self, packet: rtp.Feedback, now: float) -> None:
-        """Route a NACK, PLI or FIR to the subscriptions it is about."""
         for ssrc in rtp.media_ssrcs(packet):
             subscription = self._by_ssrc.get(ssrc)
             if subscription is not None:
                 subscription.on_feedback(packet, now)
-
-
-def _to_nobody(**_message: Any) -> None:
-    """Where messages go after `close`, so that nothing holds on to who sent them."""

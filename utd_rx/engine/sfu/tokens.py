@@ -78,7 +78,6 @@ def permission_of(video: api.VideoGrants) -> models.ParticipantPermission:
 
 
 def may_publish(permission: models.ParticipantPermission, source: models.TrackSource) -> bool:
-    """Whether a track of `source` may be published; a list of sources restricts the flag."""
     sources = permission.can_publish_sources
     return permission.can_publish and (not sources or source in sources)
 

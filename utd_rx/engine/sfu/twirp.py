@@ -14,16 +14,14 @@ from typing import Any, Final, Literal
 from aiohttp import web
 from google.protobuf.message import DecodeError, Message
 from livekit import api
-from livekit.protocol import models, room, rtc
+from livekit.protocol import room, rtc
 
 from utd_rx.engine.serving import trust
-from utd_rx.engine.sfu import tokens
 from utd_rx.engine.sfu.data_messages import deliver_from_api
 from utd_rx.engine.sfu.limits import MAX_NAME_BYTES, LimitError, check_limits
 from utd_rx.engine.sfu.sfu_participant import Reason, SfuParticipant
-from utd_rx.engine.sfu.sfu_room import SfuRoom
-from utd_rx.engine.sfu.sfu_rooms import SfuRooms
-from utd_rx.engine.sfu.signalling import bearer_token
+from utd_rx.engine.sfu.sfu_room import SfuRoom, SfuRooms
+from utd_rx.engine.sfu.signalling import bearer_token, verified
 
 _Grant = Literal["room_admin", "room_create", "room_list"]
 
@@ -38,7 +36,6 @@ _ERRORS: Final[dict[str, type[web.HTTPError]]] = {
 
 
 def _error(code: str, message: str) -> web.HTTPError:
-    """A refusal as Twirp puts it on the wire."""
     text = json.dumps({"code": code, "msg": message})
     return _ERRORS[code](text=text, content_type="application/json")
 
@@ -48,7 +45,8 @@ def routes(rooms: SfuRooms) -> list[web.RouteDef]:
 
 
 async def _handle(rooms: SfuRooms, request: web.Request) -> web.Response:
-    grants = _grants(rooms, request)
+    token = bearer_token(request)
+    grants = verified(rooms, token).video if token else api.VideoGrants()
     call = _CALLS.get(request.path.removeprefix(PREFIX))
     if call is None or request.method != "POST" or not request.path.startswith(PREFIX):
         raise _error("bad_route", f"no handler for path {request.path!r}")
@@ -59,31 +57,17 @@ async def _handle(rooms: SfuRooms, request: web.Request) -> web.Response:
     trust(request)
     kind, grant, run = call
     try:
-        message = kind.FromString(await request.read())
+        message: Any = kind.FromString(await request.read())
     except DecodeError as error:
         raise _error("malformed", "the protobuf request could not be decoded") from error
-    if not _is_granted(grants, grant, message):
+    is_granted = getattr(grants, grant)
+    if not is_granted or (grant == "room_admin" and grants.room != message.room):
         raise _error("unauthenticated", "permissions denied")
     try:
         answer = run(rooms, message)
     except LimitError as error:
         raise _error("invalid_argument", str(error)) from error
     return web.Response(body=answer.SerializeToString(), content_type="application/protobuf")
-
-
-def _grants(rooms: SfuRooms, request: web.Request) -> api.VideoGrants:
-    """What the token allows; nothing without one."""
-    token = bearer_token(request)
-    if not token:
-        return api.VideoGrants()
-    try:
-        return tokens.verify(token, rooms.context.options).video
-    except tokens.TokenError as error:
-        raise web.HTTPUnauthorized(text=str(error)) from error
-
-
-def _is_granted(grants: api.VideoGrants, grant: _Grant, request: Any) -> bool:
-    return bool(getattr(grants, grant)) and (grant != "room_admin" or grants.room == request.room)
 
 
 def _room(rooms: SfuRooms, name: str) -> SfuRoom:
@@ -101,7 +85,7 @@ def _participant(rooms: SfuRooms, request: Any) -> SfuParticipant:
     return participant
 
 
-def _create_room(rooms: SfuRooms, request: room.CreateRoomRequest) -> models.Room:
+def _create_room(rooms: SfuRooms, request: room.CreateRoomRequest) -> Message:
     """Make a room; one that is there stays as it is, whatever is asked."""
     if not request.name:
         raise _error("invalid_argument", "room name cannot be empty")
@@ -111,70 +95,57 @@ def _create_room(rooms: SfuRooms, request: room.CreateRoomRequest) -> models.Roo
     return rooms.get_or_create(request.name, request).info()
 
 
-def _list_rooms(rooms: SfuRooms, request: room.ListRoomsRequest) -> room.ListRoomsResponse:
+def _list_rooms(rooms: SfuRooms, request: room.ListRoomsRequest) -> Message:
     names = set(request.names)
     found = [one.info() for one in rooms if not names or one.name in names]
     return room.ListRoomsResponse(rooms=found)
 
 
-def _delete_room(rooms: SfuRooms, request: room.DeleteRoomRequest) -> room.DeleteRoomResponse:
+def _delete_room(rooms: SfuRooms, request: room.DeleteRoomRequest) -> Message:
     rooms.close(_room(rooms, request.room), Reason.ROOM_DELETED)
     return room.DeleteRoomResponse()
 
 
-def _update_room_metadata(rooms: SfuRooms, request: room.UpdateRoomMetadataRequest) -> models.Room:
+def _update_room_metadata(rooms: SfuRooms, request: room.UpdateRoomMetadataRequest) -> Message:
     check_limits(metadata=request.metadata)
     target = _room(rooms, request.room)
     target.set_metadata(request.metadata)
     return target.info()
 
 
-def _send_data(rooms: SfuRooms, request: room.SendDataRequest) -> room.SendDataResponse:
+def _send_data(rooms: SfuRooms, request: room.SendDataRequest) -> Message:
     if len(request.nonce) not in (0, 16):
         raise _error("invalid_argument", "nonce should be 16-bytes or not present")
     deliver_from_api(_room(rooms, request.room), request)
     return room.SendDataResponse()
 
 
-def _list_participants(
-    rooms: SfuRooms, request: room.ListParticipantsRequest
-) -> room.ListParticipantsResponse:
-    """Everybody in a room; nobody in a room that does not exist."""
+def _list_participants(rooms: SfuRooms, request: room.ListParticipantsRequest) -> Message:
     infos = [one.info() for one in rooms.get(request.room) or ()]
     return room.ListParticipantsResponse(participants=infos)
 
 
-def _get_participant(
-    rooms: SfuRooms, request: room.RoomParticipantIdentity
-) -> models.ParticipantInfo:
+def _get_participant(rooms: SfuRooms, request: room.RoomParticipantIdentity) -> Message:
     return _participant(rooms, request).info()
 
 
-def _remove_participant(
-    rooms: SfuRooms, request: room.RoomParticipantIdentity
-) -> room.RemoveParticipantResponse:
-    """Send a participant away; its token stays good."""
+def _remove_participant(rooms: SfuRooms, request: room.RoomParticipantIdentity) -> Message:
     _participant(rooms, request).close(Reason.PARTICIPANT_REMOVED)
     return room.RemoveParticipantResponse()
 
 
-def _update_participant(
-    rooms: SfuRooms, request: room.UpdateParticipantRequest
-) -> models.ParticipantInfo:
+def _update_participant(rooms: SfuRooms, request: room.UpdateParticipantRequest) -> Message:
     """Change name, metadata, attributes or permission; what is empty stays."""
-    said = {"name": request.name, "metadata": request.metadata}
-    attributes = dict(request.attributes)
-    check_limits(**said, attributes=attributes)
+    said = request.name, request.metadata, dict(request.attributes)
+    check_limits(*said)
     participant = _participant(rooms, request)
-    participant.update(**said, attributes=attributes)
+    participant.update(*said)
     if request.HasField("permission"):
-        participant.set_permission(request.permission, rooms.context.now())
+        participant.set_permission(request.permission)
     return participant.info()
 
 
-def _mute_published_track(
-    rooms: SfuRooms, request: room.MuteRoomTrackRequest
-) -> room.MuteRoomTrackResponse:
+def _mute_published_track(rooms: SfuRooms, request: room.MuteRoomTrackRequest) -> Message:
     """Mute a track, or unmute it: here that is enabled."""
     participant = _participant(rooms, request)
     publication = participant.publications.get(request.track_sid)

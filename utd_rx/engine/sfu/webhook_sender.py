@@ -1,7 +1,6 @@
 """LiveKit-format webhooks: the same JSON `WebhookEvent`s, signed the same way as livekit-server's.
 
-`livekit.api.WebhookReceiver` verifies them: the Authorization header is a JWT that names the
-sha256 of the body. Events leave in the order they happened, from one queue, by one task.
+`livekit.api.WebhookReceiver` verifies them. Events leave in the order they happened.
 """
 
 from __future__ import annotations
@@ -10,11 +9,11 @@ import asyncio
 import contextlib
 import logging
 import time
-from typing import Final
+from typing import Any, Final
 
 import aiohttp
 from google.protobuf.json_format import MessageToJson
-from livekit.protocol import models, webhook
+from livekit.protocol import webhook
 
 from utd_rx.engine.sfu.options import SfuOptions
 from utd_rx.engine.sfu.publications import new_sid
@@ -44,24 +43,13 @@ class WebhookSender:
         if self._options.webhook_urls:
             self._task = asyncio.create_task(self._run(), name="utd-sfu-webhooks")
 
-    def notify(
-        self,
-        event: str,
-        room: models.Room,
-        participant: models.ParticipantInfo | None = None,
-        track: models.TrackInfo | None = None,
-    ) -> None:
-        """Queue one event; never blocks."""
+    def notify(self, event: str, **about: Any) -> None:
+        """Queue one event about a room, a participant, a track; never blocks."""
         if self._task is None:
             return
+        now = int(time.time())
         message = webhook.WebhookEvent(
-            event=event,
-            room=room,
-            participant=participant,
-            track=track,
-            id=new_sid("EV"),
-            created_at=int(time.time()),
-            num_dropped=self._dropped,
+            event=event, id=new_sid("EV"), created_at=now, num_dropped=self._dropped, **about
         )
         try:
             self._queue.put_nowait(message)
@@ -100,7 +88,6 @@ class WebhookSender:
         _logger.warning("webhook to %s given up after %d tries: %s", url, _TRIES, problem)
 
     async def aclose(self) -> None:
-        """Give queued events a moment, then stop. Idempotent."""
         task, self._task = self._task, None
         if task is not None:
             with contextlib.suppress(TimeoutError):
