@@ -36,9 +36,6 @@ class Endpoint:
         self.is_broken = False
         self.news = asyncio.Event()
 
-    def ice_password(self, ufrag: str) -> str | None:
-        return PASSWORD if ufrag == "ufrag" else None
-
     def on_check(self, ufrag: str, address: Address, is_nominating: bool, now: float) -> None:
         self.checks.append((address, is_nominating))
 
@@ -82,7 +79,7 @@ async def peer(mux: UdpMux) -> AsyncIterator[Peer]:
 
 async def test_a_check_is_answered_with_the_senders_address(mux: UdpMux, peer: Peer) -> None:
     endpoint = Endpoint()
-    mux.register("ufrag", endpoint)
+    mux.register("ufrag", PASSWORD, endpoint)
     request = check(nominate=True)
     answer = aioice.stun.parse_message(await peer.ask(request))
     assert answer.check_message_integrity(PASSWORD.encode())
@@ -95,7 +92,7 @@ async def test_a_check_is_answered_with_the_senders_address(mux: UdpMux, peer: P
 
 async def test_only_an_address_that_was_checked_is_heard(mux: UdpMux, peer: Peer) -> None:
     endpoint = Endpoint()
-    mux.register("ufrag", endpoint)
+    mux.register("ufrag", PASSWORD, endpoint)
     peer.socket.send(b"\x80 too early")
     await peer.ask(check())
     peer.socket.send(b"\x80 in time")
@@ -118,7 +115,7 @@ async def test_only_an_address_that_was_checked_is_heard(mux: UdpMux, peer: Peer
 )
 async def test_an_unauthentic_check_is_not_answered(mux: UdpMux, peer: Peer, data: bytes) -> None:
     endpoint = Endpoint()
-    mux.register("ufrag", endpoint)
+    mux.register("ufrag", PASSWORD, endpoint)
     peer.socket.send(data)
     await peer.ask(check())  # datagrams on loopback keep their order
     assert len(endpoint.checks) == 1
@@ -127,12 +124,12 @@ async def test_an_unauthentic_check_is_not_answered(mux: UdpMux, peer: Peer, dat
 
 async def test_a_removed_endpoint_hears_nothing(mux: UdpMux, peer: Peer) -> None:
     gone, other = Endpoint(), Endpoint()
-    mux.register("ufrag", gone)
+    mux.register("ufrag", PASSWORD, gone)
     await peer.ask(check())
     mux.remove(gone)
     peer.socket.send(b"\x80 too late")
     peer.socket.send(check())
-    mux.register("ufrag", other)
+    mux.register("ufrag", PASSWORD, other)
     await peer.ask(check())
     assert gone.datagrams == []
     assert len(gone.checks) == 1
@@ -140,7 +137,7 @@ async def test_a_removed_endpoint_hears_nothing(mux: UdpMux, peer: Peer) -> None
 
 async def test_a_client_cannot_fill_the_address_table(mux: UdpMux) -> None:
     endpoint = Endpoint()
-    mux.register("ufrag", endpoint)
+    mux.register("ufrag", PASSWORD, endpoint)
     peers = [Peer(mux) for _ in range(40)]
     for one in peers:
         await one.ask(check())
@@ -155,7 +152,7 @@ async def test_a_client_cannot_fill_the_address_table(mux: UdpMux) -> None:
 async def test_a_failing_endpoint_does_not_stop_the_socket(mux: UdpMux, peer: Peer) -> None:
     endpoint = Endpoint()
     endpoint.is_broken = True
-    mux.register("ufrag", endpoint)
+    mux.register("ufrag", PASSWORD, endpoint)
     await peer.ask(check())
     peer.socket.send(b"\x80 one")
     await endpoint.news.wait()
@@ -173,7 +170,7 @@ async def test_a_taken_port_is_an_error_and_leaves_nothing(mux: UdpMux) -> None:
 @given(st.binary(max_size=200) | st.binary(max_size=80).map(lambda b: check()[:20] + b))
 async def test_any_bytes_are_survived(data: bytes) -> None:
     mux, endpoint = UdpMux(), Endpoint()
-    mux.register("ufrag", endpoint)
+    mux.register("ufrag", PASSWORD, endpoint)
     mux.receive(data, ("127.0.0.1", 9), 0.0)
     assert endpoint.checks == []
 
@@ -185,7 +182,7 @@ async def test_a_changed_check_is_never_believed(data: st.DataObject) -> None:
     at = data.draw(st.integers(0, len(original) - 1 - fingerprint))
     original[at] ^= data.draw(st.integers(1, 255))
     mux, endpoint = UdpMux(), Endpoint()
-    mux.register("ufrag", endpoint)
+    mux.register("ufrag", PASSWORD, endpoint)
     mux.receive(bytes(original), ("127.0.0.1", 9), 0.0)
     assert endpoint.checks == []
     assert mux.dropped == 1

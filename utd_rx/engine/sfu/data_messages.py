@@ -1,7 +1,4 @@
-"""Data messages of a room: who gets what a client, or the API, sends.
-
-The server says who sent it, keeps `sequence` and never echoes (docs/livekit.md, "Data channels").
-"""
+"""Data messages of a room: who gets what (docs/livekit.md, "Data channels")."""
 
 from __future__ import annotations
 

@@ -57,14 +57,13 @@ class DtlsClient:
         """Send the ClientHello, or go on after an answer; `DtlsError` ends the association."""
         try:
             self._connection.do_handshake()
+            self.is_connected = True
         except SSL.WantReadError:
             pass
         except SSL.Error as error:
-            self._flush()
             raise DtlsError(f"handshake failed: {error}") from error
-        else:
-            self.is_connected = True
-        self._flush()
+        finally:
+            self._flush()
 
     def _read(self) -> list[bytes]:
         messages: list[bytes] = []

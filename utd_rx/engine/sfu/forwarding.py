@@ -184,14 +184,12 @@ class InboundTrack:
 
     def report(self, now: float) -> None:
         """Send the publisher a receiver report, and how much bandwidth it may use."""
-        if self.ssrc is None:
-            return
-        block = self.statistics.block(self.ssrc, now)
+        block = self.statistics.block(self.ssrc, now) if self.ssrc is not None else None
         if block is None:
             return
         packet = bytes(RtcpRrPacket(self._feedback_ssrc, [block]))
         if self.is_video:
-            packet += rtp.remb(self._feedback_ssrc, _VIDEO_BITRATE, [self.ssrc])
+            packet += rtp.remb(self._feedback_ssrc, _VIDEO_BITRATE, [block.ssrc])
         self._publisher.send_rtcp(packet)
 
     def matches(self, header: RtpHeader) -> bool:
@@ -262,8 +260,8 @@ class OutboundTrack:
 
     def relay_sender_report(self, report: RtcpSrPacket) -> None:
         """Send the publisher's clock pair under this subscription's SSRC."""
-        said = report, self._packets, self._octets, self._cname
-        self._sink.send_rtcp(rtp.relayed_sender_report(self.ssrc, *said))
+        counts = self._packets, self._octets
+        self._sink.send_rtcp(rtp.relayed_sender_report(self.ssrc, report, *counts, self._cname))
 
     def on_feedback(self, packet: rtp.Feedback, now: float) -> None:
         base, lost = self._base, rtp.nacked_sequences(packet)

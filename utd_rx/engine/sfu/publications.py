@@ -67,8 +67,7 @@ class Publication:
 
     @property
     def kind(self) -> Kind:
-        is_audio: bool = self.info.type == models.TrackType.AUDIO
-        return "audio" if is_audio else "video"
+        return "audio" if self.info.type == models.TrackType.AUDIO else "video"
 
     @property
     def is_live(self) -> bool:
@@ -76,7 +75,6 @@ class Publication:
 
     @property
     def preferred_codec(self) -> str:
-        """Empty when the client did not say."""
         codecs = self.request.simulcast_codecs
         return codecs[0].codec.rpartition("/")[2] if codecs else ""
 

@@ -62,9 +62,7 @@ def _subscription(participant: SfuParticipant, request: rtc.UpdateSubscription) 
     participant.owner.reconcile(participant)
 
 
-def _subscription_permission(
-    participant: SfuParticipant, request: rtc.SubscriptionPermission
-) -> None:
+def _let_receive(participant: SfuParticipant, request: rtc.SubscriptionPermission) -> None:
     participant.subscription_permission = deepcopy(request)
     participant.owner.reconcile(participant)
 
@@ -101,7 +99,7 @@ _HANDLERS: Final[Mapping[str, Callable[[SfuParticipant, Any], None]]] = {
     "add_track": _add_track,
     "mute": _mute,
     "subscription": _subscription,
-    "subscription_permission": _subscription_permission,
+    "subscription_permission": _let_receive,
     "leave": _leave,
     "ping": _ping,
     "ping_req": _ping_req,

@@ -31,16 +31,6 @@ class RtpHeader(NamedTuple):
     body_offset: int  # first byte after fixed header, CSRCs and extensions
 
 
-def is_rtp_or_rtcp(data: bytes) -> bool:
-    """By RFC 7983's rule of the first byte."""
-    return len(data) >= 8 and 128 <= data[0] <= 191
-
-
-def is_rtcp(data: bytes) -> bool:
-    """Of those, by RFC 5761 §4's rule of the packet type."""
-    return 192 <= data[1] <= 223
-
-
 def parse_rtp(packet: bytes) -> RtpHeader | None:
     """Walk the header; None when the packet is not RTP version 2 or is cut short."""
     size = len(packet)
@@ -48,7 +38,7 @@ def parse_rtp(packet: bytes) -> RtpHeader | None:
         return None
     first, second, sequence, timestamp, ssrc = _FIXED.unpack_from(packet)
     offset = 12 + 4 * (first & 0x0F)
-    extensions: dict[int, bytes] = {}
+    extensions: Mapping[int, bytes] = {}
     if first & 0x10:
         if offset + 4 > size:
             return None
@@ -58,14 +48,26 @@ def parse_rtp(packet: bytes) -> RtpHeader | None:
         if offset > size:
             return None
         if profile == _ONE_BYTE_PROFILE:
-            try:
-                elements = rtcp.unpack_header_extensions(profile, packet[start:offset])
-            except ValueError:
-                return None
-            extensions = dict(elements)
+            extensions = _walk_elements(packet, start, offset)
     if offset > size:
         return None
     return RtpHeader(second & 0x7F, sequence, timestamp, ssrc, extensions, offset)
+
+
+def _walk_elements(packet: bytes, offset: int, end: int) -> Mapping[int, bytes]:
+    """Not aiortc's walk: that is slower, and fails where the rest is cut short."""
+    found: dict[int, bytes] = {}
+    while offset < end:
+        head = packet[offset]
+        offset += 1
+        if head == 0:  # padding
+            continue
+        stop = offset + (head & 0x0F) + 1
+        if head >> 4 == 15 or stop > end:
+            break
+        found[head >> 4] = packet[offset:stop]
+        offset = stop
+    return found
 
 
 def extension_element(identifier: int, value: bytes) -> bytes:
@@ -85,20 +87,14 @@ def rewrite(
     extensions: bytes,
 ) -> bytes:
     """The same packet under other numbers, without CSRCs, and with these `extension_element`s."""
-    first = 0x80 | (packet[0] & 0x20)
+    first = 0x80 | (packet[0] & 0x20) | (0x10 if extensions else 0)
     second = (packet[1] & 0x80) | payload_type
+    fixed = _FIXED.pack(first, second, sequence, header.timestamp, ssrc)
+    body = packet[header.body_offset :]
     if not extensions:
-        fixed = _FIXED.pack(first, second, sequence, header.timestamp, ssrc)
-        return fixed + packet[header.body_offset :]
+        return fixed + body
     padded = extensions + bytes(-len(extensions) % 4)
-    return b"".join(
-        (
-            _FIXED.pack(first | 0x10, second, sequence, header.timestamp, ssrc),
-            _EXTENSION.pack(_ONE_BYTE_PROFILE, len(padded) // 4),
-            padded,
-            packet[header.body_offset :],
-        )
-    )
+    return b"".join((fixed, _EXTENSION.pack(_ONE_BYTE_PROFILE, len(padded) // 4), padded, body))
 
 
 def parse_rtcp(data: bytes) -> list[rtcp.AnyRtcpPacket]:

@@ -124,12 +124,8 @@ def parse_offer(text: str) -> SdpOffer:
     )
     if not fingerprints:
         raise SdpError("offer lacks a fingerprint")
-    return SdpOffer(
-        ice_ufrag=_first(blocks, "ice-ufrag"),
-        ice_password=_first(blocks, "ice-pwd"),
-        fingerprints=tuple(fingerprints),
-        sections=sections,
-    )
+    ice_ufrag, ice_password = _first(blocks, "ice-ufrag"), _first(blocks, "ice-pwd")
+    return SdpOffer(ice_ufrag, ice_password, tuple(fingerprints), sections)
 
 
 def _first(blocks: Iterable[_Lines], key: str) -> str:

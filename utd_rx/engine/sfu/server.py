@@ -51,10 +51,7 @@ class EmbeddedSfu:
         self._closing: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Bind both ports and serve; OSError for a port that is taken, ValueError for no IPv4.
-
-        A start that fails or is cancelled leaves nothing behind.
-        """
+        """Bind both ports and serve, or nothing; OSError: a port is taken, ValueError: no IPv4."""
         if self._is_started or self._closing is not None:
             raise RuntimeError("an EmbeddedSfu starts once")
         self._is_started = True

@@ -255,8 +255,8 @@ class SfuRoom:
             participant.tick(now)
         if now >= self._flush_at:
             self._flush_at = now + self.context.options.silent_update_interval
-            infos, self._pending = list(self._pending.values()), {}
-            self._broadcast_infos(infos)
+            self._broadcast_infos(list(self._pending.values()))
+            self._pending.clear()
         if now >= self._speakers_at:
             self._speakers_at = now + UPDATE_INTERVAL
             self._update_speakers(now)

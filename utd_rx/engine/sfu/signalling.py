@@ -131,7 +131,6 @@ def _welcome(
             server_version=_SERVER_INFO.version,
             server_info=_SERVER_INFO,
             server_region=_SERVER_INFO.region,
-            subscriber_primary=False,
             ping_interval=PING_INTERVAL,
             ping_timeout=PING_TIMEOUT,
             enabled_publish_codecs=enabled_codecs(),
@@ -151,8 +150,7 @@ def _resume(
 ) -> SfuParticipant | None:
     """Give a participant its new signal connection, or tell the client how it ended.
 
-    A client that slept through a join of the same identity resumes before it reads that it
-    was replaced. Told to start over, it would throw out the newer one
+    Told to start over, who slept through a join of its identity would throw out the newer one
     (docs/livekit.md, "Sleepers").
     """
     room = rooms.get(claims.video.room)
@@ -251,10 +249,7 @@ class SignalSocket:
         refuse: Callable[[LimitError], None] | None = None,
         on_end: Callable[[], None] | None = None,
     ) -> web.WebSocketResponse:
-        """Send what is queued and hand over what arrives, until either side closes.
-
-        Without `handle` the first message ends it. `on_end` runs when nothing more arrives.
-        """
+        """Send what is queued and hand over what arrives; without `handle` the first ends it."""
         writer = asyncio.create_task(self._write(), name="utd-sfu-signal-writer")
         try:
             async for message in self._socket:

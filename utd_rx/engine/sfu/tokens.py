@@ -46,8 +46,9 @@ def verify(token: str, options: SfuOptions) -> AccessClaims:
         claims = api.TokenVerifier(options.api_key, options.api_secret).verify(token)
         expires_at = float(jwt.decode(token, options={"verify_signature": False})["exp"])
         video, attributes = claims.video or api.VideoGrants(), dict(claims.attributes or {})
-        texts = [claims.identity, claims.name, claims.metadata, video.room]
-        texts += [*attributes, *attributes.values(), *(video.can_publish_sources or ())]
+        who = claims.identity, claims.name, claims.metadata
+        texts = [*who, video.room, *(video.can_publish_sources or ())]
+        texts += [*attributes, *attributes.values()]
         flags = [value for name, value in vars(video).items() if name not in _NO_FLAGS]
     except jwt.PyJWTError as error:
         raise TokenError(f"invalid token: {error}") from error
@@ -58,9 +59,7 @@ def verify(token: str, options: SfuOptions) -> AccessClaims:
     is_sound = is_sound and all(one is None or isinstance(one, bool) for one in flags)
     if not is_sound or not isinstance(video.can_publish_sources, list | None):
         raise TokenError("invalid token: malformed claims")
-    return AccessClaims(
-        claims.identity, claims.name, claims.metadata, attributes, video, expires_at
-    )
+    return AccessClaims(*who, attributes, video, expires_at)
 
 
 def permission_of(video: api.VideoGrants) -> models.ParticipantPermission:

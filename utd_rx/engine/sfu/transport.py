@@ -16,7 +16,6 @@ from aiortc import RTCCertificate
 from utd_rx.engine.sfu.answers import LocalTransport
 from utd_rx.engine.sfu.data_channels import DataChannels
 from utd_rx.engine.sfu.dtls import DtlsClient, DtlsError, fingerprint
-from utd_rx.engine.sfu.rtp import is_rtcp, is_rtp_or_rtcp
 from utd_rx.engine.sfu.sdp import SdpOffer
 from utd_rx.engine.sfu.udp_mux import Address, UdpMux
 
@@ -68,9 +67,9 @@ class Transport:
             self._remote_ufrag = offer.ice_ufrag
             # The previous credentials stay valid until the client has used the new ones.
             self._forget_older_credentials()
-            ufrag = secrets.token_hex(8)
-            self._credentials[ufrag] = secrets.token_hex(16)
-            self._mux.register(ufrag, self)
+            ufrag, password = secrets.token_hex(8), secrets.token_hex(16)
+            self._credentials[ufrag] = password
+            self._mux.register(ufrag, password, self)
         ufrag, password = next(reversed(self._credentials.items()))
         digest = fingerprint(self._certificate)
         return LocalTransport(ufrag, password, digest, self._host, self._mux.port)
@@ -101,9 +100,6 @@ class Transport:
         self.is_connected = False
         self._mux.remove(self)
 
-    def ice_password(self, ufrag: str) -> str | None:
-        return self._credentials.get(ufrag)
-
     def on_check(self, ufrag: str, address: Address, is_nominating: bool, now: float) -> None:
         """An authentic connectivity check arrived and was answered."""
         if self.is_ended or self._owner is None:
@@ -122,16 +118,17 @@ class Transport:
         owner = self._owner
         if owner is None or self.is_ended:
             return
+        # By their first byte, RFC 7983: DTLS, and RTP or RTCP.
         if 20 <= data[0] <= 63:
             self._last_heard = now
             self._on_dtls(owner, data)
-        elif is_rtp_or_rtcp(data) and self._inbound is not None:
+        elif 128 <= data[0] <= 191 and len(data) >= 8 and self._inbound is not None:
             self._on_srtp(owner, self._inbound, data, now)
 
     def _on_srtp(
         self, owner: TransportOwner, session: pylibsrtp.Session, data: bytes, now: float
     ) -> None:
-        is_control = is_rtcp(data)
+        is_control = 192 <= data[1] <= 223  # RFC 5761 §4
         ssrc = data[4:8] if is_control else data[8:12]
         if ssrc not in self._inbound_ssrcs and len(self._inbound_ssrcs) >= _MAX_INBOUND_SSRCS:
             return

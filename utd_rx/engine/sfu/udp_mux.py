@@ -32,7 +32,6 @@ _MAX_ADDRESSES: Final = 16
 class MuxEndpoint(Protocol):
     """One client's transport as the mux sees it. None of these may raise on bad input."""
 
-    def ice_password(self, ufrag: str) -> str | None: ...
     def on_check(self, ufrag: str, address: Address, is_nominating: bool, now: float) -> None: ...
     def on_datagram(self, data: bytes, now: float) -> None: ...
 
@@ -43,7 +42,7 @@ class UdpMux:
     def __init__(self) -> None:
         self.dropped = 0  # datagrams nobody could take, sent or received
         self._socket: socket.socket | None = None
-        self._by_ufrag: dict[str, MuxEndpoint] = {}
+        self._by_ufrag: dict[str, tuple[bytes, MuxEndpoint]] = {}  # with its password
         self._by_address: dict[Address, MuxEndpoint] = {}
 
     def open(self, host: str, port: int) -> None:
@@ -72,15 +71,15 @@ class UdpMux:
         self._by_ufrag.clear()
         self._by_address.clear()
 
-    def register(self, ufrag: str, endpoint: MuxEndpoint) -> None:
-        self._by_ufrag[ufrag] = endpoint
+    def register(self, ufrag: str, password: str, endpoint: MuxEndpoint) -> None:
+        self._by_ufrag[ufrag] = password.encode(), endpoint
 
     def unregister(self, ufrag: str) -> None:
         """Forget `ufrag`; addresses it led to stay."""
         self._by_ufrag.pop(ufrag, None)
 
     def remove(self, endpoint: MuxEndpoint) -> None:
-        for ufrag in [one for one, other in self._by_ufrag.items() if other is endpoint]:
+        for ufrag in [one for one, (_, other) in self._by_ufrag.items() if other is endpoint]:
             del self._by_ufrag[ufrag]
         for address in self._addresses_of(endpoint):
             del self._by_address[address]
@@ -130,14 +129,8 @@ class UdpMux:
     def _on_stun(self, data: bytes, address: Address, now: float) -> None:
         request = _parse_check(data)
         ufrag = str(request.attributes["USERNAME"]).partition(":")[0] if request else ""
-        endpoint = self._by_ufrag.get(ufrag)
-        password = endpoint.ice_password(ufrag) if endpoint is not None else None
-        if (
-            request is None
-            or endpoint is None
-            or password is None
-            or not request.check_message_integrity(password.encode())
-        ):
+        key, endpoint = self._by_ufrag.get(ufrag, (b"", None))
+        if request is None or endpoint is None or not request.check_message_integrity(key):
             self.dropped += 1
             return
         if self._by_address.get(address) is not endpoint:
@@ -147,7 +140,7 @@ class UdpMux:
             self._by_address[address] = endpoint
         response = stun.Message(stun.Method.BINDING, stun.Class.RESPONSE, request.transaction_id)
         response.attributes["XOR-MAPPED-ADDRESS"] = address
-        response.add_message_integrity(password.encode())
+        response.add_message_integrity(key)
         self.send(bytes(response), address)
         endpoint.on_check(ufrag, address, "USE-CANDIDATE" in request.attributes, now)
 

@@ -1,7 +1,4 @@
-"""LiveKit-format webhooks: the same JSON `WebhookEvent`s, signed the same way as livekit-server's.
-
-`livekit.api.WebhookReceiver` verifies them. Events leave in the order they happened.
-"""
+"""LiveKit-format webhooks, in order; `livekit.api.WebhookReceiver` verifies them."""
 
 from __future__ import annotations
 
