@@ -194,12 +194,9 @@ class InboundTrack:
 
     def matches(self, header: RtpHeader) -> bool:
         """Whether a packet with an unknown SSRC but this track's MID is the chosen layer."""
-        if header.payload_type != self.codec.payload_type:
-            return False
-        if self.rid is None:
-            return True
-        value = header.extensions.get(self.extensions.get(sdp.RID_EXTENSION, 0))
-        return value is not None and value.decode("ascii", "replace") == self.rid
+        rid = header.extensions.get(self.extensions.get(sdp.RID_EXTENSION, 0), b"")
+        is_layer = self.rid is None or rid.decode("ascii", "replace") == self.rid
+        return is_layer and header.payload_type == self.codec.payload_type
 
 
 @define(eq=False)
