@@ -1,9 +1,8 @@
 """One seat command at a time, then speak.
 
 A command that waits for a seat (take, move, accept an invitation) tells the state when it begins
-and ends. Two at a time would wait for seats that exclude each other, so the second is refused. Who
-is to speak on the seat does so when it is theirs, unless the app switched the microphone off after
-the command began: the later word wins, as between two toggles.
+and ends: two at a time would wait for seats that exclude each other. Who is to speak on the seat
+does so when it is theirs, unless the app switched the microphone off since: the later word wins.
 """
 
 from __future__ import annotations
@@ -11,41 +10,42 @@ from __future__ import annotations
 from attrs import frozen
 
 from utd_rx.errors import ConflictReason, conflict
+from utd_rx.models.seats import Invitation, UTDSeatGrid
 from utd_rx.protocol.facts.seats import SeatingEnded, SeatingStarted, SpeakRequested
 from utd_rx.protocol.publishing import Publishing
 
 
 @frozen
 class Seating:
-    """The seat command under way.
-
-    Args:
-        speaks: Whether to speak then; None leaves the microphone as it is.
-        stated: The number of the app's last word about the microphone when it began.
-    """
+    """The seat command under way, begun at word number `stated`; `speaks` None changes nothing."""
 
     speaks: bool | None
     stated: int
 
 
 def require_free(seating: Seating | None) -> None:
-    """Check that no other command waits for a seat.
-
-    Raises:
-        UTDStreamException: `CONFLICT`, busy.
-    """
+    """Raise `CONFLICT`, busy, when another command waits for a seat."""
     if seating is not None:
         raise conflict(ConflictReason.BUSY, "another command is waiting for a seat")
 
 
 def require_unsaid(seating: Seating | None, microphone: Publishing) -> None:
-    """Check that the app did not switch the microphone off since the command began.
-
-    Raises:
-        UTDStreamException: `CONFLICT`, overtaken.
-    """
+    """Raise `CONFLICT`, overtaken, when the app switched the microphone off since it began."""
     if seating is not None and microphone.is_overtaken(seating.stated):
         raise conflict(ConflictReason.OVERTAKEN, "a later set_microphone won")
+
+
+def seat_in_doubt(given: int | None, offered: Invitation | None) -> int | None:
+    """Return the offered seat when accepting it may have seated nobody, None where it has.
+
+    An engine whose yes does not say which seat was `given` may have given none.
+    """
+    return offered.seat_index if given is None and offered is not None else None
+
+
+def seat_to_take(in_doubt: int, grid: UTDSeatGrid, identity: str) -> int | None:
+    """Return that seat when `identity` sits nowhere in the `grid` of since, None otherwise."""
+    return in_doubt if grid.seat_of(identity) is None else None
 
 
 def is_overtaken(fact: object, microphone: Publishing) -> bool:
@@ -60,5 +60,4 @@ def step(seating: Seating | None, fact: object, microphone: Publishing) -> Seati
             return Seating(speaks, microphone.stated)
         case SeatingEnded():
             return None
-        case _:
-            return seating
+    return seating

@@ -131,14 +131,14 @@ class Speaking:
             index = await self.answer(
                 invitation_id, self._engine.accept_invitation(self._room, invitation_id)
             )
-            if index is not None or offered is None or offered.seat_index is None:
+            in_doubt = seating.seat_in_doubt(index, offered)
+            if in_doubt is None:
                 return index
-            # An engine whose yes does not say which seat it gave may have seated nobody.
             grid = await self._seats.fetched(lambda: self._engine.get_seats(self._room))
-            if grid.seat_of(me) is not None:
-                return None
-            await self._engine.take_seat(self._room, offered.seat_index)
-            return offered.seat_index
+            index = seating.seat_to_take(in_doubt, grid, me)
+            if index is not None:
+                await self._engine.take_seat(self._room, index)
+            return index
 
         async with self._seats.seating(speaks):
             await self._runner.do(sit, lambda index: IsSitting(me, index))
