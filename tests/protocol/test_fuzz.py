@@ -34,7 +34,7 @@ from utd_rx.protocol.wire.seats import (
     invitation_from_wire,
     requests_from_wire,
 )
-from utd_rx.protocol.wire.speakers import invitations_from_wire, request_answer_from_push
+from utd_rx.protocol.wire.speakers import invitations_from_wire, request_id_from_push
 from utd_rx.protocol.wire.tokens import session_from_wire, token_from_wire
 
 COUNT: Final = 100_000 if os.environ.get("UTD_RX_HYPOTHESIS_PROFILE") == "nightly" else 2_000
@@ -62,7 +62,7 @@ GRID: Final = {"count": 2, "mode": "request", "rev": 3, "seats": [{"index": 0, "
 
 REPLIES: Final[tuple[Callable[[Any], object], ...]] = (
     grid_from_wire, invitation_from_wire, bans_from_wire, token_from_wire, session_from_wire,
-    role_change_from_wire, comment_lock_in_metadata, request_answer_from_push,
+    role_change_from_wire, comment_lock_in_metadata, request_id_from_push,
     lambda wire: error_from_wire(403, wire),
 )  # fmt: skip
 LISTS: Final = (requests_from_wire, invitations_from_wire)

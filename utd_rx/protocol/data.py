@@ -1,105 +1,88 @@
 """Data messages and room metadata of the engine, decoded into facts
 (docs/contract.md, "Data messages").
 
-The engine's messages are JSON objects whose `type` starts with `_`, and they have no sender. One
-that has a sender is a participant's forgery and means nothing. One that has none is not proven
-either: LiveKit names no sender for a participant it does not know yet, for about 3 s after a
-join. So a message of the engine is a hint, and what it speaks of is read where only the engine
-can write: room metadata, or its REST interface.
+The engine's messages are JSON objects whose `type` starts with `_`, without a sender. One that has
+a sender is a participant's forgery. One that has none is not proven either: LiveKit names no sender
+for a participant it does not know yet, for about 3 s after a join. So a message of the engine is a
+hint, and what it speaks of is read where only the engine can write: room metadata, or its REST
+interface.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypeVar
 
 from utd_rx.models.ban import UTDBanNotice
-from utd_rx.models.events import DataReceived, RoomEvent
+from utd_rx.models.events import DataReceived, Reconnected, RoomEvent, RoomMetadataChanged
 from utd_rx.models.seats import InvitationAnswer
-from utd_rx.protocol.facts.people import BanHinted, LockHinted, RoleHinted
-from utd_rx.protocol.facts.seats import (
-    InvitationAnswerHinted,
-    InvitationHinted,
-    ModeHinted,
-    QueueHinted,
-    SeatGridHinted,
-    SeatGridReceived,
-)
+from utd_rx.protocol.facts import people, seats
+from utd_rx.protocol.facts.connection import JoinSucceeded
 from utd_rx.protocol.roles import ROLES
-from utd_rx.protocol.wire.moderation import comment_lock_from_wire, role_change_from_wire
+from utd_rx.protocol.wire.moderation import (
+    RoleChange,
+    comment_lock_from_wire,
+    role_change_from_wire,
+)
 from utd_rx.protocol.wire.reading import Json, parse_object, read_int, read_object, read_text
 from utd_rx.protocol.wire.seats import grid_from_wire, invitation_from_wire
-from utd_rx.protocol.wire.speakers import request_answer_from_push
+from utd_rx.protocol.wire.speakers import request_id_from_push
 
 MAX_ENGINE_MESSAGE: Final = 65_535
 """Bytes; the SFU's read buffer is no larger (docs/livekit.md, "Sizes")."""
 
-
+T = TypeVar("T")
 Decoder: TypeAlias = Callable[[Json], object]
 """Reads one type of message; returns the hint in it, None when it holds none."""
 
 
-def _seat_update(wire: Json) -> object:
-    return SeatGridHinted(grid_from_wire(wire))
+def _hints(hint: Callable[[T], object], read: Callable[[Json], T | None]) -> Decoder:
+    """Return the decoder of messages in which `read` finds, or does not, what `hint` is about."""
+
+    def decode(wire: Json) -> object:
+        told = read(wire)
+        return None if told is None else hint(told)
+
+    return decode
 
 
 def _mode_change(wire: Json) -> object:
-    return ModeHinted(read_text(wire.get("mode_id")), read_int(wire.get("seat_count")))
+    return seats.ModeHinted(read_text(wire.get("mode_id")), read_int(wire.get("seat_count")))
 
 
 def _queue(is_pending: bool) -> Decoder:
-    def decode(wire: Json) -> object:
-        told = request_answer_from_push(wire)
-        return None if told is None else QueueHinted(told.id, is_pending)
-
-    return decode
+    return _hints(lambda id_: seats.QueueHinted(id_, is_pending), request_id_from_push)
 
 
-def _invitation(wire: Json) -> object:
-    invitation = invitation_from_wire(wire)
-    return None if invitation is None else InvitationHinted(invitation)
+def _answer(is_accepted: bool) -> Decoder:
+    return _hints(
+        lambda told: seats.InvitationAnswerHinted(InvitationAnswer(told, is_accepted)),
+        invitation_from_wire,
+    )
 
 
-def _invitation_answer(is_accepted: bool) -> Decoder:
-    def decode(wire: Json) -> object:
-        told = invitation_from_wire(wire)
-        return None if told is None else InvitationAnswerHinted(InvitationAnswer(told, is_accepted))
-
-    return decode
-
-
-def _role_change(wire: Json) -> object:
-    change = role_change_from_wire(wire)
-    return None if change is None else RoleHinted(change.identity, ROLES.get(change.role))
-
-
-def _comment_lock(wire: Json) -> object:
-    is_locked = comment_lock_from_wire(wire)
-    return None if is_locked is None else LockHinted(is_locked)
+def _role(change: RoleChange) -> object:
+    return people.RoleHinted(change.identity, ROLES.get(change.role))
 
 
 def _banned(wire: Json) -> object:
-    notice = UTDBanNotice(
-        room_name=read_text(wire.get("room_name")),
-        reason=read_text(wire.get("reason")),
-        expires_at=read_text(wire.get("expires_at")),
-    )
-    return BanHinted(read_text(wire.get("identity")), notice)
+    told = {key: read_text(wire.get(key)) for key in ("room_name", "reason", "expires_at")}
+    return people.BanHinted(read_text(wire.get("identity")), UTDBanNotice(**told))
 
 
 SEATS: Final[Mapping[str, Decoder]] = {
-    "_seat_update": _seat_update,
+    "_seat_update": _hints(seats.SeatGridHinted, grid_from_wire),
     "_mode_change": _mode_change,
     "_speaker_request": _queue(True),
     "_speaker_request_approved": _queue(False),
     "_speaker_request_rejected": _queue(False),
-    "_speaker_invitation": _invitation,
-    "_speaker_invitation_accepted": _invitation_answer(True),
-    "_speaker_invitation_declined": _invitation_answer(False),
+    "_speaker_invitation": _hints(seats.InvitationHinted, invitation_from_wire),
+    "_speaker_invitation_accepted": _answer(True),
+    "_speaker_invitation_declined": _answer(False),
 }
 PEOPLE: Final[Mapping[str, Decoder]] = {
-    "_role_change": _role_change,
-    "_comment_lock": _comment_lock,
+    "_role_change": _hints(_role, role_change_from_wire),
+    "_comment_lock": _hints(people.LockHinted, comment_lock_from_wire),
     "_banned": _banned,
 }
 """The engine's message types, by noun, that say something this client would not learn otherwise,
@@ -123,13 +106,10 @@ def decode(event: DataReceived, decoders: Mapping[str, Decoder]) -> object | Non
 
 def invitation_answer(event: RoomEvent, inviter: str) -> InvitationAnswer | None:
     """Return what `event` says became of an offer of `inviter`, None when it says nothing of it."""
-    if not isinstance(event, DataReceived):
-        return None
-    match decode(event, SEATS):
-        case InvitationAnswerHinted(answer) if answer.invitation.inviter == inviter:
+    match decode(event, SEATS) if isinstance(event, DataReceived) else None:
+        case seats.InvitationAnswerHinted(answer) if answer.invitation.inviter == inviter:
             return answer
-        case _:
-            return None
+    return None
 
 
 def is_forged(event: DataReceived) -> bool:
@@ -145,8 +125,18 @@ def type_of(event: DataReceived) -> str:
     return "" if wire is None else read_text(wire.get("type")) or ""
 
 
-def seats_in_metadata(metadata: str) -> SeatGridReceived | None:
+def metadata_in(fact: object) -> str | None:
+    """Return the room metadata that `fact` brings, None when it brings none."""
+    match fact:
+        case RoomMetadataChanged(metadata=metadata):
+            return metadata
+        case JoinSucceeded(snapshot=snapshot) | Reconnected(snapshot=snapshot):
+            return snapshot.metadata
+    return None
+
+
+def seats_in_metadata(metadata: str) -> seats.SeatGridReceived | None:
     """Return the grid that room metadata carries under `_seats`, None when it carries none."""
     wire = parse_object(metadata) if metadata else None
-    seats = read_object((wire or {}).get("_seats"))
-    return SeatGridReceived(grid_from_wire(seats)) if seats else None
+    grid = read_object((wire or {}).get("_seats"))
+    return seats.SeatGridReceived(grid_from_wire(grid)) if grid else None

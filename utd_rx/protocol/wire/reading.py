@@ -62,8 +62,7 @@ def read_number(value: object) -> float | None:
     return number if math.isfinite(number) else None
 
 
-_TRUE = ("true", "1", "yes")
-_FALSE = ("false", "0", "no")
+_WORDS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 
 def read_bool(value: object) -> bool | None:
@@ -72,10 +71,7 @@ def read_bool(value: object) -> bool | None:
         return value
     if isinstance(value, int | float):
         return value != 0
-    if isinstance(value, str):
-        word = value.lower()
-        return True if word in _TRUE else False if word in _FALSE else None
-    return None
+    return _WORDS.get(value.lower()) if isinstance(value, str) else None
 
 
 def without_none(**fields: object) -> dict[str, object]:

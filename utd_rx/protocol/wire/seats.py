@@ -34,8 +34,7 @@ MAX_SEATS: Final = 100
 MODES: Final[Mapping[str, UTDSeatMode]] = {mode.value: mode for mode in UTDSeatMode}
 
 
-def grid_from_wire(wire: Json, *, previous: UTDSeatGrid | None = None) -> UTDSeatGrid:
-    """Read a grid in either spelling; see `keep_attributes` for the `previous` one."""
+def grid_from_wire(wire: Json) -> UTDSeatGrid:
     listed: dict[int, UTDSeat] = {}
     entries = read_list(wire.get("seats"))
     for position, entry in enumerate(entries):
@@ -46,14 +45,13 @@ def grid_from_wire(wire: Json, *, previous: UTDSeatGrid | None = None) -> UTDSea
     if count is None:
         count = max(len(entries), max(listed, default=-1) + 1)
     count = max(0, min(count, MAX_SEATS))
-    grid = UTDSeatGrid(
+    return UTDSeatGrid(
         seats=tuple(listed.get(i, UTDSeat(i)) for i in range(count)),
         mode=MODES.get(read_text(_first(wire, "seat_mode", "mode")) or "", UTDSeatMode.FREE),
         mode_id=read_text(wire.get("mode_id")),
         requests=requests_from_wire(wire.get("requests")),
         revision=read_int(wire.get("rev")),
     )
-    return grid if previous is None else keep_attributes(grid, previous)
 
 
 def keep_attributes(grid: UTDSeatGrid, known: UTDSeatGrid) -> UTDSeatGrid:

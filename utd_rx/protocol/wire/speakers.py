@@ -32,15 +32,6 @@ from utd_rx.protocol.wire.seats import invitation_from_wire
 
 
 @frozen
-class RequestAnswer:
-    """What became of a request; `seat_index` is where the requester sits now."""
-
-    id: int
-    identity: str
-    seat_index: int | None = None
-
-
-@frozen
 class ListedInvitation:
     """An invitation as the engine lists it; `expires_in` None when it does not say."""
 
@@ -58,14 +49,12 @@ def request_answer_to_push(request: SpeakRequest, seat_index: int | None) -> dic
     return without_none(request_id=request.id, identity=request.identity, seat_index=seat_index)
 
 
-def request_answer_from_push(wire: Json) -> RequestAnswer | None:
-    """Read either answer, or the request itself; None without the request's id or identity."""
-    id_, identity = read_int(wire.get("request_id")), read_text(wire.get("identity"))
+def request_id_from_push(wire: Json) -> int | None:
+    """Read whose request, or the answer to which, it is; None without the id or an identity."""
+    id_ = read_int(wire.get("request_id"))
     if id_ is None:  # the queue in `_seats` calls it `id`, so a push of another engine may as well
         id_ = read_int(wire.get("id"))
-    if id_ is None or identity is None:
-        return None
-    return RequestAnswer(id_, identity, read_int(wire.get("seat_index")))
+    return None if read_text(wire.get("identity")) is None else id_
 
 
 def invitation_to_push(invitation: Invitation) -> dict[str, object]:
@@ -90,9 +79,8 @@ def invitation_to_rest(invitation: Invitation, *, expires_in: float) -> dict[str
 
 def invitations_from_wire(wire: object) -> tuple[ListedInvitation, ...]:
     """Read the list; entries that name no invitation are dropped."""
-    listed = []
-    for entry in map(read_object, read_list(wire)):
-        invitation = invitation_from_wire(entry)
-        if invitation is not None:
-            listed.append(ListedInvitation(invitation, read_number(entry.get("expires_in"))))
-    return tuple(listed)
+    return tuple(
+        ListedInvitation(invitation, read_number(entry.get("expires_in")))
+        for entry in map(read_object, read_list(wire))
+        if (invitation := invitation_from_wire(entry)) is not None
+    )

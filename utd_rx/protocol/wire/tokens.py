@@ -81,10 +81,7 @@ def lifetime_of(token: str) -> float | None:
 
 
 def serial_in_metadata(metadata: str) -> int | None:
-    """Return the growing serial of the mint that a participant joined with; None of none.
-
-    Only our engine writes one.
-    """
+    """Return the growing serial of a participant's mint, which only our engine writes, or None."""
     wire = parse_object(metadata) if '"_mint"' in metadata else None
     return None if wire is None else read_int(wire.get("_mint"))
 
