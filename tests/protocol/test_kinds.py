@@ -26,7 +26,7 @@ def classes_of(module: object) -> set[type]:
     return {kind for kind in members if attrs.has(kind) and kind.__module__ == name}
 
 
-def test_every_fact_and_effect_is_in_a_union_and_in_no_two() -> None:
+def test_every_fact_and_effect_is_in_a_row_and_is_not_both() -> None:
     declared = set().union(*map(classes_of, NOUNS))
     listed = {*AUDIO_ROOM.facts, *AUDIO_ROOM.effects} - {WaitStarted, WaitDropped, EndWait}
     listed -= classes_of(events)

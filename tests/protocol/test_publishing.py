@@ -13,10 +13,10 @@ from utd_rx.models.events import LocalTrackRepublished, LocalTrackUnpublished, T
 from utd_rx.models.participant import TrackKind, TrackPublication, TrackSource
 from utd_rx.protocol import journal
 from utd_rx.protocol import publishing as rules
+from utd_rx.protocol.facts import Effect
 from utd_rx.protocol.facts.media import (
     CancelTrack,
     CloseTrack,
-    MediaEffect,
     MuteTrack,
     OpenTrack,
     PublishingWanted,
@@ -41,7 +41,7 @@ class Driver:
 
     def __init__(self) -> None:
         self.now = Publishing()
-        self.effects: list[MediaEffect] = []
+        self.effects: list[Effect] = []
 
     def fact(self, fact: object) -> None:
         self._commit(rules.step(self.now, fact, TrackSource.MICROPHONE), fact)
@@ -56,7 +56,7 @@ class Driver:
         self.now, effects = rules.follow_up(self.now, after, fact, TrackSource.MICROPHONE)
         self.effects += effects
 
-    def take(self) -> list[MediaEffect]:
+    def take(self) -> list[Effect]:
         effects, self.effects = self.effects, []
         return effects
 
@@ -188,7 +188,7 @@ class PublishingMachine(RuleBasedStateMachine):
         self.driver = Driver()
         self.is_granted = False
         self.is_wanted: bool | None = None
-        self.outstanding: list[MediaEffect] = []
+        self.outstanding: list[Effect] = []
         self.live: set[str] = set()
         self.sids = 0
 

@@ -1,8 +1,7 @@
 """An audio room: a session whose publishers sit on seats.
 
-Publishing is sitting: the server's permission alone is not enough, because an engine may leave
-it in place when a seat is lost, so the microphone also needs the seat in the grid. Whichever of
-the two goes first stops it.
+The server's permission alone is not enough to publish, because an engine may leave it in place when
+a seat is lost: whichever of permission and seat in the grid goes first stops the microphone.
 """
 
 from __future__ import annotations
@@ -21,12 +20,12 @@ from utd_rx.protocol import session as session_rules
 from utd_rx.protocol import speakers as speaker_rules
 from utd_rx.protocol.connection import Sync
 from utd_rx.protocol.deadlines import earliest
+from utd_rx.protocol.facts import Effects
 from utd_rx.protocol.facts.connection import CloseStarted, JoinSucceeded
 from utd_rx.protocol.facts.media import PublishingWanted
-from utd_rx.protocol.roles import is_present
 from utd_rx.protocol.seating import Seating
 from utd_rx.protocol.seats import Seats
-from utd_rx.protocol.session import Effects, SessionState
+from utd_rx.protocol.session import SessionState
 from utd_rx.protocol.speakers import Speakers
 from utd_rx.protocol.waiting import Wait
 
@@ -34,13 +33,12 @@ DECODERS: Final = {**data.PEOPLE, **data.SEATS}
 """The engine's messages that an audio room listens to."""
 
 SEATED: Final = frozenset({TrackSource.MICROPHONE})
-STANDING: Final[frozenset[TrackSource]] = frozenset()
-"""What may be published, on a seat and without one."""
+"""What may be published on a seat; nothing without one."""
 
 
 @frozen
 class AudioRoomState:
-    """The whole state of an audio room session."""
+    """The whole state; `forged` counts engine messages that a participant forged by name."""
 
     identity: str
     session: SessionState = SessionState()
@@ -49,7 +47,6 @@ class AudioRoomState:
     seating: Seating | None = None
     waits: tuple[Wait, ...] = ()
     forged: int = 0
-    """How many engine messages a participant forged by name; they were refused."""
 
     @property
     def my_seat(self) -> UTDSeat | None:
@@ -60,8 +57,8 @@ class AudioRoomState:
     def refused(self) -> int:
         """How many engine messages were forged, or told of something that the engine denies.
 
-        The latter have no sender, so who sent them cannot be known: a newcomer, or the engine
-        whose push was overtaken. They count once for each question they made this client ask.
+        Who sent the latter, a newcomer, or the engine too early, cannot be known: they count once
+        for each question they made this client ask.
         """
         session = self.session
         parts = (self.seats, self.speakers, session.roles, session.bans, session.chat)
@@ -73,7 +70,7 @@ def step(state: AudioRoomState, fact: object, now: float) -> tuple[AudioRoomStat
     hint = data.decode(fact, DECODERS) if isinstance(fact, e.DataReceived) else None
     heard = fact if hint is None else hint
     seats = _seats_after(state, heard)
-    allowed = STANDING if seats.grid.seat_of(state.identity) is None else SEATED
+    allowed = frozenset() if seats.grid.seat_of(state.identity) is None else SEATED
     session, effects = session_rules.step(state.session, fact, now, hint=hint, allowed=allowed)
     connection = session.connection
     seating = seating_rules.step(state.seating, fact, session.microphone)
@@ -86,17 +83,14 @@ def step(state: AudioRoomState, fact: object, now: float) -> tuple[AudioRoomStat
         left = evolve(state, session=session, seating=seating, seats=seats, speakers=speakers)
         return left, effects
     # A departure that the roster holds back is none: the connection is being restored.
-    is_held = isinstance(fact, e.ParticipantDisconnected) and is_present(
-        session.roster, fact.identity
+    is_held = (
+        isinstance(fact, e.ParticipantDisconnected)
+        and session.roster.find(fact.identity) is not None
     )
     is_void = is_held or seating_rules.is_overtaken(fact, session.microphone)
+    told, me, epoch = None if is_void else heard, state.identity, connection.epoch
     speakers = speaker_rules.step(
-        state.speakers,
-        None if is_void else heard,
-        now,
-        identity=state.identity,
-        grid=seats.grid,
-        epoch=connection.epoch,
+        state.speakers, told, now, identity=me, grid=seats.grid, epoch=epoch
     )
     speakers, opens = speaker_rules.opens(speakers, session.microphone.is_granted)
     if opens:
@@ -108,7 +102,7 @@ def step(state: AudioRoomState, fact: object, now: float) -> tuple[AudioRoomStat
     if is_resynced or (isinstance(fact, JoinSucceeded | e.Reconnected) and not seats.is_known):
         seats = seat_rules.stale(seats)
     seats, fetches = seat_rules.follow_up(seats)
-    speakers, questions = speaker_rules.follow_up(speakers, now, connection.epoch)
+    speakers, questions = speaker_rules.follow_up(speakers, now, epoch)
     forged = state.forged + (isinstance(fact, e.DataReceived) and data.is_forged(fact))
     after = evolve(
         state, session=session, seating=seating, seats=seats, speakers=speakers, forged=forged
@@ -117,7 +111,6 @@ def step(state: AudioRoomState, fact: object, now: float) -> tuple[AudioRoomStat
 
 
 def next_deadline(state: AudioRoomState) -> float | None:
-    """Return when the session's timer must fire, in monotonic seconds; None for never."""
     return earliest(
         session_rules.next_deadline(state.session),
         speaker_rules.next_deadline(state.speakers),
@@ -125,15 +118,7 @@ def next_deadline(state: AudioRoomState) -> float | None:
 
 
 def _seats_after(state: AudioRoomState, fact: object) -> Seats:
-    match fact:
-        case e.RoomMetadataChanged(metadata=metadata):
-            pass
-        case JoinSucceeded(epoch=epoch, snapshot=snapshot) if (
-            epoch == state.session.connection.epoch
-        ):
-            metadata = snapshot.metadata
-        case e.Reconnected(snapshot=snapshot):
-            metadata = snapshot.metadata
-        case _:
-            return seat_rules.step(state.seats, fact)
-    return seat_rules.step(state.seats, data.seats_in_metadata(metadata))
+    is_late = isinstance(fact, JoinSucceeded) and fact.epoch != state.session.connection.epoch
+    metadata = None if is_late else data.metadata_in(fact)
+    told = fact if metadata is None else data.seats_in_metadata(metadata)
+    return seat_rules.step(state.seats, told)

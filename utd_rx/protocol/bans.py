@@ -18,6 +18,7 @@ from attrs import evolve, frozen
 from utd_rx.models.ban import UTDBanNotice
 from utd_rx.models.connection import DisconnectReason
 from utd_rx.models.events import Disconnected
+from utd_rx.protocol.facts import Effects
 from utd_rx.protocol.facts.connection import JoinFailed, JoinSucceeded
 from utd_rx.protocol.facts.people import AskBan, BanAnswered, BanHinted
 
@@ -28,14 +29,11 @@ HINT_SECONDS: Final = 10.0
 
 @frozen
 class Bans:
-    """What is known about a ban of this client.
+    """What is known about a ban of this client: there is a `notice` when it is banned.
 
-    Args:
-        notice: It is banned; None when it is not known to be.
-        hint: What the last push said.
-        hinted_at: When, in monotonic seconds.
-        claim: What the push before the removal said; the engine is being asked.
-        disproved: How many pushes were followed by no removal, or by a kick.
+    `hint` is what the last push said, `hinted_at` when, in monotonic seconds, and `claim` what the
+    push before the removal said, while the engine is asked. `disproved` counts the pushes that
+    were followed by no removal, or by a kick.
     """
 
     notice: UTDBanNotice | None = None
@@ -47,16 +45,8 @@ class Bans:
 
 def step(
     bans: Bans, fact: object, now: float, *, identity: str, epoch: int
-) -> tuple[Bans, tuple[AskBan, ...]]:
-    """Return the state after `fact`, and whether to ask; total.
-
-    Args:
-        bans: Before.
-        fact: One that counts: a `Disconnected` of a connection that stood.
-        now: Monotonic seconds.
-        identity: This client's.
-        epoch: Counts joins; an answer about an earlier one is late.
-    """
+) -> tuple[Bans, Effects]:
+    """Return the state after `fact`, of a connection that stood, and whether to ask; total."""
     if bans.hint is not None and now >= bans.hinted_at + HINT_SECONDS:
         bans = evolve(bans, hint=None, disproved=bans.disproved + 1)
     match fact:
@@ -75,12 +65,10 @@ def step(
             return _noticed(bans), ()
         case JoinSucceeded(epoch=joined) if joined == epoch:
             return Bans(disproved=bans.disproved), ()
-        case _:
-            return bans, ()
+    return bans, ()
 
 
 def next_deadline(bans: Bans) -> float | None:
-    """Return when time alone changes something, None for never."""
     return None if bans.hint is None else bans.hinted_at + HINT_SECONDS
 
 

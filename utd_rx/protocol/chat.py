@@ -1,8 +1,8 @@
 """The chat of a room (docs/contract.md, "Chat" and "The chat lock is advisory").
 
-Theory of operation. Messages are data of participants; who sent one is what the transport says.
-The lock is advisory, so each client keeps to it by itself: it is read from room metadata, which
-only the engine writes, and while it is on, nothing of the audience is taken or sent:
+Messages are data of participants; who sent one is what the transport says. The lock is advisory,
+so each client keeps to it by itself: it is read from room metadata, which only the engine writes,
+and while it is on, nothing of the audience is taken or sent:
 
 | sender, while locked | |
 | --- | --- |
@@ -10,11 +10,9 @@ only the engine writes, and while it is on, nothing of the audience is taken or 
 | audience, visitor, somebody without a role | dropped, counted |
 | nobody named: a newcomer LiveKit does not know yet | dropped, counted: it cannot be told apart |
 
-A push of the lock is a hint and moves nothing: the engine writes the metadata first. One that no
-metadata follows is counted.
-
-A message is known by sender and id together, so nobody keeps another's message out by using its
-id first. One's own messages enter when they were sent; their echo is dropped.
+A push of the lock is a hint and moves nothing: the engine writes the metadata first. A message is
+known by sender and id together, so nobody keeps another's message out by using its id first. One's
+own messages enter when they were sent; their echo is dropped.
 """
 
 from __future__ import annotations
@@ -28,7 +26,6 @@ from utd_rx.models import events as e
 from utd_rx.models.chat import ChatMessage
 from utd_rx.models.role import UTDRole
 from utd_rx.protocol import data
-from utd_rx.protocol.facts.connection import JoinSucceeded
 from utd_rx.protocol.facts.people import ChatSent, LockHinted
 from utd_rx.protocol.roles import Roles
 from utd_rx.protocol.wire.chat import MAX_TEXT, chat_from_wire
@@ -44,15 +41,11 @@ HINT_SECONDS: Final = 10.0
 
 @frozen
 class Chat:
-    """What was said, and who may speak.
+    """What was said, oldest first, and who may speak.
 
-    Args:
-        history: The last messages, oldest first.
-        is_locked: Whether the audience may not write.
-        dropped: How many messages of the audience came while it was locked.
-        hint: What a push said about the lock and metadata has not said yet.
-        hinted_at: When, in monotonic seconds.
-        disproved: How many such pushes no metadata followed.
+    `dropped` counts messages of the audience while it is locked. `hint` is what a push said about
+    the lock and metadata has not said yet, `hinted_at` when, in monotonic seconds; `disproved`
+    counts the pushes that no metadata followed.
     """
 
     history: tuple[ChatMessage, ...] = ()
@@ -73,15 +66,17 @@ def step(chat: Chat, fact: object, now: float, *, identity: str, roles: Roles) -
             return evolve(chat, hint=is_locked, hinted_at=now) if is_news else chat
         case e.DataReceived(sender=sender) if sender != identity:
             message = decode(fact)
-            return chat if message is None else _received(chat, message, roles)
+            if message is None:
+                return chat
+            role = None if sender is None else roles.known.get(sender)
+            if not may_write(chat, role):
+                return evolve(chat, dropped=chat.dropped + 1)
+            return _added(chat, message)
         case ChatSent(message=message):
             return _added(chat, message)
-        case e.RoomMetadataChanged(metadata=metadata):
-            return _with_lock(chat, metadata)
-        case JoinSucceeded(snapshot=snapshot) | e.Reconnected(snapshot=snapshot):
-            return _with_lock(chat, snapshot.metadata)
         case _:
-            return chat
+            metadata = data.metadata_in(fact)
+            return chat if metadata is None else _with_lock(chat, metadata)
 
 
 def disconnected(chat: Chat) -> Chat:
@@ -90,7 +85,6 @@ def disconnected(chat: Chat) -> Chat:
 
 
 def next_deadline(chat: Chat) -> float | None:
-    """Return when time alone changes something, None for never."""
     return None if chat.hint is None else chat.hinted_at + HINT_SECONDS
 
 
@@ -123,15 +117,14 @@ def require_may_write(chat: Chat, role: UTDRole | None) -> None:
 
 def require_sendable(text: object) -> None:
     """Raise `VALIDATION` unless `text` is one, not blank, and short enough."""
-    problem = None
     if not isinstance(text, str):
-        problem = f"a chat message is a str, not {type(text).__name__}"
-    elif not text.strip():
-        problem = "the text is blank"
-    elif len(text) > MAX_TEXT:
-        problem = f"a chat message holds at most {MAX_TEXT} characters, this one has {len(text)}"
-    if problem is not None:
-        raise invalid(problem)
+        raise invalid(f"a chat message is a str, not {type(text).__name__}")
+    if not text.strip():
+        raise invalid("the text is blank")
+    if len(text) > MAX_TEXT:
+        raise invalid(
+            f"a chat message holds at most {MAX_TEXT} characters, this one has {len(text)}"
+        )
 
 
 def is_locked_in(metadata: str) -> bool | None:
@@ -145,13 +138,6 @@ def _with_lock(chat: Chat, metadata: str) -> Chat:
     if chat.hint is is_locked:
         chat = evolve(chat, hint=None)
     return chat if is_locked is chat.is_locked else evolve(chat, is_locked=is_locked)
-
-
-def _received(chat: Chat, message: ChatMessage, roles: Roles) -> Chat:
-    role = None if message.sender is None else roles.known.get(message.sender)
-    if not may_write(chat, role):
-        return evolve(chat, dropped=chat.dropped + 1)
-    return _added(chat, message)
 
 
 def _added(chat: Chat, message: ChatMessage) -> Chat:

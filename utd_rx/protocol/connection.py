@@ -1,9 +1,9 @@
 """The lifecycle of a media connection (docs/contract.md, "Outages").
 
-Theory of operation. A join is an epoch: it is counted when it starts, and a result that carries
-an older epoch changes nothing. LiveKit resumes by itself, for about 26 s; then it gives up, and
-the connection is *lost*: from there on it is made anew with the last token, at once and then at
-growing intervals. How much a session has to read again afterwards, and when to stop hoping:
+A join is an epoch: it is counted when it starts, and a result that carries an older epoch changes
+nothing. LiveKit resumes by itself, for about 26 s; then it gives up, and the connection is *lost*:
+from there on it is made anew with the last token, at once and then at growing intervals. How much
+a session has to read again afterwards, and when to stop hoping:
 
 | outage | what follows |
 | --- | --- |
@@ -15,13 +15,13 @@ A second drop starts the outage anew. A token that is refused then is minted ane
 outage. Who is *displaced*, because the same identity joined from somewhere else, asks the engine
 which of the two joined later: a machine that slept comes back on its old token and throws the newer
 one out, who takes the place again; the older one ends, and says by what. The state never skips a
-row of the table; a fact that has no row is in `IGNORED` and changes nothing.
+row of the table; a fact that has no row in `TRANSITIONS` changes nothing.
 """
 
 from __future__ import annotations
 
 from enum import Enum
-from typing import Any, Final, TypeAlias
+from typing import Final
 
 from attrs import evolve, frozen
 
@@ -29,25 +29,13 @@ from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
 from utd_rx.models.connection import DisconnectReason, UTDConnectionState
 from utd_rx.models.events import Disconnected, Reconnected, Reconnecting
 from utd_rx.protocol.deadlines import earliest
-from utd_rx.protocol.facts.connection import (
-    AskPlace,
-    CloseStarted,
-    ConnectionEffect,
-    DeadlinePassed,
-    JoinFailed,
-    JoinStarted,
-    JoinSucceeded,
-    LeaveStarted,
-    PlaceAsked,
-    Rejoin,
-    RejoinFailed,
-)
+from utd_rx.protocol.facts import Effects
+from utd_rx.protocol.facts import connection as facts
 from utd_rx.protocol.wire.tokens import serial_in_metadata
 
 LIGHT_SYNC_LIMIT: Final = 15.0
 FORCE_EXIT_AFTER: Final = 60.0
 """Seconds of outage; the engine's tiers (docs/contract.md, "Outages")."""
-
 
 RETRY_DELAYS: Final = (0.5, 1.0, 2.0, 4.0, 5.0)
 """Seconds between the attempts to connect anew, the last one repeats; each is shortened by up to
@@ -70,21 +58,12 @@ class Place(Enum):
 
 @frozen
 class Connection:
-    """Where the connection stands.
+    """Where the connection stands; times are monotonic seconds.
 
-    Args:
-        state: The lifecycle.
-        epoch: Counts joins.
-        outage_at: When the current outage began, monotonic seconds.
-        force_exit_at: The deadline of the current outage, monotonic seconds.
-        last_sync: What the last reconnect asked for.
-        failure: Why the connection is not there, None while it is or was never asked for.
-        late: How many results came too late and were dropped.
-        is_lost: Whether LiveKit gave up in this outage, so that nothing is published or received.
-        retry_at: When to connect anew, monotonic seconds; None while it is being tried.
-        attempts: How often that has been tried in this outage.
-        mints: Whether it is tried with a fresh token, as the last one was refused.
-        place: Set while the engine is to say whether this client was displaced for good.
+    `epoch` counts joins, and `late` the results that came too late and were dropped. In an outage,
+    LiveKit has given up when it `is_lost`: nothing is published or received; `retry_at` is None
+    while an attempt is under way, one that `mints` takes a fresh token, and `place` is set while
+    the engine is to say whether this client was displaced for good.
     """
 
     state: UTDConnectionState = UTDConnectionState.DISCONNECTED
@@ -116,105 +95,64 @@ class Connection:
         return self.state in (UTDConnectionState.DISCONNECTED, UTDConnectionState.FORCE_EXIT)
 
 
-class Lost:
-    """A `Disconnected` by which LiveKit says that it gave up, and not that anybody ended it."""
+class Told(Enum):
+    """What the table tells apart among facts of one class."""
 
-
-class Displaced:
-    """A `Disconnected` because the same identity joined from somewhere else."""
-
-
-class PlaceLost:
-    """A `PlaceAsked` that says that whoever is there joined later."""
+    LOST = "a `Disconnected` by which LiveKit gave up, and not that anybody ended it"
+    DISPLACED = "a `Disconnected` because the same identity joined from somewhere else"
+    PLACE_LOST = "a `PlaceAsked` that says that whoever is there joined later"
 
 
 S = UTDConnectionState
 
-_Key: TypeAlias = tuple[UTDConnectionState, type]
-
-TRANSITIONS: Final[dict[_Key, UTDConnectionState]] = {
-    (S.DISCONNECTED, JoinStarted): S.CONNECTING,
-    (S.FORCE_EXIT, JoinStarted): S.CONNECTING,
-    (S.CONNECTING, JoinSucceeded): S.CONNECTED,
-    (S.CONNECTING, JoinFailed): S.DISCONNECTED,
-    (S.CONNECTING, LeaveStarted): S.DISCONNECTED,
-    (S.CONNECTING, CloseStarted): S.DISCONNECTED,
+TRANSITIONS: Final[dict[tuple[UTDConnectionState, type | Told], UTDConnectionState]] = {
+    (S.DISCONNECTED, facts.JoinStarted): S.CONNECTING,
+    (S.FORCE_EXIT, facts.JoinStarted): S.CONNECTING,
+    (S.CONNECTING, facts.JoinSucceeded): S.CONNECTED,
+    (S.CONNECTING, facts.JoinFailed): S.DISCONNECTED,
+    (S.CONNECTING, facts.LeaveStarted): S.DISCONNECTED,
+    (S.CONNECTING, facts.CloseStarted): S.DISCONNECTED,
     (S.CONNECTED, Reconnecting): S.RECONNECTING,
     (S.CONNECTED, Disconnected): S.DISCONNECTED,
-    (S.CONNECTED, Lost): S.RECONNECTING,
-    (S.CONNECTED, Displaced): S.RECONNECTING,
+    (S.CONNECTED, Told.LOST): S.RECONNECTING,
+    (S.CONNECTED, Told.DISPLACED): S.RECONNECTING,
     # Media is there, but what the session type needs besides it did not come.
-    (S.CONNECTED, JoinFailed): S.DISCONNECTED,
-    (S.CONNECTED, LeaveStarted): S.DISCONNECTED,
-    (S.CONNECTED, CloseStarted): S.DISCONNECTED,
+    (S.CONNECTED, facts.JoinFailed): S.DISCONNECTED,
+    (S.CONNECTED, facts.LeaveStarted): S.DISCONNECTED,
+    (S.CONNECTED, facts.CloseStarted): S.DISCONNECTED,
     # A resume that was not announced, as after a very short outage: the state stays, the
     # snapshot that comes with it still counts.
     (S.CONNECTED, Reconnected): S.CONNECTED,
     (S.RECONNECTING, Reconnecting): S.RECONNECTING,
     (S.RECONNECTING, Reconnected): S.CONNECTED,
     (S.RECONNECTING, Disconnected): S.DISCONNECTED,
-    (S.RECONNECTING, Lost): S.RECONNECTING,
-    (S.RECONNECTING, Displaced): S.RECONNECTING,
-    (S.RECONNECTING, PlaceAsked): S.RECONNECTING,
-    (S.RECONNECTING, PlaceLost): S.DISCONNECTED,
-    (S.RECONNECTING, RejoinFailed): S.RECONNECTING,
-    (S.RECONNECTING, JoinFailed): S.DISCONNECTED,
-    (S.RECONNECTING, LeaveStarted): S.DISCONNECTED,
-    (S.RECONNECTING, CloseStarted): S.DISCONNECTED,
-    (S.RECONNECTING, DeadlinePassed): S.FORCE_EXIT,
+    (S.RECONNECTING, Told.LOST): S.RECONNECTING,
+    (S.RECONNECTING, Told.DISPLACED): S.RECONNECTING,
+    (S.RECONNECTING, facts.PlaceAsked): S.RECONNECTING,
+    (S.RECONNECTING, Told.PLACE_LOST): S.DISCONNECTED,
+    (S.RECONNECTING, facts.RejoinFailed): S.RECONNECTING,
+    (S.RECONNECTING, facts.JoinFailed): S.DISCONNECTED,
+    (S.RECONNECTING, facts.LeaveStarted): S.DISCONNECTED,
+    (S.RECONNECTING, facts.CloseStarted): S.DISCONNECTED,
+    (S.RECONNECTING, facts.DeadlinePassed): S.FORCE_EXIT,
 }
 
-IGNORED: Final[frozenset[_Key]] = frozenset(
-    {
-        # Late echoes of a connection that is over or not up yet.
-        *(
-            (state, fact)
-            for state in (S.DISCONNECTED, S.CONNECTING, S.FORCE_EXIT)
-            for fact in (Reconnecting, Reconnected, Disconnected, Lost, Displaced, DeadlinePassed)
-        ),
-        *(
-            (state, fact)
-            for state in (S.DISCONNECTED, S.CONNECTING, S.CONNECTED, S.FORCE_EXIT)
-            for fact in (RejoinFailed, PlaceAsked, PlaceLost)
-        ),
-        # Results of a join that is over: of an older epoch they are counted as late.
-        *((state, JoinSucceeded) for state in (S.DISCONNECTED, S.CONNECTED)),
-        *((state, JoinSucceeded) for state in (S.RECONNECTING, S.FORCE_EXIT)),
-        *((state, JoinFailed) for state in (S.DISCONNECTED, S.FORCE_EXIT)),
-        # Commands are checked before they become facts; a second one changes nothing.
-        *((state, JoinStarted) for state in (S.CONNECTING, S.CONNECTED, S.RECONNECTING)),
-        *((state, LeaveStarted) for state in (S.DISCONNECTED, S.FORCE_EXIT)),
-        *((state, CloseStarted) for state in (S.DISCONNECTED, S.FORCE_EXIT)),
-        (S.CONNECTED, DeadlinePassed),
-    }
-)
-
-FACTS: Final = (
-    JoinStarted, JoinSucceeded, JoinFailed, LeaveStarted, CloseStarted, DeadlinePassed,
-    Reconnecting, Reconnected, Disconnected, Lost, Displaced, RejoinFailed, PlaceAsked, PlaceLost,
-)  # fmt: skip
-"""Everything these rules look at."""
-
-LOSSES: Final = frozenset(
-    {
-        DisconnectReason.UNKNOWN,
-        DisconnectReason.STATE_MISMATCH,
-        DisconnectReason.MIGRATION,
-        DisconnectReason.SIGNAL_CLOSE,
-        DisconnectReason.CONNECTION_TIMEOUT,
-        DisconnectReason.MEDIA_FAILURE,
-    }
+LOSSES: Final = (
+    DisconnectReason.UNKNOWN,
+    DisconnectReason.STATE_MISMATCH,
+    DisconnectReason.MIGRATION,
+    DisconnectReason.SIGNAL_CLOSE,
+    DisconnectReason.CONNECTION_TIMEOUT,
+    DisconnectReason.MEDIA_FAILURE,
 )
 """Reasons that nobody decided on; measured: an SFU that is not reachable ends as `UNKNOWN`."""
 
-REFUSALS: Final = frozenset(
-    {
-        UTDErrorCode.BANNED,
-        UTDErrorCode.FORBIDDEN,
-        UTDErrorCode.NOT_FOUND,
-        UTDErrorCode.UNAUTHORIZED,
-        UTDErrorCode.VALIDATION,
-    }
+REFUSALS: Final = (
+    UTDErrorCode.BANNED,
+    UTDErrorCode.FORBIDDEN,
+    UTDErrorCode.NOT_FOUND,
+    UTDErrorCode.UNAUTHORIZED,
+    UTDErrorCode.VALIDATION,
 )
 """What another attempt with the same token would be answered with again."""
 
@@ -234,93 +172,80 @@ DISCONNECT_FAILURES: Final[dict[DisconnectReason, tuple[UTDErrorCode, str]]] = {
 """What an end of the connection means to an app; other reasons are a lost network."""
 
 
-_AT_REST: Final[dict[str, Any]] = {
-    "outage_at": None,
-    "force_exit_at": None,
-    "is_lost": False,
-    "retry_at": None,
-    "attempts": 0,
-    "mints": False,
-    "place": None,
-}
-"""What is left of an outage when it is over."""
-
-
 def step(connection: Connection, fact: object, now: float) -> Connection:
-    """Return the connection after `fact`; total over `FACTS`, anything else changes nothing."""
-    is_result = isinstance(fact, JoinSucceeded | JoinFailed | RejoinFailed | PlaceAsked)
+    """Return the connection after `fact`; total, a fact without a row changes nothing."""
+    is_result = isinstance(
+        fact, facts.JoinSucceeded | facts.JoinFailed | facts.RejoinFailed | facts.PlaceAsked
+    )
     if is_result and fact.epoch != connection.epoch:  # type: ignore[attr-defined] # one of these
         return evolve(connection, late=connection.late + 1)
-    if isinstance(fact, DeadlinePassed) and not is_due(connection, now):
+    ends_at = connection.force_exit_at
+    if isinstance(fact, facts.DeadlinePassed) and (ends_at is None or now < ends_at):
         return connection
-    if isinstance(fact, PlaceAsked) and connection.place is None:
+    if isinstance(fact, facts.PlaceAsked) and connection.place is None:
         return connection
     after = TRANSITIONS.get((connection.state, _row(connection, fact)))
     if after is None:
         return connection
     match fact:
-        case JoinStarted():
+        case facts.JoinStarted():
             return Connection(after, epoch=connection.epoch + 1, late=connection.late)
-        case Disconnected() | RejoinFailed() if after is UTDConnectionState.RECONNECTING:
+        case Disconnected() | facts.RejoinFailed() if after is UTDConnectionState.RECONNECTING:
             return _retrying(connection, fact, now)
-        case PlaceAsked() if after is UTDConnectionState.RECONNECTING:
+        case facts.PlaceAsked() if after is UTDConnectionState.RECONNECTING:
             return evolve(connection, place=None, retry_at=now)
         case Reconnecting():
             return evolve(
                 connection, state=after, outage_at=now, force_exit_at=now + FORCE_EXIT_AFTER
             )
-        case Reconnected():
-            since = connection.outage_at
-            full = since is not None and now - since >= LIGHT_SYNC_LIMIT
-            sync = Sync.FULL if full else Sync.LIGHT
-            return evolve(connection, **{**_AT_REST, "state": after, "last_sync": sync})
-        case _:
-            failure = _failure(fact)
-            return evolve(connection, **{**_AT_REST, "state": after, "failure": failure})
+    sync = connection.last_sync
+    if isinstance(fact, Reconnected):
+        since = connection.outage_at
+        is_long = since is not None and now - since >= LIGHT_SYNC_LIMIT
+        sync = Sync.FULL if is_long else Sync.LIGHT
+    failure = _failure(fact)
+    # Nothing else is left of an outage that is over.
+    return Connection(
+        after, connection.epoch, last_sync=sync, failure=failure, late=connection.late
+    )
 
 
-def follow_up(
-    connection: Connection, now: float
-) -> tuple[Connection, tuple[ConnectionEffect, ...]]:
+def follow_up(connection: Connection, now: float) -> tuple[Connection, Effects]:
     """Ask whose place it is, or connect anew when it is time to."""
     if connection.place is Place.IN_DOUBT:
-        return evolve(connection, place=Place.ASKED), (AskPlace(connection.epoch),)
+        return evolve(connection, place=Place.ASKED), (facts.AskPlace(connection.epoch),)
     if connection.retry_at is None or now < connection.retry_at:
         return connection, ()
     trying = evolve(connection, retry_at=None, attempts=connection.attempts + 1)
-    return trying, (Rejoin(connection.epoch, connection.mints),)
+    return trying, (facts.Rejoin(connection.epoch, connection.mints),)
 
 
 def next_deadline(connection: Connection) -> float | None:
-    """Return when time alone changes something, None for never."""
     return earliest(connection.force_exit_at, connection.retry_at)
 
 
 def is_own_place(own: str, theirs: str | None) -> bool:
-    """Whether this client joined later than whoever holds its identity now.
+    """Whether this client joined later than whoever holds its identity now, by both's metadata.
 
-    Args:
-        own: The metadata it joined with, where the engine put the growing serial of its mint.
-        theirs: That of whoever is there; None when nobody is, or it is not known.
+    The engine puts the growing serial of the mint there; None: nobody is there, or not known.
     """
     mine, other = serial_in_metadata(own), serial_in_metadata(theirs or "")
     return mine is not None and other is not None and mine > other
 
 
-def _row(connection: Connection, fact: object) -> type:
-    """Return what the tables call `fact`."""
+def _row(connection: Connection, fact: object) -> type | Told:
+    """Return what the table calls `fact`."""
     match fact:
         case Disconnected(reason=DisconnectReason.DUPLICATE_IDENTITY):
-            return Displaced
+            return Told.DISPLACED
         case Disconnected(reason=reason) if reason in LOSSES:
-            return Lost
-        case PlaceAsked(is_ours=False):
-            return PlaceLost
-        case RejoinFailed(error=error) if error.code in REFUSALS:
+            return Told.LOST
+        case facts.PlaceAsked(is_ours=False):
+            return Told.PLACE_LOST
+        case facts.RejoinFailed(error=error) if error.code in REFUSALS:
             is_worn = error.code is UTDErrorCode.UNAUTHORIZED and not connection.mints
-            return RejoinFailed if is_worn else JoinFailed
-        case _:
-            return type(fact)
+            return facts.RejoinFailed if is_worn else facts.JoinFailed
+    return type(fact)
 
 
 def _retrying(connection: Connection, fact: object, now: float) -> Connection:
@@ -339,44 +264,32 @@ def _retrying(connection: Connection, fact: object, now: float) -> Connection:
             return evolve(retrying, retry_at=None, place=Place.IN_DOUBT)
         case _ if connection.place is not None:
             return evolve(retrying, retry_at=None)  # the answer says whose it is, and then
-        case RejoinFailed(error=error) if error.code is UTDErrorCode.UNAUTHORIZED:
+        case facts.RejoinFailed(error=error) if error.code is UTDErrorCode.UNAUTHORIZED:
             return evolve(retrying, mints=True)
-        case RejoinFailed(jitter=jitter):
+        case facts.RejoinFailed(jitter=jitter):
             step = max(0, min(connection.attempts, len(RETRY_DELAYS)) - 1)
             share = 1 - min(1.0, max(0.0, jitter)) / 2
             return evolve(retrying, retry_at=now + RETRY_DELAYS[step] * share)
-        case _:
-            return retrying
-
-
-def is_due(connection: Connection, now: float) -> bool:
-    """Whether the deadline of the outage has passed."""
-    return connection.force_exit_at is not None and now >= connection.force_exit_at
+    return retrying
 
 
 def _failure(fact: object) -> UTDStreamException | None:
     match fact:
-        case JoinFailed(error=error) | RejoinFailed(error=error):
+        case facts.JoinFailed(error=error) | facts.RejoinFailed(error=error):
             return error
-        case PlaceAsked():
-            return _ended(DisconnectReason.DUPLICATE_IDENTITY)
-        case Disconnected(reason=DisconnectReason.CLIENT_INITIATED):
-            return None
-        case Disconnected(reason=reason):
-            return _ended(reason)
-        case DeadlinePassed():
-            return UTDStreamException(
-                f"the connection did not come back within {FORCE_EXIT_AFTER:.0f} s; join again",
-                code=UTDErrorCode.TIMEOUT,
+        case facts.DeadlinePassed():
+            message = (
+                f"the connection did not come back within {FORCE_EXIT_AFTER:.0f} s; join again"
             )
+            return UTDStreamException(message, code=UTDErrorCode.TIMEOUT)
+        case facts.PlaceAsked():
+            reason = DisconnectReason.DUPLICATE_IDENTITY
+        case Disconnected() if fact.reason is not DisconnectReason.CLIENT_INITIATED:
+            reason = fact.reason
         case _:
             return None
-
-
-def _ended(reason: DisconnectReason) -> UTDStreamException:
-    code, message = DISCONNECT_FAILURES.get(
-        reason, (UTDErrorCode.NETWORK, f"the connection was lost ({reason.name.lower()})")
-    )
+    unknown = (UTDErrorCode.NETWORK, f"the connection was lost ({reason.name.lower()})")
+    code, message = DISCONNECT_FAILURES.get(reason, unknown)
     is_replaced = reason is DisconnectReason.DUPLICATE_IDENTITY
     return UTDStreamException(
         message, code=code, reason=ConflictReason.REPLACED if is_replaced else None

@@ -1,4 +1,7 @@
-"""Deadlines are data: what is due first is when the shell's one timer fires."""
+"""Deadlines are data: what is due first is when the shell's one timer fires.
+
+The `next_deadline` of a noun is when time alone changes something, monotonic seconds, or None.
+"""
 
 from __future__ import annotations
 

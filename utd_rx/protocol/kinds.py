@@ -1,14 +1,12 @@
-"""The kinds of sessions, a row for each: what a shell, a recorder and a replay must know of one.
-
-What a kind adds is its rules (a state and a `step`), its row here, the streams an app sees
-(`sessions.views`) and a façade over collaborators (`sessions`).
-"""
+"""The kinds of sessions, a row for each: what a shell, a recorder and a replay must know of one."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Generic, TypeAlias, TypeVar, get_args
+from types import ModuleType
+from typing import Any, Final, Generic, TypeAlias, TypeVar
 
+import attrs
 from attrs import field, frozen
 
 from utd_rx.models import events
@@ -17,12 +15,9 @@ from utd_rx.protocol import audio_room, promises, waiting
 from utd_rx.protocol.audio_room import AudioRoomState
 from utd_rx.protocol.data import Decoder
 from utd_rx.protocol.deadlines import earliest
-from utd_rx.protocol.facts.connection import ConnectionEffect, ConnectionFact
-from utd_rx.protocol.facts.media import MediaEffect, MediaFact
-from utd_rx.protocol.facts.people import PeopleEffect, PeopleFact
-from utd_rx.protocol.facts.seats import SeatEffect, SeatFact
+from utd_rx.protocol.facts import Effect, Effects, Fact, connection, media, people, seats
 from utd_rx.protocol.session import SessionState
-from utd_rx.protocol.waiting import Effects, WaitEffect, WaitFact, Waiting
+from utd_rx.protocol.waiting import Waiting
 
 St = TypeVar("St", bound=Waiting)
 
@@ -30,35 +25,26 @@ St = TypeVar("St", bound=Waiting)
 Types: TypeAlias = tuple[type, ...]
 StateType: TypeAlias = type[Any]
 
-ROOM_EVENTS: Final[Types] = tuple(
-    kind
-    for kind in vars(events).values()
-    if isinstance(kind, type)
-    and issubclass(kind, events.RoomEvent)
-    and kind is not events.RoomEvent
-)
-"""What a room tells; every kind of session hears all of it."""
 
-
-def _types(*unions: Any) -> Types:
-    """Return the members of closed unions; one of one member is that member."""
-    return tuple(kind for union in unions for kind in (get_args(union) or (union,)))
+def _all(base: type, *modules: ModuleType) -> Types:
+    """Return every value class of the `modules` that is a `base`."""
+    return tuple(
+        kind
+        for module in modules
+        for kind in vars(module).values()
+        if isinstance(kind, type) and issubclass(kind, base) and attrs.has(kind)
+        if kind is not base
+    )
 
 
 @frozen
 class Kind(Generic[St]):
     """One kind of session.
 
-    Args:
-        type: The product type.
-        state: The class of its state.
-        begin: Makes the state to begin with, from the identity and whether it claims to be host.
-        rules: Its pure step, without waits.
-        deadline: When the rules must hear that time has passed, None for never; without waits.
-        facts: What it can be told: what a recording of it holds.
-        effects: What it asks of its shell: each has a handler.
-        promises: What its commands wait for.
-        decoders: The engine's messages that it listens to.
+    `begin` makes the state to begin with, from the identity and whether it claims to be host;
+    `rules` and `deadline` know nothing of waits. It can be told `facts`, which a recording of it
+    holds, asks its shell for `effects`, each of which has a handler, waits for `promises`, and
+    listens to the engine's messages that have `decoders`.
     """
 
     type: UTDStreamType
@@ -76,23 +62,20 @@ class Kind(Generic[St]):
         return waiting.step(self.rules, state, fact, now)
 
     def next_deadline(self, state: St) -> float | None:
-        """Return when the session's timer must fire, in monotonic seconds; None for never."""
         return earliest(self.deadline(state), waiting.next_deadline(state))
 
 
-def _audio_room(identity: str, claims_host: bool) -> AudioRoomState:
-    session = SessionState(is_host=claims_host, claims_host=claims_host)
-    return AudioRoomState(identity, session)
-
-
+AUDIO_ROOM_NOUNS: Final = (connection, media, people, seats, waiting)
 AUDIO_ROOM: Final = Kind(
     type=UTDStreamType.AUDIO_ROOM,
     state=AudioRoomState,
-    begin=_audio_room,
+    begin=lambda identity, claims_host: AudioRoomState(
+        identity, SessionState(is_host=claims_host, claims_host=claims_host)
+    ),
     rules=audio_room.step,
     deadline=audio_room.next_deadline,
-    facts=(*_types(ConnectionFact, MediaFact, PeopleFact, SeatFact, WaitFact), *ROOM_EVENTS),
-    effects=_types(ConnectionEffect, MediaEffect, PeopleEffect, SeatEffect, WaitEffect),
+    facts=(*_all(Fact, *AUDIO_ROOM_NOUNS), *_all(events.RoomEvent, events)),
+    effects=_all(Effect, *AUDIO_ROOM_NOUNS),
     promises=(*promises.ANY_SESSION, *promises.SEATED),
     decoders=audio_room.DECODERS,
 )

@@ -1,29 +1,22 @@
 """What commands are promised, and how it shows (`utd_rx.protocol.waiting`).
 
-Each is a value: a wait for it is part of the state, and of a recording. Their methods are those of
-`Promise`.
+Each is a value: a wait for it is part of the state, and of a recording.
 """
 
 from __future__ import annotations
 
-from typing import ClassVar, Final
+from typing import Final
 
 from attrs import frozen
 
-from utd_rx.errors import UTDStreamException
+from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conflict
 from utd_rx.models.participant import TrackSource
 from utd_rx.models.role import UTDRole
-from utd_rx.models.seats import UTDSeat, UTDSeatGrid
+from utd_rx.models.seats import UTDSeatGrid
 from utd_rx.protocol.audio_room import AudioRoomState
+from utd_rx.protocol.facts import seats as facts
 from utd_rx.protocol.facts.media import PublishingWithdrawn
-from utd_rx.protocol.facts.seats import (
-    FetchSeats,
-    SeatGridFetched,
-    SeatsNotFetched,
-    SpeakingForgone,
-)
-from utd_rx.protocol.publishing import SOURCES, outcome
-from utd_rx.protocol.roster import is_as_muted
+from utd_rx.protocol.publishing import SOURCES, Publishing
 from utd_rx.protocol.session import SessionState
 from utd_rx.protocol.speakers import GRANT_TIMEOUT
 from utd_rx.protocol.waiting import Promise, Waiting, taken_back
@@ -41,7 +34,7 @@ PUSH_TIMEOUT: Final = 2.0
 class Published(Promise):
     """This client's `source` is on or off, as the app's word number `stated` says."""
 
-    seconds: ClassVar[float] = SWITCH_TIMEOUT
+    seconds = SWITCH_TIMEOUT
 
     source: TrackSource
     enabled: bool
@@ -70,8 +63,19 @@ class Published(Promise):
         return PublishingWithdrawn(self.source, self.stated) if self.enabled else None
 
     def _outcome(self, state: Waiting) -> UTDStreamException | bool:
-        publishing = state.session.publications.of(self.source)
-        return outcome(publishing, self.source, enabled=self.enabled, stated=self.stated)
+        """Return whether the word is so; or why it never will be."""
+        publishing: Publishing = state.session.publications.of(self.source)
+        name = SOURCES[self.source]
+        if not publishing.is_settled and publishing.is_wanted is self.enabled:
+            return False
+        if publishing.failure is not None:
+            return publishing.failure
+        if publishing.is_on is self.enabled:
+            return True
+        if self.enabled and publishing.stated == self.stated and not publishing.is_granted:
+            message = f"the server took the permission to publish the {name}"
+            return UTDStreamException(message, code=UTDErrorCode.FORBIDDEN)
+        return conflict(ConflictReason.OVERTAKEN, f"a later set_{name} won")
 
 
 @frozen
@@ -87,15 +91,16 @@ class TrackIsMuted(Promise):
         return f"the {'mute' if self.is_muted else 'unmute'} of {self.identity!r}"
 
     def shows(self, state: Waiting) -> bool:
-        roster = state.session.roster
-        return all(is_as_muted(roster, self.identity, s, self.is_muted) for s in self.sources)
+        who = state.session.roster.find(self.identity)
+        tracks = () if who is None else map(who.track, self.sources)
+        return all(track is None or track.is_muted is self.is_muted for track in tracks)
 
 
 @frozen
 class IsGone(Promise):
     """The connection `sid` of `identity` is over; a newer one of theirs may be there."""
 
-    says: ClassVar[str] = "the departure of {identity!r}"
+    says = "the departure of {identity!r}"
 
     identity: str
     sid: str | None
@@ -107,9 +112,7 @@ class IsGone(Promise):
 
 @frozen
 class HasRole(Promise):
-    """`identity` has this role."""
-
-    says: ClassVar[str] = "the role of {identity!r}"
+    says = "the role of {identity!r}"
 
     identity: str
     role: UTDRole
@@ -120,8 +123,6 @@ class HasRole(Promise):
 
 @frozen
 class ChatIsLocked(Promise):
-    """The chat is locked or not."""
-
     is_locked: bool
 
     @property
@@ -139,7 +140,7 @@ class ChatIsLocked(Promise):
 class SeatsAreKnown(Promise):
     """The engine has told the grid in this join."""
 
-    says: ClassVar[str] = "the seat grid"
+    says = "the seat grid"
 
     def shows(self, state: AudioRoomState) -> bool:
         return state.seats.is_known
@@ -154,27 +155,27 @@ class SeatsAreKnown(Promise):
 class GridPromise(Promise):
     """Something that a grid bears out or not, so that the engine can be asked for it."""
 
-    seconds: ClassVar[float] = GRANT_TIMEOUT
-    asks_after: ClassVar[float | None] = PUSH_TIMEOUT
+    seconds = GRANT_TIMEOUT
+    asks_after = PUSH_TIMEOUT
 
     def holds_in(self, grid: UTDSeatGrid) -> bool:
         """Whether `grid` bears it out, as far as grids go."""
         raise NotImplementedError
 
-    def shows(self, state: AudioRoomState) -> bool:
-        return self.holds_in(state.seats.grid)
-
     def holds(self, state: AudioRoomState) -> bool:
         return self.holds_in(state.seats.grid)
 
-    def question(self, state: AudioRoomState, wait_id: int) -> FetchSeats:
-        return FetchSeats(state.seats.generation, state.seats.answers, wait_id)
+    def shows(self, state: AudioRoomState) -> bool:
+        return self.holds(state)
+
+    def question(self, state: AudioRoomState, wait_id: int) -> facts.FetchSeats:
+        return facts.FetchSeats(state.seats.generation, state.seats.answers, wait_id)
 
     def denial(self, answer: object) -> UTDStreamException | None:
         match answer:
-            case SeatGridFetched(grid=grid) if not self.holds_in(grid):
+            case facts.SeatGridFetched(grid=grid) if not self.holds_in(grid):
                 return taken_back(self.what)
-            case SeatsNotFetched(error=error):
+            case facts.SeatsNotFetched(error=error):
                 return error
             case _:
                 return None
@@ -184,7 +185,7 @@ class GridPromise(Promise):
 class IsSitting(GridPromise):
     """`identity`, who is this client, sits on seat `index`, None for any, and may publish."""
 
-    says: ClassVar[str] = "the grant of the seat"
+    says = "the grant of the seat"
 
     identity: str
     index: int | None
@@ -201,7 +202,7 @@ class IsSitting(GridPromise):
 class IsStanding(GridPromise):
     """`identity`, who is this client, has no seat and publishes nothing."""
 
-    says: ClassVar[str] = "the end of the seat"
+    says = "the end of the seat"
 
     identity: str
 
@@ -224,29 +225,28 @@ class SeatIsLocked(GridPromise):
         return f"the {'lock' if self.is_locked else 'opening'} of seat {self.index}"
 
     def holds_in(self, grid: UTDSeatGrid) -> bool:
-        seat = _seat(grid, self.index)
-        return seat is not None and seat.is_locked is self.is_locked
+        is_there = 0 <= self.index < grid.count
+        return is_there and grid.seats[self.index].is_locked is self.is_locked
 
 
 @frozen
 class SeatIsVacated(GridPromise):
     """`occupant` does not sit on seat `index`; None when it was free."""
 
-    says: ClassVar[str] = "the end of {occupant!r} on seat {index}"
+    says = "the end of {occupant!r} on seat {index}"
 
     index: int
     occupant: str | None
 
     def holds_in(self, grid: UTDSeatGrid) -> bool:
-        seat = _seat(grid, self.index)
-        return self.occupant is None or seat is None or seat.identity != self.occupant
+        return self.occupant is None or grid.occupant_of(self.index) != self.occupant
 
 
 @frozen
 class IsAsking(GridPromise):
     """The request of `identity` is pending, or was answered with a seat."""
 
-    says: ClassVar[str] = "the request to speak"
+    says = "the request to speak"
 
     identity: str
     request_id: int | None
@@ -257,15 +257,15 @@ class IsAsking(GridPromise):
         return is_pending or grid.seat_of(self.identity) is not None
 
     @property
-    def withdrawal(self) -> SpeakingForgone | None:
-        return None if self.request_id is None else SpeakingForgone(self.request_id)
+    def withdrawal(self) -> facts.SpeakingForgone | None:
+        return None if self.request_id is None else facts.SpeakingForgone(self.request_id)
 
 
 @frozen
 class IsSilent(GridPromise):
     """`identity` has no request pending."""
 
-    says: ClassVar[str] = "the end of the request to speak"
+    says = "the end of the request to speak"
 
     identity: str
 
@@ -275,9 +275,7 @@ class IsSilent(GridPromise):
 
 @frozen
 class IsAnswered(GridPromise):
-    """The request is not pending any more."""
-
-    says: ClassVar[str] = "the answer to request {request_id}"
+    says = "the answer to request {request_id}"
 
     request_id: int
 
@@ -290,25 +288,13 @@ def occupant_is_muted(grid: UTDSeatGrid, index: int, is_muted: bool) -> TrackIsM
 
     The copy may be a change behind: whom the engine muted, the grid in its reply tells.
     """
-    occupant = grid.occupant_of(index)
-    if occupant is None:
-        return None
-    return TrackIsMuted(occupant, (TrackSource.MICROPHONE,), is_muted)
-
-
-def _seat(grid: UTDSeatGrid, index: int) -> UTDSeat | None:
-    return grid.seats[index] if 0 <= index < grid.count else None
+    occupant, sources = grid.occupant_of(index), (TrackSource.MICROPHONE,)
+    return None if occupant is None else TrackIsMuted(occupant, sources, is_muted)
 
 
 ANY_SESSION: Final = (Published, TrackIsMuted, IsGone, HasRole, ChatIsLocked)
 SEATED: Final = (
-    SeatsAreKnown,
-    IsSitting,
-    IsStanding,
-    SeatIsLocked,
-    SeatIsVacated,
-    IsAsking,
-    IsSilent,
+    SeatsAreKnown, IsSitting, IsStanding, SeatIsLocked, SeatIsVacated, IsAsking, IsSilent,
     IsAnswered,
-)
+)  # fmt: skip
 """The promises of a kind of session: its row names them (`protocol.kinds`)."""

@@ -12,43 +12,27 @@ again at what is wanted now, so of several quick toggles the last one wins:
 | any, not granted | yes | close, at once: LiveKit does not do it for us |
 | else | | none |
 
-Losing the grant also ends the intent: whoever is granted again later is not suddenly heard. An
-operation carries the epoch it was begun in; losing the grant and the end of the connection begin
-a new epoch: what is under way is cancelled, what still comes back from it is counted and dropped,
-and a track that it published after all is taken down again.
+Losing the grant also ends the intent: whoever is granted again later is not suddenly heard. It
+begins a new epoch, as the end of the connection does: what is under way is cancelled, what still
+comes back from it is counted and dropped, and what it published after all is taken down again.
 
-A connection that is lost but made anew *suspends* the intent: the track is gone, the grant may be
-told a moment after the new connection, and what should be published is published again when it
-is there, until `resume_by`. After that the intent ends as with every loss of the grant. Until
-then whoever asked for it is not answered: neither has it failed, nor is it so.
-
-Every word of the app has a number (`stated`). Who gives up takes back their own word only.
+A connection that is lost but made anew *suspends* the intent: the grant may be told a moment after
+the new connection, and what should be published is published again when it is there, until
+`resume_by`. Until then whoever asked for it is not answered: neither has it failed, nor is it so.
 """
 
 from __future__ import annotations
 
 from enum import Enum
-from typing import Final, get_args
+from typing import Final
 
 from attrs import evolve, frozen
 
-from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conflict
+from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models import events as e
 from utd_rx.models.participant import TrackPublication, TrackSource
-from utd_rx.protocol.facts.media import (
-    CancelTrack,
-    CloseTrack,
-    MediaEffect,
-    MediaFact,
-    MuteTrack,
-    OpenTrack,
-    PublishingWanted,
-    PublishingWithdrawn,
-    TrackClosed,
-    TrackFailed,
-    TrackMuteChanged,
-    TrackOpened,
-)
+from utd_rx.protocol.facts import Effect, Effects
+from utd_rx.protocol.facts import media as facts
 
 SOURCES: Final = {
     TrackSource.MICROPHONE: "microphone",
@@ -60,15 +44,13 @@ SOURCES: Final = {
 CLOSED_WHEN_OFF: Final = frozenset({TrackSource.SCREEN_SHARE})
 """What is taken down when it is switched off; the others are muted."""
 
-_CONCERNS: Final = frozenset(
-    {
-        *get_args(MediaFact),
-        e.LocalTrackFailed,
-        e.LocalTrackRepublished,
-        e.LocalTrackUnpublished,
-        e.TrackMuted,
-        e.TrackUnmuted,
-    }
+_CONCERNS: Final = (
+    facts.MediaFact,
+    e.LocalTrackFailed,
+    e.LocalTrackRepublished,
+    e.LocalTrackUnpublished,
+    e.TrackMuted,
+    e.TrackUnmuted,
 )
 
 MAX_EARLY: Final = 16
@@ -87,18 +69,10 @@ class Operation(Enum):
 class Publishing:
     """Where one source stands.
 
-    Args:
-        is_wanted: What the app asked for last.
-        is_granted: Whether the server lets it be published now.
-        track: The published track, None when there is none.
-        operation: What is under way, None when nothing is.
-        epoch: Counts the spans within which operations belong together.
-        failure: Why the last operation failed, None once another one succeeds.
-        early: What was told about such tracks while one is being published: its own mute may be
-            told before the publication has answered.
-        late: How many results came too late and were dropped.
-        resume_by: Until when the intent survives an outage without a grant, monotonic seconds.
-        stated: Counts what the app asked for, so that a command sees that something came after it.
+    `is_wanted` is the app's last word, and `stated` its number, so that who gives up takes back
+    their own only. `failure` is that of the last operation. A mute may be told before the
+    publication it is about has answered: it waits in `early`. `late` counts results that came too
+    late and were dropped. The intent survives an outage until `resume_by`, monotonic seconds.
     """
 
     is_wanted: bool = False
@@ -128,47 +102,21 @@ class Publishing:
 
 
 def require_granted(publishing: Publishing) -> None:
-    """Check that switching on may succeed; in an outage that is not known, and it is waited for.
-
-    Raises:
-        UTDStreamException: `FORBIDDEN`.
-    """
+    """Raise `FORBIDDEN` if switching on cannot succeed; what an outage hides is waited for."""
     if not publishing.is_granted and publishing.resume_by is None:
-        raise UTDStreamException(
-            "publishing is not granted: take a seat or be invited first",
-            code=UTDErrorCode.FORBIDDEN,
-        )
-
-
-def outcome(
-    publishing: Publishing, source: TrackSource, *, enabled: bool, stated: int
-) -> UTDStreamException | bool:
-    """Return whether word number `stated`, to switch on or off, is so; or why it never will be."""
-    name = SOURCES[source]
-    if not publishing.is_settled and publishing.is_wanted is enabled:
-        return False
-    if publishing.failure is not None:
-        return publishing.failure
-    if publishing.is_on is enabled:
-        return True
-    if enabled and publishing.stated == stated and not publishing.is_granted:
-        message = f"the server took the permission to publish the {name}"
-        return UTDStreamException(message, code=UTDErrorCode.FORBIDDEN)
-    return conflict(ConflictReason.OVERTAKEN, f"a later set_{name} won")
+        message = "publishing is not granted: take a seat or be invited first"
+        raise UTDStreamException(message, code=UTDErrorCode.FORBIDDEN)
 
 
 def concerns(fact: object) -> bool:
     """Whether `fact` is about this client's own tracks; `step` leaves every other alone."""
-    return type(fact) in _CONCERNS
+    return isinstance(fact, _CONCERNS)
 
 
 def step(publishing: Publishing, fact: object, source: TrackSource) -> Publishing:
-    """Return `source` after `fact`, before the next operation is chosen; total.
-
-    Facts about another source are none of its own: the caller leaves them out.
-    """
+    """Return `source` after `fact`, which is about no other, before the next operation; total."""
     match fact:
-        case PublishingWanted(enabled=enabled):
+        case facts.PublishingWanted(enabled=enabled):
             return evolve(
                 publishing,
                 is_wanted=enabled,
@@ -176,19 +124,19 @@ def step(publishing: Publishing, fact: object, source: TrackSource) -> Publishin
                 resume_by=publishing.resume_by if enabled else None,
                 stated=publishing.stated + 1,
             )
-        case PublishingWithdrawn(stated=stated) if stated == publishing.stated:
+        case facts.PublishingWithdrawn(stated=stated) if stated == publishing.stated:
             return evolve(publishing, is_wanted=False, resume_by=None)
-        case TrackOpened(epoch=epoch, track=track):
+        case facts.TrackOpened(epoch=epoch, track=track):
             early = [known for known in publishing.early if known.sid == track.sid]
-            finished = _finished(publishing, epoch, Operation.OPEN, track=track)
+            finished = _finished(publishing, epoch, Operation.OPEN, track)
             return _followed(finished, early[-1]) if early else finished
-        case TrackMuteChanged(epoch=epoch, muted=muted):
+        case facts.TrackMuteChanged(epoch=epoch, muted=muted):
             known = publishing.track
             changed = None if known is None else evolve(known, is_muted=muted)
-            return _finished(publishing, epoch, Operation.MUTE, track=changed)
-        case TrackClosed(epoch=epoch):
-            return _finished(publishing, epoch, Operation.CLOSE, track=None)
-        case TrackFailed(epoch=epoch, error=error) if epoch == publishing.epoch:
+            return _finished(publishing, epoch, Operation.MUTE, changed)
+        case facts.TrackClosed(epoch=epoch):
+            return _finished(publishing, epoch, Operation.CLOSE, None)
+        case facts.TrackFailed(epoch=epoch, error=error) if epoch == publishing.epoch:
             # The intent ends with the failure: trying again is the app's decision. A track that
             # could not be taken down is not tried again either: the connection is in its way.
             gone = publishing.operation is Operation.CLOSE
@@ -200,7 +148,7 @@ def step(publishing: Publishing, fact: object, source: TrackSource) -> Publishin
                 is_wanted=publishing.is_on and not gone,
                 failure=error,
             )
-        case TrackFailed():
+        case facts.TrackFailed():
             return evolve(publishing, late=publishing.late + 1)
         case e.LocalTrackRepublished(track=track, previous_sid=sid) if _is_ours(publishing, sid):
             return evolve(publishing, track=track)
@@ -216,8 +164,7 @@ def step(publishing: Publishing, fact: object, source: TrackSource) -> Publishin
             if publishing.operation is Operation.OPEN:
                 return evolve(publishing, early=(*publishing.early, track)[-MAX_EARLY:])
             return publishing
-        case _:
-            return publishing
+    return publishing
 
 
 def granted(publishing: Publishing, is_granted: bool) -> Publishing:
@@ -226,13 +173,8 @@ def granted(publishing: Publishing, is_granted: bool) -> Publishing:
         return publishing
     if is_granted:
         return evolve(publishing, is_granted=True, resume_by=None)
-    return evolve(
-        publishing,
-        is_granted=False,
-        is_wanted=False,
-        operation=None,
-        epoch=publishing.epoch + 1,
-    )
+    epoch = publishing.epoch + 1
+    return evolve(publishing, is_granted=False, is_wanted=False, operation=None, epoch=epoch)
 
 
 def suspended(publishing: Publishing, until: float) -> Publishing:
@@ -247,16 +189,6 @@ def suspended(publishing: Publishing, until: float) -> Publishing:
     )
 
 
-def resuming(publishing: Publishing, until: float) -> Publishing:
-    """Return it as it waits for its grant on a new connection."""
-    return publishing if publishing.resume_by is None else evolve(publishing, resume_by=until)
-
-
-def given_up(publishing: Publishing) -> Publishing:
-    """Return it when its grant did not come back."""
-    return evolve(publishing, is_wanted=False, resume_by=None)
-
-
 def disconnected(publishing: Publishing) -> Publishing:
     """Return it on a connection that is over: the room port closed every track."""
     return Publishing(
@@ -269,13 +201,13 @@ def disconnected(publishing: Publishing) -> Publishing:
 
 def follow_up(
     before: Publishing, after: Publishing, fact: object, source: TrackSource
-) -> tuple[Publishing, tuple[MediaEffect, ...]]:
+) -> tuple[Publishing, Effects]:
     """Return what the change from `before` to `after` calls for, and the state it leaves."""
-    effects: tuple[MediaEffect, ...] = ()
+    effects: Effects = ()
     if after.epoch != before.epoch and before.operation is not None:
-        effects = (CancelTrack(source, before.epoch),)
-    if isinstance(fact, TrackOpened) and fact.source is source and fact.epoch != after.epoch:
-        effects = (*effects, CloseTrack(source, fact.epoch, fact.track.sid))
+        effects = (facts.CancelTrack(source, before.epoch),)
+    if isinstance(fact, facts.TrackOpened) and fact.source is source and fact.epoch != after.epoch:
+        effects = (*effects, facts.CloseTrack(source, fact.epoch, fact.track.sid))
     operation, effect = _next_operation(after, source)
     if effect is None:
         return after, effects
@@ -284,28 +216,24 @@ def follow_up(
 
 def _next_operation(
     publishing: Publishing, source: TrackSource
-) -> tuple[Operation, MediaEffect] | tuple[None, None]:
+) -> tuple[Operation, Effect] | tuple[None, None]:
     """Choose the next operation, if any: the table above."""
     track, epoch, is_wanted = publishing.track, publishing.epoch, publishing.is_wanted
     if publishing.operation is not None:
         return None, None
     if track is None:
         if is_wanted and publishing.is_granted:
-            return Operation.OPEN, OpenTrack(source, epoch)
+            return Operation.OPEN, facts.OpenTrack(source, epoch)
         return None, None
     if not publishing.is_granted or (not is_wanted and source in CLOSED_WHEN_OFF):
-        return Operation.CLOSE, CloseTrack(source, epoch, track.sid)
+        return Operation.CLOSE, facts.CloseTrack(source, epoch, track.sid)
     if track.is_muted == is_wanted:
-        return Operation.MUTE, MuteTrack(source, epoch, track.sid, muted=not is_wanted)
+        return Operation.MUTE, facts.MuteTrack(source, epoch, track.sid, muted=not is_wanted)
     return None, None
 
 
 def _finished(
-    publishing: Publishing,
-    epoch: int,
-    operation: Operation,
-    *,
-    track: TrackPublication | None,
+    publishing: Publishing, epoch: int, operation: Operation, track: TrackPublication | None
 ) -> Publishing:
     if epoch != publishing.epoch or publishing.operation is not operation:
         return evolve(publishing, late=publishing.late + 1)
@@ -313,10 +241,8 @@ def _finished(
 
 
 def _followed(publishing: Publishing, track: TrackPublication) -> Publishing:
-    """Return it when its track was reported to be muted or unmuted.
-
-    By the server, or it is the echo of our own operation; either way the intent follows, or the two
-    would fight.
+    """Return it when its track was reported to be muted or unmuted: by the server, or as the echo
+    of our own operation. Either way the intent follows, or the two would fight.
     """
     if not _is_ours(publishing, track.sid):
         return publishing

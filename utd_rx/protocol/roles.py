@@ -1,9 +1,8 @@
 """Who has which role (docs/contract.md, "Roles").
 
-Theory of operation. A role stands in the participant's own metadata, which only the engine
-writes. A push `_role_change` is a hint, as every message without a sender is: where it says
-something else, the engine is asked about this participant, one at a time, and its answer counts
-until newer metadata comes, unless metadata came while it was under way.
+A role stands in the participant's own metadata, which only the engine writes. A push `_role_change`
+is a hint, as every message without a sender is: where it says something else, the engine is asked
+about this participant, one at a time.
 
 | | |
 | --- | --- |
@@ -23,6 +22,7 @@ from attrs import evolve, field, frozen
 from utd_rx.models import events as e
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.role import UTDRole
+from utd_rx.protocol.facts import Effects
 from utd_rx.protocol.facts.connection import JoinSucceeded
 from utd_rx.protocol.facts.people import FetchRole, RoleFetched, RoleHinted, RoleNotFetched
 from utd_rx.protocol.roster import Roster
@@ -36,14 +36,11 @@ MAX_WANTED: Final = 32
 
 @frozen
 class Roles:
-    """The roles of everybody in the room, this client included.
+    """The roles of everybody in the room, this client included; who has none is not in `known`.
 
-    Args:
-        known: Role by identity; who has none is not in it.
-        wanted: Whom to ask about next.
-        asked: About whom the engine is being asked, None when it is not.
-        generation: Counts what metadata said about whom the engine is being asked.
-        disproved: How many pushes the engine did not bear out.
+    `wanted` are whom to ask about next, `asked` is about whom the engine is being asked, and
+    `generation` counts what metadata said about them. `disproved` counts pushes that the engine
+    did not bear out.
     """
 
     known: FrozenMap[str, UTDRole] = field(factory=FrozenMap)
@@ -61,31 +58,30 @@ def step(roles: Roles, fact: object, roster: Roster) -> Roles:
         case e.ParticipantConnected(participant=who):
             return _told(roles, who.identity, who.metadata)
         case e.ParticipantMetadataChanged(identity=identity, metadata=metadata):
-            return _told(roles, identity, metadata) if is_present(roster, identity) else roles
+            return _told(roles, identity, metadata) if roster.find(identity) is not None else roles
         case e.ParticipantDisconnected(identity=identity):
-            if is_present(roster, identity):  # held back: the connection is being restored
+            if roster.find(identity) is not None:  # held back: the connection is being restored
                 return roles
             return evolve(roles, known=roles.known.remove(identity))
         case RoleHinted(identity=identity, role=role):
-            is_news = is_present(roster, identity) and roles.known.get(identity) is not role
+            is_news = roster.find(identity) is not None and roles.known.get(identity) is not role
             if not is_news or identity in roles.wanted or len(roles.wanted) >= MAX_WANTED:
                 return roles
             return evolve(roles, wanted=(*roles.wanted, identity))
         case RoleFetched(identity=identity, role=role, generation=generation):
             roles = _answered(roles, identity)
             is_late = generation != roles.generation
-            if is_late or role is None or not is_present(roster, identity):
+            if is_late or role is None or roster.find(identity) is None:
                 return roles
             if roles.known.get(identity) is role:
                 return evolve(roles, disproved=roles.disproved + 1)
             return evolve(roles, known=roles.known.set(identity, role))
         case RoleNotFetched(identity=identity):
             return _answered(roles, identity)
-        case _:
-            return roles
+    return roles
 
 
-def follow_up(roles: Roles) -> tuple[Roles, tuple[FetchRole, ...]]:
+def follow_up(roles: Roles) -> tuple[Roles, Effects]:
     """Ask about the next one when nothing is under way."""
     if roles.asked is not None or not roles.wanted:
         return roles, ()
@@ -106,15 +102,9 @@ def role_in(metadata: str) -> UTDRole | None:
     return ROLES.get(role) if isinstance(role, str) else None
 
 
-def is_present(roster: Roster, identity: str) -> bool:
-    """Whether `identity` is in the room."""
-    local = roster.local
-    return identity in roster.remotes or (local is not None and local.identity == identity)
-
-
 def _from_roster(roles: Roles, roster: Roster) -> Roles:
-    everybody = (*([] if roster.local is None else [roster.local]), *roster.participants)
-    listed = ((who.identity, role_in(who.metadata)) for who in everybody)
+    local = () if roster.local is None else (roster.local,)
+    listed = ((who.identity, role_in(who.metadata)) for who in (*local, *roster.participants))
     known = FrozenMap((identity, role) for identity, role in listed if role is not None)
     return evolve(forgotten(roles), known=known)
 

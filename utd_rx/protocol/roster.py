@@ -1,11 +1,9 @@
 """Who is in the room: a snapshot, then one change per event.
 
-Theory of operation. The snapshot replaces everything; each event after it changes one entry. An
-event about somebody who is not listed changes nothing: it is the echo of a participant who left,
-or of one a snapshot is going to bring. While the connection is being restored nobody is taken
-away, because a full reconnect reports everybody as gone and then as new
-(docs/livekit.md, "Departures that did not happen"): the snapshot that ends the outage says who
-really left.
+An event about somebody who is not listed changes nothing: it is the echo of a participant who
+left, or of one a snapshot is going to bring. While the connection is being restored nobody is taken
+away, because a full reconnect reports everybody as gone and then as new (docs/livekit.md,
+"Departures that did not happen"): the snapshot that ends the outage says who really left.
 """
 
 from __future__ import annotations
@@ -36,6 +34,11 @@ class Roster:
     active_speakers: tuple[str, ...] = ()
 
     @property
+    def identity(self) -> str:
+        """Who this client is in the room; "" before the first connection."""
+        return "" if self.local is None else self.local.identity
+
+    @property
     def permission(self) -> ParticipantPermission:
         """What the server lets this client do; nothing before the first connection."""
         return ParticipantPermission() if self.local is None else self.local.permission
@@ -44,6 +47,12 @@ class Roster:
     def participants(self) -> tuple[RemoteParticipant, ...]:
         """The remote participants in the order they came."""
         return self.remotes.listed()
+
+    def find(self, identity: str) -> Any:
+        """Return the participant `identity`, this client among them, None when not here."""
+        if self.local is not None and identity == self.local.identity:
+            return self.local
+        return self.remotes.get(identity)
 
 
 def from_snapshot(snapshot: e.RoomSnapshot) -> Roster:
@@ -71,13 +80,6 @@ def emptied(roster: Roster) -> Roster:
     return Roster(local=local)
 
 
-def is_as_muted(roster: Roster, identity: str, source: TrackSource, is_muted: bool) -> bool:
-    """Whether the track of `identity` from `source` is muted or not; who has none is both."""
-    who = _find(roster, identity)
-    track = None if who is None else who.track(source)
-    return track is None or track.is_muted is is_muted
-
-
 def sid_of(roster: Roster, identity: str) -> str | None:
     """Return the sid of the connection of `identity`, None when they are not here."""
     participant = roster.remotes.get(identity)
@@ -91,15 +93,8 @@ def microphone_sid(roster: Roster, identity: str) -> str | None:
     return track.sid if track is not None and track.is_subscribed else None
 
 
-def _find(roster: Roster, identity: str) -> Any:
-    local = roster.local
-    if local is not None and identity == local.identity:
-        return local
-    return roster.remotes.get(identity)
-
-
 def _change(roster: Roster, identity: str, change: Callable[[Any], Any]) -> Roster:
-    who = _find(roster, identity)
+    who = roster.find(identity)
     if who is None:
         return roster
     if who is roster.local:
@@ -107,9 +102,9 @@ def _change(roster: Roster, identity: str, change: Callable[[Any], Any]) -> Rost
     return evolve(roster, remotes=roster.remotes.set(identity, change(who)))
 
 
-def _set_field(name: str) -> Callable[[Roster, Any], Roster]:
+def _set_field(name: str, told: str | None = None) -> Callable[[Roster, Any], Roster]:
     def apply(roster: Roster, event: Any) -> Roster:
-        value = getattr(event, "quality" if name == "connection_quality" else name)
+        value = getattr(event, told or name)
         return _change(roster, event.identity, lambda who: evolve(who, **{name: value}))
 
     return apply
@@ -121,28 +116,18 @@ def _set_track(roster: Roster, event: Any) -> Roster:
 
 def _drop_track(roster: Roster, identity: str, sid: str) -> Roster:
     roster = _change(roster, identity, lambda who: who.without_track(sid))
-    who = _find(roster, identity)
+    who = roster.find(identity)
     if who is not None and any(track.kind is TrackKind.AUDIO for track in who.tracks):
         return roster
     # Of a track that nobody receives any more an SFU says nothing, not even that it fell silent.
     return _silence(roster, identity)
 
 
-def _drop_local_track(roster: Roster, event: Any) -> Roster:
-    local = roster.local
-    return roster if local is None else _drop_track(roster, local.identity, event.track.sid)
-
-
 def _silence(roster: Roster, identity: str) -> Roster:
+    if identity not in roster.active_speakers:
+        return roster
     speaking = tuple(who for who in roster.active_speakers if who != identity)
     return evolve(roster, active_speakers=speaking)
-
-
-def _set_local_track(roster: Roster, event: Any, previous_sid: str = "") -> Roster:
-    if roster.local is None:
-        return roster
-    local = roster.local.without_track(previous_sid).with_track(event.track)
-    return evolve(roster, local=local)
 
 
 CHANGES: Final[dict[type, Callable[[Roster, Any], Roster]]] = {
@@ -156,17 +141,23 @@ CHANGES: Final[dict[type, Callable[[Roster, Any], Roster]]] = {
     e.ParticipantMetadataChanged: _set_field("metadata"),
     e.ParticipantAttributesChanged: _set_field("attributes"),
     e.ParticipantPermissionsChanged: _set_field("permission"),
-    e.ConnectionQualityChanged: _set_field("connection_quality"),
+    e.ConnectionQualityChanged: _set_field("connection_quality", "quality"),
     e.TrackPublished: _set_track,
     e.TrackUnpublished: lambda roster, event: _drop_track(roster, event.identity, event.track.sid),
     e.TrackSubscribed: _set_track,
     e.TrackUnsubscribed: _set_track,
     e.TrackMuted: _set_track,
     e.TrackUnmuted: _set_track,
-    e.LocalTrackPublished: _set_local_track,
-    e.LocalTrackUnpublished: _drop_local_track,
-    e.LocalTrackRepublished: lambda roster, event: _set_local_track(
-        roster, event, event.previous_sid
+    e.LocalTrackPublished: lambda roster, event: _change(
+        roster, roster.identity, lambda me: me.with_track(event.track)
+    ),
+    e.LocalTrackUnpublished: lambda roster, event: _drop_track(
+        roster, roster.identity, event.track.sid
+    ),
+    e.LocalTrackRepublished: lambda roster, event: _change(
+        roster,
+        roster.identity,
+        lambda me: me.without_track(event.previous_sid).with_track(event.track),
     ),
     e.ActiveSpeakersChanged: lambda roster, event: evolve(roster, active_speakers=event.identities),
     e.RoomMetadataChanged: lambda roster, event: evolve(roster, metadata=event.metadata),

@@ -9,17 +9,14 @@ client's copy. A grid comes in three ways, which are not equally good:
 | `GET`, asked for here | true when it was asked |
 | a push: seats, queue, mode | a hint: it has no sender, nor has a newcomer's, for 3 s |
 
-News begins a new *generation*, and a `GET` counts only while the generation is still the one in
-which it was asked. Where the engine numbers its grids (`revision`), an older number never replaces
-a newer one, whatever way it came. Where it does not, of two `GET`s that overlapped the first
-answer counts, and when the other one differs the engine is asked again: it alone can say which is
-older.
+News begins a new *generation*, and a `GET` counts only in the one in which it was asked. Where the
+engine numbers its grids (`revision`), an older number never replaces a newer one. Where it does
+not, of two `GET`s that overlapped the first answer counts, and when the other one differs the
+engine is asked again: it alone can say which is older.
 
 A hint of something other than what is known makes the copy *stale*: the engine is asked, once at a
 time, and once more when hints came meanwhile; so a forger costs one request under way, and moves
-nobody. What a `GET` does not bear out is counted.
-
-Nothing here is optimistic: taking a seat changes nothing until the engine says so.
+nobody. Nor is anything optimistic: taking a seat changes nothing until the engine says so.
 """
 
 from __future__ import annotations
@@ -28,15 +25,8 @@ from attrs import evolve, frozen
 
 from utd_rx.errors import UTDStreamException
 from utd_rx.models.seats import UTDSeatGrid
-from utd_rx.protocol.facts.seats import (
-    FetchSeats,
-    ModeHinted,
-    QueueHinted,
-    SeatGridFetched,
-    SeatGridHinted,
-    SeatGridReceived,
-    SeatsNotFetched,
-)
+from utd_rx.protocol.facts import Effects
+from utd_rx.protocol.facts import seats as facts
 from utd_rx.protocol.wire.seats import keep_attributes
 
 
@@ -44,17 +34,10 @@ from utd_rx.protocol.wire.seats import keep_attributes
 class Seats:
     """The client's copy of the grid.
 
-    Args:
-        grid: As last told; empty before.
-        is_known: Whether the engine has told it in this join.
-        is_stale: Whether there may be a newer one to ask for.
-        is_asked: Whether a `GET` is under way.
-        generation: Counts the news.
-        answers: Counts the answers to a `GET` that replaced the copy.
-        failure: Why the last `GET` failed, None when it did not.
-        late: How many grids were older than what was known and were dropped.
-        is_hinted: Whether nothing but hints made it stale, or ask.
-        disproved: How many requests that only hints had caused brought nothing new.
+    It `is_known` once the engine has told it in this join, `is_stale` when there may be a newer
+    one, and `is_hinted` when nothing but hints made it so, or ask. `generation` counts the news,
+    `answers` the `GET`s that replaced it, `late` the grids that were older and dropped, and
+    `disproved` the requests that only hints had caused and that brought nothing new.
     """
 
     grid: UTDSeatGrid = UTDSeatGrid()
@@ -72,25 +55,25 @@ class Seats:
 def step(seats: Seats, fact: object) -> Seats:
     """Return the copy after `fact`; total, anything but a grid changes nothing."""
     match fact:
-        case SeatGridReceived(grid=told):
+        case facts.SeatGridReceived(grid=told):
             grid = keep_attributes(told, seats.grid)
             if seats.is_known and grid == seats.grid:
                 return seats
             if _is_older(grid, seats):
                 return evolve(seats, late=seats.late + 1)
             return evolve(seats, grid=grid, is_known=True, generation=seats.generation + 1)
-        case SeatGridHinted(grid=told):
+        case facts.SeatGridHinted(grid=told):
             grid = keep_attributes(told, seats.grid)
             is_news = grid != seats.grid and not _is_older(grid, seats)
             return _hinted(seats) if is_news else seats
-        case QueueHinted(request_id=request_id, is_pending=is_pending):
+        case facts.QueueHinted(request_id=request_id, is_pending=is_pending):
             is_news = seats.grid.is_pending(request_id) is not is_pending
             return _hinted(seats) if is_news else seats
-        case ModeHinted(mode_id=mode_id, seat_count=count):
+        case facts.ModeHinted(mode_id=mode_id, seat_count=count):
             known = (seats.grid.mode_id, seats.grid.count)
             is_news = known != (mode_id, seats.grid.count if count is None else count)
             return _hinted(seats) if is_news else seats
-        case SeatGridFetched(grid=told, generation=generation, answers=answers):
+        case facts.SeatGridFetched(grid=told, generation=generation, answers=answers):
             grid = keep_attributes(told, seats.grid)
             is_disproof = seats.is_known and seats.is_hinted and grid == seats.grid
             seats = evolve(
@@ -108,12 +91,11 @@ def step(seats: Seats, fact: object) -> Seats:
                 answers=seats.answers + 1,
                 disproved=seats.disproved + is_disproof,
             )
-        case SeatsNotFetched(error=error):
+        case facts.SeatsNotFetched(error=error):
             # Not asked again at once: whatever keeps the engine from answering needs time, and
             # the next hint or reconnect asks.
             return evolve(seats, is_asked=False, is_stale=False, failure=error)
-        case _:
-            return seats
+    return seats
 
 
 def stale(seats: Seats) -> Seats:
@@ -133,12 +115,12 @@ def forgotten(seats: Seats) -> Seats:
     return blank if seats == blank else evolve(blank, generation=seats.generation + 1)
 
 
-def follow_up(seats: Seats) -> tuple[Seats, tuple[FetchSeats, ...]]:
+def follow_up(seats: Seats) -> tuple[Seats, Effects]:
     """Ask for the grid when the copy is stale and no request is under way."""
     if not seats.is_stale or seats.is_asked:
         return seats, ()
-    question = FetchSeats(seats.generation, seats.answers)
-    return evolve(seats, is_stale=False, is_asked=True), (question,)
+    asking = evolve(seats, is_stale=False, is_asked=True)
+    return asking, (facts.FetchSeats(seats.generation, seats.answers),)
 
 
 def _is_older(grid: UTDSeatGrid, seats: Seats) -> bool:

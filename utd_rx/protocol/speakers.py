@@ -5,8 +5,7 @@ Theory of operation. The queue is part of the grid (`seats`), so everybody knows
 belongs to this client alone. A message that brings an *offer* is a hint: a newcomer may have
 forged it, and one sent right after a join is lost. Our engine can be asked what it offered, so it
 is, at the join, after a reconnect, both times once more a little later, and whenever a hint tells
-of something new; one question at a time. Another engine cannot: then the hint itself is shown,
-and accepting it proves it.
+of something new. Another engine cannot: then the hint itself is shown, and accepting it proves it.
 
 | engine | begins | ends |
 | --- | --- | --- |
@@ -14,7 +13,7 @@ and accepting it proves it.
 | has none | a message says so, to me | answered, out of time, seated, inviter or connection gone |
 
 A request that is approved seats this client and grants it publishing, in two messages; whoever
-asked in order to speak is heard when both are there, at the latest `GRANT_TIMEOUT` after the seat:
+asked in order to speak is heard when both are there:
 
 | `request_id` | `opens_by` | |
 | --- | --- | --- |
@@ -33,17 +32,10 @@ from utd_rx.models.events import ParticipantConnected, ParticipantDisconnected, 
 from utd_rx.models.participant import TrackSource
 from utd_rx.models.seats import Invitation, UTDSeatGrid
 from utd_rx.protocol.deadlines import earliest
+from utd_rx.protocol.facts import Effects
+from utd_rx.protocol.facts import seats as facts
 from utd_rx.protocol.facts.connection import JoinSucceeded
 from utd_rx.protocol.facts.media import PublishingWanted
-from utd_rx.protocol.facts.seats import (
-    FetchInvitations,
-    InvitationAnswered,
-    InvitationHinted,
-    InvitationsListed,
-    InvitationsNotListed,
-    SpeakingForgone,
-    SpeakRequested,
-)
 from utd_rx.protocol.wire.speakers import ListedInvitation
 
 INVITATION_SECONDS: Final = 60.0
@@ -74,24 +66,14 @@ class OpenInvitation:
 
 @frozen
 class Speakers:
-    """What this client was offered, and what it asked for; see the module's tables.
+    """What this client was offered, oldest first, and what it asked for; see the module's tables.
 
-    Args:
-        offers: The open ones, oldest first.
-        request_id: The request that is to open the microphone.
-        is_seen: Whether the queue has shown it.
-        opens_by: Until when the grant opens the microphone.
-        is_listed: Whether the engine has said what it offers.
-        is_stale: Whether there may be something new to ask for.
-        is_asked: Whether a question is under way.
-        hinted: The offers of which hints told since the last question.
-        checked: Those of which hints told before it.
-        asked_at: When the last question was asked, in monotonic seconds.
-        look_at: When to ask again.
-        answered: The offers answered last.
-        away: Who left while an offer of theirs stood or was asked for; it stands again if they are
-            back in time.
-        disproved: How many offers of which hints told were none.
+    The queue has shown the request `request_id` when it `is_seen`. The engine has said what it
+    offers when that `is_listed`; when it `is_stale`, and from `look_at` on, there may be something
+    new to ask for, and when it `is_asked`, a question of `asked_at` is under way. Hints told of
+    offers since the last question (`hinted`), or before it (`checked`); those that were none count
+    as `disproved`. `answered` are the last ones. Who is `away` left while an offer of theirs stood
+    or was asked for: it stands again if they are back in time.
     """
 
     offers: tuple[OpenInvitation, ...] = ()
@@ -132,36 +114,34 @@ def step(
             away = tuple(who for who in speakers.away if who not in present)
             soon = now + LOOK_AGAIN_SECONDS
             speakers = evolve(speakers, is_stale=True, look_at=soon, away=away)
-        case InvitationHinted(invitation=invitation) if invitation.target == identity:
+        case facts.InvitationHinted(invitation=invitation) if invitation.target == identity:
             speakers = _hinted(speakers, invitation, now)
-        case InvitationsListed(epoch=asked, invitations=listed) if asked == epoch:
+        case facts.InvitationsListed(epoch=asked, invitations=listed) if asked == epoch:
             mine = (one for one in listed if one.invitation.target == identity)
             speakers = _listed(speakers, tuple(mine))
-        case InvitationsNotListed(epoch=asked, is_absent=is_absent) if asked == epoch:
+        case facts.InvitationsNotListed(epoch=asked, is_absent=is_absent) if asked == epoch:
             look_at = None if is_absent else now + LOOK_AGAIN_SECONDS
             if not speakers.is_listed and speakers.look_at is None:
                 look_at = None  # nothing says that asking ever helps
             speakers = evolve(speakers, is_stale=False, is_asked=False, look_at=look_at)
-        case InvitationAnswered(invitation_id=id_):
-            speakers = _without(speakers, lambda invitation: invitation.id == id_)
+        case facts.InvitationAnswered(invitation_id=id_):
+            speakers = _kept(speakers, lambda offer: offer.invitation.id != id_)
             answered = (*speakers.answered, id_)[-MAX_ANSWERED:]
             speakers = evolve(speakers, answered=answered)
         case ParticipantDisconnected(identity=who):
             before = speakers
-            speakers = _without(speakers, lambda invitation: invitation.inviter == who)
+            speakers = _kept(speakers, lambda offer: offer.invitation.inviter != who)
             if speakers is not before or speakers.is_asked:
                 speakers = evolve(speakers, away=(*speakers.away, who)[-MAX_OFFERS:])
         case ParticipantConnected(participant=who) if who.identity in speakers.away:
             away = tuple(known for known in speakers.away if known != who.identity)
             speakers = evolve(speakers, away=away, is_stale=speakers.is_listed or speakers.is_stale)
-        case SpeakRequested(request_id=request_id):
+        case facts.SpeakRequested(request_id=request_id):
             speakers = _asking(speakers, request_id)
         case PublishingWanted(source=TrackSource.MICROPHONE, enabled=False):
             speakers = _asking(speakers, None)
-        case SpeakingForgone(request_id=id_) if id_ in (None, speakers.request_id):
+        case facts.SpeakingForgone(request_id=id_) if id_ in (None, speakers.request_id):
             speakers = _asking(speakers, None)
-        case _:
-            pass
     return _at(_seated_or_not(speakers, now, identity, grid), now)
 
 
@@ -170,15 +150,12 @@ def forgotten(speakers: Speakers) -> Speakers:
     return Speakers(disproved=speakers.disproved)
 
 
-def follow_up(
-    speakers: Speakers, now: float, epoch: int
-) -> tuple[Speakers, tuple[FetchInvitations, ...]]:
+def follow_up(speakers: Speakers, now: float, epoch: int) -> tuple[Speakers, Effects]:
     """Ask what was offered when there may be something new and no question is under way."""
     if not speakers.is_stale or speakers.is_asked:
         return speakers, ()
     asking = evolve(speakers, is_stale=False, is_asked=True, asked_at=now)
-    asking = evolve(asking, checked=speakers.hinted, hinted=())
-    return asking, (FetchInvitations(epoch),)
+    return evolve(asking, checked=speakers.hinted, hinted=()), (facts.FetchInvitations(epoch),)
 
 
 def opens(speakers: Speakers, is_granted: bool) -> tuple[Speakers, bool]:
@@ -189,7 +166,6 @@ def opens(speakers: Speakers, is_granted: bool) -> tuple[Speakers, bool]:
 
 
 def next_deadline(speakers: Speakers) -> float | None:
-    """Return when time alone changes something, None for never."""
     ends = (offer.expires_at for offer in speakers.offers)
     return earliest(*ends, speakers.opens_by, speakers.look_at)
 
@@ -200,8 +176,7 @@ def _asking(speakers: Speakers, request_id: int | None) -> Speakers:
 
 
 def _hinted(speakers: Speakers, invitation: Invitation, now: float) -> Speakers:
-    known = any(offer.invitation.id == invitation.id for offer in speakers.offers)
-    if known or invitation.id in speakers.answered:
+    if speakers.offered(invitation.id) is not None or invitation.id in speakers.answered:
         return speakers
     if (speakers.is_listed or speakers.is_asked) and invitation.id not in speakers.hinted:
         hinted = (*speakers.hinted, invitation.id)[:MAX_OFFERS]
@@ -215,9 +190,8 @@ def _hinted(speakers: Speakers, invitation: Invitation, now: float) -> Speakers:
 def _listed(speakers: Speakers, listed: tuple[ListedInvitation, ...]) -> Speakers:
     """Return the state after the engine's word; `listed` is about this client.
 
-    The engine lists an offer for as long as its inviter may come back, and nobody tells when that
-    is over; so one of an inviter who is away stands again when they are back. What is left of an
-    offer is counted from the question, so that a slow answer ends it too early rather than late.
+    The engine lists an offer for as long as its inviter may come back, which nobody tells: one who
+    is away has none. Its time is counted from the question, so that a slow answer ends it early.
     """
     offers = tuple(
         OpenInvitation(
@@ -255,9 +229,7 @@ def _seated_or_not(speakers: Speakers, now: float, identity: str, grid: UTDSeatG
 
 
 def _at(speakers: Speakers, now: float) -> Speakers:
-    if any(offer.expires_at <= now for offer in speakers.offers):
-        live = tuple(offer for offer in speakers.offers if offer.expires_at > now)
-        speakers = evolve(speakers, offers=live)
+    speakers = _kept(speakers, lambda offer: offer.expires_at > now)
     if speakers.opens_by is not None and now >= speakers.opens_by:
         speakers = evolve(speakers, opens_by=None)
     if speakers.look_at is not None and now >= speakers.look_at:
@@ -265,8 +237,6 @@ def _at(speakers: Speakers, now: float) -> Speakers:
     return speakers
 
 
-def _without(speakers: Speakers, is_over: Callable[[Invitation], bool]) -> Speakers:
-    if not any(is_over(offer.invitation) for offer in speakers.offers):
-        return speakers
-    kept = tuple(offer for offer in speakers.offers if not is_over(offer.invitation))
-    return evolve(speakers, offers=kept)
+def _kept(speakers: Speakers, is_kept: Callable[[OpenInvitation], bool]) -> Speakers:
+    kept = tuple(filter(is_kept, speakers.offers))
+    return speakers if kept == speakers.offers else evolve(speakers, offers=kept)

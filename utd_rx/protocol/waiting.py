@@ -1,9 +1,9 @@
 """How a command waits: in the state, for what it was promised.
 
-Theory of operation. A command that the engine said yes to, or that asked for something which takes
-time, is done when the state *shows* what it was promised; nothing is optimistic. Its wait is part
-of the state: what was promised, in which join, when to ask the engine and when to give up. After
-every fact all waits are judged, in the order of this table; the first that fits ends one:
+A command that the engine said yes to, or that asked for something which takes time, is done when
+the state *shows* what it was promised; nothing is optimistic. Its wait is part of the state, so a
+replay knows about it, and time is an argument. After every fact all waits are judged, in the order
+of this table; the first that fits ends one:
 
 | | the command |
 | --- | --- |
@@ -13,32 +13,27 @@ every fact all waits are judged, in the order of this table; the first that fits
 | borne out and no more so, or the engine, asked after its yes, denies it | `CONFLICT`, overtaken |
 | the engine was asked and did not answer | raises why |
 | `ends_at` has passed | raises `TIMEOUT`, and its intent is withdrawn |
-
-So there is one way to wait, a replay knows about it, and time is an argument.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar, Protocol, TypeAlias, TypeVar
+from typing import Any, ClassVar, Protocol, TypeAlias, TypeVar, cast
 
 from attrs import asdict, evolve, frozen
 
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conflict
 from utd_rx.protocol.connection import Connection
 from utd_rx.protocol.deadlines import earliest
-
-Effects: TypeAlias = tuple[object, ...]
+from utd_rx.protocol.facts import Effect, Effects, Fact
 
 
 @frozen
 class Promise:
     """What a command brings about; each kind of it is a class in `protocol.promises`.
 
-    Attributes:
-        says: What it is, for messages; its own fields may stand in it.
-        seconds: How long a command waits for it at most.
-        asks_after: Seconds until the engine is asked for what no push has told; None: never.
+    `says` what it is, for messages, its own fields may stand in it. A command waits for it for so
+    many `seconds` at most, and asks the engine for what no push has told `asks_after` some.
     """
 
     says: ClassVar[str] = ""
@@ -47,7 +42,6 @@ class Promise:
 
     @property
     def what(self) -> str:
-        """What it is, for messages."""
         return self.says.format(**asdict(self, recurse=False))
 
     def shows(self, state: Any) -> bool:
@@ -62,7 +56,7 @@ class Promise:
         """Return why it cannot be any more, None while it can."""
         return None
 
-    def question(self, state: Any, wait_id: int) -> object | None:
+    def question(self, state: Any, wait_id: int) -> Effect | None:
         """Return the effect that asks the engine for it, None when there is nothing to ask."""
         return None
 
@@ -76,20 +70,14 @@ class Promise:
         return False
 
     @property
-    def withdrawal(self) -> object | None:
+    def withdrawal(self) -> Fact | None:
         """The fact by which whoever gives up takes their word back, None when there is none."""
         return None
 
 
 @frozen
-class WaitStarted:
-    """A command waits for what it was promised.
-
-    Args:
-        id: The command's.
-        promise: For what.
-        epoch: Of the join in which it was asked for.
-    """
+class WaitStarted(Fact):
+    """A command waits for what it was promised; `epoch` is that of the join in which it asked."""
 
     id: int
     promise: Promise
@@ -97,35 +85,26 @@ class WaitStarted:
 
 
 @frozen
-class WaitDropped:
+class WaitDropped(Fact):
     """The command does not wait any more: it was cancelled."""
 
     id: int
 
 
 @frozen
-class EndWait:
+class EndWait(Effect):
     """Let the command return, or raise `error`."""
 
     id: int
     error: UTDStreamException | None = None
 
 
-WaitFact: TypeAlias = WaitStarted | WaitDropped
-WaitEffect: TypeAlias = EndWait
-
-
 @frozen
 class Wait:
-    """One command's wait.
+    """A command's wait: until `ends_at`, and the engine is asked at `asks_at`, monotonic seconds.
 
-    Args:
-        id: The command's.
-        promise: For what.
-        epoch: Of the join in which it was asked for.
-        ends_at: When to give up, monotonic seconds.
-        asks_at: When to ask the engine; None when it was asked, or is not to be.
-        has_held: Whether the state has borne the promise out.
+    `asks_at` is None when it was asked, or is not to be; the state has borne the promise out when
+    it `has_held`.
     """
 
     id: int
@@ -141,7 +120,7 @@ class Waiting(Protocol):
 
     @property
     def session(self) -> Any:
-        """The common part."""
+        """What all kinds share."""
 
     @property
     def waits(self) -> tuple[Wait, ...]:
@@ -168,16 +147,14 @@ def step(rules: Step[St], state: St, fact: object, now: float) -> tuple[St, Effe
 
 
 def next_deadline(state: Waiting) -> float | None:
-    """Return when time alone changes something, None for never."""
-    deadlines = [at for wait in state.waits for at in (wait.ends_at, wait.asks_at)]
-    return earliest(*deadlines)
+    return earliest(*[at for wait in state.waits for at in (wait.ends_at, wait.asks_at)])
 
 
 def _judged(
     rules: Step[St], state: St, fact: object, now: float, effects: Effects
 ) -> tuple[St, Effects]:
     kept: list[Wait] = []
-    withdrawals: list[object] = []
+    withdrawals: list[Fact] = []
     for wait in state.waits:
         promise = wait.promise
         end = _end(wait, state, fact, now)
@@ -186,12 +163,12 @@ def _judged(
             if end.error is not None and promise.withdrawal is not None:
                 withdrawals.append(promise.withdrawal)
             continue
-        wait_ = evolve(wait, has_held=promise.holds(state))
+        wait = evolve(wait, has_held=promise.holds(state))
         if wait.asks_at is not None and now >= wait.asks_at:
-            wait_ = evolve(wait_, asks_at=None)
+            wait = evolve(wait, asks_at=None)
             question = promise.question(state, wait.id)
             effects = effects if question is None else (*effects, question)
-        kept.append(wait_)
+        kept.append(wait)
     state = _with(state, tuple(kept))
     for withdrawal in withdrawals:
         state, more = step(rules, state, withdrawal, now)
@@ -216,13 +193,8 @@ def _end(wait: Wait, state: Waiting, fact: object, now: float) -> EndWait | None
     if getattr(fact, "wait_id", None) == wait.id and (denial := promise.denial(fact)) is not None:
         return EndWait(wait.id, denial)
     if now >= wait.ends_at:
-        return EndWait(
-            wait.id,
-            UTDStreamException(
-                f"{promise.what} did not arrive within {promise.seconds:.0f} s",
-                code=UTDErrorCode.TIMEOUT,
-            ),
-        )
+        message = f"{promise.what} did not arrive within {promise.seconds:.0f} s"
+        return EndWait(wait.id, UTDStreamException(message, code=UTDErrorCode.TIMEOUT))
     return None
 
 
@@ -232,8 +204,5 @@ def taken_back(what: str) -> UTDStreamException:
 
 
 def _with(state: St, waits: tuple[Wait, ...]) -> St:
-    if waits == state.waits:
-        return state
-    evolved: Any = evolve(state, waits=waits)  # type: ignore[misc] # every kind's is an attrs class
-    after: St = evolved
-    return after
+    every: Any = state  # each kind's is an attrs class
+    return state if waits == state.waits else cast("St", evolve(every, waits=waits))

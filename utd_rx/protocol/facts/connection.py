@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
-
 from attrs import frozen
 
 from utd_rx.errors import UTDStreamException
 from utd_rx.models.events import RoomSnapshot
+from utd_rx.protocol.facts import Effect, Fact
 
 
 @frozen
-class JoinStarted:
+class JoinStarted(Fact):
     """A join was begun; results of an earlier one are late from now on."""
 
 
 @frozen
-class JoinAdmitted:
+class JoinAdmitted(Fact):
     """The engine minted a token for join `epoch`; `role` is what it granted, None: not told."""
 
     epoch: int
@@ -24,7 +23,7 @@ class JoinAdmitted:
 
 
 @frozen
-class JoinSucceeded:
+class JoinSucceeded(Fact):
     """The media room is there."""
 
     epoch: int
@@ -32,7 +31,7 @@ class JoinSucceeded:
 
 
 @frozen
-class JoinFailed:
+class JoinFailed(Fact):
     """It is not, or what the session type needs besides it did not come."""
 
     epoch: int
@@ -40,7 +39,7 @@ class JoinFailed:
 
 
 @frozen
-class RejoinFailed:
+class RejoinFailed(Fact):
     """Connecting anew in an outage failed; `jitter`, from 0 to 1, spreads the next attempts."""
 
     epoch: int
@@ -49,7 +48,7 @@ class RejoinFailed:
 
 
 @frozen
-class PlaceAsked:
+class PlaceAsked(Fact):
     """The engine said who holds this client's identity; `is_ours`: nobody who joined later."""
 
     epoch: int
@@ -57,22 +56,22 @@ class PlaceAsked:
 
 
 @frozen
-class LeaveStarted:
+class LeaveStarted(Fact):
     """The app leaves; the media connection goes down behind it."""
 
 
 @frozen
-class CloseStarted:
+class CloseStarted(Fact):
     """The app closes the session: nothing is heard any more, and what is known stays readable."""
 
 
 @frozen
-class DeadlinePassed:
+class DeadlinePassed(Fact):
     """The session's timer fired; which deadlines passed is read from the state."""
 
 
 @frozen
-class Rejoin:
+class Rejoin(Effect):
     """Connect anew, `mints` with a fresh token; answer with `Reconnected` or `RejoinFailed`."""
 
     epoch: int
@@ -80,26 +79,12 @@ class Rejoin:
 
 
 @frozen
-class AskPlace:
+class AskPlace(Effect):
     """Ask the engine whether somebody who joined later holds this identity; `PlaceAsked`."""
 
     epoch: int
 
 
 @frozen
-class DisconnectRoom:
+class DisconnectRoom(Effect):
     """Take the media connection down: the outage lasted too long."""
-
-
-ConnectionFact: TypeAlias = (
-    JoinStarted
-    | JoinAdmitted
-    | JoinSucceeded
-    | JoinFailed
-    | RejoinFailed
-    | PlaceAsked
-    | LeaveStarted
-    | CloseStarted
-    | DeadlinePassed
-)
-ConnectionEffect: TypeAlias = Rejoin | AskPlace | DisconnectRoom

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
-
 from attrs import frozen
 
 from utd_rx.errors import UTDStreamException
 from utd_rx.models.participant import TrackPublication, TrackSource
+from utd_rx.protocol.facts import Effect, Fact
+
+
+class MediaFact(Fact):
+    """One that is about the track of its `source` alone."""
+
+    __slots__ = ()
 
 
 @frozen
-class PublishingWanted:
+class PublishingWanted(MediaFact):
     """The app switched a source on or off."""
 
     source: TrackSource
@@ -19,7 +24,7 @@ class PublishingWanted:
 
 
 @frozen
-class PublishingWithdrawn:
+class PublishingWithdrawn(MediaFact):
     """Who switched it on, as word number `stated`, gave up; it takes back no word but its own."""
 
     source: TrackSource
@@ -27,7 +32,7 @@ class PublishingWithdrawn:
 
 
 @frozen
-class TrackOpened:
+class TrackOpened(MediaFact):
     """It is published."""
 
     source: TrackSource
@@ -36,7 +41,7 @@ class TrackOpened:
 
 
 @frozen
-class TrackFailed:
+class TrackFailed(MediaFact):
     """What was under way failed."""
 
     source: TrackSource
@@ -45,7 +50,7 @@ class TrackFailed:
 
 
 @frozen
-class TrackMuteChanged:
+class TrackMuteChanged(MediaFact):
     """It is muted or not, as commanded."""
 
     source: TrackSource
@@ -54,7 +59,7 @@ class TrackMuteChanged:
 
 
 @frozen
-class TrackClosed:
+class TrackClosed(MediaFact):
     """It is not published any more, as commanded."""
 
     source: TrackSource
@@ -62,7 +67,7 @@ class TrackClosed:
 
 
 @frozen
-class OpenTrack:
+class OpenTrack(Effect):
     """Open the app's source and publish it; `TrackOpened` or `TrackFailed`."""
 
     source: TrackSource
@@ -70,7 +75,7 @@ class OpenTrack:
 
 
 @frozen
-class MuteTrack:
+class MuteTrack(Effect):
     """Mute or unmute; `TrackMuteChanged` or `TrackFailed`."""
 
     source: TrackSource
@@ -80,7 +85,7 @@ class MuteTrack:
 
 
 @frozen
-class CloseTrack:
+class CloseTrack(Effect):
     """Unpublish; `TrackClosed` or `TrackFailed`."""
 
     source: TrackSource
@@ -89,19 +94,8 @@ class CloseTrack:
 
 
 @frozen
-class CancelTrack:
+class CancelTrack(Effect):
     """Abandon the operation begun in `epoch`, and whatever it may have opened."""
 
     source: TrackSource
     epoch: int
-
-
-MediaFact: TypeAlias = (
-    PublishingWanted
-    | PublishingWithdrawn
-    | TrackOpened
-    | TrackFailed
-    | TrackMuteChanged
-    | TrackClosed
-)
-MediaEffect: TypeAlias = OpenTrack | MuteTrack | CloseTrack | CancelTrack

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
-
 from attrs import frozen
 
 from utd_rx.models.ban import UTDBanNotice
 from utd_rx.models.chat import ChatMessage
 from utd_rx.models.role import UTDRole
+from utd_rx.protocol.facts import Effect, Fact
 
 
 @frozen
-class RoleHinted:
+class RoleHinted(Fact):
     """A message without a sender claims that somebody's role is this now; None: one not known."""
 
     identity: str
@@ -20,7 +19,7 @@ class RoleHinted:
 
 
 @frozen
-class RoleFetched:
+class RoleFetched(Fact):
     """The engine said which role somebody has; `generation` is what it was when it was asked."""
 
     identity: str
@@ -29,14 +28,14 @@ class RoleFetched:
 
 
 @frozen
-class RoleNotFetched:
+class RoleNotFetched(Fact):
     """The engine did not say."""
 
     identity: str
 
 
 @frozen
-class BanHinted:
+class BanHinted(Fact):
     """A message without a sender claims that `identity`, None for this client, is banned."""
 
     identity: str | None
@@ -44,7 +43,7 @@ class BanHinted:
 
 
 @frozen
-class BanAnswered:
+class BanAnswered(Fact):
     """The engine said whether the removal that ended join `epoch` was a ban; None: it did not."""
 
     epoch: int
@@ -52,21 +51,21 @@ class BanAnswered:
 
 
 @frozen
-class LockHinted:
+class LockHinted(Fact):
     """A message without a sender claims that the chat is, or is not, locked now."""
 
     is_locked: bool
 
 
 @frozen
-class ChatSent:
+class ChatSent(Fact):
     """A chat message of this client is on its way."""
 
     message: ChatMessage
 
 
 @frozen
-class FetchRole:
+class FetchRole(Effect):
     """Ask which role `identity` has; answer with `RoleFetched` of the same generation."""
 
     identity: str
@@ -74,13 +73,7 @@ class FetchRole:
 
 
 @frozen
-class AskBan:
+class AskBan(Effect):
     """Ask whether this client is banned; answer with `BanAnswered` of the same epoch."""
 
     epoch: int
-
-
-PeopleFact: TypeAlias = (
-    RoleHinted | RoleFetched | RoleNotFetched | BanHinted | BanAnswered | LockHinted | ChatSent
-)
-PeopleEffect: TypeAlias = FetchRole | AskBan

@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
-
 from attrs import frozen
 
 from utd_rx.errors import UTDStreamException
 from utd_rx.models.seats import Invitation, InvitationAnswer, UTDSeatGrid
+from utd_rx.protocol.facts import Effect, Fact
 from utd_rx.protocol.wire.speakers import ListedInvitation
 
 
 @frozen
-class SeatGridReceived:
+class SeatGridReceived(Fact):
     """Room metadata carries this grid; only the engine writes there."""
 
     grid: UTDSeatGrid
 
 
 @frozen
-class SeatGridHinted:
+class SeatGridHinted(Fact):
     """A message without a sender claims this grid; the engine's, or a newcomer's forgery."""
 
     grid: UTDSeatGrid
 
 
 @frozen
-class ModeHinted:
+class ModeHinted(Fact):
     """A message without a sender claims that the grid has this layout now."""
 
     mode_id: str | None
@@ -34,7 +33,7 @@ class ModeHinted:
 
 
 @frozen
-class QueueHinted:
+class QueueHinted(Fact):
     """A message without a sender claims that this speak request is, or is not, pending now."""
 
     request_id: int
@@ -42,21 +41,21 @@ class QueueHinted:
 
 
 @frozen
-class InvitationHinted:
+class InvitationHinted(Fact):
     """A message without a sender claims that this offer was made."""
 
     invitation: Invitation
 
 
 @frozen
-class InvitationAnswerHinted:
+class InvitationAnswerHinted(Fact):
     """A message without a sender claims that an offer was accepted or declined."""
 
     answer: InvitationAnswer
 
 
 @frozen
-class InvitationsListed:
+class InvitationsListed(Fact):
     """The engine said what this client was offered; asked for in join `epoch`."""
 
     epoch: int
@@ -64,7 +63,7 @@ class InvitationsListed:
 
 
 @frozen
-class InvitationsNotListed:
+class InvitationsNotListed(Fact):
     """The engine did not say; `is_absent`: it has no such list at all."""
 
     epoch: int
@@ -72,32 +71,29 @@ class InvitationsNotListed:
 
 
 @frozen
-class InvitationAnswered:
+class InvitationAnswered(Fact):
     """The offer is over: accepted, declined, or the engine knows no such offer."""
 
     invitation_id: int
 
 
 @frozen
-class SpeakRequested:
-    """The app waits for this request of its own to be approved, to speak at once.
-
-    `stated` is the number of its last word about the microphone when it asked: a later one wins.
-    """
+class SpeakRequested(Fact):
+    """The app asked in order to speak, after its word number `stated` about the microphone."""
 
     request_id: int
     stated: int = 0
 
 
 @frozen
-class SpeakingForgone:
+class SpeakingForgone(Fact):
     """The app does not wait for that any more; `request_id` None: whichever it was."""
 
     request_id: int | None = None
 
 
 @frozen
-class SeatGridFetched:
+class SeatGridFetched(Fact):
     """A `GET` answered; `generation` and `answers` are what the state's were when it was asked.
 
     Without `answers` it overlapped no other one. `wait_id` is the command's that asked.
@@ -110,7 +106,7 @@ class SeatGridFetched:
 
 
 @frozen
-class SeatsNotFetched:
+class SeatsNotFetched(Fact):
     """A `GET` failed."""
 
     error: UTDStreamException
@@ -118,19 +114,19 @@ class SeatsNotFetched:
 
 
 @frozen
-class SeatingStarted:
+class SeatingStarted(Fact):
     """A command that waits for a seat was begun; `speaks` then, None: as before."""
 
     speaks: bool | None
 
 
 @frozen
-class SeatingEnded:
+class SeatingEnded(Fact):
     """It is over."""
 
 
 @frozen
-class FetchSeats:
+class FetchSeats(Effect):
     """Ask `GET /seats`; `SeatGridFetched` of the same three, or `SeatsNotFetched`."""
 
     generation: int
@@ -139,27 +135,7 @@ class FetchSeats:
 
 
 @frozen
-class FetchInvitations:
+class FetchInvitations(Effect):
     """Ask what this client was offered; answer with `InvitationsListed` of the same epoch."""
 
     epoch: int
-
-
-SeatFact: TypeAlias = (
-    SeatGridReceived
-    | SeatGridHinted
-    | SeatGridFetched
-    | SeatsNotFetched
-    | ModeHinted
-    | QueueHinted
-    | InvitationHinted
-    | InvitationAnswerHinted
-    | InvitationsListed
-    | InvitationsNotListed
-    | InvitationAnswered
-    | SpeakRequested
-    | SpeakingForgone
-    | SeatingStarted
-    | SeatingEnded
-)
-SeatEffect: TypeAlias = FetchSeats | FetchInvitations
