@@ -1,7 +1,6 @@
 """A recorded session as JSON lines: where it began, and every item since, commit by commit.
 
-Theory of operation. The rules are pure, so the first state and the committed items with their
-times are the whole session; streams are not recorded but computed again. A file is
+The rules are pure, so these are the whole session; streams are computed again. A file is
 
     {"journal": 2, "type": "audio_room", "identity": …, "room": …, "started_at": …, "redacted": …}
     {"at": 12.5, "state": {…}}
@@ -9,10 +8,10 @@ times are the whole session; streams are not recorded but computed again. A file
     {"end": "closed"}
 
 Times are the session's monotonic seconds. Reading trusts nothing: the file names types only out
-of the tables here, its values have to fit their fields, its size and the length of its lines have
-limits. What a crash leaves is read: a last line that is cut off is dropped. What a newer version
-wrote is read as far as it is known: other items are skipped and counted, other fields ignored.
-Anything else that does not fit is damage, and refused with the number of the line.
+of the tables here, its values have to fit their fields, size and lines have limits. A last line
+that a crash cut off is dropped. What a newer version wrote is read as far as it is known: other
+items are skipped and counted, other fields ignored. Anything else that does not fit is damage, and
+refused with the number of the line.
 """
 
 from __future__ import annotations
@@ -22,7 +21,6 @@ import math
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from enum import Enum
-from itertools import islice
 from typing import Any, Final, TypeVar, cast
 
 from attrs import field, frozen
@@ -52,18 +50,16 @@ ITEMS: Final[dict[str, type]] = {
 }
 """Everything that sessions commit; a file can name nothing else."""
 
+NAMES: Final = {item: name for name, item in ITEMS.items()}
+
 
 class End(Enum):
     """Why a recording ended."""
 
-    CLOSED = "closed"
-    """The session was closed."""
-    STOPPED = "stopped"
-    """The recording was closed before the session."""
+    CLOSED = "closed"  # the session
+    STOPPED = "stopped"  # the recording, before the session
     FULL = "full"
-    """It had reached its size."""
-    FAILED = "failed"
-    """It could not be written on, or not fast enough."""
+    FAILED = "failed"  # it could not be written on, or not fast enough
 
 
 @frozen
@@ -79,31 +75,19 @@ class Header:
 
 @frozen
 class Start:
-    """The state at the time the recording began."""
-
     at: float
     state: Any
 
 
 @frozen
 class Commit:
-    """Items that were committed together, and when."""
-
     at: float
     items: tuple[object, ...]
 
 
 @frozen
 class Journal:
-    """A recording that was read.
-
-    Args:
-        header: What it is of.
-        start: Where it begins.
-        commits: What happened since.
-        end: Why it ends, None when it was cut off.
-        skipped: How many items this version does not know.
-    """
+    """A recording that was read: `end` None when cut off, `skipped` the items not known here."""
 
     header: Header
     start: Start = field(repr=False)
@@ -120,7 +104,7 @@ def line_of(entry: Header | Start | Commit | End) -> bytes:
         case Start(at=at, state=state):
             wire = {"at": at, "state": encode(state)}
         case Commit(at=at, items=items):
-            wire = {"at": at, "items": [[_name(item), encode(item)] for item in items]}
+            wire = {"at": at, "items": [[NAMES[type(item)], encode(item)] for item in items]}
         case End():
             wire = {"end": entry.value}
     # Not escaped, because two lone surrogates in somebody's name would come back as one character.
@@ -128,30 +112,15 @@ def line_of(entry: Header | Start | Commit | End) -> bytes:
     return text.encode("utf-8", "surrogatepass") + b"\n"
 
 
-def _name(item: object) -> str:
-    name = type(item).__name__
-    if ITEMS[name] is not type(item):
-        raise KeyError(name)
-    return name
-
-
 def read(lines: Iterable[bytes]) -> Journal:
-    """Read a recording.
-
-    Args:
-        lines: Of at most `MAX_LINE` bytes each; a longer one may be cut there.
-
-    Raises:
-        UTDStreamException: `VALIDATION`: it is no recording, of a newer format, or damaged.
-    """
+    """Read lines, cut at `MAX_LINE`; `VALIDATION` when damaged, of another format, or nothing."""
     parsed = _parsed(lines)
-    head = [*islice(parsed, 2)]
-    if len(head) < 2:
+    wire, first = next(parsed, None), next(parsed, None)
+    if wire is None or first is None:
         raise damage(
             "it ends before the state it was to begin with; it was cut off, or its max_bytes were "
             "too few"
         )
-    wire, first = head
     if wire.get("journal") != FORMAT:
         raise damage(f"it is not of format {FORMAT}: another version of utd_rx made it")
     header = _required(Header, wire, "its first line")

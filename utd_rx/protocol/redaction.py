@@ -1,14 +1,11 @@
 """What a recording may show: who did what, not what was said.
 
 Payloads and metadata belong to the app and may hold secrets; they are the fields with `repr=False`
-(tokens are in no state and no item). Each is replaced by a *mark* that tells its length, and
-whether two were equal, which is enough for a change to stay a change. The engine's own words, as
-the seat grid and the roles, are kept where the rules read them, so that a redacted recording goes
-through the same states: `step(redact(state), redact(item)) == redact(step(state, item))`.
-
-The mark is keyed, and the key is thrown away with the recording: without it, the hash of a short
-payload could be looked up. Identities, names and attributes are kept: everybody in the room sees
-them, and a recording without them would tell nothing.
+(tokens are in no state and no item). Each is replaced by a *mark* that tells its length and whether
+two were equal, keyed by a key that is thrown away, or a short payload could be looked up. What the
+rules read of the engine's words is kept, so that a redacted recording goes through the same states:
+`step(redact(state), redact(item)) == redact(step(state, item))`. Identities, names and attributes
+are kept as well: everybody in the room sees them, and a recording without them would tell nothing.
 """
 
 from __future__ import annotations
@@ -42,12 +39,12 @@ T = TypeVar("T")
 
 @frozen
 class Redaction:
-    """Marks of one recording; only with the same `key` are they comparable."""
+    """Makes the marks of one recording."""
 
     key: bytes = attrs.field(repr=False)
 
     def __call__(self, value: T) -> T:
-        """Return `value`, or anything that contains one, as it may be recorded."""
+        """Return `value` as it may be recorded."""
         return cast("T", self._redact(value))
 
     def mark(self, secret: bytes) -> str:
@@ -58,7 +55,6 @@ class Redaction:
         return f"<redacted {len(secret)} bytes #{digest}>"
 
     def text(self, secret: str) -> str:
-        """Return what stands for a text."""
         return self.mark(secret.encode("utf-8", "surrogatepass"))
 
     def _redact(self, value: Any) -> Any:

@@ -1,13 +1,13 @@
 """Frozen values to JSON and back, by the types their fields declare.
 
 A file decides nothing here but values: which class is made comes from the declared type of the
-field it stands in; where several may stand (`CHOICES`), a name chooses among these. What does not
-fit its type is a `DecodeError`, what is missing takes its default, what is unknown is ignored.
+field it stands in. What does not fit its type is a `DecodeError`, what is missing takes its
+default, what is unknown is ignored.
 
 | Python | JSON |
 | --- | --- |
 | attrs class | object, without the fields that have their default |
-| one of several of them (`CHOICES`) | array of its name and its object |
+| a promise of any kind (`PROMISES`) | array of its name and its object |
 | enum | its value |
 | tuple | array |
 | `FrozenMap[str, …]` | object |
@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum
 from functools import cache
 from operator import attrgetter
@@ -38,11 +38,7 @@ T = TypeVar("T")
 Codec: TypeAlias = tuple[Callable[[Any], object], Callable[[Any], Any]]
 """To JSON, and from it."""
 
-
-CHOICES: Final[dict[Any, Mapping[str, type]]] = {
-    Promise: {kind.__name__: kind for kind in (*ANY_SESSION, *SEATED)},
-}
-"""Declared types of which a value is one of several classes."""
+PROMISES: Final = {kind.__name__: kind for kind in (*ANY_SESSION, *SEATED)}
 
 
 class DecodeError(ValueError):
@@ -73,8 +69,8 @@ def codec_of(wanted: Any) -> Codec:
         return _SCALARS[wanted]
     if isinstance(wanted, type) and issubclass(wanted, Enum):
         return attrgetter("value"), lambda wire: wanted(_of(wire, str, int))
-    if wanted in CHOICES:
-        return _choice(CHOICES[wanted])
+    if wanted is Promise:
+        return _write_promise, _read_promise
     if isinstance(wanted, type) and attrs.has(wanted):
         hints = get_type_hints(wanted)
         return _fields(wanted, [(f.name, f.default, hints[f.name]) for f in attrs.fields(wanted)])
@@ -99,15 +95,13 @@ def codec_of(wanted: Any) -> Codec:
     raise TypeError(f"no JSON for {wanted!r}")
 
 
-def _choice(kinds: Mapping[str, type]) -> Codec:
-    def write(value: object) -> object:
-        return [type(value).__name__, encode(value)]
+def _write_promise(value: object) -> object:
+    return [type(value).__name__, encode(value)]
 
-    def read(wire: object) -> object:
-        name, fields = _of(wire, list)
-        return decode(kinds[_of(name, str)], fields)
 
-    return write, read
+def _read_promise(wire: object) -> object:
+    name, fields = _of(wire, list)
+    return decode(PROMISES[_of(name, str)], fields)
 
 
 def _fields(wanted: Callable[..., Any], fields: Sequence[tuple[str, Any, Any]]) -> Codec:
