@@ -44,13 +44,15 @@ SOURCES: Final = {
 CLOSED_WHEN_OFF: Final = frozenset({TrackSource.SCREEN_SHARE})
 """What is taken down when it is switched off; the others are muted."""
 
-_CONCERNS: Final = (
-    facts.MediaFact,
-    e.LocalTrackFailed,
-    e.LocalTrackRepublished,
-    e.LocalTrackUnpublished,
-    e.TrackMuted,
-    e.TrackUnmuted,
+_CONCERNS: Final = frozenset(
+    {
+        *facts.MediaFact.__subclasses__(),
+        e.LocalTrackFailed,
+        e.LocalTrackRepublished,
+        e.LocalTrackUnpublished,
+        e.TrackMuted,
+        e.TrackUnmuted,
+    }
 )
 
 MAX_EARLY: Final = 16
@@ -110,7 +112,7 @@ def require_granted(publishing: Publishing) -> None:
 
 def concerns(fact: object) -> bool:
     """Whether `fact` is about this client's own tracks; `step` leaves every other alone."""
-    return isinstance(fact, _CONCERNS)
+    return type(fact) in _CONCERNS
 
 
 def step(publishing: Publishing, fact: object, source: TrackSource) -> Publishing:

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from reactivex.disposable import CompositeDisposable
 
-from utd_rx.state.derived import Derived, same
+from utd_rx.state.derived import Derived, Subscription, same
 from utd_rx.state.errors import INSTEAD_OF_STATE, StreamCompletedError, refuse_async
 from utd_rx.state.reports import INTERRUPTS, running_loop
 
@@ -112,35 +112,37 @@ class Changes(AsyncIterator[T]):
         """Return the newest value not yet seen, to one task at a time. Cancelling is safe."""
         if self._wakeup is not None:
             raise RuntimeError("changes() is already being read by another task")
-        newest: tuple[T] | None = None
         completed = False
 
         def on_next(value: T) -> None:
-            nonlocal newest
-            newest = (value,)
-            self._wake()
+            if not self._has_read(value):
+                self._wake()
 
         def on_completed() -> None:
             nonlocal completed
             completed = True
             self._wake()
 
-        subscription = self._source.subscribe(on_next, None, on_completed)
-        try:
-            while not self._closed:
-                # In this order: other threads write the value, then the end, and wake this one.
-                self._wakeup = _Wakeup()
-                is_last = completed
-                if newest is not None and not (self._read and same(self._read[0], newest[0])):
-                    self._read = newest
-                    return newest[0]
-                if is_last:
-                    break
+        while not self._closed:
+            value = self._source.value
+            if not self._has_read(value):
+                self._read = (value,)
+                return value
+            if completed:
+                break
+            self._wakeup = _Wakeup()
+            # As `subscribe` does, which has to look first whether these are async.
+            subscription = Subscription(self._source, on_next, on_completed)
+            try:
+                self._source._admit(subscription)
                 await self._wakeup.wait()
-        finally:
-            self._wakeup = None
-            subscription.dispose()
+            finally:
+                self._wakeup = None
+                subscription.dispose()
         raise StopAsyncIteration
+
+    def _has_read(self, value: T) -> bool:
+        return self._read is not None and same(self._read[0], value)
 
     async def aclose(self) -> None:
         """End the iteration, also for a task that waits in it. Idempotent."""

@@ -105,6 +105,10 @@ class Derived(BehaviorSubject[T]):
         return self._line
 
     @abstractmethod
+    def _admit(self, subscription: Subscription[T]) -> None:
+        """Add an observer and call it with the current value."""
+
+    @abstractmethod
     def _remove(self, subscription: Subscription[T]) -> bool:
         """Remove an observer; tell whether it was there. Takes the lock itself."""
 
