@@ -122,9 +122,8 @@ def require_sendable(text: object) -> None:
     if not text.strip():
         raise invalid("the text is blank")
     if len(text) > MAX_TEXT:
-        raise invalid(
-            f"a chat message holds at most {MAX_TEXT} characters, this one has {len(text)}"
-        )
+        limit = f"a chat message holds at most {MAX_TEXT} characters"
+        raise invalid(f"{limit}, this one has {len(text)}")
 
 
 def is_locked_in(metadata: str) -> bool | None:

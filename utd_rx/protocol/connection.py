@@ -290,7 +290,5 @@ def _failure(fact: object) -> UTDStreamException | None:
             return None
     unknown = (UTDErrorCode.NETWORK, f"the connection was lost ({reason.name.lower()})")
     code, message = DISCONNECT_FAILURES.get(reason, unknown)
-    is_replaced = reason is DisconnectReason.DUPLICATE_IDENTITY
-    return UTDStreamException(
-        message, code=code, reason=ConflictReason.REPLACED if is_replaced else None
-    )
+    replaced = ConflictReason.REPLACED if reason is DisconnectReason.DUPLICATE_IDENTITY else None
+    return UTDStreamException(message, code=code, reason=replaced)

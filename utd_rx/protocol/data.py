@@ -19,11 +19,7 @@ from utd_rx.models.seats import InvitationAnswer
 from utd_rx.protocol.facts import people, seats
 from utd_rx.protocol.facts.connection import JoinSucceeded
 from utd_rx.protocol.roles import ROLES
-from utd_rx.protocol.wire.moderation import (
-    RoleChange,
-    comment_lock_from_wire,
-    role_change_from_wire,
-)
+from utd_rx.protocol.wire.moderation import comment_lock_from_wire, role_change_from_wire
 from utd_rx.protocol.wire.reading import Json, parse_object, read_int, read_object, read_text
 from utd_rx.protocol.wire.seats import grid_from_wire, invitation_from_wire
 from utd_rx.protocol.wire.speakers import request_id_from_push
@@ -61,10 +57,6 @@ def _answer(is_accepted: bool) -> Decoder:
     )
 
 
-def _role(change: RoleChange) -> object:
-    return people.RoleHinted(change.identity, ROLES.get(change.role))
-
-
 def _banned(wire: Json) -> object:
     told = {key: read_text(wire.get(key)) for key in ("room_name", "reason", "expires_at")}
     return people.BanHinted(read_text(wire.get("identity")), UTDBanNotice(**told))
@@ -81,7 +73,9 @@ SEATS: Final[Mapping[str, Decoder]] = {
     "_speaker_invitation_declined": _answer(False),
 }
 PEOPLE: Final[Mapping[str, Decoder]] = {
-    "_role_change": _hints(_role, role_change_from_wire),
+    "_role_change": _hints(
+        lambda told: people.RoleHinted(told.identity, ROLES.get(told.role)), role_change_from_wire
+    ),
     "_comment_lock": _hints(people.LockHinted, comment_lock_from_wire),
     "_banned": _banned,
 }
