@@ -104,9 +104,7 @@ def step(state: AudioRoomState, fact: object, now: float) -> tuple[AudioRoomStat
     seats, fetches = seat_rules.follow_up(seats)
     speakers, questions = speaker_rules.follow_up(speakers, now, epoch)
     forged = state.forged + (isinstance(fact, e.DataReceived) and data.is_forged(fact))
-    after = evolve(
-        state, session=session, seating=seating, seats=seats, speakers=speakers, forged=forged
-    )
+    after = AudioRoomState(me, session, seats, speakers, seating, state.waits, forged)
     return after, (*effects, *fetches, *questions)
 
 

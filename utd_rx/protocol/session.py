@@ -97,12 +97,16 @@ def step(
             return evolve(state, is_host=is_host), ()
         case facts.CloseStarted():
             # What is known stays as it was: nothing more is heard that could make it wrong.
-            return _tracks_after(state, evolve(state, connection=connection), fact, now, allowed)
+            own, ends = _tracks_after(state, connection, state.roster, fact, now, allowed)
+            return evolve(state, connection=connection, publications=own), ends
     roster = _roster_after(state, connection, fact)
     connection, attempts = connection_rules.follow_up(connection, now)
-    after = evolve(state, connection=connection, roster=roster)
-    after, operations = _tracks_after(state, after, fact, now, allowed)
-    after, questions = _people_after(state, after, fact, hint, now)
+    own, operations = _tracks_after(state, connection, roster, fact, now, allowed)
+    (roles, bans, chat), questions = _people_after(state, connection, roster, fact, hint, now)
+    # Not one after the other: in a full room every `evolve` shows.
+    after = SessionState(
+        connection, roster, own, roles, bans, chat, state.is_host, state.claims_host
+    )
     has_exited = connection.state is UTDConnectionState.FORCE_EXIT
     is_over = has_exited and state.connection.state is not UTDConnectionState.FORCE_EXIT
     exits: Effects = (facts.DisconnectRoom(),) if is_over else ()
@@ -122,12 +126,17 @@ def next_deadline(state: SessionState) -> float | None:
 
 
 def _tracks_after(
-    state: SessionState, after: SessionState, fact: object, now: float, allowed: Set[TrackSource]
-) -> tuple[SessionState, Effects]:
-    """Return the state whose own tracks follow `fact` and the change from `state` to `after`."""
+    state: SessionState,
+    connection: Connection,
+    roster: Roster,
+    fact: object,
+    now: float,
+    allowed: Set[TrackSource],
+) -> tuple[Publications, Effects]:
+    """Return the own tracks, and what `fact` and the changed connection and roster ask for."""
     changes: dict[str, Publishing] = {}
     effects: Effects = ()
-    connection, permission = after.connection, after.roster.permission
+    permission = roster.permission
     concerned = getattr(fact, "source", None)
     is_up = connection.is_joined and not connection.is_lost
     is_news = connection is not state.connection or publishing_rules.concerns(fact)
@@ -147,9 +156,7 @@ def _tracks_after(
         effects = (*effects, *operations)
         if own is not before:
             changes[name] = own
-    if changes:
-        after = evolve(after, publications=evolve(state.publications, **changes))
-    return after, effects
+    return evolve(state.publications, **changes) if changes else state.publications, effects
 
 
 def _connected(
@@ -167,10 +174,14 @@ def _connected(
 
 
 def _people_after(
-    state: SessionState, after: SessionState, fact: object, hint: object, now: float
-) -> tuple[SessionState, Effects]:
-    """Return the state whose roles, bans and chat follow, and what to ask the engine."""
-    connection, roster = after.connection, after.roster
+    state: SessionState,
+    connection: Connection,
+    roster: Roster,
+    fact: object,
+    hint: object,
+    now: float,
+) -> tuple[tuple[Roles, Bans, Chat], Effects]:
+    """Return roles, bans and chat, and what to ask the engine."""
     identity, bans, chat, roles = roster.identity, state.bans, state.chat, state.roles
     counts = state.connection.is_joined or not isinstance(fact, Disconnected)
     told = (hint or fact) if counts else None
@@ -186,9 +197,7 @@ def _people_after(
         chat = chat_rules.disconnected(chat)
     elif roles.asked:
         roles = role_rules.step(roles, fact, roster)
-    if roles is not state.roles or bans is not state.bans or chat is not state.chat:
-        after = evolve(after, roles=roles, bans=bans, chat=chat)
-    return after, (*ask_ban, *ask_role)
+    return (roles, bans, chat), (*ask_ban, *ask_role)
 
 
 def _roster_after(state: SessionState, connection: Connection, fact: object) -> Roster:
