@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
     from utd_rx.models.audio import AudioFormat, AudioFrame, AudioInput
     from utd_rx.models.ban import UTDBan, UTDBanNotice
-    from utd_rx.models.call import UTDCall, UTDCallStatus
+    from utd_rx.models.call import IncomingCall, UTDCall, UTDCallEndReason, UTDCallStatus
     from utd_rx.models.chat import ChatMessage
     from utd_rx.models.connection import ConnectionQuality, DisconnectReason, UTDConnectionState
     from utd_rx.models.events import RoomEvent
@@ -64,7 +64,7 @@ _HOME: Final = {
     "utd_rx.errors": "ConflictReason UTDErrorCode UTDStreamException",
     "utd_rx.models.audio": "AudioFormat AudioFrame AudioInput",
     "utd_rx.models.ban": "UTDBan UTDBanNotice",
-    "utd_rx.models.call": "UTDCall UTDCallStatus",
+    "utd_rx.models.call": "IncomingCall UTDCall UTDCallEndReason UTDCallStatus",
     "utd_rx.models.chat": "ChatMessage",
     "utd_rx.models.connection": "ConnectionQuality DisconnectReason UTDConnectionState",
     "utd_rx.models.events": "RoomEvent",
@@ -95,16 +95,16 @@ _MODULE_OF: Final = {name: module for module, names in _HOME.items() for name in
 __all__ = [
     "ArraySource", "AudioComparison", "AudioDevice", "AudioDirection", "AudioFormat",
     "AudioFrame", "AudioInput", "ChatMessage", "ConflictReason", "ConnectionQuality",
-    "DisconnectReason", "Invitation", "InvitationAnswer", "LocalParticipant", "Microphone",
-    "MicrophoneInput", "ParticipantPermission", "Playback", "Recording", "RemoteParticipant",
-    "Replay", "RoomEvent", "SpeakRequest", "Speaker", "StateSubject", "Store", "ToneSource",
-    "TrackKind", "TrackPublication", "TrackSource", "UTDApi", "UTDApiClient",
-    "UTDAudioRoomSession", "UTDBan", "UTDBanNotice", "UTDCall", "UTDCallStatus",
-    "UTDConnectionState", "UTDErrorCode", "UTDRole", "UTDRoom", "UTDSeat", "UTDSeatGrid",
-    "UTDSeatMode", "UTDSession", "UTDSessionResponse", "UTDStageMember", "UTDStreamClient",
-    "UTDStreamException", "UTDStreamType", "UTDTokenResponse", "VoiceProcessing", "WavRecorder",
-    "WavSource", "__version__", "combine_state", "compare", "level_dbfs", "list_devices", "play",
-    "record", "replay",
+    "DisconnectReason", "IncomingCall", "Invitation", "InvitationAnswer", "LocalParticipant",
+    "Microphone", "MicrophoneInput", "ParticipantPermission", "Playback", "Recording",
+    "RemoteParticipant", "Replay", "RoomEvent", "SpeakRequest", "Speaker", "StateSubject",
+    "Store", "ToneSource", "TrackKind", "TrackPublication", "TrackSource", "UTDApi",
+    "UTDApiClient", "UTDAudioRoomSession", "UTDBan", "UTDBanNotice", "UTDCall",
+    "UTDCallEndReason", "UTDCallStatus", "UTDConnectionState", "UTDErrorCode", "UTDRole",
+    "UTDRoom", "UTDSeat", "UTDSeatGrid", "UTDSeatMode", "UTDSession", "UTDSessionResponse",
+    "UTDStageMember", "UTDStreamClient", "UTDStreamException", "UTDStreamType",
+    "UTDTokenResponse", "VoiceProcessing", "WavRecorder", "WavSource", "__version__",
+    "combine_state", "compare", "level_dbfs", "list_devices", "play", "record", "replay",
 ]  # fmt: skip
 
 

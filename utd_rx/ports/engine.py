@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from attrs import field, frozen
 
 from utd_rx.models.ban import UTDBan
+from utd_rx.models.call import UTDCall
 from utd_rx.models.checks import typed
 from utd_rx.models.role import UTDRole
 from utd_rx.models.seats import UTDSeatGrid, UTDSeatMode
@@ -84,3 +86,23 @@ class EnginePort(Protocol):
     async def get_role(self, room: str, identity: str) -> UTDRole | None: ...
     async def set_role(self, room: str, identity: str, role: UTDRole | str) -> None: ...
     async def lock_chat(self, room: str, locked: bool) -> None: ...
+
+
+class CallCalls(Protocol):
+    """1:1 calls; those that join carry `token` and `url`, and repeating `accept_call` is safe."""
+
+    async def start_call(
+        self,
+        callee: str,
+        kind: UTDStreamType,
+        *,
+        callee_name: str | None = None,
+        metadata: Mapping[str, object] | None = None,
+    ) -> UTDCall: ...
+    async def accept_call(self, call_id: str) -> UTDCall: ...
+    async def rejoin_call(self, call_id: str) -> UTDCall: ...
+    async def ringing_call(self, call_id: str) -> UTDCall: ...
+    async def reject_call(self, call_id: str) -> UTDCall: ...
+    async def busy_call(self, call_id: str) -> UTDCall: ...
+    async def end_call(self, call_id: str) -> UTDCall: ...
+    async def get_call(self, call_id: str) -> UTDCall: ...

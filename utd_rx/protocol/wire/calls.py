@@ -1,0 +1,84 @@
+"""Calls on the wire: replies, webhooks, signal frames and room metadata spell them alike
+(docs/contract.md, "Calls").
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from attrs import evolve
+
+from utd_rx.models.call import UTDCall, UTDCallEndReason, UTDCallStatus
+from utd_rx.models.frozen_map import FrozenMap
+from utd_rx.models.stream_type import UTDStreamType
+from utd_rx.protocol.wire.reading import Json, read_number, read_object, read_text, without_none
+
+TYPES: Final = {
+    "audio_call": UTDStreamType.AUDIO_CALL,
+    "video_call": UTDStreamType.VIDEO_CALL,
+    "voice": UTDStreamType.AUDIO_CALL,
+    "video": UTDStreamType.VIDEO_CALL,
+}
+"""Both generations' spellings of a call's type."""
+
+METADATA_KEY: Final = "_call"
+"""Where a call room's metadata holds the call."""
+
+_STATUSES: Final = {status.value: status for status in UTDCallStatus}
+_LOCAL: Final = (UTDCallEndReason.ANSWERED_ELSEWHERE, UTDCallEndReason.LOST)
+_REASONS: Final = {why.value: why for why in UTDCallEndReason if why not in _LOCAL}
+
+
+def call_from_wire(wire: Json) -> UTDCall | None:
+    """Read a call; None without an id and a status. A type that is missing is an audio call's."""
+    call_id, status = (
+        read_text(wire.get("call_id")),
+        _STATUSES.get(read_text(wire.get("status")) or ""),
+    )
+    if call_id is None or status is None:
+        return None
+    reason = read_text(wire.get("end_reason"))
+    unknown = UTDCallEndReason.UNKNOWN if status.is_terminal else None
+    return UTDCall(
+        call_id,
+        status,
+        TYPES.get(read_text(wire.get("type")) or "", UTDStreamType.AUDIO_CALL),
+        room_name=read_text(wire.get("room_name")) or call_id,
+        token=read_text(wire.get("token")),
+        url=read_text(wire.get("url")),
+        caller_identity=read_text(wire.get("caller_identity")),
+        callee_identity=read_text(wire.get("callee_identity")),
+        caller_name=read_text(wire.get("caller_name")),
+        callee_name=read_text(wire.get("callee_name")),
+        metadata=FrozenMap(read_object(wire.get("metadata"))),
+        created_at=read_text(wire.get("created_at")),
+        answered_by=read_text(wire.get("answered_by")),
+        duration_seconds=read_number(wire.get("duration_seconds")),
+        end_reason=_REASONS.get(reason or "", unknown) if status.is_terminal else None,
+    )
+
+
+def call_to_wire(call: UTDCall) -> dict[str, object]:
+    """Write a call; what is None is left out, and so is empty metadata."""
+    return without_none(
+        call_id=call.call_id,
+        status=call.status.value,
+        type=call.type.value,
+        room_name=call.room_name,
+        token=call.token,
+        url=call.url,
+        caller_identity=call.caller_identity,
+        callee_identity=call.callee_identity,
+        caller_name=call.caller_name,
+        callee_name=call.callee_name,
+        metadata=dict(call.metadata) or None,
+        created_at=call.created_at,
+        answered_by=call.answered_by,
+        duration_seconds=call.duration_seconds,
+        end_reason=None if call.end_reason is None else call.end_reason.value,
+    )
+
+
+def without_credentials(call: UTDCall) -> UTDCall:
+    """Return the call as anybody may keep it: state and recordings hold no tokens."""
+    return evolve(call, token=None, url=None)
