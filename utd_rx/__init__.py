@@ -42,6 +42,13 @@ if TYPE_CHECKING:
     from utd_rx.models.stream_type import UTDStreamType
     from utd_rx.models.token import UTDSessionResponse, UTDTokenResponse
     from utd_rx.models.voice_processing import VoiceProcessing
+    from utd_rx.models.webhook import (
+        WebhookEvent,
+        WebhookParticipant,
+        WebhookRoom,
+        WebhookTrack,
+    )
+    from utd_rx.protocol.wire.webhooks import verify_webhook
     from utd_rx.rest.api import UTDApi
     from utd_rx.rest.client import UTDApiClient
     from utd_rx.rtc.room import UTDRoom
@@ -79,6 +86,8 @@ _HOME: Final = {
     "utd_rx.models.stream_type": "UTDStreamType",
     "utd_rx.models.token": "UTDSessionResponse UTDTokenResponse",
     "utd_rx.models.voice_processing": "VoiceProcessing",
+    "utd_rx.models.webhook": "WebhookEvent WebhookParticipant WebhookRoom WebhookTrack",
+    "utd_rx.protocol.wire.webhooks": "verify_webhook",
     "utd_rx.rest.api": "UTDApi",
     "utd_rx.rest.client": "UTDApiClient",
     "utd_rx.rtc.room": "UTDRoom",
@@ -103,8 +112,9 @@ __all__ = [
     "UTDCallEndReason", "UTDCallStatus", "UTDConnectionState", "UTDErrorCode", "UTDRole",
     "UTDRoom", "UTDSeat", "UTDSeatGrid", "UTDSeatMode", "UTDSession", "UTDSessionResponse",
     "UTDStageMember", "UTDStreamClient", "UTDStreamException", "UTDStreamType",
-    "UTDTokenResponse", "VoiceProcessing", "WavRecorder", "WavSource", "__version__",
-    "combine_state", "compare", "level_dbfs", "list_devices", "play", "record", "replay",
+    "UTDTokenResponse", "VoiceProcessing", "WavRecorder", "WavSource", "WebhookEvent",
+    "WebhookParticipant", "WebhookRoom", "WebhookTrack", "__version__", "combine_state",
+    "compare", "level_dbfs", "list_devices", "play", "record", "replay", "verify_webhook",
 ]  # fmt: skip
 
 
