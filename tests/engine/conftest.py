@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
@@ -122,6 +123,17 @@ class World:
         return self.media.people[self.livekit(room)][identity].grant.can_publish
 
 
+@asynccontextmanager
+async def on_fakes(options: EngineOptions, clock: FakeClock | None = None) -> AsyncIterator[World]:
+    """Run an engine on a fake media server."""
+    media, clock = FakeMedia(), clock or FakeClock()
+    async with (
+        LocalEngine(options, media=media, clock=clock) as engine,
+        aiohttp.ClientSession() as http,
+    ):
+        yield World(engine, media, clock, http)
+
+
 @pytest.fixture
 def engine_options() -> EngineOptions:
     """Options of the engine under test; override it for other ones."""
@@ -137,9 +149,5 @@ def clock() -> FakeClock:
 @pytest.fixture
 async def world(engine_options: EngineOptions, clock: FakeClock) -> AsyncIterator[World]:
     """A fresh engine on a fake media server."""
-    media = FakeMedia()
-    async with (
-        LocalEngine(engine_options, media=media, clock=clock) as engine,
-        aiohttp.ClientSession() as http,
-    ):
-        yield World(engine, media, clock, http)
+    async with on_fakes(engine_options, clock) as found:
+        yield found

@@ -22,6 +22,8 @@ from utd_rx.engine.core import EngineCore
 from utd_rx.engine.media_reports import MediaReports
 from utd_rx.engine.options import EngineOptions, make_secrets
 from utd_rx.engine.routes.request import Context
+from utd_rx.engine.signal_hub import SignalHub
+from utd_rx.engine.webhooks import WebhookSender
 
 ROWS = read_matrix()
 CALLER_OF = {
@@ -34,8 +36,10 @@ CALLER_OF = {
     "owner": Caller.OWNER,
     "secret": Caller.SECRET,
 }
-OPEN = {("GET", "/health"), ("POST", "/livekit/webhook")}
-"""What needs no credentials of ours: the latter is signed by the media server."""
+OPEN = {("GET", "/health"), ("POST", "/livekit/webhook"), ("GET", "/api/v1/signal")}
+"""What needs no credentials of ours: a webhook is signed by the media server, and a socket shows
+its bearer in its first frame.
+"""
 
 
 @pytest.fixture
@@ -60,8 +64,11 @@ def test_every_endpoint_is_in_the_table() -> None:
 
 def test_every_route_is_in_the_table() -> None:
     secrets = make_secrets(EngineOptions())
-    core = EngineCore(secrets.app_id, FakeMedia(), FakeClock())
-    app = make_app(Context(core, secrets, "ws://x"), MediaReports(core, secrets), per_minute=None)
+    clock = FakeClock()
+    core = EngineCore(secrets.app_id, FakeMedia(), clock)
+    sender = WebhookSender(None, secrets.app_secret, clock)
+    context = Context(core, secrets, "ws://x", "ws://y", SignalHub(clock, sender))
+    app = make_app(context, MediaReports(core, secrets, sender), per_minute=None)
     routed = {
         (route.method, route.resource.canonical)
         for route in app.router.routes()

@@ -11,11 +11,18 @@ import pytest
 from google.protobuf.json_format import MessageToJson
 from livekit import api
 
-from tests.engine.conftest import Reply, World
+from tests.engine.backend import SECRET, Backend, running_backend
+from tests.engine.conftest import Reply, World, on_fakes
+from tests.fixtures import wire_fixture
+from utd_rx.engine import EngineOptions
 from utd_rx.engine.rules.seat_state import (
     ABSENCE_SECONDS,
     DEPARTURE_SECONDS,
 )
+
+
+def hooked(backend: Backend) -> EngineOptions:
+    return EngineOptions(app_secret=SECRET, webhook_url=backend.url)
 
 
 def event_of(world: World, name: str) -> api.WebhookEvent:
@@ -123,6 +130,43 @@ async def test_how_a_track_was_left_says_whether_the_next_one_is_muted(
 async def test_events_the_engine_does_not_know_are_taken_and_ignored(world: World) -> None:
     for name in ("ingress_started", "egress_started", "something_new"):
         assert (await post(world, MessageToJson(event_of(world, name)))).status == 200
+
+
+async def test_a_backend_hears_of_them_as_the_fixture_has_it() -> None:
+    """With the report's own id, which a repeated report has, too."""
+    expected = wire_fixture("webhooks")["ours"]["track_published"]
+    async with running_backend() as backend, on_fakes(hooked(backend)) as world:
+        await world.host()
+        event = event_of(world, "track_published")
+        event.id = expected["id"]
+        event.participant.identity, event.participant.name = "mona", "Mona"
+        event.track.sid, event.track.type = "TR_1", api.TrackType.VIDEO
+        event.track.width, event.track.height = 640, 360
+        for _ in range(2):
+            await post(world, MessageToJson(event))
+            assert (await backend.next()).body == expected
+
+
+async def test_a_backend_hears_of_rooms_participants_and_tracks_and_of_nothing_else() -> None:
+    told = ["room_started", "participant_joined", "track_published", "track_unpublished"]
+    told += ["participant_left", "room_finished"]
+    async with running_backend() as backend, on_fakes(hooked(backend)) as world:
+        for name in ("egress_started", "participant_connection_aborted", *told):
+            event = event_of(world, name)
+            if not name.startswith("room"):
+                event.participant.identity = "mona"
+            await post(world, MessageToJson(event))
+        foreign = event_of(world, "room_started")
+        foreign.room.name = "somebody's own"
+        await post(world, MessageToJson(foreign))
+        got = [await backend.next() for _ in told]
+        await world.engine.aclose()
+    assert [one.event for one in got] == told
+    assert got[0].body["room"] == {"name": "friday", "room_name": "friday", "sid": "RM_1"}
+    assert got[0].body["id"].startswith("evt_")
+    assert "participant" not in got[0].body
+    assert got[1].body["participant"] == {"identity": "mona"}
+    assert backend.got.empty()
 
 
 async def test_a_forged_report_is_refused(world: World) -> None:

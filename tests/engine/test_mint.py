@@ -16,6 +16,10 @@ TOKEN = "/api/v1/token"
 GOOD: dict[str, Any] = {"identity": "mona", "room_name": "friday", "type": "audio_room"}
 
 
+def signal_url(world: World) -> str:
+    return world.engine.base_url.replace("http://", "ws://") + "/api/v1/signal"
+
+
 def claims(token: str) -> dict[str, Any]:
     found: dict[str, Any] = jwt.decode(token, options={"verify_signature": False})
     return found
@@ -29,9 +33,9 @@ def metadata(token: str) -> dict[str, Any]:
 async def test_the_reply_has_the_shape_of_the_fixture(world: World) -> None:
     fixture = wire_fixture("token")
     reply = await world.call("POST", TOKEN, fixture["request"], headers=world.app)
-    expected = set(fixture["replies"]["local"]["wire"]) - {"ws_url"}  # comes with the socket
     assert reply.status == 200
-    assert set(reply.body) == expected
+    assert set(reply.body) == set(fixture["replies"]["local"]["wire"])
+    assert reply.body["ws_url"] == signal_url(world)
     assert reply.body["roomName"] == reply.body["room_name"] == fixture["request"]["room_name"]
     assert reply.body["role"] == "host"
     assert reply.headers["Content-Type"] == "application/json; charset=utf-8"
@@ -41,7 +45,11 @@ async def test_a_session_has_the_shape_of_the_fixture(world: World) -> None:
     fixture = wire_fixture("session")
     reply = await world.call("POST", "/api/v1/auth/session", fixture["request"], headers=world.app)
     assert reply.status == 200
-    assert set(reply.body) == set(fixture["replies"]["least"]["wire"])
+    local = fixture["replies"]["local"]["wire"]
+    flags = ("signaling_enabled", "messaging_enabled")
+    assert set(reply.body) == set(local)
+    assert {key: reply.body[key] for key in flags} == {key: local[key] for key in flags}
+    assert reply.body["ws_url"] == signal_url(world)
     assert claims(reply.body["user_token"])["sub"] == fixture["request"]["identity"]
 
 

@@ -3,80 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import socket
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
-from aiohttp import web
-from attrs import Factory, define, frozen
 
+from tests.engine.backend import PATIENCE, SECRET, Backend, running_backend
 from tests.engine.fakes import FakeClock
 from tests.fixtures import wire_fixture
-from utd_rx import verify_webhook
 from utd_rx.engine.webhooks import MAX_WAITING, PAUSES, TRY_SECONDS, WebhookSender, pause_after
-
-SECRET = "a0b1c2d3e4f5a0b1c2d3e4f5a0b1c2d3"
-
-
-@frozen
-class Got:
-    """A request that the backend got, and what it read in it."""
-
-    attempt: str
-    event: str
-    body: dict[str, Any]
-    headers: dict[str, str]
-
-
-@define
-class Backend:
-    """Checks every webhook; answers with the next of `statuses`, then with 200, or not at all."""
-
-    url: str = ""
-    statuses: list[int] = Factory(list)
-    got: asyncio.Queue[Got] = Factory(asyncio.Queue)
-    is_mute: bool = False
-    _end: asyncio.Event = Factory(asyncio.Event)
-
-    async def receive(self, request: web.Request) -> web.Response:
-        body = await request.read()
-        event = verify_webhook(body, request.headers["X-UTD-Stream-Signature"], SECRET)
-        assert event.event == request.headers["X-UTD-Stream-Event"]
-        assert request.headers["Content-Type"] == "application/json"
-        attempt = request.headers["X-UTD-Stream-Attempt"]
-        self.got.put_nowait(Got(attempt, event.event, json.loads(body), dict(request.headers)))
-        if self.is_mute:
-            await self._end.wait()
-        status = self.statuses.pop(0) if self.statuses else 200
-        return web.Response(status=status, headers={"Location": "/elsewhere"})
-
-    async def next(self) -> Got:
-        async with asyncio.timeout(20):
-            return await self.got.get()
-
-    def end(self) -> None:
-        self._end.set()
 
 
 @pytest.fixture
 async def backend() -> AsyncIterator[Backend]:
-    found = Backend()
-    app = web.Application()
-    app.router.add_route("POST", "/hooks", found.receive)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    host, port = runner.addresses[0][:2]
-    found.url = f"http://{host}:{port}/hooks"
-    try:
+    async with running_backend() as found:
         yield found
-    finally:
-        found.end()
-        await runner.cleanup()
 
 
 @pytest.fixture
@@ -95,7 +37,7 @@ async def sender(backend: Backend, clock: FakeClock) -> AsyncIterator[WebhookSen
 
 async def pass_time(clock: FakeClock, seconds: float) -> None:
     """Wait until the sender pauses, and let so much time pass."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         await clock.somebody_sleeps.wait()
     clock.somebody_sleeps.clear()
     await clock.advance(seconds)

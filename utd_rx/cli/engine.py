@@ -78,6 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--livekit-api-key", metavar="K", help="derived from the app secret unless given")
     add("--livekit-api-secret", metavar="S", help="with the key")
     add("--rate-limit", type=int, metavar="N", help="requests a minute (default: no limit)")
+    add("--webhook-url", metavar="URL", help="where a backend takes the engine's webhooks")
     add("--json", action="store_true", help="print one line of JSON when ready")
 
 

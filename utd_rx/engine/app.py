@@ -15,7 +15,7 @@ from utd_rx.engine.authorization import (
     Callers,
 )
 from utd_rx.engine.media_reports import WEBHOOK_PATH, MediaReports
-from utd_rx.engine.routes import bans, mint, participants, rooms, seats
+from utd_rx.engine.routes import bans, mint, participants, rooms, seats, signal
 from utd_rx.engine.routes.middleware import errors, rate_limit
 from utd_rx.engine.routes.request import CONTEXT, Answer, CallersOf, Context, about_room
 
@@ -44,6 +44,7 @@ _ROUTES: Final[list[tuple[str, str, Handler]]] = [
     ("POST", f"{_API}/token", mint.mint),
     ("POST", f"{_API}/auth/session", mint.session),
     ("GET", f"{_API}/project", rooms.get_project),
+    ("GET", signal.PATH, signal.connect),
     # These win over `rooms/{room}`, which is why no room is called "ban" or "bans".
     ("POST", f"{_API}/rooms/ban", bans.ban),
     ("DELETE", f"{_API}/rooms/ban", bans.unban),

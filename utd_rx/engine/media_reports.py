@@ -1,4 +1,4 @@
-"""`POST /livekit/webhook`: what the SFU reports, verified, as facts for the core.
+"""`POST /livekit/webhook`: what the SFU reports, verified, as facts for the core and a backend.
 
 The SFU retries what is not answered with 200, and a fact may come twice or late: sessions are
 known by sid, so neither does harm.
@@ -21,6 +21,8 @@ from utd_rx.engine.routes.fields import read_bytes
 from utd_rx.engine.rules.refusal import Reason, Refusal
 from utd_rx.engine.rules.seat_state import ABSENCE_SECONDS, DEPARTURE_SECONDS
 from utd_rx.engine.serving import trust
+from utd_rx.engine.signal_hub import Poster
+from utd_rx.protocol.wire.reading import without_none
 
 WEBHOOK_PATH: Final = "/livekit/webhook"
 
@@ -36,11 +38,22 @@ GRACE: Final[Mapping[int, float]] = {
 """How long a seat waits, by why its holder left; for any other reason `ABSENCE_SECONDS`."""
 
 
-class MediaReports:
-    """Turns webhooks, signed with the LiveKit key of `secrets`, into facts for `core`."""
+TOLD: Final = (
+    *("room_started", "room_finished", "participant_joined", "participant_left"),
+    *("track_published", "track_unpublished"),
+)
+"""What a backend hears of (docs/contract.md, "Webhooks")."""
 
-    def __init__(self, core: EngineCore, secrets: Secrets) -> None:
+
+class MediaReports:
+    """Turns webhooks, signed with the LiveKit key of `secrets`, into facts for `core`.
+
+    What a backend may hear of them is posted on by `poster`, before what follows from it.
+    """
+
+    def __init__(self, core: EngineCore, secrets: Secrets, poster: Poster) -> None:
         self._core = core
+        self._poster = poster
         self._receiver = api.WebhookReceiver(
             api.TokenVerifier(secrets.livekit_api_key, secrets.livekit_api_secret)
         )
@@ -58,6 +71,8 @@ class MediaReports:
         trust(request)
         room = self._core.rooms.engine_name(event.room.name)
         if room is not None and not self._is_closed:
+            if event.event in TOLD:
+                self._poster.post(event.event, **_body_of(room, event))
             await _tell(self._core, room, event)
         return web.json_response({})
 
@@ -70,6 +85,21 @@ class MediaReports:
             if not known and type(error) is not Exception:
                 raise
             raise Refusal(Reason.UNAUTHORIZED, "this is no webhook of our media server") from error
+
+
+def _body_of(room: str, event: api.WebhookEvent) -> dict[str, object]:
+    """Return what a backend is told, with the report's own id: it may come twice."""
+    who, track = event.participant, event.track
+    sid = event.room.sid
+    body: dict[str, object] = {"room": {"name": room, "room_name": room, "sid": sid}}
+    if event.id:
+        body["id"] = event.id
+    if event.HasField("participant"):
+        body["participant"] = without_none(identity=who.identity, name=who.name or None)
+    if event.HasField("track"):
+        size = {"width": track.width, "height": track.height}
+        body["track"] = {"sid": track.sid, "type": track.type, **size}
+    return body
 
 
 async def _tell(core: EngineCore, room: str, event: api.WebhookEvent) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import secrets
+from urllib.parse import urlsplit
 
 from attrs import field, frozen
 
@@ -34,6 +35,9 @@ class EngineOptions:
         silent_update_interval: Embedded SFU only: seconds for which news of participants that
             publish nothing is collected, as the real server does.
         rate_limit: Requests per minute, None for no limit.
+        webhook_url: Where a backend takes the engine's webhooks (docs/webhooks.md), None for
+            nowhere. Rooms, participants and tracks are known from the media server's own, so of
+            an external one that sends none there are calls and presence only.
     """
 
     host: str = "127.0.0.1"
@@ -48,6 +52,7 @@ class EngineOptions:
     livekit_api_secret: str | None = field(default=None, repr=False)
     silent_update_interval: float = 3.0
     rate_limit: int | None = None
+    webhook_url: str | None = None
 
     def __attrs_post_init__(self) -> None:
         has_key, has_secret = self.livekit_api_key is not None, self.livekit_api_secret is not None
@@ -66,6 +71,8 @@ class EngineOptions:
                 raise invalid("sfu_port is that of a media server started here, not of livekit_url")
         if self.rate_limit is not None and self.rate_limit < 1:
             raise invalid("rate_limit must be at least 1 request a minute")
+        if self.webhook_url is not None and not _is_http(self.webhook_url):
+            raise invalid("webhook_url must be an http:// or https:// URL with a host")
         for name in ("app_id", "app_key", "app_secret", "livekit_api_key", "livekit_api_secret"):
             if getattr(self, name) == "":
                 raise invalid(f"{name} must not be empty")
@@ -77,6 +84,14 @@ class EngineOptions:
 
 
 _SCHEMES = ("ws://", "wss://", "http://", "https://")
+
+
+def _is_http(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port or an address that is none
+        return False
 
 
 @frozen

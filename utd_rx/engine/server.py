@@ -25,9 +25,12 @@ from utd_rx.engine.media import (
 from utd_rx.engine.media_reports import WEBHOOK_PATH, MediaReports
 from utd_rx.engine.options import EngineOptions, Secrets, make_secrets
 from utd_rx.engine.presence import poll_presence
+from utd_rx.engine.routes import signal
 from utd_rx.engine.routes.request import Context
 from utd_rx.engine.serving import HttpServer
+from utd_rx.engine.signal_hub import SignalHub
 from utd_rx.engine.tasks import OwnedTasks
+from utd_rx.engine.webhooks import WebhookSender
 from utd_rx.errors import ConflictReason, conflict
 
 SHUTDOWN_SECONDS: Final = 2.0  # for requests under way to end
@@ -205,9 +208,14 @@ class LocalEngine:
         host, port = listener.getsockname()[:2]
         base_url = _url(host, port)
         sfu, media = await self._open_sfu(stack, host, base_url)
+        sender = WebhookSender(options.webhook_url, self.app_secret, self._clock)
+        stack.push_async_callback(sender.aclose)
+        sender.start()
+        hub = SignalHub(self._clock, sender)
         core = EngineCore(self.app_id, media, self._clock)
-        reports = MediaReports(core, self._secrets)
-        context = Context(core, self._secrets, sfu.url)
+        reports = MediaReports(core, self._secrets, sender)
+        signal_url = _with_scheme(base_url, "ws") + signal.PATH
+        context = Context(core, self._secrets, sfu.url, signal_url, hub)
         app = make_app(context, reports, per_minute=options.rate_limit)
         http = HttpServer(app, "engine", shutdown_timeout=SHUTDOWN_SECONDS)
         # The site outlives the SFU: an SFU that cannot deliver its last webhooks retries them,
@@ -217,6 +225,7 @@ class LocalEngine:
         stack.push_async_callback(sfu.aclose)
         stack.push_async_callback(core.rooms.aclose)
         stack.callback(reports.close)
+        stack.callback(hub.close)
         if options.is_external:
             tasks = OwnedTasks()
             stack.push_async_callback(tasks.aclose)

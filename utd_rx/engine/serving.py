@@ -130,7 +130,8 @@ def trust(request: web.Request) -> None:
 
 
 async def _end_with_answer(request: web.Request, response: web.StreamResponse) -> None:
-    if _guest_of(request) is not None:
+    # An upgrade is no answer: it is a guest's still, within a guest's bounds.
+    if _guest_of(request) is not None and response.status != 101:
         response.force_close()
         response.headers["Connection"] = "close"  # its headers have been written already
 

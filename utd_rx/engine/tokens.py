@@ -6,6 +6,8 @@ and names no room and no role, because both change (docs/contract.md, "Bearers")
 
 from __future__ import annotations
 
+import hashlib
+import math
 from datetime import timedelta
 from typing import Final
 
@@ -25,8 +27,18 @@ _ISSUER: Final = "utd-rx-engine"
 
 @frozen
 class Bearer:
+    """Who a `user_token` says its holder is; `expires_at`, wall-clock seconds, once it is read."""
+
     identity: str
     device_id: str | None = None
+    expires_at: float = math.inf
+
+
+def device_of(bearer: Bearer, token: str) -> str:
+    """Return the key of the device that holds `token`: one without an id is a device of its own."""
+    if bearer.device_id is not None:
+        return bearer.device_id
+    return f"token:{hashlib.sha256(token.encode()).hexdigest()[:16]}"
 
 
 def sign_bearer(secrets: Secrets, bearer: Bearer, now: float) -> str:
@@ -53,13 +65,14 @@ def read_bearer(secrets: Secrets, token: str, now: float) -> Bearer:
             # The engine has one clock, and it is not the library's.
             options={"require": ["exp", "sub", "iss"], "verify_exp": False, "verify_iat": False},
         )
-    except jwt.PyJWTError as error:
+    # What is no text of a token, or nested without end, is none of the library's own errors.
+    except (jwt.PyJWTError, ValueError, RecursionError) as error:
         raise Refusal(Reason.UNAUTHORIZED, "Invalid credentials") from error
     if payload.get("app") != secrets.app_id:
         raise Refusal(Reason.UNAUTHORIZED, "Invalid credentials")
     if payload["exp"] <= now:
         raise Refusal(Reason.UNAUTHORIZED, "the bearer has expired; mint again")
-    return Bearer(payload["sub"], read_text(payload.get("device")))
+    return Bearer(payload["sub"], read_text(payload.get("device")), payload["exp"])
 
 
 def sign_livekit(

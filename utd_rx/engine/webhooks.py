@@ -12,7 +12,10 @@ import json
 import logging
 import secrets
 from collections import deque
-from typing import Final
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+from typing import Final, TypeAlias
 
 import aiohttp
 from attrs import frozen
@@ -49,10 +52,13 @@ class _Event:
     signature: str
 
 
-class WebhookSender:
-    """Posts events to `url`, signed with the app secret, from `start` to `aclose`."""
+_Post: TypeAlias = Callable[..., AbstractAsyncContextManager[aiohttp.ClientResponse]]
 
-    def __init__(self, url: str, secret: str, clock: EngineClock) -> None:
+
+class WebhookSender:
+    """Posts events to `url`, None for nowhere, signed with the app secret, once started."""
+
+    def __init__(self, url: str | None, secret: str, clock: EngineClock) -> None:
         self._url = url
         self._secret = secret
         self._clock = clock
@@ -62,7 +68,8 @@ class WebhookSender:
 
     def start(self) -> None:
         """Begin to send; what was posted before waits."""
-        self._tasks.spawn(self._send_all(), "engine-webhooks")
+        if self._url is not None:
+            self._tasks.spawn(self._send_all(self._url), "engine-webhooks")
 
     async def aclose(self) -> None:
         """Stop, also in the middle of a try; what waits is lost. Idempotent."""
@@ -73,6 +80,8 @@ class WebhookSender:
 
     def post(self, event: str, **body: object) -> None:
         """Queue an event; never waits, never raises. An `id` of the body's own goes before ours."""
+        if self._url is None:
+            return
         wire: dict[str, object] = {
             "event": event,
             "id": f"evt_{secrets.token_hex(12)}",
@@ -87,20 +96,21 @@ class WebhookSender:
         self._waiting.append(_Event(event, str(wire["id"]), raw, signature))
         self._posted.set()
 
-    async def _send_all(self) -> None:
+    async def _send_all(self, url: str) -> None:
         # No cookies, and no redirect below: a backend's answer is its status.
         async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
+            post = partial(http.post, url, allow_redirects=False)
             while True:
                 await self._posted.wait()
                 self._posted.clear()
                 while self._waiting:
-                    await self._send(http, self._waiting.popleft())
+                    await self._send(post, self._waiting.popleft())
 
-    async def _send(self, http: aiohttp.ClientSession, event: _Event) -> None:
+    async def _send(self, post: _Post, event: _Event) -> None:
         attempt = 0
         while True:
             attempt += 1
-            status = await self._try(http, event, attempt)
+            status = await self._try(post, event, attempt)
             pause = pause_after(attempt, status)
             if pause is None:
                 break
@@ -109,7 +119,7 @@ class WebhookSender:
             told = "no answer" if status is None else status
             logger.warning("webhook %s %s given up: %s", event.name, event.id, told)
 
-    async def _try(self, http: aiohttp.ClientSession, event: _Event, attempt: int) -> int | None:
+    async def _try(self, post: _Post, event: _Event, attempt: int) -> int | None:
         """Return the status of the answer, None where there is none in time."""
         headers = {
             "Content-Type": "application/json",
@@ -123,9 +133,7 @@ class WebhookSender:
                 due = self._clock.monotonic() + TRY_SECONDS
                 timer = self._clock.call_at(due, lambda: limit.reschedule(loop.time()))
                 try:
-                    async with http.post(
-                        self._url, data=event.body, headers=headers, allow_redirects=False
-                    ) as reply:
+                    async with post(data=event.body, headers=headers) as reply:
                         return reply.status
                 finally:
                     timer.cancel()

@@ -70,6 +70,7 @@ async def mint(request: web.Request) -> web.Response:
         url=context.livekit_url,
         room_name=room,
         user_token=_bearer(context, member.identity, device),
+        ws_url=context.signal_url,
         role=role.value,
     )
     return web.json_response(token_to_wire(reply))
@@ -85,7 +86,12 @@ async def session(request: web.Request) -> web.Response:
     device = read_device(body)
     context = context_of(request)
     context.core.refuse_banned(identity, None)
-    reply = UTDSessionResponse(user_token=_bearer(context, identity, device))
+    reply = UTDSessionResponse(
+        user_token=_bearer(context, identity, device),
+        ws_url=context.signal_url,
+        signaling_enabled=True,
+        messaging_enabled=False,
+    )
     return web.json_response(session_to_wire(reply))
 
 

@@ -23,6 +23,7 @@ from utd_rx.engine.rules.refusal import Reason, Refusal, forbidden, invalid, not
 from utd_rx.engine.rules.room_state import RoomState
 from utd_rx.engine.rules.seat_state import Reply
 from utd_rx.engine.serving import trust
+from utd_rx.engine.signal_hub import SignalHub
 from utd_rx.engine.tokens import read_bearer
 from utd_rx.protocol.wire.reading import Json
 
@@ -33,9 +34,13 @@ APP_SECRET: Final = "X-App-Secret"  # noqa: S105 - the name of a header
 
 @frozen
 class Context:
+    """What the routes serve; `livekit_url` and `signal_url` are what the mints say."""
+
     core: EngineCore
     secrets: Secrets = field(repr=False)
     livekit_url: str
+    signal_url: str
+    hub: SignalHub
 
 
 CONTEXT: Final = web.AppKey("context", Context)

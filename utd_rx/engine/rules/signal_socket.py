@@ -71,11 +71,6 @@ class Socket:
     frames: int = 0
 
     @property
-    def is_open(self) -> bool:
-        """Whether it showed a good bearer, and does not close."""
-        return self.auth_by is None and self.close is None
-
-    @property
     def due_at(self) -> float | None:
         """Return the next deadline."""
         due = (self.auth_by, self.expires_at, self.ping_at, self.pong_by, self.cut_at)
