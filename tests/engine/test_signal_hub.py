@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -26,7 +27,7 @@ from utd_rx.engine.rules.signal_socket import (
 )
 from utd_rx.engine.serving import GuestLimits, HttpServer, trust
 from utd_rx.engine.signal_hub import SignalHub, Subscriber
-from utd_rx.engine.signal_socket import MAX_FRAME_BYTES
+from utd_rx.engine.signal_socket import MAX_FRAME_BYTES, SignalSocket
 from utd_rx.models.call import UTDCall, UTDCallStatus
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.stream_type import UTDStreamType
@@ -177,6 +178,21 @@ async def test_a_guest_may_send_so_much(opened: Open) -> None:
     wire = await stage.connect()
     await wire.ws.send_str("x" * 20_000)
     assert await wire.end() == 1006
+
+
+async def test_nothing_is_kept_of_whoever_was_there(stage: Stage) -> None:
+    for token in (None, None, "mallory", "mona/phone", "mona/phone"):
+        wire = await stage.connect()
+        if token is not None:
+            await wire.say({"type": "auth", "token": token})
+        await wire.ws.close()
+    del wire
+    await settle()
+    await stage.clock.advance(OFFLINE_SECONDS)
+    assert [timer for timer in stage.clock.timers if not timer.is_cancelled] == []
+    await stage.clock.advance(LIFETIME)  # the clock forgets the cancelled ones, too
+    gc.collect()
+    assert not [one for one in gc.get_objects() if type(one) is SignalSocket]
 
 
 # -- being told
