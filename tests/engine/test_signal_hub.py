@@ -195,6 +195,11 @@ async def test_nothing_is_kept_of_whoever_was_there(stage: Stage) -> None:
     assert not [one for one in gc.get_objects() if type(one) is SignalSocket]
 
 
+async def test_nothing_is_decompressed(stage: Stage) -> None:
+    async with stage.http.ws_connect(stage.url, compress=15) as ws:
+        assert not ws.compress
+
+
 # -- being told
 
 
@@ -386,6 +391,14 @@ async def test_an_engine_that_ends_closes_all_and_says_of_nobody_that_they_went(
     assert await (await stage.connect()).end() == 1001
     await stage.clock.advance(60)
     assert stage.posted == [("user_online", "mona")]
+
+
+async def test_who_comes_while_the_engine_ends_is_not_taken(stage: Stage) -> None:
+    wire = await stage.connect()
+    await wire.ws.send_json({"type": "auth", "token": "mona/phone"})
+    stage.hub.close()
+    assert await wire.end() == 1001
+    assert stage.posted == []
 
 
 # -- presence

@@ -80,8 +80,6 @@ class SignalSocket:
             writer = asyncio.create_task(self._write(), name="engine-signal-writer")
             try:
                 await asyncio.wait((reader, writer), return_when=asyncio.FIRST_COMPLETED)
-                if self._state.close is not None:
-                    await asyncio.wait((writer,))
             finally:
                 reader.cancel()
                 writer.cancel()
