@@ -13,6 +13,8 @@ from tests.engine.fakes import settle
 from tests.engine.signalling import Wire, connected
 from utd_rx.engine.options import EngineOptions, make_secrets
 from utd_rx.engine.rules.signal_book import OFFLINE_SECONDS
+from utd_rx.engine.serving import GuestLimits
+from utd_rx.engine.signal_socket import MAX_FRAME_BYTES
 from utd_rx.engine.tokens import USER_TOKEN_SECONDS, Bearer, device_of, read_bearer, sign_bearer
 from utd_rx.errors import UTDStreamException
 
@@ -46,6 +48,13 @@ async def test_the_bearers_of_both_mints_are_taken(world: World) -> None:
         await mona.is_refused_politely()
     async with authenticated(world, await world.mint("sara")) as sara:
         await sara.is_refused_politely()
+
+
+async def test_who_is_known_may_say_more_than_a_guest(world: World) -> None:
+    async with authenticated(world, await session(world, "mona")) as wire:
+        for _ in range(GuestLimits().received // MAX_FRAME_BYTES + 1):
+            await wire.ws.send_str("x" * (MAX_FRAME_BYTES - 1))
+            assert (await wire.hear())["type"] == "error"
 
 
 async def test_a_device_replaces_itself_and_no_other(world: World) -> None:

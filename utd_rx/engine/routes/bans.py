@@ -30,10 +30,13 @@ async def ban(request: web.Request) -> web.Response:
     target, room, body = await _read_scope(request)
     reason = fields.text_of(body, "reason", MAX_REASON_CHARS)
     duration = fields.int_of(body, "duration", 1, MAX_DURATION_SECONDS)
-    core = context_of(request).core
-    now = core.clock.wall()
+    context = context_of(request)
+    core, now = context.core, context.core.clock.wall()
     ends = None if duration is None else now + duration
-    # `EngineCore.ban` awaits nothing before the ban holds: what was let pass is still allowed.
+    # `EngineCore.ban` awaits nothing before the ban holds: what was let pass is still allowed, and
+    # no socket comes back in between.
+    if room is None:
+        context.hub.evict(target)
     entry = await core.ban(Ban(0, target, now, room, reason, ends))
     return web.json_response(_to_wire(entry), status=201)
 
