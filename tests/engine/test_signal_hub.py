@@ -287,6 +287,7 @@ async def test_who_answers_no_ping_is_gone(stage: Stage) -> None:
     wire = await stage.connect("mona/phone")
     await stage.clock.advance(PING_SECONDS)
     await wire.is_asked()
+    await wire.is_refused_politely()  # so the pong was read, which came before
     await stage.clock.advance(PING_SECONDS)
     assert (await wire.next()).type is WSMsgType.PING
     await stage.clock.advance(PING_SECONDS - 0.001)
