@@ -34,6 +34,8 @@ class EngineOptions:
         silent_update_interval: Embedded SFU only: seconds for which news of participants that
             publish nothing is collected, as the real server does.
         rate_limit: Requests per minute, None for no limit.
+        ring_timeout: Seconds for which a call rings before it counts as missed, 10 to 120.
+        max_call_seconds: The longest that a call lasts, 60 to 14,400.
     """
 
     host: str = "127.0.0.1"
@@ -48,6 +50,8 @@ class EngineOptions:
     livekit_api_secret: str | None = field(default=None, repr=False)
     silent_update_interval: float = 3.0
     rate_limit: int | None = None
+    ring_timeout: float = 30.0
+    max_call_seconds: float = 3600.0
 
     def __attrs_post_init__(self) -> None:
         has_key, has_secret = self.livekit_api_key is not None, self.livekit_api_secret is not None
@@ -66,6 +70,9 @@ class EngineOptions:
                 raise invalid("sfu_port is that of a media server started here, not of livekit_url")
         if self.rate_limit is not None and self.rate_limit < 1:
             raise invalid("rate_limit must be at least 1 request a minute")
+        for name, (least, most) in _RANGES.items():
+            if not least <= getattr(self, name) <= most:
+                raise invalid(f"{name} must be {least} to {most} seconds")
         for name in ("app_id", "app_key", "app_secret", "livekit_api_key", "livekit_api_secret"):
             if getattr(self, name) == "":
                 raise invalid(f"{name} must not be empty")
@@ -76,6 +83,7 @@ class EngineOptions:
         return self.livekit_url is not None
 
 
+_RANGES = {"ring_timeout": (10, 120), "max_call_seconds": (60, 14_400)}
 _SCHEMES = ("ws://", "wss://", "http://", "https://")
 
 

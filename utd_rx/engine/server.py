@@ -26,6 +26,7 @@ from utd_rx.engine.media_reports import WEBHOOK_PATH, MediaReports
 from utd_rx.engine.options import EngineOptions, Secrets, make_secrets
 from utd_rx.engine.presence import poll_presence
 from utd_rx.engine.routes.request import Context
+from utd_rx.engine.rules.call_book import CallLimits
 from utd_rx.engine.serving import HttpServer
 from utd_rx.engine.tasks import OwnedTasks
 from utd_rx.errors import ConflictReason, conflict
@@ -205,7 +206,8 @@ class LocalEngine:
         host, port = listener.getsockname()[:2]
         base_url = _url(host, port)
         sfu, media = await self._open_sfu(stack, host, base_url)
-        core = EngineCore(self.app_id, media, self._clock)
+        limits = CallLimits(options.ring_timeout, options.max_call_seconds)
+        core = EngineCore(self.app_id, media, self._clock, limits=limits)
         reports = MediaReports(core, self._secrets)
         context = Context(core, self._secrets, sfu.url)
         app = make_app(context, reports, per_minute=options.rate_limit)
@@ -216,6 +218,7 @@ class LocalEngine:
         await http.start(listener)
         stack.push_async_callback(sfu.aclose)
         stack.push_async_callback(core.rooms.aclose)
+        stack.push_async_callback(core.calls.aclose)
         stack.callback(reports.close)
         if options.is_external:
             tasks = OwnedTasks()

@@ -6,6 +6,7 @@ and names no room and no role, because both change (docs/contract.md, "Bearers")
 
 from __future__ import annotations
 
+import hashlib
 from datetime import timedelta
 from typing import Final
 
@@ -27,6 +28,13 @@ _ISSUER: Final = "utd-rx-engine"
 class Bearer:
     identity: str
     device_id: str | None = None
+
+
+def device_of(bearer: Bearer, token: str) -> str:
+    """Return the key of the device that holds `token`: one without an id is a device of its own."""
+    if bearer.device_id is not None:
+        return bearer.device_id
+    return f"token:{hashlib.sha256(token.encode()).hexdigest()[:16]}"
 
 
 def sign_bearer(secrets: Secrets, bearer: Bearer, now: float) -> str:
