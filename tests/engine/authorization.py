@@ -97,7 +97,10 @@ class Cell:
             return self.world.app
         if self.caller == "secret":
             return self.world.server
-        token = sign_bearer(self.world.secrets, Bearer(self.caller), self.world.clock.wall())
+        return self.bearer(self.caller)
+
+    def bearer(self, identity: str) -> dict[str, str]:
+        token = sign_bearer(self.world.secrets, Bearer(identity), self.world.clock.wall())
         return {"Authorization": f"Bearer {token}"}
 
     async def open(self, *, mode: UTDSeatMode = UTDSeatMode.FREE) -> None:
@@ -129,6 +132,14 @@ class Cell:
         (id_,) = map(read_int, (await self._act(allowed, identity, item)).values())
         assert id_ is not None
         return id_
+
+    async def dial(self, caller: str, callee: str) -> str:
+        """Have a call, in whose room the caller is; returns its id."""
+        body = {"callee_identity": callee}
+        reply = await self.world.call("POST", "/api/v1/calls", body, headers=self.bearer(caller))
+        assert reply.status == 201, reply.body
+        await self.world.media.connect(self.world.engine.core, reply.body["token"])
+        return str(reply.body["call_id"])
 
     async def _act(self, allowed: Callers, identity: str, item: SeatCommand) -> Reply:
         core = self.world.engine.core
@@ -175,6 +186,19 @@ async def invited(cell: Cell) -> int:
     if cell.subject not in PEOPLE:
         return 999
     return await cell.speak("admin" if cell.subject == "owner" else "owner", Invite(cell.subject))
+
+
+async def called(cell: Cell) -> str:
+    """A call to the caller of the cell, or else one between others."""
+    callee = cell.me if cell.target == "own" else None
+    return await cell.dial(f"caller in {cell.room}", callee or f"callee in {cell.room}")
+
+
+async def calling(cell: Cell) -> str:
+    """A call that the caller of the cell made, or else one that "other" made."""
+    who = (cell.me if cell.target in ("own", "absent") else None) or "other"
+    known = [call.id for call in cell.world.engine.core.calls.calls() if call.party(who)]
+    return known[0] if known else await cell.dial(who, f"callee of {who}")
 
 
 SITTING: Final = Call(given=Cell.sit)
@@ -235,6 +259,14 @@ CALLS: Final[Mapping[str, Call]] = {
     "bans.room": Call(),
     "bans.project": Call(),
     "project": Call(),
+    "call.start": Call(lambda cell: {"callee_identity": f"callee of {cell.caller}"}),
+    **{
+        f"call.{name}": Call(given=called)
+        for name in ("ringing", "accept", "reject", "busy", "end", "get")
+    },
+    "call.join": Call(given=calling),
+    "call.participant": Call(given=calling),
+    "calls.list": Call(given=called),
 }
 """By the endpoint's name in the matrix."""
 

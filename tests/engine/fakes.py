@@ -118,10 +118,11 @@ class FakeMedia:
         if self.is_down:
             raise MediaUnavailable("down")
 
-    async def open_room(self, room: str, metadata: str) -> MediaRoom:
+    async def open_room(self, room: str, metadata: str, most: int = 0) -> MediaRoom:
         self._check("open_room")
         if room not in self.rooms:
-            self.rooms[room] = MediaRoom(room, self.new_sid("RM"), metadata=metadata)
+            sid = self.new_sid("RM")
+            self.rooms[room] = MediaRoom(room, sid, metadata=metadata, max_participants=most)
             self.people[room] = {}
         return self.rooms[room]
 

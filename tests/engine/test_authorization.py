@@ -12,17 +12,21 @@ from utd_rx.engine.authorization import (
     FOR_MODERATORS,
     FOR_OWNER,
     FOR_SECRET,
+    FOR_USERS,
     Caller,
     Callers,
     Principal,
     authorize,
 )
+from utd_rx.engine.routes import calls
 from utd_rx.engine.rules.refusal import Refusal
 from utd_rx.engine.rules.roles import Role
 from utd_rx.engine.tokens import Bearer
 
 
-@pytest.mark.parametrize("allowed", [FOR_APPS, FOR_SECRET, FOR_OWNER, FOR_MODERATORS, FOR_MEMBERS])
+@pytest.mark.parametrize(
+    "allowed", [FOR_APPS, FOR_SECRET, FOR_OWNER, FOR_MODERATORS, FOR_MEMBERS, FOR_USERS]
+)
 @pytest.mark.parametrize("caller", Caller)
 def test_who_is_named_is_who_passes(allowed: Callers, caller: Caller) -> None:
     if caller in allowed:
@@ -38,6 +42,12 @@ def test_nobody_gets_past_without_being_a_member() -> None:
     for allowed in (*named, FOR_MEMBERS, FOR_MODERATORS, FOR_OWNER, FOR_SECRET):
         assert not {Caller.STRANGER, Caller.APP_KEY} & allowed
     assert Caller.STRANGER not in FOR_APPS
+
+
+def test_calls_are_for_whoever_has_a_bearer() -> None:
+    for allowed in (FOR_USERS, *(allowed for _, _, allowed, _ in calls.ROUTES)):
+        assert Caller.STRANGER in allowed, "a call is in no room"
+        assert Caller.APP_KEY not in allowed
 
 
 @pytest.mark.parametrize("role", [role for role in Role if role is not Role.HOST])

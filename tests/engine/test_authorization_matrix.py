@@ -15,13 +15,15 @@ from utd_rx.engine.authorization import (
     FOR_MEMBERS,
     FOR_MODERATORS,
     FOR_SECRET,
+    FOR_USERS,
     Caller,
     Callers,
 )
 from utd_rx.engine.core import EngineCore
 from utd_rx.engine.media_reports import MediaReports
 from utd_rx.engine.options import EngineOptions, make_secrets
-from utd_rx.engine.routes.request import Context
+from utd_rx.engine.routes import calls
+from utd_rx.engine.routes.request import CallersOf, Context
 from utd_rx.engine.signal_hub import SignalHub
 from utd_rx.engine.webhooks import WebhookSender
 
@@ -93,14 +95,21 @@ ELSEWHERE: Mapping[str, Callers] = {
     "bans.room": FOR_MODERATORS,
     "bans.project": FOR_SECRET,
     "project": FOR_SECRET,
+    "call.start": FOR_USERS,
+    "call.participant": FOR_USERS | FOR_SECRET,
+    "calls.list": FOR_SECRET,
 }
-"""Who may, where no row of `IN_ROOM` says it."""
+"""Who may, where no row of `IN_ROOM` or of `calls.ROUTES` says it."""
 
 
 @pytest.mark.parametrize("endpoint", CALLS)
 def test_whom_the_engine_lets_pass_is_whom_the_table_lets_succeed(endpoint: str) -> None:
     rows = [row for row in ROWS if row.endpoint == endpoint]
-    in_room = {(how, f"/rooms/{{room}}{path}"): allowed for how, path, allowed, _ in IN_ROOM}
+    listed: dict[tuple[str, str], Callers | CallersOf] = {
+        (how, f"/rooms/{{room}}{path}"): allowed for how, path, allowed, _ in IN_ROOM
+    }
+    for how, path, allowed, _ in calls.ROUTES:
+        listed[how, f"/calls/{{id}}{path}"] = allowed
     (call,) = {(row.method, row.path.partition("?")[0]) for row in rows}
     succeeds = {
         CALLER_OF[who]
@@ -109,6 +118,6 @@ def test_whom_the_engine_lets_pass_is_whom_the_table_lets_succeed(endpoint: str)
         if status in ("200", "201")
     }
     # The owner is the only host there is.
-    expected = ELSEWHERE[endpoint] if endpoint in ELSEWHERE else in_room[call]
+    expected = ELSEWHERE[endpoint] if endpoint in ELSEWHERE else listed[call]
     assert not callable(expected)
     assert succeeds == expected - {Caller.HOST}

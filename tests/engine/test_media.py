@@ -34,7 +34,8 @@ async def test_nobody_is_false_or_empty(media: LiveKitMedia, is_room_there: bool
 
 
 async def test_the_metadata_of_a_room_that_is_there_stays(media: LiveKitMedia) -> None:
-    opened = await media.open_room("friday", "m")
+    opened = await media.open_room("friday", "m", 2)
     again = await media.open_room("friday", "n")
     assert (again.sid, again.metadata) == (opened.sid, "m")
-    assert [room.metadata for room in await media.list_rooms() if room.name == "friday"] == ["m"]
+    found = next(room for room in await media.list_rooms() if room.name == "friday")
+    assert (found.metadata, found.max_participants) == ("m", 2)

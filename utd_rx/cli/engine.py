@@ -79,6 +79,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--livekit-api-secret", metavar="S", help="with the key")
     add("--rate-limit", type=int, metavar="N", help="requests a minute (default: no limit)")
     add("--webhook-url", metavar="URL", help="where a backend takes the engine's webhooks")
+    add(
+        "--ring-timeout",
+        type=float,
+        default=30.0,
+        metavar="S",
+        help="seconds until an unanswered call is missed (default: %(default)s)",
+    )
+    add(
+        "--max-call-seconds",
+        type=float,
+        default=3600.0,
+        metavar="S",
+        help="the longest that a call lasts (default: %(default)s)",
+    )
     add("--json", action="store_true", help="print one line of JSON when ready")
 
 

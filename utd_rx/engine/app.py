@@ -12,14 +12,17 @@ from utd_rx.engine.authorization import (
     FOR_MODERATORS,
     FOR_OWNER,
     FOR_SECRET,
+    FOR_USERS,
     Callers,
 )
 from utd_rx.engine.media_reports import WEBHOOK_PATH, MediaReports
-from utd_rx.engine.routes import bans, mint, participants, rooms, seats, signal
+from utd_rx.engine.routes import bans, calls, mint, participants, rooms, seats, signal
 from utd_rx.engine.routes.middleware import errors, rate_limit
 from utd_rx.engine.routes.request import CONTEXT, Answer, CallersOf, Context, about_room
+from utd_rx.engine.rules.names import CALL_PREFIX
 
 _API: Final = "/api/v1"
+_WHO: Final = "/participants/{identity}"
 
 
 def make_app(context: Context, reports: MediaReports, *, per_minute: int | None) -> web.Application:
@@ -32,6 +35,10 @@ def make_app(context: Context, reports: MediaReports, *, per_minute: int | None)
     routes: list[tuple[str, str, Handler]] = [("POST", WEBHOOK_PATH, reports.receive), *_ROUTES]
     for how, path, allowed, answer in IN_ROOM:
         routes.append((how, f"{_API}/rooms/{{room}}{path}", about_room(allowed, answer)))
+    routes += [
+        (how, f"{_API}/calls/{{id}}{path}", calls.about_call(allowed, answer))
+        for how, path, allowed, answer in calls.ROUTES
+    ]
     for method, path, handler in routes:
         app.router.add_route(method, path, handler)
         # A trailing slash is accepted, without the redirect that would lose a client's body.
@@ -50,10 +57,16 @@ _ROUTES: Final[list[tuple[str, str, Handler]]] = [
     ("DELETE", f"{_API}/rooms/ban", bans.unban),
     ("GET", f"{_API}/rooms/bans", bans.list_bans),
     ("GET", f"{_API}/rooms", rooms.list_rooms),
+    ("POST", f"{_API}/calls", calls.start),
+    ("GET", f"{_API}/calls", calls.list_calls),
+    # Wins over `rooms/{room}/participants/{identity}`: a call's room has two and no roles.
+    (
+        "GET",
+        f"{_API}/rooms/{{id:{CALL_PREFIX}[^{{}}/]+}}{_WHO}",
+        calls.about_call(FOR_USERS | FOR_SECRET, calls.get_participant),
+    ),
 ]
 """About no room, or not by its path: each handler says who may."""
-
-_WHO: Final = "/participants/{identity}"
 
 IN_ROOM: Final[list[tuple[str, str, Callers | CallersOf, Answer]]] = [
     ("GET", "", FOR_MEMBERS, rooms.get_room),

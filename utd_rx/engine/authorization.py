@@ -40,6 +40,8 @@ FOR_SECRET: Final = frozenset({Caller.SECRET})
 FOR_OWNER: Final = frozenset({Caller.OWNER, Caller.SECRET})
 FOR_MODERATORS: Final = frozenset({Caller.ADMIN, Caller.HOST, Caller.OWNER, Caller.SECRET})
 FOR_MEMBERS: Final = FOR_MODERATORS | {Caller.VISITOR, Caller.AUDIENCE, Caller.GUEST}
+FOR_USERS: Final = FOR_MEMBERS - FOR_SECRET | {Caller.STRANGER}
+"""Whoever has a bearer: a call is in no room, and its rules know the two who may."""
 
 
 def authorize(allowed: Callers, caller: Caller) -> None:

@@ -12,16 +12,18 @@ from typing import Final, TypeAlias
 from attrs import evolve
 
 from utd_rx.engine.authorization import Callers, Principal, RoomAccess, authorize
+from utd_rx.engine.calls import CallDesk, Nobody, Poster, Teller
 from utd_rx.engine.engine_clock import EngineClock, to_iso
 from utd_rx.engine.media import Media, MediaParticipant, MediaUnavailable
 from utd_rx.engine.metadata import MintedMetadata, read_metadata, taken_over, with_custom
 from utd_rx.engine.registry import Registry
 from utd_rx.engine.room_shell import RoomShell
 from utd_rx.engine.rules import moderation, room_state
+from utd_rx.engine.rules.call_book import CallLimits
 from utd_rx.engine.rules.effects import Effects, Remove
 from utd_rx.engine.rules.gate import Ban, Gate
-from utd_rx.engine.rules.names import is_room_name
-from utd_rx.engine.rules.refusal import banned, not_found
+from utd_rx.engine.rules.names import is_call_room, is_room_name
+from utd_rx.engine.rules.refusal import banned, forbidden, not_found
 from utd_rx.engine.rules.roles import Actor
 from utd_rx.engine.rules.room_state import Admission, Done, Member, RoomState, Session
 from utd_rx.engine.rules.seat_state import Reply
@@ -37,12 +39,30 @@ BANNED_SECONDS: Final = 0.2
 class EngineCore:
     """All state of one engine. A refused command changes nothing, unless it says otherwise."""
 
-    def __init__(self, app_id: str, media: Media, clock: EngineClock) -> None:
+    def __init__(
+        self,
+        app_id: str,
+        media: Media,
+        clock: EngineClock,
+        *,
+        limits: CallLimits = CallLimits(),  # noqa: B008 - a frozen value
+        teller: Teller = Nobody(),  # noqa: B008 - it has no state
+        poster: Poster = Nobody(),  # noqa: B008 - it has no state
+    ) -> None:
         self.media = media
         self.clock = clock
         self.rooms = Registry(app_id, media, clock)
         # Above every serial of an engine before this one, whose tokens are still good.
         self.gate = Gate(next_serial=int(clock.wall() * 1000))
+        self.calls = CallDesk(
+            media,
+            clock,
+            livekit_name=self.rooms.livekit_name,
+            refuse=self._refuse_call,
+            limits=limits,
+            teller=teller,
+            poster=poster,
+        )
 
     # -- commands
 
@@ -63,7 +83,7 @@ class EngineCore:
         """Return a room; the media server is asked where it or its member `who` is not known."""
         state = self.rooms.get(name)
         is_known = state is not None and (who is None or who in state.members)
-        if not is_known and is_room_name(name):
+        if not is_known and is_room_name(name) and not is_call_room(name):
             async with self.rooms.hold(name) as shell:
                 await self._look(shell, who if shell.state is not None else None)
                 state = shell.state
@@ -75,6 +95,12 @@ class EngineCore:
         """Refuse whoever is banned from `room`, None for the project."""
         if self.gate.is_banned(identity, room, self.clock.wall()):
             raise banned()
+
+    def _refuse_call(self, caller: str, callee: str) -> None:
+        self.refuse_banned(caller, None)
+        if self.gate.is_banned(callee, None, self.clock.wall()):
+            # In other words than a ban's, which would be the caller's own.
+            raise forbidden("this user cannot be called")
 
     def permit(self, allowed: Callers, principal: Principal, room: RoomState) -> None:
         """Let a call on `room` pass: none of somebody banned, and only `allowed` callers."""
@@ -133,6 +159,8 @@ class EngineCore:
         """
         name = self._name_of(ban.identity) if ban.name is None else ban.name
         self.gate, entry = self.gate.ban(evolve(ban, name=name))
+        if ban.room is None:
+            self.calls.evict(ban.identity)
         evicted = []
         for room in self.rooms.names() if ban.room is None else (ban.room,):
             async with self.rooms.hold(room) as shell:
@@ -155,15 +183,21 @@ class EngineCore:
         self.gate, lifted = self.gate.unban(identity, room)
         return lifted
 
-    # -- facts from the SFU, of rooms by our name
+    # -- facts from the SFU, of rooms by our name; those of a call are its desk's
 
     async def participant_joined(self, room: str, info: MediaParticipant) -> None:
         """A connection came up: throw it out, or make its permission what the engine says."""
+        if is_call_room(room):
+            self.calls.participant_joined(room, info)
+            return
         async with self.rooms.hold(room) as shell:
             await self._joined(shell, info)
 
     async def participant_left(self, room: str, identity: str, sid: str, grace: float) -> None:
         """A connection ended; its seat waits `grace` seconds."""
+        if is_call_room(room):
+            self.calls.participant_left(room, identity, sid)
+            return
         session = Session(identity, sid)
         await self._happened(room, lambda state, now: room_state.left(state, session, now, grace))
 
@@ -178,6 +212,9 @@ class EngineCore:
 
     async def room_started(self, room: str, sid: str) -> None:
         """The SFU made its half of a room; it may lack what ours knows."""
+        if is_call_room(room):
+            self.calls.room_started(room, sid)
+            return
         async with self.rooms.hold(room) as shell:
             if shell.state is not None and shell.sid != sid:
                 shell.sid = sid
@@ -185,6 +222,9 @@ class EngineCore:
 
     async def room_finished(self, room: str, sid: str | None) -> None:
         """The SFU's half `sid` ended, None for whichever; with it the room, if not made anew."""
+        if is_call_room(room):
+            self.calls.room_finished(room, sid)
+            return
         async with self.rooms.hold(room) as shell:
             if shell.state is not None and (sid is None or shell.sid in (None, sid)):
                 shell.close()

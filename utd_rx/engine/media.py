@@ -76,7 +76,7 @@ class MediaRoom:
 class Media(Protocol):
     """What the engine asks of an SFU; room names are LiveKit's."""
 
-    async def open_room(self, room: str, metadata: str) -> MediaRoom: ...
+    async def open_room(self, room: str, metadata: str, most: int = 0) -> MediaRoom: ...
     async def close_room(self, room: str) -> bool: ...
     async def list_rooms(self) -> tuple[MediaRoom, ...]: ...
     async def list_participants(self, room: str) -> tuple[MediaParticipant, ...]: ...
@@ -98,13 +98,17 @@ class LiveKitMedia:
     def __init__(self, url: str, api_key: str, api_secret: str) -> None:
         self._api = api.LiveKitAPI(url, api_key, api_secret, timeout=CALL_TIMEOUT)
 
-    async def open_room(self, room: str, metadata: str) -> MediaRoom:
-        """Make the room unless it is there; the metadata of one that is there stays."""
+    async def open_room(self, room: str, metadata: str, most: int = 0) -> MediaRoom:
+        """Make the room, for `most` people (0: any number), unless it is there.
+
+        One that is there stays as it is, its metadata, too.
+        """
         request = api.CreateRoomRequest(
             name=room,
             metadata=metadata,
             empty_timeout=EMPTY_ROOM_SECONDS,
             departure_timeout=ABANDONED_ROOM_SECONDS,
+            max_participants=most,
         )
         found = await _answer(self._api.room.create_room(request))
         assert found is not None  # only what is asked about may be missing

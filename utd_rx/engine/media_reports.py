@@ -14,6 +14,7 @@ from aiohttp import web
 from google.protobuf.json_format import ParseError
 from livekit import api
 
+from utd_rx.engine.calls import Poster
 from utd_rx.engine.core import EngineCore
 from utd_rx.engine.media import participant_of
 from utd_rx.engine.options import Secrets
@@ -21,7 +22,6 @@ from utd_rx.engine.routes.fields import read_bytes
 from utd_rx.engine.rules.refusal import Reason, Refusal
 from utd_rx.engine.rules.seat_state import ABSENCE_SECONDS, DEPARTURE_SECONDS
 from utd_rx.engine.serving import trust
-from utd_rx.engine.signal_hub import Poster
 from utd_rx.protocol.wire.reading import without_none
 
 WEBHOOK_PATH: Final = "/livekit/webhook"

@@ -38,6 +38,8 @@ class EngineOptions:
         webhook_url: Where a backend takes the engine's webhooks (docs/webhooks.md), None for
             nowhere. Rooms, participants and tracks are known from the media server's own, so of
             an external one that sends none there are calls and presence only.
+        ring_timeout: Seconds for which a call rings before it counts as missed, 10 to 120.
+        max_call_seconds: The longest that a call lasts, 60 to 14,400.
     """
 
     host: str = "127.0.0.1"
@@ -53,6 +55,8 @@ class EngineOptions:
     silent_update_interval: float = 3.0
     rate_limit: int | None = None
     webhook_url: str | None = None
+    ring_timeout: float = 30.0
+    max_call_seconds: float = 3600.0
 
     def __attrs_post_init__(self) -> None:
         has_key, has_secret = self.livekit_api_key is not None, self.livekit_api_secret is not None
@@ -73,6 +77,9 @@ class EngineOptions:
             raise invalid("rate_limit must be at least 1 request a minute")
         if self.webhook_url is not None and not _is_http(self.webhook_url):
             raise invalid("webhook_url must be an http:// or https:// URL with a host")
+        for name, (least, most) in _RANGES.items():
+            if not least <= getattr(self, name) <= most:
+                raise invalid(f"{name} must be {least} to {most} seconds")
         for name in ("app_id", "app_key", "app_secret", "livekit_api_key", "livekit_api_secret"):
             if getattr(self, name) == "":
                 raise invalid(f"{name} must not be empty")
@@ -83,6 +90,7 @@ class EngineOptions:
         return self.livekit_url is not None
 
 
+_RANGES = {"ring_timeout": (10, 120), "max_call_seconds": (60, 14_400)}
 _SCHEMES = ("ws://", "wss://", "http://", "https://")
 
 

@@ -10,6 +10,7 @@ from typing import Final, TypeAlias
 
 from utd_rx.engine.core import EngineCore
 from utd_rx.engine.media import MediaUnavailable
+from utd_rx.engine.rules.names import is_call_room
 from utd_rx.engine.rules.room_state import RoomState
 from utd_rx.engine.rules.seat_state import ABSENCE_SECONDS
 
@@ -35,8 +36,13 @@ async def ask_once(core: EngineCore, tracks: Tracks) -> None:
     # Known first, asked second: a room made between the two is in the answer, not the reverse.
     # One that ended and was made anew in between is told by its sid.
     known, sids = core.rooms.all(), core.rooms.sids()
+    calls = core.calls.sids()
     named = {core.rooms.engine_name(room.name): room for room in await core.media.list_rooms()}
-    running = {name: room.sid for name, room in named.items() if name is not None}
+    found = {name: room.sid for name, room in named.items() if name is not None}
+    running = {name: sid for name, sid in found.items() if not is_call_room(name)}
+    await core.calls.compare(
+        calls, {name: sid for name, sid in found.items() if is_call_room(name)}
+    )
     for name in known.keys() - running.keys():
         await core.room_finished(name, sids[name])
     for key in [key for key in tracks if key[0] not in running]:

@@ -27,6 +27,7 @@ from utd_rx.engine.options import EngineOptions, Secrets, make_secrets
 from utd_rx.engine.presence import poll_presence
 from utd_rx.engine.routes import signal
 from utd_rx.engine.routes.request import Context
+from utd_rx.engine.rules.call_book import CallLimits
 from utd_rx.engine.serving import HttpServer
 from utd_rx.engine.signal_hub import SignalHub
 from utd_rx.engine.tasks import OwnedTasks
@@ -212,7 +213,8 @@ class LocalEngine:
         stack.push_async_callback(sender.aclose)
         sender.start()
         hub = SignalHub(self._clock, sender)
-        core = EngineCore(self.app_id, media, self._clock)
+        limits = CallLimits(options.ring_timeout, options.max_call_seconds)
+        core = EngineCore(self.app_id, media, self._clock, limits=limits, teller=hub, poster=sender)
         reports = MediaReports(core, self._secrets, sender)
         signal_url = _with_scheme(base_url, "ws") + signal.PATH
         context = Context(core, self._secrets, sfu.url, signal_url, hub)
@@ -224,6 +226,7 @@ class LocalEngine:
         await http.start(listener)
         stack.push_async_callback(sfu.aclose)
         stack.push_async_callback(core.rooms.aclose)
+        stack.push_async_callback(core.calls.aclose)
         stack.callback(reports.close)
         stack.callback(hub.close)
         if options.is_external:

@@ -10,11 +10,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from itertools import count
-from typing import Final, Protocol
+from typing import Final
 
 from aiohttp import web
 from attrs import frozen
 
+from utd_rx.engine.calls import Poster
 from utd_rx.engine.engine_clock import EngineClock, Timer
 from utd_rx.engine.rules.refusal import Reason, Refusal
 from utd_rx.engine.rules.signal_book import Effects, Seen, Shut, SignalBook
@@ -23,12 +24,6 @@ from utd_rx.engine.signal_socket import SignalSocket
 from utd_rx.models.call import UTDCall
 from utd_rx.protocol.wire.calls import call_to_wire, without_credentials
 from utd_rx.protocol.wire.reading import Json
-
-
-class Poster(Protocol):
-    """Who tells a customer's backend; never raises, never waits."""
-
-    def post(self, event: str, **body: object) -> None: ...
 
 
 @frozen

@@ -69,7 +69,7 @@ def rate_limit(per_minute: int, clock: EngineClock) -> Middleware:
 
 def refusal_response(refusal: Refusal) -> web.Response:
     headers = {} if refusal.retry_after is None else {"Retry-After": str(refusal.retry_after)}
-    body = error_to_wire(refusal.message, refusal.reason.code)
+    body = error_to_wire(refusal.message, refusal.reason.code, reason=refusal.cause)
     return web.json_response(body, status=refusal.status, headers=headers)
 
 

@@ -30,12 +30,7 @@ async def get_participant(asked: RoomRequest) -> Reply:
     found = await asked.core.media.get_participant(asked.livekit_name, asked.target)
     if found is None:
         raise not_found(f"{asked.target!r} is not in this room")
-    return {
-        **participant_to_wire(asked.room, found),
-        "metadata": found.metadata,
-        "attributes": dict(found.attributes),
-        "permission": found.grant.to_wire(),
-    }
+    return shown_to_wire(asked.room, found)
 
 
 async def list_by_role(asked: RoomRequest) -> Reply:
@@ -106,8 +101,19 @@ async def resume_stream(asked: RoomRequest) -> Reply:
     return await asked.carry_out(partial(moderation.unsilence, target=target), target)
 
 
-def participant_to_wire(room: RoomState, participant: MediaParticipant) -> dict[str, object]:
-    role = room_state.role_of(room, participant.identity)
+def shown_to_wire(room: RoomState | None, participant: MediaParticipant) -> dict[str, object]:
+    """Return all of one participant, with metadata and permission."""
+    return {
+        **participant_to_wire(room, participant),
+        "metadata": participant.metadata,
+        "attributes": dict(participant.attributes),
+        "permission": participant.grant.to_wire(),
+    }
+
+
+def participant_to_wire(room: RoomState | None, participant: MediaParticipant) -> dict[str, object]:
+    """Return one participant; `room` None is a call's, which has no roles."""
+    role = None if room is None else room_state.role_of(room, participant.identity)
     return {
         "identity": participant.identity,
         "name": participant.name,

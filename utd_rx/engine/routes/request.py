@@ -68,24 +68,30 @@ def authenticate_app(request: web.Request) -> Principal:
 
 def authenticate(request: web.Request) -> Principal:
     """Check whichever credentials came: the secret before a bearer before the app key."""
-    header = request.headers.get("Authorization")
-    if header is None or APP_SECRET in request.headers:
+    if "Authorization" not in request.headers or APP_SECRET in request.headers:
         return authenticate_app(request)
-    scheme, _, token = header.partition(" ")
-    if scheme.lower() != "bearer":
+    token = bearer_text(request)
+    if token is None:
         raise Refusal(Reason.UNAUTHORIZED, "Authorization must be a Bearer token")
     context = context_of(request)
-    bearer = read_bearer(context.secrets, token.strip(), context.core.clock.wall())
+    bearer = read_bearer(context.secrets, token, context.core.clock.wall())
     trust(request)
     return Principal(bearer=bearer)
 
 
-def permit(request: web.Request, allowed: Callers) -> None:
-    """Let a request pass that names no room."""
+def bearer_text(request: web.Request) -> str | None:
+    """Return the bearer that a request carries, as it came."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
+
+
+def permit(request: web.Request, allowed: Callers) -> Principal:
+    """Let a request pass that names no room; returns whose it is."""
     principal = authenticate(request)
     if principal.identity is not None:
         context_of(request).core.refuse_banned(principal.identity, None)
     authorize(allowed, principal.caller_in(None))
+    return principal
 
 
 def acting_identity(principal: Principal, body: Json) -> str | None:

@@ -105,7 +105,7 @@ async def get_project(request: web.Request) -> web.Response:
             "audio_enabled": True,
             "video_enabled": True,
             "empty_room_timeout": EMPTY_ROOM_SECONDS,
-            "calls_enabled": False,
+            "calls_enabled": True,
             "active_rooms": len(context.core.rooms.all()),
         }
     )

@@ -25,6 +25,7 @@ async def connect(request: web.Request) -> web.WebSocketResponse:
         core.refuse_banned(bearer.identity, None)
         trust(request)
         ends = core.clock.monotonic() + bearer.expires_at - now
-        return Subscriber(bearer.identity, device_of(bearer, token), ends, ())
+        ringing = core.calls.ringing_for(bearer.identity)
+        return Subscriber(bearer.identity, device_of(bearer, token), ends, ringing)
 
     return await context.hub.serve(request, admit)

@@ -49,7 +49,11 @@ def is_room_name(name: str) -> bool:
 
 def refuse_reserved_room(name: str) -> None:
     """Refuse a call's room with 403 (docs/contract.md, "Rooms of calls"), another path with 422."""
-    if name.startswith(CALL_PREFIX):
+    if is_call_room(name):
         raise forbidden(f"room names that start with {CALL_PREFIX!r} are reserved for calls")
     if name in RESERVED_ROOMS:
         raise invalid(f"room_name {name!r} is reserved: /rooms/{name} is about bans")
+
+
+def is_call_room(name: str) -> bool:
+    return name.startswith(CALL_PREFIX)

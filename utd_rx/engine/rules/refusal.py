@@ -31,15 +31,24 @@ class Reason(Enum):
 class Refusal(Exception):
     """A command that is not carried out; the state is as it was before.
 
-    `message` is for the developer at the other end: no secret. `retry_after` are seconds.
+    `message` is for the developer at the other end: no secret. `retry_after` are seconds; `cause`
+    says for programs which of several conflicts it is.
     """
 
-    def __init__(self, reason: Reason, message: str, *, retry_after: int | None = None) -> None:
+    def __init__(
+        self,
+        reason: Reason,
+        message: str,
+        *,
+        retry_after: int | None = None,
+        cause: str | None = None,
+    ) -> None:
         super().__init__(message)
         self.reason = reason
         self.status = reason.status
         self.message = message
         self.retry_after = retry_after
+        self.cause = cause
 
 
 invalid: Final = partial(Refusal, Reason.VALIDATION)

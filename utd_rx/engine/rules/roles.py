@@ -79,12 +79,16 @@ LISTEN: Final = Grant()
 # An audio room carries sound only: a seat lets nobody switch a camera on.
 SPEAK: Final = Grant(can_publish=True, sources=(TrackSource.MICROPHONE,))
 PUBLISH: Final = Grant(can_publish=True)
+SHOW: Final = Grant(
+    can_publish=True,
+    sources=(TrackSource.MICROPHONE, TrackSource.CAMERA, TrackSource.SCREEN_SHARE),
+)
 
 PUBLISHING: Final[Mapping[UTDStreamType, Grant]] = {
     UTDStreamType.AUDIO_ROOM: SPEAK,
     UTDStreamType.LIVE_STREAM: PUBLISH,
     UTDStreamType.AUDIO_CALL: SPEAK,
-    UTDStreamType.VIDEO_CALL: PUBLISH,
+    UTDStreamType.VIDEO_CALL: SHOW,
 }
 """What publishing means in each product."""
 

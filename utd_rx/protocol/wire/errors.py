@@ -7,7 +7,7 @@ from typing import Final
 
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, classify_response
 from utd_rx.models.secrets import MAX_TEXT, without_secrets
-from utd_rx.protocol.wire.reading import Json, read_text
+from utd_rx.protocol.wire.reading import Json, read_text, without_none
 
 MESSAGE_KEYS: Final = ("message", "error", "detail")
 """Where a message may stand, in order of preference."""
@@ -44,5 +44,7 @@ def error_from_wire(
     )
 
 
-def error_to_wire(message: str, code: UTDErrorCode) -> dict[str, object]:
-    return {"message": message, "code": code.value}
+def error_to_wire(
+    message: str, code: UTDErrorCode, *, reason: str | None = None
+) -> dict[str, object]:
+    return without_none(message=message, code=code.value, reason=reason)
