@@ -15,6 +15,7 @@ from utd_rx.models.ban import UTDBan
 from utd_rx.models.checks import arguments
 from utd_rx.models.participant import TrackSource
 from utd_rx.models.role import UTDRole
+from utd_rx.models.video import VideoInput
 from utd_rx.ports.clock import SYSTEM_CLOCK, Clock
 from utd_rx.ports.engine import EnginePort
 from utd_rx.ports.room import RoomPort
@@ -66,6 +67,8 @@ class UTDSession(SessionView[St]):
         room: The media room.
         engine: The engine, as this participant may ask it.
         microphone: What it publishes as its microphone, None when the app gives nothing.
+        camera: As its camera, likewise.
+        screen: As its screen, likewise.
         clock: Of deadlines and of what is sent.
         on_joined: Called after each join.
     """
@@ -79,6 +82,8 @@ class UTDSession(SessionView[St]):
         room: RoomPort,
         engine: EnginePort,
         microphone: AudioInput | None = None,
+        camera: VideoInput | None = None,
+        screen: VideoInput | None = None,
         clock: Clock = SYSTEM_CLOCK,
         on_joined: Callable[[], None] | None = None,
     ) -> None:
@@ -90,7 +95,12 @@ class UTDSession(SessionView[St]):
         self._runner: Runner[St] = Runner(self.kind, initial, room_name, room=room, clock=clock)
         self._ask = self._runner.ask
         super().__init__(self._runner.machine, self._runner.events)
-        self._tracks = OwnTracks(self._runner, room, {TrackSource.MICROPHONE: microphone})
+        sources: dict[TrackSource, AudioInput | VideoInput | None] = {
+            TrackSource.MICROPHONE: microphone,
+            TrackSource.CAMERA: camera,
+            TrackSource.SCREEN_SHARE: screen,
+        }
+        self._tracks = OwnTracks(self._runner, room, sources)
         self._moderation = Moderation(self._runner, engine, room_name)
         self._chat = RoomChat(self.chat_history, self._runner, clock, self.send_data)
         own: Handlers = {
@@ -113,7 +123,7 @@ class UTDSession(SessionView[St]):
     @property
     def microphone_source(self) -> AudioInput | None:
         """What it publishes as its microphone, None when the app gave nothing."""
-        return self._tracks.sources[TrackSource.MICROPHONE]
+        return cast("AudioInput | None", self._tracks.sources[TrackSource.MICROPHONE])
 
     @property
     def room(self) -> RoomPort:
@@ -220,6 +230,19 @@ class UTDSession(SessionView[St]):
         Cancelling is safe; the intent stays as it was set.
         """
         await self._tracks.switch(TrackSource.MICROPHONE, enabled)
+
+    @command
+    async def set_camera(self, enabled: bool) -> None:
+        """Switch the camera on or off, as `set_microphone` does the microphone.
+
+        While it is off what feeds it is closed. An audio room grants no camera.
+        """
+        await self._tracks.switch(TrackSource.CAMERA, enabled)
+
+    @command
+    async def set_screen_share(self, enabled: bool) -> None:
+        """Begin or end to share the screen, as `set_microphone` switches the microphone."""
+        await self._tracks.switch(TrackSource.SCREEN_SHARE, enabled)
 
     @command
     async def send_data(

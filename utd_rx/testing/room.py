@@ -8,7 +8,7 @@ from itertools import count
 
 from attrs import evolve
 
-from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conflict
+from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conflict, invalid
 from utd_rx.models import events as ev
 from utd_rx.models.audio import AudioFrame, AudioInput
 from utd_rx.models.connection import DisconnectReason
@@ -20,6 +20,7 @@ from utd_rx.models.participant import (
     TrackPublication,
     TrackSource,
 )
+from utd_rx.models.video import VideoFormat, VideoInput
 from utd_rx.ports import living
 from utd_rx.ports.data import DataMessage
 from utd_rx.ports.living import Voice
@@ -154,14 +155,16 @@ class FakeRoom:
         await self.disconnect()
 
     async def publish(
-        self, source: AudioInput, track_source: TrackSource = TrackSource.MICROPHONE
+        self, source: AudioInput | VideoInput, track_source: TrackSource = TrackSource.MICROPHONE
     ) -> TrackPublication:
         self._require_connected()
         if not self.snapshot.local.permission.allows(track_source):
             raise UTDStreamException("not granted", code=UTDErrorCode.FORBIDDEN)
+        is_sound = track_source in (TrackSource.MICROPHONE, TrackSource.SCREEN_SHARE_AUDIO)
+        if isinstance(source.format, VideoFormat) is is_sound:
+            raise invalid(f"what it is given cannot be published as {track_source.name.lower()}")
         await self.gate.wait()
         sid = f"TR_{next(self._numbers)}"
-        is_sound = track_source in (TrackSource.MICROPHONE, TrackSource.SCREEN_SHARE_AUDIO)
         kind = TrackKind.AUDIO if is_sound else TrackKind.VIDEO
         track = TrackPublication(sid, track_source.name.lower(), kind, track_source)
         self._tracks[sid] = track

@@ -15,11 +15,12 @@ from utd_rx.models import events as ev
 from utd_rx.models.audio import AudioFrame
 from utd_rx.models.connection import DisconnectReason
 from utd_rx.models.devices import DeviceKey
-from utd_rx.models.participant import TrackSource
+from utd_rx.models.participant import TrackKind, TrackSource
 from utd_rx.ports import living
 from utd_rx.ports.data import MAX_DATA
 from utd_rx.ports.room import RoomPort
 from utd_rx.testing.contracts import PATIENCE, Told, refusal
+from utd_rx.video import TestPattern
 
 E = TypeVar("E", bound=ev.RoomEvent)
 
@@ -140,6 +141,33 @@ class RoomContract:
         assert (await joined.seen(ev.LocalTrackUnpublished)).track.sid == track.sid
         await joined.room.unpublish(track.sid)
         assert len(joined.all_of(ev.TrackMuted)) == 1
+
+    @pytest.mark.parametrize("source", [TrackSource.CAMERA, TrackSource.SCREEN_SHARE])
+    async def test_a_picture_is_published_muted_unmuted_and_unpublished(
+        self, joined: RoomBench, source: TrackSource
+    ) -> None:
+        pattern = TestPattern(320, 180, 10)
+        assert (await refusal(joined.room.publish(pattern, source))).code is UTDErrorCode.FORBIDDEN
+        await joined.granted()
+        track = await joined.room.publish(pattern, source)
+        assert (track.kind, track.source) == (TrackKind.VIDEO, source)
+        assert (await joined.seen(ev.LocalTrackPublished)).track == track
+        await joined.room.set_muted(track.sid, True)
+        assert (await joined.seen(ev.TrackMuted)).track.source is source
+        await joined.room.set_muted(track.sid, False)
+        await joined.seen(ev.TrackUnmuted)
+        await joined.room.unpublish(track.sid)
+        assert (await joined.seen(ev.LocalTrackUnpublished)).track.sid == track.sid
+
+    async def test_sound_is_no_picture_and_a_picture_no_sound(self, joined: RoomBench) -> None:
+        await joined.granted()
+        for wrong in (
+            joined.room.publish(ToneSource(), TrackSource.CAMERA),
+            joined.room.publish(ToneSource(), TrackSource.SCREEN_SHARE),
+            joined.room.publish(TestPattern(), TrackSource.MICROPHONE),
+        ):
+            assert (await refusal(wrong)).code is UTDErrorCode.VALIDATION
+        assert joined.all_of(ev.LocalTrackPublished) == []
 
     async def test_losing_the_grant_unpublishes_once(self, joined: RoomBench) -> None:
         await joined.granted()
