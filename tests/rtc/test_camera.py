@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from livekit import api
+from livekit import api, rtc
 
 from tests.rtc.bench import Party, eventually, permit, raises
 from tests.rtc.pictures import Camera, looking
@@ -158,3 +158,29 @@ async def test_a_picture_may_have_another_size_than_the_format(party: Party) -> 
         await eye.see(5)
         height, width, _ = eye.frames[-1].shape
         assert width / height == pytest.approx(240 / 320, rel=0.05)
+
+
+async def test_a_camera_is_seen_and_measured_again_after_a_full_reconnect(party: Party) -> None:
+    ann, ear = await party.join("ann")
+    bob, other = await party.join("bob")
+    camera = Camera(pattern=PATTERN)
+    track = await ann.publish(camera, CAMERA)
+    await other.wait(ev.TrackSubscribed)
+    async with looking(bob, "ann", track.sid) as eye:
+        await eye.see(3)
+    assert (await ann.statistics()).tracks[0].packets > 0
+    assert ann.room is not None
+    await ann.room.simulate_scenario(rtc.SimulateScenarioKind.SIMULATE_FULL_RECONNECT)
+    again = (await ear.wait(ev.LocalTrackRepublished)).track
+    await other.wait(ev.TrackSubscribed, lambda event: event.track.sid == again.sid)
+    async with looking(bob, "ann", again.sid) as eye:
+        await eye.see(3)
+        await ann.set_muted(again.sid, True)
+        await eventually(lambda: camera.open_streams == 0)
+        await ann.set_muted(again.sid, False)
+        await eye.see(3)
+    assert camera.opened == 2
+    (told,) = (await ann.statistics()).tracks
+    assert told.track_sid == again.sid
+    assert told.packets > 0
+    assert told.bit_rate > 0

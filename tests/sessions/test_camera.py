@@ -11,6 +11,7 @@ from tests.sessions.stage import TONE, code_of
 from tests.sessions.watching import settle
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
 from utd_rx.models import events as ev
+from utd_rx.models.statistics import RoomStatistics, TrackDirection, TrackStatistics
 from utd_rx.protocol import audio_room
 from utd_rx.protocol.publishing import SOURCES
 from utd_rx.sessions.audio_room import UTDAudioRoomSession
@@ -125,13 +126,13 @@ async def test_a_camera_that_fails_is_told_and_may_be_switched_on_again(granted:
 
 
 async def test_the_last_of_two_toggles_wins_and_the_other_is_told(granted: Studio) -> None:
-    first, second = await asyncio.gather(
+    results = await asyncio.gather(
         granted.session.set_camera(True), granted.session.set_camera(False), return_exceptions=True
     )
-    assert second is None
-    assert isinstance(first, UTDStreamException)
-    assert first.reason is ConflictReason.OVERTAKEN
-    assert "camera" in first.message
+    assert results[1] is None
+    assert isinstance(results[0], UTDStreamException)
+    assert results[0].reason is ConflictReason.OVERTAKEN
+    assert "camera" in results[0].message
     assert not granted.session.camera_enabled.value
 
 
@@ -166,3 +167,19 @@ async def test_a_revoke_ends_camera_and_screen(granted: Studio) -> None:
     await settle()
     assert not granted.session.screen_share_enabled.value
     assert granted.published == []
+
+
+async def test_statistics_are_those_of_the_room(studio: Studio) -> None:
+    session = studio.session
+    await session.take_seat(0)
+    (track,) = studio.room.tracks
+    figures = TrackStatistics(
+        TrackDirection.SENT, "me", track.sid, track.source, round_trip=0.05, bit_rate=48_000.0
+    )
+    studio.room.figures[track.sid] = figures
+    studio.room.round_trip = 0.04
+    assert await session.statistics() == RoomStatistics((figures,), 0.04)
+    await session.leave()
+    with pytest.raises(UTDStreamException) as raised:
+        await session.statistics()
+    assert raised.value.reason is ConflictReason.NOT_JOINED

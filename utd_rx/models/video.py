@@ -88,12 +88,12 @@ class VideoFrame:
     @property
     def width(self) -> int:
         """Pixels in a row."""
-        return self.pixels.shape[1]
+        return int(self.pixels.shape[1])
 
     @property
     def height(self) -> int:
         """Rows."""
-        return self.pixels.shape[0]
+        return int(self.pixels.shape[0])
 
 
 VideoSink: TypeAlias = Callable[[VideoFrame], None]

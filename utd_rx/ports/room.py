@@ -14,6 +14,7 @@ from utd_rx.models.audio import AudioFrame, AudioInput
 from utd_rx.models.devices import DeviceKey
 from utd_rx.models.events import RoomEvent, RoomSnapshot
 from utd_rx.models.participant import TrackPublication, TrackSource
+from utd_rx.models.statistics import RoomStatistics
 from utd_rx.models.video import VideoInput
 
 EventSink: TypeAlias = Callable[[tuple[RoomEvent, ...]], None]
@@ -119,3 +120,10 @@ class RoomPort(Protocol):
 
     async def unroute(self, route: int) -> None:
         """Play the track no more."""
+
+    async def statistics(self) -> RoomStatistics:
+        """Measure how media gets through: what happened since the look before this one.
+
+        The first look at a track counts from its beginning. Cancelling is safe. Raises `CONFLICT`
+        not connected, or `LEFT` meanwhile; `TIMEOUT`.
+        """

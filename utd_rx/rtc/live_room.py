@@ -24,6 +24,7 @@ from utd_rx.rtc.local_track import Input
 from utd_rx.rtc.outbox import Outbox
 from utd_rx.rtc.publisher import Publisher
 from utd_rx.rtc.receiver import Receiver
+from utd_rx.rtc.statistics import Statistics
 from utd_rx.rtc.translate import Translator
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class LiveRoom:
         self.publisher = Publisher(self.room, self.ended, self._tell, self._local_unpublished)
         self.receiver = Receiver(self.room)
         self.outbox = Outbox(self.room, self.ended)
+        self.statistics = Statistics(self.room, self.ended)
         native.listen(self.room, self._hear)
         return self._translator.snapshot
 
@@ -134,8 +136,15 @@ class LiveRoom:
                     self.publisher.mute_changed(track.sid, track.is_muted)
             case ev.LocalTrackRepublished(track=track, previous_sid=previous):
                 self.publisher.republished(previous, track.sid)
+                self.statistics.end(previous)
+                self.statistics.begin(track.sid)
+            case ev.LocalTrackPublished(track=track) | ev.TrackSubscribed(track=track):
+                self.statistics.begin(track.sid)
+            case ev.LocalTrackUnpublished(track=track):
+                self.statistics.end(track.sid)
             case ev.TrackUnsubscribed(track=track) | ev.TrackUnpublished(track=track):
                 self.receiver.gone(track.sid)
+                self.statistics.end(track.sid)
 
     def set_muted(self, sid: str, muted: bool) -> None:
         """Mute or unmute a local track and tell it."""

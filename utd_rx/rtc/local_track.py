@@ -136,7 +136,7 @@ def bit_rate(video_format: VideoFormat) -> int:
     presets (160 k for 320×180, 450 k for 640×360, both of 20 frames a second, 1.7 M for 1280×720
     and 3 M for 1920×1080 of 30)."""
     size = video_format.width * video_format.height / (1280 * 720)
-    return round(1_700_000 * size**0.75 * (video_format.fps / 30) ** 0.5)
+    return int(1_700_000 * size**0.75 * (video_format.fps / 30) ** 0.5)
 
 
 def refuse(refused: asyncio.Future[UTDStreamException], error: UTDStreamException) -> None:

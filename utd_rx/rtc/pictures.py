@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -113,14 +113,12 @@ class PictureFeeder:
     def _capture(self, frame: VideoFrame) -> None:
         sdk = native.sdk()
         kind = sdk.VideoBufferType.RGB24
+        turned: Any = ROTATIONS.index(frame.rotation)
         try:
             # `tobytes`, as LiveKit finds the address of no read-only array.
             picture = sdk.VideoFrame(frame.width, frame.height, kind, frame.pixels.tobytes())
             # The time of now: one of an app's own clock would be taken for the age of the picture.
-            self.source.capture_frame(
-                picture,
-                timestamp_us=time.monotonic_ns() // 1_000,
-                rotation=ROTATIONS.index(frame.rotation),
-            )
+            now = time.monotonic_ns() // 1_000
+            self.source.capture_frame(picture, timestamp_us=now, rotation=turned)
         except Exception:  # noqa: BLE001 - logged by `note`
             self._faults.note()

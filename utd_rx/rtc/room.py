@@ -18,6 +18,7 @@ from utd_rx.models.audio import AudioInput
 from utd_rx.models.devices import DeviceKey
 from utd_rx.models.events import RoomEvent, RoomSnapshot, TokenRefreshed
 from utd_rx.models.participant import TrackPublication, TrackSource
+from utd_rx.models.statistics import RoomStatistics
 from utd_rx.models.video import VideoInput
 from utd_rx.ports.data import DataMessage
 from utd_rx.ports.one_loop import OneLoop, owned
@@ -264,6 +265,11 @@ class UTDRoom:
     async def unroute(self, route: int) -> None:
         """Play the track no more; nothing when it is over already."""
         await self.unhear(route)
+
+    @owned
+    async def statistics(self) -> RoomStatistics:
+        """Measure how media gets through; see `RoomPort.statistics`."""
+        return await self._need().statistics.look()
 
     # -- shared ---------------------------------------------------------------------------------
 

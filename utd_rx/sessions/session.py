@@ -15,6 +15,7 @@ from utd_rx.models.ban import UTDBan
 from utd_rx.models.checks import arguments
 from utd_rx.models.participant import TrackSource
 from utd_rx.models.role import UTDRole
+from utd_rx.models.statistics import RoomStatistics
 from utd_rx.models.video import VideoInput
 from utd_rx.ports.clock import SYSTEM_CLOCK, Clock
 from utd_rx.ports.engine import EnginePort
@@ -262,6 +263,20 @@ class UTDSession(SessionView[St]):
         """
         self._runner.require_joined()
         await self._room.send_data(data, reliable=reliable, topic=topic, to=to)
+
+    @command
+    async def statistics(self) -> RoomStatistics:
+        """Measure how media gets through: of each track that is sent or received its round trip,
+        jitter, loss and bit rate since the look before this one, and the connection's round trip.
+
+        Raises:
+            UTDStreamException: `CONFLICT` not joined, in an outage, or left meanwhile; `TIMEOUT`
+                after 5 s.
+
+        Cancelling is safe.
+        """
+        self._runner.require_joined()
+        return await self._room.statistics()
 
     # --- moderation: the engine decides who is host or admin -------------------------------------
     # Each returns when the session's own state shows what it did. Cancelling is safe; the engine
