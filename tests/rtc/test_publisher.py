@@ -220,6 +220,15 @@ async def test_a_camera_that_cannot_be_opened_again_ends_its_track(
     assert (told.code, told.message) == (code, message)
 
 
+async def test_a_camera_that_cannot_be_opened_raises_what_it_raises_and_publishes_nothing() -> None:
+    bench, camera = Bench(Native()), Camera()
+    camera.error = OSError("in use")
+    with pytest.raises(OSError, match="in use"):
+        await bench.publisher.publish(camera, TrackSource.CAMERA)
+    assert not bench.native.asked.is_set()
+    await bench.aclose()
+
+
 async def test_closing_while_a_camera_is_opened_again_leaves_it_closed() -> None:
     camera = Camera()
     bench = await shown(camera)

@@ -270,8 +270,8 @@ class UTDSession(SessionView[St]):
         jitter, loss and bit rate since the look before this one, and the connection's round trip.
 
         Raises:
-            UTDStreamException: `CONFLICT` not joined, in an outage, or left meanwhile; `TIMEOUT`
-                after 5 s.
+            UTDStreamException: `CONFLICT` not joined, or the connection is lost or was meanwhile;
+                `TIMEOUT` after 5 s.
 
         Cancelling is safe.
         """
