@@ -7,12 +7,12 @@ import asyncio
 import pytest
 from livekit import api, rtc
 
-from tests.rtc.bench import Party, eventually, permit, raises
+from tests.rtc.bench import PATIENCE, Party, eventually, permit, raises
 from tests.rtc.pictures import Camera, looking
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
 from utd_rx.models import events as ev
 from utd_rx.models.participant import TrackKind, TrackSource
-from utd_rx.models.video import VideoFormat
+from utd_rx.models.video import VideoFormat, VideoFrame
 from utd_rx.video import TestPattern
 
 CAMERA, SCREEN = TrackSource.CAMERA, TrackSource.SCREEN_SHARE
@@ -184,3 +184,21 @@ async def test_a_camera_is_seen_and_measured_again_after_a_full_reconnect(party:
     assert told.track_sid == again.sid
     assert told.packets > 0
     assert told.bit_rate > 0
+
+
+async def test_before_its_first_picture_a_camera_shows_nothing(party: Party) -> None:
+    """LiveKit shows black of its own, ten times a second."""
+    ann, _ = await party.join("ann")
+    bob, other = await party.join("bob")
+    camera = Camera(VideoFormat(320, 180, 15))
+    track = await ann.publish(camera, CAMERA)
+    await other.wait(ev.TrackSubscribed)
+    async with looking(bob, "ann", track.sid) as eye, asyncio.timeout(PATIENCE):
+        number = 0
+        while len(eye.counters) < 4:
+            number += 1
+            if number > 5:  # after a time in which LiveKit would have shown several
+                camera.sink(VideoFrame(PATTERN.picture(number)))
+            await asyncio.sleep(0.1)
+    assert None not in eye.counters
+    assert min(eye.numbers) > 5
