@@ -39,8 +39,10 @@ if TYPE_CHECKING:
         UTDSeatGrid,
         UTDSeatMode,
     )
+    from utd_rx.models.statistics import RoomStatistics, TrackDirection, TrackStatistics
     from utd_rx.models.stream_type import UTDStreamType
     from utd_rx.models.token import UTDSessionResponse, UTDTokenResponse
+    from utd_rx.models.video import VideoFormat, VideoFrame, VideoInput
     from utd_rx.models.voice_processing import VoiceProcessing
     from utd_rx.models.webhook import (
         WebhookEvent,
@@ -59,6 +61,7 @@ if TYPE_CHECKING:
     from utd_rx.sessions.session import UTDSession
     from utd_rx.state import StateSubject, Store, combine_state
     from utd_rx.testing.sound import AudioComparison, compare
+    from utd_rx.video import TestPattern, read_counter
 
 __version__ = "0.1.0"
 
@@ -83,8 +86,10 @@ _HOME: Final = {
     "utd_rx.models.seats": (
         "Invitation InvitationAnswer SpeakRequest UTDSeat UTDSeatGrid UTDSeatMode"
     ),
+    "utd_rx.models.statistics": "RoomStatistics TrackDirection TrackStatistics",
     "utd_rx.models.stream_type": "UTDStreamType",
     "utd_rx.models.token": "UTDSessionResponse UTDTokenResponse",
+    "utd_rx.models.video": "VideoFormat VideoFrame VideoInput",
     "utd_rx.models.voice_processing": "VoiceProcessing",
     "utd_rx.models.webhook": "WebhookEvent WebhookParticipant WebhookRoom WebhookTrack",
     "utd_rx.protocol.wire.webhooks": "verify_webhook",
@@ -98,6 +103,7 @@ _HOME: Final = {
     "utd_rx.sessions.session": "UTDSession",
     "utd_rx.state": "StateSubject Store combine_state",
     "utd_rx.testing.sound": "AudioComparison compare",
+    "utd_rx.video": "TestPattern read_counter",
 }
 _MODULE_OF: Final = {name: module for module, names in _HOME.items() for name in names.split()}
 
@@ -106,15 +112,17 @@ __all__ = [
     "AudioFrame", "AudioInput", "ChatMessage", "ConflictReason", "ConnectionQuality",
     "DisconnectReason", "IncomingCall", "Invitation", "InvitationAnswer", "LocalParticipant",
     "Microphone", "MicrophoneInput", "ParticipantPermission", "Playback", "Recording",
-    "RemoteParticipant", "Replay", "RoomEvent", "SpeakRequest", "Speaker", "StateSubject",
-    "Store", "ToneSource", "TrackKind", "TrackPublication", "TrackSource", "UTDApi",
-    "UTDApiClient", "UTDAudioRoomSession", "UTDBan", "UTDBanNotice", "UTDCall",
-    "UTDCallEndReason", "UTDCallStatus", "UTDConnectionState", "UTDErrorCode", "UTDRole",
-    "UTDRoom", "UTDSeat", "UTDSeatGrid", "UTDSeatMode", "UTDSession", "UTDSessionResponse",
-    "UTDStageMember", "UTDStreamClient", "UTDStreamException", "UTDStreamType",
-    "UTDTokenResponse", "VoiceProcessing", "WavRecorder", "WavSource", "WebhookEvent",
+    "RemoteParticipant", "Replay", "RoomEvent", "RoomStatistics", "SpeakRequest", "Speaker",
+    "StateSubject", "Store", "TestPattern", "ToneSource", "TrackDirection", "TrackKind",
+    "TrackPublication", "TrackSource", "TrackStatistics", "UTDApi", "UTDApiClient",
+    "UTDAudioRoomSession", "UTDBan", "UTDBanNotice", "UTDCall", "UTDCallEndReason",
+    "UTDCallStatus", "UTDConnectionState", "UTDErrorCode", "UTDRole", "UTDRoom", "UTDSeat",
+    "UTDSeatGrid", "UTDSeatMode", "UTDSession", "UTDSessionResponse", "UTDStageMember",
+    "UTDStreamClient", "UTDStreamException", "UTDStreamType", "UTDTokenResponse", "VideoFormat",
+    "VideoFrame", "VideoInput", "VoiceProcessing", "WavRecorder", "WavSource", "WebhookEvent",
     "WebhookParticipant", "WebhookRoom", "WebhookTrack", "__version__", "combine_state",
-    "compare", "level_dbfs", "list_devices", "play", "record", "replay", "verify_webhook",
+    "compare", "level_dbfs", "list_devices", "play", "read_counter", "record", "replay",
+    "verify_webhook",
 ]  # fmt: skip
 
 

@@ -24,12 +24,15 @@ from utd_rx.models.events import ParticipantConnected
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.participant import LocalParticipant, Participant, RemoteParticipant
 from utd_rx.models.seats import UTDSeat, UTDSeatGrid
+from utd_rx.models.video import VideoFrame
 from utd_rx.ports.engine import JoinRequest
 from utd_rx.rest.policy import RetryPolicy, Timeouts
 from utd_rx.testing.sound import AudioComparison
+from utd_rx.video import TestPattern
 
 OTHERS = (
-    ArraySource, AudioComparison, JoinRequest, MicrophoneInput, RetryPolicy, Timeouts, ToneSource,
+    ArraySource, AudioComparison, JoinRequest, MicrophoneInput, RetryPolicy, TestPattern, Timeouts,
+    ToneSource,
 )  # fmt: skip
 """What else an app makes or sees."""
 CONVERTED = ("samples", "block", "backend")
@@ -41,6 +44,9 @@ FIELDS = [
     if field.name not in CONVERTED or cls not in OTHERS
 ]
 SAMPLES = np.zeros((480, 1), np.int16)
+PIXELS = np.zeros((36, 64, 3), np.uint8)
+NUMBER_OF = {"sample_rate": 16_000, "level_dbfs": 0, "width": 640, "height": 360, "rotation": 90}
+"""Where 2 is none that is taken."""
 ANYTHING: tuple[Any, ...] = (
     None,
     True,
@@ -114,6 +120,8 @@ def made(cls: Any, **changes: Any) -> Any:
     }
     if cls in (AudioFrame, ArraySource):
         given["sample_rate"] = 48_000
+    if cls is VideoFrame:
+        given["pixels"] = PIXELS
     return cls(**{**given, **changes})
 
 
@@ -137,7 +145,7 @@ NUMBERS = [(cls, name) for cls, name in FIELDS if fits(declared(cls, name), 7)]
 @pytest.mark.parametrize(("cls", "name"), NUMBERS, ids=lambda part: getattr(part, "__name__", part))
 def test_numbers_of_libraries_become_pythons(cls: Any, name: str) -> None:
     kind = float if fits(declared(cls, name), 1.5) else int
-    number = {"sample_rate": 16_000, "level_dbfs": 0}.get(name, 2)
+    number = NUMBER_OF.get(name, 2)
     for make in (float, np.int32, np.uint16, np.int64, np.float32, np.float64, Fraction):
         value = getattr(made(cls, **{name: make(number)}), name)
         assert (value, type(value)) == (number, kind)

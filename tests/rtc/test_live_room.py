@@ -15,6 +15,7 @@ from tests.rtc.test_translate import FakeRoom, participant
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models import events as ev
 from utd_rx.models.connection import DisconnectReason
+from utd_rx.models.participant import TrackSource
 from utd_rx.rtc import native
 from utd_rx.rtc.live_room import LiveRoom
 
@@ -118,11 +119,11 @@ async def test_the_microphone_follows_the_last_intent(bench: Bench) -> None:
     bench.live.release()
     first, second = Tone(), Tone()
     with pytest.raises(UTDStreamException) as caught:
-        await bench.live.switch_microphone(True, None)
+        await bench.live.switch(TrackSource.MICROPHONE, True, None)
     assert caught.value.code is UTDErrorCode.VALIDATION
-    await bench.live.switch_microphone(False, None)  # there is none: nothing
-    overtaken = bench.live.switch_microphone(True, first)
-    await asyncio.gather(overtaken, bench.live.switch_microphone(True, second))
+    await bench.live.switch(TrackSource.MICROPHONE, False, None)  # there is none: nothing
+    overtaken = bench.live.switch(TrackSource.MICROPHONE, True, first)
+    await asyncio.gather(overtaken, bench.live.switch(TrackSource.MICROPHONE, True, second))
     assert (first.open_streams, second.open_streams) == (0, 1)
     await bench.live.aclose()
     assert second.open_streams == 0

@@ -12,6 +12,7 @@ import pytest
 from livekit.rtc._proto.participant_pb2 import ParticipantPermission as Granted
 
 from tests.rtc.bench import Tone, eventually
+from tests.rtc.pictures import Camera
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models import events as ev
 from utd_rx.models.audio import AudioFormat, AudioFrame, FrameSink
@@ -172,4 +173,98 @@ async def test_a_format_that_is_none_is_refused_before_the_input_is_opened(rate:
     publishing = asyncio.create_task(bench.publisher.publish(source, TrackSource.MICROPHONE))
     assert await code_of(publishing) is UTDErrorCode.VALIDATION
     assert not source.is_open
+    await bench.aclose()
+
+
+async def shown(camera: Camera) -> Bench:
+    bench = Bench(Native())
+    bench.native.answer.set_result("TR_1")
+    await bench.publisher.publish(camera, TrackSource.CAMERA)
+    return bench
+
+
+async def test_a_camera_is_closed_while_it_is_muted_and_the_last_word_counts() -> None:
+    camera = Camera()
+    bench = await shown(camera)
+    bench.publisher.mute_changed("TR_1", True)
+    await eventually(lambda: camera.open_streams == 0)
+    for muted in (False, True, False):
+        bench.publisher.mute_changed("TR_1", muted)
+    await eventually(lambda: camera.opened == 2)
+    for muted in (True, False, True):
+        bench.publisher.mute_changed("TR_1", muted)
+    await eventually(lambda: camera.open_streams == 0)
+    bench.publisher.mute_changed("TR_other", False)
+    await bench.aclose()
+    assert camera.open_streams == 0
+    assert bench.told == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "message"),
+    [
+        (UTDStreamException, UTDErrorCode.UNKNOWN, "pin=1234"),
+        (OSError, UTDErrorCode.UNKNOWN, "The video input failed: OSError."),
+    ],
+)
+async def test_a_camera_that_cannot_be_opened_again_ends_its_track(
+    kind: type[Exception], code: UTDErrorCode, message: str
+) -> None:
+    camera = Camera()
+    bench = await shown(camera)
+    bench.publisher.mute_changed("TR_1", True)
+    await eventually(lambda: camera.open_streams == 0)
+    camera.error = kind("pin=1234")
+    bench.publisher.mute_changed("TR_1", False)
+    told = await failure(bench)
+    assert (told.code, told.message) == (code, message)
+
+
+async def test_a_camera_that_cannot_be_opened_raises_what_it_raises_and_publishes_nothing() -> None:
+    bench, camera = Bench(Native()), Camera()
+    camera.error = OSError("in use")
+    with pytest.raises(OSError, match="in use"):
+        await bench.publisher.publish(camera, TrackSource.CAMERA)
+    assert not bench.native.asked.is_set()
+    await bench.aclose()
+
+
+async def test_closing_while_a_camera_is_opened_again_leaves_it_closed() -> None:
+    camera = Camera()
+    bench = await shown(camera)
+    bench.publisher.mute_changed("TR_1", True)
+    await eventually(lambda: camera.open_streams == 0)
+    camera.asked.clear()
+    camera.gate.clear()
+    bench.publisher.mute_changed("TR_1", False)
+    await camera.asked.wait()
+    await bench.aclose()
+    assert (camera.opened, camera.open_streams) == (1, 0)
+
+
+async def test_a_camera_that_delivers_what_is_no_frame_ends_its_track() -> None:
+    camera = Camera()
+    bench = await shown(camera)
+    wrong: Any = np.zeros((480, 1), np.int16)
+    camera.sink(wrong)
+    assert (await failure(bench)).code is UTDErrorCode.VALIDATION
+    assert camera.open_streams == 0
+
+
+async def test_a_camera_that_ends_is_told_and_stays_published() -> None:
+    camera = Camera()
+    bench = await shown(camera)
+    camera.over.set_result(None)
+    await eventually(lambda: bench.told == [ev.LocalVideoEnded("TR_1")])
+    assert list(bench.native.track_publications) == ["TR_1"]
+    await bench.aclose()
+
+
+@pytest.mark.parametrize("source", [TrackSource.CAMERA, TrackSource.SCREEN_SHARE])
+async def test_sound_is_no_picture_and_a_picture_no_sound(source: TrackSource) -> None:
+    bench, tone, camera = Bench(Native()), Tone(), Camera()
+    for wrong, as_what in ((tone, source), (camera, TrackSource.MICROPHONE)):
+        publishing = asyncio.create_task(bench.publisher.publish(wrong, as_what))
+        assert await code_of(publishing) is UTDErrorCode.VALIDATION
+    assert tone.open_streams == camera.opened == 0
     await bench.aclose()

@@ -183,6 +183,13 @@ class LocalAudioEnded(RoomEvent):
     track_sid: str
 
 
+@frozen(field_transformer=typed)
+class LocalVideoEnded(RoomEvent):
+    """The video input behind a local track has no more pictures."""
+
+    track_sid: str
+
+
 def _facts_of(error: UTDStreamException) -> tuple[object, ...]:
     return error.message, error.code, error.reason
 

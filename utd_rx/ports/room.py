@@ -1,8 +1,8 @@
 """The room port: what a session needs of a media room.
 
-An `AudioInput` crosses it as a value, opened where the room lives: a file, a tone, the key of a
-microphone. Sound that the app does not look at does not pass through it (`route`); what it looks at
-comes in batches (`hear`).
+An `AudioInput` or `VideoInput` crosses it as a value, opened where the room lives: a file, a tone,
+the key of a microphone. Sound that the app does not look at does not pass through it (`route`);
+what it looks at comes in batches (`hear`).
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from utd_rx.models.audio import AudioFrame, AudioInput
 from utd_rx.models.devices import DeviceKey
 from utd_rx.models.events import RoomEvent, RoomSnapshot
 from utd_rx.models.participant import TrackPublication, TrackSource
+from utd_rx.models.statistics import RoomStatistics
+from utd_rx.models.video import VideoInput
 
 EventSink: TypeAlias = Callable[[tuple[RoomEvent, ...]], None]
 """Takes what one turn of the room's loop brought, at least one event, on its own loop; never
@@ -61,9 +63,10 @@ class RoomPort(Protocol):
         """
 
     async def publish(
-        self, source: AudioInput, track_source: TrackSource = TrackSource.MICROPHONE
+        self, source: AudioInput | VideoInput, track_source: TrackSource = TrackSource.MICROPHONE
     ) -> TrackPublication:
-        """Open `source` and publish it as the track of `track_source`.
+        """Open `source` and publish it as the track of `track_source`: a camera and a screen take a
+        `VideoInput`.
 
         Cancelling is safe: neither the source stays open nor the track published.
         Raises `FORBIDDEN` at once when the server has not granted it, `CONFLICT` not connected,
@@ -74,7 +77,11 @@ class RoomPort(Protocol):
         """Close the source of a local track and unpublish it."""
 
     async def set_muted(self, track_sid: str, muted: bool) -> None:
-        """Mute or unmute a local track; its source goes on, so timing is kept."""
+        """Mute or unmute a local track.
+
+        A source of sound goes on, so timing is kept; one of pictures is closed and opened anew,
+        and if that fails the track ends with `LocalTrackFailed`.
+        """
 
     async def send_data(
         self,
@@ -113,3 +120,10 @@ class RoomPort(Protocol):
 
     async def unroute(self, route: int) -> None:
         """Play the track no more."""
+
+    async def statistics(self) -> RoomStatistics:
+        """Measure how media gets through: what happened since the look before this one.
+
+        The first look at a track counts from its beginning. Cancelling is safe. Raises `CONFLICT`
+        not connected, or `LEFT` meanwhile; `TIMEOUT`.
+        """

@@ -75,7 +75,7 @@ class Published(Promise):
         if self.enabled and publishing.stated == self.stated and not publishing.is_granted:
             message = f"the server took the permission to publish the {name}"
             return UTDStreamException(message, code=UTDErrorCode.FORBIDDEN)
-        return conflict(ConflictReason.OVERTAKEN, f"a later set_{name} won")
+        return conflict(ConflictReason.OVERTAKEN, f"a later switch of the {name} won")
 
 
 @frozen

@@ -8,21 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from utd_rx.errors import invalid
 from utd_rx.models import events as ev
-from utd_rx.models.audio import AudioInput
 from utd_rx.models.connection import DisconnectReason
 from utd_rx.models.participant import TrackSource
 from utd_rx.ports.room import EventSink
 from utd_rx.rtc import native
 from utd_rx.rtc.connector import leave
 from utd_rx.rtc.hold import Raw, RemovalHold
+from utd_rx.rtc.local_track import Input
 from utd_rx.rtc.outbox import Outbox
 from utd_rx.rtc.publisher import Publisher
 from utd_rx.rtc.receiver import Receiver
+from utd_rx.rtc.statistics import Statistics
 from utd_rx.rtc.translate import Translator
 
 if TYPE_CHECKING:
@@ -41,7 +43,8 @@ class LiveRoom:
         self.ended: asyncio.Future[None] = self._loop.create_future()
         self._batch: list[ev.RoomEvent] = []
         self._is_held = True
-        self._intent, self._switching = 0, asyncio.Lock()
+        self._intents: dict[TrackSource, int] = {}
+        self._switching: defaultdict[TrackSource, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._hold = RemovalHold(self._translate, self._loop)
         self._closing: asyncio.Task[None] | None = None
 
@@ -51,6 +54,7 @@ class LiveRoom:
         self.publisher = Publisher(self.room, self.ended, self._tell, self._local_unpublished)
         self.receiver = Receiver(self.room)
         self.outbox = Outbox(self.room, self.ended)
+        self.statistics = Statistics(self.room, self.ended)
         native.listen(self.room, self._hear)
         return self._translator.snapshot
 
@@ -127,10 +131,20 @@ class LiveRoom:
             case ev.Reconnected(snapshot=snapshot):
                 self.publisher.enforce(snapshot.local.permission)
                 self.receiver.reconcile(snapshot)
+            case ev.TrackMuted(identity, track) | ev.TrackUnmuted(identity, track):
+                if identity == self.room.local_participant.identity:
+                    self.publisher.mute_changed(track.sid, track.is_muted)
             case ev.LocalTrackRepublished(track=track, previous_sid=previous):
                 self.publisher.republished(previous, track.sid)
+                self.statistics.end(previous)
+                self.statistics.begin(track.sid)
+            case ev.LocalTrackPublished(track=track) | ev.TrackSubscribed(track=track):
+                self.statistics.begin(track.sid)
+            case ev.LocalTrackUnpublished(track=track):
+                self.statistics.end(track.sid)
             case ev.TrackUnsubscribed(track=track) | ev.TrackUnpublished(track=track):
                 self.receiver.gone(track.sid)
+                self.statistics.end(track.sid)
 
     def set_muted(self, sid: str, muted: bool) -> None:
         """Mute or unmute a local track and tell it."""
@@ -138,24 +152,23 @@ class LiveRoom:
         if track is not None:
             self._pass(self._translator.local_mute_changed(track))
 
-    async def switch_microphone(self, enabled: bool, source: AudioInput | None) -> None:
-        """See `UTDRoom.set_microphone`."""
+    async def switch(self, track_source: TrackSource, enabled: bool, source: Input | None) -> None:
+        """Publish or unmute `track_source`, or mute it; see `UTDRoom.set_microphone`."""
         if enabled:
-            self.publisher.check(TrackSource.MICROPHONE)
-        self._intent += 1
-        intent = self._intent
-        async with self._switching:
-            if intent != self._intent:
+            self.publisher.check(track_source)
+        intent = self._intents[track_source] = self._intents.get(track_source, 0) + 1
+        async with self._switching[track_source]:
+            if intent != self._intents[track_source]:
                 return
-            track = self.publisher.find(TrackSource.MICROPHONE)
+            track = self.publisher.find(track_source)
             if track is not None and (not enabled or source is None or source is track.source):
                 self.set_muted(track.sid, not enabled)
             elif enabled and source is None:
-                raise invalid("No microphone is published; pass its source.")
+                raise invalid(f"No {track_source.name.lower()} is published; pass its source.")
             elif enabled and source is not None:
                 if track is not None:
                     await self.publisher.unpublish(track.sid)
-                await self.publisher.publish(source, TrackSource.MICROPHONE)
+                await self.publisher.publish(source, track_source)
 
     def _local_unpublished(self, sid: str) -> None:
         self._pass(self._translator.local_unpublished(sid))

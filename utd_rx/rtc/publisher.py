@@ -13,19 +13,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
-from contextlib import AsyncExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from attrs import define, evolve, field
 
-from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conflict, invalid
+from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conflict
 from utd_rx.models import events as ev
-from utd_rx.models.audio import AudioFormat, AudioInput, AudioInputStream
 from utd_rx.models.participant import ParticipantPermission, TrackPublication, TrackSource
 from utd_rx.models.secrets import foreign_text
 from utd_rx.rtc import native
-from utd_rx.rtc.feeder import Feeder
+from utd_rx.rtc.local_track import Input, LocalTrack, forbidden, open_track, refuse
 from utd_rx.rtc.platform_audio import PlatformStream
 from utd_rx.rtc.translate import permission_of, publication_of
 
@@ -39,35 +37,6 @@ T = TypeVar("T")
 NATIVE_TIMEOUT: Final = 10.0
 """Seconds for one native command; LiveKit itself gives up a publication after 10
 (docs/livekit.md, "Refused after ten seconds")."""
-
-CLOSE_TIMEOUT: Final = 5.0
-"""Seconds an audio input may take to close before it is left alone."""
-
-
-@define(eq=False)
-class LocalTrack:
-    """A local audio track and everything behind it."""
-
-    source: AudioInput
-    feeder: Feeder
-    stream: AudioInputStream
-    track: rtc.LocalAudioTrack
-    track_source: TrackSource
-    refused: asyncio.Future[UTDStreamException]  # why it cannot be, once that is known
-    sid: str = ""
-    watcher: asyncio.Task[None] | None = None
-
-    async def silence(self) -> None:
-        """Close what feeds the track. Idempotent."""
-        if self.watcher is not None:
-            self.watcher.cancel()
-        try:
-            async with asyncio.timeout(CLOSE_TIMEOUT):
-                await self.stream.aclose()
-        except Exception:
-            logger.exception("an audio input failed to close")
-        finally:
-            await self.feeder.aclose()
 
 
 @define(eq=False)
@@ -89,15 +58,15 @@ class Publisher:
     def check(self, source: TrackSource) -> None:
         """Raise `FORBIDDEN` at once unless the server lets `source` be published."""
         if not permission_of(self._room.local_participant).allows(source):
-            raise _forbidden(source)
+            raise forbidden(source)
 
     def find(self, source: TrackSource) -> LocalTrack | None:
         return next((live for live in self._live.values() if live.track_source is source), None)
 
-    async def publish(self, source: AudioInput, track_source: TrackSource) -> TrackPublication:
+    async def publish(self, source: Input, track_source: TrackSource) -> TrackPublication:
         """See `RoomPort.publish`."""
         self.check(track_source)
-        track = await _open(source, track_source)
+        track = await open_track(source, track_source)
         self._pending.add(track)
         task = self._own(self._publish(track), f"publish {track.track.name}")
         try:
@@ -113,10 +82,9 @@ class Publisher:
 
     async def _publish(self, track: LocalTrack) -> TrackPublication:
         rtc = native.sdk()
-        options = rtc.TrackPublishOptions(source=track.track_source.value)
         local = self._room.local_participant
         try:
-            publication = publication_of(await local.publish_track(track.track, options))
+            publication = publication_of(await local.publish_track(track.track, track.options))
         except rtc.participant.PublishTrackError as error:
             code = UTDErrorCode.TIMEOUT if "timed out" in error.message else UTDErrorCode.SERVER
             told = foreign_text(error.message)
@@ -164,10 +132,24 @@ class Publisher:
         """End what `permission` does not allow."""
         for track in self._pending:
             if not permission.allows(track.track_source):
-                _refuse(track.refused, _forbidden(track.track_source))
+                refuse(track.refused, forbidden(track.track_source))
         for track in set(self._live.values()):
             if not permission.allows(track.track_source):
                 self._own(self._remove(track), f"end revoked {track.sid}")
+
+    def mute_changed(self, sid: str, muted: bool) -> None:
+        """A track was muted or unmuted, by whomever: pictures rest while nobody sees them."""
+        track = self._live.get(sid)
+        if track is not None and track.is_picture:
+            track.is_muted = muted
+            self._own(self._follow_mute(track), f"follow the mute of {sid}")
+
+    async def _follow_mute(self, track: LocalTrack) -> None:
+        async with track.switching:
+            if track.is_muted or track.is_over:
+                await track.rest()
+            elif track.watcher is None:
+                track.watcher = self._own(self._watch(track), f"watch {track.sid}")
 
     def republished(self, previous: str, sid: str) -> None:
         """A full reconnect gave a track a new sid; its feeding goes on."""
@@ -210,17 +192,19 @@ class Publisher:
 
     async def _watch(self, track: LocalTrack) -> None:
         """Tell the end of what feeds a track, or why it failed."""
-        (error,) = await asyncio.gather(_ended(track.stream), return_exceptions=True)
+        (error,) = await asyncio.gather(track.run(), return_exceptions=True)
         if isinstance(error, UTDStreamException):
-            _refuse(track.refused, error)
+            refuse(track.refused, error)
         elif isinstance(error, Exception):
             # Not what it says: an app's own error may hold anything, and this one is recorded.
-            failure = UTDStreamException(f"The audio input failed: {type(error).__name__}.")
+            kind = "video" if track.is_picture else "audio"
+            failure = UTDStreamException(f"The {kind} input failed: {type(error).__name__}.")
             failure.__cause__ = error
-            _refuse(track.refused, failure)
+            refuse(track.refused, failure)
         elif not track.refused.done():
             await track.feeder.drain()
-            self._emit(ev.LocalAudioEnded(track.sid))
+            ended = ev.LocalVideoEnded if track.is_picture else ev.LocalAudioEnded
+            self._emit(ended(track.sid))
 
     def _fail(self, track: LocalTrack, refused: asyncio.Future[UTDStreamException]) -> None:
         if track.sid in self._live:
@@ -253,49 +237,3 @@ class Publisher:
         if not task.cancelled() and (error := task.exception()) is not None:
             # Whoever waits raises it; for an owned task nobody waits for, this is its only trace.
             logger.debug("%s: %r", task.get_name(), error)
-
-
-async def _open(source: AudioInput, track_source: TrackSource) -> LocalTrack:
-    """Open an input and make a track of it, that is not published yet."""
-    refused: asyncio.Future[UTDStreamException] = asyncio.get_running_loop().create_future()
-    async with AsyncExitStack() as undo:
-        feeder = Feeder(_format_of(source), partial(_refuse, refused))
-        undo.push_async_callback(feeder.aclose)
-        stream = await source.open(feeder.put)
-        undo.push_async_callback(stream.aclose)
-        # The platform's sound goes from its device into the track, and not to the feeder.
-        platform = stream if isinstance(stream, PlatformStream) else None
-        sound = feeder.source if platform is None else platform.source
-        create = native.sdk().LocalAudioTrack.create_audio_track
-        track = create(track_source.name.lower(), sound)
-        if platform is not None:
-            platform.attach(track)
-        undo.pop_all()
-    return LocalTrack(source, feeder, stream, track, track_source, refused)
-
-
-def _format_of(source: AudioInput) -> AudioFormat:
-    try:
-        declared = source.format
-        return AudioFormat(declared.sample_rate, declared.channels)
-    except (AttributeError, ValueError) as error:
-        raise invalid(
-            f"The audio input declares no format that can be published ({error}). Declare one that "
-            "can, such as 48,000 Hz: frames of another rate are converted to it."
-        ) from error
-
-
-async def _ended(stream: AudioInputStream) -> None:
-    await stream.wait_ended()  # in a coroutine of ours, whatever an app has made of it
-
-
-def _refuse(refused: asyncio.Future[UTDStreamException], error: UTDStreamException) -> None:
-    if not refused.done():
-        refused.set_result(error)
-
-
-def _forbidden(source: TrackSource) -> UTDStreamException:
-    return UTDStreamException(
-        f"The server has not granted publishing {source.name.lower()}.",
-        code=UTDErrorCode.FORBIDDEN,
-    )

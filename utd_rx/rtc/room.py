@@ -18,6 +18,8 @@ from utd_rx.models.audio import AudioInput
 from utd_rx.models.devices import DeviceKey
 from utd_rx.models.events import RoomEvent, RoomSnapshot, TokenRefreshed
 from utd_rx.models.participant import TrackPublication, TrackSource
+from utd_rx.models.statistics import RoomStatistics
+from utd_rx.models.video import VideoInput
 from utd_rx.ports.data import DataMessage
 from utd_rx.ports.one_loop import OneLoop, owned
 from utd_rx.ports.proxy import DIRECT, Proxies
@@ -39,7 +41,7 @@ class UTDRoom:
     `CONFLICT`, foreign loop.
 
     Args:
-        adaptive_stream: Kept for video, which is not there yet; it changes nothing now.
+        adaptive_stream: Kept for video of others, which is not there yet; it changes nothing now.
         dynacast: Do not send video layers that nobody receives.
         proxies: The way to the media server; directly by default, whatever the environment says.
             All rooms of a process that are joined at a time go one way (`rtc.way`).
@@ -171,7 +173,7 @@ class UTDRoom:
 
     @owned
     async def publish(
-        self, source: AudioInput, track_source: TrackSource = TrackSource.MICROPHONE
+        self, source: AudioInput | VideoInput, track_source: TrackSource = TrackSource.MICROPHONE
     ) -> TrackPublication:
         """Open `source` and publish it; see `RoomPort.publish`."""
         return await self._need().publisher.publish(source, track_source)
@@ -184,7 +186,7 @@ class UTDRoom:
 
     @owned
     async def set_muted(self, track_sid: str, muted: bool) -> None:
-        """Mute or unmute a local track; its source goes on, so timing is kept."""
+        """Mute or unmute a local track; see `RoomPort.set_muted`."""
         if live := self._alive():
             live.set_muted(track_sid, muted)
 
@@ -203,7 +205,15 @@ class UTDRoom:
         Raises:
             UTDStreamException: `VALIDATION` no source to publish, and as `publish`.
         """
-        await self._need().switch_microphone(enabled, source)
+        await self._need().switch(TrackSource.MICROPHONE, enabled, source)
+
+    @owned
+    async def set_camera(self, enabled: bool, source: VideoInput | None = None) -> None:
+        """Publish or unmute the camera, or mute it; as `set_microphone` in all else.
+
+        While it is muted its source is closed.
+        """
+        await self._need().switch(TrackSource.CAMERA, enabled, source)
 
     @owned
     async def send_data(
@@ -255,6 +265,11 @@ class UTDRoom:
     async def unroute(self, route: int) -> None:
         """Play the track no more; nothing when it is over already."""
         await self.unhear(route)
+
+    @owned
+    async def statistics(self) -> RoomStatistics:
+        """Measure how media gets through; see `RoomPort.statistics`."""
+        return await self._need().statistics.look()
 
     # -- shared ---------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from attrs import field, frozen
 from utd_rx.errors import UTDStreamException, invalid
 from utd_rx.models.audio import AudioInput
 from utd_rx.models.participant import TrackSource
+from utd_rx.models.video import VideoInput
 from utd_rx.ports.room import RoomPort
 from utd_rx.protocol.facts import media as facts
 from utd_rx.protocol.promises import Published
@@ -28,7 +29,7 @@ class OwnTracks:
 
     _runner: Runner[Any]
     _room: RoomPort
-    sources: Mapping[TrackSource, AudioInput | None]
+    sources: Mapping[TrackSource, AudioInput | VideoInput | None]
     _opening: dict[tuple[TrackSource, int], asyncio.Task[None]] = field(factory=dict, init=False)
 
     @property
@@ -40,20 +41,22 @@ class OwnTracks:
             facts.CancelTrack: self._cancel,
         }
 
-    def require_source(self, source: TrackSource) -> AudioInput:
+    def require_source(self, source: TrackSource) -> AudioInput | VideoInput:
         """Return what `source` sounds or looks like; the app must have given it."""
         found = self.sources.get(source)
         if found is None:
             name = SOURCES[source]
-            raise invalid(f"no {name}: pass {name}=WavSource(…) or another AudioInput")
+            is_sound = source is TrackSource.MICROPHONE
+            kind = "WavSource(…) or another AudioInput" if is_sound else "a VideoInput"
+            raise invalid(f"no {name}: pass {name}={kind}")
         return found
 
     async def switch(self, source: TrackSource, enabled: bool) -> None:
         """Switch `source` on or off, and wait until it is; see `UTDSession.set_microphone`."""
         epoch = self._runner.require_joined()
         if enabled:
-            self.require_source(source)
             require_granted(self._runner.session.publications.of(source))
+            self.require_source(source)
         self._runner.offer(facts.PublishingWanted(source, enabled))
         stated = self._runner.session.publications.of(source).stated
         await self._runner.wait(Published(source, enabled, stated), epoch)

@@ -15,6 +15,8 @@ from utd_rx.models.ban import UTDBan
 from utd_rx.models.checks import arguments
 from utd_rx.models.participant import TrackSource
 from utd_rx.models.role import UTDRole
+from utd_rx.models.statistics import RoomStatistics
+from utd_rx.models.video import VideoInput
 from utd_rx.ports.clock import SYSTEM_CLOCK, Clock
 from utd_rx.ports.engine import EnginePort
 from utd_rx.ports.room import RoomPort
@@ -66,6 +68,8 @@ class UTDSession(SessionView[St]):
         room: The media room.
         engine: The engine, as this participant may ask it.
         microphone: What it publishes as its microphone, None when the app gives nothing.
+        camera: As its camera, likewise.
+        screen: As its screen, likewise.
         clock: Of deadlines and of what is sent.
         on_joined: Called after each join.
     """
@@ -79,6 +83,8 @@ class UTDSession(SessionView[St]):
         room: RoomPort,
         engine: EnginePort,
         microphone: AudioInput | None = None,
+        camera: VideoInput | None = None,
+        screen: VideoInput | None = None,
         clock: Clock = SYSTEM_CLOCK,
         on_joined: Callable[[], None] | None = None,
     ) -> None:
@@ -90,7 +96,12 @@ class UTDSession(SessionView[St]):
         self._runner: Runner[St] = Runner(self.kind, initial, room_name, room=room, clock=clock)
         self._ask = self._runner.ask
         super().__init__(self._runner.machine, self._runner.events)
-        self._tracks = OwnTracks(self._runner, room, {TrackSource.MICROPHONE: microphone})
+        sources: dict[TrackSource, AudioInput | VideoInput | None] = {
+            TrackSource.MICROPHONE: microphone,
+            TrackSource.CAMERA: camera,
+            TrackSource.SCREEN_SHARE: screen,
+        }
+        self._tracks = OwnTracks(self._runner, room, sources)
         self._moderation = Moderation(self._runner, engine, room_name)
         self._chat = RoomChat(self.chat_history, self._runner, clock, self.send_data)
         own: Handlers = {
@@ -113,7 +124,7 @@ class UTDSession(SessionView[St]):
     @property
     def microphone_source(self) -> AudioInput | None:
         """What it publishes as its microphone, None when the app gave nothing."""
-        return self._tracks.sources[TrackSource.MICROPHONE]
+        return cast("AudioInput | None", self._tracks.sources[TrackSource.MICROPHONE])
 
     @property
     def room(self) -> RoomPort:
@@ -222,6 +233,19 @@ class UTDSession(SessionView[St]):
         await self._tracks.switch(TrackSource.MICROPHONE, enabled)
 
     @command
+    async def set_camera(self, enabled: bool) -> None:
+        """Switch the camera on or off, as `set_microphone` does the microphone.
+
+        While it is off what feeds it is closed. An audio room grants no camera.
+        """
+        await self._tracks.switch(TrackSource.CAMERA, enabled)
+
+    @command
+    async def set_screen_share(self, enabled: bool) -> None:
+        """Begin or end to share the screen, as `set_microphone` switches the microphone."""
+        await self._tracks.switch(TrackSource.SCREEN_SHARE, enabled)
+
+    @command
     async def send_data(
         self,
         data: bytes,
@@ -239,6 +263,20 @@ class UTDSession(SessionView[St]):
         """
         self._runner.require_joined()
         await self._room.send_data(data, reliable=reliable, topic=topic, to=to)
+
+    @command
+    async def statistics(self) -> RoomStatistics:
+        """Measure how media gets through: of each track that is sent or received its round trip,
+        jitter, loss and bit rate since the look before this one, and the connection's round trip.
+
+        Raises:
+            UTDStreamException: `CONFLICT` not joined, or the connection is lost or was meanwhile;
+                `TIMEOUT` after 5 s.
+
+        Cancelling is safe.
+        """
+        self._runner.require_joined()
+        return await self._room.statistics()
 
     # --- moderation: the engine decides who is host or admin -------------------------------------
     # Each returns when the session's own state shows what it did. Cancelling is safe; the engine

@@ -85,6 +85,20 @@ class SessionView(Generic[St]):
         lambda s: s.microphone.failure,
         "Why the microphone could not be published or ended, None once something else is asked.",
     )
+    camera_enabled = _common(
+        lambda s: s.publications.camera.is_on, "Whether others can see this client's camera."
+    )
+    camera_failure: Stream[UTDStreamException | None] = _common(
+        lambda s: s.publications.camera.failure,
+        "Why the camera could not be published or ended, None once something else is asked.",
+    )
+    screen_share_enabled = _common(
+        lambda s: s.publications.screen.is_on, "Whether others can see this client's screen."
+    )
+    screen_share_failure: Stream[UTDStreamException | None] = _common(
+        lambda s: s.publications.screen.failure,
+        "Why the screen could not be published or ended, None once something else is asked.",
+    )
     roles: Stream[FrozenMap[str, UTDRole]] = _common(
         lambda s: s.roles.known, "Role by identity, of everybody in the room who has one."
     )

@@ -8,7 +8,7 @@ from itertools import count
 
 from attrs import evolve
 
-from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conflict
+from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conflict, invalid
 from utd_rx.models import events as ev
 from utd_rx.models.audio import AudioFrame, AudioInput
 from utd_rx.models.connection import DisconnectReason
@@ -20,6 +20,8 @@ from utd_rx.models.participant import (
     TrackPublication,
     TrackSource,
 )
+from utd_rx.models.statistics import RoomStatistics, TrackDirection, TrackStatistics
+from utd_rx.models.video import VideoFormat, VideoInput
 from utd_rx.ports import living
 from utd_rx.ports.data import DataMessage
 from utd_rx.ports.living import Voice
@@ -42,6 +44,8 @@ class FakeRoom:
         gate: `connect` and `publish` wait for it; set it to let them through.
         sent: The data messages sent, as `(payload, topic, destinations)`.
         tokens: Those it was joined with, in order.
+        figures: What `statistics` tells of a track, by its sid; without one nothing was sent.
+        round_trip: What it tells of the connection.
     """
 
     def __init__(self, identity: str, *, room_name: str = "room") -> None:
@@ -53,6 +57,8 @@ class FakeRoom:
         self.gate.set()
         self.sent: list[tuple[bytes, str, tuple[str, ...] | None]] = []
         self.tokens: list[str] = []
+        self.figures: dict[str, TrackStatistics] = {}
+        self.round_trip: float | None = None
         self.is_connected = False
         self._sinks: list[EventSink] = []
         self._told: list[ev.RoomEvent] = []
@@ -154,14 +160,16 @@ class FakeRoom:
         await self.disconnect()
 
     async def publish(
-        self, source: AudioInput, track_source: TrackSource = TrackSource.MICROPHONE
+        self, source: AudioInput | VideoInput, track_source: TrackSource = TrackSource.MICROPHONE
     ) -> TrackPublication:
         self._require_connected()
         if not self.snapshot.local.permission.allows(track_source):
             raise UTDStreamException("not granted", code=UTDErrorCode.FORBIDDEN)
+        is_sound = track_source in (TrackSource.MICROPHONE, TrackSource.SCREEN_SHARE_AUDIO)
+        if isinstance(source.format, VideoFormat) is is_sound:
+            raise invalid(f"what it is given cannot be published as {track_source.name.lower()}")
         await self.gate.wait()
         sid = f"TR_{next(self._numbers)}"
-        is_sound = track_source in (TrackSource.MICROPHONE, TrackSource.SCREEN_SHARE_AUDIO)
         kind = TrackKind.AUDIO if is_sound else TrackKind.VIDEO
         track = TrackPublication(sid, track_source.name.lower(), kind, track_source)
         self._tracks[sid] = track
@@ -220,6 +228,24 @@ class FakeRoom:
         if voice is not None:
             voice.close()
 
+    async def statistics(self) -> RoomStatistics:
+        self._require_connected()
+        sent = (TrackDirection.SENT, self.snapshot.local.identity, self.tracks)
+        received = (
+            (
+                TrackDirection.RECEIVED,
+                who.identity,
+                [one for one in who.tracks if one.is_subscribed],
+            )
+            for who in self._seen().participants
+        )
+        tracks = (
+            self.figures.get(one.sid, TrackStatistics(direction, identity, one.sid, one.source))
+            for direction, identity, published in (sent, *received)
+            for one in published
+        )
+        return RoomStatistics(tuple(tracks), self.round_trip)
+
     def _drop(self, track_sid: str) -> None:
         track = self._tracks.pop(track_sid, None)
         if track is not None:
@@ -227,12 +253,15 @@ class FakeRoom:
 
     def _require_subscribed(self, track_sid: str) -> None:
         self._require_connected()
+        tracks = (track for who in self._seen().participants for track in who.tracks)
+        if not any(track.sid == track_sid and track.is_subscribed for track in tracks):
+            raise UTDStreamException(f"{track_sid} is not here", code=UTDErrorCode.NOT_FOUND)
+
+    def _seen(self) -> Roster:
         for event in self._unseen:
             self._roster = roster.step(self._roster, event, is_reconnecting=False)
         self._unseen = []
-        tracks = (track for who in self._roster.participants for track in who.tracks)
-        if not any(track.sid == track_sid and track.is_subscribed for track in tracks):
-            raise UTDStreamException(f"{track_sid} is not here", code=UTDErrorCode.NOT_FOUND)
+        return self._roster
 
     def _require_connected(self) -> None:
         if not self.is_connected:

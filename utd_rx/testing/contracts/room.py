@@ -15,11 +15,13 @@ from utd_rx.models import events as ev
 from utd_rx.models.audio import AudioFrame
 from utd_rx.models.connection import DisconnectReason
 from utd_rx.models.devices import DeviceKey
-from utd_rx.models.participant import TrackSource
+from utd_rx.models.participant import TrackKind, TrackSource
+from utd_rx.models.statistics import TrackDirection
 from utd_rx.ports import living
 from utd_rx.ports.data import MAX_DATA
 from utd_rx.ports.room import RoomPort
 from utd_rx.testing.contracts import PATIENCE, Told, refusal
+from utd_rx.video import TestPattern
 
 E = TypeVar("E", bound=ev.RoomEvent)
 
@@ -141,6 +143,33 @@ class RoomContract:
         await joined.room.unpublish(track.sid)
         assert len(joined.all_of(ev.TrackMuted)) == 1
 
+    @pytest.mark.parametrize("source", [TrackSource.CAMERA, TrackSource.SCREEN_SHARE])
+    async def test_a_picture_is_published_muted_unmuted_and_unpublished(
+        self, joined: RoomBench, source: TrackSource
+    ) -> None:
+        pattern = TestPattern(320, 180, 10)
+        assert (await refusal(joined.room.publish(pattern, source))).code is UTDErrorCode.FORBIDDEN
+        await joined.granted()
+        track = await joined.room.publish(pattern, source)
+        assert (track.kind, track.source) == (TrackKind.VIDEO, source)
+        assert (await joined.seen(ev.LocalTrackPublished)).track == track
+        await joined.room.set_muted(track.sid, True)
+        assert (await joined.seen(ev.TrackMuted)).track.source is source
+        await joined.room.set_muted(track.sid, False)
+        await joined.seen(ev.TrackUnmuted)
+        await joined.room.unpublish(track.sid)
+        assert (await joined.seen(ev.LocalTrackUnpublished)).track.sid == track.sid
+
+    async def test_sound_is_no_picture_and_a_picture_no_sound(self, joined: RoomBench) -> None:
+        await joined.granted()
+        for wrong in (
+            joined.room.publish(ToneSource(), TrackSource.CAMERA),
+            joined.room.publish(ToneSource(), TrackSource.SCREEN_SHARE),
+            joined.room.publish(TestPattern(), TrackSource.MICROPHONE),
+        ):
+            assert (await refusal(wrong)).code is UTDErrorCode.VALIDATION
+        assert joined.all_of(ev.LocalTrackPublished) == []
+
     async def test_losing_the_grant_unpublishes_once(self, joined: RoomBench) -> None:
         await joined.granted()
         track = await joined.room.publish(ToneSource())
@@ -155,7 +184,11 @@ class RoomContract:
     ) -> None:
         await joined.room.disconnect()
         await joined.room.disconnect()
-        for command in (joined.room.send_data(b"x"), joined.room.publish(ToneSource())):
+        for command in (
+            joined.room.send_data(b"x"),
+            joined.room.publish(ToneSource()),
+            joined.room.statistics(),
+        ):
             assert (await refusal(command)).reason is ConflictReason.NOT_JOINED
         await joined.connect()
         await joined.room.send_data(b"x")
@@ -244,6 +277,27 @@ class RoomContract:
         await joined.room.disconnect()
         assert len(came.batches) == count
         await joined.room.unhear(reception)
+
+    async def test_statistics_are_of_each_track_that_is_sent_or_received(
+        self, joined: RoomBench
+    ) -> None:
+        assert (await joined.room.statistics()).tracks == ()
+        theirs = await joined.hearing()
+        await joined.granted()
+        ours = await joined.room.publish(ToneSource())
+        camera = await joined.room.publish(TestPattern(320, 180, 10), TrackSource.CAMERA)
+        told = await joined.room.statistics()
+        me, other = joined.server.identity, (await joined.seen(ev.TrackSubscribed)).identity
+        assert [
+            (one.direction, one.identity, one.track_sid, one.source) for one in told.tracks
+        ] == [
+            (TrackDirection.SENT, me, ours.sid, TrackSource.MICROPHONE),
+            (TrackDirection.SENT, me, camera.sid, TrackSource.CAMERA),
+            (TrackDirection.RECEIVED, other, theirs, TrackSource.MICROPHONE),
+        ]
+        assert pickle.loads(pickle.dumps(told)) == told
+        await joined.room.unpublish(ours.sid)
+        assert ours.sid not in [one.track_sid for one in (await joined.room.statistics()).tracks]
 
     async def test_an_unknown_track_and_a_speaker_that_is_not_alive_play_nothing(
         self, joined: RoomBench

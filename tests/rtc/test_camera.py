@@ -1,0 +1,204 @@
+"""A camera in a room of either SFU: seen by others, muted, ended, and gone without a trace."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from livekit import api, rtc
+
+from tests.rtc.bench import PATIENCE, Party, eventually, permit, raises
+from tests.rtc.pictures import Camera, looking
+from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
+from utd_rx.models import events as ev
+from utd_rx.models.participant import TrackKind, TrackSource
+from utd_rx.models.video import VideoFormat, VideoFrame
+from utd_rx.video import TestPattern
+
+CAMERA, SCREEN = TrackSource.CAMERA, TrackSource.SCREEN_SHARE
+PATTERN = TestPattern(320, 180, 15)
+
+
+@pytest.mark.parametrize("source", [CAMERA, SCREEN])
+async def test_pictures_arrive_in_order_and_are_the_sources_from_the_first(
+    party: Party, source: TrackSource
+) -> None:
+    ann, ear = await party.join("ann")
+    bob, other = await party.join("bob")
+    track = await ann.publish(PATTERN, source)
+    assert (track.kind, track.source, track.is_muted) == (TrackKind.VIDEO, source, False)
+    assert track.name == source.name.lower()
+    await ear.wait(ev.LocalTrackPublished)
+    subscribed = await other.wait(ev.TrackSubscribed)
+    assert (subscribed.track.kind, subscribed.track.source) == (TrackKind.VIDEO, source)
+    async with looking(bob, "ann", track.sid) as eye:
+        await eye.see(20)
+        assert eye.counters[0] is not None  # LiveKit's own are blank
+        assert eye.numbers == sorted(set(eye.numbers))
+        assert None not in eye.counters
+        assert eye.frames[-1].shape == (180, 320, 3)
+
+
+async def test_a_muted_camera_is_closed_and_opened_anew(party: Party) -> None:
+    ann, ear = await party.join("ann")
+    bob, other = await party.join("bob")
+    camera = Camera(pattern=PATTERN)
+    track = await ann.publish(camera, CAMERA)
+    await other.wait(ev.TrackSubscribed)
+    async with looking(bob, "ann", track.sid) as eye:
+        await eye.see(3)
+        await ann.set_muted(track.sid, True)
+        assert (await other.wait(ev.TrackMuted)).identity == "ann"
+        await eventually(lambda: camera.open_streams == 0)
+        await ann.set_muted(track.sid, False)
+        await other.wait(ev.TrackUnmuted)
+        await eventually(lambda: camera.open_streams == 1)
+        seen = len(eye.numbers)
+        await eye.wait(lambda: min(eye.numbers[seen:], default=99) < 10)  # it began again
+    await ann.unpublish(track.sid)
+    await other.wait(ev.TrackUnpublished)
+    assert (camera.opened, camera.open_streams) == (2, 0)
+    assert len(ear.of(ev.TrackMuted)) == len(ear.of(ev.TrackUnmuted)) == 1
+
+
+async def test_a_camera_that_the_server_mutes_is_closed(party: Party) -> None:
+    ann, _ = await party.join("ann")
+    camera = Camera(pattern=PATTERN)
+    track = await ann.publish(camera, CAMERA)
+    server = await party.server()
+    await server.room.mute_published_track(
+        api.MuteRoomTrackRequest(room="room", identity="ann", track_sid=track.sid, muted=True)
+    )
+    await eventually(lambda: camera.open_streams == 0)
+    await ann.set_muted(track.sid, False)
+    await eventually(lambda: camera.open_streams == 1)
+
+
+async def test_losing_the_grant_or_the_room_closes_the_camera(party: Party) -> None:
+    ann, ear = await party.join("ann")
+    camera = Camera(pattern=PATTERN)
+    track = await ann.publish(camera, CAMERA)
+    server = await party.server()
+    await permit(server, "ann", publish=False)
+    assert (await ear.wait(ev.LocalTrackUnpublished)).track.sid == track.sid
+    assert camera.open_streams == 0
+    await permit(server, "ann", publish=True)
+    await ear.wait(ev.ParticipantPermissionsChanged, lambda e: e.permission.can_publish)
+    await ann.publish(camera, CAMERA)
+    await ann.disconnect()
+    assert camera.open_streams == 0
+
+
+async def test_a_camera_that_breaks_ends_its_track(party: Party) -> None:
+    ann, ear = await party.join("ann")
+    camera = Camera(pattern=PATTERN)
+    track = await ann.publish(camera, CAMERA)
+    camera.over.set_exception(OSError("unplugged"))
+    failed = await ear.wait(ev.LocalTrackFailed)
+    assert failed.track_sid == track.sid
+    assert failed.error.message == "The video input failed: OSError."
+    await ear.wait(ev.LocalTrackUnpublished)
+    assert camera.open_streams == 0
+
+
+async def test_a_room_that_is_left_while_a_camera_opens_leaves_it_closed(party: Party) -> None:
+    ann, _ = await party.join("ann")
+    camera = Camera()
+    camera.gate.clear()
+    publishing = asyncio.create_task(ann.publish(camera, CAMERA))
+    await camera.asked.wait()
+    await ann.disconnect()
+    camera.gate.set()
+    with pytest.raises(UTDStreamException) as raised:
+        await publishing
+    assert raised.value.reason is ConflictReason.LEFT
+    assert camera.open_streams == 0
+
+
+@pytest.mark.parametrize("is_open", [False, True])
+async def test_a_cancelled_publication_leaves_nothing(party: Party, is_open: bool) -> None:
+    ann, _ = await party.join("ann")
+    camera = Camera()
+    if not is_open:
+        camera.gate.clear()
+    publishing = asyncio.create_task(ann.publish(camera, CAMERA))
+    await camera.asked.wait()
+    await asyncio.sleep(0)
+    publishing.cancel()
+    await asyncio.wait([publishing])
+    assert publishing.cancelled()
+    await eventually(lambda: camera.open_streams == 0)
+    assert ann.room is not None
+    local = ann.room.local_participant
+    await eventually(lambda: local.track_publications == {})
+
+
+async def test_the_camera_follows_the_last_intent_beside_the_microphone(party: Party) -> None:
+    room, ear = await party.join("ann")
+    await raises(UTDErrorCode.VALIDATION, room.set_camera(True))
+    camera = Camera(pattern=PATTERN)
+    await asyncio.gather(
+        room.set_camera(True, camera), room.set_camera(False), room.set_camera(True, camera)
+    )
+    assert camera.open_streams == 1
+    await ear.wait(ev.LocalTrackPublished)
+    await room.set_microphone(False)
+    await room.set_camera(False)
+    assert (await ear.wait(ev.TrackMuted)).track.source is CAMERA
+    await eventually(lambda: camera.open_streams == 0)
+
+
+async def test_a_picture_may_have_another_size_than_the_format(party: Party) -> None:
+    ann, _ = await party.join("ann")
+    bob, other = await party.join("bob")
+    camera = Camera(VideoFormat(320, 180, 15), pattern=TestPattern(240, 320, 15))
+    track = await ann.publish(camera, CAMERA)
+    await other.wait(ev.TrackSubscribed)
+    async with looking(bob, "ann", track.sid) as eye:
+        await eye.see(5)
+        height, width, _ = eye.frames[-1].shape
+        assert width / height == pytest.approx(240 / 320, rel=0.05)
+
+
+async def test_a_camera_is_seen_and_measured_again_after_a_full_reconnect(party: Party) -> None:
+    ann, ear = await party.join("ann")
+    bob, other = await party.join("bob")
+    camera = Camera(pattern=PATTERN)
+    track = await ann.publish(camera, CAMERA)
+    await other.wait(ev.TrackSubscribed)
+    async with looking(bob, "ann", track.sid) as eye:
+        await eye.see(3)
+    assert (await ann.statistics()).tracks[0].packets > 0
+    assert ann.room is not None
+    await ann.room.simulate_scenario(rtc.SimulateScenarioKind.SIMULATE_FULL_RECONNECT)
+    again = (await ear.wait(ev.LocalTrackRepublished)).track
+    await other.wait(ev.TrackSubscribed, lambda event: event.track.sid == again.sid)
+    async with looking(bob, "ann", again.sid) as eye:
+        await eye.see(3)
+        await ann.set_muted(again.sid, True)
+        await eventually(lambda: camera.open_streams == 0)
+        await ann.set_muted(again.sid, False)
+        await eye.see(3)
+    assert camera.opened == 2
+    (told,) = (await ann.statistics()).tracks
+    assert told.track_sid == again.sid
+    assert told.packets > 0
+    assert told.bit_rate > 0
+
+
+async def test_before_its_first_picture_a_camera_shows_nothing(party: Party) -> None:
+    """LiveKit shows black of its own, ten times a second."""
+    ann, _ = await party.join("ann")
+    bob, other = await party.join("bob")
+    camera = Camera(VideoFormat(320, 180, 15))
+    track = await ann.publish(camera, CAMERA)
+    await other.wait(ev.TrackSubscribed)
+    async with looking(bob, "ann", track.sid) as eye, asyncio.timeout(PATIENCE):
+        number = 0
+        while len(eye.counters) < 4:
+            number += 1
+            if number > 5:  # after a time in which LiveKit would have shown several
+                camera.sink(VideoFrame(PATTERN.picture(number)))
+            await asyncio.sleep(0.1)
+    assert None not in eye.counters
+    assert min(eye.numbers) > 5

@@ -1,0 +1,69 @@
+"""How media gets through, as measured at this end.
+
+Times are seconds, rates bits per second, shares 0 to 1. None is what is not known: nothing was sent
+that could be measured, or nobody reports it.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from attrs import frozen
+
+from utd_rx.models.checks import typed
+from utd_rx.models.participant import TrackSource
+
+
+class TrackDirection(Enum):
+    """Which way a track goes, seen from this client."""
+
+    SENT = "sent"
+    RECEIVED = "received"
+
+
+@frozen(field_transformer=typed)
+class TrackStatistics:
+    """One track, between the last two looks, at the first look since its beginning.
+
+    A track of several layers is their sum, and the worst of them where a sum says nothing. What is
+    sent is measured up to the media server and what is received from it: of a call of two, each end
+    knows half of the way.
+
+    Attributes:
+        direction: Sent or received.
+        identity: Who publishes it.
+        track_sid: Its sid.
+        source: What it is of.
+        round_trip: Seconds to the media server and back, as its reports on this track tell; None
+            for what is received, of which nobody reports it.
+        jitter: Seconds by which packets arrive unevenly, smoothed (RFC 3550), at the media server
+            for what is sent.
+        loss: The share of packets that did not arrive, those repeated later included.
+        bit_rate: Bits per second of payload, without headers.
+        packets: Since the track began.
+        bytes: Of payload, since the track began.
+    """
+
+    direction: TrackDirection
+    identity: str
+    track_sid: str
+    source: TrackSource
+    round_trip: float | None = None
+    jitter: float | None = None
+    loss: float | None = None
+    bit_rate: float = 0.0
+    packets: int = 0
+    bytes: int = 0
+
+
+@frozen(field_transformer=typed)
+class RoomStatistics:
+    """All tracks that are sent or received, and the connection.
+
+    Attributes:
+        tracks: Those sent first; of a track that is published but has had no packet yet all is 0.
+        round_trip: Seconds from here to the media server and back, None until it was measured.
+    """
+
+    tracks: tuple[TrackStatistics, ...] = ()
+    round_trip: float | None = None

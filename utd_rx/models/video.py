@@ -1,0 +1,126 @@
+"""Pictures as values: formats, frames, and what it takes to be a source of them.
+
+Inside the SDK a picture is uint8 RGB, rows from the top.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from attrs import field, frozen
+from attrs.validators import ge, gt, in_, le
+
+from utd_rx.models.audio import AudioInputStream
+from utd_rx.models.checks import typed
+
+MIN_SIDE: Final = 16
+"""Pixels: a macroblock of VP8 and H.264."""
+
+MAX_SIDE: Final = 4096
+"""Pixels: what is called 4K, and what encoders take."""
+
+MAX_FPS: Final = 120.0
+
+Pixels: TypeAlias = npt.NDArray[np.uint8]
+
+_UINT8: Final = np.dtype(np.uint8)
+_SIDES: Final = [ge(MIN_SIDE), le(MAX_SIDE)]
+
+
+def is_rgb(pixels: object) -> bool:
+    """Whether this is uint8 of shape `(height, width, 3)` and a size that can be sent."""
+    return (
+        isinstance(pixels, np.ndarray)
+        and pixels.dtype == _UINT8
+        and pixels.ndim == 3
+        and pixels.shape[2] == 3
+        and all(MIN_SIDE <= side <= MAX_SIDE for side in pixels.shape[:2])
+    )
+
+
+@frozen(field_transformer=typed)
+class VideoFormat:
+    """A size in pixels (16–4096 each way) and frames per second (above 0, at most 120).
+
+    Raises:
+        ValueError: It is none.
+    """
+
+    width: int = field(default=640, validator=_SIDES)
+    height: int = field(default=360, validator=_SIDES)
+    fps: float = field(default=30.0, validator=[gt(0.0), le(MAX_FPS)])
+
+
+def _rgb(pixels: Pixels) -> Pixels:
+    if is_rgb(pixels):
+        seen = pixels.view()
+        seen.flags.writeable = False
+        return seen
+    is_array = isinstance(pixels, np.ndarray)
+    what = f"{pixels.dtype} of {pixels.shape}" if is_array else type(pixels).__name__
+    raise ValueError(
+        f"VideoFrame.pixels must be uint8 of (height, width, 3), {MIN_SIDE} to {MAX_SIDE} each way,"
+        f" not {what}"
+    )
+
+
+@frozen(eq=False, field_transformer=typed)
+class VideoFrame:
+    """One picture.
+
+    Args:
+        pixels: uint8 RGB, shape `(height, width, 3)`; kept read-only and not copied, so what made
+            it does not change it any more.
+        timestamp: When it was taken or received, in seconds of `time.monotonic()`.
+        rotation: By how much it is to be turned clockwise to be upright: 0, 90, 180 or 270.
+
+    Raises:
+        ValueError: Pixels of another type or shape, or a rotation that is none.
+    """
+
+    pixels: Pixels = field(repr=False, converter=_rgb)
+    timestamp: float = 0.0
+    rotation: int = field(default=0, validator=in_((0, 90, 180, 270)))
+
+    @property
+    def width(self) -> int:
+        """Pixels in a row."""
+        return int(self.pixels.shape[1])
+
+    @property
+    def height(self) -> int:
+        """Rows."""
+        return int(self.pixels.shape[0])
+
+
+VideoSink: TypeAlias = Callable[[VideoFrame], None]
+"""Takes one frame; returns at once and never raises. May be called on any thread."""
+
+VideoInputStream: TypeAlias = AudioInputStream
+"""An open source of pictures: what is open ends and is closed alike."""
+
+
+class VideoInput(Protocol):
+    """A source of pictures as a value: a pattern, a file, a camera.
+
+    It is only a description, small and picklable; `open` makes it run, in whichever process the
+    room lives. It is opened anew after each time that its track was muted.
+    """
+
+    @property
+    def format(self) -> VideoFormat:
+        """What it delivers; what others receive at most."""
+
+    async def open(self, sink: VideoSink) -> VideoInputStream:
+        """Start to deliver frames to `sink`, paced in real time.
+
+        A frame may be of another size than `format` says, as of a window whose size changes. Where
+        frames come faster than they can be sent the newest counts and the others are dropped. A
+        frame that is none ends the publication with `LocalTrackFailed`.
+
+        Raises:
+            UTDStreamException: The source cannot be opened.
+        """
