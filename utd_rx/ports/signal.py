@@ -1,8 +1,8 @@
 """The signal port: the one socket on which the engine tells a user, in no room, of calls.
 
-`rest.SignalSocket` serves it over a WebSocket, `FakeSignal` for tests. One `connect` is one
-socket, from its opening to its end; when to try again is `protocol.signalling`'s to say. What
-crosses is frozen and picklable.
+`rest.SignalSocket` serves it over a WebSocket, `FakeSignal` for tests. One `run` is one socket,
+from its opening to its end; when to try again is `protocol.signalling`'s to say. What crosses is
+frozen and picklable.
 """
 
 from __future__ import annotations
@@ -23,10 +23,15 @@ class SignalOpened:
 
 @frozen
 class SignalCall:
-    """A frame about a call; `kind` is its type without `call_`: `incoming`, `ringing`, …"""
+    """A frame about a call, without credentials; `kind` is its type without `call_`."""
 
     kind: str
     call: UTDCall
+
+
+@frozen
+class SignalRefused:
+    """A frame that means nothing, was too early, or an error that the engine tells."""
 
 
 @frozen
@@ -36,13 +41,15 @@ class SignalEnded:
     Args:
         code: The WebSocket's close code; None when it broke, or never came up.
         error: Why.
+        is_final: Whether trying again would do harm.
     """
 
     code: int | None
     error: UTDStreamException = field(repr=False)
+    is_final: bool = False
 
 
-SignalEvent: TypeAlias = SignalOpened | SignalCall | SignalEnded
+SignalEvent: TypeAlias = SignalOpened | SignalCall | SignalRefused | SignalEnded
 SignalSink: TypeAlias = Callable[[tuple[SignalEvent, ...]], None]
 """Takes what one turn of the loop brought, on its own loop; never raises."""
 
@@ -53,5 +60,5 @@ class SignalPort(Protocol):
     async def run(self, url: str, token: str, sink: SignalSink) -> None:
         """Connect, authenticate, and deliver until the socket ends; the last event is its end.
 
-        Never raises but for being cancelled, which closes the socket and delivers nothing more.
+        Raises nothing. Cancelling is safe: it closes the socket, and delivers nothing more.
         """
