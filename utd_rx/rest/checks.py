@@ -90,17 +90,30 @@ def checked_secret(value: str, what: str) -> str:
 
 def checked_base_url(base_url: str) -> URL:
     """Return `base_url` as a URL for keys and bearers; an error does not repeat its password."""
-    try:
-        url = URL(base_url)
-    except (ValueError, TypeError) as error:
-        raise invalid("base_url is not a URL") from error
-    if url.scheme not in ("http", "https") or not url.host:
-        raise invalid("base_url must be an absolute https:// URL")
-    if url.user is not None or url.password is not None or url.query_string or url.fragment:
-        raise invalid("base_url must have no user, query or fragment")
-    if url.scheme == "http" and not is_loopback(url.host):
-        raise invalid("base_url must be https:// unless its host is this machine")
+    url = _checked_url(base_url, "base_url", "http", "https")
+    if url.query_string:
+        raise invalid("base_url must have no query")
     return url.with_path(url.raw_path.rstrip("/"), encoded=True)
+
+
+def checked_signal_url(ws_url: str) -> URL:
+    """Return where the engine's socket is, as a URL for bearers; it may have a query."""
+    return _checked_url(ws_url, "ws_url", "ws", "wss")
+
+
+def _checked_url(text: str, what: str, plain: str, tls: str) -> URL:
+    """Take a URL with TLS, or on this machine."""
+    try:
+        url = URL(text)
+    except (ValueError, TypeError) as error:
+        raise invalid(f"{what} is not a URL") from error
+    if url.scheme not in (plain, tls) or not url.host:
+        raise invalid(f"{what} must be an absolute {tls}:// URL")
+    if url.user is not None or url.password is not None or url.fragment:
+        raise invalid(f"{what} must have no user or fragment")
+    if url.scheme == plain and not is_loopback(url.host):
+        raise invalid(f"{what} must be {tls}:// unless its host is this machine")
+    return url
 
 
 def path_of(*segments: str | int) -> str:

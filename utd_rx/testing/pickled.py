@@ -32,6 +32,8 @@ async def pickled(
 
     def run() -> None:
         loop.run_forever()
+        if ending := asyncio.all_tasks(loop):  # cancelled from here, and still closing something
+            loop.run_until_complete(asyncio.wait(ending, timeout=10))
         loop.run_until_complete(loop.shutdown_default_executor())
         loop.close()
 
