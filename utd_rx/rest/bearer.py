@@ -51,6 +51,11 @@ class Bearer:
                 raise
         return await call(await self._after(token))
 
+    async def fresh(self, refused: str | None = None) -> str:
+        """Return a bearer that holds, for what is no call, and another one than was `refused`."""
+        token = await self._current()
+        return await self._after(token) if token == refused else token
+
     async def mint(self) -> Minted:
         """Renew it, whatever it is, and return the whole reply; when this fails it stays."""
         async with self._renewing:
