@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from functools import partial
-from typing import Self, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack, cast
 
+from reactivex import Observable
+
+from utd_rx.errors import UTDErrorCode, UTDStreamException, invalid
 from utd_rx.models.audio import AudioInput
+from utd_rx.models.call import IncomingCall, UTDCall
 from utd_rx.models.checks import flag
 from utd_rx.models.seats import UTDSeatMode
 from utd_rx.models.stream_type import UTDStreamType
-from utd_rx.ports.engine import JoinRequest
+from utd_rx.models.token import UTDSessionResponse
+from utd_rx.ports.clock import SYSTEM_CLOCK, Clock
+from utd_rx.ports.engine import CallCalls, JoinRequest
 from utd_rx.ports.proxy import Proxies
 from utd_rx.ports.room import RoomPort
+from utd_rx.ports.signal import SignalPort
 from utd_rx.rest.api import UTDApi
 from utd_rx.rest.bearer import Bearer
 from utd_rx.rest.client import UTDApiClient
+from utd_rx.rest.signal import SignalSocket
 from utd_rx.rtc.room import UTDRoom
 from utd_rx.sessions.audio_room import UTDAudioRoomSession
+from utd_rx.sessions.signals import SignalAccess, Signals
+from utd_rx.state import StateSubject
+
+if TYPE_CHECKING:
+    from utd_rx.sessions.call import UTDCallSession  # type: ignore[import-not-found]
 
 
 class AudioRoomOptions(TypedDict, total=False):
@@ -51,6 +65,8 @@ class UTDStreamClient:
         trust_env: Whether `HTTP_PROXY` and `HTTPS_PROXY` hold where no `proxy` is given; read now,
             once. Otherwise the environment's proxies count for nothing.
         make_room: Makes the media room of each session, by default a `UTDRoom`.
+        signal: The signal socket, by default a `SignalSocket`.
+        clock: What time it is for the client and its sessions.
 
     Raises:
         UTDStreamException: `VALIDATION`: an empty credential, a URL that is neither `https://`
@@ -68,9 +84,16 @@ class UTDStreamClient:
         proxy: str | None = None,
         trust_env: bool = False,
         make_room: Callable[[], RoomPort] | None = None,
+        signal: SignalPort | None = None,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         host = partial(
-            UTDApiClient, app_id=app_id, app_key=app_key, proxy=proxy, trust_env=trust_env
+            UTDApiClient,
+            app_id=app_id,
+            app_key=app_key,
+            proxy=proxy,
+            trust_env=trust_env,
+            clock=clock,
         )
         proxies = Proxies.of(proxy, trust_env=trust_env)
         self._make_room = make_room or partial(UTDRoom, proxies=proxies)
@@ -79,6 +102,10 @@ class UTDStreamClient:
         self._api = UTDApi(self._engine, self._tokens)
         self._microphone = microphone
         self._identity: str | None = None
+        self._user: str | None = None
+        self._clock = clock
+        self._device_id = secrets.token_hex(8)
+        self._signals = Signals(signal or SignalSocket(proxies=proxies), clock=clock)
 
     def __repr__(self) -> str:
         return f"UTDStreamClient(identity={self._identity!r})"
@@ -93,24 +120,105 @@ class UTDStreamClient:
     ) -> str:
         """Mint a bearer that is not tied to a room, attach it, and return it.
 
-        What is attached is renewed before it ends, and when the engine refuses it.
+        What is attached is renewed before it ends, and when the engine refuses it. In the
+        background the signal socket comes up, and is kept up until `aclose`; another call replaces
+        it, and as somebody else all that it told.
 
         Args:
             identity: Who acts from now on.
             name: Display name.
-            device_id: Tells several devices of one identity apart.
+            device_id: Tells several devices of one identity apart, one socket for each; None is
+                a random one of this client.
 
         Raises:
-            UTDStreamException: `UNAUTHORIZED` wrong key, `BANNED`, `NETWORK`, …
+            UTDStreamException: `UNAUTHORIZED` wrong key, `BANNED`, `NETWORK`, …; what was attached
+                stays.
 
         Cancelling is safe.
         """
-        mint = partial(self._api.mint_session, identity=identity, name=name, device_id=device_id)
-        bearer = Bearer(mint, clock=self._tokens.clock)
+        device = device_id or self._device_id
+        mint = partial(self._api.mint_session, identity=identity, name=name, device_id=device)
+        bearer = Bearer(mint, clock=self._clock)
         reply = await bearer.mint()
-        self._identity = identity
-        self._api = UTDApi(self._engine, self._tokens, bearer=bearer)
+        api = UTDApi(self._engine, self._tokens, bearer=bearer)
+        is_off = isinstance(reply, UTDSessionResponse) and reply.signaling_enabled is False
+        url = None if is_off else reply.ws_url
+
+        async def get_call(call_id: str) -> UTDCall:
+            return await cast("CallCalls", api).get_call(call_id)
+
+        self._signals.sign_in(SignalAccess(identity, url, bearer.fresh, get_call))
+        self._identity, self._user, self._api = identity, identity, api
         return reply.user_token
+
+    @property
+    def signal_connected(self) -> StateSubject[bool]:
+        """Whether the engine tells this client of calls by its signal socket.
+
+        Calls work without it: their sessions then ask every few seconds.
+        """
+        return self._signals.connected
+
+    @property
+    def signal_failure(self) -> StateSubject[UTDStreamException | None]:
+        """Why the signal socket is not tried again until the next `authenticate`; else None.
+
+        `UNAUTHORIZED` a fresh bearer was refused, too; `BANNED`; `CONFLICT`, replaced: the same
+        user and device is signed in elsewhere; `VALIDATION` the engine's URL is neither `wss://`
+        nor on this machine.
+        """
+        return self._signals.failure
+
+    @property
+    def ringing_calls(self) -> StateSubject[tuple[IncomingCall, ...]]:
+        """Who calls this user now, in the order they came.
+
+        A call leaves it when it is answered, here or elsewhere, declined, cancelled or missed.
+        """
+        return self._signals.ringing
+
+    @property
+    def incoming_calls(self) -> Observable[IncomingCall]:
+        """Tells each incoming call once, on the client's loop; whoever subscribes later hears
+        first those that still ring. Completes with `aclose`."""
+        return self._signals.incoming
+
+    def call_session(
+        self,
+        type: UTDStreamType,  # noqa: A002 (the seed's word)
+        *,
+        microphone: AudioInput | None = None,
+        camera: Any = None,
+    ) -> UTDCallSession:
+        """Make a session for calls of whoever is authenticated, one call after another.
+
+        Args:
+            type: `AUDIO_CALL` or `VIDEO_CALL`: what it dials, and what it may publish.
+            microphone: What to publish in a call; the client's by default.
+            camera: What to publish in a video call.
+
+        Raises:
+            UTDStreamException: `UNAUTHORIZED` before `authenticate`; `VALIDATION` for a type that
+                is no call's; `CONFLICT` when the client is closed, or on a foreign loop.
+        """
+        if not isinstance(type, UTDStreamType) or not type.is_call:
+            raise invalid("a call session is of AUDIO_CALL or VIDEO_CALL")
+        if self._user is None:
+            message = "nobody is signed in: await client.authenticate(identity) first"
+            raise UTDStreamException(message, code=UTDErrorCode.UNAUTHORIZED)
+        self._signals.require_open()
+        from utd_rx.sessions.call import UTDCallSession
+
+        return UTDCallSession(
+            self._user,
+            type,
+            room=self._make_room(),
+            engine=self._api,
+            signals=self._signals,
+            microphone=microphone or self._microphone,
+            camera=camera,
+            clock=self._clock,
+        )
 
     def audio_room(
         self,
@@ -197,7 +305,14 @@ class UTDStreamClient:
         return session
 
     async def aclose(self) -> None:
-        """Close the HTTP connections; sessions are closed by themselves. Idempotent."""
+        """Close the signal socket and the HTTP connections; sessions are closed by themselves.
+
+        Idempotent; bounded in time.
+
+        Raises:
+            UTDStreamException: `CONFLICT` on a foreign loop.
+        """
+        await self._signals.aclose()
         await self._engine.aclose()
         await self._tokens.aclose()
 

@@ -1,15 +1,13 @@
-"""The signal socket: when it is opened, and which calls ring (docs/contract.md, "Signal socket").
+"""The signal socket: when it is opened, and what becomes of its frames
+(docs/contract.md, "Signal socket").
 
 Theory of operation. While the user is signed in there is one socket or a time to open the next; a
 socket is an *attempt*, and what an older one reports changes nothing. How a socket ended is one of
 three verdicts; `TRANSITIONS` says what follows. A refused bearer is renewed at once, a second
 refusal is final until a socket has stood for a while, and so is what trying again cannot change.
 
-A call rings from the engine's `call_incoming` until anything says that it rings no more: a frame, a
-session of this client, an answer. Those are remembered, so a frame that comes again or late makes
-nothing ring again. A frame may be lost with its socket: the engine is asked about each ringing call
-that it does not repeat soon after a reconnect, often while there is no socket, and now and then
-besides; so nothing rings for ever.
+What rings is `ringing`'s. The engine is asked about each ringing call that it does not repeat soon
+after a reconnect, often while there is no socket, and now and then besides.
 """
 
 from __future__ import annotations
@@ -21,8 +19,7 @@ from typing import Final
 from attrs import evolve, frozen
 
 from utd_rx.errors import UTDErrorCode, UTDStreamException
-from utd_rx.models.call import IncomingCall, UTDCall, UTDCallStatus
-from utd_rx.models.frozen_map import FrozenMap
+from utd_rx.protocol import ringing
 from utd_rx.protocol.deadlines import earliest
 from utd_rx.protocol.facts import Effects, Fact
 from utd_rx.protocol.facts.calls import CallNotTold, CallTold, FetchCall, SignalChanged
@@ -38,6 +35,7 @@ from utd_rx.protocol.facts.signalling import (
     SocketOpened,
     TellSessions,
 )
+from utd_rx.protocol.ringing import RingingCalls
 
 FIRST_BACKOFF: Final = 1.0
 LONGEST_BACKOFF: Final = 30.0
@@ -56,13 +54,6 @@ REPEATED_WITHIN: Final = 1.0
 ASK_SOON: Final = 3.0
 ASK_LATER: Final = 30.0
 """Seconds between two questions about a ringing call, without a socket and with one."""
-
-MAX_RINGING: Final = 100
-MAX_REMEMBERED: Final = 1_000
-"""Ids of calls that ring no more; beyond it the oldest is forgotten."""
-
-MAX_ID: Final = 128
-"""Characters of an id; the engine's have 29."""
 
 
 class Phase(Enum):
@@ -108,9 +99,6 @@ FINAL_ERRORS: Final = (
 )
 """What a mint or a URL is refused with for good, where no code says anything."""
 
-GONE: Final = (*FINAL_ERRORS, UTDErrorCode.NOT_FOUND)
-"""What the engine answers about a call that rings for this user no more."""
-
 P = Phase
 
 TRANSITIONS: Final[Mapping[tuple[Phase, type[Fact] | Verdict | Due], Phase]] = {
@@ -134,26 +122,13 @@ TRANSITIONS: Final[Mapping[tuple[Phase, type[Fact] | Verdict | Due], Phase]] = {
 }
 """A pair that is missing changes nothing."""
 
-RINGS: Final = (UTDCallStatus.INITIATING, UTDCallStatus.RINGING)
-
-INCOMING: Final = "incoming"
-"""The kind of the one frame that makes a call ring."""
-
-
-@frozen
-class Ringing:
-    """A call that rings, and when the engine is asked about it; None while it is."""
-
-    call: IncomingCall
-    asks_at: float | None
-
 
 @frozen
 class SignalState:
     """The signal socket and what it told; times are monotonic seconds.
 
     Args:
-        identity: Who is signed in.
+        calls: What rings, and for whom.
         phase: Where the socket stands.
         attempt: The number of the newest socket.
         failures: How many ended without having stood, since one did.
@@ -161,13 +136,10 @@ class SignalState:
         up_at: Since when it is up.
         retry_at: When the next one is opened.
         failure: Why it is stopped.
-        ringing: The calls that ring, by id, in the order they came.
-        quiet: The ids of calls that ring no more, the newest last.
-        refused: How many frames meant nothing, or were too much.
-        late: How many facts came too late and were dropped.
+        late: How many facts of older sockets were dropped.
     """
 
-    identity: str | None = None
+    calls: RingingCalls = RingingCalls()
     phase: Phase = P.OFF
     attempt: int = 0
     failures: int = 0
@@ -175,9 +147,6 @@ class SignalState:
     up_at: float | None = None
     retry_at: float | None = None
     failure: UTDStreamException | None = None
-    ringing: FrozenMap[str, Ringing] = FrozenMap()
-    quiet: tuple[str, ...] = ()
-    refused: int = 0
     late: int = 0
 
     @property
@@ -186,13 +155,9 @@ class SignalState:
         return self.phase is P.UP
 
 
-def incoming_calls(state: SignalState) -> tuple[IncomingCall, ...]:
-    """Return what rings, in the order it came."""
-    return tuple(one.call for one in state.ringing.values())
-
-
 def step(state: SignalState, fact: object, now: float) -> tuple[SignalState, Effects]:
     """Return the state after `fact` and what it calls for; total."""
+    calls, again = state.calls, now + (ASK_LATER if state.is_up else ASK_SOON)
     match fact:
         case SignalWanted():
             return _wanted(state, fact, now)
@@ -201,29 +166,29 @@ def step(state: SignalState, fact: object, now: float) -> tuple[SignalState, Eff
         case DeadlinePassed():
             return _due(state, now)
         case CallTold(call=call):
-            return _told(state, call, now), ()
+            return evolve(state, calls=ringing.told(calls, call, again)), ()
         case CallNotTold(call_id=call_id, error=error):
-            return _not_told(state, call_id, error, now), ()
+            soon = now + ASK_SOON
+            return evolve(state, calls=ringing.not_told(calls, call_id, error, soon)), ()
         case SocketOpened() | SocketClosed() | FrameHeard() | FrameRefused():
-            is_theirs = state.phase in (P.OPENING, P.UP) and fact.attempt == state.attempt
-            if not is_theirs:
+            if state.phase not in (P.OPENING, P.UP) or fact.attempt != state.attempt:
                 return evolve(state, late=state.late + 1), ()
     match fact:
         case SocketOpened():
             return _moved(state, SocketOpened, now)
         case SocketClosed():
             return _closed(state, fact, now)
-        case FrameHeard() if state.is_up and len(fact.call.call_id) <= MAX_ID:
-            state = _heard(state, fact.kind, fact.call, now)
-            return state, (TellSessions(CallTold(fact.call)),)
+        case FrameHeard(kind=kind, call=call) if state.is_up:
+            calls = ringing.heard(calls, kind, call, again)
+            return evolve(state, calls=calls), (TellSessions(CallTold(call)),)
         case FrameHeard() | FrameRefused():
-            return evolve(state, refused=state.refused + 1), ()
+            return evolve(state, calls=ringing.refused(calls)), ()
     return state, ()
 
 
 def next_deadline(state: SignalState) -> float | None:
     """Return when the timer must fire, in monotonic seconds; None for never."""
-    return earliest(state.retry_at, *(one.asks_at for one in state.ringing.values()))
+    return earliest(state.retry_at, ringing.next_deadline(state.calls))
 
 
 # --- the socket ---------------------------------------------------------------------------------
@@ -251,18 +216,19 @@ def _moved(
     elif phase is P.OFF:
         effects = (CloseSocket(),)
     if before.is_up is not state.is_up:
-        state = _asking_again(state, now + (REPEATED_WITHIN if state.is_up else ASK_SOON))
+        asks_at = now + (REPEATED_WITHIN if state.is_up else ASK_SOON)
+        state = evolve(state, calls=ringing.in_doubt(state.calls, asks_at))
         effects = (TellSessions(SignalChanged(state.is_up)), *effects)
     return state, effects
 
 
 def _wanted(state: SignalState, fact: SignalWanted, now: float) -> tuple[SignalState, Effects]:
     effects: Effects = ()
-    if fact.identity != state.identity:
-        if state.identity is not None:
+    if fact.identity != state.calls.identity:
+        if state.calls.identity is not None:
             # Whoever listens acts for somebody else, and is told nothing more.
             effects = (TellSessions(SignalChanged(False), is_last=True),)
-        state = evolve(state, identity=fact.identity, ringing=FrozenMap(), quiet=())
+        state = evolve(state, calls=RingingCalls(fact.identity, refused=state.calls.refused))
     state = evolve(state, failures=0, is_renewed=False, failure=None)
     state, more = _moved(state, SignalWanted if fact.has_socket else SignalUnwanted, now)
     return state, (*effects, *more)
@@ -299,66 +265,5 @@ def _due(state: SignalState, now: float) -> tuple[SignalState, Effects]:
     effects: Effects = ()
     if state.retry_at is not None and state.retry_at <= now:
         state, effects = _moved(state, Due.RETRY, now)
-    for call_id, one in state.ringing.items():
-        if one.asks_at is not None and one.asks_at <= now:
-            state = _asked(state, call_id, None)
-            effects = (*effects, FetchCall(call_id))
-    return state, effects
-
-
-# --- what rings ---------------------------------------------------------------------------------
-
-
-def _heard(state: SignalState, kind: str, call: UTDCall, now: float) -> SignalState:
-    """Return the state after a frame about a call."""
-    is_new = call.call_id not in state.ringing and call.call_id not in state.quiet
-    if kind != INCOMING or not is_new or call.status not in RINGS:
-        return _told(state, call, now)
-    caller = call.caller_identity
-    is_ours = call.callee_identity in (None, state.identity) and caller != state.identity
-    if caller is None or not is_ours or len(state.ringing) >= MAX_RINGING:
-        return evolve(state, refused=state.refused + 1)
-    incoming = IncomingCall(
-        call.call_id, call.type, caller, call.caller_name, call.metadata, call.created_at
-    )
-    return _with_ringing(state, call.call_id, Ringing(incoming, now + ASK_LATER))
-
-
-def _told(state: SignalState, call: UTDCall, now: float) -> SignalState:
-    """Return the state after somebody said how a call stands: it only ever stops to ring."""
-    if call.status not in RINGS:
-        # A caller's own never rings here, whatever comes.
-        return state if call.caller_identity == state.identity else _quiet(state, call.call_id)
-    if call.call_id in state.ringing:
-        return _asked(state, call.call_id, now + (ASK_LATER if state.is_up else ASK_SOON))
-    return evolve(state, late=state.late + 1) if call.call_id in state.quiet else state
-
-
-def _not_told(
-    state: SignalState, call_id: str, error: UTDStreamException, now: float
-) -> SignalState:
-    if call_id not in state.ringing:
-        return state
-    return _quiet(state, call_id) if error.code in GONE else _asked(state, call_id, now + ASK_SOON)
-
-
-def _quiet(state: SignalState, call_id: str) -> SignalState:
-    if call_id in state.quiet:
-        return state
-    ringing = state.ringing.remove(call_id) if call_id in state.ringing else state.ringing
-    return evolve(state, ringing=ringing, quiet=(*state.quiet, call_id)[-MAX_REMEMBERED:])
-
-
-def _asked(state: SignalState, call_id: str, at: float | None) -> SignalState:
-    return _with_ringing(state, call_id, evolve(state.ringing[call_id], asks_at=at))
-
-
-def _asking_again(state: SignalState, at: float) -> SignalState:
-    if not state.ringing:
-        return state
-    ringing = ((key, evolve(one, asks_at=at)) for key, one in state.ringing.items())
-    return evolve(state, ringing=FrozenMap(ringing))
-
-
-def _with_ringing(state: SignalState, call_id: str, one: Ringing) -> SignalState:
-    return evolve(state, ringing=state.ringing.set(call_id, one))
+    calls, due = ringing.asking(state.calls, now)
+    return evolve(state, calls=calls), (*effects, *map(FetchCall, due))

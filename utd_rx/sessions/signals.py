@@ -26,6 +26,7 @@ from utd_rx.ports.signal import (
 from utd_rx.protocol import signalling as rules
 from utd_rx.protocol.facts import signalling as facts
 from utd_rx.protocol.facts.calls import CallNotTold, CallTold, FetchCall, SignalChanged
+from utd_rx.protocol.wire.calls import without_credentials
 from utd_rx.sessions.timer import DeadlineTimer
 from utd_rx.state import Machine, StateSubject
 from utd_rx.state.piping import piped
@@ -89,7 +90,7 @@ class Signals:
             lambda state: state.failure, name="signal_failure"
         )
         self.ringing: StateSubject[tuple[IncomingCall, ...]] = self._machine.select(
-            rules.incoming_calls, name="ringing_calls"
+            lambda state: state.calls.incoming, name="ringing_calls"
         )
         self.incoming: Observable[IncomingCall] = _each_once(self.ringing)
         self._timer = DeadlineTimer(self._machine, rules.next_deadline, clock)
@@ -108,11 +109,19 @@ class Signals:
         Raises:
             UTDStreamException: `CONFLICT`, foreign loop or closed.
         """
+        self.require_open()
+        self._access, self._refused = access, None
+        self._machine.offer(facts.SignalWanted(access.identity, access.url is not None))
+
+    def require_open(self) -> None:
+        """Check that this is the client's loop, and that the client is not closed.
+
+        Raises:
+            UTDStreamException: `CONFLICT`, foreign loop or closed.
+        """
         self._owner.check()
         if self._machine.closed:
             raise conflict(ConflictReason.CLOSED, "the client is closed")
-        self._access, self._refused = access, None
-        self._machine.offer(facts.SignalWanted(access.identity, access.url is not None))
 
     # --- for sessions ---------------------------------------------------------------------------
 
@@ -130,7 +139,7 @@ class Signals:
 
     def told(self, call: UTDCall) -> None:
         """Hear from a session how a call stands: the engine tells nobody of their own deeds."""
-        self._machine.offer(CallTold(call))
+        self._machine.offer(CallTold(without_credentials(call)))
 
     def claim(self, call_id: str, owner: object) -> None:
         """Have a call belong to `owner`, who may hold it already.
@@ -223,7 +232,8 @@ class Signals:
 
     async def _fetch(self, call_id: str, access: SignalAccess) -> None:
         try:
-            told: CallTold | CallNotTold = CallTold(await access.get_call(call_id))
+            call = await access.get_call(call_id)
+            told: CallTold | CallNotTold = CallTold(without_credentials(call))
         except UTDStreamException as error:
             told = CallNotTold(call_id, error)
         except Exception as error:  # noqa: BLE001 - else it would ring for ever
