@@ -271,6 +271,7 @@ class UTDStreamClient:
             room=self._make_room(),
             engine=self._api.acting_as(request),
             microphone=microphone or self._microphone,
+            clock=self._clock,
             on_joined=joined,
         )
 

@@ -291,6 +291,25 @@ async def test_no_proxy_is_asked_for_this_machine(engine: SignalEngine, proxy: H
     assert proxy.asked == []
 
 
+async def test_cancelling_at_any_turn_of_the_loop_leaves_nothing_open(
+    engine: SignalEngine,
+) -> None:
+    engine.ringing = (a_call(),)
+    for turns in range(40):
+        told = Told[SignalEvent]()
+        task = asyncio.create_task(SignalSocket().run(engine.url, TOKEN, told.take))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        heard = len(told.told)
+        async with asyncio.timeout(PATIENCE):
+            await engine.deserted()
+        assert len(told.told) == heard
+        assert not any(is_ended(event) for event in told.told)
+
+
 async def test_cancelling_while_it_connects_leaves_nothing_open() -> None:
     came = asyncio.Event()
     over = asyncio.Event()

@@ -354,6 +354,22 @@ async def test_closing_ends_whatever_is_under_way(desk: Desk, when: str) -> None
     assert len(desk.socket.dialled) == dialled
 
 
+@pytest.mark.parametrize("turns", range(8))
+@pytest.mark.parametrize("ends", [None, 4001, 4008])
+async def test_closing_at_any_turn_of_the_loop_leaves_nothing(
+    desk: Desk, turns: int, ends: int | None
+) -> None:
+    desk.signals.sign_in(desk.access())
+    for _ in range(turns // 2):
+        await asyncio.sleep(0)
+    desk.socket.end(ends)
+    for _ in range(turns - turns // 2):
+        await asyncio.sleep(0)
+    await desk.signals.aclose()
+    assert (desk.socket.live, desk.socket.most <= 1, desk.clock.next_at) == (0, True, None)
+    assert not desk.signals.connected.value
+
+
 async def test_closing_that_is_cancelled_closes_all_the_same(desk: Desk) -> None:
     await desk.sign_in()
     closing = asyncio.create_task(desk.signals.aclose())

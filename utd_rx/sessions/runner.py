@@ -16,13 +16,14 @@ from typing import Any, Concatenate, Final, Generic, ParamSpec, TypeAlias, TypeV
 
 from utd_rx.errors import ConflictReason, UTDStreamException, conflict
 from utd_rx.models.events import Reconnected, RoomEvent, RoomSnapshot
-from utd_rx.ports.clock import Cancel, Clock
+from utd_rx.ports.clock import Clock
 from utd_rx.ports.one_loop import OneLoop
 from utd_rx.ports.room import RoomPort
 from utd_rx.protocol.facts import connection as facts
 from utd_rx.protocol.kinds import Kind
 from utd_rx.protocol.session import SessionState
 from utd_rx.protocol.waiting import EndWait, Promise, WaitDropped, Waiting, WaitStarted
+from utd_rx.sessions.timer import DeadlineTimer
 from utd_rx.state import Machine
 from utd_rx.state.events import EventStream
 from utd_rx.state.reports import running_loop
@@ -55,7 +56,6 @@ class Runner(Generic[St]):
         self._tasks: set[asyncio.Task[None]] = set()
         self._inbox: list[RoomEvent] = []
         self._joining: int | None = None
-        self._cancel_timer: Cancel | None = None
         self._ids = count(1)
         self._waiting: dict[int, asyncio.Future[None]] = {}
         self.events: EventStream[RoomEvent] = EventStream()
@@ -72,7 +72,7 @@ class Runner(Generic[St]):
         if wrong:
             names = ", ".join(sorted(effect.__name__ for effect in wrong))
             raise TypeError(f"effects without a handler, or handlers without an effect: {names}")
-        self.machine.select(self._kind.next_deadline, name="deadline").subscribe(self._arm)
+        self._timer = DeadlineTimer(self.machine, self._kind.next_deadline, self._clock)
 
     @property
     def state(self) -> St:
@@ -200,7 +200,7 @@ class Runner(Generic[St]):
     async def aclose(self) -> None:
         """Cancel what is under way, let go of who waits, complete every stream. Idempotent."""
         self.stop_listening()
-        self._arm(None)
+        self._timer.stop()
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -271,20 +271,6 @@ class Runner(Generic[St]):
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.error("%s failed", task.get_name(), exc_info=error)
-
-    def _arm(self, deadline: float | None) -> None:
-        if self._cancel_timer is not None:
-            self._cancel_timer()
-        self._cancel_timer = None
-        if deadline is not None:
-            self._cancel_timer = self._clock.call_at(deadline, self._due)
-
-    def _due(self) -> None:
-        self._cancel_timer = None
-        self.offer(facts.DeadlinePassed())
-        # What is published may still be as it was, and then nothing has armed the timer again.
-        if self._cancel_timer is None and not self.machine.closed:
-            self._arm(self._kind.next_deadline(self.machine.head))
 
 
 def _closed() -> UTDStreamException:
