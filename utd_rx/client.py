@@ -17,6 +17,7 @@ from utd_rx.models.checks import flag
 from utd_rx.models.seats import UTDSeatMode
 from utd_rx.models.stream_type import UTDStreamType
 from utd_rx.models.token import UTDSessionResponse
+from utd_rx.models.video import VideoInput
 from utd_rx.ports.clock import SYSTEM_CLOCK, Clock
 from utd_rx.ports.engine import CallCalls, JoinRequest
 from utd_rx.ports.proxy import Proxies
@@ -186,7 +187,7 @@ class UTDStreamClient:
         type: UTDStreamType,  # noqa: A002 (the seed's word)
         *,
         microphone: AudioInput | None = None,
-        camera: Any = None,
+        camera: VideoInput | None = None,
     ) -> Any:
         """Make a session for calls of whoever is authenticated, one call after another.
 

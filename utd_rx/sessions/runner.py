@@ -62,6 +62,7 @@ class Runner(Generic[St]):
         self.machine: Machine[St, object, object] = Machine(
             initial, kind.step, perform=self._perform, now=clock.now, loop=self._loop
         )
+        self._timer = DeadlineTimer(self.machine, kind.next_deadline, clock)
         self._unlisten = room.listen(self._receive)
 
     def start(self, *handlers: Handlers) -> None:
@@ -72,7 +73,6 @@ class Runner(Generic[St]):
         if wrong:
             names = ", ".join(sorted(effect.__name__ for effect in wrong))
             raise TypeError(f"effects without a handler, or handlers without an effect: {names}")
-        self._timer = DeadlineTimer(self.machine, self._kind.next_deadline, self._clock)
 
     @property
     def state(self) -> St:
