@@ -1,43 +1,49 @@
-"""What is told and asked about a 1:1 call."""
+"""What is told and asked about a 1:1 call; a call in a fact has no credentials."""
 
 from __future__ import annotations
 
-from attrs import frozen
+from typing import TypeAlias
+
+from attrs import field, frozen
 
 from utd_rx.errors import UTDStreamException
 from utd_rx.models.call import UTDCall
-from utd_rx.protocol.facts import Effect, Fact
+from utd_rx.protocol.wire.calls import without_credentials
 
 
 @frozen
-class CallJoined(Fact):
-    """This device takes part in `call`: it dialled it, or the engine let it accept.
+class CallJoined:
+    """This device takes part in `call`: it dialled it, or the engine let it accept."""
 
-    Without credentials, as every call in a fact.
-    """
-
-    call: UTDCall
+    call: UTDCall = field(converter=without_credentials)
 
 
 @frozen
-class CallRefused(Fact):
-    """The engine let this device dial nobody: whom it called, or it itself, is on a call."""
+class CallAdopted:
+    """The app rings for `call`, or declines it: this session's now, and it takes no part."""
+
+    call: UTDCall = field(converter=without_credentials)
+
+
+@frozen
+class CallRefused:
+    """The engine let this device dial nobody: `peer` is on a call."""
 
     peer: str
 
 
 @frozen
-class CallTold(Fact):
+class CallTold:
     """The engine said how a call stands: a reply, a signal frame or its room's metadata.
 
     They come in any order, and more than once; the lifecycle only goes forward.
     """
 
-    call: UTDCall
+    call: UTDCall = field(converter=without_credentials)
 
 
 @frozen
-class CallNotTold(Fact):
+class CallNotTold:
     """It did not say when it was asked; `NOT_FOUND`: it does not know the call."""
 
     call_id: str
@@ -45,21 +51,49 @@ class CallNotTold(Fact):
 
 
 @frozen
-class CallEnded(Fact):
+class AcceptStarted:
+    """The app answers the call here; until the engine has said yes or no, nobody else did."""
+
+    call_id: str
+
+
+@frozen
+class CallDisputed:
+    """The engine refused what the app asked of the call: what is known of it may be old."""
+
+    call_id: str
+
+
+@frozen
+class CallEnded:
     """The app hung up; whatever the engine says of it later, this device is out."""
 
     call_id: str
 
 
 @frozen
-class SignalChanged(Fact):
+class SignalChanged:
     """The signal socket is up or not; what was told while it was not is lost."""
 
     is_up: bool
 
 
 @frozen
-class FetchCall(Effect):
+class FetchCall:
     """Ask how a call stands; answer with `CallTold` or `CallNotTold`."""
 
     call_id: str
+
+
+CallFact: TypeAlias = (
+    CallJoined
+    | CallAdopted
+    | CallRefused
+    | CallTold
+    | CallNotTold
+    | AcceptStarted
+    | CallDisputed
+    | CallEnded
+    | SignalChanged
+)
+CallEffect: TypeAlias = FetchCall

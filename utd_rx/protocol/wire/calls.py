@@ -11,6 +11,7 @@ from attrs import evolve
 from utd_rx.models.call import UTDCall, UTDCallEndReason, UTDCallStatus
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.stream_type import UTDStreamType
+from utd_rx.protocol.wire.app_json import frozen_json, plain_json
 from utd_rx.protocol.wire.reading import Json, read_number, read_object, read_text, without_none
 
 TYPES: Final = {
@@ -50,7 +51,9 @@ def call_from_wire(wire: Json) -> UTDCall | None:
         callee_identity=read_text(wire.get("callee_identity")),
         caller_name=read_text(wire.get("caller_name")),
         callee_name=read_text(wire.get("callee_name")),
-        metadata=FrozenMap(read_object(wire.get("metadata"))),
+        metadata=FrozenMap(
+            (str(key), frozen_json(one)) for key, one in read_object(wire.get("metadata")).items()
+        ),
         created_at=read_text(wire.get("created_at")),
         answered_by=read_text(wire.get("answered_by")),
         duration_seconds=read_number(wire.get("duration_seconds")),
@@ -71,7 +74,7 @@ def call_to_wire(call: UTDCall) -> dict[str, object]:
         callee_identity=call.callee_identity,
         caller_name=call.caller_name,
         callee_name=call.callee_name,
-        metadata=dict(call.metadata) or None,
+        metadata=plain_json(call.metadata) or None,
         created_at=call.created_at,
         answered_by=call.answered_by,
         duration_seconds=call.duration_seconds,
@@ -81,4 +84,5 @@ def call_to_wire(call: UTDCall) -> dict[str, object]:
 
 def without_credentials(call: UTDCall) -> UTDCall:
     """Return the call as anybody may keep it: state and recordings hold no tokens."""
-    return evolve(call, token=None, url=None)
+    has_any = call.token is not None or call.url is not None
+    return evolve(call, token=None, url=None) if has_any else call
