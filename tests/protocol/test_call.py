@@ -20,7 +20,7 @@ from utd_rx.models.participant import (
 )
 from utd_rx.models.stream_type import UTDStreamType
 from utd_rx.protocol import call as rules
-from utd_rx.protocol.call import SOURCES, CallState
+from utd_rx.protocol.call import CallState
 from utd_rx.protocol.facts.calls import (
     AcceptStarted,
     CallAdopted,
@@ -68,7 +68,7 @@ def snapshot(told: UTDCall | None = None) -> e.RoomSnapshot:
 
 
 def begin(type_: UTDStreamType = AUDIO, *sources: TrackSource) -> CallState:
-    return CallState("me", type_, sources=sources or (MIC,))
+    return CallState("me", type_.has_video, sources=sources or (MIC,))
 
 
 def run(state: CallState, *facts: object, now: float = 0.0) -> tuple[CallState, list[object]]:
@@ -111,15 +111,15 @@ def test_what_is_opened_by_itself(
     facts = (CallJoined(call(S.ACTIVE)), JoinStarted(), JoinSucceeded(1, snapshot()))
     state, effects = run(begin(type_, *given), *facts)
     assert opened(effects) == expected
-    for source in SOURCES[VIDEO]:
+    for source in (MIC, CAMERA, SCREEN):
         is_granted = state.session.publications.of(source).is_granted
-        assert is_granted is (source in SOURCES[type_])
+        assert is_granted is (source is MIC or type_ is VIDEO)
 
 
 def test_what_the_app_switched_off_stays_off() -> None:
     _, effects = joined(S.RINGING, PublishingWanted(MIC, False), CallTold(call(S.ACTIVE)))
     assert opened(effects) == []
-    state, _ = joined(S.ACTIVE, TrackOpened(MIC, 1, TRACK))
+    state, _ = joined(S.ACTIVE, TrackOpened(MIC, 0, TRACK))
     epoch = state.session.microphone.epoch
     state, effects = run(state, PublishingWanted(MIC, False), CallJoined(call(S.ACTIVE)))
     assert effects == [MuteTrack(MIC, epoch, "TR_1", True)]
@@ -222,7 +222,7 @@ def test_the_next_call_takes_the_place_of_one_that_is_over() -> None:
 
 
 def test_whoever_hung_up_is_out_at_once_and_over_when_the_engine_says_so() -> None:
-    state, effects = joined(S.ACTIVE, TrackOpened(MIC, 1, TRACK))
+    state, effects = joined(S.ACTIVE, TrackOpened(MIC, 0, TRACK))
     state, effects = run(state, CallEnded("call_1"))
     assert DisconnectRoom() in effects
     assert (state.status, state.session.connection.is_joined) == (S.ACTIVE, False)
@@ -256,7 +256,7 @@ def test_a_call_whose_room_is_lost_for_a_minute_is_lost(reason: DisconnectReason
 
 
 def test_who_comes_back_to_the_room_is_in_the_call_and_heard_again() -> None:
-    state, _ = joined(S.ACTIVE, TrackOpened(MIC, 1, TRACK))
+    state, _ = joined(S.ACTIVE, TrackOpened(MIC, 0, TRACK))
     state, _ = run(state, e.Disconnected(DisconnectReason.PARTICIPANT_REMOVED))
     state, effects = run(state, JoinStarted(), JoinSucceeded(2, snapshot()), now=30.0)
     assert opened(effects) == [MIC]

@@ -8,6 +8,7 @@ from typing import Any
 
 import attrs
 import pytest
+from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -23,7 +24,7 @@ from utd_rx.protocol.audio_room import AudioRoomState
 from utd_rx.protocol.facts.media import PublishingWanted
 from utd_rx.protocol.facts.seats import FetchSeats
 from utd_rx.protocol.journal import Commit, End, Header, Journal, Start
-from utd_rx.protocol.kinds import KINDS
+from utd_rx.protocol.kinds import KINDS, Kind
 from utd_rx.protocol.promises import IsSitting
 from utd_rx.protocol.waiting import WaitStarted
 
@@ -66,12 +67,18 @@ def test_every_item_comes_back(kind: type) -> None:
     comes_back()
 
 
-@given(values_of(AudioRoomState), st.sampled_from(End))
-def test_every_state_comes_back(state: AudioRoomState, end: End) -> None:
-    start = Start(-3.25, state)
-    got = read(journal.line_of(HEADER) + journal.line_of(start) + journal.line_of(end))
-    assert (got.header, plain(got.start), got.commits) == (HEADER, plain(start), ())
-    assert (got.end, got.skipped) == (end, 0)
+@pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.type.name)
+def test_every_state_comes_back(kind: Kind[Any]) -> None:
+    header = evolve(HEADER, type=kind.type)
+
+    @given(values_of(kind.state), st.sampled_from(End))
+    def comes_back(state: Any, end: End) -> None:
+        start = Start(-3.25, state)
+        got = read(journal.line_of(header) + journal.line_of(start) + journal.line_of(end))
+        assert (got.header, plain(got.start), got.commits) == (header, plain(start), ())
+        assert (got.end, got.skipped) == (end, 0)
+
+    comes_back()
 
 
 def test_the_format_is_read_letter_by_letter() -> None:

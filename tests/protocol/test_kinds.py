@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from tests.sessions.histories import values_of
 from utd_rx.models import events
 from utd_rx.protocol import promises
-from utd_rx.protocol.facts import connection, media, people, seats
-from utd_rx.protocol.kinds import AUDIO_ROOM, KINDS, Kind
+from utd_rx.protocol.facts import calls, connection, media, people, seats
+from utd_rx.protocol.kinds import KINDS, Kind
 from utd_rx.protocol.waiting import EndWait, Promise, WaitDropped, WaitStarted
 
-NOUNS = (connection, media, people, seats)
+NOUNS = (calls, connection, media, people, seats)
 
 
 def classes_of(module: object) -> set[type]:
@@ -28,15 +28,16 @@ def classes_of(module: object) -> set[type]:
 
 def test_every_fact_and_effect_is_in_a_row_and_is_not_both() -> None:
     declared = set().union(*map(classes_of, NOUNS))
-    listed = {*AUDIO_ROOM.facts, *AUDIO_ROOM.effects} - {WaitStarted, WaitDropped, EndWait}
-    listed -= classes_of(events)
+    facts = {fact for kind in KINDS.values() for fact in kind.facts}
+    effects = {effect for kind in KINDS.values() for effect in kind.effects}
+    listed = (facts | effects) - {WaitStarted, WaitDropped, EndWait} - classes_of(events)
     assert listed == declared
-    assert not set(AUDIO_ROOM.facts) & set(AUDIO_ROOM.effects)
+    assert not facts & effects
 
 
 def test_every_event_of_a_room_is_heard() -> None:
     told = classes_of(events) - {events.RoomEvent, events.RoomSnapshot}
-    assert told <= set(AUDIO_ROOM.facts)
+    assert all(told <= set(kind.facts) for kind in KINDS.values())
 
 
 def test_every_promise_is_in_a_row() -> None:

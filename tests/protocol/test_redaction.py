@@ -12,33 +12,47 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.sessions.histories import metadata, payloads, plain, values_of
-from utd_rx.models import ban, chat, participant
+from utd_rx.models import ban, call, chat, participant
 from utd_rx.models import events as e
+from utd_rx.models.call import UTDCall, UTDCallStatus
 from utd_rx.models.chat import ChatMessage
+from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.participant import LocalParticipant, RemoteParticipant
-from utd_rx.protocol import audio_room, data, facts, journal, roster
-from utd_rx.protocol.audio_room import AudioRoomState
+from utd_rx.models.stream_type import UTDStreamType
+from utd_rx.protocol import data, facts, journal, roster
 from utd_rx.protocol.chat import decode
+from utd_rx.protocol.facts.calls import CallJoined, CallTold
 from utd_rx.protocol.facts.connection import JoinStarted, JoinSucceeded
+from utd_rx.protocol.kinds import KINDS, Kind
 from utd_rx.protocol.redaction import HIDE, Redaction
+from utd_rx.protocol.wire.calls import call_to_wire
 from utd_rx.protocol.wire.chat import chat_to_wire
 
 REDACT = Redaction(b"k" * 16)
 SECRET = "s3cr3t"
+CALL = UTDCall(
+    "call_1",
+    UTDCallStatus.RINGING,
+    UTDStreamType.AUDIO_CALL,
+    token=SECRET,
+    url=SECRET,
+    metadata=FrozenMap({"why": SECRET}),
+)
 
 
 def test_every_field_that_no_repr_shows_is_hidden() -> None:
     secretive = {
         kind
-        for module in (e, facts, participant, roster, ban, chat)
+        for module in (e, facts, participant, roster, ban, chat, call)
         for _, kind in inspect.getmembers(module, inspect.isclass)
         if attrs.has(kind) and any(not field.repr for field in attrs.fields(kind))
     }
-    assert secretive - {participant.Participant} == set(HIDE)
+    in_none = {participant.Participant, call.IncomingCall}
+    assert secretive - in_none == set(HIDE)
 
 
 def test_no_item_or_state_has_a_place_for_a_token() -> None:
-    for kind in [*journal.ITEMS.values(), AudioRoomState]:
+    for kind in [*journal.ITEMS.values(), *(kind.state for kind in KINDS.values())]:
         for field in attrs.fields(kind):
             assert not {"token", "bearer", "secret", "key"} & set(field.name.split("_"))
 
@@ -46,6 +60,8 @@ def test_no_item_or_state_has_a_place_for_a_token() -> None:
 @pytest.mark.parametrize(
     "value",
     [
+        CallTold(CALL),
+        e.RoomMetadataChanged(json.dumps({"_call": call_to_wire(CALL)})),
         RemoteParticipant("ana", metadata=SECRET),
         e.ParticipantMetadataChanged("ana", SECRET),
         e.RoomMetadataChanged('{"_seats": {"count": 2}, "other": "' + SECRET + '"}'),
@@ -78,13 +94,19 @@ def test_a_mark_tells_length_and_equality_and_nothing_else() -> None:
     assert "k" * 16 not in repr(REDACT)
 
 
-joined = st.builds(
-    lambda state, snapshot: audio_room.step(
-        audio_room.step(state, JoinStarted(), 0.0)[0], JoinSucceeded(1, snapshot), 1.0
-    )[0],
-    st.just(AudioRoomState("me")),
-    values_of(e.RoomSnapshot),
-)
+def states_of(kind: Kind[Any]) -> st.SearchStrategy[Any]:
+    """Any state, or one that has joined and, of a call, has one on hand."""
+
+    def joined(call: UTDCall, snapshot: e.RoomSnapshot) -> Any:
+        state = kind.begin("me", False)
+        for fact in (CallJoined(call), JoinStarted(), JoinSucceeded(1, snapshot)):
+            state, _ = kind.step(state, fact, 1.0)
+        return state
+
+    begun = st.builds(joined, values_of(UTDCall), values_of(e.RoomSnapshot))
+    return values_of(kind.state) | begun
+
+
 items: st.SearchStrategy[Any] = (
     st.one_of([values_of(kind) for kind in journal.ITEMS.values()])
     | st.builds(e.DataReceived, payloads, st.none() | st.just("ana"))
@@ -92,16 +114,18 @@ items: st.SearchStrategy[Any] = (
 )
 
 
-@given(values_of(AudioRoomState) | joined, st.lists(items, max_size=8))
-def test_the_rules_see_in_a_redacted_item_what_they_saw_in_the_item(
-    state: AudioRoomState, history: list[Any]
-) -> None:
-    shown = REDACT(state)
-    for now, item in enumerate(history):
-        state, effects = audio_room.step(state, item, float(now))
-        shown, again = audio_room.step(shown, REDACT(item), float(now))
-        assert plain(shown) == plain(REDACT(state))
-        assert plain(tuple(again)) == plain(tuple(effects))
+@pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.type.name)
+def test_the_rules_see_in_a_redacted_item_what_they_saw_in_the_item(kind: Kind[Any]) -> None:
+    @given(states_of(kind), st.lists(items, max_size=8))
+    def see(state: Any, history: list[Any]) -> None:
+        shown = REDACT(state)
+        for now, item in enumerate(history):
+            state, effects = kind.rules(state, item, float(now))
+            shown, again = kind.rules(shown, REDACT(item), float(now))
+            assert plain(shown) == plain(REDACT(state))
+            assert plain(tuple(again)) == plain(tuple(effects))
+
+    see()
 
 
 def test_what_stands_for_an_engine_message_is_never_longer_than_one_may_be() -> None:

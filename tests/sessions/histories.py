@@ -14,9 +14,11 @@ from hypothesis.strategies import SearchStrategy
 
 from tests.protocol.strategies import chat_objects, grid_objects, json_values, push_objects
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
+from utd_rx.models.call import UTDCallStatus
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.protocol.kinds import KINDS
 from utd_rx.protocol.waiting import Promise
+from utd_rx.protocol.wire.app_json import frozen_json
 
 errors = st.builds(
     UTDStreamException,
@@ -36,8 +38,21 @@ payloads = (
     | engine_messages
     | (push_objects | chat_objects).map(lambda wire: json.dumps(wire).encode())
 )
+call_ids = st.sampled_from(["call_1", "call_2"])
+call_objects = st.fixed_dictionaries(
+    {"call_id": call_ids, "status": st.sampled_from([status.value for status in UTDCallStatus])},
+    optional={
+        "caller_identity": st.sampled_from(["me", "ana"]),
+        "callee_identity": st.sampled_from(["me", "ana"]) | json_values,
+        "metadata": st.just({"why": "s3cr3t"}) | json_values,
+        "end_reason": st.sampled_from(["rejected", "lost", "?"]) | json_values,
+        "duration_seconds": st.integers(0, 99) | json_values,
+        "token": st.just("s3cr3t"),
+    },
+)
 metadata = (
     st.text(max_size=8)
+    | st.builds(lambda call: json.dumps({"_call": call, "secret": "s3cr3t"}), call_objects)
     | st.builds(
         lambda grid, lock: json.dumps(
             {"_seats": grid, "_comment_lock": lock, "secret": "s3cr3t"}, default=str
@@ -51,6 +66,7 @@ metadata = (
 )
 
 _SCALARS: dict[Any, SearchStrategy[Any]] = {
+    object: json_values.map(frozen_json),
     bool: st.booleans(),
     int: st.integers(),
     float: st.floats(allow_nan=False),
@@ -80,11 +96,12 @@ def values_of(wanted: Any) -> SearchStrategy[Any]:
         return st.sampled_from(wanted)
     hints = get_type_hints(wanted)
     build: Callable[..., Any] = wanted
+    named = {("metadata", str): metadata, ("call_id", str): call_ids}
     return st.builds(
         build,
         **{
-            field.name: metadata if field.name == "metadata" else values_of(hints[field.name])
-            for field in attrs.fields(wanted)
+            name: named[name, hint] if (name, hint) in named else values_of(hint)
+            for name, hint in ((field.name, hints[field.name]) for field in attrs.fields(wanted))
         },
     )
 

@@ -29,25 +29,11 @@ from utd_rx.protocol import data
 from utd_rx.protocol import session as session_rules
 from utd_rx.protocol.call_lifecycle import CallOnHand
 from utd_rx.protocol.deadlines import earliest
-from utd_rx.protocol.facts.calls import (
-    AcceptStarted,
-    CallAdopted,
-    CallDisputed,
-    CallEnded,
-    CallJoined,
-    CallNotTold,
-    CallRefused,
-    CallTold,
-    SignalChanged,
-)
-from utd_rx.protocol.facts.connection import (
-    CloseStarted,
-    DisconnectRoom,
-    JoinSucceeded,
-    LeaveStarted,
-)
+from utd_rx.protocol.facts import Effects
+from utd_rx.protocol.facts import calls as facts
+from utd_rx.protocol.facts.connection import CloseStarted, DisconnectRoom, LeaveStarted
 from utd_rx.protocol.facts.media import PublishingWanted
-from utd_rx.protocol.session import Effects, SessionState
+from utd_rx.protocol.session import SessionState
 from utd_rx.protocol.waiting import Wait
 from utd_rx.protocol.wire.calls import METADATA_KEY, call_from_wire
 from utd_rx.protocol.wire.reading import parse_object, read_object
@@ -55,12 +41,8 @@ from utd_rx.protocol.wire.reading import parse_object, read_object
 DECODERS: Final = data.PEOPLE
 """The engine's messages that a call listens to; how it stands is in metadata."""
 
-SOURCES: Final[dict[UTDStreamType, frozenset[TrackSource]]] = {
-    UTDStreamType.AUDIO_CALL: frozenset({TrackSource.MICROPHONE}),
-    UTDStreamType.VIDEO_CALL: frozenset(
-        {TrackSource.MICROPHONE, TrackSource.CAMERA, TrackSource.SCREEN_SHARE}
-    ),
-}
+AUDIO: Final = frozenset({TrackSource.MICROPHONE})
+VIDEO: Final = AUDIO | {TrackSource.CAMERA, TrackSource.SCREEN_SHARE}
 """What may be published in an active call."""
 
 OPENED: Final = (TrackSource.MICROPHONE, TrackSource.CAMERA)
@@ -75,7 +57,7 @@ class CallState:
 
     Args:
         identity: This client's.
-        type: What kind of call the session makes.
+        has_video: Whether the session makes and takes video calls.
         session: The common part.
         on_hand: The call that it is about, None before the first one.
         answering: The call that the app is accepting.
@@ -87,7 +69,7 @@ class CallState:
     """
 
     identity: str
-    type: UTDStreamType
+    has_video: bool
     session: SessionState = SessionState()
     on_hand: CallOnHand | None = None
     answering: str | None = None
@@ -144,15 +126,20 @@ class CallState:
         return None if self.on_hand is None else self.on_hand.call.end_reason
 
     @property
+    def publishable(self) -> frozenset[TrackSource]:
+        """What may be published while it is active."""
+        return VIDEO if self.has_video else AUDIO
+
+    @property
     def _is_caller(self) -> bool:
         return self.on_hand is not None and lifecycle.is_caller(self.on_hand.call, self.identity)
 
 
-def call_in_metadata(metadata: str) -> CallTold | None:
+def call_in_metadata(metadata: str) -> facts.CallTold | None:
     """Return the call that room metadata carries, where only the engine writes; None without."""
     wire = parse_object(metadata) if METADATA_KEY in metadata else None
     call = call_from_wire(read_object((wire or {}).get(METADATA_KEY)))
-    return None if call is None else CallTold(call)
+    return None if call is None else facts.CallTold(call)
 
 
 def step(state: CallState, fact: object, now: float) -> tuple[CallState, Effects]:
@@ -188,30 +175,26 @@ def next_deadline(state: CallState) -> float | None:
 def _heard(state: CallState, fact: object, now: float) -> CallState:
     """Return the state as `fact` leaves the call."""
     match fact:
-        case CallJoined(call=call):
+        case facts.CallJoined(call=call):
             return _told(_joined(_taken(evolve(state, answering=None), call), call), call, now)
-        case CallAdopted(call=call):
+        case facts.CallAdopted(call=call):
             return _told(_taken(state, call), call, now)
-        case CallTold(call=call):
+        case facts.CallTold(call=call):
             return _told(state, call, now)
-        case e.RoomMetadataChanged(metadata=metadata):
-            pass
-        case JoinSucceeded(snapshot=snapshot) | e.Reconnected(snapshot=snapshot):
-            metadata = snapshot.metadata
-        case CallRefused(peer=peer) if state.live_id is None:
+        case facts.CallRefused(peer=peer) if state.live_id is None:
             return evolve(state, on_hand=_refused(state, peer))
-        case AcceptStarted(call_id=call_id):
+        case facts.AcceptStarted(call_id=call_id):
             return evolve(state, answering=call_id)
-        case SignalChanged(is_up=is_up):
+        case facts.SignalChanged(is_up=is_up):
             state = evolve(state, is_signal_up=is_up)
             return _noted(state, fact, now)
-        case CallDisputed(call_id=call_id):
+        case facts.CallDisputed(call_id=call_id) | facts.CallEnded(call_id=call_id):
             answering = None if state.answering == call_id else state.answering
             return _noted(evolve(state, answering=answering), fact, now)
         case _:
-            return _noted(state, fact, now)
-    told = call_in_metadata(metadata)
-    return state if told is None else _told(state, told.call, now)
+            metadata = data.metadata_in(fact)
+            told = None if metadata is None else call_in_metadata(metadata)
+            return _noted(state, fact, now) if told is None else _told(state, told.call, now)
 
 
 def _noted(state: CallState, fact: object, now: float) -> CallState:
@@ -221,11 +204,11 @@ def _noted(state: CallState, fact: object, now: float) -> CallState:
     if on_hand is None or on_hand.is_over or call_id not in (None, on_hand.id):
         return state if call_id is None else _stray(state)
     match fact:
-        case SignalChanged(is_up=True) | CallDisputed():
+        case facts.SignalChanged(is_up=True) | facts.CallDisputed():
             on_hand = evolve(on_hand, asks_at=now)
-        case CallEnded():
+        case facts.CallEnded():
             on_hand = evolve(on_hand, is_out=True, lost_at=now)
-        case CallNotTold(error=error):
+        case facts.CallNotTold(error=error):
             is_roomless = state.session.connection.is_resting
             on_hand = lifecycle.not_told(
                 on_hand, error, now, identity=state.identity, is_roomless=is_roomless
@@ -251,7 +234,7 @@ def _joined(state: CallState, call: UTDCall) -> CallState:
     on_hand = state.on_hand
     if on_hand is None or on_hand.id != call.call_id or on_hand.is_over or on_hand.is_joined:
         return state
-    given = SOURCES[state.type] & set(state.sources)
+    given = state.publishable & set(state.sources)
     opens = tuple(source for source in OPENED if source in given)
     return evolve(state, on_hand=evolve(on_hand, is_joined=True, opens=opens))
 
@@ -270,7 +253,7 @@ def _refused(state: CallState, peer: str) -> CallOnHand:
     call = UTDCall(
         "",
         UTDCallStatus.BUSY,
-        state.type,
+        UTDStreamType.VIDEO_CALL if state.has_video else UTDStreamType.AUDIO_CALL,
         caller_identity=state.identity,
         callee_identity=peer,
         end_reason=UTDCallEndReason.BUSY,
@@ -285,7 +268,7 @@ def _stray(state: CallState) -> CallState:
 def _allowed(state: CallState) -> Set[TrackSource]:
     on_hand = state.on_hand
     is_in = on_hand is not None and on_hand.is_ours
-    return SOURCES[state.type] if is_in and state.status is UTDCallStatus.ACTIVE else _NOTHING
+    return state.publishable if is_in and state.status is UTDCallStatus.ACTIVE else _NOTHING
 
 
 def _in_room(
@@ -309,16 +292,15 @@ def _opened(
 ) -> tuple[CallOnHand, SessionState, Effects]:
     """Switch on what is to be, where it may be published now."""
     effects: Effects = ()
-    waiting: list[TrackSource] = []
-    for source in on_hand.opens:
-        if not session.publications.of(source).is_granted:
-            waiting.append(source)
-            continue
-        wanted = PublishingWanted(source, True)
-        session, more = session_rules.step(session, wanted, now, allowed=allowed)
-        effects = (*effects, *more)
-    if len(waiting) != len(on_hand.opens):
-        on_hand = evolve(on_hand, opens=tuple(waiting))
+    waiting = on_hand.opens
+    for source in OPENED:
+        if source in waiting and session.publications.of(source).is_granted:
+            wanted = PublishingWanted(source, True)
+            session, more = session_rules.step(session, wanted, now, allowed=allowed)
+            effects = (*effects, *more)
+            waiting = tuple(one for one in waiting if one is not source)
+    if waiting is not on_hand.opens:
+        on_hand = evolve(on_hand, opens=waiting)
     return on_hand, session, effects
 
 

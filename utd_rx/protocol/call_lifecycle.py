@@ -21,6 +21,7 @@ from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.call import UTDCall, UTDCallEndReason, UTDCallStatus
 from utd_rx.models.participant import TrackSource
 from utd_rx.protocol.deadlines import earliest
+from utd_rx.protocol.facts import Effects
 from utd_rx.protocol.facts.calls import FetchCall
 from utd_rx.protocol.wire.calls import without_credentials
 
@@ -153,7 +154,7 @@ def not_told(
     return evolve(
         on_hand,
         is_asked=False,
-        asks_at=now + RETRY_DELAYS[min(on_hand.failures, len(RETRY_DELAYS) - 1)],
+        asks_at=now + RETRY_DELAYS[max(0, min(on_hand.failures, len(RETRY_DELAYS) - 1))],
         failures=on_hand.failures + 1,
         lost_at=now if is_roomless and on_hand.lost_at is None else on_hand.lost_at,
     )
@@ -198,9 +199,7 @@ def passed(on_hand: CallOnHand, now: float, *, identity: str) -> CallOnHand:
     return evolve(on_hand, duration=duration)
 
 
-def asking(
-    on_hand: CallOnHand, now: float, *, is_blind: bool
-) -> tuple[CallOnHand, tuple[FetchCall, ...]]:
+def asking(on_hand: CallOnHand, now: float, *, is_blind: bool) -> tuple[CallOnHand, Effects]:
     """Ask how it stands when it is time to; `is_blind`: neither room nor socket tells."""
     if on_hand.is_over or on_hand.is_out:
         return on_hand, ()

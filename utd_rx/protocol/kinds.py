@@ -11,11 +11,12 @@ from attrs import field, frozen
 
 from utd_rx.models import events
 from utd_rx.models.stream_type import UTDStreamType
-from utd_rx.protocol import audio_room, promises, waiting
+from utd_rx.protocol import audio_room, call, promises, waiting
 from utd_rx.protocol.audio_room import AudioRoomState
+from utd_rx.protocol.call import CallState
 from utd_rx.protocol.data import Decoder
 from utd_rx.protocol.deadlines import earliest
-from utd_rx.protocol.facts import Effect, Effects, Fact, connection, media, people, seats
+from utd_rx.protocol.facts import Effect, Effects, Fact, calls, connection, media, people, seats
 from utd_rx.protocol.session import SessionState
 from utd_rx.protocol.waiting import Waiting
 
@@ -80,4 +81,26 @@ AUDIO_ROOM: Final = Kind(
     decoders=audio_room.DECODERS,
 )
 
-KINDS: Final[dict[UTDStreamType, Kind[Any]]] = {AUDIO_ROOM.type: AUDIO_ROOM}
+CALL_NOUNS: Final = (connection, media, people, calls, waiting)
+
+
+def _call(type_: UTDStreamType) -> Kind[CallState]:
+    return Kind(
+        type=type_,
+        state=CallState,
+        begin=lambda identity, _: CallState(identity, type_.has_video),
+        rules=call.step,
+        deadline=call.next_deadline,
+        facts=(*_all(Fact, *CALL_NOUNS), *_all(events.RoomEvent, events)),
+        effects=_all(Effect, *CALL_NOUNS),
+        promises=promises.ANY_SESSION,
+        decoders=call.DECODERS,
+    )
+
+
+AUDIO_CALL: Final = _call(UTDStreamType.AUDIO_CALL)
+VIDEO_CALL: Final = _call(UTDStreamType.VIDEO_CALL)
+
+KINDS: Final[dict[UTDStreamType, Kind[Any]]] = {
+    kind.type: kind for kind in (AUDIO_ROOM, AUDIO_CALL, VIDEO_CALL)
+}

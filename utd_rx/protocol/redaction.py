@@ -21,14 +21,18 @@ from attrs import evolve, frozen
 
 from utd_rx.models import events as e
 from utd_rx.models.ban import UTDBanNotice
+from utd_rx.models.call import UTDCall
 from utd_rx.models.chat import ChatMessage
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.participant import LocalParticipant, RemoteParticipant
 from utd_rx.protocol import chat, data, roles
+from utd_rx.protocol.call import call_in_metadata
 from utd_rx.protocol.facts.people import BanHinted
 from utd_rx.protocol.facts.seats import SeatGridHinted
 from utd_rx.protocol.kinds import KINDS
 from utd_rx.protocol.roster import Roster
+from utd_rx.protocol.wire.app_json import plain_json
+from utd_rx.protocol.wire.calls import METADATA_KEY, call_to_wire
 from utd_rx.protocol.wire.chat import chat_to_wire
 from utd_rx.protocol.wire.moderation import COMMENT_LOCK_KEY
 from utd_rx.protocol.wire.reading import parse_object
@@ -81,14 +85,22 @@ def _participant(redaction: Redaction, who: Any) -> dict[str, object]:
 
 
 def _room(redaction: Redaction, room: Any) -> dict[str, object]:
-    """Room metadata is the engine's: keep the grid and the lock that the rules read there."""
+    """Room metadata is the engine's: keep what the rules read there."""
     mark = redaction.text(room.metadata)
     kept: dict[str, object] = {}
     if (told := data.seats_in_metadata(room.metadata)) is not None:
         kept["_seats"] = grid_to_push(told.grid)
+    if (call := call_in_metadata(room.metadata)) is not None:
+        kept[METADATA_KEY] = call_to_wire(redaction(call).call)
     if (lock := chat.is_locked_in(room.metadata)) is not None:
         kept[COMMENT_LOCK_KEY] = lock
     return {"metadata": _json({**kept, "redacted": mark}) if kept else mark}
+
+
+def _call(redaction: Redaction, call: UTDCall) -> dict[str, object]:
+    """A call's metadata is its caller's; a token has no business in a recording."""
+    said = call.metadata and {"redacted": redaction.text(_json(plain_json(call.metadata)))}
+    return {"metadata": FrozenMap(said), "token": None, "url": None}
 
 
 def _data(redaction: Redaction, event: e.DataReceived) -> dict[str, object]:
@@ -126,7 +138,7 @@ _ENGINES_WORDS: Final = (
 """The fields of hints that the rules read; none of them is an app's."""
 
 
-def _json(wire: dict[str, object]) -> str:
+def _json(wire: object) -> str:
     return json.dumps(wire, separators=(",", ":"), ensure_ascii=False)
 
 
@@ -139,6 +151,7 @@ HIDE: Final[dict[type, Callable[[Redaction, Any], dict[str, object]]]] = {
         "id": redaction.text(message.id),
         "text": redaction.text(message.text),
     },
+    UTDCall: _call,
     UTDBanNotice: lambda redaction, notice: {
         "reason": None if notice.reason is None else redaction.text(notice.reason)
     },

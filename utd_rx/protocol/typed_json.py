@@ -13,6 +13,7 @@ default, what is unknown is ignored.
 | `FrozenMap[str, …]` | object |
 | bytes | string when they are UTF-8, otherwise `{"base64": …}` |
 | float that JSON lacks | `"nan"`, `"inf"`, `"-inf"` |
+| an app's own JSON (`object`) | itself |
 | `UTDStreamException` | object of its fields |
 """
 
@@ -33,6 +34,7 @@ from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.protocol.promises import ANY_SESSION, SEATED
 from utd_rx.protocol.waiting import Promise
+from utd_rx.protocol.wire.app_json import frozen_json, plain_json
 
 T = TypeVar("T")
 Codec: TypeAlias = tuple[Callable[[Any], object], Callable[[Any], Any]]
@@ -160,6 +162,7 @@ _SCALARS: Final[dict[Any, Codec]] = {
         lambda wire: float(wire if wire in ("nan", "inf", "-inf") else _of(wire, float, int)),
     ),
     bytes: (_write_bytes, _read_bytes),
+    object: (plain_json, frozen_json),
 }
 _SCALARS[UTDStreamException] = _fields(
     UTDStreamException,

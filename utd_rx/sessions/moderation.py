@@ -20,7 +20,6 @@ MAX_BAN_PAGES: Final = 100
 class Moderation:
     _runner: Runner[Any]
     _engine: EnginePort
-    _room: str
 
     @property
     def handlers(self) -> Handlers:
@@ -30,16 +29,17 @@ class Moderation:
         """Return the active bans that concern this room, of all pages."""
         self._runner.require_joined()
         found: list[UTDBan] = []
+        room = self._runner.room_name
         for page in range(1, MAX_BAN_PAGES + 1):
             bans = await self._engine.bans(page=page, per_page=BANS_PER_PAGE)
-            found += [ban for ban in bans if ban.room_name in (None, self._room)]
+            found += [ban for ban in bans if ban.room_name in (None, room)]
             if len(bans) < BANS_PER_PAGE:
                 break
         return tuple(found)
 
     async def _fetch_role(self, effect: facts.FetchRole) -> None:
         try:
-            role = await self._engine.get_role(self._room, effect.identity)
+            role = await self._engine.get_role(self._runner.room_name, effect.identity)
         except UTDStreamException:
             self._runner.offer(facts.RoleNotFetched(effect.identity))
         else:
@@ -49,7 +49,7 @@ class Moderation:
         """Ask the engine for something every member may have: it says why it refuses."""
         is_banned: bool | None = False
         try:
-            await self._engine.get_role(self._room, self._runner.session.identity)
+            await self._engine.get_role(self._runner.room_name, self._runner.session.identity)
         except UTDStreamException as error:
             # Only what the engine itself refused is a word about the ban.
             is_word = error.status_code is not None and error.status_code < 500

@@ -16,10 +16,11 @@ from utd_rx.models.events import RoomEvent
 from utd_rx.models.stream_type import UTDStreamType
 from utd_rx.protocol import journal
 from utd_rx.protocol.audio_room import AudioRoomState
+from utd_rx.protocol.call import CallState
 from utd_rx.protocol.journal import Journal
 from utd_rx.protocol.kinds import KINDS
 from utd_rx.protocol.waiting import Waiting
-from utd_rx.sessions.views import AudioRoomView, SessionView
+from utd_rx.sessions.views import AudioRoomView, CallView, SessionView
 from utd_rx.state import Machine, StreamCompletedError
 from utd_rx.state.events import EventStream
 from utd_rx.state.reports import report
@@ -30,9 +31,10 @@ _COMMITS_PER_TURN: Final = 100
 """At full speed, so that readers in other tasks get their turn too."""
 
 
-def replay(path: str | Path) -> AudioRoomReplay:
+def replay(path: str | Path) -> Any:
     """Read a recording of `record` and return its session's streams, at their beginning.
 
+    An `AudioRoomReplay` or a `CallReplay`, as the file says, which is not known before.
     Reads the whole file, at most 80 MB, before it returns.
 
     Raises:
@@ -63,7 +65,9 @@ class Replay(SessionView[St]):
 
     def __init__(self, journal: Journal) -> None:
         self.journal = journal
-        self.room_name = journal.header.room
+        self._room_name = journal.header.room
+        self.type = journal.header.type
+        self.kind = KINDS[self.type]
         self.started_at = _moment(journal.header.started_at)
         self.scheduler = HistoricalScheduler(self.started_at)
         self._now = journal.start.at
@@ -71,7 +75,7 @@ class Replay(SessionView[St]):
         self._room_events: EventStream[RoomEvent] = EventStream()
         replayed: Machine[Any, object, object] = Machine(
             journal.start.state,
-            KINDS[journal.header.type].step,
+            self.kind.step,
             perform=lambda effect: None,
             now=lambda: self._now,
         )
@@ -163,7 +167,15 @@ class AudioRoomReplay(Replay[AudioRoomState], AudioRoomView):
     """A recorded audio room."""
 
 
-REPLAYS: Final = {UTDStreamType.AUDIO_ROOM: AudioRoomReplay}
+class CallReplay(Replay[CallState], CallView):
+    """Recorded calls."""
+
+
+REPLAYS: Final[dict[UTDStreamType, type[AudioRoomReplay | CallReplay]]] = {
+    UTDStreamType.AUDIO_ROOM: AudioRoomReplay,
+    UTDStreamType.AUDIO_CALL: CallReplay,
+    UTDStreamType.VIDEO_CALL: CallReplay,
+}
 """What replays each kind of session that can be recorded."""
 
 

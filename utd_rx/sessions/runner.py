@@ -44,7 +44,13 @@ class Runner(Generic[St]):
     """Feeds a session's machine, carries out what it asks for, and lets its commands wait."""
 
     def __init__(
-        self, kind: Kind[St], initial: St, room_name: str, *, room: RoomPort, clock: Clock
+        self,
+        kind: Kind[St],
+        initial: St,
+        room_name: Callable[[], str],
+        *,
+        room: RoomPort,
+        clock: Clock,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._owner = OneLoop("session")
@@ -85,6 +91,11 @@ class Runner(Generic[St]):
         session: SessionState = self.machine.head.session
         return session
 
+    @property
+    def room_name(self) -> str:
+        """The un-prefixed name of the room that it is about now."""
+        return self._room_name()
+
     def require_here(self) -> None:
         """Check that the caller is on the session's loop, and that the session is not closed."""
         self._owner.check()
@@ -114,7 +125,7 @@ class Runner(Generic[St]):
         The promise may depend on its answer, which is returned; None when there is nothing to show.
         """
         epoch = self.require_joined()
-        answer = await call(self._room_name, *args, **kwargs)
+        answer = await call(self.room_name, *args, **kwargs)
         shown = promise if isinstance(promise, Promise) else promise(answer)
         if shown is not None:
             await self.wait(shown, epoch)

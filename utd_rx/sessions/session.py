@@ -16,6 +16,7 @@ from utd_rx.models.checks import arguments
 from utd_rx.models.participant import TrackSource
 from utd_rx.models.role import UTDRole
 from utd_rx.models.statistics import RoomStatistics
+from utd_rx.models.token import UTDTokenResponse
 from utd_rx.models.video import VideoInput
 from utd_rx.ports.clock import SYSTEM_CLOCK, Clock
 from utd_rx.ports.engine import EnginePort
@@ -88,12 +89,14 @@ class UTDSession(SessionView[St]):
         clock: Clock = SYSTEM_CLOCK,
         on_joined: Callable[[], None] | None = None,
     ) -> None:
-        self.room_name = room_name
+        self._room_name = room_name
         self._room = room
         self._engine = engine
         self._on_joined = on_joined
-        initial = self.kind.begin(identity, is_host)
-        self._runner: Runner[St] = Runner(self.kind, initial, room_name, room=room, clock=clock)
+        initial = self._begin(identity, is_host)
+        self._runner: Runner[St] = Runner(
+            self.kind, initial, lambda: self.room_name, room=room, clock=clock
+        )
         self._ask = self._runner.ask
         super().__init__(self._runner.machine, self._runner.events)
         sources: dict[TrackSource, AudioInput | VideoInput | None] = {
@@ -102,7 +105,7 @@ class UTDSession(SessionView[St]):
             TrackSource.SCREEN_SHARE: screen,
         }
         self._tracks = OwnTracks(self._runner, room, sources)
-        self._moderation = Moderation(self._runner, engine, room_name)
+        self._moderation = Moderation(self._runner, engine)
         self._chat = RoomChat(self.chat_history, self._runner, clock, self.send_data)
         own: Handlers = {
             facts.DisconnectRoom: lambda _: room.disconnect(),
@@ -111,6 +114,11 @@ class UTDSession(SessionView[St]):
         }
         common = own, self._tracks.handlers, self._moderation.handlers
         self._runner.start(*common, *self._collaborate())
+
+    def _begin(self, identity: str, is_host: bool) -> St:
+        """Return the state to begin with."""
+        initial: St = self.kind.begin(identity, is_host)
+        return initial
 
     def _collaborate(self) -> tuple[Handlers, ...]:
         """Make the collaborators that only a session type has; return their handlers."""
@@ -161,6 +169,10 @@ class UTDSession(SessionView[St]):
         Cancelling is safe: no participant stays behind. A media server that stays silent is waited
         for 5 s more.
         """
+        await self._enter()
+
+    async def _enter(self) -> None:
+        """Connect with fresh credentials, as `join` says."""
         runner = self._runner
         # From here on the epoch tells this join from a leave or another join meanwhile.
         epoch = runner.begin_join()
@@ -169,7 +181,7 @@ class UTDSession(SessionView[St]):
             # while this one comes up, would pass for the end of this one.
             await self._room.disconnect()
             runner.require_join(epoch)
-            reply = await self._engine.mint()
+            reply = await self._credentials()
             runner.require_join(epoch)
             runner.offer(facts.JoinAdmitted(epoch, reply.role))
             await runner.connect(epoch, self._room.connect(reply.url, reply.token))
@@ -180,6 +192,10 @@ class UTDSession(SessionView[St]):
             if runner.fail_join(epoch, error):
                 await self._room.disconnect()
             raise
+
+    async def _credentials(self) -> UTDTokenResponse:
+        """Return what the media room is joined with now."""
+        return await self._engine.mint()
 
     async def _complete_join(self, epoch: int) -> None:
         """Wait for what a session type needs to know before it counts as joined."""
@@ -383,7 +399,7 @@ class UTDSession(SessionView[St]):
         """
 
         async def connect() -> Any:
-            token = (await self._engine.mint()).token if effect.mints else None
+            token = (await self._credentials()).token if effect.mints else None
             return await self._room.reconnect(token)
 
         if await self._runner.reconnect(effect.epoch, connect()):

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property, partial
-from typing import Any, ClassVar, Generic, TypeAlias, TypeVar, cast
+from typing import Any, Generic, TypeAlias, TypeVar, cast
 
 from reactivex import Observable
 from reactivex import operators as ops
 
 from utd_rx.errors import UTDStreamException
 from utd_rx.models.ban import UTDBanNotice
+from utd_rx.models.call import UTDCall, UTDCallEndReason, UTDCallStatus
 from utd_rx.models.chat import ChatMessage
 from utd_rx.models.connection import UTDConnectionState
 from utd_rx.models.events import DataReceived, RoomEvent
@@ -23,6 +24,7 @@ from utd_rx.models.role import UTDRole
 from utd_rx.models.seats import Invitation, InvitationAnswer, SpeakRequest, UTDSeat, UTDSeatGrid
 from utd_rx.models.stream_type import UTDStreamType
 from utd_rx.protocol.audio_room import AudioRoomState
+from utd_rx.protocol.call import CallState
 from utd_rx.protocol.chat import is_app_data
 from utd_rx.protocol.data import invitation_answer
 from utd_rx.protocol.kinds import AUDIO_ROOM, Kind
@@ -53,12 +55,12 @@ class SessionView(Generic[St]):
 
     Attributes:
         type: The product type.
-        room_name: The un-prefixed name.
+        kind: Its rules.
     """
 
-    kind: ClassVar[Kind[Any]]
-    type: ClassVar[UTDStreamType]
-    room_name: str
+    kind: Kind[Any]
+    type: UTDStreamType
+    _room_name: str
 
     state: Stream[St] = _stream(lambda state: state, "The whole state, one frozen value.")
     connected = _common(lambda s: s.connection.is_connected, "Whether media flows now.")
@@ -125,6 +127,11 @@ class SessionView(Generic[St]):
                 name for name, one in vars(owner).items() if isinstance(one, cached_property)
             ]:
                 getattr(self, name)
+
+    @property
+    def room_name(self) -> str:
+        """The un-prefixed name."""
+        return self._room_name
 
     @property
     def identity(self) -> str:
@@ -203,3 +210,43 @@ class AudioRoomView(SessionView[AudioRoomState]):
         answer_in = partial(invitation_answer, inviter=self.identity)
         answers = self._events.pipe(ops.map(answer_in), ops.filter(lambda one: one is not None))
         return cast("Observable[InvitationAnswer]", answers)
+
+
+class CallView(SessionView[CallState]):
+    """The streams of a call session; they are about the last call until the next one.
+
+    All are read from one value, so they never contradict each other.
+    """
+
+    status: Stream[UTDCallStatus | None] = _stream(
+        lambda s: s.status, "Where the call stands, None before the first one."
+    )
+    call_id: Stream[str | None] = _stream(
+        lambda s: s.call_id, "The engine's id of it; None also where the callee was on a call."
+    )
+    call: Stream[UTDCall | None] = _stream(
+        lambda s: s.call, "The whole, without credentials; None where there is no id."
+    )
+    peer: Stream[str | None] = _stream(
+        lambda s: s.peer, "The identity at the other end, None while the engine has not told it."
+    )
+    peer_name: Stream[str | None] = _stream(
+        lambda s: s.peer_name, "Their display name, None where there is none."
+    )
+    duration: Stream[float | None] = _stream(
+        lambda s: s.duration,
+        "Whole seconds since the answer, None before it; in the end, what the engine says.",
+    )
+    end_reason: Stream[UTDCallEndReason | None] = _stream(
+        lambda s: s.end_reason, "Why it is over, None while it is not."
+    )
+
+    @property
+    def identity(self) -> str:
+        """Who this client is."""
+        return self._machine.state.identity
+
+    @property
+    def room_name(self) -> str:
+        """The room of the call, which is named by its id; "" before the first one."""
+        return self._machine.state.call_id or ""

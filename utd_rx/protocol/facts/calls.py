@@ -2,38 +2,37 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
-
 from attrs import field, frozen
 
 from utd_rx.errors import UTDStreamException
 from utd_rx.models.call import UTDCall
+from utd_rx.protocol.facts import Effect, Fact
 from utd_rx.protocol.wire.calls import without_credentials
 
 
 @frozen
-class CallJoined:
+class CallJoined(Fact):
     """This device takes part in `call`: it dialled it, or the engine let it accept."""
 
     call: UTDCall = field(converter=without_credentials)
 
 
 @frozen
-class CallAdopted:
+class CallAdopted(Fact):
     """The app rings for `call`, or declines it: this session's now, and it takes no part."""
 
     call: UTDCall = field(converter=without_credentials)
 
 
 @frozen
-class CallRefused:
+class CallRefused(Fact):
     """The engine let this device dial nobody: `peer` is on a call."""
 
     peer: str
 
 
 @frozen
-class CallTold:
+class CallTold(Fact):
     """The engine said how a call stands: a reply, a signal frame or its room's metadata.
 
     They come in any order, and more than once; the lifecycle only goes forward.
@@ -43,7 +42,7 @@ class CallTold:
 
 
 @frozen
-class CallNotTold:
+class CallNotTold(Fact):
     """It did not say when it was asked; `NOT_FOUND`: it does not know the call."""
 
     call_id: str
@@ -51,49 +50,35 @@ class CallNotTold:
 
 
 @frozen
-class AcceptStarted:
+class AcceptStarted(Fact):
     """The app answers the call here; until the engine has said yes or no, nobody else did."""
 
     call_id: str
 
 
 @frozen
-class CallDisputed:
+class CallDisputed(Fact):
     """The engine refused what the app asked of the call: what is known of it may be old."""
 
     call_id: str
 
 
 @frozen
-class CallEnded:
+class CallEnded(Fact):
     """The app hung up; whatever the engine says of it later, this device is out."""
 
     call_id: str
 
 
 @frozen
-class SignalChanged:
+class SignalChanged(Fact):
     """The signal socket is up or not; what was told while it was not is lost."""
 
     is_up: bool
 
 
 @frozen
-class FetchCall:
+class FetchCall(Effect):
     """Ask how a call stands; answer with `CallTold` or `CallNotTold`."""
 
     call_id: str
-
-
-CallFact: TypeAlias = (
-    CallJoined
-    | CallAdopted
-    | CallRefused
-    | CallTold
-    | CallNotTold
-    | AcceptStarted
-    | CallDisputed
-    | CallEnded
-    | SignalChanged
-)
-CallEffect: TypeAlias = FetchCall

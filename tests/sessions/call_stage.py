@@ -1,0 +1,115 @@
+"""A call session on the fakes: a room, an engine, signals and a clock that the test plays."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+from attrs import evolve
+
+from tests.sessions.stage import TONE
+from utd_rx.errors import ConflictReason, conflict
+from utd_rx.models.audio import AudioInput
+from utd_rx.models.call import UTDCall, UTDCallEndReason, UTDCallStatus
+from utd_rx.models.events import RoomMetadataChanged
+from utd_rx.models.participant import ParticipantPermission
+from utd_rx.models.stream_type import UTDStreamType
+from utd_rx.protocol.facts.calls import CallTold, SignalChanged
+from utd_rx.protocol.wire.calls import call_to_wire
+from utd_rx.sessions.call import UTDCallSession
+from utd_rx.testing.calls import FakeCallEngine
+from utd_rx.testing.clock import FakeClock
+from utd_rx.testing.room import FakeRoom
+
+S, R = UTDCallStatus, UTDCallEndReason
+Sink = Callable[[CallTold | SignalChanged], None]
+PARTY = ParticipantPermission(can_subscribe=True, can_publish=True, can_publish_data=True)
+
+
+class Switchboard:
+    """A client's signals, whose socket is the test."""
+
+    def __init__(self) -> None:
+        self.is_up = False
+        self.sinks: list[Sink] = []
+        self.holders: dict[str, object] = {}
+        self.heard: list[UTDCall] = []
+
+    def listen(self, sink: Sink) -> Callable[[], None]:
+        self.sinks.append(sink)
+        sink(SignalChanged(self.is_up))
+        return lambda: self.sinks.remove(sink) if sink in self.sinks else None
+
+    def told(self, call: UTDCall) -> None:
+        self.heard.append(call)
+
+    def claim(self, call_id: str, owner: object) -> None:
+        if self.holders.setdefault(call_id, owner) is not owner:
+            raise conflict(ConflictReason.ALREADY, "another session has it")
+
+    def release(self, call_id: str, owner: object) -> None:
+        if self.holders.get(call_id) is owner:
+            del self.holders[call_id]
+
+    def tell(self, call: UTDCall) -> None:
+        for sink in list(self.sinks):
+            sink(CallTold(call))
+
+    def turn(self, is_up: bool) -> None:
+        self.is_up = is_up
+        for sink in list(self.sinks):
+            sink(SignalChanged(is_up))
+
+
+class CallStage:
+    """One call session of "me" on fakes; "ana" is at the other end."""
+
+    def __init__(
+        self,
+        *,
+        type_: UTDStreamType = UTDStreamType.AUDIO_CALL,
+        microphone: AudioInput | None = TONE,
+        clock: FakeClock | None = None,
+    ) -> None:
+        self.clock = clock or FakeClock(100.0)
+        self.room = FakeRoom("me")
+        local = evolve(self.room.snapshot.local, permission=PARTY)
+        self.room.snapshot = evolve(self.room.snapshot, local=local)
+        self.engine = FakeCallEngine(self.room)
+        self.signals = Switchboard()
+        self.session = self.another(type_, self.room, microphone)
+
+    def another(
+        self, type_: UTDStreamType, room: FakeRoom, microphone: AudioInput | None = TONE
+    ) -> UTDCallSession:
+        """Return a session of the same client."""
+        return UTDCallSession(
+            "me",
+            type_,
+            room=room,
+            engine=self.engine,
+            signals=self.signals,
+            microphone=microphone,
+            clock=self.clock,
+        )
+
+    def incoming(self) -> str:
+        """Have ana call me; return the call's id."""
+        return self.engine.dial("ana", "me").call_id
+
+    def news(self, status: UTDCallStatus, reason: UTDCallEndReason | None = None) -> UTDCall:
+        """Have the newest call stand so, and tell it by the socket."""
+        call = self.engine.turn(list(self.engine.calls)[-1], status, reason)
+        self.signals.tell(call)
+        return call
+
+    def metadata(self, call: UTDCall) -> None:
+        """Have the room's metadata carry the call."""
+        text = json.dumps({"_call": call_to_wire(call)})
+        self.room.snapshot = evolve(self.room.snapshot, metadata=text)
+        self.room.emit(RoomMetadataChanged(text))
+
+    async def talking(self) -> UTDCall:
+        """Have me call ana, who answers."""
+        call = await self.session.start("ana")
+        return self.news(S.ACTIVE) if call.status is not S.ACTIVE else call
