@@ -44,7 +44,8 @@ class ConflictReason(Enum):
     ALREADY = "already so"
     """Joined, connecting, open or seated already: there is nothing to do, or leave first."""
     BUSY = "busy"
-    """Another command of its kind is under way, or somebody else holds the device: wait."""
+    """Another command of its kind is under way, somebody else holds the device, or whom one calls
+    is on a call: wait."""
     OVERTAKEN = "overtaken"
     """A later command, or somebody else's, undid it before it stood."""
     LEFT = "left"

@@ -84,7 +84,6 @@ def test_a_conflict_with_what_is_so_already_says_so(message: str) -> None:
 @pytest.mark.parametrize(
     "message",
     [
-        "Callee is already on a call",
         "the seat is already taken",
         "seat 3 is occupied",
         "no seat is free",
@@ -95,6 +94,11 @@ def test_a_conflict_with_what_is_so_already_says_so(message: str) -> None:
 )
 def test_any_other_conflict_is_a_refusal(message: str) -> None:
     assert error_from_wire(409, {"message": message}).reason is ConflictReason.REFUSED
+
+
+def test_whom_one_calls_may_be_on_a_call() -> None:
+    busy = error_from_wire(409, {"message": "Callee is already on a call"})
+    assert busy.reason is ConflictReason.BUSY
 
 
 def test_only_a_conflict_has_a_reason() -> None:

@@ -65,7 +65,7 @@ async def test_a_start_rings_joins_the_room_and_is_heard_once_answered(stage: Ca
     assert shown(session) == (S.INITIATING, call.call_id, "ana")
     assert (session.peer_name.value, session.room_name) == ("Ana", call.call_id)
     assert session.connected.value
-    assert stage.room.tokens == ["call-token1"]
+    assert stage.room.tokens == ["me-token1"]
     assert not session.can_publish.value
     stage.news(S.RINGING)
     assert session.status.value is S.RINGING
@@ -547,7 +547,7 @@ async def test_who_lost_the_room_comes_back_with_a_fresh_token(stage: CallStage)
     assert stage.session.status.value is S.ACTIVE
     await stage.session.join()
     await settle()
-    assert stage.room.tokens == ["call-token1", "call-token2"]
+    assert stage.room.tokens == ["me-token1", "me-token2"]
     assert stage.session.microphone_enabled.value
     assert (await refused(stage.session.join())).reason is ConflictReason.ALREADY
 
@@ -560,7 +560,7 @@ async def test_an_engine_without_another_token_is_come_back_to_with_the_first(
     stage.room.lose(DisconnectReason.PARTICIPANT_REMOVED)
     await settle()
     await stage.session.join()
-    assert stage.room.tokens == ["call-token1", "call-token1"]
+    assert stage.room.tokens == ["me-token1", "me-token1"]
 
 
 async def test_in_an_outage_that_outlasts_the_token_a_fresh_one_is_taken(stage: CallStage) -> None:
@@ -569,7 +569,7 @@ async def test_in_an_outage_that_outlasts_the_token_a_fresh_one_is_taken(stage: 
     stage.room.lose(DisconnectReason.UNKNOWN)
     await settle()
     await settle()
-    assert stage.room.tokens == ["call-token1", "call-token2"]
+    assert stage.room.tokens == ["me-token1", "me-token2"]
     assert stage.session.connected.value
 
 
@@ -660,6 +660,6 @@ async def test_closing_while_a_call_is_begun_leaves_none(
 
 async def test_no_token_is_in_the_state_or_in_what_a_command_returns(stage: CallStage) -> None:
     call = await stage.talking()
-    assert "call-token" not in str((call, stage.session.state.value))
+    assert "me-token" not in str((call, stage.session.state.value))
     assert stage.session.call.value is not None
     assert stage.session.call.value.token is None

@@ -42,7 +42,7 @@ class Published(Promise):
 
     @property
     def what(self) -> str:
-        return f"the {SOURCES[self.source]}"
+        return f"the {SOURCES.get(self.source, 'track')}"
 
     def shows(self, state: Waiting) -> bool:
         return self._outcome(state) is True
@@ -65,7 +65,7 @@ class Published(Promise):
     def _outcome(self, state: Waiting) -> UTDStreamException | bool:
         """Return whether the word is so; or why it never will be."""
         publishing: Publishing = state.session.publications.of(self.source)
-        name = SOURCES[self.source]
+        name = SOURCES.get(self.source, "track")
         if not publishing.is_settled and publishing.is_wanted is self.enabled:
             return False
         if publishing.failure is not None:

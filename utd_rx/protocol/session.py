@@ -45,7 +45,7 @@ class Publications:
     screen: Publishing = Publishing()
 
     def of(self, source: TrackSource) -> Publishing:
-        found: Publishing = getattr(self, SOURCES[source])
+        found: Publishing = getattr(self, SOURCES[source]) if source in SOURCES else Publishing()
         return found
 
 

@@ -15,13 +15,14 @@ from utd_rx.ports.engine import JoinRequest
 from utd_rx.protocol.wire.reading import without_none
 from utd_rx.protocol.wire.tokens import session_from_wire, token_from_wire
 from utd_rx.rest.bearer import Bearer
+from utd_rx.rest.calls import CallEndpoints
 from utd_rx.rest.checks import checked_grid, checked_identity, checked_int, checked_room
 from utd_rx.rest.failures import malformed
 from utd_rx.rest.moderation import ModerationEndpoints
 from utd_rx.rest.seats import SeatEndpoints
 
 
-class UTDApi(SeatEndpoints, ModerationEndpoints):
+class UTDApi(SeatEndpoints, ModerationEndpoints, CallEndpoints):
     """The mints, and everything the groups it is made of offer; see `Endpoints`.
 
     What `acting_as` returns is an `EnginePort`. Both mints repeat: a second one gives the same

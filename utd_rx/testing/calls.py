@@ -188,7 +188,7 @@ class FakeCallEngine(FakeEngine):
         return accepted
 
     def _admit(self, call: UTDCall) -> UTDCall:
-        return self._replied(evolve(call, token=f"call-token{next(self._tokens)}", url=URL))
+        return self._replied(evolve(call, token=f"{self.me}-token{next(self._tokens)}", url=URL))
 
     def _replied(self, call: UTDCall) -> UTDCall:
         if self.loses_replies:

@@ -15,9 +15,13 @@ MESSAGE_KEYS: Final = ("message", "error", "detail")
 # Not any "already": a seat that is taken already, or a callee who is on a call, is somebody else's.
 _ALREADY: Final = re.compile(
     r"\balready (sits?\b|seated|pending|invited|ha(s|ve) )|"
-    r"(seated|pending|invited|role \w+) already",
+    r"(seated|pending|invited|role \w+) already|you are already on a call",
     re.IGNORECASE,
 )
+_BUSY: Final = re.compile(r"callee is (already )?on a(nother)? call", re.IGNORECASE)
+
+_REASONS: Final = {"caller_busy": ConflictReason.ALREADY, "callee_busy": ConflictReason.BUSY}
+"""What our engine says beside `conflict` (docs/contract.md, "Calls")."""
 
 
 def error_from_wire(
@@ -33,15 +37,23 @@ def error_from_wire(
     """
     message = next((text for key in MESSAGE_KEYS if (text := read_text(wire.get(key)))), "")
     code = classify_response(status, message, wire.get("code"))
-    is_already = code is UTDErrorCode.CONFLICT and _ALREADY.search(message[:MAX_TEXT])
+    is_conflict = code is UTDErrorCode.CONFLICT
     return UTDStreamException(
         without_secrets(message, *secrets)[:MAX_TEXT]
         or f"the engine answered HTTP {status} without a message",
         code=code,
         status_code=status,
         retry_after=retry_after,
-        reason=ConflictReason.ALREADY if is_already else None,
+        reason=_reason(wire, message[:MAX_TEXT]) if is_conflict else None,
     )
+
+
+def _reason(wire: Json, message: str) -> ConflictReason | None:
+    if (told := _REASONS.get(read_text(wire.get("reason")) or "")) is not None:
+        return told
+    if _BUSY.search(message):
+        return ConflictReason.BUSY
+    return ConflictReason.ALREADY if _ALREADY.search(message) else None
 
 
 def error_to_wire(

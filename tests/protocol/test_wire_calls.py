@@ -1,0 +1,66 @@
+"""What is written of a call is read again, and nothing hostile raises."""
+
+from __future__ import annotations
+
+import json
+import math
+import pickle
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.protocol.strategies import json_values
+from tests.sessions.histories import call_objects
+from utd_rx.models.call import UTDCall, UTDCallStatus
+from utd_rx.models.frozen_map import FrozenMap
+from utd_rx.models.stream_type import UTDStreamType
+from utd_rx.protocol.wire.app_json import MAX_DEPTH, frozen_json, plain_json
+from utd_rx.protocol.wire.calls import call_from_wire, call_to_wire, without_credentials
+
+
+@given(call_objects)
+def test_a_call_that_was_read_comes_back(wire: dict[str, object]) -> None:
+    call = call_from_wire(wire)
+    assert call is not None
+    hash(call)
+    assert pickle.loads(pickle.dumps(call)) == call
+    again = call_from_wire(json.loads(json.dumps(call_to_wire(call))))
+    assert again == call
+
+
+@given(st.dictionaries(st.text(max_size=8), json_values, max_size=5))
+def test_anything_else_is_none(wire: dict[str, object]) -> None:
+    assert call_from_wire(wire) is None
+
+
+@given(json_values)
+def test_an_app_s_json_becomes_a_value_that_is_written_as_it_was(value: object) -> None:
+    frozen = frozen_json(value)
+    hash(frozen)
+    assert frozen_json(plain_json(frozen)) == frozen
+    written = json.dumps(plain_json(frozen), allow_nan=False)
+    assert frozen_json(json.loads(written)) == frozen
+
+
+def test_what_json_lacks_or_nests_too_deeply_is_none() -> None:
+    assert frozen_json([math.nan, math.inf, {1}, b"x"]) == (None, None, None, None)
+    deep: object = 1
+    for _ in range(10_000):
+        deep = [deep]
+    depth, value = 0, frozen_json(deep)
+    while isinstance(value, tuple):
+        depth, value = depth + 1, value[0]
+    assert (depth, value) == (MAX_DEPTH, None)
+
+
+def test_credentials_are_taken_off_and_nothing_else() -> None:
+    bare = UTDCall("call_1", UTDCallStatus.RINGING, UTDStreamType.AUDIO_CALL)
+    full = UTDCall(
+        "call_1", UTDCallStatus.RINGING, UTDStreamType.AUDIO_CALL, token="t0ken", url="ws://x"
+    )
+    assert without_credentials(full) == bare
+    assert without_credentials(bare) is bare
+    assert "t0ken" not in repr(full)
+    assert call_to_wire(bare).get("metadata") is None
+    assert call_from_wire({**call_to_wire(bare), "metadata": []}) is not None
+    assert bare.metadata == FrozenMap()

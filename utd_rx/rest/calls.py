@@ -1,0 +1,94 @@
+"""1:1 calls (docs/contract.md, "Calls")."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from utd_rx.errors import invalid
+from utd_rx.models.call import UTDCall
+from utd_rx.models.stream_type import UTDStreamType
+from utd_rx.protocol.wire.calls import call_from_wire
+from utd_rx.protocol.wire.reading import Json, without_none
+from utd_rx.rest.checks import checked_identity, checked_room, path_of
+from utd_rx.rest.endpoints import Endpoints
+from utd_rx.rest.failures import malformed
+
+
+class CallEndpoints(Endpoints):
+    """Calling, answering and hanging up, as whoever acts: a party of the call.
+
+    Each returns the call as it stands then; those that join it, with `token` and `url`.
+    """
+
+    async def start_call(
+        self,
+        callee: str,
+        kind: UTDStreamType,
+        *,
+        callee_name: str | None = None,
+        metadata: Mapping[str, object] | None = None,
+    ) -> UTDCall:
+        """Call somebody; repeats, since dialling again joins the call that is there.
+
+        Args:
+            callee: Whom.
+            kind: `AUDIO_CALL` or `VIDEO_CALL`.
+            callee_name: Their display name.
+            metadata: JSON for them to see, 4 KiB at most.
+
+        Raises:
+            UTDStreamException: `CONFLICT`: they are on a call (busy), or this user is (already
+                so).
+        """
+        if not kind.is_call:
+            raise invalid(f"{kind.value} is no type of calls")
+        body = without_none(
+            callee_identity=checked_identity(callee, "callee_identity"),
+            type=kind.value,
+            callee_name=callee_name,
+            metadata=None if metadata is None else dict(metadata),
+        )
+        return _call(await self._engine.post("/calls", body, bearer=self._bearer, is_safe=True))
+
+    async def accept_call(self, call_id: str) -> UTDCall:
+        """Answer; repeats, on the same device."""
+        return await self._about(call_id, "accept", is_safe=True)
+
+    async def rejoin_call(self, call_id: str) -> UTDCall:
+        """Return a call that this device is in with fresh credentials; repeats.
+
+        Our engine's extension: another one answers `NOT_FOUND`.
+        """
+        return await self._about(call_id, "join", is_safe=True)
+
+    async def ringing_call(self, call_id: str) -> UTDCall:
+        """Tell the caller that it rings; repeats."""
+        return await self._about(call_id, "ringing", is_safe=True)
+
+    async def reject_call(self, call_id: str) -> UTDCall:
+        """Decline."""
+        return await self._about(call_id, "reject")
+
+    async def busy_call(self, call_id: str) -> UTDCall:
+        """Decline because of another call."""
+        return await self._about(call_id, "busy")
+
+    async def end_call(self, call_id: str) -> UTDCall:
+        """Hang up; repeats, since a call that is over stays as it is."""
+        return await self._about(call_id, "end", is_safe=True)
+
+    async def get_call(self, call_id: str) -> UTDCall:
+        """Return how a call stands; repeats."""
+        path = path_of("calls", checked_room(call_id))
+        return _call(await self._engine.get(path, bearer=self._bearer))
+
+    async def _about(self, call_id: str, verb: str, *, is_safe: bool = False) -> UTDCall:
+        path = path_of("calls", checked_room(call_id), verb)
+        return _call(await self._engine.post(path, bearer=self._bearer, is_safe=is_safe))
+
+
+def _call(wire: Json) -> UTDCall:
+    call = call_from_wire(wire)
+    if call is None:
+        raise malformed("the engine's reply is no call")
+    return call
