@@ -250,12 +250,12 @@ class Device:
 
     def told(self, call_id: str, *, is_end: bool = False) -> Callable[[Reply], None]:
         def hear(reply: Reply) -> None:
+            if is_end and (self.state.live_id != call_id or not isinstance(reply, UTDCall)):
+                self.silent.add(call_id)  # not told, or so late that it was given up
             if isinstance(reply, UTDCall):
                 self.offer(facts.CallTold(reply))
             else:
-                if is_end:
-                    self.silent.add(call_id)
-                self.offer(facts.CallNotTold(call_id, reply))
+                self.offer(facts.CallNotTold(call_id, reply, is_last=is_end))
 
         return hear
 
@@ -348,6 +348,18 @@ class World:
             if at >= until:
                 return
 
+    def pending(self) -> list[Callable[[str], None]]:
+        """Return everything that the network may do next, each to be done well or badly."""
+        found: list[Callable[[str], None]] = []
+        for device in self.devices:
+            for index in range(len(device.requests)):
+                found.append(lambda how, d=device, i=index: self.settle(d, i, lost=how))
+            if device.room:
+                found.append(lambda how, d=device: self.hear_room(d))
+            for call in device.news:
+                found.append(lambda how, d=device, c=call: hear_news(d, c, how))
+        return found
+
     def check(self, device: Device) -> None:
         """What holds after every fact, whatever was lost."""
         state: CallState = device.state
@@ -381,7 +393,7 @@ class World:
 
     def calm(self) -> None:
         """Lose nothing more, and let the time pass in which everybody hears of everything."""
-        for _ in range(60):
+        for _ in range(10):
             for device in self.devices:
                 device.offer(facts.SignalChanged(False), facts.SignalChanged(True))
             while any(one.requests or one.news or one.room for one in self.devices):
@@ -392,7 +404,7 @@ class World:
                         self.hear_room(device)
                     while device.news:
                         device.offer(facts.CallTold(device.news.pop(0)))
-            self.advance(1.0)
+            self.advance(7.0)
 
     def agreed(self) -> None:
         """What holds when everybody has heard of everything."""
@@ -420,3 +432,10 @@ class World:
             live = {one.live_id for one in own if one.live_id is not None}
             assert len(live) <= 1
 
+
+def hear_news(device: Device, call: UTDCall, how: str) -> None:
+    """Let a frame arrive: never, or now, or now and once more."""
+    if how != "twice":
+        device.news.remove(call)
+    if how not in ("request", "answer"):
+        device.offer(facts.CallTold(call))

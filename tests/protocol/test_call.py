@@ -268,7 +268,7 @@ def test_a_join_that_fails_ends_nothing_by_itself() -> None:
     state, _ = run(begin(), CallJoined(call(S.INITIATING)), JoinStarted(), JoinFailed(1, AWAY))
     assert state.status is S.INITIATING
     assert state.session.connection.failure is AWAY
-    state, _ = run(state, CallEnded("call_1"), CallNotTold("call_1", AWAY))
+    state, _ = run(state, CallEnded("call_1"), CallNotTold("call_1", AWAY, True))
     assert (state.status, state.session.connection.failure) == (S.ENDED, AWAY)
 
 

@@ -116,14 +116,22 @@ def test_who_hung_up_and_hears_nothing_of_the_engine_is_out_all_the_same(
     status: UTDCallStatus, identity: str, reason: UTDCallEndReason
 ) -> None:
     out = evolve(on_hand(status, is_joined=True), is_out=True, lost_at=5.0)
-    silent = rules.not_told(out, AWAY, 6.0, identity=identity, is_roomless=True)
+    silent = rules.unheard(out, identity=identity)
     late = rules.passed(out, 5.0 + LOST_SECONDS, identity=identity)
     for after in (silent, late):
         assert (after.call.status, after.call.end_reason) == (S.ENDED, reason)
 
 
+def test_of_who_hung_up_only_the_silence_about_that_counts() -> None:
+    out = evolve(on_hand(S.RINGING, is_joined=True), is_out=True, lost_at=5.0)
+    for error in (AWAY, UNKNOWN):
+        assert rules.not_told(out, error, 6.0, is_roomless=True) == out
+    going = on_hand(S.RINGING, is_joined=True)
+    assert rules.unheard(going, identity="ana") == going
+
+
 def test_a_call_that_the_engine_does_not_know_is_lost() -> None:
-    after = rules.not_told(on_hand(S.ACTIVE), UNKNOWN, 1.0, identity="ana", is_roomless=False)
+    after = rules.not_told(on_hand(S.ACTIVE), UNKNOWN, 1.0, is_roomless=False)
     assert (after.call.status, after.call.end_reason) == (S.ENDED, R.LOST)
 
 
@@ -138,7 +146,7 @@ def test_after_errors_it_is_asked_again_ever_later_and_given_up_after_a_minute()
         if questions:
             assert questions == (FetchCall("call_1"),)
             asked.append(now - 100.0)
-            one = rules.not_told(one, AWAY, now, identity="ana", is_roomless=True)
+            one = rules.not_told(one, AWAY, now, is_roomless=True)
         now = rules.next_deadline(one) or now
     assert asked == [0, 1, 3, 7, 15, 23, 31, 39, 47, 55]
     assert now == 100.0 + LOST_SECONDS
@@ -146,7 +154,7 @@ def test_after_errors_it_is_asked_again_ever_later_and_given_up_after_a_minute()
 
 
 def test_a_word_of_the_engine_ends_the_doubt_of_who_is_not_in_the_call() -> None:
-    doubted = rules.not_told(on_hand(S.RINGING), AWAY, 1.0, identity="ben", is_roomless=True)
+    doubted = rules.not_told(on_hand(S.RINGING), AWAY, 1.0, is_roomless=True)
     assert doubted.lost_at == 1.0
     heard = rules.told(doubted, call(S.RINGING), 2.0, identity="ben", is_answering=False)
     assert (heard.lost_at, heard.failures, heard.asks_at) == (None, 0, None)
@@ -189,7 +197,7 @@ def test_what_is_over_has_no_deadline_and_no_question() -> None:
     assert rules.next_deadline(lost) is None
     assert rules.asking(lost, 1e6, is_blind=True) == (lost, ())
     assert rules.passed(lost, 1e6, identity="ana") == lost
-    assert rules.not_told(lost, UNKNOWN, 1.0, identity="ana", is_roomless=True) == lost
+    assert rules.not_told(lost, UNKNOWN, 1.0, is_roomless=True) == lost
 
 
 def test_no_token_gets_into_it() -> None:

@@ -208,11 +208,11 @@ def _noted(state: CallState, fact: object, now: float) -> CallState:
             on_hand = evolve(on_hand, asks_at=now)
         case facts.CallEnded():
             on_hand = evolve(on_hand, is_out=True, lost_at=now)
+        case facts.CallNotTold(is_last=True):
+            on_hand = lifecycle.unheard(on_hand, identity=state.identity)
         case facts.CallNotTold(error=error):
             is_roomless = state.session.connection.is_resting
-            on_hand = lifecycle.not_told(
-                on_hand, error, now, identity=state.identity, is_roomless=is_roomless
-            )
+            on_hand = lifecycle.not_told(on_hand, error, now, is_roomless=is_roomless)
         case PublishingWanted(source=source) if source in on_hand.opens:
             # The app has said by itself what it wants.
             opens = tuple(one for one in on_hand.opens if one is not source)

@@ -141,14 +141,18 @@ def told(
     return evolve(on_hand, call=evolve(on_hand.call, status=call.status))
 
 
+def unheard(on_hand: CallOnHand, *, identity: str) -> CallOnHand:
+    """Return it after the engine did not say what became of the hang-up."""
+    is_out = on_hand.is_out and not on_hand.is_over
+    return over(on_hand, hung_up(on_hand, identity)) if is_out else on_hand
+
+
 def not_told(
-    on_hand: CallOnHand, error: UTDStreamException, now: float, *, identity: str, is_roomless: bool
+    on_hand: CallOnHand, error: UTDStreamException, now: float, *, is_roomless: bool
 ) -> CallOnHand:
     """Return it after the engine did not say how it stands; `is_roomless`: nor does its room."""
-    if on_hand.is_over:
+    if on_hand.is_over or on_hand.is_out:
         return on_hand
-    if on_hand.is_out:
-        return over(on_hand, hung_up(on_hand, identity))
     if error.code is UTDErrorCode.NOT_FOUND:
         return over(on_hand, UTDCallEndReason.LOST)
     return evolve(

@@ -222,7 +222,7 @@ class Calling:
             on_hand = self._runner.state.on_hand
             if on_hand is not None and on_hand.is_out:
                 silence = UTDStreamException("not told in time", code=UTDErrorCode.TIMEOUT)
-                self._runner.offer(facts.CallNotTold(on_hand.id, silence))
+                self._runner.offer(facts.CallNotTold(on_hand.id, silence, is_last=True))
             self._unlisten()
 
     # --- inside ---------------------------------------------------------------------------------
@@ -232,7 +232,7 @@ class Calling:
         try:
             self._tell(await self._engine.end_call(call_id))
         except UTDStreamException as error:
-            self._runner.offer(facts.CallNotTold(call_id, error))
+            self._runner.offer(facts.CallNotTold(call_id, error, is_last=True))
             if error.code not in (UTDErrorCode.NOT_FOUND, UTDErrorCode.CONFLICT):
                 raise
 

@@ -43,10 +43,14 @@ class CallTold(Fact):
 
 @frozen
 class CallNotTold(Fact):
-    """It did not say when it was asked; `NOT_FOUND`: it does not know the call."""
+    """It did not say when it was asked; `NOT_FOUND`: it does not know the call.
+
+    `is_last`: it was told of the hang-up then, and nobody asks again.
+    """
 
     call_id: str
     error: UTDStreamException
+    is_last: bool = False
 
 
 @frozen
