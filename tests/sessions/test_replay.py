@@ -58,7 +58,7 @@ def test_it_says_what_it_is_of(path: Path) -> None:
         UTDStreamType.AUDIO_ROOM,
     )
     assert again.started_at.isoformat() == "2026-05-01T12:00:00"
-    assert (again.position, again.duration) == (0.0, 60.0)
+    assert (again.position, again.length) == (0.0, 60.0)
     assert again.journal.end is End.CLOSED
 
 
@@ -74,7 +74,7 @@ def test_steps_are_commits_and_the_streams_complete_after_the_last(path: Path) -
     assert log[:3] == [0, 1, "event"]
     assert log[-4:] == [6, "event", "end", "no more"]
     assert not again.step()
-    assert again.position == again.duration
+    assert again.position == again.length
     assert again.connection_state.value is UTDConnectionState.CONNECTED
     local = again.local_participant
     assert local is not None

@@ -92,7 +92,7 @@ class Replay(SessionView[St]):
         return self._now - self.journal.start.at
 
     @property
-    def duration(self) -> float:
+    def length(self) -> float:
         """Seconds from the beginning of the recording to its last commit."""
         commits = self.journal.commits
         return (commits[-1].at if commits else self._now) - self.journal.start.at
