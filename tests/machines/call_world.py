@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Final
+from functools import partial
+from typing import Final, TypeAlias
 
 from attrs import define, evolve, field
 
@@ -25,7 +26,8 @@ from utd_rx.protocol.facts import connection, media
 from utd_rx.protocol.kinds import AUDIO_CALL
 from utd_rx.protocol.wire.calls import call_to_wire
 
-S, R = UTDCallStatus, UTDCallEndReason
+R: TypeAlias = UTDCallEndReason
+S: TypeAlias = UTDCallStatus
 PARTY: Final = ParticipantPermission(can_publish=True, can_subscribe=True)
 AWAY: Final = UTDStreamException("unreachable", code=UTDErrorCode.NETWORK)
 RING_SECONDS: Final = 30.0
@@ -300,27 +302,26 @@ class World:
         there = self.engine.calls[call_id]
         if there.call.status.is_terminal:
             error = UTDStreamException("no room", code=UTDErrorCode.NOT_FOUND)
-            device.room.append(("failed", error, call_id))
+            device.room.append(error)
             return
         there.away_since.pop(device.user, None)
         text = json.dumps({"_call": call_to_wire(there.call)})
         local = LocalParticipant(device.user, permission=PARTY)
-        device.room.append(("joined", e.RoomSnapshot(call_id, local, metadata=text), call_id))
+        device.room.append(e.RoomSnapshot(call_id, local, metadata=text))
 
     def away(self, device: Device, call_id: str) -> None:
         there = self.engine.calls[call_id]
         if there.devices.get(device.user) == device.name:
             there.away_since.setdefault(device.user, self.now)
 
-    def hear_room(self, device: Device) -> None:
+    def hear_room(self, device: Device, _: str = "") -> None:
         """Let the next thing happen that a device's room tells."""
+        epoch = device.state.session.connection.epoch
         match device.room.pop(0):
-            case ("joined", snapshot, _):
-                epoch = device.state.session.connection.epoch
+            case e.RoomSnapshot() as snapshot:
                 device.offer(connection.JoinSucceeded(epoch, snapshot))
-            case ("failed", error, call_id):
-                epoch = device.state.session.connection.epoch
-                device.in_room = None
+            case UTDStreamException() as error:
+                call_id, device.in_room = device.in_room or "", None
                 device.offer(connection.JoinFailed(epoch, error))
                 device.hang_up(call_id)
             case e.Disconnected() as over:
@@ -329,7 +330,7 @@ class World:
             case fact:
                 device.offer(fact)
 
-    def settle(self, device: Device, index: int, *, lost: str = "") -> None:
+    def settle(self, device: Device, index: int, lost: str = "") -> None:
         """Let a request arrive and its answer come back, unless one of them is lost."""
         request = device.requests.pop(index)
         answer: Reply = AWAY if lost == "request" else request.ask()
@@ -353,11 +354,11 @@ class World:
         found: list[Callable[[str], None]] = []
         for device in self.devices:
             for index in range(len(device.requests)):
-                found.append(lambda how, d=device, i=index: self.settle(d, i, lost=how))
+                found.append(partial(self.settle, device, index))
             if device.room:
-                found.append(lambda how, d=device: self.hear_room(d))
+                found.append(partial(self.hear_room, device))
             for call in device.news:
-                found.append(lambda how, d=device, c=call: hear_news(d, c, how))
+                found.append(partial(hear_news, device, call))
         return found
 
     def check(self, device: Device) -> None:

@@ -52,7 +52,9 @@ AWAY = UTDStreamException("unreachable", code=UTDErrorCode.NETWORK)
 TRACK = TrackPublication("TR_1", source=MIC)
 
 
-def call(status: UTDCallStatus, id_: str = "call_1", reason: R | None = None) -> UTDCall:
+def call(
+    status: UTDCallStatus, id_: str = "call_1", reason: UTDCallEndReason | None = None
+) -> UTDCall:
     return UTDCall(
         id_, status, AUDIO, caller_identity="me", callee_identity="ana", end_reason=reason
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from typing import TypeAlias
 
 from attrs import evolve
 
@@ -21,7 +22,8 @@ from utd_rx.testing.calls import FakeCallEngine
 from utd_rx.testing.clock import FakeClock
 from utd_rx.testing.room import FakeRoom
 
-S, R = UTDCallStatus, UTDCallEndReason
+R: TypeAlias = UTDCallEndReason
+S: TypeAlias = UTDCallStatus
 Sink = Callable[[CallTold | SignalChanged], None]
 PARTY = ParticipantPermission(can_subscribe=True, can_publish=True, can_publish_data=True)
 

@@ -10,6 +10,7 @@ import pytest
 from tests.sessions.call_stage import CallStage, R, S
 from tests.sessions.histories import plain
 from tests.sessions.watching import settle
+from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.connection import DisconnectReason
 from utd_rx.models.stream_type import UTDStreamType
 from utd_rx.sessions.recording import record
@@ -72,8 +73,7 @@ async def test_a_recorded_call_replays_to_the_same_streams(
     await recording.aclose()
     assert recording.failure is None
 
-    again = replay(path)
-    assert isinstance(again, CallReplay)
+    again = replay(path, CallReplay)
     assert (again.type, again.identity, again.kind.type) == (type_, "me", type_)
     shown = watch(again)
     while again.step():
@@ -89,6 +89,9 @@ async def test_a_recorded_call_replays_to_the_same_streams(
     assert (SECRET in text) is keep_payloads
     assert "me-token" not in text
     assert again.room_name == again.call_id.value
+    with pytest.raises(UTDStreamException, match="CallReplay") as raised:
+        replay(path)
+    assert raised.value.code is UTDErrorCode.VALIDATION
 
 
 async def test_the_streams_never_contradict_each_other() -> None:

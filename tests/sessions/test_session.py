@@ -183,9 +183,8 @@ async def test_a_session_shows_its_streams_to_those_who_look(stage: Stage) -> No
 
 
 async def test_an_effect_without_a_handler_is_noticed_when_the_session_is_made() -> None:
-    runner = Runner(
-        AUDIO_ROOM, AUDIO_ROOM.begin("me", False), "room", room=FakeRoom("me"), clock=FakeClock()
-    )
+    begun = AUDIO_ROOM.begin("me", False)
+    runner = Runner(AUDIO_ROOM, begun, lambda: "room", room=FakeRoom("me"), clock=FakeClock())
     with pytest.raises(TypeError, match="AskPlace"):
         runner.start({AskBan: lambda effect: asyncio.sleep(0)})
     await runner.aclose()

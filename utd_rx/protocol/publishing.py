@@ -106,7 +106,7 @@ class Publishing:
 def require_granted(publishing: Publishing) -> None:
     """Raise `FORBIDDEN` if switching on cannot succeed; what an outage hides is waited for."""
     if not publishing.is_granted and publishing.resume_by is None:
-        message = "publishing is not granted: take a seat or be invited first"
+        message = "publishing is not granted now: it takes a seat, or a call that is answered"
         raise UTDStreamException(message, code=UTDErrorCode.FORBIDDEN)
 
 

@@ -7,7 +7,7 @@ import math
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, overload
 
 from reactivex.scheduler import HistoricalScheduler
 
@@ -26,19 +26,28 @@ from utd_rx.state.events import EventStream
 from utd_rx.state.reports import report
 
 St = TypeVar("St", bound=Waiting)
+V = TypeVar("V", bound="Replay[Any]")
 
 _COMMITS_PER_TURN: Final = 100
 """At full speed, so that readers in other tasks get their turn too."""
 
 
-def replay(path: str | Path) -> Any:
+@overload
+def replay(path: str | Path) -> AudioRoomReplay: ...
+@overload
+def replay(path: str | Path, kind: type[V]) -> V: ...
+def replay(path: str | Path, kind: type[Replay[Any]] | None = None) -> Replay[Any]:
     """Read a recording of `record` and return its session's streams, at their beginning.
 
-    An `AudioRoomReplay` or a `CallReplay`, as the file says, which is not known before.
     Reads the whole file, at most 80 MB, before it returns.
 
+    Args:
+        path: The file.
+        kind: What it is of: an `AudioRoomReplay` unless told otherwise, or a `CallReplay`.
+
     Raises:
-        UTDStreamException: `VALIDATION` when the file cannot be read or is no recording.
+        UTDStreamException: `VALIDATION` when the file cannot be read, is no recording, or is one
+            of another kind.
     """
     path = Path(path)
     try:
@@ -47,7 +56,10 @@ def replay(path: str | Path) -> Any:
             read = journal.read(iter(lambda: file.readline(journal.MAX_LINE + 1), b""))
     except (OSError, ValueError) as error:  # ValueError: no file can have such a name
         raise invalid(f"{path} cannot be read: {error}") from error
-    return REPLAYS[read.header.type](read)
+    found = REPLAYS[read.header.type]
+    if not issubclass(found, kind or AudioRoomReplay):
+        raise invalid(f"{path} is of another kind: write replay(path, {found.__name__})")
+    return found(read)
 
 
 class Replay(SessionView[St]):
