@@ -370,6 +370,33 @@ async def test_an_answer_told_before_its_reply_is_not_somebody_else_s(stage: Cal
     assert stage.session.connected.value
 
 
+@pytest.mark.parametrize("name", ["ringing", "reject", "busy", "accept"])
+@pytest.mark.parametrize("id_", ["", None, 7])
+async def test_what_is_no_id_is_refused_and_nobody_asked(
+    stage: CallStage, name: str, id_: object
+) -> None:
+    error = await refused(getattr(stage.session, name)(id_))
+    assert error.code is UTDErrorCode.VALIDATION
+    assert (stage.engine.asked, stage.signals.holders) == ([], {})
+
+
+async def test_an_accept_that_is_hung_up_ends_the_call_once(stage: CallStage) -> None:
+    call_id = stage.incoming()
+    await stage.session.ringing(call_id)
+    stage.engine.gate.clear()
+    accepting = asyncio.ensure_future(stage.session.accept(call_id))
+    await settle()
+    ending = asyncio.ensure_future(stage.session.end())
+    await settle()
+    stage.engine.gate.set()
+    assert (await refused(accepting)).reason in (ConflictReason.LEFT, ConflictReason.REFUSED)
+    await ending
+    await settle()
+    assert stage.engine.calls[call_id].status is S.ENDED
+    assert shown(stage.session) == (S.ENDED, call_id, "ana")
+    assert not stage.room.is_connected
+
+
 async def test_a_call_belongs_to_one_session_of_a_client(stage: CallStage) -> None:
     call_id = stage.incoming()
     async with stage.another(AUDIO, FakeRoom("me")) as other:

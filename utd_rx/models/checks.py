@@ -72,7 +72,7 @@ def identities(to: Iterable[str], name: str = "to") -> tuple[str, ...]:
 def identity(who: str, name: str = "identity") -> str:
     """Return one identity, or raise `VALIDATION`."""
     if not isinstance(who, str) or not who:
-        raise invalid(f"{name}: an identity is a string that is not empty, not {who!r}")
+        raise invalid(f"{name} is a string that is not empty, not {who!r}")
     return who
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from attrs import evolve
 
-from utd_rx.errors import ConflictReason, UTDStreamException, conflict, invalid
+from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conflict, invalid
 from utd_rx.models import checks
 from utd_rx.models.audio import AudioInput
 from utd_rx.models.call import UTDCall
@@ -27,6 +27,16 @@ from utd_rx.sessions.views import CallView
 
 CLOSE_TIMEOUT: Final = 5.0
 """Seconds that `aclose` waits for the engine to hear of a hang-up; it would notice by itself."""
+
+
+UNCERTAIN: Final = (
+    UTDErrorCode.NETWORK,
+    UTDErrorCode.TIMEOUT,
+    UTDErrorCode.SERVER,
+    UTDErrorCode.MALFORMED_RESPONSE,
+    UTDErrorCode.UNKNOWN,
+)
+"""After these the engine may have done what it was asked all the same."""
 
 
 class UTDCallSession(UTDSession[CallState], CallView):
@@ -160,6 +170,7 @@ class UTDCallSession(UTDSession[CallState], CallView):
 
         Cancelling is safe: the call is ended at the engine.
         """
+        checks.identity(id, "id")
         with self._calling.coming(id):
             await self._calling.settled(id)
             self._calling.claim(id)
@@ -168,8 +179,8 @@ class UTDCallSession(UTDSession[CallState], CallView):
                 call = await self._calling.asked(lambda: self._engine.accept_call(id))
             except UTDStreamException as error:
                 self._runner.offer(facts.CallDisputed(id))
-                if error.status_code is None or error.status_code >= 500:
-                    await self._calling.give_up(id)  # the engine may have heard it all the same
+                if error.code in UNCERTAIN:
+                    await self._calling.give_up(id)
                 raise
             except asyncio.CancelledError:
                 self._calling.hanging_up(id)

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from typing import Final, Protocol
 
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conflict
+from utd_rx.models import checks
 from utd_rx.models.call import UTDCall
 from utd_rx.models.token import UTDTokenResponse
 from utd_rx.ports.engine import CallCalls, EnginePort
@@ -147,6 +148,7 @@ class Calling:
 
     async def answer(self, call_id: str, ask: Callable[[str], Awaitable[UTDCall]]) -> None:
         """Tell the engine something about an incoming call; its reply says how that stands."""
+        checks.identity(call_id, "id")
         self.claim(call_id)
         try:
             call = await ask(call_id)
