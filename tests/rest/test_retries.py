@@ -34,6 +34,12 @@ REPEATING: dict[str, Call] = {
     "unban": lambda api: api.unban("a"),
     "bans": lambda api: api.bans(),
     "speaker_invitations": lambda api: api.speaker_invitations("r"),
+    "start_call": lambda api: api.start_call("a", UTDStreamType.AUDIO_CALL),
+    "accept_call": lambda api: api.accept_call("call_1"),
+    "rejoin_call": lambda api: api.rejoin_call("call_1"),
+    "ringing_call": lambda api: api.ringing_call("call_1"),
+    "end_call": lambda api: api.end_call("call_1"),
+    "get_call": lambda api: api.get_call("call_1"),
 }
 ONCE: dict[str, Call] = {
     "setup_seats": lambda api: api.setup_seats("r", seat_count=4),
@@ -54,6 +60,8 @@ ONCE: dict[str, Call] = {
     "kick_participant": lambda api: api.kick_participant("r", "a"),
     "set_role": lambda api: api.set_role("r", "a", "admin"),
     "ban": lambda api: api.ban("a"),
+    "reject_call": lambda api: api.reject_call("call_1"),
+    "busy_call": lambda api: api.busy_call("call_1"),
 }
 
 
@@ -61,9 +69,9 @@ ONCE: dict[str, Call] = {
 async def test_a_repeatable_call_survives_two_refusals(
     engine: ScriptedEngine, api: UTDApi, clock: HandClock, name: str
 ) -> None:
-    engine.will(
-        reply(None, 503), reply(None, 502), reply({**TOKEN, **SESSION, **GRID, "invitations": []})
-    )
+    call = {"call_id": "call_1", "status": "ringing"}
+    answer = {**TOKEN, **SESSION, **GRID, "invitations": [], **call}
+    engine.will(reply(None, 503), reply(None, 502), reply(answer))
     await REPEATING[name](api)
     assert len(engine.seen) == 3
     assert clock.waits == [0.125, 0.25]

@@ -21,6 +21,7 @@ from utd_rx.sessions.call import UTDCallSession
 from utd_rx.testing.calls import FakeCallEngine
 from utd_rx.testing.clock import FakeClock
 from utd_rx.testing.room import FakeRoom
+from utd_rx.video import TestPattern
 
 R: TypeAlias = UTDCallEndReason
 S: TypeAlias = UTDCallStatus
@@ -92,6 +93,7 @@ class CallStage:
             engine=self.engine,
             signals=self.signals,
             microphone=microphone,
+            camera=TestPattern(),
             clock=self.clock,
         )
 

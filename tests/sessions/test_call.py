@@ -88,6 +88,21 @@ async def test_a_call_without_a_microphone_hears_only() -> None:
         assert (session.microphone_enabled.value, session.microphone_failure.value) == (False, None)
 
 
+@pytest.mark.parametrize("type_", [AUDIO, VIDEO])
+async def test_a_video_call_is_seen_and_an_audio_call_is_not(type_: UTDStreamType) -> None:
+    stage = CallStage(type_=type_)
+    async with stage.session as session:
+        await stage.talking()
+        await settle()
+        assert session.microphone_enabled.value
+        assert session.camera_enabled.value is (type_ is VIDEO)
+        if type_ is VIDEO:
+            await session.set_camera(False)
+            assert not session.camera_enabled.value
+        else:
+            assert (await refused(session.set_camera(True))).code is UTDErrorCode.FORBIDDEN
+
+
 async def test_who_calls_somebody_who_calls_them_is_in_that_call(stage: CallStage) -> None:
     theirs = stage.incoming()
     call = await stage.session.start("ana")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from attrs import evolve
 
@@ -15,6 +15,7 @@ from utd_rx.models.call import UTDCall
 from utd_rx.models.participant import TrackSource
 from utd_rx.models.stream_type import UTDStreamType
 from utd_rx.models.token import UTDTokenResponse
+from utd_rx.models.video import VideoInput
 from utd_rx.ports.clock import SYSTEM_CLOCK, Clock
 from utd_rx.ports.room import RoomPort
 from utd_rx.protocol.call import CallState
@@ -53,7 +54,8 @@ class UTDCallSession(UTDSession[CallState], CallView):
         engine: The engine, as this user may ask it.
         signals: What the client hears of its calls.
         microphone: What is published as the microphone.
-        camera: What is published as the camera.
+        camera: What is published as the camera, in video calls.
+        screen: What is published as the screen, in video calls, when the app says so.
         clock: Of deadlines and of what is sent.
 
     Raises:
@@ -71,7 +73,8 @@ class UTDCallSession(UTDSession[CallState], CallView):
         engine: CallEngine,
         signals: CallSignals,
         microphone: AudioInput | None = None,
-        camera: Any = None,
+        camera: VideoInput | None = None,
+        screen: VideoInput | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         if not type_.is_call:
@@ -89,6 +92,7 @@ class UTDCallSession(UTDSession[CallState], CallView):
             engine=engine,
             microphone=microphone,
             camera=camera,
+            screen=screen,
             clock=clock,
         )
 
