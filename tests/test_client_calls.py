@@ -201,7 +201,6 @@ async def test_a_call_session_before_authenticate_is_refused_and_told_what_to_do
 
 @pytest.mark.parametrize("type_", [UTDStreamType.AUDIO_CALL, UTDStreamType.VIDEO_CALL])
 async def test_a_call_session_is_of_who_authenticated(desk: Desk, type_: UTDStreamType) -> None:
-    pytest.importorskip("utd_rx.sessions.call")
     client = await signed_in(desk)
     call = client.call_session(type_)
     try:

@@ -5,21 +5,20 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from functools import partial
-from importlib import import_module
-from typing import Any, Self, TypedDict, Unpack, cast
+from typing import Self, TypedDict, Unpack
 
 from reactivex import Observable
 
 from utd_rx.errors import UTDErrorCode, UTDStreamException, invalid
 from utd_rx.models.audio import AudioInput
-from utd_rx.models.call import IncomingCall, UTDCall
+from utd_rx.models.call import IncomingCall
 from utd_rx.models.checks import flag
 from utd_rx.models.seats import UTDSeatMode
 from utd_rx.models.stream_type import UTDStreamType
 from utd_rx.models.token import UTDSessionResponse
 from utd_rx.models.video import VideoInput
 from utd_rx.ports.clock import SYSTEM_CLOCK, Clock
-from utd_rx.ports.engine import CallCalls, JoinRequest
+from utd_rx.ports.engine import JoinRequest
 from utd_rx.ports.proxy import Proxies
 from utd_rx.ports.room import RoomPort
 from utd_rx.ports.signal import SignalPort
@@ -29,6 +28,7 @@ from utd_rx.rest.client import UTDApiClient
 from utd_rx.rest.signal import SignalSocket
 from utd_rx.rtc.room import UTDRoom
 from utd_rx.sessions.audio_room import UTDAudioRoomSession
+from utd_rx.sessions.call import UTDCallSession
 from utd_rx.sessions.signals import SignalAccess, Signals
 from utd_rx.state import StateSubject
 
@@ -143,10 +143,7 @@ class UTDStreamClient:
         is_off = isinstance(reply, UTDSessionResponse) and reply.signaling_enabled is False
         url = None if is_off else reply.ws_url
 
-        async def get_call(call_id: str) -> UTDCall:
-            return await cast("CallCalls", api).get_call(call_id)
-
-        self._signals.sign_in(SignalAccess(identity, url, bearer.fresh, get_call))
+        self._signals.sign_in(SignalAccess(identity, url, bearer.fresh, api.get_call))
         self._identity, self._user, self._api = identity, identity, api
         return reply.user_token
 
@@ -188,7 +185,7 @@ class UTDStreamClient:
         *,
         microphone: AudioInput | None = None,
         camera: VideoInput | None = None,
-    ) -> Any:
+    ) -> UTDCallSession:
         """Make a session for calls of whoever is authenticated, one call after another.
 
         Args:
@@ -206,8 +203,7 @@ class UTDStreamClient:
             message = "nobody is signed in: await client.authenticate(identity) first"
             raise UTDStreamException(message, code=UTDErrorCode.UNAUTHORIZED)
         self._signals.require_open()
-        # By name until the two are merged; then an import, and the type of what is returned.
-        return import_module("utd_rx.sessions.call").UTDCallSession(
+        return UTDCallSession(
             self._user,
             type,
             room=self._make_room(),
