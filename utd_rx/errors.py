@@ -130,6 +130,7 @@ CODE_BY_STATUS: Final[dict[int, UTDErrorCode]] = {
     408: UTDErrorCode.TIMEOUT,
     409: UTDErrorCode.CONFLICT,
     413: UTDErrorCode.VALIDATION,
+    415: UTDErrorCode.VALIDATION,
     422: UTDErrorCode.VALIDATION,
     429: UTDErrorCode.RATE_LIMITED,
     504: UTDErrorCode.TIMEOUT,
