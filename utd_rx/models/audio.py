@@ -136,8 +136,8 @@ class AudioInput(Protocol):
         """Start to deliver frames of 10 ms to `sink`, paced in real time.
 
         A room also takes longer and shorter ones, up to a second, and such of another rate than
-        `format` says; they are cut and converted. Other samples than int16, or another number of
-        channels, end the publication with `LocalTrackFailed`.
+        `format` says; they are cut and converted. Other samples than int16, another number of
+        channels, or what is no frame, end the publication with `LocalTrackFailed`.
 
         Raises:
             UTDStreamException: The source cannot be opened.

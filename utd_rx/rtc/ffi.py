@@ -255,17 +255,17 @@ class AudioExchange:
             stream = self._streams.get(event.stream_handle)
             if stream is None:
                 self._early.append(event)
-                return
-            try:
+            else:
                 self._take(stream, event)
-            except Exception:  # noqa: BLE001 - logged by `note`
-                self._faults.note()
 
     def _take(self, stream: _Stream, event: Any) -> None:
         if event.HasField("frame_received"):
-            samples = _take_samples(event.frame_received.frame)
-            if stream.sink is not None:
-                stream.sink(samples)
+            try:
+                samples = _take_samples(event.frame_received.frame)
+                if stream.sink is not None:
+                    stream.sink(samples)
+            except Exception:  # noqa: BLE001 - logged by `note`
+                self._faults.note()
         elif event.HasField("eos"):
             stream.loop.call_soon_threadsafe(stream.end)
 
