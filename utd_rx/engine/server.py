@@ -28,7 +28,7 @@ from utd_rx.engine.presence import poll_presence
 from utd_rx.engine.routes.request import Context
 from utd_rx.engine.serving import HttpServer
 from utd_rx.engine.tasks import OwnedTasks
-from utd_rx.errors import ConflictReason, conflict
+from utd_rx.errors import ConflictReason, UTDStreamException, conflict
 
 SHUTDOWN_SECONDS: Final = 2.0  # for requests under way to end
 
@@ -232,6 +232,8 @@ class LocalEngine:
         stack.push_async_callback(sfu.aclose)
         try:
             await sfu.start()
+        except UTDStreamException:
+            raise
         except (OSError, ValueError) as error:
             message = f"the media server cannot start on {host}: {error}"
             raise conflict(ConflictReason.BUSY, message) from error

@@ -5,9 +5,10 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from math import inf, ulp
 from numbers import Real
 from types import UnionType
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, Final, Union, get_args, get_origin, get_type_hints
 
 import attrs
 
@@ -17,17 +18,35 @@ from utd_rx.errors import invalid
 def typed(cls: type, fields: list[attrs.Attribute[Any]]) -> list[attrs.Attribute[Any]]:
     """Check every field of a value against its declared type: a `field_transformer` of attrs.
 
-    A wrong one is a `ValueError`, as a number out of its range is, also in a tuple or a map.
-    Numbers of other libraries become Python's, and `48000.0`, where a whole one is declared,
-    48000; a `bool` is no number. A field with a converter of its own is left to that.
+    A wrong one is refused, as a number out of its range is, also in a tuple or a map. Numbers of
+    other libraries become Python's, and `48000.0`, where a whole one is declared, 48000; a `bool`
+    is no number. A field with a converter of its own is left to that.
     """
     hints = get_type_hints(cls)
-    return [
-        field
-        if field.converter
-        else field.evolve(converter=_checking(f"{cls.__name__}.{field.name}", hints[field.name]))
-        for field in fields
-    ]
+
+    def checked(field: attrs.Attribute[Any]) -> attrs.Attribute[Any]:
+        if field.validator:
+            field = field.evolve(validator=_refusing(field.validator))
+        where = f"{cls.__name__}.{field.name}"
+        return (
+            field
+            if field.converter
+            else field.evolve(converter=_checking(where, hints[field.name]))
+        )
+
+    return [checked(field) for field in fields]
+
+
+def _refusing(validator: Callable[..., None]) -> Callable[..., None]:
+    """Return a validator of attrs' as one that refuses as `invalid` does."""
+
+    def check(*of: Any) -> None:
+        try:
+            validator(*of)
+        except ValueError as error:
+            raise invalid(str(error)) from error
+
+    return check
 
 
 def _checking(where: str, declared: Any) -> Callable[[Any], Any]:
@@ -55,7 +74,7 @@ def _checking(where: str, declared: Any) -> Callable[[Any], Any]:
         if not number and isinstance(value, kinds):  # of a subclass
             return value
         told = repr(value) if number and isinstance(value, Real) else type(value).__name__
-        raise ValueError(f"{where} must be {wanted}, not {told}")
+        raise invalid(f"{where} must be {wanted}, not {told}")
 
     return check
 
@@ -74,6 +93,17 @@ def identity(who: str, name: str = "identity") -> str:
     if not isinstance(who, str) or not who:
         raise invalid(f"{name}: an identity is a string that is not empty, not {who!r}")
     return who
+
+
+def number(value: float, rule: str, least: float, most: float = inf) -> float:
+    """Return a number from `least` to `most`, as `rule` says it, or raise `VALIDATION`."""
+    if isinstance(value, bool) or not isinstance(value, Real) or not least <= value <= most:
+        raise invalid(f"{rule}, not {value!r}")
+    return float(value)
+
+
+POSITIVE: Final = ulp(0.0)
+"""The least number above 0."""
 
 
 def flag(value: bool, name: str) -> bool:
