@@ -209,13 +209,14 @@ class UTDSession(SessionView[St]):
     async def set_microphone(self, enabled: bool) -> None:
         """Switch the microphone on or off; toggles are serialised and the last one wins.
 
-        In an outage it waits for what follows. What it could not do is not done later.
+        In an outage it waits for what follows. What it could not do is not done later; what was on
+        before, and not switched off since, is again.
 
         Raises:
-            UTDStreamException: `FORBIDDEN` at once when the server has not granted publishing or
-                takes the grant back meanwhile; `CONFLICT` when not joined, when left meanwhile or
-                when a later toggle won; `VALIDATION` without a microphone; `TIMEOUT`; or why
-                publishing failed.
+            UTDStreamException: `FORBIDDEN` at once when the server has not granted publishing, nor
+                had before an outage, or takes the grant back meanwhile; `CONFLICT` when not joined,
+                when left meanwhile or when a later toggle won; `VALIDATION` without a microphone;
+                `TIMEOUT`; or why publishing failed.
 
         Cancelling is safe; the intent stays as it was set.
         """
