@@ -205,6 +205,10 @@ async def test_a_gain_out_of_range_is_refused(stage: Stage, speaker: Speaker) ->
     async with play(stage.session, speaker) as playback:
         with pytest.raises(UTDStreamException) as caught:
             playback.set_gain("sara", 9.0)
+        with pytest.raises(UTDStreamException):
+            playback.set_gain(["sara"], 1.0)  # type: ignore[arg-type] # what is tested
+        with pytest.raises(UTDStreamException):
+            stage.session.audio(["sara"])  # type: ignore[arg-type] # the same
         assert caught.value.code is UTDErrorCode.VALIDATION
 
 

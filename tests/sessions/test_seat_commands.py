@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 from attrs import evolve
@@ -69,6 +70,25 @@ async def test_a_refused_command_changes_nothing_and_says_why(joined: Stage) -> 
         before.seats,
         before.session,
     )
+
+
+@pytest.mark.parametrize("wrong", ["1", None, 1.0, True, -1])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "take_seat", "move_seat", "kick_seat", "lock_seat", "unlock_seat", "mute_seat",
+        "unmute_seat", "approve_speaker", "reject_speaker", "accept_invitation",
+        "decline_invitation",
+    ],
+)  # fmt: skip
+async def test_what_is_no_number_is_refused_before_anything_is_made_of_it(
+    joined: Stage, name: str, wrong: Any
+) -> None:
+    before = joined.session.state.value, list(joined.engine.asked)
+    with pytest.raises(UTDStreamException) as raised:
+        await getattr(joined.session, name)(wrong)
+    assert code_of(raised) is UTDErrorCode.VALIDATION
+    assert (joined.session.state.value, joined.engine.asked) == before
 
 
 async def test_commands_before_joining_ask_nobody(stage: Stage) -> None:

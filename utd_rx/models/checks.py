@@ -14,6 +14,9 @@ import attrs
 
 from utd_rx.errors import invalid
 
+_MAX_INT: Final = 2**53
+"""Where JSON numbers stop being exact for other readers."""
+
 
 def typed(cls: type, fields: list[attrs.Attribute[Any]]) -> list[attrs.Attribute[Any]]:
     """Check every field of a value against its declared type: a `field_transformer` of attrs.
@@ -113,8 +116,16 @@ def flag(value: bool, name: str) -> bool:
     return value
 
 
+def whole(value: int, name: str, least: int = 0, most: int = _MAX_INT) -> int:
+    """Return an integer from `least` to `most`, or raise `VALIDATION`; a bool is none."""
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        bound = f"of at least {least}" if most == _MAX_INT else f"from {least} to {most}"
+        raise invalid(f"{name} must be an integer {bound}")
+    return value
+
+
 def arguments(method: Callable[..., Any]) -> Callable[..., None]:
-    """Return what checks a call of `method`: its `identity`, and whatever is declared a bool."""
+    """Return what checks a call of `method`: its `identity`, and what is declared a bool or int."""
     signature = inspect.signature(method)
     declared = {name: one.annotation for name, one in signature.parameters.items()}
 
@@ -124,6 +135,8 @@ def arguments(method: Callable[..., Any]) -> Callable[..., None]:
                 identity(value)
             elif declared[name] in ("bool", bool):
                 flag(value, name)
+            elif declared[name] == "int" or (declared[name] == "int | None" and value is not None):
+                whole(value, name)
 
     return check
 
