@@ -103,13 +103,13 @@ class FakeRoom:
         self._routes.clear()
         self.emit(ev.Disconnected(reason))
 
-    def play(self, track_sid: str, frame: AudioFrame) -> None:
-        """Let a frame of a remote track arrive."""
+    def play(self, track_sid: str, *frames: AudioFrame) -> None:
+        """Let frames of a remote track arrive, as one batch."""
         for sid, sink in list(self._hearing.values()):
             if sid == track_sid:
-                sink((frame,))
+                sink(frames)
         for sid, voice in list(self._routes.values()):
-            if sid == track_sid:
+            for frame in frames if sid == track_sid else ():
                 voice(frame)
 
     @property
