@@ -156,7 +156,6 @@ class UTDAudioRoomSession(UTDSession[AudioRoomState], AudioRoomView):
     @command
     async def cancel_request(self) -> None:
         """Withdraw one's own request; without one nothing happens."""
-        self._runner.require_joined()
         with self._seats.forgoing():
             await self._ask(promises.IsSilent(self.identity), self._engine.cancel_request)
 
