@@ -161,12 +161,13 @@ async def test_an_observer_that_raises_is_reported_each_time_and_nobody_loses_an
     asyncio.get_running_loop().set_exception_handler(lambda _, context: reports.append(context))
     speaks(stage, "sara", "TR_1")
     await settle()
-    stream: Observable[Any] = {
-        "audio": lambda: stage.session.audio("sara"),
-        "events": lambda: stage.session.events,
-        "data": lambda: stage.session.data,
-        "messages": lambda: stage.session.messages("t"),
-    }[name]()
+    streams: dict[str, Observable[Any]] = {
+        "audio": stage.session.audio("sara"),
+        "events": stage.session.events,
+        "data": stage.session.data,
+        "messages": stage.session.messages("t"),
+    }
+    stream = streams[name]
     seen: list[str] = []
 
     def fail(_: object) -> None:

@@ -11,6 +11,7 @@ from reactivex import Observable, abc, create
 from reactivex.disposable import CompositeDisposable, Disposable
 
 from utd_rx.errors import UTDStreamException
+from utd_rx.models import checks
 from utd_rx.models.audio import AudioFrame
 from utd_rx.ports.room import RoomPort
 from utd_rx.protocol.roster import microphone_sid
@@ -26,6 +27,7 @@ def remote_audio(runner: Runner[Any], room: RoomPort, identity: str) -> Observab
 
     Whichever thread subscribes or disposes, what that causes happens on the session's loop.
     """
+    checks.identity(identity)
     track_sid = runner.machine.select(
         lambda state: microphone_sid(state.session.roster, identity), name="audio"
     )

@@ -10,9 +10,9 @@ from typing import Any, ParamSpec, Self, TypeVar, cast
 from reactivex import Observable
 
 from utd_rx.errors import UTDStreamException
-from utd_rx.models import checks
 from utd_rx.models.audio import AudioFrame, AudioInput
 from utd_rx.models.ban import UTDBan
+from utd_rx.models.checks import arguments
 from utd_rx.models.participant import TrackSource
 from utd_rx.models.role import UTDRole
 from utd_rx.ports.clock import SYSTEM_CLOCK, Clock
@@ -41,7 +41,7 @@ def command(method: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Coroutin
     An identity, a number and what is on or off are checked here, for every command alike, before
     anything is made of them: `VALIDATION`.
     """
-    check = checks.arguments(method)
+    check = arguments(method)
 
     @wraps(method)
     async def checked(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -136,7 +136,6 @@ class UTDSession(SessionView[St]):
         follows the participant through mute, unpublish and reconnect, and completes with the
         session. Frames come on the session's loop. `VALIDATION` for what is no identity.
         """
-        checks.identity(identity)
         return remote_audio(self._runner, self._room, identity)
 
     # --- joining and leaving --------------------------------------------------------------------

@@ -8,11 +8,11 @@ from typing import TypeVar
 
 from attrs import frozen
 
-from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.errors import UTDStreamException
 from utd_rx.models.participant import TrackSource
 from utd_rx.models.seats import UTDSeatGrid
 from utd_rx.ports.engine import EnginePort
-from utd_rx.protocol import seating
+from utd_rx.protocol import seating, speakers
 from utd_rx.protocol.audio_room import AudioRoomState
 from utd_rx.protocol.facts import seats as facts
 from utd_rx.protocol.promises import IsAsking, IsSitting
@@ -148,23 +148,20 @@ class Speaking:
 
     async def answer(self, invitation_id: int, call: Awaitable[R]) -> R:
         """Await an answer to an offer, which is over then, or was never made."""
-        is_over = False
         try:
             answer = await call
-            is_over = True
         except UTDStreamException as error:
-            is_over = error.code in (UTDErrorCode.NOT_FOUND, UTDErrorCode.FORBIDDEN)
-            raise
-        finally:
-            if is_over:
+            if speakers.is_none(error):
                 self._runner.offer(facts.InvitationAnswered(invitation_id))
+            raise
+        self._runner.offer(facts.InvitationAnswered(invitation_id))
         return answer
 
     async def _fetch_invitations(self, effect: facts.FetchInvitations) -> None:
         try:
             listed = await self._engine.speaker_invitations(self._room)
         except UTDStreamException as error:
-            is_absent = error.code is UTDErrorCode.NOT_FOUND
+            is_absent = speakers.is_no_list(error)
             self._runner.offer(facts.InvitationsNotListed(effect.epoch, is_absent))
         else:
             self._runner.offer(facts.InvitationsListed(effect.epoch, listed))
