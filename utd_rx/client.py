@@ -10,6 +10,7 @@ from utd_rx.models.audio import AudioInput
 from utd_rx.models.checks import flag
 from utd_rx.models.seats import UTDSeatMode
 from utd_rx.models.stream_type import UTDStreamType
+from utd_rx.ports.clock import SYSTEM_CLOCK, Clock
 from utd_rx.ports.engine import JoinRequest
 from utd_rx.ports.proxy import Proxies
 from utd_rx.ports.room import RoomPort
@@ -51,6 +52,7 @@ class UTDStreamClient:
         trust_env: Whether `HTTP_PROXY` and `HTTPS_PROXY` hold where no `proxy` is given; read now,
             once. Otherwise the environment's proxies count for nothing.
         make_room: Makes the media room of each session, by default a `UTDRoom`.
+        clock: What time it is for the client and its sessions.
 
     Raises:
         UTDStreamException: `VALIDATION`: an empty credential, a URL that is neither `https://`
@@ -68,9 +70,15 @@ class UTDStreamClient:
         proxy: str | None = None,
         trust_env: bool = False,
         make_room: Callable[[], RoomPort] | None = None,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         host = partial(
-            UTDApiClient, app_id=app_id, app_key=app_key, proxy=proxy, trust_env=trust_env
+            UTDApiClient,
+            app_id=app_id,
+            app_key=app_key,
+            proxy=proxy,
+            trust_env=trust_env,
+            clock=clock,
         )
         proxies = Proxies.of(proxy, trust_env=trust_env)
         self._make_room = make_room or partial(UTDRoom, proxies=proxies)
@@ -79,6 +87,7 @@ class UTDStreamClient:
         self._api = UTDApi(self._engine, self._tokens)
         self._microphone = microphone
         self._identity: str | None = None
+        self._clock = clock
 
     def __repr__(self) -> str:
         return f"UTDStreamClient(identity={self._identity!r})"
@@ -106,7 +115,7 @@ class UTDStreamClient:
         Cancelling is safe.
         """
         mint = partial(self._api.mint_session, identity=identity, name=name, device_id=device_id)
-        bearer = Bearer(mint, clock=self._tokens.clock)
+        bearer = Bearer(mint, clock=self._clock)
         reply = await bearer.mint()
         self._identity = identity
         self._api = UTDApi(self._engine, self._tokens, bearer=bearer)
@@ -166,6 +175,7 @@ class UTDStreamClient:
             room=self._make_room(),
             engine=self._api.acting_as(request),
             microphone=microphone or self._microphone,
+            clock=self._clock,
             on_joined=joined,
         )
 

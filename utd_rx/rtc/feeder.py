@@ -7,7 +7,8 @@ answer.
 
 Delay is never a ratchet: after a stall an input may deliver all it missed at once, and sent in
 full it would sit in the listeners' jitter buffers. What is further ahead of real time than `BURST`,
-or than one frame of the input where that is longer, is therefore dropped and counted.
+or than one frame of the input where that is longer, is therefore dropped and counted. Real time
+is the machine's, whatever clock the client has: devices pace the sound, and it is heard elsewhere.
 
 Locks, always in this order: LiveKit's queue, a sender's.
 """
