@@ -188,7 +188,7 @@ class FakeRoom:
         to: Sequence[str] | None = None,
     ) -> None:
         self._require_connected()
-        message = DataMessage(data, topic=topic, to=to)
+        message = DataMessage(data, topic=topic, to=to, reliable=reliable)
         if not self.snapshot.local.permission.can_publish_data:
             raise UTDStreamException("data is not granted", code=UTDErrorCode.FORBIDDEN)
         self.sent.append((message.data, message.topic, message.to))
