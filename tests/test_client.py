@@ -1,17 +1,23 @@
-"""What `UTDStreamClient` promises about joining: how long it takes, and who has joined."""
+"""What `UTDStreamClient` promises about joining, and whose time it is."""
 
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 from livekit import rtc
 
+from tests.engine.fakes import FakeMedia
 from tests.state.virtual import run
 from utd_rx import UTDErrorCode, UTDStreamClient, UTDStreamException
+from utd_rx.engine import LocalEngine
+from utd_rx.models.connection import UTDConnectionState
 from utd_rx.models.token import UTDTokenResponse
 from utd_rx.rest.api import UTDApi
 from utd_rx.rtc import native
+from utd_rx.testing.clock import FakeClock
+from utd_rx.testing.room import FakeRoom
 
 
 class SilentRoom(rtc.Room):
@@ -54,6 +60,41 @@ async def seconds_of_a_join(patch: pytest.MonkeyPatch, *, patience: float | None
     room.answer.set_result(None)
     await room.left.wait()
     return took
+
+
+async def test_the_clock_of_a_client_is_that_of_its_sessions_and_of_what_they_ask(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    mints: list[str] = []
+    mint = UTDApi.mint_token
+
+    async def counted(api: UTDApi, *, identity: str, **options: Any) -> UTDTokenResponse:
+        mints.append(identity)
+        return await mint(api, identity=identity, **options)
+
+    monkeypatch.setattr(UTDApi, "mint_token", counted)
+    clock, room = FakeClock(), FakeRoom("sara")
+    async with (
+        LocalEngine(media=FakeMedia()) as engine,
+        UTDStreamClient(
+            engine.app_id,
+            engine.app_key,
+            base_url=engine.base_url,
+            token_base_url=engine.base_url,
+            make_room=lambda: room,
+            clock=clock,
+        ) as client,
+        await client.join_audio_room("sara", "friday", as_host=True) as session,
+    ):
+        assert mints == ["sara"]
+        clock.advance(86_400)
+        await session.get_seats()
+        assert len(mints) > 1, "the bearer ended by this clock"
+        room.gate.clear()
+        room.lose()
+        await session.connected.until(False, timeout=5)
+        clock.advance(60)
+        assert session.connection_state.value is UTDConnectionState.FORCE_EXIT
 
 
 def test_a_silent_media_server_costs_what_the_docstring_says(

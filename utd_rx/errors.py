@@ -2,6 +2,10 @@
 
 Every failure that reaches an application is a `UTDStreamException`; `code` says what kind it is,
 `message` what to do about it. The codes are the engine's (docs/contract.md, "Errors").
+
+What a caller hands over and cannot be, of a wrong type or out of its range, is refused in one way
+everywhere, by a function, a method or a value's constructor: with `invalid`, a `VALIDATION` that is
+a `ValueError` as well.
 """
 
 from __future__ import annotations
@@ -113,9 +117,13 @@ class UTDStreamException(Exception):
         return self.code is UTDErrorCode.FEATURE_DISABLED
 
 
-def invalid(message: str) -> UTDStreamException:
+class InvalidValue(UTDStreamException, ValueError):
+    """What was handed over is refused here; to Python it is a `ValueError`, too."""
+
+
+def invalid(message: str) -> InvalidValue:
     """Return a `VALIDATION`: what was handed over is refused here."""
-    return UTDStreamException(message, code=UTDErrorCode.VALIDATION)
+    return InvalidValue(message, code=UTDErrorCode.VALIDATION)
 
 
 def conflict(reason: ConflictReason, message: str) -> UTDStreamException:
@@ -131,6 +139,7 @@ CODE_BY_STATUS: Final[dict[int, UTDErrorCode]] = {
     408: UTDErrorCode.TIMEOUT,
     409: UTDErrorCode.CONFLICT,
     413: UTDErrorCode.VALIDATION,
+    415: UTDErrorCode.VALIDATION,
     422: UTDErrorCode.VALIDATION,
     429: UTDErrorCode.RATE_LIMITED,
     504: UTDErrorCode.TIMEOUT,

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from typing import cast
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ from utd_rx.audio.microphone import Microphone, MicrophoneInput
 from utd_rx.audio.playing import Tap
 from utd_rx.audio.processing import ProcessingStage, make_processor
 from utd_rx.errors import UTDErrorCode, UTDStreamException
-from utd_rx.models.audio import AudioFormat, AudioFrame, Samples
+from utd_rx.models.audio import AudioFormat, AudioFrame, FrameSink, Samples
 from utd_rx.models.voice_processing import VoiceProcessing
 
 OFF = VoiceProcessing()
@@ -251,6 +252,21 @@ async def test_what_is_refused_is_passed_on_and_counted(here: Stage, refusal: Ex
     here.play()
     assert here.hear() == 0
     assert here.stage.unprocessed == 2
+
+
+async def test_a_reference_that_hands_over_no_frame_does_not_end_itself() -> None:
+    sinks: list[FrameSink] = []
+
+    def listen(sink: FrameSink) -> Callable[[], None]:
+        sinks.append(sink)
+        return lambda: None
+
+    stage = ProcessingStage(listen, lambda: 0.0, FakeProcessor)
+    await stage.use(ECHO)
+    for handed in (None, b"", np.zeros((480, 1), np.int16)):
+        sinks[0](cast("AudioFrame", handed))
+    assert stage.unprocessed == 3
+    stage.close()
 
 
 @pytest.mark.parametrize("overtake", [True, False], ids=["by another", "by the end"])

@@ -6,7 +6,9 @@ import io
 import os
 import struct
 import wave
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +19,7 @@ from hypothesis.extra import numpy as npst
 
 from utd_rx.audio import wav
 from utd_rx.audio.convert import to_pcm
+from utd_rx.audio.sources import WavSource
 from utd_rx.audio.wav import read_wav, read_wav_header, wav_header
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.audio import AudioFormat, Samples
@@ -230,3 +233,19 @@ def test_floats_clip_and_never_wrap(values: npt.NDArray[np.float32]) -> None:
     converted = to_pcm(values)
     finite = np.nan_to_num(values.astype(np.float64), nan=0.0, posinf=2.0, neginf=-2.0)
     assert np.all(np.abs(converted - np.clip(finite * 32_768, -32_768, 32_767)) <= 0.5)
+
+
+@pytest.mark.parametrize("read", [read_wav_header, read_wav, WavSource])
+def test_a_disk_that_fails_after_opening_is_a_typed_error(
+    read: Callable[[Path], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken(io.BytesIO):
+        def read(self, *_: Any) -> bytes:
+            raise OSError(5, "Input/output error")
+
+    path = tmp_path / "a.wav"
+    path.touch()
+    monkeypatch.setattr(Path, "open", lambda *_: Broken())
+    with pytest.raises(UTDStreamException, match="cannot be read: Input/output error") as raised:
+        read(path)
+    assert raised.value.code is UTDErrorCode.VALIDATION

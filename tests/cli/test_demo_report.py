@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 
 import pytest
 from attrs import evolve
 
-from utd_rx import AudioComparison, UTDErrorCode, UTDStreamException
+from utd_rx import AudioComparison, UTDErrorCode, UTDStreamException, WavSource
 from utd_rx.audio import speech_path
 from utd_rx.cli import main
-from utd_rx.cli.demo import runner
+from utd_rx.cli.demo import runner, scenario
 from utd_rx.cli.demo.journal import Entry, Journal
 from utd_rx.cli.demo.picture import draw_timeline
 from utd_rx.cli.demo.report import Verdict, judge, write_report
@@ -138,3 +139,11 @@ def test_what_an_earlier_demo_heard_is_no_microphone_for_the_next(
     assert main(["demo", "--out", str(tmp_path), "--wav", str(heard)]) == 1
     assert "choose another --out" in capsys.readouterr().err
     assert heard.exists()
+
+
+async def test_a_sound_is_waited_for_as_long_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scenario, "PATIENCE", 0.0)
+    over = asyncio.Event()
+    asyncio.get_running_loop().call_soon(over.set)
+    await scenario.until_over(over, WavSource(speech_path()))
+    assert over.is_set()

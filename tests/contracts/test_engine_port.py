@@ -104,6 +104,7 @@ class FakeBench:
         return 9
 
     async def invite(self) -> int:
+        self.engine.offered.add(5)
         return 5
 
     async def fail(self) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, suppress
 
 import numpy as np
 import pytest
@@ -21,7 +21,13 @@ from tests.support.sfu import (
 from utd_rx import ToneSource
 from utd_rx.models.audio import AudioFrame
 from utd_rx.models.connection import DisconnectReason
-from utd_rx.models.events import ParticipantConnected, TrackPublished, TrackSubscribed
+from utd_rx.models.events import (
+    DataReceived,
+    ParticipantConnected,
+    RoomEvent,
+    TrackPublished,
+    TrackSubscribed,
+)
 from utd_rx.models.participant import (
     RemoteParticipant,
     TrackKind,
@@ -30,6 +36,7 @@ from utd_rx.models.participant import (
 )
 from utd_rx.ports.room import RoomPort
 from utd_rx.rtc.room import UTDRoom
+from utd_rx.testing.contracts import Told
 from utd_rx.testing.contracts.room import RoomBench, RoomContract
 from utd_rx.testing.pickled import pickled
 from utd_rx.testing.room import FakeRoom
@@ -58,6 +65,11 @@ class FakeServer:
     async def speak(self) -> str:
         self._loop.call_soon_threadsafe(self._speak)
         return OTHER
+
+    async def listen(self) -> tuple[str, Callable[[], list[tuple[bytes, str]]]]:
+        return OTHER, lambda: [
+            (data, topic) for data, topic, to in self._room.sent if to is None or OTHER in to
+        ]
 
     def _speak(self) -> None:
         told = (RemoteParticipant(OTHER), TrackPublication("TR_ben", source=TRACK.source))
@@ -102,6 +114,24 @@ class RealServer:
         await other.connect(self.url, self._speaking)
         await other.publish(ToneSource())
         return OTHER
+
+    async def listen(self) -> tuple[str, Callable[[], list[tuple[bytes, str]]]]:
+        other, told = await self._stack.enter_async_context(UTDRoom()), Told[RoomEvent]()
+        other.listen(told.take)
+        await other.connect(self.url, self._speaking)
+        # What is sent before its data channel is open reaches nobody.
+        while not any(isinstance(event, DataReceived) for event in told.told):
+            await self._livekit.room.send_data(
+                api.SendDataRequest(room=ROOM, topic="open?", destination_identities=[OTHER])
+            )
+            with suppress(TimeoutError):
+                async with asyncio.timeout(0.1):
+                    await told.until(lambda event: isinstance(event, DataReceived))
+        return OTHER, lambda: [
+            (event.payload, event.topic)
+            for event in told.told
+            if isinstance(event, DataReceived) and event.topic != "open?"
+        ]
 
     def _token(self, sfu: RunningSfu, identity: str, *, can_publish: bool) -> str:
         grants = api.VideoGrants(room_join=True, room=ROOM, can_publish=can_publish)

@@ -47,7 +47,7 @@ CUT_OFF: Final = b"Content-Length: 100\r\n\r\n{"
     ("body", "status", "lines"),
     [
         (b"Content-Length: 70000\r\n\r\n" + b"x" * 70_000, b"413", 1),
-        (b"Content-Encoding: gzip\r\nContent-Length: 5\r\n\r\nabcde", b"422", 1),
+        (b"Content-Encoding: gzip\r\nContent-Length: 5\r\n\r\nabcde", b"415", 0),
         (b"Transfer-Encoding: chunked\r\n\r\nzz\r\nabc\r\n", b"400", 1),
         (b'Transfer-Encoding: chunked\r\n\r\n3\r\n{"a\r\nzz\r\n', b"400", 1),
         (CUT_OFF, b"", 0),

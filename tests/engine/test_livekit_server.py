@@ -13,6 +13,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from aiohttp import test_utils, web
 
 from tests.support.sfu import RunningSfu, SfuKind, fresh_options
 from utd_rx.engine import livekit_server
@@ -23,7 +24,7 @@ from utd_rx.engine.livekit_server import (
     tools_folder,
 )
 from utd_rx.engine.sfu.options import SfuOptions
-from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
 
 
 def executable(path: Path, text: str = "#!/bin/sh\n") -> Path:
@@ -133,6 +134,27 @@ class TestRefusals:
         assert caught.value.code is UTDErrorCode.TIMEOUT
         assert server.pid is not None
         assert not is_running(server.pid)
+
+    async def test_a_stranger_who_answers_anybody_is_not_taken_for_it(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def welcome(_request: web.Request) -> web.Response:
+            return web.json_response({"rooms": []})
+
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", welcome)
+        stranger = test_utils.TestServer(app)
+        await stranger.start_server()
+        port = stranger.port or 0
+        monkeypatch.setattr(livekit_server, "free_port", lambda *_: port)
+        binary = python_program(tmp_path / "server", "import time; time.sleep(60)")
+        server = LiveKitServer(fresh_options(), binary=binary)
+        try:
+            with pytest.raises(UTDStreamException, match="no free port") as caught:
+                await server.start()
+        finally:
+            await stranger.close()
+        assert caught.value.reason is ConflictReason.BUSY
 
     async def test_a_cancelled_start_leaves_no_process(self, tmp_path: Path) -> None:
         mark = tmp_path / "pid"

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import socket
 import tracemalloc
+import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -265,6 +266,38 @@ async def test_four_strangers_with_headers_without_end_cost_little(port: int) ->
     finally:
         tracemalloc.stop()
     assert peak < 32 * 1024 * 1024
+
+
+@pytest.mark.parametrize("coding", ["deflate", "gzip", "GZIP", "br", "zstd"])
+@pytest.mark.parametrize("path", ["livekit/webhook", "api/v1/token", "twirp/livekit.RoomService/x"])
+async def test_nothing_is_unpacked_for_anybody(
+    port: int, path: str, coding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unpacked: list[int] = []
+
+    def feed_data(_self: object, chunk: bytes) -> bool:
+        unpacked.append(len(chunk))
+        return False
+
+    monkeypatch.setattr(aiohttp.http_parser.DeflateBuffer, "feed_data", feed_data)
+    body = zlib.compress(bytes(1_000_000))
+    head = f"POST /{path} HTTP/1.1\r\nHost: x\r\nContent-Encoding: {coding}\r\n"
+    async with stranger(port) as one:
+        await one.send(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        assert (await one.answer()).startswith(b"HTTP/1.1 415 ")
+    assert not unpacked
+
+
+async def test_who_is_trusted_is_refused_a_packed_body_too(serve: Open) -> None:
+    url = f"http://127.0.0.1:{await serve()}"
+    async with aiohttp.ClientSession() as session:
+        async with session.get(f"{url}/mine", headers=TOKEN) as response:
+            assert response.status == 200
+        async with session.post(f"{url}/body", data=b"x" * 100_000, compress=True) as response:
+            assert response.status == 415
+            assert response.headers["Accept-Encoding"] == "identity"
+        async with session.post(f"{url}/body", data=b"x" * 100) as response:
+            assert await response.text() == "100"
 
 
 async def test_a_stranger_to_the_rest_api_is_answered_and_sent_away(port: int) -> None:

@@ -42,6 +42,7 @@ from utd_rx.engine.rules import moderation, room_state
 from utd_rx.engine.rules import speakers as speaker_rules
 from utd_rx.engine.rules.refusal import Refusal
 from utd_rx.engine.rules.roles import Actor, Role
+from utd_rx.errors import UTDStreamException
 from utd_rx.models import events as e
 from utd_rx.models.chat import ChatMessage
 from utd_rx.models.connection import UTDConnectionState
@@ -55,6 +56,7 @@ from utd_rx.protocol.facts.people import ChatSent
 from utd_rx.protocol.facts.seats import InvitationAnswered, SpeakRequested
 from utd_rx.protocol.kinds import AUDIO_ROOM
 from utd_rx.protocol.promises import PUSH_TIMEOUT, GridPromise
+from utd_rx.protocol.publishing import require_granted
 from utd_rx.protocol.speakers import LOOK_AGAIN_SECONDS
 from utd_rx.protocol.wire.reading import read_int
 
@@ -196,9 +198,18 @@ class WholeRoom(RuleBasedStateMachine):
 
     @rule(who=people, enabled=st.booleans())
     def switch_microphone(self, who: str, enabled: bool) -> None:
-        client = self.world.clients[who]
-        if client.state.session.microphone.is_granted or not enabled:
-            self.world.tell(client, PublishingWanted(TrackSource.MICROPHONE, enabled))
+        client, source = self.world.clients[who], TrackSource.MICROPHONE
+        if not client.state.session.connection.is_joined:
+            return
+        try:
+            if enabled:
+                require_granted(client.state.session.microphone)
+        except UTDStreamException:
+            assert not client.state.session.microphone.is_granted
+            return
+        self.world.tell(client, PublishingWanted(source, enabled))
+        stated = client.state.session.microphone.stated
+        self.world.wait(who, promises.Published(source, enabled, stated))
 
     @rule(who=guests, role=st.sampled_from([Role.ADMIN, Role.GUEST, Role.AUDIENCE]))
     def give_role(self, who: str, role: Role) -> None:
@@ -225,8 +236,8 @@ class WholeRoom(RuleBasedStateMachine):
         if is_there:  # a client that does not keep to the lock sends all the same
             self.world.say(who, text, claimed=claimed, is_known=is_known)
 
-    @rule(who=people, index=indices)
-    def an_outage_while_speaking_is_survived(self, who: str, index: int) -> None:
+    @rule(who=people, index=indices, words=st.lists(st.booleans(), max_size=3))
+    def an_outage_while_speaking_is_survived(self, who: str, index: int, words: list[bool]) -> None:
         world, client = self.world, self.world.clients[who]
         self.command(who, TakeSeat(index))
         world.deliver_all(who)
@@ -239,9 +250,12 @@ class WholeRoom(RuleBasedStateMachine):
         if is_there and client.state.session.microphone.is_on:
             world.interrupt(who, is_lost=True)
             assert not client.tracks
+            for enabled in words:
+                self.switch_microphone(who, enabled)
             world.deliver_all(who)
-            assert client.state.session.microphone.is_on, "what should be published is again"
-            assert client.tracks
+            is_on = words[-1] if words else True
+            assert client.state.session.microphone.is_on is is_on, "what was wanted last"
+            assert bool(client.tracks) is is_on
 
     @precondition(lambda self: self.absent())
     @rule(data=st.data())

@@ -72,7 +72,7 @@ from utd_rx.protocol.facts.seats import (
 )
 from utd_rx.protocol.kinds import AUDIO_ROOM
 from utd_rx.protocol.promises import GridPromise
-from utd_rx.protocol.waiting import EndWait, WaitStarted
+from utd_rx.protocol.waiting import EndWait, Promise, WaitStarted
 from utd_rx.protocol.wire.seats import grid_to_push
 from utd_rx.protocol.wire.speakers import ListedInvitation
 
@@ -203,12 +203,15 @@ class World:
     def promise(self, who: str, promise: GridPromise) -> None:
         """The engine said yes to a command of `who`, who waits for it to show."""
         assert promise.holds_in(self.engine.seats.grid), "a command that was accepted took effect"
+        self.wait(who, promise)
+
+    def wait(self, who: str, promise: Promise) -> None:
+        """A command of `who` waits until it shows."""
         client = self.clients[who]
         connection = client.state.session.connection
         if connection.is_joined:
             self.serial += 1
-            wait = WaitStarted(self.serial, promise, connection.epoch)
-            self.tell(client, wait)
+            self.tell(client, WaitStarted(self.serial, promise, connection.epoch))
 
     def pass_time(self, seconds: float) -> None:
         self.now += seconds

@@ -58,3 +58,22 @@ def test_a_foreign_text_is_one_short_printable_line(before: str, after: str) -> 
 def test_what_looks_like_a_token_is_hidden_though_nobody_knows_it() -> None:
     assert foreign_text("at eyJhbGc.eyJzdWI%2Exyz: no") == "at …: no"
     assert foreign_text("heyJude.is a song") == "heyJude.is a song"
+
+
+TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJzYW1pIn0.c2lnbmF0dXJl"
+
+
+@pytest.mark.parametrize("dot", [".", "%2E", "%2e", "%252E", "%25252e"])
+@pytest.mark.parametrize(
+    "before",
+    ["", "access_token=", "access_token%3D", "access_token%3d", "%22", "%2522", r"\u0022", r"\n"],
+)
+def test_a_token_is_hidden_however_it_and_what_is_before_it_are_escaped(
+    before: str, dot: str
+) -> None:
+    told = foreign_text(f"at {before}{TOKEN.replace('.', dot)}: no")
+    assert told == f"at {before}…: no"
+
+
+def test_a_short_token_is_hidden_behind_an_escape_too() -> None:
+    assert foreign_text("at %22eyJhbGc%2EeyJz%22: no") == "at %22…%22: no"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pickle
+from typing import Any, cast
 
 import pytest
 
 from utd_rx.errors import UTDErrorCode, UTDStreamException
-from utd_rx.ports.proxy import Proxies, Proxy
+from utd_rx.ports.proxy import Proxies, Proxy, is_loopback
 
 PROXY = "http://proxy.test:3128"
 ENVIRONMENT = {
@@ -24,11 +25,37 @@ def way(proxies: Proxies, url: str) -> str | None:
 
 @pytest.mark.parametrize(
     "url",
-    ["http://127.0.0.1:8080", "ws://localhost:7880", "https://[::1]", "wss://127.9.9.9", "", "x"],
+    [
+        *("http://127.0.0.1:8080", "ws://localhost:7880", "https://[::1]", "wss://127.9.9.9"),
+        *(
+            "http://localhost.",
+            "ws://LOCALHOST:1",
+            "ws://127.1",
+            "http://127.0.1:80",
+            "ws://0x7f.1",
+        ),
+        *("http://2130706433", "ws://127.0.0.1.", "ws://[::ffff:127.0.0.1]", "", "x"),
+    ],
 )
 def test_this_machine_is_never_proxied(url: str) -> None:
     assert way(Proxies.of(PROXY, environment={}), url) is None
     assert way(Proxies.of(trust_env=True, environment=ENVIRONMENT), url) is None
+
+
+@pytest.mark.parametrize(
+    "host", ["128.1", "1.127", "127.evil.test", "xlocalhost", "localhost..", "127.1.1.1.1", "127"]
+)
+def test_what_only_looks_like_this_machine_is_another(host: str) -> None:
+    assert not is_loopback(host)
+
+
+def test_the_rule_is_of_what_it_says() -> None:
+    for wrong in ({"plain": PROXY}, {"tls": 5}, {"direct": None}):
+        with pytest.raises(UTDStreamException, match="must be") as raised:
+            Proxies(**cast("Any", wrong))
+        assert raised.value.code is UTDErrorCode.VALIDATION
+    with pytest.raises(UTDStreamException, match="trust_env is True or False"):
+        Proxies.of(trust_env=cast("Any", "no"))
 
 
 @pytest.mark.parametrize("url", ["ws://[x", "wss://far.test:99999", "wss://far.test:x"])

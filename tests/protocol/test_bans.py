@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.ban import UTDBanNotice
 from utd_rx.models.connection import DisconnectReason
@@ -25,6 +27,24 @@ def run(*facts: object, pace: float = 0.2) -> tuple[Bans, list[object]]:
         bans, more = rules.step(bans, fact, i * pace, identity="me", epoch=1)
         asked += list(more)
     return bans, asked
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "is_banned"),
+    [
+        (UTDErrorCode.BANNED, 403, True),
+        (UTDErrorCode.FORBIDDEN, 403, False),
+        (UTDErrorCode.NOT_FOUND, 404, False),
+        (UTDErrorCode.SERVER, 503, None),
+        (UTDErrorCode.NETWORK, None, None),
+    ],
+)
+def test_only_what_the_engine_itself_refuses_is_a_word_about_the_ban(
+    code: UTDErrorCode, status: int | None, is_banned: bool | None
+) -> None:
+    refusal = UTDStreamException("no", code=code, status_code=status)
+    assert rules.is_banned_by(refusal) is is_banned
+    assert rules.is_banned_by(None) is False
 
 
 def test_push_and_removal_are_a_notice_with_its_reason() -> None:

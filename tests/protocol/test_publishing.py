@@ -20,6 +20,7 @@ from utd_rx.protocol.facts.media import (
     MuteTrack,
     OpenTrack,
     PublishingWanted,
+    PublishingWithdrawn,
     TrackClosed,
     TrackFailed,
     TrackMuteChanged,
@@ -51,6 +52,12 @@ class Driver:
 
     def disconnect(self) -> None:
         self._commit(rules.disconnected(self.now), None)
+
+    def lose(self) -> None:
+        self._commit(rules.suspended(self.now, 70.0), None)
+
+    def withdraw(self, stated: int) -> None:
+        self.fact(PublishingWithdrawn(TrackSource.MICROPHONE, stated))
 
     def _commit(self, after: Publishing, fact: object) -> None:
         self.now, effects = rules.follow_up(self.now, after, fact, TrackSource.MICROPHONE)
@@ -129,6 +136,64 @@ def test_losing_the_grant_while_publishing_cancels_and_takes_a_late_track_down()
     assert driver.now.late == 1
 
 
+@pytest.mark.parametrize("was_on", [True, False])
+@pytest.mark.parametrize(
+    ("words", "given_up", "is_on"),
+    [
+        ([], [], None),
+        ([True], [], True),
+        ([True], [1], None),
+        ([True, True], [1], True),
+        ([True, True], [1, 2], None),
+        ([False], [], False),
+        ([False, True], [], True),
+        ([False, True], [2], False),
+        ([True, False], [1], False),
+    ],
+)
+def test_behind_an_outage_it_is_what_was_wanted_last_by_whom_did_not_give_up(
+    was_on: bool, words: list[bool], given_up: list[int], is_on: bool | None
+) -> None:
+    driver = published()
+    if not was_on:
+        driver.fact(PublishingWanted(TrackSource.MICROPHONE, False))
+        driver.fact(TrackMuteChanged(TrackSource.MICROPHONE, 0, True))
+    driver.lose()
+    before = driver.now.stated
+    for enabled in words:
+        if enabled:
+            rules.require_granted(driver.now)
+        driver.fact(PublishingWanted(TrackSource.MICROPHONE, enabled))
+        assert driver.now.is_settled is not enabled
+    for number in given_up:
+        driver.withdraw(before + number)
+    driver.take()
+    driver.lose()
+    driver.grant(True)
+    assert any(isinstance(effect, OpenTrack) for effect in driver.take()) is (
+        was_on if is_on is None else is_on
+    )
+
+
+def test_what_was_not_granted_before_an_outage_is_refused_in_it() -> None:
+    driver = Driver()
+    driver.lose()
+    with pytest.raises(UTDStreamException) as refused:
+        rules.require_granted(driver.now)
+    assert refused.value.code is UTDErrorCode.FORBIDDEN
+
+
+def test_who_gives_up_a_word_after_an_off_is_not_heard_later() -> None:
+    driver = published()
+    for enabled in (False, True):
+        driver.fact(PublishingWanted(TrackSource.MICROPHONE, enabled))
+    driver.withdraw(driver.now.stated)
+    driver.take()
+    driver.fact(TrackMuteChanged(TrackSource.MICROPHONE, 0, True))
+    assert not driver.now.is_on
+    assert driver.take() == []
+
+
 def test_a_failure_ends_the_intent_and_is_told() -> None:
     driver = Driver()
     driver.grant(True)
@@ -181,16 +246,29 @@ def test_a_full_reconnect_keeps_the_publication_under_its_new_sid() -> None:
 
 
 class PublishingMachine(RuleBasedStateMachine):
-    """A room port that answers late, fails and loses; the rules must end where they should."""
+    """A room port that answers late, fails and loses; the rules must end where they should.
+
+    The model: it is wanted when it `was_on` and nobody said off since, or when a word of
+    `waiting`, which are the numbers of those that are not so yet, was not given up.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.driver = Driver()
         self.is_granted = False
-        self.is_wanted: bool | None = None
+        self.is_lost = False
+        self.was_on = False
+        self.waiting: list[int] = []
         self.outstanding: list[Effect] = []
         self.live: set[str] = set()
         self.sids = 0
+
+    @property
+    def is_wanted(self) -> bool:
+        return self.was_on or bool(self.waiting)
+
+    def end_the_intent(self) -> None:
+        self.was_on, self.waiting = False, []
 
     def absorb(self) -> None:
         for effect in self.driver.take():
@@ -202,18 +280,38 @@ class PublishingMachine(RuleBasedStateMachine):
                 ]
             else:
                 self.outstanding.append(effect)
+        if self.driver.now.is_on and self.driver.now.is_settled and self.is_wanted:
+            self.was_on, self.waiting = True, []
 
     @rule(enabled=st.booleans())
     def toggle(self, enabled: bool) -> None:
-        self.is_wanted = enabled
         self.driver.fact(PublishingWanted(TrackSource.MICROPHONE, enabled))
+        if enabled:
+            self.waiting.append(self.driver.now.stated)
+        else:
+            self.end_the_intent()
+        self.absorb()
+
+    @precondition(lambda self: self.waiting)
+    @rule()
+    def give_up(self) -> None:
+        """Whoever asked first waits as long as the others, so they are the first to give up."""
+        self.driver.withdraw(self.waiting.pop(0))
+        self.absorb()
+
+    @precondition(lambda self: self.is_granted or self.is_lost)
+    @rule()
+    def lose(self) -> None:
+        self.is_lost, self.is_granted = True, False
+        self.live.clear()
+        self.driver.lose()
         self.absorb()
 
     @rule(is_granted=st.booleans())
     def grant(self, is_granted: bool) -> None:
         if self.is_granted and not is_granted:
-            self.is_wanted = False
-        self.is_granted = is_granted
+            self.end_the_intent()
+        self.is_granted, self.is_lost = is_granted, self.is_lost and not is_granted
         self.driver.grant(is_granted)
         self.absorb()
 
@@ -243,7 +341,7 @@ class PublishingMachine(RuleBasedStateMachine):
         before = self.driver.now
         self.driver.fact(TrackFailed(TrackSource.MICROPHONE, effect.epoch, FAILED))
         if effect.epoch == before.epoch:
-            self.is_wanted = False
+            self.end_the_intent()
         self.absorb()
 
     @invariant()
@@ -259,8 +357,8 @@ class PublishingMachine(RuleBasedStateMachine):
     @invariant()
     def once_settled_the_microphone_is_what_is_wanted_and_granted(self) -> None:
         if not self.outstanding:
-            assert self.driver.now.is_settled
-            assert self.driver.now.is_on == (self.is_granted and bool(self.is_wanted))
+            assert self.driver.now.is_settled is not (self.is_lost and self.is_wanted)
+            assert self.driver.now.is_on == (self.is_granted and self.is_wanted)
 
 
 TestPublishingMachine = PublishingMachine.TestCase

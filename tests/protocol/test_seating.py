@@ -16,21 +16,28 @@ ANY_SEAT = Invitation(4, "sara", "me")
 
 
 def test_a_command_is_under_way_from_its_beginning_to_its_end() -> None:
-    begun = seating.step(None, SeatingStarted(True), Publishing(stated=3))
-    assert begun == Seating(speaks=True, stated=3)
-    assert seating.step(begun, object(), Publishing(stated=4)) == begun
-    assert seating.step(begun, SeatingEnded(), Publishing()) is None
+    begun = seating.step(None, SeatingStarted(True, 1), Publishing(stated=3), 1)
+    assert begun == Seating(speaks=True, stated=3, epoch=1)
+    assert seating.step(begun, object(), Publishing(stated=4), 1) == begun
+    assert seating.step(begun, SeatingEnded(1), Publishing(), 1) is None
+
+
+def test_a_command_of_an_older_join_holds_up_nobody_and_its_end_ends_no_other() -> None:
+    old = Seating(None, 0, epoch=1)
+    assert seating.step(old, object(), Publishing(), 2) is None
+    begun = seating.step(None, SeatingStarted(None, 2), Publishing(), 2)
+    assert seating.step(begun, SeatingEnded(1), Publishing(), 2) == begun
 
 
 def test_a_second_command_is_refused_while_one_waits() -> None:
     seating.require_free(None)
     with pytest.raises(UTDStreamException) as refused:
-        seating.require_free(Seating(None, 0))
+        seating.require_free(Seating(None, 0, 1))
     assert refused.value.reason is ConflictReason.BUSY
 
 
 def test_who_switched_the_microphone_off_since_is_not_heard() -> None:
-    begun = Seating(speaks=True, stated=3)
+    begun = Seating(speaks=True, stated=3, epoch=1)
     seating.require_unsaid(begun, Publishing(stated=3))
     seating.require_unsaid(begun, Publishing(is_wanted=True, stated=4))
     with pytest.raises(UTDStreamException) as overtaken:

@@ -105,6 +105,7 @@ async def test_a_silent_engine_times_out(
     engine.will(answer)
     error = await _failure(make_client(timeouts=Timeouts(receive=0.05)))
     assert (error.status_code, error.code) == (None, UTDErrorCode.TIMEOUT)
+    assert "it may have done what was asked" in error.message
 
 
 async def test_the_whole_call_is_bounded_when_single_silences_are_not_long_enough(

@@ -113,8 +113,9 @@ async def test_a_sink_that_fails_is_logged_now_and_then(
         raise ValueError(np.shape(samples))
 
     bench.take = fail
+    bench.early = [frame(HANDLE)]
     handle = bench.open()
-    for _ in range(9):
+    for _ in range(8):
         bench.exchange.hear(frame(handle))
     assert len(caplog.messages) == 4  # the 1st, 2nd, 4th and 8th
     bench.exchange.hear(end(handle))

@@ -13,7 +13,7 @@ from livekit.rtc import _ffi_client
 
 import utd_rx
 from utd_rx.errors import UTDErrorCode, UTDStreamException
-from utd_rx.rtc import last_resort, native
+from utd_rx.rtc import ffi, last_resort, native
 
 PRIVATE = re.compile(r"livekit\.rtc(\._| import _)|_ffi_handle|_on_room_event|\"_token\"")
 
@@ -74,3 +74,28 @@ def test_a_library_that_does_not_load_is_a_typed_error(monkeypatch: pytest.Monke
     with pytest.raises(UTDStreamException, match=r"livekit_ffi.*pip install") as caught:
         native.sdk.__wrapped__()
     assert caught.value.code is UTDErrorCode.FEATURE_DISABLED
+
+
+@pytest.mark.parametrize(
+    ("where", "maker", "name"),
+    [
+        (rtc.Room, "__init__", "_token"),
+        (rtc.Room, "__init__", "_ffi_handle"),
+        (rtc.Room, "connect", "_ffi_queue"),
+        (rtc.Track, "__init__", "_ffi_handle"),
+        (rtc.AudioSource, "__init__", "_ffi_handle"),
+        (rtc.AudioStream, "__init__", "_ffi_queue"),
+        (rtc.VideoStream, "__init__", "_loop"),
+    ],
+)
+def test_what_only_objects_have_is_looked_for_in_what_makes_them(
+    where: type, maker: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ffi.check()
+
+    def make(*_: object) -> None:
+        """Set nothing."""
+
+    monkeypatch.setattr(where, maker, make)
+    with pytest.raises(AttributeError, match="knows no _"):
+        ffi.check()

@@ -118,3 +118,13 @@ def test_what_livekit_refuses_is_a_typed_error(monkeypatch: pytest.MonkeyPatch) 
     for way in (processor.process, processor.played):
         with pytest.raises(UTDStreamException, match="RtcError"):
             way(frame)
+
+
+def test_a_forked_child_that_cannot_process_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise RuntimeError("cannot be used across fork")
+
+    monkeypatch.setattr(AudioProcessingModule, "__init__", refuse)
+    with pytest.raises(UTDStreamException, match="across fork") as raised:
+        ApmProcessor(ALL)
+    assert raised.value.code is UTDErrorCode.FEATURE_DISABLED

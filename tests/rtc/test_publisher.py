@@ -137,6 +137,36 @@ async def test_an_input_that_delivers_what_cannot_be_sent_ends_with_a_typed_fail
     )
 
 
+class Alike:
+    """Has what a frame has, and of it only what is not."""
+
+    def __init__(self, samples: Any, sample_rate: Any) -> None:
+        self.samples, self.sample_rate = samples, sample_rate
+
+
+MONO = np.zeros((480, 1), np.int16)
+
+
+@pytest.mark.parametrize(
+    "handed",
+    [
+        *(MONO, None, MONO.tobytes(), "sound", 5, (), object()),
+        *(Alike(MONO, "48000"), Alike(MONO, [1]), Alike(MONO, None), Alike([[0], [0, 1]], 48_000)),
+    ],
+    ids=lambda handed: type(handed).__name__,
+)
+async def test_whatever_is_handed_over_instead_of_a_frame_ends_with_a_typed_failure(
+    handed: Any,
+) -> None:
+    source = Custom()
+    bench = await published(source)
+    await asyncio.to_thread(source.sink, handed)
+    await asyncio.to_thread(source.sink, handed)
+    error = await failure(bench)
+    assert (error.code, source.is_open) == (UTDErrorCode.VALIDATION, False)
+    assert error.message.startswith("The audio input delivers ")
+
+
 async def test_an_input_that_breaks_is_told_by_its_kind_alone() -> None:
     source = Custom()
     bench = await published(source)

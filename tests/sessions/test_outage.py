@@ -231,6 +231,45 @@ def test_a_later_call_for_the_same_outlives_an_earlier_one_that_gives_up() -> No
     on_stage(story)
 
 
+@pytest.mark.parametrize("was_on", [True, False])
+@pytest.mark.parametrize(
+    ("words", "given_up", "is_on"),
+    [
+        ([(0, True), (16, True)], [True, False], True),
+        ([(0, True)], [True], None),
+        ([(0, True), (1, True)], [True, True], None),
+        ([(4, False), (6, True)], [False, False], True),
+        ([(1, False), (2, True), (4, False)], [False, True, False], False),
+        ([(19, True)], [False], True),
+    ],
+)
+def test_words_in_an_outage_wait_and_each_that_gives_up_takes_back_its_own(
+    was_on: bool, words: list[tuple[float, bool]], given_up: list[bool], is_on: bool | None
+) -> None:
+    async def story(stage: Outage) -> None:
+        await stage.session.take_seat(0, microphone=was_on)
+        metadata = json.dumps({"_seats": grid_to_push(stage.engine.grid)})
+        stage.room.snapshot = evolve(stage.room.snapshot, metadata=metadata)
+        stage.room.gate.clear()
+        stage.room.lose(DisconnectReason.UNKNOWN)
+        await settle()
+        lost_at, said = asyncio.get_running_loop().time(), []
+        for at, enabled in words:
+            await asyncio.sleep(lost_at + at - asyncio.get_running_loop().time())
+            said.append(asyncio.ensure_future(stage.session.set_microphone(enabled)))
+            await settle()
+            assert said[-1].done() is not enabled
+        await asyncio.sleep(lost_at + 20 - asyncio.get_running_loop().time())
+        stage.room.gate.set()
+        errors = await asyncio.gather(*said, return_exceptions=True)
+        assert [error is not None for error in errors] == given_up
+        await stage.session.can_publish.until(True, timeout=1)
+        await settle()
+        assert stage.session.microphone_enabled.value is (was_on if is_on is None else is_on)
+
+    on_stage(story)
+
+
 def test_who_is_displaced_by_an_older_join_takes_the_place_again() -> None:
     async def story(stage: Outage) -> None:
         local = evolve(stage.room.snapshot.local, metadata='{"_mint": 9}')

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 from attrs import evolve
+from reactivex import Observable
 
 from tests.sessions.stage import Stage
+from tests.sessions.watching import settle
 from utd_rx.audio.microphone import Microphone
 from utd_rx.audio.speaker import Speaker
 from utd_rx.errors import UTDErrorCode, UTDStreamException
@@ -151,6 +153,44 @@ async def test_a_track_that_was_gone_meanwhile_is_played_anew(
         assert len(living.find(speaker.key).mixer.voices) == 1
 
 
+@pytest.mark.parametrize("name", ["audio", "events", "data", "messages"])
+async def test_an_observer_that_raises_is_reported_each_time_and_nobody_loses_anything(
+    stage: Stage, name: str
+) -> None:
+    reports: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reports.append(context))
+    speaks(stage, "sara", "TR_1")
+    await settle()
+    streams: dict[str, Observable[Any]] = {
+        "audio": stage.session.audio("sara"),
+        "events": stage.session.events,
+        "data": stage.session.data,
+        "messages": stage.session.messages("t"),
+    }
+    stream = streams[name]
+    seen: list[str] = []
+
+    def fail(_: object) -> None:
+        seen.append("failing")
+        raise ValueError("an app's own")
+
+    stream.subscribe(fail)
+    stream.subscribe(lambda _: seen.append("well"))
+    await settle()
+    for _ in range(2):
+        if name == "audio":
+            stage.room.play("TR_1", frame(1), frame(2))
+        else:
+            stage.room.push(b"1", sender="sara", topic="t")
+            stage.room.push(b"2", sender="sara", topic="t")
+        await settle()
+    assert (seen.count("failing"), seen.count("well")) == (4, 4)
+    assert len(reports) == 4
+    for told in reports:
+        assert told["message"].startswith("an observer of ")
+        assert told["exception"].__traceback__.tb_next is None
+
+
 async def test_a_track_that_was_gone_meanwhile_is_observed_anew(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -205,6 +245,10 @@ async def test_a_gain_out_of_range_is_refused(stage: Stage, speaker: Speaker) ->
     async with play(stage.session, speaker) as playback:
         with pytest.raises(UTDStreamException) as caught:
             playback.set_gain("sara", 9.0)
+        with pytest.raises(UTDStreamException):
+            playback.set_gain(["sara"], 1.0)  # type: ignore[arg-type] # what is tested
+        with pytest.raises(UTDStreamException):
+            stage.session.audio(["sara"])  # type: ignore[arg-type] # the same
         assert caught.value.code is UTDErrorCode.VALIDATION
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 from attrs import evolve
@@ -10,7 +11,7 @@ from attrs import evolve
 from tests.sessions.stage import LoopClock, Stage, code_of
 from tests.sessions.watching import settle
 from tests.state.virtual import run
-from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
 from utd_rx.models.events import ParticipantConnected, TrackMuted, TrackUnmuted
 from utd_rx.models.participant import RemoteParticipant, TrackPublication, TrackSource
 from utd_rx.models.seats import UTDSeatGrid, UTDSeatMode
@@ -69,6 +70,25 @@ async def test_a_refused_command_changes_nothing_and_says_why(joined: Stage) -> 
         before.seats,
         before.session,
     )
+
+
+@pytest.mark.parametrize("wrong", ["1", None, 1.0, True, -1])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "take_seat", "move_seat", "kick_seat", "lock_seat", "unlock_seat", "mute_seat",
+        "unmute_seat", "approve_speaker", "reject_speaker", "accept_invitation",
+        "decline_invitation",
+    ],
+)  # fmt: skip
+async def test_what_is_no_number_is_refused_before_anything_is_made_of_it(
+    joined: Stage, name: str, wrong: Any
+) -> None:
+    before = joined.session.state.value, list(joined.engine.asked)
+    with pytest.raises(UTDStreamException) as raised:
+        await getattr(joined.session, name)(wrong)
+    assert code_of(raised) is UTDErrorCode.VALIDATION
+    assert (joined.session.state.value, joined.engine.asked) == before
 
 
 async def test_commands_before_joining_ask_nobody(stage: Stage) -> None:
@@ -155,6 +175,48 @@ async def test_a_microphone_switched_off_during_the_wait_for_the_seat_stays_off(
     assert code_of(raised) is UTDErrorCode.CONFLICT
     assert joined.session.my_seat.value is not None
     assert joined.room.tracks == ()
+
+
+async def test_a_wait_of_an_older_join_holds_up_no_command_of_the_next(joined: Stage) -> None:
+    session, engine = joined.session, joined.engine
+    engine.gate.clear()
+    old = asyncio.ensure_future(session.take_seat(1))
+    await settle()
+    await session.leave()
+    await session.join()
+    new = asyncio.ensure_future(session.take_seat(2, microphone=False))
+    await settle()
+    old.cancel()
+    await asyncio.wait([old])
+    with pytest.raises(UTDStreamException) as raised:
+        await session.move_seat(3)
+    assert raised.value.reason is ConflictReason.BUSY
+    engine.gate.set()
+    await new
+    assert session.my_seat.value is not None
+    assert session.my_seat.value.index == 2
+
+
+async def test_an_offer_accepted_in_an_older_join_seats_nobody_in_the_next(
+    joined: Stage,
+) -> None:
+    session, engine = joined.session, joined.engine
+    offer = {
+        "invitation_id": 4, "inviter_identity": "sara", "target_identity": "me", "seat_index": 2,
+    }  # fmt: skip
+    engine.tell("_speaker_invitation", offer)
+    await settle()
+    engine.accept_seat = None
+    engine.gate.clear()
+    accepting = asyncio.ensure_future(session.accept_invitation(4))
+    await settle()
+    await session.leave()
+    await session.join()
+    engine.gate.set()
+    with pytest.raises(UTDStreamException) as raised:
+        await accepting
+    assert raised.value.reason is ConflictReason.LEFT
+    assert "take_seat" not in engine.asked
 
 
 async def test_two_waits_for_a_seat_do_not_stack(joined: Stage) -> None:

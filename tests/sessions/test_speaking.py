@@ -312,15 +312,24 @@ Command = Callable[[UTDAudioRoomSession], Awaitable[object]]
         lambda session: session.accept_invitation(9, microphone=False),
     ],
 )
-async def test_a_command_that_is_refused_takes_no_other_one_s_word_back(
-    joined: Stage, command: Command
+@pytest.mark.parametrize("is_cancelled", [False, True])
+async def test_a_command_that_is_refused_or_cancelled_takes_no_other_one_s_word_back(
+    joined: Stage, command: Command, is_cancelled: bool
 ) -> None:
     session, engine = joined.session, joined.engine
     await session.request_to_speak()
-    engine.error = REFUSED
-    with pytest.raises(UTDStreamException):
-        await command(session)
-    engine.error = None
+    if is_cancelled:
+        engine.gate.clear()
+        asking = asyncio.ensure_future(command(session))
+        await settle()
+        asking.cancel()
+        await asyncio.wait([asking])
+        engine.gate.set()
+    else:
+        engine.error = REFUSED
+        with pytest.raises(UTDStreamException):
+            await command(session)
+        engine.error = None
     engine.become(requests=())
     engine.seat(3, "me")
     joined.room.grant(can_publish=True)

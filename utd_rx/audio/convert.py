@@ -39,8 +39,8 @@ StreamFormat: TypeAlias = AudioFormat | DeviceFormat
 def to_unit(samples: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     """Return samples as 64 bit floats of full scale ±1, so that no type is too small to compute in.
 
-    They are floats of that scale, or integers of 8, 16 or 32 bits and the scale of their type, of
-    either byte order; others are refused as `VALIDATION`.
+    They are floats of that scale, or signed integers of 8, 16 or 32 bits or unsigned ones of 8 and
+    the scale of their type, of either byte order; others are refused as `VALIDATION`.
     """
     dtype = samples.dtype
     if dtype.kind == "f":
@@ -48,7 +48,8 @@ def to_unit(samples: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     known = _CENTRE_AND_SCALE.get((dtype.kind, dtype.itemsize))
     if known is None:
         raise invalid(
-            f"samples are floats of full scale ±1 or integers of 8, 16 or 32 bits, not {dtype}"
+            "samples are floats of full scale ±1, signed integers of 8, 16 or 32 bits or unsigned "
+            f"ones of 8, not {dtype}"
         )
     centre, scale = known
     values = samples.astype(np.float64)

@@ -15,7 +15,7 @@ from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar
 
 from attrs import evolve
 
-from utd_rx.errors import ConflictReason, UTDStreamException, conflict
+from utd_rx.errors import ConflictReason, UTDStreamException, conflict, invalid
 from utd_rx.models.audio import AudioFormat
 from utd_rx.models.device_state import FLOOR_DBFS, MicrophoneState, SpeakerState
 from utd_rx.models.devices import AudioDevice, DeviceChoice, DeviceKey
@@ -35,11 +35,11 @@ loaded before a device is opened (docs/architecture.md)."""
 
 
 def port_of(backend: Backend) -> AudioPort:
-    """Return the port that is meant; a `ValueError` for a name that there is not."""
+    """Return the port that is meant; `VALIDATION` for a name that there is not."""
     if not isinstance(backend, str):
         return backend
     if backend not in _ADAPTERS:
-        raise ValueError(f"backend is one of {', '.join(_ADAPTERS)}, or a port, not {backend!r}")
+        raise invalid(f"backend is one of {', '.join(_ADAPTERS)}, or a port, not {backend!r}")
     port: AudioPort = import_module(_ADAPTERS[backend]).port()
     return port
 

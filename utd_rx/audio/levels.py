@@ -15,6 +15,7 @@ from attrs import frozen
 
 from utd_rx.audio.convert import to_unit
 from utd_rx.models.audio import AudioFrame
+from utd_rx.models.checks import POSITIVE, number, typed
 from utd_rx.models.device_state import FLOOR_DBFS
 
 MAX_LEVELS_PER_SECOND: Final = 20  # an eye does not follow more
@@ -22,7 +23,7 @@ _SINE_CREST: Final = math.sqrt(2.0)
 _FULL_SCALE: Final = 32_768.0
 
 
-@frozen
+@frozen(field_transformer=typed)
 class AudioLevel:
     """The loudness of a piece of sound.
 
@@ -43,7 +44,7 @@ def level_dbfs(samples: npt.NDArray[Any]) -> float:
     """Return the RMS level in dBFS; `FLOOR_DBFS` for silence and for no samples.
 
     Args:
-        samples: Any shape; floats with full scale ±1, or integers of 8, 16 or 32 bits.
+        samples: Any shape; what `to_unit` takes.
 
     Raises:
         UTDStreamException: `VALIDATION`, for another type.
@@ -64,13 +65,12 @@ class LevelMeter:
         levels_per_second: From just above 0 to `MAX_LEVELS_PER_SECOND`.
 
     Raises:
-        ValueError: `levels_per_second` is out of that range.
+        UTDStreamException: `VALIDATION`: `levels_per_second` is out of that range.
     """
 
     def __init__(self, levels_per_second: float = MAX_LEVELS_PER_SECOND) -> None:
-        if not 0 < levels_per_second <= MAX_LEVELS_PER_SECOND:
-            raise ValueError(f"levels_per_second must be in (0, 20], not {levels_per_second}")
-        self._period = 1 / levels_per_second
+        rule = "levels_per_second must be in (0, 20]"
+        self._period = 1 / number(levels_per_second, rule, POSITIVE, MAX_LEVELS_PER_SECOND)
         self._at = self._squares = self._peak = self._duration = 0.0
         self._count = 0
 

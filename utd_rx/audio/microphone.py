@@ -13,7 +13,7 @@ from reactivex.disposable import CompositeDisposable, Disposable
 
 from utd_rx.audio.handle import Backend, BackendName, DeviceHandle, port_of
 from utd_rx.audio.processing import check_processing
-from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.errors import UTDErrorCode, UTDStreamException, invalid
 from utd_rx.models.audio import AudioFormat, AudioFrame, AudioInput, AudioInputStream, FrameSink
 from utd_rx.models.checks import typed
 from utd_rx.models.device_state import MicrophoneState, MicrophoneStatistics
@@ -28,7 +28,7 @@ from utd_rx.state.piping import piped
 
 def _to_name(backend: BackendName) -> BackendName:
     if backend not in (names := get_args(BackendName)):
-        raise ValueError(f"backend is one of {', '.join(names)}, not {backend!r}")
+        raise invalid(f"backend is one of {', '.join(names)}, not {backend!r}")
     return backend
 
 
@@ -129,6 +129,8 @@ class Microphone(DeviceHandle[MicrophoneState]):
         self._is_named = isinstance(backend, str)
         processing = check_processing(processing, reference is not None, port.abilities)
         self._reference = reference  # alive for as long as this is
+        if reference is not None and not callable(getattr(reference, "listen", None)):
+            raise invalid(f"reference is what plays nearby, mostly a Speaker, not {reference!r}")
         nearby = getattr(reference, "key", None)
         if reference is not None and not isinstance(nearby, DeviceKey):
             nearby = DeviceKey("speaker")
@@ -233,7 +235,8 @@ class Microphone(DeviceHandle[MicrophoneState]):
                 the platform backend, `CONFLICT` after `aclose`.
         """
         self._need_frames("a gain")
-        self._wish(SetGain(gain), gain=gain)
+        order = SetGain(gain)
+        self._wish(order, gain=order.gain)
 
     async def _close(self) -> None:
         await super()._close()

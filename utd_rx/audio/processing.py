@@ -123,8 +123,8 @@ class ProcessingStage:
         processor = self._processor
         if processor is None:
             return
-        self._ahead = frame.at - self._now()
         try:
+            self._ahead = frame.at - self._now()
             processor.played(frame)
         except Exception:  # noqa: BLE001 - as in `push`
             self.unprocessed += 1

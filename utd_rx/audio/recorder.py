@@ -14,6 +14,7 @@ import numpy as np
 from utd_rx.audio.wav import wav_header
 from utd_rx.errors import ConflictReason, UTDStreamException, conflict, invalid
 from utd_rx.models.audio import FRAMES_PER_SECOND, AudioFormat, AudioFrame, is_pcm
+from utd_rx.models.checks import number
 
 logger = logging.getLogger(__name__)
 
@@ -49,8 +50,9 @@ class WavRecorder:
     """
 
     def __init__(self, path: str | Path, *, max_bytes: int = MAX_BYTES) -> None:
-        self.path = Path(path)
-        self._max_bytes = min(max_bytes, MAX_BYTES)
+        self._max_bytes = int(
+            min(number(max_bytes, "max_bytes must not be negative", 0), MAX_BYTES)
+        )
         self._lock = threading.Lock()
         self.format: AudioFormat | None = None
         self.started_at: float | None = None
@@ -58,9 +60,10 @@ class WavRecorder:
         self._frames = self._bytes = self.dropped_frames = 0
         self.is_closed = False
         try:
+            self.path = Path(path)
             self._file = self.path.open("wb", buffering=_BUFFER_BYTES)
-        except (OSError, ValueError) as error:
-            raise invalid(f"{self.path} cannot be written: {error}") from error
+        except (OSError, TypeError, ValueError) as error:
+            raise invalid(f"{path} cannot be written: {error}") from error
 
     @property
     def duration(self) -> float:

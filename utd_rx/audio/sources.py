@@ -30,7 +30,7 @@ def _to_path(path: str | Path) -> Path:
         return Path(path).absolute()
     except TypeError as error:
         kind = type(path).__name__
-        raise ValueError(f"WavSource.path must be str or Path, not {kind}") from error
+        raise invalid(f"WavSource.path must be str or Path, not {kind}") from error
 
 
 def _to_samples(samples: npt.NDArray[Any]) -> Samples:
@@ -108,8 +108,8 @@ class ArraySource:
 
     Args:
         samples: Shape `(samples,)` or `(samples, channels)`; floats with full scale ±1, which
-            clip, or integers of 8, 16 or 32 bits with that of their type. Copied as int16, so the
-            array may change afterwards.
+            clip, or signed integers of 8, 16 or 32 bits or unsigned ones of 8, with that of their
+            type. Copied as int16, so the array may change afterwards.
         sample_rate: In Hz, 1,000 to 768,000; one without frames of 10 ms, such as 22,050, is
             converted to 48 kHz.
         loop: Start again at the end, without a gap; otherwise the last frame is filled up with

@@ -61,7 +61,7 @@ class Speaker(DeviceHandle[SpeakerState]):
             device=device, format=format or AudioFormat(), block=block, volume=volume
         )
         has_frames = port.abilities.has_frames
-        state = SpeakerState(volume=volume, level=FLOOR_DBFS if has_frames else None)
+        state = SpeakerState(volume=settings.volume, level=FLOOR_DBFS if has_frames else None)
         super().__init__("speaker", settings, state, port, owned=("volume", "is_muted"))
         self.volume: StateSubject[float] = self._store.select(lambda s: s.volume, name="volume")
 
@@ -118,7 +118,8 @@ class Speaker(DeviceHandle[SpeakerState]):
                 the platform backend, `CONFLICT` after `aclose`.
         """
         self._need_frames("a volume")
-        self._wish(SetVolume(volume), volume=volume)
+        order = SetVolume(volume)
+        self._wish(order, volume=order.volume)
 
     def flush(self) -> None:
         """Drop what waits to be played, with a fade of 3 ms: for barge-in.

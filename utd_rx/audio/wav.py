@@ -11,6 +11,8 @@ from __future__ import annotations
 import io
 import stat
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -93,17 +95,14 @@ def read_wav(path: Path, *, loop: bool = False) -> tuple[AudioFormat, Samples]:
         flat: Samples = np.empty(header.sample_count * channels, dtype=np.int16)
         file.seek(header.data_start)
         done = 0
-        try:
-            while done < len(flat):
-                raw = file.read(min(_CHUNK_SAMPLES, len(flat) - done) * sample_bytes)
-                raw = raw[: len(raw) - len(raw) % sample_bytes]
-                if not raw:
-                    break  # truncated since its size was taken
-                values = _to_int16(raw, header)
-                flat[done : done + len(values)] = values
-                done += len(values)
-        except OSError as error:
-            raise _refused(path, f"cannot be read: {error.strerror}") from error
+        while done < len(flat):
+            raw = file.read(min(_CHUNK_SAMPLES, len(flat) - done) * sample_bytes)
+            raw = raw[: len(raw) - len(raw) % sample_bytes]
+            if not raw:
+                break  # truncated since its size was taken
+            values = _to_int16(raw, header)
+            flat[done : done + len(values)] = values
+            done += len(values)
     samples = flat[: done - done % channels].reshape(-1, channels)
     if not len(samples):
         raise _refused(path, "has no sound in it")
@@ -123,15 +122,23 @@ def wav_header(format: AudioFormat, data_bytes: int) -> bytes:  # noqa: A002 - a
     return _CHUNK.pack(b"RIFF", len(chunks) + data_bytes) + chunks
 
 
-def _open(path: Path) -> BinaryIO:
+@contextmanager
+def _open(path: Path) -> Iterator[BinaryIO]:
+    """Open a file to read; also what fails while it is read is `VALIDATION`."""
     try:
         # Asked first, because opening a named pipe would wait for its writer.
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise _refused(path, "is not a regular file")
-        return path.open("rb")
+        is_file = stat.S_ISREG(path.stat().st_mode)
+        file = path.open("rb") if is_file else None
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         reason = getattr(error, "strerror", None) or str(error)
         raise _refused(path, f"cannot be opened: {reason}") from error
+    if file is None:
+        raise _refused(path, "is not a regular file")
+    try:
+        with file:
+            yield file
+    except OSError as error:
+        raise _refused(path, f"cannot be read: {error.strerror}") from error
 
 
 def _read_header(file: BinaryIO, path: Path) -> WavHeader:

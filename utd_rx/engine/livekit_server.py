@@ -2,9 +2,10 @@
 
 Ports are chosen here, because the server does not report those it binds; another process may take
 one meanwhile, so a start is tried a few times. The server counts as ready when it answers an API
-call signed with its own secret: a stranger on the same port cannot. The configuration
-(docs/livekit.md, "Running livekit-server") travels in the environment, which other users cannot
-read, and never on the command line, which they can.
+call signed with its own secret and refuses one signed with another: a stranger on the same port,
+who cannot tell them apart, does not. The configuration (docs/livekit.md, "Running livekit-server")
+travels in the environment, which other users cannot read, and never on the command line, which they
+can.
 """
 
 from __future__ import annotations
@@ -22,10 +23,12 @@ from collections import deque
 from collections.abc import Mapping
 from ipaddress import IPv4Address
 from pathlib import Path
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
 import jwt
+from attrs import evolve
 
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conflict, invalid
 
@@ -213,13 +216,16 @@ class LiveKitServer:
                         return False
                     message = f"livekit-server ended while starting{self._log_text()}"
                     raise UTDStreamException(message, code=UTDErrorCode.SERVER)
-                headers = _authorization(self._options)
+                ours = self._options
                 try:
-                    async with session.post(url, json={}, headers=headers) as reply:
-                        if reply.status == 200:
-                            return True
-                        if reply.status == 401:  # another server, with other keys
-                            return False
+                    answers = [
+                        await _status(session, url, _authorization(signed))
+                        for signed in (ours, evolve(ours, api_secret=token_hex(32)))
+                    ]
+                    if answers == [200, 401]:
+                        return True
+                    if answers[0] in (200, 401):  # another server, with other keys or with none
+                        return False
                 except (aiohttp.ClientError, TimeoutError):
                     pass  # not yet; the deadline below decides
                 if time.monotonic() > end:
@@ -301,6 +307,11 @@ async def _spawn(binary: Path, config: Mapping[str, Any]) -> asyncio.subprocess.
         stderr=asyncio.subprocess.STDOUT,
         start_new_session=True,  # a terminal's Ctrl-C is for us, who then stop it in order
     )
+
+
+async def _status(session: aiohttp.ClientSession, url: str, headers: dict[str, str]) -> int:
+    async with session.post(url, json={}, headers=headers) as reply:
+        return reply.status
 
 
 def _authorization(options: SfuOptions) -> dict[str, str]:

@@ -7,11 +7,15 @@ import secrets
 from urllib.parse import urlsplit
 
 from attrs import field, frozen
+from attrs.validators import ge, le
 
 from utd_rx.errors import invalid
+from utd_rx.models.checks import typed
+
+_IS_PORT = [ge(0), le(65_535)]
 
 
-@frozen
+@frozen(field_transformer=typed)
 class EngineOptions:
     """Settings of one `LocalEngine`.
 
@@ -43,8 +47,8 @@ class EngineOptions:
     """
 
     host: str = "127.0.0.1"
-    port: int = 0
-    sfu_port: int = 0
+    port: int = field(default=0, validator=_IS_PORT)
+    sfu_port: int = field(default=0, validator=_IS_PORT)
     app_id: str | None = None
     app_key: str | None = field(default=None, repr=False)
     app_secret: str | None = field(default=None, repr=False)
@@ -52,7 +56,7 @@ class EngineOptions:
     livekit_url: str | None = None
     livekit_api_key: str | None = None
     livekit_api_secret: str | None = field(default=None, repr=False)
-    silent_update_interval: float = 3.0
+    silent_update_interval: float = field(default=3.0, validator=[ge(0), le(3600)])
     rate_limit: int | None = None
     webhook_url: str | None = None
     ring_timeout: float = 30.0

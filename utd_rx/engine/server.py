@@ -32,7 +32,7 @@ from utd_rx.engine.serving import HttpServer
 from utd_rx.engine.signal_hub import SignalHub
 from utd_rx.engine.tasks import OwnedTasks
 from utd_rx.engine.webhooks import WebhookSender
-from utd_rx.errors import ConflictReason, conflict
+from utd_rx.errors import ConflictReason, UTDStreamException, conflict
 
 SHUTDOWN_SECONDS: Final = 2.0  # for requests under way to end
 
@@ -244,6 +244,8 @@ class LocalEngine:
         stack.push_async_callback(sfu.aclose)
         try:
             await sfu.start()
+        except UTDStreamException:
+            raise
         except (OSError, ValueError) as error:
             message = f"the media server cannot start on {host}: {error}"
             raise conflict(ConflictReason.BUSY, message) from error

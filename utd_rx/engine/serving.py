@@ -6,6 +6,10 @@ A guest may send so many bytes in so many seconds; all guests together, too; and
 after which its connection ends. `trust`, called where a request's credentials were found good,
 takes the guest out of the way: from then on the connection is aiohttp's alone, and kept.
 
+Nothing is unpacked for anybody: nobody here needs a compressed body, 4 MB of one may hold 4 GB, and
+aiohttp unpacks them as they come, also those that no handler reads. So it is told not to, and a
+request with a `Content-Encoding` is refused before its handler runs.
+
 Policies when something is full: too many guests close the oldest, too many bytes the greediest.
 """
 
@@ -16,8 +20,9 @@ import logging
 import socket
 from typing import Final
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.typedefs import Handler
 from attrs import frozen
 
 _log = logging.getLogger(__name__)
@@ -58,6 +63,7 @@ class HttpServer:
         limits: GuestLimits | None = None,
     ) -> None:
         app.on_response_prepare.append(_end_with_answer)
+        app.middlewares.append(_refuse_packed)  # innermost: the app words its own errors
         self.name = name
         self.limits = limits or GuestLimits()
         log = _log.getChild(name)
@@ -69,6 +75,7 @@ class HttpServer:
         self._runner = web.AppRunner(
             app,
             access_log=None,
+            auto_decompress=False,
             handle_signals=False,
             shutdown_timeout=shutdown_timeout,
             max_line_size=max_field_size,
@@ -134,6 +141,14 @@ async def _end_with_answer(request: web.Request, response: web.StreamResponse) -
     if _guest_of(request) is not None and response.status != 101:
         response.force_close()
         response.headers["Connection"] = "close"  # its headers have been written already
+
+
+@web.middleware
+async def _refuse_packed(request: web.Request, handler: Handler) -> web.StreamResponse:
+    if hdrs.CONTENT_ENCODING in request.headers:
+        # What would be taken instead is told where RFC 9110, 15.5.16, says.
+        raise web.HTTPUnsupportedMediaType(headers={hdrs.ACCEPT_ENCODING: "identity"})
+    return await handler(request)
 
 
 def _guest_of(request: web.Request) -> _Guest | None:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from attrs import field, frozen
 from attrs.validators import ge, gt, le
 
+from utd_rx.errors import invalid
 from utd_rx.models.checks import typed
 
 FRAMES_PER_SECOND: Final = 100
@@ -34,7 +35,8 @@ class AudioFormat:
     """A sample rate in Hz (8,000–192,000, a multiple of 100) and a number of channels (1 or 2).
 
     Raises:
-        ValueError: It is none; `WavSource` and `ArraySource` take sound of any rate and convert it.
+        UTDStreamException: `VALIDATION`: it is none; `WavSource` and `ArraySource` take sound of
+            any rate and convert it.
     """
 
     sample_rate: int = field(default=48_000, validator=[ge(8_000), le(192_000)])
@@ -44,7 +46,7 @@ class AudioFormat:
         # A native assert aborts the process on anything but whole 10 ms
         # (docs/livekit.md, "Native aborts").
         if self.sample_rate % FRAMES_PER_SECOND:
-            raise ValueError(
+            raise invalid(
                 f"sample_rate must be a multiple of 100, not {self.sample_rate}: frames are 10 ms "
                 "of whole samples. WavSource and ArraySource convert sound of any rate"
             )
@@ -60,7 +62,7 @@ def _pcm(samples: Samples) -> Samples:
         return samples
     is_array = isinstance(samples, np.ndarray)
     what = f"{samples.dtype} of {samples.shape}" if is_array else type(samples).__name__
-    raise ValueError(f"AudioFrame.samples must be int16 of (samples, channels), not {what}")
+    raise invalid(f"AudioFrame.samples must be int16 of (samples, channels), not {what}")
 
 
 @frozen(eq=False, field_transformer=typed, init=False)
@@ -73,7 +75,7 @@ class AudioFrame:
         at: When the first sample was captured or received, in seconds of `time.monotonic()`.
 
     Raises:
-        ValueError: Samples of another type or shape, or a rate that is none.
+        UTDStreamException: `VALIDATION`: samples of another type or shape, or a rate that is none.
     """
 
     samples: Samples = field(repr=False, converter=_pcm)
@@ -136,8 +138,8 @@ class AudioInput(Protocol):
         """Start to deliver frames of 10 ms to `sink`, paced in real time.
 
         A room also takes longer and shorter ones, up to a second, and such of another rate than
-        `format` says; they are cut and converted. Other samples than int16, or another number of
-        channels, end the publication with `LocalTrackFailed`.
+        `format` says; they are cut and converted. Other samples than int16, another number of
+        channels, or what is no frame, end the publication with `LocalTrackFailed`.
 
         Raises:
             UTDStreamException: The source cannot be opened.

@@ -5,29 +5,51 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from math import inf, ulp
 from numbers import Real
 from types import UnionType
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, Final, Union, get_args, get_origin, get_type_hints
 
 import attrs
 
 from utd_rx.errors import invalid
 
+_MAX_INT: Final = 2**53
+"""Where JSON numbers stop being exact for other readers."""
+
 
 def typed(cls: type, fields: list[attrs.Attribute[Any]]) -> list[attrs.Attribute[Any]]:
     """Check every field of a value against its declared type: a `field_transformer` of attrs.
 
-    A wrong one is a `ValueError`, as a number out of its range is, also in a tuple or a map.
-    Numbers of other libraries become Python's, and `48000.0`, where a whole one is declared,
-    48000; a `bool` is no number. A field with a converter of its own is left to that.
+    A wrong one is refused, as a number out of its range is, also in a tuple or a map. Numbers of
+    other libraries become Python's, and `48000.0`, where a whole one is declared, 48000; a `bool`
+    is no number. A field with a converter of its own is left to that.
     """
     hints = get_type_hints(cls)
-    return [
-        field
-        if field.converter
-        else field.evolve(converter=_checking(f"{cls.__name__}.{field.name}", hints[field.name]))
-        for field in fields
-    ]
+
+    def checked(field: attrs.Attribute[Any]) -> attrs.Attribute[Any]:
+        if field.validator:
+            field = field.evolve(validator=_refusing(field.validator))
+        where = f"{cls.__name__}.{field.name}"
+        return (
+            field
+            if field.converter
+            else field.evolve(converter=_checking(where, hints[field.name]))
+        )
+
+    return [checked(field) for field in fields]
+
+
+def _refusing(validator: Callable[..., None]) -> Callable[..., None]:
+    """Return a validator of attrs' as one that refuses as `invalid` does."""
+
+    def check(*of: Any) -> None:
+        try:
+            validator(*of)
+        except ValueError as error:
+            raise invalid(str(error)) from error
+
+    return check
 
 
 def _checking(where: str, declared: Any) -> Callable[[Any], Any]:
@@ -55,7 +77,7 @@ def _checking(where: str, declared: Any) -> Callable[[Any], Any]:
         if not number and isinstance(value, kinds):  # of a subclass
             return value
         told = repr(value) if number and isinstance(value, Real) else type(value).__name__
-        raise ValueError(f"{where} must be {wanted}, not {told}")
+        raise invalid(f"{where} must be {wanted}, not {told}")
 
     return check
 
@@ -76,6 +98,17 @@ def identity(who: str, name: str = "identity") -> str:
     return who
 
 
+def number(value: float, rule: str, least: float, most: float = inf) -> float:
+    """Return a number from `least` to `most`, as `rule` says it, or raise `VALIDATION`."""
+    if isinstance(value, bool) or not isinstance(value, Real) or not least <= value <= most:
+        raise invalid(f"{rule}, not {value!r}")
+    return float(value)
+
+
+POSITIVE: Final = ulp(0.0)
+"""The least number above 0."""
+
+
 def flag(value: bool, name: str) -> bool:
     """Return a bool, or raise `VALIDATION`: "no" would count as yes."""
     if not isinstance(value, bool):
@@ -83,8 +116,16 @@ def flag(value: bool, name: str) -> bool:
     return value
 
 
+def whole(value: int, name: str, least: int = 0, most: int = _MAX_INT) -> int:
+    """Return an integer from `least` to `most`, or raise `VALIDATION`; a bool is none."""
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        bound = f"of at least {least}" if most == _MAX_INT else f"from {least} to {most}"
+        raise invalid(f"{name} must be an integer {bound}")
+    return value
+
+
 def arguments(method: Callable[..., Any]) -> Callable[..., None]:
-    """Return what checks a call of `method`: its `identity`, and whatever is declared a bool."""
+    """Return what checks a call of `method`: its `identity`, and what is declared a bool or int."""
     signature = inspect.signature(method)
     declared = {name: one.annotation for name, one in signature.parameters.items()}
 
@@ -94,6 +135,8 @@ def arguments(method: Callable[..., Any]) -> Callable[..., None]:
                 identity(value)
             elif declared[name] in ("bool", bool):
                 flag(value, name)
+            elif declared[name] == "int" or (declared[name] == "int | None" and value is not None):
+                whole(value, name)
 
     return check
 

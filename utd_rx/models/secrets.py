@@ -13,8 +13,12 @@ MAX_TEXT: Final = 500
 
 _ESCAPE: Final = re.compile("%[0-9A-F]{2}")
 
-# Begins at the beginning of a word only, and never goes back: linear in any text.
-_TOKEN: Final = re.compile(r"(?<![\w-])eyJ[\w-]*(?:(?:\.|%2[Ee])[\w-]*)*")
+# Begins at the beginning of a word, or, behind an escape such as %22 or \u0022, where it is as long
+# as no word is; it never goes back: linear in any text. Its dots may be encoded, and that again.
+_TOKEN: Final = re.compile(
+    r"(?:(?<![\w-])|(?<=%[0-9A-Fa-f]{2}))eyJ[\w-]*(?:(?:\.|%(?:25)*2[Ee])[\w-]*)*"
+    r"|eyJ[\w-]{13,}(?:(?:\.|%(?:25)*2[Ee])[\w-]*)*"
+)
 
 _MIN_PART: Final = 8
 """Characters of a token's part; anything shorter is no secret by itself, and stands in words."""

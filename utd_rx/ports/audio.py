@@ -8,14 +8,13 @@ speaker without their sound passing here.
 from __future__ import annotations
 
 from collections.abc import Callable
-from numbers import Real
 from typing import Final, Protocol, TypeAlias
 
 from attrs import field, frozen
 
-from utd_rx.errors import UTDErrorCode, UTDStreamException, invalid
+from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.audio import AudioFormat
-from utd_rx.models.checks import typed
+from utd_rx.models.checks import number, typed
 from utd_rx.models.device_state import MicrophoneState, SpeakerState
 from utd_rx.models.devices import DeviceChoice, DeviceKey
 from utd_rx.models.voice_processing import VoiceProcessing
@@ -34,18 +33,12 @@ MAX_GAIN: Final = 4.0
 
 def check_block(block: float) -> float:
     """Return seconds from `SHORTEST_BLOCK` to `LONGEST_BLOCK`, or raise `VALIDATION`."""
-    return _within(block, SHORTEST_BLOCK, LONGEST_BLOCK, "a block is from 0.001 to 0.05 s")
+    return number(block, "a block is from 0.001 to 0.05 s", SHORTEST_BLOCK, LONGEST_BLOCK)
 
 
 def check_gain(gain: float) -> float:
     """Return a gain from 0 to `MAX_GAIN`, or raise `VALIDATION`."""
-    return _within(gain, 0.0, MAX_GAIN, f"a gain is from 0 to {MAX_GAIN:g}")
-
-
-def _within(value: float, least: float, most: float, rule: str) -> float:
-    if not isinstance(value, Real) or not least <= value <= most:
-        raise invalid(f"{rule}, not {value!r}")
-    return value
+    return number(gain, f"a gain is from 0 to {MAX_GAIN:g}", 0.0, MAX_GAIN)
 
 
 @frozen(field_transformer=typed)

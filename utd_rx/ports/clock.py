@@ -19,7 +19,8 @@ class Clock(Protocol):
     """What time it is, and being called at a time; `testing.FakeClock` is moved by a test."""
 
     def now(self) -> float:
-        """Return monotonic seconds, the time base of every deadline and of `AudioFrame.at`."""
+        """Return monotonic seconds, the time base of every deadline; `AudioFrame.at` is always the
+        machine's."""
 
     def wall(self) -> float:
         """Return Unix time in seconds: for people and for the wire, never for a deadline."""

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 from weakref import WeakValueDictionary
 
-from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.errors import UTDErrorCode, UTDStreamException, invalid
 from utd_rx.models.audio import AudioFrame, FrameSink
 from utd_rx.models.devices import DeviceKey
 
@@ -57,7 +57,10 @@ class LivingSpeaker(LivingReference, Protocol):
 
 def enter(key: DeviceKey, thing: object) -> None:
     """Let `key` name `thing` in this process, for as long as that lives."""
-    _living[key] = thing
+    try:
+        _living[key] = thing
+    except TypeError as error:
+        raise invalid(f"a {key.kind} has to be an object that can be referred to weakly") from error
 
 
 def find(key: DeviceKey) -> Any:

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
+import socket
 from base64 import b64encode
 from collections.abc import Mapping
 from contextlib import suppress
@@ -14,8 +16,10 @@ from urllib.parse import unquote, urlsplit
 from attrs import field, frozen
 
 from utd_rx.errors import invalid
+from utd_rx.models.checks import flag, typed
 
 _PORTS: Final = {"http": 80, "ws": 80, "https": 443, "wss": 443}
+_SHORT: Final = re.compile(r"[0-9a-fx]+(?:\.[0-9a-fx]+){0,3}")
 
 
 @frozen
@@ -61,7 +65,7 @@ class Proxy:
         return None if password is None else unquote(password)
 
 
-@frozen
+@frozen(field_transformer=typed)
 class Proxies:
     """The proxies of a client, for http and TLS, and what is `direct`, as `NO_PROXY` says it."""
 
@@ -86,6 +90,7 @@ class Proxies:
         def said(name: str) -> str:
             return environment.get(name) or environment.get(name.upper()) or ""
 
+        flag(trust_env, "trust_env")
         direct = said("no_proxy")
         if proxy is not None:
             return cls(Proxy(proxy), Proxy(proxy), direct)
@@ -119,11 +124,16 @@ DIRECT: Final = Proxies()
 
 def is_loopback(host: str) -> bool:
     """Whether `host` names this machine."""
+    host = host.lower().removesuffix(".")
     if host == "localhost":
         return True
+    with suppress(ValueError):
+        address = ipaddress.ip_address(host)
+        return (getattr(address, "ipv4_mapped", None) or address).is_loopback
+    # In short: "127.1" and "0x7f.1", as every resolver reads them.
     try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
+        return _SHORT.fullmatch(host) is not None and socket.inet_aton(host)[0] == 127
+    except OSError:
         return False
 
 

@@ -73,7 +73,7 @@ def step(state: AudioRoomState, fact: object, now: float) -> tuple[AudioRoomStat
     allowed = frozenset() if seats.grid.seat_of(state.identity) is None else SEATED
     session, effects = session_rules.step(state.session, fact, now, hint=hint, allowed=allowed)
     connection = session.connection
-    seating = seating_rules.step(state.seating, fact, session.microphone)
+    seating = seating_rules.step(state.seating, fact, session.microphone, connection.epoch)
     if isinstance(fact, CloseStarted):
         return evolve(state, session=session, seating=seating), effects
     if not connection.is_joined:

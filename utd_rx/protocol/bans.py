@@ -11,11 +11,13 @@ The first one that counts makes the notice; it stays until a join succeeds.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from attrs import evolve, frozen
 
-from utd_rx.models.ban import UTDBanNotice
+from utd_rx.errors import UTDStreamException
+from utd_rx.models.ban import UTDBan, UTDBanNotice
 from utd_rx.models.connection import DisconnectReason
 from utd_rx.models.events import Disconnected
 from utd_rx.protocol.facts import Effects
@@ -25,6 +27,12 @@ from utd_rx.protocol.facts.people import AskBan, BanAnswered, BanHinted
 HINT_SECONDS: Final = 10.0
 """How long after the push a removal is its removal: the engine waits 0.2 s
 (docs/contract.md, "Lost pushes")."""
+
+PER_PAGE: Final = 100
+"""Bans that are asked for at a time, as many as the engine gives."""
+
+MAX_PAGES: Final = 100
+"""After these the list is taken for endless."""
 
 
 @frozen
@@ -70,6 +78,26 @@ def step(
 
 def next_deadline(bans: Bans) -> float | None:
     return None if bans.hint is None else bans.hinted_at + HINT_SECONDS
+
+
+def is_banned_by(refusal: UTDStreamException | None) -> bool | None:
+    """Return what the engine's answer to a question says, None for nothing: a failure on the way,
+    or of the engine itself, is no word about the ban.
+    """
+    if refusal is None:
+        return False
+    is_word = refusal.status_code is not None and refusal.status_code < 500
+    return refusal.is_banned if is_word else None
+
+
+def concerning(bans: Iterable[UTDBan], room_name: str) -> list[UTDBan]:
+    """Return those that hold in the room, also by holding everywhere."""
+    return [ban for ban in bans if ban.room_name in (None, room_name)]
+
+
+def is_last(page: Sequence[UTDBan]) -> bool:
+    """Whether no page follows this one."""
+    return len(page) < PER_PAGE
 
 
 def _noticed(bans: Bans) -> Bans:

@@ -283,12 +283,14 @@ class IsAnswered(GridPromise):
         return not grid.is_pending(self.request_id)
 
 
-def occupant_is_muted(grid: UTDSeatGrid, index: int, is_muted: bool) -> TrackIsMuted | None:
-    """Return that whoever sits on seat `index` of `grid` is muted, None when nobody does.
+def occupant_is_muted(
+    known: UTDSeatGrid, index: int, is_muted: bool, told: UTDSeatGrid | None
+) -> TrackIsMuted | None:
+    """Return that whoever sits on seat `index` is muted, None when nobody does.
 
-    The copy may be a change behind: whom the engine muted, the grid in its reply tells.
+    What was `known` may be a change behind: whom the engine muted, the grid in its reply tells.
     """
-    occupant, sources = grid.occupant_of(index), (TrackSource.MICROPHONE,)
+    occupant, sources = (told or known).occupant_of(index), (TrackSource.MICROPHONE,)
     return None if occupant is None else TrackIsMuted(occupant, sources, is_muted)
 
 

@@ -16,9 +16,9 @@ Losing the grant also ends the intent: whoever is granted again later is not sud
 begins a new epoch, as the end of the connection does: what is under way is cancelled, what still
 comes back from it is counted and dropped, and what it published after all is taken down again.
 
-A connection that is lost but made anew *suspends* the intent: the grant may be told a moment after
-the new connection, and what should be published is published again when it is there, until
-`resume_by`. Until then whoever asked for it is not answered: neither has it failed, nor is it so.
+A connection that is lost but made anew *suspends* grant and intent: the grant may be told a moment
+after the new connection, and what is wanted by then is published when it is there, until
+`resume_by`. Until then whoever asks for it is not answered: neither has it failed, nor is it so.
 """
 
 from __future__ import annotations
@@ -72,9 +72,10 @@ class Publishing:
     """Where one source stands.
 
     `is_wanted` is the app's last word, and `stated` its number, so that who gives up takes back
-    their own only. `failure` is that of the last operation. A mute may be told before the
-    publication it is about has answered: it waits in `early`. `late` counts results that came too
-    late and were dropped. The intent survives an outage until `resume_by`, monotonic seconds.
+    their own only: what was on before, and not switched off since, stays wanted (`is_kept`).
+    `failure` is that of the last operation. A mute may be told before the publication it is about
+    has answered: it waits in `early`. `late` counts results that came too late and were dropped.
+    What an outage took may come back until `resume_by`, monotonic seconds; None: nothing was taken.
     """
 
     is_wanted: bool = False
@@ -87,6 +88,7 @@ class Publishing:
     late: int = 0
     resume_by: float | None = None
     stated: int = 0
+    is_kept: bool = False
 
     @property
     def is_on(self) -> bool:
@@ -96,7 +98,7 @@ class Publishing:
     @property
     def is_settled(self) -> bool:
         """Whether nothing is under way, nor to be once an outage is over."""
-        return self.operation is None and self.resume_by is None
+        return self.operation is None and not (self.is_wanted and self.resume_by is not None)
 
     def is_overtaken(self, stated: int) -> bool:
         """Whether the app has switched it off since its word number `stated`."""
@@ -123,11 +125,10 @@ def step(publishing: Publishing, fact: object, source: TrackSource) -> Publishin
                 publishing,
                 is_wanted=enabled,
                 failure=None,
-                resume_by=publishing.resume_by if enabled else None,
                 stated=publishing.stated + 1,
             )
         case facts.PublishingWithdrawn(stated=stated) if stated == publishing.stated:
-            return evolve(publishing, is_wanted=False, resume_by=None)
+            return evolve(publishing, is_wanted=publishing.is_kept)
         case facts.TrackOpened(epoch=epoch, track=track):
             early = [known for known in publishing.early if known.sid == track.sid]
             finished = _finished(publishing, epoch, Operation.OPEN, track)
@@ -180,14 +181,15 @@ def granted(publishing: Publishing, is_granted: bool) -> Publishing:
 
 
 def suspended(publishing: Publishing, until: float) -> Publishing:
-    """Return it on a connection that is lost and may be made anew."""
+    """Return it on a connection that is lost and may be made anew; with it comes what it takes."""
+    takes_grant = publishing.is_granted or publishing.resume_by is not None
     return evolve(
         publishing,
         is_granted=False,
         track=None,
         operation=None,
         epoch=publishing.epoch + 1,
-        resume_by=until if publishing.is_wanted else None,
+        resume_by=until if takes_grant else None,
     )
 
 
@@ -210,6 +212,9 @@ def follow_up(
         effects = (facts.CancelTrack(source, before.epoch),)
     if isinstance(fact, facts.TrackOpened) and fact.source is source and fact.epoch != after.epoch:
         effects = (*effects, facts.CloseTrack(source, fact.epoch, fact.track.sid))
+    is_so = after.is_on and after.operation is None
+    if after.is_kept is not (is_kept := after.is_wanted and (after.is_kept or is_so)):
+        after = evolve(after, is_kept=is_kept)
     operation, effect = _next_operation(after, source)
     if effect is None:
         return after, effects

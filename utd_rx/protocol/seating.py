@@ -1,8 +1,10 @@
 """One seat command at a time, then speak.
 
 A command that waits for a seat (take, move, accept an invitation) tells the state when it begins
-and ends: two at a time would wait for seats that exclude each other. Who is to speak on the seat
-does so when it is theirs, unless the app switched the microphone off since: the later word wins.
+and ends: two at a time would wait for seats that exclude each other. It belongs to its join: the
+answer to one of an older join may still be on its way, and is nobody's concern. Who is to speak on
+the seat does so when it is theirs, unless the app switched the microphone off since: the later word
+wins.
 """
 
 from __future__ import annotations
@@ -17,10 +19,14 @@ from utd_rx.protocol.publishing import Publishing
 
 @frozen
 class Seating:
-    """The seat command under way, begun at word number `stated`; `speaks` None changes nothing."""
+    """The seat command under way in join `epoch`, begun at word number `stated`.
+
+    `speaks` None changes nothing.
+    """
 
     speaks: bool | None
     stated: int
+    epoch: int
 
 
 def require_free(seating: Seating | None) -> None:
@@ -53,11 +59,11 @@ def is_overtaken(fact: object, microphone: Publishing) -> bool:
     return isinstance(fact, SpeakRequested) and fact.stated != microphone.stated
 
 
-def step(seating: Seating | None, fact: object, microphone: Publishing) -> Seating | None:
-    """Return the command under way after `fact`; total."""
-    match fact:
-        case SeatingStarted(speaks=speaks):
-            return Seating(speaks, microphone.stated)
-        case SeatingEnded():
-            return None
-    return seating
+def step(
+    seating: Seating | None, fact: object, microphone: Publishing, epoch: int
+) -> Seating | None:
+    """Return the command under way in the join of `epoch` after `fact`; total."""
+    if isinstance(fact, SeatingStarted):
+        return Seating(fact.speaks, microphone.stated, fact.epoch)
+    is_over = isinstance(fact, SeatingEnded) and fact.epoch == epoch
+    return None if seating is None or is_over or seating.epoch != epoch else seating

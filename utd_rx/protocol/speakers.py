@@ -28,6 +28,7 @@ from typing import Final
 
 from attrs import evolve, frozen
 
+from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.events import ParticipantConnected, ParticipantDisconnected, Reconnected
 from utd_rx.models.participant import TrackSource
 from utd_rx.models.seats import Invitation, UTDSeatGrid
@@ -168,6 +169,16 @@ def opens(speakers: Speakers, is_granted: bool) -> tuple[Speakers, bool]:
 def next_deadline(speakers: Speakers) -> float | None:
     ends = (offer.expires_at for offer in speakers.offers)
     return earliest(*ends, speakers.opens_by, speakers.look_at)
+
+
+def is_none(refusal: UTDStreamException) -> bool:
+    """Whether the engine refuses an answer because there is no such offer, or none any more."""
+    return refusal.code in (UTDErrorCode.NOT_FOUND, UTDErrorCode.FORBIDDEN)
+
+
+def is_no_list(refusal: UTDStreamException) -> bool:
+    """Whether the engine is one that has no list of offers."""
+    return refusal.code is UTDErrorCode.NOT_FOUND
 
 
 def _asking(speakers: Speakers, request_id: int | None) -> Speakers:

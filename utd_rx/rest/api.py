@@ -8,6 +8,7 @@ from functools import partial
 from attrs import asdict, evolve
 
 from utd_rx.errors import invalid
+from utd_rx.models.checks import whole
 from utd_rx.models.seats import UTDSeatMode
 from utd_rx.models.stream_type import UTDStreamType
 from utd_rx.models.token import UTDSessionResponse, UTDTokenResponse
@@ -16,7 +17,7 @@ from utd_rx.protocol.wire.reading import without_none
 from utd_rx.protocol.wire.tokens import session_from_wire, token_from_wire
 from utd_rx.rest.bearer import Bearer
 from utd_rx.rest.calls import CallEndpoints
-from utd_rx.rest.checks import checked_grid, checked_identity, checked_int, checked_room
+from utd_rx.rest.checks import checked_grid, checked_identity, checked_room
 from utd_rx.rest.failures import malformed
 from utd_rx.rest.moderation import ModerationEndpoints
 from utd_rx.rest.seats import SeatEndpoints
@@ -98,7 +99,7 @@ class UTDApi(SeatEndpoints, ModerationEndpoints, CallEndpoints):
             room_name=checked_room(room_name),
             type=type.value,
             role=role,
-            host_seat=None if host_seat is None else checked_int(host_seat, "host_seat"),
+            host_seat=None if host_seat is None else whole(host_seat, "host_seat"),
             metadata=None if metadata is None else dict(metadata),
             name=name,
             device_id=device_id,

@@ -13,6 +13,7 @@ from urllib.parse import quote
 from yarl import URL
 
 from utd_rx.errors import invalid
+from utd_rx.models.checks import whole
 from utd_rx.models.role import UTDRole
 from utd_rx.models.seats import UTDSeatMode
 from utd_rx.ports.proxy import is_loopback
@@ -25,8 +26,6 @@ MAX_IDENTITY: Final = 128
 _ROOM_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
 # Cc would break logs and headers; Cs, half of a surrogate pair, has no UTF-8 form at all.
 _REFUSED_CATEGORIES: Final = ("Cc", "Cs")
-# Where JSON numbers stop being exact for other readers.
-_MAX_INT: Final = 2**53
 
 API_ROOT: Final = "/api/v1"
 """Base path of every endpoint (docs/contract.md, "Hosts and headers")."""
@@ -51,20 +50,12 @@ def checked_room(room_name: str) -> str:
     return room_name
 
 
-def checked_int(value: int, what: str, least: int = 0, most: int = _MAX_INT) -> int:
-    """Take an integer from `least` to `most`; a bool is none."""
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        bound = f"of at least {least}" if most == _MAX_INT else f"from {least} to {most}"
-        raise invalid(f"{what} must be an integer {bound}")
-    return value
-
-
 def checked_grid(
     seat_count: int | None, seat_mode: UTDSeatMode | str | None, mode_id: str | None
 ) -> dict[str, object]:
     """Return the wire fields of a grid's set-up; those that are None are left out."""
     if seat_count is not None:
-        checked_int(seat_count, "seat_count", 1, MAX_SEATS)
+        whole(seat_count, "seat_count", 1, MAX_SEATS)
     if seat_mode is not None:
         seat_mode = checked_choice(UTDSeatMode, seat_mode, "seat_mode")
     return without_none(seat_count=seat_count, seat_mode=seat_mode, mode_id=mode_id)

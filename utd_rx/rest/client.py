@@ -23,6 +23,7 @@ from utd_rx.rest.checks import checked_base_url, checked_secret, endpoint
 from utd_rx.rest.exchange import MAX_REPLY, Reply, Request, exchange
 from utd_rx.rest.failures import is_transient, malformed, read_retry_after, timed_out
 from utd_rx.rest.policy import RetryPolicy, Timeouts
+from utd_rx.rest.turns import Turns
 
 Body: TypeAlias = Mapping[str, object] | None
 
@@ -38,7 +39,8 @@ class CallOptions(TypedDict, total=False):
 class UTDApiClient:
     """Exchanges JSON with one host of the engine.
 
-    It belongs to the event loop of its first call.
+    It belongs to the event loop of its first call. 100 calls are with the engine at a time, up to
+    1,000 wait for their turn in order (`rest.turns`), and their time begins with it.
 
     Args:
         base_url: Where the engine is: `https://`, or `http://` on this machine.
@@ -46,7 +48,8 @@ class UTDApiClient:
         app_key: The project's publishable key; sent as `X-App-Key`.
         session: An aiohttp session to share; it stays its maker's to close, its own middlewares
             do not see these calls, and what it knows of proxies holds where this client knows
-            none. None makes one on the first call, which keeps no cookies.
+            none. Where it has fewer connections, as many calls are with the engine. None makes one
+            on the first call, which keeps no cookies.
         timeouts: Bounds of each call.
         retries: When a call that is safe to repeat is repeated.
         proxy: An HTTP proxy to go through, `http://user:password@host:port`; never to this
@@ -88,6 +91,7 @@ class UTDApiClient:
         }
         self._proxy = Proxies.of(proxy, trust_env=trust_env).for_url(str(self._base))
         self._session = session
+        self._turns = Turns(session)
         self._is_session_ours = session is None
         self._is_closed = False
         self._timeouts = timeouts
@@ -139,17 +143,16 @@ class UTDApiClient:
                 a lost connection, a time-out or a status of `TRANSIENT_STATUSES`.
 
         Raises:
-            UTDStreamException: `TIMEOUT`, `NETWORK` (also what a proxy refuses),
-                `MALFORMED_RESPONSE` (also a redirect and more than 1 MiB), `VALIDATION`,
-                `CONFLICT` when the client is closed or another loop's, or what the engine
-                answered.
+            UTDStreamException: `TIMEOUT`, whose message says whether the engine may have done what
+                was asked, `NETWORK` (also what a proxy refuses), `MALFORMED_RESPONSE` (also a
+                redirect and more than 1 MiB), `VALIDATION`, `CONFLICT` when the client is closed
+                or another loop's, and, as `BUSY`, when too many wait, or what the engine answered.
         """
         url = endpoint(self._base, path, {key: str(v) for key, v in (params or {}).items()})
         if body is None and method in ("POST", "PUT"):
             body = {}
         payload = None if body is None else _encode(body)
         self._opened()
-        ends_at = asyncio.get_running_loop().time() + self._timeouts.total
 
         async def send(token: str | None) -> Json:
             headers = self._headers
@@ -159,10 +162,10 @@ class UTDApiClient:
                 headers = {**headers, "Authorization": f"Bearer {checked_secret(token, 'bearer')}"}
             secrets = (self._app_key, token, None if self._proxy is None else self._proxy.password)
             request = Request(method, url, headers, payload, self._proxy, secrets)
-            return await self._send(request, ends_at, is_safe=is_safe)
+            return await self._send(request, limit, is_safe=is_safe)
 
         try:
-            async with asyncio.timeout_at(ends_at):
+            async with asyncio.timeout(self._timeouts.total) as limit:
                 return await (bearer.carry(send) if isinstance(bearer, Bearer) else send(bearer))
         except TimeoutError as error:
             raise timed_out(self._proxy) from error
@@ -180,11 +183,12 @@ class UTDApiClient:
         if self._is_session_ours and self._session is not None:
             await self._session.close()
 
-    async def _send(self, request: Request, ends_at: float, *, is_safe: bool) -> Json:
+    async def _send(self, request: Request, limit: asyncio.Timeout, *, is_safe: bool) -> Json:
         attempt = 1
         while True:
             try:
-                reply = await exchange(self._opened(), request, self._timeouts)
+                async with self._turns.take(limit):
+                    reply = await exchange(self._opened(), request, self._timeouts)
                 return self._judge(reply, request.secrets)
             except UTDStreamException as error:
                 wait = None
@@ -192,6 +196,7 @@ class UTDApiClient:
                     jitter = self.clock.jitter()
                     wait = self._retries.wait_before_next(attempt, error.retry_after, jitter)
                 # The failure at hand says more than the time-out that waiting would be.
+                ends_at = limit.when() or 0.0
                 if wait is None or wait >= ends_at - asyncio.get_running_loop().time():
                     raise
             await sleep_until(self.clock, self.clock.now() + wait)

@@ -31,7 +31,7 @@ def transport_failure(
     """Return what the caller gets when the exchange itself failed."""
     # First: aiohttp's time-outs are connection errors too.
     if isinstance(error, TimeoutError):
-        return timed_out(proxy)
+        return timed_out(proxy, is_sent=not isinstance(error, aiohttp.ConnectionTimeoutError))
     if isinstance(error.__cause__, ContentEncodingError):
         return malformed("the engine's reply does not decompress")
     whom = f"the engine{_through(proxy)}"
@@ -52,9 +52,11 @@ def proxy_refused(status: int, proxy: Proxy | None) -> UTDStreamException:
     return failure
 
 
-def timed_out(proxy: Proxy | None = None) -> UTDStreamException:
-    """Return the failure of a call whose time is over."""
-    message = f"the engine did not answer in time{_through(proxy)}"
+def timed_out(proxy: Proxy | None = None, *, is_sent: bool = True) -> UTDStreamException:
+    """Return the failure of a call whose time is over, and which may have been sent, or not."""
+    message = f"the engine did not answer in time{_through(proxy)}: it may have done what was asked"
+    if not is_sent:
+        message = f"no connection to the engine in time{_through(proxy)}: nothing was sent"
     return UTDStreamException(message, code=UTDErrorCode.TIMEOUT)
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from utd_rx.models.ban import UTDBan
+from utd_rx.models.checks import whole
 from utd_rx.models.role import UTDRole
 from utd_rx.protocol.wire.moderation import bans_from_wire
 from utd_rx.protocol.wire.reading import read_text, without_none
-from utd_rx.rest.checks import checked_choice, checked_identity, checked_int, checked_room
+from utd_rx.rest.checks import checked_choice, checked_identity, checked_room
 from utd_rx.rest.endpoints import Endpoints
 
 
@@ -69,7 +70,7 @@ class ModerationEndpoints(Endpoints):
             reason: Shown to them.
             duration: Seconds; None means for ever.
         """
-        seconds = None if duration is None else checked_int(duration, "duration", 1)
+        seconds = None if duration is None else whole(duration, "duration", 1)
         body = without_none(**_ban_key(identity, room), reason=reason, duration=seconds)
         await self._engine.post("/rooms/ban", body, bearer=self._bearer)
 
@@ -86,8 +87,8 @@ class ModerationEndpoints(Endpoints):
             per_page: 1 to 100 (docs/contract.md, "Requests and replies").
         """
         params = {
-            "page": checked_int(page, "page", 1),
-            "per_page": checked_int(per_page, "per_page", 1, 100),
+            "page": whole(page, "page", 1),
+            "per_page": whole(per_page, "per_page", 1, 100),
         }
         wire = await self._engine.get("/rooms/bans", params=params, bearer=self._bearer)
         return bans_from_wire(wire)

@@ -10,11 +10,11 @@ from utd_rx.models.checks import typed
 
 @frozen(field_transformer=typed)
 class Timeouts:
-    """Bounds of one REST call, in seconds.
+    """Bounds of one REST call, in seconds; what it waits for its turn behind others counts nowhere.
 
     Args:
-        connect: From asking for a connection until it is usable: a free slot in the pool, DNS,
-            TCP, a proxy's consent and TLS (docs/contract.md, "Requests and replies": 5 s).
+        connect: From asking for a connection until it is usable: DNS, TCP, a proxy's consent and
+            TLS (docs/contract.md, "Requests and replies": 5 s).
         receive: The longest silence while waiting for the reply or its next bytes.
         total: The whole call with every repetition, the waits between them and the renewal of its
             bearer; what a caller can rely on. 30 s hold three hung attempts and their waits.

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from utd_rx.models.checks import whole
 from utd_rx.models.seats import SpeakRequest, UTDSeatGrid, UTDSeatMode
 from utd_rx.protocol.wire.reading import Json, read_int, without_none
 from utd_rx.protocol.wire.seats import grid_from_wire, requests_from_wire
 from utd_rx.protocol.wire.speakers import ListedInvitation, invitations_from_wire
-from utd_rx.rest.checks import checked_grid, checked_identity, checked_int
+from utd_rx.rest.checks import checked_grid, checked_identity
 from utd_rx.rest.endpoints import Endpoints
 from utd_rx.rest.failures import malformed
 
@@ -45,7 +46,7 @@ class SeatEndpoints(Endpoints):
 
     async def move_seat(self, room: str, target: int) -> None:
         """Change to seat `target` without losing the right to publish in between."""
-        body = {"target_seat": checked_int(target, "target seat")}
+        body = {"target_seat": whole(target, "target seat")}
         await self._in_room("POST", room, "seats", "move", body=body)
 
     async def kick_seat(self, room: str, index: int) -> None:
@@ -95,7 +96,7 @@ class SeatEndpoints(Endpoints):
         self, room: str, identity: str, *, seat_index: int | None = None
     ) -> int | None:
         """Offer a present listener a seat (hosts and admins); return the invitation's id."""
-        index = None if seat_index is None else checked_int(seat_index, "seat index")
+        index = None if seat_index is None else whole(seat_index, "seat index")
         body = without_none(target_identity=checked_identity(identity), seat_index=index)
         wire = await self._in_room("POST", room, "speakers", "invite", body=body)
         return read_int(wire.get("invitation_id"))
@@ -121,10 +122,10 @@ class SeatEndpoints(Endpoints):
         await self._answer(room, "invitations", invitation_id, "decline")
 
     async def _at_seat(self, room: str, index: int, verb: str) -> Json:
-        return await self._in_room("POST", room, "seats", checked_int(index, "seat index"), verb)
+        return await self._in_room("POST", room, "seats", whole(index, "seat index"), verb)
 
     async def _answer(self, room: str, kind: str, id_: int, verb: str) -> int | None:
-        path = (kind, checked_int(id_, "id"), verb)
+        path = (kind, whole(id_, "id"), verb)
         wire = await self._in_room("POST", room, "speakers", *path)
         return read_int(wire.get("seat_index"))
 

@@ -7,7 +7,8 @@ answer.
 
 Delay is never a ratchet: after a stall an input may deliver all it missed at once, and sent in
 full it would sit in the listeners' jitter buffers. What is further ahead of real time than `BURST`,
-or than one frame of the input where that is longer, is therefore dropped and counted.
+or than one frame of the input where that is longer, is therefore dropped and counted. Real time
+is the machine's, whatever clock the client has: devices pace the sound, and it is heard elsewhere.
 
 Locks, always in this order: LiveKit's queue, a sender's.
 """
@@ -198,16 +199,17 @@ class Feeder:
         self._closed = False
 
     def put(self, frame: AudioFrame) -> None:
-        """Take one frame; any thread, returns at once, never raises."""
+        """Take one frame; any thread, returns at once, never raises, whatever is handed over."""
         with self._lock:
             if self._closed:
                 return
             try:
                 self._take(self._cutter.cut(frame))
-            except UTDStreamException as error:
+            except Exception as error:  # noqa: BLE001 - told: `failed` ends the publication
                 self._closed = True
+                failure = error if isinstance(error, UTDStreamException) else _no_frame(frame)
                 with suppress(RuntimeError):  # the loop is closed, nobody looks any more
-                    self._loop.call_soon_threadsafe(self._failed, error)
+                    self._loop.call_soon_threadsafe(self._failed, failure)
 
     def start(self) -> None:
         """Let frames through; what came before is the beginning of the sound and goes first."""
@@ -242,3 +244,8 @@ class Feeder:
             else:
                 self.dropped += 1
         self._credit, self._credited_at = credit, now
+
+
+def _no_frame(handed: object) -> UTDStreamException:
+    # By its kind alone: it may hold anything, and the failure is recorded.
+    return invalid(f"The audio input delivers {type(handed).__name__}, which is no AudioFrame.")

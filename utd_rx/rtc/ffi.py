@@ -51,8 +51,11 @@ being known there are at most a few, of all streams of the process together."""
 
 def check() -> None:
     """Raise `ImportError` or `AttributeError` if this livekit lacks a private name used here, in
-    `native` or in `last_resort`."""
-    from livekit.rtc import Room
+    `native` or in `last_resort`.
+
+    What objects of it have is not there yet: that their code names it is all that can be known.
+    """
+    from livekit.rtc import AudioSource, AudioStream, Room, Track, VideoStream
     from livekit.rtc._ffi_client import FfiClient, FfiHandle, FfiQueue
     from livekit.rtc._proto import ffi_pb2
 
@@ -63,6 +66,15 @@ def check() -> None:
     _ = request.disconnect.request_async_id, request.ready_for_room_event.room_handle
     _stream_request(0, AudioFormat())
     _frame_request(0, b"", AudioFormat(), 0)
+    for code, name in (
+        *((each.__init__, "_ffi_handle") for each in (Room, Track, AudioSource)),
+        (Room.__init__, "_token"),
+        (Room.connect, "_ffi_queue"),
+        *((each.__init__, "_ffi_queue") for each in (AudioStream, VideoStream)),
+        *((each.__init__, "_loop") for each in (Room, AudioStream, VideoStream)),
+    ):
+        if name not in code.__code__.co_names:
+            raise AttributeError(f"{code.__qualname__} knows no {name}")
 
 
 def client() -> Any:
@@ -255,17 +267,17 @@ class AudioExchange:
             stream = self._streams.get(event.stream_handle)
             if stream is None:
                 self._early.append(event)
-                return
-            try:
+            else:
                 self._take(stream, event)
-            except Exception:  # noqa: BLE001 - logged by `note`
-                self._faults.note()
 
     def _take(self, stream: _Stream, event: Any) -> None:
         if event.HasField("frame_received"):
-            samples = _take_samples(event.frame_received.frame)
-            if stream.sink is not None:
-                stream.sink(samples)
+            try:
+                samples = _take_samples(event.frame_received.frame)
+                if stream.sink is not None:
+                    stream.sink(samples)
+            except Exception:  # noqa: BLE001 - logged by `note`
+                self._faults.note()
         elif event.HasField("eos"):
             stream.loop.call_soon_threadsafe(stream.end)
 

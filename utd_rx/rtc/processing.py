@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from attrs import evolve
 
-from utd_rx.errors import UTDStreamException, invalid
+from utd_rx.errors import UTDErrorCode, UTDStreamException, invalid
 from utd_rx.models.audio import AudioFormat, AudioFrame, Samples, is_pcm
 from utd_rx.models.secrets import foreign_text
 from utd_rx.models.voice_processing import VoiceProcessing, VoiceProcessor
@@ -34,12 +34,19 @@ class ApmProcessor:
     """A `VoiceProcessor`; a native lock lets both its sides be used at once."""
 
     def __init__(self, processing: VoiceProcessing) -> None:
-        self._apm: rtc.AudioProcessingModule = native.sdk().AudioProcessingModule(
-            echo_cancellation=processing.echo_cancellation,
-            noise_suppression=processing.noise_suppression,
-            high_pass_filter=processing.high_pass,
-            auto_gain_control=processing.gain_control,
-        )
+        make = native.sdk().AudioProcessingModule
+        try:
+            self._apm: rtc.AudioProcessingModule = make(
+                echo_cancellation=processing.echo_cancellation,
+                noise_suppression=processing.noise_suppression,
+                high_pass_filter=processing.high_pass,
+                auto_gain_control=processing.gain_control,
+            )
+        except RuntimeError as error:  # in a forked child, for one
+            raise UTDStreamException(
+                f"LiveKit processes no voice here: {foreign_text(str(error))}",
+                code=UTDErrorCode.FEATURE_DISABLED,
+            ) from error
 
     def process(self, frame: AudioFrame) -> AudioFrame:
         samples = self._ask(self._apm.process_stream, frame).reshape(frame.samples.shape)

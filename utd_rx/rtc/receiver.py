@@ -2,7 +2,8 @@
 
 A reception belongs to a track's sid, not to LiveKit's track object: a full reconnect replaces the
 object under the same sid, and the reception goes on with the new one. Frames go from LiveKit's
-thread straight into a speaker's mix, or into a box that the loop empties once a turn.
+thread straight into a speaker's mix, or into a box that the loop empties once a turn. They are
+stamped by the machine's clock, as those of microphones are: two are compared, and no deadline is.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from utd_rx.models.seats import UTDSeatGrid, UTDSeatMode
 from utd_rx.protocol import promises
@@ -134,9 +135,8 @@ class UTDAudioRoomSession(UTDSession[AudioRoomState], AudioRoomView):
     def _is_muted(
         self, index: int, is_muted: bool
     ) -> Callable[[UTDSeatGrid | None], Promise | None]:
-        """Promise it of who sits there by the engine's answer; without one, of who sat there."""
         known = self._runner.state.seats.grid
-        return lambda grid: promises.occupant_is_muted(grid or known, index, is_muted)
+        return partial(promises.occupant_is_muted, known, index, is_muted)
 
     # --- requests to speak and invitations -------------------------------------------------------
 
@@ -156,7 +156,6 @@ class UTDAudioRoomSession(UTDSession[AudioRoomState], AudioRoomView):
     @command
     async def cancel_request(self) -> None:
         """Withdraw one's own request; without one nothing happens."""
-        self._runner.require_joined()
         with self._seats.forgoing():
             await self._ask(promises.IsSilent(self.identity), self._engine.cancel_request)
 

@@ -9,6 +9,7 @@ from typing import Any, Final, Self
 
 from utd_rx.audio.speaker import Speaker
 from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.models import checks
 from utd_rx.models.participant import RemoteParticipant, TrackSource
 from utd_rx.ports.audio import Abilities, check_gain
 from utd_rx.ports.one_loop import OneLoop
@@ -79,7 +80,7 @@ class Playback:
         self._owner.check()
         if not self._speaker.abilities.has_frames:
             raise self._speaker.abilities.lack("gains")
-        self._gains[identity] = check_gain(gain)
+        self._gains[checks.identity(identity)] = check_gain(gain)
         self._regained.add(identity)
         self._news.set()
 

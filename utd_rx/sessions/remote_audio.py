@@ -11,10 +11,12 @@ from reactivex import Observable, abc, create
 from reactivex.disposable import CompositeDisposable, Disposable
 
 from utd_rx.errors import UTDStreamException
+from utd_rx.models import checks
 from utd_rx.models.audio import AudioFrame
 from utd_rx.ports.room import RoomPort
 from utd_rx.protocol.roster import microphone_sid
 from utd_rx.sessions.runner import Runner
+from utd_rx.state.events import EventStream
 from utd_rx.state.piping import piped
 
 logger = logging.getLogger(__name__)
@@ -25,18 +27,21 @@ def remote_audio(runner: Runner[Any], room: RoomPort, identity: str) -> Observab
 
     Whichever thread subscribes or disposes, what that causes happens on the session's loop.
     """
+    checks.identity(identity)
     track_sid = runner.machine.select(
         lambda state: microphone_sid(state.session.roster, identity), name="audio"
     )
 
     def subscribe(
-        observer: abc.ObserverBase[AudioFrame], _: abc.SchedulerBase | None
+        observer: abc.ObserverBase[AudioFrame], scheduler: abc.SchedulerBase | None
     ) -> abc.DisposableBase:
         news = asyncio.Event()
+        heard: EventStream[AudioFrame] = EventStream()  # it reports an observer that raises
+        hearing = heard.subscribe(observer, scheduler=scheduler)
 
         def take(frames: tuple[AudioFrame, ...]) -> None:
             for frame in frames:
-                observer.on_next(frame)
+                heard.emit(frame)
 
         async def follow() -> None:
             reception: int | None = None
@@ -61,7 +66,7 @@ def remote_audio(runner: Runner[Any], room: RoomPort, identity: str) -> Observab
         # Not `changes()`, which skips what was undone meanwhile: a track that was gone and is back
         # has to be received anew. And the end is told here, since the session, when it closes,
         # cancels its tasks, `follow` among them.
-        telling = track_sid.subscribe(lambda _: news.set(), on_completed=observer.on_completed)
+        telling = track_sid.subscribe(lambda _: news.set(), on_completed=heard.close)
         following: list[asyncio.Task[None]] = []
         is_over = threading.Event()
 
@@ -75,7 +80,7 @@ def remote_audio(runner: Runner[Any], room: RoomPort, identity: str) -> Observab
                 task.cancel()
 
         runner.at_home(begin)
-        return CompositeDisposable(telling, Disposable(lambda: runner.at_home(end)))
+        return CompositeDisposable(hearing, telling, Disposable(lambda: runner.at_home(end)))
 
     sound: Observable[AudioFrame] = piped(create(subscribe))
     return sound

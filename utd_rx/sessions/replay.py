@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar, overload
 from reactivex.scheduler import HistoricalScheduler
 
 from utd_rx.errors import invalid
+from utd_rx.models.checks import POSITIVE, number
 from utd_rx.models.events import RoomEvent
 from utd_rx.models.stream_type import UTDStreamType
 from utd_rx.protocol import journal
@@ -135,12 +136,12 @@ class Replay(SessionView[St]):
                 for as fast as possible.
 
         Raises:
-            ValueError: A speed that is not positive.
+            UTDStreamException: `VALIDATION`: a speed that is not positive.
 
         Cancelling is safe: `run` again goes on from there.
         """
-        if speed is not None and not speed > 0:
-            raise ValueError(f"speed must be positive, got {speed}")
+        if speed is not None:
+            speed = number(speed, "speed must be positive", POSITIVE)
         loop = asyncio.get_running_loop()
         begun, begun_at = loop.time(), self._now
         commits = self.journal.commits

@@ -166,7 +166,7 @@ class Runner(Generic[St]):
         """Check that the join of `epoch` is still wanted."""
         connection = self.session.connection
         if connection.epoch != epoch or connection.is_resting:
-            raise conflict(ConflictReason.LEFT, "left while joining")
+            raise conflict(ConflictReason.LEFT, "left meanwhile")
 
     async def connect(self, epoch: int, connecting: Awaitable[RoomSnapshot]) -> None:
         """Commit the snapshot of a connection, with the events since then."""

@@ -41,7 +41,8 @@ R = TypeVar("R")
 def command(method: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Coroutine[Any, Any, R]]:
     """Make a method a command: refused on a foreign loop or thread, and after `aclose`.
 
-    An identity and what is on or off are checked here, for every command alike: `VALIDATION`.
+    An identity, a number and what is on or off are checked here, for every command alike, before
+    anything is made of them: `VALIDATION`.
     """
     check = arguments(method)
 
@@ -152,7 +153,7 @@ class UTDSession(SessionView[St]):
 
         Cold: each observer receives on its own, from its subscription until it disposes. It
         follows the participant through mute, unpublish and reconnect, and completes with the
-        session. Frames come on the session's loop.
+        session. Frames come on the session's loop. `VALIDATION` for what is no identity.
         """
         return remote_audio(self._runner, self._room, identity)
 
@@ -236,13 +237,14 @@ class UTDSession(SessionView[St]):
     async def set_microphone(self, enabled: bool) -> None:
         """Switch the microphone on or off; toggles are serialised and the last one wins.
 
-        In an outage it waits for what follows. What it could not do is not done later.
+        In an outage it waits for what follows. What it could not do is not done later; what was on
+        before, and not switched off since, is again.
 
         Raises:
-            UTDStreamException: `FORBIDDEN` at once when the server has not granted publishing or
-                takes the grant back meanwhile; `CONFLICT` when not joined, when left meanwhile or
-                when a later toggle won; `VALIDATION` without a microphone; `TIMEOUT`; or why
-                publishing failed.
+            UTDStreamException: `FORBIDDEN` at once when the server has not granted publishing, nor
+                had before an outage, or takes the grant back meanwhile; `CONFLICT` when not joined,
+                when left meanwhile or when a later toggle won; `VALIDATION` without a microphone;
+                `TIMEOUT`; or why publishing failed.
 
         Cancelling is safe; the intent stays as it was set.
         """

@@ -8,11 +8,11 @@ from typing import TypeVar
 
 from attrs import frozen
 
-from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.errors import UTDStreamException
 from utd_rx.models.participant import TrackSource
 from utd_rx.models.seats import UTDSeatGrid
 from utd_rx.ports.engine import EnginePort
-from utd_rx.protocol import seating
+from utd_rx.protocol import seating, speakers
 from utd_rx.protocol.audio_room import AudioRoomState
 from utd_rx.protocol.facts import seats as facts
 from utd_rx.protocol.promises import IsAsking, IsSitting
@@ -45,32 +45,34 @@ class SeatTaking:
 
     @contextmanager
     def forgoing(self) -> Iterator[None]:
-        """Wait for no approval to speak any more; who fails takes back this word, too."""
+        """Wait for no approval to speak any more; who fails, or is cancelled, takes that back."""
+        epoch = self._runner.require_joined()
         awaited = self._runner.state.speakers.request_id
         stated = self._runner.session.microphone.stated
         self._runner.offer(facts.SpeakingForgone())
         try:
             yield
-        except UTDStreamException:
-            if awaited is not None and self._runner.state.seats.grid.is_pending(awaited):
+        except BaseException:
+            is_here = self._runner.session.connection.epoch == epoch
+            if is_here and awaited and self._runner.state.seats.grid.is_pending(awaited):
                 self._runner.offer(facts.SpeakRequested(awaited, stated))
             raise
 
     @asynccontextmanager
     async def seating(self, speaks: bool | None) -> AsyncIterator[None]:
         """Wait for a seat, one command at a time, then speak or not; None: the microphone stays."""
-        self._runner.require_joined()
+        epoch = self._runner.require_joined()
         if speaks:
             self._tracks.require_source(TrackSource.MICROPHONE)
         seating.require_free(self._runner.state.seating)
-        self._runner.offer(facts.SeatingStarted(speaks))
+        self._runner.offer(facts.SeatingStarted(speaks, epoch))
         begun = self._runner.state.seating
         try:
             # A request that is still pending was to open it, and this seat would answer it.
             with self.forgoing() if speaks is False else nullcontext():
                 yield
         finally:
-            self._runner.offer(facts.SeatingEnded())
+            self._runner.offer(facts.SeatingEnded(epoch))
         if speaks:
             seating.require_unsaid(begun, self._runner.session.microphone)
             await self._tracks.switch(TrackSource.MICROPHONE, True)
@@ -124,7 +126,7 @@ class Speaking:
         return request_id
 
     async def accept(self, invitation_id: int, *, speaks: bool) -> None:
-        me = self._runner.state.identity
+        me, epoch = self._runner.state.identity, self._runner.require_joined()
 
         async def sit() -> int | None:
             offered = self._runner.state.speakers.offered(invitation_id)
@@ -134,6 +136,7 @@ class Speaking:
             in_doubt = seating.seat_in_doubt(index, offered)
             if in_doubt is None:
                 return index
+            self._runner.require_join(epoch)
             grid = await self._seats.fetched(lambda: self._engine.get_seats(self._room))
             index = seating.seat_to_take(in_doubt, grid, me)
             if index is not None:
@@ -145,23 +148,20 @@ class Speaking:
 
     async def answer(self, invitation_id: int, call: Awaitable[R]) -> R:
         """Await an answer to an offer, which is over then, or was never made."""
-        is_over = False
         try:
             answer = await call
-            is_over = True
         except UTDStreamException as error:
-            is_over = error.code in (UTDErrorCode.NOT_FOUND, UTDErrorCode.FORBIDDEN)
-            raise
-        finally:
-            if is_over:
+            if speakers.is_none(error):
                 self._runner.offer(facts.InvitationAnswered(invitation_id))
+            raise
+        self._runner.offer(facts.InvitationAnswered(invitation_id))
         return answer
 
     async def _fetch_invitations(self, effect: facts.FetchInvitations) -> None:
         try:
             listed = await self._engine.speaker_invitations(self._room)
         except UTDStreamException as error:
-            is_absent = error.code is UTDErrorCode.NOT_FOUND
+            is_absent = speakers.is_no_list(error)
             self._runner.offer(facts.InvitationsNotListed(effect.epoch, is_absent))
         else:
             self._runner.offer(facts.InvitationsListed(effect.epoch, listed))

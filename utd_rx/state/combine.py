@@ -14,6 +14,7 @@ from typing import Any, TypeVar, overload
 
 from reactivex import abc
 
+from utd_rx.errors import invalid
 from utd_rx.state.core import Core
 from utd_rx.state.derived import Subscription
 from utd_rx.state.subject import StateSubject
@@ -54,10 +55,10 @@ def combine_state(*subjects: StateSubject[Any]) -> StateSubject[Any]:
     It emits when one of them changes, once per commit, and completes when all stores have closed.
 
     Raises:
-        ValueError: Without any subject.
+        UTDStreamException: `VALIDATION`: without any subject.
     """
     if not subjects:
-        raise ValueError("combine_state needs at least one subject")
+        raise invalid("combine_state needs at least one subject")
     name = ", ".join(subject.name for subject in subjects)
     by_core: dict[Core[Any], list[StateSubject[Any]]] = {}
     # A combination of other stores counts as its leaves: in combine(combine(a1, b), a2) the two

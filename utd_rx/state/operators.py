@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import reactivex
 from reactivex import Observable, abc
 from reactivex import operators as ops
 from reactivex.disposable import CompositeDisposable, SerialDisposable
 
+from utd_rx.models.checks import POSITIVE, number
 from utd_rx.state.bridges import matcher
 from utd_rx.state.piping import loop_scheduler, piped
 
@@ -23,20 +24,24 @@ T = TypeVar("T")
 Operator = Callable[[Observable[T]], Observable[T]]
 
 
+_SECONDS: Final = "seconds must be a number that is not negative"
+
+
 def debounce(seconds: float, *, scheduler: abc.SchedulerBase | None = None) -> Operator[T]:
     """Emit a value once nothing newer has come for `seconds`, and the last one at completion."""
+    number(seconds, _SECONDS, 0.0)
     return _on_loop(scheduler, lambda chosen: ops.debounce(seconds, chosen))
 
 
 def sample(seconds: float, *, scheduler: abc.SchedulerBase | None = None) -> Operator[T]:
     """Emit the newest value every `seconds`, if there is a new one: for plots and meters."""
+    number(seconds, _SECONDS, 0.0)
     return _on_loop(scheduler, lambda chosen: ops.sample(seconds, chosen))
 
 
 def throttle(seconds: float, *, scheduler: abc.SchedulerBase | None = None) -> Operator[T]:
     """Emit at once, then at most one value per `seconds`: the newest, and always the last."""
-    if seconds <= 0:
-        raise ValueError(f"seconds must be positive, got {seconds}")
+    seconds = number(seconds, "seconds must be positive", POSITIVE)
     return _on_loop(scheduler, lambda chosen: lambda source: _throttled(source, seconds, chosen))
 
 

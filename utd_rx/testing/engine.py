@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Collection
 from typing import Any
 
 from attrs import evolve
 
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.ban import UTDBan
+from utd_rx.models.checks import whole
 from utd_rx.models.role import UTDRole
 from utd_rx.models.seats import SpeakRequest, UTDSeat, UTDSeatGrid, UTDSeatMode
 from utd_rx.models.token import UTDTokenResponse
 from utd_rx.protocol.wire.seats import grid_to_push
 from utd_rx.protocol.wire.speakers import ListedInvitation
+from utd_rx.rest.checks import checked_choice, checked_grid, checked_identity
 from utd_rx.testing.room import FakeRoom
 
 
@@ -22,7 +25,8 @@ class FakeEngine:
     """Seats that answer at once and push what they did, unless told to be silent.
 
     It acts for the participant that `room` joins as, and is the server's side of that room: it
-    grants, and pushes what the engine pushes. Who may do what is the test's to say.
+    grants, and pushes what the engine pushes. Who may do what is the test's to say; what cannot be,
+    as a seat that there is not, it refuses as the engine does.
 
     Attributes:
         room: The room it seats in.
@@ -38,6 +42,7 @@ class FakeEngine:
         grants: Whether sitting grants publishing.
         accept_seat: Where an accepted invitation seats; None: it seats nobody, and does not say.
         invitations: Those listed; None for an engine that has no such list.
+        offered: The invitations that may be accepted or declined, by id; those pushed are.
         invitation_id: What an invitation of this participant is numbered.
         roles: By identity, as it tells them when it is asked.
         metadata: Of participants by identity, as it tells them when it is asked.
@@ -59,6 +64,7 @@ class FakeEngine:
         self.grants = True
         self.accept_seat: int | None = 1
         self.invitations: tuple[ListedInvitation, ...] | None = None
+        self.offered: set[int] = set()
         self.invitation_id = 4
         self.roles: dict[str, UTDRole] = {}
         self.metadata: dict[str, str] = {}
@@ -97,6 +103,8 @@ class FakeEngine:
 
     def tell(self, type_: str, payload: dict[str, object], *, sender: str | None = None) -> None:
         """Push any engine message."""
+        if type_ == "_speaker_invitation" and isinstance(id_ := payload["invitation_id"], int):
+            self.offered.add(id_)
         self.room.push(json.dumps({"type": type_, **payload}).encode(), sender=sender)
 
     # --- the port -------------------------------------------------------------------------------
@@ -122,6 +130,7 @@ class FakeEngine:
         seat_mode: UTDSeatMode | str | None = None,
         mode_id: str | None = None,
     ) -> UTDSeatGrid:
+        checked_grid(seat_count, seat_mode, mode_id)
         await self._ask("setup_seats")
         count = self.grid.count if seat_count is None else seat_count
         seats = (*self.grid.seats, *map(UTDSeat, range(self.grid.count, count)))[:count]
@@ -130,7 +139,7 @@ class FakeEngine:
         return self.grid
 
     async def take_seat(self, room: str, index: int) -> None:
-        await self._ask("take_seat")
+        await self._ask_seat("take_seat", index)
         self._sit(index)
 
     async def leave_seat(self, room: str) -> None:
@@ -141,29 +150,29 @@ class FakeEngine:
         self.room.grant(can_publish=False)
 
     async def move_seat(self, room: str, target: int) -> None:
-        await self._ask("move_seat")
+        await self._ask_seat("move_seat", target)
         left = (evolve(s, identity=None) if s.identity == self.me else s for s in self.grid.seats)
         seats = (evolve(s, identity=self.me) if s.index == target else s for s in left)
         self.become(seats=tuple(seats))
 
     async def kick_seat(self, room: str, index: int) -> None:
-        await self._ask("kick_seat")
+        await self._ask_seat("kick_seat", index)
         self.seat(index, None)
 
     async def lock_seat(self, room: str, index: int) -> None:
-        await self._ask("lock_seat")
+        await self._ask_seat("lock_seat", index)
         self.change(index, is_locked=True, identity=None)
 
     async def unlock_seat(self, room: str, index: int) -> None:
-        await self._ask("unlock_seat")
+        await self._ask_seat("unlock_seat", index)
         self.change(index, is_locked=False)
 
     async def mute_seat(self, room: str, index: int) -> UTDSeatGrid | None:
-        await self._ask("mute_seat")
+        await self._ask_seat("mute_seat", index)
         return None
 
     async def unmute_seat(self, room: str, index: int) -> UTDSeatGrid | None:
-        await self._ask("unmute_seat")
+        await self._ask_seat("unmute_seat", index)
         return None
 
     async def request_to_speak(self, room: str) -> int | None:
@@ -176,17 +185,24 @@ class FakeEngine:
         self.become(requests=tuple(r for r in self.grid.requests if r.identity != self.me))
 
     async def approve_speaker(self, room: str, request_id: int) -> int | None:
-        await self._ask("approve_speaker")
+        await self._ask_answer(
+            "approve_speaker", request_id, [asked.id for asked in self.grid.requests]
+        )
         self.become(requests=tuple(r for r in self.grid.requests if r.id != request_id))
         return 0
 
     async def reject_speaker(self, room: str, request_id: int) -> None:
-        await self._ask("reject_speaker")
+        await self._ask_answer(
+            "reject_speaker", request_id, [asked.id for asked in self.grid.requests]
+        )
         self.become(requests=tuple(r for r in self.grid.requests if r.id != request_id))
 
     async def invite_to_speak(
         self, room: str, identity: str, *, seat_index: int | None = None
     ) -> int | None:
+        checked_identity(identity)
+        if seat_index is not None:
+            whole(seat_index, "seat index")
         await self._ask("invite_to_speak")
         return self.invitation_id
 
@@ -199,49 +215,61 @@ class FakeEngine:
         return self.invitations
 
     async def accept_invitation(self, room: str, invitation_id: int) -> int | None:
-        await self._ask("accept_invitation")
+        await self._ask_answer("accept_invitation", invitation_id, self.offered)
         if self.accept_seat is not None:
             self._sit(self.accept_seat)
         return self.accept_seat
 
     async def decline_invitation(self, room: str, invitation_id: int) -> None:
-        await self._ask("decline_invitation")
+        await self._ask_answer("decline_invitation", invitation_id, self.offered)
 
     async def mute_participant(
         self, room: str, identity: str, *, audio: bool, video: bool, muted: bool
     ) -> None:
+        checked_identity(identity)
         await self._ask("mute_participant")
 
     async def kick_participant(self, room: str, identity: str) -> None:
+        checked_identity(identity)
         await self._ask("kick_participant")
 
     async def ban(
         self, identity: str, *, room: str | None, reason: str | None, duration: int | None
     ) -> None:
+        checked_identity(identity)
+        if duration is not None:
+            whole(duration, "duration", 1)
         await self._ask("ban")
         self.banned = (UTDBan(identity, room_name=room, reason=reason), *self.banned)
 
     async def unban(self, identity: str, *, room: str | None) -> None:
+        checked_identity(identity)
         await self._ask("unban")
         self.banned = tuple(ban for ban in self.banned if ban.identity != identity)
 
     async def bans(self, *, page: int, per_page: int) -> tuple[UTDBan, ...]:
+        whole(page, "page", 1)
+        whole(per_page, "per_page", 1, 100)
         await self._ask("bans")
         return self.banned[(page - 1) * per_page :][:per_page]
 
     async def participant_metadata(self, room: str, identity: str) -> str:
+        checked_identity(identity)
         self.asked.append("participant_metadata")
         if identity not in self.metadata:
             raise UTDStreamException("not here", code=UTDErrorCode.NOT_FOUND, status_code=404)
         return self.metadata[identity]
 
     async def get_role(self, room: str, identity: str) -> UTDRole | None:
+        checked_identity(identity)
         self._read(f"get_role {identity}")
         return self.roles.get(identity)
 
     async def set_role(self, room: str, identity: str, role: UTDRole | str) -> None:
+        checked_identity(identity)
+        given = UTDRole(checked_choice(UTDRole, role, "role"))
         await self._ask("set_role")
-        self.roles[identity] = UTDRole(role)
+        self.roles[identity] = given
 
     async def lock_chat(self, room: str, locked: bool) -> None:
         await self._ask("lock_chat")
@@ -256,6 +284,18 @@ class FakeEngine:
         await self.gate.wait()
         if self.error is not None:
             raise self.error
+
+    async def _ask_seat(self, call: str, index: int) -> None:
+        whole(index, "seat index")
+        await self._ask(call)
+        if index >= self.grid.count:
+            raise UTDStreamException("no such seat", code=UTDErrorCode.VALIDATION, status_code=422)
+
+    async def _ask_answer(self, call: str, id_: int, pending: Collection[int]) -> None:
+        whole(id_, "id")
+        await self._ask(call)
+        if id_ not in pending:
+            raise UTDStreamException("not pending", code=UTDErrorCode.NOT_FOUND, status_code=404)
 
     def _sit(self, index: int) -> None:
         self.seat(index, self.me)

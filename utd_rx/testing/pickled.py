@@ -86,11 +86,12 @@ class _Near:
     def _begin(
         self, method: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[Future[Any], threading.Event]:
-        """Let the far side begin; functions among the arguments stay here, until the event."""
+        """Let the far side begin; what may be called among the arguments stays here, until the
+        event."""
         stopped = threading.Event()
-        sinks = {n: _sink(arg, stopped) for n, arg in enumerate(args) if inspect.isroutine(arg)}
-        plain = tuple(None if n in sinks else arg for n, arg in enumerate(args))
-        words = pickle.dumps((plain, kwargs))
+        named: dict[Any, Any] = {**dict(enumerate(args)), **kwargs}
+        sinks = {name: _sink(arg, stopped) for name, arg in named.items() if callable(arg)}
+        words = pickle.dumps({name: arg for name, arg in named.items() if name not in sinks})
         work = _carry_out(method, words, sinks)
         return asyncio.run_coroutine_threadsafe(work, self._loop), stopped
 
@@ -106,11 +107,12 @@ def _sink(take: Callable[[Any], None], stopped: threading.Event) -> Callable[[An
     return lambda batch: loop.call_soon_threadsafe(deliver, pickle.dumps(batch))
 
 
-async def _carry_out(method: Callable[..., Any], words: bytes, sinks: dict[int, Any]) -> Any:
+async def _carry_out(method: Callable[..., Any], words: bytes, sinks: dict[Any, Any]) -> Any:
     """Call the method; the answer is bytes, or what stops what it began."""
-    args, kwargs = pickle.loads(words)  # noqa: S301 - our own words
+    named = {**pickle.loads(words), **sinks}  # noqa: S301 - our own words
+    args = [named.pop(n) for n in sorted(name for name in named if isinstance(name, int))]
     try:
-        result = method(*(sinks.get(n, arg) for n, arg in enumerate(args)), **kwargs)
+        result = method(*args, **named)
         if inspect.isawaitable(result):
             result = await result
         return result if callable(result) else pickle.dumps((True, result))

@@ -109,13 +109,13 @@ class FakeRoom:
         self._routes.clear()
         self.emit(ev.Disconnected(reason))
 
-    def play(self, track_sid: str, frame: AudioFrame) -> None:
-        """Let a frame of a remote track arrive."""
+    def play(self, track_sid: str, *frames: AudioFrame) -> None:
+        """Let frames of a remote track arrive, as one batch."""
         for sid, sink in list(self._hearing.values()):
             if sid == track_sid:
-                sink((frame,))
+                sink(frames)
         for sid, voice in list(self._routes.values()):
-            if sid == track_sid:
+            for frame in frames if sid == track_sid else ():
                 voice(frame)
 
     @property
@@ -196,7 +196,7 @@ class FakeRoom:
         to: Sequence[str] | None = None,
     ) -> None:
         self._require_connected()
-        message = DataMessage(data, topic=topic, to=to)
+        message = DataMessage(data, topic=topic, to=to, reliable=reliable)
         if not self.snapshot.local.permission.can_publish_data:
             raise UTDStreamException("data is not granted", code=UTDErrorCode.FORBIDDEN)
         self.sent.append((message.data, message.topic, message.to))

@@ -38,6 +38,13 @@ def test_a_header_is_walked_past_csrcs_and_extensions() -> None:
     assert header.extensions[1][0] & 0x7F == 5
 
 
+def test_an_element_of_id_0_with_a_length_ends_the_extensions() -> None:
+    """RFC 8285, 4.2: id 0 is padding, and one byte long; nothing behind another counts."""
+    header = rtp.parse_rtp(packet(extensions=bytes([0, 0x10, 0x85, 0x01, 48, 49, 0x41, 65, 66])))
+    assert header is not None
+    assert header.extensions == {1: b"\x85"}
+
+
 @pytest.mark.parametrize(
     "data",
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 
@@ -11,10 +12,10 @@ import pytest
 from aiohttp import test_utils, web
 from livekit.protocol import rtc
 
-from utd_rx.engine.sfu.limits import LimitError
+from utd_rx.engine.sfu.limits import MAX_SIGNAL_BYTES, LimitError
 from utd_rx.engine.sfu.signalling import SignalSocket
 
-Connect = Callable[[Callable[[SignalSocket], None]], Awaitable[aiohttp.ClientWebSocketResponse]]
+Connect = Callable[..., Awaitable[aiohttp.ClientWebSocketResponse]]
 
 
 class Server:
@@ -53,10 +54,11 @@ async def connect(server: Server) -> AsyncIterator[Connect]:
         client = await stack.enter_async_context(test_utils.TestClient(test_utils.TestServer(app)))
 
         async def connect(
-            begin: Callable[[SignalSocket], None],
+            begin: Callable[[SignalSocket], None], compress: int = 0
         ) -> aiohttp.ClientWebSocketResponse:
             server.begin = begin
-            return await stack.enter_async_context(client.ws_connect("/", max_msg_size=0))
+            opening = client.ws_connect("/", max_msg_size=0, compress=compress)
+            return await stack.enter_async_context(opening)
 
         yield connect
 
@@ -119,5 +121,24 @@ async def test_what_is_no_request_ends_the_connection(
     await (socket.send_str(message) if isinstance(message, str) else socket.send_bytes(message))
     assert await received(socket) == []
     assert socket.close_code == code
+    await server.end()
+    assert server.requests == []
+
+
+async def test_a_packed_message_is_not_unpacked_beyond_what_a_message_may_be(
+    connect: Connect, server: Server
+) -> None:
+    socket = await connect(lambda _: None, 15)
+    assert socket.compress == 15
+    tracemalloc.start()
+    await socket.send_bytes(bytes(64 * MAX_SIGNAL_BYTES))
+    tracemalloc.reset_peak()
+    try:
+        assert await received(socket) == []
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert socket.close_code == 1009
+    assert peak < 16 * MAX_SIGNAL_BYTES
     await server.end()
     assert server.requests == []

@@ -20,6 +20,7 @@ from utd_rx import (
     UTDStreamClient,
     UTDStreamException,
     WavRecorder,
+    WavSource,
 )
 from utd_rx.cli.demo.journal import Journal
 from utd_rx.engine import EngineOptions, LocalEngine
@@ -40,7 +41,8 @@ WATCHED: Final = (
 """The streams of each user that the journal keeps."""
 
 PATIENCE: Final = 20.0
-"""Seconds for anything the demo waits for; each takes well under one on a quiet machine."""
+"""Seconds for anything the demo waits for, but the sound, which is added; each takes well under one
+on a quiet machine."""
 
 TAIL: Final = 0.5
 """Seconds to go on listening after the last sound was sent: jitter buffer and network."""
@@ -75,7 +77,7 @@ class Tapped:
         return await self.source.open(both)
 
 
-async def play(sfu: str, journal: Journal, microphone: AudioInput, recording: Path) -> Heard:
+async def play(sfu: str, journal: Journal, microphone: WavSource, recording: Path) -> Heard:
     """Play the story: the speaker says what `microphone` has, which must end; it is recorded."""
     sent, heard = journal.meter("sent"), journal.meter("heard")
     async with AsyncExitStack() as stack:
@@ -122,8 +124,7 @@ async def play(sfu: str, journal: Journal, microphone: AudioInput, recording: Pa
         async with asyncio.timeout(PATIENCE):
             await first_frame.wait()
         journal.say(f"{LISTENER} hears {SPEAKER}")
-        async with asyncio.timeout(PATIENCE):
-            await over.wait()
+        await until_over(over, microphone)
         await asyncio.sleep(TAIL)
         subscription.dispose()
         await speaker.leave_seat()
@@ -136,6 +137,12 @@ async def play(sfu: str, journal: Journal, microphone: AudioInput, recording: Pa
             await session.leave()
             journal.say(f"{who} left")
         return Heard(sent.began_at, heard.began_at, refusal, refused_after)
+
+
+async def until_over(over: asyncio.Event, microphone: WavSource) -> None:
+    """Wait for the end of the sound, which takes as long as it is."""
+    async with asyncio.timeout(PATIENCE + microphone.duration):
+        await over.wait()
 
 
 async def _refused(

@@ -23,7 +23,11 @@ WINDOW_SECONDS: Final = 60.0
 MINTS: Final = ("/api/v1/token", "/api/v1/auth/session")
 _UNCOUNTED: Final = ("/health", "/livekit/webhook")
 
-_WORDS: Final = {404: "there is no such route", 405: "this route has no such method"}
+_WORDS: Final = {
+    404: "there is no such route",
+    405: "this route has no such method",
+    415: "a body is taken as it is, without a Content-Encoding",
+}
 
 
 @web.middleware
@@ -76,6 +80,7 @@ def refusal_response(refusal: Refusal) -> web.Response:
 def _http_response(error: web.HTTPException) -> web.Response:
     """Write an error of aiohttp's own, such as a route that does not exist."""
     message = _WORDS.get(error.status, error.reason or "error")
-    headers = {key: error.headers[key] for key in ("Allow",) if key in error.headers}
+    told = ("Allow", "Accept-Encoding")
+    headers = {key: error.headers[key] for key in told if key in error.headers}
     code = classify_response(error.status, message)
     return web.json_response(error_to_wire(message, code), status=error.status, headers=headers)

@@ -63,7 +63,8 @@ def _walk_elements(packet: bytes, offset: int, end: int) -> Mapping[int, bytes]:
         if head == 0:  # padding
             continue
         stop = offset + (head & 0x0F) + 1
-        if head >> 4 == 15 or stop > end:
+        # Id 15 ends it, and so does 0 with a length (RFC 8285, 4.2).
+        if head >> 4 in (0, 15) or stop > end:
             break
         found[head >> 4] = packet[offset:stop]
         offset = stop

@@ -213,6 +213,7 @@ class SignalSocket:
 
     def __init__(self, request: web.Request) -> None:
         self._request = request
+        # What a packed message unpacks to is bounded, too (aiohttp).
         self._socket = web.WebSocketResponse(max_msg_size=MAX_SIGNAL_BYTES, timeout=_CLOSE_TIMEOUT)
         self._queue: deque[bytes] = deque()
         self._queued = 0

@@ -115,14 +115,17 @@ class SeatsNotFetched(Fact):
 
 @frozen
 class SeatingStarted(Fact):
-    """A command that waits for a seat was begun; `speaks` then, None: as before."""
+    """A command that waits for a seat was begun in join `epoch`; `speaks` then, None: as before."""
 
     speaks: bool | None
+    epoch: int
 
 
 @frozen
 class SeatingEnded(Fact):
-    """It is over."""
+    """That of join `epoch` is over."""
+
+    epoch: int
 
 
 @frozen

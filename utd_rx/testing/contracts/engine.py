@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import pickle
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import Any, Final, Protocol, TypeAlias
 
 import pytest
 
@@ -13,8 +13,50 @@ from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.role import UTDRole
 from utd_rx.models.seats import UTDSeatGrid, UTDSeatMode
 from utd_rx.ports.engine import EnginePort
+from utd_rx.testing.contracts import refusal
 
 AT_ONCE = 20
+
+Command: TypeAlias = Callable[[EnginePort, str, Any], Awaitable[object]]
+
+NO_INTEGER: Final = ("1", None, 1.0, True, -1)
+NO_IDENTITY: Final = ("", 5, None, "a" * 129, "a\n")
+WRONG: Final[tuple[tuple[tuple[Any, ...], Command], ...]] = (
+    ((*NO_INTEGER, 99), lambda engine, room, value: engine.take_seat(room, value)),
+    ((*NO_INTEGER, 99), lambda engine, room, value: engine.move_seat(room, value)),
+    ((*NO_INTEGER, 99), lambda engine, room, value: engine.kick_seat(room, value)),
+    ((*NO_INTEGER, 99), lambda engine, room, value: engine.lock_seat(room, value)),
+    ((*NO_INTEGER, 99), lambda engine, room, value: engine.unlock_seat(room, value)),
+    ((*NO_INTEGER, 99), lambda engine, room, value: engine.mute_seat(room, value)),
+    ((*NO_INTEGER, 99), lambda engine, room, value: engine.unmute_seat(room, value)),
+    (NO_INTEGER, lambda engine, room, value: engine.approve_speaker(room, value)),
+    (NO_INTEGER, lambda engine, room, value: engine.reject_speaker(room, value)),
+    (NO_INTEGER, lambda engine, room, value: engine.accept_invitation(room, value)),
+    (NO_INTEGER, lambda engine, room, value: engine.decline_invitation(room, value)),
+    (("4", 0, 101, True), lambda engine, room, value: engine.setup_seats(room, seat_count=value)),
+    (("open", 5), lambda engine, room, value: engine.setup_seats(room, seat_mode=value)),
+    (("1", -1), lambda engine, room, value: engine.invite_to_speak(room, "a", seat_index=value)),
+    (NO_IDENTITY, lambda engine, room, value: engine.invite_to_speak(room, value)),
+    (NO_IDENTITY, lambda engine, room, value: engine.kick_participant(room, value)),
+    (NO_IDENTITY, lambda engine, room, value: engine.participant_metadata(room, value)),
+    (NO_IDENTITY, lambda engine, room, value: engine.get_role(room, value)),
+    (NO_IDENTITY, lambda engine, room, value: engine.set_role(room, value, "admin")),
+    ((5, "king", None), lambda engine, room, value: engine.set_role(room, "a", value)),
+    (NO_IDENTITY, lambda engine, room, value: engine.unban(value, room=room)),
+    (
+        NO_IDENTITY,
+        lambda engine, room, value: engine.mute_participant(
+            room, value, audio=True, video=False, muted=True
+        ),
+    ),
+    (
+        ("60", 0, 1.0),
+        lambda engine, room, value: engine.ban("a", room=room, reason=None, duration=value),
+    ),
+    (("1", 0, None), lambda engine, room, value: engine.bans(page=value, per_page=1)),
+    (("1", 0, 101), lambda engine, room, value: engine.bans(page=1, per_page=value)),
+)
+"""Arguments that cannot be, and the command that is to refuse them."""
 
 
 class EngineBench(Protocol):
@@ -171,6 +213,24 @@ class EngineContract:
             error.status_code,
             error.reason,
         )
+
+    @pytest.mark.parametrize(("values", "command"), WRONG)
+    async def test_what_cannot_be_is_refused_before_anything_is_done(
+        self, bench: EngineBench, values: tuple[Any, ...], command: Command
+    ) -> None:
+        before = await self._seats(bench)
+        for value in values:
+            error = await refusal(command(bench.engine, bench.room, value))
+            assert error.code is UTDErrorCode.VALIDATION, value
+        assert await self._seats(bench) == before
+
+    async def test_what_is_not_there_is_not_found(self, bench: EngineBench) -> None:
+        engine, room = bench.engine, bench.room
+        for answer in (
+            engine.approve_speaker, engine.reject_speaker,
+            engine.accept_invitation, engine.decline_invitation,
+        ):  # fmt: skip
+            assert (await refusal(answer(room, 999))).code is UTDErrorCode.NOT_FOUND
 
     async def test_calls_at_once_do_not_disturb_each_other(self, bench: EngineBench) -> None:
         replies = await asyncio.gather(

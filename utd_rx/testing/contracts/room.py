@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import pickle
+from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -41,6 +42,10 @@ class RoomServer(Protocol):
 
     async def speak(self) -> str:
         """Let somebody else come and publish a tone without end; return their identity."""
+
+    async def listen(self) -> tuple[str, Callable[[], list[tuple[bytes, str]]]]:
+        """Let somebody else come; return their identity, and what tells payload and topic of the
+        data messages that have reached them."""
 
 
 class RoomBench(Told[ev.RoomEvent]):
@@ -209,13 +214,28 @@ class RoomContract:
             send(b"x", to="bob"),  # a bare string is not several identities
             send("x"),  # type: ignore[arg-type] # what is tested
             send([1, 2]),  # type: ignore[arg-type] # the same
+            send(b"x", reliable="no"),  # type: ignore[arg-type] # the same
         )
         for sending in wrong:
             assert (await refusal(sending)).code is UTDErrorCode.VALIDATION
         await send(b"x" * 61_000, to=many)
 
-    async def test_many_messages_at_once_wait_for_their_turn(self, joined: RoomBench) -> None:
-        await asyncio.gather(*(joined.room.send_data(b"%d" % n) for n in range(1_000)))
+    async def test_what_is_sent_reaches_those_it_is_for_once_and_in_order(
+        self, joined: RoomBench
+    ) -> None:
+        other, heard = await joined.server.listen()
+        send, numbers = joined.room.send_data, [b"%d" % n for n in range(1_000)]
+        await send(b"for all", topic="news")
+        await send(b"for nobody", to=[])
+        await send(b"for somebody else", to=["nobody"])
+        await send(b"for two", to=["nobody", other])
+        await asyncio.gather(*map(send, numbers))  # more than there is room for at a time
+        await send(b"end")
+        async with asyncio.timeout(PATIENCE):
+            while (b"end", "") not in heard():  # noqa: ASYNC110 - it is not the port's to tell
+                await asyncio.sleep(0.01)
+        sent = [b"for two", *numbers, b"end"]
+        assert heard() == [(b"for all", "news"), *((data, "") for data in sent)]
 
     async def test_it_reconnects_where_it_was_joined_last_once_that_is_over(
         self, bench: RoomBench
