@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -40,6 +41,14 @@ def printed(cell: dict[str, Any], name: str = "stdout") -> str:
         if output["output_type"] == "stream" and output["name"] == name
         for text in output["text"]
     )
+
+
+STALLS = re.compile(r".*: skipped \d+ ms of sound after a stall of \d+ ms\n")
+"""What a busy machine did, and not the notebook."""
+
+
+def complaints(cell: dict[str, Any]) -> str:
+    return STALLS.sub("", printed(cell, "stderr"))
 
 
 def has_picture(cell: dict[str, Any]) -> bool:
@@ -83,9 +92,7 @@ def test_the_notebook_runs_hears_what_was_sent_and_replays_what_it_saw(
     assert done.returncode == 0, done.stderr
 
     cells = code_cells(executed)
-    assert {name: printed(cell, "stderr") for name, cell in cells.items()} == dict.fromkeys(
-        cells, ""
-    )
+    assert {name: complaints(cell) for name, cell in cells.items()} == dict.fromkeys(cells, "")
     assert "refused: FORBIDDEN" in printed(cells["refusal"])
     assert "the comparison is a match: True" in printed(cells["compare"])
     assert has_picture(cells["plot"])

@@ -25,9 +25,11 @@ import utd_rx
 from tests.sessions.stage import Stage
 from tests.state.virtual import run
 from utd_rx import Microphone
+from utd_rx.sessions.signals import Signals
 from utd_rx.state import StateSubject, Store, became, combine_state, debounce, sample, throttle
 from utd_rx.state.events import EventStream
 from utd_rx.state.piping import piped
+from utd_rx.testing.signal import FakeSignal
 
 Operator = Callable[[Observable[Any]], Observable[Any]]
 Log = list[tuple[float, Any]]
@@ -197,6 +199,7 @@ def observables(stage: Stage) -> Iterator[tuple[str, Observable[Any]]]:
     yield "invitation_answers", session.invitation_answers
     yield "seats", session.seats
     yield "combined", combine_state(session.seats, session.roles)
+    yield "incoming_calls", Signals(FakeSignal()).incoming
     yield "piped", piped(reactivex.never())
 
 
@@ -237,6 +240,7 @@ def test_every_observable_of_ours_gives_its_chain_the_clock_it_is_given() -> Non
 MAKERS = {
     "audio/microphone.py": 1,  # Microphone.frames
     "sessions/remote_audio.py": 1,  # session.audio
+    "sessions/signals.py": 1,  # client.incoming_calls
     "state/operators.py": 3,  # became, the time operators, throttle
     "state/piping.py": 1,  # what pipe() returns, EventStream
 }
