@@ -1,4 +1,4 @@
-"""The demo's verdict can say no: each promise has a history that breaks it."""
+"""The verdict of `utd-rx demo` can say no: each promise has a history that breaks it."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from attrs import evolve
 from utd_rx import AudioComparison, UTDErrorCode, UTDStreamException, WavSource
 from utd_rx.audio import speech_path
 from utd_rx.cli import main
-from utd_rx.cli.demo import runner, scenario
+from utd_rx.cli.demo import runner, story
 from utd_rx.cli.demo.journal import Entry, Journal
 from utd_rx.cli.demo.picture import draw_timeline
-from utd_rx.cli.demo.report import Verdict, judge, write_report
-from utd_rx.cli.demo.scenario import LISTENER, SEAT, SPEAKER, USERS, Heard
+from utd_rx.cli.demo.report import Verdict, write_report
+from utd_rx.cli.demo.room import LISTENER, ROOM, SEAT, SPEAKER, USERS, Heard, judge
 
-HEARD = Heard(10.0, 10.05, UTDStreamException("no", code=UTDErrorCode.FORBIDDEN), 0.002)
 CLEAR = AudioComparison(
     is_match=True, offset=0.0, delay=0.05, delay_min=0.05, delay_max=0.05, correlation=0.95,
     snr_db=9.0, gain_db=0.0, sent_seconds=4.0, heard_seconds=4.0, sent_level_dbfs=-16.0,
     heard_level_dbfs=-16.0, compared_seconds=2.7, lost_seconds=0.0, outside_seconds=0.0,
 )  # fmt: skip
+HEARD = Heard(CLEAR, UTDStreamException("no", code=UTDErrorCode.FORBIDDEN), 0.002)
 
 
 def journal() -> Journal:
@@ -52,7 +52,7 @@ def broken(verdicts: tuple[Verdict, ...]) -> list[str]:
 
 
 def test_a_good_demo_keeps_every_promise() -> None:
-    assert broken(judge(journal(), HEARD, CLEAR)) == []
+    assert broken(judge(journal(), HEARD)) == []
 
 
 @pytest.mark.parametrize(
@@ -65,49 +65,51 @@ def test_a_good_demo_keeps_every_promise() -> None:
     ],
 )
 def test_sound_that_did_not_arrive_is_told(comparison: AudioComparison) -> None:
-    assert broken(judge(journal(), HEARD, comparison)) == ["what was sent was heard"]
+    assert broken(judge(journal(), evolve(HEARD, comparison=comparison))) == [
+        "what was sent was heard"
+    ]
 
 
 def test_a_slow_or_another_refusal_is_told() -> None:
     promise = ["publishing without a seat is refused at once"]
-    assert broken(judge(journal(), evolve(HEARD, refused_after=10.0), CLEAR)) == promise
+    assert broken(judge(journal(), evolve(HEARD, refused_after=10.0))) == promise
     timeout = UTDStreamException("late", code=UTDErrorCode.TIMEOUT)
-    assert broken(judge(journal(), evolve(HEARD, refusal=timeout), CLEAR)) == promise
+    assert broken(judge(journal(), evolve(HEARD, refusal=timeout))) == promise
 
 
 def test_a_microphone_that_outlives_its_grant_is_told() -> None:
     story = journal()
     story.streams[SPEAKER, "microphone_enabled"][-1] = Entry(8.5, False)
-    assert broken(judge(story, HEARD, CLEAR)) == ["nobody is on air without seat and grant"]
+    assert broken(judge(story, HEARD)) == ["nobody is on air without seat and grant"]
 
 
 def test_a_microphone_before_its_seat_is_told() -> None:
     story = journal()
     story.streams[SPEAKER, "microphone_enabled"].insert(1, Entry(2.5, True))
     story.streams[SPEAKER, "microphone_enabled"].insert(2, Entry(2.7, False))
-    assert broken(judge(story, HEARD, CLEAR)) == ["nobody is on air without seat and grant"]
+    assert broken(judge(story, HEARD)) == ["nobody is on air without seat and grant"]
 
 
 def test_a_state_that_never_came_is_told() -> None:
     story = journal()
     story.streams[SPEAKER, "my_seat"] = [Entry(0, None)]
-    assert "the seat comes before the microphone" in broken(judge(story, HEARD, CLEAR))
+    assert "the seat comes before the microphone" in broken(judge(story, HEARD))
 
 
 def test_the_report_holds_figures_verdicts_and_every_stream(tmp_path: Path) -> None:
-    story, verdicts = journal(), judge(journal(), HEARD, CLEAR)
+    story, verdicts = journal(), judge(journal(), HEARD)
     story.say("done")
     path = tmp_path / "report.json"
-    sent, heard = tmp_path / "sent.wav", tmp_path / "heard.wav"
-    about = {"sfu": "embedded", "sent_wav": str(sent), "heard_wav": str(heard)}
-    write_report(path, about, story, verdicts, HEARD, CLEAR)
+    sent = tmp_path / "sent.wav"
+    about = {"sfu": "embedded", "sent_wav": str(sent), **HEARD.figures}
+    write_report(path, about, story, verdicts)
     report = json.loads(path.read_text(encoding="utf-8"))
     assert report["sent_wav"] == str(sent)
     assert report["is_success"] is True
     assert report["audio"]["snr_db"] == 9.0
     assert report["streams"][SPEAKER]["my_seat"][1] == {"at": 3.0, "value": SEAT}
     assert report["remarks"] == [{"at": 10.0, "value": "done"}]
-    draw_timeline(story, tmp_path / "timeline.png", title="test")
+    draw_timeline(ROOM, story, tmp_path / "timeline.png", title="test")
     assert (tmp_path / "timeline.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -118,16 +120,18 @@ def test_a_folder_that_cannot_be_written_is_said_plainly(
     assert "choose --out" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", runner.STORIES)
 def test_a_demo_that_fails_leaves_nothing_of_an_earlier_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     async def fail(*_: object) -> Heard:
         raise UTDStreamException("no", code=UTDErrorCode.TIMEOUT)
 
-    for name in (*runner.RESULTS, "notes.txt"):
-        (tmp_path / name).write_text("of an earlier demo")
-    monkeypatch.setattr(runner, "play", fail)
-    assert main(["demo", "--out", str(tmp_path)]) == 1
+    story = evolve(runner.STORIES[name], play=fail)
+    monkeypatch.setitem(runner.STORIES, name, story)
+    for file in (*runner.results(story), "notes.txt"):
+        (tmp_path / file).write_text("of an earlier demo")
+    assert main(["demo", name, "--out", str(tmp_path)]) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
@@ -142,8 +146,8 @@ def test_what_an_earlier_demo_heard_is_no_microphone_for_the_next(
 
 
 async def test_a_sound_is_waited_for_as_long_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scenario, "PATIENCE", 0.0)
+    monkeypatch.setattr(story, "PATIENCE", 0.0)
     over = asyncio.Event()
     asyncio.get_running_loop().call_soon(over.set)
-    await scenario.until_over(over, WavSource(speech_path()))
+    await story.until_over(over, WavSource(speech_path()))
     assert over.is_set()

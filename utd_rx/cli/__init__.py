@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from typing import Final
 
 COMMANDS: Final = {
-    "demo": "one audio room, end to end, with a picture of what happened",
+    "demo": "an audio room or a call, end to end, with a picture of what happened",
     "devices": "the sound devices of this machine",
     "doctor": "what is wrong with this machine's sound, and how to mend it",
     "engine": "a local engine to develop against",

@@ -1,7 +1,7 @@
-"""`utd-rx demo`: one audio room, end to end, on real parts.
+"""`utd-rx demo [room|call]`: an audio room or a 1:1 call, end to end, on real parts.
 
-Starts the local engine with its SFU in this process, joins three users over real LiveKit
-connections, lets one of them speak a WAV file and records what another hears. The exit status is
+Starts the local engine with its SFU in this process, connects its users over real LiveKit
+connections, lets them say what a WAV file holds and records what others hear. The exit status is
 0 only if the sound arrived and the states came in the promised order.
 """
 
@@ -22,6 +22,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     add = parser.add_argument
     add(
+        "story",
+        nargs="?",
+        choices=("room", "call"),
+        default="room",
+        help="an audio room with three users, or a call of two (default: %(default)s)",
+    )
+    add(
         "--sfu",
         choices=("embedded", "livekit"),
         default="embedded",
@@ -39,11 +46,11 @@ def run(args: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return 2
-    from utd_rx.cli.demo.runner import run_demo
+    from utd_rx.cli.demo.runner import STORIES, run_demo
     from utd_rx.errors import UTDStreamException
 
     try:
-        return run_demo(args.sfu, args.out, args.wav)
+        return run_demo(STORIES[args.story], args.sfu, args.out, args.wav)
     except UTDStreamException as error:
         problem = f"failed: {error} ({error.code.name})"
     except TimeoutError as error:  # before OSError, of which it is a kind

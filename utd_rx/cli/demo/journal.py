@@ -57,9 +57,15 @@ class Journal:
     listeners: list[Callable[[str], None]] = field(factory=list)
 
     def watch(self, who: str, name: str, subject: StateSubject[Any]) -> None:
-        """Record every value of `subject` under the user `who`."""
+        """Record every value of `subject` under the user `who`, as `plain` makes it."""
         entries = self.streams.setdefault((who, name), [])
-        subject.subscribe(lambda value: entries.append(Entry(self.elapsed(), plain(value))))
+
+        def note(value: object) -> None:
+            told = plain(value)
+            if not entries or entries[-1].value != told:
+                entries.append(Entry(self.elapsed(), told))
+
+        subject.subscribe(note)
 
     def meter(self, name: str) -> Meter:
         """Return a sink that records the level of the frames it is given under `name`."""

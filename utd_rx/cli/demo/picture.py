@@ -12,14 +12,12 @@ matplotlib.use("Agg")  # draws into files; the machine may have no display
 from matplotlib import pyplot
 
 from utd_rx.cli.demo.journal import Journal
-from utd_rx.cli.demo.scenario import USERS
+from utd_rx.cli.demo.story import Story
 
-LANES: Final = ("connection_state", "my_seat", "can_publish", "microphone_enabled")
 COLOURS: Final = {
-    "connecting": "#f2b134",
-    "reconnecting": "#f2b134",
-    "connected": "#4c9f70",
-    "yes": "#4c9f70",
+    **dict.fromkeys(("connecting", "reconnecting", "initiating", "ringing"), "#f2b134"),
+    **dict.fromkeys(("connected", "yes", "active"), "#4c9f70"),
+    "ended": "#9a9a9a",
     "forced exit": "#c8553d",
 }
 OTHER: Final = "#3a7ca5"
@@ -28,33 +26,39 @@ MIN_LABELLED: Final = 0.09
 """Share of the width below which a bar is too narrow for its label."""
 
 
-def draw_timeline(journal: Journal, path: Path, *, title: str) -> None:
+def draw_timeline(story: Story, journal: Journal, path: Path, *, title: str) -> None:
     """Draw every user's lanes as bars of their values, and the levels, on one time axis."""
     end = journal.elapsed()
-    figure, (lanes, levels) = pyplot.subplots(
-        2, 1, figsize=(12, 8), sharex=True, height_ratios=(3, 1.2), layout="constrained"
+    rows = [(who, stream) for who in story.users for stream in story.lanes]
+    figure, (lanes, *waves) = pyplot.subplots(
+        *(1 + len(story.ways), 1),
+        figsize=(12, 3 + 0.3 * len(rows) + 1.6 * len(story.ways)),
+        sharex=True,
+        height_ratios=(0.25 * len(rows), *(1.2 for _ in story.ways)),
+        layout="constrained",
     )
-    rows = [(who, stream) for who in USERS for stream in LANES]
     for row, (who, stream) in enumerate(rows):
         lanes.barh(row, end, height=0.7, color=EMPTY, zorder=0)
         for since, until, value in journal.spans(who, stream):
             _draw_bar(lanes, row, since, until, _label(value), end)
     lanes.set_yticks(range(len(rows)), [f"{who}.{stream}" for who, stream in rows])
     lanes.set_ylim(len(rows) - 0.4, -0.6)
-    for boundary in range(len(LANES), len(rows), len(LANES)):
+    for boundary in range(len(story.lanes), len(rows), len(story.lanes)):
         lanes.axhline(boundary - 0.5, color="#888888", linewidth=0.8)
     for remark in journal.remarks:
         lanes.axvline(remark.at, color="#999999", linewidth=0.7, zorder=1)
     text = "\n".join(f"{remark.at:5.2f} s  {remark.value}" for remark in journal.remarks)
     place = {"transform": lanes.transAxes, "va": "top"}
     lanes.text(1.01, 1.0, text, size=8, family="monospace", **place)
-    for name, colour in (("sent", "#3a7ca5"), ("heard", "#c8553d")):
-        entries = journal.levels.get(name, [])
-        times, values = [entry.at for entry in entries], [entry.value for entry in entries]
-        levels.plot(times, values, color=colour, label=name, linewidth=1.4)
-    levels.set(ylabel="level, dBFS", xlabel="seconds", ylim=(-80, 0), xlim=(0, end))
-    levels.grid(visible=True, alpha=0.3)
-    levels.legend(loc="upper right")
+    for way, levels in zip(story.ways, waves, strict=True):
+        for name, colour in ((way.said, "#3a7ca5"), (way.heard, "#c8553d")):
+            entries = journal.levels.get(name, [])
+            times, values = [entry.at for entry in entries], [entry.value for entry in entries]
+            levels.plot(times, values, color=colour, label=name, linewidth=1.4)
+        levels.set(ylabel="level, dBFS", ylim=(-80, 0), xlim=(0, end))
+        levels.grid(visible=True, alpha=0.3)
+        levels.legend(loc="upper right")
+    waves[-1].set(xlabel="seconds")
     figure.suptitle(title)
     figure.savefig(path, dpi=110)
     pyplot.close(figure)
@@ -78,6 +82,8 @@ def _label(value: object) -> str:
             return "yes"
         case int():
             return f"seat {value}"
+        case list():
+            return ", ".join(map(str, value))
         case "forceExit":
             return "forced exit"
         case _:

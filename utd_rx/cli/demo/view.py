@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from utd_rx.cli.demo.journal import Journal
-from utd_rx.cli.demo.scenario import USERS
+from utd_rx.cli.demo.story import Story
 
 REFRESH_PER_SECOND: Final = 8
 """Drawing holds the GIL, which the audio needs too."""
@@ -22,25 +22,16 @@ LOG_LINES: Final = 8
 METER_FLOOR: Final = -60.0
 METER_WIDTH: Final = 36
 
-COLUMNS: Final = {
-    "connection": "connection_state",
-    "can publish": "can_publish",
-    "seat": "my_seat",
-    "microphone": "microphone_enabled",
-    "sees": "remote_participants",
-    "seats": "seats",
-}
-CONNECTION_STYLE: Final[dict[object, str]] = {
-    "connected": "green",
-    "connecting": "yellow",
-    "reconnecting": "yellow",
-    "disconnected": "dim",
+STYLE: Final[dict[object, str]] = {
+    **dict.fromkeys(("connected", "active"), "green"),
+    **dict.fromkeys(("connecting", "reconnecting", "initiating", "ringing"), "yellow"),
+    **dict.fromkeys(("disconnected", "ended"), "dim"),
     "forceExit": "red",
 }
 
 
 @contextmanager
-def live_view(journal: Journal, console: Console) -> Iterator[None]:
+def live_view(story: Story, journal: Journal, console: Console) -> Iterator[None]:
     """Show the journal while it is written: as a picture on a terminal, otherwise as lines."""
     if not console.is_terminal:
         journal.listeners.append(
@@ -50,25 +41,27 @@ def live_view(journal: Journal, console: Console) -> Iterator[None]:
         return
     # Drawn by rich's own thread, which only reads: lists that grow at their end.
     with Live(
-        get_renderable=lambda: _draw(journal),
+        get_renderable=lambda: _draw(story, journal),
         console=console,
         refresh_per_second=REFRESH_PER_SECOND,
     ):
         yield
 
 
-def _draw(journal: Journal) -> RenderableType:
-    users = Table(expand=True, title=f"utd_rx demo   {journal.elapsed():5.1f} s")
-    for column in ("user", *COLUMNS):
+def _draw(story: Story, journal: Journal) -> RenderableType:
+    users = Table(expand=True, title=f"utd_rx demo {story.name}   {journal.elapsed():5.1f} s")
+    for column in ("user", *story.columns):
         users.add_column(column)
-    for who in USERS:
-        users.add_row(who, *(_cell(journal.latest(who, stream)) for stream in COLUMNS.values()))
+    for who in story.users:
+        users.add_row(
+            who, *(_cell(journal.latest(who, stream)) for stream in story.columns.values())
+        )
     levels = Table.grid(padding=(0, 1))
-    for name in ("sent", "heard"):
+    for name in (name for way in story.ways for name in (way.said, way.heard)):
         entries = journal.levels.get(name)
         level = entries[-1].value if entries else METER_FLOOR
         bar = ProgressBar(-METER_FLOOR, max(level - METER_FLOOR, 0.0), METER_WIDTH)
-        levels.add_row(f"{name:>6}", bar, f"{level:6.1f} dBFS")
+        levels.add_row(f"{name:>10}", bar, f"{level:6.1f} dBFS")
     lines = [f"{entry.at:6.2f} s  {entry.value}" for entry in journal.remarks[-LOG_LINES:]]
     return Group(users, levels, Panel(Text("\n".join(lines)), title="events", height=LOG_LINES + 2))
 
@@ -82,4 +75,4 @@ def _cell(value: object) -> Text:
         case list():
             return Text(", ".join(str(one or "·") for one in value))
         case _:
-            return Text(str(value), style=CONNECTION_STYLE.get(value, ""))
+            return Text(str(value), style=STYLE.get(value, ""))
