@@ -213,6 +213,18 @@ async def test_a_call_session_is_of_who_authenticated(desk: Desk, type_: UTDStre
     assert caught.value.reason is ConflictReason.CLOSED
 
 
+async def test_whoever_is_called_is_told_the_name_of_who_signed_in(desk: Desk) -> None:
+    client = desk.client()
+    await client.authenticate(ME, name="Mona")
+    desk.engine.will(reply({"error": "you are banned"}, status=403))
+    call = client.call_session(UTDStreamType.AUDIO_CALL)
+    try:
+        await refusal(call.start("sara"))
+    finally:
+        await call.aclose()
+    assert desk.engine.seen[-1].body["caller_name"] == "Mona"
+
+
 @pytest.mark.parametrize("turns", range(0, 40, 3))
 @pytest.mark.parametrize("how", ["cancel", "aclose"])
 async def test_whenever_authenticating_is_given_up_nothing_stays_behind(

@@ -102,6 +102,7 @@ class UTDStreamClient:
         self._microphone = microphone
         self._identity: str | None = None
         self._user: str | None = None
+        self._name: str | None = None
         self._clock = clock
         self._device_id = secrets.token_hex(8)
         self._signals = Signals(signal or SignalSocket(proxies=proxies), clock=clock)
@@ -125,7 +126,7 @@ class UTDStreamClient:
 
         Args:
             identity: Who acts from now on.
-            name: Display name.
+            name: Display name, which whoever is called is shown, too.
             device_id: Tells several devices of one identity apart, one socket for each; None is
                 a random one of this client.
 
@@ -144,7 +145,7 @@ class UTDStreamClient:
         url = None if is_off else reply.ws_url
 
         self._signals.sign_in(SignalAccess(identity, url, bearer.fresh, api.get_call))
-        self._identity, self._user, self._api = identity, identity, api
+        self._identity, self._user, self._name, self._api = identity, identity, name, api
         return reply.user_token
 
     @property
@@ -185,6 +186,7 @@ class UTDStreamClient:
         *,
         microphone: AudioInput | None = None,
         camera: VideoInput | None = None,
+        screen: VideoInput | None = None,
     ) -> UTDCallSession:
         """Make a session for calls of whoever is authenticated, one call after another.
 
@@ -192,6 +194,7 @@ class UTDStreamClient:
             type: `AUDIO_CALL` or `VIDEO_CALL`: what it dials, and what it may publish.
             microphone: What to publish in a call; the client's by default.
             camera: What to publish in a video call.
+            screen: What a video call may show with `set_screen_share`.
 
         Raises:
             UTDStreamException: `UNAUTHORIZED` before `authenticate`; `VALIDATION` for a type that
@@ -209,8 +212,10 @@ class UTDStreamClient:
             room=self._make_room(),
             engine=self._api,
             signals=self._signals,
+            name=self._name,
             microphone=microphone or self._microphone,
             camera=camera,
+            screen=screen,
             clock=self._clock,
         )
 

@@ -34,7 +34,7 @@ CLEAR = AudioComparison(
     heard_level_dbfs=-16.0, compared_seconds=2.7, lost_seconds=0.0, outside_seconds=0.0,
 )  # fmt: skip
 INCOMING = IncomingCall(
-    "call_1", UTDStreamType.AUDIO_CALL, CALLER, metadata=FrozenMap({"subject": SUBJECT})
+    "call_1", UTDStreamType.AUDIO_CALL, CALLER, "Anna", FrozenMap({"subject": SUBJECT})
 )
 TALK = Talk(INCOMING, 0.05, CLEAR, CLEAR, ())
 
@@ -82,7 +82,7 @@ def test_a_good_call_keeps_every_promise() -> None:
     [
         (evolve(TALK, rang_after=MAX_RINGING + 0.1), "rings"),
         (evolve(TALK, incoming=evolve(INCOMING, metadata=FrozenMap())), "shows"),
-        (evolve(TALK, incoming=evolve(INCOMING, caller_identity="eve")), "shows"),
+        (evolve(TALK, incoming=evolve(INCOMING, caller_name=None)), "shows"),
         (evolve(TALK, heard_by_ben=evolve(CLEAR, is_match=False)), "ben heard"),
         (evolve(TALK, heard_by_anna=evolve(CLEAR, snr_db=1.0)), "anna heard"),
         (evolve(TALK, left_behind=("call_1",)), "left"),

@@ -61,12 +61,15 @@ COMMANDS = [
     Asked(lambda api: api.end_call(ID), "POST", f"/{ID}/end", {}),
     Asked(lambda api: api.get_call(ID), "GET", f"/{ID}", None),
     Asked(
-        lambda api: api.start_call("علي", VIDEO, callee_name="Ali", metadata={"why": ["lunch"]}),
+        lambda api: api.start_call(
+            "علي", VIDEO, caller_name="Me", callee_name="Ali", metadata={"why": ["lunch"]}
+        ),
         "POST",
         "",
         {
             "callee_identity": "علي",
             "type": "video_call",
+            "caller_name": "Me",
             "callee_name": "Ali",
             "metadata": {"why": ["lunch"]},
         },

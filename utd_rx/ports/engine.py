@@ -96,6 +96,7 @@ class CallCalls(Protocol):
         callee: str,
         kind: UTDStreamType,
         *,
+        caller_name: str | None = None,
         callee_name: str | None = None,
         metadata: Mapping[str, object] | None = None,
     ) -> UTDCall: ...

@@ -25,6 +25,7 @@ class CallEndpoints(Endpoints):
         callee: str,
         kind: UTDStreamType,
         *,
+        caller_name: str | None = None,
         callee_name: str | None = None,
         metadata: Mapping[str, object] | None = None,
     ) -> UTDCall:
@@ -33,7 +34,8 @@ class CallEndpoints(Endpoints):
         Args:
             callee: Whom.
             kind: `AUDIO_CALL` or `VIDEO_CALL`.
-            callee_name: Their display name.
+            caller_name: This user's display name, for them to see.
+            callee_name: Theirs.
             metadata: JSON for them to see, 4 KiB at most.
 
         Raises:
@@ -45,6 +47,7 @@ class CallEndpoints(Endpoints):
         body = without_none(
             callee_identity=checked_identity(callee, "callee_identity"),
             type=kind.value,
+            caller_name=caller_name,
             callee_name=callee_name,
             metadata=None if metadata is None else dict(metadata),
         )

@@ -53,6 +53,7 @@ class UTDCallSession(UTDSession[CallState], CallView):
         room: The media room, used for one call after another.
         engine: The engine, as this user may ask it.
         signals: What the client hears of its calls.
+        name: This user's display name, which whoever is called is shown.
         microphone: What is published as the microphone.
         camera: What is published as the camera, in video calls.
         screen: What is published as the screen, in video calls, when the app says so.
@@ -72,6 +73,7 @@ class UTDCallSession(UTDSession[CallState], CallView):
         room: RoomPort,
         engine: CallEngine,
         signals: CallSignals,
+        name: str | None = None,
         microphone: AudioInput | None = None,
         camera: VideoInput | None = None,
         screen: VideoInput | None = None,
@@ -83,6 +85,7 @@ class UTDCallSession(UTDSession[CallState], CallView):
         self.kind = KINDS[type_]
         given = {TrackSource.MICROPHONE: microphone, TrackSource.CAMERA: camera}
         self._signals = signals
+        self._name = name
         self._given = tuple(source for source, input_ in given.items() if input_ is not None)
         super().__init__(
             identity,
@@ -137,7 +140,11 @@ class UTDCallSession(UTDSession[CallState], CallView):
 
         async def dial() -> UTDCall:
             call = await self._engine.start_call(
-                callee_identity, self.type, callee_name=callee_name, metadata=metadata
+                callee_identity,
+                self.type,
+                caller_name=self._name,
+                callee_name=callee_name,
+                metadata=metadata,
             )
             return evolve(
                 call,

@@ -54,6 +54,7 @@ class FakeCallEngine(FakeEngine):
         callee: str,
         kind: UTDStreamType = UTDStreamType.AUDIO_CALL,
         *,
+        caller_name: str | None = None,
         callee_name: str | None = None,
         metadata: Mapping[str, object] | None = None,
     ) -> UTDCall:
@@ -66,6 +67,7 @@ class FakeCallEngine(FakeEngine):
             room_name=call_id,
             caller_identity=caller,
             callee_identity=callee,
+            caller_name=caller_name,
             callee_name=callee_name,
             metadata=FrozenMap((key, frozen_json(one)) for key, one in (metadata or {}).items()),
             created_at="2026-05-04T10:00:00.000Z",
@@ -95,6 +97,7 @@ class FakeCallEngine(FakeEngine):
         callee: str,
         kind: UTDStreamType,
         *,
+        caller_name: str | None = None,
         callee_name: str | None = None,
         metadata: Mapping[str, object] | None = None,
     ) -> UTDCall:
@@ -106,7 +109,8 @@ class FakeCallEngine(FakeEngine):
             raise _refused("You are already on a call", ConflictReason.ALREADY)
         if callee in self.busy or self._call_of(callee) is not None:
             raise _refused("Callee is already on a call", ConflictReason.BUSY)
-        call = self.dial(self.me, callee, kind, callee_name=callee_name, metadata=metadata)
+        names = {"caller_name": caller_name, "callee_name": callee_name}
+        call = self.dial(self.me, callee, kind, **names, metadata=metadata)
         return self._admit(call)
 
     async def accept_call(self, call_id: str) -> UTDCall:

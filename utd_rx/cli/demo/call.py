@@ -187,7 +187,7 @@ async def rooms(engine: LocalEngine) -> tuple[str, ...]:
 
 def judge(journal: Journal, talk: Talk) -> tuple[Verdict, ...]:
     """Return every promise of the demo with its verdict."""
-    told = dict(talk.incoming.metadata)
+    told = (talk.incoming.caller_name, dict(talk.incoming.metadata))
     return (
         Verdict(
             f"{CALLEE}'s phone rings within {MAX_RINGING:g} s",
@@ -196,8 +196,8 @@ def judge(journal: Journal, talk: Talk) -> tuple[Verdict, ...]:
         ),
         Verdict(
             "it shows who calls, and about what",
-            (talk.incoming.caller_identity, told) == (CALLER, {"subject": SUBJECT}),
-            f"{talk.incoming.caller_identity}, {told}",
+            told == (CALLER.capitalize(), {"subject": SUBJECT}),
+            f"{told[0]}, {told[1]}",
         ),
         *(Verdict(promise, *in_order(journal, steps)) for promise, steps in PROMISED.items()),
         Verdict("both are in the call", *_together(journal, "active")),

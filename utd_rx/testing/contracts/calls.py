@@ -39,11 +39,12 @@ class CallContract:
 
     async def test_a_call_is_started_answered_and_ended(self, bench: CallBench) -> None:
         call = await bench.caller.start_call(
-            bench.them, VIDEO, callee_name="Ali", metadata={"why": ["lunch"]}
+            bench.them, VIDEO, caller_name="Me", callee_name="Ali", metadata={"why": ["lunch"]}
         )
         assert (call.status, call.type, call.room_name) == (S.INITIATING, VIDEO, call.call_id)
         assert (call.caller_identity, call.callee_identity) == (bench.me, bench.them)
-        assert (call.callee_name, call.metadata) == ("Ali", FrozenMap({"why": ("lunch",)}))
+        assert (call.caller_name, call.callee_name) == ("Me", "Ali")
+        assert call.metadata == FrozenMap({"why": ("lunch",)})
         assert (await bench.callee.ringing_call(call.call_id)).status is S.RINGING
         answered = await bench.callee.accept_call(call.call_id)
         assert (answered.status, answered.answered_by is None) == (S.ACTIVE, False)
