@@ -51,9 +51,6 @@ HESITATION: Final = 0.8
 LEAD: Final = 1.0
 """Seconds of silence before the first word: until then both have joined and subscribed."""
 
-FIRST_WORD: Final = 0.41
-"""Share of the speech that is anna's; there it pauses."""
-
 MAX_RINGING: Final = 2.0
 """Seconds from dialling to a ringing phone: two requests to the engine and one frame."""
 
@@ -96,7 +93,7 @@ class Talk:
 
 
 async def play(sfu: str, journal: Journal, speech: WavSource, out: Path) -> Talk:
-    """Play the story: anna says the first part of `speech`, ben the rest; both are recorded."""
+    """Play the story: anna says `speech`, ben the same backwards; both are recorded."""
     speech_format, samples = read_wav(speech.path)
     rate = speech_format.sample_rate
     anna_word, ben_word = words(samples, rate)
@@ -161,13 +158,9 @@ async def play(sfu: str, journal: Journal, speech: WavSource, out: Path) -> Talk
 
 def words(samples: Samples, rate: int) -> tuple[Samples, Samples]:
     """Return what each says, of equal length: while one speaks, the other is silent."""
-    lead = np.zeros((round(LEAD * rate), samples.shape[1]), np.int16)
-    whole = np.concatenate((lead, samples))
-    cut = len(lead) + round(FIRST_WORD * len(samples))
-    first, second = whole.copy(), whole.copy()
-    first[cut:] = 0
-    second[:cut] = 0
-    return first, second
+    lead, silence = np.zeros((round(LEAD * rate), samples.shape[1]), np.int16), samples * 0
+    first = np.concatenate((lead, samples, silence))
+    return first, np.concatenate((lead, silence, samples[::-1]))
 
 
 async def rooms(engine: LocalEngine) -> tuple[str, ...]:
