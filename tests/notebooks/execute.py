@@ -1,11 +1,13 @@
 """Execute a notebook in a kernel of its own: `python -m tests.notebooks.execute <in> <out>`.
 
 A process of its own, because Jupyter's client leaves threads and ZeroMQ's descriptors to the end of
-the process. The kernel's folder is the one this is called in.
+the process. The kernel's folder is the one this is called in. With `<out>` the same as `<in>` it
+brings the outputs up to date that are committed.
 """
 
 from __future__ import annotations
 
+import copy
 import sys
 from pathlib import Path
 from typing import Final
@@ -14,21 +16,27 @@ import nbformat
 from nbclient import NotebookClient
 
 CELL_TIMEOUT: Final = 60
-"""Seconds; the longest cell speaks for four."""
+"""Seconds; the longest cell speaks for five."""
 
 
 def main(source: Path, target: Path) -> None:
-    """Execute `source` and write it with its outputs to `target`.
+    """Execute `source` and write it with its outputs, and nothing else new, to `target`.
 
     Raises:
         CellExecutionError: A cell failed; the message shows the cell and its traceback.
     """
     notebook = nbformat.read(source, as_version=nbformat.NO_CONVERT)  # type: ignore[no-untyped-call]
     nbformat.validate(notebook)
+    about = copy.deepcopy(notebook.metadata)
     client = NotebookClient(
-        notebook, timeout=CELL_TIMEOUT, resources={"metadata": {"path": str(Path.cwd())}}
+        notebook,
+        timeout=CELL_TIMEOUT,
+        record_timing=False,
+        coalesce_streams=True,
+        resources={"metadata": {"path": str(Path.cwd())}},
     )
     client.execute()
+    notebook.metadata = about  # not the kernel's version
     nbformat.write(notebook, target)  # type: ignore[no-untyped-call]
 
 
