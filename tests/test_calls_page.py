@@ -1,0 +1,59 @@
+"""The example of docs/calls.md runs as it stands, with the engine that the page names."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from utd_rx import ToneSource, UTDStreamClient
+from utd_rx.engine import LocalEngine
+from utd_rx.testing.contracts import PATIENCE
+
+PAGE = Path(__file__).parents[1] / "docs" / "calls.md"
+
+
+def names() -> dict[str, Any]:
+    """Return what the page's example defines."""
+    [example] = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    found: dict[str, Any] = {}
+    exec(compile(example, str(PAGE), "exec"), found)
+    return found
+
+
+async def test_one_dials_the_other_picks_up_and_a_third_hears_that_they_are_busy(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    page = names()
+    async with LocalEngine() as engine:
+
+        def client() -> UTDStreamClient:
+            return UTDStreamClient(
+                engine.app_id,
+                engine.app_key,
+                base_url=engine.base_url,
+                token_base_url=engine.token_base_url,
+                microphone=ToneSource(),
+            )
+
+        async with client() as anna, client() as ben, client() as carl, asyncio.timeout(PATIENCE):
+            await anna.authenticate("anna", name="Anna")
+            await ben.authenticate("ben")
+            dialling = asyncio.create_task(page["dial"](anna, "ben"))
+            await ben.ringing_calls.until(bool)
+            await carl.authenticate("carl")
+            await page["dial"](carl, "ben")
+            assert capsys.readouterr().out.endswith("caller: BUSY\nben is on another call\n")
+            await page["pick_up"](ben)
+            await dialling
+    told = capsys.readouterr().out.splitlines()
+    assert [line for line in told if line.startswith("callee")] == [
+        "callee: Anna calls about lunch",
+        "callee: in a call with anna",
+    ]
+    *_, active, ended, over = (line for line in told if line.startswith("caller"))
+    assert (active, ended) == ("caller: ACTIVE", "caller: ENDED")
+    assert over.startswith("caller: over, CALLEE_HANGUP after ")
