@@ -2,17 +2,18 @@
 
     python -m benchmarks.calls [--sfu embedded|livekit|both] [--rounds N]
 
-Pairs of two kinds call each other in turn, each with fresh identities, rooms and connections:
+Pairs of two kinds call each other in turn:
 
-* bare: `POST /calls` and an authenticated WebSocket, by aiohttp. Then two bare `livekit` clients
-  that know the room already: the caller is in it, and at the clock's start publishes a tone while
-  the callee connects and publishes one, until each has a frame with the other's.
-* utd_rx: `session.start` until `client.incoming_calls` tells the callee; `session.accept` until
-  `session.audio` has handed each a frame with the other's tone.
+* ring, bare: `POST /calls` by aiohttp until the callee's WebSocket tells; utd_rx: `session.start`
+  until `client.incoming_calls` tells. No media: its room is a fake.
+* answer, bare: two `livekit` clients that know the room already. The caller is in it, and at the
+  clock's start publishes a tone while the callee connects and publishes one, until each has a frame
+  with the other's. utd_rx: `session.accept` until `session.audio` has handed each such a frame.
+  Each call has fresh identities, rooms and connections.
 
-The bare pair's answer is timed apart, since `accept` asks the engine before it can connect. Engine
-and SFU are one more process. The first call of each kind is not counted: it loads LiveKit's native
-library. Exit status 0 when it ran, whatever the ratio.
+The bare pair's own answer is timed apart, since `accept` asks the engine before it can connect.
+Engine and SFU are one more process. The first call of each kind is not counted: it loads LiveKit's
+native library. Exit status 0 when it ran, whatever the ratio.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any, Final
 
 import aiohttp
@@ -44,13 +46,16 @@ from benchmarks.support import (
 )
 from utd_rx import (
     AudioFrame,
-    IncomingCall,
     ToneSource,
     UTDCallSession,
     UTDStreamClient,
     UTDStreamType,
 )
+from utd_rx.testing.room import FakeRoom
 
+RINGS: Final = 4
+"""For each answer: they take a few ms, of which a busy machine makes any number."""
+RING_PAUSE: Final = 0.05
 PAUSE: Final = 0.2
 """Seconds between two calls: the one before is over when the next begins."""
 
@@ -68,7 +73,6 @@ class Engine:
 class Times:
     """Seconds; `asked` is from the answer to the room being known, 0 where that is inside."""
 
-    rang: float
     to_callee: float
     to_caller: float
     asked: float = 0.0
@@ -113,19 +117,72 @@ class Phone:
         return socket
 
 
+async def sign_in(
+    stack: AsyncExitStack, engine: Engine, identity: str, **options: Any
+) -> tuple[UTDStreamClient, UTDCallSession]:
+    """Do the same by this SDK."""
+    client = UTDStreamClient(
+        engine.app_id,
+        engine.app_key,
+        base_url=engine.base_url,
+        token_base_url=engine.base_url,
+        **options,
+    )
+    await stack.enter_async_context(client)
+    await client.authenticate(identity)
+    tone = ToneSource(400.0, level_dbfs=-15.0)
+    session = client.call_session(UTDStreamType.AUDIO_CALL, microphone=tone)
+    await client.signal_connected.until(True, timeout=bare.PATIENCE)
+    return client, await stack.enter_async_context(session)
+
+
+async def rings(engine: Engine, count: int) -> dict[str, list[float]]:
+    """Ring in turn, without media; the first of each is not counted."""
+    async with AsyncExitStack() as stack:
+        anna = await Phone.sign_in(stack, engine, "bare-anna")
+        ben = await Phone.sign_in(stack, engine, "bare-ben")
+        socket = await ben.socket(stack)
+        no_media = partial(FakeRoom, "anna")
+        _, session = await sign_in(stack, engine, "anna", make_room=no_media)
+        client, _ = await sign_in(stack, engine, "ben", make_room=no_media)
+        told: asyncio.Queue[float] = asyncio.Queue()
+        client.incoming_calls.subscribe(lambda _: told.put_nowait(time.perf_counter()))
+
+        async def bare_ring() -> float:
+            begin = time.perf_counter()
+            dialling = asyncio.create_task(anna.post("", callee_identity="bare-ben"))
+            while (await bare.soon(socket.receive_json()))["type"] != "call_incoming":
+                continue
+            seconds = time.perf_counter() - begin
+            await anna.post(f"/{(await dialling)['call_id']}/end")
+            return seconds
+
+        async def sdk_ring() -> float:
+            begin = time.perf_counter()
+            dialling = asyncio.create_task(session.start("ben"))
+            seconds = await bare.soon(told.get()) - begin
+            await dialling
+            await session.end()
+            return seconds
+
+        samples: dict[str, list[float]] = {"bare": [], "utd_rx": []}
+        for number in range(-1, count):
+            for name, ring in (("bare", bare_ring), ("utd_rx", sdk_ring)):
+                seconds = await ring()
+                if number >= 0:
+                    samples[name].append(seconds)
+                await asyncio.sleep(RING_PAUSE)
+        return samples
+
+
 async def bare_call(engine: Engine, number: int) -> Times:
     """Call by aiohttp and bare `livekit`."""
     async with AsyncExitStack() as stack:
         anna = await Phone.sign_in(stack, engine, f"anna-{number}")
         ben = await Phone.sign_in(stack, engine, f"ben-{number}")
-        socket = await ben.socket(stack)
-        begin = time.perf_counter()
-        dialling = asyncio.create_task(anna.post("", callee_identity=f"ben-{number}"))
-        incoming = await bare.soon(socket.receive_json())
-        rang = time.perf_counter() - begin
-        call_id = incoming["call"]["call_id"]
-        dialled = await dialling
-        caller = await bare.Member.join(stack, dialled["url"], dialled["token"])
+        call = await anna.post("", callee_identity=f"ben-{number}")
+        call_id = call["call_id"]
+        caller = await bare.Member.join(stack, call["url"], call["token"])
         mouths = (bare.Mouth(), bare.Mouth())
         for mouth in mouths:
             stack.push_async_callback(mouth.aclose)
@@ -143,7 +200,7 @@ async def bare_call(engine: Engine, number: int) -> Times:
         _, callee = await asyncio.gather(caller.publish(mouths[0].source), answer())
         to_callee, to_caller = await asyncio.gather(_ear(stack, callee), _ear(stack, caller))
         await anna.post(f"/{call_id}/end")
-        return Times(rang, to_callee - known_at, to_caller - known_at, known_at - answered_at)
+        return Times(to_callee - known_at, to_caller - known_at, known_at - answered_at)
 
 
 async def _ear(stack: AsyncExitStack, member: bare.Member) -> float:
@@ -156,40 +213,20 @@ async def _ear(stack: AsyncExitStack, member: bare.Member) -> float:
 async def sdk_call(engine: Engine, number: int) -> Times:
     """Call by this SDK."""
     async with AsyncExitStack() as stack:
-
-        async def sign_in(identity: str) -> tuple[UTDStreamClient, UTDCallSession]:
-            client = UTDStreamClient(
-                engine.app_id,
-                engine.app_key,
-                base_url=engine.base_url,
-                token_base_url=engine.base_url,
-            )
-            await stack.enter_async_context(client)
-            await client.authenticate(identity)
-            tone = ToneSource(400.0, level_dbfs=-15.0)
-            session = client.call_session(UTDStreamType.AUDIO_CALL, microphone=tone)
-            await client.signal_connected.until(True, timeout=bare.PATIENCE)
-            return client, await stack.enter_async_context(session)
-
-        _, anna = await sign_in(f"anna-{number}")
-        client, ben = await sign_in(f"ben-{number}")
-        rings: asyncio.Future[tuple[IncomingCall, float]] = _future()
-        client.incoming_calls.subscribe(lambda call: rings.set_result((call, time.perf_counter())))
-        heard = tuple(map(_hear, (ben, anna), (anna.identity, ben.identity)))
-        begin = time.perf_counter()
-        dialling = asyncio.create_task(anna.start(ben.identity))
-        incoming, rang_at = await bare.soon(rings)
-        await dialling
+        _, anna = await sign_in(stack, engine, f"anna-{number}")
+        _, ben = await sign_in(stack, engine, f"ben-{number}")
+        heard = (_hear(ben, anna.identity), _hear(anna, ben.identity))
+        call = await anna.start(ben.identity)
 
         answered_at = time.perf_counter()
-        await ben.accept(incoming.call_id)
+        await ben.accept(call.call_id)
         to_callee, to_caller = [await bare.soon(one) for one in heard]
         await anna.end()
-        return Times(rang_at - begin, to_callee - answered_at, to_caller - answered_at)
+        return Times(to_callee - answered_at, to_caller - answered_at)
 
 
 def _hear(session: UTDCallSession, speaker: str) -> asyncio.Future[float]:
-    heard: asyncio.Future[float] = _future()
+    heard: asyncio.Future[float] = asyncio.get_running_loop().create_future()
 
     def on_frame(frame: AudioFrame) -> None:
         if not heard.done() and bare.is_sound(frame.samples):
@@ -199,20 +236,17 @@ def _hear(session: UTDCallSession, speaker: str) -> asyncio.Future[float]:
     return heard
 
 
-def _future() -> asyncio.Future[Any]:
-    return asyncio.get_running_loop().create_future()
-
-
 Part = Callable[[Times], float]
 Call = Callable[[Engine, int], Awaitable[Times]]
 KINDS: Final[tuple[tuple[str, Call], ...]] = (("bare", bare_call), ("utd_rx", sdk_call))
 
 
-async def measure(sfu: str, rounds: int) -> dict[str, list[Times]]:
-    """Call in turn, `rounds` times of each kind."""
+async def measure(sfu: str, rounds: int) -> Iterator[tuple[str, str, str, str]]:
+    """Call in turn, `rounds` times of each kind, and tell what was measured."""
     samples: dict[str, list[Times]] = {name: [] for name, _ in KINDS}
     async with child("engine", sfu=sfu) as served:
         engine = Engine(*(served.ready[name] for name in ("base_url", "app_id", "app_key")))
+        rang = await rings(engine, RINGS * rounds)
         for number in range(-1, rounds):
             # Every other round backwards, so that no kind always follows the same one.
             for name, call in KINDS if number % 2 else reversed(KINDS):
@@ -220,34 +254,39 @@ async def measure(sfu: str, rounds: int) -> dict[str, list[Times]]:
                 if number >= 0:
                     samples[name].append(times)
                 await asyncio.sleep(PAUSE)
-    return samples
+    return rows(rang, samples)
 
 
-def rows(samples: dict[str, list[Times]]) -> Iterator[tuple[str, str, str, str]]:
-    """Tell what was measured, ms, median (min-max)."""
+def rows(
+    rang: dict[str, list[float]], samples: dict[str, list[Times]]
+) -> Iterator[tuple[str, str, str, str]]:
+    """Tell it in ms, median (min-max)."""
     yield ("ms, median (min-max)", "bare", "utd_rx", "ratio")
-    parts: tuple[tuple[str, Part, Part, bool], ...] = (
-        ("start -> the callee is told", lambda t: t.rang, lambda t: t.rang, True),
-        ("accept -> callee hears", lambda t: t.to_callee, lambda t: t.to_callee, False),
-        ("accept -> caller hears", lambda t: t.to_caller, lambda t: t.to_caller, False),
-        ("accept -> sound both ways", lambda t: t.both, lambda t: t.both, True),
-        ("..., bare asks to accept, too", lambda t: t.asked + t.both, lambda t: t.both, False),
+    yield row("start -> the callee is told", rang["bare"], rang["utd_rx"], verdict)
+    parts: tuple[tuple[str, Part, Part, Callable[[float | None], str]], ...] = (
+        ("accept -> callee hears", lambda t: t.to_callee, lambda t: t.to_callee, untargeted),
+        ("accept -> caller hears", lambda t: t.to_caller, lambda t: t.to_caller, untargeted),
+        ("accept -> sound both ways", lambda t: t.both, lambda t: t.both, verdict),
+        ("..., bare asks to accept, too", lambda t: t.asked + t.both, lambda t: t.both, untargeted),
     )
-    for name, of_theirs, of_ours, is_judged in parts:
-        theirs = [of_theirs(times) * 1000 for times in samples["bare"]]
-        ours = [of_ours(times) * 1000 for times in samples["utd_rx"]]
-        value = ratio(ours, theirs)
-        judged = verdict(value) if is_judged else untargeted(value)
-        yield (name, spread(theirs), spread(ours), judged)
+    for name, of_theirs, of_ours, judge in parts:
+        theirs, ours = samples["bare"], samples["utd_rx"]
+        yield row(name, [of_theirs(times) for times in theirs], [of_ours(t) for t in ours], judge)
+
+
+def row(
+    name: str, theirs: list[float], ours: list[float], judge: Callable[[float | None], str]
+) -> tuple[str, str, str, str]:
+    ms = [[value * 1000 for value in values] for values in (theirs, ours)]
+    return (name, spread(ms[0]), spread(ms[1]), judge(ratio(ours, theirs)))
 
 
 async def run(kinds: list[str], rounds: int) -> None:
     """Measure and print each SFU."""
     for sfu in kinds:
         print_machine(f"\n{sfu}, before")
-        samples = await measure(sfu, rounds)
-        print_table(list(rows(samples)))
-        print_machine(f"n = {rounds} of each kind; after")
+        print_table(list(await measure(sfu, rounds)))
+        print_machine(f"n = {RINGS * rounds} rings, {rounds} answers of each kind; after")
 
 
 def main() -> int:
