@@ -45,7 +45,7 @@ TO_ANNA: Final = Way("ben says", "anna hears")
 SUBJECT: Final = "lunch"
 """What the callee's phone shows with the call: metadata of the caller's."""
 
-HESITATION: Final = 0.8
+HESITATION: Final = 1.2
 """Seconds that ben lets it ring, for the picture to show."""
 
 LEAD: Final = 1.0

@@ -57,7 +57,7 @@ def draw_timeline(story: Story, journal: Journal, path: Path, *, title: str) -> 
             levels.plot(times, values, color=colour, label=name, linewidth=1.4)
         levels.set(ylabel="level, dBFS", ylim=(-80, 0), xlim=(0, end))
         levels.grid(visible=True, alpha=0.3)
-        levels.legend(loc="upper right")
+        levels.legend(loc="upper left")
     waves[-1].set(xlabel="seconds")
     figure.suptitle(title)
     figure.savefig(path, dpi=110)
