@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
 import pytest
 from attrs import evolve
@@ -161,6 +162,19 @@ async def test_nobody_cannot_be_called(stage: CallStage, callee: str) -> None:
     error = await refused(stage.session.start(callee))
     assert error.code is UTDErrorCode.VALIDATION
     assert stage.engine.asked == []
+
+
+@pytest.mark.parametrize("metadata", [["lunch"], "lunch", 7])
+async def test_what_is_said_with_a_call_has_names(stage: CallStage, metadata: Any) -> None:
+    error = await refused(stage.session.start("ana", metadata=metadata))
+    assert (error.code, "metadata" in error.message) == (UTDErrorCode.VALIDATION, True)
+    assert stage.engine.asked == []
+
+
+async def test_without_a_call_nobody_is_told_to_join(stage: CallStage) -> None:
+    error = await refused(stage.session.set_microphone(True))
+    assert error.reason is ConflictReason.NOT_JOINED
+    assert "accept a call" in error.message
 
 
 async def test_a_call_whose_room_cannot_be_joined_is_ended(stage: CallStage) -> None:

@@ -137,6 +137,8 @@ class UTDCallSession(UTDSession[CallState], CallView):
         Cancelling is safe: the call is ended at the engine, also when its answer comes later.
         """
         checks.identity(callee_identity, "callee_identity")
+        if not isinstance(metadata, Mapping | None):
+            raise invalid(f"metadata maps names to JSON, and is no {type(metadata).__name__}")
 
         async def dial() -> UTDCall:
             call = await self._engine.start_call(

@@ -105,7 +105,8 @@ class Runner(Generic[St]):
     def require_joined(self) -> int:
         """Return the join a command belongs to: once the engine was asked, it may be the next."""
         if not self.session.connection.is_joined:
-            raise conflict(ConflictReason.NOT_JOINED, "not joined: await join() first")
+            how = "start or accept a call" if self._kind.type.is_call else "await join()"
+            raise conflict(ConflictReason.NOT_JOINED, f"not joined: {how} first")
         return self.session.connection.epoch
 
     def offer(self, *told: object) -> None:
