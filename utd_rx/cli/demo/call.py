@@ -109,25 +109,30 @@ async def play(sfu: str, journal: Journal, speech: WavSource, out: Path) -> Talk
             journal.watch(who, "signal_connected", client.signal_connected)
             session = client.call_session(UTDStreamType.AUDIO_CALL, microphone=mouth)
             sessions.append(await stack.enter_async_context(session))
-            for name in CALL.watched[1:]:
+            for name in CALL.watched:
                 journal.watch(who, name, getattr(session, name))
             await client.signal_connected.until(True, timeout=PATIENCE)
             journal.say(f"{who} can be called")
         anna, ben = sessions
         listening = (to_ben.listen(stack, ben, CALLER), to_anna.listen(stack, anna, CALLEE))
         over = (spoken(anna), spoken(ben))
-        rings: asyncio.Future[IncomingCall] = asyncio.get_running_loop().create_future()
-        clients[1].incoming_calls.subscribe(rings.set_result)
+        rings: asyncio.Future[tuple[IncomingCall, float]] = (
+            asyncio.get_running_loop().create_future()
+        )
+
+        def ring(call: IncomingCall) -> None:
+            rings.set_result((call, journal.elapsed()))
+            told = f"{call.caller_name}, about {call.metadata.get('subject')}"
+            journal.say(f"{CALLEE}'s phone rings: {told}")
+
+        clients[1].incoming_calls.subscribe(ring)
 
         dialled_at = journal.elapsed()
-        dialling = asyncio.create_task(anna.start(CALLEE, metadata={"subject": SUBJECT}))
+        await anna.start(CALLEE, metadata={"subject": SUBJECT})
+        journal.say(f"{CALLER} waits in the call's room")
         async with asyncio.timeout(PATIENCE):
-            incoming = await rings
-        rang_after = journal.elapsed() - dialled_at
-        told = f"{incoming.caller_name}, about {incoming.metadata['subject']}"
-        journal.say(f"{CALLEE}'s phone rings: {told}")
+            incoming, rang_at = await rings
         await ben.ringing(incoming.call_id)
-        await dialling
         await anna.status.until(UTDCallStatus.RINGING, timeout=PATIENCE)
         journal.say(f"{CALLER} hears it ring")
         await asyncio.sleep(HESITATION)
@@ -144,12 +149,12 @@ async def play(sfu: str, journal: Journal, speech: WavSource, out: Path) -> Talk
             subscription.dispose()
         await anna.end()
         journal.say(f"{CALLER} hung up")
-        await ben.connected.until(False, timeout=PATIENCE)
+        await ben.end_reason.until(lambda reason: reason is not None, timeout=PATIENCE)
         journal.say(f"{CALLEE} is told: {journal.latest(CALLEE, 'end_reason')}")
         left_behind = await rooms(engine)
     return Talk(
         incoming,
-        rang_after,
+        rang_at - dialled_at,
         to_ben.compare(anna_word, rate),
         to_anna.compare(ben_word, rate),
         left_behind,
@@ -228,7 +233,7 @@ CALL: Final = Story(
     name="call",
     users=USERS,
     watched=(
-        *("signal_connected", "status", "connection_state", "connected", "microphone_enabled"),
+        *("status", "connection_state", "connected", "microphone_enabled"),
         *("peer", "peer_name", "duration", "end_reason", "remote_participants", "failure"),
     ),
     lanes=("status", "connection_state", "microphone_enabled", "remote_participants"),
