@@ -8,12 +8,12 @@ from typing import Any
 
 import attrs
 import pytest
-from attrs import evolve
+from attrs import evolve, frozen
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.protocol.strategies import json_values
-from tests.sessions.histories import plain, values_of
+from tests.sessions.histories import ITEMS, plain, values_of
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
 from utd_rx.models import events
 from utd_rx.models.connection import DisconnectReason
@@ -21,12 +21,13 @@ from utd_rx.models.participant import TrackSource
 from utd_rx.models.stream_type import UTDStreamType
 from utd_rx.protocol import journal
 from utd_rx.protocol.audio_room import AudioRoomState
+from utd_rx.protocol.facts.calls import CallEnded
 from utd_rx.protocol.facts.media import PublishingWanted
 from utd_rx.protocol.facts.seats import FetchSeats
 from utd_rx.protocol.journal import Commit, End, Header, Journal, Start
 from utd_rx.protocol.kinds import KINDS, Kind
 from utd_rx.protocol.promises import IsSitting
-from utd_rx.protocol.waiting import WaitStarted
+from utd_rx.protocol.waiting import Promise, WaitStarted
 
 HEADER = Header(UTDStreamType.AUDIO_ROOM, "me", "lobby", "2026-05-01T12:00:00+00:00", redacted=True)
 START = Start(10.0, AudioRoomState("me"))
@@ -48,19 +49,24 @@ def refused(text: bytes) -> str:
     return raised.value.message
 
 
-def test_every_fact_and_event_can_be_recorded() -> None:
-    recorded = {fact for kind in KINDS.values() for fact in kind.facts}
-    assert set(journal.ITEMS.values()) == recorded
-    assert all(name == kind.__name__ for name, kind in journal.ITEMS.items())
+def test_every_item_has_a_name_of_its_own() -> None:
+    assert set(ITEMS.values()) == {fact for kind in KINDS.values() for fact in kind.facts}
 
 
-@pytest.mark.parametrize("kind", journal.ITEMS.values(), ids=lambda kind: kind.__name__)
+def head_of(item: type) -> bytes:
+    """Return the head of a recording of a kind that is told of such an item."""
+    kind = next(kind for kind in KINDS.values() if item in kind.facts)
+    start = Start(10.0, kind.begin("me", False))
+    return journal.line_of(evolve(HEADER, type=kind.type)) + journal.line_of(start)
+
+
+@pytest.mark.parametrize("kind", ITEMS.values(), ids=lambda kind: kind.__name__)
 def test_every_item_comes_back(kind: type) -> None:
     @settings(max_examples=FEWER)
     @given(st.lists(values_of(kind), max_size=2), st.floats(10.0, 1e6))
     def comes_back(items: list[Any], at: float) -> None:
         commit = Commit(at, tuple(items))
-        [got] = read(HEAD + journal.line_of(commit)).commits
+        [got] = read(head_of(kind) + journal.line_of(commit)).commits
         assert plain(got) == plain(commit)
         assert [type(item) for item in got.items] == [kind] * len(items)
 
@@ -201,11 +207,26 @@ def test_an_endless_line_and_an_endless_file_are_refused(monkeypatch: pytest.Mon
     assert "too large" in refused(HEAD + journal.line_of(SPOKE) * 200)
 
 
-@given(st.sampled_from(sorted(journal.ITEMS)), json_values)
+@given(st.sampled_from(sorted(ITEMS)), json_values)
 def test_no_content_of_an_item_breaks_the_reader(name: str, value: object) -> None:
     line = json.dumps({"at": 11, "items": [[name, value]]}).encode() + b"\n"
-    got = read(HEAD + line)
+    got = read(head_of(ITEMS[name]) + line)
     assert got.skipped + len(got.commits[0].items) == 1
+
+
+def test_a_recording_holds_what_its_kind_is_told_and_nothing_else() -> None:
+    foreign = journal.line_of(Commit(11.0, (CallEnded("call_1"), SPOKE.items[0])))
+    got = read(HEAD + foreign)
+    assert (got.skipped, got.commits[0].items) == (1, SPOKE.items)
+
+
+def test_a_promise_of_no_kind_is_not_written() -> None:
+    @frozen
+    class IsWon(Promise):
+        pass
+
+    with pytest.raises(KeyError):
+        journal.line_of(Commit(11.0, (WaitStarted(1, IsWon(), 1),)))
 
 
 def test_what_is_no_item_is_not_written() -> None:

@@ -7,11 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from tests.sessions.histories import values_of
+from tests.sessions.histories import ITEMS, values_of
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.events import LocalTrackRepublished, LocalTrackUnpublished, TrackMuted
 from utd_rx.models.participant import TrackKind, TrackPublication, TrackSource
-from utd_rx.protocol import journal
 from utd_rx.protocol import publishing as rules
 from utd_rx.protocol.facts import Effect
 from utd_rx.protocol.facts.media import (
@@ -364,7 +363,7 @@ class PublishingMachine(RuleBasedStateMachine):
 TestPublishingMachine = PublishingMachine.TestCase
 
 
-@pytest.mark.parametrize("kind", journal.ITEMS.values(), ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", ITEMS.values(), ids=lambda kind: kind.__name__)
 def test_what_is_about_somebody_else_is_left_alone(kind: type) -> None:
     @settings(max_examples=20)
     @given(values_of(kind), values_of(Publishing), st.sampled_from(list(rules.SOURCES)))

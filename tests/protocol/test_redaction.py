@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import inspect
 import json
-from typing import Any
+from typing import Any, get_type_hints
 
 import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.sessions.histories import metadata, payloads, plain, values_of
+from tests.sessions.histories import ITEMS, metadata, payloads, plain, values_of
 from utd_rx.models import ban, call, chat, participant
 from utd_rx.models import events as e
 from utd_rx.models.call import UTDCall, UTDCallStatus
@@ -23,12 +23,13 @@ from utd_rx.protocol import data, facts, journal, roster
 from utd_rx.protocol.chat import decode
 from utd_rx.protocol.facts.calls import CallJoined, CallTold
 from utd_rx.protocol.facts.connection import JoinStarted, JoinSucceeded
-from utd_rx.protocol.kinds import KINDS, Kind
+from utd_rx.protocol.kinds import AUDIO_ROOM, KINDS, VIDEO_CALL, Kind
 from utd_rx.protocol.redaction import HIDE, Redaction
+from utd_rx.protocol.typed_json import encode
 from utd_rx.protocol.wire.calls import call_to_wire
 from utd_rx.protocol.wire.chat import chat_to_wire
 
-REDACT = Redaction(b"k" * 16)
+REDACT = Redaction(b"k" * 16, AUDIO_ROOM)
 SECRET = "s3cr3t"
 CALL = UTDCall(
     "call_1",
@@ -47,12 +48,22 @@ def test_every_field_that_no_repr_shows_is_hidden() -> None:
         for _, kind in inspect.getmembers(module, inspect.isclass)
         if attrs.has(kind) and any(not field.repr for field in attrs.fields(kind))
     }
-    in_none = {participant.Participant, call.IncomingCall}
-    assert secretive - in_none == set(HIDE)
+    marked = {ban.UTDBanNotice, call.UTDCall, call.IncomingCall}  # field by field
+    assert secretive - {participant.Participant} - marked == set(HIDE)
+    for kind in marked:
+        secrets = [field.name for field in attrs.fields(kind) if not field.repr]
+        types = {get_type_hints(kind)[name] for name in secrets}
+        assert types <= {str, bytes, str | None, FrozenMap[str, object]}
+
+
+def test_a_credential_leaves_nothing_behind() -> None:
+    shown = Redaction(b"k" * 16, VIDEO_CALL)(CALL)
+    assert (shown.token, shown.url) == (None, None)
+    assert set(shown.metadata) == {"redacted"}
 
 
 def test_no_item_or_state_has_a_place_for_a_token() -> None:
-    for kind in [*journal.ITEMS.values(), *(kind.state for kind in KINDS.values())]:
+    for kind in [*ITEMS.values(), *(kind.state for kind in KINDS.values())]:
         for field in attrs.fields(kind):
             assert not {"token", "bearer", "secret", "key"} & set(field.name.split("_"))
 
@@ -78,18 +89,17 @@ def test_no_item_or_state_has_a_place_for_a_token() -> None:
     ids=lambda value: type(value).__name__,
 )
 def test_secrets_are_not_written(value: object) -> None:
-    written = (
-        journal.line_of(journal.Commit(1.0, (REDACT((value,))[0],) * 1))
-        if (type(value).__name__ in journal.ITEMS)
-        else repr(REDACT((value,)))
-    )
-    assert SECRET not in str(written)
+    for kind in KINDS.values():
+        shown = Redaction(b"k" * 16, kind)(value)
+        is_item = type(value).__name__ in ITEMS
+        written = journal.line_of(journal.Commit(1.0, (shown,))) if is_item else encode(shown)
+        assert SECRET not in str(written)
 
 
 def test_a_mark_tells_length_and_equality_and_nothing_else() -> None:
     assert REDACT.mark(b"") == ""
     assert REDACT.mark(b"yes") == REDACT.mark(b"yes") != REDACT.mark(b"noo")
-    assert REDACT.mark(b"yes") != Redaction(b"x" * 16).mark(b"yes")
+    assert REDACT.mark(b"yes") != Redaction(b"x" * 16, AUDIO_ROOM).mark(b"yes")
     assert "3 bytes" in REDACT.mark(b"yes")
     assert "k" * 16 not in repr(REDACT)
 
@@ -108,7 +118,7 @@ def states_of(kind: Kind[Any]) -> st.SearchStrategy[Any]:
 
 
 items: st.SearchStrategy[Any] = (
-    st.one_of([values_of(kind) for kind in journal.ITEMS.values()])
+    st.one_of([values_of(kind) for kind in ITEMS.values()])
     | st.builds(e.DataReceived, payloads, st.none() | st.just("ana"))
     | st.builds(e.RoomMetadataChanged, metadata)
 )
@@ -118,11 +128,12 @@ items: st.SearchStrategy[Any] = (
 def test_the_rules_see_in_a_redacted_item_what_they_saw_in_the_item(kind: Kind[Any]) -> None:
     @given(states_of(kind), st.lists(items, max_size=8))
     def see(state: Any, history: list[Any]) -> None:
-        shown = REDACT(state)
+        redact = Redaction(b"k" * 16, kind)
+        shown = redact(state)
         for now, item in enumerate(history):
             state, effects = kind.rules(state, item, float(now))
-            shown, again = kind.rules(shown, REDACT(item), float(now))
-            assert plain(shown) == plain(REDACT(state))
+            shown, again = kind.rules(shown, redact(item), float(now))
+            assert plain(shown) == plain(redact(state))
             assert plain(tuple(again)) == plain(tuple(effects))
 
     see()

@@ -20,6 +20,9 @@ from utd_rx.protocol.kinds import KINDS
 from utd_rx.protocol.waiting import Promise
 from utd_rx.protocol.wire.app_json import frozen_json
 
+ITEMS = {item.__name__: item for kind in KINDS.values() for item in kind.facts}
+"""Everything that sessions commit, by its name in recordings."""
+
 errors = st.builds(
     UTDStreamException,
     st.text(max_size=8),

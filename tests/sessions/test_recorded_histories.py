@@ -12,7 +12,7 @@ from attrs import evolve
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.sessions.histories import values_of
+from tests.sessions.histories import ITEMS, values_of
 from tests.sessions.stage import LoopClock, Stage
 from tests.sessions.watching import Seen, replayed, settle, shown, watch
 from tests.state.virtual import run
@@ -20,7 +20,6 @@ from utd_rx.errors import UTDStreamException
 from utd_rx.models import events as e
 from utd_rx.models.connection import DisconnectReason
 from utd_rx.models.participant import RemoteParticipant
-from utd_rx.protocol import journal
 from utd_rx.protocol.journal import End
 from utd_rx.sessions.recording import Recording, record
 
@@ -29,7 +28,7 @@ FEWER = max(20, settings().max_examples // 4)
 PEOPLE = ("me", "ana", "ben", "")
 EVENTS: list[type[e.RoomEvent]] = [
     kind
-    for kind in journal.ITEMS.values()
+    for kind in ITEMS.values()
     if issubclass(kind, e.RoomEvent) and kind not in (e.Reconnected, e.Disconnected)
 ]
 room_events = st.one_of([values_of(kind) for kind in EVENTS]).flatmap(

@@ -8,6 +8,7 @@ from attrs import field, frozen
 
 from utd_rx.models.checks import typed
 from utd_rx.models.frozen_map import FrozenMap
+from utd_rx.models.secrets import CREDENTIAL
 from utd_rx.models.stream_type import UTDStreamType
 
 
@@ -74,8 +75,8 @@ class UTDCall:
     status: UTDCallStatus
     type: UTDStreamType
     room_name: str | None = None
-    token: str | None = field(default=None, repr=False)
-    url: str | None = None
+    token: str | None = field(default=None, repr=False, metadata=CREDENTIAL)
+    url: str | None = field(default=None, metadata=CREDENTIAL)
     caller_identity: str | None = None
     callee_identity: str | None = None
     caller_name: str | None = None

@@ -8,6 +8,9 @@ from urllib.parse import quote, quote_plus
 
 HIDDEN: Final = "…"
 
+CREDENTIAL: Final = {"is_credential": True}
+"""The metadata of a field that nothing may stand for in a recording."""
+
 MAX_TEXT: Final = 500
 """Characters of a foreign text that are told: it ends in logs, and may be a megabyte."""
 

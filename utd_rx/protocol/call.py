@@ -35,7 +35,7 @@ from utd_rx.protocol.facts.connection import CloseStarted, DisconnectRoom, Leave
 from utd_rx.protocol.facts.media import PublishingWanted
 from utd_rx.protocol.session import SessionState
 from utd_rx.protocol.waiting import Wait
-from utd_rx.protocol.wire.calls import METADATA_KEY, call_from_wire
+from utd_rx.protocol.wire.calls import METADATA_KEY, call_from_wire, call_to_wire
 from utd_rx.protocol.wire.reading import parse_object, read_object
 
 DECODERS: Final = data.PEOPLE
@@ -140,6 +140,11 @@ def call_in_metadata(metadata: str) -> facts.CallTold | None:
     wire = parse_object(metadata) if METADATA_KEY in metadata else None
     call = call_from_wire(read_object((wire or {}).get(METADATA_KEY)))
     return None if call is None else facts.CallTold(call)
+
+
+CALL_IN_ROOM: Final = data.RoomKey(
+    METADATA_KEY, call_in_metadata, lambda told: call_to_wire(told.call)
+)
 
 
 def step(state: CallState, fact: object, now: float) -> tuple[CallState, Effects]:

@@ -29,7 +29,7 @@ from utd_rx.protocol import data
 from utd_rx.protocol.facts.people import ChatSent, LockHinted
 from utd_rx.protocol.roles import Roles
 from utd_rx.protocol.wire.chat import MAX_TEXT, chat_from_wire
-from utd_rx.protocol.wire.moderation import comment_lock_in_metadata
+from utd_rx.protocol.wire.moderation import COMMENT_LOCK_KEY, comment_lock_in_metadata
 from utd_rx.protocol.wire.reading import parse_object
 
 MAX_HISTORY: Final = 300
@@ -130,6 +130,9 @@ def is_locked_in(metadata: str) -> bool | None:
     """Return the lock that room metadata carries, None when it carries none."""
     wire = parse_object(metadata) if metadata else None
     return None if wire is None else comment_lock_in_metadata(wire)
+
+
+LOCK_IN_ROOM: Final = data.RoomKey(COMMENT_LOCK_KEY, is_locked_in, bool)
 
 
 def _with_lock(chat: Chat, metadata: str) -> Chat:

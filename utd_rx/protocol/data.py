@@ -11,29 +11,63 @@ interface.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final, TypeAlias, TypeVar
+from typing import Any, Final, Generic, TypeAlias, TypeVar
+
+from attrs import frozen
 
 from utd_rx.models.ban import UTDBanNotice
 from utd_rx.models.events import DataReceived, Reconnected, RoomEvent, RoomMetadataChanged
-from utd_rx.models.seats import InvitationAnswer
+from utd_rx.models.seats import Invitation, InvitationAnswer
 from utd_rx.protocol.facts import people, seats
 from utd_rx.protocol.facts.connection import JoinSucceeded
 from utd_rx.protocol.roles import ROLES
-from utd_rx.protocol.wire.moderation import comment_lock_from_wire, role_change_from_wire
+from utd_rx.protocol.wire.moderation import (
+    IDENTITY_KEYS,
+    comment_lock_from_wire,
+    role_change_from_wire,
+)
 from utd_rx.protocol.wire.reading import Json, parse_object, read_int, read_object, read_text
-from utd_rx.protocol.wire.seats import grid_from_wire, invitation_from_wire
+from utd_rx.protocol.wire.seats import grid_from_wire, grid_to_push, invitation_from_wire
 from utd_rx.protocol.wire.speakers import request_id_from_push
+
+SEATS_KEY: Final = "_seats"
+"""The key of the grid in room metadata."""
 
 MAX_ENGINE_MESSAGE: Final = 65_535
 """Bytes; the SFU's read buffer is no larger (docs/livekit.md, "Sizes")."""
 
 T = TypeVar("T")
-Decoder: TypeAlias = Callable[[Json], object]
-"""Reads one type of message; returns the hint in it, None when it holds none."""
+Read: TypeAlias = Callable[[Json], object]
 
 
-def _hints(hint: Callable[[T], object], read: Callable[[Json], T | None]) -> Decoder:
-    """Return the decoder of messages in which `read` finds, or does not, what `hint` is about."""
+@frozen
+class Decoder:
+    """Reads one type of message, and says what of it a redacted recording keeps.
+
+    Attributes:
+        read: Returns the hint in it, None when it holds none.
+        words: Its fields that are the engine's own words: kept.
+        texts: Those that somebody wrote: marks stand for them.
+        write: Writes the hint, where it is more than such fields.
+    """
+
+    read: Read
+    words: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
+    write: Callable[[Any], dict[str, object]] | None = None
+
+
+@frozen
+class RoomKey(Generic[T]):
+    """A key of room metadata that the rules `read`; a redacted recording keeps what they found."""
+
+    name: str
+    read: Callable[[str], T | None]
+    write: Callable[[T], object]
+
+
+def _hints(hint: Callable[[T], object], read: Callable[[Json], T | None]) -> Read:
+    """Return the reader of messages in which `read` finds, or does not, what `hint` is about."""
 
     def decode(wire: Json) -> object:
         told = read(wire)
@@ -47,13 +81,18 @@ def _mode_change(wire: Json) -> object:
 
 
 def _queue(is_pending: bool) -> Decoder:
-    return _hints(lambda id_: seats.QueueHinted(id_, is_pending), request_id_from_push)
+    read = _hints(lambda id_: seats.QueueHinted(id_, is_pending), request_id_from_push)
+    return Decoder(read, ("request_id", "id", "identity", "seat_index"))
+
+
+def _invitation(hint: Callable[[Invitation], object]) -> Decoder:
+    words = ("invitation_id", "inviter_identity", "target_identity", "seat_index")
+    return Decoder(_hints(hint, invitation_from_wire), words)
 
 
 def _answer(is_accepted: bool) -> Decoder:
-    return _hints(
-        lambda told: seats.InvitationAnswerHinted(InvitationAnswer(told, is_accepted)),
-        invitation_from_wire,
+    return _invitation(
+        lambda told: seats.InvitationAnswerHinted(InvitationAnswer(told, is_accepted))
     )
 
 
@@ -63,21 +102,27 @@ def _banned(wire: Json) -> object:
 
 
 SEATS: Final[Mapping[str, Decoder]] = {
-    "_seat_update": _hints(seats.SeatGridHinted, grid_from_wire),
-    "_mode_change": _mode_change,
+    "_seat_update": Decoder(
+        _hints(seats.SeatGridHinted, grid_from_wire), write=lambda hint: grid_to_push(hint.grid)
+    ),
+    "_mode_change": Decoder(_mode_change, ("mode_id", "seat_count")),
     "_speaker_request": _queue(True),
     "_speaker_request_approved": _queue(False),
     "_speaker_request_rejected": _queue(False),
-    "_speaker_invitation": _hints(seats.InvitationHinted, invitation_from_wire),
+    "_speaker_invitation": _invitation(seats.InvitationHinted),
     "_speaker_invitation_accepted": _answer(True),
     "_speaker_invitation_declined": _answer(False),
 }
 PEOPLE: Final[Mapping[str, Decoder]] = {
-    "_role_change": _hints(
-        lambda told: people.RoleHinted(told.identity, ROLES.get(told.role)), role_change_from_wire
+    "_role_change": Decoder(
+        _hints(
+            lambda told: people.RoleHinted(told.identity, ROLES.get(told.role)),
+            role_change_from_wire,
+        ),
+        (*IDENTITY_KEYS, "role"),
     ),
-    "_comment_lock": _hints(people.LockHinted, comment_lock_from_wire),
-    "_banned": _banned,
+    "_comment_lock": Decoder(_hints(people.LockHinted, comment_lock_from_wire), ("locked",)),
+    "_banned": Decoder(_banned, ("identity", "room_name", "expires_at"), ("reason",)),
 }
 """The engine's message types, by noun, that say something this client would not learn otherwise,
 or late. The row of a kind of session names those that it listens to."""
@@ -95,7 +140,7 @@ def decode(event: DataReceived, decoders: Mapping[str, Decoder]) -> object | Non
     if wire is None:
         return None
     decoder = decoders.get(read_text(wire.get("type")) or "")
-    return None if decoder is None else decoder(wire)
+    return None if decoder is None else decoder.read(wire)
 
 
 def invitation_answer(event: RoomEvent, inviter: str) -> InvitationAnswer | None:
@@ -132,5 +177,8 @@ def metadata_in(fact: object) -> str | None:
 def seats_in_metadata(metadata: str) -> seats.SeatGridReceived | None:
     """Return the grid that room metadata carries under `_seats`, None when it carries none."""
     wire = parse_object(metadata) if metadata else None
-    grid = read_object((wire or {}).get("_seats"))
+    grid = read_object((wire or {}).get(SEATS_KEY))
     return seats.SeatGridReceived(grid_from_wire(grid)) if grid else None
+
+
+SEATS_IN_ROOM: Final = RoomKey(SEATS_KEY, seats_in_metadata, lambda told: grid_to_push(told.grid))

@@ -8,7 +8,7 @@ The rules are pure, so these are the whole session; streams are computed again. 
     {"end": "closed"}
 
 Times are the session's monotonic seconds. Reading trusts nothing: the file names types only out
-of the tables here, its values have to fit their fields, size and lines have limits. A last line
+of the row of its kind, its values have to fit their fields, size and lines have limits. A last line
 that a crash cut off is dropped. What a newer version wrote is read as far as it is known: other
 items are skipped and counted, other fields ignored. Anything else that does not fit is damage, and
 refused with the number of the line.
@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from enum import Enum
 from typing import Any, Final, TypeVar, cast
@@ -44,13 +44,6 @@ MAX_SPAN: Final = 366 * 24 * 3600.0
 
 MAX_LINE: Final = 16 * 2**20
 """A line holds at most the snapshot of a room of tens of thousands."""
-
-ITEMS: Final[dict[str, type]] = {
-    item.__name__: item for kind in KINDS.values() for item in kind.facts
-}
-"""Everything that sessions commit; a file can name nothing else."""
-
-NAMES: Final = {item: name for name, item in ITEMS.items()}
 
 
 class End(Enum):
@@ -97,14 +90,14 @@ class Journal:
 
 
 def line_of(entry: Header | Start | Commit | End) -> bytes:
-    """Return the line of an entry; `KeyError` for an item that is not in `ITEMS`."""
+    """Return the line of an entry; `KeyError` for an item that no kind is told."""
     match entry:
         case Header():
             wire = {"journal": FORMAT, **cast("dict[str, object]", encode(entry))}
         case Start(at=at, state=state):
             wire = {"at": at, "state": encode(state)}
         case Commit(at=at, items=items):
-            wire = {"at": at, "items": [[NAMES[type(item)], encode(item)] for item in items]}
+            wire = {"at": at, "items": [[_name_of(item), encode(item)] for item in items]}
         case End():
             wire = {"end": entry.value}
     # Not escaped, because two lone surrogates in somebody's name would come back as one character.
@@ -128,6 +121,7 @@ def read(lines: Iterable[bytes]) -> Journal:
     if kind is None:
         raise damage(f"this version cannot replay the type {header.type.value}")
     start = Start(_at(first), _required(kind.state, first.get("state"), "its state"))
+    known = {item.__name__: item for item in kind.facts}
     commits: list[Commit] = []
     end: End | None = None
     skipped = 0
@@ -138,7 +132,7 @@ def read(lines: Iterable[bytes]) -> Journal:
         named = wire.get("items")
         if not isinstance(named, list):
             raise damage("a line that is neither a commit nor the end")
-        items = [item for item in map(_item, named) if item is not None]
+        items = [item for one in named if (item := _item(known, one)) is not None]
         skipped += len(named) - len(items)
         at = _at(wire)
         if not (commits[-1] if commits else start).at <= at <= start.at + MAX_SPAN:
@@ -165,12 +159,18 @@ def _parsed(lines: Iterable[bytes]) -> Iterator[dict[str, object]]:
         yield wire
 
 
-def _item(named: object) -> object | None:
+def _name_of(item: object) -> str:
+    if not any(type(item) in kind.facts for kind in KINDS.values()):
+        raise KeyError(type(item))
+    return type(item).__name__
+
+
+def _item(known: Mapping[str, type], named: object) -> object | None:
     """Return an item, None when this version does not know it or one of its values."""
     match named:
-        case [str(name), value] if name in ITEMS:
+        case [str(name), value] if name in known:
             with suppress(DecodeError):
-                return decode(ITEMS[name], value)
+                return decode(known[name], value)
     return None
 
 

@@ -11,10 +11,10 @@ from attrs import field, frozen
 
 from utd_rx.models import events
 from utd_rx.models.stream_type import UTDStreamType
-from utd_rx.protocol import audio_room, call, promises, waiting
+from utd_rx.protocol import audio_room, call, chat, promises, waiting
 from utd_rx.protocol.audio_room import AudioRoomState
 from utd_rx.protocol.call import CallState
-from utd_rx.protocol.data import Decoder
+from utd_rx.protocol.data import SEATS_IN_ROOM, Decoder, RoomKey
 from utd_rx.protocol.deadlines import earliest
 from utd_rx.protocol.facts import Effect, Effects, Fact, calls, connection, media, people, seats
 from utd_rx.protocol.session import SessionState
@@ -44,8 +44,8 @@ class Kind(Generic[St]):
 
     `begin` makes the state to begin with, from the identity and whether it claims to be host;
     `rules` and `deadline` know nothing of waits. It can be told `facts`, which a recording of it
-    holds, asks its shell for `effects`, each of which has a handler, waits for `promises`, and
-    listens to the engine's messages that have `decoders`.
+    holds, asks its shell for `effects`, each of which has a handler, waits for `promises`, listens
+    to the engine's messages that have `decoders`, and reads the `room_keys` of room metadata.
     """
 
     type: UTDStreamType
@@ -57,6 +57,7 @@ class Kind(Generic[St]):
     effects: Types = field(repr=False)
     promises: Types = field(repr=False)
     decoders: Mapping[str, Decoder] = field(repr=False)
+    room_keys: tuple[RoomKey[Any], ...] = field(repr=False)
 
     def step(self, state: St, fact: object, now: float) -> tuple[St, Effects]:
         """Return the state after `fact`, its waits among it, and what it calls for; total."""
@@ -79,6 +80,7 @@ AUDIO_ROOM: Final = Kind(
     effects=_all(Effect, *AUDIO_ROOM_NOUNS),
     promises=(*promises.ANY_SESSION, *promises.SEATED),
     decoders=audio_room.DECODERS,
+    room_keys=(SEATS_IN_ROOM, chat.LOCK_IN_ROOM),
 )
 
 CALL_NOUNS: Final = (connection, media, people, calls, waiting)
@@ -95,6 +97,7 @@ def _call(type_: UTDStreamType) -> Kind[CallState]:
         effects=_all(Effect, *CALL_NOUNS),
         promises=promises.ANY_SESSION,
         decoders=call.DECODERS,
+        room_keys=(call.CALL_IN_ROOM, chat.LOCK_IN_ROOM),
     )
 
 

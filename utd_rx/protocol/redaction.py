@@ -1,9 +1,10 @@
 """What a recording may show: who did what, not what was said.
 
-Payloads and metadata belong to the app and may hold secrets; they are the fields with `repr=False`
-(tokens are in no state and no item). Each is replaced by a *mark* that tells its length and whether
-two were equal, keyed by a key that is thrown away, or a short payload could be looked up. What the
-rules read of the engine's words is kept, so that a redacted recording goes through the same states:
+Payloads and metadata belong to the app and may hold secrets; they are the fields with `repr=False`,
+of whatever class (tokens are in no state and no item). Each is replaced by a *mark* that tells its
+length and whether two were equal, keyed by a key that is thrown away, or a short payload could be
+looked up. What the rules read of the engine's words is kept, as the row of the kind says, so that a
+redacted recording goes through the same states:
 `step(redact(state), redact(item)) == redact(step(state, item))`. Identities, names and attributes
 are kept as well: everybody in the room sees them, and a recording without them would tell nothing.
 """
@@ -14,38 +15,32 @@ import hashlib
 import hmac
 import json
 from collections.abc import Callable
+from functools import cache
 from typing import Any, Final, TypeVar, cast
 
 import attrs
 from attrs import evolve, frozen
 
 from utd_rx.models import events as e
-from utd_rx.models.ban import UTDBanNotice
-from utd_rx.models.call import UTDCall
 from utd_rx.models.chat import ChatMessage
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.participant import LocalParticipant, RemoteParticipant
 from utd_rx.protocol import chat, data, roles
-from utd_rx.protocol.call import call_in_metadata
-from utd_rx.protocol.facts.people import BanHinted
-from utd_rx.protocol.facts.seats import SeatGridHinted
-from utd_rx.protocol.kinds import KINDS
+from utd_rx.protocol.kinds import Kind
 from utd_rx.protocol.roster import Roster
 from utd_rx.protocol.wire.app_json import plain_json
-from utd_rx.protocol.wire.calls import METADATA_KEY, call_to_wire
 from utd_rx.protocol.wire.chat import chat_to_wire
-from utd_rx.protocol.wire.moderation import COMMENT_LOCK_KEY
-from utd_rx.protocol.wire.reading import parse_object
-from utd_rx.protocol.wire.seats import grid_to_push
+from utd_rx.protocol.wire.reading import parse_object, read_text
 
 T = TypeVar("T")
 
 
 @frozen
 class Redaction:
-    """Makes the marks of one recording."""
+    """Makes the marks of one recording, and keeps what the rules of its kind read."""
 
     key: bytes = attrs.field(repr=False)
+    kind: Kind[Any]
 
     def __call__(self, value: T) -> T:
         """Return `value` as it may be recorded."""
@@ -73,9 +68,34 @@ class Redaction:
             for field in attrs.fields(type(value))
             if (after := self._redact(before := getattr(value, field.name))) is not before
         }
-        if hide := HIDE.get(type(value)):
-            changes |= hide(self, value)
+        hide = HIDE.get(type(value))
+        changes |= self._hidden(value) if hide is None else hide(self, value)
         return evolve(value, **changes) if changes else value
+
+    def _hidden(self, value: Any) -> dict[str, object]:
+        """Return marks for what no repr shows, and nothing for a credential."""
+        kind: Any = type(value)  # mypy holds no class to be hashable
+        return {
+            name: None if is_credential else self._said(getattr(value, name))
+            for name, is_credential in _secrets_of(kind)
+        }
+
+    def _said(self, said: Any) -> Any:
+        match said:
+            case str():
+                return self.text(said)
+            case bytes():
+                return self.mark(said).encode()
+            case FrozenMap():
+                return FrozenMap(said and {"redacted": self.text(_json(plain_json(said)))})
+        return said
+
+
+@cache
+def _secrets_of(kind: type[Any]) -> tuple[tuple[str, bool], ...]:
+    """Return the fields of a class that no repr shows or that are credentials, and whether."""
+    fields = ((one, "is_credential" in one.metadata) for one in attrs.fields(kind))
+    return tuple((one.name, is_one) for one, is_one in fields if is_one or not one.repr)
 
 
 def _participant(redaction: Redaction, who: Any) -> dict[str, object]:
@@ -88,54 +108,44 @@ def _room(redaction: Redaction, room: Any) -> dict[str, object]:
     """Room metadata is the engine's: keep what the rules read there."""
     mark = redaction.text(room.metadata)
     kept: dict[str, object] = {}
-    if (told := data.seats_in_metadata(room.metadata)) is not None:
-        kept["_seats"] = grid_to_push(told.grid)
-    if (call := call_in_metadata(room.metadata)) is not None:
-        kept[METADATA_KEY] = call_to_wire(redaction(call).call)
-    if (lock := chat.is_locked_in(room.metadata)) is not None:
-        kept[COMMENT_LOCK_KEY] = lock
+    for key in redaction.kind.room_keys:
+        if (told := key.read(room.metadata)) is not None:
+            kept[key.name] = key.write(redaction(told))
     return {"metadata": _json({**kept, "redacted": mark}) if kept else mark}
-
-
-def _call(redaction: Redaction, call: UTDCall) -> dict[str, object]:
-    """A call's metadata is its caller's; a token has no business in a recording."""
-    said = call.metadata and {"redacted": redaction.text(_json(plain_json(call.metadata)))}
-    return {"metadata": FrozenMap(said), "token": None, "url": None}
 
 
 def _data(redaction: Redaction, event: e.DataReceived) -> dict[str, object]:
     """Keep what the rules read of a message: what the engine hints at, or that it is forged."""
-    hinted = data.decode(event, DECODERS)
+    hinted = data.decode(event, redaction.kind.decoders)
     mark = redaction.mark(event.payload)
     kept: dict[str, object] = {}
-    if isinstance(hinted, SeatGridHinted):
-        kept = {"type": "_seat_update", **grid_to_push(hinted.grid), "redacted": mark}
-    elif hinted is not None:
-        wire = parse_object(event.payload) or {}
-        kept = {key: wire[key] for key in _ENGINES_WORDS if isinstance(wire.get(key), _SCALARS)}
-        if isinstance(hinted, BanHinted) and hinted.notice.reason is not None:
-            kept["reason"] = redaction.text(hinted.notice.reason)
-        kept["redacted"] = mark
+    if hinted is not None:
+        kept = {**_hint(redaction, hinted, event), "redacted": mark}
     elif (message := chat.decode(event)) is not None:
         shown = redaction(message)
         kept = {**chat_to_wire(shown, ""), "redacted": mark}
     elif data.is_forged(event):
-        kept = {"type": (parse_object(event.payload) or {})["type"], "redacted": mark}
+        kept = {"type": data.type_of(event), "redacted": mark}
     payload = _json(kept).encode("utf-8", "surrogatepass") if kept else mark.encode()
     if len(payload) > data.MAX_ENGINE_MESSAGE:  # the rules would not read it
         payload = mark.encode()
     return {"payload": payload}
 
 
-DECODERS: Final = {name: read for kind in KINDS.values() for name, read in kind.decoders.items()}
+def _hint(redaction: Redaction, hint: object, event: e.DataReceived) -> dict[str, object]:
+    """Return what is kept of a message that is a `hint`: its decoder says it."""
+    wire = parse_object(event.payload) or {}
+    type_ = read_text(wire.get("type")) or ""
+    decoder = redaction.kind.decoders[type_]
+    if decoder.write is not None:
+        return {"type": type_, **decoder.write(redaction(hint))}
+    words = {key: wire[key] for key in decoder.words if isinstance(wire.get(key), _SCALARS)}
+    texts = {key: read_text(wire.get(key)) for key in decoder.texts}
+    marks = {key: redaction.text(text) for key, text in texts.items() if text is not None}
+    return {"type": type_, **words, **marks}
+
 
 _SCALARS: Final = (str, int, float)
-_ENGINES_WORDS: Final = (
-    "type", "identity", "request_id", "id", "invitation_id", "inviter_identity",
-    "target_identity", "seat_index", "mode_id", "seat_count", "role", "locked", "occupant_identity",
-    "participant_identity", "user_id", "room_name", "expires_at",
-)  # fmt: skip
-"""The fields of hints that the rules read; none of them is an app's."""
 
 
 def _json(wire: object) -> str:
@@ -151,13 +161,9 @@ HIDE: Final[dict[type, Callable[[Redaction, Any], dict[str, object]]]] = {
         "id": redaction.text(message.id),
         "text": redaction.text(message.text),
     },
-    UTDCall: _call,
-    UTDBanNotice: lambda redaction, notice: {
-        "reason": None if notice.reason is None else redaction.text(notice.reason)
-    },
     e.RoomSnapshot: _room,
     e.RoomMetadataChanged: _room,
     Roster: _room,
     e.DataReceived: _data,
 }
-"""Every class with a field that no repr shows, and what is recorded in its place."""
+"""What is recorded of a class of every session, where marks for what no repr shows are not all."""

@@ -7,7 +7,7 @@ default, what is unknown is ignored.
 | Python | JSON |
 | --- | --- |
 | attrs class | object, without the fields that have their default |
-| a promise of any kind (`PROMISES`) | array of its name and its object |
+| a promise of any kind of session (`KINDS`) | array of its name and its object |
 | enum | its value |
 | tuple | array |
 | `FrozenMap[str, …]` | object |
@@ -32,15 +32,13 @@ import attrs
 
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
 from utd_rx.models.frozen_map import FrozenMap
-from utd_rx.protocol.promises import ANY_SESSION, SEATED
+from utd_rx.protocol.kinds import KINDS
 from utd_rx.protocol.waiting import Promise
 from utd_rx.protocol.wire.app_json import frozen_json, plain_json
 
 T = TypeVar("T")
 Codec: TypeAlias = tuple[Callable[[Any], object], Callable[[Any], Any]]
 """To JSON, and from it."""
-
-PROMISES: Final = {kind.__name__: kind for kind in (*ANY_SESSION, *SEATED)}
 
 
 class DecodeError(ValueError):
@@ -97,13 +95,20 @@ def codec_of(wanted: Any) -> Codec:
     raise TypeError(f"no JSON for {wanted!r}")
 
 
+def _promises() -> dict[str, type]:
+    return {one.__name__: one for kind in KINDS.values() for one in kind.promises}
+
+
 def _write_promise(value: object) -> object:
-    return [type(value).__name__, encode(value)]
+    name = type(value).__name__
+    if _promises().get(name) is not type(value):  # nobody could read it
+        raise KeyError(name)
+    return [name, encode(value)]
 
 
 def _read_promise(wire: object) -> object:
     name, fields = _of(wire, list)
-    return decode(PROMISES[_of(name, str)], fields)
+    return decode(_promises()[_of(name, str)], fields)
 
 
 def _fields(wanted: Callable[..., Any], fields: Sequence[tuple[str, Any, Any]]) -> Codec:

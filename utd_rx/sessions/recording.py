@@ -76,7 +76,9 @@ class Recording:
         self, session: SessionView[Any], path: Path, keep_payloads: bool, max_bytes: int
     ) -> None:
         self.path = path
-        self._redaction = None if keep_payloads else Redaction(secrets.token_bytes(16))
+        self._redaction = (
+            None if keep_payloads else Redaction(secrets.token_bytes(16), session.kind)
+        )
         self._room_left = max_bytes - max(len(line_of(end)) for end in End)
         self._queue: SimpleQueue[Commit | End] = SimpleQueue()
         self._lock = threading.Lock()

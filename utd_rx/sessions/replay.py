@@ -14,14 +14,13 @@ from reactivex.scheduler import HistoricalScheduler
 from utd_rx.errors import invalid
 from utd_rx.models.checks import POSITIVE, number
 from utd_rx.models.events import RoomEvent
-from utd_rx.models.stream_type import UTDStreamType
 from utd_rx.protocol import journal
 from utd_rx.protocol.audio_room import AudioRoomState
 from utd_rx.protocol.call import CallState
 from utd_rx.protocol.journal import Journal
-from utd_rx.protocol.kinds import KINDS
+from utd_rx.protocol.kinds import KINDS, Kind
 from utd_rx.protocol.waiting import Waiting
-from utd_rx.sessions.views import AudioRoomView, CallView, SessionView
+from utd_rx.sessions.views import VIEWS, AudioRoomView, CallView, SessionView
 from utd_rx.state import Machine, StreamCompletedError
 from utd_rx.state.events import EventStream
 from utd_rx.state.reports import report
@@ -44,7 +43,8 @@ def replay(path: str | Path, kind: type[Replay[Any]] | None = None) -> Replay[An
 
     Args:
         path: The file.
-        kind: What it is of: an `AudioRoomReplay` unless told otherwise, or a `CallReplay`.
+        kind: What it is of: an `AudioRoomReplay` unless told otherwise, or a `CallReplay`; of
+            whatever kind with `Replay`.
 
     Raises:
         UTDStreamException: `VALIDATION` when the file cannot be read, is no recording, or is one
@@ -57,7 +57,7 @@ def replay(path: str | Path, kind: type[Replay[Any]] | None = None) -> Replay[An
             read = journal.read(iter(lambda: file.readline(journal.MAX_LINE + 1), b""))
     except (OSError, ValueError) as error:  # ValueError: no file can have such a name
         raise invalid(f"{path} cannot be read: {error}") from error
-    found = REPLAYS[read.header.type]
+    found = _of(KINDS[read.header.type])
     if not issubclass(found, kind or AudioRoomReplay):
         raise invalid(f"{path} is of another kind: write replay(path, {found.__name__})")
     return found(read)
@@ -176,6 +176,7 @@ class Replay(SessionView[St]):
             await self.state.until(lambda _: False, timeout=seconds)
 
 
+# Views and replays at once, which no annotation can say; of other kinds such a class is made.
 class AudioRoomReplay(Replay[AudioRoomState], AudioRoomView):
     """A recorded audio room."""
 
@@ -184,12 +185,13 @@ class CallReplay(Replay[CallState], CallView):
     """Recorded calls."""
 
 
-REPLAYS: Final[dict[UTDStreamType, type[AudioRoomReplay | CallReplay]]] = {
-    UTDStreamType.AUDIO_ROOM: AudioRoomReplay,
-    UTDStreamType.AUDIO_CALL: CallReplay,
-    UTDStreamType.VIDEO_CALL: CallReplay,
-}
-"""What replays each kind of session that can be recorded."""
+def _of(kind: Kind[Any]) -> type[Replay[Any]]:
+    """Return what replays a kind: the class that is written for its view, or a new one."""
+    view = VIEWS[kind.state]
+    for written in Replay.__subclasses__():
+        if issubclass(written, view):
+            return written
+    return type(Replay.__name__, (Replay, view), {})
 
 
 def _moment(text: str) -> datetime:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property, partial
-from typing import Any, Generic, TypeAlias, TypeVar, cast
+from typing import Any, Final, Generic, TypeAlias, TypeVar, cast
 
 from reactivex import Observable
 from reactivex import operators as ops
@@ -250,3 +250,10 @@ class CallView(SessionView[CallState]):
     def room_name(self) -> str:
         """The room of the call, which is named by its id; "" before the first one."""
         return self._machine.state.call_id or ""
+
+
+VIEWS: Final[dict[type, type[SessionView[Any]]]] = {
+    AudioRoomState: AudioRoomView,
+    CallState: CallView,
+}
+"""The view of each kind of session, by its state."""
