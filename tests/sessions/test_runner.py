@@ -5,13 +5,21 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator
+from contextlib import nullcontext
+from typing import Any
 
 import pytest
 
 from tests.sessions.stage import Stage
 from tests.sessions.watching import settle
 from utd_rx.models import events as e
-from utd_rx.protocol.facts.connection import DeadlinePassed
+from utd_rx.protocol.facts.calls import FetchCall
+from utd_rx.protocol.facts.connection import DeadlinePassed, Rejoin
+from utd_rx.protocol.kinds import AUDIO_ROOM
+from utd_rx.protocol.waiting import EndWait
+from utd_rx.sessions.runner import Runner
+from utd_rx.testing.clock import FakeClock
+from utd_rx.testing.room import FakeRoom
 
 
 class Visitor:
@@ -131,3 +139,25 @@ async def test_what_is_published_only_after_the_close_starts_no_more_effects(
     async with asyncio.timeout(10):
         await ended.wait()
     assert stage.room.tracks == ()
+
+
+@pytest.mark.parametrize("change", [0, 1, -1])
+async def test_every_effect_has_a_handler_and_every_handler_an_effect(change: int) -> None:
+    async def handle(_: object) -> None:
+        raise AssertionError
+
+    room = FakeRoom("me")
+    runner = Runner(
+        AUDIO_ROOM, AUDIO_ROOM.begin("me", False), str, room=room, clock=FakeClock(100.0)
+    )
+    handlers: dict[type, Any] = {
+        effect: handle for effect in AUDIO_ROOM.effects if effect is not EndWait
+    }
+    if change == 1:
+        handlers[FetchCall] = handle
+    if change == -1:
+        del handlers[Rejoin]
+    wrong: Any = nullcontext() if not change else pytest.raises(TypeError, match="FetchCall|Rejoin")
+    with wrong:
+        runner.start(handlers)
+    await runner.aclose()

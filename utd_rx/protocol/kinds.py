@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import ModuleType
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
@@ -16,7 +17,7 @@ from utd_rx.protocol.audio_room import AudioRoomState
 from utd_rx.protocol.call import CallState
 from utd_rx.protocol.data import SEATS_IN_ROOM, Decoder, RoomKey
 from utd_rx.protocol.deadlines import earliest
-from utd_rx.protocol.facts import Effect, Effects, Fact, calls, connection, media, people, seats
+from utd_rx.protocol.facts import Effect, Fact, calls, connection, media, people, seats
 from utd_rx.protocol.session import SessionState
 from utd_rx.protocol.waiting import Waiting
 
@@ -46,6 +47,8 @@ class Kind(Generic[St]):
     `rules` and `deadline` know nothing of waits. It can be told `facts`, which a recording of it
     holds, asks its shell for `effects`, each of which has a handler, waits for `promises`, listens
     to the engine's messages that have `decoders`, and reads the `room_keys` of room metadata.
+
+    `step` returns the state after a fact, its waits among it, and what it calls for; total.
     """
 
     type: UTDStreamType
@@ -59,9 +62,11 @@ class Kind(Generic[St]):
     decoders: Mapping[str, Decoder] = field(repr=False)
     room_keys: tuple[RoomKey[Any], ...] = field(repr=False)
 
-    def step(self, state: St, fact: object, now: float) -> tuple[St, Effects]:
-        """Return the state after `fact`, its waits among it, and what it calls for; total."""
-        return waiting.step(self.rules, state, fact, now)
+    step: waiting.Step[St] = field(init=False, repr=False)
+
+    @step.default
+    def _step(self) -> waiting.Step[St]:
+        return partial(waiting.step, self.rules)
 
     def next_deadline(self, state: St) -> float | None:
         return earliest(self.deadline(state), waiting.next_deadline(state))

@@ -38,7 +38,7 @@ class SeatEndpoints(Endpoints):
 
     async def take_seat(self, room: str, index: int) -> None:
         """Sit down on `index`, which grants publishing."""
-        await self._at_seat(room, index, "take")
+        await self._in_room("POST", room, "seats", _seat(index), "take")
 
     async def leave_seat(self, room: str) -> None:
         """Get up, which revokes publishing; without a seat nothing happens."""
@@ -51,23 +51,23 @@ class SeatEndpoints(Endpoints):
 
     async def kick_seat(self, room: str, index: int) -> None:
         """Make the occupant get up (hosts and admins)."""
-        await self._at_seat(room, index, "kick")
+        await self._in_room("POST", room, "seats", _seat(index), "kick")
 
     async def lock_seat(self, room: str, index: int) -> None:
         """Close the seat, which first kicks its occupant (hosts and admins)."""
-        await self._at_seat(room, index, "lock")
+        await self._in_room("POST", room, "seats", _seat(index), "lock")
 
     async def unlock_seat(self, room: str, index: int) -> None:
         """Open the seat again (hosts and admins)."""
-        await self._at_seat(room, index, "unlock")
+        await self._in_room("POST", room, "seats", _seat(index), "unlock")
 
     async def mute_seat(self, room: str, index: int) -> UTDSeatGrid | None:
         """Mute the occupant's microphone on the media server (hosts and admins)."""
-        return _grid_or_none(await self._at_seat(room, index, "mute"))
+        return _grid_or_none(await self._in_room("POST", room, "seats", _seat(index), "mute"))
 
     async def unmute_seat(self, room: str, index: int) -> UTDSeatGrid | None:
         """Unmute the occupant's microphone; 409 where the media server forbids it."""
-        return _grid_or_none(await self._at_seat(room, index, "unmute"))
+        return _grid_or_none(await self._in_room("POST", room, "seats", _seat(index), "unmute"))
 
     async def request_to_speak(self, room: str) -> int | None:
         """Ask for a seat in request mode; return the request's id."""
@@ -121,13 +121,14 @@ class SeatEndpoints(Endpoints):
         """Refuse the offer."""
         await self._answer(room, "invitations", invitation_id, "decline")
 
-    async def _at_seat(self, room: str, index: int, verb: str) -> Json:
-        return await self._in_room("POST", room, "seats", whole(index, "seat index"), verb)
-
     async def _answer(self, room: str, kind: str, id_: int, verb: str) -> int | None:
         path = (kind, whole(id_, "id"), verb)
         wire = await self._in_room("POST", room, "speakers", *path)
         return read_int(wire.get("seat_index"))
+
+
+def _seat(index: int) -> int:
+    return whole(index, "seat index")
 
 
 def _grid(wire: Json) -> UTDSeatGrid:

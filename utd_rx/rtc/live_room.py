@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from utd_rx.errors import invalid
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from livekit import rtc
 
 logger: Final = logging.getLogger("utd_rx.rtc")
+LOST: Final = "a room event was lost"
 
 
 class LiveRoom:
@@ -99,7 +100,10 @@ class LiveRoom:
         if not self.ended.done():
             if name == "track_subscribed":
                 # Frames go on at once, also while the news of it waits.
-                self._guard(lambda: self.receiver.subscribed(args[0]))
+                try:
+                    self.receiver.subscribed(args[0])
+                except Exception:
+                    logger.exception(LOST)
             self._hold.push(Raw(name, args))
 
     def _translate(self, raw: Raw) -> None:
@@ -107,14 +111,10 @@ class LiveRoom:
             self._finish(DisconnectReason(raw.args[0]))
             self._close_soon()
         else:
-            self._guard(lambda: self._pass(self._translator.translate(*raw)))
-
-    def _guard(self, action: Callable[[], None]) -> None:
-        # One event that cannot be told takes no other with it.
-        try:
-            action()
-        except Exception:
-            logger.exception("a room event was lost")
+            try:  # one event that cannot be told takes no other with it
+                self._pass(self._translator.translate(*raw))
+            except Exception:
+                logger.exception(LOST)
 
     def _pass(self, events: Iterable[ev.RoomEvent]) -> None:
         if not self.ended.done():

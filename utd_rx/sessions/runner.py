@@ -69,7 +69,7 @@ class Runner(Generic[St]):
             initial, kind.step, perform=self._perform, now=clock.now, loop=self._loop
         )
         self._timer = DeadlineTimer(self.machine, kind.next_deadline, clock)
-        self._unlisten = room.listen(self._receive)
+        self._unlisten = room.listen(self._flush)
 
     def start(self, *handlers: Handlers) -> None:
         """Carry out effects from now on: by exactly one handler for each effect of the kind."""
@@ -174,7 +174,7 @@ class Runner(Generic[St]):
         self._flush()  # the last words of the connection before this one
         with self._holding_events(epoch):
             snapshot = await connecting
-        self._flush(facts.JoinSucceeded(epoch, snapshot))
+        self._flush(first=(facts.JoinSucceeded(epoch, snapshot),))
         self.require_join(epoch)
 
     async def reconnect(self, epoch: int, connecting: Awaitable[RoomSnapshot]) -> bool:
@@ -186,9 +186,8 @@ class Runner(Generic[St]):
             with self._holding_events(epoch):
                 snapshot = await connecting
         except Exception as error:  # noqa: BLE001 - else nobody would try again
-            self._flush(
-                facts.RejoinFailed(epoch, _as_failure(error, "rejoining"), self._clock.jitter())
-            )
+            failure = _as_failure(error, "rejoining")
+            self._flush(first=(facts.RejoinFailed(epoch, failure, self._clock.jitter()),))
             return False
         connection = self.session.connection
         if connection.epoch == epoch and connection.is_lost:
@@ -199,7 +198,7 @@ class Runner(Generic[St]):
     def fail_join(self, epoch: int, error: BaseException) -> bool:
         """State why the join of `epoch` failed; return whether its connection is to be ended."""
         is_current = self.session.connection.epoch == epoch
-        self._flush(facts.JoinFailed(epoch, _as_failure(error, "joining")))
+        self._flush(first=(facts.JoinFailed(epoch, _as_failure(error, "joining")),))
         return is_current
 
     # --- ending ---------------------------------------------------------------------------------
@@ -253,11 +252,9 @@ class Runner(Generic[St]):
             if self._joining == epoch:
                 self._joining = None
 
-    def _receive(self, batch: tuple[RoomEvent, ...]) -> None:
+    def _flush(self, batch: tuple[RoomEvent, ...] = (), first: tuple[object, ...] = ()) -> None:
+        """Commit what was heard, unless it has to wait, behind the facts that come `first`."""
         self._inbox += batch
-        self._flush()
-
-    def _flush(self, *first: object) -> None:
         events: list[RoomEvent] = []
         if self._joining is None:
             events, self._inbox = self._inbox, events
