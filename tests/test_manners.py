@@ -9,6 +9,8 @@ from typing import Final
 
 import pytest
 
+from tests.support.failing import can_fail, names_in, tests, trees
+
 TESTS: Final = Path(__file__).parent
 
 MAX_PRIVATE_READS: Final = 17
@@ -20,12 +22,13 @@ VIRTUAL: Final = "tests.state.virtual"
 PUBLIC: Final = frozenset(("_replace", "_asdict", "_fields"))
 """Of a named tuple, whose underscore says only that no field has such a name."""
 
-FAILS: Final = frozenset(
-    ("raises", "warns", "fail", "assert_outcomes", "fnmatch_lines", "run_state_machine_as_test")
+BY_OTHERS: Final = frozenset(
+    (
+        "tests.rest.test_bearer: test_the_api_is_an_engine_port",  # mypy
+        "tests.test_leak_guard: test_joining_a_room_and_leaving_it_is_no_leak",  # the guard
+    )
 )
-
-BY_MYPY: Final = frozenset(("rest/test_bearer.py: test_the_api_is_an_engine_port",))
-"""Nothing to be seen when it runs."""
+"""What fails here, if it does: nothing is to be seen when these run."""
 
 
 @pytest.fixture(scope="module")
@@ -37,21 +40,10 @@ def modules() -> dict[str, ast.Module]:
     }
 
 
-Function = ast.FunctionDef | ast.AsyncFunctionDef
-
-
-def functions(module: ast.Module) -> Iterator[Function]:
-    return (node for node in ast.walk(module) if isinstance(node, Function))
-
-
 def name_of(call: ast.Call) -> str:
     """Of what is called, without what it is called on."""
     function = call.func
     return getattr(function, "attr", getattr(function, "id", ""))
-
-
-def called(node: ast.AST) -> set[str]:
-    return {name_of(one) for one in ast.walk(node) if isinstance(one, ast.Call)}
 
 
 def is_realtime(*marks: ast.AST) -> bool:
@@ -74,21 +66,55 @@ def sleeps(node: ast.AST) -> Iterator[int]:
         yield from sleeps(child)
 
 
-def test_every_test_can_fail(modules: dict[str, ast.Module]) -> None:
-    """By an assertion of its own, or of what it calls: found by name, in all of the tests."""
-    calls, asserting = dict[str, set[str]](), set(FAILS)
-    tests = list[tuple[str, set[str]]]()
-    for path, module in modules.items():
-        for function in functions(module):
-            names = called(function)
-            if any(isinstance(node, ast.Assert | ast.Raise) for node in ast.walk(function)):
-                asserting.add(function.name)
-            elif function.name.startswith("test_"):
-                tests.append((f"{path}: {function.name}", names))
-            calls[function.name] = calls.get(function.name, set()) | names
-    while more := {name for name in calls if calls[name] & asserting} - asserting:
-        asserting |= more
-    assert {test for test, names in tests if not names & asserting} == BY_MYPY
+def test_every_test_can_fail() -> None:
+    """By an assertion of its own, or of what it calls in tests, benchmarks or contracts.
+
+    That what is awaited times out is none: nobody would see what it was for.
+    """
+    deaf = {f"{test.module}: {test.node.name}" for test in tests() if not can_fail(test)}
+    assert deaf == BY_OTHERS
+
+
+DEAF = """
+from tests.test_manners import MAX_PRIVATE_READS, sleeps
+async def sleep(): assert True
+async def test_by_a_name_alone(room, clock):
+    await clock.sleep(1)
+    room.get(MAX_PRIVATE_READS)
+    assert_nothing = sleeps(room)
+def test_by_a_fixture(sleep): pass
+"""
+
+HEARING = """
+import pytest
+from tests.support import failing
+class Base:
+    def check(self): self.really()
+class Bench(Base):
+    def really(self): assert True
+def helper(): raise AssertionError("no")
+def bench() -> Bench: ...
+def test_by_raises():
+    with pytest.raises(ValueError): pass
+def test_by_a_helper(): run(helper())
+def test_by_a_method(some: Bench): some.check()
+def test_by_what_is_made():
+    made = bench()
+    made.check()
+def test_by_a_module(): failing.method(1, 2)
+"""
+
+
+@pytest.mark.parametrize(("source", "fails"), [(DEAF, False), (HEARING, True)])
+def test_the_guard_follows_names_to_what_they_mean(
+    source: str, fails: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(trees(), "tests.made_up", ast.parse(source))
+    names_in.cache_clear()
+    found = [test for test in tests() if test.module == "tests.made_up"]
+    assert found
+    assert {can_fail(test) for test in found} == {fails}
+    names_in.cache_clear()
 
 
 def test_nothing_waits_for_the_time_to_pass(modules: dict[str, ast.Module]) -> None:

@@ -203,7 +203,7 @@ async def test_listing_leaves_the_apps_own_streams_alone() -> None:
     with own:
         await asyncio.to_thread(list_devices)
         called.clear()
-        await asyncio.wait_for(called.wait(), TIMEOUT)
+        assert await asyncio.wait_for(called.wait(), TIMEOUT)
 
 
 async def test_a_speaker_is_swapped_while_it_plays(kept: Kept) -> None:

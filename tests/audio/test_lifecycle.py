@@ -110,7 +110,8 @@ async def test_a_swap_while_it_opens_is_made(side: Side, cards: Cards) -> None:
     await asyncio.sleep(0)
     cards.gate.set()
     await asyncio.wait_for(asyncio.gather(opens, swaps), TIMEOUT)
-    await side.device.until(lambda device: device is not None and device.name == "other")
+    device = await side.device.until(lambda device: device is not None and device.name == "other")
+    assert device is not None
 
 
 async def test_processing_set_while_it_opens_is_on(

@@ -121,6 +121,7 @@ async def test_who_leaves_the_seat_in_mid_speech_speaks_no_more(house: House) ->
     await speaker.leave_seat()
     for session in (speaker, listener):
         await session.active_speakers.until((), timeout=PATIENCE)
+    assert not speaker.microphone_enabled.value
 
 
 async def test_a_seat_that_cannot_be_had_is_a_typed_error(house: House) -> None:

@@ -8,6 +8,7 @@ from tests.e2e.conftest import PATIENCE, House
 from tests.support.sfu import SfuKind
 from utd_rx.engine import EngineOptions, LocalEngine
 from utd_rx.engine.engine_clock import LoopEngineClock
+from utd_rx.models.role import UTDRole
 
 DAY = 86_400.0
 
@@ -36,3 +37,4 @@ async def test_a_day_later_every_command_of_a_joined_session_works(sfu_kind: Sfu
         await host.take_seat(0)
         await host.lock_seat(2)
         await host.set_role("mona", "admin")
+        assert host.roles.value["mona"] is UTDRole.ADMIN

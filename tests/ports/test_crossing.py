@@ -72,7 +72,9 @@ async def test_a_receiver_that_raises_gets_the_next_batch() -> None:
 def test_a_loop_that_is_gone_takes_nothing() -> None:
     loop = asyncio.new_event_loop()
     loop.close()
-    FrameBox(loop, lambda _: None).post(frame(0))
+    taken: list[object] = []
+    FrameBox(loop, taken.append).post(frame(0))
+    assert taken == []
 
 
 Told = list[tuple[SpeakerState, ...]]

@@ -77,9 +77,10 @@ def test_metadata_of_other_engines(wire: dict[str, object], is_locked: bool | No
     )
 )
 def test_nothing_raises(wire: dict[str, object]) -> None:
-    role_change_from_wire(wire)
-    comment_lock_from_wire(wire)
-    comment_lock_in_metadata(wire)
+    change = role_change_from_wire(wire)
+    assert change is None or (change.identity and change.role)
+    assert comment_lock_from_wire(wire) in (None, True, False)
+    assert comment_lock_in_metadata(wire) in (None, True, False)
 
 
 def test_the_golden_page_of_bans() -> None:

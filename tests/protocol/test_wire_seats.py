@@ -86,8 +86,9 @@ def test_any_object_reads_as_a_grid(wire: dict[str, object], previous: UTDSeatGr
 
 @given(request_lists, invitation_objects)
 def test_requests_and_invitations_read_anything(value: object, wire: dict[str, object]) -> None:
-    requests_from_wire(value)
-    invitation_from_wire(wire)
+    assert all(type(one.id) is int and one.identity for one in requests_from_wire(value))
+    invitation = invitation_from_wire(wire)
+    assert invitation is None or (invitation.inviter and invitation.target)
 
 
 def test_a_deeply_nested_value_does_no_harm() -> None:

@@ -72,4 +72,5 @@ def test_what_names_nothing_is_none(wire: dict[str, object]) -> None:
     )
 )
 def test_nothing_raises(wire: dict[str, object]) -> None:
-    request_id_from_push(wire)
+    id_ = request_id_from_push(wire)
+    assert id_ is None or type(id_) is int

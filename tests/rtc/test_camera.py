@@ -72,6 +72,7 @@ async def test_a_camera_that_the_server_mutes_is_closed(party: Party) -> None:
     await eventually(lambda: camera.open_streams == 0)
     await ann.set_muted(track.sid, False)
     await eventually(lambda: camera.open_streams == 1)
+    assert camera.open_streams == 1
 
 
 async def test_losing_the_grant_or_the_room_closes_the_camera(party: Party) -> None:

@@ -33,6 +33,7 @@ async def test_audio_arrives_as_read_only_frames_with_their_time(party: Party) -
     frames = Frames()
     reception = await bob.hear(track.sid, frames.take)
     await frames.wait(lambda: frames.peak > 4_000)
+    assert len({frame.samples.shape for frame in frames.frames}) == 1  # not as they were given
     frame = frames.frames[-1]
     assert frame.samples.shape == (480, 1)
     assert frame.samples.dtype == np.int16
@@ -140,6 +141,7 @@ async def test_a_sink_that_raises_does_not_end_the_sound(party: Party) -> None:
 
     await bob.hear(track.sid, deaf)
     await frames.wait(lambda: len(reported) > 2)
+    assert {str(error) for error in reported} == {"deaf"}
 
 
 async def test_a_finished_input_is_told_and_heard_to_its_end(party: Party) -> None:

@@ -105,6 +105,7 @@ async def test_a_kicked_user_who_is_back_at_once_was_kicked(ana: Stage) -> None:
         ParticipantDisconnected("ana"), ParticipantConnected(RemoteParticipant("ana", "PA_new"))
     )
     await kicking
+    assert [who.sid for who in ana.session.remote_participants.value] == ["PA_new"]
 
 
 async def test_bans_of_this_room_are_listed_over_all_pages(joined: Stage) -> None:

@@ -264,8 +264,13 @@ async def test_muting_a_seat_waits_for_whom_the_engine_muted(
     monkeypatch.setattr(engine, "mute_seat", mute)
     muting = asyncio.ensure_future(session.mute_seat(2))
     await settle()
+    joined.room.emit(TrackMuted("ana", evolve(track, is_muted=True)))
+    await settle()
+    assert not muting.done()
     joined.room.emit(TrackMuted("bob", evolve(track, is_muted=True)))
-    await asyncio.wait_for(muting, 5)
+    await settle()
+    assert muting.done()
+    await muting
 
 
 async def test_a_new_mode_is_asked_for_when_a_push_says_so(joined: Stage) -> None:

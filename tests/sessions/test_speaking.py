@@ -97,7 +97,7 @@ async def test_moving_says_nothing_about_the_microphone_of_a_request(joined: Sta
     await settle()
     joined.room.grant(can_publish=True)
     await moving
-    await session.microphone_enabled.until(True, timeout=5)
+    assert await session.microphone_enabled.until(True, timeout=5)
 
 
 async def test_a_request_that_is_answered_without_an_id_opens_the_microphone_too(

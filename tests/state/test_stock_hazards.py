@@ -52,7 +52,10 @@ both = pytest.mark.parametrize(
 def test_a_raising_subscriber_does_not_raise_into_the_producer(rig: Rig) -> None:
     subject, emit, _ = rig()
     subject.subscribe(lambda v: 1 // (1 - v) and None)
+    seen: list[int] = []
+    subject.subscribe(seen.append)
     emit(1)
+    assert seen[-1] == 1
 
 
 @both

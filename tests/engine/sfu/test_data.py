@@ -40,6 +40,7 @@ async def test_the_first_message_right_after_connect_arrives(join: Join) -> None
         await alice.me.publish_data(welcome)
         await alice.wait_for("data_received", functools.partial(_carries, hello))
         await bob.wait_for("data_received", functools.partial(_carries, welcome))
+        assert (payloads(alice).count(hello), payloads(bob).count(welcome)) == (1, 1)
 
 
 def _carries(payload: bytes, packet: rtc.DataPacket) -> bool:
@@ -73,6 +74,7 @@ async def test_lossy_messages_arrive(join: Join) -> None:
     for n in range(50):
         await alice.me.publish_data(bytes([n]), reliable=False)
     await bob.wait_for("data_received", lambda packet: packet.kind == rtc.DataPacketKind.KIND_LOSSY)
+    assert set(payloads(bob)) <= {bytes([n]) for n in range(50)}
 
 
 async def test_a_client_that_may_not_send_is_ignored(join: Join) -> None:

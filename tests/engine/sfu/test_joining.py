@@ -115,6 +115,7 @@ async def test_a_minute_of_clock_skew_is_forgiven(sfu: RunningSfu, room_name: st
     }
     client = Client("late")
     await client.room.connect(sfu.url, jwt.encode(payload, sfu.api_secret, algorithm="HS256"))
+    assert client.me.identity == "late"
     await client.disconnect()
 
 

@@ -98,11 +98,14 @@ async def test_closing_does_not_wait_for_a_client_that_does_not_listen(
         "Host: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
         "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
     )
-    reader, writer = await asyncio.open_connection("127.0.0.1", int(server.url.split(":")[2]))
+    port = int(server.url.split(":")[2])
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(request.encode())
     await reader.readuntil(b"\r\n\r\n")
     async with asyncio.timeout(15):
         await server.aclose()
+    with pytest.raises(OSError):
+        await asyncio.open_connection("127.0.0.1", port)
     writer.close()
     await asyncio.wait({asyncio.ensure_future(writer.wait_closed())})
 

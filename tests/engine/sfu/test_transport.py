@@ -161,13 +161,15 @@ async def test_a_client_that_never_completes_a_message_is_cut_off(pair: Pair) ->
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=100))
 async def test_any_packet_is_survived(data: bytes) -> None:
-    channels = DataChannels(lambda _: None, lambda *_: None)
+    heard: list[object] = []
+    channels = DataChannels(lambda _: None, lambda *message: heard.append(message))
     channels.start()
     channels.receive(data)
     channels.receive(_with_checksum(data))
     channels.close()
     channels.receive(data)
     await asyncio.sleep(0)
+    assert heard == []
 
 
 def _with_checksum(data: bytes) -> bytes:

@@ -144,6 +144,7 @@ class EngineContract:
             await bench.engine.leave_seat(bench.room)
             await bench.engine.cancel_request(bench.room)
             await bench.engine.unban("nobody", room=bench.room)
+        assert await bench.engine.bans(page=1, per_page=10) == ()
 
     async def test_a_request_is_answered_once(self, bench: EngineBench) -> None:
         await bench.engine.setup_seats(bench.room, seat_mode=UTDSeatMode.REQUEST)
