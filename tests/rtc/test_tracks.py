@@ -33,7 +33,6 @@ async def test_audio_arrives_as_read_only_frames_with_their_time(party: Party) -
     frames = Frames()
     reception = await bob.hear(track.sid, frames.take)
     await frames.wait(lambda: frames.peak > 4_000)
-    assert len({frame.samples.shape for frame in frames.frames}) == 1  # not as they were given
     frame = frames.frames[-1]
     assert frame.samples.shape == (480, 1)
     assert frame.samples.dtype == np.int16
@@ -84,6 +83,7 @@ async def test_an_input_of_longer_frames_of_another_rate_is_heard(party: Party) 
     frames = Frames()
     await bob.hear(track.sid, frames.take)
     await frames.wait(lambda: frames.peak > 4_000)
+    assert {frame.samples.shape for frame in frames.frames} == {(480, 1)}
 
 
 async def test_a_reception_ends_with_its_track(party: Party) -> None:

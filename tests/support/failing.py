@@ -176,7 +176,7 @@ def can_fail(place: Place, seen: set[ast.AST] | None = None) -> bool:
     return any(can_fail(one, seen) for one in calls(place))
 
 
-def tests() -> Iterator[Place]:
+def every_test() -> Iterator[Place]:
     """Yield every test function, also those of classes."""
     for module, tree in trees().items():
         for node in tree.body:
