@@ -25,7 +25,7 @@ from utd_rx.ports.signal import SignalPort
 from utd_rx.rest.api import UTDApi
 from utd_rx.rest.bearer import Bearer
 from utd_rx.rest.client import UTDApiClient
-from utd_rx.rest.signal import SignalSocket
+from utd_rx.rest.signal import SignalClient
 from utd_rx.rtc.room import UTDRoom
 from utd_rx.sessions.audio_room import UTDAudioRoomSession
 from utd_rx.sessions.call import UTDCallSession
@@ -64,7 +64,7 @@ class UTDStreamClient:
         trust_env: Whether `HTTP_PROXY` and `HTTPS_PROXY` hold where no `proxy` is given; read now,
             once. Otherwise the environment's proxies count for nothing.
         make_room: Makes the media room of each session, by default a `UTDRoom`.
-        signal: The signal socket, by default a `SignalSocket`.
+        signal: The signal socket, by default a `SignalClient`.
         clock: What time it is for the client and its sessions.
 
     Raises:
@@ -105,7 +105,7 @@ class UTDStreamClient:
         self._name: str | None = None
         self._clock = clock
         self._device_id = secrets.token_hex(8)
-        self._signals = Signals(signal or SignalSocket(proxies=proxies), clock=clock)
+        self._signals = Signals(signal or SignalClient(proxies=proxies), clock=clock)
 
     def __repr__(self) -> str:
         return f"UTDStreamClient(identity={self._identity!r})"

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.models.frames import unchecked
-from utd_rx.audio.mixer import Mixer, Voice
+from utd_rx.audio.mixer import MixedVoice, Mixer
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.audio import AudioFormat, AudioFrame, Samples
 from utd_rx.ports.audio import MAX_GAIN
@@ -24,7 +24,7 @@ def frame(value: int, audio_format: AudioFormat = FORMAT) -> AudioFrame:
     return AudioFrame(np.full(shape, value, np.int16), audio_format.sample_rate)
 
 
-def feed(voice: Voice, value: int, frames: int = 6) -> None:
+def feed(voice: MixedVoice, value: int, frames: int = 6) -> None:
     for _ in range(frames):
         voice(frame(value))
 
@@ -138,8 +138,8 @@ def test_a_gain_out_of_range_is_refused(gain: float) -> None:
     assert caught.value.code is UTDErrorCode.VALIDATION
 
 
-@pytest.mark.parametrize("goes", [Voice.flush, Voice.close])
-def test_a_voice_goes_without_a_step(goes: Callable[[Voice], None]) -> None:
+@pytest.mark.parametrize("goes", [MixedVoice.flush, MixedVoice.close])
+def test_a_voice_goes_without_a_step(goes: Callable[[MixedVoice], None]) -> None:
     mixer = Mixer(FORMAT)
     voice = mixer.add("a", 1.0)
     feed(voice, 10_000)

@@ -21,7 +21,7 @@ from tests.support.skewed_card import CARD, MARK_EVERY, RATE, CardReport, Skewed
 from utd_rx.audio import portaudio
 from utd_rx.audio.jitter import MAX_DEPTH
 from utd_rx.audio.microphone import Microphone
-from utd_rx.audio.mixer import Voice
+from utd_rx.audio.mixer import MixedVoice
 from utd_rx.audio.speaker import Speaker
 from utd_rx.ports.audio import BLOCK
 
@@ -72,7 +72,7 @@ async def run(card: SkewedCard, kept: Kept) -> list[str]:
     microphone, speaker = kept(Microphone(CARD)), kept(Speaker(CARD))
     await speaker.open()
     voice = speaker.voice("card")
-    assert isinstance(voice, Voice)
+    assert isinstance(voice, MixedVoice)
     await microphone.open(voice)
     reports: list[CardReport] = []
     depths: list[int] = []

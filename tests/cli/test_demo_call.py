@@ -23,7 +23,7 @@ from utd_rx.cli.demo.call import (
     judge,
     words,
 )
-from utd_rx.cli.demo.journal import Entry, Journal
+from utd_rx.cli.demo.journal import DemoJournal, Entry
 from utd_rx.cli.demo.picture import draw_timeline
 from utd_rx.cli.demo.report import MAX_OVERHANG
 from utd_rx.models.frozen_map import FrozenMap
@@ -53,7 +53,7 @@ REMARKS = {
 }
 
 
-def journal() -> Journal:
+def journal() -> DemoJournal:
     """Return the journal of a call in which everything went as promised."""
     streams: dict[tuple[str, str], list[Entry]] = {}
     for who in USERS:
@@ -65,10 +65,10 @@ def journal() -> Journal:
         ]
         streams[who, "microphone_enabled"] = [Entry(0, False), Entry(3, True), Entry(6, False)]
         streams[who, "end_reason"] = [Entry(0, None), Entry(6, "caller_hangup")]
-    return Journal(now=lambda: 10.0, began_at=0.0, streams=streams)
+    return DemoJournal(now=lambda: 10.0, began_at=0.0, streams=streams)
 
 
-def broken(story: Journal, talk: Talk = TALK) -> list[str]:
+def broken(story: DemoJournal, talk: Talk = TALK) -> list[str]:
     return [verdict.promise for verdict in judge(story, talk) if not verdict.is_kept]
 
 

@@ -13,9 +13,9 @@ from utd_rx import AudioComparison, UTDErrorCode, UTDStreamException, WavSource
 from utd_rx.audio import speech_path
 from utd_rx.cli import main
 from utd_rx.cli.demo import runner, story
-from utd_rx.cli.demo.journal import Entry, Journal
+from utd_rx.cli.demo.journal import DemoJournal, Entry
 from utd_rx.cli.demo.picture import draw_timeline
-from utd_rx.cli.demo.report import Verdict, write_report
+from utd_rx.cli.demo.report import Finding, write_report
 from utd_rx.cli.demo.room import LISTENER, ROOM, SEAT, SPEAKER, USERS, Heard, judge
 
 CLEAR = AudioComparison(
@@ -26,7 +26,7 @@ CLEAR = AudioComparison(
 HEARD = Heard(CLEAR, UTDStreamException("no", code=UTDErrorCode.FORBIDDEN), 0.002)
 
 
-def journal() -> Journal:
+def journal() -> DemoJournal:
     """Return the journal of a demo in which everything went as promised."""
     streams: dict[tuple[str, str], list[Entry]] = {}
     for who in USERS:
@@ -44,10 +44,10 @@ def journal() -> Journal:
         Entry(4, [f"{SPEAKER} speaks"]),
         Entry(7.1, [f"{SPEAKER} listens"]),
     ]
-    return Journal(now=lambda: 10.0, began_at=0.0, streams=streams)
+    return DemoJournal(now=lambda: 10.0, began_at=0.0, streams=streams)
 
 
-def broken(verdicts: tuple[Verdict, ...]) -> list[str]:
+def broken(verdicts: tuple[Finding, ...]) -> list[str]:
     return [verdict.promise for verdict in verdicts if not verdict.is_kept]
 
 

@@ -13,7 +13,7 @@ from tests.rest.signal_engine import SignalEngine, signal_engine
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.call import UTDCall
 from utd_rx.ports.signal import SignalPort
-from utd_rx.rest.signal import SignalSocket
+from utd_rx.rest.signal import SignalClient
 from utd_rx.testing.contracts.signal import SignalContract
 from utd_rx.testing.pickled import pickled
 from utd_rx.testing.signal import FakeSignal
@@ -68,9 +68,9 @@ class TestSignalSocket(SignalContract):
     async def bench(self, request: pytest.FixtureRequest) -> AsyncIterator[SocketBench]:
         async with AsyncExitStack() as stack:
             engine = await stack.enter_async_context(signal_engine(TOKEN))
-            port: SignalPort = SignalSocket()
+            port: SignalPort = SignalClient()
             if request.param == "pickled":
-                port = await stack.enter_async_context(pickled(SignalSocket))
+                port = await stack.enter_async_context(pickled(SignalClient))
             yield SocketBench(port, engine, engine.url)
 
 

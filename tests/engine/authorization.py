@@ -24,7 +24,7 @@ from utd_rx.engine.rules import room_state
 from utd_rx.engine.rules.roles import Role
 from utd_rx.engine.rules.room_state import Admission
 from utd_rx.engine.rules.seat_state import Reply, SeatCommand, SetUpSeats
-from utd_rx.engine.tokens import Bearer, sign_bearer
+from utd_rx.engine.tokens import UserClaims, sign_bearer
 from utd_rx.models.seats import UTDSeatMode
 from utd_rx.models.stream_type import UTDStreamType
 from utd_rx.protocol.wire.reading import read_int
@@ -100,7 +100,7 @@ class Cell:
         return self.bearer(self.caller)
 
     def bearer(self, identity: str) -> dict[str, str]:
-        token = sign_bearer(self.world.secrets, Bearer(identity), self.world.clock.wall())
+        token = sign_bearer(self.world.secrets, UserClaims(identity), self.world.clock.wall())
         return {"Authorization": f"Bearer {token}"}
 
     async def open(self, *, mode: UTDSeatMode = UTDSeatMode.FREE) -> None:
@@ -143,7 +143,7 @@ class Cell:
 
     async def _act(self, allowed: Callers, identity: str, item: SeatCommand) -> Reply:
         core = self.world.engine.core
-        room, principal = core.rooms.all()[self.room], Principal(bearer=Bearer(identity))
+        room, principal = core.rooms.all()[self.room], Principal(bearer=UserClaims(identity))
         rule = partial(room_state.command_seats, item=item)
         return await core.command(RoomAccess(allowed, principal, room, identity), rule)
 

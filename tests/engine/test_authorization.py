@@ -21,7 +21,7 @@ from utd_rx.engine.authorization import (
 from utd_rx.engine.routes import calls
 from utd_rx.engine.rules.refusal import Refusal
 from utd_rx.engine.rules.roles import Role
-from utd_rx.engine.tokens import Bearer
+from utd_rx.engine.tokens import UserClaims
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_calls_are_for_whoever_has_a_bearer() -> None:
 @pytest.mark.parametrize("role", [role for role in Role if role is not Role.HOST])
 def test_a_member_is_called_by_its_role(role: Role) -> None:
     room = admit(admit(None, "sara", Role.HOST), "omar", role, proven=True)
-    assert Principal(bearer=Bearer("omar")).caller_in(room).value == role.value
-    assert Principal(bearer=Bearer("sara")).caller_in(room) is Caller.OWNER
-    assert Principal(bearer=Bearer("mona")).caller_in(room) is Caller.STRANGER
-    assert Principal(bearer=Bearer("omar")).caller_in(None) is Caller.STRANGER
+    assert Principal(bearer=UserClaims("omar")).caller_in(room).value == role.value
+    assert Principal(bearer=UserClaims("sara")).caller_in(room) is Caller.OWNER
+    assert Principal(bearer=UserClaims("mona")).caller_in(room) is Caller.STRANGER
+    assert Principal(bearer=UserClaims("omar")).caller_in(None) is Caller.STRANGER

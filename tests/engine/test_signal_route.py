@@ -15,7 +15,7 @@ from utd_rx.engine.options import EngineOptions, make_secrets
 from utd_rx.engine.rules.signal_book import OFFLINE_SECONDS
 from utd_rx.engine.serving import GuestLimits
 from utd_rx.engine.signal_socket import MAX_FRAME_BYTES
-from utd_rx.engine.tokens import USER_TOKEN_SECONDS, Bearer, device_of, read_bearer, sign_bearer
+from utd_rx.engine.tokens import USER_TOKEN_SECONDS, UserClaims, device_of, read_bearer, sign_bearer
 from utd_rx.errors import UTDStreamException
 
 
@@ -80,9 +80,9 @@ async def test_bearers_without_a_device_are_devices_of_their_own(world: World) -
 
 
 def test_the_key_of_a_device() -> None:
-    assert device_of(Bearer("mona", "phone"), "token") == "phone"
+    assert device_of(UserClaims("mona", "phone"), "token") == "phone"
     digest = "3c469e9d6c5875d37a43f353d4f88e61fcf812c66eee3457465a40b0da4153e0"  # sha256sum
-    assert device_of(Bearer("mona"), "token") == f"token:{digest[:16]}"
+    assert device_of(UserClaims("mona"), "token") == f"token:{digest[:16]}"
 
 
 async def test_a_ban_from_the_project_closes_and_keeps_out(world: World) -> None:
@@ -130,7 +130,7 @@ async def test_what_is_no_token_is_4001(world: World, token: str) -> None:
 
 async def test_tokens_of_others_are_4001(world: World) -> None:
     minted, now = await world.mint("mona"), world.clock.wall()
-    strangers = sign_bearer(make_secrets(EngineOptions()), Bearer("mona"), now)
+    strangers = sign_bearer(make_secrets(EngineOptions()), UserClaims("mona"), now)
     for token in (minted["token"], strangers):
         async with connected(world.http, minted["ws_url"]) as wire:
             await wire.say({"type": "auth", "token": token})
@@ -139,8 +139,10 @@ async def test_tokens_of_others_are_4001(world: World) -> None:
 
 def test_a_bearer_says_when_it_ends() -> None:
     secrets = make_secrets(EngineOptions())
-    token = sign_bearer(secrets, Bearer("mona", "phone"), 100.0)
-    assert read_bearer(secrets, token, 100.0) == Bearer("mona", "phone", 100 + USER_TOKEN_SECONDS)
+    token = sign_bearer(secrets, UserClaims("mona", "phone"), 100.0)
+    assert read_bearer(secrets, token, 100.0) == UserClaims(
+        "mona", "phone", 100 + USER_TOKEN_SECONDS
+    )
 
 
 async def test_without_an_upgrade_there_is_nothing(world: World) -> None:

@@ -21,8 +21,8 @@ from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.ports.proxy import Proxies
 from utd_rx.ports.signal import SignalCall, SignalEnded, SignalEvent, SignalOpened, SignalRefused
 from utd_rx.rest.checks import checked_signal_url
-from utd_rx.rest.signal import SignalSocket
-from utd_rx.testing.contracts import PATIENCE, Told
+from utd_rx.rest.signal import SignalClient
+from utd_rx.testing.contracts import PATIENCE, Batches
 from utd_rx.testing.contracts.signal import a_call, is_call, is_ended, is_opened
 
 TOKEN = "eyJhbGciOiJIUzI1NiJ9.secret-bearer.signature"
@@ -43,10 +43,10 @@ async def proxy() -> AsyncIterator[HttpProxy]:
 
 @asynccontextmanager
 async def open_socket(
-    url: str, socket: SignalSocket | None = None
-) -> AsyncIterator[Told[SignalEvent]]:
-    told = Told[SignalEvent]()
-    task = asyncio.create_task((socket or SignalSocket()).run(url, TOKEN, told.take))
+    url: str, socket: SignalClient | None = None
+) -> AsyncIterator[Batches[SignalEvent]]:
+    told = Batches[SignalEvent]()
+    task = asyncio.create_task((socket or SignalClient()).run(url, TOKEN, told.take))
     try:
         yield told
     finally:
@@ -54,7 +54,7 @@ async def open_socket(
         await asyncio.wait([task])
 
 
-async def end_of(url: str, socket: SignalSocket | None = None) -> SignalEnded:
+async def end_of(url: str, socket: SignalClient | None = None) -> SignalEnded:
     """Run a socket that never opens, and return its end."""
     async with open_socket(url, socket) as told:
         end = await told.until(is_ended)
@@ -187,21 +187,21 @@ async def test_an_engine_that_repeats_the_bearer_is_not_quoted(engine: SignalEng
 
 async def test_an_engine_that_does_not_answer_the_bearer_is_given_up(engine: SignalEngine) -> None:
     engine.is_silent = True
-    end = await end_of(engine.url, SignalSocket(open_within=0.05))
+    end = await end_of(engine.url, SignalClient(open_within=0.05))
     assert (end.code, end.error.code) == (None, UTDErrorCode.TIMEOUT)
     await engine.deserted()
 
 
 async def test_an_engine_that_answers_no_ping_is_given_up(engine: SignalEngine) -> None:
     engine.is_deaf = True
-    async with open_socket(engine.url, SignalSocket(heartbeat=0.05)) as told:
+    async with open_socket(engine.url, SignalClient(heartbeat=0.05)) as told:
         await told.until(is_opened)
         end = await told.until(is_ended)
     assert (end.code, end.error.code) == (None, UTDErrorCode.NETWORK)
 
 
 async def test_an_engine_that_answers_pings_is_kept(engine: SignalEngine) -> None:
-    async with open_socket(engine.url, SignalSocket(heartbeat=0.05)) as told:
+    async with open_socket(engine.url, SignalClient(heartbeat=0.05)) as told:
         await told.until(is_opened)
         for _ in range(5):
             await engine.pinged()
@@ -266,7 +266,7 @@ async def test_the_proxy_is_asked_and_the_engine_must_prove_its_name(
     served.load_cert_chain(write_certificate(tmp_path, "engine.test"))  # which nobody vouches for
     async with scripted_engine(served) as engine:
         proxy.routes = {"engine.test:443": ("127.0.0.1", URL(engine.base_url).port or 0)}
-        socket = SignalSocket(proxies=Proxies.of(proxy.url))
+        socket = SignalClient(proxies=Proxies.of(proxy.url))
         end = await end_of("wss://engine.test/api/v1/signal", socket)
         assert engine.seen == []
     assert proxy.asked == ["engine.test:443"]
@@ -279,14 +279,14 @@ async def test_a_proxy_that_wants_another_password_is_asked_once(
 ) -> None:
     proxy.status = status
     url = proxy.url.replace("://", f"://ann:{PASSWORD}@")
-    end = await end_of("wss://engine.test/s", SignalSocket(proxies=Proxies.of(url)))
+    end = await end_of("wss://engine.test/s", SignalClient(proxies=Proxies.of(url)))
     assert (end.error.code, end.is_final) == (UTDErrorCode.NETWORK, status == 407)
     assert str(status) in end.error.message
     assert proxy.asked == ["engine.test:443"]
 
 
 async def test_no_proxy_is_asked_for_this_machine(engine: SignalEngine, proxy: HttpProxy) -> None:
-    async with open_socket(engine.url, SignalSocket(proxies=Proxies.of(proxy.url))) as told:
+    async with open_socket(engine.url, SignalClient(proxies=Proxies.of(proxy.url))) as told:
         await told.until(is_opened)
     assert proxy.asked == []
 
@@ -296,8 +296,8 @@ async def test_cancelling_at_any_turn_of_the_loop_leaves_nothing_open(
 ) -> None:
     engine.ringing = (a_call(),)
     for turns in range(40):
-        told = Told[SignalEvent]()
-        task = asyncio.create_task(SignalSocket().run(engine.url, TOKEN, told.take))
+        told = Batches[SignalEvent]()
+        task = asyncio.create_task(SignalClient().run(engine.url, TOKEN, told.take))
         for _ in range(turns):
             await asyncio.sleep(0)
         task.cancel()

@@ -16,7 +16,7 @@ from livekit import rtc
 from tests.state.virtual import run
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.rtc import connector, last_resort
-from utd_rx.rtc.connector import Connector, Dial, classify
+from utd_rx.rtc.connector import Address, Connector, classify
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJxIiwidmlkZW8iOnsicm9vbSI6InIifX0.oFp00v9TxckhySnhHlyKUKEL"
 
@@ -113,8 +113,8 @@ async def join(
     room: SlowRoom, joins: Connector, given_up: asyncio.Future[None] | None = None, **how: Any
 ) -> str:
     given_up = given_up or asyncio.get_running_loop().create_future()
-    dial = Dial("url", JWT)
-    return await joins.join(cast("rtc.Room", room), dial, lambda: "joined", given_up, **how)
+    address = Address("url", JWT)
+    return await joins.join(cast("rtc.Room", room), address, lambda: "joined", given_up, **how)
 
 
 def leftovers() -> set[str]:

@@ -25,7 +25,7 @@ from utd_rx.models.connection import DisconnectReason
 from utd_rx.ports.data import MAX_DATA
 from utd_rx.ports.room import RoomPort
 from utd_rx.rtc import native
-from utd_rx.rtc.connector import Connector, Dial
+from utd_rx.rtc.connector import Address, Connector
 from utd_rx.rtc.live_room import LiveRoom
 from utd_rx.rtc.room import UTDRoom
 
@@ -200,9 +200,11 @@ async def test_a_new_connection_takes_the_newest_token(
     used: list[str] = []
     join = Connector.join
 
-    async def watched(self: Connector, room: rtc.Room, dial: Dial, *rest: Any, **how: Any) -> Any:
-        used.append(dial.token)
-        return await join(self, room, dial, *rest, **how)
+    async def watched(
+        self: Connector, room: rtc.Room, address: Address, *rest: Any, **how: Any
+    ) -> Any:
+        used.append(address.token)
+        return await join(self, room, address, *rest, **how)
 
     monkeypatch.setattr(Connector, "join", watched)
     await room.disconnect()

@@ -61,7 +61,7 @@ class Limiter:
         return edges
 
 
-class Voice:
+class MixedVoice:
     """One participant in the mix, a `ports.living.Voice`; `refused` are frames of a wrong kind."""
 
     def __init__(self, mixer: Mixer, name: str, gain: float) -> None:
@@ -148,14 +148,14 @@ class Mixer:
         self.is_muted = False
         self._reached = 1.0
         self._lock = threading.Lock()
-        self.voices: tuple[Voice, ...] = ()
-        self._leaving: tuple[Voice, ...] = ()
+        self.voices: tuple[MixedVoice, ...] = ()
+        self._leaving: tuple[MixedVoice, ...] = ()
         self._limiter = Limiter(audio_format.sample_rate)
         self._left: list[int] = [0, 0, 0]  # concealed, dropped, refused of voices that left
 
-    def add(self, name: str, gain: float) -> Voice:
+    def add(self, name: str, gain: float) -> MixedVoice:
         """Return a new voice."""
-        voice = Voice(self, name, gain)
+        voice = MixedVoice(self, name, gain)
         with self._lock:
             self.voices = (*self.voices, voice)
         return voice
@@ -190,7 +190,7 @@ class Mixer:
                 refused += voice.refused
         return concealed, dropped, refused
 
-    def remove(self, voice: Voice) -> None:
+    def remove(self, voice: MixedVoice) -> None:
         """Let a voice leave, with a fade; what it counted stays."""
         with self._lock:
             if voice not in self.voices:

@@ -10,7 +10,7 @@ import numpy as np
 
 from utd_rx.audio.convert import cut
 from utd_rx.audio.levels import LevelMeter
-from utd_rx.audio.mixer import Mixer, Voice
+from utd_rx.audio.mixer import MixedVoice, Mixer
 from utd_rx.audio.playback import PlaybackSide
 from utd_rx.audio.supervised import SupervisedDevice
 from utd_rx.models.audio import AudioFormat, AudioFrame, FrameSink, Samples
@@ -78,7 +78,7 @@ class PlayingDevice(SupervisedDevice[SpeakerState]):
         played = self.mixer.position / self.format.sample_rate
         return max(0.0, played - self.side.delay)
 
-    def voice(self, name: str, *, gain: float = 1.0) -> Voice:
+    def voice(self, name: str, *, gain: float = 1.0) -> MixedVoice:
         """Return a new place in the mix; see `Speaker.voice`."""
         return self.mixer.add(name, gain)
 

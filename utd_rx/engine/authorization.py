@@ -16,7 +16,7 @@ from utd_rx.engine.rules import room_state
 from utd_rx.engine.rules.refusal import Reason, Refusal, forbidden
 from utd_rx.engine.rules.roles import Actor, Role
 from utd_rx.engine.rules.room_state import RoomState
-from utd_rx.engine.tokens import Bearer
+from utd_rx.engine.tokens import UserClaims
 
 
 class Caller(Enum):
@@ -61,7 +61,7 @@ class Principal:
     """What the credentials of a request proved: an app, a backend, or one user."""
 
     is_server: bool = False
-    bearer: Bearer | None = None
+    bearer: UserClaims | None = None
 
     @property
     def identity(self) -> str | None:

@@ -28,7 +28,7 @@ from utd_rx.models.call import UTDCall, UTDCallStatus
 from utd_rx.protocol.wire.calls import METADATA_KEY, call_to_wire
 
 
-class Teller(Protocol):
+class CallTeller(Protocol):
     """Who tells users of their calls: the signal socket's hub. Neither raises nor waits."""
 
     def tell(
@@ -44,7 +44,7 @@ class Poster(Protocol):
 
 
 class Nobody:
-    """A `Teller` and `Poster` that tells nobody."""
+    """A `CallTeller` and `Poster` that tells nobody."""
 
     def tell(
         self, identity: str, kind: str, call: UTDCall, *, except_device: str | None = None
@@ -92,7 +92,7 @@ class CallDesk:
         livekit_name: Callable[[str], str],
         refuse: Callable[[str, str], None],
         limits: CallLimits,
-        teller: Teller,
+        teller: CallTeller,
         poster: Poster,
     ) -> None:
         self._media = media

@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 from attrs import evolve
 
 from utd_rx.engine.authorization import Callers, Principal, RoomAccess, authorize
-from utd_rx.engine.calls import CallDesk, Nobody, Poster, Teller
+from utd_rx.engine.calls import CallDesk, CallTeller, Nobody, Poster
 from utd_rx.engine.engine_clock import EngineClock, to_iso
 from utd_rx.engine.media import Media, MediaParticipant, MediaUnavailable
 from utd_rx.engine.metadata import MintedMetadata, read_metadata, taken_over, with_custom
@@ -46,7 +46,7 @@ class EngineCore:
         clock: EngineClock,
         *,
         limits: CallLimits = CallLimits(),  # noqa: B008 - a frozen value
-        teller: Teller = Nobody(),  # noqa: B008 - it has no state
+        teller: CallTeller = Nobody(),  # noqa: B008 - it has no state
         poster: Poster = Nobody(),  # noqa: B008 - it has no state
     ) -> None:
         self.media = media

@@ -26,7 +26,7 @@ _ISSUER: Final = "utd-rx-engine"
 
 
 @frozen
-class Bearer:
+class UserClaims:
     """Who a `user_token` says its holder is; `expires_at`, wall-clock seconds, once it is read."""
 
     identity: str
@@ -34,14 +34,14 @@ class Bearer:
     expires_at: float = math.inf
 
 
-def device_of(bearer: Bearer, token: str) -> str:
+def device_of(bearer: UserClaims, token: str) -> str:
     """Return the key of the device that holds `token`: one without an id is a device of its own."""
     if bearer.device_id is not None:
         return bearer.device_id
     return f"token:{hashlib.sha256(token.encode()).hexdigest()[:16]}"
 
 
-def sign_bearer(secrets: Secrets, bearer: Bearer, now: float) -> str:
+def sign_bearer(secrets: Secrets, bearer: UserClaims, now: float) -> str:
     """Return a `user_token`; `now` is wall-clock seconds, here and below."""
     payload = {
         "iss": _ISSUER,
@@ -54,7 +54,7 @@ def sign_bearer(secrets: Secrets, bearer: Bearer, now: float) -> str:
     return jwt.encode(payload, secrets.user_token_key, algorithm="HS256")
 
 
-def read_bearer(secrets: Secrets, token: str, now: float) -> Bearer:
+def read_bearer(secrets: Secrets, token: str, now: float) -> UserClaims:
     """Check a `user_token`; 401 without a word about it."""
     try:
         payload = jwt.decode(
@@ -72,7 +72,7 @@ def read_bearer(secrets: Secrets, token: str, now: float) -> Bearer:
         raise Refusal(Reason.UNAUTHORIZED, "Invalid credentials")
     if payload["exp"] <= now:
         raise Refusal(Reason.UNAUTHORIZED, "the bearer has expired; mint again")
-    return Bearer(payload["sub"], read_text(payload.get("device")), payload["exp"])
+    return UserClaims(payload["sub"], read_text(payload.get("device")), payload["exp"])
 
 
 def sign_livekit(

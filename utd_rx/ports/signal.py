@@ -1,6 +1,6 @@
 """The signal port: the one socket on which the engine tells a user, in no room, of calls.
 
-`rest.SignalSocket` serves it over a WebSocket, `FakeSignal` for tests. One `run` is one socket,
+`rest.SignalClient` serves it over a WebSocket, `FakeSignal` for tests. One `run` is one socket,
 from its opening to its end; when to try again is `protocol.signalling`'s to say. What crosses is
 frozen and picklable.
 """

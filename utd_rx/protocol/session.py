@@ -39,7 +39,7 @@ up without it, and the engine gives it back then."""
 
 
 @frozen
-class Publications:
+class OwnPublications:
     microphone: Publishing = Publishing()
     camera: Publishing = Publishing()
     screen: Publishing = Publishing()
@@ -58,7 +58,7 @@ class SessionState:
 
     connection: Connection = Connection()
     roster: Roster = Roster()
-    publications: Publications = Publications()
+    publications: OwnPublications = OwnPublications()
     roles: Roles = Roles()
     bans: Bans = Bans()
     chat: Chat = Chat()
@@ -132,7 +132,7 @@ def _tracks_after(
     fact: object,
     now: float,
     allowed: Set[TrackSource],
-) -> tuple[Publications, Effects]:
+) -> tuple[OwnPublications, Effects]:
     """Return the own tracks, and what `fact` and the changed connection and roster ask for."""
     changes: dict[str, Publishing] = {}
     effects: Effects = ()

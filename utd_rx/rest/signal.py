@@ -45,7 +45,7 @@ _CODES: Final = {
 _DATA: Final = (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY)
 
 
-class SignalSocket:
+class SignalClient:
     """A `SignalPort` over aiohttp.
 
     Args:

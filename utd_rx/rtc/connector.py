@@ -69,7 +69,7 @@ _FAILURES: Final = (
 
 
 @frozen
-class Dial:
+class Address:
     """Where a room is joined, with what, and which way."""
 
     url: str
@@ -121,7 +121,7 @@ class Connector:
     async def join(
         self,
         room: rtc.Room,
-        dial: Dial,
+        address: Address,
         joined: Callable[[], T],
         given_up: asyncio.Future[None],
         *,
@@ -146,8 +146,8 @@ class Connector:
                 await _wait(settled, given_up, deadline, timeout)
             finally:
                 settled.cancel()
-        way.take(room, dial.url, dial.proxy)
-        attempt = asyncio.create_task(_attempt(room, dial, joined), name="utd_rx.rtc: join")
+        way.take(room, address.url, address.proxy)
+        attempt = asyncio.create_task(_attempt(room, address, joined), name="utd_rx.rtc: join")
         try:
             await _wait(attempt, given_up, deadline, timeout)
         except BaseException:
@@ -192,19 +192,23 @@ async def _wait(
         )
 
 
-async def _attempt(room: rtc.Room, dial: Dial, joined: Callable[[], T]) -> T | UTDStreamException:
+async def _attempt(
+    room: rtc.Room, address: Address, joined: Callable[[], T]
+) -> T | UTDStreamException:
     """Return a failure instead of raising it: somebody may wait for it no more."""
-    options = native.sdk().RoomOptions(auto_subscribe=dial.auto_subscribe, dynacast=dial.dynacast)
+    options = native.sdk().RoomOptions(
+        auto_subscribe=address.auto_subscribe, dynacast=address.dynacast
+    )
     try:
-        await room.connect(dial.url, dial.token, options)
+        await room.connect(address.url, address.token, options)
     except asyncio.CancelledError:
         # Nothing here cancels this task, so the loop is ending and `_undo` with it.
-        last_resort.take_back(dial.token)
+        last_resort.take_back(address.token)
         raise
     except native.sdk().ConnectError as error:
-        refused = classify(error.message, dial.token, dial.proxy)
+        refused = classify(error.message, address.token, address.proxy)
     except Exception as error:  # noqa: BLE001 - whatever it is, who joins gets a typed error
-        told = foreign_text(str(error), dial.token)
+        told = foreign_text(str(error), address.token)
         refused = UTDStreamException(f"LiveKit failed to join: {type(error).__name__}: {told}")
     else:
         # No await between these: LiveKit's listening task has not run yet, so what `joined`

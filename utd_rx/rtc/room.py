@@ -25,7 +25,7 @@ from utd_rx.ports.one_loop import OneLoop, owned
 from utd_rx.ports.proxy import DIRECT, Proxies
 from utd_rx.ports.room import EventSink, FramesSink
 from utd_rx.rtc import native
-from utd_rx.rtc.connector import Connector, Dial
+from utd_rx.rtc.connector import Address, Connector
 from utd_rx.rtc.live_room import LiveRoom
 from utd_rx.state.events import EventStream
 from utd_rx.state.reports import report
@@ -61,7 +61,7 @@ class UTDRoom:
         self._sinks: dict[object, EventSink] = {}
         self._connector = Connector()
         self._live: LiveRoom | None = None
-        self._dial: Dial | None = None
+        self._address: Address | None = None
         self._joining: asyncio.Future[None] | None = None
         self._idle = asyncio.Event()
         self._closed = False
@@ -120,12 +120,12 @@ class UTDRoom:
             if self._live is not None:
                 await self._live.aclose()  # the one the server ended
             live = LiveRoom(self._deliver)
-            dial = Dial(url, token, auto_subscribe, self.dynacast, self._proxies.for_url(url))
-            snapshot = await self._connector.join(live.room, dial, live.joined, self._joining)
+            address = Address(url, token, auto_subscribe, self.dynacast, self._proxies.for_url(url))
+            snapshot = await self._connector.join(live.room, address, live.joined, self._joining)
         finally:
             self._joining = None
             self._idle.set()
-        self._live, self._dial = live, dial
+        self._live, self._address = live, address
         asyncio.get_running_loop().call_soon(live.release)
         return snapshot
 
@@ -136,7 +136,7 @@ class UTDRoom:
         Without a `token` it is the newest that the server gave: it renews them every 5 minutes,
         and a minted one may have expired (docs/livekit.md, "Tokens").
         """
-        last = self._dial
+        last = self._address
         if last is None:
             raise conflict(ConflictReason.NOT_JOINED, "The room was never joined.")
         return await self.connect(last.url, token or last.token, auto_subscribe=last.auto_subscribe)
@@ -283,9 +283,9 @@ class UTDRoom:
         return live
 
     def _deliver(self, events: tuple[RoomEvent, ...]) -> None:
-        if TokenRefreshed() in events and self._dial and self._live:
-            token = native.newest_token(self._live.room) or self._dial.token
-            self._dial = evolve(self._dial, token=token)
+        if TokenRefreshed() in events and self._address and self._live:
+            token = native.newest_token(self._live.room) or self._address.token
+            self._address = evolve(self._address, token=token)
         for sink in tuple(self._sinks.values()):
             try:
                 sink(events)

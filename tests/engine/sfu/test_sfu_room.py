@@ -20,7 +20,7 @@ from utd_rx.engine.sfu.sfu_participant import Reason, SfuContext, SfuParticipant
 from utd_rx.engine.sfu.sfu_room import RoomFullError, SfuRoom
 from utd_rx.engine.sfu.tokens import AccessClaims
 from utd_rx.engine.sfu.udp_mux import UdpMux
-from utd_rx.engine.sfu.webhook_sender import WebhookSender
+from utd_rx.engine.sfu.webhook_sender import SfuWebhookSender
 
 CERTIFICATE = RTCCertificate.generateCertificate()
 
@@ -51,7 +51,7 @@ def claims(identity: str, **grants: Any) -> AccessClaims:
 @pytest.fixture
 async def room() -> AsyncIterator[SfuRoom]:
     options = fresh_options(silent_update_interval=3.0)
-    context = SfuContext(options, UdpMux(), CERTIFICATE, WebhookSender(options))
+    context = SfuContext(options, UdpMux(), CERTIFICATE, SfuWebhookSender(options))
     made = SfuRoom("r", context, 0.0)
     yield made
     made.close(Reason.SERVER_SHUTDOWN)

@@ -12,7 +12,7 @@ from tests.support.sfu import fresh_options
 from utd_rx.engine.sfu.sfu_participant import Reason, SfuContext, State
 from utd_rx.engine.sfu.sfu_room import SfuRooms
 from utd_rx.engine.sfu.udp_mux import UdpMux
-from utd_rx.engine.sfu.webhook_sender import WebhookSender
+from utd_rx.engine.sfu.webhook_sender import SfuWebhookSender
 
 
 class Rooms(SfuRooms):
@@ -30,7 +30,7 @@ class Rooms(SfuRooms):
 @pytest.fixture
 async def rooms() -> AsyncIterator[Rooms]:
     options = fresh_options()
-    made = Rooms(SfuContext(options, UdpMux(), CERTIFICATE, WebhookSender(options)))
+    made = Rooms(SfuContext(options, UdpMux(), CERTIFICATE, SfuWebhookSender(options)))
     yield made
     made.close_all()
 

@@ -13,7 +13,7 @@ from aiohttp import test_utils, web
 from livekit.protocol import rtc
 
 from utd_rx.engine.sfu.limits import MAX_SIGNAL_BYTES, LimitError
-from utd_rx.engine.sfu.signalling import SignalSocket
+from utd_rx.engine.sfu.signalling import MediaSignalSocket
 
 Connect = Callable[..., Awaitable[aiohttp.ClientWebSocketResponse]]
 
@@ -25,11 +25,11 @@ class Server:
         self.requests: list[rtc.SignalRequest] = []
         self.refusals: list[LimitError] = []
         self.ended = asyncio.Event()
-        self.begin: Callable[[SignalSocket], None] = lambda _: None
+        self.begin: Callable[[MediaSignalSocket], None] = lambda _: None
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """Answer the upgrade."""
-        signal = SignalSocket(request)
+        signal = MediaSignalSocket(request)
         assert signal.can_upgrade
         await signal.upgrade()
         self.begin(signal)
@@ -54,7 +54,7 @@ async def connect(server: Server) -> AsyncIterator[Connect]:
         client = await stack.enter_async_context(test_utils.TestClient(test_utils.TestServer(app)))
 
         async def connect(
-            begin: Callable[[SignalSocket], None], compress: int = 0
+            begin: Callable[[MediaSignalSocket], None], compress: int = 0
         ) -> aiohttp.ClientWebSocketResponse:
             server.begin = begin
             opening = client.ws_connect("/", max_msg_size=0, compress=compress)
@@ -71,7 +71,7 @@ async def received(socket: aiohttp.ClientWebSocketResponse) -> list[bytes]:
 async def test_what_is_queued_goes_out_in_order_before_the_end(connect: Connect) -> None:
     messages = [str(n).encode() for n in range(1000)]
 
-    def begin(signal: SignalSocket) -> None:
+    def begin(signal: MediaSignalSocket) -> None:
         for message in messages:
             signal.send(message)
         signal.close()
@@ -82,7 +82,7 @@ async def test_what_is_queued_goes_out_in_order_before_the_end(connect: Connect)
 
 @pytest.mark.parametrize(("count", "size"), [(5000, 10), (20, 1_000_000)])
 async def test_who_does_not_read_is_cut_off(connect: Connect, count: int, size: int) -> None:
-    def begin(signal: SignalSocket) -> None:
+    def begin(signal: MediaSignalSocket) -> None:
         for _ in range(count):
             signal.send(bytes(size))
 
@@ -90,7 +90,7 @@ async def test_who_does_not_read_is_cut_off(connect: Connect, count: int, size: 
 
 
 async def test_one_message_may_be_larger_than_the_queue(connect: Connect) -> None:
-    def begin(signal: SignalSocket) -> None:
+    def begin(signal: MediaSignalSocket) -> None:
         signal.send(bytes(20_000_000))
         signal.close()
 

@@ -21,8 +21,8 @@ from utd_rx import (
     WavSource,
 )
 from utd_rx.audio import read_wav
-from utd_rx.cli.demo.journal import Journal
-from utd_rx.cli.demo.report import Step, Verdict, connects, covered, hears, in_order
+from utd_rx.cli.demo.journal import DemoJournal
+from utd_rx.cli.demo.report import Finding, Step, connects, covered, hears, in_order
 from utd_rx.cli.demo.story import (
     PATIENCE,
     TAIL,
@@ -92,7 +92,7 @@ class Talk:
         }
 
 
-async def play(sfu: str, journal: Journal, speech: WavSource, out: Path) -> Talk:
+async def play(sfu: str, journal: DemoJournal, speech: WavSource, out: Path) -> Talk:
     """Play the story: anna says `speech`, ben the same backwards; both are recorded."""
     speech_format, samples = read_wav(speech.path)
     rate = speech_format.sample_rate
@@ -183,34 +183,34 @@ async def rooms(engine: LocalEngine) -> tuple[str, ...]:
         await media.aclose()
 
 
-def judge(journal: Journal, talk: Talk) -> tuple[Verdict, ...]:
+def judge(journal: DemoJournal, talk: Talk) -> tuple[Finding, ...]:
     """Return every promise of the demo with its verdict."""
     told = (talk.incoming.caller_name, dict(talk.incoming.metadata))
     return (
-        Verdict(
+        Finding(
             f"{CALLEE}'s phone rings within {MAX_RINGING:g} s",
             talk.rang_after <= MAX_RINGING,
             f"after {talk.rang_after * 1e3:.0f} ms",
         ),
-        Verdict(
+        Finding(
             "it shows who calls, and about what",
             told == (CALLER.capitalize(), {"subject": SUBJECT}),
             f"{told[0]}, {told[1]}",
         ),
-        *(Verdict(promise, *in_order(journal, steps)) for promise, steps in PROMISED.items()),
-        Verdict("both are in the call", *_together(journal, "active")),
-        Verdict(
+        *(Finding(promise, *in_order(journal, steps)) for promise, steps in PROMISED.items()),
+        Finding("both are in the call", *_together(journal, "active")),
+        Finding(
             "nobody is on air before and after it", *covered(journal, USERS, {"status": "active"})
         ),
         hears(f"{CALLEE} heard {CALLER}", talk.heard_by_ben),
         hears(f"{CALLER} heard {CALLEE}", talk.heard_by_anna),
-        Verdict("both ended", *_together(journal, "ended")),
-        Verdict("… for the same reason", *_same_reason(journal)),
-        Verdict("nobody is left in the room", not talk.left_behind, ", ".join(talk.left_behind)),
+        Finding("both ended", *_together(journal, "ended")),
+        Finding("… for the same reason", *_same_reason(journal)),
+        Finding("nobody is left in the room", not talk.left_behind, ", ".join(talk.left_behind)),
     )
 
 
-def _together(journal: Journal, status: str) -> tuple[bool, str]:
+def _together(journal: DemoJournal, status: str) -> tuple[bool, str]:
     """Check that both came to `status`, not far apart."""
     times = []
     for who in USERS:
@@ -223,7 +223,7 @@ def _together(journal: Journal, status: str) -> tuple[bool, str]:
     return apart <= MAX_ANSWER, f"{apart * 1e3:.0f} ms apart"
 
 
-def _same_reason(journal: Journal) -> tuple[bool, str]:
+def _same_reason(journal: DemoJournal) -> tuple[bool, str]:
     """Check that both were told that the caller hung up."""
     reasons = [journal.latest(who, "end_reason") for who in USERS]
     return reasons == [UTDCallEndReason.CALLER_HANGUP.value] * 2, ", ".join(map(str, reasons))

@@ -46,7 +46,7 @@ class Meter:
 
 
 @define
-class Journal:
+class DemoJournal:
     """Keeps every value of the streams it watches, levels in dBFS, and what the demo remarks."""
 
     now: Callable[[], float] = time.monotonic

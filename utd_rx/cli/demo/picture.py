@@ -11,7 +11,7 @@ matplotlib.use("Agg")  # draws into files; the machine may have no display
 
 from matplotlib import pyplot
 
-from utd_rx.cli.demo.journal import Journal
+from utd_rx.cli.demo.journal import DemoJournal
 from utd_rx.cli.demo.story import Story
 
 COLOURS: Final = {
@@ -26,7 +26,7 @@ MIN_LABELLED: Final = 0.09
 """Share of the width below which a bar is too narrow for its label."""
 
 
-def draw_timeline(story: Story, journal: Journal, path: Path, *, title: str) -> None:
+def draw_timeline(story: Story, journal: DemoJournal, path: Path, *, title: str) -> None:
     """Draw every user's lanes as bars of their values, and the levels, on one time axis."""
     end = journal.elapsed()
     rows = [(who, stream) for who in story.users for stream in story.lanes]

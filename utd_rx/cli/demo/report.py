@@ -10,7 +10,7 @@ from typing import Final
 from attrs import asdict, frozen
 
 from utd_rx import AudioComparison
-from utd_rx.cli.demo.journal import Entry, Journal
+from utd_rx.cli.demo.journal import DemoJournal, Entry
 
 MIN_SNR_DB: Final = 3.0
 """Opus leaves about 10 dB of this voice; the jitter buffer stretches and squeezes time besides,
@@ -27,7 +27,7 @@ Step = tuple[str, str, object]
 
 
 @frozen
-class Verdict:
+class Finding:
     promise: str
     is_kept: bool
     detail: str = ""
@@ -45,7 +45,7 @@ def connects(users: Iterable[str]) -> dict[str, tuple[Step, ...]]:
     }
 
 
-def hears(promise: str, comparison: AudioComparison) -> Verdict:
+def hears(promise: str, comparison: AudioComparison) -> Finding:
     """Judge whether what was said was heard."""
     c = comparison
     is_audible = (
@@ -54,7 +54,7 @@ def hears(promise: str, comparison: AudioComparison) -> Verdict:
         and c.snr_db >= MIN_SNR_DB
         and c.lost_seconds <= MAX_LOST_SHARE * c.compared_seconds
     )
-    return Verdict(promise, is_audible, describe(c))
+    return Finding(promise, is_audible, describe(c))
 
 
 def describe(comparison: AudioComparison) -> str:
@@ -73,8 +73,8 @@ def describe(comparison: AudioComparison) -> str:
 def write_report(
     path: Path,
     about: Mapping[str, object],
-    journal: Journal,
-    verdicts: tuple[Verdict, ...],
+    journal: DemoJournal,
+    verdicts: tuple[Finding, ...],
 ) -> None:
     """Write figures, verdicts and every state stream with its times as JSON."""
     streams: dict[str, dict[str, list[Entry]]] = {}
@@ -92,7 +92,7 @@ def write_report(
     path.write_text(text + "\n", encoding="utf-8")
 
 
-def in_order(journal: Journal, steps: tuple[Step, ...]) -> tuple[bool, str]:
+def in_order(journal: DemoJournal, steps: tuple[Step, ...]) -> tuple[bool, str]:
     """Find each step no earlier than the one before it."""
     earliest, times = 0.0, []
     for who, stream, wanted in steps:
@@ -107,7 +107,7 @@ def in_order(journal: Journal, steps: tuple[Step, ...]) -> tuple[bool, str]:
 
 
 def covered(
-    journal: Journal, users: Iterable[str], needs: Mapping[str, object]
+    journal: DemoJournal, users: Iterable[str], needs: Mapping[str, object]
 ) -> tuple[bool, str]:
     """Check that every microphone was on only while each of `needs` held what it says, or, where
     it says None, anything but False and None.
@@ -127,7 +127,7 @@ def covered(
 
 
 def spans(
-    journal: Journal, who: str, stream: str, wanted: object = None
+    journal: DemoJournal, who: str, stream: str, wanted: object = None
 ) -> list[tuple[float, float]]:
     """Return when a stream held `wanted`, or, of None, a value other than False and None."""
 

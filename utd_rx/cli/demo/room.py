@@ -18,8 +18,8 @@ from utd_rx import (
     WavSource,
 )
 from utd_rx.audio import read_wav
-from utd_rx.cli.demo.journal import Journal
-from utd_rx.cli.demo.report import Step, Verdict, connects, covered, hears, in_order
+from utd_rx.cli.demo.journal import DemoJournal
+from utd_rx.cli.demo.report import Finding, Step, connects, covered, hears, in_order
 from utd_rx.cli.demo.story import (
     PATIENCE,
     TAIL,
@@ -83,7 +83,7 @@ class Heard:
         return {"audio": self.comparison, "refused_after": self.refused_after}
 
 
-async def play(sfu: str, journal: Journal, speech: WavSource, out: Path) -> Heard:
+async def play(sfu: str, journal: DemoJournal, speech: WavSource, out: Path) -> Heard:
     """Play the story: the speaker says `speech`, and what the listener hears is recorded."""
     sound = Sound(journal, VOICE, speech, out)
     async with AsyncExitStack() as stack:
@@ -128,7 +128,7 @@ async def play(sfu: str, journal: Journal, speech: WavSource, out: Path) -> Hear
 
 
 async def _refused(
-    journal: Journal, session: UTDAudioRoomSession
+    journal: DemoJournal, session: UTDAudioRoomSession
 ) -> tuple[UTDStreamException, float]:
     """Publish without a seat, which must be refused."""
     began = journal.elapsed()
@@ -140,17 +140,17 @@ async def _refused(
     raise UTDStreamException("publishing without a seat was not refused", code=UTDErrorCode.UNKNOWN)
 
 
-def judge(journal: Journal, heard: Heard) -> tuple[Verdict, ...]:
+def judge(journal: DemoJournal, heard: Heard) -> tuple[Finding, ...]:
     """Return every promise of the demo with its verdict."""
     return (
         hears("what was sent was heard", heard.comparison),
-        Verdict(
+        Finding(
             "publishing without a seat is refused at once",
             heard.refusal.code is UTDErrorCode.FORBIDDEN and heard.refused_after < MAX_REFUSAL,
             f"{heard.refusal.code.name} after {heard.refused_after * 1e3:.1f} ms",
         ),
-        *(Verdict(promise, *in_order(journal, steps)) for promise, steps in PROMISED.items()),
-        Verdict("nobody is on air without seat and grant", *covered(journal, USERS, NEEDED)),
+        *(Finding(promise, *in_order(journal, steps)) for promise, steps in PROMISED.items()),
+        Finding("nobody is on air without seat and grant", *covered(journal, USERS, NEEDED)),
     )
 
 

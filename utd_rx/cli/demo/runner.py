@@ -13,9 +13,9 @@ from rich.table import Table
 from utd_rx import WavSource
 from utd_rx.audio import speech_path
 from utd_rx.cli.demo.call import CALL
-from utd_rx.cli.demo.journal import Journal
+from utd_rx.cli.demo.journal import DemoJournal
 from utd_rx.cli.demo.picture import draw_timeline
-from utd_rx.cli.demo.report import Verdict, write_report
+from utd_rx.cli.demo.report import Finding, write_report
 from utd_rx.cli.demo.room import ROOM
 from utd_rx.cli.demo.story import Findings, Story
 from utd_rx.cli.demo.view import live_view
@@ -43,7 +43,7 @@ def run_demo(story: Story, sfu: str, out: Path, wav: Path | None) -> int:
     # A demo that fails must not leave the good news of an earlier one.
     for path in paths:
         path.unlink(missing_ok=True)
-    journal = Journal()
+    journal = DemoJournal()
     with live_view(story, journal, console):
         findings: Findings = asyncio.run(story.play(sfu, journal, speech, out.absolute()))
     verdicts = story.judge(journal, findings)
@@ -55,7 +55,7 @@ def run_demo(story: Story, sfu: str, out: Path, wav: Path | None) -> int:
     return 0 if all(verdict.is_kept for verdict in verdicts) else 1
 
 
-def _print(console: Console, verdicts: tuple[Verdict, ...], written: list[Path]) -> None:
+def _print(console: Console, verdicts: tuple[Finding, ...], written: list[Path]) -> None:
     table = Table(title="what was promised")
     for column in ("", "promise", "seen"):
         table.add_column(column)

@@ -26,8 +26,8 @@ from utd_rx import (
     compare,
 )
 from utd_rx.audio import read_wav
-from utd_rx.cli.demo.journal import Journal, Meter
-from utd_rx.cli.demo.report import Verdict
+from utd_rx.cli.demo.journal import DemoJournal, Meter
+from utd_rx.cli.demo.report import Finding
 from utd_rx.engine import EngineOptions, LocalEngine
 from utd_rx.models.audio import AudioInputStream, FrameSink, Samples
 from utd_rx.models.events import LocalAudioEnded, RoomEvent
@@ -70,8 +70,8 @@ class Story:
     lanes: tuple[str, ...]
     columns: Mapping[str, str]
     ways: tuple[Way, ...]
-    play: Callable[[str, Journal, WavSource, Path], Coroutine[Any, Any, Any]]
-    judge: Callable[[Journal, Any], tuple[Verdict, ...]]
+    play: Callable[[str, DemoJournal, WavSource, Path], Coroutine[Any, Any, Any]]
+    judge: Callable[[DemoJournal, Any], tuple[Finding, ...]]
 
     @property
     def recordings(self) -> tuple[str, ...]:
@@ -113,7 +113,7 @@ class Tapped:
 class Sound:
     """What goes a way: metered where it is said, metered and recorded where it is heard."""
 
-    def __init__(self, journal: Journal, way: Way, source: AudioInput, folder: Path) -> None:
+    def __init__(self, journal: DemoJournal, way: Way, source: AudioInput, folder: Path) -> None:
         self.path = folder / way.recording
         self._sent: Meter = journal.meter(way.said)
         self._heard: Meter = journal.meter(way.heard)
@@ -163,7 +163,7 @@ async def until_over(over: asyncio.Event, sound: WavSource | ArraySource) -> Non
 
 
 async def start_engine(
-    stack: AsyncExitStack, journal: Journal, sfu: str
+    stack: AsyncExitStack, journal: DemoJournal, sfu: str
 ) -> tuple[LocalEngine, Callable[[], Awaitable[UTDStreamClient]]]:
     """Start the engine for the length of `stack`; also return what makes a client of it."""
     stack.callback(journal.say, "the engine is down")

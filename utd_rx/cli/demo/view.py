@@ -13,7 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from utd_rx.cli.demo.journal import Journal
+from utd_rx.cli.demo.journal import DemoJournal
 from utd_rx.cli.demo.story import Story
 
 REFRESH_PER_SECOND: Final = 8
@@ -31,7 +31,7 @@ STYLE: Final[dict[object, str]] = {
 
 
 @contextmanager
-def live_view(story: Story, journal: Journal, console: Console) -> Iterator[None]:
+def live_view(story: Story, journal: DemoJournal, console: Console) -> Iterator[None]:
     """Show the journal while it is written: as a picture on a terminal, otherwise as lines."""
     if not console.is_terminal:
         journal.listeners.append(
@@ -48,7 +48,7 @@ def live_view(story: Story, journal: Journal, console: Console) -> Iterator[None
         yield
 
 
-def _draw(story: Story, journal: Journal) -> RenderableType:
+def _draw(story: Story, journal: DemoJournal) -> RenderableType:
     users = Table(expand=True, title=f"utd_rx demo {story.name}   {journal.elapsed():5.1f} s")
     for column in ("user", *story.columns):
         users.add_column(column)

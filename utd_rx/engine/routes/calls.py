@@ -26,7 +26,7 @@ from utd_rx.engine.rules.names import CALL_PREFIX
 from utd_rx.engine.rules.refusal import Reason, Refusal, forbidden, invalid, not_found
 from utd_rx.engine.rules.roles import PUBLISHING, Role
 from utd_rx.engine.rules.seat_state import Reply
-from utd_rx.engine.tokens import Bearer, device_of, sign_livekit
+from utd_rx.engine.tokens import UserClaims, device_of, sign_livekit
 from utd_rx.models.call import UTDCall, UTDCallStatus
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.stream_type import UTDStreamType
@@ -217,7 +217,7 @@ def _desk(request: web.Request) -> CallDesk:
     return context_of(request).core.calls
 
 
-def _bearer(principal: Principal) -> Bearer:
+def _bearer(principal: Principal) -> UserClaims:
     assert principal.bearer is not None  # the table lets users pass only
     return principal.bearer
 

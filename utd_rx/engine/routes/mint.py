@@ -17,7 +17,7 @@ from utd_rx.engine.rules.refusal import invalid
 from utd_rx.engine.rules.roles import Grant, Role
 from utd_rx.engine.rules.room_state import Admission
 from utd_rx.engine.rules.seat_state import SetUpSeats, layout_of
-from utd_rx.engine.tokens import Bearer, sign_bearer, sign_livekit
+from utd_rx.engine.tokens import UserClaims, sign_bearer, sign_livekit
 from utd_rx.models.seats import UTDSeatMode
 from utd_rx.models.stream_type import UTDStreamType
 from utd_rx.models.token import UTDSessionResponse, UTDTokenResponse
@@ -151,5 +151,5 @@ def _read_permissions(body: Json) -> Grant | None:
 
 
 def _bearer(context: Context, identity: str, device: Mapping[str, str]) -> str:
-    bearer = Bearer(identity, device.get("device_id"))
+    bearer = UserClaims(identity, device.get("device_id"))
     return sign_bearer(context.secrets, bearer, context.core.clock.wall())

@@ -21,7 +21,7 @@ from utd_rx.engine.sfu.options import SfuOptions
 from utd_rx.engine.sfu.sfu_participant import SfuContext
 from utd_rx.engine.sfu.sfu_room import SfuRooms
 from utd_rx.engine.sfu.udp_mux import UdpMux
-from utd_rx.engine.sfu.webhook_sender import WebhookSender
+from utd_rx.engine.sfu.webhook_sender import SfuWebhookSender
 
 # The shortest deadline that matters is a key frame request 100 ms after a subscription.
 _TICK: Final = 0.05
@@ -38,7 +38,7 @@ class EmbeddedSfu:
         self.api_url = ""  # `http://…`, for `livekit-api`
         self._options = options
         self._mux = UdpMux()
-        self._webhooks = WebhookSender(options)
+        self._webhooks = SfuWebhookSender(options)
         self._rooms = SfuRooms(
             SfuContext(options, self._mux, RTCCertificate.generateCertificate(), self._webhooks)
         )

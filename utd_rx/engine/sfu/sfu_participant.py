@@ -27,7 +27,7 @@ from utd_rx.engine.sfu.sdp import SdpError, SdpOffer, parse_offer
 from utd_rx.engine.sfu.subscriptions import Subscriptions
 from utd_rx.engine.sfu.transport import Transport
 from utd_rx.engine.sfu.udp_mux import UdpMux
-from utd_rx.engine.sfu.webhook_sender import WebhookSender
+from utd_rx.engine.sfu.webhook_sender import SfuWebhookSender
 
 _logger = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class SfuContext:
     options: SfuOptions
     mux: UdpMux
     certificate: RTCCertificate
-    webhooks: WebhookSender
+    webhooks: SfuWebhookSender
 
     @staticmethod
     def now() -> float:

@@ -77,7 +77,7 @@ def _check(rooms: SfuRooms, request: web.Request) -> tuple[tokens.AccessClaims, 
 
 
 async def _connect(rooms: SfuRooms, request: web.Request) -> web.StreamResponse:
-    signal = SignalSocket(request)
+    signal = MediaSignalSocket(request)
     participant = await _open(rooms, request, signal)
     if participant is None:
         return await signal.serve()
@@ -89,7 +89,7 @@ async def _connect(rooms: SfuRooms, request: web.Request) -> web.StreamResponse:
 
 
 async def _open(
-    rooms: SfuRooms, request: web.Request, signal: SignalSocket
+    rooms: SfuRooms, request: web.Request, signal: MediaSignalSocket
 ) -> SfuParticipant | None:
     """Join or resume; None for who was sent away on the upgraded connection."""
     claims, join = _check(rooms, request)
@@ -117,7 +117,7 @@ async def _open(
 
 
 def _welcome(
-    room: SfuRoom, participant: SfuParticipant, join: rtc.JoinRequest, signal: SignalSocket
+    room: SfuRoom, participant: SfuParticipant, join: rtc.JoinRequest, signal: MediaSignalSocket
 ) -> None:
     participant.attach(signal)
     if participant.is_closed:  # removed while the upgrade was on its way
@@ -146,7 +146,7 @@ def _welcome(
 
 
 def _resume(
-    rooms: SfuRooms, claims: tokens.AccessClaims, sid: str, signal: SignalSocket
+    rooms: SfuRooms, claims: tokens.AccessClaims, sid: str, signal: MediaSignalSocket
 ) -> SfuParticipant | None:
     """Give a participant its new signal connection, or tell the client how it ended.
 
@@ -208,7 +208,7 @@ def _media_host(bound: str, request: web.Request) -> str:
     return str(local[0]) if local else "127.0.0.1"
 
 
-class SignalSocket:
+class MediaSignalSocket:
     """The connection `request` is upgraded to. Implements `sfu_participant.SignalConnection`."""
 
     def __init__(self, request: web.Request) -> None:

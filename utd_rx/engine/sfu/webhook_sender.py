@@ -27,7 +27,7 @@ _RETRY_DELAY: Final = 0.25
 _DRAIN_TIMEOUT: Final = 2.0
 
 
-class WebhookSender:
+class SfuWebhookSender:
     """Does nothing when no URL is configured."""
 
     def __init__(self, options: SfuOptions) -> None:

@@ -20,7 +20,7 @@ PATIENCE: Final = 20.0
 """Seconds to wait for what a real server or device is to tell; a fake takes none."""
 
 
-class Told(Generic[T]):
+class Batches(Generic[T]):
     """What a port told, in the batches it came in."""
 
     def __init__(self) -> None:

@@ -27,7 +27,7 @@ from utd_rx.ports.audio import (
     SetVolume,
     SpeakerSettings,
 )
-from utd_rx.testing.contracts import PATIENCE, Told, refusal
+from utd_rx.testing.contracts import PATIENCE, Batches, refusal
 
 
 class AudioWorld(Protocol):
@@ -46,7 +46,7 @@ class AudioWorld(Protocol):
         """Let 50 ms of something loud be heard by whatever hears; again and again if need be."""
 
 
-class Device(Told[DeviceState]):
+class Device(Batches[DeviceState]):
     """A device of the port, and everything it told."""
 
     def __init__(self, port: AudioPort, key: DeviceKey) -> None:
@@ -250,7 +250,7 @@ class AudioContract:
         if not bench.port.abilities.has_frames:
             pytest.skip("this port has no frames")
         device = await bench.make("microphone")
-        came = Told[AudioFrame]()
+        came = Batches[AudioFrame]()
         stop = bench.port.hear(device.key, came.take)
         await device.open()
         frame = await came.until(lambda one: np.any(one.samples), stir=bench.world.sound)

@@ -21,7 +21,7 @@ from utd_rx.models.statistics import TrackDirection
 from utd_rx.ports import living
 from utd_rx.ports.data import MAX_DATA
 from utd_rx.ports.room import RoomPort
-from utd_rx.testing.contracts import PATIENCE, Told, refusal
+from utd_rx.testing.contracts import PATIENCE, Batches, refusal
 from utd_rx.video import TestPattern
 
 E = TypeVar("E", bound=ev.RoomEvent)
@@ -48,7 +48,7 @@ class RoomServer(Protocol):
         data messages that have reached them."""
 
 
-class RoomBench(Told[ev.RoomEvent]):
+class RoomBench(Batches[ev.RoomEvent]):
     """A room that is not connected, its server, and everything the room said."""
 
     def __init__(self, room: RoomPort, server: RoomServer) -> None:
@@ -287,7 +287,7 @@ class RoomContract:
         self, joined: RoomBench
     ) -> None:
         sid = await joined.hearing()
-        came = Told[AudioFrame]()
+        came = Batches[AudioFrame]()
         reception = await joined.room.hear(sid, came.take)
         first = await came.until(lambda frame: True)
         assert first.samples.dtype == np.int16

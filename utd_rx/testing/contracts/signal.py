@@ -21,7 +21,7 @@ from utd_rx.ports.signal import (
     SignalPort,
     SignalRefused,
 )
-from utd_rx.testing.contracts import PATIENCE, Told
+from utd_rx.testing.contracts import PATIENCE, Batches
 
 FAR: str = "ws://signal.example.com/api/v1/signal"
 """Plain, and on another machine: no bearer goes there."""
@@ -168,7 +168,7 @@ class SignalContract:
     ) -> None:
         if not is_up:
             await bench.hang_on()
-        told = Told[SignalEvent]()
+        told = Batches[SignalEvent]()
         running_ = asyncio.create_task(bench.port.run(bench.url, bench.token, told.take))
         await bench.reached()
         if is_up:
@@ -194,9 +194,9 @@ class SignalContract:
 
 
 @asynccontextmanager
-async def running(bench: SignalBench, url: str = "") -> AsyncIterator[Told[SignalEvent]]:
+async def running(bench: SignalBench, url: str = "") -> AsyncIterator[Batches[SignalEvent]]:
     """Run a socket until it has ended; give what it tells."""
-    told = Told[SignalEvent]()
+    told = Batches[SignalEvent]()
     task = asyncio.create_task(bench.port.run(url or bench.url, bench.token, told.take))
     try:
         yield told
