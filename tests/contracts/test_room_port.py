@@ -36,7 +36,7 @@ from utd_rx.models.participant import (
 )
 from utd_rx.ports.room import RoomPort
 from utd_rx.rtc.room import UTDRoom
-from utd_rx.testing.contracts import Told
+from utd_rx.testing.contracts import Batches
 from utd_rx.testing.contracts.room import RoomBench, RoomContract
 from utd_rx.testing.pickled import pickled
 from utd_rx.testing.room import FakeRoom
@@ -116,7 +116,7 @@ class RealServer:
         return OTHER
 
     async def listen(self) -> tuple[str, Callable[[], list[tuple[bytes, str]]]]:
-        other, told = await self._stack.enter_async_context(UTDRoom()), Told[RoomEvent]()
+        other, told = await self._stack.enter_async_context(UTDRoom()), Batches[RoomEvent]()
         other.listen(told.take)
         await other.connect(self.url, self._speaking)
         # What is sent before its data channel is open reaches nobody.

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from utd_rx.models.events import Reconnecting, RoomEvent
-from utd_rx.testing.contracts import Told
+from utd_rx.testing.contracts import Batches
 from utd_rx.testing.pickled import pickled
 from utd_rx.testing.room import FakeRoom
 
@@ -22,7 +22,7 @@ class Announcing(FakeRoom):
         self.emit(Reconnecting())
 
 
-class Sink(Told[RoomEvent]):
+class Sink(Batches[RoomEvent]):
     def __call__(self, batch: tuple[RoomEvent, ...]) -> None:
         self.take(batch)
 
