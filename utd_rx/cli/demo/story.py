@@ -92,7 +92,7 @@ class Way:
 
 
 @frozen
-class Tapped:
+class TappedInput:
     """An audio input that shows each of its frames to `tap` before whoever opened it has it."""
 
     source: AudioInput
@@ -117,7 +117,7 @@ class Sound:
         self.path = folder / way.recording
         self._sent: Meter = journal.meter(way.said)
         self._heard: Meter = journal.meter(way.heard)
-        self.mouth = Tapped(source, self._sent)
+        self.mouth = TappedInput(source, self._sent)
         self.is_heard = asyncio.Event()
 
     def listen(
