@@ -11,6 +11,7 @@ from attrs import evolve
 from tests.sessions.call_stage import CallStage, R, S
 from tests.sessions.watching import settle
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
+from utd_rx.models.call import UTDCall
 from utd_rx.models.connection import DisconnectReason, UTDConnectionState
 from utd_rx.models.stream_type import UTDStreamType
 from utd_rx.sessions.call import UTDCallSession
@@ -416,12 +417,150 @@ async def test_a_call_belongs_to_one_session_of_a_client(stage: CallStage) -> No
     call_id = stage.incoming()
     async with stage.another(AUDIO, FakeRoom("me")) as other:
         await other.ringing(call_id)
-        for command in (stage.session.ringing, stage.session.accept, stage.session.reject):
+        for command in (stage.session.ringing, stage.session.busy, stage.session.reject):
             assert (await refused(command(call_id))).reason is ConflictReason.ALREADY
         assert shown(stage.session) == (None, None, None)
         await other.reject(call_id)
     later = stage.incoming()
     await stage.session.ringing(later)
+
+
+# --- a call that another session of the client rings for ---------------------------------------
+
+
+def dialling(session: UTDCallSession, _: str) -> Awaitable[object]:
+    return session.start("ana")
+
+
+def answering(session: UTDCallSession, call_id: str) -> Awaitable[object]:
+    return session.accept(call_id)
+
+
+Coming = Callable[[UTDCallSession, str], Awaitable[object]]
+
+
+@pytest.mark.parametrize("come", [dialling, answering])
+async def test_a_ringing_call_moves_to_the_session_that_takes_part(
+    stage: CallStage, come: Coming
+) -> None:
+    call_id = stage.incoming()
+    async with stage.another(AUDIO, FakeRoom("me")) as rings:
+        await rings.ringing(call_id)
+        await come(stage.session, call_id)
+        assert shown(stage.session) == (S.ACTIVE, call_id, "ana")
+        assert stage.session.connected.value
+        assert shown(rings) == (S.ENDED, call_id, "ana")
+        assert rings.end_reason.value is R.ANSWERED_ELSEWHERE
+        for command in (rings.end(), rings.aclose()):
+            await command
+    assert stage.engine.calls[call_id].status is S.ACTIVE
+    assert "end_call" not in stage.engine.asked
+    await stage.session.end()
+    assert stage.engine.calls[call_id].status is S.ENDED
+
+
+async def test_a_call_goes_on_ringing_where_the_answer_of_another_session_fails(
+    stage: CallStage,
+) -> None:
+    call_id = stage.incoming()
+    async with stage.another(AUDIO, FakeRoom("me")) as other:
+        await stage.session.ringing(call_id)
+        stage.engine.error = UTDStreamException(
+            "slow down", code=UTDErrorCode.RATE_LIMITED, status_code=429
+        )
+        assert (await refused(other.accept(call_id))).code is UTDErrorCode.RATE_LIMITED
+        stage.engine.error = None
+        await settle()
+        assert shown(stage.session) == (S.RINGING, call_id, "ana")
+        await stage.session.accept(call_id)
+        assert stage.session.connected.value
+
+
+async def test_a_call_that_another_session_is_answering_is_neither_taken_nor_ended(
+    stage: CallStage,
+) -> None:
+    call_id = stage.incoming()
+    async with stage.another(AUDIO, FakeRoom("me")) as other:
+        await stage.session.ringing(call_id)
+        stage.engine.gate.clear()
+        accepting = asyncio.ensure_future(stage.session.accept(call_id))
+        await settle()
+        dial = asyncio.ensure_future(other.start("ana"))
+        hung_up = asyncio.ensure_future(other.accept(call_id))
+        await settle()
+        stage.engine.gate.set()
+        assert (await accepting).call_id == call_id
+        for command in (dial, hung_up):
+            assert (await refused(command)).reason is ConflictReason.ALREADY
+        assert shown(other) == (None, None, None)
+        assert shown(stage.session) == (S.ACTIVE, call_id, "ana")
+    assert "end_call" not in stage.engine.asked
+
+
+@pytest.mark.parametrize("how", ["cancel", "end", "aclose"])
+async def test_a_dial_that_is_given_up_does_not_end_what_another_session_answered(
+    stage: CallStage, how: str
+) -> None:
+    call_id = stage.incoming()
+    async with stage.another(AUDIO, FakeRoom("me")) as other:
+        stage.engine.gate.clear()
+        accepting = asyncio.ensure_future(stage.session.accept(call_id))
+        await settle()
+        dial = asyncio.ensure_future(other.start("ana"))
+        await settle()
+        waiting = [dial]
+        if how == "cancel":
+            dial.cancel()
+        else:
+            waiting.append(asyncio.ensure_future(getattr(other, how)()))
+        await settle()
+        stage.engine.gate.set()
+        await asyncio.wait([accepting, *waiting])
+        await settle()
+        assert shown(stage.session) == (S.ACTIVE, call_id, "ana")
+    assert stage.engine.calls[call_id].status is S.ACTIVE
+    assert stage.signals.holders.keys() == {call_id}
+
+
+# --- what overtakes the reply ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [(S.ENDED, R.CALLER_CANCELLED), (S.MISSED, R.RING_TIMEOUT), (S.ACTIVE, None)],
+)
+async def test_what_is_told_before_the_reply_to_ringing_is_not_lost(
+    stage: CallStage, status: S, reason: R | None
+) -> None:
+    call_id = stage.incoming()
+    stage.signals.turn(True)
+    engine_rings = stage.engine.ringing_call
+
+    async def slow(call_id: str) -> UTDCall:
+        reply = await engine_rings(call_id)
+        stage.news(status, reason)
+        return reply
+
+    stage.engine.ringing_call = slow  # type: ignore[method-assign]
+    await stage.session.ringing(call_id)
+    assert stage.session.status.value is (S.ENDED if status is S.ACTIVE else status)
+    assert stage.session.end_reason.value is (reason or R.ANSWERED_ELSEWHERE)
+    assert stage.signals.holders == {}
+
+
+async def test_a_refusal_before_the_reply_to_the_dial_is_not_lost(stage: CallStage) -> None:
+    stage.signals.turn(True)
+    engine_starts = stage.engine.start_call
+
+    async def slow(*args: object, **options: object) -> UTDCall:
+        reply = await engine_starts(*args, **options)  # type: ignore[arg-type]
+        stage.news(S.REJECTED, R.REJECTED)
+        return reply
+
+    stage.engine.start_call = slow  # type: ignore[method-assign]
+    assert (await refused(stage.session.start("ana"))).reason is ConflictReason.LEFT
+    assert shown(stage.session)[0] is S.REJECTED
+    assert not stage.room.is_connected
 
 
 # --- end ------------------------------------------------------------------------------------

@@ -115,7 +115,8 @@ class UTDCallSession(UTDSession[CallState], CallView):
     ) -> UTDCall:
         """Call somebody: ring them, and join the call's room.
 
-        Where they dialled at the same moment, the call is theirs and active already.
+        Where they dialled at the same moment, the call is theirs and active already; a session of
+        this client that only rings for it lets go of it, answered elsewhere.
 
         Args:
             callee_identity: Whom.
@@ -126,9 +127,9 @@ class UTDCallSession(UTDSession[CallState], CallView):
             The call, as it stands when its room is joined.
 
         Raises:
-            UTDStreamException: `CONFLICT`: in a call already, on another device, too (already
-                so); the callee is on a call (busy), as `status` then says, too; or the call ended
-                before its room was joined (left). `FORBIDDEN`, `VALIDATION`, `UNAUTHORIZED`, …
+            UTDStreamException: `CONFLICT`: in a call already, in another session or on another
+                device, too (already so); the callee is on a call (busy), as `status` then says,
+                too; or the call ended before its room was joined (left). `FORBIDDEN`, `VALIDATION`, `UNAUTHORIZED`, …
                 of the engine; or why the room could not be joined.
 
         Cancelling is safe: the call is ended at the engine, also when its answer comes later.
@@ -160,6 +161,8 @@ class UTDCallSession(UTDSession[CallState], CallView):
     async def accept(self, id: str) -> UTDCall:  # noqa: A002 (the seed's word)
         """Answer a call, and join its room; nobody need have told of it before.
 
+        A session of this client that only rings for it lets go of it, answered elsewhere.
+
         Args:
             id: The call's.
 
@@ -177,7 +180,7 @@ class UTDCallSession(UTDSession[CallState], CallView):
         checks.identity(id, "id")
         with self._calling.coming(id):
             await self._calling.settled(id)
-            self._calling.claim(id)
+            self._calling.claim(id, takes_part=True)
             self._runner.offer(facts.AcceptStarted(id))
             try:
                 call = await self._calling.asked(lambda: self._engine.accept_call(id))
@@ -193,7 +196,8 @@ class UTDCallSession(UTDSession[CallState], CallView):
             return await self._come(evolve(call, callee_identity=callee))
 
     async def _come(self, call: UTDCall) -> UTDCall:
-        """Take part in `call`: join its room, or hang up."""
+        """Take part in `call`: join its room, or hang up; not where another session is in it."""
+        self._calling.claim(call.call_id, takes_part=True)
         try:
             self._calling.take_part(call)
             await self._enter()
