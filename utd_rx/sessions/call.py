@@ -129,8 +129,9 @@ class UTDCallSession(UTDSession[CallState], CallView):
         Raises:
             UTDStreamException: `CONFLICT`: in a call already, in another session or on another
                 device, too (already so); the callee is on a call (busy), as `status` then says,
-                too; or the call ended before its room was joined (left). `FORBIDDEN`, `VALIDATION`, `UNAUTHORIZED`, …
-                of the engine; or why the room could not be joined.
+                too; or the call ended before its room was joined (left). `FORBIDDEN`,
+                `VALIDATION`, `UNAUTHORIZED`, … of the engine; `RATE_LIMITED`: too many calls in a
+                minute; or why the room could not be joined.
 
         Cancelling is safe: the call is ended at the engine, also when its answer comes later.
         """
