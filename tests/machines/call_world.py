@@ -226,8 +226,24 @@ class Device:
 
     def end(self) -> None:
         on_hand = self.state.on_hand
-        if on_hand is not None and not on_hand.is_over and not on_hand.is_out:
+        if on_hand is None or on_hand.is_over or on_hand.is_out:
+            return
+        if on_hand.is_joined or self.is_coming:
             self.hang_up(on_hand.id)
+        else:
+            self.decline(on_hand.id)
+
+    def decline(self, call_id: str) -> None:
+        told = self.told(call_id, is_end=True)
+
+        def hear(reply: Reply) -> None:
+            if isinstance(reply, UTDCall) or reply.status_code != 409:
+                told(reply)
+            else:
+                self.request("get", call_id, told)
+
+        self.offer(facts.CallEnded(call_id))
+        self.request("reject", call_id, hear)
 
     def hang_up(self, call_id: str) -> None:
         self.offer(facts.CallEnded(call_id))

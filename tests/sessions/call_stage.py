@@ -78,9 +78,10 @@ class CallStage:
         type_: UTDStreamType = UTDStreamType.AUDIO_CALL,
         microphone: AudioInput | None = TONE,
         clock: FakeClock | None = None,
+        room: FakeRoom | None = None,
     ) -> None:
         self.clock = clock or FakeClock(100.0)
-        self.room = FakeRoom("me")
+        self.room = room or FakeRoom("me")
         local = evolve(self.room.snapshot.local, permission=PARTY)
         self.room.snapshot = evolve(self.room.snapshot, local=local)
         self.engine = FakeCallEngine(self.room)

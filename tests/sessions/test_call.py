@@ -157,6 +157,13 @@ async def test_while_one_is_begun_no_other_is(stage: CallStage) -> None:
     assert (await first).callee_identity == "ana"
 
 
+@pytest.mark.parametrize("metadata", [[1], "text", 7])
+async def test_metadata_is_an_object(stage: CallStage, metadata: dict[str, object]) -> None:
+    error = await refused(stage.session.start("ana", metadata=metadata))
+    assert error.code is UTDErrorCode.VALIDATION
+    assert stage.engine.asked == []
+
+
 @pytest.mark.parametrize("callee", ["", 7, None])
 async def test_nobody_cannot_be_called(stage: CallStage, callee: str) -> None:
     error = await refused(stage.session.start(callee))
@@ -522,6 +529,56 @@ async def test_a_dial_that_is_given_up_does_not_end_what_another_session_answere
     assert stage.signals.holders.keys() == {call_id}
 
 
+# --- two devices of the callee ------------------------------------------------------------------
+
+
+async def test_an_answer_elsewhere_is_one_also_when_told_while_this_one_answers(
+    stage: CallStage,
+) -> None:
+    call_id = stage.incoming()
+    stage.signals.turn(True)
+    await stage.session.ringing(call_id)
+    stage.engine.gate.clear()
+    accepting = asyncio.ensure_future(stage.session.accept(call_id))
+    await settle()
+    tablet = evolve(stage.engine.turn(call_id, S.ACTIVE), answered_by="tablet")
+    stage.engine.calls[call_id] = tablet
+    stage.signals.tell(tablet)
+    stage.engine.gate.set()
+    assert (await refused(accepting)).code is UTDErrorCode.CONFLICT
+    await settle()
+    assert shown(stage.session) == (S.ENDED, call_id, "ana")
+    assert stage.session.end_reason.value is R.ANSWERED_ELSEWHERE
+    assert stage.engine.calls[call_id].status is S.ACTIVE
+    assert stage.signals.holders == {}
+
+
+@pytest.mark.parametrize("knows", [False, True])
+async def test_hanging_up_what_only_rings_here_does_not_end_it_where_it_was_answered(
+    stage: CallStage, knows: bool
+) -> None:
+    call_id = stage.incoming()
+    stage.signals.turn(True)
+    await stage.session.ringing(call_id)
+    stage.engine.calls[call_id] = evolve(stage.engine.turn(call_id, S.ACTIVE), answered_by="tablet")
+    if knows:
+        stage.signals.tell(stage.engine.calls[call_id])
+    await stage.session.end()
+    assert stage.engine.calls[call_id].status is S.ACTIVE
+    assert shown(stage.session) == (S.ENDED, call_id, "ana")
+    assert stage.session.end_reason.value is R.ANSWERED_ELSEWHERE
+
+
+@pytest.mark.parametrize("over", [(S.ENDED, R.CALLER_CANCELLED), (S.MISSED, R.RING_TIMEOUT)])
+async def test_hanging_up_what_rings_no_more_is_fine(stage: CallStage, over: tuple[S, R]) -> None:
+    call_id = stage.incoming()
+    stage.signals.turn(True)
+    await stage.session.ringing(call_id)
+    stage.engine.turn(call_id, *over)
+    await stage.session.end()
+    assert (stage.session.status.value, stage.session.end_reason.value) == over
+
+
 # --- what overtakes the reply ------------------------------------------------------------------
 
 
@@ -631,12 +688,12 @@ async def test_an_engine_that_cannot_be_reached_is_told_after_the_room_is_left(
     assert stage.session.end_reason.value is R.CALLER_HANGUP
 
 
-async def test_a_call_that_rings_here_is_ended(stage: CallStage) -> None:
+async def test_a_call_that_rings_here_is_declined_by_hanging_up(stage: CallStage) -> None:
     call_id = stage.incoming()
     await stage.session.ringing(call_id)
     await stage.session.end()
-    assert stage.engine.calls[call_id].end_reason is R.CALLEE_HANGUP
-    assert stage.session.end_reason.value is R.CALLEE_HANGUP
+    assert stage.engine.calls[call_id].end_reason is R.REJECTED
+    assert (stage.session.status.value, stage.session.end_reason.value) == (S.REJECTED, R.REJECTED)
 
 
 # --- what happens to a call ----------------------------------------------------------------------
@@ -798,6 +855,36 @@ async def test_a_session_makes_one_call_after_another(stage: CallStage) -> None:
     await session.accept(third)
     await settle()
     assert (session.room_name, session.microphone_enabled.value) == (third, True)
+
+
+class SlowRoom(FakeRoom):
+    """One that takes its time to be left, and cannot be joined before."""
+
+    def __init__(self) -> None:
+        super().__init__("me")
+        self.lets_go = asyncio.Event()
+        self.lets_go.set()
+
+    async def disconnect(self) -> None:
+        await self.lets_go.wait()
+        await super().disconnect()
+
+
+@pytest.mark.parametrize("come", [starting, accepting])
+async def test_a_call_right_after_another_waits_until_the_room_is_left(come: Command) -> None:
+    room = SlowRoom()
+    stage = CallStage(room=room)
+    first = await stage.talking()
+    room.lets_go.clear()
+    stage.news(S.ENDED, R.CALLEE_HANGUP)
+    second = asyncio.ensure_future(come(stage))
+    await settle()
+    stage.signals.tell(evolve(first, status=S.ACTIVE))
+    room.lets_go.set()
+    await second
+    assert stage.session.connected.value
+    assert stage.session.call_id.value != first.call_id
+    await stage.session.aclose()
 
 
 # --- closing -------------------------------------------------------------------------------------

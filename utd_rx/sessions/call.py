@@ -136,6 +136,8 @@ class UTDCallSession(UTDSession[CallState], CallView):
         Cancelling is safe: the call is ended at the engine, also when its answer comes later.
         """
         checks.identity(callee_identity, "callee_identity")
+        if not isinstance(metadata, Mapping | None):
+            raise invalid("metadata must be a mapping")
 
         async def dial() -> UTDCall:
             call = await self._engine.start_call(
@@ -278,7 +280,9 @@ class UTDCallSession(UTDSession[CallState], CallView):
 
     @command
     async def end(self) -> None:
-        """Hang up, or cancel: leave the room at once, and tell the engine.
+        """Hang up, cancel, or decline: leave the room at once, and tell the engine.
+
+        A call that only rings here is rejected; answered on another device meanwhile, it goes on.
 
         Without a call, or with one that is over or that the engine does not know, nothing
         happens. A `start` or `accept` that is under way raises `CONFLICT`, left.

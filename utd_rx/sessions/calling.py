@@ -211,12 +211,16 @@ class Calling:
 
     def hanging_up(self, call_id: str) -> asyncio.Task[None]:
         """Begin to leave a call, and to tell the engine; that goes on whoever is cancelled."""
+        on_hand = self._runner.state.on_hand
+        is_in = on_hand is None or on_hand.id != call_id or on_hand.is_joined
+        # What only rings here may have been answered on another device, and goes on there.
+        tell = self._end if is_in or self._called_off is not None else self._decline
         self._runner.offer(facts.CallEnded(call_id))
 
         async def hang_up() -> None:
             leaving = self._errands.begin(self._room.disconnect(), "leaving")
             try:
-                await self._end(call_id)
+                await tell(call_id)
             finally:
                 await asyncio.shield(leaving)
 
@@ -250,8 +254,24 @@ class Calling:
 
     async def _end(self, call_id: str) -> None:
         """Tell the engine that a call is over; that it is, or knows no such call, is fine."""
+        await self._undo(call_id, self._engine.end_call)
+
+    async def _decline(self, call_id: str) -> None:
+        """Tell the engine that a call is not to ring any more; see `_end`."""
+
+        async def decline(call_id: str) -> UTDCall:
+            try:
+                return await self._engine.reject_call(call_id)
+            except UTDStreamException as error:
+                if error.code is not UTDErrorCode.CONFLICT:
+                    raise
+                return await self._engine.get_call(call_id)
+
+        await self._undo(call_id, decline)
+
+    async def _undo(self, call_id: str, ask: Callable[[str], Awaitable[UTDCall]]) -> None:
         try:
-            self._tell(await self._engine.end_call(call_id))
+            self._tell(await ask(call_id))
         except UTDStreamException as error:
             self._runner.offer(facts.CallNotTold(call_id, error, is_last=True))
             if error.code not in (UTDErrorCode.NOT_FOUND, UTDErrorCode.CONFLICT):
