@@ -194,7 +194,7 @@ def _heard(state: CallState, fact: object, now: float) -> CallState:
         case facts.SignalChanged(is_up=is_up):
             state = evolve(state, is_signal_up=is_up)
             return _noted(state, fact, now)
-        case facts.CallDisputed(call_id=call_id) | facts.CallEnded(call_id=call_id):
+        case facts.CallDisputed(call_id=call_id):
             answering = None if state.answering == call_id else state.answering
             return _noted(evolve(state, answering=answering), fact, now)
         case _:
