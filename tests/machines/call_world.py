@@ -272,9 +272,10 @@ class Device:
                     self.world.join(self, reply.call_id)
                 return
             if call_id is not None:
-                self.offer(facts.CallDisputed(call_id))
                 if reply.status_code is None:
                     self.hang_up(call_id)
+                else:
+                    self.offer(facts.CallDisputed(call_id))
 
         return hear
 

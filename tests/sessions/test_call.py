@@ -380,6 +380,24 @@ async def test_an_accept_whose_answer_is_lost_is_taken_back(stage: CallStage) ->
     assert shown(stage.session) == (S.ENDED, call_id, "ana")
 
 
+async def test_an_accept_that_is_taken_back_was_not_answered_elsewhere(stage: CallStage) -> None:
+    call_id = stage.incoming()
+    await stage.session.ringing(call_id)
+    stage.engine.loses_replies = True
+    ends = stage.engine.end_call
+
+    async def slow(call_id: str) -> UTDCall:
+        await settle()  # so that a question would be answered before
+        stage.engine.loses_replies = False
+        return await ends(call_id)
+
+    stage.engine.end_call = slow  # type: ignore[method-assign]
+    assert (await refused(stage.session.accept(call_id))).code is UTDErrorCode.NETWORK
+    await settle()
+    assert shown(stage.session) == (S.ENDED, call_id, "ana")
+    assert stage.session.end_reason.value is R.CALLEE_HANGUP
+
+
 async def test_an_answer_told_before_its_reply_is_not_somebody_else_s(stage: CallStage) -> None:
     call_id = stage.incoming()
     await stage.session.ringing(call_id)

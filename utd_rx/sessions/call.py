@@ -188,9 +188,10 @@ class UTDCallSession(UTDSession[CallState], CallView):
             try:
                 call = await self._calling.asked(lambda: self._engine.accept_call(id))
             except UTDStreamException as error:
-                self._runner.offer(facts.CallDisputed(id))
                 if error.code in UNCERTAIN:
                     await self._calling.give_up(id)
+                else:
+                    self._runner.offer(facts.CallDisputed(id))
                 raise
             except asyncio.CancelledError:
                 self._calling.hanging_up(id)
