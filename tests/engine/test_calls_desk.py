@@ -83,10 +83,13 @@ class Office:
 
     async def answered(self, call_id: str = "call_1") -> tuple[int, int]:
         """A call with both in its room; returns the serials of their tokens."""
-        first = (await self.dial(call_id)).serial
-        second = self.desk.accept(call_id, "mona", "mona-1").serial
-        self.join(call_id, "sara", first)
-        self.join(call_id, "mona", second)
+        return await self.answered_by(call_id, "sara", "mona")
+
+    async def answered_by(self, call_id: str, caller: str, callee: str) -> tuple[int, int]:
+        first = (await self.dial(call_id, caller, callee)).serial
+        second = self.desk.accept(call_id, callee, f"{callee}-1").serial
+        self.join(call_id, caller, first)
+        self.join(call_id, callee, second)
         await settle()
         return first, second
 
@@ -437,6 +440,74 @@ async def test_news_of_an_earlier_room_is_none(office: Office) -> None:
     office.desk.room_finished("call_9", "RM_9")
     office.desk.participant_left("call_9", "sara", "PA_9")
     assert office.desk.sids().keys() == {"call_1"}
+
+
+# -- a media server that does not say who is gone
+
+
+async def wait(office: Office, seconds: int) -> None:
+    for _ in range(seconds):
+        await office.clock.advance(1.0)
+
+
+@pytest.mark.parametrize("gone", ["mona", "both", "room", "room made again"])
+async def test_who_is_gone_without_a_report_is_missed(office: Office, gone: str) -> None:
+    """As when their media server died."""
+    await office.answered()
+    people, name = office.media.people["lk_call_1"], "lk_call_1"
+    match gone:
+        case "mona":
+            del people["mona"]
+        case "both":
+            people.clear()
+        case "room":
+            del office.media.rooms[name]
+        case _:
+            people.clear()
+            office.media.rooms[name] = MediaRoom(name, "RM_again")
+    await wait(office, 59)
+    assert office.status() is UTDCallStatus.ACTIVE
+    await wait(office, 62)
+    ended = office.desk.find("call_1", None).told
+    assert ended.end_reason is UTDCallEndReason.PEER_LOST
+
+
+async def test_a_quiet_call_costs_a_question_a_minute_and_goes_on(office: Office) -> None:
+    await office.answered()
+    await office.answered_by("call_2", "omar", "nora")
+    office.media.log.clear()
+    await wait(office, 600)
+    assert office.status() is UTDCallStatus.ACTIVE
+    assert set(office.media.log) == {"list_rooms"}
+    assert 5 <= len(office.media.log) <= 10
+
+
+async def test_a_media_server_that_does_not_answer_loses_nobody(office: Office) -> None:
+    await office.answered()
+    office.media.is_down = True
+    await wait(office, 200)
+    assert office.status() is UTDCallStatus.ACTIVE
+    office.media.is_down = False
+    office.media.rooms.clear()
+    await wait(office, 130)
+    assert office.status() is UTDCallStatus.ENDED
+
+
+async def test_who_comes_while_the_room_is_looked_at_has_not_left(office: Office) -> None:
+    first, _ = await office.answered()
+    lists = office.media.list_participants
+
+    async def slow(room: str) -> tuple[MediaParticipant, ...]:
+        found = await lists(room)
+        office.join("call_1", "sara", first, "PA_new")
+        return found
+
+    office.media.list_participants = slow  # type: ignore[method-assign]
+    office.desk.participant_left("call_1", "sara", office.media.people["lk_call_1"]["sara"].sid)
+    del office.media.people["lk_call_1"]["sara"]
+    await office.desk.compare({}, {"call_1": office.media.rooms["lk_call_1"].sid})
+    await wait(office, 40)
+    assert office.status() is UTDCallStatus.ACTIVE
 
 
 async def test_calls_leave_nothing_behind(office: Office) -> None:

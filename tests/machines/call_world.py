@@ -49,6 +49,7 @@ class Ringing:
     devices: dict[str, str]
     rings_until: float
     away_since: dict[str, float] = field(factory=dict)
+    is_forgotten: bool = False
 
 
 @define
@@ -62,7 +63,16 @@ class Engine:
 
     def live(self, user: str) -> Ringing | None:
         there = (one for one in self.calls.values() if not one.call.status.is_terminal)
-        return next((one for one in there if user in parties(one.call)), None)
+        return next(
+            (one for one in there if user in parties(one.call) and not one.is_forgotten), None
+        )
+
+    def restart(self) -> None:
+        """Know of no call any more."""
+        for call_id, there in self.calls.items():
+            if not there.is_forgotten:
+                there.is_forgotten = True
+                self.close(call_id)
 
     def start(self, user: str, device: str, callee: str) -> Reply:
         mine = self.live(user)
@@ -85,7 +95,7 @@ class Engine:
 
     def do(self, verb: str, user: str, device: str, call_id: str) -> Reply:
         there = self.calls.get(call_id)
-        if there is None:
+        if there is None or there.is_forgotten:
             return refused(UTDErrorCode.NOT_FOUND)
         call = there.call
         rings = call.status in (S.INITIATING, S.RINGING)
@@ -134,6 +144,8 @@ class Engine:
         self.now = now
         for there in self.calls.values():
             status = there.call.status
+            if there.is_forgotten:
+                continue
             if status in (S.INITIATING, S.RINGING) and now >= there.rings_until:
                 self.turn(there, S.MISSED, R.RING_TIMEOUT)
             elif not status.is_terminal and any(
@@ -226,8 +238,24 @@ class Device:
 
     def end(self) -> None:
         on_hand = self.state.on_hand
-        if on_hand is not None and not on_hand.is_over and not on_hand.is_out:
+        if on_hand is None or on_hand.is_over or on_hand.is_out:
+            return
+        if on_hand.is_joined or self.is_coming:
             self.hang_up(on_hand.id)
+        else:
+            self.decline(on_hand.id)
+
+    def decline(self, call_id: str) -> None:
+        told = self.told(call_id, is_end=True)
+
+        def hear(reply: Reply) -> None:
+            if isinstance(reply, UTDCall) or reply.status_code != 409:
+                told(reply)
+            else:
+                self.request("get", call_id, told)
+
+        self.offer(facts.CallEnded(call_id))
+        self.request("reject", call_id, hear)
 
     def hang_up(self, call_id: str) -> None:
         self.offer(facts.CallEnded(call_id))
@@ -244,9 +272,10 @@ class Device:
                     self.world.join(self, reply.call_id)
                 return
             if call_id is not None:
-                self.offer(facts.CallDisputed(call_id))
                 if reply.status_code is None:
                     self.hang_up(call_id)
+                else:
+                    self.offer(facts.CallDisputed(call_id))
 
         return hear
 
@@ -300,7 +329,7 @@ class World:
 
     def join(self, device: Device, call_id: str) -> None:
         there = self.engine.calls[call_id]
-        if there.call.status.is_terminal:
+        if there.call.status.is_terminal or there.is_forgotten:
             error = UTDStreamException("no room", code=UTDErrorCode.NOT_FOUND)
             device.room.append(error)
             return
@@ -331,14 +360,19 @@ class World:
                 device.offer(fact)
 
     def settle(self, device: Device, index: int, lost: str = "") -> None:
-        """Let a request arrive and its answer come back, unless one of them is lost."""
+        """Let a request arrive and its answer come back, unless one of them is lost, or late."""
         request = device.requests.pop(index)
         answer: Reply = AWAY if lost == "request" else request.ask()
+        if lost == "late":
+            device.requests.append(Request(lambda: answer, request.hear))
+            return
         request.hear(AWAY if lost == "answer" else answer)
 
     def advance(self, seconds: float) -> None:
-        until = self.now + seconds
+        until, turns = self.now + seconds, 0
         while True:
+            turns += 1
+            assert turns < 1_000, "a deadline that passes and stays"
             due = [AUDIO_CALL.next_deadline(one.state) for one in self.devices]
             at = min([until, *(max(one, self.now) for one in due if one is not None)])
             self.now = at
@@ -405,7 +439,18 @@ class World:
                         self.hear_room(device)
                     while device.news:
                         device.offer(facts.CallTold(device.news.pop(0)))
+            self.up_to_date()
             self.advance(7.0)
+
+    def up_to_date(self) -> None:
+        """What holds at once when the socket is back, and nothing is under way."""
+        for device in self.devices:
+            on_hand = device.state.on_hand
+            if on_hand is None or on_hand.is_over or on_hand.is_out:
+                continue
+            there = self.engine.calls[on_hand.id]
+            assert not there.is_forgotten
+            assert on_hand.call.status is there.call.status
 
     def agreed(self) -> None:
         """What holds when everybody has heard of everything."""
@@ -416,6 +461,7 @@ class World:
             there = self.engine.calls[on_hand.id]
             if not on_hand.is_over:
                 assert on_hand.call.status is there.call.status
+                assert on_hand.is_joined or on_hand.call.status is not S.ACTIVE
                 if on_hand.is_joined:
                     assert there.devices[device.user] == device.name
                     assert device.state.session.connection.is_connected
@@ -423,8 +469,11 @@ class World:
             if on_hand.call.end_reason is R.ANSWERED_ELSEWHERE:
                 assert there.devices[device.user] != device.name
             else:
-                assert there.call.status.is_terminal
                 is_own_word = on_hand.id in device.silent or on_hand.call.end_reason is R.LOST
+                # Who was not heard when it declined, does not end what another device answers.
+                is_elsewhere = there.devices.get(device.user) not in (None, device.name)
+                is_over = there.call.status.is_terminal or there.is_forgotten
+                assert is_over or (is_own_word and is_elsewhere)
                 assert is_own_word or on_hand.call.status is there.call.status
         for user in {device.user for device in self.devices}:
             own = [one.state for one in self.devices if one.user == user]
@@ -438,5 +487,5 @@ def hear_news(device: Device, call: UTDCall, how: str) -> None:
     """Let a frame arrive: never, or now, or now and once more."""
     if how != "twice":
         device.news.remove(call)
-    if how not in ("request", "answer"):
+    if how not in ("request", "answer", "late"):
         device.offer(facts.CallTold(call))

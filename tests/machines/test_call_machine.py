@@ -14,8 +14,8 @@ from utd_rx.protocol.facts import calls as facts
 from utd_rx.protocol.facts.media import PublishingWanted
 
 any_ = st.integers(0, 999)
-hows = st.sampled_from(["", "", "", "", "", "twice", "request", "answer"])
-"""How the network does something: well, twice, not at all, or so that only one side knows."""
+hows = st.sampled_from(["", "", "", "", "", "twice", "request", "answer", "late", "late"])
+"""How the network does something: well, twice, not at all, so that only one side knows, or late."""
 
 
 class CallMachine(RuleBasedStateMachine):
@@ -64,6 +64,37 @@ class CallMachine(RuleBasedStateMachine):
         else:
             device.answer(verb, call_id)
 
+    @precondition(lambda self: self.ringing())
+    @rule(tablet_first=st.booleans(), whichs=st.lists(st.tuples(any_, hows), max_size=4))
+    def answer_on_all(self, tablet_first: bool, whichs: list[tuple[int, str]]) -> None:
+        """Every device of the callee answers at once: one is first, and the others hear of it."""
+        newest = self.ringing()[-1][1]
+        devices = [device for device, call_id in self.ringing() if call_id == newest]
+        for device in reversed(devices) if tablet_first else devices:
+            device.accept(newest)
+        self.network(whichs)
+
+    @precondition(lambda self: self.ringing())
+    @rule(which=any_)
+    def answer_late(self, which: int) -> None:
+        """The engine has the answer, and the device asks how the call stands before it hears."""
+        found = self.ringing()
+        device, call_id = found[which % len(found)]
+        if device.requests or device.state.live_id != call_id:
+            return
+        device.accept(call_id)
+        if device.requests:
+            self.world.settle(device, 0, "late")
+            device.offer(facts.SignalChanged(True))
+            for index in reversed(range(1, len(device.requests))):
+                self.world.settle(device, index)
+
+    @precondition(lambda self: any(one.state.live_id for one in self.world.devices))
+    @rule()
+    def restart(self) -> None:
+        """The engine dies, and knows no call when it is back."""
+        self.world.engine.restart()
+
     @precondition(lambda self: any(one.state.live_id for one in self.world.devices))
     @rule(which=any_)
     def end(self, which: int) -> None:
@@ -71,6 +102,9 @@ class CallMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.world.pending())
     @rule(whichs=st.lists(st.tuples(any_, hows), min_size=1, max_size=8))
+    def arrive(self, whichs: list[tuple[int, str]]) -> None:
+        self.network(whichs)
+
     def network(self, whichs: list[tuple[int, str]]) -> None:
         """Something that is under way arrives, in any order."""
         for which, how in whichs:
@@ -103,6 +137,29 @@ class CallMachine(RuleBasedStateMachine):
                 device.offer(PublishingWanted(TrackSource.MICROPHONE, True))
             case "off":
                 device.offer(PublishingWanted(TrackSource.MICROPHONE, False))
+
+    @precondition(lambda self: self.in_rooms())
+    @rule(which=any_)
+    def silence(self, which: int) -> None:
+        """The room goes, and for a minute the engine says nothing either."""
+        found = self.in_rooms()
+        device = found[which % len(found)]
+        call_id = device.state.live_id
+        device.news.clear()
+        device.leave()
+        device.offer(Disconnected(DisconnectReason.PARTICIPANT_REMOVED))
+        self.world.advance(60.0)
+        assert device.state.live_id is None
+        assert device.state.call_id == call_id
+
+    def in_rooms(self) -> list[Device]:
+        return [
+            device
+            for device in self.world.devices
+            if device.in_room is not None
+            and device.state.session.connection.is_joined
+            and device.state.live_id is not None
+        ]
 
     @rule(seconds=st.sampled_from([0.5, 0.5, 3.0, 3.0, 10.0, 31.0]))
     def wait(self, seconds: float) -> None:

@@ -199,6 +199,26 @@ def test_an_answer_that_is_told_before_its_reply_is_this_device_s_own() -> None:
     assert (state.status, state.answering) == (S.ACTIVE, None)
 
 
+def test_who_hangs_up_while_answering_has_not_been_answered_elsewhere() -> None:
+    state, _ = run(
+        begin(),
+        CallAdopted(incoming(S.RINGING)),
+        AcceptStarted("call_1"),
+        CallEnded("call_1"),
+        CallTold(incoming(S.ACTIVE)),
+        CallTold(evolve(incoming(S.ENDED), end_reason=R.CALLEE_HANGUP)),
+    )
+    assert (state.status, state.end_reason) == (S.ENDED, R.CALLEE_HANGUP)
+
+
+def test_what_was_told_before_the_call_was_on_hand_counts() -> None:
+    over = evolve(incoming(S.ENDED), end_reason=R.CALLER_CANCELLED)
+    state, _ = run(begin(), CallTold(over), CallAdopted(incoming(S.RINGING)))
+    assert (state.status, state.end_reason, state.strays) == (S.ENDED, R.CALLER_CANCELLED, 1)
+    many = [CallTold(call(S.RINGING, f"call_{number}")) for number in range(100)]
+    assert len(run(begin(), *many)[0].heard) == rules.HEARD
+
+
 def test_a_refused_answer_asks_how_the_call_stands() -> None:
     state, effects = run(
         begin(), CallAdopted(incoming(S.RINGING)), AcceptStarted("call_1"), CallDisputed("call_1")

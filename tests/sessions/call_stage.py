@@ -18,6 +18,7 @@ from utd_rx.models.stream_type import UTDStreamType
 from utd_rx.protocol.facts.calls import CallTold, SignalChanged
 from utd_rx.protocol.wire.calls import call_to_wire
 from utd_rx.sessions.call import UTDCallSession
+from utd_rx.sessions.signals import CallHolder
 from utd_rx.testing.calls import FakeCallEngine
 from utd_rx.testing.clock import FakeClock
 from utd_rx.testing.room import FakeRoom
@@ -35,7 +36,7 @@ class Switchboard:
     def __init__(self) -> None:
         self.is_up = False
         self.sinks: list[Sink] = []
-        self.holders: dict[str, object] = {}
+        self.holders: dict[str, CallHolder] = {}
         self.heard: list[UTDCall] = []
 
     def listen(self, sink: Sink) -> Callable[[], None]:
@@ -43,14 +44,18 @@ class Switchboard:
         sink(SignalChanged(self.is_up))
         return lambda: self.sinks.remove(sink) if sink in self.sinks else None
 
-    def told(self, call: UTDCall) -> None:
+    def told(self, call: UTDCall, by: Sink) -> None:
         self.heard.append(call)
+        for sink in [one for one in self.sinks if one != by]:
+            sink(CallTold(call))
 
-    def claim(self, call_id: str, owner: object) -> None:
-        if self.holders.setdefault(call_id, owner) is not owner:
+    def claim(self, call_id: str, owner: CallHolder, *, takes_part: bool = False) -> None:
+        holder = self.holders.setdefault(call_id, owner)
+        if holder is not owner and not (takes_part and holder.lets_go(call_id)):
             raise conflict(ConflictReason.ALREADY, "another session has it")
+        self.holders[call_id] = owner
 
-    def release(self, call_id: str, owner: object) -> None:
+    def release(self, call_id: str, owner: CallHolder) -> None:
         if self.holders.get(call_id) is owner:
             del self.holders[call_id]
 
@@ -73,9 +78,10 @@ class CallStage:
         type_: UTDStreamType = UTDStreamType.AUDIO_CALL,
         microphone: AudioInput | None = TONE,
         clock: FakeClock | None = None,
+        room: FakeRoom | None = None,
     ) -> None:
         self.clock = clock or FakeClock(100.0)
-        self.room = FakeRoom("me")
+        self.room = room or FakeRoom("me")
         local = evolve(self.room.snapshot.local, permission=PARTY)
         self.room.snapshot = evolve(self.room.snapshot, local=local)
         self.engine = FakeCallEngine(self.room)

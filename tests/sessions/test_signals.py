@@ -7,6 +7,7 @@ import threading
 from collections.abc import AsyncIterator
 
 import pytest
+from attrs import frozen
 
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
 from utd_rx.models.call import IncomingCall, UTDCall, UTDCallStatus
@@ -157,18 +158,50 @@ async def test_sessions_hear_of_the_socket_and_of_every_call_in_order(desk: Desk
     assert later == [SignalChanged(True)]
 
 
+@frozen(eq=False)
+class Session:
+    """One that may have a call."""
+
+    only_rings: bool = False
+
+    def lets_go(self, call_id: str) -> bool:
+        return self.only_rings
+
+
 async def test_a_call_belongs_to_one_session(desk: Desk) -> None:
-    one, other = object(), object()
+    one, other = Session(), Session()
     desk.signals.claim("call_1", one)
     desk.signals.claim("call_1", one)
-    with pytest.raises(UTDStreamException) as caught:
-        desk.signals.claim("call_1", other)
-    assert caught.value.reason is ConflictReason.ALREADY
+    for takes_part in (False, True):
+        with pytest.raises(UTDStreamException) as caught:
+            desk.signals.claim("call_1", other, takes_part=takes_part)
+        assert caught.value.reason is ConflictReason.ALREADY
     desk.signals.release("call_1", other)
     desk.signals.claim("call_1", one)
     desk.signals.release("call_1", one)
     desk.signals.release("call_1", one)
     desk.signals.claim("call_1", other)
+
+
+async def test_one_that_only_rings_lets_go_of_it_for_one_that_takes_part(desk: Desk) -> None:
+    rings, other = Session(only_rings=True), Session()
+    desk.signals.claim("call_1", rings)
+    with pytest.raises(UTDStreamException):
+        desk.signals.claim("call_1", other)
+    desk.signals.claim("call_1", other, takes_part=True)
+    desk.signals.release("call_1", rings)
+    with pytest.raises(UTDStreamException):
+        desk.signals.claim("call_1", rings, takes_part=True)
+
+
+async def test_what_a_session_says_the_others_hear(desk: Desk) -> None:
+    heard: dict[str, list[object]] = {"one": [], "other": []}
+    one = heard["one"].append
+    desk.signals.listen(one)
+    desk.signals.listen(heard["other"].append)
+    desk.signals.told(a_call(1, S.ACTIVE), by=one)
+    assert heard["one"] == [SignalChanged(False)]
+    assert heard["other"][1:] == [CallTold(without_credentials(a_call(1, S.ACTIVE)))]
 
 
 # --- a socket that dies -------------------------------------------------------------------------

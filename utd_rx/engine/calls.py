@@ -11,14 +11,16 @@ and then it is decided whether there is a call.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Mapping
-from typing import Final, Protocol
+from typing import Final
 
 from attrs import frozen
 
+from utd_rx.engine.call_news import CallTeller, Poster
 from utd_rx.engine.call_room import CallRoom
 from utd_rx.engine.engine_clock import EngineClock, Timer
-from utd_rx.engine.media import Media, MediaParticipant
+from utd_rx.engine.media import Media, MediaParticipant, MediaUnavailable
 from utd_rx.engine.metadata import read_metadata
 from utd_rx.engine.rules.call_book import CallBook, CallLimits, Changed, Dial
 from utd_rx.engine.rules.calls import Call, Deed, due, party_of
@@ -27,29 +29,7 @@ from utd_rx.engine.tasks import OwnedTasks
 from utd_rx.models.call import UTDCall, UTDCallStatus
 from utd_rx.protocol.wire.calls import METADATA_KEY, call_to_wire
 
-
-class CallTeller(Protocol):
-    """Who tells users of their calls: the signal socket's hub. Neither raises nor waits."""
-
-    def tell(
-        self, identity: str, kind: str, call: UTDCall, *, except_device: str | None = None
-    ) -> None:
-        """Tell all devices of `identity` but one; `kind` is a frame's type without `call_`."""
-
-
-class Poster(Protocol):
-    """Who tells a customer's backend: the sender of webhooks. Neither raises nor waits."""
-
-    def post(self, event: str, **body: object) -> None: ...
-
-
-class Nobody:
-    """A `CallTeller` and `Poster` that tells nobody."""
-
-    def tell(
-        self, identity: str, kind: str, call: UTDCall, *, except_device: str | None = None
-    ) -> None: ...
-    def post(self, event: str, **body: object) -> None: ...
+logger: Final = logging.getLogger(__name__)
 
 
 @frozen
@@ -66,6 +46,9 @@ _EVENTS: Final[Mapping[UTDCallStatus, str]] = {
     UTDCallStatus.ACTIVE: "call_accepted",
 }
 """Webhooks that are not called after the status."""
+
+LOOK_SECONDS: Final = 30.0
+"""How often it is found out whether a call's room is to be looked at."""
 
 
 class CallDesk:
@@ -106,6 +89,7 @@ class CallDesk:
         self._rooms: dict[str, CallRoom] = {}
         self._timers: dict[str, Timer] = {}
         self._dialling: set[str] = set()
+        self._look: Timer | None = None
         self._tasks = OwnedTasks()
 
     async def aclose(self) -> None:
@@ -113,6 +97,7 @@ class CallDesk:
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
+        self._stop_looking()
         await self._tasks.aclose()
 
     # -- what is asked
@@ -202,12 +187,12 @@ class CallDesk:
         if book is None:
             self._room(call_id).expel(info.identity, info.sid)
             return
-        self._become(book, call_id)
+        self._become(book.heard(call_id, self._clock.monotonic()), call_id)
 
     def participant_left(self, call_id: str, identity: str, sid: str | None) -> None:
         """A connection ended; `sid` None is any of theirs."""
         now = self._clock.monotonic()
-        self._become(self._book.left(call_id, identity, sid, now), call_id)
+        self._become(self._book.left(call_id, identity, sid, now).heard(call_id, now), call_id)
 
     def room_started(self, call_id: str, sid: str) -> None:
         """The SFU made its half of a room; after another one, nobody is in it yet."""
@@ -237,17 +222,61 @@ class CallDesk:
                 self._room(call_id).want(None)
                 continue
             self.room_started(call_id, sid)
+            # Known first, asked second: whoever is reported in between has not left.
+            before = self._book.live.get(call_id)
             people = await self._media.list_participants(self._livekit_name(call_id))
-            call = self._book.live.get(call_id)
             there = {who.sid for who in people}
-            for party in () if call is None else call.parties:
+            for party in () if before is None else before.parties:
                 if party.sid is not None and party.sid not in there:
                     self.participant_left(call_id, party.identity, party.sid)
+            call = self._book.live.get(call_id)
             for who in people:
                 if call is not None and who.sid not in [party.sid for party in call.parties]:
                     self.participant_joined(call_id, who)
 
+    async def look(self, quiet: tuple[str, ...]) -> None:
+        """Find out whether who is said to be in the rooms of these calls is there still.
+
+        Their media server may have died without a word: one question for all, and one more for
+        each room in which it is not as it was.
+        """
+        known = {call_id: self._room(call_id).sid for call_id in quiet}
+        try:
+            rooms = {room.name: room for room in await self._media.list_rooms()}
+            for call_id, sid in known.items():
+                call, room = self._book.live.get(call_id), rooms.get(self._livekit_name(call_id))
+                if call is None:
+                    continue
+                if room is None:
+                    self.room_finished(call_id, sid)
+                elif (room.sid, room.participant_count) != (sid, call.present):
+                    await self.compare({}, {call_id: room.sid})
+        except MediaUnavailable as error:
+            logger.warning("who is in a call is unknown for now: %s", error)
+
     # -- inside
+
+    def _look_around(self) -> None:
+        """Look at what is quiet, and once more while there are calls."""
+        self._look, now = None, self._clock.monotonic()
+        quiet = self._book.quiet(now)
+        for call_id in quiet:
+            self._book = self._book.heard(call_id, now)
+        if quiet:
+            self._tasks.spawn(self.look(quiet), "engine-look")
+        self._go_on_looking()
+
+    def _go_on_looking(self) -> None:
+        if not self._book.live:
+            self._stop_looking()
+        elif self._look is None:
+            when = self._clock.monotonic() + LOOK_SECONDS
+            self._look = self._clock.call_at(when, self._look_around)
+
+    def _stop_looking(self) -> None:
+        if self._look is not None:
+            self._look.cancel()
+            self._look = None
 
     def _dialled(self, dial: Dial) -> Admitted | None:
         """Return the call that dialling joins, None where it is to be a new one."""
@@ -286,6 +315,7 @@ class CallDesk:
         next_ = None if call is None else due(call)
         if next_ is not None:
             self._timers[call_id] = self._clock.call_at(next_[0], lambda: self._catch_up(call_id))
+        self._go_on_looking()
 
     def _all_left(self, call_id: str, sid: str | None) -> None:
         for party in self._book.live[call_id].parties:

@@ -12,7 +12,8 @@ from typing import Final, TypeAlias
 from attrs import evolve
 
 from utd_rx.engine.authorization import Callers, Principal, RoomAccess, authorize
-from utd_rx.engine.calls import CallDesk, CallTeller, Nobody, Poster
+from utd_rx.engine.call_news import CallTeller, Nobody, Poster
+from utd_rx.engine.calls import CallDesk
 from utd_rx.engine.engine_clock import EngineClock, to_iso
 from utd_rx.engine.media import Media, MediaParticipant, MediaUnavailable
 from utd_rx.engine.metadata import MintedMetadata, read_metadata, taken_over, with_custom

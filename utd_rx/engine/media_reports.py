@@ -14,7 +14,7 @@ from aiohttp import web
 from google.protobuf.json_format import ParseError
 from livekit import api
 
-from utd_rx.engine.calls import Poster
+from utd_rx.engine.call_news import Poster
 from utd_rx.engine.core import EngineCore
 from utd_rx.engine.media import participant_of
 from utd_rx.engine.options import Secrets

@@ -15,7 +15,7 @@ from typing import Final
 from aiohttp import web
 from attrs import frozen
 
-from utd_rx.engine.calls import Poster
+from utd_rx.engine.call_news import Poster
 from utd_rx.engine.engine_clock import EngineClock, Timer
 from utd_rx.engine.rules.refusal import Reason, Refusal
 from utd_rx.engine.rules.signal_book import Effects, Seen, Shut, SignalBook

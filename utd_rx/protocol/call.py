@@ -48,6 +48,9 @@ VIDEO: Final = AUDIO | {TrackSource.CAMERA, TrackSource.SCREEN_SHARE}
 OPENED: Final = (TrackSource.MICROPHONE, TrackSource.CAMERA)
 """What is switched on when a call becomes active, where the app gave it."""
 
+HEARD: Final = 16
+"""How much that was told of other calls is kept: of one that is about to be on hand, too."""
+
 _NOTHING: Final[frozenset[TrackSource]] = frozenset()
 
 
@@ -64,6 +67,8 @@ class CallState:
         sources: What the app gave to be published.
         is_signal_up: Whether the signal socket is.
         waits: The commands that wait.
+        heard: What was told last of other calls: one that is told before the reply to what the
+            app asked of it would be lost.
         strays: How many facts were about other calls.
         forged: How many engine messages a participant forged by name; they were refused.
     """
@@ -76,6 +81,7 @@ class CallState:
     sources: tuple[TrackSource, ...] = ()
     is_signal_up: bool = False
     waits: tuple[Wait, ...] = ()
+    heard: tuple[UTDCall, ...] = ()
     strays: int = 0
     forged: int = 0
 
@@ -181,9 +187,9 @@ def _heard(state: CallState, fact: object, now: float) -> CallState:
     """Return the state as `fact` leaves the call."""
     match fact:
         case facts.CallJoined(call=call):
-            return _told(_joined(_taken(evolve(state, answering=None), call), call), call, now)
+            return _begun(_joined(_taken(evolve(state, answering=None), call), call), call, now)
         case facts.CallAdopted(call=call):
-            return _told(_taken(state, call), call, now)
+            return _begun(_taken(state, call), call, now)
         case facts.CallTold(call=call):
             return _told(state, call, now)
         case facts.CallRefused(peer=peer) if state.live_id is None:
@@ -193,7 +199,7 @@ def _heard(state: CallState, fact: object, now: float) -> CallState:
         case facts.SignalChanged(is_up=is_up):
             state = evolve(state, is_signal_up=is_up)
             return _noted(state, fact, now)
-        case facts.CallDisputed(call_id=call_id) | facts.CallEnded(call_id=call_id):
+        case facts.CallDisputed(call_id=call_id):
             answering = None if state.answering == call_id else state.answering
             return _noted(evolve(state, answering=answering), fact, now)
         case _:
@@ -244,9 +250,18 @@ def _joined(state: CallState, call: UTDCall) -> CallState:
     return evolve(state, on_hand=evolve(on_hand, is_joined=True, opens=opens))
 
 
+def _begun(state: CallState, call: UTDCall, now: float) -> CallState:
+    """Return the state after the reply about a call, and what overtook the reply."""
+    state = _told(state, call, now)
+    for heard in state.heard:
+        if heard.call_id == call.call_id == state.call_id:
+            state = _told(state, heard, now)
+    return state
+
+
 def _told(state: CallState, call: UTDCall, now: float) -> CallState:
     if state.on_hand is None or state.on_hand.id != call.call_id:
-        return _stray(state)
+        return _stray(evolve(state, heard=(*state.heard, call)[-HEARD:]))
     is_answering = state.answering == call.call_id
     on_hand = lifecycle.told(
         state.on_hand, call, now, identity=state.identity, is_answering=is_answering

@@ -128,15 +128,17 @@ def told(
         failures=0,
         lost_at=on_hand.lost_at if on_hand.is_joined or on_hand.is_out else None,
     )
+    is_here = on_hand.is_joined or is_answering or is_caller(on_hand.call, identity)
+    if call.status is S.ACTIVE and not is_here:
+        # Also when it was told before, while this device was answering, too.
+        on_hand = evolve(on_hand, answered_at=None, duration=None)
+        return over(on_hand, UTDCallEndReason.ANSWERED_ELSEWHERE)
     if call.status not in FORWARD[status]:
         return on_hand
     if call.status.is_terminal:
         reason = call.end_reason or UTDCallEndReason.UNKNOWN
         return over(on_hand, reason, call.status, call.duration_seconds)
     if call.status is S.ACTIVE:
-        is_here = on_hand.is_joined or is_answering or is_caller(on_hand.call, identity)
-        if not is_here:
-            return over(on_hand, UTDCallEndReason.ANSWERED_ELSEWHERE)
         on_hand = evolve(on_hand, answered_at=now, duration=0.0)
     return evolve(on_hand, call=evolve(on_hand.call, status=call.status))
 

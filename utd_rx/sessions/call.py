@@ -118,7 +118,8 @@ class UTDCallSession(UTDSession[CallState], CallView):
     ) -> UTDCall:
         """Call somebody: ring them, and join the call's room.
 
-        Where they dialled at the same moment, the call is theirs and active already.
+        Where they dialled at the same moment, the call is theirs and active already; a session of
+        this client that only rings for it lets go of it, answered elsewhere.
 
         Args:
             callee_identity: Whom.
@@ -129,10 +130,11 @@ class UTDCallSession(UTDSession[CallState], CallView):
             The call, as it stands when its room is joined.
 
         Raises:
-            UTDStreamException: `CONFLICT`: in a call already, on another device, too (already
-                so); the callee is on a call (busy), as `status` then says, too; or the call ended
-                before its room was joined (left). `FORBIDDEN`, `VALIDATION`, `UNAUTHORIZED`, …
-                of the engine; or why the room could not be joined.
+            UTDStreamException: `CONFLICT`: in a call already, in another session or on another
+                device, too (already so); the callee is on a call (busy), as `status` then says,
+                too; or the call ended before its room was joined (left). `FORBIDDEN`,
+                `VALIDATION`, `UNAUTHORIZED`, … of the engine; `RATE_LIMITED`: too many calls in a
+                minute; or why the room could not be joined.
 
         Cancelling is safe: the call is ended at the engine, also when its answer comes later.
         """
@@ -169,6 +171,8 @@ class UTDCallSession(UTDSession[CallState], CallView):
     async def accept(self, id: str) -> UTDCall:  # noqa: A002 (the seed's word)
         """Answer a call, and join its room; nobody need have told of it before.
 
+        A session of this client that only rings for it lets go of it, answered elsewhere.
+
         Args:
             id: The call's.
 
@@ -186,14 +190,15 @@ class UTDCallSession(UTDSession[CallState], CallView):
         checks.identity(id, "id")
         with self._calling.coming(id):
             await self._calling.settled(id)
-            self._calling.claim(id)
+            self._calling.claim(id, takes_part=True)
             self._runner.offer(facts.AcceptStarted(id))
             try:
                 call = await self._calling.asked(lambda: self._engine.accept_call(id))
             except UTDStreamException as error:
-                self._runner.offer(facts.CallDisputed(id))
                 if error.code in UNCERTAIN:
                     await self._calling.give_up(id)
+                else:
+                    self._runner.offer(facts.CallDisputed(id))
                 raise
             except asyncio.CancelledError:
                 self._calling.hanging_up(id)
@@ -202,7 +207,8 @@ class UTDCallSession(UTDSession[CallState], CallView):
             return await self._come(evolve(call, callee_identity=callee))
 
     async def _come(self, call: UTDCall) -> UTDCall:
-        """Take part in `call`: join its room, or hang up."""
+        """Take part in `call`: join its room, or hang up; not where another session is in it."""
+        self._calling.claim(call.call_id, takes_part=True)
         try:
             self._calling.take_part(call)
             await self._enter()
@@ -282,7 +288,9 @@ class UTDCallSession(UTDSession[CallState], CallView):
 
     @command
     async def end(self) -> None:
-        """Hang up, or cancel: leave the room at once, and tell the engine.
+        """Hang up, cancel, or decline: leave the room at once, and tell the engine.
+
+        A call that only rings here is rejected; answered on another device meanwhile, it goes on.
 
         Without a call, or with one that is over or that the engine does not know, nothing
         happens. A `start` or `accept` that is under way raises `CONFLICT`, left.

@@ -18,6 +18,7 @@ from utd_rx.protocol.call_lifecycle import CallOnHand
 from utd_rx.protocol.facts import calls as facts
 from utd_rx.sessions.errands import Errands
 from utd_rx.sessions.runner import Handlers, Runner
+from utd_rx.sessions.signals import CallHolder, SignalListener
 
 NO_ROUTE: Final = (404, 405)
 """What an engine answers that cannot make another token for a call."""
@@ -30,18 +31,19 @@ class CallEngine(EnginePort, CallCalls, Protocol):
 class CallSignals(Protocol):
     """What a session hears of its client's signal socket, and which call is whose."""
 
-    def listen(
-        self, sink: Callable[[facts.CallTold | facts.SignalChanged], None]
-    ) -> Callable[[], None]:
+    def listen(self, sink: SignalListener) -> Callable[[], None]:
         """Tell `sink` of every call, and whether the socket is up; the result ends it."""
 
-    def told(self, call: UTDCall) -> None:
-        """Hear how a call stands: the engine tells nobody of their own deeds."""
+    def told(self, call: UTDCall, by: SignalListener) -> None:
+        """Hear how a call stands, and tell all sessions but that which listens as `by`."""
 
-    def claim(self, call_id: str, owner: object) -> None:
-        """Have a call belong to `owner`; `CONFLICT`, already so, where it is another's."""
+    def claim(self, call_id: str, owner: CallHolder, *, takes_part: bool = False) -> None:
+        """Have a call belong to `owner`; `CONFLICT`, already so, where it is another's.
 
-    def release(self, call_id: str, owner: object) -> None:
+        Who `takes_part` gets it from one that only rings.
+        """
+
+    def release(self, call_id: str, owner: CallHolder) -> None:
         """Let go of a call; nothing where it is not `owner`'s."""
 
 
@@ -110,7 +112,8 @@ class Calling:
         async def answered() -> UTDCall:
             call = await ask()
             if called_off.is_set():
-                await self._end(call.call_id)
+                if self._may_end(call.call_id):
+                    await self._end(call.call_id)
                 raise conflict(ConflictReason.LEFT, "hung up before the engine answered")
             return call
 
@@ -120,14 +123,15 @@ class Calling:
         except asyncio.CancelledError:
             called_off.set()
             if answer.done() and not answer.cancelled() and answer.exception() is None:
-                self.hanging_up(answer.result().call_id)
+                call_id = answer.result().call_id
+                if self._may_end(call_id):
+                    self.hanging_up(call_id)
             raise
 
     def take_part(self, call: UTDCall) -> None:
         """Have `call` on hand, with what its room is joined with."""
-        self.claim(call.call_id)
         self._admission = self._fresh = _admission_of(call)
-        self._signals.told(call)
+        self._signals.told(call, self._runner.offer)
         self._runner.offer(facts.CallJoined(call))
 
     async def credentials(self) -> UTDTokenResponse:
@@ -152,7 +156,7 @@ class Calling:
         self.claim(call_id)
         try:
             call = await ask(call_id)
-            self._signals.told(call)
+            self._signals.told(call, self._runner.offer)
             self._runner.offer(facts.CallAdopted(call))
         except UTDStreamException:
             self._runner.offer(facts.CallDisputed(call_id))
@@ -160,9 +164,9 @@ class Calling:
         finally:
             self.unclaim()
 
-    def claim(self, call_id: str) -> None:
-        """Have a call to this session alone, or raise `CONFLICT`."""
-        self._signals.claim(call_id, self)
+    def claim(self, call_id: str, *, takes_part: bool = False) -> None:
+        """Have a call to this session alone, or raise `CONFLICT`; see `CallSignals.claim`."""
+        self._signals.claim(call_id, self, takes_part=takes_part)
         if self._claimed not in (None, call_id):
             self._signals.release(self._claimed or "", self)
         self._claimed = call_id
@@ -174,6 +178,12 @@ class Calling:
         if claimed is not None and (self._runner.machine.closed or not is_held):
             self._claimed = None
             self._signals.release(claimed, self)
+
+    def lets_go(self, call_id: str) -> bool:
+        """Return whether another session may take part in a call that this one holds."""
+        on_hand = self._runner.state.on_hand
+        is_in = on_hand is not None and on_hand.id == call_id and on_hand.is_joined
+        return self._called_off is None and not is_in
 
     # --- ending ---------------------------------------------------------------------------------
 
@@ -201,12 +211,16 @@ class Calling:
 
     def hanging_up(self, call_id: str) -> asyncio.Task[None]:
         """Begin to leave a call, and to tell the engine; that goes on whoever is cancelled."""
+        on_hand = self._runner.state.on_hand
+        is_in = on_hand is None or on_hand.id != call_id or on_hand.is_joined
+        # What only rings here may have been answered on another device, and goes on there.
+        tell = self._end if is_in or self._called_off is not None else self._decline
         self._runner.offer(facts.CallEnded(call_id))
 
         async def hang_up() -> None:
             leaving = self._errands.begin(self._room.disconnect(), "leaving")
             try:
-                await self._end(call_id)
+                await tell(call_id)
             finally:
                 await asyncio.shield(leaving)
 
@@ -229,10 +243,35 @@ class Calling:
 
     # --- inside ---------------------------------------------------------------------------------
 
+    def _may_end(self, call_id: str) -> bool:
+        """Return whether no other session takes part in what is nobody's wish here any more."""
+        try:
+            self.claim(call_id, takes_part=True)
+        except UTDStreamException:
+            return False
+        self.unclaim()
+        return True
+
     async def _end(self, call_id: str) -> None:
         """Tell the engine that a call is over; that it is, or knows no such call, is fine."""
+        await self._undo(call_id, self._engine.end_call)
+
+    async def _decline(self, call_id: str) -> None:
+        """Tell the engine that a call is not to ring any more; see `_end`."""
+
+        async def decline(call_id: str) -> UTDCall:
+            try:
+                return await self._engine.reject_call(call_id)
+            except UTDStreamException as error:
+                if error.code is not UTDErrorCode.CONFLICT:
+                    raise
+                return await self._engine.get_call(call_id)
+
+        await self._undo(call_id, decline)
+
+    async def _undo(self, call_id: str, ask: Callable[[str], Awaitable[UTDCall]]) -> None:
         try:
-            self._tell(await self._engine.end_call(call_id))
+            self._tell(await ask(call_id))
         except UTDStreamException as error:
             self._runner.offer(facts.CallNotTold(call_id, error, is_last=True))
             if error.code not in (UTDErrorCode.NOT_FOUND, UTDErrorCode.CONFLICT):
@@ -245,7 +284,7 @@ class Calling:
             self._runner.offer(facts.CallNotTold(effect.call_id, error))
 
     def _tell(self, call: UTDCall) -> None:
-        self._signals.told(call)
+        self._signals.told(call, self._runner.offer)
         self._runner.offer(facts.CallTold(call))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 import reactivex
 from attrs import frozen
@@ -38,6 +38,13 @@ CLOSE_TIMEOUT: Final = 5.0
 
 SignalListener: TypeAlias = Callable[[CallTold | SignalChanged], None]
 """Takes what is told of calls and of the socket, on the client's loop; never raises."""
+
+
+class CallHolder(Protocol):
+    """Who has a call: one session of the client."""
+
+    def lets_go(self, call_id: str) -> bool:
+        """Return whether a session that takes part may have the call: this one only rings."""
 
 
 @frozen
@@ -76,7 +83,7 @@ class Signals:
         self._access: SignalAccess | None = None
         self._refused: str | None = None
         self._listeners: dict[object, SignalListener] = {}
-        self._holders: dict[str, object] = {}
+        self._holders: dict[str, CallHolder] = {}
         self._socket: asyncio.Task[None] | None = None
         self._only_one = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -137,21 +144,32 @@ class Signals:
 
         return stop
 
-    def told(self, call: UTDCall) -> None:
-        """Hear from a session how a call stands: the engine tells nobody of their own deeds."""
-        self._machine.offer(CallTold(without_credentials(call)))
+    def told(self, call: UTDCall, by: SignalListener | None = None) -> None:
+        """Hear from the session that listens as `by` how a call stands, and tell the others.
 
-    def claim(self, call_id: str, owner: object) -> None:
+        The engine tells no device of its own deeds.
+        """
+        told = CallTold(without_credentials(call))
+        self._machine.offer(told)
+        for sink in tuple(self._listeners.values()):
+            if sink != by:
+                sink(told)
+
+    def claim(self, call_id: str, owner: CallHolder, *, takes_part: bool = False) -> None:
         """Have a call belong to `owner`, who may hold it already.
+
+        One who `takes_part` gets it from a session that only rings.
 
         Raises:
             UTDStreamException: `CONFLICT`, already so: another session of this client has it.
         """
-        if self._holders.setdefault(call_id, owner) is not owner:
+        holder = self._holders.setdefault(call_id, owner)
+        if holder is not owner and not (takes_part and holder.lets_go(call_id)):
             message = "another session of this client has this call"
             raise conflict(ConflictReason.ALREADY, message)
+        self._holders[call_id] = owner
 
-    def release(self, call_id: str, owner: object) -> None:
+    def release(self, call_id: str, owner: CallHolder) -> None:
         """Let go of a call; nothing when it is not `owner`'s."""
         if self._holders.get(call_id) is owner:
             del self._holders[call_id]

@@ -9,6 +9,8 @@ from attrs import evolve
 
 from utd_rx.engine.rules import call_book
 from utd_rx.engine.rules.call_book import (
+    DIALS,
+    DIALS_SECONDS,
     KEPT_OF_CALLER,
     KEPT_SECONDS,
     CallBook,
@@ -16,7 +18,7 @@ from utd_rx.engine.rules.call_book import (
     Dial,
     News,
 )
-from utd_rx.engine.rules.calls import Deed
+from utd_rx.engine.rules.calls import QUIET_SECONDS, Deed
 from utd_rx.engine.rules.refusal import Refusal
 from utd_rx.models.call import UTDCall, UTDCallStatus
 from utd_rx.models.stream_type import UTDStreamType
@@ -162,10 +164,39 @@ def test_what_is_over_is_kept_for_an_hour() -> None:
 def test_nobody_dials_the_calls_of_others_out_of_memory() -> None:
     book = ended(CallBook(), "theirs", "omar", T0)
     for number in range(KEPT_OF_CALLER + 5):
-        book = ended(book, str(number), "sara", T0)
+        book = ended(book, str(number), "sara", T0 + number * DIALS_SECONDS / DIALS)
     assert len(book.over) == 1 + KEPT_OF_CALLER
     assert {"theirs", str(KEPT_OF_CALLER + 4)} <= set(book.over)
     assert "0" not in book.over
+
+
+def test_who_dials_and_hangs_up_over_and_over_has_to_wait() -> None:
+    book = ended(ended(CallBook(), "first", "sara", T0), "theirs", "omar", T0 + 20.0)
+    for number in range(DIALS - 1):
+        book = ended(book, str(number), "sara", T0 + 30.0)
+    with pytest.raises(Refusal) as caught:
+        book.dial(wish("one too many", "sara", "mona"), T0 + 30.5)
+    assert (caught.value.status, caught.value.retry_after) == (429, 30)
+    now = T0 + DIALS_SECONDS
+    assert book.dial(wish("later", "sara", "mona"), now).call.id == "later"
+    assert book.dial(wish("another's", "omar", "mona"), T0 + 30.5).call.id == "another's"
+    theirs = book.dial(wish("to her", "omar", "sara"), T0 + 30.5).book
+    back = theirs.dial(wish("back", "sara", "omar"), T0 + 30.5)
+    assert back.call.status is UTDCallStatus.ACTIVE, "who answers so dials nobody"
+
+
+def test_what_is_quiet_is_looked_at() -> None:
+    first = dial(CallBook(), "c", "sara", "mona")
+    later = T0 + QUIET_SECONDS
+    assert first.book.quiet(later) == (), "nobody is there who could have gone unseen"
+    there = first.book.joined("c", "sara", "PA_1", first.serial)
+    assert there is not None
+    there = there.heard("c", T0 + 1.0)
+    assert there.quiet(later) == ()
+    assert there.quiet(later + 1.0) == ("c",)
+    assert there.heard("c", later).quiet(later + 1.0) == ()
+    assert there.left("c", "sara", "PA_1", T0).quiet(later + 1.0) == ()
+    assert there.heard("unknown", later) == there
 
 
 def test_only_so_many_are_kept_and_live(monkeypatch: pytest.MonkeyPatch) -> None:

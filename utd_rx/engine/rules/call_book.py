@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
+from math import ceil
 from typing import Final
 
 from attrs import evolve, field, frozen
@@ -25,6 +27,10 @@ KEPT_OF_CALLER: Final = 200
 
 MAX_LIVE: Final = 10_000
 """How many calls there are at a time, each of which is a room at the media server."""
+
+DIALS: Final = 60
+DIALS_SECONDS: Final = 60.0
+"""How many calls of one caller may have ended within so many seconds when they dial once more."""
 
 
 @frozen
@@ -130,11 +136,13 @@ class CallBook:
             raise conflict("Callee is already on a call", cause="callee_busy")
         if len(self.live) >= MAX_LIVE:
             raise Refusal(Reason.RATE_LIMITED, "too many calls at a time", retry_after=30)
+        self._refuse_flood(dial.caller, now)
         call = Call(
             dial.call,
             caller=Party(dial.caller, lost_at=now + AWAY_SECONDS),
             callee=Party(dial.callee),
             rings_until=now + self.limits.ring,
+            heard_at=now,
         )
         on = self.on.set(dial.caller, call.id).set(dial.callee, call.id)
         admitted = evolve(self, on=on)._admitted(call, dial.caller, dial.device)
@@ -201,7 +209,29 @@ class CallBook:
             old.append(call.id)
         return self._without(old)
 
+    def quiet(self, now: float) -> tuple[str, ...]:
+        """Return the calls whose rooms are to be looked at: a media server may have died."""
+        return tuple(call.id for call in self.live.values() if call.is_quiet(now))
+
+    def heard(self, call_id: str, now: float) -> CallBook:
+        """Take in that a call's room was reported of, or looked at."""
+        call = self.live.get(call_id)
+        live = self.live if call is None else self.live.set(call_id, evolve(call, heard_at=now))
+        return evolve(self, live=live)
+
     # -- inside
+
+    def _refuse_flood(self, caller: str, now: float) -> None:
+        """Refuse who dials and hangs up over and over: each call rings somebody, and is a room."""
+        lately = takewhile(
+            lambda call: call.over_at is not None and call.over_at + DIALS_SECONDS > now,
+            reversed(self.over.values()),
+        )
+        ends = [call.over_at or now for call in lately if call.caller.identity == caller]
+        if len(ends) >= DIALS:
+            free_at = ends[DIALS - 1] + DIALS_SECONDS
+            wait = max(1, ceil(free_at - now))
+            raise Refusal(Reason.RATE_LIMITED, "too many calls in a minute", retry_after=wait)
 
     def _admitted(self, call: Call, identity: str, device: str) -> Changed:
         serial = self.next_serial

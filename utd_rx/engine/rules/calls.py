@@ -23,6 +23,10 @@ AWAY_SECONDS: Final = 30.0
 """How long a party may be away from the call's room (docs/contract.md, "Calls")."""
 
 
+QUIET_SECONDS: Final = 60.0
+"""How long nothing is reported of a call's room before it is looked at."""
+
+
 class Deed(Enum):
     """What is done to a call: five by its parties, three by time."""
 
@@ -113,6 +117,7 @@ class Call:
         lasts_until: The longest that it may go on; None before the answer.
         over_at: When it ended.
         ended: The last connections to its room that ended: a late report of one brings nobody back.
+        heard_at: When its room was last reported of, or looked at.
     """
 
     told: UTDCall
@@ -123,6 +128,7 @@ class Call:
     lasts_until: float | None = None
     over_at: float | None = None
     ended: tuple[str, ...] = ()
+    heard_at: float = 0.0
 
     @property
     def id(self) -> str:
@@ -135,6 +141,15 @@ class Call:
     @property
     def parties(self) -> tuple[Party, Party]:
         return self.caller, self.callee
+
+    @property
+    def present(self) -> int:
+        """How many of the two are in its room, as far as was reported."""
+        return sum(party.sid is not None for party in self.parties)
+
+    def is_quiet(self, now: float) -> bool:
+        """Whether somebody is there of whom nothing was reported for long."""
+        return self.present > 0 and now >= self.heard_at + QUIET_SECONDS
 
     def party(self, identity: str) -> Party | None:
         """Return what is known of a party, None of a stranger."""
