@@ -225,7 +225,7 @@ class CallBook:
         """Refuse who dials and hangs up over and over: each call rings somebody, and is a room."""
         lately = takewhile(
             lambda call: call.over_at is not None and call.over_at + DIALS_SECONDS > now,
-            reversed(self.over.values()),
+            reversed(self.over.listed()),
         )
         ends = [call.over_at or now for call in lately if call.caller.identity == caller]
         if len(ends) >= DIALS:
