@@ -6,7 +6,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from tests.machines.call_world import Device, World
+from tests.machines.call_world import Device, World, hear_news
 from utd_rx.models.connection import DisconnectReason
 from utd_rx.models.events import Disconnected
 from utd_rx.models.participant import TrackSource
@@ -88,6 +88,27 @@ class CallMachine(RuleBasedStateMachine):
             device.offer(facts.SignalChanged(True))
             for index in reversed(range(1, len(device.requests))):
                 self.world.settle(device, index)
+
+    @precondition(lambda self: self.ringing())
+    @rule()
+    def answer_too_late(self) -> None:
+        """While a device answers it hears that the other one has, and then is refused."""
+        newest = self.ringing()[-1][1]
+        devices = [device for device, call_id in self.ringing() if call_id == newest]
+        if len(devices) < 2 or any(one.requests or one.state.live_id != newest for one in devices):
+            return
+        first, second = devices
+        first.accept(newest)
+        second.accept(newest)
+        if not first.requests or not second.requests:
+            return
+        self.world.settle(first, 0)
+        for call in list(second.news):
+            hear_news(second, call, "")
+        while second.requests:
+            self.world.settle(second, 0)
+        if self.world.engine.calls[newest].devices.get(first.user) == first.name:
+            assert second.state.live_id != newest
 
     @precondition(lambda self: any(one.state.live_id for one in self.world.devices))
     @rule()
