@@ -10,7 +10,7 @@ import numpy as np
 from utd_rx.errors import UTDStreamException
 from utd_rx.models.audio import AudioFrame
 from utd_rx.models.device_state import SpeakerState
-from utd_rx.ports.crossing import MAX_FAILURES, MAX_WAITING, CallTeller, FrameBox
+from utd_rx.ports.crossing import MAX_FAILURES, MAX_WAITING, FrameBox, Teller
 
 
 def frame(number: int) -> AudioFrame:
@@ -82,7 +82,7 @@ Told = list[tuple[SpeakerState, ...]]
 
 async def test_of_a_state_the_newest_waits_for_the_loop_but_every_failure_is_seen() -> None:
     told: Told = []
-    teller, gone = CallTeller(SpeakerState()), UTDStreamException("gone")
+    teller, gone = Teller(SpeakerState()), UTDStreamException("gone")
     stop = teller.listen(told.append)
     elsewhere = threading.Thread(target=teller.post, kwargs={"level": -1.0})
     elsewhere.start()
@@ -109,7 +109,7 @@ async def test_of_a_state_the_newest_waits_for_the_loop_but_every_failure_is_see
 
 async def test_who_listens_is_told_what_is_so_and_no_more_failures_than_fit() -> None:
     told: Told = []
-    teller = CallTeller(SpeakerState(volume=0.25))
+    teller = Teller(SpeakerState(volume=0.25))
     stop = teller.listen(told.append)
     teller.flush()
     assert told == [(SpeakerState(volume=0.25),)]

@@ -69,7 +69,7 @@ class Box(Generic[T]):
 FrameBox: TypeAlias = Box[AudioFrame]
 
 
-class CallTeller(Generic[S]):
+class Teller(Generic[S]):
     """Keeps the state of a device and tells it on the loops that listen."""
 
     def __init__(self, state: S) -> None:

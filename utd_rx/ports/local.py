@@ -19,7 +19,7 @@ from utd_rx.models.devices import DeviceChoice, DeviceKey
 from utd_rx.models.voice_processing import VoiceProcessing
 from utd_rx.ports import living
 from utd_rx.ports.audio import Abilities, MicrophoneSettings, Order, Settings, StatesSink
-from utd_rx.ports.crossing import CallTeller
+from utd_rx.ports.crossing import Teller
 from utd_rx.ports.room import FramesSink
 
 S = TypeVar("S", bound=MicrophoneState | SpeakerState)
@@ -55,7 +55,7 @@ class LocalDevice(Generic[S]):
     def __init__(self, key: DeviceKey, settings: Settings, state: S) -> None:
         self.key: Final = key
         self.settings = settings
-        self.teller: Final = CallTeller(state)
+        self.teller: Final = Teller(state)
         self._stream: LocalStream | None = None
         self._opening: asyncio.Future[None] | None = None
         self._home: asyncio.AbstractEventLoop | None = None
