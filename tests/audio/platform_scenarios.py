@@ -15,7 +15,7 @@ import pytest
 from livekit.rtc import SimulateScenarioKind
 
 from tests.audio.cable import TIMEOUT, Heard
-from tests.e2e.conftest import House
+from tests.e2e.house import House
 from tests.support.leaks import allow_platform_audio
 from tests.support.pulse import CABLE_A, CABLE_B, Bench
 from tests.support.sfu import SfuKind

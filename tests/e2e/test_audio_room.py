@@ -9,7 +9,7 @@ from typing import TypeVar
 import pytest
 from livekit.rtc import SimulateScenarioKind
 
-from tests.e2e.conftest import PATIENCE, House
+from tests.e2e.house import PATIENCE, House
 from utd_rx import (
     AudioFrame,
     ToneSource,

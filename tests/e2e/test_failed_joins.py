@@ -14,7 +14,7 @@ import pytest
 from aiohttp import web
 from livekit import api
 
-from tests.e2e.conftest import PATIENCE, House
+from tests.e2e.house import PATIENCE, House
 from utd_rx import UTDConnectionState, UTDErrorCode, UTDStreamClient, UTDStreamException
 from utd_rx.rtc import connector
 

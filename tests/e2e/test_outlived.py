@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack
 
-from tests.e2e.conftest import PATIENCE, House
+from tests.e2e.house import PATIENCE, House
 from tests.support.sfu import SfuKind
 from utd_rx.engine import EngineOptions, LocalEngine
 from utd_rx.engine.engine_clock import LoopEngineClock

@@ -13,7 +13,7 @@ from contextlib import AsyncExitStack
 import aiohttp
 import pytest
 
-from tests.e2e.conftest import PATIENCE, House
+from tests.e2e.house import PATIENCE, House
 from tests.e2e.test_audio_room import next_event, refused
 from tests.e2e.test_race import hear
 from tests.e2e.test_whole_room import hears, three

@@ -10,7 +10,7 @@ from livekit import rtc
 from livekit.rtc.participant import PublishTrackError
 from reactivex import operators as ops
 
-from tests.e2e.conftest import PATIENCE, House
+from tests.e2e.house import PATIENCE, House
 from tests.e2e.test_audio_room import refused
 from tests.rtc.bench import tone_frame
 from utd_rx import (

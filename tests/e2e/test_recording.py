@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from tests.e2e.conftest import PATIENCE, House
+from tests.e2e.house import PATIENCE, House
 from tests.sessions.watching import replayed, shown, watch
 from utd_rx import record, replay
 from utd_rx.models.events import DataReceived, ParticipantConnected, RoomEvent

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from livekit import rtc
 
-from tests.e2e.conftest import PATIENCE, House
+from tests.e2e.house import PATIENCE, House
 from utd_rx import UTDConnectionState
 from utd_rx.errors import ConflictReason
 

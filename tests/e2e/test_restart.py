@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import pytest
 
-from tests.e2e.conftest import PATIENCE
+from tests.e2e.house import PATIENCE
 from tests.support.sfu import SfuKind, free_port
 from utd_rx import UTDAudioRoomSession, UTDConnectionState, UTDStreamClient, WavSource
 from utd_rx.audio import speech_path

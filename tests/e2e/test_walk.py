@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
-from tests.e2e.conftest import PATIENCE, House
+from tests.e2e.house import PATIENCE, House
 from utd_rx.models.seats import UTDSeatGrid
 
 PAGE = (Path(__file__).parents[2] / "docs" / "architecture.md").read_text()

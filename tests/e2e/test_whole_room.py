@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from livekit import rtc
 
-from tests.e2e.conftest import PATIENCE, House
+from tests.e2e.house import PATIENCE, House
 from tests.e2e.test_audio_room import refused
 from utd_rx import (
     AudioFrame,
