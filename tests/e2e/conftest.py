@@ -9,6 +9,7 @@ import pytest
 
 from tests.e2e.house import House
 from tests.e2e.phones import Exchange, SkippingClock
+from tests.e2e.runs import Runs
 from tests.support.sfu import SfuKind
 from utd_rx.engine import EngineOptions, LocalEngine
 
@@ -27,3 +28,13 @@ async def exchange(sfu_kind: SfuKind) -> AsyncIterator[Exchange]:
     options, clock = EngineOptions(sfu=sfu_kind, silent_update_interval=0.1), SkippingClock()
     async with LocalEngine(options, clock=clock) as engine, AsyncExitStack() as stack:
         yield Exchange(engine, stack, clock)
+
+
+@pytest.fixture
+async def runs(sfu_kind: SfuKind) -> AsyncIterator[Runs]:
+    """An engine that can be killed, with the SFU under test."""
+    async with AsyncExitStack() as stack:
+        found = Runs(sfu_kind, stack)
+        stack.push_async_callback(found.kill)
+        await found.start("s" * 32)
+        yield found

@@ -6,70 +6,18 @@ An engine in a process of its own, with its media server; 5 s pass before the ne
 from __future__ import annotations
 
 import asyncio
-import json
-import sys
-from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
 from tests.e2e.house import PATIENCE
-from tests.support.sfu import SfuKind, free_port
-from utd_rx import UTDAudioRoomSession, UTDConnectionState, UTDStreamClient, WavSource
-from utd_rx.audio import speech_path
+from tests.e2e.runs import Runs
+from utd_rx import UTDAudioRoomSession, UTDConnectionState
 from utd_rx.protocol.connection import Connection
 
 pytestmark = pytest.mark.realtime
 
 DOWN_SECONDS: Final = 5.0
-
-
-class Runs:
-    """An engine that is killed and comes back with the same ports, and its users."""
-
-    def __init__(self, sfu: SfuKind, stack: AsyncExitStack) -> None:
-        self._stack = stack
-        self._process: Process | None = None
-        ports = ("--port", str(free_port()), "--sfu-port", str(free_port()))
-        app = ("--app-id", "1234567890", "--app-key", "k" * 32)
-        self._arguments = ("--json", "--sfu", sfu, *ports, *app)
-        self.addresses: dict[str, Any] = {}
-
-    async def start(self, app_secret: str) -> None:
-        arguments = ("-m", "utd_rx.cli", "engine", *self._arguments, "--app-secret", app_secret)
-        process = await asyncio.create_subprocess_exec(sys.executable, *arguments, stdout=PIPE)
-        self._process = process
-        assert process.stdout is not None
-        self.addresses = json.loads(await process.stdout.readline())
-
-    async def kill(self) -> None:
-        process, self._process = self._process, None
-        if process is not None:
-            process.kill()
-            await process.communicate()
-
-    async def join(self, identity: str, **options: Any) -> UTDAudioRoomSession:
-        client = UTDStreamClient(
-            self.addresses["app_id"],
-            self.addresses["app_key"],
-            base_url=self.addresses["base_url"],
-            token_base_url=self.addresses["token_base_url"],
-            microphone=WavSource(speech_path(), loop=True),
-        )
-        await self._stack.enter_async_context(client)
-        session = await client.join_audio_room(identity, "lobby", **options)
-        return await self._stack.enter_async_context(session)
-
-
-@pytest.fixture
-async def runs(sfu_kind: SfuKind) -> AsyncIterator[Runs]:
-    async with AsyncExitStack() as stack:
-        found = Runs(sfu_kind, stack)
-        stack.push_async_callback(found.kill)
-        await found.start("s" * 32)
-        yield found
 
 
 async def outlive(runs: Runs, app_secret: str, *sessions: UTDAudioRoomSession) -> None:
