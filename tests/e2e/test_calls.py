@@ -137,3 +137,21 @@ async def test_of_hang_ups_from_both_sides_one_counts(exchange: Exchange) -> Non
     reason = anna.session.end_reason.value
     assert reason in (R.CALLER_HANGUP, R.CALLEE_HANGUP)
     await agreed(anna, ben, S.ENDED, reason)
+
+
+async def test_who_was_cut_off_comes_back_and_the_call_goes_on(exchange: Exchange) -> None:
+    anna, ben = await exchange.phone("anna"), await exchange.phone("ben")
+    call = await exchange.talking(anna, ben)
+    core = exchange.engine.core
+    for phone in (anna, ben):
+        assert await core.media.remove(core.rooms.livekit_name(call.call_id), phone.identity)
+        await phone.session.connected.until(False, timeout=PATIENCE)
+        assert phone.session.status.value is S.ACTIVE
+        await phone.session.join()
+        await phone.session.microphone_enabled.until(True, timeout=PATIENCE)
+        await heard(anna, ben)
+        assert phone.session.failure.value is None
+    exchange.clock.skip(31)  # nobody counts as away
+    await heard(anna, ben)
+    await anna.session.end()
+    await agreed(anna, ben, S.ENDED, R.CALLER_HANGUP)
