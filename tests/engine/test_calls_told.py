@@ -152,5 +152,6 @@ async def test_a_ban_ends_the_call_for_the_other_and_the_socket_of_the_banned(
     await sara.hears("call_accepted")
     world = house.world
     await world.call("POST", "/api/v1/rooms/ban", {"identity": "mona"}, headers=world.server)
-    assert (await sara.hears("call_ended"))["end_reason"] == "peer_lost"
+    for device in (sara, mona):
+        assert (await device.hears("call_ended"))["end_reason"] == "peer_lost"
     assert await mona.wire.end() == 4003

@@ -131,8 +131,10 @@ def test_of_who_hung_up_only_the_silence_about_that_counts() -> None:
     assert rules.unheard(going, identity="ana") == going
 
 
-def test_a_call_that_the_engine_does_not_know_is_lost() -> None:
-    after = rules.not_told(on_hand(S.ACTIVE), UNKNOWN, 1.0, is_roomless=False)
+@pytest.mark.parametrize("code", ["NOT_FOUND", "BANNED", "FORBIDDEN", "UNAUTHORIZED"])
+def test_a_call_that_the_engine_does_not_know_or_show_is_lost(code: str) -> None:
+    error = UTDStreamException("no", code=UTDErrorCode[code])
+    after = rules.not_told(on_hand(S.ACTIVE), error, 1.0, is_roomless=False)
     assert (after.call.status, after.call.end_reason) == (S.ENDED, R.LOST)
 
 

@@ -160,8 +160,6 @@ class EngineCore:
         """
         name = self._name_of(ban.identity) if ban.name is None else ban.name
         self.gate, entry = self.gate.ban(evolve(ban, name=name))
-        if ban.room is None:
-            self.calls.evict(ban.identity)
         evicted = []
         for room in self.rooms.names() if ban.room is None else (ban.room,):
             async with self.rooms.hold(room) as shell:

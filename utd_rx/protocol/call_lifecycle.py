@@ -8,7 +8,7 @@ is over stays over. Three things end the call for this device before the engine 
 | --- | --- |
 | it is active, and this is the callee's, who neither answered here nor is about to | elsewhere |
 | the app hung up: this device is *out*, and the engine's word, or its silence, ends it | hung up |
-| the engine does not know it, or 60 s after its room was lost nothing brought it back | lost |
+| the engine has none for this user, or 60 s after its room was lost none brought it back | lost |
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from typing import Final
 
 from attrs import evolve, field, frozen
 
-from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.errors import UTDStreamException
 from utd_rx.models.call import UTDCall, UTDCallEndReason, UTDCallStatus
 from utd_rx.models.participant import TrackSource
 from utd_rx.protocol.deadlines import earliest
 from utd_rx.protocol.facts import Effects
 from utd_rx.protocol.facts.calls import FetchCall
+from utd_rx.protocol.ringing import GONE
 from utd_rx.protocol.wire.calls import without_credentials
 
 ASK_SECONDS: Final = 3.0
@@ -155,7 +156,7 @@ def not_told(
     """Return it after the engine did not say how it stands; `is_roomless`: nor does its room."""
     if on_hand.is_over or on_hand.is_out:
         return on_hand
-    if error.code is UTDErrorCode.NOT_FOUND:
+    if error.code in GONE:
         return over(on_hand, UTDCallEndReason.LOST)
     return evolve(
         on_hand,

@@ -37,7 +37,7 @@ GONE: Final = (
     UTDErrorCode.UNAUTHORIZED,
     UTDErrorCode.VALIDATION,
 )
-"""What the engine answers about a call that rings for this user no more."""
+"""What the engine answers about a call that is none of this user's any more."""
 
 
 @frozen

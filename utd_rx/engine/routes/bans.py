@@ -36,6 +36,7 @@ async def ban(request: web.Request) -> web.Response:
     # `EngineCore.ban` awaits nothing before the ban holds: what was let pass is still allowed, and
     # no socket comes back in between.
     if room is None:
+        core.calls.evict(target)  # who is banned hears of it, too, before the socket closes
         context.hub.evict(target)
     entry = await core.ban(Ban(0, target, now, room, reason, ends))
     return web.json_response(_to_wire(entry), status=201)
