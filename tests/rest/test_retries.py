@@ -34,7 +34,6 @@ REPEATING: dict[str, Call] = {
     "unban": lambda api: api.unban("a"),
     "bans": lambda api: api.bans(),
     "speaker_invitations": lambda api: api.speaker_invitations("r"),
-    "start_call": lambda api: api.start_call("a", UTDStreamType.AUDIO_CALL),
     "accept_call": lambda api: api.accept_call("call_1"),
     "rejoin_call": lambda api: api.rejoin_call("call_1"),
     "ringing_call": lambda api: api.ringing_call("call_1"),
@@ -60,6 +59,7 @@ ONCE: dict[str, Call] = {
     "kick_participant": lambda api: api.kick_participant("r", "a"),
     "set_role": lambda api: api.set_role("r", "a", "admin"),
     "ban": lambda api: api.ban("a"),
+    "start_call": lambda api: api.start_call("a", UTDStreamType.AUDIO_CALL),
     "reject_call": lambda api: api.reject_call("call_1"),
     "busy_call": lambda api: api.busy_call("call_1"),
 }

@@ -29,7 +29,9 @@ class CallEndpoints(Endpoints):
         callee_name: str | None = None,
         metadata: Mapping[str, object] | None = None,
     ) -> UTDCall:
-        """Call somebody; repeats, since dialling again joins the call that is there.
+        """Call somebody; once, since an engine may refuse a second try because of the first.
+
+        Ours does not: who dials again after a lost answer joins the call that is there.
 
         Args:
             callee: Whom.
@@ -51,7 +53,7 @@ class CallEndpoints(Endpoints):
             callee_name=callee_name,
             metadata=None if metadata is None else dict(metadata),
         )
-        return _call(await self._engine.post("/calls", body, bearer=self._bearer, is_safe=True))
+        return _call(await self._engine.post("/calls", body, bearer=self._bearer))
 
     async def accept_call(self, call_id: str) -> UTDCall:
         """Answer; repeats, on the same device."""
