@@ -35,7 +35,8 @@ class TrackStatistics:
         track_sid: Its sid.
         source: What it is of.
         round_trip: Seconds to the media server and back, as its reports on this track tell; None
-            for what is received, of which nobody reports it.
+            until LiveKit measured one (of sound after 3 s or so), and for what is received, of
+            which nobody reports it.
         jitter: Seconds by which packets arrive unevenly, smoothed (RFC 3550), at the media server
             for what is sent.
         loss: The share of packets that did not arrive, those repeated later included.
