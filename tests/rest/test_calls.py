@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import pytest
 from attrs import frozen
@@ -13,7 +14,8 @@ from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
 from utd_rx.models.call import UTDCall, UTDCallEndReason, UTDCallStatus
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.stream_type import UTDStreamType
-from utd_rx.rest import UTDApi
+from utd_rx.rest import UTDApi, UTDApiClient
+from utd_rx.rest.bearer import Bearer
 
 VIDEO = UTDStreamType.VIDEO_CALL
 ID = "call_0123456789abcdef01234567"
@@ -49,7 +51,7 @@ class Asked:
     call: Callable[[UTDApi], Awaitable[UTDCall]]
     method: str
     path: str
-    body: object
+    body: dict[str, object] | None
 
 
 COMMANDS = [
@@ -95,6 +97,21 @@ async def test_a_command_says_what_the_engine_expects(
     expected = (asked.method, f"/api/v1/calls{asked.path}", asked.body)
     assert (seen.method, seen.raw_path, seen.body) == expected
     assert seen.headers["Authorization"] == f"Bearer {BEARER}"
+
+
+async def test_who_acts_is_named_where_it_is_known(
+    engine: ScriptedEngine, client: UTDApiClient
+) -> None:
+    minted = {"user_token": BEARER}
+    engine.will(reply(minted), *[reply(WIRE)] * len(COMMANDS))
+    bearer = Bearer(partial(UTDApi(client).mint_session, identity="ana"))
+    await bearer.mint()
+    for asked in COMMANDS:
+        await asked.call(UTDApi(client, bearer=bearer))
+    for asked, seen in zip(COMMANDS, engine.seen[1:], strict=True):
+        key = "identity" if asked.path else "caller_identity"
+        named = None if asked.body is None else {**asked.body, key: "ana"}
+        assert seen.body == named
 
 
 @pytest.mark.parametrize("wire", [{}, {"call_id": ID}, {"call_id": ID, "status": "?"}, {"data": 1}])

@@ -27,10 +27,12 @@ class UTDTokenResponse:
 class UTDSessionResponse:
     """The reply of `POST /api/v1/auth/session`: a bearer that is not tied to a room.
 
-    None means that the engine did not say, which is different from False.
+    None means that the engine did not say, which is different from False. `identity` is whom it
+    was asked for.
     """
 
     user_token: str = field(repr=False)
     ws_url: str | None = None
     signaling_enabled: bool | None = None
     messaging_enabled: bool | None = None
+    identity: str | None = None

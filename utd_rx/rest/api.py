@@ -128,4 +128,4 @@ class UTDApi(SeatEndpoints, ModerationEndpoints, CallEndpoints):
         reply = session_from_wire(await self._tokens.post("/auth/session", body, is_safe=True))
         if reply is None:
             raise malformed("the session mint's reply lacks a user token that can be used")
-        return reply
+        return evolve(reply, identity=identity)

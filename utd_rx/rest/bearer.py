@@ -32,6 +32,8 @@ class Bearer:
     def __init__(
         self, mint: Callable[[], Awaitable[Minted]], *, clock: Clock = SYSTEM_CLOCK
     ) -> None:
+        self.identity: str | None = None
+        """Who acts by it, where its mint said so."""
         self._mint = mint
         self._clock = clock
         self._token = ""
@@ -92,6 +94,7 @@ class Bearer:
             raise
         self._tries += 1
         self._failure = None
+        self.identity = reply.identity if isinstance(reply, UTDSessionResponse) else None
         self._token = reply.user_token
         lifetime = lifetime_of(self._token)
         self._ends_at = self._clock.now() + (inf if lifetime is None else lifetime)

@@ -9,6 +9,7 @@ from utd_rx.models.call import UTDCall
 from utd_rx.models.stream_type import UTDStreamType
 from utd_rx.protocol.wire.calls import call_from_wire
 from utd_rx.protocol.wire.reading import Json, without_none
+from utd_rx.rest.bearer import Bearer
 from utd_rx.rest.checks import checked_identity, checked_room, path_of
 from utd_rx.rest.endpoints import Endpoints
 from utd_rx.rest.failures import malformed
@@ -47,6 +48,7 @@ class CallEndpoints(Endpoints):
         if not kind.is_call:
             raise invalid(f"{kind.value} is no type of calls")
         body = without_none(
+            caller_identity=self._actor,
             callee_identity=checked_identity(callee, "callee_identity"),
             type=kind.value,
             caller_name=caller_name,
@@ -89,7 +91,13 @@ class CallEndpoints(Endpoints):
 
     async def _about(self, call_id: str, verb: str, *, is_safe: bool = False) -> UTDCall:
         path = path_of("calls", checked_room(call_id), verb)
-        return _call(await self._engine.post(path, bearer=self._bearer, is_safe=is_safe))
+        body = without_none(identity=self._actor)
+        return _call(await self._engine.post(path, body, bearer=self._bearer, is_safe=is_safe))
+
+    @property
+    def _actor(self) -> str | None:
+        """Who acts, where it is known: another engine wants it in the body."""
+        return self._bearer.identity if isinstance(self._bearer, Bearer) else None
 
 
 def _call(wire: Json) -> UTDCall:
