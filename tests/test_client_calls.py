@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
+from aiohttp import web
 
 from tests.rest.engines import ScriptedEngine, reply, scripted_engine
 from tests.rest.signal_engine import signal_engine
 from utd_rx import ConflictReason, UTDErrorCode, UTDStreamClient, UTDStreamException, UTDStreamType
 from utd_rx.models.call import IncomingCall
 from utd_rx.ports.clock import SYSTEM_CLOCK, Clock
+from utd_rx.ports.room import RoomPort
 from utd_rx.testing.clock import FakeClock
 from utd_rx.testing.contracts import PATIENCE, refusal
 from utd_rx.testing.contracts.signal import a_call
+from utd_rx.testing.room import FakeRoom
 from utd_rx.testing.signal import FakeSignal
 
 URL = "ws://127.0.0.1:1/api/v1/signal"
@@ -38,7 +41,10 @@ class Desk:
         engine.will(reply(session()))
 
     def client(
-        self, signal: FakeSignal | None = None, clock: Clock | None = None
+        self,
+        signal: FakeSignal | None = None,
+        clock: Clock | None = None,
+        make_room: Callable[[], RoomPort] | None = None,
     ) -> UTDStreamClient:
         made = UTDStreamClient(
             *PUBLISHABLE,
@@ -46,6 +52,7 @@ class Desk:
             token_base_url=self.engine.base_url,
             signal=signal or self.socket,
             clock=clock or self.clock,
+            make_room=make_room,
         )
         self.clients.append(made)
         return made
@@ -223,6 +230,41 @@ async def test_whoever_is_called_is_told_the_name_of_who_signed_in(desk: Desk) -
     finally:
         await call.aclose()
     assert desk.engine.seen[-1].body["caller_name"] == "Mona"
+
+
+ID = "call_0123456789abcdef01234567"
+DIALLED = {"call_id": ID, "status": "initiating", "token": "t", "url": "ws://127.0.0.1:1"}
+
+
+@pytest.mark.parametrize("is_answered", [False, True])
+async def test_a_client_that_closes_hangs_up_first(desk: Desk, is_answered: bool) -> None:
+    room = FakeRoom(ME)
+    client = desk.client(make_room=lambda: room, clock=SYSTEM_CLOCK)
+    await client.authenticate(ME)
+    asked, go_on = asyncio.Event(), asyncio.Event()
+
+    async def dialled(request: web.Request) -> web.StreamResponse:
+        asked.set()
+        await go_on.wait()
+        return await reply(DIALLED)(request)
+
+    desk.engine.will(dialled, reply({**DIALLED, "status": "ended"}))
+    session = client.call_session(UTDStreamType.AUDIO_CALL)
+    try:
+        starting = asyncio.create_task(session.start("sara"))
+        await asked.wait()
+        if is_answered:
+            go_on.set()
+            await starting
+        closing = asyncio.create_task(client.aclose())
+        await asyncio.sleep(0)
+        go_on.set()
+        await closing
+        await asyncio.wait([starting])
+        assert desk.engine.seen[-1].raw_path == f"/api/v1/calls/{ID}/end"
+        assert not room.is_connected
+    finally:
+        await session.aclose()
 
 
 @pytest.mark.parametrize("turns", range(0, 40, 3))

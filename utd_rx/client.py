@@ -305,13 +305,14 @@ class UTDStreamClient:
         return session
 
     async def aclose(self) -> None:
-        """Close the signal socket and the HTTP connections; sessions are closed by themselves.
+        """Hang up every call, and close the signal socket and the HTTP connections.
 
-        Idempotent; bounded in time.
+        Sessions are closed by themselves. Idempotent; bounded in time.
 
         Raises:
             UTDStreamException: `CONFLICT` on a foreign loop.
         """
+        await self._signals.hang_up()
         await self._signals.aclose()
         await self._engine.aclose()
         await self._tokens.aclose()

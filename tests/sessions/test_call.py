@@ -11,7 +11,7 @@ from attrs import evolve
 
 from tests.sessions.call_stage import CallStage, R, S
 from tests.sessions.watching import settle
-from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
+from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conflict
 from utd_rx.models.call import UTDCall
 from utd_rx.models.connection import DisconnectReason, UTDConnectionState
 from utd_rx.models.stream_type import UTDStreamType
@@ -718,6 +718,14 @@ async def test_an_engine_that_cannot_be_reached_is_told_after_the_room_is_left(
     assert not stage.room.is_connected
     assert shown(stage.session)[0] == S.ENDED
     assert stage.session.end_reason.value is R.CALLER_HANGUP
+
+
+async def test_who_was_not_even_asked_has_not_been_told(stage: CallStage) -> None:
+    await stage.talking()
+    stage.engine.error = conflict(ConflictReason.CLOSED, "the client is closed")
+    assert await refused(stage.session.end()) is stage.engine.error
+    assert not stage.room.is_connected
+    assert shown(stage.session)[0] == S.ENDED
 
 
 async def test_a_call_that_rings_here_is_declined_by_hanging_up(stage: CallStage) -> None:

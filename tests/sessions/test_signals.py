@@ -167,6 +167,9 @@ class Session:
     def lets_go(self, call_id: str) -> bool:
         return self.only_rings
 
+    async def hang_up(self, timeout: float) -> None:
+        raise AssertionError("nobody hangs up here")
+
 
 async def test_a_call_belongs_to_one_session(desk: Desk) -> None:
     one, other = Session(), Session()

@@ -86,6 +86,9 @@ class Calling:
             self.require_free(call_id)
         self._called_off = asyncio.Event()
         try:
+            if call_id is None:
+                # What is dialled has no id yet, and is to be hung up when the client closes.
+                self.claim(f"dialled by {id(self)}")
             yield
         finally:
             self._called_off = None
@@ -226,12 +229,15 @@ class Calling:
 
         return self._errands.begin(hang_up(), "hang-up")
 
+    async def hang_up(self, timeout: float) -> None:
+        """Leave a call that this device is in, and wait for the engine to have heard of it."""
+        self._begin_to_hang_up()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._errands.settled(), timeout)
+
     async def aclose(self, timeout: float) -> None:
         """Hang up, wait for the engine to have heard of it, and hear nothing more. Idempotent."""
-        if self._called_off is not None:
-            self._called_off.set()
-        if self.going is not None and self.going.is_joined:
-            self.hanging_up(self.going.id)
+        self._begin_to_hang_up()
         try:
             await self._errands.aclose(timeout)
         finally:
@@ -242,6 +248,12 @@ class Calling:
             self._unlisten()
 
     # --- inside ---------------------------------------------------------------------------------
+
+    def _begin_to_hang_up(self) -> None:
+        if self._called_off is not None:
+            self._called_off.set()
+        if self.going is not None and self.going.is_joined:
+            self.hanging_up(self.going.id)
 
     def _may_end(self, call_id: str) -> bool:
         """Return whether no other session takes part in what is nobody's wish here any more."""
@@ -274,7 +286,8 @@ class Calling:
             self._tell(await ask(call_id))
         except UTDStreamException as error:
             self._runner.offer(facts.CallNotTold(call_id, error, is_last=True))
-            if error.code not in (UTDErrorCode.NOT_FOUND, UTDErrorCode.CONFLICT):
+            is_refused = error.code is UTDErrorCode.CONFLICT and error.status_code is not None
+            if error.code is not UTDErrorCode.NOT_FOUND and not is_refused:
                 raise
 
     async def _fetch(self, effect: facts.FetchCall) -> None:

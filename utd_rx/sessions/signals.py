@@ -34,7 +34,7 @@ from utd_rx.state.piping import piped
 logger: Final = logging.getLogger(__name__)
 
 CLOSE_TIMEOUT: Final = 5.0
-"""Seconds to wait for a cancelled socket; it needs one at most."""
+"""Seconds to wait for a cancelled socket, which needs one at most, and for calls to be hung up."""
 
 SignalListener: TypeAlias = Callable[[CallTold | SignalChanged], None]
 """Takes what is told of calls and of the socket, on the client's loop; never raises."""
@@ -45,6 +45,9 @@ class CallHolder(Protocol):
 
     def lets_go(self, call_id: str) -> bool:
         """Return whether a session that takes part may have the call: this one only rings."""
+
+    async def hang_up(self, timeout: float) -> None:
+        """Leave a call that it is in and tell the engine, in so many seconds; never raises."""
 
 
 @frozen
@@ -173,6 +176,16 @@ class Signals:
         """Let go of a call; nothing when it is not `owner`'s."""
         if self._holders.get(call_id) is owner:
             del self._holders[call_id]
+
+    async def hang_up(self) -> None:
+        """Have every session leave the call that it is in. Bounded in time.
+
+        Raises:
+            UTDStreamException: `CONFLICT` on a foreign loop.
+        """
+        self._owner.check()
+        holders = set(self._holders.values())
+        await asyncio.gather(*(holder.hang_up(CLOSE_TIMEOUT) for holder in holders))
 
     async def aclose(self) -> None:
         """Close the socket and complete every stream. Idempotent, bounded in time.
