@@ -123,6 +123,17 @@ def test_who_hung_up_and_hears_nothing_of_the_engine_is_out_all_the_same(
         assert (after.call.status, after.call.end_reason) == (S.ENDED, reason)
 
 
+@pytest.mark.parametrize(("said", "expected"), [(6.4, 6.4), (None, 5.0)])
+def test_after_hanging_up_nothing_is_counted(said: float | None, expected: float) -> None:
+    active = evolve(on_hand(S.ACTIVE, is_joined=True), duration=5.0)
+    out = evolve(active, is_out=True, lost_at=15.5)
+    assert rules.next_deadline(out) == 15.5 + LOST_SECONDS
+    late = rules.passed(out, 40.0, identity="ana")
+    assert late.duration == 5.0
+    ended = call(S.ENDED, duration_seconds=said)
+    assert rules.told(late, ended, 41.0, identity="ana", is_answering=False).duration == expected
+
+
 def test_of_who_hung_up_only_the_silence_about_that_counts() -> None:
     out = evolve(on_hand(S.RINGING, is_joined=True), is_out=True, lost_at=5.0)
     for error in (AWAY, UNKNOWN):

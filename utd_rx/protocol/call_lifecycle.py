@@ -226,7 +226,7 @@ def next_deadline(on_hand: CallOnHand) -> float | None:
 
 
 def _next_second(on_hand: CallOnHand) -> float | None:
-    if on_hand.answered_at is None or on_hand.duration is None:
+    if on_hand.answered_at is None or on_hand.duration is None or on_hand.is_out:
         return None
     return on_hand.answered_at + on_hand.duration + 1.0
 
