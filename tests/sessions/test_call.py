@@ -728,6 +728,21 @@ async def test_who_was_not_even_asked_has_not_been_told(stage: CallStage) -> Non
     assert shown(stage.session)[0] == S.ENDED
 
 
+@pytest.mark.parametrize("other", [None, "call_9"])
+async def test_an_end_that_is_answered_with_a_call_that_goes_on_is_one_all_the_same(
+    stage: CallStage, other: str | None
+) -> None:
+    call = await stage.talking()
+
+    async def odd(call_id: str) -> UTDCall:
+        return evolve(call, call_id=other or call_id, status=S.ACTIVE)
+
+    stage.engine.end_call = odd  # type: ignore[method-assign]
+    await stage.session.end()
+    assert shown(stage.session) == (S.ENDED, call.call_id, "ana")
+    assert stage.session.end_reason.value is R.CALLER_HANGUP
+
+
 async def test_a_call_that_rings_here_is_declined_by_hanging_up(stage: CallStage) -> None:
     call_id = stage.incoming()
     await stage.session.ringing(call_id)

@@ -283,7 +283,11 @@ class Calling:
 
     async def _undo(self, call_id: str, ask: Callable[[str], Awaitable[UTDCall]]) -> None:
         try:
-            self._tell(await ask(call_id))
+            call = await ask(call_id)
+            self._tell(call)
+            if call.call_id != call_id or not call.status.is_terminal:
+                odd = UTDStreamException("not said to be over", code=UTDErrorCode.UNKNOWN)
+                self._runner.offer(facts.CallNotTold(call_id, odd, is_last=True))
         except UTDStreamException as error:
             self._runner.offer(facts.CallNotTold(call_id, error, is_last=True))
             is_refused = error.code is UTDErrorCode.CONFLICT and error.status_code is not None
