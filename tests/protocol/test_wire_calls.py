@@ -6,6 +6,7 @@ import json
 import math
 import pickle
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,7 +16,8 @@ from utd_rx.models.call import UTDCall, UTDCallStatus
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.stream_type import UTDStreamType
 from utd_rx.protocol.wire.app_json import MAX_DEPTH, frozen_json, plain_json
-from utd_rx.protocol.wire.calls import call_from_wire, call_to_wire, without_credentials
+from utd_rx.protocol.wire.calls import MAX_NAME, call_from_wire, call_to_wire, without_credentials
+from utd_rx.protocol.wire.signals import frame_from_wire
 
 
 @given(call_objects)
@@ -51,6 +53,30 @@ def test_what_json_lacks_or_nests_too_deeply_is_none() -> None:
     while isinstance(value, tuple):
         depth, value = depth + 1, value[0]
     assert (depth, value) == (MAX_DEPTH, None)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"call_id": "../x"},
+        {"call_id": "x" * 129},
+        {"call_id": "call_1\n"},
+        {"caller_identity": "x" * 257},
+        {"callee_identity": "\u0639" * 129},
+    ],
+)
+def test_what_nobody_could_be_called_is_no_call(more: dict[str, str]) -> None:
+    wire = {"call_id": "call_1", "status": "initiating", "caller_identity": "x" * 256}
+    assert call_from_wire(wire) is not None
+    assert call_from_wire({**wire, **more}) is None
+    assert frame_from_wire({"type": "call_incoming", "call": {**wire, **more}}) is None
+
+
+def test_what_is_joined_and_shown_of_a_call_is_bounded() -> None:
+    wire = {"call_id": "call_1", "status": "ringing", "room_name": "../y", "caller_name": "x" * 999}
+    call = call_from_wire(wire)
+    assert call is not None
+    assert (call.room_name, call.caller_name) == ("call_1", "x" * MAX_NAME)
 
 
 def test_credentials_are_taken_off_and_nothing_else() -> None:

@@ -124,6 +124,45 @@ async def test_a_reply_that_is_no_call_is_malformed(
     assert caught.value.code is UTDErrorCode.MALFORMED_RESPONSE
 
 
+@pytest.mark.parametrize("asked", COMMANDS[:7], ids=lambda asked: asked.path)
+@pytest.mark.parametrize("told", ["call_other", "../x", "x" * 129])
+async def test_a_reply_about_another_call_is_malformed(
+    engine: ScriptedEngine, api: UTDApi, asked: Asked, told: str
+) -> None:
+    engine.will(reply({**WIRE, "call_id": told}))
+    with pytest.raises(UTDStreamException) as caught:
+        await asked.call(api)
+    assert caught.value.code is UTDErrorCode.MALFORMED_RESPONSE
+    assert len(engine.seen) == 1
+
+
+@pytest.mark.parametrize(
+    ("asked", "status"),
+    list(zip(COMMANDS[2:6], ["ringing", "rejected", "busy", "ended"], strict=True)),
+)
+@pytest.mark.parametrize("says", [False, True])
+async def test_another_engine_may_answer_without_the_call(
+    engine: ScriptedEngine, api: UTDApi, asked: Asked, status: str, says: bool
+) -> None:
+    engine.will(reply({"status": status} if says else {}))
+    call = await asked.call(api)
+    assert (call.call_id, call.status.value) == (ID, status)
+
+
+@pytest.mark.parametrize(
+    ("wire", "ended"),
+    [({"call_id": ID}, [f"/api/v1/calls/{ID}/end"]), ({**WIRE, "call_id": "../x"}, []), ({}, [])],
+)
+async def test_a_dial_that_is_answered_with_no_call_is_ended_where_it_has_a_name(
+    engine: ScriptedEngine, api: UTDApi, wire: object, ended: list[str]
+) -> None:
+    engine.will(reply(wire))
+    with pytest.raises(UTDStreamException) as caught:
+        await api.start_call("bob", VIDEO)
+    assert caught.value.code is UTDErrorCode.MALFORMED_RESPONSE
+    assert [seen.raw_path for seen in engine.seen[1:]] == ended
+
+
 @pytest.mark.parametrize(
     "command",
     [

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from attrs import evolve
@@ -25,18 +26,33 @@ TYPES: Final = {
 METADATA_KEY: Final = "_call"
 """Where a call room's metadata holds the call."""
 
+MAX_IDENTITY: Final = 256
+"""Bytes of an identity."""
+
+MAX_NAME: Final = 256
+"""Characters of a display name; the rest is cut off."""
+
+_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _STATUSES: Final = {status.value: status for status in UTDCallStatus}
 _LOCAL: Final = (UTDCallEndReason.ANSWERED_ELSEWHERE, UTDCallEndReason.LOST)
 _REASONS: Final = {why.value: why for why in UTDCallEndReason if why not in _LOCAL}
 
 
+def call_id_from_wire(wire: Json) -> str | None:
+    """Read a call's id, which is also the name of its room; None without."""
+    call_id = read_text(wire.get("call_id"))
+    return call_id if call_id is not None and _ID.fullmatch(call_id) else None
+
+
 def call_from_wire(wire: Json) -> UTDCall | None:
-    """Read a call; None without an id and a status. A type that is missing is an audio call's."""
-    call_id, status = (
-        read_text(wire.get("call_id")),
-        _STATUSES.get(read_text(wire.get("status")) or ""),
-    )
-    if call_id is None or status is None:
+    """Read a call; None without an id and a status, or with an identity that is too long.
+
+    A type that is missing is an audio call's.
+    """
+    call_id, status = call_id_from_wire(wire), _STATUSES.get(read_text(wire.get("status")) or "")
+    people = [read_text(wire.get(f"{who}_identity")) for who in ("caller", "callee")]
+    is_long = any(len((who or "").encode(errors="replace")) > MAX_IDENTITY for who in people)
+    if call_id is None or status is None or is_long:
         return None
     reason = read_text(wire.get("end_reason"))
     unknown = UTDCallEndReason.UNKNOWN if status.is_terminal else None
@@ -44,13 +60,13 @@ def call_from_wire(wire: Json) -> UTDCall | None:
         call_id,
         status,
         TYPES.get(read_text(wire.get("type")) or "", UTDStreamType.AUDIO_CALL),
-        room_name=read_text(wire.get("room_name")) or call_id,
+        room_name=call_id,
         token=read_text(wire.get("token")),
         url=read_text(wire.get("url")),
-        caller_identity=read_text(wire.get("caller_identity")),
-        callee_identity=read_text(wire.get("callee_identity")),
-        caller_name=read_text(wire.get("caller_name")),
-        callee_name=read_text(wire.get("callee_name")),
+        caller_identity=people[0],
+        callee_identity=people[1],
+        caller_name=_read_name(wire.get("caller_name")),
+        callee_name=_read_name(wire.get("callee_name")),
         metadata=FrozenMap(
             (str(key), frozen_json(one)) for key, one in read_object(wire.get("metadata")).items()
         ),
@@ -59,6 +75,11 @@ def call_from_wire(wire: Json) -> UTDCall | None:
         duration_seconds=read_number(wire.get("duration_seconds")),
         end_reason=_REASONS.get(reason or "", unknown) if status.is_terminal else None,
     )
+
+
+def _read_name(value: object) -> str | None:
+    name = read_text(value)
+    return None if name is None else name[:MAX_NAME]
 
 
 def call_to_wire(call: UTDCall) -> dict[str, object]:
