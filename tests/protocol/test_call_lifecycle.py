@@ -20,6 +20,7 @@ from utd_rx.protocol.facts.calls import FetchCall
 S, R = UTDCallStatus, UTDCallEndReason
 LATER = {S.INITIATING: 0, S.RINGING: 1, S.ACTIVE: 2, S.ENDED: 3, S.REJECTED: 3, S.BUSY: 3}
 LATER[S.MISSED] = 3
+UNANSWERED = (S.REJECTED, S.BUSY, S.MISSED)
 AWAY = UTDStreamException("unreachable", code=UTDErrorCode.NETWORK)
 UNKNOWN = UTDStreamException("no such call", code=UTDErrorCode.NOT_FOUND)
 
@@ -38,7 +39,8 @@ def on_hand(status: UTDCallStatus, *, is_joined: bool = False) -> CallOnHand:
 def test_the_table_is_total_and_goes_forward_only() -> None:
     assert set(FORWARD) == set(S) == set(LATER)
     for status, told in itertools.product(S, S):
-        assert (told in FORWARD[status]) is (LATER[told] > LATER[status])
+        is_odd = status is S.ACTIVE and told in UNANSWERED
+        assert (told in FORWARD[status]) is (LATER[told] > LATER[status] and not is_odd)
 
 
 @pytest.mark.parametrize("is_answering", [False, True])
@@ -59,7 +61,11 @@ def test_every_word_on_every_status(
         assert after.duration is None
     elif LATER[said] <= LATER[status]:
         assert after == before
+    elif status is S.ACTIVE and said in UNANSWERED:
+        assert (after.call.status, after.call.end_reason) == (S.ENDED, R.UNKNOWN)
+        assert (after.duration, after.odd) == (4.0, 1)
     else:
+        assert after.odd == 0
         assert after.call.status is said
         assert after.call.end_reason is (R.PEER_LOST if said.is_terminal else None)
         seconds = {S.RINGING: None, S.ACTIVE: 0.0}.get(said, 4.0)

@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 
 from tests.protocol.strategies import json_values
 from tests.sessions.histories import call_objects
-from utd_rx.models.call import UTDCall, UTDCallStatus
+from utd_rx.models.call import UTDCall, UTDCallEndReason, UTDCallStatus
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.stream_type import UTDStreamType
 from utd_rx.protocol.wire.app_json import MAX_DEPTH, frozen_json, plain_json
 from utd_rx.protocol.wire.calls import MAX_NAME, call_from_wire, call_to_wire, without_credentials
 from utd_rx.protocol.wire.signals import frame_from_wire
+
+R = UTDCallEndReason
 
 
 @given(call_objects)
@@ -77,6 +79,34 @@ def test_what_is_joined_and_shown_of_a_call_is_bounded() -> None:
     call = call_from_wire(wire)
     assert call is not None
     assert (call.room_name, call.caller_name) == ("call_1", "x" * MAX_NAME)
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "reason"),
+    [
+        ("rejected", "busy", R.REJECTED),
+        ("rejected", None, R.REJECTED),
+        ("busy", "caller_hangup", R.BUSY),
+        ("busy", "?", R.BUSY),
+        ("missed", None, R.RING_TIMEOUT),
+        ("missed", "rejected", R.RING_TIMEOUT),
+        ("ended", "rejected", R.UNKNOWN),
+        ("ended", "ring_timeout", R.UNKNOWN),
+        ("ended", "peer_lost", R.PEER_LOST),
+    ],
+)
+def test_the_status_outdoes_a_reason_that_contradicts_it(
+    status: str, said: str | None, reason: UTDCallEndReason
+) -> None:
+    call = call_from_wire({"call_id": "call_1", "status": status, "end_reason": said})
+    assert call is not None
+    assert call.end_reason is reason
+
+
+def test_no_call_lasts_less_than_no_time() -> None:
+    call = call_from_wire({"call_id": "call_1", "status": "ended", "duration_seconds": -7})
+    assert call is not None
+    assert call.duration_seconds == 0.0
 
 
 def test_credentials_are_taken_off_and_nothing_else() -> None:

@@ -36,18 +36,17 @@ LOST_SECONDS: Final = 60.0
 """How long a call goes on here without its room, or without a word of the engine."""
 
 S = UTDCallStatus
-_OVER: Final = frozenset({S.ENDED, S.REJECTED, S.BUSY, S.MISSED})
-
 FORWARD: Final[dict[UTDCallStatus, frozenset[UTDCallStatus]]] = {
-    S.INITIATING: frozenset({S.RINGING, S.ACTIVE}) | _OVER,
-    S.RINGING: frozenset({S.ACTIVE}) | _OVER,
-    S.ACTIVE: _OVER,
+    S.INITIATING: frozenset({S.RINGING, S.ACTIVE, S.REJECTED, S.BUSY, S.ENDED, S.MISSED}),
+    S.RINGING: frozenset({S.ACTIVE, S.REJECTED, S.BUSY, S.ENDED, S.MISSED}),
+    S.ACTIVE: frozenset({S.ENDED}),
     S.ENDED: frozenset(),
     S.REJECTED: frozenset(),
     S.BUSY: frozenset(),
     S.MISSED: frozenset(),
 }
-"""The lifecycle: what may be told of a call that stands so; anything else is late or known."""
+"""The lifecycle: what may be told of a call that stands so; anything else is late or known,
+but an end that cannot be is one for a reason that nobody knows."""
 
 
 @frozen
@@ -65,6 +64,7 @@ class CallOnHand:
         asks_at: When to ask the engine; None for not at all.
         is_asked: Whether the engine is being asked.
         failures: How often in a row it did not say.
+        odd: How many ends were told that cannot be.
     """
 
     call: UTDCall = field(converter=without_credentials)
@@ -77,6 +77,7 @@ class CallOnHand:
     asks_at: float | None = None
     is_asked: bool = False
     failures: int = 0
+    odd: int = 0
 
     @property
     def id(self) -> str:
@@ -134,6 +135,9 @@ def told(
         # Also when it was told before, while this device was answering, too.
         on_hand = evolve(on_hand, answered_at=None, duration=None)
         return over(on_hand, UTDCallEndReason.ANSWERED_ELSEWHERE)
+    if call.status not in FORWARD[status] and call.status.is_terminal:
+        on_hand = evolve(on_hand, odd=on_hand.odd + 1)
+        return over(on_hand, UTDCallEndReason.UNKNOWN, seconds=call.duration_seconds)
     if call.status not in FORWARD[status]:
         return on_hand
     if call.status.is_terminal:
@@ -180,6 +184,7 @@ def over(
         is_joined=on_hand.is_joined,
         answered_at=on_hand.answered_at,
         duration=duration,
+        odd=on_hand.odd,
     )
 
 

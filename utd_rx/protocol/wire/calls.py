@@ -26,6 +26,13 @@ TYPES: Final = {
 METADATA_KEY: Final = "_call"
 """Where a call room's metadata holds the call."""
 
+REASON_OF: Final = {
+    UTDCallStatus.REJECTED: UTDCallEndReason.REJECTED,
+    UTDCallStatus.BUSY: UTDCallEndReason.BUSY,
+    UTDCallStatus.MISSED: UTDCallEndReason.RING_TIMEOUT,
+}
+"""What a status alone says of the reason; one that is only ended has another."""
+
 MAX_IDENTITY: Final = 256
 """Bytes of an identity."""
 
@@ -54,8 +61,7 @@ def call_from_wire(wire: Json) -> UTDCall | None:
     is_long = any(len((who or "").encode(errors="replace")) > MAX_IDENTITY for who in people)
     if call_id is None or status is None or is_long:
         return None
-    reason = read_text(wire.get("end_reason"))
-    unknown = UTDCallEndReason.UNKNOWN if status.is_terminal else None
+    seconds = read_number(wire.get("duration_seconds"))
     return UTDCall(
         call_id,
         status,
@@ -72,9 +78,17 @@ def call_from_wire(wire: Json) -> UTDCall | None:
         ),
         created_at=read_text(wire.get("created_at")),
         answered_by=read_text(wire.get("answered_by")),
-        duration_seconds=read_number(wire.get("duration_seconds")),
-        end_reason=_REASONS.get(reason or "", unknown) if status.is_terminal else None,
+        duration_seconds=None if seconds is None else max(0.0, seconds),
+        end_reason=_read_reason(wire, status) if status.is_terminal else None,
     )
+
+
+def _read_reason(wire: Json, status: UTDCallStatus) -> UTDCallEndReason:
+    """Read why a call is over; a reason that contradicts the status is none."""
+    if status in REASON_OF:
+        return REASON_OF[status]
+    reason = _REASONS.get(read_text(wire.get("end_reason")) or "", UTDCallEndReason.UNKNOWN)
+    return UTDCallEndReason.UNKNOWN if reason in REASON_OF.values() else reason
 
 
 def _read_name(value: object) -> str | None:
