@@ -182,6 +182,12 @@ async def test_what_cannot_be_is_refused_here(
     assert engine.seen == []
 
 
+async def test_an_id_that_cannot_be_is_called_a_call_s(engine: ScriptedEngine, api: UTDApi) -> None:
+    for command in (api.accept_call("../x"), api.get_call("../x")):
+        with pytest.raises(UTDStreamException, match="call id must be"):
+            await command
+
+
 @pytest.mark.parametrize(
     ("body", "reason"),
     [

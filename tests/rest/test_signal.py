@@ -325,3 +325,23 @@ async def test_cancelling_while_it_connects_leaves_nothing_open() -> None:
             await came.wait()
         over.set()
     assert told.told == []
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "words"),
+    [
+        (4003, "", "the user is banned"),
+        (4008, "", "replaced by a newer sign-in of this device"),
+        (4003, "for spam", "for spam"),
+        (1012, "", "no reason given"),
+    ],
+)
+async def test_a_close_code_says_what_it_means(
+    engine: SignalEngine, code: int, reason: str, words: str
+) -> None:
+    async with open_socket(engine.url) as told:
+        await told.until(is_opened)
+        await engine.close(code, reason)
+        end = await told.until(is_ended)
+    assert isinstance(end, SignalEnded)
+    assert end.error.message.endswith(f"{code}, {words}")

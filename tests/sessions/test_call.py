@@ -102,7 +102,9 @@ async def test_a_video_call_is_seen_and_an_audio_call_is_not(type_: UTDStreamTyp
             await session.set_camera(False)
             assert not session.camera_enabled.value
         else:
-            assert (await refused(session.set_camera(True))).code is UTDErrorCode.FORBIDDEN
+            for switch in (session.set_camera, session.set_screen_share):
+                error = await refused(switch(True))
+                assert (error.code, "VIDEO_CALL" in error.message) == (UTDErrorCode.FORBIDDEN, True)
 
 
 async def test_who_calls_somebody_who_calls_them_is_in_that_call(stage: CallStage) -> None:
@@ -180,9 +182,35 @@ async def test_what_is_said_with_a_call_has_names(stage: CallStage, metadata: An
 
 
 async def test_without_a_call_nobody_is_told_to_join(stage: CallStage) -> None:
-    error = await refused(stage.session.set_microphone(True))
-    assert error.reason is ConflictReason.NOT_JOINED
-    assert "accept a call" in error.message
+    await stage.talking()
+    await stage.session.end()
+    for command in (stage.session.set_microphone(True), stage.session.statistics()):
+        error = await refused(command)
+        assert error.reason is ConflictReason.NOT_JOINED
+        assert "accept a call" in error.message
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        lambda session: session.mute("ana"),
+        lambda session: session.kick("ana"),
+        lambda session: session.ban("ana"),
+        lambda session: session.unban("ana"),
+        lambda session: session.bans(),
+        lambda session: session.set_role("ana", "admin"),
+        lambda session: session.lock_chat(True),
+    ],
+)
+async def test_nobody_moderates_a_call(
+    stage: CallStage, command: Callable[[UTDCallSession], Awaitable[object]]
+) -> None:
+    await stage.talking()
+    asked = len(stage.engine.asked)
+    error = await refused(command(stage.session))
+    assert (error.code, error.status_code) == (UTDErrorCode.FEATURE_DISABLED, None)
+    assert "calls have no moderation" in error.message
+    assert len(stage.engine.asked) == asked
 
 
 async def test_a_call_whose_room_cannot_be_joined_is_ended(stage: CallStage) -> None:

@@ -95,14 +95,14 @@ class CallEndpoints(Endpoints):
 
     async def get_call(self, call_id: str) -> UTDCall:
         """Return how a call stands; repeats."""
-        path = path_of("calls", checked_room(call_id))
+        path = path_of("calls", checked_room(call_id, "call id"))
         return _call(await self._engine.get(path, bearer=self._bearer), call_id)
 
     async def _about(
         self, call_id: str, verb: str, becomes: str | None = None, *, is_safe: bool = False
     ) -> UTDCall:
         """Ask for `verb`; where the call then `becomes` that, the reply may leave it out."""
-        path = path_of("calls", checked_room(call_id), verb)
+        path = path_of("calls", checked_room(call_id, "call id"), verb)
         body = without_none(identity=self._actor)
         wire = await self._engine.post(path, body, bearer=self._bearer, is_safe=is_safe)
         if becomes is not None:

@@ -43,10 +43,10 @@ def checked_identity(identity: str, what: str = "identity") -> str:
     return identity
 
 
-def checked_room(room_name: str) -> str:
+def checked_room(room_name: str, what: str = "room name") -> str:
     """Take 1–128 of A–Z, a–z, 0–9, `_` and `-`."""
     if not isinstance(room_name, str) or not _ROOM_NAME.fullmatch(room_name):
-        raise invalid("room name must be 1 to 128 characters of A-Z, a-z, 0-9, _ and -")
+        raise invalid(f"{what} must be 1 to 128 characters of A-Z, a-z, 0-9, _ and -")
     return room_name
 
 

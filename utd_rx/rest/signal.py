@@ -42,6 +42,12 @@ _CODES: Final = {
     4003: UTDErrorCode.BANNED,
     4008: UTDErrorCode.CONFLICT,
 }
+_REASONS: Final = {
+    4003: "the user is banned",
+    4008: "replaced by a newer sign-in of this device",
+}
+"""What a code means where the engine gives no words."""
+
 _DATA: Final = (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY)
 
 
@@ -193,7 +199,7 @@ def _end(frame: aiohttp.WSMessage, token: str) -> SignalEnded:
             error = UTDStreamException("the engine's socket broke", code=UTDErrorCode.NETWORK)
         return SignalEnded(None, error)
     code = int(frame.data)
-    reason = foreign_text(read_text(frame.extra) or "no reason given", token)
+    reason = foreign_text(read_text(frame.extra) or _REASONS.get(code, "no reason given"), token)
     message = f"the engine closed the signal socket: {code}, {reason}"
     kind = _CODES.get(code, UTDErrorCode.NETWORK)
     if kind is UTDErrorCode.CONFLICT:

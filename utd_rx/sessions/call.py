@@ -247,6 +247,23 @@ class UTDCallSession(UTDSession[CallState], CallView):
                 self._runner.offer(facts.CallDisputed(on_hand.id))
             raise
 
+    @command
+    async def set_camera(self, enabled: bool) -> None:
+        """As `UTDSession.set_camera`; `FORBIDDEN` to switch it on in audio calls."""
+        self._require_video(enabled)
+        await super().set_camera(enabled)
+
+    @command
+    async def set_screen_share(self, enabled: bool) -> None:
+        """As `UTDSession.set_screen_share`; `FORBIDDEN` to begin in audio calls."""
+        self._require_video(enabled)
+        await super().set_screen_share(enabled)
+
+    def _require_video(self, enabled: bool) -> None:
+        if enabled and self.type is UTDStreamType.AUDIO_CALL:
+            message = "an audio call has no pictures: make a call_session of VIDEO_CALL"
+            raise UTDStreamException(message, code=UTDErrorCode.FORBIDDEN)
+
     # --- answering without taking part ----------------------------------------------------------
 
     @command

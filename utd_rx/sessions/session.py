@@ -9,7 +9,7 @@ from typing import Any, ParamSpec, Self, TypeVar, cast
 
 from reactivex import Observable
 
-from utd_rx.errors import UTDStreamException
+from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.audio import AudioFrame, AudioInput
 from utd_rx.models.ban import UTDBan
 from utd_rx.models.checks import arguments
@@ -54,6 +54,23 @@ def command(method: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Coroutin
         return await method(*args, **kwargs)
 
     return checked
+
+
+def moderating(
+    method: Callable[P, Coroutine[Any, Any, R]],
+) -> Callable[P, Coroutine[Any, Any, R]]:
+    """Make a method a command of who moderates a room; calls have no moderation."""
+
+    @command
+    @wraps(method)
+    async def allowed(*args: P.args, **kwargs: P.kwargs) -> R:
+        session = cast("UTDSession[Any]", args[0])
+        if session.kind.type.is_call:
+            message = "calls have no moderation: end the call instead"
+            raise UTDStreamException(message, code=UTDErrorCode.FEATURE_DISABLED)
+        return await method(*args, **kwargs)
+
+    return allowed
 
 
 class UTDSession(SessionView[St]):
@@ -298,9 +315,9 @@ class UTDSession(SessionView[St]):
 
     # --- moderation: the engine decides who is host or admin -------------------------------------
     # Each returns when the session's own state shows what it did. Cancelling is safe; the engine
-    # may have done it.
+    # may have done it. In a call each raises `FEATURE_DISABLED`.
 
-    @command
+    @moderating
     async def mute(
         self, identity: str, *, audio: bool = True, video: bool = False, muted: bool = True
     ) -> None:
@@ -317,7 +334,7 @@ class UTDSession(SessionView[St]):
         call = self._engine.mute_participant
         await self._ask(promise, call, identity, audio=audio, video=video, muted=muted)
 
-    @command
+    @moderating
     async def kick(self, identity: str) -> None:
         """Remove somebody; an old token does not let them back in, a new mint does.
 
@@ -327,7 +344,7 @@ class UTDSession(SessionView[St]):
         """
         await self._ask(self._is_gone(identity), self._engine.kick_participant, identity)
 
-    @command
+    @moderating
     async def ban(
         self, identity: str, *, duration: int | None = None, reason: str | None = None
     ) -> None:
@@ -349,7 +366,7 @@ class UTDSession(SessionView[St]):
             self._is_gone(identity),
         )
 
-    @command
+    @moderating
     async def unban(self, identity: str) -> None:
         """Lift a ban from this room; without one nothing happens.
 
@@ -359,7 +376,7 @@ class UTDSession(SessionView[St]):
         self._runner.require_joined()
         await self._engine.unban(identity, room=self.room_name)
 
-    @command
+    @moderating
     async def bans(self) -> tuple[UTDBan, ...]:
         """Return the active bans that concern this room, newest first.
 
@@ -368,7 +385,7 @@ class UTDSession(SessionView[St]):
         """
         return await self._moderation.bans()
 
-    @command
+    @moderating
     async def set_role(self, identity: str, role: UTDRole | str) -> None:
         """Give somebody a role; the owner alone does, to others, and never `host`.
 
@@ -379,7 +396,7 @@ class UTDSession(SessionView[St]):
         call = self._engine.set_role  # which refuses what is no role, before it is promised
         await self._ask(lambda _: HasRole(identity, UTDRole(role)), call, identity, role)
 
-    @command
+    @moderating
     async def lock_chat(self, locked: bool) -> None:
         """Close or open the chat for the audience.
 
