@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import pytest
 from aiohttp import web
 
 from tests.rest.engines import ScriptedEngine, reply, scripted_engine
 from tests.rest.signal_engine import signal_engine
+from tests.sessions.stage import TONE
 from utd_rx import ConflictReason, UTDErrorCode, UTDStreamClient, UTDStreamException, UTDStreamType
 from utd_rx.models.call import IncomingCall
 from utd_rx.ports.clock import SYSTEM_CLOCK, Clock
@@ -20,6 +22,7 @@ from utd_rx.testing.contracts import PATIENCE, refusal
 from utd_rx.testing.contracts.signal import a_call
 from utd_rx.testing.room import FakeRoom
 from utd_rx.testing.signal import FakeSignal
+from utd_rx.video import TestPattern
 
 URL = "ws://127.0.0.1:1/api/v1/signal"
 ME = "mona"
@@ -193,6 +196,44 @@ async def test_a_call_session_of_what_is_no_call_is_refused(
     with pytest.raises(UTDStreamException) as caught:
         client.call_session(type_)
     assert caught.value.code is UTDErrorCode.VALIDATION
+
+
+@pytest.mark.parametrize(
+    ("type_", "sources"),
+    [
+        (UTDStreamType.AUDIO_CALL, {"microphone": "x"}),
+        (UTDStreamType.AUDIO_CALL, {"microphone": ""}),
+        (UTDStreamType.AUDIO_CALL, {"microphone": TestPattern()}),
+        (UTDStreamType.AUDIO_CALL, {"camera": TestPattern()}),
+        (UTDStreamType.AUDIO_CALL, {"screen": TestPattern()}),
+        (UTDStreamType.VIDEO_CALL, {"camera": TONE}),
+        (UTDStreamType.VIDEO_CALL, {"screen": TestPattern}),
+    ],
+)
+async def test_what_is_no_source_is_refused_where_it_is_given(
+    desk: Desk, type_: UTDStreamType, sources: Any
+) -> None:
+    client = await signed_in(desk)
+    [name] = sources
+    with pytest.raises(UTDStreamException) as caught:
+        client.call_session(type_, **sources)
+    assert (caught.value.code, name in caught.value.message) == (UTDErrorCode.VALIDATION, True)
+
+
+async def test_a_room_s_microphone_is_a_source(desk: Desk) -> None:
+    microphone: Any = "x"
+    with pytest.raises(UTDStreamException) as caught:
+        desk.client().audio_room(ME, "lounge", microphone=microphone)
+    assert caught.value.code is UTDErrorCode.VALIDATION
+
+
+async def test_a_video_call_takes_every_source(desk: Desk) -> None:
+    client = await signed_in(desk)
+    pattern = TestPattern()
+    session = client.call_session(
+        UTDStreamType.VIDEO_CALL, microphone=TONE, camera=pattern, screen=pattern
+    )
+    await session.aclose()
 
 
 async def test_a_call_session_before_authenticate_is_refused_and_told_what_to_do(

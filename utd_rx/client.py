@@ -10,13 +10,13 @@ from typing import Self, TypedDict, Unpack
 from reactivex import Observable
 
 from utd_rx.errors import UTDErrorCode, UTDStreamException, invalid
-from utd_rx.models.audio import AudioInput
+from utd_rx.models.audio import AudioFormat, AudioInput
 from utd_rx.models.call import IncomingCall
-from utd_rx.models.checks import flag
+from utd_rx.models.checks import flag, source
 from utd_rx.models.seats import UTDSeatMode
 from utd_rx.models.stream_type import UTDStreamType
 from utd_rx.models.token import UTDSessionResponse
-from utd_rx.models.video import VideoInput
+from utd_rx.models.video import VideoFormat, VideoInput
 from utd_rx.ports.clock import SYSTEM_CLOCK, Clock
 from utd_rx.ports.engine import JoinRequest
 from utd_rx.ports.proxy import Proxies
@@ -198,10 +198,16 @@ class UTDStreamClient:
 
         Raises:
             UTDStreamException: `UNAUTHORIZED` before `authenticate`; `VALIDATION` for a type that
-                is no call's; `CONFLICT` when the client is closed, or on a foreign loop.
+                is no call's, what is no source, or pictures for an audio call; `CONFLICT` when the
+                client is closed, or on a foreign loop.
         """
         if not isinstance(type, UTDStreamType) or not type.is_call:
             raise invalid("a call session is of AUDIO_CALL or VIDEO_CALL")
+        source(microphone, "microphone", "an AudioInput", AudioFormat)
+        for name, pictures in (("camera", camera), ("screen", screen)):
+            source(pictures, name, "a VideoInput", VideoFormat)
+            if pictures is not None and type is UTDStreamType.AUDIO_CALL:
+                raise invalid(f"an AUDIO_CALL has no {name}: make a session of VIDEO_CALL")
         if self._user is None:
             message = "nobody is signed in: await client.authenticate(identity) first"
             raise UTDStreamException(message, code=UTDErrorCode.UNAUTHORIZED)
@@ -248,8 +254,12 @@ class UTDStreamClient:
             mode_id: Host only: an opaque layout id.
             host_seat: Host only: the seat kept for the host.
             microphone: What to publish once seated; the client's by default.
+
+        Raises:
+            UTDStreamException: `VALIDATION` for what is no source.
         """
         flag(as_host, "as_host")
+        source(microphone, "microphone", "an AudioInput", AudioFormat)
         request = JoinRequest(
             identity,
             room_name,

@@ -98,6 +98,15 @@ def identity(who: str, name: str = "identity") -> str:
     return who
 
 
+def source(given: object, name: str, kind: str, form: type) -> None:
+    """Raise `VALIDATION` for what is no source, whose format is a `form`; None is none given."""
+    if given is None:
+        return
+    can_open = not isinstance(given, type) and callable(getattr(given, "open", None))
+    if not can_open or not isinstance(getattr(given, "format", None), form):
+        raise invalid(f"{name} is {kind}, not {type(given).__name__}")
+
+
 def number(value: float, rule: str, least: float, most: float = inf) -> float:
     """Return a number from `least` to `most`, as `rule` says it, or raise `VALIDATION`."""
     if isinstance(value, bool) or not isinstance(value, Real) or not least <= value <= most:
