@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+from tests.support.syntax import parse
+
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("benchmarks/*.md")])
 FOLDERS = ("utd_rx", "tests", "benchmarks", "scripts", "notebooks", "docs", ".ci")
@@ -109,6 +111,6 @@ def test_every_file_that_a_page_names_exists() -> None:
 
 @cache
 def functions_in(path: str) -> frozenset[str]:
-    tree = ast.parse((ROOT / path).read_text())
+    tree = parse((ROOT / path).read_text())
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
     return frozenset(node.name for node in ast.walk(tree) if isinstance(node, kinds))

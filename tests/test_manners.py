@@ -10,6 +10,7 @@ from typing import Final
 import pytest
 
 from tests.support.failing import can_fail, every_test, names_in, trees
+from tests.support.syntax import parse
 
 TESTS: Final = Path(__file__).parent
 
@@ -34,7 +35,7 @@ BY_OTHERS: Final = frozenset(
 @pytest.fixture(scope="module")
 def modules() -> dict[str, ast.Module]:
     return {
-        str(path.relative_to(TESTS)): ast.parse(path.read_text(encoding="utf-8"))
+        str(path.relative_to(TESTS)): parse(path.read_text(encoding="utf-8"))
         for path in sorted(TESTS.rglob("*.py"))
         if "node_modules" not in path.parts
     }
@@ -109,7 +110,7 @@ def test_by_a_module(): failing.method(1, 2)
 def test_the_guard_follows_names_to_what_they_mean(
     source: str, fails: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(trees(), "tests.made_up", ast.parse(source))
+    monkeypatch.setitem(trees(), "tests.made_up", parse(source))
     names_in.cache_clear()
     found = [test for test in every_test() if test.module == "tests.made_up"]
     assert found

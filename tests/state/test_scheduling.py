@@ -24,6 +24,7 @@ from reactivex.subject import Subject
 import utd_rx
 from tests.sessions.stage import Stage
 from tests.state.virtual import run
+from tests.support.syntax import parse
 from utd_rx import Microphone
 from utd_rx.sessions.signals import Signals
 from utd_rx.state import StateSubject, Store, became, combine_state, debounce, sample, throttle
@@ -254,7 +255,7 @@ def test_whoever_makes_an_observable_has_a_row_here() -> None:
         text = path.read_text()
         if "reactivex" not in text:
             continue
-        made = sum(map(makes_an_observable, ast.walk(ast.parse(text))))
+        made = sum(map(makes_an_observable, ast.walk(parse(text))))
         if made:
             found[path.relative_to(root).as_posix()] = made
     assert found == MAKERS

@@ -8,6 +8,8 @@ from functools import cache
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from tests.support.syntax import parse
+
 ROOT: Final = Path(__file__).parents[2]
 FOLDERS: Final = ("tests", "utd_rx/testing", "benchmarks")
 
@@ -34,7 +36,7 @@ class Place(NamedTuple):
 @cache
 def trees() -> dict[str, ast.Module]:
     return {
-        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): ast.parse(
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): parse(
             path.read_text(encoding="utf-8")
         )
         for folder in FOLDERS
