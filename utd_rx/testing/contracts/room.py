@@ -68,10 +68,10 @@ class RoomBench(Batches[ev.RoomEvent]):
     async def thrown_out(self) -> ev.Disconnected:
         """Have the server throw the participant out; again, where its word of it was lost, and the
         client came back."""
+        ends = (ev.Disconnected, ev.Reconnected)
         while True:
             before = len(self.told)
             await self.server.remove()
-            ends = (ev.Disconnected, ev.Reconnected)
             end = await self.until(lambda event: isinstance(event, ends), after=before)
             if isinstance(end, ev.Disconnected):
                 return end
