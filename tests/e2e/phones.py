@@ -132,7 +132,10 @@ async def heard(*phones: Phone) -> None:
 async def hears(session: UTDSession[Any], identity: str, frames: int = WORD) -> None:
     """Wait for so many frames of somebody that are not silent."""
     due = asyncio.Event()
-    is_loud: Callable[[AudioFrame], bool] = lambda frame: bool(frame.samples.any())  # noqa: E731
+
+    def is_loud(frame: AudioFrame) -> bool:
+        return bool(frame.samples.any())
+
     loud = session.audio(identity).pipe(ops.filter(is_loud), ops.take(frames))
     subscription = loud.subscribe(on_completed=due.set)
     await asyncio.wait_for(due.wait(), PATIENCE)

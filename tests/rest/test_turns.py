@@ -61,7 +61,7 @@ async def test_who_waits_is_sent_in_order_and_who_is_too_many_is_told_at_once(
     client = make_client()
     calls = [asyncio.create_task(client.post(f"/{n}")) for n in range(5)]
     async with asyncio.timeout(20):
-        while len(engine.seen) < 2:  # noqa: ASYNC110
+        while len(engine.seen) < 2:  # noqa: ASYNC110 - the engine tells nobody
             await asyncio.sleep(0.01)
     with pytest.raises(UTDStreamException, match="was not sent") as raised:
         await client.post("/more")

@@ -61,6 +61,8 @@ class Kind(Generic[St]):
     promises: Types = field(repr=False)
     decoders: Mapping[str, Decoder] = field(repr=False)
     room_keys: tuple[RoomKey[Any], ...] = field(repr=False)
+    is_moderated: bool = True
+    """Whether hosts and admins may mute, kick, ban, give roles and lock the chat in it."""
 
     step: waiting.Step[St] = field(init=False, repr=False)
 
@@ -103,6 +105,7 @@ def _call(type_: UTDStreamType) -> Kind[CallState]:
         promises=promises.ANY_SESSION,
         decoders=call.DECODERS,
         room_keys=(call.CALL_IN_ROOM, chat.LOCK_IN_ROOM),
+        is_moderated=False,
     )
 
 

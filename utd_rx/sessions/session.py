@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import wraps
-from typing import Any, ParamSpec, Self, TypeVar, cast
+from typing import Any, Self, TypeVar, cast
 
 from reactivex import Observable
 
-from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.errors import UTDStreamException
 from utd_rx.models.audio import AudioFrame, AudioInput
 from utd_rx.models.ban import UTDBan
-from utd_rx.models.checks import arguments
 from utd_rx.models.participant import TrackSource
 from utd_rx.models.role import UTDRole
 from utd_rx.models.statistics import RoomStatistics
@@ -27,6 +25,7 @@ from utd_rx.protocol.promises import ChatIsLocked, HasRole, IsGone, TrackIsMuted
 from utd_rx.protocol.roster import sid_of
 from utd_rx.protocol.waiting import Waiting
 from utd_rx.sessions.chat import RoomChat
+from utd_rx.sessions.commands import command, moderating
 from utd_rx.sessions.moderation import Moderation
 from utd_rx.sessions.own_tracks import OwnTracks
 from utd_rx.sessions.remote_audio import remote_audio
@@ -34,43 +33,6 @@ from utd_rx.sessions.runner import Handlers, Runner
 from utd_rx.sessions.views import SessionView
 
 St = TypeVar("St", bound=Waiting)
-P = ParamSpec("P")
-R = TypeVar("R")
-
-
-def command(method: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Coroutine[Any, Any, R]]:
-    """Make a method a command: refused on a foreign loop or thread, and after `aclose`.
-
-    An identity, a number and what is on or off are checked here, for every command alike, before
-    anything is made of them: `VALIDATION`.
-    """
-    check = arguments(method)
-
-    @wraps(method)
-    async def checked(*args: P.args, **kwargs: P.kwargs) -> R:
-        session = cast("UTDSession[Any]", args[0])
-        session.require_here()
-        check(*args, **kwargs)
-        return await method(*args, **kwargs)
-
-    return checked
-
-
-def moderating(
-    method: Callable[P, Coroutine[Any, Any, R]],
-) -> Callable[P, Coroutine[Any, Any, R]]:
-    """Make a method a command of who moderates a room; calls have no moderation."""
-
-    @command
-    @wraps(method)
-    async def allowed(*args: P.args, **kwargs: P.kwargs) -> R:
-        session = cast("UTDSession[Any]", args[0])
-        if session.kind.type.is_call:
-            message = "calls have no moderation: end the call instead"
-            raise UTDStreamException(message, code=UTDErrorCode.FEATURE_DISABLED)
-        return await method(*args, **kwargs)
-
-    return allowed
 
 
 class UTDSession(SessionView[St]):
