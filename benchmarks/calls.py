@@ -18,7 +18,6 @@ native library. Exit status 0 when it ran, whatever the ratio.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import sys
 import time
@@ -32,15 +31,12 @@ from attrs import field, frozen
 
 from benchmarks import bare
 from benchmarks.support import (
-    TARGET,
     child,
-    is_livekit_there,
     print_machine,
     print_table,
-    quiet_livekit,
     ratio,
+    run_on_each,
     spread,
-    status_of,
     untargeted,
     verdict,
 )
@@ -291,19 +287,13 @@ async def run(kinds: list[str], rounds: int) -> None:
 
 def main() -> int:
     """Parse the command line and run."""
-    parser = argparse.ArgumentParser(description="a call's ring and first sound: utd_rx over bare")
-    parser.add_argument("--sfu", choices=("embedded", "livekit", "both"), default="both")
-    parser.add_argument("--rounds", type=int, default=15, help="calls per kind (default 15)")
-    args = parser.parse_args()
-    kinds = ["embedded", "livekit"] if args.sfu == "both" else [args.sfu]
-    if "livekit" in kinds and not is_livekit_there():
-        kinds.remove("livekit")
-    if args.rounds < 1 or not kinds:
-        print("nothing to measure", file=sys.stderr)
-        return 1
-    print(f"a call, target ratio <= {TARGET:g}")
-    quiet_livekit()
-    return status_of(run(kinds, args.rounds))
+    return run_on_each(
+        run,
+        title="a call's ring and first sound: utd_rx over bare",
+        heading="a call",
+        what="calls",
+        rounds=15,
+    )
 
 
 if __name__ == "__main__":

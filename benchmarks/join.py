@@ -17,7 +17,6 @@ ratio.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import sys
 import time
@@ -31,15 +30,12 @@ from attrs import field, frozen
 from benchmarks import bare
 from benchmarks.children import mint
 from benchmarks.support import (
-    TARGET,
     child,
-    is_livekit_there,
     print_machine,
     print_table,
-    quiet_livekit,
     ratio,
+    run_on_each,
     spread,
-    status_of,
     untargeted,
     verdict,
 )
@@ -212,19 +208,13 @@ async def run(kinds: list[str], rounds: int) -> None:
 
 def main() -> int:
     """Parse the command line and run."""
-    parser = argparse.ArgumentParser(description="join to first remote sound: utd_rx over livekit")
-    parser.add_argument("--sfu", choices=("embedded", "livekit", "both"), default="both")
-    parser.add_argument("--rounds", type=int, default=20, help="joins per kind (default 20)")
-    args = parser.parse_args()
-    kinds = ["embedded", "livekit"] if args.sfu == "both" else [args.sfu]
-    if "livekit" in kinds and not is_livekit_there():
-        kinds.remove("livekit")
-    if args.rounds < 1 or not kinds:
-        print("nothing to measure", file=sys.stderr)
-        return 1
-    print(f"join to first remote sound, target ratio <= {TARGET:g}")
-    quiet_livekit()
-    return status_of(run(kinds, args.rounds))
+    return run_on_each(
+        run,
+        title="join to first remote sound: utd_rx over livekit",
+        heading="join to first remote sound",
+        what="joins",
+        rounds=20,
+    )
 
 
 if __name__ == "__main__":

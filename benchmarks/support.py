@@ -1,7 +1,8 @@
-"""What `join.py` and `sfu.py` share: child processes, figures with their spread, CPU, load."""
+"""What `join`, `calls` and `sfu` share: child processes, figures with their spread, CPU, load."""
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json
 import logging
@@ -9,7 +10,7 @@ import os
 import platform
 import statistics
 import sys
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -128,6 +129,31 @@ def quiet_livekit() -> None:
     that really fails raises.
     """
     logging.getLogger("livekit").setLevel(logging.CRITICAL)
+
+
+def run_on_each(
+    run: Callable[[list[str], int], Coroutine[Any, Any, None]],
+    *,
+    title: str,
+    heading: str,
+    what: str,
+    rounds: int,
+) -> int:
+    """Parse `--sfu` and `--rounds`, so many `what` per kind, and run; return the exit status."""
+    parser = argparse.ArgumentParser(description=title)
+    parser.add_argument("--sfu", choices=("embedded", "livekit", "both"), default="both")
+    told = f"{what} per kind (default {rounds})"
+    parser.add_argument("--rounds", type=int, default=rounds, help=told)
+    args = parser.parse_args()
+    kinds = ["embedded", "livekit"] if args.sfu == "both" else [args.sfu]
+    if "livekit" in kinds and not is_livekit_there():
+        kinds.remove("livekit")
+    if args.rounds < 1 or not kinds:
+        print("nothing to measure", file=sys.stderr)
+        return 1
+    print(f"{heading}, target ratio <= {TARGET:g}")
+    quiet_livekit()
+    return status_of(run(kinds, args.rounds))
 
 
 def status_of(benchmark: Coroutine[Any, Any, None]) -> int:
