@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
+import pytest
 from attrs import evolve
 
 from tests.sessions.stage import TONE
-from utd_rx.errors import ConflictReason, conflict
+from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conflict
 from utd_rx.models.audio import AudioInput
 from utd_rx.models.call import UTDCall, UTDCallEndReason, UTDCallStatus
 from utd_rx.models.events import RoomMetadataChanged
@@ -123,3 +124,36 @@ class CallStage:
         """Have me call ana, who answers."""
         call = await self.session.start("ana")
         return self.news(S.ACTIVE) if call.status is not S.ACTIVE else call
+
+
+AUDIO, VIDEO = UTDStreamType.AUDIO_CALL, UTDStreamType.VIDEO_CALL
+DOWN = UTDStreamException("down", code=UTDErrorCode.NETWORK)
+Command = Callable[[CallStage], Awaitable[object]]
+
+
+async def refused(command: Awaitable[object]) -> UTDStreamException:
+    with pytest.raises(UTDStreamException) as raised:
+        await command
+    return raised.value
+
+
+def shown(session: UTDCallSession) -> tuple[object, ...]:
+    return (session.status.value, session.call_id.value, session.peer.value)
+
+
+def starting(stage: CallStage) -> Awaitable[object]:
+    return stage.session.start("ana")
+
+
+def accepting(stage: CallStage) -> Awaitable[object]:
+    return stage.session.accept(stage.incoming())
+
+
+def taking(stage: CallStage) -> Awaitable[object]:
+    call_id = stage.incoming()
+
+    async def take() -> None:
+        await stage.session.ringing(call_id)
+        await stage.session.accept(call_id)
+
+    return take()

@@ -1,0 +1,1 @@
+"""A call session: each of its commands, and its course."""
