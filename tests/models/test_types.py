@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from enum import Enum
 from fractions import Fraction
+from functools import cache
 from numbers import Real
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
@@ -73,8 +74,11 @@ ANYTHING: tuple[Any, ...] = (
 )
 
 
+_hints = cache(get_type_hints)
+
+
 def declared(cls: Any, name: str) -> Any:
-    return get_type_hints(cls)[name]
+    return _hints(cls)[name]
 
 
 def fits(wanted: Any, value: Any) -> bool:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.notebooks.running import NOTEBOOKS, code_cells, execute, has_picture, printed
 
 NOTEBOOK = "audio_room.ipynb"
 
 
+@pytest.mark.realtime  # it hears what was sent
 def test_the_notebook_runs_hears_what_was_sent_and_replays_what_it_saw(tmp_path: Path) -> None:
     cells = execute(NOTEBOOK, tmp_path)
     assert "refused: FORBIDDEN" in printed(cells["refusal"])

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from tests.notebooks.running import NOTEBOOKS, Cells, code_cells, execute, has_picture, printed
 
 NOTEBOOK = "calls.ipynb"
@@ -18,6 +20,7 @@ def shown(cells: Cells) -> dict[str, tuple[str, bool]]:
     }
 
 
+@pytest.mark.realtime  # it hears what was sent
 def test_the_notebook_runs_and_shows_what_is_committed_with_it(tmp_path: Path) -> None:
     cells = execute(NOTEBOOK, tmp_path)
     assert "CONFLICT, BUSY; carl's call: BUSY" in printed(cells["busy"])
