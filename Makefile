@@ -1,5 +1,5 @@
 # Everything lives in .venv and is deleted by `make clean`; only livekit-server goes elsewhere, into
-# the user's cache. Variables: SFU=livekit (demos), ARGS="…" (demos, tests), JOBS=3 (tests at a time),
+# the user's cache. Variables: SFU=livekit (demos), ARGS="…" (demos, tests), JOBS=… (tests at a time),
 # PYTHON=… (3.11 or newer).
 
 .DEFAULT_GOAL := help
@@ -13,9 +13,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 SFU ?= embedded
-JOBS ?= 3
+# Half of the time of tests is waiting for a media server and its client.
+CORES := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+JOBS ?= $(shell expr 2 '*' $(CORES) + 1)
 ARGS ?=
-SHARED = $(BIN)/python -m pytest -n $(JOBS) -m 'not realtime'
+SHARED = $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m 'not realtime'
 ALONE = $(BIN)/python -m pytest -m realtime
 OTHER_END := $(abspath $(VENV))/livekit
 LIVEKIT_VERSION = $(BIN)/python -c 'import importlib.metadata as m; print(m.version("livekit"))'

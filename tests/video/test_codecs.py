@@ -10,7 +10,7 @@ import pytest
 
 from utd_rx.video import TestPattern, read_counter
 
-FRAMES = 60
+FRAMES = 30
 
 
 @pytest.mark.parametrize("codec", ["libvpx", "libx264"])
