@@ -70,8 +70,12 @@ async def test_a_camera_that_the_server_mutes_is_closed(party: Party) -> None:
         api.MuteRoomTrackRequest(room="room", identity="ann", track_sid=track.sid, muted=True)
     )
     await eventually(lambda: camera.open_streams == 0)
-    await ann.set_muted(track.sid, False)
-    await eventually(lambda: camera.open_streams == 1)
+    async with asyncio.timeout(PATIENCE):
+        while camera.open_streams == 0:
+            # LiveKit repeats the mute to the server, perhaps behind an unmute that came at once:
+            # then it is muted again, by its own word.
+            await ann.set_muted(track.sid, False)
+            await asyncio.sleep(0.1)
     assert camera.open_streams == 1
 
 
