@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         TrackPublication,
         TrackSource,
     )
-    from utd_rx.models.role import UTDRole, UTDStageMember
+    from utd_rx.models.role import UTDRole
     from utd_rx.models.seats import (
         Invitation,
         InvitationAnswer,
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         UTDSeatGrid,
         UTDSeatMode,
     )
+    from utd_rx.models.stage import StageRequest, UTDStageMember
     from utd_rx.models.statistics import RoomStatistics, TrackDirection, TrackStatistics
     from utd_rx.models.stream_type import UTDStreamType
     from utd_rx.models.token import UTDSessionResponse, UTDTokenResponse
@@ -83,10 +84,11 @@ _HOME: Final = {
         "LocalParticipant ParticipantPermission RemoteParticipant TrackKind TrackPublication "
         "TrackSource"
     ),
-    "utd_rx.models.role": "UTDRole UTDStageMember",
+    "utd_rx.models.role": "UTDRole",
     "utd_rx.models.seats": (
         "Invitation InvitationAnswer SpeakRequest UTDSeat UTDSeatGrid UTDSeatMode"
     ),
+    "utd_rx.models.stage": "StageRequest UTDStageMember",
     "utd_rx.models.statistics": "RoomStatistics TrackDirection TrackStatistics",
     "utd_rx.models.stream_type": "UTDStreamType",
     "utd_rx.models.token": "UTDSessionResponse UTDTokenResponse",
@@ -110,21 +112,20 @@ _HOME: Final = {
 _MODULE_OF: Final = {name: module for module, names in _HOME.items() for name in names.split()}
 
 __all__ = [
-    "ArraySource", "AudioComparison", "AudioDevice", "AudioDirection", "AudioFormat",
-    "AudioFrame", "AudioInput", "CallReplay", "ChatMessage", "ConflictReason",
-    "ConnectionQuality", "DisconnectReason", "IncomingCall", "Invitation", "InvitationAnswer",
-    "LocalParticipant", "Microphone", "MicrophoneInput", "ParticipantPermission", "Playback",
-    "Recording", "RemoteParticipant", "Replay", "RoomEvent", "RoomStatistics", "SpeakRequest",
-    "Speaker", "StateSubject", "Store", "TestPattern", "ToneSource", "TrackDirection",
+    "ArraySource", "AudioComparison", "AudioDevice", "AudioDirection", "AudioFormat", "AudioFrame",
+    "AudioInput", "CallReplay", "ChatMessage", "ConflictReason", "ConnectionQuality",
+    "DisconnectReason", "IncomingCall", "Invitation", "InvitationAnswer", "LocalParticipant",
+    "Microphone", "MicrophoneInput", "ParticipantPermission", "Playback", "Recording",
+    "RemoteParticipant", "Replay", "RoomEvent", "RoomStatistics", "SpeakRequest", "Speaker",
+    "StageRequest", "StateSubject", "Store", "TestPattern", "ToneSource", "TrackDirection",
     "TrackKind", "TrackPublication", "TrackSource", "TrackStatistics", "UTDApi", "UTDApiClient",
     "UTDAudioRoomSession", "UTDBan", "UTDBanNotice", "UTDCall", "UTDCallEndReason",
     "UTDCallSession", "UTDCallStatus", "UTDConnectionState", "UTDErrorCode", "UTDRole", "UTDRoom",
     "UTDSeat", "UTDSeatGrid", "UTDSeatMode", "UTDSession", "UTDSessionResponse", "UTDStageMember",
     "UTDStreamClient", "UTDStreamException", "UTDStreamType", "UTDTokenResponse", "VideoFormat",
     "VideoFrame", "VideoInput", "VoiceProcessing", "WavRecorder", "WavSource", "WebhookEvent",
-    "WebhookParticipant", "WebhookRoom", "WebhookTrack", "__version__", "combine_state",
-    "compare", "level_dbfs", "list_devices", "play", "read_counter", "record", "replay",
-    "verify_webhook",
+    "WebhookParticipant", "WebhookRoom", "WebhookTrack", "__version__", "combine_state", "compare",
+    "level_dbfs", "list_devices", "play", "read_counter", "record", "replay", "verify_webhook",
 ]  # fmt: skip
 
 

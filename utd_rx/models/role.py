@@ -1,12 +1,8 @@
-"""What somebody is in a room: their role, and who is on the stage of a live stream."""
+"""What somebody is in a room: their role."""
 
 from __future__ import annotations
 
 from enum import Enum
-
-from attrs import frozen
-
-from utd_rx.models.checks import typed
 
 
 class UTDRole(Enum):
@@ -25,12 +21,3 @@ class UTDRole(Enum):
     def is_audience(self) -> bool:
         """Whether a chat lock concerns it."""
         return self in (UTDRole.VISITOR, UTDRole.AUDIENCE)
-
-
-@frozen(field_transformer=typed)
-class UTDStageMember:
-    """Somebody who publishes in a live stream."""
-
-    identity: str
-    name: str | None = None
-    role: str | None = None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import Enum
 
 from attrs import field, frozen
 
+from utd_rx.models.asked import moment_of, seconds_since
 from utd_rx.models.checks import typed
 from utd_rx.models.frozen_map import FrozenMap
 
@@ -54,19 +55,14 @@ class SpeakRequest:
     @property
     def asked_at(self) -> datetime | None:
         """When it was made, by the engine's clock; None when the engine did not say."""
-        try:
-            asked = datetime.fromisoformat(self.created_at or "")
-        except ValueError:
-            return None
-        return asked.replace(tzinfo=UTC) if asked.tzinfo is None else asked
+        return moment_of(self.created_at)
 
     def age(self, at: datetime) -> float | None:
         """Return for how many seconds it has waited by `at`, an aware time; None when unknown.
 
         Never negative: the engine's clock may be ahead of this one.
         """
-        asked = self.asked_at
-        return None if asked is None else max(0.0, (at - asked).total_seconds())
+        return seconds_since(self.created_at, at)
 
 
 @frozen(field_transformer=typed)

@@ -1,4 +1,4 @@
-"""Ages of speak requests, whatever an engine writes as the time."""
+"""Ages of requests to speak and of raised hands, whatever an engine writes as the time."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from utd_rx.models.seats import SpeakRequest
+from utd_rx.models.stage import StageRequest
 
 AT = datetime(2026, 5, 4, 10, 0, 30, tzinfo=UTC)
 
@@ -29,7 +30,10 @@ AT = datetime(2026, 5, 4, 10, 0, 30, tzinfo=UTC)
 def test_an_age_is_known_when_the_engine_said_when(
     created_at: str | None, age: float | None
 ) -> None:
-    assert SpeakRequest(1, "mona", created_at).age(AT) == age
+    asked, raised = SpeakRequest(1, "mona", created_at), StageRequest("mona", created_at=created_at)
+    assert asked.age(AT) == raised.age(AT) == age
+    assert asked.asked_at == raised.asked_at
+    assert (raised.asked_at is None) is (age is None)
 
 
 @given(st.text(), st.timedeltas(timedelta(0), timedelta(days=99)))
