@@ -184,7 +184,8 @@ async def test_a_live_streams_host_publishes_by_role(world: World) -> None:
     host = await world.mint("sara", "live", type="live_stream", role="host")
     viewer = await world.mint("mona", "live", type="live_stream", role="host")
     assert claims(host["token"])["video"]["canPublish"] is True
-    assert "canPublishSources" not in claims(host["token"])["video"]
+    sources = ["microphone", "camera", "screen_share", "screen_share_audio"]
+    assert claims(host["token"])["video"]["canPublishSources"] == sources
     assert claims(viewer["token"])["video"]["canPublish"] is False
     assert viewer["role"] == "audience"
 

@@ -16,7 +16,7 @@ from utd_rx.engine.authorization import (
     Callers,
 )
 from utd_rx.engine.media_reports import WEBHOOK_PATH, MediaReports
-from utd_rx.engine.routes import bans, calls, mint, participants, rooms, seats, signal
+from utd_rx.engine.routes import bans, calls, mint, participants, rooms, seats, signal, stage
 from utd_rx.engine.routes.middleware import errors, rate_limit
 from utd_rx.engine.routes.request import CONTEXT, Answer, CallersOf, Context, about_room
 from utd_rx.engine.rules.names import CALL_PREFIX
@@ -85,5 +85,6 @@ IN_ROOM: Final[list[tuple[str, str, Callers | CallersOf, Answer]]] = [
     ("PUT", f"{_WHO}/forbid-stream", FOR_SECRET, participants.forbid_stream),
     ("PUT", f"{_WHO}/resume-stream", FOR_SECRET, participants.resume_stream),
     *seats.ROUTES,
+    *stage.ROUTES,
 ]
 """Below `rooms/{room}`: method, path, who may, and what answers."""

@@ -28,6 +28,7 @@ from utd_rx.engine.rules.refusal import banned, forbidden, not_found
 from utd_rx.engine.rules.roles import Actor
 from utd_rx.engine.rules.room_state import Admission, Done, Member, RoomState, Session
 from utd_rx.engine.rules.seat_state import Reply
+from utd_rx.engine.rules.stage_state import HOST_SECONDS
 from utd_rx.protocol.wire.reading import without_none
 
 Rule: TypeAlias = Callable[[RoomState, Actor, float], Done]
@@ -46,6 +47,7 @@ class EngineCore:
         media: Media,
         clock: EngineClock,
         *,
+        host_grace: float = HOST_SECONDS,
         limits: CallLimits = CallLimits(),  # noqa: B008 - a frozen value
         teller: CallTeller = Nobody(),  # noqa: B008 - it has no state
         poster: Poster = Nobody(),  # noqa: B008 - it has no state
@@ -53,6 +55,7 @@ class EngineCore:
         self.media = media
         self.clock = clock
         self.rooms = Registry(app_id, media, clock)
+        self._host_grace = host_grace
         # Above every serial of an engine before this one, whose tokens are still good.
         self.gate = Gate(next_serial=int(clock.wall() * 1000))
         self.calls = CallDesk(
@@ -73,9 +76,9 @@ class EngineCore:
             self.refuse_banned(asked.identity, name)
             if shell.state is None:
                 await self._look(shell)
-            state, member, effects = room_state.admit(
-                shell.state, name, asked, self._take_serial(), self.clock.monotonic()
-            )
+            serial = self._take_serial()
+            room = shell.state or room_state.fresh(name, asked.type, serial, self._host_grace)
+            state, member, effects = room_state.admit(room, asked, serial, self.clock.monotonic())
             await shell.open(state)
             await shell.commit(state, effects)
             return state, member
@@ -201,9 +204,14 @@ class EngineCore:
         await self._happened(room, lambda state, now: room_state.left(state, session, now, grace))
 
     async def track_published(self, room: str, identity: str) -> None:
-        await self._happened(
-            room, lambda state, now: (state, room_state.published(state, identity))
-        )
+        async with self.rooms.hold(room) as shell:
+            if (state := shell.state) is None:
+                return
+            after, effects = room_state.published(state, identity, self.clock.monotonic())
+            # A late report must not begin anew a broadcast that was ended.
+            is_late = after.stage != state.stage and not await shell.publishes(identity)
+            if not is_late:
+                await shell.commit_fact(after, effects)
 
     async def microphone_opened(self, room: str, identity: str) -> None:
         """A microphone of a participant was seen unmuted, after the moment of its publication."""
@@ -281,7 +289,7 @@ class EngineCore:
         session = Session(info.identity, info.sid)
         if minted is not None:
             session = evolve(session, grant=info.grant, role=minted.role)
-        state, corrections = room_state.joined(state, session)
+        state, corrections = room_state.joined(state, session, self.clock.monotonic())
         await shell.commit_fact(state, (*effects, *corrections) if minted is not None else ())
 
     async def _readmitted(
@@ -294,12 +302,12 @@ class EngineCore:
         state, now, serial = shell.state, self.clock.monotonic(), self._take_serial()
         if state is None:
             found = await self.media.open_room(shell.livekit_name, "")
-            fresh = room_state.fresh(shell.name, minted.type, serial)
+            fresh = room_state.fresh(shell.name, minted.type, serial, self._host_grace)
             state = taken_over(fresh, found.metadata, now)
         asked = Admission(
             info.identity, state.type, minted.role, name=info.name or None, seats=minted.layout
         )
-        state, _, effects = room_state.admit(state, shell.name, asked, serial, now)
+        state, _, effects = room_state.admit(state, asked, serial, now)
         if shell.state is None:
             await shell.open(state)
         return state, effects
@@ -309,17 +317,19 @@ class EngineCore:
         self._void_tokens(shell.name, ban.identity)
         if shell.state is None:
             return None
-        state = shell.state
+        state, now = shell.state, self.clock.monotonic()
         if ban.identity in state.members and ban.identity not in state.sessions:
             with suppress(MediaUnavailable):  # they are thrown out as soon as they are reported
                 found = await self.media.get_participant(shell.livekit_name, ban.identity)
                 if found is not None:
-                    state, _ = room_state.joined(state, Session(ban.identity, found.sid))
+                    state, _ = room_state.joined(state, Session(ban.identity, found.sid), now)
                     await shell.commit_fact(state, ())
         sid = state.sessions.get(ban.identity)
-        state, effects = moderation.expel(state, ban.identity, self.clock.monotonic())
+        state, effects = moderation.expel(state, ban.identity, now)
         if sid is not None:
-            await shell.push("_banned", _banned_push(ban), (ban.identity,))
+            end = None if ban.expires_at is None else to_iso(ban.expires_at)
+            told = {"identity": ban.identity, "room_name": ban.room, "reason": ban.reason}
+            await shell.push("_banned", without_none(**told, expires_at=end), (ban.identity,))
         await shell.commit_fact(state, tuple(e for e in effects if not isinstance(e, Remove)))
         return sid
 
@@ -334,12 +344,3 @@ class EngineCore:
     def _name_of(self, identity: str) -> str | None:
         members = (state.members.get(identity) for state in self.rooms.all().values())
         return next((one.name for one in members if one is not None and one.name), None)
-
-
-def _banned_push(ban: Ban) -> dict[str, object]:
-    return without_none(
-        identity=ban.identity,
-        room_name=ban.room,
-        reason=ban.reason,
-        expires_at=None if ban.expires_at is None else to_iso(ban.expires_at),
-    )

@@ -13,7 +13,7 @@ from typing import Final
 from attrs import evolve, frozen
 
 from utd_rx.engine.options import Secrets
-from utd_rx.engine.rules import seat_state
+from utd_rx.engine.rules import room_state, seat_state, stage_state
 from utd_rx.engine.rules.roles import Role
 from utd_rx.engine.rules.room_state import RoomState
 from utd_rx.engine.rules.seat_state import SetUpSeats
@@ -25,6 +25,7 @@ from utd_rx.protocol.wire.moderation import (
 )
 from utd_rx.protocol.wire.reading import Json, parse_object, read_int, read_object, read_text
 from utd_rx.protocol.wire.seats import MODES, grid_from_wire, grid_to_push
+from utd_rx.protocol.wire.stage import STAGE_KEY, stage_in_metadata, stage_to_wire
 
 SERVER_KEYS: Final = frozenset({"role", "type", "service", "appId", "projectId", "videoEffects"})
 """The server's keys of a participant, beside those that start with `_`."""
@@ -116,6 +117,8 @@ def room_metadata_of(state: RoomState) -> str:
     server: dict[str, object] = {COMMENT_LOCK_KEY: comment_lock_to_wire(state.are_comments_locked)}
     if state.type is UTDStreamType.AUDIO_ROOM:
         server = {"_seats": grid_to_push(state.seats.grid), **server}
+    if state.type is UTDStreamType.LIVE_STREAM:
+        server = {STAGE_KEY: stage_to_wire(room_state.stage_of(state)), **server}
     return _dump({**_load(state.metadata), **server})
 
 
@@ -124,9 +127,16 @@ def taken_over(fresh: RoomState, metadata: str, now: float) -> RoomState:
     wire = _load(metadata)
     grid = read_object(wire.get("_seats"))
     seats = seat_state.taken_over(grid_from_wire(grid), now) if grid else fresh.seats
+    stage, owner = fresh.stage, fresh.owner
+    if (told := stage_in_metadata(wire)) is not None:
+        hosts = (who.identity for who in told.members if who.role == Role.HOST.value)
+        owner = next(hosts, None)
+        stage = stage_state.taken_over(stage, told, owner, now)
     return evolve(
         fresh,
+        owner=owner,
         seats=seats,
+        stage=stage,
         are_comments_locked=comment_lock_in_metadata(wire) or False,
         metadata=custom_room_metadata(wire),
     )

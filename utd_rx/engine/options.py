@@ -44,6 +44,8 @@ class EngineOptions:
             an external one that sends none there are calls and presence only.
         ring_timeout: Seconds for which a call rings before it counts as missed, 10 to 120.
         max_call_seconds: The longest that a call lasts, 60 to 14,400.
+        host_grace: Seconds for which a broadcast waits for its host, 1 to 3,600. A room that
+            everybody left ends after 60 s whatever this says.
     """
 
     host: str = "127.0.0.1"
@@ -61,6 +63,7 @@ class EngineOptions:
     webhook_url: str | None = None
     ring_timeout: float = 30.0
     max_call_seconds: float = 3600.0
+    host_grace: float = 60.0
 
     def __attrs_post_init__(self) -> None:
         has_key, has_secret = self.livekit_api_key is not None, self.livekit_api_secret is not None
@@ -94,7 +97,11 @@ class EngineOptions:
         return self.livekit_url is not None
 
 
-_RANGES = {"ring_timeout": (10, 120), "max_call_seconds": (60, 14_400)}
+_RANGES = {
+    "ring_timeout": (10, 120),
+    "max_call_seconds": (60, 14_400),
+    "host_grace": (1, 3_600),
+}
 _SCHEMES = ("ws://", "wss://", "http://", "https://")
 
 

@@ -25,6 +25,7 @@ from utd_rx.engine.rules.effects import (
     MuteTracks,
     PublishMetadata,
     PublishSeats,
+    PublishStage,
     Push,
     Remove,
     TellModerators,
@@ -35,6 +36,7 @@ from utd_rx.engine.rules.room_state import RoomState
 from utd_rx.engine.tasks import OwnedTasks
 from utd_rx.models.stream_type import UTDStreamType
 from utd_rx.protocol.wire.seats import grid_to_push
+from utd_rx.protocol.wire.stage import stage_to_wire
 
 logger = logging.getLogger(__name__)
 
@@ -107,6 +109,11 @@ class RoomShell:
             await self._media.send(self.livekit_name, message, None if to is None else reached)
         return len(reached)
 
+    async def publishes(self, identity: str) -> bool:
+        """Whether somebody has a track at the SFU now."""
+        found = await self._media.get_participant(self.livekit_name, identity)
+        return found is not None and bool(found.tracks)
+
     async def expel(self, identity: str, sid: str) -> None:
         """Remove a connection that must not be there; tried again later, when this raises."""
         try:
@@ -157,12 +164,18 @@ class RoomShell:
                 case PublishSeats():
                     await self.republish()
                     await self.push("_seat_update", grid_to_push(state.seats.grid))
+                case PublishStage():
+                    await self.republish()
+                    await self._push_stage(state)
                 case PublishMetadata():
                     await self.republish()
                 case Push(type_, payload, to):
                     await self.push(type_, payload, to)
-                case TellModerators(type_, payload):
-                    await self.push(type_, payload, room_state.moderators_of(state))
+                case TellModerators(type_, payload, also):
+                    await self.push(type_, payload, (*room_state.moderators_of(state), *also))
+
+    async def _push_stage(self, state: RoomState) -> None:
+        await self.push("_stage_update", stage_to_wire(room_state.stage_of(state)))
 
     # Somebody who is not there is nobody to do it to: the SFU and the engine always see each other
     # a moment late. Whoever calls holds the lock, so what is read is what is written over.
@@ -199,7 +212,7 @@ class RoomShell:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self.state is not None and (due := self.state.seats.next_deadline) is not None:
+        if self.state is not None and (due := room_state.next_deadline(self.state)) is not None:
             self._timer = self._clock.call_at(due, self._start_due)
 
     def _start_due(self) -> None:
@@ -242,3 +255,5 @@ class RoomShell:
         await self._media.set_room_metadata(self.livekit_name, room_metadata_of(state))
         if state.type is UTDStreamType.AUDIO_ROOM:
             await self.push("_seat_update", grid_to_push(state.seats.grid))
+        if state.type is UTDStreamType.LIVE_STREAM:
+            await self._push_stage(state)

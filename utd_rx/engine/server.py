@@ -214,7 +214,15 @@ class LocalEngine:
         sender.start()
         hub = SignalHub(self._clock, sender)
         limits = CallLimits(options.ring_timeout, options.max_call_seconds)
-        core = EngineCore(self.app_id, media, self._clock, limits=limits, teller=hub, poster=sender)
+        core = EngineCore(
+            self.app_id,
+            media,
+            self._clock,
+            host_grace=options.host_grace,
+            limits=limits,
+            teller=hub,
+            poster=sender,
+        )
         reports = MediaReports(core, self._secrets, sender)
         signal_url = _with_scheme(base_url, "ws") + signal.PATH
         context = Context(core, self._secrets, sfu.url, signal_url, hub)

@@ -28,7 +28,7 @@ from utd_rx.engine.rules.effects import (
     WriteRole,
 )
 from utd_rx.engine.rules.refusal import Refusal
-from utd_rx.engine.rules.roles import LISTEN, PUBLISH, SPEAK, Actor, Grant, Role
+from utd_rx.engine.rules.roles import LISTEN, SPEAK, STAR, Actor, Grant, Role
 from utd_rx.engine.rules.room_state import RoomState, Session
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.participant import TrackSource
@@ -49,7 +49,7 @@ def room_of(
     for identity in ("mona", "omar"):
         room = admit(room, identity, type_=type_)
     for identity in ("sara", "adam", "mona"):
-        room, _ = room_state.joined(room, Session(identity, f"PA_{identity}"))
+        room, _ = room_state.joined(room, Session(identity, f"PA_{identity}"), 0.0)
     return room
 
 
@@ -102,9 +102,9 @@ def test_a_new_role_takes_no_seat_away() -> None:
 def test_joining_on_a_token_of_an_older_role_corrects_the_metadata() -> None:
     room, _, _ = moderation.set_role(room_of(), HOST, 0.0, "mona", Role.GUEST)
     session = Session("mona", "PA_2", LISTEN, Role.AUDIENCE)
-    assert room_state.joined(room, session)[1] == (WriteRole("mona"),)
+    assert room_state.joined(room, session, 0.0)[1] == (WriteRole("mona"),)
     session = Session("mona", "PA_3", LISTEN, Role.GUEST)
-    assert room_state.joined(room, session)[1] == ()
+    assert room_state.joined(room, session, 0.0)[1] == ()
 
 
 def test_the_moderators_who_hear_of_requests_are_those_connected() -> None:
@@ -130,21 +130,21 @@ def test_muting_names_the_tracks() -> None:
 
 def test_a_mute_of_who_sits_holds_for_the_next_track_until_it_or_the_seat_ends() -> None:
     room, _ = command_seats(room_of(), Actor("mona"), TakeSeat(1), 0.0)
-    assert room_state.published(room, "mona") == ()
+    assert room_state.published(room, "mona", 0.0)[1] == ()
     muted, _, _ = moderation.mute(room, ADMIN, 0.0, "mona", is_muted=True, kinds=("audio",))
     by_seat, _ = command_seats(room, ADMIN, MuteSeat(1, is_muted=True), 0.0)
     assert muted == by_seat
-    assert room_state.published(muted, "mona") == (MuteTracks("mona", True),)
-    assert room_state.published(muted, "sara") == ()
+    assert room_state.published(muted, "mona", 0.0)[1] == (MuteTracks("mona", True),)
+    assert room_state.published(muted, "sara", 0.0)[1] == ()
     moved, _ = command_seats(muted, Actor("mona"), MoveSeat(2), 0.0)
-    assert room_state.published(moved, "mona") == (MuteTracks("mona", True),)
+    assert room_state.published(moved, "mona", 0.0)[1] == (MuteTracks("mona", True),)
     unmuted, _, _ = moderation.mute(muted, ADMIN, 0.0, "mona", is_muted=False, kinds=("audio",))
     stood, _ = command_seats(muted, Actor("mona"), LeaveSeat(), 0.0)
     again, _ = command_seats(stood, Actor("mona"), TakeSeat(1), 0.0)
     video, _, _ = moderation.mute(room, ADMIN, 0.0, "mona", is_muted=True, kinds=("video",))
     opened = room_state.opened(muted, "mona")
     for over in (unmuted, opened, stood, again, video, moderation.expel(muted, "mona", 0.0)[0]):
-        assert room_state.published(over, "mona") == ()
+        assert room_state.published(over, "mona", 0.0)[1] == ()
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,7 @@ def test_in_a_live_stream_even_the_host_can_be_silenced() -> None:
     assert room_state.grant_of(room, "sara") == LISTEN
     room, effects, _ = moderation.unsilence(room, BACKEND, 0.0, "sara")
     assert effects == (ApplyGrant("sara"),)
-    assert room_state.grant_of(room, "sara") == PUBLISH
+    assert room_state.grant_of(room, "sara") == STAR
 
 
 def test_permissions_last_until_the_backends_next_mint() -> None:

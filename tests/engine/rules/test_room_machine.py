@@ -230,7 +230,7 @@ class RoomMachine(RuleBasedStateMachine):
     def _admit(self, asked: Admission) -> None:
         serial = self.gate.next_serial
         self.gate = evolve(self.gate, next_serial=serial + 1)
-        room, member, effects = room_state.admit(self.room, NAME, asked, serial, self.now)
+        room, member, effects = room_state.admit(self.room, asked, serial, self.now)
         self._become(room, effects)
         self._sign(member)
 
@@ -264,9 +264,9 @@ class RoomMachine(RuleBasedStateMachine):
         session = Session(token.identity, connection.sid, connection.grant, connection.role)
         if token.identity not in self.room.members:
             asked = Admission(token.identity, AUDIO, token.role)
-            room, _, effects = room_state.admit(self.room, NAME, asked, token.serial, self.now)
+            room, _, effects = room_state.admit(self.room, asked, token.serial, self.now)
             self._become(room, effects)
-        self._become(*room_state.joined(self.room, session))
+        self._become(*room_state.joined(self.room, session, self.now))
 
     def _become(self, room: RoomState, effects: Effects) -> None:
         step = (room.seats.grid.revision or 0) - (self.room.seats.grid.revision or 0)

@@ -8,7 +8,7 @@ from tests.engine.rules.asks import SetUpSeats, TakeSeat, command_seats
 from utd_rx.engine.rules import moderation, room_state
 from utd_rx.engine.rules.effects import ApplyGrant, Remove, WriteRole
 from utd_rx.engine.rules.refusal import Refusal
-from utd_rx.engine.rules.roles import LISTEN, PUBLISH, SPEAK, Grant, Role, clamp
+from utd_rx.engine.rules.roles import LISTEN, SPEAK, STAR, Grant, Role, clamp
 from utd_rx.engine.rules.room_state import Admission, RoomState, Session
 from utd_rx.models.stream_type import UTDStreamType
 
@@ -29,7 +29,8 @@ def admit(
     asked = Admission(
         identity, type_, role, owner, is_proven=proven, seats=seats, override=override
     )
-    return room_state.admit(room, "friday", asked, 1, 0.0)[0]
+    room = room or room_state.fresh("friday", type_, 1)
+    return room_state.admit(room, asked, 1, 0.0)[0]
 
 
 @pytest.mark.parametrize(
@@ -101,7 +102,7 @@ def test_only_the_host_seeds_the_grid_and_only_once() -> None:
 
 def test_in_an_audio_room_who_sits_publishes_whatever_the_role() -> None:
     room = admit(None, "sara", Role.HOST, seats=SetUpSeats(count=2))
-    room = admit(room, "omar", override=PUBLISH, proven=True)
+    room = admit(room, "omar", override=Grant(can_publish=True), proven=True)
     assert room_state.grant_of(room, "sara") == LISTEN
     assert room_state.grant_of(room, "omar") == LISTEN
     room, _ = command_seats(room, room_state.actor_of(room, "sara"), TakeSeat(0), 0.0)
@@ -110,26 +111,26 @@ def test_in_an_audio_room_who_sits_publishes_whatever_the_role() -> None:
 
 def test_in_a_live_stream_the_host_publishes_by_role() -> None:
     room = admit(admit(None, "sara", Role.HOST, type_=LIVE), "omar", Role.GUEST, type_=LIVE)
-    assert room_state.grant_of(room, "sara") == PUBLISH
+    assert room_state.grant_of(room, "sara") == STAR
     assert room_state.grant_of(room, "omar") == LISTEN
     room = admit(room, "bot", type_=LIVE, proven=True, override=Grant(can_publish=True))
-    assert room_state.grant_of(room, "bot") == PUBLISH
+    assert room_state.grant_of(room, "bot") == STAR
 
 
 def test_joining_corrects_what_the_token_did_not_know() -> None:
     room = admit(None, "sara", Role.HOST, seats=SetUpSeats(count=2))
     room, _ = command_seats(room, room_state.actor_of(room, "sara"), TakeSeat(0), 0.0)
-    room, effects = room_state.joined(room, Session("sara", "PA_1", LISTEN))
+    room, effects = room_state.joined(room, Session("sara", "PA_1", LISTEN), 0.0)
     assert effects == (ApplyGrant("sara"),)
-    _, effects = room_state.joined(room, Session("sara", "PA_2", SPEAK))
+    _, effects = room_state.joined(room, Session("sara", "PA_2", SPEAK), 0.0)
     assert effects == ()
 
 
 def test_the_end_of_a_replaced_session_is_nobodys_end() -> None:
     room = admit(None, "sara", Role.HOST, seats=SetUpSeats(count=2))
-    room, _ = room_state.joined(room, Session("sara", "PA_1"))
+    room, _ = room_state.joined(room, Session("sara", "PA_1"), 0.0)
     room, _ = command_seats(room, room_state.actor_of(room, "sara"), TakeSeat(0), 0.0)
-    room, _ = room_state.joined(room, Session("sara", "PA_2"))
+    room, _ = room_state.joined(room, Session("sara", "PA_2"), 0.0)
     room, effects = room_state.left(room, Session("sara", "PA_1"), 0.0, 0.0)
     assert effects == ()
     assert room.sessions == {"sara": "PA_2"}
@@ -139,7 +140,7 @@ def test_the_end_of_a_replaced_session_is_nobodys_end() -> None:
 def test_a_report_of_joining_that_comes_after_leaving_makes_no_ghost() -> None:
     room = admit(None, "sara", Role.HOST)
     room, _ = room_state.left(room, Session("sara", "PA_1"), 0.0, 0.0)
-    room, _ = room_state.joined(room, Session("sara", "PA_1"))
+    room, _ = room_state.joined(room, Session("sara", "PA_1"), 0.0)
     assert room.sessions == {}
 
 
@@ -159,13 +160,13 @@ def test_the_roles_of_a_room_end_with_it(claimed: Role, owner: str | None, role:
     room = admit(successor, "alice", claimed)
     assert room_state.role_of(room, "alice") is role
     assert room.owner == (owner or ("alice" if role is Role.HOST else None))
-    _, effects = room_state.joined(room, Session("alice", "PA_1", LISTEN, claimed))
+    _, effects = room_state.joined(room, Session("alice", "PA_1", LISTEN, claimed), 0.0)
     assert (WriteRole("alice") in effects) is (role is not claimed)
 
 
 def test_the_expelled_lose_seat_membership_and_connection() -> None:
     room = admit(admit(None, "sara", Role.HOST, seats=SetUpSeats(count=2)), "omar")
-    room, _ = room_state.joined(room, Session("omar", "PA_1"))
+    room, _ = room_state.joined(room, Session("omar", "PA_1"), 0.0)
     room, _ = command_seats(room, room_state.actor_of(room, "omar"), TakeSeat(0), 0.0)
     room, effects = moderation.expel(room, "omar", 0.0)
     assert effects[0] == ApplyGrant("omar")

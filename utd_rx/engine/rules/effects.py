@@ -26,6 +26,11 @@ class PublishSeats:
 
 
 @frozen
+class PublishStage:
+    """Write the stage to the room's metadata and push `_stage_update` to all."""
+
+
+@frozen
 class Push:
     """Send an engine message of `type` to the identities in `to`, None for all."""
 
@@ -36,15 +41,16 @@ class Push:
 
 @frozen
 class PublishMetadata:
-    """Write the room's metadata, without a word about seats."""
+    """Write the room's metadata, without a word about seats and stage."""
 
 
 @frozen
 class TellModerators:
-    """Send an engine message of `type` to the hosts and admins who are connected."""
+    """Send an engine message of `type` to the hosts and admins who are connected, and `also` to."""
 
     type: str
     payload: FrozenMap[str, object]
+    also: tuple[str, ...] = ()
 
 
 @frozen
@@ -75,6 +81,7 @@ class Remove:
 Effect: TypeAlias = (
     ApplyGrant
     | PublishSeats
+    | PublishStage
     | PublishMetadata
     | Push
     | TellModerators

@@ -11,7 +11,7 @@ from typing import Any
 
 from attrs import evolve
 
-from utd_rx.engine.rules import grids, room_state
+from utd_rx.engine.rules import grids, room_state, stage_state
 from utd_rx.engine.rules import seat_state as seat_rules
 from utd_rx.engine.rules.effects import (
     ApplyGrant,
@@ -48,8 +48,9 @@ def set_role(room: RoomState, actor: Actor, now: float, target: str, role: Role)
     if previous is role:
         raise conflict(f"{target!r} has the role {role.value} already")
     change = role_change_to_wire(RoleChange(target, role.value, previous.value))
-    room = evolve(room, roles=room.roles.set(target, role))
-    return room, (WriteRole(target), Push("_role_change", FrozenMap(change))), change
+    found = evolve(room, roles=room.roles.set(target, role))
+    effects: Effects = (WriteRole(target), Push("_role_change", FrozenMap(change)))
+    return *room_state.restaged(room, found, effects, now), change
 
 
 def lock_comments(room: RoomState, actor: Actor, now: float, is_locked: bool) -> Done:
@@ -84,10 +85,13 @@ def mute(
 
 
 def silence(room: RoomState, actor: Actor, now: float, target: str) -> Done:
-    """Forbid `target` to publish, whoever would let them: in an audio room, no seat."""
+    """Forbid `target` to publish, whoever would let them: no seat, nor a place on the stage."""
     refuse_acting(room, actor, target)
-    room = evolve(room, silenced=room.silenced | {target})
+    before, room = room, evolve(room, silenced=room.silenced | {target})
     effects: Effects = (ApplyGrant(target),)
+    if room.type is UTDStreamType.LIVE_STREAM and target != room.owner:
+        room = evolve(room, stage=stage_state.without(room.stage, {target}))
+        room, effects = room_state.restaged(before, room, effects, now)
     if room.type is UTDStreamType.AUDIO_ROOM:
         grid = grids.without_requests(grids.without_occupants(room.seats.grid, {target}), {target})
         found, effects = seat_rules.commit(room.seats, evolve(room.seats, grid=grid), now)
@@ -96,7 +100,7 @@ def silence(room: RoomState, actor: Actor, now: float, target: str) -> Done:
 
 
 def unsilence(room: RoomState, actor: Actor, now: float, target: str) -> Done:
-    """Let `target` publish again as far as seat or role allow; a lost seat stays lost."""
+    """Let `target` publish again as far as seat, stage or role allow; a lost place stays lost."""
     refuse_acting(room, actor, target)
     room = evolve(room, silenced=room.silenced - {target})
     return room, (ApplyGrant(target),), {"identity": target, "forbidden": False}
@@ -116,16 +120,23 @@ def change_grant(
     room = evolve(room, members=room.members.set(target, evolve(member, override=override)))
     grant = room_state.grant_of(room, target)
     if given.get("can_publish") not in (None, grant.can_publish):
-        raise conflict("who publishes follows seat and role here; use the seats, or forbid-stream")
+        raise conflict(
+            "who publishes follows seat, stage and role here; use those, or forbid-stream"
+        )
     return room, (ApplyGrant(target),), {"identity": target, "permission": grant.to_wire()}
 
 
 def expel(room: RoomState, identity: str, now: float) -> tuple[RoomState, Effects]:
-    """Throw somebody out: no seat, no membership, no connection. The mint floor is raised apart."""
+    """Throw somebody out: no seat, no place on the stage, no membership, no connection.
+
+    The mint floor is raised apart.
+    """
     sid = room.sessions.get(identity)
     found, effects = seat_rules.left(room.seats, identity, now, 0)
     members, sessions = room.members.remove(identity), room.sessions.remove(identity)
-    room = evolve(room, seats=found, members=members, sessions=sessions)
+    stage = stage_state.expelled(room.stage, identity)
+    gone = evolve(room, seats=found, stage=stage, members=members, sessions=sessions)
+    room, effects = room_state.restaged(room, gone, effects, now)
     return room, effects if sid is None else (*effects, Remove(identity, sid))
 
 

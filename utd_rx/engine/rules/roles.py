@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from utd_rx.engine.rules.refusal import invalid
 from utd_rx.models.participant import TrackSource
@@ -78,15 +78,16 @@ LISTEN: Final = Grant()
 
 # An audio room carries sound only: a seat lets nobody switch a camera on.
 SPEAK: Final = Grant(can_publish=True, sources=(TrackSource.MICROPHONE,))
-PUBLISH: Final = Grant(can_publish=True)
 SHOW: Final = Grant(
     can_publish=True,
     sources=(TrackSource.MICROPHONE, TrackSource.CAMERA, TrackSource.SCREEN_SHARE),
 )
+# The screen with its sound: a broadcast shows films, too.
+STAR: Final = evolve(SHOW, sources=(*SHOW.sources, TrackSource.SCREEN_SHARE_AUDIO))
 
 PUBLISHING: Final[Mapping[UTDStreamType, Grant]] = {
     UTDStreamType.AUDIO_ROOM: SPEAK,
-    UTDStreamType.LIVE_STREAM: PUBLISH,
+    UTDStreamType.LIVE_STREAM: STAR,
     UTDStreamType.AUDIO_CALL: SPEAK,
     UTDStreamType.VIDEO_CALL: SHOW,
 }

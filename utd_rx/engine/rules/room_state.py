@@ -11,14 +11,31 @@ from typing import Final, TypeAlias
 
 from attrs import evolve, field, frozen
 
-from utd_rx.engine.rules import grids, roles
+from utd_rx.engine.rules import grids, roles, stage_state
 from utd_rx.engine.rules import seat_state as seat_rules
-from utd_rx.engine.rules.effects import ApplyGrant, Effects, MuteTracks, WriteRole
+from utd_rx.engine.rules.effects import (
+    ApplyGrant,
+    Effect,
+    Effects,
+    MuteTracks,
+    PublishStage,
+    Push,
+    TellModerators,
+    WriteRole,
+)
 from utd_rx.engine.rules.refusal import conflict, forbidden, not_found
 from utd_rx.engine.rules.roles import Actor, Grant, Role
-from utd_rx.engine.rules.seat_state import Reply, SeatCommand, SeatState, SetUpSeats
+from utd_rx.engine.rules.seat_state import (
+    ABSENCE_SECONDS,
+    Reply,
+    SeatCommand,
+    SeatState,
+    SetUpSeats,
+)
+from utd_rx.engine.rules.stage_state import HOST_SECONDS, StageState
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.seats import UTDSeatGrid
+from utd_rx.models.stage import Stage, UTDStageMember
 from utd_rx.models.stream_type import UTDStreamType
 from utd_rx.protocol.wire.seats import grid_to_rest
 
@@ -72,8 +89,8 @@ class RoomState:
 
     `sessions` maps who is connected to LiveKit's sid of the connection; `ended` are the sids of
     the last ones that ended, for a report of joining that comes after that of leaving.
-    `silenced` are those a backend forbade to publish: nobody of them sits. `metadata` is the
-    app's own part of the room's metadata, JSON.
+    `silenced` are those a backend forbade to publish: nobody of them sits or is on the stage,
+    but the host. `metadata` is the app's own part of the room's metadata, JSON.
     """
 
     name: str
@@ -84,6 +101,7 @@ class RoomState:
     sessions: FrozenMap[str, str] = field(factory=FrozenMap)
     ended: tuple[str, ...] = ()
     seats: SeatState = field(factory=SeatState)
+    stage: StageState = field(factory=StageState)
     silenced: frozenset[str] = frozenset()
     are_comments_locked: bool = False
     metadata: str = field(default="{}", repr=False)
@@ -93,28 +111,32 @@ Done: TypeAlias = tuple[RoomState, Effects, Reply]
 """What a command makes of a room, what the SFU has to be told, and what is answered."""
 
 
-def fresh(name: str, type_: UTDStreamType, serial: int) -> RoomState:
-    """Return a new room; its grid's revision begins with a serial, which grows from run to run.
+def fresh(
+    name: str, type_: UTDStreamType, serial: int, host_grace: float = HOST_SECONDS
+) -> RoomState:
+    """Return a new room; its revisions begin with a serial, which grows from run to run.
 
-    Whoever was in an earlier room of the name must not take the new grid for an old one.
+    Whoever was in an earlier room of the name must not take the new grid or stage for an old one.
+    `host_grace` is for how many seconds a broadcast waits for its host.
     """
-    return RoomState(name, type_, seats=SeatState(UTDSeatGrid(revision=serial)))
+    seats = SeatState(UTDSeatGrid(revision=serial))
+    stage = StageState(revision=serial, host_grace=host_grace)
+    return RoomState(name, type_, seats=seats, stage=stage)
 
 
 def admit(
-    room: RoomState | None, name: str, asked: Admission, serial: int, now: float
+    room: RoomState, asked: Admission, serial: int, now: float
 ) -> tuple[RoomState, Member, Effects]:
-    """Admit somebody with a fresh mint; makes the room when there is none.
+    """Admit somebody with a fresh mint.
 
     Who claims `host` first, and may, owns it from then on (docs/contract.md, "Owner and host").
     """
-    if room is None:
-        room = fresh(name, asked.type, serial)
     before = room
     if room.type is not asked.type:
         raise conflict(f"the room is of type {room.type.value}")
     if room.owner is None and (owner := _owner_of(asked)) is not None:
-        room = evolve(room, owner=owner, seats=evolve(room.seats, host=owner))
+        stage = stage_state.owned(room.stage, owner, is_connected=owner in room.sessions)
+        room = evolve(room, owner=owner, seats=evolve(room.seats, host=owner), stage=stage)
     stored, is_owner = room.roles.get(asked.identity), asked.identity == room.owner
     role = roles.clamp(asked.role, stored=stored, is_owner=is_owner, is_proven=asked.is_proven)
     if asked.is_proven and role in roles.VOUCHED_ROLES:
@@ -131,6 +153,7 @@ def admit(
         set_up = partial(seat_rules.set_up, asked=asked.seats)
         room, effects, _ = command_seats(room, Actor(asked.identity, role), now, set_up)
         return room, member, (*corrected, *effects)
+    room, corrected = restaged(before, room, corrected, now)
     return room, member, corrected
 
 
@@ -183,35 +206,87 @@ def grant_of(room: RoomState, identity: str) -> Grant:
     elif room.type is UTDStreamType.AUDIO_ROOM:
         publishes = identity in room.seats.seated
     else:
-        publishes = base.can_publish or role_of(room, identity) is Role.HOST
+        is_on_stage = identity in room.stage.members
+        publishes = base.can_publish or is_on_stage or role_of(room, identity) is Role.HOST
     publishing = roles.PUBLISHING[room.type] if publishes else roles.LISTEN
+    # A product's sources are never widened; and none at all would be all of them.
+    narrowed = tuple(source for source in publishing.sources if source in base.sources)
     return evolve(
         publishing,
         can_subscribe=base.can_subscribe,
         can_publish_data=base.can_publish_data,
-        # A product that names its sources is never widened.
-        sources=publishing.sources or (base.sources if publishes else ()),
+        sources=narrowed or publishing.sources,
     )
 
 
-def joined(room: RoomState, session: Session) -> tuple[RoomState, Effects]:
+def stage_of(room: RoomState) -> Stage:
+    """Return the stage as everybody is shown it."""
+    members = []
+    for identity in room.stage.members:
+        member, role = room.members.get(identity), role_of(room, identity)
+        name = None if member is None else member.name
+        members.append(UTDStageMember(identity, name, None if role is None else role.value))
+    return Stage(tuple(members), room.stage.revision, room.stage.is_live)
+
+
+def restaged(
+    before: RoomState, after: RoomState, effects: Effects, now: float
+) -> tuple[RoomState, Effects]:
+    """Settle what a change of a room means for its stage; its effects come after `effects`.
+
+    Who came on or off gets or loses the right to publish; any difference that is shown raises
+    `rev` by one and is published; the end of a broadcast and hands that went down are told of.
+    """
+    if after.type is not UTDStreamType.LIVE_STREAM:
+        return evolve(after, stage=before.stage), effects
+    old, stage = before.stage, after.stage
+    waiting = {
+        identity: stage.frees_at.get(identity, now + ABSENCE_SECONDS)
+        for identity in stage.involved.difference(after.sessions)
+    }
+    stage = evolve(stage, frees_at=FrozenMap(waiting))
+    # Sorted, because the order of a set is not the same in two runs.
+    grants = [ApplyGrant(who) for who in sorted(old.promoted ^ stage.promoted)]
+    told: list[Effect] = [grant for grant in grants if grant not in effects]
+    if stage_of(before) != stage_of(after):
+        stage = evolve(stage, revision=stage.revision + 1)
+        told.append(PublishStage())
+    if old.is_live and not stage.is_live:  # the end of all hands, too
+        told.append(Push("_live_ended"))
+    else:
+        lowered = [hand.asked.identity for hand in old.hands]
+        for who in (who for who in lowered if stage.hand_of(who) is None):
+            closed = FrozenMap[str, object]({"identity": who})
+            told.append(TellModerators("_stage_request_closed", closed, (who,)))
+    return evolve(after, stage=stage), (*effects, *told)
+
+
+def joined(room: RoomState, session: Session, now: float) -> tuple[RoomState, Effects]:
     """A connection came up; its token may be older than its seat and its role
     (docs/contract.md, "Joining on an older token")."""
     if session.sid in room.ended:
         return room, ()
-    sessions = room.sessions.set(session.identity, session.sid)
-    room = evolve(room, sessions=sessions, seats=seat_rules.joined(room.seats, session.identity))
+    before, identity = room, session.identity
+    room = evolve(
+        room,
+        sessions=room.sessions.set(identity, session.sid),
+        seats=seat_rules.joined(room.seats, identity),
+        stage=stage_state.joined(room.stage, identity),
+    )
     effects: Effects = ()
-    if session.grant != grant_of(room, session.identity):
-        effects = (ApplyGrant(session.identity),)
-    if session.role is not None and session.role is not role_of(room, session.identity):
-        effects = (*effects, WriteRole(session.identity))
-    return room, effects
+    if session.grant != grant_of(room, identity):
+        effects = (ApplyGrant(identity),)
+    if session.role is not None and session.role is not role_of(room, identity):
+        effects = (*effects, WriteRole(identity))
+    return restaged(before, room, effects, now)
 
 
-def published(room: RoomState, identity: str) -> Effects:
-    """A connection has a new track; one of somebody who is muted is muted as well."""
-    return (MuteTracks(identity, True),) if identity in room.seats.muted else ()
+def published(room: RoomState, identity: str, now: float) -> tuple[RoomState, Effects]:
+    """A connection has a new track: one of somebody who is muted is muted as well, and a host's
+    makes a live stream live."""
+    effects: Effects = (MuteTracks(identity, True),) if identity in room.seats.muted else ()
+    live = evolve(room, stage=stage_state.published(room.stage, identity))
+    return restaged(room, live, effects, now)
 
 
 def opened(room: RoomState, identity: str) -> RoomState:
@@ -224,14 +299,24 @@ def left(room: RoomState, session: Session, now: float, grace: float) -> tuple[R
     room = evolve(room, ended=(*room.ended, session.sid)[-MAX_ENDED:])
     if room.sessions.get(session.identity) != session.sid:
         return room, ()
-    found, effects = seat_rules.left(room.seats, session.identity, now, grace)
-    return evolve(room, sessions=room.sessions.remove(session.identity), seats=found), effects
+    identity = session.identity
+    found, effects = seat_rules.left(room.seats, identity, now, grace)
+    stage = stage_state.left(room.stage, identity, now, grace)
+    gone = evolve(room, sessions=room.sessions.remove(identity), seats=found, stage=stage)
+    return restaged(room, gone, effects, now)
+
+
+def next_deadline(room: RoomState) -> float | None:
+    """When `time_passed` has something to do, None for never."""
+    dues = (room.seats.next_deadline, room.stage.next_deadline)
+    return min((due for due in dues if due is not None), default=None)
 
 
 def time_passed(room: RoomState, now: float) -> tuple[RoomState, Effects]:
-    """Do what is due: from `seats.next_deadline` on."""
+    """Do what is due: from `next_deadline` on."""
     found, effects = seat_rules.time_passed(room.seats, now)
-    return evolve(room, seats=found), effects
+    passed = evolve(room, seats=found, stage=stage_state.time_passed(room.stage, now))
+    return restaged(room, passed, effects, now)
 
 
 def command_seats(room: RoomState, actor: Actor, now: float, item: SeatCommand) -> Done:

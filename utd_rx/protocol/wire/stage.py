@@ -3,7 +3,7 @@
 | | |
 | --- | --- |
 | reply, `_stage_update`, metadata `_stage` | `members: [{identity, name?, role}], rev, live` |
-| reply to host, admin and backend also | `requests: [{identity, name?, created_at, age}]` |
+| reply also, one's own or as a moderator all | `requests: [{identity, name?, created_at, age}]` |
 | `_stage_request`, reply to `POST R/stage/request` | `{identity, name?, created_at}` |
 | `_stage_request_closed` | `{identity}` |
 
