@@ -19,8 +19,9 @@ from tests.engine.conftest import World
 from tests.engine.fakes import WALL
 from tests.engine.rules.asks import Invite, RequestSeat, TakeSeat
 from utd_rx.engine.authorization import FOR_MEMBERS, FOR_MODERATORS, Callers, Principal, RoomAccess
+from utd_rx.engine.core import Rule
 from utd_rx.engine.media import MediaParticipant
-from utd_rx.engine.rules import room_state
+from utd_rx.engine.rules import room_state, stage
 from utd_rx.engine.rules.roles import Role
 from utd_rx.engine.rules.room_state import Admission
 from utd_rx.engine.rules.seat_state import Reply, SeatCommand, SetUpSeats
@@ -103,16 +104,14 @@ class Cell:
         token = sign_bearer(self.world.secrets, UserClaims(identity), self.world.clock.wall())
         return {"Authorization": f"Bearer {token}"}
 
-    async def open(self, *, mode: UTDSeatMode = UTDSeatMode.FREE) -> None:
+    async def open(self, type_: UTDStreamType, mode: UTDSeatMode) -> None:
         """Have the room, everybody in it connected."""
         core = self.world.engine.core
         name = self.world.livekit(self.room)
         for identity, role in PEOPLE.items():
             seats = SetUpSeats(8, mode) if identity == "owner" else None
             is_proven = role in (Role.ADMIN, Role.GUEST)
-            asked = Admission(
-                identity, UTDStreamType.AUDIO_ROOM, role, is_proven=is_proven, seats=seats
-            )
+            asked = Admission(identity, type_, role, is_proven=is_proven, seats=seats)
             await core.mint(self.room, asked)
             who = MediaParticipant(identity, f"PA_{self.room}_{identity}", joined_at=WALL)
             self.world.media.people[name][identity] = who
@@ -141,10 +140,24 @@ class Cell:
         await self.world.media.connect(self.world.engine.core, reply.body["token"])
         return str(reply.body["call_id"])
 
+    async def promote(self) -> None:
+        """Have the subject on the stage, if it is there to; the host is by itself."""
+        if self.subject in PEOPLE and self.subject != "owner":
+            await self._command("owner", partial(stage.add, target=self.subject))
+
+    async def raise_hand(self) -> None:
+        """Have the subject's hand up, if it can be."""
+        if self.subject in PEOPLE and self.subject != "owner":
+            rule = partial(stage.raise_hand, created_at="2026-05-04T10:00:00.000Z")
+            await self._command(self.subject, rule)
+
     async def _act(self, allowed: Callers, identity: str, item: SeatCommand) -> Reply:
+        rule = partial(room_state.command_seats, item=item)
+        return await self._command(identity, rule, allowed)
+
+    async def _command(self, identity: str, rule: Rule, allowed: Callers = FOR_MEMBERS) -> Reply:
         core = self.world.engine.core
         room, principal = core.rooms.all()[self.room], Principal(bearer=UserClaims(identity))
-        rule = partial(room_state.command_seats, item=item)
         return await core.command(RoomAccess(allowed, principal, room, identity), rule)
 
 
@@ -155,6 +168,10 @@ class Call:
     body: Callable[[Cell], Mapping[str, object] | None] = lambda cell: None
     given: Callable[[Cell], object] = lambda cell: None
     mode: UTDSeatMode = UTDSeatMode.FREE
+    type: UTDStreamType = UTDStreamType.AUDIO_ROOM
+
+
+LiveCall = partial(Call, type=UTDStreamType.LIVE_STREAM)
 
 
 def as_actor(cell: Cell) -> dict[str, object]:
@@ -207,6 +224,11 @@ INVITED: Final = Call(
     body=lambda cell: {"identity": cell.subject} if cell.caller == "secret" else {}, given=invited
 )
 
+
+def aimed(cell: Cell) -> dict[str, object]:
+    return {"target_identity": cell.subject}
+
+
 CALLS: Final[Mapping[str, Call]] = {
     "mint": Call(
         lambda cell: {"identity": cell.subject, "room_name": cell.room, "type": "audio_room"}
@@ -236,6 +258,14 @@ CALLS: Final[Mapping[str, Call]] = {
     "speakers.invitations": Call(given=invited),
     "speakers.accept": INVITED,
     "speakers.decline": INVITED,
+    "stage.get": LiveCall(),
+    "stage.add": LiveCall(aimed),
+    "stage.remove": LiveCall(aimed, given=Cell.promote),
+    "stage.leave": LiveCall(as_actor, given=Cell.promote),
+    "stage.request": LiveCall(as_actor),
+    "stage.cancel": LiveCall(as_actor, given=Cell.raise_hand),
+    "stage.dismiss": LiveCall(aimed, given=Cell.raise_hand),
+    "live.end": LiveCall(),
     "rooms.list": Call(),
     "room.get": Call(),
     "room.delete": Call(),
@@ -274,7 +304,7 @@ CALLS: Final[Mapping[str, Call]] = {
 async def status_of(row: Row, cell: Cell) -> int:
     """Make the call of one cell and return its status."""
     call = CALLS[row.endpoint]
-    await cell.open(mode=call.mode)
+    await cell.open(call.type, call.mode)
     found = call.given(cell)
     id_ = await found if hasattr(found, "__await__") else found
     path = row.path.format(room=cell.room, identity=cell.subject, index=SEAT, id=id_)

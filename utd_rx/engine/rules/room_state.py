@@ -285,6 +285,8 @@ def published(room: RoomState, identity: str, now: float) -> tuple[RoomState, Ef
     """A connection has a new track: one of somebody who is muted is muted as well, and a host's
     makes a live stream live."""
     effects: Effects = (MuteTracks(identity, True),) if identity in room.seats.muted else ()
+    if identity not in room.sessions:  # a late report
+        return room, effects
     live = evolve(room, stage=stage_state.published(room.stage, identity))
     return restaged(room, live, effects, now)
 

@@ -82,9 +82,8 @@ def joined(stage: StageState, identity: str) -> StageState:
 
 
 def published(stage: StageState, identity: str) -> StageState:
-    """`identity` has a new track: with one of its host's, the stage is live."""
-    is_of_host = identity == stage.host and identity in stage.members
-    return evolve(stage, is_live=stage.is_live or is_of_host)
+    """`identity`, who is connected, has a new track: with one of its host's, the stage is live."""
+    return evolve(stage, is_live=stage.is_live or identity == stage.host)
 
 
 def left(stage: StageState, identity: str, now: float, grace: float) -> StageState:
