@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from utd_rx.engine.core import Rule
 from utd_rx.engine.rules import moderation, room_state, stage
@@ -44,11 +44,14 @@ class StageMachine(RuleBasedStateMachine):
         self.host_left: float | None = None
         self.sids = 0
 
-    @initialize()
-    def open(self) -> None:
+    @initialize(is_live=st.booleans())
+    def open(self, is_live: bool) -> None:
+        """Everybody is there."""
         for who in ("sara", *OTHERS):
             self.mint(who)
             self.join(who)
+        if is_live:
+            self.publish("sara")
 
     @rule(who=people)
     def mint(self, who: str) -> None:
@@ -77,7 +80,7 @@ class StageMachine(RuleBasedStateMachine):
             self.host_left = self.now
         self._become(*room_state.left(self.room, Session(who, sid), self.now, grace))
 
-    @rule(who=people)
+    @rule(who=st.sampled_from(("sara", "sara", "mona")))
     def publish(self, who: str) -> None:
         self._become(*room_state.published(self.room, who, self.now))
 
@@ -89,6 +92,18 @@ class StageMachine(RuleBasedStateMachine):
     @rule(who=moderators, whom=people, is_added=st.booleans())
     def set_stage(self, who: str, whom: str, is_added: bool) -> None:
         self._command(who, partial(stage.add if is_added else stage.remove, target=whom))
+
+    @precondition(lambda self: self.hands)
+    @rule(data=st.data())
+    def promote_who_asks(self, data: st.DataObject) -> None:
+        self._command("sara", partial(stage.add, target=data.draw(st.sampled_from(self.hands))))
+
+    @rule(seconds=st.sampled_from([1.0, 30.0, 59.9, 60.0]))
+    def lose_the_host(self, seconds: float) -> None:
+        """For as long."""
+        self.leave("sara", 20.0)
+        self.wait(seconds)
+        self.join("sara")
 
     @rule(who=people)
     def step_down(self, who: str) -> None:
@@ -120,6 +135,8 @@ class StageMachine(RuleBasedStateMachine):
     def expel(self, who: str) -> None:
         self._become(*moderation.expel(self.room, who, self.now))
         self.publishing.discard(who)
+        assert who not in self.room.stage.involved
+        assert who != "sara" or not self.room.stage.is_live
 
     def _command(self, who: str | None, command: Rule) -> None:
         """An illegal command changes nothing."""
