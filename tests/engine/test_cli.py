@@ -131,6 +131,8 @@ def test_arguments_that_make_no_sense_are_2(capsys: pytest.CaptureFixture[str]) 
     assert "at least 1" in capsys.readouterr().err
     assert run("--webhook-url", "example.com/hooks") == 2
     assert "webhook_url" in capsys.readouterr().err
+    assert run("--host-grace", "0") == 2
+    assert "host_grace" in capsys.readouterr().err
     for arguments in (("--port", "70000"), ("--rate-limit", "few"), ("--sfu", "other")):
         with pytest.raises(SystemExit) as caught:
             run(*arguments)

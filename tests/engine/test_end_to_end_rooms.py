@@ -129,3 +129,43 @@ async def test_who_may_not_publish_any_more_is_stopped_at_the_sfu(stage: Stage) 
     await mona.until(lambda: not mona.may_publish)
     await mona.until(lambda: mona.occupants == [None] * 4)
     assert await mona.call("POST", "/seats/1/take") == 403
+
+
+async def test_a_promoted_viewer_publishes_without_reconnecting_and_a_demoted_one_stops(
+    stage: Stage,
+) -> None:
+    live = {"type": "live_stream"}
+    sara = await stage.join("sara", role="host", **live)
+    mona = await stage.join("mona", **live)
+    source = rtc.VideoSource(64, 48)
+
+    async def show(client: Client) -> None:
+        track = rtc.LocalVideoTrack.create_video_track("camera", source)
+        options = rtc.TrackPublishOptions(
+            source=rtc.TrackSource.SOURCE_CAMERA, simulcast=False, video_codec=rtc.VideoCodec.VP8
+        )
+        await client.room.local_participant.publish_track(track, options)
+
+    def shown() -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(mona.room.metadata)["_stage"]
+        return found
+
+    def published() -> list[str]:
+        who = sara.room.remote_participants.get("mona")
+        return [] if who is None else list(who.track_publications)
+
+    await show(sara)
+    await mona.until(lambda: shown()["live"])
+    mine = mona.room.local_participant.sid
+    await post(mona, "friday/stage/request")
+    await post(sara, "friday/stage/add", {"target_identity": "mona"})
+    await mona.until(lambda: mona.may_publish)
+    await mona.until(lambda: [who["identity"] for who in shown()["members"]] == ["sara", "mona"])
+    await show(mona)
+    await sara.until(published)
+    await post(sara, "friday/live/end")
+    await mona.until(lambda: not mona.may_publish)
+    await sara.until(lambda: not published())
+    await mona.until(lambda: not shown()["live"])
+    assert mona.room.local_participant.sid == mine
+    await source.aclose()

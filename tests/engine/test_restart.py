@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from typing import Final
+from typing import Any, Final
 
 import aiohttp
 import pytest
@@ -161,6 +161,53 @@ async def test_requests_go_on_with_ids_of_their_own(runs: Runs) -> None:
     assert first != second
     path = f"{ROOM}/speakers/requests/{first['request_id']}/approve"
     assert (await world.call("POST", path, bearer=sara)).body["identity"] == "mona"
+
+
+async def test_a_live_stream_goes_on_under_a_new_engine(runs: Runs) -> None:
+    def stage() -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(runs.media.rooms[before.livekit("live")].metadata)
+        return found["_stage"]
+
+    before = await runs.start()
+    live = {"room": "live", "type": "live_stream"}
+    sara, _ = await before.connect("sara", role="host", name="Sara", **live)
+    mona, _ = await before.connect("mona", **live)
+    runs.media.publish(before.livekit("live"), "sara")
+    await before.engine.core.track_published("live", "sara")
+    path = "/api/v1/rooms/live/stage"
+    promoted = {"target_identity": "mona"}
+    assert (await before.call("POST", f"{path}/add", promoted, bearer=sara)).status == 200
+    told = stage()
+    runs.media.grants.clear()
+
+    world = await runs.start()
+    found = (await world.call("GET", path, bearer=mona)).body
+    assert (found["members"], found["live"]) == (told["members"], True)
+    assert found["rev"] > told["rev"], "or clients would take it for an old one"
+    assert stage() == {key: found[key] for key in told}
+    assert runs.media.grants == [], "nobody's right to publish was ever away"
+    assert (await world.mint("eve", role="host", **live))["role"] == "audience"
+
+    runs.media.people[world.livekit("live")].pop("sara")  # while no engine runs
+    world = await runs.start()
+    await ask_once(world.engine.core, {})
+    await world.clock.advance(20.0)
+    assert [member["identity"] for member in stage()["members"]] == ["mona"]
+    await world.clock.advance(39.9)
+    assert stage()["live"] is True, "the host may come back"
+    await world.clock.advance(0.1)
+    assert (stage()["live"], stage()["members"]) == (False, [])
+    assert not world.may_publish("mona", "live")
+
+
+async def test_a_restart_does_not_take_the_stage_from_its_absent_host(runs: Runs) -> None:
+    before = await runs.start()
+    live = {"room": "live", "type": "live_stream"}
+    await before.connect("sara", role="host", **live)
+    await before.connect("mona", **live)
+    await runs.media.disconnect(before.engine.core, before.livekit("live"), "sara")
+    world = await runs.start()
+    assert (await world.mint("eve", role="host", **live))["role"] == "audience"
 
 
 async def test_a_real_server_that_lived_on_keeps_who_speaks_speaking(sfu_kind: SfuKind) -> None:

@@ -93,6 +93,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="the longest that a call lasts (default: %(default)s)",
     )
+    add(
+        "--host-grace",
+        type=float,
+        default=60.0,
+        metavar="S",
+        help="seconds that a broadcast waits for its host (default: %(default)s)",
+    )
     add("--json", action="store_true", help="print one line of JSON when ready")
 
 

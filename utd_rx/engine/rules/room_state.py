@@ -160,7 +160,7 @@ def admit(
 def _corrections(before: RoomState, after: RoomState, identities: set[str]) -> Effects:
     """Return what a mint changed for those who are connected while it is made."""
     effects: Effects = ()
-    for identity in sorted(identities & set(after.sessions)):
+    for identity in sorted(who for who in identities if who in after.sessions):
         if grant_of(before, identity) != grant_of(after, identity):
             effects = (*effects, ApplyGrant(identity))
         if role_of(before, identity) is not role_of(after, identity):
@@ -242,7 +242,8 @@ def restaged(
     old, stage = before.stage, after.stage
     waiting = {
         identity: stage.frees_at.get(identity, now + ABSENCE_SECONDS)
-        for identity in stage.involved.difference(after.sessions)
+        for identity in stage.involved
+        if identity not in after.sessions
     }
     stage = evolve(stage, frees_at=FrozenMap(waiting))
     # Sorted, because the order of a set is not the same in two runs.
