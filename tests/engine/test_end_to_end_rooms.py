@@ -134,9 +134,8 @@ async def test_who_may_not_publish_any_more_is_stopped_at_the_sfu(stage: Stage) 
 async def test_a_promoted_viewer_publishes_without_reconnecting_and_a_demoted_one_stops(
     stage: Stage,
 ) -> None:
-    live = {"type": "live_stream"}
-    sara = await stage.join("sara", role="host", **live)
-    mona = await stage.join("mona", **live)
+    sara = await stage.join("sara", role="host", type="live_stream")
+    mona = await stage.join("mona", type="live_stream")
     source = rtc.VideoSource(64, 48)
 
     async def show(client: Client) -> None:

@@ -165,8 +165,9 @@ async def test_requests_go_on_with_ids_of_their_own(runs: Runs) -> None:
 
 async def test_a_live_stream_goes_on_under_a_new_engine(runs: Runs) -> None:
     def stage() -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(runs.media.rooms[before.livekit("live")].metadata)
-        return found["_stage"]
+        metadata = runs.media.rooms[before.livekit("live")].metadata
+        found: dict[str, Any] = json.loads(metadata)["_stage"]
+        return found
 
     before = await runs.start()
     live = {"room": "live", "type": "live_stream"}

@@ -385,8 +385,9 @@ class World:
 
     def _admitted(self, asked: Admission) -> tuple[RoomState, Effects]:
         self.serial += 1
-        room, _, effects = room_state.admit(self.room, "friday", asked, self.serial, self.now)
-        return room, effects
+        room = self.room or room_state.fresh("friday", asked.type, self.serial)
+        admitted, _, effects = room_state.admit(room, asked, self.serial, self.now)
+        return admitted, effects
 
     def _connect(self, client: Client) -> e.RoomSnapshot:
         who = client.state.identity
@@ -400,7 +401,7 @@ class World:
         self._signal_all(
             e.ParticipantConnected(RemoteParticipant(who, metadata=self._own(who))), but=who
         )
-        self.become(*room_state.joined(self.engine, self._session(client)))
+        self.become(*room_state.joined(self.engine, self._session(client), self.now))
         return snapshot
 
     def _session(self, client: Client) -> Session:
