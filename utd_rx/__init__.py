@@ -57,9 +57,10 @@ if TYPE_CHECKING:
     from utd_rx.rtc.room import UTDRoom
     from utd_rx.sessions.audio_room import UTDAudioRoomSession
     from utd_rx.sessions.call import UTDCallSession
+    from utd_rx.sessions.live_stream import UTDLiveStreamSession
     from utd_rx.sessions.playback import Playback, play
     from utd_rx.sessions.recording import Recording, record
-    from utd_rx.sessions.replay import CallReplay, Replay, replay
+    from utd_rx.sessions.replay import CallReplay, LiveStreamReplay, Replay, replay
     from utd_rx.sessions.session import UTDSession
     from utd_rx.state import StateSubject, Store, combine_state
     from utd_rx.testing.sound import AudioComparison, compare
@@ -101,9 +102,10 @@ _HOME: Final = {
     "utd_rx.rtc.room": "UTDRoom",
     "utd_rx.sessions.audio_room": "UTDAudioRoomSession",
     "utd_rx.sessions.call": "UTDCallSession",
+    "utd_rx.sessions.live_stream": "UTDLiveStreamSession",
     "utd_rx.sessions.playback": "Playback play",
     "utd_rx.sessions.recording": "Recording record",
-    "utd_rx.sessions.replay": "CallReplay Replay replay",
+    "utd_rx.sessions.replay": "CallReplay LiveStreamReplay Replay replay",
     "utd_rx.sessions.session": "UTDSession",
     "utd_rx.state": "StateSubject Store combine_state",
     "utd_rx.testing.sound": "AudioComparison compare",
@@ -114,18 +116,19 @@ _MODULE_OF: Final = {name: module for module, names in _HOME.items() for name in
 __all__ = [
     "ArraySource", "AudioComparison", "AudioDevice", "AudioDirection", "AudioFormat", "AudioFrame",
     "AudioInput", "CallReplay", "ChatMessage", "ConflictReason", "ConnectionQuality",
-    "DisconnectReason", "IncomingCall", "Invitation", "InvitationAnswer", "LocalParticipant",
-    "Microphone", "MicrophoneInput", "ParticipantPermission", "Playback", "Recording",
-    "RemoteParticipant", "Replay", "RoomEvent", "RoomStatistics", "SpeakRequest", "Speaker",
-    "StageRequest", "StateSubject", "Store", "TestPattern", "ToneSource", "TrackDirection",
-    "TrackKind", "TrackPublication", "TrackSource", "TrackStatistics", "UTDApi", "UTDApiClient",
-    "UTDAudioRoomSession", "UTDBan", "UTDBanNotice", "UTDCall", "UTDCallEndReason",
-    "UTDCallSession", "UTDCallStatus", "UTDConnectionState", "UTDErrorCode", "UTDRole", "UTDRoom",
-    "UTDSeat", "UTDSeatGrid", "UTDSeatMode", "UTDSession", "UTDSessionResponse", "UTDStageMember",
-    "UTDStreamClient", "UTDStreamException", "UTDStreamType", "UTDTokenResponse", "VideoFormat",
-    "VideoFrame", "VideoInput", "VoiceProcessing", "WavRecorder", "WavSource", "WebhookEvent",
-    "WebhookParticipant", "WebhookRoom", "WebhookTrack", "__version__", "combine_state", "compare",
-    "level_dbfs", "list_devices", "play", "read_counter", "record", "replay", "verify_webhook",
+    "DisconnectReason", "IncomingCall", "Invitation", "InvitationAnswer", "LiveStreamReplay",
+    "LocalParticipant", "Microphone", "MicrophoneInput", "ParticipantPermission", "Playback",
+    "Recording", "RemoteParticipant", "Replay", "RoomEvent", "RoomStatistics", "SpeakRequest",
+    "Speaker", "StageRequest", "StateSubject", "Store", "TestPattern", "ToneSource",
+    "TrackDirection", "TrackKind", "TrackPublication", "TrackSource", "TrackStatistics", "UTDApi",
+    "UTDApiClient", "UTDAudioRoomSession", "UTDBan", "UTDBanNotice", "UTDCall", "UTDCallEndReason",
+    "UTDCallSession", "UTDCallStatus", "UTDConnectionState", "UTDErrorCode", "UTDLiveStreamSession",
+    "UTDRole", "UTDRoom", "UTDSeat", "UTDSeatGrid", "UTDSeatMode", "UTDSession",
+    "UTDSessionResponse", "UTDStageMember", "UTDStreamClient", "UTDStreamException",
+    "UTDStreamType", "UTDTokenResponse", "VideoFormat", "VideoFrame", "VideoInput",
+    "VoiceProcessing", "WavRecorder", "WavSource", "WebhookEvent", "WebhookParticipant",
+    "WebhookRoom", "WebhookTrack", "__version__", "combine_state", "compare", "level_dbfs",
+    "list_devices", "play", "read_counter", "record", "replay", "verify_webhook",
 ]  # fmt: skip
 
 

@@ -5,20 +5,18 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from functools import partial
-from typing import Self, TypedDict, Unpack
+from typing import Self
 
 from reactivex import Observable
 
 from utd_rx.errors import UTDErrorCode, UTDStreamException, invalid
 from utd_rx.models.audio import AudioFormat, AudioInput
 from utd_rx.models.call import IncomingCall
-from utd_rx.models.checks import flag, source
-from utd_rx.models.seats import UTDSeatMode
+from utd_rx.models.checks import source
 from utd_rx.models.stream_type import UTDStreamType
 from utd_rx.models.token import UTDSessionResponse
 from utd_rx.models.video import VideoFormat, VideoInput
 from utd_rx.ports.clock import SYSTEM_CLOCK, Clock
-from utd_rx.ports.engine import JoinRequest
 from utd_rx.ports.proxy import Proxies
 from utd_rx.ports.room import RoomPort
 from utd_rx.ports.signal import SignalPort
@@ -26,27 +24,14 @@ from utd_rx.rest.api import UTDApi
 from utd_rx.rest.bearer import Bearer
 from utd_rx.rest.client import UTDApiClient
 from utd_rx.rest.signal import SignalClient
+from utd_rx.rooms import Rooms
 from utd_rx.rtc.room import UTDRoom
-from utd_rx.sessions.audio_room import UTDAudioRoomSession
 from utd_rx.sessions.call import UTDCallSession
 from utd_rx.sessions.signals import SignalAccess, Signals
 from utd_rx.state import StateSubject
 
 
-class AudioRoomOptions(TypedDict, total=False):
-    """The keyword arguments of `UTDStreamClient.audio_room`, which explains them."""
-
-    as_host: bool
-    name: str | None
-    device_id: str | None
-    seat_count: int | None
-    seat_mode: UTDSeatMode | str | None
-    mode_id: str | None
-    host_seat: int | None
-    microphone: AudioInput | None
-
-
-class UTDStreamClient:
+class UTDStreamClient(Rooms):
     """The way in: one client per signed-in user, one HTTP layer for all its sessions.
 
     It belongs to the event loop of its first call. It holds publishable credentials only; who may
@@ -224,95 +209,6 @@ class UTDStreamClient:
             screen=screen,
             clock=self._clock,
         )
-
-    def audio_room(
-        self,
-        identity: str,
-        room_name: str,
-        *,
-        as_host: bool = False,
-        name: str | None = None,
-        device_id: str | None = None,
-        seat_count: int | None = None,
-        seat_mode: UTDSeatMode | str | None = None,
-        mode_id: str | None = None,
-        host_seat: int | None = None,
-        microphone: AudioInput | None = None,
-    ) -> UTDAudioRoomSession:
-        """Make an audio room session without joining, to watch its streams from the start.
-
-        `await session.join()` then does what `join_audio_room` does.
-
-        Args:
-            identity: Who joins.
-            room_name: Un-prefixed; `[A-Za-z0-9_-]`, at most 128 characters.
-            as_host: Claim the host's role; the first to do so in a new room owns it.
-            name: Display name.
-            device_id: Tells several devices of one identity apart.
-            seat_count: Host only: seats of a new grid.
-            seat_mode: Host only: `free` or `request`.
-            mode_id: Host only: an opaque layout id.
-            host_seat: Host only: the seat kept for the host.
-            microphone: What to publish once seated; the client's by default.
-
-        Raises:
-            UTDStreamException: `VALIDATION` for what is no source.
-        """
-        flag(as_host, "as_host")
-        source(microphone, "microphone", "an AudioInput", AudioFormat)
-        request = JoinRequest(
-            identity,
-            room_name,
-            UTDStreamType.AUDIO_ROOM,
-            role="host" if as_host else "audience",
-            name=name,
-            device_id=device_id,
-            seat_count=seat_count,
-            seat_mode=seat_mode,
-            mode_id=mode_id,
-            host_seat=host_seat,
-        )
-
-        def joined() -> None:
-            self._identity = identity
-
-        return UTDAudioRoomSession(
-            identity,
-            room_name,
-            is_host=as_host,
-            room=self._make_room(),
-            engine=self._api.acting_as(request),
-            microphone=microphone or self._microphone,
-            clock=self._clock,
-            on_joined=joined,
-        )
-
-    async def join_audio_room(
-        self, identity: str, room_name: str, **options: Unpack[AudioRoomOptions]
-    ) -> UTDAudioRoomSession:
-        """Mint, connect, and return the session of `audio_room` once its seat grid is known.
-
-        A media server that stays silent is given up after 15 s and abandoned after 5 more; the
-        mint before it takes at most 30 s.
-
-        Args:
-            identity: Who joins.
-            room_name: Un-prefixed.
-            options: As those of `audio_room`.
-
-        Raises:
-            UTDStreamException: What the mint, the connection or the grid failed with.
-
-        Cancelling is safe: no participant stays behind. It takes 5 s at most, on a media server
-        that stays silent.
-        """
-        session = self.audio_room(identity, room_name, **options)
-        try:
-            await session.join()
-        except BaseException:
-            await session.aclose()
-            raise
-        return session
 
     async def aclose(self) -> None:
         """Hang up every call, and close the signal socket and the HTTP connections.

@@ -8,13 +8,13 @@ from typing import Any, TypeVar, Unpack
 
 from utd_rx import UTDAudioRoomSession, UTDSession, UTDStreamClient, WavSource
 from utd_rx.audio import speech_path
-from utd_rx.client import AudioRoomOptions
 from utd_rx.engine import LocalEngine
 from utd_rx.models.stream_type import UTDStreamType
 from utd_rx.ports.engine import JoinRequest
 from utd_rx.ports.room import RoomPort
 from utd_rx.ports.signal import SignalPort
 from utd_rx.rest import UTDApi, UTDApiClient
+from utd_rx.rooms import AudioRoomOptions
 from utd_rx.rtc.room import UTDRoom
 
 S = TypeVar("S", bound=UTDSession[Any])

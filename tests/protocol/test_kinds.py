@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.sessions.histories import values_of
 from utd_rx.models import events
-from utd_rx.protocol import facts, promises
+from utd_rx.protocol import facts, live_promises, promises
 from utd_rx.protocol.kinds import KINDS, Kind
 from utd_rx.protocol.waiting import EndWait, Promise, WaitDropped, WaitStarted
 
@@ -47,7 +47,8 @@ def test_every_event_of_a_room_is_heard() -> None:
 
 
 def test_every_promise_is_in_a_row() -> None:
-    declared = classes_of(promises) - {promises.GridPromise}
+    declared = classes_of(promises) | classes_of(live_promises)
+    declared -= {promises.GridPromise, live_promises.StagePromise}
     assert declared == {promise for kind in KINDS.values() for promise in kind.promises}
     assert all(issubclass(promise, Promise) for promise in declared)
 

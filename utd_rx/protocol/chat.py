@@ -98,8 +98,8 @@ def decode(event: e.DataReceived) -> ChatMessage | None:
 
 
 def is_app_data(event: e.RoomEvent) -> bool:
-    """Whether `event` is a message of the app itself: no engine type, no chat."""
-    if not isinstance(event, e.DataReceived) or data.type_of(event) in data.ENGINE_TYPES:
+    """Whether `event` is a message of the app itself: no reserved type, no chat."""
+    if not isinstance(event, e.DataReceived) or data.type_of(event) in data.RESERVED_TYPES:
         return False
     return decode(event) is None
 

@@ -18,7 +18,7 @@ from attrs import frozen
 from utd_rx.models.ban import UTDBanNotice
 from utd_rx.models.events import DataReceived, Reconnected, RoomEvent, RoomMetadataChanged
 from utd_rx.models.seats import Invitation, InvitationAnswer
-from utd_rx.protocol.facts import people, seats
+from utd_rx.protocol.facts import people, seats, stage
 from utd_rx.protocol.facts.connection import JoinSucceeded
 from utd_rx.protocol.roles import ROLES
 from utd_rx.protocol.wire.moderation import (
@@ -29,9 +29,19 @@ from utd_rx.protocol.wire.moderation import (
 from utd_rx.protocol.wire.reading import Json, parse_object, read_int, read_object, read_text
 from utd_rx.protocol.wire.seats import grid_from_wire, grid_to_push, invitation_from_wire
 from utd_rx.protocol.wire.speakers import request_id_from_push
+from utd_rx.protocol.wire.stage import (
+    STAGE_KEY,
+    stage_from_wire,
+    stage_in_metadata,
+    stage_request_from_wire,
+    stage_to_wire,
+)
 
 SEATS_KEY: Final = "_seats"
 """The key of the grid in room metadata."""
+
+LIVE_ENDED: Final = "_live_ended"
+"""The one type that a participant may send, too: the host."""
 
 MAX_ENGINE_MESSAGE: Final = 65_535
 """Bytes; the SFU's read buffer is no larger (docs/livekit.md, "Sizes")."""
@@ -96,6 +106,11 @@ def _answer(is_accepted: bool) -> Decoder:
     )
 
 
+def _hand(is_up: bool) -> Decoder:
+    read = _hints(lambda asked: stage.HandHinted(asked.identity, is_up), stage_request_from_wire)
+    return Decoder(read, ("identity", "name", "created_at"))
+
+
 def _banned(wire: Json) -> object:
     told = {key: read_text(wire.get(key)) for key in ("room_name", "reason", "expires_at")}
     return people.BanHinted(read_text(wire.get("identity")), UTDBanNotice(**told))
@@ -113,6 +128,14 @@ SEATS: Final[Mapping[str, Decoder]] = {
     "_speaker_invitation_accepted": _answer(True),
     "_speaker_invitation_declined": _answer(False),
 }
+STAGE: Final[Mapping[str, Decoder]] = {
+    "_stage_update": Decoder(
+        _hints(stage.StageHinted, stage_from_wire), write=lambda hint: stage_to_wire(hint.stage)
+    ),
+    "_stage_request": _hand(True),
+    "_stage_request_closed": _hand(False),
+    LIVE_ENDED: Decoder(lambda _: stage.LiveEndHinted()),
+}
 PEOPLE: Final[Mapping[str, Decoder]] = {
     "_role_change": Decoder(
         _hints(
@@ -127,9 +150,11 @@ PEOPLE: Final[Mapping[str, Decoder]] = {
 """The engine's message types, by noun, that say something this client would not learn otherwise,
 or late. The row of a kind of session names those that it listens to."""
 
-ENGINE_TYPES: Final = frozenset({*SEATS, *PEOPLE, "_stage_update", "_stage_request"})
-"""What only the engine may send (docs/contract.md, "Data messages"); `_live_ended` may come from
-the host as well."""
+RESERVED_TYPES: Final = frozenset({*SEATS, *STAGE, *PEOPLE})
+"""What no app may send (docs/contract.md, "Data messages")."""
+
+ENGINE_TYPES: Final = RESERVED_TYPES - {LIVE_ENDED}
+"""What only the engine may send."""
 
 
 def decode(event: DataReceived, decoders: Mapping[str, Decoder]) -> object | None:
@@ -182,3 +207,13 @@ def seats_in_metadata(metadata: str) -> seats.SeatGridReceived | None:
 
 
 SEATS_IN_ROOM: Final = RoomKey(SEATS_KEY, seats_in_metadata, lambda told: grid_to_push(told.grid))
+
+
+def stage_in_room(metadata: str) -> stage.StageReceived | None:
+    """Return the stage that room metadata carries under `_stage`, None when it carries none."""
+    wire = parse_object(metadata) if STAGE_KEY in metadata else None
+    told = stage_in_metadata(wire or {})
+    return None if told is None else stage.StageReceived(told)
+
+
+STAGE_IN_ROOM: Final = RoomKey(STAGE_KEY, stage_in_room, lambda told: stage_to_wire(told.stage))

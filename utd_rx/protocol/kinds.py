@@ -12,12 +12,14 @@ from attrs import field, frozen
 
 from utd_rx.models import events
 from utd_rx.models.stream_type import UTDStreamType
-from utd_rx.protocol import audio_room, call, chat, promises, waiting
+from utd_rx.protocol import audio_room, call, chat, live_stream, promises, waiting
 from utd_rx.protocol.audio_room import AudioRoomState
 from utd_rx.protocol.call import CallState
-from utd_rx.protocol.data import SEATS_IN_ROOM, Decoder, RoomKey
+from utd_rx.protocol.data import SEATS_IN_ROOM, STAGE_IN_ROOM, Decoder, RoomKey
 from utd_rx.protocol.deadlines import earliest
-from utd_rx.protocol.facts import Effect, Fact, calls, connection, media, people, seats
+from utd_rx.protocol.facts import Effect, Fact, calls, connection, media, people, seats, stage
+from utd_rx.protocol.live_promises import ON_STAGE
+from utd_rx.protocol.live_stream import LiveStreamState
 from utd_rx.protocol.session import SessionState
 from utd_rx.protocol.waiting import Waiting
 
@@ -90,6 +92,22 @@ AUDIO_ROOM: Final = Kind(
     room_keys=(SEATS_IN_ROOM, chat.LOCK_IN_ROOM),
 )
 
+LIVE_STREAM_NOUNS: Final = (connection, media, people, stage, waiting)
+LIVE_STREAM: Final = Kind(
+    type=UTDStreamType.LIVE_STREAM,
+    state=LiveStreamState,
+    begin=lambda identity, claims_host: LiveStreamState(
+        identity, SessionState(is_host=claims_host, claims_host=claims_host)
+    ),
+    rules=live_stream.step,
+    deadline=live_stream.next_deadline,
+    facts=(*_all(Fact, *LIVE_STREAM_NOUNS), *_all(events.RoomEvent, events)),
+    effects=_all(Effect, *LIVE_STREAM_NOUNS),
+    promises=(*promises.ANY_SESSION, *ON_STAGE),
+    decoders=live_stream.DECODERS,
+    room_keys=(STAGE_IN_ROOM, chat.LOCK_IN_ROOM),
+)
+
 CALL_NOUNS: Final = (connection, media, people, calls, waiting)
 
 
@@ -113,5 +131,5 @@ AUDIO_CALL: Final = _call(UTDStreamType.AUDIO_CALL)
 VIDEO_CALL: Final = _call(UTDStreamType.VIDEO_CALL)
 
 KINDS: Final[dict[UTDStreamType, Kind[Any]]] = {
-    kind.type: kind for kind in (AUDIO_ROOM, AUDIO_CALL, VIDEO_CALL)
+    kind.type: kind for kind in (AUDIO_ROOM, LIVE_STREAM, AUDIO_CALL, VIDEO_CALL)
 }

@@ -8,7 +8,8 @@ again at what is wanted now, so of several quick toggles the last one wins:
 | --- | --- | --- |
 | on, granted | no | open |
 | on, granted | yes, muted | unmute |
-| off, granted | yes, unmuted | mute: the next "on" is then immediate; of a screen: close |
+| off, granted | yes, unmuted | mute: the next "on" is then immediate |
+| off, granted; of a screen, or to be closed | yes | close |
 | any, not granted | yes | close, at once: LiveKit does not do it for us |
 | else | | none |
 
@@ -76,6 +77,7 @@ class Publishing:
     `failure` is that of the last operation. A mute may be told before the publication it is about
     has answered: it waits in `early`. `late` counts results that came too late and were dropped.
     What an outage took may come back until `resume_by`, monotonic seconds; None: nothing was taken.
+    It `closes` when its track is to be taken down, and not only muted, while it is off.
     """
 
     is_wanted: bool = False
@@ -89,6 +91,7 @@ class Publishing:
     resume_by: float | None = None
     stated: int = 0
     is_kept: bool = False
+    closes: bool = False
 
     @property
     def is_on(self) -> bool:
@@ -108,7 +111,8 @@ class Publishing:
 def require_granted(publishing: Publishing) -> None:
     """Raise `FORBIDDEN` if switching on cannot succeed; what an outage hides is waited for."""
     if not publishing.is_granted and publishing.resume_by is None:
-        message = "publishing is not granted now: it takes a seat, or a call that is answered"
+        what = "a seat, a place on the stage, or a call that is answered"
+        message = f"publishing is not granted now: it takes {what}"
         raise UTDStreamException(message, code=UTDErrorCode.FORBIDDEN)
 
 
@@ -120,15 +124,17 @@ def concerns(fact: object) -> bool:
 def step(publishing: Publishing, fact: object, source: TrackSource) -> Publishing:
     """Return `source` after `fact`, which is about no other, before the next operation; total."""
     match fact:
-        case facts.PublishingWanted(enabled=enabled):
+        case facts.PublishingWanted(enabled=enabled, closes=closes):
             return evolve(
                 publishing,
                 is_wanted=enabled,
                 failure=None,
                 stated=publishing.stated + 1,
+                closes=closes and not enabled,
             )
         case facts.PublishingWithdrawn(stated=stated) if stated == publishing.stated:
-            return evolve(publishing, is_wanted=publishing.is_kept)
+            is_kept = publishing.is_kept and not fact.closes
+            return evolve(publishing, is_wanted=is_kept, closes=fact.closes)
         case facts.TrackOpened(epoch=epoch, track=track):
             early = [known for known in publishing.early if known.sid == track.sid]
             finished = _finished(publishing, epoch, Operation.OPEN, track)
@@ -232,7 +238,8 @@ def _next_operation(
         if is_wanted and publishing.is_granted:
             return Operation.OPEN, facts.OpenTrack(source, epoch)
         return None, None
-    if not publishing.is_granted or (not is_wanted and source in CLOSED_WHEN_OFF):
+    is_closed_off = publishing.closes or source in CLOSED_WHEN_OFF
+    if not publishing.is_granted or (not is_wanted and is_closed_off):
         return Operation.CLOSE, facts.CloseTrack(source, epoch, track.sid)
     if track.is_muted == is_wanted:
         return Operation.MUTE, facts.MuteTrack(source, epoch, track.sid, muted=not is_wanted)

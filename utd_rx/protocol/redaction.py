@@ -115,7 +115,7 @@ def _room(redaction: Redaction, room: Any) -> dict[str, object]:
 
 
 def _data(redaction: Redaction, event: e.DataReceived) -> dict[str, object]:
-    """Keep what the rules read of a message: what the engine hints at, or that it is forged."""
+    """Keep what the rules read of a message: what it hints at, or that a participant sent it."""
     hinted = data.decode(event, redaction.kind.decoders)
     mark = redaction.mark(event.payload)
     kept: dict[str, object] = {}
@@ -124,7 +124,7 @@ def _data(redaction: Redaction, event: e.DataReceived) -> dict[str, object]:
     elif (message := chat.decode(event)) is not None:
         shown = redaction(message)
         kept = {**chat_to_wire(shown, ""), "redacted": mark}
-    elif data.is_forged(event):
+    elif event.sender is not None and data.type_of(event) in data.RESERVED_TYPES:
         kept = {"type": data.type_of(event), "redacted": mark}
     payload = _json(kept).encode("utf-8", "surrogatepass") if kept else mark.encode()
     if len(payload) > data.MAX_ENGINE_MESSAGE:  # the rules would not read it

@@ -21,9 +21,10 @@ from utd_rx.rest.checks import checked_grid, checked_identity, checked_room
 from utd_rx.rest.failures import malformed
 from utd_rx.rest.moderation import ModerationEndpoints
 from utd_rx.rest.seats import SeatEndpoints
+from utd_rx.rest.stage import StageEndpoints
 
 
-class UTDApi(SeatEndpoints, ModerationEndpoints, CallEndpoints):
+class UTDApi(SeatEndpoints, StageEndpoints, ModerationEndpoints, CallEndpoints):
     """The mints, and everything the groups it is made of offer; see `Endpoints`.
 
     What `acting_as` returns is an `EnginePort`. Both mints repeat: a second one gives the same

@@ -61,6 +61,15 @@ class OwnTracks:
         stated = self._runner.session.publications.of(source).stated
         await self._runner.wait(Published(source, enabled, stated), epoch)
 
+    async def take_down(self) -> None:
+        """Take every own track down, and wait until none is left."""
+        epoch = self._runner.require_joined()
+        wanted = (facts.PublishingWanted(source, False, closes=True) for source in SOURCES)
+        self._runner.offer(*wanted)
+        own = self._runner.session.publications
+        for source in SOURCES:
+            await self._runner.wait(Published(source, False, own.of(source).stated), epoch)
+
     async def _open(self, effect: facts.OpenTrack) -> None:
         task: asyncio.Task[Any] | None = asyncio.current_task()
         assert task is not None

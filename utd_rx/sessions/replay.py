@@ -19,8 +19,9 @@ from utd_rx.protocol.audio_room import AudioRoomState
 from utd_rx.protocol.call import CallState
 from utd_rx.protocol.journal import Journal
 from utd_rx.protocol.kinds import KINDS, Kind
+from utd_rx.protocol.live_stream import LiveStreamState
 from utd_rx.protocol.waiting import Waiting
-from utd_rx.sessions.views import VIEWS, AudioRoomView, CallView, SessionView
+from utd_rx.sessions.views import VIEWS, AudioRoomView, CallView, LiveStreamView, SessionView
 from utd_rx.state import Machine, StreamCompletedError
 from utd_rx.state.events import EventStream
 from utd_rx.state.reports import report
@@ -43,8 +44,8 @@ def replay(path: str | Path, kind: type[Replay[Any]] | None = None) -> Replay[An
 
     Args:
         path: The file.
-        kind: What it is of: an `AudioRoomReplay` unless told otherwise, or a `CallReplay`; of
-            whatever kind with `Replay`.
+        kind: What it is of: an `AudioRoomReplay` unless told otherwise, a `LiveStreamReplay` or
+            a `CallReplay`; of whatever kind with `Replay`.
 
     Raises:
         UTDStreamException: `VALIDATION` when the file cannot be read, is no recording, or is one
@@ -179,6 +180,10 @@ class Replay(SessionView[St]):
 # Views and replays at once, which no annotation can say; of other kinds such a class is made.
 class AudioRoomReplay(Replay[AudioRoomState], AudioRoomView):
     """A recorded audio room."""
+
+
+class LiveStreamReplay(Replay[LiveStreamState], LiveStreamView):
+    """A recorded live stream."""
 
 
 class CallReplay(Replay[CallState], CallView):

@@ -22,12 +22,14 @@ from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.participant import LocalParticipant, RemoteParticipant
 from utd_rx.models.role import UTDRole
 from utd_rx.models.seats import Invitation, InvitationAnswer, SpeakRequest, UTDSeat, UTDSeatGrid
+from utd_rx.models.stage import StageRequest, UTDStageMember
 from utd_rx.models.stream_type import UTDStreamType
 from utd_rx.protocol.audio_room import AudioRoomState
 from utd_rx.protocol.call import CallState
 from utd_rx.protocol.chat import is_app_data
 from utd_rx.protocol.data import invitation_answer
-from utd_rx.protocol.kinds import AUDIO_ROOM, Kind
+from utd_rx.protocol.kinds import AUDIO_ROOM, LIVE_STREAM, Kind
+from utd_rx.protocol.live_stream import LiveStreamState
 from utd_rx.protocol.session import SessionState
 from utd_rx.protocol.waiting import Waiting
 from utd_rx.state import Machine, StateSubject
@@ -212,6 +214,37 @@ class AudioRoomView(SessionView[AudioRoomState]):
         return cast("Observable[InvitationAnswer]", answers)
 
 
+class LiveStreamView(SessionView[LiveStreamState]):
+    """The streams of a live stream."""
+
+    kind = LIVE_STREAM
+    type = UTDStreamType.LIVE_STREAM
+
+    stage: Stream[tuple[UTDStageMember, ...]] = _stream(
+        lambda s: s.stage.stage.members,
+        "Who may publish: the host first, then in the order of promotion, as the engine tells it.",
+    )
+    stage_requests: Stream[tuple[StageRequest, ...]] = _stream(
+        lambda s: s.stage.requests,
+        "Who has raised a hand, the oldest first, for hosts and admins; `age` says how long.",
+    )
+    hand_raised = _stream(lambda s: s.stage.is_hand_up, "Whether this client's own hand is up.")
+    live_ended = _stream(
+        lambda s: s.broadcast.is_over,
+        "Whether the broadcast is over: the host ended it, or did not come back within the "
+        "engine's time. False again when the host publishes again, or with the next join.",
+    )
+    viewer_count = _stream(
+        lambda s: s.viewer_count,
+        "How many are in the room and not on the stage, this client among them.",
+    )
+
+    @property
+    def identity(self) -> str:
+        """Who this client is in the room."""
+        return self._machine.state.identity
+
+
 class CallView(SessionView[CallState]):
     """The streams of a call session; they are about the last call until the next one.
 
@@ -254,6 +287,7 @@ class CallView(SessionView[CallState]):
 
 VIEWS: Final[dict[type, type[SessionView[Any]]]] = {
     AudioRoomState: AudioRoomView,
+    LiveStreamState: LiveStreamView,
     CallState: CallView,
 }
 """The view of each kind of session, by its state."""

@@ -17,18 +17,23 @@ class MediaFact(Fact):
 
 @frozen
 class PublishingWanted(MediaFact):
-    """The app switched a source on or off."""
+    """The app switched a source on or off; `closes`: off, and its track is taken down."""
 
     source: TrackSource
     enabled: bool
+    closes: bool = False
 
 
 @frozen
 class PublishingWithdrawn(MediaFact):
-    """Who switched it on, as word number `stated`, gave up; it takes back no word but its own."""
+    """Who switched it on, as word number `stated`, gave up; it takes back no word but its own.
+
+    `closes`: it was off before, and its track is taken down again.
+    """
 
     source: TrackSource
     stated: int
+    closes: bool = False
 
 
 @frozen

@@ -1,0 +1,119 @@
+"""Whether the broadcast of a live stream is over (docs/contract.md, "Stage").
+
+| | over | goes on |
+| --- | --- | --- |
+| the engine's word: metadata `_stage.live`, or its answer | turned false | turned true |
+| `_live_ended` of the host, as the transport names the sender | at once | |
+| the host's own command | once it is done | |
+| the host publishes, or unmutes, a track | | at once |
+| `_live_ended` without a sender | as the engine then says | |
+
+An engine that says nothing of `live` is asked first; then the message without a sender is believed
+as soon as no host is in the room, up to 10 s after it: the engine sends it for a host who did not
+come back, and a newcomer may be told the host's own without a name. From anybody else it is a
+forgery.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from attrs import evolve, frozen
+
+from utd_rx.models import events as e
+from utd_rx.models.role import UTDRole
+from utd_rx.protocol import data
+from utd_rx.protocol.facts import stage as facts
+from utd_rx.protocol.facts.connection import JoinSucceeded
+from utd_rx.protocol.session import SessionState
+from utd_rx.protocol.stage import StageCopy, has_ended
+
+HINT_SECONDS: Final = 10.0
+"""How long after a message without a sender the host may still be in the room."""
+
+
+@frozen
+class Broadcast:
+    """It has been and `is_over`; a message without a sender claims it until `claimed_until`.
+
+    `disproved` counts the claims that nothing bore out.
+    """
+
+    is_over: bool = False
+    claimed_until: float | None = None
+    disproved: int = 0
+
+
+def step(
+    broadcast: Broadcast, fact: object, now: float, *, before: StageCopy, session: SessionState
+) -> Broadcast:
+    """Return the broadcast after `fact`, which left the session as it is here; total.
+
+    `before` is the copy of the stage as `fact` met it.
+    """
+    match fact:
+        case JoinSucceeded():
+            return Broadcast(disproved=broadcast.disproved)
+        case facts.LiveStopped():
+            return _over(broadcast)
+        case facts.LiveEndHinted() if before.stage.is_live is None and not broadcast.is_over:
+            until = broadcast.claimed_until or now + HINT_SECONDS
+            return evolve(broadcast, claimed_until=until)
+        case e.DataReceived() if is_from_host(fact, session):
+            return _over(broadcast)
+        case e.TrackPublished(identity=who) | e.TrackUnmuted(identity=who):
+            goes_on = is_host(session, who)
+        case e.LocalTrackPublished():
+            goes_on = session.is_host
+        case e.Reconnected():
+            hosts = [session.roster.find(who) for who in hosts_of(session)]
+            tracks = [track for who in hosts if who is not None for track in who.tracks]
+            goes_on = any(not track.is_muted for track in tracks)
+        case _:
+            return broadcast
+    return evolve(broadcast, is_over=False) if goes_on and broadcast.is_over else broadcast
+
+
+def judged(
+    broadcast: Broadcast, now: float, *, before: StageCopy, stage: StageCopy, session: SessionState
+) -> Broadcast:
+    """Return the broadcast after what the engine has said, and time."""
+    if has_ended(before.stage, stage.stage):
+        return _over(broadcast)
+    if broadcast.is_over and stage.stage.is_live and not before.stage.is_live:
+        return evolve(broadcast, is_over=False)
+    until = broadcast.claimed_until
+    if until is None:
+        return broadcast
+    if stage.stage.is_live is not None:
+        return evolve(broadcast, claimed_until=None)
+    is_answered = not (stage.is_stale or stage.is_asked)
+    if is_answered and not hosts_of(session):
+        return _over(broadcast)
+    if now >= until:
+        return evolve(broadcast, claimed_until=None, disproved=broadcast.disproved + 1)
+    return broadcast
+
+
+def is_host(session: SessionState, identity: str) -> bool:
+    """Whether `identity` hosts, as the engine wrote in their metadata."""
+    return session.roles.known.get(identity) is UTDRole.HOST
+
+
+def is_from_host(event: e.DataReceived, session: SessionState) -> bool:
+    """Whether `event` is the host's word that the broadcast is over."""
+    is_theirs = event.sender is not None and is_host(session, event.sender)
+    return is_theirs and data.type_of(event) == data.LIVE_ENDED
+
+
+def hosts_of(session: SessionState) -> tuple[str, ...]:
+    """Return who of those in the room hosts; this client may be among them."""
+    return tuple(who for who, role in session.roles.known.items() if role is UTDRole.HOST)
+
+
+def next_deadline(broadcast: Broadcast) -> float | None:
+    return broadcast.claimed_until
+
+
+def _over(broadcast: Broadcast) -> Broadcast:
+    return Broadcast(is_over=True, disproved=broadcast.disproved)
