@@ -37,7 +37,8 @@ from tests.engine.rules.asks import (
     command_seats,
     command_speakers,
 )
-from tests.machines.world import HOST, PEOPLE, Kind, World, is_moderator
+from tests.machines.room_world import HOST, PEOPLE, is_moderator
+from tests.machines.world import Kind, World
 from utd_rx.engine.rules import moderation, room_state
 from utd_rx.engine.rules import speakers as speaker_rules
 from utd_rx.engine.rules.refusal import Refusal
