@@ -114,10 +114,13 @@ class LiveWorld(RoomWorld):
             client.tasks[-1] = Answer(HandChanged(is_up, epoch))
 
     def stop_live(self) -> None:
-        """The host ends the broadcast, whom everybody may hear."""
+        """The host ends the broadcast once their tracks are down, and everybody may hear it."""
         client = self.clients[HOST]
         for source in SOURCES:
             self.tell(client, PublishingWanted(source, False, closes=True))
+        self.deliver_all(HOST)
+        if client.tracks or not client.state.session.connection.is_joined:
+            return
         payload = json.dumps({"type": LIVE_ENDED}).encode()
         for who, other in self.clients.items():
             if other.sid is not None and who != HOST:
@@ -174,6 +177,9 @@ class LiveWorld(RoomWorld):
         self.clients[who].signals.append(e.LocalTrackPublished(track))
         self.signal_all(e.TrackPublished(who, track), but=who)
         super().opened(who, track)
+
+    def closed(self, who: str, sid: str) -> None:
+        self.signal_all(e.TrackUnpublished(who, TrackPublication(sid)), but=who)
 
     def muted(self, who: str, sid: str, is_muted: bool) -> None:
         (self.silent.add if is_muted else self.silent.discard)(sid)

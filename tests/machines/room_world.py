@@ -163,6 +163,9 @@ class RoomWorld:
         """The SFU has a new track."""
         self.become(*room_state.published(self.engine, who, self.now))
 
+    def closed(self, who: str, sid: str) -> None:
+        """The SFU has a track no more."""
+
     def muted(self, who: str, sid: str, is_muted: bool) -> None:
         """The SFU has a track that was muted or not."""
 
@@ -470,6 +473,7 @@ class RoomWorld:
                 return (TrackMuteChanged(source, epoch, muted),)
             case CloseTrack(source=source, epoch=epoch, track_sid=sid):
                 client.tracks.discard(sid)
+                self.closed(who, sid)
                 return (TrackClosed(source, epoch),)
             case Rejoin(epoch=epoch):
                 connection = client.state.session.connection

@@ -49,11 +49,17 @@ grid_objects = _objects(
 )
 """JSON objects with the keys of a grid and anything as their values; so the next ones."""
 
+_members = _objects("identity name role", identity=st.sampled_from(["me", "ana"]))
+stage_objects = _objects(
+    "members rev live", members=_lists(_members), rev=st.integers(0, 9), live=st.booleans()
+)
+
 request_lists = _lists(_requests) | json_values
 invitation_objects = _objects("invitation_id inviter_identity target_identity seat_index")
 push_objects = _objects(
     "type request_id id identity role previous_role user_id mode_id seat_count invitation_id "
-    "inviter_identity target_identity seat_index locked room_name reason expires_at",
+    "inviter_identity target_identity seat_index locked room_name reason expires_at "
+    "members rev live",
     type=st.sampled_from(
         [
             "_speaker_request",
@@ -65,6 +71,10 @@ push_objects = _objects(
             "_comment_lock",
             "_banned",
             "_mode_change",
+            "_stage_update",
+            "_stage_request",
+            "_stage_request_closed",
+            "_live_ended",
         ]
     ),
     role=st.sampled_from(["host", "admin", "audience"]),

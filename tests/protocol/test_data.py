@@ -9,11 +9,13 @@ import pytest
 from utd_rx.models.events import DataReceived
 from utd_rx.models.role import UTDRole
 from utd_rx.models.seats import Invitation, InvitationAnswer
+from utd_rx.models.stage import Stage
 from utd_rx.protocol import data
 from utd_rx.protocol.facts.people import BanHinted, LockHinted, RoleHinted
 from utd_rx.protocol.facts.seats import ModeHinted, QueueHinted, SeatGridHinted
+from utd_rx.protocol.facts.stage import HandHinted, LiveEndHinted, StageHinted
 
-ALL = {**data.PEOPLE, **data.SEATS}
+ALL = {**data.PEOPLE, **data.SEATS, **data.STAGE}
 ANSWER = {"invitation_id": 4, "inviter_identity": "me", "target_identity": "ana"}
 
 
@@ -31,6 +33,9 @@ HINTS = [
         message(type="_speaker_request_rejected", request_id=7, identity="ana"),
         QueueHinted(7, False),
     ),
+    (message(type="_stage_update", members=[], rev=2), StageHinted(Stage(revision=2))),
+    (message(type="_stage_request", identity="ana"), HandHinted("ana", True)),
+    (message(type="_stage_request_closed", identity="ana"), HandHinted("ana", False)),
 ]
 
 
@@ -60,8 +65,17 @@ def test_a_kind_of_session_hears_what_its_row_names() -> None:
     seats = message(type="_mode_change", mode_id="duo", seat_count=2)
     assert data.decode(seats, data.PEOPLE) is None
     assert data.decode(seats, data.SEATS) is not None
-    assert not set(data.PEOPLE) & set(data.SEATS)
-    assert {*data.PEOPLE, *data.SEATS} <= data.ENGINE_TYPES
+    assert not set(data.PEOPLE) & set(data.SEATS) & set(data.STAGE)
+    assert {*data.PEOPLE, *data.SEATS, *data.STAGE} == data.RESERVED_TYPES
+
+
+def test_the_end_of_a_broadcast_may_be_a_participants_word() -> None:
+    ended = message(type="_live_ended")
+    assert data.decode(ended, ALL) == LiveEndHinted()
+    told = DataReceived(ended.payload, "sara")
+    assert data.decode(told, ALL) is None
+    assert not data.is_forged(told)
+    assert data.type_of(told) == data.LIVE_ENDED
 
 
 @pytest.mark.parametrize(
@@ -91,3 +105,8 @@ def test_who_invited_is_told_of_their_own_invitations_alone() -> None:
 @pytest.mark.parametrize("metadata", ["", "{}", "[]", '{"_seats": 7}', "{", '{"_seats": {}}'])
 def test_metadata_without_a_grid_carries_none(metadata: str) -> None:
     assert data.seats_in_metadata(metadata) is None
+
+
+@pytest.mark.parametrize("metadata", ["", "{}", "_stage", '{"_stage": 7}', '{"_stage": {}}'])
+def test_metadata_without_a_stage_carries_none(metadata: str) -> None:
+    assert data.stage_in_room(metadata) is None

@@ -18,7 +18,7 @@ from utd_rx.models.participant import (
     TrackSource,
 )
 from utd_rx.models.stage import Stage, UTDStageMember
-from utd_rx.protocol.broadcast import HINT_SECONDS
+from utd_rx.protocol.broadcast import HINT_SECONDS, LATE_SECONDS
 from utd_rx.protocol.facts import Effects
 from utd_rx.protocol.facts.connection import (
     CloseStarted,
@@ -244,6 +244,21 @@ def test_the_broadcast_goes_on_when_the_host_publishes_again(event: type[e.Track
     assert client.is_over
     client.hear(event("sara", MIC))
     assert not client.is_over
+
+
+def test_a_hosts_word_that_comes_late_ends_no_broadcast_that_goes_on() -> None:
+    for is_on_air in (True, False):
+        client = viewer()
+        client.hear(e.DataReceived(ENDED, "sara"), e.TrackPublished("sara", MIC))
+        assert not client.is_over
+        client.hear(e.DataReceived(ENDED, "sara"))
+        assert client.is_over
+        if not is_on_air:
+            client.hear(e.TrackUnpublished("sara", MIC))
+        client.now = LATE_SECONDS
+        assert LIVE_STREAM.next_deadline(client.state) == LATE_SECONDS
+        client.hear(DeadlinePassed())
+        assert client.is_over is not is_on_air
 
 
 def test_an_outage_in_which_the_host_came_back_leaves_no_end_behind() -> None:

@@ -103,6 +103,32 @@ def test_switching_off_mutes_and_on_again_unmutes() -> None:
     assert driver.take() == [MuteTrack(TrackSource.MICROPHONE, 0, "TR_1", muted=False)]
 
 
+def test_what_is_to_be_closed_is_taken_down_and_not_only_muted() -> None:
+    driver = published()
+    driver.fact(PublishingWanted(TrackSource.MICROPHONE, False, closes=True))
+    assert driver.take() == [CloseTrack(TrackSource.MICROPHONE, 0, "TR_1")]
+    driver.fact(TrackClosed(TrackSource.MICROPHONE, 0))
+    driver.fact(PublishingWanted(TrackSource.MICROPHONE, True))
+    assert driver.take() == [OpenTrack(TrackSource.MICROPHONE, 0)]
+    driver.fact(TrackOpened(TrackSource.MICROPHONE, 0, track("TR_2")))
+    driver.fact(PublishingWanted(TrackSource.MICROPHONE, False))
+    assert driver.take() == [MuteTrack(TrackSource.MICROPHONE, 0, "TR_2", muted=True)]
+    driver.fact(TrackMuteChanged(TrackSource.MICROPHONE, 0, True))
+    driver.fact(PublishingWanted(TrackSource.MICROPHONE, False, closes=True))
+    assert driver.take() == [CloseTrack(TrackSource.MICROPHONE, 0, "TR_2")]
+
+
+@pytest.mark.parametrize("is_later", [False, True])
+def test_who_gives_up_what_was_off_closes_it_unless_a_later_word_keeps_it(is_later: bool) -> None:
+    driver = published()
+    stated = driver.now.stated
+    if is_later:
+        driver.fact(PublishingWanted(TrackSource.MICROPHONE, True))
+    driver.fact(PublishingWithdrawn(TrackSource.MICROPHONE, stated, closes=True))
+    taken = [] if is_later else [CloseTrack(TrackSource.MICROPHONE, 0, "TR_1")]
+    assert (driver.take(), driver.now.is_wanted) == (taken, is_later)
+
+
 def test_of_quick_toggles_the_last_one_wins() -> None:
     driver = Driver()
     driver.grant(True)

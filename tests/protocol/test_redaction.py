@@ -84,6 +84,8 @@ def test_no_item_or_state_has_a_place_for_a_token() -> None:
         e.ParticipantMetadataChanged("ana", '{"role": "admin", "mood": "' + SECRET + '"}'),
         e.DataReceived(b'{"type": "_seat_update", "x": "' + SECRET.encode() + b'"}', "mallory"),
         e.DataReceived(b'{"type": "_seat_update", "x": "' + SECRET.encode() + b'"}', None),
+        e.DataReceived(b'{"type": "_stage_update", "x": "' + SECRET.encode() + b'"}', None),
+        e.DataReceived(b'{"type": "_live_ended", "x": "' + SECRET.encode() + b'"}', "ana"),
         JoinSucceeded(1, e.RoomSnapshot("r", LocalParticipant("me", metadata=SECRET))),
     ],
     ids=lambda value: type(value).__name__,

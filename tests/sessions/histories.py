@@ -12,7 +12,13 @@ import attrs
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from tests.protocol.strategies import chat_objects, grid_objects, json_values, push_objects
+from tests.protocol.strategies import (
+    chat_objects,
+    grid_objects,
+    json_values,
+    push_objects,
+    stage_objects,
+)
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
 from utd_rx.models.call import UTDCallStatus
 from utd_rx.models.frozen_map import FrozenMap
@@ -57,10 +63,12 @@ metadata = (
     st.text(max_size=8)
     | st.builds(lambda call: json.dumps({"_call": call, "secret": "s3cr3t"}), call_objects)
     | st.builds(
-        lambda grid, lock: json.dumps(
-            {"_seats": grid, "_comment_lock": lock, "secret": "s3cr3t"}, default=str
+        lambda grid, stage, lock: json.dumps(
+            {"_seats": grid, "_stage": stage, "_comment_lock": lock, "secret": "s3cr3t"},
+            default=str,
         ),
         grid_objects,
+        stage_objects,
         json_values | st.booleans().map(lambda locked: {"locked": locked}),
     )
     | (st.sampled_from(["host", "admin", "audience"]) | json_values).map(

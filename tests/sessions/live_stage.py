@@ -63,7 +63,7 @@ class LiveStage:
         """Have somebody come into the room."""
         remote = RemoteParticipant(identity, f"PA_{identity}", metadata=metadata_of(role))
         snapshot = self.room.snapshot
-        self.engine.people.add(identity)
+        self.engine.there.people.add(identity)
         self.room.snapshot = evolve(snapshot, remotes=(*snapshot.remotes, remote))
         self.room.emit(ParticipantConnected(remote))
 

@@ -3,8 +3,8 @@
 | | over | goes on |
 | --- | --- | --- |
 | the engine's word: metadata `_stage.live`, or its answer | turned false | turned true |
-| `_live_ended` of the host, as the transport names the sender | at once | |
-| the host's own command | once it is done | |
+| `_live_ended` of the host, whom the transport names | at once | they publish 3 s later |
+| the host's own command | once it is done, unless the engine says that it goes on | |
 | the host publishes, or unmutes, a track | | at once |
 | `_live_ended` without a sender | as the engine then says | |
 
@@ -23,6 +23,7 @@ from attrs import evolve, frozen
 from utd_rx.models import events as e
 from utd_rx.models.role import UTDRole
 from utd_rx.protocol import data
+from utd_rx.protocol.deadlines import earliest
 from utd_rx.protocol.facts import stage as facts
 from utd_rx.protocol.facts.connection import JoinSucceeded
 from utd_rx.protocol.session import SessionState
@@ -31,15 +32,20 @@ from utd_rx.protocol.stage import StageCopy, has_ended
 HINT_SECONDS: Final = 10.0
 """How long after a message without a sender the host may still be in the room."""
 
+LATE_SECONDS: Final = 3.0
+"""When a host's word is held against what they publish: messages and tracks overtake each other."""
+
 
 @frozen
 class Broadcast:
-    """It has been and `is_over`; a message without a sender claims it until `claimed_until`.
+    """It has been and `is_over`, by the host's word if `checked_at` is to come.
 
-    `disproved` counts the claims that nothing bore out.
+    A message without a sender claims it until `claimed_until`; `disproved` counts the claims that
+    nothing bore out.
     """
 
     is_over: bool = False
+    checked_at: float | None = None
     claimed_until: float | None = None
     disproved: int = 0
 
@@ -55,23 +61,21 @@ def step(
         case JoinSucceeded():
             return Broadcast(disproved=broadcast.disproved)
         case facts.LiveStopped():
-            return _over(broadcast)
+            return broadcast if before.stage.is_live else _over(broadcast)
         case facts.LiveEndHinted() if before.stage.is_live is None and not broadcast.is_over:
             until = broadcast.claimed_until or now + HINT_SECONDS
             return evolve(broadcast, claimed_until=until)
         case e.DataReceived() if is_from_host(fact, session):
-            return _over(broadcast)
+            return evolve(_over(broadcast), checked_at=now + LATE_SECONDS)
         case e.TrackPublished(identity=who) | e.TrackUnmuted(identity=who):
             goes_on = is_host(session, who)
         case e.LocalTrackPublished():
             goes_on = session.is_host
         case e.Reconnected():
-            hosts = [session.roster.find(who) for who in hosts_of(session)]
-            tracks = [track for who in hosts if who is not None for track in who.tracks]
-            goes_on = any(not track.is_muted for track in tracks)
+            goes_on = _is_host_on(session)
         case _:
             return broadcast
-    return evolve(broadcast, is_over=False) if goes_on and broadcast.is_over else broadcast
+    return _on(broadcast) if goes_on else broadcast
 
 
 def judged(
@@ -80,8 +84,11 @@ def judged(
     """Return the broadcast after what the engine has said, and time."""
     if has_ended(before.stage, stage.stage):
         return _over(broadcast)
-    if broadcast.is_over and stage.stage.is_live and not before.stage.is_live:
-        return evolve(broadcast, is_over=False)
+    if stage.stage.is_live and not before.stage.is_live:
+        return _on(broadcast)
+    if broadcast.checked_at is not None and now >= broadcast.checked_at:
+        broadcast = evolve(broadcast, checked_at=None)
+        broadcast = _on(broadcast) if _is_host_on(session) else broadcast
     until = broadcast.claimed_until
     if until is None:
         return broadcast
@@ -112,7 +119,18 @@ def hosts_of(session: SessionState) -> tuple[str, ...]:
 
 
 def next_deadline(broadcast: Broadcast) -> float | None:
-    return broadcast.claimed_until
+    return earliest(broadcast.checked_at, broadcast.claimed_until)
+
+
+def _is_host_on(session: SessionState) -> bool:
+    """Whether a host publishes, and is not only there."""
+    hosts = [session.roster.find(who) for who in hosts_of(session)]
+    tracks = [track for who in hosts if who is not None for track in who.tracks]
+    return any(not track.is_muted for track in tracks)
+
+
+def _on(broadcast: Broadcast) -> Broadcast:
+    return evolve(broadcast, is_over=False, checked_at=None) if broadcast.is_over else broadcast
 
 
 def _over(broadcast: Broadcast) -> Broadcast:

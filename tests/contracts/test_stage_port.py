@@ -1,0 +1,59 @@
+"""The engine port of a live stream keeps its promises, over HTTP and as a fake."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+from attrs import frozen
+
+from tests.engine.fakes import FakeClock, FakeMedia
+from tests.rest.conftest import HandClock
+from utd_rx.engine import LocalEngine
+from utd_rx.models.role import UTDRole
+from utd_rx.models.stream_type import UTDStreamType
+from utd_rx.ports.engine import JoinRequest, StageCalls
+from utd_rx.rest import UTDApi, UTDApiClient
+from utd_rx.testing.contracts.stage import StageContract
+from utd_rx.testing.room import FakeRoom
+from utd_rx.testing.stage import FakeStageEngine
+
+ROOM, HOST, OTHER = "show", "sara", "mona"
+
+
+@frozen
+class Bench:
+    """A host and a viewer at one engine."""
+
+    host: StageCalls
+    viewer: StageCalls
+    room: str = ROOM
+    me: str = HOST
+    other: str = OTHER
+
+
+class TestUTDApi(StageContract):
+    @pytest.fixture
+    async def bench(self) -> AsyncIterator[Bench]:
+        media = FakeMedia()
+        async with LocalEngine(media=media, clock=FakeClock()) as engine:
+            client = UTDApiClient(
+                engine.base_url, app_id=engine.app_id, app_key=engine.app_key, clock=HandClock()
+            )
+
+            async def join(identity: str, role: str) -> UTDApi:
+                request = JoinRequest(identity, ROOM, UTDStreamType.LIVE_STREAM, role=role)
+                api = UTDApi(client).acting_as(request)
+                await media.connect(engine.core, (await api.mint()).token)
+                return api
+
+            yield Bench(await join(HOST, "host"), await join(OTHER, "audience"))
+            await client.aclose()
+
+
+class TestFakeStageEngine(StageContract):
+    @pytest.fixture
+    async def bench(self) -> Bench:
+        host = FakeStageEngine(FakeRoom(HOST))
+        host.promote(HOST, UTDRole.HOST)
+        return Bench(host, FakeStageEngine(FakeRoom(OTHER), there=host.there))
