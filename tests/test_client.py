@@ -10,7 +10,14 @@ from livekit import rtc
 
 from tests.engine.fakes import FakeMedia
 from tests.state.virtual import run
-from utd_rx import UTDErrorCode, UTDStreamClient, UTDStreamException
+from utd_rx import (
+    TestPattern,
+    ToneSource,
+    UTDErrorCode,
+    UTDStreamClient,
+    UTDStreamException,
+    UTDStreamType,
+)
 from utd_rx.engine import LocalEngine
 from utd_rx.models.connection import UTDConnectionState
 from utd_rx.models.token import UTDTokenResponse
@@ -95,6 +102,42 @@ async def test_the_clock_of_a_client_is_that_of_its_sessions_and_of_what_they_as
         await session.connected.until(False, timeout=5)
         clock.advance(60)
         assert session.connection_state.value is UTDConnectionState.FORCE_EXIT
+
+
+async def test_a_live_stream_is_joined_as_who_was_named() -> None:
+    async with (
+        LocalEngine(media=FakeMedia()) as engine,
+        UTDStreamClient(
+            engine.app_id,
+            engine.app_key,
+            base_url=engine.base_url,
+            token_base_url=engine.base_url,
+            microphone=ToneSource(),
+            make_room=lambda: FakeRoom("sara"),
+        ) as client,
+    ):
+        session = client.live_stream("sara", "show", as_host=True, name="Sara")
+        assert (session.type, session.identity, session.room_name) == (
+            UTDStreamType.LIVE_STREAM, "sara", "show",
+        )  # fmt: skip
+        assert session.microphone_source == ToneSource()
+        assert client.identity is None
+        await session.join()
+        assert (session.is_host, client.identity) == (True, "sara")
+        await session.aclose()
+        async with await client.join_live_stream("mona", "show", as_host=True) as claimant:
+            assert not claimant.is_host
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"camera": ToneSource()}, {"screen": "x11"}, {"microphone": TestPattern()}, {"as_host": 1}],
+)
+async def test_what_is_no_source_is_refused_where_it_is_given(wrong: dict[str, Any]) -> None:
+    async with UTDStreamClient("1", "k") as client:
+        with pytest.raises(UTDStreamException) as raised:
+            client.live_stream("sara", "show", **wrong)
+        assert raised.value.code is UTDErrorCode.VALIDATION
 
 
 def test_a_silent_media_server_costs_what_the_docstring_says(

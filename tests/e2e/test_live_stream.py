@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Unpack
-
 import pytest
 
 from tests.e2e.house import PATIENCE, House
@@ -15,16 +13,16 @@ from utd_rx import (
     UTDStreamException,
 )
 from utd_rx.models.participant import RemoteParticipant
-from utd_rx.rooms import LiveStreamOptions
 
 PATTERN = TestPattern(160, 90, 10.0)
 
 
 async def join(
-    house: House, identity: str, **options: Unpack[LiveStreamOptions]
+    house: House, identity: str, *, as_host: bool = False, name: str | None = None
 ) -> UTDLiveStreamSession:
     client = await house.client()
-    session = await client.join_live_stream(identity, "show", camera=PATTERN, **options)
+    session = client.live_stream(identity, "show", as_host=as_host, name=name, camera=PATTERN)
+    await session.join()
     return await house.enter(session)
 
 

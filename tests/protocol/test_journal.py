@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.protocol.strategies import json_values
-from tests.sessions.histories import ITEMS, plain, values_of
+from tests.sessions.histories import EACH_STATE, ITEMS, plain, values_of
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
 from utd_rx.models import events
 from utd_rx.models.connection import DisconnectReason
@@ -73,7 +73,7 @@ def test_every_item_comes_back(kind: type) -> None:
     comes_back()
 
 
-@pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.type.name)
+@pytest.mark.parametrize("kind", EACH_STATE, ids=lambda kind: kind.type.name)
 def test_every_state_comes_back(kind: Kind[Any]) -> None:
     header = evolve(HEADER, type=kind.type)
 

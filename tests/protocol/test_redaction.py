@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.sessions.histories import ITEMS, metadata, payloads, plain, values_of
+from tests.sessions.histories import EACH_STATE, ITEMS, metadata, payloads, plain, values_of
 from utd_rx.models import ban, call, chat, participant
 from utd_rx.models import events as e
 from utd_rx.models.call import UTDCall, UTDCallStatus
@@ -126,7 +126,7 @@ items: st.SearchStrategy[Any] = (
 )
 
 
-@pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.type.name)
+@pytest.mark.parametrize("kind", EACH_STATE, ids=lambda kind: kind.type.name)
 def test_the_rules_see_in_a_redacted_item_what_they_saw_in_the_item(kind: Kind[Any]) -> None:
     @given(states_of(kind), st.lists(items, max_size=8))
     def see(state: Any, history: list[Any]) -> None:

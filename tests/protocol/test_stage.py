@@ -151,6 +151,17 @@ def test_an_own_hand_is_down_when_the_engine_says_so_or_says_nothing_of_hands() 
     assert silent.is_hand_up, "nothing said that it is down"
 
 
+@pytest.mark.parametrize(("rev", "asks"), [(2, False), (3, True), (None, False)])
+def test_who_knows_of_hands_asks_when_revisions_were_skipped(rev: int | None, asks: bool) -> None:
+    """As by an engine that was started anew, which knows of none."""
+    up = after(StageReceived(on("sara", rev=1)), HandChanged(True, 1))
+    for copy in (up, moderator()):
+        told = after(StageReceived(on("sara", "ana", rev=rev)), copy=copy)
+        assert (asked(told)[1] is not None) is asks
+    viewer = after(StageReceived(on("sara", rev=1)), StageReceived(on("sara", "ana", rev=9)))
+    assert asked(viewer)[1] is None
+
+
 def test_whose_hand_is_up_and_leaves_makes_the_moderator_ask() -> None:
     copy = moderator()
     copy = after(answer(copy, copy.stage, ANA), copy=copy)

@@ -34,6 +34,10 @@ REPEATING: dict[str, Call] = {
     "unban": lambda api: api.unban("a"),
     "bans": lambda api: api.bans(),
     "speaker_invitations": lambda api: api.speaker_invitations("r"),
+    "get_stage": lambda api: api.get_stage("r"),
+    "request_stage": lambda api: api.request_stage("r"),
+    "cancel_stage_request": lambda api: api.cancel_stage_request("r"),
+    "end_live": lambda api: api.end_live("r"),
     "accept_call": lambda api: api.accept_call("call_1"),
     "rejoin_call": lambda api: api.rejoin_call("call_1"),
     "ringing_call": lambda api: api.ringing_call("call_1"),
@@ -56,6 +60,10 @@ ONCE: dict[str, Call] = {
     "invite_to_speak": lambda api: api.invite_to_speak("r", "a"),
     "accept_invitation": lambda api: api.accept_invitation("r", 1),
     "decline_invitation": lambda api: api.decline_invitation("r", 1),
+    "add_to_stage": lambda api: api.add_to_stage("r", "a"),
+    "remove_from_stage": lambda api: api.remove_from_stage("r", "a"),
+    "leave_stage": lambda api: api.leave_stage("r"),
+    "dismiss_stage_request": lambda api: api.dismiss_stage_request("r", "a"),
     "kick_participant": lambda api: api.kick_participant("r", "a"),
     "set_role": lambda api: api.set_role("r", "a", "admin"),
     "ban": lambda api: api.ban("a"),
@@ -70,7 +78,7 @@ async def test_a_repeatable_call_survives_two_refusals(
     engine: ScriptedEngine, api: UTDApi, clock: HandClock, name: str
 ) -> None:
     call = {"call_id": "call_1", "status": "ringing"}
-    answer = {**TOKEN, **SESSION, **GRID, "invitations": [], **call}
+    answer = {**TOKEN, **SESSION, **GRID, "invitations": [], "members": [], **call}
     engine.will(reply(None, 503), reply(None, 502), reply(answer))
     await REPEATING[name](api)
     assert len(engine.seen) == 3

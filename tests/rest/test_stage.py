@@ -64,19 +64,3 @@ async def test_a_reply_that_is_no_stage_does_not_empty_it(
         await api.get_stage("r")
     assert caught.value.code is UTDErrorCode.MALFORMED_RESPONSE
     assert await api.leave_stage("r") is None, "a change was carried out all the same"
-
-
-@pytest.mark.parametrize(
-    ("index", "is_repeated"), [(0, True), (2, False), (6, True), (7, True), (8, False), (9, True)]
-)
-async def test_what_is_as_good_done_twice_is_repeated(
-    engine: ScriptedEngine, api: UTDApi, index: int, is_repeated: bool
-) -> None:
-    engine.will(reply(status=503), reply(STAGE["stage"]))
-    command = COMMANDS[index]
-    if is_repeated:
-        await command.call(api)
-    else:
-        with pytest.raises(UTDStreamException):
-            await command.call(api)
-    assert len(engine.seen) == 1 + is_repeated

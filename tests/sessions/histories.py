@@ -26,6 +26,9 @@ from utd_rx.protocol.kinds import KINDS
 from utd_rx.protocol.waiting import Promise
 from utd_rx.protocol.wire.app_json import frozen_json
 
+EACH_STATE = tuple({kind.state: kind for kind in KINDS.values()}.values())
+"""A kind for each state: calls are two kinds with one."""
+
 ITEMS = {item.__name__: item for kind in KINDS.values() for item in kind.facts}
 """Everything that sessions commit, by its name in recordings."""
 

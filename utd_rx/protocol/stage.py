@@ -15,6 +15,7 @@ others their own. So of them hints make this client ask, too, one question at a 
 | this client's own hand is down, and it thinks it up | this client |
 | a join, a reconnect, a role that moderates, and 3 s after each | who moderates |
 | the broadcast is over, and the engine has not said so | everybody |
+| revisions were skipped, as by an engine that was started anew | who moderates, or has a hand up |
 
 Of two answers that overlapped the first counts for what has no revision; when the other one
 differs the engine is asked again. Who comes on the stage has no hand up any more, and when the
@@ -81,7 +82,9 @@ def step(copy: StageCopy, fact: object, now: float, *, identity: str, epoch: int
                 return copy
             if _is_older(told, copy):
                 return evolve(copy, late=copy.late + 1)
-            return _told(evolve(copy, generation=copy.generation + 1), told, identity)
+            is_gap = copy.stage.revision is not None and _number(told) > _number(copy.stage) + 1
+            copy = _told(evolve(copy, generation=copy.generation + 1), told, identity)
+            return stale(copy) if is_gap and (copy.moderates or copy.is_hand_up) else copy
         case facts.StageHinted(stage=told):
             is_news = told != copy.stage and not _is_older(told, copy)
             return _hinted(copy) if is_news else copy
@@ -208,6 +211,10 @@ def _hinted(copy: StageCopy) -> StageCopy:
     """Return the copy that is to be asked for because of a message that proves nothing."""
     has_reason = (copy.is_stale or copy.is_asked) and not copy.is_hinted
     return evolve(copy, is_stale=True, is_hinted=not has_reason)
+
+
+def _number(stage: Stage) -> int:
+    return 0 if stage.revision is None else stage.revision
 
 
 def _is_older(stage: Stage, copy: StageCopy) -> bool:

@@ -61,14 +61,12 @@ class OwnTracks:
         stated = self._runner.session.publications.of(source).stated
         await self._runner.wait(Published(source, enabled, stated), epoch)
 
-    async def take_down(self) -> None:
-        """Take every own track down, and wait until none is left."""
-        epoch = self._runner.require_joined()
+    def closing(self) -> tuple[Published, ...]:
+        """Begin to take every own track down; return what that promises."""
         wanted = (facts.PublishingWanted(source, False, closes=True) for source in SOURCES)
         self._runner.offer(*wanted)
         own = self._runner.session.publications
-        for source in SOURCES:
-            await self._runner.wait(Published(source, False, own.of(source).stated), epoch)
+        return tuple(Published(source, False, own.of(source).stated) for source in SOURCES)
 
     async def _open(self, effect: facts.OpenTrack) -> None:
         task: asyncio.Task[Any] | None = asyncio.current_task()

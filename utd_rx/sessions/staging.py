@@ -75,7 +75,7 @@ class Staging:
     async def leave(self, promise: Promise) -> None:
         async def step_down() -> None:
             await self.told(self._engine.leave_stage)
-            await self._tracks.take_down()
+            self._tracks.closing()  # which the promise is about, too
 
         await self._runner.do(step_down, promise)
 
@@ -103,9 +103,10 @@ class Staging:
             raise
 
     async def stop_live(self) -> None:
-        self._runner.require_joined()
+        epoch = self._runner.require_joined()
         rules.require_host(self._runner.session)
-        await self._tracks.take_down()
+        for promise in self._tracks.closing():
+            await self._runner.wait(promise, epoch)
         await self._end()
 
     async def end_in_time(self, timeout: float) -> None:

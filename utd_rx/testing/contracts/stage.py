@@ -67,11 +67,12 @@ class StageContract:
 
     async def test_a_hand_is_up_once_until_it_is_down(self, bench: StageBench) -> None:
         host, viewer, room, other = bench.host, bench.viewer, bench.room, bench.other
-        for lower in (
+        ways: tuple[Callable[[], Awaitable[object]], ...] = (
             lambda: viewer.cancel_stage_request(room),
             lambda: host.dismiss_stage_request(room, other),
             lambda: host.add_to_stage(room, other),
-        ):
+        )
+        for lower in ways:
             await viewer.request_stage(room)
             await viewer.request_stage(room)
             hands = (await host.get_stage(room)).requests
