@@ -17,7 +17,7 @@ from livekit.rtc._proto import ffi_pb2
 from tests.rtc.bench import subscribers, tone_frame
 from utd_rx.models.audio import AudioFormat, Samples
 from utd_rx.rtc import ffi, native
-from utd_rx.rtc.ffi import AudioExchange
+from utd_rx.rtc.streams import FrameExchange
 
 FORMAT = AudioFormat()
 SOUND = tone_frame(FORMAT).samples
@@ -45,7 +45,7 @@ class Bench:
     """An exchange whose native side is the test."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.exchange = AudioExchange()
+        self.exchange = FrameExchange()
         self.heard: list[Samples] = []
         self.take: Callable[[Samples], None] = self.heard.append
         self.early: list[ffi_pb2.FfiEvent] = []
