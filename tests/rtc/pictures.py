@@ -87,6 +87,10 @@ class Eye:
         enough = len(self.numbers) + count
         await self.wait(lambda: len(self.numbers) >= enough)
 
+    async def see_rows(self, height: int) -> None:
+        """Wait for a frame so high."""
+        await self.wait(lambda: bool(self.frames) and self.frames[-1].height == height)
+
 
 @asynccontextmanager
 async def looking(room: UTDRoom, sid: str, *, max_height: int | None = None) -> AsyncIterator[Eye]:
