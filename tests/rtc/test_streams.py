@@ -15,6 +15,7 @@ from livekit.rtc._proto import ffi_pb2
 from tests.rtc.bench import subscribers, tone_frame
 from utd_rx.models.audio import AudioFormat, Samples
 from utd_rx.models.video import Pixels
+from utd_rx.rtc import ffi
 from utd_rx.rtc.streams import FrameExchange
 
 FORMAT = AudioFormat()
@@ -36,6 +37,7 @@ def picture(handle: int, pixels: Pixels, rotation: int = 0) -> ffi_pb2.FfiEvent:
     event = ffi_pb2.FfiEvent()
     event.video_stream_event.stream_handle = handle
     received = event.video_stream_event.frame_received
+    received.buffer.handle.id = 7
     received.rotation = rotation  # type: ignore[assignment] # an enum to mypy, a number on the wire
     received.buffer.info.height, received.buffer.info.width = pixels.shape[:2]
     received.buffer.info.data_ptr = pixels.ctypes.data
@@ -122,20 +124,29 @@ async def test_a_frame_that_is_quicker_than_its_handle_is_not_lost(bench: Bench)
     await bench.exchange.close(handle)
 
 
-async def test_a_picture_is_copied_and_given_back_with_its_rotation(bench: Bench) -> None:
+async def test_a_picture_is_copied_and_given_back_when_nobody_holds_it(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given_back: list[int] = []
+    monkeypatch.setattr(FfiHandle, "dispose", lambda handle: given_back.append(handle.handle))
     pixels = np.arange(16 * 32 * 3, dtype=np.uint8).reshape(16, 32, 3)
-    seen: list[tuple[Pixels, int]] = []
+    seen: list[ffi.Picture] = []
     handle = bench.exchange.open_video(TRACK, seen.append, lambda: None)
     asked = bench.asked.new_video_stream
     assert (asked.format, asked.queue_size_frames) == (rtc.VideoBufferType.RGB24, 1)
     bench.exchange.hear(picture(handle, pixels, 3))
     bench.exchange.hear(picture(HANDLE + 1, pixels))
-    [(copy, rotation)] = seen
-    assert rotation == 3
+    [shown] = seen
+    copy = shown.pixels()
+    assert shown.rotation == 3
     assert (copy == pixels).all()
     assert not copy.flags.writeable
     pixels[:] = 0
     assert copy.any()
+    assert 7 not in given_back
+    seen.clear()
+    del shown
+    assert 7 in given_back
     bench.exchange.hear(picture_end(handle))
     await bench.exchange.close(handle)
     assert bench.exchange.open_streams == 0

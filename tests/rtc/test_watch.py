@@ -51,10 +51,11 @@ class Bench:
         seen = self.seen if seen is None else seen
         return self.receiver.look("TR", lambda frame: seen.append(value(frame)), None)
 
-    def show(self, value: int, rotation: int = 0) -> None:
+    def show(self, value: int, rotation: int = 0, side: int = 16) -> None:
         """Let a picture arrive on the stream of the track, as if on a thread of LiveKit's."""
-        pixels: Pixels = np.full((16, 16, 3), value, np.uint8)
-        self.exchange.takes[self.track]((pixels, rotation))
+        pixels: Pixels = np.full((side, side, 3), value, np.uint8)
+        picture = SimpleNamespace(pixels=lambda: pixels, rotation=rotation)
+        self.exchange.takes[self.track](picture)
 
 
 class SimpleTrack:
@@ -103,12 +104,44 @@ async def test_who_is_slow_sees_the_newest_and_nothing_else(bench: Bench) -> Non
     await bench.receiver.aclose()
 
 
+async def test_who_is_told_to_look_away_by_another_sees_no_more_of_that_frame(
+    bench: Bench,
+) -> None:
+    closing: list[asyncio.Task[None]] = []
+
+    def stop_other(frame: VideoFrame) -> None:
+        closing.append(asyncio.get_running_loop().create_task(bench.receiver.close(other)))
+
+    bench.receiver.look("TR", stop_other, None)
+    other = bench.look()
+    bench.show(1)
+    await asyncio.sleep(0)
+    await asyncio.gather(*closing)
+    bench.show(2)
+    await asyncio.sleep(0)
+    assert bench.seen == [1]
+    await bench.receiver.aclose()
+
+
 async def test_who_looks_no_more_is_shown_nothing_that_waited(bench: Bench) -> None:
     number = bench.look()
     bench.show(1)
     await bench.receiver.close(number)
     await asyncio.sleep(0)
     assert bench.seen == []
+
+
+async def test_a_picture_of_no_size_disturbs_nobody(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench.look()
+    bench.show(1, side=8)
+    await asyncio.sleep(0)
+    bench.show(2)
+    await asyncio.sleep(0)
+    assert bench.seen == [2]
+    assert caplog.messages == ["a picture was lost (1 times so far)"]
+    await bench.receiver.aclose()
 
 
 async def test_a_frame_says_when_it_came_and_how_it_is_turned(bench: Bench) -> None:

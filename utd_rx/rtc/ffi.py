@@ -139,14 +139,20 @@ def samples_of(received: Any) -> Samples:
     return np.frombuffer(data, np.int16).reshape(number, channels)
 
 
-def picture_of(received: Any) -> tuple[Pixels, int]:
-    """Copy a native picture, read-only RGB, and give it back; with LiveKit's number of the
-    rotation."""
-    buffer = received.buffer
-    width, height = buffer.info.width, buffer.info.height
-    data = ctypes.string_at(buffer.info.data_ptr, 3 * width * height)
-    owned(buffer.handle.id).dispose()
-    return np.frombuffer(data, np.uint8).reshape(height, width, 3), received.rotation
+class Picture:
+    """A native picture in RGB, given back when nobody holds it any more; `rotation` is LiveKit's
+    number of it."""
+
+    def __init__(self, received: Any) -> None:
+        self._info = received.buffer.info
+        self._handle = owned(received.buffer.handle.id)  # its finalizer waits for nobody
+        self.rotation: int = received.rotation
+
+    def pixels(self) -> Pixels:
+        """Return a copy, read-only."""
+        width, height = self._info.width, self._info.height
+        data = ctypes.string_at(self._info.data_ptr, 3 * width * height)
+        return np.frombuffer(data, np.uint8).reshape(height, width, 3)
 
 
 def sound_request(track: rtc.Track, audio_format: AudioFormat) -> Any:

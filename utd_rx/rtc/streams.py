@@ -24,7 +24,6 @@ from attrs import define
 
 from utd_rx.models.audio import AudioFormat, Samples
 from utd_rx.models.faults import Faults
-from utd_rx.models.video import Pixels
 from utd_rx.rtc import ffi
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
 logger: Final = logging.getLogger("utd_rx.rtc")
 
 SampleSink: TypeAlias = Callable[[Samples], None]
-PictureSink: TypeAlias = Callable[[tuple[Pixels, int]], None]
+PictureSink: TypeAlias = Callable[[ffi.Picture], None]
 
 EOS_TIMEOUT: Final = 1.0
 """Seconds to wait for the native end of a stream that was closed; it comes within milliseconds."""
@@ -132,10 +131,9 @@ class FrameExchange:
         return self._open("new_audio_stream", request, ffi.samples_of, sink, on_end)
 
     def open_video(self, track: rtc.Track, sink: PictureSink, on_end: Callable[[], None]) -> int:
-        """The same of a video `track`: `sink` takes RGB pixels and LiveKit's number of the
-        rotation. Of what comes while it is busy the newest is kept."""
+        """The same of a video `track`. Of what comes while `sink` is busy the newest is kept."""
         request = ffi.picture_request(track)
-        return self._open("new_video_stream", request, ffi.picture_of, sink, on_end)
+        return self._open("new_video_stream", request, ffi.Picture, sink, on_end)
 
     def _open(
         self,
