@@ -32,7 +32,7 @@ from utd_rx.models.audio import AudioFormat
 from utd_rx.models.participant import TrackSource
 from utd_rx.rtc import publisher, streams
 from utd_rx.rtc.feeder import Feeder
-from utd_rx.rtc.receiver import Sound
+from utd_rx.rtc.receiver import TrackSound
 from utd_rx.rtc.room import UTDRoom
 from utd_rx.rtc.translate import Translator
 
@@ -175,7 +175,7 @@ async def test_no_frame_that_arrived_is_lost_at_the_end() -> None:
     feeder.start()
     track = rtc.LocalAudioTrack.create_audio_track("loop", feeder.source)
     frames = Frames()
-    reception = Sound("loop", frames)
+    reception = TrackSound("loop", frames)
     reception.attach(track)
     for count in range(20):
         feeder.put(tone_frame(AudioFormat(), count))

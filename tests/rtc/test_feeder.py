@@ -18,7 +18,7 @@ from utd_rx.errors import UTDStreamException
 from utd_rx.models.audio import FRAMES_PER_SECOND, AudioFormat, AudioFrame
 from utd_rx.rtc import ffi, streams
 from utd_rx.rtc.feeder import BURST, Feeder
-from utd_rx.rtc.receiver import Sound
+from utd_rx.rtc.receiver import TrackSound
 
 FORMAT = AudioFormat()
 
@@ -45,10 +45,10 @@ async def feeder() -> AsyncIterator[Feeder]:
     await made.aclose()
 
 
-async def hear(feeder: Feeder) -> tuple[Sound, Frames]:
+async def hear(feeder: Feeder) -> tuple[TrackSound, Frames]:
     track = rtc.LocalAudioTrack.create_audio_track("loop", feeder.source)
     frames = Frames()
-    reception = Sound("loop", frames)
+    reception = TrackSound("loop", frames)
     reception.attach(track)
     return reception, frames
 

@@ -46,9 +46,11 @@ class Show:
         self.sid = ""
 
     @classmethod
-    async def begin(cls, party: Party, pattern: TestPattern, **options: bool) -> Show:
+    async def begin(
+        cls, party: Party, pattern: TestPattern, *, adaptive_stream: bool = True
+    ) -> Show:
         ann, _ = await party.join("ann")
-        bob = await party.room(**options)
+        bob = await party.room(adaptive_stream=adaptive_stream)
         show = cls(ann, bob, Ear(bob))
         await bob.connect(party.sfu.url, token(party.sfu, "bob"))
         await ann.publish(Tone())

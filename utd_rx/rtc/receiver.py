@@ -36,7 +36,7 @@ _numbers: Final = count(1)
 """Of receptions, one sequence for the process: what was over stays over in the next connection."""
 
 
-class Sound(Reception):
+class TrackSound(Reception):
     """The sound of one remote track, in `RECEIVE_FORMAT`, for a sink on LiveKit's threads."""
 
     def __init__(self, sid: str, sink: FrameSink) -> None:
@@ -50,7 +50,7 @@ class Sound(Reception):
         self._sink(AudioFrame(samples, RECEIVE_FORMAT.sample_rate, time.monotonic()))
 
 
-class Hearing(Sound):
+class Hearing(TrackSound):
     """Frames for this loop, in batches."""
 
     def __init__(self, sid: str, sink: FramesSink) -> None:
@@ -62,7 +62,7 @@ class Hearing(Sound):
         await super().aclose()
 
 
-class Route(Sound):
+class Route(TrackSound):
     """Frames for a speaker's mix, which the voice leaves at the end."""
 
     def __init__(self, sid: str, voice: living.Voice) -> None:
