@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 import pytest
+from attrs import evolve
 from livekit import rtc
 
 from tests.rtc.bench import PATIENCE, Ear, Frames, Party, Tone, eventually, token
 from tests.rtc.pictures import looking
 from tests.support.sfu import fresh_options
-from utd_rx.engine import livekit_server
 from utd_rx.engine.sfu.options import SfuOptions
 from utd_rx.models import events as ev
 from utd_rx.models.participant import TrackKind, TrackSource
@@ -26,15 +25,9 @@ A_WHILE = 15
 
 
 @pytest.fixture
-def sfu_options(monkeypatch: pytest.MonkeyPatch) -> SfuOptions:
-    """By itself livekit-server lets 5 s pass until a layer that nobody pulls is to be stopped."""
-    usual = livekit_server.server_config
-
-    def config(*of: Any) -> dict[str, Any]:
-        return {**usual(*of), "video": {"dynacast_pause_delay": "100ms"}}
-
-    monkeypatch.setattr(livekit_server, "server_config", config)
-    return fresh_options()
+def sfu_options() -> SfuOptions:
+    """By themselves SFUs let 5 s pass until a layer that nobody pulls is to be stopped."""
+    return evolve(fresh_options(), dynacast_pause_delay=0.1)
 
 
 class Show:
