@@ -4,7 +4,8 @@
 senders are one process, the SFU another; each viewer is a process of its own, one at a time. The
 frames are 640×360, numbered, so a delay is from the frame's making to its number read by who looks.
 Encoding is most of the work: there are `--senders` of them, and beyond that a viewer has several
-connections, which is the same to its process. Before its window each viewer looks for a while.
+connections, which is the same to its process. Before its window each viewer looks for a while. At
+the beginning nobody does: what the senders cost then is what dynacast leaves.
 """
 
 from __future__ import annotations
@@ -40,6 +41,9 @@ PATHS: Final = tuple(name for name in PEERS if name != "senders")
 COUNTS: Final = (1, 4, 16)
 SENDERS: Final = 4
 SETTLE: Final = 4.0
+PAUSE: Final = 8.0
+"""Seconds until nobody has looked for so long that nothing is encoded any more."""
+
 WINDOW: Final = 8.0
 TARGET: Final = 1.0
 PATIENCE: Final = 30.0
@@ -53,6 +57,7 @@ class Figure:
         delivered: Frames, in % of those that were made meanwhile.
         delay: Seconds from a frame's making to its number read, the median.
         cost: CPU of the viewer for each frame, in ms: receiving, decoding, converting, reading.
+        senders: CPU of the senders, in % of a core.
         unseen: Bytes of the tracks that it does not look at, None when it is not known.
         load: Average of the last minute.
     """
@@ -60,6 +65,7 @@ class Figure:
     delivered: float
     delay: float
     cost: float
+    senders: float
     unseen: int | None
     load: float
 
@@ -84,17 +90,18 @@ async def measure(
             await asyncio.sleep(0.2)
         await asyncio.sleep(SETTLE)
         unseen = await unseen_by(path, viewer)
-        used = cpu_seconds(viewer.pid)
+        used, encoding = cpu_seconds(viewer.pid), cpu_seconds(senders.pid)
         made, seen = await frames(senders, looked_at), await frames(viewer)
         await asyncio.sleep(WINDOW)
         made, seen = await frames(senders, looked_at) - made, await frames(viewer) - seen
-        used = cpu_seconds(viewer.pid) - used
+        used, encoding = cpu_seconds(viewer.pid) - used, cpu_seconds(senders.pid) - encoding
         delays = late(await senders.ask("times"), await viewer.ask("times"))
         more = await unseen_by(path, viewer)
     return Figure(
         delivered=100 * seen / max(1, made * connections),
         delay=statistics.median(delays) if delays else float("nan"),
         cost=1_000 * used / max(1, seen),
+        senders=100 * encoding / WINDOW,
         unseen=None if more is None or unseen is None else more - unseen,
         load=os.getloadavg()[0],
     )
@@ -130,6 +137,10 @@ async def run(sfu_kind: SfuKind, counts: Sequence[int], rounds: int, fps: int, m
         tokens = [token(sfu, name) for name in names]
         values: dict[str, Any] = {"names": names, "tokens": tokens, "fps": fps, "url": sfu.url}
         async with peer(PROGRAM, peer="senders", **values) as senders:
+            await asyncio.sleep(PAUSE)
+            idle = cpu_seconds(senders.pid)
+            await asyncio.sleep(WINDOW)
+            idle = 100 * (cpu_seconds(senders.pid) - idle) / WINDOW
             for count in sorted(counts):
                 looked_at = names[: min(count, most)]
                 for number in range(rounds):
@@ -141,11 +152,17 @@ async def run(sfu_kind: SfuKind, counts: Sequence[int], rounds: int, fps: int, m
                         print(f"{count} videos, {path}: {figure}", flush=True)
     print_machine("after")
     report(figures)
+    print(f"\nCPU of {most} senders while nobody looks: {idle:.0f} % of a core")
 
 
 def report(figures: dict[tuple[int, str, int], list[Figure]]) -> None:
     """Print the table and the ratios."""
-    rows = [("videos", "path", "frames, %", "delay, ms", "CPU per frame, ms", "others, bytes")]
+    rows = [
+        (
+            "videos", "path", "frames, %", "delay, ms", "CPU per frame, ms", "senders, %",
+            "others, bytes",
+        )
+    ]  # fmt: skip
     for (count, path, others), taken in figures.items():
         unseen = [one.unseen for one in taken if one.unseen is not None]
         rows.append(
@@ -153,6 +170,7 @@ def report(figures: dict[tuple[int, str, int], list[Figure]]) -> None:
                 str(count), path, spread([one.delivered for one in taken], 1),
                 spread([1_000 * one.delay for one in taken]),
                 spread([one.cost for one in taken], 2),
+                spread([one.senders for one in taken]),
                 f"{max(unseen)} of {others}" if unseen and others else "-",
             )
         )  # fmt: skip
