@@ -143,18 +143,14 @@ class UTDSession(SessionView[St]):
         source: TrackSource = TrackSource.CAMERA,
         max_height: int | None = None,
     ) -> Observable[VideoFrame]:
-        """Return what `identity`'s camera or screen shows, as `audio` does what is heard.
-
-        A frame is uint8 RGB `(height, width, 3)`, read-only, its `timestamp` when it arrived. Who
-        is slow gets the newest frame, never a backlog. While nobody observes, nothing is pulled
-        from the media server.
+        """Return what `identity`'s camera or screen shows, as `audio` what is heard: the newest
+        frame, read-only RGB. While nobody observes, nothing is pulled from the media server.
 
         Args:
             identity: Whose.
             source: `CAMERA` or `SCREEN_SHARE`.
-            max_height: How many rows are of use, 1 to 4096: the smallest size that is published and
-                has about so many is pulled, or more for another observer of the same track. None is
-                the largest.
+            max_height: Rows that are of use, 1 to 4096: the smallest published size with about so
+                many is pulled, or a larger one for another observer. None is the largest.
 
         Raises:
             UTDStreamException: `VALIDATION` for what is no identity, source or height.
