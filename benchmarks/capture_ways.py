@@ -27,7 +27,7 @@ from utd_rx.audio.microphone import Microphone
 from utd_rx.audio.switching import hold
 from utd_rx.models.audio import AudioFormat, AudioFrame, Samples
 from utd_rx.rtc.feeder import Feeder
-from utd_rx.rtc.receiver import Reception
+from utd_rx.rtc.receiver import TrackSound
 
 RATE: Final = 48_000
 FRAME: Final = 480
@@ -185,7 +185,7 @@ def hand_over(
 ) -> Ears:
     """A thread has frames for LiveKit; what is noted is how long each click takes through it."""
     heard, sent = Ear(), Ear()
-    reception = Reception("loop", lambda frame: heard.hear(frame.samples))
+    reception = TrackSound("loop", lambda frame: heard.hear(frame.samples))
     stack.push_async_callback(reception.aclose)
     reception.attach(rtc.LocalAudioTrack.create_audio_track("loop", source))
 

@@ -23,6 +23,7 @@ from utd_rx.models.connection import UTDConnectionState
 from utd_rx.models.token import UTDTokenResponse
 from utd_rx.rest.api import UTDApi
 from utd_rx.rtc import native
+from utd_rx.rtc.room import UTDRoom
 from utd_rx.testing.clock import FakeClock
 from utd_rx.testing.room import FakeRoom
 
@@ -150,3 +151,22 @@ def test_cancelling_a_join_on_a_silent_media_server_takes_5_s(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert run(seconds_of_a_join(monkeypatch, patience=1)) == 1 + 5
+
+
+@pytest.mark.parametrize("is_on", [True, False])
+async def test_rooms_are_made_as_the_client_was_told(is_on: bool) -> None:
+    options: Any = {"adaptive_stream": is_on, "dynacast": is_on}
+    async with (
+        UTDStreamClient("1", "k", **options) as client,
+        client.audio_room("sami", "lobby") as session,
+    ):
+        assert isinstance(session.room, UTDRoom)
+        assert (session.room.adaptive_stream, session.room.dynacast) == (is_on, is_on)
+
+
+@pytest.mark.parametrize("option", ["adaptive_stream", "dynacast"])
+def test_an_option_that_is_no_bool_is_refused(option: str) -> None:
+    wrong: Any = {option: "no"}
+    with pytest.raises(UTDStreamException) as raised:
+        UTDStreamClient("1", "k", **wrong)
+    assert raised.value.code is UTDErrorCode.VALIDATION

@@ -48,7 +48,10 @@ class UTDStreamClient(Rooms):
             alike; never to this machine nor to what `NO_PROXY` names.
         trust_env: Whether `HTTP_PROXY` and `HTTPS_PROXY` hold where no `proxy` is given; read now,
             once. Otherwise the environment's proxies count for nothing.
-        make_room: Makes the media room of each session, by default a `UTDRoom`.
+        adaptive_stream: Whether of a remote video no more is pulled than is looked at; as
+            `UTDRoom`.
+        dynacast: Whether video layers that nobody pulls are not encoded; as `UTDRoom`.
+        make_room: Makes the media room of each session, by default a `UTDRoom` with these options.
         signal: The signal socket, by default a `SignalClient`.
         clock: What time it is for the client and its sessions.
 
@@ -67,6 +70,8 @@ class UTDStreamClient(Rooms):
         microphone: AudioInput | None = None,
         proxy: str | None = None,
         trust_env: bool = False,
+        adaptive_stream: bool = True,
+        dynacast: bool = True,
         make_room: Callable[[], RoomPort] | None = None,
         signal: SignalPort | None = None,
         clock: Clock = SYSTEM_CLOCK,
@@ -80,7 +85,12 @@ class UTDStreamClient(Rooms):
             clock=clock,
         )
         proxies = Proxies.of(proxy, trust_env=trust_env)
-        self._make_room = make_room or partial(UTDRoom, proxies=proxies)
+        self._make_room = make_room or partial(
+            UTDRoom,
+            adaptive_stream=flag(adaptive_stream, "adaptive_stream"),
+            dynacast=flag(dynacast, "dynacast"),
+            proxies=proxies,
+        )
         self._engine = host(base_url)
         self._tokens = self._engine if token_base_url == base_url else host(token_base_url)
         self._api = UTDApi(self._engine, self._tokens)

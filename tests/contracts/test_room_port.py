@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, suppress
 
 import numpy as np
 import pytest
+from attrs import evolve
 from livekit import api
 
 from tests.support.sfu import (
@@ -34,17 +35,24 @@ from utd_rx.models.participant import (
     TrackPublication,
     TrackSource,
 )
+from utd_rx.models.video import VideoFrame
 from utd_rx.ports.room import RoomPort
 from utd_rx.rtc.room import UTDRoom
 from utd_rx.testing.contracts import Batches
 from utd_rx.testing.contracts.room import RoomBench, RoomContract
 from utd_rx.testing.pickled import pickled
 from utd_rx.testing.room import FakeRoom
+from utd_rx.video import TestPattern
 
 ROOM, IDENTITY, OTHER = "contract", "ana", "ben"
 TRACK = TrackPublication(
     "TR_ben", "microphone", TrackKind.AUDIO, TrackSource.MICROPHONE, is_subscribed=True
 )
+
+CAMERA = TrackPublication(
+    "TR_camera", "camera", TrackKind.VIDEO, TrackSource.CAMERA, is_subscribed=True
+)
+PATTERN = TestPattern(320, 180, 15)
 
 
 class FakeServer:
@@ -66,19 +74,34 @@ class FakeServer:
         self._loop.call_soon_threadsafe(self._speak)
         return OTHER
 
+    async def show(self) -> str:
+        self._loop.call_soon_threadsafe(self._show)
+        return OTHER
+
     async def listen(self) -> tuple[str, Callable[[], list[tuple[bytes, str]]]]:
         return OTHER, lambda: [
             (data, topic) for data, topic, to in self._room.sent if to is None or OTHER in to
         ]
 
     def _speak(self) -> None:
-        told = (RemoteParticipant(OTHER), TrackPublication("TR_ben", source=TRACK.source))
-        self._room.emit(
-            ParticipantConnected(told[0]),
-            TrackPublished(OTHER, told[1]),
-            TrackSubscribed(OTHER, TRACK),
-        )
+        self._publish(TRACK)
         self._sound()
+
+    def _show(self) -> None:
+        self._publish(CAMERA)
+        self._picture(0)
+
+    def _publish(self, track: TrackPublication) -> None:
+        self._room.emit(
+            ParticipantConnected(RemoteParticipant(OTHER)),
+            TrackPublished(OTHER, evolve(track, is_subscribed=False)),
+            TrackSubscribed(OTHER, track),
+        )
+
+    def _picture(self, number: int) -> None:
+        if self._room.is_connected:
+            self._room.show(CAMERA.sid, VideoFrame(PATTERN.picture(number)))
+            self._loop.call_later(0.001, self._picture, number + 1)
 
     def _sound(self) -> None:
         if self._room.is_connected:
@@ -113,6 +136,12 @@ class RealServer:
         other = await self._stack.enter_async_context(UTDRoom())
         await other.connect(self.url, self._speaking)
         await other.publish(ToneSource())
+        return OTHER
+
+    async def show(self) -> str:
+        other = await self._stack.enter_async_context(UTDRoom())
+        await other.connect(self.url, self._speaking)
+        await other.publish(PATTERN, TrackSource.CAMERA)
         return OTHER
 
     async def listen(self) -> tuple[str, Callable[[], list[tuple[bytes, str]]]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from tests.e2e.house import PATIENCE
 from tests.e2e.phones import AUDIO, VIDEO, Exchange, Phone, agreed
-from tests.rtc.pictures import looking
+from tests.rtc.pictures import Eye
 from tests.sessions.histories import plain
 from utd_rx import (
     TestPattern,
@@ -24,7 +25,6 @@ from utd_rx import (
     replay,
 )
 from utd_rx.protocol.journal import End
-from utd_rx.rtc.room import UTDRoom
 from utd_rx.sessions.replay import CallReplay
 from utd_rx.sessions.views import CallView
 
@@ -77,32 +77,34 @@ async def test_a_call_is_measured_and_replays_to_the_same_streams(
     await ben.session.ringing(call.call_id)
     await ben.session.accept(call.call_id)
     sources = {TrackSource.MICROPHONE} | ({TrackSource.CAMERA} if type_ is VIDEO else set())
-    for phone, other in ((anna, "ben"), (ben, "anna")):
-        [there] = await phone.session.remote_participants.until(
-            lambda people: (
-                len(people) == 1
-                and {track.source for track in people[0].tracks if track.is_subscribed} == sources
-            ),
-            timeout=PATIENCE,
-        )
-        assert there.identity == other
-        await phone.session.camera_enabled.until(type_ is VIDEO, timeout=PATIENCE)
-        for track in there.tracks:
-            if track.source is TrackSource.CAMERA:
-                assert isinstance(phone.session.room, UTDRoom)
-                async with looking(phone.session.room, other, track.sid) as eye:
-                    await eye.see(5)
+    async with AsyncExitStack() as stack:
+        for phone, other in ((anna, "ben"), (ben, "anna")):
+            [there] = await phone.session.remote_participants.until(
+                lambda people: (
+                    len(people) == 1
+                    and {track.source for track in people[0].tracks if track.is_subscribed}
+                    == sources
+                ),
+                timeout=PATIENCE,
+            )
+            assert there.identity == other
+            await phone.session.camera_enabled.until(type_ is VIDEO, timeout=PATIENCE)
+            if type_ is VIDEO:
+                eye = Eye()
+                stack.enter_context(phone.session.video(other).subscribe(eye.take))
+                await eye.see(5)
                 assert eye.numbers == sorted(eye.numbers)
-        told = await measured(phone)
-        assert {(one.identity, one.source) for one in told} == {
-            (who, source) for who in ("anna", "ben") for source in sources
-        }
-        for one in told:
-            assert (one.direction is TrackDirection.SENT) is (one.identity == phone.identity)
-            assert 0 <= (one.jitter or 0) < 5
-            assert 0 <= (one.loss or 0) <= 1
-            assert one.bytes > 0
-            assert one.bit_rate > 0
+        for phone in (anna, ben):
+            told = await measured(phone)
+            assert {(one.identity, one.source) for one in told} == {
+                (who, source) for who in ("anna", "ben") for source in sources
+            }
+            for one in told:
+                assert (one.direction is TrackDirection.SENT) is (one.identity == phone.identity)
+                assert 0 <= (one.jitter or 0) < 5
+                assert 0 <= (one.loss or 0) <= 1
+                assert one.bytes > 0
+                assert one.bit_rate > 0
     await ben.session.duration.until(lambda seconds: bool(seconds), timeout=PATIENCE)
     await ben.session.end()
     await agreed(anna, ben, UTDCallStatus.ENDED, UTDCallEndReason.CALLEE_HANGUP)

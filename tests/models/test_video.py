@@ -50,4 +50,5 @@ def test_a_frame_shows_its_pixels_and_lets_nobody_change_them() -> None:
     assert made.flags.writeable  # its owner's array is as it was
     again = pickle.loads(pickle.dumps(frame))
     assert (again.pixels == frame.pixels).all()
-    assert again.rotation == 90
+    assert (again.timestamp, again.rotation) == (1.5, 90)
+    assert not again.pixels.flags.writeable

@@ -236,9 +236,9 @@ class Party:
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
 
-    async def room(self) -> UTDRoom:
+    async def room(self, *, adaptive_stream: bool = True) -> UTDRoom:
         """Return a room that is not joined."""
-        return await self._stack.enter_async_context(UTDRoom())
+        return await self._stack.enter_async_context(UTDRoom(adaptive_stream=adaptive_stream))
 
     async def join(self, identity: str, room: str = "room", **grants: Any) -> tuple[UTDRoom, Ear]:
         """Join as `identity`."""

@@ -8,15 +8,15 @@ import pytest
 
 from tests.rtc.bench import Party, subscribers
 from tests.support.sfu import RunningSfu
-from utd_rx.rtc import ffi
+from utd_rx.rtc import streams
 
 
 @pytest.fixture
 async def party(sfu: RunningSfu) -> AsyncIterator[Party]:
     """Rooms on the SFU under test, all left at the end, with nothing of theirs left behind."""
-    streams = ffi.exchange().open_streams
+    open_streams = streams.exchange().open_streams
     listening = subscribers()
     async with Party(sfu) as party:
         yield party
-    assert ffi.exchange().open_streams == streams
+    assert streams.exchange().open_streams == open_streams
     assert subscribers() == listening

@@ -7,11 +7,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-import numpy as np
-from livekit import rtc
-
 from tests.rtc.bench import PATIENCE
-from utd_rx.models.video import Pixels, VideoFormat, VideoSink
+from utd_rx.models.video import VideoFormat, VideoFrame, VideoSink
 from utd_rx.rtc.room import UTDRoom
 from utd_rx.video import TestPattern, read_counter
 
@@ -61,17 +58,16 @@ class CameraStream:
 
 
 class Eye:
-    """Sees the frames of one remote track, as LiveKit decodes them."""
+    """Sees the frames of one remote track, and keeps the last of them."""
 
     def __init__(self) -> None:
-        self.frames: list[Pixels] = []
+        self.frames: list[VideoFrame] = []
         self.counters: list[int | None] = []
         self._news = asyncio.Event()
 
-    def take(self, frame: rtc.VideoFrame) -> None:
-        pixels = np.frombuffer(frame.data, np.uint8).reshape(frame.height, frame.width, 3)
-        self.frames = [*self.frames[-2:], pixels]
-        self.counters.append(read_counter(pixels))
+    def take(self, frame: VideoFrame) -> None:
+        self.frames = [*self.frames[-2:], frame]
+        self.counters.append(read_counter(frame))
         self._news.set()
 
     @property
@@ -91,24 +87,17 @@ class Eye:
         enough = len(self.numbers) + count
         await self.wait(lambda: len(self.numbers) >= enough)
 
+    async def see_rows(self, height: int) -> None:
+        """Wait for a frame so high."""
+        await self.wait(lambda: bool(self.frames) and self.frames[-1].height == height)
+
 
 @asynccontextmanager
-async def looking(room: UTDRoom, identity: str, sid: str) -> AsyncIterator[Eye]:
+async def looking(room: UTDRoom, sid: str, *, max_height: int | None = None) -> AsyncIterator[Eye]:
     """Look at a subscribed track until the end of the block."""
-    assert room.room is not None
-    track = room.room.remote_participants[identity].track_publications[sid].track
-    assert track is not None
     eye = Eye()
-    stream = rtc.VideoStream(track, format=rtc.VideoBufferType.RGB24, capacity=30)
-
-    async def look() -> None:
-        async for event in stream:
-            eye.take(event.frame)
-
-    task = asyncio.create_task(look(), name="test eye")
+    view = await room.look(sid, eye.take, max_height=max_height)
     try:
         yield eye
     finally:
-        task.cancel()  # it would wait for ever: docs/livekit.md, "Known and not met"
-        await asyncio.wait([task])
-        await stream.aclose()
+        await room.unlook(view)

@@ -30,9 +30,9 @@ from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models import events as ev
 from utd_rx.models.audio import AudioFormat
 from utd_rx.models.participant import TrackSource
-from utd_rx.rtc import ffi, publisher
+from utd_rx.rtc import publisher, streams
 from utd_rx.rtc.feeder import Feeder
-from utd_rx.rtc.receiver import Reception
+from utd_rx.rtc.receiver import TrackSound
 from utd_rx.rtc.room import UTDRoom
 from utd_rx.rtc.translate import Translator
 
@@ -175,7 +175,7 @@ async def test_no_frame_that_arrived_is_lost_at_the_end() -> None:
     feeder.start()
     track = rtc.LocalAudioTrack.create_audio_track("loop", feeder.source)
     frames = Frames()
-    reception = Reception("loop", frames)
+    reception = TrackSound("loop", frames)
     reception.attach(track)
     for count in range(20):
         feeder.put(tone_frame(AudioFormat(), count))
@@ -197,12 +197,12 @@ async def test_receptions_leave_no_stream_behind(party: Party) -> None:
     listening = subscribers()
     for _ in range(50):
         await bob.unhear(await bob.hear(track.sid, lambda _: None))
-    assert ffi.exchange().open_streams == 0
+    assert streams.exchange().open_streams == 0
     assert subscribers() == listening
     forgotten = await bob.hear(track.sid, lambda _: None)
     await bob.disconnect()
     await bob.unhear(forgotten)
-    assert ffi.exchange().open_streams == 0
+    assert streams.exchange().open_streams == 0
 
 
 async def test_a_frame_that_is_not_10_ms_never_reaches_native_code() -> None:

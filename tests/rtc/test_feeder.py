@@ -16,9 +16,9 @@ from livekit.rtc._proto.ffi_pb2 import FfiRequest, FfiResponse
 from tests.rtc.bench import Frames, tone_frame
 from utd_rx.errors import UTDStreamException
 from utd_rx.models.audio import FRAMES_PER_SECOND, AudioFormat, AudioFrame
-from utd_rx.rtc import ffi
+from utd_rx.rtc import ffi, streams
 from utd_rx.rtc.feeder import BURST, Feeder
-from utd_rx.rtc.receiver import Reception
+from utd_rx.rtc.receiver import TrackSound
 
 FORMAT = AudioFormat()
 
@@ -45,10 +45,10 @@ async def feeder() -> AsyncIterator[Feeder]:
     await made.aclose()
 
 
-async def hear(feeder: Feeder) -> tuple[Reception, Frames]:
+async def hear(feeder: Feeder) -> tuple[TrackSound, Frames]:
     track = rtc.LocalAudioTrack.create_audio_track("loop", feeder.source)
     frames = Frames()
-    reception = Reception("loop", frames)
+    reception = TrackSound("loop", frames)
     reception.attach(track)
     return reception, frames
 
@@ -64,7 +64,7 @@ async def test_frames_come_out_as_they_went_in(feeder: Feeder) -> None:
     assert (frames.frames[2].samples == tone_frame(FORMAT, 2).samples).all()
     await reception.aclose()
     await reception.aclose()
-    assert ffi.exchange().open_streams == 0
+    assert streams.exchange().open_streams == 0
 
 
 def numbered(count: int) -> AudioFrame:

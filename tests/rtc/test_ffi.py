@@ -1,146 +1,18 @@
-"""One look at LiveKit's native events, there while it is needed; frames go to whose they are."""
+"""Finalizers of LiveKit's wait for no lock, and what they could not do is done later."""
 
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import threading
-from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
-import numpy as np
 import pytest
 from livekit import rtc
 from livekit.rtc._ffi_client import FfiClient, FfiHandle
 from livekit.rtc._proto import ffi_pb2
 
-from tests.rtc.bench import subscribers, tone_frame
-from utd_rx.models.audio import AudioFormat, Samples
+from tests.rtc.bench import subscribers
 from utd_rx.rtc import ffi, native
-from utd_rx.rtc.ffi import AudioExchange
-
-FORMAT = AudioFormat()
-SOUND = tone_frame(FORMAT).samples
-HANDLE = 2**40
-"""Of a stream that LiveKit does not know."""
-
-
-def frame(handle: int) -> ffi_pb2.FfiEvent:
-    event = ffi_pb2.FfiEvent()
-    event.audio_stream_event.stream_handle = handle
-    info = event.audio_stream_event.frame_received.frame.info
-    info.data_ptr = SOUND.ctypes.data
-    info.num_channels, info.samples_per_channel = 1, len(SOUND)
-    return event
-
-
-def end(handle: int) -> ffi_pb2.FfiEvent:
-    event = ffi_pb2.FfiEvent()
-    event.audio_stream_event.stream_handle = handle
-    event.audio_stream_event.eos.SetInParent()
-    return event
-
-
-class Bench:
-    """An exchange whose native side is the test."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.exchange = AudioExchange()
-        self.heard: list[Samples] = []
-        self.take: Callable[[Samples], None] = self.heard.append
-        self.early: list[ffi_pb2.FfiEvent] = []
-        monkeypatch.setattr(FfiClient.instance, "request", self._request)
-        monkeypatch.setattr(FfiHandle, "dispose", FfiHandle.mark_consumed)
-
-    def _request(self, request: ffi_pb2.FfiRequest) -> ffi_pb2.FfiResponse:
-        for event in self.early:  # on another thread, before the answer is here
-            self.exchange.hear(event)
-        response = ffi_pb2.FfiResponse()
-        response.new_audio_stream.stream.handle.id = HANDLE
-        return response
-
-    def open(self) -> int:
-        class Handle:
-            handle = 1
-
-        class Track:
-            _ffi_handle = Handle
-
-        track = cast("rtc.Track", Track)
-        return self.exchange.open(track, FORMAT, self.take, lambda: None)
-
-
-@pytest.fixture
-def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
-    return Bench(monkeypatch)
-
-
-async def test_it_is_subscribed_while_a_stream_is_open_or_somebody_sends(bench: Bench) -> None:
-    before = subscribers()
-    handle = bench.open()
-    bench.exchange.acquire()
-    assert subscribers() == before + 1
-    bench.exchange.hear(end(handle))
-    await bench.exchange.close(handle)
-    await bench.exchange.close(handle)
-    assert (bench.exchange.open_streams, subscribers()) == (0, before + 1)
-    bench.exchange.release()
-    assert subscribers() == before
-
-
-async def test_a_frame_that_is_quicker_than_its_handle_is_not_lost(bench: Bench) -> None:
-    bench.early = [frame(HANDLE), *(frame(HANDLE + 1) for _ in range(30)), frame(HANDLE)]
-    handle = bench.open()
-    assert len(bench.heard) == 2
-    assert (bench.heard[0] == SOUND).all()
-    assert not bench.heard[0].flags.writeable
-    bench.exchange.hear(end(handle))
-    await bench.exchange.close(handle)
-
-
-async def test_others_frames_are_bounded_and_go_nowhere(bench: Bench) -> None:
-    bench.early = [frame(HANDLE), *(frame(HANDLE + 1) for _ in range(1_000))]
-    handle = bench.open()
-    assert bench.heard == []
-    bench.exchange.hear(end(handle))
-    await bench.exchange.close(handle)
-
-
-async def test_a_sink_that_fails_is_logged_now_and_then(
-    bench: Bench, caplog: pytest.LogCaptureFixture
-) -> None:
-    def fail(samples: Samples) -> None:
-        raise ValueError(np.shape(samples))
-
-    bench.take = fail
-    bench.early = [frame(HANDLE)]
-    handle = bench.open()
-    for _ in range(8):
-        bench.exchange.hear(frame(handle))
-    assert len(caplog.messages) == 4  # the 1st, 2nd, 4th and 8th
-    bench.exchange.hear(end(handle))
-    await bench.exchange.close(handle)
-
-
-def test_what_is_captured_is_what_was_given(bench: Bench) -> None:
-    asked: list[Any] = []
-    source = cast("rtc.AudioSource", type("Source", (), {"_ffi_handle": FfiHandle(0)}))
-
-    def request(request: ffi_pb2.FfiRequest) -> None:
-        asked.append(request.capture_audio_frame)
-        asked.append(ctypes.string_at(request.capture_audio_frame.buffer.data_ptr, 960))
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(FfiClient.instance, "request", request)
-        assert bench.exchange.capture(source, SOUND.tobytes(), FORMAT, lambda: asked.append("!"))
-    told, samples = asked
-    assert samples == SOUND.tobytes()
-    assert (told.buffer.sample_rate, told.buffer.samples_per_channel) == (48_000, 480)
-    answer = ffi_pb2.FfiEvent()
-    answer.capture_audio_frame.async_id = told.request_async_id
-    bench.exchange.hear(answer)
-    bench.exchange.hear(answer)
-    assert asked[2:] == ["!"]
 
 
 def subscribed(kind: type[Any], loop: asyncio.AbstractEventLoop) -> Any:

@@ -15,7 +15,7 @@ from utd_rx.models.audio import AudioFrame
 from utd_rx.models.devices import DeviceKey
 from utd_rx.models.events import RoomSnapshot
 from utd_rx.models.participant import LocalParticipant
-from utd_rx.rtc import ffi
+from utd_rx.rtc import streams
 from utd_rx.rtc.receiver import RECEIVE_FORMAT, Receiver
 
 
@@ -40,12 +40,12 @@ class Exchange:
         self.takes[track](tone_frame(RECEIVE_FORMAT).samples)
 
 
-def track(sid: str = "TR") -> Any:
-    """Return a remote audio track."""
+def track(sid: str = "TR", kind: int = 1) -> Any:
+    """Return a remote track, of sound unless told otherwise."""
 
     class Track:
         def __init__(self) -> None:
-            self.sid = sid
+            self.sid, self.kind = sid, kind
 
     return Track()
 
@@ -55,7 +55,7 @@ class Bench:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.exchange = Exchange()
-        monkeypatch.setattr(ffi, "exchange", lambda: self.exchange)
+        monkeypatch.setattr(streams, "exchange", lambda: self.exchange)
         self.track = track()
         self.publication = SimpleNamespace(kind=1, track=self.track)
         remote = SimpleNamespace(track_publications={"TR": self.publication})

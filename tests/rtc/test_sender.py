@@ -10,7 +10,7 @@ from livekit.rtc._ffi_client import FfiClient
 from livekit.rtc._proto import ffi_pb2
 
 from utd_rx.models.audio import AudioFormat
-from utd_rx.rtc import ffi
+from utd_rx.rtc import streams
 from utd_rx.rtc.feeder import BURST, FrameSender
 
 
@@ -34,7 +34,7 @@ class Native:
     def answer(number: int) -> None:
         event = ffi_pb2.FfiEvent()
         event.capture_audio_frame.async_id = number
-        ffi.exchange().hear(event)
+        streams.exchange().hear(event)
 
 
 @pytest.fixture

@@ -217,7 +217,10 @@ async def test_both_ends_measure_the_rates_that_are_sent(party: Party) -> None:
     await ann.publish(Tone())
     declared = VideoFormat(320, 180, 15)
     await ann.publish(TestPattern(320, 180, 15), TrackSource.CAMERA)
-    await ear.wait(ev.TrackSubscribed, lambda event: event.track.source is TrackSource.CAMERA)
+    seen = await ear.wait(
+        ev.TrackSubscribed, lambda event: event.track.source is TrackSource.CAMERA
+    )
+    await bob.look(seen.track.sid, lambda frame: None)  # else it is not pulled
     await heard(ann, 20)
     await heard(bob, 20)
     sent, received = await heard(ann, 60), await heard(bob, 60)

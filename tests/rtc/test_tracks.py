@@ -22,7 +22,7 @@ from utd_rx.models import events as ev
 from utd_rx.models.audio import AudioFormat, AudioFrame, FrameSink
 from utd_rx.models.devices import DeviceKey
 from utd_rx.models.participant import TrackSource
-from utd_rx.rtc import ffi
+from utd_rx.rtc import streams
 
 
 async def test_audio_arrives_as_read_only_frames_with_their_time(party: Party) -> None:
@@ -96,7 +96,7 @@ async def test_a_reception_ends_with_its_track(party: Party) -> None:
     await bob.hear(track.sid, lambda _: None)
     await ann.unpublish(track.sid)
     await ear.wait(ev.TrackUnpublished)
-    await eventually(lambda: ffi.exchange().open_streams == 0)
+    await eventually(lambda: streams.exchange().open_streams == 0)
     assert speaker.voices[0].is_closed
     await raises(UTDErrorCode.NOT_FOUND, bob.hear(track.sid, lambda _: None))
     await raises(UTDErrorCode.NOT_FOUND, bob.route(track.sid, speaker.key))

@@ -194,6 +194,7 @@ def observables(stage: Stage) -> Iterator[tuple[str, Observable[Any]]]:
     yield "microphone.frames", Microphone().frames
     session = stage.session
     yield "audio", session.audio("ana")
+    yield "video", session.video("ana")
     yield "events", session.events
     yield "data", session.data
     yield "messages", session.messages("topic")
@@ -240,7 +241,7 @@ def test_every_observable_of_ours_gives_its_chain_the_clock_it_is_given() -> Non
 
 MAKERS = {
     "audio/microphone.py": 1,  # Microphone.frames
-    "sessions/remote_audio.py": 1,  # session.audio
+    "sessions/remote_media.py": 1,  # session.audio, session.video
     "sessions/signals.py": 1,  # client.incoming_calls
     "state/operators.py": 3,  # became, the time operators, throttle
     "state/piping.py": 1,  # what pipe() returns, EventStream

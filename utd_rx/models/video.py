@@ -85,6 +85,9 @@ class VideoFrame:
     timestamp: float = 0.0
     rotation: int = field(default=0, validator=in_((0, 90, 180, 270)))
 
+    def __reduce__(self) -> tuple[type[VideoFrame], tuple[Pixels, float, int]]:
+        return VideoFrame, (self.pixels, self.timestamp, self.rotation)  # read-only there as well
+
     @property
     def width(self) -> int:
         """Pixels in a row."""

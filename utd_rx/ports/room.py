@@ -2,7 +2,8 @@
 
 An `AudioInput` or `VideoInput` crosses it as a value, opened where the room lives: a file, a tone,
 the key of a microphone. Sound that the app does not look at does not pass through it (`route`);
-what it looks at comes in batches (`hear`).
+what it looks at comes in batches (`hear`). Pictures that nobody looks at do not come at all, and of
+the others the newest is shown (`look`).
 """
 
 from __future__ import annotations
@@ -10,12 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeAlias
 
+from utd_rx.models import checks
 from utd_rx.models.audio import AudioFrame, AudioInput
 from utd_rx.models.devices import DeviceKey
 from utd_rx.models.events import RoomEvent, RoomSnapshot
 from utd_rx.models.participant import TrackPublication, TrackSource
 from utd_rx.models.statistics import RoomStatistics
-from utd_rx.models.video import VideoInput
+from utd_rx.models.video import MAX_SIDE, VideoFrame, VideoInput
 
 EventSink: TypeAlias = Callable[[tuple[RoomEvent, ...]], None]
 """Takes what one turn of the room's loop brought, at least one event, on its own loop; never
@@ -24,6 +26,14 @@ raises."""
 FramesSink: TypeAlias = Callable[[tuple[AudioFrame, ...]], None]
 """Takes the frames that came since the last call, on its own loop; never raises. A second of sound
 waits at most: beyond it the oldest frames are dropped."""
+
+PicturesSink: TypeAlias = Callable[[VideoFrame], None]
+"""Takes one frame, on its own loop; never raises. One waits at most, the newest."""
+
+
+def height_asked(max_height: int | None) -> int | None:
+    """Return what may be asked of `RoomPort.look`, or raise `VALIDATION`."""
+    return None if max_height is None else checks.whole(max_height, "max_height", 1, MAX_SIDE)
 
 
 class RoomPort(Protocol):
@@ -120,6 +130,22 @@ class RoomPort(Protocol):
 
     async def unroute(self, route: int) -> None:
         """Play the track no more."""
+
+    async def look(
+        self, track_sid: str, sink: PicturesSink, *, max_height: int | None = None
+    ) -> int:
+        """Show the frames of a subscribed remote video to `sink`, until its end or `unlook` of what
+        this returns, over a full reconnect as well.
+
+        Who looks is served the smallest size that is published and has about `max_height` rows,
+        or more for who else looks; None is the largest. However many look, a track is pulled and
+        decoded once; in a room with adaptive stream, only while somebody looks.
+
+        Raises `NOT_FOUND` for any other track, `VALIDATION` a height that is none.
+        """
+
+    async def unlook(self, view: int) -> None:
+        """Show no more frames, from when this has returned."""
 
     async def statistics(self) -> RoomStatistics:
         """Measure how media gets through: what happened since the look before this one.

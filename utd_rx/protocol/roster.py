@@ -86,10 +86,10 @@ def sid_of(roster: Roster, identity: str) -> str | None:
     return None if participant is None else participant.sid
 
 
-def microphone_sid(roster: Roster, identity: str) -> str | None:
-    """Return the sid of `identity`'s microphone while its sound arrives, None otherwise."""
+def received_sid(roster: Roster, identity: str, source: TrackSource) -> str | None:
+    """Return the sid of `identity`'s track of `source` while it is subscribed, None otherwise."""
     participant = roster.remotes.get(identity)
-    track = None if participant is None else participant.track(TrackSource.MICROPHONE)
+    track = None if participant is None else participant.track(source)
     return track.sid if track is not None and track.is_subscribed else None
 
 

@@ -30,7 +30,7 @@ from utd_rx.errors import UTDStreamException, invalid
 from utd_rx.models.audio import FRAMES_PER_SECOND, AudioFormat, AudioFrame, Samples, is_pcm
 from utd_rx.models.faults import Faults
 from utd_rx.models.secrets import foreign_text
-from utd_rx.rtc import ffi, native
+from utd_rx.rtc import native, streams
 
 if TYPE_CHECKING:
     from livekit import rtc
@@ -123,7 +123,7 @@ class FrameSender:
         # Re-entrant: an answer that is there already comes within `_capture`.
         self._lock = threading.RLock()
         self._faults = Faults(logging.getLogger("utd_rx.rtc"), "LiveKit took no frame")
-        ffi.exchange().acquire()
+        streams.exchange().acquire()
 
     def start(self) -> None:
         """Let frames through; what came before goes first."""
@@ -157,7 +157,7 @@ class FrameSender:
                 return
             self._is_closed = True
             self._waiting.clear()
-        ffi.exchange().release()
+        streams.exchange().release()
 
     def _next(self) -> None:
         with self._lock:
@@ -168,7 +168,7 @@ class FrameSender:
     def _capture(self, samples: bytes) -> bool:
         """Return whether an answer will come; the next frame tries anew otherwise."""
         try:
-            return ffi.exchange().capture(self._source, samples, self._format, self._next)
+            return streams.exchange().capture(self._source, samples, self._format, self._next)
         except Exception:  # noqa: BLE001 - logged by `note`
             self._faults.note()
             return False

@@ -1,52 +1,31 @@
 """LiveKit's native interface, which is private ground: `check` looks for all that is used of it.
 
-`livekit.rtc` moves each frame through the event loop, and each `AudioStream` looks at every frame
-of the process (docs/livekit.md, "Every stream sees every frame"). Here one subscriber sorts frames
-by their stream's handle on the native thread they arrive on, and a microphone's frame is one
-request from whatever thread has it, so a busy event loop delays neither.
-
-Threads: `AudioExchange` calls its sinks on LiveKit's native threads, one call at a time, under
-LiveKit's lock. So whoever holds a lock that a sink takes must never wait for LiveKit's, not even in
-a finalizer that the collector happens to run there: `spare_finalizers`.
+What `livekit.rtc` does not offer is a request to it, or an event of it; `streams` has those that
+carry frames.
 """
 
 from __future__ import annotations
 
-import asyncio
 import ctypes
-import logging
-import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from functools import cache, partial
+from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from attrs import define
 
 from utd_rx.models.audio import AudioFormat, Samples
-from utd_rx.models.faults import Faults
+from utd_rx.models.video import Pixels
 
 if TYPE_CHECKING:
     from livekit import rtc
-
-logger: Final = logging.getLogger("utd_rx.rtc")
-
-SampleSink: TypeAlias = Callable[[Samples], None]
-
-EOS_TIMEOUT: Final = 1.0
-"""Seconds to wait for the native end of a stream that was closed; it comes within milliseconds."""
 
 NATIVE_QUEUE: Final = 100
 """Frames (1 s) a stream may wait for the thread that brings them; beyond it the oldest are dropped.
 LiveKit's default of 10 loses 5 % of one track's on a busy machine (`benchmarks.tracks`). What comes
 late comes at once, so it is no delay to who bounds theirs."""
-
-EARLY: Final = 64
-"""Frames of streams not opened here that are kept; between LiveKit's making one and the handle's
-being known there are at most a few, of all streams of the process together."""
 
 
 def check() -> None:
@@ -55,7 +34,7 @@ def check() -> None:
 
     What objects of it have is not there yet: that their code names it is all that can be known.
     """
-    from livekit.rtc import AudioSource, AudioStream, Room, Track, VideoStream
+    from livekit.rtc import AudioSource, AudioStream, Room, Track, TrackPublication, VideoStream
     from livekit.rtc._ffi_client import FfiClient, FfiHandle, FfiQueue
     from livekit.rtc._proto import ffi_pb2
 
@@ -63,11 +42,15 @@ def check() -> None:
     _ = FfiClient.request, FfiClient.queue, FfiClient._dispose, FfiHandle.dispose
     _ = FfiHandle.disposed, FfiQueue.subscribe, FfiQueue.unsubscribe, Room._on_room_event
     _ = event.connect, event.disconnect, event.audio_stream_event, event.capture_audio_frame
+    _ = event.video_stream_event.frame_received.buffer.info
     _ = request.disconnect.request_async_id, request.ready_for_room_event.room_handle
-    _stream_request(0, AudioFormat())
-    _frame_request(0, b"", AudioFormat(), 0)
+    _sound_request(0, AudioFormat())
+    _picture_request(0)
+    _enable_request(0, True)
+    _size_request(0, 0, 0)
+    frame_request(0, b"", AudioFormat(), 0)
     for code, name in (
-        *((each.__init__, "_ffi_handle") for each in (Room, Track, AudioSource)),
+        *((each.__init__, "_ffi_handle") for each in (Room, Track, TrackPublication, AudioSource)),
         (Room.__init__, "_token"),
         (Room.connect, "_ffi_queue"),
         *((each.__init__, "_ffi_queue") for each in (AudioStream, VideoStream)),
@@ -133,166 +116,54 @@ def sweep() -> None:
             _unsubscribe(_orphans.popleft())
 
 
-@define(eq=False)
-class _Stream:
-    handle: Any
-    sink: SampleSink | None
-    ended: asyncio.Event
-    loop: asyncio.AbstractEventLoop
-    on_end: Callable[[], None] | None
-
-    def end(self) -> None:
-        self.ended.set()
-        if self.on_end is not None:
-            self.on_end()
+# -- frames -----------------------------------------------------------------------------------
 
 
-class AudioExchange:
-    """The process's one subscriber to native frames, and to the answers to frames; subscribed
-    while there is a stream or somebody who sends."""
-
-    def __init__(self) -> None:
-        self._users = 0
-        self._users_lock = threading.Lock()
-        self._unwatch: Callable[[], None] = lambda: None
-        self._expected: dict[int, Callable[[], None]] = {}
-        self._streams: dict[int, _Stream] = {}
-        # Of a stream that is being opened, whose handle is not known yet; others' fall out.
-        self._early: deque[Any] = deque(maxlen=EARLY)
-        # LiveKit calls `hear` under its own lock, so this one is never held while calling LiveKit.
-        # It is held while a sink runs, so that after `close` no call is under way.
-        self._lock = threading.RLock()
-        self._faults = Faults(logger, "an audio frame was lost")
-
-    @property
-    def open_streams(self) -> int:
-        return len(self._streams)
-
-    def acquire(self) -> None:
-        """Be subscribed from now on."""
-        with self._users_lock:
-            self._users += 1
-            if self._users == 1:
-                self._unwatch = watch(self.hear)
-
-    def release(self) -> None:
-        """Be so no more, once for each `acquire`."""
-        with self._users_lock:
-            self._users -= 1
-            if not self._users:
-                self._unwatch()
-
-    # -- out ------------------------------------------------------------------------------------
-
-    def capture(
-        self,
-        source: rtc.AudioSource,
-        samples: bytes,
-        audio_format: AudioFormat,
-        on_answer: Callable[[], None],
-    ) -> bool:
-        """Hand a valid frame of 10 ms to a `queue_size_ms=0` source, on any thread; returns whether
-        `on_answer` is called, on a native one: not when the source is gone."""
-        handle = source._ffi_handle
-        if handle.disposed:
-            return False
-        number = next(numbers)
-        request = _frame_request(handle.handle, samples, audio_format, number)
-        self._expected[number] = on_answer
-        try:
-            client().request(request)
-        except BaseException:
-            self._expected.pop(number, None)
-            raise
-        return True
-
-    # -- in -------------------------------------------------------------------------------------
-
-    def open(
-        self,
-        track: rtc.Track,
-        audio_format: AudioFormat,
-        sink: SampleSink,
-        on_end: Callable[[], None],
-    ) -> int:
-        """Open a native stream of a subscribed `track`; returns its handle. `sink` takes 10 ms of
-        int16 `(samples, channels)` on a native thread, `on_end` is called on this loop."""
-        from livekit.rtc._ffi_client import FfiHandle
-
-        loop = asyncio.get_running_loop()
-        request = _stream_request(track._ffi_handle.handle, audio_format)
-        self.acquire()
-        try:
-            made = client().request(request).new_audio_stream.stream
-            handle = FfiHandle(made.handle.id)
-        except BaseException:
-            self.release()
-            raise
-        stream = _Stream(handle, sink, asyncio.Event(), loop, on_end)
-        with self._lock:
-            self._streams[handle.handle] = stream
-            for event in [each for each in self._early if each.stream_handle == handle.handle]:
-                self._take(stream, event)
-        return handle.handle
-
-    async def close(self, handle: int) -> None:
-        """End the stream, whose sink is silent at once. Idempotent; cancelling is safe."""
-        with self._lock:
-            stream = self._streams.get(handle)
-            if stream is None:
-                return
-            stream.sink = stream.on_end = None
-        stream.handle.dispose()
-        try:
-            async with asyncio.timeout(EOS_TIMEOUT):
-                await stream.ended.wait()
-        except TimeoutError:
-            logger.warning("LiveKit did not confirm the end of an audio stream")
-        finally:
-            if self._streams.pop(handle, None) is not None:
-                self.release()
-
-    # -- events ---------------------------------------------------------------------------------
-
-    def hear(self, event: Any) -> None:
-        """Sort one native event; under a lock of LiveKit's."""
-        kind = event.WhichOneof("message")
-        if kind == "capture_audio_frame":
-            self._expected.pop(event.capture_audio_frame.async_id, lambda: None)()
-        elif kind == "audio_stream_event":
-            self._take_event(event.audio_stream_event)
-
-    def _take_event(self, event: Any) -> None:
-        with self._lock:
-            stream = self._streams.get(event.stream_handle)
-            if stream is None:
-                self._early.append(event)
-            else:
-                self._take(stream, event)
-
-    def _take(self, stream: _Stream, event: Any) -> None:
-        if event.HasField("frame_received"):
-            try:
-                samples = _take_samples(event.frame_received.frame)
-                if stream.sink is not None:
-                    stream.sink(samples)
-            except Exception:  # noqa: BLE001 - logged by `note`
-                self._faults.note()
-        elif event.HasField("eos"):
-            stream.loop.call_soon_threadsafe(stream.end)
+def handle_of(source: rtc.AudioSource) -> Any:
+    return source._ffi_handle
 
 
-def _take_samples(owned: Any) -> Samples:
-    """Copy a native buffer and give it back; the copy is read-only."""
+def owned(number: int) -> Any:
+    """Return what keeps something native alive until it is disposed of."""
     from livekit.rtc._ffi_client import FfiHandle
 
-    channels, count = owned.info.num_channels, owned.info.samples_per_channel
-    data = ctypes.string_at(owned.info.data_ptr, 2 * channels * count)
-    FfiHandle(owned.handle.id).dispose()
-    return np.frombuffer(data, np.int16).reshape(count, channels)
+    return FfiHandle(number)
 
 
-def _stream_request(track: int, audio_format: AudioFormat) -> Any:
+def samples_of(received: Any) -> Samples:
+    """Copy a native frame of sound and give it back; the copy is read-only."""
+    buffer = received.frame
+    channels, number = buffer.info.num_channels, buffer.info.samples_per_channel
+    data = ctypes.string_at(buffer.info.data_ptr, 2 * channels * number)
+    owned(buffer.handle.id).dispose()
+    return np.frombuffer(data, np.int16).reshape(number, channels)
+
+
+class Picture:
+    """A native picture in RGB, given back when nobody holds it any more; `rotation` is LiveKit's
+    number of it."""
+
+    def __init__(self, received: Any) -> None:
+        self._info = received.buffer.info
+        self._handle = owned(received.buffer.handle.id)  # its finalizer waits for nobody
+        self.rotation: int = received.rotation
+
+    def pixels(self) -> Pixels:
+        """Return a copy, read-only."""
+        width, height = self._info.width, self._info.height
+        data = ctypes.string_at(self._info.data_ptr, 3 * width * height)
+        return np.frombuffer(data, np.uint8).reshape(height, width, 3)
+
+
+def sound_request(track: rtc.Track, audio_format: AudioFormat) -> Any:
+    return _sound_request(track._ffi_handle.handle, audio_format)
+
+
+def picture_request(track: rtc.Track) -> Any:
+    return _picture_request(track._ffi_handle.handle)
+
+
+def _sound_request(track: int, audio_format: AudioFormat) -> Any:
     from livekit.rtc._proto import audio_frame_pb2, ffi_pb2
 
     request = ffi_pb2.FfiRequest()
@@ -306,7 +177,20 @@ def _stream_request(track: int, audio_format: AudioFormat) -> Any:
     return request
 
 
-def _frame_request(source: int, samples: bytes, audio_format: AudioFormat, number: int) -> Any:
+def _picture_request(track: int) -> Any:
+    from livekit.rtc._proto import ffi_pb2, video_frame_pb2
+
+    request = ffi_pb2.FfiRequest()
+    new = request.new_video_stream
+    new.track_handle = track
+    new.type = video_frame_pb2.VideoStreamType.VIDEO_STREAM_NATIVE
+    new.format = video_frame_pb2.VideoBufferType.RGB24  # converted before a thread of Python's
+    new.normalize_stride = True
+    new.queue_size_frames = 1  # the newest
+    return request
+
+
+def frame_request(source: int, samples: bytes, audio_format: AudioFormat, number: int) -> Any:
     from livekit.rtc._proto import ffi_pb2
 
     request = ffi_pb2.FfiRequest()
@@ -320,6 +204,33 @@ def _frame_request(source: int, samples: bytes, audio_format: AudioFormat, numbe
     return request
 
 
-@cache
-def exchange() -> AudioExchange:
-    return AudioExchange()
+# -- what is pulled of a remote video -----------------------------------------------------------
+
+
+def enable(publication: rtc.RemoteTrackPublication, enabled: bool) -> None:
+    """Ask the server to send, or not to send, a subscribed track; in the background."""
+    client().request(_enable_request(publication._ffi_handle.handle, enabled))
+
+
+def ask_size(publication: rtc.RemoteTrackPublication, width: int, height: int) -> None:
+    """Ask the server for the smallest layer of a subscribed track that has about that size."""
+    client().request(_size_request(publication._ffi_handle.handle, width, height))
+
+
+def _enable_request(publication: int, enabled: bool) -> Any:
+    from livekit.rtc._proto import ffi_pb2
+
+    request = ffi_pb2.FfiRequest()
+    request.enable_remote_track_publication.track_publication_handle = publication
+    request.enable_remote_track_publication.enabled = enabled
+    return request
+
+
+def _size_request(publication: int, width: int, height: int) -> Any:
+    from livekit.rtc._proto import ffi_pb2
+
+    request = ffi_pb2.FfiRequest()
+    update = request.update_remote_track_publication_dimension
+    update.track_publication_handle = publication
+    update.width, update.height = width, height
+    return request

@@ -37,8 +37,9 @@ LOST: Final = "a room event was lost"
 class LiveRoom:
     """A room that is made before joining; call `joined` when the join succeeded."""
 
-    def __init__(self, sink: EventSink) -> None:
+    def __init__(self, sink: EventSink, *, adaptive_stream: bool = True) -> None:
         self._sink = sink
+        self._adaptive_stream = adaptive_stream
         self._loop = asyncio.get_running_loop()
         self.room: rtc.Room = native.new_room()
         self.ended: asyncio.Future[None] = self._loop.create_future()
@@ -53,7 +54,7 @@ class LiveRoom:
         """Start to listen; returns the room as it is, before any event."""
         self._translator = Translator(self.room)
         self.publisher = Publisher(self.room, self.ended, self._tell, self._local_unpublished)
-        self.receiver = Receiver(self.room)
+        self.receiver = Receiver(self.room, adaptive_stream=self._adaptive_stream)
         self.outbox = Outbox(self.room, self.ended)
         self.statistics = Statistics(self.room, self.ended)
         native.listen(self.room, self._hear)

@@ -27,10 +27,15 @@ EmitSink: TypeAlias = Callable[[str, tuple[Any, ...]], None]
 
 _LOGGER: Final = logging.getLogger("livekit")
 
-_NOISE: Final = ("Attempted to drop unknown FFI handle", "closed unexpectedly")
+_NOISE: Final = (
+    "Attempted to drop unknown FFI handle",
+    "closed unexpectedly",
+    "video stream queue overflow",
+)
 """What LiveKit says about its own end: a room that is left drops the handle of each track that ever
 was, though Python did when the track ended; a room that is closed by the server sees its channels
-close. Neither is caused by anybody, and both stood in nearly every log."""
+close. Neither is caused by anybody, and both stood in nearly every log. And that a newer picture
+took the place of one that waited, which is what was asked for."""
 
 
 def _is_told(record: logging.LogRecord) -> bool:

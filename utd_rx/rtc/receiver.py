@@ -1,16 +1,15 @@
-"""Remote audio: the frames of subscribed tracks, delivered until somebody closes or they end.
+"""What is received of others: sound for an app or a speaker, and pictures for who looks.
 
-A reception belongs to a track's sid, not to LiveKit's track object: a full reconnect replaces the
-object under the same sid, and the reception goes on with the new one. Frames go from LiveKit's
-thread straight into a speaker's mix, or into a box that the loop empties once a turn. They are
-stamped by the machine's clock, as those of microphones are: two are compared, and no deadline is.
+Sound goes from LiveKit's thread straight into a speaker's mix, or into a box that the loop empties
+once a turn. It is stamped by the machine's clock, as that of microphones is: two are compared, and
+no deadline is.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from functools import partial
+from collections.abc import Callable, Iterator
 from itertools import count
 from typing import TYPE_CHECKING, Final
 
@@ -21,8 +20,11 @@ from utd_rx.models.events import RoomSnapshot
 from utd_rx.models.participant import TrackKind
 from utd_rx.ports import living
 from utd_rx.ports.crossing import FrameBox
-from utd_rx.ports.room import FramesSink
-from utd_rx.rtc import ffi
+from utd_rx.ports.room import FramesSink, PicturesSink
+from utd_rx.rtc import streams
+from utd_rx.rtc.pulls import Pulls
+from utd_rx.rtc.reception import Reception, publication
+from utd_rx.rtc.watch import Watch
 
 if TYPE_CHECKING:
     from livekit import rtc
@@ -34,56 +36,21 @@ _numbers: Final = count(1)
 """Of receptions, one sequence for the process: what was over stays over in the next connection."""
 
 
-class Reception:
-    """The frames of one remote track, in `RECEIVE_FORMAT`, for a sink on LiveKit's threads."""
+class TrackSound(Reception):
+    """The sound of one remote track, in `RECEIVE_FORMAT`, for a sink on LiveKit's threads."""
 
     def __init__(self, sid: str, sink: FrameSink) -> None:
-        self.sid = sid
-        self.has_ended = False
+        super().__init__(sid)
         self._sink = sink
-        self.track: rtc.Track | None = None  # whose frames come now, by this native stream:
-        self._stream = 0
-        self._stopping: set[asyncio.Task[None]] = set()
 
-    def attach(self, track: rtc.Track) -> None:
-        if self.track is track or self.has_ended:
-            return
-        self._detach()
-        gone = partial(self.track_gone, track)
-        self._stream = ffi.exchange().open(track, RECEIVE_FORMAT, self._take, gone)
-        self.track = track
-
-    def end(self) -> None:
-        """No more sound ever comes: the track is gone. Idempotent."""
-        self._detach()
-        self.has_ended = True
-
-    async def aclose(self) -> None:
-        """End; after it returns the sink is not called any more. Cancelling is safe."""
-        self.end()
-        if self._stopping:
-            await asyncio.wait(self._stopping)
-
-    def _detach(self) -> None:
-        if self.track is not None:
-            self.track = None
-            closing = ffi.exchange().close(self._stream)
-            task = asyncio.create_task(closing, name=f"utd_rx.rtc: close stream {self.sid}")
-            self._stopping.add(task)
-            task.add_done_callback(self._stopping.discard)
-
-    def track_gone(self, track: rtc.Track) -> None:
-        """The native stream of `track` has ended."""
-        # The room's events decide whether the reception ends or goes on with another track; that
-        # one may be attached already.
-        if self.track is track:
-            self._detach()
+    def _open(self, track: rtc.Track, on_end: Callable[[], None]) -> int:
+        return streams.exchange().open(track, RECEIVE_FORMAT, self._take, on_end)
 
     def _take(self, samples: Samples) -> None:
         self._sink(AudioFrame(samples, RECEIVE_FORMAT.sample_rate, time.monotonic()))
 
 
-class Hearing(Reception):
+class Hearing(TrackSound):
     """Frames for this loop, in batches."""
 
     def __init__(self, sid: str, sink: FramesSink) -> None:
@@ -95,7 +62,7 @@ class Hearing(Reception):
         await super().aclose()
 
 
-class Route(Reception):
+class Route(TrackSound):
     """Frames for a speaker's mix, which the voice leaves at the end."""
 
     def __init__(self, sid: str, voice: living.Voice) -> None:
@@ -108,22 +75,34 @@ class Route(Reception):
 
 
 class Receiver:
-    """The receptions of one connection, by number."""
+    """The receptions of one connection, by number; with `adaptive_stream` a video that nobody looks
+    at is not pulled."""
 
-    def __init__(self, room: rtc.Room) -> None:
+    def __init__(self, room: rtc.Room, *, adaptive_stream: bool = True) -> None:
         self._room = room
         self._receptions: dict[int, Reception] = {}
+        self._pulls = Pulls(room, self._heights, is_adaptive=adaptive_stream)
         self._is_closed = False
 
     def hear(self, track_sid: str, sink: FramesSink) -> int:
         """See `RoomPort.hear`."""
-        return self._begin(self._find(track_sid), Hearing(track_sid, sink))
+        track = self._find(track_sid, TrackKind.AUDIO)
+        return self._begin(track, Hearing(track_sid, sink))
 
     def route(self, track_sid: str, speaker: DeviceKey, name: str, gain: float) -> int:
         """See `RoomPort.route`."""
-        track = self._find(track_sid)
+        track = self._find(track_sid, TrackKind.AUDIO)
         voice = living.find(speaker).voice(name, gain=gain)
         return self._begin(track, Route(track_sid, voice))
+
+    def look(self, track_sid: str, sink: PicturesSink, max_height: int | None) -> int:
+        """See `RoomPort.look`."""
+        track = self._find(track_sid, TrackKind.VIDEO)
+        watch = next(self._watches(track_sid), None) or Watch(track_sid)
+        number = self._begin(track, watch)
+        watch.add(number, sink, max_height)
+        self._pulls.adjust(track_sid)
+        return number
 
     def set_gain(self, number: int, gain: float) -> None:
         """Play a route louder or softer; nothing when it is over."""
@@ -135,16 +114,22 @@ class Receiver:
         """End one reception; nothing when it is over. Cancelling lets it go on."""
         reception = self._receptions.get(number)
         if reception is not None:
-            await reception.aclose()
+            try:
+                await reception.leave(number)
+            finally:
+                self._pulls.adjust(reception.sid)
 
     def subscribed(self, track: rtc.Track) -> None:
         """`track` arrives from now on, perhaps under a sid that is being received."""
+        if track.kind == TrackKind.VIDEO.value:
+            self._pulls.begin(track.sid)
         for reception in self._receptions.values():
             if reception.sid == track.sid:
                 reception.attach(track)
 
     def gone(self, track_sid: str) -> None:
         """The track will not come back under this sid."""
+        self._pulls.end(track_sid)
         for reception in self._receptions.values():
             if reception.sid == track_sid:
                 reception.end()
@@ -152,6 +137,7 @@ class Receiver:
     def reconcile(self, snapshot: RoomSnapshot) -> None:
         """End what a reconnect did not bring back."""
         present = {track.sid for remote in snapshot.remotes for track in remote.tracks}
+        self._pulls.keep(present)
         for reception in self._receptions.values():
             if reception.sid not in present:
                 reception.end()
@@ -159,6 +145,7 @@ class Receiver:
     async def aclose(self) -> None:
         """End all receptions. Idempotent."""
         self._is_closed = True
+        self._pulls.keep(())
         await asyncio.gather(*(reception.aclose() for reception in self._receptions.values()))
 
     def _begin(self, track: rtc.Track, reception: Reception) -> int:
@@ -172,11 +159,21 @@ class Receiver:
         self._receptions = {**going_on, number: reception}
         return number
 
-    def _find(self, track_sid: str) -> rtc.Track:
-        for participant in () if self._is_closed else self._room.remote_participants.values():
-            found = participant.track_publications.get(track_sid)
-            if found is not None and found.kind == TrackKind.AUDIO.value and found.track:
-                return found.track
+    def _find(self, track_sid: str, kind: TrackKind) -> rtc.Track:
+        found = None if self._is_closed else publication(self._room, track_sid)
+        if found is not None and found.kind == kind.value and found.track:
+            return found.track
         raise UTDStreamException(
-            f"No audio track {track_sid!r} is subscribed.", code=UTDErrorCode.NOT_FOUND
+            f"No {kind.name.lower()} track {track_sid!r} is subscribed.",
+            code=UTDErrorCode.NOT_FOUND,
         )
+
+    # -- who looks ------------------------------------------------------------------------------
+
+    def _watches(self, sid: str) -> Iterator[Watch]:
+        for reception in self._receptions.values():
+            if reception.sid == sid and isinstance(reception, Watch) and not reception.has_ended:
+                yield reception
+
+    def _heights(self, sid: str) -> tuple[int | None, ...]:
+        return next((watch.heights for watch in self._watches(sid)), ())

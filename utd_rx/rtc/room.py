@@ -15,6 +15,7 @@ from reactivex import Observable
 
 from utd_rx.errors import ConflictReason, conflict
 from utd_rx.models.audio import AudioInput
+from utd_rx.models.checks import flag
 from utd_rx.models.devices import DeviceKey
 from utd_rx.models.events import RoomEvent, RoomSnapshot, TokenRefreshed
 from utd_rx.models.participant import TrackPublication, TrackSource
@@ -23,7 +24,7 @@ from utd_rx.models.video import VideoInput
 from utd_rx.ports.data import DataMessage
 from utd_rx.ports.one_loop import OneLoop, owned
 from utd_rx.ports.proxy import DIRECT, Proxies
-from utd_rx.ports.room import EventSink, FramesSink
+from utd_rx.ports.room import EventSink, FramesSink, PicturesSink, height_asked
 from utd_rx.rtc import native
 from utd_rx.rtc.connector import Address, Connector
 from utd_rx.rtc.live_room import LiveRoom
@@ -41,8 +42,9 @@ class UTDRoom:
     `CONFLICT`, foreign loop.
 
     Args:
-        adaptive_stream: Kept for video of others, which is not there yet; it changes nothing now.
-        dynacast: Do not send video layers that nobody receives.
+        adaptive_stream: Do not pull a remote video that nobody looks at, and of the others no more
+            than who looks asks for (docs/video.md, "Adaptive stream").
+        dynacast: Do not encode and send video layers that nobody pulls.
         proxies: The way to the media server; directly by default, whatever the environment says.
             All rooms of a process that are joined at a time go one way (`rtc.way`).
     """
@@ -54,8 +56,8 @@ class UTDRoom:
         dynacast: bool = True,
         proxies: Proxies = DIRECT,
     ) -> None:
-        self.adaptive_stream = adaptive_stream
-        self.dynacast = dynacast
+        self.adaptive_stream = flag(adaptive_stream, "adaptive_stream")
+        self.dynacast = flag(dynacast, "dynacast")
         self._owner = OneLoop("room")
         self._proxies = proxies
         self._sinks: dict[object, EventSink] = {}
@@ -119,7 +121,7 @@ class UTDRoom:
         try:
             if self._live is not None:
                 await self._live.aclose()  # the one the server ended
-            live = LiveRoom(self._deliver)
+            live = LiveRoom(self._deliver, adaptive_stream=self.adaptive_stream)
             address = Address(url, token, auto_subscribe, self.dynacast, self._proxies.for_url(url))
             snapshot = await self._connector.join(live.room, address, live.joined, self._joining)
         finally:
@@ -265,6 +267,22 @@ class UTDRoom:
     async def unroute(self, route: int) -> None:
         """Play the track no more; nothing when it is over already."""
         await self.unhear(route)
+
+    @owned
+    async def look(
+        self, track_sid: str, sink: PicturesSink, *, max_height: int | None = None
+    ) -> int:
+        """Show a remote track to `sink`, the newest frame; see `RoomPort.look`.
+
+        Frames are read-only uint8 RGB `(height, width, 3)`, `timestamp` is when they arrived. They
+        are decoded and copied on LiveKit's threads, once for all who look.
+        """
+        return self._need().receiver.look(track_sid, sink, height_asked(max_height))
+
+    @owned
+    async def unlook(self, view: int) -> None:
+        """Show it no more; see `RoomPort.unlook`. When cancelled, it ends all the same."""
+        await self.unhear(view)
 
     @owned
     async def statistics(self) -> RoomStatistics:

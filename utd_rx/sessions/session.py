@@ -15,7 +15,7 @@ from utd_rx.models.participant import TrackSource
 from utd_rx.models.role import UTDRole
 from utd_rx.models.statistics import RoomStatistics
 from utd_rx.models.token import UTDTokenResponse
-from utd_rx.models.video import VideoInput
+from utd_rx.models.video import VideoFrame, VideoInput
 from utd_rx.ports.clock import SYSTEM_CLOCK, Clock
 from utd_rx.ports.engine import EnginePort
 from utd_rx.ports.room import RoomPort
@@ -28,7 +28,7 @@ from utd_rx.sessions.chat import RoomChat
 from utd_rx.sessions.commands import command, moderating
 from utd_rx.sessions.moderation import Moderation
 from utd_rx.sessions.own_tracks import OwnTracks
-from utd_rx.sessions.remote_audio import remote_audio
+from utd_rx.sessions.remote_media import remote_audio, remote_video
 from utd_rx.sessions.runner import Handlers, Runner
 from utd_rx.sessions.views import SessionView
 
@@ -135,6 +135,27 @@ class UTDSession(SessionView[St]):
         session. Frames come on the session's loop. `VALIDATION` for what is no identity.
         """
         return remote_audio(self._runner, self._room, identity)
+
+    def video(
+        self,
+        identity: str,
+        *,
+        source: TrackSource = TrackSource.CAMERA,
+        max_height: int | None = None,
+    ) -> Observable[VideoFrame]:
+        """Return what `identity`'s camera or screen shows, as `audio` what is heard: the newest
+        frame, read-only RGB. While nobody observes, nothing is pulled from the media server.
+
+        Args:
+            identity: Whose.
+            source: `CAMERA` or `SCREEN_SHARE`.
+            max_height: Rows that are of use, 1 to 4096: the smallest published size with about so
+                many is pulled, or a larger one for another observer. None is the largest.
+
+        Raises:
+            UTDStreamException: `VALIDATION` for what is no identity, source or height.
+        """
+        return remote_video(self._runner, self._room, identity, source, max_height)
 
     # --- joining and leaving --------------------------------------------------------------------
 

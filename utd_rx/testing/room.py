@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import count
 
 from attrs import evolve
@@ -21,13 +21,16 @@ from utd_rx.models.participant import (
     TrackSource,
 )
 from utd_rx.models.statistics import RoomStatistics, TrackDirection, TrackStatistics
-from utd_rx.models.video import VideoFormat, VideoInput
+from utd_rx.models.video import VideoFormat, VideoFrame, VideoInput
 from utd_rx.ports import living
 from utd_rx.ports.data import DataMessage
 from utd_rx.ports.living import Voice
-from utd_rx.ports.room import EventSink, FramesSink
+from utd_rx.ports.room import EventSink, FramesSink, PicturesSink, height_asked
 from utd_rx.protocol import roster
 from utd_rx.protocol.roster import Roster
+
+_SOUND = (TrackSource.MICROPHONE, TrackSource.SCREEN_SHARE_AUDIO)
+_PICTURES = (TrackSource.CAMERA, TrackSource.SCREEN_SHARE)
 
 LISTENER = ParticipantPermission(can_subscribe=True, can_publish=False, can_publish_data=True)
 """What a listener in an audio room is granted."""
@@ -69,6 +72,7 @@ class FakeRoom:
         self._tracks: dict[str, TrackPublication] = {}
         self._hearing: dict[int, tuple[str, FramesSink]] = {}
         self._routes: dict[int, tuple[str, Voice]] = {}
+        self._views: dict[int, tuple[str, PicturesSink, int | None]] = {}
 
     # --- the server's side ---
 
@@ -104,6 +108,7 @@ class FakeRoom:
         self.is_connected = False
         self._tracks.clear()
         self._hearing.clear()
+        self._views.clear()
         for _, voice in self._routes.values():
             voice.close()
         self._routes.clear()
@@ -117,6 +122,25 @@ class FakeRoom:
         for sid, voice in list(self._routes.values()):
             for frame in frames if sid == track_sid else ():
                 voice(frame)
+
+    def show(self, track_sid: str, *frames: VideoFrame) -> None:
+        """Let frames of a remote video arrive, one after the other."""
+        for frame in frames:
+            for sid, sink, _ in list(self._views.values()):
+                if sid == track_sid:
+                    sink(frame)
+
+    @property
+    def pulled(self) -> Mapping[str, int | None]:
+        """The remote videos that somebody looks at, with the height that serves them all; None is
+        the largest."""
+        asked: dict[str, list[int | None]] = {}
+        for sid, _, height in self._views.values():
+            asked.setdefault(sid, []).append(height)
+        return {
+            sid: None if None in heights else max(height or 0 for height in heights)
+            for sid, heights in asked.items()
+        }
 
     @property
     def tracks(self) -> tuple[TrackPublication, ...]:
@@ -165,7 +189,7 @@ class FakeRoom:
         self._require_connected()
         if not self.snapshot.local.permission.allows(track_source):
             raise UTDStreamException("not granted", code=UTDErrorCode.FORBIDDEN)
-        is_sound = track_source in (TrackSource.MICROPHONE, TrackSource.SCREEN_SHARE_AUDIO)
+        is_sound = track_source in _SOUND
         if isinstance(source.format, VideoFormat) is is_sound:
             raise invalid(f"what it is given cannot be published as {track_source.name.lower()}")
         await self.gate.wait()
@@ -202,7 +226,7 @@ class FakeRoom:
         self.sent.append((message.data, message.topic, message.to))
 
     async def hear(self, track_sid: str, sink: FramesSink) -> int:
-        self._require_subscribed(track_sid)
+        self._require_subscribed(track_sid, _SOUND)
         reception = next(self._numbers)
         self._hearing[reception] = (track_sid, sink)
         return reception
@@ -213,7 +237,7 @@ class FakeRoom:
     async def route(
         self, track_sid: str, speaker: DeviceKey, *, name: str = "", gain: float = 1.0
     ) -> int:
-        self._require_subscribed(track_sid)
+        self._require_subscribed(track_sid, _SOUND)
         voice: Voice = living.find(speaker).voice(name, gain=gain)
         route = next(self._numbers)
         self._routes[route] = (track_sid, voice)
@@ -227,6 +251,18 @@ class FakeRoom:
         _, voice = self._routes.pop(route, ("", None))
         if voice is not None:
             voice.close()
+
+    async def look(
+        self, track_sid: str, sink: PicturesSink, *, max_height: int | None = None
+    ) -> int:
+        height = height_asked(max_height)
+        self._require_subscribed(track_sid, _PICTURES)
+        view = next(self._numbers)
+        self._views[view] = (track_sid, sink, height)
+        return view
+
+    async def unlook(self, view: int) -> None:
+        self._views.pop(view, None)
 
     async def statistics(self) -> RoomStatistics:
         self._require_connected()
@@ -251,10 +287,11 @@ class FakeRoom:
         if track is not None:
             self.emit(ev.LocalTrackUnpublished(track))
 
-    def _require_subscribed(self, track_sid: str) -> None:
+    def _require_subscribed(self, track_sid: str, sources: Collection[TrackSource]) -> None:
         self._require_connected()
         tracks = (track for who in self._seen().participants for track in who.tracks)
-        if not any(track.sid == track_sid and track.is_subscribed for track in tracks):
+        here = (one for one in tracks if one.is_subscribed and one.source in sources)
+        if track_sid not in (track.sid for track in here):
             raise UTDStreamException(f"{track_sid} is not here", code=UTDErrorCode.NOT_FOUND)
 
     def _seen(self) -> Roster:

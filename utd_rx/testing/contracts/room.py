@@ -18,11 +18,12 @@ from utd_rx.models.connection import DisconnectReason
 from utd_rx.models.devices import DeviceKey
 from utd_rx.models.participant import TrackKind, TrackSource
 from utd_rx.models.statistics import TrackDirection
+from utd_rx.models.video import VideoFrame
 from utd_rx.ports import living
 from utd_rx.ports.data import MAX_DATA
 from utd_rx.ports.room import RoomPort
 from utd_rx.testing.contracts import PATIENCE, Batches, refusal
-from utd_rx.video import TestPattern
+from utd_rx.video import TestPattern, read_counter
 
 E = TypeVar("E", bound=ev.RoomEvent)
 
@@ -42,6 +43,10 @@ class RoomServer(Protocol):
 
     async def speak(self) -> str:
         """Let somebody else come and publish a tone without end; return their identity."""
+
+    async def show(self) -> str:
+        """Let somebody else come and publish a test pattern without end as their camera; return
+        their identity."""
 
     async def listen(self) -> tuple[str, Callable[[], list[tuple[bytes, str]]]]:
         """Let somebody else come; return their identity, and what tells payload and topic of the
@@ -89,6 +94,11 @@ class RoomBench(Batches[ev.RoomEvent]):
     async def hearing(self) -> str:
         """Let somebody speak, and return the sid of the track once it is subscribed."""
         await self.server.speak()
+        return (await self.seen(ev.TrackSubscribed)).track.sid
+
+    async def seeing(self) -> str:
+        """Let somebody show something, and return the sid of the track once it is subscribed."""
+        await self.server.show()
         return (await self.seen(ev.TrackSubscribed)).track.sid
 
 
@@ -307,6 +317,29 @@ class RoomContract:
         assert len(came.batches) == count
         await joined.room.unhear(reception)
 
+    async def test_a_video_is_shown_to_all_who_look_until_they_look_away(
+        self, joined: RoomBench
+    ) -> None:
+        sid = await joined.seeing()
+        room, first, second = joined.room, Batches[VideoFrame](), Batches[VideoFrame]()
+        view = await room.look(sid, lambda frame: first.take((frame,)))
+        small = await room.look(sid, lambda frame: second.take((frame,)), max_height=90)
+        frame = await first.until(lambda frame: read_counter(frame) is not None)
+        assert (frame.width / frame.height, frame.rotation) == (16 / 9, 0)
+        assert not frame.pixels.flags.writeable
+        await second.until(lambda frame: read_counter(frame) is not None)
+        await room.unlook(view)
+        count, others = len(first.told), len(second.told)
+        await second.until(lambda frame: True, after=others)
+        assert len(first.told) == count
+        await room.unlook(small)
+        await room.unlook(small)
+        for wrong in (
+            (room.look(sid, first.take, max_height=0), UTDErrorCode.VALIDATION),  # type: ignore[arg-type] # not called
+            (room.hear(sid, lambda _: None), UTDErrorCode.NOT_FOUND),  # it is no sound
+        ):
+            assert (await refusal(wrong[0])).code is wrong[1]
+
     async def test_statistics_are_of_each_track_that_is_sent_or_received(
         self, joined: RoomBench
     ) -> None:
@@ -335,6 +368,8 @@ class RoomContract:
         speaker = Loudspeaker()
         for command in (
             joined.room.hear("TR_nobody", lambda _: None),
+            joined.room.look("TR_nobody", lambda _: None),
+            joined.room.look(sid, lambda _: None),  # it is sound
             joined.room.route("TR_nobody", speaker.key),
             joined.room.route(sid, DeviceKey("speaker")),
         ):
