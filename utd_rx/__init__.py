@@ -62,7 +62,7 @@ if TYPE_CHECKING:
     from utd_rx.sessions.session import UTDSession
     from utd_rx.state import StateSubject, Store, combine_state
     from utd_rx.testing.sound import AudioComparison, compare
-    from utd_rx.video import TestPattern, read_counter
+    from utd_rx.video import FrameSource, TestPattern, VideoFileSource, read_counter
 
 __version__ = "0.1.0"
 
@@ -105,26 +105,26 @@ _HOME: Final = {
     "utd_rx.sessions.session": "UTDSession",
     "utd_rx.state": "StateSubject Store combine_state",
     "utd_rx.testing.sound": "AudioComparison compare",
-    "utd_rx.video": "TestPattern read_counter",
+    "utd_rx.video": "FrameSource TestPattern VideoFileSource read_counter",
 }
 _MODULE_OF: Final = {name: module for module, names in _HOME.items() for name in names.split()}
 
 __all__ = [
-    "ArraySource", "AudioComparison", "AudioDevice", "AudioDirection", "AudioFormat",
-    "AudioFrame", "AudioInput", "CallReplay", "ChatMessage", "ConflictReason",
-    "ConnectionQuality", "DisconnectReason", "IncomingCall", "Invitation", "InvitationAnswer",
+    "ArraySource", "AudioComparison", "AudioDevice", "AudioDirection", "AudioFormat", "AudioFrame",
+    "AudioInput", "CallReplay", "ChatMessage", "ConflictReason", "ConnectionQuality",
+    "DisconnectReason", "FrameSource", "IncomingCall", "Invitation", "InvitationAnswer",
     "LocalParticipant", "Microphone", "MicrophoneInput", "ParticipantPermission", "Playback",
     "Recording", "RemoteParticipant", "Replay", "RoomEvent", "RoomStatistics", "SpeakRequest",
-    "Speaker", "StateSubject", "Store", "TestPattern", "ToneSource", "TrackDirection",
-    "TrackKind", "TrackPublication", "TrackSource", "TrackStatistics", "UTDApi", "UTDApiClient",
+    "Speaker", "StateSubject", "Store", "TestPattern", "ToneSource", "TrackDirection", "TrackKind",
+    "TrackPublication", "TrackSource", "TrackStatistics", "UTDApi", "UTDApiClient",
     "UTDAudioRoomSession", "UTDBan", "UTDBanNotice", "UTDCall", "UTDCallEndReason",
     "UTDCallSession", "UTDCallStatus", "UTDConnectionState", "UTDErrorCode", "UTDRole", "UTDRoom",
     "UTDSeat", "UTDSeatGrid", "UTDSeatMode", "UTDSession", "UTDSessionResponse", "UTDStageMember",
-    "UTDStreamClient", "UTDStreamException", "UTDStreamType", "UTDTokenResponse", "VideoFormat",
-    "VideoFrame", "VideoInput", "VoiceProcessing", "WavRecorder", "WavSource", "WebhookEvent",
-    "WebhookParticipant", "WebhookRoom", "WebhookTrack", "__version__", "combine_state",
-    "compare", "level_dbfs", "list_devices", "play", "read_counter", "record", "replay",
-    "verify_webhook",
+    "UTDStreamClient", "UTDStreamException", "UTDStreamType", "UTDTokenResponse", "VideoFileSource",
+    "VideoFormat", "VideoFrame", "VideoInput", "VoiceProcessing", "WavRecorder", "WavSource",
+    "WebhookEvent", "WebhookParticipant", "WebhookRoom", "WebhookTrack", "__version__",
+    "combine_state", "compare", "level_dbfs", "list_devices", "play", "read_counter", "record",
+    "replay", "verify_webhook",
 ]  # fmt: skip
 
 

@@ -1,7 +1,9 @@
-"""Video without a camera."""
+"""Sources of video, and what is done with it; importing it loads nothing but numpy."""
 
 from __future__ import annotations
 
+from utd_rx.video.files import VideoFileSource
 from utd_rx.video.pattern import TestPattern, read_counter
+from utd_rx.video.sources import FrameSource
 
-__all__ = ["TestPattern", "read_counter"]
+__all__ = ["FrameSource", "TestPattern", "VideoFileSource", "read_counter"]
