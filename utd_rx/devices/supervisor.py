@@ -64,7 +64,7 @@ class Device(Protocol):
     def name(self) -> str: ...
 
 
-class Lookout(Protocol):
+class Search(Protocol):
     """Waits for one lost device."""
 
     def find(self, now: float) -> Any:
@@ -100,7 +100,7 @@ class Side(Protocol):
     grace: float
     blame: str
 
-    def look_out(self, choice: Any, device: Any) -> Lookout:
+    def look_out(self, choice: Any, device: Any) -> Search:
         """Return what waits for `device`, which was chosen as `choice` and is lost."""
 
     def connect(self, choice: Any, wake: Callable[[], None]) -> OpenDevice:
@@ -126,7 +126,7 @@ class Supervisor:
         self._report = report
         self.lost = 0
         self._connection: OpenDevice | None = None
-        self._lookout: Lookout | None = None
+        self._search: Search | None = None
         self._stumbles = 0
         self._well_at = 0.0
         self._retry_at = 0.0
@@ -216,8 +216,8 @@ class Supervisor:
     def _turn(self, now: float) -> None:
         connection = self._connection
         if connection is None:
-            if self._lookout is not None and now >= self._retry_at:
-                self._retry(self._lookout, now)
+            if self._search is not None and now >= self._retry_at:
+                self._retry(self._search, now)
         elif not connection.is_active or self._watchdog.is_dead(connection.beats, now):
             if connection.is_displaced:
                 self._reopen(connection)
@@ -307,7 +307,7 @@ class Supervisor:
             "%s: %s has died; waiting for it to come back", self._thread.name, device.name
         )
         self._shut()
-        self._lookout = self._side.look_out(self._choice, device)
+        self._search = self._side.look_out(self._choice, device)
         self._retry_at = 0.0
         self._report(
             None,
@@ -318,10 +318,10 @@ class Supervisor:
             ),
         )
 
-    def _retry(self, lookout: Lookout, now: float) -> None:
+    def _retry(self, search: Search, now: float) -> None:
         self._retry_at = now + RETRY
         try:
-            self._take(self._connect(lookout.find(now)))
+            self._take(self._connect(search.find(now)))
         except UTDStreamException as error:
             logger.debug("%s: not back yet: %s", self._thread.name, error)
         else:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from attrs import evolve, field, frozen
 
 from utd_rx.errors import invalid
-from utd_rx.models.checks import flag, path_of, typed
+from utd_rx.models.checks import path_of, typed
 from utd_rx.models.video import MAX_FPS, VideoFormat, VideoFrame, VideoSink
 from utd_rx.ports.clock import SYSTEM_CLOCK, Clock
 from utd_rx.video.library import fitting, load, reading, to_pixels
@@ -48,7 +48,6 @@ class VideoFileSource:
     """Seconds, None where the file does not say it."""
 
     def __attrs_post_init__(self) -> None:
-        flag(self.loop, "VideoFileSource.loop")
         with _opened(self.path) as (container, stream):
             width, height = fitting(stream.codec_context.width, stream.codec_context.height)
             fps = min(MAX_FPS, float(stream.average_rate or ASSUMED_FPS))

@@ -10,7 +10,7 @@ import numpy as np
 from attrs import evolve, field, frozen
 
 from utd_rx.errors import invalid
-from utd_rx.models.checks import flag, typed
+from utd_rx.models.checks import typed
 from utd_rx.models.video import Pixels, VideoFormat, VideoFrame, VideoSink, is_rgb
 from utd_rx.ports.clock import SYSTEM_CLOCK, Clock
 from utd_rx.video.reel import PacedReel, Reel
@@ -63,7 +63,6 @@ class FrameSource:
     format: VideoFormat = field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        flag(self.loop, "FrameSource.loop")
         width, height = self.size or _size_of(self.frames)
         object.__setattr__(self, "format", VideoFormat(width, height, self.fps))
 
