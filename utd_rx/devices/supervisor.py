@@ -57,7 +57,7 @@ class Watchdog:
         return self._silent > (self._silence if beats else self._grace)
 
 
-class Device(Protocol):
+class Named(Protocol):
     """A device as a value."""
 
     @property
@@ -75,7 +75,7 @@ class OpenDevice(Protocol):
     """An open device; `beats` counts what it delivered."""
 
     @property
-    def device(self) -> Device: ...
+    def device(self) -> Named: ...
     @property
     def beats(self) -> int: ...
     @property
