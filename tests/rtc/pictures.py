@@ -11,6 +11,7 @@ import numpy as np
 from livekit import rtc
 
 from tests.rtc.bench import PATIENCE
+from utd_rx.errors import UTDStreamException
 from utd_rx.models.video import Pixels, VideoFormat, VideoSink
 from utd_rx.rtc.room import UTDRoom
 from utd_rx.video import TestPattern, read_counter
@@ -26,8 +27,9 @@ class Camera:
         self.error: BaseException | None = None
         self.gate = asyncio.Event()
         self.gate.set()
-        self.asked = asyncio.Event()
+        self.asked, self.watched = asyncio.Event(), asyncio.Event()
         self.sink: VideoSink = lambda frame: None
+        self.told: Callable[[UTDStreamException | None], None] = lambda failure: None
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def open(self, sink: VideoSink) -> CameraStream:
@@ -48,6 +50,10 @@ class CameraStream:
         self._camera = camera
         self._stream = stream
         self._is_closed = False
+
+    def watch(self, told: Callable[[UTDStreamException | None], None]) -> None:
+        self._camera.told = told
+        self._camera.watched.set()
 
     async def wait_ended(self) -> None:
         await asyncio.shield(self._camera.over)

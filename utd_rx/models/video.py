@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 from attrs import field, frozen
 from attrs.validators import ge, gt, in_, le
 
-from utd_rx.errors import invalid
+from utd_rx.errors import UTDStreamException, invalid
 from utd_rx.models.audio import AudioInputStream
+from utd_rx.models.checks import source as check_source
 from utd_rx.models.checks import typed
+from utd_rx.models.devices import CameraChoice, CameraDevice
 from utd_rx.models.png import png
 
 MIN_SIDE: Final = 16
@@ -127,6 +129,18 @@ VideoInputStream: TypeAlias = AudioInputStream
 """An open source of pictures: what is open ends and is closed alike."""
 
 
+@runtime_checkable
+class Losable(Protocol):
+    """An open source that may lose its device and get it back, beside being a `VideoInputStream`.
+
+    While it is lost it delivers nothing, and does not end.
+    """
+
+    def watch(self, told: Callable[[UTDStreamException | None], None]) -> None:
+        """Call `told` on the loop that opened it with why the device is lost, and with None when
+        it is back; at once when it is lost now. It takes the place of an earlier one."""
+
+
 class VideoInput(Protocol):
     """A source of pictures as a value: a pattern, a file, a camera.
 
@@ -148,3 +162,21 @@ class VideoInput(Protocol):
         Raises:
             UTDStreamException: The source cannot be opened.
         """
+
+
+async def switched(source: VideoInput | None, to: VideoInput | CameraChoice) -> VideoInput:
+    """Return what is to be published instead of `source`: an input as it is; of a `Camera`, the
+    camera that is meant, or with None the next one there is.
+
+    Raises:
+        UTDStreamException: `VALIDATION`, when it is no input, or `source` is no camera; and as
+            `Camera.other`.
+    """
+    if to is not None and not isinstance(to, str | CameraDevice):
+        check_source(to, "to", "a VideoInput or a camera's name", VideoFormat)
+        return to
+    other = getattr(source, "other", None)
+    if other is None:
+        raise invalid("what is published is no Camera, so there is no other one: pass a VideoInput")
+    found: VideoInput = await other(to)
+    return found

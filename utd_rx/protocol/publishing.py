@@ -50,6 +50,8 @@ _CONCERNS: Final = frozenset(
         e.LocalTrackFailed,
         e.LocalTrackRepublished,
         e.LocalTrackUnpublished,
+        e.LocalVideoInterrupted,
+        e.LocalVideoResumed,
         e.TrackMuted,
         e.TrackUnmuted,
     }
@@ -73,8 +75,9 @@ class Publishing:
 
     `is_wanted` is the app's last word, and `stated` its number, so that who gives up takes back
     their own only: what was on before, and not switched off since, stays wanted (`is_kept`).
-    `failure` is that of the last operation. A mute may be told before the publication it is about
-    has answered: it waits in `early`. `late` counts results that came too late and were dropped.
+    `failure` is that of the last operation, `lost` why what feeds the track delivers nothing, until
+    it does. A mute may be told before the publication it is about has answered: it waits in
+    `early`. `late` counts results that came too late and were dropped.
     What an outage took may come back until `resume_by`, monotonic seconds; None: nothing was taken.
     """
 
@@ -84,6 +87,7 @@ class Publishing:
     operation: Operation | None = None
     epoch: int = 0
     failure: UTDStreamException | None = None
+    lost: UTDStreamException | None = None
     early: tuple[TrackPublication, ...] = ()
     late: int = 0
     resume_by: float | None = None
@@ -94,6 +98,11 @@ class Publishing:
     def is_on(self) -> bool:
         """Whether others can hear or see it."""
         return self.track is not None and not self.track.is_muted
+
+    @property
+    def trouble(self) -> UTDStreamException | None:
+        """Why others do not hear or see what was wanted, None when they do or nothing was."""
+        return self.failure or (self.lost if self.is_on else None)
 
     @property
     def is_settled(self) -> bool:
@@ -132,6 +141,8 @@ def step(publishing: Publishing, fact: object, source: TrackSource) -> Publishin
         case facts.TrackOpened(epoch=epoch, track=track):
             early = [known for known in publishing.early if known.sid == track.sid]
             finished = _finished(publishing, epoch, Operation.OPEN, track)
+            if finished.track is track:
+                finished = evolve(finished, lost=None)
             return _followed(finished, early[-1]) if early else finished
         case facts.TrackMuteChanged(epoch=epoch, muted=muted):
             known = publishing.track
@@ -157,6 +168,10 @@ def step(publishing: Publishing, fact: object, source: TrackSource) -> Publishin
             return evolve(publishing, track=track)
         case e.LocalTrackFailed(track_sid=sid, error=error) if _is_ours(publishing, sid):
             return evolve(publishing, track=None, is_wanted=False, failure=error)
+        case e.LocalVideoInterrupted(track_sid=sid, error=error) if _is_ours(publishing, sid):
+            return evolve(publishing, lost=error)
+        case e.LocalVideoResumed(track_sid=sid) if _is_ours(publishing, sid):
+            return evolve(publishing, lost=None)
         case e.LocalTrackUnpublished(track=track) if _is_ours(publishing, track.sid):
             return evolve(
                 publishing, track=None, is_wanted=publishing.is_wanted and publishing.is_granted

@@ -61,7 +61,7 @@ def list_cameras() -> tuple[CameraDevice, ...]:
 
 def find_camera(choice: CameraChoice, cameras: Sequence[CameraDevice]) -> CameraDevice:
     """Return the chosen one, also by its `/dev/video…`; raises as `choose_camera`."""
-    if isinstance(choice, str) and choice.startswith("/dev/"):
+    if isinstance(choice, str) and choice.startswith("/"):
         path = Path(choice).resolve()
         choice = next((one.id for one in cameras if Path(one.id).resolve() == path), choice)
     return choose_camera(cameras, choice)
