@@ -69,6 +69,7 @@ if TYPE_CHECKING:
         Screen,
         TestPattern,
         VideoFileSource,
+        VideoRecorder,
         list_cameras,
         read_counter,
     )
@@ -116,7 +117,8 @@ _HOME: Final = {
     "utd_rx.state": "StateSubject Store combine_state",
     "utd_rx.testing.sound": "AudioComparison compare",
     "utd_rx.video": (
-        "Camera FrameSource Screen TestPattern VideoFileSource list_cameras read_counter"
+        "Camera FrameSource Screen TestPattern VideoFileSource VideoRecorder list_cameras "
+        "read_counter"
     ),
 }
 _MODULE_OF: Final = {name: module for module, names in _HOME.items() for name in names.split()}
@@ -134,7 +136,7 @@ __all__ = [
     "UTDErrorCode", "UTDRole", "UTDRoom", "UTDSeat", "UTDSeatGrid", "UTDSeatMode", "UTDSession",
     "UTDSessionResponse", "UTDStageMember", "UTDStreamClient", "UTDStreamException",
     "UTDStreamType", "UTDTokenResponse", "VideoFileSource", "VideoFormat", "VideoFrame",
-    "VideoInput", "VoiceProcessing", "WavRecorder", "WavSource", "WebhookEvent",
+    "VideoInput", "VideoRecorder", "VoiceProcessing", "WavRecorder", "WavSource", "WebhookEvent",
     "WebhookParticipant", "WebhookRoom", "WebhookTrack", "__version__", "combine_state", "compare",
     "level_dbfs", "list_cameras", "list_devices", "play", "read_counter", "record", "replay",
     "verify_webhook",

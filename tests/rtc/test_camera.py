@@ -11,10 +11,13 @@ from livekit import api, rtc
 
 from tests.rtc.bench import PATIENCE, Party, eventually, permit, raises
 from tests.rtc.pictures import Camera, looking
+from tests.video.cameras import Cameras
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
 from utd_rx.models import events as ev
+from utd_rx.models.devices import CameraDevice
 from utd_rx.models.participant import TrackKind, TrackSource
 from utd_rx.models.video import VideoFormat, VideoFrame
+from utd_rx.video import Camera as Webcam
 from utd_rx.video import FrameSource, TestPattern
 
 CAMERA, SCREEN = TrackSource.CAMERA, TrackSource.SCREEN_SHARE
@@ -240,3 +243,31 @@ async def test_without_a_camera_there_is_none_to_switch(party: Party) -> None:
     for to, told in (("Front", "no Camera"), (None, "no Camera"), (wrong, "a VideoInput")):
         error = await raises(UTDErrorCode.VALIDATION, ann.switch_camera(to))
         assert told in error.message
+
+
+async def test_a_camera_is_unplugged_comes_back_and_is_left_for_the_next_one(
+    party: Party, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cameras = Cameras(monkeypatch)
+    cameras.there = {"/dev/video0": "Front", "/dev/video2": "Back"}
+    cameras.views = {"/dev/video0": 11, "/dev/video2": 33}
+    ann, ear = await party.join("ann")
+    bob, other = await party.join("bob")
+    track = await ann.publish(Webcam("Front", format=VideoFormat(64, 36)), CAMERA)
+    await other.wait(ev.TrackSubscribed)
+    async with looking(bob, "ann", track.sid) as eye:
+        await eye.wait(lambda: 11 in eye.numbers)
+        del cameras.there["/dev/video0"]
+        cameras.opened[0].unplug()
+        lost = await ear.wait(ev.LocalVideoInterrupted)
+        assert (lost.track_sid, lost.error.code) == (track.sid, UTDErrorCode.NOT_FOUND)
+        cameras.there = {"/dev/video4": "Front", **cameras.there}
+        cameras.views["/dev/video4"] = 22
+        await ear.wait(ev.LocalVideoResumed)
+        await eye.wait(lambda: 22 in eye.numbers)
+        back = await ann.switch_camera()
+        assert back == Webcam(CameraDevice("/dev/video2", "Back"), format=VideoFormat(64, 36))
+        await eye.wait(lambda: 33 in eye.numbers)
+    await ann.unpublish(track.sid)
+    assert [one.is_closed for one in cameras.opened] == [True] * 3
+    assert len(other.of(ev.TrackSubscribed)) == 1

@@ -41,6 +41,7 @@ class Container:
         self.options = options
         self.is_closed = False
         self.closed_on = ""
+        self.still: int | None = None  # what it sees all the time, 30 times a second
         self._seen: queue.Queue[Packet | Exception] = queue.Queue()
 
     def see(self, number: int = 0, size: tuple[int, int] = (64, 36)) -> None:
@@ -63,8 +64,11 @@ class Container:
     def demux(self, *, video: int) -> Iterator[Packet]:
         while True:
             try:
-                seen = self._seen.get(timeout=0.01)
+                seen = self._seen.get(timeout=0.03)
             except queue.Empty:
+                if self.still is not None:
+                    self.see(self.still)
+                    continue
                 if self.is_closed:
                     return
                 raise BlockingIOError(errno.EAGAIN, "as of a camera that does not wait") from None
@@ -81,10 +85,11 @@ class Container:
 
 
 class Cameras:
-    """The cameras of a machine: `there` by their paths, with their names."""
+    """The cameras of a machine: `there` by their paths, with their names; `views` what they see."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.there: dict[str, str] = {}
+        self.views: dict[str, int] = {}
         self.opened: list[Container] = []
         self.refusals: list[Exception] = []
         self.is_listable = True
@@ -105,4 +110,5 @@ class Cameras:
         if self.refusals:
             raise self.refusals.pop(0)
         self.opened.append(Container(path, options))
+        self.opened[-1].still = self.views.get(path)
         return self.opened[-1]

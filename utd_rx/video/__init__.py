@@ -6,6 +6,7 @@ from utd_rx.video.camera import Camera
 from utd_rx.video.files import VideoFileSource
 from utd_rx.video.hardware import list_cameras
 from utd_rx.video.pattern import TestPattern, read_counter
+from utd_rx.video.recorder import VideoRecorder
 from utd_rx.video.screen import Screen
 from utd_rx.video.sources import FrameSource
 
@@ -15,6 +16,7 @@ __all__ = [
     "Screen",
     "TestPattern",
     "VideoFileSource",
+    "VideoRecorder",
     "list_cameras",
     "read_counter",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from itertools import count
 from typing import TypeAlias
 
@@ -21,14 +22,15 @@ Picture: TypeAlias = Pixels | VideoFrame
 Pictures: TypeAlias = Pixels | Iterable[Picture] | Callable[[int], Picture | None]
 
 
-def _to_size(size: tuple[int, int] | None) -> tuple[int, int] | None:
+def to_size(size: tuple[int, int] | None, name: str) -> tuple[int, int] | None:
+    """Return a size that pictures can have, or raise `VALIDATION`."""
     if size is None:
         return None
     try:
         width, height = size
         declared = VideoFormat(width, height)
     except (TypeError, ValueError) as error:
-        raise invalid(f"FrameSource.size must be (width, height), not {size!r}") from error
+        raise invalid(f"{name} must be (width, height), not {size!r}") from error
     return declared.width, declared.height
 
 
@@ -57,7 +59,9 @@ class FrameSource:
 
     frames: Pictures = field(repr=False, converter=lambda frames: frames)
     fps: float = 30.0
-    size: tuple[int, int] | None = field(default=None, kw_only=True, converter=_to_size)
+    size: tuple[int, int] | None = field(
+        default=None, kw_only=True, converter=partial(to_size, name="FrameSource.size")
+    )
     loop: bool = field(default=False, kw_only=True)
     clock: Clock = field(default=SYSTEM_CLOCK, kw_only=True, repr=False)
     format: VideoFormat = field(init=False, repr=False)
