@@ -43,7 +43,11 @@ class Viewer:
     async def __aenter__(self) -> Viewer:
         loop = asyncio.get_running_loop()
         take = self.frames.put_nowait
-        self.stream = await self.camera.open(lambda frame: loop.call_soon_threadsafe(take, frame))
+
+        def sink(frame: VideoFrame) -> None:
+            loop.call_soon_threadsafe(take, frame)
+
+        self.stream = await self.camera.open(sink)
         self.stream.watch(self.failures.put_nowait)
         return self
 

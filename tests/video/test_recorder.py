@@ -48,8 +48,9 @@ class Film:
             self.kinds = [stream.type for stream in container.streams]
             for frame in container.decode():
                 if isinstance(frame, av.VideoFrame):
-                    self.pictures.append(frame.to_ndarray(format="rgb24"))
-                    self.numbers.append(read_counter(self.pictures[-1]))
+                    shown: Any = frame.to_ndarray(format="rgb24")
+                    self.pictures.append(shown)
+                    self.numbers.append(read_counter(shown))
                     self.moments.append(float(frame.time or 0.0))
                 else:
                     levels.append(np.abs(frame.to_ndarray()).max(axis=0))

@@ -42,7 +42,11 @@ class Viewer:
 
     async def __aenter__(self) -> Viewer:
         loop, take = asyncio.get_running_loop(), self._frames.put_nowait
-        self.stream = await self.screen.open(lambda one: loop.call_soon_threadsafe(take, one))
+
+        def sink(frame: VideoFrame) -> None:
+            loop.call_soon_threadsafe(take, frame)
+
+        self.stream = await self.screen.open(sink)
         self.stream.watch(self.failures.put_nowait)
         return self
 

@@ -19,10 +19,14 @@ from utd_rx.audio.pacer import PacedStream
 from utd_rx.audio.wav import read_wav, read_wav_header
 from utd_rx.errors import invalid
 from utd_rx.models.audio import AudioFormat, FrameSink, Samples
-from utd_rx.models.checks import path_of, typed
+from utd_rx.models.checks import absolute, typed
 from utd_rx.ports.clock import SYSTEM_CLOCK, Clock
 
 _FULL_SCALE: Final = 32_768.0
+
+
+def _to_path(path: str | Path) -> Path:
+    return absolute(path, "WavSource.path")
 
 
 def _to_samples(samples: npt.NDArray[Any]) -> Samples:
@@ -65,7 +69,7 @@ class WavSource:
             its rate has to be converted and soxr is not installed.
     """
 
-    path: Path = field(converter=path_of("WavSource.path"))
+    path: Path = field(converter=_to_path)
     loop: bool = field(default=False, kw_only=True)
     clock: Clock = field(default=SYSTEM_CLOCK, kw_only=True, eq=False, repr=False)
     format: AudioFormat = field(init=False)

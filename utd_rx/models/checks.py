@@ -108,19 +108,13 @@ def source(given: object, name: str, kind: str, form: type) -> None:
         raise invalid(f"{name} is {kind}, not {type(given).__name__}")
 
 
-def path_of(what: str) -> Callable[[str | Path], Path]:
-    """Return a converter to an absolute path of the argument named `what`, or `VALIDATION`.
-
-    At once, because what is opened later may be so where another folder is the working one.
-    """
-
-    def convert(path: str | Path) -> Path:
-        try:
-            return Path(path).absolute()
-        except TypeError as error:
-            raise invalid(f"{what} must be str or Path, not {type(path).__name__}") from error
-
-    return convert
+def absolute(path: str | Path, name: str) -> Path:
+    """Return a path as an absolute one, or raise `VALIDATION`: at once, because what is opened
+    later may be so where another folder is the working one."""
+    try:
+        return Path(path).absolute()
+    except TypeError as error:
+        raise invalid(f"{name} must be str or Path, not {type(path).__name__}") from error
 
 
 def number(value: float, rule: str, least: float, most: float = inf) -> float:

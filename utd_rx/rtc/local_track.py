@@ -90,6 +90,7 @@ class LocalTrack:
 
     async def replace(self, source: VideoInput) -> None:
         """Be fed by `source` from now on; if that does not open, by what it was. `run` again."""
+        feeder = cast("PictureFeeder", self.feeder)
         _video_format(source)
         if self.watcher is None:  # it rests, and `source` is opened when that is over
             self.source = source
@@ -98,7 +99,7 @@ class LocalTrack:
 
         def put(frame: VideoFrame) -> None:
             if is_open:
-                self.feeder.put(frame)
+                feeder.put(frame)
 
         stream = await source.open(put)
         if not self.is_over:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from attrs import evolve, field, frozen
 
 from utd_rx.errors import invalid
-from utd_rx.models.checks import path_of, typed
+from utd_rx.models.checks import absolute, typed
 from utd_rx.models.video import MAX_FPS, VideoFormat, VideoFrame, VideoSink
 from utd_rx.ports.clock import SYSTEM_CLOCK, Clock
 from utd_rx.video.library import fitting, load, reading, to_pixels
@@ -18,6 +18,10 @@ from utd_rx.video.reel import PacedReel, Reel
 
 ASSUMED_FPS: Final = 30.0
 """Of a file that does not say it, as a recording of frames that came as they liked."""
+
+
+def _to_path(path: str | Path) -> Path:
+    return absolute(path, "VideoFileSource.path")
 
 
 @frozen(field_transformer=typed)
@@ -39,7 +43,7 @@ class VideoFileSource:
             of a size that can be sent; `FEATURE_DISABLED` without PyAV.
     """
 
-    path: Path = field(converter=path_of("VideoFileSource.path"))
+    path: Path = field(converter=_to_path)
     loop: bool = field(default=False, kw_only=True)
     clock: Clock = field(default=SYSTEM_CLOCK, kw_only=True, eq=False, repr=False)
     format: VideoFormat = field(init=False)

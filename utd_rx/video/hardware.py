@@ -76,8 +76,8 @@ def open_camera(device: CameraDevice, wished: VideoFormat) -> Any:
         try:
             return av.open(name, format=system, options=options, timeout=(OPEN_TIMEOUT, None))
         except (OSError, ValueError) as error:
-            failure = error
-            if error.errno in _REFUSALS:
+            failure: Any = error  # FFmpeg's own have a number and a text, whatever else they are
+            if failure.errno in _REFUSALS:
                 break
             logger.debug("%s does not open with %s: %s", device.name, options, error)
     unknown = UTDErrorCode.UNKNOWN, str(failure.strerror)

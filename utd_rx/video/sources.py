@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
 from itertools import count
 from typing import TypeAlias
 
@@ -34,6 +33,14 @@ def to_size(size: tuple[int, int] | None, name: str) -> tuple[int, int] | None:
     return declared.width, declared.height
 
 
+def _to_size(size: tuple[int, int] | None) -> tuple[int, int] | None:
+    return to_size(size, "FrameSource.size")
+
+
+def _to_frames(frames: Pictures) -> Pictures:
+    return frames  # looked at with the size
+
+
 @frozen(eq=False, field_transformer=typed)
 class FrameSource:
     """Pictures of an app's own, delivered at a steady pace.
@@ -57,11 +64,9 @@ class FrameSource:
         UTDStreamException: `VALIDATION`, when it is none of these, is empty, or tells no size.
     """
 
-    frames: Pictures = field(repr=False, converter=lambda frames: frames)
+    frames: Pictures = field(repr=False, converter=_to_frames)
     fps: float = 30.0
-    size: tuple[int, int] | None = field(
-        default=None, kw_only=True, converter=partial(to_size, name="FrameSource.size")
-    )
+    size: tuple[int, int] | None = field(default=None, kw_only=True, converter=_to_size)
     loop: bool = field(default=False, kw_only=True)
     clock: Clock = field(default=SYSTEM_CLOCK, kw_only=True, repr=False)
     format: VideoFormat = field(init=False, repr=False)
@@ -112,12 +117,13 @@ def _reel(source: FrameSource) -> Reel:
 
 
 def _pictures(frames: Pictures) -> Iterable[Picture]:
-    if not callable(frames):
-        for picture in frames:  # and not `yield from`, which closes an app's iterator with this
-            yield picture
-        return
+    # What an app gave is returned as it is: a generator around it would close an iterator of its.
+    return _made(frames) if callable(frames) else frames
+
+
+def _made(make: Callable[[int], Picture | None]) -> Iterable[Picture]:
     for number in count():
-        picture = frames(number)
+        picture = make(number)
         if picture is None:
             return
         yield picture
