@@ -286,6 +286,18 @@ def test_where_cameras_cannot_be_listed_it_is_said(
         list_cameras()
 
 
+async def test_ffmpeg_itself_is_opened_read_and_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its test source, as a machine has no camera."""
+    source = CameraDevice("testsrc=size=320x180:rate=30,realtime", "FFmpeg's")
+    monkeypatch.setattr(hardware, "SYSTEMS", {sys.platform: "lavfi"})
+    monkeypatch.setattr(hardware, "list_cameras", lambda: (source,))
+    async with Viewer(Camera(format=VideoFormat(160, 160))) as viewer:
+        frames = [await viewer.frame() for _ in range(3)]
+    assert [(frame.width, frame.height) for frame in frames] == [(160, 90)] * 3
+    assert frames[0].pixels.std() > 50
+    assert viewer.failures.empty()
+
+
 def test_a_machine_is_asked_without_harm() -> None:
     """The real one: there may be cameras or not."""
     assert all(isinstance(camera, CameraDevice) for camera in list_cameras())

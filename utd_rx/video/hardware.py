@@ -19,7 +19,7 @@ logger: Final = logging.getLogger("utd_rx.video")
 OPEN_TIMEOUT: Final = 10.0
 """Seconds for FFmpeg to open a device, where it heeds that."""
 
-_SYSTEMS: Final = {"linux": "v4l2", "darwin": "avfoundation", "win32": "dshow"}
+SYSTEMS: Final = {"linux": "v4l2", "darwin": "avfoundation", "win32": "dshow"}
 BY_ID: Final = Path("/dev/v4l/by-id")
 _UNCOMPRESSED_UP_TO: Final = 640 * 480
 """Pixels; of more, USB 2 carries a few a second unless the camera compresses them."""
@@ -87,11 +87,11 @@ def open_camera(device: CameraDevice, wished: VideoFormat) -> Any:
 
 
 def _system() -> str:
-    if sys.platform not in _SYSTEMS:
+    if sys.platform not in SYSTEMS:
         raise UTDStreamException(
             f"there are no cameras on {sys.platform} yet", code=UTDErrorCode.FEATURE_DISABLED
         )
-    return _SYSTEMS[sys.platform]
+    return SYSTEMS[sys.platform]
 
 
 def _attempts(system: str, wished: VideoFormat) -> list[dict[str, str]]:
