@@ -65,6 +65,7 @@ class OwnTracks:
 
     async def switch_camera(self, to: VideoInput | CameraChoice) -> VideoInput:
         """Publish another camera from now on; see `UTDSession.switch_camera`."""
+        self._runner.require_joined()
         camera = TrackSource.CAMERA
         async with self._changing:
             other = await switched(cast("VideoInput | None", self.sources.get(camera)), to)

@@ -246,8 +246,8 @@ class UTDSession(SessionView[St]):
 
         Raises:
             UTDStreamException: `VALIDATION` no such input, or the session's is no `Camera`;
-                `NOT_FOUND` no such or no other one; or why it does not open: then the one before
-                goes on. Cancelling is safe: the change is made, or not.
+                `NOT_FOUND` no such or no other one; `CONFLICT` not joined; or why it does not open:
+                then the one before goes on. Cancelling is safe: the change is made, or not.
         """
         return await self._tracks.switch_camera(to)
 
