@@ -126,6 +126,19 @@ def test_sound_that_comes_a_little_early_or_late_is_left_as_it_is(tmp_path: Path
     assert film.seconds_of_sound == pytest.approx(2.0, abs=0.1)
 
 
+@pytest.mark.parametrize("drift", [1.01, 0.99])
+def test_a_sound_cards_clock_that_is_off_does_not_pull_them_apart(
+    tmp_path: Path, drift: float
+) -> None:
+    count = 3_000
+    with VideoRecorder(tmp_path / "a.mkv") as made:
+        made.write(picture(0))
+        for frame in range(count):
+            made.write(sound(frame / 100 * drift))
+    film = Film(tmp_path / "a.mkv")
+    assert film.seconds_of_sound == pytest.approx(count / 100 * drift, abs=0.15)
+
+
 @pytest.mark.parametrize(("rate", "channels"), [(16_000, 1), (44_100, 2), (48_000, 2)])
 def test_sound_of_any_format_is_taken(tmp_path: Path, rate: int, channels: int) -> None:
     with VideoRecorder(tmp_path / "a.mp4") as made:

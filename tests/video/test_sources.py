@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import pickle
 import threading
 from collections.abc import Iterator
@@ -133,6 +134,32 @@ async def test_what_an_iterator_raises_ends_the_stream() -> None:
 
     with pytest.raises(OSError, match="torn"):
         await shown(FrameSource(broken(), size=(64, 36), clock=EagerClock()))
+
+
+async def test_what_is_read_when_it_is_closed_is_nobodys_business(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    gate, reading = threading.Event(), threading.Event()
+
+    def broken(number: int) -> Pixels:
+        if number == 0:
+            return PATTERN.picture(0)
+        reading.set()
+        gate.wait(10)
+        raise OSError("torn")
+
+    frames: list[VideoFrame] = []
+    source = FrameSource(broken, size=(64, 36), clock=EagerClock())
+    stream = await source.open(frames.append)
+    await asyncio.to_thread(reading.wait, 10)
+    closing = asyncio.create_task(stream.aclose())
+    await asyncio.sleep(0)
+    gate.set()
+    await closing
+    await stream.aclose()
+    gc.collect()
+    assert len(frames) <= 1
+    assert caplog.records == []
 
 
 @pytest.mark.parametrize(

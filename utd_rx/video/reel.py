@@ -55,8 +55,9 @@ class PacedReel:
         await asyncio.wait({self._task})
 
     async def _run(self) -> None:
+        following = self._read()
         try:
-            frame = await self._read()
+            frame = await following
             began_at = self._clock.now()
             while frame is not None:
                 following = self._read()
@@ -68,6 +69,7 @@ class PacedReel:
                 self.delivered_frames += 1
                 frame = await following
         finally:
+            following.cancel()  # whatever comes of it, nobody wants it
             closing = asyncio.wrap_future(self._thread.submit(self._reel.close))
             self._thread.shutdown(wait=False)
             await asyncio.wait([closing], timeout=CLOSE_TIMEOUT)
