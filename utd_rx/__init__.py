@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from utd_rx.models.call import IncomingCall, UTDCall, UTDCallEndReason, UTDCallStatus
     from utd_rx.models.chat import ChatMessage
     from utd_rx.models.connection import ConnectionQuality, DisconnectReason, UTDConnectionState
+    from utd_rx.models.devices import CameraDevice
     from utd_rx.models.events import RoomEvent
     from utd_rx.models.participant import (
         LocalParticipant,
@@ -64,7 +65,16 @@ if TYPE_CHECKING:
     from utd_rx.sessions.session import UTDSession
     from utd_rx.state import StateSubject, Store, combine_state
     from utd_rx.testing.sound import AudioComparison, compare
-    from utd_rx.video import TestPattern, read_counter
+    from utd_rx.video import (
+        Camera,
+        FrameSource,
+        Screen,
+        TestPattern,
+        VideoFileSource,
+        VideoRecorder,
+        list_cameras,
+        read_counter,
+    )
 
 __version__ = "0.1.0"
 
@@ -80,6 +90,7 @@ _HOME: Final = {
     "utd_rx.models.call": "IncomingCall UTDCall UTDCallEndReason UTDCallStatus",
     "utd_rx.models.chat": "ChatMessage",
     "utd_rx.models.connection": "ConnectionQuality DisconnectReason UTDConnectionState",
+    "utd_rx.models.devices": "CameraDevice",
     "utd_rx.models.events": "RoomEvent",
     "utd_rx.models.participant": (
         "LocalParticipant ParticipantPermission RemoteParticipant TrackKind TrackPublication "
@@ -109,26 +120,30 @@ _HOME: Final = {
     "utd_rx.sessions.session": "UTDSession",
     "utd_rx.state": "StateSubject Store combine_state",
     "utd_rx.testing.sound": "AudioComparison compare",
-    "utd_rx.video": "TestPattern read_counter",
+    "utd_rx.video": (
+        "Camera FrameSource Screen TestPattern VideoFileSource VideoRecorder list_cameras "
+        "read_counter"
+    ),
 }
 _MODULE_OF: Final = {name: module for module, names in _HOME.items() for name in names.split()}
 
 __all__ = [
     "ArraySource", "AudioComparison", "AudioDevice", "AudioDirection", "AudioFormat", "AudioFrame",
-    "AudioInput", "CallReplay", "ChatMessage", "ConflictReason", "ConnectionQuality",
-    "DisconnectReason", "IncomingCall", "Invitation", "InvitationAnswer", "LiveStreamReplay",
-    "LocalParticipant", "Microphone", "MicrophoneInput", "ParticipantPermission", "Playback",
-    "Recording", "RemoteParticipant", "Replay", "RoomEvent", "RoomStatistics", "SpeakRequest",
-    "Speaker", "StageRequest", "StateSubject", "Store", "TestPattern", "ToneSource",
-    "TrackDirection", "TrackKind", "TrackPublication", "TrackSource", "TrackStatistics", "UTDApi",
-    "UTDApiClient", "UTDAudioRoomSession", "UTDBan", "UTDBanNotice", "UTDCall", "UTDCallEndReason",
-    "UTDCallSession", "UTDCallStatus", "UTDConnectionState", "UTDErrorCode", "UTDLiveStreamSession",
-    "UTDRole", "UTDRoom", "UTDSeat", "UTDSeatGrid", "UTDSeatMode", "UTDSession",
-    "UTDSessionResponse", "UTDStageMember", "UTDStreamClient", "UTDStreamException",
-    "UTDStreamType", "UTDTokenResponse", "VideoFormat", "VideoFrame", "VideoInput",
-    "VoiceProcessing", "WavRecorder", "WavSource", "WebhookEvent", "WebhookParticipant",
-    "WebhookRoom", "WebhookTrack", "__version__", "combine_state", "compare", "level_dbfs",
-    "list_devices", "play", "read_counter", "record", "replay", "verify_webhook",
+    "AudioInput", "CallReplay", "Camera", "CameraDevice", "ChatMessage", "ConflictReason",
+    "ConnectionQuality", "DisconnectReason", "FrameSource", "IncomingCall", "Invitation",
+    "InvitationAnswer", "LiveStreamReplay", "LocalParticipant", "Microphone", "MicrophoneInput",
+    "ParticipantPermission", "Playback", "Recording", "RemoteParticipant", "Replay", "RoomEvent",
+    "RoomStatistics", "Screen", "SpeakRequest", "Speaker", "StageRequest", "StateSubject", "Store",
+    "TestPattern", "ToneSource", "TrackDirection", "TrackKind", "TrackPublication", "TrackSource",
+    "TrackStatistics", "UTDApi", "UTDApiClient", "UTDAudioRoomSession", "UTDBan", "UTDBanNotice",
+    "UTDCall", "UTDCallEndReason", "UTDCallSession", "UTDCallStatus", "UTDConnectionState",
+    "UTDErrorCode", "UTDLiveStreamSession", "UTDRole", "UTDRoom", "UTDSeat", "UTDSeatGrid",
+    "UTDSeatMode", "UTDSession", "UTDSessionResponse", "UTDStageMember", "UTDStreamClient",
+    "UTDStreamException", "UTDStreamType", "UTDTokenResponse", "VideoFileSource", "VideoFormat",
+    "VideoFrame", "VideoInput", "VideoRecorder", "VoiceProcessing", "WavRecorder", "WavSource",
+    "WebhookEvent", "WebhookParticipant", "WebhookRoom", "WebhookTrack", "__version__",
+    "combine_state", "compare", "level_dbfs", "list_cameras", "list_devices", "play",
+    "read_counter", "record", "replay", "verify_webhook",
 ]  # fmt: skip
 
 

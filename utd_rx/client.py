@@ -12,7 +12,7 @@ from reactivex import Observable
 from utd_rx.errors import UTDErrorCode, UTDStreamException, invalid
 from utd_rx.models.audio import AudioFormat, AudioInput
 from utd_rx.models.call import IncomingCall
-from utd_rx.models.checks import source
+from utd_rx.models.checks import flag, source
 from utd_rx.models.stream_type import UTDStreamType
 from utd_rx.models.token import UTDSessionResponse
 from utd_rx.models.video import VideoFormat, VideoInput

@@ -10,10 +10,11 @@ from typing import Any, TypeVar
 import numpy as np
 import pytest
 
-from utd_rx.audio import devices, portaudio, supervisor
+from utd_rx.audio import devices, portaudio
 from utd_rx.audio.capture import CaptureConnection
 from utd_rx.audio.playback import PlaybackConnection
 from utd_rx.audio.portaudio import RealTimeCallback
+from utd_rx.devices import supervisor
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.audio import AudioFormat
 from utd_rx.models.devices import AudioDevice, AudioDirection, DeviceChoice

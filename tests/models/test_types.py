@@ -29,14 +29,14 @@ from utd_rx.models.video import VideoFrame
 from utd_rx.ports.engine import JoinRequest
 from utd_rx.rest.policy import RetryPolicy, Timeouts
 from utd_rx.testing.sound import AudioComparison
-from utd_rx.video import TestPattern
+from utd_rx.video import Camera, Screen, TestPattern
 
 OTHERS = (
-    ArraySource, AudioComparison, JoinRequest, MicrophoneInput, RetryPolicy, TestPattern, Timeouts,
-    ToneSource,
+    ArraySource, AudioComparison, Camera, JoinRequest, MicrophoneInput, RetryPolicy, Screen,
+    TestPattern, Timeouts, ToneSource,
 )  # fmt: skip
 """What else an app makes or sees."""
-CONVERTED = ("samples", "block", "backend")
+CONVERTED = ("samples", "block", "backend", "region")
 """What checks itself, in words of its own."""
 FIELDS = [
     (cls, field.name)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pickle
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from utd_rx.models.video import VideoFormat, VideoFrame
 
@@ -52,3 +54,27 @@ def test_a_frame_shows_its_pixels_and_lets_nobody_change_them() -> None:
     assert (again.pixels == frame.pixels).all()
     assert (again.timestamp, again.rotation) == (1.5, 90)
     assert not again.pixels.flags.writeable
+
+
+@pytest.mark.parametrize("rotation", [0, 90, 180, 270])
+def test_a_still_is_the_picture_upright_and_loses_nothing(tmp_path: Path, rotation: int) -> None:
+    made = np.random.RandomState(rotation).randint(0, 256, (36, 65, 3)).astype(np.uint8)
+    made[:18] = 7  # of one colour, too
+    path = tmp_path / "still.PNG"
+    VideoFrame(made, rotation=rotation).save(path)
+    VideoFrame(made, rotation=rotation).save(str(path))  # in its place
+    with Image.open(path) as still:
+        assert still.mode == "RGB"
+        assert (np.asarray(still) == np.rot90(made, -rotation // 90)).all()
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [("still.jpg", "as a .png file"), ("still", "as a .png file"), (7, "not as 7"),
+     ("gone/still.png", "No such file"), (".png/", "as a .png file")],
+)  # fmt: skip
+def test_a_still_that_cannot_be_saved_is_refused(path: Any, told: str, tmp_path: Path) -> None:
+    frame = VideoFrame(pixels(36, 64, 3))
+    with pytest.raises(ValueError, match=told):
+        frame.save(tmp_path / path if isinstance(path, str) else path)
+    assert not list(tmp_path.iterdir())

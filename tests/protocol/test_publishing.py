@@ -9,7 +9,13 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from tests.sessions.histories import ITEMS, values_of
 from utd_rx.errors import UTDErrorCode, UTDStreamException
-from utd_rx.models.events import LocalTrackRepublished, LocalTrackUnpublished, TrackMuted
+from utd_rx.models.events import (
+    LocalTrackRepublished,
+    LocalTrackUnpublished,
+    LocalVideoInterrupted,
+    LocalVideoResumed,
+    TrackMuted,
+)
 from utd_rx.models.participant import TrackKind, TrackPublication, TrackSource
 from utd_rx.protocol import publishing as rules
 from utd_rx.protocol.facts import Effect
@@ -397,3 +403,43 @@ def test_what_is_about_somebody_else_is_left_alone(kind: type) -> None:
         assert rules.concerns(fact) or rules.step(publishing, fact, source) is publishing
 
     left_alone()
+
+
+GONE = UTDStreamException("unplugged", code=UTDErrorCode.NOT_FOUND)
+
+
+def test_a_device_may_be_lost_before_its_publication_has_answered() -> None:
+    driver = Driver()
+    driver.grant(True)
+    driver.fact(PublishingWanted(TrackSource.MICROPHONE, True))
+    driver.fact(LocalVideoInterrupted("TR_1", GONE))
+    assert driver.now.trouble is None
+    driver.fact(TrackOpened(TrackSource.MICROPHONE, 0, track()))
+    assert driver.now.trouble is GONE
+
+
+def test_a_loss_goes_with_its_track_through_a_reconnect_and_to_no_other() -> None:
+    driver = published()
+    driver.fact(LocalVideoInterrupted("TR_other", GONE))
+    assert driver.now.trouble is None
+    driver.fact(LocalVideoInterrupted("TR_1", GONE))
+    driver.fact(LocalTrackRepublished(track("TR_2"), "TR_1"))
+    assert driver.now.trouble is GONE
+    driver.fact(LocalVideoResumed("TR_1"))
+    assert driver.now.trouble is GONE
+    driver.fact(LocalVideoResumed("TR_2"))
+    assert driver.now.trouble is None
+
+
+def test_a_loss_is_no_trouble_while_it_is_off_and_a_failure_is_worse() -> None:
+    driver = published()
+    driver.fact(LocalVideoInterrupted("TR_1", GONE))
+    driver.fact(PublishingWanted(TrackSource.MICROPHONE, False))
+    driver.fact(TrackMuteChanged(TrackSource.MICROPHONE, 0, True))
+    assert driver.now.trouble is None
+    driver.fact(PublishingWanted(TrackSource.MICROPHONE, True))
+    driver.fact(TrackMuteChanged(TrackSource.MICROPHONE, 0, False))
+    assert driver.now.trouble is GONE
+    driver.fact(PublishingWanted(TrackSource.MICROPHONE, False))
+    driver.fact(TrackFailed(TrackSource.MICROPHONE, 0, FAILED))
+    assert driver.now.trouble is FAILED

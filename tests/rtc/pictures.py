@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from tests.rtc.bench import PATIENCE
+from utd_rx.errors import UTDStreamException
 from utd_rx.models.video import VideoFormat, VideoFrame, VideoSink
 from utd_rx.rtc.room import UTDRoom
 from utd_rx.video import TestPattern, read_counter
@@ -23,8 +24,9 @@ class Camera:
         self.error: BaseException | None = None
         self.gate = asyncio.Event()
         self.gate.set()
-        self.asked = asyncio.Event()
+        self.asked, self.watched = asyncio.Event(), asyncio.Event()
         self.sink: VideoSink = lambda frame: None
+        self.told: Callable[[UTDStreamException | None], None] = lambda failure: None
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def open(self, sink: VideoSink) -> CameraStream:
@@ -45,6 +47,10 @@ class CameraStream:
         self._camera = camera
         self._stream = stream
         self._is_closed = False
+
+    def watch(self, told: Callable[[UTDStreamException | None], None]) -> None:
+        self._camera.told = told
+        self._camera.watched.set()
 
     async def wait_ended(self) -> None:
         await asyncio.shield(self._camera.over)

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
+import numpy as np
 import pytest
 from livekit import api, rtc
 
 from tests.rtc.bench import PATIENCE, Party, eventually, permit, raises
 from tests.rtc.pictures import Camera, looking
+from tests.video.cameras import Cameras
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
 from utd_rx.models import events as ev
+from utd_rx.models.devices import CameraDevice
 from utd_rx.models.participant import TrackKind, TrackSource
 from utd_rx.models.video import VideoFormat, VideoFrame
-from utd_rx.video import TestPattern
+from utd_rx.video import Camera as Webcam
+from utd_rx.video import FrameSource, TestPattern
 
 CAMERA, SCREEN = TrackSource.CAMERA, TrackSource.SCREEN_SHARE
 PATTERN = TestPattern(320, 180, 15)
@@ -207,3 +212,62 @@ async def test_before_its_first_picture_a_camera_shows_nothing(party: Party) -> 
             await asyncio.sleep(0.1)
     assert None not in eye.counters
     assert min(eye.numbers) > 5
+
+
+async def test_the_camera_is_switched_on_the_same_track(party: Party) -> None:
+    ann, ear = await party.join("ann")
+    bob, other = await party.join("bob")
+    track = await ann.publish(PATTERN, CAMERA)
+    await other.wait(ev.TrackSubscribed)
+    source = FrameSource(PATTERN.picture(5_000_000)[np.newaxis], 15, loop=True)
+    async with looking(bob, track.sid) as eye:
+        await eye.see(3)
+        assert await ann.switch_camera(source) is source
+        await eye.wait(lambda: eye.counters[-1] == 5_000_000)
+        await eye.see(5)
+        switched = eye.numbers.index(5_000_000)
+        assert set(eye.numbers[switched:]) == {5_000_000}  # of the one before no more
+        await ann.set_muted(track.sid, True)
+        assert await ann.switch_camera(PATTERN) is PATTERN
+        await ann.set_muted(track.sid, False)
+        await eye.wait(lambda: eye.counters[-1] in range(100))
+    assert not ear.of(ev.LocalTrackUnpublished)
+    assert not other.of(ev.TrackUnpublished)
+
+
+async def test_without_a_camera_there_is_none_to_switch(party: Party) -> None:
+    ann, _ = await party.join("ann")
+    await raises(UTDErrorCode.VALIDATION, ann.switch_camera())
+    await ann.publish(PATTERN, CAMERA)
+    wrong: Any = 7
+    for to, told in (("Front", "no Camera"), (None, "no Camera"), (wrong, "a VideoInput")):
+        error = await raises(UTDErrorCode.VALIDATION, ann.switch_camera(to))
+        assert told in error.message
+
+
+async def test_a_camera_is_unplugged_comes_back_and_is_left_for_the_next_one(
+    party: Party, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cameras = Cameras(monkeypatch)
+    cameras.there = {"/dev/video0": "Front", "/dev/video2": "Back"}
+    cameras.views = {"/dev/video0": 11, "/dev/video2": 33}
+    ann, ear = await party.join("ann")
+    bob, other = await party.join("bob")
+    track = await ann.publish(Webcam("Front", format=VideoFormat(64, 36)), CAMERA)
+    await other.wait(ev.TrackSubscribed)
+    async with looking(bob, track.sid) as eye:
+        await eye.wait(lambda: 11 in eye.numbers)
+        del cameras.there["/dev/video0"]
+        cameras.opened[0].unplug()
+        lost = await ear.wait(ev.LocalVideoInterrupted)
+        assert (lost.track_sid, lost.error.code) == (track.sid, UTDErrorCode.NOT_FOUND)
+        cameras.there = {"/dev/video4": "Front", **cameras.there}
+        cameras.views["/dev/video4"] = 22
+        await ear.wait(ev.LocalVideoResumed)
+        await eye.wait(lambda: 22 in eye.numbers)
+        back = await ann.switch_camera()
+        assert back == Webcam(CameraDevice("/dev/video2", "Back"), format=VideoFormat(64, 36))
+        await eye.wait(lambda: 33 in eye.numbers)
+    await ann.unpublish(track.sid)
+    assert [one.is_closed for one in cameras.opened] == [True] * 3
+    assert len(other.of(ev.TrackSubscribed)) == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import pickle
+from collections.abc import Awaitable
 from types import SimpleNamespace
 from typing import Any
 
@@ -60,7 +61,7 @@ class Bench:
         await self.publisher.wait_tasks()
 
 
-async def code_of(publishing: asyncio.Task[Any]) -> UTDErrorCode:
+async def code_of(publishing: Awaitable[Any]) -> UTDErrorCode:
     with pytest.raises(UTDStreamException) as caught:
         await publishing
     return caught.value.code
@@ -287,6 +288,101 @@ async def test_a_camera_that_ends_is_told_and_stays_published() -> None:
     camera.over.set_result(None)
     await eventually(lambda: bench.told == [ev.LocalVideoEnded("TR_1")])
     assert list(bench.native.track_publications) == ["TR_1"]
+    await bench.aclose()
+
+
+async def test_another_camera_takes_its_place_on_the_same_track() -> None:
+    first, second = Camera(), Camera()
+    bench = await shown(first)
+    second.gate.clear()
+    replacing = asyncio.create_task(bench.publisher.replace("TR_1", second))
+    await second.asked.wait()
+    assert first.open_streams == 1  # until the other one is there
+    second.gate.set()
+    await replacing
+    assert (first.open_streams, second.open_streams) == (0, 1)
+    bench.publisher.mute_changed("TR_1", True)
+    await eventually(lambda: second.open_streams == 0)
+    bench.publisher.mute_changed("TR_1", False)
+    await eventually(lambda: second.open_streams == 1)
+    assert (first.opened, second.opened, bench.told) == (1, 2, [])
+    second.over.set_result(None)
+    await eventually(lambda: bench.told == [ev.LocalVideoEnded("TR_1")])
+    await bench.aclose()
+
+
+async def test_one_that_cannot_be_opened_leaves_the_one_there_is() -> None:
+    first, busy, shapeless = Camera(), Camera(), Camera(SimpleNamespace())
+    busy.error = UTDStreamException("in use", code=UTDErrorCode.CONFLICT)
+    bench = await shown(first)
+    for wrong, code in ((busy, UTDErrorCode.CONFLICT), (shapeless, UTDErrorCode.VALIDATION)):
+        assert await code_of(bench.publisher.replace("TR_1", wrong)) is code
+    assert (first.open_streams, shapeless.opened, bench.told) == (1, 0, [])
+    first.over.set_result(None)
+    await eventually(lambda: bench.told == [ev.LocalVideoEnded("TR_1")])  # it is watched
+    await bench.aclose()
+
+
+async def test_while_it_is_muted_another_camera_waits() -> None:
+    first, second = Camera(), Camera()
+    bench = await shown(first)
+    bench.publisher.mute_changed("TR_1", True)
+    await eventually(lambda: first.open_streams == 0)
+    await bench.publisher.replace("TR_1", second)
+    assert second.opened == 0
+    bench.publisher.mute_changed("TR_1", False)
+    await eventually(lambda: second.open_streams == 1)
+    assert first.opened == 1
+    await bench.aclose()
+
+
+@pytest.mark.parametrize("ends", ["the track", "the caller"])
+async def test_what_ends_while_another_camera_opens_leaves_nothing_behind(ends: str) -> None:
+    first, second = Camera(), Camera()
+    bench = await shown(first)
+    second.gate.clear()
+    replacing = asyncio.create_task(bench.publisher.replace("TR_1", second))
+    await second.asked.wait()
+    if ends == "the caller":
+        replacing.cancel()
+        await asyncio.wait([replacing])
+        second.gate.set()
+        await eventually(lambda: (first.open_streams, second.open_streams) == (0, 1))
+    else:
+        await bench.publisher.unpublish("TR_1")
+        second.gate.set()
+        await replacing
+        assert second.opened == 1
+    await bench.aclose()
+    assert first.open_streams == second.open_streams == 0
+
+
+async def test_sound_keeps_its_source_and_what_is_gone_has_none() -> None:
+    bench, camera = Bench(Native()), Camera()
+    bench.native.answer.set_result("TR_1")
+    await bench.publisher.publish(Tone(), TrackSource.MICROPHONE)
+    assert await code_of(bench.publisher.replace("TR_1", camera)) is UTDErrorCode.VALIDATION
+    await bench.publisher.replace("TR_gone", camera)
+    assert camera.opened == 0
+    await bench.aclose()
+
+
+async def test_a_camera_that_is_unplugged_is_told_and_so_is_that_it_is_back() -> None:
+    camera, broken = Camera(), UTDStreamException("unplugged", code=UTDErrorCode.NOT_FOUND)
+    lost, back = ev.LocalVideoInterrupted("TR_1", broken), ev.LocalVideoResumed("TR_1")
+    bench = await shown(camera)
+    await camera.watched.wait()
+    for failure in (broken, None, None):
+        camera.told(failure)
+    assert bench.told == [lost, back]
+    camera.told(broken)
+    bench.publisher.mute_changed("TR_1", True)
+    await eventually(lambda: camera.open_streams == 0)
+    bench.publisher.mute_changed("TR_1", False)
+    await eventually(lambda: bench.told == [lost, back, lost, back])  # it opened
+    camera.told(broken)
+    await bench.publisher.replace("TR_1", Camera())
+    await eventually(lambda: bench.told[4:] == [lost, back])
     await bench.aclose()
 
 

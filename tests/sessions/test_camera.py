@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from tests.sessions.watching import settle
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
 from utd_rx.models import events as ev
 from utd_rx.models.statistics import RoomStatistics, TrackDirection, TrackStatistics
+from utd_rx.models.video import VideoFormat, VideoSink
 from utd_rx.protocol import audio_room
 from utd_rx.protocol.publishing import SOURCES
 from utd_rx.sessions.audio_room import UTDAudioRoomSession
@@ -20,7 +22,7 @@ from utd_rx.testing.engine import FakeEngine
 from utd_rx.testing.room import FakeRoom
 from utd_rx.video import TestPattern
 
-PATTERN = TestPattern()
+PATTERN, PATTERN_2 = TestPattern(), TestPattern(320, 180)
 
 
 class Studio:
@@ -123,6 +125,107 @@ async def test_a_camera_that_fails_is_told_and_may_be_switched_on_again(granted:
     await session.set_camera(True)
     assert session.camera_failure.value is None
     assert session.camera_enabled.value
+
+
+async def test_a_camera_that_is_unplugged_is_told_until_it_is_back(granted: Studio) -> None:
+    session, seen = granted.session, list[UTDStreamException | None]()
+    await session.set_camera(True)
+    session.camera_failure.subscribe(seen.append)
+    (track,) = granted.room.tracks
+    gone = UTDStreamException("unplugged", code=UTDErrorCode.NOT_FOUND)
+    granted.room.emit(ev.LocalVideoInterrupted("TR_other", gone))
+    granted.room.emit(ev.LocalVideoInterrupted(track.sid, gone))
+    await session.camera_failure.until(gone, timeout=0)
+    assert session.camera_enabled.value  # it stays published
+    await session.set_camera(True)  # is so already, and is told as such
+    assert session.camera_failure.value is gone
+    granted.room.emit(ev.LocalVideoResumed("TR_other"), ev.LocalVideoResumed(track.sid))
+    await session.camera_failure.until(None, timeout=0)
+    assert seen == [None, gone, None]
+
+
+async def test_a_camera_that_is_unplugged_is_nobodys_failure_once_it_is_off(
+    granted: Studio,
+) -> None:
+    session = granted.session
+    await session.set_screen_share(True)
+    (track,) = granted.room.tracks
+    gone = UTDStreamException("its X server ended", code=UTDErrorCode.NOT_FOUND)
+    granted.room.emit(ev.LocalVideoInterrupted(track.sid, gone))
+    await session.screen_share_failure.until(gone, timeout=0)
+    await session.set_screen_share(False)
+    assert session.screen_share_failure.value is None
+    await session.set_screen_share(True)  # another track, of which nothing is known
+    assert session.screen_share_failure.value is None
+
+
+class Webcam:
+    """A camera that knows another one."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.format = VideoFormat()
+
+    async def open(self, sink: VideoSink) -> Any:
+        raise NotImplementedError
+
+    async def other(self, choice: Any = None) -> Webcam:
+        if choice == "gone":
+            raise UTDStreamException("there is none", code=UTDErrorCode.NOT_FOUND)
+        return Webcam(choice or f"{self.name}, next")
+
+
+async def test_the_camera_is_switched_while_it_is_on_and_for_the_next_time(
+    granted: Studio,
+) -> None:
+    session, room = granted.session, granted.room
+    first = Webcam("front")
+    assert await session.switch_camera(first) is first
+    assert room.sources == {}
+    await session.set_camera(True)
+    (track,) = room.tracks
+    assert room.sources[track.sid] is first
+    second = await session.switch_camera()
+    assert isinstance(second, Webcam)
+    assert (second.name, room.sources[track.sid]) == ("front, next", second)
+    third = await session.switch_camera("back")
+    assert isinstance(third, Webcam)
+    assert (third.name, room.sources[track.sid]) == ("back", third)
+    assert room.tracks == (track,)
+
+
+async def test_a_switch_while_a_camera_opens_waits_for_it(granted: Studio) -> None:
+    granted.room.gate.clear()
+    enabling = asyncio.ensure_future(granted.session.set_camera(True))
+    await settle()
+    switching = asyncio.ensure_future(granted.session.switch_camera(PATTERN_2))
+    await settle()
+    assert not switching.done()
+    granted.room.gate.set()
+    await asyncio.gather(enabling, switching)
+    (track,) = granted.room.tracks
+    assert granted.room.sources[track.sid] is PATTERN_2
+
+
+async def test_a_switch_that_fails_changes_nothing(granted: Studio) -> None:
+    session, first = granted.session, Webcam("front")
+    await session.switch_camera(first)
+    await session.set_camera(True)
+    (track,) = granted.room.tracks
+    wrong: Any = 7
+    for to, code in (("gone", UTDErrorCode.NOT_FOUND), (wrong, UTDErrorCode.VALIDATION)):
+        with pytest.raises(UTDStreamException) as raised:
+            await session.switch_camera(to)
+        assert code_of(raised) is code
+    assert granted.room.sources[track.sid] is first
+    assert session.camera_enabled.value
+    assert session.camera_failure.value is None
+
+
+async def test_what_knows_no_other_camera_is_not_switched_by_name(granted: Studio) -> None:
+    with pytest.raises(UTDStreamException, match="pass a VideoInput") as raised:
+        await granted.session.switch_camera()
+    assert code_of(raised) is UTDErrorCode.VALIDATION
 
 
 async def test_the_last_of_two_toggles_wins_and_the_other_is_told(granted: Studio) -> None:

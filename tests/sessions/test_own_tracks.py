@@ -31,7 +31,7 @@ def test_what_was_not_given_is_asked_for_by_its_argument(source: TrackSource, sa
 
 
 def test_what_was_given_is_returned() -> None:
-    given = {TrackSource.MICROPHONE: TONE}
+    given: dict[TrackSource, Any] = {TrackSource.MICROPHONE: TONE}
     tracks = OwnTracks(cast("Any", None), cast("Any", None), given)
     assert tracks.require_source(TrackSource.MICROPHONE) is TONE
     assert set(tracks.handlers) == {OpenTrack, MuteTrack, CloseTrack, CancelTrack}

@@ -1,4 +1,4 @@
-"""From a device to frames of 10 ms: the hearing side of `utd_rx.audio.supervisor`.
+"""From a device to frames of 10 ms: the hearing side of `utd_rx.devices.supervisor`.
 
 PortAudio's callback copies a block into a ring; the supervisor's thread cuts frames out of it. What
 is older than `MAX_CATCH_UP` after a stall is skipped and counted, so it never becomes delay.

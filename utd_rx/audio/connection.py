@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Final, Generic, TypeVar
 
 from utd_rx.audio import devices, portaudio
 from utd_rx.audio.convert import DeviceFormat
@@ -74,6 +74,12 @@ class DeviceConnection:
         self._stream.close()
 
 
+SILENCE: Final = 0.5
+"""Seconds without a callback after which a stream is dead: 10 of the longest blocks there are."""
+
+GRACE: Final = 2.5
+"""The same before the first callback: a card may need 1-2 s to warm up."""
+
 C = TypeVar("C", bound=DeviceConnection)
 
 
@@ -81,6 +87,9 @@ class DeviceSide(Generic[C]):
     """A `supervisor.Side`: one connection after another; a subclass says what work there is."""
 
     kind: type[C]
+    silence = SILENCE
+    grace = GRACE
+    blame = "its sound server ended"
 
     def __init__(self, audio_format: AudioFormat, block: float) -> None:
         self._format = audio_format
@@ -108,6 +117,10 @@ class DeviceSide(Generic[C]):
         """Open the device."""
         device = devices.find_device(choice, self.kind.direction)
         return self.kind(device, self._format, self._block, wake)
+
+    def look_out(self, choice: DeviceChoice, device: AudioDevice) -> devices.Lookout:
+        """Return what waits for a device that was lost."""
+        return devices.Lookout(choice, device.direction)
 
     def adopt(self, connection: C | None) -> None:
         """Work with this connection from now on."""

@@ -1,4 +1,4 @@
-"""From a mix to a device: the playing side of `utd_rx.audio.supervisor`.
+"""From a mix to a device: the playing side of `utd_rx.devices.supervisor`.
 
 PortAudio's callback takes a block from a ring and rings the bell; the supervisor's thread mixes as
 much as keeps the ring at its lead. When the ring ran dry the lead grows by a step, and it shrinks

@@ -19,18 +19,14 @@ from utd_rx.audio.pacer import PacedStream
 from utd_rx.audio.wav import read_wav, read_wav_header
 from utd_rx.errors import invalid
 from utd_rx.models.audio import AudioFormat, FrameSink, Samples
-from utd_rx.models.checks import typed
+from utd_rx.models.checks import absolute, typed
 from utd_rx.ports.clock import SYSTEM_CLOCK, Clock
 
 _FULL_SCALE: Final = 32_768.0
 
 
 def _to_path(path: str | Path) -> Path:
-    try:
-        return Path(path).absolute()
-    except TypeError as error:
-        kind = type(path).__name__
-        raise invalid(f"WavSource.path must be str or Path, not {kind}") from error
+    return absolute(path, "WavSource.path")
 
 
 def _to_samples(samples: npt.NDArray[Any]) -> Samples:

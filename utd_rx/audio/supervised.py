@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
+from utd_rx.audio import switching
 from utd_rx.audio.levels import AudioLevel, LevelMeter
-from utd_rx.audio.supervisor import Side, Supervisor
+from utd_rx.devices.supervisor import Side, Supervisor
 from utd_rx.errors import UTDStreamException
 from utd_rx.models.audio import FrameSink
 from utd_rx.models.device_state import FLOOR_DBFS, MicrophoneState, SpeakerState
@@ -19,7 +20,7 @@ LEVELS_PER_STATISTICS = 10  # of the 20 levels a second
 
 
 class SupervisedDevice(LocalDevice[S]):
-    """Runs a side of `utd_rx.audio.supervisor`, opening after opening; its counts go on."""
+    """Runs a side of `utd_rx.devices.supervisor`, opening after opening; its counts go on."""
 
     silence: Mapping[str, Any] = {"device": None, "failure": None, "level": FLOOR_DBFS}
 
@@ -50,6 +51,7 @@ class SupervisedDevice(LocalDevice[S]):
             self._given_up, self._supervisor = self._supervisor, None
             raise
         self._given_up = None
+        switching.hold()
 
     async def _swap(self, device: DeviceChoice) -> None:
         assert self._supervisor is not None
@@ -61,6 +63,7 @@ class SupervisedDevice(LocalDevice[S]):
             return
         await supervisor.aclose()
         if self._supervisor is supervisor:
+            switching.release()
             self._lost_before, self._supervisor = self.lost, None
             self.teller.post(statistics=self._statistics())
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from math import inf, ulp
 from numbers import Real
+from pathlib import Path
 from types import UnionType
 from typing import Any, Final, Union, get_args, get_origin, get_type_hints
 
@@ -105,6 +106,15 @@ def source(given: object, name: str, kind: str, form: type) -> None:
     can_open = not isinstance(given, type) and callable(getattr(given, "open", None))
     if not can_open or not isinstance(getattr(given, "format", None), form):
         raise invalid(f"{name} is {kind}, not {type(given).__name__}")
+
+
+def absolute(path: str | Path, name: str) -> Path:
+    """Return a path as an absolute one, or raise `VALIDATION`: at once, because what is opened
+    later may be so where another folder is the working one."""
+    try:
+        return Path(path).absolute()
+    except TypeError as error:
+        raise invalid(f"{name} must be str or Path, not {type(path).__name__}") from error
 
 
 def number(value: float, rule: str, least: float, most: float = inf) -> float:

@@ -1,11 +1,11 @@
-"""Devices of sound as values: which there are, choosing one, and what names one that is alive."""
+"""Devices as values: which there are, choosing one, and what names one that is alive."""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
 from enum import Enum
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from attrs import field, frozen
 
@@ -46,6 +46,24 @@ DeviceChoice: TypeAlias = str | AudioDevice | None
 
 
 @frozen(field_transformer=typed)
+class CameraDevice:
+    """A camera.
+
+    Args:
+        id: Names it for as long as the machine has it, also after it was unplugged; where the
+            system knows cameras by their serial number (Linux with udev), in another socket, too.
+        name: For people; not always unique.
+    """
+
+    id: str
+    name: str
+
+
+CameraChoice: TypeAlias = str | CameraDevice | None
+"""A camera, its id, its name or a part of it; None is the first one there is."""
+
+
+@frozen(field_transformer=typed)
 class DeviceKey:
     """Names a microphone or a speaker, its `kind`, of one process; a value that crosses ports."""
 
@@ -69,7 +87,32 @@ def choose_device(
         )
     if choice is None:
         return next((device for device in there if device.is_default), there[0])
-    wanted = choice.id if isinstance(choice, AudioDevice) else choice
+    return _meant(there, choice, f"{direction.value} device", "run `utd-rx devices`")
+
+
+def choose_camera(cameras: Sequence[CameraDevice], choice: CameraChoice) -> CameraDevice:
+    """Return the camera meant by `choice`; raises as `choose_device`."""
+    if not cameras:
+        raise UTDStreamException(
+            "there is no camera" + (f" {_wanted(choice)!r}" if choice else "") + ": plug one in. On"
+            " Linux it is a /dev/video* that this user may open (group video), in a container one"
+            " that was handed in (docker run --device /dev/video0)",
+            code=UTDErrorCode.NOT_FOUND,
+        )
+    if choice is None:
+        return cameras[0]
+    return _meant(cameras, choice, "camera", "see `list_cameras()`")
+
+
+def _wanted(choice: str | AudioDevice | CameraDevice) -> str:
+    return choice if isinstance(choice, str) else choice.id
+
+
+D = TypeVar("D", AudioDevice, CameraDevice)
+
+
+def _meant(there: Sequence[D], choice: str | D, noun: str, hint: str) -> D:
+    wanted = _wanted(choice)
     for fits in (
         [device for device in there if device.id == wanted],
         [device for device in there if device.name == wanted],
@@ -79,9 +122,8 @@ def choose_device(
             return fits[0]
         if fits:
             names = ", ".join(device.id for device in fits)
-            raise invalid(f"{wanted!r} is several {direction.value} devices: say which of {names}")
+            raise invalid(f"{wanted!r} is several {noun}s: say which of {names}")
     names = ", ".join(device.name for device in there)
     raise UTDStreamException(
-        f"there is no {direction.value} device {wanted!r}, only {names}: run `utd-rx devices`",
-        code=UTDErrorCode.NOT_FOUND,
+        f"there is no {noun} {wanted!r}, only {names}: {hint}", code=UTDErrorCode.NOT_FOUND
     )

@@ -190,6 +190,13 @@ class LocalVideoEnded(RoomEvent):
     track_sid: str
 
 
+@frozen(field_transformer=typed)
+class LocalVideoResumed(RoomEvent):
+    """What had been interrupted goes on: the camera is back."""
+
+    track_sid: str
+
+
 def _facts_of(error: UTDStreamException) -> tuple[object, ...]:
     return error.message, error.code, error.reason
 
@@ -199,6 +206,17 @@ class LocalTrackFailed(RoomEvent):
     """The audio input behind a local track went on with what cannot be sent; the track ended.
 
     `LocalTrackUnpublished` follows.
+    """
+
+    track_sid: str
+    error: UTDStreamException = field(eq=_facts_of)
+
+
+@frozen(field_transformer=typed)
+class LocalVideoInterrupted(RoomEvent):
+    """The device behind a local track is lost, as a camera that was unplugged.
+
+    The track stays published, and shows its last picture until `LocalVideoResumed`.
     """
 
     track_sid: str

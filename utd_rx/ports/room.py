@@ -86,6 +86,14 @@ class RoomPort(Protocol):
     async def unpublish(self, track_sid: str) -> None:
         """Close the source of a local track and unpublish it."""
 
+    async def replace(self, track_sid: str, source: VideoInput) -> None:
+        """Feed a local track of pictures from another source, without a new track.
+
+        It is opened before the one it had is closed; while the track is muted, when that ends.
+        Cancelling is safe: the change goes on. Raises `VALIDATION` for a track of sound, or what
+        `source.open` raises: the one it had goes on then.
+        """
+
     async def set_muted(self, track_sid: str, muted: bool) -> None:
         """Mute or unmute a local track.
 

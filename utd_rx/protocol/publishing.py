@@ -51,6 +51,8 @@ _CONCERNS: Final = frozenset(
         e.LocalTrackFailed,
         e.LocalTrackRepublished,
         e.LocalTrackUnpublished,
+        e.LocalVideoInterrupted,
+        e.LocalVideoResumed,
         e.TrackMuted,
         e.TrackUnmuted,
     }
@@ -74,8 +76,9 @@ class Publishing:
 
     `is_wanted` is the app's last word, and `stated` its number, so that who gives up takes back
     their own only: what was on before, and not switched off since, stays wanted (`is_kept`).
-    `failure` is that of the last operation. A mute may be told before the publication it is about
-    has answered: it waits in `early`. `late` counts results that came too late and were dropped.
+    `failure` is that of the last operation, `lost` why what feeds the track of `lost_sid`
+    delivers nothing, until it does. A mute may be told before the publication it is about has
+    answered: it waits in `early`. `late` counts results that came too late and were dropped.
     What an outage took may come back until `resume_by`, monotonic seconds; None: nothing was taken.
     It `closes` when its track is to be taken down, and not only muted, while it is off.
     """
@@ -86,6 +89,8 @@ class Publishing:
     operation: Operation | None = None
     epoch: int = 0
     failure: UTDStreamException | None = None
+    lost: UTDStreamException | None = None
+    lost_sid: str = ""
     early: tuple[TrackPublication, ...] = ()
     late: int = 0
     resume_by: float | None = None
@@ -97,6 +102,12 @@ class Publishing:
     def is_on(self) -> bool:
         """Whether others can hear or see it."""
         return self.track is not None and not self.track.is_muted
+
+    @property
+    def trouble(self) -> UTDStreamException | None:
+        """Why others do not hear or see what was wanted, None when they do or nothing was."""
+        is_so = self.track is not None and self.is_on and self.track.sid == self.lost_sid
+        return self.failure or (self.lost if is_so else None)
 
     @property
     def is_settled(self) -> bool:
@@ -160,9 +171,19 @@ def step(publishing: Publishing, fact: object, source: TrackSource) -> Publishin
         case facts.TrackFailed():
             return evolve(publishing, late=publishing.late + 1)
         case e.LocalTrackRepublished(track=track, previous_sid=sid) if _is_ours(publishing, sid):
-            return evolve(publishing, track=track)
+            return evolve(
+                publishing,
+                track=track,
+                lost_sid=track.sid if sid == publishing.lost_sid else publishing.lost_sid,
+            )
         case e.LocalTrackFailed(track_sid=sid, error=error) if _is_ours(publishing, sid):
             return evolve(publishing, track=None, is_wanted=False, failure=error)
+        case e.LocalVideoInterrupted(track_sid=sid, error=error):
+            # Like a mute, it may be told before the publication has answered.
+            is_ours = _is_ours(publishing, sid) or publishing.operation is Operation.OPEN
+            return evolve(publishing, lost=error, lost_sid=sid) if is_ours else publishing
+        case e.LocalVideoResumed(track_sid=sid) if sid == publishing.lost_sid:
+            return evolve(publishing, lost=None)
         case e.LocalTrackUnpublished(track=track) if _is_ours(publishing, track.sid):
             return evolve(
                 publishing, track=None, is_wanted=publishing.is_wanted and publishing.is_granted

@@ -10,12 +10,14 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from utd_rx.errors import invalid
 from utd_rx.models import events as ev
 from utd_rx.models.connection import DisconnectReason
+from utd_rx.models.devices import CameraChoice
 from utd_rx.models.participant import TrackSource
+from utd_rx.models.video import VideoInput, switched
 from utd_rx.ports.room import EventSink
 from utd_rx.rtc import native
 from utd_rx.rtc.connector import leave
@@ -170,6 +172,16 @@ class LiveRoom:
                 if track is not None:
                     await self.publisher.unpublish(track.sid)
                 await self.publisher.publish(source, track_source)
+
+    async def switch_camera(self, to: VideoInput | CameraChoice) -> VideoInput:
+        """Feed the camera's track from another one; see `UTDRoom.switch_camera`."""
+        async with self._switching[TrackSource.CAMERA]:
+            track = self.publisher.find(TrackSource.CAMERA)
+            if track is None:
+                raise invalid("No camera is published: publish one with set_camera(True, …).")
+            other = await switched(cast("VideoInput", track.source), to)
+            await self.publisher.replace(track.sid, other)
+            return other
 
     def _local_unpublished(self, sid: str) -> None:
         self._pass(self._translator.local_unpublished(sid))

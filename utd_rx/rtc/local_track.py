@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
@@ -17,7 +18,7 @@ from attrs import define, field
 from utd_rx.errors import UTDErrorCode, UTDStreamException, invalid
 from utd_rx.models.audio import AudioFormat, AudioInput, AudioInputStream
 from utd_rx.models.participant import TrackSource
-from utd_rx.models.video import VideoFormat, VideoInput
+from utd_rx.models.video import Losable, VideoFormat, VideoFrame, VideoInput
 from utd_rx.rtc import native
 from utd_rx.rtc.feeder import Feeder
 from utd_rx.rtc.pictures import PictureFeeder
@@ -55,6 +56,7 @@ class LocalTrack:
     watcher: asyncio.Task[None] | None = None
     is_muted: bool = False
     is_over: bool = False
+    is_lost: bool = False  # the device is, and waited for
     switching: asyncio.Lock = field(init=False, factory=asyncio.Lock)
 
     @property
@@ -74,11 +76,38 @@ class LocalTrack:
             options.simulcast = max(declared.width, declared.height) >= LAYERED_FROM
         return options
 
-    async def run(self) -> None:
-        """Open what feeds the track, unless it is open, and wait for its end."""
+    async def run(self, told: Callable[[UTDStreamException | None], None]) -> None:
+        """Open what feeds the track, unless it is open, and wait for its end.
+
+        `told` hears why its device is lost, and None when it is not or is back.
+        """
         if self.stream is None:
             self.stream = await cast("Any", self.source).open(self.feeder.put)
+        told(None)
+        if isinstance(self.stream, Losable):
+            self.stream.watch(told)
         await self.stream.wait_ended()
+
+    async def replace(self, source: VideoInput) -> None:
+        """Be fed by `source` from now on; if that does not open, by what it was. `run` again."""
+        feeder = cast("PictureFeeder", self.feeder)
+        _video_format(source)
+        if self.watcher is None:  # it rests, and `source` is opened when that is over
+            self.source = source
+            return
+        is_open = False
+
+        def put(frame: VideoFrame) -> None:
+            if is_open:
+                feeder.put(frame)
+
+        stream = await source.open(put)
+        if not self.is_over:
+            await self.rest()
+            self.source, self.stream = source, stream
+            is_open = True
+        else:
+            await stream.aclose()
 
     async def rest(self) -> None:
         """Close what feeds the track; `run` opens it again. Idempotent."""

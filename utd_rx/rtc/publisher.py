@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from attrs import define, evolve, field
 
-from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conflict
+from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conflict, invalid
 from utd_rx.models import events as ev
 from utd_rx.models.participant import ParticipantPermission, TrackPublication, TrackSource
 from utd_rx.models.secrets import foreign_text
+from utd_rx.models.video import VideoInput
 from utd_rx.rtc import native
 from utd_rx.rtc.local_track import Input, LocalTrack, forbidden, open_track, refuse
 from utd_rx.rtc.platform_audio import PlatformStream
@@ -151,6 +152,28 @@ class Publisher:
             elif track.watcher is None:
                 track.watcher = self._own(self._watch(track), f"watch {track.sid}")
 
+    async def replace(self, sid: str, source: VideoInput) -> None:
+        """See `RoomPort.replace`; nothing when there is no such track. Cancelling lets it go on."""
+        track = self._live.get(sid)
+        if track is not None:
+            if not track.is_picture:
+                raise invalid(f"{sid} is a track of sound, which keeps its source.")
+            await asyncio.shield(self._own(self._replace(track, source), f"replace {sid}"))
+
+    async def _replace(self, track: LocalTrack, source: VideoInput) -> None:
+        async with track.switching:
+            await track.replace(source)
+            if track.stream is not None and track.watcher is None:
+                track.watcher = self._own(self._watch(track), f"watch {track.sid}")
+
+    def _interrupt(self, track: LocalTrack, failure: UTDStreamException | None) -> None:
+        """Tell that a track's device is lost, or back; nothing when it was so already."""
+        was_lost, track.is_lost = track.is_lost, failure is not None
+        if failure is not None:
+            self._emit(ev.LocalVideoInterrupted(track.sid, failure))
+        elif was_lost:
+            self._emit(ev.LocalVideoResumed(track.sid))
+
     def republished(self, previous: str, sid: str) -> None:
         """A full reconnect gave a track a new sid; its feeding goes on."""
         track = self._live.get(previous)
@@ -192,7 +215,9 @@ class Publisher:
 
     async def _watch(self, track: LocalTrack) -> None:
         """Tell the end of what feeds a track, or why it failed."""
-        (error,) = await asyncio.gather(track.run(), return_exceptions=True)
+        (error,) = await asyncio.gather(
+            track.run(partial(self._interrupt, track)), return_exceptions=True
+        )
         if isinstance(error, UTDStreamException):
             refuse(track.refused, error)
         elif isinstance(error, Exception):

@@ -16,7 +16,7 @@ from reactivex import Observable
 from utd_rx.errors import ConflictReason, conflict
 from utd_rx.models.audio import AudioInput
 from utd_rx.models.checks import flag
-from utd_rx.models.devices import DeviceKey
+from utd_rx.models.devices import CameraChoice, DeviceKey
 from utd_rx.models.events import RoomEvent, RoomSnapshot, TokenRefreshed
 from utd_rx.models.participant import TrackPublication, TrackSource
 from utd_rx.models.statistics import RoomStatistics
@@ -187,6 +187,12 @@ class UTDRoom:
             await live.publisher.unpublish(track_sid)
 
     @owned
+    async def replace(self, track_sid: str, source: VideoInput) -> None:
+        """Feed a local track of pictures from another source; see `RoomPort.replace`."""
+        if live := self._alive():
+            await live.publisher.replace(track_sid, source)
+
+    @owned
     async def set_muted(self, track_sid: str, muted: bool) -> None:
         """Mute or unmute a local track; see `RoomPort.set_muted`."""
         if live := self._alive():
@@ -216,6 +222,23 @@ class UTDRoom:
         While it is muted its source is closed.
         """
         await self._need().switch(TrackSource.CAMERA, enabled, source)
+
+    @owned
+    async def switch_camera(self, to: VideoInput | CameraChoice = None) -> VideoInput:
+        """Go on with another camera on the same track, and return what it is now.
+
+        Args:
+            to: A camera, its id, its name or a part of it; None is the next of `list_cameras()`
+                after the one that is published. Any other `VideoInput` is taken as well.
+
+        Raises:
+            UTDStreamException: `CONFLICT` not connected; `VALIDATION` no camera is published, or
+                what is, is no `Camera` that knows others; `NOT_FOUND` no such one, or no other;
+                or why it does not open: the one before goes on then.
+
+        Cancelling is safe: the change is made, or not.
+        """
+        return await self._need().switch_camera(to)
 
     @owned
     async def send_data(

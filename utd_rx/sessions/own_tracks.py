@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from attrs import field, frozen
 
 from utd_rx.errors import UTDStreamException, invalid
 from utd_rx.models.audio import AudioInput
+from utd_rx.models.devices import CameraChoice
 from utd_rx.models.participant import TrackSource
-from utd_rx.models.video import VideoInput
+from utd_rx.models.video import VideoInput, switched
 from utd_rx.ports.room import RoomPort
 from utd_rx.protocol.facts import media as facts
 from utd_rx.protocol.promises import Published
@@ -29,8 +30,9 @@ class OwnTracks:
 
     _runner: Runner[Any]
     _room: RoomPort
-    sources: Mapping[TrackSource, AudioInput | VideoInput | None]
+    sources: dict[TrackSource, AudioInput | VideoInput | None]
     _opening: dict[tuple[TrackSource, int], asyncio.Task[None]] = field(factory=dict, init=False)
+    _changing: asyncio.Lock = field(factory=asyncio.Lock, init=False)
 
     @property
     def handlers(self) -> Handlers:
@@ -67,6 +69,20 @@ class OwnTracks:
         self._runner.offer(*wanted)
         own = self._runner.session.publications
         return tuple(Published(source, False, own.of(source).stated) for source in SOURCES)
+
+    async def switch_camera(self, to: VideoInput | CameraChoice) -> VideoInput:
+        """Publish another camera from now on; see `UTDSession.switch_camera`."""
+        self._runner.require_joined()
+        camera = TrackSource.CAMERA
+        async with self._changing:
+            other = await switched(cast("VideoInput | None", self.sources.get(camera)), to)
+            if opening := [task for (what, _), task in self._opening.items() if what is camera]:
+                await asyncio.wait(opening)  # of the one before
+            track = self._runner.session.publications.of(camera).track
+            if track is not None:
+                await self._room.replace(track.sid, other)
+            self.sources[camera] = other
+            return other
 
     async def _open(self, effect: facts.OpenTrack) -> None:
         task: asyncio.Task[Any] | None = asyncio.current_task()

@@ -11,6 +11,7 @@ from reactivex import Observable
 from utd_rx.errors import UTDStreamException
 from utd_rx.models.audio import AudioFrame, AudioInput
 from utd_rx.models.ban import UTDBan
+from utd_rx.models.devices import CameraChoice
 from utd_rx.models.participant import TrackSource
 from utd_rx.models.role import UTDRole
 from utd_rx.models.statistics import RoomStatistics
@@ -257,6 +258,19 @@ class UTDSession(SessionView[St]):
         While it is off what feeds it is closed. An audio room grants no camera.
         """
         await self._tracks.switch(TrackSource.CAMERA, enabled)
+
+    @command
+    async def switch_camera(self, to: VideoInput | CameraChoice = None) -> VideoInput:
+        """Go on with another camera on the same track, and return it; while off, the next time.
+
+        `to` is a camera, by its name too, or any `VideoInput`; None the next of `list_cameras()`.
+
+        Raises:
+            UTDStreamException: `VALIDATION` no such input, or the session's is no `Camera`;
+                `NOT_FOUND` no such or no other one; `CONFLICT` not joined; or why it does not open:
+                then the one before goes on. Cancelling is safe: the change is made, or not.
+        """
+        return await self._tracks.switch_camera(to)
 
     @command
     async def set_screen_share(self, enabled: bool) -> None:

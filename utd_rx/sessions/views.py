@@ -93,15 +93,17 @@ class SessionView(Generic[St]):
         lambda s: s.publications.camera.is_on, "Whether others can see this client's camera."
     )
     camera_failure: Stream[UTDStreamException | None] = _common(
-        lambda s: s.publications.camera.failure,
-        "Why the camera could not be published or ended, None once something else is asked.",
+        lambda s: s.publications.camera.trouble,
+        "Why the camera could not be published or ended, None once something else is asked; or "
+        "that it is unplugged, until it is back.",
     )
     screen_share_enabled = _common(
         lambda s: s.publications.screen.is_on, "Whether others can see this client's screen."
     )
     screen_share_failure: Stream[UTDStreamException | None] = _common(
-        lambda s: s.publications.screen.failure,
-        "Why the screen could not be published or ended, None once something else is asked.",
+        lambda s: s.publications.screen.trouble,
+        "Why the screen could not be published or ended, None once something else is asked; or "
+        "that it is lost, until it is back.",
     )
     roles: Stream[FrozenMap[str, UTDRole]] = _common(
         lambda s: s.roles.known, "Role by identity, of everybody in the room who has one."

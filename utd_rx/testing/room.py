@@ -47,6 +47,7 @@ class FakeRoom:
         gate: `connect` and `publish` wait for it; set it to let them through.
         sent: The data messages sent, as `(payload, topic, destinations)`.
         tokens: Those it was joined with, in order.
+        sources: What each track that was published is fed from, by its sid.
         figures: What `statistics` tells of a track, by its sid; without one nothing was sent.
         round_trip: What it tells of the connection.
     """
@@ -60,6 +61,7 @@ class FakeRoom:
         self.gate.set()
         self.sent: list[tuple[bytes, str, tuple[str, ...] | None]] = []
         self.tokens: list[str] = []
+        self.sources: dict[str, AudioInput | VideoInput] = {}
         self.figures: dict[str, TrackStatistics] = {}
         self.round_trip: float | None = None
         self.is_connected = False
@@ -197,11 +199,23 @@ class FakeRoom:
         kind = TrackKind.AUDIO if is_sound else TrackKind.VIDEO
         track = TrackPublication(sid, track_source.name.lower(), kind, track_source)
         self._tracks[sid] = track
+        self.sources[sid] = source
         self.emit(ev.LocalTrackPublished(track))
         return track
 
     async def unpublish(self, track_sid: str) -> None:
         self._drop(track_sid)
+
+    async def replace(self, track_sid: str, source: VideoInput) -> None:
+        track = self._tracks.get(track_sid)
+        if track is None:
+            return
+        if track.kind is not TrackKind.VIDEO:
+            raise invalid(f"{track_sid} is a track of sound")
+        if not isinstance(getattr(source, "format", None), VideoFormat):
+            raise invalid("what it is given cannot be published")
+        await self.gate.wait()
+        self.sources[track_sid] = source
 
     async def set_muted(self, track_sid: str, muted: bool) -> None:
         track = self._tracks.get(track_sid)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import pickle
 from collections.abc import Callable
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import pytest
@@ -185,6 +185,24 @@ class RoomContract:
         await joined.seen(ev.TrackUnmuted)
         await joined.room.unpublish(track.sid)
         assert (await joined.seen(ev.LocalTrackUnpublished)).track.sid == track.sid
+
+    async def test_a_picture_gets_another_source_on_the_same_track(self, joined: RoomBench) -> None:
+        await joined.granted()
+        pattern, other = TestPattern(320, 180, 10), TestPattern(64, 36, 10)
+        track = await joined.room.publish(pattern, TrackSource.CAMERA)
+        sound = await joined.room.publish(ToneSource())
+        await joined.room.replace(track.sid, other)
+        await joined.room.set_muted(track.sid, True)
+        await joined.room.replace(track.sid, pattern)
+        await joined.room.set_muted(track.sid, False)
+        tone: Any = ToneSource()
+        for sid, wrong in ((sound.sid, pattern), (track.sid, tone)):
+            assert (await refusal(joined.room.replace(sid, wrong))).code is UTDErrorCode.VALIDATION
+        assert joined.all_of(ev.LocalTrackUnpublished) == []
+        await joined.room.unpublish(track.sid)
+        assert (await joined.seen(ev.LocalTrackUnpublished)).track.sid == track.sid
+        await joined.room.replace(track.sid, other)  # over, and so nothing
+        assert len(joined.all_of(ev.LocalTrackPublished)) == 2
 
     async def test_sound_is_no_picture_and_a_picture_no_sound(self, joined: RoomBench) -> None:
         await joined.granted()

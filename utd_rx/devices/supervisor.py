@@ -1,8 +1,9 @@
 """Keeps one device running: opens it, works for it, swaps it, notices its death, brings it back.
 
-A thread of its own does all of that, so no call into PortAudio ever blocks the event loop, and
-frames flow while the loop is stalled. The real-time callback only wakes it. Only what is swapped
-is opened and closed on another thread: meanwhile this one works for the device that runs.
+A thread of its own does all of that, so no call into a driver ever blocks the event loop, and
+frames flow while the loop is stalled. What the device delivers on, a real-time callback or a thread
+that reads it, only wakes it. Only what is swapped is opened and closed on another thread: meanwhile
+this one works for the device that runs.
 """
 
 from __future__ import annotations
@@ -17,12 +18,9 @@ from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any, Final, Protocol
 
-from utd_rx.audio import switching
-from utd_rx.audio.devices import Lookout
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conflict
-from utd_rx.models.devices import AudioDevice, DeviceChoice
 
-logger: Final = logging.getLogger("utd_rx.audio")
+logger: Final = logging.getLogger("utd_rx.devices")
 
 # In seconds, but for STUMBLES.
 POLL: Final = 0.05  # longest sleep of the thread
@@ -30,12 +28,12 @@ RETRY: Final = 0.25  # between attempts to bring a device back, of the 2 s that 
 STUMBLES: Final = 3  # turns that raise which are a failure: one by itself costs a frame at most
 WELL: Final = 1.0  # after which the next turn that raises is the first one again
 STEP: Final = 2 * POLL  # longest one of silence that is counted
-SILENCE: Final = 0.5  # without a callback, and a stream is dead: 10 of the longest blocks there are
-GRACE: Final = 2.5  # the same before the first callback: a card may need 1-2 s to warm up
 
 
 class Watchdog:
-    """Tells a dead stream from a busy interpreter, by a counter of callbacks.
+    """Tells a dead stream from a busy interpreter, by a counter of what it delivered.
+
+    It is dead after `silence` seconds without any, or `grace` before the first.
 
     A stream that the sound server killed goes silent without an error (docs/audio.md, "Cards and
     sound servers"), but callbacks also pause while a Python thread holds the GIL, and then the
@@ -43,7 +41,8 @@ class Watchdog:
     of it was *seen* to pass, in steps no longer than `STEP`.
     """
 
-    def __init__(self, now: float) -> None:
+    def __init__(self, now: float, silence: float, grace: float) -> None:
+        self._silence, self._grace = silence, grace
         self._looked_at = now
         self._beats = 0
         self._silent = 0.0
@@ -55,29 +54,56 @@ class Watchdog:
             self._beats, self._silent = beats, 0.0
             return False
         self._silent += passed
-        return self._silent > (SILENCE if beats else GRACE)
+        return self._silent > (self._silence if beats else self._grace)
+
+
+class Named(Protocol):
+    """A device as a value."""
+
+    @property
+    def name(self) -> str: ...
+
+
+class Search(Protocol):
+    """Waits for one lost device."""
+
+    def find(self, now: float) -> Any:
+        """Return what to open, `NOT_FOUND` while it is not there; again when that has failed."""
 
 
 class OpenDevice(Protocol):
-    """An open device; `beats` counts its callbacks."""
+    """An open device; `beats` counts what it delivered."""
 
     @property
-    def device(self) -> AudioDevice: ...
+    def device(self) -> Named: ...
     @property
     def beats(self) -> int: ...
     @property
     def is_active(self) -> bool: ...
     @property
     def is_displaced(self) -> bool:
-        """It ended because PortAudio was restarted, and may be opened anew."""
+        """It ended because its driver was restarted, and may be opened anew."""
 
     def close(self) -> None: ...
 
 
 class Side(Protocol):
-    """What is particular to hearing or playing; on the supervisor's thread, but for `connect`."""
+    """What is particular to a kind of device; on the supervisor's thread, but for `connect`.
 
-    def connect(self, choice: DeviceChoice, wake: Callable[[], None]) -> OpenDevice:
+    Attributes:
+        silence: Seconds without a beat after which a stream is dead.
+        grace: The same before its first one.
+        blame: What else than unplugging ends a device of it, for people.
+    """
+
+    silence: float
+    grace: float
+    blame: str
+
+    def look_out(self, choice: Any, device: Any) -> Search:
+        """Return what waits for `device`, which was chosen as `choice` and is lost."""
+
+    def connect(self, choice: Any, wake: Callable[[], None]) -> OpenDevice:
         """Open and start the device, on any thread; `wake` may be called by its callback."""
 
     def adopt(self, connection: Any) -> None:
@@ -87,24 +113,24 @@ class Side(Protocol):
         """Do what has become due; called at least every `POLL` seconds while there is one."""
 
 
-Report = Callable[[AudioDevice | None, UTDStreamException | None], None]
-"""`(device, failure)`, on the supervisor's thread."""
+Report = Callable[[Any, UTDStreamException | None], None]
+"""`(device, failure)`, the device None where there is a failure; on the supervisor's thread."""
 
 
 class Supervisor:
     """Runs one side on one device after another; `lost` counts how often one died."""
 
-    def __init__(self, side: Side, choice: DeviceChoice, report: Report, name: str) -> None:
+    def __init__(self, side: Side, choice: Any, report: Report, name: str) -> None:
         self._side = side
         self._choice = choice
         self._report = report
         self.lost = 0
         self._connection: OpenDevice | None = None
-        self._lookout: Lookout | None = None
+        self._search: Search | None = None
         self._stumbles = 0
         self._well_at = 0.0
         self._retry_at = 0.0
-        self._watchdog = Watchdog(0.0)
+        self._watchdog = Watchdog(0.0, side.silence, side.grace)
         self._commands: deque[Callable[[], None]] = deque()
         self._bell = threading.Lock()
         self._bell.acquire()
@@ -135,7 +161,7 @@ class Supervisor:
                 self.wake()
                 raise
 
-    async def use(self, choice: DeviceChoice) -> None:
+    async def use(self, choice: Any) -> None:
         """Go on with another device, or raise what `connect` raised; the old one runs until then.
 
         Of several calls the last one wins. Cancelling is safe: the swap goes on.
@@ -165,7 +191,6 @@ class Supervisor:
             self._shut()
             self._opened.set_exception(error)
             return
-        switching.hold()
         self._opened.set_result(None)
         try:
             while not self._closing:
@@ -180,7 +205,6 @@ class Supervisor:
                     if self._stumbles and now >= self._well_at:
                         self._recovered()
         finally:
-            switching.release()
             self._shut()
             self._answer()  # a swap that came too late
 
@@ -192,8 +216,8 @@ class Supervisor:
     def _turn(self, now: float) -> None:
         connection = self._connection
         if connection is None:
-            if self._lookout is not None and now >= self._retry_at:
-                self._retry(self._lookout, now)
+            if self._search is not None and now >= self._retry_at:
+                self._retry(self._search, now)
         elif not connection.is_active or self._watchdog.is_dead(connection.beats, now):
             if connection.is_displaced:
                 self._reopen(connection)
@@ -223,12 +247,12 @@ class Supervisor:
         if self._closing:
             raise conflict(ConflictReason.CLOSED, "the device is closed")
 
-    def _connect(self, choice: DeviceChoice) -> OpenDevice:
+    def _connect(self, choice: Any) -> OpenDevice:
         try:
             return self._side.connect(choice, self.wake)
         except UTDStreamException:
             raise
-        except Exception as error:  # PortAudio's wrapper may raise anything
+        except Exception as error:  # a driver's wrapper may raise anything
             raise UTDStreamException(f"the device failed to open: {error!r}") from error
 
     def _take(self, connection: OpenDevice) -> OpenDevice | None:
@@ -239,11 +263,12 @@ class Supervisor:
             connection.close()
             raise
         self._connection, old = connection, self._connection
-        self._watchdog, self._stumbles = Watchdog(time.monotonic()), 0
+        self._watchdog = Watchdog(time.monotonic(), self._side.silence, self._side.grace)
+        self._stumbles = 0
         self._report(connection.device, None)
         return old
 
-    def _swap(self, choice: DeviceChoice) -> None:
+    def _swap(self, choice: Any) -> None:
         """Open and close on the caller's thread; only the change of hands is on the other one."""
         connection = self._connect(choice)
         taken: Future[OpenDevice | None] = Future()
@@ -282,21 +307,21 @@ class Supervisor:
             "%s: %s has died; waiting for it to come back", self._thread.name, device.name
         )
         self._shut()
-        self._lookout = Lookout(self._choice, device.direction)
+        self._search = self._side.look_out(self._choice, device)
         self._retry_at = 0.0
         self._report(
             None,
             UTDStreamException(
-                f"{device.name} stopped: unplugged, or its sound server ended; "
+                f"{device.name} stopped: unplugged, or {self._side.blame}; "
                 "it goes on when it is back",
                 code=UTDErrorCode.NOT_FOUND,
             ),
         )
 
-    def _retry(self, lookout: Lookout, now: float) -> None:
+    def _retry(self, search: Search, now: float) -> None:
         self._retry_at = now + RETRY
         try:
-            self._take(self._connect(lookout.find(now)))
+            self._take(self._connect(search.find(now)))
         except UTDStreamException as error:
             logger.debug("%s: not back yet: %s", self._thread.name, error)
         else:

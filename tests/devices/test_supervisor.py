@@ -7,16 +7,31 @@ import threading
 from collections.abc import Callable
 
 import pytest
+from attrs import frozen
 
-from utd_rx.audio import devices, portaudio, supervisor
-from utd_rx.audio.devices import AudioDevice, AudioDirection, DeviceChoice
-from utd_rx.audio.supervisor import OpenDevice, Supervisor
+from utd_rx.devices import supervisor
+from utd_rx.devices.supervisor import OpenDevice, Supervisor
 from utd_rx.errors import UTDErrorCode, UTDStreamException
+
+
+@frozen
+class Named:
+    name: str
+
+
+class FakeLookout:
+    """Everything is where it was."""
+
+    def __init__(self, choice: str) -> None:
+        self._choice = choice
+
+    def find(self, now: float) -> str:
+        return self._choice
 
 
 class FakeConnection:
     def __init__(self, name: str) -> None:
-        self.device = AudioDevice(name, name, AudioDirection.INPUT, 1, 48_000, False)
+        self.device = Named(name)
         self.is_active = True
         self.is_displaced = False
         self.is_closed = False
@@ -34,6 +49,9 @@ class FakeConnection:
 
 
 class FakeSide:
+    silence = grace = 2.5
+    blame = "whatever else"
+
     def __init__(self) -> None:
         self.made: list[FakeConnection] = []
         self.adopted: list[OpenDevice | None] = []
@@ -45,12 +63,15 @@ class FakeSide:
         self.connecting = threading.Event()
         self.worked = threading.Event()
 
-    def connect(self, choice: DeviceChoice, wake: Callable[[], None]) -> FakeConnection:
+    def look_out(self, choice: str, device: Named) -> FakeLookout:
+        return FakeLookout(choice)
+
+    def connect(self, choice: str, wake: Callable[[], None]) -> FakeConnection:
         self.connecting.set()
         self.gate.wait(30)
         if self.refusal is not None:
             raise self.refusal
-        self.made.append(FakeConnection(str(choice)))
+        self.made.append(FakeConnection(choice))
         wake()
         return self.made[-1]
 
@@ -72,7 +93,7 @@ class Stage:
         self.reports: asyncio.Queue[tuple[str | None, UTDErrorCode | None]] = asyncio.Queue()
         loop = asyncio.get_running_loop()
 
-        def report(device: AudioDevice | None, failure: UTDStreamException | None) -> None:
+        def report(device: Named | None, failure: UTDStreamException | None) -> None:
             told = (device.name if device else None, failure.code if failure else None)
             loop.call_soon_threadsafe(self.reports.put_nowait, told)
 
@@ -84,9 +105,6 @@ class Stage:
 
 @pytest.fixture
 def stage(monkeypatch: pytest.MonkeyPatch) -> type[Stage]:
-    card = AudioDevice("first", "first", AudioDirection.INPUT, 1, 48_000, True)
-    monkeypatch.setattr(devices, "look", lambda max_age=0.0: (card,))
-    monkeypatch.setattr(portaudio, "restart", lambda: None)
     monkeypatch.setattr(supervisor, "RETRY", 0.0)
     return Stage
 

@@ -1,0 +1,1 @@
+"""What every device needs: to be kept running, swapped, and brought back."""
