@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Mapping
 from copy import deepcopy
+from functools import partial
 from typing import Any, Final, Protocol
 
 from aiortc import RTCCertificate
@@ -20,6 +21,8 @@ from livekit.protocol import models, rtc
 
 from utd_rx.engine.sfu import rtp, tokens
 from utd_rx.engine.sfu.answers import AnswerSection, write_answer
+from utd_rx.engine.sfu.data_channels import DATA_TRACK
+from utd_rx.engine.sfu.data_tracks import DataReceptions, DataTrack, DataTracks
 from utd_rx.engine.sfu.limits import MAX_SECTIONS, check_limits
 from utd_rx.engine.sfu.options import SfuOptions
 from utd_rx.engine.sfu.publications import Publication, Publications, new_sid
@@ -67,6 +70,7 @@ class ParticipantOwner(Protocol):
     def on_active(self, participant: SfuParticipant) -> None: ...
     def on_published(self, participant: SfuParticipant, publication: Publication) -> None: ...
     def on_unpublished(self, participant: SfuParticipant, publication: Publication) -> None: ...
+    def on_data_unpublished(self, track: DataTrack) -> None: ...
     def on_data(self, sender: SfuParticipant, label: str, message: bytes) -> None: ...
     def on_closed(self, participant: SfuParticipant, *, was_active: bool) -> None: ...
 
@@ -113,6 +117,9 @@ class SfuParticipant:
         self.transport = Transport(context.mux, context.certificate, host, self)
         self.publications = Publications(self.sid, self.transport, self.send)
         self.subscriptions = Subscriptions(self.transport, self.send)
+        self.data_tracks = DataTracks(self.sid, self.identity)
+        deliver = partial(self.transport.data.send, DATA_TRACK)
+        self.data_receptions = DataReceptions(self.send, deliver)
 
     @property
     def is_active(self) -> bool:
@@ -129,6 +136,7 @@ class SfuParticipant:
             state=self.state,
             tracks=[one.info for one in self.publications if one.is_live],
             metadata=self.metadata,
+            data_tracks=[one.info for one in self.data_tracks],
             joined_at=self._joined_at_ms // 1000,
             joined_at_ms=self._joined_at_ms,
             name=self.name,
@@ -242,6 +250,26 @@ class SfuParticipant:
         if publication.is_live:
             self.owner.on_unpublished(self, publication)
 
+    def publish_data(self, request: rtc.PublishDataTrackRequest) -> None:
+        """Publish a data track the client may publish; refused when it makes no sense."""
+        answer = self.data_tracks.add(request)
+        if isinstance(answer, rtc.RequestResponse):
+            self.send(request_response=answer)
+            return
+        self.is_publisher = True
+        self.send(publish_data_track_response=rtc.PublishDataTrackResponse(info=answer.info))
+        self.owner.publish_info(self, is_urgent=True, skip_self=True)
+
+    def unpublish_data(self, handle: int) -> bool:
+        """End a data track; False when there is none of that handle."""
+        track = self.data_tracks.remove(handle)
+        if track is not None:
+            answer = rtc.UnpublishDataTrackResponse(info=track.info)
+            self.send(unpublish_data_track_response=answer)
+            self.owner.on_data_unpublished(track)
+            self.owner.publish_info(self, is_urgent=True, skip_self=True)
+        return track is not None
+
     def set_muted(self, publication: Publication, is_muted: bool) -> None:
         if publication.info.muted != is_muted:
             publication.info.muted = is_muted
@@ -256,6 +284,9 @@ class SfuParticipant:
         for publication in self.publications:
             if not tokens.may_publish(permission, publication.info.source):
                 self.unpublish(publication)
+        if not permission.can_publish_data:
+            for track in self.data_tracks:
+                self.unpublish_data(track.info.pub_handle)
         self.owner.reconcile(self)
         self.owner.publish_info(self, is_urgent=True)
         self.push_token(self._context.now())
@@ -293,7 +324,10 @@ class SfuParticipant:
                 self.subscriptions.on_feedback(one, now)
 
     def on_data(self, label: str, message: bytes) -> None:
-        self.owner.on_data(self, label, message)
+        if label != DATA_TRACK:
+            self.owner.on_data(self, label, message)
+        elif self.permission.can_publish_data:
+            self.data_tracks.on_packet(message)
 
     def tick(self, now: float) -> None:
         if self.state != State.ACTIVE and now >= self._connect_by:
@@ -319,6 +353,8 @@ class SfuParticipant:
         if signal is not None:
             signal.close()
         self.subscriptions.close()
+        self.data_receptions.close()
         self.owner.on_closed(self, was_active=was_active)
         self.publications.close()
+        self.data_tracks.close()
         self.transport.close()

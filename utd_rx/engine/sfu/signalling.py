@@ -30,7 +30,8 @@ from utd_rx.engine.sfu.limits import (
     decode_request,
 )
 from utd_rx.engine.sfu.sfu_participant import Action, Reason, SfuParticipant
-from utd_rx.engine.sfu.sfu_room import RoomFullError, SfuRoom, SfuRooms
+from utd_rx.engine.sfu.sfu_room import RoomFullError, SfuRoom
+from utd_rx.engine.sfu.sfu_rooms import SfuRooms
 
 _logger = logging.getLogger(__name__)
 
