@@ -6,6 +6,7 @@ None raises. `trickle` needs no answer: we are ICE-lite and learn addresses from
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping
 from copy import deepcopy
@@ -87,6 +88,10 @@ def _data_subscription(participant: SfuParticipant, request: rtc.UpdateDataSubsc
     participant.owner.reconcile(participant)
 
 
+def _track_setting(participant: SfuParticipant, request: rtc.UpdateTrackSettings) -> None:
+    participant.subscriptions.set_settings(request, asyncio.get_running_loop().time())
+
+
 def _let_receive(participant: SfuParticipant, request: rtc.SubscriptionPermission) -> None:
     participant.subscription_permission = deepcopy(request)
     participant.owner.reconcile(participant)
@@ -124,6 +129,7 @@ _HANDLERS: Final[Mapping[str, Callable[[SfuParticipant, Any], None]]] = {
     "add_track": _add_track,
     "mute": _mute,
     "subscription": _subscription,
+    "track_setting": _track_setting,
     "subscription_permission": _let_receive,
     "publish_data_track_request": _publish_data_track,
     "unpublish_data_track_request": _unpublish_data_track,

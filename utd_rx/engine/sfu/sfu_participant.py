@@ -6,7 +6,6 @@ on. It ends by `close`, whoever asks for it, and holds on to nothing then.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections.abc import Mapping
@@ -14,23 +13,20 @@ from copy import deepcopy
 from functools import partial
 from typing import Any, Final, Protocol
 
-from aiortc import RTCCertificate
 from aiortc.rtp import RtcpSrPacket
-from attrs import frozen
 from livekit.protocol import models, rtc
 
 from utd_rx.engine.sfu import rtp, tokens
 from utd_rx.engine.sfu.answers import AnswerSection, write_answer
 from utd_rx.engine.sfu.data_channels import DATA_TRACK
 from utd_rx.engine.sfu.data_tracks import DataReceptions, DataTrack, DataTracks
+from utd_rx.engine.sfu.layers import HIGH, LOW
 from utd_rx.engine.sfu.limits import MAX_SECTIONS, check_limits
-from utd_rx.engine.sfu.options import SfuOptions
+from utd_rx.engine.sfu.participant_ports import SfuContext, SignalConnection
 from utd_rx.engine.sfu.publications import Publication, Publications, new_sid
 from utd_rx.engine.sfu.sdp import SdpError, SdpOffer, parse_offer
 from utd_rx.engine.sfu.subscriptions import Subscriptions
 from utd_rx.engine.sfu.transport import Transport
-from utd_rx.engine.sfu.udp_mux import UdpMux
-from utd_rx.engine.sfu.webhook_sender import SfuWebhookSender
 
 _logger = logging.getLogger(__name__)
 
@@ -40,26 +36,6 @@ Action = rtc.LeaveRequest.Action
 
 _CONNECT_TIMEOUT: Final = 60.0
 _TOKEN_INTERVAL: Final = 300.0
-
-
-@frozen
-class SfuContext:
-    options: SfuOptions
-    mux: UdpMux
-    certificate: RTCCertificate
-    webhooks: SfuWebhookSender
-
-    @staticmethod
-    def now() -> float:
-        """The running loop's clock, which every deadline is on."""
-        return asyncio.get_running_loop().time()
-
-
-class SignalConnection(Protocol):
-    """The way back to the client; both are immediate and never raise."""
-
-    def send(self, message: bytes) -> None: ...
-    def close(self) -> None: ...
 
 
 class ParticipantOwner(Protocol):
@@ -115,8 +91,10 @@ class SfuParticipant:
         self._answers = 0
         self._mids: set[str] = set()  # of every section ever offered
         self.transport = Transport(context.mux, context.certificate, host, self)
-        self.publications = Publications(self.sid, self.transport, self.send)
-        self.subscriptions = Subscriptions(self.transport, self.send)
+        pause_delay = context.options.dynacast_pause_delay
+        self.publications = Publications(self.sid, self.transport, self.send, pause_delay)
+        quality = LOW if request.connection_settings.adaptive_stream else HIGH
+        self.subscriptions = Subscriptions(self.transport, self.send, quality)
         self.data_tracks = DataTracks(self.sid, self.identity)
         deliver = partial(self.transport.data.send, DATA_TRACK)
         self.data_receptions = DataReceptions(self.send, deliver)
@@ -200,7 +178,7 @@ class SfuParticipant:
         self.send(
             answer=rtc.SessionDescription(
                 type="answer",
-                sdp=write_answer(sections, local, self._answers),
+                sdp=write_answer(sections, local, self._answers, is_mixed=offer.is_mixed),
                 id=description.id,
                 mid_to_track_id=self.subscriptions.mid_to_track_id(),
             )
@@ -226,7 +204,7 @@ class SfuParticipant:
             if section.kind == "application":
                 sections.append(AnswerSection(section))
             elif section.is_sending or self.publications.owns(section.mid):
-                answer, publication = self.publications.answer(section)
+                answer, publication = self.publications.answer(section, now)
                 sections.append(answer)
                 if publication is not None:
                     live.append(publication)

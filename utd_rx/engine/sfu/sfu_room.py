@@ -16,8 +16,9 @@ from livekit.protocol import models, room, rtc
 from utd_rx.engine.sfu import data_messages, quality, tokens
 from utd_rx.engine.sfu.answers import enabled_codecs
 from utd_rx.engine.sfu.data_tracks import DataTrack
+from utd_rx.engine.sfu.participant_ports import SfuContext
 from utd_rx.engine.sfu.publications import Publication, new_sid
-from utd_rx.engine.sfu.sfu_participant import Reason, SfuContext, SfuParticipant, State
+from utd_rx.engine.sfu.sfu_participant import Reason, SfuParticipant, State
 from utd_rx.engine.sfu.speakers import UPDATE_INTERVAL, changed_levels
 
 _COUNTS_INTERVAL: Final = 5.0
@@ -108,7 +109,7 @@ class SfuRoom:
     def on_active(self, participant: SfuParticipant) -> None:
         self.publish_info(participant, skip_self=True)
         self.notify("participant_joined", participant=participant.info())
-        participant.subscriptions.request_keyframes(self.context.now())
+        participant.subscriptions.start(self.context.now())
 
     def on_closed(self, participant: SfuParticipant, *, was_active: bool) -> None:
         """It closed; its publications are still listed in it."""
@@ -214,7 +215,7 @@ class SfuRoom:
 
     def _end_publication(self, participant: SfuParticipant, publication: Publication) -> None:
         for subscriber in self:
-            subscriber.subscriptions.remove(publication.sid)
+            subscriber.subscriptions.forget(publication.sid)
             subscriber.wishes.pop(publication.sid, None)
             subscriber.blocked.discard(publication.sid)
         self.notify("track_unpublished", participant=participant.info(), track=publication.info)

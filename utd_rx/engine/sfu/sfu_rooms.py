@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from livekit.protocol import models, room
 
-from utd_rx.engine.sfu.sfu_participant import SfuContext
+from utd_rx.engine.sfu.participant_ports import SfuContext
 from utd_rx.engine.sfu.sfu_room import SfuRoom
 
 _logger = logging.getLogger(__name__)

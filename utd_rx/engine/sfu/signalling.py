@@ -175,6 +175,7 @@ def _resume(
     participant.send(update=rtc.ParticipantUpdate(participants=infos))
     participant.send(room_update=rtc.RoomUpdate(room=room.info()))
     participant.push_token(rooms.context.now())
+    participant.publications.repeat_demands()
     participant.subscriptions.end_request()
     return participant
 
