@@ -2,7 +2,7 @@
 // A browser user of livekit-client. The test calls these functions and asks `seen` for what
 // happened: every event is kept until it was asked for, so none is missed between two calls.
 
-const { ConnectionState, DisconnectReason, Room, RoomEvent, Track } = LivekitClient;
+const { ConnectionState, DisconnectReason, Room, RoomEvent, Track, VideoQuality } = LivekitClient;
 
 const PATIENCE = 20_000;
 const room = new Room();
@@ -86,8 +86,43 @@ async function mayPublish() {
   return room.localParticipant.permissions.canPublish;
 }
 
-async function publishCamera() {
-  return (await room.localParticipant.setCameraEnabled(true)).trackSid;
+// With VP9 and AV1 its layers are in one stream, else each is a stream of its own.
+async function publishCamera(videoCodec) {
+  const publication = await room.localParticipant.setCameraEnabled(true, {}, { videoCodec });
+  return publication.trackSid;
+}
+
+function videoOf(identity) {
+  return until(() => {
+    const publication = room.remoteParticipants
+      .get(identity)
+      ?.getTrackPublication(Track.Source.Camera);
+    return publication?.track && publication;
+  }, `a video of ${identity}`);
+}
+
+async function wantQuality(identity, quality) {
+  (await videoOf(identity)).setVideoQuality(VideoQuality[quality]);
+}
+
+// What is seen of that participant once its picture has that width: its RGBA bytes, in base64.
+async function picture(identity, width) {
+  const { track } = await videoOf(identity);
+  const element = track.attach();
+  try {
+    await until(() => element.videoWidth === width, `${width} pixels of ${identity}`);
+    const canvas = new OffscreenCanvas(width, element.videoHeight);
+    const context = canvas.getContext("2d");
+    context.drawImage(element, 0, 0);
+    const { data } = context.getImageData(0, 0, width, canvas.height);
+    let bytes = "";
+    for (let at = 0; at < data.length; at += 8192) {
+      bytes += String.fromCharCode(...data.subarray(at, at + 8192));
+    }
+    return { height: canvas.height, data: btoa(bytes) };
+  } finally {
+    track.detach(element);
+  }
 }
 
 async function setMicrophoneMuted(muted) {

@@ -10,6 +10,9 @@ from typing import Any, Final
 import numpy as np
 from livekit import rtc
 
+from utd_rx.models.video import VideoFrame
+from utd_rx.video.pattern import TestPattern
+
 PYTHON_TONE: Final = 440.0
 RATE: Final = 48_000
 _PATIENCE: Final = 20.0
@@ -65,6 +68,16 @@ class Peer:
         spectrum = np.abs(np.fft.rfft(heard[RATE // 20 :] * np.hanning(len(heard) - RATE // 20)))
         return float(np.argmax(spectrum)) * RATE / (len(heard) - RATE // 20)
 
+    async def sees(self, track: rtc.Track, width: int) -> None:
+        """Wait for a picture of that width."""
+        stream = rtc.VideoStream(track)
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                while (await anext(stream)).frame.width != width:
+                    pass
+        finally:
+            await stream.aclose()
+
     @asynccontextmanager
     async def tone(self) -> AsyncIterator[rtc.LocalTrackPublication]:
         """Publish a tone as the microphone for the length of the block."""
@@ -79,6 +92,30 @@ class Peer:
             pump.cancel()
             with suppress(asyncio.CancelledError):
                 await pump
+            await source.aclose()
+
+    @asynccontextmanager
+    async def camera(self, codec: rtc.VideoCodec.ValueType) -> AsyncIterator[None]:
+        """Publish numbered pictures, in layers, for the length of the block."""
+        pattern = TestPattern(1280, 720, 15)
+        source = rtc.VideoSource(1280, 720)
+        track = rtc.LocalVideoTrack.create_video_track("camera", source)
+        options = rtc.TrackPublishOptions(
+            source=rtc.TrackSource.SOURCE_CAMERA, simulcast=True, video_codec=codec
+        )
+        if codec in (rtc.VideoCodec.VP9, rtc.VideoCodec.AV1):
+            options.scalability_mode = "L3T3_KEY"
+
+        def show(frame: VideoFrame) -> None:
+            data = frame.pixels.tobytes()
+            source.capture_frame(rtc.VideoFrame(1280, 720, rtc.VideoBufferType.RGB24, data))
+
+        await self.room.local_participant.publish_track(track, options)
+        pictures = await pattern.open(show)
+        try:
+            yield
+        finally:
+            await pictures.aclose()
             await source.aclose()
 
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
+import base64
 from collections.abc import AsyncIterator
 from typing import Any
 
+import numpy as np
 import pytest
 from livekit import api, rtc
 from livekit.protocol import models
 from livekit.protocol import room as room_protocol
+from livekit.rtc._proto.track_publication_pb2 import VideoQuality
 
 from tests.browser.chromium import Page
 from tests.browser.conftest import BROWSER_TONE
 from tests.browser.peer import PYTHON_TONE, Peer, joined
 from tests.support.sfu import RunningSfu
+from utd_rx.video.pattern import read_counter
 
 pytestmark = pytest.mark.browser
 
@@ -69,15 +72,24 @@ async def test_the_browser_hears_who_published_before_it_came(
         assert await page.call("pitch", "ann") == pytest.approx(PYTHON_TONE, abs=10)
 
 
-async def test_a_camera_of_the_browser_arrives_as_frames(ann: Peer, bob: Page) -> None:
-    await bob.call("publishCamera")
-    track, _, _ = await ann.seen("track_subscribed")
-    stream = rtc.VideoStream(track)
-    try:
-        async with asyncio.timeout(20):
-            assert (await anext(stream)).frame.width > 0
-    finally:
-        await stream.aclose()
+async def test_each_gets_the_layer_of_the_others_video_that_it_asks_for(
+    ann: Peer, bob: Page
+) -> None:
+    """The browser sends a stream for each layer, Python one with all layers in it."""
+    numbers: list[int] = []
+    async with ann.camera(rtc.VideoCodec.AV1):
+        await bob.call("publishCamera", "vp8")
+        track, publication, _ = await ann.seen("track_subscribed")
+        for quality, width in (("LOW", 320), ("MEDIUM", 640)):
+            publication.set_video_quality(VideoQuality.Value(f"VIDEO_QUALITY_{quality}"))
+            await bob.call("wantQuality", "ann", quality)
+            await ann.sees(track, width)
+            seen = await bob.call("picture", "ann", width)
+            pixels = np.frombuffer(base64.b64decode(seen["data"]), np.uint8)
+            number = read_counter(pixels.reshape(seen["height"], width, 4)[:, :, :3])
+            assert number is not None, "a damaged picture"
+            numbers.append(number)
+    assert numbers == sorted(numbers)
 
 
 @pytest.mark.parametrize("is_reliable", [True, False], ids=["reliable", "lossy"])

@@ -106,6 +106,8 @@ def server_config(options: SfuOptions, port: int, udp_port: int) -> dict[str, An
             "empty_timeout": _whole_seconds(options.empty_timeout),
             "departure_timeout": _whole_seconds(options.departure_timeout),
         },
+        "video": {"dynacast_pause_delay": f"{options.dynacast_pause_delay}s"},
+        "enable_data_tracks": True,
         "logging": {"level": "info"},
     }
     if options.webhook_urls:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import math
 from array import array
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from livekit import api, rtc
 from livekit.rtc.room import EventTypes
 
 from tests.support.sfu import RunningSfu
+from utd_rx.video.pattern import TestPattern
 
 # Generous: the machine is shared, and the real server holds silent participants back for 3 s.
 TIMEOUT: Final = 20.0
@@ -177,32 +179,42 @@ async def _frames(stream: rtc.AudioStream, wanted: int, audible: bool) -> None:
 
 
 class Camera:
-    """A published video track fed with frames of one colour at 15 per second."""
+    """A published video track fed with numbered pictures, 15 a second unless it says so."""
 
-    def __init__(self, client: Client, width: int = 640, height: int = 360) -> None:
+    def __init__(
+        self, client: Client, width: int = 640, height: int = 360, fps: float = 15
+    ) -> None:
         self._client = client
+        self._fps = fps
         self._source = rtc.VideoSource(width, height)
-        self._frame = rtc.VideoFrame(
-            width, height, rtc.VideoBufferType.I420, bytes([128]) * (width * height * 3 // 2)
-        )
+        self._pattern = TestPattern(width, height)
         self.track = rtc.LocalVideoTrack.create_video_track("camera", self._source)
         self._task: asyncio.Task[None] | None = None
 
-    async def publish(self, *, simulcast: bool = False) -> rtc.LocalTrackPublication:
-        """Publish and start feeding."""
+    async def publish(
+        self,
+        *,
+        simulcast: bool = False,
+        codec: rtc.VideoCodec.ValueType = rtc.VideoCodec.VP8,
+    ) -> rtc.LocalTrackPublication:
+        """Publish and start feeding; with `simulcast` in layers, as the codec has them."""
         options = rtc.TrackPublishOptions(
-            source=rtc.TrackSource.SOURCE_CAMERA,
-            simulcast=simulcast,
-            video_codec=rtc.VideoCodec.VP8,
+            source=rtc.TrackSource.SOURCE_CAMERA, simulcast=simulcast, video_codec=codec
         )
+        if simulcast and codec in (rtc.VideoCodec.VP9, rtc.VideoCodec.AV1):
+            options.scalability_mode = "L3T3_KEY"
         publication = await self._client.me.publish_track(self.track, options)
         self._task = asyncio.create_task(self._feed(), name="test-camera")
         return publication
 
     async def _feed(self) -> None:
-        while True:
-            self._source.capture_frame(self._frame)
-            await asyncio.sleep(1 / 15)
+        for number in itertools.count():
+            pixels = self._pattern.picture(number)
+            height, width, _ = pixels.shape
+            self._source.capture_frame(
+                rtc.VideoFrame(width, height, rtc.VideoBufferType.RGB24, pixels.tobytes())
+            )
+            await asyncio.sleep(1 / self._fps)
 
     async def aclose(self) -> None:
         """Stop feeding."""

@@ -69,8 +69,8 @@ async def camera() -> AsyncIterator[Callable[..., Camera]]:
     """Make cameras that stop when the test ends."""
     async with AsyncExitStack() as stack:
 
-        def make(client: Client, width: int = 640, height: int = 360) -> Camera:
-            made = Camera(client, width, height)
+        def make(client: Client, width: int = 640, height: int = 360, fps: float = 15) -> Camera:
+            made = Camera(client, width, height, fps)
             stack.push_async_callback(made.aclose)
             return made
 

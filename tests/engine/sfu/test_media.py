@@ -100,12 +100,6 @@ async def test_video_arrives(join: Join, camera: MakeCamera) -> None:
     await seen(await carol.subscribed("alice"))
 
 
-async def test_simulcast_video_arrives(join: Join, camera: MakeCamera) -> None:
-    alice, bob = await join("alice"), await join("bob")
-    await camera(alice).publish(simulcast=True)
-    await seen(await bob.subscribed("alice"), frames=10)
-
-
 async def test_a_client_chooses_what_it_receives(join: Join, microphone: MakeMicrophone) -> None:
     alice = await join("alice")
     bob = await join("bob", options=rtc.RoomOptions(auto_subscribe=False))

@@ -73,30 +73,60 @@ def test_any_bytes_are_walked_without_an_exception(data: bytes) -> None:
 
 @given(
     st.binary(max_size=60),
-    st.lists(st.tuples(st.integers(1, 14), st.binary(min_size=1, max_size=16)), max_size=4),
+    st.lists(st.tuples(st.integers(1, 14), st.binary(min_size=1, max_size=40)), max_size=4),
     st.integers(0, 0xFFFF),
+    st.booleans(),
 )
-def test_rewriting_changes_what_it_shall_and_nothing_else(
-    payload: bytes, elements: list[tuple[int, bytes]], sequence: int
+def test_what_is_written_is_read_the_same(
+    payload: bytes, elements: list[tuple[int, bytes]], sequence: int, is_last: bool
 ) -> None:
-    data = packet(extensions=b"\x10\x05", payload=payload, csrcs=1)
-    header = rtp.parse_rtp(data)
-    assert header is not None
-    block = b"".join(rtp.extension_element(*one) for one in elements)
-    out = rtp.rewrite(data, header, ssrc=5, payload_type=109, sequence=sequence, extensions=block)
+    """With an extension of more than 16 bytes, too: all are written in the long form then."""
+    out = write(payload, elements, sequence, is_last)
     again = reference.RtpPacket.parse(out)
     assert (again.ssrc, again.payload_type, again.sequence_number) == (5, 109, sequence)
-    assert (again.timestamp, again.marker, again.payload) == (1234, 1, payload)
+    assert (again.timestamp, again.marker, again.payload) == (1234, int(is_last), payload)
     parsed = rtp.parse_rtp(out)
     assert parsed is not None
     assert parsed.extensions == dict(elements)
+    assert rtp.is_marked(out) == is_last
+    assert rtp.payload(out, parsed) == payload
 
 
-def test_what_does_not_fit_the_one_byte_form_is_left_out() -> None:
-    assert rtp.extension_element(0, b"x") == b""
-    assert rtp.extension_element(15, b"x") == b""
-    assert rtp.extension_element(1, b"") == b""
-    assert rtp.extension_element(1, bytes(17)) == b""
+def write(
+    payload: bytes, elements: list[tuple[int, bytes]], sequence: int = 1, is_last: bool = False
+) -> bytes:
+    return rtp.write_rtp(
+        payload_type=109,
+        sequence=sequence,
+        timestamp=1234,
+        ssrc=5,
+        is_last=is_last,
+        extensions=rtp.extension_block(*elements),
+        payload=payload,
+    )
+
+
+def test_an_extension_that_has_no_number_is_left_out() -> None:
+    parsed = rtp.parse_rtp(write(b"", [(0, b"x"), (15, b"y"), (3, b"z")]))
+    assert parsed is not None
+    assert parsed.extensions == {3: b"z"}
+
+
+def test_a_long_element_that_is_cut_short_ends_the_extensions() -> None:
+    head = struct.pack("!BBHII", 0x90, 111, 1, 1234, 99) + struct.pack("!HH", 0x1000, 2)
+    parsed = rtp.parse_rtp(head + bytes([0, 1, 1, 0x85, 2, 9, 65, 66]))
+    assert parsed is not None
+    assert parsed.extensions == {1: b"\x85"}
+
+
+@pytest.mark.parametrize("padding", [1, 3, 7, 200])
+def test_padding_is_no_payload(padding: int) -> None:
+    filler = bytes(max(0, min(padding, 7) - 1))
+    data = bytes([0xA0]) + packet(payload=b"abcdefg"[: 7 - min(padding, 7)])[1:]
+    data += filler + bytes([padding])
+    header = rtp.parse_rtp(data)
+    assert header is not None
+    assert rtp.payload(data, header) == b"abcdefg"[: 7 - min(padding, 7)]
 
 
 def test_what_is_asked_of_a_publisher() -> None:
@@ -135,15 +165,15 @@ def test_a_compound_that_is_malformed_is_dropped() -> None:
     assert rtp.parse_rtcp(b"\x80\xc8\x00\x01" + bytes(4)) == []
 
 
-def test_a_relayed_sender_report_keeps_the_clocks() -> None:
+def test_a_relayed_sender_report_keeps_the_wall_clock() -> None:
     info = reference.RtcpSenderInfo(
         ntp_timestamp=123456789, rtp_timestamp=987, packet_count=5, octet_count=6
     )
     original = reference.RtcpSrPacket(ssrc=1, sender_info=info)
-    report, names = rtp.parse_rtcp(rtp.relayed_sender_report(42, original, 10, 20, "PA_x"))
+    report, names = rtp.parse_rtcp(rtp.relayed_sender_report(42, original, 555, 10, 20, "PA_x"))
     assert isinstance(report, reference.RtcpSrPacket)
     assert isinstance(names, reference.RtcpSdesPacket)
     assert report.ssrc == names.chunks[0].ssrc == 42
     assert report.sender_info.ntp_timestamp == 123456789
-    assert (report.sender_info.rtp_timestamp, report.sender_info.packet_count) == (987, 10)
+    assert (report.sender_info.rtp_timestamp, report.sender_info.packet_count) == (555, 10)
     assert names.chunks[0].items == [(1, b"PA_x")]

@@ -41,7 +41,7 @@ def section(kind: sdp.Kind = "audio", **fields: object) -> Section:
 
 
 def answer(*sections: AnswerSection) -> list[str]:
-    text = answers.write_answer(sections, LOCAL, 1)
+    text = answers.write_answer(sections, LOCAL, 1, is_mixed=False)
     assert text.endswith("\r\n")
     return text.splitlines()
 
@@ -79,17 +79,19 @@ def test_an_unpublished_section_looks_like_a_free_one(recorded: Recorded) -> Non
 def test_a_camera_offers_one_codec(recorded: Recorded) -> None:
     published = sdp.parse_offer(recorded("sdk_camera")).sections[-1]
     assert [one.name for one in published.codecs] == ["vp8"]
-    assert published.best_rid is None
+    assert published.rids == ()
 
 
-def test_the_largest_simulcast_layer_is_taken_in_either_order(recorded: Recorded) -> None:
+def test_simulcast_layers_are_named_and_have_no_ssrc(recorded: Recorded) -> None:
     published = sdp.parse_offer(recorded("sdk_simulcast")).sections[-1]
     assert published.rids == ("f", "h", "q")
     assert published.ssrcs == ()
-    assert published.best_rid == "f"
-    assert section(rids=("q", "h", "f")).best_rid == "f"
-    assert section(rids=("h", "q")).best_rid == "h"
-    assert section(rids=("low", "high")).best_rid == "high"
+
+
+def test_nobody_offers_more_layers_than_there_are_names_for(recorded: Recorded) -> None:
+    text = recorded("sdk_simulcast").replace("send f;h;q", "send " + ";".join("abcdefghi"))
+    with pytest.raises(sdp.SdpError, match="9 simulcast layers"):
+        sdp.parse_offer(text)
 
 
 def test_repair_streams_are_not_the_media(recorded: Recorded) -> None:
@@ -140,7 +142,9 @@ a=ssrc-group:FID 1 2""".replace("\n", "").split("|")
 def test_any_text_is_an_offer_or_an_sdp_error(text: str) -> None:
     with contextlib.suppress(sdp.SdpError):
         offer = sdp.parse_offer(text)
-        answer = answers.write_answer([AnswerSection(one) for one in offer.sections], LOCAL, 1)
+        answer = answers.write_answer(
+            [AnswerSection(one) for one in offer.sections], LOCAL, 1, is_mixed=offer.is_mixed
+        )
         assert answer.startswith("v=0")
 
 
@@ -190,12 +194,34 @@ def test_only_answered_feedback_and_known_extensions_are_accepted() -> None:
     vp8 = Codec(96, "vp8", 90000)
     extensions = {MID_EXTENSION: 4, RID_EXTENSION: 10, "urn:transport-cc": 3}
     offered = section("video", codecs=(vp8,), extensions=extensions)
-    lines = answer(AnswerSection(offered, "recvonly", (vp8,), receive_rid="f"))
+    lines = answer(AnswerSection(offered, "recvonly", (vp8,), receive_rids=("f", "q")))
     assert "a=rtcp-fb:96 nack pli" in lines
     assert not [line for line in lines if "transport-cc" in line]
     assert f"a=extmap:4 {MID_EXTENSION}" in lines
-    assert "a=rid:f recv" in lines
-    assert "a=simulcast:recv f" in lines
+    assert {"a=rid:f recv", "a=rid:q recv", "a=simulcast:recv f;q"} <= set(lines)
+
+
+@pytest.mark.parametrize(
+    ("direction", "name", "is_accepted"),
+    [("sendonly", "av1", True), ("sendonly", "vp9", False), ("recvonly", "vp9", True)],
+)
+def test_a_publisher_describes_the_layers_of_av1_alone(
+    direction: sdp.Direction, name: str, is_accepted: bool
+) -> None:
+    """And who receives shall be able to get that, whatever is sent to it first."""
+    codec, extensions = Codec(45, name, 90000), {sdp.DEPENDENCY_EXTENSION: 12}
+    offered = section("video", direction=direction, codecs=(codec,), extensions=extensions)
+    lines = answer(AnswerSection(offered, "inactive", (codec,)))
+    assert (f"a=extmap:12 {sdp.DEPENDENCY_EXTENSION}" in lines) == is_accepted
+
+
+def test_long_extensions_are_answered_where_they_are_offered(recorded: Recorded) -> None:
+    offer = sdp.parse_offer(recorded("sdk_join"))
+    assert offer.is_mixed
+    one = AnswerSection(offer.sections[0])
+    for is_mixed in (True, False):
+        text = answers.write_answer([one], LOCAL, 1, is_mixed=is_mixed)
+        assert ("a=extmap-allow-mixed" in text) == is_mixed
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,8 @@ from livekit.protocol import room as rtc_room
 
 from tests.support.sfu import fresh_options
 from utd_rx.engine.sfu.limits import LimitError
-from utd_rx.engine.sfu.sfu_participant import Reason, SfuContext, SfuParticipant, State
+from utd_rx.engine.sfu.participant_ports import SfuContext
+from utd_rx.engine.sfu.sfu_participant import Reason, SfuParticipant, State
 from utd_rx.engine.sfu.sfu_room import RoomFullError, SfuRoom
 from utd_rx.engine.sfu.tokens import AccessClaims
 from utd_rx.engine.sfu.udp_mux import UdpMux

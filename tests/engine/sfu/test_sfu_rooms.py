@@ -9,8 +9,9 @@ from livekit.protocol import room as wire
 
 from tests.engine.sfu.test_sfu_room import CERTIFICATE, join
 from tests.support.sfu import fresh_options
-from utd_rx.engine.sfu.sfu_participant import Reason, SfuContext, State
-from utd_rx.engine.sfu.sfu_room import SfuRooms
+from utd_rx.engine.sfu.participant_ports import SfuContext
+from utd_rx.engine.sfu.sfu_participant import Reason, State
+from utd_rx.engine.sfu.sfu_rooms import SfuRooms
 from utd_rx.engine.sfu.udp_mux import UdpMux
 from utd_rx.engine.sfu.webhook_sender import SfuWebhookSender
 

@@ -58,7 +58,7 @@ class AnswerSection:
     direction: Direction = "inactive"
     codecs: tuple[Codec, ...] = ()
     stream: SendStream | None = None
-    receive_rid: str | None = None
+    receive_rids: tuple[str, ...] = ()
 
 
 def enabled_codecs() -> list[models.Codec]:
@@ -104,16 +104,19 @@ def published_codec(codec: Codec, request: rtc.AddTrackRequest) -> Codec:
     return evolve(codec, parameters=";".join(parts))
 
 
-def accepted_extensions(section: Section) -> Mapping[str, int]:
-    """The header extensions we negotiate on a section, by URI, with the client's numbers."""
-    return {
-        uri: section.extensions[uri]
-        for uri in _ACCEPTED_EXTENSIONS.get(section.kind, ())
-        if uri in section.extensions
-    }
+def accepted_extensions(section: Section, codec: Codec | None) -> Mapping[str, int]:
+    """The header extensions we negotiate for a codec, by URI, with the client's numbers."""
+    accepted = _ACCEPTED_EXTENSIONS.get(section.kind, ())
+    # Of a publisher only AV1's layers are read from it. Where we send it is taken always: Chromium
+    # does not offer again what was once left out, whatever the section carries by then.
+    if not section.is_sending or (codec is not None and codec.name == "av1"):
+        accepted += (sdp.DEPENDENCY_EXTENSION,)
+    return {uri: section.extensions[uri] for uri in accepted if uri in section.extensions}
 
 
-def write_answer(sections: Sequence[AnswerSection], local: LocalTransport, version: int) -> str:
+def write_answer(
+    sections: Sequence[AnswerSection], local: LocalTransport, version: int, *, is_mixed: bool
+) -> str:
     """Write the answer; `version` must grow with every answer of a session."""
     bundle = " ".join(one.offered.mid for one in sections if not one.offered.is_rejected)
     lines = [
@@ -126,6 +129,8 @@ def write_answer(sections: Sequence[AnswerSection], local: LocalTransport, versi
         "a=ice-lite",
         f"a=fingerprint:sha-256 {local.fingerprint}",
     ]
+    if is_mixed:
+        lines.append("a=extmap-allow-mixed")
     for section in sections:
         lines += _answer_lines(section, local)
     return "\r\n".join(lines) + "\r\n"
@@ -162,12 +167,13 @@ def _answer_lines(section: AnswerSection, local: LocalTransport) -> Iterator[str
         if offered.kind == "video":
             for feedback in _VIDEO_FEEDBACK:
                 yield f"a=rtcp-fb:{codec.payload_type} {feedback}"
-    for uri, number in accepted_extensions(offered).items():
+    for uri, number in accepted_extensions(offered, next(iter(codecs), None)).items():
         yield f"a=extmap:{number} {uri}"
     yield f"a={section.direction}"
-    if section.receive_rid is not None:
-        yield f"a=rid:{section.receive_rid} recv"
-        yield f"a=simulcast:recv {section.receive_rid}"
+    for rid in section.receive_rids:
+        yield f"a=rid:{rid} recv"
+    if section.receive_rids:
+        yield f"a=simulcast:recv {';'.join(section.receive_rids)}"
     if section.stream is not None:
         publisher, track, ssrc = astuple(section.stream)
         msid = f"msid:{publisher}|{track} {track}"

@@ -21,6 +21,7 @@ _logger = logging.getLogger(__name__)
 
 RELIABLE: Final = "_reliable"
 LOSSY: Final = "_lossy"
+DATA_TRACK: Final = "_data_track"
 _SCTP_PORT: Final = 5000
 # Three are in use; a client that opens many more wants our memory.
 _MAX_CHANNELS: Final = 16
@@ -29,7 +30,11 @@ _MAX_CHANNELS: Final = 16
 _MAX_BACKLOG: Final = 1024
 # Policy for a slow receiver: drop the newest. Lossy data is worth less the older it is; a
 # receiver 8 MiB behind on reliable data is gone, and the real server drops there as well.
-_MAX_BUFFERED: Final = {LOSSY: 256 * 1024, RELIABLE: 8 * 1024 * 1024}
+_MAX_BUFFERED: Final = {
+    LOSSY: 256 * 1024,
+    DATA_TRACK: 256 * 1024,
+    RELIABLE: 8 * 1024 * 1024,
+}
 
 
 class _DtlsPort:

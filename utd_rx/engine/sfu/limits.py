@@ -43,6 +43,8 @@ _MOST: Final[Mapping[str, int]] = {
     "UpdateSubscription.track_sids": MAX_WISHES,
     "UpdateSubscription.participant_tracks": MAX_WISHES,
     "ParticipantTracks.track_sids": MAX_WISHES,
+    "UpdateTrackSettings.track_sids": MAX_WISHES,
+    "UpdateDataSubscription.updates": MAX_WISHES,
     "SubscriptionPermission.track_permissions": 1024,
     "SyncState.track_sids_disabled": MAX_WISHES,
     "SyncState.datachannel_receive_states": MAX_WISHES,

@@ -17,6 +17,7 @@ class SfuOptions:
     # News of participants that publish nothing is collected that long, as the real server does
     # (docs/livekit.md, "News of the silent"); tests shorten it.
     silent_update_interval: float = 3.0
+    dynacast_pause_delay: float = 5.0  # until a publisher hears that a layer is not needed
     empty_timeout: float = 300.0  # of a room nobody ever joined
     departure_timeout: float = 20.0  # after the last participant left
     webhook_urls: tuple[str, ...] = ()  # where to POST LiveKit-format webhooks

@@ -18,7 +18,9 @@ from livekit.protocol import models, rtc
 
 from utd_rx.engine.sfu import answers, rtp
 from utd_rx.engine.sfu.answers import AnswerSection
-from utd_rx.engine.sfu.forwarding import InboundTrack, PacketSink
+from utd_rx.engine.sfu.demand import Demand
+from utd_rx.engine.sfu.inbound import InboundStream, InboundTrack, PacketSink
+from utd_rx.engine.sfu.layers import OFF, Quality
 from utd_rx.engine.sfu.sdp import MID_EXTENSION, Codec, Kind, Section
 
 _REPORT_INTERVAL: Final = 0.8
@@ -49,11 +51,21 @@ class Publication:
     publisher_sid: str
     _send: Callable[..., None] | None = None
     track: InboundTrack | None = None
+    demand: Demand | None = None  # of video that is live
     cids: frozenset[str] = field(init=False)
+    _received: dict[int, Quality] = field(factory=dict)  # by the SSRC of who receives
 
     @cids.default
     def _all_cids(self) -> frozenset[str]:
         return frozenset({self.request.cid, *(c.cid for c in self.request.simulcast_codecs)})
+
+    def receive(self, ssrc: int, quality: Quality, now: float) -> None:
+        """Who gets it under `ssrc` receives that quality of it, or `OFF`."""
+        self._received.pop(ssrc, None)
+        if quality != OFF:
+            self._received[ssrc] = quality
+        if self.demand is not None:
+            self.demand.set(max(self._received.values(), default=OFF), now)
 
     def on_bound(self) -> None:
         """Somebody receives it; its publisher hears of the first one."""
@@ -107,9 +119,10 @@ class Publications:
     _publisher_sid: str
     _sink: PacketSink
     _send: Callable[..., None] | None
+    _pause_delay: float = 5.0  # until a layer that nobody receives is called so
     _by_sid: dict[str, Publication] = field(factory=dict)
     _sections: dict[str, Publication | None] = field(factory=dict)  # every mid that ever sent
-    _by_ssrc: dict[int, InboundTrack] = field(factory=dict)
+    _by_ssrc: dict[int, tuple[InboundTrack, InboundStream]] = field(factory=dict)
     _mid_extension: int = 0
     _report_at: float = 0.0
 
@@ -135,12 +148,12 @@ class Publications:
     def remove(self, publication: Publication) -> None:
         """Forget a track; its packets are dropped from now on."""
         self._by_sid.pop(publication.sid, None)
-        self._forget_ssrcs(publication.track)
-        if publication.is_live:
+        if publication.track is not None:
+            self._forget_ssrcs(publication.track.streams)
             self._sections[publication.info.mid] = None
 
-    def _forget_ssrcs(self, track: InboundTrack | None) -> None:
-        for ssrc in [one for one, other in self._by_ssrc.items() if other is track]:
+    def _forget_ssrcs(self, streams: tuple[InboundStream, ...]) -> None:
+        for ssrc in [one for one, (_, stream) in self._by_ssrc.items() if stream in streams]:
             del self._by_ssrc[ssrc]
 
     def close(self) -> None:
@@ -160,7 +173,7 @@ class Publications:
             return None
         return current
 
-    def answer(self, section: Section) -> tuple[AnswerSection, Publication | None]:
+    def answer(self, section: Section, now: float) -> tuple[AnswerSection, Publication | None]:
         """Answer a section that sends, or sent once; also say which publication went live."""
         self._sections.setdefault(section.mid, None)
         publication = self._find(section)
@@ -171,53 +184,60 @@ class Publications:
             return AnswerSection(section), None
         is_new = publication.track is None
         if is_new:
-            self._go_live(publication, section, codec)
+            self._go_live(publication, section, codec, now)
         accepted = answers.published_codec(codec, publication.request)
-        answer = AnswerSection(section, "recvonly", (accepted,), receive_rid=section.best_rid)
+        answer = AnswerSection(section, "recvonly", (accepted,), receive_rids=section.rids)
         return answer, publication if is_new else None
 
     def _find(self, section: Section) -> Publication | None:
         announced = (one for one in self if section.track_id in one.cids and not one.is_live)
         return self._sections[section.mid] or next(announced, None)
 
-    def _go_live(self, publication: Publication, section: Section, codec: Codec) -> None:
-        extensions, rid = answers.accepted_extensions(section), section.best_rid
-        track = InboundTrack(
-            self._sink, codec, extensions, is_video=section.kind == "video", rid=rid
-        )
+    def _go_live(
+        self, publication: Publication, section: Section, codec: Codec, now: float
+    ) -> None:
+        extensions = answers.accepted_extensions(section, codec)
+        is_video = section.kind == "video"
+        track = InboundTrack(self._sink, codec, extensions, is_video=is_video, rids=section.rids)
         publication.track = track
         publication.info.mid = section.mid
         publication.info.mime_type = f"{section.kind}/{answers.CODECS[section.kind][codec.name]}"
         self._sections[section.mid] = publication
         self._mid_extension = extensions.get(MID_EXTENSION, self._mid_extension)
-        if rid is None:
-            self._by_ssrc |= dict.fromkeys(section.ssrcs[:1], track)
+        if not section.rids:
+            self._by_ssrc |= dict.fromkeys(section.ssrcs[:1], (track, track.streams[0]))
+        if is_video and self._send is not None:
+            publication.demand = Demand(publication.sid, codec.name, self._send, self._pause_delay)
+            publication.demand.start(now)
 
     def on_rtp(self, packet: bytes, now: float) -> None:
         """Hand a packet to its track: by SSRC, or by MID and RID the first times."""
         header = rtp.parse_rtp(packet)
         if header is None:
             return
-        track = self._by_ssrc.get(header.ssrc) or self._learn(header)
-        if track is not None:
-            track.on_rtp(packet, header, now)
+        known = self._by_ssrc.get(header.ssrc) or self._learn(header)
+        if known is not None:
+            track, stream = known
+            track.on_rtp(stream, packet, header, now)
 
-    def _learn(self, header: rtp.RtpHeader) -> InboundTrack | None:
+    def _learn(self, header: rtp.RtpHeader) -> tuple[InboundTrack, InboundStream] | None:
         value = header.extensions.get(self._mid_extension)
         if value is None:
             return None
         publication = self._sections.get(value.decode("ascii", "replace"))
         track = publication.track if publication is not None else None
-        if track is None or not track.matches(header):
+        stream = track.stream_of(header) if track is not None else None
+        if track is None or stream is None:
             return None
-        self._forget_ssrcs(track)
-        self._by_ssrc[header.ssrc] = track
-        return track
+        self._forget_ssrcs((stream,))
+        self._by_ssrc[header.ssrc] = track, stream
+        return track, stream
 
     def on_sender_report(self, report: RtcpSrPacket, now: float) -> None:
-        track = self._by_ssrc.get(report.ssrc)
-        if track is not None:
-            track.on_sender_report(report, now)
+        known = self._by_ssrc.get(report.ssrc)
+        if known is not None:
+            track, stream = known
+            track.on_sender_report(stream, report, now)
 
     def tick(self, now: float) -> None:
         """Carry out what had to wait, and report to the client what arrived of it."""
@@ -228,13 +248,22 @@ class Publications:
             track.tick(now)
             if is_report_due:
                 track.report(now)
+        for publication in self:
+            if publication.demand is not None:
+                publication.demand.tick(now)
+
+    def repeat_demands(self) -> None:
+        """Tell the client again what is received of its video."""
+        for publication in self:
+            if publication.demand is not None:
+                publication.demand.repeat()
 
     def _tracks(self) -> Iterator[InboundTrack]:
         return (one.track for one in self if one.track is not None)
 
     def loss(self) -> float:
         """Share of packets missing lately, of the worst track."""
-        return max((track.statistics.loss for track in self._tracks()), default=0.0)
+        return max((track.loss() for track in self._tracks()), default=0.0)
 
     def level(self, now: float) -> float:
         """The loudest of the unmuted tracks, 0 to 1."""

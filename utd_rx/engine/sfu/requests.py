@@ -6,6 +6,7 @@ None raises. `trickle` needs no answer: we are ICE-lite and learn addresses from
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping
 from copy import deepcopy
@@ -62,6 +63,35 @@ def _subscription(participant: SfuParticipant, request: rtc.UpdateSubscription) 
     participant.owner.reconcile(participant)
 
 
+def _publish_data_track(participant: SfuParticipant, request: rtc.PublishDataTrackRequest) -> None:
+    if participant.permission.can_publish_data:
+        participant.publish_data(request)
+        return
+    refused = rtc.PublishDataTrackRequest(pub_handle=request.pub_handle)
+    reason, message = rtc.RequestResponse.NOT_ALLOWED, "does not have permission to publish data"
+    response = rtc.RequestResponse(reason=reason, message=message, publish_data_track=refused)
+    participant.send(request_response=response)
+
+
+def _unpublish_data_track(
+    participant: SfuParticipant, request: rtc.UnpublishDataTrackRequest
+) -> None:
+    if not participant.unpublish_data(request.pub_handle):
+        about = rtc.UnpublishDataTrackRequest(pub_handle=request.pub_handle)
+        reason = rtc.RequestResponse.NOT_FOUND
+        response = rtc.RequestResponse(reason=reason, unpublish_data_track=about)
+        participant.send(request_response=response)
+
+
+def _data_subscription(participant: SfuParticipant, request: rtc.UpdateDataSubscription) -> None:
+    participant.data_receptions.wish(request)
+    participant.owner.reconcile(participant)
+
+
+def _track_setting(participant: SfuParticipant, request: rtc.UpdateTrackSettings) -> None:
+    participant.subscriptions.set_settings(request, asyncio.get_running_loop().time())
+
+
 def _let_receive(participant: SfuParticipant, request: rtc.SubscriptionPermission) -> None:
     participant.subscription_permission = deepcopy(request)
     participant.owner.reconcile(participant)
@@ -99,7 +129,11 @@ _HANDLERS: Final[Mapping[str, Callable[[SfuParticipant, Any], None]]] = {
     "add_track": _add_track,
     "mute": _mute,
     "subscription": _subscription,
+    "track_setting": _track_setting,
     "subscription_permission": _let_receive,
+    "publish_data_track_request": _publish_data_track,
+    "unpublish_data_track_request": _unpublish_data_track,
+    "update_data_subscription": _data_subscription,
     "leave": _leave,
     "ping": _ping,
     "ping_req": _ping_req,

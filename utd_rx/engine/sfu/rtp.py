@@ -1,13 +1,14 @@
-"""RTP headers, read and rewritten, and the RTCP of a forwarder. Pure, no payload knowledge.
+"""RTP headers, read and written, and the RTCP of a forwarder. Pure, no payload knowledge.
 
-RTP is RFC 3550, with RFC 8285's one-byte header extensions; the answer allows no other. RTCP is
-aiortc's: RFC 4585 (PLI, NACK), RFC 5104 (FIR), draft-alvestrand-rmcat-remb-03.
+RTP is RFC 3550 with the header extensions of RFC 8285, one byte or two. RTCP is aiortc's: RFC 4585
+(PLI, NACK), RFC 5104 (FIR), draft-alvestrand-rmcat-remb-03.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from aiortc import rtp as rtcp
@@ -15,6 +16,7 @@ from aiortc import rtp as rtcp
 _FIXED: Final = struct.Struct("!BBHII")
 _EXTENSION: Final = struct.Struct("!HH")
 _ONE_BYTE_PROFILE: Final = 0xBEDE
+_TWO_BYTE_PROFILE: Final = 0x1000  # and 15 more, by its last four bits
 _CNAME: Final = 1
 
 Feedback = rtcp.RtcpRtpfbPacket | rtcp.RtcpPsfbPacket
@@ -49,6 +51,8 @@ def parse_rtp(packet: bytes) -> RtpHeader | None:
             return None
         if profile == _ONE_BYTE_PROFILE:
             extensions = _walk_elements(packet, start, offset)
+        elif profile & 0xFFF0 == _TWO_BYTE_PROFILE:
+            extensions = _walk_long_elements(packet, start, offset)
     if offset > size:
         return None
     return RtpHeader(second & 0x7F, sequence, timestamp, ssrc, extensions, offset)
@@ -71,31 +75,62 @@ def _walk_elements(packet: bytes, offset: int, end: int) -> Mapping[int, bytes]:
     return found
 
 
-def extension_element(identifier: int, value: bytes) -> bytes:
-    """One element of a one-byte header extension, empty when it cannot be written in that form."""
-    if not 1 <= identifier <= 14 or not 1 <= len(value) <= 16:
-        return b""
-    return bytes(((identifier << 4) | (len(value) - 1),)) + value
+def _walk_long_elements(packet: bytes, offset: int, end: int) -> Mapping[int, bytes]:
+    found: dict[int, bytes] = {}
+    while offset < end:
+        identifier = packet[offset]
+        offset += 1
+        if identifier == 0:  # padding
+            continue
+        if offset == end or offset + 1 + packet[offset] > end:
+            break
+        stop = offset + 1 + packet[offset]
+        found[identifier] = packet[offset + 1 : stop]
+        offset = stop
+    return found
 
 
-def rewrite(
-    packet: bytes,
-    header: RtpHeader,
+def payload(packet: bytes, header: RtpHeader) -> bytes:
+    """What is between header and padding."""
+    padding = packet[-1] if packet[0] & 0x20 else 0
+    return packet[header.body_offset : max(header.body_offset, len(packet) - padding)]
+
+
+def is_marked(packet: bytes) -> bool:
+    return bool(packet[1] & 0x80)
+
+
+def write_rtp(
     *,
-    ssrc: int,
     payload_type: int,
     sequence: int,
+    timestamp: int,
+    ssrc: int,
+    is_last: bool,
     extensions: bytes,
+    payload: bytes,
 ) -> bytes:
-    """The same packet under other numbers, without CSRCs, and with these `extension_element`s."""
-    first = 0x80 | (packet[0] & 0x20) | (0x10 if extensions else 0)
-    second = (packet[1] & 0x80) | payload_type
-    fixed = _FIXED.pack(first, second, sequence, header.timestamp, ssrc)
-    body = packet[header.body_offset :]
-    if not extensions:
-        return fixed + body
-    padded = extensions + bytes(-len(extensions) % 4)
-    return b"".join((fixed, _EXTENSION.pack(_ONE_BYTE_PROFILE, len(padded) // 4), padded, body))
+    """A packet with that `extension_block`."""
+    first = 0x90 if extensions else 0x80
+    second = 0x80 | payload_type if is_last else payload_type
+    return _FIXED.pack(first, second, sequence, timestamp, ssrc) + extensions + payload
+
+
+@lru_cache(maxsize=1024)  # most packets of a stream have the same, or one of some levels
+def extension_block(*extensions: tuple[int, bytes]) -> bytes:
+    """Header extensions; one without a number that can be written is left out."""
+    elements = [(one, value) for one, value in extensions if 1 <= one <= 14]
+    if not elements:
+        return b""
+    profile = _ONE_BYTE_PROFILE
+    if all(1 <= len(value) <= 16 for _, value in elements):
+        parts = [bytes((one << 4 | len(value) - 1,)) + value for one, value in elements]
+    else:
+        profile = _TWO_BYTE_PROFILE
+        parts = [bytes((one, len(value))) + value for one, value in elements if len(value) < 256]
+    body = b"".join(parts)
+    padded = body + bytes(-len(body) % 4)
+    return _EXTENSION.pack(profile, len(padded) // 4) + padded
 
 
 def parse_rtcp(data: bytes) -> list[rtcp.AnyRtcpPacket]:
@@ -145,11 +180,10 @@ def remb(sender: int, bitrate: int, ssrcs: Iterable[int]) -> bytes:
 
 
 def relayed_sender_report(
-    ssrc: int, report: rtcp.RtcpSrPacket, packets: int, octets: int, cname: str
+    ssrc: int, report: rtcp.RtcpSrPacket, timestamp: int, packets: int, octets: int, cname: str
 ) -> bytes:
-    """A publisher's sender report under another SSRC: its clock pair stays, counts are ours."""
-    info = report.sender_info
+    """A publisher's sender report under another SSRC: its clock stays, all else is ours."""
     counts = packets & 0xFFFFFFFF, octets & 0xFFFFFFFF
-    ours = rtcp.RtcpSenderInfo(info.ntp_timestamp, info.rtp_timestamp, *counts)
+    ours = rtcp.RtcpSenderInfo(report.sender_info.ntp_timestamp, timestamp, *counts)
     names = rtcp.RtcpSdesPacket([rtcp.RtcpSourceInfo(ssrc, [(_CNAME, cname.encode()[:255])])])
     return bytes(rtcp.RtcpSrPacket(ssrc, ours)) + bytes(names)

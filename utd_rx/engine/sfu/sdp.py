@@ -20,12 +20,16 @@ MID_EXTENSION: Final = "urn:ietf:params:rtp-hdrext:sdes:mid"
 RID_EXTENSION: Final = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id"
 LEVEL_EXTENSION: Final = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"
 ORIENTATION_EXTENSION: Final = "urn:3gpp:video-orientation"
-_LAYERS: Final = ("f", "h", "q")  # LiveKit's names: full, half, quarter
+DEPENDENCY_EXTENSION: Final = (
+    "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension"
+)
 
 # Of a line: an ssrc-group of simulcast, or the fmtp of a codec, has a few hundred characters.
 MAX_LINE_CHARS: Final = 4096
 # Of a mid and of the cid of a track: browsers use digits and UUIDs.
 MAX_ID_CHARS: Final = 256
+# LiveKit's clients send three.
+_MAX_LAYERS: Final = 8
 _DIRECTIONS: Final[tuple[Direction, ...]] = ("sendrecv", "sendonly", "recvonly", "inactive")
 _KINDS: Final[tuple[Kind, ...]] = ("audio", "video", "application")
 
@@ -64,12 +68,6 @@ class Section:
     def is_sending(self) -> bool:
         return self.direction in ("sendonly", "sendrecv") and not self.is_rejected
 
-    @property
-    def best_rid(self) -> str | None:
-        """The largest simulcast layer; browsers list it last, the native SDK first."""
-        known = (name for name in _LAYERS if name in self.rids)
-        return next(known, self.rids[-1] if self.rids else None)
-
 
 @frozen
 class SdpOffer:
@@ -79,6 +77,7 @@ class SdpOffer:
     ice_password: str = field(repr=False)
     fingerprints: tuple[tuple[str, str], ...]  # (hash name, upper-case hex with colons)
     sections: tuple[Section, ...]
+    is_mixed: bool = False  # one-byte and two-byte header extensions may follow each other
 
 
 class _Lines:
@@ -125,7 +124,8 @@ def parse_offer(text: str) -> SdpOffer:
     if not fingerprints:
         raise SdpError("offer lacks a fingerprint")
     ice_ufrag, ice_password = _first(blocks, "ice-ufrag"), _first(blocks, "ice-pwd")
-    return SdpOffer(ice_ufrag, ice_password, tuple(fingerprints), sections)
+    is_mixed = any("extmap-allow-mixed" in block for block in blocks)
+    return SdpOffer(ice_ufrag, ice_password, tuple(fingerprints), sections, is_mixed)
 
 
 def _first(blocks: Iterable[_Lines], key: str) -> str:
@@ -203,6 +203,8 @@ def _parse_rids(lines: _Lines) -> tuple[str, ...]:
         tokens = value.split()
         if "send" in tokens[:-1]:
             layers = tokens[tokens.index("send") + 1].split(";")
+            if len(layers) > _MAX_LAYERS:
+                raise SdpError(f"{len(layers)} simulcast layers")
             # "~" marks a paused layer, "," separates alternatives of one layer.
             return tuple(layer.split(",")[0].lstrip("~") for layer in layers)
     return ()

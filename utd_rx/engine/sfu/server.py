@@ -18,8 +18,8 @@ from utd_rx.engine.serving import HttpServer
 from utd_rx.engine.sfu import signalling, twirp
 from utd_rx.engine.sfu.limits import MAX_API_BODY_BYTES
 from utd_rx.engine.sfu.options import SfuOptions
-from utd_rx.engine.sfu.sfu_participant import SfuContext
-from utd_rx.engine.sfu.sfu_room import SfuRooms
+from utd_rx.engine.sfu.participant_ports import SfuContext
+from utd_rx.engine.sfu.sfu_rooms import SfuRooms
 from utd_rx.engine.sfu.udp_mux import UdpMux
 from utd_rx.engine.sfu.webhook_sender import SfuWebhookSender
 

@@ -6,28 +6,27 @@ on. It ends by `close`, whoever asks for it, and holds on to nothing then.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections.abc import Mapping
 from copy import deepcopy
+from functools import partial
 from typing import Any, Final, Protocol
 
-from aiortc import RTCCertificate
 from aiortc.rtp import RtcpSrPacket
-from attrs import frozen
 from livekit.protocol import models, rtc
 
 from utd_rx.engine.sfu import rtp, tokens
 from utd_rx.engine.sfu.answers import AnswerSection, write_answer
+from utd_rx.engine.sfu.data_channels import DATA_TRACK
+from utd_rx.engine.sfu.data_tracks import DataReceptions, DataTrack, DataTracks
+from utd_rx.engine.sfu.layers import HIGH, LOW
 from utd_rx.engine.sfu.limits import MAX_SECTIONS, check_limits
-from utd_rx.engine.sfu.options import SfuOptions
+from utd_rx.engine.sfu.participant_ports import SfuContext, SignalConnection
 from utd_rx.engine.sfu.publications import Publication, Publications, new_sid
 from utd_rx.engine.sfu.sdp import SdpError, SdpOffer, parse_offer
 from utd_rx.engine.sfu.subscriptions import Subscriptions
 from utd_rx.engine.sfu.transport import Transport
-from utd_rx.engine.sfu.udp_mux import UdpMux
-from utd_rx.engine.sfu.webhook_sender import SfuWebhookSender
 
 _logger = logging.getLogger(__name__)
 
@@ -39,26 +38,6 @@ _CONNECT_TIMEOUT: Final = 60.0
 _TOKEN_INTERVAL: Final = 300.0
 
 
-@frozen
-class SfuContext:
-    options: SfuOptions
-    mux: UdpMux
-    certificate: RTCCertificate
-    webhooks: SfuWebhookSender
-
-    @staticmethod
-    def now() -> float:
-        """The running loop's clock, which every deadline is on."""
-        return asyncio.get_running_loop().time()
-
-
-class SignalConnection(Protocol):
-    """The way back to the client; both are immediate and never raise."""
-
-    def send(self, message: bytes) -> None: ...
-    def close(self) -> None: ...
-
-
 class ParticipantOwner(Protocol):
     def reconcile(self, participant: SfuParticipant) -> None: ...
     def publish_info(
@@ -67,6 +46,7 @@ class ParticipantOwner(Protocol):
     def on_active(self, participant: SfuParticipant) -> None: ...
     def on_published(self, participant: SfuParticipant, publication: Publication) -> None: ...
     def on_unpublished(self, participant: SfuParticipant, publication: Publication) -> None: ...
+    def on_data_unpublished(self, track: DataTrack) -> None: ...
     def on_data(self, sender: SfuParticipant, label: str, message: bytes) -> None: ...
     def on_closed(self, participant: SfuParticipant, *, was_active: bool) -> None: ...
 
@@ -111,8 +91,13 @@ class SfuParticipant:
         self._answers = 0
         self._mids: set[str] = set()  # of every section ever offered
         self.transport = Transport(context.mux, context.certificate, host, self)
-        self.publications = Publications(self.sid, self.transport, self.send)
-        self.subscriptions = Subscriptions(self.transport, self.send)
+        pause_delay = context.options.dynacast_pause_delay
+        self.publications = Publications(self.sid, self.transport, self.send, pause_delay)
+        quality = LOW if request.connection_settings.adaptive_stream else HIGH
+        self.subscriptions = Subscriptions(self.transport, self.send, quality)
+        self.data_tracks = DataTracks(self.sid, self.identity)
+        deliver = partial(self.transport.data.send, DATA_TRACK)
+        self.data_receptions = DataReceptions(self.send, deliver)
 
     @property
     def is_active(self) -> bool:
@@ -129,6 +114,7 @@ class SfuParticipant:
             state=self.state,
             tracks=[one.info for one in self.publications if one.is_live],
             metadata=self.metadata,
+            data_tracks=[one.info for one in self.data_tracks],
             joined_at=self._joined_at_ms // 1000,
             joined_at_ms=self._joined_at_ms,
             name=self.name,
@@ -192,7 +178,7 @@ class SfuParticipant:
         self.send(
             answer=rtc.SessionDescription(
                 type="answer",
-                sdp=write_answer(sections, local, self._answers),
+                sdp=write_answer(sections, local, self._answers, is_mixed=offer.is_mixed),
                 id=description.id,
                 mid_to_track_id=self.subscriptions.mid_to_track_id(),
             )
@@ -218,7 +204,7 @@ class SfuParticipant:
             if section.kind == "application":
                 sections.append(AnswerSection(section))
             elif section.is_sending or self.publications.owns(section.mid):
-                answer, publication = self.publications.answer(section)
+                answer, publication = self.publications.answer(section, now)
                 sections.append(answer)
                 if publication is not None:
                     live.append(publication)
@@ -242,6 +228,26 @@ class SfuParticipant:
         if publication.is_live:
             self.owner.on_unpublished(self, publication)
 
+    def publish_data(self, request: rtc.PublishDataTrackRequest) -> None:
+        """Publish a data track the client may publish; refused when it makes no sense."""
+        answer = self.data_tracks.add(request)
+        if isinstance(answer, rtc.RequestResponse):
+            self.send(request_response=answer)
+            return
+        self.is_publisher = True
+        self.send(publish_data_track_response=rtc.PublishDataTrackResponse(info=answer.info))
+        self.owner.publish_info(self, is_urgent=True, skip_self=True)
+
+    def unpublish_data(self, handle: int) -> bool:
+        """End a data track; False when there is none of that handle."""
+        track = self.data_tracks.remove(handle)
+        if track is not None:
+            answer = rtc.UnpublishDataTrackResponse(info=track.info)
+            self.send(unpublish_data_track_response=answer)
+            self.owner.on_data_unpublished(track)
+            self.owner.publish_info(self, is_urgent=True, skip_self=True)
+        return track is not None
+
     def set_muted(self, publication: Publication, is_muted: bool) -> None:
         if publication.info.muted != is_muted:
             publication.info.muted = is_muted
@@ -256,6 +262,9 @@ class SfuParticipant:
         for publication in self.publications:
             if not tokens.may_publish(permission, publication.info.source):
                 self.unpublish(publication)
+        if not permission.can_publish_data:
+            for track in self.data_tracks:
+                self.unpublish_data(track.info.pub_handle)
         self.owner.reconcile(self)
         self.owner.publish_info(self, is_urgent=True)
         self.push_token(self._context.now())
@@ -293,7 +302,10 @@ class SfuParticipant:
                 self.subscriptions.on_feedback(one, now)
 
     def on_data(self, label: str, message: bytes) -> None:
-        self.owner.on_data(self, label, message)
+        if label != DATA_TRACK:
+            self.owner.on_data(self, label, message)
+        elif self.permission.can_publish_data:
+            self.data_tracks.on_packet(message)
 
     def tick(self, now: float) -> None:
         if self.state != State.ACTIVE and now >= self._connect_by:
@@ -319,6 +331,8 @@ class SfuParticipant:
         if signal is not None:
             signal.close()
         self.subscriptions.close()
+        self.data_receptions.close()
         self.owner.on_closed(self, was_active=was_active)
         self.publications.close()
+        self.data_tracks.close()
         self.transport.close()

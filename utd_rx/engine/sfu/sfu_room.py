@@ -6,7 +6,6 @@ News of a participant that publishes nothing is collected; a publisher's and an 
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, TypeVar
@@ -16,11 +15,11 @@ from livekit.protocol import models, room, rtc
 
 from utd_rx.engine.sfu import data_messages, quality, tokens
 from utd_rx.engine.sfu.answers import enabled_codecs
+from utd_rx.engine.sfu.data_tracks import DataTrack
+from utd_rx.engine.sfu.participant_ports import SfuContext
 from utd_rx.engine.sfu.publications import Publication, new_sid
-from utd_rx.engine.sfu.sfu_participant import Reason, SfuContext, SfuParticipant, State
+from utd_rx.engine.sfu.sfu_participant import Reason, SfuParticipant, State
 from utd_rx.engine.sfu.speakers import UPDATE_INTERVAL, changed_levels
-
-_logger = logging.getLogger(__name__)
 
 _COUNTS_INTERVAL: Final = 5.0
 
@@ -110,7 +109,7 @@ class SfuRoom:
     def on_active(self, participant: SfuParticipant) -> None:
         self.publish_info(participant, skip_self=True)
         self.notify("participant_joined", participant=participant.info())
-        participant.subscriptions.request_keyframes(self.context.now())
+        participant.subscriptions.start(self.context.now())
 
     def on_closed(self, participant: SfuParticipant, *, was_active: bool) -> None:
         """It closed; its publications are still listed in it."""
@@ -119,6 +118,8 @@ class SfuRoom:
         for publication in participant.publications:
             if publication.is_live:
                 self._end_publication(participant, publication)
+        for track in participant.data_tracks:
+            self.on_data_unpublished(track)
         self._levels.pop(participant.sid, None)
         self.publish_info(participant, skip_self=True)
         event = "participant_left" if was_active else "participant_connection_aborted"
@@ -214,10 +215,14 @@ class SfuRoom:
 
     def _end_publication(self, participant: SfuParticipant, publication: Publication) -> None:
         for subscriber in self:
-            subscriber.subscriptions.remove(publication.sid)
+            subscriber.subscriptions.forget(publication.sid)
             subscriber.wishes.pop(publication.sid, None)
             subscriber.blocked.discard(publication.sid)
         self.notify("track_unpublished", participant=participant.info(), track=publication.info)
+
+    def on_data_unpublished(self, track: DataTrack) -> None:
+        for subscriber in self:
+            subscriber.data_receptions.forget(track.info.sid)
 
     def reconcile(self, participant: SfuParticipant) -> None:
         """Make `participant` receive exactly what it shall, and others of it what they shall."""
@@ -226,6 +231,15 @@ class SfuRoom:
                 self._reconcile_one(participant, other, publication)
             for publication in participant.publications:
                 self._reconcile_one(other, participant, publication)
+            self._reconcile_data(participant, other)
+            self._reconcile_data(other, participant)
+
+    @staticmethod
+    def _reconcile_data(subscriber: SfuParticipant, publisher: SfuParticipant) -> None:
+        may_subscribe = subscriber.permission.can_subscribe and not publisher.permission.hidden
+        for track in publisher.data_tracks if subscriber is not publisher else ():
+            is_allowed = may_subscribe and _may_receive(publisher, subscriber, track.info.sid)
+            subscriber.data_receptions.reconcile(track, is_allowed=is_allowed)
 
     def _reconcile_one(
         self, subscriber: SfuParticipant, publisher: SfuParticipant, publication: Publication
@@ -307,43 +321,3 @@ def _may_receive(publisher: SfuParticipant, subscriber: SfuParticipant, track_si
         for one in permission.track_permissions
         if subscriber.sid == one.participant_sid or subscriber.identity == one.participant_identity
     )
-
-
-class SfuRooms:
-    def __init__(self, context: SfuContext) -> None:
-        self.context = context
-        self._rooms: dict[str, SfuRoom] = {}
-
-    def __iter__(self) -> Iterator[SfuRoom]:
-        return iter(tuple(self._rooms.values()))
-
-    def get(self, name: str) -> SfuRoom | None:
-        return self._rooms.get(name)
-
-    def get_or_create(self, name: str, config: room.CreateRoomRequest | None = None) -> SfuRoom:
-        """The room with that name; `config` is applied to a new room only, as its first setting."""
-        if name not in self._rooms:
-            self._rooms[name] = created = SfuRoom(name, self.context, self.context.now())
-            if config is not None:
-                created.configure(config)
-            created.notify("room_started")
-        return self._rooms[name]
-
-    def close(self, target: SfuRoom, reason: models.DisconnectReason) -> None:
-        if self._rooms.get(target.name) is target:
-            del self._rooms[target.name]
-        target.close(reason)
-
-    def close_all(self) -> None:
-        for one in self:
-            self.close(one, models.DisconnectReason.SERVER_SHUTDOWN)
-
-    def tick(self, now: float) -> None:
-        """Let every room carry out what is due; one that fails does not stop the others."""
-        for one in self:
-            try:
-                one.tick(now)
-            except Exception:
-                _logger.exception("room %s: tick failed", one.sid)
-            if one.is_expired(now):
-                self.close(one, models.DisconnectReason.ROOM_CLOSED)

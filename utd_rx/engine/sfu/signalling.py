@@ -30,7 +30,8 @@ from utd_rx.engine.sfu.limits import (
     decode_request,
 )
 from utd_rx.engine.sfu.sfu_participant import Action, Reason, SfuParticipant
-from utd_rx.engine.sfu.sfu_room import RoomFullError, SfuRoom, SfuRooms
+from utd_rx.engine.sfu.sfu_room import RoomFullError, SfuRoom
+from utd_rx.engine.sfu.sfu_rooms import SfuRooms
 
 _logger = logging.getLogger(__name__)
 
@@ -174,6 +175,7 @@ def _resume(
     participant.send(update=rtc.ParticipantUpdate(participants=infos))
     participant.send(room_update=rtc.RoomUpdate(room=room.info()))
     participant.push_token(rooms.context.now())
+    participant.publications.repeat_demands()
     participant.subscriptions.end_request()
     return participant
 

@@ -12,6 +12,7 @@ import asyncio
 import secrets
 from collections import Counter
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Final
 
 from attrs import define
@@ -19,7 +20,10 @@ from livekit.protocol import models, rtc
 
 from utd_rx.engine.sfu import rtp
 from utd_rx.engine.sfu.answers import AnswerSection, SendStream, accepted_extensions, match_codec
-from utd_rx.engine.sfu.forwarding import OutboundTrack, PacketSink
+from utd_rx.engine.sfu.inbound import PacketSink
+from utd_rx.engine.sfu.layers import HIGH, OFF, Quality, layer_of, wanted_quality
+from utd_rx.engine.sfu.limits import MAX_WISHES
+from utd_rx.engine.sfu.outbound import OutboundTrack
 from utd_rx.engine.sfu.publications import Publication
 from utd_rx.engine.sfu.sdp import Section
 
@@ -43,9 +47,13 @@ class _Slot:
 class Subscriptions:
     """All subscriptions of one participant; `send` sends one field of a SignalResponse."""
 
-    def __init__(self, sink: PacketSink, send: Callable[..., None]) -> None:
+    def __init__(
+        self, sink: PacketSink, send: Callable[..., None], quality: Quality = HIGH
+    ) -> None:
         self._sink = sink
         self._send = send
+        self._default = rtc.UpdateTrackSettings(quality=quality)  # where nothing was said
+        self._settings: dict[str, rtc.UpdateTrackSettings] = {}  # by track sid
         self._wanted: dict[str, _Wanted] = {}
         self._slots: dict[str, _Slot] = {}
         self._by_ssrc: dict[int, OutboundTrack] = {}
@@ -64,9 +72,10 @@ class Subscriptions:
     def remove(self, track_sid: str) -> None:
         """Unsubscribe; packets stop at once, the section follows with the next answer."""
         wanted = self._wanted.pop(track_sid, None)
-        subscription = wanted.subscription if wanted is not None else None
-        if subscription is None:
+        if wanted is None or wanted.subscription is None:
             return
+        subscription = wanted.subscription
+        wanted.publication.receive(subscription.ssrc, OFF, asyncio.get_running_loop().time())
         subscription.track.discard(subscription)
         self._by_ssrc.pop(subscription.ssrc, None)
         self._sink.forget(subscription.ssrc)
@@ -74,10 +83,32 @@ class Subscriptions:
         slot.wanted, slot.is_released = None, True
         self._schedule()
 
-    def request_keyframes(self, now: float) -> None:
-        """Ask for a picture of everything: what was asked before the transport was up is lost."""
+    def forget(self, track_sid: str) -> None:
+        """The track ended: unsubscribe, and keep no settings of it."""
+        self.remove(track_sid)
+        self._settings.pop(track_sid, None)
+
+    def set_settings(self, request: rtc.UpdateTrackSettings, now: float) -> None:
+        """Take what the client says about tracks that it receives, or may come to receive."""
+        asked = deepcopy(request)
+        asked.ClearField("track_sids")
+        for sid in request.track_sids:
+            if len(self._settings) < MAX_WISHES or sid in self._settings:
+                self._settings[sid] = asked
+            wanted = self._wanted.get(sid)
+            if wanted is not None and wanted.subscription is not None:
+                quality = wanted_quality(asked, wanted.publication.info)
+                layer = layer_of(quality, wanted.publication.info)
+                wanted.subscription.want(layer, asked.fps, now)
+                wanted.publication.receive(wanted.subscription.ssrc, quality, now)
+
+    def _asked(self, publication: Publication) -> rtc.UpdateTrackSettings:
+        return self._settings.get(publication.sid, self._default)
+
+    def start(self, now: float) -> None:
+        """The transport is up: what was sent before is lost, and begins anew."""
         for subscription in self._by_ssrc.values():
-            subscription.track.request_keyframe(now)
+            subscription.start(now)
 
     def close(self) -> None:
         self._is_closed = True
@@ -148,18 +179,22 @@ class Subscriptions:
                     )
                 )
                 continue
+            quality = wanted_quality(self._asked(publication), publication.info)
             subscription = OutboundTrack(
                 track,
                 self._sink,
                 ssrc=1 + secrets.randbits(31),
                 payload_type=codec.payload_type,
-                extensions=accepted_extensions(section),
+                extensions=accepted_extensions(section, codec),
                 mid=section.mid,
                 cname=publication.publisher_sid,
+                wanted=layer_of(quality, publication.info),
+                fps=self._asked(publication).fps,
             )
             wanted.subscription = self._by_ssrc[subscription.ssrc] = subscription
             track.add(subscription, now)
             publication.on_bound()
+            publication.receive(subscription.ssrc, quality, now)
             return wanted
         return None
 

@@ -20,7 +20,8 @@ from utd_rx.engine.serving import trust
 from utd_rx.engine.sfu.data_messages import deliver_from_api
 from utd_rx.engine.sfu.limits import MAX_NAME_BYTES, LimitError, check_limits
 from utd_rx.engine.sfu.sfu_participant import Reason, SfuParticipant
-from utd_rx.engine.sfu.sfu_room import SfuRoom, SfuRooms
+from utd_rx.engine.sfu.sfu_room import SfuRoom
+from utd_rx.engine.sfu.sfu_rooms import SfuRooms
 from utd_rx.engine.sfu.signalling import bearer_token, verified
 
 _Grant = Literal["room_admin", "room_create", "room_list"]

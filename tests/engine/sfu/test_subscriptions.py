@@ -1,4 +1,4 @@
-"""Sections of one client: what it publishes on them and what it receives on them. No network."""
+"""What a client receives: sections that are asked for, filled and emptied. No network."""
 
 from __future__ import annotations
 
@@ -6,36 +6,21 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-import pytest
-from attrs import evolve
 from livekit.protocol import models, rtc
 
+from tests.engine.sfu.media import OPUS, VP8, Sink
 from tests.state.virtual import run
-from utd_rx.engine.sfu import rtp, sdp
+from utd_rx.engine.sfu import sdp
 from utd_rx.engine.sfu.answers import AnswerSection
-from utd_rx.engine.sfu.forwarding import InboundTrack
-from utd_rx.engine.sfu.publications import Publication, Publications, track_info
+from utd_rx.engine.sfu.demand import Demand
+from utd_rx.engine.sfu.inbound import InboundTrack
+from utd_rx.engine.sfu.layers import Quality
+from utd_rx.engine.sfu.limits import MAX_WISHES
+from utd_rx.engine.sfu.publications import Publication
 from utd_rx.engine.sfu.sdp import Codec, Section
 from utd_rx.engine.sfu.subscriptions import Subscriptions
 
 Recorded = Callable[[str], str]
-
-OPUS = Codec(111, "opus", 48000, 2)
-VP8 = Codec(96, "vp8", 90000)
-
-
-class Sink:
-    def __init__(self) -> None:
-        self.sent: list[bytes] = []
-
-    def send_rtp(self, packet: bytes) -> None:
-        self.sent.append(packet)
-
-    def send_rtcp(self, packet: bytes) -> None:
-        self.sent.append(packet)
-
-    def forget(self, ssrc: int) -> None:
-        """Nothing to forget."""
 
 
 def live(sid: str, codec: Codec = OPUS, bound: list[str] | None = None) -> Publication:
@@ -60,13 +45,13 @@ def receiving(mid: str, *codecs: Codec) -> Section:
 class Subscriber:
     """A client that offers the sections it is asked for, when told to."""
 
-    def __init__(self) -> None:
+    def __init__(self, quality: Quality = Quality.HIGH) -> None:
         self.requests: list[tuple[int, int]] = []
         self.refused: list[str] = []
         self.bound: list[str] = []
         self.sections: list[Section] = []
         self._asked = asyncio.Event()
-        self.subscriptions = Subscriptions(Sink(), self._send)
+        self.subscriptions = Subscriptions(Sink(), self._send, quality)
 
     def _send(self, **message: Any) -> None:
         for name, value in message.items():
@@ -191,131 +176,81 @@ def test_closing_stops_the_timer_and_everything_that_flows() -> None:
     run(main())
 
 
-# -- publications -----------------------------------------------------------------------------
+class Watched:
+    """A live video, and how many of its qualities somebody receives, as its publisher heard."""
 
-
-@pytest.fixture
-def publications() -> Publications:
-    return Publications("PA_x", Sink(), lambda **_: None)
-
-
-def microphone(recorded: Recorded, name: str = "sdk_microphone") -> Section:
-    return sdp.parse_offer(recorded(name)).sections[-1]
-
-
-def add_microphone(publications: Publications, section: Section) -> Publication:
-    assert section.track_id is not None
-    return publications.add(
-        rtc.AddTrackRequest(cid=section.track_id, type=models.TrackType.AUDIO, name="mic")
-    )
-
-
-def test_a_track_goes_live_when_its_cid_is_offered(
-    publications: Publications, recorded: Recorded
-) -> None:
-    section = microphone(recorded)
-    publication = add_microphone(publications, section)
-    assert not publication.is_live
-    answer, went_live = publications.answer(section)
-    assert went_live is publication
-    assert publication.is_live
-    assert (answer.direction, publication.info.mid) == ("recvonly", section.mid)
-    assert "usedtx=1" in answer.codecs[0].parameters
-    again, went_live = publications.answer(section)
-    assert went_live is None
-    assert again == answer
-
-
-def test_a_section_nobody_announced_is_refused(
-    publications: Publications, recorded: Recorded
-) -> None:
-    answer, went_live = publications.answer(microphone(recorded))
-    assert (answer.direction, went_live) == ("inactive", None)
-
-
-def test_a_section_that_stops_ends_its_track_and_is_no_free_slot(
-    publications: Publications, recorded: Recorded
-) -> None:
-    section = microphone(recorded)
-    publication = add_microphone(publications, section)
-    publications.answer(section)
-    assert publications.stopped(section) is None
-    silent = evolve(section, direction="recvonly")
-    assert publications.stopped(silent) is publication
-    publications.remove(publication)
-    assert publications.stopped(silent) is None
-    assert publications.owns(section.mid)
-    assert publications.answer(silent)[0].direction == "inactive"
-
-
-def test_the_same_cid_is_the_same_track(publications: Publications) -> None:
-    request = rtc.AddTrackRequest(cid="c", type=models.TrackType.AUDIO)
-    assert publications.add(request) is publications.add(request)
-    assert len(publications) == 1
-
-
-def test_packets_find_their_track_by_ssrc(publications: Publications, recorded: Recorded) -> None:
-    section = microphone(recorded)
-    publication = add_microphone(publications, section)
-    publications.answer(section)
-    packet = _packet(111, section.ssrcs[0])
-    publications.on_rtp(packet, 0.0)
-    assert publication.track is not None
-    assert publication.track.ssrc == section.ssrcs[0]
-    publications.remove(publication)
-    publications.on_rtp(packet, 0.0)  # nobody's any more
-
-
-def test_packets_of_the_chosen_layer_find_their_track_by_mid_and_rid(
-    publications: Publications, recorded: Recorded
-) -> None:
-    section = microphone(recorded, "sdk_simulcast")
-    publication = publications.add(
-        rtc.AddTrackRequest(cid=section.track_id, type=models.TrackType.VIDEO)
-    )
-    answer, _ = publications.answer(section)
-    assert answer.receive_rid == "f"
-    track = publication.track
-    assert track is not None
-    mid, rid = section.extensions[sdp.MID_EXTENSION], section.extensions[sdp.RID_EXTENSION]
-    element = rtp.extension_element
-    low = element(mid, section.mid.encode()) + element(rid, b"q")
-    best = element(mid, section.mid.encode()) + element(rid, b"f")
-    publications.on_rtp(_packet(96, 1, low), 0.0)
-    publications.on_rtp(_packet(96, 2), 0.0)
-    assert track.ssrc is None
-    publications.on_rtp(_packet(96, 3, best), 0.0)
-    publications.on_rtp(_packet(96, 3), 0.0)
-    assert track.ssrc == 3
-
-
-def _packet(payload_type: int, ssrc: int, extensions: bytes = b"") -> bytes:
-    plain = bytes([0x80, payload_type, 0, 1]) + bytes(4) + ssrc.to_bytes(4, "big") + b"media"
-    header = rtp.parse_rtp(plain)
-    assert header is not None
-    return rtp.rewrite(
-        plain,
-        header,
-        ssrc=ssrc,
-        payload_type=payload_type,
-        sequence=1,
-        extensions=extensions,
-    )
-
-
-def test_a_track_info_says_what_the_request_said() -> None:
-    info = track_info(
-        rtc.AddTrackRequest(
-            cid="c",
-            type=models.TrackType.VIDEO,
-            source=models.TrackSource.CAMERA,
-            width=640,
-            height=360,
-            muted=True,
-            layers=[models.VideoLayer(width=1), models.VideoLayer(width=2)],
-            simulcast_codecs=[rtc.SimulcastCodec(codec="vp8", cid="c")],
+    def __init__(self) -> None:
+        self.heard: list[int] = []
+        self.publication = live("TR_v", VP8)
+        self.publication.info.layers.extend(
+            models.VideoLayer(quality=one) for one in (Quality.LOW, Quality.MEDIUM, Quality.HIGH)
         )
-    )
-    assert info.sid.startswith("TR_")
-    assert (info.width, info.height, info.muted, info.simulcast) == (640, 360, True, True)
-    assert info.mime_type == "video/vp8"
+        self.publication.demand = Demand("TR_v", "vp8", self._send, 0.0)
+
+    def _send(self, *, subscribed_quality_update: rtc.SubscribedQualityUpdate) -> None:
+        qualities = subscribed_quality_update.subscribed_qualities
+        self.heard.append(sum(one.enabled for one in qualities))
+
+
+def settled(client: Subscriber, **settings: Any) -> None:
+    loop = asyncio.get_running_loop()
+    request = rtc.UpdateTrackSettings(track_sids=["TR_v"], **settings)
+    client.subscriptions.set_settings(request, loop.time())
+
+
+async def bind(client: Subscriber, watched: Watched) -> None:
+    client.subscriptions.add(watched.publication)
+    await client.asked()
+    client.offer(videos=0 if client.sections else 1)
+
+
+async def test_a_publisher_hears_what_of_its_video_is_received() -> None:
+    client, watched = Subscriber(), Watched()
+    await bind(client, watched)
+    assert watched.heard == [3]
+    demand = watched.publication.demand
+    assert demand is not None
+    for settings, enabled in (
+        ({"quality": Quality.LOW}, 1),
+        ({"quality": Quality.MEDIUM}, 2),
+        ({"disabled": True}, 0),
+        ({"quality": Quality.HIGH}, 3),
+    ):
+        settled(client, **settings)
+        demand.tick(asyncio.get_running_loop().time())
+        assert watched.heard[-1] == enabled
+    client.subscriptions.close()
+    demand.tick(asyncio.get_running_loop().time())
+    assert watched.heard[-1] == 0
+
+
+async def test_what_is_said_of_a_track_before_it_is_received_counts_from_its_start() -> None:
+    client, watched = Subscriber(), Watched()
+    settled(client, quality=Quality.MEDIUM)
+    await bind(client, watched)
+    assert watched.heard == [2]
+    client.subscriptions.forget("TR_v")
+    again = Watched()
+    await client.asked()
+    client.offer()
+    await bind(client, again)
+    assert again.heard == [3]
+    client.subscriptions.close()
+
+
+async def test_who_adapts_to_what_it_shows_begins_with_the_lowest_layer() -> None:
+    client, watched = Subscriber(Quality.LOW), Watched()
+    await bind(client, watched)
+    assert watched.heard == [1]
+    client.subscriptions.close()
+
+
+async def test_settings_kept_for_tracks_to_come_are_bounded() -> None:
+    client, watched = Subscriber(), Watched()
+    sids = [f"TR_{n}" for n in range(MAX_WISHES)]
+    request = rtc.UpdateTrackSettings(track_sids=sids, quality=Quality.LOW)
+    client.subscriptions.set_settings(request, 0.0)
+    settled(client, quality=Quality.LOW)
+    await bind(client, watched)
+    assert watched.heard == [3]
+    client.subscriptions.close()

@@ -1,0 +1,33 @@
+"""What participants use: what they all share, and the signal connection of each."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+
+from aiortc import RTCCertificate
+from attrs import frozen
+
+from utd_rx.engine.sfu.options import SfuOptions
+from utd_rx.engine.sfu.udp_mux import UdpMux
+from utd_rx.engine.sfu.webhook_sender import SfuWebhookSender
+
+
+@frozen
+class SfuContext:
+    options: SfuOptions
+    mux: UdpMux
+    certificate: RTCCertificate
+    webhooks: SfuWebhookSender
+
+    @staticmethod
+    def now() -> float:
+        """The running loop's clock, which every deadline is on."""
+        return asyncio.get_running_loop().time()
+
+
+class SignalConnection(Protocol):
+    """The way back to the client; both are immediate and never raise."""
+
+    def send(self, message: bytes) -> None: ...
+    def close(self) -> None: ...
