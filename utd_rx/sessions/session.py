@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from typing import Any, Self, TypeVar, cast
+from typing import Self, TypeVar, cast
 
 from reactivex import Observable
 
-from utd_rx.errors import UTDStreamException
 from utd_rx.models.audio import AudioFrame, AudioInput
 from utd_rx.models.ban import UTDBan
 from utd_rx.models.devices import CameraChoice
@@ -20,12 +18,12 @@ from utd_rx.models.video import VideoFrame, VideoInput
 from utd_rx.ports.clock import SYSTEM_CLOCK, Clock
 from utd_rx.ports.engine import EnginePort
 from utd_rx.ports.room import RoomPort
-from utd_rx.protocol.connection import is_own_place
 from utd_rx.protocol.facts import connection as facts
 from utd_rx.protocol.promises import ChatIsLocked, HasRole, IsGone, TrackIsMuted
 from utd_rx.protocol.roster import sid_of
 from utd_rx.protocol.waiting import Waiting
 from utd_rx.sessions.chat import RoomChat
+from utd_rx.sessions.coming_back import ComingBack
 from utd_rx.sessions.commands import command, moderating
 from utd_rx.sessions.moderation import Moderation
 from utd_rx.sessions.own_tracks import OwnTracks
@@ -88,12 +86,8 @@ class UTDSession(SessionView[St]):
         self._tracks = OwnTracks(self._runner, room, sources)
         self._moderation = Moderation(self._runner, engine)
         self._chat = RoomChat(self.chat_history, self._runner, clock, self.send_data)
-        own: Handlers = {
-            facts.DisconnectRoom: lambda _: room.disconnect(),
-            facts.Rejoin: self._rejoin,
-            facts.AskPlace: self._ask_place,
-        }
-        common = own, self._tracks.handlers, self._moderation.handlers
+        returning = ComingBack(self._runner, room, engine, self._credentials)
+        common = returning.handlers, self._tracks.handlers, self._moderation.handlers
         self._runner.start(*common, *self._collaborate())
 
     def _begin(self, identity: str, is_host: bool) -> St:
@@ -404,28 +398,3 @@ class UTDSession(SessionView[St]):
 
     def _is_gone(self, identity: str) -> IsGone:
         return IsGone(identity, sid_of(self._runner.session.roster, identity))
-
-    # --- effects about the connection -----------------------------------------------------------
-
-    async def _rejoin(self, effect: facts.Rejoin) -> None:
-        """Connect anew; with a fresh token only when the last one is worthless.
-
-        A mint would let somebody back in who was kicked, once that token has expired: as theirs
-        would when they join again.
-        """
-
-        async def connect() -> Any:
-            token = (await self._credentials()).token if effect.mints else None
-            return await self._room.reconnect(token)
-
-        if await self._runner.reconnect(effect.epoch, connect()):
-            await self._room.disconnect()
-
-    async def _ask_place(self, effect: facts.AskPlace) -> None:
-        """Ask who holds this identity now: whoever joined later keeps the place."""
-        local, theirs = self._runner.session.roster.local, None
-        if local is not None:
-            with suppress(UTDStreamException):
-                theirs = await self._engine.participant_metadata(self.room_name, local.identity)
-        is_ours = local is not None and is_own_place(local.metadata, theirs)
-        self._runner.offer(facts.PlaceAsked(effect.epoch, is_ours))

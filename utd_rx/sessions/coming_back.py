@@ -1,0 +1,59 @@
+"""What the rules ask for when a session has lost its connection: another one, or its place back."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any
+
+from attrs import frozen
+
+from utd_rx.errors import UTDStreamException
+from utd_rx.models.token import UTDTokenResponse
+from utd_rx.ports.engine import EnginePort
+from utd_rx.ports.room import RoomPort
+from utd_rx.protocol.connection import is_own_place
+from utd_rx.protocol.facts import connection as facts
+from utd_rx.sessions.runner import Handlers, Runner
+
+
+@frozen(eq=False)
+class ComingBack:
+    """One session's; its `credentials` are what its room is joined with now."""
+
+    _runner: Runner[Any]
+    _room: RoomPort
+    _engine: EnginePort
+    _credentials: Callable[[], Awaitable[UTDTokenResponse]]
+
+    @property
+    def handlers(self) -> Handlers:
+        return {
+            facts.DisconnectRoom: lambda _: self._room.disconnect(),
+            facts.Rejoin: self._rejoin,
+            facts.AskPlace: self._ask_place,
+        }
+
+    async def _rejoin(self, effect: facts.Rejoin) -> None:
+        """Connect anew; with a fresh token only when the last one is worthless.
+
+        A mint would let somebody back in who was kicked, once that token has expired: as theirs
+        would when they join again.
+        """
+
+        async def connect() -> Any:
+            token = (await self._credentials()).token if effect.mints else None
+            return await self._room.reconnect(token)
+
+        if await self._runner.reconnect(effect.epoch, connect()):
+            await self._room.disconnect()
+
+    async def _ask_place(self, effect: facts.AskPlace) -> None:
+        """Ask who holds this identity now: whoever joined later keeps the place."""
+        local, theirs = self._runner.session.roster.local, None
+        if local is not None:
+            with suppress(UTDStreamException):
+                room = self._runner.room_name
+                theirs = await self._engine.participant_metadata(room, local.identity)
+        is_ours = local is not None and is_own_place(local.metadata, theirs)
+        self._runner.offer(facts.PlaceAsked(effect.epoch, is_ours))
