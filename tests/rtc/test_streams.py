@@ -130,7 +130,7 @@ async def test_a_picture_is_copied_and_given_back_when_nobody_holds_it(
     given_back: list[int] = []
     monkeypatch.setattr(FfiHandle, "dispose", lambda handle: given_back.append(handle.handle))
     pixels = np.arange(16 * 32 * 3, dtype=np.uint8).reshape(16, 32, 3)
-    seen: list[ffi.Picture] = []
+    seen: list[ffi.NativePicture] = []
     handle = bench.exchange.open_video(TRACK, seen.append, lambda: None)
     asked = bench.asked.new_video_stream
     assert (asked.format, asked.queue_size_frames) == (rtc.VideoBufferType.RGB24, 1)

@@ -139,7 +139,7 @@ def samples_of(received: Any) -> Samples:
     return np.frombuffer(data, np.int16).reshape(number, channels)
 
 
-class Picture:
+class NativePicture:
     """A native picture in RGB, given back when nobody holds it any more; `rotation` is LiveKit's
     number of it."""
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 logger: Final = logging.getLogger("utd_rx.rtc")
 
 SampleSink: TypeAlias = Callable[[Samples], None]
-PictureSink: TypeAlias = Callable[[ffi.Picture], None]
+PictureSink: TypeAlias = Callable[[ffi.NativePicture], None]
 
 EOS_TIMEOUT: Final = 1.0
 """Seconds to wait for the native end of a stream that was closed; it comes within milliseconds."""
@@ -133,7 +133,7 @@ class FrameExchange:
     def open_video(self, track: rtc.Track, sink: PictureSink, on_end: Callable[[], None]) -> int:
         """The same of a video `track`. Of what comes while `sink` is busy the newest is kept."""
         request = ffi.picture_request(track)
-        return self._open("new_video_stream", request, ffi.Picture, sink, on_end)
+        return self._open("new_video_stream", request, ffi.NativePicture, sink, on_end)
 
     def _open(
         self,
