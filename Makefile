@@ -3,7 +3,7 @@
 # PYTHON=… (3.11 or newer).
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-call test test-realtime test-livekit-range check livekit-server clean
+.PHONY: help demo demo-call demo-live test test-realtime test-livekit-range check livekit-server clean
 
 # The first that is new enough: a machine's python3 may be older than another one beside it.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -25,7 +25,8 @@ LIVEKIT_VERSION = $(BIN)/python -c 'import importlib.metadata as m; print(m.vers
 help:
 	@echo 'make demo                an audio room end to end; leaves WAV, report and picture in demo-out/'
 	@echo 'make demo-call           a call of two, likewise'
-	@echo 'make demo SFU=livekit    the same on the real livekit-server; demo-call, too'
+	@echo 'make demo-live           a live stream with a stage, cameras and all, likewise'
+	@echo 'make demo SFU=livekit    the same on the real livekit-server; demo-call and demo-live, too'
 	@echo 'make test                every test but those bound to real time; what the machine lacks is skipped by name'
 	@echo 'make test-realtime       the others, one at a time: devices, clocks, and what has to happen in time'
 	@echo 'make test-livekit-range  what meets LiveKit, on the end of the accepted range that .venv has not'
@@ -33,14 +34,16 @@ help:
 	@echo 'make livekit-server      install the pinned livekit-server into the cache folder'
 	@echo 'make clean               delete .venv and everything generated'
 
-demo demo-call: $(VENV)/.demo
+demo demo-call demo-live: $(VENV)/.demo
 ifeq ($(SFU),livekit)
-demo demo-call: livekit-server
+demo demo-call demo-live: livekit-server
 endif
 demo:
 	$(BIN)/utd-rx demo room --sfu $(SFU) $(ARGS)
 demo-call:
 	$(BIN)/utd-rx demo call --sfu $(SFU) $(ARGS)
+demo-live:
+	$(BIN)/utd-rx demo live --sfu $(SFU) $(ARGS)
 
 test: $(VENV)/.dev tests/browser/node_modules/.package-lock.json
 	$(SHARED) $(ARGS)

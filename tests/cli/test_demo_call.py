@@ -14,7 +14,6 @@ from utd_rx.cli.demo.call import (
     CALL,
     CALLEE,
     CALLER,
-    LEAD,
     MAX_ANSWER,
     MAX_RINGING,
     SUBJECT,
@@ -26,6 +25,7 @@ from utd_rx.cli.demo.call import (
 from utd_rx.cli.demo.journal import DemoJournal, Entry
 from utd_rx.cli.demo.picture import draw_timeline
 from utd_rx.cli.demo.report import MAX_OVERHANG
+from utd_rx.cli.demo.sound import LEAD
 from utd_rx.models.frozen_map import FrozenMap
 
 CLEAR = AudioComparison(
@@ -140,4 +140,4 @@ def test_the_picture_has_both_ways_of_the_sound(tmp_path: Path) -> None:
     path = tmp_path / "timeline.png"
     draw_timeline(CALL, journal(), path, title="test")
     assert path.read_bytes().startswith(b"\x89PNG")
-    assert CALL.recordings == ("ben-hears.wav", "anna-hears.wav")
+    assert CALL.files == ("ben-hears.wav", "anna-hears.wav")

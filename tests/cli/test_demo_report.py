@@ -6,10 +6,18 @@ import asyncio
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from attrs import evolve
 
-from utd_rx import AudioComparison, UTDErrorCode, UTDStreamException, WavSource
+from utd_rx import (
+    AudioComparison,
+    AudioFrame,
+    ToneSource,
+    UTDErrorCode,
+    UTDStreamException,
+    WavSource,
+)
 from utd_rx.audio import speech_path
 from utd_rx.cli import main
 from utd_rx.cli.demo import runner, story
@@ -17,6 +25,7 @@ from utd_rx.cli.demo.journal import DemoJournal, Entry
 from utd_rx.cli.demo.picture import draw_timeline
 from utd_rx.cli.demo.report import Finding, write_report
 from utd_rx.cli.demo.room import LISTENER, ROOM, SEAT, SPEAKER, USERS, Heard, judge
+from utd_rx.cli.demo.sound import Speech
 
 CLEAR = AudioComparison(
     is_match=True, offset=0.0, delay=0.05, delay_min=0.05, delay_max=0.05, correlation=0.95,
@@ -143,6 +152,27 @@ def test_what_an_earlier_demo_heard_is_no_microphone_for_the_next(
     assert main(["demo", "--out", str(tmp_path), "--wav", str(heard)]) == 1
     assert "choose another --out" in capsys.readouterr().err
     assert heard.exists()
+
+
+def test_sound_began_when_its_earliest_frame_says() -> None:
+    """Later ones may be late, or follow a stall that left some of them out."""
+    meter = DemoJournal(began_at=0.0).meter("sent")
+    for at in (1.03, 1.01, 1.05, 1.12, 1.13, 1.14):
+        meter(AudioFrame(np.zeros((480, 1), np.int16), 48_000, at))
+    assert meter.began_at == pytest.approx(1.0)
+
+
+async def test_speech_is_waited_for_by_the_clock(tmp_path: Path) -> None:
+    """A stall leaves some of it out, and it does not take longer for that."""
+    frames = [AudioFrame(np.zeros((480, 1), np.int16), 48_000, at) for at in (1.0, 1.01, 1.5)]
+    one = Speech(DemoJournal(began_at=0.0), ROOM.ways[0], ToneSource(440), tmp_path)
+    waiting = asyncio.create_task(one.until_said(0.5))
+    await asyncio.sleep(0)
+    for number, frame in enumerate(frames):
+        one.mouth.tap(frame)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert waiting.done() == (number == 2)
 
 
 async def test_a_sound_is_waited_for_as_long_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:

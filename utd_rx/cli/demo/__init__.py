@@ -1,8 +1,9 @@
-"""`utd-rx demo [room|call]`: an audio room or a 1:1 call, end to end, on real parts.
+"""`utd-rx demo [room|call|live]`: a room, a call or a live stream, end to end, on real parts.
 
 Starts the local engine with its SFU in this process, connects its users over real LiveKit
-connections, lets them say what a WAV file holds and records what others hear. The exit status is
-0 only if the sound arrived and the states came in the promised order.
+connections, lets them say what a WAV file holds and show numbered pictures, and records what
+others hear and see. The exit status is 0 only if sound and pictures arrived and the states came in
+the promised order.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "story",
         nargs="?",
-        choices=("room", "call"),
+        choices=("room", "call", "live"),
         default="room",
-        help="an audio room with three users, or a call of two (default: %(default)s)",
+        help="an audio room, a call of two, or a live stream with a stage (default: %(default)s)",
     )
     add(
         "--sfu",

@@ -23,16 +23,8 @@ from utd_rx import (
 from utd_rx.audio import read_wav
 from utd_rx.cli.demo.journal import DemoJournal
 from utd_rx.cli.demo.report import Finding, Step, connects, covered, hears, in_order
-from utd_rx.cli.demo.story import (
-    PATIENCE,
-    TAIL,
-    Sound,
-    Story,
-    Way,
-    spoken,
-    start_engine,
-    until_over,
-)
+from utd_rx.cli.demo.sound import LEAD, Speech, Way, silence
+from utd_rx.cli.demo.story import PATIENCE, TAIL, Story, spoken, start_engine, until_over
 from utd_rx.engine import LocalEngine
 from utd_rx.engine.media import LiveKitMedia
 from utd_rx.models.audio import Samples
@@ -40,16 +32,13 @@ from utd_rx.models.audio import Samples
 CALLER: Final = "anna"
 CALLEE: Final = "ben"
 USERS: Final = (CALLER, CALLEE)
-TO_BEN: Final = Way("anna says", "ben hears")
-TO_ANNA: Final = Way("ben says", "anna hears")
+TO_BEN: Final = Way("anna says", ("ben hears",))
+TO_ANNA: Final = Way("ben says", ("anna hears",))
 SUBJECT: Final = "lunch"
 """What the callee's phone shows with the call: metadata of the caller's."""
 
 HESITATION: Final = 1.2
 """Seconds that ben lets it ring, for the picture to show."""
-
-LEAD: Final = 1.0
-"""Seconds of silence before the first word: until then both have joined and subscribed."""
 
 MAX_RINGING: Final = 2.0
 """Seconds from dialling to a ringing phone: two requests to the engine and one frame."""
@@ -98,8 +87,8 @@ async def play(sfu: str, journal: DemoJournal, speech: WavSource, out: Path) -> 
     rate = speech_format.sample_rate
     anna_word, ben_word = words(samples, rate)
     said = ArraySource(anna_word, rate)
-    to_ben = Sound(journal, TO_BEN, said, out)
-    to_anna = Sound(journal, TO_ANNA, ArraySource(ben_word, rate), out)
+    to_ben = Speech(journal, TO_BEN, said, out)
+    to_anna = Speech(journal, TO_ANNA, ArraySource(ben_word, rate), out)
     async with AsyncExitStack() as stack:
         engine, make_client = await start_engine(stack, journal, sfu)
         clients = [await make_client() for _ in USERS]
@@ -114,7 +103,7 @@ async def play(sfu: str, journal: DemoJournal, speech: WavSource, out: Path) -> 
             await client.signal_connected.until(True, timeout=PATIENCE)
             journal.say(f"{who} can be called")
         anna, ben = sessions
-        listening = (to_ben.listen(stack, ben, CALLER), to_anna.listen(stack, anna, CALLEE))
+        listening = (to_ben.listen(stack, CALLER, ben), to_anna.listen(stack, CALLEE, anna))
         over = (spoken(anna), spoken(ben))
         rings: asyncio.Future[tuple[IncomingCall, float]] = (
             asyncio.get_running_loop().create_future()
@@ -140,7 +129,7 @@ async def play(sfu: str, journal: DemoJournal, speech: WavSource, out: Path) -> 
         journal.say(f"{CALLEE} answered")
         await anna.status.until(UTDCallStatus.ACTIVE, timeout=PATIENCE)
         async with asyncio.timeout(PATIENCE):
-            await asyncio.gather(to_ben.is_heard.wait(), to_anna.is_heard.wait())
+            await asyncio.gather(to_ben.until_heard(), to_anna.until_heard())
         journal.say("they hear each other")
         for one in over:
             await until_over(one, said)
@@ -155,17 +144,17 @@ async def play(sfu: str, journal: DemoJournal, speech: WavSource, out: Path) -> 
     return Talk(
         incoming,
         rang_at - dialled_at,
-        to_ben.compare(anna_word, rate),
-        to_anna.compare(ben_word, rate),
+        to_ben.compare(anna_word, rate)[TO_BEN.ends[0]],
+        to_anna.compare(ben_word, rate)[TO_ANNA.ends[0]],
         left_behind,
     )
 
 
 def words(samples: Samples, rate: int) -> tuple[Samples, Samples]:
     """Return what each says, of equal length: while one speaks, the other is silent."""
-    lead, silence = np.zeros((round(LEAD * rate), samples.shape[1]), np.int16), samples * 0
-    first = np.concatenate((lead, samples, silence))
-    return first, np.concatenate((lead, silence, samples[::-1]))
+    lead, pause = silence(samples, rate, LEAD), samples * 0
+    first = np.concatenate((lead, samples, pause))
+    return first, np.concatenate((lead, pause, samples[::-1]))
 
 
 async def rooms(engine: LocalEngine) -> tuple[str, ...]:
@@ -236,7 +225,9 @@ CALL: Final = Story(
         *("status", "connection_state", "connected", "microphone_enabled"),
         *("peer", "peer_name", "duration", "end_reason", "remote_participants", "failure"),
     ),
-    lanes=("status", "connection_state", "microphone_enabled", "remote_participants"),
+    lanes=dict.fromkeys(
+        USERS, ("status", "connection_state", "microphone_enabled", "remote_participants")
+    ),
     columns={
         "call": "status",
         "with": "peer",

@@ -5,12 +5,21 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from enum import Enum
-from statistics import median
+from math import inf
 from typing import Any
 
 from attrs import define, field, frozen
 
-from utd_rx import AudioFrame, RemoteParticipant, StateSubject, UTDSeat, UTDSeatGrid
+from utd_rx import (
+    AudioFrame,
+    RemoteParticipant,
+    StageRequest,
+    StateSubject,
+    TrackSource,
+    UTDSeat,
+    UTDSeatGrid,
+    UTDStageMember,
+)
 from utd_rx.audio import LevelMeter
 
 
@@ -24,35 +33,39 @@ class Entry:
 
 @define
 class Meter:
-    """Takes a run of frames: writes their levels down, and tells when the run began."""
+    """Takes a run of frames: writes their levels down, and tells when it began.
+
+    A frame may be late, and a source that stalled leaves some out, which then all seem late; none
+    is early. So what says the earliest beginning, in seconds of `time.monotonic()`, is right.
+    """
 
     entries: list[Entry]
     zero: float
     _meter: LevelMeter = field(factory=LevelMeter)
-    _starts: list[float] = field(factory=list)
     _seconds: float = 0.0
+    began_at: float = inf
 
     def __call__(self, frame: AudioFrame) -> None:
-        self._starts.append(frame.at - self._seconds)
+        self.began_at = min(self.began_at, frame.at - self._seconds)
         self._seconds += frame.duration
         level = self._meter.push(frame)
         if level is not None:
             self.entries.append(Entry(round(level.at - self.zero, 4), level.rms_dbfs))
 
-    @property
-    def began_at(self) -> float:
-        """Seconds of `time.monotonic()`; one frame may be late, the median of all is not."""
-        return median(self._starts)
-
 
 @define
 class DemoJournal:
-    """Keeps every value of the streams it watches, levels in dBFS, and what the demo remarks."""
+    """Keeps every value of the streams it watches, levels in dBFS, the numbers of frames, some of
+    their pictures, and what the demo remarks.
+    """
 
     now: Callable[[], float] = time.monotonic
     began_at: float = field(factory=time.monotonic)
     streams: dict[tuple[str, str], list[Entry]] = field(factory=dict)
     levels: dict[str, list[Entry]] = field(factory=dict)
+    frames: dict[str, list[Entry]] = field(factory=dict)
+    film: dict[str, list[Entry]] = field(factory=dict)
+    stills: dict[str, Entry] = field(factory=dict)
     remarks: list[Entry] = field(factory=list)
     listeners: list[Callable[[str], None]] = field(factory=list)
 
@@ -79,7 +92,11 @@ class DemoJournal:
 
     def elapsed(self) -> float:
         """Seconds since the demo began, to 0.1 ms."""
-        return round(self.now() - self.began_at, 4)
+        return self.at(self.now())
+
+    def at(self, moment: float) -> float:
+        """Return how many seconds after the demo began a moment of its clock is."""
+        return round(moment - self.began_at, 4)
 
     def spans(self, who: str, stream: str) -> list[tuple[float, float, Any]]:
         """Return from when to when a stream held which value."""
@@ -102,9 +119,13 @@ def plain(value: object) -> object:
             return value.index
         case UTDSeatGrid():
             return [seat.identity for seat in value.seats]
+        case UTDStageMember() | StageRequest():
+            return value.identity
         case RemoteParticipant():
-            voice = "speaks" if value.is_microphone_enabled else "listens"
-            return f"{value.identity} {voice}"
+            camera = value.track(TrackSource.CAMERA)
+            shows = ["is seen"] if camera is not None and not camera.is_muted else []
+            speaks = ["speaks"] if value.is_microphone_enabled else []
+            return f"{value.identity} {' and '.join(shows + speaks) or 'listens'}"
         case tuple():
             return [plain(entry) for entry in value]
         case Exception():

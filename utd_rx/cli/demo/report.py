@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from itertools import product
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +12,7 @@ from attrs import asdict, frozen
 
 from utd_rx import AudioComparison
 from utd_rx.cli.demo.journal import DemoJournal, Entry
+from utd_rx.cli.demo.sight import Sighting
 
 MIN_SNR_DB: Final = 3.0
 """Opus leaves about 10 dB of this voice; the jitter buffer stretches and squeezes time besides,
@@ -22,8 +24,18 @@ MAX_LOST_SHARE: Final = 0.15
 MAX_OVERHANG: Final = 0.5
 """Seconds in which a track is taken down after what it needs went; sound stops at once."""
 
+STOP_TIME: Final = 1.0
+"""Seconds in which what is under way still arrives, and a pause in speech at the most."""
+
+MIN_FRAMES: Final = 15
+"""A second of pictures, at the least."""
+
+MAX_MISSED_SHARE: Final = 0.3
+"""Of the frames that were shown: who is busy gets the newest one, never a backlog."""
+
 Step = tuple[str, str, object]
-"""Who, which stream, and the value that it must have taken; of a list, one that it must hold."""
+"""Who, which stream, and the value that it must have taken: of a list one that it must hold, or
+the whole of it, as a list."""
 
 
 @frozen
@@ -43,6 +55,13 @@ def connects(users: Iterable[str]) -> dict[str, tuple[Step, ...]]:
         )
         for who in users
     }
+
+
+def stays(journal: DemoJournal, who: str) -> Finding:
+    """Promise that somebody was connected once, from the beginning to the end."""
+    states = [entry.value for entry in journal.streams.get((who, "connection_state"), [])]
+    once = ["disconnected", "connecting", "connected", "disconnected"]
+    return Finding(f"{who} never reconnected", states == once, ", ".join(map(str, states)))
 
 
 def hears(promise: str, comparison: AudioComparison) -> Finding:
@@ -70,6 +89,34 @@ def describe(comparison: AudioComparison) -> str:
     )
 
 
+def sees(promise: str, seen: Sighting) -> Finding:
+    """Judge whether the frames that were shown were seen, in their order."""
+    readable = seen.frames - seen.unreadable
+    is_visible = (
+        readable >= MIN_FRAMES
+        and not seen.disordered
+        and seen.missed <= MAX_MISSED_SHARE * (readable + seen.missed)
+    )
+    if seen.delay is None:
+        return Finding(promise, False, f"{seen.frames} frames, none with a number")
+    return Finding(
+        promise,
+        is_visible,
+        f"{readable} frames, delay {seen.delay * 1e3:.0f} ms, missed {seen.missed}, "
+        f"out of order {seen.disordered}, without a number {seen.unreadable}",
+    )
+
+
+def stops(promise: str, at: float, *ends: list[float]) -> Finding:
+    """Judge whether what went on until `at` ended then; `ends` are when there was some of it."""
+    late = 0.0
+    for times in ends:
+        if not any(at - STOP_TIME <= time <= at for time in times):
+            return Finding(promise, False, f"there was none before {at:.2f} s")
+        late = max(late, max(times) - at)
+    return Finding(promise, late <= STOP_TIME, f"the last {late * 1e3:.0f} ms after it")
+
+
 def write_report(
     path: Path,
     about: Mapping[str, object],
@@ -87,6 +134,7 @@ def write_report(
         "remarks": journal.remarks,
         "streams": streams,
         "levels_dbfs": journal.levels,
+        "frames": journal.frames,
     }
     text = json.dumps(report, default=asdict, indent=1, ensure_ascii=False)
     path.write_text(text + "\n", encoding="utf-8")
@@ -107,14 +155,17 @@ def in_order(journal: DemoJournal, steps: tuple[Step, ...]) -> tuple[bool, str]:
 
 
 def covered(
-    journal: DemoJournal, users: Iterable[str], needs: Mapping[str, object]
+    journal: DemoJournal,
+    users: Iterable[str],
+    needs: Mapping[str, object],
+    media: tuple[str, ...] = ("microphone_enabled",),
 ) -> tuple[bool, str]:
-    """Check that every microphone was on only while each of `needs` held what it says, or, where
+    """Check that each of `media` was on only while each of `needs` held what it says, or, where
     it says None, anything but False and None.
     """
     longest, seconds = 0.0, 0.0
-    for who in users:
-        for begin, end in spans(journal, who, "microphone_enabled"):
+    for who, medium in product(users, media):
+        for begin, end in spans(journal, who, medium):
             seconds += end - begin
             for need, wanted in needs.items():
                 held = spans(journal, who, need, wanted)
@@ -140,5 +191,5 @@ def spans(
 
 def _holds(value: object, wanted: object) -> bool:
     if isinstance(value, list):
-        return wanted in value
+        return value == wanted if isinstance(wanted, list) else wanted in value
     return value == wanted and type(value) is type(wanted)

@@ -20,12 +20,13 @@ from utd_rx import (
 from utd_rx.audio import read_wav
 from utd_rx.cli.demo.journal import DemoJournal
 from utd_rx.cli.demo.report import Finding, Step, connects, covered, hears, in_order
+from utd_rx.cli.demo.sound import Speech, Way
 from utd_rx.cli.demo.story import (
     PATIENCE,
     TAIL,
-    Sound,
     Story,
-    Way,
+    join_all,
+    leave_all,
     spoken,
     start_engine,
     until_over,
@@ -37,7 +38,7 @@ LISTENER: Final = "lena"
 USERS: Final = (HOST, SPEAKER, LISTENER)
 SEAT: Final = 2
 SEATS: Final = 8
-VOICE: Final = Way("sent", "heard")
+VOICE: Final = Way("sent", ("heard",))
 
 NEEDED: Final = {"my_seat": None, "can_publish": None}
 """Without which no microphone is on."""
@@ -85,7 +86,7 @@ class Heard:
 
 async def play(sfu: str, journal: DemoJournal, speech: WavSource, out: Path) -> Heard:
     """Play the story: the speaker says `speech`, and what the listener hears is recorded."""
-    sound = Sound(journal, VOICE, speech, out)
+    sound = Speech(journal, VOICE, speech, out)
     async with AsyncExitStack() as stack:
         _, make_client = await start_engine(stack, journal, sfu)
         clients = [await make_client() for _ in USERS]
@@ -93,15 +94,10 @@ async def play(sfu: str, journal: DemoJournal, speech: WavSource, out: Path) -> 
         speaker = clients[1].audio_room(SPEAKER, "demo", name="Sami", microphone=sound.mouth)
         listener = clients[2].audio_room(LISTENER, "demo", name="Lena", microphone=speech)
         sessions = dict(zip(USERS, (host, speaker, listener), strict=True))
-        for who, session in sessions.items():
-            await stack.enter_async_context(session)
-            for name in ROOM.watched:
-                journal.watch(who, name, getattr(session, name))
-            await session.join()
-            journal.say(f"{who} joined")
+        await join_all(stack, journal, sessions, ROOM.watched)
 
         refusal, refused_after = await _refused(journal, listener)
-        listening, over = sound.listen(stack, listener, SPEAKER), spoken(speaker)
+        listening, over = sound.listen(stack, SPEAKER, listener), spoken(speaker)
 
         await speaker.take_seat(SEAT)
         journal.say(f"{SPEAKER} sits on seat {SEAT} and speaks")
@@ -109,7 +105,7 @@ async def play(sfu: str, journal: DemoJournal, speech: WavSource, out: Path) -> 
             lambda grid: grid.seats[SEAT].identity == SPEAKER, timeout=PATIENCE
         )
         async with asyncio.timeout(PATIENCE):
-            await sound.is_heard.wait()
+            await sound.until_heard()
         journal.say(f"{LISTENER} hears {SPEAKER}")
         await until_over(over, speech)
         await asyncio.sleep(TAIL)
@@ -120,11 +116,10 @@ async def play(sfu: str, journal: DemoJournal, speech: WavSource, out: Path) -> 
             lambda people: not any(who.tracks for who in people), timeout=PATIENCE
         )
         journal.say(f"{LISTENER} sees nobody speak")
-        for who, session in sessions.items():
-            await session.leave()
-            journal.say(f"{who} left")
+        await leave_all(journal, sessions)
     speech_format, samples = read_wav(speech.path)
-    return Heard(sound.compare(samples, speech_format.sample_rate), refusal, refused_after)
+    (comparison,) = sound.compare(samples, speech_format.sample_rate).values()
+    return Heard(comparison, refusal, refused_after)
 
 
 async def _refused(
@@ -161,7 +156,9 @@ ROOM: Final = Story(
         *("connection_state", "connected", "can_publish", "my_seat", "microphone_enabled"),
         *("seats", "remote_participants", "active_speakers", "failure"),
     ),
-    lanes=("connection_state", "my_seat", "can_publish", "microphone_enabled"),
+    lanes=dict.fromkeys(
+        USERS, ("connection_state", "my_seat", "can_publish", "microphone_enabled")
+    ),
     columns={
         "connection": "connection_state",
         "can publish": "can_publish",

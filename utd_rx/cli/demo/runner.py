@@ -14,19 +14,21 @@ from utd_rx import WavSource
 from utd_rx.audio import speech_path
 from utd_rx.cli.demo.call import CALL
 from utd_rx.cli.demo.journal import DemoJournal
+from utd_rx.cli.demo.live import LIVE
 from utd_rx.cli.demo.picture import draw_timeline
 from utd_rx.cli.demo.report import Finding, write_report
 from utd_rx.cli.demo.room import ROOM
+from utd_rx.cli.demo.sound import file_of
 from utd_rx.cli.demo.story import Findings, Story
 from utd_rx.cli.demo.view import live_view
 from utd_rx.errors import invalid
 
-STORIES: Final = {story.name: story for story in (ROOM, CALL)}
+STORIES: Final = {story.name: story for story in (ROOM, CALL, LIVE)}
 
 
 def results(story: Story) -> tuple[str, ...]:
     """Return the names of the files that a demo leaves."""
-    return (*story.recordings, "report.json", "timeline.png")
+    return (*story.files, "report.json", "timeline.png")
 
 
 def run_demo(story: Story, sfu: str, out: Path, wav: Path | None) -> int:
@@ -46,6 +48,8 @@ def run_demo(story: Story, sfu: str, out: Path, wav: Path | None) -> int:
     journal = DemoJournal()
     with live_view(story, journal, console):
         findings: Findings = asyncio.run(story.play(sfu, journal, speech, out.absolute()))
+    for name, still in journal.stills.items():
+        still.value.save(out / file_of(name, ".png"))
     verdicts = story.judge(journal, findings)
     about = {"demo": story.name, "sfu": sfu, "sent_wav": str(speech.path), **findings.figures}
     write_report(out / "report.json", about, journal, verdicts)

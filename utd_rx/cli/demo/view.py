@@ -57,11 +57,14 @@ def _draw(story: Story, journal: DemoJournal) -> RenderableType:
             who, *(_cell(journal.latest(who, stream)) for stream in story.columns.values())
         )
     levels = Table.grid(padding=(0, 1))
-    for name in (name for way in story.ways for name in (way.said, way.heard)):
+    for name in (name for way in story.ways for name in (way.begin, *way.ends)):
         entries = journal.levels.get(name)
         level = entries[-1].value if entries else METER_FLOOR
         bar = ProgressBar(-METER_FLOOR, max(level - METER_FLOOR, 0.0), METER_WIDTH)
         levels.add_row(f"{name:>10}", bar, f"{level:6.1f} dBFS")
+    for name in (name for way in story.sights for name in way.ends):
+        frames = journal.frames.get(name)
+        levels.add_row(name, "", f"frame {frames[-1].value}" if frames else "")
     lines = [f"{entry.at:6.2f} s  {entry.value}" for entry in journal.remarks[-LOG_LINES:]]
     return Group(users, levels, Panel(Text("\n".join(lines)), title="events", height=LOG_LINES + 2))
 
