@@ -102,6 +102,13 @@ class LiveWorld(RoomWorld):
         assert held, "a command that was accepted took effect"
         self.wait(who, promise)
 
+    def refresh(self, who: str) -> None:
+        """The app asks for the stage, whatever else is being asked."""
+        client = self.clients[who]
+        if client.state.session.connection.is_joined:
+            copy = client.state.stage
+            client.tasks.append(FetchStage(copy.generation, copy.answers))
+
     def raise_hand(self, who: str, is_up: bool) -> None:
         client = self.clients[who]
         epoch = client.state.session.connection.epoch
@@ -192,9 +199,14 @@ class LiveWorld(RoomWorld):
         if is_replaced and self.kind.numbers:
             newest = len(self.stages) - 1 - self.stages[::-1].index(seen)
             assert newest >= self.stages.index(known), "an older stage replaced a newer one"
+        copy = after.stage
+        hands = {asked.identity for asked in copy.requests}
+        assert copy.moderates or not hands, "the hands of others are shown to a viewer"
+        assert not hands & {member.identity for member in seen.members}, "a hand on the stage"
+        assert not (copy.is_hand_up and seen.has(after.identity)), "an own hand on the stage"
         if isinstance(fact, e.DataReceived):
             assert seen is known, "a message changed the stage"
-            hands = (after.stage.requests, after.stage.is_hand_up)
-            assert hands == (before.stage.requests, before.stage.is_hand_up), "or a hand"
+            told = (copy.requests, copy.is_hand_up)
+            assert told == (before.stage.requests, before.stage.is_hand_up), "or a hand"
             is_hosts = fact.sender == HOST
             assert is_hosts or after.broadcast.is_over is before.broadcast.is_over, "or ended it"

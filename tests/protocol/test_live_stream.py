@@ -246,19 +246,36 @@ def test_the_broadcast_goes_on_when_the_host_publishes_again(event: type[e.Track
     assert not client.is_over
 
 
-def test_a_hosts_word_that_comes_late_ends_no_broadcast_that_goes_on() -> None:
-    for is_on_air in (True, False):
-        client = viewer()
-        client.hear(e.DataReceived(ENDED, "sara"), e.TrackPublished("sara", MIC))
-        assert not client.is_over
-        client.hear(e.DataReceived(ENDED, "sara"))
-        assert client.is_over
-        if not is_on_air:
-            client.hear(e.TrackUnpublished("sara", MIC))
-        client.now = LATE_SECONDS
-        assert LIVE_STREAM.next_deadline(client.state) == LATE_SECONDS
-        client.hear(DeadlinePassed())
-        assert client.is_over is not is_on_air
+@pytest.mark.parametrize(
+    ("events", "goes_on"),
+    [
+        ((), True),
+        ((e.TrackMuted("sara", evolve(MIC, is_muted=True)),), True),
+        ((e.ParticipantDisconnected("sara"),), False),
+        ((e.TrackUnpublished("sara", MIC), told("sara", rev=2, live=False)), False),
+    ],
+)
+def test_a_hosts_word_that_comes_late_ends_no_broadcast_that_goes_on(
+    events: tuple[object, ...], goes_on: bool
+) -> None:
+    client = viewer()
+    client.hear(e.DataReceived(ENDED, "sara"), e.TrackPublished("sara", MIC))
+    assert not client.is_over
+    client.hear(e.DataReceived(ENDED, "sara"))
+    assert client.is_over
+    client.hear(*events)
+    client.now = LATE_SECONDS
+    client.hear(DeadlinePassed())
+    assert client.is_over is not goes_on
+    assert LIVE_STREAM.next_deadline(client.state) is None
+
+
+def test_who_left_looks_at_no_host_any_more() -> None:
+    client = viewer(room=metadata("sara", live=None))
+    client.hear(e.DataReceived(ENDED, None), e.DataReceived(ENDED, "sara"))
+    assert LIVE_STREAM.next_deadline(client.state) == LATE_SECONDS
+    client.hear(LeaveStarted())
+    assert (client.is_over, LIVE_STREAM.next_deadline(client.state)) == (True, None)
 
 
 def test_an_outage_in_which_the_host_came_back_leaves_no_end_behind() -> None:

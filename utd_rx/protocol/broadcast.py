@@ -3,10 +3,13 @@
 | | over | goes on |
 | --- | --- | --- |
 | the engine's word: metadata `_stage.live`, or its answer | turned false | turned true |
-| `_live_ended` of the host, whom the transport names | at once | they publish 3 s later |
+| `_live_ended` of the host, whom the transport names | at once | 3 s later, see below |
 | the host's own command | once it is done, unless the engine says that it goes on | |
 | the host publishes, or unmutes, a track | | at once |
 | `_live_ended` without a sender | as the engine then says | |
+
+The host's word may be late, and of a broadcast before this one: 3 s after it the host is looked at.
+Who publishes then, or is there and live by the engine's word, goes on.
 
 An engine that says nothing of `live` is asked first; then the message without a sender is believed
 as soon as no host is in the room, up to 10 s after it: the engine sends it for a host who did not
@@ -88,7 +91,8 @@ def judged(
         return _on(broadcast)
     if broadcast.checked_at is not None and now >= broadcast.checked_at:
         broadcast = evolve(broadcast, checked_at=None)
-        broadcast = _on(broadcast) if _is_host_on(session) else broadcast
+        is_late = _is_host_on(session) or (stage.stage.is_live and hosts_of(session))
+        broadcast = _on(broadcast) if is_late else broadcast
     until = broadcast.claimed_until
     if until is None:
         return broadcast
@@ -116,6 +120,11 @@ def is_from_host(event: e.DataReceived, session: SessionState) -> bool:
 def hosts_of(session: SessionState) -> tuple[str, ...]:
     """Return who of those in the room hosts; this client may be among them."""
     return tuple(who for who, role in session.roles.known.items() if role is UTDRole.HOST)
+
+
+def disconnected(broadcast: Broadcast) -> Broadcast:
+    """Return the broadcast of a connection that is over: what was over stays so."""
+    return Broadcast(broadcast.is_over, disproved=broadcast.disproved)
 
 
 def next_deadline(broadcast: Broadcast) -> float | None:

@@ -114,7 +114,10 @@ def step(state: LiveStreamState, fact: object, now: float) -> tuple[LiveStreamSt
     if not connection.is_joined:
         # What was over stays so until the next join: an app may look at it when it has left.
         stage = stage_rules.forgotten(stage)
-        left = evolve(state, session=session, stage=stage, is_demoted=False, shown=None)
+        broadcast = broadcast_rules.disconnected(state.broadcast)
+        left = LiveStreamState(
+            state.identity, session, stage, broadcast, waits=state.waits, forged=state.forged
+        )
         return left, effects
     stage = stage_rules.moderating(stage, _moderates(session, state.identity), now)
     if isinstance(fact, JoinSucceeded | e.Reconnected):
