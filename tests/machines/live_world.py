@@ -199,6 +199,10 @@ class LiveWorld(RoomWorld):
         if is_replaced and self.kind.numbers:
             newest = len(self.stages) - 1 - self.stages[::-1].index(seen)
             assert newest >= self.stages.index(known), "an older stage replaced a newer one"
+        me, own = after.identity, after.session.publications
+        is_dropped = known.has(me) and not seen.has(me) and me != HOST
+        is_granted = any(own.of(source).is_granted for source in SOURCES)
+        assert not (is_dropped and is_granted), "whom the stage drops publishes on"
         copy = after.stage
         hands = {asked.identity for asked in copy.requests}
         assert copy.moderates or not hands, "the hands of others are shown to a viewer"

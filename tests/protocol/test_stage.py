@@ -121,7 +121,6 @@ def test_a_hand_goes_down_by_coming_on_the_stage_and_with_the_broadcast() -> Non
     assert (promoted.requests, promoted.is_hand_up) == ((BEN,), False)
     over = after(StageReceived(on("sara", rev=4, live=False)), copy=copy)
     assert (over.requests, over.is_hand_up) == ((), False)
-    assert not after(HandChanged(True, 1), copy=promoted).is_hand_up, "a reply that was overtaken"
 
 
 def test_an_answer_from_before_an_own_hand_does_not_take_it_down() -> None:
@@ -134,8 +133,31 @@ def test_an_answer_from_before_an_own_hand_does_not_take_it_down() -> None:
     assert not after(answer(copy, copy.stage), copy=copy).is_hand_up
 
 
-def test_a_hand_of_another_join_is_nobodys() -> None:
-    assert not after(HandChanged(True, 0)).is_hand_up
+def test_a_hand_of_the_join_before_is_asked_about() -> None:
+    """The engine keeps it over an absence; the answer to it may even come in the next join."""
+    late = after(StageReceived(on("sara")), HandChanged(True, 0))
+    assert not late.is_hand_up
+    back = rules.forgotten(after(StageReceived(on("sara")), HandChanged(True, 1)))
+    back = rules.joined(after(StageReceived(on("sara")), copy=back), 0.0, is_resynced=False)
+    for copy in (late, back):
+        copy, question = asked(copy)
+        assert question is not None
+        assert after(answer(copy, on("sara"), StageRequest("me")), copy=copy).is_hand_up
+
+
+@pytest.mark.parametrize("stage", [on("sara", "me", live=True), on("sara", live=False)])
+def test_a_stage_that_takes_a_hand_down_may_be_older_than_the_hand(stage: Stage) -> None:
+    copy = after(StageReceived(on("sara", live=True)), HandChanged(True, 1), StageReceived(stage))
+    assert not copy.is_hand_up
+    copy = after(StageReceived(on("sara", live=True)), copy=copy)
+    copy, question = asked(copy)
+    assert question is not None
+    assert after(answer(copy, copy.stage, StageRequest("me")), copy=copy).is_hand_up
+
+
+def test_a_hand_that_goes_up_on_a_stage_of_before_is_asked_about() -> None:
+    copy = after(StageReceived(on("sara", "me")), HandChanged(True, 1))
+    assert (copy.is_hand_up, asked(copy)[1] is not None) == (False, True)
 
 
 def test_an_own_hand_is_down_when_the_engine_says_so_or_says_nothing_of_hands() -> None:

@@ -13,6 +13,8 @@ others their own. So of them hints make this client ask, too, one question at a 
 | a hand is up, or down, and the list says otherwise | who moderates |
 | somebody leaves whose hand is on the list | who moderates |
 | this client's own hand is down, and it thinks it up | this client |
+| a hand goes with the stage, see below; it may be newer than that | who sees it |
+| a hand of the join before this one, since the engine keeps it over an absence | this client |
 | a join, a reconnect, a role that moderates, and 3 s after each | who moderates |
 | the broadcast is over, and the engine has not said so | everybody |
 | revisions were skipped, as by an engine that was started anew | who moderates, or has a hand up |
@@ -48,7 +50,8 @@ class StageCopy:
     so, or ask. `generation` counts the news, `answers` what changed the rest, `late` what was older
     and dropped, and `disproved` the questions that only hints had caused and that brought nothing
     new. `requests` are the hands, oldest first, while this client `moderates`; from `look_at` on
-    there may be new ones. Its own `is_hand_up`, and `is_doubted` when a hint says that it is down.
+    there may be new ones. Its own `is_hand_up`, and `is_doubted` when a hint says that it is down;
+    it `had_hand` up, or asked for it, in a join before this one.
     """
 
     stage: Stage = Stage()
@@ -60,6 +63,7 @@ class StageCopy:
     is_asked: bool = False
     is_hinted: bool = False
     is_doubted: bool = False
+    had_hand: bool = False
     generation: int = 0
     answers: int = 0
     look_at: float | None = None
@@ -82,9 +86,11 @@ def step(copy: StageCopy, fact: object, now: float, *, identity: str, epoch: int
                 return copy
             if _is_older(told, copy):
                 return evolve(copy, late=copy.late + 1)
+            after = _told(evolve(copy, generation=copy.generation + 1), told, identity)
             is_gap = copy.stage.revision is not None and _number(told) > _number(copy.stage) + 1
-            copy = _told(evolve(copy, generation=copy.generation + 1), told, identity)
-            return stale(copy) if is_gap and (copy.moderates or copy.is_hand_up) else copy
+            took = (after.requests, after.is_hand_up) != (copy.requests, copy.is_hand_up)
+            is_unsure = took or (is_gap and (copy.moderates or copy.is_hand_up))
+            return stale(after) if is_unsure else after
         case facts.StageHinted(stage=told):
             is_news = told != copy.stage and not _is_older(told, copy)
             return _hinted(copy) if is_news else copy
@@ -97,11 +103,14 @@ def step(copy: StageCopy, fact: object, now: float, *, identity: str, epoch: int
             return copy if copy.stage.is_live is False else _hinted(copy)
         case ParticipantDisconnected(identity=who) if copy.has_hand(who):
             return stale(copy)
-        case facts.HandChanged(is_up=is_up, epoch=asked) if asked == epoch:
-            # An answer under way may be older than this one: it overlaps.
-            is_up = is_up and not copy.stage.has(identity)
-            copy = evolve(copy, is_hand_up=is_up, is_doubted=False, answers=copy.answers + 1)
-            return stale(copy) if copy.moderates else copy
+        case facts.HandChanged(epoch=asked) if asked != epoch:
+            return evolve(stale(copy), had_hand=True)
+        case facts.HandChanged(is_up=is_up):
+            # An answer under way may be older than this one: it overlaps. A stage may be, too.
+            is_late = is_up and copy.stage.has(identity)
+            copy = evolve(copy, is_doubted=False, answers=copy.answers + 1)
+            copy = evolve(copy, is_hand_up=is_up and not is_late)
+            return stale(copy) if copy.moderates or is_late else copy
         case facts.StageFetched():
             return _fetched(copy, fact, identity)
         case facts.StageNotFetched(error=error):
@@ -120,8 +129,8 @@ def joined(copy: StageCopy, now: float, *, is_resynced: bool) -> StageCopy:
     """Return the copy after a join or reconnect; `is_resynced` after a long outage."""
     if copy.moderates:
         return evolve(stale(copy), look_at=now + LOOK_AGAIN_SECONDS)
-    is_unsure = is_resynced or copy.is_hand_up or not copy.is_known
-    return stale(copy) if is_unsure else copy
+    is_unsure = is_resynced or copy.is_hand_up or copy.had_hand or not copy.is_known
+    return evolve(stale(copy), had_hand=False) if is_unsure else copy
 
 
 def moderating(copy: StageCopy, moderates: bool, now: float) -> StageCopy:
@@ -136,7 +145,11 @@ def moderating(copy: StageCopy, moderates: bool, now: float) -> StageCopy:
 def forgotten(copy: StageCopy) -> StageCopy:
     """Return the copy while there is no connection: what the engine says now is not heard."""
     blank = StageCopy(
-        generation=copy.generation, answers=copy.answers, late=copy.late, disproved=copy.disproved
+        had_hand=copy.had_hand or copy.is_hand_up,
+        generation=copy.generation,
+        answers=copy.answers,
+        late=copy.late,
+        disproved=copy.disproved,
     )
     return blank if copy == blank else evolve(blank, generation=copy.generation + 1)
 
