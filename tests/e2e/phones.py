@@ -104,6 +104,15 @@ class Exchange(House):
         await callee.session.accept(call.call_id)
         await caller.stands(UTDCallStatus.ACTIVE)
         await heard(caller, callee)
+        known = self.engine.core.calls.find(call.call_id, None)
+        async with asyncio.timeout(PATIENCE):
+            # Until the engine has heard so, too: it counts who is not there as away.
+            while not all(
+                (party := known.party(phone.identity)) is not None and party.sid is not None
+                for phone in (caller, callee)
+            ):
+                await asyncio.sleep(0)
+                known = self.engine.core.calls.find(call.call_id, None)
         return call
 
     async def empty(self) -> None:

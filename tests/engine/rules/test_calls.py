@@ -6,6 +6,8 @@ from typing import Final
 
 import pytest
 from attrs import evolve
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from utd_rx.engine.rules import calls
 from utd_rx.engine.rules.calls import AWAY_SECONDS, Call, Deed, Outcome, Party
@@ -156,6 +158,14 @@ def test_the_duration_is_whole_seconds_since_the_answer() -> None:
     call = act(a_call(), Deed.ACCEPT, "mona", now=T0 + 5.0)
     assert act(call, Deed.END, "sara", now=T0 + 17.9).told.duration_seconds == 12.0
     assert at(UTDCallStatus.MISSED).told.duration_seconds == 0.0
+
+
+@given(st.floats(0.0, 1e9))
+@example(1626.440153)
+def test_a_call_that_lasts_as_long_as_it_may_lasts_no_second_less(answered_at: float) -> None:
+    call = act(a_call(), Deed.ACCEPT, "mona", now=answered_at)
+    call = calls.happen(call, Deed.MAX_DURATION, answered_at + LONGEST)
+    assert call.told.duration_seconds == LONGEST
 
 
 def came(call: Call, who: str, sid: str, serial: int = 7) -> Call:

@@ -280,8 +280,10 @@ def _moved(
     if not status.is_terminal:
         return evolve(call, told=evolve(call.told, status=status))
     talked = 0.0 if call.answered_at is None else max(0.0, now - call.answered_at)
+    # What was added to a time and is taken from it again may be a little less.
+    seconds = float(int(round(talked, 6)))
     reason = _REASONS.get(deed) or _hung_up(call, by)
-    told = evolve(call.told, status=status, end_reason=reason, duration_seconds=float(int(talked)))
+    told = evolve(call.told, status=status, end_reason=reason, duration_seconds=seconds)
     return evolve(call, told=told, over_at=now)
 
 
