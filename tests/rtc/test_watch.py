@@ -131,11 +131,14 @@ async def test_who_looks_no_more_is_shown_nothing_that_waited(bench: Bench) -> N
     assert bench.seen == []
 
 
-async def test_a_picture_of_no_size_disturbs_nobody(
+async def test_a_picture_that_is_none_disturbs_nobody(
     bench: Bench, caplog: pytest.LogCaptureFixture
 ) -> None:
     bench.look()
-    bench.show(1, side=8)
+    bench.show(1, side=8)  # livekit-server's own, of a camera that was muted
+    await asyncio.sleep(0)
+    assert caplog.messages == []
+    bench.show(1, rotation=9)
     await asyncio.sleep(0)
     bench.show(2)
     await asyncio.sleep(0)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from utd_rx.models.faults import Faults
-from utd_rx.models.video import VideoFrame
+from utd_rx.models.video import MIN_SIDE, VideoFrame
 from utd_rx.ports.crossing import Box
 from utd_rx.ports.room import PicturesSink
 from utd_rx.rtc import ffi, streams
@@ -74,8 +74,11 @@ class Watch(Reception):
     def _show(self, newest: tuple[tuple[ffi.NativePicture, float], ...]) -> None:
         try:
             [(picture, at)] = newest
-            frame = VideoFrame(picture.pixels(), at, ROTATIONS[picture.rotation])
-        except Exception:  # noqa: BLE001 - logged by `note`: of a size that is none, above all
+            pixels = picture.pixels()
+            if min(pixels.shape[:2]) < MIN_SIDE:
+                return  # no picture of anybody's (docs/livekit.md, "Blank pictures")
+            frame = VideoFrame(pixels, at, ROTATIONS[picture.rotation])
+        except Exception:  # noqa: BLE001 - logged by `note`
             self._faults.note()
             return
         for number, view in tuple(self._views.items()):
