@@ -1,4 +1,4 @@
-"""A local engine on each SFU, and users of its rooms and of its calls."""
+"""A local engine on each SFU, and users of its rooms, of its calls and of its live streams."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 from tests.e2e.house import House
 from tests.e2e.phones import Exchange, SkippingClock
 from tests.e2e.runs import Runs
+from tests.e2e.shows import Show
 from tests.support.sfu import SfuKind
 from utd_rx.engine import EngineOptions, LocalEngine
 
@@ -28,6 +29,14 @@ async def exchange(sfu_kind: SfuKind) -> AsyncIterator[Exchange]:
     options, clock = EngineOptions(sfu=sfu_kind, silent_update_interval=0.1), SkippingClock()
     async with LocalEngine(options, clock=clock) as engine, AsyncExitStack() as stack:
         yield Exchange(engine, stack, clock)
+
+
+@pytest.fixture
+async def show(sfu_kind: SfuKind) -> AsyncIterator[Show]:
+    """The same for a live stream."""
+    options, clock = EngineOptions(sfu=sfu_kind, silent_update_interval=0.1), SkippingClock()
+    async with LocalEngine(options, clock=clock) as engine, AsyncExitStack() as stack:
+        yield Show(engine, stack, clock)
 
 
 @pytest.fixture

@@ -1,97 +1,113 @@
-"""A live stream end to end: a host, two viewers, a promotion, both SFUs."""
+"""A live stream end to end: a host, two viewers, promotions, real pictures, both SFUs."""
 
 from __future__ import annotations
 
-import pytest
+import asyncio
+from contextlib import ExitStack
 
-from tests.e2e.house import PATIENCE, House
-from utd_rx import (
-    TestPattern,
-    TrackSource,
-    UTDErrorCode,
-    UTDLiveStreamSession,
-    UTDStreamException,
+from tests.e2e.house import PATIENCE
+from tests.e2e.shows import (
+    AT_ONCE,
+    CAMERA,
+    MICROPHONE,
+    Show,
+    Viewing,
+    hands,
+    on_stage,
+    sees,
+    values,
+    viewing,
 )
-from utd_rx.models.participant import RemoteParticipant
-
-PATTERN = TestPattern(160, 90, 10.0)
-
-
-async def join(
-    house: House, identity: str, *, as_host: bool = False, name: str | None = None
-) -> UTDLiveStreamSession:
-    client = await house.client()
-    session = client.live_stream(identity, "show", as_host=as_host, name=name, camera=PATTERN)
-    await session.join()
-    return await house.enter(session)
+from tests.e2e.test_audio_room import refused
+from utd_rx import UTDErrorCode, UTDLiveStreamSession
 
 
-async def sees(session: UTDLiveStreamSession, whom: str, *sources: TrackSource) -> None:
-    """Wait until `session` receives exactly these sources of somebody, none of them muted."""
+async def stops(clock: Viewing, *gone: Viewing) -> None:
+    """Nothing more of who is gone is seen while others show some frames."""
+    seen = [len(view.eye.numbers) for view in gone]
+    await clock.frames()
+    late = [len(view.eye.counters) - count for view, count in zip(gone, seen, strict=True)]
+    assert max(late) <= AT_ONCE
+    seen = [len(view.eye.counters) for view in gone]
+    await clock.frames()
+    assert [len(view.eye.counters) for view in gone] == seen
 
-    def is_so(remotes: tuple[RemoteParticipant, ...]) -> bool:
-        shown = {
-            track.source
-            for remote in remotes
-            if remote.identity == whom
-            for track in remote.tracks
-            if track.is_subscribed and not track.is_muted
+
+async def steps_up(
+    host: UTDLiveStreamSession, guest: UTDLiveStreamSession, *views: Viewing
+) -> None:
+    """The host has somebody come on the stage, who is seen then, without reconnecting."""
+    await host.invite_to_stage(guest.identity)
+    await guest.can_publish.until(True, timeout=PATIENCE)
+    await guest.set_camera(True)
+    await asyncio.gather(*(view.frames() for view in views))
+
+
+async def test_a_broadcast_from_going_live_to_its_end(show: Show) -> None:
+    hana = await show.attend("hana", as_host=True)
+    vera = await show.attend("vera")
+    carl = await show.attend("carl", as_host=True)
+    assert (hana.is_host, carl.is_host) == (True, False), "who claims and is not the owner"
+    assert (await refused(carl.go_live())).code is UTDErrorCode.FORBIDDEN
+    connected = values(vera.connection_state)
+
+    with ExitStack() as stack:
+        seen = {
+            (by.identity, whom): stack.enter_context(viewing(by, whom))
+            for by, whom in [(vera, "hana"), (carl, "hana"), (hana, "vera"), (carl, "vera")]
         }
-        return shown == set(sources)
+        of_host = seen["vera", "hana"], seen["carl", "hana"]
+        of_guest = seen["hana", "vera"], seen["carl", "vera"]
+        await hana.go_live()
+        for session in (vera, carl):
+            await sees(session, "hana", MICROPHONE, CAMERA)
+            await on_stage(session, "hana")
+        await hana.viewer_count.until(2, timeout=PATIENCE)
+        await asyncio.gather(*(view.frames() for view in of_host))
 
-    await session.remote_participants.until(is_so, timeout=PATIENCE)
+        await vera.request_stage()
+        await hands(hana, "vera")
+        await steps_up(hana, vera, *of_guest)
+        await vera.hand_raised.until(False, timeout=PATIENCE)
+        await on_stage(carl, "hana", "vera")
+        await carl.viewer_count.until(1, timeout=PATIENCE)
+        await vera.set_microphone(True)
+        await sees(carl, "vera", MICROPHONE, CAMERA)
 
+        await hana.remove_from_stage("vera")
+        await vera.camera_enabled.until(False, timeout=PATIENCE)
+        await stops(of_host[1], *of_guest)
+        for session in (hana, carl):
+            await sees(session, "vera")
+        assert (await refused(vera.set_camera(True))).code is UTDErrorCode.FORBIDDEN
 
-async def on_stage(session: UTDLiveStreamSession, *identities: str) -> None:
-    await session.stage.until(
-        lambda stage: tuple(member.identity for member in stage) == identities, timeout=PATIENCE
-    )
+        await steps_up(hana, vera, *of_guest)
+        await vera.leave_stage()
+        assert not vera.camera_enabled.value
+        await stops(of_host[1], *of_guest)
+        await vera.can_publish.until(False, timeout=PATIENCE)
+        await on_stage(carl, "hana")
 
+        # All that time the host was seen by everybody, and nobody came or went.
+        for numbers in (view.eye.numbers for view in of_host):
+            assert numbers == sorted(set(numbers))
+        assert len(connected) == 1
 
-async def test_a_broadcast_from_going_live_to_its_end(house: House) -> None:
-    host = await join(house, "hana", as_host=True, name="Hana")
-    viewer = await join(house, "vera", name="Vera")
-    claimant = await join(house, "carl", as_host=True)
-    assert (host.is_host, claimant.is_host) == (True, False), "who claims and is not the owner"
-    with pytest.raises(UTDStreamException) as raised:
-        await claimant.go_live()
-    assert raised.value.code is UTDErrorCode.FORBIDDEN
+        await steps_up(hana, vera)
+        await hana.stop_live()
+        for session in (vera, carl):
+            await session.live_ended.until(True, timeout=PATIENCE)
+            await sees(session, "hana")
+            await on_stage(session, "hana")
+        await vera.camera_enabled.until(False, timeout=PATIENCE)
+        assert hana.connected.value
+        await hana.go_live()
+        for session in (vera, carl):
+            await session.live_ended.until(False, timeout=PATIENCE)
+        await asyncio.gather(*(view.frames() for view in of_host))
 
-    await host.go_live()
-    both = (TrackSource.MICROPHONE, TrackSource.CAMERA)
-    await sees(viewer, "hana", *both)
-    await on_stage(viewer, "hana")
-    await host.viewer_count.until(2, timeout=PATIENCE)
-
-    await viewer.request_stage()
-    await host.stage_requests.until(
-        lambda hands: [(one.identity, one.name) for one in hands] == [("vera", "Vera")],
-        timeout=PATIENCE,
-    )
-    await host.invite_to_stage("vera")
-    await viewer.can_publish.until(True, timeout=PATIENCE)
-    await viewer.hand_raised.until(False, timeout=PATIENCE)
-    await on_stage(claimant, "hana", "vera")
-    await viewer.set_camera(True)
-    await viewer.set_microphone(True)
-    await sees(host, "vera", *both)
-    await sees(claimant, "vera", *both)
-    await claimant.viewer_count.until(1, timeout=PATIENCE)
-
-    await host.remove_from_stage("vera")
-    await viewer.camera_enabled.until(False, timeout=PATIENCE)
-    await sees(host, "vera")
-    await sees(claimant, "vera")
-
-    await host.stop_live()
-    for watching in (viewer, claimant):
-        await watching.live_ended.until(True, timeout=PATIENCE)
-        await sees(watching, "hana")
-    await host.go_live(with_video=False)
-    for watching in (viewer, claimant):
-        await watching.live_ended.until(False, timeout=PATIENCE)
-        await sees(watching, "hana", TrackSource.MICROPHONE)
-    await host.leave()
-    for watching in (viewer, claimant):
-        await watching.live_ended.until(True, timeout=PATIENCE)
-        assert watching.state.value.forged == 0
+    await hana.leave()
+    for session in (vera, carl):
+        await session.live_ended.until(True, timeout=PATIENCE)
+        assert session.connected.value
+        assert session.state.value.forged == 0

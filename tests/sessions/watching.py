@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from tests.sessions.histories import plain
 from utd_rx.sessions.recording import Recording
-from utd_rx.sessions.replay import replay
-from utd_rx.sessions.views import AudioRoomView
+from utd_rx.sessions.replay import AudioRoomReplay, Replay, replay
+from utd_rx.sessions.views import SessionView
 
-STREAMS = [
+OF_ANY = [
     "state",
     "connected",
     "connection_state",
@@ -24,6 +25,10 @@ STREAMS = [
     "chat_locked",
     "chat_history",
     "banned",
+]
+
+STREAMS = [
+    *OF_ANY,
     "seats",
     "my_seat",
     "pending_requests",
@@ -33,9 +38,9 @@ STREAMS = [
 Seen = dict[str, list[Any]]
 
 
-def watch(streams: AudioRoomView) -> Seen:
+def watch(streams: SessionView[Any], names: Sequence[str] = STREAMS) -> Seen:
     """Collect every value of every stream, and every event, from now on."""
-    seen: Seen = {name: [] for name in STREAMS}
+    seen: Seen = {name: [] for name in names}
     for name, values in seen.items():
         getattr(streams, name).subscribe(values.append)
     seen["events"] = []
@@ -48,9 +53,11 @@ def shown(seen: Seen, recording: Recording) -> Seen:
     return {name: [plain(recording.redact(v)) for v in values] for name, values in seen.items()}
 
 
-def replayed(path: Path) -> Seen:
-    again = replay(path)
-    seen = watch(again)
+def replayed(
+    path: Path, names: Sequence[str] = STREAMS, kind: type[Replay[Any]] = AudioRoomReplay
+) -> Seen:
+    again = replay(path, kind)
+    seen = watch(again, names)
     while again.step():
         pass
     return {name: [plain(value) for value in values] for name, values in seen.items()}
