@@ -15,8 +15,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 SFU ?= embedded
 # Half of the time of tests is waiting for a media server and its client.
 CORES := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
-JOBS ?= $(shell expr 2 '*' $(CORES) + 1)
+JOBS ?= $(shell expr 2 '*' $(CORES))
 ARGS ?=
+# Each of these processes would compile everything again, where the machine's owner forbids bytecode.
+unexport PYTHONDONTWRITEBYTECODE
 SHARED = $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m 'not realtime'
 ALONE = $(BIN)/python -m pytest -m realtime
 OTHER_END := $(abspath $(VENV))/livekit

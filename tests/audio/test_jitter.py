@@ -125,9 +125,7 @@ def test_sound_is_never_reordered(passages: list[tuple[int, int]]) -> None:
     assert heard == sorted(heard)
 
 
-@pytest.mark.parametrize(
-    ("device_rate", "burst"), [(0.999, 0.005), (1.001, 0.005), (0.998, 0.02), (1.002, 0.02)]
-)
+@pytest.mark.parametrize(("device_rate", "burst"), [(0.999, 0.005), (1.002, 0.02)])
 def test_ten_minutes_with_a_clock_that_is_off_keep_the_delay(
     device_rate: float, burst: float
 ) -> None:

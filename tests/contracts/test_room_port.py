@@ -204,7 +204,6 @@ class TestUTDRoom(RoomContract):
                 ("embedded", "pickled"), marks=pytest.mark.embedded, id="embedded-pickled"
             ),
             pytest.param(("livekit", "here"), marks=pytest.mark.livekit, id="livekit"),
-            pytest.param(("livekit", "pickled"), marks=pytest.mark.livekit, id="livekit-pickled"),
         ]
     )
     async def bench(self, request: pytest.FixtureRequest) -> AsyncIterator[RoomBench]:
