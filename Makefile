@@ -30,7 +30,7 @@ help:
 	@echo 'make demo-live           a live stream with a stage, cameras and all, likewise'
 	@echo 'make demo SFU=livekit    the same on the real livekit-server; demo-call and demo-live, too'
 	@echo 'make test                every test but those bound to real time; what the machine lacks is skipped by name'
-	@echo 'make test-realtime       the others, one at a time: devices, clocks, and what has to happen in time'
+	@echo 'make test-realtime       the others, one at a time: devices, browsers, clocks, and what has to happen in time'
 	@echo 'make test-livekit-range  what meets LiveKit, on the end of the accepted range that .venv has not'
 	@echo 'make check               format, lint, types, import layers'
 	@echo 'make livekit-server      install the pinned livekit-server into the cache folder'
@@ -47,10 +47,10 @@ demo-call:
 demo-live:
 	$(BIN)/utd-rx demo live --sfu $(SFU) $(ARGS)
 
-test: $(VENV)/.dev tests/browser/node_modules/.package-lock.json
+test: $(VENV)/.dev
 	$(SHARED) $(ARGS)
 
-test-realtime: $(VENV)/.dev
+test-realtime: $(VENV)/.dev tests/browser/node_modules/.package-lock.json
 	$(ALONE) $(ARGS)
 
 # The end of the range that is in .venv is left out: `make test` runs on it. The other one lies

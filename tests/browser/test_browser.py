@@ -19,7 +19,8 @@ from tests.browser.peer import PYTHON_TONE, Peer, joined
 from tests.support.sfu import RunningSfu
 from utd_rx.video.pattern import read_counter
 
-pytestmark = pytest.mark.browser
+# A browser hears and shows in real time, and needs a core for it.
+pytestmark = [pytest.mark.browser, pytest.mark.realtime]
 
 ROOM = "room"
 

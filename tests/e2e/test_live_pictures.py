@@ -15,6 +15,8 @@ from tests.e2e.house import PATIENCE
 from tests.e2e.shows import CAMERA, MICROPHONE, Show, Viewing, sees, viewing
 from utd_rx import TestPattern, UTDLiveStreamSession
 
+pytestmark = pytest.mark.realtime  # to encode such pictures in time takes a core
+
 HIGH: Final = TestPattern(1280, 720, 15.0)
 
 KEPT: Final = 32 << 20
@@ -90,7 +92,6 @@ class Burden:
         return cls(*(min(column) for column in zip(*map(astuple, found), strict=True)))
 
 
-@pytest.mark.realtime
 @pytest.mark.timeout(120)
 @pytest.mark.skipif(sys.platform != "linux", reason="counts what Linux tells of a process")
 async def test_half_a_minute_of_720p30_leaves_nothing_behind(show: Show) -> None:

@@ -91,6 +91,7 @@ async def connect(stack: AsyncExitStack, url: str, token: str) -> rtc.Room:
     return room
 
 
+@pytest.mark.realtime  # two hundred clients, who give up after a time
 async def test_two_hundred_takers_for_eight_seats(house: House) -> None:
     host = await house.join("hana", as_host=True, seat_count=SEATS)
     people = [await house.join(f"real{n}") for n in range(SPEAKERS)]

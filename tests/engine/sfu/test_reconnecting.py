@@ -15,6 +15,8 @@ from tests.engine.sfu.clients import Client, Microphone, heard, token
 from tests.engine.sfu.conftest import Join
 from tests.support.sfu import RunningSfu
 
+pytestmark = pytest.mark.realtime  # LiveKit settles for 3 s before it resumes
+
 MakeMicrophone = Callable[[Client], Microphone]
 
 
@@ -70,9 +72,7 @@ async def test_a_full_reconnect_brings_everything_back(
     await heard(await bob.subscribed("alice", since=since))
 
 
-@pytest.mark.realtime
 @pytest.mark.parametrize("sfu_kind", ["embedded"])  # on livekit-server the client must see to it
-@pytest.mark.realtime
 async def test_who_slept_through_a_join_of_the_same_identity_does_not_throw_it_out(
     sfu: RunningSfu, join: Join, room_name: str
 ) -> None:
