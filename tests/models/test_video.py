@@ -71,7 +71,8 @@ def test_a_still_is_the_picture_upright_and_loses_nothing(tmp_path: Path, rotati
 @pytest.mark.parametrize(
     ("path", "told"),
     [("still.jpg", "as a .png file"), ("still", "as a .png file"), (7, "not as 7"),
-     ("gone/still.png", "No such file"), (".png/", "as a .png file")],
+     ("gone/still.png", "No such file"), (".png/", "as a .png file"),
+     ("\0.png", "cannot be written: embedded null")],
 )  # fmt: skip
 def test_a_still_that_cannot_be_saved_is_refused(path: Any, told: str, tmp_path: Path) -> None:
     frame = VideoFrame(pixels(36, 64, 3))

@@ -270,6 +270,27 @@ def test_a_hosts_word_that_comes_late_ends_no_broadcast_that_goes_on(
     assert LIVE_STREAM.next_deadline(client.state) is None
 
 
+@pytest.mark.parametrize(
+    ("events", "goes_on"),
+    [
+        ((), True),
+        ((e.TrackMuted("sara", evolve(MIC, is_muted=True)),), True),
+        ((e.TrackUnpublished("sara", MIC),), False),
+        ((e.TrackUnpublished("sara", MIC), e.ParticipantDisconnected("sara")), False),
+    ],
+)
+def test_a_track_that_comes_after_the_hosts_word_and_goes_begins_nothing(
+    events: tuple[object, ...], goes_on: bool
+) -> None:
+    client = viewer(room=metadata("sara", live=False))
+    client.hear(e.DataReceived(ENDED, "sara"), e.TrackPublished("sara", MIC), *events)
+    assert not client.is_over
+    client.now = LATE_SECONDS
+    client.hear(DeadlinePassed())
+    assert client.is_over is not goes_on
+    assert LIVE_STREAM.next_deadline(client.state) is None
+
+
 def test_who_left_looks_at_no_host_any_more() -> None:
     client = viewer(room=metadata("sara", live=None))
     client.hear(e.DataReceived(ENDED, None), e.DataReceived(ENDED, "sara"))

@@ -158,6 +158,22 @@ async def test_the_camera_follows_the_last_intent_beside_the_microphone(party: P
     await eventually(lambda: camera.open_streams == 0)
 
 
+async def test_a_screen_is_published_and_taken_down(party: Party) -> None:
+    room, ear = await party.join("ann")
+    await room.set_screen_share(False)
+    await raises(UTDErrorCode.VALIDATION, room.set_screen_share(True))
+    screen = Camera(pattern=PATTERN)
+    for _ in range(2):
+        await room.set_screen_share(True, screen)
+        await room.set_screen_share(True)
+        assert screen.open_streams == 1
+        await room.set_screen_share(False)
+        assert screen.open_streams == 0
+    published, gone = ear.of(ev.LocalTrackPublished), ear.of(ev.LocalTrackUnpublished)
+    assert [one.track.source for one in published] == [SCREEN, SCREEN]
+    assert len(gone) == 2
+
+
 async def test_a_picture_may_have_another_size_than_the_format(party: Party) -> None:
     ann, _ = await party.join("ann")
     bob, other = await party.join("bob")

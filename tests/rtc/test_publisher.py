@@ -89,6 +89,19 @@ async def test_the_end_of_the_connection_ends_what_is_under_way() -> None:
     await bench.aclose()
 
 
+async def test_a_track_that_comes_while_the_room_is_left_is_closed() -> None:
+    bench, tone = Bench(Native()), Tone()
+    publishing = asyncio.create_task(bench.publisher.publish(tone, TrackSource.MICROPHONE))
+    await bench.native.asked.wait()
+    await bench.publisher.aclose()
+    bench.native.answer.set_result("TR_late")  # before LiveKit has left
+    assert await code_of(publishing) is UTDErrorCode.CONFLICT
+    assert tone.open_streams == 0
+    bench.ended.set_result(None)
+    async with asyncio.timeout(1.0):
+        await bench.publisher.wait_tasks()
+
+
 class Custom:
     """An input of an app's own: delivers frames when told to, and may fail."""
 
@@ -355,6 +368,31 @@ async def test_what_ends_while_another_camera_opens_leaves_nothing_behind(ends: 
         assert second.opened == 1
     await bench.aclose()
     assert first.open_streams == second.open_streams == 0
+
+
+async def test_a_track_that_ends_while_its_camera_closes_for_another_leaves_neither_open() -> None:
+    first, second, closing, closes = Camera(), Camera(), asyncio.Event(), asyncio.Event()
+    bench = await shown(first)
+    track = bench.publisher.find(TrackSource.CAMERA)
+    assert track is not None
+    assert track.stream is not None
+    close = track.stream.aclose
+
+    async def slow() -> None:
+        closing.set()
+        await closes.wait()
+        await close()
+
+    track.stream.aclose = slow  # type: ignore[method-assign] # a camera that takes its time
+    replacing = asyncio.create_task(bench.publisher.replace("TR_1", second))
+    await closing.wait()
+    ending = asyncio.create_task(bench.publisher.unpublish("TR_1"))
+    await asyncio.sleep(0)
+    closes.set()
+    await asyncio.gather(replacing, ending)
+    assert first.open_streams == second.open_streams == 0
+    async with asyncio.timeout(1.0):
+        await bench.aclose()
 
 
 async def test_sound_keeps_its_source_and_what_is_gone_has_none() -> None:

@@ -15,6 +15,7 @@ from tests.state.virtual import run
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
 from utd_rx.models.events import DataReceived, ParticipantDisconnected
 from utd_rx.models.participant import TrackSource
+from utd_rx.ports.engine import StageReply
 from utd_rx.sessions.live_stream import END_TIMEOUT
 
 ENDED = {"type": "_live_ended"}
@@ -154,6 +155,41 @@ async def test_a_host_who_leaves_ends_the_broadcast(host: LiveStage, how: str) -
     assert (told(host), host.engine.asked.count("end_live")) == ([ENDED], 1)
     assert not host.room.is_connected
     assert host.session.live_ended.value
+
+
+@pytest.mark.parametrize("how", ["leave", "aclose"])
+async def test_the_engine_hears_of_the_end_when_no_track_is_up(
+    host: LiveStage, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end, up = host.engine.end_live, []
+
+    async def end_live(room: str) -> StageReply | None:
+        up.append(host.published)
+        return await end(room)
+
+    monkeypatch.setattr(host.engine, "end_live", end_live)
+    await host.session.go_live()
+    await getattr(host.session, how)()
+    assert up == [[]], "a late report of a track begins the next broadcast"
+
+
+@pytest.mark.parametrize("how", ["leave", "aclose"])
+async def test_a_host_who_leaves_while_going_live_ends_that_broadcast(
+    host: LiveStage, how: str
+) -> None:
+    await host.session.stop_live()  # of the one before
+    host.room.sent.clear()
+    host.engine.asked.clear()
+    host.room.gate.clear()
+    going = asyncio.ensure_future(host.session.go_live())
+    await settle()
+    leaving = asyncio.ensure_future(getattr(host.session, how)())
+    await settle()
+    host.room.gate.set()
+    await leaving
+    assert (told(host), host.engine.asked.count("end_live")) == ([ENDED], 1)
+    with pytest.raises(UTDStreamException):
+        await going
 
 
 @pytest.mark.parametrize("how", ["leave", "aclose"])

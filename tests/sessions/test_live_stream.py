@@ -209,6 +209,25 @@ async def test_an_own_hand_goes_up_and_down(viewer: LiveStage) -> None:
     assert (code_of(raised), session.hand_raised.value) == (UTDErrorCode.CONFLICT, False)
 
 
+async def test_of_hands_up_and_down_at_once_the_last_word_counts(
+    viewer: LiveStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request, asked = viewer.engine.request_stage, asyncio.Event()
+
+    async def late(room: str) -> None:
+        await asked.wait()  # as on a connection that is slower than the other
+        await request(room)
+
+    monkeypatch.setattr(viewer.engine, "request_stage", late)
+    up = asyncio.ensure_future(viewer.session.request_stage())
+    down = asyncio.ensure_future(viewer.session.cancel_stage_request())
+    await settle()
+    asked.set()
+    await asyncio.gather(up, down)
+    await settle()
+    assert (viewer.engine.there.hands, viewer.session.hand_raised.value) == ((), False)
+
+
 async def test_a_forged_dismissal_takes_no_hand_down(viewer: LiveStage) -> None:
     await viewer.session.request_stage()
     viewer.engine.tell("_stage_request_closed", {"identity": "me"})

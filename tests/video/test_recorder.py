@@ -101,6 +101,37 @@ def test_pictures_come_as_they_like(tmp_path: Path) -> None:
     assert made.dropped_frames == 1
 
 
+def test_moments_may_be_counted_from_zero(tmp_path: Path) -> None:
+    with VideoRecorder(tmp_path / "a.mkv") as made:
+        for number in range(25):
+            made.write(VideoFrame(PATTERN.picture(number), number / 25))
+        for frame in range(100):
+            wave = (click if frame == 40 else sound)(0.0).samples
+            made.write(AudioFrame(wave, 48_000, frame / 100))
+    film = Film(tmp_path / "a.mkv")
+    assert (made.dropped_frames, film.numbers) == (0, list(range(25)))
+    assert film.moments == pytest.approx([number / 25 for number in range(25)], abs=0.001)
+    assert film.loud == pytest.approx([0.4], abs=0.03)
+
+
+@pytest.mark.parametrize("moment", [float("nan"), float("inf")])
+def test_a_moment_that_is_none_is_refused_and_ends_nothing(tmp_path: Path, moment: float) -> None:
+    with VideoRecorder(tmp_path / "a.mkv") as made:
+        made.write(picture(0))
+        with pytest.raises(UTDStreamException, match="timestamp is a number of seconds"):
+            made.write(VideoFrame(PATTERN.picture(1), moment))
+        made.write(picture(2))
+    assert Film(tmp_path / "a.mkv").numbers == [0, 2]
+
+
+def test_a_file_is_kept_when_what_is_asked_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.mkv"
+    path.write_bytes(b"kept")
+    with pytest.raises(UTDStreamException):
+        VideoRecorder(path, size=(1, 1))
+    assert path.read_bytes() == b"kept"
+
+
 def test_where_sound_paused_there_is_silence_and_of_two_voices_one(tmp_path: Path) -> None:
     with VideoRecorder(tmp_path / "a.mkv") as made:
         made.write(picture(0))
@@ -349,7 +380,7 @@ def test_without_pyav_it_says_what_installs_it_and_makes_no_file(
 @pytest.mark.parametrize(
     ("name", "told"),
     [("a.avi", "to a .mp4 or .mkv file"), ("a", "to a .mp4"), (7, "not to 7"),
-     ("gone/a.mp4", "cannot be written: No such file")],
+     ("gone/a.mp4", "cannot be written: No such file"), ("\0.mp4", "embedded null")],
 )  # fmt: skip
 def test_a_file_that_cannot_be_made_is_refused(tmp_path: Path, name: Any, told: str) -> None:
     path = tmp_path / name if isinstance(name, str) else name

@@ -121,8 +121,9 @@ class VideoFrame:
             raise invalid(f"a still is saved as a .png file, not as {path!r}")
         try:
             Path(path).write_bytes(png(self.upright))
-        except OSError as error:
-            raise invalid(f"{path} cannot be written: {error.strerror}") from error
+        except (OSError, ValueError) as error:  # the latter of a name that no file can have
+            told = getattr(error, "strerror", None) or error
+            raise invalid(f"{str(path)!r} cannot be written: {told}") from error
 
 
 VideoSink: TypeAlias = Callable[[VideoFrame], None]

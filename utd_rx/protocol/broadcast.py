@@ -9,7 +9,8 @@
 | `_live_ended` without a sender | as the engine then says | |
 
 The host's word may be late, and of a broadcast before this one: 3 s after it the host is looked at.
-Who publishes then, or is there and live by the engine's word, goes on.
+Who publishes then, or is there and live by the engine's word, goes on. A track may be late, too:
+one that was told after that word and is gone by then began nothing.
 
 An engine that says nothing of `live` is asked first; then the message without a sender is believed
 as soon as no host is in the room, up to 10 s after it: the engine sends it for a host who did not
@@ -24,6 +25,7 @@ from typing import Final
 from attrs import evolve, frozen
 
 from utd_rx.models import events as e
+from utd_rx.models.participant import TrackPublication
 from utd_rx.models.role import UTDRole
 from utd_rx.protocol import data
 from utd_rx.protocol.deadlines import earliest
@@ -78,7 +80,7 @@ def step(
             goes_on = _is_host_on(session)
         case _:
             return broadcast
-    return _on(broadcast) if goes_on else broadcast
+    return evolve(broadcast, is_over=False) if goes_on else broadcast
 
 
 def judged(
@@ -91,8 +93,10 @@ def judged(
         return _on(broadcast)
     if broadcast.checked_at is not None and now >= broadcast.checked_at:
         broadcast = evolve(broadcast, checked_at=None)
-        is_late = _is_host_on(session) or (stage.stage.is_live and hosts_of(session))
-        broadcast = _on(broadcast) if is_late else broadcast
+        if _is_host_on(session) or (stage.stage.is_live and hosts_of(session)):
+            broadcast = _on(broadcast)
+        elif not _host_tracks(session):
+            broadcast = _over(broadcast)
     until = broadcast.claimed_until
     if until is None:
         return broadcast
@@ -133,9 +137,12 @@ def next_deadline(broadcast: Broadcast) -> float | None:
 
 def _is_host_on(session: SessionState) -> bool:
     """Whether a host publishes, and is not only there."""
+    return any(not track.is_muted for track in _host_tracks(session))
+
+
+def _host_tracks(session: SessionState) -> list[TrackPublication]:
     hosts = [session.roster.find(who) for who in hosts_of(session)]
-    tracks = [track for who in hosts if who is not None for track in who.tracks]
-    return any(not track.is_muted for track in tracks)
+    return [track for who in hosts if who is not None for track in who.tracks]
 
 
 def _on(broadcast: Broadcast) -> Broadcast:

@@ -27,7 +27,7 @@ from utd_rx.protocol.connection import Sync
 from utd_rx.protocol.deadlines import earliest
 from utd_rx.protocol.facts import Effects
 from utd_rx.protocol.facts.connection import CloseStarted, JoinSucceeded
-from utd_rx.protocol.publishing import SOURCES
+from utd_rx.protocol.publishing import SOURCES, Operation
 from utd_rx.protocol.session import SessionState
 from utd_rx.protocol.stage import StageCopy
 from utd_rx.protocol.waiting import Wait
@@ -73,12 +73,15 @@ class LiveStreamState:
 
     @property
     def is_broadcasting(self) -> bool:
-        """Whether this client hosts a broadcast that is not over."""
+        """Whether this client hosts a broadcast that is not over, or begins one."""
         session = self.session
-        if not (session.is_host and session.connection.is_joined) or self.broadcast.is_over:
+        if not (session.is_host and session.connection.is_joined):
             return False
-        is_on = any(session.publications.of(source).track is not None for source in SOURCES)
-        return is_on or self.stage.stage.is_live is True
+        own = [session.publications.of(source) for source in SOURCES]
+        if any(one.operation is Operation.OPEN for one in own):
+            return True
+        is_on = self.stage.stage.is_live is True or any(one.track is not None for one in own)
+        return is_on and not self.broadcast.is_over
 
     @property
     def refused(self) -> int:

@@ -156,7 +156,8 @@ class LiveRoom:
             self._pass(self._translator.local_mute_changed(track))
 
     async def switch(self, track_source: TrackSource, enabled: bool, source: Input | None) -> None:
-        """Publish or unmute `track_source`, or mute it; see `UTDRoom.set_microphone`."""
+        """Publish or unmute `track_source`, or mute it, a screen unpublish; see
+        `UTDRoom.set_microphone`."""
         if enabled:
             self.publisher.check(track_source)
         intent = self._intents[track_source] = self._intents.get(track_source, 0) + 1
@@ -164,7 +165,9 @@ class LiveRoom:
             if intent != self._intents[track_source]:
                 return
             track = self.publisher.find(track_source)
-            if track is not None and (not enabled or source is None or source is track.source):
+            if track is not None and not enabled and track_source is TrackSource.SCREEN_SHARE:
+                await self.publisher.unpublish(track.sid)
+            elif track is not None and (not enabled or source is None or source is track.source):
                 self.set_muted(track.sid, not enabled)
             elif enabled and source is None:
                 raise invalid(f"No {track_source.name.lower()} is published; pass its source.")

@@ -104,10 +104,11 @@ class LocalTrack:
         stream = await source.open(put)
         if not self.is_over:
             await self.rest()
+        if self.is_over:  # since it was looked at, too
+            await stream.aclose()
+        else:
             self.source, self.stream = source, stream
             is_open = True
-        else:
-            await stream.aclose()
 
     async def rest(self) -> None:
         """Close what feeds the track; `run` opens it again. Idempotent."""

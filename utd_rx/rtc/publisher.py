@@ -53,6 +53,7 @@ class Publisher:
     _live: dict[str, LocalTrack] = field(init=False, factory=dict)
     _pending: set[LocalTrack] = field(init=False, factory=set)
     _tasks: set[asyncio.Task[Any]] = field(init=False, factory=set)
+    _is_closed: bool = field(init=False, default=False)
 
     # -- commands -------------------------------------------------------------------------------
 
@@ -91,6 +92,8 @@ class Publisher:
             told = foreign_text(error.message)
             raise UTDStreamException(f"Publishing failed: {told}.", code=code) from error
         track.sid = publication.sid
+        if self._is_closed and track in self._pending:
+            raise conflict(ConflictReason.LEFT, "The room was left.")
         self._live[track.sid] = track
         if track in self._pending:  # else it was given up, and `_discard` takes it back
             track.feeder.start()
@@ -183,6 +186,7 @@ class Publisher:
 
     async def aclose(self) -> None:
         """Close all sources; the connection is over or about to be. Idempotent."""
+        self._is_closed = True  # what is being published fails when it comes, and is closed then
         live, self._live = set(self._live.values()), {}
         await asyncio.gather(*(track.silence() for track in live))
 

@@ -224,6 +224,14 @@ class UTDRoom:
         await self._need().switch(TrackSource.CAMERA, enabled, source)
 
     @owned
+    async def set_screen_share(self, enabled: bool, source: VideoInput | None = None) -> None:
+        """Publish the screen, or take it down; as `set_microphone` in all else.
+
+        What was taken down needs its `source` again.
+        """
+        await self._need().switch(TrackSource.SCREEN_SHARE, enabled, source)
+
+    @owned
     async def switch_camera(self, to: VideoInput | CameraChoice = None) -> VideoInput:
         """Go on with another camera on the same track, and return what it is now.
 

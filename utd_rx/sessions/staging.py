@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Final, Protocol
 
-from attrs import frozen
+from attrs import field, frozen
 
 from utd_rx.errors import UTDStreamException
 from utd_rx.models.participant import TrackSource
@@ -44,6 +44,7 @@ class Staging:
     _engine: StageEngine
     _tracks: OwnTracks
     _room: RoomPort
+    _raising: asyncio.Lock = field(factory=asyncio.Lock, init=False)
 
     @property
     def handlers(self) -> Handlers:
@@ -67,10 +68,11 @@ class Staging:
         await self._runner.do(lambda: self.told(ask), promise)
 
     async def raise_hand(self, is_up: bool) -> None:
-        epoch = self._runner.require_joined()
-        call = self._engine.request_stage if is_up else self._engine.cancel_stage_request
-        await call(self._runner.room_name)
-        self._runner.offer(facts.HandChanged(is_up, epoch))
+        async with self._raising:  # of two requests at once the second may overtake
+            epoch = self._runner.require_joined()
+            call = self._engine.request_stage if is_up else self._engine.cancel_stage_request
+            await call(self._runner.room_name)
+            self._runner.offer(facts.HandChanged(is_up, epoch))
 
     async def leave(self, promise: Promise) -> None:
         async def step_down() -> None:
@@ -103,17 +105,29 @@ class Staging:
             raise
 
     async def stop_live(self) -> None:
-        epoch = self._runner.require_joined()
+        self._runner.require_joined()
         rules.require_host(self._runner.session)
-        for promise in self._tracks.closing():
-            await self._runner.wait(promise, epoch)
+        await self._take_down()
         await self._end()
 
     async def end_in_time(self, timeout: float) -> None:
         """End the broadcast that this client hosts, if any, as far as that is possible in time."""
-        if self._runner.state.is_broadcasting:
-            with suppress(TimeoutError, UTDStreamException):
-                await asyncio.wait_for(self._end(), timeout)
+        if not self._runner.state.is_broadcasting:
+            return
+        until = asyncio.get_running_loop().time() + timeout
+        with suppress(TimeoutError, UTDStreamException):
+            async with asyncio.timeout_at(until - timeout / 2):
+                await self._take_down()
+        with suppress(TimeoutError, UTDStreamException):
+            async with asyncio.timeout_at(until):
+                await self._end()
+
+    async def _take_down(self) -> None:
+        """Take the own tracks down: the engine may hear of one that is up later than of the end,
+        and would take it for the next broadcast."""
+        epoch = self._runner.require_joined()
+        for promise in self._tracks.closing():
+            await self._runner.wait(promise, epoch)
 
     async def _end(self) -> None:
         """Tell everybody, and the engine; that one of them is not to be told keeps no other."""

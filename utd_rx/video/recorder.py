@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import threading
 import time
 from collections import deque
@@ -28,6 +29,9 @@ would fall behind for ever."""
 MAX_SOUND: Final = 3_000
 """Frames of sound that wait: 30 s, as they cost little, and a gap in sound is heard."""
 
+ANOTHER_CLOCK: Final = 10.0
+"""Seconds before a first frame of 0.0 from which a moment is counted from that frame."""
+
 SUFFIXES: Final = (".mp4", ".mkv", ".mov", ".m4v")
 
 Frame: TypeAlias = VideoFrame | AudioFrame
@@ -46,7 +50,8 @@ class VideoRecorder:
     The file begins with the first frame; until there is a picture, up to 10 s of sound wait for it.
     Pictures are upright, in the size of the first one; those of another shape get black bars. There
     is one track of sound, so of several voices record their mix (`speaker.listen`). Where sound
-    paused there is silence. A frame without a timestamp is of when it came. The end of a stream
+    paused there is silence. A frame without a timestamp is of when it came; timestamps may as well
+    be counted from 0.0, that of the first frame. The end of a stream
     does not close the file, as the other one goes on: `close` does, or the `with` block. What a
     crash cut off can be played if it is an MKV.
 
@@ -68,12 +73,15 @@ class VideoRecorder:
         if not isinstance(path, str | Path) or Path(path).suffix.lower() not in SUFFIXES:
             raise invalid(f"video is recorded to a .mp4 or .mkv file, not to {path!r}")
         load("a recording of video")
-        self.path = Path(path)
+        self.path, shape = Path(path), to_size(size, "VideoRecorder.size")
         try:
             self.path.write_bytes(b"")
-        except OSError as error:
-            raise invalid(f"{path} cannot be written: {error.strerror}") from error
-        self._muxer = Muxer(self.path, to_size(size, "VideoRecorder.size"))
+        except (OSError, ValueError) as error:  # the latter of a name that no file can have
+            told = getattr(error, "strerror", None) or error
+            raise invalid(f"{str(path)!r} cannot be written: {told}") from error
+        self._muxer = Muxer(self.path, shape)
+        self._zero: float | None = None  # when a first frame came that said 0.0
+        self._counted: set[type[Frame]] = set()  # what is counted from that one
         self.failure: Exception | None = None
         self.is_closed = False
         self._refused = 0
@@ -98,7 +106,7 @@ class VideoRecorder:
             UTDStreamException: `CONFLICT` closed; `VALIDATION` no frame; `UNKNOWN` the disk, or the
                 encoder, refused an earlier one.
         """
-        taken = _timed(frame)
+        taken = self._timed(frame)
         with self._news:
             while not self._has_room(taken) and self._broken is None and not self.is_closed:
                 self._news.wait()
@@ -107,7 +115,7 @@ class VideoRecorder:
     def on_next(self, frame: Frame) -> None:
         """Append one frame, or leave it out when too many wait; never raises nor blocks."""
         try:
-            taken = _timed(frame)
+            taken = self._timed(frame)
         except UTDStreamException as error:
             with self._news:
                 self._refused += 1
@@ -216,11 +224,25 @@ class VideoRecorder:
             self.failure = error
             logger.error("recording to %s: %s", self.path, error)
 
+    def _timed(self, frame: Frame) -> Frame:
+        """Return a frame that can be written, with a moment."""
+        if isinstance(frame, VideoFrame):
+            return evolve(frame, timestamp=self._moment(frame.timestamp, VideoFrame))
+        if isinstance(frame, AudioFrame) and is_pcm(frame.samples):
+            return evolve(frame, at=self._moment(frame.at, AudioFrame))
+        raise invalid(f"a recorder takes VideoFrame and AudioFrame, not {type(frame).__name__}")
 
-def _timed(frame: Frame) -> Frame:
-    """Return a frame that can be written, with a moment."""
-    if isinstance(frame, VideoFrame):
-        return frame if frame.timestamp else evolve(frame, timestamp=time.monotonic())
-    if isinstance(frame, AudioFrame) and is_pcm(frame.samples):
-        return frame if frame.at else evolve(frame, at=time.monotonic())
-    raise invalid(f"a recorder takes VideoFrame and AudioFrame, not {type(frame).__name__}")
+    def _moment(self, told: float, kind: type[Frame]) -> float:
+        if not math.isfinite(told):
+            raise invalid(f"a frame's timestamp is a number of seconds, not {told}")
+        with self._news:
+            zero = self._zero
+            if told and zero is not None and told < zero - ANOTHER_CLOCK:
+                self._counted.add(kind)
+            if zero is not None and (kind in self._counted if told else self._counted):
+                return zero + told
+            if told:
+                return told
+            now = time.monotonic()
+            self._zero = now if zero is None else zero
+            return now
