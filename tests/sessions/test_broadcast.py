@@ -132,6 +132,22 @@ async def test_stopping_takes_down_tells_everybody_and_then_the_engine(host: Liv
     assert host.published == ["microphone", "camera"]
 
 
+async def test_a_track_that_stays_up_keeps_nobody_from_hearing_of_the_end(
+    host: LiveStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await host.session.go_live()
+    failure = UTDStreamException("LiveKit did not answer", code=UTDErrorCode.TIMEOUT)
+
+    async def fail(track_sid: str) -> None:
+        raise failure
+
+    monkeypatch.setattr(host.room, "unpublish", fail)
+    with pytest.raises(UTDStreamException) as raised:
+        await host.session.stop_live()
+    assert raised.value.message == failure.message
+    assert told(host) == [ENDED]
+
+
 async def test_an_engine_that_cannot_be_told_does_not_keep_the_host_live(host: LiveStage) -> None:
     host.engine.ends = False
     await host.session.go_live()

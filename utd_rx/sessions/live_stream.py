@@ -60,7 +60,8 @@ class UTDLiveStreamSession(UTDSession[LiveStreamState], LiveStreamView):
     async def stop_live(self) -> None:
         """End the broadcast and keep the room: own tracks down, everybody told.
 
-        The engine takes everybody else off the stage. The host may go live again.
+        The engine takes everybody else off the stage. The host may go live again; one who was not
+        live only tells.
 
         Raises:
             UTDStreamException: `FORBIDDEN` not the host; why a track could not be taken down, or

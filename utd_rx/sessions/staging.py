@@ -107,8 +107,14 @@ class Staging:
     async def stop_live(self) -> None:
         self._runner.require_joined()
         rules.require_host(self._runner.session)
-        await self._take_down()
+        failure: UTDStreamException | None = None
+        try:
+            await self._take_down()
+        except UTDStreamException as error:
+            failure = error  # a track that stays up keeps nobody from hearing of the end
         await self._end()
+        if failure is not None:
+            raise failure
 
     async def end_in_time(self, timeout: float) -> None:
         """End the broadcast that this client hosts, if any, as far as that is possible in time."""
