@@ -136,13 +136,29 @@ async def test_layers_nobody_receives_are_not_encoded(
 
 @pytest.mark.realtime
 @pytest.mark.parametrize("sfu_kind", ["embedded"])  # the other's socket is in another process
+@pytest.mark.parametrize("in_layers", [False, True], ids=["whole", "layers"])
+@pytest.mark.parametrize(
+    ("codec", "fps"),
+    [(rtc.VideoCodec.VP8, 30), (rtc.VideoCodec.H264, 30), (rtc.VideoCodec.VP9, 20),
+     (rtc.VideoCodec.AV1, 20)],
+    ids=["vp8", "h264", "vp9", "av1"],
+)  # fmt: skip
 async def test_pictures_go_on_though_packets_are_lost(
-    join: Join, camera: MakeCamera, watch: Watch, monkeypatch: pytest.MonkeyPatch
+    join: Join,
+    camera: MakeCamera,
+    watch: Watch,
+    monkeypatch: pytest.MonkeyPatch,
+    codec: rtc.VideoCodec.ValueType,
+    fps: int,
+    in_layers: bool,
 ) -> None:
     alice, bob = await join("alice"), await join("bob")
-    await camera(alice, 1280, 720, fps=30).publish()
-    viewer, _ = await watch(bob, "alice")
+    await camera(alice, 1280, 720, fps=fps).publish(simulcast=in_layers, codec=codec)
+    viewer, publication = await watch(bob, "alice")
     await viewer.sees(1280)
+    if in_layers:
+        publication.set_video_quality(MEDIUM)
+        await viewer.sees(640)
     lost = lose(monkeypatch, 0.02)
     viewer.numbers.clear()
     async with asyncio.timeout(TIMEOUT):
