@@ -162,12 +162,11 @@ async def test_pictures_go_on_though_packets_are_lost(
     lost = lose(monkeypatch, 0.02)
     viewer.numbers.clear()
     async with asyncio.timeout(TIMEOUT):
-        for _ in range(60):
+        while len(viewer.numbers) < 60 or sum(lost) < 8:
             await viewer.picture()
-    assert sum(lost) > 5
     # Not repaired, a loss stops the picture for two seconds and more.
     assert np.diff(viewer.numbers).max() < 30
-    assert viewer.numbers[-1] - viewer.numbers[0] < 120
+    assert viewer.numbers[-1] - viewer.numbers[0] < 2 * len(viewer.numbers)
 
 
 def lose(monkeypatch: pytest.MonkeyPatch, share: float) -> list[bool]:
