@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import pickle
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -411,3 +412,23 @@ async def test_a_room_is_commanded_on_its_own_loop_only(name: str) -> None:
         await asyncio.to_thread(asyncio.run, elsewhere())
     assert raised.value.reason is ConflictReason.FOREIGN_LOOP
     await room.aclose()
+
+
+CHANGED = ev.ParticipantMetadataChanged
+
+
+def matching(metadata: str) -> Callable[[ev.ParticipantMetadataChanged], bool]:
+    return lambda event: event.metadata == metadata
+
+
+@pytest.mark.parametrize("sfu_kind", ["embedded"])  # it is in nobody's hands but the token's
+async def test_who_is_entitled_to_video_effects_is_in_the_metadata(party: Party) -> None:
+    room, ear = await party.join("ann")
+    assert not room.video_effects_entitled
+    assert room.room is not None
+    for metadata in ("{", "[]", '{"videoEffects": 1}', '{"videoEffects": true}'):
+        await room.room.local_participant.set_metadata(metadata)
+        await ear.wait(CHANGED, matching(metadata))
+        assert room.video_effects_entitled is ("true" in metadata)
+    await room.disconnect()
+    assert not room.video_effects_entitled

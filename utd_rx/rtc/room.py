@@ -25,6 +25,7 @@ from utd_rx.ports.data import DataMessage
 from utd_rx.ports.one_loop import OneLoop, owned
 from utd_rx.ports.proxy import DIRECT, Proxies
 from utd_rx.ports.room import EventSink, FramesSink, PicturesSink, height_asked
+from utd_rx.protocol.wire.reading import parse_object
 from utd_rx.rtc import native
 from utd_rx.rtc.connector import Address, Connector
 from utd_rx.rtc.live_room import LiveRoom
@@ -74,6 +75,14 @@ class UTDRoom:
         """LiveKit's own living room, None while not connected; yours to read, not to change."""
         live = self._alive()
         return None if live is None else live.room
+
+    @property
+    def video_effects_entitled(self) -> bool:
+        """Whether the engine entitles this client to video effects: `videoEffects` of its own
+        metadata (docs/contract.md, "Metadata"). False while not connected."""
+        live = self._alive()
+        told = None if live is None else parse_object(live.room.local_participant.metadata)
+        return (told or {}).get("videoEffects") is True
 
     @property
     def events(self) -> Observable[RoomEvent]:
