@@ -39,7 +39,8 @@ from utd_rx.models.video import VideoFrame
 from utd_rx.ports.room import RoomPort
 from utd_rx.rtc.room import UTDRoom
 from utd_rx.testing.contracts import Batches
-from utd_rx.testing.contracts.room import RoomBench, RoomContract
+from utd_rx.testing.contracts.room import RoomContract
+from utd_rx.testing.contracts.room_bench import RoomBench
 from utd_rx.testing.pickled import pickled
 from utd_rx.testing.room import FakeRoom
 from utd_rx.video import TestPattern

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import pickle
-from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,117 +18,10 @@ from utd_rx.models.devices import DeviceKey
 from utd_rx.models.participant import TrackKind, TrackSource
 from utd_rx.models.statistics import TrackDirection
 from utd_rx.models.video import VideoFrame
-from utd_rx.ports import living
 from utd_rx.ports.data import MAX_DATA
-from utd_rx.ports.room import RoomPort
 from utd_rx.testing.contracts import PATIENCE, Batches, refusal
+from utd_rx.testing.contracts.room_bench import Loudspeaker, RoomBench
 from utd_rx.video import TestPattern, read_counter
-
-E = TypeVar("E", bound=ev.RoomEvent)
-
-
-class RoomServer(Protocol):
-    """What a suite asks of whoever is behind the port."""
-
-    url: str
-    token: str
-    identity: str
-
-    async def grant(self, can_publish: bool) -> None:
-        """Grant or revoke publishing."""
-
-    async def remove(self) -> None:
-        """Throw the participant out."""
-
-    async def speak(self) -> str:
-        """Let somebody else come and publish a tone without end; return their identity."""
-
-    async def show(self) -> str:
-        """Let somebody else come and publish a test pattern without end as their camera; return
-        their identity."""
-
-    async def listen(self) -> tuple[str, Callable[[], list[tuple[bytes, str]]]]:
-        """Let somebody else come; return their identity, and what tells payload and topic of the
-        data messages that have reached them."""
-
-
-class RoomBench(Batches[ev.RoomEvent]):
-    """A room that is not connected, its server, and everything the room said."""
-
-    def __init__(self, room: RoomPort, server: RoomServer) -> None:
-        super().__init__()
-        self.room = room
-        self.server = server
-        room.listen(self.take)
-
-    async def connect(self) -> ev.RoomSnapshot:
-        """Join."""
-        return await self.room.connect(self.server.url, self.server.token)
-
-    def all_of(self, kind: type[E]) -> list[E]:
-        """Return the events of a kind so far."""
-        return [event for event in self.told if isinstance(event, kind)]
-
-    async def thrown_out(self) -> ev.Disconnected:
-        """Have the server throw the participant out; again, where its word of it was lost, and the
-        client came back."""
-        ends = (ev.Disconnected, ev.Reconnected)
-        while True:
-            before = len(self.told)
-            await self.server.remove()
-            end = await self.until(lambda event: isinstance(event, ends), after=before)
-            if isinstance(end, ev.Disconnected):
-                return end
-
-    async def seen(self, kind: type[E]) -> E:
-        """Return the first event of a kind, when it has come."""
-        event: E = await self.until(lambda event: isinstance(event, kind))
-        return event
-
-    async def granted(self) -> None:
-        """Be granted publishing, and know it."""
-        await self.server.grant(can_publish=True)
-        await self.seen(ev.ParticipantPermissionsChanged)
-
-    async def hearing(self) -> str:
-        """Let somebody speak, and return the sid of the track once it is subscribed."""
-        await self.server.speak()
-        return (await self.seen(ev.TrackSubscribed)).track.sid
-
-    async def seeing(self) -> str:
-        """Let somebody show something, and return the sid of the track once it is subscribed."""
-        await self.server.show()
-        return (await self.seen(ev.TrackSubscribed)).track.sid
-
-
-class Loudspeaker:
-    """A speaker that is alive where the room is, and keeps what it is to play."""
-
-    def __init__(self) -> None:
-        self.key = DeviceKey("speaker")
-        self.voices: list[KeptVoice] = []
-        living.enter(self.key, self)
-
-    def voice(self, name: str, *, gain: float = 1.0) -> KeptVoice:
-        """See `LivingSpeaker`."""
-        self.voices.append(KeptVoice(name, gain))
-        return self.voices[-1]
-
-
-class KeptVoice:
-    """One voice of it."""
-
-    def __init__(self, name: str, gain: float) -> None:
-        self.name, self.gain, self.is_closed = name, gain, False
-        self.frames: list[AudioFrame] = []
-
-    def __call__(self, frame: AudioFrame) -> None:
-        """Keep a frame."""
-        self.frames.append(frame)
-
-    def close(self) -> None:
-        """Leave the mix."""
-        self.is_closed = True
 
 
 class RoomContract:
