@@ -291,6 +291,31 @@ def test_a_track_that_comes_after_the_hosts_word_and_goes_begins_nothing(
     assert LIVE_STREAM.next_deadline(client.state) is None
 
 
+@pytest.mark.parametrize("live", [True, False, None])
+@pytest.mark.parametrize(
+    "back",
+    [
+        e.ParticipantConnected(SARA),
+        e.Reconnected(e.RoomSnapshot("r", LocalParticipant("me"), "", "", (SARA,))),
+    ],
+    ids=["alone", "over an outage"],
+)
+def test_a_host_may_come_back_to_a_broadcast_that_the_engine_kept(
+    back: e.RoomEvent, live: bool | None
+) -> None:
+    client = viewer(room=metadata("sara", live=live))
+    client.hear(e.DataReceived(ENDED, "sara"), e.ParticipantDisconnected("sara"))
+    client.now = LATE_SECONDS
+    client.hear(DeadlinePassed())
+    assert client.is_over
+    client.hear(back)
+    assert client.is_over
+    client.now = 2 * LATE_SECONDS
+    client.hear(DeadlinePassed())
+    assert client.is_over is not (live is True)
+    assert LIVE_STREAM.next_deadline(client.state) is None
+
+
 def test_who_left_looks_at_no_host_any_more() -> None:
     client = viewer(room=metadata("sara", live=None))
     client.hear(e.DataReceived(ENDED, None), e.DataReceived(ENDED, "sara"))

@@ -8,7 +8,8 @@
 | the host publishes, or unmutes, a track | | at once |
 | `_live_ended` without a sender | as the engine then says | |
 
-The host's word may be late, and of a broadcast before this one: 3 s after it the host is looked at.
+The host's word may be late, and of a broadcast before this one, or the host may come back to one
+that the engine kept for them: 3 s after either the host is looked at.
 Who publishes then, or is there and live by the engine's word, goes on. A track may be late, too:
 one that was told after that word and is gone by then began nothing.
 
@@ -38,7 +39,8 @@ HINT_SECONDS: Final = 10.0
 """How long after a message without a sender the host may still be in the room."""
 
 LATE_SECONDS: Final = 3.0
-"""When a host's word is held against what they publish: messages and tracks overtake each other."""
+"""When a host's word, or return, is held against what they publish: messages and tracks overtake
+each other."""
 
 
 @frozen
@@ -72,12 +74,16 @@ def step(
             return evolve(broadcast, claimed_until=until)
         case e.DataReceived() if is_from_host(fact, session):
             return evolve(_over(broadcast), checked_at=now + LATE_SECONDS)
+        case e.ParticipantConnected(participant=who) if is_host(session, who.identity):
+            return _doubted(broadcast, now)
         case e.TrackPublished(identity=who) | e.TrackUnmuted(identity=who):
             goes_on = is_host(session, who)
         case e.LocalTrackPublished():
             goes_on = session.is_host
         case e.Reconnected():
-            goes_on = _is_host_on(session)
+            if not _is_host_on(session):
+                return _doubted(broadcast, now) if hosts_of(session) else broadcast
+            goes_on = True
         case _:
             return broadcast
     return evolve(broadcast, is_over=False) if goes_on else broadcast
@@ -147,6 +153,11 @@ def _host_tracks(session: SessionState) -> list[TrackPublication]:
 
 def _on(broadcast: Broadcast) -> Broadcast:
     return evolve(broadcast, is_over=False, checked_at=None) if broadcast.is_over else broadcast
+
+
+def _doubted(broadcast: Broadcast, now: float) -> Broadcast:
+    """Return the broadcast after the host came: what is over may go on, if the engine says so."""
+    return evolve(broadcast, checked_at=now + LATE_SECONDS) if broadcast.is_over else broadcast
 
 
 def _over(broadcast: Broadcast) -> Broadcast:
