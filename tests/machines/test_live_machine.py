@@ -10,8 +10,9 @@ from functools import partial
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import initialize, invariant, rule
 
+from tests.machines.bad_weather import BadWeather
 from tests.machines.live_world import Kind, LiveWorld
 from tests.machines.room_world import HOST, PEOPLE, is_moderator
 from utd_rx.engine.rules import moderation, room_state
@@ -55,7 +56,7 @@ forgeries = st.one_of(
 )  # fmt: skip
 
 
-class LiveStream(RuleBasedStateMachine):
+class LiveStream(BadWeather):
     @initialize(kind=kinds, is_live=st.booleans(), invited=st.booleans())
     def open(self, kind: Kind, is_live: bool, invited: bool) -> None:
         self.world = LiveWorld(kind)
@@ -152,34 +153,7 @@ class LiveStream(RuleBasedStateMachine):
             return
         self.world.become(room, effects)
 
-    @precondition(lambda self: self.absent())
-    @rule(data=st.data())
-    def join(self, data: st.DataObject) -> None:
-        self.world.join(data.draw(st.sampled_from(self.absent())))
-
-    # --- the network ---
-
-    @precondition(lambda self: self.having("signals"))
-    @rule(data=st.data(), count=st.integers(1, 4))
-    def deliver_signals(self, data: st.DataObject, count: int) -> None:
-        who = data.draw(st.sampled_from(self.having("signals")))
-        for _ in range(count):
-            self.world.deliver_signal(who)
-
-    @precondition(lambda self: self.having("messages"))
-    @rule(data=st.data(), at=st.integers(0, 9), fate=st.sampled_from(["once", "again", "lost"]))
-    def deliver_message(self, data: st.DataObject, at: int, fate: str) -> None:
-        who = data.draw(st.sampled_from(self.having("messages")))
-        if fate == "lost":
-            self.world.clients[who].messages.pop()
-        else:
-            self.world.deliver_message(who, at, keep=fate == "again")
-
-    @precondition(lambda self: self.having("tasks"))
-    @rule(data=st.data(), at=st.integers(0, 9), succeeds=st.booleans())
-    def finish_task(self, data: st.DataObject, at: int, succeeds: bool) -> None:
-        who = data.draw(st.sampled_from(self.having("tasks")))
-        self.world.do_task(who, at, succeeds=succeeds)
+    # --- the network, beside `BadWeather` ---
 
     @rule(victim=people, wire=forgeries, sender=st.none() | guests, is_prompt=st.booleans())
     def forge(
@@ -205,13 +179,6 @@ class LiveStream(RuleBasedStateMachine):
                 self.world.pass_time(seconds)
             case _:
                 self.world.restore(who)
-
-    def absent(self) -> list[str]:
-        clients = self.world.clients.items()
-        return [who for who, c in clients if c.state.session.connection.is_resting]
-
-    def having(self, what: str) -> list[str]:
-        return [who for who, client in self.world.clients.items() if getattr(client, what)]
 
     def is_out(self, who: str) -> bool:
         """Whether a command of `who` would be refused for want of a room."""

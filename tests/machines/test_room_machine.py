@@ -10,10 +10,8 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
-    RuleBasedStateMachine,
     initialize,
     invariant,
-    precondition,
     rule,
 )
 
@@ -37,6 +35,7 @@ from tests.engine.rules.asks import (
     command_seats,
     command_speakers,
 )
+from tests.machines.bad_weather import BadWeather
 from tests.machines.room_world import HOST, PEOPLE, is_moderator
 from tests.machines.world import Kind, World
 from utd_rx.engine.rules import moderation, room_state
@@ -136,7 +135,7 @@ def promised(
             return None
 
 
-class WholeRoom(RuleBasedStateMachine):
+class WholeRoom(BadWeather):
     @initialize(mode=st.sampled_from(UTDSeatMode), count=st.integers(1, 4), kind=kinds)
     def open(self, mode: UTDSeatMode, count: int, kind: Kind) -> None:
         self.world = World(mode, count, kind)
@@ -258,34 +257,7 @@ class WholeRoom(RuleBasedStateMachine):
             assert client.state.session.microphone.is_on is is_on, "what was wanted last"
             assert bool(client.tracks) is is_on
 
-    @precondition(lambda self: self.absent())
-    @rule(data=st.data())
-    def join(self, data: st.DataObject) -> None:
-        self.world.join(data.draw(st.sampled_from(self.absent())))
-
-    # --- the network; every one of these does something ---
-
-    @precondition(lambda self: self.having("signals"))
-    @rule(data=st.data(), count=st.integers(1, 4))
-    def deliver_signals(self, data: st.DataObject, count: int) -> None:
-        who = data.draw(st.sampled_from(self.having("signals")))
-        for _ in range(count):
-            self.world.deliver_signal(who)
-
-    @precondition(lambda self: self.having("messages"))
-    @rule(data=st.data(), at=st.integers(0, 9), fate=st.sampled_from(["once", "again", "lost"]))
-    def deliver_message(self, data: st.DataObject, at: int, fate: str) -> None:
-        who = data.draw(st.sampled_from(self.having("messages")))
-        if fate == "lost":
-            self.world.clients[who].messages.pop()
-        else:
-            self.world.deliver_message(who, at, keep=fate == "again")
-
-    @precondition(lambda self: self.having("tasks"))
-    @rule(data=st.data(), at=st.integers(0, 9), succeeds=st.booleans())
-    def finish_task(self, data: st.DataObject, at: int, succeeds: bool) -> None:
-        who = data.draw(st.sampled_from(self.having("tasks")))
-        self.world.do_task(who, at, succeeds=succeeds)
+    # --- the network, beside `BadWeather` ---
 
     @rule(victim=people, wire=forgeries, sender=st.none() | guests, is_prompt=st.booleans())
     def forge(
@@ -311,13 +283,6 @@ class WholeRoom(RuleBasedStateMachine):
                 self.world.pass_time(seconds)
             case _:
                 self.world.restore(who)
-
-    def absent(self) -> list[str]:
-        clients = self.world.clients.items()
-        return [who for who, c in clients if c.state.session.connection.is_resting]
-
-    def having(self, what: str) -> list[str]:
-        return [who for who, client in self.world.clients.items() if getattr(client, what)]
 
     # --- what always holds ---
 
