@@ -3,31 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import re
-from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.support.pages import names_of
 from utd_rx import ToneSource, UTDStreamClient
 from utd_rx.engine import LocalEngine
 from utd_rx.testing.contracts import PATIENCE
-
-PAGE = Path(__file__).parents[1] / "docs" / "calls.md"
-
-
-def names() -> dict[str, Any]:
-    """Return what the page's example defines."""
-    [example] = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    found: dict[str, Any] = {}
-    exec(compile(example, str(PAGE), "exec"), found)
-    return found
 
 
 async def test_one_dials_the_other_picks_up_and_a_third_hears_that_they_are_busy(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    page = names()
+    page = names_of("calls.md")
     async with LocalEngine() as engine:
 
         def client() -> UTDStreamClient:

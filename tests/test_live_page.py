@@ -3,32 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import re
-from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.support.pages import names_of
 from utd_rx import TestPattern, ToneSource, UTDStreamClient
 from utd_rx.engine import LocalEngine
 from utd_rx.testing.contracts import PATIENCE
 
-PAGE = Path(__file__).parents[1] / "docs" / "live.md"
 CAMERA = TestPattern(64, 36, 5.0)
-
-
-def names() -> dict[str, Any]:
-    """Return what the page's example defines."""
-    [example] = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    found: dict[str, Any] = {}
-    exec(compile(example, str(PAGE), "exec"), found)
-    return found
 
 
 async def test_a_viewer_raises_a_hand_is_seen_and_sees_the_end(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    page = names()
+    page = names_of("live.md")
     async with LocalEngine() as engine:
 
         def client() -> UTDStreamClient:

@@ -76,13 +76,15 @@ class Kind(Generic[St]):
         return earliest(self.deadline(state), waiting.next_deadline(state))
 
 
+def _claiming(claims_host: bool) -> SessionState:
+    return SessionState(is_host=claims_host, claims_host=claims_host)
+
+
 AUDIO_ROOM_NOUNS: Final = (connection, media, people, seats, waiting)
 AUDIO_ROOM: Final = Kind(
     type=UTDStreamType.AUDIO_ROOM,
     state=AudioRoomState,
-    begin=lambda identity, claims_host: AudioRoomState(
-        identity, SessionState(is_host=claims_host, claims_host=claims_host)
-    ),
+    begin=lambda identity, claims_host: AudioRoomState(identity, _claiming(claims_host)),
     rules=audio_room.step,
     deadline=audio_room.next_deadline,
     facts=(*_all(Fact, *AUDIO_ROOM_NOUNS), *_all(events.RoomEvent, events)),
@@ -96,9 +98,7 @@ LIVE_STREAM_NOUNS: Final = (connection, media, people, stage, waiting)
 LIVE_STREAM: Final = Kind(
     type=UTDStreamType.LIVE_STREAM,
     state=LiveStreamState,
-    begin=lambda identity, claims_host: LiveStreamState(
-        identity, SessionState(is_host=claims_host, claims_host=claims_host)
-    ),
+    begin=lambda identity, claims_host: LiveStreamState(identity, _claiming(claims_host)),
     rules=live_stream.step,
     deadline=live_stream.next_deadline,
     facts=(*_all(Fact, *LIVE_STREAM_NOUNS), *_all(events.RoomEvent, events)),

@@ -117,7 +117,7 @@ async def test_an_accept_that_is_taken_back_was_not_answered_elsewhere(stage: Ca
         stage.engine.loses_replies = False
         return await ends(call_id)
 
-    stage.engine.end_call = slow  # type: ignore[method-assign]
+    stage.engine.end_call = slow  # type: ignore[method-assign] # the fake does otherwise here
     assert (await refused(stage.session.accept(call_id))).code is UTDErrorCode.NETWORK
     await settle()
     assert shown(stage.session) == (S.ENDED, call_id, "ana")
@@ -342,7 +342,7 @@ async def test_what_is_told_before_the_reply_to_ringing_is_not_lost(
         stage.news(status, reason)
         return reply
 
-    stage.engine.ringing_call = slow  # type: ignore[method-assign]
+    stage.engine.ringing_call = slow  # type: ignore[method-assign] # the fake does otherwise here
     await stage.session.ringing(call_id)
     assert stage.session.status.value is (S.ENDED if status is S.ACTIVE else status)
     assert stage.session.end_reason.value is (reason or R.ANSWERED_ELSEWHERE)
@@ -354,11 +354,11 @@ async def test_a_refusal_before_the_reply_to_the_dial_is_not_lost(stage: CallSta
     engine_starts = stage.engine.start_call
 
     async def slow(*args: object, **options: object) -> UTDCall:
-        reply = await engine_starts(*args, **options)  # type: ignore[arg-type]
+        reply = await engine_starts(*args, **options)  # type: ignore[arg-type] # passed on
         stage.news(S.REJECTED, R.REJECTED)
         return reply
 
-    stage.engine.start_call = slow  # type: ignore[method-assign]
+    stage.engine.start_call = slow  # type: ignore[method-assign] # the fake does otherwise here
     assert (await refused(stage.session.start("ana"))).reason is ConflictReason.LEFT
     assert shown(stage.session)[0] is S.REJECTED
     assert not stage.room.is_connected

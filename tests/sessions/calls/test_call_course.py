@@ -147,7 +147,7 @@ async def test_a_place_is_asked_about_in_the_call_s_room(stage: CallStage) -> No
         asked.append((room, identity))
         return '{"_mint": 7}'
 
-    stage.engine.participant_metadata = metadata  # type: ignore[method-assign]
+    stage.engine.participant_metadata = metadata  # type: ignore[method-assign] # the fake does otherwise here
     call = await stage.talking()
     stage.room.lose(DisconnectReason.DUPLICATE_IDENTITY)
     await settle()

@@ -107,7 +107,7 @@ async def test_an_end_that_is_answered_with_a_call_that_goes_on_is_one_all_the_s
     async def odd(call_id: str) -> UTDCall:
         return evolve(call, call_id=other or call_id, status=S.ACTIVE)
 
-    stage.engine.end_call = odd  # type: ignore[method-assign]
+    stage.engine.end_call = odd  # type: ignore[method-assign] # the fake does otherwise here
     await stage.session.end()
     assert shown(stage.session) == (S.ENDED, call.call_id, "ana")
     assert stage.session.end_reason.value is R.CALLER_HANGUP

@@ -213,9 +213,9 @@ async def test_a_call_without_a_token_is_ended(stage: CallStage) -> None:
     start = stage.engine.start_call
 
     async def bare(*args: object, **options: object) -> object:
-        return evolve(await start(*args, **options), token=None)  # type: ignore[arg-type]
+        return evolve(await start(*args, **options), token=None)  # type: ignore[arg-type] # passed on
 
-    stage.engine.start_call = bare  # type: ignore[method-assign, assignment]
+    stage.engine.start_call = bare  # type: ignore[method-assign, assignment] # the fake does otherwise here
     error = await refused(stage.session.start("ana"))
     assert error.code is UTDErrorCode.MALFORMED_RESPONSE
     [call] = stage.engine.calls.values()
