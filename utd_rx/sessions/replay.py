@@ -92,6 +92,7 @@ class Replay(SessionView[St]):
             self.kind.step,
             perform=lambda effect: None,
             now=lambda: self._now,
+            drops_failures=True,
         )
         super().__init__(replayed, self._room_events)
 

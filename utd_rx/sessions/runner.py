@@ -66,7 +66,12 @@ class Runner(Generic[St]):
         self._waiting: dict[int, asyncio.Future[None]] = {}
         self.events: EventStream[RoomEvent] = EventStream()
         self.machine: Machine[St, object, object] = Machine(
-            initial, kind.step, perform=self._perform, now=clock.now, loop=self._loop
+            initial,
+            kind.step,
+            perform=self._perform,
+            now=clock.now,
+            loop=self._loop,
+            drops_failures=True,
         )
         self._timer = DeadlineTimer(self.machine, kind.next_deadline, clock)
         self._unlisten = room.listen(self._flush)
