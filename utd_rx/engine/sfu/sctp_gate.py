@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from enum import Enum
+from enum import Enum, auto
 from typing import Final
 
 _HEADER: Final = 12
@@ -37,9 +37,9 @@ size on each of the three, and what is ahead of a hole."""
 
 
 class Verdict(Enum):
-    PASS = "pass"
-    DROP = "drop"
-    ABORT = "abort"
+    PASS = auto()
+    DROP = auto()
+    ABORT = auto()
 
 
 def judge(packet: bytes, received: int | None) -> Verdict:
