@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tests.engine.sfu.test_transport import Pair, pair
 from utd_rx.engine.sfu.data_channels import RELIABLE
-from utd_rx.engine.sfu.sctp_gate import MAX_HELD, MAX_STREAMS, Verdict, judge
+from utd_rx.engine.sfu.sctp_gate import MAX_HELD, MAX_STREAMS, Admittance, judge
 
 __all__ = ["pair"]
 
@@ -46,31 +46,31 @@ def _bundle(chunks: tuple[Chunk, ...]) -> bytes:
 @pytest.mark.parametrize(
     ("chunks", "verdict"),
     [
-        ([data(1)], Verdict.PASS),
-        ([data(2**32 - 1)], Verdict.PASS),  # an old one, again
-        ([data(96)], Verdict.PASS),
-        ([data(97)], Verdict.DROP),
-        ([data(2**31 - 1)], Verdict.DROP),
-        ([data(n) for n in range(1, 65)], Verdict.PASS),
-        ([data(n) for n in range(1, 66)], Verdict.ABORT),
-        ([data(1, b"")], Verdict.ABORT),
-        ([sack((2, 5), (9, 4000))], Verdict.PASS),
-        ([sack(*[(1, 65535)] * 280)], Verdict.ABORT),
-        ([sack((1, 5000)), sack((1, 5000))], Verdict.ABORT),
-        ([sack((9, 1))], Verdict.PASS),
+        ([data(1)], Admittance.PASS),
+        ([data(2**32 - 1)], Admittance.PASS),  # an old one, again
+        ([data(96)], Admittance.PASS),
+        ([data(97)], Admittance.DROP),
+        ([data(2**31 - 1)], Admittance.DROP),
+        ([data(n) for n in range(1, 65)], Admittance.PASS),
+        ([data(n) for n in range(1, 66)], Admittance.ABORT),
+        ([data(1, b"")], Admittance.ABORT),
+        ([sack((2, 5), (9, 4000))], Admittance.PASS),
+        ([sack(*[(1, 65535)] * 280)], Admittance.ABORT),
+        ([sack((1, 5000)), sack((1, 5000))], Admittance.ABORT),
+        ([sack((9, 1))], Admittance.PASS),
     ],
 )
-def test_verdicts(chunks: list[Chunk], verdict: Verdict) -> None:
+def test_verdicts(chunks: list[Chunk], verdict: Admittance) -> None:
     assert judge(packet(*chunks), 0) is verdict
 
 
 def test_before_the_first_number_is_known_none_is_too_far() -> None:
-    assert judge(packet(data(70_000)), None) is Verdict.PASS
+    assert judge(packet(data(70_000)), None) is Admittance.PASS
 
 
 @given(st.binary(max_size=200), st.none() | st.integers(0, 2**32 - 1))
 def test_any_bytes_have_a_verdict(rest: bytes, received: int | None) -> None:
-    assert isinstance(judge(rest, received), Verdict)
+    assert isinstance(judge(rest, received), Admittance)
 
 
 async def test_messages_of_every_size_pass(pair: Pair) -> None:

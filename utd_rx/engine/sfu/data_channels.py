@@ -16,7 +16,7 @@ from aiortc import RTCDataChannel, RTCSctpTransport
 from aiortc.rtcsctptransport import RTCSctpCapabilities
 
 from utd_rx.engine.sfu.answers import MAX_MESSAGE_SIZE
-from utd_rx.engine.sfu.sctp_gate import MAX_HELD, MAX_STREAMS, Verdict, judge
+from utd_rx.engine.sfu.sctp_gate import MAX_HELD, MAX_STREAMS, Admittance, judge
 
 _logger = logging.getLogger(__name__)
 
@@ -88,9 +88,9 @@ class DataChannels:
         if self.is_closed:
             return
         verdict = judge(packet, self._sctp._last_received_tsn)
-        if verdict is not Verdict.PASS:
+        if verdict is not Admittance.PASS:
             self.dropped += 1
-            if verdict is Verdict.ABORT:
+            if verdict is Admittance.ABORT:
                 self.close()
             return
         try:

@@ -36,31 +36,31 @@ MAX_HELD: Final = 320
 size on each of the three, and what is ahead of a hole."""
 
 
-class Verdict(Enum):
+class Admittance(Enum):
     PASS = auto()
     DROP = auto()
     ABORT = auto()
 
 
-def judge(packet: bytes, received: int | None) -> Verdict:
+def judge(packet: bytes, received: int | None) -> Admittance:
     """Say what becomes of a packet, when all TSNs up to `received` have come; total."""
-    verdict, gaps = Verdict.PASS, 0
+    verdict, gaps = Admittance.PASS, 0
     for count, (kind, at, size) in enumerate(_chunks(packet)):
         if count >= _MAX_CHUNKS:
-            return Verdict.ABORT
+            return Admittance.ABORT
         if kind == _DATA_CHUNK and size >= _DATA_HEADER:
             if size == _DATA_HEADER:  # "No User Data", which RFC 9260 ends an association for
-                return Verdict.ABORT
+                return Admittance.ABORT
             tsn, _ = _DATA.unpack_from(packet, at + _CHUNK.size)
             if received is not None and _WINDOW < ((tsn - received) & 0xFFFFFFFF) < 0x80000000:
-                verdict = Verdict.DROP
+                verdict = Admittance.DROP
         elif kind == _SACK_CHUNK and size >= _SACK_HEADER:
             (blocks,) = struct.unpack_from("!H", packet, at + 12)
             for block in range(min(blocks, (size - _SACK_HEADER) // _GAPS.size)):
                 start, end = _GAPS.unpack_from(packet, at + _SACK_HEADER + block * _GAPS.size)
                 gaps += max(0, end - start + 1)
             if gaps > _MAX_GAPS:
-                return Verdict.ABORT
+                return Admittance.ABORT
     return verdict
 
 
