@@ -80,6 +80,28 @@ async def test_what_is_queued_goes_out_in_order_before_the_end(connect: Connect)
     assert await received(await connect(begin)) == messages
 
 
+async def test_of_many_requests_in_one_write_others_wait_for_one_at_most(
+    server: Server, connect: Connect
+) -> None:
+    socket = await connect(lambda _: None)
+    turns = [0]  # requests handled by each turn of the loop
+    loop = asyncio.get_running_loop()
+
+    def turn() -> None:
+        turns.append(len(server.requests))
+        if len(server.requests) < 500:
+            loop.call_soon(turn)
+
+    ping = rtc.SignalRequest(ping=1).SerializeToString()
+    for _ in range(500):
+        await socket.send_bytes(ping)
+    turn()
+    async with asyncio.timeout(20):
+        while len(server.requests) < 500:
+            await asyncio.sleep(0)
+    assert max(after - before for before, after in zip(turns, turns[1:], strict=False)) == 1
+
+
 @pytest.mark.parametrize(("count", "size"), [(5000, 10), (20, 1_000_000)])
 async def test_who_does_not_read_is_cut_off(connect: Connect, count: int, size: int) -> None:
     def begin(signal: MediaSignalSocket) -> None:
