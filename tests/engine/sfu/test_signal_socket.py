@@ -6,6 +6,7 @@ import asyncio
 import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from itertools import pairwise
 
 import aiohttp
 import pytest
@@ -85,21 +86,22 @@ async def test_of_many_requests_in_one_write_others_wait_for_one_at_most(
 ) -> None:
     socket = await connect(lambda _: None)
     turns = [0]  # requests handled by each turn of the loop
-    loop = asyncio.get_running_loop()
+    loop, is_done = asyncio.get_running_loop(), asyncio.Event()
 
     def turn() -> None:
         turns.append(len(server.requests))
-        if len(server.requests) < 500:
+        if turns[-1] < 500:
             loop.call_soon(turn)
+        else:
+            is_done.set()
 
     ping = rtc.SignalRequest(ping=1).SerializeToString()
     for _ in range(500):
         await socket.send_bytes(ping)
     turn()
     async with asyncio.timeout(20):
-        while len(server.requests) < 500:
-            await asyncio.sleep(0)
-    assert max(after - before for before, after in zip(turns, turns[1:], strict=False)) == 1
+        await is_done.wait()
+    assert max(after - before for before, after in pairwise(turns)) == 1
 
 
 @pytest.mark.parametrize(("count", "size"), [(5000, 10), (20, 1_000_000)])
