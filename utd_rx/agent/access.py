@@ -94,8 +94,8 @@ class Access:
     source: TokenSource = field(repr=False)
     is_in_url: bool = False
 
-    async def request(self) -> AgentSocketAddress:
-        """Return what to connect to, and with what.
+    async def request(self) -> tuple[AgentSocketAddress, str]:
+        """Return what to connect to and with what, and the credential in it.
 
         Raises:
             UTDStreamException: What the token source raised, or `VALIDATION` for no token.
@@ -106,7 +106,7 @@ class Access:
                 str(self.address.connect({**self.query, "token": credential}))
             )
         headers = FrozenMap({"Authorization": f"Bearer {credential}"})
-        return AgentSocketAddress(str(self.address.connect(self.query)), headers)
+        return AgentSocketAddress(str(self.address.connect(self.query)), headers), credential
 
 
 def access_of(

@@ -17,11 +17,9 @@ from utd_rx.models.agent import AgentTool
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.ports.clock import SYSTEM_CLOCK, Clock
 from utd_rx.protocol.wire.app_json import frozen_json
+from utd_rx.protocol.wire.atoms import MAX_RESULT
 
 ToolFunction: TypeAlias = Callable[..., Coroutine[Any, Any, object]]
-
-MAX_OUTPUT: Final = 64 * 1024
-"""Bytes of UTF-8 in a result; a longer one is refused by the server."""
 
 MAX_ERROR: Final = 200
 """Characters of what is told of a failure: the agent reads it, and nobody else."""
@@ -110,6 +108,11 @@ class Toolbox:
         """What the server is told, in the order given."""
         return tuple(tool.declared for tool in self._tools.values())
 
+    def is_answered(self, name: str) -> bool:
+        """Whether the agent waits for what a tool returns; of an unknown one, for its error."""
+        tool = self._tools.get(name)
+        return tool is None or tool.declared.expects_response
+
     async def run(self, name: str, arguments: Mapping[str, object]) -> str:
         """Call a tool and return the output to send; a failure is an output, too.
 
@@ -118,9 +121,9 @@ class Toolbox:
         try:
             output = await self._call(name, arguments)
         except Exception as error:  # noqa: BLE001 - the agent is told, whatever it is
-            return _failure(error)
-        if len(output.encode(errors="replace")) > MAX_OUTPUT:
-            return _failure(ValueError(f"the result is longer than {MAX_OUTPUT // 1024} KiB"))
+            return failed(error)
+        if len(output.encode(errors="replace")) > MAX_RESULT:
+            return failed(ValueError(f"the result is longer than {MAX_RESULT // 1024} KiB"))
         return output
 
     async def _call(self, name: str, arguments: Mapping[str, object]) -> str:
@@ -180,6 +183,7 @@ def _read(readers: Mapping[str, Reader], arguments: Mapping[str, object]) -> dic
     return {name: readers[name](value, name) for name, value in arguments.items()}
 
 
-def _failure(error: Exception) -> str:
+def failed(error: Exception) -> str:
+    """Return what the agent is told of a failure."""
     text = f"{type(error).__name__}: {error}"
     return json.dumps({"error": text[:MAX_ERROR]}, ensure_ascii=False)
