@@ -28,7 +28,8 @@ from utd_rx.sessions.commands import command, moderating
 from utd_rx.sessions.moderation import Moderation
 from utd_rx.sessions.own_tracks import OwnTracks
 from utd_rx.sessions.remote_media import remote_audio, remote_video
-from utd_rx.sessions.runner import Handlers, Runner
+from utd_rx.sessions.rules_runner import Handlers
+from utd_rx.sessions.runner import Runner
 from utd_rx.sessions.views import SessionView
 
 St = TypeVar("St", bound=Waiting)
