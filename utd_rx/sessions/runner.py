@@ -15,6 +15,7 @@ from utd_rx.errors import ConflictReason, UTDStreamException, conflict
 from utd_rx.models.events import Reconnected, RoomEvent, RoomSnapshot
 from utd_rx.ports.clock import Clock
 from utd_rx.ports.room import RoomPort
+from utd_rx.protocol.call import CallState
 from utd_rx.protocol.facts import connection as facts
 from utd_rx.protocol.kinds import Kind
 from utd_rx.protocol.session import SessionState
@@ -61,7 +62,7 @@ class Runner(RulesRunner[St]):
     def require_joined(self) -> int:
         """Return the join a command belongs to: once the engine was asked, it may be the next."""
         if not self.session.connection.is_joined:
-            how = "start or accept a call" if self._kind.type.is_call else "await join()"
+            how = "start or accept a call" if self._kind.state is CallState else "await join()"
             raise conflict(ConflictReason.NOT_JOINED, f"not joined: {how} first")
         return self.session.connection.epoch
 
