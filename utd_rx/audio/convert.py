@@ -158,6 +158,14 @@ class Converter:
         converted: Samples = self._resampler.resample_chunk(np.ascontiguousarray(samples))
         return converted.reshape(-1, self._channels)
 
+    def finish(self) -> Samples:
+        """Return what is held back, as what came was all; what comes next is another sound."""
+        rest: Samples = np.zeros((0, self._channels), np.int16)
+        if self._resampler is not None:
+            rest = self._resampler.resample_chunk(rest, last=True).reshape(-1, self._channels)
+            self._resampler.clear()
+        return rest
+
 
 def _soxr(source: int, target: int) -> Any:
     try:

@@ -114,6 +114,13 @@ class Speaker(DeviceHandle[SpeakerState]):
         self._attach()
         await self._port.open(self.key)
 
+    async def close(self) -> None:
+        """Let the device go; voices stay, and the speaker may be opened again. Idempotent.
+
+        Cancelling is safe: it closes all the same.
+        """
+        await self._port.close(self.key)
+
     def set_volume(self, volume: float) -> None:
         """Play louder or softer, without a click.
 
