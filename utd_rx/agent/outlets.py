@@ -77,6 +77,7 @@ class Outlet:
             self._position, self._moved_at = position, now
         elif now - self._moved_at >= DEAF:
             self.flush()
+            self._position = self._voice.position  # the fade counts as taken, and waits now
 
     def _play(self, samples: Samples) -> None:
         if not self.waiting:
