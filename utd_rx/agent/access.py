@@ -102,9 +102,8 @@ class Access:
         """
         credential = checked_secret(await self.source(), "the token")
         if self.is_in_url:
-            return AgentSocketAddress(
-                str(self.address.connect({**self.query, "token": credential}))
-            )
+            url = self.address.connect({**self.query, "token": credential})
+            return AgentSocketAddress(str(url)), credential
         headers = FrozenMap({"Authorization": f"Bearer {credential}"})
         return AgentSocketAddress(str(self.address.connect(self.query)), headers), credential
 

@@ -16,6 +16,7 @@ from utd_rx.ports.agent_socket import (
     AgentSocketOpened,
     AgentSocketPort,
 )
+from utd_rx.ports.clock import Clock
 from utd_rx.protocol.facts.agent import CloseAgentSocket, OpenAgentSocket
 from utd_rx.protocol.wire import atoms
 from utd_rx.sessions.rules_runner import Spawn
@@ -52,6 +53,7 @@ class Dialer:
         pull: Returns the next message with sound, None while there is none.
         heard: Is told what comes.
         not_connected: Is told why there is no credential.
+        clock: Bounds goodbyes.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Dialer:
         pull: Callable[[], str | None],
         heard: Heard,
         not_connected: NotConnected,
+        clock: Clock,
     ) -> None:
         self._port = port
         self._access = access
@@ -70,6 +73,7 @@ class Dialer:
         self._pull = pull
         self._heard = heard
         self._not_connected = not_connected
+        self._clock = clock
         self._only_one = asyncio.Lock()
         self._current: _Attempt | None = None
         self._running: asyncio.Task[None] | None = None
@@ -122,15 +126,15 @@ class Dialer:
 
     async def _part(self, attempt: _Attempt, running: asyncio.Task[None]) -> None:
         """Say goodbye, unless it is cancelled already, and wait for the end."""
+        give_up = self._clock.call_at(self._clock.now() + PART_WITHIN, running.cancel)
         try:
             if not running.cancelling():
-                async with asyncio.timeout(PART_WITHIN):
-                    await attempt.outbox.put(atoms.CLOSE_SESSION)
-                    await self._port.close()
-                    await asyncio.wait((running,))
-        except (TimeoutError, UTDStreamException):
-            pass  # it is gone, or does not listen: dropped below
+                await attempt.outbox.put(atoms.CLOSE_SESSION)
+                await self._port.close()
+        except UTDStreamException:
+            pass  # it is gone, or takes nothing any more
         finally:
+            give_up()
             running.cancel()
         await asyncio.wait((running,))
 

@@ -10,14 +10,15 @@ from utd_rx.agent.dialing import Dialer
 from utd_rx.agent.incoming import AgentIncoming
 from utd_rx.agent.socket import AgentSocket
 from utd_rx.agent.sound import AgentSound
-from utd_rx.agent.speaking import AgentPlayer, VoiceSink
+from utd_rx.agent.speaking import AgentPlayer
 from utd_rx.agent.tool_calls import AgentToolCalls
 from utd_rx.agent.tools import ClientTool, Toolbox, ToolFunction
+from utd_rx.audio.speaker import Speaker
 from utd_rx.errors import ConflictReason, conflict, invalid
 from utd_rx.models import checks
 from utd_rx.models.agent import AgentMode, AgentStatus
 from utd_rx.models.agent_events import AgentEvent
-from utd_rx.models.audio import AudioFormat, AudioInput
+from utd_rx.models.audio import AudioFormat, AudioInput, FrameSink
 from utd_rx.ports.agent_socket import AgentSocketPort
 from utd_rx.ports.clock import SYSTEM_CLOCK, Clock
 from utd_rx.ports.proxy import Proxies
@@ -82,7 +83,7 @@ class AtomsAgentSession(AgentView):
         variables: Variables | None = None,
         base_url: str = BASE_URL,
         microphone: AudioInput | None = None,
-        speaker: VoiceSink | None = None,
+        speaker: Speaker | FrameSink | None = None,
         mute_while_agent_speaks: bool = False,
         local_barge_in: bool = False,
         tools: Iterable[ClientTool | ToolFunction] = (),
@@ -118,6 +119,7 @@ class AtomsAgentSession(AgentView):
             VOICE_AGENT, AgentState(options), clock=clock
         )
         events: EventStream[AgentEvent] = EventStream()
+        self._agent_id = agent_id or ""
         super().__init__(self._runner.machine, events)
         self._agent_events = events
         self._player = AgentPlayer(speaker, sample_rate, on_empty=self._emptied, clock=clock)
@@ -136,6 +138,7 @@ class AtomsAgentSession(AgentView):
             pull=self._sound.pull,
             heard=incoming.take,
             not_connected=incoming.not_connected,
+            clock=clock,
         )
         calls = AgentToolCalls(self._toolbox, self._dialer.put)
         self._runner.start(

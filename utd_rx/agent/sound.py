@@ -1,4 +1,4 @@
-"""What is heard and spoken in a session: its microphone, its voice, and what the rules hear of them.
+"""What is heard and spoken in a session, and what the rules hear of it.
 
 Sound goes past the rules. They are told when the agent's voice begins to wait to be heard, when all
 of it was played, and amounts now and then.

@@ -58,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Talk: 0 when it was ended here or by the agent, 1 when it failed, 2 for what makes no sense."""
+    """Talk: 0 when it was ended by either side, 1 when it failed, 2 for what makes no sense."""
     key = os.environ.get(KEY)
     if args.local:
         if absent := missing(("jwt",)):
