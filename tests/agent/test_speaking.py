@@ -207,7 +207,7 @@ async def test_a_speaker_that_takes_nothing_is_not_waited_for() -> None:
         before = len(audio.played(speaker.key))
         stage.player.feed(chunk(77, seconds=0.5))
         await clock.advance(1.0)
-        later = audio.played(speaker.key)[before + 240 :]
+        later = audio.played(speaker.key)[before:]
         assert np.count_nonzero(later == 77) == 12_000
         assert later.max() == 77
     await speaker.aclose()
