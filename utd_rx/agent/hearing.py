@@ -122,6 +122,7 @@ class AgentHearing:
         for task in tasks:
             task.cancel()
         if stream is not None:
+            await asyncio.wait(tasks)
             await stream.aclose()
         self._waiting.clear()
         self._tell(is_speaking=False)
