@@ -131,4 +131,4 @@ class Backlog:
 
 
 def _falling(count: int) -> Mix:
-    return np.linspace(1.0, 0.0, count, dtype=np.float32)[:, np.newaxis]
+    return np.linspace(1.0, 0.0, count + 1, dtype=np.float32)[1:, np.newaxis]
