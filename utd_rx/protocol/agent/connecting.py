@@ -43,6 +43,10 @@ LONGEST_RETRY_AFTER: Final = 300.0
 STEADY_AFTER: Final = 30.0
 """Seconds a session has listened when its end says nothing of the attempts before it."""
 
+TOLD_WITHIN: Final = 10.0
+"""Seconds before the end of a session in which an error says something of it: after others the
+socket stayed open."""
+
 SETUP_WITHIN: Final = 30.0
 """Seconds from the beginning of an attempt, a mint included, to its session."""
 
@@ -121,7 +125,8 @@ class AgentConnection:
         listening_at: Since when the session listens.
         ends_at: When the attempt is given up: the session does not come, or its end does not.
         retry_at: When the next attempt is due.
-        told: The last error of this attempt that says something of its end.
+        told: The last error of this attempt that may say something of its end.
+        told_at: When it was told.
         is_closed: Whether the server said that this session is over.
         failure: Why there is no session, None while there is one or none is wanted.
         late: How many facts of older attempts were dropped.
@@ -136,6 +141,7 @@ class AgentConnection:
     ends_at: float | None = None
     retry_at: float | None = None
     told: AgentError | None = None
+    told_at: float = 0.0
     is_closed: bool = False
     failure: AgentError | None = None
     late: int = 0
@@ -262,7 +268,7 @@ def _put_away(
 
 def _ended(connection: AgentConnection, fact: AgentAttemptEnded, now: float) -> AgentConnection:
     """Return the connection after its socket: the verdict, and when the next one is due."""
-    move, why = _verdict(connection, fact)
+    move, why = _verdict(connection, fact, now)
     if move is M.FINAL:
         is_normal = connection.is_listening and why is fact.error and _is_normal(connection, fact)
         moved, _ = _moved(connection, move, now)
@@ -275,13 +281,17 @@ def _ended(connection: AgentConnection, fact: AgentAttemptEnded, now: float) -> 
         moved,
         failures=failures + 1,
         failure=why,
-        retry_at=now + max(asked, backoff(failures + 1, fact.jitter)),
+        retry_at=now + asked + backoff(failures + 1, fact.jitter),
     )
 
 
-def _verdict(connection: AgentConnection, fact: AgentAttemptEnded) -> tuple[Move, AgentError]:
+def _verdict(
+    connection: AgentConnection, fact: AgentAttemptEnded, now: float
+) -> tuple[Move, AgentError]:
     """Return whether there is another attempt, and why the socket ended."""
     told, code = connection.told, fact.close_code
+    if connection.is_listening and now - connection.told_at > TOLD_WITHIN:
+        told = None
     if told is not None and (is_fatal(told.code) or (code == SETUP_FAILED and not told.retryable)):
         return M.FINAL, told
     if _is_normal(connection, fact) or code in FINAL_CODES:
@@ -305,7 +315,8 @@ def _told(
         return connection, ()
     if connection.phase is P.OPENING and is_fatal(error.code):
         return _failed(connection, error, now)
-    return evolve(connection, told=error), ()
+    is_worse = connection.told is None or not is_fatal(connection.told.code)
+    return evolve(connection, told=error, told_at=now) if is_worse else connection, ()
 
 
 def _failed(
