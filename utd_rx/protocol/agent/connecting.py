@@ -15,7 +15,7 @@ from typing import Final
 
 from attrs import evolve, frozen
 
-from utd_rx.errors import CODE_BY_STATUS, UTDErrorCode, UTDStreamException
+from utd_rx.errors import UTDErrorCode, UTDStreamException, classify_response
 from utd_rx.models import agent_events as e
 from utd_rx.models.agent import AgentError
 from utd_rx.protocol.deadlines import earliest
@@ -30,7 +30,7 @@ from utd_rx.protocol.facts.agent import (
     OpenAgentSocket,
 )
 from utd_rx.protocol.facts.connection import DeadlinePassed
-from utd_rx.protocol.wire.atoms import PASSING, is_fatal
+from utd_rx.protocol.wire.atoms import PASSING, http_status, is_fatal
 
 FIRST_BACKOFF: Final = 0.5
 LONGEST_BACKOFF: Final = 30.0
@@ -210,14 +210,11 @@ def error_of(code: int | None, message: str, *, is_silent: bool = False) -> Agen
 
 def exception_of(error: AgentError) -> UTDStreamException:
     """Return what a command raises for an error."""
-    status = int(error.code) if error.code.isascii() and error.code.isdigit() else None
-    code = CODES.get(error.code, UTDErrorCode.UNKNOWN)
-    if status is not None and 400 <= status < 600:
-        default = UTDErrorCode.SERVER if status >= 500 else UTDErrorCode.UNKNOWN
-        code = CODE_BY_STATUS.get(status, default)
-    else:
-        status = None
-    return UTDStreamException(f"{error.message} ({error.code})", code=code, status_code=status)
+    message = f"{error.message} ({error.code})"
+    if status := http_status(error.code):
+        code = classify_response(status, error.message)
+        return UTDStreamException(message, code=code, status_code=status)
+    return UTDStreamException(message, code=CODES.get(error.code, UTDErrorCode.UNKNOWN))
 
 
 CODES: Final[Mapping[str, UTDErrorCode]] = {

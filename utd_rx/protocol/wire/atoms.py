@@ -69,17 +69,18 @@ PASSING: Final = frozenset(
 
 def is_retryable(code: str) -> bool:
     """Whether another attempt may go well after an error of this code; not after an unknown one."""
-    if status := _status(code):
+    if status := http_status(code):
         return status >= 500 or status in RETRYABLE_STATUSES
     return code in RETRYABLE
 
 
 def is_fatal(code: str) -> bool:
     """Whether no attempt can go well after it: an HTTP status that says so."""
-    return _status(code) > 0 and not is_retryable(code)
+    return http_status(code) > 0 and not is_retryable(code)
 
 
-def _status(code: str) -> int:
+def http_status(code: str) -> int:
+    """Return the HTTP status that a code is, of those that refuse; 0 for any other."""
     is_one = len(code) == 3 and code.isascii() and code.isdigit() and code[0] in "45"
     return int(code) if is_one else 0
 
