@@ -15,7 +15,7 @@ from typing import Final
 
 from attrs import evolve, frozen
 
-from utd_rx.errors import CODE_BY_STATUS, UTDErrorCode, UTDStreamException
+from utd_rx.errors import UTDErrorCode, UTDStreamException, classify_response
 from utd_rx.models import agent_events as e
 from utd_rx.models.agent import AgentError
 from utd_rx.protocol.deadlines import earliest
@@ -30,7 +30,7 @@ from utd_rx.protocol.facts.agent import (
     OpenAgentSocket,
 )
 from utd_rx.protocol.facts.connection import DeadlinePassed
-from utd_rx.protocol.wire.atoms import PASSING, is_fatal
+from utd_rx.protocol.wire.atoms import PASSING, http_status, is_fatal
 
 FIRST_BACKOFF: Final = 0.5
 LONGEST_BACKOFF: Final = 30.0
@@ -42,6 +42,10 @@ LONGEST_RETRY_AFTER: Final = 300.0
 
 STEADY_AFTER: Final = 30.0
 """Seconds a session has listened when its end says nothing of the attempts before it."""
+
+TOLD_WITHIN: Final = 10.0
+"""Seconds before the end of a session in which an error says something of it: after others the
+socket stayed open."""
 
 SETUP_WITHIN: Final = 30.0
 """Seconds from the beginning of an attempt, a mint included, to its session."""
@@ -121,7 +125,8 @@ class AgentConnection:
         listening_at: Since when the session listens.
         ends_at: When the attempt is given up: the session does not come, or its end does not.
         retry_at: When the next attempt is due.
-        told: The last error of this attempt that says something of its end.
+        told: The last error of this attempt that may say something of its end.
+        told_at: When it was told.
         is_closed: Whether the server said that this session is over.
         failure: Why there is no session, None while there is one or none is wanted.
         late: How many facts of older attempts were dropped.
@@ -136,6 +141,7 @@ class AgentConnection:
     ends_at: float | None = None
     retry_at: float | None = None
     told: AgentError | None = None
+    told_at: float = 0.0
     is_closed: bool = False
     failure: AgentError | None = None
     late: int = 0
@@ -204,14 +210,11 @@ def error_of(code: int | None, message: str, *, is_silent: bool = False) -> Agen
 
 def exception_of(error: AgentError) -> UTDStreamException:
     """Return what a command raises for an error."""
-    status = int(error.code) if error.code.isascii() and error.code.isdigit() else None
-    code = CODES.get(error.code, UTDErrorCode.UNKNOWN)
-    if status is not None and 400 <= status < 600:
-        default = UTDErrorCode.SERVER if status >= 500 else UTDErrorCode.UNKNOWN
-        code = CODE_BY_STATUS.get(status, default)
-    else:
-        status = None
-    return UTDStreamException(f"{error.message} ({error.code})", code=code, status_code=status)
+    message = f"{error.message} ({error.code})"
+    if status := http_status(error.code):
+        code = classify_response(status, error.message)
+        return UTDStreamException(message, code=code, status_code=status)
+    return UTDStreamException(message, code=CODES.get(error.code, UTDErrorCode.UNKNOWN))
 
 
 CODES: Final[Mapping[str, UTDErrorCode]] = {
@@ -262,7 +265,7 @@ def _put_away(
 
 def _ended(connection: AgentConnection, fact: AgentAttemptEnded, now: float) -> AgentConnection:
     """Return the connection after its socket: the verdict, and when the next one is due."""
-    move, why = _verdict(connection, fact)
+    move, why = _verdict(connection, fact, now)
     if move is M.FINAL:
         is_normal = connection.is_listening and why is fact.error and _is_normal(connection, fact)
         moved, _ = _moved(connection, move, now)
@@ -275,13 +278,17 @@ def _ended(connection: AgentConnection, fact: AgentAttemptEnded, now: float) -> 
         moved,
         failures=failures + 1,
         failure=why,
-        retry_at=now + max(asked, backoff(failures + 1, fact.jitter)),
+        retry_at=now + asked + backoff(failures + 1, fact.jitter),
     )
 
 
-def _verdict(connection: AgentConnection, fact: AgentAttemptEnded) -> tuple[Move, AgentError]:
+def _verdict(
+    connection: AgentConnection, fact: AgentAttemptEnded, now: float
+) -> tuple[Move, AgentError]:
     """Return whether there is another attempt, and why the socket ended."""
     told, code = connection.told, fact.close_code
+    if connection.is_listening and now - connection.told_at > TOLD_WITHIN:
+        told = None
     if told is not None and (is_fatal(told.code) or (code == SETUP_FAILED and not told.retryable)):
         return M.FINAL, told
     if _is_normal(connection, fact) or code in FINAL_CODES:
@@ -305,7 +312,8 @@ def _told(
         return connection, ()
     if connection.phase is P.OPENING and is_fatal(error.code):
         return _failed(connection, error, now)
-    return evolve(connection, told=error), ()
+    is_worse = connection.told is None or not is_fatal(connection.told.code)
+    return evolve(connection, told=error, told_at=now) if is_worse else connection, ()
 
 
 def _failed(

@@ -30,7 +30,6 @@ from utd_rx.protocol.facts.agent import (
     EndAgentSession,
     ReleaseAgentDevices,
     SilenceMicrophone,
-    UserSpeakingChanged,
 )
 from utd_rx.protocol.waiting import Wait
 
@@ -94,6 +93,11 @@ class AgentState:
             case AgentPhase.OPENING | AgentPhase.WAITING if self.connection.has_listened:
                 return AgentStatus.RECONNECTING
         return STATUSES[self.connection.phase]
+
+    @property
+    def accepts_audio(self) -> bool:
+        """Whether what arrives of the agent's voice is to be played."""
+        return self.connection.is_listening and self.turns.accepts_audio
 
     @property
     def is_silenced(self) -> bool:
@@ -183,7 +187,7 @@ def _turned(
             told, effects = turns.silenced(told)
         case AgentWanted() if before.connection.phase in (AgentPhase.IDLE, AgentPhase.OVER):
             told = evolve(told, transcript=Transcript())
-        case AgentTextSent() | UserSpeakingChanged() if not after.connection.is_listening:
+        case AgentTextSent() if not after.connection.is_listening:
             pass
         case _:
             told, effects = turns.step(told, fact, now)
@@ -234,7 +238,8 @@ def _settled(before: AgentState, after: AgentState, effects: Effects) -> tuple[A
         effects = (*effects, SilenceMicrophone(after.is_silenced))
     is_done = not after.connection.is_joined and not after.turns.is_agent_talking
     if after.has_devices and is_done:
-        return evolve(after, has_devices=False), (*effects, ReleaseAgentDevices())
+        heard = evolve(after.turns, is_user_heard=False)
+        return evolve(after, has_devices=False, turns=heard), (*effects, ReleaseAgentDevices())
     return after, effects
 
 

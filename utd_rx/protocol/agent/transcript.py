@@ -30,9 +30,9 @@ class Grip(Enum):
     CUT = "cut"
     """As well, and the turn is over: it was spoken over."""
     ENDED = "ended"
-    """A delta begins a turn; a final corrects the newest, which is over."""
+    """A delta begins a turn; a final corrects the newest, which is over, and not heard any more."""
     SETTLED = "settled"
-    """Begin a turn; the newest had its final, and is the one that is spoken."""
+    """Begin a turn; the newest had its final, and may still be heard."""
 
 
 class Words(Enum):
@@ -51,18 +51,16 @@ GRIPS: Final[Mapping[tuple[Grip, Words], Grip]] = {
     (G.NEW, H.DELTA): G.OPEN,
     (G.NEW, H.FINAL): G.SETTLED,
     (G.OPEN, H.FINAL): G.SETTLED,
-    (G.OPEN, H.BEGUN): G.NEW,
+    (G.OPEN, H.BEGUN): G.ENDED,
     (G.OPEN, H.PASSED): G.ENDED,
     (G.OPEN, H.CUT): G.CUT,
     (G.CUT, H.FINAL): G.SETTLED,
-    (G.CUT, H.BEGUN): G.NEW,
+    (G.CUT, H.BEGUN): G.ENDED,
     (G.ENDED, H.DELTA): G.OPEN,
     (G.ENDED, H.FINAL): G.SETTLED,
-    (G.ENDED, H.BEGUN): G.NEW,
-    (G.ENDED, H.CUT): G.CUT,
     (G.SETTLED, H.DELTA): G.OPEN,
-    (G.SETTLED, H.FINAL): G.SETTLED,
     (G.SETTLED, H.BEGUN): G.NEW,
+    (G.SETTLED, H.PASSED): G.NEW,
 }
 """A pair that is missing changes nothing."""
 
@@ -111,9 +109,10 @@ def said(
     return _gripped(transcript, role, words)
 
 
-def begun(transcript: Transcript, role: AgentRole) -> Transcript:
-    """Return the transcript after the beginning of a role's turn, without a word of it yet."""
-    return _gripped(_over(transcript, role), role, H.BEGUN)
+def begun(transcript: Transcript) -> Transcript:
+    """Return the transcript after the beginning of a turn of the agent's, without a word yet."""
+    after = _gripped(_over(transcript, AgentRole.ASSISTANT), AgentRole.ASSISTANT, H.BEGUN)
+    return passed(after, AgentRole.USER)
 
 
 def passed(transcript: Transcript, role: AgentRole) -> Transcript:
@@ -123,14 +122,14 @@ def passed(transcript: Transcript, role: AgentRole) -> Transcript:
 
 def cut(transcript: Transcript) -> Transcript:
     """Return the transcript after the agent was cut off in what it speaks."""
-    if transcript.assistant is not G.NEW:  # else the newest is one that was heard before
+    if transcript.assistant in (G.OPEN, G.CUT, G.SETTLED):  # else the newest was heard before
         transcript = _marked(transcript, AgentRole.ASSISTANT, is_final=True, was_cut=True)
     return _gripped(transcript, AgentRole.ASSISTANT, H.CUT)
 
 
 def ended(transcript: Transcript) -> Transcript:
-    """Return the transcript after the session."""
-    return begun(begun(transcript, AgentRole.USER), AgentRole.ASSISTANT)
+    """Return the transcript after the session: nothing that comes corrects it."""
+    return Transcript(_over(_over(transcript, AgentRole.USER), AgentRole.ASSISTANT).turns)
 
 
 def _over(transcript: Transcript, role: AgentRole) -> Transcript:

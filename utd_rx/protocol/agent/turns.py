@@ -166,7 +166,7 @@ def lost(turns: AgentTurns) -> AgentTurns:
     """Return the turns after the session: what arrived is played, what is to come is not."""
     cut_off = t.cut(turns.transcript) if turns.voice.is_under_way else turns.transcript
     turns, _ = _cued(turns, C.LOST)
-    return evolve(turns, transcript=t.ended(cut_off), is_user_heard=False)
+    return evolve(turns, transcript=t.ended(cut_off))
 
 
 def silenced(turns: AgentTurns) -> tuple[AgentTurns, Effects]:
@@ -186,7 +186,7 @@ def _cued(turns: AgentTurns, cue: Cue) -> tuple[AgentTurns, Effects]:
     effects: Effects = ()
     match cue:
         case C.START if voice is not turns.voice:  # told twice, in both spellings, it is one
-            transcript = t.passed(t.begun(transcript, AgentRole.ASSISTANT), AgentRole.USER)
+            transcript = t.begun(transcript)
         case C.CUT:
             if turns.is_agent_talking:
                 transcript = t.cut(transcript)

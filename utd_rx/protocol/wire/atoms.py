@@ -31,8 +31,8 @@ MAX_TEXT: Final = 64 * 1024
 MAX_NAME: Final = 256
 """Characters of an id, a name, a reason; a longer one is cut."""
 
-MAX_UNKNOWN: Final = 64 * 1024
-"""Characters of an unknown event whose fields are kept."""
+MAX_MESSAGE: Final = 512 * 1024
+"""Characters of a message that is no sound; a longer one is not read."""
 
 MAX_RESULT: Final = 65_536
 """Bytes of a tool's output in UTF-8 (facts/atoms.md §2.2)."""
@@ -40,6 +40,9 @@ MAX_RESULT: Final = 65_536
 LEAST_RATE: Final = 8_000
 MOST_RATE: Final = 192_000
 """Hz of an echoed rate that is believed."""
+
+MOST_CHANNELS: Final = 8
+"""Channels that are believed; the protocol has 1."""
 
 RETRYABLE: Final = frozenset(("internal_error", "worker_not_ready", "network", "timeout"))
 """Codes after which another attempt may go well (facts/atoms.md §2.5), beside HTTP statuses."""
@@ -66,17 +69,18 @@ PASSING: Final = frozenset(
 
 def is_retryable(code: str) -> bool:
     """Whether another attempt may go well after an error of this code; not after an unknown one."""
-    if status := _status(code):
+    if status := http_status(code):
         return status >= 500 or status in RETRYABLE_STATUSES
     return code in RETRYABLE
 
 
 def is_fatal(code: str) -> bool:
     """Whether no attempt can go well after it: an HTTP status that says so."""
-    return _status(code) > 0 and not is_retryable(code)
+    return http_status(code) > 0 and not is_retryable(code)
 
 
-def _status(code: str) -> int:
+def http_status(code: str) -> int:
+    """Return the HTTP status that a code is, of those that refuse; 0 for any other."""
     is_one = len(code) == 3 and code.isascii() and code.isdigit() and code[0] in "45"
     return int(code) if is_one else 0
 
@@ -92,13 +96,16 @@ def read_event(text: str, *secrets: str | None) -> e.AgentEvent | None:
         return None
     if name == "output_audio.delta":  # by far the most, and nothing but samples
         return _audio(wire)
+    if len(text) > MAX_MESSAGE:
+        return None
+    fields = cast("FrozenMap[str, object]", frozen_json(wire))
     if any(secrets):
         # Of what was read, since JSON can spell a letter in many ways.
-        wire = parse_object(without_secrets(json.dumps(wire, ensure_ascii=False), *secrets)) or {}
-    if (reader := READERS.get(name)) is not None:
-        return reader(wire)
-    fields = frozen_json(wire) if len(text) <= MAX_UNKNOWN else FrozenMap()
-    return e.UnknownAgentEvent(_word(wire.get("type")), cast("FrozenMap[str, object]", fields))
+        spelled = json.dumps(plain_json(fields), ensure_ascii=False)
+        wire = parse_object(without_secrets(spelled, *secrets)) or {}
+        fields = cast("FrozenMap[str, object]", frozen_json(wire))
+    reader = READERS.get(name)
+    return e.UnknownAgentEvent(_word(fields["type"]), fields) if reader is None else reader(fields)
 
 
 def _word(value: object) -> str:
@@ -118,10 +125,12 @@ def _audio(wire: Json) -> e.AgentAudio | None:
 
 def _created(wire: Json) -> e.AgentSessionCreated:
     rate = read_int(wire.get("sample_rate")) or 0
+    channels = read_int(wire.get("channels")) or 1
     return e.AgentSessionCreated(
         _word(wire.get("session_id")),
         _word(wire.get("call_id")),
         rate if LEAST_RATE <= rate <= MOST_RATE else 0,
+        channels if 1 <= channels <= MOST_CHANNELS else 1,
     )
 
 
