@@ -82,7 +82,7 @@ def _agent(args: argparse.Namespace) -> LocalAgent:
 
     agent: EchoAgent | ScriptedAgent = EchoAgent(args.speed, dotted=args.dotted)
     if args.script is not None:
-        agent = ScriptedAgent(*read_scripts(args.script.read_text(encoding="utf-8")))
+        agent = ScriptedAgent(*read_scripts(args.script.read_bytes()))
     where = {"host": args.host, "port": args.port}
     return LocalAgent(agent, api_key=args.api_key, agent_ids=args.agent_id, **where)
 
