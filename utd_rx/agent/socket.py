@@ -40,7 +40,7 @@ HEARTBEAT: Final = 20.0
 CLOSE_WITHIN: Final = 5.0
 """Seconds for the agent to answer a close frame."""
 
-_REASON_WITHIN: Final = 1.0  # seconds for the words of a refusal
+_REASON_WITHIN: Final = 0.5  # seconds for the words of a refusal
 _REASON_BYTES: Final = 2_000
 # RFC 6455, 7.4.1: what no close frame holds.
 _NO_CODE: Final = 1005

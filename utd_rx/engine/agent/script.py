@@ -45,7 +45,7 @@ class ScriptedAgent:
             await step(call)
 
 
-def read_scripts(text: str) -> tuple[tuple[Step, ...], ...]:
+def read_scripts(text: str | bytes) -> tuple[tuple[Step, ...], ...]:
     """Return the scripts in a JSON text: a list for each session, of `[verb, {arguments}]`.
 
     Raises:
