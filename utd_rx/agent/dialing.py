@@ -126,7 +126,8 @@ class Dialer:
 
     async def _part(self, attempt: _Attempt, running: asyncio.Task[None]) -> None:
         """Say goodbye, unless it is cancelled already, and wait for the end."""
-        give_up = self._clock.call_at(self._clock.now() + PART_WITHIN, running.cancel)
+        at = self._clock.now() + PART_WITHIN
+        give_up = self._clock.call_at(at, lambda: None if running.cancel() else None)
         try:
             if not running.cancelling():
                 await attempt.outbox.put(atoms.CLOSE_SESSION)

@@ -122,10 +122,13 @@ class AtomsAgentSession(AgentView):
         self._agent_id = agent_id or ""
         super().__init__(self._runner.machine, events)
         self._agent_events = events
-        self._player = AgentPlayer(speaker, sample_rate, on_empty=self._emptied, clock=clock)
+        self._player = AgentPlayer(
+            speaker, sample_rate, on_empty=lambda tail: self._sound.emptied(tail), clock=clock
+        )
         self._sound = AgentSound(
             None if is_chat else microphone,
             self._player,
+            sample_rate,
             runner=self._runner,
             wake=lambda: self._dialer.wake(),
             clock=clock,
@@ -303,6 +306,3 @@ class AtomsAgentSession(AgentView):
             self._dialer.put(atoms.update_tools(self._toolbox.declared))
         self._sound.begin(effect)
         self._dialer.wake()
-
-    def _emptied(self, tail: float) -> None:
-        self._sound.emptied(tail)

@@ -7,7 +7,6 @@ of it was played, and amounts now and then.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -23,8 +22,6 @@ from utd_rx.protocol.facts import agent as facts
 from utd_rx.protocol.wire import atoms
 from utd_rx.sessions.rules_runner import Handlers, RulesRunner
 
-logger: Final = logging.getLogger(__name__)
-
 MEASURED_EVERY: Final = 0.25
 """Seconds between two amounts that the rules are told; each is a commit."""
 
@@ -34,30 +31,41 @@ class AgentSound:
 
     Args:
         microphone: What is sent, None for nothing.
-        player: Plays what the agent says; it tells this when nothing waits any more.
+        player: Plays what the agent says; it tells `emptied` when nothing waits any more.
+        sample_rate: That is expected, in Hz.
         runner: Hears of it.
         wake: Called when there is something to send.
         clock: Of what is measured.
+
+    Raises:
+        UTDStreamException: `FEATURE_DISABLED`: a rate has to be converted, and soxr is missing.
     """
 
     def __init__(
         self,
         microphone: AudioInput | None,
         player: AgentPlayer,
+        sample_rate: int,
         *,
         runner: RulesRunner[Any],
         wake: Callable[[], None],
         clock: Clock,
     ) -> None:
-        self._microphone = microphone
         self._player = player
         self._runner = runner
         self._wake = wake
         self._clock = clock
         self._hearing: AgentHearing | None = None
-        self._dropped = 0  # by those that were closed
+        if microphone is not None:
+            self._hearing = AgentHearing(
+                microphone,
+                sample_rate,
+                wake=self._more,
+                on_speaking=lambda is_on: runner.offer(facts.UserSpeakingChanged(is_on)),
+                clock=clock,
+            )
         self._session: facts.BeginAgentSession | None = None
-        self._is_silent = self._is_wanted = self._is_open = False
+        self._is_wanted = self._is_open = False
         self._one_by_one = asyncio.Lock()
         self._measuring: Cancel | None = None
         self._measured = facts.AgentAudioMeasured(0, 0.0, 0.0)
@@ -82,19 +90,19 @@ class AgentSound:
             return
         self._measure_later()
         self._is_wanted = True
-        self._runner.spawn(self._settle(), "agent devices")
+        self._runner.spawn(self.settled(), "agent devices")
 
     def _end(self, _: facts.EndAgentSession) -> None:
         self._session = None
+        self._more()
 
     def _release(self, _: facts.ReleaseAgentDevices) -> None:
         self._is_wanted = False
-        self._runner.spawn(self._settle(), "agent devices")
+        self._runner.spawn(self.settled(), "agent devices")
 
     def _silence(self, effect: facts.SilenceMicrophone) -> None:
-        self._is_silent = effect.is_silent
         if self._hearing is not None:
-            self._hearing.silenced = self._is_silent
+            self._hearing.silenced = effect.is_silent
 
     # --- on its way -----------------------------------------------------------------------------
 
@@ -119,31 +127,19 @@ class AgentSound:
 
     def emptied(self, tail: float) -> None:
         """All that arrived was played; the last of it is heard in so many seconds."""
-        if not self._player.is_playing:  # else more has come since
-            self._runner.offer(facts.AgentSoundEnded(tail))
-
-    async def settled(self) -> None:
-        """Wait until the devices are as they were last asked to be."""
-        await self._settle()
-
-    async def aclose(self) -> None:
-        """Let go of everything. Idempotent."""
-        self._is_wanted = False
-        self._stop_measuring()
-        async with self._one_by_one:
-            await self._close_hearing()
-            await self._player.aclose()
+        self._runner.offer(facts.AgentSoundEnded(tail))
 
     # --- the devices ----------------------------------------------------------------------------
 
-    async def _settle(self) -> None:
-        """Open or let go of the devices, as the newest word is."""
+    async def settled(self) -> None:
+        """Open or let go of the devices, as the newest word is, and wait until that is done."""
         async with self._one_by_one:
             if self._is_wanted and not self._is_open:
                 session = self._session
                 try:
                     await self._player.open()
-                    await self._open_hearing()
+                    if self._hearing is not None:
+                        await self._hearing.open()
                     self._is_open = True
                 except UTDStreamException as error:
                     await self._let_go()
@@ -151,29 +147,19 @@ class AgentSound:
             elif self._is_open and not self._is_wanted:
                 await self._let_go()
 
+    async def aclose(self) -> None:
+        """Let go of everything. Idempotent."""
+        self._is_wanted = False
+        self._stop_measuring()
+        async with self._one_by_one:
+            await self._let_go()
+            await self._player.aclose()
+
     async def _let_go(self) -> None:
         self._is_open = False
-        await self._close_hearing()
+        if self._hearing is not None:
+            await self._hearing.aclose()
         await self._player.release()
-
-    async def _open_hearing(self) -> None:
-        if self._microphone is None or self._session is None:
-            return
-        hearing = self._hearing = AgentHearing(
-            self._microphone,
-            self._session.sample_rate,
-            wake=self._more,
-            on_speaking=lambda is_on: self._runner.offer(facts.UserSpeakingChanged(is_on)),
-            clock=self._clock,
-        )
-        hearing.silenced = self._is_silent
-        await hearing.open()
-
-    async def _close_hearing(self) -> None:
-        hearing, self._hearing = self._hearing, None
-        if hearing is not None:
-            self._dropped += hearing.dropped
-            await hearing.aclose()
 
     def _more(self) -> None:
         if self._session is not None:
@@ -198,8 +184,8 @@ class AgentSound:
         self._measuring = None
         hearing = self._hearing
         dropped, depth = (0, 0.0) if hearing is None else (hearing.dropped, hearing.depth)
-        waiting = round(1000 * self._player.waiting)
-        measured = facts.AgentAudioMeasured(self._dropped + dropped, round(1000 * depth), waiting)
+        queue_ms, playback_ms = 1000.0 * depth, 1000.0 * self._player.waiting
+        measured = facts.AgentAudioMeasured(dropped, round(queue_ms, 1), round(playback_ms, 1))
         if measured != self._measured:
             self._measured = measured
             self._runner.offer(measured)
