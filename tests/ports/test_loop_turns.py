@@ -1,4 +1,4 @@
-"""What one turn of the loop brought is one delivery; an end is delivered at once, and a close none."""
+"""What one turn of the loop brought is one delivery, and an end takes along what waits."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ async def test_an_end_takes_along_what_waits() -> None:
     told: list[tuple[int, ...]] = []
     turns = LoopTurns(told.append)
     turns.post(1)
-    turns.close()
     turns.end(2)
     assert told == [(1, 2)]
     await asyncio.sleep(0)
