@@ -19,7 +19,8 @@ from utd_rx.ports.room import RoomPort
 from utd_rx.protocol.facts import media as facts
 from utd_rx.protocol.promises import Published
 from utd_rx.protocol.publishing import SOURCES, require_granted
-from utd_rx.sessions.runner import Handlers, Runner
+from utd_rx.sessions.rules_runner import Handlers
+from utd_rx.sessions.runner import Runner
 
 logger: Final = logging.getLogger(__name__)
 

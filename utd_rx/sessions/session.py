@@ -26,7 +26,8 @@ from utd_rx.sessions.commands import command, moderating
 from utd_rx.sessions.listening import Listening
 from utd_rx.sessions.moderation import Moderation
 from utd_rx.sessions.own_tracks import OwnTracks
-from utd_rx.sessions.runner import Handlers, Runner
+from utd_rx.sessions.rules_runner import Handlers
+from utd_rx.sessions.runner import Runner
 
 St = TypeVar("St", bound=Waiting)
 
