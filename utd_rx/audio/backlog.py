@@ -24,7 +24,10 @@ from utd_rx.models.audio import AudioFormat, Samples
 from utd_rx.models.checks import number
 
 # In seconds.
-MAX_MARGIN: Final = 0.25  # with which the vendor of Atoms saw no more gaps (docs/agent.md, "Sound")
+MAX_MARGIN: Final = 0.25
+"""The vendor of Atoms saw no gaps any more with it (docs/audio.md, "Sound that is there before it
+is due")."""
+
 LATE: Final = 0.3  # of silence at most in the middle of a turn; between two there is mostly more
 CALM: Final = 60.0
 _FADE: Final = 0.0025

@@ -215,6 +215,19 @@ class UTDSession(Listening[St]):
         await self._tracks.switch(TrackSource.MICROPHONE, enabled)
 
     @command
+    async def switch_microphone(self, to: AudioInput) -> None:
+        """Publish another source as the microphone, an agent's voice for one; also before `join`.
+
+        While it is on, it is taken down and comes back as a new track; otherwise the source is
+        opened when it is switched on.
+
+        Raises:
+            UTDStreamException: `VALIDATION` no such input; as `set_microphone`, and the microphone
+                is off then. Cancelling is safe: the next time it is on, the source is the new one.
+        """
+        await self._tracks.switch_microphone(to)
+
+    @command
     async def set_camera(self, enabled: bool) -> None:
         """Switch the camera on or off, as `set_microphone` does the microphone.
 
