@@ -183,6 +183,23 @@ async def test_who_stops_sending_takes_nobody_along(server: SocketServer) -> Non
     assert {getattr(error, "code", None) for error in errors} == {UTDErrorCode.NETWORK}
 
 
+async def test_who_says_goodbye_and_takes_nothing_is_left_at_once(server: SocketServer) -> None:
+    socket = AgentSocket()
+    async with open_socket(server.url, socket) as told:
+        await told.until(is_opened)
+        assert server.line is not None
+        server.line.vanish()
+        waiting = await fill(socket)
+        transport = server.requests[0].transport
+        assert transport is not None
+        transport.write(b"\x88\x02\x03\xe9")
+        end = await told.until(is_ended)
+        async with asyncio.timeout(PATIENCE):
+            errors = await asyncio.gather(*waiting, return_exceptions=True)
+    assert (end.end, end.code) == (AgentSocketEnd.CLOSED, 1001)
+    assert {getattr(error, "code", None) for error in errors} == {UTDErrorCode.NETWORK}
+
+
 async def fill(socket: AgentSocket) -> list[asyncio.Task[None]]:
     """Send until nothing is taken any more; return what waits."""
     sending = [asyncio.create_task(socket.send("x" * 1_000_000)) for _ in range(30)]
@@ -202,7 +219,7 @@ async def test_who_answers_pings_is_kept_however_quiet() -> None:
     async def answer(request: web.Request) -> web.StreamResponse:
         ws = web.WebSocketResponse(autoping=False)
         await ws.prepare(request)
-        for _ in range(3):
+        for _ in range(2):
             ping = await ws.receive()
             assert ping.type is WSMsgType.PING
             await ws.pong(ping.data)
@@ -210,7 +227,7 @@ async def test_who_answers_pings_is_kept_however_quiet() -> None:
         await ws.receive()
         return ws
 
-    async with web_server(answer) as url, open_socket(url, AgentSocket(heartbeat=0.05)) as told:
+    async with web_server(answer) as url, open_socket(url, AgentSocket(heartbeat=0.2)) as told:
         await told.until(lambda one: one == AgentSocketText("still there"))
         assert not any(map(is_ended, told.told))
 

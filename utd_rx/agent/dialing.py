@@ -126,8 +126,11 @@ class Dialer:
 
     async def _part(self, attempt: _Attempt, running: asyncio.Task[None]) -> None:
         """Say goodbye, unless it is cancelled already, and wait for the end."""
-        at = self._clock.now() + PART_WITHIN
-        give_up = self._clock.call_at(at, lambda: None if running.cancel() else None)
+
+        def give_up() -> None:
+            running.cancel()
+
+        no_more = self._clock.call_at(self._clock.now() + PART_WITHIN, give_up)
         try:
             if not running.cancelling():
                 await attempt.outbox.put(atoms.CLOSE_SESSION)
@@ -135,8 +138,8 @@ class Dialer:
         except UTDStreamException:
             pass  # it is gone, or takes nothing any more
         finally:
+            no_more()
             give_up()
-            running.cancel()
         await asyncio.wait((running,))
 
     async def _run(self, attempt: _Attempt) -> None:

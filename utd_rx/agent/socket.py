@@ -72,7 +72,7 @@ class AgentSocket:
         self._is_running = False
         self._ws: aiohttp.ClientWebSocketResponse | None = None
         self._goodbye: asyncio.Task[None] | None = None
-        self._sending = asyncio.Lock()
+        self._writing: set[asyncio.Task[None]] = set()
 
     async def run(self, address: AgentSocketAddress, sink: AgentSocketSink) -> None:
         """See `AgentSocketPort.run`."""
@@ -90,21 +90,24 @@ class AgentSocket:
     async def send(self, text: str) -> None:
         """See `AgentSocketPort.send`."""
         ws = self._ws
-        # One at a time: aiohttp's senders wait on one future, which a cancelled one takes along.
-        async with self._sending:
-            if ws is None or ws is not self._ws:
-                raise _not_open()
-            try:
-                await ws.send_str(text)
-            except ConnectionError as error:
-                raise _not_open() from error
-            except asyncio.CancelledError:
-                task = asyncio.current_task()
-                if task is None or task.cancelling():
-                    raise
-                raise _not_open() from None  # its ping, which waited on it too, was given up
-            if ws is not self._ws:
-                raise _not_open()
+        if ws is None:
+            raise _not_open()
+        writing = asyncio.create_task(ws.send_str(text), name="agent-socket-send")
+        self._writing.add(writing)
+        writing.add_done_callback(self._writing.discard)
+        try:
+            # Who stops waiting must not stop it: aiohttp's senders wait on one future, and whoever
+            # is cancelled takes all others along, those of later, too.
+            await asyncio.shield(writing)
+        except ConnectionError as error:
+            raise _not_open() from error
+        except asyncio.CancelledError:
+            caller = asyncio.current_task()
+            if not writing.cancelled() or (caller is not None and caller.cancelling()):
+                raise
+            raise _not_open() from None  # a ping waited on it as well, and was given up
+        if ws is not self._ws:
+            raise _not_open()
 
     async def close(self, code: int = 1000) -> None:
         """See `AgentSocketPort.close`."""
@@ -144,9 +147,10 @@ class AgentSocket:
                 try:
                     return await self._talk(ws, told, dial)
                 finally:
-                    if not ws.closed or ws.close_code == _NO_GOODBYE:
+                    if self._writing or not ws.closed or ws.close_code == _NO_GOODBYE:
                         dial.drop()
                         await ws.close()  # at once, on a connection that is gone
+                        await asyncio.gather(*self._writing, return_exceptions=True)
         # Without a cause: aiohttp's errors hold what was sent, the key among it.
         except _Refused as refusal:
             return refusal.end

@@ -52,6 +52,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of an echo's sound, in real time's; inf is all at once (default: %(default)s)",
     )
     add("--dotted", action="store_true", help="spell an echo's events agent.start_talking")
+    add(
+        "--refuse",
+        type=_status,
+        action="append",
+        default=[],
+        metavar="STATUS",
+        help="answer the first connection with an HTTP status; again, for the second, and so on",
+    )
     add("--json", action="store_true", help="print one line of JSON when ready")
 
 
@@ -84,7 +92,9 @@ def _agent(args: argparse.Namespace) -> LocalAgent:
     if args.script is not None:
         agent = ScriptedAgent(*read_scripts(args.script.read_bytes()))
     where = {"host": args.host, "port": args.port}
-    return LocalAgent(agent, api_key=args.api_key, agent_ids=args.agent_id, **where)
+    stub = LocalAgent(agent, api_key=args.api_key, agent_ids=args.agent_id, **where)
+    stub.refusals.extend(args.refuse)
+    return stub
 
 
 def _speed(text: str) -> float:
@@ -92,3 +102,10 @@ def _speed(text: str) -> float:
     if not speed > 0:
         raise argparse.ArgumentTypeError("must be above 0")
     return speed
+
+
+def _status(text: str) -> int:
+    status = int(text)
+    if not 400 <= status <= 599:
+        raise argparse.ArgumentTypeError("must be 400 to 599")
+    return status

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from reactivex import operators as ops
+
 from utd_rx.agent.session import AtomsAgentSession
 from utd_rx.cli.agent_screen import Look, Screen, spoken, standing
 from utd_rx.cli.keyboard import Typing
@@ -44,10 +46,16 @@ class Conversation:
 
     async def run(self, stopped: asyncio.Event) -> None:
         """Start, and show until it is stopped, or over by itself."""
-        watching = [
-            self._session.transcript.subscribe(self._spoke),
-            self._session.status.subscribe(lambda status: self._screen.say(f"[{status.value}]")),
-        ]
+        session, screen = self._session, self._screen
+        watching = [session.transcript.subscribe(self._spoke)]
+        if not screen.is_live:
+            words = session.status.pipe(ops.map(lambda status: status.value))
+            mutes = session.muted.pipe(
+                ops.skip(1), ops.map(lambda is_muted: "muted" if is_muted else "not muted")
+            )
+            watching += [
+                one.subscribe(lambda word: screen.say(f"[{word}]")) for one in (words, mutes)
+            ]
         over = asyncio.ensure_future(self._run())
         asked = asyncio.ensure_future(stopped.wait())
         try:

@@ -29,6 +29,7 @@ class LoopTurns(Generic[E]):
 
     def end(self, event: E) -> None:
         """Deliver what waits and this, at once."""
+        self.close()
         self._waiting.append(event)
         self._flush()
 

@@ -22,7 +22,7 @@ async def test_it_announces_itself_serves_its_script_and_leaves_nothing(tmp_path
     script.write_text('[[["create"], ["close", {"code": 4000}]]]')
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "utd_rx.cli", "agent-stub", "--port", "0", "--json"),
-        *("--api-key", "sk_given", "--script", str(script)),
+        *("--api-key", "sk_given", "--script", str(script), "--refuse", "503"),
         stdout=PIPE,
         stderr=PIPE,
     )
@@ -32,9 +32,12 @@ async def test_it_announces_itself_serves_its_script_and_leaves_nothing(tmp_path
         assert tuple(found) == command.FIELDS
         assert found["api_key"] == "sk_given"
         url = f"{found['base_url']}/atoms/v1/agent/connect?agent_id=a&token=sk_given"
-        async with aiohttp.ClientSession() as http, http.ws_connect(url) as ws:
-            assert (await ws.receive_json())["type"] == "session.created"
-            assert (await ws.receive()).data == 4000
+        async with aiohttp.ClientSession() as http:
+            async with http.get(url) as reply:
+                assert reply.status == 503
+            async with http.ws_connect(url) as ws:
+                assert (await ws.receive_json())["type"] == "session.created"
+                assert (await ws.receive()).data == 4000
         process.send_signal(signal.SIGTERM)
         rest, problems = await process.communicate()
         assert (process.returncode, rest, problems) == (0, b"", b"")
@@ -62,7 +65,7 @@ def test_what_makes_no_sense_is_one_clear_line_and_2(
     captured = capsys.readouterr()
     assert captured.out == ""
     assert len(captured.err.splitlines()) == 3
-    for arguments in (("--port", "70000"), ("--speed", "0"), ("--speed", "nan")):
+    for arguments in (("--port", "70000"), ("--speed", "0"), ("--refuse", "200")):
         with pytest.raises(SystemExit) as caught:
             run(*arguments)
         assert caught.value.code == 2

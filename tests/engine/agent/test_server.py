@@ -70,6 +70,15 @@ async def test_while_it_drains_nobody_gets_in_and_no_token_is_used_up() -> None:
             assert (await ws.receive_json())["type"] == "session.created"
 
 
+async def test_each_of_some_connections_can_be_refused() -> None:
+    async with LocalAgent() as agent:
+        agent.refusals.extend((503, 500))
+        assert [await status_of(agent, agent_id="a") for _ in range(2)] == [503, 500]
+        async with caller(agent) as who:
+            assert (await who.hear())["type"] == "session.created"
+        assert agent.attempts == 3
+
+
 async def test_twenty_sessions_are_served_side_by_side() -> None:
     async with LocalAgent() as agent:
 

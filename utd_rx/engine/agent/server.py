@@ -16,7 +16,13 @@ from aiohttp import web
 
 from utd_rx.engine.agent.call import AgentCall
 from utd_rx.engine.agent.echo import EchoAgent
-from utd_rx.engine.agent.gate import TOKEN_RATE, TOKEN_SECONDS, AgentGate, NotAdmitted
+from utd_rx.engine.agent.gate import (
+    TOKEN_RATE,
+    TOKEN_SECONDS,
+    AgentAdmission,
+    AgentGate,
+    NotAdmitted,
+)
 from utd_rx.engine.engine_clock import EngineClock, LoopEngineClock
 from utd_rx.engine.listening import bind, url_of
 from utd_rx.engine.serving import HttpServer, trust
@@ -50,6 +56,7 @@ class LocalAgent:
         agent: What serves the sessions that come.
         refuses_with: HTTP status that every request is answered with, None for none; 503 is what a
             server says that drains.
+        refusals: HTTP statuses of the next connections, one each.
         attempts: How many connections were tried, those refused among them.
         registered: How many tokens were given.
     """
@@ -66,6 +73,7 @@ class LocalAgent:
     ) -> None:
         self.agent = agent or EchoAgent()
         self.refuses_with: int | None = None
+        self.refusals: deque[int] = deque()
         self.attempts = 0
         self.registered = 0
         self._where = host, port
@@ -142,9 +150,7 @@ class LocalAgent:
     async def _connect(self, request: web.Request) -> web.StreamResponse:
         self.attempts += 1
         try:
-            self._refuse()
-            authorization = request.headers.get("Authorization")
-            admission = self._gate.admit(request.query, authorization, self._clock.monotonic())
+            admission = self._admit(request)
         except NotAdmitted as refusal:
             return _refused(refusal)
         trust(request)
@@ -172,6 +178,13 @@ class LocalAgent:
         self.registered += 1
         data = {"access_token": token, "expires_in": TOKEN_SECONDS, "sample_rate": TOKEN_RATE}
         return web.json_response({"status": True, "data": data})
+
+    def _admit(self, request: web.Request) -> AgentAdmission:
+        self._refuse()
+        if self.refusals:
+            raise NotAdmitted(self.refusals.popleft(), "not this time")
+        authorization = request.headers.get("Authorization")
+        return self._gate.admit(request.query, authorization, self._clock.monotonic())
 
     def _refuse(self) -> None:
         if self.refuses_with is not None:
