@@ -7,7 +7,6 @@ and falls silent when somebody speaks.
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 
 from utd_rx import UTDStreamClient, WavSource
 from utd_rx.agent.session import AtomsAgentSession
@@ -32,28 +31,26 @@ async def agent_in_room(
 
 
 async def main() -> None:
-    """Let somebody talk for 20 s to an agent that says back what it hears."""
+    """Let somebody say something to an agent that says it back."""
     async with LocalEngine() as engine, LocalAgent() as local:
         client = UTDStreamClient(
             engine.app_id,
             engine.app_key,
             base_url=engine.base_url,
             token_base_url=engine.token_base_url,
-            microphone=WavSource(speech_path(), loop=True),
+            microphone=WavSource(speech_path()),
         )
+        key, url = local.api_key, local.base_url
         host = client.join_audio_room("sara", "lobby", as_host=True, seat_count=4)
         async with client, await host as sara:
+            agent = asyncio.create_task(
+                agent_in_room(client, "lobby", 2, api_key=key, agent_id="echo", url=url)
+            )
+            await sara.remote_participants.until(lambda them: any(who.tracks for who in them))
             await sara.take_seat(1)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(20):
-                    await agent_in_room(
-                        client,
-                        "lobby",
-                        2,
-                        api_key=local.api_key,
-                        agent_id="echo",
-                        url=local.base_url,
-                    )
+            await asyncio.wait([agent], timeout=10)
+            agent.cancel()
+            await asyncio.wait([agent])
 
 
 if __name__ == "__main__":
