@@ -120,11 +120,12 @@ class LocalAgent:
         """Start; returns when it answers.
 
         Raises:
-            UTDStreamException: `CONFLICT` when the port is taken or it was started before.
+            UTDStreamException: `CONFLICT` when the port is taken or it was started or closed before.
         """
-        if self._base_url is not None:
+        if self._base_url is not None or self._ending is not None:
             raise conflict(ConflictReason.ALREADY, "an agent starts once")
         listener = bind(*self._where)
+        self._closing.callback(listener.close)
         self._base_url = url_of(listener)
         app = web.Application()
         app.router.add_get(CONNECT, self._connect)
