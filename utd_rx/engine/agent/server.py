@@ -120,7 +120,7 @@ class LocalAgent:
         """Start; returns when it answers.
 
         Raises:
-            UTDStreamException: `CONFLICT` when the port is taken or it was started or closed before.
+            UTDStreamException: `CONFLICT` when the port is taken or it was started before.
         """
         if self._base_url is not None or self._ending is not None:
             raise conflict(ConflictReason.ALREADY, "an agent starts once")
