@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from utd_rx.audio import ArraySource, ToneSource, WavRecorder, WavSource, level_dbfs
     from utd_rx.audio.devices import AudioDevice, AudioDirection, list_devices
     from utd_rx.audio.microphone import Microphone, MicrophoneInput
+    from utd_rx.audio.observed import ObservableSource
     from utd_rx.audio.speaker import Speaker
     from utd_rx.client import UTDStreamClient
     from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
@@ -82,6 +83,7 @@ _HOME: Final = {
     "utd_rx.audio": "ArraySource ToneSource WavRecorder WavSource level_dbfs",
     "utd_rx.audio.devices": "AudioDevice AudioDirection list_devices",
     "utd_rx.audio.microphone": "Microphone MicrophoneInput",
+    "utd_rx.audio.observed": "ObservableSource",
     "utd_rx.audio.speaker": "Speaker",
     "utd_rx.client": "UTDStreamClient",
     "utd_rx.errors": "ConflictReason UTDErrorCode UTDStreamException",
@@ -132,18 +134,19 @@ __all__ = [
     "AudioInput", "CallReplay", "Camera", "CameraDevice", "ChatMessage", "ConflictReason",
     "ConnectionQuality", "DisconnectReason", "FrameSource", "IncomingCall", "Invitation",
     "InvitationAnswer", "LiveStreamReplay", "LocalParticipant", "Microphone", "MicrophoneInput",
-    "ParticipantPermission", "Playback", "Recording", "RemoteParticipant", "Replay", "RoomEvent",
-    "RoomStatistics", "Screen", "SpeakRequest", "Speaker", "StageRequest", "StateSubject", "Store",
-    "TestPattern", "ToneSource", "TrackDirection", "TrackKind", "TrackPublication", "TrackSource",
-    "TrackStatistics", "UTDApi", "UTDApiClient", "UTDAudioRoomSession", "UTDBan", "UTDBanNotice",
-    "UTDCall", "UTDCallEndReason", "UTDCallSession", "UTDCallStatus", "UTDConnectionState",
-    "UTDErrorCode", "UTDLiveStreamSession", "UTDRole", "UTDRoom", "UTDSeat", "UTDSeatGrid",
-    "UTDSeatMode", "UTDSession", "UTDSessionResponse", "UTDStageMember", "UTDStreamClient",
-    "UTDStreamException", "UTDStreamType", "UTDTokenResponse", "VideoFileSource", "VideoFormat",
-    "VideoFrame", "VideoInput", "VideoRecorder", "VoiceProcessing", "WavRecorder", "WavSource",
-    "WebhookEvent", "WebhookParticipant", "WebhookRoom", "WebhookTrack", "__version__",
-    "combine_state", "compare", "level_dbfs", "list_cameras", "list_devices", "play",
-    "read_counter", "record", "replay", "verify_webhook",
+    "ObservableSource", "ParticipantPermission", "Playback", "Recording", "RemoteParticipant",
+    "Replay", "RoomEvent", "RoomStatistics", "Screen", "SpeakRequest", "Speaker", "StageRequest",
+    "StateSubject", "Store", "TestPattern", "ToneSource", "TrackDirection", "TrackKind",
+    "TrackPublication", "TrackSource", "TrackStatistics", "UTDApi", "UTDApiClient",
+    "UTDAudioRoomSession", "UTDBan", "UTDBanNotice", "UTDCall", "UTDCallEndReason",
+    "UTDCallSession", "UTDCallStatus", "UTDConnectionState", "UTDErrorCode", "UTDLiveStreamSession",
+    "UTDRole", "UTDRoom", "UTDSeat", "UTDSeatGrid", "UTDSeatMode", "UTDSession",
+    "UTDSessionResponse", "UTDStageMember", "UTDStreamClient", "UTDStreamException",
+    "UTDStreamType", "UTDTokenResponse", "VideoFileSource", "VideoFormat", "VideoFrame",
+    "VideoInput", "VideoRecorder", "VoiceProcessing", "WavRecorder", "WavSource", "WebhookEvent",
+    "WebhookParticipant", "WebhookRoom", "WebhookTrack", "__version__", "combine_state", "compare",
+    "level_dbfs", "list_cameras", "list_devices", "play", "read_counter", "record", "replay",
+    "verify_webhook",
 ]  # fmt: skip
 
 

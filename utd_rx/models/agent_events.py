@@ -24,8 +24,8 @@ class AgentSessionCreated(AgentEvent):
     Args:
         session_id: Its id.
         call_id: The call's, `CALL-…`.
-        sample_rate: Hz, one of `SAMPLE_RATES`.
-        channels: 1.
+        sample_rate: Hz, one of `SAMPLE_RATES`; 0 when it was not told, and then as asked.
+        channels: 1 in this protocol.
     """
 
     session_id: str

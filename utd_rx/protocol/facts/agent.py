@@ -99,6 +99,14 @@ class AgentSoundEnded(Fact):
 
 
 @frozen
+class AgentSoundFailed(Fact):
+    """The session of `attempt` cannot be heard or spoken to: a device does not open."""
+
+    attempt: int
+    error: AgentError
+
+
+@frozen
 class UserSpeakingChanged(Fact):
     """The microphone's voice activity, whether or not it is muted."""
 
