@@ -204,7 +204,8 @@ def error_of(code: int | None, message: str, *, is_silent: bool = False) -> Agen
     """
     if code is None:
         return AgentError("timeout" if is_silent else "network", message, retryable=True)
-    is_final = code in FINAL_CODES or is_fatal(str(code))
+    # A success or a redirect is another server than was meant.
+    is_final = code < 400 or code in FINAL_CODES or is_fatal(str(code))
     return AgentError(str(code), message, retryable=not is_final)
 
 
