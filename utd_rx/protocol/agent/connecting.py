@@ -34,7 +34,7 @@ from utd_rx.protocol.wire.atoms import PASSING, http_status, is_fatal
 
 FIRST_BACKOFF: Final = 0.5
 LONGEST_BACKOFF: Final = 30.0
-"""Seconds before the second attempt and between attempts at most (facts/atoms.md §2.5); a wait is
+"""Seconds before the second attempt and between attempts at most (docs/agent.md, "Reconnecting"); a wait is
 from half of it to all of it."""
 
 LONGEST_RETRY_AFTER: Final = 300.0
@@ -54,7 +54,7 @@ CLOSES_WITHIN: Final = 5.0
 """Seconds from `session.closed` to the end of the socket."""
 
 NORMAL, SETUP_FAILED = 1000, 4000
-"""Close codes with a meaning here (facts/atoms.md §2.5)."""
+"""Close codes with a meaning here (docs/agent.md, "How a connection ends")."""
 
 FINAL_CODES: Final = (NORMAL, 4401, 4403)
 """Close codes after which another attempt is in vain, or not wanted."""
