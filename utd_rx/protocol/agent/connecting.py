@@ -34,8 +34,8 @@ from utd_rx.protocol.wire.atoms import PASSING, http_status, is_fatal
 
 FIRST_BACKOFF: Final = 0.5
 LONGEST_BACKOFF: Final = 30.0
-"""Seconds before the second attempt and between attempts at most (docs/agent.md, "Reconnecting"); a wait is
-from half of it to all of it."""
+"""Seconds before the second attempt and between attempts at most (docs/agent.md, "Reconnecting"); a
+wait is from half of it to all of it."""
 
 LONGEST_RETRY_AFTER: Final = 300.0
 """Seconds by which the server can put the next attempt off: a slip of its pen is not for ever."""
