@@ -14,7 +14,8 @@ from utd_rx.protocol import bans as rules
 from utd_rx.protocol.facts import people as facts
 from utd_rx.protocol.promises import HasRole
 from utd_rx.protocol.waiting import is_clash
-from utd_rx.sessions.runner import Handlers, Runner
+from utd_rx.sessions.rules_runner import Handlers
+from utd_rx.sessions.runner import Runner
 
 
 @frozen(eq=False)
