@@ -68,7 +68,12 @@ class SignalSocket:
         """Close it, after what waits to be written; the first reason counts."""
         self._become(rules.closed(self._state, why, self._clock.monotonic()))
 
-    async def run(self, answer: Callable[[Json | None], str | None]) -> web.WebSocketResponse:
+    @property
+    def response(self) -> web.WebSocketResponse:
+        """What the request is answered with, once it was served."""
+        return self._ws
+
+    async def run(self, answer: Callable[[Json | None], str | None]) -> None:
         """Upgrade and serve it to its end.
 
         `answer` takes each JSON object, None for a frame that is none, and says what to send back.
@@ -93,7 +98,6 @@ class SignalSocket:
                 await self._ws.close(code=self._state.close, drain=False)
         finally:
             self._become(rules.Socket(close=Close.LOST))
-        return self._ws
 
     async def _read(self, answer: Callable[[Json | None], str | None]) -> None:
         try:
