@@ -60,7 +60,7 @@ class WorldTokens:
         self, *, room: str, identity: str, name: str | None, metadata: str, grant: Grant
     ) -> str:
         now = self._wall()
-        token = self._make(identity, int(now), int(now) + TOKEN_SECONDS)
+        token = self._make(identity, int(now), int(now + TOKEN_SECONDS))
         ticket = RoomTicket(room, identity, name or "", metadata, grant, now + TOKEN_SECONDS)
         self._tickets[token] = ticket
         return token
