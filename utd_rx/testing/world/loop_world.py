@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
-from typing import Any, Self, TypeVar, Unpack
+from typing import Any, Final, Self, TypeVar, Unpack
 
 from utd_rx.client import UTDStreamClient
 from utd_rx.engine.options import EngineOptions
@@ -16,6 +16,7 @@ from utd_rx.rooms import AudioRoomOptions, LiveStreamOptions
 from utd_rx.sessions.audio_room import UTDAudioRoomSession
 from utd_rx.sessions.call import UTDCallSession
 from utd_rx.sessions.live_stream import UTDLiveStreamSession
+from utd_rx.state.reports import running_loop
 from utd_rx.testing.loop import VirtualLoop
 from utd_rx.testing.world.clock import WorldClock
 from utd_rx.testing.world.engine import BASE_URL, WorldEngine
@@ -26,20 +27,27 @@ from utd_rx.testing.world.sent import Asked
 
 T = TypeVar("T")
 
-LOBBY = "lobby"
+LOBBY: Final = "lobby"
 """The room of whoever names none."""
+
+PATIENCE: Final = 600.0
+"""Virtual seconds that `run` waits: longer than anything the SDK does by itself."""
 
 
 class LoopWorld:
     """`FakeWorld` as coroutines; made by `FakeWorld.on_loop`, which explains it."""
 
-    def __init__(self, seed: int, options: EngineOptions) -> None:
-        loop = asyncio.get_running_loop()
+    def __init__(
+        self, seed: int, options: EngineOptions, act: Callable[[Callable[[], None]], None] | None = None
+    ) -> None:
+        loop = running_loop()
         if not isinstance(loop, VirtualLoop):
             raise invalid("a FakeWorld needs a VirtualLoop: run this with run_virtual(main())")
         self._loop = loop
+        self._handler = loop.get_exception_handler()
+        loop.set_exception_handler(self._note)
         self._clock = WorldClock(random.Random(seed))  # noqa: S311 - it guards nothing
-        self.network = Network(seed)
+        self.network = Network(seed, act)
         self._engine = WorldEngine(options)
         self._processes: dict[str, Process] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -100,7 +108,9 @@ class LoopWorld:
         self,
         caller: str,
         callee: str,
-        type: UTDStreamType = UTDStreamType.AUDIO_CALL,  # noqa: A002
+        type: UTDStreamType = UTDStreamType.AUDIO_CALL,  # noqa: A002 (the seed's word)
+        *,
+        answer: bool = True,
     ) -> tuple[UTDCallSession, UTDCallSession]:
         calling, called = self._process(caller), self._process(callee)
         for process in (calling, called):
@@ -108,18 +118,22 @@ class LoopWorld:
         near = calling.keep(calling.client.call_session(type))
         far = called.keep(called.client.call_session(type))
         call = await near.start(callee)
-        await called.client.ringing_calls.until(
-            lambda ringing: any(one.call_id == call.call_id for one in ringing), timeout=30.0
-        )
-        await far.accept(call.call_id)
-        await near.connected.until(True, timeout=30.0)
+        if answer:
+            await far.accept(call.call_id)
+            await near.connected.until(True, timeout=PATIENCE)
         return near, far
 
     # --- what happens ---------------------------------------------------------------------------
 
-    async def run(self, work: Coroutine[Any, Any, T], *, within: float = 600.0) -> T:
-        async with asyncio.timeout(within):
-            result = await work
+    async def run(self, work: Coroutine[Any, Any, T], *, within: float = PATIENCE) -> T:
+        limit = asyncio.timeout(within)
+        try:
+            async with limit:
+                result = await work
+        except TimeoutError:
+            if limit.expired():
+                raise TimeoutError(f"it did not end within {within:g} virtual seconds") from None
+            raise
         self._check()
         return result
 
@@ -154,6 +168,7 @@ class LoopWorld:
                 process.link.cut()
                 stack.push_async_callback(process.aclose)
         self._processes.clear()
+        self._loop.set_exception_handler(self._handler)
         self._check()
 
     def _process(self, identity: str) -> Process:
@@ -178,6 +193,10 @@ class LoopWorld:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             self._failures.append(error)
+
+    def _note(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Keep what an observer raised, or a task that nobody awaits."""
+        self._failures.append(context.get("exception") or RuntimeError(context["message"]))
 
     def _check(self) -> None:
         """Raise what failed in the background."""
