@@ -15,26 +15,26 @@ EPOCH: Final = 1_800_000_000.0
 
 
 class WorldClock:
-    """A `Clock` on the time of the running loop; jitter is drawn from `dice`."""
+    """A `Clock` on the time of `loop`; jitter is drawn from `dice`."""
 
-    def __init__(self, dice: random.Random) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, dice: random.Random) -> None:
+        self._loop = loop
         self._dice = dice
 
     def now(self) -> float:
-        return asyncio.get_running_loop().time()
+        return self._loop.time()
 
     def wall(self) -> float:
-        return EPOCH + self.now()
+        return EPOCH + self._loop.time()
 
     def call_at(self, at: float, callback: Callable[[], None]) -> Cancel:
-        loop = asyncio.get_running_loop()
-        timer = loop.call_at(at, lambda: due())
+        timer = self._loop.call_at(at, lambda: due())
 
         def due() -> None:
             nonlocal timer
             # Two that are due within a loop's resolution are called together.
-            if loop.time() < at:
-                timer = loop.call_at(at, due)
+            if self._loop.time() < at:
+                timer = self._loop.call_at(at, due)
             else:
                 callback()
 
@@ -42,10 +42,6 @@ class WorldClock:
 
     def jitter(self) -> float:
         return self._dice.random()
-
-
-LOOP_CLOCK: Final = WorldClock(random.Random(0))  # noqa: S311 - it guards nothing
-"""The clock of whatever draws no jitter."""
 
 
 class WorldEngineClock(LoopEngineClock):

@@ -46,8 +46,8 @@ class LoopWorld:
         self._loop = loop
         self._handler = loop.get_exception_handler()
         loop.set_exception_handler(self._note)
-        self._clock = WorldClock(random.Random(seed))  # noqa: S311 - it guards nothing
-        self.network = Network(seed, act)
+        self._clock = WorldClock(loop, random.Random(seed))  # noqa: S311 - it guards nothing
+        self.network = Network(seed)
         self._engine = WorldEngine(options)
         self._processes: dict[str, Process] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
