@@ -12,7 +12,7 @@ from aiohttp.typedefs import Handler
 from utd_rx.engine.routes.http import Context
 from utd_rx.engine.serving import trust
 from utd_rx.engine.signal_hub import Subscriber
-from utd_rx.engine.signal_socket import SignalSocket
+from utd_rx.engine.signal_socket import SignalSocket, UpgradedRequest
 from utd_rx.engine.tokens import device_of
 
 PATH: Final = "/api/v1/signal"
@@ -23,9 +23,10 @@ def connect(context: Context) -> Handler:
     no header."""
 
     async def handle(request: web.Request) -> web.WebSocketResponse:
-        socket = SignalSocket(request, context.core.clock)
+        upgraded = UpgradedRequest(request)
+        socket = SignalSocket(upgraded, context.core.clock)
         await context.hub.serve(socket, partial(admit, context, partial(trust, request)))
-        return socket.response
+        return upgraded.response
 
     return handle
 
