@@ -21,6 +21,7 @@ import random
 from bisect import insort
 from collections.abc import Callable
 from enum import Enum
+from functools import partial
 from itertools import count
 from typing import Final, TypeAlias
 
@@ -40,22 +41,31 @@ class LinkNews(Enum):
     CUT = "the process at this end is gone"
 
 
+Act: TypeAlias = Callable[[Callable[[], None]], None]
+
+
+def _at_once(what: Callable[[], None]) -> None:
+    what()
+
+
 class Network:
     """The links of a world by who uses them: the newest of each.
 
     Args:
         seed: Of the dice for jitter, loss and order.
+        act: Carries out what a verb does; at once, unless a world says how its loop does.
     """
 
-    def __init__(self, seed: int = 0) -> None:
-        self.dice: Final = random.Random(seed)  # noqa: S311 - it guards nothing
+    def __init__(self, seed: int = 0, act: Act | None = None) -> None:
+        self._dice = random.Random(seed)  # noqa: S311 - it guards nothing
+        self._act = act or _at_once
         self._links: dict[str, Link] = {}
 
     def link(self, who: str) -> Link:
         """Return the way of `who` to the world; a new one when there is none that is not cut."""
         found = self._links.get(who)
         if found is None or found.is_cut:
-            found = self._links[who] = Link(who, self.dice)
+            found = self._links[who] = Link(who, self._dice)
         return found
 
     def drop(self, who: str, share: float = 1.0) -> None:
@@ -75,16 +85,17 @@ class Network:
     def partition(self, *who: str) -> None:
         """Let nothing through from and to each of `who`, without a word to anybody."""
         for one in who:
-            self.link(one).close()
+            self._act(self.link(one).close)
 
     def heal(self, *who: str) -> None:
         """Undo whatever was done to the links of `who`, of everybody when nobody is named."""
         for one in who or tuple(self._links):
-            self.link(one).heal()
+            self._act(self.link(one).heal)
 
     def interrupt(self, who: str, *, full: bool = False) -> None:
         """Break the connections of `who` once; `full`, LiveKit starts over instead of resuming."""
-        self.link(who).tell(LinkNews.RESTARTED if full else LinkNews.BROKEN)
+        news = LinkNews.RESTARTED if full else LinkNews.BROKEN
+        self._act(partial(self.link(who).tell, news))
 
 
 class Link:
