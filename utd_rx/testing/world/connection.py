@@ -138,6 +138,7 @@ class WorldConnection:
 
     async def _close(self) -> None:
         self.receptions.close()
+        self.local.leave()
         await self.local.aclose()
         if not self.ended.done():
             self.post(lambda room, who: room.leave(who, DisconnectReason.CLIENT_INITIATED))
@@ -173,31 +174,31 @@ class WorldConnection:
             room, there = self._room, self._there
             self._up.send(lambda: order(room, there))
 
-    async def ask(self, order: Order[T]) -> T:
-        if not (self._link.is_clear and self._is_steady.is_set()):
-            return await self._ask(order)
-        return order(self._room, self._there)
+    async def ask(self, order: Order[T], take: Callable[[T], object]) -> None:
+        answered: asyncio.Future[None] = self._loop.create_future()
 
-    async def _ask(self, order: Order[T]) -> T:
-        answer: asyncio.Future[T] = self._loop.create_future()
+        def answer(result: T) -> None:
+            take(result)
+            if not answered.done():
+                answered.set_result(None)
 
         def carry_out(room: VirtualRoom, there: VirtualParticipant) -> None:
             result = order(room, there)
-            back = there.down or Lane(self._link)
-            back.send(lambda: None if answer.done() else answer.set_result(result))
+            if there.down is not None:
+                there.down.send(lambda: answer(result))
 
         async def send() -> None:
             await self._is_steady.wait()
             self.post(carry_out)
 
         sending = self.own(send(), "ask")
-        rivals: list[asyncio.Future[Any]] = [answer, self.ended]
+        rivals: list[asyncio.Future[Any]] = [answered, self.ended]
         try:
             await asyncio.wait(rivals, timeout=ANSWER_TIMEOUT, return_when=asyncio.FIRST_COMPLETED)
         finally:
             sending.cancel()
-        if answer.done():
-            return answer.result()
+        if answered.done():
+            return
         if self.ended.done():
             raise conflict(ConflictReason.LEFT, "The connection ended.")
         raise UTDStreamException(
