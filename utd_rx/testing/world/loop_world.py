@@ -38,7 +38,10 @@ class LoopWorld:
     """`FakeWorld` as coroutines; made by `FakeWorld.on_loop`, which explains it."""
 
     def __init__(
-        self, seed: int, options: EngineOptions, act: Callable[[Callable[[], None]], None] | None = None
+        self,
+        seed: int,
+        options: EngineOptions,
+        act: Callable[[Callable[[], None]], None] | None = None,
     ) -> None:
         loop = running_loop()
         if not isinstance(loop, VirtualLoop):
