@@ -128,13 +128,9 @@ class WorldConnection:
         self._is_held = False
         self.deliver()
 
-    def kill(self) -> None:
-        """End without a word to anybody, as a process that is gone."""
+    def silence(self) -> None:
+        """Tell nobody here anything any more."""
         self._sink = lambda _: None
-        self._batch.clear()
-        self._over()
-        self.receptions.close()
-        self.own(self.local.aclose(), "close what was published")
 
     async def _close(self) -> None:
         self.receptions.close()
@@ -148,17 +144,12 @@ class WorldConnection:
         """The connection is over; whoever waits for it is let go."""
         if not self.ended.done():
             self.tell(ev.Disconnected(reason))
-            self._over()
+            self.ended.set_result(None)
+            self._unwatch()
+            for timer in self._timers.values():
+                timer.cancel()
             self.receptions.close()
             self.own(self.local.aclose(), "close what was published")
-
-    def _over(self) -> None:
-        if not self.ended.done():
-            self.ended.set_result(None)
-        self._unwatch()
-        for timer in self._timers.values():
-            timer.cancel()
-        self._timers.clear()
 
     # -- to the server --------------------------------------------------------------------------
 
@@ -303,8 +294,9 @@ class WorldConnection:
                 self._starts_over = True
                 self._lose()
                 self._room.leave(self._there, DisconnectReason.CLIENT_INITIATED)
-            case LinkNews.CUT:
-                self.kill()
+            case LinkNews.CUT:  # the process is gone, and says nothing to anybody
+                self.silence()
+                self._finish(DisconnectReason.UNKNOWN)
 
     def _lose(self) -> None:
         """The connection is lost: say so, and try to restore it."""

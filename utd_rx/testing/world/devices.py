@@ -122,8 +122,8 @@ class VirtualCamera(VirtualDevice[VideoFrame]):
         super().__init__()
         self.format = format or VideoFormat()
 
-    def show(self, pixels: Pixels) -> None:
-        """Let it see one picture, now.
+    async def show(self, pixels: Pixels) -> None:
+        """Let it see one picture, now; does not wait.
 
         Args:
             pixels: uint8 RGB, shape `(height, width, 3)`.
