@@ -23,7 +23,7 @@ from utd_rx.testing.audio import FakeAudio
 from utd_rx.testing.contracts import refusal
 from utd_rx.testing.contracts.room_bench import Loudspeaker
 from utd_rx.testing.world.clock import WorldClock
-from utd_rx.testing.world.devices import OpenDevice, VirtualCamera, VirtualMicrophone
+from utd_rx.testing.world.devices import DeviceOpening, VirtualCamera, VirtualMicrophone
 from utd_rx.video import TestPattern, read_counter
 
 NOISE: Samples = np.random.default_rng(1).integers(-9_000, 9_000, (4_800, 1)).astype(np.int16)
@@ -136,9 +136,9 @@ class Wrong:
     def __init__(self, frame: object) -> None:
         self._frame = frame
 
-    async def open(self, sink: FrameSink) -> OpenDevice:
+    async def open(self, sink: FrameSink) -> DeviceOpening:
         asyncio.get_running_loop().call_later(1.0, sink, self._frame)
-        return OpenDevice(lambda: None)
+        return DeviceOpening(lambda: None)
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ async def test_what_cannot_be_sent_ends_its_track_and_says_why(party: Party, fra
 @virtual
 async def test_a_source_that_does_not_open_is_not_published(party: Party) -> None:
     class Broken(Wrong):
-        async def open(self, sink: FrameSink) -> OpenDevice:
+        async def open(self, sink: FrameSink) -> DeviceOpening:
             raise UTDStreamException("no such device", code=UTDErrorCode.NOT_FOUND)
 
     ben = await party.join("ben")
