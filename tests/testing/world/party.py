@@ -23,6 +23,7 @@ E = TypeVar("E", bound=ev.RoomEvent)
 
 ROOM = "lobby"
 HOUR = 3600.0
+PUBLISH = Grant(can_publish=True)
 
 
 def now() -> float:
@@ -91,11 +92,10 @@ class Party:
         self._rooms: list[WorldRoom] = []
         self.sfu = VirtualSfu(self.reports.append, self._read, wall=now, silent_news=silent_news)
 
-    def token(self, identity: str, metadata: str = "", **grant: bool) -> str:
-        """Return a token for an hour, which lets publish unless it says otherwise."""
-        granted = Grant(**{"can_publish": True, **grant})
+    def token(self, identity: str, metadata: str = "", grant: Grant = PUBLISH) -> str:
+        """Return a token for an hour."""
         token = f"{identity} {next(self._numbers)}"
-        self._tickets[token] = RoomTicket(ROOM, identity, "", metadata, granted, now() + HOUR)
+        self._tickets[token] = RoomTicket(ROOM, identity, "", metadata, grant, now() + HOUR)
         return token
 
     def guest(self, identity: str) -> Guest:
@@ -104,10 +104,10 @@ class Party:
         self._rooms.append(room)
         return Guest(identity, room)
 
-    async def join(self, identity: str, metadata: str = "", **grant: bool) -> Guest:
+    async def join(self, identity: str, metadata: str = "", grant: Grant = PUBLISH) -> Guest:
         """Let somebody join."""
         guest = self.guest(identity)
-        await guest.room.connect("", self.token(identity, metadata, **grant))
+        await guest.room.connect("", self.token(identity, metadata, grant))
         await advance(0.0)
         return guest
 

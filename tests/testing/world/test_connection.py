@@ -65,16 +65,20 @@ async def test_a_join_that_is_cancelled_leaves_nobody_behind(party: Party, after
     await ben.room.connect("", party.token("ben"))
 
 
+@pytest.mark.parametrize("after", [0.1, 0.3])
 @virtual
-async def test_who_leaves_while_joining_has_left(party: Party) -> None:
+async def test_who_leaves_while_joining_has_left(party: Party, after: float) -> None:
     party.network.delay("ben", 0.2)
     ben = party.guest("ben")
     joining = asyncio.create_task(ben.room.connect("", party.token("ben")))
-    await advance(0.1)
+    await advance(after)
     again = await refusal(ben.room.connect("", party.token("ben")))
     assert again.reason is ConflictReason.ALREADY
     await ben.room.disconnect()
     assert (await refusal(joining)).reason is ConflictReason.LEFT
+    await advance(0.2)
+    assert await party.sfu.list_participants(ROOM) == ()
+    assert ben.names() == []
     await ben.room.aclose()
     closed = await refusal(ben.room.connect("", party.token("ben")))
     assert closed.reason is ConflictReason.CLOSED

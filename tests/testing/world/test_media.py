@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import Any
 
 import numpy as np
 import pytest
@@ -133,7 +134,7 @@ class Wrong:
 
     format = AudioFormat()
 
-    def __init__(self, frame: object) -> None:
+    def __init__(self, frame: Any) -> None:
         self._frame = frame
 
     async def open(self, sink: FrameSink) -> DeviceOpening:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
 
 import pytest
@@ -177,11 +178,12 @@ async def test_verbs_act_where_the_world_says() -> None:
 
 def test_numbers_out_of_range_are_refused() -> None:
     network = Network()
-    for wrong in (
+    wrong: list[Callable[[], None]] = [
         lambda: network.drop("ben", 1.5),
         lambda: network.delay("ben", -1.0),
         lambda: network.delay("ben", 1.0, jitter=-1.0),
-    ):
+    ]
+    for command in wrong:
         with pytest.raises(UTDStreamException) as refused:
-            wrong()
+            command()
         assert refused.value.code is UTDErrorCode.VALIDATION

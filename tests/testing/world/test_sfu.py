@@ -186,7 +186,7 @@ async def test_a_message_goes_to_whom_it_is_for_and_no_destination_is_everybody(
 
 @virtual
 async def test_who_may_not_send_or_receive_does_not(party: Party) -> None:
-    anna, ben = await party.join("anna"), await party.join("ben", can_subscribe=False)
+    anna, ben = await party.join("anna"), await party.join("ben", grant=Grant(can_subscribe=False))
     await anna.room.publish(VirtualMicrophone())
     await advance(0)
     assert ben.names() == ["TrackPublished"]

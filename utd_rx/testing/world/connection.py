@@ -146,6 +146,7 @@ class WorldConnection:
             self.tell(ev.Disconnected(reason))
             self.ended.set_result(None)
             self._unwatch()
+            self._room.abandon(self._there)
             for timer in self._timers.values():
                 timer.cancel()
             self.receptions.close()
@@ -315,9 +316,7 @@ class WorldConnection:
         if not self._link.is_open:
             return  # `OPENED` tries again
         there = self._room.people.get(self.identity)
-        if there is not None and there is not self._there:
-            self._finish(DisconnectReason.DUPLICATE_IDENTITY)
-        elif there is None or self._starts_over:
+        if there is None or self._starts_over:
             try:
                 self._room, self._there = self._sfu.join(
                     self.ticket, self, self._link, auto_subscribe=self._auto_subscribe
@@ -329,6 +328,8 @@ class WorldConnection:
                 self._data = Lane(self._link, is_data=True)
                 self._restored()
                 self._loop.call_soon(self.local.republish)
+        elif there is not self._there:
+            self._finish(DisconnectReason.DUPLICATE_IDENTITY)
         else:
             self._room.resume(there)
             self._restored()
