@@ -13,6 +13,7 @@ from utd_rx.client import UTDStreamClient
 from utd_rx.engine.options import EngineOptions
 from utd_rx.errors import invalid
 from utd_rx.models.stream_type import UTDStreamType
+from utd_rx.rest.client import UTDApiClient
 from utd_rx.rooms import AudioRoomOptions, LiveStreamOptions
 from utd_rx.sessions.audio_room import UTDAudioRoomSession
 from utd_rx.sessions.call import UTDCallSession
@@ -74,6 +75,16 @@ class LoopWorld:
 
     def client(self, identity: str) -> UTDStreamClient:
         return self._process(identity).client
+
+    def api_client(self, identity: str) -> UTDApiClient:
+        secrets = self._engine.context.secrets
+        return UTDApiClient(
+            BASE_URL,
+            app_id=secrets.app_id,
+            app_key=secrets.app_key,
+            transport=self._engine.transport(identity, self.network.link(identity)),
+            clock=self._clock,
+        )
 
     def microphone(self, identity: str) -> VirtualMicrophone:
         return self._process(identity).microphone

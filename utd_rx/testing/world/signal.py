@@ -60,7 +60,7 @@ class VirtualSocket:
 
     async def close(self, code: int) -> None:
         self.send(VirtualFrame(WSMsgType.CLOSE, code))
-        self._is_over = True
+        self.take(_GONE)
 
     def abort(self) -> None:
         """Break the connection; nothing when it is over."""
