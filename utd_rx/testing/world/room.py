@@ -102,7 +102,7 @@ class WorldRoom:
             try:
                 await self._travel(given_up)
             except BaseException:
-                live.kill()
+                live.silence()
                 await live.aclose()
                 raise
         finally:
