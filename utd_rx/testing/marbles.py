@@ -102,8 +102,8 @@ def record(
     Raises:
         UTDStreamException: `VALIDATION` where no loop runs, there is no world, and no `now`.
     """
-    known: str = name or getattr(stream, "name", "the stream")
-    timeline = Timeline(stream, now or _clock(), known)
+    name = name or str(getattr(stream, "name", "the stream"))
+    timeline = Timeline(stream, now or clock(), name)
     PAGE.append(timeline)
     return timeline
 
@@ -130,7 +130,7 @@ def assert_timeline(
         UTDStreamException: `VALIDATION`: the stream is not recorded, or the diagram is none.
     """
     __tracebackhide__ = True
-    found = (one for one in reversed(PAGE) if stream in (one, one.stream))
+    found = (one for one in reversed(PAGE) if one is stream or one.stream is stream)
     if (timeline := next(found, None)) is None:
         raise invalid(f"{stream!r} is not recorded: call record(stream) first, then let time pass")
     wanted, length = parsed(diagram, number(step, "step must be positive", POSITIVE))
@@ -197,7 +197,12 @@ def begin(now: Callable[[], float] | None = None) -> None:
     _CLOCKS[:] = [] if now is None else [now]
 
 
-def _clock() -> Callable[[], float]:
+def clock() -> Callable[[], float]:
+    """Return the clock of the running loop, else that of the newest world.
+
+    Raises:
+        UTDStreamException: `VALIDATION`: there is neither.
+    """
     try:
         return asyncio.get_running_loop().time
     except RuntimeError:

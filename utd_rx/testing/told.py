@@ -17,67 +17,70 @@ from utd_rx.models.seats import SpeakRequest, UTDSeat, UTDSeatGrid
 from utd_rx.models.stage import StageRequest, UTDStageMember
 
 MAX_WORDS: Final = 60
-"""Characters of a value of which nothing better is known than its repr."""
+"""Characters of a value that are told."""
 
 
-@singledispatch
 def told(value: object) -> str:
     """Return what a value is, in few words."""
-    if attrs.has(type(value)):
-        return _fields(value)
-    words = repr(value)
+    words = told_as(value)
     return words if len(words) <= MAX_WORDS else words[: MAX_WORDS - 1] + "…"
 
 
-@told.register
+@singledispatch
+def told_as(value: object) -> str:
+    """Return what a value of this class is."""
+    return _fields(value) if attrs.has(type(value)) else repr(value)
+
+
+@told_as.register
 def _(value: Enum) -> str:
     return value.name
 
 
-@told.register(tuple)
+@told_as.register(tuple)
 def _(value: tuple[object, ...]) -> str:
     return f"({', '.join(map(told, value))})"
 
 
-@told.register(Mapping)
+@told_as.register(Mapping)
 def _(value: Mapping[object, object]) -> str:
     return f"{{{', '.join(f'{key}: {told(one)}' for key, one in value.items())}}}"
 
 
-@told.register
+@told_as.register
 def _(value: UTDStreamException) -> str:
     return value.code.name if value.reason is None else f"{value.code.name}, {value.reason.value}"
 
 
-@told.register
+@told_as.register
 def _(value: Participant) -> str:
     return "+".join((value.identity, *(track.source.name.lower() for track in value.tracks)))
 
 
-@told.register
+@told_as.register
 def _(value: UTDSeat) -> str:
     return "locked" if value.is_locked else value.identity or "–"
 
 
-@told.register
+@told_as.register
 def _(value: UTDSeatGrid) -> str:
     asking = "".join(f", {one.identity} asks" for one in value.requests)
     return f"[{' '.join(map(told, value.seats))}]{asking}"
 
 
-@told.register(SpeakRequest)
-@told.register(StageRequest)
-@told.register(UTDStageMember)
+@told_as.register(SpeakRequest)
+@told_as.register(StageRequest)
+@told_as.register(UTDStageMember)
 def _(value: Any) -> str:
     return str(value.identity)
 
 
-@told.register
+@told_as.register
 def _(value: ChatMessage) -> str:
     return f"{value.sender}: {value.text}"
 
 
-@told.register
+@told_as.register
 def _(value: UTDCall) -> str:
     why = "" if value.end_reason is None else f", {value.end_reason.name}"
     return f"{value.caller_identity} to {value.callee_identity} {value.status.name}{why}"
