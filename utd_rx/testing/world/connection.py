@@ -1,0 +1,402 @@
+"""One connection of a `WorldRoom`: what LiveKit's client does between a join and its end.
+
+It tells each thing once and what one turn of the loop brought together, as `UTDRoom` does. It
+notices outages as late as LiveKit's client does, and comes back as it does (docs/livekit.md,
+"Reconnecting"):
+
+| what happens | what the client does |
+| --- | --- |
+| the connection breaks | says `Reconnecting` at once, and resumes `RESUME` later |
+| nothing gets through | notices after `NOTICE`, tries until `GIVE_UP`, then ends as `UNKNOWN` |
+| it gets through again | resumes, or starts over where the server has given it up meanwhile |
+| it has to start over | says goodbye, joins with its newest token, publishes anew |
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable, Iterator
+from typing import Any, Final, TypeVar
+
+from attrs import evolve
+
+from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conflict
+from utd_rx.models import events as ev
+from utd_rx.models.audio import AudioFrame
+from utd_rx.models.connection import DisconnectReason
+from utd_rx.models.participant import ParticipantPermission, TrackPublication
+from utd_rx.models.statistics import RoomStatistics, TrackDirection
+from utd_rx.models.video import VideoFrame
+from utd_rx.ports.room import EventSink
+from utd_rx.testing.world.local_media import LocalMedia
+from utd_rx.testing.world.network import Lane, Link, LinkNews
+from utd_rx.testing.world.receptions import Receptions
+from utd_rx.testing.world.sfu import VirtualSfu
+from utd_rx.testing.world.sfu_room import VirtualParticipant, VirtualRoom
+from utd_rx.testing.world.statistics import Ledger
+from utd_rx.testing.world.tokens import RoomTicket
+from utd_rx.testing.world.wire import Order
+
+T = TypeVar("T")
+
+RESUME: Final = 3.0
+"""Seconds that a resume takes."""
+
+START_OVER: Final = 0.1
+"""Seconds from the goodbye of a full reconnect to its join."""
+
+NOTICE: Final = 15.0
+"""Seconds without an answer after which a connection is taken for lost: the ping's time-out."""
+
+GIVE_UP: Final = 22.0
+"""Seconds for which it is tried to restore one; measured were 19.7 to 22.9."""
+
+ANSWER_TIMEOUT: Final = 10.0
+"""Seconds that a command waits for the server."""
+
+
+class WorldConnection:
+    """A connection that is made before joining; implements `SfuClient` and `Wire`.
+
+    `ended` is done when it is over, and `ticket` the newest that the server gave.
+    """
+
+    def __init__(
+        self,
+        sfu: VirtualSfu,
+        link: Link,
+        ticket: RoomTicket,
+        sink: EventSink,
+        numbers: Iterator[int],
+        *,
+        auto_subscribe: bool,
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._sfu, self._link, self._sink = sfu, link, sink
+        self._auto_subscribe = auto_subscribe
+        self.ticket = ticket
+        self.ended: asyncio.Future[None] = self._loop.create_future()
+        self.permission = ParticipantPermission()
+        self.local = LocalMedia(self)
+        self.receptions = Receptions(self, numbers)
+        self._room: VirtualRoom
+        self._there: VirtualParticipant
+        self._known: dict[str, dict[str, TrackPublication]] = {}
+        self._batch: list[ev.RoomEvent] = []
+        self._is_held = True
+        self._up, self._data = Lane(link), Lane(link, is_data=True)
+        self._media = Lane(link, is_data=True, keeps=False)
+        self._ledger = Ledger(link)
+        self._is_steady = asyncio.Event()
+        self._starts_over = False
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._unwatch: Callable[[], None] = lambda: None
+
+    @property
+    def identity(self) -> str:
+        return self.ticket.identity
+
+    def join(self) -> ev.RoomSnapshot:
+        """Join, and return the room as it is, before any event."""
+        self._room, self._there = self._sfu.join(
+            self.ticket, self, self._link, auto_subscribe=self._auto_subscribe
+        )
+        self._unwatch = self._link.watch(self._mind)
+        self._is_steady.set()
+        self._loop.call_soon(self._room.push_ticket, self._there)
+        return self._taken(self._room.snapshot(self._there))
+
+    def release(self) -> None:
+        """Deliver events from now on; those that happened since the snapshot come first."""
+        self._is_held = False
+        self.deliver()
+
+    def deliver(self) -> None:
+        """Deliver what waits for the end of this turn of the loop."""
+        if self._batch and not self._is_held:
+            batch, self._batch = self._batch, []
+            self._sink(tuple(batch))
+
+    async def aclose(self) -> None:
+        """Leave and close everything. Idempotent; when cancelled, it goes on."""
+        await asyncio.shield(self.own(self._close(), "leave"))
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        self._is_held = False
+        self.deliver()
+
+    def kill(self) -> None:
+        """End without a word to anybody, as a process that is gone."""
+        self._sink = lambda _: None
+        self._batch.clear()
+        self._over()
+        self.receptions.close()
+        self.own(self.local.aclose(), "close what was published")
+
+    async def _close(self) -> None:
+        self.receptions.close()
+        await self.local.aclose()
+        if not self.ended.done():
+            self.post(lambda room, who: room.leave(who, DisconnectReason.CLIENT_INITIATED))
+        self._finish(DisconnectReason.CLIENT_INITIATED)
+
+    def _finish(self, reason: DisconnectReason) -> None:
+        """The connection is over; whoever waits for it is let go."""
+        if not self.ended.done():
+            self.tell(ev.Disconnected(reason))
+            self._over()
+            self.receptions.close()
+            self.own(self.local.aclose(), "close what was published")
+
+    def _over(self) -> None:
+        if not self.ended.done():
+            self.ended.set_result(None)
+        self._unwatch()
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+
+    # -- to the server --------------------------------------------------------------------------
+
+    def own(self, work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
+        """See `Wire`, as for the rest of what it lists."""
+        task = self._loop.create_task(work, name=f"utd_rx world: {name}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def post(self, order: Order[object]) -> None:
+        if self._is_steady.is_set():
+            room, there = self._room, self._there
+            self._up.send(lambda: order(room, there))
+
+    async def ask(self, order: Order[T]) -> T:
+        if not (self._link.is_clear and self._is_steady.is_set()):
+            return await self._ask(order)
+        return order(self._room, self._there)
+
+    async def _ask(self, order: Order[T]) -> T:
+        answer: asyncio.Future[T] = self._loop.create_future()
+
+        def carry_out(room: VirtualRoom, there: VirtualParticipant) -> None:
+            result = order(room, there)
+            back = there.down or Lane(self._link)
+            back.send(lambda: None if answer.done() else answer.set_result(result))
+
+        async def send() -> None:
+            await self._is_steady.wait()
+            self.post(carry_out)
+
+        sending = self.own(send(), "ask")
+        rivals: list[asyncio.Future[Any]] = [answer, self.ended]
+        try:
+            await asyncio.wait(rivals, timeout=ANSWER_TIMEOUT, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            sending.cancel()
+        if answer.done():
+            return answer.result()
+        if self.ended.done():
+            raise conflict(ConflictReason.LEFT, "The connection ended.")
+        raise UTDStreamException(
+            f"LiveKit did not answer within {ANSWER_TIMEOUT:g} s.", code=UTDErrorCode.TIMEOUT
+        )
+
+    def send_data(self, order: Order[object]) -> None:
+        """Send a data message, also while signalling is being restored."""
+        room, there = self._room, self._there
+        self._data.send(lambda: order(room, there))
+
+    def statistics(self) -> RoomStatistics:
+        """Measure; see `RoomPort.statistics`."""
+        room, there, look = self._room, self._there, self._ledger.look
+        sent = [
+            look(TrackDirection.SENT, self.identity, track, room.forwarded[track.sid])
+            for track in self.local.tracks
+        ]
+        received = [
+            look(TrackDirection.RECEIVED, identity, track, room.forwarded[track.sid] - before)
+            for identity, track in self.remotes
+            if (before := there.receives.get(track.sid)) is not None and track.is_subscribed
+        ]
+        return RoomStatistics((*sent, *received), 2 * self._link.delay)
+
+    def send_media(self, sid: str, frame: AudioFrame | VideoFrame) -> None:
+        room, there = self._room, self._there
+        self._media.send(lambda: room.forward(there, sid, frame))
+
+    # -- from the server ------------------------------------------------------------------------
+
+    def hear(self, events: Iterable[ev.RoomEvent]) -> None:
+        """See `SfuClient`."""
+        for event in events:
+            if not self.ended.done():
+                self._hear(event)
+
+    def take_ticket(self, ticket: RoomTicket) -> None:
+        """See `SfuClient`."""
+        self.ticket = ticket
+        self.tell(ev.TokenRefreshed())
+
+    def take_data(self, message: ev.DataReceived) -> None:
+        """See `SfuClient`; who is not known yet has no name (docs/livekit.md,
+        "Unnamed senders")."""
+        is_known = message.sender is None or message.sender in self._known
+        self.tell(message if is_known else evolve(message, sender=None))
+
+    def take_media(self, track_sid: str, frame: AudioFrame | VideoFrame) -> None:
+        """See `SfuClient`."""
+        if not self.ended.done():
+            self.receptions.take(track_sid, frame)
+
+    def tell(self, event: ev.RoomEvent) -> None:
+        if self.ended.done():
+            return
+        if not self._batch:
+            self._loop.call_soon(self.deliver)
+        self._batch.append(event)
+
+    def find(self, sid: str) -> TrackPublication | None:
+        found = (tracks.get(sid) for tracks in self._known.values())
+        return next((track for track in found if track is not None), None)
+
+    @property
+    def remotes(self) -> Iterator[tuple[str, TrackPublication]]:
+        """Every remote track with whose it is."""
+        for identity, tracks in self._known.items():
+            for track in tracks.values():
+                yield identity, track
+
+    def _taken(self, snapshot: ev.RoomSnapshot) -> ev.RoomSnapshot:
+        """Take a snapshot for what is known; return it with the local tracks as this side has
+        them."""
+        self._known = {who.identity: {t.sid: t for t in who.tracks} for who in snapshot.remotes}
+        self.permission = snapshot.local.permission
+        return evolve(snapshot, local=evolve(snapshot.local, tracks=self.local.tracks))
+
+    def _hear(self, event: ev.RoomEvent) -> None:
+        identity: str = getattr(event, "identity", self.identity)
+        is_mine = identity == self.identity
+        match event:
+            case ev.Disconnected(reason):
+                self._finish(reason)
+                return
+            case ev.ParticipantConnected(who):
+                if who.identity in self._known:
+                    return
+                self._known[who.identity] = {}
+            case ev.ParticipantDisconnected():
+                if self._known.pop(identity, None) is None:
+                    return
+            case ev.TrackMuted(track=track) | ev.TrackUnmuted(track=track) if is_mine:
+                self.local.mute_changed(track.sid, track.is_muted)
+                return
+            case ev.TrackEvent():
+                self._hear_of_track(event)
+                return
+            case ev.ParticipantPermissionsChanged(permission=permission) if is_mine:
+                self.permission = permission
+                self.local.enforce(permission)
+            case _ if not is_mine and identity not in self._known:
+                return
+        self.tell(event)
+
+    def _hear_of_track(self, event: ev.TrackEvent) -> None:
+        tracks, sid = self._known.get(event.identity), event.track.sid
+        if tracks is None:
+            return
+        known, track = tracks.get(sid), event.track
+        match event:
+            case ev.TrackPublished():
+                if known is not None:
+                    return
+                tracks[sid] = track
+            case _ if known is None:
+                return
+            case ev.TrackUnpublished():
+                del tracks[sid]
+                self.receptions.end(sid)
+            case ev.TrackSubscribed() | ev.TrackUnsubscribed():
+                if known.is_subscribed is track.is_subscribed:
+                    return
+                tracks[sid] = track
+                if not track.is_subscribed:
+                    self.receptions.end(sid)
+            case _:
+                if known.is_muted is track.is_muted:
+                    return
+                track = tracks[sid] = evolve(known, is_muted=track.is_muted)
+        self.tell(evolve(event, track=track))
+
+    # -- outages --------------------------------------------------------------------------------
+
+    def _mind(self, news: LinkNews) -> None:
+        match news:
+            case LinkNews.CLOSED if self._is_steady.is_set():
+                self._in(NOTICE, "notice", self._lose)
+            case LinkNews.OPENED:
+                self._cancel("notice")
+                if not self._is_steady.is_set():
+                    self._in(RESUME, "try", self._try)
+            case LinkNews.BROKEN:
+                self._lose()
+            case LinkNews.RESTARTED:
+                self._starts_over = True
+                self._lose()
+                self._room.leave(self._there, DisconnectReason.CLIENT_INITIATED)
+            case LinkNews.CUT:
+                self.kill()
+
+    def _lose(self) -> None:
+        """The connection is lost: say so, and try to restore it."""
+        if self.ended.done():
+            return
+        if self._is_steady.is_set():
+            self._is_steady.clear()
+            self.tell(ev.Reconnecting())
+            self._in(GIVE_UP, "give up", lambda: self._finish(DisconnectReason.UNKNOWN))
+        self._room.detach(self._there)
+        self._up.close()
+        self._up = Lane(self._link)
+        self._in(START_OVER if self._starts_over else RESUME, "try", self._try)
+
+    def _try(self) -> None:
+        if not self._link.is_open:
+            return  # `OPENED` tries again
+        there = self._room.people.get(self.identity)
+        if there is not None and there is not self._there:
+            self._finish(DisconnectReason.DUPLICATE_IDENTITY)
+        elif there is None or self._starts_over:
+            try:
+                self._room, self._there = self._sfu.join(
+                    self.ticket, self, self._link, auto_subscribe=self._auto_subscribe
+                )
+            except UTDStreamException:
+                self._in(RESUME, "try", self._try)  # until it is given up
+            else:
+                self._data.close()
+                self._data = Lane(self._link, is_data=True)
+                self._restored()
+                self._loop.call_soon(self.local.republish)
+        else:
+            self._room.resume(there)
+            self._restored()
+            self.local.repeat()
+
+    def _restored(self) -> None:
+        self._starts_over = False
+        self._cancel("give up")
+        self._is_steady.set()
+        snapshot = self._taken(self._room.snapshot(self._there))
+        self.tell(ev.Reconnected(snapshot))
+        self.receptions.keep({track.sid for _, track in self.remotes})
+        self.local.enforce(self.permission)
+        self._room.push_ticket(self._there)
+
+    def _in(self, seconds: float, what: str, then: Callable[[], None]) -> None:
+        self._cancel(what)
+        self._timers[what] = self._loop.call_later(seconds, then)
+
+    def _cancel(self, what: str) -> None:
+        if (timer := self._timers.pop(what, None)) is not None:
+            timer.cancel()
