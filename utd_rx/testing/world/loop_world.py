@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
 from typing import Any, Final, Self, TypeVar, Unpack
 
@@ -37,9 +37,7 @@ PATIENCE: Final = 600.0
 class LoopWorld:
     """`FakeWorld` as coroutines; made by `FakeWorld.on_loop`, which explains it."""
 
-    def __init__(
-        self, seed: int, options: EngineOptions, act: Callable[[Callable[[], None]], None] | None = None
-    ) -> None:
+    def __init__(self, seed: int, options: EngineOptions, network: Network | None = None) -> None:
         loop = running_loop()
         if not isinstance(loop, VirtualLoop):
             raise invalid("a FakeWorld needs a VirtualLoop: run this with run_virtual(main())")
@@ -47,7 +45,7 @@ class LoopWorld:
         self._handler = loop.get_exception_handler()
         loop.set_exception_handler(self._note)
         self._clock = WorldClock(loop, random.Random(seed))  # noqa: S311 - it guards nothing
-        self.network = Network(seed)
+        self.network = network or Network(seed)
         self._engine = WorldEngine(options)
         self._processes: dict[str, Process] = {}
         self._tasks: set[asyncio.Task[Any]] = set()

@@ -21,6 +21,7 @@ import random
 from bisect import insort
 from collections.abc import Callable
 from enum import Enum
+from functools import partial
 from itertools import count
 from typing import Final, TypeAlias
 
@@ -45,9 +46,13 @@ class Network:
 
     Args:
         seed: Of the dice for jitter, loss and order.
+        act: Does on the loop what a verb does; the default is for verbs that are called there.
     """
 
-    def __init__(self, seed: int = 0) -> None:
+    def __init__(
+        self, seed: int = 0, act: Callable[[Callable[[], None]], None] = lambda what: what()
+    ) -> None:
+        self._act = act
         self.dice: Final = random.Random(seed)  # noqa: S311 - it guards nothing
         self._links: dict[str, Link] = {}
 
@@ -75,16 +80,17 @@ class Network:
     def partition(self, *who: str) -> None:
         """Let nothing through from and to each of `who`, without a word to anybody."""
         for one in who:
-            self.link(one).close()
+            self._act(self.link(one).close)
 
     def heal(self, *who: str) -> None:
         """Undo whatever was done to the links of `who`, of everybody when nobody is named."""
         for one in who or tuple(self._links):
-            self.link(one).heal()
+            self._act(self.link(one).heal)
 
     def interrupt(self, who: str, *, full: bool = False) -> None:
         """Break the connections of `who` once; `full`, LiveKit starts over instead of resuming."""
-        self.link(who).tell(LinkNews.RESTARTED if full else LinkNews.BROKEN)
+        news = LinkNews.RESTARTED if full else LinkNews.BROKEN
+        self._act(partial(self.link(who).tell, news))
 
 
 class Link:

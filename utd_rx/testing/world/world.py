@@ -59,7 +59,7 @@ class FakeWorld:
             raise invalid("a loop runs here: use `async with FakeWorld.on_loop() as world`")
         options = _options(ring_timeout, max_call_seconds, host_grace)
         self._runner = asyncio.Runner(loop_factory=VirtualLoop)
-        self._world = self._do(_now(lambda: LoopWorld(seed, options, self._act)))
+        self._world = self._do(_now(lambda: LoopWorld(seed, options, Network(seed, self._act))))
 
     @staticmethod
     def on_loop(
