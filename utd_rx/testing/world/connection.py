@@ -30,9 +30,11 @@ from utd_rx.models.video import VideoFrame
 from utd_rx.ports.room import EventSink
 from utd_rx.testing.world.local_media import LocalMedia
 from utd_rx.testing.world.network import Lane, Link, LinkNews
+from utd_rx.testing.world.others import Others
 from utd_rx.testing.world.receptions import Receptions
 from utd_rx.testing.world.sfu import VirtualSfu
-from utd_rx.testing.world.sfu_room import VirtualParticipant, VirtualRoom
+from utd_rx.testing.world.sfu_participant import VirtualParticipant
+from utd_rx.testing.world.sfu_room import VirtualRoom
 from utd_rx.testing.world.statistics import Ledger
 from utd_rx.testing.world.tokens import RoomTicket
 from utd_rx.testing.world.wire import Order
@@ -81,7 +83,7 @@ class WorldConnection:
         self.receptions = Receptions(self, numbers)
         self._room: VirtualRoom
         self._there: VirtualParticipant
-        self._known: dict[str, dict[str, TrackPublication]] = {}
+        self._others = Others()
         self._batch: list[ev.RoomEvent] = []
         self._is_held = True
         self._up, self._data = Lane(link), Lane(link, is_data=True)
@@ -211,19 +213,19 @@ class WorldConnection:
         """Measure; see `RoomPort.statistics`."""
         room, there, look = self._room, self._there, self._ledger.look
         sent = [
-            look(TrackDirection.SENT, self.identity, track, room.forwarded[track.sid])
+            look(TrackDirection.SENT, self.identity, track, room.media.frames[track.sid])
             for track in self.local.tracks
         ]
         received = [
-            look(TrackDirection.RECEIVED, identity, track, room.forwarded[track.sid] - before)
-            for identity, track in self.remotes
+            look(TrackDirection.RECEIVED, identity, track, room.media.frames[track.sid] - before)
+            for identity, track in self._others.tracks
             if (before := there.receives.get(track.sid)) is not None and track.is_subscribed
         ]
         return RoomStatistics((*sent, *received), 2 * self._link.delay)
 
     def send_media(self, sid: str, frame: AudioFrame | VideoFrame) -> None:
         room, there = self._room, self._there
-        self._media.send(lambda: room.forward(there, sid, frame))
+        self._media.send(lambda: room.media.forward(there, sid, frame))
 
     # -- from the server ------------------------------------------------------------------------
 
@@ -241,7 +243,7 @@ class WorldConnection:
     def take_data(self, message: ev.DataReceived) -> None:
         """See `SfuClient`; who is not known yet has no name (docs/livekit.md,
         "Unnamed senders")."""
-        is_known = message.sender is None or message.sender in self._known
+        is_known = message.sender is None or message.sender in self._others
         self.tell(message if is_known else evolve(message, sender=None))
 
     def take_media(self, track_sid: str, frame: AudioFrame | VideoFrame) -> None:
@@ -257,76 +259,32 @@ class WorldConnection:
         self._batch.append(event)
 
     def find(self, sid: str) -> TrackPublication | None:
-        found = (tracks.get(sid) for tracks in self._known.values())
-        return next((track for track in found if track is not None), None)
-
-    @property
-    def remotes(self) -> Iterator[tuple[str, TrackPublication]]:
-        """Every remote track with whose it is."""
-        for identity, tracks in self._known.items():
-            for track in tracks.values():
-                yield identity, track
+        return self._others.find(sid)
 
     def _taken(self, snapshot: ev.RoomSnapshot) -> ev.RoomSnapshot:
         """Take a snapshot for what is known; return it with the local tracks as this side has
         them."""
-        self._known = {who.identity: {t.sid: t for t in who.tracks} for who in snapshot.remotes}
+        self._others = Others(snapshot)
         self.permission = snapshot.local.permission
         return evolve(snapshot, local=evolve(snapshot.local, tracks=self.local.tracks))
 
     def _hear(self, event: ev.RoomEvent) -> None:
-        identity: str = getattr(event, "identity", self.identity)
-        is_mine = identity == self.identity
+        is_mine = getattr(event, "identity", None) == self.identity
         match event:
             case ev.Disconnected(reason):
                 self._finish(reason)
                 return
-            case ev.ParticipantConnected(who):
-                if who.identity in self._known:
-                    return
-                self._known[who.identity] = {}
-            case ev.ParticipantDisconnected():
-                if self._known.pop(identity, None) is None:
-                    return
             case ev.TrackMuted(track=track) | ev.TrackUnmuted(track=track) if is_mine:
                 self.local.mute_changed(track.sid, track.is_muted)
-                return
-            case ev.TrackEvent():
-                self._hear_of_track(event)
                 return
             case ev.ParticipantPermissionsChanged(permission=permission) if is_mine:
                 self.permission = permission
                 self.local.enforce(permission)
-            case _ if not is_mine and identity not in self._known:
-                return
-        self.tell(event)
-
-    def _hear_of_track(self, event: ev.TrackEvent) -> None:
-        tracks, sid = self._known.get(event.identity), event.track.sid
-        if tracks is None:
-            return
-        known, track = tracks.get(sid), event.track
-        match event:
-            case ev.TrackPublished():
-                if known is not None:
-                    return
-                tracks[sid] = track
-            case _ if known is None:
-                return
-            case ev.TrackUnpublished():
-                del tracks[sid]
-                self.receptions.end(sid)
-            case ev.TrackSubscribed() | ev.TrackUnsubscribed():
-                if known.is_subscribed is track.is_subscribed:
-                    return
-                tracks[sid] = track
-                if not track.is_subscribed:
-                    self.receptions.end(sid)
-            case _:
-                if known.is_muted is track.is_muted:
-                    return
-                track = tracks[sid] = evolve(known, is_muted=track.is_muted)
-        self.tell(evolve(event, track=track))
+            case ev.TrackUnpublished(track=track) | ev.TrackUnsubscribed(track=track):
+                self.receptions.end(track.sid)
+        news = event if is_mine else self._others.news_in(event)
+        if news is not None:
+            self.tell(news)
 
     # -- outages --------------------------------------------------------------------------------
 
@@ -389,7 +347,7 @@ class WorldConnection:
         self._is_steady.set()
         snapshot = self._taken(self._room.snapshot(self._there))
         self.tell(ev.Reconnected(snapshot))
-        self.receptions.keep({track.sid for _, track in self.remotes})
+        self.receptions.keep({track.sid for _, track in self._others.tracks})
         self.local.enforce(self.permission)
         self._room.push_ticket(self._there)
 

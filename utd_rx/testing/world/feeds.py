@@ -23,7 +23,7 @@ from utd_rx.ports.clock import SYSTEM_CLOCK
 from utd_rx.ports.crossing import Box
 from utd_rx.testing.world.clock import WorldClock
 from utd_rx.testing.world.receptions import FORMAT
-from utd_rx.testing.world.sfu_room import Track
+from utd_rx.testing.world.sfu_participant import Track
 
 logger: Final = logging.getLogger(__name__)
 

@@ -14,7 +14,8 @@ from utd_rx.models.participant import ParticipantPermission, TrackPublication, T
 from utd_rx.models.video import Losable, VideoInput
 from utd_rx.ports.crossing import Box
 from utd_rx.testing.world.feeds import Feed, Input, track_of
-from utd_rx.testing.world.sfu_room import Track, VirtualParticipant, VirtualRoom
+from utd_rx.testing.world.sfu_participant import Track, VirtualParticipant
+from utd_rx.testing.world.sfu_room import VirtualRoom
 from utd_rx.testing.world.wire import Wire
 
 

@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any, Final, Self, TypeVar, Unpack
 
 from utd_rx.client import UTDStreamClient
@@ -19,6 +20,7 @@ from utd_rx.sessions.live_stream import UTDLiveStreamSession
 from utd_rx.state.reports import running_loop
 from utd_rx.testing.loop import VirtualLoop
 from utd_rx.testing.world.clock import WorldClock
+from utd_rx.testing.world.devices import VirtualCamera, VirtualMicrophone
 from utd_rx.testing.world.engine import BASE_URL, WorldEngine
 from utd_rx.testing.world.network import Network
 from utd_rx.testing.world.process import Process
@@ -70,6 +72,12 @@ class LoopWorld:
     def client(self, identity: str) -> UTDStreamClient:
         return self._process(identity).client
 
+    def microphone(self, identity: str) -> VirtualMicrophone:
+        return self._process(identity).microphone
+
+    def camera(self, identity: str) -> VirtualCamera:
+        return self._process(identity).camera
+
     async def join_audio_room(
         self,
         identity: str,
@@ -91,8 +99,8 @@ class LoopWorld:
         host: bool = False,
         **options: Unpack[LiveStreamOptions],
     ) -> UTDLiveStreamSession:
-        given: LiveStreamOptions = {"as_host": host, **options}
         process = self._process(identity)
+        given: LiveStreamOptions = {"as_host": host, "camera": process.camera, **options}
         return process.keep(await process.client.join_live_stream(identity, room, **given))
 
     async def live_stream(
@@ -113,8 +121,7 @@ class LoopWorld:
         calling, called = self._process(caller), self._process(callee)
         for process in (calling, called):
             await process.sign_in()
-        near = calling.keep(calling.client.call_session(type))
-        far = called.keep(called.client.call_session(type))
+        near, far = calling.call_session(type), called.call_session(type)
         call = await near.start(callee)
         if answer:
             await far.accept(call.call_id)
@@ -174,7 +181,8 @@ class LoopWorld:
         if found is None:
             link = self.network.link(identity)
             secrets = self._engine.context.secrets
-            client = UTDStreamClient(
+            make = partial(
+                UTDStreamClient,
                 secrets.app_id,
                 secrets.app_key,
                 base_url=BASE_URL,
@@ -184,7 +192,7 @@ class LoopWorld:
                 transport=self._engine.transport(identity, link),
                 clock=self._clock,
             )
-            found = self._processes[identity] = Process(identity, link, client)
+            found = self._processes[identity] = Process(identity, link, make)
         return found
 
     def _ended(self, task: asyncio.Task[Any]) -> None:

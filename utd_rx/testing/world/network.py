@@ -41,26 +41,31 @@ class LinkNews(Enum):
     CUT = "the process at this end is gone"
 
 
+Act: TypeAlias = Callable[[Callable[[], None]], None]
+
+
+def _at_once(what: Callable[[], None]) -> None:
+    what()
+
+
 class Network:
     """The links of a world by who uses them: the newest of each.
 
     Args:
         seed: Of the dice for jitter, loss and order.
-        act: Does on the loop what a verb does; the default is for verbs that are called there.
+        act: Carries out what a verb does; at once, unless a world says how its loop does.
     """
 
-    def __init__(
-        self, seed: int = 0, act: Callable[[Callable[[], None]], None] = lambda what: what()
-    ) -> None:
-        self._act = act
-        self.dice: Final = random.Random(seed)  # noqa: S311 - it guards nothing
+    def __init__(self, seed: int = 0, act: Act | None = None) -> None:
+        self._dice = random.Random(seed)  # noqa: S311 - it guards nothing
+        self._act = act or _at_once
         self._links: dict[str, Link] = {}
 
     def link(self, who: str) -> Link:
         """Return the way of `who` to the world; a new one when there is none that is not cut."""
         found = self._links.get(who)
         if found is None or found.is_cut:
-            found = self._links[who] = Link(who, self.dice)
+            found = self._links[who] = Link(who, self._dice)
         return found
 
     def drop(self, who: str, share: float = 1.0) -> None:

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from utd_rx.client import UTDStreamClient
+from utd_rx.models.stream_type import UTDStreamType
+from utd_rx.sessions.call import UTDCallSession
 from utd_rx.sessions.session import UTDSession
+from utd_rx.testing.world.devices import VirtualCamera, VirtualMicrophone
 from utd_rx.testing.world.network import Link
 
 S = TypeVar("S", bound=UTDSession[Any])
 
 
 class Process:
-    """What runs as `identity`."""
+    """What runs as `identity`, with its devices."""
 
-    def __init__(self, identity: str, link: Link, client: UTDStreamClient) -> None:
+    def __init__(self, identity: str, link: Link, make: Callable[..., UTDStreamClient]) -> None:
         self.identity = identity
         self.link = link
-        self.client = client
+        self.microphone = VirtualMicrophone()
+        self.camera = VirtualCamera()
+        self.client = make(microphone=self.microphone)
         self._sessions: list[UTDSession[Any]] = []
         self._is_signed_in = False
 
@@ -32,6 +38,11 @@ class Process:
         if not self._is_signed_in:
             await self.client.authenticate(self.identity)
             self._is_signed_in = True
+
+    def call_session(self, type_: UTDStreamType) -> UTDCallSession:
+        """Return a session for calls, with the devices that its type has."""
+        camera = self.camera if type_ is UTDStreamType.VIDEO_CALL else None
+        return self.keep(self.client.call_session(type_, camera=camera))
 
     async def aclose(self) -> None:
         """Close everything; sessions that the app made itself are its own."""

@@ -141,7 +141,7 @@ class Receptions:
         return number
 
     def _attend(self, sid: str) -> None:
-        self._wire.post(lambda room, who: room.attend(sid, who.client))
+        self._wire.post(lambda room, who: room.media.attend(sid, who.client))
 
     def _end_unless(self, goes_on: Callable[[str], bool]) -> None:
         for number, one in tuple(self._going.items()):

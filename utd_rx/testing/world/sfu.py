@@ -27,12 +27,8 @@ from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.connection import DisconnectReason
 from utd_rx.ports.data import DataMessage
 from utd_rx.testing.world.network import Link
-from utd_rx.testing.world.sfu_room import (
-    SfuClient,
-    VirtualParticipant,
-    VirtualRoom,
-    permission_of,
-)
+from utd_rx.testing.world.sfu_participant import SfuClient, VirtualParticipant, permission_of
+from utd_rx.testing.world.sfu_room import VirtualRoom
 from utd_rx.testing.world.tokens import RoomTicket
 
 DEPARTURE: Final = 20.0
@@ -92,8 +88,9 @@ class VirtualSfu:
                 "Joining failed: the server refused the join; the room may be full.",
                 code=UTDErrorCode.SERVER,
             )
+        who = room.join(ticket, client, link, auto_subscribe=auto_subscribe)
         self._expect(room, None)
-        return room, room.join(ticket, client, link, auto_subscribe=auto_subscribe)
+        return room, who
 
     # -- the engine -----------------------------------------------------------------------------
 

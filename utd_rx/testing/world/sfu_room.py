@@ -8,153 +8,31 @@ events, as `UTDRoom` makes them of LiveKit's; what the engine is told are `Media
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
-from typing import Final, Protocol
+from typing import Final
 
-from attrs import define, evolve, field, frozen
+from attrs import evolve
 
-from utd_rx.audio.levels import level_dbfs
-from utd_rx.engine.media import MediaParticipant, MediaRoom, MediaTrack
+from utd_rx.engine.media import MediaRoom
 from utd_rx.engine.media_facts import MediaReport
-from utd_rx.engine.rules.roles import Grant
-from utd_rx.engine.sfu.speakers import UPDATE_INTERVAL, SpeechMeter
 from utd_rx.models import events as ev
-from utd_rx.models.audio import AudioFrame
 from utd_rx.models.connection import DisconnectReason
-from utd_rx.models.participant import (
-    LocalParticipant,
-    ParticipantPermission,
-    RemoteParticipant,
-    TrackPublication,
-)
-from utd_rx.models.video import VideoFrame
+from utd_rx.models.participant import ParticipantPermission, TrackPublication
 from utd_rx.ports.data import DataMessage
 from utd_rx.testing.world.network import Lane, Link, LinkNews
+from utd_rx.testing.world.sfu_media import MediaFlow
+from utd_rx.testing.world.sfu_participant import (
+    SfuClient,
+    Track,
+    VirtualParticipant,
+    grant_of,
+    permission_of,
+)
 from utd_rx.testing.world.tokens import RoomTicket
 
 SILENCE: Final = 20.0
 """Seconds after which a client that is not heard of is gone (docs/livekit.md, "Resuming")."""
-
-
-class SfuClient(Protocol):
-    """The client at the other end; each method returns at once and never raises."""
-
-    def hear(self, events: Iterable[ev.RoomEvent]) -> None:
-        """Signalling: the server says what happened in the room."""
-
-    def take_ticket(self, ticket: RoomTicket) -> None:
-        """Signalling: the server gives a newer token."""
-
-    def take_data(self, message: ev.DataReceived) -> None:
-        """A data message arrived; `sender` is who sent it, whoever knows them."""
-
-    def take_media(self, track_sid: str, frame: AudioFrame | VideoFrame) -> None:
-        """A frame of a subscribed track arrived."""
-
-
-def permission_of(grant: Grant) -> ParticipantPermission:
-    """Return what the SFU lets somebody do of whom the engine says so."""
-    return ParticipantPermission(
-        can_subscribe=grant.can_subscribe,
-        can_publish=grant.can_publish,
-        can_publish_data=grant.can_publish_data,
-        can_publish_sources=grant.sources,
-    )
-
-
-def grant_of(permission: ParticipantPermission) -> Grant:
-    """Return a permission in the engine's words."""
-    return Grant(
-        can_publish=permission.can_publish,
-        can_subscribe=permission.can_subscribe,
-        can_publish_data=permission.can_publish_data,
-        sources=permission.can_publish_sources,
-    )
-
-
-@frozen
-class Track:
-    """A published track, as the server has it."""
-
-    publication: TrackPublication
-    width: int = 0
-    height: int = 0
-
-    @property
-    def media(self) -> MediaTrack:
-        """What the engine is told of it."""
-        it = self.publication
-        kind = it.kind.name.lower()
-        return MediaTrack(it.sid, kind, it.source, it.is_muted, self.width, self.height)
-
-
-@define(eq=False)
-class VirtualParticipant:
-    """One connection to a room, as the server has it; `is_told` says that others know of it."""
-
-    ticket: RoomTicket
-    sid: str
-    client: SfuClient
-    link: Link
-    auto_subscribe: bool
-    joined_at: float
-    permission: ParticipantPermission
-    metadata: str
-    tracks: dict[str, Track] = field(factory=dict)
-    receives: dict[str, int] = field(factory=dict)  # how many frames a track had had before
-    speakers: tuple[str, ...] = ()
-    is_told: bool = False
-    is_over: bool = False
-    down: Lane | None = None  # None while the client's signal connection is broken
-    data: Lane = field(init=False)
-    media: Lane = field(init=False)
-    silence: asyncio.TimerHandle | None = None
-    unwatch: Callable[[], None] = field(init=False)
-
-    def __attrs_post_init__(self) -> None:
-        self.data = Lane(self.link, is_data=True)
-        self.media = Lane(self.link, is_data=True, keeps=False)
-        self.down = Lane(self.link)
-
-    @property
-    def identity(self) -> str:
-        return self.ticket.identity
-
-    def tell(self, *events: ev.RoomEvent) -> None:
-        """Say what happened; dropped between connections: a resume tells all."""
-        if self.down is not None:
-            self.down.send(partial(self.client.hear, events))
-
-    def info(self) -> MediaParticipant:
-        """What the engine is told of it."""
-        return MediaParticipant(
-            identity=self.identity,
-            sid=self.sid,
-            name=self.ticket.name,
-            joined_at=self.joined_at,
-            metadata=self.metadata,
-            attributes=self.ticket.attributes,
-            grant=grant_of(self.permission),
-            tracks=tuple(track.media for track in self.tracks.values()),
-        )
-
-    def seen_by(self, other: VirtualParticipant | None) -> RemoteParticipant:
-        """What is told of it to `other`, None for what nobody receives."""
-        receives = {} if other is None else other.receives
-        return RemoteParticipant(
-            self.identity,
-            sid=self.sid,
-            name=self.ticket.name,
-            metadata=self.metadata,
-            attributes=self.ticket.attributes,
-            permission=self.permission,
-            tracks=tuple(
-                evolve(track.publication, is_subscribed=sid in receives)
-                for sid, track in self.tracks.items()
-            ),
-        )
 
 
 class VirtualRoom:
@@ -182,10 +60,7 @@ class VirtualRoom:
         self._silent_news = silent_news
         self._pending: dict[str, VirtualParticipant] = {}
         self._flushing: asyncio.TimerHandle | None = None
-        self.forwarded = Counter[str]()  # frames by track
-        self._ears: dict[str, set[SfuClient]] = {}  # who looks at or listens to a track now
-        self._meters: dict[str, tuple[VirtualParticipant, SpeechMeter]] = {}
-        self._metering: asyncio.TimerHandle | None = None
+        self.media = MediaFlow(self.people)
 
     @property
     def is_full(self) -> bool:
@@ -259,12 +134,9 @@ class VirtualRoom:
 
     def snapshot(self, who: VirtualParticipant) -> ev.RoomSnapshot:
         """Return the room as `who` sees it."""
-        me = who.seen_by(None)
         return ev.RoomSnapshot(
             self.name,
-            LocalParticipant(
-                me.identity, me.sid, me.name, me.metadata, me.attributes, me.permission, me.tracks
-            ),
+            who.local,
             sid=self.sid,
             metadata=self.metadata,
             remotes=tuple(other.seen_by(who) for other in self._others(who)),
@@ -274,9 +146,9 @@ class VirtualRoom:
         """End the room for everybody."""
         for who in tuple(self.people.values()):
             self.leave(who, reason)
-        for timer in (self._flushing, self._metering):
-            if timer is not None:
-                timer.cancel()
+        if self._flushing is not None:
+            self._flushing.cancel()
+        self.media.close()
 
     def _mind(self, who: VirtualParticipant, news: LinkNews) -> None:
         """Notice that a client is not heard of any more, as late as a server does."""
@@ -364,8 +236,9 @@ class VirtualRoom:
             return
         self._pending.pop(who.identity, None)
         who.is_told = True
-        news = evolve(who.seen_by(None), tracks=())
-        self._broadcast(who, ev.ParticipantConnected(news), ev.ParticipantActive(who.identity))
+        for other in self._others(who):
+            news = evolve(who.seen_by(other), tracks=())
+            other.tell(ev.ParticipantConnected(news), ev.ParticipantActive(who.identity))
 
     def _flush(self) -> None:
         self._flushing = None
@@ -421,8 +294,7 @@ class VirtualRoom:
 
     def _end_track(self, who: VirtualParticipant, sid: str) -> None:
         track = who.tracks.pop(sid)
-        self._meters.pop(sid, None)
-        self._ears.pop(sid, None)
+        self.media.end(sid)
         for other in self.people.values():
             other.receives.pop(sid, None)
         self.report("track_unpublished", who, track=track)
@@ -441,53 +313,7 @@ class VirtualRoom:
         is_late = sid in other.receives or other.is_over or not other.permission.can_subscribe
         if track is None or is_late:
             return
-        other.receives[sid] = self.forwarded[sid]
+        other.receives[sid] = self.media.frames[sid]
         other.tell(ev.TrackSubscribed(who.identity, evolve(track.publication, is_subscribed=True)))
         if sum(sid in one.receives for one in self.people.values()) == 1:
             who.tell(ev.LocalTrackSubscribed(sid))
-
-    # -- media ----------------------------------------------------------------------------------
-
-    def attend(self, sid: str, client: SfuClient) -> None:
-        """Let a client have the frames of a track from now on."""
-        self._ears.setdefault(sid, set()).add(client)
-
-    def forward(self, who: VirtualParticipant, sid: str, frame: AudioFrame | VideoFrame) -> None:
-        """Pass a frame on to those who have a use for it, and listen to it for who speaks."""
-        track = who.tracks.get(sid)
-        if track is None or track.publication.is_muted:
-            return
-        self.forwarded[sid] += 1
-        ears = self._ears.get(sid, ())
-        for other in self.people.values():
-            if other.client in ears and sid in other.receives:
-                other.media.send(partial(other.client.take_media, sid, frame))
-        if isinstance(frame, AudioFrame):
-            _, meter = self._meters.setdefault(sid, (who, SpeechMeter()))
-            now = asyncio.get_running_loop().time()
-            level = min(127, round(-level_dbfs(frame.samples)))
-            meter.observe(level, frame.duration * 1000.0, now)
-            if self._metering is None:
-                self._meter_soon()
-
-    def _meter_soon(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._metering = loop.call_later(UPDATE_INTERVAL, self._tell_speakers)
-
-    def _tell_speakers(self) -> None:
-        self._metering = None
-        now = asyncio.get_running_loop().time()
-        levels = {
-            sid: (who, level)
-            for sid, (who, meter) in self._meters.items()
-            if (level := meter.level(now)) > 0
-        }
-        loudest = sorted(levels, key=lambda sid: levels[sid][1], reverse=True)
-        for other in self.people.values():
-            heard = (sid for sid in loudest if sid in other.tracks or sid in other.receives)
-            speakers = tuple(dict.fromkeys(levels[sid][0].identity for sid in heard))
-            if speakers != other.speakers:
-                other.speakers = speakers
-                other.tell(ev.ActiveSpeakersChanged(speakers))
-        if levels or any(other.speakers for other in self.people.values()):
-            self._meter_soon()

@@ -10,7 +10,8 @@ from utd_rx.models.audio import AudioFrame
 from utd_rx.models.events import RoomEvent
 from utd_rx.models.participant import ParticipantPermission, TrackPublication
 from utd_rx.models.video import VideoFrame
-from utd_rx.testing.world.sfu_room import VirtualParticipant, VirtualRoom
+from utd_rx.testing.world.sfu_participant import VirtualParticipant
+from utd_rx.testing.world.sfu_room import VirtualRoom
 
 T = TypeVar("T")
 

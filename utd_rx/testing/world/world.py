@@ -16,6 +16,7 @@ from utd_rx.sessions.call import UTDCallSession
 from utd_rx.sessions.live_stream import UTDLiveStreamSession
 from utd_rx.state.reports import running_loop
 from utd_rx.testing.loop import VirtualLoop
+from utd_rx.testing.world.devices import VirtualCamera, VirtualMicrophone
 from utd_rx.testing.world.loop_world import LOBBY, PATIENCE, LoopWorld
 from utd_rx.testing.world.network import Network
 from utd_rx.testing.world.sent import Asked
@@ -106,6 +107,17 @@ class FakeWorld:
     def client(self, identity: str) -> UTDStreamClient:
         """Return the client of `identity`, who has one until it is killed."""
         return self._do(_now(lambda: self._world.client(identity)))
+
+    def microphone(self, identity: str) -> VirtualMicrophone:
+        """Return the microphone that sessions of `identity` publish unless told otherwise.
+
+        It is silent until `world.run(world.microphone("anna").say(2.0))`.
+        """
+        return self._do(_now(lambda: self._world.microphone(identity)))
+
+    def camera(self, identity: str) -> VirtualCamera:
+        """Return the camera of `identity`, in live streams and video calls; as `microphone`."""
+        return self._do(_now(lambda: self._world.camera(identity)))
 
     def join_audio_room(
         self,
