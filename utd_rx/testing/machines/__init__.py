@@ -23,5 +23,7 @@ from __future__ import annotations
 
 from utd_rx.testing.machines.audio_room import AudioRoomMachine
 from utd_rx.testing.machines.base import WorldMachine
+from utd_rx.testing.machines.call import CallMachine
+from utd_rx.testing.machines.live_stream import LiveStreamMachine
 
-__all__ = ["AudioRoomMachine", "WorldMachine"]
+__all__ = ["AudioRoomMachine", "CallMachine", "LiveStreamMachine", "WorldMachine"]

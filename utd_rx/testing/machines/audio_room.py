@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from hypothesis import strategies as st
-from hypothesis.stateful import invariant, precondition, rule
+from hypothesis.stateful import initialize, invariant, precondition, rule
 
 from utd_rx.client import UTDStreamClient
 from utd_rx.models.role import UTDRole
@@ -14,8 +14,10 @@ from utd_rx.sessions.audio_room import UTDAudioRoomSession
 from utd_rx.testing.machines.base import PEOPLE, PRESENT, WorldMachine, is_anybody_there, known
 from utd_rx.testing.world.loop_world import LOBBY
 
-INDICES = known(lambda machine: range(machine.seats))
-has_host = precondition(lambda self: self.people[0] in self.sessions)
+INDICES: Final = known(lambda machine: range(machine.seats))
+MODES: Final = known(lambda machine: machine.modes)
+
+has_host: Final = precondition(lambda self: self.people[0] in self.present)
 
 
 class AudioRoomMachine(WorldMachine[UTDAudioRoomSession]):
@@ -27,12 +29,18 @@ class AudioRoomMachine(WorldMachine[UTDAudioRoomSession]):
     Attributes:
         room: The room's name.
         seats: How many there are.
-        mode: How one comes by a seat at first.
+        modes: How one may come by a seat, at first and later.
     """
 
     room: ClassVar[str] = LOBBY
     seats: ClassVar[int] = 3
-    mode: ClassVar[UTDSeatMode] = UTDSeatMode.FREE
+    modes: ClassVar[tuple[UTDSeatMode, ...]] = tuple(UTDSeatMode)
+
+    @initialize(mode=MODES)
+    def open(self, mode: UTDSeatMode) -> None:
+        """The host opens the room, and everybody comes."""
+        self._mode = mode
+        self.begin()
 
     def make_session(self, who: str, client: UTDStreamClient) -> UTDAudioRoomSession:
         is_host = who == self.people[0]
@@ -41,13 +49,18 @@ class AudioRoomMachine(WorldMachine[UTDAudioRoomSession]):
             self.room,
             as_host=is_host,
             seat_count=self.seats if is_host else None,
-            seat_mode=self.mode if is_host else None,
+            seat_mode=self._mode if is_host else None,
         )
 
     @property
     def host(self) -> UTDAudioRoomSession:
         """The host's session; `KeyError` while their program is gone."""
         return self.sessions[self.people[0]]
+
+    @property
+    def seated(self) -> list[str]:
+        """Who sits, as far as they know themselves."""
+        return [who for who in self.present if self.sessions[who].my_seat.value is not None]
 
     # --- seats ----------------------------------------------------------------------------------
 
@@ -61,8 +74,8 @@ class AudioRoomMachine(WorldMachine[UTDAudioRoomSession]):
     def leave_seat(self, who: str) -> None:
         self.command(self.sessions[who].leave_seat())
 
-    @is_anybody_there
-    @rule(who=PRESENT, index=INDICES)
+    @precondition(lambda self: bool(self.seated))
+    @rule(who=known(lambda machine: machine.seated), index=INDICES)
     def move_seat(self, who: str, index: int) -> None:
         self.command(self.sessions[who].move_seat(index))
 
@@ -87,7 +100,7 @@ class AudioRoomMachine(WorldMachine[UTDAudioRoomSession]):
         self.command(self.host.mute_seat(index))
 
     @has_host
-    @rule(mode=st.sampled_from(UTDSeatMode))
+    @rule(mode=MODES)
     def setup_seats(self, mode: UTDSeatMode) -> None:
         self.command(self.host.setup_seats(seat_mode=mode))
 

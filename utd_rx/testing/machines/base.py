@@ -12,6 +12,7 @@ from hypothesis.strategies import SearchStrategy
 
 from utd_rx.client import UTDStreamClient
 from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.models.connection import UTDConnectionState
 from utd_rx.sessions.session import UTDSession
 from utd_rx.testing.strategies.words import NAMES
 from utd_rx.testing.world.world import FakeWorld
@@ -28,6 +29,15 @@ NEVER: Final = frozenset(
 """What no command of these machines may fail with, whatever the weather."""
 
 
+IN_A_ROOM: Final = frozenset(
+    (
+        UTDConnectionState.CONNECTING,
+        UTDConnectionState.CONNECTED,
+        UTDConnectionState.RECONNECTING,
+    )
+)
+
+
 def known(read: Callable[[Any], Sequence[Any]]) -> SearchStrategy[Any]:
     """One of what a machine knows at the moment when it draws."""
     return st.runner().flatmap(lambda machine: st.sampled_from(read(machine)))
@@ -36,11 +46,11 @@ def known(read: Callable[[Any], Sequence[Any]]) -> SearchStrategy[Any]:
 PEOPLE: Final[SearchStrategy[str]] = known(lambda machine: machine.people)
 """Anybody."""
 
-PRESENT: Final[SearchStrategy[str]] = known(lambda machine: sorted(machine.sessions))
-"""Somebody who has a session."""
+PRESENT: Final[SearchStrategy[str]] = known(lambda machine: machine.present)
+"""Somebody who is `present`."""
 
-is_anybody_there: Final = precondition(lambda self: bool(self.sessions))
-may_break: Final = precondition(lambda self: self.has_trouble and bool(self.sessions))
+is_anybody_there: Final = precondition(lambda self: bool(self.present))
+may_break: Final = precondition(lambda self: self.has_trouble and bool(self.present))
 
 
 class WorldMachine(RuleBasedStateMachine, Generic[S]):
@@ -50,7 +60,7 @@ class WorldMachine(RuleBasedStateMachine, Generic[S]):
     with a bad one other things happen meanwhile. What is refused is no failure.
 
     Attributes:
-        people: Who may take part; the first is there from the beginning, and the host.
+        people: Who takes part, the host first; all are there from the beginning.
         has_trouble: Whether connections and programs break.
         world: Where all happens.
         sessions: Whoever is there, by identity.
@@ -66,17 +76,13 @@ class WorldMachine(RuleBasedStateMachine, Generic[S]):
         self.refusals: list[UTDStreamException] = []
         self._under_way: dict[object, str] = {}
         self.world = FakeWorld()
-        try:
-            self.begin()
-        except BaseException:
-            self.world.close()
-            raise
 
     # --- for subclasses -------------------------------------------------------------------------
 
     def begin(self) -> None:
-        """Let the first of `people` come; extend it to bring an app."""
-        self.join(self.people[0])
+        """Let `people` come, one after the other; extend it to bring an app."""
+        for who in self.people:
+            self.join(who)
 
     def make_session(self, who: str, client: UTDStreamClient) -> S:
         """Return a session of somebody's, made of their client; called on the world's loop."""
@@ -93,11 +99,18 @@ class WorldMachine(RuleBasedStateMachine, Generic[S]):
         self.world.spawn(self._tolerated(work))
         self.world.settle()
 
+    @property
+    def present(self) -> list[str]:
+        """Who is in the room, or would be but for an outage."""
+        return [
+            who for who, one in self.sessions.items() if one.connection_state.value in IN_A_ROOM
+        ]
+
     # --- what happens in any room ---------------------------------------------------------------
 
     @rule(who=PEOPLE)
     def join(self, who: str) -> None:
-        """Somebody joins, or joins again."""
+        """Somebody comes, or comes back."""
         if who not in self.sessions:
             self.sessions[who] = self.world.run(self._made(who, self.world.client(who)))
         self.command(self.sessions[who].join())
@@ -147,9 +160,9 @@ class WorldMachine(RuleBasedStateMachine, Generic[S]):
     @rule(who=PRESENT)
     def vanish(self, who: str) -> None:
         """Somebody's program ends without a word; they may come back with a new one."""
-        del self.sessions[who]
+        session = self.sessions.pop(who)
         self.world.kill(who)
-        self.world.settle()
+        self.command(session.aclose())  # nobody hears of it any more
 
     # --- its end --------------------------------------------------------------------------------
 
