@@ -171,6 +171,29 @@ def test_others_are_not_looked_after(run: Run) -> None:
     run(LEAKING.format(mark="")).assert_outcomes(passed=4)
 
 
+def test_a_world_is_there_and_what_became_of_it_is_shown(run: Run) -> None:
+    result = run(
+        """
+        def test_it(utd_world):
+            anna = utd_world.join_audio_room("anna", host=True)
+            utd_world.advance(3)
+            utd_world.run(anna.take_seat(1))
+            assert anna.my_seat.value is None
+
+        async def test_in_a_coroutine(utd_world):
+            pass
+        """
+    )
+    result.assert_outcomes(failed=1, errors=1)
+    result.stdout.fnmatch_lines([
+        "utd_world brings a loop of its own: write `def` and world.run*",
+        "*utd_rx: what happened*",
+        "seconds *0  *3*",
+        "anna.seats *, ? [[]– anna –*",
+        "anna asked *take_seat(1)*",
+    ])  # fmt: skip
+
+
 def test_the_engine_and_a_client_of_it_are_there(run: Run) -> None:
     run(
         """

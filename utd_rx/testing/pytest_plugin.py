@@ -2,7 +2,7 @@
 
 | | |
 | --- | --- |
-| `utd_world` | a `FakeWorld`: sessions with each other on virtual time, without a network |
+| `utd_world` | a `FakeWorld`: people in genuine sessions on virtual time, without a network |
 | `utd_engine` | a local engine with its SFU on free ports, for tests that want the real thing |
 | `utd_client` | a `UTDStreamClient` of that engine |
 | `@pytest.mark.utd_no_leaks` | fails a test that leaves tasks, threads or sockets behind |
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from utd_rx.client import UTDStreamClient
     from utd_rx.engine import EngineOptions, LocalEngine
     from utd_rx.testing.leaks import LeakGuard
-    from utd_rx.testing.world import FakeWorld
+    from utd_rx.testing.world.world import FakeWorld
 
 try:
     from pytest_asyncio import fixture as async_fixture
@@ -96,29 +96,17 @@ def _is_used(name: str) -> bool:
 
 
 @pytest.fixture
-def utd_world(request: pytest.FixtureRequest) -> FakeWorld:
-    """A world of its own for each test: `utd_world.join_audio_room("anna")`.
+def utd_world(request: pytest.FixtureRequest) -> Iterator[FakeWorld]:
+    """A `FakeWorld` of its own for each test, which is a plain function: it brings its own loop."""
+    from utd_rx.testing import FakeWorld
 
-    In an async test it is one `on_loop`, and the test's loop has to be a `VirtualLoop`.
-    """
-    kind = "_utd_world_on_loop" if _is_async(request) else "_utd_world_alone"
-    world: FakeWorld = request.getfixturevalue(kind)
-    return world
-
-
-@pytest.fixture
-def _utd_world_alone() -> Iterator[FakeWorld]:
-    from utd_rx.testing.world import FakeWorld
-
+    if _is_async(request):
+        pytest.fail(
+            "utd_world brings a loop of its own: write `def` and world.run(…), or, for coroutines, "
+            "run_virtual(main()) and `async with FakeWorld.on_loop() as world`",
+            pytrace=False,
+        )
     with FakeWorld() as world:
-        yield world
-
-
-@async_fixture
-async def _utd_world_on_loop() -> AsyncIterator[FakeWorld]:
-    from utd_rx.testing.world import FakeWorld
-
-    async with FakeWorld.on_loop() as world:
         yield world
 
 
