@@ -32,6 +32,9 @@ T = TypeVar("T")
 LOBBY: Final = "lobby"
 """The room of whoever names none."""
 
+SEATS: Final = 8
+"""How many a new audio room has."""
+
 PATIENCE: Final = 600.0
 """Virtual seconds that `run` waits: longer than anything the SDK does by itself."""
 
@@ -84,10 +87,12 @@ class LoopWorld:
         room: str = LOBBY,
         *,
         host: bool = False,
-        seats: int | None = None,
+        seats: int = SEATS,
         **options: Unpack[AudioRoomOptions],
     ) -> UTDAudioRoomSession:
-        given: AudioRoomOptions = {"as_host": host, "seat_count": seats, **options}
+        given: AudioRoomOptions = {"as_host": host, **options}
+        if host:
+            given = {"seat_count": seats, **given}
         process = self._process(identity)
         return process.keep(await process.client.join_audio_room(identity, room, **given))
 

@@ -8,7 +8,7 @@ from typing import Any, Self, TypeVar, Unpack
 
 from utd_rx.client import UTDStreamClient
 from utd_rx.engine.options import EngineOptions
-from utd_rx.errors import invalid
+from utd_rx.errors import ConflictReason, conflict, invalid
 from utd_rx.models.stream_type import UTDStreamType
 from utd_rx.rooms import AudioRoomOptions, LiveStreamOptions
 from utd_rx.sessions.audio_room import UTDAudioRoomSession
@@ -17,7 +17,7 @@ from utd_rx.sessions.live_stream import UTDLiveStreamSession
 from utd_rx.state.reports import running_loop
 from utd_rx.testing.loop import VirtualLoop
 from utd_rx.testing.world.devices import VirtualCamera, VirtualMicrophone
-from utd_rx.testing.world.loop_world import LOBBY, PATIENCE, LoopWorld
+from utd_rx.testing.world.loop_world import LOBBY, PATIENCE, SEATS, LoopWorld
 from utd_rx.testing.world.network import Network
 from utd_rx.testing.world.sent import Asked
 
@@ -59,6 +59,7 @@ class FakeWorld:
         if running_loop() is not None:
             raise invalid("a loop runs here: use `async with FakeWorld.on_loop() as world`")
         options = _options(ring_timeout, max_call_seconds, host_grace)
+        self._is_over = False
         self._runner = asyncio.Runner(loop_factory=VirtualLoop)
         self._world = self._do(_now(lambda: LoopWorld(seed, options, Network(seed, self._act))))
 
@@ -125,7 +126,7 @@ class FakeWorld:
         room: str = LOBBY,
         *,
         host: bool = False,
-        seats: int | None = None,
+        seats: int = SEATS,
         **options: Unpack[AudioRoomOptions],
     ) -> UTDAudioRoomSession:
         """Let somebody join an audio room, and return their session.
@@ -240,15 +241,20 @@ class FakeWorld:
 
     def close(self) -> None:
         """End the world and every session in it. Idempotent."""
-        try:
-            self._do(self._world.aclose())
-        finally:
-            self._runner.close()
+        if not self._is_over:
+            try:
+                self._do(self._world.aclose())
+            finally:
+                self._is_over = True
+                self._runner.close()
 
     def _act(self, what: Callable[[], None]) -> None:
         self._do(_now(what))
 
     def _do(self, work: Coroutine[Any, Any, T]) -> T:
+        if self._is_over:
+            work.close()
+            raise conflict(ConflictReason.CLOSED, "this world is over: make another one")
         return self._runner.get_loop().run_until_complete(work)
 
 
