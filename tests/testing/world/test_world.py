@@ -252,3 +252,18 @@ def test_a_world_that_is_over_is_over() -> None:
     assert ended == ["completed"]
     with pytest.raises(UTDStreamException, match="this world is over"):
         world.advance(1.0)
+
+
+def test_what_the_client_makes_ends_with_its_program_too() -> None:
+    async def make() -> UTDAudioRoomSession:
+        session = world.client("anna").audio_room("anna", "lobby", as_host=True)
+        await session.join()
+        return session
+
+    with FakeWorld() as world:
+        anna = world.run(make())
+        world.kill("anna")
+        with pytest.raises(UTDStreamException, match="the session is closed"):
+            world.run(anna.leave_seat())
+        with pytest.raises(UTDStreamException, match="no client in this world"):
+            world.kill("anna")

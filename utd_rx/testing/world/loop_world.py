@@ -13,6 +13,7 @@ from utd_rx.client import UTDStreamClient
 from utd_rx.engine.options import EngineOptions
 from utd_rx.errors import invalid
 from utd_rx.models.stream_type import UTDStreamType
+from utd_rx.rest.client import UTDApiClient
 from utd_rx.rooms import AudioRoomOptions, LiveStreamOptions
 from utd_rx.sessions.audio_room import UTDAudioRoomSession
 from utd_rx.sessions.call import UTDCallSession
@@ -23,7 +24,7 @@ from utd_rx.testing.world.clock import WorldClock
 from utd_rx.testing.world.devices import VirtualCamera, VirtualMicrophone
 from utd_rx.testing.world.engine import BASE_URL, WorldEngine
 from utd_rx.testing.world.network import Network
-from utd_rx.testing.world.process import Process
+from utd_rx.testing.world.process import Process, WorldClient
 from utd_rx.testing.world.room import WorldRoom
 from utd_rx.testing.world.sent import Asked
 
@@ -75,6 +76,16 @@ class LoopWorld:
     def client(self, identity: str) -> UTDStreamClient:
         return self._process(identity).client
 
+    def api_client(self, identity: str) -> UTDApiClient:
+        secrets = self._engine.context.secrets
+        return UTDApiClient(
+            BASE_URL,
+            app_id=secrets.app_id,
+            app_key=secrets.app_key,
+            transport=self._engine.transport(identity, self.network.link(identity)),
+            clock=self._clock,
+        )
+
     def microphone(self, identity: str) -> VirtualMicrophone:
         return self._process(identity).microphone
 
@@ -94,7 +105,7 @@ class LoopWorld:
         if host:
             given = {"seat_count": seats, **given}
         process = self._process(identity)
-        return process.keep(await process.client.join_audio_room(identity, room, **given))
+        return await process.client.join_audio_room(identity, room, **given)
 
     async def join_live_stream(
         self,
@@ -106,7 +117,7 @@ class LoopWorld:
     ) -> UTDLiveStreamSession:
         process = self._process(identity)
         given: LiveStreamOptions = {"as_host": host, "camera": process.camera, **options}
-        return process.keep(await process.client.join_live_stream(identity, room, **given))
+        return await process.client.join_live_stream(identity, room, **given)
 
     async def live_stream(
         self, host: str, room: str = LOBBY, **options: Unpack[LiveStreamOptions]
@@ -187,9 +198,9 @@ class LoopWorld:
             link = self.network.link(identity)
             secrets = self._engine.context.secrets
             make = partial(
-                UTDStreamClient,
-                secrets.app_id,
-                secrets.app_key,
+                WorldClient,
+                app_id=secrets.app_id,
+                app_key=secrets.app_key,
                 base_url=BASE_URL,
                 token_base_url=BASE_URL,
                 make_room=lambda: WorldRoom(self._engine.sfu, link),

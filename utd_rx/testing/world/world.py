@@ -10,6 +10,7 @@ from utd_rx.client import UTDStreamClient
 from utd_rx.engine.options import EngineOptions
 from utd_rx.errors import ConflictReason, conflict, invalid
 from utd_rx.models.stream_type import UTDStreamType
+from utd_rx.rest.client import UTDApiClient
 from utd_rx.rooms import AudioRoomOptions, LiveStreamOptions
 from utd_rx.sessions.audio_room import UTDAudioRoomSession
 from utd_rx.sessions.call import UTDCallSession
@@ -108,6 +109,10 @@ class FakeWorld:
     def client(self, identity: str) -> UTDStreamClient:
         """Return the client of `identity`, who has one until it is killed."""
         return self._do(_now(lambda: self._world.client(identity)))
+
+    def api_client(self, identity: str) -> UTDApiClient:
+        """Return an HTTP client of the engine, for `UTDApi`, over the network of `identity`."""
+        return self._do(_now(lambda: self._world.api_client(identity)))
 
     def microphone(self, identity: str) -> VirtualMicrophone:
         """Return the microphone that sessions of `identity` publish unless told otherwise.
