@@ -19,6 +19,7 @@ from utd_rx.sessions.audio_room import UTDAudioRoomSession
 from utd_rx.sessions.call import UTDCallSession
 from utd_rx.sessions.live_stream import UTDLiveStreamSession
 from utd_rx.state.reports import running_loop
+from utd_rx.testing.audio import FakeAudio
 from utd_rx.testing.loop import VirtualLoop
 from utd_rx.testing.world.clock import WorldClock
 from utd_rx.testing.world.devices import VirtualCamera, VirtualMicrophone
@@ -53,6 +54,7 @@ class LoopWorld:
         self._clock = WorldClock(loop, random.Random(seed))  # noqa: S311 - it guards nothing
         self.network = network or Network(seed)
         self._engine = WorldEngine(options)
+        self._audio = FakeAudio(self._clock)
         self._processes: dict[str, Process] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._failures: list[BaseException] = []
@@ -88,6 +90,10 @@ class LoopWorld:
 
     def microphone(self, identity: str) -> VirtualMicrophone:
         return self._process(identity).microphone
+
+    @property
+    def audio(self) -> FakeAudio:
+        return self._audio
 
     def camera(self, identity: str) -> VirtualCamera:
         return self._process(identity).camera

@@ -16,6 +16,7 @@ from utd_rx.sessions.audio_room import UTDAudioRoomSession
 from utd_rx.sessions.call import UTDCallSession
 from utd_rx.sessions.live_stream import UTDLiveStreamSession
 from utd_rx.state.reports import running_loop
+from utd_rx.testing.audio import FakeAudio
 from utd_rx.testing.loop import VirtualLoop
 from utd_rx.testing.world.devices import VirtualCamera, VirtualMicrophone
 from utd_rx.testing.world.loop_world import LOBBY, PATIENCE, SEATS, LoopWorld
@@ -120,6 +121,12 @@ class FakeWorld:
         It is silent until `world.run(world.microphone("anna").say(2.0))`.
         """
         return self._do(_now(lambda: self._world.microphone(identity)))
+
+    @property
+    def audio(self) -> FakeAudio:
+        """Whole sound devices on the world's time, for `Microphone(backend=world.audio)` and
+        `Speaker(backend=world.audio)`: what they hear is `say`, what they play `played`."""
+        return self._world.audio
 
     def camera(self, identity: str) -> VirtualCamera:
         """Return the camera of `identity`, in live streams and video calls; as `microphone`."""
