@@ -225,7 +225,7 @@ def test_coroutines_of_a_plain_test_use_what_does_not_wait() -> None:
     async def bot() -> float:
         world.network.delay("anna", 0.1)
         assert world.client("anna").identity == "anna"
-        with pytest.raises(UTDStreamException, match="asyncio.sleep"):
+        with pytest.raises(UTDStreamException, match=r"asyncio\.sleep"):
             world.advance(1.0)
         return world.now
 
