@@ -60,6 +60,13 @@ class WorldClient(UTDStreamClient):
         super().__init__(*args, **options)
         self._process = process
 
+    async def authenticate(
+        self, identity: str, *, name: str | None = None, device_id: str | None = None
+    ) -> str:
+        """As the client's; its device has the same id in each run."""
+        device_id = device_id or f"device-of-{self._process.identity}"
+        return await super().authenticate(identity, name=name, device_id=device_id)
+
     def audio_room(
         self, identity: str, room_name: str, **options: Unpack[AudioRoomOptions]
     ) -> UTDAudioRoomSession:
