@@ -10,6 +10,7 @@ from utd_rx.client import UTDStreamClient
 from utd_rx.models.stream_type import UTDStreamType
 from utd_rx.sessions.call import UTDCallSession
 from utd_rx.sessions.session import UTDSession
+from utd_rx.testing import pictures
 from utd_rx.testing.world.devices import VirtualCamera, VirtualMicrophone
 from utd_rx.testing.world.network import Link
 
@@ -31,6 +32,7 @@ class Process:
     def keep(self, session: S) -> S:
         """Close a session together with the rest."""
         self._sessions.append(session)
+        pictures.watch(session, self.identity)
         return session
 
     async def sign_in(self) -> None:
