@@ -19,6 +19,7 @@ from utd_rx.sessions.audio_room import UTDAudioRoomSession
 from utd_rx.sessions.call import UTDCallSession
 from utd_rx.sessions.live_stream import UTDLiveStreamSession
 from utd_rx.state.reports import running_loop
+from utd_rx.testing import pictures
 from utd_rx.testing.audio import FakeAudio
 from utd_rx.testing.loop import VirtualLoop
 from utd_rx.testing.world.clock import WorldClock
@@ -58,6 +59,7 @@ class LoopWorld:
         self._processes: dict[str, Process] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._failures: list[BaseException] = []
+        pictures.begin(loop.time, self._engine.sent)
 
     async def __aenter__(self) -> Self:
         return self
