@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import asyncio
 
-from utd_rx import UTDStreamClient, WavSource
-from utd_rx.agent.session import AtomsAgentSession
+from utd_rx import AgentStatus, AtomsAgentSession, UTDStreamClient, WavSource
 from utd_rx.audio import speech_path
 from utd_rx.engine import LocalAgent, LocalEngine
-from utd_rx.models.agent import AgentStatus
 
 
 async def agent_in_room(

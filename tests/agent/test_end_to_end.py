@@ -11,7 +11,15 @@ import numpy as np
 import pytest
 
 from tests.audio.virtual_clock import VirtualClock
-from utd_rx import UTDErrorCode, UTDStreamException, WavRecorder, WavSource, record, replay
+from utd_rx import (
+    AgentReplay,
+    UTDErrorCode,
+    UTDStreamException,
+    WavRecorder,
+    WavSource,
+    record,
+    replay,
+)
 from utd_rx.agent.registering import register_call
 from utd_rx.agent.session import AtomsAgentSession
 from utd_rx.audio import read_wav
@@ -20,8 +28,6 @@ from utd_rx.engine.agent.script import Step
 from utd_rx.models.agent import AgentRole
 from utd_rx.models.audio import AudioFormat, AudioFrame, Samples
 from utd_rx.protocol.agent.connecting import AgentPhase
-from utd_rx.sessions.agent_view import AgentView
-from utd_rx.sessions.replay import Replay
 from utd_rx.testing.contracts import PATIENCE
 
 RATE = 24_000
@@ -224,8 +230,7 @@ async def test_a_recording_tells_what_the_session_told(tmp_path: Path) -> None:
             await session.agent_talking.until(False)
             await session.stop()
         said = session.transcript.value
-    played = replay(path, Replay)
-    assert isinstance(played, AgentView)
+    played = replay(path, AgentReplay)
     again: list[bool] = []
     played.agent_talking.subscribe(again.append)
     await played.run(None)

@@ -14,7 +14,7 @@ import pytest
 
 from utd_rx.cli import main
 from utd_rx.cli.agent import KEY
-from utd_rx.cli.agent_screen import Look, Screen, meter, spoken, standing
+from utd_rx.cli.agent_screen import Look, TalkScreen, meter, spoken, standing
 from utd_rx.cli.keyboard import Typing
 from utd_rx.models.agent import AgentRole, AgentStatus, AgentTurn
 
@@ -44,7 +44,7 @@ class Terminal(io.StringIO):
 
 def test_lines_that_stay_are_above_those_that_change() -> None:
     terminal = Terminal()
-    screen = Screen(terminal, width=20)
+    screen = TalkScreen(terminal, width=20)
     screen.show(["growing", "status"])
     screen.say("said")
     screen.show(["status 2"])
@@ -57,13 +57,13 @@ def test_lines_that_stay_are_above_those_that_change() -> None:
 
 def test_a_line_that_changes_shows_its_end_where_it_is_too_long() -> None:
     terminal = Terminal()
-    Screen(terminal, width=10).show(["abcdefghijklmno"])
+    TalkScreen(terminal, width=10).show(["abcdefghijklmno"])
     assert terminal.shown == ["…hijklmno"]
 
 
 def test_where_there_is_no_terminal_only_lines_stay() -> None:
     out = io.StringIO()
-    screen = Screen(out)
+    screen = TalkScreen(out)
     screen.show(["status"])
     screen.say("said")
     screen.close()

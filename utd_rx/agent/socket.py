@@ -40,6 +40,9 @@ HEARTBEAT: Final = 20.0
 CLOSE_WITHIN: Final = 5.0
 """Seconds for the agent to answer a close frame."""
 
+_SHORT: Final = 8_000
+"""Characters of a frame that a transport takes at once: it waits from 64 KiB on."""
+
 _REASON_WITHIN: Final = 0.5  # seconds for the words of a refusal
 _REASON_BYTES: Final = 2_000
 # RFC 6455, 7.4.1: what no close frame holds.
@@ -71,6 +74,7 @@ class AgentSocket:
         self._close_within = close_within
         self._is_running = False
         self._ws: aiohttp.ClientWebSocketResponse | None = None
+        self._dial: _Dial | None = None
         self._goodbye: asyncio.Task[None] | None = None
         self._writing: set[asyncio.Task[None]] = set()
 
@@ -89,23 +93,16 @@ class AgentSocket:
 
     async def send(self, text: str) -> None:
         """See `AgentSocketPort.send`."""
-        ws = self._ws
-        if ws is None:
+        ws, dial = self._ws, self._dial
+        if ws is None or dial is None:
             raise _not_open()
-        writing = asyncio.create_task(ws.send_str(text), name="agent-socket-send")
-        self._writing.add(writing)
-        writing.add_done_callback(self._writing.discard)
         try:
-            # Who stops waiting must not stop it: aiohttp's senders wait on one future, and whoever
-            # is cancelled takes all others along, those of later, too.
-            await asyncio.shield(writing)
+            if len(text) <= _SHORT and dial.is_idle:
+                await ws.send_str(text)  # without waiting
+            else:
+                await self._send_patiently(ws, text)
         except ConnectionError as error:
             raise _not_open() from error
-        except asyncio.CancelledError:
-            caller = asyncio.current_task()
-            if not writing.cancelled() or (caller is not None and caller.cancelling()):
-                raise
-            raise _not_open() from None  # a ping waited on it as well, and was given up
         if ws is not self._ws:
             raise _not_open()
 
@@ -172,7 +169,7 @@ class AgentSocket:
         told: LoopTurns[AgentSocketEvent],
         dial: _Dial,
     ) -> AgentSocketEnded:
-        self._ws = ws
+        self._ws, self._dial = ws, dial
         told.post(AgentSocketOpened())
         try:
             # Not when it is being closed from here: aiohttp would close it again, by its own code.
@@ -189,11 +186,25 @@ class AgentSocket:
             await self._goodbye
             return dial.end_of(ws)
         finally:
-            self._ws = None
+            self._ws = self._dial = None
             if (goodbye := self._goodbye) is not None:
                 self._goodbye = None
                 goodbye.cancel()
                 await asyncio.wait((goodbye,))
+
+    async def _send_patiently(self, ws: aiohttp.ClientWebSocketResponse, text: str) -> None:
+        """Send in a task, which who stops waiting does not stop: aiohttp's senders wait on one
+        future, and whoever is cancelled takes all others along, those of later, too."""
+        writing = asyncio.create_task(ws.send_str(text), name="agent-socket-send")
+        self._writing.add(writing)
+        writing.add_done_callback(self._writing.discard)
+        try:
+            await asyncio.shield(writing)
+        except asyncio.CancelledError:
+            caller = asyncio.current_task()
+            if not writing.cancelled() or (caller is not None and caller.cancelling()):
+                raise
+            raise _not_open() from None  # a ping waited on it as well, and was given up
 
     async def _part(self, ws: aiohttp.ClientWebSocketResponse, code: int) -> None:
         """Send a close frame and take the other one."""
@@ -226,6 +237,11 @@ class _Dial:
         if reply.connection is not None:
             self._transport = reply.connection.transport
         return reply
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether all that was sent is on its way, so that a short frame is not waited for."""
+        return self._transport is not None and self._transport.get_write_buffer_size() == 0
 
     def drop(self) -> None:
         """Break the connection: what was not sent would else be waited for."""

@@ -106,11 +106,11 @@ async def _converse(
     session: AtomsAgentSession, microphone: object, speaker: object, stopped: asyncio.Event
 ) -> int:
     """Start, and show and type until it is over."""
-    from utd_rx.cli.agent_screen import HINT, Screen
+    from utd_rx.cli.agent_screen import HINT, TalkScreen
     from utd_rx.cli.conversation import Conversation
     from utd_rx.cli.keyboard import keyboard
 
-    screen = Screen(sys.stdout)
+    screen = TalkScreen(sys.stdout)
     screen.say(HINT if screen.is_live else "a line writes, a line with m alone mutes")
     conversation = Conversation(session, screen, microphone, speaker, stopped.set)
     with keyboard(conversation.typing):

@@ -6,10 +6,8 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from reactivex import operators as ops
-
 from utd_rx.agent.session import AtomsAgentSession
-from utd_rx.cli.agent_screen import Look, Screen, spoken, standing
+from utd_rx.cli.agent_screen import Look, TalkScreen, spoken, standing
 from utd_rx.cli.keyboard import Typing
 from utd_rx.errors import UTDStreamException
 from utd_rx.models.agent import AgentStatus, AgentTurn
@@ -32,7 +30,7 @@ class Conversation:
     def __init__(
         self,
         session: AtomsAgentSession,
-        screen: Screen,
+        screen: TalkScreen,
         microphone: object,
         speaker: object,
         leave: Callable[[], None],
@@ -49,12 +47,11 @@ class Conversation:
         session, screen = self._session, self._screen
         watching = [session.transcript.subscribe(self._spoke)]
         if not screen.is_live:
-            words = session.status.pipe(ops.map(lambda status: status.value))
-            mutes = session.muted.pipe(
-                ops.skip(1), ops.map(lambda is_muted: "muted" if is_muted else "not muted")
-            )
             watching += [
-                one.subscribe(lambda word: screen.say(f"[{word}]")) for one in (words, mutes)
+                session.status.subscribe(lambda status: screen.say(f"[{status.value}]")),
+                session.muted.subscribe(
+                    lambda is_muted: screen.say("[muted]") if is_muted else None
+                ),
             ]
         over = asyncio.ensure_future(self._run())
         asked = asyncio.ensure_future(stopped.wait())

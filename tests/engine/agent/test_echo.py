@@ -75,7 +75,11 @@ async def test_what_is_said_comes_back_to_the_sample(rate: int) -> None:
         "agent_stop_talking",
         "transcript",
     ]
-    assert events[0]["text"] == "You spoke for 0.4 s"
+    said = [(one["type"], one["text"]) for one in events if one.get("role") == "user"]
+    assert said == [
+        ("transcript.delta", "You spoke for 0.1 s"),
+        ("transcript", "You spoke for 0.4 s"),
+    ]
     assert np.array_equal(sound_of(events), tone(0.4, rate))
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from tests.engine.agent.client import caller, kinds, sound_of
+from tests.engine.fakes import HastyClock
 from utd_rx.engine.agent import AgentCall, LocalAgent, ScriptedAgent
 from utd_rx.engine.agent.script import VERBS, read_scripts
 from utd_rx.errors import UTDErrorCode, UTDStreamException
@@ -37,6 +41,23 @@ async def test_a_file_says_the_same() -> None:
         assert len(sound_of(events)) == 2_400
         assert events[-2] == {"type": "x", "y": 1}
         assert await who.end() == 1000
+
+
+async def test_the_script_of_the_page_does_what_it_says() -> None:
+    page = (Path(__file__).parents[3] / "docs/agent.md").read_text(encoding="utf-8")
+    [script] = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+    async with LocalAgent(ScriptedAgent(*read_scripts(script)), clock=HastyClock()) as stub:
+        async with caller(stub) as first:
+            assert (await first.hear())["code"] == "worker_not_ready"
+            assert await first.end() == 4000
+        async with caller(stub) as second:
+            events = await second.until("session.closed")
+            assert await second.end() == 1000
+    assert kinds(events) == [
+        *("session.created", "agent_start_talking", "agent_stop_talking", "transcript"),
+        *("agent.start_talking", "interruption", "agent.stop_talking", "transcript"),
+        "session.closed",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import subprocess
+import sys
 
 import aiohttp
 import pytest
@@ -12,6 +14,7 @@ from tests.engine.agent.client import AGENT_ID, caller, dialled, register
 from tests.engine.fakes import FakeClock
 from utd_rx.engine import LocalAgent
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
+from utd_rx.testing.contracts import refusal
 
 
 async def status_of(agent: LocalAgent, **parameters: str) -> int:
@@ -114,16 +117,24 @@ async def test_it_starts_once_and_has_no_address_before() -> None:
         assert agent.base_url.startswith("http://127.0.0.1:")
         assert agent.api_key == "sk_given"
         assert "sk_given" not in repr(agent)
-        with pytest.raises(UTDStreamException) as caught:
-            await agent.start()
-        assert caught.value.reason is ConflictReason.ALREADY
-    await LocalAgent().aclose()
+        assert (await refusal(agent.start())).reason is ConflictReason.ALREADY
+    never = LocalAgent()
+    await never.aclose()
+    assert (await refusal(never.start())).reason is ConflictReason.ALREADY
 
 
 async def test_a_taken_port_is_a_clear_error() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         agent = LocalAgent(port=taken.getsockname()[1])
-        with pytest.raises(UTDStreamException, match="cannot listen") as caught:
-            await agent.start()
-    assert caught.value.code is UTDErrorCode.CONFLICT
+        error = await refusal(agent.start())
+    assert error.code is UTDErrorCode.CONFLICT
+    assert "cannot listen" in error.message
     await agent.aclose()
+
+
+def test_it_needs_no_extra() -> None:
+    program = "import sys, utd_rx.engine; utd_rx.engine.LocalAgent; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True).stdout
+    found = set(loaded.decode().split())
+    assert "utd_rx.engine.agent.server" in found
+    assert not found & {"jwt", "livekit", "OpenSSL", "aiortc", "google.protobuf", "sounddevice"}

@@ -145,6 +145,8 @@ def test_a_connection_comes_up_a_second_time_as_another_session() -> None:
         (("internal_error",), 4403, True, "4403"),
         ((), 4400, False, "4400"),
         ((), 404, True, "404"),
+        ((), 301, True, "301"),
+        ((), 200, True, "200"),
         ((), 429, False, "429"),
         ((), 500, False, "500"),
     ],

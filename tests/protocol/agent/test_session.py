@@ -164,6 +164,13 @@ def test_after_the_server_s_end_devices_are_let_go_when_all_was_heard() -> None:
     assert story.hear(HEARD) == [ReleaseAgentDevices()]
 
 
+def test_a_stop_behind_the_server_s_end_is_silence_as_well() -> None:
+    story = listening()
+    story.hear(STARTED, SOUND, STOPPED)
+    story.end(1000)
+    assert story.hear(AgentUnwanted()) == [FlushAgentSound(), ReleaseAgentDevices()]
+
+
 @pytest.mark.parametrize("is_pause", [True, False])
 def test_who_puts_it_away_has_silence_at_once(is_pause: bool) -> None:
     story = listening(AgentOptions(mutes_while_speaking=True))

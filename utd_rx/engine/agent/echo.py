@@ -8,6 +8,7 @@ so that what comes late or all at once is heard alike.
 from __future__ import annotations
 
 import asyncio
+from math import ceil
 from typing import Final
 
 import numpy as np
@@ -43,6 +44,11 @@ class EchoEar:
         self._kept = 0  # pieces up to the last loud one
         self._quiet = 0  # samples behind it
         self.is_hearing = False
+
+    @property
+    def seconds(self) -> float:
+        """Of loud sound in the turn so far, 0 between turns."""
+        return self._loud / self._rate if self.is_hearing else 0.0
 
     def hear(self, piece: Samples) -> Samples | None:
         """Take the next piece; return the turn that ends with it, if one does."""
@@ -86,7 +92,7 @@ class EchoAgent:
     async def __call__(self, call: AgentCall) -> None:
         """Serve one session."""
         await call.create()
-        ear = EchoEar(call.sample_rate)
+        ear, told = EchoEar(call.sample_rate), 0
         reply: asyncio.Task[None] | None = None
         try:
             async for message in call.messages():
@@ -94,9 +100,13 @@ class EchoAgent:
                     turn = ear.hear(np.frombuffer(message.pcm, dtype="<i2").astype(np.int16))
                     if ear.is_hearing and call.is_talking:
                         await self._fall_silent(call, reply)
+                    halves = ceil(2 * ear.seconds)
+                    if halves > told:
+                        await call.hear(_words(ear.seconds), is_final=False)
+                    told = halves
                     if turn is None:
                         continue
-                    text = f"You spoke for {len(turn) / call.sample_rate:.1f} s"
+                    text = _words(len(turn) / call.sample_rate)
                     await call.hear(text)
                 else:
                     text, turn = message.text, None
@@ -115,3 +125,7 @@ class EchoAgent:
             reply.cancel()
             await asyncio.wait((reply,))
         await call.interrupt(dotted=self._dotted)
+
+
+def _words(seconds: float) -> str:
+    return f"You spoke for {seconds:.1f} s"

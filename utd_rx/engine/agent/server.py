@@ -122,9 +122,10 @@ class LocalAgent:
         Raises:
             UTDStreamException: `CONFLICT` when the port is taken or it was started before.
         """
-        if self._base_url is not None:
+        if self._base_url is not None or self._ending is not None:
             raise conflict(ConflictReason.ALREADY, "an agent starts once")
         listener = bind(*self._where)
+        self._closing.callback(listener.close)
         self._base_url = url_of(listener)
         app = web.Application()
         app.router.add_get(CONNECT, self._connect)
