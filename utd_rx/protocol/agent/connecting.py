@@ -34,8 +34,8 @@ from utd_rx.protocol.wire.atoms import PASSING, http_status, is_fatal
 
 FIRST_BACKOFF: Final = 0.5
 LONGEST_BACKOFF: Final = 30.0
-"""Seconds before the second attempt and between attempts at most (facts/atoms.md §2.5); a wait is
-from half of it to all of it."""
+"""Seconds before the second attempt and between attempts at most, of which a wait is from half to
+all (docs/agent.md, "Reconnecting")."""
 
 LONGEST_RETRY_AFTER: Final = 300.0
 """Seconds by which the server can put the next attempt off: a slip of its pen is not for ever."""
@@ -54,7 +54,7 @@ CLOSES_WITHIN: Final = 5.0
 """Seconds from `session.closed` to the end of the socket."""
 
 NORMAL, SETUP_FAILED = 1000, 4000
-"""Close codes with a meaning here (facts/atoms.md §2.5)."""
+"""Close codes with a meaning here (docs/agent.md, "How a connection ends")."""
 
 FINAL_CODES: Final = (NORMAL, 4401, 4403)
 """Close codes after which another attempt is in vain, or not wanted."""
