@@ -13,6 +13,7 @@ from yarl import URL
 
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conflict
 from utd_rx.models.secrets import foreign_text
+from utd_rx.ports.loop_turns import LoopTurns
 from utd_rx.ports.proxy import DIRECT, Proxies, Proxy
 from utd_rx.ports.signal import (
     SignalCall,
@@ -73,16 +74,16 @@ class SignalClient:
 
     async def run(self, url: str, token: str, sink: SignalSink) -> None:
         """See `SignalPort.run`."""
-        outbox = _Outbox(sink)
+        told = LoopTurns[SignalEvent](sink)
         try:
-            end = await self._serve(url, token, outbox)
+            end = await self._serve(url, token, told)
         except UTDStreamException as error:
             end = SignalEnded(None, error)
         finally:
-            outbox.close()
-        outbox.end(end)
+            told.close()
+        told.end(end)
 
-    async def _serve(self, url: str, token: str, outbox: _Outbox) -> SignalEnded:
+    async def _serve(self, url: str, token: str, told: LoopTurns[SignalEvent]) -> SignalEnded:
         where = checked_signal_url(url)
         proxy = self._proxies.for_url(url)
         is_final = False
@@ -92,7 +93,7 @@ class SignalClient:
                 timeout=aiohttp.ClientTimeout(total=None),
                 middlewares=(_stay,),
             ) as session:
-                return await self._talk(session, where, token, proxy, outbox)
+                return await self._talk(session, where, token, proxy, told)
         # Without a cause: aiohttp's errors hold what was sent, the proxy's password among it.
         except TimeoutError:
             failure = timed_out(proxy)
@@ -112,7 +113,7 @@ class SignalClient:
         url: URL,
         token: str,
         proxy: Proxy | None,
-        outbox: _Outbox,
+        told: LoopTurns[SignalEvent],
     ) -> SignalEnded:
         async with asyncio.timeout(self._open_within) as opening:
             async with session.ws_connect(
@@ -132,39 +133,8 @@ class SignalClient:
                         opening.reschedule(None)
                     elif not is_open or event == SignalOpened():
                         event = SignalRefused()
-                    outbox.post(event)
+                    told.post(event)
                 return _end(frame, token)
-
-
-class _Outbox:
-    """Delivers what one turn of the loop brought together."""
-
-    def __init__(self, sink: SignalSink) -> None:
-        self._sink = sink
-        self._waiting: list[SignalEvent] = []
-        self._flushing: asyncio.Handle | None = None
-
-    def post(self, event: SignalEvent) -> None:
-        """Deliver it in this turn of the loop, behind whatever else has come in it."""
-        self._waiting.append(event)
-        if self._flushing is None:
-            self._flushing = asyncio.get_running_loop().call_soon(self._flush)
-
-    def end(self, event: SignalEnded) -> None:
-        """Deliver what waits and this, at once."""
-        self._waiting.append(event)
-        self._flush()
-
-    def close(self) -> None:
-        """Deliver nothing by itself any more."""
-        if self._flushing is not None:
-            self._flushing.cancel()
-
-    def _flush(self) -> None:
-        self._flushing = None
-        batch = tuple(self._waiting)
-        self._waiting.clear()
-        self._sink(batch)
 
 
 async def _stay(

@@ -29,6 +29,9 @@ Handler: TypeAlias = Callable[[Any], Coroutine[Any, Any, None] | None]
 
 Handlers: TypeAlias = Mapping[type, Handler]
 
+Spawn: TypeAlias = Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]]
+"""Runs work as a task with a name, which ends with its owner; see `RulesRunner.spawn`."""
+
 CLOSE_TIMEOUT: Final = 5.0
 """Seconds to wait for cancelled effects; each of them ends within one await of a port."""
 
