@@ -276,6 +276,7 @@ def test_an_attempt_without_a_session_is_given_up() -> None:
         ("4403", UTDErrorCode.FORBIDDEN, None),
         ("network", UTDErrorCode.NETWORK, None),
         ("timeout", UTDErrorCode.TIMEOUT, None),
+        ("featureDisabled", UTDErrorCode.FEATURE_DISABLED, None),
         ("no_credits", UTDErrorCode.UNKNOWN, None),
         ("9" * 5000, UTDErrorCode.UNKNOWN, None),
     ],

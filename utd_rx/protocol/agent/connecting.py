@@ -215,7 +215,8 @@ def exception_of(error: AgentError) -> UTDStreamException:
     if status := http_status(error.code):
         code = classify_response(status, error.message)
         return UTDStreamException(message, code=code, status_code=status)
-    return UTDStreamException(message, code=CODES.get(error.code, UTDErrorCode.UNKNOWN))
+    code = CODES.get(error.code) or UTDErrorCode.from_wire(error.code) or UTDErrorCode.UNKNOWN
+    return UTDStreamException(message, code=code)
 
 
 CODES: Final[Mapping[str, UTDErrorCode]] = {
@@ -224,11 +225,9 @@ CODES: Final[Mapping[str, UTDErrorCode]] = {
     "4401": UTDErrorCode.UNAUTHORIZED,
     "4403": UTDErrorCode.FORBIDDEN,
     "internal_error": UTDErrorCode.SERVER,
-    "network": UTDErrorCode.NETWORK,
-    "timeout": UTDErrorCode.TIMEOUT,
     "worker_not_ready": UTDErrorCode.SERVER,
 }
-"""The SDK's word for a code that is no HTTP status; others are `UNKNOWN`."""
+"""The SDK's word for what is neither an HTTP status nor a word of the SDK."""
 
 _UP: Final = (P.OPENING, P.LISTENING)
 
