@@ -194,6 +194,18 @@ def test_a_session_that_the_server_closed_ends_as_its_socket_says(
     assert (story.state.connection.failure is None) is (phase is OV)
 
 
+@pytest.mark.parametrize(("errors", "phase"), [((), WA), (("no_credits",), OV)])
+def test_a_session_that_was_closed_before_it_began_is_tried_again_unless_an_error_says_why(
+    errors: tuple[str, ...], phase: AgentPhase
+) -> None:
+    story = in_phase(OP)
+    for error in errors:
+        story.tell_error(error)
+    story.hear(e.AgentSessionClosed("setup_failed"))
+    story.end()
+    assert story.state.connection.phase is phase
+
+
 def test_a_socket_that_outlives_its_session_is_dropped() -> None:
     story = listening()
     story.hear(e.AgentSessionClosed("ended"))

@@ -289,7 +289,9 @@ def _verdict(
     told, code = connection.told, fact.close_code
     if connection.is_listening and now - connection.told_at > TOLD_WITHIN:
         told = None
-    if told is not None and (is_fatal(told.code) or (code == SETUP_FAILED and not told.retryable)):
+    is_quiet = code is None and connection.is_closed
+    is_decided = is_quiet or code == SETUP_FAILED
+    if told is not None and (is_fatal(told.code) or (is_decided and not told.retryable)):
         return M.FINAL, told
     if _is_normal(connection, fact) or code in FINAL_CODES:
         return M.FINAL, fact.error
@@ -301,7 +303,7 @@ def _verdict(
 def _is_normal(connection: AgentConnection, fact: AgentAttemptEnded) -> bool:
     """Whether the server ended the session as it is meant to."""
     is_quiet = fact.close_code is None and connection.is_closed
-    return fact.close_code == NORMAL or is_quiet
+    return fact.close_code == NORMAL or (is_quiet and connection.is_listening)
 
 
 def _told(
