@@ -8,7 +8,7 @@ import pytest
 from yarl import URL
 
 from utd_rx import UTDErrorCode, UTDStreamException
-from utd_rx.agent.access import RESERVED, Access, Address, access_of
+from utd_rx.agent.access import RESERVED, Access, AgentAddress, access_of
 from utd_rx.models.agent import AgentMode
 
 HOST = "wss://api.smallest.ai"
@@ -29,12 +29,12 @@ REGISTER = "https://api.smallest.ai/atoms/v1/conversation/register-call"
     ],
 )
 def test_an_address_is_read_in_every_usual_way(base_url: str) -> None:
-    address = Address.of(base_url)
+    address = AgentAddress.of(base_url)
     assert (str(address.connect({})), str(address.register)) == (CONNECT, REGISTER)
 
 
 def test_an_address_may_lie_under_a_path_of_its_own() -> None:
-    address = Address.of("http://127.0.0.1:81/proxy/atoms/v1/agent/connect")
+    address = AgentAddress.of("http://127.0.0.1:81/proxy/atoms/v1/agent/connect")
     assert str(address.register) == "http://127.0.0.1:81/proxy/atoms/v1/conversation/register-call"
     query = {"variables": '{"a": "ü&"}'}
     url = URL(str(address.connect(query)))
@@ -56,14 +56,14 @@ def test_an_address_may_lie_under_a_path_of_its_own() -> None:
 )
 def test_another_address_is_refused(base_url: Any) -> None:
     with pytest.raises(UTDStreamException) as refused:
-        Address.of(base_url)
+        AgentAddress.of(base_url)
     assert refused.value.code is UTDErrorCode.VALIDATION
     assert "secret" not in str(refused.value)
 
 
 def test_clear_text_is_for_this_machine_unless_allowed() -> None:
-    assert Address.of("ws://[::1]:80/").base.host == "::1"
-    assert Address.of("ws://example.com", allow_clear_text=True).base.scheme == "http"
+    assert AgentAddress.of("ws://[::1]:80/").base.host == "::1"
+    assert AgentAddress.of("ws://example.com", allow_clear_text=True).base.scheme == "http"
 
 
 def access(**given: Any) -> Access:
@@ -75,7 +75,7 @@ def access(**given: Any) -> Access:
         "mode": AgentMode.WEBCALL,
         "sample_rate": 16_000,
         "variables": None,
-        "address": Address.of(HOST),
+        "address": AgentAddress.of(HOST),
         "is_in_url": False,
     }
     return access_of(**{**options, **given})

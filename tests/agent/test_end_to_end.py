@@ -11,7 +11,15 @@ import numpy as np
 import pytest
 
 from tests.audio.virtual_clock import VirtualClock
-from utd_rx import UTDErrorCode, UTDStreamException, WavRecorder, WavSource, record, replay
+from utd_rx import (
+    AgentReplay,
+    UTDErrorCode,
+    UTDStreamException,
+    WavRecorder,
+    WavSource,
+    record,
+    replay,
+)
 from utd_rx.agent.registering import register_call
 from utd_rx.agent.session import AtomsAgentSession
 from utd_rx.audio import read_wav
@@ -20,8 +28,6 @@ from utd_rx.engine.agent.script import Step
 from utd_rx.models.agent import AgentRole
 from utd_rx.models.audio import AudioFormat, AudioFrame, Samples
 from utd_rx.protocol.agent.connecting import AgentPhase
-from utd_rx.sessions.agent_view import AgentView
-from utd_rx.sessions.replay import Replay
 from utd_rx.testing.contracts import PATIENCE
 
 RATE = 24_000
@@ -80,7 +86,7 @@ async def test_an_interruption_cuts_at_the_sample_and_nothing_old_follows(tmp_pa
             async with AtomsAgentSession(
                 agent.api_key, AGENT, base_url=agent.base_url, speaker=wav
             ) as session:
-                talking = []
+                talking: list[bool] = []
                 session.agent_talking.subscribe(talking.append)
                 await session.start()
                 await session.select(lambda state: state.statistics.playback_ms).until(
@@ -125,24 +131,27 @@ async def test_a_socket_that_ends_at_any_point_is_followed_by_another(end: Step)
     points = range(len(BASE) + 1)
     scripts = [(*BASE[:point], end) for point in points]
     clock = VirtualClock()
-    async with LocalAgent(ScriptedAgent(*scripts, BASE[:1])) as agent, asyncio.timeout(PATIENCE):
-        async with AtomsAgentSession(
+    async with (
+        asyncio.timeout(PATIENCE),
+        LocalAgent(ScriptedAgent(*scripts, BASE[:1])) as agent,
+        AtomsAgentSession(
             agent.api_key, AGENT, base_url=agent.base_url, tools=[wait], clock=clock
-        ) as session:
-            where = session.select(lambda s: (s.connection.attempt, s.connection.phase))
-            starting = asyncio.create_task(session.start())
-            for point in points:
-                await where.until((point + 1, AgentPhase.WAITING))
-                due = session.state.value.connection.retry_at
-                assert due is not None
-                await clock.advance(due - clock.now())
-            await where.until((len(points) + 1, AgentPhase.LISTENING))
-            await starting
-            await session.send_text("still there?")
-            *_, call = [await agent.next_call() for _ in range(len(points) + 1)]
-            await call.until(lambda call: call.texts)
-            assert session.statistics.value.reconnects == len(points) - 1
-            assert agent.attempts == len(points) + 1
+        ) as session,
+    ):
+        where = session.select(lambda s: (s.connection.attempt, s.connection.phase))
+        starting = asyncio.create_task(session.start())
+        for point in points:
+            await where.until((point + 1, AgentPhase.WAITING))
+            due = session.state.value.connection.retry_at
+            assert due is not None
+            await clock.advance(due - clock.now())
+        await where.until((len(points) + 1, AgentPhase.LISTENING))
+        await starting
+        await session.send_text("still there?")
+        *_, call = [await agent.next_call() for _ in range(len(points) + 1)]
+        await call.until(lambda call: call.texts)
+        assert session.statistics.value.reconnects == len(points) - 1
+        assert agent.attempts == len(points) + 1
 
 
 async def test_a_token_is_registered_for_each_attempt_and_the_key_stays_at_home() -> None:
@@ -184,12 +193,14 @@ async def test_no_log_recording_or_exception_holds_the_key(
     agent = LocalAgent(ScriptedAgent(script), api_key=KEY)
     path = tmp_path / "session.jsonl"
     async with agent, asyncio.timeout(PATIENCE):
-        async with AtomsAgentSession(KEY, AGENT, base_url=agent.base_url) as session:
-            async with record(session, path, keep_payloads=True):
-                session.events.subscribe(lambda event: told.append(f"{event!r}"))
-                await session.start()
-                await session.connected.until(False)
-                told += [repr(session), repr(session.state.value), repr(session.failure.value)]
+        async with (
+            AtomsAgentSession(KEY, AGENT, base_url=agent.base_url) as session,
+            record(session, path, keep_payloads=True),
+        ):
+            session.events.subscribe(lambda event: told.append(f"{event!r}"))
+            await session.start()
+            await session.connected.until(False)
+            told += [repr(session), repr(session.state.value), repr(session.failure.value)]
         async with AtomsAgentSession(f"{KEY}x", AGENT, base_url=agent.base_url) as session:
             with pytest.raises(UTDStreamException) as refused:
                 await session.start()
@@ -206,18 +217,20 @@ async def test_a_recording_tells_what_the_session_told(tmp_path: Path) -> None:
         lambda call: call.say("hello yourself", noise(0.2)),
     ]
     path = tmp_path / "session.jsonl"
-    async with LocalAgent(ScriptedAgent(script)) as agent, asyncio.timeout(PATIENCE):
-        async with AtomsAgentSession(agent.api_key, AGENT, base_url=agent.base_url) as session:
-            talking: list[bool] = []
-            session.agent_talking.subscribe(talking.append)
-            async with record(session, path, keep_payloads=True):
-                await session.start()
-                await session.transcript.until(lambda turns: len(turns) == 2 and turns[-1].is_final)
-                await session.agent_talking.until(False)
-                await session.stop()
-            said = session.transcript.value
-    played = replay(path, Replay)
-    assert isinstance(played, AgentView)
+    async with (
+        asyncio.timeout(PATIENCE),
+        LocalAgent(ScriptedAgent(script)) as agent,
+        AtomsAgentSession(agent.api_key, AGENT, base_url=agent.base_url) as session,
+    ):
+        talking: list[bool] = []
+        session.agent_talking.subscribe(talking.append)
+        async with record(session, path, keep_payloads=True):
+            await session.start()
+            await session.transcript.until(lambda turns: len(turns) == 2 and turns[-1].is_final)
+            await session.agent_talking.until(False)
+            await session.stop()
+        said = session.transcript.value
+    played = replay(path, AgentReplay)
     again: list[bool] = []
     played.agent_talking.subscribe(again.append)
     await played.run(None)

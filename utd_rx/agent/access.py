@@ -37,7 +37,7 @@ Variables: TypeAlias = Mapping[str, str | int | float | bool]
 
 
 @frozen
-class Address:
+class AgentAddress:
     """The two end points of one host of the protocol.
 
     Args:
@@ -47,7 +47,7 @@ class Address:
     base: URL
 
     @classmethod
-    def of(cls, base_url: str, *, allow_clear_text: bool = False) -> Address:
+    def of(cls, base_url: str, *, allow_clear_text: bool = False) -> AgentAddress:
         """Read a host, with or without the path: `http(s)` or `ws(s)`, in clear text only on this
         machine unless allowed.
 
@@ -89,7 +89,7 @@ class Access:
         is_in_url: Send it as a parameter instead of a header.
     """
 
-    address: Address
+    address: AgentAddress
     query: Mapping[str, str]
     source: TokenSource = field(repr=False)
     is_in_url: bool = False
@@ -117,7 +117,7 @@ def access_of(
     mode: AgentMode | str,
     sample_rate: int,
     variables: Variables | None,
-    address: Address,
+    address: AgentAddress,
     is_in_url: bool,
 ) -> Access:
     """Return how to connect; the arguments are `AtomsAgentSession`'s.

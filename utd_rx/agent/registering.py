@@ -10,7 +10,7 @@ import aiohttp
 
 from utd_rx.agent.access import (
     BASE_URL,
-    Address,
+    AgentAddress,
     Variables,
     checked_agent_id,
     checked_mode,
@@ -69,7 +69,7 @@ async def register_call(
         body["mode"] = checked_mode(mode).value
     if told := checked_variables(variables):
         body["variables"] = told
-    url = Address.of(base_url, allow_clear_text=allow_clear_text).register
+    url = AgentAddress.of(base_url, allow_clear_text=allow_clear_text).register
     way = Proxies.of(proxy, trust_env=trust_env).for_url(str(url))
     headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
     secrets = (key, None if way is None else way.password)

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Self
 
-from utd_rx.agent.access import BASE_URL, Address, TokenSource, Variables, access_of, checked_mode
+from utd_rx.agent.access import (
+    BASE_URL,
+    AgentAddress,
+    TokenSource,
+    Variables,
+    access_of,
+    checked_mode,
+)
 from utd_rx.agent.dialing import Dialer
 from utd_rx.agent.incoming import AgentIncoming
 from utd_rx.agent.socket import AgentSocket
@@ -102,7 +109,7 @@ class AtomsAgentSession(AgentView):
             mode=mode,
             sample_rate=sample_rate,
             variables=variables,
-            address=Address.of(base_url, allow_clear_text=allow_clear_text),
+            address=AgentAddress.of(base_url, allow_clear_text=allow_clear_text),
             is_in_url=key_in_url,
         )
         checks.source(microphone, "microphone", "an AudioInput", AudioFormat)

@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Final
 
 COMMANDS: Final = {
+    "agent": "talk to a voice agent",
     "agent-stub": "a voice agent to develop against",
     "demo": "an audio room or a call, end to end, with a picture of what happened",
     "devices": "the sound devices of this machine",

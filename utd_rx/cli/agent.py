@@ -11,8 +11,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, Final
 
-from utd_rx.cli import missing
-from utd_rx.cli.engine import INSTALL
+from utd_rx.cli.serving import fail
 from utd_rx.errors import UTDErrorCode, UTDStreamException, invalid
 
 if TYPE_CHECKING:
@@ -60,15 +59,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Talk: 0 when it was ended by either side, 1 when it failed, 2 for what makes no sense."""
     key = os.environ.get(KEY)
-    if args.local:
-        if absent := missing(("jwt",)):
-            return _fail(2, f"missing {', '.join(absent)}; install with: {INSTALL}")
-    elif not key or not args.agent_id:
-        return _fail(2, f"set {KEY} and name an agent, or take --local")
+    if not args.local and not (key and args.agent_id):
+        return fail("agent", 2, f"set {KEY} and name an agent, or take --local")
     try:
         return asyncio.run(_talk(args, key))
     except UTDStreamException as error:
-        return _fail(2 if error.code is UTDErrorCode.VALIDATION else 1, error.message)
+        return fail("agent", 2 if error.code is UTDErrorCode.VALIDATION else 1, error.message)
     except KeyboardInterrupt:
         return 0  # before the loop had its own handler
 
@@ -76,6 +72,7 @@ def run(args: argparse.Namespace) -> int:
 async def _talk(args: argparse.Namespace, key: str | None) -> int:
     from utd_rx.agent.session import AtomsAgentSession
 
+    variables = _variables(args.variable)
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -95,7 +92,7 @@ async def _talk(args: argparse.Namespace, key: str | None) -> int:
                 agent_id=agent_id,
                 mode=args.mode,
                 sample_rate=args.sample_rate,
-                variables=_variables(args.variable),
+                variables=variables,
                 microphone=microphone,
                 speaker=speaker,
                 mute_while_agent_speaks=args.mute_while_agent_speaks,
@@ -109,11 +106,11 @@ async def _converse(
     session: AtomsAgentSession, microphone: object, speaker: object, stopped: asyncio.Event
 ) -> int:
     """Start, and show and type until it is over."""
-    from utd_rx.cli.agent_screen import HINT, Screen
+    from utd_rx.cli.agent_screen import HINT, TalkScreen
     from utd_rx.cli.conversation import Conversation
     from utd_rx.cli.keyboard import keyboard
 
-    screen = Screen(sys.stdout)
+    screen = TalkScreen(sys.stdout)
     screen.say(HINT if screen.is_live else "a line writes, a line with m alone mutes")
     conversation = Conversation(session, screen, microphone, speaker, stopped.set)
     with keyboard(conversation.typing):
@@ -123,7 +120,7 @@ async def _converse(
             screen.close()
     await session.stop()
     failure = session.failure.value
-    return 0 if failure is None else _fail(1, f"{failure.code}: {failure.message}")
+    return 0 if failure is None else fail("agent", 1, f"{failure.code}: {failure.message}")
 
 
 async def _devices(args: argparse.Namespace, stack: AsyncExitStack) -> tuple[Any, Any]:
@@ -169,8 +166,3 @@ def _variables(said: Sequence[str]) -> dict[str, str]:
     if not all(name and sign for name, sign, _ in pairs):
         raise invalid("a variable is NAME=TEXT")
     return {name: text for name, _, text in pairs}
-
-
-def _fail(status: int, message: str) -> int:
-    print(f"utd-rx agent: {message}", file=sys.stderr)
-    return status

@@ -64,7 +64,7 @@ def printable(text: str) -> str:
     return "".join(sign if sign.isprintable() else "\ufffd" for sign in line)
 
 
-class Screen:
+class TalkScreen:
     """Prints lines that stay, and on a terminal some below them that change.
 
     Args:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from utd_rx.agent.session import AtomsAgentSession
-from utd_rx.cli.agent_screen import Look, Screen, spoken, standing
+from utd_rx.cli.agent_screen import Look, TalkScreen, spoken, standing
 from utd_rx.cli.keyboard import Typing
 from utd_rx.errors import UTDStreamException
 from utd_rx.models.agent import AgentStatus, AgentTurn
@@ -30,7 +30,7 @@ class Conversation:
     def __init__(
         self,
         session: AtomsAgentSession,
-        screen: Screen,
+        screen: TalkScreen,
         microphone: object,
         speaker: object,
         leave: Callable[[], None],
@@ -44,10 +44,15 @@ class Conversation:
 
     async def run(self, stopped: asyncio.Event) -> None:
         """Start, and show until it is stopped, or over by itself."""
-        watching = [
-            self._session.transcript.subscribe(self._spoke),
-            self._session.status.subscribe(lambda status: self._screen.say(f"[{status.value}]")),
-        ]
+        session, screen = self._session, self._screen
+        watching = [session.transcript.subscribe(self._spoke)]
+        if not screen.is_live:
+            watching += [
+                session.status.subscribe(lambda status: screen.say(f"[{status.value}]")),
+                session.muted.subscribe(
+                    lambda is_muted: screen.say("[muted]") if is_muted else None
+                ),
+            ]
         over = asyncio.ensure_future(self._run())
         asked = asyncio.ensure_future(stopped.wait())
         try:

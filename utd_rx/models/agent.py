@@ -11,11 +11,11 @@ from utd_rx.models.checks import number, typed
 from utd_rx.models.frozen_map import FrozenMap
 
 SAMPLE_RATES: Final = (8000, 16000, 24000, 48000)
-"""Hz that the protocol knows (facts/atoms.md §2.1), the same both ways."""
+"""Hz that the protocol knows (docs/agent.md, "Sound"), the same both ways."""
 
 MIN_TOOL_TIMEOUT: Final = 1.0
 MAX_TOOL_TIMEOUT: Final = 60.0
-"""Seconds that a tool can be given (facts/atoms.md §2.2)."""
+"""Seconds that a tool can be given (docs/agent.md, "Tools")."""
 
 
 class AgentStatus(Enum):

@@ -1,6 +1,6 @@
 """What a voice agent's server tells, as typed frozen values: the events behind `session.events`.
 
-A class for each event of the protocol (facts/atoms.md §2.3), whichever way it is spelled.
+A class for each event of the protocol (docs/agent.md, "The protocol"), whichever way it is spelled.
 """
 
 from __future__ import annotations

@@ -183,7 +183,7 @@ def _turned(
     effects: Effects = ()
     is_over = before.connection.is_listening and not after.connection.is_listening
     match fact:
-        case AgentUnwanted() if after.connection is not before.connection:
+        case AgentUnwanted():
             told, effects = turns.silenced(told)
         case AgentWanted() if before.connection.phase in (AgentPhase.IDLE, AgentPhase.OVER):
             told = evolve(told, transcript=Transcript())

@@ -35,7 +35,7 @@ MAX_MESSAGE: Final = 512 * 1024
 """Characters of a message that is no sound; a longer one is not read."""
 
 MAX_RESULT: Final = 65_536
-"""Bytes of a tool's output in UTF-8 (facts/atoms.md §2.2)."""
+"""Bytes of a tool's output in UTF-8 (docs/agent.md, "Tools")."""
 
 LEAST_RATE: Final = 8_000
 MOST_RATE: Final = 192_000
@@ -45,7 +45,8 @@ MOST_CHANNELS: Final = 8
 """Channels that are believed; the protocol has 1."""
 
 RETRYABLE: Final = frozenset(("internal_error", "worker_not_ready", "network", "timeout"))
-"""Codes after which another attempt may go well (facts/atoms.md §2.5), beside HTTP statuses."""
+"""Codes after which another attempt may go well, beside HTTP statuses (docs/agent.md, "How a
+connection ends")."""
 
 RETRYABLE_STATUSES: Final = (408, 425, 429)
 """HTTP statuses below 500 that say "later"."""
@@ -197,7 +198,7 @@ READERS: Final[Mapping[str, Callable[[Json], e.AgentEvent | None]]] = {
     "error": _error,
     "function_call": _called,
 }
-"""Both spellings of start and stop are in use (facts/atoms.md §2.3)."""
+"""Both spellings of start and stop are in use (docs/agent.md, "Turns")."""
 
 
 # --- what goes out ------------------------------------------------------------------------------
