@@ -195,7 +195,7 @@ def test_what_is_written_is_exact() -> None:
         timeout=2.5,
         expects_response=False,
     )
-    written = [
+    written: list[tuple[str, str, dict[str, object]]] = [
         (
             atoms.append_audio(b"\x01\x00\xff\xff"),
             "input_audio_buffer.append",

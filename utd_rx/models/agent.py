@@ -11,7 +11,7 @@ from utd_rx.models.checks import number, typed
 from utd_rx.models.frozen_map import FrozenMap
 
 SAMPLE_RATES: Final = (8000, 16000, 24000, 48000)
-"""Hz that the protocol knows (docs/agent.md, "The protocol"), the same both ways."""
+"""Hz that the protocol knows (docs/agent.md, "Sound"), the same both ways."""
 
 MIN_TOOL_TIMEOUT: Final = 1.0
 MAX_TOOL_TIMEOUT: Final = 60.0

@@ -50,6 +50,11 @@ class View(Generic[St]):
             ]:
                 getattr(self, name)
 
+    @property
+    def events(self) -> Observable[Any]:
+        """Everything that is told, as typed frozen values, hot, after the commit it is part of."""
+        return self._events
+
     def select(self, f: Callable[[St], T], *, name: str = "") -> StateSubject[T]:
         """Derive a stream from the whole state; see `utd_rx.state.Store.select`."""
         return self._machine.select(f, name=name)

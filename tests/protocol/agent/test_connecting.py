@@ -194,6 +194,18 @@ def test_a_session_that_the_server_closed_ends_as_its_socket_says(
     assert (story.state.connection.failure is None) is (phase is OV)
 
 
+@pytest.mark.parametrize(("errors", "phase"), [((), WA), (("no_credits",), OV)])
+def test_a_session_that_was_closed_before_it_began_is_tried_again_unless_an_error_says_why(
+    errors: tuple[str, ...], phase: AgentPhase
+) -> None:
+    story = in_phase(OP)
+    for error in errors:
+        story.tell_error(error)
+    story.hear(e.AgentSessionClosed("setup_failed"))
+    story.end()
+    assert story.state.connection.phase is phase
+
+
 def test_a_socket_that_outlives_its_session_is_dropped() -> None:
     story = listening()
     story.hear(e.AgentSessionClosed("ended"))
@@ -276,6 +288,7 @@ def test_an_attempt_without_a_session_is_given_up() -> None:
         ("4403", UTDErrorCode.FORBIDDEN, None),
         ("network", UTDErrorCode.NETWORK, None),
         ("timeout", UTDErrorCode.TIMEOUT, None),
+        ("featureDisabled", UTDErrorCode.FEATURE_DISABLED, None),
         ("no_credits", UTDErrorCode.UNKNOWN, None),
         ("9" * 5000, UTDErrorCode.UNKNOWN, None),
     ],

@@ -46,10 +46,11 @@ TALKS, QUIET = UserSpeakingChanged(True), UserSpeakingChanged(False)
 
 def test_the_agent_talks_until_it_was_heard_and_not_until_it_was_sent() -> None:
     story = listening()
-    story.hear(STARTED, SOUND, STOPPED)
-    assert story.state.status is AgentStatus.SPEAKING
-    story.hear(HEARD)
-    assert story.state.status is AgentStatus.LISTENING
+    statuses = []
+    for fact in (STARTED, SOUND, STOPPED, HEARD):
+        story.hear(fact)
+        statuses.append(story.state.status)
+    assert statuses == [AgentStatus.SPEAKING] * 3 + [AgentStatus.LISTENING]
 
 
 def test_late_sound_of_a_turn_that_was_cut_off_is_dropped_until_the_next_start() -> None:
@@ -147,13 +148,13 @@ def test_what_arrived_before_a_loss_is_heard_to_its_end() -> None:
     story = listening()
     story.hear(STARTED, SOUND)
     assert story.end(1006) == [EndAgentSession()]
-    assert story.state.status is AgentStatus.RECONNECTING
+    statuses = [story.state.status]
     assert story.state.turns.is_agent_talking
     story.pass_time(0.5)
-    story.hear(CREATED)
-    assert story.state.status is AgentStatus.SPEAKING
-    story.hear(HEARD)
-    assert story.state.status is AgentStatus.LISTENING
+    for fact in (CREATED, HEARD):
+        story.hear(fact)
+        statuses.append(story.state.status)
+    assert statuses == [AgentStatus.RECONNECTING, AgentStatus.SPEAKING, AgentStatus.LISTENING]
 
 
 def test_after_the_server_s_end_devices_are_let_go_when_all_was_heard() -> None:
@@ -220,7 +221,7 @@ def test_words_before_a_session_mean_nothing() -> None:
 
 def test_a_tool_is_called_with_what_the_agent_gave() -> None:
     story = listening()
-    arguments = FrozenMap({"city": "Pisa"})
+    arguments: FrozenMap[str, object] = FrozenMap({"city": "Pisa"})
     assert story.hear(e.FunctionCalled("c1", "weather", arguments)) == [
         CallAgentTool(1, "c1", "weather", arguments)
     ]

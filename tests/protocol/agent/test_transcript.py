@@ -48,6 +48,10 @@ ME, IT = "user", "assistant"
             (STARTED, says("One"), STOPPED, STARTED, said("One."), says("Two")),
             [(IT, "One.", True, False), (IT, "Two", False, False)],
         ),
+        (
+            (STARTED, says("One"), INTERRUPTED, STARTED, STOPPED, said("Two.")),
+            [(IT, "One", True, True), (IT, "Two.", True, False)],
+        ),
         # Two turns without a final are two.
         (
             (STARTED, says("One"), STOPPED, STARTED, says("Two")),

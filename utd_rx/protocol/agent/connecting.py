@@ -34,8 +34,8 @@ from utd_rx.protocol.wire.atoms import PASSING, http_status, is_fatal
 
 FIRST_BACKOFF: Final = 0.5
 LONGEST_BACKOFF: Final = 30.0
-"""Seconds before the second attempt and between attempts at most (docs/agent.md, "Reconnecting"); a
-wait is from half of it to all of it."""
+"""Seconds before the second attempt and between attempts at most, of which a wait is from half to
+all (docs/agent.md, "Reconnecting")."""
 
 LONGEST_RETRY_AFTER: Final = 300.0
 """Seconds by which the server can put the next attempt off: a slip of its pen is not for ever."""
@@ -215,7 +215,8 @@ def exception_of(error: AgentError) -> UTDStreamException:
     if status := http_status(error.code):
         code = classify_response(status, error.message)
         return UTDStreamException(message, code=code, status_code=status)
-    return UTDStreamException(message, code=CODES.get(error.code, UTDErrorCode.UNKNOWN))
+    code = CODES.get(error.code) or UTDErrorCode.from_wire(error.code) or UTDErrorCode.UNKNOWN
+    return UTDStreamException(message, code=code)
 
 
 CODES: Final[Mapping[str, UTDErrorCode]] = {
@@ -224,11 +225,9 @@ CODES: Final[Mapping[str, UTDErrorCode]] = {
     "4401": UTDErrorCode.UNAUTHORIZED,
     "4403": UTDErrorCode.FORBIDDEN,
     "internal_error": UTDErrorCode.SERVER,
-    "network": UTDErrorCode.NETWORK,
-    "timeout": UTDErrorCode.TIMEOUT,
     "worker_not_ready": UTDErrorCode.SERVER,
 }
-"""The SDK's word for a code that is no HTTP status; others are `UNKNOWN`."""
+"""The SDK's word for what is neither an HTTP status nor a word of the SDK."""
 
 _UP: Final = (P.OPENING, P.LISTENING)
 
@@ -290,7 +289,9 @@ def _verdict(
     told, code = connection.told, fact.close_code
     if connection.is_listening and now - connection.told_at > TOLD_WITHIN:
         told = None
-    if told is not None and (is_fatal(told.code) or (code == SETUP_FAILED and not told.retryable)):
+    is_quiet = code is None and connection.is_closed
+    is_decided = is_quiet or code == SETUP_FAILED
+    if told is not None and (is_fatal(told.code) or (is_decided and not told.retryable)):
         return M.FINAL, told
     if _is_normal(connection, fact) or code in FINAL_CODES:
         return M.FINAL, fact.error
@@ -302,7 +303,7 @@ def _verdict(
 def _is_normal(connection: AgentConnection, fact: AgentAttemptEnded) -> bool:
     """Whether the server ended the session as it is meant to."""
     is_quiet = fact.close_code is None and connection.is_closed
-    return fact.close_code == NORMAL or is_quiet
+    return fact.close_code == NORMAL or (is_quiet and connection.is_listening)
 
 
 def _told(

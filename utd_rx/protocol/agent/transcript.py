@@ -41,6 +41,7 @@ class Words(Enum):
     DELTA = "words so far"
     FINAL = "the words"
     BEGUN = "its next turn begins, whatever was told of the one before"
+    SENT = "the server has sent all of it"
     PASSED = "the other's turn begins"
     CUT = "it is spoken over"
 
@@ -58,6 +59,7 @@ GRIPS: Final[Mapping[tuple[Grip, Words], Grip]] = {
     (G.CUT, H.BEGUN): G.ENDED,
     (G.ENDED, H.DELTA): G.OPEN,
     (G.ENDED, H.FINAL): G.SETTLED,
+    (G.ENDED, H.SENT): G.NEW,
     (G.SETTLED, H.DELTA): G.OPEN,
     (G.SETTLED, H.BEGUN): G.NEW,
     (G.SETTLED, H.PASSED): G.NEW,
@@ -113,6 +115,11 @@ def begun(transcript: Transcript) -> Transcript:
     """Return the transcript after the beginning of a turn of the agent's, without a word yet."""
     after = _gripped(_over(transcript, AgentRole.ASSISTANT), AgentRole.ASSISTANT, H.BEGUN)
     return passed(after, AgentRole.USER)
+
+
+def sent(transcript: Transcript) -> Transcript:
+    """Return the transcript after a turn of the agent's: a final is of it, whatever was before."""
+    return _gripped(transcript, AgentRole.ASSISTANT, H.SENT)
 
 
 def passed(transcript: Transcript, role: AgentRole) -> Transcript:

@@ -187,6 +187,8 @@ def _cued(turns: AgentTurns, cue: Cue) -> tuple[AgentTurns, Effects]:
     match cue:
         case C.START if voice is not turns.voice:  # told twice, in both spellings, it is one
             transcript = t.begun(transcript)
+        case C.STOP if turns.voice.is_under_way:
+            transcript = t.sent(transcript)
         case C.CUT:
             if turns.is_agent_talking:
                 transcript = t.cut(transcript)

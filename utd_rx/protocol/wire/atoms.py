@@ -45,8 +45,8 @@ MOST_CHANNELS: Final = 8
 """Channels that are believed; the protocol has 1."""
 
 RETRYABLE: Final = frozenset(("internal_error", "worker_not_ready", "network", "timeout"))
-"""Codes after which another attempt may go well (docs/agent.md, "How a connection ends"), beside
-HTTP statuses."""
+"""Codes after which another attempt may go well, beside HTTP statuses (docs/agent.md, "How a
+connection ends")."""
 
 RETRYABLE_STATUSES: Final = (408, 425, 429)
 """HTTP statuses below 500 that say "later"."""
@@ -198,7 +198,7 @@ READERS: Final[Mapping[str, Callable[[Json], e.AgentEvent | None]]] = {
     "error": _error,
     "function_call": _called,
 }
-"""Both spellings of start and stop are in use (docs/agent.md, "The protocol")."""
+"""Both spellings of start and stop are in use (docs/agent.md, "Turns")."""
 
 
 # --- what goes out ------------------------------------------------------------------------------
