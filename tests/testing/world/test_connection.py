@@ -11,6 +11,7 @@ from utd_rx.engine.rules.roles import Grant
 from utd_rx.errors import ConflictReason, UTDErrorCode
 from utd_rx.models import events as ev
 from utd_rx.models.connection import DisconnectReason
+from utd_rx.testing import FakeWorld
 from utd_rx.testing.contracts import refusal
 from utd_rx.testing.world.devices import VirtualMicrophone
 
@@ -294,6 +295,13 @@ async def test_a_publication_that_is_cancelled_is_taken_back(party: Party, after
     assert (
         len(anna.of(ev.TrackPublished)) - len(anna.of(ev.TrackUnpublished)) == len(there.tracks) - 1
     )
+
+
+def test_a_world_that_ends_while_somebody_publishes_ends_in_silence() -> None:
+    with FakeWorld() as world:
+        anna, ben = world.call("anna", "ben")  # both publish, once connected
+    assert not anna.connected.value
+    assert not ben.connected.value
 
 
 @virtual
