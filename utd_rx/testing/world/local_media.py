@@ -176,6 +176,7 @@ class LocalMedia:
         feed.publication = evolve(publication, is_muted=feed.publication.is_muted)
         self._feeds[publication.sid] = feed
         self._wire.tell(ev.LocalTrackRepublished(feed.publication, previous))
+        self._repeat_mute(feed)
 
     def _repeat_mute(self, feed: Feed) -> None:
         sid, is_muted = feed.publication.sid, feed.publication.is_muted
