@@ -175,7 +175,7 @@ def test_a_world_is_there_and_what_became_of_it_is_shown(run: Run) -> None:
     result = run(
         """
         def test_it(utd_world):
-            anna = utd_world.join_audio_room("anna", host=True)
+            anna = utd_world.join_audio_room("anna", host=True, seats=3)
             utd_world.advance(3)
             utd_world.run(anna.take_seat(1))
             assert anna.my_seat.value is None

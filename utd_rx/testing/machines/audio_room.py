@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Final
 
 from hypothesis import strategies as st
-from hypothesis.stateful import initialize, invariant, precondition, rule
+from hypothesis.stateful import initialize, precondition, rule
 
 from utd_rx.client import UTDStreamClient
 from utd_rx.models.role import UTDRole
@@ -167,17 +167,12 @@ class AudioRoomMachine(WorldMachine[UTDAudioRoomSession]):
 
     # --- what always holds ----------------------------------------------------------------------
 
-    @invariant()
-    def nobody_sits_twice(self) -> None:
+    def always(self) -> None:
         for who, session in self.sessions.items():
             grid = session.seats.value
             seated = [seat.identity for seat in grid.seats if seat.identity is not None]
             asking = [request.identity for request in grid.requests]
             assert len({*seated, *asking}) == len(seated) + len(asking), f"{who} knows {grid}"
-
-    @invariant()
-    def nobody_speaks_without_a_seat(self) -> None:
-        for who, session in self.sessions.items():
             may_speak = session.my_seat.value is not None
             assert may_speak or not session.microphone_enabled.value, f"{who} has no seat"
             assert may_speak or not session.can_publish.value, f"{who} may speak without a seat"

@@ -14,6 +14,7 @@ from utd_rx.client import UTDStreamClient
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.connection import UTDConnectionState
 from utd_rx.sessions.session import UTDSession
+from utd_rx.testing import pictures
 from utd_rx.testing.strategies.words import NAMES
 from utd_rx.testing.world.world import FakeWorld
 
@@ -88,6 +89,12 @@ class WorldMachine(RuleBasedStateMachine, Generic[S]):
         """Return a session of somebody's, made of their client; called on the world's loop."""
         raise NotImplementedError
 
+    def always(self) -> None:
+        """Look at what holds after each step.
+
+        As an invariant of Hypothesis does, but without a line in each step of a failing example.
+        """
+
     def when_calm(self) -> None:
         """Look at what must hold when the network is good again and nothing is under way.
 
@@ -98,6 +105,7 @@ class WorldMachine(RuleBasedStateMachine, Generic[S]):
         """Begin something, and let everything happen that takes no time."""
         self.world.spawn(self._tolerated(work))
         self.world.settle()
+        self.always()
 
     @property
     def present(self) -> list[str]:
@@ -112,7 +120,7 @@ class WorldMachine(RuleBasedStateMachine, Generic[S]):
     def join(self, who: str) -> None:
         """Somebody comes, or comes back."""
         if who not in self.sessions:
-            self.sessions[who] = self.world.run(self._made(who, self.world.client(who)))
+            self.sessions[who] = self.world.run(self.made(who, self.world.client(who)))
         self.command(self.sessions[who].join())
 
     @is_anybody_there
@@ -125,6 +133,7 @@ class WorldMachine(RuleBasedStateMachine, Generic[S]):
     def wait(self, seconds: float) -> None:
         """Time passes: not to be noticed, a little, more than 15 s and more than a minute."""
         self.world.advance(seconds)
+        self.always()
 
     @may_break
     @rule(who=PRESENT)
@@ -183,9 +192,13 @@ class WorldMachine(RuleBasedStateMachine, Generic[S]):
     def _happens(self, trouble: Callable[[], None]) -> None:
         trouble()
         self.world.settle()
+        self.always()
 
-    async def _made(self, who: str, client: UTDStreamClient) -> S:
-        return self.make_session(who, client)
+    async def made(self, who: str, client: UTDStreamClient) -> S:
+        """Make somebody's session, which a picture of a failing example will show."""
+        session = self.make_session(who, client)
+        pictures.watch(session, who)
+        return session
 
     async def _tolerated(self, work: Coroutine[Any, Any, object]) -> None:
         key = object()

@@ -19,6 +19,7 @@ from utd_rx.sessions.audio_room import UTDAudioRoomSession
 from utd_rx.sessions.call import UTDCallSession
 from utd_rx.sessions.live_stream import UTDLiveStreamSession
 from utd_rx.state.reports import running_loop
+from utd_rx.testing import pictures
 from utd_rx.testing.audio import FakeAudio
 from utd_rx.testing.loop import VirtualLoop
 from utd_rx.testing.world.clock import WorldClock
@@ -58,12 +59,13 @@ class LoopWorld:
         self._processes: dict[str, Process] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._failures: list[BaseException] = []
+        pictures.begin(loop.time, self._engine.sent)
 
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(self, *_: object) -> None:
-        await self.aclose()
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        await self.aclose(is_failing=kind is not None)
 
     @property
     def now(self) -> float:
@@ -185,7 +187,7 @@ class LoopWorld:
         process.link.cut()
         await process.aclose()
 
-    async def aclose(self) -> None:
+    async def aclose(self, *, is_failing: bool = False) -> None:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -196,7 +198,8 @@ class LoopWorld:
                 stack.push_async_callback(process.aclose)
         self._processes.clear()
         self._loop.set_exception_handler(self._handler)
-        self._check()
+        if not is_failing:  # else what failed first is what to read
+            self._check()
 
     def _process(self, identity: str) -> Process:
         found = self._processes.get(identity)

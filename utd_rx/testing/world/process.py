@@ -13,6 +13,7 @@ from utd_rx.sessions.audio_room import UTDAudioRoomSession
 from utd_rx.sessions.call import UTDCallSession
 from utd_rx.sessions.live_stream import UTDLiveStreamSession
 from utd_rx.sessions.session import UTDSession
+from utd_rx.testing import pictures
 from utd_rx.testing.world.devices import VirtualCamera, VirtualMicrophone
 from utd_rx.testing.world.network import Link
 
@@ -34,6 +35,7 @@ class Process:
     def keep(self, session: S) -> S:
         """Close a session together with the rest."""
         self._sessions.append(session)
+        pictures.watch(session, self.identity)
         return session
 
     async def sign_in(self) -> None:
