@@ -335,8 +335,8 @@ class WorldConnection:
             else:
                 self._data.close()
                 self._data = Lane(self._link, is_data=True)
+                self.local.republish(self._room, self._there)
                 self._restored()
-                self._loop.call_soon(self.local.republish)
         elif there is not self._there:
             self._finish(DisconnectReason.DUPLICATE_IDENTITY)
         else:
@@ -348,11 +348,10 @@ class WorldConnection:
         self._starts_over = False
         self._cancel("give up")
         self._is_steady.set()
-        snapshot = self._taken(self._room.snapshot(self._there))
-        self.tell(ev.Reconnected(snapshot))
+        self._room.push_ticket(self._there)
+        self.tell(ev.Reconnected(self._taken(self._room.snapshot(self._there))))
         self.receptions.keep({track.sid for _, track in self._others.tracks})
         self.local.enforce(self.permission)
-        self._room.push_ticket(self._there)
 
     def _in(self, seconds: float, what: str, then: Callable[[], None]) -> None:
         self._cancel(what)
