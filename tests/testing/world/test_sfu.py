@@ -256,3 +256,15 @@ def test_a_frame_on_an_open_socket_is_there_before_what_the_engine_asks_of_its_m
         world.advance(1.0)
     # With fewer turns the call's room is gone before its end is known, which is a failure.
     assert len(failures) == (1 if turns == TURNS else 3)
+
+
+def test_what_a_silent_newcomer_sends_in_a_world_names_no_sender_if_that_is_wished() -> None:
+    with FakeWorld(silent_update_interval=3.0) as world:
+        anna = world.join_audio_room("anna", host=True)
+        ben = world.join_audio_room("ben")
+        heard: list[ev.DataReceived] = []
+        anna.data.subscribe(heard.append)
+        for _ in range(2):
+            world.run(ben.send_data(b"hello"))
+            world.advance(3.1)
+    assert [message.sender for message in heard] == [None, "ben"]
