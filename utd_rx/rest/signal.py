@@ -74,7 +74,7 @@ class SignalClient:
 
     async def run(self, url: str, token: str, sink: SignalSink) -> None:
         """See `SignalPort.run`."""
-        outbox = Outbox(sink)
+        outbox = SignalOutbox(sink)
         try:
             end = await self._serve(url, token, outbox)
         except UTDStreamException as error:
@@ -83,7 +83,7 @@ class SignalClient:
             outbox.close()
         outbox.end(end)
 
-    async def _serve(self, url: str, token: str, outbox: Outbox) -> SignalEnded:
+    async def _serve(self, url: str, token: str, outbox: SignalOutbox) -> SignalEnded:
         where = checked_signal_url(url)
         proxy = self._proxies.for_url(url)
         is_final = False
@@ -113,7 +113,7 @@ class SignalClient:
         url: URL,
         token: str,
         proxy: Proxy | None,
-        outbox: Outbox,
+        outbox: SignalOutbox,
     ) -> SignalEnded:
         async with asyncio.timeout(self._open_within) as opening:
             async with session.ws_connect(
@@ -146,7 +146,7 @@ class ClientSocket(Protocol):
 
 
 async def converse(
-    socket: ClientSocket, token: str, outbox: Outbox, opening: asyncio.Timeout
+    socket: ClientSocket, token: str, outbox: SignalOutbox, opening: asyncio.Timeout
 ) -> SignalEnded:
     """Show the bearer and hear what the engine tells until the end; `opening` is up once it is."""
     await socket.send_str(json.dumps({"type": "auth", "token": token}))
@@ -162,7 +162,7 @@ async def converse(
     return _end(frame, token)
 
 
-class Outbox:
+class SignalOutbox:
     """Delivers what one turn of the loop brought together."""
 
     def __init__(self, sink: SignalSink) -> None:

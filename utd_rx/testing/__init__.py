@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from utd_rx.testing.loop import StandstillError, VirtualLoop, VirtualLoopPolicy, run_virtual
+    from utd_rx.testing.loop import StandstillError, VirtualLoop, run_virtual
     from utd_rx.testing.world.loop_world import LoopWorld
     from utd_rx.testing.world.network import Network
     from utd_rx.testing.world.sent import Asked
@@ -23,7 +23,6 @@ _HOME: Final = {
     "Network": "world.network",
     "StandstillError": "loop",
     "VirtualLoop": "loop",
-    "VirtualLoopPolicy": "loop",
     "run_virtual": "loop",
 }
 
@@ -34,7 +33,6 @@ __all__ = [
     "Network",
     "StandstillError",
     "VirtualLoop",
-    "VirtualLoopPolicy",
     "run_virtual",
 ]
 

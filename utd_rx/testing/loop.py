@@ -119,13 +119,6 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return max(heappop(self._due) if is_it else about, nextafter(self._virtual_now, inf))
 
 
-class VirtualLoopPolicy(asyncio.DefaultEventLoopPolicy):
-    """Makes virtual loops: what pytest-asyncio's fixture `event_loop_policy` may return."""
-
-    def new_event_loop(self) -> asyncio.AbstractEventLoop:
-        return VirtualLoop()
-
-
 def run_virtual(main: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine as `asyncio.run` does, on virtual time.
 

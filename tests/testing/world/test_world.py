@@ -221,6 +221,19 @@ def test_what_does_not_end_is_given_up_on_virtual_time() -> None:
         assert world.now == 30.0
 
 
+def test_coroutines_of_a_plain_test_use_what_does_not_wait() -> None:
+    async def bot() -> float:
+        world.network.delay("anna", 0.1)
+        assert world.client("anna").identity == "anna"
+        with pytest.raises(UTDStreamException, match=r"asyncio\.sleep"):
+            world.advance(1.0)
+        return world.now
+
+    with FakeWorld() as world:
+        world.join_audio_room("anna", host=True)
+        assert world.run(bot()) == 0.0
+
+
 def test_it_is_the_same_world_for_coroutines() -> None:
     async def main() -> float:
         async with FakeWorld.on_loop() as world:
@@ -252,3 +265,18 @@ def test_a_world_that_is_over_is_over() -> None:
     assert ended == ["completed"]
     with pytest.raises(UTDStreamException, match="this world is over"):
         world.advance(1.0)
+
+
+def test_what_the_client_makes_ends_with_its_program_too() -> None:
+    async def make() -> UTDAudioRoomSession:
+        session = world.client("anna").audio_room("anna", "lobby", as_host=True)
+        await session.join()
+        return session
+
+    with FakeWorld() as world:
+        anna = world.run(make())
+        world.kill("anna")
+        with pytest.raises(UTDStreamException, match="the session is closed"):
+            world.run(anna.leave_seat())
+        with pytest.raises(UTDStreamException, match="no client in this world"):
+            world.kill("anna")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final, TypeAlias
@@ -86,7 +85,7 @@ async def start(request: HttpRequest) -> HttpReply:
     _refuse_other(principal, body)
     caller, facts = _bearer(principal).identity, _read_facts(principal, body)
     callee = fields.identity_of(body, "callee_identity")
-    call = _read_call(body, caller, callee, request.context.core.clock.wall())
+    call = _read_call(body, caller, callee, request.context)
     dial = Dial(call, caller, callee, _device(request, principal))
     admitted = await _desk(request).dial(dial)
     wire = _admitted_to_wire(request.context, admitted, caller, facts)
@@ -159,13 +158,13 @@ async def list_calls(request: HttpRequest) -> HttpReply:
     return HttpReply(fields.page_to_wire(rows, page, per_page))
 
 
-def _read_call(body: Json, caller: str, callee: str, wall: float) -> UTDCall:
+def _read_call(body: Json, caller: str, callee: str, context: Context) -> UTDCall:
     metadata = fields.object_of(body, "metadata")
     if len(json.dumps(metadata, ensure_ascii=False).encode()) > MAX_METADATA_BYTES:
         raise Refusal(Reason.TOO_LARGE, f"metadata is larger than {MAX_METADATA_BYTES} bytes")
     if _is_deeper(metadata, MAX_METADATA_DEPTH):
         raise invalid(f"metadata is nested deeper than {MAX_METADATA_DEPTH}")
-    call_id = f"{CALL_PREFIX}{secrets.token_hex(12)}"
+    call_id = f"{CALL_PREFIX}{context.new_id()}"
     return UTDCall(
         call_id,
         UTDCallStatus.INITIATING,
@@ -176,7 +175,7 @@ def _read_call(body: Json, caller: str, callee: str, wall: float) -> UTDCall:
         caller_name=fields.text_of(body, "caller_name", MAX_NAME_CHARS),
         callee_name=fields.text_of(body, "callee_name", MAX_NAME_CHARS),
         metadata=FrozenMap(metadata),
-        created_at=to_iso(wall),
+        created_at=to_iso(context.core.clock.wall()),
     )
 
 

@@ -27,7 +27,7 @@ _ROUTES: Final = [(method, path, _pattern(path), answer) for method, path, answe
 
 
 @frozen
-class Route:
+class RouteFound:
     """Where a request leads: `path` with its names, and what stands for them in this one."""
 
     method: str
@@ -36,18 +36,18 @@ class Route:
     handler: RouteHandler
 
 
-def route_of(method: str, path: str) -> Route | None:
+def route_of(method: str, path: str) -> RouteFound | None:
     """Return where a request leads, `path` as it was sent, percent-encoded; None for nowhere."""
     for how, named, pattern, handler in _ROUTES:
         if how == method and (found := pattern.fullmatch(path.removesuffix("/"))):
             names = {name: unquote(text) for name, text in found.groupdict().items()}
-            return Route(method, named, names, handler)
+            return RouteFound(method, named, names, handler)
     return None
 
 
 async def answer(
     context: Context,
-    route: Route | None,
+    route: RouteFound | None,
     *,
     query: Mapping[str, str],
     headers: Mapping[str, str],

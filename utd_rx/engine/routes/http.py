@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from secrets import token_hex
 from typing import Any, TypeAlias
 
 from attrs import field, frozen
@@ -26,6 +27,8 @@ class Context:
     livekit_url: str
     signal_url: str
     hub: SignalHub
+    new_id: Callable[[], str] = lambda: token_hex(12)
+    """Makes the ids of calls, which nobody could guess."""
 
 
 @frozen(eq=False)

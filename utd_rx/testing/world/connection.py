@@ -128,16 +128,13 @@ class WorldConnection:
         self._is_held = False
         self.deliver()
 
-    def kill(self) -> None:
-        """End without a word to anybody, as a process that is gone."""
+    def silence(self) -> None:
+        """Tell nobody here anything any more."""
         self._sink = lambda _: None
-        self._batch.clear()
-        self._over()
-        self.receptions.close()
-        self.own(self.local.aclose(), "close what was published")
 
     async def _close(self) -> None:
         self.receptions.close()
+        self.local.leave()
         await self.local.aclose()
         if not self.ended.done():
             self.post(lambda room, who: room.leave(who, DisconnectReason.CLIENT_INITIATED))
@@ -147,17 +144,13 @@ class WorldConnection:
         """The connection is over; whoever waits for it is let go."""
         if not self.ended.done():
             self.tell(ev.Disconnected(reason))
-            self._over()
+            self.ended.set_result(None)
+            self._unwatch()
+            self._room.abandon(self._there)
+            for timer in self._timers.values():
+                timer.cancel()
             self.receptions.close()
             self.own(self.local.aclose(), "close what was published")
-
-    def _over(self) -> None:
-        if not self.ended.done():
-            self.ended.set_result(None)
-        self._unwatch()
-        for timer in self._timers.values():
-            timer.cancel()
-        self._timers.clear()
 
     # -- to the server --------------------------------------------------------------------------
 
@@ -173,31 +166,31 @@ class WorldConnection:
             room, there = self._room, self._there
             self._up.send(lambda: order(room, there))
 
-    async def ask(self, order: Order[T]) -> T:
-        if not (self._link.is_clear and self._is_steady.is_set()):
-            return await self._ask(order)
-        return order(self._room, self._there)
+    async def ask(self, order: Order[T], take: Callable[[T], object]) -> None:
+        answered: asyncio.Future[None] = self._loop.create_future()
 
-    async def _ask(self, order: Order[T]) -> T:
-        answer: asyncio.Future[T] = self._loop.create_future()
+        def answer(result: T) -> None:
+            take(result)
+            if not answered.done():
+                answered.set_result(None)
 
         def carry_out(room: VirtualRoom, there: VirtualParticipant) -> None:
             result = order(room, there)
-            back = there.down or Lane(self._link)
-            back.send(lambda: None if answer.done() else answer.set_result(result))
+            if there.down is not None:
+                there.down.send(lambda: answer(result))
 
         async def send() -> None:
             await self._is_steady.wait()
             self.post(carry_out)
 
         sending = self.own(send(), "ask")
-        rivals: list[asyncio.Future[Any]] = [answer, self.ended]
+        rivals: list[asyncio.Future[Any]] = [answered, self.ended]
         try:
             await asyncio.wait(rivals, timeout=ANSWER_TIMEOUT, return_when=asyncio.FIRST_COMPLETED)
         finally:
             sending.cancel()
-        if answer.done():
-            return answer.result()
+        if answered.done():
+            return
         if self.ended.done():
             raise conflict(ConflictReason.LEFT, "The connection ended.")
         raise UTDStreamException(
@@ -302,8 +295,9 @@ class WorldConnection:
                 self._starts_over = True
                 self._lose()
                 self._room.leave(self._there, DisconnectReason.CLIENT_INITIATED)
-            case LinkNews.CUT:
-                self.kill()
+            case LinkNews.CUT:  # the process is gone, and says nothing to anybody
+                self.silence()
+                self._finish(DisconnectReason.UNKNOWN)
 
     def _lose(self) -> None:
         """The connection is lost: say so, and try to restore it."""
@@ -322,9 +316,7 @@ class WorldConnection:
         if not self._link.is_open:
             return  # `OPENED` tries again
         there = self._room.people.get(self.identity)
-        if there is not None and there is not self._there:
-            self._finish(DisconnectReason.DUPLICATE_IDENTITY)
-        elif there is None or self._starts_over:
+        if there is None or self._starts_over:
             try:
                 self._room, self._there = self._sfu.join(
                     self.ticket, self, self._link, auto_subscribe=self._auto_subscribe
@@ -336,6 +328,8 @@ class WorldConnection:
                 self._data = Lane(self._link, is_data=True)
                 self._restored()
                 self._loop.call_soon(self.local.republish)
+        elif there is not self._there:
+            self._finish(DisconnectReason.DUPLICATE_IDENTITY)
         else:
             self._room.resume(there)
             self._restored()

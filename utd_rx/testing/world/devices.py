@@ -36,18 +36,18 @@ class VirtualDevice(Generic[F]):
         """Whether anybody hears or sees what it delivers."""
         return bool(self._sinks)
 
-    async def open(self, sink: Callable[[F], None]) -> OpenDevice:
+    async def open(self, sink: Callable[[F], None]) -> DeviceOpening:
         """Deliver to `sink` from now on, on the loop. Cancelling is safe: it does not wait."""
         key = object()
         self._sinks[key] = sink
-        return OpenDevice(lambda: self._sinks.pop(key, None))
+        return DeviceOpening(lambda: self._sinks.pop(key, None))
 
     def _deliver(self, frame: F) -> None:
         for sink in tuple(self._sinks.values()):
             sink(frame)
 
 
-class OpenDevice:
+class DeviceOpening:
     """One opening, whose only end is that it is closed."""
 
     def __init__(self, close: Callable[[], object]) -> None:
@@ -122,8 +122,8 @@ class VirtualCamera(VirtualDevice[VideoFrame]):
         super().__init__()
         self.format = format or VideoFormat()
 
-    def show(self, pixels: Pixels) -> None:
-        """Let it see one picture, now.
+    async def show(self, pixels: Pixels) -> None:
+        """Let it see one picture, now; does not wait.
 
         Args:
             pixels: uint8 RGB, shape `(height, width, 3)`.

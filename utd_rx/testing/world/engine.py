@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections import deque
 from functools import partial
+from itertools import count
 from typing import Final
 
 from utd_rx.engine.call_news import Nobody
@@ -24,6 +25,7 @@ from utd_rx.protocol.wire.reading import parse_object
 from utd_rx.rest.exchange import Reply, Request, Transport
 from utd_rx.rest.failures import timed_out
 from utd_rx.rest.policy import Timeouts
+from utd_rx.testing.unknown import UnknownToFakeError, unknown
 from utd_rx.testing.world.clock import WorldEngineClock
 from utd_rx.testing.world.network import Link
 from utd_rx.testing.world.sent import Asked, answered, arguments_of, call_of
@@ -62,7 +64,16 @@ class WorldEngine:
             limits=CallLimits(options.ring_timeout, options.max_call_seconds),
             teller=hub,
         )
-        self.context = Context(core, secrets, tokens, LIVEKIT_URL, SIGNAL_URL, hub)
+        numbers = count(1)
+        self.context = Context(
+            core,
+            secrets,
+            tokens,
+            LIVEKIT_URL,
+            SIGNAL_URL,
+            hub,
+            new_id=lambda: f"{next(numbers):024x}",
+        )
         self.sent: list[Asked] = []
         self._poster = nobody
         self._tasks = OwnedTasks()
@@ -107,7 +118,12 @@ class WorldEngine:
         self, who: str, link: Link, request: Request, done: asyncio.Future[Reply]
     ) -> None:
         await link.trip()
-        reply = await self._answer(who, request)
+        try:
+            reply = await self._answer(who, request)
+        except UnknownToFakeError as error:
+            if not done.done():
+                done.set_exception(error)
+            return
         text = json.dumps(reply.body).encode()
         await link.trip()
         if not done.done():
@@ -117,13 +133,16 @@ class WorldEngine:
         """Answer a request, and note it from when it came."""
         path, query = request.url.raw_path, dict(request.url.query)
         route = route_of(request.method, path)
+        if route is None:
+            # Not the 404 of an engine, which a client takes for an older one's.
+            raise unknown("FakeWorld", f"{request.method} {path}", "its engine has no such route")
         body = request.payload or b""
         place = len(self.sent)
         asked = Asked(
             asyncio.get_running_loop().time(),
             who,
-            call_of(request.method, (route.path if route else path).removeprefix(API)),
-            arguments_of(route.names if route else {}, query, parse_object(body) or {}),
+            call_of(route.method, route.path.removeprefix(API)),
+            arguments_of(route.names, query, parse_object(body) or {}),
         )
         self.sent.append(asked)
         reply = await answer(self.context, route, query=query, headers=request.headers, body=body)

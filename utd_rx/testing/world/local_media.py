@@ -45,25 +45,27 @@ class LocalMedia:
         feed = Feed(source, track_source, loop.create_future(), box)
         feed.stream = await feed.open(source)
         self._pending.add(feed)
-        asking = self._wire.own(
-            self._wire.ask(lambda room, who: room.publish(who, track)), "publish"
-        )
+
+        def take(publication: TrackPublication | None) -> None:
+            if publication is None:
+                feed.refuse(_forbidden(track_source))
+            elif feed.is_over:  # nobody waits for it any more
+                self._wire.post(lambda room, who: room.unpublish(who, publication.sid))
+            else:
+                self._begin(feed, publication)
+
+        asking = self._wire.own(self._wire.ask(partial(_publish, track), take), "publish")
         try:
-            publication = await _answered(asking, feed)
+            await _answered(asking, feed)
         except BaseException as error:
-            asking.add_done_callback(self._take_back)
-            closing = self._wire.own(self._close(feed), "take back what was to be published")
+            undo = self._remove(feed) if feed.publication.sid else self._close(feed)
+            undoing = self._wire.own(undo, "take back what was to be published")
             if not isinstance(error, asyncio.CancelledError):
-                await asyncio.shield(closing)
+                await asyncio.shield(undoing)
             raise
         finally:
             self._pending.discard(feed)
-        feed.publication = publication
-        self._feeds[publication.sid] = feed
-        self._watch(feed)
-        feed.refused.add_done_callback(lambda refused: self._fail(feed, refused.result()))
-        self._wire.tell(ev.LocalTrackPublished(publication))
-        return publication
+        return feed.publication
 
     async def unpublish(self, sid: str) -> None:
         """See `RoomPort.unpublish`. Cancelling lets it go on."""
@@ -125,7 +127,15 @@ class LocalMedia:
         """After a full reconnect: publish everything anew; who may not is not told."""
         for feed in self._all():
             track = track_of(feed.source, feed.track_source, feed.publication)
-            self._wire.own(self._republish(feed, track), "republish")
+            ask = self._wire.ask(
+                partial(_publish, track), partial(self._republished, feed, feed.publication.sid)
+            )
+            self._wire.own(ask, "republish")
+
+    def leave(self) -> None:
+        """Say that everything ends, since the connection does."""
+        for feed in self._all():
+            self._wire.tell(ev.LocalTrackUnpublished(feed.publication))
 
     async def aclose(self) -> None:
         """Close all inputs; the connection is over or about to be. Idempotent."""
@@ -137,6 +147,13 @@ class LocalMedia:
 
     def _all(self) -> list[Feed]:
         return list(dict.fromkeys(self._feeds.values()))
+
+    def _begin(self, feed: Feed, publication: TrackPublication) -> None:
+        feed.publication = publication
+        self._feeds[publication.sid] = feed
+        self._wire.tell(ev.LocalTrackPublished(publication))
+        self._watch(feed)
+        feed.refused.add_done_callback(lambda refused: self._fail(feed, refused.result()))
 
     async def _remove(self, feed: Feed) -> None:
         """Silence and unpublish, and say so once."""
@@ -153,16 +170,9 @@ class LocalMedia:
         feed.box.close()
         await feed.rest()
 
-    def _take_back(self, asking: asyncio.Task[TrackPublication | None]) -> None:
-        """Nobody waits for a publication any more: undo it when it has come."""
-        if not asking.cancelled() and not asking.exception() and (track := asking.result()):
-            self._wire.post(lambda room, who: room.unpublish(who, track.sid))
-
-    async def _republish(self, feed: Feed, track: Track) -> None:
-        publication = await self._wire.ask(lambda room, who: room.publish(who, track))
+    def _republished(self, feed: Feed, previous: str, publication: TrackPublication | None) -> None:
         if publication is None or feed.is_over:
             return
-        previous = feed.publication.sid
         feed.publication = evolve(publication, is_muted=feed.publication.is_muted)
         self._feeds[publication.sid] = feed
         self._wire.tell(ev.LocalTrackRepublished(feed.publication, previous))
@@ -242,15 +252,17 @@ class LocalMedia:
                 self._wire.send_media(sid, piece)
 
 
-async def _answered(asking: asyncio.Task[TrackPublication | None], feed: Feed) -> TrackPublication:
-    """Return what the server made of a track, or raise why it may not be."""
+def _publish(track: Track, room: VirtualRoom, who: VirtualParticipant) -> TrackPublication | None:
+    return room.publish(who, track)
+
+
+async def _answered(asking: asyncio.Task[None], feed: Feed) -> None:
+    """Wait until a track is published, or raise why it is not."""
     rivals: list[asyncio.Future[Any]] = [asking, feed.refused]
     await asyncio.wait(rivals, return_when=asyncio.FIRST_COMPLETED)
-    if feed.refused.done():
+    if feed.refused.done() and not feed.publication.sid:
         raise feed.refused.result()
-    if (publication := asking.result()) is None:
-        raise _forbidden(feed.track_source)
-    return publication
+    asking.result()
 
 
 def _forbidden(source: TrackSource) -> UTDStreamException:

@@ -13,18 +13,20 @@ from utd_rx.client import UTDStreamClient
 from utd_rx.engine.options import EngineOptions
 from utd_rx.errors import invalid
 from utd_rx.models.stream_type import UTDStreamType
+from utd_rx.rest.client import UTDApiClient
 from utd_rx.rooms import AudioRoomOptions, LiveStreamOptions
 from utd_rx.sessions.audio_room import UTDAudioRoomSession
 from utd_rx.sessions.call import UTDCallSession
 from utd_rx.sessions.live_stream import UTDLiveStreamSession
 from utd_rx.state.reports import running_loop
 from utd_rx.testing import pictures
+from utd_rx.testing.audio import FakeAudio
 from utd_rx.testing.loop import VirtualLoop
 from utd_rx.testing.world.clock import WorldClock
 from utd_rx.testing.world.devices import VirtualCamera, VirtualMicrophone
 from utd_rx.testing.world.engine import BASE_URL, WorldEngine
 from utd_rx.testing.world.network import Network
-from utd_rx.testing.world.process import Process
+from utd_rx.testing.world.process import Process, WorldClient
 from utd_rx.testing.world.room import WorldRoom
 from utd_rx.testing.world.sent import Asked
 
@@ -53,6 +55,7 @@ class LoopWorld:
         self._clock = WorldClock(loop, random.Random(seed))  # noqa: S311 - it guards nothing
         self.network = network or Network(seed)
         self._engine = WorldEngine(options)
+        self._audio = FakeAudio(self._clock)
         self._processes: dict[str, Process] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._failures: list[BaseException] = []
@@ -61,8 +64,8 @@ class LoopWorld:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(self, *_: object) -> None:
-        await self.aclose()
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        await self.aclose(is_failing=kind is not None)
 
     @property
     def now(self) -> float:
@@ -77,8 +80,22 @@ class LoopWorld:
     def client(self, identity: str) -> UTDStreamClient:
         return self._process(identity).client
 
+    def api_client(self, identity: str) -> UTDApiClient:
+        secrets = self._engine.context.secrets
+        return UTDApiClient(
+            BASE_URL,
+            app_id=secrets.app_id,
+            app_key=secrets.app_key,
+            transport=self._engine.transport(identity, self.network.link(identity)),
+            clock=self._clock,
+        )
+
     def microphone(self, identity: str) -> VirtualMicrophone:
         return self._process(identity).microphone
+
+    @property
+    def audio(self) -> FakeAudio:
+        return self._audio
 
     def camera(self, identity: str) -> VirtualCamera:
         return self._process(identity).camera
@@ -96,7 +113,7 @@ class LoopWorld:
         if host:
             given = {"seat_count": seats, **given}
         process = self._process(identity)
-        return process.keep(await process.client.join_audio_room(identity, room, **given))
+        return await process.client.join_audio_room(identity, room, **given)
 
     async def join_live_stream(
         self,
@@ -108,7 +125,7 @@ class LoopWorld:
     ) -> UTDLiveStreamSession:
         process = self._process(identity)
         given: LiveStreamOptions = {"as_host": host, "camera": process.camera, **options}
-        return process.keep(await process.client.join_live_stream(identity, room, **given))
+        return await process.client.join_live_stream(identity, room, **given)
 
     async def live_stream(
         self, host: str, room: str = LOBBY, **options: Unpack[LiveStreamOptions]
@@ -170,7 +187,7 @@ class LoopWorld:
         process.link.cut()
         await process.aclose()
 
-    async def aclose(self) -> None:
+    async def aclose(self, *, is_failing: bool = False) -> None:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -181,7 +198,8 @@ class LoopWorld:
                 stack.push_async_callback(process.aclose)
         self._processes.clear()
         self._loop.set_exception_handler(self._handler)
-        self._check()
+        if not is_failing:  # else what failed first is what to read
+            self._check()
 
     def _process(self, identity: str) -> Process:
         found = self._processes.get(identity)
@@ -189,9 +207,9 @@ class LoopWorld:
             link = self.network.link(identity)
             secrets = self._engine.context.secrets
             make = partial(
-                UTDStreamClient,
-                secrets.app_id,
-                secrets.app_key,
+                WorldClient,
+                app_id=secrets.app_id,
+                app_key=secrets.app_key,
                 base_url=BASE_URL,
                 token_base_url=BASE_URL,
                 make_room=lambda: WorldRoom(self._engine.sfu, link),

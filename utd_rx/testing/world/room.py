@@ -39,6 +39,7 @@ class WorldRoom:
         self._live: WorldConnection | None = None
         self._last: tuple[RoomTicket, bool] | None = None
         self._joining: asyncio.Future[None] | None = None
+        self._idle = asyncio.Event()
         self._numbers = count(1)
         self._is_closed = False
 
@@ -67,8 +68,7 @@ class WorldRoom:
         if self._joining is not None:
             if not self._joining.done():
                 self._joining.set_result(None)
-            await asyncio.wait([self._joining])
-            await asyncio.sleep(0)  # who joined has been told
+            await self._idle.wait()
         if (live := self._live) is not None:
             await live.aclose()
             self._forget(live)
@@ -85,6 +85,7 @@ class WorldRoom:
         if self._joining is not None or self._alive() is not None:
             raise conflict(ConflictReason.ALREADY, "The room is connected.")
         given_up = self._joining = asyncio.get_running_loop().create_future()
+        self._idle.clear()
         try:
             if self._live is not None:
                 await self._live.aclose()  # the one the server ended
@@ -102,13 +103,12 @@ class WorldRoom:
             try:
                 await self._travel(given_up)
             except BaseException:
-                live.kill()
+                live.silence()
                 await live.aclose()
                 raise
         finally:
             self._joining = None
-            if not given_up.done():
-                given_up.cancel()
+            self._idle.set()
         self._live, self._last = live, (live.ticket, auto_subscribe)
         asyncio.get_running_loop().call_soon(live.release)
         return snapshot

@@ -77,8 +77,8 @@ class Asked:
     at: float
     who: str
     call: str
-    arguments: FrozenMap[str, object]
-    answer: FrozenMap[str, object] | None = field(default=None, repr=False)
+    arguments: Mapping[str, object]
+    answer: Mapping[str, object] | None = field(default=None, repr=False)
     refused: UTDErrorCode | None = None
 
 

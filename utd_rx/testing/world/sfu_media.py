@@ -36,8 +36,13 @@ class MediaFlow:
 
     def end(self, sid: str) -> None:
         """A track is over."""
-        self._meters.pop(sid, None)
         self._ears.pop(sid, None)
+        if (metered := self._meters.pop(sid, None)) is not None:
+            # Nobody is told that a speaker fell silent whose track is gone (docs/livekit.md,
+            # "Who fell silent").
+            gone = metered[0].identity
+            for other in self._people.values():
+                other.speakers = tuple(one for one in other.speakers if one != gone)
 
     def attend(self, sid: str, client: SfuClient) -> None:
         """Let a client have the frames of a track from now on."""

@@ -132,6 +132,11 @@ class VirtualRoom:
             who.down.close()
             who.down = None
 
+    def abandon(self, who: VirtualParticipant) -> None:
+        """The client is gone, and what it said of that may not arrive."""
+        who.unwatch()
+        self._miss(who)
+
     def snapshot(self, who: VirtualParticipant) -> ev.RoomSnapshot:
         """Return the room as `who` sees it."""
         return ev.RoomSnapshot(
@@ -152,13 +157,16 @@ class VirtualRoom:
 
     def _mind(self, who: VirtualParticipant, news: LinkNews) -> None:
         """Notice that a client is not heard of any more, as late as a server does."""
-        if news in (LinkNews.CLOSED, LinkNews.CUT) and who.silence is None:
-            reason = DisconnectReason.CONNECTION_TIMEOUT
-            loop = asyncio.get_running_loop()
-            who.silence = loop.call_later(SILENCE, self.leave, who, reason)
+        if news in (LinkNews.CLOSED, LinkNews.CUT):
+            self._miss(who)
         elif news is LinkNews.OPENED and who.silence is not None:
             who.silence.cancel()
             who.silence = None
+
+    def _miss(self, who: VirtualParticipant) -> None:
+        if who.silence is None and not who.is_over:
+            reason, loop = DisconnectReason.CONNECTION_TIMEOUT, asyncio.get_running_loop()
+            who.silence = loop.call_later(SILENCE, self.leave, who, reason)
 
     # -- what is told ---------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from utd_rx.errors import UTDStreamException
 from utd_rx.ports.signal import SignalEnded, SignalSink
 from utd_rx.rest.checks import checked_signal_url
 from utd_rx.rest.failures import timed_out
-from utd_rx.rest.signal import HEARTBEAT, OPEN_WITHIN, Outbox, converse
+from utd_rx.rest.signal import HEARTBEAT, OPEN_WITHIN, SignalOutbox, converse
 from utd_rx.testing.world.network import Lane, Link, LinkNews
 
 SILENCE: Final = HEARTBEAT * 1.5
@@ -59,8 +59,9 @@ class VirtualSocket:
         self.send(VirtualFrame(WSMsgType.PONG, data))
 
     async def close(self, code: int) -> None:
-        self.send(VirtualFrame(WSMsgType.CLOSE, code))
-        self._is_over = True
+        if not self._is_over:
+            self.send(VirtualFrame(WSMsgType.CLOSE, code))
+            self.take(_GONE)
 
     def abort(self) -> None:
         """Break the connection; nothing when it is over."""
@@ -112,7 +113,7 @@ class WorldSignal:
 
     async def run(self, url: str, token: str, sink: SignalSink) -> None:
         """See `SignalPort.run`."""
-        outbox = Outbox(sink)
+        outbox = SignalOutbox(sink)
         try:
             checked_signal_url(url)
             end = await self._talk(token, outbox)
@@ -122,7 +123,7 @@ class WorldSignal:
             outbox.close()
         outbox.end(end)
 
-    async def _talk(self, token: str, outbox: Outbox) -> SignalEnded:
+    async def _talk(self, token: str, outbox: SignalOutbox) -> SignalEnded:
         near, far = joined(self._link)
 
         def hear(news: LinkNews) -> None:

@@ -35,8 +35,11 @@ class Wire(Protocol):
         """Have the server do something; while the connection is being restored it is not told, and
         what it lacks it learns afterwards."""
 
-    async def ask(self, order: Order[T]) -> T:
-        """Have the server do something and return its answer; raises `TIMEOUT`, or `LEFT`."""
+    async def ask(self, order: Order[T], take: Callable[[T], object]) -> None:
+        """Have the server do something, and return when `take` has got its answer, in its turn.
+
+        Raises `LEFT`, or `TIMEOUT`: the answer may still come then.
+        """
 
     def send_media(self, sid: str, frame: AudioFrame | VideoFrame) -> None:
         """Send a frame of a local track."""

@@ -10,11 +10,13 @@ from utd_rx.client import UTDStreamClient
 from utd_rx.engine.options import EngineOptions
 from utd_rx.errors import ConflictReason, conflict, invalid
 from utd_rx.models.stream_type import UTDStreamType
+from utd_rx.rest.client import UTDApiClient
 from utd_rx.rooms import AudioRoomOptions, LiveStreamOptions
 from utd_rx.sessions.audio_room import UTDAudioRoomSession
 from utd_rx.sessions.call import UTDCallSession
 from utd_rx.sessions.live_stream import UTDLiveStreamSession
 from utd_rx.state.reports import running_loop
+from utd_rx.testing.audio import FakeAudio
 from utd_rx.testing.loop import VirtualLoop
 from utd_rx.testing.world.devices import VirtualCamera, VirtualMicrophone
 from utd_rx.testing.world.loop_world import LOBBY, PATIENCE, SEATS, LoopWorld
@@ -61,7 +63,7 @@ class FakeWorld:
         options = _options(ring_timeout, max_call_seconds, host_grace)
         self._is_over = False
         self._runner = asyncio.Runner(loop_factory=VirtualLoop)
-        self._world = self._do(_now(lambda: LoopWorld(seed, options, Network(seed, self._act))))
+        self._world = self._act(lambda: LoopWorld(seed, options, Network(seed, self._act)))
 
     @staticmethod
     def on_loop(
@@ -87,8 +89,8 @@ class FakeWorld:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._end(is_failing=kind is not None)
 
     @property
     def now(self) -> float:
@@ -107,18 +109,28 @@ class FakeWorld:
 
     def client(self, identity: str) -> UTDStreamClient:
         """Return the client of `identity`, who has one until it is killed."""
-        return self._do(_now(lambda: self._world.client(identity)))
+        return self._act(lambda: self._world.client(identity))
+
+    def api_client(self, identity: str) -> UTDApiClient:
+        """Return an HTTP client of the engine, for `UTDApi`, over the network of `identity`."""
+        return self._act(lambda: self._world.api_client(identity))
 
     def microphone(self, identity: str) -> VirtualMicrophone:
         """Return the microphone that sessions of `identity` publish unless told otherwise.
 
         It is silent until `world.run(world.microphone("anna").say(2.0))`.
         """
-        return self._do(_now(lambda: self._world.microphone(identity)))
+        return self._act(lambda: self._world.microphone(identity))
+
+    @property
+    def audio(self) -> FakeAudio:
+        """Whole sound devices on the world's time, for `Microphone(backend=world.audio)` and
+        `Speaker(backend=world.audio)`: what they hear is `say`, what they play `played`."""
+        return self._world.audio
 
     def camera(self, identity: str) -> VirtualCamera:
         """Return the camera of `identity`, in live streams and video calls; as `microphone`."""
-        return self._do(_now(lambda: self._world.camera(identity)))
+        return self._act(lambda: self._world.camera(identity))
 
     def join_audio_room(
         self,
@@ -221,7 +233,7 @@ class FakeWorld:
             work: What to do.
             name: Of the task.
         """
-        return self._do(_now(lambda: self._world.spawn(work, name)))
+        return self._act(lambda: self._world.spawn(work, name))
 
     def advance(self, seconds: float) -> None:
         """Let time pass: everything that is due meanwhile happens, each at its time, in order."""
@@ -241,25 +253,41 @@ class FakeWorld:
 
     def close(self) -> None:
         """End the world and every session in it. Idempotent."""
+        self._end(is_failing=False)
+
+    def _end(self, *, is_failing: bool) -> None:
         if not self._is_over:
             try:
-                self._do(self._world.aclose())
+                self._do(self._world.aclose(is_failing=is_failing))
             finally:
                 self._is_over = True
                 self._runner.close()
 
-    def _act(self, what: Callable[[], None]) -> None:
-        self._do(_now(what))
+    def _act(self, what: Callable[[], T]) -> T:
+        """Do on the loop what does not wait; a coroutine that runs there may ask for it, too."""
+
+        async def act() -> T:
+            return what()
+
+        return what() if self._is_inside() else self._do(act())
 
     def _do(self, work: Coroutine[Any, Any, T]) -> T:
+        error = None
         if self._is_over:
+            error = conflict(ConflictReason.CLOSED, "this world is over: make another one")
+        elif self._is_inside():
+            error = invalid(
+                "a verb that waits is for plain code; in a coroutine, await what a session offers, "
+                "and asyncio.sleep"
+            )
+        if error is not None:
             work.close()
-            raise conflict(ConflictReason.CLOSED, "this world is over: make another one")
+            raise error
         return self._runner.get_loop().run_until_complete(work)
 
-
-async def _now(what: Callable[[], T]) -> T:
-    return what()
+    def _is_inside(self) -> bool:
+        """Whether the caller runs on the loop of this world."""
+        return not self._is_over and running_loop() is self._runner.get_loop()
 
 
 def _options(ring_timeout: float, max_call_seconds: float, host_grace: float) -> EngineOptions:
