@@ -145,9 +145,11 @@ import pytest
 
 {mark}
 class Test:
-    async def test_task(self):
-        never = asyncio.get_running_loop().create_future()
-        asyncio.ensure_future(asyncio.wait([never])).set_name("forgotten")
+    async def test_task(self, kept):
+        never = asyncio.Event()
+        task = asyncio.create_task(never.wait(), name="forgotten")
+        kept.append(contextlib.ExitStack())
+        kept[-1].callback(task.done)
 
     def test_thread(self, kept):
         end = threading.Event()
