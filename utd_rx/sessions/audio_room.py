@@ -10,7 +10,7 @@ from utd_rx.protocol import promises
 from utd_rx.protocol.audio_room import AudioRoomState
 from utd_rx.protocol.waiting import Promise
 from utd_rx.sessions.commands import command
-from utd_rx.sessions.runner import Handlers
+from utd_rx.sessions.rules_runner import Handlers
 from utd_rx.sessions.session import UTDSession
 from utd_rx.sessions.speaking import SeatTaking, Speaking
 from utd_rx.sessions.views import AudioRoomView

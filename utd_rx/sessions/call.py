@@ -23,7 +23,7 @@ from utd_rx.protocol.facts import calls as facts
 from utd_rx.protocol.kinds import KINDS
 from utd_rx.sessions.calling import CallEngine, Calling, CallSignals
 from utd_rx.sessions.commands import command
-from utd_rx.sessions.runner import Handlers
+from utd_rx.sessions.rules_runner import Handlers
 from utd_rx.sessions.session import UTDSession
 from utd_rx.sessions.views import CallView
 

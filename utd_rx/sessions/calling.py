@@ -17,7 +17,8 @@ from utd_rx.protocol.call import CallState
 from utd_rx.protocol.call_lifecycle import CallOnHand
 from utd_rx.protocol.facts import calls as facts
 from utd_rx.sessions.errands import Errands
-from utd_rx.sessions.runner import Handlers, Runner
+from utd_rx.sessions.rules_runner import Handlers
+from utd_rx.sessions.runner import Runner
 from utd_rx.sessions.signals import CallHolder, SignalListener
 
 NO_ROUTE: Final = (404, 405)

@@ -8,7 +8,7 @@ from utd_rx.models.stage import UTDStageMember
 from utd_rx.protocol import live_promises as promises
 from utd_rx.protocol.live_stream import LiveStreamState
 from utd_rx.sessions.commands import command
-from utd_rx.sessions.runner import Handlers
+from utd_rx.sessions.rules_runner import Handlers
 from utd_rx.sessions.session import UTDSession
 from utd_rx.sessions.staging import StageEngine, Staging
 from utd_rx.sessions.views import LiveStreamView

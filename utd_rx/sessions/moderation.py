@@ -11,7 +11,8 @@ from utd_rx.models.ban import UTDBan
 from utd_rx.ports.engine import EnginePort
 from utd_rx.protocol import bans as rules
 from utd_rx.protocol.facts import people as facts
-from utd_rx.sessions.runner import Handlers, Runner
+from utd_rx.sessions.rules_runner import Handlers
+from utd_rx.sessions.runner import Runner
 
 
 @frozen(eq=False)

@@ -17,7 +17,8 @@ from utd_rx.protocol.audio_room import AudioRoomState
 from utd_rx.protocol.facts import seats as facts
 from utd_rx.protocol.promises import IsAsking, IsSitting
 from utd_rx.sessions.own_tracks import OwnTracks
-from utd_rx.sessions.runner import Handlers, Runner
+from utd_rx.sessions.rules_runner import Handlers
+from utd_rx.sessions.runner import Runner
 
 R = TypeVar("R")
 

@@ -24,7 +24,8 @@ from utd_rx.protocol.promises import Published
 from utd_rx.protocol.publishing import require_granted
 from utd_rx.protocol.waiting import Promise
 from utd_rx.sessions.own_tracks import OwnTracks
-from utd_rx.sessions.runner import Handlers, Runner
+from utd_rx.sessions.rules_runner import Handlers
+from utd_rx.sessions.runner import Runner
 
 NO_ROUTE: Final = (404, 405)
 """What an engine answers that cannot be told that a broadcast is over."""
