@@ -6,7 +6,9 @@ import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Self, TypeVar, Unpack
 
+from utd_rx.agent.session import AtomsAgentSession
 from utd_rx.client import UTDStreamClient
+from utd_rx.engine.agent.host import Agent, AgentHost
 from utd_rx.engine.options import EngineOptions
 from utd_rx.errors import ConflictReason, conflict, invalid
 from utd_rx.models.stream_type import UTDStreamType
@@ -219,6 +221,27 @@ class FakeWorld:
             UTDStreamException: As `UTDCallSession.start` and `accept`.
         """
         return self._do(self._world.call(caller, callee, type, answer=answer))
+
+    @property
+    def agents(self) -> AgentHost:
+        """The voice agent at the other end of every `agent`: what it is, whom it refuses, and its
+        sessions (`world.run(world.agents.next_call())`)."""
+        return self._world.agents
+
+    def agent(self, identity: str, agent: Agent | None = None, **options: Any) -> AtomsAgentSession:
+        """Let somebody talk to a voice agent, and return their session, started.
+
+        Args:
+            identity: Who talks.
+            agent: What serves this session and those after it, an `EchoAgent` until one is given.
+            options: As of `AtomsAgentSession`. Without a `microphone` they write, and without a
+                `speaker` nobody hears the agent; `world.microphone(identity)` sends its silence,
+                too, which costs a millisecond for each second that passes.
+
+        Raises:
+            UTDStreamException: As `AtomsAgentSession.start`.
+        """
+        return self._do(self._world.agent(identity, agent, **options))
 
     def run(self, work: Coroutine[Any, Any, T], *, within: float = PATIENCE) -> T:
         """Run a coroutine to its end, while time passes as it needs, and return its result.
