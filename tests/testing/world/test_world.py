@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from utd_rx import (
+    ConflictReason,
     UTDAudioRoomSession,
     UTDCallEndReason,
     UTDCallStatus,
@@ -265,6 +266,20 @@ def test_a_world_that_is_over_is_over() -> None:
     assert ended == ["completed"]
     with pytest.raises(UTDStreamException, match="this world is over"):
         world.advance(1.0)
+
+
+def test_somebody_has_as_many_programs_as_devices() -> None:
+    with FakeWorld() as world:
+        phone = world.join_audio_room("anna", host=True, device_id="phone")
+        tablet = world.join_audio_room("anna", host=True, device_id="tablet")
+        world.settle()
+        assert not phone.connected.value
+        failure = phone.failure.value
+        assert failure is not None
+        assert failure.reason is ConflictReason.REPLACED
+        world.kill("anna/phone")
+        assert tablet.connected.value
+        assert world.sent[-1].who == "anna/tablet"
 
 
 def test_what_the_client_makes_ends_with_its_program_too() -> None:
