@@ -17,7 +17,7 @@ from utd_rx.ports.clock import SYSTEM_CLOCK, Clock
 from utd_rx.ports.engine import EnginePort
 from utd_rx.ports.room import RoomPort
 from utd_rx.protocol.facts import connection as facts
-from utd_rx.protocol.promises import ChatIsLocked, HasRole, IsGone, TrackIsMuted
+from utd_rx.protocol.promises import ChatIsLocked, IsGone, TrackIsMuted
 from utd_rx.protocol.roster import sid_of
 from utd_rx.protocol.waiting import Waiting
 from utd_rx.sessions.chat import RoomChat
@@ -364,10 +364,9 @@ class UTDSession(Listening[St]):
 
         Raises:
             UTDStreamException: `FORBIDDEN` not the owner; `NOT_FOUND` not in the room;
-                `CONFLICT` they have it already; `VALIDATION` no such role, or not to be given.
+                `VALIDATION` no such role, or not to be given.
         """
-        call = self._engine.set_role  # which refuses what is no role, before it is promised
-        await self._ask(lambda _: HasRole(identity, UTDRole(role)), call, identity, role)
+        await self._moderation.set_role(identity, role)
 
     @moderating
     async def lock_chat(self, locked: bool) -> None:
