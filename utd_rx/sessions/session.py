@@ -216,7 +216,7 @@ class UTDSession(Listening[St]):
 
     @command
     async def switch_microphone(self, to: AudioInput) -> None:
-        """Publish another source as the microphone, an agent's voice for one; also before `join`.
+        """Publish another source as the microphone, as an agent's voice that came later.
 
         While it is on, it is taken down and comes back as a new track; otherwise the source is
         opened when it is switched on.
