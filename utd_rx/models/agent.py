@@ -6,8 +6,9 @@ from enum import Enum
 from typing import Final
 
 from attrs import field, frozen
+from attrs.validators import ge, le
 
-from utd_rx.models.checks import number, typed
+from utd_rx.models.checks import typed
 from utd_rx.models.frozen_map import FrozenMap
 
 SAMPLE_RATES: Final = (8000, 16000, 24000, 48000)
@@ -106,11 +107,6 @@ class AgentStatistics:
     playback_ms: float = 0.0
 
 
-def _seconds(timeout: float) -> float:
-    rule = f"a tool's timeout is from {MIN_TOOL_TIMEOUT:g} to {MAX_TOOL_TIMEOUT:g} s"
-    return number(timeout, rule, MIN_TOOL_TIMEOUT, MAX_TOOL_TIMEOUT)
-
-
 @frozen(field_transformer=typed)
 class AgentTool:
     """What the agent may ask this client to do, as the wire declares it.
@@ -126,5 +122,5 @@ class AgentTool:
     name: str
     description: str = ""
     parameters: FrozenMap[str, object] = field(factory=FrozenMap)
-    timeout: float = field(default=15.0, converter=_seconds)
+    timeout: float = field(default=15.0, validator=[ge(MIN_TOOL_TIMEOUT), le(MAX_TOOL_TIMEOUT)])
     expects_response: bool = True
