@@ -92,7 +92,7 @@ class AgentStatistics:
         audio_dropped: Chunks of 20 ms of the microphone that were too old to be sent.
         unknown_events: Events of a type that this version does not know.
         malformed_messages: Messages that mean nothing.
-        late_events: Messages of a connection that was over.
+        late_events: Events that came while there was no session they could be of.
         reconnects: Sessions that came after a loss.
         queue_ms: Milliseconds of the microphone that wait to be sent.
         playback_ms: Milliseconds of the agent's voice that arrived and were not heard yet.

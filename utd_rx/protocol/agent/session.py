@@ -8,6 +8,9 @@ Only who puts the agent away, by a stop or a pause, has silence at once.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Final
+
 from attrs import evolve, frozen
 
 from utd_rx.models import agent_events as e
@@ -116,7 +119,7 @@ class AgentState:
         return self.turns.has_user_words
 
 
-STATUSES = {
+STATUSES: Final[Mapping[AgentPhase, AgentStatus]] = {
     AgentPhase.IDLE: AgentStatus.IDLE,
     AgentPhase.OPENING: AgentStatus.CONNECTING,
     AgentPhase.LISTENING: AgentStatus.LISTENING,
@@ -125,7 +128,7 @@ STATUSES = {
     AgentPhase.OVER: AgentStatus.CLOSED,
 }
 
-BEFORE_A_SESSION = (
+BEFORE_A_SESSION: Final = (
     e.AgentSessionCreated,
     e.AgentSessionClosed,
     e.AgentErrorReceived,
