@@ -169,6 +169,21 @@ async def test_a_stop_says_goodbye_and_tolerates_everything() -> None:
         assert stage.session.session_id.value == "s2"
 
 
+async def test_what_a_socket_tells_after_its_goodbye_is_nobodys() -> None:
+    async with staged() as stage:
+        await stage.start()
+        events: list[AgentEvent] = []
+        stage.session.events.subscribe(events.append)
+        stage.socket.is_stuck = True
+        stopping = asyncio.create_task(stage.session.stop())
+        await asyncio.sleep(0)
+        stage.tell(START, {"type": "transcript", "role": "user", "text": "one"})
+        await stage.clock.advance(3.5)
+        await stopping
+        assert (events, stage.session.transcript.value) == ([], ())
+        assert stage.session.statistics.value.late_events == 0
+
+
 async def test_a_stop_is_silent_at_once() -> None:
     async with staged() as stage:
         await stage.start()
@@ -367,6 +382,25 @@ async def test_what_the_peer_does_not_take_is_dropped_but_no_message() -> None:
         stage.socket.unstick()
         await writing
         assert {"type": "input_text.send", "text": "hello"} in stage.sent
+
+
+async def test_what_is_said_between_two_sessions_is_for_nobody() -> None:
+    async with staged(noise(9.0)) as stage:
+        await stage.start()
+        await stage.clock.advance(0.5)
+        stage.socket.is_stuck = True
+        await stage.clock.advance(0.1)  # some of it waits
+        stage.socket.refuse(503)
+        stage.socket.lose()
+        stage.socket.unstick()
+        await stage.clock.advance(4.0)
+        stage.socket.end_of_all = None
+        await stage.clock.advance(8.0)
+        before = len(stage.said)
+        stage.create()
+        await stage.clock.advance(0.5)
+        assert len(stage.said) - before <= 0.55 * RATE
+        assert stage.session.statistics.value.audio_dropped == 0
 
 
 async def test_who_speaks_is_heard_here_and_cuts_the_agent_off_if_told_so() -> None:
