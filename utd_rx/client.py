@@ -23,6 +23,7 @@ from utd_rx.ports.signal import SignalPort
 from utd_rx.rest.api import UTDApi
 from utd_rx.rest.bearer import Bearer
 from utd_rx.rest.client import UTDApiClient
+from utd_rx.rest.exchange import Transport
 from utd_rx.rest.signal import SignalClient
 from utd_rx.rooms import Rooms
 from utd_rx.rtc.room import UTDRoom
@@ -51,8 +52,10 @@ class UTDStreamClient(Rooms):
         adaptive_stream: Whether of a remote video no more is pulled than is looked at; as
             `UTDRoom`.
         dynacast: Whether video layers that nobody pulls are not encoded; as `UTDRoom`.
+        allow_clear_text: Whether media may be joined by `ws://` on other machines; as `UTDRoom`.
         make_room: Makes the media room of each session, by default a `UTDRoom` with these options.
         signal: The signal socket, by default a `SignalClient`.
+        transport: Exchanges with the engine, by default HTTP; as `UTDApiClient`.
         clock: What time it is for the client and its sessions.
 
     Raises:
@@ -72,8 +75,10 @@ class UTDStreamClient(Rooms):
         trust_env: bool = False,
         adaptive_stream: bool = True,
         dynacast: bool = True,
+        allow_clear_text: bool = False,
         make_room: Callable[[], RoomPort] | None = None,
         signal: SignalPort | None = None,
+        transport: Transport | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         host = partial(
@@ -82,6 +87,7 @@ class UTDStreamClient(Rooms):
             app_key=app_key,
             proxy=proxy,
             trust_env=trust_env,
+            transport=transport,
             clock=clock,
         )
         proxies = Proxies.of(proxy, trust_env=trust_env)
@@ -90,6 +96,7 @@ class UTDStreamClient(Rooms):
             adaptive_stream=flag(adaptive_stream, "adaptive_stream"),
             dynacast=flag(dynacast, "dynacast"),
             proxies=proxies,
+            allow_clear_text=flag(allow_clear_text, "allow_clear_text"),
         )
         self._engine = host(base_url)
         self._tokens = self._engine if token_base_url == base_url else host(token_base_url)

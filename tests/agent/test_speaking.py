@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from tests.audio.virtual_clock import VirtualClock
+from utd_rx.agent import speaking
 from utd_rx.agent.outlets import DEAF
 from utd_rx.agent.speaking import AgentPlayer
 from utd_rx.audio import WavRecorder, read_wav
@@ -305,6 +306,24 @@ async def test_a_sink_that_raises_is_counted_and_the_next_frame_comes_all_the_sa
         assert len(calls) == 10
         assert len(stage.empty) == 1
     assert "an audio sink raised" in caplog.text
+
+
+async def test_a_flood_is_bounded_and_said_once(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(speaking, "LONGEST", 2.0)
+    clock = VirtualClock()
+    heard = Heard(clock)
+    async with playing(heard, clock) as stage:
+        for _ in range(500):
+            stage.player.feed(chunk(1))
+        assert stage.player.waiting == pytest.approx(2.0)
+        assert len(caplog.records) == 1
+        await clock.advance(1.0)
+        stage.player.feed(chunk(2))
+        await clock.advance(2.0)
+        assert heard.sound.max() == 2
+        assert len(heard.sound) == round(2.02 * RATE)
 
 
 async def test_what_is_no_sink_is_refused() -> None:

@@ -40,7 +40,7 @@ def test_three_minutes_that_came_at_once_are_played_whole() -> None:
         held.push(whole[start : start + 4_800])
     heard = [held.pull(240) for _ in range(180 * 100)]
     assert np.array_equal(np.concatenate([one for one in heard if one is not None]), whole)
-    assert (held.depth, held.dropped, held.late) == (0, 0, 0)
+    assert (held.depth, held.dropped, held.underruns) == (0, 0, 0)
 
 
 @given(st.lists(st.one_of(st.integers(1, 90), st.just(0), st.just(-1)), max_size=40))
@@ -57,7 +57,7 @@ def test_nothing_is_lost_or_comes_out_of_order(steps: list[int]) -> None:
             played += [] if piece is None else piece[: held.taken - before, 0].tolist()
         else:
             assert held.clear(fade=False) is False
-        assert pushed == held.taken + held.dropped + held.depth
+        assert pushed == held.pushed == held.taken + held.dropped + held.depth
     assert played == sorted(set(played))
     assert len(played) == held.taken
 
@@ -99,7 +99,7 @@ def test_sound_that_was_late_waits_for_more_the_next_time_until_it_is_calm() -> 
     pulled(held, 0.1)
     held.push(sound(400))
     pulled(held, 1.0)
-    assert (held.late, delay()) == (1, 320)
+    assert (held.underruns, delay()) == (1, 320)
     for _ in range(61):
         held.push(sound(8_000))
         pulled(held, 1.0)
@@ -117,7 +117,7 @@ def test_a_gap_between_two_turns_is_no_lateness_and_neither_is_what_follows_a_fl
     pulled(held, 0.02)
     held.push(sound(400))
     pulled(held, 0.2)
-    assert held.late == 0
+    assert held.underruns == 0
 
 
 def test_the_margin_has_an_end() -> None:

@@ -62,6 +62,7 @@ async def test_it_sits_down_is_heard_and_falls_silent_for_who_speaks(
             await listener.until(is_heard=True)
             began_at, turns_away = call.heard_seconds, len(STORY) * 0.06
             await sara.set_microphone(True)
+            await call.until(lambda call: not call.is_talking)
             await listener.until(is_heard=False)
             assert call.heard_seconds - began_at < turns_away / 3
             # What it heard is who spoke, and not itself: a hum of 160 Hz.

@@ -21,8 +21,8 @@ def published(stage: Stage) -> list[AudioInput]:
 
 async def test_one_that_came_later_than_the_session_is_published_when_it_is_on() -> None:
     stage = Stage(microphone=None)
-    await stage.session.switch_microphone(TONE)
     await stage.session.join()
+    await stage.session.switch_microphone(TONE)
     assert published(stage) == []
     await stage.session.switch_microphone(OTHER)
     assert stage.session.microphone_source is OTHER

@@ -7,6 +7,7 @@ played, and not what has arrived, says when the agent is silent.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import Final
 
@@ -16,6 +17,12 @@ from utd_rx.audio.speaker import Speaker
 from utd_rx.errors import ConflictReason, UTDStreamException, invalid
 from utd_rx.models.audio import AudioFormat, AudioFrame, AudioInputStream, FrameSink, Samples
 from utd_rx.ports.clock import SYSTEM_CLOCK, Clock, sleep_until
+
+logger: Final = logging.getLogger("utd_rx.agent")
+
+LONGEST: Final = 1800.0
+"""Seconds of the voice that wait at most, as long as a session lasts: 170 MB at a speaker's 48 kHz.
+Beyond it is a server that floods, and the newest is dropped."""
 
 # Seconds after which it is looked again whether all has been played:
 POLL: Final = 0.005  # at least, as a speaker takes the rest when it does
@@ -79,7 +86,7 @@ class AgentPlayer:
         self._on_empty = on_empty
         self._clock = clock
         self._speaker = sink if isinstance(sink, Speaker) else None
-        self._has_opened = False
+        self._has_opened = self._is_flooded = False
         self._format = AudioFormat(sample_rate)
         self._out: SpeakerOutlet | PacedOutlet
         if isinstance(sink, Speaker):
@@ -113,6 +120,11 @@ class AgentPlayer:
 
     def feed(self, samples: Samples) -> None:
         """Play `(n, 1)` int16 behind what waits; never waits itself."""
+        is_flooded, self._is_flooded = self._is_flooded, self.waiting >= LONGEST
+        if self._is_flooded:
+            if not is_flooded:
+                logger.warning("%g s of an agent's voice wait: what comes is dropped", LONGEST)
+            return
         for outlet in self._outlets:
             outlet.feed(samples)
         if self._watching is None and len(samples):

@@ -37,15 +37,15 @@ class Backlog:
     """Sound of one format; `push`, `pull` and `clear` may be called on different threads.
 
     `burst` is the seconds that are pulled at once, and `margin` those that have to be there at a
-    beginning. Samples are counted as `taken` to be played or `dropped`, `depth` are those that
-    wait; `late` is how often sound ran dry that went on.
+    beginning. Samples are counted as `pushed`, `taken` to be played or `dropped`, `depth` are
+    those that wait; `underruns` is how often sound ran dry that went on.
     """
 
     concealed = 0
     drift = 0.0
 
     def __init__(self, audio_format: AudioFormat, burst: float, margin: float) -> None:
-        self.taken = self.dropped = self.depth = self.late = 0
+        self.taken = self.pushed = self.dropped = self.depth = self.underruns = 0
         rate = self._rate = audio_format.sample_rate
         rule = f"a margin is from 0 to {MAX_MARGIN:g} s"
         self._least = self._margin = round(number(margin, rule, 0.0, MAX_MARGIN) * rate)
@@ -69,6 +69,7 @@ class Backlog:
         with self._lock:
             self._waiting.append(samples)
             self.depth += len(samples)
+            self.pushed += len(samples)
 
     def clear(self, *, fade: bool = False) -> bool:
         """Drop what waits; with `fade` the next pull fades out what it would have played.
@@ -111,7 +112,7 @@ class Backlog:
         if not self.depth or len(self._tail):
             return
         if self._silent < LATE * self._rate:
-            self.late += 1
+            self.underruns += 1
             self._calm, self._silent = 0, round(LATE * self._rate)
             self._margin = min(round(MAX_MARGIN * self._rate), 2 * self._margin)
         if self.depth < self._margin and self._held < self._margin:

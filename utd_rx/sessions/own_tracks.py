@@ -74,6 +74,7 @@ class OwnTracks:
 
     async def switch_microphone(self, to: AudioInput) -> None:
         """Publish another source from now on; see `UTDSession.switch_microphone`."""
+        epoch = self._runner.require_joined()
         if to is None:
             raise invalid("a microphone is an AudioInput; set_microphone(False) switches it off")
         checks.source(to, "a microphone", "an AudioInput", AudioFormat)
@@ -84,7 +85,6 @@ class OwnTracks:
             own = self._runner.session.publications.of(microphone)
             if own.track is None:
                 return
-            epoch = self._runner.require_joined()
             self._runner.offer(facts.PublishingWanted(microphone, False, closes=True))
             stated = self._runner.session.publications.of(microphone).stated
             await self._runner.wait(Published(microphone, False, stated), epoch)

@@ -94,6 +94,7 @@ class Replay(View[St]):
             self.kind.step,
             perform=lambda effect: None,
             now=lambda: self._now,
+            drops_failures=True,
         )
         super().__init__(replayed, self._told)
 

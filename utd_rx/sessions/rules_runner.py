@@ -62,7 +62,12 @@ class RulesRunner(Generic[St]):
         self._ids = count(1)
         self._waiting: dict[int, asyncio.Future[None]] = {}
         self.machine: Machine[St, object, object] = Machine(
-            initial, rules.step, perform=self._perform, now=clock.now, loop=self._loop
+            initial,
+            rules.step,
+            perform=self._perform,
+            now=clock.now,
+            loop=self._loop,
+            drops_failures=True,
         )
         self._timer = DeadlineTimer(self.machine, rules.next_deadline, clock)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar, cast
 
 from utd_rx.errors import ConflictReason, UTDStreamException, conflict
 from utd_rx.models.events import Reconnected, RoomEvent, RoomSnapshot
@@ -76,10 +76,20 @@ class Runner(RulesRunner[St]):
         """Ask the engine about this room, wait until the state shows what its yes promises.
 
         The promise may depend on its answer, which is returned; None when there is nothing to show.
+        What the engine refuses because it is so already, as one's own seat after a restart, is
+        done, and the answer None.
         """
         epoch = self.require_joined()
-        answer = await call(self.room_name, *args, **kwargs)
-        shown = promise if isinstance(promise, Promise) else promise(answer)
+        shown: Promise | None
+        try:
+            answer = await call(self.room_name, *args, **kwargs)
+        except UTDStreamException as error:
+            shown = promise if isinstance(promise, Promise) else None
+            if shown is None or not shown.is_so_already(error, self.state):
+                raise
+            answer = cast("R", None)
+        else:
+            shown = promise if isinstance(promise, Promise) else promise(answer)
         if shown is not None:
             await self.wait(shown, epoch)
         return answer

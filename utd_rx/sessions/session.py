@@ -17,7 +17,7 @@ from utd_rx.ports.clock import SYSTEM_CLOCK, Clock
 from utd_rx.ports.engine import EnginePort
 from utd_rx.ports.room import RoomPort
 from utd_rx.protocol.facts import connection as facts
-from utd_rx.protocol.promises import ChatIsLocked, HasRole, IsGone, TrackIsMuted
+from utd_rx.protocol.promises import ChatIsLocked, IsGone, TrackIsMuted
 from utd_rx.protocol.roster import sid_of
 from utd_rx.protocol.waiting import Waiting
 from utd_rx.sessions.chat import RoomChat
@@ -216,7 +216,7 @@ class UTDSession(Listening[St]):
 
     @command
     async def switch_microphone(self, to: AudioInput) -> None:
-        """Publish another source as the microphone, an agent's voice for one; also before `join`.
+        """Publish another source as the microphone, as an agent's voice that came later.
 
         While it is on, it is taken down and comes back as a new track; otherwise the source is
         opened when it is switched on.
@@ -364,10 +364,9 @@ class UTDSession(Listening[St]):
 
         Raises:
             UTDStreamException: `FORBIDDEN` not the owner; `NOT_FOUND` not in the room;
-                `CONFLICT` they have it already; `VALIDATION` no such role, or not to be given.
+                `VALIDATION` no such role, or not to be given.
         """
-        call = self._engine.set_role  # which refuses what is no role, before it is promised
-        await self._ask(lambda _: HasRole(identity, UTDRole(role)), call, identity, role)
+        await self._moderation.set_role(identity, role)
 
     @moderating
     async def lock_chat(self, locked: bool) -> None:

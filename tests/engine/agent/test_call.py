@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 
 import aiohttp
@@ -52,6 +53,7 @@ async def test_a_turn_has_a_start_sound_with_its_words_a_stop_and_a_final() -> N
         "one two three",
         "one two three four",
     ]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:]{8}\.\d{6}", events[0]["timestamp"])
     pieces = [len(one["audio"]) * 3 // 4 for one in events if "audio" in one]
     assert pieces == [960] * 50
 

@@ -15,6 +15,7 @@ import logging
 import secrets
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
 from math import ceil, inf
 from typing import Final
 
@@ -154,7 +155,7 @@ class AgentCall:
             cut_after: Seconds of its sound after which it is interrupted.
             dotted: Whether start and stop are spelled with a dot.
         """
-        await self.send(_spelled("start", dotted))
+        await self._tell_talking("start", dotted)
         self._said = ""
         if self.admission.mode == "webcall":
             sound = spoken(text, self.sample_rate) if samples is None else samples
@@ -165,7 +166,7 @@ class AgentCall:
             await self.interrupt(dotted=dotted)
             return
         self._said = None
-        await self.send(_spelled("stop", dotted))
+        await self._tell_talking("stop", dotted)
         await self.send("transcript", role="assistant", text=text)
 
     async def sound(self, samples: Samples, *, speed: float = inf) -> None:
@@ -178,7 +179,7 @@ class AgentCall:
         said, self._said, self._played_until = self._said, None, -inf
         await self.send("interruption")
         if said is not None:
-            await self.send(_spelled("stop", dotted))
+            await self._tell_talking("stop", dotted)
             await self.send("transcript", role="assistant", text=said)
 
     async def hear(self, text: str, *, is_final: bool = True) -> None:
@@ -315,6 +316,15 @@ class AgentCall:
             self._said = said
             await self.send("transcript.delta", role="assistant", text=said)
 
+    async def _tell_talking(self, what: str, dotted: bool) -> None:
+        """Tell that a turn starts or stops, in one of the two spellings there are of it."""
+        if dotted:
+            await self.send(f"agent.{what}_talking")
+            return
+        now = datetime.fromtimestamp(self._clock.wall(), UTC).replace(tzinfo=None)
+        timestamp = now.isoformat(timespec="microseconds")  # without a zone, as the vendor's
+        await self.send(f"agent_{what}_talking", timestamp=timestamp)
+
     async def _changed(self) -> None:
         self._news.clear()
         await self._news.wait()
@@ -322,7 +332,3 @@ class AgentCall:
 
 def _give_up(answer: asyncio.Future[str]) -> None:
     answer.cancel()
-
-
-def _spelled(what: str, dotted: bool) -> str:
-    return f"agent{'.' if dotted else '_'}{what}_talking"
