@@ -16,7 +16,7 @@ from utd_rx.ports.agent_socket import (
     AgentSocketText,
 )
 from utd_rx.ports.clock import Clock
-from utd_rx.protocol.agent.connecting import error_of
+from utd_rx.protocol.agent.endings import error_of
 from utd_rx.protocol.facts import agent as facts
 from utd_rx.protocol.wire import atoms
 from utd_rx.sessions.rules_runner import RulesRunner
