@@ -83,7 +83,7 @@ class AgentIncoming:
             self._told.append(facts.AgentMessagesMalformed())
         elif isinstance(event, AgentAudio):
             self._flush()
-            if self._runner.state.turns.accepts_audio:
+            if self._runner.state.accepts_audio:
                 self._sound.feed(event.audio)
             self._events.emit(event)
         else:
