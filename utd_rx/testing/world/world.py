@@ -33,8 +33,8 @@ class FakeWorld:
 
     Behind their clients is the genuine engine; media server, network and devices are made up. Time
     passes in `advance` and `run` only, and takes none: an hour is a millisecond. What happens is
-    the same each time for the same `seed`, but for the ids of chat messages and of agents' sessions,
-    which are random.
+    the same each time for the same `seed`, but for the ids of chat messages and of sessions with
+    an agent, which are random.
 
     This one is for tests that are no coroutines, rules of Hypothesis above all: it brings its own
     loop, whose time stands still between two verbs. `FakeWorld.on_loop` gives the same verbs as
