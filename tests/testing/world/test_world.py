@@ -214,6 +214,16 @@ def test_what_fails_in_the_background_fails_the_next_verb() -> None:
             world.advance(2.0)
 
 
+def test_who_waits_for_what_was_spawned_hears_of_it_once() -> None:
+    async def bot() -> None:
+        raise KeyError("a bug of the bot")
+
+    with FakeWorld() as world:
+        with pytest.raises(KeyError, match="a bug of the bot"):
+            world.run(world.spawn(bot()))
+        world.advance(1.0)
+
+
 def test_what_does_not_end_is_given_up_on_virtual_time() -> None:
     with FakeWorld() as world:
         anna = world.join_audio_room("anna", host=True)

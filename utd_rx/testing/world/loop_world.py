@@ -185,8 +185,10 @@ class LoopWorld:
         try:
             async with limit:
                 result = await work
-        except TimeoutError:
-            if limit.expired():
+        except Exception as error:
+            # Whoever waits for what was spawned has heard of it.
+            self._failures = [one for one in self._failures if one is not error]
+            if isinstance(error, TimeoutError) and limit.expired():
                 raise TimeoutError(f"it did not end within {within:g} virtual seconds") from None
             raise
         self._check()
