@@ -305,3 +305,15 @@ def test_what_the_client_makes_ends_with_its_program_too() -> None:
             world.run(anna.leave_seat())
         with pytest.raises(UTDStreamException, match="no client in this world"):
             world.kill("anna")
+
+
+def test_days_pass_and_nobody_s_token_is_in_the_way() -> None:
+    with FakeWorld() as world:
+        anna = world.join_audio_room("anna", host=True)
+        ben = world.join_audio_room("ben")
+        world.advance(3 * 86_400.0)
+        world.run(ben.take_seat(1))
+        world.network.interrupt("anna", full=True)
+        world.advance(10.0)
+        assert sitting(anna.seats.value) == {1: "ben"}
+        assert anna.connected.value
