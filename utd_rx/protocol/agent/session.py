@@ -236,7 +236,9 @@ def _measured(state: AgentState, fact: object) -> AgentState:
 
 
 def _settled(before: AgentState, after: AgentState, effects: Effects) -> tuple[AgentState, Effects]:
-    """Return the state with what follows from all that changed: for the devices."""
+    """Return the state with what follows from all that changed: for the devices and amounts."""
+    if after.statistics.playback_ms and not after.turns.voice.has_sound:
+        after = evolve(after, statistics=evolve(after.statistics, playback_ms=0.0))
     if before.is_silenced is not after.is_silenced:
         effects = (*effects, SilenceMicrophone(after.is_silenced))
     is_done = not after.connection.is_joined and not after.turns.is_agent_talking
