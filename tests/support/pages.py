@@ -1,18 +1,81 @@
-"""The examples of the guides, to be run by tests."""
+"""The examples of README and guides, to be run by tests and read by type checkers.
+
+A block of Python stands for itself. What it takes for granted stands before it in a comment that a
+reader does not see, and holds for the blocks behind it, up to the next one:
+
+    <!-- given
+    async with FakeWorld.on_loop() as world:
+    -->
+
+Where its last line ends with a colon, the block is what that line begins.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from textwrap import indent
 from typing import Any, Final
 
-_DOCS: Final = Path(__file__).parents[2] / "docs"
+from attrs import frozen
+
+ROOT: Final = Path(__file__).parents[2]
+
+PAGES: Final = (
+    ROOT / "README.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted((ROOT / "benchmarks").glob("*.md")),
+)
+
+_PARTS: Final = re.compile(
+    r"^<!-- given\n(?P<given>.*?)^-->|^(?P<fence>`{3,})python\n(?P<code>.*?)^(?P=fence)$",
+    re.DOTALL | re.MULTILINE,
+)
+
+
+@frozen
+class Block:
+    """A block of Python of a page.
+
+    Attributes:
+        page: Its path in the repository.
+        line: Where it stands there.
+        given: What it takes for granted.
+        code: What one reads.
+    """
+
+    page: str
+    line: int
+    given: str
+    code: str
+
+    @property
+    def name(self) -> str:
+        """Of the block, for people and for files."""
+        return f"{self.page.removesuffix('.md').replace('/', '-')}-{self.line}"
+
+    @property
+    def program(self) -> str:
+        """What runs: what is given, and the block."""
+        inner = indent(self.code, "    ") if self.given.rstrip().endswith(":") else self.code
+        return self.given + inner
+
+
+def blocks_of(page: Path) -> Iterator[Block]:
+    """Yield the blocks of a page, in their order."""
+    text, given = page.read_text(encoding="utf-8"), ""
+    name = str(page.relative_to(ROOT))
+    for part in _PARTS.finditer(text):
+        if part["code"] is None:
+            given = part["given"]
+        else:
+            yield Block(name, text.count("\n", 0, part.start()) + 1, given, part["code"])
 
 
 def names_of(page: str) -> dict[str, Any]:
-    """Return what the one example of `docs/<page>` defines."""
-    path = _DOCS / page
-    [example] = re.findall(r"```python\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL)
-    found: dict[str, Any] = {}
-    exec(compile(example, str(path), "exec"), found)
+    """Return what the examples of `docs/<page>` define."""
+    found: dict[str, Any] = {"__name__": page}
+    for block in blocks_of(ROOT / "docs" / page):
+        exec(compile(block.program, str(ROOT / "docs" / page), "exec"), found)
     return found
