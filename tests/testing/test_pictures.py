@@ -14,7 +14,12 @@ from utd_rx.models.call import UTDCall, UTDCallEndReason, UTDCallStatus
 from utd_rx.models.chat import ChatMessage
 from utd_rx.models.events import ParticipantConnected, Reconnecting, TrackMuted
 from utd_rx.models.frozen_map import FrozenMap
-from utd_rx.models.participant import RemoteParticipant, TrackPublication, TrackSource
+from utd_rx.models.participant import (
+    ParticipantPermission,
+    RemoteParticipant,
+    TrackPublication,
+    TrackSource,
+)
 from utd_rx.models.role import UTDRole
 from utd_rx.models.seats import SpeakRequest, UTDSeat, UTDSeatGrid, UTDSeatMode
 from utd_rx.models.stage import StageRequest
@@ -67,7 +72,7 @@ def test_a_stream_ends() -> None:
     going = Row("anna", (Mark(0.0, 1), Mark(5.0, 2)), is_state=True)
     assert drawn(ended, going) == expected("""
         seconds  0  2  5
-        ben      a--b|      a 1, b 2
+        ben      a--b--|    a 1, b 2
         anna     a-----b--  a 1, b 2
         """)
 
@@ -138,7 +143,8 @@ def test_values_are_told_in_few_words() -> None:
     asking = UTDSeatGrid((UTDSeat(0),), requests=(SpeakRequest(1, "cleo"),))
     words = {
         "anna to ben ENDED, PEER_LOST": over,
-        "TrackMuted('anna', TrackPublication('TR_1', MICROPHONE))": TrackMuted("anna", track),
+        "TrackMuted('anna', microphone)": TrackMuted("anna", track),
+        "may publish": ParticipantPermission(can_publish=True),
         "anna+microphone": RemoteParticipant("anna", tracks=(track,)),
         "CONFLICT, busy": refused,
         "[–], cleo asks": asking,
