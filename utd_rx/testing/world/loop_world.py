@@ -9,7 +9,9 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any, Final, Self, TypeVar, Unpack
 
+from utd_rx.agent.session import AtomsAgentSession
 from utd_rx.client import UTDStreamClient
+from utd_rx.engine.agent.host import Agent, AgentHost
 from utd_rx.engine.options import EngineOptions
 from utd_rx.errors import invalid
 from utd_rx.models.stream_type import UTDStreamType
@@ -22,6 +24,7 @@ from utd_rx.state.reports import running_loop
 from utd_rx.testing import pictures
 from utd_rx.testing.audio import FakeAudio
 from utd_rx.testing.loop import VirtualLoop
+from utd_rx.testing.world.agent import AGENT_URL
 from utd_rx.testing.world.clock import WorldClock
 from utd_rx.testing.world.devices import VirtualCamera, VirtualMicrophone
 from utd_rx.testing.world.engine import BASE_URL, WorldEngine
@@ -151,6 +154,28 @@ class LoopWorld:
             await far.accept(call.call_id)
             await near.connected.until(True, timeout=PATIENCE)
         return near, far
+
+    @property
+    def agents(self) -> AgentHost:
+        return self._engine.agents
+
+    async def agent(
+        self, identity: str, agent: Agent | None = None, **options: Any
+    ) -> AtomsAgentSession:
+        process = self._process(identity)
+        if agent is not None:
+            self.agents.agent = agent
+        session = AtomsAgentSession(
+            self.agents.api_key,
+            "agent",
+            base_url=AGENT_URL,
+            socket=self._engine.agent_socket(process.link),
+            clock=self._clock,
+            **options,
+        )
+        process.keep(session)
+        await session.start()
+        return session
 
     # --- what happens ---------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, TypeVar, Unpack
 
+from utd_rx.agent.session import AtomsAgentSession
 from utd_rx.client import UTDStreamClient
 from utd_rx.models.stream_type import UTDStreamType
 from utd_rx.rooms import AudioRoomOptions, LiveStreamOptions
@@ -17,7 +18,7 @@ from utd_rx.testing import pictures
 from utd_rx.testing.world.devices import VirtualCamera, VirtualMicrophone
 from utd_rx.testing.world.network import Link
 
-S = TypeVar("S", bound=UTDSession[Any])
+S = TypeVar("S", bound=UTDSession[Any] | AtomsAgentSession)
 
 
 class Process:
@@ -29,7 +30,7 @@ class Process:
         self.microphone = VirtualMicrophone()
         self.camera = VirtualCamera()
         self.client = make(self, microphone=self.microphone)
-        self._sessions: list[UTDSession[Any]] = []
+        self._sessions: list[UTDSession[Any] | AtomsAgentSession] = []
         self._is_signed_in = False
 
     def keep(self, session: S) -> S:

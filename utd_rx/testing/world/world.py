@@ -6,7 +6,9 @@ import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Self, TypeVar, Unpack
 
+from utd_rx.agent.session import AtomsAgentSession
 from utd_rx.client import UTDStreamClient
+from utd_rx.engine.agent.host import Agent, AgentHost
 from utd_rx.engine.options import EngineOptions
 from utd_rx.errors import ConflictReason, conflict, invalid
 from utd_rx.models.stream_type import UTDStreamType
@@ -45,6 +47,9 @@ class FakeWorld:
         ring_timeout: Seconds for which a call rings, 10 to 120.
         max_call_seconds: The longest that a call lasts, 60 to 14,400.
         host_grace: Seconds for which a broadcast waits for its host, 1 to 3,600.
+        silent_update_interval: Seconds for which news of participants that publish nothing is
+            collected, 0 to 3,600; livekit-server takes 3, and what they send meanwhile names no
+            sender (docs/livekit.md, "News of the silent").
 
     Raises:
         UTDStreamException: `VALIDATION`: out of range, or a loop runs here already.
@@ -57,10 +62,11 @@ class FakeWorld:
         ring_timeout: float = 30.0,
         max_call_seconds: float = 3600.0,
         host_grace: float = 60.0,
+        silent_update_interval: float = 0.0,
     ) -> None:
         if running_loop() is not None:
             raise invalid("a loop runs here: use `async with FakeWorld.on_loop() as world`")
-        options = _options(ring_timeout, max_call_seconds, host_grace)
+        options = _options(ring_timeout, max_call_seconds, host_grace, silent_update_interval)
         self._is_over = False
         self._runner = asyncio.Runner(loop_factory=VirtualLoop)
         self._world = self._act(lambda: LoopWorld(seed, options, Network(seed, self._act)))
@@ -72,6 +78,7 @@ class FakeWorld:
         ring_timeout: float = 30.0,
         max_call_seconds: float = 3600.0,
         host_grace: float = 60.0,
+        silent_update_interval: float = 0.0,
     ) -> LoopWorld:
         """Return a world whose verbs are coroutines, for `async with` on a `VirtualLoop`.
 
@@ -80,11 +87,13 @@ class FakeWorld:
             ring_timeout: Likewise.
             max_call_seconds: Likewise.
             host_grace: Likewise.
+            silent_update_interval: Likewise.
 
         Raises:
             UTDStreamException: `VALIDATION`: out of range, or the running loop is not virtual.
         """
-        return LoopWorld(seed, _options(ring_timeout, max_call_seconds, host_grace))
+        options = _options(ring_timeout, max_call_seconds, host_grace, silent_update_interval)
+        return LoopWorld(seed, options)
 
     def __enter__(self) -> Self:
         return self
@@ -213,6 +222,27 @@ class FakeWorld:
         """
         return self._do(self._world.call(caller, callee, type, answer=answer))
 
+    @property
+    def agents(self) -> AgentHost:
+        """The voice agent at the other end of every `agent`: what it is, whom it refuses, and its
+        sessions (`world.run(world.agents.next_call())`)."""
+        return self._world.agents
+
+    def agent(self, identity: str, agent: Agent | None = None, **options: Any) -> AtomsAgentSession:
+        """Let somebody talk to a voice agent, and return their session, started.
+
+        Args:
+            identity: Who talks.
+            agent: What serves this session and those after it, an `EchoAgent` until one is given.
+            options: As of `AtomsAgentSession`. Without a `microphone` they write, and without a
+                `speaker` nobody hears the agent; `world.microphone(identity)` sends its silence,
+                too, which costs a millisecond for each second that passes.
+
+        Raises:
+            UTDStreamException: As `AtomsAgentSession.start`.
+        """
+        return self._do(self._world.agent(identity, agent, **options))
+
     def run(self, work: Coroutine[Any, Any, T], *, within: float = PATIENCE) -> T:
         """Run a coroutine to its end, while time passes as it needs, and return its result.
 
@@ -290,7 +320,9 @@ class FakeWorld:
         return not self._is_over and running_loop() is self._runner.get_loop()
 
 
-def _options(ring_timeout: float, max_call_seconds: float, host_grace: float) -> EngineOptions:
+def _options(
+    ring_timeout: float, max_call_seconds: float, host_grace: float, silent_update_interval: float
+) -> EngineOptions:
     return EngineOptions(
         app_id="1000000001",
         app_key="a" * 32,
@@ -298,4 +330,5 @@ def _options(ring_timeout: float, max_call_seconds: float, host_grace: float) ->
         ring_timeout=ring_timeout,
         max_call_seconds=max_call_seconds,
         host_grace=host_grace,
+        silent_update_interval=silent_update_interval,
     )
