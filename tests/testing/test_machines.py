@@ -92,6 +92,7 @@ class Impatient(CallMachine):
     """Its app says that a call never rings for more than ten seconds."""
 
     has_trouble = False
+    accept = decline = switch_microphone = join = None
 
     def begin(self) -> None:
         super().begin()

@@ -14,7 +14,6 @@ from utd_rx.client import UTDStreamClient
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.connection import UTDConnectionState
 from utd_rx.sessions.session import UTDSession
-from utd_rx.testing import pictures
 from utd_rx.testing.strategies.words import NAMES
 from utd_rx.testing.world.world import FakeWorld
 
@@ -99,7 +98,13 @@ class WorldMachine(RuleBasedStateMachine, Generic[S]):
     def begin(self) -> None:
         """Let `people` come, one after the other; extend it to bring an app."""
         for who in self.people:
-            self.join(who)
+            self.come(who)
+
+    def come(self, who: str) -> None:
+        """Let somebody join, with a session of their own unless they have one."""
+        if who not in self.sessions:
+            self.sessions[who] = self.world.run(self._made(who, self.world.client(who)))
+        self.command(self.sessions[who].join())
 
     def make_session(self, who: str, client: UTDStreamClient) -> S:
         """Return a session of somebody's, made of their client; called on the world's loop."""
@@ -135,9 +140,7 @@ class WorldMachine(RuleBasedStateMachine, Generic[S]):
     @rule(who=PEOPLE)
     def join(self, who: str) -> None:
         """Somebody comes, or comes back."""
-        if who not in self.sessions:
-            self.sessions[who] = self.world.run(self.made(who, self.world.client(who)))
-        self.command(self.sessions[who].join())
+        self.come(who)
 
     @is_anybody_there
     @rule(who=PRESENT)
@@ -185,9 +188,8 @@ class WorldMachine(RuleBasedStateMachine, Generic[S]):
     @rule(who=PRESENT)
     def vanish(self, who: str) -> None:
         """Somebody's program ends without a word; they may come back with a new one."""
-        session = self.sessions.pop(who)
-        self.world.kill(who)
-        self.command(session.aclose())  # nobody hears of it any more
+        del self.sessions[who]
+        self._happens(lambda: self.world.kill(who))
 
     # --- its end --------------------------------------------------------------------------------
 
@@ -197,7 +199,7 @@ class WorldMachine(RuleBasedStateMachine, Generic[S]):
             if sys.exc_info()[0] is None:  # else it failed already, and this would hide why
                 self._calm_down()
         finally:
-            self.world.close()
+            self.world.__exit__(*sys.exc_info())
 
     def _calm_down(self) -> None:
         self.world.network.heal()
@@ -210,11 +212,8 @@ class WorldMachine(RuleBasedStateMachine, Generic[S]):
         self.world.settle()
         self.always()
 
-    async def made(self, who: str, client: UTDStreamClient) -> S:
-        """Make somebody's session, which a picture of a failing example will show."""
-        session = self.make_session(who, client)
-        pictures.watch(session, who)
-        return session
+    async def _made(self, who: str, client: UTDStreamClient) -> S:
+        return self.make_session(who, client)
 
     async def _tolerated(self, work: Coroutine[Any, Any, object]) -> None:
         key = object()
