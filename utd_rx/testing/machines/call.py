@@ -34,14 +34,6 @@ class CallMachine(WorldMachine[UTDCallSession]):
         """Everybody signs in."""
         self.begin()
 
-    def make_session(self, who: str, client: UTDStreamClient) -> UTDCallSession:
-        return client.call_session(self.type)
-
-    @property
-    def present(self) -> list[str]:
-        """Who has signed in."""
-        return list(self.sessions)
-
     def come(self, who: str) -> None:
         """Let somebody sign in with a program of theirs that has not."""
         if who not in self.sessions:
@@ -50,7 +42,8 @@ class CallMachine(WorldMachine[UTDCallSession]):
     async def _sign_in(self, who: str, client: UTDStreamClient) -> None:
         await client.authenticate(who)
         if who not in self.sessions:
-            self.sessions[who] = self.make_session(who, client)
+            camera = self.world.camera(who) if self.type.has_video else None
+            self.sessions[who] = client.call_session(self.type, camera=camera)
 
     # --- calling --------------------------------------------------------------------------------
 
