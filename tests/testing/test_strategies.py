@@ -64,7 +64,7 @@ def test_every_model_has_a_strategy(model: type) -> None:
     """Whose values cross a port, and are read back from a recording where one may hold them."""
     is_json = has_codec(model)
 
-    @settings(max_examples=8)
+    @settings(max_examples=4)
     @given(st.of(model))
     def check(value: object) -> None:
         assert type(value) is model

@@ -12,7 +12,6 @@ from typing import Any, Final, Protocol
 
 from attrs import frozen
 
-from utd_rx.sessions.agent_view import AgentView
 from utd_rx.sessions.view import View
 from utd_rx.sessions.views import VIEWS, SessionView
 from utd_rx.state import Machine, StateSubject
@@ -123,7 +122,7 @@ def begin(now: Callable[[], float] | None = None, sent: Sequence[Question] = ())
     _SENT[:] = [sent]
 
 
-def watch(session: SessionView[Any] | AgentView, name: str) -> None:
+def watch(session: View[Any], name: str) -> None:
     """Keep what a session's states and events are from now on, for `picture`."""
     now = marbles.clock()
     states = Timeline(session.state, now, f"{name}.state")
