@@ -22,9 +22,12 @@ S = TypeVar("S", bound=UTDSession[Any] | AtomsAgentSession)
 
 
 class Process:
-    """What runs as `identity`, with its devices."""
+    """What runs as `identity`; `name` tells several programs of one identity apart."""
 
-    def __init__(self, identity: str, link: Link, make: Callable[..., WorldClient]) -> None:
+    def __init__(
+        self, name: str, identity: str, link: Link, make: Callable[..., WorldClient]
+    ) -> None:
+        self.name = name
         self.identity = identity
         self.link = link
         self.microphone = VirtualMicrophone()
@@ -36,7 +39,7 @@ class Process:
     def keep(self, session: S) -> S:
         """Close a session together with the rest."""
         self._sessions.append(session)
-        pictures.watch(session, self.identity)
+        pictures.watch(session, self.name)
         return session
 
     async def sign_in(self) -> None:
@@ -67,7 +70,7 @@ class WorldClient(UTDStreamClient):
         self, identity: str, *, name: str | None = None, device_id: str | None = None
     ) -> str:
         """As the client's; its device has the same id in each run."""
-        device_id = device_id or f"device-of-{self._process.identity}"
+        device_id = device_id or f"device-of-{self._process.name}"
         return await super().authenticate(identity, name=name, device_id=device_id)
 
     def audio_room(

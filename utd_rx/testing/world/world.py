@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Self, TypeVar, Unpack
 
 from utd_rx.agent.session import AtomsAgentSession
@@ -33,7 +33,8 @@ class FakeWorld:
 
     Behind their clients is the genuine engine; media server, network and devices are made up. Time
     passes in `advance` and `run` only, and takes none: an hour is a millisecond. What happens is
-    the same each time for the same `seed`.
+    the same each time for the same `seed`, but for the ids of chat messages and of sessions with
+    an agent, which are random.
 
     This one is for tests that are no coroutines, rules of Hypothesis above all: it brings its own
     loop, whose time stands still between two verbs. `FakeWorld.on_loop` gives the same verbs as
@@ -116,9 +117,13 @@ class FakeWorld:
         """What was asked of the engine so far, in the order in which it came; it grows."""
         return self._world.sent
 
-    def client(self, identity: str) -> UTDStreamClient:
-        """Return the client of `identity`, who has one until it is killed."""
-        return self._act(lambda: self._world.client(identity))
+    def client(self, identity: str, *, device_id: str | None = None) -> UTDStreamClient:
+        """Return the client of `identity`, who has one until it is killed.
+
+        With a `device_id` here, or where they join, it is another program on another device, which
+        `kill`, `network` and `sent` call `"ben/tablet"`.
+        """
+        return self._act(lambda: self._world.client(identity, device_id=device_id))
 
     def api_client(self, identity: str) -> UTDApiClient:
         """Return an HTTP client of the engine, for `UTDApi`, over the network of `identity`."""
@@ -243,8 +248,8 @@ class FakeWorld:
         """
         return self._do(self._world.agent(identity, agent, **options))
 
-    def run(self, work: Coroutine[Any, Any, T], *, within: float = PATIENCE) -> T:
-        """Run a coroutine to its end, while time passes as it needs, and return its result.
+    def run(self, work: Awaitable[T], *, within: float = PATIENCE) -> T:
+        """Wait for a coroutine to end, while time passes as it needs, and return its result.
 
         Args:
             work: What to do: a command of a session, say.
@@ -273,13 +278,13 @@ class FakeWorld:
         """Let everything happen that needs no time."""
         self._do(self._world.settle())
 
-    def kill(self, identity: str) -> None:
-        """End the program of `identity` without a word to anybody; a new client is a new program.
+    def kill(self, who: str) -> None:
+        """End the program of `who` without a word to anybody; a new client is a new program.
 
         Raises:
             UTDStreamException: `VALIDATION`: they have no client.
         """
-        self._do(self._world.kill(identity))
+        self._do(self._world.kill(who))
 
     def close(self) -> None:
         """End the world and every session in it. Idempotent."""
