@@ -46,6 +46,7 @@ def clock() -> Iterator[FakeClock]:
     clock = FakeClock(100.0)
     pictures.begin(clock.now)
     yield clock
+    pictures.end(clock.now)
     pictures.begin()
 
 
@@ -113,7 +114,7 @@ async def test_a_session_is_drawn_by_its_streams_and_events() -> None:
 
 def test_what_is_recorded_and_asked_is_on_the_page(clock: FakeClock) -> None:
     sent: list[Question] = []
-    pictures.begin(clock.now, sent)
+    pictures.begin(sent=sent)
     record(Store(UTDSeatMode.FREE, lambda _, mode: mode).select(lambda mode: mode, name="mode"))
     sent.append(Question(101.0, "ben", "take_seat", FrozenMap({"room": "lobby", "index": 1})))
     sent.append(Question(102.0, "ben", "leave_seat", refused=UTDErrorCode.CONFLICT))
@@ -129,7 +130,7 @@ async def test_a_new_page_is_empty(clock: FakeClock) -> None:
     record(session.seats)
     pictures.watch(session, "me")
     assert pictures.rows()
-    pictures.begin(clock.now)
+    pictures.begin()
     assert pictures.rows() == []
     await session.aclose()
 

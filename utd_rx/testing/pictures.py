@@ -129,8 +129,9 @@ def watch(session: View[Any], name: str) -> None:
     WATCHED.append(Watched(name, states, Timeline(session.events, now, f"{name}.events")))
 
 
-def end() -> None:
-    """Keep no more of what is watched: what follows is the end of the world."""
+def end(now: Callable[[], float]) -> None:
+    """Keep no more of what is watched: what follows is the end of the world with this clock."""
+    marbles.end(now)
     for one in WATCHED:
         one.states.dispose()
         one.events.dispose()
