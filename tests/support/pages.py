@@ -7,7 +7,7 @@ reader does not see, and holds for the blocks behind it, up to the next one:
     async with FakeWorld.on_loop() as world:
     -->
 
-Where its last line ends with a colon, the block is what that line begins.
+The block goes on as deep as its last line, or deeper where that ends with a colon.
 """
 
 from __future__ import annotations
@@ -58,8 +58,9 @@ class Block:
     @property
     def program(self) -> str:
         """What runs: what is given, and the block."""
-        inner = indent(self.code, "    ") if self.given.rstrip().endswith(":") else self.code
-        return self.given + inner
+        last = self.given.rstrip().rpartition("\n")[2]
+        margin = " " * (len(last) - len(last.lstrip()) + 4 * last.endswith(":"))
+        return self.given + indent(self.code, margin)
 
 
 def blocks_of(page: Path) -> Iterator[Block]:

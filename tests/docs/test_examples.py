@@ -1,0 +1,48 @@
+"""Every example of the guides runs as it stands; those with a test of their own run there."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from typing import Any
+
+import pytest
+
+from tests.support.pages import PAGES, ROOT, Block, blocks_of
+from utd_rx.testing import run_virtual
+
+ELSEWHERE = {
+    "README.md": "tests/test_readme.py",
+    "docs/agent.md": "tests/test_agent_page.py",
+    "docs/calls.md": "tests/test_calls_page.py",
+    "docs/live.md": "tests/test_live_page.py",
+    "docs/testing.md": "tests/test_testing_page.py",
+    "docs/webhooks.md": "tests/engine/test_webhooks_page.py",
+}
+"""The test of a page whose examples need more than a loop."""
+
+BLOCKS = [
+    block
+    for page in PAGES
+    if str(page.relative_to(ROOT)) not in ELSEWHERE
+    for block in blocks_of(page)
+]
+
+
+def test_what_runs_elsewhere_has_a_test() -> None:
+    for page, test in ELSEWHERE.items():
+        assert page.rpartition("/")[2] in (ROOT / test).read_text()
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.name)
+def test_example(block: Block) -> None:
+    path = f"{block.page}, line {block.line}"
+    code = compile(block.program, path, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    names: dict[str, Any] = {"__name__": block.name}
+
+    async def main() -> None:
+        result = eval(code, names)
+        if inspect.isawaitable(result):
+            await result
+
+    run_virtual(main())
