@@ -7,7 +7,8 @@ reader does not see, and holds for the blocks behind it, up to the next one:
     async with FakeWorld.on_loop() as world:
     -->
 
-The block goes on as deep as its last line, or deeper where that ends with a colon.
+The block goes on as deep as its last line, or deeper where that ends with a colon. After
+`<!-- given above -->` a block goes on where those before it have ended.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ PAGES: Final = (
 )
 
 _PARTS: Final = re.compile(
-    r"^<!-- given\n(?P<given>.*?)^-->|^(?P<fence>`{3,})python\n(?P<code>.*?)^(?P=fence)$",
+    r"^<!-- given(?: (?P<above>above) -->|\n(?P<given>.*?)^-->)"
+    r"|^(?P<fence>`{3,})python\n(?P<code>.*?)^(?P=fence)$",
     re.DOTALL | re.MULTILINE,
 )
 
@@ -65,12 +67,15 @@ class Block:
 
 def blocks_of(page: Path) -> Iterator[Block]:
     """Yield the blocks of a page, in their order."""
-    text, given = page.read_text(encoding="utf-8"), ""
+    text, given, above = page.read_text(encoding="utf-8"), "", ""
     name = str(page.relative_to(ROOT))
     for part in _PARTS.finditer(text):
-        if part["code"] is None:
+        if part["above"] is not None:
+            given = f"{above}# and then\n"
+        elif part["given"] is not None:
             given = part["given"]
         else:
+            above += part["code"]
             yield Block(name, text.count("\n", 0, part.start()) + 1, given, part["code"])
 
 
