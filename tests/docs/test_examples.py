@@ -44,6 +44,8 @@ def test_example(
     if "fastapi" in block.program and "CI" not in os.environ:
         pytest.importorskip("fastapi")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("UTD_APP_ID", "1234567890")
+    monkeypatch.setenv("UTD_APP_KEY", "0123456789abcdef0123456789abcdef")
     path = f"{block.page}, line {block.line}"
     code = compile(block.program, path, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
     names: dict[str, Any] = {"__name__": block.name}
