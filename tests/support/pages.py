@@ -8,7 +8,7 @@ reader does not see, and holds for the blocks behind it, up to the next one:
     -->
 
 The block goes on as deep as its last line, or deeper where that ends with a colon. After
-`<!-- given above -->` a block goes on where those before it have ended.
+`<!-- given above -->` each block goes on where those before it have ended.
 """
 
 from __future__ import annotations
@@ -67,14 +67,13 @@ class Block:
 
 def blocks_of(page: Path) -> Iterator[Block]:
     """Yield the blocks of a page, in their order."""
-    text, given, above = page.read_text(encoding="utf-8"), "", ""
+    text, given, above, goes_on = page.read_text(encoding="utf-8"), "", "", False
     name = str(page.relative_to(ROOT))
     for part in _PARTS.finditer(text):
-        if part["above"] is not None:
-            given = f"{above}# and then\n"
-        elif part["given"] is not None:
-            given = part["given"]
+        if part["code"] is None:
+            goes_on, given = bool(part["above"]), part["given"]
         else:
+            given = f"{above}# and then\n" if goes_on else given
             above += part["code"]
             yield Block(name, text.count("\n", 0, part.start()) + 1, given, part["code"])
 
