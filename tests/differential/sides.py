@@ -1,0 +1,76 @@
+"""The sides: real engines with a media server, on which many scripts are played at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Final
+
+from tests.differential.playing import Player
+from tests.differential.scripts import ACTS, Script
+from tests.differential.watching import Moment
+from tests.e2e.phones import SkippingClock
+from tests.support.sfu import SfuKind
+from utd_rx import UTDStreamClient
+from utd_rx.engine import EngineOptions, LocalEngine
+
+QUIET: Final[dict[SfuKind, float]] = {"embedded": 0.8, "livekit": 3.5}
+"""Seconds without news after which none is expected: livekit-server collects that of who is silent
+for 3 s."""
+
+
+class RealSide:
+    """A local engine whose time can be set ahead."""
+
+    def __init__(self, engine: LocalEngine, clock: SkippingClock, quiet: float) -> None:
+        self.clock = clock
+        self._engine = engine
+        self._quiet = quiet
+
+    async def client(self, identity: str) -> UTDStreamClient:
+        engine = self._engine
+        return UTDStreamClient(
+            engine.app_id,
+            engine.app_key,
+            base_url=engine.base_url,
+            token_base_url=engine.token_base_url,
+        )
+
+    async def quiet(self, stirred: asyncio.Event) -> None:
+        while True:
+            stirred.clear()
+            try:
+                await asyncio.wait_for(stirred.wait(), self._quiet)
+            except TimeoutError:
+                return
+
+
+@asynccontextmanager
+async def real_side(kind: SfuKind) -> AsyncIterator[RealSide]:
+    """Run an engine on that media server."""
+    options, clock = EngineOptions(sfu=kind, silent_update_interval=0.1), SkippingClock()
+    async with LocalEngine(options, clock=clock) as engine:
+        yield RealSide(engine, clock, QUIET[kind])
+
+
+async def played(
+    side: RealSide, scripts: Sequence[Script], expected: Sequence[tuple[Moment, ...] | None]
+) -> list[list[Moment]]:
+    """Play scripts at once, act by act, since the engine's time is set ahead for all of them."""
+    players = [
+        Player(script, side, f"room-{number}", other)
+        for number, (script, other) in enumerate(zip(scripts, expected, strict=True))
+    ]
+    try:
+        await asyncio.gather(*(player.open() for player in players))
+        for number in range(ACTS):
+            if number:
+                side.clock.skip(scripts[0].play.gap)
+                await asyncio.gather(*(player.pause() for player in players))
+            await asyncio.gather(
+                *(player.act(number) for player in players if number < len(player.script.acts))
+            )
+    finally:
+        await asyncio.gather(*(player.aclose() for player in players))
+    return [player.moments for player in players]
