@@ -58,7 +58,7 @@ class QueueManager:
 
     def _left(self, grid: UTDSeatGrid) -> float | None:
         """Seconds until somebody's turn is over; None where nobody waits for it."""
-        if not grid.requests or not self._since:
+        began = [self._since[one.identity] for one in grid.seats if one.identity in self._since]
+        if not grid.requests or not began:
             return None
-        ends = min(self._since.values()) + self.turn
-        return max(0.0, ends - asyncio.get_running_loop().time())
+        return max(0.0, min(began) + self.turn - asyncio.get_running_loop().time())
