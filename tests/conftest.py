@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 import os
-from collections.abc import AsyncIterator, Iterator
-from typing import TYPE_CHECKING, Final
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.support.leaks import LeakGuard, Snapshot
 from tests.support.realtime import RealTime
 from tests.support.sfu import (
     MISSING_LIVEKIT,
@@ -22,6 +20,7 @@ from tests.support.sfu import (
     running_sfu,
 )
 from tests.support.witness import Witness
+from utd_rx.testing.pytest_plugin import NO_LEAKS
 
 if TYPE_CHECKING:
     from utd_rx.engine.sfu.options import SfuOptions
@@ -56,6 +55,11 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(RealTime(Witness()))
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Fail every test that leaves tasks, threads or descriptors behind."""
+    item.add_marker(NO_LEAKS)
+
+
 @pytest.fixture(
     params=[
         pytest.param("embedded", marks=pytest.mark.embedded),
@@ -83,40 +87,6 @@ async def sfu(sfu_kind: SfuKind, sfu_options: SfuOptions) -> AsyncIterator[Runni
     """A fresh SFU with rooms of its own, on the test's event loop."""
     async with running_sfu(sfu_kind, sfu_options) as running:
         yield running
-
-
-_LEAK_GUARD: Final = pytest.StashKey[LeakGuard]()
-
-
-@pytest.fixture(autouse=True)
-def leak_guard(request: pytest.FixtureRequest) -> None:
-    """Fail a test that leaves tasks, threads or descriptors behind (tests/support/leaks.py).
-
-    Set up before the test's own fixtures, therefore looks after they are gone.
-    """
-    if _LEAK_GUARD not in request.config.stash:  # making one reads all tables of sockets
-        request.config.stash[_LEAK_GUARD] = LeakGuard()
-    is_async = inspect.iscoroutinefunction(getattr(request, "function", None))
-    request.getfixturevalue("_leak_guard_in_loop" if is_async else "_leak_guard_outside")
-
-
-@pytest.fixture
-async def _leak_guard_in_loop(request: pytest.FixtureRequest) -> AsyncIterator[None]:
-    before = Snapshot.take()
-    yield
-    _fail_on(await request.config.stash[_LEAK_GUARD].wait(before))
-
-
-@pytest.fixture
-def _leak_guard_outside(request: pytest.FixtureRequest) -> Iterator[None]:
-    before = Snapshot.take()
-    yield
-    _fail_on(request.config.stash[_LEAK_GUARD].wait_blocking(before))
-
-
-def _fail_on(leaks: list[str]) -> None:
-    if leaks:
-        pytest.fail("the test left behind:\n  " + "\n  ".join(sorted(leaks)), pytrace=False)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 import pytest
 from livekit import api, rtc
 
-from tests.support import leaks
-from tests.support.leaks import LeakGuard, Snapshot
 from tests.support.sfu import RunningSfu
+from utd_rx.testing import leaks
+from utd_rx.testing.leaks import LeakGuard, Snapshot
 
 pytestmark = pytest.mark.skipif(
     not sys.platform.startswith("linux"), reason="descriptors are listed in /proc"

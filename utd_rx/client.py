@@ -23,6 +23,7 @@ from utd_rx.ports.signal import SignalPort
 from utd_rx.rest.api import UTDApi
 from utd_rx.rest.bearer import Bearer
 from utd_rx.rest.client import UTDApiClient
+from utd_rx.rest.exchange import Transport
 from utd_rx.rest.signal import SignalClient
 from utd_rx.rooms import Rooms
 from utd_rx.rtc.room import UTDRoom
@@ -53,6 +54,7 @@ class UTDStreamClient(Rooms):
         dynacast: Whether video layers that nobody pulls are not encoded; as `UTDRoom`.
         make_room: Makes the media room of each session, by default a `UTDRoom` with these options.
         signal: The signal socket, by default a `SignalClient`.
+        transport: Exchanges with the engine, by default HTTP; as `UTDApiClient`.
         clock: What time it is for the client and its sessions.
 
     Raises:
@@ -74,6 +76,7 @@ class UTDStreamClient(Rooms):
         dynacast: bool = True,
         make_room: Callable[[], RoomPort] | None = None,
         signal: SignalPort | None = None,
+        transport: Transport | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         host = partial(
@@ -82,6 +85,7 @@ class UTDStreamClient(Rooms):
             app_key=app_key,
             proxy=proxy,
             trust_env=trust_env,
+            transport=transport,
             clock=clock,
         )
         proxies = Proxies.of(proxy, trust_env=trust_env)

@@ -16,7 +16,6 @@ from livekit.rtc import SimulateScenarioKind
 
 from tests.audio.cable import TIMEOUT, Heard
 from tests.e2e.house import House
-from tests.support.leaks import allow_platform_audio
 from tests.support.pulse import CABLE_A, CABLE_B, Bench
 from tests.support.sfu import SfuKind
 from utd_rx import Microphone, Speaker, UTDErrorCode, UTDStreamException, play
@@ -28,6 +27,7 @@ from utd_rx.models.events import Reconnected
 from utd_rx.rtc.platform import module
 from utd_rx.rtc.platform_audio import SILENT_LOOKS, WATCH
 from utd_rx.rtc.room import UTDRoom
+from utd_rx.testing.leaks import allow_platform_audio
 from utd_rx.testing.sound import compare
 
 allow_platform_audio()

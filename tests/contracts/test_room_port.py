@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, suppress
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
@@ -20,7 +22,8 @@ from tests.support.sfu import (
     running_sfu,
 )
 from utd_rx import ToneSource
-from utd_rx.models.audio import AudioFrame
+from utd_rx.engine.rules.roles import Grant
+from utd_rx.models.audio import AudioFrame, AudioInput
 from utd_rx.models.connection import DisconnectReason
 from utd_rx.models.events import (
     DataReceived,
@@ -35,7 +38,7 @@ from utd_rx.models.participant import (
     TrackPublication,
     TrackSource,
 )
-from utd_rx.models.video import VideoFrame
+from utd_rx.models.video import VideoFrame, VideoInput
 from utd_rx.ports.room import RoomPort
 from utd_rx.rtc.room import UTDRoom
 from utd_rx.testing.contracts import Batches
@@ -43,7 +46,13 @@ from utd_rx.testing.contracts.room import RoomContract
 from utd_rx.testing.contracts.room_bench import RoomBench
 from utd_rx.testing.pickled import pickled
 from utd_rx.testing.room import FakeRoom
+from utd_rx.testing.world.network import Network
+from utd_rx.testing.world.room import WorldRoom
+from utd_rx.testing.world.sfu import VirtualSfu
+from utd_rx.testing.world.tokens import RoomTicket
 from utd_rx.video import TestPattern
+
+T = TypeVar("T")
 
 ROOM, IDENTITY, OTHER = "contract", "ana", "ben"
 TRACK = TrackPublication(
@@ -108,6 +117,65 @@ class FakeServer:
         if self._room.is_connected:
             self._room.play("TR_ben", AudioFrame(np.ones((480, 1), np.int16), 48_000))
             self._loop.call_later(0.001, self._sound)
+
+
+class WorldServer:
+    """A `VirtualSfu`, which lives on `loop`."""
+
+    url, token, identity = "ws://world", "token of ana", IDENTITY
+
+    def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.sfu = VirtualSfu(lambda report: None, self._read)
+        self._network = Network()
+        self.others: list[WorldRoom] = []
+
+    def room(self, who: str = IDENTITY) -> WorldRoom:
+        return WorldRoom(self.sfu, self._network.link(who))
+
+    async def grant(self, can_publish: bool) -> None:
+        await self._there(self.sfu.set_grant(ROOM, IDENTITY, Grant(can_publish=can_publish)))
+
+    async def remove(self) -> None:
+        await self._there(self.sfu.remove(ROOM, IDENTITY))
+
+    async def speak(self) -> str:
+        return await self._there(self._come(ToneSource(), TrackSource.MICROPHONE))
+
+    async def show(self) -> str:
+        return await self._there(self._come(PATTERN, TrackSource.CAMERA))
+
+    async def listen(self) -> tuple[str, Callable[[], list[tuple[bytes, str]]]]:
+        told = Batches[RoomEvent]()
+
+        async def come() -> None:
+            self.others.append(other := self.room(OTHER))
+            other.listen(told.take)
+            await other.connect(self.url, "token of ben")
+
+        await self._there(come())
+        return OTHER, lambda: [
+            (event.payload, event.topic) for event in told.told if isinstance(event, DataReceived)
+        ]
+
+    async def aclose(self) -> None:
+        for other in self.others:
+            await self._there(other.aclose())
+        await self._there(self.sfu.aclose())
+
+    async def _come(self, source: AudioInput | VideoInput, track_source: TrackSource) -> str:
+        self.others.append(other := self.room(OTHER))
+        await other.connect(self.url, "token of ben")
+        await other.publish(source, track_source)
+        return OTHER
+
+    async def _there(self, work: Coroutine[Any, Any, T]) -> T:
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self.loop))
+
+    def _read(self, token: str) -> RoomTicket:
+        identity = {"token of ana": IDENTITY, "token of ben": OTHER}[token]
+        grant = Grant(can_publish=identity == OTHER)
+        return RoomTicket(ROOM, identity, "", "", grant, time.time() + 60)
 
 
 class RealServer:
@@ -195,6 +263,23 @@ class TestFakeRoom(RoomContract):
             room: RoomPort = await stack.enter_async_context(pickled(make)) if is_far else make()
             yield RoomBench(room, FakeServer(fakes[0], fakes[0].loop))
             await room.aclose()
+
+
+class TestWorldRoom(RoomContract):
+    @pytest.fixture(params=["here", "pickled"])
+    async def bench(self, request: pytest.FixtureRequest) -> AsyncIterator[RoomBench]:
+        servers: list[WorldServer] = []
+
+        def make() -> WorldRoom:
+            servers.append(WorldServer())
+            return servers[-1].room()
+
+        async with AsyncExitStack() as stack:
+            is_far = request.param == "pickled"
+            room: RoomPort = await stack.enter_async_context(pickled(make)) if is_far else make()
+            yield RoomBench(room, servers[0])
+            await room.aclose()
+            await servers[0].aclose()
 
 
 class TestUTDRoom(RoomContract):

@@ -25,7 +25,8 @@ from utd_rx.engine.rules import room_state, stage
 from utd_rx.engine.rules.roles import Role
 from utd_rx.engine.rules.room_state import Admission
 from utd_rx.engine.rules.seat_state import Reply, SeatCommand, SetUpSeats
-from utd_rx.engine.tokens import UserClaims, sign_bearer
+from utd_rx.engine.signed_tokens import SignedTokens
+from utd_rx.engine.tokens import UserClaims
 from utd_rx.models.seats import UTDSeatMode
 from utd_rx.models.stream_type import UTDStreamType
 from utd_rx.protocol.wire.reading import read_int
@@ -101,7 +102,9 @@ class Cell:
         return self.bearer(self.caller)
 
     def bearer(self, identity: str) -> dict[str, str]:
-        token = sign_bearer(self.world.secrets, UserClaims(identity), self.world.clock.wall())
+        token = SignedTokens(self.world.secrets).sign_bearer(
+            UserClaims(identity), self.world.clock.wall()
+        )
         return {"Authorization": f"Bearer {token}"}
 
     async def open(self, type_: UTDStreamType, mode: UTDSeatMode) -> None:

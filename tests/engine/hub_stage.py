@@ -16,6 +16,7 @@ from tests.engine.signalling import Wire, connected
 from utd_rx.engine.rules.refusal import Reason, Refusal, banned
 from utd_rx.engine.serving import GuestLimits, HttpServer, trust
 from utd_rx.engine.signal_hub import SignalHub, Subscriber
+from utd_rx.engine.signal_socket import SignalSocket, UpgradedRequest
 from utd_rx.models.call import UTDCall, UTDCallStatus
 from utd_rx.models.stream_type import UTDStreamType
 
@@ -57,7 +58,9 @@ class Stage:
             trust(request)
             return Subscriber(identity, device, self.clock.monotonic() + LIFETIME, self.ringing)
 
-        return await self.hub.serve(request, admit)
+        upgraded = UpgradedRequest(request)
+        await self.hub.serve(SignalSocket(upgraded, self.clock), admit)
+        return upgraded.response
 
     async def connect(self, token: str | None = None) -> Wire:
         return await self.stack.enter_async_context(connected(self.http, self.url, token))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from tests.engine.rules.test_room_state import admit
-from utd_rx.engine.app import IN_ROOM
 from utd_rx.engine.authorization import (
     FOR_APPS,
     FOR_MEMBERS,
@@ -19,6 +18,7 @@ from utd_rx.engine.authorization import (
     authorize,
 )
 from utd_rx.engine.routes import calls
+from utd_rx.engine.routes.table import IN_ROOM
 from utd_rx.engine.rules.refusal import Refusal
 from utd_rx.engine.rules.roles import Role
 from utd_rx.engine.tokens import UserClaims

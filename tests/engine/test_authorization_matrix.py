@@ -10,7 +10,7 @@ import pytest
 from tests.engine.authorization import CALLS, NOT_APPLICABLE, Cell, Row, read_matrix, status_of
 from tests.engine.conftest import World
 from tests.engine.fakes import FakeClock, FakeMedia, HastyClock
-from utd_rx.engine.app import IN_ROOM, make_app
+from utd_rx.engine.app import make_app
 from utd_rx.engine.authorization import (
     FOR_APPS,
     FOR_MEMBERS,
@@ -24,8 +24,11 @@ from utd_rx.engine.core import EngineCore
 from utd_rx.engine.media_reports import MediaReports
 from utd_rx.engine.options import EngineOptions, make_secrets
 from utd_rx.engine.routes import calls
-from utd_rx.engine.routes.request import CallersOf, Context
+from utd_rx.engine.routes.http import Context
+from utd_rx.engine.routes.request import CallersOf
+from utd_rx.engine.routes.table import IN_ROOM
 from utd_rx.engine.signal_hub import SignalHub
+from utd_rx.engine.signed_tokens import SignedTokens
 from utd_rx.engine.webhooks import WebhookSender
 
 ROWS = read_matrix()
@@ -70,7 +73,9 @@ def test_every_route_is_in_the_table() -> None:
     clock = FakeClock()
     core = EngineCore(secrets.app_id, FakeMedia(), clock)
     sender = WebhookSender(None, secrets.app_secret, clock)
-    context = Context(core, secrets, "ws://x", "ws://y", SignalHub(clock, sender))
+    context = Context(
+        core, secrets, SignedTokens(secrets), "ws://x", "ws://y", SignalHub(clock, sender)
+    )
     app = make_app(context, MediaReports(core, secrets, sender), per_minute=None)
     routed = {
         (route.method, route.resource.canonical)

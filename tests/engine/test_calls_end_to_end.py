@@ -13,10 +13,10 @@ from livekit import rtc
 from tests.engine.stage import Client, Stage, on_stage
 from tests.support.sfu import SfuKind
 from utd_rx.engine import EngineOptions
-from utd_rx.engine.media import LiveKitMedia
+from utd_rx.engine.livekit_media import LiveKitMedia
 from utd_rx.engine.options import make_secrets
 from utd_rx.engine.rules.roles import SPEAK
-from utd_rx.engine.tokens import sign_livekit
+from utd_rx.engine.signed_tokens import SignedTokens
 
 
 @pytest.fixture
@@ -67,9 +67,8 @@ def intruder(stage: Stage, call_id: str) -> Client:
         app_id=engine.app_id, app_key=engine.app_key, app_secret=engine.app_secret
     )
     room = engine.core.rooms.livekit_name(call_id)
-    token = sign_livekit(
-        make_secrets(options), room=room, identity="eve", name=None, metadata="", grant=SPEAK
-    )
+    tokens = SignedTokens(make_secrets(options))
+    token = tokens.sign_livekit(room=room, identity="eve", name=None, metadata="", grant=SPEAK)
     eve.minted = {"url": engine.livekit_url, "token": token}
     return eve
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import Enum
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
-from aiohttp.test_utils import make_mocked_request
 
 from utd_rx.engine.routes import fields
 from utd_rx.engine.rules.refusal import Reason, Refusal
@@ -74,13 +74,13 @@ def test_what_does_not_fit_is_refused_by_name(reader: str, given: object) -> Non
 def test_a_page_is_of_twenty_rows_and_of_a_hundred_at_most(
     query: str, page: tuple[int, int]
 ) -> None:
-    assert fields.page_of(make_mocked_request("GET", f"/{query}")) == page
+    assert fields.page_of(dict(parse_qsl(query.removeprefix("?")))) == page
 
 
 @pytest.mark.parametrize("wrong", ["page=0", "page=-1", "per_page=x", "page=²", "page=1" + "0" * 9])
 def test_a_page_that_is_no_number_is_refused(wrong: str) -> None:
     with pytest.raises(Refusal):
-        fields.page_of(make_mocked_request("GET", f"/?{wrong}"))
+        fields.page_of(dict(parse_qsl(wrong)))
 
 
 def test_a_page_says_how_many_there_are() -> None:

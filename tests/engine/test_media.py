@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.support.sfu import RunningSfu
-from utd_rx.engine.media import LiveKitMedia
+from utd_rx.engine.livekit_media import LiveKitMedia
 from utd_rx.engine.rules.roles import Grant
 
 

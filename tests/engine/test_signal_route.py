@@ -15,7 +15,8 @@ from utd_rx.engine.options import EngineOptions, make_secrets
 from utd_rx.engine.rules.signal_book import OFFLINE_SECONDS
 from utd_rx.engine.serving import GuestLimits
 from utd_rx.engine.signal_socket import MAX_FRAME_BYTES
-from utd_rx.engine.tokens import USER_TOKEN_SECONDS, UserClaims, device_of, read_bearer, sign_bearer
+from utd_rx.engine.signed_tokens import SignedTokens
+from utd_rx.engine.tokens import USER_TOKEN_SECONDS, UserClaims, device_of
 from utd_rx.errors import UTDStreamException
 
 
@@ -130,7 +131,7 @@ async def test_what_is_no_token_is_4001(world: World, token: str) -> None:
 
 async def test_tokens_of_others_are_4001(world: World) -> None:
     minted, now = await world.mint("mona"), world.clock.wall()
-    strangers = sign_bearer(make_secrets(EngineOptions()), UserClaims("mona"), now)
+    strangers = SignedTokens(make_secrets(EngineOptions())).sign_bearer(UserClaims("mona"), now)
     for token in (minted["token"], strangers):
         async with connected(world.http, minted["ws_url"]) as wire:
             await wire.say({"type": "auth", "token": token})
@@ -139,8 +140,8 @@ async def test_tokens_of_others_are_4001(world: World) -> None:
 
 def test_a_bearer_says_when_it_ends() -> None:
     secrets = make_secrets(EngineOptions())
-    token = sign_bearer(secrets, UserClaims("mona", "phone"), 100.0)
-    assert read_bearer(secrets, token, 100.0) == UserClaims(
+    token = SignedTokens(secrets).sign_bearer(UserClaims("mona", "phone"), 100.0)
+    assert SignedTokens(secrets).read_bearer(token, 100.0) == UserClaims(
         "mona", "phone", 100 + USER_TOKEN_SECONDS
     )
 

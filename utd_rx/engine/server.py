@@ -16,20 +16,21 @@ from attrs import field, frozen
 from utd_rx.engine.app import make_app
 from utd_rx.engine.core import EngineCore
 from utd_rx.engine.engine_clock import EngineClock, LoopEngineClock
+from utd_rx.engine.livekit_media import LiveKitMedia
 from utd_rx.engine.media import (
     ABANDONED_ROOM_SECONDS,
     EMPTY_ROOM_SECONDS,
-    LiveKitMedia,
     Media,
 )
 from utd_rx.engine.media_reports import WEBHOOK_PATH, MediaReports
 from utd_rx.engine.options import EngineOptions, Secrets, make_secrets
 from utd_rx.engine.presence import poll_presence
 from utd_rx.engine.routes import signal
-from utd_rx.engine.routes.request import Context
+from utd_rx.engine.routes.http import Context
 from utd_rx.engine.rules.call_book import CallLimits
 from utd_rx.engine.serving import HttpServer
 from utd_rx.engine.signal_hub import SignalHub
+from utd_rx.engine.signed_tokens import SignedTokens
 from utd_rx.engine.tasks import OwnedTasks
 from utd_rx.engine.webhooks import WebhookSender
 from utd_rx.errors import ConflictReason, UTDStreamException, conflict
@@ -225,7 +226,9 @@ class LocalEngine:
         )
         reports = MediaReports(core, self._secrets, sender)
         signal_url = _with_scheme(base_url, "ws") + signal.PATH
-        context = Context(core, self._secrets, sfu.url, signal_url, hub)
+        context = Context(
+            core, self._secrets, SignedTokens(self._secrets), sfu.url, signal_url, hub
+        )
         app = make_app(context, reports, per_minute=options.rate_limit)
         http = HttpServer(app, "engine", shutdown_timeout=SHUTDOWN_SECONDS)
         # The site outlives the SFU: an SFU that cannot deliver its last webhooks retries them,

@@ -10,9 +10,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from itertools import count
-from typing import Final
+from typing import Final, Protocol
 
-from aiohttp import web
 from attrs import frozen
 
 from utd_rx.engine.call_news import Poster
@@ -20,7 +19,6 @@ from utd_rx.engine.engine_clock import EngineClock, Timer
 from utd_rx.engine.rules.refusal import Reason, Refusal
 from utd_rx.engine.rules.signal_book import Effects, Seen, Shut, SignalBook
 from utd_rx.engine.rules.signal_socket import Close
-from utd_rx.engine.signal_socket import SignalSocket
 from utd_rx.models.call import UTDCall
 from utd_rx.protocol.wire.calls import call_to_wire, without_credentials
 from utd_rx.protocol.wire.reading import Json
@@ -43,6 +41,23 @@ class Subscriber:
     ringing: tuple[UTDCall, ...] = ()
 
 
+class HubSocket(Protocol):
+    """One signal socket: `SignalSocket` over aiohttp."""
+
+    def trust(self, expires_at: float) -> None:
+        """It showed a good bearer, which ends at `expires_at`, monotonic seconds."""
+
+    def send(self, frame: str) -> None:
+        """Tell it something; never waits."""
+
+    def close(self, why: Close) -> None:
+        """Close it; the first reason counts."""
+
+    async def run(self, answer: Callable[[Json | None], str | None]) -> None:
+        """Serve it to its end; `answer` takes each JSON object, None for a frame that is none, and
+        says what to send back."""
+
+
 class SignalHub:
     """All sockets; what is public but `serve` and `aclose` never waits and never raises."""
 
@@ -50,7 +65,7 @@ class SignalHub:
         self._clock = clock
         self._poster = poster
         self._book = SignalBook()
-        self._sockets: dict[int, SignalSocket] = {}
+        self._sockets: dict[int, HubSocket] = {}
         self._owners: dict[int, Subscriber] = {}
         self._numbers = count(1)
         self._timer: Timer | None = None
@@ -74,16 +89,14 @@ class SignalHub:
         now = self._clock.monotonic()
         self._become(*self._book.evicted(identity, Close.BANNED, now))
 
-    async def serve(
-        self, request: web.Request, admit: Callable[[str], Subscriber]
-    ) -> web.WebSocketResponse:
+    async def serve(self, socket: HubSocket, admit: Callable[[str], Subscriber]) -> None:
         """Serve one socket to its end; `admit` says whose a bearer is, or raises `Refusal`."""
-        number, socket = next(self._numbers), SignalSocket(request, self._clock)
+        number = next(self._numbers)
         self._sockets[number] = socket
         if self._is_closed:
             socket.close(Close.GOING_AWAY)
         try:
-            return await socket.run(lambda wire: self._take(number, wire, admit))
+            await socket.run(lambda wire: self._take(number, wire, admit))
         finally:
             owner = self._owners.pop(number, None)
             if owner is not None:

@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final, Protocol
 
 from aiohttp import WSMsgType, web
 
@@ -29,19 +29,63 @@ MAX_WAITING: Final = 32
 _OVER: Final = (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR)
 
 
-class SignalSocket:
-    """The WebSocket that `request` is upgraded to."""
+class Frame(Protocol):
+    """A frame that came, or the end of its connection."""
 
-    def __init__(self, request: web.Request, clock: EngineClock) -> None:
+    @property
+    def type(self) -> WSMsgType: ...
+    @property
+    def data(self) -> Any: ...
+
+
+class WebSocket(Protocol):
+    """The engine's end of a WebSocket; `ConnectionError` where the other side is gone."""
+
+    async def open(self) -> None: ...
+    async def receive(self) -> Frame: ...
+    async def send_str(self, text: str) -> None: ...
+    async def ping(self) -> None: ...
+    async def pong(self, data: bytes) -> None: ...
+    async def close(self, code: int) -> None: ...
+    def abort(self) -> None: ...
+
+
+class UpgradedRequest:
+    """The WebSocket that aiohttp makes of `request`, which is answered with `response`."""
+
+    def __init__(self, request: web.Request) -> None:
         self._request = request
-        self._clock = clock
         # Pings are ours, since their deadlines are; nothing is worth being decompressed.
-        self._ws = web.WebSocketResponse(
+        self.response = web.WebSocketResponse(
             autoping=False,
             compress=False,
             max_msg_size=MAX_FRAME_BYTES,
             timeout=rules.CLOSE_SECONDS,
         )
+        self.receive = self.response.receive
+        self.send_str = self.response.send_str
+        self.ping = self.response.ping
+        self.pong = self.response.pong
+
+    async def open(self) -> None:
+        await self.response.prepare(self._request)
+
+    async def close(self, code: int) -> None:
+        # Nobody else reads now, or aiohttp would not wait for the other side's goodbye,
+        # without which its own client takes the code for a lost connection.
+        await self.response.close(code=code, drain=False)
+
+    def abort(self) -> None:
+        if self._request.transport is not None:
+            self._request.transport.abort()
+
+
+class SignalSocket:
+    """Serves one signal socket over `ws`."""
+
+    def __init__(self, ws: WebSocket, clock: EngineClock) -> None:
+        self._ws = ws
+        self._clock = clock
         self._state = rules.connected(clock.monotonic())
         self._waiting: deque[str] = deque()
         self._news = asyncio.Event()
@@ -68,13 +112,13 @@ class SignalSocket:
         """Close it, after what waits to be written; the first reason counts."""
         self._become(rules.closed(self._state, why, self._clock.monotonic()))
 
-    async def run(self, answer: Callable[[Json | None], str | None]) -> web.WebSocketResponse:
-        """Upgrade and serve it to its end.
+    async def run(self, answer: Callable[[Json | None], str | None]) -> None:
+        """Open and serve it to its end.
 
         `answer` takes each JSON object, None for a frame that is none, and says what to send back.
         """
         try:
-            await self._ws.prepare(self._request)
+            await self._ws.open()
             self._become(self._state)
             reader = asyncio.create_task(self._read(answer), name="engine-signal-reader")
             writer = asyncio.create_task(self._write(), name="engine-signal-writer")
@@ -88,12 +132,9 @@ class SignalSocket:
                 if not task.cancelled():
                     task.result()
             if self._state.close not in (None, Close.LOST):
-                # Nobody else reads now, or aiohttp would not wait for the other side's goodbye,
-                # without which its own client takes the code for a lost connection.
-                await self._ws.close(code=self._state.close, drain=False)
+                await self._ws.close(self._state.close)
         finally:
             self._become(rules.Socket(close=Close.LOST))
-        return self._ws
 
     async def _read(self, answer: Callable[[Json | None], str | None]) -> None:
         try:
@@ -157,5 +198,4 @@ class SignalSocket:
     def _cut(self) -> None:
         self._waiting.clear()
         self._become(rules.Socket(close=Close.LOST))
-        if self._request.transport is not None:
-            self._request.transport.abort()
+        self._ws.abort()

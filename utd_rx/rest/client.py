@@ -20,7 +20,7 @@ from utd_rx.protocol.wire.errors import error_from_wire
 from utd_rx.protocol.wire.reading import Json, read_object
 from utd_rx.rest.bearer import Bearer
 from utd_rx.rest.checks import checked_base_url, checked_secret, endpoint
-from utd_rx.rest.exchange import MAX_REPLY, Reply, Request, exchange
+from utd_rx.rest.exchange import MAX_REPLY, Reply, Request, Transport, exchange
 from utd_rx.rest.failures import is_transient, malformed, read_retry_after, timed_out
 from utd_rx.rest.policy import RetryPolicy, Timeouts
 from utd_rx.rest.turns import Turns
@@ -55,6 +55,7 @@ class UTDApiClient:
         proxy: An HTTP proxy to go through, `http://user:password@host:port`; never to this
             machine nor to what `NO_PROXY` names.
         trust_env: Whether `HTTPS_PROXY` holds where no `proxy` is given; read now, once.
+        transport: Exchanges instead of a session, for tests without a network.
         clock: What time it is, and what the waits between repetitions wait on. I/O is bounded by
             the loop's own.
 
@@ -77,6 +78,7 @@ class UTDApiClient:
         retries: RetryPolicy = RetryPolicy(),  # noqa: B008 (frozen)
         proxy: str | None = None,
         trust_env: bool = False,
+        transport: Transport | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.owner: Final = OneLoop("client")
@@ -91,6 +93,7 @@ class UTDApiClient:
         }
         self._proxy = Proxies.of(proxy, trust_env=trust_env).for_url(str(self._base))
         self._session = session
+        self._transport = transport
         self._turns = Turns(session)
         self._is_session_ours = session is None
         self._is_closed = False
@@ -152,7 +155,7 @@ class UTDApiClient:
         if body is None and method in ("POST", "PUT"):
             body = {}
         payload = None if body is None else _encode(body)
-        self._opened()
+        self._require_open()
 
         async def send(token: str | None) -> Json:
             headers = self._headers
@@ -188,7 +191,7 @@ class UTDApiClient:
         while True:
             try:
                 async with self._turns.take(limit):
-                    reply = await exchange(self._opened(), request, self._timeouts)
+                    reply = await self._exchange(request)
                 return self._judge(reply, request.secrets)
             except UTDStreamException as error:
                 wait = None
@@ -202,13 +205,18 @@ class UTDApiClient:
             await sleep_until(self.clock, self.clock.now() + wait)
             attempt += 1
 
-    def _opened(self) -> aiohttp.ClientSession:
-        self.owner.check()
-        if not self._is_closed and self._session is None:
+    async def _exchange(self, request: Request) -> Reply:
+        self._require_open()
+        if self._transport is not None:
+            return await self._transport(request, self._timeouts)
+        if self._session is None:
             self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
-        if self._is_closed or self._session is None or self._session.closed:
+        return await exchange(self._session, request, self._timeouts)
+
+    def _require_open(self) -> None:
+        self.owner.check()
+        if self._is_closed or (self._session is not None and self._session.closed):
             raise conflict(ConflictReason.CLOSED, "the client is closed")
-        return self._session
 
     def _judge(self, reply: Reply, secrets: tuple[str | None, ...]) -> Json:
         wire = None if reply.body is None else _decode(reply.body)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final, TypeAlias
 
 import aiohttp
 from attrs import field, frozen
@@ -42,6 +42,12 @@ class Reply:
     status: int
     headers: Mapping[str, str] = field(repr=False)
     body: bytes | None = field(repr=False)
+
+
+Transport: TypeAlias = Callable[[Request, Timeouts], Awaitable[Reply]]
+"""Sends a request once and returns its reply, whatever its status, within `Timeouts.receive`.
+
+Raises `UTDStreamException`: `NETWORK`, `TIMEOUT`. It is cancelled when nobody waits any more."""
 
 
 async def exchange(session: aiohttp.ClientSession, request: Request, timeouts: Timeouts) -> Reply:

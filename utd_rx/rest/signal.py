@@ -6,7 +6,8 @@ Redirects are not followed: a bearer must not leave for another host.
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+import json
+from typing import Any, Final, Protocol
 
 import aiohttp
 from yarl import URL
@@ -73,7 +74,7 @@ class SignalClient:
 
     async def run(self, url: str, token: str, sink: SignalSink) -> None:
         """See `SignalPort.run`."""
-        outbox = _Outbox(sink)
+        outbox = SignalOutbox(sink)
         try:
             end = await self._serve(url, token, outbox)
         except UTDStreamException as error:
@@ -82,7 +83,7 @@ class SignalClient:
             outbox.close()
         outbox.end(end)
 
-    async def _serve(self, url: str, token: str, outbox: _Outbox) -> SignalEnded:
+    async def _serve(self, url: str, token: str, outbox: SignalOutbox) -> SignalEnded:
         where = checked_signal_url(url)
         proxy = self._proxies.for_url(url)
         is_final = False
@@ -112,7 +113,7 @@ class SignalClient:
         url: URL,
         token: str,
         proxy: Proxy | None,
-        outbox: _Outbox,
+        outbox: SignalOutbox,
     ) -> SignalEnded:
         async with asyncio.timeout(self._open_within) as opening:
             async with session.ws_connect(
@@ -123,20 +124,45 @@ class SignalClient:
                 heartbeat=self._heartbeat,
                 max_msg_size=MAX_FRAME,
             ) as socket:
-                await socket.send_json({"type": "auth", "token": token})
-                is_open = False
-                while (frame := await socket.receive()).type in _DATA:
-                    event = _event(frame)
-                    if not is_open and event == SignalOpened():
-                        is_open = True
-                        opening.reschedule(None)
-                    elif not is_open or event == SignalOpened():
-                        event = SignalRefused()
-                    outbox.post(event)
-                return _end(frame, token)
+                return await converse(socket, token, outbox, opening)
 
 
-class _Outbox:
+class SignalFrame(Protocol):
+    """A frame of a signal socket, or its end: aiohttp's `WSMessage`."""
+
+    @property
+    def type(self) -> aiohttp.WSMsgType: ...
+    @property
+    def data(self) -> Any: ...
+    @property
+    def extra(self) -> str | None: ...
+
+
+class ClientSocket(Protocol):
+    """The client's end of a WebSocket: aiohttp's."""
+
+    async def send_str(self, data: str) -> None: ...
+    async def receive(self) -> SignalFrame: ...
+
+
+async def converse(
+    socket: ClientSocket, token: str, outbox: SignalOutbox, opening: asyncio.Timeout
+) -> SignalEnded:
+    """Show the bearer and hear what the engine tells until the end; `opening` is up once it is."""
+    await socket.send_str(json.dumps({"type": "auth", "token": token}))
+    is_open = False
+    while (frame := await socket.receive()).type in _DATA:
+        event = _event(frame)
+        if not is_open and event == SignalOpened():
+            is_open = True
+            opening.reschedule(None)
+        elif not is_open or event == SignalOpened():
+            event = SignalRefused()
+        outbox.post(event)
+    return _end(frame, token)
+
+
+class SignalOutbox:
     """Delivers what one turn of the loop brought together."""
 
     def __init__(self, sink: SignalSink) -> None:
@@ -177,7 +203,7 @@ async def _stay(
     return reply
 
 
-def _event(frame: aiohttp.WSMessage) -> SignalEvent:
+def _event(frame: SignalFrame) -> SignalEvent:
     """Read a frame; total."""
     try:
         wire = parse_object(frame.data) if frame.type is aiohttp.WSMsgType.TEXT else None
@@ -189,7 +215,7 @@ def _event(frame: aiohttp.WSMessage) -> SignalEvent:
     return SignalRefused() if known is None else SignalCall(*known)
 
 
-def _end(frame: aiohttp.WSMessage, token: str) -> SignalEnded:
+def _end(frame: SignalFrame, token: str) -> SignalEnded:
     """Say why no more frames come."""
     if frame.type is not aiohttp.WSMsgType.CLOSE:
         code = getattr(frame.data, "code", None)  # of a frame that broke the protocol

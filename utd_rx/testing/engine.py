@@ -19,9 +19,10 @@ from utd_rx.protocol.wire.seats import grid_to_push
 from utd_rx.protocol.wire.speakers import ListedInvitation
 from utd_rx.rest.checks import checked_choice, checked_grid, checked_identity
 from utd_rx.testing.room import FakeRoom
+from utd_rx.testing.unknown import Fake
 
 
-class FakeEngine:
+class FakeEngine(Fake):
     """Seats that answer at once and push what they did, unless told to be silent.
 
     It acts for the participant that `room` joins as, and is the server's side of that room: it

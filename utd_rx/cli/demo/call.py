@@ -26,7 +26,7 @@ from utd_rx.cli.demo.report import Finding, Step, connects, covered, hears, in_o
 from utd_rx.cli.demo.sound import LEAD, Speech, Way, silence
 from utd_rx.cli.demo.story import PATIENCE, TAIL, Story, spoken, start_engine, until_over
 from utd_rx.engine import LocalEngine
-from utd_rx.engine.media import LiveKitMedia
+from utd_rx.engine.livekit_media import LiveKitMedia
 from utd_rx.models.audio import Samples
 
 CALLER: Final = "anna"

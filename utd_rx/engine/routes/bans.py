@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from aiohttp import web
-
 from utd_rx.engine.authorization import FOR_MODERATORS, FOR_SECRET
 from utd_rx.engine.engine_clock import to_iso
 from utd_rx.engine.routes import fields
-from utd_rx.engine.routes.request import acting_identity, authenticate, context_of, permit
+from utd_rx.engine.routes.http import HttpReply, HttpRequest
+from utd_rx.engine.routes.request import acting_identity, authenticate, permit
 from utd_rx.engine.rules import room_state
 from utd_rx.engine.rules.gate import Ban
 from utd_rx.engine.rules.names import check_room_name
@@ -26,11 +25,11 @@ MAX_REASON_CHARS: Final = 500
 MAX_DURATION_SECONDS: Final = 10 * 365 * 24 * 3600
 
 
-async def ban(request: web.Request) -> web.Response:
+async def ban(request: HttpRequest) -> HttpReply:
     target, room, body = await _read_scope(request)
     reason = fields.text_of(body, "reason", MAX_REASON_CHARS)
     duration = fields.int_of(body, "duration", 1, MAX_DURATION_SECONDS)
-    context = context_of(request)
+    context = request.context
     core, now = context.core, context.core.clock.wall()
     ends = None if duration is None else now + duration
     # `EngineCore.ban` awaits nothing before the ban holds: what was let pass is still allowed, and
@@ -39,20 +38,20 @@ async def ban(request: web.Request) -> web.Response:
         core.calls.evict(target)  # who is banned hears of it, too, before the socket closes
         context.hub.evict(target)
     entry = await core.ban(Ban(0, target, now, room, reason, ends))
-    return web.json_response(_to_wire(entry), status=201)
+    return HttpReply(_to_wire(entry), status=201)
 
 
-async def unban(request: web.Request) -> web.Response:
+async def unban(request: HttpRequest) -> HttpReply:
     """Lift a ban; lifting what is not there is fine."""
     target, room, _ = await _read_scope(request)
-    lifted = context_of(request).core.unban(target, room)
-    return web.json_response({"identity": target, "room_name": room, "lifted": lifted})
+    lifted = request.context.core.unban(target, room)
+    return HttpReply({"identity": target, "room_name": room, "lifted": lifted})
 
 
-async def list_bans(request: web.Request) -> web.Response:
+async def list_bans(request: HttpRequest) -> HttpReply:
     """Return the active bans: all of them to the backend, to a bearer those of its own rooms."""
-    page, per_page = fields.page_of(request)
-    core = context_of(request).core
+    page, per_page = fields.page_of(request.query)
+    core = request.context.core
     room = request.query.get("room_name") or None
     principal, wall = authenticate(request), core.clock.wall()
     identity = principal.identity
@@ -70,10 +69,10 @@ async def list_bans(request: web.Request) -> web.Response:
         permit(request, FOR_SECRET)
         found = core.gate.active_bans(wall, room)
     rows = [_to_wire(entry) for entry in found]
-    return web.json_response(fields.page_to_wire(rows, page, per_page))
+    return HttpReply(fields.page_to_wire(rows, page, per_page))
 
 
-async def _read_scope(request: web.Request) -> tuple[str, str | None, Json]:
+async def _read_scope(request: HttpRequest) -> tuple[str, str | None, Json]:
     """Check who asks; returns whom it is about, in which room (None: the project), and the body."""
     principal = authenticate(request)
     body = await fields.read_body(request)
@@ -85,7 +84,7 @@ async def _read_scope(request: web.Request) -> tuple[str, str | None, Json]:
     if room is None or principal.is_server:
         permit(request, FOR_SECRET)
         return fields.identity_of(body), room, body
-    core = context_of(request).core
+    core = request.context.core
     state = await core.find(room, principal.identity)
     core.permit(FOR_MODERATORS, principal, state)
     actor = acting_identity(principal, {"actor_identity": body.get("actor_identity")})

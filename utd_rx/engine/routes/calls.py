@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final, TypeAlias
 
-from aiohttp import web
-from aiohttp.typedefs import Handler
 from attrs import frozen
 
 from utd_rx.engine.authorization import FOR_SECRET, FOR_USERS, Callers, Principal
@@ -17,16 +14,17 @@ from utd_rx.engine.calls import Admitted, CallDesk
 from utd_rx.engine.engine_clock import to_iso
 from utd_rx.engine.metadata import write_metadata
 from utd_rx.engine.routes import fields
+from utd_rx.engine.routes.http import Context, HttpReply, HttpRequest, RouteHandler
 from utd_rx.engine.routes.mint import MAX_NAME_CHARS
 from utd_rx.engine.routes.participants import shown_to_wire
-from utd_rx.engine.routes.request import Context, bearer_text, context_of, permit
+from utd_rx.engine.routes.request import bearer_text, permit
 from utd_rx.engine.rules.call_book import Dial
 from utd_rx.engine.rules.calls import Call, Deed, party_of
 from utd_rx.engine.rules.names import CALL_PREFIX
 from utd_rx.engine.rules.refusal import Reason, Refusal, forbidden, invalid, not_found
 from utd_rx.engine.rules.roles import PUBLISHING, Role
 from utd_rx.engine.rules.seat_state import Reply
-from utd_rx.engine.tokens import UserClaims, device_of, sign_livekit
+from utd_rx.engine.tokens import UserClaims, device_of
 from utd_rx.models.call import UTDCall, UTDCallStatus
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.stream_type import UTDStreamType
@@ -44,7 +42,7 @@ MAX_OS_CHARS: Final = 50
 class CallRequest:
     """A request about a call, which was let pass; a `GET` has no body."""
 
-    http: web.Request
+    http: HttpRequest
     principal: Principal
     call: Call
     body: Json
@@ -67,31 +65,31 @@ CallAnswer: TypeAlias = Callable[[CallRequest], Awaitable[Reply]]
 """Does what is asked and returns the reply's body."""
 
 
-def about_call(allowed: Callers, answer: CallAnswer) -> Handler:
+def about_call(allowed: Callers, answer: CallAnswer) -> RouteHandler:
     """Return the handler of a path with a call's `id`."""
 
-    async def handle(http: web.Request) -> web.Response:
+    async def handle(http: HttpRequest) -> HttpReply:
         principal = permit(http, allowed)
         call = _desk(http).find(http.match_info["id"], principal.identity)
         body: Json = {} if http.method == "GET" else await fields.read_body(http)
         _refuse_other(principal, body)
-        return web.json_response(await answer(CallRequest(http, principal, call, body)))
+        return HttpReply(await answer(CallRequest(http, principal, call, body)))
 
     return handle
 
 
-async def start(request: web.Request) -> web.Response:
+async def start(request: HttpRequest) -> HttpReply:
     """Call somebody; 200 where it joins a call that is there."""
     principal = permit(request, FOR_USERS)
     body = await fields.read_body(request)
     _refuse_other(principal, body)
     caller, facts = _bearer(principal).identity, _read_facts(principal, body)
     callee = fields.identity_of(body, "callee_identity")
-    call = _read_call(body, caller, callee, context_of(request).core.clock.wall())
+    call = _read_call(body, caller, callee, request.context)
     dial = Dial(call, caller, callee, _device(request, principal))
     admitted = await _desk(request).dial(dial)
-    wire = _admitted_to_wire(context_of(request), admitted, caller, facts)
-    return web.json_response(wire, status=201 if admitted.is_new else 200)
+    wire = _admitted_to_wire(request.context, admitted, caller, facts)
+    return HttpReply(wire, status=201 if admitted.is_new else 200)
 
 
 async def get_call(asked: CallRequest) -> Reply:
@@ -100,7 +98,7 @@ async def get_call(asked: CallRequest) -> Reply:
 
 async def get_participant(asked: CallRequest) -> Reply:
     """Return who is in a call's room under a party's identity: who was displaced asks it."""
-    core, identity = context_of(asked.http).core, asked.http.match_info["identity"]
+    core, identity = asked.http.context.core, asked.http.match_info["identity"]
     found = None
     if asked.call.party(identity) is not None:
         found = await core.media.get_participant(core.rooms.livekit_name(asked.call.id), identity)
@@ -120,7 +118,7 @@ def _coming(come: Callable[[CallDesk, str, str, str], Admitted]) -> CallAnswer:
     async def answer(asked: CallRequest) -> Reply:
         facts = _read_facts(asked.principal, asked.body)
         admitted = come(asked.desk, asked.call.id, asked.actor, asked.device)
-        return _admitted_to_wire(context_of(asked.http), admitted, asked.actor, facts)
+        return _admitted_to_wire(asked.http.context, admitted, asked.actor, facts)
 
     return answer
 
@@ -137,10 +135,10 @@ ROUTES: Final[list[tuple[str, str, Callers, CallAnswer]]] = [
 """Below `calls/{id}`: method, path, who may, and what answers."""
 
 
-async def list_calls(request: web.Request) -> web.Response:
+async def list_calls(request: HttpRequest) -> HttpReply:
     """Return the calls that are known, newest first, to a backend."""
     permit(request, FOR_SECRET)
-    page, per_page = fields.page_of(request)
+    page, per_page = fields.page_of(request.query)
     query = {key: value for key, value in request.query.items() if value}
     status = fields.choice_of(query, "status", UTDCallStatus)
     type_ = _type_of(query)
@@ -157,16 +155,16 @@ async def list_calls(request: web.Request) -> web.Response:
         and (last is None or (call.told.created_at or "") <= last)
     ]
     rows.sort(key=lambda row: str(row["created_at"]), reverse=True)
-    return web.json_response(fields.page_to_wire(rows, page, per_page))
+    return HttpReply(fields.page_to_wire(rows, page, per_page))
 
 
-def _read_call(body: Json, caller: str, callee: str, wall: float) -> UTDCall:
+def _read_call(body: Json, caller: str, callee: str, context: Context) -> UTDCall:
     metadata = fields.object_of(body, "metadata")
     if len(json.dumps(metadata, ensure_ascii=False).encode()) > MAX_METADATA_BYTES:
         raise Refusal(Reason.TOO_LARGE, f"metadata is larger than {MAX_METADATA_BYTES} bytes")
     if _is_deeper(metadata, MAX_METADATA_DEPTH):
         raise invalid(f"metadata is nested deeper than {MAX_METADATA_DEPTH}")
-    call_id = f"{CALL_PREFIX}{secrets.token_hex(12)}"
+    call_id = f"{CALL_PREFIX}{context.new_id()}"
     return UTDCall(
         call_id,
         UTDCallStatus.INITIATING,
@@ -177,7 +175,7 @@ def _read_call(body: Json, caller: str, callee: str, wall: float) -> UTDCall:
         caller_name=fields.text_of(body, "caller_name", MAX_NAME_CHARS),
         callee_name=fields.text_of(body, "callee_name", MAX_NAME_CHARS),
         metadata=FrozenMap(metadata),
-        created_at=to_iso(wall),
+        created_at=to_iso(context.core.clock.wall()),
     )
 
 
@@ -213,8 +211,8 @@ def _date(query: Json, key: str, *, is_end: bool = False) -> str | None:
         raise invalid(f"{key} must be a date or time of ISO 8601") from error
 
 
-def _desk(request: web.Request) -> CallDesk:
-    return context_of(request).core.calls
+def _desk(request: HttpRequest) -> CallDesk:
+    return request.context.core.calls
 
 
 def _bearer(principal: Principal) -> UserClaims:
@@ -229,7 +227,7 @@ def _refuse_other(principal: Principal, body: Json) -> None:
             raise forbidden(f"{key} is not the bearer's")
 
 
-def _device(request: web.Request, principal: Principal) -> str:
+def _device(request: HttpRequest, principal: Principal) -> str:
     return device_of(_bearer(principal), bearer_text(request) or "")
 
 
@@ -246,8 +244,7 @@ def _admitted_to_wire(
     """Return the call with what to join its room with."""
     call = admitted.call
     is_caller = party_of(call, identity) is call.caller
-    token = sign_livekit(
-        context.secrets,
+    token = context.tokens.sign_livekit(
         room=context.core.rooms.livekit_name(call.id),
         identity=identity,
         name=call.told.caller_name if is_caller else call.told.callee_name,

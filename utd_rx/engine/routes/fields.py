@@ -7,12 +7,11 @@ client what it got wrong (docs/contract.md, "Statuses").
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from enum import Enum
 from typing import Final, TypeVar
 
-from aiohttp import web
-
+from utd_rx.engine.routes.http import HttpRequest
 from utd_rx.engine.rules.names import check_identity, is_printable
 from utd_rx.engine.rules.refusal import Reason, Refusal, invalid
 from utd_rx.protocol.wire.reading import Json, parse_object
@@ -33,22 +32,19 @@ E = TypeVar("E", bound=Enum)
 T = TypeVar("T")
 
 
-async def read_bytes(request: web.Request, limit: int = MAX_BODY_BYTES) -> bytes:
-    """Return the body; 413 when it is longer than `limit`, and the rest is not kept."""
+async def read_bytes(chunks: AsyncIterator[bytes], limit: int = MAX_BODY_BYTES) -> bytes:
+    """Return a body; 413 when it is longer than `limit`, and the rest is not kept."""
     body = bytearray()
-    try:
-        async for chunk in request.content.iter_any():
-            body += chunk
-            if len(body) > limit:
-                raise Refusal(Reason.TOO_LARGE, f"the body is larger than {limit} bytes")
-    except web.RequestPayloadError as error:
-        raise invalid("the body cannot be decoded") from error
+    async for chunk in chunks:
+        body += chunk
+        if len(body) > limit:
+            raise Refusal(Reason.TOO_LARGE, f"the body is larger than {limit} bytes")
     return bytes(body)
 
 
-async def read_body(request: web.Request) -> Json:
+async def read_body(request: HttpRequest) -> Json:
     """Return the JSON object in the body; none at all counts as an empty one."""
-    body = await read_bytes(request)
+    body = await read_bytes(request.chunks())
     if not body.strip():
         return {}
     wire = parse_object(body)
@@ -145,11 +141,11 @@ def texts_of(body: Json, key: str, most: int) -> tuple[str, ...] | None:
     return texts
 
 
-def page_of(request: web.Request) -> tuple[int, int]:
-    """Return `page` and `per_page` of the query; 20 a page unless asked, 100 at most."""
+def page_of(query: Mapping[str, str]) -> tuple[int, int]:
+    """Return `page` and `per_page` of a query; 20 a page unless asked, 100 at most."""
     found = []
     for key, default in (("page", 1), ("per_page", 20)):
-        text = request.query.get(key, str(default))
+        text = query.get(key, str(default))
         if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) >= 1):
             raise invalid(f"{key} must be a positive number")
         found.append(int(text))

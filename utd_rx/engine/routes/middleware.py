@@ -13,6 +13,8 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from utd_rx.engine.engine_clock import EngineClock
+from utd_rx.engine.routes.http import refused
+from utd_rx.engine.routes.served import respond
 from utd_rx.engine.rules.refusal import Reason, Refusal
 from utd_rx.errors import classify_response
 from utd_rx.protocol.wire.errors import error_to_wire
@@ -38,14 +40,14 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     except Refusal as refusal:
         if refusal.reason is Reason.TOO_LARGE:
             logger.warning("%s %s: %s", request.method, request.path, refusal.message)
-        return refusal_response(refusal)
+        return respond(refused(refusal))
     except web.HTTPException as error:
         return _http_response(error)
     except ConnectionError:
         return web.Response(status=400)  # the client is gone; there is nobody to answer
     except Exception:
         logger.exception("%s %s failed", request.method, request.path)
-        return refusal_response(Refusal(Reason.INTERNAL, "Internal error"))
+        return respond(refused(Refusal(Reason.INTERNAL, "Internal error")))
 
 
 def rate_limit(per_minute: int, clock: EngineClock) -> Middleware:
@@ -69,12 +71,6 @@ def rate_limit(per_minute: int, clock: EngineClock) -> Middleware:
         return await handler(request)
 
     return count
-
-
-def refusal_response(refusal: Refusal) -> web.Response:
-    headers = {} if refusal.retry_after is None else {"Retry-After": str(refusal.retry_after)}
-    body = error_to_wire(refusal.message, refusal.reason.code, reason=refusal.cause)
-    return web.json_response(body, status=refusal.status, headers=headers)
 
 
 def _http_response(error: web.HTTPException) -> web.Response:

@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from aiohttp import web
-
 from utd_rx.engine.authorization import FOR_APPS, authorize
 from utd_rx.engine.metadata import write_metadata
 from utd_rx.engine.routes import fields
-from utd_rx.engine.routes.request import Context, authenticate_app, context_of
+from utd_rx.engine.routes.http import Context, HttpReply, HttpRequest
+from utd_rx.engine.routes.request import authenticate_app
 from utd_rx.engine.rules import room_state
 from utd_rx.engine.rules.names import check_room_name, refuse_reserved_room
 from utd_rx.engine.rules.refusal import invalid
 from utd_rx.engine.rules.roles import Grant, Role
 from utd_rx.engine.rules.room_state import Admission
 from utd_rx.engine.rules.seat_state import SetUpSeats, layout_of
-from utd_rx.engine.tokens import UserClaims, sign_bearer, sign_livekit
+from utd_rx.engine.tokens import UserClaims
 from utd_rx.models.seats import UTDSeatMode
 from utd_rx.models.stream_type import UTDStreamType
 from utd_rx.models.token import UTDSessionResponse, UTDTokenResponse
@@ -38,14 +37,14 @@ _DEVICE_CHARS: Final[Mapping[str, int]] = {
 }
 
 
-async def mint(request: web.Request) -> web.Response:
+async def mint(request: HttpRequest) -> HttpReply:
     """Admit somebody to a room and return where to connect and with what."""
     principal = authenticate_app(request)
     authorize(FOR_APPS, principal.caller_in(None))
     body = await fields.read_body(request)
     room, asked = read_mint(body, is_proven=principal.is_server)
     device, custom = read_device(body), fields.object_of(body, "metadata")
-    context = context_of(request)
+    context = request.context
     state, member = await context.core.mint(room, asked)
     role = room_state.role_of(state, member.identity) or member.role
     metadata = write_metadata(
@@ -59,8 +58,7 @@ async def mint(request: web.Request) -> web.Response:
         layout=layout_of(state.seats.grid) if role is Role.HOST else None,
     )
     reply = UTDTokenResponse(
-        token=sign_livekit(
-            context.secrets,
+        token=context.tokens.sign_livekit(
             room=context.core.rooms.livekit_name(room),
             identity=member.identity,
             name=member.name,
@@ -73,10 +71,10 @@ async def mint(request: web.Request) -> web.Response:
         ws_url=context.signal_url,
         role=role.value,
     )
-    return web.json_response(token_to_wire(reply))
+    return HttpReply(token_to_wire(reply))
 
 
-async def session(request: web.Request) -> web.Response:
+async def session(request: HttpRequest) -> HttpReply:
     """Return a bearer that is not tied to a room."""
     principal = authenticate_app(request)
     authorize(FOR_APPS, principal.caller_in(None))
@@ -84,7 +82,7 @@ async def session(request: web.Request) -> web.Response:
     identity = fields.identity_of(body)
     fields.text_of(body, "name", MAX_NAME_CHARS)
     device = read_device(body)
-    context = context_of(request)
+    context = request.context
     context.core.refuse_banned(identity, None)
     reply = UTDSessionResponse(
         user_token=_bearer(context, identity, device),
@@ -92,7 +90,7 @@ async def session(request: web.Request) -> web.Response:
         signaling_enabled=True,
         messaging_enabled=False,
     )
-    return web.json_response(session_to_wire(reply))
+    return HttpReply(session_to_wire(reply))
 
 
 def read_mint(body: Json, *, is_proven: bool) -> tuple[str, Admission]:
@@ -152,4 +150,4 @@ def _read_permissions(body: Json) -> Grant | None:
 
 def _bearer(context: Context, identity: str, device: Mapping[str, str]) -> str:
     bearer = UserClaims(identity, device.get("device_id"))
-    return sign_bearer(context.secrets, bearer, context.core.clock.wall())
+    return context.tokens.sign_bearer(bearer, context.core.clock.wall())

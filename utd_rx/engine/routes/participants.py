@@ -5,12 +5,11 @@ from __future__ import annotations
 from functools import partial
 from typing import Final
 
-from aiohttp import web
-
 from utd_rx.engine.authorization import FOR_MEMBERS, FOR_SECRET, Callers, Principal
 from utd_rx.engine.engine_clock import to_iso
 from utd_rx.engine.media import MediaParticipant
 from utd_rx.engine.routes import fields
+from utd_rx.engine.routes.http import HttpRequest
 from utd_rx.engine.routes.request import RoomRequest
 from utd_rx.engine.rules import moderation, room_state
 from utd_rx.engine.rules.refusal import invalid, not_found
@@ -35,7 +34,7 @@ async def get_participant(asked: RoomRequest) -> Reply:
 
 async def list_by_role(asked: RoomRequest) -> Reply:
     """Return who is connected, by role: those of `role`, everybody without it."""
-    page, per_page = fields.page_of(asked.http)
+    page, per_page = fields.page_of(asked.http.query)
     wanted = fields.choice_of({"role": asked.body.get("role") or None}, "role", Role)
     rows: list[dict[str, object]] = []
     for who in await asked.core.media.list_participants(asked.livekit_name):
@@ -79,7 +78,7 @@ async def set_metadata(asked: RoomRequest) -> Reply:
     return {"identity": target, "metadata": metadata}
 
 
-def metadata_callers(http: web.Request, principal: Principal) -> Callers:
+def metadata_callers(http: HttpRequest, principal: Principal) -> Callers:
     """Everybody writes their own metadata, a backend anybody's."""
     is_own = http.match_info["identity"] == principal.identity
     return FOR_MEMBERS - FOR_SECRET if is_own else FOR_SECRET

@@ -10,21 +10,16 @@ import hmac
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeAlias
 
-from aiohttp import web
-from aiohttp.typedefs import Handler
-from attrs import field, frozen
+from attrs import frozen
 
 from utd_rx.engine.authorization import Callers, Principal, RoomAccess, authorize
 from utd_rx.engine.core import EngineCore, Rule
-from utd_rx.engine.options import Secrets
 from utd_rx.engine.routes.fields import ANY_NUMBER, read_body, typed
+from utd_rx.engine.routes.http import HttpReply, HttpRequest, RouteHandler
 from utd_rx.engine.rules.names import check_identity
 from utd_rx.engine.rules.refusal import Reason, Refusal, forbidden, invalid, not_found
 from utd_rx.engine.rules.room_state import RoomState
 from utd_rx.engine.rules.seat_state import Reply
-from utd_rx.engine.serving import trust
-from utd_rx.engine.signal_hub import SignalHub
-from utd_rx.engine.tokens import read_bearer
 from utd_rx.protocol.wire.reading import Json
 
 APP_ID: Final = "X-App-Id"
@@ -32,27 +27,9 @@ APP_KEY: Final = "X-App-Key"
 APP_SECRET: Final = "X-App-Secret"  # noqa: S105 - the name of a header
 
 
-@frozen
-class Context:
-    """What the routes serve; `livekit_url` and `signal_url` are what the mints say."""
-
-    core: EngineCore
-    secrets: Secrets = field(repr=False)
-    livekit_url: str
-    signal_url: str
-    hub: SignalHub
-
-
-CONTEXT: Final = web.AppKey("context", Context)
-
-
-def context_of(request: web.Request) -> Context:
-    return request.app[CONTEXT]
-
-
-def authenticate_app(request: web.Request) -> Principal:
+def authenticate_app(request: HttpRequest) -> Principal:
     """Check the app's own credentials: id and secret, or id and publishable key."""
-    secrets, is_server = context_of(request).secrets, APP_SECRET in request.headers
+    secrets, is_server = request.context.secrets, APP_SECRET in request.headers
     header = APP_SECRET if is_server else APP_KEY
     app_id, key = request.headers.get(APP_ID), request.headers.get(header)
     if not app_id or not key:
@@ -62,34 +39,34 @@ def authenticate_app(request: web.Request) -> Principal:
     is_key = _is_same(key, secrets.app_secret if is_server else secrets.app_key)
     if not (is_app and is_key):
         raise Refusal(Reason.UNAUTHORIZED, "Invalid credentials")
-    trust(request)
+    request.trust()
     return Principal(is_server)
 
 
-def authenticate(request: web.Request) -> Principal:
+def authenticate(request: HttpRequest) -> Principal:
     """Check whichever credentials came: the secret before a bearer before the app key."""
     if "Authorization" not in request.headers or APP_SECRET in request.headers:
         return authenticate_app(request)
     token = bearer_text(request)
     if token is None:
         raise Refusal(Reason.UNAUTHORIZED, "Authorization must be a Bearer token")
-    context = context_of(request)
-    bearer = read_bearer(context.secrets, token, context.core.clock.wall())
-    trust(request)
+    context = request.context
+    bearer = context.tokens.read_bearer(token, context.core.clock.wall())
+    request.trust()
     return Principal(bearer=bearer)
 
 
-def bearer_text(request: web.Request) -> str | None:
+def bearer_text(request: HttpRequest) -> str | None:
     """Return the bearer that a request carries, as it came."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else None
 
 
-def permit(request: web.Request, allowed: Callers) -> Principal:
+def permit(request: HttpRequest, allowed: Callers) -> Principal:
     """Let a request pass that names no room; returns whose it is."""
     principal = authenticate(request)
     if principal.identity is not None:
-        context_of(request).core.refuse_banned(principal.identity, None)
+        request.context.core.refuse_banned(principal.identity, None)
     authorize(allowed, principal.caller_in(None))
     return principal
 
@@ -112,13 +89,13 @@ def acting_identity(principal: Principal, body: Json) -> str | None:
 class RoomRequest:
     """A request that was let pass; of a `GET` the query stands for the body."""
 
-    http: web.Request
+    http: HttpRequest
     access: RoomAccess
     body: Json
 
     @property
     def core(self) -> EngineCore:
-        return context_of(self.http).core
+        return self.http.context.core
 
     @property
     def room(self) -> RoomState:
@@ -153,22 +130,22 @@ class RoomRequest:
 Answer: TypeAlias = Callable[[RoomRequest], Awaitable[Reply]]
 """Does what is asked and returns the reply's body."""
 
-CallersOf: TypeAlias = Callable[[web.Request, Principal], Callers]
+CallersOf: TypeAlias = Callable[[HttpRequest, Principal], Callers]
 """Who may, where that depends on who asks about whom."""
 
 
-def about_room(allowed: Callers | CallersOf, answer: Answer) -> Handler:
+def about_room(allowed: Callers | CallersOf, answer: Answer) -> RouteHandler:
     """Return the handler of a path below `rooms/{room}`."""
 
-    async def handle(http: web.Request) -> web.Response:
+    async def handle(http: HttpRequest) -> HttpReply:
         principal = authenticate(http)
         callers = allowed(http, principal) if callable(allowed) else allowed
-        core = context_of(http).core
+        core = http.context.core
         room = await core.find(http.match_info["room"], principal.identity)
         core.permit(callers, principal, room)
         body = http.query if http.method == "GET" else await read_body(http)
         access = RoomAccess(callers, principal, room, acting_identity(principal, body))
-        return web.json_response(await answer(RoomRequest(http, access, body)))
+        return HttpReply(await answer(RoomRequest(http, access, body)))
 
     return handle
 

@@ -6,7 +6,6 @@ import json
 from functools import partial
 from typing import Final
 
-from aiohttp import web
 from attrs import evolve
 
 from utd_rx.engine.authorization import FOR_SECRET
@@ -14,8 +13,9 @@ from utd_rx.engine.engine_clock import to_iso
 from utd_rx.engine.media import EMPTY_ROOM_SECONDS, MediaRoom
 from utd_rx.engine.metadata import custom_room_metadata, room_metadata_of
 from utd_rx.engine.routes import fields
+from utd_rx.engine.routes.http import HttpReply, HttpRequest
 from utd_rx.engine.routes.participants import participant_to_wire
-from utd_rx.engine.routes.request import RoomRequest, context_of, permit
+from utd_rx.engine.routes.request import RoomRequest, permit
 from utd_rx.engine.rules import moderation
 from utd_rx.engine.rules.effects import PublishMetadata
 from utd_rx.engine.rules.refusal import Reason, Refusal, invalid
@@ -33,16 +33,16 @@ _NO_LIMIT: Final = 0
 """LiveKit's spelling of "as many as you like"; the local engine limits neither."""
 
 
-async def list_rooms(request: web.Request) -> web.Response:
+async def list_rooms(request: HttpRequest) -> HttpReply:
     """Return the active rooms, newest first."""
     permit(request, FOR_SECRET)
-    page, per_page = fields.page_of(request)
-    core = context_of(request).core
+    page, per_page = fields.page_of(request.query)
+    core = request.context.core
     known, running = core.rooms.all(), await core.media.list_rooms()
     found = sorted(running, key=lambda room: (room.created_at, room.sid), reverse=True)
     named = [(known.get(core.rooms.engine_name(room.name) or ""), room) for room in found]
     rows = [_room_to_wire(state, room) for state, room in named if state is not None]
-    return web.json_response(fields.page_to_wire(rows, page, per_page))
+    return HttpReply(fields.page_to_wire(rows, page, per_page))
 
 
 async def get_room(asked: RoomRequest) -> Reply:
@@ -91,10 +91,10 @@ async def send_data(asked: RoomRequest) -> Reply:
     return {"room_name": asked.room.name, "recipients": recipients}
 
 
-async def get_project(request: web.Request) -> web.Response:
+async def get_project(request: HttpRequest) -> HttpReply:
     permit(request, FOR_SECRET)
-    context = context_of(request)
-    return web.json_response(
+    context = request.context
+    return HttpReply(
         {
             "name": "utd-rx local engine",
             "app_id": context.secrets.app_id,
@@ -111,8 +111,8 @@ async def get_project(request: web.Request) -> web.Response:
     )
 
 
-async def get_health(request: web.Request) -> web.Response:
-    return web.json_response({"status": "ok"})
+async def get_health(request: HttpRequest) -> HttpReply:
+    return HttpReply({"status": "ok"})
 
 
 def _room_to_wire(room: RoomState, media: MediaRoom) -> dict[str, object]:

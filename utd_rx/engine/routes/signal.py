@@ -2,30 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
-from utd_rx.engine.routes.request import context_of
+from utd_rx.engine.routes.http import Context
 from utd_rx.engine.serving import trust
 from utd_rx.engine.signal_hub import Subscriber
-from utd_rx.engine.tokens import device_of, read_bearer
+from utd_rx.engine.signal_socket import SignalSocket, UpgradedRequest
+from utd_rx.engine.tokens import device_of
 
 PATH: Final = "/api/v1/signal"
 
 
-async def connect(request: web.Request) -> web.WebSocketResponse:
-    """Serve one socket; it shows its bearer in its first frame, as a browser can send no header."""
-    context = context_of(request)
-    core = context.core
+def connect(context: Context) -> Handler:
+    """Return what serves a socket; it shows its bearer in its first frame, as a browser can send
+    no header."""
 
-    def admit(token: str) -> Subscriber:
-        now = core.clock.wall()
-        bearer = read_bearer(context.secrets, token, now)
-        core.refuse_banned(bearer.identity, None)
-        trust(request)
-        ends = core.clock.monotonic() + bearer.expires_at - now
-        ringing = core.calls.ringing_for(bearer.identity)
-        return Subscriber(bearer.identity, device_of(bearer, token), ends, ringing)
+    async def handle(request: web.Request) -> web.WebSocketResponse:
+        upgraded = UpgradedRequest(request)
+        socket = SignalSocket(upgraded, context.core.clock)
+        await context.hub.serve(socket, partial(admit, context, partial(trust, request)))
+        return upgraded.response
 
-    return await context.hub.serve(request, admit)
+    return handle
+
+
+def admit(context: Context, trusted: Callable[[], None], token: str) -> Subscriber:
+    """Say whose a bearer is, or refuse it; `trusted` is called once it was found good."""
+    core, now = context.core, context.core.clock.wall()
+    bearer = context.tokens.read_bearer(token, now)
+    core.refuse_banned(bearer.identity, None)
+    trusted()
+    ends = core.clock.monotonic() + bearer.expires_at - now
+    return Subscriber(
+        bearer.identity, device_of(bearer, token), ends, core.calls.ringing_for(bearer.identity)
+    )

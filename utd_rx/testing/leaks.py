@@ -1,4 +1,4 @@
-"""What a test may not leave behind: asyncio tasks, threads of ours, file descriptors.
+"""What a test may not leave behind: asyncio tasks, threads, file descriptors.
 
 LiveKit's native runtime starts with its first use and stays until the process ends: tokio's and
 WebRTC's threads, and a few descriptors (epoll, eventfd, the signal handler's socket pair, and a

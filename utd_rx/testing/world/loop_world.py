@@ -1,0 +1,234 @@
+"""`LoopWorld`: a world without a network, for coroutines on a `VirtualLoop`."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Coroutine, Sequence
+from contextlib import AsyncExitStack
+from functools import partial
+from typing import Any, Final, Self, TypeVar, Unpack
+
+from utd_rx.client import UTDStreamClient
+from utd_rx.engine.options import EngineOptions
+from utd_rx.errors import invalid
+from utd_rx.models.stream_type import UTDStreamType
+from utd_rx.rest.client import UTDApiClient
+from utd_rx.rooms import AudioRoomOptions, LiveStreamOptions
+from utd_rx.sessions.audio_room import UTDAudioRoomSession
+from utd_rx.sessions.call import UTDCallSession
+from utd_rx.sessions.live_stream import UTDLiveStreamSession
+from utd_rx.state.reports import running_loop
+from utd_rx.testing import pictures
+from utd_rx.testing.audio import FakeAudio
+from utd_rx.testing.loop import VirtualLoop
+from utd_rx.testing.world.clock import WorldClock
+from utd_rx.testing.world.devices import VirtualCamera, VirtualMicrophone
+from utd_rx.testing.world.engine import BASE_URL, WorldEngine
+from utd_rx.testing.world.network import Network
+from utd_rx.testing.world.process import Process, WorldClient
+from utd_rx.testing.world.room import WorldRoom
+from utd_rx.testing.world.sent import Asked
+
+T = TypeVar("T")
+
+LOBBY: Final = "lobby"
+"""The room of whoever names none."""
+
+SEATS: Final = 8
+"""How many a new audio room has."""
+
+PATIENCE: Final = 600.0
+"""Virtual seconds that `run` waits: longer than anything the SDK does by itself."""
+
+
+class LoopWorld:
+    """`FakeWorld` as coroutines; made by `FakeWorld.on_loop`, which explains it."""
+
+    def __init__(self, seed: int, options: EngineOptions, network: Network | None = None) -> None:
+        loop = running_loop()
+        if not isinstance(loop, VirtualLoop):
+            raise invalid("a FakeWorld needs a VirtualLoop: run this with run_virtual(main())")
+        self._loop = loop
+        self._handler = loop.get_exception_handler()
+        loop.set_exception_handler(self._note)
+        self._clock = WorldClock(loop, random.Random(seed))  # noqa: S311 - it guards nothing
+        self.network = network or Network(seed)
+        self._engine = WorldEngine(options)
+        self._audio = FakeAudio(self._clock)
+        self._processes: dict[str, Process] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._failures: list[BaseException] = []
+        pictures.begin(loop.time, self._engine.sent)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    @property
+    def now(self) -> float:
+        return self._loop.time()
+
+    @property
+    def sent(self) -> Sequence[Asked]:
+        return self._engine.sent
+
+    # --- who takes part -------------------------------------------------------------------------
+
+    def client(self, identity: str) -> UTDStreamClient:
+        return self._process(identity).client
+
+    def api_client(self, identity: str) -> UTDApiClient:
+        secrets = self._engine.context.secrets
+        return UTDApiClient(
+            BASE_URL,
+            app_id=secrets.app_id,
+            app_key=secrets.app_key,
+            transport=self._engine.transport(identity, self.network.link(identity)),
+            clock=self._clock,
+        )
+
+    def microphone(self, identity: str) -> VirtualMicrophone:
+        return self._process(identity).microphone
+
+    @property
+    def audio(self) -> FakeAudio:
+        return self._audio
+
+    def camera(self, identity: str) -> VirtualCamera:
+        return self._process(identity).camera
+
+    async def join_audio_room(
+        self,
+        identity: str,
+        room: str = LOBBY,
+        *,
+        host: bool = False,
+        seats: int = SEATS,
+        **options: Unpack[AudioRoomOptions],
+    ) -> UTDAudioRoomSession:
+        given: AudioRoomOptions = {"as_host": host, **options}
+        if host:
+            given = {"seat_count": seats, **given}
+        process = self._process(identity)
+        return await process.client.join_audio_room(identity, room, **given)
+
+    async def join_live_stream(
+        self,
+        identity: str,
+        room: str = LOBBY,
+        *,
+        host: bool = False,
+        **options: Unpack[LiveStreamOptions],
+    ) -> UTDLiveStreamSession:
+        process = self._process(identity)
+        given: LiveStreamOptions = {"as_host": host, "camera": process.camera, **options}
+        return await process.client.join_live_stream(identity, room, **given)
+
+    async def live_stream(
+        self, host: str, room: str = LOBBY, **options: Unpack[LiveStreamOptions]
+    ) -> UTDLiveStreamSession:
+        session = await self.join_live_stream(host, room, host=True, **options)
+        await session.go_live()
+        return session
+
+    async def call(
+        self,
+        caller: str,
+        callee: str,
+        type: UTDStreamType = UTDStreamType.AUDIO_CALL,  # noqa: A002 (the seed's word)
+        *,
+        answer: bool = True,
+    ) -> tuple[UTDCallSession, UTDCallSession]:
+        calling, called = self._process(caller), self._process(callee)
+        for process in (calling, called):
+            await process.sign_in()
+        near, far = calling.call_session(type), called.call_session(type)
+        call = await near.start(callee)
+        if answer:
+            await far.accept(call.call_id)
+            await near.connected.until(True, timeout=PATIENCE)
+        return near, far
+
+    # --- what happens ---------------------------------------------------------------------------
+
+    async def run(self, work: Coroutine[Any, Any, T], *, within: float = PATIENCE) -> T:
+        limit = asyncio.timeout(within)
+        try:
+            async with limit:
+                result = await work
+        except TimeoutError:
+            if limit.expired():
+                raise TimeoutError(f"it did not end within {within:g} virtual seconds") from None
+            raise
+        self._check()
+        return result
+
+    def spawn(self, work: Coroutine[Any, Any, T], name: str | None = None) -> asyncio.Task[T]:
+        task = self._loop.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    async def advance(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        await self.settle()
+
+    async def settle(self) -> None:
+        await self._loop.settled()
+        self._check()
+
+    async def kill(self, identity: str) -> None:
+        process = self._processes.pop(identity, None)
+        if process is None:
+            raise invalid(f"{identity!r} has no client in this world that could be killed")
+        process.link.cut()
+        await process.aclose()
+
+    async def aclose(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._engine.aclose)
+            for process in self._processes.values():
+                process.link.cut()
+                stack.push_async_callback(process.aclose)
+        self._processes.clear()
+        self._loop.set_exception_handler(self._handler)
+        self._check()
+
+    def _process(self, identity: str) -> Process:
+        found = self._processes.get(identity)
+        if found is None:
+            link = self.network.link(identity)
+            secrets = self._engine.context.secrets
+            make = partial(
+                WorldClient,
+                app_id=secrets.app_id,
+                app_key=secrets.app_key,
+                base_url=BASE_URL,
+                token_base_url=BASE_URL,
+                make_room=lambda: WorldRoom(self._engine.sfu, link),
+                signal=self._engine.signal(link),
+                transport=self._engine.transport(identity, link),
+                clock=self._clock,
+            )
+            found = self._processes[identity] = Process(identity, link, make)
+        return found
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._failures.append(error)
+
+    def _note(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Keep what an observer raised, or a task that nobody awaits."""
+        self._failures.append(context.get("exception") or RuntimeError(context["message"]))
+
+    def _check(self) -> None:
+        """Raise what failed in the background."""
+        if self._failures:
+            raise self._failures.pop(0)

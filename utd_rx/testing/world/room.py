@@ -1,0 +1,215 @@
+"""`WorldRoom`: a media room on a `VirtualSfu`, with the manners of `UTDRoom`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from itertools import count
+from typing import Final
+
+from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conflict
+from utd_rx.models.audio import AudioInput
+from utd_rx.models.devices import DeviceKey
+from utd_rx.models.events import RoomEvent, RoomSnapshot
+from utd_rx.models.participant import TrackPublication, TrackSource
+from utd_rx.models.statistics import RoomStatistics
+from utd_rx.models.video import VideoInput
+from utd_rx.ports.data import DataMessage
+from utd_rx.ports.room import EventSink, FramesSink, PicturesSink
+from utd_rx.testing.world.connection import WorldConnection
+from utd_rx.testing.world.network import Link
+from utd_rx.testing.world.sfu import VirtualSfu
+from utd_rx.testing.world.tokens import RoomTicket
+
+CONNECT_TIMEOUT: Final = 15.0
+"""Seconds for a whole join, as `UTDRoom` gives it."""
+
+
+class WorldRoom:
+    """A media room; implements `RoomPort`, each of whose commands is described there.
+
+    Args:
+        sfu: Where it joins, whatever the url says.
+        link: The way there.
+    """
+
+    def __init__(self, sfu: VirtualSfu, link: Link) -> None:
+        self._sfu, self._link = sfu, link
+        self._sinks: dict[object, EventSink] = {}
+        self._live: WorldConnection | None = None
+        self._last: tuple[RoomTicket, bool] | None = None
+        self._joining: asyncio.Future[None] | None = None
+        self._idle = asyncio.Event()
+        self._numbers = count(1)
+        self._is_closed = False
+
+    def listen(self, sink: EventSink) -> Callable[[], None]:
+        if self._live is not None:
+            self._live.deliver()  # what was before
+        key = object()  # the same sink listens twice when it is passed twice
+        self._sinks[key] = sink
+        return lambda: (self._sinks.pop(key, None), None)[1]
+
+    # -- connection -----------------------------------------------------------------------------
+
+    async def connect(self, url: str, token: str, *, auto_subscribe: bool = True) -> RoomSnapshot:
+        return await self._join(lambda: self._sfu.ticket(token), auto_subscribe)
+
+    async def reconnect(self, token: str | None = None) -> RoomSnapshot:
+        if self._last is None:
+            raise conflict(ConflictReason.NOT_JOINED, "The room was never joined.")
+        last, auto_subscribe = self._last
+        ticket = self._live.ticket if self._live is not None else last
+        return await self._join(
+            lambda: ticket if token is None else self._sfu.ticket(token), auto_subscribe
+        )
+
+    async def disconnect(self) -> None:
+        if self._joining is not None:
+            if not self._joining.done():
+                self._joining.set_result(None)
+            await self._idle.wait()
+        if (live := self._live) is not None:
+            await live.aclose()
+            self._forget(live)
+
+    async def aclose(self) -> None:
+        self._is_closed = True
+        await self.disconnect()
+
+    async def _join(
+        self, read_ticket: Callable[[], RoomTicket], auto_subscribe: bool
+    ) -> RoomSnapshot:
+        if self._is_closed:
+            raise conflict(ConflictReason.CLOSED, "The room is closed.")
+        if self._joining is not None or self._alive() is not None:
+            raise conflict(ConflictReason.ALREADY, "The room is connected.")
+        given_up = self._joining = asyncio.get_running_loop().create_future()
+        self._idle.clear()
+        try:
+            if self._live is not None:
+                await self._live.aclose()  # the one the server ended
+                self._forget(self._live)
+            await self._travel(given_up)
+            live = WorldConnection(
+                self._sfu,
+                self._link,
+                read_ticket(),
+                self._deliver,
+                self._numbers,
+                auto_subscribe=auto_subscribe,
+            )
+            snapshot = live.join()
+            try:
+                await self._travel(given_up)
+            except BaseException:
+                live.silence()
+                await live.aclose()
+                raise
+        finally:
+            self._joining = None
+            self._idle.set()
+        self._live, self._last = live, (live.ticket, auto_subscribe)
+        asyncio.get_running_loop().call_soon(live.release)
+        return snapshot
+
+    async def _travel(self, given_up: asyncio.Future[None]) -> None:
+        """Wait for what a join needs to get there, or back; raise when it is given up."""
+        trip = asyncio.ensure_future(self._link.trip())
+        done, _ = await asyncio.wait(
+            [trip, given_up], timeout=CONNECT_TIMEOUT, return_when=asyncio.FIRST_COMPLETED
+        )
+        trip.cancel()
+        if given_up in done:
+            raise conflict(ConflictReason.LEFT, "The room was left while it was joined.")
+        if not done:
+            raise UTDStreamException(
+                "Joining failed: the media server did not answer in time.",
+                code=UTDErrorCode.TIMEOUT,
+            )
+
+    # -- tracks, data and sound: what is not connected any more has nothing to end ----------------
+
+    async def publish(
+        self, source: AudioInput | VideoInput, track_source: TrackSource = TrackSource.MICROPHONE
+    ) -> TrackPublication:
+        return await self._need().local.publish(source, track_source)
+
+    async def unpublish(self, track_sid: str) -> None:
+        if live := self._alive():
+            await live.local.unpublish(track_sid)
+
+    async def replace(self, track_sid: str, source: VideoInput) -> None:
+        if live := self._alive():
+            await live.local.replace(track_sid, source)
+
+    async def set_muted(self, track_sid: str, muted: bool) -> None:
+        if live := self._alive():
+            live.local.set_muted(track_sid, muted)
+
+    async def send_data(
+        self,
+        data: bytes,
+        *,
+        reliable: bool = True,
+        topic: str = "",
+        to: Sequence[str] | None = None,
+    ) -> None:
+        message = DataMessage(data, topic=topic, to=to, reliable=reliable)
+        live = self._need()
+        if not live.permission.can_publish_data:
+            raise UTDStreamException(
+                "The server has not granted sending data.", code=UTDErrorCode.FORBIDDEN
+            )
+        live.send_data(lambda room, who: room.send_data(who, message))
+        await asyncio.sleep(0)
+
+    async def hear(self, track_sid: str, sink: FramesSink) -> int:
+        return self._need().receptions.hear(track_sid, sink)
+
+    async def unhear(self, reception: int) -> None:
+        if self._live is not None:
+            self._live.receptions.stop(reception)
+
+    async def route(
+        self, track_sid: str, speaker: DeviceKey, *, name: str = "", gain: float = 1.0
+    ) -> int:
+        return self._need().receptions.route(track_sid, speaker, name, gain)
+
+    async def set_gain(self, route: int, gain: float) -> None:
+        if self._live is not None:
+            self._live.receptions.set_gain(route, gain)
+
+    async def unroute(self, route: int) -> None:
+        await self.unhear(route)
+
+    async def look(
+        self, track_sid: str, sink: PicturesSink, *, max_height: int | None = None
+    ) -> int:
+        return self._need().receptions.look(track_sid, sink, max_height)
+
+    async def unlook(self, view: int) -> None:
+        await self.unhear(view)
+
+    async def statistics(self) -> RoomStatistics:
+        return self._need().statistics()
+
+    # -- shared ---------------------------------------------------------------------------------
+
+    def _alive(self) -> WorldConnection | None:
+        return None if self._live is None or self._live.ended.done() else self._live
+
+    def _need(self) -> WorldConnection:
+        live = self._alive()
+        if live is None:
+            raise conflict(ConflictReason.NOT_JOINED, "The room is not connected.")
+        return live
+
+    def _forget(self, live: WorldConnection) -> None:
+        if self._live is live and self._last is not None:
+            self._last = (live.ticket, self._last[1])
+            self._live = None
+
+    def _deliver(self, events: tuple[RoomEvent, ...]) -> None:
+        for sink in tuple(self._sinks.values()):
+            sink(events)
