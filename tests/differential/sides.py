@@ -1,4 +1,4 @@
-"""The sides: real engines with a media server, on which many scripts are played at once."""
+"""The sides: a world without a network, and real engines that play many scripts at once."""
 
 from __future__ import annotations
 
@@ -14,10 +14,15 @@ from tests.e2e.phones import SkippingClock
 from tests.support.sfu import SfuKind
 from utd_rx import UTDStreamClient
 from utd_rx.engine import EngineOptions, LocalEngine
+from utd_rx.testing import FakeWorld, LoopWorld, run_virtual
 
 QUIET: Final[dict[SfuKind, float]] = {"embedded": 0.8, "livekit": 3.5}
 """Seconds without news after which none is expected: livekit-server collects that of who is silent
 for 3 s."""
+
+ENOUGH: Final = 4.0
+"""Virtual seconds in which all comes of a step that comes without another one: an engine keeps the
+place of who left for 2 s, and clients ask again after 3."""
 
 
 class RealSide:
@@ -44,6 +49,39 @@ class RealSide:
                 await asyncio.wait_for(stirred.wait(), self._quiet)
             except TimeoutError:
                 return
+
+
+class VirtualSide:
+    """A world without a network."""
+
+    def __init__(self, world: LoopWorld) -> None:
+        self.world = world
+
+    async def client(self, identity: str) -> UTDStreamClient:
+        return self.world.client(identity)
+
+    async def quiet(self, stirred: asyncio.Event) -> None:
+        await self.world.advance(ENOUGH)
+
+
+def imagined(script: Script) -> tuple[Moment, ...]:
+    """Return what comes of a script where everything is made up."""
+
+    async def play() -> tuple[Moment, ...]:
+        async with FakeWorld.on_loop() as world:
+            player = Player(script, VirtualSide(world), "room")
+            try:
+                await player.open()
+                for number in range(len(script.acts)):
+                    if number:
+                        await world.advance(script.play.gap)
+                        await player.pause()
+                    await player.act(number)
+            finally:
+                await player.aclose()
+            return tuple(player.moments)
+
+    return run_virtual(play())
 
 
 @asynccontextmanager

@@ -24,11 +24,16 @@ class Moment:
     told: Told
 
 
+def _first_name(caller: str) -> str:
+    """Of a caller, who is known by their room's name, too."""
+    return caller.partition(".")[0]
+
+
 def _published(source: TrackSource) -> Callable[[Any], Values]:
     """Who others can see or hear so, and it has arrived here."""
 
     def read(people: Any) -> Values:
-        found = ((who.identity, who.track(source)) for who in people)
+        found = ((_first_name(who.identity), who.track(source)) for who in people)
         return tuple(
             sorted(
                 identity
@@ -57,7 +62,10 @@ COMMON: Final[Mapping[str, tuple[str, Callable[[Any], object]]]] = {
     "microphone_enabled": ("microphone_enabled", bool),
     "microphone_failure": ("microphone_failure", _failure),
     "camera_enabled": ("camera_enabled", bool),
-    "there": (_PEOPLE, lambda people: tuple(sorted((p.identity, p.name) for p in people))),
+    "there": (
+        _PEOPLE,
+        lambda people: tuple(sorted((_first_name(p.identity), p.name) for p in people)),
+    ),
     "heard": (_PEOPLE, _published(TrackSource.MICROPHONE)),
     "seen": (_PEOPLE, _published(TrackSource.CAMERA)),
 }
@@ -66,7 +74,7 @@ ROOMS: Final[Mapping[str, tuple[str, Callable[[Any], object]]]] = {
     "roles": ("roles", lambda roles: tuple(sorted((who, r.name) for who, r in roles.items()))),
     "chat_locked": ("chat_locked", bool),
     "chat_history": ("chat_history", lambda chat: tuple((m.sender, m.text) for m in chat)),
-    "banned": ("banned", lambda notice: notice and (notice.room_name, notice.reason)),
+    "banned": ("banned", lambda notice: notice and (notice.reason or "banned")),
 }
 STREAMS: Final[Mapping[str, Mapping[str, tuple[str, Callable[[Any], object]]]]] = {
     "audio room": {
@@ -97,7 +105,7 @@ STREAMS: Final[Mapping[str, Mapping[str, tuple[str, Callable[[Any], object]]]]] 
         **COMMON,
         "status": ("status", lambda status: status and status.value),
         "end_reason": ("end_reason", lambda reason: reason and reason.value),
-        "peer": ("peer", lambda peer: peer),
+        "peer": ("peer", lambda peer: peer and _first_name(peer)),
         "peer_name": ("peer_name", lambda name: name),
         "answered": ("duration", lambda seconds: seconds is not None),
     },
@@ -143,7 +151,8 @@ class Watch:
                 client.ringing_calls,
                 (who, "ringing"),
                 lambda ringing: tuple(
-                    (self._numbered(call.call_id), call.caller_identity) for call in ringing
+                    (self._numbered(call.call_id), _first_name(call.caller_identity))
+                    for call in ringing
                 ),
             )
         else:

@@ -50,15 +50,17 @@ class HotlineMachine(AppMachine):
     def calls_the_hotline(self, who: str) -> None:
         if self.is_talking(who):
             return
-        free = [name for name in AGENTS if self.is_free(name)]
+        began = self.world.now
         self.told.pop(who, None)
         self.world.run(self.callers[who].start("hotline"))
         self.world.advance(2.0)
         if who in self.told:
-            assert self.told[who] in free, f"{who} was handed to {self.told[who]}, who is not free"
-            self.kept_free[self.told[who]] = self.world.now + 10.0
+            agent = self.told[who]
+            assert self.is_free(agent, began), f"{who} was handed to {agent}, who is not free"
+            self.kept_free[agent] = began + 10.0
         else:
             assert self.callers[who].status.value is UTDCallStatus.BUSY, f"{who} was left alone"
+            free = [name for name in AGENTS if self.is_free(name, began - 1.0)]
             assert not free, f"{who} was sent away though {free} were free"
 
     @rule(who=CALLERS)
@@ -93,8 +95,8 @@ class HotlineMachine(AppMachine):
             for who, session in self.callers.items()
         )
 
-    def is_free(self, agent: str) -> bool:
-        return not self.is_on_a_call(agent) and self.world.now >= self.kept_free.get(agent, 0.0)
+    def is_free(self, agent: str, at: float) -> bool:
+        return not self.is_on_a_call(agent) and at >= self.kept_free.get(agent, 0.0)
 
 
 def test_each_caller_gets_an_agent_who_is_free() -> None:
