@@ -64,8 +64,8 @@ class LoopWorld:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(self, *_: object) -> None:
-        await self.aclose()
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        await self.aclose(is_failing=kind is not None)
 
     @property
     def now(self) -> float:
@@ -187,7 +187,7 @@ class LoopWorld:
         process.link.cut()
         await process.aclose()
 
-    async def aclose(self) -> None:
+    async def aclose(self, *, is_failing: bool = False) -> None:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -198,7 +198,8 @@ class LoopWorld:
                 stack.push_async_callback(process.aclose)
         self._processes.clear()
         self._loop.set_exception_handler(self._handler)
-        self._check()
+        if not is_failing:  # else what failed first is what to read
+            self._check()
 
     def _process(self, identity: str) -> Process:
         found = self._processes.get(identity)

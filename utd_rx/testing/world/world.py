@@ -89,8 +89,8 @@ class FakeWorld:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._end(is_failing=kind is not None)
 
     @property
     def now(self) -> float:
@@ -253,9 +253,12 @@ class FakeWorld:
 
     def close(self) -> None:
         """End the world and every session in it. Idempotent."""
+        self._end(is_failing=False)
+
+    def _end(self, *, is_failing: bool) -> None:
         if not self._is_over:
             try:
-                self._do(self._world.aclose())
+                self._do(self._world.aclose(is_failing=is_failing))
             finally:
                 self._is_over = True
                 self._runner.close()
