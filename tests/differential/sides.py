@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
+
+from attrs import frozen
 
 from tests.differential.playing import Player
 from tests.differential.scripts import ACTS, Script
@@ -14,6 +16,7 @@ from tests.e2e.phones import SkippingClock
 from tests.support.sfu import SfuKind
 from utd_rx import UTDStreamClient
 from utd_rx.engine import EngineOptions, LocalEngine
+from utd_rx.ports.clock import Cancel
 from utd_rx.testing import FakeWorld, LoopWorld, run_virtual
 
 QUIET: Final[dict[SfuKind, float]] = {"embedded": 0.8, "livekit": 3.5}
@@ -23,6 +26,25 @@ for 3 s."""
 ENOUGH: Final = 4.0
 """Virtual seconds in which all comes of a step that comes without another one: an engine keeps the
 place of who left for 2 s, and clients ask again after 3."""
+
+
+@frozen
+class AheadClock:
+    """The clock of a client, set ahead with its engine's."""
+
+    engine: SkippingClock
+
+    def now(self) -> float:
+        return self.engine.monotonic()
+
+    def wall(self) -> float:
+        return self.engine.wall()
+
+    def call_at(self, at: float, callback: Callable[[], None]) -> Cancel:
+        return self.engine.call_at(at, callback).cancel
+
+    def jitter(self) -> float:
+        return 0.5
 
 
 class RealSide:
