@@ -12,7 +12,7 @@ from tests.support.syntax import parse
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("benchmarks/*.md")])
-FOLDERS = ("utd_rx", "tests", "benchmarks", "scripts", "notebooks", "docs", ".ci")
+FOLDERS = ("utd_rx", "tests", "benchmarks", "scripts", "notebooks", "examples", "docs", ".ci")
 SUFFIXES = {"", ".py", ".md", ".toml", ".json", ".csv", ".ipynb", ".js", ".html"}
 FOREIGN = {"node_modules", "__pycache__"}
 
@@ -23,7 +23,7 @@ CITATION = re.compile(r"docs/([\w-]+\.md)`?((?:,? (?:and )?\"[^\"]+\")*)")
 # Written apart, or this file would be the first to fail.
 GONE = re.compile("facts" + r"/[\w-]+\.md|[Dd]efects?" + r" D\d|\btest_d\d+_|§")
 TEST = re.compile(r"`(tests/[\w/]+\.py)::(\w+)")
-MODULE = re.compile(r"`((?:utd_rx|tests|benchmarks|scripts)/[\w/]+(?:\.\w+)?/?)`")
+MODULE = re.compile(r"`((?:utd_rx|tests|benchmarks|scripts|examples)/[\w/]+(?:\.\w+)?/?)`")
 
 
 @cache

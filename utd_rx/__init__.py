@@ -10,12 +10,25 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from utd_rx.agent.registering import register_call
+    from utd_rx.agent.session import AtomsAgentSession
+    from utd_rx.agent.tools import agent_tool
     from utd_rx.audio import ArraySource, ToneSource, WavRecorder, WavSource, level_dbfs
     from utd_rx.audio.devices import AudioDevice, AudioDirection, list_devices
     from utd_rx.audio.microphone import Microphone, MicrophoneInput
+    from utd_rx.audio.observed import ObservableSource
     from utd_rx.audio.speaker import Speaker
     from utd_rx.client import UTDStreamClient
     from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
+    from utd_rx.models.agent import (
+        AgentError,
+        AgentMode,
+        AgentRole,
+        AgentStatistics,
+        AgentStatus,
+        AgentTurn,
+    )
+    from utd_rx.models.agent_events import AgentEvent
     from utd_rx.models.audio import AudioFormat, AudioFrame, AudioInput
     from utd_rx.models.ban import UTDBan, UTDBanNotice
     from utd_rx.models.call import IncomingCall, UTDCall, UTDCallEndReason, UTDCallStatus
@@ -61,7 +74,7 @@ if TYPE_CHECKING:
     from utd_rx.sessions.live_stream import UTDLiveStreamSession
     from utd_rx.sessions.playback import Playback, play
     from utd_rx.sessions.recording import Recording, record
-    from utd_rx.sessions.replay import CallReplay, LiveStreamReplay, Replay, replay
+    from utd_rx.sessions.replay import AgentReplay, CallReplay, LiveStreamReplay, Replay, replay
     from utd_rx.sessions.session import UTDSession
     from utd_rx.state import StateSubject, Store, combine_state
     from utd_rx.testing.sound import AudioComparison, compare
@@ -79,12 +92,18 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME: Final = {
+    "utd_rx.agent.registering": "register_call",
+    "utd_rx.agent.session": "AtomsAgentSession",
+    "utd_rx.agent.tools": "agent_tool",
     "utd_rx.audio": "ArraySource ToneSource WavRecorder WavSource level_dbfs",
     "utd_rx.audio.devices": "AudioDevice AudioDirection list_devices",
     "utd_rx.audio.microphone": "Microphone MicrophoneInput",
+    "utd_rx.audio.observed": "ObservableSource",
     "utd_rx.audio.speaker": "Speaker",
     "utd_rx.client": "UTDStreamClient",
     "utd_rx.errors": "ConflictReason UTDErrorCode UTDStreamException",
+    "utd_rx.models.agent": "AgentError AgentMode AgentRole AgentStatistics AgentStatus AgentTurn",
+    "utd_rx.models.agent_events": "AgentEvent",
     "utd_rx.models.audio": "AudioFormat AudioFrame AudioInput",
     "utd_rx.models.ban": "UTDBan UTDBanNotice",
     "utd_rx.models.call": "IncomingCall UTDCall UTDCallEndReason UTDCallStatus",
@@ -116,7 +135,7 @@ _HOME: Final = {
     "utd_rx.sessions.live_stream": "UTDLiveStreamSession",
     "utd_rx.sessions.playback": "Playback play",
     "utd_rx.sessions.recording": "Recording record",
-    "utd_rx.sessions.replay": "CallReplay LiveStreamReplay Replay replay",
+    "utd_rx.sessions.replay": "AgentReplay CallReplay LiveStreamReplay Replay replay",
     "utd_rx.sessions.session": "UTDSession",
     "utd_rx.state": "StateSubject Store combine_state",
     "utd_rx.testing.sound": "AudioComparison compare",
@@ -128,22 +147,25 @@ _HOME: Final = {
 _MODULE_OF: Final = {name: module for module, names in _HOME.items() for name in names.split()}
 
 __all__ = [
-    "ArraySource", "AudioComparison", "AudioDevice", "AudioDirection", "AudioFormat", "AudioFrame",
-    "AudioInput", "CallReplay", "Camera", "CameraDevice", "ChatMessage", "ConflictReason",
-    "ConnectionQuality", "DisconnectReason", "FrameSource", "IncomingCall", "Invitation",
-    "InvitationAnswer", "LiveStreamReplay", "LocalParticipant", "Microphone", "MicrophoneInput",
-    "ParticipantPermission", "Playback", "Recording", "RemoteParticipant", "Replay", "RoomEvent",
-    "RoomStatistics", "Screen", "SpeakRequest", "Speaker", "StageRequest", "StateSubject", "Store",
-    "TestPattern", "ToneSource", "TrackDirection", "TrackKind", "TrackPublication", "TrackSource",
-    "TrackStatistics", "UTDApi", "UTDApiClient", "UTDAudioRoomSession", "UTDBan", "UTDBanNotice",
-    "UTDCall", "UTDCallEndReason", "UTDCallSession", "UTDCallStatus", "UTDConnectionState",
-    "UTDErrorCode", "UTDLiveStreamSession", "UTDRole", "UTDRoom", "UTDSeat", "UTDSeatGrid",
-    "UTDSeatMode", "UTDSession", "UTDSessionResponse", "UTDStageMember", "UTDStreamClient",
+    "AgentError", "AgentEvent", "AgentMode", "AgentReplay", "AgentRole", "AgentStatistics",
+    "AgentStatus", "AgentTurn", "ArraySource", "AtomsAgentSession", "AudioComparison",
+    "AudioDevice", "AudioDirection", "AudioFormat", "AudioFrame", "AudioInput", "CallReplay",
+    "Camera", "CameraDevice", "ChatMessage", "ConflictReason", "ConnectionQuality",
+    "DisconnectReason", "FrameSource", "IncomingCall", "Invitation", "InvitationAnswer",
+    "LiveStreamReplay", "LocalParticipant", "Microphone", "MicrophoneInput", "ObservableSource",
+    "ParticipantPermission", "Playback", "Recording", "RemoteParticipant", "Replay",
+    "RoomEvent", "RoomStatistics", "Screen", "SpeakRequest", "Speaker", "StageRequest",
+    "StateSubject", "Store", "TestPattern", "ToneSource", "TrackDirection", "TrackKind",
+    "TrackPublication", "TrackSource", "TrackStatistics", "UTDApi", "UTDApiClient",
+    "UTDAudioRoomSession", "UTDBan", "UTDBanNotice", "UTDCall", "UTDCallEndReason",
+    "UTDCallSession", "UTDCallStatus", "UTDConnectionState", "UTDErrorCode",
+    "UTDLiveStreamSession", "UTDRole", "UTDRoom", "UTDSeat", "UTDSeatGrid", "UTDSeatMode",
+    "UTDSession", "UTDSessionResponse", "UTDStageMember", "UTDStreamClient",
     "UTDStreamException", "UTDStreamType", "UTDTokenResponse", "VideoFileSource", "VideoFormat",
     "VideoFrame", "VideoInput", "VideoRecorder", "VoiceProcessing", "WavRecorder", "WavSource",
     "WebhookEvent", "WebhookParticipant", "WebhookRoom", "WebhookTrack", "__version__",
-    "combine_state", "compare", "level_dbfs", "list_cameras", "list_devices", "play",
-    "read_counter", "record", "replay", "verify_webhook",
+    "agent_tool", "combine_state", "compare", "level_dbfs", "list_cameras", "list_devices",
+    "play", "read_counter", "record", "register_call", "replay", "verify_webhook",
 ]  # fmt: skip
 
 

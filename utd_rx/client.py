@@ -52,6 +52,7 @@ class UTDStreamClient(Rooms):
         adaptive_stream: Whether of a remote video no more is pulled than is looked at; as
             `UTDRoom`.
         dynacast: Whether video layers that nobody pulls are not encoded; as `UTDRoom`.
+        allow_clear_text: Whether media may be joined by `ws://` on other machines; as `UTDRoom`.
         make_room: Makes the media room of each session, by default a `UTDRoom` with these options.
         signal: The signal socket, by default a `SignalClient`.
         transport: Exchanges with the engine, by default HTTP; as `UTDApiClient`.
@@ -74,6 +75,7 @@ class UTDStreamClient(Rooms):
         trust_env: bool = False,
         adaptive_stream: bool = True,
         dynacast: bool = True,
+        allow_clear_text: bool = False,
         make_room: Callable[[], RoomPort] | None = None,
         signal: SignalPort | None = None,
         transport: Transport | None = None,
@@ -94,6 +96,7 @@ class UTDStreamClient(Rooms):
             adaptive_stream=flag(adaptive_stream, "adaptive_stream"),
             dynacast=flag(dynacast, "dynacast"),
             proxies=proxies,
+            allow_clear_text=flag(allow_clear_text, "allow_clear_text"),
         )
         self._engine = host(base_url)
         self._tokens = self._engine if token_base_url == base_url else host(token_base_url)

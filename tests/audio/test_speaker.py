@@ -54,6 +54,42 @@ async def test_who_listens_gets_what_is_played_after_volume_and_mute() -> None:
     await speaker.aclose()
 
 
+async def test_what_is_there_before_it_is_due_is_no_delay_of_the_speaker() -> None:
+    clock = FakeClock()
+    audio = FakeAudio(clock)
+    speaker = Speaker(backend=audio)
+    ahead, live = speaker.voice("agent", margin=0.0), speaker.voice("somebody")
+    await speaker.open()
+    ahead(AudioFrame(np.full((48_000, 1), 500, np.int16), 48_000))
+    for _ in range(5):
+        live(frame(1_000))
+    clock.advance(0.02)
+    assert int(audio.played(speaker.key)[-1, 0]) == 1_500
+    await speaker.close()
+    told = living.find(speaker.key).teller.state.statistics
+    assert told.voices == 2
+    assert told.depth == live.waiting == pytest.approx(0.03)
+    assert ahead.waiting == pytest.approx(0.98)
+    await speaker.aclose()
+
+
+async def test_a_speaker_that_was_closed_may_be_opened_again_and_its_voices_are_there() -> None:
+    clock = FakeClock()
+    audio = FakeAudio(clock)
+    speaker = Speaker(backend=audio)
+    voice = speaker.voice("agent", margin=0.0)
+    for value in (100, 200):
+        await speaker.open()
+        voice(frame(value))
+        clock.advance(0.01)
+        assert int(audio.played(speaker.key)[-1, 0]) == value
+        await speaker.close()
+        await speaker.close()
+        assert speaker.device.value is None
+    await speaker.aclose()
+    await speaker.close()
+
+
 async def test_values_stay_readable_after_the_end() -> None:
     clock = FakeClock()
     speaker, ended = Speaker(backend=FakeAudio(clock), volume=0.25), list[bool]()

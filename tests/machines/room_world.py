@@ -37,6 +37,7 @@ from utd_rx.models.participant import (
     TrackPublication,
 )
 from utd_rx.models.role import UTDRole
+from utd_rx.models.stream_type import UTDStreamType
 from utd_rx.protocol.facts.connection import (
     DeadlinePassed,
     DisconnectRoom,
@@ -362,9 +363,15 @@ class RoomWorld:
                 assert new.chat.history is old.chat.history, "a locked chat took the audience"
         self.check_step(before, after, fact)
 
+    @property
+    def type(self) -> UTDStreamType:
+        """What kind of room it is."""
+        assert isinstance(self.rules.type, UTDStreamType)
+        return self.rules.type
+
     def _admitted(self, asked: Admission) -> tuple[RoomState, Effects]:
         self.serial += 1
-        room = self.room or room_state.fresh("friday", self.rules.type, self.serial)
+        room = self.room or room_state.fresh("friday", self.type, self.serial)
         admitted, _, effects = room_state.admit(room, asked, self.serial, self.now)
         return admitted, effects
 
@@ -496,7 +503,7 @@ class RoomWorld:
         if who in self.banned:
             self.tell(client, JoinFailed(epoch, BANNED))
             return ()
-        self.become(*self._admitted(Admission(who, self.rules.type, Role.AUDIENCE)))
+        self.become(*self._admitted(Admission(who, self.type, Role.AUDIENCE)))
         self.tell(client, JoinSucceeded(epoch, self._connect(client)))
         return ()
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from utd_rx.errors import UTDErrorCode, UTDStreamException
-from utd_rx.ports.proxy import Proxies, Proxy, is_loopback
+from utd_rx.ports.proxy import Proxies, Proxy, is_clear_text, is_loopback
 
 PROXY = "http://proxy.test:3128"
 ENVIRONMENT = {
@@ -145,3 +145,22 @@ def test_credentials_are_in_nothing_that_is_printed() -> None:
     assert "hunter" not in repr(proxies) + str(proxies) + repr(proxy) + str(proxy)
     assert proxy.password == "hunter/2"
     assert pickle.loads(pickle.dumps(proxies)) == proxies
+
+
+@pytest.mark.parametrize(
+    ("url", "is_clear"),
+    [
+        ("ws://media.test", True),
+        ("HTTP://10.0.0.1:7880", True),
+        ("ws://127.0.0.1.evil.test", True),
+        ("ws://127.0.0.1:7880", False),
+        ("ws://[::1]", False),
+        ("ws://localhost", False),
+        ("wss://media.test", False),
+        ("https://media.test", False),
+        ("ws://[x", False),
+        ("", False),
+    ],
+)
+def test_clear_text_is_what_leaves_this_machine_without_tls(url: str, is_clear: bool) -> None:
+    assert is_clear_text(url) is is_clear

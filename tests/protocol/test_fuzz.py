@@ -45,6 +45,7 @@ ODD: Final[tuple[object, ...]] = (
     True,
     -1,
     2**70,
+    10**400,
     1e308,
     "",
     "me",

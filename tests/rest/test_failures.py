@@ -97,6 +97,14 @@ async def test_a_redirect_is_not_followed(
     assert len(engine.seen) == 1
 
 
+async def test_an_upgrade_that_nobody_asked_for_is_no_success(
+    engine: ScriptedEngine, client: UTDApiClient
+) -> None:
+    engine.will(reply({"seats": []}, 101))
+    error = await _failure(client)
+    assert (error.status_code, error.code) == (101, UTDErrorCode.MALFORMED_RESPONSE)
+
+
 @pytest.mark.parametrize("how", ["hang", "stall"])
 async def test_a_silent_engine_times_out(
     engine: ScriptedEngine, make_client: MakeClient, how: str

@@ -98,6 +98,13 @@ async def test_an_event_that_cannot_be_told_takes_no_other_with_it(
     await bench.live.aclose()
 
 
+async def test_a_server_cannot_say_that_this_client_left(bench: Bench) -> None:
+    bench.live.release()
+    bench.room.emit("disconnected", DisconnectReason.CLIENT_INITIATED.value)
+    await bench.live.aclose()
+    assert bench.batches == [(ev.Disconnected(DisconnectReason.UNKNOWN),)]
+
+
 @pytest.mark.parametrize("by_server", [True, False])
 async def test_the_end_is_the_last_event_and_lets_go_of_everything(
     bench: Bench, by_server: bool

@@ -73,7 +73,7 @@ async def test_a_proxy_that_is_given_is_the_way_there_and_back_after_an_outage(
 ) -> None:
     secret = proxy.url.replace("//", "//ann:hunter2@")
     proxy.login = "ann:hunter2"
-    async with UTDRoom(proxies=Proxies.of(secret, environment={})) as room:
+    async with UTDRoom(allow_clear_text=True, proxies=Proxies.of(secret, environment={})) as room:
         ear = Ear(room)
         await room.connect(f"ws://{HOST}", token(party.sfu, "ann"))
         assert set(proxy.asked) == {HOST}
@@ -85,11 +85,22 @@ async def test_a_proxy_that_is_given_is_the_way_there_and_back_after_an_outage(
     assert native_environment() == environment
 
 
+async def test_a_token_goes_in_clear_to_no_other_machine_unless_that_is_allowed(
+    party: Party, proxy: HttpProxy
+) -> None:
+    async with UTDRoom(proxies=Proxies.of(proxy.url, environment={})) as room:
+        error = await raises(
+            UTDErrorCode.VALIDATION, room.connect(f"ws://{HOST}", token(party.sfu, "ann"))
+        )
+    assert "allow_clear_text=True" in error.message
+    assert not proxy.asked
+
+
 async def test_the_environments_proxy_holds_when_it_is_trusted(
     party: Party, proxy: HttpProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", proxy.url)
-    async with UTDRoom(proxies=Proxies.of(trust_env=True)) as room:
+    async with UTDRoom(allow_clear_text=True, proxies=Proxies.of(trust_env=True)) as room:
         await room.connect(f"ws://{HOST}", token(party.sfu, "ann"))
     assert proxy.asked
 
@@ -102,7 +113,7 @@ async def test_a_proxy_that_refuses_is_named_and_not_taken_for_the_server(
     async with http_proxy() as proxy:
         proxy.status = status
         secret = Proxies.of(proxy.url.replace("//", "//ann:hunter2@"), environment={})
-        async with UTDRoom(proxies=secret) as room:
+        async with UTDRoom(allow_clear_text=True, proxies=secret) as room:
             joining = room.connect(f"{scheme}://{HOST}", "a.b.c")
             error = await raises(UTDErrorCode.NETWORK, joining)
     assert f"HTTP/1.1 {status}" in error.message
@@ -112,7 +123,9 @@ async def test_a_proxy_that_refuses_is_named_and_not_taken_for_the_server(
 
 
 async def test_a_proxy_that_is_not_there_is_named() -> None:
-    async with UTDRoom(proxies=Proxies.of("http://127.0.0.1:9", environment={})) as room:
+    async with UTDRoom(
+        allow_clear_text=True, proxies=Proxies.of("http://127.0.0.1:9", environment={})
+    ) as room:
         error = await raises(UTDErrorCode.NETWORK, room.connect(f"ws://{HOST}", "a.b.c"))
     assert "127.0.0.1:9" in error.message
 
@@ -121,7 +134,9 @@ async def test_two_ways_at_once_are_refused_and_one_after_the_other_are_not(
     party: Party, proxy: HttpProxy
 ) -> None:
     direct, _ = await party.join("ann")
-    async with UTDRoom(proxies=Proxies.of(proxy.url, environment={})) as room:
+    async with UTDRoom(
+        allow_clear_text=True, proxies=Proxies.of(proxy.url, environment={})
+    ) as room:
         joining = room.connect(f"ws://{HOST}", token(party.sfu, "bob"))
         error = await raises(UTDErrorCode.CONFLICT, joining)
         assert error.reason is ConflictReason.BUSY

@@ -24,10 +24,10 @@ from utd_rx.protocol.wire.reading import Json, parse_object, read_int
 from utd_rx.sessions.commands import command
 from utd_rx.sessions.recording import record
 from utd_rx.sessions.replay import Replay, replay
-from utd_rx.sessions.runner import Handlers
+from utd_rx.sessions.rules_runner import Handlers
 from utd_rx.sessions.session import UTDSession
-from utd_rx.sessions.views import VIEWS, SessionView, Stream
-from utd_rx.sessions.views import _stream as stream
+from utd_rx.sessions.view import Stream, stream
+from utd_rx.sessions.views import VIEWS, SessionView
 from utd_rx.testing.engine import FakeEngine
 from utd_rx.testing.room import FakeRoom
 

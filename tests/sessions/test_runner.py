@@ -7,15 +7,21 @@ import threading
 from collections.abc import AsyncIterator
 
 import pytest
+from attrs import evolve
 
 from tests.sessions.stage import Stage
 from tests.sessions.watching import settle
 from utd_rx.models import events as e
+from utd_rx.models.participant import RemoteParticipant
+from utd_rx.protocol import audio_room
+from utd_rx.protocol.audio_room import AudioRoomState
+from utd_rx.protocol.facts import Effects
 from utd_rx.protocol.facts.calls import FetchCall
 from utd_rx.protocol.facts.connection import DeadlinePassed, Rejoin
 from utd_rx.protocol.kinds import AUDIO_ROOM
 from utd_rx.protocol.waiting import EndWait
 from utd_rx.sessions.runner import Runner
+from utd_rx.sessions.views import AudioRoomView
 from utd_rx.testing.clock import FakeClock
 from utd_rx.testing.room import FakeRoom
 
@@ -104,6 +110,28 @@ async def test_what_an_apps_own_error_says_is_in_no_state(
     assert failure is not None
     assert failure.message == "joining failed: LookupError"
     assert isinstance(failure.__cause__, LookupError)
+
+
+async def test_a_fact_that_cannot_be_folded_takes_nothing_else_of_its_turn_with_it(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def step(state: AudioRoomState, fact: object, now: float) -> tuple[AudioRoomState, Effects]:
+        if isinstance(fact, e.DataReceived):
+            raise OverflowError("int too large to convert to float")
+        return audio_room.step(state, fact, now)
+
+    monkeypatch.setattr(AudioRoomView, "kind", evolve(AUDIO_ROOM, rules=step))
+    stage = Stage()
+    async with stage.session as session:
+        await session.join()
+        people = [RemoteParticipant(name) for name in ("ana", "ben", "cleo")]
+        stage.room.emit(*(e.ParticipantConnected(who) for who in people[:2]))
+        stage.room.push(b"1", sender="ana")
+        stage.room.emit(e.ParticipantConnected(people[2]))
+        await settle()
+        there = session.remote_participants.value
+    assert [who.identity for who in there] == ["ana", "ben", "cleo"]
+    assert "the step of a DataReceived, now dropped, raised: OverflowError" in caplog.text
 
 
 async def test_a_deadline_that_has_passed_is_told_once_though_it_is_not_published() -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from tests.sessions.stage import Stage
 from tests.sessions.watching import STREAMS, settle
+from utd_rx.audio import ToneSource
 from utd_rx.audio.speaker import Speaker
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
 from utd_rx.models.audio import AudioFrame
@@ -32,7 +33,7 @@ from utd_rx.testing.room import FakeRoom
 
 ARGUMENTS: dict[str, object] = {
     "index": 0, "identity": "ana", "request_id": 1, "invitation_id": 1, "enabled": True,
-    "locked": True, "role": UTDRole.ADMIN, "data": b"x",
+    "locked": True, "role": UTDRole.ADMIN, "data": b"x", "to": ToneSource(),
 }  # fmt: skip
 COMMANDS = sorted(
     name

@@ -10,7 +10,7 @@ from typing import Any
 from tests.sessions.histories import plain
 from utd_rx.sessions.recording import Recording
 from utd_rx.sessions.replay import AudioRoomReplay, Replay, replay
-from utd_rx.sessions.views import SessionView
+from utd_rx.sessions.view import View
 
 OF_ANY = [
     "state",
@@ -38,7 +38,7 @@ STREAMS = [
 Seen = dict[str, list[Any]]
 
 
-def watch(streams: SessionView[Any], names: Sequence[str] = STREAMS) -> Seen:
+def watch(streams: View[Any], names: Sequence[str] = STREAMS) -> Seen:
     """Collect every value of every stream, and every event, from now on."""
     seen: Seen = {name: [] for name in names}
     for name, values in seen.items():

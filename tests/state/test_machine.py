@@ -77,6 +77,19 @@ def test_a_raising_step_has_no_effects() -> None:
     assert (machine.state, log) == (0, [])
 
 
+def test_an_item_that_cannot_be_folded_takes_no_other_with_it_where_it_is_to_be_dropped(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    log: list[str] = []
+    machine = Machine(0, add, perform=log.append, now=lambda: 0.0, drops_failures=True)
+    machine.dispatch_all([1, -1, 2])
+    assert (machine.state, log) == (3, ["said 1 at 0.0", "said 3 at 0.0"])
+    assert "the step of a int, now dropped, raised: ValueError" in caplog.text
+    caplog.clear()
+    machine.dispatch(-1)  # nothing to publish, and reported all the same
+    assert (machine.state, len(caplog.records)) == (3, 1)
+
+
 def test_a_raising_effect_is_reported_without_its_payload_and_stops_no_other(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

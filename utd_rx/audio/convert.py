@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from attrs import frozen
 
+from utd_rx.audio.ratio import RatioStream, is_whole
 from utd_rx.errors import UTDErrorCode, UTDStreamException, invalid
 from utd_rx.models.audio import AudioFormat, AudioFrame, Samples
 
@@ -131,18 +132,21 @@ def cut(
 class Converter:
     """Turns a stream of one format into another; nothing is computed where they are the same.
 
-    Refused as `FEATURE_DISABLED` when the rates differ and soxr is not installed.
+    Refused as `FEATURE_DISABLED` when neither rate is a multiple of the other and soxr is not
+    installed.
     """
 
     def __init__(self, source: StreamFormat, target: StreamFormat) -> None:
         self._channels = target.channels
         self._resampler: Any = None
-        if source.sample_rate != target.sample_rate:
-            soxr = _soxr(source.sample_rate, target.sample_rate)
+        rates = source.sample_rate, target.sample_rate
+        if rates[0] != rates[1]:
             # "LQ" holds a third back of what the default does (docs/livekit.md, "Sound"): at most
             # 600 samples of the lower rate, 12 ms at 48 kHz (tests/audio/test_convert.py).
-            self._resampler = soxr.ResampleStream(
-                source.sample_rate, target.sample_rate, target.channels, "int16", "LQ"
+            self._resampler = (
+                RatioStream(*rates, target.channels)
+                if is_whole(*rates)
+                else _soxr(*rates).ResampleStream(*rates, target.channels, "int16", "LQ")
             )
 
     def clear(self) -> None:
@@ -157,6 +161,14 @@ class Converter:
             return samples
         converted: Samples = self._resampler.resample_chunk(np.ascontiguousarray(samples))
         return converted.reshape(-1, self._channels)
+
+    def finish(self) -> Samples:
+        """Return what is held back, as what came was all; what comes next is another sound."""
+        rest: Samples = np.zeros((0, self._channels), np.int16)
+        if self._resampler is not None:
+            rest = self._resampler.resample_chunk(rest, last=True).reshape(-1, self._channels)
+            self._resampler.clear()
+        return rest
 
 
 def _soxr(source: int, target: int) -> Any:

@@ -93,6 +93,11 @@ class JitterBuffer:
         """The least depth, in seconds, that is not worked off."""
         return self._high / self._rate
 
+    @property
+    def waiting(self) -> int:
+        """Samples that are left to be played."""
+        return self.depth
+
     def push(self, samples: Samples) -> None:
         """Append `(n, channels)` int16."""
         with self._lock:
@@ -233,16 +238,21 @@ class JitterBuffer:
 
     def _remove(self, count: int) -> Samples:
         """Remove the oldest samples, with the lock held; there are that many."""
-        pieces, missing = [], count
-        while missing:
-            piece = self._waiting.popleft()
-            if len(piece) > missing:
-                self._waiting.appendleft(piece[missing:])
-                piece = piece[:missing]
-            pieces.append(piece)
-            missing -= len(piece)
         self.depth -= count
-        return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+        return remove(self._waiting, count)
+
+
+def remove(waiting: deque[Samples], count: int) -> Samples:
+    """Take the oldest `count` samples, at least one, off what waits; there are that many."""
+    pieces, missing = [], count
+    while missing:
+        piece = waiting.popleft()
+        if len(piece) > missing:
+            waiting.appendleft(piece[missing:])
+            piece = piece[:missing]
+        pieces.append(piece)
+        missing -= len(piece)
+    return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
 
 
 def _stretch(samples: Samples, count: int) -> Mix:

@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from utd_rx.audio.backlog import Backlog
 from utd_rx.audio.convert import Converter, DeviceFormat, playable
 from utd_rx.audio.jitter import JitterBuffer, Mix
 from utd_rx.models.audio import AudioFormat, AudioFrame, Samples, is_pcm
@@ -64,10 +65,17 @@ class Limiter:
 class MixedVoice:
     """One participant in the mix, a `ports.living.Voice`; `refused` are frames of a wrong kind."""
 
-    def __init__(self, mixer: Mixer, name: str, gain: float) -> None:
+    buffer: JitterBuffer | Backlog
+
+    def __init__(self, mixer: Mixer, name: str, gain: float, margin: float | None) -> None:
         self.name = name
         self.refused = 0
-        self.buffer = JitterBuffer(mixer.format, mixer.burst)
+        self.is_live = margin is None
+        self.buffer = (
+            JitterBuffer(mixer.format, mixer.burst)
+            if margin is None
+            else Backlog(mixer.format, mixer.burst, margin)
+        )
         self._mixer = mixer
         self._gain = self._reached = check_gain(gain)
         self._format = mixer.format
@@ -94,6 +102,11 @@ class MixedVoice:
     def position(self) -> float:
         """Seconds of this voice that went into the mix; the speaker's delay is still to come."""
         return self.buffer.taken / self._format.sample_rate
+
+    @property
+    def waiting(self) -> float:
+        """Seconds that are left to go into the mix."""
+        return self.buffer.waiting / self._format.sample_rate
 
     def flush(self) -> None:
         """Drop what waits, with a fade; what comes later is played. Any thread."""
@@ -153,9 +166,9 @@ class Mixer:
         self._limiter = Limiter(audio_format.sample_rate)
         self._left: list[int] = [0, 0, 0]  # concealed, dropped, refused of voices that left
 
-    def add(self, name: str, gain: float) -> MixedVoice:
-        """Return a new voice."""
-        voice = MixedVoice(self, name, gain)
+    def add(self, name: str, gain: float = 1.0, *, margin: float | None = None) -> MixedVoice:
+        """Return a new voice; with a margin, of sound that is there before it is due."""
+        voice = MixedVoice(self, name, gain, margin)
         with self._lock:
             self.voices = (*self.voices, voice)
         return voice

@@ -26,8 +26,10 @@ A track takes 60 ms of it and drops the rest (`utd_rx/rtc/feeder.py`)."""
 
 _MAX_BURST_FRAMES: Final = round(MAX_CATCH_UP * FRAMES_PER_SECOND)
 
-FrameMaker: TypeAlias = Callable[[int], Samples]
-"""Frame number to read-only int16 `(samples_per_frame, channels)`; pure, for any order of calls."""
+FrameMaker: TypeAlias = Callable[[int], Samples | None]
+"""Frame number to read-only int16 `(samples_per_frame, channels)`; None when there are no more.
+
+Numbers only grow, and those of skipped frames are left out."""
 
 
 class PacedStream:
@@ -76,7 +78,8 @@ class PacedStream:
             index = self._skip(index)
             if index == self._frame_count:
                 break
-            samples = self._make_frame(index)
+            if (samples := self._make_frame(index)) is None:
+                break
             self._sink(AudioFrame(samples, self._format.sample_rate, at=self._due(index)))
             self.delivered_frames += 1
             index += 1

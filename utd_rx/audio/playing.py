@@ -78,9 +78,9 @@ class PlayingDevice(SupervisedDevice[SpeakerState]):
         played = self.mixer.position / self.format.sample_rate
         return max(0.0, played - self.side.delay)
 
-    def voice(self, name: str, *, gain: float = 1.0) -> MixedVoice:
+    def voice(self, name: str, *, gain: float = 1.0, margin: float | None = None) -> MixedVoice:
         """Return a new place in the mix; see `Speaker.voice`."""
-        return self.mixer.add(name, gain)
+        return self.mixer.add(name, gain, margin=margin)
 
     def listen(self, sink: FrameSink) -> Callable[[], None]:
         """Give what it plays to `sink`; see `Speaker.listen`."""
@@ -110,7 +110,8 @@ class PlayingDevice(SupervisedDevice[SpeakerState]):
     def _statistics(self) -> SpeakerStatistics:
         concealed, dropped, refused = self.mixer.counts()
         voices = self.mixer.voices
-        deepest = max(voices, key=lambda voice: voice.buffer.depth, default=None)
+        live = [voice for voice in voices if voice.is_live]
+        deepest = max(live, key=lambda voice: voice.buffer.depth, default=None)
         depth = 0.0 if deepest is None else deepest.buffer.depth / self.format.sample_rate
         drift = 0.0 if deepest is None else deepest.buffer.drift
         return SpeakerStatistics(

@@ -73,7 +73,7 @@ class Speaker(DeviceHandle[SpeakerState]):
         """
         return self._there("a position").position
 
-    def voice(self, name: str, *, gain: float = 1.0) -> living.Voice:
+    def voice(self, name: str, *, gain: float = 1.0, margin: float | None = None) -> living.Voice:
         """Return a new place in the mix: a `FrameSink` with a gain, until it is closed.
 
         It takes frames on any thread, also while the speaker is closed.
@@ -81,11 +81,15 @@ class Speaker(DeviceHandle[SpeakerState]):
         Args:
             name: Whose it is, for messages.
             gain: 0 to 4, 1 for unchanged.
+            margin: None for sound that is live: what is late is made up, and what waits too long
+                is hurried away or dropped. A number for sound that comes before it is due, of any
+                length: it is played as it is, to the sample, and begins once so many seconds of it
+                are there, 0 to 0.25.
 
         Raises:
-            UTDStreamException: `VALIDATION`, when the gain is out of its range.
+            UTDStreamException: `VALIDATION`, when the gain or the margin is out of its range.
         """
-        return self._there("voices").voice(name, gain=gain)
+        return self._there("voices").voice(name, gain=gain, margin=margin)
 
     def listen(self, sink: FrameSink) -> Callable[[], None]:
         """Give what it plays to `sink`, frame by frame; call the result to stop.
@@ -109,6 +113,13 @@ class Speaker(DeviceHandle[SpeakerState]):
         self._need_open()
         self._attach()
         await self._port.open(self.key)
+
+    async def close(self) -> None:
+        """Let the device go; voices stay, and the speaker may be opened again. Idempotent.
+
+        Cancelling is safe: it closes all the same.
+        """
+        await self._port.close(self.key)
 
     def set_volume(self, volume: float) -> None:
         """Play louder or softer, without a click.

@@ -7,15 +7,19 @@ import sys
 from collections.abc import Iterable, Sequence
 from importlib import import_module
 from importlib.util import find_spec
+from types import ModuleType
 from typing import Final
 
 COMMANDS: Final = {
+    "agent": "talk to a voice agent",
+    "agent-stub": "a voice agent to develop against",
     "demo": "an audio room or a call, end to end, with a picture of what happened",
     "devices": "the sound devices of this machine",
     "doctor": "what is wrong with this machine's sound, and how to mend it",
     "engine": "a local engine to develop against",
 }
-"""Each command is the module of its name here, with `add_arguments(parser)` and `run(args)`."""
+"""Each command is the module of its name here, `_` for `-`, with `add_arguments(parser)` and
+`run(args)`."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -25,13 +29,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         for name, summary in COMMANDS.items():
             command = commands.add_parser(name, help=summary, description=summary)
-            import_module(f"utd_rx.cli.{name}").add_arguments(command)
+            _module(name).add_arguments(command)
         args = parser.parse_args(argv)
-        status: int = import_module(f"utd_rx.cli.{args.command}").run(args)
+        status: int = _module(args.command).run(args)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
     return status
+
+
+def _module(command: str) -> ModuleType:
+    return import_module(f"utd_rx.cli.{command.replace('-', '_')}")
 
 
 def missing(modules: Iterable[str]) -> list[str]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import signal
-import sys
 from typing import TYPE_CHECKING, Final
 
 from utd_rx.cli import missing
+from utd_rx.cli.serving import add_address, fail, port_number, serve
 from utd_rx.errors import UTDStreamException
 
 if TYPE_CHECKING:
@@ -56,11 +55,10 @@ Press Ctrl-C to stop."""
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options to `parser`."""
     add = parser.add_argument
-    add("--host", default="127.0.0.1", help="address to bind (default: %(default)s)")
-    add("--port", type=_port, default=0, metavar="N", help="0, the default, is a free one")
+    add_address(parser)
     add(
         "--sfu-port",
-        type=_port,
+        type=port_number,
         default=0,
         metavar="N",
         help="the media server's, TCP and UDP; 0, the default, is a free one of each",
@@ -107,13 +105,13 @@ def run(args: argparse.Namespace) -> int:
     """Run the engine: 0 after a signal, 1 when it could not start, 2 for what makes no sense."""
     needed = {**NEEDED, **(NEEDED_EMBEDDED if args.sfu == "embedded" else {})}
     if absent := [needed[module] for module in missing(needed)]:
-        return _fail(2, f"missing {', '.join(absent)}; install with: {INSTALL}")
+        return fail("engine", 2, f"missing {', '.join(absent)}; install with: {INSTALL}")
     try:
         return _run(args)
     except UTDStreamException as error:
-        return _fail(1, error.message)
+        return fail("engine", 1, error.message)
     except OSError as error:
-        return _fail(1, f"cannot start: {error.strerror or error}")
+        return fail("engine", 1, f"cannot start: {error.strerror or error}")
     except KeyboardInterrupt:
         return 0  # Ctrl-C while it loads, or before the loop had its own handler
 
@@ -126,45 +124,18 @@ def _run(args: argparse.Namespace) -> int:
     try:
         options = EngineOptions(**given)
     except UTDStreamException as error:
-        return _fail(2, error.message)
+        return fail("engine", 2, error.message)
     return asyncio.run(_serve(options, as_json=args.json))
 
 
 async def _serve(options: EngineOptions, *, as_json: bool) -> int:
     from utd_rx.engine import LocalEngine
 
-    stopped = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stopped.set)
     engine = LocalEngine(options)
-    starting = loop.create_task(engine.start(), name="engine-start")
-    waiting = loop.create_task(stopped.wait(), name="engine-signal")
-    try:
-        # A signal during the start must not wait for a livekit-server that comes up slowly.
-        await asyncio.wait((starting, waiting), return_when=asyncio.FIRST_COMPLETED)
-        if stopped.is_set() and not starting.done():
-            return 0
-        await starting
+
+    def announcement() -> str:
         values = {name: getattr(engine, name) for name in FIELDS}
         sfu = "an external server" if options.is_external else options.sfu
-        print(json.dumps(values) if as_json else SUMMARY.format(sfu=sfu, **values), flush=True)
-        await waiting
-        return 0
-    finally:
-        for task in (starting, waiting):
-            task.cancel()
-        await asyncio.gather(starting, waiting, return_exceptions=True)
-        await engine.aclose()
+        return json.dumps(values) if as_json else SUMMARY.format(sfu=sfu, **values)
 
-
-def _fail(status: int, message: str) -> int:
-    print(f"utd-rx engine: {message}", file=sys.stderr)
-    return status
-
-
-def _port(text: str) -> int:
-    port = int(text)
-    if not 0 <= port <= 65535:
-        raise argparse.ArgumentTypeError("must be 0 to 65535")
-    return port
+    return await serve(engine, announcement)

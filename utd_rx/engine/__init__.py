@@ -1,22 +1,31 @@
-"""A local engine to develop against: REST on loopback and an SFU behind it (extra `engine`)."""
+"""Local servers to develop against: the engine with an SFU behind it, and a voice agent.
+
+`LocalEngine` needs the extra `engine`, `LocalAgent` nothing; each is loaded when first used.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from utd_rx.engine.agent import LocalAgent
     from utd_rx.engine.options import EngineOptions
     from utd_rx.engine.server import LocalEngine
 
-__all__ = ["EngineOptions", "LocalEngine"]
+__all__ = ["EngineOptions", "LocalAgent", "LocalEngine"]
+
+_MODULE_OF: Final = {
+    "EngineOptions": "utd_rx.engine.options",
+    "LocalAgent": "utd_rx.engine.agent",
+    "LocalEngine": "utd_rx.engine.server",
+}
 
 
 def __getattr__(name: str) -> object:
-    """Load what needs the extra when it is asked for: `utd_rx.testing` needs the core alone."""
-    if name not in __all__:
+    """Load a public name when it is first asked for."""
+    if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from utd_rx.engine import options, server
-
-    value: object = getattr(server if name == "LocalEngine" else options, name)
+    value: object = getattr(import_module(_MODULE_OF[name]), name)
     globals()[name] = value
     return value

@@ -7,7 +7,6 @@ It is for development and tests: state lives in memory, and whoever has the app 
 from __future__ import annotations
 
 import asyncio
-import socket
 from contextlib import AsyncExitStack
 from typing import Final, Protocol, Self
 
@@ -16,6 +15,7 @@ from attrs import field, frozen
 from utd_rx.engine.app import make_app
 from utd_rx.engine.core import EngineCore
 from utd_rx.engine.engine_clock import EngineClock, LoopEngineClock
+from utd_rx.engine.listening import bind, url_of
 from utd_rx.engine.livekit_media import LiveKitMedia
 from utd_rx.engine.media import (
     ABANDONED_ROOM_SECONDS,
@@ -36,8 +36,6 @@ from utd_rx.engine.webhooks import WebhookSender
 from utd_rx.errors import ConflictReason, UTDStreamException, conflict
 
 SHUTDOWN_SECONDS: Final = 2.0  # for requests under way to end
-
-_WILDCARDS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not bound
 
 
 class Sfu(Protocol):
@@ -204,11 +202,9 @@ class LocalEngine:
 
     async def _open(self, stack: AsyncExitStack) -> tuple[str, Sfu, EngineCore]:
         options = self._options
-        listener = _bind(options.host, options.port)
+        listener = bind(options.host, options.port)
         stack.callback(listener.close)
-        # The address and not the name: the SFU takes no "localhost".
-        host, port = listener.getsockname()[:2]
-        base_url = _url(host, port)
+        host, base_url = listener.getsockname()[0], url_of(listener)
         sfu, media = await self._open_sfu(stack, host, base_url)
         sender = WebhookSender(options.webhook_url, self.app_secret, self._clock)
         stack.push_async_callback(sender.aclose)
@@ -263,21 +259,6 @@ class LocalEngine:
         media = LiveKitMedia(sfu.api_url, self.livekit_api_key, self.livekit_api_secret)
         stack.push_async_callback(media.aclose)
         return sfu, media
-
-
-def _bind(host: str, port: int) -> socket.socket:
-    """Return a listening socket, so that nobody takes the port while the SFU starts."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family, backlog=1024)
-    except OSError as error:
-        message = f"cannot listen on {host}:{port}: {error.strerror or error}"
-        raise conflict(ConflictReason.BUSY, message) from error
-
-
-def _url(host: str, port: int) -> str:
-    name = _WILDCARDS.get(host, host)
-    return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
 
 
 def _make_sfu(options: EngineOptions, secrets: Secrets, *, host: str, webhook_url: str) -> Sfu:

@@ -69,7 +69,7 @@ class SpeakerStatistics:
         refused: Frames that could not be converted.
         lost: How often the device died.
         voices: How many can be heard.
-        depth: Seconds that wait, of the voice that waits longest.
+        depth: Seconds that wait, of the live voice that waits longest.
         drift: How much faster than real time that voice is played, as a fraction.
         delay: Seconds from frame to device: `depth`, the ring's, and PortAudio's latency.
     """

@@ -65,7 +65,8 @@ CameraChoice: TypeAlias = str | CameraDevice | None
 
 @frozen(field_transformer=typed)
 class DeviceKey:
-    """Names a microphone or a speaker, its `kind`, of one process; a value that crosses ports."""
+    """Names what is alive in one process, its `kind` a microphone, a speaker or a source of sound;
+    a value that crosses ports."""
 
     kind: str
     id: str = field(factory=lambda: uuid.uuid4().hex)

@@ -1,8 +1,9 @@
-"""The four products of the engine."""
+"""The four products of the engine, and what is a session without it."""
 
 from __future__ import annotations
 
 from enum import Enum
+from typing import TypeAlias
 
 
 class UTDStreamType(Enum):
@@ -22,3 +23,13 @@ class UTDStreamType(Enum):
     def has_video(self) -> bool:
         """Whether participants may publish video."""
         return self in (UTDStreamType.VIDEO_CALL, UTDStreamType.LIVE_STREAM)
+
+
+class EnginelessType(Enum):
+    """A type of session that no engine has; `value` is its name in recordings."""
+
+    VOICE_AGENT = "voice_agent"
+
+
+SessionType: TypeAlias = UTDStreamType | EnginelessType
+"""Any type of session."""

@@ -27,6 +27,10 @@ class Voice(Protocol):
     def position(self) -> float:
         """Seconds of this voice that went into the mix; the speaker's delay is still to come."""
 
+    @property
+    def waiting(self) -> float:
+        """Seconds of it that are left to go into the mix."""
+
     def __call__(self, frame: AudioFrame) -> None:
         """Take a frame of any format, on any thread; returns at once and never raises."""
 
@@ -51,7 +55,7 @@ class LivingSpeaker(LivingReference, Protocol):
     def position(self) -> float:
         """Seconds of sound and silence that have left the device since it was first opened."""
 
-    def voice(self, name: str, *, gain: float = 1.0) -> Voice:
+    def voice(self, name: str, *, gain: float = 1.0, margin: float | None = None) -> Voice:
         """Return a new place in its mix; see `utd_rx.audio.speaker.Speaker.voice`."""
 
 

@@ -137,6 +137,14 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def is_clear_text(url: str) -> bool:
+    """Whether what goes to `url` goes to another machine for everybody to read."""
+    with suppress(ValueError):
+        parts = urlsplit(url)
+        return parts.scheme.lower() in ("http", "ws") and not is_loopback(parts.hostname or "")
+    return False  # no url at all; whoever dials it says so
+
+
 def _named(url: str | None) -> Proxy | None:
     # In the environment a proxy often stands without its scheme, which curl reads as http.
     return Proxy(url if "://" in url else f"http://{url}") if url else None

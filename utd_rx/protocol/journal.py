@@ -26,7 +26,7 @@ from typing import Any, Final, TypeVar, cast
 from attrs import field, frozen
 
 from utd_rx.errors import UTDStreamException, invalid
-from utd_rx.models.stream_type import UTDStreamType
+from utd_rx.models.stream_type import SessionType
 from utd_rx.protocol.kinds import KINDS
 from utd_rx.protocol.typed_json import DecodeError, decode, encode
 
@@ -59,7 +59,7 @@ class End(Enum):
 class Header:
     """What a recording is of; `started_at` is ISO 8601 UTC."""
 
-    type: UTDStreamType
+    type: SessionType
     identity: str
     room: str
     started_at: str

@@ -10,14 +10,27 @@ from typing import Any, Final, Generic, TypeAlias, TypeVar
 import attrs
 from attrs import field, frozen
 
-from utd_rx.models import events
-from utd_rx.models.stream_type import UTDStreamType
+from utd_rx.models import agent_events, events
+from utd_rx.models.stream_type import EnginelessType, SessionType, UTDStreamType
 from utd_rx.protocol import audio_room, call, chat, live_stream, promises, waiting
+from utd_rx.protocol.agent import promises as agent_promises
+from utd_rx.protocol.agent import session as agent_session
+from utd_rx.protocol.agent.session import AgentState
 from utd_rx.protocol.audio_room import AudioRoomState
 from utd_rx.protocol.call import CallState
 from utd_rx.protocol.data import SEATS_IN_ROOM, STAGE_IN_ROOM, Decoder, RoomKey
 from utd_rx.protocol.deadlines import earliest
-from utd_rx.protocol.facts import Effect, Fact, calls, connection, media, people, seats, stage
+from utd_rx.protocol.facts import (
+    Effect,
+    Fact,
+    agent,
+    calls,
+    connection,
+    media,
+    people,
+    seats,
+    stage,
+)
 from utd_rx.protocol.live_promises import ON_STAGE
 from utd_rx.protocol.live_stream import LiveStreamState
 from utd_rx.protocol.session import SessionState
@@ -53,7 +66,7 @@ class Kind(Generic[St]):
     `step` returns the state after a fact, its waits among it, and what it calls for; total.
     """
 
-    type: UTDStreamType
+    type: SessionType
     state: StateType
     begin: Callable[[str, bool], St] = field(repr=False)
     rules: waiting.Step[St] = field(repr=False)
@@ -61,10 +74,13 @@ class Kind(Generic[St]):
     facts: Types = field(repr=False)
     effects: Types = field(repr=False)
     promises: Types = field(repr=False)
-    decoders: Mapping[str, Decoder] = field(repr=False)
-    room_keys: tuple[RoomKey[Any], ...] = field(repr=False)
+    decoders: Mapping[str, Decoder] = field(factory=dict, repr=False)
+    room_keys: tuple[RoomKey[Any], ...] = field(default=(), repr=False)
     is_moderated: bool = True
     """Whether hosts and admins may mute, kick, ban, give roles and lock the chat in it."""
+
+    events: StateType = field(default=events.RoomEvent, repr=False)
+    """The base of those facts that `session.events` tells as well."""
 
     step: waiting.Step[St] = field(init=False, repr=False)
 
@@ -130,6 +146,28 @@ def _call(type_: UTDStreamType) -> Kind[CallState]:
 AUDIO_CALL: Final = _call(UTDStreamType.AUDIO_CALL)
 VIDEO_CALL: Final = _call(UTDStreamType.VIDEO_CALL)
 
-KINDS: Final[dict[UTDStreamType, Kind[Any]]] = {
-    kind.type: kind for kind in (AUDIO_ROOM, LIVE_STREAM, AUDIO_CALL, VIDEO_CALL)
+VOICE_AGENT: Final = Kind(
+    type=EnginelessType.VOICE_AGENT,
+    state=AgentState,
+    begin=lambda identity, claims_host: AgentState(),
+    rules=agent_session.step,
+    deadline=agent_session.next_deadline,
+    # The agent's voice goes past the rules.
+    facts=(
+        *_all(Fact, agent, waiting),
+        connection.DeadlinePassed,
+        *(
+            event
+            for event in _all(agent_events.AgentEvent, agent_events)
+            if event is not agent_events.AgentAudio
+        ),
+    ),
+    effects=_all(Effect, agent, waiting),
+    promises=_all(waiting.Promise, agent_promises),
+    is_moderated=False,
+    events=agent_events.AgentEvent,
+)
+
+KINDS: Final[dict[SessionType, Kind[Any]]] = {
+    kind.type: kind for kind in (AUDIO_ROOM, LIVE_STREAM, AUDIO_CALL, VIDEO_CALL, VOICE_AGENT)
 }

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from utd_rx.errors import ConflictReason, conflict
-from utd_rx.models.seats import Invitation, UTDSeatGrid
+from utd_rx.errors import ConflictReason, UTDStreamException, conflict
+from utd_rx.models.seats import Invitation, UTDSeat, UTDSeatGrid
 from utd_rx.protocol.facts.seats import SeatingEnded, SeatingStarted, SpeakRequested
 from utd_rx.protocol.publishing import Publishing
+from utd_rx.protocol.speakers import is_none
 
 
 @frozen
@@ -52,6 +53,17 @@ def seat_in_doubt(given: int | None, offered: Invitation | None) -> int | None:
 def seat_to_take(in_doubt: int, grid: UTDSeatGrid, identity: str) -> int | None:
     """Return that seat when `identity` sits nowhere in the `grid` of since, None otherwise."""
     return in_doubt if grid.seat_of(identity) is None else None
+
+
+def is_accepted_already(
+    refusal: UTDStreamException, offered: Invitation | None, seat: UTDSeat | None
+) -> bool:
+    """Whether an offer that the engine does not know any more is that which seated this client,
+    before a restart of the app perhaps: then it has a `seat`, the offered one where that is known.
+    """
+    if seat is None or not is_none(refusal):
+        return False
+    return offered is None or offered.seat_index in (None, seat.index)
 
 
 def is_overtaken(fact: object, microphone: Publishing) -> bool:

@@ -8,7 +8,7 @@ default, what is unknown is ignored.
 | --- | --- |
 | attrs class | object, without the fields that have their default |
 | a promise of any kind of session (`KINDS`) | array of its name and its object |
-| enum | its value |
+| enum, or one of several | its value |
 | tuple | array |
 | `FrozenMap[str, …]` | object |
 | bytes | string when they are UTF-8, otherwise `{"base64": …}` |
@@ -67,8 +67,10 @@ def codec_of(wanted: Any) -> Codec:
     origin, arguments = get_origin(wanted), get_args(wanted)
     if wanted in _SCALARS:
         return _SCALARS[wanted]
-    if isinstance(wanted, type) and issubclass(wanted, Enum):
+    if _is_enum(wanted):
         return attrgetter("value"), lambda wire: wanted(_of(wire, str, int))
+    if origin in (Union, UnionType) and all(_is_enum(one) for one in arguments):
+        return attrgetter("value"), lambda wire: _member(arguments, _of(wire, str, int))
     if wanted is Promise:
         return _write_promise, _read_promise
     if isinstance(wanted, type) and attrs.has(wanted):
@@ -93,6 +95,16 @@ def codec_of(wanted: Any) -> Codec:
             lambda wire: FrozenMap((key, read(entry)) for key, entry in _of(wire, dict).items()),
         )
     raise TypeError(f"no JSON for {wanted!r}")
+
+
+def _is_enum(wanted: Any) -> bool:
+    return isinstance(wanted, type) and issubclass(wanted, Enum)
+
+
+def _member(enums: Sequence[type[Enum]], value: object) -> Enum:
+    """Return the member with that value, of the first enum that has one."""
+    found = [one for enum in enums for one in enum if one.value == value]
+    return found[0]
 
 
 def _promises() -> dict[str, type]:

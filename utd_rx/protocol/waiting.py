@@ -52,6 +52,10 @@ class Promise:
         """Whether the state bears it out as far as it has been told."""
         return False
 
+    def is_so_already(self, refusal: UTDStreamException, state: Any) -> bool:
+        """Whether the engine refused it because it is so, and not because of somebody else."""
+        return is_clash(refusal) and (self.holds(state) or self.shows(state))
+
     def failure(self, state: Any) -> UTDStreamException | None:
         """Return why it cannot be any more, None while it can."""
         return None
@@ -73,6 +77,11 @@ class Promise:
     def withdrawal(self) -> Fact | None:
         """The fact by which whoever gives up takes their word back, None when there is none."""
         return None
+
+
+def is_clash(refusal: UTDStreamException) -> bool:
+    """Whether the engine said that the state does not allow it, by a 409."""
+    return refusal.code is UTDErrorCode.CONFLICT and refusal.status_code is not None
 
 
 @frozen

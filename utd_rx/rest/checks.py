@@ -81,7 +81,7 @@ def checked_secret(value: str, what: str) -> str:
 
 def checked_base_url(base_url: str) -> URL:
     """Return `base_url` as a URL for keys and bearers; an error does not repeat its password."""
-    url = _checked_url(base_url, "base_url", "http", "https")
+    url = checked_url(base_url, "base_url", "http", "https")
     if url.query_string:
         raise invalid("base_url must have no query")
     return url.with_path(url.raw_path.rstrip("/"), encoded=True)
@@ -89,11 +89,11 @@ def checked_base_url(base_url: str) -> URL:
 
 def checked_signal_url(ws_url: str) -> URL:
     """Return where the engine's socket is, as a URL for bearers; it may have a query."""
-    return _checked_url(ws_url, "ws_url", "ws", "wss")
+    return checked_url(ws_url, "ws_url", "ws", "wss")
 
 
-def _checked_url(text: str, what: str, plain: str, tls: str) -> URL:
-    """Take a URL with TLS, or on this machine."""
+def checked_url(text: str, what: str, plain: str, tls: str, *, allows_plain: bool = False) -> URL:
+    """Take a URL with TLS, or on this machine, or, if told so, without TLS elsewhere, too."""
     try:
         url = URL(text)
     except (ValueError, TypeError) as error:
@@ -102,7 +102,7 @@ def _checked_url(text: str, what: str, plain: str, tls: str) -> URL:
         raise invalid(f"{what} must be an absolute {tls}:// URL")
     if url.user is not None or url.password is not None or url.fragment:
         raise invalid(f"{what} must have no user or fragment")
-    if url.scheme == plain and not is_loopback(url.host):
+    if url.scheme == plain and not allows_plain and not is_loopback(url.host):
         raise invalid(f"{what} must be {tls}:// unless its host is this machine")
     return url
 

@@ -231,6 +231,8 @@ class UTDApiClient:
             raise malformed(
                 "the engine redirects, which is not followed; correct base_url", reply.status
             )
+        if reply.status < 200:  # of these only 101 comes here
+            raise malformed("the engine switches protocols instead of answering", reply.status)
         if wire is None:
             reason = "is no JSON" if reply.body is not None else f"exceeds {MAX_REPLY} bytes"
             raise malformed(f"the engine's reply {reason}", reply.status)

@@ -14,6 +14,7 @@ from yarl import URL
 
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conflict
 from utd_rx.models.secrets import foreign_text
+from utd_rx.ports.loop_turns import LoopTurns
 from utd_rx.ports.proxy import DIRECT, Proxies, Proxy
 from utd_rx.ports.signal import (
     SignalCall,
@@ -74,16 +75,16 @@ class SignalClient:
 
     async def run(self, url: str, token: str, sink: SignalSink) -> None:
         """See `SignalPort.run`."""
-        outbox = SignalOutbox(sink)
+        told = LoopTurns[SignalEvent](sink)
         try:
-            end = await self._serve(url, token, outbox)
+            end = await self._serve(url, token, told)
         except UTDStreamException as error:
             end = SignalEnded(None, error)
         finally:
-            outbox.close()
-        outbox.end(end)
+            told.close()
+        told.end(end)
 
-    async def _serve(self, url: str, token: str, outbox: SignalOutbox) -> SignalEnded:
+    async def _serve(self, url: str, token: str, told: LoopTurns[SignalEvent]) -> SignalEnded:
         where = checked_signal_url(url)
         proxy = self._proxies.for_url(url)
         is_final = False
@@ -93,7 +94,7 @@ class SignalClient:
                 timeout=aiohttp.ClientTimeout(total=None),
                 middlewares=(_stay,),
             ) as session:
-                return await self._talk(session, where, token, proxy, outbox)
+                return await self._talk(session, where, token, proxy, told)
         # Without a cause: aiohttp's errors hold what was sent, the proxy's password among it.
         except TimeoutError:
             failure = timed_out(proxy)
@@ -113,7 +114,7 @@ class SignalClient:
         url: URL,
         token: str,
         proxy: Proxy | None,
-        outbox: SignalOutbox,
+        told: LoopTurns[SignalEvent],
     ) -> SignalEnded:
         async with asyncio.timeout(self._open_within) as opening:
             async with session.ws_connect(
@@ -124,7 +125,7 @@ class SignalClient:
                 heartbeat=self._heartbeat,
                 max_msg_size=MAX_FRAME,
             ) as socket:
-                return await converse(socket, token, outbox, opening)
+                return await converse(socket, token, told, opening)
 
 
 class SignalFrame(Protocol):
@@ -146,7 +147,7 @@ class ClientSocket(Protocol):
 
 
 async def converse(
-    socket: ClientSocket, token: str, outbox: SignalOutbox, opening: asyncio.Timeout
+    socket: ClientSocket, token: str, told: LoopTurns[SignalEvent], opening: asyncio.Timeout
 ) -> SignalEnded:
     """Show the bearer and hear what the engine tells until the end; `opening` is up once it is."""
     await socket.send_str(json.dumps({"type": "auth", "token": token}))
@@ -158,39 +159,8 @@ async def converse(
             opening.reschedule(None)
         elif not is_open or event == SignalOpened():
             event = SignalRefused()
-        outbox.post(event)
+        told.post(event)
     return _end(frame, token)
-
-
-class SignalOutbox:
-    """Delivers what one turn of the loop brought together."""
-
-    def __init__(self, sink: SignalSink) -> None:
-        self._sink = sink
-        self._waiting: list[SignalEvent] = []
-        self._flushing: asyncio.Handle | None = None
-
-    def post(self, event: SignalEvent) -> None:
-        """Deliver it in this turn of the loop, behind whatever else has come in it."""
-        self._waiting.append(event)
-        if self._flushing is None:
-            self._flushing = asyncio.get_running_loop().call_soon(self._flush)
-
-    def end(self, event: SignalEnded) -> None:
-        """Deliver what waits and this, at once."""
-        self._waiting.append(event)
-        self._flush()
-
-    def close(self) -> None:
-        """Deliver nothing by itself any more."""
-        if self._flushing is not None:
-            self._flushing.cancel()
-
-    def _flush(self) -> None:
-        self._flushing = None
-        batch = tuple(self._waiting)
-        self._waiting.clear()
-        self._sink(batch)
 
 
 async def _stay(

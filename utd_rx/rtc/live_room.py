@@ -111,7 +111,10 @@ class LiveRoom:
 
     def _translate(self, raw: Raw) -> None:
         if raw.name == "disconnected":
-            self._finish(DisconnectReason(raw.args[0]))
+            reason = DisconnectReason(raw.args[0])
+            # A server may say so of a client that did not: a session would take it for its own end.
+            is_a_lie = reason is DisconnectReason.CLIENT_INITIATED and self._closing is None
+            self._finish(DisconnectReason.UNKNOWN if is_a_lie else reason)
             self._close_soon()
         else:
             try:  # one event that cannot be told takes no other with it

@@ -202,7 +202,7 @@ class PlatformSpeaker(LocalDevice[SpeakerState]):
     def position(self) -> float:
         raise ABILITIES.lack("a position")
 
-    def voice(self, name: str, *, gain: float = 1.0) -> Voice:
+    def voice(self, name: str, *, gain: float = 1.0, margin: float | None = None) -> Voice:
         raise ABILITIES.lack("voices")
 
     def listen(self, sink: FrameSink) -> Callable[[], None]:

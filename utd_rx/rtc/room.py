@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from attrs import evolve
 from reactivex import Observable
 
-from utd_rx.errors import ConflictReason, conflict
+from utd_rx.errors import ConflictReason, conflict, invalid
 from utd_rx.models.audio import AudioInput
 from utd_rx.models.checks import flag
 from utd_rx.models.devices import CameraChoice, DeviceKey
@@ -23,7 +23,7 @@ from utd_rx.models.statistics import RoomStatistics
 from utd_rx.models.video import VideoInput
 from utd_rx.ports.data import DataMessage
 from utd_rx.ports.one_loop import OneLoop, owned
-from utd_rx.ports.proxy import DIRECT, Proxies
+from utd_rx.ports.proxy import DIRECT, Proxies, is_clear_text
 from utd_rx.ports.room import EventSink, FramesSink, PicturesSink, height_asked
 from utd_rx.protocol.wire.reading import parse_object
 from utd_rx.rtc import native
@@ -48,6 +48,8 @@ class UTDRoom:
         dynacast: Do not encode and send video layers that nobody pulls.
         proxies: The way to the media server; directly by default, whatever the environment says.
             All rooms of a process that are joined at a time go one way (`rtc.way`).
+        allow_clear_text: Join by `ws://` and `http://` on other machines, too, where everybody on
+            the way may read the token: on a network of your own.
     """
 
     def __init__(
@@ -56,11 +58,13 @@ class UTDRoom:
         adaptive_stream: bool = True,
         dynacast: bool = True,
         proxies: Proxies = DIRECT,
+        allow_clear_text: bool = False,
     ) -> None:
         self.adaptive_stream = flag(adaptive_stream, "adaptive_stream")
         self.dynacast = flag(dynacast, "dynacast")
         self._owner = OneLoop("room")
         self._proxies = proxies
+        self._allow_clear_text = flag(allow_clear_text, "allow_clear_text")
         self._sinks: dict[object, EventSink] = {}
         self._connector = Connector()
         self._live: LiveRoom | None = None
@@ -117,14 +121,19 @@ class UTDRoom:
         Cancelling is safe: the join is taken back, at the latest when the server answers.
 
         Raises:
-            UTDStreamException: See `connector.classify`; `TIMEOUT` after
-                `connector.CONNECT_TIMEOUT`; `CONFLICT` when connected, connecting, closed, or
-                disconnected meanwhile.
+            UTDStreamException: See `connector.classify`; `VALIDATION` for a url in clear text to
+                another machine; `TIMEOUT` after `connector.CONNECT_TIMEOUT`; `CONFLICT` when
+                connected, connecting, closed, or disconnected meanwhile.
         """
         if self._closed:
             raise conflict(ConflictReason.CLOSED, "The room is closed.")
         if self._joining is not None or self._alive() is not None:
             raise conflict(ConflictReason.ALREADY, "The room is connected.")
+        if is_clear_text(url) and not self._allow_clear_text:
+            raise invalid(
+                "The media server's url is not wss:// though it is another machine, so the token "
+                "would go there in clear; on a network of your own pass allow_clear_text=True."
+            )
         self._joining = asyncio.get_running_loop().create_future()
         self._idle.clear()
         try:

@@ -10,7 +10,7 @@ from utd_rx.protocol import promises
 from utd_rx.protocol.audio_room import AudioRoomState
 from utd_rx.protocol.waiting import Promise
 from utd_rx.sessions.commands import command
-from utd_rx.sessions.runner import Handlers
+from utd_rx.sessions.rules_runner import Handlers
 from utd_rx.sessions.session import UTDSession
 from utd_rx.sessions.speaking import SeatTaking, Speaking
 from utd_rx.sessions.views import AudioRoomView
@@ -62,14 +62,14 @@ class UTDAudioRoomSession(UTDSession[AudioRoomState], AudioRoomView):
 
     @command
     async def take_seat(self, index: int, *, microphone: bool = True) -> None:
-        """Sit down, wait for the grant, then switch the microphone on.
+        """Sit down, or stay, wait for the grant, then switch the microphone on.
 
         Args:
             index: Which seat.
             microphone: Whether to speak at once; if not, a pending request opens it no more.
 
         Raises:
-            UTDStreamException: `CONFLICT` taken, already seated, left or lost meanwhile, another
+            UTDStreamException: `CONFLICT` taken, seated elsewhere, left or lost meanwhile, another
                 command is waiting for a grant, or the microphone was switched off meanwhile;
                 `FORBIDDEN` locked, reserved or not approved; `NOT_FOUND`/`VALIDATION` no such
                 seat; `TIMEOUT` when the grant does not come; or why publishing failed.
@@ -143,14 +143,15 @@ class UTDAudioRoomSession(UTDSession[AudioRoomState], AudioRoomView):
 
     @command
     async def request_to_speak(self, *, microphone: bool = True) -> int | None:
-        """Ask for a seat, in request mode; returns the request's id once it is in the queue.
+        """Ask for a seat, in request mode; returns the request's id once it is in the queue, or
+        that of the one that is pending.
 
         Args:
             microphone: Whether to speak as soon as a host approves and the grant is there.
 
         Raises:
-            UTDStreamException: `CONFLICT` pending already, seated, seats are free to take, or
-                answered at once with a no; `VALIDATION` without a microphone; …
+            UTDStreamException: `CONFLICT` seated, seats are free to take, or answered at once
+                with a no; `VALIDATION` without a microphone; …
         """
         return await self._speaking.request(speaks=microphone)
 
@@ -204,8 +205,8 @@ class UTDAudioRoomSession(UTDSession[AudioRoomState], AudioRoomView):
             microphone: Whether to speak at once; if not, a pending request opens it no more.
 
         Raises:
-            UTDStreamException: `NOT_FOUND` the engine knows no such offer, or it is over;
-                otherwise as `take_seat`.
+            UTDStreamException: `NOT_FOUND` the engine knows no such offer, or it is over, unless
+                it seated this client; otherwise as `take_seat`.
         """
         await self._speaking.accept(invitation_id, speaks=microphone)
 

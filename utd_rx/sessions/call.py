@@ -23,7 +23,7 @@ from utd_rx.protocol.facts import calls as facts
 from utd_rx.protocol.kinds import KINDS
 from utd_rx.sessions.calling import CallEngine, Calling, CallSignals
 from utd_rx.sessions.commands import command
-from utd_rx.sessions.runner import Handlers
+from utd_rx.sessions.rules_runner import Handlers
 from utd_rx.sessions.session import UTDSession
 from utd_rx.sessions.views import CallView
 
@@ -172,7 +172,8 @@ class UTDCallSession(UTDSession[CallState], CallView):
     async def accept(self, id: str) -> UTDCall:  # noqa: A002 (the seed's word)
         """Answer a call, and join its room; nobody need have told of it before.
 
-        A session of this client that only rings for it lets go of it, answered elsewhere.
+        A session of this client that only rings for it lets go of it, answered elsewhere. One that
+        is in that call returns it.
 
         Args:
             id: The call's.
@@ -189,6 +190,8 @@ class UTDCallSession(UTDSession[CallState], CallView):
         Cancelling is safe: the call is ended at the engine.
         """
         checks.identity(id, "id")
+        if (call := self._calling.taking_part(id)) is not None:
+            return call
         with self._calling.coming(id):
             await self._calling.settled(id)
             self._calling.claim(id, takes_part=True)

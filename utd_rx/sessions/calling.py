@@ -14,10 +14,11 @@ from utd_rx.models.token import UTDTokenResponse
 from utd_rx.ports.engine import CallCalls, EnginePort
 from utd_rx.ports.room import RoomPort
 from utd_rx.protocol.call import CallState
-from utd_rx.protocol.call_lifecycle import CallOnHand
+from utd_rx.protocol.call_lifecycle import CallOnHand, is_caller
 from utd_rx.protocol.facts import calls as facts
 from utd_rx.sessions.errands import Errands
-from utd_rx.sessions.runner import Handlers, Runner
+from utd_rx.sessions.rules_runner import Handlers
+from utd_rx.sessions.runner import Runner
 from utd_rx.sessions.signals import CallHolder, SignalListener
 
 NO_ROUTE: Final = (404, 405)
@@ -106,6 +107,14 @@ class Calling:
             return
         if on_hand.id != call_id or on_hand.is_joined or on_hand.is_out:
             raise conflict(ConflictReason.ALREADY, "in a call already: end it first")
+
+    def taking_part(self, call_id: str) -> UTDCall | None:
+        """Return the call of that id when this device answered it and is in it."""
+        on_hand = self._runner.state.on_hand
+        if on_hand is None or on_hand.id != call_id or self._called_off is not None:
+            return None
+        is_answered = on_hand.is_ours and not is_caller(on_hand.call, self._runner.session.identity)
+        return on_hand.call if is_answered else None
 
     async def asked(self, ask: Callable[[], Awaitable[UTDCall]]) -> UTDCall:
         """Return the call that the engine answers with; one that is called off is ended."""

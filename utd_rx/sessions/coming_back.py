@@ -14,7 +14,8 @@ from utd_rx.ports.engine import EnginePort
 from utd_rx.ports.room import RoomPort
 from utd_rx.protocol.connection import is_own_place
 from utd_rx.protocol.facts import connection as facts
-from utd_rx.sessions.runner import Handlers, Runner
+from utd_rx.sessions.rules_runner import Handlers
+from utd_rx.sessions.runner import Runner
 
 
 @frozen(eq=False)

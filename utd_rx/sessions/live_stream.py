@@ -8,7 +8,7 @@ from utd_rx.models.stage import UTDStageMember
 from utd_rx.protocol import live_promises as promises
 from utd_rx.protocol.live_stream import LiveStreamState
 from utd_rx.sessions.commands import command
-from utd_rx.sessions.runner import Handlers
+from utd_rx.sessions.rules_runner import Handlers
 from utd_rx.sessions.session import UTDSession
 from utd_rx.sessions.staging import StageEngine, Staging
 from utd_rx.sessions.views import LiveStreamView
@@ -116,8 +116,8 @@ class UTDLiveStreamSession(UTDSession[LiveStreamState], LiveStreamView):
         A hand they raised is down then. They see it in `can_publish` and `stage`.
 
         Raises:
-            UTDStreamException: `NOT_FOUND` not in the room; `CONFLICT` on the stage already, or it
-                is full; `FORBIDDEN`.
+            UTDStreamException: `NOT_FOUND` not in the room; `CONFLICT` the stage is full;
+                `FORBIDDEN`.
         """
         call = self._engine.add_to_stage
         promise = promises.IsOnStage(identity)
@@ -152,10 +152,10 @@ class UTDLiveStreamSession(UTDSession[LiveStreamState], LiveStreamView):
         """Raise one's hand: hosts and admins see it in `stage_requests`; once more changes nothing.
 
         It goes down by an invitation, when it is dismissed or cancelled, with the broadcast, and
-        when this client leaves.
+        when this client leaves. Who is on the stage has what it asks for.
 
         Raises:
-            UTDStreamException: `CONFLICT` on the stage already, or too many hands are up.
+            UTDStreamException: `CONFLICT` too many hands are up.
         """
         await self._staging.raise_hand(True)
 

@@ -8,10 +8,14 @@ from attrs import frozen
 
 from utd_rx.errors import UTDStreamException
 from utd_rx.models.ban import UTDBan
+from utd_rx.models.role import UTDRole
 from utd_rx.ports.engine import EnginePort
 from utd_rx.protocol import bans as rules
 from utd_rx.protocol.facts import people as facts
-from utd_rx.sessions.runner import Handlers, Runner
+from utd_rx.protocol.promises import HasRole
+from utd_rx.protocol.waiting import is_clash
+from utd_rx.sessions.rules_runner import Handlers
+from utd_rx.sessions.runner import Runner
 
 
 @frozen(eq=False)
@@ -33,6 +37,17 @@ class Moderation:
             if rules.is_last(bans):
                 break
         return tuple(found)
+
+    async def set_role(self, identity: str, role: UTDRole | str) -> None:
+        """Give a role; who has it already, as the engine says, is given none."""
+        call = self._engine.set_role  # which refuses what is no role, before it is promised
+        try:
+            await self._runner.ask(lambda _: HasRole(identity, UTDRole(role)), call, identity, role)
+        except UTDStreamException as error:
+            if not is_clash(error):
+                raise
+            if await self._engine.get_role(self._runner.room_name, identity) is not UTDRole(role):
+                raise
 
     async def _fetch_role(self, effect: facts.FetchRole) -> None:
         try:

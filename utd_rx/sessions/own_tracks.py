@@ -11,7 +11,8 @@ from typing import Any, Final, cast
 from attrs import field, frozen
 
 from utd_rx.errors import UTDStreamException, invalid
-from utd_rx.models.audio import AudioInput
+from utd_rx.models import checks
+from utd_rx.models.audio import AudioFormat, AudioInput
 from utd_rx.models.devices import CameraChoice
 from utd_rx.models.participant import TrackSource
 from utd_rx.models.video import VideoInput, switched
@@ -19,7 +20,8 @@ from utd_rx.ports.room import RoomPort
 from utd_rx.protocol.facts import media as facts
 from utd_rx.protocol.promises import Published
 from utd_rx.protocol.publishing import SOURCES, require_granted
-from utd_rx.sessions.runner import Handlers, Runner
+from utd_rx.sessions.rules_runner import Handlers
+from utd_rx.sessions.runner import Runner
 
 logger: Final = logging.getLogger(__name__)
 
@@ -70,19 +72,42 @@ class OwnTracks:
         own = self._runner.session.publications
         return tuple(Published(source, False, own.of(source).stated) for source in SOURCES)
 
+    async def switch_microphone(self, to: AudioInput) -> None:
+        """Publish another source from now on; see `UTDSession.switch_microphone`."""
+        epoch = self._runner.require_joined()
+        if to is None:
+            raise invalid("a microphone is an AudioInput; set_microphone(False) switches it off")
+        checks.source(to, "a microphone", "an AudioInput", AudioFormat)
+        microphone = TrackSource.MICROPHONE
+        async with self._changing:
+            self.sources[microphone] = to
+            await self._opened(microphone)
+            own = self._runner.session.publications.of(microphone)
+            if own.track is None:
+                return
+            self._runner.offer(facts.PublishingWanted(microphone, False, closes=True))
+            stated = self._runner.session.publications.of(microphone).stated
+            await self._runner.wait(Published(microphone, False, stated), epoch)
+            if own.is_wanted:
+                await self.switch(microphone, True)
+
     async def switch_camera(self, to: VideoInput | CameraChoice) -> VideoInput:
         """Publish another camera from now on; see `UTDSession.switch_camera`."""
         self._runner.require_joined()
         camera = TrackSource.CAMERA
         async with self._changing:
             other = await switched(cast("VideoInput | None", self.sources.get(camera)), to)
-            if opening := [task for (what, _), task in self._opening.items() if what is camera]:
-                await asyncio.wait(opening)  # of the one before
+            await self._opened(camera)
             track = self._runner.session.publications.of(camera).track
             if track is not None:
                 await self._room.replace(track.sid, other)
             self.sources[camera] = other
             return other
+
+    async def _opened(self, source: TrackSource) -> None:
+        """Wait for what is being opened of the one before."""
+        if opening := [task for (what, _), task in self._opening.items() if what is source]:
+            await asyncio.wait(opening)
 
     async def _open(self, effect: facts.OpenTrack) -> None:
         task: asyncio.Task[Any] | None = asyncio.current_task()

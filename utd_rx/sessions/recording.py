@@ -23,7 +23,7 @@ from utd_rx.errors import ConflictReason, conflict, invalid
 from utd_rx.protocol import journal
 from utd_rx.protocol.journal import Commit, End, Header, Start, line_of
 from utd_rx.protocol.redaction import Redaction
-from utd_rx.sessions.views import SessionView
+from utd_rx.sessions.view import View
 
 T = TypeVar("T")
 
@@ -38,7 +38,7 @@ CLOSE_TIMEOUT: Final = 10.0
 
 
 def record(
-    session: SessionView[Any],
+    session: View[Any],
     path: str | Path,
     *,
     keep_payloads: bool = False,
@@ -52,8 +52,8 @@ def record(
     Args:
         session: Of any kind, joined or not.
         path: The file; an existing one is replaced, a new one is its owner's alone to read.
-        keep_payloads: Write data payloads and metadata as they are. By default marks stand for
-            them (utd_rx/protocol/redaction.py). Tokens are never written.
+        keep_payloads: Write data payloads, metadata and what an agent's user said as they are. By
+            default marks stand for them (utd_rx/protocol/redaction.py). Tokens are never written.
         max_bytes: End the recording before the file grows beyond this.
 
     Raises:
@@ -72,9 +72,7 @@ class Recording:
         path: The file.
     """
 
-    def __init__(
-        self, session: SessionView[Any], path: Path, keep_payloads: bool, max_bytes: int
-    ) -> None:
+    def __init__(self, session: View[Any], path: Path, keep_payloads: bool, max_bytes: int) -> None:
         self.path = path
         self._redaction = (
             None if keep_payloads else Redaction(secrets.token_bytes(16), session.kind)
@@ -93,8 +91,7 @@ class Recording:
         self._subscriptions = CompositeDisposable(tapped.subscription)
         header = Header(
             session.type,
-            session.identity,
-            session.room_name,
+            *session._names,
             datetime.now(UTC).isoformat(timespec="milliseconds"),
             redacted=not keep_payloads,
         )

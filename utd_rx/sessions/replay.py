@@ -13,15 +13,17 @@ from reactivex.scheduler import HistoricalScheduler
 
 from utd_rx.errors import invalid
 from utd_rx.models.checks import POSITIVE, number
-from utd_rx.models.events import RoomEvent
 from utd_rx.protocol import journal
+from utd_rx.protocol.agent.session import AgentState
 from utd_rx.protocol.audio_room import AudioRoomState
 from utd_rx.protocol.call import CallState
 from utd_rx.protocol.journal import Journal
 from utd_rx.protocol.kinds import KINDS, Kind
 from utd_rx.protocol.live_stream import LiveStreamState
 from utd_rx.protocol.waiting import Waiting
-from utd_rx.sessions.views import VIEWS, AudioRoomView, CallView, LiveStreamView, SessionView
+from utd_rx.sessions.agent_view import AgentView
+from utd_rx.sessions.view import View
+from utd_rx.sessions.views import VIEWS, AudioRoomView, CallView, LiveStreamView
 from utd_rx.state import Machine, StreamCompletedError
 from utd_rx.state.events import EventStream
 from utd_rx.state.reports import report
@@ -44,8 +46,8 @@ def replay(path: str | Path, kind: type[Replay[Any]] | None = None) -> Replay[An
 
     Args:
         path: The file.
-        kind: What it is of: an `AudioRoomReplay` unless told otherwise, a `LiveStreamReplay` or
-            a `CallReplay`; of whatever kind with `Replay`.
+        kind: What it is of: an `AudioRoomReplay` unless told otherwise, a `LiveStreamReplay`, a
+            `CallReplay` or an `AgentReplay`; of whatever kind with `Replay`.
 
     Raises:
         UTDStreamException: `VALIDATION` when the file cannot be read, is no recording, or is one
@@ -64,7 +66,7 @@ def replay(path: str | Path, kind: type[Replay[Any]] | None = None) -> Replay[An
     return found(read)
 
 
-class Replay(SessionView[St]):
+class Replay(View[St]):
     """A recorded session: the streams of its kind, fed by what it committed.
 
     The rules run again on the same items at the same times, so every stream takes the same values
@@ -79,21 +81,22 @@ class Replay(SessionView[St]):
 
     def __init__(self, journal: Journal) -> None:
         self.journal = journal
-        self._room_name = journal.header.room
+        self._room_name = self._agent_id = journal.header.room
         self.type = journal.header.type
         self.kind = KINDS[self.type]
         self.started_at = _moment(journal.header.started_at)
         self.scheduler = HistoricalScheduler(self.started_at)
         self._now = journal.start.at
         self._next = 0
-        self._room_events: EventStream[RoomEvent] = EventStream()
+        self._told: EventStream[Any] = EventStream()
         replayed: Machine[Any, object, object] = Machine(
             journal.start.state,
             self.kind.step,
             perform=lambda effect: None,
             now=lambda: self._now,
+            drops_failures=True,
         )
-        super().__init__(replayed, self._room_events)
+        super().__init__(replayed, self._told)
 
     @property
     def identity(self) -> str:
@@ -125,8 +128,8 @@ class Replay(SessionView[St]):
             return False
         self._machine.dispatch_all(commit.items)
         for item in commit.items:
-            if isinstance(item, RoomEvent):
-                self._room_events.emit(item)
+            if isinstance(item, self.kind.events):
+                self._told.emit(item)
         return True
 
     async def run(self, speed: float | None = 1.0) -> None:
@@ -159,7 +162,7 @@ class Replay(SessionView[St]):
     def close(self) -> None:
         """End the replay here, a `run` too: streams complete, values stay readable. Idempotent."""
         self._machine.close()
-        self._room_events.close()
+        self._told.close()
 
     def _advance_to(self, moment: datetime) -> None:
         """Let the recorded time pass, whatever those who follow it do."""
@@ -188,6 +191,10 @@ class LiveStreamReplay(Replay[LiveStreamState], LiveStreamView):
 
 class CallReplay(Replay[CallState], CallView):
     """Recorded calls."""
+
+
+class AgentReplay(Replay[AgentState], AgentView):
+    """A recorded session of a voice agent, without its sound."""
 
 
 def _of(kind: Kind[Any]) -> type[Replay[Any]]:

@@ -1,47 +1,35 @@
-"""What runs a session's rules: one machine, one room, one timer, and the tasks of its effects.
+"""What runs the rules of a session in a room: joining, asking the engine, and what the room tells.
 
 What happened in one turn of the room's loop is one commit, so no observer sees the middle of a
-server update that LiveKit reports as four events. Everything runs on the loop the session was made
-on. Decisions go by the machine's head: what is published may be older than what was committed.
+server update that LiveKit reports as four events.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from itertools import count
-from typing import Any, Concatenate, Final, Generic, ParamSpec, TypeAlias, TypeVar
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Concatenate, ParamSpec, TypeVar, cast
 
 from utd_rx.errors import ConflictReason, UTDStreamException, conflict
 from utd_rx.models.events import Reconnected, RoomEvent, RoomSnapshot
 from utd_rx.ports.clock import Clock
-from utd_rx.ports.one_loop import OneLoop
 from utd_rx.ports.room import RoomPort
+from utd_rx.protocol.call import CallState
 from utd_rx.protocol.facts import connection as facts
 from utd_rx.protocol.kinds import Kind
 from utd_rx.protocol.session import SessionState
-from utd_rx.protocol.waiting import EndWait, Promise, WaitDropped, Waiting, WaitStarted
-from utd_rx.sessions.timer import DeadlineTimer
-from utd_rx.state import Machine
+from utd_rx.protocol.waiting import Promise, Waiting
+from utd_rx.sessions.rules_runner import RulesRunner
 from utd_rx.state.events import EventStream
-from utd_rx.state.reports import running_loop
-
-logger: Final = logging.getLogger(__name__)
 
 St = TypeVar("St", bound=Waiting)
 P = ParamSpec("P")
 R = TypeVar("R")
-Handler: TypeAlias = Callable[[Any], Coroutine[Any, Any, None]]
-Handlers: TypeAlias = Mapping[type, Handler]
-
-CLOSE_TIMEOUT: Final = 5.0
-"""Seconds to wait for cancelled effects; each of them ends within one await of the room port."""
 
 
-class Runner(Generic[St]):
-    """Feeds a session's machine, carries out what it asks for, and lets its commands wait."""
+class Runner(RulesRunner[St]):
+    """Runs the rules of a kind of session that has a room."""
 
     def __init__(
         self,
@@ -52,38 +40,13 @@ class Runner(Generic[St]):
         room: RoomPort,
         clock: Clock,
     ) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._owner = OneLoop("session")
-        self._owner.check()
+        super().__init__(kind, initial, clock=clock)
         self._kind = kind
         self._room_name = room_name
-        self._clock = clock
-        self._handlers: dict[type, Handler] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
         self._inbox: list[RoomEvent] = []
         self._joining: int | None = None
-        self._ids = count(1)
-        self._waiting: dict[int, asyncio.Future[None]] = {}
         self.events: EventStream[RoomEvent] = EventStream()
-        self.machine: Machine[St, object, object] = Machine(
-            initial, kind.step, perform=self._perform, now=clock.now, loop=self._loop
-        )
-        self._timer = DeadlineTimer(self.machine, kind.next_deadline, clock)
         self._unlisten = room.listen(self._flush)
-
-    def start(self, *handlers: Handlers) -> None:
-        """Carry out effects from now on: by exactly one handler for each effect of the kind."""
-        for some in handlers:
-            self._handlers |= some
-        wrong = {EndWait, *self._handlers} ^ set(self._kind.effects)
-        if wrong:
-            names = ", ".join(sorted(effect.__name__ for effect in wrong))
-            raise TypeError(f"effects without a handler, or handlers without an effect: {names}")
-
-    @property
-    def state(self) -> St:
-        """The state, with all that has been committed."""
-        return self.machine.head
 
     @property
     def session(self) -> SessionState:
@@ -96,23 +59,12 @@ class Runner(Generic[St]):
         """The un-prefixed name of the room that it is about now."""
         return self._room_name()
 
-    def require_here(self) -> None:
-        """Check that the caller is on the session's loop, and that the session is not closed."""
-        self._owner.check()
-        if self.machine.closed:
-            raise _closed()
-
     def require_joined(self) -> int:
         """Return the join a command belongs to: once the engine was asked, it may be the next."""
         if not self.session.connection.is_joined:
-            how = "start or accept a call" if self._kind.type.is_call else "await join()"
+            how = "start or accept a call" if self._kind.state is CallState else "await join()"
             raise conflict(ConflictReason.NOT_JOINED, f"not joined: {how} first")
         return self.session.connection.epoch
-
-    def offer(self, *told: object) -> None:
-        """Commit facts together, unless the session is closed."""
-        if not self.machine.closed:
-            self.machine.dispatch_all(told)
 
     async def ask(
         self,
@@ -124,10 +76,20 @@ class Runner(Generic[St]):
         """Ask the engine about this room, wait until the state shows what its yes promises.
 
         The promise may depend on its answer, which is returned; None when there is nothing to show.
+        What the engine refuses because it is so already, as one's own seat after a restart, is
+        done, and the answer None.
         """
         epoch = self.require_joined()
-        answer = await call(self.room_name, *args, **kwargs)
-        shown = promise if isinstance(promise, Promise) else promise(answer)
+        shown: Promise | None
+        try:
+            answer = await call(self.room_name, *args, **kwargs)
+        except UTDStreamException as error:
+            shown = promise if isinstance(promise, Promise) else None
+            if shown is None or not shown.is_so_already(error, self.state):
+                raise
+            answer = cast("R", None)
+        else:
+            shown = promise if isinstance(promise, Promise) else promise(answer)
         if shown is not None:
             await self.wait(shown, epoch)
         return answer
@@ -137,20 +99,6 @@ class Runner(Generic[St]):
     ) -> R:
         """As `ask`, by what is more than one call."""
         return await self.ask(promise, lambda _: ask())
-
-    async def wait(self, promise: Promise, epoch: int) -> None:
-        """Wait until the state shows what was promised; raises as `protocol.waiting` says."""
-        wait_id = next(self._ids)
-        answer = self._waiting[wait_id] = self._loop.create_future()
-        try:
-            self.offer(WaitStarted(wait_id, promise, epoch))
-            if self.machine.closed:
-                raise _closed()
-            await answer
-        finally:
-            del self._waiting[wait_id]
-            if not answer.done() or answer.cancelled():
-                self.offer(WaitDropped(wait_id))
 
     # --- joining --------------------------------------------------------------------------------
 
@@ -211,34 +159,8 @@ class Runner(Generic[St]):
     async def aclose(self) -> None:
         """Cancel what is under way, let go of who waits, complete every stream. Idempotent."""
         self.stop_listening()
-        self._timer.stop()
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            _, stuck = await asyncio.wait(tasks, timeout=CLOSE_TIMEOUT)
-            for task in stuck:
-                logger.error("%s did not end when cancelled", task.get_name())
-        self.machine.close()
-        for answer in self._waiting.values():
-            if not answer.done():
-                answer.set_exception(_closed())
+        await super().aclose()
         self.events.close()
-
-    def at_home(self, callback: Callable[[], None]) -> None:
-        """Call back on the session's loop: now, when this is it, else soon."""
-        if running_loop() is self._loop:
-            callback()
-        else:
-            with suppress(RuntimeError):  # the loop is closed, and whatever it was for is over
-                self._loop.call_soon_threadsafe(callback)
-
-    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-        """Run `work` as a task of this session."""
-        task = self._loop.create_task(work, name=f"utd_rx {name}")
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-        return task
 
     # --- inside ---------------------------------------------------------------------------------
 
@@ -262,28 +184,6 @@ class Runner(Generic[St]):
             self.offer(*first, *events)
         for event in events:
             self.events.emit(event)
-
-    def _perform(self, effect: object) -> None:
-        if isinstance(effect, EndWait):
-            answer = self._waiting.get(effect.id)
-            if answer is None or answer.done():
-                return
-            if effect.error is None:
-                answer.set_result(None)
-            else:
-                answer.set_exception(effect.error)
-        # Closed, when another thread held up publishing until now: then the room is closed as well.
-        elif not self.machine.closed:
-            self.spawn(self._handlers[type(effect)](effect), type(effect).__name__)
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            logger.error("%s failed", task.get_name(), exc_info=error)
-
-
-def _closed() -> UTDStreamException:
-    return conflict(ConflictReason.CLOSED, "the session is closed")
 
 
 def _as_failure(error: BaseException, what: str) -> UTDStreamException:

@@ -5,36 +5,34 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Self, TypeVar, cast
 
-from reactivex import Observable
-
-from utd_rx.models.audio import AudioFrame, AudioInput
+from utd_rx.models.audio import AudioInput
 from utd_rx.models.ban import UTDBan
 from utd_rx.models.devices import CameraChoice
 from utd_rx.models.participant import TrackSource
 from utd_rx.models.role import UTDRole
 from utd_rx.models.statistics import RoomStatistics
 from utd_rx.models.token import UTDTokenResponse
-from utd_rx.models.video import VideoFrame, VideoInput
+from utd_rx.models.video import VideoInput
 from utd_rx.ports.clock import SYSTEM_CLOCK, Clock
 from utd_rx.ports.engine import EnginePort
 from utd_rx.ports.room import RoomPort
 from utd_rx.protocol.facts import connection as facts
-from utd_rx.protocol.promises import ChatIsLocked, HasRole, IsGone, TrackIsMuted
+from utd_rx.protocol.promises import ChatIsLocked, IsGone, TrackIsMuted
 from utd_rx.protocol.roster import sid_of
 from utd_rx.protocol.waiting import Waiting
 from utd_rx.sessions.chat import RoomChat
 from utd_rx.sessions.coming_back import ComingBack
 from utd_rx.sessions.commands import command, moderating
+from utd_rx.sessions.listening import Listening
 from utd_rx.sessions.moderation import Moderation
 from utd_rx.sessions.own_tracks import OwnTracks
-from utd_rx.sessions.remote_media import remote_audio, remote_video
-from utd_rx.sessions.runner import Handlers, Runner
-from utd_rx.sessions.views import SessionView
+from utd_rx.sessions.rules_runner import Handlers
+from utd_rx.sessions.runner import Runner
 
 St = TypeVar("St", bound=Waiting)
 
 
-class UTDSession(SessionView[St]):
+class UTDSession(Listening[St]):
     """A headless session: streams that mirror the server, commands that can be awaited.
 
     Every stream is a `StateSubject`: a `BehaviorSubject` only the session writes; `SessionView`
@@ -71,6 +69,7 @@ class UTDSession(SessionView[St]):
         self._room_name = room_name
         self._room = room
         self._engine = engine
+        self._clock = clock
         self._on_joined = on_joined
         initial = self._begin(identity, is_host)
         self._runner: Runner[St] = Runner(
@@ -121,36 +120,6 @@ class UTDSession(SessionView[St]):
             UTDStreamException: `CONFLICT`, foreign loop or closed.
         """
         self._runner.require_here()
-
-    def audio(self, identity: str) -> Observable[AudioFrame]:
-        """Return what `identity`'s microphone sounds like: frames of 10 ms, int16.
-
-        Cold: each observer receives on its own, from its subscription until it disposes. It
-        follows the participant through mute, unpublish and reconnect, and completes with the
-        session. Frames come on the session's loop. `VALIDATION` for what is no identity.
-        """
-        return remote_audio(self._runner, self._room, identity)
-
-    def video(
-        self,
-        identity: str,
-        *,
-        source: TrackSource = TrackSource.CAMERA,
-        max_height: int | None = None,
-    ) -> Observable[VideoFrame]:
-        """Return what `identity`'s camera or screen shows, as `audio` what is heard: the newest
-        frame, read-only RGB. While nobody observes, nothing is pulled from the media server.
-
-        Args:
-            identity: Whose.
-            source: `CAMERA` or `SCREEN_SHARE`.
-            max_height: Rows that are of use, 1 to 4096: the smallest published size with about so
-                many is pulled, or a larger one for another observer. None is the largest.
-
-        Raises:
-            UTDStreamException: `VALIDATION` for what is no identity, source or height.
-        """
-        return remote_video(self._runner, self._room, identity, source, max_height)
 
     # --- joining and leaving --------------------------------------------------------------------
 
@@ -244,6 +213,19 @@ class UTDSession(SessionView[St]):
         Cancelling is safe; the intent stays as it was set.
         """
         await self._tracks.switch(TrackSource.MICROPHONE, enabled)
+
+    @command
+    async def switch_microphone(self, to: AudioInput) -> None:
+        """Publish another source as the microphone, as an agent's voice that came later.
+
+        While it is on, it is taken down and comes back as a new track; otherwise the source is
+        opened when it is switched on.
+
+        Raises:
+            UTDStreamException: `VALIDATION` no such input; as `set_microphone`, and the microphone
+                is off then. Cancelling is safe: the next time it is on, the source is the new one.
+        """
+        await self._tracks.switch_microphone(to)
 
     @command
     async def set_camera(self, enabled: bool) -> None:
@@ -382,10 +364,9 @@ class UTDSession(SessionView[St]):
 
         Raises:
             UTDStreamException: `FORBIDDEN` not the owner; `NOT_FOUND` not in the room;
-                `CONFLICT` they have it already; `VALIDATION` no such role, or not to be given.
+                `VALIDATION` no such role, or not to be given.
         """
-        call = self._engine.set_role  # which refuses what is no role, before it is promised
-        await self._ask(lambda _: HasRole(identity, UTDRole(role)), call, identity, role)
+        await self._moderation.set_role(identity, role)
 
     @moderating
     async def lock_chat(self, locked: bool) -> None:

@@ -91,7 +91,11 @@ class Signals:
         self._only_one = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._machine: Machine[rules.SignalState, object, object] = Machine(
-            rules.SignalState(), rules.step, perform=self._perform, now=clock.now
+            rules.SignalState(),
+            rules.step,
+            perform=self._perform,
+            now=clock.now,
+            drops_failures=True,
         )
         self.connected: StateSubject[bool] = self._machine.select(
             lambda state: state.is_up, name="signal_connected"

@@ -16,8 +16,10 @@ from utd_rx.protocol import seating, speakers
 from utd_rx.protocol.audio_room import AudioRoomState
 from utd_rx.protocol.facts import seats as facts
 from utd_rx.protocol.promises import IsAsking, IsSitting
+from utd_rx.protocol.waiting import is_clash
 from utd_rx.sessions.own_tracks import OwnTracks
-from utd_rx.sessions.runner import Handlers, Runner
+from utd_rx.sessions.rules_runner import Handlers
+from utd_rx.sessions.runner import Runner
 
 R = TypeVar("R")
 
@@ -113,7 +115,13 @@ class Speaking:
                 self._runner.offer(facts.SpeakRequested(request_id, stated))
 
         async def ask() -> int | None:
-            request_id = await self._engine.request_to_speak(self._room)
+            try:
+                request_id = await self._engine.request_to_speak(self._room)
+            except UTDStreamException as error:
+                pending = self._runner.state.seats.grid.request_of(me)
+                if not is_clash(error) or pending is None:
+                    raise
+                request_id = pending.id
             if request_id is not None:
                 speak_by(request_id)
             return request_id
@@ -130,9 +138,14 @@ class Speaking:
 
         async def sit() -> int | None:
             offered = self._runner.state.speakers.offered(invitation_id)
-            index = await self.answer(
-                invitation_id, self._engine.accept_invitation(self._room, invitation_id)
-            )
+            accepting = self._engine.accept_invitation(self._room, invitation_id)
+            try:
+                index = await self.answer(invitation_id, accepting)
+            except UTDStreamException as error:
+                seat = self._runner.state.seats.grid.seat_of(me)
+                if not seating.is_accepted_already(error, offered, seat):
+                    raise
+                return None
             in_doubt = seating.seat_in_doubt(index, offered)
             if in_doubt is None:
                 return index

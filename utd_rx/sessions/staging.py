@@ -18,13 +18,14 @@ from utd_rx.protocol import live_stream as rules
 from utd_rx.protocol.data import LIVE_ENDED
 from utd_rx.protocol.facts import media
 from utd_rx.protocol.facts import stage as facts
-from utd_rx.protocol.live_promises import IsOnAir
+from utd_rx.protocol.live_promises import IsOnAir, IsOnStage
 from utd_rx.protocol.live_stream import LiveStreamState
 from utd_rx.protocol.promises import Published
 from utd_rx.protocol.publishing import require_granted
 from utd_rx.protocol.waiting import Promise
 from utd_rx.sessions.own_tracks import OwnTracks
-from utd_rx.sessions.runner import Handlers, Runner
+from utd_rx.sessions.rules_runner import Handlers
+from utd_rx.sessions.runner import Runner
 
 NO_ROUTE: Final = (404, 405)
 """What an engine answers that cannot be told that a broadcast is over."""
@@ -71,8 +72,16 @@ class Staging:
         async with self._raising:  # of two requests at once the second may overtake
             epoch = self._runner.require_joined()
             call = self._engine.request_stage if is_up else self._engine.cancel_stage_request
-            await call(self._runner.room_name)
-            self._runner.offer(facts.HandChanged(is_up, epoch))
+            try:
+                await call(self._runner.room_name)
+            except UTDStreamException as error:
+                # What the hand asks for.
+                if not IsOnStage(self._runner.state.identity).is_so_already(
+                    error, self._runner.state
+                ):
+                    raise
+            else:
+                self._runner.offer(facts.HandChanged(is_up, epoch))
 
     async def leave(self, promise: Promise) -> None:
         async def step_down() -> None:

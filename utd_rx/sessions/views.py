@@ -6,8 +6,8 @@ The streams of each kind are declared once, here; a live session and its replay 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property, partial
-from typing import Any, Final, Generic, TypeAlias, TypeVar, cast
+from functools import partial
+from typing import Any, Final, TypeVar, cast
 
 from reactivex import Observable
 from reactivex import operators as ops
@@ -24,47 +24,32 @@ from utd_rx.models.role import UTDRole
 from utd_rx.models.seats import Invitation, InvitationAnswer, SpeakRequest, UTDSeat, UTDSeatGrid
 from utd_rx.models.stage import StageRequest, UTDStageMember
 from utd_rx.models.stream_type import UTDStreamType
+from utd_rx.protocol.agent.session import AgentState
 from utd_rx.protocol.audio_room import AudioRoomState
 from utd_rx.protocol.call import CallState
 from utd_rx.protocol.chat import is_app_data
 from utd_rx.protocol.data import invitation_answer
-from utd_rx.protocol.kinds import AUDIO_ROOM, LIVE_STREAM, Kind
+from utd_rx.protocol.kinds import AUDIO_ROOM, LIVE_STREAM
 from utd_rx.protocol.live_stream import LiveStreamState
 from utd_rx.protocol.session import SessionState
 from utd_rx.protocol.waiting import Waiting
-from utd_rx.state import Machine, StateSubject
+from utd_rx.sessions.agent_view import AgentView
+from utd_rx.sessions.view import Stream, View, stream
 
 St = TypeVar("St", bound=Waiting)
 T = TypeVar("T")
 
-Stream: TypeAlias = cached_property[StateSubject[T]]
-"""A `StateSubject` of a view; each view has its own."""
-
-
-def _stream(read: Callable[[Any], T], doc: str) -> Stream[T]:
-    """Declare a stream: what it shows of the state, and its docstring."""
-    stream: Stream[T] = cached_property(lambda view: view.select(read, name=stream.attrname))
-    stream.__doc__ = doc
-    return stream
-
 
 def _common(read: Callable[[SessionState], T], doc: str) -> Stream[T]:
-    return _stream(lambda state: read(state.session), doc)
+    return stream(lambda state: read(state.session), doc)
 
 
-class SessionView(Generic[St]):
-    """The streams all session types have; each is a `StateSubject` on one machine.
+class SessionView(View[St]):
+    """The streams that all sessions in a room have."""
 
-    Attributes:
-        type: The product type.
-        kind: Its rules.
-    """
-
-    kind: Kind[Any]
     type: UTDStreamType
     _room_name: str
 
-    state: Stream[St] = _stream(lambda state: state, "The whole state, one frozen value.")
     connected = _common(lambda s: s.connection.is_connected, "Whether media flows now.")
     connection_state: Stream[UTDConnectionState] = _common(
         lambda s: s.connection.state, "The lifecycle of the connection."
@@ -122,16 +107,6 @@ class SessionView(Generic[St]):
         "Why the session is not connected, None while it is or was not meant to be.",
     )
 
-    def __init__(self, machine: Machine[St, Any, Any], events: Observable[RoomEvent]) -> None:
-        self._machine = machine
-        self._events = events
-        # Made now, so that a closed session has them, too.
-        for owner in type(self).__mro__:
-            for name in [
-                name for name, one in vars(owner).items() if isinstance(one, cached_property)
-            ]:
-                getattr(self, name)
-
     @property
     def room_name(self) -> str:
         """The un-prefixed name."""
@@ -167,9 +142,9 @@ class SessionView(Generic[St]):
         is_on_topic: Callable[[DataReceived], bool] = lambda message: message.topic == topic  # noqa: E731
         return self.data.pipe(ops.filter(is_on_topic))
 
-    def select(self, f: Callable[[St], T], *, name: str = "") -> StateSubject[T]:
-        """Derive a stream from the whole state; see `utd_rx.state.Store.select`."""
-        return self._machine.select(f, name=name)
+    @property
+    def _names(self) -> tuple[str, str]:
+        return self.identity, self.room_name
 
     @property
     def _session(self) -> SessionState:
@@ -183,17 +158,17 @@ class AudioRoomView(SessionView[AudioRoomState]):
     kind = AUDIO_ROOM
     type = UTDStreamType.AUDIO_ROOM
 
-    seats: Stream[UTDSeatGrid] = _stream(
+    seats: Stream[UTDSeatGrid] = stream(
         lambda s: s.seats.grid, "The grid as the engine last told it, never optimistic."
     )
-    my_seat: Stream[UTDSeat | None] = _stream(
+    my_seat: Stream[UTDSeat | None] = stream(
         lambda s: s.my_seat, "The seat this client sits on, None when it has none."
     )
-    pending_requests: Stream[tuple[SpeakRequest, ...]] = _stream(
+    pending_requests: Stream[tuple[SpeakRequest, ...]] = stream(
         lambda s: s.seats.grid.requests,
         "Who waits for a seat in request mode, in order; `age` says how long.",
     )
-    invitations: Stream[tuple[Invitation, ...]] = _stream(
+    invitations: Stream[tuple[Invitation, ...]] = stream(
         lambda s: s.speakers.invitations,
         "The open offers of a seat to this client, oldest first, as the engine lists them. Of an "
         "engine that lists none each is only what a message says, and proven when it is accepted.",
@@ -222,21 +197,21 @@ class LiveStreamView(SessionView[LiveStreamState]):
     kind = LIVE_STREAM
     type = UTDStreamType.LIVE_STREAM
 
-    stage: Stream[tuple[UTDStageMember, ...]] = _stream(
+    stage: Stream[tuple[UTDStageMember, ...]] = stream(
         lambda s: s.stage.stage.members,
         "Who may publish: the host first, then in the order of promotion, as the engine tells it.",
     )
-    stage_requests: Stream[tuple[StageRequest, ...]] = _stream(
+    stage_requests: Stream[tuple[StageRequest, ...]] = stream(
         lambda s: s.stage.requests,
         "Who has raised a hand, the oldest first, for hosts and admins; `age` says how long.",
     )
-    hand_raised = _stream(lambda s: s.stage.is_hand_up, "Whether this client's own hand is up.")
-    live_ended = _stream(
+    hand_raised = stream(lambda s: s.stage.is_hand_up, "Whether this client's own hand is up.")
+    live_ended = stream(
         lambda s: s.broadcast.is_over,
         "Whether the broadcast is over: the host ended it, or did not come back within the "
         "engine's time. False again when the host publishes again, or with the next join.",
     )
-    viewer_count = _stream(
+    viewer_count = stream(
         lambda s: s.viewer_count,
         "How many are in the room and not on the stage, this client among them.",
     )
@@ -253,26 +228,26 @@ class CallView(SessionView[CallState]):
     All are read from one value, so they never contradict each other.
     """
 
-    status: Stream[UTDCallStatus | None] = _stream(
+    status: Stream[UTDCallStatus | None] = stream(
         lambda s: s.status, "Where the call stands, None before the first one."
     )
-    call_id: Stream[str | None] = _stream(
+    call_id: Stream[str | None] = stream(
         lambda s: s.call_id, "The engine's id of it; None also where the callee was on a call."
     )
-    call: Stream[UTDCall | None] = _stream(
+    call: Stream[UTDCall | None] = stream(
         lambda s: s.call, "The whole, without credentials; None where there is no id."
     )
-    peer: Stream[str | None] = _stream(
+    peer: Stream[str | None] = stream(
         lambda s: s.peer, "The identity at the other end, None while the engine has not told it."
     )
-    peer_name: Stream[str | None] = _stream(
+    peer_name: Stream[str | None] = stream(
         lambda s: s.peer_name, "Their display name, None where there is none."
     )
-    duration: Stream[float | None] = _stream(
+    duration: Stream[float | None] = stream(
         lambda s: s.duration,
         "Whole seconds since the answer, None before it; in the end, what the engine says.",
     )
-    end_reason: Stream[UTDCallEndReason | None] = _stream(
+    end_reason: Stream[UTDCallEndReason | None] = stream(
         lambda s: s.end_reason, "Why it is over, None while it is not."
     )
 
@@ -287,9 +262,10 @@ class CallView(SessionView[CallState]):
         return self._machine.state.call_id or ""
 
 
-VIEWS: Final[dict[type, type[SessionView[Any]]]] = {
+VIEWS: Final[dict[type, type[View[Any]]]] = {
     AudioRoomState: AudioRoomView,
     LiveStreamState: LiveStreamView,
     CallState: CallView,
+    AgentState: AgentView,
 }
 """The view of each kind of session, by its state."""

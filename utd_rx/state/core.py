@@ -93,14 +93,16 @@ class Core(Generic[S]):
                     self._tell(items)
             finally:
                 self._folding = 0
-            if head is self.head and not effects:
-                return True
-            if head is not self.head:
+            published = None
+            if head is not self.head or effects:
+                self.head_version += head is not self.head
                 self.head = head
-                self.head_version += 1
-            self._queue.append((head, effects))
-            published = self._publish()
-        self._deliver(published)
+                self._queue.append((head, effects))
+                published = self._publish()
+        if published is None:
+            self.report_failures()
+        else:
+            self._deliver(published)
         return True
 
     def tap(self, callback: Tap) -> tuple[S, Callable[[], None]]:
@@ -195,13 +197,17 @@ class Core(Generic[S]):
                     raise
                 except BaseException as error:  # noqa: BLE001 - reported without the lock
                     if subject._keep_old(self.version):
-                        self._failures.append((error, f"the selector of {subject.name!r}"))
+                        self.fail(error, f"the selector of {subject.name!r}")
                 finally:
                     self._folding = was_folding
             return subject._latest
 
+    def fail(self, error: BaseException, what: str) -> None:
+        """Note what raised under the lock; `report_failures` is to follow, unlocked."""
+        self._failures.append((error, what))
+
     def report_failures(self) -> None:
-        """Report selectors that raised, without the lock: a log handler is foreign code."""
+        """Report what raised, without the lock: a log handler is foreign code."""
         # Read by one selector inside another, a value is not the place: the lock is held.
         while self._failures and self._folding != threading.get_ident():
             try:
@@ -219,7 +225,7 @@ class Core(Generic[S]):
                 raise
             except BaseException as error:  # noqa: BLE001 - reported without the lock
                 self.taps = tuple(other for other in self.taps if other is not tap)
-                self._failures.append((error, "a tap, which hears no more,"))
+                self.fail(error, "a tap, which hears no more,")
 
     def _publish(self) -> Published | None:
         """Make the oldest queued commit the visible one, with the lock held; the caller is inside

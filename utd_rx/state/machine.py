@@ -38,6 +38,9 @@ class Machine(Store[S, I], Generic[S, I, E]):
     All items of one `dispatch_all` get the same `now`, in monotonic seconds. Observers are called
     and effects performed on `loop` while it runs, and else on the thread that dispatches, or
     subscribes while others do.
+
+    One that `drops_failures` is for items from outside, whose sender must not decide what becomes
+    of the others: one whose step raises changes nothing, is reported, and the rest is committed.
     """
 
     def __init__(
@@ -48,13 +51,20 @@ class Machine(Store[S, I], Generic[S, I, E]):
         perform: Callable[[E], None],
         now: Callable[[], float],
         loop: asyncio.AbstractEventLoop | None = None,
+        drops_failures: bool = False,
     ) -> None:
         def fold(state: S, items: Sequence[I]) -> tuple[S, Sequence[E]]:
             at = self._at = now()
             effects: list[E] = []
             for item in items:
-                state, more = step(state, item, at)
-                effects += more
+                try:
+                    state, more = step(state, item, at)
+                except Exception as error:
+                    if not drops_failures:
+                        raise
+                    self._core.fail(error, f"the step of a {type(item).__name__}, now dropped,")
+                else:
+                    effects += more
             return state, effects
 
         self._now = now

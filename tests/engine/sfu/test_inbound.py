@@ -152,3 +152,42 @@ def test_padding_is_no_layer(rids: tuple[str, ...]) -> None:
     track, _ = make_track(VP8, rids)
     send(track, 1, b"")
     assert track.layers == set()
+
+
+def test_nothing_of_a_muted_track_is_passed_on_and_its_numbers_go_on_without_a_gap() -> None:
+    track, _ = make_track()
+    _, sink = subscribe(track)
+    send(track, 1)
+    track.mute(True, 0.0)
+    for sequence in range(2, 52):
+        send(track, sequence)
+    assert len(sink.rtp) == 1
+    track.mute(False, 1.0)
+    send(track, 52)
+    first, second = sink.sequences()
+    assert second == (first + 1) & 0xFFFF
+
+
+def test_a_video_that_is_unmuted_begins_with_a_key_frame() -> None:
+    track, publisher = make_track(VP8)
+    _, sink = subscribe(track)
+    send(track, 1, vp8(is_key=True))
+    track.mute(True, 0.0)
+    send(track, 2, vp8(is_key=True))
+    publisher.asked()
+    track.mute(False, 1.0)
+    assert publisher.asked() == [("key", 9)]
+    send(track, 3, vp8())
+    assert len(sink.rtp) == 1
+    send(track, 4, vp8(is_key=True))
+    first, second = sink.sequences()
+    assert second == (first + 1) & 0xFFFF
+
+
+def test_an_audio_level_without_a_value_is_none() -> None:
+    track, _ = make_track()
+    _, sink = subscribe(track)
+    header = rtp.RtpHeader(111, 7, 960, 9, {1: b""}, 12)
+    track.on_rtp(track.streams[0], bytes(12) + b"sound", header, 0.0)
+    assert [one.sequence for one in sink.rtp]
+    assert track.meter.level(0.0) == 0.0

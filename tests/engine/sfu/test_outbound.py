@@ -136,6 +136,23 @@ def test_what_can_be_sent_again_is_bounded() -> None:
     assert sink.sequences()[count:] == [1100, 1699]
 
 
+def test_packets_asked_for_again_and_again_go_out_once_a_round_trip_and_on_a_budget() -> None:
+    track, _ = make_track(VP8)
+    subscription, sink = subscribe(track)
+    for sequence in range(600):
+        send(track, sequence, vp8(is_key=True) + bytes(1000))
+    count = len(sink.packets)
+    for _ in range(300):
+        subscription.on_feedback(nack(5, [*range(1000, 1017)]), 1.0)
+    assert len(sink.packets) == count + 17
+    subscription.on_feedback(nack(5, [*range(1000, 1017)]), 1.02)
+    assert len(sink.packets) == count + 34
+    for turn in range(1000):
+        subscription.on_feedback(nack(5, [*range(1000, 1600)]), 2.0 + turn / 1000)
+    again = sum(map(len, sink.packets[count:]))
+    assert 400_000 < again < 600_000  # a burst, and a second's worth
+
+
 def test_a_lost_picture_is_asked_for_in_the_layer_that_is_shown() -> None:
     track, publisher = make_track(VP8, ("q", "f"))
     subscription, _ = subscribe(track, wanted=0)

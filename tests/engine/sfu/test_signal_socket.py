@@ -6,6 +6,7 @@ import asyncio
 import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from itertools import pairwise
 
 import aiohttp
 import pytest
@@ -78,6 +79,29 @@ async def test_what_is_queued_goes_out_in_order_before_the_end(connect: Connect)
         signal.send(b"too late")
 
     assert await received(await connect(begin)) == messages
+
+
+async def test_of_many_requests_in_one_write_others_wait_for_one_at_most(
+    server: Server, connect: Connect
+) -> None:
+    socket = await connect(lambda _: None)
+    turns = [0]  # requests handled by each turn of the loop
+    loop, is_done = asyncio.get_running_loop(), asyncio.Event()
+
+    def turn() -> None:
+        turns.append(len(server.requests))
+        if turns[-1] < 500:
+            loop.call_soon(turn)
+        else:
+            is_done.set()
+
+    ping = rtc.SignalRequest(ping=1).SerializeToString()
+    for _ in range(500):
+        await socket.send_bytes(ping)
+    turn()
+    async with asyncio.timeout(20):
+        await is_done.wait()
+    assert max(after - before for before, after in pairwise(turns)) == 1
 
 
 @pytest.mark.parametrize(("count", "size"), [(5000, 10), (20, 1_000_000)])

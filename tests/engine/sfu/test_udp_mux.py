@@ -33,8 +33,11 @@ class Endpoint:
     def __init__(self) -> None:
         self.checks: list[tuple[Address, bool]] = []
         self.datagrams: list[bytes] = []
-        self.is_broken = False
+        self.is_broken = self.is_here = False
         self.news = asyncio.Event()
+
+    def holds(self, address: Address, now: float) -> bool:
+        return self.is_here
 
     def on_check(self, ufrag: str, address: Address, is_nominating: bool, now: float) -> None:
         self.checks.append((address, is_nominating))
@@ -75,6 +78,21 @@ async def peer(mux: UdpMux) -> AsyncIterator[Peer]:
     made = Peer(mux)
     yield made
     made.socket.close()
+
+
+@pytest.mark.parametrize("is_here", [True, False])
+async def test_who_is_at_an_address_keeps_it_against_an_authentic_check_of_another(
+    mux: UdpMux, is_here: bool
+) -> None:
+    victim, mallory = Endpoint(), Endpoint()
+    mux.register("victim", PASSWORD, victim)
+    mux.register("mallory", PASSWORD, mallory)
+    mux.receive(check("victim"), ("127.0.0.1", 9), 0.0)
+    victim.is_here = is_here
+    mux.receive(check("mallory"), ("127.0.0.1", 9), 1.0)
+    mux.receive(b"\x80sound", ("127.0.0.1", 9), 1.0)
+    assert (len(victim.datagrams), len(mallory.datagrams)) == (is_here, not is_here)
+    assert len(mallory.checks) == (not is_here)
 
 
 async def test_a_check_is_answered_with_the_senders_address(mux: UdpMux, peer: Peer) -> None:

@@ -21,7 +21,7 @@ def free_seat(grid: UTDSeatGrid, identity: str, index: int) -> UTDSeat:
     """Return a seat `identity` may take."""
     seat = seat_at(grid, index)
     if seat.is_occupied:
-        raise conflict(f"seat {index} is occupied")
+        raise conflict(f"seat {index} is taken by {seat.identity!r}")
     if seat.is_locked:
         raise forbidden(f"seat {index} is locked")
     if not seat.is_available_to(identity):

@@ -16,6 +16,7 @@ from aiortc import RTCDataChannel, RTCSctpTransport
 from aiortc.rtcsctptransport import RTCSctpCapabilities
 
 from utd_rx.engine.sfu.answers import MAX_MESSAGE_SIZE
+from utd_rx.engine.sfu.sctp_gate import MAX_HELD, MAX_STREAMS, Admittance, judge
 
 _logger = logging.getLogger(__name__)
 
@@ -86,13 +87,21 @@ class DataChannels:
     def receive(self, packet: bytes) -> None:
         if self.is_closed:
             return
+        verdict = judge(packet, self._sctp._last_received_tsn)
+        if verdict is not Admittance.PASS:
+            self.dropped += 1
+            if verdict is Admittance.ABORT:
+                self.close()
+            return
         try:
             _drive(self._sctp._handle_data(packet))
         except Exception:  # aiortc's parser raises many kinds on garbage
             self.dropped += 1
             _logger.debug("SCTP packet refused", exc_info=True)
+        streams = self._sctp._inbound_streams.values()
+        held = sum(len(one.reassembly) for one in streams)
         # aiortc advertises its window but takes what exceeds it.
-        if self._sctp._advertised_rwnd < 0:
+        if self._sctp._advertised_rwnd < 0 or len(streams) > MAX_STREAMS or held > MAX_HELD:
             self.close()
 
     def _on_channel(self, channel: RTCDataChannel) -> None:

@@ -160,6 +160,8 @@ class InboundTrack:
     extensions: Mapping[str, int]
     is_video: bool
     rids: tuple[str, ...] = field(default=(), converter=sorted_rids)
+    is_muted: bool = False
+    """Nothing of it is passed on, whatever the publisher goes on sending."""
     streams: tuple[InboundStream, ...] = field(init=False)
     meter: SpeechMeter = field(factory=SpeechMeter)
     subscriptions: dict[int, TrackReceiver] = field(factory=dict)
@@ -206,6 +208,8 @@ class InboundTrack:
                     self.rates.on_picture(picture.temporal, now)
         else:
             self._meter(header, now)
+        if self.is_muted:
+            return
         arrival = Arrival(stream, header, rtp.is_marked(packet), payload, picture, step == 0)
         for subscription in self.subscriptions.values():
             subscription.on_packet(arrival, now)
@@ -225,7 +229,7 @@ class InboundTrack:
 
     def _meter(self, header: RtpHeader, now: float) -> None:
         value = header.extensions.get(self.extensions.get(sdp.LEVEL_EXTENSION, -1))
-        if value is None:
+        if not value:
             return
         last, self._last_timestamp = self._last_timestamp, header.timestamp
         elapsed = (header.timestamp - last) & 0xFFFFFFFF if last is not None else 0x80000000
@@ -241,6 +245,13 @@ class InboundTrack:
         stream.on_sender_report(report, now)
         for subscription in self.subscriptions.values():
             subscription.relay_sender_report(stream, report)
+
+    def mute(self, is_muted: bool, now: float) -> None:
+        """Stop to pass it on, or go on; subscribers' numbers go on without a gap."""
+        if is_muted != self.is_muted:
+            self.is_muted = is_muted
+            for subscription in () if is_muted else self.subscriptions.values():
+                subscription.start(now)
 
     def add(self, subscription: TrackReceiver, now: float) -> None:
         self.subscriptions[subscription.ssrc] = subscription

@@ -18,6 +18,7 @@ from utd_rx.engine.sfu.inbound import Arrival, InboundStream, InboundTrack, Pack
 from utd_rx.engine.sfu.layers import best_layer
 from utd_rx.engine.sfu.numbering import SequenceNumbers, Timestamps, Vp8Counters
 from utd_rx.engine.sfu.pictures import renumber_vp8
+from utd_rx.engine.sfu.repair import Resends
 from utd_rx.engine.sfu.rtp import RtpHeader
 from utd_rx.engine.sfu.selection import LayerSelector, Passage
 
@@ -54,6 +55,7 @@ class OutboundTrack:
     extensions: Mapping[str, int]
     mid: str
     _cname: str
+    _resends: Resends = field(factory=Resends)  # all of one subscriber's share it
     _wanted: int | None = 2  # the best layer it shall get; None for nothing
     _best: int = 0  # the one to get, of those that arrive
     _fps: int = 0  # 0 for all there are
@@ -210,10 +212,11 @@ class OutboundTrack:
             )
 
     def on_feedback(self, packet: rtp.Feedback, now: float) -> None:
-        for one in rtp.nacked_sequences(packet):
-            sent = self._sent.get(one & 0xFFFF)
-            if sent is not None:  # what never came is asked of the publisher by its stream
-                self._send(one & 0xFFFF, sent)
+        for one in dict.fromkeys(number & 0xFFFF for number in rtp.nacked_sequences(packet)):
+            sent = self._sent.get(one)
+            # What never came is asked of the publisher by its stream.
+            if sent and self._resends.allow(self.ssrc, one, len(sent.payload), now):
+                self._send(one, sent)
         if rtp.is_keyframe_request(packet) and self._wanted is not None:
             self.track.request_keyframe(self._selector.current or 0, now)
 

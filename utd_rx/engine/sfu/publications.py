@@ -199,6 +199,7 @@ class Publications:
         extensions = answers.accepted_extensions(section, codec)
         is_video = section.kind == "video"
         track = InboundTrack(self._sink, codec, extensions, is_video=is_video, rids=section.rids)
+        track.is_muted = publication.info.muted
         publication.track = track
         publication.info.mid = section.mid
         publication.info.mime_type = f"{section.kind}/{answers.CODECS[section.kind][codec.name]}"

@@ -12,6 +12,11 @@ _MAX_GAP: Final = 100
 _MAX_MISSING: Final = 300
 _ASK_AGAIN: Final = 0.05
 _MAX_ASKED: Final = 8
+# A request is answered once per round trip; on loopback and in a LAN that is less than this.
+_RESEND_INTERVAL: Final = 0.02
+# Bytes per second that one subscriber may ask for again, with a burst of one: a tenth of what its
+# videos may have (`inbound`), and a lost key frame of all of them.
+_RESEND_RATE: Final = 250_000
 
 
 @define
@@ -92,3 +97,29 @@ class MissingPackets:
         self._ask_at = now + _ASK_AGAIN
         self._asked = {one: n + 1 for one, n in self._asked.items() if n < _MAX_ASKED}
         return list(self._asked)
+
+
+@define
+class Resends:
+    """What one subscriber is sent again: each packet once per round trip, and bytes on a budget.
+
+    Otherwise few small requests make many large packets, for whoever asks.
+    """
+
+    _sent_at: dict[tuple[int, int], float] = field(factory=dict)  # by SSRC and sequence number
+    _left: float = _RESEND_RATE
+    _filled_at: float = 0.0
+
+    def allow(self, ssrc: int, number: int, size: int, now: float) -> bool:
+        """Whether that packet goes out again now; counted when it does."""
+        if now - self._filled_at >= _RESEND_INTERVAL:
+            self._left = min(_RESEND_RATE, self._left + (now - self._filled_at) * _RESEND_RATE)
+            self._filled_at = now
+            self._sent_at = {
+                one: at for one, at in self._sent_at.items() if now - at < _RESEND_INTERVAL
+            }
+        if (ssrc, number) in self._sent_at or size > self._left:
+            return False
+        self._sent_at[ssrc, number] = now
+        self._left -= size
+        return True

@@ -251,6 +251,8 @@ class SfuParticipant:
     def set_muted(self, publication: Publication, is_muted: bool) -> None:
         if publication.info.muted != is_muted:
             publication.info.muted = is_muted
+            if publication.track is not None:
+                publication.track.mute(is_muted, self._context.now())
             self.owner.publish_info(self)
 
     def set_permission(self, permission: models.ParticipantPermission) -> None:

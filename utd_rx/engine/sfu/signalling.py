@@ -261,6 +261,8 @@ class MediaSignalSocket:
                 if code is not None:
                     await self._socket.close(code=code)
                     break
+                # What is buffered comes without a turn of the loop, and others wait for theirs.
+                await asyncio.sleep(0)
         finally:
             if on_end is not None:
                 on_end()

@@ -25,6 +25,7 @@ from utd_rx.engine.sfu.layers import HIGH, OFF, Quality, layer_of, wanted_qualit
 from utd_rx.engine.sfu.limits import MAX_WISHES
 from utd_rx.engine.sfu.outbound import OutboundTrack
 from utd_rx.engine.sfu.publications import Publication
+from utd_rx.engine.sfu.repair import Resends
 from utd_rx.engine.sfu.sdp import Section
 
 _COLLECT_SECONDS: Final = 0.01
@@ -57,6 +58,7 @@ class Subscriptions:
         self._wanted: dict[str, _Wanted] = {}
         self._slots: dict[str, _Slot] = {}
         self._by_ssrc: dict[int, OutboundTrack] = {}
+        self._resends = Resends()
         self._timer: asyncio.TimerHandle | None = None
         self._is_offer_due = False
         self._is_closed = False
@@ -188,6 +190,7 @@ class Subscriptions:
                 extensions=accepted_extensions(section, codec),
                 mid=section.mid,
                 cname=publication.publisher_sid,
+                resends=self._resends,
                 wanted=layer_of(quality, publication.info),
                 fps=self._asked(publication).fps,
             )

@@ -22,6 +22,8 @@ from utd_rx.engine.sfu.udp_mux import Address, UdpMux
 # libwebrtc checks at least every 2.5 s; the real server takes ICE for failed after 10 + 5 s, and
 # waits 5 s more for a resume.
 _SILENCE_TIMEOUT: Final = 20.0
+# Two of its checks: whoever was heard within that keeps the address.
+_HOLD: Final = 5.0
 # DTLS close_notify overtakes the `leave` message that says why; give that one time to arrive.
 _GOODBYE_TIMEOUT: Final = 2.0
 # libsrtp keeps a context per SSRC for ever; a client that needs more is broken or hostile.
@@ -99,6 +101,11 @@ class Transport:
         self._owner = self._outbound = self._inbound = None
         self.is_connected = False
         self._mux.remove(self)
+
+    def holds(self, address: Address, now: float) -> bool:
+        """Whether the client is at `address`, and was heard there lately."""
+        is_there = self.is_connected and not self.is_ended and address == self._address
+        return is_there and self.silence(now) < _HOLD
 
     def on_check(self, ufrag: str, address: Address, is_nominating: bool, now: float) -> None:
         """An authentic connectivity check arrived and was answered."""

@@ -32,6 +32,7 @@ _MAX_ADDRESSES: Final = 16
 class MuxEndpoint(Protocol):
     """One client's transport as the mux sees it. None of these may raise on bad input."""
 
+    def holds(self, address: Address, now: float) -> bool: ...
     def on_check(self, ufrag: str, address: Address, is_nominating: bool, now: float) -> None: ...
     def on_datagram(self, data: bytes, now: float) -> None: ...
 
@@ -133,7 +134,11 @@ class UdpMux:
         if request is None or endpoint is None or not request.check_message_integrity(key):
             self.dropped += 1
             return
-        if self._by_address.get(address) is not endpoint:
+        holder = self._by_address.get(address)
+        if holder is not endpoint:
+            if holder is not None and holder.holds(address, now):
+                self.dropped += 1  # anybody can write another's address on a check of their own
+                return
             known = self._addresses_of(endpoint)
             with contextlib.suppress(IndexError):
                 del self._by_address[known[-_MAX_ADDRESSES]]

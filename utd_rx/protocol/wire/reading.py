@@ -36,13 +36,13 @@ def read_text(value: object) -> str | None:
 
 
 def read_int(value: object) -> int | None:
-    """Return an integer, also from `7.0` and `"7"`; None for anything else."""
+    """Return an integer of 64 bits, also from `7.0` and `"7"`; None for anything else."""
     if isinstance(value, bool):
         return None
-    if isinstance(value, int):
-        return value
     if isinstance(value, float) and value.is_integer():
-        return int(value)
+        value = int(value)
+    if isinstance(value, int):
+        return value if value.bit_length() < 64 else None
     # isascii: int() would also read other scripts' digits, which no engine writes. 18 digits:
     # int() of an endless string is slow and no id is that long.
     if isinstance(value, str) and value.isascii() and len(value) <= 18:

@@ -12,10 +12,11 @@ from attrs import frozen
 
 from utd_rx.engine.signal_socket import WebSocket
 from utd_rx.errors import UTDStreamException
-from utd_rx.ports.signal import SignalEnded, SignalSink
+from utd_rx.ports.loop_turns import LoopTurns
+from utd_rx.ports.signal import SignalEnded, SignalEvent, SignalSink
 from utd_rx.rest.checks import checked_signal_url
 from utd_rx.rest.failures import timed_out
-from utd_rx.rest.signal import HEARTBEAT, OPEN_WITHIN, SignalOutbox, converse
+from utd_rx.rest.signal import HEARTBEAT, OPEN_WITHIN, converse
 from utd_rx.testing.world.network import Lane, Link, LinkNews
 
 SILENCE: Final = HEARTBEAT * 1.5
@@ -113,17 +114,17 @@ class WorldSignal:
 
     async def run(self, url: str, token: str, sink: SignalSink) -> None:
         """See `SignalPort.run`."""
-        outbox = SignalOutbox(sink)
+        told = LoopTurns[SignalEvent](sink)
         try:
             checked_signal_url(url)
-            end = await self._talk(token, outbox)
+            end = await self._talk(token, told)
         except UTDStreamException as error:
             end = SignalEnded(None, error)
         finally:
-            outbox.close()
-        outbox.end(end)
+            told.close()
+        told.end(end)
 
-    async def _talk(self, token: str, outbox: SignalOutbox) -> SignalEnded:
+    async def _talk(self, token: str, told: LoopTurns[SignalEvent]) -> SignalEnded:
         near, far = joined(self._link)
 
         def hear(news: LinkNews) -> None:
@@ -137,7 +138,7 @@ class WorldSignal:
                 await self._link.trip()
                 self._serve(far)
                 await self._link.trip()
-                return await converse(near, token, outbox, opening)
+                return await converse(near, token, told, opening)
         except TimeoutError:
             raise timed_out() from None
         finally:

@@ -1,0 +1,108 @@
+"""What a peer makes up costs the server little, and what a real one sends passes."""
+
+from __future__ import annotations
+
+import pytest
+from aiortc.rtcsctptransport import (
+    Chunk,
+    DataChunk,
+    ForwardTsnChunk,
+    SackChunk,
+    serialize_packet,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.engine.sfu.test_transport import Pair, pair
+from utd_rx.engine.sfu.data_channels import RELIABLE
+from utd_rx.engine.sfu.sctp_gate import MAX_HELD, MAX_STREAMS, Admittance, judge
+
+__all__ = ["pair"]
+
+FIRST, MIDDLE = 0x02, 0x00
+
+
+def data(tsn: int, payload: bytes = b"x", *, flags: int = MIDDLE, stream: int = 0) -> DataChunk:
+    chunk = DataChunk(flags=flags)
+    chunk.tsn, chunk.stream_id, chunk.stream_seq, chunk.protocol = tsn, stream, 0, 53
+    chunk.user_data = payload
+    return chunk
+
+
+def sack(*gaps: tuple[int, int]) -> SackChunk:
+    chunk = SackChunk()
+    chunk.gaps = list(gaps)
+    return chunk
+
+
+def packet(*chunks: Chunk, tag: int = 0) -> bytes:
+    return serialize_packet(5000, 5000, tag, chunks[0]) if len(chunks) == 1 else _bundle(chunks)
+
+
+def _bundle(chunks: tuple[Chunk, ...]) -> bytes:
+    return bytes(12) + b"".join(map(bytes, chunks))
+
+
+@pytest.mark.parametrize(
+    ("chunks", "verdict"),
+    [
+        ([data(1)], Admittance.PASS),
+        ([data(2**32 - 1)], Admittance.PASS),  # an old one, again
+        ([data(96)], Admittance.PASS),
+        ([data(97)], Admittance.DROP),
+        ([data(2**31 - 1)], Admittance.DROP),
+        ([data(n) for n in range(1, 65)], Admittance.PASS),
+        ([data(n) for n in range(1, 66)], Admittance.ABORT),
+        ([data(1, b"")], Admittance.ABORT),
+        ([sack((2, 5), (9, 4000))], Admittance.PASS),
+        ([sack(*[(1, 65535)] * 280)], Admittance.ABORT),
+        ([sack((1, 5000)), sack((1, 5000))], Admittance.ABORT),
+        ([sack((9, 1))], Admittance.PASS),
+    ],
+)
+def test_verdicts(chunks: list[Chunk], verdict: Admittance) -> None:
+    assert judge(packet(*chunks), 0) is verdict
+
+
+def test_before_the_first_number_is_known_none_is_too_far() -> None:
+    assert judge(packet(data(70_000)), None) is Admittance.PASS
+
+
+@given(st.binary(max_size=200), st.none() | st.integers(0, 2**32 - 1))
+def test_any_bytes_have_a_verdict(rest: bytes, received: int | None) -> None:
+    assert isinstance(judge(rest, received), Admittance)
+
+
+async def test_messages_of_every_size_pass(pair: Pair) -> None:
+    await pair.opened()
+    sent = [bytes([n]) * size for n, size in enumerate([1] * 100 + [65_535] * 10)]
+    for one in sent:
+        pair.client.send(RELIABLE, one)
+    await pair.until(lambda: len(pair.server_got) == len(sent))
+    assert [message for _, message in pair.server_got] == sent
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        [data(0, flags=FIRST), *(data(0) for _ in range(MAX_HELD))],
+        [data(0, stream=n) for n in range(MAX_STREAMS + 1)],
+    ],
+    ids=["fragments without an end", "streams without number"],
+)
+async def test_state_without_bound_ends_the_association(
+    pair: Pair, chunks: list[DataChunk]
+) -> None:
+    await pair.opened()
+    for chunk in chunks:
+        assert not pair.server.is_closed
+        pair.server.be_sent(chunk)
+    assert pair.server.is_closed
+
+
+async def test_streams_named_in_passing_count_too(pair: Pair) -> None:
+    await pair.opened()
+    forward = ForwardTsnChunk()
+    forward.streams = [(n, 0) for n in range(MAX_STREAMS + 1)]
+    pair.server.be_sent(forward)
+    assert pair.server.is_closed

@@ -1,0 +1,1 @@
+"""The Atoms voice agent: sessions over a raw WebSocket, without LiveKit (docs/agent.md)."""

@@ -1,0 +1,62 @@
+"""What the commands that serve have in common: an address, one announcement, and a good end."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import sys
+from collections.abc import Callable
+from typing import Protocol
+
+
+class LocalServer(Protocol):
+    """What is started and ended."""
+
+    async def start(self) -> None: ...
+    async def aclose(self) -> None: ...
+
+
+def add_address(parser: argparse.ArgumentParser) -> None:
+    """Add `--host` and `--port`."""
+    add = parser.add_argument
+    add("--host", default="127.0.0.1", help="address to bind (default: %(default)s)")
+    add("--port", type=port_number, default=0, metavar="N", help="0, the default, is a free one")
+
+
+def port_number(text: str) -> int:
+    """Read a port; 0 is a free one."""
+    port = int(text)
+    if not 0 <= port <= 65535:
+        raise argparse.ArgumentTypeError("must be 0 to 65535")
+    return port
+
+
+async def serve(server: LocalServer, announce: Callable[[], str]) -> int:
+    """Run a server until SIGINT or SIGTERM, having printed what `announce` says of it; return 0."""
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopped.set)
+    starting = loop.create_task(server.start(), name="server-start")
+    waiting = loop.create_task(stopped.wait(), name="server-signal")
+    try:
+        # A signal must not wait for what comes up slowly, such as a livekit-server.
+        await asyncio.wait((starting, waiting), return_when=asyncio.FIRST_COMPLETED)
+        if stopped.is_set() and not starting.done():
+            return 0
+        await starting
+        print(announce(), flush=True)
+        await waiting
+        return 0
+    finally:
+        for task in (starting, waiting):
+            task.cancel()
+        await asyncio.gather(starting, waiting, return_exceptions=True)
+        await server.aclose()
+
+
+def fail(command: str, status: int, message: str) -> int:
+    """Say in one line why a command fails, and return its status."""
+    print(f"utd-rx {command}: {message}", file=sys.stderr)
+    return status

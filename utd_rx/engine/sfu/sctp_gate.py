@@ -1,0 +1,75 @@
+"""What of SCTP is handed over to aiortc, whose work per packet grows with what a peer makes up.
+
+It keeps misordered numbers and fragments in lists that it walks for every chunk, and unrolls the
+gaps of an acknowledgement one by one. So one packet could stop the loop for seconds. With these
+bounds none costs more than some milliseconds; chunks are those of RFC 9260, section 3.3.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from enum import Enum, auto
+from typing import Final
+
+_HEADER: Final = 12
+_CHUNK: Final = struct.Struct("!BBH")
+_DATA: Final = struct.Struct("!IH")  # TSN and stream, of more
+_GAPS: Final = struct.Struct("!HH")
+_DATA_CHUNK, _SACK_CHUNK = 0, 3
+_DATA_HEADER, _SACK_HEADER = 16, 16
+
+_MAX_CHUNKS: Final = 64
+"""Of one packet: 1,200 bytes of the smallest messages that LiveKit sends are half as many."""
+
+_WINDOW: Final = 96
+"""How far ahead of a hole chunks are taken, 100 kB; what is beyond comes again, as if lost."""
+
+_MAX_GAPS: Final = 8192
+"""Chunks that one packet acknowledges behind a hole; no more are on their way."""
+
+MAX_STREAMS: Final = 64
+"""That a peer may use. LiveKit's clients use three."""
+
+MAX_HELD: Final = 320
+"""Fragments that wait for the rest of their message, of all streams: a message of the greatest
+size on each of the three, and what is ahead of a hole."""
+
+
+class Admittance(Enum):
+    PASS = auto()
+    DROP = auto()
+    ABORT = auto()
+
+
+def judge(packet: bytes, received: int | None) -> Admittance:
+    """Say what becomes of a packet, when all TSNs up to `received` have come; total."""
+    verdict, gaps = Admittance.PASS, 0
+    for count, (kind, at, size) in enumerate(_chunks(packet)):
+        if count >= _MAX_CHUNKS:
+            return Admittance.ABORT
+        if kind == _DATA_CHUNK and size >= _DATA_HEADER:
+            if size == _DATA_HEADER:  # "No User Data", which RFC 9260 ends an association for
+                return Admittance.ABORT
+            tsn, _ = _DATA.unpack_from(packet, at + _CHUNK.size)
+            if received is not None and _WINDOW < ((tsn - received) & 0xFFFFFFFF) < 0x80000000:
+                verdict = Admittance.DROP
+        elif kind == _SACK_CHUNK and size >= _SACK_HEADER:
+            (blocks,) = struct.unpack_from("!H", packet, at + 12)
+            for block in range(min(blocks, (size - _SACK_HEADER) // _GAPS.size)):
+                start, end = _GAPS.unpack_from(packet, at + _SACK_HEADER + block * _GAPS.size)
+                gaps += max(0, end - start + 1)
+            if gaps > _MAX_GAPS:
+                return Admittance.ABORT
+    return verdict
+
+
+def _chunks(packet: bytes) -> Iterator[tuple[int, int, int]]:
+    """Kind, place and size of each whole chunk."""
+    at = _HEADER
+    while at + _CHUNK.size <= len(packet):
+        kind, _, size = _CHUNK.unpack_from(packet, at)
+        if size < _CHUNK.size or at + size > len(packet):
+            return
+        yield kind, at, size
+        at += size + -size % 4
