@@ -11,6 +11,7 @@ from utd_rx.engine.rules.roles import Grant
 from utd_rx.errors import ConflictReason, UTDErrorCode
 from utd_rx.models import events as ev
 from utd_rx.models.connection import DisconnectReason
+from utd_rx.testing import FakeWorld
 from utd_rx.testing.contracts import refusal
 from utd_rx.testing.world.devices import VirtualMicrophone
 
@@ -138,10 +139,11 @@ async def test_who_starts_over_leaves_and_comes_for_others_and_has_new_tracks(
     anna.forget()
     party.network.interrupt("ben", full=True)
     await advance(0.2)
-    assert ben.names()[1:4] == ["Reconnecting", "Reconnected", "LocalTrackRepublished"]
+    assert ben.names()[1:4] == ["Reconnecting", "LocalTrackRepublished", "Reconnected"]
     [republished] = ben.of(ev.LocalTrackRepublished)
     assert republished.previous_sid == sid != republished.track.sid
-    assert ben.of(ev.Reconnected)[0].snapshot.local.metadata == ""
+    local = ben.of(ev.Reconnected)[0].snapshot.local
+    assert (local.metadata, local.tracks) == ("", (republished.track,))
     assert anna.names() == [
         "TrackUnsubscribed", "TrackUnpublished", "ParticipantDisconnected",
         "ParticipantConnected", "TrackPublished", "TrackSubscribed",
@@ -197,7 +199,8 @@ async def test_after_an_outage_one_resumes_or_starts_over_where_one_was_given_up
     await advance(seconds)
     party.network.heal("ben")
     await advance(RESUME + 0.1)
-    assert ben.names()[:2] == ["Reconnecting", "Reconnected"]
+    told = [name for name in ben.names() if name.startswith("Reconn")]
+    assert told == ["Reconnecting", "Reconnected"]
     assert [name for name in anna.names() if name.startswith("Participant")] == kinds
     assert (await party.sfu.list_participants(ROOM))[-1].identity == "ben"
 
@@ -294,6 +297,13 @@ async def test_a_publication_that_is_cancelled_is_taken_back(party: Party, after
     assert (
         len(anna.of(ev.TrackPublished)) - len(anna.of(ev.TrackUnpublished)) == len(there.tracks) - 1
     )
+
+
+def test_a_world_that_ends_while_somebody_publishes_ends_in_silence() -> None:
+    with FakeWorld() as world:
+        anna, ben = world.call("anna", "ben")  # both publish, once connected
+    assert not anna.connected.value
+    assert not ben.connected.value
 
 
 @virtual

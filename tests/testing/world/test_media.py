@@ -245,6 +245,25 @@ async def test_a_picture_is_seen_as_it_is_shown(party: Party) -> None:
     assert [frame.timestamp for frame in seen] == pytest.approx([0.0, 0.1])
 
 
+@pytest.mark.parametrize(
+    ("asked", "rows"),
+    [((180,), 180), ((190,), 180), ((300,), 360), ((90, 500), 720), ((90, None), 720)],
+)
+@virtual
+async def test_a_large_picture_comes_in_the_size_that_serves_all_who_look(
+    party: Party, asked: tuple[int | None, ...], rows: int
+) -> None:
+    anna, ben = await party.join("anna"), await party.join("ben")
+    camera, seen = VirtualCamera(), list[VideoFrame]()
+    track = await ben.room.publish(camera, TrackSource.CAMERA)
+    await advance(0)
+    for height in asked:
+        await anna.room.look(track.sid, seen.append, max_height=height)
+    await camera.show(TestPattern(1280, 720, 10).picture(5))
+    await advance(0)
+    assert [(frame.height, read_counter(frame)) for frame in seen] == [(rows, 5)] * len(asked)
+
+
 @virtual
 async def test_a_muted_camera_is_closed_and_opened_anew(party: Party) -> None:
     ben = await party.join("ben")

@@ -11,8 +11,11 @@ from utd_rx.errors import UTDErrorCode
 from utd_rx.models import events as ev
 from utd_rx.models.connection import DisconnectReason
 from utd_rx.models.participant import TrackSource
+from utd_rx.testing import FakeWorld
 from utd_rx.testing.contracts import refusal
+from utd_rx.testing.world import sfu
 from utd_rx.testing.world.devices import VirtualMicrophone
+from utd_rx.testing.world.sfu import TURNS
 
 
 @virtual
@@ -237,3 +240,31 @@ async def test_news_of_the_silent_is_collected_if_that_is_wished() -> None:
     assert [event.sender for event in anna.of(ev.DataReceived)] == ["ben"]
     assert anna.names()[1:4] == ["ParticipantConnected", "TrackPublished", "TrackSubscribed"]
     await party.aclose()
+
+
+@pytest.mark.parametrize("turns", [1, TURNS])
+def test_a_frame_on_an_open_socket_is_there_before_what_the_engine_asks_of_its_media_server(
+    turns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sfu, "TURNS", turns)
+    with FakeWorld() as world:
+        anna, ben = world.call("anna", "ben", answer=False)
+        failures: list[object] = []
+        anna.failure.subscribe(failures.append)
+        [ringing] = world.client("ben").ringing_calls.value
+        world.run(ben.reject(ringing.call_id))
+        world.advance(1.0)
+    # With fewer turns the call's room is gone before its end is known, which is a failure.
+    assert len(failures) == (1 if turns == TURNS else 3)
+
+
+def test_what_a_silent_newcomer_sends_in_a_world_names_no_sender_if_that_is_wished() -> None:
+    with FakeWorld(silent_update_interval=3.0) as world:
+        anna = world.join_audio_room("anna", host=True)
+        ben = world.join_audio_room("ben")
+        heard: list[ev.DataReceived] = []
+        anna.data.subscribe(heard.append)
+        for _ in range(2):
+            world.run(ben.send_data(b"hello"))
+            world.advance(3.1)
+    assert [message.sender for message in heard] == [None, "ben"]

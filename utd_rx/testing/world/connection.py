@@ -15,6 +15,7 @@ notices outages as late as LiveKit's client does, and comes back as it does (doc
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from typing import Any, Final, TypeVar
 
@@ -38,6 +39,8 @@ from utd_rx.testing.world.sfu_room import VirtualRoom
 from utd_rx.testing.world.statistics import Ledger
 from utd_rx.testing.world.tokens import RoomTicket
 from utd_rx.testing.world.wire import Order
+
+logger: Final = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -158,8 +161,14 @@ class WorldConnection:
         """See `Wire`, as for the rest of what it lists."""
         task = self._loop.create_task(work, name=f"utd_rx world: {name}")
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._forget)
         return task
+
+    def _forget(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # Whoever waits raises it; for a task nobody waits for, this is its only trace.
+            logger.debug("%s: %r", task.get_name(), error)
 
     def post(self, order: Order[object]) -> None:
         if self._is_steady.is_set():
@@ -326,8 +335,8 @@ class WorldConnection:
             else:
                 self._data.close()
                 self._data = Lane(self._link, is_data=True)
+                self.local.republish(self._room, self._there)
                 self._restored()
-                self._loop.call_soon(self.local.republish)
         elif there is not self._there:
             self._finish(DisconnectReason.DUPLICATE_IDENTITY)
         else:
@@ -339,11 +348,10 @@ class WorldConnection:
         self._starts_over = False
         self._cancel("give up")
         self._is_steady.set()
-        snapshot = self._taken(self._room.snapshot(self._there))
-        self.tell(ev.Reconnected(snapshot))
+        self._room.push_ticket(self._there)
+        self.tell(ev.Reconnected(self._taken(self._room.snapshot(self._there))))
         self.receptions.keep({track.sid for _, track in self._others.tracks})
         self.local.enforce(self.permission)
-        self._room.push_ticket(self._there)
 
     def _in(self, seconds: float, what: str, then: Callable[[], None]) -> None:
         self._cancel(what)

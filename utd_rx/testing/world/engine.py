@@ -54,7 +54,12 @@ class WorldEngine:
         clock, nobody = WorldEngineClock(), Nobody()
         secrets = make_secrets(options)
         tokens = WorldTokens(clock.wall)
-        self.sfu = VirtualSfu(self._report, tokens.read_ticket, wall=clock.wall)
+        self.sfu = VirtualSfu(
+            self._report,
+            tokens.read_ticket,
+            wall=clock.wall,
+            silent_news=options.silent_update_interval,
+        )
         hub = SignalHub(clock, nobody)
         core = EngineCore(
             secrets.app_id,

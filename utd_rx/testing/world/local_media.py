@@ -123,14 +123,15 @@ class LocalMedia:
         for feed in self._all():
             self._repeat_mute(feed)
 
-    def republish(self) -> None:
-        """After a full reconnect: publish everything anew; who may not is not told."""
+    def republish(self, room: VirtualRoom, who: VirtualParticipant) -> None:
+        """In a full reconnect: publish everything anew; what may not be is not told."""
         for feed in self._all():
             track = track_of(feed.source, feed.track_source, feed.publication)
-            ask = self._wire.ask(
-                partial(_publish, track), partial(self._republished, feed, feed.publication.sid)
-            )
-            self._wire.own(ask, "republish")
+            publication, previous = room.publish(who, track), feed.publication.sid
+            if publication is not None:
+                feed.publication = publication
+                self._feeds[publication.sid] = feed
+                self._wire.tell(ev.LocalTrackRepublished(publication, previous))
 
     def leave(self) -> None:
         """Say that everything ends, since the connection does."""
@@ -169,13 +170,6 @@ class LocalMedia:
         feed.is_over = True
         feed.box.close()
         await feed.rest()
-
-    def _republished(self, feed: Feed, previous: str, publication: TrackPublication | None) -> None:
-        if publication is None or feed.is_over:
-            return
-        feed.publication = evolve(publication, is_muted=feed.publication.is_muted)
-        self._feeds[publication.sid] = feed
-        self._wire.tell(ev.LocalTrackRepublished(feed.publication, previous))
 
     def _repeat_mute(self, feed: Feed) -> None:
         sid, is_muted = feed.publication.sid, feed.publication.is_muted

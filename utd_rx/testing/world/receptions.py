@@ -12,12 +12,13 @@ from collections.abc import Callable, Collection, Iterator
 from typing import Final
 
 import numpy as np
+from attrs import evolve
 
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.audio import FRAMES_PER_SECOND, AudioFormat, AudioFrame, FrameSink
 from utd_rx.models.devices import DeviceKey
 from utd_rx.models.participant import TrackKind
-from utd_rx.models.video import VideoFrame
+from utd_rx.models.video import Pixels, VideoFrame
 from utd_rx.ports import living
 from utd_rx.ports.living import Voice
 from utd_rx.ports.room import FramesSink, PicturesSink, height_asked
@@ -28,6 +29,9 @@ FORMAT: Final = AudioFormat(48_000, 1)
 
 MAX_WAITING: Final = 10
 """Frames of sound that wait to be heard, the oldest are dropped: a jitter buffer of 100 ms."""
+
+LAYERED_FROM: Final = 960
+"""Pixels of the longer side from which a picture comes in three sizes, as `UTDRoom` sends it."""
 
 _SILENCE: Final = np.zeros((FORMAT.samples_per_frame, 1), np.int16)
 _SILENCE.flags.writeable = False
@@ -68,8 +72,8 @@ class SeenTrack:
 
     voice = None
 
-    def __init__(self, sid: str, sink: PicturesSink) -> None:
-        self.sid = sid
+    def __init__(self, sid: str, sink: PicturesSink, max_height: int | None) -> None:
+        self.sid, self.max_height = sid, max_height
         self._sink = sink
 
     def take(self, frame: AudioFrame | VideoFrame) -> None:
@@ -105,9 +109,9 @@ class Receptions:
             found.voice.gain = gain
 
     def look(self, sid: str, sink: PicturesSink, max_height: int | None) -> int:
-        height_asked(max_height)
+        height = height_asked(max_height)
         self._require(sid, TrackKind.VIDEO)
-        return self._begin(SeenTrack(sid, sink))
+        return self._begin(SeenTrack(sid, sink, height))
 
     def stop(self, number: int) -> None:
         """End one reception; nothing when it is over."""
@@ -116,9 +120,12 @@ class Receptions:
 
     def take(self, sid: str, frame: AudioFrame | VideoFrame) -> None:
         """Take a frame of a track that arrived."""
-        for one in tuple(self._going.values()):
-            if one.sid == sid:
-                one.take(frame)
+        receptions = [one for one in self._going.values() if one.sid == sid]
+        if isinstance(frame, VideoFrame):
+            heights = [one.max_height for one in receptions if isinstance(one, SeenTrack)]
+            frame = evolve(frame, pixels=_layer(frame.pixels, heights))
+        for one in receptions:
+            one.take(frame)
 
     def end(self, sid: str) -> None:
         """The track will not come back under this sid."""
@@ -155,3 +162,14 @@ class Receptions:
                 f"No {kind.name.lower()} track {sid!r} is subscribed.",
                 code=UTDErrorCode.NOT_FOUND,
             )
+
+
+def _layer(pixels: Pixels, heights: Collection[int | None]) -> Pixels:
+    """Return the smallest size of a picture that serves all who look, as LiveKit's layers are
+    (docs/livekit.md, "Layers on demand")."""
+    if max(pixels.shape[:2]) >= LAYERED_FROM and None not in heights:
+        wanted = 0.9 * max((height or 0 for height in heights), default=0)
+        for step in (4, 2):
+            if len(pixels) // step >= wanted:
+                return pixels[::step, ::step]
+    return pixels

@@ -1,7 +1,7 @@
 """`VirtualSfu`: the media server of a world, without sockets and codecs.
 
 To the engine it is a `Media`, to a `WorldRoom` what livekit-server is to `UTDRoom`. It knows no
-rules of the engine's; what happens in a room is in `sfu_room`. Each call of the engine takes a turn
+rules of the engine's; what happens in a room is in `sfu_room`. Each call of the engine takes turns
 of the loop, so that what a client is told of two calls comes in two batches, as it does in life.
 
 What is otherwise than in life, so that a test need not wait for it: what happens is told within the
@@ -39,6 +39,10 @@ from utd_rx.testing.world.tokens import RoomTicket
 DEPARTURE: Final = 20.0
 """Seconds that a room outlives its last participant, unless the engine made it
 (docs/livekit.md, "Rooms")."""
+
+TURNS: Final = 4
+"""Turns of the loop that a call of the engine takes: an HTTP exchange (1 to 4 ms) comes behind what
+is written to an open socket at the same moment, which a client here has read within two turns."""
 
 LEEWAY: Final = 60.0
 """Seconds of clock skew that are forgiven (docs/livekit.md, "Tokens")."""
@@ -101,25 +105,25 @@ class VirtualSfu:
 
     async def open_room(self, room: str, metadata: str, most: int = 0) -> MediaRoom:
         """Make the room, unless it is there; one that is there stays as it is."""
-        await asyncio.sleep(0)
+        await _exchange()
         found = self._rooms.get(room) or self._open(room, metadata, most, ABANDONED_ROOM_SECONDS)
         return found.info()
 
     async def close_room(self, room: str) -> bool:
-        await asyncio.sleep(0)
+        await _exchange()
         return self._close(room, DisconnectReason.ROOM_DELETED)
 
     async def list_rooms(self) -> tuple[MediaRoom, ...]:
-        await asyncio.sleep(0)
+        await _exchange()
         return tuple(room.info() for room in self._rooms.values())
 
     async def list_participants(self, room: str) -> tuple[MediaParticipant, ...]:
-        await asyncio.sleep(0)
+        await _exchange()
         found = self._rooms.get(room)
         return () if found is None else tuple(who.info() for who in found.people.values())
 
     async def get_participant(self, room: str, identity: str) -> MediaParticipant | None:
-        await asyncio.sleep(0)
+        await _exchange()
         _, who = self._find(room, identity)
         return None if who is None else who.info()
 
@@ -136,7 +140,7 @@ class VirtualSfu:
         return await self._change(room, identity, lambda r, who: r.set_metadata(who, metadata))
 
     async def set_room_metadata(self, room: str, metadata: str) -> bool:
-        await asyncio.sleep(0)
+        await _exchange()
         found = self._rooms.get(room)
         if found is not None:
             found.set_room_metadata(metadata)
@@ -145,14 +149,14 @@ class VirtualSfu:
     async def send(
         self, room: str, message: Mapping[str, object], to: tuple[str, ...] | None
     ) -> None:
-        await asyncio.sleep(0)
+        await _exchange()
         data = json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode()
         if (found := self._rooms.get(room)) is not None:
             # No destination is everybody (docs/livekit.md, "Rooms").
             found.send_data(None, DataMessage(data, to=to or None))
 
     async def mute(self, room: str, identity: str, track: str, *, is_muted: bool) -> bool:
-        await asyncio.sleep(0)
+        await _exchange()
         found, who = self._find(room, identity)
         if found is None or who is None or track not in who.tracks:
             return False
@@ -169,7 +173,7 @@ class VirtualSfu:
     async def _change(
         self, room: str, identity: str, change: Callable[[VirtualRoom, VirtualParticipant], None]
     ) -> bool:
-        await asyncio.sleep(0)
+        await _exchange()
         found, who = self._find(room, identity)
         if found is None or who is None:
             return False
@@ -222,6 +226,12 @@ class VirtualSfu:
     def _new_sid(self, kind: str) -> str:
         self._numbers[kind] += 1
         return f"{kind}_{self._numbers[kind]}"
+
+
+async def _exchange() -> None:
+    """Take as long as a call of the engine takes."""
+    for _ in range(TURNS):
+        await asyncio.sleep(0)
 
 
 def _unauthorized() -> UTDStreamException:

@@ -45,6 +45,9 @@ class FakeWorld:
         ring_timeout: Seconds for which a call rings, 10 to 120.
         max_call_seconds: The longest that a call lasts, 60 to 14,400.
         host_grace: Seconds for which a broadcast waits for its host, 1 to 3,600.
+        silent_update_interval: Seconds for which news of participants that publish nothing is
+            collected, 0 to 3,600; livekit-server takes 3, and what they send meanwhile names no
+            sender (docs/livekit.md, "News of the silent").
 
     Raises:
         UTDStreamException: `VALIDATION`: out of range, or a loop runs here already.
@@ -57,10 +60,11 @@ class FakeWorld:
         ring_timeout: float = 30.0,
         max_call_seconds: float = 3600.0,
         host_grace: float = 60.0,
+        silent_update_interval: float = 0.0,
     ) -> None:
         if running_loop() is not None:
             raise invalid("a loop runs here: use `async with FakeWorld.on_loop() as world`")
-        options = _options(ring_timeout, max_call_seconds, host_grace)
+        options = _options(ring_timeout, max_call_seconds, host_grace, silent_update_interval)
         self._is_over = False
         self._runner = asyncio.Runner(loop_factory=VirtualLoop)
         self._world = self._act(lambda: LoopWorld(seed, options, Network(seed, self._act)))
@@ -72,6 +76,7 @@ class FakeWorld:
         ring_timeout: float = 30.0,
         max_call_seconds: float = 3600.0,
         host_grace: float = 60.0,
+        silent_update_interval: float = 0.0,
     ) -> LoopWorld:
         """Return a world whose verbs are coroutines, for `async with` on a `VirtualLoop`.
 
@@ -80,11 +85,13 @@ class FakeWorld:
             ring_timeout: Likewise.
             max_call_seconds: Likewise.
             host_grace: Likewise.
+            silent_update_interval: Likewise.
 
         Raises:
             UTDStreamException: `VALIDATION`: out of range, or the running loop is not virtual.
         """
-        return LoopWorld(seed, _options(ring_timeout, max_call_seconds, host_grace))
+        options = _options(ring_timeout, max_call_seconds, host_grace, silent_update_interval)
+        return LoopWorld(seed, options)
 
     def __enter__(self) -> Self:
         return self
@@ -290,7 +297,9 @@ class FakeWorld:
         return not self._is_over and running_loop() is self._runner.get_loop()
 
 
-def _options(ring_timeout: float, max_call_seconds: float, host_grace: float) -> EngineOptions:
+def _options(
+    ring_timeout: float, max_call_seconds: float, host_grace: float, silent_update_interval: float
+) -> EngineOptions:
     return EngineOptions(
         app_id="1000000001",
         app_key="a" * 32,
@@ -298,4 +307,5 @@ def _options(ring_timeout: float, max_call_seconds: float, host_grace: float) ->
         ring_timeout=ring_timeout,
         max_call_seconds=max_call_seconds,
         host_grace=host_grace,
+        silent_update_interval=silent_update_interval,
     )
