@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack
 from typing import Any, Final, Protocol
 
@@ -186,8 +186,8 @@ class Player:
         self.moments.append(self._watch.take(answer))
 
 
-def differences(script: Script, here: list[Moment], there: list[Moment]) -> Iterator[str]:
-    """Say where two moments of a script differ first, a line for each stream."""
+def differences(script: Script, here: Sequence[Moment], there: Sequence[Moment]) -> Iterator[str]:
+    """Say where two plays of a script differ first, a line for each stream."""
     steps: list[object] = ["everybody comes"]
     for number, act in enumerate(script.acts):
         steps += ["time passes"] * (number > 0) + list(act)

@@ -41,7 +41,16 @@ class AheadClock:
         return self.engine.wall()
 
     def call_at(self, at: float, callback: Callable[[], None]) -> Cancel:
-        return self.engine.call_at(at, callback).cancel
+        timer = self.engine.call_at(at, lambda: due())
+
+        def due() -> None:
+            nonlocal timer
+            if self.now() < at:  # a loop's timer may be early by its clock's resolution
+                timer = self.engine.call_at(at, due)
+            else:
+                callback()
+
+        return lambda: timer.cancel()
 
     def jitter(self) -> float:
         return 0.5
@@ -86,11 +95,11 @@ class VirtualSide:
         await self.world.advance(ENOUGH)
 
 
-def imagined(script: Script) -> tuple[Moment, ...]:
+def imagined(script: Script, *, ring_timeout: float = 30.0) -> tuple[Moment, ...]:
     """Return what comes of a script where everything is made up."""
 
     async def play() -> tuple[Moment, ...]:
-        async with FakeWorld.on_loop() as world:
+        async with FakeWorld.on_loop(ring_timeout=ring_timeout) as world:
             player = Player(script, VirtualSide(world), "room")
             try:
                 await player.open()

@@ -113,7 +113,7 @@ STREAMS: Final[Mapping[str, Mapping[str, tuple[str, Callable[[Any], object]]]]] 
 """By kind and name: the stream it is read from, and what of its values is no matter of chance."""
 
 
-IN_PIECES: Final = frozenset(("there",))
+IN_PIECES: Final = frozenset(("there", "viewer_count"))
 """What LiveKit tells in pieces as it likes (docs/livekit.md, "News of the silent")."""
 
 NOTHING: Final = object()

@@ -103,6 +103,7 @@ def test_each_caller_gets_an_agent_who_is_free() -> None:
     play(HotlineMachine)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("line", "instead", "steps"),
     [

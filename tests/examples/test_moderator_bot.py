@@ -80,6 +80,7 @@ def test_who_offends_is_warned_kicked_and_banned() -> None:
     play(ChatMachine)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("line", "instead", "steps"),
     [

@@ -80,6 +80,7 @@ def test_the_queue_is_served_in_order() -> None:
     play(QueueMachine)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("line", "instead", "steps"),
     [

@@ -74,6 +74,7 @@ def test_what_is_said_is_recorded() -> None:
     play(StudioMachine)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("line", "instead", "steps"),
     [
