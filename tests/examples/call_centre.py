@@ -16,7 +16,7 @@ TALKING_SOON = 10.0
 
 
 class CallCentre:
-    """Answers the hotline, tells the caller an agent's name, and hangs up; the caller's app then
+    """Answers the hotline and tells the caller an agent's name; the caller's app hangs up, and
     calls that agent. While no agent is free the hotline is busy.
 
     Args:
@@ -52,8 +52,10 @@ class CallCentre:
         agent = min(free, key=self._last.__getitem__)
         await self.hotline.accept(call_id)
         self._last[agent] = now
-        await self.hotline.remote_participants.until(lambda people: len(people) == 1, timeout=10)
-        await self.hotline.send_data(agent.encode(), topic=HANDED_ON, to=[caller])
+        with suppress(TimeoutError):
+            await self.hotline.remote_participants.until(lambda there: len(there) == 1, timeout=5)
+            await self.hotline.send_data(agent.encode(), topic=HANDED_ON, to=[caller])
+            await self.hotline.status.until(UTDCallStatus.ENDED, timeout=5)
         await self.hotline.end()
 
     def _is_free(self, agent: str, now: float) -> bool:

@@ -53,11 +53,13 @@ class HotlineMachine(AppMachine):
         began = self.world.now
         self.told.pop(who, None)
         self.world.run(self.callers[who].start("hotline"))
-        self.world.advance(2.0)
+        self.world.advance(1.0)
         if who in self.told:
             agent = self.told[who]
             assert self.is_free(agent, began), f"{who} was handed to {agent}, who is not free"
             self.kept_free[agent] = began + 10.0
+            self.world.run(self.callers[who].end())
+            self.world.advance(0.5)
         else:
             assert self.callers[who].status.value is UTDCallStatus.BUSY, f"{who} was left alone"
             free = [name for name in AGENTS if self.is_free(name, began - 1.0)]
@@ -75,6 +77,7 @@ class HotlineMachine(AppMachine):
     def gives_up_at_once(self, who: str) -> None:
         if not self.is_talking(who):
             self.world.run(self.callers[who].start("hotline"))
+            self.world.advance(0.15)  # it rings there, and is answered too late
             self.world.run(self.callers[who].end())
             self.world.advance(1.0)
 
@@ -83,7 +86,7 @@ class HotlineMachine(AppMachine):
         self.world.run(self.callers[who].end())
 
     @rule()
-    def time_passes(self) -> None:
+    def a_while_passes(self) -> None:
         self.world.advance(12.0)
 
     def is_talking(self, who: str) -> bool:

@@ -38,6 +38,7 @@ class QueueMachine(AppMachine):
     @rule(who=PEOPLE)
     def asks(self, who: str) -> None:
         self.tries(self.people[who].request_to_speak(microphone=False))
+        self.world.advance(0.05)  # the manager does not know yet
 
     @rule(who=PEOPLE)
     def thinks_better_of_it(self, who: str) -> None:
@@ -50,7 +51,7 @@ class QueueMachine(AppMachine):
         self.stands_up_now = ""
 
     @rule(seconds=st.sampled_from([1.0, 65.0]))
-    def time_passes(self, seconds: float) -> None:
+    def a_while_passes(self, seconds: float) -> None:
         self.world.advance(seconds)
         [seat] = self.before.seats
         if self.before.requests:
