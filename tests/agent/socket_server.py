@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 from attrs import Factory, define
 
-from utd_rx.engine.agent.line import AgentLine
+from utd_rx.engine.agent.line import GOODBYE_SECONDS, MAX_FRAME_BYTES, AgentLine
+from utd_rx.engine.web_socket import UpgradedRequest
 
 
 @define
@@ -38,11 +39,13 @@ class SocketServer:
         if self.refuses_with is not None:
             return self.refuses_with
         assert isinstance(request, web.Request)
-        self.line = line = AgentLine(request)
+        upgraded = UpgradedRequest(request, max_frame=MAX_FRAME_BYTES, close_within=GOODBYE_SECONDS)
+        self.line = line = AgentLine(upgraded)
         self._live += 1
         try:
             await line.open()
-            return await line.serve(self._take)
+            await line.serve(self._take)
+            return upgraded.response
         finally:
             self._live -= 1
             self._changed.set()

@@ -12,9 +12,11 @@ import pytest
 from tests.agent.stage import AGENT, KEY, RATE, noise, sound, staged
 from utd_rx import ConflictReason, UTDErrorCode, UTDStreamException
 from utd_rx.agent.session import AtomsAgentSession
+from utd_rx.agent.tool_calls import MAX_RUNNING
 from utd_rx.agent.tools import agent_tool
 from utd_rx.models.agent import AgentRole, AgentStatus
 from utd_rx.models.agent_events import AgentAudio, AgentEvent, UnknownAgentEvent
+from utd_rx.models.audio import AudioFormat, AudioInputStream, FrameSink
 
 START, STOP, CUT = "agent_start_talking", "agent_stop_talking", "interruption"
 
@@ -165,6 +167,21 @@ async def test_a_stop_says_goodbye_and_tolerates_everything() -> None:
         await stage.session.stop()
         await stage.start()  # a new session
         assert stage.session.session_id.value == "s2"
+
+
+async def test_what_a_socket_tells_after_its_goodbye_is_nobodys() -> None:
+    async with staged() as stage:
+        await stage.start()
+        events: list[AgentEvent] = []
+        stage.session.events.subscribe(events.append)
+        stage.socket.is_stuck = True
+        stopping = asyncio.create_task(stage.session.stop())
+        await asyncio.sleep(0)
+        stage.tell(START, {"type": "transcript", "role": "user", "text": "one"})
+        await stage.clock.advance(3.5)
+        await stopping
+        assert (events, stage.session.transcript.value) == ([], ())
+        assert stage.session.statistics.value.late_events == 0
 
 
 async def test_a_stop_is_silent_at_once() -> None:
@@ -367,6 +384,74 @@ async def test_what_the_peer_does_not_take_is_dropped_but_no_message() -> None:
         assert {"type": "input_text.send", "text": "hello"} in stage.sent
 
 
+async def test_what_is_said_between_two_sessions_is_for_nobody() -> None:
+    async with staged(noise(9.0)) as stage:
+        await stage.start()
+        await stage.clock.advance(0.5)
+        stage.socket.is_stuck = True
+        await stage.clock.advance(0.1)  # some of it waits
+        stage.socket.refuse(503)
+        stage.socket.lose()
+        stage.socket.unstick()
+        await stage.clock.advance(4.0)
+        stage.socket.end_of_all = None
+        await stage.clock.advance(8.0)
+        before = len(stage.said)
+        stage.create()
+        await stage.clock.advance(0.5)
+        assert len(stage.said) - before <= 0.55 * RATE
+        assert stage.session.statistics.value.audio_dropped == 0
+
+
+async def test_who_speaks_is_heard_here_and_cuts_the_agent_off_if_told_so() -> None:
+    silence = np.zeros(2 * RATE, np.int16)
+    said = np.concatenate([silence, noise(1.0), silence])
+    async with staged(said, local_barge_in=True) as stage:
+        await stage.start()
+        talking: list[bool] = []
+        stage.session.user_talking.subscribe(talking.append)
+        stage.tell(START, sound(noise(9.0)))
+        await stage.clock.advance(1.9)
+        assert stage.session.agent_talking.value
+        await stage.clock.advance(0.6)
+        assert talking == [False, True]
+        assert not stage.session.agent_talking.value
+        heard = len(stage.heard)
+        assert heard < 2.5 * RATE
+        stage.tell(sound(noise(1.0)))  # the server has not noticed yet
+        await stage.clock.advance(2.5)
+        assert len(stage.heard) == heard
+        assert talking == [False, True, False]
+
+
+@pytest.mark.parametrize("rate", [8_000, 48_000])
+async def test_the_wire_has_the_rate_that_the_server_says(rate: int) -> None:
+    async with staged(np.full(RATE, 1_000, np.int16)) as stage:
+        await stage.start(rate)
+        stage.tell(START, sound(np.full(rate, 500, np.int16)), STOP)
+        await stage.clock.advance(2.0)
+        assert len(np.trim_zeros(stage.said)) == pytest.approx(rate, rel=0.01)
+        assert len(stage.heard) == pytest.approx(RATE, rel=0.01)  # the sink keeps its own
+        assert np.median(stage.heard) == 500
+
+
+async def test_a_microphone_that_does_not_open_ends_the_session_and_says_why() -> None:
+    class Broken:
+        format = AudioFormat(RATE)
+
+        async def open(self, sink: FrameSink) -> AudioInputStream:
+            raise UTDStreamException("it is on fire", code=UTDErrorCode.NOT_FOUND)
+
+    async with staged(microphone=Broken()) as stage:
+        await stage.start()
+        await stage.session.status.until(AgentStatus.CLOSED)
+        failure = stage.session.failure.value
+        assert failure is not None
+        assert (failure.message, failure.retryable) == ("it is on fire", False)
+        await stage.session.stop()
+        assert stage.socket.goodbyes == [1000]
+
+
 # --- texts and tools ----------------------------------------------------------------------------
 
 
@@ -446,6 +531,25 @@ async def test_a_result_is_for_the_session_that_asked() -> None:
         go_on.set()
         await stage.clock.advance(0.1)
         assert [one["type"] for one in stage.sent] == ["session.update", "session.update"]
+
+
+async def test_calls_beyond_a_bound_are_answered_with_an_error() -> None:
+    go_on = asyncio.Event()
+
+    async def slow() -> None:
+        await go_on.wait()
+
+    async with staged(tools=[slow]) as stage:
+        await stage.start()
+        call = {"type": "function_call", "name": "slow", "arguments": {}}
+        stage.tell(*({**call, "call_id": str(number)} for number in range(MAX_RUNNING + 1)))
+        await stage.clock.advance(0.1)
+        [told] = stage.sent[1:]
+        assert told["call_id"] == str(MAX_RUNNING)
+        assert json.loads(told["output"]) == {"error": "RuntimeError: 32 calls are running"}
+        go_on.set()
+        await stage.clock.advance(0.1)
+        assert len(stage.sent) == MAX_RUNNING + 2
 
 
 # --- what is shown ------------------------------------------------------------------------------

@@ -155,8 +155,8 @@ async def unknown(city: bytes) -> str:
         (many, {}, "parameter cities of many must have a name"),
         (unknown, {}, "parameter city of unknown is of a type"),
         (weather, {"name": "a b"}, "a tool's name"),
-        (weather, {"timeout": 0.5}, "a tool's timeout"),
-        (weather, {"timeout": 61}, "a tool's timeout"),
+        (weather, {"timeout": 0.5}, "'timeout' must be"),
+        (weather, {"timeout": 61}, "'timeout' must be"),
         (weather, {"expects_response": 1}, "expects_response"),
     ],
 )

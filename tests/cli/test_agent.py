@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from utd_rx.audio import read_wav, speech_path
 from utd_rx.cli import main
 from utd_rx.cli.agent import KEY
 from utd_rx.cli.agent_screen import Look, TalkScreen, meter, spoken, standing
@@ -156,11 +157,12 @@ def shown_until(fd: int, *wanted: str) -> Iterator[str]:
         yield piece
 
 
-def test_one_talks_to_the_local_agent_and_leaves_with_ctrl_c() -> None:
+def test_one_talks_to_the_local_agent_and_leaves_with_ctrl_c(tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
+    heard = tmp_path / "heard.wav"
     command = [sys.executable, "-W", "error", "-m", "utd_rx.cli"]
     program = subprocess.Popen(
-        [*command, "agent", "--local", "--mode", "chat"],
+        [*command, "agent", "--local", "--microphone", speech_path(), "--speaker", heard],
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
@@ -176,6 +178,7 @@ def test_one_talks_to_the_local_agent_and_leaves_with_ctrl_c() -> None:
         assert "you: hello" in told
         os.write(ours, b"\x03")
         assert program.wait(10) == 0
+        assert read_wav(heard)[1].any()
     finally:
         program.kill()
         program.wait()

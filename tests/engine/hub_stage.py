@@ -16,7 +16,8 @@ from tests.engine.signalling import Wire, connected
 from utd_rx.engine.rules.refusal import Reason, Refusal, banned
 from utd_rx.engine.serving import GuestLimits, HttpServer, trust
 from utd_rx.engine.signal_hub import SignalHub, Subscriber
-from utd_rx.engine.signal_socket import SignalSocket, UpgradedRequest
+from utd_rx.engine.signal_socket import MAX_FRAME_BYTES, SignalSocket
+from utd_rx.engine.web_socket import UpgradedRequest
 from utd_rx.models.call import UTDCall, UTDCallStatus
 from utd_rx.models.stream_type import UTDStreamType
 
@@ -58,7 +59,7 @@ class Stage:
             trust(request)
             return Subscriber(identity, device, self.clock.monotonic() + LIFETIME, self.ringing)
 
-        upgraded = UpgradedRequest(request)
+        upgraded = UpgradedRequest(request, max_frame=MAX_FRAME_BYTES, close_within=2.0)
         await self.hub.serve(SignalSocket(upgraded, self.clock), admit)
         return upgraded.response
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 from attrs import evolve
@@ -9,7 +10,7 @@ from attrs import evolve
 from tests.engine.conftest import World
 from tests.engine.fakes import settle
 from utd_rx.engine.media import MediaParticipant, MediaRoom
-from utd_rx.engine.presence import Tracks, ask_once
+from utd_rx.engine.presence import CHECK_SECONDS, Tracks, ask_once, poll_presence
 
 
 async def test_a_seat_taken_before_joining_is_granted_on_joining(world: World) -> None:
@@ -254,3 +255,24 @@ async def test_a_room_opened_while_we_ask_is_not_the_one_that_ended(world: World
     media.list_rooms = slow  # type: ignore[method-assign]
     await ask_once(core, {})
     assert "bob" in core.rooms.all()["friday"].members
+
+
+async def test_what_no_report_told_is_found_out_in_time_and_at_once_when_reports_were_lost(
+    world: World,
+) -> None:
+    await world.host()
+    core, doubt = world.engine.core, asyncio.Event()
+    asking = asyncio.create_task(poll_presence(core, CHECK_SECONDS, doubt))
+    await settle()
+    for is_doubted in (False, True):
+        await world.connect("mona")
+        assert "mona" in core.rooms.all()["friday"].sessions
+        world.media.people[world.livekit()].pop("mona")  # and nobody is told
+        if is_doubted:
+            doubt.set()
+        else:
+            await world.clock.advance(CHECK_SECONDS)
+        await settle()
+        assert "mona" not in core.rooms.all()["friday"].sessions
+    asking.cancel()
+    await asyncio.wait({asking})

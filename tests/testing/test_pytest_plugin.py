@@ -140,16 +140,22 @@ def test_a_fake_says_what_it_was_asked_in_vain(run: Run) -> None:
 
 
 LEAKING = """
-import asyncio, socket, threading
+import asyncio, contextlib, socket, threading
 import pytest
 
 {mark}
 class Test:
-    async def test_task(self):
-        asyncio.create_task(asyncio.sleep(1), name="forgotten").add_done_callback(print)
+    async def test_task(self, kept):
+        never = asyncio.Event()
+        task = asyncio.create_task(never.wait(), name="forgotten")
+        kept.append(contextlib.ExitStack())
+        kept[-1].callback(task.done)
 
-    def test_thread(self):
-        threading.Thread(target=threading.Event().wait, args=(0.3,), name="lost").start()
+    def test_thread(self, kept):
+        end = threading.Event()
+        threading.Thread(target=end.wait, name="lost").start()
+        kept.append(contextlib.ExitStack())
+        kept[-1].callback(end.set)
 
     def test_socket(self, kept):
         kept.append(socket.create_server(("127.0.0.1", 0)))

@@ -16,7 +16,7 @@ from utd_rx.ports.agent_socket import (
     AgentSocketText,
 )
 from utd_rx.ports.clock import Clock
-from utd_rx.protocol.agent.connecting import error_of
+from utd_rx.protocol.agent.endings import error_of
 from utd_rx.protocol.facts import agent as facts
 from utd_rx.protocol.wire import atoms
 from utd_rx.sessions.rules_runner import RulesRunner
@@ -83,7 +83,7 @@ class AgentIncoming:
             self._told.append(facts.AgentMessagesMalformed())
         elif isinstance(event, AgentAudio):
             self._flush()
-            if self._runner.state.turns.accepts_audio:
+            if self._runner.state.accepts_audio:
                 self._sound.feed(event.audio)
             self._events.emit(event)
         else:

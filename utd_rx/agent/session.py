@@ -299,7 +299,8 @@ class AtomsAgentSession(AgentView):
         try:
             await self._runner.wait(HasStarted(), epoch)
         except BaseException:
-            if self._runner.state.connection.epoch == epoch:
+            connection = self._runner.state.connection
+            if connection.epoch == epoch and connection.is_joined:
                 self._runner.offer(facts.AgentUnwanted())
             raise
 

@@ -6,6 +6,7 @@ known by sid, so neither does harm.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Final
 
 import jwt
@@ -43,6 +44,8 @@ class MediaReports:
             api.TokenVerifier(secrets.livekit_api_key, secrets.livekit_api_secret)
         )
         self._is_closed = False
+        self.doubt: Final = asyncio.Event()
+        """Set when reports were lost: then only asking helps (`presence`)."""
 
     def close(self) -> None:
         """Answer what still comes and do nothing more: the engine is going away."""
@@ -53,6 +56,8 @@ class MediaReports:
         body = await read_bytes(chunks_of(request), MAX_WEBHOOK_BYTES)
         event = self._verify(body, request.headers.get("Authorization", ""))
         trust(request)
+        if event.num_dropped:
+            self.doubt.set()
         if not self._is_closed:
             await take_in(self._core, self._poster, report_of(event))
         return web.json_response({})

@@ -1,10 +1,11 @@
-"""Who is connected, found out by asking: for a LiveKit server whose webhooks we cannot configure.
+"""Who is connected, found out by asking: where webhooks are not to be had, or were lost.
 
 A seat is freed a little later than with webhooks, since asking never tells why somebody left.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import Final, TypeAlias
 
@@ -17,18 +18,29 @@ from utd_rx.engine.rules.seat_state import ABSENCE_SECONDS
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS: Final = 2.0
+"""Of a LiveKit server whose webhooks we cannot configure."""
+
+CHECK_SECONDS: Final = 60.0
+"""Of one that reports: a report may be lost on the way, and nobody would hear of it."""
 
 Tracks: TypeAlias = dict[tuple[str, str], frozenset[str]]  # sids by room and identity
 
 
-async def poll_presence(core: EngineCore) -> None:
+async def poll_presence(core: EngineCore, every: float, doubt: asyncio.Event) -> None:
+    """Ask now, then every so many seconds, and at once when there is `doubt`."""
     tracks: Tracks = {}
     while True:
+        doubt.clear()
         try:
             await ask_once(core, tracks)
         except MediaUnavailable as error:
             logger.warning("presence unknown for now: %s", error)
-        await core.clock.sleep(POLL_SECONDS)
+        waiting = {asyncio.ensure_future(one) for one in (core.clock.sleep(every), doubt.wait())}
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for one in waiting:
+                one.cancel()
 
 
 async def ask_once(core: EngineCore, tracks: Tracks) -> None:

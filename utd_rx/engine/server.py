@@ -24,7 +24,7 @@ from utd_rx.engine.media import (
 )
 from utd_rx.engine.media_reports import WEBHOOK_PATH, MediaReports
 from utd_rx.engine.options import EngineOptions, Secrets, make_secrets
-from utd_rx.engine.presence import poll_presence
+from utd_rx.engine.presence import CHECK_SECONDS, POLL_SECONDS, poll_presence
 from utd_rx.engine.routes import signal
 from utd_rx.engine.routes.http import Context
 from utd_rx.engine.rules.call_book import CallLimits
@@ -236,10 +236,11 @@ class LocalEngine:
         stack.push_async_callback(core.calls.aclose)
         stack.callback(reports.close)
         stack.callback(hub.close)
-        if options.is_external:
+        if self._media is None:
             tasks = OwnedTasks()
             stack.push_async_callback(tasks.aclose)
-            tasks.spawn(poll_presence(core), "engine-presence")
+            every = POLL_SECONDS if options.is_external else CHECK_SECONDS
+            tasks.spawn(poll_presence(core, every, reports.doubt), "engine-presence")
         return base_url, sfu, core
 
     async def _open_sfu(self, stack: AsyncExitStack, host: str, base_url: str) -> tuple[Sfu, Media]:

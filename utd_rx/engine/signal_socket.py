@@ -10,13 +10,14 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Final, Protocol
+from typing import Final
 
-from aiohttp import WSMsgType, web
+from aiohttp import WSMsgType
 
 from utd_rx.engine.engine_clock import EngineClock, Timer
 from utd_rx.engine.rules import signal_socket as rules
 from utd_rx.engine.rules.signal_socket import Act, Close
+from utd_rx.engine.web_socket import WebSocket
 from utd_rx.protocol.wire.reading import Json, parse_object
 
 logger = logging.getLogger(__name__)
@@ -27,57 +28,6 @@ MAX_WAITING: Final = 32
 """Frames told and not yet written: some calls' worth, beyond what the connection itself holds."""
 
 _OVER: Final = (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR)
-
-
-class Frame(Protocol):
-    """A frame that came, or the end of its connection."""
-
-    @property
-    def type(self) -> WSMsgType: ...
-    @property
-    def data(self) -> Any: ...
-
-
-class WebSocket(Protocol):
-    """The engine's end of a WebSocket; `ConnectionError` where the other side is gone."""
-
-    async def open(self) -> None: ...
-    async def receive(self) -> Frame: ...
-    async def send_str(self, text: str) -> None: ...
-    async def ping(self) -> None: ...
-    async def pong(self, data: bytes) -> None: ...
-    async def close(self, code: int) -> None: ...
-    def abort(self) -> None: ...
-
-
-class UpgradedRequest:
-    """The WebSocket that aiohttp makes of `request`, which is answered with `response`."""
-
-    def __init__(self, request: web.Request) -> None:
-        self._request = request
-        # Pings are ours, since their deadlines are; nothing is worth being decompressed.
-        self.response = web.WebSocketResponse(
-            autoping=False,
-            compress=False,
-            max_msg_size=MAX_FRAME_BYTES,
-            timeout=rules.CLOSE_SECONDS,
-        )
-        self.receive = self.response.receive
-        self.send_str = self.response.send_str
-        self.ping = self.response.ping
-        self.pong = self.response.pong
-
-    async def open(self) -> None:
-        await self.response.prepare(self._request)
-
-    async def close(self, code: int) -> None:
-        # Nobody else reads now, or aiohttp would not wait for the other side's goodbye,
-        # without which its own client takes the code for a lost connection.
-        await self.response.close(code=code, drain=False)
-
-    def abort(self) -> None:
-        if self._request.transport is not None:
-            self._request.transport.abort()
 
 
 class SignalSocket:

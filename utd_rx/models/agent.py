@@ -6,8 +6,9 @@ from enum import Enum
 from typing import Final
 
 from attrs import field, frozen
+from attrs.validators import ge, le
 
-from utd_rx.models.checks import number, typed
+from utd_rx.models.checks import typed
 from utd_rx.models.frozen_map import FrozenMap
 
 SAMPLE_RATES: Final = (8000, 16000, 24000, 48000)
@@ -91,7 +92,7 @@ class AgentStatistics:
         audio_dropped: Chunks of 20 ms of the microphone that were too old to be sent.
         unknown_events: Events of a type that this version does not know.
         malformed_messages: Messages that mean nothing.
-        late_events: Messages of a connection that was over.
+        late_events: Events that came while there was no session they could be of.
         reconnects: Sessions that came after a loss.
         queue_ms: Milliseconds of the microphone that wait to be sent.
         playback_ms: Milliseconds of the agent's voice that arrived and were not heard yet.
@@ -104,11 +105,6 @@ class AgentStatistics:
     reconnects: int = 0
     queue_ms: float = 0.0
     playback_ms: float = 0.0
-
-
-def _seconds(timeout: float) -> float:
-    rule = f"a tool's timeout is from {MIN_TOOL_TIMEOUT:g} to {MAX_TOOL_TIMEOUT:g} s"
-    return number(timeout, rule, MIN_TOOL_TIMEOUT, MAX_TOOL_TIMEOUT)
 
 
 @frozen(field_transformer=typed)
@@ -126,5 +122,5 @@ class AgentTool:
     name: str
     description: str = ""
     parameters: FrozenMap[str, object] = field(factory=FrozenMap)
-    timeout: float = field(default=15.0, converter=_seconds)
+    timeout: float = field(default=15.0, validator=[ge(MIN_TOOL_TIMEOUT), le(MAX_TOOL_TIMEOUT)])
     expects_response: bool = True

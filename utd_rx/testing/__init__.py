@@ -11,6 +11,11 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from utd_rx.testing.loop import StandstillError, VirtualLoop, run_virtual
+    from utd_rx.testing.machines.audio_room import AudioRoomMachine
+    from utd_rx.testing.machines.call import CallMachine
+    from utd_rx.testing.machines.live_stream import LiveStreamMachine
+    from utd_rx.testing.marbles import Timeline, assert_timeline, record
+    from utd_rx.testing.unknown import UnknownToFakeError
     from utd_rx.testing.world.loop_world import LoopWorld
     from utd_rx.testing.world.network import Network
     from utd_rx.testing.world.sent import Asked
@@ -18,21 +23,35 @@ if TYPE_CHECKING:
 
 _HOME: Final = {
     "Asked": "world.sent",
+    "AudioRoomMachine": "machines.audio_room",
+    "CallMachine": "machines.call",
     "FakeWorld": "world.world",
+    "LiveStreamMachine": "machines.live_stream",
     "LoopWorld": "world.loop_world",
     "Network": "world.network",
     "StandstillError": "loop",
+    "Timeline": "marbles",
+    "UnknownToFakeError": "unknown",
     "VirtualLoop": "loop",
+    "assert_timeline": "marbles",
+    "record": "marbles",
     "run_virtual": "loop",
 }
 
 __all__ = [
     "Asked",
+    "AudioRoomMachine",
+    "CallMachine",
     "FakeWorld",
+    "LiveStreamMachine",
     "LoopWorld",
     "Network",
     "StandstillError",
+    "Timeline",
+    "UnknownToFakeError",
     "VirtualLoop",
+    "assert_timeline",
+    "record",
     "run_virtual",
 ]
 

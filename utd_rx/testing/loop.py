@@ -113,10 +113,13 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def _landing(self, about: float) -> float:
         """Return when exactly it is that something is due at `about`."""
-        while self._due and self._due[0] < about - ROUNDING:
-            heappop(self._due)  # it was cancelled
-        is_it = self._due and self._due[0] <= about + ROUNDING
-        return max(heappop(self._due) if is_it else about, nextafter(self._virtual_now, inf))
+        landing = about
+        # What is before was cancelled, and of what is at about the same time the last counts: all
+        # of it is called together, and nobody shall be early.
+        while self._due and self._due[0] <= about + ROUNDING:
+            due = heappop(self._due)
+            landing = due if due >= about - ROUNDING else landing
+        return max(landing, nextafter(self._virtual_now, inf))
 
 
 def run_virtual(main: Coroutine[Any, Any, T]) -> T:

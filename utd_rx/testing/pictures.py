@@ -12,6 +12,7 @@ from typing import Any, Final, Protocol
 
 from attrs import frozen
 
+from utd_rx.sessions.view import View
 from utd_rx.sessions.views import VIEWS, SessionView
 from utd_rx.state import Machine, StateSubject
 from utd_rx.state.events import EventStream
@@ -95,7 +96,7 @@ class Watched:
             yield _row(self.events, f"{self.name}.events", is_state=False)
 
 
-def _names_of(view: SessionView[Any]) -> list[str]:
+def _names_of(view: View[Any]) -> list[str]:
     """Return the names of a view's streams, those that all kinds have first."""
     return [
         name
@@ -121,7 +122,7 @@ def begin(now: Callable[[], float] | None = None, sent: Sequence[Question] = ())
     _SENT[:] = [sent]
 
 
-def watch(session: SessionView[Any], name: str) -> None:
+def watch(session: View[Any], name: str) -> None:
     """Keep what a session's states and events are from now on, for `picture`."""
     now = marbles.clock()
     states = Timeline(session.state, now, f"{name}.state")

@@ -9,11 +9,13 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 from aiohttp import web
 from livekit import api
+from livekit.protocol import models
 
 from tests.engine.sfu.clients import Client, Microphone
 from tests.engine.sfu.conftest import Join
 from tests.support.sfu import RunningSfu, fresh_options
 from utd_rx.engine.sfu.options import SfuOptions
+from utd_rx.engine.sfu.webhook_sender import SfuWebhookSender
 
 MakeMicrophone = Callable[[Client], Microphone]
 
@@ -24,10 +26,14 @@ class Hook:
     def __init__(self) -> None:
         self.deliveries: list[tuple[str, str]] = []
         self.failures_to_come = 0
+        self.refuses_the_next = False
         self.url = ""
         self._arrived = asyncio.Event()
 
     async def take(self, request: web.Request) -> web.Response:
+        if self.refuses_the_next:
+            self.refuses_the_next = False
+            return web.Response(status=413)
         if self.failures_to_come:
             self.failures_to_come -= 1
             return web.Response(status=503)
@@ -116,3 +122,36 @@ async def test_a_receiver_that_fails_gets_it_again_in_order(
     await admin.room.delete_room(api.DeleteRoomRequest(room=name))
     events = await hook.until(sfu, "room_finished")
     assert [one.event for one in events] == ["room_started", "room_finished"]
+
+
+async def test_no_end_is_lost_however_much_else_is_and_what_is_lost_is_counted(
+    hook: Hook, sfu_options: SfuOptions
+) -> None:
+    sender = SfuWebhookSender(sfu_options, most=8)
+    sender.start()
+    for n in range(20):
+        sender.notify("track_published", room=models.Room(name=f"X{n}"))
+    for name in ("anna", "ben"):
+        sender.notify("participant_left", participant=models.ParticipantInfo(identity=name))
+    sender.notify("room_finished", room=models.Room(name="X"))
+    events = await hook.until(sfu_options, "room_finished")
+    await sender.aclose()
+    published = [one for one in events if one.event == "track_published"]
+    left = [one for one in events if one.event == "participant_left"]
+    assert [one.participant.identity for one in left] == ["anna", "ben"]
+    assert left[0].num_dropped == 20 - len(published) > 0
+    assert left[1].num_dropped == 0
+
+
+async def test_a_refusal_is_no_delivery_and_says_so(
+    hook: Hook, sfu_options: SfuOptions, caplog: pytest.LogCaptureFixture
+) -> None:
+    hook.refuses_the_next = True
+    sender = SfuWebhookSender(sfu_options)
+    sender.start()
+    sender.notify("room_started", room=models.Room(name="X"))
+    sender.notify("room_finished", room=models.Room(name="X"))
+    events = await hook.until(sfu_options, "room_finished")
+    await sender.aclose()
+    assert [one.event for one in events] == ["room_finished"]
+    assert "given up after 1 tries: HTTP 413" in caplog.text

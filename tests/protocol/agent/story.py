@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from utd_rx.models import agent_events as e
 from utd_rx.models.agent import AgentError, AgentRole
-from utd_rx.protocol.agent import connecting
+from utd_rx.protocol.agent import endings
 from utd_rx.protocol.agent.connecting import AgentPhase
 from utd_rx.protocol.agent.session import AgentOptions, AgentState
 from utd_rx.protocol.facts import Effect
@@ -61,7 +61,7 @@ class AgentStory:
         is_silent: bool = False,
     ) -> list[Effect]:
         """Let the socket end: by a close code, refused with a status, or lost."""
-        error = connecting.error_of(code, "it ended", is_silent=is_silent)
+        error = endings.error_of(code, "it ended", is_silent=is_silent)
         close_code = code if code is not None and code >= 1000 else None
         attempt = self.state.connection.attempt
         return self.hear(AgentAttemptEnded(attempt, error, close_code, jitter, retry_after))

@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.protocol.agent.story import CREATED, AgentStory, in_phase, listening
-from utd_rx.errors import UTDErrorCode
 from utd_rx.models import agent_events as e
 from utd_rx.models.agent import AgentError, AgentStatus
 from utd_rx.protocol.agent import connecting
@@ -271,36 +270,3 @@ def test_an_attempt_without_a_session_is_given_up() -> None:
     assert story.state.connection.failure is not None
     assert story.state.connection.failure.code == "timeout"
     assert story.pass_time(0.5) == [OpenAgentSocket(2)]
-
-
-# --- errors -------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("code", "wanted", "status"),
-    [
-        ("401", UTDErrorCode.UNAUTHORIZED, 401),
-        ("403", UTDErrorCode.FORBIDDEN, 403),
-        ("404", UTDErrorCode.NOT_FOUND, 404),
-        ("418", UTDErrorCode.UNKNOWN, 418),
-        ("503", UTDErrorCode.SERVER, 503),
-        ("4401", UTDErrorCode.UNAUTHORIZED, None),
-        ("4403", UTDErrorCode.FORBIDDEN, None),
-        ("network", UTDErrorCode.NETWORK, None),
-        ("timeout", UTDErrorCode.TIMEOUT, None),
-        ("featureDisabled", UTDErrorCode.FEATURE_DISABLED, None),
-        ("no_credits", UTDErrorCode.UNKNOWN, None),
-        ("9" * 5000, UTDErrorCode.UNKNOWN, None),
-    ],
-)
-def test_an_error_is_raised_with_the_code_of_the_sdk(
-    code: str, wanted: UTDErrorCode, status: int | None
-) -> None:
-    raised = connecting.exception_of(AgentError(code, "why", False))
-    assert (raised.code, raised.status_code) == (wanted, status)
-    assert raised.message.startswith("why")
-
-
-def test_an_end_without_a_code_is_the_network_or_nobody_there() -> None:
-    assert connecting.error_of(None, "x") == AgentError("network", "x", True)
-    assert connecting.error_of(None, "x", is_silent=True) == AgentError("timeout", "x", True)

@@ -209,8 +209,17 @@ def test_everything_odd_is_counted_and_survived() -> None:
         CREATED,  # a second time
     )
     story.hear(AgentUnwanted(), says("late"), INTERRUPTED)
-    assert story.state.statistics == AgentStatistics(7, 1, 3, 3, 0, 40.0, 900.0)
+    assert story.state.statistics == AgentStatistics(7, 1, 3, 3, 0, 40.0, 0.0)
     assert story.said == []
+
+
+def test_what_was_heard_or_flushed_waits_no_more() -> None:
+    for end in (HEARD, INTERRUPTED):
+        story = listening()
+        story.hear(STARTED, SOUND, AgentAudioMeasured(0, 0.0, 900.0))
+        assert story.state.statistics.playback_ms == 900.0
+        story.hear(end)
+        assert story.state.statistics.playback_ms == 0.0
 
 
 def test_words_before_a_session_mean_nothing() -> None:

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from utd_rx import (
+    ConflictReason,
     UTDAudioRoomSession,
     UTDCallEndReason,
     UTDCallStatus,
@@ -213,6 +214,16 @@ def test_what_fails_in_the_background_fails_the_next_verb() -> None:
             world.advance(2.0)
 
 
+def test_who_waits_for_what_was_spawned_hears_of_it_once() -> None:
+    async def bot() -> None:
+        raise KeyError("a bug of the bot")
+
+    with FakeWorld() as world:
+        with pytest.raises(KeyError, match="a bug of the bot"):
+            world.run(world.spawn(bot()))
+        world.advance(1.0)
+
+
 def test_what_does_not_end_is_given_up_on_virtual_time() -> None:
     with FakeWorld() as world:
         anna = world.join_audio_room("anna", host=True)
@@ -267,6 +278,20 @@ def test_a_world_that_is_over_is_over() -> None:
         world.advance(1.0)
 
 
+def test_somebody_has_as_many_programs_as_devices() -> None:
+    with FakeWorld() as world:
+        phone = world.join_audio_room("anna", host=True, device_id="phone")
+        tablet = world.join_audio_room("anna", host=True, device_id="tablet")
+        world.settle()
+        assert not phone.connected.value
+        failure = phone.failure.value
+        assert failure is not None
+        assert failure.reason is ConflictReason.REPLACED
+        world.kill("anna/phone")
+        assert tablet.connected.value
+        assert world.sent[-1].who == "anna/tablet"
+
+
 def test_what_the_client_makes_ends_with_its_program_too() -> None:
     async def make() -> UTDAudioRoomSession:
         session = world.client("anna").audio_room("anna", "lobby", as_host=True)
@@ -280,3 +305,15 @@ def test_what_the_client_makes_ends_with_its_program_too() -> None:
             world.run(anna.leave_seat())
         with pytest.raises(UTDStreamException, match="no client in this world"):
             world.kill("anna")
+
+
+def test_days_pass_and_nobody_s_token_is_in_the_way() -> None:
+    with FakeWorld() as world:
+        anna = world.join_audio_room("anna", host=True)
+        ben = world.join_audio_room("ben")
+        world.advance(3 * 86_400.0)
+        world.run(ben.take_seat(1))
+        world.network.interrupt("anna", full=True)
+        world.advance(10.0)
+        assert sitting(anna.seats.value) == {1: "ben"}
+        assert anna.connected.value

@@ -14,13 +14,12 @@ import json
 import logging
 import secrets
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from math import ceil, inf
 from typing import Final
 
 import numpy as np
-from aiohttp import web
 
 from utd_rx.engine.agent.gate import AgentAdmission
 from utd_rx.engine.agent.line import AgentLine
@@ -36,6 +35,7 @@ from utd_rx.engine.agent.messages import (
 )
 from utd_rx.engine.agent.voice import Samples, spoken
 from utd_rx.engine.engine_clock import EngineClock
+from utd_rx.engine.web_socket import WebSocket
 
 CHUNK_SECONDS: Final = 0.02
 """Of sound in an `output_audio.delta`, as the vendor's server was seen to send it."""
@@ -63,9 +63,15 @@ class AgentCall:
         faults: The codes of the messages that were refused.
     """
 
-    def __init__(self, request: web.Request, admission: AgentAdmission, clock: EngineClock) -> None:
+    def __init__(
+        self,
+        ws: WebSocket,
+        query: Mapping[str, str],
+        admission: AgentAdmission,
+        clock: EngineClock,
+    ) -> None:
         self.admission = admission
-        self.query = dict(request.query)
+        self.query = dict(query)
         if "token" in self.query:
             self.query["token"] = self.query["token"][:4]
         self.session_id = f"sess_{secrets.token_hex(12)}"
@@ -75,7 +81,7 @@ class AgentCall:
         self.heard_seconds = 0.0
         self.faults: deque[str] = deque(maxlen=MAX_WAITING)
         self._clock = clock
-        self._line = AgentLine(request)
+        self._line = AgentLine(ws)
         self._heard: deque[bytes] = deque(maxlen=MAX_HEARD)
         self._waiting: deque[SoundSent | TextSent] = deque(maxlen=MAX_WAITING)
         self._answers: dict[str, asyncio.Future[str]] = {}
@@ -245,8 +251,8 @@ class AgentCall:
 
     # --- serving --------------------------------------------------------------------------------
 
-    async def serve(self, agent: Callable[[AgentCall], Awaitable[object]]) -> web.StreamResponse:
-        """Upgrade, and serve the session to its end."""
+    async def serve(self, agent: Callable[[AgentCall], Awaitable[object]]) -> None:
+        """Open the line, and serve the session to its end."""
         await self._line.open()
         serving = asyncio.create_task(self._line.serve(self._take), name="agent-line")
         acting = asyncio.create_task(self._act(agent), name="agent")
@@ -254,7 +260,7 @@ class AgentCall:
             await self._line.ended()
             self._news.set()
             acting.cancel()
-            return await serving
+            await serving
         finally:
             for task in (acting, serving):
                 task.cancel()

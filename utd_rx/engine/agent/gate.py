@@ -41,11 +41,13 @@ class NotAdmitted(Exception):
     Args:
         status: Of the HTTP answer.
         message: What is wrong.
+        retry_after: Seconds after which to come again, if that is known.
     """
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.status = status
+        self.retry_after = retry_after
 
 
 @frozen

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Final
 
-from aiohttp import WSMsgType, web
+from aiohttp import WSMsgType
+
+from utd_rx.engine.web_socket import WebSocket
 
 MAX_FRAME_BYTES: Final = 1_000_000
 
@@ -21,22 +24,19 @@ _OVER: Final = (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.
 
 
 class AgentLine:
-    """The WebSocket that `request` is upgraded to.
+    """What is said and heard over `ws`, which is not open yet.
 
     Attributes:
         end: The close code that the client ended it with, None before and otherwise.
     """
 
-    def __init__(self, request: web.Request) -> None:
+    def __init__(self, ws: WebSocket) -> None:
         self.end: int | None = None
-        self._request = request
-        self._ws = web.WebSocketResponse(
-            autoping=False, compress=False, max_msg_size=MAX_FRAME_BYTES, timeout=GOODBYE_SECONDS
-        )
+        self._ws = ws
         self._gone = asyncio.Event()
         self._released = asyncio.Event()
         self._reading: asyncio.Task[None] | None = None
-        self._goodbye: tuple[int, bytes] | None = None
+        self._goodbye: tuple[int, str] | None = None
         self._is_deaf = False
 
     @property
@@ -45,10 +45,10 @@ class AgentLine:
         return not (self._gone.is_set() or self._is_deaf or self._goodbye)
 
     async def open(self) -> None:
-        """Upgrade."""
-        await self._ws.prepare(self._request)
+        """Open it."""
+        await self._ws.open()
 
-    async def serve(self, take: Callable[[str | bytes], Awaitable[None]]) -> web.WebSocketResponse:
+    async def serve(self, take: Callable[[str | bytes], Awaitable[None]]) -> None:
         """Read until the line is over; `take` is given each frame."""
         self._reading = asyncio.create_task(self._read(take), name="agent-reader")
         try:
@@ -58,14 +58,13 @@ class AgentLine:
                 await self._released.wait()
             if self._goodbye is not None:
                 code, reason = self._goodbye
-                await self._ws.close(code=code, message=reason, drain=False)
+                await self._ws.close(code, reason)
             elif not self._reading.cancelled():
                 self._reading.result()
         finally:
             self._gone.set()
             self._reading.cancel()
             await asyncio.wait((self._reading,))
-        return self._ws
 
     async def send(self, frame: str | bytes) -> None:
         """Send a frame; into a line that is over it is lost."""
@@ -86,21 +85,19 @@ class AgentLine:
     async def close(self, code: int, reason: str = "") -> None:
         """Close it with a code, and wait for its end."""
         if self.is_open:
-            self._goodbye = code, reason.encode()
+            self._goodbye = code, reason
             self._stop_reading()
         await self._gone.wait()
 
     def cut(self) -> None:
         """Break the connection, without a goodbye; also that of a line that vanished."""
         self._released.set()
-        if self._request.transport is not None:
-            self._request.transport.abort()
+        self._ws.abort()
 
     def vanish(self) -> None:
         """Read, answer and send nothing any more, pings neither, and keep the connection."""
-        if (transport := self._request.transport) is not None and self.is_open:
-            assert isinstance(transport, asyncio.Transport)
-            transport.pause_reading()
+        if self.is_open:
+            self._ws.hold()
             self._is_deaf = True
             self._stop_reading()
             self._gone.set()
@@ -112,7 +109,8 @@ class AgentLine:
     async def _read(self, take: Callable[[str | bytes], Awaitable[None]]) -> None:
         while (frame := await self._ws.receive()).type not in _OVER:
             if frame.type is WSMsgType.PING:
-                await self._ws.pong(frame.data)
+                with suppress(ConnectionError):  # the next frame is its end
+                    await self._ws.pong(frame.data)
             elif frame.type in (WSMsgType.TEXT, WSMsgType.BINARY):
                 await take(frame.data)
         if frame.type is WSMsgType.CLOSE:

@@ -1,4 +1,4 @@
-"""`LocalAgent`: the two endpoints of a voice agent, and the agent behind them.
+"""`LocalAgent`: the two endpoints of a voice agent over HTTP.
 
 It is for development and tests: it understands nothing, and bills nobody.
 """
@@ -6,26 +6,19 @@ It is for development and tests: it understands nothing, and bills nobody.
 from __future__ import annotations
 
 import asyncio
-import secrets
-from collections import deque
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Collection
 from contextlib import AsyncExitStack
-from typing import Final, Self, TypeAlias
+from typing import Final, Self
 
 from aiohttp import web
 
-from utd_rx.engine.agent.call import AgentCall
-from utd_rx.engine.agent.echo import EchoAgent
-from utd_rx.engine.agent.gate import (
-    TOKEN_RATE,
-    TOKEN_SECONDS,
-    AgentAdmission,
-    AgentGate,
-    NotAdmitted,
-)
-from utd_rx.engine.engine_clock import EngineClock, LoopEngineClock
+from utd_rx.engine.agent.gate import TOKEN_RATE, TOKEN_SECONDS, NotAdmitted
+from utd_rx.engine.agent.host import Agent, AgentHost
+from utd_rx.engine.agent.line import GOODBYE_SECONDS, MAX_FRAME_BYTES
+from utd_rx.engine.engine_clock import EngineClock
 from utd_rx.engine.listening import bind, url_of
 from utd_rx.engine.serving import HttpServer, trust
+from utd_rx.engine.web_socket import UpgradedRequest
 from utd_rx.errors import ConflictReason, conflict
 
 CONNECT: Final = "/atoms/v1/agent/connect"
@@ -34,15 +27,9 @@ REGISTER: Final = "/atoms/v1/conversation/register-call"
 SHUTDOWN_SECONDS: Final = 2.0
 """For requests under way to end."""
 
-MAX_UNSEEN: Final = 64
-"""Sessions that nobody has asked for with `next_call`; the oldest are forgotten."""
 
-Agent: TypeAlias = Callable[[AgentCall], Awaitable[object]]
-"""Serves one session: an async function, an `EchoAgent`, a `ScriptedAgent`."""
-
-
-class LocalAgent:
-    """A local voice agent; `async with` starts and ends it.
+class LocalAgent(AgentHost):
+    """A local voice agent; `async with` starts and ends it. Attributes are as of `AgentHost`.
 
     Args:
         agent: What serves each session; an `EchoAgent` unless given.
@@ -51,14 +38,6 @@ class LocalAgent:
         api_key: Made for this run unless given.
         agent_ids: The agents there are; None for any.
         clock: Instead of the loop's, for tests.
-
-    Attributes:
-        agent: What serves the sessions that come.
-        refuses_with: HTTP status that every request is answered with, None for none; 503 is what a
-            server says that drains.
-        refusals: HTTP statuses of the next connections, one each.
-        attempts: How many connections were tried, those refused among them.
-        registered: How many tokens were given.
     """
 
     def __init__(
@@ -71,21 +50,11 @@ class LocalAgent:
         agent_ids: Collection[str] | None = None,
         clock: EngineClock | None = None,
     ) -> None:
-        self.agent = agent or EchoAgent()
-        self.refuses_with: int | None = None
-        self.refusals: deque[int] = deque()
-        self.attempts = 0
-        self.registered = 0
+        super().__init__(agent, api_key=api_key, agent_ids=agent_ids, clock=clock)
         self._where = host, port
-        self._api_key = api_key or f"sk_{secrets.token_hex(16)}"
-        self._gate = AgentGate(self._api_key, agent_ids)
-        self._clock = clock or LoopEngineClock()
         self._base_url: str | None = None
         self._closing = AsyncExitStack()
         self._ending: asyncio.Task[None] | None = None
-        self._calls: set[AgentCall] = set()
-        self._unseen: deque[AgentCall] = deque(maxlen=MAX_UNSEEN)
-        self._came = asyncio.Event()
 
     def __repr__(self) -> str:
         return f"<LocalAgent {self._base_url or 'not running'}>"
@@ -104,18 +73,6 @@ class LocalAgent:
             raise conflict(ConflictReason.NOT_JOINED, "the agent was not started")
         return self._base_url
 
-    @property
-    def api_key(self) -> str:
-        """The key that clients connect with."""
-        return self._api_key
-
-    async def next_call(self) -> AgentCall:
-        """Return the first session that it has not returned yet, when there is one."""
-        while not self._unseen:
-            self._came.clear()
-            await self._came.wait()
-        return self._unseen.popleft()
-
     async def start(self) -> None:
         """Start; returns when it answers.
 
@@ -129,10 +86,10 @@ class LocalAgent:
         self._base_url = url_of(listener)
         app = web.Application()
         app.router.add_get(CONNECT, self._connect)
-        app.router.add_post(REGISTER, self._register)
+        app.router.add_post(REGISTER, self._take_registration)
         http = HttpServer(app, "agent", shutdown_timeout=SHUTDOWN_SECONDS)
         self._closing.push_async_callback(http.aclose)
-        self._closing.push_async_callback(self._hang_up)
+        self._closing.push_async_callback(self.hang_up)
         await http.start(listener)
 
     async def aclose(self) -> None:
@@ -143,53 +100,28 @@ class LocalAgent:
         # Shielded: whoever stops waiting does not stop the closing.
         await asyncio.shield(self._ending)
 
-    async def _hang_up(self) -> None:
-        await asyncio.gather(*(call.close(1001, "going away") for call in self._calls))
-        for call in self._calls:  # who vanished is held until now
-            await call.cut()
-
     async def _connect(self, request: web.Request) -> web.StreamResponse:
-        self.attempts += 1
         try:
-            admission = self._admit(request)
+            admission = self.admit(request.query, request.headers.get("Authorization"))
         except NotAdmitted as refusal:
             return _refused(refusal)
         trust(request)
-        call = AgentCall(request, admission, self._clock)
-        self._calls.add(call)
-        self._unseen.append(call)
-        self._came.set()
-        try:
-            return await call.serve(self.agent)
-        finally:
-            self._calls.discard(call)
+        upgraded = UpgradedRequest(request, max_frame=MAX_FRAME_BYTES, close_within=GOODBYE_SECONDS)
+        await self.serve(upgraded, request.query, admission)
+        return upgraded.response
 
-    async def _register(self, request: web.Request) -> web.StreamResponse:
+    async def _take_registration(self, request: web.Request) -> web.StreamResponse:
         try:
-            self._refuse()
             try:
                 body: object = await request.json()
-            except (ValueError, RecursionError) as error:
-                raise NotAdmitted(400, "the body is a JSON object") from error
-            authorization = request.headers.get("Authorization")
-            token = self._gate.register(authorization, body, self._clock.monotonic())
+            except (ValueError, RecursionError):
+                body = None
+            token = self.register(request.headers.get("Authorization"), body)
         except NotAdmitted as refusal:
             return _refused(refusal)
         trust(request)
-        self.registered += 1
         data = {"access_token": token, "expires_in": TOKEN_SECONDS, "sample_rate": TOKEN_RATE}
         return web.json_response({"status": True, "data": data})
-
-    def _admit(self, request: web.Request) -> AgentAdmission:
-        self._refuse()
-        if self.refusals:
-            raise NotAdmitted(self.refusals.popleft(), "not this time")
-        authorization = request.headers.get("Authorization")
-        return self._gate.admit(request.query, authorization, self._clock.monotonic())
-
-    def _refuse(self) -> None:
-        if self.refuses_with is not None:
-            raise NotAdmitted(self.refuses_with, "the server takes no sessions now")
 
 
 def _refused(refusal: NotAdmitted) -> web.Response:

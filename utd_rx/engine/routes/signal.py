@@ -10,10 +10,12 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from utd_rx.engine.routes.http import Context
+from utd_rx.engine.rules.signal_socket import CLOSE_SECONDS
 from utd_rx.engine.serving import trust
 from utd_rx.engine.signal_hub import Subscriber
-from utd_rx.engine.signal_socket import SignalSocket, UpgradedRequest
+from utd_rx.engine.signal_socket import MAX_FRAME_BYTES, SignalSocket
 from utd_rx.engine.tokens import device_of
+from utd_rx.engine.web_socket import UpgradedRequest
 
 PATH: Final = "/api/v1/signal"
 
@@ -23,7 +25,7 @@ def connect(context: Context) -> Handler:
     no header."""
 
     async def handle(request: web.Request) -> web.WebSocketResponse:
-        upgraded = UpgradedRequest(request)
+        upgraded = UpgradedRequest(request, max_frame=MAX_FRAME_BYTES, close_within=CLOSE_SECONDS)
         socket = SignalSocket(upgraded, context.core.clock)
         await context.hub.serve(socket, partial(admit, context, partial(trust, request)))
         return upgraded.response

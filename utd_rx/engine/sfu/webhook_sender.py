@@ -18,8 +18,10 @@ from utd_rx.engine.sfu.tokens import sign_webhook
 
 _logger = logging.getLogger(__name__)
 
-# Policy when full: drop the newest and say so in the next event's `num_dropped`.
+# Policy when full: drop the newest and say so in the next event's `num_dropped`; but not an end,
+# of which each connection and each room has one: who misses it keeps a place for ever.
 _MAX_QUEUED: Final = 1024
+_ENDS: Final = ("participant_left", "participant_connection_aborted", "room_finished")
 _TRIES: Final = 3
 _TRY_TIMEOUT: Final = 5.0
 _RETRY_DELAY: Final = 0.25
@@ -28,11 +30,12 @@ _DRAIN_TIMEOUT: Final = 2.0
 
 
 class SfuWebhookSender:
-    """Does nothing when no URL is configured."""
+    """Does nothing when no URL is configured; keeps `most` events that wait."""
 
-    def __init__(self, options: SfuOptions) -> None:
+    def __init__(self, options: SfuOptions, most: int = _MAX_QUEUED) -> None:
         self._options = options
-        self._queue: asyncio.Queue[webhook.WebhookEvent] = asyncio.Queue(_MAX_QUEUED)
+        self._most = most
+        self._queue: asyncio.Queue[webhook.WebhookEvent] = asyncio.Queue()
         self._dropped = 0
         self._task: asyncio.Task[None] | None = None
 
@@ -44,16 +47,16 @@ class SfuWebhookSender:
         """Queue one event about a room, a participant, a track; never blocks."""
         if self._task is None:
             return
-        now = int(time.time())
-        message = webhook.WebhookEvent(
-            event=event, id=new_sid("EV"), created_at=now, num_dropped=self._dropped, **about
-        )
-        try:
-            self._queue.put_nowait(message)
-        except asyncio.QueueFull:
+        if self._queue.qsize() >= self._most and event not in _ENDS:
             self._dropped += 1
-        else:
-            self._dropped = 0
+            return
+        now = int(time.time())
+        self._queue.put_nowait(
+            webhook.WebhookEvent(
+                event=event, id=new_sid("EV"), created_at=now, num_dropped=self._dropped, **about
+            )
+        )
+        self._dropped = 0
 
     async def _run(self) -> None:
         timeout = aiohttp.ClientTimeout(total=_TRY_TIMEOUT)
@@ -77,12 +80,14 @@ class SfuWebhookSender:
                 async with session.post(
                     url, data=body, headers=headers, allow_redirects=False
                 ) as response:
-                    if response.status < 500:
+                    if response.status < 400:
                         return
                     problem = f"HTTP {response.status}"
+                    if response.status < 500:  # it will not be taken the next time either
+                        break
             except (aiohttp.ClientError, TimeoutError, ValueError) as error:
                 problem = type(error).__name__
-        _logger.warning("webhook to %s given up after %d tries: %s", url, _TRIES, problem)
+        _logger.error("webhook to %s given up after %d tries: %s", url, attempt + 1, problem)
 
     async def aclose(self) -> None:
         task, self._task = self._task, None

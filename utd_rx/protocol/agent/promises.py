@@ -7,7 +7,7 @@ from typing import ClassVar
 from attrs import frozen
 
 from utd_rx.errors import UTDStreamException
-from utd_rx.protocol.agent.connecting import exception_of
+from utd_rx.protocol.agent.endings import exception_of
 from utd_rx.protocol.agent.session import AgentState
 from utd_rx.protocol.waiting import Promise
 

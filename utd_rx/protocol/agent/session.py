@@ -8,6 +8,9 @@ Only who puts the agent away, by a stop or a pause, has silence at once.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Final
+
 from attrs import evolve, frozen
 
 from utd_rx.models import agent_events as e
@@ -116,7 +119,7 @@ class AgentState:
         return self.turns.has_user_words
 
 
-STATUSES = {
+STATUSES: Final[Mapping[AgentPhase, AgentStatus]] = {
     AgentPhase.IDLE: AgentStatus.IDLE,
     AgentPhase.OPENING: AgentStatus.CONNECTING,
     AgentPhase.LISTENING: AgentStatus.LISTENING,
@@ -125,7 +128,7 @@ STATUSES = {
     AgentPhase.OVER: AgentStatus.CLOSED,
 }
 
-BEFORE_A_SESSION = (
+BEFORE_A_SESSION: Final = (
     e.AgentSessionCreated,
     e.AgentSessionClosed,
     e.AgentErrorReceived,
@@ -233,7 +236,9 @@ def _measured(state: AgentState, fact: object) -> AgentState:
 
 
 def _settled(before: AgentState, after: AgentState, effects: Effects) -> tuple[AgentState, Effects]:
-    """Return the state with what follows from all that changed: for the devices."""
+    """Return the state with what follows from all that changed: for the devices and amounts."""
+    if after.statistics.playback_ms and not after.turns.voice.has_sound:
+        after = evolve(after, statistics=evolve(after.statistics, playback_ms=0.0))
     if before.is_silenced is not after.is_silenced:
         effects = (*effects, SilenceMicrophone(after.is_silenced))
     is_done = not after.connection.is_joined and not after.turns.is_agent_talking

@@ -35,7 +35,7 @@ class Grip(Enum):
     """Begin a turn; the newest had its final, and may still be heard."""
 
 
-class Words(Enum):
+class Saying(Enum):
     """What happens to the turn of a role."""
 
     DELTA = "words so far"
@@ -46,32 +46,32 @@ class Words(Enum):
     CUT = "it is spoken over"
 
 
-G, H = Grip, Words
+G, S = Grip, Saying
 
-GRIPS: Final[Mapping[tuple[Grip, Words], Grip]] = {
-    (G.NEW, H.DELTA): G.OPEN,
-    (G.NEW, H.FINAL): G.SETTLED,
-    (G.OPEN, H.FINAL): G.SETTLED,
-    (G.OPEN, H.BEGUN): G.ENDED,
-    (G.OPEN, H.PASSED): G.ENDED,
-    (G.OPEN, H.CUT): G.CUT,
-    (G.CUT, H.FINAL): G.SETTLED,
-    (G.CUT, H.BEGUN): G.ENDED,
-    (G.ENDED, H.DELTA): G.OPEN,
-    (G.ENDED, H.FINAL): G.SETTLED,
-    (G.ENDED, H.SENT): G.NEW,
-    (G.SETTLED, H.DELTA): G.OPEN,
-    (G.SETTLED, H.BEGUN): G.NEW,
-    (G.SETTLED, H.PASSED): G.NEW,
+GRIPS: Final[Mapping[tuple[Grip, Saying], Grip]] = {
+    (G.NEW, S.DELTA): G.OPEN,
+    (G.NEW, S.FINAL): G.SETTLED,
+    (G.OPEN, S.FINAL): G.SETTLED,
+    (G.OPEN, S.BEGUN): G.ENDED,
+    (G.OPEN, S.PASSED): G.ENDED,
+    (G.OPEN, S.CUT): G.CUT,
+    (G.CUT, S.FINAL): G.SETTLED,
+    (G.CUT, S.BEGUN): G.ENDED,
+    (G.ENDED, S.DELTA): G.OPEN,
+    (G.ENDED, S.FINAL): G.SETTLED,
+    (G.ENDED, S.SENT): G.NEW,
+    (G.SETTLED, S.DELTA): G.OPEN,
+    (G.SETTLED, S.BEGUN): G.NEW,
+    (G.SETTLED, S.PASSED): G.NEW,
 }
 """A pair that is missing changes nothing."""
 
 CORRECTING: Final = (
-    (G.OPEN, H.DELTA),
-    (G.OPEN, H.FINAL),
-    (G.CUT, H.DELTA),
-    (G.CUT, H.FINAL),
-    (G.ENDED, H.FINAL),
+    (G.OPEN, S.DELTA),
+    (G.OPEN, S.FINAL),
+    (G.CUT, S.DELTA),
+    (G.CUT, S.FINAL),
+    (G.ENDED, S.FINAL),
 )
 """Words that take the place of what the newest turn of the role has; others begin one."""
 
@@ -98,8 +98,8 @@ def said(
 
     `passes`: a turn that they begin ends the other's.
     """
-    words = H.FINAL if is_final else H.DELTA
-    at = _newest(transcript, role) if (transcript.grip(role), words) in CORRECTING else None
+    saying = S.FINAL if is_final else S.DELTA
+    at = _newest(transcript, role) if (transcript.grip(role), saying) in CORRECTING else None
     if at is not None:
         is_over = transcript.turns[at].is_final or is_final
         transcript = _changed(transcript, at, text=text, is_final=is_over)
@@ -108,30 +108,30 @@ def said(
             transcript = passed(transcript, OTHER[role])
         turns = (*transcript.turns, AgentTurn(role, text, is_final))[-MAX_TURNS:]
         transcript = evolve(transcript, turns=turns)
-    return _gripped(transcript, role, words)
+    return _gripped(transcript, role, saying)
 
 
 def begun(transcript: Transcript) -> Transcript:
     """Return the transcript after the beginning of a turn of the agent's, without a word yet."""
-    after = _gripped(_over(transcript, AgentRole.ASSISTANT), AgentRole.ASSISTANT, H.BEGUN)
+    after = _gripped(_over(transcript, AgentRole.ASSISTANT), AgentRole.ASSISTANT, S.BEGUN)
     return passed(after, AgentRole.USER)
 
 
 def sent(transcript: Transcript) -> Transcript:
     """Return the transcript after a turn of the agent's: a final is of it, whatever was before."""
-    return _gripped(transcript, AgentRole.ASSISTANT, H.SENT)
+    return _gripped(transcript, AgentRole.ASSISTANT, S.SENT)
 
 
 def passed(transcript: Transcript, role: AgentRole) -> Transcript:
     """Return the transcript after a role's turn, because the other's begins."""
-    return _gripped(_over(transcript, role), role, H.PASSED)
+    return _gripped(_over(transcript, role), role, S.PASSED)
 
 
 def cut(transcript: Transcript) -> Transcript:
     """Return the transcript after the agent was cut off in what it speaks."""
     if transcript.assistant in (G.OPEN, G.CUT, G.SETTLED):  # else the newest was heard before
         transcript = _marked(transcript, AgentRole.ASSISTANT, is_final=True, was_cut=True)
-    return _gripped(transcript, AgentRole.ASSISTANT, H.CUT)
+    return _gripped(transcript, AgentRole.ASSISTANT, S.CUT)
 
 
 def ended(transcript: Transcript) -> Transcript:
@@ -163,8 +163,8 @@ def _newest(transcript: Transcript, role: AgentRole) -> int | None:
     return None
 
 
-def _gripped(transcript: Transcript, role: AgentRole, words: Words) -> Transcript:
-    grip = GRIPS.get((transcript.grip(role), words))
+def _gripped(transcript: Transcript, role: AgentRole, saying: Saying) -> Transcript:
+    grip = GRIPS.get((transcript.grip(role), saying))
     if grip is None:
         return transcript
     if role is AgentRole.USER:

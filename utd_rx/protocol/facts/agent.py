@@ -55,7 +55,7 @@ class AgentAttemptEnded(Fact):
 
     Args:
         attempt: Its number.
-        error: Why; `connecting.error_of` says it of a socket's end, and a refused mint is one too.
+        error: Why; of a socket, as `agent.endings.error_of` says. A refused mint is one, too.
         close_code: The peer's close code, None without one.
         jitter: From 0 to 1, to spread the next attempts.
         retry_after: Seconds that the server asked to wait.

@@ -39,6 +39,17 @@ IN_A_ROOM: Final = frozenset(
 )
 
 
+TROUBLES: Final = (
+    "lose_connection",
+    "interrupt",
+    "slow_down",
+    "lose_messages",
+    "heal",
+    "vanish",
+)
+"""The rules in which something breaks, or is mended."""
+
+
 def known(read: Callable[[Any], Sequence[Any]]) -> SearchStrategy[Any]:
     """One of what a machine knows at the moment when it draws."""
     return st.runner().flatmap(lambda machine: st.sampled_from(read(machine)))
@@ -51,7 +62,6 @@ PRESENT: Final[SearchStrategy[str]] = known(lambda machine: machine.present)
 """Somebody who is `present`."""
 
 is_anybody_there: Final = precondition(lambda self: bool(self.present))
-may_break: Final = precondition(lambda self: self.has_trouble and bool(self.present))
 
 
 class WorldMachine(RuleBasedStateMachine, Generic[S]):
@@ -70,6 +80,12 @@ class WorldMachine(RuleBasedStateMachine, Generic[S]):
 
     people: ClassVar[tuple[str, ...]] = NAMES[:3]
     has_trouble: ClassVar[bool] = True
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if not cls.has_trouble:
+            for name in TROUBLES:
+                setattr(cls, name, None)  # no rule then, which shrinks better than one never valid
 
     def __init__(self) -> None:
         super().__init__()
@@ -135,37 +151,37 @@ class WorldMachine(RuleBasedStateMachine, Generic[S]):
         self.world.advance(seconds)
         self.always()
 
-    @may_break
+    @is_anybody_there
     @rule(who=PRESENT)
     def lose_connection(self, who: str) -> None:
         """Nothing gets through any more, both ways, until `heal`."""
         self._happens(lambda: self.world.network.partition(who))
 
-    @may_break
+    @is_anybody_there
     @rule(who=PRESENT, full=st.booleans())
     def interrupt(self, who: str, full: bool) -> None:
         """Somebody's connections break once, and are made anew."""
         self._happens(lambda: self.world.network.interrupt(who, full=full))
 
-    @may_break
+    @is_anybody_there
     @rule(who=PRESENT, seconds=st.sampled_from([0.2, 2.0]))
     def slow_down(self, who: str, seconds: float) -> None:
         """Everything takes longer, until `heal`."""
         self._happens(lambda: self.world.network.delay(who, seconds))
 
-    @may_break
+    @is_anybody_there
     @rule(who=PRESENT)
     def lose_messages(self, who: str) -> None:
         """Data messages are lost, those of the engine too, until `heal`."""
         self._happens(lambda: self.world.network.drop(who))
 
-    @may_break
+    @is_anybody_there
     @rule(who=PRESENT)
     def heal(self, who: str) -> None:
         """Somebody's network is good again."""
         self._happens(lambda: self.world.network.heal(who))
 
-    @may_break
+    @is_anybody_there
     @rule(who=PRESENT)
     def vanish(self, who: str) -> None:
         """Somebody's program ends without a word; they may come back with a new one."""
@@ -202,7 +218,7 @@ class WorldMachine(RuleBasedStateMachine, Generic[S]):
 
     async def _tolerated(self, work: Coroutine[Any, Any, object]) -> None:
         key = object()
-        self._under_way[key] = work.__qualname__
+        self._under_way[key] = str(getattr(work, "__qualname__", work))
         try:
             await work
         except UTDStreamException as error:

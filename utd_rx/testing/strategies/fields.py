@@ -12,6 +12,7 @@ import attrs
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
+from utd_rx.models.agent import MAX_TOOL_TIMEOUT, MIN_TOOL_TIMEOUT, SAMPLE_RATES
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.stream_type import UTDStreamType
 from utd_rx.testing.strategies.words import (
@@ -42,6 +43,7 @@ _TYPED: Final[dict[Any, SearchStrategy[Any]]] = {
     FrozenMap[str, object]: app_json(),
 }
 _NAMED: Final[dict[tuple[str, Any], SearchStrategy[Any]]] = {
+    ("audio", bytes): st.binary(max_size=16).map(lambda half: half + half),  # whole samples
     ("call_id", str): st.integers(0, 2**32).map(lambda number: f"call_{number:024x}"),
     ("channels", int): st.integers(1, 8),
     ("created_at", str): moments(),
@@ -52,8 +54,10 @@ _NAMED: Final[dict[tuple[str, Any], SearchStrategy[Any]]] = {
     ("loss", float): st.floats(0.0, 1.0),
     ("metadata", str): metadata(),
     ("room_name", str): room_names(),
+    ("sample_rate", int): st.sampled_from(SAMPLE_RATES),
     ("seat_index", int): st.integers(0, 7),
     ("sid", str): sids("PA"),
+    ("timeout", float): st.floats(MIN_TOOL_TIMEOUT, MAX_TOOL_TIMEOUT),
     ("track_sid", str): sids("TR"),
     ("previous_sid", str): sids("TR"),
     ("type", UTDStreamType): st.sampled_from([kind for kind in UTDStreamType if kind.is_call]),

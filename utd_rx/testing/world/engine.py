@@ -9,6 +9,7 @@ from functools import partial
 from itertools import count
 from typing import Final
 
+from utd_rx.engine.agent.host import AgentHost
 from utd_rx.engine.call_news import Nobody
 from utd_rx.engine.core import EngineCore
 from utd_rx.engine.media_facts import MediaReport, take_in
@@ -19,13 +20,15 @@ from utd_rx.engine.routes.http import Context, HttpReply
 from utd_rx.engine.routes.table import API
 from utd_rx.engine.rules.call_book import CallLimits
 from utd_rx.engine.signal_hub import SignalHub
-from utd_rx.engine.signal_socket import SignalSocket, WebSocket
+from utd_rx.engine.signal_socket import SignalSocket
 from utd_rx.engine.tasks import OwnedTasks
+from utd_rx.engine.web_socket import WebSocket
 from utd_rx.protocol.wire.reading import parse_object
 from utd_rx.rest.exchange import Reply, Request, Transport
 from utd_rx.rest.failures import timed_out
 from utd_rx.rest.policy import Timeouts
 from utd_rx.testing.unknown import UnknownToFakeError, unknown
+from utd_rx.testing.world.agent import WorldAgentSocket
 from utd_rx.testing.world.clock import WorldEngineClock
 from utd_rx.testing.world.network import Link
 from utd_rx.testing.world.sent import Asked, answered, arguments_of, call_of
@@ -47,6 +50,7 @@ class WorldEngine:
 
     Attributes:
         sfu: The media server behind it.
+        agents: The voice agent.
         sent: What was asked of the engine, in the order in which it came.
     """
 
@@ -79,6 +83,7 @@ class WorldEngine:
             hub,
             new_id=lambda: f"{next(numbers):024x}",
         )
+        self.agents = AgentHost(api_key="sk_world", clock=clock)
         self.sent: list[Asked] = []
         self._poster = nobody
         self._tasks = OwnedTasks()
@@ -104,10 +109,15 @@ class WorldEngine:
         """Return the signal socket of a client, over `link`."""
         return WorldSignal(self._serve_socket, link)
 
+    def agent_socket(self, link: Link) -> WorldAgentSocket:
+        """Return the socket of a session with the voice agent, over `link`."""
+        return WorldAgentSocket(self.agents, link, self._tasks)
+
     async def aclose(self) -> None:
         """End it. Idempotent."""
         core = self.context.core
         self.context.hub.close()
+        await self.agents.hang_up()
         await core.calls.aclose()
         await core.rooms.aclose()
         await self._tasks.aclose()

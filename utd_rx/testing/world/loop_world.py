@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any, Final, Self, TypeVar, Unpack
 
+from utd_rx.agent.session import AtomsAgentSession
 from utd_rx.client import UTDStreamClient
+from utd_rx.engine.agent.host import Agent, AgentHost
 from utd_rx.engine.options import EngineOptions
 from utd_rx.errors import invalid
+from utd_rx.models.checks import number
 from utd_rx.models.stream_type import UTDStreamType
 from utd_rx.rest.client import UTDApiClient
 from utd_rx.rooms import AudioRoomOptions, LiveStreamOptions
@@ -22,6 +25,7 @@ from utd_rx.state.reports import running_loop
 from utd_rx.testing import pictures
 from utd_rx.testing.audio import FakeAudio
 from utd_rx.testing.loop import VirtualLoop
+from utd_rx.testing.world.agent import AGENT_URL
 from utd_rx.testing.world.clock import WorldClock
 from utd_rx.testing.world.devices import VirtualCamera, VirtualMicrophone
 from utd_rx.testing.world.engine import BASE_URL, WorldEngine
@@ -77,8 +81,8 @@ class LoopWorld:
 
     # --- who takes part -------------------------------------------------------------------------
 
-    def client(self, identity: str) -> UTDStreamClient:
-        return self._process(identity).client
+    def client(self, identity: str, *, device_id: str | None = None) -> UTDStreamClient:
+        return self._process(identity, device_id).client
 
     def api_client(self, identity: str) -> UTDApiClient:
         secrets = self._engine.context.secrets
@@ -112,7 +116,7 @@ class LoopWorld:
         given: AudioRoomOptions = {"as_host": host, **options}
         if host:
             given = {"seat_count": seats, **given}
-        process = self._process(identity)
+        process = self._process(identity, options.get("device_id"))
         return await process.client.join_audio_room(identity, room, **given)
 
     async def join_live_stream(
@@ -123,7 +127,7 @@ class LoopWorld:
         host: bool = False,
         **options: Unpack[LiveStreamOptions],
     ) -> UTDLiveStreamSession:
-        process = self._process(identity)
+        process = self._process(identity, options.get("device_id"))
         given: LiveStreamOptions = {"as_host": host, "camera": process.camera, **options}
         return await process.client.join_live_stream(identity, room, **given)
 
@@ -152,15 +156,39 @@ class LoopWorld:
             await near.connected.until(True, timeout=PATIENCE)
         return near, far
 
+    @property
+    def agents(self) -> AgentHost:
+        return self._engine.agents
+
+    async def agent(
+        self, identity: str, agent: Agent | None = None, **options: Any
+    ) -> AtomsAgentSession:
+        process = self._process(identity)
+        if agent is not None:
+            self.agents.agent = agent
+        session = AtomsAgentSession(
+            self.agents.api_key,
+            "agent",
+            base_url=AGENT_URL,
+            socket=self._engine.agent_socket(process.link),
+            clock=self._clock,
+            **options,
+        )
+        process.keep(session)
+        await session.start()
+        return session
+
     # --- what happens ---------------------------------------------------------------------------
 
-    async def run(self, work: Coroutine[Any, Any, T], *, within: float = PATIENCE) -> T:
+    async def run(self, work: Awaitable[T], *, within: float = PATIENCE) -> T:
         limit = asyncio.timeout(within)
         try:
             async with limit:
                 result = await work
-        except TimeoutError:
-            if limit.expired():
+        except Exception as error:
+            # Whoever waits for what was spawned has heard of it.
+            self._failures = [one for one in self._failures if one is not error]
+            if isinstance(error, TimeoutError) and limit.expired():
                 raise TimeoutError(f"it did not end within {within:g} virtual seconds") from None
             raise
         self._check()
@@ -173,17 +201,17 @@ class LoopWorld:
         return task
 
     async def advance(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
+        await asyncio.sleep(number(seconds, "time passes by 0 to 1e9 s", 0.0, 1e9))
         await self.settle()
 
     async def settle(self) -> None:
         await self._loop.settled()
         self._check()
 
-    async def kill(self, identity: str) -> None:
-        process = self._processes.pop(identity, None)
+    async def kill(self, who: str) -> None:
+        process = self._processes.pop(who, None)
         if process is None:
-            raise invalid(f"{identity!r} has no client in this world that could be killed")
+            raise invalid(f"{who!r} has no client in this world that could be killed")
         process.link.cut()
         await process.aclose()
 
@@ -201,10 +229,11 @@ class LoopWorld:
         if not is_failing:  # else what failed first is what to read
             self._check()
 
-    def _process(self, identity: str) -> Process:
-        found = self._processes.get(identity)
+    def _process(self, identity: str, device_id: str | None = None) -> Process:
+        name = identity if device_id is None else f"{identity}/{device_id}"
+        found = self._processes.get(name)
         if found is None:
-            link = self.network.link(identity)
+            link = self.network.link(name)
             secrets = self._engine.context.secrets
             make = partial(
                 WorldClient,
@@ -214,10 +243,10 @@ class LoopWorld:
                 token_base_url=BASE_URL,
                 make_room=lambda: WorldRoom(self._engine.sfu, link),
                 signal=self._engine.signal(link),
-                transport=self._engine.transport(identity, link),
+                transport=self._engine.transport(name, link),
                 clock=self._clock,
             )
-            found = self._processes[identity] = Process(identity, link, make)
+            found = self._processes[name] = Process(name, identity, link, make)
         return found
 
     def _ended(self, task: asyncio.Task[Any]) -> None:

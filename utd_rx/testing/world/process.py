@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, TypeVar, Unpack
 
+from utd_rx.agent.session import AtomsAgentSession
 from utd_rx.client import UTDStreamClient
 from utd_rx.models.stream_type import UTDStreamType
 from utd_rx.rooms import AudioRoomOptions, LiveStreamOptions
@@ -17,25 +18,28 @@ from utd_rx.testing import pictures
 from utd_rx.testing.world.devices import VirtualCamera, VirtualMicrophone
 from utd_rx.testing.world.network import Link
 
-S = TypeVar("S", bound=UTDSession[Any])
+S = TypeVar("S", bound=UTDSession[Any] | AtomsAgentSession)
 
 
 class Process:
-    """What runs as `identity`, with its devices."""
+    """What runs as `identity`; `name` tells several programs of one identity apart."""
 
-    def __init__(self, identity: str, link: Link, make: Callable[..., WorldClient]) -> None:
+    def __init__(
+        self, name: str, identity: str, link: Link, make: Callable[..., WorldClient]
+    ) -> None:
+        self.name = name
         self.identity = identity
         self.link = link
         self.microphone = VirtualMicrophone()
         self.camera = VirtualCamera()
         self.client = make(self, microphone=self.microphone)
-        self._sessions: list[UTDSession[Any]] = []
+        self._sessions: list[UTDSession[Any] | AtomsAgentSession] = []
         self._is_signed_in = False
 
     def keep(self, session: S) -> S:
         """Close a session together with the rest."""
         self._sessions.append(session)
-        pictures.watch(session, self.identity)
+        pictures.watch(session, self.name)
         return session
 
     async def sign_in(self) -> None:
@@ -66,7 +70,7 @@ class WorldClient(UTDStreamClient):
         self, identity: str, *, name: str | None = None, device_id: str | None = None
     ) -> str:
         """As the client's; its device has the same id in each run."""
-        device_id = device_id or f"device-of-{self._process.identity}"
+        device_id = device_id or f"device-of-{self._process.name}"
         return await super().authenticate(identity, name=name, device_id=device_id)
 
     def audio_room(

@@ -65,12 +65,6 @@ class WorldTokens:
         self._tickets[token] = ticket
         return token
 
-    def sign_ticket(self, ticket: RoomTicket) -> str:
-        """Return a token for what a media server refreshes."""
-        token = self._make(ticket.identity, int(self._wall()), int(ticket.expires_at))
-        self._tickets[token] = ticket
-        return token
-
     def read_ticket(self, token: str) -> RoomTicket:
         """Return what a token for LiveKit says; `ValueError` for what is none."""
         try:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Self, TypeVar, Unpack
 
+from utd_rx.agent.session import AtomsAgentSession
 from utd_rx.client import UTDStreamClient
+from utd_rx.engine.agent.host import Agent, AgentHost
 from utd_rx.engine.options import EngineOptions
 from utd_rx.errors import ConflictReason, conflict, invalid
 from utd_rx.models.stream_type import UTDStreamType
@@ -31,7 +33,8 @@ class FakeWorld:
 
     Behind their clients is the genuine engine; media server, network and devices are made up. Time
     passes in `advance` and `run` only, and takes none: an hour is a millisecond. What happens is
-    the same each time for the same `seed`.
+    the same each time for the same `seed`, but for the ids of chat messages and of sessions with
+    an agent, which are random.
 
     This one is for tests that are no coroutines, rules of Hypothesis above all: it brings its own
     loop, whose time stands still between two verbs. `FakeWorld.on_loop` gives the same verbs as
@@ -114,9 +117,13 @@ class FakeWorld:
         """What was asked of the engine so far, in the order in which it came; it grows."""
         return self._world.sent
 
-    def client(self, identity: str) -> UTDStreamClient:
-        """Return the client of `identity`, who has one until it is killed."""
-        return self._act(lambda: self._world.client(identity))
+    def client(self, identity: str, *, device_id: str | None = None) -> UTDStreamClient:
+        """Return the client of `identity`, who has one until it is killed.
+
+        With a `device_id` here, or where they join, it is another program on another device, which
+        `kill`, `network` and `sent` call `"ben/tablet"`.
+        """
+        return self._act(lambda: self._world.client(identity, device_id=device_id))
 
     def api_client(self, identity: str) -> UTDApiClient:
         """Return an HTTP client of the engine, for `UTDApi`, over the network of `identity`."""
@@ -220,8 +227,29 @@ class FakeWorld:
         """
         return self._do(self._world.call(caller, callee, type, answer=answer))
 
-    def run(self, work: Coroutine[Any, Any, T], *, within: float = PATIENCE) -> T:
-        """Run a coroutine to its end, while time passes as it needs, and return its result.
+    @property
+    def agents(self) -> AgentHost:
+        """The voice agent at the other end of every `agent`: what it is, whom it refuses, and its
+        sessions (`world.run(world.agents.next_call())`)."""
+        return self._world.agents
+
+    def agent(self, identity: str, agent: Agent | None = None, **options: Any) -> AtomsAgentSession:
+        """Let somebody talk to a voice agent, and return their session, started.
+
+        Args:
+            identity: Who talks.
+            agent: What serves this session and those after it, an `EchoAgent` until one is given.
+            options: As of `AtomsAgentSession`. Without a `microphone` they write, and without a
+                `speaker` nobody hears the agent; `world.microphone(identity)` sends its silence,
+                too, which costs a millisecond for each second that passes.
+
+        Raises:
+            UTDStreamException: As `AtomsAgentSession.start`.
+        """
+        return self._do(self._world.agent(identity, agent, **options))
+
+    def run(self, work: Awaitable[T], *, within: float = PATIENCE) -> T:
+        """Wait for a coroutine to end, while time passes as it needs, and return its result.
 
         Args:
             work: What to do: a command of a session, say.
@@ -250,13 +278,13 @@ class FakeWorld:
         """Let everything happen that needs no time."""
         self._do(self._world.settle())
 
-    def kill(self, identity: str) -> None:
-        """End the program of `identity` without a word to anybody; a new client is a new program.
+    def kill(self, who: str) -> None:
+        """End the program of `who` without a word to anybody; a new client is a new program.
 
         Raises:
             UTDStreamException: `VALIDATION`: they have no client.
         """
-        self._do(self._world.kill(identity))
+        self._do(self._world.kill(who))
 
     def close(self) -> None:
         """End the world and every session in it. Idempotent."""
