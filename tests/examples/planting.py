@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Coroutine
 from contextlib import ExitStack
 from types import ModuleType
-from typing import Any, ClassVar
+from typing import Any, Final
 
 from hypothesis import Phase, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, run_state_machine_as_test
@@ -23,7 +23,7 @@ class AppMachine(RuleBasedStateMachine):
         world: Where it runs.
     """
 
-    app: ClassVar[Any]
+    app: Any
 
     def __init__(self) -> None:
         super().__init__()
@@ -71,13 +71,17 @@ def play(machine: type[AppMachine], examples: int = 10) -> None:
         report_multiple_bugs=False,
         phases=(Phase.generate, Phase.shrink),
     )
-    run_state_machine_as_test(machine, settings=tried)  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(machine, settings=tried)
+
+
+SHORT: Final = 6
+"""Steps of a story that is read at a glance."""
 
 
 def story_of(machine: type[AppMachine], app: Any) -> list[str]:
     """Return the steps of the smallest story in which a machine finds a bug; none without one."""
     try:
-        play(type(machine.__name__, (machine,), {"app": app}), examples=200)
+        play(type(machine.__name__, (machine,), {"app": app}), examples=600)
     except Exception as error:
         notes = "\n".join(getattr(error, "__notes__", ())).splitlines()
         steps = [line.strip().removeprefix("state.") for line in notes if "state." in line]

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Final
+from functools import partial
+from typing import Any, Final
 
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
 from tests.examples import moderator_bot
-from tests.examples.planting import AppMachine, planted, play, story_of
+from tests.examples.planting import SHORT, AppMachine, planted, play, story_of
 
 NAMES: Final = ("ben", "cleo")
 PEOPLE: Final = st.sampled_from(NAMES)
@@ -21,18 +22,19 @@ WORDS: Final = st.sampled_from(["good morning", BAD, "What a FOOL"])
 class ChatMachine(AppMachine):
     """A room with a moderator, and people who talk."""
 
-    app = moderator_bot
+    app: Any = moderator_bot
 
     def __init__(self) -> None:
         super().__init__()
         self.host = self.world.join_audio_room("host", host=True, seats=2)
         self.people = {name: self.world.join_audio_room(name) for name in NAMES}
         self.warned: Counter[str] = Counter()
+        self.deserved: set[str] = set()
         self.strikes: Counter[str] = Counter()
         self.admins: set[str] = set()
         self.away: set[str] = set()
         for name, session in self.people.items():
-            session.messages("warning").subscribe(lambda _, name=name: self.warned.update([name]))
+            session.messages("warning").subscribe(partial(self.is_warned, name))
         self.world.network.delay("host", 0.1)  # the moderator is not beside the chat
         self.world.spawn(self.app.ModeratorBot(self.host, frozenset(["fool"])).run())
 
@@ -40,7 +42,8 @@ class ChatMachine(AppMachine):
     def says(self, who: str, text: str) -> None:
         if who not in self.away:
             self.world.run(self.people[who].chat.send(text))
-            self.judge(who, text)
+            if self.judge(who, text) == 1:
+                self.deserved.add(who)
         self.world.advance(1.0)
 
     @rule(who=PEOPLE)
@@ -66,14 +69,20 @@ class ChatMachine(AppMachine):
     def check(self) -> None:
         for who, session in self.people.items():
             assert session.connected.value is (who not in self.away), who
+            assert self.warned[who] == (who in self.deserved), who
             assert (session.banned.value is not None) is (self.strikes[who] > 2), who
 
-    def judge(self, who: str, text: str) -> None:
-        """Note what somebody deserves."""
-        if "fool" in text.lower() and who not in self.admins:
-            self.strikes[who] += 1
-            if self.strikes[who] > 1:
-                self.away.add(who)
+    def is_warned(self, who: str, _: object) -> None:
+        self.warned[who] += 1
+
+    def judge(self, who: str, text: str) -> int:
+        """Note what somebody deserves; say which strike it is, 0 for none."""
+        if "fool" not in text.lower() or who in self.admins:
+            return 0
+        self.strikes[who] += 1
+        if self.strikes[who] > 1:
+            self.away.add(who)
+        return self.strikes[who]
 
 
 def test_who_offends_is_warned_kicked_and_banned() -> None:
@@ -82,23 +91,21 @@ def test_who_offends_is_warned_kicked_and_banned() -> None:
 
 @pytest.mark.long
 @pytest.mark.parametrize(
-    ("line", "instead", "steps"),
+    ("line", "instead"),
     [
-        pytest.param("if key not in self._judged:", "if key:", 2, id="what was said counts again"),
+        pytest.param("if key not in self._judged:", "if key:", id="what was said counts again"),
         pytest.param(
             "key = (message.sender, message.id)",
             "key = (message.sender, message.text)",
-            2,
             id="the same words count once",
         ),
         pytest.param(
             "is not UTDErrorCode.NOT_FOUND",
             "is not UTDErrorCode.CONFLICT",
-            2,
             id="who left is the end",
         ),
     ],
 )
-def test_a_bug_is_found_in_a_short_story(line: str, instead: str, steps: int) -> None:
+def test_a_bug_is_found_in_a_short_story(line: str, instead: str) -> None:
     story = story_of(ChatMachine, planted(moderator_bot, line, instead))
-    assert 1 <= len(story) <= steps + 3, story
+    assert 1 <= len(story) <= SHORT, story
