@@ -9,7 +9,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
-from tests.examples import call_centre
+from examples import call_centre
 from tests.examples.planting import SHORT, AppMachine, planted, play, story_of
 from utd_rx import UTDCallSession, UTDCallStatus, UTDStreamType
 from utd_rx.models.events import DataReceived

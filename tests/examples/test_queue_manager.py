@@ -8,7 +8,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
-from tests.examples import queue_manager
+from examples import queue_manager
 from tests.examples.planting import SHORT, AppMachine, planted, play, story_of
 from utd_rx import UTDSeatGrid
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
-from tests.examples import recorder
+from examples import recorder
 from tests.examples.planting import SHORT, AppMachine, planted, play, story_of
 from utd_rx import ToneSource
 
