@@ -19,6 +19,7 @@ from contextlib import AsyncExitStack
 from typing import Any, Final
 
 import aiohttp
+import numpy as np
 
 RATE: Final = 24_000
 BLOCK: Final = RATE // 50
@@ -35,9 +36,9 @@ async def start_utd_rx(
     stack: AsyncExitStack, url: str, key: str, cards: tuple[str, str] | None
 ) -> None:
     """Be a session of this package."""
-    from utd_rx import AtomsAgentSession, AudioFormat, AudioInput, Microphone, Speaker, ToneSource
+    from utd_rx import ArraySource, AtomsAgentSession, AudioInput, Microphone, Speaker
 
-    microphone: AudioInput = ToneSource(format=AudioFormat(RATE))
+    microphone: AudioInput = ArraySource(np.full(RATE, 0x1010, np.int16), RATE, loop=True)
     speaker: Any = lambda frame: None  # noqa: E731 - a sink
     if cards is not None:
         microphone, speaker = Microphone(cards[0]), Speaker(cards[1])

@@ -26,7 +26,7 @@ from utd_rx.models import events as ev
 from utd_rx.models.audio import AudioFrame
 from utd_rx.models.connection import DisconnectReason
 from utd_rx.models.participant import ParticipantPermission, TrackPublication
-from utd_rx.models.statistics import RoomStatistics, TrackDirection
+from utd_rx.models.statistics import RoomStatistics
 from utd_rx.models.video import VideoFrame
 from utd_rx.ports.room import EventSink
 from utd_rx.testing.world.local_media import LocalMedia
@@ -213,17 +213,7 @@ class WorldConnection:
 
     def statistics(self) -> RoomStatistics:
         """Measure; see `RoomPort.statistics`."""
-        room, there, look = self._room, self._there, self._ledger.look
-        sent = [
-            look(TrackDirection.SENT, self.identity, track, room.media.frames[track.sid])
-            for track in self.local.tracks
-        ]
-        received = [
-            look(TrackDirection.RECEIVED, identity, track, room.media.frames[track.sid] - before)
-            for identity, track in self._others.tracks
-            if (before := there.receives.get(track.sid)) is not None and track.is_subscribed
-        ]
-        return RoomStatistics((*sent, *received), 2 * self._link.delay)
+        return self._ledger.look(self._room, self._there, self.local.tracks, self._others.tracks)
 
     def send_media(self, sid: str, frame: AudioFrame | VideoFrame) -> None:
         room, there = self._room, self._there
