@@ -26,7 +26,7 @@ def clock() -> Iterator[FakeClock]:
     clock = FakeClock()
     marbles.begin(clock.now)
     yield clock
-    marbles.begin()
+    marbles.end(clock.now)
 
 
 @pytest.fixture
@@ -138,6 +138,16 @@ def test_nothing_is_recorded_any_more(store: Store[str, str], clock: FakeClock) 
 async def test_where_a_loop_runs_it_is_the_clock(store: Store[str, str]) -> None:
     before = asyncio.get_running_loop().time()
     assert before <= record(store.select(lambda value: value)).began
+
+
+def test_the_newest_clock_counts_until_its_end(store: Store[str, str], clock: FakeClock) -> None:
+    newer = FakeClock(5.0)
+    marbles.begin(newer.now)
+    assert record(store.select(lambda value: value)).began == 5.0
+    marbles.begin()
+    assert record(store.select(lambda value: value)).began == 5.0
+    marbles.end(newer.now)
+    assert record(store.select(lambda value: value)).began == 0.0
 
 
 def test_without_any_clock_it_says_what_to_do(store: Store[str, str]) -> None:

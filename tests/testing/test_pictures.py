@@ -14,7 +14,12 @@ from utd_rx.models.call import UTDCall, UTDCallEndReason, UTDCallStatus
 from utd_rx.models.chat import ChatMessage
 from utd_rx.models.events import ParticipantConnected, Reconnecting, TrackMuted
 from utd_rx.models.frozen_map import FrozenMap
-from utd_rx.models.participant import RemoteParticipant, TrackPublication, TrackSource
+from utd_rx.models.participant import (
+    ParticipantPermission,
+    RemoteParticipant,
+    TrackPublication,
+    TrackSource,
+)
 from utd_rx.models.role import UTDRole
 from utd_rx.models.seats import SpeakRequest, UTDSeat, UTDSeatGrid, UTDSeatMode
 from utd_rx.models.stage import StageRequest
@@ -41,6 +46,7 @@ def clock() -> Iterator[FakeClock]:
     clock = FakeClock(100.0)
     pictures.begin(clock.now)
     yield clock
+    pictures.end(clock.now)
     pictures.begin()
 
 
@@ -67,7 +73,7 @@ def test_a_stream_ends() -> None:
     going = Row("anna", (Mark(0.0, 1), Mark(5.0, 2)), is_state=True)
     assert drawn(ended, going) == expected("""
         seconds  0  2  5
-        ben      a--b|      a 1, b 2
+        ben      a--b--|    a 1, b 2
         anna     a-----b--  a 1, b 2
         """)
 
@@ -108,7 +114,7 @@ async def test_a_session_is_drawn_by_its_streams_and_events() -> None:
 
 def test_what_is_recorded_and_asked_is_on_the_page(clock: FakeClock) -> None:
     sent: list[Question] = []
-    pictures.begin(clock.now, sent)
+    pictures.begin(sent=sent)
     record(Store(UTDSeatMode.FREE, lambda _, mode: mode).select(lambda mode: mode, name="mode"))
     sent.append(Question(101.0, "ben", "take_seat", FrozenMap({"room": "lobby", "index": 1})))
     sent.append(Question(102.0, "ben", "leave_seat", refused=UTDErrorCode.CONFLICT))
@@ -124,7 +130,7 @@ async def test_a_new_page_is_empty(clock: FakeClock) -> None:
     record(session.seats)
     pictures.watch(session, "me")
     assert pictures.rows()
-    pictures.begin(clock.now)
+    pictures.begin()
     assert pictures.rows() == []
     await session.aclose()
 
@@ -138,7 +144,8 @@ def test_values_are_told_in_few_words() -> None:
     asking = UTDSeatGrid((UTDSeat(0),), requests=(SpeakRequest(1, "cleo"),))
     words = {
         "anna to ben ENDED, PEER_LOST": over,
-        "TrackMuted('anna', TrackPublication('TR_1', MICROPHONE))": TrackMuted("anna", track),
+        "TrackMuted('anna', microphone)": TrackMuted("anna", track),
+        "may publish": ParticipantPermission(can_publish=True),
         "anna+microphone": RemoteParticipant("anna", tracks=(track,)),
         "CONFLICT, busy": refused,
         "[–], cleo asks": asking,

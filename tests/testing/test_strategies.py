@@ -17,6 +17,7 @@ import utd_rx
 from utd_rx import models
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models import events as e
+from utd_rx.models.agent_events import AgentAudio, AgentEvent
 from utd_rx.models.audio import AudioFormat, AudioFrame
 from utd_rx.models.call import UTDCall, UTDCallStatus
 from utd_rx.models.chat import ChatMessage
@@ -31,7 +32,7 @@ from utd_rx.protocol.wire.seats import grid_from_wire, grid_to_push
 from utd_rx.protocol.wire.stage import stage_from_wire, stage_to_wire
 from utd_rx.testing import strategies as st
 
-BASES = {e.RoomEvent, e.TrackEvent, Participant}
+BASES = {AgentEvent, e.RoomEvent, e.TrackEvent, Participant}
 """Nothing is of one of them and of none of their kinds."""
 
 
@@ -63,7 +64,7 @@ def test_every_model_has_a_strategy(model: type) -> None:
     """Whose values cross a port, and are read back from a recording where one may hold them."""
     is_json = has_codec(model)
 
-    @settings(max_examples=8)
+    @settings(max_examples=4)
     @given(st.of(model))
     def check(value: object) -> None:
         assert type(value) is model
@@ -154,6 +155,7 @@ FOUND: dict[str, tuple[Any, Callable[[Any], bool]]] = {
     "a long call": (st.calls(), lambda call: (call.duration_seconds or 0) > 60),
     "an odd name": (st.identities(odd=True), lambda who: who not in st.NAMES),
     "clipping": (st.audio_frames(), lambda frame: abs(int(frame.samples.min())) == 32_768),
+    "agent events": (st.agent_events(), lambda event: isinstance(event, AgentAudio)),
     "a track": (st.room_events(), lambda event: isinstance(event, e.TrackMuted)),
 }
 

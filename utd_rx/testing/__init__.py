@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from utd_rx.testing.loop import StandstillError, VirtualLoop, run_virtual
+    from utd_rx.testing.machines import TROUBLES
+    from utd_rx.testing.machines.agent import AgentMachine
     from utd_rx.testing.machines.audio_room import AudioRoomMachine
     from utd_rx.testing.machines.call import CallMachine
     from utd_rx.testing.machines.live_stream import LiveStreamMachine
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from utd_rx.testing.world.world import FakeWorld
 
 _HOME: Final = {
+    "AgentMachine": "machines.agent",
     "Asked": "world.sent",
     "AudioRoomMachine": "machines.audio_room",
     "CallMachine": "machines.call",
@@ -30,6 +33,7 @@ _HOME: Final = {
     "LoopWorld": "world.loop_world",
     "Network": "world.network",
     "StandstillError": "loop",
+    "TROUBLES": "machines",
     "Timeline": "marbles",
     "UnknownToFakeError": "unknown",
     "VirtualLoop": "loop",
@@ -39,6 +43,8 @@ _HOME: Final = {
 }
 
 __all__ = [
+    "TROUBLES",
+    "AgentMachine",
     "Asked",
     "AudioRoomMachine",
     "CallMachine",

@@ -184,17 +184,23 @@ PAGE: Final[deque[Timeline[Any]]] = deque(maxlen=64)
 """What was recorded last, for whoever tells of a failing test."""
 
 _CLOCKS: Final[list[Callable[[], float]]] = []
-"""At most one: the newest world's."""
+"""Those of worlds, the newest last."""
 
 
 def begin(now: Callable[[], float] | None = None) -> None:
     """Begin a new page: what was recorded so far is of another test, or of another world.
 
     Args:
-        now: The clock of the world that begins, for `record` where no loop runs.
+        now: The clock of the world that begins, for `record` where no loop runs, until its `end`.
     """
     PAGE.clear()
-    _CLOCKS[:] = [] if now is None else [now]
+    if now is not None:
+        _CLOCKS.append(now)
+
+
+def end(now: Callable[[], float]) -> None:
+    """Forget the clock of a world that is over."""
+    _CLOCKS[:] = [clock for clock in _CLOCKS if clock != now]
 
 
 def clock() -> Callable[[], float]:
@@ -210,4 +216,4 @@ def clock() -> Callable[[], float]:
             raise invalid(
                 "no event loop runs and there is no FakeWorld: pass record(…, now=) a clock"
             ) from None
-    return _CLOCKS[0]
+    return _CLOCKS[-1]

@@ -129,6 +129,14 @@ def watch(session: View[Any], name: str) -> None:
     WATCHED.append(Watched(name, states, Timeline(session.events, now, f"{name}.events")))
 
 
+def end(now: Callable[[], float]) -> None:
+    """Keep no more of what is watched: what follows is the end of the world with this clock."""
+    marbles.end(now)
+    for one in WATCHED:
+        one.states.dispose()
+        one.events.dispose()
+
+
 def rows() -> list[Row]:
     """Return all that was recorded, watched and sent on this page."""
     recorded = [
@@ -181,13 +189,15 @@ class _Drawn:
         self.legend = ", ".join(f"{one} {told(value)}" for one, value in letters.known.items())
 
     def filled(self, widths: Sequence[int]) -> str:
-        """Cells side by side: dashes where a state holds, dots where there is no news."""
+        """Cells side by side: dashes where a state holds, and where it ended a line."""
         text, ended_at = "", self.row.ended_at
         for moment, cell, width in zip(self.moments, self.cells, widths, strict=True):
-            is_over = ended_at is not None and moment > _moment(ended_at)
+            if ended_at is not None and moment > _moment(ended_at):
+                cell, ended_at = "|", None
+            is_over = self.row.ended_at is not None and ended_at is None
             holds = self.row.is_state and self.begun_at is not None and moment >= self.begun_at
             text += cell.ljust(width, "-" if holds and not is_over else " ")
-        return text if ended_at is None else f"{text.rstrip('- ')}|".ljust(len(text))
+        return text if ended_at is None else f"{text.rstrip()}|"
 
 
 def _grouped(letters: list[str]) -> str:

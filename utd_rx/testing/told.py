@@ -12,7 +12,7 @@ import attrs
 from utd_rx.errors import UTDStreamException
 from utd_rx.models.call import UTDCall
 from utd_rx.models.chat import ChatMessage
-from utd_rx.models.participant import Participant
+from utd_rx.models.participant import Participant, ParticipantPermission, TrackPublication
 from utd_rx.models.seats import SpeakRequest, UTDSeat, UTDSeatGrid
 from utd_rx.models.stage import StageRequest, UTDStageMember
 
@@ -55,6 +55,16 @@ def _(value: UTDStreamException) -> str:
 @told_as.register
 def _(value: Participant) -> str:
     return "+".join((value.identity, *(track.source.name.lower() for track in value.tracks)))
+
+
+@told_as.register
+def _(value: TrackPublication) -> str:
+    return f"{value.source.name.lower()}{' muted' if value.is_muted else ''}"
+
+
+@told_as.register
+def _(value: ParticipantPermission) -> str:
+    return "may publish" if value.can_publish else "may not publish"
 
 
 @told_as.register

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 from utd_rx.rest.api import UTDApi
@@ -39,8 +40,14 @@ class Fake:
             raise unknown(type(self).__name__, name, _who_knows(name))
 
 
+_FAKES: Final = ("utd_rx.testing.calls", "utd_rx.testing.stage")
+"""Where those are that know more than others, by name: they import this module."""
+
+
 def _who_knows(question: str) -> str:
     """Return which fake to take."""
+    for module in _FAKES:
+        import_module(module)
     able = [kind.__name__ for kind in _kinds(Fake) if question in vars(kind)]
     return f"take {' or '.join(able)}" if able else "take FakeWorld, whose engine is the real one's"
 

@@ -15,15 +15,23 @@ class Moderated(AudioRoomMachine):
 TestModerated = Moderated.TestCase
 ```
 
-Every rule of a machine is a step that Hypothesis may take, a method that may be called, and
-overridden by a name that is no rule to leave it out: `kick = None`.
+Every rule of a machine is a step that Hypothesis may take, and a method that may be called;
+`without = (*TROUBLES, "kick")` leaves some out.
 """
 
 from __future__ import annotations
 
+from utd_rx.testing.machines.agent import AgentMachine
 from utd_rx.testing.machines.audio_room import AudioRoomMachine
-from utd_rx.testing.machines.base import WorldMachine
+from utd_rx.testing.machines.base import TROUBLES, WorldMachine
 from utd_rx.testing.machines.call import CallMachine
 from utd_rx.testing.machines.live_stream import LiveStreamMachine
 
-__all__ = ["AudioRoomMachine", "CallMachine", "LiveStreamMachine", "WorldMachine"]
+__all__ = [
+    "TROUBLES",
+    "AgentMachine",
+    "AudioRoomMachine",
+    "CallMachine",
+    "LiveStreamMachine",
+    "WorldMachine",
+]

@@ -11,28 +11,24 @@ from utd_rx.client import UTDStreamClient
 from utd_rx.models.role import UTDRole
 from utd_rx.models.seats import UTDSeatMode
 from utd_rx.sessions.audio_room import UTDAudioRoomSession
-from utd_rx.testing.machines.base import PEOPLE, PRESENT, WorldMachine, is_anybody_there, known
-from utd_rx.testing.world.loop_world import LOBBY
+from utd_rx.testing.machines.base import PEOPLE, PRESENT, is_anybody_there, known
+from utd_rx.testing.machines.room import RoomMachine, has_host
 
 INDICES: Final = known(lambda machine: range(machine.seats))
 MODES: Final = known(lambda machine: machine.modes)
 
-has_host: Final = precondition(lambda self: self.people[0] in self.present)
 
-
-class AudioRoomMachine(WorldMachine[UTDAudioRoomSession]):
+class AudioRoomMachine(RoomMachine[UTDAudioRoomSession]):
     """A host and listeners in an audio room; they sit down, ask, invite, chat and moderate.
 
     After each step nobody sits twice, nobody is heard without a seat, and no client knows a grid
     that contradicts itself. In the end all clients know the engine's.
 
     Attributes:
-        room: The room's name.
         seats: How many there are.
         modes: How one may come by a seat, at first and later.
     """
 
-    room: ClassVar[str] = LOBBY
     seats: ClassVar[int] = 3
     modes: ClassVar[tuple[UTDSeatMode, ...]] = tuple(UTDSeatMode)
 
@@ -51,11 +47,6 @@ class AudioRoomMachine(WorldMachine[UTDAudioRoomSession]):
             seat_count=self.seats if is_host else None,
             seat_mode=self._mode if is_host else None,
         )
-
-    @property
-    def host(self) -> UTDAudioRoomSession:
-        """The host's session; `KeyError` while their program is gone."""
-        return self.sessions[self.people[0]]
 
     @property
     def seated(self) -> list[str]:

@@ -10,15 +10,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 from hypothesis.strategies import SearchStrategy
 
-from utd_rx.client import UTDStreamClient
-from utd_rx.errors import UTDErrorCode, UTDStreamException
-from utd_rx.models.connection import UTDConnectionState
-from utd_rx.sessions.session import UTDSession
-from utd_rx.testing import pictures
+from utd_rx.errors import UTDErrorCode, UTDStreamException, invalid
 from utd_rx.testing.strategies.words import NAMES
 from utd_rx.testing.world.world import FakeWorld
 
-S = TypeVar("S", bound=UTDSession[Any])
+S = TypeVar("S")
 
 CALM_SECONDS: Final = 100.0
 """After that long without trouble nothing is under way any more: an outage ends after 60 s, and a
@@ -30,15 +26,6 @@ NEVER: Final = frozenset(
 """What no command of these machines may fail with, whatever the weather."""
 
 
-IN_A_ROOM: Final = frozenset(
-    (
-        UTDConnectionState.CONNECTING,
-        UTDConnectionState.CONNECTED,
-        UTDConnectionState.RECONNECTING,
-    )
-)
-
-
 TROUBLES: Final = (
     "lose_connection",
     "interrupt",
@@ -47,7 +34,7 @@ TROUBLES: Final = (
     "heal",
     "vanish",
 )
-"""The rules in which something breaks, or is mended."""
+"""The rules in which something breaks or is mended, to be left out with `without`."""
 
 
 def known(read: Callable[[Any], Sequence[Any]]) -> SearchStrategy[Any]:
@@ -72,20 +59,21 @@ class WorldMachine(RuleBasedStateMachine, Generic[S]):
 
     Attributes:
         people: Who takes part, the host first; all are there from the beginning.
-        has_trouble: Whether connections and programs break.
+        without: The names of rules that are left out; `TROUBLES` leave the network alone.
         world: Where all happens.
         sessions: Whoever is there, by identity.
         refusals: What was refused or failed, in order.
     """
 
     people: ClassVar[tuple[str, ...]] = NAMES[:3]
-    has_trouble: ClassVar[bool] = True
+    without: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        if not cls.has_trouble:
-            for name in TROUBLES:
-                setattr(cls, name, None)  # no rule then, which shrinks better than one never valid
+        for name in cls.without:
+            if not hasattr(cls, name):
+                raise invalid(f"{cls.__name__} has no rule {name!r} to be left out")
+            setattr(cls, name, None)  # no rule any more, which shrinks better than one never valid
 
     def __init__(self) -> None:
         super().__init__()
@@ -99,11 +87,16 @@ class WorldMachine(RuleBasedStateMachine, Generic[S]):
     def begin(self) -> None:
         """Let `people` come, one after the other; extend it to bring an app."""
         for who in self.people:
-            self.join(who)
+            self.come(who)
 
-    def make_session(self, who: str, client: UTDStreamClient) -> S:
-        """Return a session of somebody's, made of their client; called on the world's loop."""
+    def come(self, who: str) -> None:
+        """Let somebody begin, with a session of their own unless they have one."""
         raise NotImplementedError
+
+    @property
+    def present(self) -> list[str]:
+        """Who takes part now: who has a session."""
+        return list(self.sessions)
 
     def always(self) -> None:
         """Look at what holds after each step.
@@ -123,27 +116,12 @@ class WorldMachine(RuleBasedStateMachine, Generic[S]):
         self.world.settle()
         self.always()
 
-    @property
-    def present(self) -> list[str]:
-        """Who is in the room, or would be but for an outage."""
-        return [
-            who for who, one in self.sessions.items() if one.connection_state.value in IN_A_ROOM
-        ]
-
-    # --- what happens in any room ---------------------------------------------------------------
+    # --- what happens anyway --------------------------------------------------------------------
 
     @rule(who=PEOPLE)
     def join(self, who: str) -> None:
         """Somebody comes, or comes back."""
-        if who not in self.sessions:
-            self.sessions[who] = self.world.run(self.made(who, self.world.client(who)))
-        self.command(self.sessions[who].join())
-
-    @is_anybody_there
-    @rule(who=PRESENT)
-    def leave(self, who: str) -> None:
-        """Somebody leaves, and may join again."""
-        self.command(self.sessions[who].leave())
+        self.come(who)
 
     @rule(seconds=st.sampled_from([1, 3, 16, 61]))
     def wait(self, seconds: float) -> None:
@@ -185,9 +163,8 @@ class WorldMachine(RuleBasedStateMachine, Generic[S]):
     @rule(who=PRESENT)
     def vanish(self, who: str) -> None:
         """Somebody's program ends without a word; they may come back with a new one."""
-        session = self.sessions.pop(who)
-        self.world.kill(who)
-        self.command(session.aclose())  # nobody hears of it any more
+        del self.sessions[who]
+        self._happens(lambda: self.world.kill(who))
 
     # --- its end --------------------------------------------------------------------------------
 
@@ -197,7 +174,7 @@ class WorldMachine(RuleBasedStateMachine, Generic[S]):
             if sys.exc_info()[0] is None:  # else it failed already, and this would hide why
                 self._calm_down()
         finally:
-            self.world.close()
+            self.world.__exit__(*sys.exc_info())
 
     def _calm_down(self) -> None:
         self.world.network.heal()
@@ -209,12 +186,6 @@ class WorldMachine(RuleBasedStateMachine, Generic[S]):
         trouble()
         self.world.settle()
         self.always()
-
-    async def made(self, who: str, client: UTDStreamClient) -> S:
-        """Make somebody's session, which a picture of a failing example will show."""
-        session = self.make_session(who, client)
-        pictures.watch(session, who)
-        return session
 
     async def _tolerated(self, work: Coroutine[Any, Any, object]) -> None:
         key = object()

@@ -34,24 +34,16 @@ class CallMachine(WorldMachine[UTDCallSession]):
         """Everybody signs in."""
         self.begin()
 
-    def make_session(self, who: str, client: UTDStreamClient) -> UTDCallSession:
-        return client.call_session(self.type)
-
-    @property
-    def present(self) -> list[str]:
-        """Who has signed in."""
-        return list(self.sessions)
-
-    @rule(who=PEOPLE)
-    def join(self, who: str) -> None:
-        """Somebody signs in with a program of theirs that has not."""
+    def come(self, who: str) -> None:
+        """Let somebody sign in with a program of theirs that has not."""
         if who not in self.sessions:
             self.command(self._sign_in(who, self.world.client(who)))
 
     async def _sign_in(self, who: str, client: UTDStreamClient) -> None:
         await client.authenticate(who)
         if who not in self.sessions:
-            self.sessions[who] = await self.made(who, client)
+            camera = self.world.camera(who) if self.type.has_video else None
+            self.sessions[who] = client.call_session(self.type, camera=camera)
 
     # --- calling --------------------------------------------------------------------------------
 

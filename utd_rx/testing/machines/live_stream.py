@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Final
-
 from hypothesis import strategies as st
-from hypothesis.stateful import initialize, precondition, rule
+from hypothesis.stateful import initialize, rule
 
 from utd_rx.client import UTDStreamClient
 from utd_rx.sessions.live_stream import UTDLiveStreamSession
-from utd_rx.testing.machines.base import PEOPLE, PRESENT, WorldMachine, is_anybody_there
-from utd_rx.testing.world.loop_world import LOBBY
-
-has_host: Final = precondition(lambda self: self.people[0] in self.present)
+from utd_rx.testing.machines.base import PEOPLE, PRESENT, is_anybody_there
+from utd_rx.testing.machines.room import RoomMachine, has_host
 
 
-class LiveStreamMachine(WorldMachine[UTDLiveStreamSession]):
+class LiveStreamMachine(RoomMachine[UTDLiveStreamSession]):
     """A host who broadcasts, and viewers who raise hands and are taken on the stage and off it.
 
     After each step only those are heard and seen who may be, and the host is first on the stage. In
     the end all clients know the engine's stage, and nobody off it is heard or seen.
-
-    Attributes:
-        room: The room's name.
     """
-
-    room: ClassVar[str] = LOBBY
 
     @initialize()
     def open(self) -> None:
@@ -33,12 +24,8 @@ class LiveStreamMachine(WorldMachine[UTDLiveStreamSession]):
         self.begin()
 
     def make_session(self, who: str, client: UTDStreamClient) -> UTDLiveStreamSession:
-        return client.live_stream(who, self.room, as_host=who == self.people[0])
-
-    @property
-    def host(self) -> UTDLiveStreamSession:
-        """The host's session; `KeyError` while their program is gone."""
-        return self.sessions[self.people[0]]
+        is_host = who == self.people[0]
+        return client.live_stream(who, self.room, as_host=is_host, camera=self.world.camera(who))
 
     # --- the broadcast --------------------------------------------------------------------------
 

@@ -9,8 +9,8 @@ default, so that two values of one example are often about the same person.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final, TypeVar, cast
+from importlib import import_module
+from typing import TypeVar, cast
 
 import attrs
 from hypothesis import strategies as st
@@ -18,6 +18,7 @@ from hypothesis.strategies import SearchStrategy
 
 from utd_rx.errors import UTDStreamException
 from utd_rx.models import events as e
+from utd_rx.models.agent_events import AgentEvent
 from utd_rx.models.audio import AudioFormat, AudioFrame
 from utd_rx.models.call import UTDCall
 from utd_rx.models.chat import ChatMessage
@@ -54,7 +55,7 @@ from utd_rx.testing.strategies.words import (
 )
 
 __all__ = [
-    "EVENTS", "NAMES", "People", "app_json", "audio_formats", "audio_frames", "calls",
+    "NAMES", "People", "agent_events", "app_json", "audio_formats", "audio_frames", "calls",
     "chat_messages", "failures", "identities", "local_participants", "moments", "of",
     "remote_participants", "room_events", "room_names", "room_snapshots", "seat_grids", "stages",
     "track_publications", "video_formats", "video_frames",
@@ -63,17 +64,25 @@ __all__ = [
 T = TypeVar("T")
 
 
-EVENTS: Final[Sequence[type[e.RoomEvent]]] = tuple(
-    one
-    for one in vars(e).values()
-    if isinstance(one, type) and issubclass(one, e.RoomEvent) and not one.__subclasses__()
-)
-"""Every kind of room event."""
-
-
 def room_events(*kinds: type[e.RoomEvent], people: People = PEOPLE) -> SearchStrategy[e.RoomEvent]:
     """Room events of these kinds, or of every kind that there is."""
-    return st.sampled_from(kinds or tuple(EVENTS)).flatmap(lambda kind: of(kind, people=people))
+    return _one_of(kinds or _kinds_of(e.RoomEvent), people)
+
+
+def agent_events(*kinds: type[AgentEvent]) -> SearchStrategy[AgentEvent]:
+    """What a voice agent's server tells, of these kinds or of every kind that there is."""
+    return _one_of(kinds or _kinds_of(AgentEvent), PEOPLE)
+
+
+def _one_of(kinds: tuple[type[T], ...], people: People) -> SearchStrategy[T]:
+    return st.sampled_from(kinds).flatmap(lambda kind: of(kind, people=people))
+
+
+def _kinds_of(base: type[T]) -> tuple[type[T], ...]:
+    """Return what its module derives from a class and nothing from that, in a fixed order."""
+    known = vars(import_module(base.__module__)).values()
+    kinds = [one for one in known if isinstance(one, type) and issubclass(one, base)]
+    return tuple(one for one in kinds if not any(one in kind.__mro__[1:] for kind in kinds))
 
 
 def of(model: type[T], *, people: People = PEOPLE) -> SearchStrategy[T]:

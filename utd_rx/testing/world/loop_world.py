@@ -216,6 +216,7 @@ class LoopWorld:
         await process.aclose()
 
     async def aclose(self, *, is_failing: bool = False) -> None:
+        pictures.end(self._loop.time)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
