@@ -8,11 +8,12 @@ embedded SFU and 30 beside livekit-server.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, TypeAlias
 
 import pytest
 
+from tests.differential.conftest import ONCE
 from tests.differential.playing import differences
 from tests.differential.plays import CALLS, PLAYS
 from tests.differential.scripts import Play, Script, drawn, smallest
@@ -23,6 +24,12 @@ AT_ONCE: Final = 10
 """Plays on one engine; LiveKit gives a publication 10 s, and a machine has two cores."""
 
 MANY: Final[dict[SfuKind, int]] = {"embedded": 200, "livekit": 30}
+
+BATCHES: Final = [
+    pytest.param(kind, first, id=f"{kind}-{first}", marks=getattr(pytest.mark, kind))
+    for kind, many in MANY.items()
+    for first in range(0, many, AT_ONCE)
+]
 
 BY_KIND: Final = pytest.mark.parametrize("play", PLAYS, ids=lambda play: play.kind)
 
@@ -40,11 +47,14 @@ def differing(kind: SfuKind, scripts: Sequence[Script]) -> list[tuple[Script, li
     return asyncio.run(play())
 
 
-def no_difference(kind: SfuKind, scripts: Sequence[Script]) -> None:
+Note: TypeAlias = Callable[[str, object], None]
+
+
+def no_difference(kind: SfuKind, scripts: Sequence[Script], note: Note) -> None:
     """Fail with the smallest script that differs, and still does when it is played alone."""
     for script, lines in differing(kind, scripts):
         if not differing(kind, [script]):
-            print(f"differed once, among others:\n{script}\n" + "\n".join(lines))
+            note(ONCE, f"{script}\n" + "\n".join(lines))
             continue
         least = smallest(script, lambda less: bool(differing(kind, [less])))
         [(_, lines), *_] = differing(kind, [least]) or [(script, lines)]
@@ -53,18 +63,19 @@ def no_difference(kind: SfuKind, scripts: Sequence[Script]) -> None:
 
 @pytest.mark.embedded
 @BY_KIND
-def test_a_few_plays_are_like_those_on_a_real_engine(play: Play) -> None:
-    no_difference("embedded", [drawn(play, seed) for seed in range(3)])
+def test_a_few_plays_are_like_those_on_a_real_engine(play: Play, record_property: Note) -> None:
+    no_difference("embedded", [drawn(play, seed) for seed in range(3)], record_property)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(600)
 @BY_KIND
-@pytest.mark.parametrize("first", range(0, max(MANY.values()), AT_ONCE))
-def test_plays_are_like_those_on_a_real_engine(play: Play, sfu_kind: SfuKind, first: int) -> None:
-    if first >= MANY[sfu_kind]:
-        pytest.skip("enough were played")
-    no_difference(sfu_kind, [drawn(play, seed) for seed in range(first, first + AT_ONCE)])
+@pytest.mark.parametrize(("sfu_kind", "first"), BATCHES, indirect=["sfu_kind"])
+def test_plays_are_like_those_on_a_real_engine(
+    play: Play, sfu_kind: SfuKind, first: int, record_property: Note
+) -> None:
+    seeds = range(first, first + AT_ONCE)
+    no_difference(sfu_kind, [drawn(play, seed) for seed in seeds], record_property)
 
 
 def test_a_difference_is_found_and_made_small() -> None:
