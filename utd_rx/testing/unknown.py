@@ -48,7 +48,8 @@ def _who_knows(question: str) -> str:
     """Return which fake to take."""
     for module in _FAKES:
         import_module(module)
-    able = [kind.__name__ for kind in _kinds(Fake) if question in vars(kind)]
+    # By name, once: a module that was loaded anew, as by a test of tests, is there twice.
+    able = list(dict.fromkeys(one.__name__ for one in _kinds(Fake) if question in vars(one)))
     return f"take {' or '.join(able)}" if able else "take FakeWorld, whose engine is the real one's"
 
 
