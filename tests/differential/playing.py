@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
-from contextlib import AsyncExitStack
-from typing import Any, Final, Protocol
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, suppress
+from typing import Any, Final, TypeAlias
 
 from attrs import frozen
 
@@ -18,18 +18,11 @@ from utd_rx.models.audio import AudioFormat, AudioInputStream, FrameSink
 PATIENCE: Final = 15.0
 """Seconds that a real side may take to get where the other one got."""
 
+MakeClient: TypeAlias = Callable[[str], UTDStreamClient]
+"""Returns a client of a side's engine, for somebody."""
+
 KEEPER: Final = "zoe"
 """Is in the room from the beginning to the end and does nothing, so that it stays."""
-
-
-class Side(Protocol):
-    """An engine with its media server."""
-
-    async def client(self, identity: str) -> UTDStreamClient:
-        """Return a client of it."""
-
-    async def quiet(self, stirred: asyncio.Event) -> None:
-        """Wait until nothing more comes of what was done."""
 
 
 class Mute:
@@ -66,19 +59,27 @@ class Player:
 
     Args:
         script: What is done.
-        side: Where.
+        client: Makes the clients.
         room: The name of the room; everybody's identity has it, too, where they may call others.
-        expected: What came of it elsewhere, to wait for; None to wait until it is quiet.
+        expected: What came of it elsewhere, and is waited for after each step.
+        quiet: Waits instead until nothing more comes of a step.
     """
 
     def __init__(
-        self, script: Script, side: Side, room: str, expected: tuple[Moment, ...] | None = None
+        self,
+        script: Script,
+        client: MakeClient,
+        room: str,
+        *,
+        expected: Sequence[Moment] = (),
+        quiet: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self.script = script
         self.moments: list[Moment] = []
-        self._side = side
+        self._client = client
         self._room = room
         self._expected = expected
+        self._quiet = quiet or self._as_expected
         self._stirred = asyncio.Event()
         self._watch = Watch(script.play.kind, self._stirred.set)
         self._actors: dict[str, Actor] = {}
@@ -114,14 +115,12 @@ class Player:
     @property
     def has_differed(self) -> bool:
         """Whether the last moment was another one than expected."""
-        if self._expected is None or not self.moments:
-            return False
         number = len(self.moments) - 1
-        return self.moments[number] != self._expected[number]
+        return bool(self._expected) and self.moments[number] != self._expected[number]
 
     async def _come(self, who: str, *, leads: bool) -> None:
         kind = self.script.play.kind
-        client = await self._side.client(who)
+        client = self._client(who)
         self._stack.push_async_callback(client.aclose)
         session: Any
         if kind == "calls":
@@ -172,18 +171,20 @@ class Player:
             return error.code.name, error.reason and error.reason.name, error.status_code
 
     async def _settle(self, answer: object) -> None:
-        if self._expected is None:
-            await self._side.quiet(self._stirred)
-        else:
-            wanted = self._expected[len(self.moments)].told
-            try:
-                async with asyncio.timeout(PATIENCE):
-                    while self._watch.told != wanted:
-                        self._stirred.clear()
-                        await self._stirred.wait()
-            except TimeoutError:
-                pass  # it shows in what is compared
+        await self._quiet()
         self.moments.append(self._watch.take(answer))
+
+    async def _as_expected(self) -> None:
+        """Wait until as much was told as elsewhere, for as long as there is patience.
+
+        What comes later than that shows in the next step.
+        """
+        wanted = self._expected[len(self.moments)].told
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE):
+                while self._watch.told != wanted:
+                    self._stirred.clear()
+                    await self._stirred.wait()
 
 
 def differences(script: Script, here: Sequence[Moment], there: Sequence[Moment]) -> Iterator[str]:

@@ -17,11 +17,7 @@ from tests.support.sfu import SfuKind
 from utd_rx import UTDStreamClient
 from utd_rx.engine import EngineOptions, LocalEngine
 from utd_rx.ports.clock import Cancel
-from utd_rx.testing import FakeWorld, LoopWorld, run_virtual
-
-QUIET: Final[dict[SfuKind, float]] = {"embedded": 0.8, "livekit": 3.5}
-"""Seconds without news after which none is expected: livekit-server collects that of who is silent
-for 3 s."""
+from utd_rx.testing import FakeWorld, run_virtual
 
 ENOUGH: Final = 4.0
 """Virtual seconds in which all comes of a step that comes without another one: an engine keeps the
@@ -59,40 +55,20 @@ class AheadClock:
 class RealSide:
     """A local engine whose time can be set ahead."""
 
-    def __init__(self, engine: LocalEngine, clock: SkippingClock, quiet: float) -> None:
+    def __init__(self, engine: LocalEngine, clock: SkippingClock) -> None:
         self.clock = clock
         self._engine = engine
-        self._quiet = quiet
 
-    async def client(self, identity: str) -> UTDStreamClient:
+    def client(self, _: str) -> UTDStreamClient:
+        """Return a client of it."""
         engine = self._engine
         return UTDStreamClient(
             engine.app_id,
             engine.app_key,
             base_url=engine.base_url,
             token_base_url=engine.token_base_url,
+            clock=AheadClock(self.clock),
         )
-
-    async def quiet(self, stirred: asyncio.Event) -> None:
-        while True:
-            stirred.clear()
-            try:
-                await asyncio.wait_for(stirred.wait(), self._quiet)
-            except TimeoutError:
-                return
-
-
-class VirtualSide:
-    """A world without a network."""
-
-    def __init__(self, world: LoopWorld) -> None:
-        self.world = world
-
-    async def client(self, identity: str) -> UTDStreamClient:
-        return self.world.client(identity)
-
-    async def quiet(self, stirred: asyncio.Event) -> None:
-        await self.world.advance(ENOUGH)
 
 
 def imagined(script: Script, *, ring_timeout: float = 30.0) -> tuple[Moment, ...]:
@@ -100,7 +76,7 @@ def imagined(script: Script, *, ring_timeout: float = 30.0) -> tuple[Moment, ...
 
     async def play() -> tuple[Moment, ...]:
         async with FakeWorld.on_loop(ring_timeout=ring_timeout) as world:
-            player = Player(script, VirtualSide(world), "room")
+            player = Player(script, world.client, "room", quiet=lambda: world.advance(ENOUGH))
             try:
                 await player.open()
                 for number in range(len(script.acts)):
@@ -120,15 +96,15 @@ async def real_side(kind: SfuKind) -> AsyncIterator[RealSide]:
     """Run an engine on that media server."""
     options, clock = EngineOptions(sfu=kind, silent_update_interval=0.1), SkippingClock()
     async with LocalEngine(options, clock=clock) as engine:
-        yield RealSide(engine, clock, QUIET[kind])
+        yield RealSide(engine, clock)
 
 
 async def played(
-    side: RealSide, scripts: Sequence[Script], expected: Sequence[tuple[Moment, ...] | None]
+    side: RealSide, scripts: Sequence[Script], expected: Sequence[Sequence[Moment]]
 ) -> list[list[Moment]]:
     """Play scripts at once, act by act, since the engine's time is set ahead for all of them."""
     players = [
-        Player(script, side, f"room-{number}", other)
+        Player(script, side.client, f"room-{number}", expected=other)
         for number, (script, other) in enumerate(zip(scripts, expected, strict=True))
     ]
     try:
