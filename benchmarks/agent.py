@@ -6,7 +6,7 @@ written as the vendor's guide has it (`benchmarks.agent_peers`).
 
 * *speak*: from the moment the agent sends the first sound of a turn until the card plays it, at
   four times real time; and how often a turn breaks off whose sound comes in real time over an
-  uneven network, each message up to 60 ms late, in order.
+  uneven network, each message up to 30 ms late, in order.
 * *listen*: from the moment a click is on the card until the agent has the message with it.
 * *cost*: CPU of a client process with 1 and with 20 sessions, everybody speaking without end.
 
@@ -54,7 +54,7 @@ WINDOW: Final = 10.0
 
 SPEED: Final = 4.0
 TURN: Final = 1.0
-LATE: Final = 0.06
+LATE: Final = 0.03
 """Seconds by which a message is late at most."""
 
 GAP: Final = 0.003

@@ -48,7 +48,7 @@ def _who_knows(question: str) -> str:
     """Return which fake to take."""
     for module in _FAKES:
         import_module(module)
-    able = [kind.__name__ for kind in _kinds(Fake) if question in vars(kind)]
+    able = sorted({kind.__name__ for kind in _kinds(Fake) if question in vars(kind)})
     return f"take {' or '.join(able)}" if able else "take FakeWorld, whose engine is the real one's"
 
 

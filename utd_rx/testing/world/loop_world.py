@@ -175,7 +175,7 @@ class LoopWorld:
             **options,
         )
         process.keep(session)
-        await session.start()
+        await self.run(session.start())  # which by itself tries for ever
         return session
 
     # --- what happens ---------------------------------------------------------------------------

@@ -245,6 +245,7 @@ class FakeWorld:
 
         Raises:
             UTDStreamException: As `AtomsAgentSession.start`.
+            TimeoutError: Nobody could be reached within 600 virtual seconds.
         """
         return self._do(self._world.agent(identity, agent, **options))
 
