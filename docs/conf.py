@@ -55,7 +55,7 @@ def with_contents(app: Sphinx, page: str, source: list[str]) -> None:
 def code_as_markdown(*args: object) -> None:
     """Read the `names` of docstrings as code, which reST would take for something else."""
     lines = cast("list[str]", args[-1])
-    lines[:] = [re.sub(r"(?<!`)`([^`]+)`(?!`)", r"``\1``", line) for line in lines]
+    lines[:] = [re.sub(r"(?<!`)`([^`]+)`(?!`)", r"``\1``\\ ", line) for line in lines]
 
 
 def setup(app: Sphinx) -> None:

@@ -22,7 +22,7 @@ def test_the_example_runs_and_is_on_air() -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert "seats: ['ada', None" in done.stdout
+    assert "['ada', None" in done.stdout
     assert "on air: True" in done.stdout
 
 
