@@ -93,6 +93,15 @@ def test_waiting_for_what_cannot_happen_says_so() -> None:
         run_virtual(main())
 
 
+def test_going_round_and_round_says_so() -> None:
+    async def main() -> None:
+        while now() < 1.0:  # noqa: ASYNC110 - what it does wrong
+            await asyncio.sleep(0)
+
+    with pytest.raises(StandstillError, match="round and round at 0 s"):
+        run_virtual(main())
+
+
 def test_sockets_are_served_before_time_passes() -> None:
     async def main() -> tuple[bytes, float]:
         async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

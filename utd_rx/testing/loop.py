@@ -26,12 +26,15 @@ PATIENCE: Final = 1.0
 """Real seconds in which another thread may still call, where nothing else could ever happen."""
 
 
+MAX_TURNS: Final = 200_000
+"""Of the loop without a rest: ten thousand commands, or a second of going round in circles."""
+
 ROUNDING: Final = 1e-9
 """Virtual seconds by which a sum of floats may miss a moment; asyncio's resolution, too."""
 
 
 class StandstillError(RuntimeError):
-    """Nothing is due, and nobody is at work: what is waited for cannot happen any more."""
+    """Time cannot pass: what is waited for cannot happen any more, or something never rests."""
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
@@ -138,10 +141,15 @@ class _VirtualSelector(selectors.BaseSelector):
     def __init__(self, loop: VirtualLoop) -> None:
         self._loop = loop
         self._real = selectors.DefaultSelector()
+        self._turns = 0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         ready = self._real.select(0)
-        if ready or (timeout is not None and timeout <= 0) or self._loop._rest_or_move(timeout):
+        if not ready and timeout is not None and timeout <= 0:
+            self._count()
+            return ready
+        self._turns = 0
+        if ready or self._loop._rest_or_move(timeout):
             return ready
         if self._loop._threads_at_work:
             return self._real.select()
@@ -152,6 +160,16 @@ class _VirtualSelector(selectors.BaseSelector):
                 "it a time-out"
             )
         return ready
+
+    def _count(self) -> None:
+        """Count a turn of the loop that had work to go on with."""
+        self._turns += 1
+        if self._turns >= MAX_TURNS:
+            self._turns = 0
+            raise StandstillError(
+                f"something goes round and round at {self._loop.time():g} s, so that time never "
+                "passes: let it wait for what it needs, or sleep"
+            )
 
     def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
         return self._real.register(fileobj, events, data)
