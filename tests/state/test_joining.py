@@ -1,0 +1,317 @@
+"""RxPY's own joining operators over streams of one store show what was, once per commit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import pytest
+import reactivex as rx
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from reactivex import Observable
+from reactivex import operators as ops
+from reactivex.subject import BehaviorSubject, Subject
+
+from utd_rx.errors import UTDStreamException
+from utd_rx.state import StateSubject, Store, became, combine_state
+
+
+class Trio(NamedTuple):
+    a: int = 0
+    b: int = 0
+    c: int = 0
+
+
+Subjects = tuple[StateSubject[int], StateSubject[int], StateSubject[int]]
+Program = Callable[[Any, Any, Any], Observable[Any]]
+
+
+def trio() -> tuple[Store[Trio, Trio], Subjects]:
+    store: Store[Trio, Trio] = Store(Trio(), lambda _, item: item)
+    a, b, c = (store.select(lambda s, i=i: s[i], name="abc"[i]) for i in range(3))
+    return store, (a, b, c)
+
+
+def tagged(source: Any, tag: str) -> Observable[dict[str, int]]:
+    return source.pipe(ops.map(lambda value: {tag: value}))  # type: ignore[no-any-return]
+
+
+def joined(a: Any, b: Any) -> Observable[dict[str, int]]:
+    reduced = rx.merge(tagged(a, "a"), tagged(b, "b")).pipe(
+        ops.scan(lambda known, news: known | news, dict[str, int]())
+    )
+    return reduced.pipe(ops.filter(lambda known: len(known) == 2))
+
+
+def with_a(value: int, b: Any) -> Observable[tuple[int, int]]:
+    return b.pipe(ops.map(lambda other: (value, other)))  # type: ignore[no-any-return]
+
+
+# What each shows of the commits (1, 1, 1), (2, 2, 2), (3, 2, 2) behind (0, 0, 0).
+PROGRAMS: dict[str, tuple[Program, list[Any]]] = {
+    "combine_latest": (
+        lambda a, b, c: rx.combine_latest(a, b, c),
+        [(0, 0, 0), (1, 1, 1), (2, 2, 2), (3, 2, 2)],
+    ),
+    "of streams behind operators": (
+        lambda a, b, c: rx.combine_latest(
+            a.pipe(ops.map(lambda v: v)), b.pipe(ops.do_action(print), ops.filter(bool))
+        ),
+        [(1, 1), (2, 2), (3, 2)],
+    ),
+    "ops.combine_latest": (
+        lambda a, b, c: a.pipe(ops.combine_latest(b), ops.map(list)),
+        [[0, 0], [1, 1], [2, 2], [3, 2]],
+    ),
+    "the method": (lambda a, b, c: a.combine_latest(b), [(0, 0), (1, 1), (2, 2), (3, 2)]),
+    "a stream with itself": (
+        lambda a, b, c: rx.combine_latest(a, a.pipe(ops.map(lambda v: -v))),
+        [(0, 0), (1, -1), (2, -2), (3, -3)],
+    ),
+    "one in another": (
+        lambda a, b, c: rx.combine_latest(c, rx.combine_latest(a, b)),
+        [(0, (0, 0)), (1, (1, 1)), (2, (2, 2)), (2, (3, 2))],
+    ),
+    "one that is shared": (
+        lambda a, b, c: (lambda shared: rx.combine_latest(c, shared))(
+            rx.combine_latest(a, b).pipe(ops.share())
+        ),
+        [(0, (0, 0)), (1, (1, 1)), (2, (2, 2)), (2, (3, 2))],
+    ),
+    "of what completes": (
+        lambda a, b, c: rx.combine_latest(a.pipe(ops.take(2)), b.pipe(ops.take(2))),
+        [(0, 0), (1, 1)],
+    ),
+    "with_latest_from": (
+        lambda a, b, c: a.pipe(ops.with_latest_from(b)),
+        [(0, 0), (1, 1), (2, 2), (3, 2)],
+    ),
+    "the other way round": (
+        lambda a, b, c: b.pipe(ops.map(lambda v: v), ops.with_latest_from(a)),
+        [(0, 0), (1, 1), (2, 2)],
+    ),
+    "from a combination": (
+        lambda a, b, c: a.pipe(ops.with_latest_from(rx.combine_latest(b, c))),
+        [(0, (0, 0)), (1, (1, 1)), (2, (2, 2)), (3, (2, 2))],
+    ),
+    "of a combination": (
+        lambda a, b, c: rx.combine_latest(b, c).pipe(ops.with_latest_from(a)),
+        [((0, 0), 0), ((1, 1), 1), ((2, 2), 2)],
+    ),
+    "merge and scan": (
+        lambda a, b, c: joined(a, b),
+        [{"a": 0, "b": 0}, {"a": 1, "b": 1}, {"a": 2, "b": 2}, {"a": 3, "b": 2}],
+    ),
+    "sample": (
+        lambda a, b, c: a.pipe(ops.sample(b)),
+        [0, 1, 2],
+    ),
+    "switch_map": (
+        lambda a, b, c: a.pipe(ops.switch_map(lambda value: with_a(value, b))),
+        [(0, 0), (1, 1), (2, 2), (3, 2)],
+    ),
+    "with combine_state": (
+        lambda a, b, c: rx.combine_latest(combine_state(a, b), c),
+        [((0, 0), 0), ((1, 1), 1), ((2, 2), 2), ((3, 2), 2)],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("first", ["", "b", "cba"])
+@pytest.mark.parametrize("case", PROGRAMS)
+def test_each_commit_is_shown_once_and_as_it_was(case: str, first: str) -> None:
+    program, expected = PROGRAMS[case]
+    store, subjects = trio()
+    for name in first:  # whoever observes them already, and so is served before
+        subjects["abc".index(name)].subscribe(print)
+    seen: list[Any] = []
+    program(*subjects).subscribe(seen.append)
+    for item in (Trio(1, 1, 1), Trio(2, 2, 2), Trio(3, 2, 2)):
+        store.dispatch(item)
+    assert seen == expected
+
+
+def test_what_only_merges_shows_every_change() -> None:
+    store, (a, b, _) = trio()
+    seen: list[Any] = []
+    rx.merge(tagged(a, "a"), tagged(b, "b")).subscribe(seen.append)
+    store.dispatch(Trio(1, 1))
+    assert seen == [{"a": 0}, {"b": 0}, {"a": 1}, {"b": 1}]
+
+
+def test_a_scan_of_one_stream_keeps_every_value() -> None:
+    store, (a, _, _) = trio()
+    seen: list[int] = []
+    counted = a.pipe(ops.flat_map(lambda n: rx.of(n, n)), ops.scan(lambda sum_, n: sum_ + n, 0))
+    counted.subscribe(seen.append)
+    store.dispatch(Trio(1))
+    assert seen == [0, 0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        lambda a, b: rx.zip(a, b),
+        lambda a, b: a.pipe(ops.zip(b.pipe(ops.map(str)))),
+        lambda a, b: a.zip(b),
+    ],
+)
+def test_zip_of_two_states_is_refused_and_leaves_nothing_behind(
+    program: Callable[[Any, Any], Observable[Any]],
+) -> None:
+    _, (a, b, _) = trio()
+    with pytest.raises(UTDStreamException, match="'a' and 'b'.* combine_state"):
+        program(a, b).subscribe()
+    errors: list[Exception] = []
+    program(a, b).subscribe(on_error=errors.append)
+    assert "combine_latest" in str(errors[0])
+    assert "0 observers" in repr(a)
+    assert "0 observers" in repr(b)
+
+
+def test_zip_with_what_comes_later_of_the_same_or_with_other_things_is_not() -> None:
+    store, (a, b, _) = trio()
+    other, _ = trio()
+    pairs: list[Any] = []
+    rx.zip(a, a.pipe(ops.skip(1))).subscribe(pairs.append)
+    rx.zip(a.pipe(became(1)), b.pipe(became(1))).subscribe(pairs.append)
+    rx.zip(a, other.select(lambda s: s.a), rx.of("once")).subscribe(pairs.append)
+    store.dispatch(Trio(1, 1))
+    assert pairs == [(0, 0, "once"), (0, 1), (1, 1)]
+
+
+def test_what_is_held_is_not_shown_to_who_has_gone() -> None:
+    store, (a, b, _) = trio()
+    seen: list[Any] = []
+    subscription = rx.combine_latest(a, b).subscribe(seen.append)
+    b.subscribe(lambda value: value and subscription.dispose())  # type: ignore[func-returns-value]
+    store.dispatch(Trio(1, 1))
+    assert seen == [(0, 0)]
+
+
+def test_an_observer_behind_a_join_that_raises_is_reported_by_its_streams(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    store, (a, b, _) = trio()
+    seen: list[Any] = []
+
+    def fail(pair: Any) -> None:
+        if pair == (1, 1):
+            raise ValueError("mine")
+
+    rx.combine_latest(a, b).subscribe(fail)
+    rx.combine_latest(b, a).subscribe(seen.append)
+    store.dispatch(Trio(1, 1))
+    store.dispatch(Trio(2, 2))
+    assert seen == [(0, 0), (1, 1), (2, 2)]
+    assert [record.message.split(" (")[0] for record in caplog.records] == [
+        f"an observer of 'a, b' raised: ValueError in {__name__}."
+        "test_an_observer_behind_a_join_that_raises_is_reported_by_its_streams.<locals>.fail"
+    ]
+
+
+def test_what_dispatches_behind_a_join_is_shown_after_it() -> None:
+    store, (a, b, _) = trio()
+    seen: list[Any] = []
+
+    def on_next(pair: tuple[int, int]) -> None:
+        seen.append((pair, a.value, b.value))
+        if pair == (1, 1):
+            store.dispatch(Trio(2, 2))
+
+    rx.combine_latest(a, b).subscribe(on_next)
+    store.dispatch(Trio(1, 1))
+    assert seen == [((n, n), n, n) for n in range(3)]
+
+
+def test_subscribed_during_a_commit_it_shows_that_one_once() -> None:
+    store, (a, b, _) = trio()
+    seen: list[Any] = []
+    a.subscribe(lambda n: rx.combine_latest(a, b).subscribe(seen.append) if n == 1 else None)
+    store.dispatch(Trio(1, 1))
+    store.dispatch(Trio(2, 2))
+    assert seen == [(1, 1), (2, 2)]
+
+
+def test_a_commit_of_one_store_during_one_of_another() -> None:
+    store, (a, b, _) = trio()
+    other, (x, _, _) = trio()
+    seen: list[Any] = []
+    a.subscribe(lambda n: other.dispatch(Trio(n)))
+    rx.combine_latest(x, a, b).subscribe(seen.append)
+    store.dispatch(Trio(1, 1))
+    assert seen == [(0, 0, 0), (1, 1, 1)]
+
+
+def test_a_combination_of_stores_beside_one_of_its_own() -> None:
+    store, (a, b, _) = trio()
+    _, (x, _, _) = trio()
+    seen: list[Any] = []
+    rx.combine_latest(b, combine_state(a, x)).subscribe(seen.append)
+    store.dispatch(Trio(1, 1))
+    assert seen == [(0, (0, 0)), (1, (1, 0))]
+
+
+def test_streams_that_are_not_states_are_joined_as_by_rxpy() -> None:
+    store, (a, _, _) = trio()
+    left, right, both = BehaviorSubject(0), Subject[int](), list[Any]()
+    rx.combine_latest(left, right).subscribe(both.append)
+    a.subscribe(lambda n: (right.on_next(n), left.on_next(n)) and None)
+    store.dispatch(Trio(1))
+    assert both == [(0, 0), (0, 0), (0, 1), (1, 1)]
+
+
+def test_after_the_end_the_last_values_are_joined_and_it_completes() -> None:
+    store, (a, b, _) = trio()
+    store.dispatch(Trio(1, 1))
+    log: list[Any] = []
+    rx.combine_latest(a, b).subscribe(log.append, on_completed=lambda: log.append("end"))
+    store.close()
+    rx.combine_latest(a, b).subscribe(log.append, on_completed=lambda: log.append("end"))
+    assert log == [(1, 1), "end", (1, 1), "end"]
+
+
+leaves = st.sampled_from("abc")
+trees = st.recursive(
+    leaves,
+    lambda tree: st.tuples(st.sampled_from(["combine", "latest", "map"]), tree, tree),
+    max_leaves=5,
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(trees, st.lists(st.tuples(*[st.integers(0, 2)] * 3).map(Trio._make), max_size=4))
+def test_whatever_is_joined_however_shows_the_state_at_hand(tree: Any, items: list[Trio]) -> None:
+    store, subjects = trio()
+    shown = 0
+
+    def build(tree: Any) -> Observable[Any]:
+        if isinstance(tree, str):
+            return subjects["abc".index(tree)]
+        kind, left, right = tree
+        if kind == "map":
+            return build(left).pipe(ops.map(lambda v: v))
+        if kind == "latest":
+            return build(left).pipe(ops.with_latest_from(build(right)))
+        return rx.combine_latest(build(left), build(right))
+
+    def now(tree: Any) -> Any:
+        if isinstance(tree, str):
+            return getattr(store.state, tree)
+        kind, left, right = tree
+        return now(left) if kind == "map" else (now(left), now(right))
+
+    def on_next(value: Any) -> None:
+        nonlocal shown
+        shown += 1
+        assert value == now(tree)
+
+    errors: list[Exception] = []
+    build(tree).pipe(ops.do_action(on_next), ops.materialize()).subscribe(
+        lambda note: errors.append(note.exception) if note.kind == "E" else None
+    )
+    for item in items:
+        store.dispatch(item)
+    assert errors == []
+    assert 1 <= shown <= 1 + store.version

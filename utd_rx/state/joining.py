@@ -1,0 +1,249 @@
+"""RxPY's joining operators over streams of one store: one commit is one value of theirs.
+
+A commit reaches the observers of each stream in turn. An operator that joins streams is told of
+each by itself, so between the first and the last it would show a pair that never was:
+
+| operator | what is done |
+| --- | --- |
+| `combine_latest`, `scan` behind `merge` | what it emits is held until the commit is delivered |
+| `with_latest_from`, `sample`, `switch_map` | what makes them emit is held so |
+| `zip` | is refused: the n-th value of one state has nothing to do with the n-th of another |
+
+A stream is told only of its observer, so what stands behind that is found out: RxPY's callbacks
+hold the observer they pass values on to, in a cell of their closure or as that whose method they
+are. Nothing is changed but the observers of such operators, each in its own subscription.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from itertools import count
+from types import FunctionType, MethodType
+from typing import Any, Final, Protocol
+
+from reactivex.observer import AutoDetachObserver
+from reactivex.subject import Subject
+
+from utd_rx.errors import invalid
+from utd_rx.state.derived import Derived, Subscription
+
+OnNext = Callable[[Any], None]
+
+_OPERATORS: Final = ("reactivex.", "utd_rx.state.")
+_HOLD_OUTPUT: Final = {"reactivex.observable.combinelatest", "reactivex.operators._scan"}
+_HOLD_SOURCE: Final = {
+    "reactivex.observable.withlatestfrom",
+    "reactivex.operators._sample",
+    "reactivex.operators._switchlatest",
+}
+_REFUSE: Final = "reactivex.observable.zip"
+_ONE_FOR_ONE: Final = {"reactivex.operators._map"}
+"""Operators by the modules of their functions. Behind one that lets only some values through,
+`zip` counts what happened, which may be meant."""
+
+_serials: Final = count()
+
+
+class Delivering(Protocol):
+    """What a store's core is to a join: the thread it delivers on, 0 for none, and its end."""
+
+    delivering: int
+
+    def hold(self, join: Join) -> None: ...
+
+
+class Join:
+    """Stands before a callback, and holds what it is to hear until the commit at hand is over.
+
+    Of what an operator emits, the last value counts, and only where several ways lead to it from
+    one store; what its source tells is all passed on, in order.
+    """
+
+    __slots__ = ("_held", "_holder", "_is_source", "_sources", "on_next", "rank", "serial")
+
+    def __init__(
+        self, on_next: OnNext, holder: AutoDetachObserver[Any] | None, *, is_source: bool
+    ) -> None:
+        self.on_next = on_next
+        self._holder = holder
+        self.rank = 0
+        self.serial = next(_serials)
+        self._is_source = is_source
+        self._held: list[Any] = []
+        self._sources: list[Subscription[Any]] = []
+
+    @property
+    def name(self) -> str:
+        """The streams behind it, for messages."""
+        states = (source.derived for source in self._sources)
+        return ", ".join(dict.fromkeys(state.name for state in states if state is not None))
+
+    def __call__(self, value: Any) -> None:
+        core = self._busy()
+        if not self._is_source:
+            self._held.clear()
+        if core is None:
+            self.on_next(value)
+        else:
+            self._held.append(value)
+            core.hold(self)
+
+    def reached(self, source: Subscription[Any], rank: int) -> int:
+        """Note a way from a stream to here; return the rank of what comes behind."""
+        self._sources = [one for one in self._sources if one.derived is not None]
+        self._sources.append(source)
+        self.rank = max(self.rank, rank)
+        return self.rank + 1
+
+    def others(self, state: Derived[Any]) -> list[Subscription[Any]]:
+        """The subscriptions to other streams of the same store that lead to here."""
+        return [
+            source
+            for source in self._sources
+            if source.derived not in (state, None)
+            and not {*source.derived.cores}.isdisjoint(state.cores)
+        ]
+
+    def release(self, core: Delivering | None = None) -> None:
+        """Pass on what is held, now that the commit of `core` is over; None: before its end."""
+        if core is not None and self._holder is not None and self._holder.is_stopped:
+            self._held.clear()
+            return
+        other = None if core is None else self._busy(besides=core)
+        if other is not None:  # whose commit led to that of `core`
+            other.hold(self)
+            return
+        held, self._held = self._held, []
+        for value in held:
+            self.on_next(value)
+
+    def _busy(self, besides: Delivering | None = None) -> Delivering | None:
+        """The store whose commit is being delivered here, and may come this way once more."""
+        me = threading.get_ident()
+        states = [source.derived for source in self._sources]
+        cores: list[Delivering] = [
+            core
+            for state in states
+            if state is not None
+            for core in state.cores
+            if core.delivering == me and core is not besides
+        ]
+        for core in cores:
+            if self._is_source or cores.count(core) > 1:
+                return core
+        return None
+
+
+def align(subscription: Subscription[Any]) -> None:
+    """Let no operator that subscribes be told of half a commit; before its first value.
+
+    Raises:
+        UTDStreamException: `VALIDATION`: it is a `zip` of several streams of one store.
+    """
+    state, on_next = subscription.derived, subscription.on_next
+    if state is None or not _is_operator(on_next):
+        return
+    seen: set[int] = set()
+    todo: list[tuple[OnNext, AutoDetachObserver[Any] | None, int, bool]] = [
+        (on_next, None, 0, True)
+    ]
+    while todo:
+        callback, holder, rank, is_one_for_one = todo.pop()
+        modules, observers = _behind(callback)
+        if modules & _HOLD_SOURCE and observers:
+            if holder is None:
+                join = Join(callback, None, is_source=True)
+                subscription.on_next = join
+                subscription.on_completed = _first(join, subscription.on_completed)
+            else:
+                join = _join_before(holder, is_source=True)
+            rank = join.reached(subscription, rank)
+        for observer in observers:
+            if id(observer) in seen:
+                continue
+            seen.add(id(observer))
+            behind = rank
+            if _REFUSE in modules and is_one_for_one:
+                join = _join_before(observer, is_source=False)
+                join.reached(subscription, rank)
+                _refuse_zip(join.others(state), state)
+            elif modules & _HOLD_OUTPUT:
+                behind = _join_before(observer, is_source=False).reached(subscription, rank)
+            goes_on = is_one_for_one and modules <= _ONE_FOR_ONE
+            todo.append((_plain(observer._on_next), observer, behind, goes_on))
+
+
+def _behind(callback: object) -> tuple[set[str], list[AutoDetachObserver[Any]]]:
+    """Return the modules of an operator's callback and of what it calls, and who is next."""
+    modules: set[str] = set()
+    observers: list[AutoDetachObserver[Any]] = []
+    seen: set[int] = set()
+    todo = [callback]
+    while todo:
+        one = todo.pop()
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        if isinstance(one, AutoDetachObserver):
+            observers.append(one)
+        elif isinstance(one, MethodType):
+            owner: Any = one.__self__
+            shares = isinstance(owner, Subject) and not isinstance(owner, Derived)
+            todo += owner.observers if shares else [owner]
+        elif isinstance(one, FunctionType) and _is_operator(one):
+            modules.add(one.__module__)
+            todo += _cells(one)
+    return modules, observers
+
+
+def _cells(function: FunctionType) -> Iterator[object]:
+    for cell in function.__closure__ or ():
+        try:
+            yield cell.cell_contents
+        except ValueError:  # not filled yet
+            continue
+
+
+def _is_operator(callback: object) -> bool:
+    return (getattr(callback, "__module__", None) or "").startswith(_OPERATORS)
+
+
+def _plain(on_next: OnNext) -> OnNext:
+    return on_next.on_next if isinstance(on_next, Join) else on_next
+
+
+def _join_before(observer: AutoDetachObserver[Any], *, is_source: bool) -> Join:
+    """Return the join before an observer, which is set up there when it is the first."""
+    known = observer._on_next
+    if isinstance(known, Join):
+        return known
+    join = Join(known, observer, is_source=is_source)
+    observer._on_next = join
+    observer._on_completed = _first(join, observer._on_completed)
+    observer._on_error = _first(join, observer._on_error)
+    return join
+
+
+def _first(join: Join, end: Callable[..., None] | None) -> Callable[..., None]:
+    """Return an end that comes after what is held."""
+
+    def ending(*args: Any) -> None:
+        join.release()
+        if end is not None:
+            end(*args)
+
+    return ending
+
+
+def _refuse_zip(others: list[Subscription[Any]], state: Derived[Any]) -> None:
+    if not others:
+        return
+    names = [repr(other.derived.name) for other in others if other.derived is not None]
+    for other in others:  # the operator is never done subscribing, so nobody else ends them
+        other.dispose()
+    raise invalid(
+        f"zip pairs the n-th value of {' and '.join([*names, repr(state.name)])} with each other, "
+        "which are states of one store and do not change equally often: write combine_state or "
+        "combine_latest instead"
+    )
