@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import pytest
@@ -29,8 +30,25 @@ Program = Callable[[Any, Any, Any], Observable[Any]]
 
 def trio() -> tuple[Store[Trio, Trio], Subjects]:
     store: Store[Trio, Trio] = Store(Trio(), lambda _, item: item)
-    a, b, c = (store.select(lambda s, i=i: s[i], name="abc"[i]) for i in range(3))
-    return store, (a, b, c)
+    a = store.select(lambda s: s.a, name="a")
+    b = store.select(lambda s: s.b, name="b")
+    return store, (a, b, store.select(lambda s: s.c, name="c"))
+
+
+def same(value: Any) -> Any:
+    return value
+
+
+def minus(value: Any) -> Any:
+    return -value
+
+
+def both(known: Any, news: Any) -> Any:
+    return known | news
+
+
+def plus(total: Any, value: Any) -> Any:
+    return total + value
 
 
 def tagged(source: Any, tag: str) -> Observable[dict[str, int]]:
@@ -38,13 +56,11 @@ def tagged(source: Any, tag: str) -> Observable[dict[str, int]]:
 
 
 def joined(a: Any, b: Any) -> Observable[dict[str, int]]:
-    reduced = rx.merge(tagged(a, "a"), tagged(b, "b")).pipe(
-        ops.scan(lambda known, news: known | news, dict[str, int]())
-    )
-    return reduced.pipe(ops.filter(lambda known: len(known) == 2))
+    is_whole: Callable[[Any], bool] = lambda known: len(known) == 2  # noqa: E731
+    return rx.merge(tagged(a, "a"), tagged(b, "b")).pipe(ops.scan(both, {}), ops.filter(is_whole))
 
 
-def with_a(value: int, b: Any) -> Observable[tuple[int, int]]:
+def with_a(b: Any, value: Any) -> Observable[tuple[int, int]]:
     return b.pipe(ops.map(lambda other: (value, other)))  # type: ignore[no-any-return]
 
 
@@ -56,7 +72,7 @@ PROGRAMS: dict[str, tuple[Program, list[Any]]] = {
     ),
     "of streams behind operators": (
         lambda a, b, c: rx.combine_latest(
-            a.pipe(ops.map(lambda v: v)), b.pipe(ops.do_action(print), ops.filter(bool))
+            a.pipe(ops.map(same)), b.pipe(ops.do_action(print), ops.filter(bool))
         ),
         [(1, 1), (2, 2), (3, 2)],
     ),
@@ -66,7 +82,7 @@ PROGRAMS: dict[str, tuple[Program, list[Any]]] = {
     ),
     "the method": (lambda a, b, c: a.combine_latest(b), [(0, 0), (1, 1), (2, 2), (3, 2)]),
     "a stream with itself": (
-        lambda a, b, c: rx.combine_latest(a, a.pipe(ops.map(lambda v: -v))),
+        lambda a, b, c: rx.combine_latest(a, a.pipe(ops.map(minus))),
         [(0, 0), (1, -1), (2, -2), (3, -3)],
     ),
     "one in another": (
@@ -88,7 +104,7 @@ PROGRAMS: dict[str, tuple[Program, list[Any]]] = {
         [(0, 0), (1, 1), (2, 2), (3, 2)],
     ),
     "the other way round": (
-        lambda a, b, c: b.pipe(ops.map(lambda v: v), ops.with_latest_from(a)),
+        lambda a, b, c: b.pipe(ops.map(same), ops.with_latest_from(a)),
         [(0, 0), (1, 1), (2, 2)],
     ),
     "from a combination": (
@@ -108,7 +124,7 @@ PROGRAMS: dict[str, tuple[Program, list[Any]]] = {
         [0, 1, 2],
     ),
     "switch_map": (
-        lambda a, b, c: a.pipe(ops.switch_map(lambda value: with_a(value, b))),
+        lambda a, b, c: a.pipe(ops.switch_map(partial(with_a, b))),
         [(0, 0), (1, 1), (2, 2), (3, 2)],
     ),
     "with combine_state": (
@@ -143,7 +159,7 @@ def test_what_only_merges_shows_every_change() -> None:
 def test_a_scan_of_one_stream_keeps_every_value() -> None:
     store, (a, _, _) = trio()
     seen: list[int] = []
-    counted = a.pipe(ops.flat_map(lambda n: rx.of(n, n)), ops.scan(lambda sum_, n: sum_ + n, 0))
+    counted = a.pipe(ops.flat_map(lambda n: rx.of(n, n)), ops.scan(plus, 0))
     counted.subscribe(seen.append)
     store.dispatch(Trio(1))
     assert seen == [0, 0, 1, 2]
@@ -161,7 +177,7 @@ def test_zip_of_two_states_is_refused_and_leaves_nothing_behind(
     program: Callable[[Any, Any], Observable[Any]],
 ) -> None:
     _, (a, b, _) = trio()
-    with pytest.raises(UTDStreamException, match="'a' and 'b'.* combine_state"):
+    with pytest.raises(UTDStreamException, match=r"'a' and 'b'.* combine_state"):
         program(a, b).subscribe()
     errors: list[Exception] = []
     program(a, b).subscribe(on_error=errors.append)
@@ -185,7 +201,7 @@ def test_what_is_held_is_not_shown_to_who_has_gone() -> None:
     store, (a, b, _) = trio()
     seen: list[Any] = []
     subscription = rx.combine_latest(a, b).subscribe(seen.append)
-    b.subscribe(lambda value: value and subscription.dispose())  # type: ignore[func-returns-value]
+    b.subscribe(lambda value: subscription.dispose() if value else None)
     store.dispatch(Trio(1, 1))
     assert seen == [(0, 0)]
 
@@ -228,7 +244,12 @@ def test_what_dispatches_behind_a_join_is_shown_after_it() -> None:
 def test_subscribed_during_a_commit_it_shows_that_one_once() -> None:
     store, (a, b, _) = trio()
     seen: list[Any] = []
-    a.subscribe(lambda n: rx.combine_latest(a, b).subscribe(seen.append) if n == 1 else None)
+
+    def on_next(value: int) -> None:
+        if value == 1:
+            rx.combine_latest(a, b).subscribe(seen.append)
+
+    a.subscribe(on_next)
     store.dispatch(Trio(1, 1))
     store.dispatch(Trio(2, 2))
     assert seen == [(1, 1), (2, 2)]
@@ -255,11 +276,16 @@ def test_a_combination_of_stores_beside_one_of_its_own() -> None:
 
 def test_streams_that_are_not_states_are_joined_as_by_rxpy() -> None:
     store, (a, _, _) = trio()
-    left, right, both = BehaviorSubject(0), Subject[int](), list[Any]()
-    rx.combine_latest(left, right).subscribe(both.append)
-    a.subscribe(lambda n: (right.on_next(n), left.on_next(n)) and None)
+    left, right, seen = BehaviorSubject(0), Subject[int](), list[Any]()
+    rx.combine_latest(left, right).subscribe(seen.append)
+
+    def on_next(value: int) -> None:
+        right.on_next(value)
+        left.on_next(value)
+
+    a.subscribe(on_next)
     store.dispatch(Trio(1))
-    assert both == [(0, 0), (0, 0), (0, 1), (1, 1)]
+    assert seen == [(0, 0), (0, 0), (0, 1), (1, 1)]
 
 
 def test_after_the_end_the_last_values_are_joined_and_it_completes() -> None:
@@ -291,7 +317,7 @@ def test_whatever_is_joined_however_shows_the_state_at_hand(tree: Any, items: li
             return subjects["abc".index(tree)]
         kind, left, right = tree
         if kind == "map":
-            return build(left).pipe(ops.map(lambda v: v))
+            return build(left).pipe(ops.map(same))
         if kind == "latest":
             return build(left).pipe(ops.with_latest_from(build(right)))
         return rx.combine_latest(build(left), build(right))
@@ -308,9 +334,7 @@ def test_whatever_is_joined_however_shows_the_state_at_hand(tree: Any, items: li
         assert value == now(tree)
 
     errors: list[Exception] = []
-    build(tree).pipe(ops.do_action(on_next), ops.materialize()).subscribe(
-        lambda note: errors.append(note.exception) if note.kind == "E" else None
-    )
+    build(tree).pipe(ops.do_action(on_next)).subscribe(on_error=errors.append)
     for item in items:
         store.dispatch(item)
     assert errors == []

@@ -27,6 +27,7 @@ from reactivex.subject import Subject
 
 from utd_rx.errors import invalid
 from utd_rx.state.derived import Derived, Subscription
+from utd_rx.state.reports import report
 
 OnNext = Callable[[Any], None]
 
@@ -116,7 +117,10 @@ class Join:
             return
         held, self._held = self._held, []
         for value in held:
-            self.on_next(value)
+            try:
+                self.on_next(value)
+            except BaseException as error:  # noqa: BLE001 - reported, or an interrupt and raised
+                report(error, f"an observer of {self.name!r}")
 
     def _busy(self, besides: Delivering | None = None) -> Delivering | None:
         """The store whose commit is being delivered here, and may come this way once more."""
