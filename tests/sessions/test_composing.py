@@ -138,3 +138,37 @@ def test_who_speaks_for_long_is_told_once_and_a_breath_is_no_end() -> None:
                 session.speaking_for("", 10)
 
     run(main())
+
+
+def test_a_moderator_mutes_whoever_speaks_for_a_minute() -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        stage = Stage(clock=LoopClock(loop), is_host=True)
+        muted: list[tuple[str, float]] = []
+
+        async def mute(identity: str) -> None:
+            muted.append((identity, loop.time() - began))
+
+        async with stage.session as session:
+            (
+                session.remote_participants.flat_map(
+                    lambda people: rx.from_iterable(who.identity for who in people)
+                )
+                .distinct()
+                .flat_map(lambda identity: session.speaking_for(identity, 60))
+                .pipe(perform(mute))
+                .subscribe()
+            )
+            await session.join()
+            began = loop.time()
+            for who in ("ana", "ben"):
+                stage.room.emit(
+                    ParticipantConnected(RemoteParticipant(who)),
+                    ActiveSpeakersChanged(("ana", who)),
+                )
+                await asyncio.sleep(40)
+            stage.room.emit(ActiveSpeakersChanged(("ben",)))
+            await asyncio.sleep(100)
+        assert [(who, round(at)) for who, at in muted] == [("ana", 60), ("ben", 100)]
+
+    run(main())
