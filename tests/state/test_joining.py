@@ -156,6 +156,39 @@ def test_what_only_merges_shows_every_change() -> None:
     assert seen == [{"a": 0}, {"b": 0}, {"a": 1}, {"b": 1}]
 
 
+def test_of_a_combination_with_another_store_it_waits_too() -> None:
+    store, (a, b, _) = trio()
+    _, (x, _, _) = trio()
+    seen: list[Any] = []
+    a.subscribe(print)
+    rx.combine_latest(a, x).pipe(ops.with_latest_from(b)).subscribe(seen.append)
+    store.dispatch(Trio(1, 1))
+    assert seen == [((0, 0), 0), ((1, 0), 1)]
+
+
+def test_what_is_shared_does_not_tear_for_its_other_observers() -> None:
+    store, (a, b, _) = trio()
+    shared = a.pipe(ops.map(same), ops.share())
+    diamond: list[Any] = []
+    later: list[Any] = []
+    rx.combine_latest(shared, shared.pipe(ops.start_with(0), ops.map(minus))).subscribe(
+        diamond.append
+    )
+    rx.combine_latest(shared.pipe(ops.start_with(0)), b).subscribe(later.append)
+    for n in (1, 2):
+        store.dispatch(Trio(n, n))
+    assert diamond == [(0, 0), (1, -1), (2, -2)]
+    assert later == [(0, 0), (1, 1), (2, 2)]
+
+
+def test_several_values_of_one_commit_each_meet_the_latest() -> None:
+    store, (a, b, _) = trio()
+    seen: list[Any] = []
+    a.flat_map(lambda n: rx.of(n, -n)).pipe(ops.with_latest_from(b)).subscribe(seen.append)
+    store.dispatch(Trio(1, 2))
+    assert seen == [(0, 0), (0, 0), (1, 2), (-1, 2)]
+
+
 def test_a_scan_of_one_stream_keeps_every_value() -> None:
     store, (a, _, _) = trio()
     seen: list[int] = []

@@ -5,8 +5,9 @@ each by itself, so between the first and the last it would show a pair that neve
 
 | operator | what is done |
 | --- | --- |
-| `combine_latest`, `scan` behind `merge` | what it emits is held until the commit is delivered |
-| `with_latest_from`, `sample`, `switch_map` | what makes them emit is held so |
+| `combine_latest` | what it emits is held until the commit is delivered; the last counts |
+| `scan` | likewise, where several ways lead to it: behind a `merge` |
+| `with_latest_from`, `sample`, `switch_map` | what makes them emit is held, and all of it counts |
 | `zip` | is refused: the n-th value of one state has nothing to do with the n-th of another |
 
 A stream is told only of its observer, so what stands behind that is found out: RxPY's callbacks
@@ -19,6 +20,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from itertools import count
+from operator import itemgetter
 from types import FunctionType, MethodType
 from typing import Any, Final, Protocol
 
@@ -32,18 +34,20 @@ from utd_rx.state.reports import report
 OnNext = Callable[[Any], None]
 
 _OPERATORS: Final = ("reactivex.", "utd_rx.state.")
-_HOLD_OUTPUT: Final = {"reactivex.observable.combinelatest", "reactivex.operators._scan"}
-_HOLD_SOURCE: Final = {
+_COMBINES: Final = "reactivex.observable.combinelatest"
+_REDUCES: Final = "reactivex.operators._scan"
+_REFUSED: Final = "reactivex.observable.zip"
+_TRIGGERED: Final = {
     "reactivex.observable.withlatestfrom",
     "reactivex.operators._sample",
     "reactivex.operators._switchlatest",
 }
-_REFUSE: Final = "reactivex.observable.zip"
 _ONE_FOR_ONE: Final = {"reactivex.operators._map"}
 """Operators by the modules of their functions. Behind one that lets only some values through,
 `zip` counts what happened, which may be meant."""
 
 _serials: Final = count()
+_IDLE: Final = (None, 0)
 
 
 class Delivering(Protocol):
@@ -55,22 +59,26 @@ class Delivering(Protocol):
 
 
 class Join:
-    """Stands before a callback, and holds what it is to hear until the commit at hand is over.
+    """Stands before a callback, and holds what it is to hear until the commit at hand is over."""
 
-    Of what an operator emits, the last value counts, and only where several ways lead to it from
-    one store; what its source tells is all passed on, in order.
-    """
+    __slots__ = (
+        "_combines",
+        "_held",
+        "_holder",
+        "_reduces",
+        "_sources",
+        "_triggers",
+        "on_next",
+        "rank",
+        "serial",
+    )
 
-    __slots__ = ("_held", "_holder", "_is_source", "_sources", "on_next", "rank", "serial")
-
-    def __init__(
-        self, on_next: OnNext, holder: AutoDetachObserver[Any] | None, *, is_source: bool
-    ) -> None:
+    def __init__(self, on_next: OnNext, holder: AutoDetachObserver[Any] | None) -> None:
         self.on_next = on_next
-        self._holder = holder
         self.rank = 0
         self.serial = next(_serials)
-        self._is_source = is_source
+        self._holder = holder
+        self._combines = self._reduces = self._triggers = False
         self._held: list[Any] = []
         self._sources: list[Subscription[Any]] = []
 
@@ -81,19 +89,35 @@ class Join:
         return ", ".join(dict.fromkeys(state.name for state in states if state is not None))
 
     def __call__(self, value: Any) -> None:
-        core = self._busy()
-        if not self._is_source:
+        core, ways = self._busy()
+        is_reduced = self._reduces and ways > 1
+        if self._combines or is_reduced:
             self._held.clear()
-        if core is None:
-            self.on_next(value)
-        else:
+        if core is not None and (self._combines or self._triggers or is_reduced):
             self._held.append(value)
             core.hold(self)
+        else:
+            self.on_next(value)
 
-    def reached(self, source: Subscription[Any], rank: int) -> int:
-        """Note a way from a stream to here; return the rank of what comes behind."""
-        self._sources = [one for one in self._sources if one.derived is not None]
-        self._sources.append(source)
+    def reached(
+        self,
+        source: Subscription[Any],
+        rank: int,
+        *,
+        combines: bool = False,
+        reduces: bool = False,
+        triggers: bool = False,
+    ) -> int:
+        """Note a way from a stream to here; return the rank of what comes behind.
+
+        What is here is the output of an operator that `combines` or `reduces`, or `triggers` one.
+        """
+        self._combines |= combines
+        self._reduces |= reduces
+        self._triggers |= triggers
+        if source not in self._sources:
+            self._sources = [one for one in self._sources if one.derived is not None]
+            self._sources.append(source)
         self.rank = max(self.rank, rank)
         return self.rank + 1
 
@@ -111,7 +135,7 @@ class Join:
         if core is not None and self._holder is not None and self._holder.is_stopped:
             self._held.clear()
             return
-        other = None if core is None else self._busy(besides=core)
+        other = None if core is None else self._busy(besides=core)[0]
         if other is not None:  # whose commit led to that of `core`
             other.hold(self)
             return
@@ -122,8 +146,8 @@ class Join:
             except BaseException as error:  # noqa: BLE001 - reported, or an interrupt and raised
                 report(error, f"an observer of {self.name!r}")
 
-    def _busy(self, besides: Delivering | None = None) -> Delivering | None:
-        """The store whose commit is being delivered here, and may come this way once more."""
+    def _busy(self, besides: Delivering | None = None) -> tuple[Delivering | None, int]:
+        """The store whose commit is being delivered here, and how many of its ways lead here."""
         me = threading.get_ident()
         states = [source.derived for source in self._sources]
         cores: list[Delivering] = [
@@ -133,10 +157,7 @@ class Join:
             for core in state.cores
             if core.delivering == me and core is not besides
         ]
-        for core in cores:
-            if self._is_source or cores.count(core) > 1:
-                return core
-        return None
+        return max(((core, cores.count(core)) for core in cores), key=itemgetter(1), default=_IDLE)
 
 
 def align(subscription: Subscription[Any]) -> None:
@@ -155,25 +176,27 @@ def align(subscription: Subscription[Any]) -> None:
     while todo:
         callback, holder, rank, is_one_for_one = todo.pop()
         modules, observers = _behind(callback)
-        if modules & _HOLD_SOURCE and observers:
+        if modules & _TRIGGERED and observers:
             if holder is None:
-                join = Join(callback, None, is_source=True)
+                join = Join(callback, None)
                 subscription.on_next = join
                 subscription.on_completed = _first(join, subscription.on_completed)
             else:
-                join = _join_before(holder, is_source=True)
-            rank = join.reached(subscription, rank)
+                join = _join_before(holder)
+            rank = join.reached(subscription, rank, triggers=True)
         for observer in observers:
             if id(observer) in seen:
                 continue
             seen.add(id(observer))
             behind = rank
-            if _REFUSE in modules and is_one_for_one:
-                join = _join_before(observer, is_source=False)
+            if _COMBINES in modules:
+                behind = _join_before(observer).reached(subscription, rank, combines=True)
+            elif _REDUCES in modules:
+                behind = _join_before(observer).reached(subscription, rank, reduces=True)
+            elif _REFUSED in modules and is_one_for_one:
+                join = _join_before(observer)
                 join.reached(subscription, rank)
                 _refuse_zip(join.others(state), state)
-            elif modules & _HOLD_OUTPUT:
-                behind = _join_before(observer, is_source=False).reached(subscription, rank)
             goes_on = is_one_for_one and modules <= _ONE_FOR_ONE
             todo.append((_plain(observer._on_next), observer, behind, goes_on))
 
@@ -217,12 +240,12 @@ def _plain(on_next: OnNext) -> OnNext:
     return on_next.on_next if isinstance(on_next, Join) else on_next
 
 
-def _join_before(observer: AutoDetachObserver[Any], *, is_source: bool) -> Join:
+def _join_before(observer: AutoDetachObserver[Any]) -> Join:
     """Return the join before an observer, which is set up there when it is the first."""
     known = observer._on_next
     if isinstance(known, Join):
         return known
-    join = Join(known, observer, is_source=is_source)
+    join = Join(known, observer)
     observer._on_next = join
     observer._on_completed = _first(join, observer._on_completed)
     observer._on_error = _first(join, observer._on_error)
