@@ -18,12 +18,15 @@ are. Nothing is changed but the observers of such operators, each in its own sub
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from itertools import count
-from operator import itemgetter
 from types import FunctionType, MethodType
 from typing import Any, Final, Protocol
+from weakref import WeakSet
 
+from attrs import field, frozen
+from reactivex import abc
 from reactivex.observer import AutoDetachObserver
 from reactivex.subject import Subject
 
@@ -47,7 +50,8 @@ _ONE_FOR_ONE: Final = {"reactivex.operators._map"}
 `zip` counts what happened, which may be meant."""
 
 _serials: Final = count()
-_IDLE: Final = (None, 0)
+_MAX_RANK: Final = 1000
+"""Only a chain that is led back into itself comes so far."""
 
 
 class Delivering(Protocol):
@@ -59,28 +63,26 @@ class Delivering(Protocol):
 
 
 class Join:
-    """Stands before a callback, and holds what it is to hear until the commit at hand is over."""
+    """Stands before a callback, and holds what it is to hear until the commit at hand is over.
 
-    __slots__ = (
-        "_combines",
-        "_held",
-        "_holder",
-        "_reduces",
-        "_sources",
-        "_triggers",
-        "on_next",
-        "rank",
-        "serial",
-    )
+    Attributes:
+        rank: How many joins are before it, on the longest way: they are released earlier.
+        serial: Which of those of one rank is older.
+    """
 
     def __init__(self, on_next: OnNext, holder: AutoDetachObserver[Any] | None) -> None:
         self.on_next = on_next
         self.rank = 0
         self.serial = next(_serials)
+        self._behind = WeakSet[Join]()
+        # At the output of an operator: before what makes it emit, and before what it emits then.
+        self._trigger: Join | None = None
+        self._feeding = WeakSet[Join]()
         self._holder = holder
         self._combines = self._reduces = self._triggers = False
         self._held: list[Any] = []
         self._sources: list[Subscription[Any]] = []
+        self._ways: Mapping[Delivering, int] = {}
 
     @property
     def name(self) -> str:
@@ -102,13 +104,13 @@ class Join:
     def reached(
         self,
         source: Subscription[Any],
-        rank: int,
+        before: Join | None,
         *,
         combines: bool = False,
         reduces: bool = False,
         triggers: bool = False,
-    ) -> int:
-        """Note a way from a stream to here; return the rank of what comes behind.
+    ) -> None:
+        """Note a way from a stream to here, with the join that is before this one on it.
 
         What is here is the output of an operator that `combines` or `reduces`, or `triggers` one.
         """
@@ -116,10 +118,39 @@ class Join:
         self._reduces |= reduces
         self._triggers |= triggers
         if source not in self._sources:
-            self._sources = [one for one in self._sources if one.derived is not None]
-            self._sources.append(source)
-        self.rank = max(self.rank, rank)
-        return self.rank + 1
+            self._sources = [one for one in (*self._sources, source) if one.derived is not None]
+            states = [one.derived for one in self._sources if one.derived is not None]
+            self._ways = Counter(core for state in states for core in state.cores)
+        if before is not None:
+            before._comes_before(self)
+
+    def feeds(self, join: Join | None) -> None:
+        """Note, at an output, a join on the way to what is emitted when there is a trigger."""
+        if join is not None:
+            self._feeding.add(join)
+            if self._trigger is not None:
+                join._comes_before(self._trigger)
+
+    def is_triggered_by(self, join: Join) -> None:
+        """Note, at an output, the join before what makes it emit; of `switch_map` the second one
+        is that before the stream it chose last."""
+        if self._trigger is None:
+            self._trigger = join
+        elif self._trigger is not join:
+            self._trigger._comes_before(join)
+        for fed in self._feeding:
+            fed._comes_before(join)
+
+    def _comes_before(self, other: Join) -> None:
+        if other is not self:  # what one operator emits is what triggers the next
+            self._behind.add(other)
+            other._rise(self.rank + 1)
+
+    def _rise(self, rank: int) -> None:
+        if self.rank < rank < _MAX_RANK:
+            self.rank = rank
+            for join in list(self._behind):
+                join._rise(rank + 1)
 
     def others(self, state: Derived[Any]) -> list[Subscription[Any]]:
         """The subscriptions to other streams of the same store that lead to here."""
@@ -149,18 +180,14 @@ class Join:
     def _busy(self, besides: Delivering | None = None) -> tuple[Delivering | None, int]:
         """The store whose commit is being delivered here, and how many of its ways lead here."""
         me = threading.get_ident()
-        states = [source.derived for source in self._sources]
-        cores: list[Delivering] = [
-            core
-            for state in states
-            if state is not None
-            for core in state.cores
-            if core.delivering == me and core is not besides
-        ]
-        return max(((core, cores.count(core)) for core in cores), key=itemgetter(1), default=_IDLE)
+        busy, most = None, 0
+        for core, ways in self._ways.items():
+            if core.delivering == me and core is not besides and ways > most:
+                busy, most = core, ways
+        return busy, most
 
 
-def align(subscription: Subscription[Any]) -> None:
+def align(subscription: Subscription[Any], on_error: abc.OnError | None) -> None:
     """Let no operator that subscribes be told of half a commit; before its first value.
 
     Raises:
@@ -170,35 +197,63 @@ def align(subscription: Subscription[Any]) -> None:
     if state is None or not _is_operator(on_next):
         return
     seen: set[int] = set()
-    todo: list[tuple[OnNext, AutoDetachObserver[Any] | None, int, bool]] = [
-        (on_next, None, 0, True)
-    ]
+    todo = [_Step(on_next, on_error, None, None, is_one_for_one=True)]
     while todo:
-        callback, holder, rank, is_one_for_one = todo.pop()
-        modules, observers = _behind(callback)
-        if modules & _TRIGGERED and observers:
-            if holder is None:
-                join = Join(callback, None)
-                subscription.on_next = join
-                subscription.on_completed = _first(join, subscription.on_completed)
-            else:
-                join = _join_before(holder)
-            rank = join.reached(subscription, rank, triggers=True)
+        step = todo.pop()
+        before = step.before
+        modules, observers = _behind(step.on_next)
+        if modules & _TRIGGERED:
+            before = _trigger(step, observers, subscription)
         for observer in observers:
             if id(observer) in seen:
                 continue
             seen.add(id(observer))
-            behind = rank
-            if _COMBINES in modules:
-                behind = _join_before(observer).reached(subscription, rank, combines=True)
-            elif _REDUCES in modules:
-                behind = _join_before(observer).reached(subscription, rank, reduces=True)
-            elif _REFUSED in modules and is_one_for_one:
+            last = before
+            if modules & {_COMBINES, _REDUCES}:
+                last = _join_before(observer)
+                combines = _COMBINES in modules
+                last.reached(subscription, before, combines=combines, reduces=not combines)
+            elif _REFUSED in modules and step.is_one_for_one:
                 join = _join_before(observer)
-                join.reached(subscription, rank)
+                join.reached(subscription, before)
                 _refuse_zip(join.others(state), state)
-            goes_on = is_one_for_one and modules <= _ONE_FOR_ONE
-            todo.append((_plain(observer._on_next), observer, behind, goes_on))
+            goes_on = step.is_one_for_one and modules <= _ONE_FOR_ONE
+            behind = _plain(observer._on_next)
+            todo.append(_Step(behind, observer._on_error, observer, last, is_one_for_one=goes_on))
+
+
+@frozen
+class _Step:
+    """A callback on the way from a stream; who holds it, and the join before it."""
+
+    on_next: OnNext
+    on_error: abc.OnError | None
+    holder: AutoDetachObserver[Any] | None
+    before: Join | None
+    is_one_for_one: bool = field(kw_only=True)
+
+
+def _trigger(
+    step: _Step, observers: list[AutoDetachObserver[Any]], subscription: Subscription[Any]
+) -> Join | None:
+    """Hold what makes an operator emit until what it then emits is up to date; one of its callbacks
+    passes values on, and of the other only the errors lead to its output."""
+    output = observers[0] if observers else getattr(step.on_error, "__self__", None)
+    if not isinstance(output, AutoDetachObserver):
+        return step.before
+    end = _join_before(output)
+    if not observers:
+        end.feeds(step.before)
+        return None
+    if step.holder is not None:
+        join = _join_before(step.holder)
+    else:
+        join = Join(step.on_next, None)
+        subscription.on_next = join
+        subscription.on_completed = _first(join, subscription.on_completed)
+    join.reached(subscription, step.before, triggers=True)
+    end.is_triggered_by(join)
+    return join
 
 
 def _behind(callback: object) -> tuple[set[str], list[AutoDetachObserver[Any]]]:
@@ -248,19 +303,17 @@ def _join_before(observer: AutoDetachObserver[Any]) -> Join:
     join = Join(known, observer)
     observer._on_next = join
     observer._on_completed = _first(join, observer._on_completed)
-    observer._on_error = _first(join, observer._on_error)
     return join
 
 
-def _first(join: Join, end: Callable[..., None] | None) -> Callable[..., None]:
+def _first(join: Join, complete: Callable[[], None]) -> Callable[[], None]:
     """Return an end that comes after what is held."""
 
-    def ending(*args: Any) -> None:
+    def on_completed() -> None:
         join.release()
-        if end is not None:
-            end(*args)
+        complete()
 
-    return ending
+    return on_completed
 
 
 def _refuse_zip(others: list[Subscription[Any]], state: Derived[Any]) -> None:

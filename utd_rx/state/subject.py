@@ -70,7 +70,7 @@ class StateSubject(Piping, Derived[T]):
             on_next, on_completed = observer.on_next, observer.on_completed
         # Without RxPY's trampoline: it would hold back what a callback itself subscribes to.
         subscription = Subscription(self, on_next, on_completed)
-        align(subscription)
+        align(subscription, on_error)
         self._admit(subscription)
         return subscription
 
