@@ -24,6 +24,7 @@ from utd_rx.models.events import (
     TrackMuted,
 )
 from utd_rx.models.participant import RemoteParticipant, TrackKind, TrackPublication, TrackSource
+from utd_rx.models.seats import UTDSeat, UTDSeatGrid
 
 
 def turned(pair: Any) -> Any:
@@ -53,6 +54,24 @@ async def test_a_bot_never_acts_on_a_pair_that_was_not(joined: Stage) -> None:
     )
     await settle()
     assert (greeted, failures) == ([("ana", 1)] * 2, [])
+
+
+async def test_a_seat_is_never_mine_without_being_mine_in_the_grid(joined: Stage) -> None:
+    session, seen, failures = joined.session, list[int | None](), list[Exception]()
+
+    def check(pair: tuple[UTDSeatGrid, UTDSeat | None]) -> None:
+        grid, mine = pair
+        assert mine == grid.seat_of("me")
+        seen.append(None if mine is None else mine.index)
+
+    for pairs in (
+        rx.combine_latest(session.seats, session.my_seat),
+        session.seats.pipe(ops.with_latest_from(session.my_seat)),
+    ):
+        pairs.pipe(ops.do_action(check)).subscribe(on_error=failures.append)
+    await session.take_seat(1)
+    await session.leave_seat()
+    assert (seen, failures) == ([None, None, 1, 1, None, None], [])
 
 
 async def test_events_by_type_and_by_what_types_have_in_common(joined: Stage) -> None:
@@ -136,5 +155,39 @@ def test_who_speaks_for_long_is_told_once_and_a_breath_is_no_end() -> None:
             assert told == [("ana", 10.0)]
             with pytest.raises(UTDStreamException, match="identity"):
                 session.speaking_for("", 10)
+
+    run(main())
+
+
+def test_a_moderator_mutes_whoever_speaks_for_a_minute() -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        stage = Stage(clock=LoopClock(loop), is_host=True)
+        muted: list[tuple[str, float]] = []
+
+        async def mute(identity: str) -> None:
+            muted.append((identity, loop.time() - began))
+
+        async with stage.session as session:
+            (
+                session.remote_participants.flat_map(
+                    lambda people: rx.from_iterable(who.identity for who in people)
+                )
+                .distinct()
+                .flat_map(lambda identity: session.speaking_for(identity, 60))
+                .pipe(perform(mute))
+                .subscribe()
+            )
+            await session.join()
+            began = loop.time()
+            for who in ("ana", "ben"):
+                stage.room.emit(
+                    ParticipantConnected(RemoteParticipant(who)),
+                    ActiveSpeakersChanged(("ana", who)),
+                )
+                await asyncio.sleep(40)
+            stage.room.emit(ActiveSpeakersChanged(("ben",)))
+            await asyncio.sleep(100)
+        assert [(who, round(at)) for who, at in muted] == [("ana", 60), ("ben", 100)]
 
     run(main())

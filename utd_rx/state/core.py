@@ -21,6 +21,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
+from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
 from utd_rx.state.derived import Derived, Subscription
@@ -326,8 +327,9 @@ class Core(Generic[S]):
 
     def _release(self, interrupt: BaseException | None) -> BaseException | None:
         """Let the first of the joins go on: one that others are behind comes before them."""
-        join = min(self._held, key=lambda join: (join.rank, join.serial))
-        self._held.remove(join)
+        held = self._held
+        join = held[0] if len(held) == 1 else min(held, key=attrgetter("rank", "serial"))
+        held.remove(join)
         try:
             join.release(self)
         except BaseException as error:  # noqa: BLE001 - reported, or raised by the caller

@@ -1,49 +1,25 @@
-"""RxPY's joining operators over streams of one store: one commit is one value of theirs.
-
-A commit reaches the observers of each stream in turn. An operator that joins streams is told of
-each by itself, so between the first and the last it would show a pair that never was:
-
-| operator | what is done |
-| --- | --- |
-| `combine_latest`, `scan` behind `merge` | what it emits is held until the commit is delivered |
-| `with_latest_from`, `sample`, `switch_map` | what makes them emit is held so |
-| `zip` | is refused: the n-th value of one state has nothing to do with the n-th of another |
-
-A stream is told only of its observer, so what stands behind that is found out: RxPY's callbacks
-hold the observer they pass values on to, in a cell of their closure or as that whose method they
-are. Nothing is changed but the observers of such operators, each in its own subscription.
-"""
+"""What holds the values of an operator that joins streams, until a commit has been delivered."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+from functools import partial
 from itertools import count
-from types import FunctionType, MethodType
 from typing import Any, Final, Protocol
+from weakref import WeakSet
 
 from reactivex.observer import AutoDetachObserver
-from reactivex.subject import Subject
 
-from utd_rx.errors import invalid
 from utd_rx.state.derived import Derived, Subscription
 from utd_rx.state.reports import report
 
 OnNext = Callable[[Any], None]
 
-_OPERATORS: Final = ("reactivex.", "utd_rx.state.")
-_HOLD_OUTPUT: Final = {"reactivex.observable.combinelatest", "reactivex.operators._scan"}
-_HOLD_SOURCE: Final = {
-    "reactivex.observable.withlatestfrom",
-    "reactivex.operators._sample",
-    "reactivex.operators._switchlatest",
-}
-_REFUSE: Final = "reactivex.observable.zip"
-_ONE_FOR_ONE: Final = {"reactivex.operators._map"}
-"""Operators by the modules of their functions. Behind one that lets only some values through,
-`zip` counts what happened, which may be meant."""
-
 _serials: Final = count()
+_MAX_RANK: Final = 1000
+"""Only a chain that is led back into itself comes so far."""
 
 
 class Delivering(Protocol):
@@ -57,22 +33,28 @@ class Delivering(Protocol):
 class Join:
     """Stands before a callback, and holds what it is to hear until the commit at hand is over.
 
-    Of what an operator emits, the last value counts, and only where several ways lead to it from
-    one store; what its source tells is all passed on, in order.
+    Attributes:
+        rank: How many joins are before it, on the longest way: they are released earlier.
+        serial: Which of those of one rank is older.
     """
 
-    __slots__ = ("_held", "_holder", "_is_source", "_sources", "on_next", "rank", "serial")
-
-    def __init__(
-        self, on_next: OnNext, holder: AutoDetachObserver[Any] | None, *, is_source: bool
-    ) -> None:
+    def __init__(self, on_next: OnNext, holder: AutoDetachObserver[Any] | None) -> None:
         self.on_next = on_next
-        self._holder = holder
         self.rank = 0
         self.serial = next(_serials)
-        self._is_source = is_source
-        self._held: list[Any] = []
+        self._behind = WeakSet[Join]()
+        # At the output of an operator: before what makes it emit, and before what it emits then.
+        self._trigger: Join | None = None
+        self._feeding = WeakSet[Join]()
+        self._holder = holder
+        self._combines = self._reduces = self._triggers = False
+        # Told when the commit is over; told now, unless somebody is telling.
+        self._held: list[Callable[[], None]] = []
+        self._due: deque[Callable[[], None]] = deque()
+        self._lock = threading.RLock()
+        self._is_passing_on = False
         self._sources: list[Subscription[Any]] = []
+        self._ways: Mapping[Delivering, int] = {}
 
     @property
     def name(self) -> str:
@@ -81,21 +63,68 @@ class Join:
         return ", ".join(dict.fromkeys(state.name for state in states if state is not None))
 
     def __call__(self, value: Any) -> None:
-        core = self._busy()
-        if not self._is_source:
-            self._held.clear()
-        if core is None:
-            self.on_next(value)
-        else:
-            self._held.append(value)
+        core, ways = self._busy()
+        is_reduced = self._reduces and ways > 1
+        is_held = core is not None and (self._combines or self._triggers or is_reduced)
+        with self._lock:
+            if self._combines or is_reduced:
+                self._held.clear()
+            (self._held if is_held else self._due).append(partial(self.on_next, value))
+        if core is not None and is_held:
             core.hold(self)
+        else:
+            self._pass_on()
 
-    def reached(self, source: Subscription[Any], rank: int) -> int:
-        """Note a way from a stream to here; return the rank of what comes behind."""
-        self._sources = [one for one in self._sources if one.derived is not None]
-        self._sources.append(source)
-        self.rank = max(self.rank, rank)
-        return self.rank + 1
+    def reached(
+        self,
+        source: Subscription[Any],
+        before: Join | None,
+        *,
+        combines: bool = False,
+        reduces: bool = False,
+        triggers: bool = False,
+    ) -> None:
+        """Note a way from a stream to here, with the join that is before this one on it.
+
+        What is here is the output of an operator that `combines` or `reduces`, or `triggers` one.
+        """
+        self._combines |= combines
+        self._reduces |= reduces
+        self._triggers |= triggers
+        if source not in self._sources:
+            self._sources = [one for one in (*self._sources, source) if one.derived is not None]
+            states = [one.derived for one in self._sources if one.derived is not None]
+            self._ways = Counter(core for state in states for core in state.cores)
+        if before is not None:
+            before._comes_before(self)
+
+    def feeds(self, join: Join | None) -> None:
+        """Note, at an output, a join on the way to what is emitted when there is a trigger."""
+        if join is not None:
+            self._feeding.add(join)
+            if self._trigger is not None:
+                join._comes_before(self._trigger)
+
+    def is_triggered_by(self, join: Join) -> None:
+        """Note, at an output, the join before what makes it emit; of `switch_map` the second one
+        is that before the stream it chose last."""
+        if self._trigger is None:
+            self._trigger = join
+        elif self._trigger is not join:
+            self._trigger._comes_before(join)
+        for fed in self._feeding:
+            fed._comes_before(join)
+
+    def _comes_before(self, other: Join) -> None:
+        if other is not self:  # what one operator emits is what triggers the next
+            self._behind.add(other)
+            other._rise(self.rank + 1)
+
+    def _rise(self, rank: int) -> None:
+        if self.rank < rank < _MAX_RANK:
+            self.rank = rank
+            for join in list(self._behind):
+                join._rise(rank + 1)
 
     def others(self, state: Derived[Any]) -> list[Subscription[Any]]:
         """The subscriptions to other streams of the same store that lead to here."""
@@ -106,148 +135,52 @@ class Join:
             and not {*source.derived.cores}.isdisjoint(state.cores)
         ]
 
-    def release(self, core: Delivering | None = None) -> None:
-        """Pass on what is held, now that the commit of `core` is over; None: before its end."""
-        if core is not None and self._holder is not None and self._holder.is_stopped:
-            self._held.clear()
-            return
-        other = None if core is None else self._busy(besides=core)
+    def release(self, core: Delivering) -> None:
+        """Pass on what is held, now that the commit of `core` is over."""
+        other, _ = self._busy(besides=core)
         if other is not None:  # whose commit led to that of `core`
             other.hold(self)
-            return
-        held, self._held = self._held, []
-        for value in held:
-            try:
-                self.on_next(value)
-            except BaseException as error:  # noqa: BLE001 - reported, or an interrupt and raised
-                report(error, f"an observer of {self.name!r}")
+        elif self._holder is None or not self._holder.is_stopped:
+            self._end()
 
-    def _busy(self, besides: Delivering | None = None) -> Delivering | None:
-        """The store whose commit is being delivered here, and may come this way once more."""
-        me = threading.get_ident()
-        states = [source.derived for source in self._sources]
-        cores: list[Delivering] = [
-            core
-            for state in states
-            if state is not None
-            for core in state.cores
-            if core.delivering == me and core is not besides
-        ]
-        for core in cores:
-            if self._is_source or cores.count(core) > 1:
-                return core
-        return None
+    def before(self, complete: Callable[[], None]) -> Callable[[], None]:
+        """Return an end that comes after what is held."""
+        return partial(self._end, complete)
 
+    def _end(self, *complete: Callable[[], None]) -> None:
+        with self._lock:
+            self._due += (*self._held, *complete)
+            self._held.clear()
+        self._pass_on()
 
-def align(subscription: Subscription[Any]) -> None:
-    """Let no operator that subscribes be told of half a commit; before its first value.
-
-    Raises:
-        UTDStreamException: `VALIDATION`: it is a `zip` of several streams of one store.
-    """
-    state, on_next = subscription.derived, subscription.on_next
-    if state is None or not _is_operator(on_next):
-        return
-    seen: set[int] = set()
-    todo: list[tuple[OnNext, AutoDetachObserver[Any] | None, int, bool]] = [
-        (on_next, None, 0, True)
-    ]
-    while todo:
-        callback, holder, rank, is_one_for_one = todo.pop()
-        modules, observers = _behind(callback)
-        if modules & _HOLD_SOURCE and observers:
-            if holder is None:
-                join = Join(callback, None, is_source=True)
-                subscription.on_next = join
-                subscription.on_completed = _first(join, subscription.on_completed)
-            else:
-                join = _join_before(holder, is_source=True)
-            rank = join.reached(subscription, rank)
-        for observer in observers:
-            if id(observer) in seen:
-                continue
-            seen.add(id(observer))
-            behind = rank
-            if _REFUSE in modules and is_one_for_one:
-                join = _join_before(observer, is_source=False)
-                join.reached(subscription, rank)
-                _refuse_zip(join.others(state), state)
-            elif modules & _HOLD_OUTPUT:
-                behind = _join_before(observer, is_source=False).reached(subscription, rank)
-            goes_on = is_one_for_one and modules <= _ONE_FOR_ONE
-            todo.append((_plain(observer._on_next), observer, behind, goes_on))
-
-
-def _behind(callback: object) -> tuple[set[str], list[AutoDetachObserver[Any]]]:
-    """Return the modules of an operator's callback and of what it calls, and who is next."""
-    modules: set[str] = set()
-    observers: list[AutoDetachObserver[Any]] = []
-    seen: set[int] = set()
-    todo = [callback]
-    while todo:
-        one = todo.pop()
-        if id(one) in seen:
-            continue
-        seen.add(id(one))
-        if isinstance(one, AutoDetachObserver):
-            observers.append(one)
-        elif isinstance(one, MethodType):
-            owner: Any = one.__self__
-            shares = isinstance(owner, Subject) and not isinstance(owner, Derived)
-            todo += owner.observers if shares else [owner]
-        elif isinstance(one, FunctionType) and _is_operator(one):
-            modules.add(one.__module__)
-            todo += _cells(one)
-    return modules, observers
-
-
-def _cells(function: FunctionType) -> Iterator[object]:
-    for cell in function.__closure__ or ():
+    def _pass_on(self) -> None:
+        """Tell what is due, in order, and one at a time: stores may be fed by several threads."""
+        with self._lock:
+            if self._is_passing_on:
+                return
+            self._is_passing_on = True
         try:
-            yield cell.cell_contents
-        except ValueError:  # not filled yet
-            continue
+            while tell := self._next():
+                try:
+                    tell()
+                except BaseException as error:  # noqa: BLE001 - reported, or an interrupt and raised
+                    report(error, f"an observer of {self.name!r}")
+        except BaseException:
+            self._is_passing_on = False
+            raise
 
+    def _next(self) -> Callable[[], None] | None:
+        with self._lock:
+            if self._due:
+                return self._due.popleft()
+            self._is_passing_on = False
+            return None
 
-def _is_operator(callback: object) -> bool:
-    return (getattr(callback, "__module__", None) or "").startswith(_OPERATORS)
-
-
-def _plain(on_next: OnNext) -> OnNext:
-    return on_next.on_next if isinstance(on_next, Join) else on_next
-
-
-def _join_before(observer: AutoDetachObserver[Any], *, is_source: bool) -> Join:
-    """Return the join before an observer, which is set up there when it is the first."""
-    known = observer._on_next
-    if isinstance(known, Join):
-        return known
-    join = Join(known, observer, is_source=is_source)
-    observer._on_next = join
-    observer._on_completed = _first(join, observer._on_completed)
-    observer._on_error = _first(join, observer._on_error)
-    return join
-
-
-def _first(join: Join, end: Callable[..., None] | None) -> Callable[..., None]:
-    """Return an end that comes after what is held."""
-
-    def ending(*args: Any) -> None:
-        join.release()
-        if end is not None:
-            end(*args)
-
-    return ending
-
-
-def _refuse_zip(others: list[Subscription[Any]], state: Derived[Any]) -> None:
-    if not others:
-        return
-    names = [repr(other.derived.name) for other in others if other.derived is not None]
-    for other in others:  # the operator is never done subscribing, so nobody else ends them
-        other.dispose()
-    raise invalid(
-        f"zip pairs the n-th value of {' and '.join([*names, repr(state.name)])} with each other, "
-        "which are states of one store and do not change equally often: write combine_state or "
-        "combine_latest instead"
-    )
+    def _busy(self, besides: Delivering | None = None) -> tuple[Delivering | None, int]:
+        """The store whose commit is being delivered here, and how many of its ways lead here."""
+        me = threading.get_ident()
+        busy, most = None, 0
+        for core, ways in self._ways.items():
+            if core.delivering == me and core is not besides and ways > most:
+                busy, most = core, ways
+        return busy, most

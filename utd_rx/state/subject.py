@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
 from reactivex import abc
 
+from utd_rx.state.aligning import align
 from utd_rx.state.bridges import Changes, until
 from utd_rx.state.core import Core
 from utd_rx.state.derived import Derived, Subscription
 from utd_rx.state.errors import INSTEAD_OF_STATE, ReadOnlySubjectError, refuse_async
-from utd_rx.state.joining import align
 from utd_rx.state.piping import Piping
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class StateSubject(Piping, Derived[T]):
             on_next, on_completed = observer.on_next, observer.on_completed
         # Without RxPY's trampoline: it would hold back what a callback itself subscribes to.
         subscription = Subscription(self, on_next, on_completed)
-        align(subscription)
+        align(subscription, on_error)
         self._admit(subscription)
         return subscription
 
