@@ -19,6 +19,7 @@ ELSEWHERE = {
     "docs/calls.md": "tests/test_calls_page.py",
     "docs/live.md": "tests/test_live_page.py",
     "docs/testing.md": "tests/test_testing_page.py",
+    "docs/threads.md": "tests/inside/test_docs.py",
     "docs/webhooks.md": "tests/engine/test_webhooks_page.py",
 }
 """The test of a page whose examples need more than a loop."""
