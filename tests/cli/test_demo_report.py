@@ -191,10 +191,13 @@ def test_a_promise_that_a_busy_machine_broke_is_not_judged(
     monkeypatch.setitem(runner.STORIES, "room", evolve(ROOM, play=play))
     monkeypatch.setattr(runner, "Witness", lambda: FakeWitness(late))
     monkeypatch.setattr(runner, "draw_timeline", lambda *_, **__: None)
-    assert main(["demo", "--out", str(tmp_path)]) == status
+    assert main(["demo", "--out", str(tmp_path), "--json"]) == status
     printed = capsys.readouterr()
     assert verdict in " ".join((printed.out + printed.err).split())
     if snr is not None:
+        told = json.loads(printed.out)
+        assert told["is_kept"] == (snr > 0)
+        assert str(tmp_path / "heard.wav") in told["files"]
         report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
         assert report["is_judged"] == (status != runner.TOO_BUSY)
         assert report["machine"]["timer"] == late

@@ -15,7 +15,7 @@ from typing import Final
 import click
 
 from utd_rx.cli import missing
-from utd_rx.cli.options import fail
+from utd_rx.cli.options import as_json, fail
 from utd_rx.cli.progress import progress
 from utd_rx.errors import UTDStreamException
 
@@ -46,7 +46,8 @@ INSTALL: Final = "pip install 'utd-rx[demo]'"
     metavar="FILE",
     help="What is spoken; the shipped speech unless given.",
 )
-def command(story: str, sfu: str, out: Path, wav: Path | None) -> int:
+@as_json
+def command(story: str, sfu: str, out: Path, wav: Path | None, as_json: bool) -> int:
     """Play an audio room, a call, a live stream or a talk with a voice agent, end to end, on real
     parts.
 
@@ -59,7 +60,7 @@ def command(story: str, sfu: str, out: Path, wav: Path | None) -> int:
         from utd_rx.cli.demo.runner import STORIES, run_demo
 
     try:
-        return run_demo(STORIES[story], sfu, out, wav)
+        return run_demo(STORIES[story], sfu, out, wav, as_json=as_json)
     except UTDStreamException as error:
         problem = f"failed: {error} ({error.code.name})"
     except TimeoutError as error:  # before OSError, of which it is a kind

@@ -21,6 +21,7 @@ from utd_rx.cli.demo.room import ROOM
 from utd_rx.cli.demo.sound import file_of
 from utd_rx.cli.demo.story import Findings, Story
 from utd_rx.cli.demo.view import live_view
+from utd_rx.cli.plain import json_line
 from utd_rx.cli.progress import hush_livekit
 from utd_rx.errors import UTDStreamException, invalid
 from utd_rx.testing.witness import Witness, Witnessed
@@ -40,10 +41,13 @@ def results(story: Story) -> tuple[str, ...]:
     return (*story.files, "report.json", "timeline.png")
 
 
-def run_demo(story: Story, sfu: str, out: Path, wav: Path | None) -> int:
-    """Play the demo, write its `results` into `out`, and return the exit status."""
+def run_demo(story: Story, sfu: str, out: Path, wav: Path | None, *, as_json: bool = False) -> int:
+    """Play the demo, write its `results` into `out`, and return the exit status.
+
+    For a machine, one line of JSON is printed at the end, and the rest goes to standard error.
+    """
     hush_livekit()
-    console = Console()
+    console = Console(stderr=as_json)
     speech = WavSource(wav or speech_path())
     out.mkdir(parents=True, exist_ok=True)
     paths = [(out / name).absolute() for name in results(story)]
@@ -81,6 +85,8 @@ def run_demo(story: Story, sfu: str, out: Path, wav: Path | None) -> int:
     title = f"utd-rx demo {story.name}" + (f" on the {sfu} SFU" if story.has_sfu else "")
     draw_timeline(story, journal, out / "timeline.png", title=title)
     _print(console, verdicts, [out / name for name in results(story)], is_judged=is_judged)
+    if as_json:
+        print(json_line(is_kept=is_kept, is_judged=is_judged, verdicts=verdicts, files=paths))
     if not is_judged:
         return _too_busy(console, seen)
     return 0 if is_kept else 1
