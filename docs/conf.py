@@ -43,6 +43,10 @@ html_title = f"utd_rx {release}"
 html_copy_source = False
 html_show_sphinx = False
 
+CODE = re.compile(r"(?<!`)`([^`]+)`(?!`)")
+WITHIN = re.compile(CODE.pattern + r"(?=\w)")
+"""Code in a word, as the plural of one, which reST wants told apart."""
+
 CONTENTS = Path(__file__).with_name("contents.txt")
 
 
@@ -55,7 +59,7 @@ def with_contents(app: Sphinx, page: str, source: list[str]) -> None:
 def code_as_markdown(*args: object) -> None:
     """Read the `names` of docstrings as code, which reST would take for something else."""
     lines = cast("list[str]", args[-1])
-    lines[:] = [re.sub(r"(?<!`)`([^`]+)`(?!`)", r"``\1``\\ ", line) for line in lines]
+    lines[:] = [CODE.sub(r"``\1``", WITHIN.sub(r"``\1``\\ ", line)) for line in lines]
 
 
 def setup(app: Sphinx) -> None:

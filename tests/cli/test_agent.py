@@ -160,7 +160,7 @@ def shown_until(fd: int, *wanted: str) -> Iterator[str]:
 def test_one_talks_to_the_local_agent_and_leaves_with_ctrl_c(tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
     heard = tmp_path / "heard.wav"
-    command = [sys.executable, "-W", "error", "-m", "utd_rx.cli"]
+    command = [sys.executable, "-W", "error", "-m", "utd_rx"]
     program = subprocess.Popen(
         [*command, "agent", "--local", "--microphone", speech_path(), "--speaker", heard],
         stdin=theirs,
