@@ -43,9 +43,8 @@ html_title = f"utd_rx {release}"
 html_copy_source = False
 html_show_sphinx = False
 
-CODE = re.compile(r"(?<!`)`([^`]+)`(?!`)")
-WITHIN = re.compile(CODE.pattern + r"(?=\w)")
-"""Code in a word, as the plural of one, which reST wants told apart."""
+CODE = re.compile(r"(?<!`)`([^`]+)`(?!`)(?=(\w?))")
+"""Where a word goes on behind it, as a plural does, reST wants the two told apart."""
 
 CONTENTS = Path(__file__).with_name("contents.txt")
 
@@ -59,7 +58,11 @@ def with_contents(app: Sphinx, page: str, source: list[str]) -> None:
 def code_as_markdown(*args: object) -> None:
     """Read the `names` of docstrings as code, which reST would take for something else."""
     lines = cast("list[str]", args[-1])
-    lines[:] = [CODE.sub(r"``\1``", WITHIN.sub(r"``\1``\\ ", line)) for line in lines]
+    lines[:] = [CODE.sub(literal, line) for line in lines]
+
+
+def literal(code: re.Match[str]) -> str:
+    return f"``{code[1]}``" + "\\ " * bool(code[2])
 
 
 def setup(app: Sphinx) -> None:
