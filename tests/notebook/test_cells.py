@@ -11,7 +11,10 @@ from traitlets.config import Config
 
 from utd_rx.notebook.cells import until_run_again
 
-MAKE = "from utd_rx.notebook.cells import until_run_again\nuntil_run_again(lambda ended=ended: ended.append(%r))"
+MAKE = """
+from utd_rx.notebook.cells import until_run_again
+until_run_again(lambda ended=ended: ended.append(%r))
+"""
 
 
 class Notebook(InteractiveShell):

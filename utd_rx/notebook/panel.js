@@ -20,7 +20,8 @@ const TONES = {
 function head(shown, isLive) {
   return make("header", "",
     make("b", "", text(shown.title || "no room")),
-    shown.identity ? make("span", "dim", text(shown.identity), shown.is_host ? ", host" : "") : null,
+    shown.identity ? make("span", "dim", "as ", text(shown.identity)) : null,
+    shown.is_host ? pill("host") : null,
     shown.connection ? pill(shown.connection, TONES[shown.connection]) : null,
     shown.microphone ? pill("microphone on", "good") : null,
     shown.camera ? pill("camera on", "good") : null,
