@@ -3,7 +3,7 @@
 # PYTHON=… (3.11 or newer).
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-call demo-live test test-realtime test-livekit-range check livekit-server clean
+.PHONY: help demo demo-call demo-live test test-long test-realtime test-livekit-range check livekit-server clean
 
 # The first that is new enough: a machine's python3 may be older than another one beside it.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -19,7 +19,8 @@ JOBS ?= $(shell expr 2 '*' $(CORES))
 ARGS ?=
 # Each of these processes would compile everything again, where the machine's owner forbids bytecode.
 unexport PYTHONDONTWRITEBYTECODE
-SHARED = $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m 'not realtime'
+SHARED = $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m 'not realtime and not long'
+LONG = $(BIN)/python -m pytest -n $(CORES) --dist worksteal -m long
 ALONE = $(BIN)/python -m pytest -m realtime
 OTHER_END := $(abspath $(VENV))/livekit
 LIVEKIT_VERSION = $(BIN)/python -c 'import importlib.metadata as m; print(m.version("livekit"))'
@@ -29,7 +30,8 @@ help:
 	@echo 'make demo-call           a call of two, likewise'
 	@echo 'make demo-live           a live stream with a stage, cameras and all, likewise'
 	@echo 'make demo SFU=livekit    the same on the real livekit-server; demo-call and demo-live, too'
-	@echo 'make test                every test but those bound to real time; what the machine lacks is skipped by name'
+	@echo 'make test                every test but long ones and those bound to real time; what the machine lacks is skipped by name'
+	@echo 'make test-long           random plays on FakeWorld and on real engines, and bugs that examples find: minutes'
 	@echo 'make test-realtime       the others, one at a time: devices, browsers, clocks, and what has to happen in time'
 	@echo 'make test-livekit-range  what meets LiveKit, on the end of the accepted range that .venv has not'
 	@echo 'make check               format, lint, types, import layers'
@@ -49,6 +51,9 @@ demo-live:
 
 test: $(VENV)/.dev
 	$(SHARED) $(ARGS)
+
+test-long: $(VENV)/.dev
+	$(LONG) $(ARGS)
 
 test-realtime: $(VENV)/.dev tests/browser/node_modules/.package-lock.json
 	$(ALONE) $(ARGS)

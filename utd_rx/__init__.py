@@ -76,7 +76,15 @@ if TYPE_CHECKING:
     from utd_rx.sessions.recording import Recording, record
     from utd_rx.sessions.replay import AgentReplay, CallReplay, LiveStreamReplay, Replay, replay
     from utd_rx.sessions.session import UTDSession
-    from utd_rx.state import StateSubject, Store, combine_state
+    from utd_rx.state import (
+        StateSubject,
+        Store,
+        became,
+        combine_state,
+        held_for,
+        perform,
+        throttle,
+    )
     from utd_rx.testing.sound import AudioComparison, compare
     from utd_rx.video import (
         Camera,
@@ -137,7 +145,7 @@ _HOME: Final = {
     "utd_rx.sessions.recording": "Recording record",
     "utd_rx.sessions.replay": "AgentReplay CallReplay LiveStreamReplay Replay replay",
     "utd_rx.sessions.session": "UTDSession",
-    "utd_rx.state": "StateSubject Store combine_state",
+    "utd_rx.state": "StateSubject Store became combine_state held_for perform throttle",
     "utd_rx.testing.sound": "AudioComparison compare",
     "utd_rx.video": (
         "Camera FrameSource Screen TestPattern VideoFileSource VideoRecorder list_cameras "
@@ -164,8 +172,9 @@ __all__ = [
     "UTDStreamException", "UTDStreamType", "UTDTokenResponse", "VideoFileSource", "VideoFormat",
     "VideoFrame", "VideoInput", "VideoRecorder", "VoiceProcessing", "WavRecorder", "WavSource",
     "WebhookEvent", "WebhookParticipant", "WebhookRoom", "WebhookTrack", "__version__",
-    "agent_tool", "combine_state", "compare", "level_dbfs", "list_cameras", "list_devices",
-    "play", "read_counter", "record", "register_call", "replay", "verify_webhook",
+    "agent_tool", "became", "combine_state", "compare", "held_for", "level_dbfs", "list_cameras",
+    "list_devices", "perform", "play", "read_counter", "record", "register_call", "replay",
+    "throttle", "verify_webhook",
 ]  # fmt: skip
 
 

@@ -1,8 +1,10 @@
-"""The engine port of calls keeps its promises, over HTTP and as a fake."""
+"""The engine port of calls keeps its promises, over HTTP, behind a pipe, and as a fake."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from functools import partial
 
 import pytest
 from attrs import frozen
@@ -13,8 +15,10 @@ from utd_rx.engine import LocalEngine
 from utd_rx.models.call import UTDCall
 from utd_rx.ports.engine import CallCalls
 from utd_rx.rest import UTDApi, UTDApiClient
+from utd_rx.rest.bearer import Bearer
 from utd_rx.testing.calls import FakeCallEngine
 from utd_rx.testing.contracts.calls import CallContract
+from utd_rx.testing.pickled import pickled
 from utd_rx.testing.room import FakeRoom
 
 
@@ -31,16 +35,24 @@ class Bench:
 
 
 class TestUTDApi(CallContract):
-    @pytest.fixture
-    async def bench(self) -> AsyncIterator[Bench]:
-        async with LocalEngine(media=FakeMedia(), clock=FakeClock()) as engine:
-            client = UTDApiClient(
-                engine.base_url, app_id=engine.app_id, app_key=engine.app_key, clock=HandClock()
-            )
+    @pytest.fixture(params=["direct", "pickled"])
+    async def bench(self, request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
+        async with (
+            LocalEngine(media=FakeMedia(), clock=FakeClock()) as engine,
+            AsyncExitStack() as stack,
+        ):
 
-            async def device(identity: str, device_id: str) -> UTDApi:
-                reply = await UTDApi(client).mint_session(identity=identity, device_id=device_id)
-                return UTDApi(client, bearer=reply.user_token)
+            async def device(identity: str, device_id: str) -> CallCalls:
+                client = UTDApiClient(
+                    engine.base_url, app_id=engine.app_id, app_key=engine.app_key, clock=HandClock()
+                )
+
+                mint = partial(UTDApi(client).mint_session, identity=identity, device_id=device_id)
+                api = UTDApi(client, bearer=Bearer(mint, clock=client.clock))
+                if request.param == "pickled":
+                    return await stack.enter_async_context(pickled(lambda: api, client.aclose))
+                stack.push_async_callback(client.aclose)
+                return api
 
             yield Bench(
                 await device("ana", "phone"),
@@ -48,7 +60,6 @@ class TestUTDApi(CallContract):
                 await device("ben", "tablet"),
                 await device("cem", "phone"),
             )
-            await client.aclose()
 
 
 class TestFakeCallEngine(CallContract):

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any, cast, get_args
 
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 from livekit import rtc
@@ -117,6 +118,18 @@ def test_a_mute_is_told_once_for_each_change() -> None:
     assert [len(events) for events in told] == [1, 0]
     assert isinstance(bench.tell("track_unmuted", ann, unmuted)[0], ev.TrackUnmuted)
     assert bench.tell("track_muted", ann, publication("other", muted=True)) == []
+
+
+def test_the_last_command_stands_though_a_mute_of_the_server_is_told_again_after_it() -> None:
+    bench = Bench()
+    bench.tell("local_track_published", publication("TR"), None)
+    me = participant("me")
+    muted, unmuted = publication("TR", muted=True), publication("TR")
+    (event,) = bench.tell("track_muted", me, muted)
+    assert isinstance(event, ev.TrackMuted)
+    (event,) = bench.translator.local_mute_changed(evolve(event.track, is_muted=False))
+    told = [*bench.tell("track_muted", me, muted), *bench.tell("track_unmuted", me, unmuted)]
+    assert [type(event) for event in told] == [ev.TrackMuted, ev.TrackUnmuted]
 
 
 def test_a_local_track_ends_once_whoever_says_it_first() -> None:

@@ -23,6 +23,7 @@ from utd_rx.state import (
     Store,
     became,
     debounce,
+    held_for,
     loop_scheduler,
     operators,
     sample,
@@ -77,6 +78,31 @@ MARBLES: dict[str, tuple[Operator[Any], str, str]] = {
         became(lambda v: v in "ab"),
         "-a-b-c-b-a-|",
         "-------b---|",
+    ),
+    "held_for: long enough, once": (
+        held_for("b", 4.0),
+        "-a-b--------a-b-a--b-----|",
+        "-------b---------------b-|",
+    ),
+    "held_for: the newest that matches, from the subscription on": (
+        held_for(lambda v: v in "ab", 4.0),
+        "-a-b---a---c|",
+        "-----b------|",
+    ),
+    "held_for: a short break is none": (
+        held_for("b", 6.0, pause=3.0),
+        "-b-a-b---a---b--a----b-------|",
+        "-------b-------------------b-|",
+    ),
+    "held_for: due during a break": (
+        held_for("b", 4.0, pause=3.0),
+        "-b-a--b---a-----b-a--------|",
+        "------b--------------------|",
+    ),
+    "held_for: an error is passed on": (
+        held_for("b", 4.0),
+        "-b-#",
+        "---#",
     ),
 }
 

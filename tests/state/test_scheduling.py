@@ -26,8 +26,19 @@ from tests.sessions.stage import Stage
 from tests.state.virtual import run
 from tests.support.syntax import parse
 from utd_rx import Microphone
+from utd_rx.models.events import ParticipantConnected
 from utd_rx.sessions.signals import Signals
-from utd_rx.state import StateSubject, Store, became, combine_state, debounce, sample, throttle
+from utd_rx.state import (
+    StateSubject,
+    Store,
+    became,
+    combine_state,
+    debounce,
+    held_for,
+    perform,
+    sample,
+    throttle,
+)
 from utd_rx.state.events import EventStream
 from utd_rx.state.piping import piped
 from utd_rx.testing.signal import FakeSignal
@@ -49,6 +60,11 @@ TIMED: dict[str, tuple[Callable[..., Operator], Log, Log]] = {
         lambda **at: sample(1.0, **at),
         [(1.0, 1), (2.0, 3), (3.0, 4)],
         [(1.5, 2), (2.5, 4)],
+    ),
+    "held_for": (
+        lambda **at: held_for(lambda n: n != 3, 0.7, **at),
+        [(1.2, 1), (2.8, 4)],
+        [(1.2, 1), (2.8, 4)],
     ),
 }
 CASES: dict[str, tuple[Operator, Log]] = {
@@ -189,6 +205,9 @@ def test_where_the_subscriber_gives_none_the_operators_own_serves_what_is_before
     assert log == [0]
 
 
+async def ignore(_: object) -> None: ...
+
+
 def observables(stage: Stage) -> Iterator[tuple[str, Observable[Any]]]:
     """Everything to subscribe to that this package makes; nothing of it says anything here."""
     yield "microphone.frames", Microphone().frames
@@ -196,6 +215,10 @@ def observables(stage: Stage) -> Iterator[tuple[str, Observable[Any]]]:
     yield "audio", session.audio("ana")
     yield "video", session.video("ana")
     yield "events", session.events
+    yield "on", session.on(ParticipantConnected)
+    yield "speaking_for", session.speaking_for("ana", 1)
+    yield "chat.messages", session.chat.messages
+    yield "performed", session.events.pipe(perform(ignore))
     yield "data", session.data
     yield "messages", session.messages("topic")
     yield "invitation_answers", session.invitation_answers
@@ -241,9 +264,11 @@ def test_every_observable_of_ours_gives_its_chain_the_clock_it_is_given() -> Non
 
 MAKERS = {
     "audio/microphone.py": 1,  # Microphone.frames
+    "sessions/chat.py": 1,  # chat.messages
     "sessions/remote_media.py": 1,  # session.audio, session.video
     "sessions/signals.py": 1,  # client.incoming_calls
-    "state/operators.py": 3,  # became, the time operators, throttle
+    "state/operators.py": 4,  # became, the time operators, throttle, held_for
+    "state/performing.py": 1,  # perform
     "state/piping.py": 1,  # what pipe() returns, EventStream
 }
 """Where the package makes an Observable of its own, and how often: each has its rows above."""

@@ -17,7 +17,7 @@ import reactivex
 from reactivex import operators as ops
 from reactivex.subject import BehaviorSubject
 
-from utd_rx.state import Store, combine_state
+from utd_rx.state import Store
 
 
 def times_ten(value: int) -> int:
@@ -180,22 +180,35 @@ def test_a_subscriber_cannot_end_it_for_all(rig: Rig) -> None:
         subject.dispose()
 
 
-@pytest.mark.xfail(strict=True, reason="hazard of RxPY")
-def test_stock_diamond_tears() -> None:
-    source: BehaviorSubject[int] = BehaviorSubject(1)
-    tens = source.pipe(ops.map(times_ten))
-    seen: list[tuple[int, int]] = []
-    reactivex.combine_latest(source, tens).subscribe(seen.append)
-    source.on_next(2)
-    assert all(t == 10 * v for v, t in seen)
+def tagged_one(value: int) -> dict[str, int]:
+    return {"one": value}
 
 
-def test_our_diamond_does_not_tear() -> None:
-    store: Store[int, int] = Store(1, lambda _, item: item)
+def tagged_ten(value: int) -> dict[str, int]:
+    return {"ten": times_ten(value)}
+
+
+def sum_up(known: dict[str, int], news: dict[str, int]) -> dict[str, int]:
+    return known | news
+
+
+@both
+def test_a_diamond_does_not_tear(rig: Rig) -> None:
+    subject, emit, _ = rig()
     seen: list[tuple[int, int]] = []
-    combine_state(store.select(lambda v: v), store.select(lambda v: v * 10)).subscribe(seen.append)
-    store.dispatch(2)
-    assert seen == [(1, 10), (2, 20)]
+    reactivex.combine_latest(subject, subject.pipe(ops.map(times_ten))).subscribe(seen.append)
+    emit(2)
+    assert seen == [(0, 0), (2, 20)]
+
+
+@both
+def test_a_diamond_that_is_reduced_does_not_tear(rig: Rig) -> None:
+    subject, emit, _ = rig()
+    seen: list[dict[str, int]] = []
+    merged = reactivex.merge(subject.pipe(ops.map(tagged_one)), subject.pipe(ops.map(tagged_ten)))
+    merged.pipe(ops.scan(sum_up, dict[str, int]())).subscribe(seen.append)
+    emit(2)
+    assert seen[2:] == [{"one": 2, "ten": 20}]
 
 
 def test_an_exception_in_map_ends_that_chain_alone_and_a_raising_selector_ends_nothing(

@@ -246,7 +246,9 @@ class Translator:
         if (track.sid, track.is_muted) in self._echoes:
             # Our own command was told when it was given; its echo may come after the next one.
             self._echoes.remove((track.sid, track.is_muted))
-            return ()
+            if any(sid == track.sid for sid, _ in self._echoes):
+                return ()
+        # Also of the last echo: a mute of the server may have been told a second time before it.
         return self.mute_changed(participant.identity, track)
 
     on_track_muted = on_track_unmuted = _mute

@@ -7,7 +7,9 @@ import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import reactivex
 from attrs import frozen
+from reactivex import Observable, abc
 
 from utd_rx.models.chat import ChatMessage
 from utd_rx.ports.clock import Clock
@@ -16,6 +18,8 @@ from utd_rx.protocol.facts.people import ChatSent
 from utd_rx.protocol.wire.chat import chat_to_wire
 from utd_rx.sessions.runner import Runner
 from utd_rx.state import StateSubject
+from utd_rx.state.piping import piped
+from utd_rx.state.reports import report
 
 
 @frozen(eq=False)
@@ -30,6 +34,32 @@ class RoomChat:
     _runner: Runner[Any]
     _clock: Clock
     _send_data: Callable[[bytes], Awaitable[None]]
+
+    @property
+    def messages(self) -> Observable[ChatMessage]:
+        """Each message that comes from now on, this client's own among them, once.
+
+        In the order of `history`, which is up to date when one is told; of more than 300 in one
+        turn of the loop, the last 300.
+        """
+        messages: Observable[ChatMessage] = piped(reactivex.create(self._each))
+        return messages
+
+    def _each(
+        self, observer: abc.ObserverBase[ChatMessage], scheduler: abc.SchedulerBase | None = None
+    ) -> abc.DisposableBase:
+        known: tuple[ChatMessage, ...] | None = None
+
+        def on_next(history: tuple[ChatMessage, ...]) -> None:
+            nonlocal known
+            before, known = known, history
+            for message in () if before is None else _behind(before, history):
+                try:
+                    observer.on_next(message)
+                except BaseException as error:  # noqa: BLE001 - or an interrupt, and raised
+                    report(error, "an observer of chat.messages")
+
+        return self.history.subscribe(on_next, observer.on_error, observer.on_completed)
 
     async def send(self, text: str) -> ChatMessage:
         """Write to everybody; returns the message as it enters one's own history.
@@ -52,3 +82,13 @@ class RoomChat:
         await self._send_data(json.dumps(wire, separators=(",", ":")).encode())
         self._runner.offer(ChatSent(message))
         return message
+
+
+def _behind(
+    before: tuple[ChatMessage, ...], history: tuple[ChatMessage, ...]
+) -> tuple[ChatMessage, ...]:
+    """Return the messages that came since a history was as `before`."""
+    for index in range(len(history), 0, -1):
+        if before and history[index - 1] is before[-1]:
+            return history[index:]
+    return history

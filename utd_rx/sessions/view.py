@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import builtins  # a view has a `type` of its own
 from collections.abc import Callable
-from functools import cached_property
-from typing import Any, Generic, TypeAlias, TypeVar
+from functools import cached_property, partial
+from typing import Any, Generic, TypeAlias, TypeVar, cast
 
 from reactivex import Observable
+from reactivex import operators as ops
 
+from utd_rx.errors import invalid
 from utd_rx.models.stream_type import SessionType
 from utd_rx.protocol.kinds import Kind
 from utd_rx.protocol.waiting import Waiting
@@ -15,6 +18,8 @@ from utd_rx.state import Machine, StateSubject
 
 St = TypeVar("St", bound=Waiting)
 T = TypeVar("T")
+E = TypeVar("E")
+
 
 Stream: TypeAlias = cached_property[StateSubject[T]]
 """A `StateSubject` of a view; each view has its own."""
@@ -55,6 +60,20 @@ class View(Generic[St]):
         """Everything that is told, as typed frozen values, hot, after the commit it is part of."""
         return self._events
 
+    def on(self, event_type: builtins.type[E]) -> Observable[E]:
+        """Return those of `events` that are of one type, or derived from it.
+
+        As `session.on(ParticipantConnected).subscribe(lambda event: print(event.participant))`;
+        the types are in `utd_rx.models.events`, an agent's in `utd_rx.models.agent_events`.
+
+        Raises:
+            UTDStreamException: `VALIDATION`: it is no type.
+        """
+        if not isinstance(event_type, builtins.type):
+            wanted = "on() takes a type of events, as ParticipantConnected"
+            raise invalid(f"{wanted}, not a {event_type.__class__.__name__}")
+        return cast("Observable[E]", self._events.pipe(ops.filter(partial(_is_a, event_type))))
+
     def select(self, f: Callable[[St], T], *, name: str = "") -> StateSubject[T]:
         """Derive a stream from the whole state; see `utd_rx.state.Store.select`."""
         return self._machine.select(f, name=name)
@@ -63,3 +82,7 @@ class View(Generic[St]):
     def _names(self) -> tuple[str, str]:
         """Whose session it is and where, as a recording says it."""
         raise NotImplementedError
+
+
+def _is_a(kind: builtins.type[Any], event: object) -> bool:
+    return isinstance(event, kind)

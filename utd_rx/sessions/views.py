@@ -11,8 +11,10 @@ from typing import Any, Final, TypeVar, cast
 
 from reactivex import Observable
 from reactivex import operators as ops
+from reactivex.abc import SchedulerBase
 
 from utd_rx.errors import UTDStreamException
+from utd_rx.models import checks
 from utd_rx.models.ban import UTDBanNotice
 from utd_rx.models.call import UTDCall, UTDCallEndReason, UTDCallStatus
 from utd_rx.models.chat import ChatMessage
@@ -35,6 +37,7 @@ from utd_rx.protocol.session import SessionState
 from utd_rx.protocol.waiting import Waiting
 from utd_rx.sessions.agent_view import AgentView
 from utd_rx.sessions.view import Stream, View, stream
+from utd_rx.state import held_for
 
 St = TypeVar("St", bound=Waiting)
 T = TypeVar("T")
@@ -141,6 +144,32 @@ class SessionView(View[St]):
         """Return those of `data` that were sent with `topic`."""
         is_on_topic: Callable[[DataReceived], bool] = lambda message: message.topic == topic  # noqa: E731
         return self.data.pipe(ops.filter(is_on_topic))
+
+    def speaking_for(
+        self,
+        identity: str,
+        seconds: float,
+        *,
+        pause: float = 1.0,
+        scheduler: SchedulerBase | None = None,
+    ) -> Observable[str]:
+        """Emit `identity` once it has spoken for `seconds`, each time it does so.
+
+        Args:
+            identity: Whose voice; `active_speakers` says who speaks.
+            seconds: For how long.
+            pause: Seconds of silence that end it; people draw breath.
+            scheduler: As of `held_for`.
+
+        Raises:
+            UTDStreamException: `VALIDATION`: no identity, or times that are none.
+        """
+        checks.identity(identity)
+        speaks: Callable[[tuple[str, ...]], bool] = lambda speakers: identity in speakers  # noqa: E731
+        return self.active_speakers.pipe(
+            held_for(speaks, seconds, pause=pause, scheduler=scheduler),
+            ops.map(lambda _: identity),
+        )
 
     @property
     def _names(self) -> tuple[str, str]:

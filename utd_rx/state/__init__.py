@@ -12,7 +12,8 @@ from utd_rx.state.errors import (
     StreamCompletedError,
 )
 from utd_rx.state.machine import Machine
-from utd_rx.state.operators import became, debounce, sample, throttle
+from utd_rx.state.operators import became, debounce, held_for, sample, throttle
+from utd_rx.state.performing import perform
 from utd_rx.state.piping import LoopScheduler, loop_scheduler
 from utd_rx.state.store import Store
 from utd_rx.state.subject import StateSubject
@@ -31,7 +32,9 @@ __all__ = [
     "became",
     "combine_state",
     "debounce",
+    "held_for",
     "loop_scheduler",
+    "perform",
     "sample",
     "throttle",
 ]

@@ -124,6 +124,10 @@ class _Joint(StateSubject[Values]):
         # Not committed: a first observer may come meanwhile, whose values would then be newer.
         return super().value if self._users else self._assemble(self._parts())
 
+    @property
+    def cores(self) -> tuple[Core[Any], ...]:
+        return (self._core, *(group._core for group in self._groups))
+
     def _admit(self, subscription: Subscription[Values]) -> None:
         with ExitStack() as sources:
             # Nothing is published meanwhile: else this thread might be the one to deliver it, and

@@ -21,10 +21,12 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
+from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
 from utd_rx.state.derived import Derived, Subscription
 from utd_rx.state.errors import ImpureStepError, StoreClosedError
+from utd_rx.state.joining import Join
 from utd_rx.state.reports import INTERRUPTS, report
 
 S = TypeVar("S")
@@ -72,6 +74,9 @@ class Core(Generic[S]):
         # (state, effects); None is the end.
         self._queue: deque[tuple[S, Sequence[Any]] | None] = deque()
         self._active = 0
+        # The thread that calls the observers of a commit, 0 when none does.
+        self.delivering = 0
+        self._held: list[Join] = []
         # The thread that runs a step or a selector, holding the lock; 0 when nobody does.
         self._folding = 0
         self._failures: list[tuple[BaseException, str]] = []
@@ -289,21 +294,44 @@ class Core(Generic[S]):
         except BaseException as error:  # noqa: BLE001 - raised by the caller
             interrupt = interrupt or error
         ended = self.ended
-        for name, value, subscriptions in batch:
-            for subscription in subscriptions:
-                try:
-                    if ended:
-                        on_completed = subscription.on_completed
-                        subscription.dispose()
-                        on_completed()
-                    else:  # looked up first: a call of a slot costs a fifth more
-                        on_next = subscription.on_next
-                        on_next(value)
-                except BaseException as error:  # noqa: BLE001 - reported, or raised by the caller
-                    interrupt = _settle(error, f"an observer of {name!r}", interrupt)
+        self.delivering = threading.get_ident()
+        try:
+            for name, value, subscriptions in batch:
+                for subscription in subscriptions:
+                    try:
+                        if ended:
+                            on_completed = subscription.on_completed
+                            subscription.dispose()
+                            on_completed()
+                        else:  # looked up first: a call of a slot costs a fifth more
+                            on_next = subscription.on_next
+                            on_next(value)
+                    except BaseException as error:  # noqa: BLE001 - reported, or raised by the caller
+                        interrupt = _settle(error, f"an observer of {name!r}", interrupt)
+            while self._held:
+                interrupt = self._release(interrupt)
+        finally:
+            self.delivering = 0
         for effect in effects:
             try:
                 self._perform(effect)
             except BaseException as error:  # noqa: BLE001 - reported, or raised by the caller
                 interrupt = _settle(error, f"the effect {type(effect).__name__}", interrupt)
+        return interrupt
+
+    def hold(self, join: Join) -> None:
+        """Let a join pass on what it holds when the commit that is being delivered has reached
+        everybody; on the delivering thread."""
+        if join not in self._held:
+            self._held.append(join)
+
+    def _release(self, interrupt: BaseException | None) -> BaseException | None:
+        """Let the first of the joins go on: one that others are behind comes before them."""
+        held = self._held
+        join = held[0] if len(held) == 1 else min(held, key=attrgetter("rank", "serial"))
+        held.remove(join)
+        try:
+            join.release(self)
+        except BaseException as error:  # noqa: BLE001 - reported, or raised by the caller
+            return _settle(error, f"an observer of {join.name!r}", interrupt)
         return interrupt

@@ -51,6 +51,11 @@ class Subscription(abc.DisposableBase, Generic[T]):
         self.on_next: Callable[[T], None] = on_next or _ignore
         self.on_completed: Callable[[], None] = on_completed or _ignore
 
+    @property
+    def derived(self) -> Derived[T] | None:
+        """What is observed, None once disposed."""
+        return self._derived
+
     def dispose(self) -> None:
         """End the subscription: no further call, but one already begun on another thread may still
         be running. Idempotent, thread-safe."""
@@ -103,6 +108,11 @@ class Derived(BehaviorSubject[T]):
         if self._line is None:
             self._line = tuple(self._observers)
         return self._line
+
+    @property
+    @abstractmethod
+    def cores(self) -> tuple[Any, ...]:
+        """The cores whose commits change it."""
 
     @abstractmethod
     def _admit(self, subscription: Subscription[T]) -> None:

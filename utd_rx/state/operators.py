@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 import reactivex
 from reactivex import Observable, abc
 from reactivex import operators as ops
-from reactivex.disposable import CompositeDisposable, SerialDisposable
+from reactivex.disposable import CompositeDisposable, Disposable, SerialDisposable
 
 from utd_rx.models.checks import POSITIVE, number
 from utd_rx.state.bridges import matcher
@@ -73,6 +73,36 @@ def became(value_or_predicate: T | Callable[[T], bool]) -> Operator[T]:
         return turned
 
     return operator
+
+
+def held_for(
+    value_or_predicate: T | Callable[[T], bool],
+    seconds: float,
+    *,
+    pause: float = 0.0,
+    scheduler: abc.SchedulerBase | None = None,
+) -> Operator[T]:
+    """Emit the newest value when values have equalled, or satisfied, the argument for `seconds`.
+
+    Once each time they do so; what does already at subscription counts from then on. For "has been
+    alone for a minute", say: `room.remote_participants.pipe(held_for((), 60))`.
+
+    Args:
+        value_or_predicate: A value to equal, or a callable that judges one; none that is async.
+        seconds: For how long, without a break.
+        pause: Seconds; what is shorter is no break.
+        scheduler: Whose time it is, that of the running loop by default.
+
+    Raises:
+        UTDStreamException: `VALIDATION`: times that are none.
+        AsyncObserverError: For an `async def` predicate, whose answer nobody would await.
+    """
+    matches = matcher(value_or_predicate)
+    number(seconds, _SECONDS, 0.0)
+    number(pause, "pause must be seconds, not negative", 0.0)
+    return _on_loop(
+        scheduler, lambda chosen: lambda source: _held(source, matches, seconds, pause, chosen)
+    )
 
 
 def _on_loop(
@@ -135,5 +165,64 @@ def _throttled(
 
         subscription = source.subscribe(on_next, observer.on_error, on_completed, scheduler=given)
         return CompositeDisposable(subscription, timer)
+
+    return reactivex.create(subscribe)
+
+
+def _held(
+    source: Observable[T],
+    matches: Callable[[T], bool],
+    seconds: float,
+    pause: float,
+    scheduler: abc.SchedulerBase,
+) -> Observable[T]:
+    def subscribe(
+        observer: abc.ObserverBase[T], given: abc.SchedulerBase | None = None
+    ) -> abc.DisposableBase:
+        lock = threading.RLock()
+        due, resting = SerialDisposable(), SerialDisposable()
+        newest: list[T] = []
+        is_counting = is_resting = is_due = False
+
+        def end(*_: Any) -> None:
+            nonlocal is_counting, is_resting, is_due
+            with lock:
+                is_counting = is_resting = is_due = False
+                due.disposable = Disposable()
+
+        def on_due(*_: Any) -> None:
+            nonlocal is_due
+            with lock:
+                is_due = is_resting
+                if is_counting and not is_resting:
+                    observer.on_next(newest[0])
+
+        def rest() -> None:
+            nonlocal is_resting
+            if not pause:
+                end()
+            elif is_counting and not is_resting:
+                is_resting = True
+                resting.disposable = scheduler.schedule_relative(pause, end)
+
+        def on_next(value: T) -> None:
+            nonlocal is_counting, is_resting, is_due
+            with lock:
+                if not matches(value):
+                    rest()
+                    return
+                newest[:] = [value]
+                was_due, is_due, is_resting = is_due, False, False
+                resting.disposable = Disposable()
+                if not is_counting:
+                    is_counting = True
+                    due.disposable = scheduler.schedule_relative(seconds, on_due)
+                elif was_due:
+                    observer.on_next(value)
+
+        subscription = source.subscribe(
+            on_next, observer.on_error, observer.on_completed, scheduler=given
+        )
+        return CompositeDisposable(subscription, due, resting)
 
     return reactivex.create(subscribe)

@@ -11,6 +11,7 @@ from utd_rx.state.bridges import Changes, until
 from utd_rx.state.core import Core
 from utd_rx.state.derived import Derived, Subscription
 from utd_rx.state.errors import INSTEAD_OF_STATE, ReadOnlySubjectError, refuse_async
+from utd_rx.state.joining import align
 from utd_rx.state.piping import Piping
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class StateSubject(Piping, Derived[T]):
 
         Raises:
             AsyncObserverError: For an `async def`, which nobody would await.
+            UTDStreamException: `VALIDATION`: by a `zip` with another stream of the same store.
         """
         refuse_async(on_next, on_completed, instead=INSTEAD_OF_STATE)
         if isinstance(on_next, abc.ObserverBase) or hasattr(on_next, "on_next"):
@@ -68,6 +70,7 @@ class StateSubject(Piping, Derived[T]):
             on_next, on_completed = observer.on_next, observer.on_completed
         # Without RxPY's trampoline: it would hold back what a callback itself subscribes to.
         subscription = Subscription(self, on_next, on_completed)
+        align(subscription, on_error)
         self._admit(subscription)
         return subscription
 
@@ -126,6 +129,10 @@ class StateSubject(Piping, Derived[T]):
         on_next = on_error = on_completed = dispose = _refuse
         _on_next_core = _on_error_core = _on_completed_core = fail = _refuse
         value = value.setter(_refuse)
+
+    @property
+    def cores(self) -> tuple[Core[Any], ...]:
+        return (self._core,)
 
     def _remove(self, subscription: Subscription[T]) -> bool:
         with self._core.lock:

@@ -48,8 +48,7 @@ def _who_knows(question: str) -> str:
     """Return which fake to take."""
     for module in _FAKES:
         import_module(module)
-    # By name, once: a module that was loaded anew, as by a test of tests, is there twice.
-    able = list(dict.fromkeys(one.__name__ for one in _kinds(Fake) if question in vars(one)))
+    able = sorted({kind.__name__ for kind in _kinds(Fake) if question in vars(kind)})
     return f"take {' or '.join(able)}" if able else "take FakeWorld, whose engine is the real one's"
 
 

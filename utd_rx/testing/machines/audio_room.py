@@ -13,6 +13,7 @@ from utd_rx.models.seats import UTDSeatMode
 from utd_rx.sessions.audio_room import UTDAudioRoomSession
 from utd_rx.testing.machines.base import PEOPLE, PRESENT, is_anybody_there, known
 from utd_rx.testing.machines.room import RoomMachine, has_host
+from utd_rx.testing.told import told
 
 INDICES: Final = known(lambda machine: range(machine.seats))
 MODES: Final = known(lambda machine: machine.modes)
@@ -163,7 +164,7 @@ class AudioRoomMachine(RoomMachine[UTDAudioRoomSession]):
             grid = session.seats.value
             seated = [seat.identity for seat in grid.seats if seat.identity is not None]
             asking = [request.identity for request in grid.requests]
-            assert len({*seated, *asking}) == len(seated) + len(asking), f"{who} knows {grid}"
+            assert len({*seated, *asking}) == len(seated) + len(asking), f"{who} knows {told(grid)}"
             may_speak = session.my_seat.value is not None
             assert may_speak or not session.microphone_enabled.value, f"{who} has no seat"
             assert may_speak or not session.can_publish.value, f"{who} may speak without a seat"
@@ -171,9 +172,10 @@ class AudioRoomMachine(RoomMachine[UTDAudioRoomSession]):
     def when_calm(self) -> None:
         there = {who: one for who, one in self.sessions.items() if one.connected.value}
         for who, session in there.items():
-            told = self.world.run(session.get_seats())
-            assert session.seats.value == told, f"{who} knows {session.seats.value}, not {told}"
+            known = session.seats.value  # before the answer makes it so
+            asked = self.world.run(session.get_seats())
+            assert known == asked, f"{who} knows {told(known)}, not {told(asked)}"
             others = {one.identity for one in session.remote_participants.value}
             assert others >= there.keys() - {who}, f"{who} sees {others}"
-            is_seated = told.seat_of(who) is not None
+            is_seated = asked.seat_of(who) is not None
             assert session.can_publish.value is is_seated, f"{who} is granted otherwise"

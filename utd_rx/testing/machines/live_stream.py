@@ -9,6 +9,7 @@ from utd_rx.client import UTDStreamClient
 from utd_rx.sessions.live_stream import UTDLiveStreamSession
 from utd_rx.testing.machines.base import PEOPLE, PRESENT, is_anybody_there
 from utd_rx.testing.machines.room import RoomMachine, has_host
+from utd_rx.testing.told import told
 
 
 class LiveStreamMachine(RoomMachine[UTDLiveStreamSession]):
@@ -110,9 +111,9 @@ class LiveStreamMachine(RoomMachine[UTDLiveStreamSession]):
         there = {who: one for who, one in self.sessions.items() if one.connected.value}
         for who, session in there.items():
             known = session.stage.value
-            told = self.world.run(session.refresh_stage())
-            assert known == told, f"{who} knows {known}, not {told}"
-            is_on_it = any(member.identity == who for member in told)
+            asked = self.world.run(session.refresh_stage())
+            assert known == asked, f"{who} knows {told(known)}, not {told(asked)}"
+            is_on_it = any(member.identity == who for member in asked)
             assert session.can_publish.value is is_on_it, f"{who} is granted otherwise"
             others = {one.identity for one in session.remote_participants.value}
             assert others >= there.keys() - {who}, f"{who} sees {others}"

@@ -1,0 +1,210 @@
+"""What streams told, step by step, as values in which no clock and no chance is left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from itertools import count
+from typing import Any, Final, TypeAlias
+
+from attrs import frozen
+
+from utd_rx import TrackSource, UTDStreamException
+
+Values: TypeAlias = tuple[Any, ...]
+
+Told: TypeAlias = Mapping[tuple[str, str], Values]
+"""By who and by stream: what it told in one step, in order."""
+
+
+@frozen
+class Moment:
+    """What came of one step: the answer to it, and what was told."""
+
+    answer: object
+    told: Told
+
+
+def _first_name(caller: str) -> str:
+    """Of a caller, who is known by their room's name, too."""
+    return caller.partition(".")[0]
+
+
+def _published(source: TrackSource) -> Callable[[Any], Values]:
+    """Who others can see or hear so, and it has arrived here."""
+
+    def read(people: Any) -> Values:
+        found = ((_first_name(who.identity), who.track(source)) for who in people)
+        return tuple(
+            sorted(
+                identity
+                for identity, track in found
+                if track is not None and not track.is_muted and track.is_subscribed
+            )
+        )
+
+    return read
+
+
+def _failure(error: UTDStreamException | None) -> object:
+    return None if error is None else (error.code.name, error.reason and error.reason.name)
+
+
+def _seats(grid: Any) -> object:
+    seats = ((s.identity, s.is_locked, s.reserved_for, dict(s.attributes)) for s in grid.seats)
+    return grid.mode.value, grid.mode_id, tuple(seats)
+
+
+_PEOPLE = "remote_participants"
+COMMON: Final[Mapping[str, tuple[str, Callable[[Any], object]]]] = {
+    "connection_state": ("connection_state", lambda state: state.value),
+    "failure": ("failure", _failure),
+    "can_publish": ("can_publish", bool),
+    "microphone_enabled": ("microphone_enabled", bool),
+    "microphone_failure": ("microphone_failure", _failure),
+    "camera_enabled": ("camera_enabled", bool),
+    "there": (
+        _PEOPLE,
+        lambda people: tuple(sorted((_first_name(p.identity), p.name) for p in people)),
+    ),
+    "heard": (_PEOPLE, _published(TrackSource.MICROPHONE)),
+    "seen": (_PEOPLE, _published(TrackSource.CAMERA)),
+}
+ROOMS: Final[Mapping[str, tuple[str, Callable[[Any], object]]]] = {
+    **COMMON,
+    "roles": ("roles", lambda roles: tuple(sorted((who, r.name) for who, r in roles.items()))),
+    "chat_locked": ("chat_locked", bool),
+    "chat_history": ("chat_history", lambda chat: tuple((m.sender, m.text) for m in chat)),
+    "banned": ("banned", lambda notice: notice and (notice.reason or "banned")),
+}
+STREAMS: Final[Mapping[str, Mapping[str, tuple[str, Callable[[Any], object]]]]] = {
+    "audio room": {
+        **ROOMS,
+        "seats": ("seats", _seats),
+        "my_seat": ("my_seat", lambda seat: seat and seat.index),
+        "pending_requests": (
+            "pending_requests",
+            lambda queue: tuple((asked.id, asked.identity) for asked in queue),
+        ),
+        "invitations": (
+            "invitations",
+            lambda offers: tuple((one.id, one.inviter, one.seat_index) for one in offers),
+        ),
+    },
+    "live stream": {
+        **ROOMS,
+        "stage": ("stage", lambda stage: tuple((m.identity, m.name, m.role) for m in stage)),
+        "stage_requests": (
+            "stage_requests",
+            lambda hands: tuple((asked.identity, asked.name) for asked in hands),
+        ),
+        "hand_raised": ("hand_raised", bool),
+        "live_ended": ("live_ended", bool),
+        "viewer_count": ("viewer_count", int),
+    },
+    "calls": {
+        **COMMON,
+        "status": ("status", lambda status: status and status.value),
+        "end_reason": ("end_reason", lambda reason: reason and reason.value),
+        "peer": ("peer", lambda peer: peer and _first_name(peer)),
+        "peer_name": ("peer_name", lambda name: name),
+        "answered": ("duration", lambda seconds: seconds is not None),
+    },
+}
+"""By kind and name: the stream it is read from, and what of its values is no matter of chance."""
+
+
+IN_PIECES: Final = frozenset(("there", "viewer_count"))
+"""What LiveKit tells in pieces as it likes (docs/livekit.md, "News of the silent")."""
+
+NOTHING: Final = object()
+
+
+class Watch:
+    """Notes what everybody's streams tell, and says when it is what was expected.
+
+    Args:
+        kind: Of the play.
+        stirred: Called whenever something was told.
+
+    Attributes:
+        only_ends: Whether now several things happen at once, so that of each stream only where
+            they lead is the same everywhere.
+    """
+
+    def __init__(self, kind: str, stirred: Callable[[], None]) -> None:
+        self._streams = STREAMS[kind]
+        self._stirred = stirred
+        self._told: dict[tuple[str, str], list[Any]] = {}
+        self._last: dict[tuple[str, str], object] = {}
+        self._before: dict[tuple[str, str], object] = {}
+        self._calls: dict[str, int] = {}
+        self._numbers = count(1)
+        self.only_ends = False
+
+    def follow(self, who: str, client: Any, session: Any) -> None:
+        """Note what a session tells from now on, and of calls what rings."""
+        for name, (stream, read) in self._streams.items():
+            self._note_from(getattr(session, stream), (who, name), read)
+        if hasattr(session, "call"):
+            self._note_from(session.call_id, (who, "call_id"), self._numbered)
+            self._note_from(
+                client.ringing_calls,
+                (who, "ringing"),
+                lambda ringing: tuple(
+                    (self._numbered(call.call_id), _first_name(call.caller_identity))
+                    for call in ringing
+                ),
+            )
+        else:
+            got: list[Any] = []
+
+            def received(message: Any) -> None:
+                got.append((message.sender, message.topic, message.payload))
+                self._note((who, "data"), tuple(got))
+
+            session.data.subscribe(received)
+        if hasattr(session, "invitation_answers"):
+            answers: list[Any] = []
+
+            def answered(answer: Any) -> None:
+                offer = answer.invitation
+                answers.append((offer.id, offer.target, offer.seat_index, answer.is_accepted))
+                self._note((who, "invitation_answers"), tuple(answers))
+
+            session.invitation_answers.subscribe(answered)
+
+    def take(self, answer: object) -> Moment:
+        """Return what was told since the last time."""
+        moment = Moment(answer, self.told)
+        self._told, self._before = {}, dict(self._last)
+        return moment
+
+    @property
+    def told(self) -> Told:
+        """What was told since the last `take`; of what comes in any pieces, where it led."""
+        return {
+            key: tuple(values[-1:] if self._in_pieces(key) else values)
+            for key, values in self._told.items()
+            if not self._in_pieces(key) or values[-1] != self._before.get(key, NOTHING)
+        }
+
+    def _in_pieces(self, key: tuple[str, str]) -> bool:
+        return self.only_ends or key[1] in IN_PIECES
+
+    def _note_from(self, stream: Any, key: tuple[str, str], read: Callable[[Any], object]) -> None:
+        stream.subscribe(lambda value: self._note(key, read(value)))
+
+    def _note(self, key: tuple[str, str], value: object) -> None:
+        if key in self._last and self._last[key] == value:
+            return
+        self._last[key] = value
+        self._told.setdefault(key, []).append(value)
+        self._stirred()
+
+    def _numbered(self, call_id: str | None) -> int | None:
+        """A call by its number: ids are drawn at random."""
+        if call_id is None:
+            return None
+        if call_id not in self._calls:
+            self._calls[call_id] = next(self._numbers)
+        return self._calls[call_id]
