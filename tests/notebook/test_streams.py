@@ -100,6 +100,17 @@ def test_a_marble_diagram_shows_what_operators_do() -> None:
     run_virtual(main())
 
 
+def test_what_failed_says_why() -> None:
+    async def main() -> None:
+        async with FakeWorld.on_loop():
+            number = Store(0, lambda _, item: item).select(lambda n: n)
+            picture = marble(inverse=number.pipe(ops.map(lambda n: 1 / n)))
+            assert isinstance(picture.lanes[0].failure, ZeroDivisionError)
+            assert "ZeroDivisionError: division by zero" in words(picture.svg())
+
+    run_virtual(main())
+
+
 def test_a_picture_keeps_the_last_values_and_none_after_it_is_closed() -> None:
     async def main() -> None:
         async with FakeWorld.on_loop():

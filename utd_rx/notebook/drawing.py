@@ -20,7 +20,7 @@ ROW: Final = 26
 BAR: Final = 18
 RADIUS: Final = 10
 AXIS: Final = 24
-LETTER: Final = 6.6
+LETTER: Final = 7.0
 """How wide a letter is, about."""
 
 COLOURS: Final = {
@@ -37,11 +37,13 @@ NOTHING: Final = frozenset(("None", "False", "()", "{}", "''", "DISCONNECTED", "
 
 @frozen
 class Lane:
-    """What a stream did, to be drawn: values with their times, and when it completed."""
+    """What a stream did, to be drawn: values with their times, and when it ended; why, if it
+    failed, which no `StateSubject` does, but what is piped behind one."""
 
     name: str
     marks: tuple[Mark[Any], ...]
     ended_at: float | None = None
+    failure: Exception | None = None
 
 
 def bars(lanes: Sequence[Lane], end: float) -> str:
@@ -99,11 +101,11 @@ class _Page:
     def __init__(self, lanes: Sequence[Lane], end: float) -> None:
         self._count = len(lanes)
         self._end = max(end, 1e-3)
-        self._left = 12 + LETTER * max((len(lane.name) for lane in lanes), default=0)
+        self._left = 12 + RADIUS + LETTER * max((len(lane.name) for lane in lanes), default=0)
         self._parts: list[str] = []
         self._legend: list[str] = []
         for row, lane in enumerate(lanes):
-            self._text(self._left - 8, self._middle(row) + 4, lane.name, "end")
+            self._text(self._left - RADIUS - 6, self._middle(row) + 4, lane.name, "end")
 
     def x(self, at: float) -> float:
         """Return where a time is."""
@@ -136,13 +138,15 @@ class _Page:
         self._text(x, y + 4, sign, "middle")
 
     def end(self, row: int, lane: Lane, *, place: float = 0.0) -> None:
-        """Draw the upright stroke with which a stream completes."""
+        """Draw the upright stroke with which a stream ends, and why it failed."""
         if lane.ended_at is not None:
             x, y = max(self.x(lane.ended_at), place), self._middle(row)
             self._parts.append(
                 f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{y - BAR / 2}" y2="{y + BAR / 2}" '
-                'stroke="#1d2730" stroke-width="2"/>'
+                f'stroke="{"#1d2730" if lane.failure is None else "#c8553d"}" stroke-width="2"/>'
             )
+            if lane.failure is not None:
+                self._text(x + 6, y + 4, f"{type(lane.failure).__name__}: {lane.failure}")
 
     def legend(self, name: str, letters: dict[str, object]) -> None:
         self._legend += _wrapped(name, [f"{sign}: {told(one)}" for sign, one in letters.items()])

@@ -48,12 +48,13 @@ class StreamPicture:
         self._is_whole = is_whole
         self._noted = {name: deque[Mark[Any]](maxlen=MAX_VALUES) for name in streams}
         self._ended: dict[str, float] = {}
+        self._failed: dict[str, Exception] = {}
         self._subscriptions = [self._note(name, one) for name, one in streams.items()]
 
     @property
     def lanes(self) -> tuple[Lane, ...]:
         return tuple(
-            Lane(name, tuple(marks), self._ended.get(name))
+            Lane(name, tuple(marks), self._ended.get(name), self._failed.get(name))
             for name, marks in self._noted.items()
             if self._is_whole or len(marks) > 1
         )
@@ -91,11 +92,15 @@ class StreamPicture:
         return f"<StreamPicture of {', '.join(self._noted)}>"
 
     def _note(self, name: str, stream: Observable[Any]) -> DisposableBase:
-        def end(*_: object) -> None:
+        def end() -> None:
             self._ended[name] = self.elapsed
 
+        def fail(error: Exception) -> None:
+            self._failed[name] = error
+            end()
+
         return stream.subscribe(
-            lambda value: self._noted[name].append(Mark(self.elapsed, value)), end, end
+            lambda value: self._noted[name].append(Mark(self.elapsed, value)), fail, end
         )
 
 
