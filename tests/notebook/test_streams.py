@@ -20,6 +20,18 @@ from utd_rx.testing.marbles import Mark
 SVG = "{http://www.w3.org/2000/svg}"
 
 
+def numbers() -> Store[int, int]:
+    return Store(0, lambda _, item: item)
+
+
+def is_even(number: int) -> bool:
+    return number % 2 == 0
+
+
+def inverse(number: int) -> float:
+    return 1 / number
+
+
 def parsed(svg: str) -> ElementTree.Element:
     return ElementTree.fromstring(svg)
 
@@ -29,7 +41,7 @@ def words(svg: str) -> list[str]:
 
 
 def told(picture: StreamPicture, name: str) -> list[tuple[float, Any]]:
-    lane = next(one for one in picture.lanes if one.name == name)
+    lane: Lane = next(one for one in picture.lanes if one.name == name)
     return [(round(mark.at, 3), mark.value) for mark in lane.marks]
 
 
@@ -85,9 +97,9 @@ def test_what_has_no_timeline_is_refused() -> None:
 def test_a_marble_diagram_shows_what_operators_do() -> None:
     async def main() -> None:
         async with FakeWorld.on_loop() as world:
-            store: Store[int, int] = Store(0, lambda _, item: item)
+            store = numbers()
             number: StateSubject[int] = store.select(lambda n: n, name="number")
-            picture = marble(number, even=number.pipe(ops.filter(lambda n: n % 2 == 0)))
+            picture = marble(number, even=number.pipe(ops.filter(is_even)))
             for item in (1, 2):
                 await world.advance(1)
                 store.dispatch(item)
@@ -103,8 +115,8 @@ def test_a_marble_diagram_shows_what_operators_do() -> None:
 def test_what_failed_says_why() -> None:
     async def main() -> None:
         async with FakeWorld.on_loop():
-            number = Store(0, lambda _, item: item).select(lambda n: n)
-            picture = marble(inverse=number.pipe(ops.map(lambda n: 1 / n)))
+            number = numbers().select(lambda n: n)
+            picture = marble(inverse=number.pipe(ops.map(inverse)))
             assert isinstance(picture.lanes[0].failure, ZeroDivisionError)
             assert "ZeroDivisionError: division by zero" in words(picture.svg())
 
@@ -114,7 +126,7 @@ def test_what_failed_says_why() -> None:
 def test_a_picture_keeps_the_last_values_and_none_after_it_is_closed() -> None:
     async def main() -> None:
         async with FakeWorld.on_loop():
-            store = Store(0, lambda _, item: item)
+            store = numbers()
             picture = marble(number=store.select(lambda n: n))
             for item in range(1, MAX_VALUES + 10):
                 store.dispatch(item)
@@ -127,7 +139,7 @@ def test_a_picture_keeps_the_last_values_and_none_after_it_is_closed() -> None:
 
 
 def test_outside_a_world_and_a_loop_there_is_no_time() -> None:
-    store = Store(0, lambda _, item: item)
+    store = numbers()
     with pytest.raises(UTDStreamException, match="no event loop runs"):
         marble(store.select(lambda n: n))
 
@@ -167,7 +179,7 @@ def test_ticks_are_round(end: float, expected: list[float]) -> None:
 def test_a_picture_is_saved_as_svg_and_as_nothing_else(tmp_path: Path) -> None:
     async def main() -> None:
         async with FakeWorld.on_loop():
-            picture = marble(number=Store(0, lambda _, item: item).select(lambda n: n))
+            picture = marble(number=numbers().select(lambda n: n))
             picture.save(tmp_path / "number.svg")
             assert (tmp_path / "number.svg").read_text(encoding="utf-8") == picture.svg()
             with pytest.raises(UTDStreamException):
