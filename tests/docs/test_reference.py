@@ -12,15 +12,15 @@ from tests.support.pages import ROOT, blocks_of
 
 PAGES = sorted((ROOT / "docs" / "reference").glob("*.md"))
 DOCUMENTED = re.compile(r"^\.\. auto(?:class|function|exception|data):: ([\w.]+)$", re.MULTILINE)
-PUBLIC = ("utd_rx", "utd_rx.engine", "utd_rx.state", "utd_rx.testing")
+PUBLIC = ("utd_rx", "utd_rx.engine", "utd_rx.notebook", "utd_rx.state", "utd_rx.testing")
 
 
 def test_no_public_name_is_missing() -> None:
     found = [name for page in PAGES for name in DOCUMENTED.findall(page.read_text())]
     assert sorted(set(found)) == sorted(found)
     public = {name: f"{home}.{name}" for home in reversed(PUBLIC) for name in exported(home)}
-    # `record` is two things: the world's, and the one of sessions.
-    wanted = {*public.values(), "utd_rx.testing.record"}
+    # `record` and `play` are two things each.
+    wanted = {*public.values(), "utd_rx.testing.record", "utd_rx.notebook.play"}
     assert wanted - set(found) == set()
 
 
