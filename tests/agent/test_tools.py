@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+from functools import partial
 from typing import Annotated, Any
 
 import pytest
 
 from utd_rx import UTDErrorCode, UTDStreamException
 from utd_rx.agent.tools import Toolbox, agent_tool
+from utd_rx.protocol.wire import atoms
 from utd_rx.protocol.wire.app_json import plain_json
 from utd_rx.testing.clock import FakeClock
 
@@ -112,6 +114,23 @@ async def test_a_tool_that_takes_too_long_is_cancelled() -> None:
     assert clock.next_at is None
 
 
+@pytest.mark.parametrize("timeout", [1.0, 15.0, 60.0])
+async def test_a_time_out_is_told_before_the_server_has_given_up(timeout: float) -> None:
+    clock, started = FakeClock(), asyncio.Event()
+
+    async def slow() -> None:
+        started.set()
+        await asyncio.Event().wait()
+
+    tools = Toolbox((agent_tool(slow, timeout=timeout),), clock)
+    [declared] = json.loads(atoms.update_tools(tools.declared))["tools"]
+    running = asyncio.create_task(tools.run("slow", {}))
+    await started.wait()
+    assert declared["timeout_ms"] <= 60_000
+    clock.advance(declared["timeout_ms"] / 1000 - 0.9)
+    assert "TimeoutError" in await running
+
+
 async def test_cancelling_a_call_cancels_the_function() -> None:
     started, ended = asyncio.Event(), asyncio.Event()
 
@@ -154,6 +173,7 @@ async def unknown(city: bytes) -> str:
         (bare, {}, "parameter city of bare needs an annotation"),
         (many, {}, "parameter cities of many must have a name"),
         (unknown, {}, "parameter city of unknown is of a type"),
+        (partial(weather, days=2), {}, "a tool's name"),
         (weather, {"name": "a b"}, "a tool's name"),
         (weather, {"timeout": 0.5}, "'timeout' must be"),
         (weather, {"timeout": 61}, "'timeout' must be"),
@@ -169,3 +189,9 @@ def test_what_is_no_tool_is_refused(function: Any, options: dict[str, Any], why:
 def test_two_tools_of_one_name_are_refused() -> None:
     with pytest.raises(UTDStreamException, match="two tools are called weather"):
         Toolbox((weather, agent_tool(weather)))
+
+
+@pytest.mark.parametrize("tools", [weather, agent_tool(weather), None])
+def test_tools_that_are_not_in_a_list_are_refused(tools: Any) -> None:
+    with pytest.raises(UTDStreamException, match="tools are async functions in a list"):
+        Toolbox(tools)

@@ -121,11 +121,13 @@ class AgentHearing:
         tasks, self._tasks = self._tasks, ()
         for task in tasks:
             task.cancel()
-        if stream is not None:
-            await asyncio.wait(tasks)
-            await stream.aclose()
-        self._waiting.clear()
-        self._tell(is_speaking=False)
+        try:
+            if stream is not None:
+                await asyncio.wait(tasks)
+                await stream.aclose()
+        finally:
+            self._waiting.clear()
+            self._tell(is_speaking=False)
 
     def take(self) -> bytes | None:
         """Take the oldest 20 ms: PCM16, little-endian, mono; None when nothing waits."""

@@ -13,16 +13,19 @@ from attrs import field, frozen
 
 from utd_rx.agent.schema import Reader, Schema, reader_of
 from utd_rx.errors import invalid
-from utd_rx.models.agent import AgentTool
+from utd_rx.models.agent import MAX_TOOL_TIMEOUT, AgentTool
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.ports.clock import SYSTEM_CLOCK, Clock
 from utd_rx.protocol.wire.app_json import frozen_json
-from utd_rx.protocol.wire.atoms import MAX_RESULT
+from utd_rx.protocol.wire.atoms import MAX_RESULT, TOOL_SPARE
 
 ToolFunction: TypeAlias = Callable[..., Coroutine[Any, Any, object]]
 
 MAX_ERROR: Final = 200
 """Characters of what is told of a failure: the agent reads it, and nobody else."""
+
+LONGEST: Final = MAX_TOOL_TIMEOUT - TOOL_SPARE
+"""Seconds that a tool has at most: what is told of a time-out must come before the server's own."""
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 
@@ -61,7 +64,7 @@ def agent_tool(
             the defaults.
         name: As the agent calls it; the function's unless given.
         description: When to call it; the first paragraph of its docstring unless given.
-        timeout: Seconds it may take, 1 to 60.
+        timeout: Seconds it may take, 1 to 60; beyond 59 the rest is for the answer's way.
         expects_response: False when the agent goes on without waiting for a result.
 
     Raises:
@@ -70,7 +73,7 @@ def agent_tool(
     """
     if not inspect.iscoroutinefunction(function):
         raise invalid("a tool is an async function: write `async def`")
-    name = function.__name__ if name is None else name
+    name = getattr(function, "__name__", None) if name is None else name
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise invalid("a tool's name is 1 to 64 characters of A-Z, a-z, 0-9, _ and -")
     schema, readers = _parameters(function, name)
@@ -95,6 +98,8 @@ class Toolbox:
     def __init__(
         self, tools: Iterable[ClientTool | ToolFunction], clock: Clock = SYSTEM_CLOCK
     ) -> None:
+        if not isinstance(tools, Iterable):
+            raise invalid(f"tools are async functions in a list, not {type(tools).__name__}")
         self._clock = clock
         self._tools: dict[str, ClientTool] = {}
         for one in tools:
@@ -131,7 +136,7 @@ class Toolbox:
         if tool is None:
             raise LookupError(f"no tool is called {name}")
         work = tool.function(**_read(tool.readers, arguments))
-        result = await self._within(tool.declared.timeout, work)
+        result = await self._within(min(tool.declared.timeout, LONGEST), work)
         if isinstance(result, str):
             return result
         return json.dumps(result, ensure_ascii=False, allow_nan=False)
