@@ -228,7 +228,7 @@ def test_what_is_written_is_exact() -> None:
                         "name": "weather",
                         "description": "Tells the weather.",
                         "parameters": {"type": "object", "required": ["city"]},
-                        "timeout_ms": 3500,  # 2.5 s, and the way of its answer
+                        "timeout_ms": 2500,
                         "expectsResponse": False,
                     }
                 ]

@@ -13,19 +13,20 @@ from attrs import field, frozen
 
 from utd_rx.agent.schema import Reader, Schema, reader_of
 from utd_rx.errors import invalid
-from utd_rx.models.agent import MAX_TOOL_TIMEOUT, AgentTool
+from utd_rx.models.agent import AgentTool
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.ports.clock import SYSTEM_CLOCK, Clock
 from utd_rx.protocol.wire.app_json import frozen_json
-from utd_rx.protocol.wire.atoms import MAX_RESULT, TOOL_SPARE
+from utd_rx.protocol.wire.atoms import MAX_RESULT
 
 ToolFunction: TypeAlias = Callable[..., Coroutine[Any, Any, object]]
 
 MAX_ERROR: Final = 200
 """Characters of what is told of a failure: the agent reads it, and nobody else."""
 
-LONGEST: Final = MAX_TOOL_TIMEOUT - TOOL_SPARE
-"""Seconds that a tool has at most: what is told of a time-out must come before the server's own."""
+SPARE: Final = 0.5
+"""Seconds of a time-out, a tenth of it at most, that are for the way of the answer: one that comes
+when the server has given up is none."""
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 
@@ -64,7 +65,8 @@ def agent_tool(
             the defaults.
         name: As the agent calls it; the function's unless given.
         description: When to call it; the first paragraph of its docstring unless given.
-        timeout: Seconds it may take, 1 to 60; beyond 59 the rest is for the answer's way.
+        timeout: Seconds after which the server gives up, 1 to 60; it is cancelled before, in time
+            for the agent to hear why.
         expects_response: False when the agent goes on without waiting for a result.
 
     Raises:
@@ -136,7 +138,8 @@ class Toolbox:
         if tool is None:
             raise LookupError(f"no tool is called {name}")
         work = tool.function(**_read(tool.readers, arguments))
-        result = await self._within(min(tool.declared.timeout, LONGEST), work)
+        timeout = tool.declared.timeout
+        result = await self._within(timeout - min(SPARE, timeout / 10), work)
         if isinstance(result, str):
             return result
         return json.dumps(result, ensure_ascii=False, allow_nan=False)

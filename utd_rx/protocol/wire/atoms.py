@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final, cast
 
 from utd_rx.models import agent_events as e
-from utd_rx.models.agent import MAX_TOOL_TIMEOUT, AgentError, AgentRole, AgentTool
+from utd_rx.models.agent import AgentError, AgentRole, AgentTool
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.secrets import foreign_text, hiding
 from utd_rx.protocol.wire.app_json import frozen_json, plain_json
@@ -36,9 +36,6 @@ MAX_MESSAGE: Final = 512 * 1024
 
 MAX_RESULT: Final = 65_536
 """Bytes of a tool's output in UTF-8 (docs/agent.md, "Tools")."""
-
-TOOL_SPARE: Final = 1.0
-"""Seconds that the server is asked to wait beyond a tool's time: its answer is on its way then."""
 
 LEAST_RATE: Final = 8_000
 MOST_RATE: Final = 192_000
@@ -251,7 +248,7 @@ def _tool(tool: AgentTool) -> dict[str, object]:
         "name": tool.name,
         "description": tool.description,
         "parameters": plain_json(tool.parameters),
-        "timeout_ms": round(min(tool.timeout + TOOL_SPARE, MAX_TOOL_TIMEOUT) * 1000),
+        "timeout_ms": round(tool.timeout * 1000),
         "expectsResponse": tool.expects_response,
     }
 
