@@ -10,7 +10,9 @@ import pytest
 
 from tests.agent.stage import RATE, AgentStage, staged
 from tests.audio.virtual_clock import VirtualClock
+from utd_rx.audio.microphone import Microphone
 from utd_rx.audio.speaker import Speaker
+from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.agent import AgentStatus
 from utd_rx.models.audio import AudioFormat, AudioFrame, FrameSink
 from utd_rx.testing.audio import FakeAudio
@@ -120,3 +122,9 @@ async def test_a_voice_that_is_opened_after_the_end_ends() -> None:
     await stage.clock.advance(0.1)
     await waiting
     assert not any(np.any(frame.samples) for frame in heard)
+
+
+async def test_a_microphone_that_has_no_frames_is_refused() -> None:
+    with pytest.raises(UTDStreamException) as refused:
+        AgentStage(microphone=Microphone(backend="platform"))
+    assert refused.value.code is UTDErrorCode.FEATURE_DISABLED

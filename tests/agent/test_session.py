@@ -589,6 +589,7 @@ async def test_a_user_without_a_microphone_talks_while_the_server_hears_words() 
     [
         {},
         {"api_key": KEY},
+        {"token_source": "wct_1"},
         {"api_key": KEY, "agent_id": AGENT, "microphone": object()},
         {"api_key": KEY, "agent_id": AGENT, "speaker": 5},
         {"api_key": KEY, "agent_id": AGENT, "mute_while_agent_speaks": 1},

@@ -76,7 +76,8 @@ class AtomsAgentSession(AgentView):
         clock: Of deadlines and of sound, for tests.
 
     Raises:
-        UTDStreamException: `VALIDATION` for what cannot be.
+        UTDStreamException: `VALIDATION` for what cannot be; `FEATURE_DISABLED` for a device whose
+            sound does not pass here, or whose rate needs soxr, which is missing.
     """
 
     def __init__(
