@@ -149,6 +149,11 @@ def invalid(message: str) -> InvalidValue:
     return InvalidValue(message, code=UTDErrorCode.VALIDATION)
 
 
+def words_of(error: Exception) -> str:
+    """Return what an error says, to be said within another: of ours without its code."""
+    return error.message if isinstance(error, UTDStreamException) else str(error)
+
+
 def conflict(reason: ConflictReason, message: str) -> UTDStreamException:
     """Return a `CONFLICT` that a program can tell from the others."""
     return UTDStreamException(message, code=UTDErrorCode.CONFLICT, reason=reason)
