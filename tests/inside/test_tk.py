@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.xvfb import FakeScreen, is_screen_required, missing_screen
 
+
 def missing() -> str | None:
     """Say what is missing for a window, None when nothing is."""
     try:
