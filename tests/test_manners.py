@@ -20,8 +20,8 @@ MAX_PRIVATE_READS: Final = 17
 VIRTUAL: Final = ("tests.state.virtual", "utd_rx.testing")
 """An import of one: what sleeps there does so on virtual time."""
 
-PUBLIC: Final = frozenset(("_replace", "_asdict", "_fields"))
-"""Of a named tuple, whose underscore says only that no field has such a name."""
+PUBLIC: Final = frozenset(("_replace", "_asdict", "_fields", "_repr_html_"))
+"""Of a named tuple, whose underscore says only that no field has such a name; and IPython's."""
 
 BY_OTHERS: Final = frozenset(
     (

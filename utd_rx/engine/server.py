@@ -31,7 +31,7 @@ from utd_rx.engine.rules.call_book import CallLimits
 from utd_rx.engine.serving import HttpServer
 from utd_rx.engine.signal_hub import SignalHub
 from utd_rx.engine.signed_tokens import SignedTokens
-from utd_rx.engine.tasks import OwnedTasks
+from utd_rx.engine.tasks import OwnedTasks, require_loop
 from utd_rx.engine.webhooks import WebhookSender
 from utd_rx.errors import ConflictReason, UTDStreamException, conflict
 
@@ -167,6 +167,7 @@ class LocalEngine:
                 before, `NOT_FOUND` when there is no livekit-server to start, and what else the
                 SFU's start raises.
         """
+        require_loop("an engine")
         if self._running is not None or self._is_starting or self._is_unwanted:
             raise conflict(ConflictReason.ALREADY, "an engine starts once")
         self._is_starting = True
