@@ -25,6 +25,7 @@ PUBLIC: Final = frozenset(("_replace", "_asdict", "_fields", "_repr_html_"))
 
 BY_OTHERS: Final = frozenset(
     (
+        "tests.docs.test_examples: test_example",  # the examples
         "tests.rest.test_bearer: test_the_api_is_an_engine_port",  # mypy
         "tests.test_leak_guard: test_joining_a_room_and_leaving_it_is_no_leak",  # the guard
     )

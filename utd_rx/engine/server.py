@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
-from typing import Final, Protocol, Self
+from typing import Final, Protocol, Self, TypedDict
 
 from attrs import field, frozen
 
@@ -45,6 +45,15 @@ class Sfu(Protocol):
     def api_url(self) -> str: ...
     async def start(self) -> None: ...
     async def aclose(self) -> None: ...
+
+
+class ClientCredentials(TypedDict):
+    """What `UTDStreamClient` is made with."""
+
+    app_id: str
+    app_key: str
+    base_url: str
+    token_base_url: str
 
 
 @frozen
@@ -113,6 +122,16 @@ class LocalEngine:
     def token_base_url(self) -> str:
         """Where tokens are minted; here the same host."""
         return self._started.base_url
+
+    @property
+    def credentials(self) -> ClientCredentials:
+        """What a client of this engine is made with: `UTDStreamClient(**engine.credentials)`."""
+        return {
+            "app_id": self.app_id,
+            "app_key": self.app_key,
+            "base_url": self.base_url,
+            "token_base_url": self.token_base_url,
+        }
 
     @property
     def livekit_url(self) -> str:
