@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import os
 import shutil
@@ -155,6 +156,11 @@ class Page:
         """Wait for the next event of that name with these fields (page.js)."""
         found: dict[str, Any] = await self.call("seen", event, fields)
         return found
+
+    async def screenshot(self) -> bytes:
+        """Return what it looks like, a PNG file."""
+        reply = await self._command("Page.captureScreenshot", captureBeyondViewport=True)
+        return base64.b64decode(reply["data"])
 
     async def _evaluate(self, expression: str) -> Any:
         reply = await self._command(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import wave
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
@@ -19,24 +20,20 @@ LIBRARY: Final = HERE / "node_modules" / "livekit-client" / "dist" / "livekit-cl
 BROWSER_TONE: Final = 880.0
 
 
-def _what_is_missing() -> str | None:
-    if find_chromium() is None:
-        return "Chromium not found; install it (Debian: apt install chromium)"
-    if not LIBRARY.exists():
-        return "livekit-client not found; install it with Node: npm ci --prefix tests/browser"
-    return None
+def require(is_there: object, missing: str) -> None:
+    """Skip what needs something that is missing, or fail where all has to be there."""
+    if not is_there and os.environ.get("UTD_RX_REQUIRE_BROWSER") == "1":
+        pytest.fail(missing)
+    if not is_there:
+        pytest.skip(missing)
 
 
 @pytest.fixture(scope="module")
 def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
     """One browser for all tests of a module; each opens a page of its own."""
-    missing = _what_is_missing()
-    if missing is not None:
-        if os.environ.get("UTD_RX_REQUIRE_BROWSER") == "1":
-            pytest.fail(missing)
-        pytest.skip(missing)
-    folder = tmp_path_factory.mktemp("chromium")
     program = find_chromium()
+    require(program, "Chromium not found; install it (Debian: apt install chromium)")
+    folder = tmp_path_factory.mktemp("chromium")
     assert program is not None
     browser = Chromium(program, folder, _write_tone(folder / "microphone.wav"))
     try:
@@ -58,9 +55,21 @@ def _write_tone(path: Path) -> Path:
 
 @pytest.fixture
 async def page(chromium: Chromium) -> AsyncIterator[Page]:
-    """A fresh page with the functions of page.js; localhost counts as a secure context."""
+    """A fresh page with the functions of page.js."""
+    require(
+        LIBRARY.exists(),
+        "livekit-client not found; install it with Node: npm ci --prefix tests/browser",
+    )
+    async with served(chromium, HERE / "page.html", HERE / "page.js", LIBRARY) as page:
+        yield page
+
+
+@asynccontextmanager
+async def served(chromium: Chromium, *files: Path) -> AsyncIterator[Page]:
+    """Open the first of these files as a page, with the others beside it; localhost counts as a
+    secure context."""
     application = web.Application()
-    for path in (HERE / "page.html", HERE / "page.js", LIBRARY):
+    for path in files:
         application.router.add_get(f"/{path.name}", _serve(path))
     runner = web.AppRunner(application)
     await runner.setup()
@@ -68,7 +77,7 @@ async def page(chromium: Chromium) -> AsyncIterator[Page]:
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
         address = runner.addresses[0]
-        async with chromium.page(f"http://{address[0]}:{address[1]}/page.html") as page:
+        async with chromium.page(f"http://{address[0]}:{address[1]}/{files[0].name}") as page:
             yield page
     finally:
         await runner.cleanup()

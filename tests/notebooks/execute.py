@@ -1,8 +1,9 @@
-"""Execute a notebook in a kernel of its own: `python -m tests.notebooks.execute <in> <out>`.
+"""Execute a notebook in a kernel of its own: `python -m tests.notebooks.execute <in> <out> [2]`.
 
 A process of its own, because Jupyter's client leaves threads and ZeroMQ's descriptors to the end of
 the process. The kernel's folder is the one this is called in. With `<out>` the same as `<in>` it
-brings the outputs up to date that are committed.
+brings the outputs up to date that are committed. With a 2 each cell is run twice, as by a reader
+who changes it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ CELL_TIMEOUT: Final = 60
 """Seconds; the longest cell speaks for five."""
 
 
-def main(source: Path, target: Path) -> None:
+def main(source: Path, target: Path, times: int = 1) -> None:
     """Execute `source` and write it with its outputs, and nothing else new, to `target`.
 
     Raises:
@@ -35,10 +36,13 @@ def main(source: Path, target: Path) -> None:
         coalesce_streams=True,
         resources={"metadata": {"path": str(Path.cwd())}},
     )
-    client.execute()
+    with client.setup_kernel():
+        for index, cell in enumerate(notebook.cells):
+            for _ in range(times):
+                client.execute_cell(cell, index)
     notebook.metadata = about  # not the kernel's version
     nbformat.write(notebook, target)  # type: ignore[no-untyped-call]
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]), *map(int, sys.argv[3:]))

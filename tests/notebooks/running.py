@@ -22,10 +22,11 @@ STALLS: Final = re.compile(r".*: skipped \d+ ms of sound after a stall of \d+ ms
 Cells = dict[str, dict[str, Any]]
 
 
-def execute(name: str, folder: Path) -> Cells:
+def execute(name: str, folder: Path, times: int = 1) -> Cells:
     """Run `notebooks/<name>` in an empty folder below `folder`, and return its code cells.
 
-    Nothing is said on standard error, and nothing is left behind.
+    Nothing is said on standard error, and nothing is left behind. Each cell is run so many `times`,
+    and the last time counts.
     """
     workspace, temporary = folder / "workspace", folder / "tmp"
     workspace.mkdir()
@@ -33,7 +34,7 @@ def execute(name: str, folder: Path) -> Cells:
     done = subprocess.run(
         [
             *(sys.executable, "-W", "error", "-m", "tests.notebooks.execute"),
-            *(str(NOTEBOOKS / name), str(executed)),
+            *(str(NOTEBOOKS / name), str(executed), str(times)),
         ],
         cwd=workspace,
         env=environment(folder),
@@ -68,7 +69,9 @@ def printed(cell: dict[str, Any], name: str = "stdout") -> str:
 
 
 def has_picture(cell: dict[str, Any]) -> bool:
-    return any("image/png" in output.get("data", {}) for output in cell["outputs"])
+    """Whether a cell shows a picture: of matplotlib, or of streams."""
+    kinds = {kind for output in cell["outputs"] for kind in output.get("data", {})}
+    return not kinds.isdisjoint(("image/png", "image/svg+xml"))
 
 
 def environment(folder: Path) -> dict[str, str]:
@@ -81,6 +84,7 @@ def environment(folder: Path) -> dict[str, str]:
         "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),
         "IPYTHONDIR": str(folder / "ipython"),
         "MPLCONFIGDIR": str(folder / "matplotlib"),
+        "HYPOTHESIS_STORAGE_DIRECTORY": str(folder / "hypothesis"),
         "TMPDIR": str(folder / "tmp"),
         "PYTHONPATH": str(ROOT),
     }
