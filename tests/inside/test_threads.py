@@ -7,7 +7,7 @@ import inspect
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import CancelledError, Future
-from typing import Any
+from typing import Any, assert_type
 
 import pytest
 from attrs import frozen
@@ -17,7 +17,14 @@ from tests.sessions.call_stage import CallStage
 from tests.sessions.live_stage import LiveStage
 from tests.sessions.stage import Stage
 from tests.sessions.watching import settle
-from utd_rx import FromThread, LoopThread, UTDErrorCode, UTDStreamClient, UTDStreamException
+from utd_rx import (
+    FromThread,
+    LoopThread,
+    UTDErrorCode,
+    UTDSeatGrid,
+    UTDStreamClient,
+    UTDStreamException,
+)
 from utd_rx.errors import ConflictReason
 from utd_rx.models.events import DataReceived, ParticipantConnected
 from utd_rx.models.participant import RemoteParticipant
@@ -137,6 +144,8 @@ async def test_the_bridge_waits_or_gives_a_future(joined: Stage) -> None:
     def elsewhere() -> tuple[object, ConflictReason | None]:
         assert session.from_thread.run(session.take_seat, 0) is None
         session.from_thread.submit(session.move_seat, 2).result()
+        grid = assert_type(session.from_thread.run(session.get_seats), UTDSeatGrid)
+        assert grid.occupant_of(2) == "me"
         refused = reason_of(lambda: session.from_thread.run(session.join))
         return session.from_thread.run(lambda: threading.get_ident()), refused
 

@@ -6,20 +6,26 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from tests.support.xvfb import FakeScreen, is_screen_required, missing_screen
 
-MISSING = missing_screen() or (None if find_spec("_tkinter") else "this Python has no tkinter")
+
+def missing() -> str | None:
+    """Say what is missing for a window, None when nothing is."""
+    try:
+        import tkinter  # noqa: F401 - whether it is there, with its library
+    except ImportError as error:
+        return f"{error}; apt-get install --no-install-recommends python3-tk"
+    return missing_screen()
 
 
 @pytest.fixture
 def display() -> Iterator[str]:
-    if MISSING is not None:
-        (pytest.fail if is_screen_required() else pytest.skip)(MISSING)
+    if (why := missing()) is not None:
+        (pytest.fail if is_screen_required() else pytest.skip)(why)
     screen = FakeScreen(320, 200)
     screen.start()
     yield screen.display

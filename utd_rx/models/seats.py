@@ -98,14 +98,10 @@ class UTDSeatGrid:
     revision: int | None = None
 
     def _repr_html_(self) -> str:
-        rows = [
-            (
-                seat.index,
-                seat.identity,
-                "locked" if seat.is_locked else seat.reserved_for and f"for {seat.reserved_for}",
-            )
-            for seat in self.seats
-        ]
+        rows: list[tuple[object, ...]] = []
+        for seat in self.seats:
+            reserved = "" if seat.reserved_for is None else f"for {seat.reserved_for}"
+            rows.append((seat.index, seat.identity, "locked" if seat.is_locked else reserved))
         waiting = tuple(asked.identity for asked in self.requests)
         return html.table([*rows, ("waiting", waiting)] if waiting else rows, ("seat", "who", ""))
 

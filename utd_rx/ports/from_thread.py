@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import CancelledError, Future, wait
 from contextlib import suppress
 from inspect import isawaitable
@@ -35,7 +35,7 @@ class FromThread:
     # What an async function returns is awaited, so the first of two ways to read one counts.
     @overload
     def run(
-        self, function: Callable[P, Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs
+        self, function: Callable[P, Coroutine[Any, Any, R]], /, *args: P.args, **kwargs: P.kwargs
     ) -> R: ...
     @overload
     def run(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
@@ -72,7 +72,7 @@ class FromThread:
 
     @overload
     def submit(
-        self, function: Callable[P, Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs
+        self, function: Callable[P, Coroutine[Any, Any, R]], /, *args: P.args, **kwargs: P.kwargs
     ) -> Future[R]: ...
     @overload
     def submit(
