@@ -3,7 +3,7 @@
 # PYTHON=… (3.11 or newer).
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-call demo-live test test-long test-realtime test-livekit-range check livekit-server clean
+.PHONY: help demo demo-call demo-live demo-agent test test-long test-realtime test-livekit-range check livekit-server clean
 
 # The first that is new enough: a machine's python3 may be older than another one beside it.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -29,6 +29,7 @@ help:
 	@echo 'make demo                an audio room end to end; leaves WAV, report and picture in demo-out/'
 	@echo 'make demo-call           a call of two, likewise'
 	@echo 'make demo-live           a live stream with a stage, cameras and all, likewise'
+	@echo 'make demo-agent          a talk with a voice agent, likewise'
 	@echo 'make demo SFU=livekit    the same on the real livekit-server; demo-call and demo-live, too'
 	@echo 'make test                every test but long ones and those bound to real time; what the machine lacks is skipped by name'
 	@echo 'make test-long           random plays on FakeWorld and on real engines, and bugs that examples find: minutes'
@@ -38,7 +39,7 @@ help:
 	@echo 'make livekit-server      install the pinned livekit-server into the cache folder'
 	@echo 'make clean               delete .venv and everything generated'
 
-demo demo-call demo-live: $(VENV)/.demo
+demo demo-call demo-live demo-agent: $(VENV)/.demo
 ifeq ($(SFU),livekit)
 demo demo-call demo-live: livekit-server
 endif
@@ -48,6 +49,8 @@ demo-call:
 	$(BIN)/utd-rx demo call --sfu $(SFU) $(ARGS)
 demo-live:
 	$(BIN)/utd-rx demo live --sfu $(SFU) $(ARGS)
+demo-agent:
+	$(BIN)/utd-rx demo agent $(ARGS)
 
 test: $(VENV)/.dev
 	$(SHARED) $(ARGS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from utd_rx import ChatMessage, UTDAudioRoomSession, UTDErrorCode, UTDRole, UTDStreamException
+from utd_rx import ChatMessage, UTDAudioRoomSession, UTDRole
 
 WARNING = "warning"
 """The topic of the data message that warns somebody."""
@@ -40,11 +40,7 @@ class ModeratorBot:
         if self.room.roles.value.get(sender) in (UTDRole.HOST, UTDRole.ADMIN):
             return
         self._strikes[sender] += 1
-        try:
-            await self._punish(sender, self._strikes[sender])
-        except UTDStreamException as error:
-            if error.code is not UTDErrorCode.NOT_FOUND:  # they have left before
-                raise
+        await self._punish(sender, self._strikes[sender])
 
     async def _punish(self, who: str, strikes: int) -> None:
         if strikes == 1:

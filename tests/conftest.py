@@ -19,7 +19,7 @@ from tests.support.sfu import (
     is_livekit_required,
     running_sfu,
 )
-from tests.support.witness import Witness
+from tests.support.witness import SoundWitness
 from utd_rx.testing.pytest_plugin import NO_LEAKS
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ settings.load_profile(
 
 def pytest_configure(config: pytest.Config) -> None:
     """Have the tests that are bound to real time run beside a witness."""
-    config.pluginmanager.register(RealTime(Witness()))
+    config.pluginmanager.register(RealTime(SoundWitness()))
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from tests.support.realtime import MAX_NOT_JUDGED, TRIES, RealTime
-from tests.support.witness import MAX_LATE, Witness, Witnessed
+from tests.support.witness import SoundWitness
+from utd_rx.testing.witness import MAX_LATE, Witnessed
 
 CALM = Witnessed(0.001, 0.002, 0.009)
 HURT = Witnessed(0.08, 0.002, 0.009)
@@ -155,7 +156,7 @@ def test_the_worst_of_the_three_decides() -> None:
 
 
 def test_the_witness_tells_of_every_look_and_ends() -> None:
-    witness = Witness()
+    witness = SoundWitness()
     try:
         for told in (witness.look(), witness.look()):
             assert 0 <= told.timer < 60

@@ -589,10 +589,12 @@ async def test_a_user_without_a_microphone_talks_while_the_server_hears_words() 
     [
         {},
         {"api_key": KEY},
+        {"token_source": "wct_1"},
         {"api_key": KEY, "agent_id": AGENT, "microphone": object()},
         {"api_key": KEY, "agent_id": AGENT, "speaker": 5},
         {"api_key": KEY, "agent_id": AGENT, "mute_while_agent_speaks": 1},
         {"api_key": KEY, "agent_id": AGENT, "tools": [len]},
+        {"api_key": KEY, "agent_id": AGENT, "sample_rate": 24_000.0},
         {"api_key": KEY, "agent_id": AGENT, "mode": "phone"},
         {"api_key": KEY, "agent_id": AGENT, "base_url": "http://example.com"},
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from functools import partial
 from typing import Annotated, Any
 
 import pytest
@@ -103,13 +104,28 @@ async def test_a_tool_that_takes_too_long_is_cancelled() -> None:
 
     running = asyncio.create_task(Toolbox((agent_tool(slow, timeout=2),), clock).run("slow", {}))
     await started.wait()
-    clock.advance(1.9)
+    clock.advance(1.7)
     await asyncio.sleep(0)
     assert not ended.is_set()
     clock.advance(0.2)
-    assert json.loads(await running) == {"error": "TimeoutError: no result within 2 s"}
+    assert json.loads(await running) == {"error": "TimeoutError: no result within 1.8 s"}
     await ended.wait()
     assert clock.next_at is None
+
+
+@pytest.mark.parametrize("timeout", [1.0, 15.0, 60.0])
+async def test_a_time_out_is_told_before_the_server_has_given_up(timeout: float) -> None:
+    clock, started = FakeClock(), asyncio.Event()
+
+    async def slow() -> None:
+        started.set()
+        await asyncio.Event().wait()
+
+    tools = Toolbox((agent_tool(slow, timeout=timeout),), clock)
+    running = asyncio.create_task(tools.run("slow", {}))
+    await started.wait()
+    clock.advance(timeout - 0.09)
+    assert "TimeoutError" in await running
 
 
 async def test_cancelling_a_call_cancels_the_function() -> None:
@@ -154,6 +170,7 @@ async def unknown(city: bytes) -> str:
         (bare, {}, "parameter city of bare needs an annotation"),
         (many, {}, "parameter cities of many must have a name"),
         (unknown, {}, "parameter city of unknown is of a type"),
+        (partial(weather, days=2), {}, "a tool's name"),
         (weather, {"name": "a b"}, "a tool's name"),
         (weather, {"timeout": 0.5}, "'timeout' must be"),
         (weather, {"timeout": 61}, "'timeout' must be"),
@@ -169,3 +186,9 @@ def test_what_is_no_tool_is_refused(function: Any, options: dict[str, Any], why:
 def test_two_tools_of_one_name_are_refused() -> None:
     with pytest.raises(UTDStreamException, match="two tools are called weather"):
         Toolbox((weather, agent_tool(weather)))
+
+
+@pytest.mark.parametrize("tools", [weather, agent_tool(weather), None])
+def test_tools_that_are_not_in_a_list_are_refused(tools: Any) -> None:
+    with pytest.raises(UTDStreamException, match="tools are async functions in a list"):
+        Toolbox(tools)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import subprocess
@@ -16,7 +15,7 @@ from tests.support.pulse import CABLE_A, CABLE_B, Bench
 from utd_rx.audio import portaudio
 from utd_rx.audio.devices import AudioDevice
 from utd_rx.audio.microphone import Microphone
-from utd_rx.cli import devices, doctor, main
+from utd_rx.cli import doctor, main
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.testing.sound import compare
 
@@ -24,7 +23,7 @@ from utd_rx.testing.sound import compare
 def utd_rx(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the command in a process of its own: PortAudio is one per process."""
     return subprocess.run(
-        [sys.executable, "-m", "utd_rx.cli", *arguments],
+        [sys.executable, "-m", "utd_rx", *arguments],
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
@@ -92,11 +91,14 @@ def test_without_portaudio_both_say_what_to_install(
         raise UTDStreamException("install it", code=UTDErrorCode.FEATURE_DISABLED)
 
     monkeypatch.setattr(portaudio, "load", missing)
-    assert devices.run(argparse.Namespace(json=False)) == 2
+    assert main(["devices"]) == 2
     assert main(["doctor"]) == 1
     printed = capsys.readouterr()
     assert "install it" in printed.err
     assert "WRONG install it" in printed.out
+    assert main(["doctor", "--json"]) == 1
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert told == [{"is_good": False, "finding": "install it"}]
 
 
 def test_a_room_with_noise_but_no_loopback_is_right(capsys: pytest.CaptureFixture[str]) -> None:

@@ -78,6 +78,19 @@ async def test_a_long_stall_is_skipped_but_for_its_end(caplog: pytest.LogCapture
     await stream.aclose()
 
 
+async def test_a_loop_that_stalls_all_the_time_fills_no_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    clock = VirtualClock()
+    stream = start(clock, lambda _: None)
+    await clock.advance(0.001)
+    for _ in range(20):
+        await clock.stall(0.2)
+    assert stream.skipped_frames > 100
+    assert len(caplog.records) == 5  # the 1st, 2nd, 4th, 8th and 16th
+    await stream.aclose()
+
+
 async def test_a_stall_beyond_the_end_ends_the_stream() -> None:
     clock, frames = VirtualClock(), list[AudioFrame]()
     stream = start(clock, frames.append, count=20)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import os
 import pty
@@ -12,12 +13,15 @@ from pathlib import Path
 
 import pytest
 
+from utd_rx.agent.session import AtomsAgentSession
 from utd_rx.audio import read_wav, speech_path
 from utd_rx.cli import main
 from utd_rx.cli.agent import KEY
 from utd_rx.cli.agent_screen import Look, TalkScreen, meter, spoken, standing
+from utd_rx.cli.conversation import Conversation
 from utd_rx.cli.keyboard import Typing
 from utd_rx.models.agent import AgentRole, AgentStatus, AgentTurn
+from utd_rx.testing.agent_socket import FakeAgentSocket
 
 
 class Terminal(io.StringIO):
@@ -148,6 +152,18 @@ def test_what_makes_no_sense_is_said_in_one_line(
     assert told.count("\n") == 1
 
 
+async def test_why_there_is_no_session_yet_is_shown_once() -> None:
+    socket, stopped, out = FakeAgentSocket(), asyncio.Event(), io.StringIO()
+    socket.refuse(503)
+    async with AtomsAgentSession("sk_0123456789", "any", socket=socket) as session:
+        conversation = Conversation(session, TalkScreen(out), None, None, stopped.set)
+        running = asyncio.create_task(conversation.run(stopped))
+        await session.failure.until(lambda failure: failure is not None)
+        stopped.set()
+        await running
+    assert out.getvalue().count("  !! 503: the agent opens no WebSocket: HTTP 503\n") == 1
+
+
 def shown_until(fd: int, *wanted: str) -> Iterator[str]:
     """What the program writes to its terminal until all of this was there, piece by piece."""
     seen = ""
@@ -160,7 +176,7 @@ def shown_until(fd: int, *wanted: str) -> Iterator[str]:
 def test_one_talks_to_the_local_agent_and_leaves_with_ctrl_c(tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
     heard = tmp_path / "heard.wav"
-    command = [sys.executable, "-W", "error", "-m", "utd_rx.cli"]
+    command = [sys.executable, "-W", "error", "-m", "utd_rx"]
     program = subprocess.Popen(
         [*command, "agent", "--local", "--microphone", speech_path(), "--speaker", heard],
         stdin=theirs,

@@ -26,6 +26,7 @@ from utd_rx.cli.demo.picture import draw_timeline
 from utd_rx.cli.demo.report import Finding, write_report
 from utd_rx.cli.demo.room import LISTENER, ROOM, SEAT, SPEAKER, USERS, Heard, judge
 from utd_rx.cli.demo.sound import Speech
+from utd_rx.testing.witness import Witnessed
 
 CLEAR = AudioComparison(
     is_match=True, offset=0.0, delay=0.05, delay_min=0.05, delay_max=0.05, correlation=0.95,
@@ -136,12 +137,70 @@ def test_a_demo_that_fails_leaves_nothing_of_an_earlier_one(
     async def fail(*_: object) -> Heard:
         raise UTDStreamException("no", code=UTDErrorCode.TIMEOUT)
 
+    monkeypatch.setattr(runner, "Witness", lambda: FakeWitness(0.0))
     story = evolve(runner.STORIES[name], play=fail)
     monkeypatch.setitem(runner.STORIES, name, story)
     for file in (*runner.results(story), "notes.txt"):
         (tmp_path / file).write_text("of an earlier demo")
     assert main(["demo", name, "--out", str(tmp_path)]) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+class FakeWitness:
+    """One that saw how late this machine was."""
+
+    def __init__(self, late: float) -> None:
+        self._late = late
+
+    def __enter__(self) -> FakeWitness:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def look(self) -> Witnessed:
+        return Witnessed(self._late, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("snr", "late", "status", "verdict"),
+    [
+        (9.0, 0.0, 0, "kept"),
+        (9.0, 0.5, 0, "kept"),
+        (0.0, 0.0, 1, "broken"),
+        (0.0, 0.5, runner.TOO_BUSY, "not judged"),
+        (None, 0.0, 1, "waited too long"),
+        (None, 0.5, runner.TOO_BUSY, "too busy to judge: timer 500 ms late"),
+    ],
+)
+def test_a_promise_that_a_busy_machine_broke_is_not_judged(
+    snr: float | None,
+    late: float,
+    status: int,
+    verdict: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    async def play(_: str, told: DemoJournal, *__: object) -> Heard:
+        if snr is None:
+            raise TimeoutError("lena to hear sami")
+        told.streams.update(journal().streams)
+        return evolve(HEARD, comparison=evolve(CLEAR, snr_db=snr))
+
+    monkeypatch.setitem(runner.STORIES, "room", evolve(ROOM, play=play))
+    monkeypatch.setattr(runner, "Witness", lambda: FakeWitness(late))
+    monkeypatch.setattr(runner, "draw_timeline", lambda *_, **__: None)
+    assert main(["demo", "--out", str(tmp_path), "--json"]) == status
+    printed = capsys.readouterr()
+    assert verdict in " ".join((printed.out + printed.err).split())
+    if snr is not None:
+        told = json.loads(printed.out)
+        assert told["is_kept"] == (snr > 0)
+        assert str(tmp_path / "heard.wav") in told["files"]
+        report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+        assert report["is_judged"] == (status != runner.TOO_BUSY)
+        assert report["machine"]["timer"] == late
 
 
 def test_what_an_earlier_demo_heard_is_no_microphone_for_the_next(

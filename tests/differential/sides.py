@@ -10,7 +10,7 @@ from typing import Final
 from attrs import frozen
 
 from tests.differential.playing import Player
-from tests.differential.scripts import ACTS, Script
+from tests.differential.scripts import Script
 from tests.differential.watching import Moment
 from tests.e2e.phones import SkippingClock
 from tests.support.sfu import SfuKind
@@ -109,13 +109,12 @@ async def played(
     ]
     try:
         await asyncio.gather(*(player.open() for player in players))
-        for number in range(ACTS):
+        for number in range(max(len(script.acts) for script in scripts)):
+            playing = [player for player in players if number < len(player.script.acts)]
             if number:
                 side.clock.skip(scripts[0].play.gap)
-                await asyncio.gather(*(player.pause() for player in players))
-            await asyncio.gather(
-                *(player.act(number) for player in players if number < len(player.script.acts))
-            )
+                await asyncio.gather(*(player.pause() for player in playing))
+            await asyncio.gather(*(player.act(number) for player in playing))
     finally:
         await asyncio.gather(*(player.aclose() for player in players))
     return [player.moments for player in players]

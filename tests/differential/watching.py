@@ -29,22 +29,6 @@ def _first_name(caller: str) -> str:
     return caller.partition(".")[0]
 
 
-def _published(source: TrackSource) -> Callable[[Any], Values]:
-    """Who others can see or hear so, and it has arrived here."""
-
-    def read(people: Any) -> Values:
-        found = ((_first_name(who.identity), who.track(source)) for who in people)
-        return tuple(
-            sorted(
-                identity
-                for identity, track in found
-                if track is not None and not track.is_muted and track.is_subscribed
-            )
-        )
-
-    return read
-
-
 def _failure(error: UTDStreamException | None) -> object:
     return None if error is None else (error.code.name, error.reason and error.reason.name)
 
@@ -54,7 +38,6 @@ def _seats(grid: Any) -> object:
     return grid.mode.value, grid.mode_id, tuple(seats)
 
 
-_PEOPLE = "remote_participants"
 COMMON: Final[Mapping[str, tuple[str, Callable[[Any], object]]]] = {
     "connection_state": ("connection_state", lambda state: state.value),
     "failure": ("failure", _failure),
@@ -63,11 +46,9 @@ COMMON: Final[Mapping[str, tuple[str, Callable[[Any], object]]]] = {
     "microphone_failure": ("microphone_failure", _failure),
     "camera_enabled": ("camera_enabled", bool),
     "there": (
-        _PEOPLE,
+        "remote_participants",
         lambda people: tuple(sorted((_first_name(p.identity), p.name) for p in people)),
     ),
-    "heard": (_PEOPLE, _published(TrackSource.MICROPHONE)),
-    "seen": (_PEOPLE, _published(TrackSource.CAMERA)),
 }
 ROOMS: Final[Mapping[str, tuple[str, Callable[[Any], object]]]] = {
     **COMMON,
@@ -145,6 +126,8 @@ class Watch:
         """Note what a session tells from now on, and of calls what rings."""
         for name, (stream, read) in self._streams.items():
             self._note_from(getattr(session, stream), (who, name), read)
+        for source in (TrackSource.MICROPHONE, TrackSource.CAMERA):
+            self._note_each(session.remote_participants, who, source)
         if hasattr(session, "call"):
             self._note_from(session.call_id, (who, "call_id"), self._numbered)
             self._note_from(
@@ -193,6 +176,24 @@ class Watch:
 
     def _note_from(self, stream: Any, key: tuple[str, str], read: Callable[[Any], object]) -> None:
         stream.subscribe(lambda value: self._note(key, read(value)))
+
+    def _note_each(self, stream: Any, who: str, source: TrackSource) -> None:
+        """Note of each of the others by themselves who can be heard or seen: when several begin or
+        end at once, whoever is first is chance."""
+        known: set[str] = set()
+
+        def note(people: Any) -> None:
+            tracks = ((_first_name(one.identity), one.track(source)) for one in people)
+            now = {
+                name
+                for name, track in tracks
+                if track is not None and not track.is_muted and track.is_subscribed
+            }
+            known.update(now)
+            for name in known:
+                self._note((who, f"{source.name.lower()} of {name}"), name in now)
+
+        stream.subscribe(note)
 
     def _note(self, key: tuple[str, str], value: object) -> None:
         if key in self._last and self._last[key] == value:

@@ -27,7 +27,7 @@ class Runs:
         self.addresses: dict[str, Any] = {}
 
     async def start(self, app_secret: str) -> None:
-        arguments = ("-m", "utd_rx.cli", "engine", *self._arguments, "--app-secret", app_secret)
+        arguments = ("-m", "utd_rx", "engine", *self._arguments, "--app-secret", app_secret)
         process = await asyncio.create_subprocess_exec(sys.executable, *arguments, stdout=PIPE)
         self._process = process
         assert process.stdout is not None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import signal
@@ -21,13 +20,14 @@ import pytest
 from tests.support.sfu import SfuKind
 from utd_rx import cli
 from utd_rx.cli import engine as command
+from utd_rx.cli.access import EngineNote
 from utd_rx.cli.engine import FIELDS
 
 
 @asynccontextmanager
 async def running(*arguments: str) -> AsyncIterator[Process]:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "utd_rx.cli", "engine", *arguments, stdout=PIPE, stderr=PIPE
+        sys.executable, "-m", "utd_rx", "engine", *arguments, stdout=PIPE, stderr=PIPE
     )
     try:
         yield process
@@ -84,16 +84,24 @@ async def test_it_announces_itself_serves_and_leaves_nothing(
             socket.create_connection(("127.0.0.1", port)).close()
 
 
-async def test_without_json_it_tells_a_developer_what_to_type() -> None:
+async def test_without_json_it_tells_a_developer_what_to_type(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    note = EngineNote()
     async with running("--app-id", "1234567890") as process:
         assert process.stdout is not None
         first = await process.stdout.readline()
         assert b"http://127.0.0.1:" in first
+        left = note.read()
+        assert left is not None
+        assert left.app_id == "1234567890"
         process.send_signal(signal.SIGINT)
         rest, _ = await process.communicate()
         assert b"UTDStreamClient(" in rest
         assert b"1234567890" in rest
     assert process.returncode == 0
+    assert note.read() is None
 
 
 async def test_a_taken_port_is_one_clear_line_and_1() -> None:
@@ -107,9 +115,7 @@ async def test_a_taken_port_is_one_clear_line_and_1() -> None:
 
 
 def run(*arguments: str) -> int:
-    parser = argparse.ArgumentParser()
-    command.add_arguments(parser)
-    return command.run(parser.parse_args(arguments))
+    return cli.main(["engine", *arguments])
 
 
 def test_a_missing_package_is_one_clear_line_and_2(
@@ -134,9 +140,7 @@ def test_arguments_that_make_no_sense_are_2(capsys: pytest.CaptureFixture[str]) 
     assert run("--host-grace", "0") == 2
     assert "host_grace" in capsys.readouterr().err
     for arguments in (("--port", "70000"), ("--rate-limit", "few"), ("--sfu", "other")):
-        with pytest.raises(SystemExit) as caught:
-            run(*arguments)
-        assert caught.value.code == 2
+        assert run(*arguments) == 2
 
 
 def test_every_package_it_looks_for_is_there() -> None:

@@ -50,7 +50,7 @@ def test_the_timeline_of_a_session_goes_on_while_the_session_does() -> None:
         async with FakeWorld.on_loop() as world:
             host = await world.join_audio_room("host", host=True, seats=2)
             picture = timeline(host)
-            assert picture.lanes == ()  # nothing has changed yet
+            assert list(picture.lanes) == []  # nothing has changed yet
             await world.advance(2)
             await host.take_seat(0)
             await world.advance(3)

@@ -151,6 +151,16 @@ FIELDS = st.sampled_from((
 ))  # fmt: skip
 
 
+@pytest.mark.parametrize("secret", ["type", "a", "text", "assistant", 'a"b', "a\\b"])
+def test_a_secret_may_be_any_word_and_of_any_letters(secret: str) -> None:
+    told = read(secret, type="transcript.delta", role="assistant", text=f"it is {secret}.")
+    assert isinstance(told, e.TranscriptDelta)
+    assert told.role is AgentRole.ASSISTANT
+    assert secret not in told.text
+    other = read(secret, type="weather", fields={f"x {secret}": [secret]})
+    assert isinstance(other, e.UnknownAgentEvent)
+
+
 @given(TYPES, st.dictionaries(FIELDS, json_values, max_size=4))
 @example("function_call", {"call_id": "c", "name": "f", "arguments": {"\ud800": "\udc00"}})
 def test_no_content_breaks_the_reader(name: str, fields: dict[str, object]) -> None:

@@ -128,8 +128,10 @@ def test_the_last_command_stands_though_a_mute_of_the_server_is_told_again_after
     (event,) = bench.tell("track_muted", me, muted)
     assert isinstance(event, ev.TrackMuted)
     (event,) = bench.translator.local_mute_changed(evolve(event.track, is_muted=False))
-    told = [*bench.tell("track_muted", me, muted), *bench.tell("track_unmuted", me, unmuted)]
-    assert [type(event) for event in told] == [ev.TrackMuted, ev.TrackUnmuted]
+    assert bench.tell("track_muted", me, muted) == []
+    assert bench.tell("track_unmuted", me, unmuted) == []
+    (event,) = bench.tell("track_muted", me, muted)  # another one
+    assert isinstance(event, ev.TrackMuted)
 
 
 def test_a_local_track_ends_once_whoever_says_it_first() -> None:

@@ -24,6 +24,7 @@ from utd_rx.models.events import (
     TrackMuted,
 )
 from utd_rx.models.participant import RemoteParticipant, TrackKind, TrackPublication, TrackSource
+from utd_rx.models.seats import UTDSeat, UTDSeatGrid
 
 
 def turned(pair: Any) -> Any:
@@ -53,6 +54,24 @@ async def test_a_bot_never_acts_on_a_pair_that_was_not(joined: Stage) -> None:
     )
     await settle()
     assert (greeted, failures) == ([("ana", 1)] * 2, [])
+
+
+async def test_a_seat_is_never_mine_without_being_mine_in_the_grid(joined: Stage) -> None:
+    session, seen, failures = joined.session, list[int | None](), list[Exception]()
+
+    def check(pair: tuple[UTDSeatGrid, UTDSeat | None]) -> None:
+        grid, mine = pair
+        assert mine == grid.seat_of("me")
+        seen.append(None if mine is None else mine.index)
+
+    for pairs in (
+        rx.combine_latest(session.seats, session.my_seat),
+        session.seats.pipe(ops.with_latest_from(session.my_seat)),
+    ):
+        pairs.pipe(ops.do_action(check)).subscribe(on_error=failures.append)
+    await session.take_seat(1)
+    await session.leave_seat()
+    assert (seen, failures) == ([None, None, 1, 1, None, None], [])
 
 
 async def test_events_by_type_and_by_what_types_have_in_common(joined: Stage) -> None:

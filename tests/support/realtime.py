@@ -13,7 +13,7 @@ from typing import Final, Protocol
 import pytest
 from _pytest.runner import runtestprotocol  # as pytest-rerunfailures does
 
-from tests.support.witness import Witnessed
+from utd_rx.testing.witness import Witnessed
 
 TRIES: Final = 3
 MAX_NOT_JUDGED: Final = 0.25

@@ -127,7 +127,9 @@ def access_of(
     """
     if sum(one is not None for one in (api_key, token, token_source)) != 1:
         raise invalid("give one of api_key, token and token_source")
-    if sample_rate not in SAMPLE_RATES:
+    if token_source is not None and not callable(token_source):
+        raise invalid("token_source is an async function that returns a token")
+    if not isinstance(sample_rate, int) or sample_rate not in SAMPLE_RATES:
         raise invalid(f"sample_rate is one of {', '.join(map(str, SAMPLE_RATES))}")
     told = checked_variables(variables)
     flag(is_in_url, "key_in_url")

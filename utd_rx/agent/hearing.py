@@ -25,6 +25,7 @@ from utd_rx.audio.levels import level_dbfs
 from utd_rx.models.audio import AudioFormat, AudioFrame, AudioInput, AudioInputStream, Samples
 from utd_rx.models.device_state import FLOOR_DBFS
 from utd_rx.models.faults import GuardedSink
+from utd_rx.ports.audio import Abilities
 from utd_rx.ports.clock import SYSTEM_CLOCK, Clock, sleep_until
 
 logger: Final = logging.getLogger("utd_rx.agent")
@@ -47,6 +48,9 @@ class AgentHearing:
         on_speaking: Called on this loop when somebody begins or ceases to speak, silenced or not.
         on_failure: Called on this loop with what ended the source; silence goes on.
         clock: Of the silence that is made up.
+
+    Raises:
+        UTDStreamException: `FEATURE_DISABLED` for a microphone without frames, and as `expect`.
     """
 
     def __init__(
@@ -59,6 +63,9 @@ class AgentHearing:
         on_failure: Callable[[Exception], None] | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
+        able: Abilities | None = getattr(source, "abilities", None)
+        if able is not None and not able.has_frames:
+            raise able.lack("frames")
         self._source = source
         self._wake = wake
         self._on_speaking = on_speaking
@@ -121,11 +128,13 @@ class AgentHearing:
         tasks, self._tasks = self._tasks, ()
         for task in tasks:
             task.cancel()
-        if stream is not None:
-            await asyncio.wait(tasks)
-            await stream.aclose()
-        self._waiting.clear()
-        self._tell(is_speaking=False)
+        try:
+            if stream is not None:
+                await asyncio.wait(tasks)
+                await stream.aclose()
+        finally:
+            self._waiting.clear()
+            self._tell(is_speaking=False)
 
     def take(self) -> bytes | None:
         """Take the oldest 20 ms: PCM16, little-endian, mono; None when nothing waits."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from typing import Self
 
@@ -75,7 +76,8 @@ class AtomsAgentSession(AgentView):
         clock: Of deadlines and of sound, for tests.
 
     Raises:
-        UTDStreamException: `VALIDATION` for what cannot be.
+        UTDStreamException: `VALIDATION` for what cannot be; `FEATURE_DISABLED` for a device whose
+            sound does not pass here, or whose rate needs soxr, which is missing.
     """
 
     def __init__(
@@ -127,6 +129,7 @@ class AtomsAgentSession(AgentView):
         )
         events: EventStream[AgentEvent] = EventStream()
         self._agent_id = agent_id or ""
+        self._closing: asyncio.Task[None] | None = None
         super().__init__(self._runner.machine, events)
         self._agent_events = events
         self._player = AgentPlayer(
@@ -233,12 +236,19 @@ class AtomsAgentSession(AgentView):
     async def aclose(self) -> None:
         """Stop and end every stream; values stay readable. Idempotent, bounded in time.
 
+        Cancelling is safe: it closes all the same.
+
         Raises:
             UTDStreamException: `CONFLICT` on a foreign loop.
         """
         if self._machine.closed:
             return
         self._runner.require_here()
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._close(), name="utd_rx.agent: close")
+        await asyncio.shield(self._closing)
+
+    async def _close(self) -> None:
         try:
             await self._put_away()
             await self._sound.aclose()

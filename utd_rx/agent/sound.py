@@ -7,6 +7,7 @@ of it was played, and amounts now and then.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -14,13 +15,15 @@ import numpy as np
 
 from utd_rx.agent.hearing import AgentHearing
 from utd_rx.agent.speaking import AgentPlayer
-from utd_rx.errors import UTDStreamException
+from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.agent import AgentError
 from utd_rx.models.audio import AudioInput
 from utd_rx.ports.clock import Cancel, Clock
 from utd_rx.protocol.facts import agent as facts
 from utd_rx.protocol.wire import atoms
-from utd_rx.sessions.rules_runner import Handlers, RulesRunner
+from utd_rx.sessions.rules_runner import CLOSE_TIMEOUT, Handlers, RulesRunner
+
+logger: Final = logging.getLogger("utd_rx.agent")
 
 MEASURED_EVERY: Final = 0.25
 """Seconds between two amounts that the rules are told; each is a commit."""
@@ -66,7 +69,8 @@ class AgentSound:
             )
         self._session: facts.BeginAgentSession | None = None
         self._is_wanted = self._is_open = False
-        self._one_by_one = asyncio.Lock()
+        self._opening: asyncio.Task[None] | None = None
+        self._settling: asyncio.Task[None] | None = None
         self._measuring: Cancel | None = None
         self._measured = facts.AgentAudioMeasured(0, 0.0, 0.0)
         self.handlers: Handlers = {
@@ -89,16 +93,14 @@ class AgentSound:
             self._failed(effect, error)
             return
         self._measure_later()
-        self._is_wanted = True
-        self._runner.spawn(self.settled(), "agent devices")
+        self._want(is_wanted=True)
 
     def _end(self, _: facts.EndAgentSession) -> None:
         self._session = None
         self._more()
 
     def _release(self, _: facts.ReleaseAgentDevices) -> None:
-        self._is_wanted = False
-        self._runner.spawn(self.settled(), "agent devices")
+        self._want(is_wanted=False)
 
     def _silence(self, effect: facts.SilenceMicrophone) -> None:
         if self._hearing is not None:
@@ -132,34 +134,67 @@ class AgentSound:
     # --- the devices ----------------------------------------------------------------------------
 
     async def settled(self) -> None:
-        """Open or let go of the devices, as the newest word is, and wait until that is done."""
-        async with self._one_by_one:
-            if self._is_wanted and not self._is_open:
-                session = self._session
-                try:
-                    await self._player.open()
-                    if self._hearing is not None:
-                        await self._hearing.open()
-                    self._is_open = True
-                except UTDStreamException as error:
-                    await self._let_go()
-                    self._failed(session, error)
-            elif self._is_open and not self._is_wanted:
-                await self._let_go()
+        """Wait until the devices are open or let go of, as the newest word is.
+
+        Bounded in time, whatever a device does. Cancelling is safe: it goes on.
+        """
+        if self._settling is not None:
+            _, stuck = await asyncio.wait((self._settling,), timeout=CLOSE_TIMEOUT)
+            if stuck:
+                logger.error("a device of an agent's session does not close")
 
     async def aclose(self) -> None:
         """Let go of everything. Idempotent."""
-        self._is_wanted = False
+        self._want(is_wanted=False)
         self._stop_measuring()
-        async with self._one_by_one:
-            await self._let_go()
-            await self._player.aclose()
+        await self.settled()
+        await self._player.aclose()
+
+    def _want(self, *, is_wanted: bool) -> None:
+        self._is_wanted = is_wanted
+        opening = None if is_wanted else self._opening
+        if opening is not None:
+            self._opening = None
+            opening.cancel()
+        if self._settling is None or self._settling.done():
+            self._settling = self._runner.spawn(self._settle(), "agent devices")
+
+    async def _settle(self) -> None:
+        while self._is_wanted is not self._is_open:
+            await (self._let_go() if self._is_open else self._take_up())
+
+    async def _take_up(self) -> None:
+        """Open the devices; what they fail with, whatever it is, ends the session."""
+        session = self._session
+        opening = self._opening = asyncio.create_task(self._open(), name="utd_rx.agent: open")
+        try:
+            await asyncio.wait((opening,))
+        finally:
+            opening.cancel()
+        if self._opening is opening and not opening.cancelled() and opening.exception() is None:
+            self._opening, self._is_open = None, True
+            return
+        await self._let_go()
+        if self._opening is not opening:
+            return  # not wanted any more
+        self._opening, self._is_wanted = None, False
+        self._failed(session, _told_of(opening))
+
+    async def _open(self) -> None:
+        await self._player.open()
+        if self._hearing is not None:
+            await self._hearing.open()
 
     async def _let_go(self) -> None:
+        """Close the devices; one that fails keeps no other open."""
         self._is_open = False
-        if self._hearing is not None:
-            await self._hearing.aclose()
-        await self._player.release()
+        hearing = self._hearing
+        for close in (None if hearing is None else hearing.aclose, self._player.release):
+            try:
+                if close is not None:
+                    await close()
+            except Exception:
+                logger.exception("a device of an agent's session failed to close")
 
     def _more(self) -> None:
         if self._session is not None:
@@ -196,3 +231,14 @@ class AgentSound:
         if self._measuring is not None:
             self._measuring()
         self._measuring = None
+
+
+def _told_of(opening: asyncio.Task[None]) -> UTDStreamException:
+    """Return why devices did not open, in the SDK's words."""
+    error = asyncio.CancelledError() if opening.cancelled() else opening.exception()
+    if isinstance(error, UTDStreamException):
+        return error
+    # Not what it says: an app's own source may raise anything, and this is state, and recorded.
+    logger.error("a device of an agent's session does not open", exc_info=error)
+    message = f"the microphone or the speaker does not open: {type(error).__name__}"
+    return UTDStreamException(message, code=UTDErrorCode.UNKNOWN)

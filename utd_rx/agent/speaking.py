@@ -86,7 +86,7 @@ class AgentPlayer:
         self._on_empty = on_empty
         self._clock = clock
         self._speaker = sink if isinstance(sink, Speaker) else None
-        self._has_opened = self._is_flooded = False
+        self._has_opened = self._is_flooded = self._is_closed = False
         self._format = AudioFormat(sample_rate)
         self._out: SpeakerOutlet | PacedOutlet
         if isinstance(sink, Speaker):
@@ -166,8 +166,9 @@ class AgentPlayer:
             await self._speaker.close()
 
     async def aclose(self) -> None:
-        """Drop what waits and end every opening of `voice`. Idempotent."""
+        """Drop what waits and end every opening of `voice`, later ones, too. Idempotent."""
         await self.release()
+        self._is_closed = True
         for track in self._tracks:
             track.end()
         await self._out.aclose()
@@ -182,6 +183,8 @@ class AgentPlayer:
     def _open_track(self, sink: FrameSink) -> PacedOutlet:
         track = self._paced(sink, is_continuous=True)
         track.expect(self._sample_rate)
+        if self._is_closed:
+            track.end()
         self._tracks = (*(track for track in self._tracks if not track.is_closed), track)
         return track
 

@@ -24,6 +24,10 @@ ToolFunction: TypeAlias = Callable[..., Coroutine[Any, Any, object]]
 MAX_ERROR: Final = 200
 """Characters of what is told of a failure: the agent reads it, and nobody else."""
 
+SPARE: Final = 0.5
+"""Seconds of a time-out, a tenth of it at most, that are for the way of the answer: one that comes
+when the server has given up is none."""
+
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 
 
@@ -61,7 +65,8 @@ def agent_tool(
             the defaults.
         name: As the agent calls it; the function's unless given.
         description: When to call it; the first paragraph of its docstring unless given.
-        timeout: Seconds it may take, 1 to 60.
+        timeout: Seconds after which the server gives up, 1 to 60; it is cancelled before, in time
+            for the agent to hear why.
         expects_response: False when the agent goes on without waiting for a result.
 
     Raises:
@@ -70,7 +75,7 @@ def agent_tool(
     """
     if not inspect.iscoroutinefunction(function):
         raise invalid("a tool is an async function: write `async def`")
-    name = function.__name__ if name is None else name
+    name = getattr(function, "__name__", None) if name is None else name
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise invalid("a tool's name is 1 to 64 characters of A-Z, a-z, 0-9, _ and -")
     schema, readers = _parameters(function, name)
@@ -95,6 +100,8 @@ class Toolbox:
     def __init__(
         self, tools: Iterable[ClientTool | ToolFunction], clock: Clock = SYSTEM_CLOCK
     ) -> None:
+        if not isinstance(tools, Iterable):
+            raise invalid(f"tools are async functions in a list, not {type(tools).__name__}")
         self._clock = clock
         self._tools: dict[str, ClientTool] = {}
         for one in tools:
@@ -131,7 +138,8 @@ class Toolbox:
         if tool is None:
             raise LookupError(f"no tool is called {name}")
         work = tool.function(**_read(tool.readers, arguments))
-        result = await self._within(tool.declared.timeout, work)
+        timeout = tool.declared.timeout
+        result = await self._within(timeout - min(SPARE, timeout / 10), work)
         if isinstance(result, str):
             return result
         return json.dumps(result, ensure_ascii=False, allow_nan=False)

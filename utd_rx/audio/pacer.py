@@ -56,7 +56,7 @@ class PacedStream:
         self._sink = sink
         self._clock = clock
         self.started_at = clock.now()
-        self.delivered_frames = self.skipped_frames = 0
+        self.delivered_frames = self.skipped_frames = self._stalls = 0
         self._task = asyncio.get_running_loop().create_task(self._run(), name=name)
         self._task.add_done_callback(_report_failure)
 
@@ -97,12 +97,15 @@ class PacedStream:
         if resumed <= index:
             return index
         self.skipped_frames += resumed - index
-        logger.warning(
-            "%s: skipped %d ms of sound after a stall of %d ms",
-            self._task.get_name(),
-            (resumed - index) * 1000 // FRAMES_PER_SECOND,
-            (newest - index) * 1000 // FRAMES_PER_SECOND,
-        )
+        self._stalls += 1
+        if self._stalls & (self._stalls - 1) == 0:  # a busy loop stalls ten times a second
+            logger.warning(
+                "%s: skipped %d ms after a stall of %d ms (%d times so far)",
+                self._task.get_name(),
+                (resumed - index) * 1000 // FRAMES_PER_SECOND,
+                (newest - index) * 1000 // FRAMES_PER_SECOND,
+                self._stalls,
+            )
         return resumed
 
 

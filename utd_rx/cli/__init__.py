@@ -1,45 +1,40 @@
-"""`utd-rx`: the commands of the package."""
+"""`utd-rx`: the commands of the package (docs/cli.md)."""
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterable, Sequence
-from importlib import import_module
 from importlib.util import find_spec
-from types import ModuleType
 from typing import Final
 
 COMMANDS: Final = {
+    "demo": "a room, a call, a live stream or an agent, end to end",
+    "engine": "a local engine to develop against",
+    "join": "be in an audio room: sit down, speak, listen, write",
+    "live": "watch a live stream, or go live",
+    "call": "call somebody, or wait for a call",
     "agent": "talk to a voice agent",
     "agent-stub": "a voice agent to develop against",
-    "demo": "an audio room or a call, end to end, with a picture of what happened",
+    "record": "keep a room: its state, and everybody's voice",
+    "replay": "what a recording holds, at any speed",
+    "token": "a token to join a room with any LiveKit client",
     "devices": "the sound devices of this machine",
     "doctor": "what is wrong with this machine's sound, and how to mend it",
-    "engine": "a local engine to develop against",
+    "completion": "what makes a shell complete all this",
 }
-"""Each command is the module of its name here, `_` for `-`, with `add_arguments(parser)` and
-`run(args)`."""
+"""Each is the `command` of the module of its name here, `_` for `-`, loaded when asked for."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run `utd-rx` and return its exit status."""
-    parser = argparse.ArgumentParser(prog="utd-rx", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
+    """Run `utd-rx` and return its exit status (docs/cli.md, "Exit status")."""
     try:
-        for name, summary in COMMANDS.items():
-            command = commands.add_parser(name, help=summary, description=summary)
-            _module(name).add_arguments(command)
-        args = parser.parse_args(argv)
-        status: int = _module(args.command).run(args)
+        # Here, so that Ctrl-C is a word and no traceback as early as that.
+        from utd_rx.cli.group import run
+
+        return run(argv)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
-    return status
-
-
-def _module(command: str) -> ModuleType:
-    return import_module(f"utd_rx.cli.{command.replace('-', '_')}")
 
 
 def missing(modules: Iterable[str]) -> list[str]:

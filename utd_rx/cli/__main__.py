@@ -1,4 +1,4 @@
-"""`python -m utd_rx.cli`, for where the script is not on the PATH."""
+"""As `python -m utd_rx`, for where the script is not on the PATH."""
 
 from utd_rx.cli import main
 

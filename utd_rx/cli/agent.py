@@ -2,104 +2,103 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import os
 import signal
 import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
-from utd_rx.cli.serving import fail
-from utd_rx.errors import UTDErrorCode, UTDStreamException, invalid
+import click
+
+from utd_rx.cli.options import fail
+from utd_rx.cli.progress import progress
+from utd_rx.cli.sound import agent_sound, open_sound
+from utd_rx.errors import invalid
 
 if TYPE_CHECKING:
     from utd_rx.agent.session import AtomsAgentSession
-    from utd_rx.audio.microphone import Microphone
-    from utd_rx.audio.speaker import Speaker
 
 KEY: Final = "ATOMS_API_KEY"
 """The environment variable with the key: an argument could be read by every user of the machine."""
 
-NO_DEVICE: Final = (UTDErrorCode.NOT_FOUND, UTDErrorCode.FEATURE_DISABLED)
 
+@click.command(epilog=f"The API key is read from the environment variable {KEY}.")
+@click.argument("agent_id", metavar="[AGENT]", required=False)
+@click.option("--local", is_flag=True, help="Talk to a local agent that echoes what it hears.")
+@click.option("--base-url", metavar="URL", help="The server; the vendor's unless given.")
+@click.option(
+    "--mode", type=click.Choice(("webcall", "chat")), default="webcall", help="Chat has no sound."
+)
+@click.option(
+    "--sample-rate",
+    type=click.Choice((8_000, 16_000, 24_000, 48_000)),
+    default=24_000,
+    help="On the wire, in Hz.",
+)
+@click.option(
+    "--variable",
+    "variables",
+    multiple=True,
+    metavar="NAME=TEXT",
+    help="For the agent's prompt; may be repeated.",
+)
+@agent_sound
+@click.option(
+    "--mute-while-agent-speaks", is_flag=True, help="For loudspeakers without echo cancellation."
+)
+def command(local: bool, agent_id: str | None, variables: Sequence[str], **options: Any) -> int:
+    """Talk to a voice agent, until Ctrl-C.
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's options to `parser`."""
-    add = parser.add_argument
-    parser.epilog = f"The API key is read from the environment variable {KEY}."
-    add("agent_id", nargs="?", metavar="AGENT", help="the agent's id; not needed with --local")
-    add("--local", action="store_true", help="talk to a local agent that echoes what it hears")
-    add("--base-url", metavar="URL", help="the server; the vendor's unless given")
-    add("--mode", choices=("webcall", "chat"), default="webcall", help="chat has no sound")
-    add(
-        "--sample-rate",
-        type=int,
-        choices=(8_000, 16_000, 24_000, 48_000),
-        default=24_000,
-        help="on the wire, in Hz (default: %(default)s)",
-    )
-    add(
-        "--variable",
-        action="append",
-        default=[],
-        metavar="NAME=TEXT",
-        help="for the agent's prompt; may be repeated",
-    )
-    add("--microphone", metavar="NAME", help="a device of `utd-rx devices`, or a WAV file")
-    add("--speaker", metavar="NAME", help="a device of `utd-rx devices`, or a WAV file to write")
-    add(
-        "--mute-while-agent-speaks",
-        action="store_true",
-        help="for loudspeakers without echo cancellation",
-    )
-
-
-def run(args: argparse.Namespace) -> int:
-    """Talk: 0 when it was ended by either side, 1 when it failed, 2 for what makes no sense."""
+    Exits with 0 when either side ended it, with 1 when it failed.
+    """
     key = os.environ.get(KEY)
-    if not args.local and not (key and args.agent_id):
+    if not local and not (key and agent_id):
         return fail("agent", 2, f"set {KEY} and name an agent, or take --local")
+    said = _variables(variables)
     try:
-        return asyncio.run(_talk(args, key))
-    except UTDStreamException as error:
-        return fail("agent", 2 if error.code is UTDErrorCode.VALIDATION else 1, error.message)
+        with progress("calling the agent"):
+            import_module("utd_rx.agent.session")
+        return asyncio.run(_talk(None if local else key, agent_id, variables=said, **options))
     except KeyboardInterrupt:
         return 0  # before the loop had its own handler
 
 
-async def _talk(args: argparse.Namespace, key: str | None) -> int:
+async def _talk(
+    key: str | None,
+    agent_id: str | None,
+    *,
+    base_url: str | None,
+    microphone: str | None,
+    speaker: str | None,
+    **options: Any,
+) -> int:
+    """Talk to `agent_id` with `key`; without one, to a local agent."""
     from utd_rx.agent.session import AtomsAgentSession
 
-    variables = _variables(args.variable)
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped.set)
     async with AsyncExitStack() as stack:
-        where: dict[str, Any] = {} if args.base_url is None else {"base_url": args.base_url}
-        agent_id = args.agent_id
-        if args.local:
+        if base_url is not None:
+            options["base_url"] = base_url
+        if key is None:
             from utd_rx.engine.agent import LocalAgent
 
             local = await stack.enter_async_context(LocalAgent())
-            where, key, agent_id = {"base_url": local.base_url}, local.api_key, agent_id or "echo"
-        microphone, speaker = await _devices(args, stack)
+            options["base_url"], key, agent_id = local.base_url, local.api_key, agent_id or "echo"
+        mouth, ear = None, None
+        if options["mode"] != "chat":
+            mouth, ear = await open_sound(stack, microphone, speaker)
         session = await stack.enter_async_context(
             AtomsAgentSession(
-                api_key=key,
-                agent_id=agent_id,
-                mode=args.mode,
-                sample_rate=args.sample_rate,
-                variables=variables,
-                microphone=microphone,
-                speaker=speaker,
-                mute_while_agent_speaks=args.mute_while_agent_speaks,
-                **where,
+                api_key=key, agent_id=agent_id, microphone=mouth, speaker=ear, **options
             )
         )
-        return await _converse(session, microphone, speaker, stopped)
+        return await _converse(session, mouth, ear, stopped)
 
 
 async def _converse(
@@ -121,44 +120,6 @@ async def _converse(
     await session.stop()
     failure = session.failure.value
     return 0 if failure is None else fail("agent", 1, f"{failure.code}: {failure.message}")
-
-
-async def _devices(args: argparse.Namespace, stack: AsyncExitStack) -> tuple[Any, Any]:
-    """Return the microphone and the speaker; None for one that this machine lacks."""
-    if args.mode == "chat":
-        return None, None
-    from utd_rx.audio import WavRecorder, WavSource
-    from utd_rx.audio.devices import AudioDirection, list_devices
-
-    found = []
-    try:
-        found = [device.direction for device in list_devices()]
-    except UTDStreamException as error:
-        if error.code not in NO_DEVICE:
-            raise
-    microphone: WavSource | Microphone | None = None
-    speaker: WavRecorder | Speaker | None = None
-    if _is_wav(args.speaker):
-        speaker = stack.enter_context(WavRecorder(args.speaker))
-    elif args.speaker or AudioDirection.OUTPUT in found:
-        from utd_rx.audio.speaker import Speaker
-
-        speaker = await stack.enter_async_context(Speaker(args.speaker))
-    if _is_wav(args.microphone):
-        microphone = WavSource(args.microphone)
-    elif args.microphone or AudioDirection.INPUT in found:
-        from utd_rx.audio.microphone import Microphone
-
-        microphone = Microphone(args.microphone)
-        stack.push_async_callback(microphone.aclose)
-    absent = [name for name, one in (("microphone", microphone), ("speaker", speaker)) if not one]
-    if absent:
-        print(f"no {' and no '.join(absent)} here: `utd-rx doctor` says more", file=sys.stderr)
-    return microphone, speaker
-
-
-def _is_wav(name: str | None) -> bool:
-    return name is not None and name.lower().endswith(".wav")
 
 
 def _variables(said: Sequence[str]) -> dict[str, str]:

@@ -7,10 +7,10 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from utd_rx.agent.session import AtomsAgentSession
-from utd_rx.cli.agent_screen import Look, TalkScreen, spoken, standing
+from utd_rx.cli.agent_screen import Look, TalkScreen, printable, spoken, standing
 from utd_rx.cli.keyboard import Typing
 from utd_rx.errors import UTDStreamException
-from utd_rx.models.agent import AgentStatus, AgentTurn
+from utd_rx.models.agent import AgentError, AgentStatus, AgentTurn
 
 REDRAW = 0.1
 """Seconds between two looks at levels and states."""
@@ -45,7 +45,10 @@ class Conversation:
     async def run(self, stopped: asyncio.Event) -> None:
         """Start, and show until it is stopped, or over by itself."""
         session, screen = self._session, self._screen
-        watching = [session.transcript.subscribe(self._spoke)]
+        watching = [
+            session.transcript.subscribe(self._spoke),
+            session.failure.subscribe(self._failed),
+        ]
         if not screen.is_live:
             watching += [
                 session.status.subscribe(lambda status: screen.say(f"[{status.value}]")),
@@ -81,6 +84,11 @@ class Conversation:
             self._screen.say(spoken(turn))
         self._said = over
         self._draw()
+
+    def _failed(self, failure: AgentError | None) -> None:
+        """Tell why there is another attempt; what is final is told at the end."""
+        if failure is not None and failure.retryable:
+            self._screen.say(f"  !! {failure.code}: {printable(failure.message)}")
 
     def _draw(self) -> None:
         session = self._session

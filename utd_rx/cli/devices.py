@@ -2,39 +2,37 @@
 
 from __future__ import annotations
 
-import argparse
 import json
-import sys
 from typing import TYPE_CHECKING
 
+import click
 from attrs import asdict
 
+from utd_rx.cli.options import as_json, fail
 from utd_rx.errors import UTDStreamException
 
 if TYPE_CHECKING:
     from utd_rx.audio.devices import AudioDevice
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's options to `parser`."""
-    parser.add_argument("--json", action="store_true", help="print one line of JSON per device")
+@click.command()
+@as_json
+def command(as_json: bool) -> int:
+    """List the sound devices: a star marks the system's.
 
-
-def run(args: argparse.Namespace) -> int:
-    """List the devices: 0, 1 when there is none, 2 without PortAudio."""
+    Exits with 0, with 1 when there is none, with 2 without PortAudio.
+    """
     from utd_rx.audio.devices import list_devices
 
     try:
         devices = list_devices()
     except UTDStreamException as error:
-        print(f"utd-rx devices: {error.message}", file=sys.stderr)
-        return 2
+        return fail("devices", 2, error.message)
     for device in devices:
         fields = {**asdict(device), "direction": device.direction.value}
-        print(json.dumps(fields) if args.json else _as_text(device))
+        print(json.dumps(fields) if as_json else _as_text(device))
     if not devices:
-        print("utd-rx devices: there is none; run `utd-rx doctor`", file=sys.stderr)
-        return 1
+        return fail("devices", 1, "there is none; run `utd-rx doctor`")
     return 0
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
+import json
 import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
+import click
 
+from utd_rx.cli.options import as_json
+from utd_rx.cli.progress import progress
 from utd_rx.errors import UTDStreamException
 
 if TYPE_CHECKING:
@@ -40,17 +42,17 @@ UNMUTE: Final = {
 IN_GROUP: Final = "sudo usermod -aG audio $USER, then log in again"
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's options to `parser`."""
-    add = parser.add_argument
-    add("--input", metavar="DEVICE", help="id, name or part of a name (default: the system's)")
-    add("--output", metavar="DEVICE", help="likewise")
-    add("--silent", action="store_true", help="open the devices but play nothing")
+@click.command()
+@click.option("--input", "input_name", metavar="DEVICE", help="Its id, name or a part of that.")
+@click.option("--output", "output_name", metavar="DEVICE", help="Likewise.")
+@click.option("--silent", is_flag=True, help="Open the devices but play nothing.")
+@as_json
+def command(input_name: str | None, output_name: str | None, silent: bool, **_: object) -> int:
+    """Examine everything from PortAudio to a sound that is heard.
 
-
-def run(args: argparse.Namespace) -> int:
-    """Examine all from PortAudio to a sound that is heard: 1 when something is to be mended."""
-    return asyncio.run(_examine(args.input, args.output, is_silent=args.silent))
+    Exits with 0, and with 1 when something is to be mended.
+    """
+    return asyncio.run(_examine(input_name, output_name, is_silent=silent))
 
 
 async def _examine(input_name: str | None, output_name: str | None, *, is_silent: bool) -> int:
@@ -74,7 +76,8 @@ async def _examine(input_name: str | None, output_name: str | None, *, is_silent
         status |= await opens("speaker", speaker, speaker.open())
         if status or is_silent:
             return status
-        return await _listen(speaker, frames)
+        with progress("playing and listening"):
+            return await _listen(speaker, frames)
     finally:
         await microphone.aclose()
         await speaker.aclose()
@@ -93,6 +96,8 @@ async def opens(what: str, side: Any, opening: Any) -> int:
 
 
 async def _listen(speaker: Any, frames: list[AudioFrame]) -> int:
+    import numpy as np
+
     from utd_rx.audio import read_wav, speech_path
     from utd_rx.audio.sources import ArraySource
     from utd_rx.testing.sound import compare
@@ -142,9 +147,17 @@ def _why_none() -> str:
 
 
 def _good(line: str) -> None:
-    print(f"ok    {line}", flush=True)
+    _say(True, line)
 
 
 def _bad(line: str) -> int:
-    print(f"WRONG {line}", flush=True)
+    _say(False, line)
     return 1
+
+
+def _say(is_good: bool, line: str) -> None:
+    command = click.get_current_context(silent=True)
+    if command is not None and command.params["as_json"]:
+        print(json.dumps({"is_good": is_good, "finding": line}), flush=True)
+    else:
+        print(f"{'ok   ' if is_good else 'WRONG'} {line}", flush=True)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
+
+import click
 
 from utd_rx.cli import missing
-from utd_rx.cli.serving import add_address, fail, port_number, serve
-from utd_rx.errors import UTDStreamException
+from utd_rx.cli.access import ACCESS, EngineAccess, EngineNote
+from utd_rx.cli.options import PORT, address, as_json, fail
+from utd_rx.cli.progress import progress
+from utd_rx.cli.serving import serve
 
 if TYPE_CHECKING:
-    from utd_rx.engine import EngineOptions
+    from utd_rx.engine import LocalEngine
 
 # The distribution's name where it is not the module's.
 NEEDED: Final = {
@@ -46,96 +49,87 @@ The engine runs at {base_url}, its media at {livekit_url} ({sfu}).
     )
     room = await client.join_audio_room("sara", "friday", as_host=True, seat_count=8)
 
+In another terminal: utd-rx join friday --host
 A backend acts with app secret {app_secret}.
 LiveKit's server API: key {livekit_api_key}, secret {livekit_api_secret}.
 For development and tests only: state is kept in memory, and whoever has the app key is anybody.
 Press Ctrl-C to stop."""
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's options to `parser`."""
-    add = parser.add_argument
-    add_address(parser)
-    add(
-        "--sfu-port",
-        type=port_number,
-        default=0,
-        metavar="N",
-        help="the media server's, TCP and UDP; 0, the default, is a free one of each",
-    )
-    add("--app-id", metavar="ID", help="made for this run unless given")
-    add("--app-key", metavar="KEY", help="made for this run unless given")
-    add("--app-secret", metavar="S", help="made for this run unless given")
-    add(
-        "--sfu",
-        choices=("embedded", "livekit"),
-        default="embedded",
-        help="the SFU in this process, or livekit-server (default: %(default)s)",
-    )
-    add("--livekit-url", metavar="URL", help="with --sfu livekit: a server that runs already")
-    add("--livekit-api-key", metavar="K", help="derived from the app secret unless given")
-    add("--livekit-api-secret", metavar="S", help="with the key")
-    add("--rate-limit", type=int, metavar="N", help="requests a minute (default: no limit)")
-    add("--webhook-url", metavar="URL", help="where a backend takes the engine's webhooks")
-    add(
-        "--ring-timeout",
-        type=float,
-        default=30.0,
-        metavar="S",
-        help="seconds until an unanswered call is missed (default: %(default)s)",
-    )
-    add(
-        "--max-call-seconds",
-        type=float,
-        default=3600.0,
-        metavar="S",
-        help="the longest that a call lasts (default: %(default)s)",
-    )
-    add(
-        "--host-grace",
-        type=float,
-        default=60.0,
-        metavar="S",
-        help="seconds that a broadcast waits for its host (default: %(default)s)",
-    )
-    add("--json", action="store_true", help="print one line of JSON when ready")
+@click.command()
+@address
+@click.option("--sfu-port", type=PORT, default=0, metavar="N", help="The media server's, likewise.")
+@click.option("--app-id", metavar="ID", help="Made for this run unless given.")
+@click.option("--app-key", metavar="KEY", help="Likewise.")
+@click.option("--app-secret", metavar="S", help="Likewise.")
+@click.option(
+    "--sfu",
+    type=click.Choice(("embedded", "livekit")),
+    default="embedded",
+    help="The media server in this process, or livekit-server.",
+)
+@click.option("--livekit-url", metavar="URL", help="With --sfu livekit: a server that runs.")
+@click.option("--livekit-api-key", metavar="K", help="Derived from the app secret unless given.")
+@click.option("--livekit-api-secret", metavar="S", help="With the key.")
+@click.option("--rate-limit", type=int, metavar="N", help="Requests a minute; else no limit.")
+@click.option("--webhook-url", metavar="URL", help="Where a backend takes the engine's webhooks.")
+@click.option(
+    "--ring-timeout",
+    type=float,
+    default=30.0,
+    metavar="S",
+    help="Seconds until an unanswered call is missed.",
+)
+@click.option(
+    "--max-call-seconds",
+    type=float,
+    default=3600.0,
+    metavar="S",
+    help="The longest that a call lasts.",
+)
+@click.option(
+    "--host-grace",
+    type=float,
+    default=60.0,
+    metavar="S",
+    help="Seconds that a broadcast waits for its host.",
+)
+@as_json
+def command(as_json: bool, **options: Any) -> int:
+    """Run a local engine, with its media server, until Ctrl-C.
 
-
-def run(args: argparse.Namespace) -> int:
-    """Run the engine: 0 after a signal, 1 when it could not start, 2 for what makes no sense."""
-    needed = {**NEEDED, **(NEEDED_EMBEDDED if args.sfu == "embedded" else {})}
+    While it runs, `utd-rx join`, `live`, `call`, `record` and `token` on this machine find it by
+    themselves. Exits with 0 after SIGINT or SIGTERM, with 1 when it cannot start.
+    """
+    needed = {**NEEDED, **(NEEDED_EMBEDDED if options["sfu"] == "embedded" else {})}
     if absent := [needed[module] for module in missing(needed)]:
         return fail("engine", 2, f"missing {', '.join(absent)}; install with: {INSTALL}")
     try:
-        return _run(args)
-    except UTDStreamException as error:
-        return fail("engine", 1, error.message)
+        with progress("starting the engine"):
+            # Imported late: `utd-rx --help` needs none of it.
+            from utd_rx.engine import EngineOptions, LocalEngine
+
+            given = EngineOptions(**options)
+            engine = LocalEngine(given)
+        sfu = "an external server" if given.is_external else given.sfu
+        return asyncio.run(_serve(engine, sfu, as_json=as_json))
     except OSError as error:
         return fail("engine", 1, f"cannot start: {error.strerror or error}")
     except KeyboardInterrupt:
         return 0  # Ctrl-C while it loads, or before the loop had its own handler
 
 
-def _run(args: argparse.Namespace) -> int:
-    # Imported late: `utd-rx --help` needs none of it.
-    from utd_rx.engine import EngineOptions
-
-    given = {name: value for name, value in vars(args).items() if name not in ("command", "json")}
-    try:
-        options = EngineOptions(**given)
-    except UTDStreamException as error:
-        return fail("engine", 2, error.message)
-    return asyncio.run(_serve(options, as_json=args.json))
-
-
-async def _serve(options: EngineOptions, *, as_json: bool) -> int:
-    from utd_rx.engine import LocalEngine
-
-    engine = LocalEngine(options)
+async def _serve(engine: LocalEngine, sfu: str, *, as_json: bool) -> int:
+    note = EngineNote()
 
     def announcement() -> str:
         values = {name: getattr(engine, name) for name in FIELDS}
-        sfu = "an external server" if options.is_external else options.sfu
-        return json.dumps(values) if as_json else SUMMARY.format(sfu=sfu, **values)
+        if as_json:
+            return json.dumps(values)
+        note.write(EngineAccess(*(values[name] for name in ACCESS)))
+        return SUMMARY.format(sfu=sfu, **values)
 
-    return await serve(engine, announcement)
+    try:
+        return await serve(engine, announcement)
+    finally:
+        note.remove()

@@ -1,11 +1,9 @@
-"""What the commands that serve have in common: an address, one announcement, and a good end."""
+"""What the commands that serve have in common: one announcement, and a good end."""
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import signal
-import sys
 from collections.abc import Callable
 from typing import Protocol
 
@@ -15,21 +13,6 @@ class LocalServer(Protocol):
 
     async def start(self) -> None: ...
     async def aclose(self) -> None: ...
-
-
-def add_address(parser: argparse.ArgumentParser) -> None:
-    """Add `--host` and `--port`."""
-    add = parser.add_argument
-    add("--host", default="127.0.0.1", help="address to bind (default: %(default)s)")
-    add("--port", type=port_number, default=0, metavar="N", help="0, the default, is a free one")
-
-
-def port_number(text: str) -> int:
-    """Read a port; 0 is a free one."""
-    port = int(text)
-    if not 0 <= port <= 65535:
-        raise argparse.ArgumentTypeError("must be 0 to 65535")
-    return port
 
 
 async def serve(server: LocalServer, announce: Callable[[], str]) -> int:
@@ -54,9 +37,3 @@ async def serve(server: LocalServer, announce: Callable[[], str]) -> int:
             task.cancel()
         await asyncio.gather(starting, waiting, return_exceptions=True)
         await server.aclose()
-
-
-def fail(command: str, status: int, message: str) -> int:
-    """Say in one line why a command fails, and return its status."""
-    print(f"utd-rx {command}: {message}", file=sys.stderr)
-    return status

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Final
 from urllib.parse import quote, quote_plus
 
@@ -48,13 +49,22 @@ def without_secrets(text: str, *secrets: str | None) -> str:
     Call it before the text is cut, or the beginning of a secret stays at the end. Each part of a
     token counts by itself; None and "" are passed over.
     """
+    return hiding(*secrets)(text)
+
+
+def hiding(*secrets: str | None) -> Callable[[str], str]:
+    """Return `without_secrets` for many texts."""
     parts = (part for secret in secrets if secret for part in secret.split("."))
     known = {*filter(None, secrets), *(part for part in parts if len(part) >= _MIN_PART)}
-    spelled = {spelling for secret in known for spelling in _spellings(secret)}
     # The longest first: one secret may be a part of another.
-    for spelling in sorted(spelled, key=len, reverse=True):
-        text = text.replace(spelling, HIDDEN)
-    return text
+    spelled = sorted({one for secret in known for one in _spellings(secret)}, key=len, reverse=True)
+
+    def hide(text: str) -> str:
+        for spelling in spelled:
+            text = text.replace(spelling, HIDDEN)
+        return text
+
+    return hide
 
 
 def _spellings(secret: str) -> set[str]:

@@ -243,13 +243,12 @@ class Translator:
 
     def _mute(self, participant: rtc.Participant, publication: rtc.TrackPublication) -> Events:
         track = publication_of(publication)
-        if (track.sid, track.is_muted) in self._echoes:
-            # Our own command was told when it was given; its echo may come after the next one.
-            self._echoes.remove((track.sid, track.is_muted))
-            if any(sid == track.sid for sid, _ in self._echoes):
-                return ()
-        # Also of the last echo: a mute of the server may have been told a second time before it.
-        return self.mute_changed(participant.identity, track)
+        # Our own command was told when it was given; its echo may come after the next one, and what
+        # else comes before its echo, as a server's mute told again, was overtaken by it.
+        waiting = [is_muted for sid, is_muted in self._echoes if sid == track.sid]
+        if waiting and waiting[0] == track.is_muted:
+            self._echoes.remove((track.sid, waiting.pop(0)))
+        return () if waiting else self.mute_changed(participant.identity, track)
 
     on_track_muted = on_track_unmuted = _mute
 

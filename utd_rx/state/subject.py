@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
 from reactivex import abc
 
+from utd_rx.state.aligning import align
 from utd_rx.state.bridges import Changes, until
 from utd_rx.state.core import Core
 from utd_rx.state.derived import Derived, Subscription
 from utd_rx.state.errors import INSTEAD_OF_STATE, ReadOnlySubjectError, refuse_async
-from utd_rx.state.joining import align
 from utd_rx.state.piping import Piping
 
 if TYPE_CHECKING:

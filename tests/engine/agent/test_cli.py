@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import signal
@@ -15,13 +14,14 @@ import aiohttp
 import pytest
 
 from utd_rx.cli import agent_stub as command
+from utd_rx.cli import main
 
 
 async def test_it_announces_itself_serves_its_script_and_leaves_nothing(tmp_path: Path) -> None:
     script = tmp_path / "script.json"
     script.write_text('[[["create"], ["close", {"code": 4000}]]]')
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "utd_rx.cli", "agent-stub", "--port", "0", "--json"),
+        *(sys.executable, "-m", "utd_rx", "agent-stub", "--port", "0", "--json"),
         *("--api-key", "sk_given", "--script", str(script), "--refuse", "503"),
         stdout=PIPE,
         stderr=PIPE,
@@ -48,9 +48,7 @@ async def test_it_announces_itself_serves_its_script_and_leaves_nothing(tmp_path
 
 
 def run(*arguments: str) -> int:
-    parser = argparse.ArgumentParser()
-    command.add_arguments(parser)
-    return command.run(parser.parse_args(arguments))
+    return main(["agent-stub", *arguments])
 
 
 def test_what_makes_no_sense_is_one_clear_line_and_2(
@@ -66,9 +64,7 @@ def test_what_makes_no_sense_is_one_clear_line_and_2(
     assert captured.out == ""
     assert len(captured.err.splitlines()) == 3
     for arguments in (("--port", "70000"), ("--speed", "0"), ("--refuse", "200")):
-        with pytest.raises(SystemExit) as caught:
-            run(*arguments)
-        assert caught.value.code == 2
+        assert run(*arguments) == 2
 
 
 def test_a_taken_port_is_one_clear_line_and_1(capsys: pytest.CaptureFixture[str]) -> None:

@@ -86,6 +86,24 @@ def test_no_device_is_believed_to_sound_on_for_ever() -> None:
     assert rules.next_deadline(turns) == 100.0 + rules.LONGEST_TAIL
 
 
+@pytest.mark.parametrize("sound", [(), (AgentSoundArrived(1.0), AgentSoundEnded())])
+def test_an_agent_that_never_says_that_it_stops_is_silent_after_a_while(
+    sound: tuple[object, ...],
+) -> None:
+    turns = told(AgentTurns(), STARTED, *sound)
+    assert turns.is_agent_talking
+    due = rules.next_deadline(turns)
+    assert due == 100.0 + rules.LONGEST_PAUSE
+    early, _ = rules.step(turns, DeadlinePassed(), due - 0.1)
+    assert early.is_agent_talking
+    late, _ = rules.step(turns, DeadlinePassed(), due)
+    assert not late.is_agent_talking
+    assert rules.next_deadline(late) is None
+    # A pause within a turn takes its time anew, and sound has none.
+    speaking = told(turns, AgentSoundArrived(1.0))
+    assert rules.next_deadline(speaking) is None
+
+
 def test_nothing_is_flushed_when_nobody_is_heard_and_the_session_is_put_away() -> None:
     assert rules.silenced(AgentTurns()) == (AgentTurns(), ())
     assert rules.silenced(AgentTurns(DR)) == (AgentTurns(SI), (FlushAgentSound(),))

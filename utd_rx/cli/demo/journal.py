@@ -4,23 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from enum import Enum
 from math import inf
 from typing import Any
 
 from attrs import define, field, frozen
 
-from utd_rx import (
-    AudioFrame,
-    RemoteParticipant,
-    StageRequest,
-    StateSubject,
-    TrackSource,
-    UTDSeat,
-    UTDSeatGrid,
-    UTDStageMember,
-)
+from utd_rx import AudioFrame, StateSubject
 from utd_rx.audio import LevelMeter
+from utd_rx.cli.plain import plain
 
 
 @frozen
@@ -108,27 +99,3 @@ class DemoJournal:
         """Return the newest value of a stream, None before its first."""
         entries = self.streams.get((who, stream))
         return entries[-1].value if entries else None
-
-
-def plain(value: object) -> object:
-    """Return a value of a stream as JSON can hold it and a reader can take it in."""
-    match value:
-        case Enum():
-            return value.value
-        case UTDSeat():
-            return value.index
-        case UTDSeatGrid():
-            return [seat.identity for seat in value.seats]
-        case UTDStageMember() | StageRequest():
-            return value.identity
-        case RemoteParticipant():
-            camera = value.track(TrackSource.CAMERA)
-            shows = ["is seen"] if camera is not None and not camera.is_muted else []
-            speaks = ["speaks"] if value.is_microphone_enabled else []
-            return f"{value.identity} {' and '.join(shows + speaks) or 'listens'}"
-        case tuple():
-            return [plain(entry) for entry in value]
-        case Exception():
-            return str(value)
-        case _:
-            return value

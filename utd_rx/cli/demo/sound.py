@@ -11,14 +11,13 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 import numpy as np
 import soxr
 from attrs import field, frozen
-from reactivex import operators as ops
 from reactivex.abc import DisposableBase
 from reactivex.disposable import CompositeDisposable
 
 from utd_rx import AudioComparison, AudioFrame, AudioInput, UTDSession, WavRecorder, compare
 from utd_rx.audio import read_wav
 from utd_rx.cli.demo.journal import DemoJournal, Meter
-from utd_rx.models.audio import AudioInputStream, Samples
+from utd_rx.models.audio import AudioInputStream, FrameSink, Samples
 
 LEAD: Final = 1.0
 """Seconds of silence before the first word: until then all have joined and subscribed."""
@@ -88,11 +87,18 @@ class Ear:
     def listen(
         self, stack: AsyncExitStack, listener: UTDSession[Any], speaker: str
     ) -> DisposableBase:
+        return listener.audio(speaker).subscribe(self.sink(stack))
+
+    def sink(self, stack: AsyncExitStack) -> FrameSink:
+        """Return what meters and records frames, for the length of `stack`."""
         recorder = stack.enter_context(WavRecorder(self._path))
-        frames = listener.audio(speaker).pipe(
-            ops.do_action(self._meter), ops.do_action(lambda _: self.is_heard.set())
-        )
-        return frames.subscribe(recorder)
+
+        def take(frame: AudioFrame) -> None:
+            self._meter(frame)
+            self.is_heard.set()
+            recorder(frame)
+
+        return take
 
     def compare(self, sent: Samples, sent_rate: int, sent_at: float) -> AudioComparison:
         heard_format, heard = read_wav(self._path)
@@ -122,6 +128,10 @@ class Speech:
         """Meter and record what the listeners hear of `speaker`, until what is returned ends it."""
         pairs = zip(self._ears, listeners, strict=True)
         return CompositeDisposable([ear.listen(stack, one, speaker) for ear, one in pairs])
+
+    def sinks(self, stack: AsyncExitStack) -> list[FrameSink]:
+        """Return for each end what meters and records the frames that come out there."""
+        return [ear.sink(stack) for ear in self._ears]
 
     async def until_heard(self) -> None:
         """Wait until it is heard at every end."""

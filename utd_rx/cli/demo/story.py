@@ -48,6 +48,7 @@ class Story:
         play: Plays it with what is to be said, leaving recordings in a folder.
         judge: Says which promises were kept.
         sights: Pictures, from what is shown to what is seen; frames in the journal, and stills.
+        has_sfu: Whether it has a media server.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Story:
     play: Callable[[str, DemoJournal, WavSource, Path], Coroutine[Any, Any, Any]]
     judge: Callable[[DemoJournal, Any], tuple[Finding, ...]]
     sights: tuple[Way, ...] = ()
+    has_sfu: bool = True
 
     @property
     def files(self) -> tuple[str, ...]:

@@ -21,6 +21,8 @@ REFRESH_PER_SECOND: Final = 8
 LOG_LINES: Final = 8
 METER_FLOOR: Final = -60.0
 METER_WIDTH: Final = 36
+NARROW: Final = 90
+"""Columns of a terminal in which a column for each stream has no room for its words."""
 
 STYLE: Final[dict[object, str]] = {
     **dict.fromkeys(("connected", "active"), "green"),
@@ -41,32 +43,50 @@ def live_view(story: Story, journal: DemoJournal, console: Console) -> Iterator[
         return
     # Drawn by rich's own thread, which only reads: lists that grow at their end.
     with Live(
-        get_renderable=lambda: _draw(story, journal),
+        get_renderable=lambda: draw(story, journal, console.width),
         console=console,
         refresh_per_second=REFRESH_PER_SECOND,
     ):
         yield
 
 
-def _draw(story: Story, journal: DemoJournal) -> RenderableType:
-    users = Table(expand=True, title=f"utd_rx demo {story.name}   {journal.elapsed():5.1f} s")
-    for column in ("user", *story.columns):
-        users.add_column(column)
-    for who in story.users:
-        users.add_row(
-            who, *(_cell(journal.latest(who, stream)) for stream in story.columns.values())
-        )
+def draw(story: Story, journal: DemoJournal, width: int) -> RenderableType:
+    """Draw how a demo stands, for a terminal of 50 columns and more."""
+    title = f"utd_rx demo {story.name}   {journal.elapsed():5.1f} s"
     levels = Table.grid(padding=(0, 1))
     for name in (name for way in story.ways for name in (way.begin, *way.ends)):
         entries = journal.levels.get(name)
         level = entries[-1].value if entries else METER_FLOOR
-        bar = ProgressBar(-METER_FLOOR, max(level - METER_FLOOR, 0.0), METER_WIDTH)
+        meter = min(METER_WIDTH, width - 24)
+        bar = ProgressBar(-METER_FLOOR, max(level - METER_FLOOR, 0.0), meter)
         levels.add_row(f"{name:>10}", bar, f"{level:6.1f} dBFS")
     for name in (name for way in story.sights for name in way.ends):
         frames = journal.frames.get(name)
         levels.add_row(name, "", f"frame {frames[-1].value}" if frames else "")
     lines = [f"{entry.at:6.2f} s  {entry.value}" for entry in journal.remarks[-LOG_LINES:]]
-    return Group(users, levels, Panel(Text("\n".join(lines)), title="events", height=LOG_LINES + 2))
+    events = Text("\n".join(lines), no_wrap=True, overflow="ellipsis")
+    log = Panel(events, title="events", height=LOG_LINES + 2)
+    return Group(_streams(story, journal, title, is_narrow=width < NARROW), levels, log)
+
+
+def _streams(story: Story, journal: DemoJournal, title: str, *, is_narrow: bool) -> Table:
+    """Lay out users and their streams: a row each of what there is less of, where that fits."""
+    table = Table(expand=True, title=title)
+    cells = {
+        heading: [_cell(journal.latest(who, stream)) for who in story.users]
+        for heading, stream in story.columns.items()
+    }
+    if is_narrow:
+        for column in ("", *story.users):
+            table.add_column(column)
+        for heading, row in cells.items():
+            table.add_row(heading, *row)
+        return table
+    for column in ("user", *story.columns):
+        table.add_column(column)
+    for number, who in enumerate(story.users):
+        table.add_row(who, *(column[number] for column in cells.values()))
+    return table
 
 
 def _cell(value: object) -> Text:

@@ -19,6 +19,7 @@ from utd_rx.models import agent_events as e
 from utd_rx.models.agent import AgentRole
 from utd_rx.protocol.agent import transcript as t
 from utd_rx.protocol.agent.transcript import Grip, Transcript
+from utd_rx.protocol.deadlines import earliest
 from utd_rx.protocol.facts import Effects
 from utd_rx.protocol.facts.agent import (
     AgentSoundArrived,
@@ -31,6 +32,11 @@ from utd_rx.protocol.facts.connection import DeadlinePassed
 
 LONGEST_TAIL: Final = 5.0
 """Seconds that a speaker may take for its last sound; no device has more, and a lie is no mute."""
+
+
+LONGEST_PAUSE: Final = 10.0
+"""Seconds in which a turn that is under way may bring no sound. A server that does not say when it
+stops would keep the microphone silent for ever, where that is so while the agent speaks."""
 
 
 class VoiceState(Enum):
@@ -111,12 +117,14 @@ class AgentTurns:
     Args:
         voice: What there is of the agent's voice.
         heard_at: When the last of it is heard, monotonic seconds, None while more waits or nothing.
+        quiet_at: When a turn under way that brings no sound is taken for over.
         is_user_heard: The microphone's voice activity.
         transcript: What was said.
     """
 
     voice: VoiceState = V.SILENT
     heard_at: float | None = None
+    quiet_at: float | None = None
     is_user_heard: bool = False
     transcript: Transcript = Transcript()
 
@@ -138,6 +146,13 @@ class AgentTurns:
 
 def step(turns: AgentTurns, fact: object, now: float) -> tuple[AgentTurns, Effects]:
     """Return the turns after `fact` and what they call for; total."""
+    after, effects = _step(turns, fact, now)
+    if after.voice is V.STARTED and turns.voice is not V.STARTED:
+        after = evolve(after, quiet_at=now + LONGEST_PAUSE)
+    return after, effects
+
+
+def _step(turns: AgentTurns, fact: object, now: float) -> tuple[AgentTurns, Effects]:
     match fact:
         case e.TranscriptDelta(role=role, text=text):
             return _said(turns, role, text, is_final=False), ()
@@ -153,6 +168,8 @@ def step(turns: AgentTurns, fact: object, now: float) -> tuple[AgentTurns, Effec
             return evolve(turns, heard_at=now + min(tail, LONGEST_TAIL)), ()
         case DeadlinePassed() if turns.heard_at is not None and turns.heard_at <= now:
             return _cued(turns, C.HEARD)
+        case DeadlinePassed() if turns.quiet_at is not None and turns.quiet_at <= now:
+            return _cued(turns, C.STOP)
     cue = EVENTS.get(type(fact))
     return (turns, ()) if cue is None else _cued(turns, cue)
 
@@ -176,7 +193,7 @@ def silenced(turns: AgentTurns) -> tuple[AgentTurns, Effects]:
 
 
 def next_deadline(turns: AgentTurns) -> float | None:
-    return turns.heard_at
+    return earliest(turns.heard_at, turns.quiet_at)
 
 
 def _cued(turns: AgentTurns, cue: Cue) -> tuple[AgentTurns, Effects]:
@@ -195,7 +212,8 @@ def _cued(turns: AgentTurns, cue: Cue) -> tuple[AgentTurns, Effects]:
             effects = (FlushAgentSound(),)
     # Any sound, and any end of it, makes what was about to be heard a matter of the past.
     heard_at = None if cue in (C.SOUND, C.HEARD) or not voice.has_sound else turns.heard_at
-    return AgentTurns(voice, heard_at, turns.is_user_heard, transcript), effects
+    quiet_at = turns.quiet_at if voice is V.STARTED else None
+    return AgentTurns(voice, heard_at, quiet_at, turns.is_user_heard, transcript), effects
 
 
 def _said(turns: AgentTurns, role: AgentRole, text: str, *, is_final: bool) -> AgentTurns:

@@ -14,7 +14,7 @@ from typing import Final, cast
 from utd_rx.models import agent_events as e
 from utd_rx.models.agent import AgentError, AgentRole, AgentTool
 from utd_rx.models.frozen_map import FrozenMap
-from utd_rx.models.secrets import foreign_text, without_secrets
+from utd_rx.models.secrets import foreign_text, hiding
 from utd_rx.protocol.wire.app_json import frozen_json, plain_json
 from utd_rx.protocol.wire.reading import (
     Json,
@@ -99,14 +99,20 @@ def read_event(text: str, *secrets: str | None) -> e.AgentEvent | None:
         return _audio(wire)
     if len(text) > MAX_MESSAGE:
         return None
-    fields = cast("FrozenMap[str, object]", frozen_json(wire))
-    if any(secrets):
-        # Of what was read, since JSON can spell a letter in many ways.
-        spelled = json.dumps(plain_json(fields), ensure_ascii=False)
-        wire = parse_object(without_secrets(spelled, *secrets)) or {}
-        fields = cast("FrozenMap[str, object]", frozen_json(wire))
+    # Of what was read, since JSON can spell a letter in many ways.
+    fields = cast("FrozenMap[str, object]", _hidden(frozen_json(wire), hiding(*secrets)))
     reader = READERS.get(name)
     return e.UnknownAgentEvent(_word(fields["type"]), fields) if reader is None else reader(fields)
+
+
+def _hidden(value: object, hide: Callable[[str], str]) -> object:
+    """Return JSON without secrets; a key that somebody made up may be a part of any word."""
+    if isinstance(value, str):
+        return value if value in WORDS else hide(value)
+    if isinstance(value, Mapping):
+        pairs = value.items()
+        return FrozenMap((_hidden(key, hide), _hidden(one, hide)) for key, one in pairs)
+    return tuple([_hidden(one, hide) for one in value]) if isinstance(value, tuple) else value
 
 
 def _word(value: object) -> str:
@@ -199,6 +205,16 @@ READERS: Final[Mapping[str, Callable[[Json], e.AgentEvent | None]]] = {
     "function_call": _called,
 }
 """Both spellings of start and stop are in use (docs/agent.md, "Turns")."""
+
+WORDS: Final = frozenset(
+    (
+        *READERS,
+        *(role.value for role in AgentRole),
+        *("type", "session_id", "call_id", "sample_rate", "channels", "tools", "name", "reason"),
+        *("role", "text", "timestamp", "code", "message", "arguments"),
+    )
+)
+"""Words of the protocol, which are no secret, whatever the secret is."""
 
 
 # --- what goes out ------------------------------------------------------------------------------

@@ -55,7 +55,8 @@ class WorldMachine(RuleBasedStateMachine, Generic[S]):
     """People in a `FakeWorld`; a subclass says in which kind of session, and what they do.
 
     Commands are begun and not waited for: with a good network they are done when their step is,
-    with a bad one other things happen meanwhile. What is refused is no failure.
+    with a bad one other things happen meanwhile. What is refused is no failure. A rule that says
+    nothing of itself is the session's command of that name.
 
     Attributes:
         people: Who takes part, the host first; all are there from the beginning.

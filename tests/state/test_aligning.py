@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -329,6 +330,27 @@ def test_after_the_end_the_last_values_are_joined_and_it_completes() -> None:
     store.close()
     rx.combine_latest(a, b).subscribe(log.append, on_completed=lambda: log.append("end"))
     assert log == [(1, 1), "end", (1, 1), "end"]
+
+
+def test_of_stores_fed_by_several_threads_the_last_values_come_last() -> None:
+    stores = [trio() for _ in range(3)]
+    seen: list[Any] = []
+    rx.combine_latest(*(stream for _, (a, b, _) in stores for stream in (a, b))).subscribe(
+        seen.append
+    )
+
+    def feed(store: Store[Trio, Trio]) -> None:
+        for n in range(1, 201):
+            store.dispatch(Trio(n, n))
+
+    threads = [threading.Thread(target=feed, args=(store,)) for store, _ in stores]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+        assert not thread.is_alive(), "deadlock"
+    assert seen[-1] == (200,) * 6
+    assert len(seen) <= 1 + 3 * 200
 
 
 leaves = st.sampled_from("abc")

@@ -1,0 +1,77 @@
+"""A session in a terminal: what is typed is done, what is refused is told, and it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import signal
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from utd_rx.cli.cockpit import Cockpit
+from utd_rx.cli.display import LineDisplay
+from utd_rx.errors import UTDErrorCode, UTDStreamException
+
+
+class Session:
+    """What of one is typed at, and how it ends."""
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+        self.out = io.StringIO()
+        self.over = asyncio.Event()
+        self.cockpit = Cockpit(
+            LineDisplay(self.out), {"l": self.leave, "f": self.fail}, self.write, lambda line: line
+        )
+
+    async def leave(self) -> None:
+        self.done.append("leave")
+
+    async def fail(self) -> None:
+        raise UTDStreamException("taken", code=UTDErrorCode.CONFLICT)
+
+    async def write(self, line: str) -> None:
+        self.done.append(line)
+        if line == "stay":
+            await asyncio.Event().wait()
+
+
+@pytest.fixture
+def typist(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """Where to write what is typed."""
+    read, write = os.pipe()
+    with os.fdopen(read) as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        yield write
+    os.close(write)
+
+
+async def test_lines_are_keys_and_texts_until_q(typist: int) -> None:
+    session = Session()
+    os.write(typist, b"l\n hello \nf\nstay\nq\n")
+    await session.cockpit.run(session.over.wait())
+    assert session.done == ["leave", "hello", "stay"]
+    assert session.out.getvalue() == "  !! taken\n"
+
+
+async def test_it_ends_with_the_session(typist: int) -> None:
+    session = Session()
+    session.over.set()
+    await session.cockpit.run(session.over.wait())
+    assert session.done == []
+
+
+async def test_sigterm_leaves_like_q(typist: int) -> None:
+    session = Session()
+    asyncio.get_running_loop().call_soon(signal.raise_signal, signal.SIGTERM)
+    await session.cockpit.run(session.over.wait())
+    assert not session.over.is_set()
+
+
+async def test_what_it_lasts_for_may_fail(typist: int) -> None:
+    session = Session()
+    with pytest.raises(UTDStreamException, match="taken"):
+        await session.cockpit.run(session.fail())

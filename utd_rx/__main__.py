@@ -1,0 +1,5 @@
+"""`python -m utd_rx`: the command `utd-rx`, for where the script is not on the PATH."""
+
+from utd_rx.cli import main
+
+raise SystemExit(main())

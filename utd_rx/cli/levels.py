@@ -1,0 +1,50 @@
+"""How loud those are who may speak in a session."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+from typing import Any
+
+from reactivex.abc import DisposableBase
+
+from utd_rx.audio import LevelMeter
+from utd_rx.models.audio import AudioFrame
+from utd_rx.sessions.session import UTDSession
+
+
+class Levels:
+    """The newest level of each participant that is followed, in dBFS by identity.
+
+    Args:
+        session: In which they are.
+        microphone: Of this client, if it has a level.
+    """
+
+    def __init__(self, session: UTDSession[Any], microphone: object = None) -> None:
+        self._session = session
+        self._own = getattr(microphone, "level", None)
+        self._heard: dict[str, DisposableBase] = {}
+        self._dbfs: dict[str, float] = {}
+
+    def of(self, identity: str) -> float | None:
+        """Return the level of `identity`, None while there is none."""
+        if identity == self._session.identity and self._own is not None:
+            own: float = self._own.value
+            return own
+        return self._dbfs.get(identity)
+
+    def follow(self, identities: Iterable[str | None]) -> None:
+        """Listen to these, and to nobody else any more."""
+        wanted = {who for who in identities if who} - {self._session.identity}
+        for who in self._heard.keys() - wanted:
+            self._heard.pop(who).dispose()
+            self._dbfs.pop(who, None)
+        for who in wanted - self._heard.keys():
+            hear = partial(self._hear, who, LevelMeter())
+            self._heard[who] = self._session.audio(who).subscribe(hear)
+
+    def _hear(self, who: str, meter: LevelMeter, frame: AudioFrame) -> None:
+        level = meter.push(frame)
+        if level is not None:
+            self._dbfs[who] = level.rms_dbfs
