@@ -3,7 +3,7 @@
 # PYTHON=… (3.11 or newer).
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-call demo-live demo-agent test test-long test-realtime test-livekit-range check livekit-server clean
+.PHONY: help demo demo-call demo-live demo-agent test test-long test-realtime test-livekit-range check docs livekit-server clean
 
 # The first that is new enough: a machine's python3 may be older than another one beside it.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -35,7 +35,8 @@ help:
 	@echo 'make test-long           random plays on FakeWorld and on real engines, and bugs that examples find: minutes'
 	@echo 'make test-realtime       the others, one at a time: devices, browsers, clocks, and what has to happen in time'
 	@echo 'make test-livekit-range  what meets LiveKit, on the end of the accepted range that .venv has not'
-	@echo 'make check               format, lint, types, import layers'
+	@echo 'make check               format, lint, types, import layers, types of the examples of the docs'
+	@echo 'make docs                the docs as a site, build/docs/index.html; a link that leads nowhere fails it'
 	@echo 'make livekit-server      install the pinned livekit-server into the cache folder'
 	@echo 'make clean               delete .venv and everything generated'
 
@@ -81,6 +82,13 @@ check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/python scripts/check_examples.py
+
+# The front page is the README, as it is in the repository.
+docs: $(VENV)/.docs
+	$(BIN)/sphinx-build -q -W --keep-going -c docs -d build/doctrees . build/docs
+	@cp build/docs/README.html build/docs/index.html
+	@echo 'build/docs/index.html'
 
 livekit-server: $(VENV)/pyvenv.cfg
 	@$(BIN)/python scripts/install_livekit_server.py
@@ -89,6 +97,11 @@ livekit-server: $(VENV)/pyvenv.cfg
 $(VENV)/.demo: pyproject.toml | $(VENV)/pyvenv.cfg
 	@echo 'Installing utd_rx and what the demo needs (about a minute) ...'
 	@$(PIP) install --quiet --editable '.[demo]'
+	@touch $@
+
+$(VENV)/.docs: pyproject.toml | $(VENV)/pyvenv.cfg
+	@echo 'Installing utd_rx and what its docs need (about a minute) ...'
+	@$(PIP) install --quiet --editable '.[docs]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml | $(VENV)/pyvenv.cfg

@@ -46,7 +46,7 @@ async def seconds_of_a_join(patch: pytest.MonkeyPatch, *, patience: float | None
     """Join on a silent media server for at most `patience` seconds; return how long it took."""
 
     async def mint(*_: object, **__: object) -> UTDTokenResponse:
-        return UTDTokenResponse("t", "ws://silent", "lobby", "u")
+        return UTDTokenResponse("t", "wss://silent", "lobby", "u")
 
     room, loop = SilentRoom(), asyncio.get_running_loop()
     patch.setattr(native, "new_room", lambda: room)

@@ -48,7 +48,7 @@ def test_an_error_crosses_a_process_whole(code: UTDErrorCode) -> None:
     for other in (pickle.loads(pickle.dumps(_error(code))), copy.copy(_error(code))):
         assert isinstance(other, UTDStreamException)
         assert vars(other) == vars(_error(code))
-        assert str(other) == "no"
+        assert str(other) == str(_error(code))
 
 
 def test_the_least_error_is_unknown_and_has_no_status() -> None:

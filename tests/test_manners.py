@@ -20,11 +20,12 @@ MAX_PRIVATE_READS: Final = 17
 VIRTUAL: Final = ("tests.state.virtual", "utd_rx.testing")
 """An import of one: what sleeps there does so on virtual time."""
 
-PUBLIC: Final = frozenset(("_replace", "_asdict", "_fields"))
-"""Of a named tuple, whose underscore says only that no field has such a name."""
+PUBLIC: Final = frozenset(("_replace", "_asdict", "_fields", "_repr_html_"))
+"""Of a named tuple, whose underscore says only that no field has such a name; and IPython's."""
 
 BY_OTHERS: Final = frozenset(
     (
+        "tests.docs.test_examples: test_example",  # the examples
         "tests.rest.test_bearer: test_the_api_is_an_engine_port",  # mypy
         "tests.test_leak_guard: test_joining_a_room_and_leaving_it_is_no_leak",  # the guard
     )

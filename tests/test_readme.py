@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 README = Path(__file__).parent.parent / "README.md"
@@ -21,8 +22,18 @@ def test_the_example_runs_and_is_on_air() -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert "seats: ['u1', None" in done.stdout
+    assert "['ada', None" in done.stdout
     assert "on air: True" in done.stdout
+
+
+def test_on_a_package_index_no_link_leads_into_the_repository() -> None:
+    project = tomllib.loads((README.parent / "pyproject.toml").read_text(encoding="utf-8"))
+    shown = README.read_text(encoding="utf-8")
+    assert re.search(r"\]\((?!https?:)", shown)
+    for made in project["tool"]["hatch"]["metadata"]["hooks"]["fancy-pypi-readme"]["substitutions"]:
+        shown = re.sub(made["pattern"], made["replacement"], shown)
+    assert not re.search(r"\]\((?!https?:)", shown)
+    assert "docs/state.md what a stream promises" in shown
 
 
 def test_the_first_screen_holds_both_commands_and_what_to_type_without_make() -> None:

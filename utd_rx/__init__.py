@@ -65,6 +65,7 @@ if TYPE_CHECKING:
         WebhookRoom,
         WebhookTrack,
     )
+    from utd_rx.ports.from_thread import FromThread, LoopThread
     from utd_rx.protocol.wire.webhooks import verify_webhook
     from utd_rx.rest.api import UTDApi
     from utd_rx.rest.client import UTDApiClient
@@ -134,6 +135,7 @@ _HOME: Final = {
     "utd_rx.models.video": "VideoFormat VideoFrame VideoInput",
     "utd_rx.models.voice_processing": "VoiceProcessing",
     "utd_rx.models.webhook": "WebhookEvent WebhookParticipant WebhookRoom WebhookTrack",
+    "utd_rx.ports.from_thread": "FromThread LoopThread",
     "utd_rx.protocol.wire.webhooks": "verify_webhook",
     "utd_rx.rest.api": "UTDApi",
     "utd_rx.rest.client": "UTDApiClient",
@@ -159,22 +161,21 @@ __all__ = [
     "AgentStatus", "AgentTurn", "ArraySource", "AtomsAgentSession", "AudioComparison",
     "AudioDevice", "AudioDirection", "AudioFormat", "AudioFrame", "AudioInput", "CallReplay",
     "Camera", "CameraDevice", "ChatMessage", "ConflictReason", "ConnectionQuality",
-    "DisconnectReason", "FrameSource", "IncomingCall", "Invitation", "InvitationAnswer",
-    "LiveStreamReplay", "LocalParticipant", "Microphone", "MicrophoneInput", "ObservableSource",
-    "ParticipantPermission", "Playback", "Recording", "RemoteParticipant", "Replay",
-    "RoomEvent", "RoomStatistics", "Screen", "SpeakRequest", "Speaker", "StageRequest",
-    "StateSubject", "Store", "TestPattern", "ToneSource", "TrackDirection", "TrackKind",
-    "TrackPublication", "TrackSource", "TrackStatistics", "UTDApi", "UTDApiClient",
-    "UTDAudioRoomSession", "UTDBan", "UTDBanNotice", "UTDCall", "UTDCallEndReason",
-    "UTDCallSession", "UTDCallStatus", "UTDConnectionState", "UTDErrorCode",
-    "UTDLiveStreamSession", "UTDRole", "UTDRoom", "UTDSeat", "UTDSeatGrid", "UTDSeatMode",
-    "UTDSession", "UTDSessionResponse", "UTDStageMember", "UTDStreamClient",
-    "UTDStreamException", "UTDStreamType", "UTDTokenResponse", "VideoFileSource", "VideoFormat",
-    "VideoFrame", "VideoInput", "VideoRecorder", "VoiceProcessing", "WavRecorder", "WavSource",
-    "WebhookEvent", "WebhookParticipant", "WebhookRoom", "WebhookTrack", "__version__",
-    "agent_tool", "became", "combine_state", "compare", "held_for", "level_dbfs", "list_cameras",
-    "list_devices", "perform", "play", "read_counter", "record", "register_call", "replay",
-    "throttle", "verify_webhook",
+    "DisconnectReason", "FrameSource", "FromThread", "IncomingCall", "Invitation",
+    "InvitationAnswer", "LiveStreamReplay", "LocalParticipant", "LoopThread", "Microphone",
+    "MicrophoneInput", "ObservableSource", "ParticipantPermission", "Playback", "Recording",
+    "RemoteParticipant", "Replay", "RoomEvent", "RoomStatistics", "Screen", "SpeakRequest",
+    "Speaker", "StageRequest", "StateSubject", "Store", "TestPattern", "ToneSource",
+    "TrackDirection", "TrackKind", "TrackPublication", "TrackSource", "TrackStatistics", "UTDApi",
+    "UTDApiClient", "UTDAudioRoomSession", "UTDBan", "UTDBanNotice", "UTDCall", "UTDCallEndReason",
+    "UTDCallSession", "UTDCallStatus", "UTDConnectionState", "UTDErrorCode", "UTDLiveStreamSession",
+    "UTDRole", "UTDRoom", "UTDSeat", "UTDSeatGrid", "UTDSeatMode", "UTDSession",
+    "UTDSessionResponse", "UTDStageMember", "UTDStreamClient", "UTDStreamException",
+    "UTDStreamType", "UTDTokenResponse", "VideoFileSource", "VideoFormat", "VideoFrame",
+    "VideoInput", "VideoRecorder", "VoiceProcessing", "WavRecorder", "WavSource", "WebhookEvent",
+    "WebhookParticipant", "WebhookRoom", "WebhookTrack", "__version__", "agent_tool", "became",
+    "combine_state", "compare", "held_for", "level_dbfs", "list_cameras", "list_devices", "perform",
+    "play", "read_counter", "record", "register_call", "replay", "throttle", "verify_webhook",
 ]  # fmt: skip
 
 

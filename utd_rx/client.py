@@ -30,9 +30,10 @@ from utd_rx.rtc.room import UTDRoom
 from utd_rx.sessions.call import UTDCallSession
 from utd_rx.sessions.signals import SignalAccess, Signals
 from utd_rx.state import StateSubject
+from utd_rx.state.errors import Uncopied
 
 
-class UTDStreamClient(Rooms):
+class UTDStreamClient(Rooms, Uncopied):
     """The way in: one client per signed-in user, one HTTP layer for all its sessions.
 
     It belongs to the event loop of its first call. It holds publishable credentials only; who may
@@ -62,6 +63,8 @@ class UTDStreamClient(Rooms):
         UTDStreamException: `VALIDATION`: an empty credential, a URL that is neither `https://`
             nor on this machine, or a proxy that is not `http://`.
     """
+
+    COPY_INSTEAD = "its arguments, and make one client per process"
 
     def __init__(
         self,

@@ -64,8 +64,23 @@ class ConflictReason(Enum):
     """The server says that the state of things does not allow it, as for a seat that is taken."""
 
 
+_ADVICE: Final = {
+    UTDErrorCode.BANNED: "a host or admin may lift it",
+    UTDErrorCode.FORBIDDEN: "who may is the engine's to say: ask a host or admin",
+    UTDErrorCode.FEATURE_DISABLED: "the project's settings have it switched off",
+    UTDErrorCode.RATE_LIMITED: "wait before the next try",
+    UTDErrorCode.UNAUTHORIZED: "check app id and key, or sign in again",
+    UTDErrorCode.NOT_FOUND: "the session's streams show what is there",
+    UTDErrorCode.CONFLICT: "the session's streams show how things stand",
+    UTDErrorCode.SERVER: "nothing is wrong here: try again later",
+}
+"""What to do, where the words are a server's; our own say it themselves."""
+
+
 class UTDStreamException(Exception):
     """A failure of the SDK, with the engine's status and code where there were any.
+
+    Its `str` is code, message and what to do.
 
     Args:
         message: What happened and what to do, fit to show to a developer; never holds a secret.
@@ -91,6 +106,14 @@ class UTDStreamException(Exception):
         self.retry_after = retry_after
         is_plain = reason is None and code is UTDErrorCode.CONFLICT
         self.reason = ConflictReason.REFUSED if is_plain else reason
+
+    def __str__(self) -> str:
+        reason = None if self.reason is ConflictReason.REFUSED else self.reason
+        kind = self.code.name if reason is None else f"{self.code.name}, {reason.value}"
+        advice = "" if self.status_code is None else _ADVICE.get(self.code, "")
+        if self.retry_after is not None:
+            advice = f"try again in {self.retry_after:g} s"
+        return f"{kind}: {self.message}" + (f" ({advice})" if advice else "")
 
     def __repr__(self) -> str:
         status = "" if self.status_code is None else f", status_code={self.status_code}"
@@ -124,6 +147,11 @@ class InvalidValue(UTDStreamException, ValueError):
 def invalid(message: str) -> InvalidValue:
     """Return a `VALIDATION`: what was handed over is refused here."""
     return InvalidValue(message, code=UTDErrorCode.VALIDATION)
+
+
+def words_of(error: Exception) -> str:
+    """Return what an error says, to be said within another: of ours without its code."""
+    return error.message if isinstance(error, UTDStreamException) else str(error)
 
 
 def conflict(reason: ConflictReason, message: str) -> UTDStreamException:

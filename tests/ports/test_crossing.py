@@ -117,7 +117,7 @@ async def test_who_listens_is_told_what_is_so_and_no_more_failures_than_fit() ->
         teller.post(failure=UTDStreamException(str(number)))
     await asyncio.sleep(0)
     [_, batch] = told
-    assert [str(state.failure) for state in batch] == [
+    assert [state.failure and state.failure.message for state in batch] == [
         str(number) for number in range(5, MAX_FAILURES + 5)
     ]
     stop()

@@ -26,7 +26,7 @@ from utd_rx.sessions.recording import record
 from utd_rx.sessions.replay import Replay, replay
 from utd_rx.sessions.rules_runner import Handlers
 from utd_rx.sessions.session import UTDSession
-from utd_rx.sessions.view import Stream, stream
+from utd_rx.sessions.view import Stream
 from utd_rx.sessions.views import VIEWS, SessionView
 from utd_rx.testing.engine import FakeEngine
 from utd_rx.testing.room import FakeRoom
@@ -118,9 +118,9 @@ class TheatreView(SessionView[Theatre]):
     kind = THEATRE
     type = UTDStreamType.LIVE_STREAM
 
-    claps: Stream[int] = stream(lambda s: s.claps, "How much.")
-    act: Stream[int] = stream(lambda s: s.act, "Which.")
-    said: Stream[str] = stream(lambda s: s.said, "What somebody cried.")
+    claps: Stream[int] = Stream(lambda s: s.claps, "How much.")
+    act: Stream[int] = Stream(lambda s: s.act, "Which.")
+    said: Stream[str] = Stream(lambda s: s.said, "What somebody cried.")
 
     @property
     def identity(self) -> str:

@@ -6,7 +6,6 @@ import asyncio
 import inspect
 import threading
 from collections.abc import Awaitable, Callable
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -27,6 +26,7 @@ from utd_rx.protocol.kinds import AUDIO_ROOM
 from utd_rx.sessions.audio_room import UTDAudioRoomSession
 from utd_rx.sessions.playback import play
 from utd_rx.sessions.runner import Runner
+from utd_rx.sessions.view import Stream
 from utd_rx.sessions.views import AudioRoomView
 from utd_rx.testing.clock import FakeClock
 from utd_rx.testing.room import FakeRoom
@@ -169,9 +169,7 @@ async def test_a_cancelled_command_leaves_no_wait_behind(joined: Stage) -> None:
 
 async def test_every_stream_is_declared_with_what_it_means() -> None:
     declared = [
-        name
-        for name in dir(AudioRoomView)
-        if isinstance(getattr(AudioRoomView, name), cached_property)
+        name for name in dir(AudioRoomView) if isinstance(getattr(AudioRoomView, name), Stream)
     ]
     assert set(STREAMS) <= set(declared)
     for name in declared:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import gc
 import operator
+import pickle
 import threading
 import tracemalloc
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -22,6 +25,7 @@ from utd_rx.state import (
     Store,
     StoreClosedError,
 )
+from utd_rx.state.events import EventStream
 
 
 def divide(state: int, item: int) -> int:
@@ -284,10 +288,37 @@ def test_async_observers_are_refused_with_advice() -> None:
         n.subscribe(fine).dispose()
 
 
-def test_a_repr_does_not_show_the_value() -> None:
-    subject = Store("secret", lambda _, item: item).select(lambda s: s, name="token")
+def test_a_repr_shows_the_value_and_no_more_of_it_than_a_log_can_bear() -> None:
+    subject = Store("lobby", lambda _, item: item).select(lambda s: s, name="room")
     subject.subscribe(lambda v: None)
-    assert repr(subject) == "<StateSubject 'token', 1 observers>"
+    assert repr(subject) == "<StateSubject 'room': 'lobby', 1 observers>"
+    assert (
+        len(repr(Store("x" * 10_000, lambda _, item: item).select(lambda s: s, name="long"))) < 300
+    )
+
+
+def test_a_notebook_shows_a_value_by_its_own_form() -> None:
+    class Shown:
+        def _repr_html_(self) -> str:
+            return "<b>it</b>"
+
+    def form_of(value: object) -> str | None:
+        return Store(value, lambda _, item: item).select(lambda s: s)._repr_html_()
+
+    assert form_of(Shown()) == "<b>it</b>"
+    assert form_of((Shown(), Shown())) == "<b>it</b><br><b>it</b>"
+    assert form_of(("plain", Shown())) is form_of(()) is form_of(5) is None
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_what_is_alive_is_not_copied(copied: Callable[[object], object]) -> None:
+    store = Store(0, replace)
+    n = store.select(lambda s: s)
+    behind = n.pipe(ops.map(str))
+    events: EventStream[int] = EventStream()
+    for alive in (store, n, behind, n.changes(), events):
+        with pytest.raises(TypeError, match=f"this {type(alive).__name__} is alive .* take "):
+            copied(alive)
 
 
 def test_rxpy_operators_compose() -> None:

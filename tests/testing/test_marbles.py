@@ -156,7 +156,7 @@ def test_without_any_clock_it_says_what_to_do(store: Store[str, str]) -> None:
 
 
 def test_what_is_not_recorded_is_refused(store: Store[str, str]) -> None:
-    with pytest.raises(UTDStreamException, match="'letters', 0 observers> is not recorded"):
+    with pytest.raises(UTDStreamException, match="'letters': 'a', 0 observers> is not recorded"):
         assert_timeline(store.select(lambda value: value, name="letters"), "a")
 
 

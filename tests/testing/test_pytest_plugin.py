@@ -211,6 +211,30 @@ def test_the_engine_and_a_client_of_it_are_there(run: Run) -> None:
     ).assert_outcomes(passed=1)
 
 
+def test_a_suite_is_run_in_strict_mode_as_well(pytester: pytest.Pytester) -> None:
+    """Which is what pytest-asyncio does where nobody chose."""
+    pytester.makeini("[pytest]\nasyncio_default_fixture_loop_scope = function")
+    pytester.makepyfile(
+        """
+        import pytest
+        from utd_rx.testing.contracts.room import RoomContract
+        from utd_rx.testing.contracts.room_bench import RoomBench
+        from utd_rx.testing.room import FakeRoom
+
+        class Server:
+            url, token, identity = "ws://127.0.0.1:1", "token", "me"
+
+        class TestFakeRoom(RoomContract):
+            @pytest.fixture
+            def bench(self):
+                return RoomBench(FakeRoom("me"), Server())
+        """
+    )
+    plugins = "-p", "no:cacheprovider", "-p", PLUGIN, "-p", "no:xdist"
+    result = pytester.runpytest_inprocess(*plugins, "-k", "refused_at_once")
+    result.assert_outcomes(passed=1, deselected=result.parseoutcomes()["deselected"])
+
+
 def test_loading_it_costs_little(pytester: pytest.Pytester) -> None:
     path = pytester.makepyfile(
         loading=f"""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from typing import Self
 
 from utd_rx.agent.access import (
     BASE_URL,
@@ -37,6 +36,7 @@ from utd_rx.protocol.kinds import VOICE_AGENT
 from utd_rx.protocol.wire import atoms
 from utd_rx.sessions.agent_view import AgentView
 from utd_rx.sessions.commands import command
+from utd_rx.sessions.owned import Owned
 from utd_rx.sessions.rules_runner import RulesRunner
 from utd_rx.state.events import EventStream
 
@@ -44,7 +44,7 @@ MAX_WRITTEN = 64 * 1024
 """Characters of a text for the agent."""
 
 
-class AtomsAgentSession(AgentView):
+class AtomsAgentSession(AgentView, Owned):
     """A conversation with a voice agent over the Atoms protocol (docs/agent.md).
 
     Every stream is a `StateSubject`; `AgentView` lists them. It belongs to the event loop it was
@@ -172,14 +172,6 @@ class AtomsAgentSession(AgentView):
         """
         return self._player.voice
 
-    def require_here(self) -> None:
-        """Check that this is the session's loop, and that it is not closed: as every command does.
-
-        Raises:
-            UTDStreamException: `CONFLICT`, foreign loop or closed.
-        """
-        self._runner.require_here()
-
     # --- coming and going -----------------------------------------------------------------------
 
     @command
@@ -255,12 +247,6 @@ class AtomsAgentSession(AgentView):
         finally:
             await self._runner.aclose()
             self._agent_events.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.aclose()
 
     # --- talking --------------------------------------------------------------------------------
 

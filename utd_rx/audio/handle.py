@@ -20,6 +20,7 @@ from utd_rx.models.audio import AudioFormat
 from utd_rx.models.device_state import FLOOR_DBFS, MicrophoneState, SpeakerState
 from utd_rx.models.devices import AudioDevice, DeviceChoice, DeviceKey
 from utd_rx.ports.audio import Abilities, AudioPort, Order, SetMuted, Settings
+from utd_rx.ports.one_loop import this_loop
 from utd_rx.state import StateSubject, Store
 
 S = TypeVar("S", bound=MicrophoneState | SpeakerState)
@@ -116,6 +117,7 @@ class DeviceHandle(Generic[S]):
 
         Cancelling is safe: it closes all the same.
         """
+        this_loop(self.key.kind)
         if self._closing is None:
             self._closing = asyncio.create_task(
                 self._close(), name=f"utd_rx.audio: close the {self.key.kind}"
@@ -129,7 +131,7 @@ class DeviceHandle(Generic[S]):
 
     def _attach(self) -> None:
         """Let observers be called on this loop from now on."""
-        loop = asyncio.get_running_loop()
+        loop = this_loop(self.key.kind)
         if self._loop is not loop:
             self._detach()
             self._loop = loop

@@ -157,7 +157,7 @@ class Microphone(DeviceHandle[MicrophoneState]):
         self._stop_hearing: Callable[[], None] | None = None
 
     def __reduce__(self) -> tuple[object, ...]:
-        with suppress(RuntimeError):  # no loop here: whoever opens it is told
+        with suppress(UTDStreamException):  # no loop here: whoever opens it is told
             if self._loop is None:
                 self._attach()
         settings = self._settings

@@ -16,6 +16,7 @@ from typing import Final, TypeAlias
 
 from utd_rx.models.audio import FRAMES_PER_SECOND, AudioFormat, AudioFrame, FrameSink, Samples
 from utd_rx.ports.clock import Clock, sleep_until
+from utd_rx.ports.one_loop import this_loop
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +58,7 @@ class PacedStream:
         self._clock = clock
         self.started_at = clock.now()
         self.delivered_frames = self.skipped_frames = self._stalls = 0
-        self._task = asyncio.get_running_loop().create_task(self._run(), name=name)
+        self._task = this_loop("source of sound").create_task(self._run(), name=name)
         self._task.add_done_callback(_report_failure)
 
     async def wait_ended(self) -> None:

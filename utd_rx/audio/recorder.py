@@ -65,6 +65,10 @@ class WavRecorder:
         except (OSError, TypeError, ValueError) as error:
             raise invalid(f"{path} cannot be written: {error}") from error
 
+    def __repr__(self) -> str:
+        stands = "failed" if self.failure else "closed" if self.is_closed else "open"
+        return f"<WavRecorder {self.path.name!r}, {self.duration:.1f} s, {stands}>"
+
     @property
     def duration(self) -> float:
         """Seconds written."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
-from typing import Final, Protocol, Self
+from typing import Final, Protocol, Self, TypedDict
 
 from attrs import field, frozen
 
@@ -31,7 +31,7 @@ from utd_rx.engine.rules.call_book import CallLimits
 from utd_rx.engine.serving import HttpServer
 from utd_rx.engine.signal_hub import SignalHub
 from utd_rx.engine.signed_tokens import SignedTokens
-from utd_rx.engine.tasks import OwnedTasks
+from utd_rx.engine.tasks import OwnedTasks, require_loop
 from utd_rx.engine.webhooks import WebhookSender
 from utd_rx.errors import ConflictReason, UTDStreamException, conflict
 
@@ -45,6 +45,15 @@ class Sfu(Protocol):
     def api_url(self) -> str: ...
     async def start(self) -> None: ...
     async def aclose(self) -> None: ...
+
+
+class ClientCredentials(TypedDict):
+    """What `UTDStreamClient` is made with."""
+
+    app_id: str
+    app_key: str
+    base_url: str
+    token_base_url: str
 
 
 @frozen
@@ -115,6 +124,16 @@ class LocalEngine:
         return self._started.base_url
 
     @property
+    def credentials(self) -> ClientCredentials:
+        """What a client of this engine is made with: `UTDStreamClient(**engine.credentials)`."""
+        return {
+            "app_id": self.app_id,
+            "app_key": self.app_key,
+            "base_url": self.base_url,
+            "token_base_url": self.token_base_url,
+        }
+
+    @property
     def livekit_url(self) -> str:
         """Where clients connect for media."""
         return self.sfu.url
@@ -167,6 +186,7 @@ class LocalEngine:
                 before, `NOT_FOUND` when there is no livekit-server to start, and what else the
                 SFU's start raises.
         """
+        require_loop("an engine")
         if self._running is not None or self._is_starting or self._is_unwanted:
             raise conflict(ConflictReason.ALREADY, "an engine starts once")
         self._is_starting = True

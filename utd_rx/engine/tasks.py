@@ -7,7 +7,21 @@ import logging
 from collections.abc import Coroutine
 from typing import Any
 
+from utd_rx.errors import ConflictReason, conflict
+
 logger = logging.getLogger(__name__)
+
+
+def require_loop(what: str) -> None:
+    """Check that an event loop of asyncio runs here, or raise `FOREIGN_LOOP`: `what` needs one."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        raise conflict(
+            ConflictReason.FOREIGN_LOOP,
+            f"{what} needs a running event loop of asyncio, and here is none: start it in an "
+            "`async def` that asyncio.run() runs, or in a LoopThread; trio has no such loop",
+        ) from None
 
 
 class OwnedTasks:

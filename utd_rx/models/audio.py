@@ -65,7 +65,7 @@ def _pcm(samples: Samples) -> Samples:
     raise invalid(f"AudioFrame.samples must be int16 of (samples, channels), not {what}")
 
 
-@frozen(eq=False, field_transformer=typed, init=False)
+@frozen(eq=False, field_transformer=typed, init=False, repr=False)
 class AudioFrame:
     """10 ms of sound.
 
@@ -78,7 +78,7 @@ class AudioFrame:
         UTDStreamException: `VALIDATION`: samples of another type or shape, or a rate that is none.
     """
 
-    samples: Samples = field(repr=False, converter=_pcm)
+    samples: Samples = field(converter=_pcm)
     sample_rate: int = field(validator=gt(0))
     at: float = 0.0
 
@@ -90,6 +90,12 @@ class AudioFrame:
             _set_at(self, at)
         else:
             self.__attrs_init__(samples, sample_rate, at)
+
+    def __repr__(self) -> str:
+        # The level as `level_dbfs` counts it: the RMS of the loudest sine is 0.
+        power = np.mean(np.square(self.samples, dtype=np.float64)) if self.samples.size else 0.0
+        level = f"{10 * np.log10(2 * power / 32_768**2):.1f} dBFS" if power else "silent"
+        return f"<AudioFrame {self.samples.shape} at {self.sample_rate} Hz, {level}>"
 
     @property
     def format(self) -> AudioFormat:

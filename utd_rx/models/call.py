@@ -6,6 +6,7 @@ from enum import Enum
 
 from attrs import field, frozen
 
+from utd_rx.models import html
 from utd_rx.models.checks import typed
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.secrets import CREDENTIAL
@@ -86,6 +87,15 @@ class UTDCall:
     answered_by: str | None = None
     duration_seconds: float | None = None
     end_reason: UTDCallEndReason | None = None
+
+    def _repr_html_(self) -> str:
+        parties = (
+            ("caller", self.caller_name or self.caller_identity),
+            ("callee", self.callee_name or self.callee_identity),
+        )
+        end = (("seconds", self.duration_seconds), ("ended by", self.end_reason))
+        standing = (("call", self.call_id), ("type", self.type), ("status", self.status))
+        return html.table((*standing, *parties, *(end if self.status.is_terminal else ())))
 
 
 @frozen(field_transformer=typed)

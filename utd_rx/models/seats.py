@@ -7,6 +7,7 @@ from enum import Enum
 
 from attrs import field, frozen
 
+from utd_rx.models import html
 from utd_rx.models.asked import moment_of, seconds_since
 from utd_rx.models.checks import typed
 from utd_rx.models.frozen_map import FrozenMap
@@ -95,6 +96,14 @@ class UTDSeatGrid:
     mode_id: str | None = None
     requests: tuple[SpeakRequest, ...] = ()
     revision: int | None = None
+
+    def _repr_html_(self) -> str:
+        rows: list[tuple[object, ...]] = []
+        for seat in self.seats:
+            reserved = "" if seat.reserved_for is None else f"for {seat.reserved_for}"
+            rows.append((seat.index, seat.identity, "locked" if seat.is_locked else reserved))
+        waiting = tuple(asked.identity for asked in self.requests)
+        return html.table([*rows, ("waiting", waiting)] if waiting else rows, ("seat", "who", ""))
 
     @property
     def count(self) -> int:

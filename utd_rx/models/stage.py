@@ -6,6 +6,7 @@ from datetime import datetime
 
 from attrs import frozen
 
+from utd_rx.models import html
 from utd_rx.models.asked import moment_of, seconds_since
 from utd_rx.models.checks import typed
 
@@ -17,6 +18,9 @@ class UTDStageMember:
     identity: str
     name: str | None = None
     role: str | None = None
+
+    def _repr_html_(self) -> str:
+        return html.cell(" · ".join(filter(None, (self.identity, self.name, self.role))))
 
 
 @frozen(field_transformer=typed)

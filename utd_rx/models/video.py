@@ -72,7 +72,7 @@ def _rgb(pixels: Pixels) -> Pixels:
     )
 
 
-@frozen(eq=False, field_transformer=typed)
+@frozen(eq=False, field_transformer=typed, repr=False)
 class VideoFrame:
     """One picture.
 
@@ -86,9 +86,13 @@ class VideoFrame:
         ValueError: Pixels of another type or shape, or a rotation that is none.
     """
 
-    pixels: Pixels = field(repr=False, converter=_rgb)
+    pixels: Pixels = field(converter=_rgb)
     timestamp: float = 0.0
     rotation: int = field(default=0, validator=in_((0, 90, 180, 270)))
+
+    def __repr__(self) -> str:
+        turned = f", turned by {self.rotation}°" if self.rotation else ""
+        return f"<VideoFrame {self.pixels.shape}{turned}>"
 
     def __reduce__(self) -> tuple[type[VideoFrame], tuple[Pixels, float, int]]:
         return VideoFrame, (self.pixels, self.timestamp, self.rotation)  # read-only there as well

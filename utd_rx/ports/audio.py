@@ -22,7 +22,7 @@ from utd_rx.ports.room import FramesSink
 
 BLOCK: Final = 0.0025
 """Seconds per callback. PortAudio holds two blocks, and the jitter buffer one more: 6 ms less from
-card to card than with 5 ms blocks, at the same CPU (docs/audio.md, "Figures")."""
+card to card than with 5 ms blocks, at the same CPU (benchmarks/audio.md)."""
 
 SHORTEST_BLOCK: Final = 0.001
 LONGEST_BLOCK: Final = 0.05

@@ -20,6 +20,7 @@ from utd_rx.models.voice_processing import VoiceProcessing
 from utd_rx.ports import living
 from utd_rx.ports.audio import Abilities, MicrophoneSettings, Order, Settings, StatesSink
 from utd_rx.ports.crossing import Teller
+from utd_rx.ports.one_loop import this_loop
 from utd_rx.ports.room import FramesSink
 
 S = TypeVar("S", bound=MicrophoneState | SpeakerState)
@@ -98,7 +99,7 @@ class LocalDevice(Generic[S]):
         self._check()
         if self._opening is not None or self._stream is not None:
             raise conflict(ConflictReason.ALREADY, f"the {self.key.kind} is open already")
-        self._home = asyncio.get_running_loop()
+        self._home = this_loop(self.key.kind)
         opening = self._opening = self._home.create_future()
         try:
             await self._begin(sink)
@@ -123,6 +124,7 @@ class LocalDevice(Generic[S]):
         self.teller.flush()
 
     async def close(self, *, for_good: bool = False) -> None:
+        this_loop(self.key.kind)
         self._is_over |= for_good
         closing = self.at_home(self._close())
         await asyncio.shield(asyncio.create_task(closing, name=f"utd_rx: close a {self.key.kind}"))

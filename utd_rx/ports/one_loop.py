@@ -33,15 +33,25 @@ class OneLoop:
 
     def check(self) -> None:
         """Return in the loop that owns it; where another runs, or none, raise `FOREIGN_LOOP`."""
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            loop = None
+        loop = this_loop(self._what)
         if self._loop is None:
             self._loop = loop
-        if loop is None or loop is not self._loop:
+        if loop is not self._loop:
             raise conflict(
                 ConflictReason.FOREIGN_LOOP,
                 f"this {self._what} belongs to another event loop: hand the call over to that one, "
-                f"with asyncio.run_coroutine_threadsafe, or make one {self._what} per loop",
+                f"as a session's `from_thread` does, or make one {self._what} per loop",
             )
+
+
+def this_loop(what: str) -> asyncio.AbstractEventLoop:
+    """Return the loop that runs here, or raise `FOREIGN_LOOP`: `what` needs one."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        raise conflict(
+            ConflictReason.FOREIGN_LOOP,
+            f"a {what} needs a running event loop of asyncio, and here is none: use it in an "
+            "`async def` that asyncio.run() runs, or from a thread by a session's `from_thread` "
+            "or a LoopThread; trio has no such loop",
+        ) from None

@@ -21,7 +21,7 @@ from utd_rx.protocol import speakers as speaker_rules
 from utd_rx.protocol.connection import Sync
 from utd_rx.protocol.deadlines import earliest
 from utd_rx.protocol.facts import Effects
-from utd_rx.protocol.facts.connection import CloseStarted, JoinSucceeded
+from utd_rx.protocol.facts.connection import JoinSucceeded
 from utd_rx.protocol.facts.media import PublishingWanted
 from utd_rx.protocol.seating import Seating
 from utd_rx.protocol.seats import Seats
@@ -74,7 +74,7 @@ def step(state: AudioRoomState, fact: object, now: float) -> tuple[AudioRoomStat
     session, effects = session_rules.step(state.session, fact, now, hint=hint, allowed=allowed)
     connection = session.connection
     seating = seating_rules.step(state.seating, fact, session.microphone, connection.epoch)
-    if isinstance(fact, CloseStarted):
+    if connection.is_closed:
         return evolve(state, session=session, seating=seating), effects
     if not connection.is_joined:
         # Before the first word of a join and after the last: LiveKit still reports while it says

@@ -155,7 +155,7 @@ CALL_IN_ROOM: Final = data.RoomKey(
 
 def step(state: CallState, fact: object, now: float) -> tuple[CallState, Effects]:
     """Return the state after `fact` and what it calls for; total."""
-    if isinstance(fact, CloseStarted):
+    if isinstance(fact, CloseStarted) or state.session.connection.is_closed:
         session, effects = session_rules.step(state.session, fact, now, allowed=_NOTHING)
         return evolve(state, session=session), effects
     hint = data.decode(fact, DECODERS) if isinstance(fact, e.DataReceived) else None

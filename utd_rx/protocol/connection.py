@@ -63,7 +63,8 @@ class Connection:
     `epoch` counts joins, and `late` the results that came too late and were dropped. In an outage,
     LiveKit has given up when it `is_lost`: nothing is published or received; `retry_at` is None
     while an attempt is under way, one that `mints` takes a fresh token, and `place` is set while
-    the engine is to say whether this client was displaced for good.
+    the engine is to say whether this client was displaced for good. When it `is_closed` nothing
+    follows: whatever is told still, as by what the end itself stopped, says nothing new.
     """
 
     state: UTDConnectionState = UTDConnectionState.DISCONNECTED
@@ -78,6 +79,7 @@ class Connection:
     attempts: int = 0
     mints: bool = False
     place: Place | None = None
+    is_closed: bool = False
 
     @property
     def is_connected(self) -> bool:
@@ -174,6 +176,8 @@ DISCONNECT_FAILURES: Final[dict[DisconnectReason, tuple[UTDErrorCode, str]]] = {
 
 def step(connection: Connection, fact: object, now: float) -> Connection:
     """Return the connection after `fact`; total, a fact without a row changes nothing."""
+    if connection.is_closed:
+        return connection
     is_result = isinstance(
         fact, facts.JoinSucceeded | facts.JoinFailed | facts.RejoinFailed | facts.PlaceAsked
     )
@@ -185,6 +189,17 @@ def step(connection: Connection, fact: object, now: float) -> Connection:
     if isinstance(fact, facts.PlaceAsked) and connection.place is None:
         return connection
     after = TRANSITIONS.get((connection.state, _row(connection, fact)))
+    if isinstance(fact, facts.CloseStarted):
+        failure = connection.failure if after is None else None
+        closed = after or connection.state
+        return Connection(
+            closed,
+            connection.epoch,
+            last_sync=connection.last_sync,
+            failure=failure,
+            late=connection.late,
+            is_closed=True,
+        )
     if after is None:
         return connection
     match fact:

@@ -106,12 +106,13 @@ def step(state: LiveStreamState, fact: object, now: float) -> tuple[LiveStreamSt
         return evolve(state, session=session), effects
     hint = data.decode(fact, DECODERS) if isinstance(fact, e.DataReceived) else None
     heard = fact if hint is None else hint
-    stage = before if isinstance(fact, CloseStarted) else _stage_after(state, heard, now)
+    is_closing = isinstance(fact, CloseStarted) or state.session.connection.is_closed
+    stage = before if is_closing else _stage_after(state, heard, now)
     is_demoted = _is_demoted(state, stage.stage, heard)
     allowed: Set[TrackSource] = _NOTHING if is_demoted else SOURCES.keys()
     session, effects = session_rules.step(state.session, fact, now, hint=hint, allowed=allowed)
     is_demoted = is_demoted and session.roster.permission.can_publish
-    if isinstance(fact, CloseStarted):
+    if is_closing:
         return evolve(state, session=session, is_demoted=is_demoted), effects
     connection = session.connection
     if not connection.is_joined:

@@ -90,15 +90,15 @@ def step(
     """
     connection = connection_rules.step(state.connection, fact, now)
     match fact:
+        case _ if connection.is_closed:
+            # What is known stays as it was: nothing more is heard that could make it wrong.
+            own, ends = _tracks_after(state, connection, state.roster, fact, now, allowed)
+            return evolve(state, connection=connection, publications=own), ends
         case facts.JoinSucceeded() if fact.epoch != connection.epoch:
             return evolve(state, connection=connection), ()  # of a join that is over: counted there
         case facts.JoinAdmitted(epoch=epoch, role=role) if epoch == connection.epoch:
             is_host = state.claims_host if role is None else role == UTDRole.HOST.value
             return evolve(state, is_host=is_host), ()
-        case facts.CloseStarted():
-            # What is known stays as it was: nothing more is heard that could make it wrong.
-            own, ends = _tracks_after(state, connection, state.roster, fact, now, allowed)
-            return evolve(state, connection=connection, publications=own), ends
     roster = _roster_after(state, connection, fact)
     connection, attempts = connection_rules.follow_up(connection, now)
     own, operations = _tracks_after(state, connection, roster, fact, now, allowed)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 from attrs import define, field
 
-from utd_rx.errors import UTDErrorCode, UTDStreamException, invalid
+from utd_rx.errors import UTDErrorCode, UTDStreamException, invalid, words_of
 from utd_rx.models.audio import AudioFormat, AudioInput, AudioInputStream
 from utd_rx.models.participant import TrackSource
 from utd_rx.models.video import Losable, VideoFormat, VideoFrame, VideoInput
@@ -189,8 +189,8 @@ def _audio_format(source: Any) -> AudioFormat:
         return AudioFormat(declared.sample_rate, declared.channels)
     except (AttributeError, ValueError) as error:
         raise invalid(
-            f"The audio input declares no format that can be published ({error}). Declare one that "
-            "can, such as 48,000 Hz: frames of another rate are converted to it."
+            f"The audio input declares no format that can be published ({words_of(error)}). "
+            "Declare one that can, such as 48,000 Hz: frames of another rate are converted to it."
         ) from error
 
 
@@ -200,6 +200,6 @@ def _video_format(source: Any) -> VideoFormat:
         return VideoFormat(declared.width, declared.height, declared.fps)
     except (AttributeError, ValueError) as error:
         raise invalid(
-            f"The video input declares no format that can be published ({error}). Declare one that "
-            "can, such as VideoFormat(640, 360): frames may be of another size."
+            f"The video input declares no format that can be published ({words_of(error)}). "
+            "Declare one that can, such as VideoFormat(640, 360): frames may be of another size."
         ) from error

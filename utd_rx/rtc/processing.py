@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from attrs import evolve
 
-from utd_rx.errors import UTDErrorCode, UTDStreamException, invalid
+from utd_rx.errors import UTDErrorCode, UTDStreamException, invalid, words_of
 from utd_rx.models.audio import AudioFormat, AudioFrame, Samples, is_pcm
 from utd_rx.models.secrets import foreign_text
 from utd_rx.models.voice_processing import VoiceProcessing, VoiceProcessor
@@ -89,7 +89,7 @@ def _fault(frame: AudioFrame) -> str:
         # WebRTC takes every rate that an `AudioFormat` has, 8,000 to 192,000 Hz (measured).
         wanted = AudioFormat(rate, samples.shape[1]).samples_per_frame
     except ValueError as error:
-        return str(error)
+        return words_of(error)
     if len(samples) != wanted:
         return f"it has {len(samples)} samples, not {wanted}, at {rate} Hz"
     return ""

@@ -18,22 +18,29 @@ from utd_rx.protocol.facts.people import ChatSent
 from utd_rx.protocol.wire.chat import chat_to_wire
 from utd_rx.sessions.runner import Runner
 from utd_rx.state import StateSubject
+from utd_rx.state.errors import Uncopied
 from utd_rx.state.piping import piped
 from utd_rx.state.reports import report
 
 
-@frozen(eq=False)
-class RoomChat:
+@frozen(eq=False, repr=False)
+class RoomChat(Uncopied):
     """The chat of one session.
 
     Attributes:
         history: The last 300 messages, oldest first: `session.chat_history`.
     """
 
+    COPY_INSTEAD = "`chat.history.value`"
+
     history: StateSubject[tuple[ChatMessage, ...]]
     _runner: Runner[Any]
     _clock: Clock
     _send_data: Callable[[bytes], Awaitable[None]]
+
+    def __repr__(self) -> str:
+        lock = ", locked" if self._runner.session.chat.is_locked else ""
+        return f"<RoomChat of {self._runner.room_name!r}, {len(self.history.value)} messages{lock}>"
 
     @property
     def messages(self) -> Observable[ChatMessage]:

@@ -106,6 +106,10 @@ class Recording:
         ending = session.select(lambda state: None, name="recording")  # heard once, at its end
         self._subscriptions.add(ending.subscribe(None, None, lambda: self._finish(End.CLOSED)))
 
+    def __repr__(self) -> str:
+        stands = "under way" if self._end is None else self._end.value
+        return f"<Recording {self.path.name!r}, {stands}>"
+
     @property
     def failure(self) -> Exception | None:
         """What ended the recording before its time, None when nothing did."""

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar, overload
 
 from reactivex.scheduler import HistoricalScheduler
 
-from utd_rx.errors import invalid
+from utd_rx.errors import invalid, words_of
 from utd_rx.models.checks import POSITIVE, number
 from utd_rx.protocol import journal
 from utd_rx.protocol.agent.session import AgentState
@@ -59,7 +59,7 @@ def replay(path: str | Path, kind: type[Replay[Any]] | None = None) -> Replay[An
             # A line longer than allowed is cut here, and refused there.
             read = journal.read(iter(lambda: file.readline(journal.MAX_LINE + 1), b""))
     except (OSError, ValueError) as error:  # ValueError: no file can have such a name
-        raise invalid(f"{path} cannot be read: {error}") from error
+        raise invalid(f"{path} cannot be read: {words_of(error)}") from error
     found = _of(KINDS[read.header.type])
     if not issubclass(found, kind or AudioRoomReplay):
         raise invalid(f"{path} is of another kind: write replay(path, {found.__name__})")

@@ -15,6 +15,7 @@ from typing import Any, Final, Generic, Protocol, TypeAlias, TypeVar
 
 from utd_rx.errors import ConflictReason, UTDStreamException, conflict
 from utd_rx.ports.clock import Clock
+from utd_rx.ports.from_thread import FromThread
 from utd_rx.ports.one_loop import OneLoop
 from utd_rx.protocol.waiting import EndWait, Promise, Step, WaitDropped, Waiting, WaitStarted
 from utd_rx.sessions.timer import DeadlineTimer
@@ -52,9 +53,10 @@ class RulesRunner(Generic[St]):
     """Feeds a session's machine, carries out what it asks for, and lets its commands wait."""
 
     def __init__(self, rules: Rules[St], initial: St, *, clock: Clock) -> None:
-        self._loop = asyncio.get_running_loop()
         self._owner = OneLoop("session")
         self._owner.check()
+        self._loop = asyncio.get_running_loop()
+        self.from_thread = FromThread(self._loop)
         self._rules = rules
         self._clock = clock
         self._handlers: dict[type, Handler] = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Self, TypeVar, cast
+from typing import TypeVar, cast
 
 from utd_rx.models.audio import AudioInput
 from utd_rx.models.ban import UTDBan
@@ -26,13 +26,14 @@ from utd_rx.sessions.commands import command, moderating
 from utd_rx.sessions.listening import Listening
 from utd_rx.sessions.moderation import Moderation
 from utd_rx.sessions.own_tracks import OwnTracks
+from utd_rx.sessions.owned import Owned
 from utd_rx.sessions.rules_runner import Handlers
 from utd_rx.sessions.runner import Runner
 
 St = TypeVar("St", bound=Waiting)
 
 
-class UTDSession(Listening[St]):
+class UTDSession(Listening[St], Owned):
     """A headless session: streams that mirror the server, commands that can be awaited.
 
     Every stream is a `StateSubject`: a `BehaviorSubject` only the session writes; `SessionView`
@@ -113,14 +114,6 @@ class UTDSession(Listening[St]):
         """The media room under the session; a `UTDRoom` unless one was given."""
         return self._room
 
-    def require_here(self) -> None:
-        """Check that this is the session's loop, and that it is not closed: as every command does.
-
-        Raises:
-            UTDStreamException: `CONFLICT`, foreign loop or closed.
-        """
-        self._runner.require_here()
-
     # --- joining and leaving --------------------------------------------------------------------
 
     @command
@@ -188,12 +181,6 @@ class UTDSession(Listening[St]):
             await self._room.aclose()
         finally:
             await self._runner.aclose()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.aclose()
 
     # --- media and messages ---------------------------------------------------------------------
 

@@ -4,35 +4,48 @@ from __future__ import annotations
 
 import builtins  # a view has a `type` of its own
 from collections.abc import Callable
-from functools import cached_property, partial
-from typing import Any, Generic, TypeAlias, TypeVar, cast
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, cast, overload
 
 from reactivex import Observable
 from reactivex import operators as ops
 
 from utd_rx.errors import invalid
+from utd_rx.models import html
 from utd_rx.models.stream_type import SessionType
 from utd_rx.protocol.kinds import Kind
 from utd_rx.protocol.waiting import Waiting
 from utd_rx.state import Machine, StateSubject
+from utd_rx.state.errors import Uncopied
 
 St = TypeVar("St", bound=Waiting)
 T = TypeVar("T")
 E = TypeVar("E")
 
 
-Stream: TypeAlias = cached_property[StateSubject[T]]
-"""A `StateSubject` of a view; each view has its own."""
+class Stream(property, Generic[T]):
+    """A read-only property of views: a `StateSubject`, each view has its own.
+
+    Args:
+        read: Returns what it shows of the state.
+        doc: Its docstring.
+    """
+
+    def __init__(self, read: Callable[[Any], T], doc: str) -> None:
+        super().__init__(lambda view: view._streams[self])
+        self.__doc__ = doc
+        self.read = read
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __get__(self, view: None, owner: type | None = None) -> Self: ...
+        @overload
+        def __get__(self, view: object, owner: type | None = None) -> StateSubject[T]: ...
+        def __get__(self, view: Any, owner: type | None = None) -> Any: ...
 
 
-def stream(read: Callable[[Any], T], doc: str) -> Stream[T]:
-    """Declare a stream: what it shows of the state, and its docstring."""
-    declared: Stream[T] = cached_property(lambda view: view.select(read, name=declared.attrname))
-    declared.__doc__ = doc
-    return declared
-
-
-class View(Generic[St]):
+class View(Uncopied, Generic[St]):
     """The streams of a session, each a `StateSubject` on one machine; it can be recorded.
 
     Attributes:
@@ -40,20 +53,33 @@ class View(Generic[St]):
         kind: Its rules.
     """
 
+    COPY_INSTEAD = "`session.state.value`, or a recording: record(session, path)"
+
+    _IN_HTML: ClassVar[tuple[str, ...]] = ()
+    """The streams that a notebook shows."""
+
     kind: Kind[Any]
     type: SessionType
 
-    state: Stream[St] = stream(lambda state: state, "The whole state, one frozen value.")
+    state: Stream[St] = Stream(lambda state: state, "The whole state, one frozen value.")
 
     def __init__(self, machine: Machine[St, Any, Any], events: Observable[Any]) -> None:
         self._machine = machine
         self._events = events
         # Made now, so that a closed session has them, too.
-        for owner in type(self).__mro__:
-            for name in [
-                name for name, one in vars(owner).items() if isinstance(one, cached_property)
-            ]:
-                getattr(self, name)
+        self._streams: dict[Stream[Any], StateSubject[Any]] = {
+            one: machine.select(one.read, name=name)
+            for owner in type(self).__mro__
+            for name, one in vars(owner).items()
+            if isinstance(one, Stream)
+        }
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._summary}>"
+
+    def _repr_html_(self) -> str:
+        rows = [(name, getattr(self, name).value) for name in self._IN_HTML]
+        return f"<b>{html.cell(f'{type(self).__name__} {self._summary}')}</b>{html.table(rows)}"
 
     @property
     def events(self) -> Observable[Any]:
@@ -77,6 +103,11 @@ class View(Generic[St]):
     def select(self, f: Callable[[St], T], *, name: str = "") -> StateSubject[T]:
         """Derive a stream from the whole state; see `utd_rx.state.Store.select`."""
         return self._machine.select(f, name=name)
+
+    @property
+    def _summary(self) -> str:
+        """What is said of it in a word or two, after its kind."""
+        raise NotImplementedError
 
     @property
     def _names(self) -> tuple[str, str]:

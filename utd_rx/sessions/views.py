@@ -36,7 +36,7 @@ from utd_rx.protocol.live_stream import LiveStreamState
 from utd_rx.protocol.session import SessionState
 from utd_rx.protocol.waiting import Waiting
 from utd_rx.sessions.agent_view import AgentView
-from utd_rx.sessions.view import Stream, View, stream
+from utd_rx.sessions.view import Stream, View
 from utd_rx.state import held_for
 
 St = TypeVar("St", bound=Waiting)
@@ -44,7 +44,7 @@ T = TypeVar("T")
 
 
 def _common(read: Callable[[SessionState], T], doc: str) -> Stream[T]:
-    return stream(lambda state: read(state.session), doc)
+    return Stream(lambda state: read(state.session), doc)
 
 
 class SessionView(View[St]):
@@ -172,6 +172,11 @@ class SessionView(View[St]):
         )
 
     @property
+    def _summary(self) -> str:
+        how = "closed" if self._machine.closed else self.connection_state.value.value
+        return f"{self.room_name!r} as {self.identity!r}, {how}"
+
+    @property
     def _names(self) -> tuple[str, str]:
         return self.identity, self.room_name
 
@@ -184,20 +189,21 @@ class SessionView(View[St]):
 class AudioRoomView(SessionView[AudioRoomState]):
     """The streams of an audio room."""
 
+    _IN_HTML = ("connection_state", "failure", "seats", "invitations", "microphone_enabled")
     kind = AUDIO_ROOM
     type = UTDStreamType.AUDIO_ROOM
 
-    seats: Stream[UTDSeatGrid] = stream(
+    seats: Stream[UTDSeatGrid] = Stream(
         lambda s: s.seats.grid, "The grid as the engine last told it, never optimistic."
     )
-    my_seat: Stream[UTDSeat | None] = stream(
+    my_seat: Stream[UTDSeat | None] = Stream(
         lambda s: s.my_seat, "The seat this client sits on, None when it has none."
     )
-    pending_requests: Stream[tuple[SpeakRequest, ...]] = stream(
+    pending_requests: Stream[tuple[SpeakRequest, ...]] = Stream(
         lambda s: s.seats.grid.requests,
         "Who waits for a seat in request mode, in order; `age` says how long.",
     )
-    invitations: Stream[tuple[Invitation, ...]] = stream(
+    invitations: Stream[tuple[Invitation, ...]] = Stream(
         lambda s: s.speakers.invitations,
         "The open offers of a seat to this client, oldest first, as the engine lists them. Of an "
         "engine that lists none each is only what a message says, and proven when it is accepted.",
@@ -223,24 +229,27 @@ class AudioRoomView(SessionView[AudioRoomState]):
 class LiveStreamView(SessionView[LiveStreamState]):
     """The streams of a live stream."""
 
+    _IN_HTML = ("connection_state", "failure", "stage", "stage_requests", "viewer_count")
     kind = LIVE_STREAM
     type = UTDStreamType.LIVE_STREAM
 
-    stage: Stream[tuple[UTDStageMember, ...]] = stream(
+    stage: Stream[tuple[UTDStageMember, ...]] = Stream(
         lambda s: s.stage.stage.members,
         "Who may publish: the host first, then in the order of promotion, as the engine tells it.",
     )
-    stage_requests: Stream[tuple[StageRequest, ...]] = stream(
+    stage_requests: Stream[tuple[StageRequest, ...]] = Stream(
         lambda s: s.stage.requests,
         "Who has raised a hand, the oldest first, for hosts and admins; `age` says how long.",
     )
-    hand_raised = stream(lambda s: s.stage.is_hand_up, "Whether this client's own hand is up.")
-    live_ended = stream(
+    hand_raised: Stream[bool] = Stream(
+        lambda s: s.stage.is_hand_up, "Whether this client's own hand is up."
+    )
+    live_ended: Stream[bool] = Stream(
         lambda s: s.broadcast.is_over,
         "Whether the broadcast is over: the host ended it, or did not come back within the "
         "engine's time. False again when the host publishes again, or with the next join.",
     )
-    viewer_count = stream(
+    viewer_count: Stream[int] = Stream(
         lambda s: s.viewer_count,
         "How many are in the room and not on the stage, this client among them.",
     )
@@ -257,26 +266,28 @@ class CallView(SessionView[CallState]):
     All are read from one value, so they never contradict each other.
     """
 
-    status: Stream[UTDCallStatus | None] = stream(
+    _IN_HTML = ("connection_state", "failure", "call", "duration")
+
+    status: Stream[UTDCallStatus | None] = Stream(
         lambda s: s.status, "Where the call stands, None before the first one."
     )
-    call_id: Stream[str | None] = stream(
+    call_id: Stream[str | None] = Stream(
         lambda s: s.call_id, "The engine's id of it; None also where the callee was on a call."
     )
-    call: Stream[UTDCall | None] = stream(
+    call: Stream[UTDCall | None] = Stream(
         lambda s: s.call, "The whole, without credentials; None where there is no id."
     )
-    peer: Stream[str | None] = stream(
+    peer: Stream[str | None] = Stream(
         lambda s: s.peer, "The identity at the other end, None while the engine has not told it."
     )
-    peer_name: Stream[str | None] = stream(
+    peer_name: Stream[str | None] = Stream(
         lambda s: s.peer_name, "Their display name, None where there is none."
     )
-    duration: Stream[float | None] = stream(
+    duration: Stream[float | None] = Stream(
         lambda s: s.duration,
         "Whole seconds since the answer, None before it; in the end, what the engine says.",
     )
-    end_reason: Stream[UTDCallEndReason | None] = stream(
+    end_reason: Stream[UTDCallEndReason | None] = Stream(
         lambda s: s.end_reason, "Why it is over, None while it is not."
     )
 
@@ -284,6 +295,12 @@ class CallView(SessionView[CallState]):
     def identity(self) -> str:
         """Who this client is."""
         return self._machine.state.identity
+
+    @property
+    def _summary(self) -> str:
+        call = "no call" if self.status.value is None else self.status.value.value
+        peer = "" if self.peer.value is None else f" with {self.peer.value!r}"
+        return f"as {self.identity!r}, {call}{peer}{', closed' if self._machine.closed else ''}"
 
     @property
     def room_name(self) -> str:

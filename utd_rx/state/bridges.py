@@ -10,7 +10,7 @@ from typing import TypeVar
 from reactivex.disposable import CompositeDisposable
 
 from utd_rx.state.derived import Derived, Subscription, same
-from utd_rx.state.errors import INSTEAD_OF_STATE, StreamCompletedError, refuse_async
+from utd_rx.state.errors import INSTEAD_OF_STATE, StreamCompletedError, Uncopied, refuse_async
 from utd_rx.state.reports import INTERRUPTS, running_loop
 
 T = TypeVar("T")
@@ -22,7 +22,13 @@ class _Wakeup:
     __slots__ = ("_future", "_loop")
 
     def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
+        loop = running_loop()
+        if loop is None:
+            raise RuntimeError(
+                "until() and changes() wait on an event loop of asyncio, and none runs here: use "
+                "them in an `async def` that asyncio.run() runs, or read `.value`"
+            )
+        self._loop = loop
         self._future: asyncio.Future[None] = self._loop.create_future()
 
     async def wait(self, timeout: float | None = None) -> bool:
@@ -95,12 +101,14 @@ async def until(
     return found[0]
 
 
-class Changes(AsyncIterator[T]):
+class Changes(AsyncIterator[T], Uncopied):
     """The asynchronous iterator of `StateSubject.changes()`.
 
     It never yields two equal values in a row, and observes only while somebody waits for the next
     one; so cancelling it or letting go of it leaves nothing behind, and loses nothing.
     """
+
+    COPY_INSTEAD = "another one from `changes()`"
 
     def __init__(self, source: Derived[T]) -> None:
         self._source = source

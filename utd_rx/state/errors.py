@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, NoReturn, SupportsIndex
 
 
 class StoreClosedError(RuntimeError):
@@ -25,6 +25,18 @@ class ReadOnlySubjectError(TypeError):
 
 class AsyncObserverError(TypeError):
     """An `async def` function was given as an observer or predicate; nobody would await it."""
+
+
+class Uncopied:
+    """What is alive: copying or pickling it is refused, and `COPY_INSTEAD` says what to take."""
+
+    COPY_INSTEAD = "what it tells"
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
+        raise TypeError(
+            f"this {type(self).__name__} is alive and can be neither copied nor pickled: take "
+            f"{self.COPY_INSTEAD}"
+        )
 
 
 _ASYNC: Final = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR

@@ -15,7 +15,7 @@ from reactivex.disposable import Disposable, SingleAssignmentDisposable
 from reactivex.scheduler import CurrentThreadScheduler
 from reactivex.scheduler.eventloop import AsyncIOScheduler
 
-from utd_rx.state.errors import INSTEAD_OF_EVENTS, refuse_async
+from utd_rx.state.errors import INSTEAD_OF_EVENTS, Uncopied, refuse_async
 from utd_rx.state.reports import report, running_loop
 
 T = TypeVar("T")
@@ -94,8 +94,10 @@ class PipedScheduler(LoopScheduler):
         return CurrentThreadScheduler.singleton().schedule(action, state)
 
 
-class Piping:
+class Piping(Uncopied):
     """What pipes so that the end of the chain supplies the scheduler; before its Observable."""
+
+    COPY_INSTEAD = "the values that it emits"
 
     if not TYPE_CHECKING:  # RxPY's overloads are right about the types
 

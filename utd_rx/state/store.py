@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Generic, TypeVar
 
 from utd_rx.state.core import Core
+from utd_rx.state.errors import Uncopied
 from utd_rx.state.subject import StateSubject
 
 S = TypeVar("S")
@@ -13,7 +14,7 @@ I = TypeVar("I")  # noqa: E741 - the item
 T = TypeVar("T")
 
 
-class Store(Generic[S, I]):
+class Store(Uncopied, Generic[S, I]):
     """One value and its only writer.
 
     Args:
@@ -21,6 +22,8 @@ class Store(Generic[S, I]):
         step: Pure: returns the next state, or the same object for no change. What it raises goes
             to the dispatcher and changes nothing. Runs under the store's lock.
     """
+
+    COPY_INSTEAD = "its `state`"
 
     def __init__(self, initial: S, step: Callable[[S, I], S]) -> None:
         def fold(state: S, items: Sequence[I]) -> tuple[S, Sequence[Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar, cast
 
 from reactivex import abc
 
@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+MAX_SHOWN: Final = 200
+"""Characters of a value in a repr, which ends in logs; a roster may have 10,000 people."""
+
+MAX_FORMS: Final = 50
+"""Values of a tuple that a notebook shows."""
+
 
 class StateSubject(Piping, Derived[T]):
     """A value that changes over time, which everybody may observe and only its store writes.
@@ -29,6 +35,8 @@ class StateSubject(Piping, Derived[T]):
     leave a callback meanwhile, also that of its own subscribing. On no two threads at once. Its
     `name` is for messages.
     """
+
+    COPY_INSTEAD = "its `value`"
 
     def __init__(self, core: Core[Any], selector: Callable[[Any], T], name: str) -> None:
         self._core = core
@@ -109,8 +117,16 @@ class StateSubject(Piping, Derived[T]):
         return Changes(self)
 
     def __repr__(self) -> str:
-        # Without the value: a state may hold tokens.
-        return f"<StateSubject {self.name!r}, {len(self._observers)} observers>"
+        return (
+            f"<StateSubject {self.name!r}: {shown(self.value)}, {len(self._observers)} observers>"
+        )
+
+    def _repr_html_(self) -> str | None:
+        """Return what a notebook shows, where the value, or each of several, has such a form."""
+        value: object = self.value
+        parts = value if isinstance(value, tuple) and value else (value,)
+        forms = [getattr(part, "_repr_html_", None) for part in parts[:MAX_FORMS]]
+        return "<br>".join(form() for form in forms if form) if all(forms) else None
 
     if TYPE_CHECKING:
         # A required parameter of type Never makes every call a type error.
@@ -122,8 +138,8 @@ class StateSubject(Piping, Derived[T]):
 
         def _refuse(self, *_: object) -> NoReturn:
             raise ReadOnlySubjectError(
-                f"{self!r} is written by its store alone: dispatch an item to the store, and end "
-                "a subscription by disposing what subscribe() returned"
+                f"the StateSubject {self.name!r} is written by its store alone: dispatch an item "
+                "to the store, and end a subscription by disposing what subscribe() returned"
             )
 
         on_next = on_error = on_completed = dispose = _refuse
@@ -146,3 +162,9 @@ class StateSubject(Piping, Derived[T]):
 
     def _admit(self, subscription: Subscription[T]) -> None:
         self._core.admit(self, subscription)
+
+
+def shown(value: object) -> str:
+    """Return a value's repr, cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= MAX_SHOWN else text[:MAX_SHOWN] + "…"

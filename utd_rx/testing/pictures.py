@@ -7,12 +7,11 @@ watched costs a tuple for each commit; what it means is worked out when somebody
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cached_property
 from typing import Any, Final, Protocol
 
 from attrs import frozen
 
-from utd_rx.sessions.view import View
+from utd_rx.sessions.view import Stream, View
 from utd_rx.sessions.views import VIEWS, SessionView
 from utd_rx.state import Machine, StateSubject
 from utd_rx.state.events import EventStream
@@ -102,7 +101,7 @@ def _names_of(view: View[Any]) -> list[str]:
         name
         for owner in reversed(type(view).__mro__)
         for name, one in vars(owner).items()
-        if isinstance(one, cached_property) and name not in _LEFT_OUT
+        if isinstance(one, Stream) and name not in _LEFT_OUT
     ]
 
 

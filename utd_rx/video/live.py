@@ -18,6 +18,7 @@ from utd_rx.devices.supervisor import Named, Supervisor
 from utd_rx.errors import UTDStreamException
 from utd_rx.models.faults import Faults
 from utd_rx.models.video import MAX_SIDE, VideoFrame, VideoSink
+from utd_rx.ports.one_loop import this_loop
 from utd_rx.video.library import fitting, to_pixels
 
 logger: Final = logging.getLogger("utd_rx.video")
@@ -163,7 +164,7 @@ class LivePictures:
         largest: tuple[int, int] = (MAX_SIDE, MAX_SIDE),
     ) -> None:
         self.device: Named | None = None
-        self._loop = asyncio.get_running_loop()
+        self._loop = this_loop("source of pictures")
         self._ended = self._loop.create_future()
         self._failure: UTDStreamException | None = None
         self._told: Callable[[UTDStreamException | None], None] = lambda failure: None

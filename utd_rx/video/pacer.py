@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from utd_rx.models.video import Pixels, VideoFrame, VideoSink
 from utd_rx.ports.clock import Clock, sleep_until
+from utd_rx.ports.one_loop import this_loop
 
 PictureMaker: TypeAlias = Callable[[int], Pixels]
 """Frame number to uint8 RGB `(height, width, 3)`, an array of its own."""
@@ -32,7 +33,7 @@ class PacedPictures:
         self._clock = clock
         self.started_at = clock.now()
         self.delivered_frames = self.skipped_frames = 0
-        self._task = asyncio.get_running_loop().create_task(self._run(), name=name)
+        self._task = this_loop("source of pictures").create_task(self._run(), name=name)
 
     async def wait_ended(self) -> None:
         """Wait until it is closed, or raise what the sink raised. Cancelling is safe."""

@@ -94,6 +94,10 @@ class VideoRecorder:
         )
         self._thread.start()
 
+    def __repr__(self) -> str:
+        stands = "failed" if self.failure else "closed" if self.is_closed else "open"
+        return f"<VideoRecorder {self.path.name!r}, {stands}>"
+
     @property
     def dropped_frames(self) -> int:
         return self._refused + self._muxer.left_out

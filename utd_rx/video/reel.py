@@ -17,6 +17,7 @@ from attrs import evolve
 
 from utd_rx.models.video import VideoFrame, VideoSink
 from utd_rx.ports.clock import Clock, sleep_until
+from utd_rx.ports.one_loop import this_loop
 
 MAX_LATE: Final = 0.5
 """Seconds that are made up for: a garbage collection or an import is less."""
@@ -40,7 +41,7 @@ class PacedReel:
         self._clock = clock
         self.delivered_frames = 0
         self._thread = ThreadPoolExecutor(1, name)
-        self._task = asyncio.get_running_loop().create_task(self._run(), name=name)
+        self._task = this_loop("source of pictures").create_task(self._run(), name=name)
 
     async def wait_ended(self) -> None:
         """Wait until the last frame was delivered or it is closed, or raise what the reel or the

@@ -33,8 +33,9 @@ async def two(party: Party) -> tuple[Guest, Guest, str]:
 
 @virtual
 async def test_a_join_takes_the_way_there_and_back(party: Party) -> None:
+    ben = party.guest("ben")
     party.network.delay("ben", 0.2)
-    await party.guest("ben").room.connect("", party.token("ben"))
+    await ben.room.connect("", party.token("ben"))
     assert now() == pytest.approx(0.4)
 
 
@@ -42,8 +43,8 @@ async def test_a_join_takes_the_way_there_and_back(party: Party) -> None:
 async def test_a_join_that_cannot_get_through_is_given_up_and_leaves_nobody_behind(
     party: Party,
 ) -> None:
-    party.network.partition("ben")
     ben = party.guest("ben")
+    party.network.partition("ben")
     refused = await refusal(ben.room.connect("", party.token("ben")))
     assert (refused.code, now()) == (UTDErrorCode.TIMEOUT, 15.0)
     party.network.heal()
@@ -55,8 +56,8 @@ async def test_a_join_that_cannot_get_through_is_given_up_and_leaves_nobody_behi
 @pytest.mark.parametrize("after", [0.1, 0.3])
 @virtual
 async def test_a_join_that_is_cancelled_leaves_nobody_behind(party: Party, after: float) -> None:
-    party.network.delay("ben", 0.2)
     ben = party.guest("ben")
+    party.network.delay("ben", 0.2)
     joining = asyncio.create_task(ben.room.connect("", party.token("ben")))
     await advance(after)
     joining.cancel()
@@ -69,8 +70,8 @@ async def test_a_join_that_is_cancelled_leaves_nobody_behind(party: Party, after
 @pytest.mark.parametrize("after", [0.1, 0.3])
 @virtual
 async def test_who_leaves_while_joining_has_left(party: Party, after: float) -> None:
-    party.network.delay("ben", 0.2)
     ben = party.guest("ben")
+    party.network.delay("ben", 0.2)
     joining = asyncio.create_task(ben.room.connect("", party.token("ben")))
     await advance(after)
     again = await refusal(ben.room.connect("", party.token("ben")))

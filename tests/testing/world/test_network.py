@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from functools import partial
+from typing import Final
 
 import pytest
 from hypothesis import given, settings
@@ -90,8 +91,8 @@ async def test_in_a_partition_nothing_arrives_and_only_media_is_lost() -> None:
 async def test_what_may_be_lost_is_lost_by_its_share_and_again_the_same() -> None:
     def losses(share: float) -> list[int]:
         network = Network(seed=7)
-        network.drop("ben", share)
         data, calls = Mail(network, is_data=True), Mail(network)
+        network.drop("ben", share)
         data.send(*range(200))
         calls.send(*range(200))
         assert calls.numbers == list(range(200))
@@ -105,8 +106,8 @@ async def test_what_may_be_lost_is_lost_by_its_share_and_again_the_same() -> Non
 @virtual
 async def test_reordered_data_comes_whole_and_in_another_order() -> None:
     network = Network()
-    network.reorder("ben")
     data, calls = Mail(network, is_data=True), Mail(network)
+    network.reorder("ben")
     data.send(*range(10))
     calls.send(*range(10))
     assert calls.numbers == list(range(10))
@@ -125,7 +126,7 @@ async def test_a_process_that_is_gone_sends_nothing_more_and_its_name_gets_a_new
     link.watch(told.append)
     await advance(0.5)
     link.cut()
-    network.heal("ben")
+    network.heal()
     mail.send(2)
     await advance(60)
     assert mail.arrived == []
@@ -146,11 +147,12 @@ async def test_a_trip_takes_as_long_as_the_way_and_waits_for_the_end_of_a_partit
     network.delay("ben", 0.25)
     await link.trip()
     assert now() == pytest.approx(0.25)
+    anna = network.link("anna")
     network.partition("ben", "anna")
     asyncio.get_running_loop().call_later(9.0, network.heal)
     await link.trip()
     assert now() == pytest.approx(9.25)
-    assert network.link("anna").is_open
+    assert anna.is_open
 
 
 @virtual
@@ -171,13 +173,15 @@ async def test_who_watches_a_link_is_told_until_it_stops() -> None:
 async def test_verbs_act_where_the_world_says() -> None:
     acts = list[object]()
     network = Network(act=acts.append)
+    link = network.link("ben")
     network.partition("ben")
-    assert network.link("ben").is_open
+    assert link.is_open
     assert len(acts) == 1
 
 
 def test_numbers_out_of_range_are_refused() -> None:
     network = Network()
+    network.link("ben")
     wrong: list[Callable[[], None]] = [
         lambda: network.drop("ben", 1.5),
         lambda: network.delay("ben", -1.0),
@@ -187,3 +191,26 @@ def test_numbers_out_of_range_are_refused() -> None:
         with pytest.raises(UTDStreamException) as refused:
             command()
         assert refused.value.code is UTDErrorCode.VALIDATION
+
+
+VERBS: Final[tuple[Callable[[Network, str], None], ...]] = (
+    Network.drop,
+    Network.reorder,
+    Network.interrupt,
+    Network.heal,
+    lambda network, who: network.delay(who, 1.0),
+    lambda network, who: network.partition("ben", who),
+)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_verb_about_nobody_is_refused_and_does_nothing(
+    verb: Callable[[Network, str], None],
+) -> None:
+    network = Network()
+    ben = network.link("ben")
+    network.link("anna").cut()
+    for nobody in ("anna", "bne"):
+        with pytest.raises(UTDStreamException, match=f"nobody here is called '{nobody}', but ben:"):
+            verb(network, nobody)
+    assert ben.is_clear

@@ -18,6 +18,7 @@ from utd_rx.engine.agent.line import GOODBYE_SECONDS, MAX_FRAME_BYTES
 from utd_rx.engine.engine_clock import EngineClock
 from utd_rx.engine.listening import bind, url_of
 from utd_rx.engine.serving import HttpServer, trust
+from utd_rx.engine.tasks import require_loop
 from utd_rx.engine.web_socket import UpgradedRequest
 from utd_rx.errors import ConflictReason, conflict
 
@@ -79,6 +80,7 @@ class LocalAgent(AgentHost):
         Raises:
             UTDStreamException: `CONFLICT` when the port is taken or it was started before.
         """
+        require_loop("an agent")
         if self._base_url is not None or self._ending is not None:
             raise conflict(ConflictReason.ALREADY, "an agent starts once")
         listener = bind(*self._where)

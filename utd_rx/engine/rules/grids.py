@@ -37,10 +37,10 @@ def first_free(grid: UTDSeatGrid) -> UTDSeat:
     raise conflict("no seat is free")
 
 
-def refuse_seated(grid: UTDSeatGrid, identity: str, message: str) -> None:
-    """Refuse what only somebody without a seat may do."""
-    if grid.seat_of(identity) is not None:
-        raise conflict(message)
+def refuse_seated(grid: UTDSeatGrid, identity: str, sits: str, advice: str = "") -> None:
+    """Refuse what only somebody without a seat may do, and say which theirs is."""
+    if (seat := grid.seat_of(identity)) is not None:
+        raise conflict(f"{sits} on seat {seat.index}{advice}")
 
 
 def occupy(grid: UTDSeatGrid, seat: UTDSeat, identity: str) -> UTDSeatGrid:

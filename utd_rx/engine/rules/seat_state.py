@@ -137,7 +137,7 @@ def set_up(seats: SeatState, actor: Actor, now: float, asked: SetUpSeats) -> Cha
 def take(seats: SeatState, actor: Actor, now: float, index: int) -> Changed:
     identity = actor.somebody()
     seat = grids.free_seat(seats.grid, identity, index)
-    grids.refuse_seated(seats.grid, identity, "you already sit on a seat; move instead")
+    grids.refuse_seated(seats.grid, identity, "you already sit", "; move instead")
     needs_approval = seats.grid.mode is UTDSeatMode.REQUEST and actor.role not in MODERATORS
     if needs_approval and seat.reserved_for != identity:
         raise forbidden("seats are by request here; request to speak first")

@@ -51,7 +51,7 @@ def request(seats: SeatState, actor: Actor, now: float, created_at: str) -> Chan
     identity, grid = actor.somebody(), seats.grid
     if grid.mode is not UTDSeatMode.REQUEST:
         raise conflict("seats are free to take here; there is nothing to request")
-    grids.refuse_seated(grid, identity, "you already sit on a seat")
+    grids.refuse_seated(grid, identity, "you already sit")
     if grid.request_of(identity) is not None:
         raise conflict("your request is pending already")
     if len(grid.requests) >= MAX_REQUESTS:
@@ -95,7 +95,7 @@ def invite(
         raise invalid("you cannot invite yourself; take a seat instead")
     if target not in seats.connected:
         raise not_found(f"{target!r} is not in this room")
-    grids.refuse_seated(seats.grid, target, f"{target!r} already sits on a seat")
+    grids.refuse_seated(seats.grid, target, f"{target!r} already sits")
     if invitations_of(seats, target, now):
         raise conflict(f"{target!r} was invited already")
     if seat_index is not None:
@@ -110,7 +110,7 @@ def invite(
 
 def accept(seats: SeatState, actor: Actor, now: float, id_: int) -> Changed:
     invitation = _offered(seats, actor.somebody(), id_, now)
-    grids.refuse_seated(seats.grid, invitation.target, "you already sit on a seat")
+    grids.refuse_seated(seats.grid, invitation.target, "you already sit")
     seat = _invited_seat(seats, invitation)
     answer = invitation_answer_to_push(invitation, seat.index)
     told = Push("_speaker_invitation_accepted", FrozenMap(answer), (invitation.inviter,))

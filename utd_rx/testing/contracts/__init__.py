@@ -1,7 +1,7 @@
 """What every port promises, as suites of pytest that fakes and real adapters pass.
 
 A suite is a class; whoever serves a port derives from it and gives it the fixture `bench`. Its
-tests are coroutines: pytest-asyncio runs them with `asyncio_mode = "auto"`.
+tests are coroutines, which pytest-asyncio runs, in its strict mode, too.
 """
 
 from __future__ import annotations

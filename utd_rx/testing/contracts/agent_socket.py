@@ -72,6 +72,7 @@ class AgentSocketBench(Protocol):
         """Wait until the agent has no socket any more; return the other side's close code."""
 
 
+@pytest.mark.asyncio
 class AgentSocketContract:
     """The suite; see the module."""
 

@@ -28,6 +28,7 @@ from utd_rx.ports.audio import (
     SpeakerSettings,
 )
 from utd_rx.testing.contracts import PATIENCE, Batches, refusal
+from utd_rx.testing.pytest_plugin import async_fixture
 
 
 class AudioWorld(Protocol):
@@ -108,6 +109,7 @@ class AudioBench:
             self.port.forget(key)
 
 
+@pytest.mark.asyncio
 class AudioContract:
     """The suite; see the module."""
 
@@ -115,7 +117,7 @@ class AudioContract:
     def kind(self, request: pytest.FixtureRequest) -> str:
         return str(request.param)
 
-    @pytest.fixture
+    @async_fixture
     async def device(self, bench: AudioBench, kind: str) -> Device:
         return await bench.make(kind)
 

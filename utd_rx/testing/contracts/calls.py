@@ -34,6 +34,7 @@ class CallBench(Protocol):
     them: str
 
 
+@pytest.mark.asyncio
 class CallContract:
     """Derive from it, with a fixture `bench` that is a `CallBench`."""
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+import pytest
+
 from utd_rx.ports.clock import Clock
 
 
@@ -16,6 +18,7 @@ class ClockBench(Protocol):
         """Return when that much time has passed, and who was due has been called."""
 
 
+@pytest.mark.asyncio
 class ClockContract:
     """The suite; see the module."""
 

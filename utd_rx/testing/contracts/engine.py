@@ -84,6 +84,7 @@ class EngineBench(Protocol):
         """Have every command fail from now on."""
 
 
+@pytest.mark.asyncio
 class EngineContract:
     """Derive from it, with a fixture `bench` that is an `EngineBench`."""
 

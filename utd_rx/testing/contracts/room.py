@@ -21,13 +21,15 @@ from utd_rx.models.video import VideoFrame
 from utd_rx.ports.data import MAX_DATA
 from utd_rx.testing.contracts import PATIENCE, Batches, refusal
 from utd_rx.testing.contracts.room_bench import Loudspeaker, RoomBench
+from utd_rx.testing.pytest_plugin import async_fixture
 from utd_rx.video import TestPattern, read_counter
 
 
+@pytest.mark.asyncio
 class RoomContract:
     """The suite; see the module."""
 
-    @pytest.fixture
+    @async_fixture
     async def joined(self, bench: RoomBench) -> RoomBench:
         """Return the bench, with its room connected."""
         await bench.connect()

@@ -73,6 +73,7 @@ class SignalBench(Protocol):
         """Wait until the engine has no socket any more."""
 
 
+@pytest.mark.asyncio
 class SignalContract:
     """The suite; see the module."""
 

@@ -6,6 +6,8 @@ import pickle
 from collections.abc import Awaitable, Callable
 from typing import Final, Protocol, TypeAlias
 
+import pytest
+
 from utd_rx.errors import UTDErrorCode
 from utd_rx.models.stage import UTDStageMember
 from utd_rx.ports.engine import StageCalls, StageReply
@@ -35,6 +37,7 @@ class StageBench(Protocol):
     other: str
 
 
+@pytest.mark.asyncio
 class StageContract:
     """Derive from it, with a fixture `bench` that is a `StageBench`."""
 

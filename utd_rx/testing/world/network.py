@@ -25,6 +25,7 @@ from functools import partial
 from itertools import count
 from typing import Final, TypeAlias
 
+from utd_rx.errors import invalid
 from utd_rx.models.checks import number
 
 OVERTAKEN: Final = 0.1
@@ -51,9 +52,16 @@ def _at_once(what: Callable[[], None]) -> None:
 class Network:
     """The links of a world by who uses them: the newest of each.
 
+    A verb is about somebody who has a client; who is to have a bad network from the beginning gets
+    one by `world.client("anna")`.
+
     Args:
         seed: Of the dice for jitter, loss and order.
         act: Carries out what a verb does; at once, unless a world says how its loop does.
+
+    Raises:
+        UTDStreamException: `VALIDATION`, from each verb: nobody is called so, or a number is out
+            of range.
     """
 
     def __init__(self, seed: int = 0, act: Act | None = None) -> None:
@@ -70,32 +78,43 @@ class Network:
 
     def drop(self, who: str, share: float = 1.0) -> None:
         """Lose that share, 0 to 1, of the data messages and the media of `who`, both ways."""
-        self.link(who).share = number(share, "a share is from 0 to 1", 0.0, 1.0)
+        self._of(who).share = number(share, "a share is from 0 to 1", 0.0, 1.0)
 
     def delay(self, who: str, seconds: float, *, jitter: float = 0.0) -> None:
         """Let everything from and to `who` take `seconds` longer, and up to `jitter` more."""
-        link = self.link(who)
+        link = self._of(who)
         link.delay = number(seconds, "a delay is from 0 to 3600 s", 0.0, 3600.0)
         link.jitter = number(jitter, "jitter is from 0 to 3600 s", 0.0, 3600.0)
 
     def reorder(self, who: str) -> None:
         """Let data messages from and to `who` overtake each other and everything else."""
-        self.link(who).is_reordered = True
+        self._of(who).is_reordered = True
 
     def partition(self, *who: str) -> None:
         """Let nothing through from and to each of `who`, without a word to anybody."""
-        for one in who:
-            self._act(self.link(one).close)
+        for link in [self._of(one) for one in who]:
+            self._act(link.close)
 
     def heal(self, *who: str) -> None:
         """Undo whatever was done to the links of `who`, of everybody when nobody is named."""
-        for one in who or tuple(self._links):
-            self._act(self.link(one).heal)
+        for link in [self._of(one) for one in who] or tuple(self._links.values()):
+            self._act(link.heal)
 
     def interrupt(self, who: str, *, full: bool = False) -> None:
         """Break the connections of `who` once; `full`, LiveKit starts over instead of resuming."""
         news = LinkNews.RESTARTED if full else LinkNews.BROKEN
-        self._act(partial(self.link(who).tell, news))
+        self._act(partial(self._of(who).tell, news))
+
+    def _of(self, who: str) -> Link:
+        """Return the link of somebody who is there: a misspelt name would do nothing, silently."""
+        found = self._links.get(who)
+        if found is None or found.is_cut:
+            there = ", ".join(one.who for one in self._links.values() if not one.is_cut) or "nobody"
+            raise invalid(
+                f"nobody here is called {who!r}, but {there}: "
+                "who has no client yet gets one by world.client(…)"
+            )
+        return found
 
 
 class Link:

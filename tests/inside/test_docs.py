@@ -1,0 +1,33 @@
+"""Every Python block of docs/threads.md runs as it stands there, on a thread beside the loop."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.sessions.stage import Stage
+from utd_rx.sessions.audio_room import UTDAudioRoomSession
+
+TEXT = (Path(__file__).parents[2] / "docs" / "threads.md").read_text()
+BLOCKS = re.findall(r"^```python\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)
+
+
+async def join(identity: str, room_name: str) -> UTDAudioRoomSession:
+    session = Stage().session
+    await session.join()
+    return session
+
+
+def test_there_are_examples() -> None:
+    assert len(BLOCKS) == 4
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.splitlines()[-1])
+async def test_block(block: str, joined: Stage) -> None:
+    names: dict[str, Any] = {"room": joined.session, "join": join}
+    await asyncio.to_thread(exec, compile(block, "docs/threads.md", "exec"), names)
+    assert joined.session.connected.value
