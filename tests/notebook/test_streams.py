@@ -12,7 +12,7 @@ from reactivex import operators as ops
 
 from utd_rx import StateSubject, Store, UTDErrorCode, UTDStreamException, record, replay
 from utd_rx.notebook import StreamPicture, marble, timeline
-from utd_rx.notebook.drawing import Lane, bars, circles, ticks
+from utd_rx.notebook.drawing import StreamLane, bars, circles, ticks
 from utd_rx.notebook.streams import MAX_VALUES
 from utd_rx.testing import FakeWorld, run_virtual
 from utd_rx.testing.marbles import Mark
@@ -41,7 +41,7 @@ def words(svg: str) -> list[str]:
 
 
 def told(picture: StreamPicture, name: str) -> list[tuple[float, Any]]:
-    lane: Lane = next(one for one in picture.lanes if one.name == name)
+    lane: StreamLane = next(one for one in picture.lanes if one.name == name)
     return [(round(mark.at, 3), mark.value) for mark in lane.marks]
 
 
@@ -50,7 +50,7 @@ def test_the_timeline_of_a_session_goes_on_while_the_session_does() -> None:
         async with FakeWorld.on_loop() as world:
             host = await world.join_audio_room("host", host=True, seats=2)
             picture = timeline(host)
-            assert picture.lanes == ()  # nothing has changed yet
+            assert list(picture.lanes) == []  # nothing has changed yet
             await world.advance(2)
             await host.take_seat(0)
             await world.advance(3)
@@ -144,7 +144,7 @@ def test_outside_a_world_and_a_loop_there_is_no_time() -> None:
         marble(store.select(lambda n: n))
 
 
-HOSTILE = Lane('<script>"&', (Mark(0.0, "<b>\x00\u202e"), Mark(1.0, "]]>")), 2.0)
+HOSTILE = StreamLane('<script>"&', (Mark(0.0, "<b>\x00\u202e"), Mark(1.0, "]]>")), 2.0)
 
 
 @pytest.mark.parametrize("draw", [bars, circles])
@@ -160,7 +160,9 @@ def test_nothing_at_all_can_be_drawn(draw: Any) -> None:
 
 
 def test_long_values_have_a_letter_and_marbles_of_one_moment_stand_side_by_side() -> None:
-    lane = Lane("names", (Mark(1.0, "alexandra"), Mark(1.0, "benjamin"), Mark(2.0, "alexandra")))
+    lane = StreamLane(
+        "names", (Mark(1.0, "alexandra"), Mark(1.0, "benjamin"), Mark(2.0, "alexandra"))
+    )
     svg = circles([lane], 3.0)
     assert [word for word in words(svg) if len(word) == 1] == ["a", "b", "a"]
     assert "names a: 'alexandra'   b: 'benjamin'" in words(svg)

@@ -29,7 +29,7 @@ TOLD: Final = {
     "live.ipynb": [("broadcast", "FORBIDDEN"), ("broadcast", "vera saw 30 pictures of sara")],
     "properties.ipynb": [
         ("machine", "state.request_to_speak"),
-        ("mended", "20 evenings, and nobody waits"),
+        ("mended", "8 evenings, and nobody waits"),
         ("keep", "anna sits"),
     ],
     "reconnection.ipynb": [("call", "ended by: CALLEE_HANGUP")],

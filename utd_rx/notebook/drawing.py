@@ -36,7 +36,7 @@ NOTHING: Final = frozenset(("None", "False", "()", "{}", "''", "DISCONNECTED", "
 
 
 @frozen
-class Lane:
+class StreamLane:
     """What a stream did, to be drawn: values with their times, and when it ended; why, if it
     failed, which no `StateSubject` does, but what is piped behind one."""
 
@@ -46,7 +46,7 @@ class Lane:
     failure: Exception | None = None
 
 
-def bars(lanes: Sequence[Lane], end: float) -> str:
+def bars(lanes: Sequence[StreamLane], end: float) -> str:
     """Draw each lane as bars, from each value to the next one, until `end`."""
     page = _Page(lanes, end)
     for row, lane in enumerate(lanes):
@@ -63,7 +63,7 @@ def bars(lanes: Sequence[Lane], end: float) -> str:
     return page.svg()
 
 
-def circles(lanes: Sequence[Lane], end: float) -> str:
+def circles(lanes: Sequence[StreamLane], end: float) -> str:
     """Draw each lane as a marble diagram until `end`: circles on a line, with short values inside,
     and for others a letter that is explained below."""
     page = _Page(lanes, end)
@@ -98,7 +98,7 @@ def ticks(end: float, most: int = 8) -> list[float]:
 class _Page:
     """A drawing: lanes below each other on one axis of time."""
 
-    def __init__(self, lanes: Sequence[Lane], end: float) -> None:
+    def __init__(self, lanes: Sequence[StreamLane], end: float) -> None:
         self._count = len(lanes)
         self._end = max(end, 1e-3)
         self._left = 12 + RADIUS + LETTER * max((len(lane.name) for lane in lanes), default=0)
@@ -137,7 +137,7 @@ class _Page:
         )
         self._text(x, y + 4, sign, "middle")
 
-    def end(self, row: int, lane: Lane, *, place: float = 0.0) -> None:
+    def end(self, row: int, lane: StreamLane, *, place: float = 0.0) -> None:
         """Draw the upright stroke with which a stream ends, and why it failed."""
         if lane.ended_at is not None:
             x, y = max(self.x(lane.ended_at), place), self._middle(row)

@@ -36,7 +36,10 @@ function seat(one) {
   return make("div", tile, make("small", "", String(one.index)), text(who));
 }
 
-const seats = (shown) => titled(`Seats, ${shown.mode}`, make("div", "grid", ...shown.seats.map(seat)));
+function seats(shown) {
+  const title = shown.mode === "request" ? "Seats, on request" : "Seats";
+  return titled(title, make("div", "grid", ...shown.seats.map(seat)));
+}
 
 function stage(shown, pictures) {
   const tiles = shown.stage.map((one) => {

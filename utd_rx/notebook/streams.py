@@ -12,7 +12,7 @@ from reactivex.abc import DisposableBase
 
 from utd_rx.errors import invalid
 from utd_rx.notebook.cells import until_run_again
-from utd_rx.notebook.drawing import Lane, bars, circles
+from utd_rx.notebook.drawing import StreamLane, bars, circles
 from utd_rx.sessions.recording import Recording
 from utd_rx.sessions.replay import Replay, replay
 from utd_rx.sessions.view import View
@@ -39,7 +39,7 @@ class StreamPicture:
         self,
         streams: dict[str, Observable[Any]],
         now: Callable[[], float],
-        draw: Callable[[Sequence[Lane], float], str],
+        draw: Callable[[Sequence[StreamLane], float], str],
         *,
         is_whole: bool = True,
     ) -> None:
@@ -52,9 +52,9 @@ class StreamPicture:
         self._subscriptions = [self._note(name, one) for name, one in streams.items()]
 
     @property
-    def lanes(self) -> tuple[Lane, ...]:
+    def lanes(self) -> tuple[StreamLane, ...]:
         return tuple(
-            Lane(name, tuple(marks), self._ended.get(name), self._failed.get(name))
+            StreamLane(name, tuple(marks), self._ended.get(name), self._failed.get(name))
             for name, marks in self._noted.items()
             if self._is_whole or len(marks) > 1
         )
