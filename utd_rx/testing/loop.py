@@ -5,7 +5,8 @@ this loop moves the loop's clock there instead of waiting. It waits for real, an
 the loop's executor works, and whenever a file descriptor has something to read, that comes first.
 So a minute takes a millisecond, and everything due happens in order.
 
-What threads of one's own do, time does not wait for.
+What threads of one's own do, and subprocesses, time does not wait for: a time-out around them is
+over at once. And what waits in the executor for this loop's time waits for ever, since it stands.
 """
 
 from __future__ import annotations

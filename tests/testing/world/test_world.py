@@ -232,6 +232,14 @@ def test_what_does_not_end_is_given_up_on_virtual_time() -> None:
         assert world.now == 30.0
 
 
+def test_what_was_begun_on_another_loop_is_refused() -> None:
+    """As what `asyncio.gather` makes where no loop runs."""
+    elsewhere = asyncio.new_event_loop()
+    with FakeWorld() as world, pytest.raises(UTDStreamException, match="another loop"):
+        world.run(elsewhere.create_future())
+    elsewhere.close()
+
+
 def test_coroutines_of_a_plain_test_use_what_does_not_wait() -> None:
     async def bot() -> float:
         world.network.delay("anna", 0.1)

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import pytest
+import pytest_asyncio
 
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
 from utd_rx.models.audio import AudioFrame, AudioInput
@@ -28,7 +29,6 @@ from utd_rx.ports.audio import (
     SpeakerSettings,
 )
 from utd_rx.testing.contracts import PATIENCE, Batches, refusal
-from utd_rx.testing.pytest_plugin import async_fixture
 
 
 class AudioWorld(Protocol):
@@ -117,7 +117,7 @@ class AudioContract:
     def kind(self, request: pytest.FixtureRequest) -> str:
         return str(request.param)
 
-    @async_fixture
+    @pytest_asyncio.fixture
     async def device(self, bench: AudioBench, kind: str) -> Device:
         return await bench.make(kind)
 

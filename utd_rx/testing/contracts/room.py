@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import pytest_asyncio
 
 from utd_rx.audio.sources import ToneSource
 from utd_rx.errors import ConflictReason, UTDErrorCode
@@ -21,7 +22,6 @@ from utd_rx.models.video import VideoFrame
 from utd_rx.ports.data import MAX_DATA
 from utd_rx.testing.contracts import PATIENCE, Batches, refusal
 from utd_rx.testing.contracts.room_bench import Loudspeaker, RoomBench
-from utd_rx.testing.pytest_plugin import async_fixture
 from utd_rx.video import TestPattern, read_counter
 
 
@@ -29,7 +29,7 @@ from utd_rx.video import TestPattern, read_counter
 class RoomContract:
     """The suite; see the module."""
 
-    @async_fixture
+    @pytest_asyncio.fixture
     async def joined(self, bench: RoomBench) -> RoomBench:
         """Return the bench, with its room connected."""
         await bench.connect()

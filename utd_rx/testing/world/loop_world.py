@@ -181,6 +181,11 @@ class LoopWorld:
     # --- what happens ---------------------------------------------------------------------------
 
     async def run(self, work: Awaitable[T], *, within: float = PATIENCE) -> T:
+        if asyncio.isfuture(work) and work.get_loop() is not self._loop:
+            raise invalid(
+                "this was begun on another loop and would never end: begin it in a coroutine, as "
+                "`async def both(): await asyncio.gather(…)`, and run that"
+            )
         limit = asyncio.timeout(within)
         try:
             async with limit:

@@ -259,6 +259,8 @@ class FakeWorld:
         Raises:
             TimeoutError: It did not end in time.
             StandstillError: It waits for what cannot happen any more.
+            UTDStreamException: `VALIDATION`: it is a future of another loop, as what
+                `asyncio.gather` returns outside of coroutines.
         """
         return self._do(self._world.run(work, within=within))
 
