@@ -117,7 +117,7 @@ def _compare(before: Snapshot, now: Snapshot) -> tuple[Counter[str], Counter[str
         and not thread.name.startswith(_LOOP_THREADS)
     )
     native: Counter[str] = Counter()
-    may_be_native = "livekit.rtc._ffi_client" in sys.modules
+    may_be_native = "livekit.rtc" in sys.modules
     new = {n: link for n, link in now.descriptors.items() if before.descriptors.get(n) != link}
     for number, kind in _kinds(new).items():
         if kind.endswith(".ttf"):  # matplotlib keeps the fonts it drew with open

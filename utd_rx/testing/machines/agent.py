@@ -106,6 +106,10 @@ class AgentMachine(WorldMachine[AtomsAgentSession]):
                 assert session.agent_talking.value is is_speaking, f"{who}: {status}"
             assert not (session.connected.value and session.failure.value), f"{who} has a failure"
 
+    def _calm_down(self) -> None:
+        self.world.agents.refusals.clear()  # a client waits longer after each of them
+        super()._calm_down()
+
     def when_calm(self) -> None:
         for who, session in self.sessions.items():
             status = session.status.value
