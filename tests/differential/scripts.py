@@ -1,12 +1,15 @@
-"""What a few people do one after the other, as a value: drawn from a seed, and made smaller."""
+"""What a few people do one after the other, as a value: drawn by Hypothesis, and made smaller."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from random import Random
 from typing import Any, Final
 
 from attrs import evolve, frozen
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
 
 ACTS: Final = 3
 """Of a script; between two of them time passes."""
@@ -45,7 +48,7 @@ class Verb:
     then: tuple[tuple[str, str], ...] = ()
 
 
-@frozen
+@frozen(eq=False)
 class Play:
     """What a kind of sessions is tried with.
 
@@ -77,9 +80,37 @@ class Script:
         return "\n".join(lines)
 
 
-def drawn(play: Play, seed: int) -> Script:
-    """Return the script of a seed."""
-    random = Random(f"{play.kind} {seed}")
+@cache
+def examples(play: Play, count: int) -> tuple[Script, ...]:
+    """Return so many scripts, the same each time.
+
+    They are drawn by themselves, and not while they are played: a batch of them is played at once,
+    and what differs is made smaller by few plays, each of which takes a real engine a second.
+    """
+    found: dict[Script, None] = {}
+
+    @seed(len(play.kind))
+    @settings(
+        max_examples=2 * count,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(scripts(play))
+    def collect(script: Script) -> None:
+        found[script] = None
+
+    collect()
+    return tuple(found)[:count]
+
+
+def scripts(play: Play) -> st.SearchStrategy[Script]:
+    """Scripts of a play; with even dice, as Hypothesis' own would repeat a few steps."""
+    return st.builds(drawn, st.just(play), st.randoms(use_true_random=True))
+
+
+def drawn(play: Play, random: Random) -> Script:
+    """Return the script of a throw of dice."""
 
     def step(last: Step | None) -> Step:
         follows = play.verbs[last.verb].then if last else ()

@@ -16,7 +16,7 @@ import pytest
 from tests.differential.conftest import ONCE
 from tests.differential.playing import differences
 from tests.differential.plays import CALLS, PLAYS
-from tests.differential.scripts import Play, Script, drawn, smallest
+from tests.differential.scripts import Play, Script, examples, smallest
 from tests.differential.sides import imagined, played, real_side
 from tests.support.sfu import SfuKind
 
@@ -64,7 +64,7 @@ def no_difference(kind: SfuKind, scripts: Sequence[Script], note: Note) -> None:
 @pytest.mark.embedded
 @BY_KIND
 def test_a_few_plays_are_like_those_on_a_real_engine(play: Play, record_property: Note) -> None:
-    no_difference("embedded", [drawn(play, seed) for seed in range(2)], record_property)
+    no_difference("embedded", examples(play, 20)[10:12], record_property)
 
 
 @pytest.mark.long
@@ -74,8 +74,9 @@ def test_a_few_plays_are_like_those_on_a_real_engine(play: Play, record_property
 def test_plays_are_like_those_on_a_real_engine(
     play: Play, sfu_kind: SfuKind, first: int, record_property: Note
 ) -> None:
-    seeds = range(first, first + AT_ONCE)
-    no_difference(sfu_kind, [drawn(play, seed) for seed in seeds], record_property)
+    scripts = examples(play, max(MANY.values()))[first : first + AT_ONCE]
+    assert len(scripts) == AT_ONCE
+    no_difference(sfu_kind, scripts, record_property)
 
 
 def test_a_difference_is_found_and_made_small() -> None:
@@ -83,7 +84,7 @@ def test_a_difference_is_found_and_made_small() -> None:
         patient = imagined(script, ring_timeout=120.0)
         return any(differences(script, imagined(script), patient))
 
-    found = next(script for script in (drawn(CALLS, n) for n in range(20)) if differs(script))
+    found = next(script for script in examples(CALLS, 40) if differs(script))
     least = smallest(found, differs)
     [[dialled], []] = least.acts
     assert dialled.verb == "start"
@@ -94,7 +95,7 @@ def test_a_difference_is_found_and_made_small() -> None:
 @BY_KIND
 def test_plays_are_about_what_is_done_there(play: Play) -> None:
     done: set[str] = set()
-    for script in (drawn(play, seed) for seed in range(15)):
+    for script in examples(play, 20):
         steps = [step for act in script.acts for step in act]
         answers = [one.answer for one in imagined(script)[1:] if one.answer != "time passed"]
         done |= {
