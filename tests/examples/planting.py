@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import random
 from collections.abc import Coroutine
 from contextlib import ExitStack
 from types import ModuleType
@@ -60,13 +61,14 @@ def planted(app: ModuleType, line: str, instead: str) -> Any:
     return buggy
 
 
-def play(machine: type[AppMachine], examples: int = 10) -> None:
+def play(machine: type[AppMachine], examples: int = 10, seed: int = 0) -> None:
     """Have a machine try its app; raise what it found, shrunk."""
+    random.seed(seed)  # of which Hypothesis draws its own
     tried = settings(
         max_examples=examples,
         stateful_step_count=12,
         deadline=None,
-        derandomize=True,
+        derandomize=False,
         database=None,
         report_multiple_bugs=False,
         phases=(Phase.generate, Phase.shrink),
@@ -78,13 +80,18 @@ SHORT: Final = 6
 """Steps of a story that is read at a glance."""
 
 
+SEARCHES: Final = 5
+"""What Hypothesis draws depends on which modules are loaded: one search for a rare bug may fail."""
+
+
 def story_of(machine: type[AppMachine], app: Any) -> list[str]:
     """Return the steps of the smallest story in which a machine finds a bug; none without one."""
-    try:
-        play(type(machine.__name__, (machine,), {"app": app}), examples=600)
-    except Exception as error:
-        notes = "\n".join(getattr(error, "__notes__", ())).splitlines()
-        steps = [line.strip().removeprefix("state.") for line in notes if "state." in line]
-        unsaid = ("teardown", "and_all_is_well")
-        return [step for step in steps if step.partition("(")[0] not in unsaid]
+    for seed in range(SEARCHES):
+        try:
+            play(type(machine.__name__, (machine,), {"app": app}), 400, seed)
+        except Exception as error:
+            notes = "\n".join(getattr(error, "__notes__", ())).splitlines()
+            steps = [line.strip().removeprefix("state.") for line in notes if "state." in line]
+            unsaid = ("teardown", "and_all_is_well")
+            return [step for step in steps if step.partition("(")[0] not in unsaid]
     return []

@@ -110,6 +110,7 @@ def test_each_caller_gets_an_agent_who_is_free() -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("line", "instead"),
     [

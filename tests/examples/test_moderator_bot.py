@@ -91,6 +91,7 @@ def test_who_offends_is_warned_kicked_and_banned() -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("line", "instead"),
     [

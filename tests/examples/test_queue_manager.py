@@ -81,6 +81,7 @@ def test_the_queue_is_served_in_order() -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("line", "instead"),
     [

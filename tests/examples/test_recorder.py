@@ -75,6 +75,7 @@ def test_what_is_said_is_recorded() -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("line", "instead"),
     [
