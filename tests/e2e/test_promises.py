@@ -26,7 +26,7 @@ from utd_rx import (
     UTDErrorCode,
     UTDStreamException,
 )
-from utd_rx.engine import EngineOptions, LocalEngine, media_reports
+from utd_rx.engine import EngineOptions, LocalEngine, media_facts
 from utd_rx.models.events import DataReceived, Disconnected, Reconnecting, RoomSnapshot
 from utd_rx.models.seats import UTDSeatMode
 from utd_rx.protocol import bans, chat, connection
@@ -268,7 +268,7 @@ async def test_an_outage_that_outlasts_livekit_is_joined_anew_and_the_sound_come
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """LiveKit gives up after 20 to 26 s; the session goes on, and so does who sits in it."""
-    monkeypatch.setattr(media_reports, "ABSENCE_SECONDS", 60.0)  # or the seat is gone by then
+    monkeypatch.setattr(media_facts, "ABSENCE_SECONDS", 60.0)  # or the seat is gone by then
     await house.join("hana", as_host=True, seat_count=4)
     lena = await house.join("lena")
     await lena.take_seat(2)
