@@ -76,7 +76,7 @@ def play(machine: type[AppMachine], examples: int = 10, seed: int = 0) -> None:
     run_state_machine_as_test(machine, settings=tried)
 
 
-SHORT: Final = 6
+SHORT: Final = 10
 """Steps of a story that is read at a glance."""
 
 
