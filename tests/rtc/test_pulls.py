@@ -67,7 +67,7 @@ class Bench:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.asked: list[Any] = []
         self.heights: list[int | None] = []
-        self.there = SimpleNamespace(width=1280, height=720)
+        self.there = SimpleNamespace(width=1280, height=720, track=object())
         self.remotes = {"ann": SimpleNamespace(track_publications={"TR": self.there})}
         monkeypatch.setattr(pulls, "PAUSE", 0.001)
         monkeypatch.setattr(ffi, "enable", lambda _, enabled: self.asked.append(enabled))

@@ -120,7 +120,8 @@ class Pulls:
         track.timer = None
         wish = step(wanted(self._heights(sid)), track.asked)
         there = publication(self._room, sid)
-        if wish is None or there is None:
+        # Its end may not have come here yet, and LiveKit aborts the process over a track that went.
+        if wish is None or there is None or there.track is None:
             return
         try:
             if wish.is_on is not track.asked.is_on:
