@@ -154,6 +154,16 @@ def words_of(error: Exception) -> str:
     return error.message if isinstance(error, UTDStreamException) else str(error)
 
 
+def foreign_failure(
+    message: str, error: BaseException, *, code: UTDErrorCode = UTDErrorCode.UNKNOWN
+) -> UTDStreamException:
+    """Return what failed by an error that is not ours, its cause: with its type, and not what it
+    says, which may be anything, for this one is state, and recorded."""
+    failure = UTDStreamException(f"{message}: {type(error).__name__}", code=code)
+    failure.__cause__ = error
+    return failure
+
+
 def conflict(reason: ConflictReason, message: str) -> UTDStreamException:
     """Return a `CONFLICT` that a program can tell from the others."""
     return UTDStreamException(message, code=UTDErrorCode.CONFLICT, reason=reason)

@@ -21,6 +21,8 @@ RATE = 24_000
 KEY = "sk_0123456789abcdef"
 AGENT = "6" * 24
 
+START, STOP, CUT = "agent_start_talking", "agent_stop_talking", "interruption"
+
 _RANDOM = np.random.default_rng(13)
 
 

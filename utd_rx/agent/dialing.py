@@ -10,7 +10,13 @@ import aiohttp
 
 from utd_rx.agent.access import Access
 from utd_rx.agent.outbox import AgentOutbox
-from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conflict
+from utd_rx.errors import (
+    ConflictReason,
+    UTDErrorCode,
+    UTDStreamException,
+    conflict,
+    foreign_failure,
+)
 from utd_rx.ports.agent_socket import (
     AgentSocketEvent,
     AgentSocketOpened,
@@ -172,12 +178,9 @@ def _as_failure(error: Exception) -> UTDStreamException:
     """Return why there is no credential; what may pass is `NETWORK` or `TIMEOUT`."""
     if isinstance(error, UTDStreamException):
         return error
-    code, message = UTDErrorCode.UNKNOWN, f"token_source failed: {type(error).__name__}"
     if isinstance(error, TimeoutError):
-        code, message = UTDErrorCode.TIMEOUT, f"token_source gave none within {MINT_TIMEOUT:g} s"
-    elif isinstance(error, aiohttp.ClientError | OSError):
-        code = UTDErrorCode.NETWORK
-    # Not what it says: an app's own error may hold anything, and this one is state, and recorded.
-    failure = UTDStreamException(message, code=code)
-    failure.__cause__ = error
-    return failure
+        message = f"token_source gave none within {MINT_TIMEOUT:g} s"
+        return UTDStreamException(message, code=UTDErrorCode.TIMEOUT)
+    is_passing = isinstance(error, aiohttp.ClientError | OSError)
+    code = UTDErrorCode.NETWORK if is_passing else UTDErrorCode.UNKNOWN
+    return foreign_failure("token_source failed", error, code=code)

@@ -46,7 +46,6 @@ class AgentHearing:
         sample_rate: Of the wire, in Hz.
         wake: Called on this loop when there is something to take, and was nothing before.
         on_speaking: Called on this loop when somebody begins or ceases to speak, silenced or not.
-        on_failure: Called on this loop with what ended the source; silence goes on.
         clock: Of the silence that is made up.
 
     Raises:
@@ -60,7 +59,6 @@ class AgentHearing:
         *,
         wake: Callable[[], None],
         on_speaking: Callable[[bool], None],
-        on_failure: Callable[[Exception], None] | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         able: Abilities | None = getattr(source, "abilities", None)
@@ -69,7 +67,6 @@ class AgentHearing:
         self._source = source
         self._wake = wake
         self._on_speaking = on_speaking
-        self._on_failure = on_failure
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._sink = GuardedSink(self._hear)
@@ -182,10 +179,8 @@ class AgentHearing:
     async def _follow(self, stream: AudioInputStream) -> None:
         try:
             await stream.wait_ended()
-        except Exception as error:
+        except Exception:
             logger.exception("the microphone of an agent's session has ended")
-            if self._on_failure is not None:
-                self._on_failure(error)
         with self._making:
             self._push(self._converter.finish(), FLOOR_DBFS, 0.0)
 

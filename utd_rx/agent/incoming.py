@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from utd_rx.agent.sound import AgentSound
 from utd_rx.errors import UTDErrorCode, UTDStreamException
@@ -17,6 +17,7 @@ from utd_rx.ports.agent_socket import (
 )
 from utd_rx.ports.clock import Clock
 from utd_rx.protocol.agent.endings import error_of
+from utd_rx.protocol.agent.session import AgentState
 from utd_rx.protocol.facts import agent as facts
 from utd_rx.protocol.wire import atoms
 from utd_rx.sessions.rules_runner import RulesRunner
@@ -41,7 +42,7 @@ class AgentIncoming:
 
     def __init__(
         self,
-        runner: RulesRunner[Any],
+        runner: RulesRunner[AgentState],
         events: EventStream[AgentEvent],
         sound: AgentSound,
         clock: Clock,

@@ -9,16 +9,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from utd_rx.agent.hearing import AgentHearing
 from utd_rx.agent.speaking import AgentPlayer
-from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.errors import UTDStreamException, foreign_failure
 from utd_rx.models.agent import AgentError
 from utd_rx.models.audio import AudioInput
 from utd_rx.ports.clock import Cancel, Clock
+from utd_rx.protocol.agent.session import AgentState
 from utd_rx.protocol.facts import agent as facts
 from utd_rx.protocol.wire import atoms
 from utd_rx.sessions.rules_runner import CLOSE_TIMEOUT, Handlers, RulesRunner
@@ -50,7 +51,7 @@ class AgentSound:
         player: AgentPlayer,
         sample_rate: int,
         *,
-        runner: RulesRunner[Any],
+        runner: RulesRunner[AgentState],
         wake: Callable[[], None],
         clock: Clock,
     ) -> None:
@@ -235,10 +236,8 @@ class AgentSound:
 
 def _told_of(opening: asyncio.Task[None]) -> UTDStreamException:
     """Return why devices did not open, in the SDK's words."""
-    error = asyncio.CancelledError() if opening.cancelled() else opening.exception()
+    error = (None if opening.cancelled() else opening.exception()) or asyncio.CancelledError()
     if isinstance(error, UTDStreamException):
         return error
-    # Not what it says: an app's own source may raise anything, and this is state, and recorded.
     logger.error("a device of an agent's session does not open", exc_info=error)
-    message = f"the microphone or the speaker does not open: {type(error).__name__}"
-    return UTDStreamException(message, code=UTDErrorCode.UNKNOWN)
+    return foreign_failure("the microphone or the speaker does not open", error)

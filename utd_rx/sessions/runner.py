@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Concatenate, ParamSpec, TypeVar, cast
 
-from utd_rx.errors import ConflictReason, UTDStreamException, conflict
+from utd_rx.errors import ConflictReason, UTDStreamException, conflict, foreign_failure
 from utd_rx.models.events import Reconnected, RoomEvent, RoomSnapshot
 from utd_rx.ports.clock import Clock
 from utd_rx.ports.room import RoomPort
@@ -191,7 +191,4 @@ def _as_failure(error: BaseException, what: str) -> UTDStreamException:
         return error
     if isinstance(error, asyncio.CancelledError):
         return conflict(ConflictReason.LEFT, f"{what} was cancelled")
-    # Not what it says: an app's own error may hold anything, and this one is state, and recorded.
-    failure = UTDStreamException(f"{what} failed: {type(error).__name__}")
-    failure.__cause__ = error
-    return failure
+    return foreign_failure(f"{what} failed", error)

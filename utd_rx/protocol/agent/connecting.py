@@ -252,9 +252,8 @@ def _verdict(
     is_decided = is_quiet or code == SETUP_FAILED
     if told is not None and (is_fatal(told.code) or (is_decided and not told.retryable)):
         return M.FINAL, told
-    if _is_normal(connection, fact) or code in FINAL_CODES:
-        return M.FINAL, fact.error
-    if not fact.error.retryable:  # a refusal
+    is_refused = not fact.error.retryable
+    if _is_normal(connection, fact) or code in FINAL_CODES or is_refused:
         return M.FINAL, fact.error
     return M.AGAIN, fact.error if told is None else told
 
