@@ -13,7 +13,7 @@ import numpy as np
 from attrs import define
 
 from utd_rx.engine.agent import AgentCall, LocalAgent
-from utd_rx.engine.agent.voice import Samples
+from utd_rx.models.audio import Samples
 
 AGENT_ID = "0123456789abcdef01234567"
 

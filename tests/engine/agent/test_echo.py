@@ -9,7 +9,7 @@ from tests.engine.agent.client import Caller, caller, kinds, sound_of
 from tests.engine.fakes import HastyClock
 from utd_rx.engine.agent import EchoAgent, LocalAgent
 from utd_rx.engine.agent.echo import LONGEST_SECONDS, PAUSE_SECONDS, EchoEar
-from utd_rx.engine.agent.voice import Samples
+from utd_rx.models.audio import Samples
 
 RATE = 8_000
 PIECE = RATE // 50

@@ -33,9 +33,10 @@ from utd_rx.engine.agent.messages import (
     ToolsDeclared,
     read_message,
 )
-from utd_rx.engine.agent.voice import Samples, spoken
+from utd_rx.engine.agent.voice import spoken
 from utd_rx.engine.engine_clock import EngineClock
 from utd_rx.engine.web_socket import WebSocket
+from utd_rx.models.audio import Samples
 
 CHUNK_SECONDS: Final = 0.02
 """Of sound in an `output_audio.delta`, as the vendor's server was seen to send it."""

@@ -15,7 +15,7 @@ import numpy as np
 
 from utd_rx.engine.agent.call import AgentCall
 from utd_rx.engine.agent.messages import SoundSent
-from utd_rx.engine.agent.voice import Samples
+from utd_rx.models.audio import Samples
 
 ONSET_SECONDS: Final = 0.06
 """Shorter sounds are no speech: clicks, a key."""

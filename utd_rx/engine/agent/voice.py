@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-Samples = npt.NDArray[np.int16]
+from utd_rx.models.audio import Samples
 
 SECONDS_PER_CHARACTER: Final = 0.06
 """As a person speaks."""
