@@ -31,13 +31,7 @@ async def agent_in_room(
 async def main() -> None:
     """Let somebody say something to an agent that says it back."""
     async with LocalEngine() as engine, LocalAgent() as local:
-        client = UTDStreamClient(
-            engine.app_id,
-            engine.app_key,
-            base_url=engine.base_url,
-            token_base_url=engine.token_base_url,
-            microphone=WavSource(speech_path()),
-        )
+        client = UTDStreamClient(**engine.credentials, microphone=WavSource(speech_path()))
         key, url = local.api_key, local.base_url
         host = client.join_audio_room("sara", "lobby", as_host=True, seat_count=4)
         async with client, await host as sara:

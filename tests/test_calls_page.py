@@ -19,13 +19,7 @@ async def test_one_dials_the_other_picks_up_and_a_third_hears_that_they_are_busy
     async with LocalEngine() as engine:
 
         def client() -> UTDStreamClient:
-            return UTDStreamClient(
-                engine.app_id,
-                engine.app_key,
-                base_url=engine.base_url,
-                token_base_url=engine.token_base_url,
-                microphone=ToneSource(),
-            )
+            return UTDStreamClient(**engine.credentials, microphone=ToneSource())
 
         async with client() as anna, client() as ben, client() as carl, asyncio.timeout(PATIENCE):
             await anna.authenticate("anna", name="Anna")

@@ -21,13 +21,7 @@ async def test_a_viewer_raises_a_hand_is_seen_and_sees_the_end(
     async with LocalEngine() as engine:
 
         def client() -> UTDStreamClient:
-            return UTDStreamClient(
-                engine.app_id,
-                engine.app_key,
-                base_url=engine.base_url,
-                token_base_url=engine.token_base_url,
-                microphone=ToneSource(),
-            )
+            return UTDStreamClient(**engine.credentials, microphone=ToneSource())
 
         async with client() as sara, client() as mona, asyncio.timeout(PATIENCE):
             hosting = asyncio.create_task(page["host"](sara, "show", CAMERA))

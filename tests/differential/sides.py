@@ -61,14 +61,7 @@ class RealSide:
 
     def client(self, _: str) -> UTDStreamClient:
         """Return a client of it."""
-        engine = self._engine
-        return UTDStreamClient(
-            engine.app_id,
-            engine.app_key,
-            base_url=engine.base_url,
-            token_base_url=engine.token_base_url,
-            clock=AheadClock(self.clock),
-        )
+        return UTDStreamClient(**self._engine.credentials, clock=AheadClock(self.clock))
 
 
 def imagined(script: Script, *, ring_timeout: float = 30.0) -> tuple[Moment, ...]:

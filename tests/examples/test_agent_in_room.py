@@ -40,13 +40,7 @@ async def test_it_sits_down_is_heard_and_falls_silent_for_who_speaks(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     async with LocalEngine() as engine, LocalAgent() as local, asyncio.timeout(PATIENCE):
-        client = UTDStreamClient(
-            engine.app_id,
-            engine.app_key,
-            base_url=engine.base_url,
-            token_base_url=engine.token_base_url,
-            microphone=ToneSource(1_000.0),
-        )
+        client = UTDStreamClient(**engine.credentials, microphone=ToneSource(1_000.0))
         async with (
             client,
             await client.join_audio_room("sara", "lobby", as_host=True, seat_count=4) as sara,

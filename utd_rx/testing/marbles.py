@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Generic, TypeVar
@@ -12,6 +11,7 @@ from reactivex import Observable
 
 from utd_rx.errors import invalid
 from utd_rx.models.checks import POSITIVE, number
+from utd_rx.state.reports import running_loop
 from utd_rx.testing.diagrams import (
     COMPLETED,
     FAILED,
@@ -82,7 +82,9 @@ class Timeline(Generic[T]):
     def signs(self, letters: Letters, step: float = 1.0) -> list[Sign]:
         """Return what its diagram consists of; `letters` learn what new ones stand for."""
         signs = [Sign(place_of(mark.at, step), letters.of(mark.value)) for mark in self.marks]
-        return signs if self.ended is None else [*signs, Sign(*_at(self.ended, step))]
+        if self.ended is not None:
+            signs.append(Sign(place_of(self.ended.at, step), self.ended.value))
+        return signs
 
     def _end(self, sign: str) -> None:
         self.ended = Mark(self.elapsed, sign)
@@ -176,10 +178,6 @@ def _trouble(
     return None
 
 
-def _at(mark: Mark[str], step: float) -> tuple[int, str]:
-    return place_of(mark.at, step), mark.value
-
-
 PAGE: Final[deque[Timeline[Any]]] = deque(maxlen=64)
 """What was recorded last, for whoever tells of a failing test."""
 
@@ -209,11 +207,8 @@ def clock() -> Callable[[], float]:
     Raises:
         UTDStreamException: `VALIDATION`: there is neither.
     """
-    try:
-        return asyncio.get_running_loop().time
-    except RuntimeError:
-        if not _CLOCKS:
-            raise invalid(
-                "no event loop runs and there is no FakeWorld: pass record(…, now=) a clock"
-            ) from None
+    if (loop := running_loop()) is not None:
+        return loop.time
+    if not _CLOCKS:
+        raise invalid("no event loop runs and there is no FakeWorld: pass record(…, now=) a clock")
     return _CLOCKS[-1]

@@ -132,13 +132,7 @@ async def utd_client(utd_engine: LocalEngine) -> AsyncIterator[UTDStreamClient]:
     """A client of `utd_engine`, signed in as nobody yet."""
     from utd_rx.client import UTDStreamClient
 
-    engine = utd_engine
-    async with UTDStreamClient(
-        engine.app_id,
-        engine.app_key,
-        base_url=engine.base_url,
-        token_base_url=engine.token_base_url,
-    ) as client:
+    async with UTDStreamClient(**utd_engine.credentials) as client:
         yield client
 
 
