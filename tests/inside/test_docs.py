@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import re
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.sessions.stage import Stage
+from tests.support.pages import ROOT, blocks_of
 from utd_rx.sessions.audio_room import UTDAudioRoomSession
 
-TEXT = (Path(__file__).parents[2] / "docs" / "threads.md").read_text()
-BLOCKS = re.findall(r"^```python\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)
+BLOCKS = [block.code for block in blocks_of(ROOT / "docs" / "threads.md")]
 
 
 async def join(identity: str, room_name: str) -> UTDAudioRoomSession:

@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,6 +18,7 @@ import click
 from attrs import asdict, evolve, field, frozen
 
 from utd_rx.cli.options import F
+from utd_rx.cli.progress import hush_livekit, progress
 from utd_rx.errors import invalid
 
 if TYPE_CHECKING:
@@ -121,6 +123,19 @@ def find_access(
         raise invalid(NOBODY)
     given = {"base_url": base_url, "token_base_url": token_base_url or base_url}
     return evolve(left, **{name: url for name, url in given.items() if url})
+
+
+def get_ready(base_url: str | None, token_base_url: str | None) -> EngineAccess:
+    """`find_access`, and load what being in a session takes.
+
+    Raises:
+        UTDStreamException: As `find_access`, before anything is loaded.
+    """
+    access = find_access(base_url, token_base_url)
+    with progress("getting ready"):
+        import_module("utd_rx.cli.attending")
+    hush_livekit()
+    return access
 
 
 def guest() -> str:

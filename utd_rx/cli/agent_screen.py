@@ -9,6 +9,7 @@ from typing import Final, TextIO
 from attrs import frozen
 
 from utd_rx.models.agent import AgentRole, AgentStatus, AgentTurn
+from utd_rx.models.secrets import printable
 
 METER: Final = 10
 """Characters of a level."""
@@ -56,12 +57,6 @@ def meter(level: float | None) -> str:
         return " " * METER
     filled = round(METER * min(1.0, max(0.0, 1 - level / FLOOR)))
     return "#" * filled + "." * (METER - filled)
-
-
-def printable(text: str) -> str:
-    """Return a text as one line that no terminal obeys."""
-    line = " ".join(text.split())
-    return "".join(sign if sign.isprintable() else "\ufffd" for sign in line)
 
 
 class TalkScreen:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager, suppress
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from utd_rx.cli.access import EngineAccess, engine_access, find_access, guest
+from utd_rx.cli.access import EngineAccess, engine_access, get_ready, guest
 from utd_rx.cli.display import SessionDisplay, display
 from utd_rx.cli.options import as_json, fail
-from utd_rx.cli.progress import hush_livekit, progress
+from utd_rx.cli.progress import progress
 from utd_rx.cli.sound import open_room_sound, room_sound
 from utd_rx.errors import UTDStreamException
 from utd_rx.models.secrets import foreign_text
@@ -48,10 +47,7 @@ def command(
     Without a terminal each line that is typed is a key or a text, and each change is a line.
     Exits with 0 when they talked, or after `q` when it waited; with 1 when nobody answered.
     """
-    access = find_access(base_url, token_base_url)
-    with progress("getting ready"):
-        import_module("utd_rx.cli.attending")
-    hush_livekit()
+    access = get_ready(base_url, token_base_url)
     return asyncio.run(_call(access, identity or guest(), callee, **options))
 
 

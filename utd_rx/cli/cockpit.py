@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from utd_rx.cli.display import REDRAW, SessionDisplay
 from utd_rx.cli.keyboard import Typing, keyboard
+from utd_rx.cli.stopping import on_signals
 from utd_rx.errors import UTDStreamException
 
 if TYPE_CHECKING:
@@ -62,7 +62,8 @@ class Cockpit:
         ending = asyncio.ensure_future(over)
         asked = asyncio.ensure_future(self._stopped.wait())
         try:
-            with _terminated(self.stop), keyboard(self.typing):
+            # Ctrl-C cancels whatever is awaited, by asyncio's own handler.
+            with on_signals(self.stop, (signal.SIGTERM,)), keyboard(self.typing):
                 while not (ending.done() or asked.done()):
                     self._display.draw(lambda: self._draw(self.typing.line))
                     await asyncio.wait(
@@ -85,14 +86,3 @@ class Cockpit:
             await command
         except UTDStreamException as error:
             self._display.event("refused", error, f"  !! {error.message}")
-
-
-@contextmanager
-def _terminated(stop: Callable[[], None]) -> Iterator[None]:
-    """Let SIGTERM leave like `q`; Ctrl-C cancels whatever is awaited, by asyncio's own handler."""
-    loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        loop.remove_signal_handler(signal.SIGTERM)

@@ -7,10 +7,11 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from utd_rx.agent.session import AtomsAgentSession
-from utd_rx.cli.agent_screen import Look, TalkScreen, printable, spoken, standing
+from utd_rx.cli.agent_screen import Look, TalkScreen, spoken, standing
 from utd_rx.cli.keyboard import Typing
 from utd_rx.errors import UTDStreamException
 from utd_rx.models.agent import AgentError, AgentStatus, AgentTurn
+from utd_rx.models.secrets import printable
 
 REDRAW = 0.1
 """Seconds between two looks at levels and states."""

@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack
 from functools import partial
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from utd_rx.cli.access import EngineAccess, engine_access, find_access, guest
+from utd_rx.cli.access import EngineAccess, engine_access, get_ready, guest
 from utd_rx.cli.display import display
 from utd_rx.cli.options import as_json
-from utd_rx.cli.progress import hush_livekit, progress
+from utd_rx.cli.progress import progress
 from utd_rx.cli.sound import open_room_sound, room_sound
 
 if TYPE_CHECKING:
@@ -51,12 +50,9 @@ def command(
     Without a terminal each line that is typed is a key or a text, and each change is a line.
     Exits with 0 after `q`, with 1 when the room could not be joined or was lost.
     """
-    access = find_access(base_url, token_base_url)
+    access = get_ready(base_url, token_base_url)
     if options["as_host"]:
         options |= {"seat_count": seats, "seat_mode": "request" if ask else None}
-    with progress("getting ready"):
-        import_module("utd_rx.cli.attending")
-    hush_livekit()
     return asyncio.run(_join(access, identity or guest(), room, **options))
 
 

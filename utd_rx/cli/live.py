@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from utd_rx.cli.access import EngineAccess, engine_access, find_access, guest
+from utd_rx.cli.access import EngineAccess, engine_access, get_ready, guest
 from utd_rx.cli.display import display
 from utd_rx.cli.options import as_json
-from utd_rx.cli.progress import hush_livekit, progress
+from utd_rx.cli.progress import progress
 from utd_rx.cli.sound import camera as make_camera
 from utd_rx.cli.sound import open_room_sound, room_sound
 
@@ -51,10 +50,7 @@ def command(
     Without a terminal each line that is typed is a key or a text, and each change is a line.
     Exits with 0 after `q`, with 1 when the stream could not be joined or was lost.
     """
-    access = find_access(base_url, token_base_url)
-    with progress("getting ready"):
-        import_module("utd_rx.cli.attending")
-    hush_livekit()
+    access = get_ready(base_url, token_base_url)
     return asyncio.run(_live(access, identity or guest(), room, **options))
 
 

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from utd_rx.cli.access import EngineAccess, engine_access, find_access, guest
+from utd_rx.cli.access import EngineAccess, engine_access, get_ready, guest
 from utd_rx.cli.display import SessionDisplay, display
 from utd_rx.cli.options import as_json, fail
-from utd_rx.cli.progress import hush_livekit, progress
+from utd_rx.cli.progress import progress
+from utd_rx.cli.stopping import on_signals
 
 if TYPE_CHECKING:
     from utd_rx.sessions.session import UTDSession
@@ -52,15 +51,12 @@ def command(
     Exits with 0 once the files are complete, after Ctrl-C, too; with 1 when the room could not be
     joined or was lost.
     """
-    access = find_access(base_url, token_base_url)
+    access = get_ready(base_url, token_base_url)
     out = out or Path(room)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         return fail("record", 1, f"cannot make {out}: {error.strerror}; choose --out")
-    with progress("getting ready"):
-        import_module("utd_rx.cli.attending")
-    hush_livekit()
     return asyncio.run(_record(access, identity or guest(), room, out, **options))
 
 
@@ -122,16 +118,13 @@ async def _until_over(session: UTDSession[Any], seconds: float | None) -> None:
     """Wait until the session is lost, a signal comes or the time is up."""
     from utd_rx.cli.attending import OVER
 
-    stopped, loop = asyncio.Event(), asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stopped.set)
+    stopped = asyncio.Event()
     lost = asyncio.ensure_future(session.connection_state.until(lambda state: state in OVER))
     asked = asyncio.ensure_future(stopped.wait())
     try:
-        await asyncio.wait((lost, asked), timeout=seconds, return_when="FIRST_COMPLETED")
+        with on_signals(stopped.set):
+            await asyncio.wait((lost, asked), timeout=seconds, return_when="FIRST_COMPLETED")
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
         lost.cancel()
         asked.cancel()
         await asyncio.gather(lost, asked, return_exceptions=True)

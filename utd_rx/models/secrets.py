@@ -33,9 +33,14 @@ def foreign_text(text: str, *secrets: str | None) -> str:
     without `secrets`, what looks like a token, what a terminal obeys or UTF-8 cannot say."""
     known = without_secrets(text, *secrets)
     # Cut before what costs most, generously: what is hidden may have been long.
-    told = " ".join(without_tokens(known[: 8 * MAX_TEXT]).split())
-    printable = "".join(sign if sign.isprintable() else "\ufffd" for sign in told)
-    return printable if len(printable) <= MAX_TEXT else printable[:MAX_TEXT] + HIDDEN
+    told = printable(without_tokens(known[: 8 * MAX_TEXT]))
+    return told if len(told) <= MAX_TEXT else told[:MAX_TEXT] + HIDDEN
+
+
+def printable(text: str) -> str:
+    """Return a text as one line that no terminal obeys."""
+    line = " ".join(text.split())
+    return "".join(sign if sign.isprintable() else "\ufffd" for sign in line)
 
 
 def without_tokens(text: str) -> str:

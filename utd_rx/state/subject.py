@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar, cast
 
 from reactivex import abc
 
+from utd_rx.models import html
 from utd_rx.state.aligning import align
 from utd_rx.state.bridges import Changes, until
 from utd_rx.state.core import Core
@@ -21,9 +22,6 @@ T = TypeVar("T")
 
 MAX_SHOWN: Final = 200
 """Characters of a value in a repr, which ends in logs; a roster may have 10,000 people."""
-
-MAX_FORMS: Final = 50
-"""Values of a tuple that a notebook shows."""
 
 
 class StateSubject(Piping, Derived[T]):
@@ -125,8 +123,8 @@ class StateSubject(Piping, Derived[T]):
         """Return what a notebook shows, where the value, or each of several, has such a form."""
         value: object = self.value
         parts = value if isinstance(value, tuple) and value else (value,)
-        forms = [getattr(part, "_repr_html_", None) for part in parts[:MAX_FORMS]]
-        return "<br>".join(form() for form in forms if form) if all(forms) else None
+        has_form = all(hasattr(part, "_repr_html_") for part in parts[: html.MAX_ROWS])
+        return html.cell(value) if has_form else None
 
     if TYPE_CHECKING:
         # A required parameter of type Never makes every call a type error.
