@@ -19,7 +19,7 @@ from typing import Final
 ROOT: Final = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tests.support.pages import PAGES, Block, blocks_of  # noqa: E402
+from tests.support.pages import PAGES, Block, blocks_of  # noqa: E402 - the line above finds it
 
 RULES: Final = {
     "typeCheckingMode": "standard",

@@ -58,5 +58,5 @@ async def test_a_user_without_a_microphone_talks_while_the_server_hears_words() 
 )
 async def test_what_cannot_be_is_refused_when_it_is_made(options: dict[str, object]) -> None:
     with pytest.raises(UTDStreamException) as refused:
-        partial(AtomsAgentSession, **options)()  # type: ignore[arg-type]
+        partial(AtomsAgentSession, **options)()  # type: ignore[arg-type] # what is tested
     assert refused.value.code is UTDErrorCode.VALIDATION

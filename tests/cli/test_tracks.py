@@ -61,8 +61,9 @@ def test_who_speaks_gets_a_file(utd_world: FakeWorld, tmp_path: Path) -> None:
     opened: list[str] = []
 
     async def record() -> VoiceTracks:
-        note = lambda who, path: opened.append(who)  # noqa: E731
-        return VoiceTracks(listener, tmp_path, note, now=lambda: 0.0)
+        return VoiceTracks(
+            listener, tmp_path, lambda who, path: opened.append(who), now=lambda: 0.0
+        )
 
     tracks = utd_world.run(record())
     assert opened == []

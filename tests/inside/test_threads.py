@@ -7,6 +7,7 @@ import inspect
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import CancelledError, Future
+from functools import partial
 from typing import Any, assert_type
 
 import pytest
@@ -105,12 +106,13 @@ async def test_a_command_elsewhere_is_refused_at_once(
         await command()
 
     def elsewhere() -> set[ConflictReason | None]:
-        without = {reason_of(lambda c=command: step(c)) for command in commands}  # type: ignore[misc]
+        without = {reason_of(partial(step, command)) for command in commands}
         with asyncio.Runner() as runner:
-            return without | {
-                reason_of(lambda c=command: runner.run(begin(c)))  # type: ignore[misc]
-                for command in commands
-            }
+
+            def run(command: Callable[[], Awaitable[object]]) -> None:
+                runner.run(begin(command))
+
+            return without | {reason_of(partial(run, command)) for command in commands}
 
     assert await asyncio.to_thread(elsewhere) == {ConflictReason.FOREIGN_LOOP}
     await made.aclose()

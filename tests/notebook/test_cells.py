@@ -25,7 +25,7 @@ class Notebook(InteractiveShell):
 
     def run(self, source: str, id: str = "") -> None:  # noqa: A002 - nbformat's word
         self.source, self.id = source, id
-        done: Any = self.run_cell(source, cell_id=id or None)  # type: ignore[no-untyped-call]
+        done: Any = self.run_cell(source, cell_id=id or None)  # type: ignore[no-untyped-call] # IPython
         done.raise_error()
 
 

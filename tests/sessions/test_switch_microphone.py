@@ -11,12 +11,13 @@ from tests.sessions.watching import settle
 from utd_rx.audio import ToneSource
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.audio import AudioInput
+from utd_rx.models.video import VideoInput
 
 OTHER = ToneSource(880.0)
 
 
-def published(stage: Stage) -> list[AudioInput]:
-    return [stage.room.sources[track.sid] for track in stage.room.tracks]  # type: ignore[misc]
+def published(stage: Stage) -> list[AudioInput | VideoInput]:
+    return [stage.room.sources[track.sid] for track in stage.room.tracks]
 
 
 async def test_one_that_came_later_than_the_session_is_published_when_it_is_on() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import reactivex as rx
@@ -36,14 +35,18 @@ def both(known: Any, news: Any) -> Any:
     return known | news
 
 
-def tagged(source: Any, tag: str) -> Observable[dict[str, int]]:
-    return source.pipe(ops.map(lambda value: {tag: value}))  # type: ignore[no-any-return]
+def is_whole(known: Any) -> bool:
+    return len(known) == 2
+
+
+def tagged(source: Any, tag: str) -> Any:
+    return source.pipe(ops.map(lambda value: {tag: value}))
 
 
 def joined(a: Any, b: Any) -> Observable[dict[str, int]]:
-    is_whole: Callable[[Any], bool] = lambda known: len(known) == 2  # noqa: E731
-    return rx.merge(tagged(a, "a"), tagged(b, "b")).pipe(ops.scan(both, {}), ops.filter(is_whole))
+    tags = rx.merge(tagged(a, "a"), tagged(b, "b"))
+    return tags.pipe(ops.scan(both, {}), ops.filter(is_whole))
 
 
-def with_a(b: Any, value: Any) -> Observable[tuple[int, int]]:
-    return b.pipe(ops.map(lambda other: (value, other)))  # type: ignore[no-any-return]
+def with_a(b: Any, value: Any) -> Any:
+    return b.pipe(ops.map(lambda other: (value, other)))

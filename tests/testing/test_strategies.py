@@ -170,7 +170,9 @@ def test_what_matters_is_among_it(what: str) -> None:
 
 
 def test_what_is_found_is_small() -> None:
-    is_taken: Callable[[UTDSeatGrid], bool] = lambda grid: grid.occupant_of(0) is not None  # noqa: E731
+    def is_taken(grid: UTDSeatGrid) -> bool:
+        return grid.occupant_of(0) is not None
+
     grid = find(st.seat_grids(), is_taken, settings=settings(database=None))
     assert (grid.count, grid.occupant_of(0), grid.requests) == (1, "anna", ())
 

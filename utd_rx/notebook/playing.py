@@ -39,9 +39,9 @@ def play(frames: Iterable[AudioFrame] | Iterable[VideoFrame]) -> Audio | Image:
     """
     found = tuple(frames)
     if found and all(isinstance(one, AudioFrame) for one in found):
-        return Audio(data=wav(found))  # type: ignore[no-untyped-call,arg-type]
+        return Audio(data=wav(found))  # type: ignore[no-untyped-call,arg-type] # IPython
     if found and all(isinstance(one, VideoFrame) for one in found):
-        return Image(data=film(found), format="png")  # type: ignore[no-untyped-call,arg-type]
+        return Image(data=film(found), format="png")  # type: ignore[no-untyped-call,arg-type] # IPython
     raise invalid("play takes AudioFrames or VideoFrames, at least one, all of one kind")
 
 
