@@ -96,6 +96,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[int, str]:
     return found
 
 
+@pytest.mark.long  # mypy reads the whole package, from a fresh clone without a cache
 @pytest.mark.timeout(300)
 def test_mypy_infers_and_rejects(answers: dict[int, str]) -> None:
     expected = {
