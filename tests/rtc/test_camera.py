@@ -106,7 +106,7 @@ async def test_a_camera_that_breaks_ends_its_track(party: Party) -> None:
     camera.over.set_exception(OSError("unplugged"))
     failed = await ear.wait(ev.LocalTrackFailed)
     assert failed.track_sid == track.sid
-    assert failed.error.message == "The video input failed: OSError."
+    assert failed.error.message == "the video input failed: OSError"
     await ear.wait(ev.LocalTrackUnpublished)
     assert camera.open_streams == 0
 

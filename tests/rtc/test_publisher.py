@@ -186,7 +186,7 @@ async def test_an_input_that_breaks_is_told_by_its_kind_alone() -> None:
     bench = await published(source)
     source.over.set_exception(OSError("password=hunter2"))
     error = await failure(bench)
-    assert error.message == "The audio input failed: OSError."
+    assert error.message == "the audio input failed: OSError"
     assert str(error.__cause__) == "password=hunter2"
 
 
@@ -248,7 +248,7 @@ async def test_a_camera_is_closed_while_it_is_muted_and_the_last_word_counts() -
     ("kind", "code", "message"),
     [
         (UTDStreamException, UTDErrorCode.UNKNOWN, "pin=1234"),
-        (OSError, UTDErrorCode.UNKNOWN, "The video input failed: OSError."),
+        (OSError, UTDErrorCode.UNKNOWN, "the video input failed: OSError"),
     ],
 )
 async def test_a_camera_that_cannot_be_opened_again_ends_its_track(

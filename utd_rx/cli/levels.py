@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import partial
 from typing import Any
-
-from reactivex.abc import DisposableBase
 
 from utd_rx.audio import LevelMeter
 from utd_rx.models.audio import AudioFrame
+from utd_rx.sessions.following import Following
 from utd_rx.sessions.session import UTDSession
 
 
@@ -24,8 +22,9 @@ class Levels:
     def __init__(self, session: UTDSession[Any], microphone: object = None) -> None:
         self._session = session
         self._own = getattr(microphone, "level", None)
-        self._heard: dict[str, DisposableBase] = {}
         self._dbfs: dict[str, float] = {}
+        self._meters: dict[str, LevelMeter] = {}
+        self._heard: Following[AudioFrame] = Following(session.audio, self._hear, self._forget)
 
     def of(self, identity: str) -> float | None:
         """Return the level of `identity`, None while there is none."""
@@ -36,15 +35,13 @@ class Levels:
 
     def follow(self, identities: Iterable[str | None]) -> None:
         """Listen to these, and to nobody else any more."""
-        wanted = {who for who in identities if who} - {self._session.identity}
-        for who in self._heard.keys() - wanted:
-            self._heard.pop(who).dispose()
-            self._dbfs.pop(who, None)
-        for who in wanted - self._heard.keys():
-            hear = partial(self._hear, who, LevelMeter())
-            self._heard[who] = self._session.audio(who).subscribe(hear)
+        self._heard.follow({who for who in identities if who} - {self._session.identity})
 
-    def _hear(self, who: str, meter: LevelMeter, frame: AudioFrame) -> None:
-        level = meter.push(frame)
+    def _hear(self, who: str, frame: AudioFrame) -> None:
+        level = self._meters.setdefault(who, LevelMeter()).push(frame)
         if level is not None:
             self._dbfs[who] = level.rms_dbfs
+
+    def _forget(self, who: str) -> None:
+        self._meters.pop(who, None)
+        self._dbfs.pop(who, None)

@@ -42,7 +42,7 @@ class Subscriber:
 
 
 class HubSocket(Protocol):
-    """One signal socket: `SignalSocket` over aiohttp."""
+    """One signal socket, as the hub has it."""
 
     def trust(self, expires_at: float) -> None:
         """It showed a good bearer, which ends at `expires_at`, monotonic seconds."""

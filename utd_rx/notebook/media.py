@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final
 
 import numpy as np
-from reactivex import Observable
-from reactivex.abc import DisposableBase
 
 from utd_rx.audio.levels import LevelMeter
 from utd_rx.models.audio import AudioFrame
 from utd_rx.models.participant import Participant, RemoteParticipant, TrackSource
 from utd_rx.models.png import png
 from utd_rx.models.video import Pixels, VideoFrame
+from utd_rx.sessions.following import Following
 from utd_rx.sessions.listening import Listening
 from utd_rx.state import throttle
 
@@ -25,34 +24,6 @@ MAX_SEEN: Final = 9
 THUMBNAIL_ROWS: Final = 90
 SECONDS_PER_THUMBNAIL: Final = 0.5
 LEVELS_PER_SECOND: Final = 10.0
-
-F = TypeVar("F")
-
-
-class Following(Generic[F]):
-    """Observes something of each identity that is named, and of nobody else."""
-
-    def __init__(
-        self,
-        observe: Callable[[str], Observable[F]],
-        take: Callable[[str, F], None],
-        forget: Callable[[str], None],
-    ) -> None:
-        self._observe, self._take, self._forget = observe, take, forget
-        self._observed: dict[str, DisposableBase] = {}
-
-    def follow(self, identities: Iterable[str]) -> None:
-        """Observe these from now on."""
-        wanted = tuple(identities)
-        for identity in self._observed.keys() - frozenset(wanted):
-            self._observed.pop(identity).dispose()
-            self._forget(identity)
-        for identity in wanted:
-            if identity not in self._observed:
-                self._observed[identity] = self._begin(identity)
-
-    def _begin(self, identity: str) -> DisposableBase:
-        return self._observe(identity).subscribe(lambda one: self._take(identity, one))
 
 
 class PanelMedia:

@@ -18,7 +18,14 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from attrs import define, evolve, field
 
-from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conflict, invalid
+from utd_rx.errors import (
+    ConflictReason,
+    UTDErrorCode,
+    UTDStreamException,
+    conflict,
+    foreign_failure,
+    invalid,
+)
 from utd_rx.models import events as ev
 from utd_rx.models.participant import ParticipantPermission, TrackPublication, TrackSource
 from utd_rx.models.secrets import foreign_text
@@ -225,11 +232,8 @@ class Publisher:
         if isinstance(error, UTDStreamException):
             refuse(track.refused, error)
         elif isinstance(error, Exception):
-            # Not what it says: an app's own error may hold anything, and this one is recorded.
             kind = "video" if track.is_picture else "audio"
-            failure = UTDStreamException(f"The {kind} input failed: {type(error).__name__}.")
-            failure.__cause__ = error
-            refuse(track.refused, failure)
+            refuse(track.refused, foreign_failure(f"the {kind} input failed", error))
         elif not track.refused.done():
             await track.feeder.drain()
             ended = ev.LocalVideoEnded if track.is_picture else ev.LocalAudioEnded

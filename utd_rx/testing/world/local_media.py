@@ -8,7 +8,7 @@ from typing import Any
 
 from attrs import evolve
 
-from utd_rx.errors import UTDErrorCode, UTDStreamException, invalid
+from utd_rx.errors import UTDErrorCode, UTDStreamException, foreign_failure, invalid
 from utd_rx.models import events as ev
 from utd_rx.models.participant import ParticipantPermission, TrackPublication, TrackSource
 from utd_rx.models.video import Losable, VideoInput
@@ -212,9 +212,7 @@ class LocalMedia:
             feed.refuse(error)
         except Exception as error:  # noqa: BLE001 - told as the end of the track
             kind = "video" if feed.is_picture else "audio"
-            failure = UTDStreamException(f"The {kind} input failed: {type(error).__name__}.")
-            failure.__cause__ = error
-            feed.refuse(failure)
+            feed.refuse(foreign_failure(f"the {kind} input failed", error))
         else:
             ended = ev.LocalVideoEnded if feed.is_picture else ev.LocalAudioEnded
             self._wire.tell(ended(feed.publication.sid))
