@@ -11,6 +11,8 @@ from utd_rx.audio.jitter import CONCEAL, MAX_DEPTH, MAX_RATE, PATIENCE, JitterBu
 from utd_rx.models.audio import AudioFormat, Samples
 from utd_rx.ports.audio import LONGEST_BLOCK, SHORTEST_BLOCK
 
+pytestmark = pytest.mark.long
+
 RATE = 48_000
 FRAME, CHUNK = 480, 240
 MARGIN, TOO_MUCH = 0.01, 0.0125

@@ -25,6 +25,8 @@ from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.audio import AudioFormat, AudioFrame, FrameSink, Samples
 from utd_rx.models.voice_processing import VoiceProcessing
 
+pytestmark = pytest.mark.long
+
 OFF = VoiceProcessing()
 ECHO = VoiceProcessing(echo_cancellation=True)
 NOISE = VoiceProcessing(noise_suppression=True)

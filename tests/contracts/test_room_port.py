@@ -287,7 +287,9 @@ class TestUTDRoom(RoomContract):
         params=[
             pytest.param(("embedded", "here"), marks=pytest.mark.embedded, id="embedded"),
             pytest.param(
-                ("embedded", "pickled"), marks=pytest.mark.embedded, id="embedded-pickled"
+                ("embedded", "pickled"),
+                marks=(pytest.mark.embedded, pytest.mark.long),
+                id="embedded-pickled",
             ),
             pytest.param(("livekit", "here"), marks=pytest.mark.livekit, id="livekit"),
         ]

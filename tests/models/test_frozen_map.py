@@ -103,6 +103,7 @@ class Versions(RuleBasedStateMachine):
             assert [*made.items()] == [*model.items()]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("small", [8, frozen_map.SMALL])
 def test_versions(monkeypatch: pytest.MonkeyPatch, small: int) -> None:
     """With layers of few entries too, which would otherwise take hundreds to come up."""

@@ -15,6 +15,8 @@ from utd_rx.audio import read_wav, speech_path
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.testing.sound import MAX_SECONDS, MAX_SNR_DB, compare
 
+pytestmark = pytest.mark.long
+
 Signal = npt.NDArray[np.float64]
 
 RATE = 16_000

@@ -10,6 +10,8 @@ import pytest
 
 from utd_rx.video import TestPattern, read_counter
 
+pytestmark = pytest.mark.long
+
 FRAMES = 30
 
 
