@@ -25,6 +25,7 @@ from tests.rtc.bench import (
     tone_frame,
 )
 from tests.rtc.proxy import proxied
+from tests.rtc.switch_videos import ROUNDS
 from tests.support.sfu import RunningSfu
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models import events as ev
@@ -73,6 +74,23 @@ async def nobody_in(server: api.LiveKitAPI) -> None:
     async with asyncio.timeout(PATIENCE):
         while await identities(server):  # noqa: ASYNC110 - the server is asked, it does not tell
             await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize("sfu_kind", ["embedded"])  # it is all on this side
+async def test_a_video_may_go_while_more_or_less_of_it_is_asked_for(sfu: RunningSfu) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "tests.rtc.switch_videos",
+        sfu.url,
+        *(token(sfu, name) for name in ("ann", "bob")),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await process.communicate()
+    rounds = [f"{number}\n" for number in range(ROUNDS)]
+    assert (process.returncode, out.decode()) == (0, "".join(rounds)), err.decode()
+    assert b"panic" not in err.lower()
 
 
 async def test_a_room_joins_again_with_others_present(party: Party) -> None:

@@ -6,16 +6,13 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from livekit import rtc
 
 from tests.rtc.bench import eventually
 from utd_rx.rtc import ffi, pulls
-from utd_rx.rtc.pulls import UNKNOWN, WHOLE, Pull, Pulls, step, wanted
+from utd_rx.rtc.pulls import WHOLE, Pull, Pulls, wanted
 
 NOTHING = Pull(is_on=False)
-HEIGHTS = st.lists(st.none() | st.integers(1, 4096), max_size=4)
 
 
 @pytest.mark.parametrize(
@@ -32,46 +29,24 @@ def test_the_one_who_wants_most_is_served(heights: list[int | None], wish: Pull)
     assert wanted(heights) == wish
 
 
-@pytest.mark.parametrize(
-    ("wish", "asked", "next_"),
-    [
-        (WHOLE, WHOLE, None),
-        (NOTHING, WHOLE, Pull(is_on=False, height=UNKNOWN)),
-        (NOTHING, Pull(is_on=False, height=UNKNOWN), None),
-        (Pull(height=180), WHOLE, Pull(height=180)),
-        (Pull(height=180), Pull(is_on=False, height=UNKNOWN), Pull(height=UNKNOWN)),
-        (Pull(height=180), Pull(height=UNKNOWN), Pull(height=180)),
-        (WHOLE, Pull(height=UNKNOWN), WHOLE),
-    ],
-)
-def test_on_and_off_come_before_a_size(wish: Pull, asked: Pull, next_: Pull | None) -> None:
-    assert step(wish, asked) == next_
-
-
-@given(HEIGHTS, HEIGHTS)
-def test_two_steps_lead_from_anywhere_to_what_is_wanted(
-    before: list[int | None], after: list[int | None]
-) -> None:
-    asked = WHOLE
-    for wish in (wanted(before), wanted(after)):
-        for _ in range(2):
-            asked = step(wish, asked) or asked
-        assert step(wish, asked) is None
-        assert asked.is_on is wish.is_on
-        assert not wish.is_on or asked == wish
-
-
 class Bench:
     """Wishes of a room in which one video of 1280×720 is published."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.asked: list[Any] = []
+        self.asked: list[Any] = []  # what the server hears: a size, or False for nothing
+        self.is_on = True
         self.heights: list[int | None] = []
         self.there = SimpleNamespace(width=1280, height=720, track=object())
         self.remotes = {"ann": SimpleNamespace(track_publications={"TR": self.there})}
         monkeypatch.setattr(pulls, "PAUSE", 0.001)
-        monkeypatch.setattr(ffi, "enable", lambda _, enabled: self.asked.append(enabled))
-        monkeypatch.setattr(ffi, "ask_size", lambda _, *size: self.asked.append(size))
+        monkeypatch.setattr(ffi, "switch", self.switch)
+        monkeypatch.setattr(ffi, "ask_size", self.ask_size)
+
+    def switch(self, _: Any, is_on: bool) -> None:
+        self.is_on = is_on
+
+    def ask_size(self, _: Any, *size: int) -> None:
+        self.asked.append(size if self.is_on else False)
 
     def pulls(self, *, is_adaptive: bool = True) -> Pulls:
         room = cast("rtc.Room", SimpleNamespace(remote_participants=self.remotes))
@@ -80,11 +55,12 @@ class Bench:
     async def quiet(self) -> None:
         """Wait until what could have been asked was: another's wish, later, is."""
         room = cast("rtc.Room", SimpleNamespace(remote_participants=self.remotes))
-        marker, before = Pulls(room, lambda sid: ()), len(self.asked)
+        marker, before, was_on = Pulls(room, lambda sid: ()), len(self.asked), self.is_on
         marker.begin("TR")
         await eventually(lambda: len(self.asked) > before)
         assert self.asked.pop() is False
         marker.end("TR")
+        self.is_on = was_on
 
     async def asks(self, count: int) -> list[Any]:
         """Return what was asked, when it is that many wishes."""
@@ -106,13 +82,13 @@ async def test_a_video_is_switched_off_until_somebody_looks_and_follows_who_does
     assert await bench.asks(1) == [False]
     bench.heights = [180]
     pulls.adjust("TR")
-    assert await bench.asks(3) == [False, True, (320, 180)]
+    assert await bench.asks(2) == [False, (320, 180)]
     bench.heights = [180, None]
     pulls.adjust("TR")
-    assert await bench.asks(4) == [False, True, (320, 180), (1280, 720)]
+    assert await bench.asks(3) == [False, (320, 180), (1280, 720)]
     bench.heights = []
     pulls.adjust("TR")
-    assert await bench.asks(5) == [False, True, (320, 180), (1280, 720), False]
+    assert await bench.asks(4) == [False, (320, 180), (1280, 720), False]
     pulls.keep(())
 
 
@@ -165,7 +141,7 @@ async def test_a_wish_that_cannot_be_told_is_told_at_the_next_occasion(
         raise RuntimeError("a handle that is gone")
 
     with monkeypatch.context() as patch:
-        patch.setattr(ffi, "enable", fail)
+        patch.setattr(ffi, "switch", fail)
         pulls.begin("TR")
         assert await bench.asks(1) == ["failed"]
     pulls.adjust("TR")

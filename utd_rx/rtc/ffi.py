@@ -46,7 +46,7 @@ def check() -> None:
     _ = request.disconnect.request_async_id, request.ready_for_room_event.room_handle
     _sound_request(0, AudioFormat())
     _picture_request(0)
-    _enable_request(0, True)
+    _switch_request(0, True)
     _size_request(0, 0, 0)
     frame_request(0, b"", AudioFormat(), 0)
     for code, name in (
@@ -207,22 +207,27 @@ def frame_request(source: int, samples: bytes, audio_format: AudioFormat, number
 # -- what is pulled of a remote video -----------------------------------------------------------
 
 
-def enable(publication: rtc.RemoteTrackPublication, enabled: bool) -> None:
-    """Ask the server to send, or not to send, a subscribed track; in the background."""
-    client().request(_enable_request(publication._ffi_handle.handle, enabled))
+# Not by `enable_remote_track_publication`, which does the same in one request and ends the process
+# when the track goes meanwhile (docs/livekit.md, "Tracks that go meanwhile").
+
+
+def switch(track: rtc.Track, is_on: bool) -> None:
+    """Make a subscribed track one that is sent, or is not; the server hears of it by `ask_size`."""
+    client().request(_switch_request(track._ffi_handle.handle, is_on))
 
 
 def ask_size(publication: rtc.RemoteTrackPublication, width: int, height: int) -> None:
-    """Ask the server for the smallest layer of a subscribed track that has about that size."""
+    """Ask the server for the smallest layer of a subscribed track that has about that size, or for
+    nothing where it is switched off; in the background."""
     client().request(_size_request(publication._ffi_handle.handle, width, height))
 
 
-def _enable_request(publication: int, enabled: bool) -> Any:
+def _switch_request(track: int, is_on: bool) -> Any:
     from livekit.rtc._proto import ffi_pb2
 
     request = ffi_pb2.FfiRequest()
-    request.enable_remote_track_publication.track_publication_handle = publication
-    request.enable_remote_track_publication.enabled = enabled
+    request.enable_remote_track.track_handle = track
+    request.enable_remote_track.enabled = is_on
     return request
 
 

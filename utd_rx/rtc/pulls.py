@@ -6,7 +6,8 @@ within one key frame; only its packets stay away (docs/livekit.md, "Layers on de
 LiveKit's native side sends each wish from a task of its own, so of two in a row the second may
 overtake. Hence at most one per track every `PAUSE`; and one that takes something away waits as
 long, in which it is often taken back: who looks at something else at once, or begins to look as a
-track comes.
+track comes. A track may end at any moment of that, before it is known here: so only such requests
+are made as survive it (docs/livekit.md, "Tracks that go meanwhile").
 """
 
 from __future__ import annotations
@@ -30,9 +31,6 @@ logger: Final = logging.getLogger("utd_rx.rtc")
 PAUSE: Final = 0.05
 """Seconds between two wishes about a track; a task that is spawned later takes far less to run."""
 
-UNKNOWN: Final = 0
-"""A height: LiveKit tells one along when it switches on or off, and not always the last."""
-
 
 @frozen
 class Pull:
@@ -53,14 +51,6 @@ def wanted(heights: Iterable[int | None]) -> Pull:
     if not known:
         return Pull(is_on=False)
     return Pull(height=None if None in known else max(height or 0 for height in known))
-
-
-def step(wish: Pull, asked: Pull) -> Pull | None:
-    """Return what to ask for next, where `asked` was the last: whether anything, then of which
-    height; None when nothing is missing."""
-    if wish.is_on is not asked.is_on:
-        return Pull(wish.is_on, UNKNOWN)
-    return wish if wish.is_on and wish != asked else None
 
 
 @define
@@ -118,16 +108,13 @@ class Pulls:
 
     def _ask(self, sid: str, track: _Track) -> None:
         track.timer = None
-        wish = step(wanted(self._heights(sid)), track.asked)
-        there = publication(self._room, sid)
-        # Its end may not have come here yet, and LiveKit aborts the process over a track that went.
-        if wish is None or there is None or there.track is None:
+        wish, there = wanted(self._heights(sid)), publication(self._room, sid)
+        if wish == track.asked or there is None or there.track is None:
             return
         try:
             if wish.is_on is not track.asked.is_on:
-                ffi.enable(there, wish.is_on)
-            else:
-                ffi.ask_size(there, *_size(there, wish.height))
+                ffi.switch(there.track, wish.is_on)
+            ffi.ask_size(there, *_size(there, wish.height))
         except Exception as error:  # noqa: BLE001 - it went meanwhile; its end is told
             logger.debug("nothing can be asked of %s: %r", sid, error)
             return
