@@ -65,6 +65,7 @@ if TYPE_CHECKING:
         WebhookRoom,
         WebhookTrack,
     )
+    from utd_rx.plain_room import open_room
     from utd_rx.ports.from_thread import FromThread, LoopThread
     from utd_rx.protocol.wire.webhooks import verify_webhook
     from utd_rx.rest.api import UTDApi
@@ -73,9 +74,11 @@ if TYPE_CHECKING:
     from utd_rx.sessions.audio_room import UTDAudioRoomSession
     from utd_rx.sessions.call import UTDCallSession
     from utd_rx.sessions.live_stream import UTDLiveStreamSession
+    from utd_rx.sessions.media_session import MediaSession
     from utd_rx.sessions.playback import Playback, play
     from utd_rx.sessions.recording import Recording, record
     from utd_rx.sessions.replay import AgentReplay, CallReplay, LiveStreamReplay, Replay, replay
+    from utd_rx.sessions.room import RoomSession
     from utd_rx.sessions.session import UTDSession
     from utd_rx.state import (
         StateSubject,
@@ -135,6 +138,7 @@ _HOME: Final = {
     "utd_rx.models.video": "VideoFormat VideoFrame VideoInput",
     "utd_rx.models.voice_processing": "VoiceProcessing",
     "utd_rx.models.webhook": "WebhookEvent WebhookParticipant WebhookRoom WebhookTrack",
+    "utd_rx.plain_room": "open_room",
     "utd_rx.ports.from_thread": "FromThread LoopThread",
     "utd_rx.protocol.wire.webhooks": "verify_webhook",
     "utd_rx.rest.api": "UTDApi",
@@ -146,6 +150,8 @@ _HOME: Final = {
     "utd_rx.sessions.playback": "Playback play",
     "utd_rx.sessions.recording": "Recording record",
     "utd_rx.sessions.replay": "AgentReplay CallReplay LiveStreamReplay Replay replay",
+    "utd_rx.sessions.media_session": "MediaSession",
+    "utd_rx.sessions.room": "RoomSession",
     "utd_rx.sessions.session": "UTDSession",
     "utd_rx.state": "StateSubject Store became combine_state held_for perform throttle",
     "utd_rx.testing.sound": "AudioComparison compare",
@@ -162,20 +168,21 @@ __all__ = [
     "AudioDevice", "AudioDirection", "AudioFormat", "AudioFrame", "AudioInput", "CallReplay",
     "Camera", "CameraDevice", "ChatMessage", "ConflictReason", "ConnectionQuality",
     "DisconnectReason", "FrameSource", "FromThread", "IncomingCall", "Invitation",
-    "InvitationAnswer", "LiveStreamReplay", "LocalParticipant", "LoopThread", "Microphone",
-    "MicrophoneInput", "ObservableSource", "ParticipantPermission", "Playback", "Recording",
-    "RemoteParticipant", "Replay", "RoomEvent", "RoomStatistics", "Screen", "SpeakRequest",
-    "Speaker", "StageRequest", "StateSubject", "Store", "TestPattern", "ToneSource",
-    "TrackDirection", "TrackKind", "TrackPublication", "TrackSource", "TrackStatistics", "UTDApi",
-    "UTDApiClient", "UTDAudioRoomSession", "UTDBan", "UTDBanNotice", "UTDCall", "UTDCallEndReason",
-    "UTDCallSession", "UTDCallStatus", "UTDConnectionState", "UTDErrorCode", "UTDLiveStreamSession",
-    "UTDRole", "UTDRoom", "UTDSeat", "UTDSeatGrid", "UTDSeatMode", "UTDSession",
-    "UTDSessionResponse", "UTDStageMember", "UTDStreamClient", "UTDStreamException",
-    "UTDStreamType", "UTDTokenResponse", "VideoFileSource", "VideoFormat", "VideoFrame",
-    "VideoInput", "VideoRecorder", "VoiceProcessing", "WavRecorder", "WavSource", "WebhookEvent",
-    "WebhookParticipant", "WebhookRoom", "WebhookTrack", "__version__", "agent_tool", "became",
-    "combine_state", "compare", "held_for", "level_dbfs", "list_cameras", "list_devices", "perform",
-    "play", "read_counter", "record", "register_call", "replay", "throttle", "verify_webhook",
+    "InvitationAnswer", "LiveStreamReplay", "LocalParticipant", "LoopThread", "MediaSession",
+    "Microphone", "MicrophoneInput", "ObservableSource", "ParticipantPermission", "Playback",
+    "Recording", "RemoteParticipant", "Replay", "RoomEvent", "RoomSession", "RoomStatistics",
+    "Screen", "SpeakRequest", "Speaker", "StageRequest", "StateSubject", "Store", "TestPattern",
+    "ToneSource", "TrackDirection", "TrackKind", "TrackPublication", "TrackSource",
+    "TrackStatistics", "UTDApi", "UTDApiClient", "UTDAudioRoomSession", "UTDBan", "UTDBanNotice",
+    "UTDCall", "UTDCallEndReason", "UTDCallSession", "UTDCallStatus", "UTDConnectionState",
+    "UTDErrorCode", "UTDLiveStreamSession", "UTDRole", "UTDRoom", "UTDSeat", "UTDSeatGrid",
+    "UTDSeatMode", "UTDSession", "UTDSessionResponse", "UTDStageMember", "UTDStreamClient",
+    "UTDStreamException", "UTDStreamType", "UTDTokenResponse", "VideoFileSource", "VideoFormat",
+    "VideoFrame", "VideoInput", "VideoRecorder", "VoiceProcessing", "WavRecorder", "WavSource",
+    "WebhookEvent", "WebhookParticipant", "WebhookRoom", "WebhookTrack", "__version__",
+    "agent_tool", "became", "combine_state", "compare", "held_for", "level_dbfs", "list_cameras",
+    "list_devices", "open_room", "perform", "play", "read_counter", "record", "register_call",
+    "replay", "throttle", "verify_webhook",
 ]  # fmt: skip
 
 

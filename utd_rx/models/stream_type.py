@@ -29,6 +29,7 @@ class EnginelessType(Enum):
     """A type of session that no engine has; `value` is its name in recordings."""
 
     VOICE_AGENT = "voice_agent"
+    ROOM = "room"
 
 
 SessionType: TypeAlias = UTDStreamType | EnginelessType

@@ -104,6 +104,11 @@ def is_app_data(event: e.RoomEvent) -> bool:
     return decode(event) is None
 
 
+def is_plain_data(event: e.RoomEvent) -> bool:
+    """As `is_app_data`, in a room without an engine: there no type is reserved."""
+    return isinstance(event, e.DataReceived) and decode(event) is None
+
+
 def may_write(chat: Chat, role: UTDRole | None) -> bool:
     """Whether somebody of `role`, None for none, may write now."""
     return not chat.is_locked or (role is not None and not role.is_audience)

@@ -12,7 +12,7 @@ from attrs import field, frozen
 
 from utd_rx.models import agent_events, events
 from utd_rx.models.stream_type import EnginelessType, SessionType, UTDStreamType
-from utd_rx.protocol import audio_room, call, chat, live_stream, promises, waiting
+from utd_rx.protocol import audio_room, call, chat, live_stream, promises, room, waiting
 from utd_rx.protocol.agent import promises as agent_promises
 from utd_rx.protocol.agent import session as agent_session
 from utd_rx.protocol.agent.session import AgentState
@@ -33,6 +33,7 @@ from utd_rx.protocol.facts import (
 )
 from utd_rx.protocol.live_promises import ON_STAGE
 from utd_rx.protocol.live_stream import LiveStreamState
+from utd_rx.protocol.room import PlainRoomState
 from utd_rx.protocol.session import SessionState
 from utd_rx.protocol.waiting import Waiting
 
@@ -146,6 +147,31 @@ def _call(type_: UTDStreamType) -> Kind[CallState]:
 AUDIO_CALL: Final = _call(UTDStreamType.AUDIO_CALL)
 VIDEO_CALL: Final = _call(UTDStreamType.VIDEO_CALL)
 
+_ASKED: Final = (connection.AskPlace, people.AskBan, people.FetchRole)
+"""What only an engine can answer."""
+
+_ANSWERED: Final = (
+    *(connection.JoinAdmitted, connection.PlaceAsked),
+    *(fact for fact in _all(Fact, people) if fact is not people.ChatSent),
+)
+"""What only an engine tells."""
+
+ROOM_NOUNS: Final = (connection, media, people, waiting)
+ROOM: Final = Kind(
+    type=EnginelessType.ROOM,
+    state=PlainRoomState,
+    begin=lambda identity, _: PlainRoomState(identity),
+    rules=room.step,
+    deadline=room.next_deadline,
+    facts=(
+        *(fact for fact in _all(Fact, *ROOM_NOUNS) if fact not in _ANSWERED),
+        *_all(events.RoomEvent, events),
+    ),
+    effects=tuple(effect for effect in _all(Effect, *ROOM_NOUNS) if effect not in _ASKED),
+    promises=(promises.Published,),
+    is_moderated=False,
+)
+
 VOICE_AGENT: Final = Kind(
     type=EnginelessType.VOICE_AGENT,
     state=AgentState,
@@ -169,5 +195,5 @@ VOICE_AGENT: Final = Kind(
 )
 
 KINDS: Final[dict[SessionType, Kind[Any]]] = {
-    kind.type: kind for kind in (AUDIO_ROOM, LIVE_STREAM, AUDIO_CALL, VIDEO_CALL, VOICE_AGENT)
+    kind.type: kind for kind in (AUDIO_ROOM, LIVE_STREAM, AUDIO_CALL, VIDEO_CALL, ROOM, VOICE_AGENT)
 }

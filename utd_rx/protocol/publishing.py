@@ -122,7 +122,7 @@ class Publishing:
 def require_granted(publishing: Publishing) -> None:
     """Raise `FORBIDDEN` if switching on cannot succeed; what an outage hides is waited for."""
     if not publishing.is_granted and publishing.resume_by is None:
-        what = "a seat, a place on the stage, or a call that is answered"
+        what = "a seat, a place on the stage, a call that is answered, or a token that grants it"
         message = f"publishing is not granted now: it takes {what}"
         raise UTDStreamException(message, code=UTDErrorCode.FORBIDDEN)
 

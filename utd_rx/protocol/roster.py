@@ -26,12 +26,17 @@ from utd_rx.models.participant import (
 
 @frozen
 class Roster:
-    """The room as last heard of; `local` is None before the first connection."""
+    """The room as last heard of; `local` is None before the first connection.
+
+    `room_name` and `room_sid` are the media server's.
+    """
 
     local: LocalParticipant | None = None
     remotes: FrozenMap[str, RemoteParticipant] = field(factory=FrozenMap)
     metadata: str = field(default="", repr=False)
     active_speakers: tuple[str, ...] = ()
+    room_name: str = ""
+    room_sid: str = ""
 
     @property
     def identity(self) -> str:
@@ -61,6 +66,8 @@ def from_snapshot(snapshot: e.RoomSnapshot) -> Roster:
         local=snapshot.local,
         remotes=FrozenMap((remote.identity, remote) for remote in snapshot.remotes),
         metadata=snapshot.metadata,
+        room_name=snapshot.name,
+        room_sid=snapshot.sid,
     )
 
 
@@ -77,7 +84,7 @@ def emptied(roster: Roster) -> Roster:
     local = roster.local
     if local is not None:
         local = evolve(local, permission=ParticipantPermission(), tracks=())
-    return Roster(local=local)
+    return Roster(local=local, room_name=roster.room_name)
 
 
 def sid_of(roster: Roster, identity: str) -> str | None:

@@ -13,7 +13,7 @@ from typing import Final
 from attrs import evolve, frozen
 
 from utd_rx.models.connection import UTDConnectionState
-from utd_rx.models.events import Disconnected
+from utd_rx.models.events import DataReceived, Disconnected
 from utd_rx.models.participant import TrackSource
 from utd_rx.models.role import UTDRole
 from utd_rx.protocol import bans as ban_rules
@@ -28,7 +28,7 @@ from utd_rx.protocol.connection import Connection
 from utd_rx.protocol.deadlines import earliest
 from utd_rx.protocol.facts import Effects
 from utd_rx.protocol.facts import connection as facts
-from utd_rx.protocol.facts.people import LockHinted
+from utd_rx.protocol.facts.people import ChatSent, LockHinted
 from utd_rx.protocol.publishing import SOURCES, Publishing
 from utd_rx.protocol.roles import Roles
 from utd_rx.protocol.roster import Roster
@@ -82,11 +82,13 @@ def step(
     *,
     hint: object = None,
     allowed: Set[TrackSource] = SOURCES.keys(),
+    has_engine: bool = True,
 ) -> tuple[SessionState, Effects]:
     """Return the state after `fact` and what it calls for; total.
 
     `hint` is what `fact`, a message, hints at, and `allowed` what may be published by what a
-    session type asks beyond the server's permission.
+    session type asks beyond the server's permission. Where nothing `has_engine`, no metadata says
+    who has which role or may write, and nobody can be asked.
     """
     connection = connection_rules.step(state.connection, fact, now)
     match fact:
@@ -102,7 +104,12 @@ def step(
     roster = _roster_after(state, connection, fact)
     connection, attempts = connection_rules.follow_up(connection, now)
     own, operations = _tracks_after(state, connection, roster, fact, now, allowed)
-    (roles, bans, chat), questions = _people_after(state, connection, roster, fact, hint, now)
+    roles, bans, chat = state.roles, state.bans, state.chat
+    questions: Effects = ()
+    if has_engine:
+        (roles, bans, chat), questions = _people_after(state, connection, roster, fact, hint, now)
+    elif isinstance(fact, DataReceived | ChatSent) and connection.is_joined:
+        chat = chat_rules.step(chat, fact, now, identity=roster.identity, roles=roles)
     # Not one after the other: in a full room every `evolve` shows.
     after = SessionState(
         connection, roster, own, roles, bans, chat, state.is_host, state.claims_host

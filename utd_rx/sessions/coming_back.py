@@ -9,7 +9,7 @@ from typing import Any
 from attrs import frozen
 
 from utd_rx.errors import UTDStreamException
-from utd_rx.models.token import UTDTokenResponse
+from utd_rx.models.events import RoomSnapshot
 from utd_rx.ports.engine import EnginePort
 from utd_rx.ports.room import RoomPort
 from utd_rx.protocol.connection import is_own_place
@@ -20,34 +20,43 @@ from utd_rx.sessions.runner import Runner
 
 @frozen(eq=False)
 class ComingBack:
-    """One session's; its `credentials` are what its room is joined with now."""
+    """One session's; its `fresh_token` is what it connects anew with, None for the last one."""
 
     _runner: Runner[Any]
     _room: RoomPort
-    _engine: EnginePort
-    _credentials: Callable[[], Awaitable[UTDTokenResponse]]
+    _fresh_token: Callable[[bool], Awaitable[str | None]]
 
     @property
     def handlers(self) -> Handlers:
         return {
             facts.DisconnectRoom: lambda _: self._room.disconnect(),
             facts.Rejoin: self._rejoin,
-            facts.AskPlace: self._ask_place,
         }
 
     async def _rejoin(self, effect: facts.Rejoin) -> None:
-        """Connect anew; with a fresh token only when the last one is worthless.
+        """Connect anew; an engine mints a fresh token only when the last one is worthless.
 
         A mint would let somebody back in who was kicked, once that token has expired: as theirs
         would when they join again.
         """
 
-        async def connect() -> Any:
-            token = (await self._credentials()).token if effect.mints else None
-            return await self._room.reconnect(token)
+        async def connect() -> RoomSnapshot:
+            return await self._room.reconnect(await self._fresh_token(effect.mints))
 
         if await self._runner.reconnect(effect.epoch, connect()):
             await self._room.disconnect()
+
+
+@frozen(eq=False)
+class OwnPlace:
+    """Whose the identity of one session is, as its engine says."""
+
+    _runner: Runner[Any]
+    _engine: EnginePort
+
+    @property
+    def handlers(self) -> Handlers:
+        return {facts.AskPlace: self._ask_place}
 
     async def _ask_place(self, effect: facts.AskPlace) -> None:
         """Ask who holds this identity now: whoever joined later keeps the place."""

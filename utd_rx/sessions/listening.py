@@ -15,15 +15,15 @@ from utd_rx.models.video import VideoFrame
 from utd_rx.ports.clock import Clock
 from utd_rx.ports.room import RoomPort
 from utd_rx.protocol.waiting import Waiting
+from utd_rx.sessions.media_view import MediaView
 from utd_rx.sessions.remote_media import remote_audio, remote_video
 from utd_rx.sessions.runner import Runner
-from utd_rx.sessions.views import SessionView
 from utd_rx.state import StateSubject
 
 St = TypeVar("St", bound=Waiting)
 
 
-class Listening(SessionView[St]):
+class Listening(MediaView[St]):
     """The part of a session that receives."""
 
     _runner: Runner[St]

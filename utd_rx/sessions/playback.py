@@ -13,12 +13,12 @@ from utd_rx.models import checks
 from utd_rx.models.participant import RemoteParticipant, TrackSource
 from utd_rx.ports.audio import Abilities, check_gain
 from utd_rx.ports.one_loop import OneLoop
-from utd_rx.sessions.session import UTDSession
+from utd_rx.sessions.media_session import MediaSession
 
 logger: Final = logging.getLogger(__name__)
 
 
-def play(session: UTDSession[Any], speaker: Speaker) -> Playback:
+def play(session: MediaSession[Any], speaker: Speaker) -> Playback:
     """Play every remote participant's microphone on `speaker`, until closed.
 
     It follows who comes, goes, mutes and reconnects, and ends with the session. The speaker is
@@ -46,7 +46,7 @@ def play(session: UTDSession[Any], speaker: Speaker) -> Playback:
 class Playback:
     """What `play` returned: gains by identity, and the way to end it."""
 
-    def __init__(self, session: UTDSession[Any], speaker: Speaker) -> None:
+    def __init__(self, session: MediaSession[Any], speaker: Speaker) -> None:
         self._room = session.room
         self._participants = session.remote_participants
         self._speaker = speaker

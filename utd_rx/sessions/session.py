@@ -1,16 +1,14 @@
-"""`UTDSession`: what all session types offer."""
+"""`UTDSession`: what the sessions of an engine have in common."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TypeVar, cast
+from collections.abc import Callable
+from typing import TypeVar
 
 from utd_rx.models.audio import AudioInput
 from utd_rx.models.ban import UTDBan
-from utd_rx.models.devices import CameraChoice
 from utd_rx.models.participant import TrackSource
 from utd_rx.models.role import UTDRole
-from utd_rx.models.statistics import RoomStatistics
 from utd_rx.models.token import UTDTokenResponse
 from utd_rx.models.video import VideoInput
 from utd_rx.ports.clock import SYSTEM_CLOCK, Clock
@@ -20,25 +18,20 @@ from utd_rx.protocol.facts import connection as facts
 from utd_rx.protocol.promises import ChatIsLocked, IsGone, TrackIsMuted
 from utd_rx.protocol.roster import sid_of
 from utd_rx.protocol.waiting import Waiting
-from utd_rx.sessions.chat import RoomChat
-from utd_rx.sessions.coming_back import ComingBack
-from utd_rx.sessions.commands import command, moderating
-from utd_rx.sessions.listening import Listening
+from utd_rx.sessions.coming_back import OwnPlace
+from utd_rx.sessions.commands import moderating
+from utd_rx.sessions.media_session import MediaSession, RoomPass
 from utd_rx.sessions.moderation import Moderation
-from utd_rx.sessions.own_tracks import OwnTracks
-from utd_rx.sessions.owned import Owned
 from utd_rx.sessions.rules_runner import Handlers
-from utd_rx.sessions.runner import Runner
+from utd_rx.sessions.views import SessionView
 
 St = TypeVar("St", bound=Waiting)
 
 
-class UTDSession(Listening[St], Owned):
-    """A headless session: streams that mirror the server, commands that can be awaited.
+class UTDSession(MediaSession[St], SessionView[St]):
+    """A session of the engine: all that a `MediaSession` offers, and moderation.
 
-    Every stream is a `StateSubject`: a `BehaviorSubject` only the session writes; `SessionView`
-    lists them. Sessions are made by `UTDStreamClient`; they belong to the event loop they were
-    made on, and a command from another one raises `CONFLICT`, foreign loop.
+    `SessionView` lists its streams. Sessions are made by `UTDStreamClient`.
 
     Args:
         identity: Who joins.
@@ -68,210 +61,34 @@ class UTDSession(Listening[St], Owned):
         on_joined: Callable[[], None] | None = None,
     ) -> None:
         self._room_name = room_name
-        self._room = room
         self._engine = engine
-        self._clock = clock
-        self._on_joined = on_joined
-        initial = self._begin(identity, is_host)
-        self._runner: Runner[St] = Runner(
-            self.kind, initial, lambda: self.room_name, room=room, clock=clock
+        super().__init__(
+            self._begin(identity, is_host),
+            room=room,
+            microphone=microphone,
+            camera=camera,
+            screen=screen,
+            clock=clock,
+            on_joined=on_joined,
         )
-        self._ask = self._runner.ask
-        super().__init__(self._runner.machine, self._runner.events)
-        sources: dict[TrackSource, AudioInput | VideoInput | None] = {
-            TrackSource.MICROPHONE: microphone,
-            TrackSource.CAMERA: camera,
-            TrackSource.SCREEN_SHARE: screen,
-        }
-        self._tracks = OwnTracks(self._runner, room, sources)
-        self._moderation = Moderation(self._runner, engine)
-        self._chat = RoomChat(self.chat_history, self._runner, clock, self.send_data)
-        returning = ComingBack(self._runner, room, engine, self._credentials)
-        common = returning.handlers, self._tracks.handlers, self._moderation.handlers
-        self._runner.start(*common, *self._collaborate())
 
     def _begin(self, identity: str, is_host: bool) -> St:
         """Return the state to begin with."""
         initial: St = self.kind.begin(identity, is_host)
         return initial
 
-    def _collaborate(self) -> tuple[Handlers, ...]:
-        """Make the collaborators that only a session type has; return their handlers."""
-        return ()
-
-    @property
-    def chat(self) -> RoomChat:
-        """The chat of the room."""
-        return self._chat
-
-    @property
-    def microphone_source(self) -> AudioInput | None:
-        """What it publishes as its microphone, None when the app gave nothing."""
-        return cast("AudioInput | None", self._tracks.sources[TrackSource.MICROPHONE])
-
-    @property
-    def room(self) -> RoomPort:
-        """The media room under the session; a `UTDRoom` unless one was given."""
-        return self._room
-
-    # --- joining and leaving --------------------------------------------------------------------
-
-    @command
-    async def join(self) -> None:
-        """Mint a fresh token and connect; for a session that was left or lost its connection.
-
-        Raises:
-            UTDStreamException: What the mint or the connection failed with; `CONFLICT` when
-                already joined, or left meanwhile.
-
-        Cancelling is safe: no participant stays behind. A media server that stays silent is waited
-        for 5 s more.
-        """
-        await self._enter()
-
-    async def _enter(self) -> None:
-        """Connect with fresh credentials, as `join` says."""
-        runner = self._runner
-        # From here on the epoch tells this join from a leave or another join meanwhile.
-        epoch = runner.begin_join()
-        try:
-            # After a forced exit the room may still be leaving; the end of that connection, told
-            # while this one comes up, would pass for the end of this one.
-            await self._room.disconnect()
-            runner.require_join(epoch)
-            reply = await self._credentials()
-            runner.require_join(epoch)
-            runner.offer(facts.JoinAdmitted(epoch, reply.role))
-            await runner.connect(epoch, self._room.connect(reply.url, reply.token))
-            await self._complete_join(epoch)
-            if self._on_joined is not None:
-                self._on_joined()
-        except BaseException as error:
-            if runner.fail_join(epoch, error):
-                await self._room.disconnect()
-            raise
+    def _ask_engine(self) -> tuple[Handlers, ...]:
+        self._ask = self._runner.ask
+        self._moderation = Moderation(self._runner, self._engine)
+        return self._moderation.handlers, OwnPlace(self._runner, self._engine).handlers
 
     async def _credentials(self) -> UTDTokenResponse:
         """Return what the media room is joined with now."""
         return await self._engine.mint()
 
-    async def _complete_join(self, epoch: int) -> None:
-        """Wait for what a session type needs to know before it counts as joined."""
-
-    @command
-    async def leave(self) -> None:
-        """Leave the room; the session stays and may `join` again.
-
-        Cancelling is safe; the state says left at once, the room follows.
-        """
-        self._runner.offer(facts.LeaveStarted())
-        await self._room.disconnect()
-
-    async def aclose(self) -> None:
-        """Leave and end every stream; values stay readable. Idempotent, bounded in time.
-
-        Raises:
-            UTDStreamException: `CONFLICT` on a foreign loop.
-        """
-        if not self._machine.closed:
-            self._runner.require_here()
-        self._runner.stop_listening()
-        self._runner.offer(facts.CloseStarted())
-        try:
-            await self._room.aclose()
-        finally:
-            await self._runner.aclose()
-
-    # --- media and messages ---------------------------------------------------------------------
-
-    @command
-    async def set_microphone(self, enabled: bool) -> None:
-        """Switch the microphone on or off; toggles are serialised and the last one wins.
-
-        In an outage it waits for what follows. What it could not do is not done later; what was on
-        before, and not switched off since, is again.
-
-        Raises:
-            UTDStreamException: `FORBIDDEN` at once when the server has not granted publishing, nor
-                had before an outage, or takes the grant back meanwhile; `CONFLICT` when not joined,
-                when left meanwhile or when a later toggle won; `VALIDATION` without a microphone;
-                `TIMEOUT`; or why publishing failed.
-
-        Cancelling is safe; the intent stays as it was set.
-        """
-        await self._tracks.switch(TrackSource.MICROPHONE, enabled)
-
-    @command
-    async def switch_microphone(self, to: AudioInput) -> None:
-        """Publish another source as the microphone, as an agent's voice that came later.
-
-        While it is on, it is taken down and comes back as a new track; otherwise the source is
-        opened when it is switched on.
-
-        Raises:
-            UTDStreamException: `VALIDATION` no such input; as `set_microphone`, and the microphone
-                is off then. Cancelling is safe: the next time it is on, the source is the new one.
-        """
-        await self._tracks.switch_microphone(to)
-
-    @command
-    async def set_camera(self, enabled: bool) -> None:
-        """Switch the camera on or off, as `set_microphone` does the microphone.
-
-        While it is off what feeds it is closed. An audio room grants no camera.
-        """
-        await self._tracks.switch(TrackSource.CAMERA, enabled)
-
-    @command
-    async def switch_camera(self, to: VideoInput | CameraChoice = None) -> VideoInput:
-        """Go on with another camera on the same track, and return it; while off, the next time.
-
-        `to` is a camera, by its name too, or any `VideoInput`; None the next of `list_cameras()`.
-
-        Raises:
-            UTDStreamException: `VALIDATION` no such input, or the session's is no `Camera`;
-                `NOT_FOUND` no such or no other one; `CONFLICT` not joined; or why it does not open:
-                then the one before goes on. Cancelling is safe: the change is made, or not.
-        """
-        return await self._tracks.switch_camera(to)
-
-    @command
-    async def set_screen_share(self, enabled: bool) -> None:
-        """Begin or end to share the screen, as `set_microphone` switches the microphone."""
-        await self._tracks.switch(TrackSource.SCREEN_SHARE, enabled)
-
-    @command
-    async def send_data(
-        self,
-        data: bytes,
-        *,
-        reliable: bool = True,
-        to: Sequence[str] | None = None,
-        topic: str = "",
-    ) -> None:
-        """Send a data message to everybody, or to the identities in `to`.
-
-        Raises:
-            UTDStreamException: As `RoomPort.send_data`.
-
-        Cancelling is safe; the message may have been sent.
-        """
-        self._runner.require_joined()
-        await self._room.send_data(data, reliable=reliable, topic=topic, to=to)
-
-    @command
-    async def statistics(self) -> RoomStatistics:
-        """Measure how media gets through: of each track that is sent or received its round trip,
-        jitter, loss and bit rate since the look before this one, and the connection's round trip.
-
-        Raises:
-            UTDStreamException: `CONFLICT` not joined, or the connection is lost or was meanwhile;
-                `TIMEOUT` after 5 s.
-
-        Cancelling is safe.
-        """
-        self._runner.require_joined()
-        return await self._room.statistics()
+    def _admitted(self, epoch: int, access: RoomPass) -> None:
+        role = access.role if isinstance(access, UTDTokenResponse) else None
+        self._runner.offer(facts.JoinAdmitted(epoch, role))
 
     # --- moderation: the engine decides who is host or admin -------------------------------------
     # Each returns when the session's own state shows what it did. Cancelling is safe; the engine

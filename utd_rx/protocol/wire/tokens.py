@@ -16,6 +16,7 @@ from utd_rx.protocol.wire.reading import (
     read_bool,
     read_int,
     read_number,
+    read_object,
     read_text,
     without_none,
 )
@@ -70,20 +71,38 @@ def lifetime_of(token: str) -> float | None:
 
     Its signature is its server's to check; here it only says when to ask for another one.
     """
-    _, _, rest = token.partition(".")
-    payload = rest.partition(".")[0]
-    try:
-        claims = parse_object(urlsafe_b64decode(payload + "=" * (-len(payload) % 4))) or {}
-    except ValueError:
-        return None
+    claims = _claims(token)
     issued, ends = read_number(claims.get("iat")), read_number(claims.get("exp"))
     return ends - issued if issued is not None and ends is not None and ends > issued else None
+
+
+def bearer_and_room(token: str) -> tuple[str, str]:
+    """Return whose LiveKit's token is and for which room, "" for what it does not say."""
+    claims = _claims(token)
+    grants = read_object(claims.get("video")) or {}
+    return read_text(claims.get("sub")) or "", read_text(grants.get("room")) or ""
+
+
+def validity_of(token: str) -> tuple[float | None, float | None]:
+    """Return from when until when a JWT holds, Unix time in seconds, None where it says nothing."""
+    claims = _claims(token)
+    return read_number(claims.get("nbf")), read_number(claims.get("exp"))
 
 
 def serial_in_metadata(metadata: str) -> int | None:
     """Return the growing serial of a participant's mint, which only our engine writes, or None."""
     wire = parse_object(metadata) if '"_mint"' in metadata else None
     return None if wire is None else read_int(wire.get("_mint"))
+
+
+def _claims(token: str) -> Json:
+    """Return what a JWT says, nothing of one that cannot be read."""
+    _, _, rest = token.partition(".")
+    payload = rest.partition(".")[0]
+    try:
+        return parse_object(urlsafe_b64decode(payload + "=" * (-len(payload) % 4))) or {}
+    except ValueError:
+        return {}
 
 
 def _visible(value: object) -> str | None:
