@@ -31,7 +31,10 @@ def get(path: str, **headers: str) -> bytes:
 
 @pytest.fixture
 async def serve() -> AsyncIterator[Open]:
-    """Serve `/` (open to all), `/mine` (with a token) and `/body` (reads one) on a free port."""
+    """Serve on a free port.
+
+    `/` is open to all, `/mine` needs a token, `/body` reads one, at `/gone` the client goes away.
+    """
 
     async def everybody(_request: web.Request) -> web.Response:
         return web.Response(text="hello")
@@ -45,6 +48,14 @@ async def serve() -> AsyncIterator[Open]:
     async def body(request: web.Request) -> web.Response:
         return web.Response(text=str(len(await request.read())))
 
+    async def gone(request: web.Request) -> web.StreamResponse:
+        assert request.transport is not None
+        request.transport.abort()
+        await asyncio.sleep(0)
+        response = web.StreamResponse()
+        await response.prepare(request)
+        return response
+
     async with AsyncExitStack() as stack:
 
         async def start(limits: GuestLimits | None = None, max_field_size: int = 8190) -> int:
@@ -52,6 +63,7 @@ async def serve() -> AsyncIterator[Open]:
             app.add_routes(
                 [web.get("/", everybody), web.get("/mine", mine), web.post("/body", body)]
             )
+            app.add_routes([web.get("/gone", gone)])
             server = HttpServer(
                 app, "test", shutdown_timeout=1.0, max_field_size=max_field_size, limits=limits
             )
@@ -186,6 +198,19 @@ async def test_a_guest_gets_one_answer(serve: Open) -> None:
     async with stranger(await serve()) as guest:
         await guest.send(get("/mine", Authorization="Bearer bad"))
         assert (await guest.rest()).startswith(b"HTTP/1.1 401 ")
+
+
+async def test_who_goes_away_before_the_answer_is_no_error(
+    serve: Open, caplog: pytest.LogCaptureFixture
+) -> None:
+    port = await serve()
+    async with stranger(port) as client:
+        await client.send(get("/gone"))
+        assert await client.rest() == b""
+    async with stranger(port) as client:
+        await client.send(get("/"))
+        assert await client.answer() == b"HTTP/1.1 200 OK"
+    assert caplog.records == []
 
 
 async def test_who_is_trusted_stays(serve: Open) -> None:

@@ -63,7 +63,7 @@ class HttpServer:
         limits: GuestLimits | None = None,
     ) -> None:
         app.on_response_prepare.append(_end_with_answer)
-        app.middlewares.append(_refuse_packed)  # innermost: the app words its own errors
+        app.middlewares.append(_guard)  # innermost: the app words its own errors
         self.name = name
         self.limits = limits or GuestLimits()
         log = _log.getChild(name)
@@ -144,11 +144,17 @@ async def _end_with_answer(request: web.Request, response: web.StreamResponse) -
 
 
 @web.middleware
-async def _refuse_packed(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuse what is packed, and let who went away meanwhile be nobody's error."""
     if hdrs.CONTENT_ENCODING in request.headers:
         # What would be taken instead is told where RFC 9110, 15.5.16, says.
         raise web.HTTPUnsupportedMediaType(headers={hdrs.ACCEPT_ENCODING: "identity"})
-    return await handler(request)
+    try:
+        return await handler(request)
+    except ConnectionError:
+        if request.transport is not None and not request.transport.is_closing():
+            raise
+        return web.Response()  # which nobody reads
 
 
 def _guest_of(request: web.Request) -> _Guest | None:

@@ -100,6 +100,17 @@ def test_sender_reports_are_relayed_under_the_new_ssrc() -> None:
     assert (report.ssrc, sent.rtp_timestamp, sent.packet_count, sent.octet_count) == (5, 2, 1, 5)
 
 
+def test_of_many_sender_reports_few_are_relayed() -> None:
+    """One datagram holds fifty, and each would go to everybody."""
+    track, _ = make_track()
+    _, sink = subscribe(track)
+    send(track, 1)
+    for n in range(1000):
+        report = reference.RtcpSrPacket(9, reference.RtcpSenderInfo(n, n, 1, 1))
+        track.on_sender_report(track.streams[0], report, n / 1000)
+    assert 5 <= len(sink.rtcp) <= 10
+
+
 # -- video --------------------------------------------------------------------------------------
 
 

@@ -56,6 +56,19 @@ def test_a_section_nobody_announced_is_refused(
     assert (answer.direction, went_live) == ("inactive", None)
 
 
+def test_a_section_that_no_offer_has_any_more_is_forgotten_with_its_track(
+    publications: Publications, recorded: Recorded
+) -> None:
+    section = microphone(recorded)
+    publication = add_microphone(publications, section)
+    publications.answer(section, 0.0)
+    assert publications.keep({section.mid, "other"}) == []
+    assert publications.keep({"other"}) == [publication]
+    publications.remove(publication)
+    assert not publications.owns(section.mid)
+    assert publications.keep(set()) == []
+
+
 def test_a_section_that_stops_ends_its_track_and_is_no_free_slot(
     publications: Publications, recorded: Recorded
 ) -> None:

@@ -58,19 +58,20 @@ def _bundle(chunks: tuple[Chunk, ...]) -> bytes:
         ([sack(*[(1, 65535)] * 280)], Admittance.ABORT),
         ([sack((1, 5000)), sack((1, 5000))], Admittance.ABORT),
         ([sack((9, 1))], Admittance.PASS),
+        ([sack((2, 5000))], Admittance.DROP),  # more than is on its way
     ],
 )
 def test_verdicts(chunks: list[Chunk], verdict: Admittance) -> None:
-    assert judge(packet(*chunks), 0) is verdict
+    assert judge(packet(*chunks), 0, 4000) is verdict
 
 
 def test_before_the_first_number_is_known_none_is_too_far() -> None:
-    assert judge(packet(data(70_000)), None) is Admittance.PASS
+    assert judge(packet(data(70_000)), None, 0) is Admittance.PASS
 
 
 @given(st.binary(max_size=200), st.none() | st.integers(0, 2**32 - 1))
 def test_any_bytes_have_a_verdict(rest: bytes, received: int | None) -> None:
-    assert isinstance(judge(rest, received), Admittance)
+    assert isinstance(judge(rest, received, 0), Admittance)
 
 
 async def test_messages_of_every_size_pass(pair: Pair) -> None:

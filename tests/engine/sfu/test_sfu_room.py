@@ -20,6 +20,7 @@ from utd_rx.engine.sfu.participant_ports import SfuContext
 from utd_rx.engine.sfu.sfu_participant import Reason, SfuParticipant, State
 from utd_rx.engine.sfu.sfu_room import RoomFullError, SfuRoom
 from utd_rx.engine.sfu.tokens import AccessClaims
+from utd_rx.engine.sfu.transport import MAX_HELD
 from utd_rx.engine.sfu.udp_mux import UdpMux
 from utd_rx.engine.sfu.webhook_sender import SfuWebhookSender
 
@@ -31,7 +32,7 @@ class Signal:
         self.sent: list[rtc.SignalResponse] = []
         self.is_closed = False
 
-    def send(self, message: bytes) -> None:
+    def send(self, message: bytes, _about: str = "") -> None:
         self.sent.append(rtc.SignalResponse.FromString(message))
 
     def close(self) -> None:
@@ -220,3 +221,46 @@ async def test_who_left_is_freed_at_once(room: SfuRoom) -> None:
         assert not bob.is_closed
     finally:
         gc.enable()
+
+
+async def test_of_news_without_end_everybody_hears_little_and_the_newest(room: SfuRoom) -> None:
+    _, alice = join(room, "alice")
+    bob, own = join(room, "bob")
+    publication = bob.publications.add(rtc.AddTrackRequest(cid="c", type=models.TrackType.AUDIO))
+    bob.publish(rtc.AddTrackRequest(cid="c", type=models.TrackType.AUDIO, name="n" * 256))
+    alice.sent.clear()
+    for n in range(4001):
+        bob.set_muted(publication, n % 2 == 0)
+    assert 10 < len(alice.sent) < 200
+    assert len(own.sent) > 4000  # who asked is answered
+    alice.sent.clear()
+    room.tick(3.0)
+    (update,) = [one.update for one in alice.sent if one.HasField("update")]
+    assert [one.version for one in update.participants if one.sid == bob.sid] == [bob.version]
+    bob.close(Reason.CLIENT_INITIATED)
+    room.tick(6.0)
+    assert ("bob", State.DISCONNECTED) in alice.news()
+
+
+async def test_data_beyond_a_share_is_held_then_refused_in_words(room: SfuRoom) -> None:
+    alice, signal = join(room, "alice")
+    bob, _ = join(room, "bob")
+    alice.share.spend(1.0, 10.0)
+    for _ in range(MAX_HELD):
+        alice.transport.on_datagram(b"\x16", 10.0)
+    room.tick(10.1)
+    assert alice.transport.refused == 0
+    for _ in range(10):
+        alice.transport.on_datagram(b"\x16", 10.2)
+        bob.transport.on_datagram(b"\x16", 10.2)
+    signal.sent.clear()
+    for n in range(10):
+        room.tick(10.3 + n / 20)
+    (told,) = [one.request_response for one in signal.sent if one.HasField("request_response")]
+    assert told.reason == rtc.RequestResponse.LIMIT_EXCEEDED
+    assert told.message.startswith("too much data at a time")
+    room.tick(20.0)  # there is a share again, and what was held is taken
+    for _ in range(10):
+        alice.transport.on_datagram(b"\x16", 20.0)
+    assert alice.transport.refused == 0
+    assert not alice.is_closed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -13,6 +14,8 @@ import pytest
 from aiohttp import test_utils, web
 from livekit.protocol import rtc
 
+from utd_rx.engine.sfu import limits
+from utd_rx.engine.sfu.budget import Share
 from utd_rx.engine.sfu.limits import MAX_SIGNAL_BYTES, LimitError
 from utd_rx.engine.sfu.signalling import MediaSignalSocket
 
@@ -26,6 +29,8 @@ class Server:
         self.requests: list[rtc.SignalRequest] = []
         self.refusals: list[LimitError] = []
         self.ended = asyncio.Event()
+        self.times: asyncio.Queue[float] = asyncio.Queue()
+        self.share: Share | None = None
         self.begin: Callable[[MediaSignalSocket], None] = lambda _: None
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
@@ -34,7 +39,12 @@ class Server:
         assert signal.can_upgrade
         await signal.upgrade()
         self.begin(signal)
-        return await signal.serve(self.requests.append, self.refusals.append, self.ended.set)
+        share = self.share or limits.share()
+        return await signal.serve(self._take, self.refusals.append, self.ended.set, share)
+
+    def _take(self, request: rtc.SignalRequest) -> None:
+        self.requests.append(request)
+        self.times.put_nowait(asyncio.get_running_loop().time())
 
     async def end(self) -> None:
         """Wait until the connection has ended."""
@@ -111,6 +121,32 @@ async def test_who_does_not_read_is_cut_off(connect: Connect, count: int, size: 
             signal.send(bytes(size))
 
     assert await received(await connect(begin)) == []  # a resume brings a snapshot instead
+
+
+async def test_of_news_about_the_same_the_newest_waits_in_its_place(connect: Connect) -> None:
+    def begin(signal: MediaSignalSocket) -> None:
+        for n in range(5000):  # 5 GB, of which 1 MB waits
+            signal.send(b"first" if n == 0 else bytes(1_000_000), "PA_1")
+            if n == 0:
+                signal.send(b"second")
+        signal.send(b"newest", "PA_1")
+        signal.close()
+
+    assert await received(await connect(begin)) == [b"newest", b"second"]
+
+
+async def test_who_asks_more_than_a_share_waits_and_is_served(
+    server: Server, connect: Connect
+) -> None:
+    # Each request takes a second by this clock, which a tenth of real time makes up for.
+    server.share = Share(10.0, 0.0, clock=map(float, itertools.count()).__next__)
+    socket = await connect(lambda _: None)
+    ping = rtc.SignalRequest(ping=1).SerializeToString()
+    for _ in range(3):
+        await socket.send_bytes(ping)
+    async with asyncio.timeout(20):
+        times = [await server.times.get() for _ in range(3)]
+    assert min(after - before for before, after in pairwise(times)) > 0.09
 
 
 async def test_one_message_may_be_larger_than_the_queue(connect: Connect) -> None:

@@ -139,6 +139,23 @@ async def test_a_section_is_inactive_once_between_two_tracks() -> None:
     client.subscriptions.close()
 
 
+async def test_a_section_that_no_offer_has_any_more_is_forgotten() -> None:
+    client = Subscriber()
+    client.subscriptions.add(live("TR_1"))
+    assert await client.asked() == (1, 0)
+    for mid in range(3):  # each offer has another section than the one before
+        client.sections = [receiving(str(mid))]
+        client.subscriptions.keep({str(mid)})
+        assert client.tracks(client.offer()) == ["TR_1"]
+        assert client.subscriptions.mid_to_track_id() == {str(mid): "TR_1"}
+    client.subscriptions.keep(set())
+    assert client.subscriptions.mid_to_track_id() == {}
+    client.subscriptions.end_request()
+    assert await client.asked() == (1, 0)
+    client.subscriptions.remove("TR_1")
+    client.subscriptions.close()
+
+
 async def test_a_track_nobody_can_decode_is_refused_and_blocks_nobody() -> None:
     client = Subscriber()
     client.offer(videos=1)

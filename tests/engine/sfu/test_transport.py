@@ -146,6 +146,12 @@ async def test_the_backlog_is_bounded(pair: Pair) -> None:
     assert pair.server.dropped == 2000 - 1024
 
 
+async def test_the_backlog_is_bounded_in_bytes_too(pair: Pair) -> None:
+    for _ in range(200):
+        pair.server.send(RELIABLE, bytes(60_000))
+    assert 200 - pair.server.dropped == 4 * 1024 * 1024 // 60_000
+
+
 async def test_a_receiver_that_does_not_read_costs_a_bounded_amount(pair: Pair) -> None:
     await pair.opened()
     pair.is_cut = True

@@ -155,3 +155,40 @@ async def test_a_refusal_is_no_delivery_and_says_so(
     await sender.aclose()
     assert [one.event for one in events] == ["room_finished"]
     assert "given up after 1 tries: HTTP 413" in caplog.text
+
+
+async def test_however_often_somebody_comes_and_goes_one_end_waits(
+    hook: Hook, sfu_options: SfuOptions
+) -> None:
+    sender = SfuWebhookSender(sfu_options, most=2)
+    sender.start()
+    for n in range(20):
+        left = models.ParticipantInfo(sid=f"PA_{n}", identity="anna", metadata="m" * 1000)
+        sender.notify("participant_left", room=models.Room(name="X"), participant=left)
+    sender.notify("participant_left", participant=models.ParticipantInfo(identity="ben"))
+    sender.notify("room_finished", room=models.Room(name="X"))
+    events = await hook.until(sfu_options, "room_finished")
+    await sender.aclose()
+    assert [one.participant.sid for one in events] == ["PA_0", "PA_1", "PA_19", "", ""]
+    assert [one.num_dropped for one in events] == [0, 0, 17, 0, 0]
+    assert events[2].participant.metadata == ""
+
+
+async def test_a_body_that_no_engine_takes_is_short_or_counted(
+    hook: Hook, sfu_options: SfuOptions
+) -> None:
+    sender = SfuWebhookSender(sfu_options)
+    sender.start()
+    # JSON writes six bytes for each.
+    anna = models.ParticipantInfo(identity="anna", sid="PA_1", metadata="\1" * 500_000)
+    sender.notify("participant_joined", participant=anna)
+    sender.notify("participant_left", participant=anna)
+    sender.notify("room_finished")
+    events = await hook.until(sfu_options, "room_finished")
+    await sender.aclose()
+    assert [(one.event, one.num_dropped) for one in events] == [
+        ("participant_left", 1),
+        ("room_finished", 0),
+    ]
+    assert (events[0].participant.sid, events[0].participant.metadata) == ("PA_1", "")
+    assert max(len(body) for body, _ in hook.deliveries) < 10_000

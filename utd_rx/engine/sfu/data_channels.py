@@ -29,6 +29,7 @@ _MAX_CHANNELS: Final = 16
 # Reliable messages for a client whose channel is not open yet. `connect()` returns a few ms
 # before it is, and dropping them lost 3 of 12 first messages (docs/livekit.md, "Data channels").
 _MAX_BACKLOG: Final = 1024
+_MAX_BACKLOG_BYTES: Final = 4 * 1024 * 1024
 # Policy for a slow receiver: drop the newest. Lossy data is worth less the older it is; a
 # receiver 8 MiB behind on reliable data is gone, and the real server drops there as well.
 _MAX_BUFFERED: Final = {
@@ -75,6 +76,7 @@ class DataChannels:
         self._channels: dict[str, RTCDataChannel] = {}
         self._opened = 0
         self._backlog: deque[bytes] = deque()
+        self._backlogged = 0
         self._port = _DtlsPort(send)
         self._sctp = RTCSctpTransport(cast("Any", self._port), _SCTP_PORT)
         self._sctp.on("datachannel", self._on_channel)
@@ -87,7 +89,8 @@ class DataChannels:
     def receive(self, packet: bytes) -> None:
         if self.is_closed:
             return
-        verdict = judge(packet, self._sctp._last_received_tsn)
+        outstanding = len(self._sctp._sent_queue)
+        verdict = judge(packet, self._sctp._last_received_tsn, outstanding)
         if verdict is not Admittance.PASS:
             self.dropped += 1
             if verdict is Admittance.ABORT:
@@ -113,7 +116,7 @@ class DataChannels:
         self._channels[label] = channel
         channel.on("message", lambda message: self._deliver(label, message))
         if label == RELIABLE:
-            backlog, self._backlog = self._backlog, deque()
+            backlog, self._backlog, self._backlogged = self._backlog, deque(), 0
             for message in backlog:
                 self.send(RELIABLE, message)
 
@@ -128,8 +131,9 @@ class DataChannels:
             self.dropped += 1
             return
         channel = self._channels.get(label)
-        if channel is None and label == RELIABLE and len(self._backlog) < _MAX_BACKLOG:
+        if channel is None and label == RELIABLE and self._has_room(message):
             self._backlog.append(message)
+            self._backlogged += len(message)
         elif (
             channel is None
             or channel.readyState != "open"
@@ -138,6 +142,10 @@ class DataChannels:
             self.dropped += 1
         else:
             channel.send(message)
+
+    def _has_room(self, message: bytes) -> bool:
+        is_short = len(self._backlog) < _MAX_BACKLOG
+        return is_short and self._backlogged + len(message) <= _MAX_BACKLOG_BYTES
 
     def close(self) -> None:
         """Abort the association, and let go of everything around it. Idempotent."""

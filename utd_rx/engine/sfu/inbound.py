@@ -25,6 +25,8 @@ from utd_rx.engine.sfu.speakers import SpeechMeter, is_loud
 
 # One key frame serves everybody who asked meanwhile; more often would only cost bitrate.
 _KEYFRAME_INTERVAL: Final = 0.25
+# A clock pair that comes sooner says nothing new, and goes to everybody who receives the stream.
+_CLOCK_INTERVAL: Final = 0.1
 # Of all layers together: no bound on loopback, and no congestion control is there to find one.
 _VIDEO_BITRATE: Final = 20_000_000
 # A layer of which nothing came for that long, while others did, is not sent any more.
@@ -83,9 +85,10 @@ class InboundStream:
     _dependencies: DependencyReader = field(factory=DependencyReader)
     _keyframe_at: float | None = None
     _last_keyframe_request: float = -math.inf
+    _clock_at: float = -math.inf
 
     def restart(self, ssrc: int) -> None:
-        self.ssrc, self.clock = ssrc, None
+        self.ssrc, self.clock, self._clock_at = ssrc, None, -math.inf
         self.statistics, self._missing = ReceiveStatistics(), MissingPackets()
 
     def on_sequence(self, sequence: int, now: float, *, is_video: bool) -> int:
@@ -116,10 +119,15 @@ class InboundStream:
             self._keyframe_at = None
         return picture
 
-    def on_sender_report(self, report: RtcpSrPacket, now: float) -> None:
+    def on_sender_report(self, report: RtcpSrPacket, now: float) -> bool:
+        """Take a report; False when it comes too soon after the one before."""
+        if now - self._clock_at < _CLOCK_INTERVAL:
+            return False
+        self._clock_at = now
         self.statistics.on_sender_report(report, now)
         info = report.sender_info
         self.clock = info.ntp_timestamp / 2**32, info.rtp_timestamp
+        return True
 
     def request_keyframe(self, now: float) -> None:
         """Ask for a key frame, now or as soon as that is allowed."""
@@ -242,7 +250,8 @@ class InboundTrack:
         self.meter.observe(level, duration, now)
 
     def on_sender_report(self, stream: InboundStream, report: RtcpSrPacket, now: float) -> None:
-        stream.on_sender_report(report, now)
+        if not stream.on_sender_report(report, now):
+            return
         for subscription in self.subscriptions.values():
             subscription.relay_sender_report(stream, report)
 

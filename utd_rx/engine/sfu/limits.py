@@ -16,6 +16,8 @@ from typing import Any, Final
 from google.protobuf.message import DecodeError, Message
 from livekit.protocol import rtc
 
+from utd_rx.engine.sfu.budget import Share
+
 MAX_METADATA_BYTES: Final = 512 * 1024
 MAX_ATTRIBUTES_BYTES: Final = 64 * 1024
 MAX_NAME_BYTES: Final = 256
@@ -27,6 +29,10 @@ MAX_TRACKS: Final = 64
 MAX_SECTIONS: Final = 2048
 # Tracks of others that one request names, or one participant has wishes about.
 MAX_WISHES: Final = 4096
+# Of one participant, seconds of the loop for each second and at once: what handling its requests,
+# data and RTCP may take. Beyond it requests and data wait, and RTCP is dropped.
+_SHARE: Final = 0.25
+_SHARE_BURST: Final = 0.05
 
 _TEXT: Final = 256  # bytes of an id, a name, a codec
 _ENTRIES: Final = 64  # of a list or a map
@@ -57,6 +63,11 @@ class LimitError(ValueError):
     def __init__(self, message: str, request_id: int = 0) -> None:
         super().__init__(message)
         self.request_id = request_id
+
+
+def share() -> Share:
+    """What one participant may use of the loop."""
+    return Share(_SHARE, _SHARE_BURST)
 
 
 def check_limits(

@@ -29,5 +29,7 @@ class SfuContext:
 class SignalConnection(Protocol):
     """The way back to the client; both are immediate and never raise."""
 
-    def send(self, message: bytes) -> None: ...
+    def send(self, message: bytes, about: str = "") -> None:
+        """Of what is `about` the same, only the newest need arrive; empty for what must."""
+
     def close(self) -> None: ...

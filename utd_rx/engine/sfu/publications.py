@@ -8,7 +8,7 @@ track is live. A client unpublishes without a message: the section stops sending
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from copy import deepcopy
 from typing import Final
 
@@ -150,7 +150,8 @@ class Publications:
         self._by_sid.pop(publication.sid, None)
         if publication.track is not None:
             self._forget_ssrcs(publication.track.streams)
-            self._sections[publication.info.mid] = None
+            if publication.info.mid in self._sections:
+                self._sections[publication.info.mid] = None
 
     def _forget_ssrcs(self, streams: tuple[InboundStream, ...]) -> None:
         for ssrc in [one for one, (_, stream) in self._by_ssrc.items() if stream in streams]:
@@ -172,6 +173,11 @@ class Publications:
         if current is None or (section.is_sending and section.track_id in current.cids):
             return None
         return current
+
+    def keep(self, mids: Set[str]) -> list[Publication]:
+        """Forget sections of other mids, which no offer has any more; what was on them."""
+        vanished = [self._sections.pop(mid) for mid in self._sections.keys() - mids]
+        return [one for one in vanished if one is not None]
 
     def answer(self, section: Section, now: float) -> tuple[AnswerSection, Publication | None]:
         """Answer a section that sends, or sent once; also say which publication went live."""

@@ -7,6 +7,8 @@ from typing import Final
 from aiortc.rtp import RtcpReceiverInfo, RtcpSrPacket, clamp_packets_lost
 from attrs import define, field
 
+from utd_rx.engine.sfu.budget import Budget
+
 # More than that missing at once is an outage, not a loss: a key frame mends it sooner.
 _MAX_GAP: Final = 100
 _MAX_MISSING: Final = 300
@@ -107,19 +109,17 @@ class Resends:
     """
 
     _sent_at: dict[tuple[int, int], float] = field(factory=dict)  # by SSRC and sequence number
-    _left: float = _RESEND_RATE
-    _filled_at: float = 0.0
+    _budget: Budget = field(factory=lambda: Budget(_RESEND_RATE, _RESEND_RATE))
+    _cleared_at: float = 0.0
 
     def allow(self, ssrc: int, number: int, size: int, now: float) -> bool:
         """Whether that packet goes out again now; counted when it does."""
-        if now - self._filled_at >= _RESEND_INTERVAL:
-            self._left = min(_RESEND_RATE, self._left + (now - self._filled_at) * _RESEND_RATE)
-            self._filled_at = now
+        if now - self._cleared_at >= _RESEND_INTERVAL:
+            self._cleared_at = now
             self._sent_at = {
                 one: at for one, at in self._sent_at.items() if now - at < _RESEND_INTERVAL
             }
-        if (ssrc, number) in self._sent_at or size > self._left:
+        if (ssrc, number) in self._sent_at or not self._budget.take(size, now):
             return False
         self._sent_at[ssrc, number] = now
-        self._left -= size
         return True

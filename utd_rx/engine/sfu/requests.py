@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from copy import deepcopy
 from typing import Any, Final
 
 from livekit.protocol import models, rtc
 
 from utd_rx.engine.sfu import tokens
+from utd_rx.engine.sfu.audience import audience
 from utd_rx.engine.sfu.limits import MAX_TRACKS, MAX_WISHES, LimitError
 from utd_rx.engine.sfu.sfu_participant import SfuParticipant
 
@@ -93,7 +93,7 @@ def _track_setting(participant: SfuParticipant, request: rtc.UpdateTrackSettings
 
 
 def _let_receive(participant: SfuParticipant, request: rtc.SubscriptionPermission) -> None:
-    participant.subscription_permission = deepcopy(request)
+    participant.audience = audience(request)
     participant.owner.reconcile(participant)
 
 

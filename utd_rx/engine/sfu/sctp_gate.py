@@ -26,7 +26,10 @@ _WINDOW: Final = 96
 """How far ahead of a hole chunks are taken, 100 kB; what is beyond comes again, as if lost."""
 
 _MAX_GAPS: Final = 8192
-"""Chunks that one packet acknowledges behind a hole; no more are on their way."""
+"""Chunks that one packet acknowledges behind a hole, whatever is on its way."""
+
+_SLACK: Final = 256
+"""That it acknowledges beyond what is on its way: of a packet that was overtaken."""
 
 MAX_STREAMS: Final = 64
 """That a peer may use. LiveKit's clients use three."""
@@ -42,8 +45,11 @@ class Admittance(Enum):
     ABORT = auto()
 
 
-def judge(packet: bytes, received: int | None) -> Admittance:
-    """Say what becomes of a packet, when all TSNs up to `received` have come; total."""
+def judge(packet: bytes, received: int | None, outstanding: int) -> Admittance:
+    """Say what becomes of a packet, when all TSNs up to `received` have come; total.
+
+    `outstanding` chunks have gone out and are not acknowledged.
+    """
     verdict, gaps = Admittance.PASS, 0
     for count, (kind, at, size) in enumerate(_chunks(packet)):
         if count >= _MAX_CHUNKS:
@@ -61,6 +67,8 @@ def judge(packet: bytes, received: int | None) -> Admittance:
                 gaps += max(0, end - start + 1)
             if gaps > _MAX_GAPS:
                 return Admittance.ABORT
+            if gaps > outstanding + _SLACK:
+                verdict = Admittance.DROP
     return verdict
 
 

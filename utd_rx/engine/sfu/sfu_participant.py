@@ -18,10 +18,12 @@ from livekit.protocol import models, rtc
 
 from utd_rx.engine.sfu import rtp, tokens
 from utd_rx.engine.sfu.answers import AnswerSection, write_answer
+from utd_rx.engine.sfu.audience import EVERYBODY
+from utd_rx.engine.sfu.budget import Budget
 from utd_rx.engine.sfu.data_channels import DATA_TRACK
 from utd_rx.engine.sfu.data_tracks import DataReceptions, DataTrack, DataTracks
 from utd_rx.engine.sfu.layers import HIGH, LOW
-from utd_rx.engine.sfu.limits import MAX_SECTIONS, check_limits
+from utd_rx.engine.sfu.limits import check_limits, share
 from utd_rx.engine.sfu.participant_ports import SfuContext, SignalConnection
 from utd_rx.engine.sfu.publications import Publication, Publications, new_sid
 from utd_rx.engine.sfu.sdp import SdpError, SdpOffer, parse_offer
@@ -36,6 +38,11 @@ Action = rtc.LeaveRequest.Action
 
 _CONNECT_TIMEOUT: Final = 60.0
 _TOKEN_INTERVAL: Final = 300.0
+# Bytes of news about one participant that everybody hears at once; beyond them, what is newest
+# when there is room again. Somebody who publishes all sources at once is within it.
+_NEWS_RATE: Final = 64 * 1024
+_NEWS_BURST: Final = 64 * 1024
+_REFUSAL_INTERVAL: Final = 1.0
 
 
 class ParticipantOwner(Protocol):
@@ -76,7 +83,7 @@ class SfuParticipant:
         self.last_sequence = 0  # of reliable data from this client
         self.has_offered = False
         self.wishes: dict[str, bool] = {}  # explicit subscribe or unsubscribe, by track sid
-        self.subscription_permission = rtc.SubscriptionPermission(all_participants=True)
+        self.audience = EVERYBODY  # who may receive what it publishes
         self.blocked: set[str] = set()  # wanted tracks their publisher does not let it have
         self.is_publisher = False  # ever published and still may; its news is not held back
         self._claims = claims
@@ -89,8 +96,10 @@ class SfuParticipant:
         self._connect_by = now + _CONNECT_TIMEOUT
         self._token_at = now + _TOKEN_INTERVAL
         self._answers = 0
-        self._mids: set[str] = set()  # of every section ever offered
-        self.transport = Transport(context.mux, context.certificate, host, self)
+        self._refusal_at = now
+        self.share = share()
+        self.news = Budget(_NEWS_RATE, _NEWS_BURST)  # bytes of `info` that are told at once
+        self.transport = Transport(context.mux, context.certificate, host, self, self.share)
         pause_delay = context.options.dynacast_pause_delay
         self.publications = Publications(self.sid, self.transport, self.send, pause_delay)
         quality = LOW if request.connection_settings.adaptive_stream else HIGH
@@ -132,9 +141,9 @@ class SfuParticipant:
         if self._signal is not None:
             self.send_encoded(rtc.SignalResponse(**message).SerializeToString())
 
-    def send_encoded(self, message: bytes) -> None:
+    def send_encoded(self, message: bytes, about: str = "") -> None:
         if self._signal is not None:
-            self._signal.send(message)
+            self._signal.send(message, about)
 
     def attach(self, signal: SignalConnection) -> None:
         """Use this signal connection from now on; an older one is closed."""
@@ -158,7 +167,7 @@ class SfuParticipant:
     def on_offer(self, description: rtc.SessionDescription) -> None:
         """Answer an offer; a client that sends a useless one is told to start over."""
         try:
-            offer = self._parse_offer(description.sdp)
+            offer = parse_offer(description.sdp)
         except SdpError as error:
             _logger.info("offer refused: %s", error)
             self.close(Reason.STATE_MISMATCH, Action.RECONNECT)
@@ -170,7 +179,9 @@ class SfuParticipant:
             self.has_offered = True
             self.owner.reconcile(self)
         stopped = [self.publications.stopped(section) for section in offer.sections]
-        gone = [one for one in stopped if one is not None]
+        mids = {section.mid for section in offer.sections}
+        gone = [*(one for one in stopped if one is not None), *self.publications.keep(mids)]
+        self.subscriptions.keep(mids)
         for publication in gone:
             self.publications.remove(publication)
         sections, live = self._answer_sections(offer)
@@ -188,13 +199,6 @@ class SfuParticipant:
             self._announce_unpublished(publication)
         for publication in live:
             self.owner.on_published(self, publication)
-
-    def _parse_offer(self, text: str) -> SdpOffer:
-        offer = parse_offer(text)
-        self._mids |= {section.mid for section in offer.sections}
-        if len(self._mids) > MAX_SECTIONS:
-            raise SdpError("too many sections in all")
-        return offer
 
     def _answer_sections(self, offer: SdpOffer) -> tuple[list[AnswerSection], list[Publication]]:
         now = self._context.now()
@@ -316,10 +320,19 @@ class SfuParticipant:
             self.close(Reason.CONNECTION_TIMEOUT, Action.RECONNECT)
         if self.is_closed:
             return
-        self.transport.tick()
+        self.transport.tick(now)
+        self._tell_refused(now)
         self.publications.tick(now)
         if now >= self._token_at:
             self.push_token(now)
+
+    def _tell_refused(self, now: float) -> None:
+        refused, self.transport.refused = self.transport.refused, 0
+        if refused and now >= self._refusal_at:
+            self._refusal_at = now + _REFUSAL_INTERVAL
+            reason = rtc.RequestResponse.LIMIT_EXCEEDED
+            message = "too much data at a time; what is lossy is lost, what is reliable comes late"
+            self.send(request_response=rtc.RequestResponse(reason=reason, message=message))
 
     def close(self, reason: models.DisconnectReason, action: Action = Action.DISCONNECT) -> None:
         """End the session: tell the client why, close its transport, leave the room. Idempotent."""

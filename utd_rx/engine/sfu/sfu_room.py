@@ -1,7 +1,8 @@
 """A room: its participants, who hears of what and when, and who receives which track.
 
 News of a participant that publishes nothing is collected; a publisher's and an urgent change
-(permission, metadata) go out at once (docs/livekit.md, "News of the silent").
+(permission, metadata) go out at once (docs/livekit.md, "News of the silent"), as long as they are
+few: then what is newest goes out when there is room again (`SfuParticipant.news`).
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from utd_rx.engine.sfu.sfu_participant import Reason, SfuParticipant, State
 from utd_rx.engine.sfu.speakers import UPDATE_INTERVAL, changed_levels
 
 _COUNTS_INTERVAL: Final = 5.0
+# What telling a room of somebody costs besides the bytes, in bytes.
+_NEWS_OVERHEAD: Final = 1024
 
 T = TypeVar("T")
 
@@ -155,24 +158,35 @@ class SfuRoom:
                 # Another session of the same identity: its end and the news go together.
                 pending.state = State.DISCONNECTED
                 due = [pending, info]
-            elif is_urgent or participant.is_publisher:
-                due = [info]
-            else:
+            elif not (is_urgent or participant.is_publisher):
                 self._pending[info.identity] = info
+            elif wait := participant.news.wait(self.context.now()):
+                self._pending[info.identity] = info
+                self._flush_at = min(self._flush_at, self.context.now() + wait)
+            else:
+                due = [info]
         self._broadcast_infos(due)
         if not skip_self and info not in due:
             participant.send(update=rtc.ParticipantUpdate(participants=[info]))
 
     def _broadcast_infos(self, infos: list[models.ParticipantInfo]) -> None:
-        if infos:
-            self.broadcast(update=rtc.ParticipantUpdate(participants=infos))
+        if not infos:
+            return
+        now = self.context.now()
+        for info in infos:
+            about = self._participants.get(info.identity)
+            if about is not None and about.sid == info.sid:
+                about.news.spend(_NEWS_OVERHEAD + info.ByteSize(), now)
+        # Of one, the newest is enough; who reads slowly is not sent the ones before.
+        only = infos[0].sid if len(infos) == 1 else ""
+        self.broadcast(only, update=rtc.ParticipantUpdate(participants=infos))
 
-    def broadcast(self, **message: Any) -> None:
+    def broadcast(self, about: str = "", **message: Any) -> None:
         """Send one field of a SignalResponse to everybody who has joined."""
         encoded = rtc.SignalResponse(**message).SerializeToString()
         for participant in self._participants.values():
             if participant.state in (State.JOINED, State.ACTIVE):
-                participant.send_encoded(encoded)
+                participant.send_encoded(encoded, about)
 
     def others(self, participant: SfuParticipant) -> list[models.ParticipantInfo]:
         return [
@@ -238,7 +252,8 @@ class SfuRoom:
     def _reconcile_data(subscriber: SfuParticipant, publisher: SfuParticipant) -> None:
         may_subscribe = subscriber.permission.can_subscribe and not publisher.permission.hidden
         for track in publisher.data_tracks if subscriber is not publisher else ():
-            is_allowed = may_subscribe and _may_receive(publisher, subscriber, track.info.sid)
+            who = subscriber.sid, subscriber.identity
+            is_allowed = may_subscribe and publisher.audience.may_receive(*who, track.info.sid)
             subscriber.data_receptions.reconcile(track, is_allowed=is_allowed)
 
     def _reconcile_one(
@@ -251,7 +266,7 @@ class SfuRoom:
         sid = publication.sid
         is_wished = subscriber.wishes.get(sid, subscriber.auto_subscribe)
         is_wanted = is_wished and subscriber.permission.can_subscribe
-        is_allowed = _may_receive(publisher, subscriber, sid)
+        is_allowed = publisher.audience.may_receive(subscriber.sid, subscriber.identity, sid)
         if is_wanted and is_allowed == (sid in subscriber.blocked):
             (subscriber.blocked.discard if is_allowed else subscriber.blocked.add)(sid)
             subscriber.send(
@@ -310,14 +325,3 @@ class SfuRoom:
             due = [one for sid, one in news.items() if sid == receiver.sid or receives(sid)]
             if due:
                 yield receiver, due
-
-
-def _may_receive(publisher: SfuParticipant, subscriber: SfuParticipant, track_sid: str) -> bool:
-    permission = publisher.subscription_permission
-    if permission.all_participants:
-        return True
-    return any(
-        one.all_tracks or track_sid in one.track_sids
-        for one in permission.track_permissions
-        if subscriber.sid == one.participant_sid or subscriber.identity == one.participant_identity
-    )

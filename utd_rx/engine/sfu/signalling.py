@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import Final
@@ -19,8 +18,9 @@ from google.protobuf.message import DecodeError
 from livekit.protocol import models, rtc
 
 from utd_rx.engine.serving import trust
-from utd_rx.engine.sfu import requests, tokens
+from utd_rx.engine.sfu import limits, requests, tokens
 from utd_rx.engine.sfu.answers import enabled_codecs
+from utd_rx.engine.sfu.budget import Share
 from utd_rx.engine.sfu.limits import (
     MAX_NAME_BYTES,
     MAX_SIGNAL_BYTES,
@@ -86,6 +86,7 @@ async def _connect(rooms: SfuRooms, request: web.Request) -> web.StreamResponse:
         partial(requests.handle, participant),
         partial(requests.refuse, participant),
         partial(participant.on_signal_closed, signal),
+        participant.share,
     )
 
 
@@ -217,8 +218,9 @@ class MediaSignalSocket:
         self._request = request
         # What a packed message unpacks to is bounded, too (aiohttp).
         self._socket = web.WebSocketResponse(max_msg_size=MAX_SIGNAL_BYTES, timeout=_CLOSE_TIMEOUT)
-        self._queue: deque[bytes] = deque()
+        self._queue: dict[str, bytes] = {}  # in order; by what it is about, or a number
         self._queued = 0
+        self._count = 0
         self._news = asyncio.Event()
         self._is_closed = False
 
@@ -229,15 +231,21 @@ class MediaSignalSocket:
     async def upgrade(self) -> None:
         await self._socket.prepare(self._request)
 
-    def send(self, message: bytes) -> None:
-        """Queue one message; a client that does not read is cut off."""
+    def send(self, message: bytes, about: str = "") -> None:
+        """Queue one message; it takes the place of one about the same that still waits there.
+
+        A client that does not read is cut off.
+        """
         if self._is_closed:
             return
+        self._count += 1
+        about = about or str(self._count)
+        self._queued -= len(self._queue.get(about, b""))
         if len(self._queue) >= _MAX_QUEUED or self._queued > _MAX_QUEUED_BYTES:
             self._queue.clear()
             self.close()
             return
-        self._queue.append(message)
+        self._queue[about] = message
         self._queued += len(message)
         self._news.set()
 
@@ -251,18 +259,26 @@ class MediaSignalSocket:
         handle: Callable[[rtc.SignalRequest], None] | None = None,
         refuse: Callable[[LimitError], None] | None = None,
         on_end: Callable[[], None] | None = None,
+        share: Share | None = None,
     ) -> web.WebSocketResponse:
-        """Send what is queued and hand over what arrives; without `handle` the first ends it."""
+        """Send what is queued and hand over what arrives; without `handle` the first ends it.
+
+        The next is read when there is something left of `share`, so who asks too much waits.
+        """
+        loop, share = asyncio.get_running_loop(), share or limits.share()
         writer = asyncio.create_task(self._write(), name="utd-sfu-signal-writer")
         try:
             async for message in self._socket:
-                code = self._take(message, handle, refuse) if handle and refuse else WSCloseCode.OK
+                code: int | None = WSCloseCode.OK
+                if handle and refuse:
+                    with share.used(loop.time()):
+                        code = self._take(message, handle, refuse)
                 del message  # nothing of it is kept while the next one is awaited
                 if code is not None:
                     await self._socket.close(code=code)
                     break
                 # What is buffered comes without a turn of the loop, and others wait for theirs.
-                await asyncio.sleep(0)
+                await asyncio.sleep(share.wait(loop.time()))
         finally:
             if on_end is not None:
                 on_end()
@@ -297,7 +313,7 @@ class MediaSignalSocket:
                     self._news.clear()
                     await self._news.wait()
                     continue
-                message = self._queue.popleft()
+                message = self._queue.pop(next(iter(self._queue)))
                 self._queued -= len(message)
                 async with asyncio.timeout(_SEND_TIMEOUT):
                     await self._socket.send_bytes(message)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from copy import deepcopy
 from typing import Final
 
@@ -76,14 +76,25 @@ class Subscriptions:
         wanted = self._wanted.pop(track_sid, None)
         if wanted is None or wanted.subscription is None:
             return
-        subscription = wanted.subscription
+        self._release(self._slots[wanted.subscription.mid])
+        self._schedule()
+
+    def _release(self, slot: _Slot) -> None:
+        """Stop to send on a section; what was sent there is unbound."""
+        wanted, slot.wanted, slot.is_released = slot.wanted, None, True
+        subscription = wanted.subscription if wanted is not None else None
+        if wanted is None or subscription is None:
+            return
+        wanted.subscription = None
         wanted.publication.receive(subscription.ssrc, OFF, asyncio.get_running_loop().time())
         subscription.track.discard(subscription)
         self._by_ssrc.pop(subscription.ssrc, None)
         self._sink.forget(subscription.ssrc)
-        slot = self._slots[subscription.mid]
-        slot.wanted, slot.is_released = None, True
-        self._schedule()
+
+    def keep(self, mids: Set[str]) -> None:
+        """Forget sections of other mids, which no offer has any more."""
+        for mid in self._slots.keys() - mids:
+            self._release(self._slots.pop(mid))
 
     def forget(self, track_sid: str) -> None:
         """The track ended: unsubscribe, and keep no settings of it."""

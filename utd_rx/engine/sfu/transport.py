@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+from collections import deque
 from collections.abc import Iterator
 from typing import Final, Protocol
 
@@ -14,6 +15,7 @@ import pylibsrtp
 from aiortc import RTCCertificate
 
 from utd_rx.engine.sfu.answers import LocalTransport
+from utd_rx.engine.sfu.budget import Budget, Share
 from utd_rx.engine.sfu.data_channels import DataChannels
 from utd_rx.engine.sfu.dtls import DtlsClient, DtlsError, fingerprint
 from utd_rx.engine.sfu.sdp import SdpOffer
@@ -28,6 +30,10 @@ _HOLD: Final = 5.0
 _GOODBYE_TIMEOUT: Final = 2.0
 # libsrtp keeps a context per SSRC for ever; a client that needs more is broken or hostile.
 _MAX_INBOUND_SSRCS: Final = 4096
+# Packets of media a second, and at once: twice what the bandwidth for videos makes of them.
+_MAX_PACKETS: Final = 4000
+# Datagrams with data that wait for the client's next share; more than SCTP's window holds.
+MAX_HELD: Final = 256
 
 
 class TransportOwner(Protocol):
@@ -42,9 +48,18 @@ class Transport:
     """Implements `udp_mux.MuxEndpoint` and `forwarding.PacketSink`."""
 
     def __init__(
-        self, mux: UdpMux, certificate: RTCCertificate, host: str, owner: TransportOwner
+        self,
+        mux: UdpMux,
+        certificate: RTCCertificate,
+        host: str,
+        owner: TransportOwner,
+        share: Share,
     ) -> None:
         self.is_connected = False
+        self.refused = 0  # datagrams with data, for which there was no share
+        self._share = share
+        self._packets = Budget(_MAX_PACKETS, _MAX_PACKETS)
+        self._held: deque[bytes] = deque()
         self._mux = mux
         self._owner: TransportOwner | None = owner  # None once closed
         self._host = host
@@ -89,9 +104,11 @@ class Transport:
         """Whether a client that was here has not been heard of for too long."""
         return self.silence(now) > (_GOODBYE_TIMEOUT if self.is_ended else _SILENCE_TIMEOUT)
 
-    def tick(self) -> None:
+    def tick(self, now: float) -> None:
         if self._dtls is not None:
             self._dtls.tick()
+        while self._held and self._owner is not None and not self._share.wait(now):
+            self._on_dtls(self._owner, self._held.popleft(), now)
 
     def close(self) -> None:
         self.data.close()
@@ -99,6 +116,7 @@ class Transport:
         if dtls is not None:
             dtls.close()
         self._owner = self._outbound = self._inbound = None
+        self._held.clear()
         self.is_connected = False
         self._mux.remove(self)
 
@@ -128,9 +146,18 @@ class Transport:
         # By their first byte, RFC 7983: DTLS, and RTP or RTCP.
         if 20 <= data[0] <= 63:
             self._last_heard = now
-            self._on_dtls(owner, data)
+            self._admit(owner, data, now)
         elif 128 <= data[0] <= 191 and len(data) >= 8 and self._inbound is not None:
             self._on_srtp(owner, self._inbound, data, now)
+
+    def _admit(self, owner: TransportOwner, data: bytes, now: float) -> None:
+        """Take a datagram with data, or hold it until the client has a share of the loop again."""
+        if not self._held and not self._share.wait(now):
+            self._on_dtls(owner, data, now)
+        elif len(self._held) < MAX_HELD:
+            self._held.append(data)
+        else:
+            self.refused += 1  # SCTP sends again what is reliable
 
     def _on_srtp(
         self, owner: TransportOwner, session: pylibsrtp.Session, data: bytes, now: float
@@ -145,12 +172,16 @@ class Transport:
             return
         self._inbound_ssrcs.add(ssrc)
         self._last_heard = now
+        # Only now: anybody can write another's address on what is not authentic.
+        if not self._packets.take(1, now) or (is_control and self._share.wait(now)):
+            return
         if is_control:
-            owner.on_rtcp(plain, now)
+            with self._share.used(now):
+                owner.on_rtcp(plain, now)
         else:
             owner.on_rtp(plain, now)
 
-    def _on_dtls(self, owner: TransportOwner, data: bytes) -> None:
+    def _on_dtls(self, owner: TransportOwner, data: bytes, now: float) -> None:
         dtls = self._dtls
         if dtls is None:
             return
@@ -159,8 +190,10 @@ class Transport:
             messages = dtls.receive(data)
             if dtls.is_connected and self._outbound is None:
                 self._on_handshake_done(owner, dtls)
-        for message in messages:
-            self.data.receive(message)
+        if messages:
+            with self._share.used(now):
+                for message in messages:
+                    self.data.receive(message)
         if dtls.is_ended:
             self.is_ended = True
             self.is_connected = False

@@ -1,0 +1,1 @@
+"""Those who lie, beside a pair who behave well: docs/security.md."""
