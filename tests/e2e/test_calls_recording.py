@@ -56,11 +56,8 @@ async def measured(phone: Phone) -> tuple[TrackStatistics, ...]:
 
 
 def is_known(track: TrackStatistics) -> bool:
-    is_sent = track.direction is TrackDirection.SENT
-    return track.packets > 20 and None not in (
-        track.jitter,
-        track.round_trip if is_sent else track.loss,
-    )
+    reported = track.round_trip if track.direction is TrackDirection.SENT else track.loss
+    return track.packets > 20 and track.bit_rate > 0 and None not in (track.jitter, reported)
 
 
 @pytest.mark.parametrize("type_", [AUDIO, VIDEO])
@@ -104,7 +101,6 @@ async def test_a_call_is_measured_and_replays_to_the_same_streams(
                 assert 0 <= (one.jitter or 0) < 5
                 assert 0 <= (one.loss or 0) <= 1
                 assert one.bytes > 0
-                assert one.bit_rate > 0
     await ben.session.duration.until(lambda seconds: bool(seconds), timeout=PATIENCE)
     await ben.session.end()
     await agreed(anna, ben, UTDCallStatus.ENDED, UTDCallEndReason.CALLEE_HANGUP)

@@ -23,14 +23,14 @@ from utd_rx import UTDErrorCode, UTDLiveStreamSession
 
 
 async def stops(clock: Viewing, *gone: Viewing) -> None:
-    """Nothing more of who is gone is seen while others show some frames."""
-    seen = [len(view.eye.numbers) for view in gone]
+    """Wait until nothing more of who is gone is seen while others show some frames."""
+    first = seen = [len(view.eye.counters) for view in gone]
     await clock.frames()
-    late = [len(view.eye.counters) - count for view, count in zip(gone, seen, strict=True)]
-    assert max(late) <= AT_ONCE
-    seen = [len(view.eye.counters) for view in gone]
-    await clock.frames()
-    assert [len(view.eye.counters) for view in gone] == seen
+    while (now := [len(view.eye.counters) for view in gone]) != seen:
+        late = [count - before for count, before in zip(now, first, strict=True)]
+        assert max(late) <= AT_ONCE
+        seen = now
+        await clock.frames()
 
 
 async def steps_up(

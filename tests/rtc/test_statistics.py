@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from itertools import count
 from types import SimpleNamespace
 from typing import Any
@@ -196,14 +197,24 @@ async def test_a_silent_livekit_a_lost_connection_and_a_refusal_are_typed(
     assert raised.value.reason is ConflictReason.LEFT
 
 
-async def heard(room: UTDRoom, packets: int) -> RoomStatistics:
-    """Return the statistics once each track has had so many packets."""
+async def told(
+    room: UTDRoom, is_there: Callable[[RoomStatistics], bool] = lambda look: True, packets: int = 1
+) -> RoomStatistics:
+    """Return the first statistics in which all that is judged is there, and each track has had so
+    many packets. One says nothing of another: reports have a clock of their own."""
     async with asyncio.timeout(PATIENCE):
         while True:
-            told = await room.statistics()
-            if told.tracks and all(track.packets >= packets for track in told.tracks):
-                return told
+            look = await room.statistics()
+            counted = [track.packets for track in look.tracks]
+            if counted and min(counted) >= packets and is_there(look):
+                return look
             await asyncio.sleep(0.05)
+
+
+def is_reported(look: RoomStatistics) -> bool:
+    """Whether the media server reported on each track that is sent to it, and the path is known."""
+    reports = [(track.round_trip, track.jitter) for track in look.tracks]
+    return look.round_trip is not None and not any(None in report for report in reports)
 
 
 def of(told: RoomStatistics, source: TrackSource) -> TrackStatistics:
@@ -221,31 +232,39 @@ async def test_both_ends_measure_the_rates_that_are_sent(party: Party) -> None:
         ev.TrackSubscribed, lambda event: event.track.source is TrackSource.CAMERA
     )
     await bob.look(seen.track.sid, lambda frame: None)  # else it is not pulled
-    await heard(ann, 20)
-    await heard(bob, 20)
-    sent, received = await heard(ann, 60), await heard(bob, 60)
-    for told, direction in ((sent, SENT), (received, RECEIVED)):
-        assert {track.direction for track in told.tracks} == {direction}
-        assert {track.identity for track in told.tracks} == {"ann"}
-        assert told.round_trip is not None
-        assert 0 <= told.round_trip < 1
+    await told(ann, packets=20)
+    await told(bob, packets=20)
+    sent = await told(ann, is_reported, packets=60)
+
+    def is_all_there(received: RoomStatistics) -> bool:
+        """Whether about as much has come as was sent till then, and of late, too."""
+        sources = (TrackSource.MICROPHONE, TrackSource.CAMERA)
+        return received.round_trip is not None and all(
+            of(received, source).bytes >= 0.7 * of(sent, source).bytes
+            and of(received, source).loss is not None
+            for source in sources
+        )
+
+    received = await told(bob, is_all_there, packets=60)
+    later = await told(ann)
+    for source in (TrackSource.MICROPHONE, TrackSource.CAMERA):
+        assert of(received, source).bytes <= 1.3 * of(later, source).bytes
+    for end, direction in ((sent, SENT), (received, RECEIVED)):
+        assert {track.direction for track in end.tracks} == {direction}
+        assert {track.identity for track in end.tracks} == {"ann"}
+        assert 0 <= (end.round_trip or 0) < 1
     for track in sent.tracks:
         # At the media server: on loopback nothing is lost, and everything is quick.
-        assert track.round_trip is not None
-        assert 0 <= track.round_trip < 1
-        assert track.jitter is not None
-        assert track.jitter < 0.2
+        assert 0 <= (track.round_trip or 0) < 1
+        assert (track.jitter or 0) < 0.2
     for track in received.tracks:
         assert track.round_trip is None
         assert track.loss == 0
-    for source in (TrackSource.MICROPHONE, TrackSource.CAMERA):
-        mine, theirs = of(sent, source), of(received, source)
-        assert theirs.bytes == pytest.approx(mine.bytes, rel=0.3)
     # Opus is told 48 kbit/s, and livekit-server asks for each packet twice (RED).
     voice = of(sent, TrackSource.MICROPHONE)
     assert voice.bytes * 8 / (voice.packets / 50) == pytest.approx(75_000, rel=0.5)
-    camera = of(sent, TrackSource.CAMERA)
-    assert 10_000 < camera.bit_rate < 1.5 * bit_rate(declared)
+    most = 1.5 * bit_rate(declared)
+    await told(ann, lambda sent: 10_000 < of(sent, TrackSource.CAMERA).bit_rate < most)
 
 
 async def test_it_is_refused_unless_connected(party: Party) -> None:
@@ -263,7 +282,7 @@ async def test_injected_loss_is_told_at_the_end_that_can_know(
     bob, ear = await party.join("bob")
     await ann.publish(Tone())
     await ear.wait(ev.TrackSubscribed)
-    await heard(bob, 10)
+    await told(bob, packets=10)
     receive, send = UdpMux.receive, UdpMux.send
     came, went = count(), count()
 
