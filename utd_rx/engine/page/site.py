@@ -21,7 +21,6 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 from attrs import frozen
 
-from utd_rx import __version__
 from utd_rx.engine.page.feed import PageFeed
 from utd_rx.engine.routes.http import Context
 from utd_rx.engine.rules.refusal import Reason, Refusal, forbidden
@@ -67,13 +66,14 @@ def policy(livekit_url: str) -> str:
     return "; ".join(f"{name} {value}" for name, value in rules.items())
 
 
-def is_of_this_machine(request: web.BaseRequest) -> bool:
-    """Whether a request comes from this machine, and asks for it by a name of its own."""
+def is_of_this_machine(remote: str | None, host: str) -> bool:
+    """Whether a request from `remote`, an address, comes from this machine, and asks for it by a
+    name of its own, the field `Host`."""
     try:
-        name = urlsplit(f"//{request.host}").hostname
+        name = urlsplit(f"//{host}").hostname
     except ValueError:
         return False
-    return _is_loopback(request.remote) and (name == "localhost" or _is_loopback(name))
+    return _is_loopback(remote) and (name == "localhost" or _is_loopback(name))
 
 
 def _is_loopback(text: str | None) -> bool:
@@ -132,7 +132,7 @@ class Page:
     async def _lines(self) -> AsyncGenerator[bytes]:
         secrets = self.context.secrets
         app = {"app_id": secrets.app_id, "app_key": secrets.app_key}
-        first: dict[str, object] = {"engine": {"version": __version__, **app}}
+        first: dict[str, object] = {"app": app}
         async with aclosing(self.feed.watch(self.context.core)) as news:
             async for one in news:
                 yield json.dumps({**first, **one}).encode() + b"\n"
@@ -149,7 +149,7 @@ def _file(name: str, kind: str, headers: dict[str, str]) -> Handler:
 
 
 def _let_in(request: web.Request) -> None:
-    if not is_of_this_machine(request):
+    if not is_of_this_machine(request.remote, request.host):
         raise forbidden("the page is for this machine alone, as 127.0.0.1 or localhost")
     if request.headers.get(hdrs.ORIGIN, f"http://{request.host}") != f"http://{request.host}":
         raise forbidden("the page is for itself alone")

@@ -9,7 +9,7 @@ const HELLO = { name: "hello", type: "audio_room" };
 const find = (id) => document.querySelector(`#${id}`);
 const rooms = new Map();
 const cards = new Map();
-let engine = null;
+let app = null;
 let visit = null;
 let more = 0;
 
@@ -53,10 +53,9 @@ function changed() {
 }
 
 function take(news) {
-  if (news.engine) {
-    engine = news.engine;
+  if (news.app) {
+    app = news.app;
     forget();
-    find("address").textContent = `${location.host} · ${engine.version}`;
     stand("live", "good");
   }
   for (const [name, room] of Object.entries(news.rooms ?? {})) {
@@ -121,7 +120,7 @@ function wordsOf(error) {
 
 async function come(place, wish = {}) {
   await visit?.leave();
-  const next = new Visit(engine, place, changed, (ended) => {
+  const next = new Visit(app, place, changed, (ended) => {
     if (visit === ended) visit = null;
     if (rooms.has(place.name)) drawCard(place.name);
   });
@@ -179,6 +178,7 @@ async function follow(key) {
   }
 }
 
+find("address").textContent = location.host;
 addEventListener("hashchange", () => location.reload());
 find("hear").addEventListener("click", acts.hear);
 const key = location.hash.slice(1);
