@@ -16,11 +16,15 @@ from contextlib import asynccontextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 import aiohttp
 
 _START_TIMEOUT: Final = 60.0
 _CALL_TIMEOUT: Final = 40.0
+
+SEEN: Final = "typeof seen == 'function'"
+"""Of a page that keeps what happened for the test."""
 
 _FLAGS: Final = (
     "--headless",
@@ -99,11 +103,11 @@ class Chromium:
                 continue
 
     @asynccontextmanager
-    async def page(self, url: str) -> AsyncIterator[Page]:
-        """Open a page in a tab of its own, for the length of the block."""
+    async def page(self, url: str, ready: str = SEEN) -> AsyncIterator[Page]:
+        """Open a page in a tab of its own, for the length of the block, from when it is `ready`."""
         devtools = f"http://127.0.0.1:{self._port}/json"
         async with aiohttp.ClientSession() as session:
-            async with session.put(f"{devtools}/new?{url}") as reply:
+            async with session.put(f"{devtools}/new?{quote(url)}") as reply:
                 target = await reply.json()
             try:
                 # Replies may be long, and a message is never larger than what the test asked for.
@@ -112,7 +116,7 @@ class Chromium:
                 ) as socket:
                     page = Page(socket)
                     try:
-                        await page.start()
+                        await page.start(ready)
                         yield page
                     finally:
                         await page.aclose()
@@ -131,12 +135,12 @@ class Page:
         self._console: deque[str] = deque(maxlen=40)
         self._reader = asyncio.create_task(self._read(), name="DevTools")
 
-    async def start(self) -> None:
-        """Listen to its console and wait until its script ran."""
+    async def start(self, ready: str) -> None:
+        """Listen to its console and wait until `ready`, an expression, is so: its script ran."""
         await self._command("Runtime.enable")
         # A new tab shows an empty page first, whose own end of loading would say nothing.
         async with asyncio.timeout(_CALL_TIMEOUT):
-            while await self._evaluate("typeof seen") != "function":  # noqa: ASYNC110 - in there
+            while not await self.evaluate(ready):  # noqa: ASYNC110 - in there
                 await asyncio.sleep(0.02)
 
     async def aclose(self) -> None:
@@ -150,7 +154,7 @@ class Page:
         Raises:
             AssertionError: it threw; the message ends with the page's console.
         """
-        return await self._evaluate(f"{function}({', '.join(map(json.dumps, arguments))})")
+        return await self.evaluate(f"{function}({', '.join(map(json.dumps, arguments))})")
 
     async def seen(self, event: str, **fields: object) -> dict[str, Any]:
         """Wait for the next event of that name with these fields (page.js)."""
@@ -162,7 +166,12 @@ class Page:
         reply = await self._command("Page.captureScreenshot", captureBeyondViewport=True)
         return base64.b64decode(reply["data"])
 
-    async def _evaluate(self, expression: str) -> Any:
+    async def evaluate(self, expression: str) -> Any:
+        """Return what an expression, or its promise, gives, as if the user had just clicked.
+
+        Raises:
+            AssertionError: it threw; the message ends with the page's console.
+        """
         reply = await self._command(
             "Runtime.evaluate",
             expression=expression,

@@ -34,7 +34,7 @@ INSTALL: Final = "pip install 'utd-rx[engine]'"
 
 FIELDS: Final = (
     *("base_url", "token_base_url", "livekit_url", "app_id", "app_key", "app_secret"),
-    *("livekit_api_key", "livekit_api_secret"),
+    *("livekit_api_key", "livekit_api_secret", "page_url"),
 )
 """What `--json` prints, in this order."""
 
@@ -49,11 +49,14 @@ The engine runs at {base_url}, its media at {livekit_url} ({sfu}).
     )
     room = await client.join_audio_room("sara", "friday", as_host=True, seat_count=8)
 
-In another terminal: utd-rx join friday --host
+{page}In another terminal: utd-rx join friday --host
 A backend acts with app secret {app_secret}.
 LiveKit's server API: key {livekit_api_key}, secret {livekit_api_secret}.
 For development and tests only: state is kept in memory, and whoever has the app key is anybody.
 Press Ctrl-C to stop."""
+
+
+PAGE: Final = "See it, and hear yourself, in a browser: {page_url}\n"
 
 
 @click.command()
@@ -94,6 +97,11 @@ Press Ctrl-C to stop."""
     metavar="S",
     help="Seconds that a broadcast waits for its host.",
 )
+@click.option(
+    "--page/--no-page",
+    default=True,
+    help="A page that shows what goes on, for browsers of this machine.",
+)
 @as_json
 def command(as_json: bool, **options: Any) -> int:
     """Run a local engine, with its media server, until Ctrl-C.
@@ -127,7 +135,8 @@ async def _serve(engine: LocalEngine, sfu: str, *, as_json: bool) -> int:
         if as_json:
             return json.dumps(values)
         note.write(EngineAccess(*(values[name] for name in ACCESS)))
-        return SUMMARY.format(sfu=sfu, **values)
+        page = PAGE if engine.page_url is not None else ""
+        return SUMMARY.format(sfu=sfu, page=page.format(**values), **values)
 
     try:
         return await serve(engine, announcement)

@@ -22,6 +22,17 @@ class Poster(Protocol):
     def post(self, event: str, **body: object) -> None: ...
 
 
+class Posters:
+    """Several `Poster`s as one."""
+
+    def __init__(self, *posters: Poster) -> None:
+        self._posters = posters
+
+    def post(self, event: str, **body: object) -> None:
+        for poster in self._posters:
+            poster.post(event, **body)
+
+
 class Nobody:
     """A `CallTeller` and `Poster` that tells nobody."""
 

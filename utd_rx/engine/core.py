@@ -18,7 +18,7 @@ from utd_rx.engine.engine_clock import EngineClock, to_iso
 from utd_rx.engine.media import Media, MediaParticipant, MediaUnavailable
 from utd_rx.engine.metadata import MintedMetadata, read_metadata, taken_over, with_custom
 from utd_rx.engine.registry import Registry
-from utd_rx.engine.room_shell import RoomShell
+from utd_rx.engine.room_shell import RoomShell, RoomWatch
 from utd_rx.engine.rules import moderation, room_state
 from utd_rx.engine.rules.call_book import CallLimits
 from utd_rx.engine.rules.effects import Effects, Remove
@@ -51,10 +51,11 @@ class EngineCore:
         limits: CallLimits = CallLimits(),  # noqa: B008 - a frozen value
         teller: CallTeller = Nobody(),  # noqa: B008 - it has no state
         poster: Poster = Nobody(),  # noqa: B008 - it has no state
+        watch: RoomWatch = lambda before, after: None,
     ) -> None:
         self.media = media
         self.clock = clock
-        self.rooms = Registry(app_id, media, clock)
+        self.rooms = Registry(app_id, media, clock, watch)
         self._host_grace = host_grace
         # Above every serial of an engine before this one, whose tokens are still good.
         self.gate = Gate(next_serial=int(clock.wall() * 1000))

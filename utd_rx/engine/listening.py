@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from ipaddress import ip_address
 from typing import Final
 
 from utd_rx.errors import ConflictReason, conflict
@@ -28,4 +29,13 @@ def url_of(listener: socket.socket) -> str:
     """Return `http://host:port` with the address and not the name: an SFU takes no "localhost"."""
     host, port = listener.getsockname()[:2]
     name = _WILDCARDS.get(host, host)
+    return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
+
+
+def loopback_url_of(listener: socket.socket) -> str | None:
+    """Return `http://host:port` for this machine itself, None where it is not to be reached so."""
+    host, port = listener.getsockname()[:2]
+    name = _WILDCARDS.get(host, host)
+    if not ip_address(name).is_loopback:
+        return None
     return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"

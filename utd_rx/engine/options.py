@@ -46,6 +46,8 @@ class EngineOptions:
         max_call_seconds: The longest that a call lasts, 60 to 14,400.
         host_grace: Seconds for which a broadcast waits for its host, 1 to 3,600. A room that
             everybody left ends after 60 s whatever this says.
+        page: Whether there is a page that shows what goes on, for browsers of this machine alone
+            (docs/engine.md, "Its page").
     """
 
     host: str = "127.0.0.1"
@@ -64,6 +66,7 @@ class EngineOptions:
     ring_timeout: float = 30.0
     max_call_seconds: float = 3600.0
     host_grace: float = 60.0
+    page: bool = True
 
     def __attrs_post_init__(self) -> None:
         has_key, has_secret = self.livekit_api_key is not None, self.livekit_api_secret is not None
@@ -124,6 +127,7 @@ class Secrets:
     livekit_api_secret: str = field(repr=False)
     # A key of its own: a LiveKit token can never pass for a bearer, nor the other way round.
     user_token_key: str = field(repr=False)
+    page_key: str = field(repr=False)
 
 
 def make_secrets(options: EngineOptions) -> Secrets:
@@ -137,6 +141,7 @@ def make_secrets(options: EngineOptions) -> Secrets:
         livekit_api_key=options.livekit_api_key or f"API{_derived(app_secret, 'key')[:12]}",
         livekit_api_secret=options.livekit_api_secret or _derived(app_secret, "media"),
         user_token_key=_derived(app_secret, "bearers"),
+        page_key=_derived(app_secret, "page")[:32],
     )
 
 

@@ -8,16 +8,23 @@ from contextlib import asynccontextmanager
 
 from utd_rx.engine.engine_clock import EngineClock
 from utd_rx.engine.media import Media
-from utd_rx.engine.room_shell import RoomShell
+from utd_rx.engine.room_shell import RoomShell, RoomWatch
 from utd_rx.engine.rules.room_state import RoomState
 from utd_rx.engine.tasks import OwnedTasks
 
 
 class Registry:
-    def __init__(self, app_id: str, media: Media, clock: EngineClock) -> None:
+    def __init__(
+        self,
+        app_id: str,
+        media: Media,
+        clock: EngineClock,
+        watch: RoomWatch = lambda before, after: None,
+    ) -> None:
         self._prefix = f"p{app_id}_"
         self._media = media
         self._clock = clock
+        self._watch = watch
         self._shells: dict[str, RoomShell] = {}
         self._tasks = OwnedTasks()
 
@@ -56,8 +63,14 @@ class Registry:
         while True:
             shell = self._shells.get(name)
             if shell is None:
-                livekit_name = self.livekit_name(name)
-                shell = RoomShell(name, livekit_name, self._media, self._clock, self._tasks)
+                shell = RoomShell(
+                    name,
+                    self.livekit_name(name),
+                    self._media,
+                    self._clock,
+                    self._tasks,
+                    self._watch,
+                )
                 self._shells[name] = shell
             async with shell.lock:
                 if self._shells.get(name) is shell:  # else it was forgotten meanwhile

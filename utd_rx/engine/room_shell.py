@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import chain, repeat
-from typing import Final
+from typing import Final, TypeAlias
 
 from utd_rx.engine.engine_clock import EngineClock, Timer
 from utd_rx.engine.media import Media, MediaUnavailable
@@ -44,11 +44,22 @@ RESYNC_SECONDS: Final = (0.5, 1.0, 2.0, 5.0)
 """Pauses between tries to bring a silent SFU up to date; the last one repeats."""
 
 
+RoomWatch: TypeAlias = Callable[[RoomState | None, RoomState | None], None]
+"""Is told what a room was and what it is, None for none; neither raises nor waits."""
+
+
 class RoomShell:
-    """The owner of one room; that of `tasks` waits for what the room leaves running."""
+    """The owner of one room; that of `tasks` waits for what the room leaves running, and `watch`
+    is told of every change."""
 
     def __init__(
-        self, name: str, livekit_name: str, media: Media, clock: EngineClock, tasks: OwnedTasks
+        self,
+        name: str,
+        livekit_name: str,
+        media: Media,
+        clock: EngineClock,
+        tasks: OwnedTasks,
+        watch: RoomWatch,
     ) -> None:
         self.name = name
         self.livekit_name = livekit_name
@@ -58,6 +69,7 @@ class RoomShell:
         self._media = media
         self._clock = clock
         self._tasks = tasks
+        self._watch = watch
         self._timer: Timer | None = None
         self._resync: asyncio.Task[None] | None = None
         self._to_expel: dict[str, str] = {}  # identity to sid: who is only still here by a failure
@@ -133,15 +145,16 @@ class RoomShell:
 
     def close(self) -> None:
         """Forget the room; its timer and resync end. The SFU's half is not touched."""
-        self.state = None
+        self._become(None)
         self.sid = None
         self._to_expel.clear()
-        self._arm()
         if self._resync is not None:
             self._resync.cancel()
 
-    def _become(self, state: RoomState) -> None:
-        self.state = state
+    def _become(self, state: RoomState | None) -> None:
+        before, self.state = self.state, state
+        if state is not before:
+            self._watch(before, state)
         self._arm()
 
     async def _enforce(self, state: RoomState, effect: Effect) -> None:

@@ -13,9 +13,10 @@ from typing import Final, Protocol, Self, TypedDict
 from attrs import field, frozen
 
 from utd_rx.engine.app import make_app
+from utd_rx.engine.call_news import Posters
 from utd_rx.engine.core import EngineCore
 from utd_rx.engine.engine_clock import EngineClock, LoopEngineClock
-from utd_rx.engine.listening import bind, url_of
+from utd_rx.engine.listening import bind, loopback_url_of, url_of
 from utd_rx.engine.livekit_media import LiveKitMedia
 from utd_rx.engine.media import (
     ABANDONED_ROOM_SECONDS,
@@ -24,6 +25,8 @@ from utd_rx.engine.media import (
 )
 from utd_rx.engine.media_reports import WEBHOOK_PATH, MediaReports
 from utd_rx.engine.options import EngineOptions, Secrets, make_secrets
+from utd_rx.engine.page.feed import PageFeed
+from utd_rx.engine.page.site import Page
 from utd_rx.engine.presence import CHECK_SECONDS, POLL_SECONDS, poll_presence
 from utd_rx.engine.routes import signal
 from utd_rx.engine.routes.http import Context
@@ -74,6 +77,7 @@ class _Running:
     base_url: str
     sfu: Sfu
     core: EngineCore
+    page_url: str | None = field(repr=False)
     closing: AsyncExitStack = field(repr=False)
 
 
@@ -134,6 +138,14 @@ class LocalEngine:
         }
 
     @property
+    def page_url(self) -> str | None:
+        """Where a browser of this machine sees what goes on, and joins; None without a page.
+
+        It ends in the page's key: whoever has it may do what the app key allows.
+        """
+        return self._started.page_url
+
+    @property
     def livekit_url(self) -> str:
         """Where clients connect for media."""
         return self.sfu.url
@@ -192,10 +204,10 @@ class LocalEngine:
         self._is_starting = True
         try:
             async with AsyncExitStack() as stack:
-                base_url, sfu, core = await self._open(stack)
+                opened = await self._open(stack)
                 if self._is_unwanted:
                     raise conflict(ConflictReason.CLOSED, "closed while starting")
-                self._running = _Running(base_url, sfu, core, stack.pop_all())
+                self._running = _Running(*opened, stack.pop_all())
         finally:
             self._is_starting = False
 
@@ -220,7 +232,7 @@ class LocalEngine:
             raise conflict(ConflictReason.NOT_JOINED, "the engine was not started")
         return self._running
 
-    async def _open(self, stack: AsyncExitStack) -> tuple[str, Sfu, EngineCore]:
+    async def _open(self, stack: AsyncExitStack) -> tuple[str, Sfu, EngineCore, str | None]:
         options = self._options
         listener = bind(options.host, options.port)
         stack.callback(listener.close)
@@ -229,7 +241,10 @@ class LocalEngine:
         sender = WebhookSender(options.webhook_url, self.app_secret, self._clock)
         stack.push_async_callback(sender.aclose)
         sender.start()
-        hub = SignalHub(self._clock, sender)
+        local_url = loopback_url_of(listener) if options.page else None
+        feed = PageFeed(self._clock)
+        poster = Posters(sender) if local_url is None else Posters(sender, feed)
+        hub = SignalHub(self._clock, poster)
         limits = CallLimits(options.ring_timeout, options.max_call_seconds)
         core = EngineCore(
             self.app_id,
@@ -238,14 +253,16 @@ class LocalEngine:
             host_grace=options.host_grace,
             limits=limits,
             teller=hub,
-            poster=sender,
+            poster=poster,
+            watch=feed.room_changed,
         )
-        reports = MediaReports(core, self._secrets, sender)
+        reports = MediaReports(core, self._secrets, poster)
         signal_url = _with_scheme(base_url, "ws") + signal.PATH
         context = Context(
             core, self._secrets, SignedTokens(self._secrets), sfu.url, signal_url, hub
         )
-        app = make_app(context, reports, per_minute=options.rate_limit)
+        page = None if local_url is None else Page(context, feed)
+        app = make_app(context, reports, page, per_minute=options.rate_limit)
         http = HttpServer(app, "engine", shutdown_timeout=SHUTDOWN_SECONDS)
         # The site outlives the SFU: an SFU that cannot deliver its last webhooks retries them,
         # which would make every end slow. So it is closed first, from here.
@@ -256,12 +273,14 @@ class LocalEngine:
         stack.push_async_callback(core.calls.aclose)
         stack.callback(reports.close)
         stack.callback(hub.close)
+        stack.callback(feed.close)
         if self._media is None:
             tasks = OwnedTasks()
             stack.push_async_callback(tasks.aclose)
             every = POLL_SECONDS if options.is_external else CHECK_SECONDS
             tasks.spawn(poll_presence(core, every, reports.doubt), "engine-presence")
-        return base_url, sfu, core
+        page_url = None if local_url is None else f"{local_url}/#{self._secrets.page_key}"
+        return base_url, sfu, core, page_url
 
     async def _open_sfu(self, stack: AsyncExitStack, host: str, base_url: str) -> tuple[Sfu, Media]:
         if self._media is not None:

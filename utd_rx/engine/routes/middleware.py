@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 WINDOW_SECONDS: Final = 60.0
 MINTS: Final = ("/api/v1/token", "/api/v1/auth/session")
-_UNCOUNTED: Final = ("/health", "/livekit/webhook")
+_UNCOUNTED: Final = ("/health", "/livekit/webhook", "")
 
 _WORDS: Final = {
     404: "there is no such route",
@@ -58,7 +58,7 @@ def rate_limit(per_minute: int, clock: EngineClock) -> Middleware:
     @web.middleware
     async def count(request: web.Request, handler: Handler) -> web.StreamResponse:
         path, now = request.path.rstrip("/"), clock.monotonic()
-        if path not in _UNCOUNTED:
+        if path not in _UNCOUNTED and not path.startswith("/page/"):
             bucket = "mint" if path in MINTS else "rest"
             began, known = windows.get(bucket, (now, 0))
             if now >= began + WINDOW_SECONDS:

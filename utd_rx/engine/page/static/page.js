@@ -1,0 +1,187 @@
+// The engine's own page: shows what the engine tells (site.py), and lets one join.
+
+import { drawCalls, drawHappening, drawNothing, drawRoom } from "./drawing.js";
+import { Visit } from "./visit.js";
+
+const KEPT = 200;
+const HELLO = { name: "hello", type: "audio_room" };
+
+const find = (id) => document.querySelector(`#${id}`);
+const rooms = new Map();
+const cards = new Map();
+let app = null;
+let visit = null;
+let more = 0;
+
+function notice(text) {
+  find("notice").textContent = text;
+  find("notice").hidden = text === "";
+}
+
+function stand(text, tone) {
+  find("state").textContent = text;
+  find("state").className = `pill ${tone}`;
+  find("hear").disabled = tone !== "good";
+}
+
+// -- what is shown
+
+function drawCard(name) {
+  const room = rooms.get(name);
+  const mine = visit?.place.name === name ? visit : null;
+  const old = cards.get(name);
+  const held = old?.contains(document.activeElement) ? document.activeElement.dataset.act : null;
+  const card = drawRoom(room, mine, acts);
+  if (old) old.replaceWith(card);
+  else find("rooms").append(card);
+  cards.set(name, card);
+  for (const one of card.querySelectorAll("[data-id]")) {
+    one.classList.toggle("speaks", mine?.speaking.has(one.dataset.id) ?? false);
+  }
+  for (const one of card.querySelectorAll("video")) one.play().catch(() => {}); // it was moved
+  if (held) [...card.querySelectorAll("button")].find((one) => one.dataset.act === held)?.focus();
+}
+
+function drawOthers() {
+  find("rooms").querySelector(".hint")?.remove();
+  if (rooms.size === 0) find("rooms").append(drawNothing());
+  find("more").textContent = more > 0 ? `and ${more} more rooms` : "";
+}
+
+function changed() {
+  if (visit !== null && rooms.has(visit.place.name)) drawCard(visit.place.name);
+}
+
+function take(news) {
+  if (news.app) {
+    app = news.app;
+    forget();
+    stand("live", "good");
+  }
+  for (const [name, room] of Object.entries(news.rooms ?? {})) {
+    if (room !== null) {
+      rooms.set(name, room);
+      drawCard(name);
+    } else {
+      rooms.delete(name);
+      cards.get(name).remove();
+      cards.delete(name);
+    }
+  }
+  more = news.more ?? more;
+  drawOthers();
+  if (news.calls) find("calls").replaceChildren(...drawCalls(news.calls));
+  if (news.happened) tell(news.happened);
+}
+
+function tell(happened) {
+  const log = find("log");
+  const isAtEnd = log.scrollTop + log.clientHeight >= log.scrollHeight - 8;
+  log.append(...happened.map(drawHappening));
+  while (log.children.length > KEPT) log.firstChild.remove();
+  if (isAtEnd) log.scrollTop = log.scrollHeight;
+}
+
+function forget() {
+  rooms.clear();
+  cards.clear();
+  more = 0;
+  for (const id of ["rooms", "calls", "log"]) find(id).replaceChildren();
+}
+
+// -- what one does
+
+// One thing at a time: a second click waits for nothing and does nothing.
+let isBusy = false;
+
+function doing(act) {
+  return async (...what) => {
+    if (isBusy) return;
+    isBusy = true;
+    notice("");
+    try {
+      await act(...what);
+    } catch (error) {
+      notice(wordsOf(error));
+    } finally {
+      isBusy = false;
+      changed();
+    }
+  };
+}
+
+function wordsOf(error) {
+  switch (error.name) {
+    case "NotAllowedError": return "The browser was not allowed to use the microphone.";
+    case "NotFoundError": return "There is no microphone. You hear the others all the same.";
+    default: return error.message;
+  }
+}
+
+async function come(place, wish = {}) {
+  await visit?.leave();
+  const next = new Visit(app, place, changed, (ended) => {
+    if (visit === ended) visit = null;
+    if (rooms.has(place.name)) drawCard(place.name);
+  });
+  await next.come(wish);
+  visit = next;
+  changed();
+}
+
+const acts = {
+  join: doing(({ name, type }) => come({ name, type })),
+  leave: doing(() => visit.leave()),
+  stand: doing(() => visit.stand()),
+  speak: doing((isOn) => visit.speak(isOn)),
+  echo: doing((isOn) => visit.echo(isOn)),
+  sit: doing(async (index) => {
+    await visit.sit(index);
+    if (!visit.speaks) await visit.speak(true);
+  }),
+  hear: doing(async () => {
+    await come(HELLO, { role: "host", seat_count: 4 });
+    await visit.sit();
+    await visit.speak(true);
+    await visit.echo(true);
+  }),
+};
+
+// -- what the engine says
+
+async function* lines(body) {
+  let rest = "";
+  for await (const text of body.pipeThrough(new TextDecoderStream())) {
+    const parts = (rest + text).split("\n");
+    rest = parts.pop();
+    yield* parts;
+  }
+}
+
+// Follow the engine; returns what it refuses for good.
+async function follow(key) {
+  for (;;) {
+    try {
+      const reply = await fetch("/page/stream", { headers: { "X-Page-Key": key } });
+      if (reply.ok) {
+        for await (const line of lines(reply.body)) take(JSON.parse(line));
+      } else {
+        const { message } = await reply.json();
+        if (reply.status === 401) return message;
+        notice(message);
+      }
+    } catch (error) {
+      if (!(error instanceof TypeError)) throw error; // the engine is gone
+    }
+    stand("the engine is gone", "bad");
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+  }
+}
+
+find("address").textContent = location.host;
+addEventListener("hashchange", () => location.reload());
+find("hear").addEventListener("click", acts.hear);
+const key = location.hash.slice(1);
+const refusal = key ? await follow(key) : "This address lacks its end, the page's key.";
+stand("locked", "bad");
+notice(`${refusal} \`utd-rx engine\` prints the whole address.`);
