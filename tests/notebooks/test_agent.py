@@ -1,4 +1,4 @@
-"""The notebook of a voice agent runs from top to bottom, each cell twice, and is committed with what it shows."""
+"""A voice agent's notebook runs, each cell twice, and is committed with what it shows."""
 
 from __future__ import annotations
 

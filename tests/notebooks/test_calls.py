@@ -1,4 +1,4 @@
-"""The notebook of a call runs from top to bottom, each cell twice, and is committed with what it shows."""
+"""The notebook of a call runs, each cell twice, and is committed with what it shows."""
 
 from __future__ import annotations
 
