@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from tests.support.syntax import parse
 
 ROOT = Path(__file__).parent.parent
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("benchmarks/*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("benchmarks/*.md")])
 FOLDERS = ("utd_rx", "tests", "benchmarks", "scripts", "notebooks", "examples", "docs", ".ci")
 SUFFIXES = {"", ".py", ".md", ".toml", ".json", ".csv", ".ipynb", ".js", ".html"}
 FOREIGN = {"node_modules", "__pycache__"}
@@ -81,15 +83,47 @@ def test_a_heading_that_is_cited_stands_once() -> None:
         assert set(cited) <= set(known)
 
 
-def test_every_relative_link_resolves() -> None:
-    wrong = []
+def links() -> Iterator[tuple[Path, str]]:
+    """Yield every link of a page or of a notebook's text, without code."""
     for page in PAGES:
-        for link in LINK.findall(page.read_text()):
-            target, _, _ = link.partition("#")
-            is_local = "://" not in link and target
-            if is_local and not (page.parent / target).exists():
+        text = re.sub(
+            r"^```.*?^```|`[^`\n]+`", "", page.read_text(), flags=re.DOTALL | re.MULTILINE
+        )
+        yield from ((page, link) for link in LINK.findall(text))
+    for notebook in sorted(ROOT.glob("notebooks/*.ipynb")):
+        for cell in json.loads(notebook.read_text())["cells"]:
+            if cell["cell_type"] == "markdown":
+                yield from ((notebook, link) for link in LINK.findall("".join(cell["source"])))
+
+
+def slugs(page: Path) -> set[str]:
+    """Return what the headings of a page are called in a link, as GitHub and MyST call them."""
+    plain = (re.sub(r"[^\w\- ]", "", one.lower()) for one in headings(str(page.relative_to(ROOT))))
+    return {heading.replace(" ", "-") for heading in plain}
+
+
+def test_every_relative_link_resolves() -> None:
+    wrong, parts = [], 0
+    for page, link in links():
+        target, _, part = link.partition("#")
+        if "://" not in link:
+            there = (page.parent / target).resolve() if target else page
+            parts += bool(part)
+            if not there.exists() or (part and part not in slugs(there)):
                 wrong.append(f"{page.name}: {link}")
     assert wrong == []
+    assert parts  # some lead to a heading
+
+
+def test_every_external_link_could_be_followed() -> None:
+    """What is there is not asked: a test must not depend on somebody else's server."""
+    external = {link for _, link in links() if "://" in link}
+    assert external
+    for link in external:
+        url = urlsplit(link)
+        assert url.scheme == "https", link
+        assert re.fullmatch(r"([a-z0-9-]+\.)+[a-z]{2,}", url.netloc), link
+        assert link[-1] not in ".,;:!?'\"", link
 
 
 def test_every_test_that_a_page_names_exists() -> None:

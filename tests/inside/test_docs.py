@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
@@ -14,10 +15,13 @@ from utd_rx.sessions.audio_room import UTDAudioRoomSession
 BLOCKS = [block.code for block in blocks_of(ROOT / "docs" / "threads.md")]
 
 
-async def join(identity: str, room_name: str) -> UTDAudioRoomSession:
-    session = Stage().session
-    await session.join()
-    return session
+class Client(AsyncExitStack):
+    """What the program without a loop asks of a `UTDStreamClient`."""
+
+    async def join_audio_room(self, *_: object, **__: object) -> UTDAudioRoomSession:
+        session = Stage().session
+        await session.join()
+        return session
 
 
 def test_there_are_examples() -> None:
@@ -26,6 +30,8 @@ def test_there_are_examples() -> None:
 
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.splitlines()[-1])
 async def test_block(block: str, joined: Stage) -> None:
-    names: dict[str, Any] = {"room": joined.session, "join": join}
+    names: dict[str, Any] = {"room": joined.session}
     await asyncio.to_thread(exec, compile(block, "docs/threads.md", "exec"), names)
+    if "main" in names:
+        assert await asyncio.to_thread(names["main"], Client()) == 1
     assert joined.session.connected.value

@@ -20,12 +20,15 @@ from tests.sessions.stage import Stage
 from utd_rx import (
     AtomsAgentSession,
     AudioFrame,
+    Microphone,
+    Speaker,
     UTDAudioRoomSession,
     UTDCall,
     UTDCallSession,
     UTDCallStatus,
     UTDErrorCode,
     UTDLiveStreamSession,
+    UTDRoom,
     UTDSeat,
     UTDSeatGrid,
     UTDStageMember,
@@ -35,11 +38,14 @@ from utd_rx import (
     VideoFrame,
     WavRecorder,
     level_dbfs,
+    play,
     record,
 )
 from utd_rx.errors import ConflictReason, classify_response, conflict
 from utd_rx.models import html
 from utd_rx.sessions.view import Stream, View
+from utd_rx.state.events import EventStream
+from utd_rx.testing import FakeWorld, run_virtual
 
 PLAIN: Any = vars(pydoc)["plaintext"]
 EVIL = "<script>alert(1)</script>"
@@ -100,6 +106,34 @@ async def test_recorders_say_what_they_write(joined: Stage, tmp_path: Path) -> N
     async with record(joined.session, tmp_path / "room.jsonl") as recording:
         assert repr(recording) == "<Recording 'room.jsonl', under way>"
     assert repr(recording) == "<Recording 'room.jsonl', stopped>"
+
+
+def test_devices_rooms_and_worlds_say_how_they_stand() -> None:
+    async def main() -> None:
+        async with FakeWorld.on_loop() as world:
+            assert repr(world) == "<FakeWorld after 0 s: nobody>"
+            microphone = Microphone(backend=world.audio)
+            assert repr(microphone) == "<Microphone not open>"
+            host = await world.join_audio_room("host", host=True, microphone=microphone)
+            await host.take_seat(0)
+            microphone.mute()
+            assert repr(microphone) == "<Microphone 'first', muted>"
+            ben = await world.join_audio_room("ben")
+            async with Speaker(backend=world.audio) as speaker, play(ben, speaker) as playback:
+                assert repr(playback) == "<Playback of nobody>"
+                await world.settle()
+                assert repr(playback) == "<Playback of host>"
+                assert repr(speaker) == "<Speaker 'first'>"
+            assert repr(speaker) == "<Speaker closed>"
+            await world.advance(61)
+            assert repr(world) == "<FakeWorld after 61 s: host, ben>"
+
+    run_virtual(main())
+    assert repr(UTDRoom()) == "<UTDRoom not connected>"
+    events: EventStream[int] = EventStream()
+    assert repr(events) == "<EventStream, 0 observers>"
+    events.close()
+    assert repr(events) == "<EventStream, over>"
 
 
 def test_frames_say_their_shape_and_how_loud_they_are() -> None:

@@ -16,6 +16,8 @@ from typing import Final
 import nbformat
 from nbclient import NotebookClient
 
+WIDGET: Final = "application/vnd.jupyter.widget-view+json"
+
 CELL_TIMEOUT: Final = 60
 """Seconds; the longest cell speaks for five."""
 
@@ -40,6 +42,9 @@ def main(source: Path, target: Path, times: int = 1) -> None:
         for index, cell in enumerate(notebook.cells):
             for _ in range(times):
                 client.execute_cell(cell, index)
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            output.get("data", {}).pop(WIDGET, None)  # which ends with the kernel
     notebook.metadata = about  # not the kernel's version
     nbformat.write(notebook, target)  # type: ignore[no-untyped-call]
 

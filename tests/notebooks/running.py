@@ -68,6 +68,14 @@ def printed(cell: dict[str, Any], name: str = "stdout") -> str:
     )
 
 
+def shown(cells: Cells) -> dict[str, tuple[str, bool]]:
+    """What each cell prints, without figures, and whether it draws."""
+    return {
+        name: (re.sub(r"\d[\d., ]*", "#", printed(cell)), has_picture(cell))
+        for name, cell in cells.items()
+    }
+
+
 def has_picture(cell: dict[str, Any]) -> bool:
     """Whether a cell shows a picture: of matplotlib, or of streams."""
     kinds = {kind for output in cell["outputs"] for kind in output.get("data", {})}

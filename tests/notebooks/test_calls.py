@@ -1,28 +1,19 @@
-"""The notebook of a call runs from top to bottom, and is committed with what it shows."""
+"""The notebook of a call runs, each cell twice, and is committed with what it shows."""
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
 
-from tests.notebooks.running import NOTEBOOKS, Cells, code_cells, execute, has_picture, printed
+from tests.notebooks.running import NOTEBOOKS, code_cells, execute, has_picture, printed, shown
 
 NOTEBOOK = "calls.ipynb"
 
 
-def shown(cells: Cells) -> dict[str, tuple[str, bool]]:
-    """What each cell prints, without figures, and whether it draws."""
-    return {
-        name: (re.sub(r"\d[\d., ]*", "#", printed(cell)), has_picture(cell))
-        for name, cell in cells.items()
-    }
-
-
 @pytest.mark.realtime  # it hears what was sent
 def test_the_notebook_runs_and_shows_what_is_committed_with_it(tmp_path: Path) -> None:
-    cells = execute(NOTEBOOK, tmp_path)
+    cells = execute(NOTEBOOK, tmp_path, times=2)
     assert "CONFLICT, BUSY; carl's call: BUSY" in printed(cells["busy"])
     end = printed(cells["end"])
     assert "anna: ENDED, CALLER_HANGUP, connected: False" in end

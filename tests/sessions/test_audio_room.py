@@ -174,7 +174,7 @@ async def test_without_a_microphone_the_seat_is_not_even_asked_for() -> None:
     stage = Stage(microphone=None)
     async with stage.session as session:
         await session.join()
-        with pytest.raises(UTDStreamException) as raised:
+        with pytest.raises(UTDStreamException, match="or microphone=False to do") as raised:
             await session.take_seat(0)
         assert code_of(raised) is UTDErrorCode.VALIDATION
         assert session.my_seat.value is None

@@ -55,12 +55,15 @@ async def test_a_viewer_does_not_go_live() -> None:
     await stage.session.aclose()
 
 
-@pytest.mark.parametrize("missing", ["microphone", "camera"])
-async def test_without_a_source_nothing_is_switched_on(missing: str) -> None:
+@pytest.mark.parametrize(
+    ("missing", "says"),
+    [("microphone", "pass microphone="), ("camera", "or with_video=False to do without")],
+)
+async def test_without_a_source_nothing_is_switched_on(missing: str, says: str) -> None:
     given = {"microphone": TONE, "camera": PATTERN, missing: None}
     stage = LiveStage(is_host=True, **given)  # type: ignore[arg-type] # each its own
     await stage.session.join()
-    with pytest.raises(UTDStreamException, match=missing) as raised:
+    with pytest.raises(UTDStreamException, match=says) as raised:
         await stage.session.go_live()
     assert (code_of(raised), stage.room.tracks) == (UTDErrorCode.VALIDATION, ())
     await stage.session.aclose()

@@ -19,8 +19,8 @@ from utd_rx.sessions.own_tracks import OwnTracks
     ("source", "says"),
     [
         (TrackSource.MICROPHONE, "no microphone: pass microphone=WavSource"),
-        (TrackSource.CAMERA, "no camera: pass camera=a VideoInput"),
-        (TrackSource.SCREEN_SHARE, "no screen: pass screen=a VideoInput"),
+        (TrackSource.CAMERA, r"no camera: pass camera=Camera\(…\) or another VideoInput"),
+        (TrackSource.SCREEN_SHARE, r"no screen: pass screen=Screen\(…\) or another VideoInput"),
     ],
 )
 def test_what_was_not_given_is_asked_for_by_its_argument(source: TrackSource, says: str) -> None:

@@ -159,7 +159,7 @@ async def test_a_request_without_a_microphone_is_refused_before_it_is_made() -> 
     stage = Stage(microphone=None)
     async with stage.session as session:
         await session.join()
-        with pytest.raises(UTDStreamException) as raised:
+        with pytest.raises(UTDStreamException, match="or microphone=False to do") as raised:
             await session.request_to_speak()
         assert code_of(raised) is UTDErrorCode.VALIDATION
         assert stage.engine.grid.requests == ()

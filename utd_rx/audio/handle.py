@@ -74,6 +74,11 @@ class DeviceHandle(Generic[S]):
         port.add(self.key, settings)
         weakref.finalize(self, port.forget, self.key).atexit = False
 
+    def __repr__(self) -> str:
+        now, muted = self._store.state, ", muted" * self._store.state.is_muted
+        where = repr(now.device.name) if now.device else "closed" if self._closing else "not open"
+        return f"<{type(self).__name__} {where}{muted}>"
+
     @property
     def format(self) -> AudioFormat:
         """The format of its frames; a speaker converts those of other formats."""

@@ -74,6 +74,14 @@ class UTDRoom:
         self._closed = False
         self._events: EventStream[RoomEvent] = EventStream()
 
+    def __repr__(self) -> str:
+        if self._closed:
+            return "<UTDRoom closed>"
+        room = self.room
+        if room is None:
+            return "<UTDRoom not connected>"
+        return f"<UTDRoom {room.name!r} as {room.local_participant.identity!r}>"
+
     @property
     def room(self) -> rtc.Room | None:
         """LiveKit's own living room, None while not connected; yours to read, not to change."""

@@ -72,7 +72,8 @@ class UTDAudioRoomSession(UTDSession[AudioRoomState], AudioRoomView):
             UTDStreamException: `CONFLICT` taken, seated elsewhere, left or lost meanwhile, another
                 command is waiting for a grant, or the microphone was switched off meanwhile;
                 `FORBIDDEN` locked, reserved or not approved; `NOT_FOUND`/`VALIDATION` no such
-                seat; `TIMEOUT` when the grant does not come; or why publishing failed.
+                seat; `VALIDATION` also without a microphone to speak with; `TIMEOUT` when the
+                grant does not come; or why publishing failed.
         """
         async with self._seats.seating(microphone):
             await self._ask(promises.IsSitting(self.identity, index), self._engine.take_seat, index)

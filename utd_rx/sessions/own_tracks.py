@@ -25,6 +25,13 @@ from utd_rx.sessions.runner import Runner
 
 logger: Final = logging.getLogger(__name__)
 
+KINDS: Final = {
+    TrackSource.MICROPHONE: "WavSource(…) or another AudioInput",
+    TrackSource.CAMERA: "Camera(…) or another VideoInput",
+    TrackSource.SCREEN_SHARE: "Screen(…) or another VideoInput",
+}
+"""What an app may give."""
+
 
 @frozen(eq=False)
 class OwnTracks:
@@ -45,14 +52,16 @@ class OwnTracks:
             facts.CancelTrack: self._cancel,
         }
 
-    def require_source(self, source: TrackSource) -> AudioInput | VideoInput:
-        """Return what `source` sounds or looks like; the app must have given it."""
+    def require_source(self, source: TrackSource, or_without: str = "") -> AudioInput | VideoInput:
+        """Return what `source` sounds or looks like; the app must have given it.
+
+        `or_without` is the argument with which the command does without.
+        """
         found = self.sources.get(source)
         if found is None:
             name = SOURCES[source]
-            is_sound = source is TrackSource.MICROPHONE
-            kind = "WavSource(…) or another AudioInput" if is_sound else "a VideoInput"
-            raise invalid(f"no {name}: pass {name}={kind}")
+            without = f", or {or_without} to do without" if or_without else ""
+            raise invalid(f"no {name}: pass {name}={KINDS[source]} to the session{without}")
         return found
 
     async def switch(self, source: TrackSource, enabled: bool) -> None:

@@ -61,6 +61,9 @@ class Playback:
         self._owner.check()
         self._task = asyncio.create_task(self._follow(), name="utd_rx.sessions: play on a speaker")
 
+    def __repr__(self) -> str:
+        return f"<Playback of {', '.join(self._routes) or 'nobody'}>"
+
     @property
     def voices(self) -> Mapping[str, float]:
         """Who is played now, and how loud, by identity."""

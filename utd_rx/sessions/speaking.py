@@ -65,7 +65,7 @@ class SeatTaking:
         """Wait for a seat, one command at a time, then speak or not; None: the microphone stays."""
         epoch = self._runner.require_joined()
         if speaks:
-            self._tracks.require_source(TrackSource.MICROPHONE)
+            self._tracks.require_source(TrackSource.MICROPHONE, "microphone=False")
         seating.require_free(self._runner.state.seating)
         self._runner.offer(facts.SeatingStarted(speaks, epoch))
         begun = self._runner.state.seating
@@ -106,7 +106,7 @@ class Speaking:
     async def request(self, *, speaks: bool) -> int | None:
         self._runner.require_joined()
         if speaks:
-            self._tracks.require_source(TrackSource.MICROPHONE)
+            self._tracks.require_source(TrackSource.MICROPHONE, "microphone=False")
         stated = self._runner.session.microphone.stated
         me = self._runner.state.identity
 

@@ -99,7 +99,8 @@ class Staging:
         own = self._runner.session.publications
         for source in sources:
             require_granted(own.of(source))
-            self._tracks.require_source(source)
+            is_picture = source is TrackSource.CAMERA
+            self._tracks.require_source(source, "with_video=False" if is_picture else "")
         were_off = [source for source in sources if not own.of(source).is_on]
         self._runner.offer(*(media.PublishingWanted(source, True) for source in sources))
         own = self._runner.session.publications

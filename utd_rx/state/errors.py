@@ -47,7 +47,10 @@ INSTEAD_OF_EVENTS: Final = (
 )
 
 
-def refuse_async(*callbacks: Any, instead: str, kind: str = "an observer") -> None:
+OBSERVER: Final = "an observer"
+
+
+def refuse_async(*callbacks: Any, instead: str, kind: str = OBSERVER) -> None:
     """Raise for an `async def` among functions, or objects with `on_next` and `on_completed`.
 
     Nobody would await it, and as an answer a coroutine is true; `instead` is what to write.
@@ -58,8 +61,9 @@ def refuse_async(*callbacks: Any, instead: str, kind: str = "an observer") -> No
             if callable(one) and _is_async(one):
                 # By name, without showing what a partial or an object holds.
                 name = getattr(one, "__qualname__", type(one).__name__)
+                perform = f"`.pipe(perform({name})).subscribe()`, or " * (kind == OBSERVER)
                 raise AsyncObserverError(
-                    f"{name} is async, and {kind} is not awaited; write {instead} instead"
+                    f"{name} is async, and {kind} is not awaited; write {perform}{instead} instead"
                 )
 
 

@@ -29,6 +29,10 @@ class EventStream(Piped[T]):
         self._is_emitting = False
         self._is_closed = False
 
+    def __repr__(self) -> str:
+        stands = "over" if self._is_closed else f"{len(self._observers)} observers"
+        return f"<EventStream, {stands}>"
+
     def emit(self, event: T) -> None:
         """Call every observer with `event`, in the order they subscribed; none after `close()`."""
         if not self._is_closed:

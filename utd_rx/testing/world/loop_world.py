@@ -65,6 +65,9 @@ class LoopWorld:
         self._failures: list[BaseException] = []
         pictures.begin(loop.time, self._engine.sent)
 
+    def __repr__(self) -> str:
+        return f"<FakeWorld after {self.now:g} s: {', '.join(self._processes) or 'nobody'}>"
+
     async def __aenter__(self) -> Self:
         return self
 

@@ -96,6 +96,9 @@ class FakeWorld:
         options = _options(ring_timeout, max_call_seconds, host_grace, silent_update_interval)
         return LoopWorld(seed, options)
 
+    def __repr__(self) -> str:
+        return repr(self._world)
+
     def __enter__(self) -> Self:
         return self
 
