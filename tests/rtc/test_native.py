@@ -66,6 +66,18 @@ def test_livekits_log_shows_no_token_and_not_what_means_nothing(
     assert caplog.messages[1:] == ["server - Attempted to drop unknown FFI handle: 7"]
 
 
+def test_livekits_log_quotes_servers_in_one_line_of_some_length(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    native.sdk()
+    caplog.set_level(logging.WARNING, "livekit")
+    logging.getLogger("livekit").warning("%s", "503 \x1b[2J\r\nERROR \u202e" + "x" * 200_000)
+    [line] = caplog.messages
+    assert line.startswith("503 \ufffd[2J ERROR \ufffdxxx")
+    assert line.isprintable()
+    assert len(line) == native.MAX_LINE + 1
+
+
 def test_a_library_that_does_not_load_is_a_typed_error(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail() -> None:
         raise ImportError("failed to load livekit_ffi")

@@ -13,7 +13,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from utd_rx.errors import UTDErrorCode, UTDStreamException
-from utd_rx.models.secrets import foreign_text, without_tokens
+from utd_rx.models.secrets import foreign_text
 from utd_rx.rtc import ffi, last_resort
 
 if TYPE_CHECKING:
@@ -27,6 +27,9 @@ EmitSink: TypeAlias = Callable[[str, tuple[Any, ...]], None]
 
 _LOGGER: Final = logging.getLogger("livekit")
 
+MAX_LINE: Final = 5_000
+"""Characters of a line of LiveKit's log; an SDP has as many, a server's body may have any number."""
+
 _NOISE: Final = (
     "Attempted to drop unknown FFI handle",
     "closed unexpectedly",
@@ -39,10 +42,9 @@ took the place of one that waited, which is what was asked for."""
 
 
 def _is_told(record: logging.LogRecord) -> bool:
-    """Whether a line of LiveKit's log is let through; without tokens, which servers quote."""
+    """Whether a line of LiveKit's log is let through; as foreign text, since it quotes servers."""
     message = record.getMessage()
-    if "eyJ" in message:
-        record.msg, record.args = without_tokens(message), ()
+    record.msg, record.args = foreign_text(message, max_text=MAX_LINE), ()
     return _LOGGER.isEnabledFor(logging.DEBUG) or not any(noise in message for noise in _NOISE)
 
 
