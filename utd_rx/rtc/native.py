@@ -28,7 +28,7 @@ EmitSink: TypeAlias = Callable[[str, tuple[Any, ...]], None]
 _LOGGER: Final = logging.getLogger("livekit")
 
 MAX_LINE: Final = 5_000
-"""Characters of a line of LiveKit's log; an SDP has as many, a server's body may have any number."""
+"""Characters of a line of LiveKit's log: an SDP has as many, a server's body has any number."""
 
 _NOISE: Final = (
     "Attempted to drop unknown FFI handle",

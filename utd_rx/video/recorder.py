@@ -145,8 +145,8 @@ class VideoRecorder:
         """Encode what waits and complete the file; idempotent. Blocks, mostly for 0.1 s.
 
         Raises:
-            UTDStreamException: `VALIDATION`, when the disk refused, `UNKNOWN`, when the encoder did;
-                the file is closed.
+            UTDStreamException: `VALIDATION`, when the disk refused, and `UNKNOWN`, when the
+                encoder did; the file is closed.
         """
         with self._news:
             is_first, self.is_closed = not self.is_closed, True
