@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
+import time
 import tomllib
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -111,3 +114,41 @@ def test_what_only_objects_have_is_looked_for_in_what_makes_them(
     monkeypatch.setattr(where, maker, make)
     with pytest.raises(AttributeError, match="knows no _"):
         ffi.check()
+
+
+async def test_who_takes_from_a_queue_that_is_never_empty_gives_way() -> None:
+    queue: asyncio.Queue[int] = asyncio.Queue()
+    native.take_turns(queue)
+    for number in range(400):
+        queue.put_nowait(number)
+    taken: list[int] = []
+    turns = [0]
+
+    async def take() -> None:
+        while len(taken) < 400:
+            taken.append(await queue.get())
+            busy_until = time.perf_counter() + native.TURN / 40
+            while time.perf_counter() < busy_until:
+                pass
+
+    async def count_turns() -> None:
+        while True:
+            turns.append(len(taken))
+            await asyncio.sleep(0)
+
+    counting = asyncio.create_task(count_turns())
+    await take()
+    counting.cancel()
+    assert taken == list(range(400))
+    assert max(later - before for before, later in pairwise(turns)) <= 41, "of 40 each"
+
+
+async def test_what_comes_to_an_empty_queue_is_taken_in_the_turn_in_which_it_comes() -> None:
+    queue: asyncio.Queue[int] = asyncio.Queue()
+    native.take_turns(queue)
+    taking = asyncio.create_task(queue.get())
+    await asyncio.sleep(0)
+    queue.put_nowait(1)
+    queue.put_nowait(2)
+    assert await taking == 1
+    assert await queue.get() == 2
