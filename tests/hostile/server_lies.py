@@ -194,7 +194,7 @@ LIES: Final[tuple[Lie[Tell, Comes], ...]] = (
     _later("wants nothing", say(subscribed_quality_update=rtc.SubscribedQualityUpdate())),
     _later("permits nothing", say(subscription_permission_update=_PERMISSION)),
     _later("fails nothing", say(subscription_response=rtc.SubscriptionResponse())),
-    _later("no room any more", say(room_update=rtc.RoomUpdate())),
+    _later("no room any more", say(room_update=rtc.RoomUpdate()), comes=_A),
     _later("answers to nothing", say(request_response=rtc.RequestResponse(request_id=99))),
     _later("a data track of nobody", say(publish_data_track_response=_DATA_TRACK)),
     _later("pongs", say(pong=2**62), say(pong_resp=rtc.Pong())),
