@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import resource
 import threading
 import wave
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -216,6 +219,47 @@ def test_a_full_disk_is_a_failure_of_the_recorder_and_not_of_the_stream() -> Non
     with pytest.raises(UTDStreamException, match="No space left"):
         recorder.close()
     recorder.close()
+
+
+@contextmanager
+def disk_of(size: int) -> Iterator[None]:
+    """Let no file grow beyond `size`, as a disk that is full does."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("size", [262_145, 40, 44, 150_000, 288_043])
+def test_on_a_full_disk_it_says_what_is_there_and_counts_what_is_not(
+    tmp_path: Path, size: int
+) -> None:
+    recorder = WavRecorder(tmp_path / "x.wav")
+    with disk_of(size):
+        reactivex.from_iterable(frame_of(value) for value in range(300)).subscribe(recorder)
+    assert recorder.is_closed
+    assert isinstance(recorder.failure, UTDStreamException)
+    assert recorder.failure.code is UTDErrorCode.VALIDATION
+    there = max(0, size - 44) // 2
+    if there:
+        assert len(read_wav(recorder.path)[1]) == there, "all that there was room for can be played"
+    assert recorder.duration == there / 48_000
+    assert recorder.dropped_frames == 300 - there // 480
+
+
+def test_once_there_is_room_again_it_goes_on_where_the_disk_ended(tmp_path: Path) -> None:
+    with WavRecorder(tmp_path / "x.wav") as recorder:
+        with (
+            disk_of(44 + 960 * 50 + 7),
+            pytest.raises(UTDStreamException, match="cannot be written"),
+        ):
+            for _ in range(100):
+                recorder.write(frame_of(1))
+        assert (recorder.duration, recorder.dropped_frames) == (0.5 + 3 / 48_000, 19)
+        recorder.write(frame_of(2))
+    assert [*read_wav(recorder.path)[1][:, 0]] == [1] * 24_003 + [2] * 480
 
 
 @pytest.mark.skipif(not FULL.exists(), reason="needs /dev/full, a disk that is always full")

@@ -17,6 +17,7 @@ from utd_rx import (
     UTDStreamException,
     UTDStreamType,
 )
+from utd_rx.cli.options import fail
 from utd_rx.cli.plain import chat_line, json_line, line_of
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.role import UTDRole
@@ -57,3 +58,18 @@ def test_a_machine_gets_whole_values_but_no_credentials() -> None:
     assert (told["call"]["status"], told["call"]["type"]) == ("active", "audio_call")
     assert told["failure"] == {"code": "FORBIDDEN", "message": "no"}
     assert not {"token", "url"} & set(told["call"])
+
+
+@pytest.mark.parametrize("name", ["a\ud800b", "a\x1b[2J\x9b\x7f", "\u202eevil", "müller 日本 👩‍🚀"])
+def test_a_line_for_machines_is_printable_and_whole(name: str) -> None:
+    line = json_line(state="people", value=[name])
+    assert line.isprintable()
+    assert json.loads(line)["value"] == [name]
+    assert "ü" in line or "ü" not in name, "what can be read is not escaped"
+
+
+def test_a_command_fails_in_one_line_that_no_terminal_obeys(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert fail("join", 1, "no: \x1b[31m\r\nutd-rx: all is well\ud800") == 1
+    assert capsys.readouterr().err == "utd-rx join: no: \ufffd[31m utd-rx: all is well\ufffd\n"

@@ -7,10 +7,13 @@ from typing import Final
 
 import aiohttp
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
 
 from tests.engine.conftest import World
 from tests.fixtures import wire_fixture
 from utd_rx.engine import EngineOptions, LocalEngine
+from utd_rx.engine.routes.middleware import errors
 from utd_rx.protocol.wire.errors import error_from_wire
 
 KNOWN = {(entry["status"], entry["code"]) for entry in wire_fixture("errors")}
@@ -70,3 +73,15 @@ async def test_a_body_that_is_none_is_one_log_line(
     await world.call("GET", "/health")
     assert len(caplog.records) == lines
     assert not any(record.exc_info for record in caplog.records)
+
+
+async def test_a_path_stands_in_the_log_as_it_was_asked_for(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def fail(_: web.Request) -> web.StreamResponse:
+        raise RuntimeError("a mistake of ours")
+
+    request = make_mocked_request("GET", "/api/v1/a%0d%0aERROR%20all%20is%20lost%1b[2J")
+    assert (await errors(request, fail)).status == 500
+    [record] = caplog.records
+    assert record.getMessage().isprintable()

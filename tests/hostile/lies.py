@@ -18,7 +18,7 @@ T = TypeVar("T")
 C = TypeVar("C")
 """What comes of it for whom it is told."""
 
-_ROOT: Final = Path(__file__).resolve().parents[2]
+ROOT: Final = Path(__file__).resolve().parents[2]
 _PATIENCE: Final = 60.0
 
 
@@ -62,7 +62,7 @@ async def liar(module: str, **arguments: object) -> AsyncIterator[Liar]:
     """Run `python -m module` for the length of the block, which then calls `serve_until_told`."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", module),
-        cwd=_ROOT,
+        cwd=ROOT,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )

@@ -243,3 +243,7 @@ async def test_a_session_is_not_copied_and_its_values_are(
             copied(alive)
     assert copied(session.seats.value)
     assert copied(session.state.value)
+
+
+def test_a_name_that_turns_a_line_around_is_shown_as_what_it_is() -> None:
+    assert html.cell("ann\u202e\x1b[2J\ud800") == "ann\ufffd\ufffd[2J\ufffd"

@@ -39,7 +39,7 @@ def test_an_audio_room_is_shown_with_seats_people_levels_and_chat() -> None:
             await host.take_seat(0)
             await anna.take_seat(2)
             await host.lock_seat(1)
-            await anna.chat.send("<b>hello</b>")
+            await anna.chat.send("<b>hello</b>\u202e\x1b[2J")
             saying = world.spawn(world.microphone("anna").say(2.0))
             await world.advance(1.5)
             shown = panel.shown
@@ -53,7 +53,7 @@ def test_an_audio_room_is_shown_with_seats_people_levels_and_chat() -> None:
             assert [(one["identity"], one["microphone"]) for one in shown["people"]] == [
                 ("anna", "on")
             ]
-            assert shown["chat"] == [{"who": "anna", "text": "<b>hello</b>"}]
+            assert shown["chat"] == [{"who": "anna", "text": "<b>hello</b>\ufffd\ufffd[2J"}]
             assert panel.levels == {"anna": 0.8}  # -12 dBFS
             assert "ParticipantConnected(anna)" in texts(panel)
             await saying

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.fixtures import wire_fixture
 from tests.protocol.strategies import error_objects
 from utd_rx.errors import ConflictReason, UTDErrorCode
-from utd_rx.models.secrets import MAX_TEXT
+from utd_rx.models.secrets import MAX_TEXT, foreign_text
 from utd_rx.protocol.wire.errors import error_from_wire, error_to_wire
 
 
@@ -32,7 +32,7 @@ def test_any_body_gives_an_exception_with_a_short_message(
 ) -> None:
     error = error_from_wire(status, wire)
     assert error.status_code == status
-    assert 0 < len(error.message) <= MAX_TEXT
+    assert 0 < len(error.message) <= MAX_TEXT + 1
 
 
 @given(
@@ -42,7 +42,8 @@ def test_any_body_gives_an_exception_with_a_short_message(
 )
 def test_an_error_survives_the_wire(status: int, message: str, code: UTDErrorCode) -> None:
     error = error_from_wire(status, error_to_wire(message, code))
-    assert (error.message, error.code, error.status_code) == (message, code, status)
+    told = foreign_text(message) or f"the engine answered HTTP {status} without a message"
+    assert (error.message, error.code, error.status_code) == (told, code, status)
 
 
 def test_message_goes_before_error_and_detail() -> None:
@@ -53,14 +54,22 @@ def test_message_goes_before_error_and_detail() -> None:
 
 
 def test_a_long_message_is_cut() -> None:
-    assert error_from_wire(500, {"message": "x" * 10**6}).message == "x" * MAX_TEXT
+    assert error_from_wire(500, {"message": "x" * 10**6}).message == "x" * MAX_TEXT + "…"
+
+
+def test_a_message_is_printed_as_one_line_that_no_terminal_obeys() -> None:
+    error = error_from_wire(
+        503, {"message": "down\ud800\x1b[31m\r\nERROR \u202e eyJhbGc.eyJz.c2ln"}
+    )
+    assert error.message == "down\ufffd\ufffd[31m ERROR \ufffd …"
+    f"{error}{error!r}".encode()
 
 
 @pytest.mark.parametrize("before", [0, MAX_TEXT - 15, MAX_TEXT - 1])
 def test_no_part_of_a_secret_stays_where_a_message_is_cut(before: int) -> None:
     message = "x" * before + "hunter%2F2+hunter/2" + "y" * MAX_TEXT
     told = error_from_wire(401, {"message": message}, secrets=("hunter/2", None)).message
-    assert len(told) == MAX_TEXT
+    assert len(told) == MAX_TEXT + 1
     assert "hunt" not in told
     assert told.startswith("x" * before + "…")
 

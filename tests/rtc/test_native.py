@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
+import time
 import tomllib
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -66,6 +69,18 @@ def test_livekits_log_shows_no_token_and_not_what_means_nothing(
     assert caplog.messages[1:] == ["server - Attempted to drop unknown FFI handle: 7"]
 
 
+def test_livekits_log_quotes_servers_in_one_line_of_some_length(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    native.sdk()
+    caplog.set_level(logging.WARNING, "livekit")
+    logging.getLogger("livekit").warning("%s", "503 \x1b[2J\r\nERROR \u202e" + "x" * 200_000)
+    [line] = caplog.messages
+    assert line.startswith("503 \ufffd[2J ERROR \ufffdxxx")
+    assert line.isprintable()
+    assert len(line) == native.MAX_LINE + 1
+
+
 def test_a_library_that_does_not_load_is_a_typed_error(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail() -> None:
         raise ImportError("failed to load livekit_ffi")
@@ -99,3 +114,41 @@ def test_what_only_objects_have_is_looked_for_in_what_makes_them(
     monkeypatch.setattr(where, maker, make)
     with pytest.raises(AttributeError, match="knows no _"):
         ffi.check()
+
+
+async def test_who_takes_from_a_queue_that_is_never_empty_gives_way() -> None:
+    queue: asyncio.Queue[int] = asyncio.Queue()
+    native.take_turns(queue)
+    for number in range(400):
+        queue.put_nowait(number)
+    taken: list[int] = []
+    turns = [0]
+
+    async def take() -> None:
+        while len(taken) < 400:
+            taken.append(await queue.get())
+            busy_until = time.perf_counter() + native.TURN / 40
+            while time.perf_counter() < busy_until:
+                pass
+
+    async def count_turns() -> None:
+        while True:
+            turns.append(len(taken))
+            await asyncio.sleep(0)
+
+    counting = asyncio.create_task(count_turns())
+    await take()
+    counting.cancel()
+    assert taken == list(range(400))
+    assert max(later - before for before, later in pairwise(turns)) <= 41, "of 40 each"
+
+
+async def test_what_comes_to_an_empty_queue_is_taken_in_the_turn_in_which_it_comes() -> None:
+    queue: asyncio.Queue[int] = asyncio.Queue()
+    native.take_turns(queue)
+    taking = asyncio.create_task(queue.get())
+    await asyncio.sleep(0)
+    queue.put_nowait(1)
+    queue.put_nowait(2)
+    assert await taking == 1
+    assert await queue.get() == 2

@@ -359,9 +359,9 @@ def test_a_disk_that_refuses_is_told_once_and_disturbs_no_stream(
     with pytest.raises(UTDStreamException, match="No space left on device") as raised:
         made.close()
     made.close()
-    assert raised.value.code is UTDErrorCode.UNKNOWN
+    assert raised.value.code is UTDErrorCode.VALIDATION
     assert made.failure is raised.value
-    assert made.dropped_frames == 4
+    assert made.dropped_frames == 5
     with pytest.raises(UTDStreamException, match="is closed"):
         made.write(picture(9))
     assert len(caplog.records) == 1

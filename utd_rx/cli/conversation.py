@@ -120,7 +120,7 @@ class Conversation:
             try:
                 await command
             except UTDStreamException as error:
-                self._screen.say(f"  !! {error.message}")
+                self._screen.say(f"  !! {printable(error.message)}")
 
         task = asyncio.ensure_future(done())
         self._tasks.add(task)

@@ -8,6 +8,8 @@ from typing import Any, Final, TypeVar
 
 import click
 
+from utd_rx.models.secrets import printable
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 PORT: Final = click.IntRange(0, 65535)
@@ -26,5 +28,5 @@ def address(command: F) -> F:
 
 def fail(command: str, status: int, message: str) -> int:
     """Say in one line why a command fails, and return its status."""
-    print(f"utd-rx {command}: {message}", file=sys.stderr)
+    print(f"utd-rx {command}: {printable(message)}", file=sys.stderr)
     return status

@@ -60,7 +60,9 @@ def chat_line(message: ChatMessage) -> str:
 
 def json_line(**fields: object) -> str:
     """Return fields as a line of JSON: whole values, but no credential."""
-    return json.dumps(fields, default=_for_machines, ensure_ascii=False)
+    line = json.dumps(fields, default=_for_machines, ensure_ascii=False)
+    # What a terminal obeys or UTF-8 cannot say stands only within strings, where it can be escaped.
+    return "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in line)
 
 
 def _for_machines(value: object) -> object:

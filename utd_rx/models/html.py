@@ -7,6 +7,8 @@ from enum import Enum
 from html import escape
 from typing import Final
 
+from utd_rx.models.secrets import printable
+
 MAX_ROWS: Final = 50
 """Rows of a table that are shown; a room may have 10,000 people."""
 
@@ -41,7 +43,8 @@ def cell(value: object) -> str:
             more = len(value) - len(shown)
             return "<br>".join([*shown, f"… and {more:,} more"] if more else shown)
     text = str(value)
-    return escape(text if len(text) <= MAX_TEXT else text[:MAX_TEXT] + "…")
+    told = printable(text[:MAX_TEXT])
+    return escape(told if len(text) <= MAX_TEXT else told + "…")
 
 
 def _row(tag: str, values: Iterable[object]) -> str:

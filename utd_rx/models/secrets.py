@@ -28,13 +28,13 @@ _MIN_PART: Final = 8
 """Characters of a token's part; anything shorter is no secret by itself, and stands in words."""
 
 
-def foreign_text(text: str, *secrets: str | None) -> str:
-    """Return a text of somebody else's as one line that can be told anybody, `MAX_TEXT` at most:
+def foreign_text(text: str, *secrets: str | None, max_text: int = MAX_TEXT) -> str:
+    """Return a text of somebody else's as one line that can be told anybody, `max_text` at most:
     without `secrets`, what looks like a token, what a terminal obeys or UTF-8 cannot say."""
     known = without_secrets(text, *secrets)
     # Cut before what costs most, generously: what is hidden may have been long.
-    told = printable(without_tokens(known[: 8 * MAX_TEXT]))
-    return told if len(told) <= MAX_TEXT else told[:MAX_TEXT] + HIDDEN
+    told = printable(without_tokens(known[: 8 * max_text]))
+    return told if len(told) <= max_text else told[:max_text] + HIDDEN
 
 
 def printable(text: str) -> str:

@@ -18,7 +18,7 @@ from utd_rx.models.checks import POSITIVE, number
 from utd_rx.models.events import ActiveSpeakersChanged
 from utd_rx.notebook.cells import until_run_again
 from utd_rx.notebook.media import PanelMedia
-from utd_rx.notebook.shown import shown
+from utd_rx.notebook.shown import for_eyes, shown
 from utd_rx.sessions.listening import Listening
 from utd_rx.sessions.view import View
 from utd_rx.state import throttle
@@ -104,10 +104,12 @@ class Panel(anywidget.AnyWidget):
         """Send what has changed since the last time, in one message."""
         with self.hold_sync():
             self.shown = shown(self._session)
-            self.log = [{"at": _stamp(at), "text": told(event)} for at, event in self._events]
+            self.log = for_eyes(
+                [{"at": _stamp(at), "text": told(event)} for at, event in self._events]
+            )
             if self._media is not None:
-                self.levels = dict(self._media.levels)
-                self.thumbnails = dict(self._media.thumbnails)
+                self.levels = for_eyes(self._media.levels)
+                self.thumbnails = for_eyes(self._media.thumbnails)
 
 
 def watch(session: View[Any], *, updates_per_second: float = 10.0) -> Panel:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from utd_rx.models.participant import Participant, TrackSource
+from utd_rx.models.secrets import printable
 from utd_rx.sessions.agent_view import AgentView
 from utd_rx.sessions.view import View
 from utd_rx.sessions.views import AudioRoomView, CallView, LiveStreamView, SessionView
@@ -25,11 +26,25 @@ def shown(view: View[Any]) -> Json:
     """
     match view:
         case SessionView():
-            return _of_a_room(view) | _of_its_kind(view)
+            found = _of_a_room(view) | _of_its_kind(view)
         case AgentView():
-            return _of_an_agent(view)
+            found = _of_an_agent(view)
         case _:
-            return {"kind": view.type.name}
+            found = {"kind": view.type.name}
+    return {key: for_eyes(value) for key, value in found.items()}
+
+
+def for_eyes(value: Any) -> Any:
+    """Return a value of JSON as a page may show it: names and words that are others' printable."""
+    match value:
+        case str():
+            return printable(value)
+        case list():
+            return [for_eyes(one) for one in value]
+        case dict():
+            return {for_eyes(key): for_eyes(one) for key, one in value.items()}
+        case _:
+            return value
 
 
 def _of_a_room(view: SessionView[Any]) -> Json:

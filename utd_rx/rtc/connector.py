@@ -61,6 +61,7 @@ _FAILURES: Final = (
     ("parse the url|unsupported scheme", UTDErrorCode.VALIDATION, "check the room's url"),
     ("proxy", UTDErrorCode.NETWORK, "the proxy does not let the connection through"),
     ("timed? ?out", UTDErrorCode.TIMEOUT, "the media server did not answer in time"),
+    ("join response", UTDErrorCode.MALFORMED_RESPONSE, "no media server answers so; check the url"),
     ("corrupt message|certificate|tls", UTDErrorCode.NETWORK, "no TLS connection; check url"),
     ("transport|io error|lookup|refused|reset|closed|signal failure",
      UTDErrorCode.NETWORK, "the media server cannot be reached"),

@@ -7,13 +7,14 @@ and nowhere else. Private names of livekit 1.2 are used in three files, here, in
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from utd_rx.errors import UTDErrorCode, UTDStreamException
-from utd_rx.models.secrets import foreign_text, without_tokens
+from utd_rx.models.secrets import foreign_text
 from utd_rx.rtc import ffi, last_resort
 
 if TYPE_CHECKING:
@@ -25,7 +26,13 @@ RELEASES: Final = ">=1.2.0,<1.3"
 EmitSink: TypeAlias = Callable[[str, tuple[Any, ...]], None]
 """Takes the name and the arguments of one of LiveKit's events; never raises."""
 
+TURN: Final = 0.005
+"""Seconds for which events are taken in one turn of the loop; frames of sound are 0.01 apart."""
+
 _LOGGER: Final = logging.getLogger("livekit")
+
+MAX_LINE: Final = 5_000
+"""Characters of a line of LiveKit's log: an SDP has as many, a server's body has any number."""
 
 _NOISE: Final = (
     "Attempted to drop unknown FFI handle",
@@ -39,10 +46,9 @@ took the place of one that waited, which is what was asked for."""
 
 
 def _is_told(record: logging.LogRecord) -> bool:
-    """Whether a line of LiveKit's log is let through; without tokens, which servers quote."""
+    """Whether a line of LiveKit's log is let through; as foreign text, since it quotes servers."""
     message = record.getMessage()
-    if "eyJ" in message:
-        record.msg, record.args = without_tokens(message), ()
+    record.msg, record.args = foreign_text(message, max_text=MAX_LINE), ()
     return _LOGGER.isEnabledFor(logging.DEBUG) or not any(noise in message for noise in _NOISE)
 
 
@@ -79,6 +85,28 @@ def listen(room: rtc.Room, on_emit: EmitSink) -> None:
     and not as one of those (docs/livekit.md, "Starved listeners")."""
     hooked: Any = room
     hooked.on_emit = on_emit
+    if (queue := getattr(room, "_ffi_queue", None)) is not None:  # of one that is joined
+        take_turns(queue)
+
+
+def take_turns(queue: Any) -> None:
+    """Let who takes from `queue`, an `asyncio.Queue`, give way every `TURN`: one that is never
+    empty, as when thousands arrive at once, would be served to its end in one turn of the loop."""
+    take, loop = queue.get, asyncio.get_running_loop()
+    until = 0.0
+
+    async def take_in_turn() -> Any:
+        nonlocal until
+        if queue.empty():
+            item = await take()
+            until = loop.time() + TURN
+            return item
+        if loop.time() >= until:
+            await asyncio.sleep(0)
+            until = loop.time() + TURN
+        return await take()
+
+    queue.get = take_in_turn
 
 
 def room_sid(room: rtc.Room) -> str:

@@ -11,6 +11,7 @@ from utd_rx.audio.speaker import Speaker
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models import checks
 from utd_rx.models.participant import RemoteParticipant, TrackSource
+from utd_rx.models.secrets import printable
 from utd_rx.ports.audio import Abilities, check_gain
 from utd_rx.ports.one_loop import OneLoop
 from utd_rx.sessions.media_session import MediaSession
@@ -153,6 +154,6 @@ class Playback:
             await work
         except UTDStreamException as error:
             # The track went away between the commit and here; the next commit says so.
-            logger.debug("%s cannot be played: %s", identity, error)
+            logger.debug("%s cannot be played: %s", printable(identity), error)
         except Exception:
-            logger.exception("%s cannot be played", identity)
+            logger.exception("%s cannot be played", printable(identity))

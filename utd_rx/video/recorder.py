@@ -107,8 +107,8 @@ class VideoRecorder:
         be left out, so that pictures may be made as fast as they can be recorded.
 
         Raises:
-            UTDStreamException: `CONFLICT` closed; `VALIDATION` no frame; `UNKNOWN` the disk, or the
-                encoder, refused an earlier one.
+            UTDStreamException: `CONFLICT` closed; `VALIDATION` no frame, or the disk
+                refused an earlier one; `UNKNOWN` the encoder did.
         """
         taken = self._timed(frame)
         with self._news:
@@ -145,7 +145,8 @@ class VideoRecorder:
         """Encode what waits and complete the file; idempotent. Blocks, mostly for 0.1 s.
 
         Raises:
-            UTDStreamException: `UNKNOWN`, when the disk or the encoder refused; the file is closed.
+            UTDStreamException: `VALIDATION`, when the disk refused, and `UNKNOWN`, when the
+                encoder did; the file is closed.
         """
         with self._news:
             is_first, self.is_closed = not self.is_closed, True
@@ -178,7 +179,7 @@ class VideoRecorder:
                 else:
                     self._muxer.add_sound(frame)
         except Exception as error:  # noqa: BLE001 - whatever FFmpeg raises
-            self._break(error)
+            self._break(error, lost=1)
         try:
             self._muxer.close()
         except Exception as error:  # noqa: BLE001
@@ -211,13 +212,15 @@ class VideoRecorder:
             self._news.notify_all()
             return frame
 
-    def _break(self, error: Exception) -> None:
+    def _break(self, error: Exception, *, lost: int = 0) -> None:
         told = getattr(error, "strerror", None) or error
+        message = f"{self.path} cannot be written: {told}"
         with self._news:
             if self._broken is None:
-                self._broken = UTDStreamException(f"{self.path} cannot be written: {told}")
+                is_disks = isinstance(error, OSError)  # FFmpeg's own of it are, too
+                self._broken = invalid(message) if is_disks else UTDStreamException(message)
                 self._broken.__cause__ = error
-            self._refused += len(self._waiting)
+            self._refused += lost + len(self._waiting)
             self._waiting.clear()
             self._pictures = 0
             self._news.notify_all()

@@ -39,14 +39,14 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         return await handler(request)
     except Refusal as refusal:
         if refusal.reason is Reason.TOO_LARGE:
-            logger.warning("%s %s: %s", request.method, request.path, refusal.message)
+            logger.warning("%s %s: %s", request.method, request.rel_url.raw_path, refusal.message)
         return respond(refused(refusal))
     except web.HTTPException as error:
         return _http_response(error)
     except ConnectionError:
         return web.Response(status=400)  # the client is gone; there is nobody to answer
     except Exception:
-        logger.exception("%s %s failed", request.method, request.path)
+        logger.exception("%s %s failed", request.method, request.rel_url.raw_path)
         return respond(refused(Refusal(Reason.INTERNAL, "Internal error")))
 
 

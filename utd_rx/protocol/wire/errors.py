@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, classify_response
-from utd_rx.models.secrets import MAX_TEXT, without_secrets
+from utd_rx.models.secrets import MAX_TEXT, foreign_text
 from utd_rx.protocol.wire.reading import Json, read_text, without_none
 
 MESSAGE_KEYS: Final = ("message", "error", "detail")
@@ -33,14 +33,13 @@ def error_from_wire(
 ) -> UTDStreamException:
     """Read a reply that is no success into the exception the caller gets.
 
-    Its message holds none of the `secrets`, however the engine quotes them.
+    Its message is foreign text: one line, none of the `secrets`, nothing that a terminal obeys.
     """
     message = next((text for key in MESSAGE_KEYS if (text := read_text(wire.get(key)))), "")
     code = classify_response(status, message, wire.get("code"))
     is_conflict = code is UTDErrorCode.CONFLICT
     return UTDStreamException(
-        without_secrets(message, *secrets)[:MAX_TEXT]
-        or f"the engine answered HTTP {status} without a message",
+        foreign_text(message, *secrets) or f"the engine answered HTTP {status} without a message",
         code=code,
         status_code=status,
         retry_after=retry_after,
