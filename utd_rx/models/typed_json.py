@@ -144,7 +144,7 @@ def _object(wanted: type, style: Style) -> Codec:
     write, read = _fields(wanted, fields, style)
     if style is Style.RECORDED or not issubclass(wanted, Tagged):
         return write, read
-    kinds = {kind.__name__: kind for kind in _family(wanted)}
+    kinds: dict[str, Any] = {kind.__name__: kind for kind in _family(wanted)}
 
     def write_tagged(value: object) -> object:
         if (kind := type(value)) is not wanted:
@@ -165,9 +165,10 @@ def shown_fields(kind: type) -> tuple[str, ...]:
     return tuple(("type", *fields) if issubclass(kind, Tagged) else fields)
 
 
-def _family(kind: type[Any]) -> Iterator[type[Any]]:
+def _family(kind: type) -> Iterator[type]:
     yield kind
-    for one in kind.__subclasses__():
+    kinds: list[type] = kind.__subclasses__()
+    for one in kinds:
         yield from _family(one)
 
 

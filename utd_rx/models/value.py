@@ -64,7 +64,7 @@ class Value:
 
     def keys(self) -> tuple[str, ...]:
         """Return the names in its JSON, which with `[name]` is all that `dict(value)` needs."""
-        kind: type[Any] = type(self)
+        kind: Any = type(self)
         return shown_fields(kind)
 
     def __getitem__(self, name: str) -> Any:
