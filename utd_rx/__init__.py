@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from utd_rx.models.statistics import RoomStatistics, TrackDirection, TrackStatistics
     from utd_rx.models.stream_type import UTDStreamType
     from utd_rx.models.token import UTDSessionResponse, UTDTokenResponse
+    from utd_rx.models.value import from_json, to_json
     from utd_rx.models.video import VideoFormat, VideoFrame, VideoInput
     from utd_rx.models.voice_processing import VoiceProcessing
     from utd_rx.models.webhook import (
@@ -135,6 +136,7 @@ _HOME: Final = {
     "utd_rx.models.statistics": "RoomStatistics TrackDirection TrackStatistics",
     "utd_rx.models.stream_type": "UTDStreamType",
     "utd_rx.models.token": "UTDSessionResponse UTDTokenResponse",
+    "utd_rx.models.value": "from_json to_json",
     "utd_rx.models.video": "VideoFormat VideoFrame VideoInput",
     "utd_rx.models.voice_processing": "VoiceProcessing",
     "utd_rx.models.webhook": "WebhookEvent WebhookParticipant WebhookRoom WebhookTrack",
@@ -180,9 +182,9 @@ __all__ = [
     "UTDStreamException", "UTDStreamType", "UTDTokenResponse", "VideoFileSource", "VideoFormat",
     "VideoFrame", "VideoInput", "VideoRecorder", "VoiceProcessing", "WavRecorder", "WavSource",
     "WebhookEvent", "WebhookParticipant", "WebhookRoom", "WebhookTrack", "__version__",
-    "agent_tool", "became", "combine_state", "compare", "held_for", "level_dbfs", "list_cameras",
-    "list_devices", "open_room", "perform", "play", "read_counter", "record", "register_call",
-    "replay", "throttle", "verify_webhook",
+    "agent_tool", "became", "combine_state", "compare", "from_json", "held_for", "level_dbfs",
+    "list_cameras", "list_devices", "open_room", "perform", "play", "read_counter", "record",
+    "register_call", "replay", "throttle", "to_json", "verify_webhook",
 ]  # fmt: skip
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from utd_rx import UTDErrorCode, UTDStreamException
 from utd_rx.agent.tools import Toolbox, agent_tool
-from utd_rx.protocol.wire.app_json import plain_json
+from utd_rx.models.app_json import plain_json
 from utd_rx.testing.clock import FakeClock
 
 

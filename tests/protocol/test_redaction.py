@@ -19,13 +19,13 @@ from utd_rx.models.chat import ChatMessage
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.participant import LocalParticipant, RemoteParticipant
 from utd_rx.models.stream_type import UTDStreamType
+from utd_rx.models.typed_json import encode
 from utd_rx.protocol import data, facts, journal, roster
 from utd_rx.protocol.chat import decode
 from utd_rx.protocol.facts.calls import CallJoined, CallTold
 from utd_rx.protocol.facts.connection import JoinStarted, JoinSucceeded
 from utd_rx.protocol.kinds import AUDIO_ROOM, KINDS, VIDEO_CALL, Kind
 from utd_rx.protocol.redaction import HIDE, Redaction
-from utd_rx.protocol.typed_json import encode
 from utd_rx.protocol.wire.calls import call_to_wire
 from utd_rx.protocol.wire.chat import chat_to_wire
 

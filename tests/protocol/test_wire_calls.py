@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from tests.protocol.strategies import json_values
 from tests.sessions.histories import call_objects
+from utd_rx.models.app_json import MAX_DEPTH, frozen_json, plain_json
 from utd_rx.models.call import UTDCall, UTDCallEndReason, UTDCallStatus
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.stream_type import UTDStreamType
-from utd_rx.protocol.wire.app_json import MAX_DEPTH, frozen_json, plain_json
 from utd_rx.protocol.wire.calls import MAX_NAME, call_from_wire, call_to_wire, without_credentials
 from utd_rx.protocol.wire.signals import frame_from_wire
 

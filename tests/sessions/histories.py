@@ -20,11 +20,11 @@ from tests.protocol.strategies import (
     stage_objects,
 )
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
+from utd_rx.models.app_json import frozen_json
 from utd_rx.models.call import UTDCallStatus
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.protocol.kinds import KINDS
 from utd_rx.protocol.waiting import Promise
-from utd_rx.protocol.wire.app_json import frozen_json
 
 EACH_STATE = tuple({kind.state: kind for kind in KINDS.values()}.values())
 """A kind for each state: calls are two kinds with one."""

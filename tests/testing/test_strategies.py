@@ -24,8 +24,8 @@ from utd_rx.models.chat import ChatMessage
 from utd_rx.models.participant import Participant, TrackSource
 from utd_rx.models.seats import UTDSeatGrid, UTDSeatMode
 from utd_rx.models.stage import Stage
+from utd_rx.models.typed_json import codec_of, decode, encode
 from utd_rx.models.video import VideoFrame
-from utd_rx.protocol.typed_json import codec_of, decode, encode
 from utd_rx.protocol.wire.calls import call_from_wire, call_to_wire
 from utd_rx.protocol.wire.chat import chat_from_wire, chat_to_wire
 from utd_rx.protocol.wire.seats import grid_from_wire, grid_to_push

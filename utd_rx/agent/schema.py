@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Final, Literal, TypeAlias, Union, get_args, get_origin
 
 from utd_rx.errors import invalid
-from utd_rx.protocol.wire.app_json import plain_json
+from utd_rx.models.app_json import plain_json
 
 Schema: TypeAlias = dict[str, object]
 Reader: TypeAlias = Callable[[object, str], Any]

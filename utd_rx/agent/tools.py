@@ -14,9 +14,9 @@ from attrs import field, frozen
 from utd_rx.agent.schema import Reader, Schema, reader_of
 from utd_rx.errors import invalid
 from utd_rx.models.agent import AgentTool
+from utd_rx.models.app_json import frozen_json
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.ports.clock import SYSTEM_CLOCK, Clock
-from utd_rx.protocol.wire.app_json import frozen_json
 from utd_rx.protocol.wire.atoms import MAX_RESULT
 
 ToolFunction: TypeAlias = Callable[..., Coroutine[Any, Any, object]]

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import datetime
 from enum import Enum
 
-import attrs
-
-from utd_rx.errors import UTDStreamException
 from utd_rx.models.chat import ChatMessage
 from utd_rx.models.participant import RemoteParticipant, TrackSource
 from utd_rx.models.seats import Invitation, SpeakRequest, UTDSeat, UTDSeatGrid
-from utd_rx.models.secrets import CREDENTIAL, foreign_text
+from utd_rx.models.secrets import foreign_text
 from utd_rx.models.stage import StageRequest, UTDStageMember
+from utd_rx.models.value import to_json
 
 
 def plain(value: object) -> object:
@@ -59,24 +56,7 @@ def chat_line(message: ChatMessage) -> str:
 
 
 def json_line(**fields: object) -> str:
-    """Return fields as a line of JSON: whole values, but no credential."""
-    line = json.dumps(fields, default=_for_machines, ensure_ascii=False)
+    """Return fields as a line of JSON: whole values as `to_json` writes them, no credential."""
+    line = json.dumps(fields, default=to_json, ensure_ascii=False)
     # What a terminal obeys or UTF-8 cannot say stands only within strings, where it can be escaped.
     return "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in line)
-
-
-def _for_machines(value: object) -> object:
-    match value:
-        case Enum():
-            return value.value
-        case UTDStreamException():
-            return {"code": value.code.name, "message": value.message}
-        case Mapping():
-            return dict(value)
-        case datetime():
-            return value.isoformat()
-    kind = type(value)
-    if not attrs.has(kind):
-        return str(value)
-    kept = (one for one in attrs.fields(kind) if one.metadata != CREDENTIAL)
-    return {one.name: getattr(value, one.name) for one in kept if not one.name.startswith("_")}

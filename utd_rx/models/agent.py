@@ -10,6 +10,7 @@ from attrs.validators import ge, le
 
 from utd_rx.models.checks import typed
 from utd_rx.models.frozen_map import FrozenMap
+from utd_rx.models.value import Value
 
 SAMPLE_RATES: Final = (8000, 16000, 24000, 48000)
 """Hz that the protocol knows (docs/agent.md, "Sound"), the same both ways."""
@@ -52,7 +53,7 @@ class AgentRole(Enum):
 
 
 @frozen(field_transformer=typed)
-class AgentTurn:
+class AgentTurn(Value):
     """What one of the two said in one go.
 
     Args:
@@ -69,7 +70,7 @@ class AgentTurn:
 
 
 @frozen(field_transformer=typed)
-class AgentError:
+class AgentError(Value):
     """What went wrong.
 
     Args:
@@ -85,7 +86,7 @@ class AgentError:
 
 
 @frozen(field_transformer=typed)
-class AgentStatistics:
+class AgentStatistics(Value):
     """What a session has counted since it was made.
 
     Attributes:
@@ -108,7 +109,7 @@ class AgentStatistics:
 
 
 @frozen(field_transformer=typed)
-class AgentTool:
+class AgentTool(Value):
     """What the agent may ask this client to do, as the wire declares it.
 
     Args:

@@ -10,10 +10,12 @@ from attrs import field, frozen
 from utd_rx.models.agent import AgentError, AgentRole
 from utd_rx.models.checks import typed
 from utd_rx.models.frozen_map import FrozenMap
+from utd_rx.models.typed_json import Tagged
+from utd_rx.models.value import Value
 
 
 @frozen(field_transformer=typed)
-class AgentEvent:
+class AgentEvent(Value, Tagged):
     """Base of all of them."""
 
 

@@ -6,7 +6,7 @@ Inside the SDK sound is int16 in frames of 10 ms, the length WebRTC works in.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,7 @@ from attrs.validators import ge, gt, le
 
 from utd_rx.errors import invalid
 from utd_rx.models.checks import typed
+from utd_rx.models.value import Value
 
 FRAMES_PER_SECOND: Final = 100
 """WebRTC's frame is 10 ms; LiveKit refuses any other with a queue of 0
@@ -31,7 +32,7 @@ def is_pcm(samples: object) -> bool:
 
 
 @frozen(field_transformer=typed)
-class AudioFormat:
+class AudioFormat(Value):
     """A sample rate in Hz (8,000–192,000, a multiple of 100) and a number of channels (1 or 2).
 
     Raises:
@@ -96,6 +97,10 @@ class AudioFrame:
         power = np.mean(np.square(self.samples, dtype=np.float64)) if self.samples.size else 0.0
         level = f"{10 * np.log10(2 * power / 32_768**2):.1f} dBFS" if power else "silent"
         return f"<AudioFrame {self.samples.shape} at {self.sample_rate} Hz, {level}>"
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        """Return the samples, for `np.asarray(frame)`."""
+        return np.array(self.samples, dtype=dtype, copy=copy)
 
     @property
     def format(self) -> AudioFormat:

@@ -6,10 +6,11 @@ from attrs import field, frozen
 
 from utd_rx.models.checks import typed
 from utd_rx.models.frozen_map import FrozenMap
+from utd_rx.models.value import Value
 
 
 @frozen(field_transformer=typed)
-class UTDBan:
+class UTDBan(Value):
     """Somebody who may not enter.
 
     `room_name` None means the whole project, `expires_at` None for ever; times are ISO 8601 UTC.
@@ -31,7 +32,7 @@ class UTDBan:
 
 
 @frozen(field_transformer=typed)
-class UTDBanNotice:
+class UTDBanNotice(Value):
     """This client is banned; what the engine did not say is None. `expires_at` is ISO 8601 UTC."""
 
     room_name: str | None = None

@@ -11,6 +11,7 @@ from utd_rx.models.checks import typed
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.secrets import CREDENTIAL
 from utd_rx.models.stream_type import UTDStreamType
+from utd_rx.models.value import Value
 
 
 class UTDCallStatus(Enum):
@@ -51,7 +52,7 @@ class UTDCallEndReason(Enum):
 
 
 @frozen(field_transformer=typed)
-class UTDCall:
+class UTDCall(Value):
     """A call; `token` and `url` are there for the party that is to join its room.
 
     Args:
@@ -99,7 +100,7 @@ class UTDCall:
 
 
 @frozen(field_transformer=typed)
-class IncomingCall:
+class IncomingCall(Value):
     """Somebody calls this user; `metadata` is what they said with it."""
 
     call_id: str

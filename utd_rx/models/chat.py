@@ -5,10 +5,11 @@ from __future__ import annotations
 from attrs import field, frozen
 
 from utd_rx.models.checks import typed
+from utd_rx.models.value import Value
 
 
 @frozen(field_transformer=typed)
-class ChatMessage:
+class ChatMessage(Value):
     """Something written in a room's chat.
 
     Args:

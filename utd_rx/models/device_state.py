@@ -9,6 +9,7 @@ from attrs import frozen
 from utd_rx.errors import UTDStreamException
 from utd_rx.models.checks import typed
 from utd_rx.models.devices import AudioDevice
+from utd_rx.models.value import Value
 from utd_rx.models.voice_processing import VoiceProcessing
 
 FLOOR_DBFS: Final = -100.0
@@ -16,7 +17,7 @@ FLOOR_DBFS: Final = -100.0
 
 
 @frozen(field_transformer=typed)
-class MicrophoneStatistics:
+class MicrophoneStatistics(Value):
     """Counted since the microphone was made, but for depth and delays, which are now's.
 
     Args:
@@ -41,7 +42,7 @@ class MicrophoneStatistics:
 
 
 @frozen(field_transformer=typed)
-class MicrophoneState:
+class MicrophoneState(Value):
     """All that a `Microphone` tells; its attributes explain it.
 
     `level`, in dBFS of the last 50 ms after gain and mute, and `is_speaking`, also while muted, are
@@ -59,7 +60,7 @@ class MicrophoneState:
 
 
 @frozen(field_transformer=typed)
-class SpeakerStatistics:
+class SpeakerStatistics(Value):
     """Counted since the speaker was made, but for the last four, which are now's.
 
     Args:
@@ -86,7 +87,7 @@ class SpeakerStatistics:
 
 
 @frozen(field_transformer=typed)
-class SpeakerState:
+class SpeakerState(Value):
     """All that a `Speaker` tells, as a `MicrophoneState`; its attributes explain it."""
 
     device: AudioDevice | None = None

@@ -11,6 +11,7 @@ from attrs import field, frozen
 
 from utd_rx.errors import UTDErrorCode, UTDStreamException, invalid
 from utd_rx.models.checks import typed
+from utd_rx.models.value import Value
 
 
 class AudioDirection(Enum):
@@ -21,7 +22,7 @@ class AudioDirection(Enum):
 
 
 @frozen(field_transformer=typed)
-class AudioDevice:
+class AudioDevice(Value):
     """A sound device in one direction; a card that hears and plays is two of them.
 
     Args:
@@ -46,7 +47,7 @@ DeviceChoice: TypeAlias = str | AudioDevice | None
 
 
 @frozen(field_transformer=typed)
-class CameraDevice:
+class CameraDevice(Value):
     """A camera.
 
     Args:
@@ -64,7 +65,7 @@ CameraChoice: TypeAlias = str | CameraDevice | None
 
 
 @frozen(field_transformer=typed)
-class DeviceKey:
+class DeviceKey(Value):
     """Names what is alive in one process, its `kind` a microphone, a speaker or a source of sound;
     a value that crosses ports."""
 

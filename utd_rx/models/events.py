@@ -17,10 +17,12 @@ from utd_rx.models.participant import (
     RemoteParticipant,
     TrackPublication,
 )
+from utd_rx.models.typed_json import Tagged
+from utd_rx.models.value import Value
 
 
 @frozen(field_transformer=typed)
-class RoomSnapshot:
+class RoomSnapshot(Value):
     """A room as it was when the connection came up; every event after it is a change to it."""
 
     name: str
@@ -31,7 +33,7 @@ class RoomSnapshot:
 
 
 @frozen(field_transformer=typed)
-class RoomEvent:
+class RoomEvent(Value, Tagged):
     """Base of all room events."""
 
 

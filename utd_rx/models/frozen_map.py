@@ -12,7 +12,9 @@ from __future__ import annotations
 from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
 from itertools import chain, islice
 from math import isqrt
-from typing import Any, Final, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar, cast, get_args
+
+from utd_rx.models.serializing import serializer
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -106,6 +108,26 @@ class FrozenMap(Mapping[K, V]):
 
     def __reduce__(self) -> tuple[object, ...]:
         return (FrozenMap, (self._whole(),))
+
+    def toDict(self) -> dict[K, V]:  # noqa: N802 - pandas' word, in DataFrame.to_json
+        """Return it as a `dict`."""
+        return dict(self._whole())
+
+    if not TYPE_CHECKING:
+
+        @property
+        def __pydantic_serializer__(self):
+            """Return what writes it for pydantic where no type is declared."""
+            return serializer(dict)
+
+        @classmethod
+        def __get_pydantic_core_schema__(cls, source, handler):
+            """Return pydantic's schema: that of a `dict`."""
+            from pydantic_core import core_schema as core
+
+            form = core.dict_schema(*map(handler.generate_schema, get_args(source)))
+            serialization = core.plain_serializer_function_ser_schema(dict, return_schema=form)
+            return core.no_info_after_validator_function(cls, form, serialization=serialization)
 
     def set(self, key: K, value: V) -> FrozenMap[K, V]:
         """Return a copy in which `key` maps to `value`; `self` when it already does.

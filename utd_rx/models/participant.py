@@ -12,6 +12,7 @@ from attrs import evolve, field, frozen
 from utd_rx.models.checks import typed
 from utd_rx.models.connection import ConnectionQuality, OrUnknown
 from utd_rx.models.frozen_map import FrozenMap
+from utd_rx.models.value import Value
 
 
 class TrackKind(OrUnknown):
@@ -35,7 +36,7 @@ class TrackSource(OrUnknown):
 
 
 @frozen(field_transformer=typed)
-class ParticipantPermission:
+class ParticipantPermission(Value):
     """What the server lets a participant do.
 
     An empty `can_publish_sources` means every source (LiveKit's rule).
@@ -56,7 +57,7 @@ class ParticipantPermission:
 
 
 @frozen(field_transformer=typed)
-class TrackPublication:
+class TrackPublication(Value):
     """A published track; `is_subscribed` says whether its media is being received here."""
 
     sid: str
@@ -68,7 +69,7 @@ class TrackPublication:
 
 
 @frozen(field_transformer=typed)
-class Participant:
+class Participant(Value):
     """What local and remote participants have in common."""
 
     identity: str

@@ -11,6 +11,7 @@ from utd_rx.models import html
 from utd_rx.models.asked import moment_of, seconds_since
 from utd_rx.models.checks import typed
 from utd_rx.models.frozen_map import FrozenMap
+from utd_rx.models.value import Value
 
 
 class UTDSeatMode(Enum):
@@ -21,7 +22,7 @@ class UTDSeatMode(Enum):
 
 
 @frozen(field_transformer=typed)
-class UTDSeat:
+class UTDSeat(Value):
     """One seat; publishing is sitting on one (docs/contract.md, "Seats")."""
 
     index: int
@@ -46,7 +47,7 @@ class UTDSeat:
 
 
 @frozen(field_transformer=typed)
-class SpeakRequest:
+class SpeakRequest(Value):
     """Somebody waits for a seat in request mode; `created_at` is ISO 8601 UTC."""
 
     id: int
@@ -67,7 +68,7 @@ class SpeakRequest:
 
 
 @frozen(field_transformer=typed)
-class Invitation:
+class Invitation(Value):
     """An offer to take a seat, from `inviter` to `target`."""
 
     id: int
@@ -77,7 +78,7 @@ class Invitation:
 
 
 @frozen(field_transformer=typed)
-class InvitationAnswer:
+class InvitationAnswer(Value):
     """What became of an offer: accepted, then its `seat_index` is where they sit, or declined."""
 
     invitation: Invitation
@@ -85,7 +86,7 @@ class InvitationAnswer:
 
 
 @frozen(field_transformer=typed)
-class UTDSeatGrid:
+class UTDSeatGrid(Value):
     """All seats of a room, by index, with the pending speak requests in order.
 
     `revision` grows with every change of the local engine's grid; the original engine sends none.

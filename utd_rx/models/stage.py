@@ -9,10 +9,11 @@ from attrs import frozen
 from utd_rx.models import html
 from utd_rx.models.asked import moment_of, seconds_since
 from utd_rx.models.checks import typed
+from utd_rx.models.value import Value
 
 
 @frozen(field_transformer=typed)
-class UTDStageMember:
+class UTDStageMember(Value):
     """Somebody who may publish in a live stream: the host, or who was promoted."""
 
     identity: str
@@ -24,7 +25,7 @@ class UTDStageMember:
 
 
 @frozen(field_transformer=typed)
-class StageRequest:
+class StageRequest(Value):
     """A raised hand: a viewer asks to come on the stage; `created_at` is ISO 8601 UTC."""
 
     identity: str
@@ -45,7 +46,7 @@ class StageRequest:
 
 
 @frozen(field_transformer=typed)
-class Stage:
+class Stage(Value):
     """Who is on the stage, the host first, then in the order of promotion, and whether it is live.
 
     `revision` grows with every change at the local engine; None, like `is_live`, when an engine

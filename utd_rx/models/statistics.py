@@ -12,6 +12,7 @@ from attrs import frozen
 
 from utd_rx.models.checks import typed
 from utd_rx.models.participant import TrackSource
+from utd_rx.models.value import Value
 
 
 class TrackDirection(Enum):
@@ -22,7 +23,7 @@ class TrackDirection(Enum):
 
 
 @frozen(field_transformer=typed)
-class TrackStatistics:
+class TrackStatistics(Value):
     """One track, between the last two looks, at the first look since its beginning.
 
     A track of several layers is their sum, and the worst of them where a sum says nothing. What is
@@ -58,7 +59,7 @@ class TrackStatistics:
 
 
 @frozen(field_transformer=typed)
-class RoomStatistics:
+class RoomStatistics(Value):
     """All tracks that are sent or received, and the connection.
 
     Attributes:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Final, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,7 @@ from utd_rx.models.checks import source as check_source
 from utd_rx.models.checks import typed
 from utd_rx.models.devices import CameraChoice, CameraDevice
 from utd_rx.models.png import png
+from utd_rx.models.value import Value
 
 MIN_SIDE: Final = 16
 """Pixels: a macroblock of VP8 and H.264."""
@@ -47,7 +48,7 @@ def is_rgb(pixels: object) -> bool:
 
 
 @frozen(field_transformer=typed)
-class VideoFormat:
+class VideoFormat(Value):
     """A size in pixels (16–4096 each way) and frames per second (above 0, at most 120).
 
     Raises:
@@ -96,6 +97,10 @@ class VideoFrame:
 
     def __reduce__(self) -> tuple[type[VideoFrame], tuple[Pixels, float, int]]:
         return VideoFrame, (self.pixels, self.timestamp, self.rotation)  # read-only there as well
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        """Return the pixels as they are, for `np.asarray(frame)`."""
+        return np.array(self.pixels, dtype=dtype, copy=copy)
 
     @property
     def width(self) -> int:

@@ -11,10 +11,11 @@ from attrs import fields, frozen
 
 from utd_rx.models.audio import AudioFrame
 from utd_rx.models.checks import typed
+from utd_rx.models.value import Value
 
 
 @frozen(kw_only=True, field_transformer=typed)
-class VoiceProcessing:
+class VoiceProcessing(Value):
     """Which of WebRTC's voice processing is on; nothing is unless it is asked for.
 
     Args:

@@ -7,10 +7,11 @@ from attrs import frozen
 from utd_rx.models.call import UTDCall
 from utd_rx.models.checks import typed
 from utd_rx.models.participant import TrackKind
+from utd_rx.models.value import Value
 
 
 @frozen(field_transformer=typed)
-class WebhookRoom:
+class WebhookRoom(Value):
     """The room that an event is about; `name` is the un-prefixed one, `sid` the media server's."""
 
     name: str
@@ -18,7 +19,7 @@ class WebhookRoom:
 
 
 @frozen(field_transformer=typed)
-class WebhookParticipant:
+class WebhookParticipant(Value):
     """Whom an event is about; of presence, a user who need be in no room."""
 
     identity: str
@@ -26,7 +27,7 @@ class WebhookParticipant:
 
 
 @frozen(field_transformer=typed)
-class WebhookTrack:
+class WebhookTrack(Value):
     """The track that an event is about; `width` and `height` are pixels, 0 for sound."""
 
     kind: TrackKind
@@ -36,7 +37,7 @@ class WebhookTrack:
 
 
 @frozen(field_transformer=typed)
-class WebhookEvent:
+class WebhookEvent(Value):
     """A webhook whose signature was good (docs/webhooks.md).
 
     Args:

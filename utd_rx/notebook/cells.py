@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import os
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -37,8 +38,10 @@ def _end_what_it_made(info: Any) -> None:
         end()
 
 
-@atexit.register
-def _end_all() -> None:
-    while _MADE:
+def _end_all(process: int) -> None:
+    while _MADE and os.getpid() == process:  # what a fork copied is the parent's
         for end in _MADE.popitem()[1]:
             end()
+
+
+atexit.register(_end_all, os.getpid())

@@ -4,6 +4,7 @@ GUI, a worker thread or a `def` endpoint of a web server (docs/threads.md)."""
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import CancelledError, Future, wait
@@ -31,6 +32,7 @@ class FromThread:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
+        self._process = os.getpid()
 
     # What an async function returns is awaited, so the first of two ways to read one counts.
     @overload
@@ -93,6 +95,12 @@ class FromThread:
             result = function(*args, **kwargs)
             return await result if isawaitable(result) else result
 
+        if os.getpid() != self._process:  # where a copy of the loop looks as if it ran
+            raise conflict(
+                ConflictReason.CLOSED,
+                "this process was forked from the one whose event loop it is: ask there, or make a "
+                "client and sessions of this one's own",
+            )
         called = call()
         try:
             if self._loop.is_running():

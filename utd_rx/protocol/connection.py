@@ -239,13 +239,23 @@ def next_deadline(connection: Connection) -> float | None:
     return earliest(connection.force_exit_at, connection.retry_at)
 
 
+NOBODY: Final = '{"_mint": -1}'
+"""The metadata of whoever holds an identity that nobody holds: any join is later than that."""
+
+
 def is_own_place(own: str, theirs: str | None) -> bool:
     """Whether this client joined later than whoever holds its identity now, by both's metadata.
 
-    The engine puts the growing serial of the mint there; None: nobody is there, or not known.
+    The engine puts the growing serial of the mint there; None: it is not known.
     """
     mine, other = serial_in_metadata(own), serial_in_metadata(theirs or "")
     return mine is not None and other is not None and mine > other
+
+
+def displaced() -> UTDStreamException:
+    """Return why a session ends whose identity joined from somewhere else."""
+    code, message = DISCONNECT_FAILURES[DisconnectReason.DUPLICATE_IDENTITY]
+    return UTDStreamException(message, code=code, reason=ConflictReason.REPLACED)
 
 
 def _row(connection: Connection, fact: object) -> type | Told:

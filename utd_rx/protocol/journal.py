@@ -27,8 +27,8 @@ from attrs import field, frozen
 
 from utd_rx.errors import UTDStreamException, invalid
 from utd_rx.models.stream_type import SessionType
+from utd_rx.models.typed_json import DecodeError, decode, encode
 from utd_rx.protocol.kinds import KINDS
-from utd_rx.protocol.typed_json import DecodeError, decode, encode
 
 T = TypeVar("T")
 

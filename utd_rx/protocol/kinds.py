@@ -12,6 +12,7 @@ from attrs import field, frozen
 
 from utd_rx.models import agent_events, events
 from utd_rx.models.stream_type import EnginelessType, SessionType, UTDStreamType
+from utd_rx.models.typed_json import DecodeError, decode, encode, teach
 from utd_rx.protocol import audio_room, call, chat, live_stream, promises, room, waiting
 from utd_rx.protocol.agent import promises as agent_promises
 from utd_rx.protocol.agent import session as agent_session
@@ -35,7 +36,7 @@ from utd_rx.protocol.live_promises import ON_STAGE
 from utd_rx.protocol.live_stream import LiveStreamState
 from utd_rx.protocol.room import PlainRoomState
 from utd_rx.protocol.session import SessionState
-from utd_rx.protocol.waiting import Waiting
+from utd_rx.protocol.waiting import Promise, Waiting
 
 St = TypeVar("St", bound=Waiting)
 
@@ -197,3 +198,24 @@ VOICE_AGENT: Final = Kind(
 KINDS: Final[dict[SessionType, Kind[Any]]] = {
     kind.type: kind for kind in (AUDIO_ROOM, LIVE_STREAM, AUDIO_CALL, VIDEO_CALL, ROOM, VOICE_AGENT)
 }
+
+
+def _promises() -> dict[str, type]:
+    return {one.__name__: one for kind in KINDS.values() for one in kind.promises}
+
+
+def _write_promise(value: object) -> object:
+    name = type(value).__name__
+    if _promises().get(name) is not type(value):  # nobody could read it
+        raise KeyError(name)
+    return [name, encode(value)]
+
+
+def _read_promise(wire: object) -> object:
+    if not isinstance(wire, list):
+        raise DecodeError(f"expected list, got {type(wire).__name__}")
+    name, fields = wire
+    return decode(_promises()[name], fields)
+
+
+teach(Promise, (_write_promise, _read_promise))

@@ -22,13 +22,13 @@ import attrs
 from attrs import evolve, frozen
 
 from utd_rx.models import events as e
+from utd_rx.models.app_json import plain_json
 from utd_rx.models.chat import ChatMessage
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.participant import LocalParticipant, RemoteParticipant
 from utd_rx.protocol import chat, data, roles
 from utd_rx.protocol.kinds import Kind
 from utd_rx.protocol.roster import Roster
-from utd_rx.protocol.wire.app_json import plain_json
 from utd_rx.protocol.wire.chat import chat_to_wire
 from utd_rx.protocol.wire.reading import parse_object, read_text
 

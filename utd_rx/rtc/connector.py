@@ -11,7 +11,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from attrs import field, frozen
@@ -19,7 +20,7 @@ from attrs import field, frozen
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conflict
 from utd_rx.models.secrets import foreign_text
 from utd_rx.ports.proxy import Proxy
-from utd_rx.rtc import last_resort, native, way
+from utd_rx.rtc import ffi, last_resort, native, way
 
 if TYPE_CHECKING:
     from livekit import rtc
@@ -42,6 +43,13 @@ _STATUS: Final = re.compile(
     r"(?:engine: )?(?:signal failure: )?(?:client|server|handshake) error: (\d{3})\b"
 )
 """Where LiveKit writes the status of a refusal; any other number is in somebody's body."""
+
+REPEATS: Final = 3
+"""As often as LiveKit repeats a join by itself."""
+
+_PASSING: Final = (UTDErrorCode.NETWORK, UTDErrorCode.TIMEOUT, UTDErrorCode.SERVER)
+_LET_IN: Final = "wait_pc_connection"
+"""In LiveKit's words when media did not come up: the signal connection did."""
 
 _REFUSALS: Final = {
     400: (UTDErrorCode.VALIDATION, "the server does not understand the request"),
@@ -140,8 +148,7 @@ class Connector:
         timeout = CONNECT_TIMEOUT if timeout is None else timeout
         deadline = asyncio.get_running_loop().time() + timeout
         if self._leftovers:
-            # Two joins of one identity push each other out, and LiveKit repeats a join that is
-            # pushed out before it stood: 15 s later the one given up would take this one's place.
+            # Two joins of one identity push each other out, and the one given up may come last.
             settled = asyncio.ensure_future(asyncio.wait(set(self._leftovers)))
             try:
                 await _wait(settled, given_up, deadline, timeout)
@@ -200,8 +207,9 @@ async def _attempt(
     options = native.sdk().RoomOptions(
         auto_subscribe=address.auto_subscribe, dynacast=address.dynacast
     )
+    ffi.join_once()
     try:
-        await room.connect(address.url, address.token, options)
+        await _repeat(partial(room.connect, address.url, address.token, options))
     except asyncio.CancelledError:
         # Nothing here cancels this task, so the loop is ending and `_undo` with it.
         last_resort.take_back(address.token)
@@ -219,6 +227,18 @@ async def _attempt(
     # Not LiveKit's own error: its text may hold the token, and a traceback prints its causes.
     refused.__cause__ = native.sdk().ConnectError(refused.message)
     return refused
+
+
+async def _repeat(join: Callable[[], Awaitable[None]]) -> None:
+    """Join, again if need be, as LiveKit would; but not once the server had let this one in: it may
+    have put it out for another of the same identity, whom a repeat would put out."""
+    for _ in range(REPEATS):
+        try:
+            return await join()
+        except native.sdk().ConnectError as error:
+            if _LET_IN in error.message or classify(error.message).code not in _PASSING:
+                raise
+    return await join()
 
 
 async def _undo(attempt: asyncio.Task[T | UTDStreamException], room: rtc.Room) -> None:

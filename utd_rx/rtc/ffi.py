@@ -10,6 +10,7 @@ import ctypes
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from contextvars import ContextVar
 from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
@@ -44,6 +45,7 @@ def check() -> None:
     _ = event.connect, event.disconnect, event.audio_stream_event, event.capture_audio_frame
     _ = event.video_stream_event.frame_received.buffer.info
     _ = request.disconnect.request_async_id, request.ready_for_room_event.room_handle
+    _ = request.connect.options.join_retries
     _sound_request(0, AudioFormat())
     _picture_request(0)
     _switch_request(0, True)
@@ -89,6 +91,27 @@ def spare_finalizers(*types: type[Any]) -> None:
     process for good (docs/livekit.md, "Finalizers that wait")."""
     for each in types:
         each.__del__ = _unsubscribe_later
+
+
+_is_joining_once: Final = ContextVar("_is_joining_once", default=False)
+
+
+def join_once() -> None:
+    """Have LiveKit not repeat the joins of this task by itself, as its API cannot be told
+    (docs/livekit.md, "Joins at the same moment")."""
+    _is_joining_once.set(True)
+
+
+def mind_join_once(client_type: type[Any]) -> None:
+    """Have requests to join mind `join_once`."""
+    request = client_type.request
+
+    def asked(self: Any, asking: Any) -> Any:
+        if _is_joining_once.get() and asking.WhichOneof("message") == "connect":
+            asking.connect.options.join_retries = 0
+        return request(self, asking)
+
+    client_type.request = asked
 
 
 _orphans: Final[deque[Any]] = deque()

@@ -63,6 +63,7 @@ def sdk() -> Any:
         _LOGGER.addFilter(_is_told)
         last_resort.register()
         ffi.spare_finalizers(rtc.Room, rtc.AudioStream, rtc.VideoStream)
+        ffi.mind_join_once(type(ffi.client()))
     except (ImportError, AttributeError) as error:
         raise UTDStreamException(
             "LiveKit's native library does not load, or is a release without what is used of it "

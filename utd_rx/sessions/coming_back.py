@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
-from typing import Any
+from typing import Any, Final
 
 from attrs import frozen
 
-from utd_rx.errors import UTDStreamException
+from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.events import RoomSnapshot
 from utd_rx.ports.engine import EnginePort
 from utd_rx.ports.room import RoomPort
-from utd_rx.protocol.connection import is_own_place
+from utd_rx.protocol.connection import NOBODY, displaced, is_own_place
 from utd_rx.protocol.facts import connection as facts
+from utd_rx.protocol.wire.tokens import metadata_in, serial_in_metadata
 from utd_rx.sessions.rules_runner import Handlers
 from utd_rx.sessions.runner import Runner
+
+ASK_EVERY: Final = 3.0
+"""Seconds between looks at who holds the place, while a join takes its time: most take 0.1 s."""
+
+EMPTY_FOR: Final = 1.0
+"""Seconds that a place is empty until nobody came: the media server puts one out, then one in."""
 
 
 @frozen(eq=False)
@@ -49,7 +56,11 @@ class ComingBack:
 
 @frozen(eq=False)
 class OwnPlace:
-    """Whose the identity of one session is, as its engine says."""
+    """Whose the identity of one session is, as its engine says.
+
+    Two that join as one identity at the same moment push each other out before either stands, and
+    LiveKit tells neither: it waits for 15 s (docs/livekit.md, "Joins at the same moment").
+    """
 
     _runner: Runner[Any]
     _engine: EnginePort
@@ -60,10 +71,55 @@ class OwnPlace:
 
     async def _ask_place(self, effect: facts.AskPlace) -> None:
         """Ask who holds this identity now: whoever joined later keeps the place."""
-        local, theirs = self._runner.session.roster.local, None
+        local = self._runner.session.roster.local
+        theirs, is_ours = None, False
         if local is not None:
-            with suppress(UTDStreamException):
-                room = self._runner.room_name
-                theirs = await self._engine.participant_metadata(room, local.identity)
-        is_ours = local is not None and is_own_place(local.metadata, theirs)
+            theirs = await self._theirs(local.identity)
+            if theirs is NOBODY:  # the one who came may not be told of yet
+                await asyncio.sleep(EMPTY_FOR)
+                theirs = await self._theirs(local.identity)
+            is_ours = is_own_place(local.metadata, theirs)
         self._runner.offer(facts.PlaceAsked(effect.epoch, is_ours))
+
+    async def join(
+        self, identity: str, token: str, connect: Callable[[], Awaitable[RoomSnapshot]]
+    ) -> RoomSnapshot:
+        """Connect; give up when a later join holds the place, and try again when an earlier does.
+
+        Raises:
+            UTDStreamException: `CONFLICT`, replaced; or what connecting failed with.
+        """
+        own = metadata_in(token)
+        if serial_in_metadata(own) is None:
+            return await connect()
+        try:
+            return await self._unless_replaced(identity, own, connect())
+        except UTDStreamException as error:
+            if error.code is not UTDErrorCode.TIMEOUT:
+                raise
+            theirs = await self._theirs(identity)
+            if is_own_place(theirs or "", own):
+                raise displaced() from error
+            if not is_own_place(own, theirs) or theirs is NOBODY:
+                raise
+        return await self._unless_replaced(identity, own, connect())
+
+    async def _unless_replaced(
+        self, identity: str, own: str, connecting: Awaitable[RoomSnapshot]
+    ) -> RoomSnapshot:
+        joining = asyncio.ensure_future(connecting)
+        try:
+            while not (await asyncio.wait((joining,), timeout=ASK_EVERY))[0]:
+                if is_own_place(await self._theirs(identity) or "", own):
+                    raise displaced()
+            return joining.result()
+        finally:
+            if joining.cancel():
+                await asyncio.wait((joining,))
+
+    async def _theirs(self, identity: str) -> str | None:
+        """Return the metadata of whoever holds it, `NOBODY`, or None where that is not known."""
+        try:
+            return await self._engine.participant_metadata(self._runner.room_name, identity)
+        except UTDStreamException as error:
+            return NOBODY if error.code is UTDErrorCode.NOT_FOUND else None

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TypeVar
 
 from utd_rx.models.audio import AudioInput
 from utd_rx.models.ban import UTDBan
+from utd_rx.models.events import RoomSnapshot
 from utd_rx.models.participant import TrackSource
 from utd_rx.models.role import UTDRole
 from utd_rx.models.token import UTDTokenResponse
@@ -80,7 +82,8 @@ class UTDSession(MediaSession[St], SessionView[St]):
     def _ask_engine(self) -> tuple[Handlers, ...]:
         self._ask = self._runner.ask
         self._moderation = Moderation(self._runner, self._engine)
-        return self._moderation.handlers, OwnPlace(self._runner, self._engine).handlers
+        self._place = OwnPlace(self._runner, self._engine)
+        return self._moderation.handlers, self._place.handlers
 
     async def _credentials(self) -> UTDTokenResponse:
         """Return what the media room is joined with now."""
@@ -89,6 +92,9 @@ class UTDSession(MediaSession[St], SessionView[St]):
     def _admitted(self, epoch: int, access: RoomPass) -> None:
         role = access.role if isinstance(access, UTDTokenResponse) else None
         self._runner.offer(facts.JoinAdmitted(epoch, role))
+
+    def _connect(self, access: RoomPass) -> Awaitable[RoomSnapshot]:
+        return self._place.join(self.identity, access.token, partial(super()._connect, access))
 
     # --- moderation: the engine decides who is host or admin -------------------------------------
     # Each returns when the session's own state shows what it did. Cancelling is safe; the engine

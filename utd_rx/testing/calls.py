@@ -9,10 +9,10 @@ from typing import Final
 from attrs import evolve
 
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
+from utd_rx.models.app_json import frozen_json
 from utd_rx.models.call import UTDCall, UTDCallEndReason, UTDCallStatus
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.stream_type import UTDStreamType
-from utd_rx.protocol.wire.app_json import frozen_json
 from utd_rx.testing.engine import FakeEngine
 from utd_rx.testing.room import FakeRoom
 

@@ -86,7 +86,8 @@ def run_demo(story: Story, sfu: str, out: Path, wav: Path | None, *, as_json: bo
     draw_timeline(story, journal, out / "timeline.png", title=title)
     _print(console, verdicts, [out / name for name in results(story)], is_judged=is_judged)
     if as_json:
-        print(json_line(is_kept=is_kept, is_judged=is_judged, verdicts=verdicts, files=paths))
+        files = [str(path) for path in paths]
+        print(json_line(is_kept=is_kept, is_judged=is_judged, verdicts=verdicts, files=files))
     if not is_judged:
         return _too_busy(console, seen)
     return 0 if is_kept else 1

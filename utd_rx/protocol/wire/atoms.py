@@ -13,9 +13,9 @@ from typing import Final, cast
 
 from utd_rx.models import agent_events as e
 from utd_rx.models.agent import AgentError, AgentRole, AgentTool
+from utd_rx.models.app_json import frozen_json, plain_json
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.secrets import foreign_text, hiding
-from utd_rx.protocol.wire.app_json import frozen_json, plain_json
 from utd_rx.protocol.wire.reading import (
     Json,
     parse_object,

@@ -9,10 +9,10 @@ from typing import Final
 
 from attrs import evolve
 
+from utd_rx.models.app_json import frozen_json, plain_json
 from utd_rx.models.call import UTDCall, UTDCallEndReason, UTDCallStatus
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.stream_type import UTDStreamType
-from utd_rx.protocol.wire.app_json import frozen_json, plain_json
 from utd_rx.protocol.wire.reading import Json, read_number, read_object, read_text, without_none
 
 TYPES: Final = {

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
+from utd_rx.models.app_json import frozen_json
 from utd_rx.models.frozen_map import FrozenMap
-from utd_rx.protocol.wire.app_json import frozen_json
 
 People: TypeAlias = SearchStrategy[str]
 """The identities that occur in a value."""

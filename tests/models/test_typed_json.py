@@ -11,8 +11,8 @@ from attrs import field, frozen
 
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
 from utd_rx.models.frozen_map import FrozenMap
+from utd_rx.models.typed_json import DecodeError, codec_of, decode, encode
 from utd_rx.protocol.promises import IsSitting
-from utd_rx.protocol.typed_json import DecodeError, codec_of, decode, encode
 from utd_rx.protocol.waiting import Promise
 
 
