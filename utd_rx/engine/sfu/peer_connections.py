@@ -85,5 +85,6 @@ class PeerConnections:
             one.tick(now)
 
     def close(self) -> None:
+        self._offers = None
         for one in self._all:
             one.close()

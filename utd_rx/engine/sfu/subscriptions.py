@@ -62,7 +62,7 @@ class Subscriptions:
     ) -> None:
         self._sink = sink
         self._send = send
-        self._ask = ask or self._require_sections
+        self._ask = ask
         self._default = rtc.UpdateTrackSettings(quality=quality)  # where nothing was said
         self._settings: dict[str, rtc.UpdateTrackSettings] = {}  # by track sid
         self._wanted: dict[str, _Wanted] = {}
@@ -142,6 +142,7 @@ class Subscriptions:
             self.remove(sid)
         self._slots.clear()
         self._send = lambda **_message: None  # so that nothing holds on to who sent them
+        self._ask = None
 
     def _unbound(self) -> list[_Wanted]:
         waiting = (one for one in self._wanted.values() if one.subscription is None)
@@ -164,7 +165,8 @@ class Subscriptions:
         self._is_offer_due = True
         missing: Counter[Kind] = Counter(one.publication.kind for one in self._unbound())
         missing.subtract(one.kind for one in self._slots.values() if one.wanted is None)
-        self._ask({kind: max(0, count) for kind, count in missing.items()})
+        ask = self._ask or self._require_sections
+        ask({kind: max(0, count) for kind, count in missing.items()})
 
     def _require_sections(self, missing: Mapping[Kind, int]) -> None:
         self._send(
