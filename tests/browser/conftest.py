@@ -16,8 +16,15 @@ from aiohttp import web
 from tests.browser.chromium import Chromium, Page, find_chromium
 
 HERE: Final = Path(__file__).parent
-LIBRARY: Final = HERE / "node_modules" / "livekit-client" / "dist" / "livekit-client.umd.js"
 BROWSER_TONE: Final = 880.0
+
+
+def library(release: str = "livekit-client") -> Path:
+    """Return the script of a release, by its name in package.json; skip where it is missing."""
+    path = HERE / "node_modules" / release / "dist" / "livekit-client.umd.js"
+    hint = "install it with Node: npm ci --prefix tests/browser"
+    require(path.exists(), f"{release} not found; {hint}")
+    return path
 
 
 def require(is_there: object, missing: str) -> None:
@@ -56,16 +63,12 @@ def _write_tone(path: Path) -> Path:
 @pytest.fixture
 async def page(chromium: Chromium) -> AsyncIterator[Page]:
     """A fresh page with the functions of page.js."""
-    require(
-        LIBRARY.exists(),
-        "livekit-client not found; install it with Node: npm ci --prefix tests/browser",
-    )
-    async with served(chromium, HERE / "page.html", HERE / "page.js", LIBRARY) as page:
+    async with served(chromium, HERE / "page.html", HERE / "page.js", library()) as page:
         yield page
 
 
 @asynccontextmanager
-async def served(chromium: Chromium, *files: Path) -> AsyncIterator[Page]:
+async def served(chromium: Chromium, *files: Path, query: str = "") -> AsyncIterator[Page]:
     """Open the first of these files as a page, with the others beside it; localhost counts as a
     secure context."""
     application = web.Application()
@@ -77,7 +80,9 @@ async def served(chromium: Chromium, *files: Path) -> AsyncIterator[Page]:
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
         address = runner.addresses[0]
-        async with chromium.page(f"http://{address[0]}:{address[1]}/{files[0].name}") as page:
+        async with chromium.page(
+            f"http://{address[0]}:{address[1]}/{files[0].name}?{query}"
+        ) as page:
             yield page
     finally:
         await runner.cleanup()

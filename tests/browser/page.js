@@ -5,7 +5,13 @@
 const { ConnectionState, DisconnectReason, Room, RoomEvent, Track, VideoQuality } = LivekitClient;
 
 const PATIENCE = 20_000;
-const room = new Room();
+// "two" peer connections, which older releases always have.
+const room = new Room(location.search === "?two" ? { singlePeerConnection: false } : {});
+// Before 2.0 some names were others, and participants were kept by their sid.
+const participant = (identity) =>
+  [...(room.remoteParticipants ?? room.participants).values()].find((p) => p.identity === identity);
+const publicationOf = (participant, source) =>
+  participant?.getTrackPublication?.(source) ?? participant?.getTrack?.(source);
 const events = [];
 const audio = new AudioContext();
 
@@ -94,9 +100,7 @@ async function publishCamera(videoCodec) {
 
 function videoOf(identity) {
   return until(() => {
-    const publication = room.remoteParticipants
-      .get(identity)
-      ?.getTrackPublication(Track.Source.Camera);
+    const publication = publicationOf(participant(identity), Track.Source.Camera);
     return publication?.track && publication;
   }, `a video of ${identity}`);
 }
@@ -126,19 +130,20 @@ async function picture(identity, width) {
 }
 
 async function setMicrophoneMuted(muted) {
-  const publication = room.localParticipant.getTrackPublication(Track.Source.Microphone);
+  const publication = publicationOf(room.localParticipant, Track.Source.Microphone);
   await (muted ? publication.mute() : publication.unmute());
 }
 
 async function send(text, topic, reliable) {
-  await room.localParticipant.publishData(new TextEncoder().encode(text), { topic, reliable });
+  const data = new TextEncoder().encode(text);
+  if (room.remoteParticipants) await room.localParticipant.publishData(data, { topic, reliable });
+  else await room.localParticipant.publishData(data, reliable ? 0 : 1, { topic });
 }
 
 // The frequency, in Hz, of the strongest tone that participant sends, as soon as there is one.
 async function pitch(identity) {
   const track = await until(
-    () =>
-      room.remoteParticipants.get(identity)?.getTrackPublication(Track.Source.Microphone)?.track,
+    () => publicationOf(participant(identity), Track.Source.Microphone)?.track,
     `a track of ${identity}`,
   );
   // Chromium lets remote sound flow into Web Audio only while an element plays it.

@@ -68,12 +68,12 @@ class Peer:
         spectrum = np.abs(np.fft.rfft(heard[RATE // 20 :] * np.hanning(len(heard) - RATE // 20)))
         return float(np.argmax(spectrum)) * RATE / (len(heard) - RATE // 20)
 
-    async def sees(self, track: rtc.Track, width: int) -> None:
-        """Wait for a picture of that width."""
+    async def sees(self, track: rtc.Track, width: int | None = None) -> None:
+        """Wait for a picture, of that width."""
         stream = rtc.VideoStream(track)
         try:
             async with asyncio.timeout(_PATIENCE):
-                while (await anext(stream)).frame.width != width:
+                while (await anext(stream)).frame.width != width is not None:
                     pass
         finally:
             await stream.aclose()
@@ -95,20 +95,23 @@ class Peer:
             await source.aclose()
 
     @asynccontextmanager
-    async def camera(self, codec: rtc.VideoCodec.ValueType) -> AsyncIterator[None]:
+    async def camera(
+        self, codec: rtc.VideoCodec.ValueType, width: int = 1280, *, simulcast: bool = True
+    ) -> AsyncIterator[None]:
         """Publish numbered pictures, in layers, for the length of the block."""
-        pattern = TestPattern(1280, 720, 15)
-        source = rtc.VideoSource(1280, 720)
+        height = width * 9 // 16
+        pattern = TestPattern(width, height, 15)
+        source = rtc.VideoSource(width, height)
         track = rtc.LocalVideoTrack.create_video_track("camera", source)
         options = rtc.TrackPublishOptions(
-            source=rtc.TrackSource.SOURCE_CAMERA, simulcast=True, video_codec=codec
+            source=rtc.TrackSource.SOURCE_CAMERA, simulcast=simulcast, video_codec=codec
         )
         if codec in (rtc.VideoCodec.VP9, rtc.VideoCodec.AV1):
             options.scalability_mode = "L3T3_KEY"
 
         def show(frame: VideoFrame) -> None:
             data = frame.pixels.tobytes()
-            source.capture_frame(rtc.VideoFrame(1280, 720, rtc.VideoBufferType.RGB24, data))
+            source.capture_frame(rtc.VideoFrame(width, height, rtc.VideoBufferType.RGB24, data))
 
         await self.room.local_participant.publish_track(track, options)
         pictures = await pattern.open(show)

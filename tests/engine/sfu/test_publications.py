@@ -75,11 +75,11 @@ def test_a_section_that_stops_ends_its_track_and_is_no_free_slot(
     section = microphone(recorded)
     publication = add_microphone(publications, section)
     publications.answer(section, 0.0)
-    assert publications.stopped(section) is None
+    assert publications.stopped([section]) == []
     silent = evolve(section, direction="recvonly")
-    assert publications.stopped(silent) is publication
+    assert publications.stopped([silent]) == [publication]
     publications.remove(publication)
-    assert publications.stopped(silent) is None
+    assert publications.stopped([silent]) == []
     assert publications.owns(section.mid)
     assert publications.answer(silent, 0.0)[0].direction == "inactive"
 

@@ -189,7 +189,7 @@ async def test_a_signal_that_ends_before_media_is_up_ends_the_session(room: SfuR
 
 async def test_who_falls_silent_has_twenty_seconds_to_come_back(room: SfuRoom) -> None:
     alice, signal = join(room, "alice")
-    alice.transport.on_datagram(b"\x16", 10.0)
+    alice.connections.publisher.on_datagram(b"\x16", 10.0)
     room.tick(30.0)
     assert not alice.is_closed
     room.tick(30.1)
@@ -213,7 +213,7 @@ async def test_who_left_is_freed_at_once(room: SfuRoom) -> None:
         alice, _ = join(room, "alice")
         bob, _ = join(room, "bob")
         alice.publish(rtc.AddTrackRequest(cid="c", type=models.TrackType.AUDIO))
-        left = [weakref.ref(one) for one in (alice, alice.transport, alice.publications)]
+        left = [weakref.ref(one) for one in (alice, alice.connections.publisher, alice.publications)]
         alice.close(Reason.CLIENT_INITIATED)
         del alice
         await asyncio.sleep(0)  # aiortc flushes in a task of its own
@@ -247,12 +247,12 @@ async def test_data_beyond_a_share_is_held_then_refused_in_words(room: SfuRoom) 
     bob, _ = join(room, "bob")
     alice.share.spend(1.0, 10.0)
     for _ in range(MAX_HELD):
-        alice.transport.on_datagram(b"\x16", 10.0)
+        alice.connections.publisher.on_datagram(b"\x16", 10.0)
     room.tick(10.1)
-    assert alice.transport.refused == 0
+    assert alice.connections.publisher.refused == 0
     for _ in range(10):
-        alice.transport.on_datagram(b"\x16", 10.2)
-        bob.transport.on_datagram(b"\x16", 10.2)
+        alice.connections.publisher.on_datagram(b"\x16", 10.2)
+        bob.connections.publisher.on_datagram(b"\x16", 10.2)
     signal.sent.clear()
     for n in range(10):
         room.tick(10.3 + n / 20)
@@ -261,6 +261,6 @@ async def test_data_beyond_a_share_is_held_then_refused_in_words(room: SfuRoom) 
     assert told.message.startswith("too much data at a time")
     room.tick(20.0)  # there is a share again, and what was held is taken
     for _ in range(10):
-        alice.transport.on_datagram(b"\x16", 20.0)
-    assert alice.transport.refused == 0
+        alice.connections.publisher.on_datagram(b"\x16", 20.0)
+    assert alice.connections.publisher.refused == 0
     assert not alice.is_closed

@@ -355,9 +355,3 @@ class TestHostileEmbedded:
         async with http.ws_connect(url(sfu, "/rtc/v1", room_name, join_request())) as socket:
             await until_closed(socket)
         assert await identities(sfu, room_name) == []
-
-    async def test_an_old_path_is_not_found(
-        self, sfu: RunningSfu, http: aiohttp.ClientSession
-    ) -> None:
-        async with http.get(f"{sfu.api_url}/rtc") as response:
-            assert response.status == 404

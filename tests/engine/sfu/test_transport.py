@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from utd_rx.engine.sfu.data_channels import LOSSY, RELIABLE, DataChannels
-from utd_rx.engine.sfu.dtls import DtlsClient, DtlsError, fingerprint
+from utd_rx.engine.sfu.dtls import DtlsAssociation, DtlsError, fingerprint
 
 CERTIFICATE = RTCCertificate.generateCertificate()
 
@@ -28,7 +28,7 @@ def test_a_certificate_names_itself_as_sdp_does() -> None:
 
 def test_a_client_hello_goes_out_and_is_repeated_in_time() -> None:
     sent: list[bytes] = []
-    client = DtlsClient(CERTIFICATE, sent.append)
+    client = DtlsAssociation(CERTIFICATE, sent.append)
     client.shake_hands()
     assert sent
     assert all(len(one) <= 1500 for one in sent)
@@ -40,7 +40,7 @@ def test_a_client_hello_goes_out_and_is_repeated_in_time() -> None:
 
 @given(st.binary(max_size=100) | st.binary(max_size=60).map(lambda b: b"\x16\xfe\xfd" + b))
 def test_any_bytes_are_ignored_or_end_the_handshake(data: bytes) -> None:
-    client = DtlsClient(CERTIFICATE, lambda _: None)
+    client = DtlsAssociation(CERTIFICATE, lambda _: None)
     client.shake_hands()
     try:
         assert client.receive(data) == []

@@ -1,6 +1,7 @@
-"""Write our answer to an offer, and choose the codecs in it. Pure; no I/O and no state.
+"""Write our answer to an offer, or an offer of ours, and choose the codecs. Pure; no state.
 
-Every section of the offer gets one `AnswerSection` (docs/livekit.md, "Sections").
+Every section of the offer gets one `AnswerSection` (docs/livekit.md, "Sections"). An offer of ours
+is the answer to one that the client has not made (`subscriber_offers`), and written alike.
 """
 
 from __future__ import annotations
@@ -77,13 +78,19 @@ def match_codec(published: Codec, section: Section) -> Codec | None:
 
     def is_like(codec: Codec, *parameters: str) -> bool:
         is_named_so = (codec.name, codec.clock_rate) == (published.name, published.clock_rate)
-        said = ((codec.parameter(one), published.parameter(one)) for one in parameters)
+        said = ((_said(codec, one), _said(published, one)) for one in parameters)
         return is_named_so and all(theirs == ours for theirs, ours in said)
 
     same = [one for one in section.codecs if is_like(one, *_IDENTIFYING_PARAMETERS)]
     # Another profile may decode it, another packetization of H.264 cannot.
     similar = [one for one in section.codecs if is_like(one, "packetization-mode")]
     return next(iter(same or similar), None)
+
+
+def _said(codec: Codec, parameter: str) -> str | None:
+    """A parameter of a codec; where it may be left out, what it means then (RFC 6184 §8.1)."""
+    value = codec.parameter(parameter)
+    return "0" if value is None and parameter == "packetization-mode" else value
 
 
 def published_codec(codec: Codec, request: rtc.AddTrackRequest) -> Codec:
@@ -115,9 +122,14 @@ def accepted_extensions(section: Section, codec: Codec | None) -> Mapping[str, i
 
 
 def write_answer(
-    sections: Sequence[AnswerSection], local: LocalTransport, version: int, *, is_mixed: bool
+    sections: Sequence[AnswerSection],
+    local: LocalTransport,
+    version: int,
+    *,
+    is_mixed: bool,
+    is_offer: bool = False,
 ) -> str:
-    """Write the answer; `version` must grow with every answer of a session."""
+    """Write the answer; `version` must grow with every answer, or offer, of a session."""
     bundle = " ".join(one.offered.mid for one in sections if not one.offered.is_rejected)
     lines = [
         "v=0",
@@ -132,11 +144,11 @@ def write_answer(
     if is_mixed:
         lines.append("a=extmap-allow-mixed")
     for section in sections:
-        lines += _answer_lines(section, local)
+        lines += _answer_lines(section, local, "actpass" if is_offer else "active")
     return "\r\n".join(lines) + "\r\n"
 
 
-def _answer_lines(section: AnswerSection, local: LocalTransport) -> Iterator[str]:
+def _answer_lines(section: AnswerSection, local: LocalTransport, setup: str) -> Iterator[str]:
     offered = section.offered
     is_data = offered.kind == "application"
     codecs = section.codecs or offered.codecs[:1]
@@ -147,7 +159,7 @@ def _answer_lines(section: AnswerSection, local: LocalTransport) -> Iterator[str
     if offered.is_rejected:
         yield "a=inactive"
         return
-    yield "a=setup:active"
+    yield f"a=setup:{setup}"
     yield f"a=ice-ufrag:{local.ice_ufrag}"
     yield f"a=ice-pwd:{local.ice_password}"
     yield f"a=candidate:1 1 udp 2130706431 {local.host} {local.port} typ host"

@@ -1,7 +1,8 @@
 """Data channels of one client: aiortc's SCTP on our DTLS.
 
-The client opens `_reliable`, `_lossy` and `_data_track`; each is used in both directions and we
-open none (docs/livekit.md, "Data channels"). aiortc's coroutines never suspend because ours do not,
+On one transport the client opens `_reliable`, `_lossy` and `_data_track`, and each is used in both
+directions. On two, it opens them where it publishes and we open ours where it receives
+(docs/livekit.md, "Data channels"). aiortc's coroutines never suspend because ours do not,
 so they are driven synchronously, which keeps the order of datagrams.
 """
 
@@ -9,10 +10,11 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
+from functools import partial
 from typing import Any, Final, cast
 
-from aiortc import RTCDataChannel, RTCSctpTransport
+from aiortc import RTCDataChannel, RTCDataChannelParameters, RTCSctpTransport
 from aiortc.rtcsctptransport import RTCSctpCapabilities
 
 from utd_rx.engine.sfu.answers import MAX_MESSAGE_SIZE
@@ -43,10 +45,13 @@ class _DtlsPort:
     """What `RTCSctpTransport` uses of a DTLS transport; input comes by `DataChannels.receive`."""
 
     state = "connected"
-    _role = "client"
 
     def __init__(self, send: Callable[[bytes], None]) -> None:
         self.send: Callable[[bytes], None] | None = send
+        self._role = "client"  # of DTLS, which says whose channels have even numbers
+
+    def be_server(self) -> None:
+        self._role = "server"
 
     def _register_data_receiver(self, receiver: object) -> None: ...
     def _unregister_data_receiver(self, receiver: object) -> None: ...
@@ -66,10 +71,16 @@ def _drive(coroutine: Coroutine[Any, Any, None]) -> None:
 
 
 class DataChannels:
-    """The SCTP association: packets go out by `send`, `on_message` gets label and payload."""
+    """The SCTP association: packets go out by `send`, `on_message` gets label and payload.
+
+    `opens` are the labels of the channels that are opened from this end.
+    """
 
     def __init__(
-        self, send: Callable[[bytes], None], on_message: Callable[[str, bytes], None]
+        self,
+        send: Callable[[bytes], None],
+        on_message: Callable[[str, bytes], None],
+        opens: Iterable[str] = (),
     ) -> None:
         self.dropped = 0
         self._on_message: Callable[[str, bytes], None] | None = on_message
@@ -80,11 +91,21 @@ class DataChannels:
         self._port = _DtlsPort(send)
         self._sctp = RTCSctpTransport(cast("Any", self._port), _SCTP_PORT)
         self._sctp.on("datachannel", self._on_channel)
+        self._opens = tuple(opens)
         self.is_closed = False
 
-    def start(self) -> None:
+    def start(self, *, is_server: bool = False) -> None:
+        if is_server:
+            self._port.be_server()
         capabilities = RTCSctpCapabilities(maxMessageSize=MAX_MESSAGE_SIZE)
         _drive(self._sctp.start(capabilities, _SCTP_PORT))
+        for label in self._opens:
+            is_ordered = label == RELIABLE
+            parameters = RTCDataChannelParameters(
+                label=label, ordered=is_ordered, maxRetransmits=None if is_ordered else 0
+            )
+            channel = RTCDataChannel(self._sctp, parameters)
+            channel.on("open", partial(self._on_channel, channel))
 
     def receive(self, packet: bytes) -> None:
         if self.is_closed:

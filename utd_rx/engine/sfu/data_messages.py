@@ -57,4 +57,4 @@ def _deliver(others: Iterable[SfuParticipant], packet: models.DataPacket, label:
     for receiver in others:
         is_addressed = receiver.identity in identities or receiver.sid in sids
         if receiver.is_active and (is_addressed or not (identities or sids)):
-            receiver.transport.data.send(label, encoded)
+            receiver.connections.send_data(label, encoded)

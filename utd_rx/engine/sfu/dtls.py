@@ -1,7 +1,9 @@
-"""DTLS 1.2 as client over datagrams somebody else moves, and the SRTP keys that come out of it.
+"""DTLS 1.2 over datagrams somebody else moves, and the SRTP keys that come out of it.
 
-We always answer `a=setup:active`, so the client listens and we send the ClientHello. Trust is the
-fingerprint in the client's SDP (RFC 5763). Certificates, ciphers and SRTP profiles are aiortc's.
+An offer of the client's we always answer `a=setup:active`, so the client listens and we send the
+ClientHello. An offer of ours leaves it to the client, who mostly wants to be active itself. Trust
+is the fingerprint in the client's SDP (RFC 5763). Certificates, ciphers and SRTP profiles are
+aiortc's.
 """
 
 from __future__ import annotations
@@ -31,14 +33,24 @@ class DtlsError(Exception):
     """The handshake failed or the peer is not who its SDP said."""
 
 
-class DtlsClient:
-    """One DTLS association under our `certificate`; `send` takes each outgoing datagram."""
+class DtlsAssociation:
+    """One association under our `certificate`; `send` takes each outgoing datagram."""
 
-    def __init__(self, certificate: aiortc.RTCCertificate, send: Callable[[bytes], None]) -> None:
+    def __init__(
+        self,
+        certificate: aiortc.RTCCertificate,
+        send: Callable[[bytes], None],
+        *,
+        is_server: bool = False,
+    ) -> None:
         context = certificate._create_ssl_context(aiortc.SRTP_PROFILES)
         context.set_options(SSL.OP_NO_QUERY_MTU)
         self._connection = SSL.Connection(context)
-        self._connection.set_connect_state()
+        if is_server:
+            self._connection.set_accept_state()
+        else:
+            self._connection.set_connect_state()
+        self.is_server = is_server
         self._connection.set_ciphertext_mtu(_MTU)
         self._send = send
         self.is_connected = False
@@ -54,7 +66,7 @@ class DtlsClient:
         return self._read() if self.is_connected else []
 
     def shake_hands(self) -> None:
-        """Send the ClientHello, or go on after an answer; `DtlsError` ends the association."""
+        """Begin, or go on after an answer; `DtlsError` ends the association."""
         try:
             self._connection.do_handshake()
             self.is_connected = True
@@ -122,7 +134,8 @@ class DtlsClient:
             raise DtlsError("no common SRTP profile")
         size = 2 * (profile.key_length + profile.salt_length)
         material = self._connection.export_keying_material(_EXPORTER_LABEL, size)
-        ours, theirs = (profile.get_key_and_salt(material, side) for side in (0, 1))
+        sides = (1, 0) if self.is_server else (0, 1)  # the client's keys come first
+        ours, theirs = (profile.get_key_and_salt(material, side) for side in sides)
         outbound = _policy(ours, Policy.SSRC_ANY_OUTBOUND, profile.libsrtp_profile)
         inbound = _policy(theirs, Policy.SSRC_ANY_INBOUND, profile.libsrtp_profile)
         return Session(outbound), Session(inbound)

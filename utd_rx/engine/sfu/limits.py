@@ -108,6 +108,12 @@ def decode_join_request(value: str) -> rtc.JoinRequest:
     return request
 
 
+def check_join_request(request: rtc.JoinRequest) -> rtc.JoinRequest:
+    """Return a request that holds no more than it may, or raise LimitError."""
+    _bound(request)
+    return request
+
+
 def _bound(request: Message, request_id: int = 0) -> None:
     name = _too_large(request)
     if name is not None:

@@ -1,14 +1,15 @@
 """What one participant publishes: tracks asked for, sections they arrive on, packets they carry.
 
 `add_track` announces a `cid`; a section of a later offer ends its msid in it, and only then the
-track is live. A client unpublishes without a message: the section stops sending
-(docs/livekit.md, "Signalling").
+track is live. Firefox names another track there, and Safari may name none: such a section carries
+the first track of its kind that is announced and in no other section. A client unpublishes without
+a message: the section stops sending (docs/livekit.md, "Signalling").
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from copy import deepcopy
 from typing import Final
 
@@ -122,6 +123,8 @@ class Publications:
     _pause_delay: float = 5.0  # until a layer that nobody receives is called so
     _by_sid: dict[str, Publication] = field(factory=dict)
     _sections: dict[str, Publication | None] = field(factory=dict)  # every mid that ever sent
+    _carried: dict[str, str | None] = field(factory=dict)  # the track id a mid went live under
+    _offered: frozenset[str | None] = frozenset()  # track ids of the offer that is answered
     _by_ssrc: dict[int, tuple[InboundTrack, InboundStream]] = field(factory=dict)
     _mid_extension: int = 0
     _report_at: float = 0.0
@@ -167,23 +170,40 @@ class Publications:
         """Whether that section has ever sent, so that it is no free slot when it stops."""
         return mid in self._sections
 
-    def stopped(self, section: Section) -> Publication | None:
-        """The publication that was on `section`, when the offer no longer sends it."""
-        current = self._sections.get(section.mid)
-        if current is None or (section.is_sending and section.track_id in current.cids):
-            return None
-        return current
+    def stopped(self, sections: Sequence[Section]) -> list[Publication]:
+        """Look at a new offer: the publications whose sections no longer send them."""
+        self._offered = frozenset(one.track_id for one in sections if one.is_sending)
+        carried = ((self._sections.get(one.mid), one) for one in sections)
+        return [known for known, one in carried if known is not None and self._has_stopped(one)]
+
+    def _has_stopped(self, section: Section) -> bool:
+        return not section.is_sending or self._announced(section) is not None
+
+    def _announced(self, section: Section) -> Publication | None:
+        """What is announced and not live, and what a section that sends must be."""
+        for publication in self:
+            if section.track_id in publication.cids:
+                return None if publication.is_live else publication
+        if section.mid in self._carried and self._carried[section.mid] == section.track_id:
+            return None  # it goes on with what was there before
+        pending = (one for one in self if one.kind == section.kind and not one.is_live)
+        return next((one for one in pending if not self._offered & one.cids), None)
 
     def keep(self, mids: Set[str]) -> list[Publication]:
         """Forget sections of other mids, which no offer has any more; what was on them."""
+        for mid in self._carried.keys() - mids:
+            del self._carried[mid]
         vanished = [self._sections.pop(mid) for mid in self._sections.keys() - mids]
         return [one for one in vanished if one is not None]
 
     def answer(self, section: Section, now: float) -> tuple[AnswerSection, Publication | None]:
         """Answer a section that sends, or sent once; also say which publication went live."""
-        self._sections.setdefault(section.mid, None)
-        publication = self._find(section)
-        if publication is None or not section.is_sending:
+        publication = self._sections.setdefault(section.mid, None)
+        if not section.is_sending:
+            self._carried.pop(section.mid, None)
+            return AnswerSection(section), None
+        publication = publication or self._announced(section)
+        if publication is None:
             return AnswerSection(section), None
         codec = answers.choose_published_codec(section, publication.preferred_codec)
         if codec is None:
@@ -194,10 +214,6 @@ class Publications:
         accepted = answers.published_codec(codec, publication.request)
         answer = AnswerSection(section, "recvonly", (accepted,), receive_rids=section.rids)
         return answer, publication if is_new else None
-
-    def _find(self, section: Section) -> Publication | None:
-        announced = (one for one in self if section.track_id in one.cids and not one.is_live)
-        return self._sections[section.mid] or next(announced, None)
 
     def _go_live(
         self, publication: Publication, section: Section, codec: Codec, now: float
@@ -210,6 +226,7 @@ class Publications:
         publication.info.mid = section.mid
         publication.info.mime_type = f"{section.kind}/{answers.CODECS[section.kind][codec.name]}"
         self._sections[section.mid] = publication
+        self._carried[section.mid] = section.track_id
         self._mid_extension = extensions.get(MID_EXTENSION, self._mid_extension)
         if not section.rids:
             self._by_ssrc |= dict.fromkeys(section.ssrcs[:1], (track, track.streams[0]))
@@ -230,15 +247,24 @@ class Publications:
     def _learn(self, header: rtp.RtpHeader) -> tuple[InboundTrack, InboundStream] | None:
         value = header.extensions.get(self._mid_extension)
         if value is None:
-            return None
-        publication = self._sections.get(value.decode("ascii", "replace"))
-        track = publication.track if publication is not None else None
+            track = self._silent_track(header.payload_type)
+        else:
+            publication = self._sections.get(value.decode("ascii", "replace"))
+            track = publication.track if publication is not None else None
         stream = track.stream_of(header) if track is not None else None
         if track is None or stream is None:
             return None
         self._forget_ssrcs((stream,))
         self._by_ssrc[header.ssrc] = track, stream
         return track, stream
+
+    def _silent_track(self, payload_type: int) -> InboundTrack | None:
+        """The one track that a packet without a MID must be the first of (RFC 8843 §9.2)."""
+        tracks = [one for one in self._tracks() if one.codec.payload_type == payload_type]
+        silent = [one for one in tracks if not one.rids and one.streams[0].ssrc is None]
+        known = {id(track) for track, _ in self._by_ssrc.values()}
+        silent = [one for one in silent if id(one) not in known]
+        return silent[0] if len(silent) == 1 else None
 
     def on_sender_report(self, report: RtcpSrPacket, now: float) -> None:
         known = self._by_ssrc.get(report.ssrc)

@@ -126,6 +126,7 @@ def _update_metadata(participant: SfuParticipant, request: rtc.UpdateParticipant
 
 _HANDLERS: Final[Mapping[str, Callable[[SfuParticipant, Any], None]]] = {
     "offer": SfuParticipant.on_offer,
+    "answer": SfuParticipant.on_answer,
     "add_track": _add_track,
     "mute": _mute,
     "subscription": _subscription,

@@ -1,4 +1,4 @@
-"""Read a client's offer. Pure; no I/O and no state.
+"""Read a client's offer, or its answer. Pure; no I/O and no state.
 
 Only what LiveKit clients send is understood (docs/livekit.md, "Signalling"): one BUNDLE transport,
 rtcp-mux, trickle ICE, DTLS.
@@ -68,16 +68,21 @@ class Section:
     def is_sending(self) -> bool:
         return self.direction in ("sendonly", "sendrecv") and not self.is_rejected
 
+    @property
+    def is_receiving(self) -> bool:
+        return self.direction in ("recvonly", "sendrecv") and not self.is_rejected
+
 
 @frozen
 class SdpOffer:
-    """A client's offer, BUNDLE transport attributes merged."""
+    """A client's offer, or its answer to ours, BUNDLE transport attributes merged."""
 
     ice_ufrag: str
     ice_password: str = field(repr=False)
     fingerprints: tuple[tuple[str, str], ...]  # (hash name, upper-case hex with colons)
     sections: tuple[Section, ...]
     is_mixed: bool = False  # one-byte and two-byte header extensions may follow each other
+    is_active: bool = False  # the client begins DTLS
 
 
 class _Lines:
@@ -106,7 +111,7 @@ class _Lines:
 
 
 def parse_offer(text: str) -> SdpOffer:
-    """Parse an offer; `SdpError` when it is too large or lacks what a transport needs."""
+    """Parse an offer or an answer; `SdpError`: it is too large or lacks what a transport needs."""
     if len(text) > MAX_SIGNAL_BYTES:
         raise SdpError("offer too large")
     session, *media = f"\n{text}".split("\nm=")
@@ -125,7 +130,8 @@ def parse_offer(text: str) -> SdpOffer:
         raise SdpError("offer lacks a fingerprint")
     ice_ufrag, ice_password = _first(blocks, "ice-ufrag"), _first(blocks, "ice-pwd")
     is_mixed = any("extmap-allow-mixed" in block for block in blocks)
-    return SdpOffer(ice_ufrag, ice_password, tuple(fingerprints), sections, is_mixed)
+    is_active = any("active" in block.all("setup") for block in blocks)
+    return SdpOffer(ice_ufrag, ice_password, tuple(fingerprints), sections, is_mixed, is_active)
 
 
 def _first(blocks: Iterable[_Lines], key: str) -> str:
@@ -205,6 +211,7 @@ def _parse_rids(lines: _Lines) -> tuple[str, ...]:
             layers = tokens[tokens.index("send") + 1].split(";")
             if len(layers) > _MAX_LAYERS:
                 raise SdpError(f"{len(layers)} simulcast layers")
-            # "~" marks a paused layer, "," separates alternatives of one layer.
-            return tuple(layer.split(",")[0].lstrip("~") for layer in layers)
+            # "~" marks a paused layer, "," separates alternatives of one layer; drafts of RFC 8853
+            # began the list with "rid=".
+            return tuple(one.split(",")[0].removeprefix("rid=").lstrip("~") for one in layers)
     return ()

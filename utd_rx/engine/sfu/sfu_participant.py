@@ -25,10 +25,10 @@ from utd_rx.engine.sfu.data_tracks import DataReceptions, DataTrack, DataTracks
 from utd_rx.engine.sfu.layers import HIGH, LOW
 from utd_rx.engine.sfu.limits import check_limits, share
 from utd_rx.engine.sfu.participant_ports import SfuContext, SignalConnection
+from utd_rx.engine.sfu.peer_connections import PeerConnections
 from utd_rx.engine.sfu.publications import Publication, Publications, new_sid
-from utd_rx.engine.sfu.sdp import SdpError, SdpOffer, parse_offer
+from utd_rx.engine.sfu.sdp import Kind, SdpError, SdpOffer, parse_offer
 from utd_rx.engine.sfu.subscriptions import Subscriptions
-from utd_rx.engine.sfu.transport import Transport
 
 _logger = logging.getLogger(__name__)
 
@@ -59,7 +59,11 @@ class ParticipantOwner(Protocol):
 
 
 class SfuParticipant:
-    """Implements `transport.TransportOwner`."""
+    """Implements `transport.TransportOwner`.
+
+    `has_two`: it publishes on one connection, which it offers, and receives on another, which we
+    do (docs/livekit.md, "Two connections").
+    """
 
     def __init__(
         self,
@@ -69,6 +73,8 @@ class SfuParticipant:
         request: rtc.JoinRequest,
         host: str,
         now: float,
+        *,
+        has_two: bool = False,
     ) -> None:
         self.owner = owner
         self.permission = tokens.permission_of(claims.video)
@@ -99,13 +105,19 @@ class SfuParticipant:
         self._refusal_at = now
         self.share = share()
         self.news = Budget(_NEWS_RATE, _NEWS_BURST)  # bytes of `info` that are told at once
-        self.transport = Transport(context.mux, context.certificate, host, self, self.share)
+        self.connections = PeerConnections(
+            context, host, self, self.send, self.share, has_two=has_two
+        )
         pause_delay = context.options.dynacast_pause_delay
-        self.publications = Publications(self.sid, self.transport, self.send, pause_delay)
+        self.publications = Publications(
+            self.sid, self.connections.publisher, self.send, pause_delay
+        )
         quality = LOW if request.connection_settings.adaptive_stream else HIGH
-        self.subscriptions = Subscriptions(self.transport, self.send, quality)
+        self.subscriptions = Subscriptions(
+            self.connections.subscriber, self.send, quality, self._request if has_two else None
+        )
         self.data_tracks = DataTracks(self.sid, self.identity)
-        deliver = partial(self.transport.data.send, DATA_TRACK)
+        deliver = partial(self.connections.send_data, DATA_TRACK)
         self.data_receptions = DataReceptions(self.send, deliver)
 
     @property
@@ -156,7 +168,7 @@ class SfuParticipant:
         if self._signal is not signal:
             return
         self._signal = None
-        if not self.transport.is_connected:
+        if not self.connections.is_connected:
             self.close(Reason.SIGNAL_CLOSE)
 
     def push_token(self, now: float) -> None:
@@ -169,19 +181,18 @@ class SfuParticipant:
         try:
             offer = parse_offer(description.sdp)
         except SdpError as error:
-            _logger.info("offer refused: %s", error)
-            self.close(Reason.STATE_MISMATCH, Action.RECONNECT)
+            self._start_over("offer", error)
             return
-        local = self.transport.on_offer(offer)
+        local, has_two = self.connections.publisher.on_offer(offer), self.connections.has_two
         if not self.has_offered:
             # The join's own offer has sections to receive on: what is there already is bound in
             # its answer, or a listener waits for another round of offer and answer.
             self.has_offered = True
             self.owner.reconcile(self)
-        stopped = [self.publications.stopped(section) for section in offer.sections]
         mids = {section.mid for section in offer.sections}
-        gone = [*(one for one in stopped if one is not None), *self.publications.keep(mids)]
-        self.subscriptions.keep(mids)
+        gone = [*self.publications.stopped(offer.sections), *self.publications.keep(mids)]
+        if not has_two:
+            self.subscriptions.keep(mids)
         for publication in gone:
             self.publications.remove(publication)
         sections, live = self._answer_sections(offer)
@@ -191,14 +202,37 @@ class SfuParticipant:
                 type="answer",
                 sdp=write_answer(sections, local, self._answers, is_mixed=offer.is_mixed),
                 id=description.id,
-                mid_to_track_id=self.subscriptions.mid_to_track_id(),
+                mid_to_track_id={} if has_two else self.subscriptions.mid_to_track_id(),
             )
         )
-        self.subscriptions.end_request()
+        if not has_two:
+            self.subscriptions.end_request()
         for publication in gone:
             self._announce_unpublished(publication)
         for publication in live:
             self.owner.on_published(self, publication)
+
+    def offer(self) -> None:
+        """Offer what it receives, if it is not the client who offers."""
+        if self.connections.has_two and not self.has_offered:
+            self.has_offered = True
+            self.owner.reconcile(self)
+        self.subscriptions.end_request()
+        self.connections.start(self.subscriptions)
+
+    def _request(self, missing: Mapping[Kind, int]) -> None:
+        self.connections.request(self.subscriptions, missing)
+
+    def on_answer(self, description: rtc.SessionDescription) -> None:
+        """Take the answer to an offer of ours; a client that sends a useless one starts over."""
+        try:
+            self.connections.on_answer(self.subscriptions, description)
+        except SdpError as error:
+            self._start_over("answer", error)
+
+    def _start_over(self, what: str, error: SdpError) -> None:
+        _logger.info("%s refused: %s", what, error)
+        self.close(Reason.STATE_MISMATCH, Action.RECONNECT)
 
     def _answer_sections(self, offer: SdpOffer) -> tuple[list[AnswerSection], list[Publication]]:
         now = self._context.now()
@@ -212,6 +246,8 @@ class SfuParticipant:
                 sections.append(answer)
                 if publication is not None:
                     live.append(publication)
+            elif self.connections.has_two:
+                sections.append(AnswerSection(section))
             else:
                 sections.append(self.subscriptions.answer(section, now))
         return sections, live
@@ -289,7 +325,7 @@ class SfuParticipant:
             self.owner.publish_info(self, is_urgent=True)
 
     def on_connected(self) -> None:
-        if self.state == State.JOINED:
+        if self.state == State.JOINED and self.connections.is_connected:
             self.state = State.ACTIVE
             self.owner.on_active(self)
 
@@ -316,18 +352,18 @@ class SfuParticipant:
     def tick(self, now: float) -> None:
         if self.state != State.ACTIVE and now >= self._connect_by:
             self.close(Reason.JOIN_FAILURE)
-        elif self.transport.is_silent(now):
+        elif self.connections.is_silent(now):
             self.close(Reason.CONNECTION_TIMEOUT, Action.RECONNECT)
         if self.is_closed:
             return
-        self.transport.tick(now)
+        self.connections.tick(now)
         self._tell_refused(now)
         self.publications.tick(now)
         if now >= self._token_at:
             self.push_token(now)
 
     def _tell_refused(self, now: float) -> None:
-        refused, self.transport.refused = self.transport.refused, 0
+        refused = self.connections.take_refused()
         if refused and now >= self._refusal_at:
             self._refusal_at = now + _REFUSAL_INTERVAL
             reason = rtc.RequestResponse.LIMIT_EXCEEDED
@@ -341,7 +377,10 @@ class SfuParticipant:
         was_active = self.is_active
         self.state = State.DISCONNECTED
         self._disconnect_reason = reason
-        self.send(leave=rtc.LeaveRequest(reason=reason, action=action))
+        # Clients of protocol 12 and older know the flag alone.
+        can_reconnect = action is not Action.DISCONNECT
+        leave = rtc.LeaveRequest(reason=reason, action=action, can_reconnect=can_reconnect)
+        self.send(leave=leave)
         signal, self._signal = self._signal, None
         if signal is not None:
             signal.close()
@@ -350,4 +389,4 @@ class SfuParticipant:
         self.owner.on_closed(self, was_active=was_active)
         self.publications.close()
         self.data_tracks.close()
-        self.transport.close()
+        self.connections.close()

@@ -92,13 +92,21 @@ class SfuRoom:
         return len(everybody), sum(one.is_publisher for one in everybody)
 
     def add(
-        self, claims: tokens.AccessClaims, request: rtc.JoinRequest, host: str, now: float
+        self,
+        claims: tokens.AccessClaims,
+        request: rtc.JoinRequest,
+        host: str,
+        now: float,
+        *,
+        has_two: bool = False,
     ) -> SfuParticipant:
         """Admit a participant, or raise `RoomFullError`; an older one of that identity ends."""
         old = self._participants.get(claims.identity)
         if old is None and 0 < self._max_participants <= len(self._participants):
             raise RoomFullError
-        participant = SfuParticipant(self, self.context, claims, request, host, now)
+        participant = SfuParticipant(
+            self, self.context, claims, request, host, now, has_two=has_two
+        )
         if old is not None:
             old.close(Reason.DUPLICATE_IDENTITY)
         self._participants[claims.identity] = participant
@@ -298,7 +306,7 @@ class SfuRoom:
 
     def _update_qualities(self, now: float) -> None:
         infos = {
-            one.sid: quality.rate(one.sid, one.publications.loss(), one.transport.silence(now))
+            one.sid: quality.rate(one.sid, one.publications.loss(), one.connections.silence(now))
             for one in self._participants.values()
             if one.is_active
         }

@@ -1,4 +1,7 @@
-"""The signal connection: `GET /rtc/v1` as WebSocket, and the validate end point.
+"""The signal connection: `GET /rtc/v1` or `/rtc` as WebSocket, and their validate end points.
+
+Clients of `/rtc` have two peer connections (docs/livekit.md, "Two connections"), unless they bring
+the `join_request` of the other.
 
 What can be refused is refused before the upgrade, with livekit-server's status: the client has no
 other typed answer (docs/livekit.md, "Signalling" and "Room service").
@@ -21,10 +24,12 @@ from utd_rx.engine.serving import trust
 from utd_rx.engine.sfu import limits, requests, tokens
 from utd_rx.engine.sfu.answers import enabled_codecs
 from utd_rx.engine.sfu.budget import Share
+from utd_rx.engine.sfu.join_queries import join_request
 from utd_rx.engine.sfu.limits import (
     MAX_NAME_BYTES,
     MAX_SIGNAL_BYTES,
     LimitError,
+    check_join_request,
     check_limits,
     decode_join_request,
     decode_request,
@@ -56,6 +61,8 @@ def routes(rooms: SfuRooms) -> list[web.RouteDef]:
     return [
         web.get("/rtc/v1", partial(_connect, rooms)),
         web.get("/rtc/v1/validate", partial(_validate, rooms)),
+        web.get("/rtc", partial(_connect, rooms)),
+        web.get("/rtc/validate", partial(_validate, rooms)),
     ]
 
 
@@ -70,11 +77,18 @@ def _check(rooms: SfuRooms, request: web.Request) -> tuple[tokens.AccessClaims, 
     if not claims.video.room_join:
         raise web.HTTPUnauthorized(text="permissions denied")
     try:
-        join = decode_join_request(request.query.get("join_request", ""))
+        if _has_two(request):
+            join = check_join_request(join_request(request.query))
+        else:
+            join = decode_join_request(request.query.get("join_request", ""))
         _check_claims(claims)
     except ValueError as error:
         raise web.HTTPBadRequest(text=str(error)) from error
     return claims, join
+
+
+def _has_two(request: web.Request) -> bool:
+    return not request.path.startswith("/rtc/v1") and "join_request" not in request.query
 
 
 async def _connect(rooms: SfuRooms, request: web.Request) -> web.StreamResponse:
@@ -105,7 +119,8 @@ async def _open(
     room = rooms.get_or_create(claims.video.room)
     host = _media_host(rooms.context.options.host, request)
     try:
-        participant = room.add(claims, join, host, rooms.context.now())
+        now, has_two = rooms.context.now(), _has_two(request)
+        participant = room.add(claims, join, host, now, has_two=has_two)
     except RoomFullError as error:
         raise web.HTTPInternalServerError(text="could not join: room is full") from error
     try:
@@ -133,6 +148,7 @@ def _welcome(
             server_version=_SERVER_INFO.version,
             server_info=_SERVER_INFO,
             server_region=_SERVER_INFO.region,
+            subscriber_primary=participant.connections.has_two,
             ping_interval=PING_INTERVAL,
             ping_timeout=PING_TIMEOUT,
             enabled_publish_codecs=enabled_codecs(),
@@ -145,6 +161,8 @@ def _welcome(
     participant.push_token(room.context.now())
     if join.HasField("publisher_offer"):
         participant.on_offer(join.publisher_offer)
+    elif participant.connections.has_two:
+        participant.offer()
 
 
 def _resume(
@@ -161,7 +179,8 @@ def _resume(
         reason, action = Reason.DUPLICATE_IDENTITY, Action.DISCONNECT
         if participant is None:
             reason, action = Reason.STATE_MISMATCH, Action.RECONNECT
-        leave = rtc.LeaveRequest(reason=reason, action=action)
+        can_reconnect = action is not Action.DISCONNECT
+        leave = rtc.LeaveRequest(reason=reason, action=action, can_reconnect=can_reconnect)
         signal.send(rtc.SignalResponse(leave=leave).SerializeToString())
         signal.close()
         return None
@@ -177,7 +196,7 @@ def _resume(
     participant.send(room_update=rtc.RoomUpdate(room=room.info()))
     participant.push_token(rooms.context.now())
     participant.publications.repeat_demands()
-    participant.subscriptions.end_request()
+    participant.offer()
     return participant
 
 

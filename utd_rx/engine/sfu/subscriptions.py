@@ -3,7 +3,8 @@
 We ask for an offer with `media_sections_requirement`, naming how many receiving sections are
 missing, and fill free sections in the answer. The next request waits for the offer, or missing
 sections are counted twice; a section is answered inactive once between two tracks, or the client's
-diff does not see the change (docs/livekit.md, "Sections").
+diff does not see the change (docs/livekit.md, "Sections"). Where the offers are ours
+(`subscriber_offers`), the same is asked of them.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import Counter
-from collections.abc import Callable, Set
+from collections.abc import Callable, Iterable, Mapping, Set
 from copy import deepcopy
 from typing import Final
 
@@ -26,7 +27,7 @@ from utd_rx.engine.sfu.limits import MAX_WISHES
 from utd_rx.engine.sfu.outbound import OutboundTrack
 from utd_rx.engine.sfu.publications import Publication
 from utd_rx.engine.sfu.repair import Resends
-from utd_rx.engine.sfu.sdp import Section
+from utd_rx.engine.sfu.sdp import Kind, Section
 
 _COLLECT_SECONDS: Final = 0.01
 
@@ -36,23 +37,32 @@ class _Wanted:
     publication: Publication
     subscription: OutboundTrack | None = None
     is_refused: bool = False  # no common codec; not tried again
+    is_confirmed: bool = False  # by the client's answer, where the offer was ours
 
 
 @define(eq=False)
 class _Slot:
-    kind: str
+    kind: Kind
     wanted: _Wanted | None = None
     is_released: bool = False  # must be answered inactive before it is free again
 
 
 class Subscriptions:
-    """All subscriptions of one participant; `send` sends one field of a SignalResponse."""
+    """All subscriptions of one participant; `send` sends one field of a SignalResponse.
+
+    `ask` is told how many sections of each kind are missing when an offer is due.
+    """
 
     def __init__(
-        self, sink: PacketSink, send: Callable[..., None], quality: Quality = HIGH
+        self,
+        sink: PacketSink,
+        send: Callable[..., None],
+        quality: Quality = HIGH,
+        ask: Callable[[Mapping[Kind, int]], None] | None = None,
     ) -> None:
         self._sink = sink
         self._send = send
+        self._ask = ask
         self._default = rtc.UpdateTrackSettings(quality=quality)  # where nothing was said
         self._settings: dict[str, rtc.UpdateTrackSettings] = {}  # by track sid
         self._wanted: dict[str, _Wanted] = {}
@@ -85,7 +95,7 @@ class Subscriptions:
         subscription = wanted.subscription if wanted is not None else None
         if wanted is None or subscription is None:
             return
-        wanted.subscription = None
+        wanted.subscription, wanted.is_confirmed = None, False
         wanted.publication.receive(subscription.ssrc, OFF, asyncio.get_running_loop().time())
         subscription.track.discard(subscription)
         self._by_ssrc.pop(subscription.ssrc, None)
@@ -132,6 +142,7 @@ class Subscriptions:
             self.remove(sid)
         self._slots.clear()
         self._send = lambda **_message: None  # so that nothing holds on to who sent them
+        self._ask = None
 
     def _unbound(self) -> list[_Wanted]:
         waiting = (one for one in self._wanted.values() if one.subscription is None)
@@ -144,16 +155,23 @@ class Subscriptions:
 
     def _request_offer(self) -> None:
         self._timer = None
-        unbound = self._unbound()
-        is_release_due = any(one.is_released for one in self._slots.values())
-        if self._is_closed or not (unbound or is_release_due):
+        if self._unbound() or any(one.is_released for one in self._slots.values()):
+            self.request()
+
+    def request(self) -> None:
+        """Ask for an offer now."""
+        if self._is_closed:
             return
         self._is_offer_due = True
-        missing: Counter[str] = Counter(one.publication.kind for one in unbound)
+        missing: Counter[Kind] = Counter(one.publication.kind for one in self._unbound())
         missing.subtract(one.kind for one in self._slots.values() if one.wanted is None)
+        ask = self._ask or self._require_sections
+        ask({kind: max(0, count) for kind, count in missing.items()})
+
+    def _require_sections(self, missing: Mapping[Kind, int]) -> None:
         self._send(
             media_sections_requirement=rtc.MediaSectionsRequirement(
-                num_audios=max(0, missing["audio"]), num_videos=max(0, missing["video"])
+                num_audios=missing.get("audio", 0), num_videos=missing.get("video", 0)
             )
         )
 
@@ -185,12 +203,7 @@ class Subscriptions:
                 continue
             codec = match_codec(track.codec, section)
             if codec is None:
-                wanted.is_refused = True
-                self._send(
-                    subscription_response=rtc.SubscriptionResponse(
-                        track_sid=publication.sid, err=models.SubscriptionError.SE_CODEC_UNSUPPORTED
-                    )
-                )
+                self._refuse(wanted)
                 continue
             quality = wanted_quality(self._asked(publication), publication.info)
             subscription = OutboundTrack(
@@ -211,6 +224,31 @@ class Subscriptions:
             publication.receive(subscription.ssrc, quality, now)
             return wanted
         return None
+
+    def _refuse(self, wanted: _Wanted) -> None:
+        wanted.is_refused = True
+        error = models.SubscriptionError.SE_CODEC_UNSUPPORTED
+        response = rtc.SubscriptionResponse(track_sid=wanted.publication.sid, err=error)
+        self._send(subscription_response=response)
+
+    def confirm(self, sections: Iterable[Section], now: float) -> None:
+        """Take the answer to an offer of ours: begin what is received, refuse what cannot be.
+
+        What was sent before is lost, as nobody knew what it was.
+        """
+        for section in sections:
+            slot = self._slots.get(section.mid)
+            wanted = slot.wanted if slot is not None else None
+            if slot is None or wanted is None or wanted.subscription is None or wanted.is_confirmed:
+                continue
+            if section.is_receiving:
+                wanted.is_confirmed = True
+                wanted.subscription.start(now)
+            else:
+                self._release(slot)
+                self._refuse(wanted)
+            if section.is_rejected:
+                del self._slots[section.mid]
 
     def mid_to_track_id(self) -> dict[str, str]:
         bound = ((one.subscription, sid) for sid, one in self._wanted.items())

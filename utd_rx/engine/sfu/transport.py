@@ -1,6 +1,7 @@
 """One client's transport: ICE-lite, DTLS, SRTP and SCTP on the shared socket.
 
-An ICE restart changes credentials and address only (docs/livekit.md, "Resuming").
+An ICE restart changes credentials and address only (docs/livekit.md, "Resuming"). Where the offers
+are ours, `channels` are the data channels that we open.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final, Protocol
 
 import pylibsrtp
@@ -17,7 +18,7 @@ from aiortc import RTCCertificate
 from utd_rx.engine.sfu.answers import LocalTransport
 from utd_rx.engine.sfu.budget import Budget, Share
 from utd_rx.engine.sfu.data_channels import DataChannels
-from utd_rx.engine.sfu.dtls import DtlsClient, DtlsError, fingerprint
+from utd_rx.engine.sfu.dtls import DtlsAssociation, DtlsError, fingerprint
 from utd_rx.engine.sfu.sdp import SdpOffer
 from utd_rx.engine.sfu.udp_mux import Address, UdpMux
 
@@ -34,6 +35,8 @@ _MAX_INBOUND_SSRCS: Final = 4096
 _MAX_PACKETS: Final = 4000
 # Datagrams with data that wait for the client's next share; more than SCTP's window holds.
 MAX_HELD: Final = 256
+# A ClientHello of the newest key exchanges is two datagrams.
+_MAX_EARLY: Final = 4
 
 
 class TransportOwner(Protocol):
@@ -54,6 +57,7 @@ class Transport:
         host: str,
         owner: TransportOwner,
         share: Share,
+        channels: Iterable[str] = (),
     ) -> None:
         self.is_connected = False
         self.refused = 0  # datagrams with data, for which there was no share
@@ -70,23 +74,45 @@ class Transport:
         self._address: Address | None = None
         self._last_heard: float | None = None
         self.is_ended = False  # the client said goodbye
-        self._dtls: DtlsClient | None = None
+        self._is_server: bool | None = None  # of DTLS; None until the client's SDP says it
+        self._dtls: DtlsAssociation | None = None
+        self._early: deque[bytes] = deque(maxlen=_MAX_EARLY)  # came before the client's answer
         self._outbound: pylibsrtp.Session | None = None
         self._inbound: pylibsrtp.Session | None = None
         self._inbound_ssrcs: set[bytes] = set()
-        self.data = DataChannels(self._write_dtls, owner.on_data)
+        self.data = DataChannels(self._write_dtls, owner.on_data, channels)
 
     def on_offer(self, offer: SdpOffer) -> LocalTransport:
         """Take the client's transport attributes; a new ufrag is an ICE restart."""
         if not self.is_connected:
             self._fingerprints = offer.fingerprints
+        self._is_server = False
         if offer.ice_ufrag != self._remote_ufrag:
             self._remote_ufrag = offer.ice_ufrag
-            # The previous credentials stay valid until the client has used the new ones.
-            self._forget_older_credentials()
-            ufrag, password = secrets.token_hex(8), secrets.token_hex(16)
-            self._credentials[ufrag] = password
-            self._mux.register(ufrag, password, self)
+            self.restart()
+        return self.local()
+
+    def on_answer(self, answer: SdpOffer, now: float) -> None:
+        """Take the client's answer to an offer of ours, and go on with what came before it."""
+        if self.is_connected or self._owner is None:
+            return
+        self._fingerprints = answer.fingerprints
+        if self._is_server is None:
+            self._is_server = answer.is_active
+        if self._address is not None:
+            self._begin_dtls(self._is_server)
+        while self._early and self._owner is not None:
+            self._on_dtls(self._owner, self._early.popleft(), now)
+
+    def restart(self) -> None:
+        """Take new ICE credentials; the previous ones stay valid until the client uses these."""
+        self._forget_older_credentials()
+        ufrag, password = secrets.token_hex(8), secrets.token_hex(16)
+        self._credentials[ufrag] = password
+        self._mux.register(ufrag, password, self)
+
+    def local(self) -> LocalTransport:
+        """What SDP says of this end, once there are credentials."""
         ufrag, password = next(reversed(self._credentials.items()))
         digest = fingerprint(self._certificate)
         return LocalTransport(ufrag, password, digest, self._host, self._mux.port)
@@ -117,6 +143,7 @@ class Transport:
             dtls.close()
         self._owner = self._outbound = self._inbound = None
         self._held.clear()
+        self._early.clear()
         self.is_connected = False
         self._mux.remove(self)
 
@@ -134,8 +161,12 @@ class Transport:
             self._address = address
         if ufrag == next(reversed(self._credentials)):
             self._forget_older_credentials()
+        if self._is_server is not None:
+            self._begin_dtls(self._is_server)
+
+    def _begin_dtls(self, is_server: bool) -> None:
         if self._dtls is None:
-            self._dtls = DtlsClient(self._certificate, self._send)
+            self._dtls = DtlsAssociation(self._certificate, self._send, is_server=is_server)
             with self._failing():
                 self._dtls.shake_hands()
 
@@ -184,6 +215,7 @@ class Transport:
     def _on_dtls(self, owner: TransportOwner, data: bytes, now: float) -> None:
         dtls = self._dtls
         if dtls is None:
+            self._early.append(data)
             return
         messages: list[bytes] = []
         with self._failing():
@@ -198,12 +230,12 @@ class Transport:
             self.is_ended = True
             self.is_connected = False
 
-    def _on_handshake_done(self, owner: TransportOwner, dtls: DtlsClient) -> None:
+    def _on_handshake_done(self, owner: TransportOwner, dtls: DtlsAssociation) -> None:
         if not dtls.peer_matches(self._fingerprints):
             raise DtlsError("the certificate is not the one in the offer")
         self._outbound, self._inbound = dtls.srtp_sessions()
         self.is_connected = True
-        self.data.start()
+        self.data.start(is_server=dtls.is_server)
         owner.on_connected()
 
     @contextlib.contextmanager
