@@ -1,4 +1,4 @@
-"""Clients that are not ours, old and new: each publishes and receives, with Python, all there is."""
+"""Clients that are not ours, old and new: each publishes and receives, all there is."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ def test_every_route_is_in_the_table() -> None:
     context = Context(
         core, secrets, SignedTokens(secrets), "ws://x", "ws://y", SignalHub(clock, sender)
     )
-    app = make_app(context, MediaReports(core, secrets, sender), per_minute=None)
+    app = make_app(context, MediaReports(core, secrets, sender), None, per_minute=None)
     routed = {
         (route.method, route.resource.canonical)
         for route in app.router.routes()

@@ -213,7 +213,9 @@ async def test_who_left_is_freed_at_once(room: SfuRoom) -> None:
         alice, _ = join(room, "alice")
         bob, _ = join(room, "bob")
         alice.publish(rtc.AddTrackRequest(cid="c", type=models.TrackType.AUDIO))
-        left = [weakref.ref(one) for one in (alice, alice.connections.publisher, alice.publications)]
+        left = [
+            weakref.ref(one) for one in (alice, alice.connections.publisher, alice.publications)
+        ]
         alice.close(Reason.CLIENT_INITIATED)
         del alice
         await asyncio.sleep(0)  # aiortc flushes in a task of its own
