@@ -126,18 +126,24 @@ class Chromium:
 
 
 class Page:
-    """One page; `call` runs its functions."""
+    """One page; `call` runs its functions.
+
+    Attributes:
+        problems: What it failed at: exceptions nobody caught, files that were missing or forbidden.
+    """
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self._socket = socket
         self._numbers = count(1)
         self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._console: deque[str] = deque(maxlen=40)
+        self.problems: list[str] = []
         self._reader = asyncio.create_task(self._read(), name="DevTools")
 
     async def start(self, ready: str) -> None:
         """Listen to its console and wait until `ready`, an expression, is so: its script ran."""
         await self._command("Runtime.enable")
+        await self._command("Log.enable")
         # A new tab shows an empty page first, whose own end of loading would say nothing.
         async with asyncio.timeout(_CALL_TIMEOUT):
             while not await self.evaluate(ready):  # noqa: ASYNC110 - in there
@@ -212,7 +218,11 @@ class Page:
                 waiting.set_exception(AssertionError("the page is gone"))
 
     def _note(self, event: dict[str, Any]) -> None:
-        if event["method"] == "Runtime.consoleAPICalled":
-            values = event["params"]["args"]
-            words = [str(value.get("value", value.get("description", ""))) for value in values]
-            self._console.append(f"{event['params']['type']}: {' '.join(words)}")
+        match event:
+            case {"method": "Runtime.consoleAPICalled", "params": {"type": kind, "args": values}}:
+                words = [str(value.get("value", value.get("description", ""))) for value in values]
+                self._console.append(f"{kind}: {' '.join(words)}")
+            case {"method": "Runtime.exceptionThrown", "params": {"exceptionDetails": details}}:
+                self.problems.append(str(details.get("exception", details)))
+            case {"method": "Log.entryAdded", "params": {"entry": {"level": "error"} as entry}}:
+                self.problems.append(f"{entry['text']} {entry.get('url', '')}")

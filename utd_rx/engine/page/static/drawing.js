@@ -58,7 +58,8 @@ function seat(one, visit, act) {
 
 function list(title, people) {
   if (people.length === 0) return null;
-  return make("p", "", make("span", "dim", `${title} `), people.map((one) => [named(one), " "]));
+  const names = people.flatMap((one) => [" · ", named(one)]).slice(1);
+  return make("p", "", make("span", "dim", `${title} `), names);
 }
 
 function mine(visit, act) {
@@ -81,6 +82,9 @@ export function drawRoom(room, visit, act) {
   const places = isStream
     ? room.stage.map((one) => tile(one, visit, make("small", "dim", one.role ?? "")))
     : room.seats.map((one) => seat(one, visit, act));
+  const placed = new Set((isStream ? room.stage : room.seats.map((one) => one.who))
+    .map((one) => one?.id));
+  const others = room.people.filter((one) => !placed.has(one.id));
   const more = room.count - room.people.length;
   return make("article", visit ? "card here" : "card",
     make("div", "title",
@@ -91,10 +95,10 @@ export function drawRoom(room, visit, act) {
       room.is_chat_locked ? pill("chat locked", "wait") : null,
       make("span", "dim", `${room.count} here`),
       visit ? null : button(isStream ? "Watch" : "Join", () => act.join(room))),
-    places.length ? make("ul", "places", places) : null,
+    places.length ? make("ul", isStream ? "places stage" : "places", places) : null,
     list("Asking to speak:", room.asking),
     list("Hands up:", room.hands),
-    list("Here:", room.people),
+    list(isStream ? "Watching:" : "Listening:", others),
     more > 0 ? make("p", "dim", `and ${more} more`) : null,
     visit ? mine(visit, act) : null);
 }
