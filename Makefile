@@ -3,7 +3,7 @@
 # PYTHON=… (3.11 or newer).
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-call demo-live demo-agent test test-long test-realtime test-livekit-range check docs livekit-server clean
+.PHONY: help demo demo-call demo-live demo-agent test test-long test-realtime test-livekit-range check docs page-client livekit-server clean
 
 # The first that is new enough: a machine's python3 may be older than another one beside it.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -37,6 +37,7 @@ help:
 	@echo 'make test-livekit-range  what meets LiveKit, on the end of the accepted range that .venv has not'
 	@echo 'make check               format, lint, types, import layers, types of the examples of the docs'
 	@echo 'make docs                the docs as a site, build/docs/index.html; a link that leads nowhere fails it'
+	@echo 'make page-client         livekit-client as one file for the page of the engine; needs Node'
 	@echo 'make livekit-server      install the pinned livekit-server into the cache folder'
 	@echo 'make clean               delete .venv and everything generated'
 
@@ -90,6 +91,11 @@ docs: $(VENV)/.docs
 	@cp build/docs/README.html build/docs/index.html
 	@echo 'build/docs/index.html'
 
+# What is committed is what this makes; FOLDER=… writes it elsewhere.
+page-client:
+	npm ci --prefix scripts/page_client --no-audit --no-fund --loglevel=error
+	node scripts/page_client/build.mjs $(FOLDER)
+
 livekit-server: $(VENV)/pyvenv.cfg
 	@$(BIN)/python scripts/install_livekit_server.py
 
@@ -127,6 +133,6 @@ tests/browser/node_modules/.package-lock.json: tests/browser/package-lock.json
 	fi
 
 clean:
-	rm -rf $(VENV) build dist demo-out tests/browser/node_modules
+	rm -rf $(VENV) build dist demo-out tests/browser/node_modules scripts/page_client/node_modules
 	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
