@@ -104,6 +104,24 @@ async def test_a_newcomer_hears_herself_after_one_click(chromium: Chromium, tmp_
         await is_at_home(page, engine.page_url or "")
 
 
+NOT_ALLOWED: Final = """
+navigator.mediaDevices.getUserMedia = () =>
+  Promise.reject(new DOMException("denied", "NotAllowedError"));
+"""
+
+
+async def test_without_a_microphone_one_is_told_and_stays(chromium: Chromium) -> None:
+    async with LocalEngine() as engine, chromium.page(engine.page_url or "", READY) as page:
+        await opened(page)
+        await page.evaluate(NOT_ALLOWED)
+        await page.evaluate("click('Hear yourself')")
+        await shows(page, "was not allowed to use the microphone")
+        await until(page, "document.querySelector('.you') && !document.querySelector('.busy')")
+        assert [one.split("\n")[0] for one in await text(page, ".buttons button")] == [
+            *("Unmute", "Hear yourself", "Stand up", "Leave")
+        ]
+
+
 async def test_a_free_seat_is_a_click_and_so_is_leaving_it(chromium: Chromium) -> None:
     async with LocalEngine() as engine, chromium.page(engine.page_url or "", READY) as page:
         await opened(page)

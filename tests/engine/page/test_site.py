@@ -134,6 +134,13 @@ async def test_it_can_be_switched_off() -> None:
             assert (await world.call("GET", path)).refusal == (404, "notFound")
 
 
+async def test_it_is_on_this_machine_whatever_the_engine_listens_on() -> None:
+    async with on_fakes(EngineOptions(host="0.0.0.0")) as world:
+        assert (world.engine.page_url or "").startswith("http://127.0.0.1:")
+        reply = await world.call("GET", STREAM, headers={KEY: key_of(world)[:-1]})
+        assert reply.refusal == (401, "unauthorized")
+
+
 async def test_it_counts_for_no_rate_limit() -> None:
     async with on_fakes(EngineOptions(rate_limit=1)) as world:
         for path in ("/", "/page/page.css", "/page/page.js"):

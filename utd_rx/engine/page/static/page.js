@@ -91,20 +91,25 @@ function forget() {
 
 // -- what one does
 
-// One thing at a time: a second click waits for nothing and does nothing.
+// One thing at a time: a click while one is under way does nothing, and looks so.
 let isBusy = false;
+
+function busy(isSo) {
+  isBusy = isSo;
+  document.body.classList.toggle("busy", isSo);
+}
 
 function doing(act) {
   return async (...what) => {
     if (isBusy) return;
-    isBusy = true;
+    busy(true);
     notice("");
     try {
       await act(...what);
     } catch (error) {
       notice(wordsOf(error));
     } finally {
-      isBusy = false;
+      busy(false);
       changed();
     }
   };
@@ -150,9 +155,12 @@ const acts = {
 // -- what the engine says
 
 async function* lines(body) {
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
-  for await (const text of body.pipeThrough(new TextDecoderStream())) {
-    const parts = (rest + text).split("\n");
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    const parts = (rest + value).split("\n");
     rest = parts.pop();
     yield* parts;
   }

@@ -9,6 +9,11 @@ const PATIENCE = 10_000;
 // What the echo waits: one hears that it came back, and is not confused in speaking.
 const ECHO_SECONDS = 1.2;
 
+function some(digits) {
+  const bytes = crypto.getRandomValues(new Uint8Array(digits));
+  return Array.from(bytes, (one) => (one % 16).toString(16)).join("");
+}
+
 async function ask(method, path, headers, body) {
   headers = { "Content-Type": "application/json", ...headers };
   const reply = await fetch(`/api/v1${path}`, { method, headers, body: JSON.stringify(body) });
@@ -120,7 +125,7 @@ export class Visit extends Guest {
   #echo = null;
 
   constructor(app, place, changed, ended) {
-    super(app, place, `browser-${crypto.randomUUID().slice(0, 4)}`);
+    super(app, place, `browser-${some(4)}`);
     this.changed = changed;
     const { room } = this;
     room.on(RoomEvent.ActiveSpeakersChanged, (speakers) => {
