@@ -34,5 +34,8 @@ def url_of(listener: socket.socket) -> str:
 
 def loopback_url_of(listener: socket.socket) -> str | None:
     """Return `http://host:port` for this machine itself, None where it is not to be reached so."""
-    host = listener.getsockname()[0]
-    return url_of(listener) if ip_address(_WILDCARDS.get(host, host)).is_loopback else None
+    host, port = listener.getsockname()[:2]
+    name = _WILDCARDS.get(host, host)
+    if not ip_address(name).is_loopback:
+        return None
+    return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
