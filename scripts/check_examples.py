@@ -1,4 +1,4 @@
-"""Hold the examples of README and guides against mypy --strict and pyright: `make check`.
+"""Hold the examples of pages and of `examples/` against mypy --strict and pyright: `make check`.
 
 Each block becomes a file of its own, with what its page takes for granted (`tests/support/pages.py`
 says how that is written). What a type checker says of one is told with the page and line.
@@ -12,6 +12,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from shutil import copy
 from tempfile import TemporaryDirectory
 from textwrap import indent
 from typing import Final
@@ -45,7 +46,10 @@ def main(names: list[str]) -> int:
         for block in (found for page in pages for found in blocks_of(page)):
             path = Path(folder, block.name.replace("-", "_").replace(".", "_") + ".py")
             path.write_text(source(block), encoding="utf-8")
-            files[path.name] = block
+            files[path.name] = f"{block.page}:{block.line} +"
+        for example in [] if names else sorted(ROOT.glob("examples/*.py")):
+            copy(example, folder)
+            files[example.name] = f"examples/{example.name}:"
         Path(folder, "pyrightconfig.json").write_text(json.dumps(RULES), encoding="utf-8")
         mypy = ["mypy", "--strict", "--config-file", str(ROOT / "pyproject.toml"), folder]
         pyright = ["pyright", "--pythonpath", sys.executable, "--project", folder]
@@ -57,8 +61,8 @@ def main(names: list[str]) -> int:
         ]
     for result in results:
         told = result.stdout + result.stderr * bool(result.returncode)
-        for file, block in files.items():
-            told = told.replace(f"{folder}/{file}", f"{block.page}:{block.line} +")
+        for file, place in files.items():
+            told = told.replace(f"{folder}/{file}", place)
         print(told, end="")
     print(f"{len(files)} examples")
     return max(result.returncode for result in results)

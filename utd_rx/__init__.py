@@ -7,9 +7,12 @@ little and loads neither LiveKit's native library nor PortAudio.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Final
 
+# `typing` is not imported for it: before `utd_rx.cli.main` runs Ctrl-C is a traceback.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Final
+
     from utd_rx.agent.registering import register_call
     from utd_rx.agent.session import AtomsAgentSession
     from utd_rx.agent.tools import agent_tool

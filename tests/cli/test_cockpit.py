@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -23,8 +24,9 @@ class Session:
         self.done: list[str] = []
         self.out = io.StringIO()
         self.over = asyncio.Event()
+        keys = {"l": self.leave, "f": self.fail}
         self.cockpit = Cockpit(
-            LineDisplay(self.out), {"l": self.leave, "f": self.fail}, self.write, lambda line: line
+            LineDisplay(self.out), keys, self.write, lambda line: line, patience=0.01
         )
 
     async def leave(self) -> None:
@@ -34,6 +36,8 @@ class Session:
         raise UTDStreamException("taken", code=UTDErrorCode.CONFLICT)
 
     async def write(self, line: str) -> None:
+        for _ in range(9 * (line == "slow")):
+            await asyncio.sleep(0)
         self.done.append(line)
         if line == "stay":
             await asyncio.Event().wait()
@@ -49,9 +53,23 @@ def typist(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     os.close(write)
 
 
+def end(typist: int) -> None:
+    """End the pipe, so that the last line has no end."""
+    with Path(os.devnull).open("w") as nothing:
+        os.dup2(nothing.fileno(), typist)
+
+
+async def test_a_script_is_done_in_its_order_and_to_its_end(typist: int) -> None:
+    session = Session()
+    os.write(typist, b"slow\nl\nhello\nq")
+    end(typist)
+    await session.cockpit.run(session.over.wait())
+    assert session.done == ["slow", "leave", "hello"]
+
+
 async def test_lines_are_keys_and_texts_until_q(typist: int) -> None:
     session = Session()
-    os.write(typist, b"l\n hello \nf\nstay\nq\n")
+    os.write(typist, b"l\n hello \nf\nstay\nnever\nq\n")
     await session.cockpit.run(session.over.wait())
     assert session.done == ["leave", "hello", "stay"]
     assert session.out.getvalue() == "  !! taken\n"

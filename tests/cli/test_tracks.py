@@ -79,3 +79,19 @@ def test_who_speaks_gets_a_file(utd_world: FakeWorld, tmp_path: Path) -> None:
     (path,) = tmp_path.iterdir()
     _, samples = read_wav(path)
     assert samples.any()
+
+
+def test_who_speaks_already_gets_a_file_as_well(utd_world: FakeWorld, tmp_path: Path) -> None:
+    ada = utd_world.join_audio_room("ada", "friday", host=True)
+    utd_world.run(ada.take_seat(0))
+    listener = utd_world.join_audio_room("recorder", "friday")
+
+    async def record() -> VoiceTracks:
+        return VoiceTracks(listener, tmp_path, lambda _, path: None, now=lambda: 0.0)
+
+    tracks = utd_world.run(record())
+    utd_world.run(utd_world.microphone("ada").say(0.5))
+    utd_world.settle()
+    tracks.close()
+    _, samples = read_wav(tmp_path / file_name("ada"))
+    assert samples.any()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
-from importlib.util import find_spec
-from typing import Final
+
+TYPE_CHECKING = False  # as in `utd_rx`
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from typing import Final
 
 COMMANDS: Final = {
     "demo": "a room, a call, a live stream or an agent, end to end",
@@ -44,6 +46,8 @@ def missing(modules: Iterable[str]) -> list[str]:
 
 def is_there(module: str) -> bool:
     """Whether `module` can be imported; only the package it is in is, to see."""
+    from importlib.util import find_spec
+
     try:
         return find_spec(module) is not None
     except ModuleNotFoundError:  # that package

@@ -152,7 +152,7 @@ def engine_access(command: F) -> F:
     add = click.option
     options = (
         add("--as", "identity", metavar="IDENTITY", help="Who you are; a guest unless given."),
-        add("--name", metavar="TEXT", help="What others see of you."),
+        add("--name", metavar="TEXT", help="A display name, for apps that show one."),
         add("--base-url", metavar="URL", envvar="UTD_BASE_URL", help="The engine's."),
         add("--token-base-url", metavar="URL", envvar="UTD_TOKEN_BASE_URL", help="Where it mints."),
     )

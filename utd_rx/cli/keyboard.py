@@ -78,7 +78,7 @@ def keyboard(typing: Typing) -> Iterator[None]:
                 typing.press(key)
             return
         *lines, rest = (rest + text).split("\n")
-        for line in lines:
+        for line in lines if data else (rest,):  # the last may have no end
             typing.take(line)
 
     with suppress(PermissionError):  # a file, /dev/null: nothing will be typed

@@ -86,7 +86,9 @@ class VoiceTracks:
         self._opened = opened
         self._began_at = now()
         self._tracks: dict[str, VoiceTrack] = {}
-        self._heard: list[DisposableBase] = [session.remote_participants.subscribe(self._follow)]
+        self._heard: list[DisposableBase] = []
+        # Whoever is there already is followed before this returns.
+        self._heard.append(session.remote_participants.subscribe(self._follow))
 
     def close(self) -> None:
         """Complete the files."""
