@@ -49,7 +49,9 @@ SSRC: Final = 4242
 class RawParticipant:
     """One session; `signal` says anything on its signal connection."""
 
-    def __init__(self, url: str, token: str) -> None:
+    def __init__(self, url: str, token: str, spare: str = "") -> None:
+        self.spare = spare
+        """A token of somebody else."""
         self.sid = ""
         self.refusals: list[int] = []
         """Reasons of what was refused on the signal connection."""
@@ -91,7 +93,7 @@ class RawParticipant:
         fields = {"ufrag": one.ufrag, "password": one.password, "fingerprint": one.fingerprint}
         return _TRANSPORT.format(mid=mid, **fields)
 
-    def upgrade_url(self) -> str:
+    def upgrade_url(self, token: str) -> str:
         """Where a join is asked for."""
         offer = rtc.SessionDescription(type="offer", sdp=self.offer())
         info = models.ClientInfo(sdk=models.ClientInfo.RUST, protocol=16)
@@ -101,12 +103,12 @@ class RawParticipant:
         )
         wrapped = rtc.WrappedJoinRequest(join_request=join.SerializeToString())
         text = quote(base64.urlsafe_b64encode(wrapped.SerializeToString()))
-        return f"{self._url}/rtc/v1?access_token={self._token}&join_request={text}"
+        return f"{self._url}/rtc/v1?access_token={token}&join_request={text}"
 
     async def join(self) -> None:
         """Come in, with media and data."""
         self._http = aiohttp.ClientSession()
-        self._socket = await self._http.ws_connect(self.upgrade_url(), max_msg_size=0)
+        self._socket = await self._http.ws_connect(self.upgrade_url(self._token), max_msg_size=0)
         self._reading = asyncio.create_task(self._read(), name="mallory reads")
         async with asyncio.timeout(_PATIENCE):
             answer = await self._answered.get()
@@ -224,7 +226,7 @@ async def main() -> None:
     await eve.join()
     print("{}", flush=True)
     while line := await reader.readline():
-        participant = RawParticipant(told["url"], told["token"])
+        participant = RawParticipant(told["url"], told["mallory"], told["trudy"])
         try:
             await participant.join()
             came = await tell(participant, **json.loads(line))

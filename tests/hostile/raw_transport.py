@@ -70,9 +70,7 @@ class RawTransport(asyncio.DatagramProtocol):
         context = SSL.Context(SSL.DTLS_METHOD)
         context.use_privatekey(self._identity.key)
         context.use_certificate(self._identity.certificate)
-        context.set_verify(
-            SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, lambda *_: True
-        )
+        context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, lambda *_: True)
         context.set_tlsext_use_srtp(_PROFILE)
         context.set_options(SSL.OP_NO_QUERY_MTU)
         dtls = SSL.Connection(context)
@@ -124,7 +122,9 @@ class RawTransport(asyncio.DatagramProtocol):
             _, inbound = self._keys
             is_control = 192 <= data[1] <= 223
             with contextlib.suppress(pylibsrtp.Error):
-                self.on_media(inbound.unprotect_rtcp(data) if is_control else inbound.unprotect(data))
+                self.on_media(
+                    inbound.unprotect_rtcp(data) if is_control else inbound.unprotect(data)
+                )
 
     def _on_stun(self, data: bytes) -> None:
         message = stun.parse_message(data)
@@ -179,9 +179,7 @@ class RawTransport(asyncio.DatagramProtocol):
         outbound, _ = self._keys
         is_control = len(packet) > 1 and 192 <= packet[1] <= 223
         with contextlib.suppress(pylibsrtp.Error, ValueError):
-            self.send_raw(
-                outbound.protect_rtcp(packet) if is_control else outbound.protect(packet)
-            )
+            self.send_raw(outbound.protect_rtcp(packet) if is_control else outbound.protect(packet))
 
     async def aclose(self) -> None:
         """Vanish without a word."""
