@@ -14,7 +14,7 @@ import struct
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from enum import Enum, auto
+from enum import Flag, auto
 from pathlib import Path
 from random import Random
 from typing import Any, Final
@@ -32,15 +32,17 @@ _ROOT: Final = Path(__file__).resolve().parents[2]
 _MANY: Final = 1_000
 
 
-class Comes(Enum):
+class Comes(Flag):
     """What comes of a lie for who tells it, at the embedded media server."""
 
     CUT_OFF = auto()
     REFUSED = auto()
     NOTHING = auto()
     """She stays, and what she says is dropped, comes late, or is as good as anybody's."""
-    ANYTHING = auto()
-    """Of these, as chance has it."""
+    LITTLE = REFUSED | NOTHING
+    """As fast as it is told."""
+    ANYTHING = CUT_OFF | REFUSED | NOTHING
+    """As chance has it."""
 
 
 def _request(**field: Any) -> rtc.SignalRequest:
@@ -170,7 +172,7 @@ async def _toggles(one: RawParticipant, _random: Random) -> None:
 
 
 async def _toggles_unread(one: RawParticipant, random: Random) -> None:
-    one.is_reading = False
+    one.reading.clear()
     await _toggles(one, random)
     await one.signal(*[_request(ping_req=rtc.Ping(timestamp=1))] * _MANY)
 
@@ -235,9 +237,12 @@ async def _signal_garbage(one: RawParticipant, random: Random) -> None:
     await one.signal(random.randbytes(random.randrange(1, 200)))
 
 
+_FIELDS: Final[list[Any]] = [*rtc.SignalRequest.DESCRIPTOR.fields]
+
+
 async def _odd_requests(one: RawParticipant, random: Random) -> None:
     """Any request there is, with nothing or one odd value in it."""
-    field = random.choice(rtc.SignalRequest.DESCRIPTOR.fields)
+    field = random.choice(_FIELDS)
     request = rtc.SignalRequest()
     if field.message_type is None:
         setattr(request, field.name, random.choice((0, 1, 2**31 - 1, -1)))
@@ -346,13 +351,13 @@ LIES: Final[tuple[Lie[Tell, Comes], ...]] = (
     Lie("messages that never end", _endless, Comes.CUT_OFF),
     Lie("messages of nothing", _empty, Comes.CUT_OFF),
     Lie("a thousand streams", _streams, Comes.CUT_OFF),
-    Lie("chunks that ask for answers", _answers, Comes.NOTHING),
+    Lie("chunks that ask for answers", _answers, Comes.LITTLE),
     Lie("numbers and streams left out", _forward, Comes.CUT_OFF),
     Lie("garbage instead of SCTP", _sctp_garbage, Comes.ANYTHING),
-    Lie("small messages without end", _small, Comes.REFUSED),
-    Lie("small lossy messages without end", _small_lossy, Comes.REFUSED),
-    Lie("large messages without end", _large, Comes.REFUSED),
-    Lie("garbage instead of messages", _data_garbage, Comes.NOTHING),
+    Lie("small messages without end", _small, Comes.LITTLE),
+    Lie("small lossy messages without end", _small_lossy, Comes.LITTLE),
+    Lie("large messages without end", _large, Comes.LITTLE),
+    Lie("garbage instead of messages", _data_garbage, Comes.LITTLE),
     Lie("mute and unmute without end", _toggles, Comes.NOTHING),
     Lie("mute and unmute without reading", _toggles_unread, Comes.NOTHING),
     Lie("names of a megabyte", _long_names, Comes.REFUSED),
@@ -362,7 +367,7 @@ LIES: Final[tuple[Lie[Tell, Comes], ...]] = (
     Lie("offers of many sections", _many_sections, Comes.NOTHING),
     Lie("offers that are broken", _bad_offers, Comes.CUT_OFF),
     Lie("garbage instead of requests", _signal_garbage, Comes.CUT_OFF),
-    Lie("requests with odd values", _odd_requests, Comes.NOTHING),
+    Lie("requests with odd values", _odd_requests, Comes.LITTLE),
     Lie("upgrades that are reset", _resets, Comes.NOTHING),
     Lie("sound twenty times too fast", _much_sound, Comes.NOTHING),
     Lie("sound with odd headers", _odd_sound, Comes.NOTHING),
@@ -422,3 +427,14 @@ def came(told: dict[str, Any]) -> Comes:
     if told["is_cut_off"]:
         return Comes.CUT_OFF
     return Comes.REFUSED if told["refusals"] else Comes.NOTHING
+
+
+def wrong(lie: Lie[Tell, Comes], told: dict[str, Any]) -> list[str]:
+    """Return what is not as the table says, of what came to whom tells it."""
+    found = []
+    if came(told) not in lie.comes:
+        found.append(f"{lie.name}: {came(told)} came of it, not {lie.comes}: {told}")
+    # Nobody is sent much more for having sent something.
+    if told["received"] > 2 * told["sent"] + 100_000:
+        found.append(f"{lie.name}: {told['received']} bytes came for {told['sent']}")
+    return found

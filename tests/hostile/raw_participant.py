@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import os
 import re
 import struct
 import sys
@@ -57,7 +58,8 @@ class RawParticipant:
         """Reasons of what was refused on the signal connection."""
         self.track = ""
         """The sid of the microphone, once it is there."""
-        self.is_reading = True
+        self.reading = asyncio.Event()
+        self.reading.set()
         self.identity = Identity()
         self.transport = RawTransport(self.identity)
         self.sctp = RawSctp(self.transport.send_data)
@@ -112,10 +114,8 @@ class RawParticipant:
         self._reading = asyncio.create_task(self._read(), name="mallory reads")
         async with asyncio.timeout(_PATIENCE):
             answer = await self._answered.get()
-        ufrag, password = (
-            re.search(rf"a={name}:(\S+)", answer)[1]  # type: ignore[index] - it answered
-            for name in ("ice-ufrag", "ice-pwd")
-        )
+        (ufrag,) = set(re.findall(r"a=ice-ufrag:(\S+)", answer))
+        (password,) = set(re.findall(r"a=ice-pwd:(\S+)", answer))
         found = re.search(r"a=candidate:\S+ 1 udp \d+ (\S+) (\d+) typ host", answer)
         host, port = (found[1], int(found[2])) if found else await self._candidate()
         await self.transport.open((host, port), ufrag, password)
@@ -131,8 +131,7 @@ class RawParticipant:
     async def _read(self) -> None:
         assert self._socket is not None
         while True:
-            while not self.is_reading:
-                await asyncio.sleep(0.05)
+            await self.reading.wait()
             message = await self._socket.receive()
             if message.type is not aiohttp.WSMsgType.BINARY:
                 return
@@ -218,6 +217,7 @@ async def tell(participant: RawParticipant, lie: str, seed: int, seconds: float)
 async def main() -> None:
     """Join anew for each line, and lie."""
     told = arguments()
+    os.nice(10)  # elsewhere she would have a machine of her own
     reader = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(reader), sys.stdin

@@ -86,9 +86,9 @@ class RawSctp:
             case sctp.SackChunk():
                 self.acknowledged = chunk.cumulative_tsn
             case sctp.HeartbeatChunk():
-                answer = sctp.HeartbeatAckChunk()
-                answer.params = chunk.params
-                self.send(answer)
+                alive = sctp.HeartbeatAckChunk()
+                alive.params = chunk.params
+                self.send(alive)
             case sctp.AbortChunk():
                 self.is_aborted = True
 

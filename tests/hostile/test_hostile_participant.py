@@ -11,7 +11,8 @@ import pytest
 
 from tests.engine.sfu.clients import token
 from tests.hostile.pair import PERIOD, pair
-from tests.hostile.participant_lies import LIES, came, mallory
+from tests.hostile.participant_lies import LIES, mallory, wrong
+from tests.hostile.turns import turns
 from tests.support.sfu import RunningSfu
 
 SECONDS: Final = {"embedded": 1.0, "livekit": 0.2}
@@ -25,7 +26,7 @@ SEED: Final = 17
 async def test_nobody_suffers_of_what_a_participant_makes_up(
     sfu: RunningSfu, caplog: pytest.LogCaptureFixture
 ) -> None:
-    wrong: list[str] = []
+    found: list[str] = []
 
     def access(identity: str, room: str) -> str:
         return token(sfu, identity, room)
@@ -33,16 +34,18 @@ async def test_nobody_suffers_of_what_a_participant_makes_up(
     async with (
         pair(sfu.url, partial(access, room="beside")) as beside,
         mallory(sfu.url, partial(access, room="hostile")) as liar,
+        turns() as loop,
     ):
         for lie in LIES:
             begun = time.monotonic()
             told: dict[str, Any] = await liar.tell(lie.name, SEED, SECONDS[sfu.kind])
             await asyncio.sleep(2 * PERIOD)
             try:
+                loop.check(lie.name)
                 beside.since(begun).check(lie.pair, lie.name)
             except AssertionError as error:
-                wrong.append(str(error).splitlines()[0])
-            if sfu.kind == "embedded" and came(told) is not lie.comes:
-                wrong.append(f"{lie.name}: {came(told)} came of it, not {lie.comes}: {told}")
-    wrong += [one.getMessage() for one in caplog.records if one.levelname == "ERROR"]
-    assert wrong == []
+                found.append(str(error).splitlines()[0])
+            if sfu.kind == "embedded":
+                found += wrong(lie, told)
+    found += [one.getMessage() for one in caplog.records if one.levelname == "ERROR"]
+    assert found == []

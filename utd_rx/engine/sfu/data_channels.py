@@ -30,7 +30,7 @@ _SCTP_PORT: Final = 5000
 _MAX_CHANNELS: Final = 16
 # Chunks on their way: aiortc walks all of them for each that it sends, and of the smallest some ten
 # thousand fit into what it allows itself.
-_MAX_ON_THEIR_WAY: Final = 512
+_MAX_ON_THEIR_WAY: Final = 128
 # Reliable messages that wait, for room or for the client's channel. `connect()` returns a few ms
 # before it is open, and dropping them lost 3 of 12 first messages (docs/livekit.md, "Data
 # channels"). A receiver 8 MiB behind is gone, and the real server drops there as well.
