@@ -27,6 +27,8 @@ from tests.hostile.raw_sctp import RawSctp
 from tests.hostile.raw_transport import Identity, RawTransport
 
 _PATIENCE: Final = 20.0
+_LAST_WORDS: Final = 0.2
+"""Seconds for what comes of the last telling."""
 _HEAD: Final = (
     "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE {mids}\r\n"
     "a=msid-semantic: WMS\r\n"
@@ -205,6 +207,7 @@ async def tell(participant: RawParticipant, lie: str, seed: int, seconds: float)
         await row.tell(participant, random)
         count += 1
         await asyncio.sleep(0)
+    await asyncio.sleep(_LAST_WORDS)
     return {
         "told": count,
         "is_cut_off": participant.is_cut_off,
