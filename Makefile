@@ -1,9 +1,9 @@
 # Everything lives in .venv and is deleted by `make clean`; only livekit-server goes elsewhere, into
 # the user's cache. Variables: SFU=livekit (demos), ARGS="…" (demos, tests), JOBS=… (tests at a time),
-# PYTHON=… (3.11 or newer).
+# MINUTES=… SEED=… (fuzz), PYTHON=… (3.11 or newer).
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-call demo-live demo-agent test test-long test-realtime test-livekit-range check docs page-client livekit-server clean
+.PHONY: help demo demo-call demo-live demo-agent test test-long test-realtime test-livekit-range fuzz check docs page-client livekit-server clean
 
 # The first that is new enough: a machine's python3 may be older than another one beside it.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -17,6 +17,8 @@ SFU ?= embedded
 CORES := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 JOBS ?= $(shell expr 2 '*' $(CORES))
 ARGS ?=
+MINUTES ?= 1
+SEED ?= 17
 # Each of these processes would compile everything again, where the machine's owner forbids bytecode.
 unexport PYTHONDONTWRITEBYTECODE
 SHARED = $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m 'not realtime and not long'
@@ -35,6 +37,7 @@ help:
 	@echo 'make test-long           random plays on FakeWorld and on real engines, minutes of sound, rooms behind a pipe, bugs that examples find, types that users see: minutes'
 	@echo 'make test-realtime       the others, one at a time: devices, browsers, clocks, and what has to happen in time'
 	@echo 'make test-livekit-range  what meets LiveKit, on the end of the accepted range that .venv has not'
+	@echo 'make fuzz MINUTES=10     lies of engines, media servers and participants, beside two whose sound is measured; SEED=…'
 	@echo 'make check               format, lint, types, import layers, types of the examples of the docs'
 	@echo 'make docs                the docs as a site, build/docs/index.html; a link that leads nowhere fails it'
 	@echo 'make page-client         livekit-client as one file for the page of the engine; needs Node'
@@ -77,6 +80,10 @@ test-livekit-range: $(VENV)/.dev
 		PYTHONPATH=$(OTHER_END) $(SHARED) $(ARGS) tests/rtc tests/e2e; \
 		PYTHONPATH=$(OTHER_END) $(ALONE) $(ARGS) tests/rtc; \
 	done
+
+# Chance with a seed: what is found is found again.
+fuzz: $(VENV)/.dev
+	$(BIN)/python -m tests.hostile.fuzz --minutes $(MINUTES) --seed $(SEED)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

@@ -73,7 +73,7 @@ class World:
         *,
         bearer: str | None = None,
         headers: Mapping[str, str] | None = None,
-        data: bytes | None = None,
+        data: bytes | io.BytesIO | None = None,
     ) -> Reply:
         sent = dict(headers or {})
         if bearer is not None:

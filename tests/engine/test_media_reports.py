@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import time
 
 import jwt
@@ -182,3 +183,9 @@ async def test_a_forged_report_is_refused(world: World) -> None:
     ):
         assert reply.refusal == (401, "unauthorized")
     assert len(world.engine.core.rooms.all()) == 1
+
+
+async def test_a_body_beyond_any_report_is_refused(world: World) -> None:
+    for size, status in ((2 * 1024 * 1024, 401), (2 * 1024 * 1024 + 1, 413)):
+        body = io.BytesIO(bytes(size))
+        assert (await world.call("POST", "/livekit/webhook", data=body)).status == status

@@ -88,6 +88,8 @@ async def test_a_session_has_the_shape_of_the_fixture(world: World) -> None:
         {"host_seat": -1},
         {"role": "host", "seat_count": 4, "host_seat": 4},
         {"mode_id": 4},
+        {"mode_id": "m" * 65},
+        {"image": "i" * 2049},
         {"device_model": "m" * 101},
         {"os": "o" * 51},
         {"os_version": "v" * 21},

@@ -149,6 +149,7 @@ async def test_muting_picks_the_tracks(
         ({"audio": False, "video": False}, 422),
         ({"muted": "yes"}, 422),
         ({"track_sid": "TR_nobodys"}, 404),
+        ({"track_sid": "T" * 129}, 422),
     ],
 )
 async def test_a_mute_that_is_refused(world: World, body: object, status: int) -> None:

@@ -161,6 +161,8 @@ async def test_the_list_has_the_shape_of_the_fixture(world: World) -> None:
         ({"room_name": "friday", "identity": 7}, 422),
         ({"room_name": "friday", "identity": "mona", "duration": 0}, 422),
         ({"room_name": "friday", "identity": "mona", "duration": "60"}, 422),
+        ({"room_name": "friday", "identity": "mona", "duration": 3650 * 24 * 3600 + 1}, 422),
+        ({"room_name": "friday", "identity": "mona", "reason": "r" * 501}, 422),
         ({"room_name": "friday", "identity": "sara"}, 422),
         ({"room_name": "fri day", "identity": "mona"}, 422),
         ({"room_name": "", "identity": "mona"}, 422),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import subprocess
 import sys
@@ -138,3 +139,18 @@ def test_it_needs_no_extra() -> None:
     found = set(loaded.decode().split())
     assert "utd_rx.engine.agent.server" in found
     assert not found & {"jwt", "livekit", "OpenSSL", "aiortc", "google.protobuf", "sounddevice"}
+
+
+async def test_a_frame_too_large_closes() -> None:
+    async with LocalAgent() as agent, caller(agent) as who:
+        await who.ws.send_str("x" * 1_000_001)
+        assert await who.end() == 1009
+
+
+async def test_of_sessions_that_nobody_asks_for_the_newest_are_kept() -> None:
+    async with LocalAgent() as agent:
+        for n in range(66):
+            async with dialled(agent, agent_id=AGENT_ID, variables=json.dumps({"n": f"{n}"})):
+                pass
+        kept = [(await agent.next_call()).admission.variables["n"] for _ in range(64)]
+    assert kept == [str(n) for n in range(2, 66)]

@@ -144,6 +144,13 @@ def test_a_report_of_joining_that_comes_after_leaving_makes_no_ghost() -> None:
     assert room.sessions == {}
 
 
+def test_the_ends_that_are_remembered_are_bounded() -> None:
+    room = admit(None, "sara", Role.HOST)
+    for n in range(100):
+        room, _ = room_state.left(room, Session("sara", f"PA_{n}"), 0.0, 0.0)
+    assert room.ended == tuple(f"PA_{n}" for n in range(36, 100))
+
+
 @pytest.mark.parametrize(
     ("claimed", "owner", "role"),
     [

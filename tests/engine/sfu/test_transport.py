@@ -71,6 +71,9 @@ class Server(DataChannels):
         tag = self._sctp._local_verification_tag
         self.receive(serialize_packet(5000, 5000, tag, chunk))
 
+    def has(self, label: str) -> bool:
+        return label in self._channels
+
     def be_overrun(self) -> None:
         """Have taken more than the window that was advertised."""
         self._sctp._advertised_rwnd = -1
@@ -141,15 +144,15 @@ async def test_messages_before_the_channel_opens_are_kept_in_order(pair: Pair) -
 
 
 async def test_the_backlog_is_bounded(pair: Pair) -> None:
-    for _ in range(2000):
+    for _ in range(9000):
         pair.server.send(RELIABLE, b"x")
-    assert pair.server.dropped == 2000 - 1024
+    assert pair.server.dropped == 9000 - 8192
 
 
 async def test_the_backlog_is_bounded_in_bytes_too(pair: Pair) -> None:
     for _ in range(200):
         pair.server.send(RELIABLE, bytes(60_000))
-    assert 200 - pair.server.dropped == 4 * 1024 * 1024 // 60_000
+    assert 200 - pair.server.dropped == 8 * 1024 * 1024 // 60_000
 
 
 async def test_a_receiver_that_does_not_read_costs_a_bounded_amount(pair: Pair) -> None:
@@ -159,6 +162,28 @@ async def test_a_receiver_that_does_not_read_costs_a_bounded_amount(pair: Pair) 
         pair.server.send(RELIABLE, bytes(60_000))
     assert pair.server.dropped > 100
     pair.server.send(RELIABLE, bytes(65_536))
+
+
+async def test_what_waits_goes_out_in_order_when_there_is_room(pair: Pair) -> None:
+    await pair.opened()
+    pair.client_got.clear()
+    sent = [str(n).encode() for n in range(3_000)]
+    for one in sent:
+        pair.server.send(RELIABLE, one)
+    await pair.until(lambda: len(pair.client_got) == len(sent))
+    assert [message for _, message in pair.client_got] == sent
+
+
+async def test_to_who_does_not_acknowledge_little_is_on_its_way(pair: Pair) -> None:
+    """aiortc walks all of it for each chunk that it sends."""
+    await pair.opened()
+    pair.client.open(LOSSY)
+    await pair.until(lambda: pair.server.has(LOSSY))
+    pair.is_cut = True
+    for _ in range(4_000):
+        pair.server.send(RELIABLE, b"x")
+        pair.server.send(LOSSY, b"x")
+    assert pair.server.on_their_way == 128
 
 
 async def test_a_client_that_opens_many_channels_is_cut_off(pair: Pair) -> None:

@@ -192,3 +192,15 @@ async def test_a_body_that_no_engine_takes_is_short_or_counted(
     ]
     assert (events[0].participant.sid, events[0].participant.metadata) == ("PA_1", "")
     assert max(len(body) for body, _ in hook.deliveries) < 10_000
+
+
+async def test_what_waits_is_bounded_in_bytes(hook: Hook, sfu_options: SfuOptions) -> None:
+    sender = SfuWebhookSender(sfu_options, most_bytes=10_000)
+    sender.start()
+    large = models.ParticipantInfo(metadata="m" * 3_000)
+    for _ in range(40):
+        sender.notify("participant_joined", participant=large)
+    sender.notify("room_finished")
+    events = await hook.until(sfu_options, "room_finished")
+    await sender.aclose()
+    assert (len(events), events[-1].num_dropped) == (1 + 4, 40 - 4)

@@ -28,17 +28,17 @@ DATA_TRACK: Final = "_data_track"
 _SCTP_PORT: Final = 5000
 # Three are in use; a client that opens many more wants our memory.
 _MAX_CHANNELS: Final = 16
-# Reliable messages for a client whose channel is not open yet. `connect()` returns a few ms
-# before it is, and dropping them lost 3 of 12 first messages (docs/livekit.md, "Data channels").
-_MAX_BACKLOG: Final = 1024
-_MAX_BACKLOG_BYTES: Final = 4 * 1024 * 1024
-# Policy for a slow receiver: drop the newest. Lossy data is worth less the older it is; a
-# receiver 8 MiB behind on reliable data is gone, and the real server drops there as well.
-_MAX_BUFFERED: Final = {
-    LOSSY: 256 * 1024,
-    DATA_TRACK: 256 * 1024,
-    RELIABLE: 8 * 1024 * 1024,
-}
+# Chunks on their way: aiortc walks all of them for each that it sends, and of the smallest some ten
+# thousand fit into what it allows itself.
+_MAX_ON_THEIR_WAY: Final = 128
+# Reliable messages that wait, for room or for the client's channel. `connect()` returns a few ms
+# before it is open, and dropping them lost 3 of 12 first messages (docs/livekit.md, "Data
+# channels"). A receiver 8 MiB behind is gone, and the real server drops there as well.
+_MAX_BACKLOG: Final = 8192
+_MAX_BACKLOG_BYTES: Final = 8 * 1024 * 1024
+# Bytes of a channel that aiortc has and has not sent. Beyond them, or the chunks, what is lossy is
+# dropped, as it is worth less the older it is, and what is reliable waits.
+_MAX_BUFFERED: Final = 256 * 1024
 
 
 class _DtlsPort:
@@ -110,8 +110,7 @@ class DataChannels:
     def receive(self, packet: bytes) -> None:
         if self.is_closed:
             return
-        outstanding = len(self._sctp._sent_queue)
-        verdict = judge(packet, self._sctp._last_received_tsn, outstanding)
+        verdict = judge(packet, self._sctp._last_received_tsn, self.on_their_way)
         if verdict is not Admittance.PASS:
             self.dropped += 1
             if verdict is Admittance.ABORT:
@@ -124,6 +123,7 @@ class DataChannels:
             _logger.debug("SCTP packet refused", exc_info=True)
         streams = self._sctp._inbound_streams.values()
         held = sum(len(one.reassembly) for one in streams)
+        self._flush()
         # aiortc advertises its window but takes what exceeds it.
         if self._sctp._advertised_rwnd < 0 or len(streams) > MAX_STREAMS or held > MAX_HELD:
             self.close()
@@ -137,9 +137,7 @@ class DataChannels:
         self._channels[label] = channel
         channel.on("message", lambda message: self._deliver(label, message))
         if label == RELIABLE:
-            backlog, self._backlog, self._backlogged = self._backlog, deque(), 0
-            for message in backlog:
-                self.send(RELIABLE, message)
+            self._flush()
 
     def _deliver(self, label: str, message: bytes | str) -> None:
         if isinstance(message, bytes) and self._on_message is not None:
@@ -152,21 +150,51 @@ class DataChannels:
             self.dropped += 1
             return
         channel = self._channels.get(label)
-        if channel is None and label == RELIABLE and self._has_room(message):
-            self._backlog.append(message)
-            self._backlogged += len(message)
-        elif (
-            channel is None
-            or channel.readyState != "open"
-            or channel.bufferedAmount > _MAX_BUFFERED.get(label, 0)
-        ):
+        is_full = channel is not None and self._is_full(channel)
+        if label == RELIABLE and (channel is None or self._backlog or is_full):
+            self._keep(message)
+        elif channel is None or channel.readyState != "open" or is_full:
             self.dropped += 1
         else:
-            channel.send(message)
+            self._send(channel, message)
 
-    def _has_room(self, message: bytes) -> bool:
-        is_short = len(self._backlog) < _MAX_BACKLOG
-        return is_short and self._backlogged + len(message) <= _MAX_BACKLOG_BYTES
+    @property
+    def on_their_way(self) -> int:
+        """Chunks that went out or are about to, and are not acknowledged."""
+        return sum(
+            len(one)
+            for one in (
+                self._sctp._sent_queue,
+                self._sctp._outbound_queue,
+                self._sctp._data_channel_queue,
+            )
+        )
+
+    def _is_full(self, channel: RTCDataChannel) -> bool:
+        is_long = self.on_their_way >= _MAX_ON_THEIR_WAY
+        return is_long or channel.bufferedAmount > _MAX_BUFFERED
+
+    def _send(self, channel: RTCDataChannel, message: bytes) -> None:
+        channel.send(message)
+        # Else in a task of its own, and nobody's share would be charged for it.
+        _drive(self._sctp._data_channel_flush())
+
+    def _keep(self, message: bytes) -> None:
+        backlogged = self._backlogged + len(message)
+        if len(self._backlog) >= _MAX_BACKLOG or backlogged > _MAX_BACKLOG_BYTES:
+            self.dropped += 1
+        else:
+            self._backlog.append(message)
+            self._backlogged = backlogged
+
+    def _flush(self) -> None:
+        channel = self._channels.get(RELIABLE)
+        while self._backlog and channel is not None and channel.readyState == "open":
+            if self._is_full(channel):
+                return
+            message = self._backlog.popleft()
+            self._backlogged -= len(message)
+            self._send(channel, message)
 
     def close(self) -> None:
         """Abort the association, and let go of everything around it. Idempotent."""

@@ -32,7 +32,7 @@ MAX_WISHES: Final = 4096
 # Of one participant, seconds of the loop for each second and at once: what handling its requests,
 # data and RTCP may take. Beyond it requests and data wait, and RTCP is dropped.
 _SHARE: Final = 0.25
-_SHARE_BURST: Final = 0.05
+_SHARE_BURST: Final = 0.0125
 
 _TEXT: Final = 256  # bytes of an id, a name, a codec
 _ENTRIES: Final = 64  # of a list or a map

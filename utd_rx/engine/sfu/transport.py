@@ -34,7 +34,7 @@ _MAX_INBOUND_SSRCS: Final = 4096
 # Packets of media a second, and at once: twice what the bandwidth for videos makes of them.
 _MAX_PACKETS: Final = 4000
 # Datagrams with data that wait for the client's next share; more than SCTP's window holds.
-MAX_HELD: Final = 256
+MAX_HELD: Final = 128
 # A ClientHello of the newest key exchanges is two datagrams.
 _MAX_EARLY: Final = 4
 
@@ -80,7 +80,8 @@ class Transport:
         self._outbound: pylibsrtp.Session | None = None
         self._inbound: pylibsrtp.Session | None = None
         self._inbound_ssrcs: set[bytes] = set()
-        self.data = DataChannels(self._write_dtls, owner.on_data, channels)
+        self._inbox: deque[tuple[str, bytes]] = deque()  # of one datagram
+        self.data = DataChannels(self._write_dtls, self._take_in, channels)
 
     def on_offer(self, offer: SdpOffer) -> LocalTransport:
         """Take the client's transport attributes; a new ufrag is an ICE restart."""
@@ -133,7 +134,8 @@ class Transport:
     def tick(self, now: float) -> None:
         if self._dtls is not None:
             self._dtls.tick()
-        while self._held and self._owner is not None and not self._share.wait(now):
+        self._hand_over(now)
+        while self._held and self._owner is not None and self._may_go_on(now):
             self._on_dtls(self._owner, self._held.popleft(), now)
 
     def close(self) -> None:
@@ -144,6 +146,7 @@ class Transport:
         self._owner = self._outbound = self._inbound = None
         self._held.clear()
         self._early.clear()
+        self._inbox.clear()
         self.is_connected = False
         self._mux.remove(self)
 
@@ -183,12 +186,24 @@ class Transport:
 
     def _admit(self, owner: TransportOwner, data: bytes, now: float) -> None:
         """Take a datagram with data, or hold it until the client has a share of the loop again."""
-        if not self._held and not self._share.wait(now):
+        if not self._held and self._may_go_on(now):
             self._on_dtls(owner, data, now)
         elif len(self._held) < MAX_HELD:
             self._held.append(data)
         else:
             self.refused += 1  # SCTP sends again what is reliable
+
+    def _may_go_on(self, now: float) -> bool:
+        return not self._inbox and not self._share.wait(now)
+
+    def _take_in(self, label: str, message: bytes) -> None:
+        self._inbox.append((label, message))
+
+    def _hand_over(self, now: float) -> None:
+        """Hand on what came, one by one: a datagram may hold many, and each goes to everybody."""
+        while self._inbox and self._owner is not None and not self._share.wait(now):
+            with self._share.used(now):
+                self._owner.on_data(*self._inbox.popleft())
 
     def _on_srtp(
         self, owner: TransportOwner, session: pylibsrtp.Session, data: bytes, now: float
@@ -226,6 +241,7 @@ class Transport:
             with self._share.used(now):
                 for message in messages:
                     self.data.receive(message)
+            self._hand_over(now)
         if dtls.is_ended:
             self.is_ended = True
             self.is_connected = False

@@ -35,11 +35,14 @@ _DRAIN_TIMEOUT: Final = 2.0
 
 
 class SfuWebhookSender:
-    """Does nothing when no URL is configured; keeps `most` events that wait."""
+    """Does nothing when no URL is configured; keeps `most` events that wait, of so many bytes."""
 
-    def __init__(self, options: SfuOptions, most: int = _MAX_QUEUED) -> None:
+    def __init__(
+        self, options: SfuOptions, most: int = _MAX_QUEUED, most_bytes: int = _MAX_QUEUED_BYTES
+    ) -> None:
         self._options = options
         self._most = most
+        self._most_bytes = most_bytes
         # In order, and how many were dropped before each.
         self._queue: dict[Hashable, tuple[bytes, int]] = {}
         self._queued = 0  # bytes
@@ -58,7 +61,7 @@ class SfuWebhookSender:
         """Queue one event about a room, a participant, a track; never blocks."""
         if self._task is None:
             return
-        is_full = len(self._queue) >= self._most or self._queued >= _MAX_QUEUED_BYTES
+        is_full = len(self._queue) >= self._most or self._queued >= self._most_bytes
         if is_full and event not in _ENDS:
             self._dropped += 1
             return

@@ -1,0 +1,103 @@
+"""What one participant may send in a time, held by a transport of the server against a raw one."""
+
+from __future__ import annotations
+
+import asyncio
+import tracemalloc
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+
+from aiortc import RTCCertificate
+
+from tests.hostile.raw_participant import RawParticipant
+from utd_rx.engine.sfu.limits import share
+from utd_rx.engine.sfu.sdp import parse_offer
+from utd_rx.engine.sfu.transport import Transport
+from utd_rx.engine.sfu.udp_mux import UdpMux
+
+CERTIFICATE = RTCCertificate.generateCertificate()
+
+
+class Owner:
+    """Counts what the transport lets through."""
+
+    def __init__(self) -> None:
+        self.packets = 0
+        self.messages: list[bytes] = []
+        self.last = asyncio.Event()
+
+    def on_connected(self) -> None: ...
+    def on_failed(self, reason: str) -> None:
+        raise AssertionError(reason)
+
+    def on_rtp(self, _packet: bytes, _now: float) -> None:
+        self.packets += 1
+
+    def on_rtcp(self, packet: bytes, now: float) -> None: ...
+    def on_data(self, _label: str, message: bytes) -> None:
+        self.messages.append(message)
+        self.last.set()
+
+
+@asynccontextmanager
+async def connected() -> AsyncIterator[tuple[RawParticipant, Owner]]:
+    """Have mallory's transport connected to one of the server's, with channels."""
+    mux, owner, mallory = UdpMux(), Owner(), RawParticipant("", "")
+    mux.open("127.0.0.1", 0)
+    transport = Transport(mux, CERTIFICATE, "127.0.0.1", owner, share())
+    try:
+        local = transport.on_offer(parse_offer(mallory.offer()))
+        await mallory.transport.open((local.host, local.port), local.ice_ufrag, local.ice_password)
+        await mallory.sctp.opened()
+        yield mallory, owner
+    finally:
+        await mallory.aclose()
+        transport.close()
+        mux.close()
+        await asyncio.sleep(0)
+
+
+async def send(mallory: RawParticipant, ssrcs: Iterable[int]) -> None:
+    """Send a packet for each, a few in a turn, so that the kernel has room for all."""
+    for at, ssrc in enumerate(ssrcs):
+        mallory.rtp(ssrc=ssrc)
+        if at % 50 == 0:
+            await asyncio.sleep(0)
+
+
+async def all_came(mallory: RawParticipant, owner: Owner) -> None:
+    """Wait for a message that was sent behind everything else."""
+    mallory.sctp.messages([b"last"])
+    async with asyncio.timeout(20):
+        await owner.last.wait()
+
+
+async def test_media_beyond_a_rate_is_dropped() -> None:
+    async with connected() as (mallory, owner):
+        began = asyncio.get_running_loop().time()
+        await send(mallory, [1] * 6_000)
+        await all_came(mallory, owner)
+        seconds = asyncio.get_running_loop().time() - began
+        assert 4_000 <= owner.packets <= 4_000 * (1 + seconds) + 1
+
+
+async def test_more_streams_than_anybody_needs_are_dropped() -> None:
+    async with connected() as (mallory, owner):
+        await send(mallory, range(1, 4_200))
+        await all_came(mallory, owner)
+        assert owner.packets == 4_096
+
+
+async def test_little_is_kept_of_who_speaks_before_the_answer() -> None:
+    owner, mux = Owner(), UdpMux()
+    transport = Transport(mux, CERTIFICATE, "127.0.0.1", owner, share())
+    tracemalloc.start()
+    try:
+        for n in range(2_000):
+            transport.on_datagram(b"\x16" + bytes(1_400), float(n))
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    transport.close()
+    await asyncio.sleep(0)
+    assert kept < 100_000
