@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
+from io import TextIOWrapper
 from typing import Final
 
 COMMANDS: Final = {
@@ -27,6 +28,10 @@ COMMANDS: Final = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `utd-rx` and return its exit status (docs/cli.md, "Exit status")."""
+    for out in (sys.stdout, sys.stderr):
+        # What a terminal or a file cannot say is spelled, and no reason to fail at the end.
+        if isinstance(out, TextIOWrapper) and out.errors == "strict":
+            out.reconfigure(errors="backslashreplace")
     try:
         # Here, so that Ctrl-C is a word and no traceback as early as that.
         from utd_rx.cli.group import run

@@ -57,4 +57,4 @@ def chat_line(message: ChatMessage) -> str:
 
 def json_line(**fields: object) -> str:
     """Return fields as a line of JSON: whole values as `to_json` writes them, no credential."""
-    return json.dumps(fields, default=to_json, ensure_ascii=False)
+    return json.dumps(fields, default=to_json)

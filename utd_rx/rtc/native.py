@@ -7,6 +7,7 @@ and nowhere else. Private names of livekit 1.2 are used in three files, here, in
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from functools import cache
@@ -44,6 +45,12 @@ def _is_told(record: logging.LogRecord) -> bool:
     if "eyJ" in message:
         record.msg, record.args = without_tokens(message), ()
     return _LOGGER.isEnabledFor(logging.DEBUG) or not any(noise in message for noise in _NOISE)
+
+
+async def ready() -> None:
+    """Load LiveKit, which takes 0.1 s, without holding up the loop."""
+    if not sdk.cache_info().currsize:
+        await asyncio.to_thread(sdk)
 
 
 @cache
