@@ -7,8 +7,15 @@ import asyncio
 import json
 import sys
 
-from utd_rx import UTDAudioRoomSession, UTDConnectionState, UTDStreamClient, UTDStreamException
-from utd_rx.protocol.wire.tokens import serial_in_metadata
+from utd_rx import (
+    UTDAudioRoomSession,
+    UTDConnectionState,
+    UTDRoom,
+    UTDStreamClient,
+    UTDStreamException,
+)
+from utd_rx.models.events import RoomSnapshot
+from utd_rx.protocol.wire.tokens import metadata_in, serial_in_metadata
 from utd_rx.rtc import native
 
 OVER = UTDConnectionState.DISCONNECTED, UTDConnectionState.FORCE_EXIT
@@ -27,26 +34,41 @@ async def attend(session: UTDAudioRoomSession, ends: list[str]) -> None:
             ends.append(f"{failure.code.name} {failure.reason}")
 
 
-def standing(session: UTDAudioRoomSession) -> int | None:
-    """Return the serial of who is in the room, None for nobody."""
-    local = session.state.value.session.roster.local
-    there = session.connected.value and local is not None
-    return serial_in_metadata(local.metadata) if there and local is not None else None
+class Noting(UTDRoom):
+    """A room that knows what it was joined with last."""
+
+    serial: int | None = None
+
+    async def connect(self, url: str, token: str, *, auto_subscribe: bool = True) -> RoomSnapshot:
+        self.serial = serial_in_metadata(metadata_in(token))
+        return await super().connect(url, token, auto_subscribe=auto_subscribe)
 
 
 async def main(base_url: str, app_id: str, app_key: str, *rooms: str) -> None:
     native.sdk()
-    async with UTDStreamClient(app_id, app_key, base_url=base_url, token_base_url=base_url) as one:
+    media: list[Noting] = []
+
+    def make_room() -> Noting:
+        media.append(Noting())
+        return media[-1]
+
+    async with UTDStreamClient(
+        app_id, app_key, base_url=base_url, token_base_url=base_url, make_room=make_room
+    ) as one:
         sessions = [one.audio_room("sara", room) for room in rooms]
         ends: list[list[str]] = [[] for _ in rooms]
-        print("ready", flush=True)
+        print(json.dumps("ready"), flush=True)
         await asyncio.to_thread(sys.stdin.readline)
         attending = [
             asyncio.create_task(attend(*pair)) for pair in zip(sessions, ends, strict=True)
         ]
         while await asyncio.to_thread(sys.stdin.readline):
-            there = [standing(session) for session in sessions]
-            print(json.dumps({"there": there, "ends": ends}), flush=True)
+            told = {
+                "is_there": [session.connected.value for session in sessions],
+                "ends": ends,
+                "serials": [room.serial for room in media],
+            }
+            print(json.dumps(told), flush=True)
         for session in sessions:
             await session.aclose()
         for task in attending:
