@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from utd_rx.agent.registering import register_call
     from utd_rx.agent.session import AtomsAgentSession
     from utd_rx.agent.tools import agent_tool
+    from utd_rx.asgi import StateFeed
     from utd_rx.audio import ArraySource, ToneSource, WavRecorder, WavSource, level_dbfs
     from utd_rx.audio.devices import AudioDevice, AudioDirection, list_devices
     from utd_rx.audio.microphone import Microphone, MicrophoneInput
@@ -74,6 +75,7 @@ if TYPE_CHECKING:
     from utd_rx.protocol.wire.webhooks import verify_webhook
     from utd_rx.rest.api import UTDApi
     from utd_rx.rest.client import UTDApiClient
+    from utd_rx.rtc.last_resort import leave_on
     from utd_rx.rtc.room import UTDRoom
     from utd_rx.sessions.audio_room import UTDAudioRoomSession
     from utd_rx.sessions.call import UTDCallSession
@@ -111,6 +113,7 @@ _HOME: Final = {
     "utd_rx.agent.registering": "register_call",
     "utd_rx.agent.session": "AtomsAgentSession",
     "utd_rx.agent.tools": "agent_tool",
+    "utd_rx.asgi": "StateFeed",
     "utd_rx.audio": "ArraySource ToneSource WavRecorder WavSource level_dbfs",
     "utd_rx.audio.devices": "AudioDevice AudioDirection list_devices",
     "utd_rx.audio.microphone": "Microphone MicrophoneInput",
@@ -148,6 +151,7 @@ _HOME: Final = {
     "utd_rx.protocol.wire.webhooks": "verify_webhook",
     "utd_rx.rest.api": "UTDApi",
     "utd_rx.rest.client": "UTDApiClient",
+    "utd_rx.rtc.last_resort": "leave_on",
     "utd_rx.rtc.room": "UTDRoom",
     "utd_rx.sessions.audio_room": "UTDAudioRoomSession",
     "utd_rx.sessions.call": "UTDCallSession",
@@ -176,8 +180,8 @@ __all__ = [
     "InvitationAnswer", "LiveStreamReplay", "LocalParticipant", "LoopThread", "MediaSession",
     "Microphone", "MicrophoneInput", "ObservableSource", "ParticipantPermission", "Playback",
     "Recording", "RemoteParticipant", "Replay", "RoomEvent", "RoomSession", "RoomStatistics",
-    "Screen", "SpeakRequest", "Speaker", "StageRequest", "StateSubject", "Store", "TestPattern",
-    "ToneSource", "TrackDirection", "TrackKind", "TrackPublication", "TrackSource",
+    "Screen", "SpeakRequest", "Speaker", "StageRequest", "StateFeed", "StateSubject", "Store",
+    "TestPattern", "ToneSource", "TrackDirection", "TrackKind", "TrackPublication", "TrackSource",
     "TrackStatistics", "UTDApi", "UTDApiClient", "UTDAudioRoomSession", "UTDBan", "UTDBanNotice",
     "UTDCall", "UTDCallEndReason", "UTDCallSession", "UTDCallStatus", "UTDConnectionState",
     "UTDErrorCode", "UTDLiveStreamSession", "UTDRole", "UTDRoom", "UTDSeat", "UTDSeatGrid",
@@ -185,9 +189,9 @@ __all__ = [
     "UTDStreamException", "UTDStreamType", "UTDTokenResponse", "VideoFileSource", "VideoFormat",
     "VideoFrame", "VideoInput", "VideoRecorder", "VoiceProcessing", "WavRecorder", "WavSource",
     "WebhookEvent", "WebhookParticipant", "WebhookRoom", "WebhookTrack", "__version__",
-    "agent_tool", "became", "combine_state", "compare", "from_json", "held_for", "level_dbfs",
-    "list_cameras", "list_devices", "open_room", "perform", "play", "read_counter", "record",
-    "register_call", "replay", "throttle", "to_json", "verify_webhook",
+    "agent_tool", "became", "combine_state", "compare", "from_json", "held_for", "leave_on",
+    "level_dbfs", "list_cameras", "list_devices", "open_room", "perform", "play", "read_counter",
+    "record", "register_call", "replay", "throttle", "to_json", "verify_webhook",
 ]  # fmt: skip
 
 

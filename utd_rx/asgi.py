@@ -33,6 +33,9 @@ GOING_AWAY: Final = 1001
 ENDS: Final = (signal.SIGINT, signal.SIGTERM)
 """At which a server stops, and waits for whoever still listens."""
 
+_HARMLESS: Final = (asyncio.CancelledError, OSError)
+"""A browser that is gone is an OSError to some servers."""
+
 _HEADERS: Final = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-store"),
@@ -124,8 +127,7 @@ async def _first(telling: Awaitable[None], gone: Awaitable[None]) -> None:
                 task.cancel()
             ended = await asyncio.gather(*tasks, return_exceptions=True)
     for error in ended:
-        # A browser that is gone is an OSError to some servers.
-        if isinstance(error, Exception) and not isinstance(error, OSError):
+        if isinstance(error, BaseException) and not isinstance(error, _HARMLESS):
             raise error
 
 

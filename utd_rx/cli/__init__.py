@@ -29,6 +29,10 @@ COMMANDS: Final = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `utd-rx` and return its exit status (docs/cli.md, "Exit status")."""
+    for out in (sys.stdout, sys.stderr):
+        # What a terminal or a file cannot say is spelled, and no reason to fail at the end.
+        if getattr(out, "errors", None) == "strict":
+            out.reconfigure(errors="backslashreplace")  # type: ignore[union-attr] # a text file
     try:
         # Here, so that Ctrl-C is a word and no traceback as early as that.
         from utd_rx.cli.group import run

@@ -57,6 +57,4 @@ def chat_line(message: ChatMessage) -> str:
 
 def json_line(**fields: object) -> str:
     """Return fields as a line of JSON: whole values as `to_json` writes them, no credential."""
-    line = json.dumps(fields, default=to_json, ensure_ascii=False)
-    # What a terminal obeys or UTF-8 cannot say stands only within strings, where it can be escaped.
-    return "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in line)
+    return json.dumps(fields, default=to_json)

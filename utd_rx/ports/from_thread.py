@@ -98,8 +98,8 @@ class FromThread:
         if os.getpid() != self._process:  # where a copy of the loop looks as if it ran
             raise conflict(
                 ConflictReason.CLOSED,
-                "this process was forked from the one whose event loop it is: ask there, or make a "
-                "client and sessions of this one's own",
+                "this process was forked from the one whose event loop it is: ask that one, or "
+                "start processes by spawn, which join by themselves",
             )
         called = call()
         try:

@@ -105,6 +105,8 @@ def join_once() -> None:
 def mind_join_once(client_type: type[Any]) -> None:
     """Have requests to join mind `join_once`."""
     request = client_type.request
+    if request.__module__ == __name__:
+        return
 
     def asked(self: Any, asking: Any) -> Any:
         if _is_joining_once.get() and asking.WhichOneof("message") == "connect":

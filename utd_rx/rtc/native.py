@@ -52,6 +52,12 @@ def _is_told(record: logging.LogRecord) -> bool:
     return _LOGGER.isEnabledFor(logging.DEBUG) or not any(noise in message for noise in _NOISE)
 
 
+async def ready() -> None:
+    """Load LiveKit, which takes 0.1 s, without holding up the loop."""
+    if not sdk.cache_info().currsize:
+        await asyncio.to_thread(sdk)
+
+
 @cache
 def sdk() -> Any:
     """Return the module `livekit.rtc`, imported on the first call; `FEATURE_DISABLED` when it does

@@ -147,6 +147,7 @@ class UTDRoom:
         try:
             if self._live is not None:
                 await self._live.aclose()  # the one the server ended
+            await native.ready()
             live = LiveRoom(self._deliver, adaptive_stream=self.adaptive_stream)
             address = Address(url, token, auto_subscribe, self.dynacast, self._proxies.for_url(url))
             snapshot = await self._connector.join(live.room, address, live.joined, self._joining)
