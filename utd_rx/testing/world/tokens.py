@@ -27,6 +27,7 @@ class RoomTicket:
     grant: Grant
     expires_at: float
     attributes: FrozenMap[str, str] = field(factory=FrozenMap)
+    can_update_metadata: bool = False
 
 
 class WorldTokens:
