@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypedDict
 
 from attrs import field, frozen
 
@@ -29,6 +29,17 @@ from utd_rx.sessions.views import RoomView
 
 TokenSource: TypeAlias = Callable[[], Awaitable[str]]
 """Gives a token for the room; asked for each join, and for each attempt to connect anew."""
+
+
+class PlainRoomOptions(TypedDict, total=False):
+    """The keyword arguments of `RoomSession` that say what is sent and received."""
+
+    token_source: TokenSource | None
+    microphone: AudioInput | None
+    camera: VideoInput | None
+    screen: VideoInput | None
+    auto_subscribe: bool | TrackChoice
+
 
 TOKEN_TIMEOUT: Final = 30.0
 """Seconds that a token source may take, as a mint of the engine's."""
