@@ -179,7 +179,7 @@ class LoopWorld:
     ) -> str:
         return self._engine.tokens.sign_plain(room, identity, name, permission, seconds)
 
-    async def open_room(
+    def room_session(
         self,
         identity: str,
         room: str = LOBBY,
@@ -197,7 +197,17 @@ class LoopWorld:
             token = self.room_token(identity, room)
         port = WorldRoom(self._engine.sfu, process.link)
         session = RoomSession(LIVEKIT_URL, token, room=port, clock=self._clock, **given)
-        process.keep(session)
+        return process.keep(session)
+
+    async def open_room(
+        self,
+        identity: str,
+        room: str = LOBBY,
+        *,
+        token: str | None = None,
+        **options: Unpack[PlainRoomOptions],
+    ) -> RoomSession:
+        session = self.room_session(identity, room, token=token, **options)
         await session.join()
         return session
 

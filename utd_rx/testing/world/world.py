@@ -11,33 +11,25 @@ from utd_rx.client import UTDStreamClient
 from utd_rx.engine.agent.host import Agent, AgentHost
 from utd_rx.engine.options import EngineOptions
 from utd_rx.errors import ConflictReason, conflict, invalid
-from utd_rx.models.participant import ParticipantPermission
 from utd_rx.models.stream_type import UTDStreamType
 from utd_rx.rest.client import UTDApiClient
 from utd_rx.rooms import AudioRoomOptions, LiveStreamOptions
 from utd_rx.sessions.audio_room import UTDAudioRoomSession
 from utd_rx.sessions.call import UTDCallSession
 from utd_rx.sessions.live_stream import UTDLiveStreamSession
-from utd_rx.sessions.room import PlainRoomOptions, RoomSession
 from utd_rx.state.reports import running_loop
 from utd_rx.testing.audio import FakeAudio
 from utd_rx.testing.loop import VirtualLoop
 from utd_rx.testing.world.devices import VirtualCamera, VirtualMicrophone
-from utd_rx.testing.world.loop_world import (
-    ALL_GRANTED,
-    LOBBY,
-    PATIENCE,
-    SEATS,
-    TOKEN_SECONDS,
-    LoopWorld,
-)
+from utd_rx.testing.world.loop_world import LOBBY, PATIENCE, SEATS, LoopWorld
 from utd_rx.testing.world.network import Network
+from utd_rx.testing.world.plain import PlainRooms
 from utd_rx.testing.world.sent import Asked
 
 T = TypeVar("T")
 
 
-class FakeWorld:
+class FakeWorld(PlainRooms):
     """Any number of people in genuine sessions, without a network, on virtual time.
 
     Behind their clients is the genuine engine; media server, network and devices are made up. Time
@@ -238,42 +230,6 @@ class FakeWorld:
             UTDStreamException: As `UTDCallSession.start` and `accept`.
         """
         return self._do(self._world.call(caller, callee, type, answer=answer))
-
-    def room_token(
-        self,
-        identity: str,
-        room: str = LOBBY,
-        *,
-        name: str = "",
-        permission: ParticipantPermission = ALL_GRANTED,
-        seconds: float = TOKEN_SECONDS,
-    ) -> str:
-        """Return a token for a plain room of this world, which lets one do `permission`."""
-        make = self._world.room_token
-        return self._act(
-            lambda: make(identity, room, name=name, permission=permission, seconds=seconds)
-        )
-
-    def open_room(
-        self,
-        identity: str,
-        room: str = LOBBY,
-        *,
-        token: str | None = None,
-        **options: Unpack[PlainRoomOptions],
-    ) -> RoomSession:
-        """Let somebody join a plain room, which has no engine, and return their session.
-
-        Args:
-            identity: Who joins.
-            room: Which room.
-            token: As `room_token` makes it; without one and a `token_source`, one that grants all.
-            options: As of `RoomSession`.
-
-        Raises:
-            UTDStreamException: As `open_room`.
-        """
-        return self._do(self._world.open_room(identity, room, token=token, **options))
 
     @property
     def agents(self) -> AgentHost:
