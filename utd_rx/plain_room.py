@@ -11,6 +11,7 @@ from utd_rx.models.video import VideoFormat, VideoInput
 from utd_rx.ports.proxy import Proxies
 from utd_rx.rtc.room import UTDRoom
 from utd_rx.sessions.room import RoomSession, TokenSource
+from utd_rx.sessions.subscribing import TrackChoice
 
 
 @asynccontextmanager
@@ -22,7 +23,7 @@ async def open_room(
     microphone: AudioInput | None = None,
     camera: VideoInput | None = None,
     screen: VideoInput | None = None,
-    auto_subscribe: bool = True,
+    auto_subscribe: bool | TrackChoice = True,
     proxy: str | None = None,
     trust_env: bool = False,
     adaptive_stream: bool = True,
@@ -39,7 +40,8 @@ async def open_room(
         microphone: What `set_microphone` publishes.
         camera: What `set_camera` publishes.
         screen: What `set_screen_share` publishes.
-        auto_subscribe: Whether everything that others publish is received.
+        auto_subscribe: Whether all that others publish is received: True, False for what
+            `subscribe` says only, or a function that says it of a participant and a track.
         proxy: As of `UTDStreamClient`.
         trust_env: Likewise.
         adaptive_stream: Likewise.
@@ -69,7 +71,7 @@ async def open_room(
         microphone=microphone,
         camera=camera,
         screen=screen,
-        auto_subscribe=flag(auto_subscribe, "auto_subscribe"),
+        auto_subscribe=auto_subscribe,
     )
     try:
         await session.join()

@@ -175,7 +175,8 @@ class WorldServer:
     def _read(self, token: str) -> RoomTicket:
         identity = {"token of ana": IDENTITY, "token of ben": OTHER}[token]
         grant = Grant(can_publish=identity == OTHER)
-        return RoomTicket(ROOM, identity, "", "", grant, time.time() + 60)
+        ends_at = time.time() + 60
+        return RoomTicket(ROOM, identity, "", "", grant, ends_at, can_update_metadata=True)
 
 
 class RealServer:
@@ -232,7 +233,9 @@ class RealServer:
         ]
 
     def _token(self, sfu: RunningSfu, identity: str, *, can_publish: bool) -> str:
-        grants = api.VideoGrants(room_join=True, room=ROOM, can_publish=can_publish)
+        grants = api.VideoGrants(
+            room_join=True, room=ROOM, can_publish=can_publish, can_update_own_metadata=True
+        )
         token = api.AccessToken(sfu.api_key, sfu.api_secret).with_identity(identity)
         return token.with_grants(grants).to_jwt()
 
@@ -246,6 +249,9 @@ class FarFake(FakeRoom):
 
     def __init__(self) -> None:
         super().__init__(IDENTITY)
+        local = self.snapshot.local
+        able = evolve(local.permission, can_update_metadata=True)
+        self.snapshot = evolve(self.snapshot, local=evolve(local, permission=able))
         self.loop = asyncio.get_running_loop()
 
 

@@ -8,7 +8,7 @@ at `<honest>` none. Media goes past the proxy.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from random import Random
 from typing import Final
@@ -30,13 +30,14 @@ _PASSED_ON: Final = ("Authorization", "User-Agent")
 class LyingProxy:
     """Passes a media server's signalling on, changed by who is asked for by name in the path."""
 
-    def __init__(self, target: str) -> None:
+    def __init__(self, target: str, find: Callable[[str], Tell] = tell_of) -> None:
         self._target = target.rstrip("/")
+        self._find = find
         self._rounds = 0
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Serve one connection."""
-        tell = tell_of(request.match_info["lie"])
+        tell = self._find(request.match_info["lie"])
         url = f"{self._target}/{request.match_info['rest']}"
         headers = {one: request.headers[one] for one in _PASSED_ON if one in request.headers}
         async with aiohttp.ClientSession(headers=headers) as http:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.sessions.histories import values_of
 from utd_rx.models import agent_events, events
-from utd_rx.protocol import facts, live_promises, promises
+from utd_rx.protocol import facts, live_promises, promises, room_promises
 from utd_rx.protocol.agent import promises as agent_promises
 from utd_rx.protocol.kinds import KINDS, Kind
 from utd_rx.protocol.waiting import EndWait, Promise, WaitDropped, WaitStarted
@@ -57,7 +57,9 @@ def test_every_event_of_a_room_or_an_agent_is_heard() -> None:
 
 
 def test_every_promise_is_in_a_row() -> None:
-    declared = set().union(*map(classes_of, (promises, live_promises, agent_promises)))
+    declared = set().union(
+        *map(classes_of, (promises, room_promises, live_promises, agent_promises))
+    )
     declared -= {promises.GridPromise, live_promises.StagePromise}
     assert declared == {promise for kind in KINDS.values() for promise in kind.promises}
     assert all(issubclass(promise, Promise) for promise in declared)

@@ -20,7 +20,7 @@ from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.participant import LocalParticipant, RemoteParticipant
 from utd_rx.models.stream_type import UTDStreamType
 from utd_rx.models.typed_json import encode
-from utd_rx.protocol import data, facts, journal, roster
+from utd_rx.protocol import data, facts, journal, room_promises, roster
 from utd_rx.protocol.chat import decode
 from utd_rx.protocol.facts.calls import CallJoined, CallTold
 from utd_rx.protocol.facts.connection import JoinStarted, JoinSucceeded
@@ -44,7 +44,7 @@ CALL = UTDCall(
 def test_every_field_that_no_repr_shows_is_hidden() -> None:
     secretive = {
         kind
-        for module in (e, facts, participant, roster, ban, chat, call)
+        for module in (e, facts, participant, roster, room_promises, ban, chat, call)
         for _, kind in inspect.getmembers(module, inspect.isclass)
         if attrs.has(kind) and any(not field.repr for field in attrs.fields(kind))
     }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from typing import Any
 
 import pytest
@@ -13,6 +15,8 @@ from tests.fixtures import wire_fixture
 from tests.protocol.strategies import mint_objects, names
 from utd_rx.models.token import UTDSessionResponse, UTDTokenResponse
 from utd_rx.protocol.wire.tokens import (
+    bearer_and_room,
+    out_of_date,
     session_from_wire,
     session_to_wire,
     token_from_wire,
@@ -110,3 +114,26 @@ def test_a_room_mint_survives_the_wire(reply: UTDTokenResponse) -> None:
 )
 def test_a_session_mint_survives_the_wire(reply: UTDSessionResponse) -> None:
     assert session_from_wire(session_to_wire(reply)) == reply
+
+
+def jwt(**claims: object) -> str:
+    body = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+    return f"head.{body}.signature"
+
+
+def test_livekits_token_says_whose_it_is_and_for_which_room() -> None:
+    assert bearer_and_room(jwt(sub="ana", video={"room": "lobby"})) == ("ana", "lobby")
+
+
+@pytest.mark.parametrize("token", ["", "x", "a.b.c", jwt(), jwt(sub=[], video=[])])
+def test_what_a_token_does_not_say_is_nothing(token: str) -> None:
+    assert bearer_and_room(token) == ("", "")
+    assert out_of_date(token, 0.0) == ""
+
+
+def test_a_token_says_when_it_ceased_or_begins_to_hold() -> None:
+    token = jwt(nbf=100, exp=200)
+    assert out_of_date(token, 150) == ""
+    assert out_of_date(token, 260) == "the token expired at 1970-01-01 00:03:20 UTC, 60 s ago"
+    assert "holds from 1970-01-01 00:01:40 UTC, in 60 s" in out_of_date(token, 40)
+    assert "expired at -1000000000000, " in out_of_date(jwt(exp=-1e12), 0)

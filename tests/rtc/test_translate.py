@@ -22,7 +22,6 @@ UNTYPED = (
     "data_track_published",
     "data_track_unpublished",
     "e2ee_state_changed",
-    "moved",
     "participant_encryption_status_changed",
     "sip_dtmf_received",
     "transcription_received",
@@ -198,7 +197,10 @@ def test_the_rest_is_what_it_says() -> None:
     assert bench.tell("connection_quality_changed", None, 0) == []
     assert bench.tell("active_speakers_changed", [ann]) == [ev.ActiveSpeakersChanged(("ann",))]
     assert bench.tell("room_metadata_changed", "", "m") == [ev.RoomMetadataChanged("m")]
-    assert bench.tell("room_updated") == [ev.RoomUpdated()]
+    assert bench.tell("room_updated") == [ev.RoomUpdated("room", "RM_1")]
+    [moved] = bench.tell("moved")
+    assert isinstance(moved, ev.RoomMoved)
+    assert moved.snapshot.name == "room"
     assert bench.tell("token_refreshed") == [ev.TokenRefreshed()]
     assert bench.tell("participant_active", ann) == [ev.ParticipantActive("ann")]
     failed = ev.TrackSubscriptionFailed("ann", "TR", "why")

@@ -34,6 +34,7 @@ from utd_rx.testing.room import FakeRoom
 ARGUMENTS: dict[str, object] = {
     "index": 0, "identity": "ana", "request_id": 1, "invitation_id": 1, "enabled": True,
     "locked": True, "role": UTDRole.ADMIN, "data": b"x", "to": ToneSource(),
+    "attributes": {"mood": "good"}, "metadata": "x", "name": "Ana", "source": TrackSource.CAMERA,
 }  # fmt: skip
 COMMANDS = sorted(
     name

@@ -21,6 +21,7 @@ from utd_rx.testing.machines import (
     AudioRoomMachine,
     CallMachine,
     LiveStreamMachine,
+    PlainRoomMachine,
 )
 
 FEW = settings(max_examples=max(10, settings().max_examples // 5), stateful_step_count=50)
@@ -41,7 +42,8 @@ def runs(machine: type[RuleBasedStateMachine], how: settings = SAME) -> None:
 
 @pytest.mark.timeout(3_600 if FEW.max_examples > 100 else 120)
 @pytest.mark.parametrize(
-    "machine", [AgentMachine, AudioRoomMachine, CallMachine, LiveStreamMachine]
+    "machine",
+    [AgentMachine, AudioRoomMachine, CallMachine, LiveStreamMachine, PlainRoomMachine],
 )
 def test_the_rules_of_a_room_hold_in_any_weather(machine: type[RuleBasedStateMachine]) -> None:
     seen: list[object] = []

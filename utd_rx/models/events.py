@@ -5,6 +5,9 @@ The names are LiveKit's. A change carries the new value only.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, Final
+
 from attrs import field, frozen
 
 from utd_rx.errors import UTDStreamException
@@ -13,6 +16,7 @@ from utd_rx.models.connection import ConnectionQuality, DisconnectReason
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.participant import (
     LocalParticipant,
+    Participant,
     ParticipantPermission,
     RemoteParticipant,
     TrackPublication,
@@ -239,7 +243,17 @@ class RoomMetadataChanged(RoomEvent):
 
 @frozen(field_transformer=typed)
 class RoomUpdated(RoomEvent):
-    """Counters of the room changed; carries nothing."""
+    """The room's name or sid was told, or a counter of it changed; "" is not known."""
+
+    name: str = ""
+    sid: str = ""
+
+
+@frozen(field_transformer=typed)
+class RoomMoved(RoomEvent):
+    """The server moved this client to another room; `snapshot` is the room it is in now."""
+
+    snapshot: RoomSnapshot
 
 
 @frozen(field_transformer=typed)
@@ -269,3 +283,20 @@ class UnknownRoomEvent(RoomEvent):
     """An event this version has no type for; `name` is LiveKit's."""
 
     name: str
+
+
+_CHANGES: Final[dict[str, Callable[[str, Any], RoomEvent]]] = {
+    "name": ParticipantNameChanged,
+    "metadata": ParticipantMetadataChanged,
+    "attributes": ParticipantAttributesChanged,
+    "permission": ParticipantPermissionsChanged,
+}
+
+
+def changes(before: Participant, after: Participant) -> list[RoomEvent]:
+    """Return what tells of the changes to somebody, in the order in which LiveKit tells them."""
+    return [
+        change(after.identity, now)
+        for name, change in _CHANGES.items()
+        if (now := getattr(after, name)) != getattr(before, name)
+    ]

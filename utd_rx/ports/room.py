@@ -18,6 +18,7 @@ from utd_rx.models.events import RoomEvent, RoomSnapshot
 from utd_rx.models.participant import TrackPublication, TrackSource
 from utd_rx.models.statistics import RoomStatistics
 from utd_rx.models.video import MAX_SIDE, VideoFrame, VideoInput
+from utd_rx.ports.data import SelfDescription
 
 EventSink: TypeAlias = Callable[[tuple[RoomEvent, ...]], None]
 """Takes what one turn of the room's loop brought, at least one event, on its own loop; never
@@ -115,6 +116,20 @@ class RoomPort(Protocol):
         Raises `VALIDATION` over the size limit, no bytes, or a bare string for `to`; `FORBIDDEN`
         data not granted; `CONFLICT` not connected, or `LEFT` before it was handed over; `TIMEOUT`
         when it is not known whether it was sent.
+        """
+
+    async def describe(self, description: SelfDescription) -> None:
+        """Change what this client says of itself, for everybody; told as the server's events.
+
+        One after the other, in order. Cancelling is safe; it may have been changed. Raises
+        `FORBIDDEN` at once when the server has not granted it, `CONFLICT` not connected, or `LEFT`
+        meanwhile; `VALIDATION` or `SERVER` what the server refuses; `TIMEOUT`.
+        """
+
+    async def set_subscribed(self, track_sid: str, subscribed: bool) -> None:
+        """Receive a remote track from now on, or not; the last word counts, of several at once.
+
+        What becomes of it is told by events. Raises `CONFLICT` not connected.
         """
 
     async def hear(self, track_sid: str, sink: FramesSink) -> int:

@@ -16,7 +16,13 @@ from typing import Any, Final, Generic, TypeAlias, TypeVar
 from attrs import frozen
 
 from utd_rx.models.ban import UTDBanNotice
-from utd_rx.models.events import DataReceived, Reconnected, RoomEvent, RoomMetadataChanged
+from utd_rx.models.events import (
+    DataReceived,
+    Reconnected,
+    RoomEvent,
+    RoomMetadataChanged,
+    RoomMoved,
+)
 from utd_rx.models.seats import Invitation, InvitationAnswer
 from utd_rx.protocol.facts import people, seats, stage
 from utd_rx.protocol.facts.connection import JoinSucceeded
@@ -194,7 +200,11 @@ def metadata_in(fact: object) -> str | None:
     match fact:
         case RoomMetadataChanged(metadata=metadata):
             return metadata
-        case JoinSucceeded(snapshot=snapshot) | Reconnected(snapshot=snapshot):
+        case (
+            JoinSucceeded(snapshot=snapshot)
+            | Reconnected(snapshot=snapshot)
+            | RoomMoved(snapshot=snapshot)
+        ):
             return snapshot.metadata
     return None
 

@@ -31,6 +31,7 @@ from utd_rx.protocol.facts import (
     people,
     seats,
     stage,
+    subscribing,
 )
 from utd_rx.protocol.live_promises import ON_STAGE
 from utd_rx.protocol.live_stream import LiveStreamState
@@ -98,7 +99,10 @@ def _claiming(claims_host: bool) -> SessionState:
     return SessionState(is_host=claims_host, claims_host=claims_host)
 
 
-AUDIO_ROOM_NOUNS: Final = (connection, media, people, seats, waiting)
+COMMON_NOUNS: Final = (connection, media, people, subscribing, waiting)
+"""Of every session in a room."""
+
+AUDIO_ROOM_NOUNS: Final = (*COMMON_NOUNS, seats)
 AUDIO_ROOM: Final = Kind(
     type=UTDStreamType.AUDIO_ROOM,
     state=AudioRoomState,
@@ -112,7 +116,7 @@ AUDIO_ROOM: Final = Kind(
     room_keys=(SEATS_IN_ROOM, chat.LOCK_IN_ROOM),
 )
 
-LIVE_STREAM_NOUNS: Final = (connection, media, people, stage, waiting)
+LIVE_STREAM_NOUNS: Final = (*COMMON_NOUNS, stage)
 LIVE_STREAM: Final = Kind(
     type=UTDStreamType.LIVE_STREAM,
     state=LiveStreamState,
@@ -126,7 +130,7 @@ LIVE_STREAM: Final = Kind(
     room_keys=(STAGE_IN_ROOM, chat.LOCK_IN_ROOM),
 )
 
-CALL_NOUNS: Final = (connection, media, people, calls, waiting)
+CALL_NOUNS: Final = (*COMMON_NOUNS, calls)
 
 
 def _call(type_: UTDStreamType) -> Kind[CallState]:
@@ -157,7 +161,6 @@ _ANSWERED: Final = (
 )
 """What only an engine tells."""
 
-ROOM_NOUNS: Final = (connection, media, people, waiting)
 ROOM: Final = Kind(
     type=EnginelessType.ROOM,
     state=PlainRoomState,
@@ -165,11 +168,11 @@ ROOM: Final = Kind(
     rules=room.step,
     deadline=room.next_deadline,
     facts=(
-        *(fact for fact in _all(Fact, *ROOM_NOUNS) if fact not in _ANSWERED),
+        *(fact for fact in _all(Fact, *COMMON_NOUNS) if fact not in _ANSWERED),
         *_all(events.RoomEvent, events),
     ),
-    effects=tuple(effect for effect in _all(Effect, *ROOM_NOUNS) if effect not in _ASKED),
-    promises=(promises.Published,),
+    effects=tuple(effect for effect in _all(Effect, *COMMON_NOUNS) if effect not in _ASKED),
+    promises=promises.ANY_ROOM,
     is_moderated=False,
 )
 

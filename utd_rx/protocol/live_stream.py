@@ -189,5 +189,5 @@ def _shown(state: LiveStreamState, session: SessionState, stage: Stage, fact: ob
 
 
 _ARRIVALS: Final = (
-    JoinSucceeded, e.Reconnected, e.ParticipantConnected, e.ParticipantDisconnected
+    JoinSucceeded, e.Reconnected, e.RoomMoved, e.ParticipantConnected, e.ParticipantDisconnected
 )  # fmt: skip

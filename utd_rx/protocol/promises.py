@@ -17,6 +17,7 @@ from utd_rx.protocol.audio_room import AudioRoomState
 from utd_rx.protocol.facts import seats as facts
 from utd_rx.protocol.facts.media import PublishingWithdrawn
 from utd_rx.protocol.publishing import SOURCES, Publishing
+from utd_rx.protocol.room_promises import IsDescribed, IsSubscribed
 from utd_rx.protocol.session import SessionState
 from utd_rx.protocol.speakers import GRANT_TIMEOUT
 from utd_rx.protocol.waiting import Promise, Waiting, taken_back
@@ -294,7 +295,8 @@ def occupant_is_muted(
     return None if occupant is None else TrackIsMuted(occupant, sources, is_muted)
 
 
-ANY_SESSION: Final = (Published, TrackIsMuted, IsGone, HasRole, ChatIsLocked)
+ANY_ROOM: Final = (Published, IsDescribed, IsSubscribed)
+ANY_SESSION: Final = (*ANY_ROOM, TrackIsMuted, IsGone, HasRole, ChatIsLocked)
 SEATED: Final = (
     SeatsAreKnown, IsSitting, IsStanding, SeatIsLocked, SeatIsVacated, IsAsking, IsSilent,
     IsAnswered,

@@ -26,8 +26,10 @@ from utd_rx.models.app_json import plain_json
 from utd_rx.models.chat import ChatMessage
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.participant import LocalParticipant, RemoteParticipant
+from utd_rx.models.stream_type import UTDStreamType
 from utd_rx.protocol import chat, data, roles
 from utd_rx.protocol.kinds import Kind
+from utd_rx.protocol.room_promises import IsDescribed
 from utd_rx.protocol.roster import Roster
 from utd_rx.protocol.wire.chat import chat_to_wire
 from utd_rx.protocol.wire.reading import parse_object, read_text
@@ -99,8 +101,10 @@ def _secrets_of(kind: type[Any]) -> tuple[tuple[str, bool], ...]:
 
 
 def _participant(redaction: Redaction, who: Any) -> dict[str, object]:
-    """A participant's metadata: keep the role that the rules read there."""
-    mark, role = redaction.text(who.metadata), roles.role_in(who.metadata)
+    """A participant's metadata: keep the role that the rules read there, where an engine is."""
+    mark, role = redaction.text(who.metadata), None
+    if isinstance(redaction.kind.type, UTDStreamType):
+        role = roles.role_in(who.metadata)
     return {"metadata": mark if role is None else _json({"role": role.value, "redacted": mark})}
 
 
@@ -156,6 +160,8 @@ HIDE: Final[dict[type, Callable[[Redaction, Any], dict[str, object]]]] = {
     LocalParticipant: _participant,
     RemoteParticipant: _participant,
     e.ParticipantMetadataChanged: _participant,
+    # As that of the participant, which it is compared with.
+    IsDescribed: lambda redaction, it: {} if it.metadata is None else _participant(redaction, it),
     # The id is the sender's to choose; the rules only compare it.
     ChatMessage: lambda redaction, message: {
         "id": redaction.text(message.id),

@@ -9,7 +9,7 @@ about this participant, one at a time.
 | metadata of a participant | counts |
 | answer of the engine | counts when no metadata changed since it was asked |
 | push | asks |
-| snapshot of a reconnect | replaces all |
+| snapshot of a reconnect, or of another room | replaces all |
 | participant leaves | forgotten |
 """
 
@@ -53,7 +53,7 @@ class Roles:
 def step(roles: Roles, fact: object, roster: Roster) -> Roles:
     """Return the roles after `fact`, which left the roster as it is here; total."""
     match fact:
-        case JoinSucceeded() | e.Reconnected():
+        case JoinSucceeded() | e.Reconnected() | e.RoomMoved():
             return _from_roster(roles, roster)
         case e.ParticipantConnected(participant=who):
             return _told(roles, who.identity, who.metadata)

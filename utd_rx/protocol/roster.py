@@ -168,6 +168,10 @@ CHANGES: Final[dict[type, Callable[[Roster, Any], Roster]]] = {
     ),
     e.ActiveSpeakersChanged: lambda roster, event: evolve(roster, active_speakers=event.identities),
     e.RoomMetadataChanged: lambda roster, event: evolve(roster, metadata=event.metadata),
+    e.RoomUpdated: lambda roster, event: evolve(
+        roster, room_name=event.name or roster.room_name, room_sid=event.sid or roster.room_sid
+    ),
+    e.RoomMoved: lambda roster, event: from_snapshot(event.snapshot),
     e.Reconnected: lambda roster, event: from_snapshot(event.snapshot),
 }
 """What each event does to the roster; the events that change nothing in it are not listed."""

@@ -22,6 +22,7 @@ from utd_rx.protocol import connection as connection_rules
 from utd_rx.protocol import publishing as publishing_rules
 from utd_rx.protocol import roles as role_rules
 from utd_rx.protocol import roster as roster_rules
+from utd_rx.protocol import subscribing as subscribing_rules
 from utd_rx.protocol.bans import Bans
 from utd_rx.protocol.chat import Chat
 from utd_rx.protocol.connection import Connection
@@ -32,6 +33,7 @@ from utd_rx.protocol.facts.people import ChatSent, LockHinted
 from utd_rx.protocol.publishing import SOURCES, Publishing
 from utd_rx.protocol.roles import Roles
 from utd_rx.protocol.roster import Roster
+from utd_rx.protocol.subscribing import Subscribing
 
 RESUME_SECONDS: Final = 10.0
 """How long after an outage the grant may take: a connection on a token from before the seat comes
@@ -64,6 +66,7 @@ class SessionState:
     chat: Chat = Chat()
     is_host: bool = False
     claims_host: bool = False
+    subscribing: Subscribing = Subscribing()
 
     @property
     def identity(self) -> str:
@@ -111,13 +114,14 @@ def step(
     elif isinstance(fact, DataReceived | ChatSent) and connection.is_joined:
         chat = chat_rules.step(chat, fact, now, identity=roster.identity, roles=roles)
     # Not one after the other: in a full room every `evolve` shows.
+    wanted, wishes = subscribing_rules.step(state.subscribing, fact, roster)
     after = SessionState(
-        connection, roster, own, roles, bans, chat, state.is_host, state.claims_host
+        connection, roster, own, roles, bans, chat, state.is_host, state.claims_host, wanted
     )
     has_exited = connection.state is UTDConnectionState.FORCE_EXIT
     is_over = has_exited and state.connection.state is not UTDConnectionState.FORCE_EXIT
     exits: Effects = (facts.DisconnectRoom(),) if is_over else ()
-    return after, (*exits, *attempts, *operations, *questions)
+    return after, (*exits, *attempts, *operations, *questions, *wishes)
 
 
 def next_deadline(state: SessionState) -> float | None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -20,6 +21,7 @@ from attrs import field, frozen
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conflict
 from utd_rx.models.secrets import foreign_text
 from utd_rx.ports.proxy import Proxy
+from utd_rx.protocol.wire.tokens import out_of_date
 from utd_rx.rtc import ffi, last_resort, native, way
 
 if TYPE_CHECKING:
@@ -96,6 +98,8 @@ def classify(text: str, token: str = "", proxy: Proxy | None = None) -> UTDStrea
         number = int(status[1])
         usual = UTDErrorCode.SERVER if number >= 500 else UTDErrorCode.UNKNOWN
         code, advice = _REFUSALS.get(number, (usual, "the server refused the join"))
+        if code is UTDErrorCode.UNAUTHORIZED and (why := out_of_date(token, time.time())):
+            advice = f"{why}; fetch a new one"
     else:
         fits = (
             (code, advice)

@@ -6,6 +6,7 @@ carry frames.
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 from collections import deque
 from collections.abc import Callable
@@ -19,6 +20,7 @@ import numpy as np
 
 from utd_rx.models.audio import AudioFormat, Samples
 from utd_rx.models.video import Pixels
+from utd_rx.ports.data import SelfDescription
 
 if TYPE_CHECKING:
     from livekit import rtc
@@ -51,6 +53,10 @@ def check() -> None:
     _switch_request(0, True)
     _size_request(0, 0, 0)
     frame_request(0, b"", AudioFormat(), 0)
+    for said in ({"name": "x"}, {"metadata": "x"}, {"attributes": {"x": ""}}):
+        described = _description_request(0, SelfDescription(**said))
+        answer = getattr(event, described.WhichOneof("message"))
+        _ = answer.async_id, answer.error
     for code, name in (
         *((each.__init__, "_ffi_handle") for each in (Room, Track, TrackPublication, AudioSource)),
         (Room.__init__, "_token"),
@@ -226,6 +232,58 @@ def frame_request(source: int, samples: bytes, audio_format: AudioFormat, number
     frame.buffer.sample_rate = audio_format.sample_rate
     frame.buffer.num_channels = audio_format.channels
     frame.buffer.samples_per_channel = audio_format.samples_per_frame
+    return request
+
+
+# -- what is asked for, and answered with an event ----------------------------------------------
+
+
+async def ask(request: Any) -> Any:
+    """Make a request that has a `request_async_id`, and return the event that answers it.
+
+    Cancelling is safe: the answer is not waited for.
+    """
+    loop, number = asyncio.get_running_loop(), next(numbers)
+    kind = request.WhichOneof("message")
+    getattr(request, kind).request_async_id = number
+    answered: asyncio.Future[Any] = loop.create_future()
+
+    def settle(answer: Any) -> None:
+        if not answered.done():
+            answered.set_result(answer)
+
+    def hear(event: Any) -> None:
+        if event.WhichOneof("message") == kind and getattr(event, kind).async_id == number:
+            with suppress(RuntimeError):  # the loop has ended
+                loop.call_soon_threadsafe(settle, getattr(event, kind))
+
+    unwatch = watch(hear)
+    try:
+        client().request(request)
+        return await answered
+    finally:
+        unwatch()
+
+
+def description_request(local: rtc.LocalParticipant, part: SelfDescription) -> Any:
+    """Return what asks to change the one thing that a description says."""
+    return _description_request(local._ffi_handle.handle, part)
+
+
+def _description_request(local: int, part: SelfDescription) -> Any:
+    from livekit.rtc._proto import ffi_pb2
+
+    request = ffi_pb2.FfiRequest()
+    if part.name is not None:
+        request.set_local_name.local_participant_handle = local
+        request.set_local_name.name = part.name
+    elif part.metadata is not None:
+        request.set_local_metadata.local_participant_handle = local
+        request.set_local_metadata.metadata = part.metadata
+    else:
+        request.set_local_attributes.local_participant_handle = local
+        for key, value in (part.attributes or {}).items():
+            request.set_local_attributes.attributes.add(key=key, value=value)
     return request
 
 

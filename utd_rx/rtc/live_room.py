@@ -21,6 +21,7 @@ from utd_rx.models.video import VideoInput, switched
 from utd_rx.ports.room import EventSink
 from utd_rx.rtc import native
 from utd_rx.rtc.connector import leave
+from utd_rx.rtc.describing import Describer
 from utd_rx.rtc.hold import Raw, RemovalHold
 from utd_rx.rtc.local_track import Input
 from utd_rx.rtc.outbox import Outbox
@@ -28,6 +29,7 @@ from utd_rx.rtc.publisher import Publisher
 from utd_rx.rtc.receiver import Receiver
 from utd_rx.rtc.statistics import Statistics
 from utd_rx.rtc.translate import Translator
+from utd_rx.rtc.wishes import Wishes
 
 if TYPE_CHECKING:
     from livekit import rtc
@@ -59,6 +61,8 @@ class LiveRoom:
         self.receiver = Receiver(self.room, adaptive_stream=self._adaptive_stream)
         self.outbox = Outbox(self.room, self.ended)
         self.statistics = Statistics(self.room, self.ended)
+        self.describer = Describer(self.room, self.ended)
+        self.wishes = Wishes(self.room)
         native.listen(self.room, self._hear)
         return self._translator.snapshot
 
@@ -84,6 +88,7 @@ class LiveRoom:
 
     async def _close(self) -> None:
         # Reverse order of opening: first what uses the room, then the room.
+        self.wishes.close()
         await self.receiver.aclose()
         await self.publisher.aclose()
         await leave(self.room)
@@ -134,7 +139,17 @@ class LiveRoom:
             case ev.ParticipantPermissionsChanged(identity=identity, permission=permission):
                 if identity == self.room.local_participant.identity:
                     self.publisher.enforce(permission)
+            case (
+                ev.ParticipantNameChanged(identity=identity)
+                | ev.ParticipantMetadataChanged(identity=identity)
+                | ev.ParticipantAttributesChanged(identity=identity)
+            ):
+                if identity == self.room.local_participant.identity:
+                    self.describer.changed()
             case ev.Reconnected(snapshot=snapshot):
+                self.publisher.enforce(snapshot.local.permission)
+                self.receiver.reconcile(snapshot)
+            case ev.RoomMoved(snapshot=snapshot):
                 self.publisher.enforce(snapshot.local.permission)
                 self.receiver.reconcile(snapshot)
             case ev.TrackMuted(identity, track) | ev.TrackUnmuted(identity, track):

@@ -138,7 +138,7 @@ def _room_type() -> Any:
     base: Any = sdk().Room
 
     class HookedRoom(base):  # type: ignore[misc]  # its base is only known at run time
-        """A room that shows what it emits, and `participants_updated`, which it does not."""
+        """A room that shows what it emits, and two events that it keeps to itself."""
 
         on_emit: EmitSink = staticmethod(lambda name, args: None)
 
@@ -148,9 +148,12 @@ def _room_type() -> Any:
 
         def _on_room_event(self, event: Any) -> None:
             super()._on_room_event(event)
-            if event.WhichOneof("message") == "participants_updated":
-                updated = event.participants_updated.participants
-                self.on_emit("participants_updated", ([each.identity for each in updated],))
+            match event.WhichOneof("message"):
+                case "participants_updated":
+                    updated = event.participants_updated.participants
+                    self.on_emit("participants_updated", ([each.identity for each in updated],))
+                case "room_sid_changed":
+                    self.on_emit("room_updated", ())
 
     return HookedRoom
 

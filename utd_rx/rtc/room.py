@@ -21,7 +21,7 @@ from utd_rx.models.events import RoomEvent, RoomSnapshot, TokenRefreshed
 from utd_rx.models.participant import TrackPublication, TrackSource
 from utd_rx.models.statistics import RoomStatistics
 from utd_rx.models.video import VideoInput
-from utd_rx.ports.data import DataMessage
+from utd_rx.ports.data import DataMessage, SelfDescription
 from utd_rx.ports.one_loop import OneLoop, owned
 from utd_rx.ports.proxy import DIRECT, Proxies, is_clear_text
 from utd_rx.ports.room import EventSink, FramesSink, PicturesSink, height_asked
@@ -290,6 +290,19 @@ class UTDRoom:
         """
         message = DataMessage(data, topic=topic, to=to, reliable=reliable)
         await self._need().outbox.send(message)
+
+    @owned
+    async def describe(self, description: SelfDescription) -> None:
+        """Change what this client says of itself; see `RoomPort.describe`.
+
+        Cancelling is safe; it may have been changed.
+        """
+        await self._need().describer.describe(description)
+
+    @owned
+    async def set_subscribed(self, track_sid: str, subscribed: bool) -> None:
+        """Receive a remote track, or not; see `RoomPort.set_subscribed`."""
+        self._need().wishes.wish(track_sid, subscribed)
 
     @owned
     async def hear(self, track_sid: str, sink: FramesSink) -> int:

@@ -121,7 +121,11 @@ class Translator:
         return [ev.RoomMetadataChanged(metadata)]
 
     def on_room_updated(self) -> Events:
-        return [ev.RoomUpdated()]
+        return [ev.RoomUpdated(self._room.name, native.room_sid(self._room))]
+
+    def on_moved(self) -> Events:
+        self._take(snapshot_of(self._room))
+        return [ev.RoomMoved(self.snapshot)]
 
     def on_token_refreshed(self) -> Events:
         return [ev.TokenRefreshed()]
@@ -156,14 +160,7 @@ class Translator:
             attributes=FrozenMap(participant.attributes),
             permission=permission_of(participant),
         )
-        if now.name != told.name:
-            yield ev.ParticipantNameChanged(identity, now.name)
-        if now.metadata != told.metadata:
-            yield ev.ParticipantMetadataChanged(identity, now.metadata)
-        if now.attributes != told.attributes:
-            yield ev.ParticipantAttributesChanged(identity, now.attributes)
-        if now.permission != told.permission:
-            yield ev.ParticipantPermissionsChanged(identity, now.permission)
+        yield from ev.changes(told, now)
 
     def on_participants_updated(self, identities: list[str]) -> Events:
         for identity in identities:

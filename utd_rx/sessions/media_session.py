@@ -19,11 +19,13 @@ from utd_rx.protocol.waiting import Waiting
 from utd_rx.sessions.chat import RoomChat
 from utd_rx.sessions.coming_back import ComingBack
 from utd_rx.sessions.commands import command
+from utd_rx.sessions.describing import Describing
 from utd_rx.sessions.listening import Listening
 from utd_rx.sessions.own_tracks import OwnTracks
 from utd_rx.sessions.owned import Owned
 from utd_rx.sessions.rules_runner import Handlers
 from utd_rx.sessions.runner import Runner
+from utd_rx.sessions.subscribing import Choosing, ChosenTracks, TrackChoice
 
 St = TypeVar("St", bound=Waiting)
 
@@ -37,7 +39,7 @@ class RoomPass(Protocol):
     def token(self) -> str: ...
 
 
-class MediaSession(Listening[St], Owned):
+class MediaSession(Listening[St], Describing[St], Choosing[St], Owned):
     """A headless session: streams that mirror the server, commands that can be awaited.
 
     Every stream is a `StateSubject`: a `BehaviorSubject` only the session writes; `MediaView` lists
@@ -52,6 +54,8 @@ class MediaSession(Listening[St], Owned):
         screen: As its screen, likewise.
         clock: Of deadlines and of what is sent.
         on_joined: Called after each join.
+        choice: Which tracks of others to receive, where neither the media server receives all by
+            itself nor the app said a word.
     """
 
     def __init__(
@@ -64,6 +68,7 @@ class MediaSession(Listening[St], Owned):
         screen: VideoInput | None,
         clock: Clock,
         on_joined: Callable[[], None] | None = None,
+        choice: TrackChoice | None = None,
     ) -> None:
         self._room = room
         self._clock = clock
@@ -80,8 +85,9 @@ class MediaSession(Listening[St], Owned):
         self._tracks = OwnTracks(self._runner, room, sources)
         self._chat = RoomChat(self.chat_history, self._runner, clock, self.send_data)
         returning = ComingBack(self._runner, room, self._fresh_token)
-        common = returning.handlers, self._tracks.handlers, *self._ask_engine()
-        self._runner.start(*common, *self._collaborate())
+        chosen = ChosenTracks(self._runner, room, choice)
+        common = returning.handlers, self._tracks.handlers, chosen.handlers
+        self._runner.start(*common, *self._ask_engine(), *self._collaborate())
 
     def _ask_engine(self) -> tuple[Handlers, ...]:
         """Make what asks the engine in every session that has one; return its handlers."""

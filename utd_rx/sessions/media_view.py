@@ -14,12 +14,13 @@ from utd_rx.models import checks
 from utd_rx.models.chat import ChatMessage
 from utd_rx.models.connection import UTDConnectionState
 from utd_rx.models.events import DataReceived, RoomEvent
-from utd_rx.models.participant import LocalParticipant, RemoteParticipant
+from utd_rx.models.participant import LocalParticipant, Participant, RemoteParticipant
+from utd_rx.models.room import RoomInfo
 from utd_rx.protocol.chat import is_app_data
 from utd_rx.protocol.session import SessionState
 from utd_rx.protocol.waiting import Waiting
 from utd_rx.sessions.view import Stream, View
-from utd_rx.state import held_for
+from utd_rx.state import StateSubject, held_for
 
 St = TypeVar("St", bound=Waiting)
 T = TypeVar("T")
@@ -52,6 +53,11 @@ class MediaView(View[St]):
     )
     active_speakers: Stream[tuple[str, ...]] = common(
         lambda s: s.roster.active_speakers, "Identities that speak now, loudest first."
+    )
+    room_info: Stream[RoomInfo] = common(
+        lambda s: RoomInfo(s.roster.room_name, s.roster.room_sid, s.roster.metadata),
+        "The room as the media server names it, with its metadata; it changes when this client is "
+        "moved to another room.",
     )
     microphone_enabled = common(
         lambda s: s.microphone.is_on, "Whether others can hear this client's microphone."
@@ -113,6 +119,25 @@ class MediaView(View[St]):
         """Return those of `data` that were sent with `topic`."""
         is_on_topic: Callable[[DataReceived], bool] = lambda message: message.topic == topic  # noqa: E731
         return self.data.pipe(ops.filter(is_on_topic))
+
+    def attribute(self, key: str, identity: str) -> StateSubject[str | None]:
+        """Return what an attribute of somebody's is now, None while there is none, as a stream.
+
+        Args:
+            key: Which.
+            identity: Whose; this client's own, too.
+
+        Raises:
+            UTDStreamException: `VALIDATION` for what is no identity or key.
+        """
+        checks.identity(identity)
+        checks.identity(key, "key")
+
+        def read(state: St) -> str | None:
+            who: Participant | None = state.session.roster.find(identity)
+            return None if who is None else who.attributes.get(key)
+
+        return self.select(read, name=f"attribute {key}")
 
     def speaking_for(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypedDict
 
 from attrs import field, frozen
 
@@ -20,12 +20,26 @@ from utd_rx.models.video import VideoInput
 from utd_rx.ports.clock import SYSTEM_CLOCK, Clock
 from utd_rx.ports.room import RoomPort
 from utd_rx.protocol.room import PlainRoomState
+from utd_rx.protocol.session import SessionState
+from utd_rx.protocol.subscribing import Subscribing
 from utd_rx.protocol.wire.tokens import VISIBLE_ASCII, bearer_and_room
 from utd_rx.sessions.media_session import MediaSession, RoomPass
+from utd_rx.sessions.subscribing import TrackChoice
 from utd_rx.sessions.views import RoomView
 
 TokenSource: TypeAlias = Callable[[], Awaitable[str]]
 """Gives a token for the room; asked for each join, and for each attempt to connect anew."""
+
+
+class PlainRoomOptions(TypedDict, total=False):
+    """The keyword arguments of `RoomSession` that say what is sent and received."""
+
+    token_source: TokenSource | None
+    microphone: AudioInput | None
+    camera: VideoInput | None
+    screen: VideoInput | None
+    auto_subscribe: bool | TrackChoice
+
 
 TOKEN_TIMEOUT: Final = 30.0
 """Seconds that a token source may take, as a mint of the engine's."""
@@ -53,7 +67,9 @@ class RoomSession(MediaSession[PlainRoomState], RoomView):
         microphone: What it publishes as its microphone, None when the app gives nothing.
         camera: As its camera, likewise.
         screen: As its screen, likewise.
-        auto_subscribe: Whether everything that others publish is received.
+        auto_subscribe: Whether all that others publish is received: True, False for what
+            `subscribe` says only, or a function of a participant and a track of theirs, which is
+            asked about each on the session's loop.
         clock: Of deadlines and of what is sent.
 
     Raises:
@@ -70,7 +86,7 @@ class RoomSession(MediaSession[PlainRoomState], RoomView):
         microphone: AudioInput | None = None,
         camera: VideoInput | None = None,
         screen: VideoInput | None = None,
-        auto_subscribe: bool = True,
+        auto_subscribe: bool | TrackChoice = True,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         if (token is None) is (token_source is None):
@@ -80,15 +96,20 @@ class RoomSession(MediaSession[PlainRoomState], RoomView):
         self._url = url
         self._token = None if token is None else _token(token)
         self._token_source = token_source
-        self._auto_subscribe = auto_subscribe
+        if not isinstance(auto_subscribe, bool) and not callable(auto_subscribe):
+            raise invalid("auto_subscribe is True, False, or says it of a participant and a track")
+        self._auto_subscribe = auto_subscribe is True
+        choice = None if isinstance(auto_subscribe, bool) else auto_subscribe
         identity, self._room_name = bearer_and_room(self._token or "")
+        wanted = Subscribing(self._auto_subscribe, chooses=choice is not None)
         super().__init__(
-            self.kind.begin(identity, False),
+            PlainRoomState(identity, SessionState(subscribing=wanted)),
             room=room,
             microphone=microphone,
             camera=camera,
             screen=screen,
             clock=clock,
+            choice=choice,
         )
 
     async def _credentials(self) -> PlainPass:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from utd_rx.testing.machines.audio_room import AudioRoomMachine
     from utd_rx.testing.machines.call import CallMachine
     from utd_rx.testing.machines.live_stream import LiveStreamMachine
+    from utd_rx.testing.machines.plain_room import PlainRoomMachine
     from utd_rx.testing.marbles import Timeline, assert_timeline, record
     from utd_rx.testing.unknown import UnknownToFakeError
     from utd_rx.testing.world.loop_world import LoopWorld
@@ -32,6 +33,7 @@ _HOME: Final = {
     "LiveStreamMachine": "machines.live_stream",
     "LoopWorld": "world.loop_world",
     "Network": "world.network",
+    "PlainRoomMachine": "machines.plain_room",
     "StandstillError": "loop",
     "TROUBLES": "machines",
     "Timeline": "marbles",
@@ -52,6 +54,7 @@ __all__ = [
     "LiveStreamMachine",
     "LoopWorld",
     "Network",
+    "PlainRoomMachine",
     "StandstillError",
     "Timeline",
     "UnknownToFakeError",

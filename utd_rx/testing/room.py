@@ -13,6 +13,7 @@ from utd_rx.models import events as ev
 from utd_rx.models.audio import AudioFrame, AudioInput
 from utd_rx.models.connection import DisconnectReason
 from utd_rx.models.devices import DeviceKey
+from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.participant import (
     LocalParticipant,
     ParticipantPermission,
@@ -23,7 +24,7 @@ from utd_rx.models.participant import (
 from utd_rx.models.statistics import RoomStatistics, TrackDirection, TrackStatistics
 from utd_rx.models.video import VideoFormat, VideoFrame, VideoInput
 from utd_rx.ports import living
-from utd_rx.ports.data import DataMessage
+from utd_rx.ports.data import DataMessage, SelfDescription
 from utd_rx.ports.living import Voice
 from utd_rx.ports.room import EventSink, FramesSink, PicturesSink, height_asked
 from utd_rx.protocol import roster
@@ -91,10 +92,12 @@ class FakeRoom:
         for sink in list(self._sinks) if told else ():
             sink(told)
 
-    def grant(self, *, can_publish: bool) -> None:
+    def grant(self, *, can_publish: bool, can_update_metadata: bool = False) -> None:
         """Grant or revoke publishing; revoking takes the tracks down, as a server does."""
         local = self.snapshot.local
-        permission = evolve(local.permission, can_publish=can_publish)
+        permission = evolve(
+            local.permission, can_publish=can_publish, can_update_metadata=can_update_metadata
+        )
         self.snapshot = evolve(self.snapshot, local=evolve(local, permission=permission))
         self.emit(ev.ParticipantPermissionsChanged(local.identity, permission))
         if not can_publish:
@@ -238,6 +241,29 @@ class FakeRoom:
         if not self.snapshot.local.permission.can_publish_data:
             raise UTDStreamException("data is not granted", code=UTDErrorCode.FORBIDDEN)
         self.sent.append((message.data, message.topic, message.to))
+
+    async def describe(self, description: SelfDescription) -> None:
+        self._require_connected()
+        local = self.snapshot.local
+        if not local.permission.can_update_metadata:
+            raise UTDStreamException("not granted", code=UTDErrorCode.FORBIDDEN)
+        said = {**local.attributes, **(description.attributes or {})}
+        now = evolve(
+            local,
+            name=description.name or local.name,
+            metadata=description.metadata or local.metadata,
+            attributes=FrozenMap((key, value) for key, value in said.items() if value),
+        )
+        self.snapshot = evolve(self.snapshot, local=now)
+        self.emit(*ev.changes(local, now))
+
+    async def set_subscribed(self, track_sid: str, subscribed: bool) -> None:
+        self._require_connected()
+        for who in self._seen().participants:
+            for track in who.tracks:
+                if track.sid == track_sid and track.is_subscribed is not subscribed:
+                    kind = ev.TrackSubscribed if subscribed else ev.TrackUnsubscribed
+                    self.emit(kind(who.identity, evolve(track, is_subscribed=subscribed)))
 
     async def hear(self, track_sid: str, sink: FramesSink) -> int:
         self._require_subscribed(track_sid, _SOUND)

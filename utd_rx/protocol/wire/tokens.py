@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from base64 import urlsafe_b64decode
+from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -88,10 +89,16 @@ def bearer_and_room(token: str) -> tuple[str, str]:
     return read_text(claims.get("sub")) or "", read_text(grants.get("room")) or ""
 
 
-def validity_of(token: str) -> tuple[float | None, float | None]:
-    """Return from when until when a JWT holds, Unix time in seconds, None where it says nothing."""
+def out_of_date(token: str, now: float) -> str:
+    """Return when a JWT ceased, or begins, to hold, as a sentence; "" when it holds `now`, Unix
+    time in seconds, or does not say. `now` is this machine's: only a server can refuse by it."""
     claims = _claims(token)
-    return read_number(claims.get("nbf")), read_number(claims.get("exp"))
+    begins, ends = read_number(claims.get("nbf")), read_number(claims.get("exp"))
+    if ends is not None and ends <= now:
+        return f"the token expired at {_moment(ends)}, {now - ends:.0f} s ago"
+    if begins is not None and begins > now:
+        return f"the token holds from {_moment(begins)}, in {begins - now:.0f} s: check the clocks"
+    return ""
 
 
 def serial_in_metadata(metadata: str) -> int | None:
@@ -108,6 +115,13 @@ def _claims(token: str) -> Json:
         return parse_object(urlsafe_b64decode(payload + "=" * (-len(payload) % 4))) or {}
     except ValueError:
         return {}
+
+
+def _moment(seconds: float) -> str:
+    try:
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    except (OverflowError, ValueError, OSError):
+        return f"{seconds:.0f}"
 
 
 def _visible(value: object) -> str | None:

@@ -19,7 +19,7 @@ from utd_rx.models.devices import DeviceKey
 from utd_rx.models.participant import TrackKind, TrackSource
 from utd_rx.models.statistics import TrackDirection
 from utd_rx.models.video import VideoFrame
-from utd_rx.ports.data import MAX_DATA
+from utd_rx.ports.data import MAX_DATA, SelfDescription
 from utd_rx.testing.contracts import PATIENCE, Batches, refusal
 from utd_rx.testing.contracts.room_bench import Loudspeaker, RoomBench
 from utd_rx.video import TestPattern, read_counter
@@ -228,6 +228,46 @@ class RoomContract:
         await joined.room.disconnect()
         assert len(came.batches) == count
         await joined.room.unhear(reception)
+
+    async def test_what_one_says_of_oneself_is_told_and_takes_the_grant(
+        self, joined: RoomBench
+    ) -> None:
+        describe = joined.room.describe
+        await describe(SelfDescription(attributes={"mood": "good", "old": "x"}))
+        await asyncio.gather(
+            describe(SelfDescription(name="Ana")),
+            describe(SelfDescription(metadata="meta")),
+            describe(SelfDescription(attributes={"old": ""})),
+        )
+        assert (await joined.seen(ev.ParticipantNameChanged)).name == "Ana"
+        assert (await joined.seen(ev.ParticipantMetadataChanged)).metadata == "meta"
+        await joined.until(
+            lambda event: (
+                isinstance(event, ev.ParticipantAttributesChanged)
+                and dict(event.attributes) == {"mood": "good"}
+            )
+        )
+        assert len(joined.all_of(ev.ParticipantNameChanged)) == 1
+        await joined.granted()
+        refused = await refusal(describe(SelfDescription(name="Ben")))
+        assert refused.code is UTDErrorCode.FORBIDDEN
+
+    async def test_a_track_is_received_as_the_last_word_says(self, joined: RoomBench) -> None:
+        sid, room = await joined.hearing(), joined.room
+        await room.set_subscribed(sid, False)
+        assert (await joined.seen(ev.TrackUnsubscribed)).track.sid == sid
+        nobody = await refusal(room.hear(sid, lambda frames: None))
+        assert nobody.code is UTDErrorCode.NOT_FOUND
+        for is_wanted in (True, False, True):
+            await room.set_subscribed(sid, is_wanted)
+        await joined.until(
+            lambda event: isinstance(event, ev.TrackSubscribed) and event.track.sid == sid,
+            after=joined.told.index(joined.all_of(ev.TrackUnsubscribed)[-1]),
+        )
+        came = Batches[AudioFrame]()
+        await room.hear(sid, came.take)
+        await came.until(lambda frame: True)
+        await room.set_subscribed("TR_nobody", False)
 
     async def test_a_video_is_shown_to_all_who_look_until_they_look_away(
         self, joined: RoomBench

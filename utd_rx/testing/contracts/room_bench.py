@@ -16,14 +16,17 @@ E = TypeVar("E", bound=ev.RoomEvent)
 
 
 class RoomServer(Protocol):
-    """What a suite asks of whoever is behind the port."""
+    """What a suite asks of whoever is behind the port.
+
+    Its `token` lets the participant say things of itself, and nothing be published.
+    """
 
     url: str
     token: str
     identity: str
 
     async def grant(self, can_publish: bool) -> None:
-        """Grant or revoke publishing."""
+        """Grant or revoke publishing; nothing can be said of oneself any more."""
 
     async def remove(self) -> None:
         """Throw the participant out."""

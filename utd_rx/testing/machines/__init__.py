@@ -26,6 +26,7 @@ from utd_rx.testing.machines.audio_room import AudioRoomMachine
 from utd_rx.testing.machines.base import TROUBLES, WorldMachine
 from utd_rx.testing.machines.call import CallMachine
 from utd_rx.testing.machines.live_stream import LiveStreamMachine
+from utd_rx.testing.machines.plain_room import PlainRoomMachine
 
 __all__ = [
     "TROUBLES",
@@ -33,5 +34,6 @@ __all__ = [
     "AudioRoomMachine",
     "CallMachine",
     "LiveStreamMachine",
+    "PlainRoomMachine",
     "WorldMachine",
 ]

@@ -16,7 +16,7 @@ R = TypeVar("R", bound=UTDSession[Any])
 
 has_host: Final = precondition(lambda self: self.people[0] in self.present)
 
-_RESTING: Final = (UTDConnectionState.DISCONNECTED, UTDConnectionState.FORCE_EXIT)
+RESTING: Final = (UTDConnectionState.DISCONNECTED, UTDConnectionState.FORCE_EXIT)
 
 
 class RoomMachine(WorldMachine[R]):
@@ -41,7 +41,7 @@ class RoomMachine(WorldMachine[R]):
     def present(self) -> list[str]:
         """Who is in the room, or would be but for an outage."""
         sessions = self.sessions.items()
-        return [who for who, one in sessions if one.connection_state.value not in _RESTING]
+        return [who for who, one in sessions if one.connection_state.value not in RESTING]
 
     @property
     def host(self) -> R:

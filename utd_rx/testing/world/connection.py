@@ -211,6 +211,15 @@ class WorldConnection:
         room, there = self._room, self._there
         self._data.send(lambda: order(room, there))
 
+    def set_subscribed(self, sid: str, is_wanted: bool) -> None:
+        """Ask for a track, or not; that it ends is told at once, as LiveKit does."""
+        if not is_wanted:
+            for identity, track in tuple(self._others.tracks):
+                if track.sid == sid and track.is_subscribed:
+                    gone = evolve(track, is_subscribed=False)
+                    self._hear(ev.TrackUnsubscribed(identity, gone))
+        self.post(lambda room, who: room.set_subscribed(who, sid, is_wanted))
+
     def statistics(self) -> RoomStatistics:
         """Measure; see `RoomPort.statistics`."""
         return self._ledger.look(self._room, self._there, self.local.tracks, self._others.tracks)

@@ -50,6 +50,7 @@ class WorldEngine:
 
     Attributes:
         sfu: The media server behind it.
+        tokens: What tokens say for both.
         agents: The voice agent.
         sent: What was asked of the engine, in the order in which it came.
     """
@@ -57,7 +58,7 @@ class WorldEngine:
     def __init__(self, options: EngineOptions) -> None:
         clock, nobody = WorldEngineClock(), Nobody()
         secrets = make_secrets(options)
-        tokens = WorldTokens(clock.wall)
+        self.tokens = tokens = WorldTokens(clock.wall)
         self.sfu = VirtualSfu(
             self._report,
             tokens.read_ticket,

@@ -15,12 +15,14 @@ from utd_rx.engine.agent.host import Agent, AgentHost
 from utd_rx.engine.options import EngineOptions
 from utd_rx.errors import invalid
 from utd_rx.models.checks import number
+from utd_rx.models.participant import ParticipantPermission
 from utd_rx.models.stream_type import UTDStreamType
 from utd_rx.rest.client import UTDApiClient
 from utd_rx.rooms import AudioRoomOptions, LiveStreamOptions
 from utd_rx.sessions.audio_room import UTDAudioRoomSession
 from utd_rx.sessions.call import UTDCallSession
 from utd_rx.sessions.live_stream import UTDLiveStreamSession
+from utd_rx.sessions.room import PlainRoomOptions, RoomSession
 from utd_rx.state.reports import running_loop
 from utd_rx.testing import pictures
 from utd_rx.testing.audio import FakeAudio
@@ -28,7 +30,7 @@ from utd_rx.testing.loop import VirtualLoop
 from utd_rx.testing.world.agent import AGENT_URL
 from utd_rx.testing.world.clock import WorldClock
 from utd_rx.testing.world.devices import VirtualCamera, VirtualMicrophone
-from utd_rx.testing.world.engine import BASE_URL, WorldEngine
+from utd_rx.testing.world.engine import BASE_URL, LIVEKIT_URL, WorldEngine
 from utd_rx.testing.world.network import Network
 from utd_rx.testing.world.process import Process, WorldClient
 from utd_rx.testing.world.room import WorldRoom
@@ -41,6 +43,13 @@ LOBBY: Final = "lobby"
 
 SEATS: Final = 8
 """How many a new audio room has."""
+
+TOKEN_SECONDS: Final = 6 * 3600.0
+"""How long a token for a plain room holds: as LiveKit's own library makes it."""
+
+ALL_GRANTED: Final = ParticipantPermission(
+    can_subscribe=True, can_publish=True, can_publish_data=True, can_update_metadata=True
+)
 
 PATIENCE: Final = 600.0
 """Virtual seconds that `run` waits: longer than anything the SDK does by itself."""
@@ -158,6 +167,49 @@ class LoopWorld:
             await far.accept(call.call_id)
             await near.connected.until(True, timeout=PATIENCE)
         return near, far
+
+    def room_token(
+        self,
+        identity: str,
+        room: str = LOBBY,
+        *,
+        name: str = "",
+        permission: ParticipantPermission = ALL_GRANTED,
+        seconds: float = TOKEN_SECONDS,
+    ) -> str:
+        return self._engine.tokens.sign_plain(room, identity, name, permission, seconds)
+
+    def room_session(
+        self,
+        identity: str,
+        room: str = LOBBY,
+        *,
+        token: str | None = None,
+        **options: Unpack[PlainRoomOptions],
+    ) -> RoomSession:
+        process = self._process(identity)
+        given: PlainRoomOptions = {
+            "microphone": process.microphone,
+            "camera": process.camera,
+            **options,
+        }
+        if token is None and options.get("token_source") is None:
+            token = self.room_token(identity, room)
+        port = WorldRoom(self._engine.sfu, process.link)
+        session = RoomSession(LIVEKIT_URL, token, room=port, clock=self._clock, **given)
+        return process.keep(session)
+
+    async def open_room(
+        self,
+        identity: str,
+        room: str = LOBBY,
+        *,
+        token: str | None = None,
+        **options: Unpack[PlainRoomOptions],
+    ) -> RoomSession:
+        session = self.room_session(identity, room, token=token, **options)
+        await session.join()
+        return session
 
     @property
     def agents(self) -> AgentHost:

@@ -13,12 +13,12 @@ from utd_rx.rooms import AudioRoomOptions, LiveStreamOptions
 from utd_rx.sessions.audio_room import UTDAudioRoomSession
 from utd_rx.sessions.call import UTDCallSession
 from utd_rx.sessions.live_stream import UTDLiveStreamSession
-from utd_rx.sessions.session import UTDSession
+from utd_rx.sessions.media_session import MediaSession
 from utd_rx.testing import pictures
 from utd_rx.testing.world.devices import VirtualCamera, VirtualMicrophone
 from utd_rx.testing.world.network import Link
 
-S = TypeVar("S", bound=UTDSession[Any] | AtomsAgentSession)
+S = TypeVar("S", bound=MediaSession[Any] | AtomsAgentSession)
 
 
 class Process:
@@ -33,7 +33,7 @@ class Process:
         self.microphone = VirtualMicrophone()
         self.camera = VirtualCamera()
         self.client = make(self, microphone=self.microphone)
-        self._sessions: list[UTDSession[Any] | AtomsAgentSession] = []
+        self._sessions: list[MediaSession[Any] | AtomsAgentSession] = []
         self._is_signed_in = False
 
     def keep(self, session: S) -> S:

@@ -14,7 +14,7 @@ from utd_rx.models.events import RoomEvent, RoomSnapshot
 from utd_rx.models.participant import TrackPublication, TrackSource
 from utd_rx.models.statistics import RoomStatistics
 from utd_rx.models.video import VideoInput
-from utd_rx.ports.data import DataMessage
+from utd_rx.ports.data import DataMessage, SelfDescription
 from utd_rx.ports.room import EventSink, FramesSink, PicturesSink
 from utd_rx.testing.world.connection import WorldConnection
 from utd_rx.testing.world.network import Link
@@ -163,6 +163,22 @@ class WorldRoom:
             )
         live.send_data(lambda room, who: room.send_data(who, message))
         await asyncio.sleep(0)
+
+    async def describe(self, description: SelfDescription) -> None:
+        live, refusals = self._need(), list[str]()
+        if not live.permission.can_update_metadata:
+            raise UTDStreamException(
+                "The server has not granted it: the token needs canUpdateOwnMetadata.",
+                code=UTDErrorCode.FORBIDDEN,
+            )
+        await live.ask(lambda room, who: room.describe(who, description), refusals.append)
+        if refusals[0]:
+            raise UTDStreamException(
+                f"The server refused the change: {refusals[0]}.", code=UTDErrorCode.VALIDATION
+            )
+
+    async def set_subscribed(self, track_sid: str, subscribed: bool) -> None:
+        self._need().set_subscribed(track_sid, subscribed)
 
     async def hear(self, track_sid: str, sink: FramesSink) -> int:
         return self._need().receptions.hear(track_sid, sink)

@@ -31,6 +31,7 @@ from utd_rx.engine.rules.roles import Grant
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.connection import DisconnectReason
 from utd_rx.ports.data import DataMessage
+from utd_rx.protocol.wire.tokens import out_of_date
 from utd_rx.testing.world.network import Link
 from utd_rx.testing.world.sfu_participant import SfuClient, VirtualParticipant, permission_of
 from utd_rx.testing.world.sfu_room import VirtualRoom
@@ -84,7 +85,7 @@ class VirtualSfu:
         except ValueError as error:
             raise _unauthorized() from error
         if ticket.expires_at + LEEWAY < self._wall():
-            raise _unauthorized()
+            raise _unauthorized(out_of_date(token, self._wall()))
         return ticket
 
     def join(
@@ -234,8 +235,8 @@ async def _exchange() -> None:
         await asyncio.sleep(0)
 
 
-def _unauthorized() -> UTDStreamException:
+def _unauthorized(why: str = "") -> UTDStreamException:
     return UTDStreamException(
-        "Joining failed: the server refused the token; fetch a new one.",
+        f"Joining failed: {why or 'the server refused the token'}; fetch a new one.",
         code=UTDErrorCode.UNAUTHORIZED,
     )

@@ -93,6 +93,7 @@ class VirtualParticipant:
     metadata: str
     tracks: dict[str, Track] = field(factory=dict)
     receives: dict[str, int] = field(factory=dict)  # how many frames a track had had before
+    wishes: dict[str, bool] = field(factory=dict)  # which tracks its client asked for, or not
     speakers: tuple[str, ...] = ()
     is_told: bool = False
     is_over: bool = False
@@ -115,6 +116,10 @@ class VirtualParticipant:
         """Say what happened; dropped between connections: a resume tells all."""
         if self.down is not None:
             self.down.send(partial(self.client.hear, events))
+
+    def wants(self, sid: str) -> bool:
+        """Whether it is to receive a track."""
+        return self.permission.can_subscribe and self.wishes.get(sid, self.auto_subscribe)
 
     def info(self) -> MediaParticipant:
         """What the engine is told of it."""

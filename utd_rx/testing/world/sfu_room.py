@@ -16,10 +16,12 @@ from attrs import evolve
 
 from utd_rx.engine.media import MediaRoom
 from utd_rx.engine.media_facts import MediaReport
+from utd_rx.errors import UTDStreamException
 from utd_rx.models import events as ev
 from utd_rx.models.connection import DisconnectReason
+from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.participant import ParticipantPermission, TrackPublication
-from utd_rx.ports.data import DataMessage
+from utd_rx.ports.data import DataMessage, SelfDescription, attributes
 from utd_rx.testing.world.network import Lane, Link, LinkNews
 from utd_rx.testing.world.sfu_media import MediaFlow
 from utd_rx.testing.world.sfu_participant import (
@@ -86,7 +88,7 @@ class VirtualRoom:
             link,
             auto_subscribe,
             self._wall(),
-            permission_of(ticket.grant),
+            evolve(permission_of(ticket.grant), can_update_metadata=ticket.can_update_metadata),
             ticket.metadata,
         )
         new.unwatch = link.watch(partial(self._mind, new))
@@ -191,10 +193,33 @@ class VirtualRoom:
 
     def set_metadata(self, who: VirtualParticipant, metadata: str) -> None:
         """Change somebody's metadata; an empty one keeps it, as LiveKit has it."""
-        if metadata and metadata != who.metadata:
-            who.metadata = metadata
+        if metadata:
+            self._change(who, SelfDescription(metadata=metadata))
+
+    def describe(self, who: VirtualParticipant, said: SelfDescription) -> str:
+        """Change what somebody says of itself; returns why not, "" when it is so."""
+        if not who.permission.can_update_metadata:
+            return "does not have permission to update own metadata"
+        try:
+            attributes({**who.ticket.attributes, **(said.attributes or {})})
+        except UTDStreamException:
+            return "exceeds attributes size limit"
+        self._change(who, said)
+        return ""
+
+    def _change(self, who: VirtualParticipant, said: SelfDescription) -> None:
+        before = who.local
+        known = {**who.ticket.attributes, **(said.attributes or {})}
+        who.metadata = said.metadata or who.metadata
+        who.ticket = evolve(
+            who.ticket,
+            name=said.name or who.ticket.name,
+            metadata=who.metadata,
+            attributes=FrozenMap((key, value) for key, value in known.items() if value),
+        )
+        if events := ev.changes(before, who.local):
             self._announce(who, is_urgent=True)
-            self._broadcast(None, ev.ParticipantMetadataChanged(who.identity, metadata))
+            self._broadcast(None, *events)
 
     def set_permission(self, who: VirtualParticipant, permission: ParticipantPermission) -> None:
         """Change what somebody may; tracks that are not allowed any more end."""
@@ -214,7 +239,12 @@ class VirtualRoom:
 
     def push_ticket(self, who: VirtualParticipant) -> None:
         """Give a client the token to come back with, of what holds now."""
-        who.ticket = evolve(who.ticket, metadata=who.metadata, grant=grant_of(who.permission))
+        who.ticket = evolve(
+            who.ticket,
+            metadata=who.metadata,
+            grant=grant_of(who.permission),
+            can_update_metadata=who.permission.can_update_metadata,
+        )
         if who.down is not None:
             who.down.send(partial(who.client.take_ticket, who.ticket))
 
@@ -300,17 +330,25 @@ class VirtualRoom:
         kind = ev.TrackMuted if is_muted else ev.TrackUnmuted
         self._broadcast(None, kind(who.identity, publication))
 
+    def set_subscribed(self, other: VirtualParticipant, sid: str, is_wanted: bool) -> None:
+        """Let somebody receive a track, or not, as its client asks; what is gone stays so."""
+        for who in self._others(other):
+            if sid in who.tracks:
+                other.wishes[sid] = is_wanted
+                self._reconcile(other, who, sid)
+
     def _end_track(self, who: VirtualParticipant, sid: str) -> None:
         track = who.tracks.pop(sid)
         self.media.end(sid)
         for other in self.people.values():
             other.receives.pop(sid, None)
+            other.wishes.pop(sid, None)
         self.report("track_unpublished", who, track=track)
 
     def _reconcile(self, other: VirtualParticipant, who: VirtualParticipant, sid: str) -> None:
         """Let `other` receive a track of `who`, or not, as it may; what ends is not told
         (docs/livekit.md, "Events")."""
-        if not other.auto_subscribe or not other.permission.can_subscribe:
+        if not other.wants(sid):
             other.receives.pop(sid, None)
         elif sid not in other.receives:
             # Media comes behind the news of its track, and not with it.
@@ -318,7 +356,7 @@ class VirtualRoom:
 
     def _subscribed(self, other: VirtualParticipant, who: VirtualParticipant, sid: str) -> None:
         track = who.tracks.get(sid)
-        is_late = sid in other.receives or other.is_over or not other.permission.can_subscribe
+        is_late = sid in other.receives or other.is_over or not other.wants(sid)
         if track is None or is_late:
             return
         other.receives[sid] = self.media.frames[sid]

@@ -23,12 +23,13 @@ from utd_rx.testing.loop import VirtualLoop
 from utd_rx.testing.world.devices import VirtualCamera, VirtualMicrophone
 from utd_rx.testing.world.loop_world import LOBBY, PATIENCE, SEATS, LoopWorld
 from utd_rx.testing.world.network import Network
+from utd_rx.testing.world.plain import PlainRooms
 from utd_rx.testing.world.sent import Asked
 
 T = TypeVar("T")
 
 
-class FakeWorld:
+class FakeWorld(PlainRooms):
     """Any number of people in genuine sessions, without a network, on virtual time.
 
     Behind their clients is the genuine engine; media server, network and devices are made up. Time

@@ -1,0 +1,95 @@
+"""Plain rooms of a world: the sessions are genuine, the media server is made up."""
+
+from __future__ import annotations
+
+import pytest
+
+from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
+from utd_rx.models.participant import ParticipantPermission, RemoteParticipant, TrackPublication
+from utd_rx.models.participant import TrackSource as Source
+from utd_rx.sessions.room import RoomSession
+from utd_rx.testing import FakeWorld
+
+
+def heard(session: RoomSession) -> list[str]:
+    people = session.remote_participants.value
+    return [who.identity for who in people for one in who.tracks if one.is_subscribed]
+
+
+def test_two_meet_in_a_plain_room_and_the_engine_hears_nothing_of_it() -> None:
+    with FakeWorld() as world:
+        ana, ben = world.open_room("ana"), world.open_room("ben")
+        mood = ben.attribute("mood", "ana")
+        world.run(ana.set_attributes({"mood": "good"}))
+        world.run(ana.set_name("Anna"))
+        world.run(ana.set_microphone(True))
+        world.run(ana.chat.send("hello"))
+        world.settle()
+        [seen] = ben.remote_participants.value
+        assert (seen.name, mood.value, heard(ben)) == ("Anna", "good", ["ana"])
+        assert [one.text for one in ben.chat_history.value] == ["hello"]
+        assert ben.room_info.value.name == "lobby"
+        assert world.sent == []
+
+
+def test_a_word_about_what_to_receive_outlives_an_outage() -> None:
+    def choose(who: RemoteParticipant, track: TrackPublication) -> bool:
+        return who.identity == "ana"
+
+    with FakeWorld() as world:
+        ana, ben = world.open_room("ana"), world.open_room("ben", auto_subscribe=choose)
+        cy = world.open_room("cy", auto_subscribe=False)
+        for speaker in (ana, ben):
+            world.run(speaker.set_microphone(True))
+        world.run(cy.subscribe("ben", Source.MICROPHONE))
+        world.run(ben.subscribe("cy", Source.MICROPHONE))
+        world.run(cy.set_microphone(True))
+        world.settle()
+        assert (heard(ana), heard(ben), heard(cy)) == (["ben", "cy"], ["ana", "cy"], ["ben"])
+        world.network.interrupt("cy", full=True)
+        world.advance(60)
+        assert cy.connected.value
+        assert (heard(ben), heard(cy)) == (["ana", "cy"], ["ben"])
+        world.run(cy.unsubscribe("ben", Source.MICROPHONE))
+        assert heard(cy) == []
+
+
+def test_a_token_that_expired_says_when_and_a_source_of_tokens_is_asked_again() -> None:
+    with FakeWorld() as world:
+        short = world.room_token("ana", seconds=100)
+        ana = world.open_room("ana", token=short)
+        asked: list[float] = []
+
+        async def source() -> str:
+            asked.append(world.now)
+            return world.room_token("ben", seconds=100)
+
+        ben = world.open_room("ben", token_source=source)
+        world.run(ana.leave())
+        world.advance(200)
+        with pytest.raises(UTDStreamException, match=r"the token expired at .* UTC, 100 s") as told:
+            world.run(ana.join())
+        assert told.value.code is UTDErrorCode.UNAUTHORIZED
+        world.run(ben.leave())
+        world.run(ben.join())
+        assert asked == [0.0, 200.0]
+
+
+def test_what_a_token_does_not_grant_is_refused_at_once() -> None:
+    with FakeWorld() as world:
+        listener = world.room_token("ana", permission=ParticipantPermission(can_subscribe=True))
+        ana, began = world.open_room("ana", token=listener), world.now
+        for command in (ana.set_microphone(True), ana.set_name("Anna"), ana.send_data(b"x")):
+            with pytest.raises(UTDStreamException) as told:
+                world.run(command)
+            assert told.value.code is UTDErrorCode.FORBIDDEN
+        assert world.now == began
+
+
+def test_whoever_joins_later_keeps_the_identity() -> None:
+    with FakeWorld() as world:
+        first, second = world.open_room("ana"), world.open_room("ana")
+        world.advance(1)
+        assert (first.connected.value, second.connected.value) == (False, True)
+        assert first.failure.value is not None
+        assert first.failure.value.reason is ConflictReason.REPLACED
