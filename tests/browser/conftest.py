@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import wave
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Protocol, TypeVar
 
 import numpy as np
 import pytest
@@ -67,8 +67,22 @@ async def page(chromium: Chromium) -> AsyncIterator[Page]:
         yield page
 
 
+class BrowserPage(Protocol):
+    """A page of any browser."""
+
+    async def call(self, function: str, *arguments: object) -> Any: ...
+    async def seen(self, event: str, **fields: object) -> dict[str, Any]: ...
+
+
+P = TypeVar("P", bound=BrowserPage, covariant=True)
+
+
+class Browser(Protocol[P]):
+    def page(self, url: str) -> AbstractAsyncContextManager[P]: ...
+
+
 @asynccontextmanager
-async def served(chromium: Chromium, *files: Path, query: str = "") -> AsyncIterator[Page]:
+async def served(browser: Browser[P], *files: Path, query: str = "") -> AsyncIterator[P]:
     """Open the first of these files as a page, with the others beside it; localhost counts as a
     secure context."""
     application = web.Application()
@@ -80,9 +94,8 @@ async def served(chromium: Chromium, *files: Path, query: str = "") -> AsyncIter
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
         address = runner.addresses[0]
-        async with chromium.page(
-            f"http://{address[0]}:{address[1]}/{files[0].name}?{query}"
-        ) as page:
+        url = f"http://{address[0]}:{address[1]}/{files[0].name}?{query}"
+        async with browser.page(url) as page:
             yield page
     finally:
         await runner.cleanup()

@@ -134,6 +134,10 @@ async function setMicrophoneMuted(muted) {
   await (muted ? publication.mute() : publication.unmute());
 }
 
+async function unpublish(source) {
+  await room.localParticipant.unpublishTrack(publicationOf(room.localParticipant, source).track);
+}
+
 async function send(text, topic, reliable) {
   const data = new TextEncoder().encode(text);
   if (room.remoteParticipants) await room.localParticipant.publishData(data, { topic, reliable });

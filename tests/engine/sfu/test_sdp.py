@@ -24,7 +24,7 @@ from utd_rx.engine.sfu.sdp import (
 
 Recorded = Callable[[str], str]
 
-LOCAL = LocalTransport("ufrag", "password", "AB:CD", "127.0.0.1", 4000)
+LOCAL = LocalTransport("ufrag", "password", "AB:CD", ("127.0.0.1", "192.0.2.7"), 4000)
 FINGERPRINT = "a=fingerprint:sha-256 AB\r\n"
 OPUS = Codec(111, "opus", 48000, 2, "minptime=10;stereo=1;useinbandfec=1")
 
@@ -167,6 +167,7 @@ def test_an_answer_names_us_and_bundles_everything() -> None:
         "a=ice-ufrag:ufrag",
         "a=fingerprint:sha-256 AB:CD",
         "a=candidate:1 1 udp 2130706431 127.0.0.1 4000 typ host",
+        "a=candidate:2 1 udp 2130706175 192.0.2.7 4000 typ host",
         "a=sctp-port:5000",
         "a=rtcp-mux",
     ):

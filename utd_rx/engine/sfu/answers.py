@@ -40,7 +40,7 @@ class LocalTransport:
     ice_ufrag: str
     ice_password: str = field(repr=False)
     fingerprint: str
-    host: str
+    hosts: tuple[str, ...]  # best first
     port: int
 
 
@@ -162,7 +162,10 @@ def _answer_lines(section: AnswerSection, local: LocalTransport, setup: str) -> 
     yield f"a=setup:{setup}"
     yield f"a=ice-ufrag:{local.ice_ufrag}"
     yield f"a=ice-pwd:{local.ice_password}"
-    yield f"a=candidate:1 1 udp 2130706431 {local.host} {local.port} typ host"
+    for index, host in enumerate(local.hosts):
+        # RFC 8445 §5.1.2.1: of candidates of a kind, the address decides.
+        priority = 2130706431 - (index << 8)
+        yield f"a=candidate:{index + 1} 1 udp {priority} {host} {local.port} typ host"
     yield "a=end-of-candidates"
     if is_data:
         yield "a=sctp-port:5000"

@@ -25,7 +25,7 @@ class PeerConnections:
     def __init__(
         self,
         context: SfuContext,
-        host: str,
+        hosts: tuple[str, ...],
         owner: TransportOwner,
         send: Callable[..., None],
         share: Share,
@@ -33,11 +33,11 @@ class PeerConnections:
         has_two: bool,
     ) -> None:
         mux, certificate = context.mux, context.certificate
-        self.publisher = self.subscriber = Transport(mux, certificate, host, owner, share)
+        self.publisher = self.subscriber = Transport(mux, certificate, hosts, owner, share)
         self._offers: SubscriberOffers | None = None
         if has_two:
             channels = RELIABLE, LOSSY, DATA_TRACK
-            self.subscriber = Transport(mux, certificate, host, owner, share, channels)
+            self.subscriber = Transport(mux, certificate, hosts, owner, share, channels)
             self._offers = SubscriberOffers(self.subscriber, send, context.now)
         self._all = tuple(dict.fromkeys((self.publisher, self.subscriber)))
 

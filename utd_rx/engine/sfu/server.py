@@ -14,6 +14,7 @@ from typing import Final
 from aiohttp import web
 from aiortc import RTCCertificate
 
+from utd_rx.engine.listening import reached_at
 from utd_rx.engine.serving import HttpServer
 from utd_rx.engine.sfu import signalling, twirp
 from utd_rx.engine.sfu.limits import MAX_API_BODY_BYTES
@@ -67,8 +68,9 @@ class EmbeddedSfu:
             raise
         self._webhooks.start()
         self._ticker = asyncio.create_task(self._tick(), name="utd-sfu-ticker")
-        host = "127.0.0.1" if address.is_unspecified else options.host
-        self.url, self.api_url = f"ws://{host}:{port}", f"http://{host}:{port}"
+        local = "127.0.0.1" if address.is_unspecified else options.host
+        self.url = f"ws://{reached_at(options.host)}:{port}"
+        self.api_url = f"http://{local}:{port}"
 
     @property
     def udp_port(self) -> int:

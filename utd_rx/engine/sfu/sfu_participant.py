@@ -71,7 +71,7 @@ class SfuParticipant:
         context: SfuContext,
         claims: tokens.AccessClaims,
         request: rtc.JoinRequest,
-        host: str,
+        hosts: tuple[str, ...],
         now: float,
         *,
         has_two: bool = False,
@@ -106,7 +106,7 @@ class SfuParticipant:
         self.share = share()
         self.news = Budget(_NEWS_RATE, _NEWS_BURST)  # bytes of `info` that are told at once
         self.connections = PeerConnections(
-            context, host, self, self.send, self.share, has_two=has_two
+            context, hosts, self, self.send, self.share, has_two=has_two
         )
         pause_delay = context.options.dynacast_pause_delay
         self.publications = Publications(

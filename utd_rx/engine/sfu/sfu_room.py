@@ -95,7 +95,7 @@ class SfuRoom:
         self,
         claims: tokens.AccessClaims,
         request: rtc.JoinRequest,
-        host: str,
+        hosts: tuple[str, ...],
         now: float,
         *,
         has_two: bool = False,
@@ -105,7 +105,7 @@ class SfuRoom:
         if old is None and 0 < self._max_participants <= len(self._participants):
             raise RoomFullError
         participant = SfuParticipant(
-            self, self.context, claims, request, host, now, has_two=has_two
+            self, self.context, claims, request, hosts, now, has_two=has_two
         )
         if old is not None:
             old.close(Reason.DUPLICATE_IDENTITY)

@@ -117,10 +117,10 @@ async def _open(
         return _resume(rooms, claims, join.participant_sid, signal)
     # The place in the room is taken before the upgrade, the only moment to refuse.
     room = rooms.get_or_create(claims.video.room)
-    host = _media_host(rooms.context.options.host, request)
+    hosts = rooms.context.mux.hosts(_reached(request))
     try:
         now, has_two = rooms.context.now(), _has_two(request)
-        participant = room.add(claims, join, host, now, has_two=has_two)
+        participant = room.add(claims, join, hosts, now, has_two=has_two)
     except RoomFullError as error:
         raise web.HTTPInternalServerError(text="could not join: room is full") from error
     try:
@@ -222,12 +222,10 @@ def _check_claims(claims: tokens.AccessClaims) -> None:
     check_limits(name=claims.name, metadata=claims.metadata, attributes=claims.attributes)
 
 
-def _media_host(bound: str, request: web.Request) -> str:
-    """The address the client shall send media to: ours, or the one it reached us at."""
-    if bound != "0.0.0.0":  # noqa: S104 - compared with, not bound to
-        return bound
+def _reached(request: web.Request) -> str:
+    """The address of ours that the client came to."""
     local = request.transport.get_extra_info("sockname") if request.transport else None
-    return str(local[0]) if local else "127.0.0.1"
+    return str(local[0]) if local else ""
 
 
 class MediaSignalSocket:

@@ -54,7 +54,7 @@ class Transport:
         self,
         mux: UdpMux,
         certificate: RTCCertificate,
-        host: str,
+        hosts: tuple[str, ...],
         owner: TransportOwner,
         share: Share,
         channels: Iterable[str] = (),
@@ -66,7 +66,7 @@ class Transport:
         self._held: deque[bytes] = deque()
         self._mux = mux
         self._owner: TransportOwner | None = owner  # None once closed
-        self._host = host
+        self._hosts = hosts
         self._certificate = certificate
         self._credentials: dict[str, str] = {}  # ufrag -> password; the last one is current
         self._remote_ufrag: str | None = None
@@ -116,7 +116,7 @@ class Transport:
         """What SDP says of this end, once there are credentials."""
         ufrag, password = next(reversed(self._credentials.items()))
         digest = fingerprint(self._certificate)
-        return LocalTransport(ufrag, password, digest, self._host, self._mux.port)
+        return LocalTransport(ufrag, password, digest, self._hosts, self._mux.port)
 
     def _forget_older_credentials(self) -> None:
         for ufrag in list(self._credentials)[:-1]:

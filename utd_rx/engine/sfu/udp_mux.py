@@ -1,25 +1,30 @@
-"""One UDP socket for every client, and the ICE-lite half of it.
+"""One UDP port for every client, and the ICE-lite half of it.
 
-A client is found by the ufrag of its connectivity check, and from then on by its address. The
-socket is drained by `add_reader`: a quarter of the cost of asyncio's one-datagram-per-turn
-endpoint, and the loop stays responsive (docs/livekit.md, "One socket").
+A client is found by the ufrag of its connectivity check, and from then on by its address. The port
+has a socket for each local address that clients are told, so that each is answered from the one it
+sent to. Sockets are drained by `add_reader`: a quarter of the cost of asyncio's
+one-datagram-per-turn endpoint, and the loop stays responsive (docs/livekit.md, "One socket").
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import logging
 import socket
 import struct
 from typing import Final, Protocol
 
 from aioice import stun
+from aioice.ice import get_host_addresses
 
 _logger = logging.getLogger(__name__)
 
-Address = tuple[str, int]
+# Of a client, and after it the address of ours that it sends to.
+Address = tuple[str, int, str]
 
+_LOOPBACK: Final = "127.0.0.1"
 _MAGIC_COOKIE: Final = stun.COOKIE.to_bytes(4, "big")
 _DATAGRAMS_PER_TURN: Final = 64
 _MAX_DATAGRAM: Final = 2048
@@ -27,6 +32,12 @@ _MAX_DATAGRAM: Final = 2048
 _SOCKET_BUFFER: Final = 4 * 1024 * 1024
 # A client probes from a handful of local addresses; more are a bug or an attack.
 _MAX_ADDRESSES: Final = 16
+_TRIES: Final = 8  # to find a port that is free at every address
+
+
+def local_addresses() -> list[str]:
+    """Return the IPv4 addresses of this machine, without those of loopback."""
+    return get_host_addresses(use_ipv4=True, use_ipv6=False)
 
 
 class MuxEndpoint(Protocol):
@@ -38,15 +49,51 @@ class MuxEndpoint(Protocol):
 
 
 class UdpMux:
-    """The socket, and who is behind which ufrag and address."""
+    """The sockets, and who is behind which ufrag and address."""
 
     def __init__(self) -> None:
         self.dropped = 0  # datagrams nobody could take, sent or received
-        self._socket: socket.socket | None = None
+        self._sockets: dict[str, socket.socket] = {}  # by the address they are bound to
+        self._is_wild = False  # bound to whatever address this machine has
         self._by_ufrag: dict[str, tuple[bytes, MuxEndpoint]] = {}  # with its password
         self._by_address: dict[Address, MuxEndpoint] = {}
 
     def open(self, host: str, port: int) -> None:
+        """Bind one port, 0 for a free one, at an address or, for the wildcard, at each there is.
+
+        A server on loopback binds the others too, and hears there who is on this machine: Firefox
+        never sends from an address of loopback, nor to one (docs/livekit.md, "Firefox").
+        """
+        address = ipaddress.IPv4Address(host)
+        self._is_wild = address.is_unspecified
+        others = local_addresses() if address.is_unspecified or address.is_loopback else []
+        if not address.is_unspecified:
+            self._bind(host, port)
+            for other in others:
+                with contextlib.suppress(OSError):
+                    self._bind(other, self.port, is_own=True)
+            return
+        for tries in reversed(range(1 if port else _TRIES)):
+            try:
+                for one in (_LOOPBACK, *others):
+                    self._bind(one, self.port or port)
+            except OSError:
+                self.close()
+                if tries == 0:
+                    raise
+            else:
+                return
+
+    def hosts(self, reached: str) -> tuple[str, ...]:
+        """Return what clients are told that came to `reached`, best first; there may be a socket
+        to bind, as addresses come and go."""
+        if reached not in self._sockets and self._is_wild:
+            with contextlib.suppress(OSError):
+                self._bind(reached, self.port)
+        return tuple(sorted(self._sockets, key=lambda one: one != reached))
+
+    def _bind(self, host: str, port: int, *, is_own: bool = False) -> None:
+        """Bind `port` at an address; if `is_own`, what comes from elsewhere is dropped."""
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         try:
             sock.setblocking(False)
@@ -54,19 +101,20 @@ class UdpMux:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SOCKET_BUFFER)
             sock.bind((host, port))
             loop = asyncio.get_running_loop()
-            loop.add_reader(sock, self._on_readable, loop)
+            loop.add_reader(sock, self._on_readable, loop, sock, host, is_own)
         except BaseException:
             sock.close()
             raise
-        self._socket = sock
+        self._sockets[host] = sock
 
     @property
     def port(self) -> int:
-        return int(self._socket.getsockname()[1]) if self._socket is not None else 0
+        sock = next(iter(self._sockets.values()), None)
+        return int(sock.getsockname()[1]) if sock is not None else 0
 
     def close(self) -> None:
-        sock, self._socket = self._socket, None
-        if sock is not None:
+        while self._sockets:
+            _, sock = self._sockets.popitem()
             asyncio.get_running_loop().remove_reader(sock)
             sock.close()
         self._by_ufrag.clear()
@@ -90,27 +138,34 @@ class UdpMux:
 
     def send(self, data: bytes, address: Address) -> None:
         """Send one datagram; dropped and counted when the kernel does not take it."""
-        if self._socket is None:
+        host, port, local = address
+        sock = self._sockets.get(local)
+        if sock is None:
             return
         try:
-            self._socket.sendto(data, address)
+            sock.sendto(data, (host, port))
         except OSError:
             self.dropped += 1
 
-    def _on_readable(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _on_readable(
+        self, loop: asyncio.AbstractEventLoop, sock: socket.socket, local: str, is_own: bool
+    ) -> None:
         now = loop.time()
         for _ in range(_DATAGRAMS_PER_TURN):
-            if self._socket is None:
+            if local not in self._sockets:
                 return
             try:
-                data, address = self._socket.recvfrom(_MAX_DATAGRAM)
+                data, (host, port) = sock.recvfrom(_MAX_DATAGRAM)
             except BlockingIOError:
                 return
             except OSError:
                 self.dropped += 1
                 continue
+            if is_own and host != local:
+                self.dropped += 1
+                continue
             try:
-                self.receive(data, address, now)
+                self.receive(data, (host, port, local), now)
             except Exception:  # the boundary: one client must not stop the others
                 self.dropped += 1
                 _logger.debug("datagram refused", exc_info=True)
@@ -144,7 +199,7 @@ class UdpMux:
                 del self._by_address[known[-_MAX_ADDRESSES]]
             self._by_address[address] = endpoint
         response = stun.Message(stun.Method.BINDING, stun.Class.RESPONSE, request.transaction_id)
-        response.attributes["XOR-MAPPED-ADDRESS"] = address
+        response.attributes["XOR-MAPPED-ADDRESS"] = address[:2]
         response.add_message_integrity(key)
         self.send(bytes(response), address)
         endpoint.on_check(ufrag, address, "USE-CANDIDATE" in request.attributes, now)
