@@ -44,10 +44,12 @@ async def connected() -> AsyncIterator[tuple[RawParticipant, Owner]]:
     """Have mallory's transport connected to one of the server's, with channels."""
     mux, owner, mallory = UdpMux(), Owner(), RawParticipant("", "")
     mux.open("127.0.0.1", 0)
-    transport = Transport(mux, CERTIFICATE, "127.0.0.1", owner, share())
+    transport = Transport(mux, CERTIFICATE, ("127.0.0.1",), owner, share())
     try:
         local = transport.on_offer(parse_offer(mallory.offer()))
-        await mallory.transport.open((local.host, local.port), local.ice_ufrag, local.ice_password)
+        await mallory.transport.open(
+            (local.hosts[0], local.port), local.ice_ufrag, local.ice_password
+        )
         await mallory.sctp.opened()
         yield mallory, owner
     finally:
@@ -90,7 +92,7 @@ async def test_more_streams_than_anybody_needs_are_dropped() -> None:
 
 async def test_little_is_kept_of_who_speaks_before_the_answer() -> None:
     owner, mux = Owner(), UdpMux()
-    transport = Transport(mux, CERTIFICATE, "127.0.0.1", owner, share())
+    transport = Transport(mux, CERTIFICATE, ("127.0.0.1",), owner, share())
     tracemalloc.start()
     try:
         for n in range(2_000):

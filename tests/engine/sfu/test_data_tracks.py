@@ -11,8 +11,9 @@ from livekit.protocol import models, rtc
 
 from tests.engine.sfu.clients import TIMEOUT
 from tests.engine.sfu.conftest import Join
-from tests.engine.sfu.test_sfu_room import Signal, room
-from tests.engine.sfu.test_sfu_room import join as enter
+from tests.engine.sfu.rooms import Signal
+from tests.engine.sfu.rooms import join as enter
+from tests.engine.sfu.test_sfu_room import room
 from utd_rx.engine.sfu import requests
 from utd_rx.engine.sfu.data_tracks import DataReceptions, DataTrack, DataTracks
 from utd_rx.engine.sfu.limits import MAX_TRACKS, MAX_WISHES

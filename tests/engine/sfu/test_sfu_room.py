@@ -172,8 +172,9 @@ async def test_who_left_is_freed_at_once(room: SfuRoom, has_two: bool) -> None:
         alice.offer()
         alice.publish(rtc.AddTrackRequest(cid="c", type=models.TrackType.AUDIO))
         both = alice.connections
-        left = [weakref.ref(one) for one in (alice, both.publisher, both.subscriber)]
-        left.append(weakref.ref(alice.publications))
+        theirs: list[object] = [alice, both.publisher, both.subscriber, alice.publications]
+        left = [weakref.ref(one) for one in theirs]
+        theirs.clear()
         del both
         alice.close(Reason.CLIENT_INITIATED)
         del alice
