@@ -17,6 +17,7 @@ from utd_rx.models.agent import AgentRole, AgentStatus
 from utd_rx.protocol.agent.connecting import AgentPhase
 from utd_rx.protocol.agent.session import AgentOptions
 from utd_rx.protocol.agent.transcript import MAX_TURNS
+from utd_rx.protocol.agent.turns import LONGEST_PAUSE
 from utd_rx.protocol.facts import Effect
 from utd_rx.protocol.facts.agent import (
     AgentAttemptOpened,
@@ -68,6 +69,7 @@ class AgentWorld:
         self.heard: list[Chunk] = []
         self.turn = 0
         self.is_speaking = False
+        self.quiet_since: float | None = None
         self.void: set[int] = set()
 
     @property
@@ -78,6 +80,17 @@ class AgentWorld:
         for fact in facts:
             for effect in self.story.hear(fact):
                 self.perform(effect)
+        self.look()
+
+    def look(self) -> None:
+        """Give up on a server that began a turn and brings no sound."""
+        is_heard = bool(self.waiting) or self.tail_until is not None
+        if is_heard or not self.is_speaking or not self.story.state.accepts_audio:
+            self.quiet_since = None
+        elif self.quiet_since is None:
+            self.quiet_since = self.story.now
+        elif self.story.now >= self.quiet_since + LONGEST_PAUSE:
+            self.quiet_since, self.is_speaking = None, False
 
     def perform(self, effect: Effect) -> None:
         match effect:
@@ -92,6 +105,7 @@ class AgentWorld:
             case BeginAgentSession():
                 assert not self.is_sending
                 self.is_sending = self.has_devices = True
+                self.turn += 1  # of another server, also if it does not say that it begins
             case EndAgentSession():
                 assert self.is_sending
                 self.is_sending = False
@@ -154,6 +168,7 @@ class AgentWorld:
                 elif not self.waiting:
                     self.tail_until = self.story.now + TAIL
                     self.tell(AgentSoundEnded(TAIL))
+            self.look()
         # What is heard was never cut off before.
         assert not {chunk.turn for chunk in self.waiting} & self.void
 
