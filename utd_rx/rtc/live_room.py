@@ -56,8 +56,8 @@ class LiveRoom:
 
     def joined(self) -> ev.RoomSnapshot:
         """Start to listen; returns the room as it is, before any event."""
-        self._translator = Translator(self.room)
         self.publisher = Publisher(self.room, self.ended, self._tell, self._local_unpublished)
+        self._translator = Translator(self.room, self.publisher.is_over)
         self.receiver = Receiver(self.room, adaptive_stream=self._adaptive_stream)
         self.outbox = Outbox(self.room, self.ended)
         self.statistics = Statistics(self.room, self.ended)
@@ -106,12 +106,15 @@ class LiveRoom:
 
     def _hear(self, name: str, args: tuple[Any, ...]) -> None:
         if not self.ended.done():
-            if name == "track_subscribed":
-                # Frames go on at once, also while the news of it waits.
-                try:
+            try:
+                if name == "track_subscribed":
+                    # Frames go on at once, also while the news of it waits.
                     self.receiver.subscribed(args[0])
-                except Exception:
-                    logger.exception(LOST)
+                elif name == "local_track_republished":
+                    # Also one that is over, of which there is no news.
+                    self.publisher.republished(args[1], args[0].sid)
+            except Exception:
+                logger.exception(LOST)
             self._hold.push(Raw(name, args))
 
     def _translate(self, raw: Raw) -> None:
@@ -146,8 +149,10 @@ class LiveRoom:
             ):
                 if identity == self.room.local_participant.identity:
                     self.describer.changed()
+            case ev.Reconnecting():
+                self.publisher.interrupted()
             case ev.Reconnected(snapshot=snapshot):
-                self.publisher.enforce(snapshot.local.permission)
+                self.publisher.reconnected(snapshot.local.permission)
                 self.receiver.reconcile(snapshot)
             case ev.RoomMoved(snapshot=snapshot):
                 self.publisher.enforce(snapshot.local.permission)
@@ -156,7 +161,6 @@ class LiveRoom:
                 if identity == self.room.local_participant.identity:
                     self.publisher.mute_changed(track.sid, track.is_muted)
             case ev.LocalTrackRepublished(track=track, previous_sid=previous):
-                self.publisher.republished(previous, track.sid)
                 self.statistics.end(previous)
                 self.statistics.begin(track.sid)
             case ev.LocalTrackPublished(track=track) | ev.TrackSubscribed(track=track):

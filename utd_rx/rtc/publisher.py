@@ -59,6 +59,9 @@ class Publisher:
     # By each sid that it ever had: a command may still name the one before a reconnect.
     _live: dict[str, LocalTrack] = field(init=False, factory=dict)
     _pending: set[LocalTrack] = field(init=False, factory=set)
+    # What is over here and may not be there (docs/livekit.md, "Tracks that come back").
+    _over: set[str] = field(init=False, factory=set)
+    _is_interrupted: bool = field(init=False, default=False)
     _tasks: set[asyncio.Task[Any]] = field(init=False, factory=set)
     _is_closed: bool = field(init=False, default=False)
 
@@ -68,6 +71,10 @@ class Publisher:
         """Raise `FORBIDDEN` at once unless the server lets `source` be published."""
         if not permission_of(self._room.local_participant).allows(source):
             raise forbidden(source)
+
+    def is_over(self, sid: str) -> bool:
+        """Whether a track ended here that LiveKit may still have, or have again."""
+        return sid in self._over
 
     def find(self, source: TrackSource) -> LocalTrack | None:
         return next((live for live in self._live.values() if live.track_source is source), None)
@@ -184,12 +191,26 @@ class Publisher:
         elif was_lost:
             self._emit(ev.LocalVideoResumed(track.sid))
 
+    def interrupted(self) -> None:
+        """A reconnect begins: what ends from now on is unpublished when it is over."""
+        self._is_interrupted = True
+
     def republished(self, previous: str, sid: str) -> None:
-        """A full reconnect gave a track a new sid; its feeding goes on."""
+        """A full reconnect gave a track a new sid; its feeding goes on, if it did till now."""
         track = self._live.get(previous)
         if track is not None:
             track.sid = sid
             self._live[sid] = track
+        elif previous in self._over:
+            self._over = self._over - {previous} | {sid}
+
+    def reconnected(self, permission: ParticipantPermission) -> None:
+        """It is over: end what ended meanwhile, and what `permission` does not allow any more."""
+        self._is_interrupted = False
+        self._over &= self._room.local_participant.track_publications.keys()
+        for sid in self._over:
+            self._own(self._end(sid), f"unpublish {sid} after all")
+        self.enforce(permission)
 
     async def aclose(self) -> None:
         """Close all sources; the connection is over or about to be. Idempotent."""
@@ -212,17 +233,26 @@ class Publisher:
         if track.sid not in self._live:
             return
         self._live = {sid: other for sid, other in self._live.items() if other is not track}
+        self._over.add(track.sid)
         await track.silence()
-        unpublishing = self._room.local_participant.unpublish_track(track.sid)
-        task = self._own(unpublishing, f"unpublish {track.sid}")
+        try:
+            if not self._is_interrupted and self.is_over(track.sid):
+                await self._end(track.sid)
+        finally:
+            self._unpublished(track.sid)
+
+    async def _end(self, sid: str) -> None:
+        """Unpublish what is over."""
+        unpublishing = self._room.local_participant.unpublish_track(sid)
+        task = self._own(unpublishing, f"unpublish {sid}")
         try:
             await self._race(task)
+            self._over.discard(sid)
         except (UTDStreamException, native.sdk().participant.UnpublishTrackError) as error:
-            # The track is gone either way: with the connection, or the server took it before.
-            logger.info("unpublishing %s: %r", track.sid, error)
+            # It is gone with the connection, or the server took it before, or it comes back.
+            logger.info("unpublishing %s: %r", sid, error)
         finally:
             task.cancel()
-            self._unpublished(track.sid)
 
     async def _watch(self, track: LocalTrack) -> None:
         """Tell the end of what feeds a track, or why it failed."""

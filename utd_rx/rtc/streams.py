@@ -6,8 +6,9 @@ by their stream's handle on the native thread they arrive on, and a microphone's
 request from whatever thread has it, so a busy event loop delays neither.
 
 Threads: `FrameExchange` calls its sinks on LiveKit's native threads, one call at a time, under
-LiveKit's lock. So whoever holds a lock that a sink takes must never wait for LiveKit's, not even in
-a finalizer that the collector happens to run there: `ffi.spare_finalizers`.
+LiveKit's lock; only what came while a stream was being opened is handed over where it was. So
+whoever holds a lock that a sink takes must never wait for LiveKit's, not even in a finalizer that
+the collector happens to run there: `ffi.spare_finalizers`.
 """
 
 from __future__ import annotations

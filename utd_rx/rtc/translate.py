@@ -17,7 +17,7 @@ told: the snapshot in `Reconnected` is the truth. What comes before is caught in
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from attrs import evolve
@@ -45,14 +45,19 @@ P = TypeVar("P", LocalParticipant, RemoteParticipant)
 
 
 class Translator:
-    """What the listener of one connection has been told, and what to tell it next."""
+    """What the listener of one connection has been told, and what to tell it next; not of own
+    tracks that are over, though LiveKit has brought them back."""
 
-    def __init__(self, room: rtc.Room) -> None:
+    def __init__(self, room: rtc.Room, is_over: Callable[[str], bool] = lambda sid: False) -> None:
         self._room = room
+        self._is_over = is_over
         self._reconnecting = False
         self._take(snapshot_of(room))
 
     def _take(self, snapshot: ev.RoomSnapshot) -> None:
+        for track in snapshot.local.tracks:
+            if self._is_over(track.sid):
+                snapshot = evolve(snapshot, local=snapshot.local.without_track(track.sid))
         self.snapshot = snapshot
         self._me = snapshot.local.identity
         everybody: tuple[Participant, ...] = (snapshot.local, *snapshot.remotes)
