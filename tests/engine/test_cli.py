@@ -60,9 +60,10 @@ def is_running(pid: int) -> bool:
 async def test_it_announces_itself_serves_and_leaves_nothing(
     sfu_kind: SfuKind, number: signal.Signals
 ) -> None:
-    async with running("--json", "--sfu", sfu_kind, "--app-key", "k" * 32) as process:
+    async with running("--json", "--no-page", "--sfu", sfu_kind, "--app-key", "k" * 32) as process:
         found = await announced(process)
         assert tuple(found) == FIELDS
+        assert found["page_url"] is None
         assert found["app_key"] == "k" * 32
         headers = {"X-App-Id": found["app_id"], "X-App-Key": found["app_key"]}
         body = {"identity": "mona", "room_name": "r", "type": "audio_room"}
@@ -100,6 +101,8 @@ async def test_without_json_it_tells_a_developer_what_to_type(
         rest, _ = await process.communicate()
         assert b"UTDStreamClient(" in rest
         assert b"1234567890" in rest
+        address = first.split()[4].rstrip(b",")
+        assert b"in a browser: " + address + b"/#" in rest
     assert process.returncode == 0
     assert note.read() is None
 

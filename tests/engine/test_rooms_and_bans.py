@@ -259,7 +259,7 @@ async def test_the_owner_closes_the_room_and_its_tokens_with_it(world: World) ->
 @pytest.mark.parametrize(
     ("method", "path", "refusal"),
     [
-        ("GET", "/", (404, "notFound")),
+        ("GET", "/nothing", (404, "notFound")),
         ("GET", "/api/v1/nothing", (404, "notFound")),
         ("PUT", "/api/v1/token", (405, "unknown")),
         ("GET", "/api/v1/token", (405, "unknown")),
