@@ -10,13 +10,15 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
+from utd_rx.audio.pacer import SKIPPED
+
 ROOT: Final = Path(__file__).parents[2]
 NOTEBOOKS: Final = ROOT / "notebooks"
 
 TIMEOUT: Final = 110.0
 """Seconds; about ten are needed."""
 
-STALLS: Final = re.compile(r".*: skipped \d+ ms of sound after a stall of \d+ ms\n")
+STALLS: Final = re.compile(re.sub("%[sd]", ".*", re.escape(SKIPPED)) + "\n")
 """What a busy machine did, and not the notebook."""
 
 Cells = dict[str, dict[str, Any]]

@@ -25,6 +25,9 @@ MAX_CATCH_UP: Final = 0.1
 
 A track takes 60 ms of it and drops the rest (`utd_rx/rtc/feeder.py`)."""
 
+SKIPPED: Final = "%s: skipped %d ms after a stall of %d ms (%d times so far)"
+"""What the log says of a busy loop."""
+
 _MAX_BURST_FRAMES: Final = round(MAX_CATCH_UP * FRAMES_PER_SECOND)
 
 FrameMaker: TypeAlias = Callable[[int], Samples | None]
@@ -101,7 +104,7 @@ class PacedStream:
         self._stalls += 1
         if self._stalls & (self._stalls - 1) == 0:  # a busy loop stalls ten times a second
             logger.warning(
-                "%s: skipped %d ms after a stall of %d ms (%d times so far)",
+                SKIPPED,
                 self._task.get_name(),
                 (resumed - index) * 1000 // FRAMES_PER_SECOND,
                 (newest - index) * 1000 // FRAMES_PER_SECOND,
