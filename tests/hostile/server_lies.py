@@ -23,6 +23,7 @@ class Comes(Enum):
 
     JOINS = "it joins, and leaves when it wants to"
     TYPED = "it is refused, or the room ends, with a typed error"
+    LATE = "its join is given up: LiveKit tells nobody that the server hung up"
     ABORTS = 'native code aborts it: docs/livekit.md, "Native panics"'
 
 
@@ -144,7 +145,6 @@ LIES: Final[tuple[Lie[Tell, Comes], ...]] = (
     # The first word.
     _join("no room", _A, lambda join: join.ClearField("room")),
     _join("no pings", _A, lambda join: join.ClearField("ping_interval")),
-    _join("pings of the past", Comes.JOINS, lambda join: setattr(join, "ping_interval", -1)),
     _join("nobody", _T, lambda join: join.ClearField("participant")),
     _join("no sid", _T, lambda join: join.participant.ClearField("sid")),
     _join("no identity", Comes.JOINS, lambda join: join.participant.ClearField("identity")),
@@ -156,8 +156,8 @@ LIES: Final[tuple[Lie[Tell, Comes], ...]] = (
     _row("no answer", _instead("answer", lambda answer: setattr(answer, "sdp", _NO_SDP)), _A),
     _row("an empty answer", _instead("answer", lambda answer: setattr(answer, "sdp", "")), _A),
     _row("an answer to nothing", _instead("answer", lambda answer: setattr(answer, "id", 99))),
-    _row("hangs up at once", _behind("join", None), _T),
-    _row("sends away at once", _behind("join", _leave(2), None), _T),
+    _row("hangs up at once", _behind("join", None), Comes.LATE),
+    _row("sends away at once", _behind("join", _leave(2), None), Comes.LATE),
     # No words.
     _row("noise", _noise),
     _row("messages cut off", _cut),
