@@ -116,18 +116,6 @@ def _values(change: Callable[[object, Random], object], *but: str) -> Tell:
 
 _TEXT: Final = "\ud800\u202e\x1b[2J"
 _STRANGE: Final[tuple[object, ...]] = (None, True, -1, 10**30, 1e308, "", "7", _TEXT, [], {}, [{}])
-    None,
-    True,
-    -1,
-    10**30,
-    1e308,
-    "",
-    "7",
-    "\ud800\u202e\x1b[2J",
-    [],
-    {},
-    [{}],
-)
 _NEEDED: Final = ("token", "url", "user_token")
 
 

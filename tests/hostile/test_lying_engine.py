@@ -14,7 +14,8 @@ from livekit import api
 from tests.hostile.engine_lies import JOINS, LIES, Comes, Tell
 from tests.hostile.lies import NOTHING, Liar, Lie, liar
 from tests.hostile.pair import pair
-from utd_rx import UTDConnectionState, UTDStreamClient, UTDStreamException
+from tests.support.descriptors import few_descriptors
+from utd_rx import UTDConnectionState, UTDErrorCode, UTDStreamClient, UTDStreamException
 from utd_rx.models.secrets import MAX_TEXT
 
 KEY: Final = {"api_key": "key", "api_secret": "s" * 32}
@@ -84,3 +85,16 @@ async def test_a_pair_in_the_same_process_suffers_nothing(engine: Liar) -> None:
             some, begun = list(LIES[first : first + AT_ONCE]), time.monotonic()
             await meet_all(engine, some)
             two.since(begun).check(NOTHING, ", ".join(lie.name for lie in some))
+
+
+async def test_who_had_no_descriptors_left_is_told_so_and_joins_later(engine: Liar) -> None:
+    async with client(engine, engine.ready["base_url"]) as starved:
+        for left in (0, 8):  # none for the engine, and too few for the media server
+            session = starved.audio_room("victim", f"left-{left}", as_host=True, seat_count=2)
+            async with session:
+                with few_descriptors(left), pytest.raises(UTDStreamException) as caught:
+                    await session.join()
+                assert caught.value.code is UTDErrorCode.NETWORK
+                assert session.failure.value is not None
+                await session.join()
+                assert session.connection_state.value is UTDConnectionState.CONNECTED
