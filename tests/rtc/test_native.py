@@ -157,7 +157,7 @@ async def test_what_comes_to_an_empty_queue_is_taken_in_the_turn_in_which_it_com
 
 async def test_without_descriptors_nothing_native_is_begun() -> None:
     native.new_room()
-    with few_descriptors(native.DESCRIPTORS), pytest.raises(UTDStreamException) as caught:
+    with few_descriptors(native.DESCRIPTORS - 1), pytest.raises(UTDStreamException) as caught:
         native.new_room()
     assert caught.value.code is UTDErrorCode.NETWORK
     assert "ulimit -n" in caught.value.message

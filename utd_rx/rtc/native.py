@@ -102,8 +102,8 @@ def _require_descriptors() -> None:
     though there are some later (docs/livekit.md, "No descriptors")."""
     found: list[int] = []
     try:
-        found.append(os.open(os.devnull, os.O_RDONLY))
-        found += [os.dup(found[0]) for _ in range(DESCRIPTORS)]
+        while len(found) < DESCRIPTORS:
+            found.append(os.open(os.devnull, os.O_RDONLY))
     except OSError as error:
         raise UTDStreamException(
             f"Joining needs {DESCRIPTORS} file descriptors, and this process has not so many left "
