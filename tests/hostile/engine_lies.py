@@ -189,6 +189,32 @@ LIES: Final[tuple[Lie[Tell, Comes], ...]] = (
 )
 
 
+def by_chance(seed: int) -> Lie[Tell, Comes]:
+    """Return a lie that is told by no row: bytes of answers changed, a mint's values alone."""
+    chance = Random(seed)
+    values = _values(lambda value, _: chance.choice((*[value] * 9, *_STRANGE)))
+
+    def tell(said: Exchange, random: Random) -> bytes:
+        if said.path.endswith("/token"):  # an address of chance is nobody's to be called
+            return _values(lambda value, _: chance.choice((value, *_STRANGE)), *_NEEDED)(
+                said, random
+            )
+        if chance.random() < 0.5:
+            return values(said, random)
+        answer = bytearray(said.http())
+        for _ in range(chance.randrange(1, 8)):
+            at = chance.randrange(len(answer))
+            answer[at : at + chance.randrange(3)] = chance.randbytes(chance.randrange(4))
+        return bytes(answer)
+
+    return Lie(f"{_BY_CHANCE}{seed}", tell, ANY)
+
+
+_BY_CHANCE: Final = "by chance "
+
+
 def tell_of(name: str) -> Tell:
     """Return how the lie of a name is told."""
+    if name.startswith(_BY_CHANCE):
+        return by_chance(int(name.removeprefix(_BY_CHANCE))).tell
     return next(lie.tell for lie in LIES if lie.name == name)

@@ -6,19 +6,17 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from typing import Final
-from urllib.parse import quote
 
 import pytest
-from livekit import api
 
-from tests.hostile.engine_lies import JOINS, LIES, Comes, Tell
+from tests.hostile.deceived import client, meet
+from tests.hostile.engine_fuzz import KEY, token
+from tests.hostile.engine_lies import LIES, Comes, Tell
 from tests.hostile.lies import NOTHING, Liar, Lie, liar
 from tests.hostile.pair import pair
 from tests.support.descriptors import few_descriptors
-from utd_rx import UTDConnectionState, UTDErrorCode, UTDStreamClient, UTDStreamException
-from utd_rx.models.secrets import MAX_TEXT
+from utd_rx import UTDConnectionState, UTDErrorCode, UTDStreamException
 
-KEY: Final = {"api_key": "key", "api_secret": "s" * 32}
 AT_ONCE: Final = 8
 """Lies that are told at a time, each to a client of its own."""
 
@@ -29,35 +27,8 @@ async def engine() -> AsyncIterator[Liar]:
         yield lying
 
 
-def client(engine: Liar, base_url: str) -> UTDStreamClient:
-    told = engine.ready
-    return UTDStreamClient(
-        told["app_id"], told["app_key"], base_url=base_url, token_base_url=base_url
-    )
-
-
-async def meet(engine: Liar, lie: Lie[Tell, Comes]) -> None:
-    """Join by an engine that tells a lie, and check what comes of it."""
-    async with client(engine, f"{engine.ready['lying']}/{quote(lie.name)}") as deceived:
-        room = f"room-{LIES.index(lie)}"
-        session = deceived.audio_room("victim", room, as_host=True, seat_count=2)
-        async with session:
-            failure: UTDStreamException | None = None
-            try:
-                await session.join()
-            except UTDStreamException as error:
-                failure = error
-            else:
-                assert session.connection_state.value is UTDConnectionState.CONNECTED
-    assert (JOINS if failure is None else failure.code.name) in lie.comes, (lie.name, failure)
-    if failure is not None:
-        assert failure.message.isprintable(), lie.name
-        assert len(failure.message) < 2 * MAX_TEXT, lie.name
-        assert engine.ready["app_key"] not in repr([failure, failure.__cause__]), lie.name
-
-
 async def meet_all(engine: Liar, lies: list[Lie[Tell, Comes]]) -> None:
-    await asyncio.gather(*(meet(engine, lie) for lie in lies))
+    await asyncio.gather(*(meet(engine, lie, f"room-{LIES.index(lie)}") for lie in lies))
 
 
 async def test_each_lie_comes_to_what_its_row_says_and_an_honest_session_goes_on(
@@ -76,10 +47,6 @@ async def test_each_lie_comes_to_what_its_row_says_and_an_honest_session_goes_on
 
 @pytest.mark.realtime
 async def test_a_pair_in_the_same_process_suffers_nothing(engine: Liar) -> None:
-    def token(identity: str) -> str:
-        minted = api.AccessToken(*KEY.values()).with_identity(identity)
-        return minted.with_grants(api.VideoGrants(room_join=True, room="pair")).to_jwt()
-
     async with pair(engine.ready["media"], token) as two:
         for first in range(0, len(LIES), AT_ONCE):
             some, begun = list(LIES[first : first + AT_ONCE]), time.monotonic()

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from functools import partial
 from typing import Final
 from urllib.parse import quote
 
 import pytest
-from livekit import api
 
+from tests.hostile.engine_fuzz import KEY, token
 from tests.hostile.lies import NOTHING, Lie, liar
 from tests.hostile.pair import Pair, pair
 from tests.hostile.server_lies import LIES, Comes, Tell
 from tests.hostile.victim import comes_of, meet, victims
 from tests.support.sfu import SfuKind
-
-KEY: Final = "key"
-SECRET: Final = "s" * 32
 
 AT_ONCE: Final = 6
 """Lies that are told at a time, each to a client of its own."""
@@ -27,11 +23,6 @@ ELSEWHERE: Final = (Comes.ABORTS, Comes.LATE)
 """What is met in another process: it ends that, or takes as long as an app lets it."""
 
 FOR_BOTH: Final = ("nothing", "noise", "somebody of another release", "sections without end")
-
-
-def token(identity: str, room: str) -> str:
-    grants = api.VideoGrants(room_join=True, room=room)
-    return api.AccessToken(KEY, SECRET).with_identity(identity).with_grants(grants).to_jwt()
 
 
 async def meet_here(server: str, lies: list[Lie[Tell, Comes]], two: Pair) -> None:
@@ -49,12 +40,12 @@ async def meet_here(server: str, lies: list[Lie[Tell, Comes]], two: Pair) -> Non
 @pytest.mark.realtime
 @pytest.mark.timeout(120)
 async def test_each_lie_comes_to_what_its_row_says_and_a_pair_beside_it_suffers_nothing() -> None:
-    told = {"kind": "embedded", "api_key": KEY, "api_secret": SECRET}
+    told = {"kind": "embedded", **KEY}
     here = [lie for lie in LIES if lie.comes not in ELSEWHERE]
     async with (
         liar("tests.hostile.lying_server", **told) as server,
         victims() as others,
-        pair(server.ready["honest"], partial(token, room="pair")) as two,
+        pair(server.ready["honest"], token) as two,
     ):
         lying = server.ready["lying"]
         for first in range(0, len(here), AT_ONCE):
@@ -69,10 +60,10 @@ async def test_each_lie_comes_to_what_its_row_says_and_a_pair_beside_it_suffers_
 
 @pytest.mark.realtime
 async def test_some_are_told_on_either_media_server(sfu_kind: SfuKind) -> None:
-    told = {"kind": sfu_kind, "api_key": KEY, "api_secret": SECRET}
+    told = {"kind": sfu_kind, **KEY}
     async with (
         liar("tests.hostile.lying_server", **told) as server,
-        pair(server.ready["honest"], partial(token, room="pair")) as two,
+        pair(server.ready["honest"], token) as two,
     ):
         some = [lie for lie in LIES if lie.name in FOR_BOTH]
         assert len(some) == len(FOR_BOTH)
