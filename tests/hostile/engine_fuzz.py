@@ -11,7 +11,7 @@ from livekit import api
 from tests.hostile.deceived import meet
 from tests.hostile.engine_lies import by_chance
 from tests.hostile.lies import liar
-from tests.hostile.pair import pair
+from tests.hostile.pair import PERIOD, pair
 from utd_rx.testing.witness import Witness
 
 KEY = {"api_key": "key", "api_secret": "s" * 32}
@@ -43,6 +43,7 @@ async def fuzz(random: Random, seconds: float) -> list[str]:
                     *(meet(engine, lie, f"room-{told + n}") for n, lie in enumerate(lies)),
                     return_exceptions=True,
                 )
+                await asyncio.sleep(2 * PERIOD)
                 told += len(lies)
                 found += [
                     f"{lie.name}: {type(error).__name__}: {error}"

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from tests.hostile.engine_fuzz import KEY, token
 from tests.hostile.lies import liar
-from tests.hostile.pair import pair
+from tests.hostile.pair import PERIOD, pair
 from tests.hostile.server_lies import by_chance
 from tests.hostile.victim import victims
 from utd_rx.testing.witness import Witness
@@ -37,6 +37,7 @@ async def fuzz(random: Random, seconds: float) -> list[str]:
                 begun, lie = time.monotonic(), by_chance(random.randrange(2**32))
                 url = f"{server.ready['lying']}/{quote(lie.name)}"
                 met = await others.meet(url, token("victim", lie.name))
+                await asyncio.sleep(2 * PERIOD)
                 told += 1
                 if not met.is_alive and "panicked at" not in met.panic:
                     found.append(f"{lie.name}: {met.panic}")

@@ -48,10 +48,11 @@ async def test_each_lie_comes_to_what_its_row_says_and_an_honest_session_goes_on
 @pytest.mark.realtime
 async def test_a_pair_in_the_same_process_suffers_nothing(engine: Liar) -> None:
     async with pair(engine.ready["media"], token) as two:
+        begun = time.monotonic()
         for first in range(0, len(LIES), AT_ONCE):
-            some, begun = list(LIES[first : first + AT_ONCE]), time.monotonic()
-            await meet_all(engine, some)
-            two.since(begun).check(NOTHING, ", ".join(lie.name for lie in some))
+            await meet_all(engine, list(LIES[first : first + AT_ONCE]))
+        assert all(lie.pair == NOTHING for lie in LIES)
+        two.since(begun).check(NOTHING, "the lies of an engine")
 
 
 async def test_who_had_no_descriptors_left_is_told_so_and_joins_later(engine: Liar) -> None:
