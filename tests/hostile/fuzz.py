@@ -9,9 +9,11 @@ from collections.abc import Awaitable, Callable
 from random import Random
 from typing import Final
 
-from tests.hostile import participant_fuzz
+from tests.hostile import engine_fuzz, participant_fuzz, server_fuzz
 
 FUZZERS: Final[dict[str, Callable[[Random, float], Awaitable[list[str]]]]] = {
+    "engine": engine_fuzz.fuzz,
+    "media server": server_fuzz.fuzz,
     "participant": participant_fuzz.fuzz,
 }
 """Each is given a source of chance and seconds, and returns what was wrong, in words."""

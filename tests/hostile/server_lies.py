@@ -7,6 +7,7 @@ from enum import Enum
 from random import Random
 from typing import Any, Final, TypeAlias
 
+from google.protobuf.message import Message
 from livekit.protocol import models, rtc
 
 from tests.hostile.lies import Lie
@@ -23,6 +24,7 @@ class Comes(Enum):
 
     JOINS = "it joins, and leaves when it wants to"
     TYPED = "it is refused, or the room ends, with a typed error"
+    LATE = "its join is given up: LiveKit tells nobody that the server hung up"
     ABORTS = 'native code aborts it: docs/livekit.md, "Native panics"'
 
 
@@ -144,7 +146,6 @@ LIES: Final[tuple[Lie[Tell, Comes], ...]] = (
     # The first word.
     _join("no room", _A, lambda join: join.ClearField("room")),
     _join("no pings", _A, lambda join: join.ClearField("ping_interval")),
-    _join("pings of the past", Comes.JOINS, lambda join: setattr(join, "ping_interval", -1)),
     _join("nobody", _T, lambda join: join.ClearField("participant")),
     _join("no sid", _T, lambda join: join.participant.ClearField("sid")),
     _join("no identity", Comes.JOINS, lambda join: join.participant.ClearField("identity")),
@@ -156,8 +157,8 @@ LIES: Final[tuple[Lie[Tell, Comes], ...]] = (
     _row("no answer", _instead("answer", lambda answer: setattr(answer, "sdp", _NO_SDP)), _A),
     _row("an empty answer", _instead("answer", lambda answer: setattr(answer, "sdp", "")), _A),
     _row("an answer to nothing", _instead("answer", lambda answer: setattr(answer, "id", 99))),
-    _row("hangs up at once", _behind("join", None), _T),
-    _row("sends away at once", _behind("join", _leave(2), None), _T),
+    _row("hangs up at once", _behind("join", None), Comes.LATE),
+    _row("sends away at once", _behind("join", _leave(2), None), Comes.LATE),
     # No words.
     _row("noise", _noise),
     _row("messages cut off", _cut),
@@ -201,6 +202,47 @@ LIES: Final[tuple[Lie[Tell, Comes], ...]] = (
 )
 
 
+_BY_CHANCE: Final = "by chance "
+_EXTREMES: Final[dict[type, tuple[Any, ...]]] = {
+    str: ("", "x", "\u202e" * 1_000, "\x00", "x" * 100_000),
+    bytes: (b"", b"\xff" * 1_000),
+    bool: (False, True),
+    int: (0, 1, 2**31 - 1),
+    float: (0.0, -1.0, float("nan"), float("inf")),
+}
+
+
+def by_chance(seed: int) -> Lie[Tell, Comes]:
+    """Return a lie that is told by no row: a field of one message in three is made an extreme."""
+    chance = Random(seed)
+
+    def tell(said: rtc.SignalResponse, _: Random) -> Iterator[Said]:
+        if chance.random() < 1 / 3:
+            _spoil(said, chance)
+        yield said
+
+    return Lie(f"{_BY_CHANCE}{seed}", tell, Comes.JOINS)
+
+
+def _spoil(message: Any, chance: Random) -> None:
+    """Make a field of a message, or of one within it, an extreme, or take it away."""
+    field, value = chance.choice(message.ListFields() or [(None, None)])
+    if field is None:
+        return
+    several = value if not isinstance(value, Message) and hasattr(value, "append") else None
+    inner = value if isinstance(value, Message) else None
+    if several and isinstance(several[0], Message):
+        inner = chance.choice(several)
+    if inner is not None and inner.ListFields() and chance.random() < 0.8:
+        _spoil(inner, chance)
+    elif inner is None and several is None and type(value) in _EXTREMES:
+        setattr(message, field.name, chance.choice(_EXTREMES[type(value)]))
+    else:
+        message.ClearField(field.name)
+
+
 def tell_of(name: str) -> Tell:
     """Return how the lie of a name is told."""
+    if name.startswith(_BY_CHANCE):
+        return by_chance(int(name.removeprefix(_BY_CHANCE))).tell
     return next(lie.tell for lie in LIES if lie.name == name)

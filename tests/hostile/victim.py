@@ -16,7 +16,8 @@ from typing import Any, Final
 from attrs import asdict, frozen
 
 from tests.hostile.lies import ROOT
-from utd_rx.errors import UTDStreamException
+from tests.hostile.server_lies import Comes
+from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models import events as ev
 from utd_rx.rtc import connector
 from utd_rx.rtc.room import UTDRoom
@@ -25,7 +26,7 @@ STAYS: Final = 0.5
 """Seconds that a client stays in a room, where what is said later can come."""
 
 
-PATIENCE: Final = 5.0
+PATIENCE: Final = 3.0
 """Seconds that a victim's join may take; `connector.CONNECT_TIMEOUT` elsewhere."""
 
 
@@ -75,6 +76,15 @@ async def meet(url: str, token: str, stays: float = STAYS) -> Met:
     return Met(True, code, message, told, people, seconds)
 
 
+def comes_of(met: Met) -> Comes:
+    """Return what came of a lie, as the table says it."""
+    if not met.is_alive:
+        return Comes.ABORTS
+    if met.code == UTDErrorCode.TIMEOUT.name:
+        return Comes.LATE
+    return Comes.TYPED if met.code or met.ended else Comes.JOINS
+
+
 class Victims:
     """One process after another that meets lies."""
 
@@ -98,11 +108,10 @@ class Victims:
         return Met(False, panic=f"{process.returncode}: {panic}")
 
     async def aclose(self) -> None:
-        """Let the last one end."""
+        """End the last one, whatever it waits for."""
         if self._process is not None:
-            assert self._process.stdin is not None
-            self._process.stdin.close()
-            await asyncio.wait_for(self._process.communicate(), 60)
+            self._process.kill()
+            await self._process.communicate()
 
     async def _living(self) -> asyncio.subprocess.Process:
         if self._process is None:

@@ -15,6 +15,7 @@ from livekit import rtc
 from livekit.rtc import _ffi_client
 
 import utd_rx
+from tests.support.descriptors import few_descriptors
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.rtc import ffi, last_resort, native
 
@@ -152,3 +153,12 @@ async def test_what_comes_to_an_empty_queue_is_taken_in_the_turn_in_which_it_com
     queue.put_nowait(2)
     assert await taking == 1
     assert await queue.get() == 2
+
+
+async def test_without_descriptors_nothing_native_is_begun() -> None:
+    native.new_room()
+    with few_descriptors(native.DESCRIPTORS - 1), pytest.raises(UTDStreamException) as caught:
+        native.new_room()
+    assert caught.value.code is UTDErrorCode.NETWORK
+    assert "ulimit -n" in caught.value.message
+    native.new_room()

@@ -197,9 +197,10 @@ async def _wait(
         raise conflict(ConflictReason.LEFT, "The room was disconnected while connecting.")
     if not wanted.done():
         raise UTDStreamException(
-            f"Joining failed: the media server did not answer within {timeout:g} s, or the same "
-            "identity joined from elsewhere at the same moment, or there is no UDP path to the "
-            "server: LiveKit's SDK cannot use a machine whose only network interface is lo.",
+            f"Joining failed: the media server did not answer within {timeout:g} s, or let this "
+            "client in and sent it away at once, as when the room ends or the same identity joins "
+            "from elsewhere at the same moment, or there is no UDP path to the server: LiveKit's "
+            "SDK cannot use a machine whose only network interface is lo.",
             code=UTDErrorCode.TIMEOUT,
         )
 

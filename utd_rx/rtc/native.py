@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -30,6 +31,10 @@ TURN: Final = 0.005
 """Seconds for which events are taken in one turn of the loop; frames of sound are 0.01 apart."""
 
 _LOGGER: Final = logging.getLogger("livekit")
+
+DESCRIPTORS: Final = 32
+"""That have to be free for a join: native code takes 13 for itself, and one for each network
+interface of a machine."""
 
 MAX_LINE: Final = 5_000
 """Characters of a line of LiveKit's log: an SDP has as many, a server's body has any number."""
@@ -80,11 +85,34 @@ def sdk() -> Any:
 
 
 def new_room() -> rtc.Room:
-    """Return a fresh room; used for one connection and thrown away."""
+    """Return a fresh room; used for one connection and thrown away.
+
+    Raises:
+        UTDStreamException: `NETWORK`: the process has no descriptors left; as `sdk` says.
+    """
+    _require_descriptors()
     ffi.sweep()
     room: rtc.Room = _room_type()()
     last_resort.guard(room)
     return room
+
+
+def _require_descriptors() -> None:
+    """Check that a join finds descriptors: native code that begins without them never recovers,
+    though there are some later (docs/livekit.md, "No descriptors")."""
+    found: list[int] = []
+    try:
+        while len(found) < DESCRIPTORS:
+            found.append(os.open(os.devnull, os.O_RDONLY))
+    except OSError as error:
+        raise UTDStreamException(
+            f"Joining needs {DESCRIPTORS} file descriptors, and this process has not so many left "
+            f"({error.strerror}): close what it holds open, or raise `ulimit -n`.",
+            code=UTDErrorCode.NETWORK,
+        ) from error
+    finally:
+        for descriptor in found:
+            os.close(descriptor)
 
 
 def listen(room: rtc.Room, on_emit: EmitSink) -> None:

@@ -1,0 +1,38 @@
+"""A client whom an engine lies to, and what is to be true of it whatever the lie."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from tests.hostile.engine_lies import JOINS, Comes, Tell
+from tests.hostile.lies import Liar, Lie
+from utd_rx import UTDConnectionState, UTDStreamClient, UTDStreamException
+from utd_rx.models.secrets import MAX_TEXT
+
+
+def client(engine: Liar, base_url: str) -> UTDStreamClient:
+    """Return a client of the engine of a `lying_engine`, at its url or at a lying one."""
+    told = engine.ready
+    return UTDStreamClient(
+        told["app_id"], told["app_key"], base_url=base_url, token_base_url=base_url
+    )
+
+
+async def meet(engine: Liar, lie: Lie[Tell, Comes], room: str) -> None:
+    """Join by an engine that tells a lie; fail where something else comes of it."""
+    failure: UTDStreamException | None = None
+    async with (
+        client(engine, f"{engine.ready['lying']}/{quote(lie.name)}") as deceived,
+        deceived.audio_room("victim", room, as_host=True, seat_count=2) as session,
+    ):
+        try:
+            await session.join()
+        except UTDStreamException as error:
+            failure = error
+        else:
+            assert session.connection_state.value is UTDConnectionState.CONNECTED
+    assert (JOINS if failure is None else failure.code.name) in lie.comes, (lie.name, failure)
+    if failure is not None:
+        assert failure.message.isprintable(), lie.name
+        assert len(failure.message) < 2 * MAX_TEXT, lie.name
+        assert engine.ready["app_key"] not in repr([failure, failure.__cause__]), lie.name

@@ -1,0 +1,59 @@
+"""Lies of an engine by chance, each with a seed of its own, beside a pair in the same process."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from random import Random
+
+from livekit import api
+
+from tests.hostile.deceived import meet
+from tests.hostile.engine_lies import by_chance
+from tests.hostile.lies import liar
+from tests.hostile.pair import PERIOD, pair
+from utd_rx.testing.witness import Witness
+
+KEY = {"api_key": "key", "api_secret": "s" * 32}
+AT_ONCE = 4
+
+
+def token(identity: str, room: str = "pair") -> str:
+    """Return a token for the media server that a liar brings for the pair."""
+    grants = api.VideoGrants(room_join=True, room=room)
+    minted = api.AccessToken(*KEY.values()).with_identity(identity)
+    return minted.with_grants(grants).to_jwt()
+
+
+async def fuzz(random: Random, seconds: float) -> list[str]:
+    """Lie for so long, and return what was wrong, with the seeds that show it again."""
+    until = time.monotonic() + seconds
+    found: list[str] = []
+    told = 0
+    with Witness() as witness:
+        async with (
+            liar("tests.hostile.lying_engine", **KEY) as engine,
+            pair(engine.ready["media"], token) as beside,
+        ):
+            while time.monotonic() < until:
+                await asyncio.to_thread(witness.look)
+                begun = time.monotonic()
+                lies = [by_chance(random.randrange(2**32)) for _ in range(AT_ONCE)]
+                met = await asyncio.gather(
+                    *(meet(engine, lie, f"room-{told + n}") for n, lie in enumerate(lies)),
+                    return_exceptions=True,
+                )
+                await asyncio.sleep(2 * PERIOD)
+                told += len(lies)
+                found += [
+                    f"{lie.name}: {type(error).__name__}: {error}"
+                    for lie, error in zip(lies, met, strict=True)
+                    if error is not None
+                ]
+                if not (await asyncio.to_thread(witness.look)).is_hurt:
+                    try:
+                        beside.since(begun).check(lies[0].pair, ", ".join(one.name for one in lies))
+                    except AssertionError as error:
+                        found.append(str(error).splitlines()[0])
+    print(f"engine: {told} lies")
+    return found

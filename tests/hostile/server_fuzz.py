@@ -1,0 +1,54 @@
+"""Lies of a media server by chance, each with a seed of its own, to clients in other processes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from random import Random
+from urllib.parse import quote
+
+from tests.hostile.engine_fuzz import KEY, token
+from tests.hostile.lies import liar
+from tests.hostile.pair import PERIOD, pair
+from tests.hostile.server_lies import by_chance
+from tests.hostile.victim import victims
+from utd_rx.testing.witness import Witness
+
+
+async def fuzz(random: Random, seconds: float) -> list[str]:
+    """Lie for so long, and return what was wrong, with the seeds that show it again.
+
+    That native code aborts is no finding: who joins a media server trusts it (docs/security.md).
+    Where it does is printed.
+    """
+    until = time.monotonic() + seconds
+    found: list[str] = []
+    aborted: Counter[str] = Counter()
+    told = 0
+    with Witness() as witness:
+        async with (
+            liar("tests.hostile.lying_server", kind="embedded", **KEY) as server,
+            victims() as others,
+            pair(server.ready["honest"], token) as beside,
+        ):
+            while time.monotonic() < until:
+                await asyncio.to_thread(witness.look)
+                begun, lie = time.monotonic(), by_chance(random.randrange(2**32))
+                url = f"{server.ready['lying']}/{quote(lie.name)}"
+                met = await others.meet(url, token("victim", lie.name))
+                await asyncio.sleep(2 * PERIOD)
+                told += 1
+                if not met.is_alive and "panicked at" not in met.panic:
+                    found.append(f"{lie.name}: {met.panic}")
+                elif not met.is_alive:
+                    aborted[met.panic.rpartition("panicked at ")[2]] += 1
+                elif not met.message.isprintable():
+                    found.append(f"{lie.name}: {met.message!r}")
+                if not (await asyncio.to_thread(witness.look)).is_hurt:
+                    try:
+                        beside.since(begun).check(lie.pair, lie.name)
+                    except AssertionError as error:
+                        found.append(str(error).splitlines()[0])
+    print(f"media server: {told} lies; native code aborted at {dict(aborted)}")
+    return found
