@@ -164,6 +164,14 @@ async def test_a_receiver_that_does_not_read_costs_a_bounded_amount(pair: Pair) 
     pair.server.send(RELIABLE, bytes(65_536))
 
 
+async def test_a_message_larger_than_was_agreed_on_is_dropped(pair: Pair) -> None:
+    await pair.opened()
+    pair.server.send(RELIABLE, bytes(65_536))
+    pair.server.send(RELIABLE, bytes(65_535))
+    await pair.until(lambda: len(pair.client_got) == 2)
+    assert (pair.server.dropped, len(pair.client_got[-1][1])) == (1, 65_535)
+
+
 async def test_what_waits_goes_out_in_order_when_there_is_room(pair: Pair) -> None:
     await pair.opened()
     pair.client_got.clear()
