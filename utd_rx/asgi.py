@@ -33,6 +33,10 @@ GOING_AWAY: Final = 1001
 ENDS: Final = (signal.SIGINT, signal.SIGTERM)
 """At which a server stops, and waits for whoever still listens."""
 
+_END: Final[dict[str, Message]] = {
+    "websocket": {"type": "websocket.close", "code": GOING_AWAY},
+    "http": {"type": "http.response.body"},
+}
 _HARMLESS: Final = (asyncio.CancelledError, OSError)
 """A browser that is gone is an OSError to some servers."""
 
@@ -73,16 +77,20 @@ class StateFeed(Generic[T]):
             case "websocket":
                 await receive()
                 await send({"type": "websocket.accept"})
-                await _first(self._to_socket(stream, send), _gone(receive, "websocket.disconnect"))
+                telling = self._to_socket(stream, send)
             case "http" if scope["method"] == "GET":
                 start = {"type": "http.response.start", "status": 200, "headers": _HEADERS}
                 await send(start)
-                await _first(self._to_reader(stream, send), _gone(receive, "http.disconnect"))
+                telling = self._to_reader(stream, send)
             case "http":
                 await send({"type": "http.response.start", "status": 405, "headers": []})
                 await send({"type": "http.response.body"})
+                return
             case other:
                 raise NotImplementedError(f"a feed serves websocket and http, not {other}")
+        if await _outlived(telling, _gone(receive)):
+            with suppress(OSError):
+                await send(dict(_END[scope["type"]]))
 
     def _text(self, value: T) -> str:
         return json.dumps(self._shown(value), ensure_ascii=False, default=to_json)
@@ -90,12 +98,10 @@ class StateFeed(Generic[T]):
     async def _to_socket(self, stream: StateSubject[T], send: Send) -> None:
         async for value in stream.changes():
             await send({"type": "websocket.send", "text": self._text(value)})
-        await send({"type": "websocket.close", "code": GOING_AWAY})
 
     async def _to_reader(self, stream: StateSubject[T], send: Send) -> None:
-        async def tell(text: str, *, is_more: bool = True) -> None:
-            body = {"type": "http.response.body", "body": text.encode(), "more_body": is_more}
-            await send(body)
+        async def tell(text: str) -> None:
+            await send({"type": "http.response.body", "body": text.encode(), "more_body": True})
 
         changes = stream.changes()
         while True:
@@ -105,23 +111,24 @@ class StateFeed(Generic[T]):
             except TimeoutError:
                 await tell(":\n\n")
             except StopAsyncIteration:
-                break
+                return
             else:
                 await tell(f"data: {self._text(value)}\n\n")
-        await tell("", is_more=False)
 
 
-async def _gone(receive: Receive, what: str) -> None:
-    while (await receive())["type"] != what:
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] not in ("websocket.disconnect", "http.disconnect"):
         pass
 
 
-async def _first(telling: Awaitable[None], gone: Awaitable[None]) -> None:
-    """Do both until one ends, or the server is told to stop; then neither."""
+async def _outlived(telling: Awaitable[None], gone: Awaitable[None]) -> bool:
+    """Do both until one ends, or the server is told to stop; return whether the browser is there
+    still."""
     with _stopping() as stopped:
         tasks = [asyncio.ensure_future(one) for one in (telling, gone, stopped.wait())]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            is_there = not tasks[1].done()
         finally:
             for task in tasks:
                 task.cancel()
@@ -129,6 +136,7 @@ async def _first(telling: Awaitable[None], gone: Awaitable[None]) -> None:
     for error in ended:
         if isinstance(error, BaseException) and not isinstance(error, _HARMLESS):
             raise error
+    return is_there
 
 
 @contextmanager

@@ -18,6 +18,10 @@ from utd_rx.testing import run_virtual
 
 SOCKET = {"type": "websocket", "path": "/"}
 EVENTS = {"type": "http", "method": "GET", "path": "/"}
+LAST = {
+    "websocket": {"type": "websocket.close", "code": 1001},
+    "http": {"type": "http.response.body"},
+}
 GONE = {"websocket": "websocket.disconnect", "http": "http.disconnect"}
 
 
@@ -105,11 +109,7 @@ async def test_it_ends_with_the_stream(scope: dict[str, Any]) -> None:
     assert await browser.hear() == 0
     store.close()
     await browser.serving
-    last = browser.told.get_nowait()
-    assert last in (
-        {"type": "websocket.close", "code": 1001},
-        {"type": "http.response.body", "body": b"", "more_body": False},
-    )
+    assert browser.told.get_nowait() == LAST[scope["type"]]
 
 
 @pytest.fixture
@@ -129,6 +129,7 @@ async def test_it_ends_when_the_server_is_told_to(scope: dict[str, Any], ended: 
         await browser.hear()
     os.kill(os.getpid(), signal.SIGTERM)
     await asyncio.gather(*(browser.serving for browser in browsers))
+    assert [browser.told.get_nowait() for browser in browsers] == [LAST[scope["type"]]] * 2
     assert ended == [signal.SIGTERM]
     assert signal.getsignal(signal.SIGTERM) is handler
     assert watchers(stream) == "0 observers>"

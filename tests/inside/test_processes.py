@@ -15,6 +15,7 @@ from utd_rx.engine.options import EngineOptions
 
 
 @pytest.mark.long
+@pytest.mark.timeout(300)  # it starts Python twenty times
 async def test_a_bot_that_is_killed_and_started_twenty_times_sits_and_speaks_each_time() -> None:
     async with LocalEngine() as engine, AsyncExitStack() as stack:
         await House(engine, stack).join("hana", as_host=True, seat_count=2)
