@@ -49,6 +49,7 @@ if TYPE_CHECKING:
         TrackSource,
     )
     from utd_rx.models.role import UTDRole
+    from utd_rx.models.room import RoomInfo
     from utd_rx.models.seats import (
         Invitation,
         InvitationAnswer,
@@ -135,6 +136,7 @@ _HOME: Final = {
         "TrackSource"
     ),
     "utd_rx.models.role": "UTDRole",
+    "utd_rx.models.room": "RoomInfo",
     "utd_rx.models.seats": (
         "Invitation InvitationAnswer SpeakRequest UTDSeat UTDSeatGrid UTDSeatMode"
     ),
@@ -179,19 +181,20 @@ __all__ = [
     "DisconnectReason", "FrameSource", "FromThread", "IncomingCall", "Invitation",
     "InvitationAnswer", "LiveStreamReplay", "LocalParticipant", "LoopThread", "MediaSession",
     "Microphone", "MicrophoneInput", "ObservableSource", "ParticipantPermission", "Playback",
-    "Recording", "RemoteParticipant", "Replay", "RoomEvent", "RoomSession", "RoomStatistics",
-    "Screen", "SpeakRequest", "Speaker", "StageRequest", "StateFeed", "StateSubject", "Store",
-    "TestPattern", "ToneSource", "TrackDirection", "TrackKind", "TrackPublication", "TrackSource",
-    "TrackStatistics", "UTDApi", "UTDApiClient", "UTDAudioRoomSession", "UTDBan", "UTDBanNotice",
-    "UTDCall", "UTDCallEndReason", "UTDCallSession", "UTDCallStatus", "UTDConnectionState",
-    "UTDErrorCode", "UTDLiveStreamSession", "UTDRole", "UTDRoom", "UTDSeat", "UTDSeatGrid",
-    "UTDSeatMode", "UTDSession", "UTDSessionResponse", "UTDStageMember", "UTDStreamClient",
-    "UTDStreamException", "UTDStreamType", "UTDTokenResponse", "VideoFileSource", "VideoFormat",
-    "VideoFrame", "VideoInput", "VideoRecorder", "VoiceProcessing", "WavRecorder", "WavSource",
-    "WebhookEvent", "WebhookParticipant", "WebhookRoom", "WebhookTrack", "__version__",
-    "agent_tool", "became", "combine_state", "compare", "from_json", "held_for", "leave_on",
-    "level_dbfs", "list_cameras", "list_devices", "open_room", "perform", "play", "read_counter",
-    "record", "register_call", "replay", "throttle", "to_json", "verify_webhook",
+    "Recording", "RemoteParticipant", "Replay", "RoomEvent", "RoomInfo", "RoomSession",
+    "RoomStatistics", "Screen", "SpeakRequest", "Speaker", "StageRequest", "StateFeed",
+    "StateSubject", "Store", "TestPattern", "ToneSource", "TrackDirection", "TrackKind",
+    "TrackPublication", "TrackSource", "TrackStatistics", "UTDApi", "UTDApiClient",
+    "UTDAudioRoomSession", "UTDBan", "UTDBanNotice", "UTDCall", "UTDCallEndReason",
+    "UTDCallSession", "UTDCallStatus", "UTDConnectionState", "UTDErrorCode", "UTDLiveStreamSession",
+    "UTDRole", "UTDRoom", "UTDSeat", "UTDSeatGrid", "UTDSeatMode", "UTDSession",
+    "UTDSessionResponse", "UTDStageMember", "UTDStreamClient", "UTDStreamException",
+    "UTDStreamType", "UTDTokenResponse", "VideoFileSource", "VideoFormat", "VideoFrame",
+    "VideoInput", "VideoRecorder", "VoiceProcessing", "WavRecorder", "WavSource", "WebhookEvent",
+    "WebhookParticipant", "WebhookRoom", "WebhookTrack", "__version__", "agent_tool", "became",
+    "combine_state", "compare", "from_json", "held_for", "leave_on", "level_dbfs", "list_cameras",
+    "list_devices", "open_room", "perform", "play", "read_counter", "record", "register_call",
+    "replay", "throttle", "to_json", "verify_webhook",
 ]  # fmt: skip
 
 

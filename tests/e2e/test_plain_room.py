@@ -133,7 +133,10 @@ async def test_what_one_says_of_oneself_reaches_the_others(guests: Guests) -> No
         timeout=PATIENCE,
     )
     await ana.set_attributes({"mood": ""})
-    await mood.until(None, timeout=PATIENCE)
+    assert await mood.until(None, timeout=PATIENCE) is None
+    me = ana.local_participant
+    assert me is not None
+    assert (me.name, me.metadata, dict(me.attributes)) == ("Anna", "meta", {})
 
 
 async def test_only_what_is_asked_for_is_received_also_after_a_full_reconnect(

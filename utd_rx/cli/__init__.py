@@ -13,6 +13,7 @@ COMMANDS: Final = {
     "demo": "a room, a call, a live stream or an agent, end to end",
     "engine": "a local engine to develop against",
     "join": "be in an audio room: sit down, speak, listen, write",
+    "room": "be in any LiveKit room, with its URL and a token",
     "live": "watch a live stream, or go live",
     "call": "call somebody, or wait for a call",
     "agent": "talk to a voice agent",

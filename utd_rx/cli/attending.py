@@ -15,15 +15,15 @@ from utd_rx.cli.options import fail
 from utd_rx.cli.plain import chat_line
 from utd_rx.models.chat import ChatMessage
 from utd_rx.models.connection import UTDConnectionState
+from utd_rx.sessions.media_session import MediaSession
+from utd_rx.sessions.media_view import MediaView
 from utd_rx.sessions.playback import play
-from utd_rx.sessions.session import UTDSession
-from utd_rx.sessions.views import SessionView
 
 OVER: Final = (UTDConnectionState.DISCONNECTED, UTDConnectionState.FORCE_EXIT)
 
 ROOM: Final = (
     *("connection_state", "can_publish", "microphone_enabled", "remote_participants"),
-    *("active_speakers", "roles", "failure"),
+    *("active_speakers", "failure"),
 )
 """The streams that are told of every kind of room."""
 
@@ -43,7 +43,7 @@ class Attendance:
         speaker: What plays the others.
     """
 
-    session: UTDSession[Any]
+    session: MediaSession[Any]
     display: SessionDisplay
     keys: Mapping[str, Command]
     hint: str
@@ -78,13 +78,13 @@ class Attendance:
                 await playback.aclose()
 
 
-def status_of(session: UTDSession[Any], command: str) -> int:
+def status_of(session: MediaSession[Any], command: str) -> int:
     """Return the exit status of who was in a session, having said why it was lost if it was."""
     failure = session.failure.value
     return 0 if failure is None else fail(command, 1, failure.message)
 
 
-def tell_chat(view: SessionView[Any], display: SessionDisplay) -> Any:
+def tell_chat(view: MediaView[Any], display: SessionDisplay) -> Any:
     """Tell each chat message once."""
     known: tuple[ChatMessage, ...] = ()
 

@@ -27,7 +27,7 @@ HINT: Final = (
     "a answers, x declines, e hangs up, m mute, text and Enter writes (a space first), q leaves"
 )
 
-WATCHED: Final = ("status", "peer", "end_reason")
+WATCHED: Final = ("roles", "status", "peer", "end_reason")
 
 
 @click.command()

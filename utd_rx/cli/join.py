@@ -24,7 +24,7 @@ HINT: Final = (
     "text and Enter writes (a space first), q leaves"
 )
 
-WATCHED: Final = ("seats", "my_seat", "pending_requests", "invitations")
+WATCHED: Final = ("roles", "seats", "my_seat", "pending_requests", "invitations")
 
 
 @click.command()

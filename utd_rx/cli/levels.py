@@ -8,7 +8,7 @@ from typing import Any
 from utd_rx.audio import LevelMeter
 from utd_rx.models.audio import AudioFrame
 from utd_rx.sessions.following import Following
-from utd_rx.sessions.session import UTDSession
+from utd_rx.sessions.media_session import MediaSession
 
 
 class Levels:
@@ -19,7 +19,7 @@ class Levels:
         microphone: Of this client, if it has a level.
     """
 
-    def __init__(self, session: UTDSession[Any], microphone: object = None) -> None:
+    def __init__(self, session: MediaSession[Any], microphone: object = None) -> None:
         self._session = session
         self._own = getattr(microphone, "level", None)
         self._dbfs: dict[str, float] = {}

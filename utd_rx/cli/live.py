@@ -24,7 +24,9 @@ HINT: Final = (
     "s leaves the stage, text and Enter writes (a space first), q leaves"
 )
 
-WATCHED: Final = ("stage", "stage_requests", "hand_raised", "live_ended", "camera_enabled")
+WATCHED: Final = (
+    *("roles", "stage", "stage_requests", "hand_raised", "live_ended", "camera_enabled"),
+)
 
 
 @click.command()

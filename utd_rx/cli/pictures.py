@@ -14,12 +14,16 @@ from utd_rx.cli.agent_screen import meter
 from utd_rx.models.connection import UTDConnectionState
 from utd_rx.models.seats import UTDSeat
 from utd_rx.models.secrets import foreign_text
-from utd_rx.sessions.views import AudioRoomView, CallView, LiveStreamView, SessionView
+from utd_rx.sessions.media_view import MediaView
+from utd_rx.sessions.views import AudioRoomView, CallView, LiveStreamView, RoomView
 
 CELL: Final = 20
 """Columns of a seat: two beside each other in a terminal of 50."""
 
 NAME: Final = 12
+
+MAX_PEOPLE: Final = 40
+"""That are drawn; how many there are is in the title."""
 
 NO_SEATS: Final = "no seats: they come with a host, `utd-rx join … --host`"
 
@@ -80,6 +84,16 @@ def call(session: CallView, level: Level = nobody_speaks) -> RenderableType:
     return Panel(Group(*rows), title=Text(foreign_text(peer or "utd-rx call")), title_align="left")
 
 
+def plain_room(room: RoomView, level: Level = nobody_speaks) -> RenderableType:
+    """Draw who is in a room without an engine, and this client."""
+    speaking = room.active_speakers.value
+    people = [room.identity, *(one.identity for one in room.remote_participants.value[:MAX_PEOPLE])]
+    rows: list[RenderableType] = [
+        Columns([_person(who, "", who in speaking, level) for who in people], width=CELL)
+    ]
+    return _framed(room, rows, "may speak" if room.can_publish.value else "listening")
+
+
 def picture(view: object, level: Level = nobody_speaks) -> RenderableType:
     """Draw a session, or a recorded one; nothing of a kind that has no picture."""
     match view:
@@ -89,6 +103,8 @@ def picture(view: object, level: Level = nobody_speaks) -> RenderableType:
             return live_stream(view, level)
         case CallView():
             return call(view, level)
+        case RoomView():
+            return plain_room(view, level)
     return Text()
 
 
@@ -97,7 +113,7 @@ def typed(picture: RenderableType, line: str, keys: str) -> RenderableType:
     return Group(picture, Text(f"> {line}") if line else Text(keys, style="dim"))
 
 
-def _framed(room: SessionView[Any], rows: list[RenderableType], place: str) -> RenderableType:
+def _framed(room: MediaView[Any], rows: list[RenderableType], place: str) -> RenderableType:
     state = room.connection_state.value
     here = len(room.remote_participants.value) + 1
     title = Text.assemble(

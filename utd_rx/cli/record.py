@@ -17,6 +17,7 @@ from utd_rx.cli.progress import progress
 from utd_rx.cli.stopping import on_signals
 
 if TYPE_CHECKING:
+    from utd_rx.sessions.media_session import MediaSession
     from utd_rx.sessions.session import UTDSession
 
 STATE: Final = "session.jsonl"
@@ -82,39 +83,46 @@ async def _record(
             session: UTDSession[Any] = await join(identity, room, name=name)
             await stack.enter_async_context(session)
         await stack.enter_async_context(recorded(session, out, shown, has_sound=not no_sound))
-        await _until_over(session, seconds)
+        await until_over(session, seconds)
         status = status_of(session, "record")
-    shown.event("written", out, f"written: {out}")
+    shown.event("written", str(out), f"written: {out}")
     return status
 
 
 @asynccontextmanager
 async def recorded(
-    session: UTDSession[Any], out: Path, shown: SessionDisplay, *, has_sound: bool
+    session: MediaSession[Any],
+    out: Path,
+    shown: SessionDisplay,
+    *,
+    has_sound: bool,
+    has_chat: bool = True,
 ) -> AsyncIterator[None]:
-    """Record a session into the folder `out` while this is open."""
+    """Record a session into the folder `out` while this is open; tell its chat, unless another
+    does."""
     from utd_rx.cli.attending import tell_chat
     from utd_rx.cli.tracks import VoiceTracks
     from utd_rx.models.secrets import foreign_text
     from utd_rx.sessions.recording import record
 
     def opened(who: str, path: Path) -> None:
-        shown.event("track", {"identity": who, "path": path}, f"{foreign_text(who)}: {path}")
+        shown.event("track", {"identity": who, "path": str(path)}, f"{foreign_text(who)}: {path}")
 
     state = out / STATE
     async with record(session, state):
-        shown.event("state", state, f"state: {state}; Ctrl-C ends")
-        chat = tell_chat(session, shown)
+        shown.event("state", str(state), f"state: {state}; Ctrl-C ends")
+        chat = tell_chat(session, shown) if has_chat else None
         tracks = VoiceTracks(session, out, opened) if has_sound else None
         try:
             yield
         finally:
-            chat.dispose()
+            if chat is not None:
+                chat.dispose()
             if tracks is not None:
                 tracks.close()
 
 
-async def _until_over(session: UTDSession[Any], seconds: float | None) -> None:
+async def until_over(session: MediaSession[Any], seconds: float | None) -> None:
     """Wait until the session is lost, a signal comes or the time is up."""
     from utd_rx.cli.attending import OVER
 

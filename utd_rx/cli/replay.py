@@ -26,6 +26,7 @@ WATCHED: Final = {
     "live_stream": (*COMMON, "stage", "stage_requests", "live_ended"),
     "audio_call": (*COMMON, "status", "peer", "end_reason"),
     "video_call": (*COMMON, "status", "peer", "end_reason"),
+    "room": (*COMMON, "room_info"),
     "voice_agent": ("status", "user_talking", "agent_talking", "muted", "failure"),
 }
 """The streams that are told of each type of session."""
@@ -59,11 +60,11 @@ def command(file: Path, speed: float, as_json: bool) -> int:
 async def play_back(recorded: Replay[Any], shown: SessionDisplay, speed: float) -> None:
     """Show a recording from its beginning to its end."""
     from utd_rx.cli.attending import tell_chat
-    from utd_rx.sessions.views import SessionView
+    from utd_rx.sessions.media_view import MediaView
 
     kind = recorded.type.value
     streams = show(recorded, WATCHED[kind], shown)
-    chat = tell_chat(recorded, shown) if isinstance(recorded, SessionView) else None
+    chat = tell_chat(recorded, shown) if isinstance(recorded, MediaView) else None
     running = asyncio.ensure_future(recorded.run(None if math.isinf(speed) else speed))
     try:
         while not running.done():

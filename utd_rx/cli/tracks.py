@@ -15,7 +15,7 @@ from reactivex.abc import DisposableBase
 from utd_rx.audio.recorder import WavRecorder
 from utd_rx.models.audio import AudioFrame
 from utd_rx.models.participant import RemoteParticipant
-from utd_rx.sessions.session import UTDSession
+from utd_rx.sessions.media_session import MediaSession
 
 MAX_NAME: Final = 100
 """Characters of a file's name; file systems take 255 bytes, and these are ASCII."""
@@ -76,7 +76,7 @@ class VoiceTracks:
 
     def __init__(
         self,
-        session: UTDSession[Any],
+        session: MediaSession[Any],
         folder: Path,
         opened: Callable[[str, Path], None],
         now: Callable[[], float] = time.monotonic,

@@ -5,10 +5,11 @@ from __future__ import annotations
 from attrs import field, frozen
 
 from utd_rx.models.checks import typed
+from utd_rx.models.value import Value
 
 
 @frozen(field_transformer=typed)
-class RoomInfo:
+class RoomInfo(Value):
     """A room as the media server names it; all "" before the first connection.
 
     An engine's rooms have another name there than in the app. `sid` is that of this life of the

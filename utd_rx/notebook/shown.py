@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.participant import Participant, TrackSource
+from utd_rx.models.role import UTDRole
 from utd_rx.models.secrets import printable
 from utd_rx.sessions.agent_view import AgentView
+from utd_rx.sessions.media_view import MediaView
 from utd_rx.sessions.view import View
 from utd_rx.sessions.views import AudioRoomView, CallView, LiveStreamView, SessionView
 
@@ -25,7 +28,7 @@ def shown(view: View[Any]) -> Json:
     A section that a kind of session does not have is not there.
     """
     match view:
-        case SessionView():
+        case MediaView():
             found = _of_a_room(view) | _of_its_kind(view)
         case AgentView():
             found = _of_an_agent(view)
@@ -47,16 +50,17 @@ def for_eyes(value: Any) -> Any:
             return value
 
 
-def _of_a_room(view: SessionView[Any]) -> Json:
+def _of_a_room(view: MediaView[Any]) -> Json:
     people = view.remote_participants.value
     speaking = frozenset(view.active_speakers.value)
-    roles = view.roles.value
+    engine = view if isinstance(view, SessionView) else None
+    roles = FrozenMap[str, UTDRole]() if engine is None else engine.roles.value
     failure = view.failure.value
     return {
         "kind": view.type.name,
         "title": view.room_name,
         "identity": view.identity,
-        "is_host": view.is_host,
+        "is_host": engine is not None and engine.is_host,
         "connection": view.connection_state.value.value,
         "failure": "" if failure is None else str(failure),
         "microphone": view.microphone_enabled.value,
@@ -74,7 +78,7 @@ def _of_a_room(view: SessionView[Any]) -> Json:
             {"who": one.sender or "?", "text": one.text}
             for one in view.chat_history.value[-MAX_MESSAGES:]
         ],
-        "chat_locked": view.chat_locked.value,
+        "chat_locked": engine is not None and engine.chat_locked.value,
     }
 
 
@@ -89,7 +93,7 @@ def _person(one: Participant) -> Json:
     }
 
 
-def _of_its_kind(view: SessionView[Any]) -> Json:
+def _of_its_kind(view: MediaView[Any]) -> Json:
     match view:
         case AudioRoomView():
             return _of_an_audio_room(view)

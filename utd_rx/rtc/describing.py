@@ -2,7 +2,7 @@
 
 LiveKit sends what it knows of the others along with each, so of two at once the later would undo
 the former: the next one waits until the one before has been told. And LiveKit's own methods ignore
-why a server refuses (docs/livekit.md, "Also absorbed").
+why a server refuses (docs/livekit.md, "Refusals unheard").
 """
 
 from __future__ import annotations

@@ -1,0 +1,100 @@
+"""`utd-rx room` as a process, in a room that only LiveKit knows of."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import sys
+from asyncio.subprocess import PIPE, Process
+from pathlib import Path
+
+import pytest
+from livekit import api
+
+from tests.cli.test_sessions import until
+from tests.rtc.bench import token
+from tests.support.sfu import RunningSfu
+from utd_rx import ToneSource, open_room
+from utd_rx.audio import read_wav
+from utd_rx.cli import main
+from utd_rx.cli.pictures import picture
+from utd_rx.cli.room import signed
+from utd_rx.testing import FakeWorld
+
+
+async def utd_rx(*arguments: str, **environment: str) -> Process:
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-W", "error", "-m", "utd_rx", "room", *arguments, "--json"),
+        stdin=PIPE,
+        stdout=PIPE,
+        stderr=PIPE,
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, **environment},
+    )
+
+
+@pytest.mark.parametrize("sfu_kind", ["embedded"])
+async def test_who_is_there_what_is_written_and_how_it_gets_through(
+    sfu: RunningSfu, tmp_path: Path
+) -> None:
+    """With a key and a secret it makes a token of its own."""
+    keys = {"LIVEKIT_URL": sfu.url, "LIVEKIT_API_KEY": sfu.api_key}
+    keys["LIVEKIT_API_SECRET"] = sfu.api_secret
+    arguments = ("--room", "room", "--as", "cli", "--microphone", "speech", "--record", "tape")
+    async with open_room(sfu.url, token(sfu, "ana"), microphone=ToneSource()) as ana:
+        await ana.set_microphone(True)
+        process = await utd_rx(*arguments[:-1], str(tmp_path), **keys)
+        assert process.stdin is not None
+        track = await until(process, event="track")
+        process.stdin.write(b"m\n")
+        await until(process, state="microphone_enabled", value=True)
+        process.stdin.write(b"hello\ns\n")
+        measured = await until(process, event="statistics")
+        assert {one["identity"] for one in measured["value"]["tracks"]} == {"ana", "cli"}
+        await ana.chat_history.until(lambda history: [one.text for one in history] == ["hello"])
+        process.stdin.write(b"q\n")
+        _, problems = await process.communicate()
+    assert process.returncode == 0, problems
+    _, samples = read_wav(Path(track["value"]["path"]))
+    assert samples.any()
+
+
+def test_a_token_of_its_own_is_one_of_livekits() -> None:
+    made = signed({"iss": "key", "sub": "ana", "exp": 2**33, "video": {"room": "r"}}, "s" * 32)
+    claims = api.TokenVerifier("key", "s" * 32).verify(made)
+    assert (claims.identity, claims.video and claims.video.room) == ("ana", "r")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("wss://x",), "no token"),
+        (("wss://x", "a.b.c", "--room", "r"), "are in the token"),
+        (("ws://far.example", "a.b.c"), "wss://"),
+    ],
+)
+def test_what_cannot_be_is_said_in_a_line(
+    arguments: tuple[str, ...],
+    says: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("LIVEKIT_TOKEN", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET"):
+        monkeypatch.delenv(name, raising=False)
+    assert main(["room", *arguments]) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_a_plain_room_has_a_picture() -> None:
+    from rich.console import Console
+
+    with FakeWorld() as world:
+        ana, _ = world.open_room("ana"), world.open_room("ben")
+        world.run(ana.set_microphone(True))
+        console = Console(width=50, record=True, file=io.StringIO())
+        console.print(picture(ana))
+    drawn = console.export_text()
+    assert "lobby · connected · 2 here" in drawn
+    assert "ben" in drawn
+    assert "ana, may speak, microphone on" in drawn
