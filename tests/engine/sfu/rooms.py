@@ -16,7 +16,7 @@ from utd_rx.engine.sfu.tokens import AccessClaims
 from utd_rx.engine.sfu.udp_mux import UdpMux
 from utd_rx.engine.sfu.webhook_sender import SfuWebhookSender
 
-_CERTIFICATE: Final = RTCCertificate.generateCertificate()
+CERTIFICATE: Final = RTCCertificate.generateCertificate()
 
 
 class Signal:
@@ -44,7 +44,7 @@ def claims(identity: str, **grants: Any) -> AccessClaims:
 
 def make_room() -> SfuRoom:
     options = fresh_options(silent_update_interval=3.0)
-    return SfuRoom("r", SfuContext(options, UdpMux(), _CERTIFICATE, SfuWebhookSender(options)), 0.0)
+    return SfuRoom("r", SfuContext(options, UdpMux(), CERTIFICATE, SfuWebhookSender(options)), 0.0)
 
 
 def join(

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 from livekit.protocol import room as wire
 
-from tests.engine.sfu.test_sfu_room import CERTIFICATE, join
+from tests.engine.sfu.rooms import CERTIFICATE, join
 from tests.support.sfu import fresh_options
 from utd_rx.engine.sfu.participant_ports import SfuContext
 from utd_rx.engine.sfu.sfu_participant import Reason, State
