@@ -3,7 +3,7 @@
 # MINUTES=… SEED=… (fuzz), PYTHON=… (3.11 or newer).
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-call demo-live demo-agent test test-long test-realtime test-livekit-range fuzz check docs page-client livekit-server clean
+.PHONY: help demo demo-call demo-live demo-agent test test-long test-realtime test-livekit-range fuzz check docs page-client livekit-server go-client clean
 
 # The first that is new enough: a machine's python3 may be older than another one beside it.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -42,6 +42,7 @@ help:
 	@echo 'make docs                the docs as a site, build/docs/index.html; a link that leads nowhere fails it'
 	@echo 'make page-client         livekit-client as one file for the page of the engine; needs Node'
 	@echo 'make livekit-server      install the pinned livekit-server into the cache folder'
+	@echo 'make go-client           build the client on LiveKit'\''s Go SDK that a test needs; without Go it is skipped'
 	@echo 'make clean               delete .venv and everything generated'
 
 demo demo-call demo-live demo-agent: $(VENV)/.demo
@@ -130,6 +131,10 @@ $(VENV)/pyvenv.cfg:
 		rm -rf $(VENV); \
 		echo '$(PYTHON) cannot create a virtual environment. On Debian and Ubuntu: apt install python3-venv' >&2; \
 		exit 1; }
+
+# What of it is built before is kept in Go's own cache.
+go-client:
+	@cd tests/go && go build -o $(abspath build/go-client) .
 
 # Without npm, or without a registry, the browser test says why it is skipped.
 tests/browser/node_modules/.package-lock.json: tests/browser/package-lock.json

@@ -15,7 +15,10 @@ import pytest
 from livekit import api, rtc
 
 from tests.engine.sfu.clients import Camera, Client, Microphone, token
+from tests.engine.sfu.rooms import make_room
 from tests.support.sfu import RunningSfu
+from utd_rx.engine.sfu.sfu_participant import Reason
+from utd_rx.engine.sfu.sfu_room import SfuRoom
 
 FIXTURES: Final = Path(__file__).parent / "fixtures"
 """Offers recorded from `livekit==1.2.0`, one file for each thing it does."""
@@ -27,6 +30,14 @@ Join = Callable[..., Awaitable[Client]]
 def room_name() -> str:
     """A room of the test's own."""
     return f"room-{secrets.token_hex(4)}"
+
+
+@pytest.fixture
+async def room() -> AsyncIterator[SfuRoom]:
+    """A room without a network."""
+    made = make_room()
+    yield made
+    made.close(Reason.SERVER_SHUTDOWN)
 
 
 @pytest.fixture

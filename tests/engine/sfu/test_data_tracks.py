@@ -13,7 +13,6 @@ from tests.engine.sfu.clients import TIMEOUT
 from tests.engine.sfu.conftest import Join
 from tests.engine.sfu.rooms import Signal
 from tests.engine.sfu.rooms import join as enter
-from tests.engine.sfu.test_sfu_room import room
 from utd_rx.engine.sfu import requests
 from utd_rx.engine.sfu.data_tracks import DataReceptions, DataTrack, DataTracks
 from utd_rx.engine.sfu.limits import MAX_TRACKS, MAX_WISHES
@@ -21,8 +20,6 @@ from utd_rx.engine.sfu.sfu_participant import Reason, SfuParticipant
 from utd_rx.engine.sfu.sfu_room import SfuRoom
 
 Refusal = rtc.RequestResponse
-
-__all__ = ["room"]  # the fixture
 
 
 class Receiver:

@@ -5,24 +5,16 @@ from __future__ import annotations
 import asyncio
 import gc
 import weakref
-from collections.abc import AsyncIterator
 
 import pytest
 from livekit.protocol import models, rtc
 from livekit.protocol import room as rtc_room
 
-from tests.engine.sfu.rooms import Signal, claims, join, make_room
+from tests.engine.sfu.rooms import Signal, claims, join
 from utd_rx.engine.sfu.limits import LimitError
 from utd_rx.engine.sfu.sfu_participant import Reason, State
 from utd_rx.engine.sfu.sfu_room import RoomFullError, SfuRoom
 from utd_rx.engine.sfu.transport import MAX_HELD
-
-
-@pytest.fixture
-async def room() -> AsyncIterator[SfuRoom]:
-    made = make_room()
-    yield made
-    made.close(Reason.SERVER_SHUTDOWN)
 
 
 async def test_news_of_the_silent_is_collected(room: SfuRoom) -> None:
@@ -172,14 +164,13 @@ async def test_who_left_is_freed_at_once(room: SfuRoom, has_two: bool) -> None:
         alice.offer()
         alice.publish(rtc.AddTrackRequest(cid="c", type=models.TrackType.AUDIO))
         both = alice.connections
-        theirs: list[object] = [alice, both.publisher, both.subscriber, alice.publications]
-        left = [weakref.ref(one) for one in theirs]
-        theirs.clear()
+        left = [weakref.ref(one) for one in (alice, both.publisher, both.subscriber)]
+        publications = weakref.ref(alice.publications)
         del both
         alice.close(Reason.CLIENT_INITIATED)
         del alice
         await asyncio.sleep(0)  # aiortc flushes in a task of its own
-        assert {one() for one in left} == {None}
+        assert {publications(), *(one() for one in left)} == {None}
         assert not bob.is_closed
     finally:
         gc.enable()
