@@ -36,6 +36,39 @@ except Exception:
     pass
 """
 
+WAITING_AT_THE_END = """
+import atexit, ctypes, os, sys, time
+from utd_rx.rtc import last_resort, native
+
+native.sdk()
+last_resort.register()
+libc, thread = ctypes.PyDLL(None), ctypes.c_ulong()  # which lets nobody in while it calls
+told = []
+
+def busy(seconds, is_over=lambda: False):
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end and not is_over():
+        pass
+
+def somebody_waits():
+    return sys._current_exceptions().keys() - sys._current_frames().keys()
+
+def call():
+    libc.pthread_create(ctypes.byref(thread), None, native_thread, None)
+    busy(10, somebody_waits)
+
+@ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)
+def native_thread(_):
+    busy(0.02)  # until the end of the process waits to look again
+    told.append(len(told))
+    if len(told) < 3:
+        call()
+    os.write(1, b"%d" % told[-1])
+
+atexit.register(call)
+sys.setswitchinterval(10)
+"""
+
 FORKED = """
 import asyncio, os, sys
 from types import SimpleNamespace
@@ -74,6 +107,12 @@ def run(program: str) -> subprocess.CompletedProcess[str]:
 def test_a_call_under_way_at_the_end_of_the_process_does_not_abort_it() -> None:
     ended = run(CALLED_AT_THE_END)
     assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_who_waits_for_the_interpreter_at_its_end_still_gets_it() -> None:
+    """Else its thread would be ended within native code, which aborts the process."""
+    ended = run(WAITING_AT_THE_END)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "012", "")
 
 
 def test_a_forked_child_is_told_why_it_cannot_join_and_ends_in_silence() -> None:

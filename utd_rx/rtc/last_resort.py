@@ -37,6 +37,9 @@ EXIT_TIMEOUT: Final = 1.0
 CALL_TIME: Final = 0.01
 """Seconds; twice the interval at which a thread gets the interpreter that waits for it."""
 
+ENTRY_TIME: Final = 0.5
+"""Seconds in which whoever waits for the interpreter gets it, also where others keep it busy."""
+
 LATE_TIMEOUT: Final = 120.0
 """Seconds after which no join can still succeed: LiveKit tries 4 times, 25 s at most each."""
 
@@ -64,11 +67,15 @@ def _end(process: int) -> None:
         return
     _leave(_joined())
     ffi.client()._dispose()
-    deadline = time.monotonic() + EXIT_TIMEOUT
-    is_called = True
-    while is_called and time.monotonic() < deadline:
+    begun, passed, is_called = time.monotonic(), 0.0, True
+    while is_called and passed < EXIT_TIMEOUT:
         time.sleep(CALL_TIME)  # who waits to call this interpreter gets in meanwhile
-        is_called = any(map(_is_call, sys._current_frames().values()))
+        passed = time.monotonic() - begun
+        frames = sys._current_frames()
+        # Who waits longer is known to the interpreter, and runs nothing yet; so is, for good, a
+        # thread of another library that keeps its place.
+        waiting = sys._current_exceptions().keys() - frames.keys() if passed < ENTRY_TIME else ()
+        is_called = bool(waiting) or any(map(_is_call, frames.values()))
 
 
 def leave_on(*numbers: int) -> None:
