@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
 
@@ -68,3 +69,34 @@ def test_it_tells_its_version(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_shell_can_complete_it(capsys: pytest.CaptureFixture[str], shell: str) -> None:
     assert main(["completion", shell]) == 0
     assert "_UTD_RX_COMPLETE" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["engine", "demo"])
+def test_who_stops_reading_ends_a_command_without_a_word(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    monkeypatch.setattr("utd_rx.cli.engine.serve", broken)
+    monkeypatch.setattr("utd_rx.cli.demo.runner.run_demo", broken)
+    with pytest.raises(SystemExit) as ended:
+        main([name])
+    assert (ended.value.code, capsys.readouterr()) == (1, ("", ""))
+
+
+def test_a_file_that_is_not_there_makes_no_sense(capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in (["demo", "--wav", "no.wav"], ["replay", "no.jsonl"]):
+        assert main(arguments) == 2
+        assert "does not exist" in capsys.readouterr().err
+
+
+def test_a_demo_that_failed_says_the_code_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise UTDStreamException("it is over", code=UTDErrorCode.NETWORK)
+
+    monkeypatch.setattr("utd_rx.cli.demo.runner.run_demo", fail)
+    assert main(["demo"]) == 1
+    assert capsys.readouterr().err.count("NETWORK") == 1

@@ -121,6 +121,8 @@ def command(as_json: bool, **options: Any) -> int:
             engine = LocalEngine(given)
         sfu = "an external server" if given.is_external else given.sfu
         return asyncio.run(_serve(engine, sfu, as_json=as_json))
+    except BrokenPipeError:
+        raise  # whoever read it has gone
     except OSError as error:
         return fail("engine", 1, f"cannot start: {error.strerror or error}")
     except KeyboardInterrupt:

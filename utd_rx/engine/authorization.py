@@ -53,7 +53,7 @@ def authorize(allowed: Callers, caller: Caller) -> None:
         raise Refusal(Reason.UNAUTHORIZED, "this call needs a user's bearer; mint a token first")
     if caller is Caller.STRANGER and is_for_users:
         raise forbidden("you are not a member of this room; mint a token for it first")
-    raise forbidden(f"{caller.value} does not allow this call")
+    raise forbidden(f"{caller.value} may not do this")
 
 
 @frozen

@@ -42,7 +42,7 @@ INSTALL: Final = "pip install 'utd-rx[demo]'"
 )
 @click.option(
     "--wav",
-    type=click.Path(path_type=Path),
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
     help="What is spoken; the shipped speech unless given.",
 )
@@ -62,9 +62,11 @@ def command(story: str, sfu: str, out: Path, wav: Path | None, as_json: bool) ->
     try:
         return run_demo(STORIES[story], sfu, out, wav, as_json=as_json)
     except UTDStreamException as error:
-        problem = f"failed: {error} ({error.code.name})"
+        problem = f"failed: {error}"
     except TimeoutError as error:  # before OSError, of which it is a kind
         problem = f"failed: it waited too long: {error}"
+    except BrokenPipeError:
+        raise  # whoever read it has gone
     except OSError as error:
         problem = f"cannot write its results: {error}; choose --out"
     print(f"the demo {problem}", file=sys.stderr)
