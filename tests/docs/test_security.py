@@ -14,7 +14,7 @@ from attrs import fields, frozen
 from utd_rx.engine.serving import GuestLimits
 
 ROOT: Final = Path(__file__).parents[2]
-COVERED: Final = ("engine",)
+COVERED: Final = ("engine", "rest", "rtc", "protocol")
 """Packages of `utd_rx` of which every bound is in the table."""
 
 NOT_BOUNDS: Final = {
@@ -24,6 +24,7 @@ NOT_BOUNDS: Final = {
     "engine.page.happenings.MAX_PEOPLE": "how much is shown",
     "engine.page.shown.MAX_PEOPLE": "how much is shown",
     "engine.agent.call.MAX_HEARD": "what a test may look back at",
+    "rtc.processing.MAX_DELAY": "how late an echo may come",
 }
 
 _ROW: Final = re.compile(r"\| [^|]+ \| ([^|`]+) \(`([\w.]+)`\) \| [^|]+ \| ([^|]+) \|")

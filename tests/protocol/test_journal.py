@@ -207,6 +207,13 @@ def test_an_endless_line_and_an_endless_file_are_refused(monkeypatch: pytest.Mon
     assert "too large" in refused(HEAD + journal.line_of(SPOKE) * 200)
 
 
+def test_a_recording_of_more_than_a_year_is_not_believed() -> None:
+    late = evolve(SPOKE, at=START.at + journal.MAX_SPAN)
+    assert len(read(HEAD + journal.line_of(late)).commits) == 1
+    later = evolve(late, at=late.at + 1)
+    assert "more than a year" in refused(HEAD + journal.line_of(later))
+
+
 @given(st.sampled_from(sorted(ITEMS)), json_values)
 def test_no_content_of_an_item_breaks_the_reader(name: str, value: object) -> None:
     line = json.dumps({"at": 11, "items": [[name, value]]}).encode() + b"\n"

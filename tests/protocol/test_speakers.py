@@ -30,6 +30,7 @@ from utd_rx.protocol.speakers import (
     GRANT_TIMEOUT,
     INVITATION_SECONDS,
     LOOK_AGAIN_SECONDS,
+    MAX_ANSWERED,
     MAX_OFFERS,
     Speakers,
 )
@@ -55,6 +56,11 @@ def after(*told: tuple[object, UTDSeatGrid], pace: float = 1.0) -> Speakers:
 def test_a_flood_of_offers_is_bounded_and_the_first_ones_stay() -> None:
     shown = after(*((offer(n), FREE) for n in range(99)), pace=0.0).invitations
     assert [invitation.id for invitation in shown] == list(range(MAX_OFFERS))
+
+
+def test_of_answered_offers_the_last_are_remembered() -> None:
+    told = after(*((InvitationAnswered(n), FREE) for n in range(99)), pace=0.0)
+    assert told.answered == tuple(range(99 - MAX_ANSWERED, 99))
 
 
 def test_offers_end_with_their_inviter_with_the_seat_and_with_the_answer() -> None:

@@ -16,7 +16,13 @@ from utd_rx.models.app_json import MAX_DEPTH, frozen_json, plain_json
 from utd_rx.models.call import UTDCall, UTDCallEndReason, UTDCallStatus
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.stream_type import UTDStreamType
-from utd_rx.protocol.wire.calls import MAX_NAME, call_from_wire, call_to_wire, without_credentials
+from utd_rx.protocol.wire.calls import (
+    MAX_IDENTITY,
+    MAX_NAME,
+    call_from_wire,
+    call_to_wire,
+    without_credentials,
+)
 from utd_rx.protocol.wire.signals import frame_from_wire
 
 R = UTDCallEndReason
@@ -82,6 +88,8 @@ def test_what_is_joined_and_shown_of_a_call_is_bounded() -> None:
     call = call_from_wire(wire)
     assert call is not None
     assert (call.room_name, call.caller_name) == ("call_1", "x" * MAX_NAME)
+    assert call_from_wire(wire | {"caller_identity": "é" * (MAX_IDENTITY // 2)}) is not None
+    assert call_from_wire(wire | {"caller_identity": "é" * (MAX_IDENTITY // 2) + "e"}) is None
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,18 @@ class SlowRoom:
         self.left.set()
 
 
+class DeafRoom(SlowRoom):
+    """One that LiveKit goes on to listen to when it is over."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._task = asyncio.create_task(asyncio.Event().wait(), name="listens for ever")
+
+    @property
+    def listening(self) -> asyncio.Task[Any]:
+        return self._task
+
+
 async def join(
     room: SlowRoom, joins: Connector, given_up: asyncio.Future[None] | None = None, **how: Any
 ) -> str:
@@ -240,6 +252,12 @@ def test_whoever_closes_a_join_given_up_waits_for_it_together() -> None:
         return ended
 
     assert run(wait()) == [1 + connector.LEFTOVER_TIMEOUT] * 3
+
+
+async def test_nobody_listens_to_a_room_that_was_left() -> None:
+    room = DeafRoom()
+    await connector.leave(cast("rtc.Room", room))
+    assert room.listening.cancelled()
 
 
 async def test_a_loop_that_ends_hands_its_join_over(monkeypatch: pytest.MonkeyPatch) -> None:

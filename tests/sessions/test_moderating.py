@@ -23,6 +23,7 @@ from utd_rx.models.events import (
 )
 from utd_rx.models.participant import RemoteParticipant, TrackPublication, TrackSource
 from utd_rx.models.role import UTDRole
+from utd_rx.protocol.bans import MAX_PAGES, PER_PAGE
 from utd_rx.sessions.audio_room import UTDAudioRoomSession
 
 BANNED = UTDStreamException("User is banned", code=UTDErrorCode.BANNED, status_code=403)
@@ -115,6 +116,12 @@ async def test_bans_of_this_room_are_listed_over_all_pages(joined: Stage) -> Non
     assert len(listed) == 151
     await joined.session.unban("u7")
     assert len(await joined.session.bans()) == 150
+
+
+async def test_a_list_of_bans_without_end_is_cut(joined: Stage) -> None:
+    bans = tuple(UTDBan(f"u{n}", room_name="room") for n in range(MAX_PAGES * PER_PAGE + 1))
+    joined.engine.banned = bans
+    assert await joined.session.bans() == bans[:-1]
 
 
 async def test_roles_follow_metadata_and_a_forged_promotion_moves_nobody(ana: Stage) -> None:

@@ -122,6 +122,7 @@ async def leave(room: rtc.Room) -> None:
         logger.warning("LiveKit did not confirm leaving the room within %s s", LEAVE_TIMEOUT)
     elif not task.cancelled() and (error := task.exception()) is not None:
         logger.warning("LiveKit failed to leave the room: %s", foreign_text(repr(error)))
+    await native.end_listening(room)
 
 
 class Connector:

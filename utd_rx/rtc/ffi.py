@@ -61,6 +61,7 @@ def check() -> None:
         *((each.__init__, "_ffi_handle") for each in (Room, Track, TrackPublication, AudioSource)),
         (Room.__init__, "_token"),
         (Room.connect, "_ffi_queue"),
+        (Room.connect, "_task"),
         *((each.__init__, "_ffi_queue") for each in (AudioStream, VideoStream)),
         *((each.__init__, "_loop") for each in (Room, AudioStream, VideoStream)),
     ):

@@ -124,6 +124,15 @@ def listen(room: rtc.Room, on_emit: EmitSink) -> None:
         take_turns(queue)
 
 
+async def end_listening(room: rtc.Room) -> None:
+    """End LiveKit's task that hears of `room`. It waits for ever where a server says that this
+    client left of its own accord, for then native code says no end."""
+    task: asyncio.Task[None] | None = getattr(room, "_task", None)
+    if task is not None and not task.done():
+        task.cancel()
+        await asyncio.wait([task])
+
+
 def take_turns(queue: Any) -> None:
     """Let who takes from `queue`, an `asyncio.Queue`, give way every `TURN`: one that is never
     empty, as when thousands arrive at once, would be served to its end in one turn of the loop."""
