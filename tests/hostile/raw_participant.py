@@ -27,7 +27,7 @@ from tests.hostile.raw_sctp import RawSctp
 from tests.hostile.raw_transport import Identity, RawTransport
 
 _PATIENCE: Final = 20.0
-_LAST_WORDS: Final = 0.2
+_LAST_WORDS: Final = 0.1
 """Seconds for what comes of the last telling."""
 _HEAD: Final = (
     "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE {mids}\r\n"
