@@ -174,6 +174,43 @@ async def test_a_caller_cancelled_as_the_join_succeeds_leaves_no_ghost() -> None
     assert task.cancelled() is room.left.is_set()
 
 
+class Refusing(SlowRoom):
+    """One that fails for these reasons, and then is joined."""
+
+    def __init__(self, *reasons: str) -> None:
+        super().__init__()
+        self.answer.set_result(None)
+        self.reasons, self.joins = list(reasons), 0
+
+    async def connect(self, *of: object) -> None:
+        self.joins += 1
+        if self.reasons:
+            raise rtc.ConnectError(self.reasons.pop(0))
+        await super().connect(*of)
+
+
+async def test_a_join_that_could_not_be_made_is_repeated() -> None:
+    refused = "engine: signal failure: transport connection error: IO error: Connection refused"
+    room = Refusing(*[refused] * 3)
+    assert await join(room, Connector()) == "joined"
+    assert room.joins == 4
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "engine: connection error: wait_pc_connection timed out",
+        "engine: signal failure: client error: 401 Unauthorized - invalid authorization token",
+    ],
+)
+async def test_a_join_that_was_let_in_is_not_repeated(reason: str) -> None:
+    """Nor one that is refused: it may have been put out for a later one of its identity."""
+    room = Refusing(reason)
+    with pytest.raises(UTDStreamException):
+        await join(room, Connector())
+    assert room.joins == 1
+
+
 async def test_whatever_livekit_raises_is_typed_and_shows_no_token() -> None:
     room, joins = SlowRoom(), Connector()
     room.answer.set_exception(RuntimeError(f"a panic at {JWT}, and what to do"))

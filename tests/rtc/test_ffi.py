@@ -64,3 +64,26 @@ async def test_what_outlived_its_loop_is_unsubscribed_with_the_next_room() -> No
     assert subscribers() == before + 1
     native.new_room()
     assert subscribers() == before
+
+
+async def test_the_joins_of_one_task_are_not_repeated_by_livekit() -> None:
+    asked: list[Any] = []
+
+    class Client:
+        def request(self, asking: Any) -> None:
+            asked.append(asking)
+
+    for _ in range(2):
+        ffi.mind_join_once(Client)
+
+    async def ask(*, once: bool) -> None:
+        if once:
+            ffi.join_once()
+        request = ffi_pb2.FfiRequest()
+        request.connect.url = "wss://media"
+        Client().request(request)
+
+    await asyncio.create_task(ask(once=True))
+    await asyncio.create_task(ask(once=False))
+    assert [one.connect.options.HasField("join_retries") for one in asked] == [True, False]
+    assert asked[0].connect.options.join_retries == 0

@@ -298,17 +298,24 @@ async def _spawn(binary: Path, config: Mapping[str, Any]) -> asyncio.subprocess.
     kept = ("HOME", "PATH", "TMPDIR", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR")
     environment = {name: os.environ[name] for name in kept if name in os.environ}
     environment["LIVEKIT_CONFIG"] = json.dumps(config)  # JSON is YAML
-    python = (sys.executable, "-I", "-S", "-c", _DIE_WITH_PARENT)
     return await asyncio.create_subprocess_exec(
-        *python,
-        str(os.getpid()),
-        str(binary),
+        *_command(binary),
         env=environment,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
         start_new_session=True,  # a terminal's Ctrl-C is for us, who then stop it in order
     )
+
+
+def _command(binary: Path) -> tuple[str, ...]:
+    """Return what starts it so that it ends with this process."""
+    if not getattr(sys, "frozen", False):
+        python = (sys.executable, "-I", "-S", "-c", _DIE_WITH_PARENT)
+        return (*python, str(os.getpid()), str(binary))
+    # A frozen program is no Python: it would start itself once more.
+    setpriv = shutil.which("setpriv")
+    return (*((setpriv, "--pdeathsig", "KILL") if setpriv else ()), str(binary))
 
 
 async def _status(session: aiohttp.ClientSession, url: str, headers: dict[str, str]) -> int:

@@ -20,6 +20,8 @@ from typing import Final, Self
 
 from attrs import asdict, frozen
 
+from utd_rx.errors import UTDErrorCode, UTDStreamException
+
 MAX_LATE: Final = 0.01
 """Seconds; a frame. What is later may be missing: a passage was torn beside a witness of 24 ms.
 With no more to do than two cores can, all stay below; a load of three makes 50 to 100 ms."""
@@ -67,7 +69,15 @@ class Witness:
         self._process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
-        """Begin to look; it takes a moment until it does. Idempotent."""
+        """Begin to look; it takes a moment until it does. Idempotent.
+
+        Raises:
+            UTDStreamException: `FEATURE_DISABLED` in a frozen program, which is no Python and would
+                start itself once more.
+        """
+        if getattr(sys, "frozen", False):
+            message = "a frozen program has no Python to watch the machine with"
+            raise UTDStreamException(message, code=UTDErrorCode.FEATURE_DISABLED)
         if self._process is None:
             self._process = subprocess.Popen(  # noqa: S603 - this Python, and a module of ours
                 [sys.executable, "-m", self._module],
