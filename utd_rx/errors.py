@@ -10,7 +10,8 @@ a `ValueError` as well.
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from enum import Enum
 from typing import Final
 
@@ -204,3 +205,15 @@ def classify_response(status: int, message: str, code: object = None) -> UTDErro
             return UTDErrorCode.FEATURE_DISABLED
     default = UTDErrorCode.SERVER if status >= 500 else UTDErrorCode.UNKNOWN
     return CODE_BY_STATUS.get(status, default)
+
+
+@contextmanager
+def needing_extra(what: str, extra: str) -> Iterator[None]:
+    """Import in here what the extra brings: an `ImportError` then names the command to get it."""
+    try:
+        yield
+    except ImportError as error:
+        if (error.name or "").startswith("utd_rx"):
+            raise
+        message = f"{what} needs more than is installed ({error}): pip install 'utd-rx[{extra}]'"
+        raise type(error)(message, name=error.name, path=error.path) from error

@@ -1,4 +1,4 @@
-"""An event loop on virtual time: it jumps to the next timer instead of waiting for it."""
+"""Coroutines on virtual time, and what their callbacks raised."""
 
 from __future__ import annotations
 
@@ -6,26 +6,9 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from utd_rx.testing import VirtualLoop
+
 T = TypeVar("T")
-
-
-class VirtualLoop(asyncio.SelectorEventLoop):
-    def __init__(self) -> None:
-        super().__init__()
-        self._now = 0.0
-        selector = self._selector  # type: ignore[attr-defined] # no public place for a clock
-        select = selector.select
-
-        def jump(timeout: float | None) -> Any:
-            events = select(timeout and 0)
-            if timeout and not events:
-                self._now += timeout
-            return events
-
-        selector.select = jump
-
-    def time(self) -> float:
-        return self._now
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:

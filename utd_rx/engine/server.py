@@ -36,7 +36,7 @@ from utd_rx.engine.signal_hub import SignalHub
 from utd_rx.engine.signed_tokens import SignedTokens
 from utd_rx.engine.tasks import OwnedTasks, require_loop
 from utd_rx.engine.webhooks import WebhookSender
-from utd_rx.errors import ConflictReason, UTDStreamException, conflict
+from utd_rx.errors import ConflictReason, UTDStreamException, conflict, needing_extra
 
 SHUTDOWN_SECONDS: Final = 2.0  # for requests under way to end
 
@@ -326,7 +326,8 @@ def _make_sfu(options: EngineOptions, secrets: Secrets, *, host: str, webhook_ur
         from utd_rx.engine.livekit_server import LiveKitServer
 
         return LiveKitServer(sfu_options)
-    from utd_rx.engine.sfu.server import EmbeddedSfu
+    with needing_extra("the embedded media server", "engine"):
+        from utd_rx.engine.sfu.server import EmbeddedSfu
 
     return EmbeddedSfu(sfu_options)
 

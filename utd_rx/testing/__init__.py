@@ -9,6 +9,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
+from utd_rx.errors import needing_extra
+
 if TYPE_CHECKING:
     from utd_rx.testing.loop import StandstillError, VirtualLoop, run_virtual
     from utd_rx.testing.machines import TROUBLES
@@ -69,6 +71,7 @@ def __getattr__(name: str) -> object:
     """Load a public name when it is first asked for: a suite of contracts needs no world."""
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    with needing_extra(f"utd_rx.testing.{name}", "testing"):
+        value: object = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
     globals()[name] = value
     return value

@@ -21,12 +21,15 @@ Every rule of a machine is a step that Hypothesis may take, and a method that ma
 
 from __future__ import annotations
 
-from utd_rx.testing.machines.agent import AgentMachine
-from utd_rx.testing.machines.audio_room import AudioRoomMachine
-from utd_rx.testing.machines.base import TROUBLES, WorldMachine
-from utd_rx.testing.machines.call import CallMachine
-from utd_rx.testing.machines.live_stream import LiveStreamMachine
-from utd_rx.testing.machines.plain_room import PlainRoomMachine
+from utd_rx.errors import needing_extra
+
+with needing_extra("utd_rx.testing.machines", "testing"):
+    from utd_rx.testing.machines.agent import AgentMachine
+    from utd_rx.testing.machines.audio_room import AudioRoomMachine
+    from utd_rx.testing.machines.base import TROUBLES, WorldMachine
+    from utd_rx.testing.machines.call import CallMachine
+    from utd_rx.testing.machines.live_stream import LiveStreamMachine
+    from utd_rx.testing.machines.plain_room import PlainRoomMachine
 
 __all__ = [
     "TROUBLES",

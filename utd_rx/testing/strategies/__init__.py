@@ -13,10 +13,13 @@ from importlib import import_module
 from typing import TypeVar, cast
 
 import attrs
-from hypothesis import strategies as st
-from hypothesis.strategies import SearchStrategy
 
-from utd_rx.errors import UTDStreamException
+from utd_rx.errors import UTDStreamException, needing_extra
+
+with needing_extra("utd_rx.testing.strategies", "testing"):
+    from hypothesis import strategies as st
+    from hypothesis.strategies import SearchStrategy
+
 from utd_rx.models import events as e
 from utd_rx.models.agent_events import AgentEvent
 from utd_rx.models.audio import AudioFormat, AudioFrame
