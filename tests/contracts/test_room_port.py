@@ -22,8 +22,8 @@ from tests.support.sfu import (
     running_sfu,
 )
 from utd_rx import ToneSource
-from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.engine.rules.roles import Grant
+from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.audio import AudioFrame, AudioInput
 from utd_rx.models.connection import DisconnectReason
 from utd_rx.models.events import (

@@ -15,8 +15,8 @@ MAX_METHOD: Final = 64
 """Bytes of a method's name: LiveKit's own limit."""
 
 MAX_PAYLOAD: Final = 1_000_000
-"""Bytes of a payload or an answer; an older client of LiveKit's takes 15 KiB, and one that gets more
-is told so (docs/livekit.md, "Methods")."""
+"""Bytes of a payload or an answer; an older client of LiveKit's takes 15 KiB, and one that gets
+more is told so (docs/livekit.md, "Methods")."""
 
 MAX_TIMEOUT: Final = 3_600.0
 

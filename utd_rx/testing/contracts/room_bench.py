@@ -42,7 +42,6 @@ class RoomServer(Protocol):
         """Let somebody else come; return their identity, and what tells payload and topic of the
         data messages that have reached them."""
 
-
     async def converse(self) -> tuple[str, Callable[[str, str], Awaitable[str]]]:
         """Let somebody else come who serves `echo`, which answers with what it was given, `refuse`,
         which raises `FORBIDDEN`, and `silent`, which never answers; return their identity, and what

@@ -1,4 +1,4 @@
-"""Methods between the rooms of a world: calls and answers are data messages of a topic of theirs."""
+"""Methods between the rooms of a world: calls and answers are data messages of a topic."""
 
 from __future__ import annotations
 
