@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from utd_rx.models.connection import ConnectionQuality, DisconnectReason, UTDConnectionState
     from utd_rx.models.devices import CameraDevice
     from utd_rx.models.events import RoomEvent
+    from utd_rx.models.methods import MethodFailed, MethodInvocation
     from utd_rx.models.participant import (
         LocalParticipant,
         ParticipantPermission,
@@ -131,6 +132,7 @@ _HOME: Final = {
     "utd_rx.models.connection": "ConnectionQuality DisconnectReason UTDConnectionState",
     "utd_rx.models.devices": "CameraDevice",
     "utd_rx.models.events": "RoomEvent",
+    "utd_rx.models.methods": "MethodFailed MethodInvocation",
     "utd_rx.models.participant": (
         "LocalParticipant ParticipantPermission RemoteParticipant TrackKind TrackPublication "
         "TrackSource"
@@ -180,8 +182,8 @@ __all__ = [
     "Camera", "CameraDevice", "ChatMessage", "ConflictReason", "ConnectionQuality",
     "DisconnectReason", "FrameSource", "FromThread", "IncomingCall", "Invitation",
     "InvitationAnswer", "LiveStreamReplay", "LocalParticipant", "LoopThread", "MediaSession",
-    "Microphone", "MicrophoneInput", "ObservableSource", "ParticipantPermission", "Playback",
-    "Recording", "RemoteParticipant", "Replay", "RoomEvent", "RoomInfo", "RoomSession",
+    "MethodFailed", "MethodInvocation", "Microphone", "MicrophoneInput", "ObservableSource",
+    "ParticipantPermission", "Playback", "Recording", "RemoteParticipant", "Replay", "RoomEvent", "RoomInfo", "RoomSession",
     "RoomStatistics", "Screen", "SpeakRequest", "Speaker", "StageRequest", "StateFeed",
     "StateSubject", "Store", "TestPattern", "ToneSource", "TrackDirection", "TrackKind",
     "TrackPublication", "TrackSource", "TrackStatistics", "UTDApi", "UTDApiClient",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, suppress
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import pytest
@@ -23,6 +23,7 @@ from tests.support.sfu import (
 )
 from utd_rx import ToneSource
 from utd_rx.engine.rules.roles import Grant
+from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.audio import AudioFrame, AudioInput
 from utd_rx.models.connection import DisconnectReason
 from utd_rx.models.events import (
@@ -32,6 +33,7 @@ from utd_rx.models.events import (
     TrackPublished,
     TrackSubscribed,
 )
+from utd_rx.models.methods import MethodFailed
 from utd_rx.models.participant import (
     RemoteParticipant,
     TrackKind,
@@ -39,6 +41,7 @@ from utd_rx.models.participant import (
     TrackSource,
 )
 from utd_rx.models.video import VideoFrame, VideoInput
+from utd_rx.ports.methods import MethodRequest, Reply
 from utd_rx.ports.room import RoomPort
 from utd_rx.rtc.room import UTDRoom
 from utd_rx.testing.contracts import Batches
@@ -63,6 +66,12 @@ CAMERA = TrackPublication(
     "TR_camera", "camera", TrackKind.VIDEO, TrackSource.CAMERA, is_subscribed=True
 )
 PATTERN = TestPattern(320, 180, 15)
+
+
+Talk: TypeAlias = Callable[[str, str], Awaitable[str]]
+"""Calls a method with a payload."""
+
+NOT_YOU = MethodFailed("not you", code=UTDErrorCode.FORBIDDEN)
 
 
 class FakeServer:
@@ -92,6 +101,15 @@ class FakeServer:
         return OTHER, lambda: [
             (data, topic) for data, topic, to in self._room.sent if to is None or OTHER in to
         ]
+
+    async def converse(self) -> tuple[str, Talk]:
+        self._room.methods.others |= {"echo": _echo, "refuse": _refuse, "silent": _stay_silent}
+
+        async def call(method: str, payload: str) -> str:
+            asked = self._room.methods.invoke(method, payload, caller=OTHER, timeout=1)
+            return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(asked, self._loop))
+
+        return OTHER, call
 
     def _speak(self) -> None:
         self._publish(TRACK)
@@ -158,6 +176,17 @@ class WorldServer:
             (event.payload, event.topic) for event in told.told if isinstance(event, DataReceived)
         ]
 
+    async def converse(self) -> tuple[str, Talk]:
+        if not self.others:
+            await self.listen()
+        other = self.others[0]
+        await self._there(_serve(other))
+
+        async def call(method: str, payload: str) -> str:
+            return await self._there(other.call(MethodRequest(method, payload, IDENTITY, 1)))
+
+        return OTHER, call
+
     async def aclose(self) -> None:
         for other in self.others:
             await self._there(other.aclose())
@@ -188,6 +217,7 @@ class RealServer:
         self.url, self.token = sfu.url, self._token(sfu, IDENTITY, can_publish=False)
         self._speaking = self._token(sfu, OTHER, can_publish=True)
         self._livekit, self._stack = livekit, stack
+        self._listening: UTDRoom | None = None
 
     async def grant(self, can_publish: bool) -> None:
         permission = api.ParticipantPermission(
@@ -215,7 +245,8 @@ class RealServer:
         return OTHER
 
     async def listen(self) -> tuple[str, Callable[[], list[tuple[bytes, str]]]]:
-        other, told = await self._stack.enter_async_context(UTDRoom()), Batches[RoomEvent]()
+        other = self._listening = await self._stack.enter_async_context(UTDRoom())
+        told = Batches[RoomEvent]()
         other.listen(told.take)
         await other.connect(self.url, self._speaking)
         # What is sent before its data channel is open reaches nobody.
@@ -232,12 +263,51 @@ class RealServer:
             if isinstance(event, DataReceived) and event.topic != "open?"
         ]
 
+    async def converse(self) -> tuple[str, Talk]:
+        if self._listening is None:
+            await self.listen()
+        other = self._listening
+        assert other is not None
+        await _serve(other)
+
+        async def call(method: str, payload: str) -> str:
+            return await other.call(MethodRequest(method, payload, IDENTITY, 1))
+
+        return OTHER, call
+
     def _token(self, sfu: RunningSfu, identity: str, *, can_publish: bool) -> str:
         grants = api.VideoGrants(
             room_join=True, room=ROOM, can_publish=can_publish, can_update_own_metadata=True
         )
         token = api.AccessToken(sfu.api_key, sfu.api_secret).with_identity(identity)
         return token.with_grants(grants).to_jwt()
+
+
+async def _echo(request: MethodRequest) -> str:
+    return request.payload
+
+
+async def _refuse(request: MethodRequest) -> str:
+    raise NOT_YOU
+
+
+async def _stay_silent(request: MethodRequest) -> str:
+    return await asyncio.get_running_loop().create_future()  # type: ignore[no-any-return]
+
+
+async def _serve(other: UTDRoom | WorldRoom) -> None:
+    """Let `other` serve the three methods, once."""
+    tasks = set[asyncio.Task[None]]()
+
+    def answer(number: int, reply: Reply) -> None:
+        task = asyncio.create_task(other.answer(number, reply))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    with suppress(UTDStreamException):  # it does already
+        other.serve("echo", lambda invocation: answer(invocation.number, invocation.payload))
+        other.serve("refuse", lambda invocation: answer(invocation.number, NOT_YOU))
+        other.serve("silent", lambda invocation: None)
 
 
 async def _loop() -> asyncio.AbstractEventLoop:

@@ -19,6 +19,7 @@ from utd_rx.models.participant import TrackPublication, TrackSource
 from utd_rx.models.statistics import RoomStatistics
 from utd_rx.models.video import MAX_SIDE, VideoFrame, VideoInput
 from utd_rx.ports.data import SelfDescription
+from utd_rx.ports.methods import InvocationSink, MethodRequest, Reply
 
 EventSink: TypeAlias = Callable[[tuple[RoomEvent, ...]], None]
 """Takes what one turn of the room's loop brought, at least one event, on its own loop; never
@@ -125,6 +126,21 @@ class RoomPort(Protocol):
         `FORBIDDEN` at once when the server has not granted it, `CONFLICT` not connected, or `LEFT`
         meanwhile; `VALIDATION` or `SERVER` what the server refuses; `TIMEOUT`.
         """
+
+    async def call(self, request: MethodRequest) -> str:
+        """Call a method of somebody else's, and return the answer.
+
+        Cancelling is safe; the method may have been called. Raises `MethodFailed` what it raised;
+        `NOT_FOUND` nobody serves it; `TIMEOUT`; `VALIDATION` too large for the other side;
+        `FORBIDDEN` data not granted; `CONFLICT` not connected, or `LEFT` meanwhile.
+        """
+
+    def serve(self, method: str, sink: InvocationSink) -> Callable[[], None]:
+        """Deliver calls of a method that nobody else serves here to `sink`, in this connection and
+        those that follow; call the result to stop."""
+
+    async def answer(self, number: int, reply: Reply) -> None:
+        """Answer a call; nothing when nobody waits for it any more."""
 
     async def set_subscribed(self, track_sid: str, subscribed: bool) -> None:
         """Receive a remote track from now on, or not; the last word counts, of several at once.

@@ -21,6 +21,7 @@ import numpy as np
 from utd_rx.models.audio import AudioFormat, Samples
 from utd_rx.models.video import Pixels
 from utd_rx.ports.data import SelfDescription
+from utd_rx.ports.methods import MethodRequest
 
 if TYPE_CHECKING:
     from livekit import rtc
@@ -57,6 +58,9 @@ def check() -> None:
         described = _description_request(0, SelfDescription(**said))
         answer = getattr(event, described.WhichOneof("message"))
         _ = answer.async_id, answer.error
+    called = event.perform_rpc
+    _ = called.async_id, called.payload, called.error.code, called.error.message, called.error.data
+    _method_request(0, MethodRequest("x", "", "x"), 1.0)
     for code, name in (
         *((each.__init__, "_ffi_handle") for each in (Room, Track, TrackPublication, AudioSource)),
         (Room.__init__, "_token"),
@@ -285,6 +289,24 @@ def _description_request(local: int, part: SelfDescription) -> Any:
         request.set_local_attributes.local_participant_handle = local
         for key, value in (part.attributes or {}).items():
             request.set_local_attributes.attributes.add(key=key, value=value)
+    return request
+
+
+def method_request(local: rtc.LocalParticipant, call: MethodRequest, arrival: float) -> Any:
+    """Return what calls a method, of which native code hears within `arrival` seconds."""
+    return _method_request(local._ffi_handle.handle, call, arrival)
+
+
+def _method_request(local: int, call: MethodRequest, arrival: float) -> Any:
+    from livekit.rtc._proto import ffi_pb2
+
+    request = ffi_pb2.FfiRequest()
+    asked = request.perform_rpc
+    asked.local_participant_handle = local
+    asked.destination_identity, asked.method, asked.payload = call.to, call.method, call.payload
+    asked.max_round_trip_latency_ms = int(1000 * arrival)
+    # Of which native code tells the other side what is left without the way there and back.
+    asked.response_timeout_ms = int(1000 * (call.timeout + arrival))
     return request
 
 

@@ -24,6 +24,7 @@ from utd_rx.rtc.connector import leave
 from utd_rx.rtc.describing import Describer
 from utd_rx.rtc.hold import Raw, RemovalHold
 from utd_rx.rtc.local_track import Input
+from utd_rx.rtc.methods import Methods
 from utd_rx.rtc.outbox import Outbox
 from utd_rx.rtc.publisher import Publisher
 from utd_rx.rtc.receiver import Receiver
@@ -63,6 +64,7 @@ class LiveRoom:
         self.statistics = Statistics(self.room, self.ended)
         self.describer = Describer(self.room, self.ended)
         self.wishes = Wishes(self.room)
+        self.methods = Methods(self.room, self.ended)
         native.listen(self.room, self._hear)
         return self._translator.snapshot
 

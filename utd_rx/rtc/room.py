@@ -22,6 +22,7 @@ from utd_rx.models.participant import TrackPublication, TrackSource
 from utd_rx.models.statistics import RoomStatistics
 from utd_rx.models.video import VideoInput
 from utd_rx.ports.data import DataMessage, SelfDescription
+from utd_rx.ports.methods import InvocationSink, MethodRequest, Reply, method_name
 from utd_rx.ports.one_loop import OneLoop, owned
 from utd_rx.ports.proxy import DIRECT, Proxies, is_clear_text
 from utd_rx.ports.room import EventSink, FramesSink, PicturesSink, height_asked
@@ -66,6 +67,7 @@ class UTDRoom:
         self._proxies = proxies
         self._allow_clear_text = flag(allow_clear_text, "allow_clear_text")
         self._sinks: dict[object, EventSink] = {}
+        self._served: dict[str, InvocationSink] = {}
         self._connector = Connector()
         self._live: LiveRoom | None = None
         self._address: Address | None = None
@@ -155,6 +157,8 @@ class UTDRoom:
             self._joining = None
             self._idle.set()
         self._live, self._address = live, address
+        for method, sink in self._served.items():
+            live.methods.serve(method, sink)
         asyncio.get_running_loop().call_soon(live.release)
         return snapshot
 
@@ -298,6 +302,40 @@ class UTDRoom:
         Cancelling is safe; it may have been changed.
         """
         await self._need().describer.describe(description)
+
+    @owned
+    async def call(self, request: MethodRequest) -> str:
+        """Call a method of somebody else's; see `RoomPort.call`.
+
+        Cancelling is safe; the method may have been called.
+        """
+        return await self._need().methods.call(request)
+
+    def serve(self, method: str, sink: InvocationSink) -> Callable[[], None]:
+        """Deliver calls of a method to `sink`; see `RoomPort.serve`.
+
+        Raises:
+            UTDStreamException: `CONFLICT` when it is served already.
+        """
+        if method_name(method) in self._served:
+            raise conflict(ConflictReason.ALREADY, f"{method!r} is served already.")
+        self._served[method] = sink
+        if live := self._alive():
+            live.methods.serve(method, sink)
+
+        def stop() -> None:
+            if self._served.get(method) is sink:
+                del self._served[method]
+                if live := self._alive():
+                    live.methods.stop(method)
+
+        return stop
+
+    @owned
+    async def answer(self, number: int, reply: Reply) -> None:
+        """Answer a call; see `RoomPort.answer`."""
+        if live := self._alive():
+            live.methods.answer(number, reply)
 
     @owned
     async def set_subscribed(self, track_sid: str, subscribed: bool) -> None:

@@ -25,6 +25,8 @@ class UTDAudioRoomSession(UTDSession[AudioRoomState], AudioRoomView):
     Cancelling any of them is safe: the engine may have done it, as the streams then tell.
     """
 
+    call = UTDSession.call_method
+
     def _collaborate(self) -> tuple[Handlers, ...]:
         works_with = self._runner, self._engine, self._tracks
         self._seats = SeatTaking(*works_with, self.room_name)

@@ -34,6 +34,8 @@ class UTDLiveStreamSession(UTDSession[LiveStreamState], LiveStreamView):
 
     _engine: StageEngine
 
+    call = UTDSession.call_method
+
     def _collaborate(self) -> tuple[Handlers, ...]:
         self._staging = Staging(self._runner, self._engine, self._tracks, self._room)
         return (self._staging.handlers,)

@@ -21,6 +21,7 @@ from utd_rx.sessions.coming_back import ComingBack
 from utd_rx.sessions.commands import command
 from utd_rx.sessions.describing import Describing
 from utd_rx.sessions.listening import Listening
+from utd_rx.sessions.methods import CallingMethods, MethodCalls
 from utd_rx.sessions.own_tracks import OwnTracks
 from utd_rx.sessions.owned import Owned
 from utd_rx.sessions.rules_runner import Handlers
@@ -39,7 +40,7 @@ class RoomPass(Protocol):
     def token(self) -> str: ...
 
 
-class MediaSession(Listening[St], Describing[St], Choosing[St], Owned):
+class MediaSession(Listening[St], Describing[St], Choosing[St], CallingMethods[St], Owned):
     """A headless session: streams that mirror the server, commands that can be awaited.
 
     Every stream is a `StateSubject`: a `BehaviorSubject` only the session writes; `MediaView` lists
@@ -84,6 +85,7 @@ class MediaSession(Listening[St], Describing[St], Choosing[St], Owned):
         }
         self._tracks = OwnTracks(self._runner, room, sources)
         self._chat = RoomChat(self.chat_history, self._runner, clock, self.send_data)
+        self._methods = MethodCalls(self._runner, room)
         returning = ComingBack(self._runner, room, self._fresh_token)
         chosen = ChosenTracks(self._runner, room, choice)
         common = returning.handlers, self._tracks.handlers, chosen.handlers

@@ -112,6 +112,8 @@ class RoomSession(MediaSession[PlainRoomState], RoomView):
             choice=choice,
         )
 
+    call = MediaSession.call_method
+
     async def _credentials(self) -> PlainPass:
         return PlainPass(self._url, self._token or await self._asked())
 

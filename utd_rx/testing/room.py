@@ -26,9 +26,11 @@ from utd_rx.models.video import VideoFormat, VideoFrame, VideoInput
 from utd_rx.ports import living
 from utd_rx.ports.data import DataMessage, SelfDescription
 from utd_rx.ports.living import Voice
+from utd_rx.ports.methods import InvocationSink, MethodRequest, Reply
 from utd_rx.ports.room import EventSink, FramesSink, PicturesSink, height_asked
 from utd_rx.protocol import roster
 from utd_rx.protocol.roster import Roster
+from utd_rx.testing.fake_methods import FakeMethods
 
 _SOUND = (TrackSource.MICROPHONE, TrackSource.SCREEN_SHARE_AUDIO)
 _PICTURES = (TrackSource.CAMERA, TrackSource.SCREEN_SHARE)
@@ -46,6 +48,7 @@ class FakeRoom:
         snapshot: What the next `connect` returns.
         connect_error: What the next `connect` raises, once.
         gate: `connect` and `publish` wait for it; set it to let them through.
+        methods: The methods of the room, both sides.
         sent: The data messages sent, as `(payload, topic, destinations)`.
         tokens: Those it was joined with, in order.
         sources: What each track that was published is fed from, by its sid.
@@ -65,6 +68,7 @@ class FakeRoom:
         self.sources: dict[str, AudioInput | VideoInput] = {}
         self.figures: dict[str, TrackStatistics] = {}
         self.round_trip: float | None = None
+        self.methods = FakeMethods()
         self.is_connected = False
         self._sinks: list[EventSink] = []
         self._told: list[ev.RoomEvent] = []
@@ -117,6 +121,7 @@ class FakeRoom:
         for _, voice in self._routes.values():
             voice.close()
         self._routes.clear()
+        self.methods.lose()
         self.emit(ev.Disconnected(reason))
 
     def play(self, track_sid: str, *frames: AudioFrame) -> None:
@@ -256,6 +261,16 @@ class FakeRoom:
         )
         self.snapshot = evolve(self.snapshot, local=now)
         self.emit(*ev.changes(local, now))
+
+    async def call(self, request: MethodRequest) -> str:
+        self._require_connected()
+        return await self.methods.call(request)
+
+    def serve(self, method: str, sink: InvocationSink) -> Callable[[], None]:
+        return self.methods.serve(method, sink)
+
+    async def answer(self, number: int, reply: Reply) -> None:
+        self.methods.answer(number, reply)
 
     async def set_subscribed(self, track_sid: str, subscribed: bool) -> None:
         self._require_connected()

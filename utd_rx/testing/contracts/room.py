@@ -11,15 +11,17 @@ import pytest
 import pytest_asyncio
 
 from utd_rx.audio.sources import ToneSource
-from utd_rx.errors import ConflictReason, UTDErrorCode
+from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
 from utd_rx.models import events as ev
 from utd_rx.models.audio import AudioFrame
 from utd_rx.models.connection import DisconnectReason
 from utd_rx.models.devices import DeviceKey
+from utd_rx.models.methods import MethodFailed, MethodInvocation
 from utd_rx.models.participant import TrackKind, TrackSource
 from utd_rx.models.statistics import TrackDirection
 from utd_rx.models.video import VideoFrame
 from utd_rx.ports.data import MAX_DATA, SelfDescription
+from utd_rx.ports.methods import MethodRequest
 from utd_rx.testing.contracts import PATIENCE, Batches, refusal
 from utd_rx.testing.contracts.room_bench import Loudspeaker, RoomBench
 from utd_rx.video import TestPattern, read_counter
@@ -251,6 +253,57 @@ class RoomContract:
         await joined.granted()
         refused = await refusal(describe(SelfDescription(name="Ben")))
         assert refused.code is UTDErrorCode.FORBIDDEN
+
+    async def test_a_method_of_somebody_elses_is_called(self, joined: RoomBench) -> None:
+        who, _ = await joined.server.converse()
+        call = joined.room.call
+        payloads = "hello", "", "ü\N{GRINNING FACE}" * 1000
+        asked = [call(MethodRequest("echo", payload, who)) for payload in payloads]
+        assert await asyncio.gather(*asked) == list(payloads)
+        refused = await refusal(call(MethodRequest("refuse", "", who)))
+        assert isinstance(refused, MethodFailed)
+        assert (refused.code, refused.message) == (UTDErrorCode.FORBIDDEN, "not you")
+        unknown = await refusal(call(MethodRequest("unheard-of", "", who)))
+        assert unknown.code is UTDErrorCode.NOT_FOUND
+        late = await refusal(call(MethodRequest("silent", "", who, 0.1)))
+        assert late.code is UTDErrorCode.TIMEOUT
+        waiting = asyncio.ensure_future(call(MethodRequest("silent", "", who)))
+        assert await call(MethodRequest("echo", "still", who)) == "still"
+        await joined.room.disconnect()
+        left = await refusal(waiting)
+        assert left.reason is ConflictReason.LEFT, left
+        nowhere = await refusal(call(MethodRequest("echo", "", who)))
+        assert nowhere.reason is ConflictReason.NOT_JOINED
+
+    async def test_a_method_is_served_until_it_is_not_and_in_the_next_connection(
+        self, joined: RoomBench
+    ) -> None:
+        room = joined.room
+        calls = Batches[MethodInvocation]()
+        stop = room.serve("greet", lambda invocation: calls.take((invocation,)))
+        for words in ("ready", "again"):
+            who, call = await joined.server.converse()
+            assert await room.call(MethodRequest("echo", "", who)) == ""  # its channels are open
+            told = len(calls.told)
+            asking = asyncio.ensure_future(call("greet", words))
+            asked = await calls.until(lambda _: True, after=told)
+            assert (asked.method, asked.caller, asked.payload) == ("greet", who, words)
+            assert asked.timeout == pytest.approx(1, abs=0.2)
+            await room.answer(asked.number, "ü" + asked.payload)
+            await room.answer(asked.number, "twice")
+            assert await asking == "ü" + words
+            asking = asyncio.ensure_future(call("greet", ""))
+            asked = await calls.until(lambda _: True, after=told + 1)
+            busy = UTDStreamException("later", code=UTDErrorCode.RATE_LIMITED)
+            await room.answer(asked.number, busy)
+            refused = await refusal(asking)
+            assert (refused.code, refused.message) == (UTDErrorCode.RATE_LIMITED, "later")
+            if words == "ready":
+                await room.disconnect()
+                await joined.connect()
+        assert len(calls.told) == 4
+        stop()
+        assert (await refusal(call("greet", ""))).code is UTDErrorCode.NOT_FOUND
 
     async def test_a_track_is_received_as_the_last_word_says(self, joined: RoomBench) -> None:
         sid, room = await joined.hearing(), joined.room

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
 
 from utd_rx.models import events as ev
@@ -41,6 +41,11 @@ class RoomServer(Protocol):
     async def listen(self) -> tuple[str, Callable[[], list[tuple[bytes, str]]]]:
         """Let somebody else come; return their identity, and what tells payload and topic of the
         data messages that have reached them."""
+
+    async def converse(self) -> tuple[str, Callable[[str, str], Awaitable[str]]]:
+        """Let somebody else come who serves `echo`, which answers with what it was given, `refuse`,
+        which raises `FORBIDDEN`, and `silent`, which never answers; return their identity, and what
+        calls a method of the participant's as them, for a second at most."""
 
 
 class RoomBench(Batches[ev.RoomEvent]):

@@ -10,13 +10,15 @@ from typing import Final
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conflict
 from utd_rx.models.audio import AudioInput
 from utd_rx.models.devices import DeviceKey
-from utd_rx.models.events import RoomEvent, RoomSnapshot
+from utd_rx.models.events import DataReceived, RoomEvent, RoomSnapshot
 from utd_rx.models.participant import TrackPublication, TrackSource
 from utd_rx.models.statistics import RoomStatistics
 from utd_rx.models.video import VideoInput
 from utd_rx.ports.data import DataMessage, SelfDescription
+from utd_rx.ports.methods import InvocationSink, MethodRequest, Reply
 from utd_rx.ports.room import EventSink, FramesSink, PicturesSink
 from utd_rx.testing.world.connection import WorldConnection
+from utd_rx.testing.world.methods import TOPIC, WorldMethods
 from utd_rx.testing.world.network import Link
 from utd_rx.testing.world.sfu import VirtualSfu
 from utd_rx.testing.world.tokens import RoomTicket
@@ -36,6 +38,7 @@ class WorldRoom:
     def __init__(self, sfu: VirtualSfu, link: Link) -> None:
         self._sfu, self._link = sfu, link
         self._sinks: dict[object, EventSink] = {}
+        self._methods = WorldMethods()
         self._live: WorldConnection | None = None
         self._last: tuple[RoomTicket, bool] | None = None
         self._joining: asyncio.Future[None] | None = None
@@ -177,6 +180,18 @@ class WorldRoom:
                 f"The server refused the change: {refusals[0]}.", code=UTDErrorCode.VALIDATION
             )
 
+    async def call(self, request: MethodRequest) -> str:
+        live = self._need()
+        if not live.permission.can_publish_data:
+            raise UTDStreamException("Sending data is not granted.", code=UTDErrorCode.FORBIDDEN)
+        return await self._methods.call(request, live.identity, self._send, live.ended)
+
+    def serve(self, method: str, sink: InvocationSink) -> Callable[[], None]:
+        return self._methods.serve(method, sink)
+
+    async def answer(self, number: int, reply: Reply) -> None:
+        self._methods.answer(number, reply, self._send)
+
     async def set_subscribed(self, track_sid: str, subscribed: bool) -> None:
         self._need().set_subscribed(track_sid, subscribed)
 
@@ -227,5 +242,16 @@ class WorldRoom:
             self._live = None
 
     def _deliver(self, events: tuple[RoomEvent, ...]) -> None:
-        for sink in tuple(self._sinks.values()):
-            sink(events)
+        told = tuple(event for event in events if not self._is_of_a_method(event))
+        for sink in tuple(self._sinks.values()) if told else ():
+            sink(told)
+
+    def _is_of_a_method(self, event: RoomEvent) -> bool:
+        if not isinstance(event, DataReceived) or event.topic != TOPIC:
+            return False
+        self._methods.take(event, self._send)
+        return True
+
+    def _send(self, message: DataMessage) -> None:
+        if live := self._alive():
+            live.send_data(lambda room, who: room.send_data(who, message))

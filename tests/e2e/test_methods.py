@@ -1,0 +1,159 @@
+"""Methods on both SFUs, between a session and a client that is LiveKit's own."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+
+import pytest
+from attrs import frozen
+from livekit import rtc
+
+from tests.rtc.bench import PATIENCE, token
+from tests.support.sfu import RunningSfu
+from utd_rx import (
+    ConflictReason,
+    MethodFailed,
+    MethodInvocation,
+    RoomSession,
+    UTDErrorCode,
+    UTDStreamException,
+    open_room,
+)
+
+
+@frozen
+class Pair:
+    """A session, and a bare client in its room."""
+
+    ana: RoomSession
+    ben: rtc.Room
+
+    async def call_of_ben(self, method: str, payload: str = "") -> str:
+        return await self.ben.local_participant.perform_rpc(
+            destination_identity="ana", method=method, payload=payload, response_timeout=5
+        )
+
+
+@pytest.fixture
+async def pair(sfu: RunningSfu) -> AsyncIterator[Pair]:
+    async with AsyncExitStack() as stack:
+        ana = await stack.enter_async_context(open_room(sfu.url, token(sfu, "ana")))
+        ben = rtc.Room()
+        heard = asyncio.Event()
+        ben.on("data_received", lambda packet: heard.set())
+        stack.push_async_callback(ben.disconnect)
+        await ben.connect(sfu.url, token(sfu, "ben"))
+        ben.local_participant.register_rpc_method("echo", lambda asked: asked.payload)
+        await ana.remote_participants.until(bool, timeout=PATIENCE)
+        while not heard.is_set():  # what is sent before its data channel is open reaches nobody
+            await ana.send_data(b"open?")
+            try:
+                async with asyncio.timeout(0.1):
+                    await heard.wait()
+            except TimeoutError:
+                continue
+        yield Pair(ana, ben)
+
+
+async def test_calls_of_a_bare_client_and_to_it(pair: Pair) -> None:
+    assert await pair.ana.call("echo", "ü", to="ben", timeout=PATIENCE) == "ü"
+    large = "x" * 100_000
+    assert await pair.ana.call("echo", large, to="ben", timeout=PATIENCE) == large
+
+    async def greet(asked: MethodInvocation) -> str:
+        if asked.payload == "forbidden":
+            raise UTDStreamException("not you", code=UTDErrorCode.FORBIDDEN)
+        if asked.payload == "numbered":
+            raise MethodFailed("mine", number=7, data="more")
+        if asked.payload == "bug":
+            raise KeyError("a secret")
+        return f"{asked.payload}, {asked.caller}"
+
+    pair.ana.serve("greet", greet)
+    assert await pair.call_of_ben("greet", "hello") == "hello, ben"
+    numbers = {}
+    for payload in ("forbidden", "numbered", "bug"):
+        with pytest.raises(rtc.RpcError) as failed:
+            await pair.call_of_ben("greet", payload)
+        numbers[payload] = (failed.value.code, failed.value.message, failed.value.data)
+    assert numbers == {
+        "forbidden": (2000, "not you", '{"code": "forbidden"}'),
+        "numbered": (7, "mine", "more"),
+        "bug": (1500, "the method failed", ""),
+    }
+
+
+async def test_what_a_bare_client_raises_comes_typed(pair: Pair) -> None:
+    def fail(asked: rtc.RpcInvocationData) -> str:
+        if asked.payload:
+            raise rtc.RpcError(42, "no\x1b[31m", "more")
+        raise KeyError
+
+    pair.ben.local_participant.register_rpc_method("fail", fail)
+    failed = []
+    for method, payload in (("fail", "numbered"), ("fail", ""), ("unheard-of", "")):
+        with pytest.raises(UTDStreamException) as raised:
+            await pair.ana.call(method, payload, to="ben")
+        failed.append(raised.value)
+    numbered, unsaid, unknown = failed
+    assert isinstance(numbered, MethodFailed)
+    assert (numbered.number, numbered.data, numbered.code) == (42, "more", UTDErrorCode.UNKNOWN)
+    assert "\x1b" not in str(numbered)
+    assert (unsaid.code, unknown.code) == (UTDErrorCode.SERVER, UTDErrorCode.NOT_FOUND)
+
+
+async def test_who_leaves_is_waited_for_no_longer(pair: Pair) -> None:
+    called, ended = asyncio.Event(), asyncio.Event()
+
+    async def never(asked: rtc.RpcInvocationData) -> str:
+        called.set()
+        return str(await asyncio.get_running_loop().create_future())
+
+    async def slow(asked: MethodInvocation) -> str:
+        called.set()
+        try:
+            return str(await asyncio.get_running_loop().create_future())
+        finally:
+            ended.set()
+
+    pair.ben.local_participant.register_rpc_method("never", never)
+    pair.ana.serve("slow", slow)
+    calling = asyncio.ensure_future(pair.ana.call("never", to="ben", timeout=60))
+    await asyncio.wait_for(called.wait(), PATIENCE)
+    called.clear()
+    of_ben = asyncio.ensure_future(pair.call_of_ben("slow"))
+    await asyncio.wait_for(called.wait(), PATIENCE)
+    began = time.monotonic()
+    await pair.ben.disconnect()
+    with pytest.raises(UTDStreamException) as gone:
+        await calling
+    assert gone.value.code is UTDErrorCode.NOT_FOUND
+    await asyncio.wait_for(ended.wait(), PATIENCE)
+    assert time.monotonic() - began < PATIENCE
+    with pytest.raises(rtc.RpcError):
+        await of_ben
+
+
+async def test_a_session_that_ends_lets_go_of_both_sides(pair: Pair) -> None:
+    called = asyncio.Event()
+
+    async def never(asked: rtc.RpcInvocationData | MethodInvocation) -> str:
+        called.set()
+        return str(await asyncio.get_running_loop().create_future())
+
+    pair.ben.local_participant.register_rpc_method("never", never)
+    pair.ana.serve("slow", never)
+    calling = asyncio.ensure_future(pair.ana.call("never", to="ben", timeout=60))
+    await asyncio.wait_for(called.wait(), PATIENCE)
+    called.clear()
+    of_ben = asyncio.ensure_future(pair.call_of_ben("slow"))
+    await asyncio.wait_for(called.wait(), PATIENCE)
+    await pair.ana.aclose()
+    with pytest.raises(UTDStreamException) as left:
+        await calling
+    assert left.value.reason is ConflictReason.LEFT
+    with pytest.raises(rtc.RpcError):
+        await of_ben

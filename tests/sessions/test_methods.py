@@ -1,0 +1,219 @@
+"""Methods of a session: what is called of others, and what is served to them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.sessions.test_room import TOKEN, URL
+from tests.sessions.watching import settle
+from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
+from utd_rx.models.events import ParticipantConnected, ParticipantDisconnected
+from utd_rx.models.methods import MethodFailed, MethodInvocation
+from utd_rx.models.participant import RemoteParticipant
+from utd_rx.ports.methods import MethodRequest
+from utd_rx.sessions.methods import MAX_CALLS, MAX_OF_ONE
+from utd_rx.sessions.room import RoomSession
+from utd_rx.testing import run_virtual
+from utd_rx.testing.room import FakeRoom
+
+CONFLICT, NOT_FOUND = UTDErrorCode.CONFLICT, UTDErrorCode.NOT_FOUND
+
+
+@pytest.fixture
+def fake() -> FakeRoom:
+    return FakeRoom("me")
+
+
+@pytest.fixture
+async def room(fake: FakeRoom) -> AsyncIterator[RoomSession]:
+    async with RoomSession(URL, TOKEN, room=fake) as session:
+        await session.join()
+        fake.emit(ParticipantConnected(RemoteParticipant("ben")))
+        fake.methods.others |= {"echo": echo, "silent": silent}
+        await settle()
+        yield session
+
+
+async def echo(request: MethodRequest) -> str:
+    return request.payload
+
+
+async def silent(request: MethodRequest) -> str:
+    return str(await asyncio.get_running_loop().create_future())
+
+
+async def failure(command: object) -> UTDStreamException:
+    with pytest.raises(UTDStreamException) as raised:
+        await command  # type: ignore[misc]
+    return raised.value
+
+
+async def test_a_call_returns_the_answer(room: RoomSession) -> None:
+    assert await room.call("echo", "hello", to="ben") == "hello"
+    assert await room.call_method("echo", to="ben") == ""
+
+
+async def test_a_call_gives_up_when_the_other_one_leaves(room: RoomSession, fake: FakeRoom) -> None:
+    calling = asyncio.ensure_future(room.call("silent", to="ben"))
+    await settle()
+    fake.emit(ParticipantDisconnected("ben"))
+    assert (await failure(calling)).code is NOT_FOUND
+    assert (await failure(room.call("echo", to="ben"))).code is NOT_FOUND
+    assert len(fake.methods.called) == 1
+
+
+@pytest.mark.parametrize("how", ["leave", "aclose"])
+async def test_a_call_gives_up_when_the_session_ends(room: RoomSession, how: str) -> None:
+    calling = asyncio.ensure_future(room.call("silent", to="ben"))
+    await settle()
+    await getattr(room, how)()
+    assert (await failure(calling)).code is CONFLICT
+    assert (await failure(room.call("echo", to="ben"))).code is CONFLICT
+
+
+async def test_calls_under_way_are_bounded_and_a_cancelled_one_makes_room(
+    room: RoomSession,
+) -> None:
+    calls = [asyncio.ensure_future(room.call("silent", to="ben")) for _ in range(MAX_CALLS)]
+    await settle()
+    assert (await failure(room.call("echo", to="ben"))).reason is ConflictReason.BUSY
+    calls[0].cancel()
+    await settle()
+    assert await room.call("echo", "x", to="ben") == "x"
+
+
+@pytest.mark.parametrize(
+    ("method", "payload", "to", "timeout"),
+    [
+        ("", "", "ben", 1),
+        ("x" * 65, "", "ben", 1),
+        ("x", "\ud800", "ben", 1),
+        ("x", "y" * 1_000_001, "ben", 1),
+        ("x", b"", "ben", 1),
+        ("x", "", "", 1),
+        ("x", "", "ben", 0),
+        ("x", "", "ben", float("nan")),
+    ],
+)
+async def test_what_cannot_be_asked_is_refused(
+    room: RoomSession, method: str, payload: str, to: str, timeout: float
+) -> None:
+    refused = await failure(room.call(method, payload, to=to, timeout=timeout))
+    assert refused.code is UTDErrorCode.VALIDATION
+
+
+async def test_what_a_method_returns_or_raises_reaches_its_caller(
+    room: RoomSession, fake: FakeRoom, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def judge(invocation: MethodInvocation) -> str:
+        match invocation.payload:
+            case "typed":
+                raise UTDStreamException("not you", code=UTDErrorCode.FORBIDDEN)
+            case "own":
+                raise MethodFailed("mine", number=7, data="more")
+            case "bug":
+                raise KeyError("a secret")
+            case "late":
+                raise TimeoutError
+            case "no text":
+                return 7  # type: ignore[return-value]
+        return invocation.caller + invocation.payload
+
+    room.serve("judge", judge)
+    invoke = fake.methods.invoke
+    assert await invoke("judge", "!") == "ben!"
+    assert (await failure(invoke("judge", "typed"))).code is UTDErrorCode.FORBIDDEN
+    own = await failure(invoke("judge", "own"))
+    assert isinstance(own, MethodFailed)
+    assert (own.number, own.data) == (7, "more")
+    with caplog.at_level(logging.ERROR):
+        for bug in ("bug", "late"):
+            unsaid = await failure(invoke("judge", bug))
+            assert (unsaid.code, "secret" in str(unsaid)) == (UTDErrorCode.SERVER, False)
+    assert "the method 'judge' raised: KeyError" in caplog.text
+    assert (await failure(invoke("judge", "no text"))).code is UTDErrorCode.VALIDATION
+
+
+def test_a_method_that_takes_too_long_is_cancelled() -> None:
+    async def main() -> None:
+        fake, ended = FakeRoom("me"), asyncio.Event()
+
+        async def slow(invocation: MethodInvocation) -> str:
+            try:
+                return str(await asyncio.get_running_loop().create_future())
+            finally:
+                ended.set()
+
+        async with RoomSession(URL, TOKEN, room=fake) as session:
+            await session.join()
+            session.serve("slow", slow)
+            late = await failure(fake.methods.invoke("slow", timeout=3))
+            assert late.code is UTDErrorCode.TIMEOUT
+            assert ended.is_set()
+
+    run_virtual(main())
+
+
+async def test_a_method_is_cancelled_when_its_caller_leaves_or_the_session_does(
+    room: RoomSession, fake: FakeRoom
+) -> None:
+    ended: list[str] = []
+
+    async def slow(invocation: MethodInvocation) -> str:
+        try:
+            return str(await asyncio.get_running_loop().create_future())
+        finally:
+            ended.append(invocation.caller)
+
+    room.serve("slow", slow)
+    asked = [
+        asyncio.ensure_future(fake.methods.invoke("slow", caller=who)) for who in ("ben", "cy")
+    ]
+    await settle()
+    fake.emit(ParticipantDisconnected("ben"))
+    await settle()
+    assert ended == ["ben"]
+    await room.leave()
+    await settle()
+    assert ended == ["ben", "cy"]
+    for one in asked:
+        one.cancel()
+
+
+async def test_who_calls_too_often_is_refused_and_others_are_served(
+    room: RoomSession, fake: FakeRoom
+) -> None:
+    async def slow(invocation: MethodInvocation) -> str:
+        if invocation.caller == "ben":
+            await asyncio.get_running_loop().create_future()
+        return "served"
+
+    room.serve("slow", slow)
+    asked = [asyncio.ensure_future(fake.methods.invoke("slow")) for _ in range(MAX_OF_ONE)]
+    await settle()
+    assert (await failure(fake.methods.invoke("slow"))).code is UTDErrorCode.RATE_LIMITED
+    assert await fake.methods.invoke("slow", caller="cy") == "served"
+    for one in asked:
+        one.cancel()
+
+
+async def test_a_method_is_served_once_until_it_is_disposed_of(
+    room: RoomSession, fake: FakeRoom
+) -> None:
+    async def greet(invocation: MethodInvocation) -> str:
+        return "hello"
+
+    serving = room.serve("greet", greet)
+    with pytest.raises(UTDStreamException) as twice:
+        room.serve("greet", greet)
+    assert twice.value.reason is ConflictReason.ALREADY
+    assert await fake.methods.invoke("greet") == "hello"
+    serving.dispose()
+    assert (await failure(fake.methods.invoke("greet"))).code is NOT_FOUND
+    room.serve("greet", greet)
+    with pytest.raises(UTDStreamException, match="async function"):
+        room.serve("other", "no function")  # type: ignore[arg-type]

@@ -1,0 +1,204 @@
+"""Methods of a session: those of others that it calls, and those that it serves to them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, TypeAlias, TypeVar
+
+from reactivex.disposable import Disposable
+
+from utd_rx.errors import (
+    ConflictReason,
+    UTDErrorCode,
+    UTDStreamException,
+    conflict,
+    invalid,
+)
+from utd_rx.models import events as ev
+from utd_rx.models.methods import MethodFailed, MethodInvocation
+from utd_rx.ports.methods import MAX_PAYLOAD, MethodRequest, Reply, method_name, text
+from utd_rx.ports.room import RoomPort
+from utd_rx.protocol.waiting import Waiting
+from utd_rx.protocol.wire.methods import APPLICATION_ERROR
+from utd_rx.sessions.commands import command
+from utd_rx.sessions.media_view import MediaView
+from utd_rx.sessions.runner import Runner
+from utd_rx.state.reports import report
+
+St = TypeVar("St", bound=Waiting)
+
+Method: TypeAlias = Callable[[MethodInvocation], Awaitable[str]]
+"""Answers a call; what it raises is what the caller gets."""
+
+MAX_CALLS: Final = 64
+"""Calls that a session has under way at a time, and calls of others that it serves at a time."""
+
+MAX_OF_ONE: Final = 16
+"""Those of one caller that are served at a time."""
+
+
+class MethodCalls:
+    """The calls of one session, both ways."""
+
+    def __init__(self, runner: Runner[Any], room: RoomPort) -> None:
+        self._runner = runner
+        self._room = room
+        self._calling: dict[asyncio.Future[None], str] = {}
+        self._serving: dict[asyncio.Task[None], str] = {}
+        self._served: set[str] = set()
+        runner.events.subscribe(self._mind)
+
+    async def call(self, request: MethodRequest) -> str:
+        """See `CallingMethods.call_method`."""
+        self._runner.require_joined()
+        if request.to not in self._runner.session.roster.remotes:
+            raise _nobody(request.to)
+        if len(self._calling) >= MAX_CALLS:
+            message = f"{MAX_CALLS} calls are under way: wait for one of them"
+            raise conflict(ConflictReason.BUSY, message)
+        gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._calling[gone] = request.to
+        calling = asyncio.ensure_future(self._room.call(request))
+        try:
+            rivals: list[asyncio.Future[Any]] = [calling, gone]
+            await asyncio.wait(rivals, return_when=asyncio.FIRST_COMPLETED)
+            if calling.done():
+                return calling.result()
+            raise UTDStreamException(
+                f"{request.to} left before it answered", code=UTDErrorCode.NOT_FOUND
+            )
+        finally:
+            calling.cancel()
+            del self._calling[gone]
+
+    def serve(self, method: str, function: Method) -> Disposable:
+        """See `CallingMethods.serve`."""
+        self._runner.require_here()
+        if method_name(method) in self._served:
+            raise conflict(ConflictReason.ALREADY, f"{method!r} is served already: dispose that")
+        if not callable(function):
+            raise invalid("a method is an async function of a MethodInvocation")
+        stop_sink = self._room.serve(method, lambda invocation: self._take(function, invocation))
+        self._served.add(method)
+
+        def stop() -> None:
+            self._served.discard(method)
+            stop_sink()
+
+        return Disposable(lambda: self._runner.at_home(stop))
+
+    # --- inside ---------------------------------------------------------------------------------
+
+    def _take(self, function: Method, invocation: MethodInvocation) -> None:
+        if self._runner.machine.closed:
+            return
+        of_one = sum(caller == invocation.caller for caller in self._serving.values())
+        is_busy = len(self._serving) >= MAX_CALLS or of_one >= MAX_OF_ONE
+        work = self._refuse(invocation) if is_busy else self._answer(function, invocation)
+        task = self._runner.spawn(work, f"method {invocation.method}")
+        if not is_busy:
+            self._serving[task] = invocation.caller
+            task.add_done_callback(self._serving.pop)
+
+    async def _refuse(self, invocation: MethodInvocation) -> None:
+        message = "too many calls are under way: try again when some are answered"
+        busy = UTDStreamException(message, code=UTDErrorCode.RATE_LIMITED)
+        await self._room.answer(invocation.number, busy)
+
+    async def _answer(self, function: Method, invocation: MethodInvocation) -> None:
+        reply: Reply
+        limit = asyncio.timeout(invocation.timeout)
+        try:
+            async with limit:
+                reply = text(await function(invocation), "an answer", MAX_PAYLOAD)
+        except UTDStreamException as error:
+            reply = error
+        except Exception as error:  # noqa: BLE001 - reported
+            if limit.expired():
+                reply = UTDStreamException("it took too long", code=UTDErrorCode.TIMEOUT)
+            else:
+                report(error, f"the method {invocation.method!r}")
+                reply = MethodFailed(
+                    "the method failed", code=UTDErrorCode.SERVER, number=APPLICATION_ERROR
+                )
+        await self._room.answer(invocation.number, reply)
+
+    def _mind(self, event: ev.RoomEvent) -> None:
+        match event:
+            case ev.ParticipantDisconnected(identity=identity):
+                self._end(lambda who: who == identity)
+            case ev.Reconnected() | ev.RoomMoved():
+                here = self._runner.session.roster.remotes
+                self._end(lambda who: who not in here)
+            case ev.Disconnected():  # of which the port tells who calls
+                self._stop_serving(lambda _: True)
+
+    def _end(self, is_gone: Callable[[str], bool]) -> None:
+        for gone, who in self._calling.items():
+            if is_gone(who) and not gone.done():
+                gone.set_result(None)
+        self._stop_serving(is_gone)
+
+    def _stop_serving(self, is_gone: Callable[[str], bool]) -> None:
+        for task, who in tuple(self._serving.items()):
+            if is_gone(who):
+                task.cancel()
+
+
+class CallingMethods(MediaView[St]):
+    """The part of a session that calls methods, and serves some."""
+
+    _methods: MethodCalls
+
+    @command
+    async def call_method(
+        self, method: str, payload: str = "", *, to: str, timeout: float = 10.0
+    ) -> str:
+        """Call a method that somebody else serves, and return its answer: LiveKit's RPC.
+
+        In a room `call` is the same.
+
+        Args:
+            method: Its name, of 1 to 64 bytes.
+            payload: Any text, 1 MB at most; 15 KiB for a client of before 2026.
+            to: The identity of who serves it.
+            timeout: Seconds for all of it, 0.1 to 3600; who serves it learns of them.
+
+        Raises:
+            UTDStreamException: `MethodFailed` what the method raised, with its code if it is a UTD
+                client's; `NOT_FOUND` nobody of that identity is here, they left meanwhile, or serve
+                no such method; `TIMEOUT`; `VALIDATION` what cannot be sent, or is too large for
+                the other side; `FORBIDDEN` sending data is not granted; `CONFLICT` not joined, left
+                or closed meanwhile, or 64 calls are under way.
+
+        Cancelling is safe; the method may have been called.
+        """
+        return await self._methods.call(MethodRequest(method, payload, to, timeout))
+
+    def serve(self, method: str, function: Method) -> Disposable:
+        """Serve a method to everybody in the room, in this connection and those that follow.
+
+        A call runs as a task of the session: cancelled when its caller leaves or waits no longer,
+        and when the session leaves. A `UTDStreamException` that it raises reaches the caller with
+        its code, `MethodFailed` with number and data as well; of any other the caller learns that
+        the method failed, and it is reported here. 64 calls are served at a time, 16 of one caller;
+        what is more is refused with `RATE_LIMITED`.
+
+        Args:
+            method: Its name, of 1 to 64 bytes.
+            function: An async function of a `MethodInvocation`, which returns the answer, a text.
+
+        Returns:
+            What ends it: `dispose()`; calls under way are finished.
+
+        Raises:
+            UTDStreamException: `VALIDATION` what is no name or function; `CONFLICT` it is served
+                already, on a foreign loop, or closed.
+        """
+        return self._methods.serve(method, function)
+
+
+def _nobody(identity: str) -> UTDStreamException:
+    message = f"nobody is here as {identity!r}: `remote_participants` says who is"
+    return UTDStreamException(message, code=UTDErrorCode.NOT_FOUND)
