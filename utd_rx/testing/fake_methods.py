@@ -35,7 +35,8 @@ class FakeMethods:
         if sink is None:
             raise UTDStreamException(f"nobody serves {method}", code=UTDErrorCode.NOT_FOUND)
         number = next(self._numbers)
-        answer = self._open[number] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._open[number] = answer
         sink(MethodInvocation(number, method, caller, payload, timeout))
         return await answer
 
