@@ -114,24 +114,31 @@ async def test_it_ends_with_the_stream(scope: dict[str, Any]) -> None:
 
 @pytest.fixture
 async def ended() -> AsyncIterator[list[int]]:
-    """What a server does at SIGTERM, as its handler that was there before."""
+    """What a server does at the signals that stop it, as its handler that was there before."""
     seen: list[int] = []
-    before = signal.signal(signal.SIGTERM, lambda number, _: seen.append(number))
+    before = [
+        (number, signal.signal(number, lambda number, _: seen.append(number)))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    ]
     yield seen
-    signal.signal(signal.SIGTERM, before)
+    for number, handler in before:
+        signal.signal(number, handler)
 
 
-async def test_it_ends_when_the_server_is_told_to(scope: dict[str, Any], ended: list[int]) -> None:
-    handler = signal.getsignal(signal.SIGTERM)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_it_ends_when_the_server_is_told_to(
+    scope: dict[str, Any], ended: list[int], number: signal.Signals
+) -> None:
+    handler = signal.getsignal(number)
     _, stream = counter()
     browsers = [Browser(StateFeed(stream), scope) for _ in range(2)]
     for browser in browsers:
         await browser.hear()
-    os.kill(os.getpid(), signal.SIGTERM)
+    os.kill(os.getpid(), number)
     await asyncio.gather(*(browser.serving for browser in browsers))
     assert [browser.told.get_nowait() for browser in browsers] == [LAST[scope["type"]]] * 2
-    assert ended == [signal.SIGTERM]
-    assert signal.getsignal(signal.SIGTERM) is handler
+    assert ended == [number]
+    assert signal.getsignal(number) is handler
     assert watchers(stream) == "0 observers>"
 
 

@@ -270,13 +270,14 @@ def test_words_in_an_outage_wait_and_each_that_gives_up_takes_back_its_own(
     on_stage(story)
 
 
-def test_who_is_displaced_by_an_older_join_takes_the_place_again() -> None:
+@pytest.mark.parametrize("there", [{"me": '{"_mint": 7}'}, {}], ids=["it is there", "it left"])
+def test_who_is_displaced_by_an_older_join_takes_the_place_again(there: dict[str, str]) -> None:
     async def story(stage: Outage) -> None:
         local = evolve(stage.room.snapshot.local, metadata='{"_mint": 9}')
         stage.room.snapshot = evolve(stage.room.snapshot, local=local)
         await stage.session.leave()
         await stage.session.join()
-        stage.engine.metadata = {"me": '{"_mint": 7}'}
+        stage.engine.metadata = there
         stage.room.lose(DisconnectReason.DUPLICATE_IDENTITY)
         await stage.session.connected.until(False, timeout=5)
         await stage.session.connected.until(True, timeout=5)
@@ -285,7 +286,7 @@ def test_who_is_displaced_by_an_older_join_takes_the_place_again() -> None:
     on_stage(story)
 
 
-@pytest.mark.parametrize("there", [{"me": '{"_mint": 12}'}, {"me": ""}, {}])
+@pytest.mark.parametrize("there", [{"me": '{"_mint": 12}'}, {"me": ""}])
 def test_who_is_displaced_by_a_later_join_ends_and_says_by_what(there: dict[str, str]) -> None:
     async def story(stage: Outage) -> None:
         local = evolve(stage.room.snapshot.local, metadata='{"_mint": 9}')

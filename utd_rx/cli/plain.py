@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
 from enum import Enum
 
@@ -57,4 +58,8 @@ def chat_line(message: ChatMessage) -> str:
 
 def json_line(**fields: object) -> str:
     """Return fields as a line of JSON: whole values as `to_json` writes them, no credential."""
-    return json.dumps(fields, default=to_json)
+    # What the locale cannot spell is escaped: else the last line of a command might fail.
+    is_unicode = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().startswith("utf")
+    line = json.dumps(fields, default=to_json, ensure_ascii=not is_unicode)
+    # What a terminal obeys or UTF-8 cannot say stands only within strings, where it can be escaped.
+    return "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in line)

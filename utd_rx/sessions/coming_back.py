@@ -10,6 +10,7 @@ from attrs import frozen
 
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.events import RoomSnapshot
+from utd_rx.ports.clock import Clock, sleep_until
 from utd_rx.ports.engine import EnginePort
 from utd_rx.ports.room import RoomPort
 from utd_rx.protocol.connection import NOBODY, displaced, is_own_place
@@ -64,6 +65,7 @@ class OwnPlace:
 
     _runner: Runner[Any]
     _engine: EnginePort
+    _clock: Clock
 
     @property
     def handlers(self) -> Handlers:
@@ -76,7 +78,7 @@ class OwnPlace:
         if local is not None:
             theirs = await self._theirs(local.identity)
             if theirs is NOBODY:  # the one who came may not be told of yet
-                await asyncio.sleep(EMPTY_FOR)
+                await sleep_until(self._clock, self._clock.now() + EMPTY_FOR)
                 theirs = await self._theirs(local.identity)
             is_ours = is_own_place(local.metadata, theirs)
         self._runner.offer(facts.PlaceAsked(effect.epoch, is_ours))

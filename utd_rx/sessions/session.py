@@ -82,7 +82,7 @@ class UTDSession(MediaSession[St], SessionView[St]):
     def _ask_engine(self) -> tuple[Handlers, ...]:
         self._ask = self._runner.ask
         self._moderation = Moderation(self._runner, self._engine)
-        self._place = OwnPlace(self._runner, self._engine)
+        self._place = OwnPlace(self._runner, self._engine, self._clock)
         return self._moderation.handlers, self._place.handlers
 
     async def _credentials(self) -> UTDTokenResponse:
