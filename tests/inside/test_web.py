@@ -51,6 +51,10 @@ class Follower:
     async def vanish(self) -> None:
         """Go without a word: the connection ends, and no frame says so before."""
         await self._session.close()
+        if self._stream is not None:
+            closing = self._stream.close()  # which has nothing to say it by any more
+            if self._by_socket:
+                await closing
 
 
 @pytest.mark.long
