@@ -63,13 +63,14 @@ async def guests(sfu: RunningSfu) -> AsyncIterator[Guests]:
 
 
 async def sid_of(session: RoomSession) -> str:
-    """The sid of the microphone of `session`, once it is published."""
+    """The sid of the microphone of `session`, once it is published and the roster says so."""
+
+    def read(state: Any) -> str:
+        track = state.session.roster.local.track(MICROPHONE)
+        return "" if track is None else track.sid
+
     await session.set_microphone(True)
-    me = session.local_participant
-    assert me is not None
-    track = me.track(MICROPHONE)
-    assert track is not None
-    return track.sid
+    return await session.select(read).until(bool, timeout=PATIENCE)
 
 
 def received(session: RoomSession, identity: str = "ana") -> Any:
