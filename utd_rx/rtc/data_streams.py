@@ -128,8 +128,11 @@ class DataStreams:
         )
         number = next(ffi.numbers)
 
-        # When cancelled it goes on: a writer that nobody holds tells its receivers that it ended.
-        await self._settle(opening)
+        try:
+            await self._settle(opening)
+        except BaseException:
+            opening.add_done_callback(self._abandon)
+            raise
         self._writers[number] = opening.result()
         return number
 
@@ -146,6 +149,12 @@ class DataStreams:
         writer = self._writers.pop(number, None)
         if writer is not None and not self._ended.done():
             await self._settle(self._begin(writer.aclose(reason=reason)))
+
+    def _abandon(self, opening: asyncio.Task[Any]) -> None:
+        """End a stream whose opening nobody waited for: on its own it would pass for whole."""
+        is_open = not opening.cancelled() and opening.exception() is None
+        if is_open and not self._ended.done():
+            self._begin(opening.result().aclose(reason="its sender gave it up"))
 
     def _begin(self, step: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         if self._ended.done():

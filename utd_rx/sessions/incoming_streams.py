@@ -230,23 +230,26 @@ class IncomingFile(IncomingTransfer[bytes]):
         place = absolute(folder, "folder")
         if self._is_taken:
             raise conflict(ConflictReason.ALREADY, "it is taken already: it comes once")
-        path, file = await asyncio.to_thread(_new_file, place, name or safe_name(self.info.name))
+        called = name or safe_name(self.info.name)
+        opening = asyncio.ensure_future(asyncio.to_thread(_new_file, place, called))
         is_whole = False
         try:
+            path, file = await asyncio.shield(opening)
             await self._written(file, limit)
             is_whole = True
             return path
         finally:
-            await asyncio.shield(asyncio.to_thread(_close, path, file, is_whole))
+            closing = asyncio.ensure_future(_closed(opening, is_whole))
+            await asyncio.shield(closing)
 
     async def _written(self, file: IO[bytes], limit: int) -> None:
-        waiting: list[bytes] = []
+        waiting = bytearray()
         news = asyncio.Event()
 
         def take(data: bytes) -> None:
-            waiting.append(data)
+            waiting.extend(data)
             news.set()
-            if sum(map(len, waiting)) > MAX_WAITING:
+            if len(waiting) > MAX_WAITING:
                 waiting.clear()
                 self._give_up(_too_large("what waits for the disk", MAX_WAITING))
 
@@ -256,7 +259,7 @@ class IncomingFile(IncomingTransfer[bytes]):
             while not taking.done() or waiting:
                 await news.wait()
                 news.clear()
-                parts = b"".join(waiting)
+                parts = bytes(waiting)
                 waiting.clear()
                 await asyncio.to_thread(file.write, parts)
             taking.result()
@@ -295,6 +298,12 @@ def _new_file(folder: Path, name: str) -> tuple[Path, IO[bytes]]:
         except FileExistsError:
             continue
     raise FileExistsError(f"{folder} has 10,000 files named {name}")
+
+
+async def _closed(opening: asyncio.Future[tuple[Path, IO[bytes]]], is_whole: bool) -> None:
+    await asyncio.wait([opening])
+    if opening.exception() is None:
+        await asyncio.to_thread(_close, *opening.result(), is_whole)
 
 
 def _close(path: Path, file: IO[bytes], is_whole: bool) -> None:

@@ -183,8 +183,10 @@ class Transfers:
 
     def _close(self) -> None:
         self._fail(conflict(ConflictReason.CLOSED, "the session is closed"), lambda _: True)
-        for stream, _ in tuple(self._topics.values()):
+        for stream, stop in tuple(self._topics.values()):
+            stop()
             stream.close()
+        self._topics.clear()
         for sending in tuple(self._sending):
             sending.cancel()
 
