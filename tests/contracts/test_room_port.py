@@ -27,10 +27,6 @@ from utd_rx.testing.room import FakeRoom
 from utd_rx.testing.world.room import WorldRoom
 
 
-async def _loop() -> asyncio.AbstractEventLoop:
-    return asyncio.get_running_loop()
-
-
 class FarFake(FakeRoom):
     """A `FakeRoom` that can be asked on which loop it lives."""
 

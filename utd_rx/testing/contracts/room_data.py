@@ -25,7 +25,7 @@ from utd_rx.testing.contracts.room_bench import RoomBench
 
 
 @pytest.mark.asyncio
-class RoomDataContract:
+class RoomDataPromises:
     """This part of the suite of room ports."""
 
     @pytest_asyncio.fixture
