@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any, Final, cast
 
-PATIENCE: Final = 60.0
+PATIENCE: Final = 180.0
 TICK: Final = 0.002
 
 Known = Callable[[], int]

@@ -63,6 +63,15 @@ async def talk(stack: AsyncExitStack, arguments: Values) -> Values:
     return {}
 
 
+async def attend(stack: AsyncExitStack, arguments: Values) -> Values:
+    """Be in a room of `url` with each of `tokens`, by bare `livekit`, and say nothing."""
+    from benchmarks import bare
+
+    for token in arguments["tokens"]:
+        await bare.Member.join(stack, arguments["url"], token)
+    return {}
+
+
 async def mint(
     site: aiohttp.ClientSession, identity: str, room: str, role: str, **grid: int
 ) -> Values:
@@ -78,6 +87,7 @@ PROGRAMS: dict[str, Callable[[AsyncExitStack, Values], Awaitable[Values]]] = {
     "sfu": serve_sfu,
     "engine": serve_engine,
     "talker": talk,
+    "attend": attend,
 }
 
 

@@ -29,8 +29,8 @@ class Suffering:
     lost: int = 0
     """Bursts of sound that are not heard, or too late (`pair.PERIOD`)."""
 
-    delay: float = 0.15
-    """Seconds from mouth to ear, at most; without a lie it is 0.05 on a quiet machine."""
+    delay: float = 0.2
+    """Seconds from mouth to ear, at most; without a lie it is 0.04 to 0.08 on a quiet machine."""
 
     stall: float = 0.1
     """Seconds that the pair's loop may stand still."""

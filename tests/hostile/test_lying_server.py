@@ -22,7 +22,7 @@ AT_ONCE: Final = 6
 ELSEWHERE: Final = (Comes.ABORTS, Comes.LATE)
 """What is met in another process: it ends that, or takes as long as an app lets it."""
 
-FOR_BOTH: Final = ("nothing", "noise", "somebody of another release", "sections without end")
+FOR_BOTH: Final = ("nothing", "noise", "somebody of another release", "a hundred sections")
 
 
 async def meet_here(server: str, lies: list[Lie[Tell, Comes]], two: Pair) -> None:

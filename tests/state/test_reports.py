@@ -230,3 +230,19 @@ def test_behind_a_time_operator_the_others_go_on(caplog: pytest.LogCaptureFixtur
     with caplog.at_level(logging.ERROR):
         run(main())
     assert [record.name for record in caplog.records] == ["utd_rx.state"]
+
+
+def test_what_fails_at_each_frame_does_not_fill_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def main() -> None:
+        frames: EventStream[int] = EventStream()
+        frames.subscribe(fail)
+        for at in range(100):
+            frames.emit(at)
+
+    asyncio.run(main())
+    asyncio.run(main())  # a program of its own
+    told = [record.getMessage().partition(")")[2] for record in caplog.records]
+    again = [f" ({times} times so far)" for times in (2, 4, 8, 16, 32, 64)]
+    assert told == ["", *again] * 2

@@ -83,7 +83,7 @@ async def _record(
             session: UTDSession[Any] = await join(identity, room, name=name)
             await stack.enter_async_context(session)
         await stack.enter_async_context(recorded(session, out, shown, has_sound=not no_sound))
-        await until_over(session, seconds)
+        await _until_over(session, seconds)
         status = status_of(session, "record")
     shown.event("written", str(out), f"written: {out}")
     return status
@@ -122,7 +122,7 @@ async def recorded(
                 tracks.close()
 
 
-async def until_over(session: MediaSession[Any], seconds: float | None) -> None:
+async def _until_over(session: MediaSession[Any], seconds: float | None) -> None:
     """Wait until the session is lost, a signal comes or the time is up."""
     from utd_rx.cli.attending import OVER
 

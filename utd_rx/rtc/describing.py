@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conflict
@@ -57,30 +56,45 @@ class Describer:
                         "The server has not granted it: the token needs canUpdateOwnMetadata.",
                         code=UTDErrorCode.FORBIDDEN,
                     )
-                await self._say(part)
+                if not self._is_so(part):
+                    await self._say(part)
 
     async def _say(self, part: SelfDescription) -> None:
         request = ffi.description_request(self._room.local_participant, part)
         asking = asyncio.ensure_future(ffi.ask(request))
+        telling = asyncio.ensure_future(self._told(part))
+        rivals: list[asyncio.Future[Any]] = [asking, telling, self._ended]
         try:
-            rivals: list[asyncio.Future[Any]] = [asking, self._ended]
             await asyncio.wait(rivals, timeout=ANSWER_TIMEOUT, return_when=asyncio.FIRST_COMPLETED)
+            if telling.done():
+                return  # LiveKit misses the answer now and then, and fails after 5 s
+            if not asking.done():
+                why = "the connection ended" if self._ended.done() else "LiveKit does not answer"
+                message = f"It is not known whether this client was changed: {why}."
+                raise UTDStreamException(message, code=UTDErrorCode.TIMEOUT)
+            if refusal := foreign_text(asking.result().error):
+                raise _refused(refusal)
+            await asyncio.wait(
+                (telling, self._ended),
+                timeout=TOLD_TIMEOUT,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
         finally:
             asking.cancel()
-        if not asking.done() or asking.cancelled():
-            why = "the connection ended" if self._ended.done() else "LiveKit does not answer"
-            message = f"It is not known whether this client was changed: {why}."
-            raise UTDStreamException(message, code=UTDErrorCode.TIMEOUT)
-        if refusal := foreign_text(asking.result().error):
-            fits = (code for words, code in _REFUSALS if re.search(words, refusal, re.IGNORECASE))
-            code = next(fits, UTDErrorCode.SERVER)
-            raise UTDStreamException(f"The server refused the change: {refusal}.", code=code)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(TOLD_TIMEOUT):
-                while not self._is_so(part) and not self._ended.done():
-                    self._news.clear()
-                    await self._news.wait()
+            telling.cancel()
+
+    async def _told(self, part: SelfDescription) -> None:
+        """Return when LiveKit has told of the change."""
+        while not self._is_so(part):
+            self._news.clear()
+            await self._news.wait()
 
     def _is_so(self, part: SelfDescription) -> bool:
         me = self._room.local_participant
         return part.describes(me.name, me.metadata, me.attributes)
+
+
+def _refused(refusal: str) -> UTDStreamException:
+    fits = (code for words, code in _REFUSALS if re.search(words, refusal, re.IGNORECASE))
+    code = next(fits, UTDErrorCode.SERVER)
+    return UTDStreamException(f"The server refused the change: {refusal}.", code=code)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from itertools import pairwise
 from types import TracebackType
 from typing import Final
+from weakref import WeakKeyDictionary
 
 logger = logging.getLogger("utd_rx.state")
 
@@ -18,10 +20,15 @@ _LIBRARIES: Final = (("reactivex.", "utd_rx."), ("reactivex.", "utd_rx.state."))
 """Whose frames say nothing to whoever wrote the callback; the second, where there are no other."""
 
 
+_COUNTS: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, Counter[str]]] = WeakKeyDictionary()
+"""By what was told: it names a function, and no values, so there are few."""
+
+
 def report(error: BaseException, what: str) -> None:
     """Tell once of an error that nobody is waiting for; `INTERRUPTS` are raised again instead.
 
-    An exception handler of the running loop's own is told; where there is none, the log is. A
+    An exception handler of the running loop's own is told; where there is none, the log is: of
+    what fails alike again and again, as at each frame of a sound, the 1st, 2nd, 4th, … time. A
     state may hold tokens and payloads, so `what` names things, as "an observer of 'seats'".
     """
     if isinstance(error, INTERRUPTS):
@@ -30,8 +37,18 @@ def report(error: BaseException, what: str) -> None:
     loop = running_loop()
     if loop is not None and loop.get_exception_handler() is not None:
         loop.call_exception_handler({"message": message, "exception": error})
-    else:
-        logger.error(message, exc_info=error)
+    elif (times := _times(loop, message)) & (times - 1) == 0:
+        again = f" ({times} times so far)" if times > 1 else ""
+        logger.error("%s%s", message, again, exc_info=error)
+
+
+def _times(loop: asyncio.AbstractEventLoop | None, message: str) -> int:
+    """Count how often that was told, with this one, while `loop` is."""
+    if loop is None:
+        return 1
+    counts = _COUNTS.setdefault(loop, Counter())
+    counts[message] += 1
+    return counts[message]
 
 
 def running_loop() -> asyncio.AbstractEventLoop | None:

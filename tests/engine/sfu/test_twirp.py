@@ -275,3 +275,13 @@ async def test_unknown_methods_and_bad_bodies_are_refused(sfu: RunningSfu) -> No
         session.get(url, headers=headers) as response,
     ):
         assert (response.status, (await response.json())["code"]) == (404, "bad_route")
+
+
+@pytest.mark.parametrize("sfu_kind", ["embedded"])
+async def test_a_service_that_is_not_here_is_said_to_be_elsewhere(sfu: RunningSfu) -> None:
+    url = f"{sfu.api_url}/twirp/livekit.Egress/ListEgress"
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(url, headers=_bearer(sfu, roomCreate=True)) as response,
+    ):
+        assert "livekit-server has all" in (await response.json())["msg"]

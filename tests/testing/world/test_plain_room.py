@@ -93,3 +93,17 @@ def test_whoever_joins_later_keeps_the_identity() -> None:
         assert (first.connected.value, second.connected.value) == (False, True)
         assert first.failure.value is not None
         assert first.failure.value.reason is ConflictReason.REPLACED
+
+
+def test_in_a_room_of_the_engine_one_chooses_what_to_receive_too() -> None:
+    with FakeWorld() as world:
+        host = world.join_audio_room("ana", host=True, microphone=world.microphone("ana"))
+        ben = world.join_audio_room("ben")
+        world.run(host.take_seat(0))
+        world.run(ben.unsubscribe("ana", Source.MICROPHONE))
+        assert not any(one.is_subscribed for one in ben.remote_participants.value[0].tracks)
+        world.run(ben.subscribe("ana", Source.MICROPHONE))
+        assert any(one.is_subscribed for one in ben.remote_participants.value[0].tracks)
+        with pytest.raises(UTDStreamException, match="canUpdateOwnMetadata"):
+            world.run(ben.set_attributes({"mood": "good"}))
+        assert ben.attribute("mood", "ana").value is None

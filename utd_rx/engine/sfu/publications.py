@@ -74,6 +74,12 @@ class Publication:
         if send is not None:
             send(track_subscribed=rtc.TrackSubscribed(track_sid=self.sid))
 
+    def describe(self, request: rtc.UpdateLocalAudioTrack | rtc.UpdateLocalVideoTrack) -> None:
+        if isinstance(request, rtc.UpdateLocalAudioTrack):
+            self.info.audio_features[:] = request.features
+        else:
+            self.info.width, self.info.height = request.width, request.height
+
     @property
     def sid(self) -> str:
         return self.info.sid
@@ -206,14 +212,31 @@ class Publications:
         if publication is None:
             return AnswerSection(section), None
         codec = answers.choose_published_codec(section, publication.preferred_codec)
-        if codec is None:
-            return AnswerSection(section), None
         is_new = publication.track is None
+        if codec is None:
+            if is_new:
+                self._refuse(publication)
+            return AnswerSection(section), None
         if is_new:
             self._go_live(publication, section, codec, now)
         accepted = answers.published_codec(codec, publication.request)
         answer = AnswerSection(section, "recvonly", (accepted,), receive_rids=section.rids)
         return answer, publication if is_new else None
+
+    def _refuse(self, publication: Publication) -> None:
+        """No codec of it can be forwarded: who publishes it is told so, and that it is gone."""
+        self.remove(publication)
+        if self._send is not None:
+            known = ", ".join(name for kind in answers.CODECS.values() for name in kind.values())
+            about = rtc.AddTrackRequest(cid=publication.request.cid)
+            response = rtc.RequestResponse(
+                reason=rtc.RequestResponse.UNSUPPORTED_TYPE,
+                message=f"only {known} are forwarded: publish one of these",
+                add_track=about,
+            )
+            self._send(request_response=response)
+            gone = rtc.TrackUnpublishedResponse(track_sid=publication.sid)
+            self._send(track_unpublished=gone)
 
     def _go_live(
         self, publication: Publication, section: Section, codec: Codec, now: float

@@ -1,7 +1,8 @@
 """What a client may ask on its signal connection: one function per SignalRequest field.
 
 None raises. `trickle` needs no answer: we are ICE-lite and learn addresses from checks. Nor does
-`sync_state`: a resume keeps the participant and all that is its.
+`sync_state`: a resume keeps the participant and all that is its. Of `update_layers` the newer
+`track_setting` says all.
 """
 
 from __future__ import annotations
@@ -20,11 +21,23 @@ from utd_rx.engine.sfu.sfu_participant import SfuParticipant
 
 
 def handle(participant: SfuParticipant, request: rtc.SignalRequest) -> None:
-    """Carry out one request; unknown ones are ignored."""
+    """Carry out one request, or refuse what is not offered here; unknown ones are ignored."""
     kind = request.WhichOneof("message") or ""
     handler = _HANDLERS.get(kind)
-    if handler is not None and not participant.is_closed:
+    if participant.is_closed:
+        return
+    if handler is not None:
         handler(participant, getattr(request, kind))
+    elif kind and kind not in _NEEDLESS:
+        _refuse_unsupported(participant, kind)
+
+
+def _refuse_unsupported(participant: SfuParticipant, what: str) -> None:
+    response = rtc.RequestResponse(
+        reason=rtc.RequestResponse.UNSUPPORTED_TYPE,
+        message=f"{what}: the embedded media server does not offer that, livekit-server does",
+    )
+    participant.send(request_response=response)
 
 
 def refuse(participant: SfuParticipant, error: LimitError) -> None:
@@ -101,6 +114,18 @@ def _leave(participant: SfuParticipant, request: rtc.LeaveRequest) -> None:
     participant.close(request.reason or models.DisconnectReason.CLIENT_INITIATED)
 
 
+def _simulate(participant: SfuParticipant, request: rtc.SimulateScenario) -> None:
+    """What a client of tests asks for: that the server leaves, or wants a new join."""
+    scenario = request.WhichOneof("scenario") or "nothing"
+    if scenario == "server_leave":
+        participant.close(models.DisconnectReason.SERVER_SHUTDOWN)
+    elif scenario == "leave_request_full_reconnect":
+        reason = models.DisconnectReason.CLIENT_INITIATED
+        participant.close(reason, rtc.LeaveRequest.RECONNECT)
+    else:
+        _refuse_unsupported(participant, f"simulate {scenario}")
+
+
 def _ping(participant: SfuParticipant, _request: int) -> None:
     participant.send(pong=int(time.time() * 1000))
 
@@ -124,6 +149,7 @@ def _update_metadata(participant: SfuParticipant, request: rtc.UpdateParticipant
     participant.send(request_response=response)
 
 
+_NEEDLESS: Final = frozenset({"trickle", "sync_state", "update_layers"})
 _HANDLERS: Final[Mapping[str, Callable[[SfuParticipant, Any], None]]] = {
     "offer": SfuParticipant.on_offer,
     "answer": SfuParticipant.on_answer,
@@ -136,6 +162,9 @@ _HANDLERS: Final[Mapping[str, Callable[[SfuParticipant, Any], None]]] = {
     "unpublish_data_track_request": _unpublish_data_track,
     "update_data_subscription": _data_subscription,
     "leave": _leave,
+    "simulate": _simulate,
+    "update_audio_track": SfuParticipant.describe,
+    "update_video_track": SfuParticipant.describe,
     "ping": _ping,
     "ping_req": _ping_req,
     "update_metadata": _update_metadata,

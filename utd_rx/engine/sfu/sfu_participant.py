@@ -17,9 +17,9 @@ from aiortc.rtp import RtcpSrPacket
 from livekit.protocol import models, rtc
 
 from utd_rx.engine.sfu import rtp, tokens
-from utd_rx.engine.sfu.answers import AnswerSection, write_answer
 from utd_rx.engine.sfu.audience import EVERYBODY
 from utd_rx.engine.sfu.budget import Budget
+from utd_rx.engine.sfu.client_offers import answer_offer
 from utd_rx.engine.sfu.data_channels import DATA_TRACK
 from utd_rx.engine.sfu.data_tracks import DataReceptions, DataTrack, DataTracks
 from utd_rx.engine.sfu.layers import HIGH, LOW
@@ -27,7 +27,7 @@ from utd_rx.engine.sfu.limits import check_limits, share
 from utd_rx.engine.sfu.participant_ports import SfuContext, SignalConnection
 from utd_rx.engine.sfu.peer_connections import PeerConnections
 from utd_rx.engine.sfu.publications import Publication, Publications, new_sid
-from utd_rx.engine.sfu.sdp import Kind, SdpError, SdpOffer, parse_offer
+from utd_rx.engine.sfu.sdp import Kind, SdpError, parse_offer
 from utd_rx.engine.sfu.subscriptions import Subscriptions
 
 _logger = logging.getLogger(__name__)
@@ -183,33 +183,29 @@ class SfuParticipant:
         except SdpError as error:
             self._start_over("offer", error)
             return
-        local, has_two = self.connections.publisher.on_offer(offer), self.connections.has_two
+        local = self.connections.publisher.on_offer(offer)
         if not self.has_offered:
             # The join's own offer has sections to receive on: what is there already is bound in
             # its answer, or a listener waits for another round of offer and answer.
             self.has_offered = True
             self.owner.reconcile(self)
-        mids = {section.mid for section in offer.sections}
-        gone = [*self.publications.stopped(offer.sections), *self.publications.keep(mids)]
-        if not has_two:
-            self.subscriptions.keep(mids)
-        for publication in gone:
-            self.publications.remove(publication)
-        sections, live = self._answer_sections(offer)
         self._answers += 1
+        now, has_two = self._context.now(), self.connections.has_two
+        received = None if has_two else self.subscriptions
+        done = answer_offer(offer, local, self._answers, self.publications, received, now)
         self.send(
             answer=rtc.SessionDescription(
                 type="answer",
-                sdp=write_answer(sections, local, self._answers, is_mixed=offer.is_mixed),
+                sdp=done.sdp,
                 id=description.id,
-                mid_to_track_id={} if has_two else self.subscriptions.mid_to_track_id(),
+                mid_to_track_id=received.mid_to_track_id() if received is not None else {},
             )
         )
-        if not has_two:
-            self.subscriptions.end_request()
-        for publication in gone:
+        if received is not None:
+            received.end_request()
+        for publication in done.gone:
             self._announce_unpublished(publication)
-        for publication in live:
+        for publication in done.live:
             self.owner.on_published(self, publication)
 
     def offer(self) -> None:
@@ -234,24 +230,6 @@ class SfuParticipant:
         _logger.info("%s refused: %s", what, error)
         self.close(Reason.STATE_MISMATCH, Action.RECONNECT)
 
-    def _answer_sections(self, offer: SdpOffer) -> tuple[list[AnswerSection], list[Publication]]:
-        now = self._context.now()
-        sections: list[AnswerSection] = []
-        live: list[Publication] = []
-        for section in offer.sections:
-            if section.kind == "application":
-                sections.append(AnswerSection(section))
-            elif section.is_sending or self.publications.owns(section.mid):
-                answer, publication = self.publications.answer(section, now)
-                sections.append(answer)
-                if publication is not None:
-                    live.append(publication)
-            elif self.connections.has_two:
-                sections.append(AnswerSection(section))
-            else:
-                sections.append(self.subscriptions.answer(section, now))
-        return sections, live
-
     def publish(self, request: rtc.AddTrackRequest) -> None:
         """Accept a track the client may publish; it goes live with the offer that follows."""
         publication = self.publications.add(request)
@@ -267,6 +245,13 @@ class SfuParticipant:
         self.send(track_unpublished=rtc.TrackUnpublishedResponse(track_sid=publication.sid))
         if publication.is_live:
             self.owner.on_unpublished(self, publication)
+
+    def describe(self, request: rtc.UpdateLocalAudioTrack | rtc.UpdateLocalVideoTrack) -> None:
+        """Take what the client says its track has become."""
+        publication = self.publications.get(request.track_sid)
+        if publication is not None:
+            publication.describe(request)
+            self.owner.publish_info(self)
 
     def publish_data(self, request: rtc.PublishDataTrackRequest) -> None:
         """Publish a data track the client may publish; refused when it makes no sense."""

@@ -50,9 +50,13 @@ async def _handle(rooms: SfuRooms, request: web.Request) -> web.Response:
     grants = verified(rooms, token).video if token else api.VideoGrants()
     call = _CALLS.get(request.path.removeprefix(PREFIX))
     if call is None or request.method != "POST" or not request.path.startswith(PREFIX):
-        raise _error("bad_route", f"no handler for path {request.path!r}")
+        text = f"no handler for path {request.path!r}"
+        if request.path.startswith("/twirp/livekit."):
+            text += ": of these the embedded media server has a few, livekit-server has all"
+        raise _error("bad_route", text)
     if request.content_type != "application/protobuf":
-        raise _error("bad_route", f"unexpected Content-Type: {request.content_type!r}")
+        text = f"unexpected Content-Type: {request.content_type!r}; send application/protobuf"
+        raise _error("bad_route", text)
     if not (grants.room_admin or grants.room_create or grants.room_list):
         raise _error("unauthenticated", "permissions denied")  # its body is not read
     trust(request)
