@@ -119,7 +119,8 @@ class FakeServer:
         return lambda: [
             TransferEnded(0, UTDStreamException(sent.reason) if sent.reason else None)
             for sent in self._room.transfers.sent
-            if sent.reason is not None and sent.header.topic == topic
+            if sent.reason is not None
+            and (sent.header.topic, sent.header.is_text) == (topic, is_text)
         ]
 
     def _speak(self) -> None:

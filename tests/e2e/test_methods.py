@@ -55,6 +55,7 @@ async def test_calls_of_a_bare_client_and_to_it(pair: Pair) -> None:
     }
 
 
+@pytest.mark.long
 async def test_what_a_bare_client_raises_comes_typed(pair: Pair) -> None:
     def fail(asked: rtc.RpcInvocationData) -> str:
         if asked.payload:
@@ -106,6 +107,7 @@ async def test_who_leaves_is_waited_for_no_longer(pair: Pair) -> None:
         await of_ben
 
 
+@pytest.mark.long
 async def test_a_session_that_ends_lets_go_of_both_sides(pair: Pair) -> None:
     called = asyncio.Event()
 

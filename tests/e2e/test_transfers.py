@@ -73,7 +73,7 @@ async def to_it(pair: Pair, text: str, path: Path, blob: bytes) -> None:
     assert b"".join([part async for part in reader]) == blob
 
 
-@pytest.mark.parametrize("how", ["stops", "leaves"])
+@pytest.mark.parametrize("how", ["stops", pytest.param("leaves", marks=pytest.mark.long)])
 async def test_a_sender_that_stops_or_leaves_is_a_failure_of_that_item_only(
     pair: Pair, how: str
 ) -> None:
@@ -98,9 +98,10 @@ async def test_a_sender_that_stops_or_leaves_is_a_failure_of_that_item_only(
             assert await (await words).read() == "still here"
 
 
+@pytest.mark.long
 async def test_what_is_given_up_fails_for_who_receives_it(pair: Pair, tmp_path: Path) -> None:
     path = tmp_path / "large.bin"
-    path.write_bytes(b"x" * 50_000_000)
+    path.write_bytes(b"x" * 20_000_000)
     things = asyncio.get_running_loop().create_future()
     pair.ben.register_byte_stream_handler("things", lambda reader, who: things.set_result(reader))
     async with asyncio.timeout(PATIENCE):

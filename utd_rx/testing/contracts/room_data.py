@@ -141,10 +141,13 @@ class RoomDataPromises:
         stop()
         assert (await refusal(call("greet", ""))).code is UTDErrorCode.NOT_FOUND
 
-    @pytest.mark.parametrize("is_text", [True, False])
     async def test_texts_and_files_come_whole_or_fail_and_are_told_apart(
-        self, joined: RoomBench, is_text: bool
+        self, joined: RoomBench
     ) -> None:
+        await self._come(joined, is_text=True)
+        await self._come(joined, is_text=False)
+
+    async def _come(self, joined: RoomBench, *, is_text: bool) -> None:
         server, came = joined.server, Batches[TransferNews]()
         stop = joined.room.receive_streams("t", is_text, lambda news: came.take((news,)))
         assert (await refusal(self._receive_twice(joined, is_text))).reason is (
@@ -177,25 +180,25 @@ class RoomDataPromises:
     async def _receive_twice(self, joined: RoomBench, is_text: bool) -> None:
         joined.room.receive_streams("t", is_text, lambda news: None)
 
-    @pytest.mark.parametrize("is_text", [True, False])
     async def test_texts_and_files_are_sent_in_parts_and_may_be_given_up(
-        self, joined: RoomBench, is_text: bool
+        self, joined: RoomBench
     ) -> None:
         room = joined.room
         await joined.server.converse()
-        collected = await joined.server.collect("t", is_text)
-        header = TransferHeader(is_text=is_text, topic="t", size=None if is_text else 4)
-        for parts, reason in ((["ü".encode(), b"xy"], ""), ([b"half"], "enough")):
-            number = await room.open_stream(header)
-            for part in parts:
-                await room.write_stream(number, part)
-            await room.end_stream(number, reason)
-            await room.end_stream(number, reason)
-        async with asyncio.timeout(PATIENCE):
-            while sum(isinstance(one, TransferEnded) for one in collected()) < 2:
-                assert await room.call(MethodRequest("echo", "", joined.server.other)) == ""
-        ends = [one for one in collected() if isinstance(one, TransferEnded)]
-        assert [one.failure is None for one in ends] == [True, False]
+        for is_text in (True, False):
+            collected = await joined.server.collect("t", is_text)
+            header = TransferHeader(is_text=is_text, topic="t", size=None if is_text else 4)
+            for parts, reason in ((["ü".encode(), b"xy"], ""), ([b"half"], "enough")):
+                number = await room.open_stream(header)
+                for part in parts:
+                    await room.write_stream(number, part)
+                await room.end_stream(number, reason)
+                await room.end_stream(number, reason)
+            async with asyncio.timeout(PATIENCE):
+                while sum(isinstance(one, TransferEnded) for one in collected()) < 2:
+                    assert await room.call(MethodRequest("echo", "", joined.server.other)) == ""
+            ends = [one for one in collected() if isinstance(one, TransferEnded)]
+            assert [one.failure is None for one in ends] == [True, False]
         number = await room.open_stream(header)
         await room.disconnect()
         assert (await refusal(room.write_stream(number, b"x"))).code is UTDErrorCode.CONFLICT
