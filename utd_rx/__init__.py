@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from utd_rx.models.statistics import RoomStatistics, TrackDirection, TrackStatistics
     from utd_rx.models.stream_type import UTDStreamType
     from utd_rx.models.token import UTDSessionResponse, UTDTokenResponse
+    from utd_rx.models.transfers import TransferInfo, TransferProgress
     from utd_rx.models.value import from_json, to_json
     from utd_rx.models.video import VideoFormat, VideoFrame, VideoInput
     from utd_rx.models.voice_processing import VoiceProcessing
@@ -81,6 +82,7 @@ if TYPE_CHECKING:
     from utd_rx.rtc.room import UTDRoom
     from utd_rx.sessions.audio_room import UTDAudioRoomSession
     from utd_rx.sessions.call import UTDCallSession
+    from utd_rx.sessions.incoming_streams import IncomingFile, IncomingText
     from utd_rx.sessions.live_stream import UTDLiveStreamSession
     from utd_rx.sessions.media_session import MediaSession
     from utd_rx.sessions.playback import Playback, play
@@ -88,6 +90,7 @@ if TYPE_CHECKING:
     from utd_rx.sessions.replay import AgentReplay, CallReplay, LiveStreamReplay, Replay, replay
     from utd_rx.sessions.room import RoomSession
     from utd_rx.sessions.session import UTDSession
+    from utd_rx.sessions.transfers import FileSending
     from utd_rx.state import (
         StateSubject,
         Store,
@@ -146,6 +149,7 @@ _HOME: Final = {
     "utd_rx.models.statistics": "RoomStatistics TrackDirection TrackStatistics",
     "utd_rx.models.stream_type": "UTDStreamType",
     "utd_rx.models.token": "UTDSessionResponse UTDTokenResponse",
+    "utd_rx.models.transfers": "TransferInfo TransferProgress",
     "utd_rx.models.value": "from_json to_json",
     "utd_rx.models.video": "VideoFormat VideoFrame VideoInput",
     "utd_rx.models.voice_processing": "VoiceProcessing",
@@ -159,6 +163,7 @@ _HOME: Final = {
     "utd_rx.rtc.room": "UTDRoom",
     "utd_rx.sessions.audio_room": "UTDAudioRoomSession",
     "utd_rx.sessions.call": "UTDCallSession",
+    "utd_rx.sessions.incoming_streams": "IncomingFile IncomingText",
     "utd_rx.sessions.live_stream": "UTDLiveStreamSession",
     "utd_rx.sessions.playback": "Playback play",
     "utd_rx.sessions.recording": "Recording record",
@@ -166,6 +171,7 @@ _HOME: Final = {
     "utd_rx.sessions.media_session": "MediaSession",
     "utd_rx.sessions.room": "RoomSession",
     "utd_rx.sessions.session": "UTDSession",
+    "utd_rx.sessions.transfers": "FileSending",
     "utd_rx.state": "StateSubject Store became combine_state held_for perform throttle",
     "utd_rx.testing.sound": "AudioComparison compare",
     "utd_rx.video": (
@@ -180,14 +186,15 @@ __all__ = [
     "AgentStatus", "AgentTurn", "ArraySource", "AtomsAgentSession", "AudioComparison",
     "AudioDevice", "AudioDirection", "AudioFormat", "AudioFrame", "AudioInput", "CallReplay",
     "Camera", "CameraDevice", "ChatMessage", "ConflictReason", "ConnectionQuality",
-    "DisconnectReason", "FrameSource", "FromThread", "IncomingCall", "Invitation",
-    "InvitationAnswer", "LiveStreamReplay", "LocalParticipant", "LoopThread", "MediaSession",
-    "MethodFailed", "MethodInvocation", "Microphone", "MicrophoneInput", "ObservableSource",
-    "ParticipantPermission", "Playback", "Recording", "RemoteParticipant", "Replay", "RoomEvent",
-    "RoomInfo", "RoomSession", "RoomStatistics", "Screen", "SpeakRequest", "Speaker",
-    "StageRequest", "StateFeed", "StateSubject", "Store", "TestPattern", "ToneSource",
-    "TrackDirection", "TrackKind", "TrackPublication", "TrackSource", "TrackStatistics", "UTDApi",
-    "UTDApiClient", "UTDAudioRoomSession", "UTDBan", "UTDBanNotice", "UTDCall", "UTDCallEndReason",
+    "DisconnectReason", "FileSending", "FrameSource", "FromThread", "IncomingCall", "IncomingFile",
+    "IncomingText", "Invitation", "InvitationAnswer", "LiveStreamReplay", "LocalParticipant",
+    "LoopThread", "MediaSession", "MethodFailed", "MethodInvocation", "Microphone",
+    "MicrophoneInput", "ObservableSource", "ParticipantPermission", "Playback", "Recording",
+    "RemoteParticipant", "Replay", "RoomEvent", "RoomInfo", "RoomSession", "RoomStatistics",
+    "Screen", "SpeakRequest", "Speaker", "StageRequest", "StateFeed", "StateSubject", "Store",
+    "TestPattern", "ToneSource", "TrackDirection", "TrackKind", "TrackPublication", "TrackSource",
+    "TrackStatistics", "TransferInfo", "TransferProgress", "UTDApi", "UTDApiClient",
+    "UTDAudioRoomSession", "UTDBan", "UTDBanNotice", "UTDCall", "UTDCallEndReason",
     "UTDCallSession", "UTDCallStatus", "UTDConnectionState", "UTDErrorCode", "UTDLiveStreamSession",
     "UTDRole", "UTDRoom", "UTDSeat", "UTDSeatGrid", "UTDSeatMode", "UTDSession",
     "UTDSessionResponse", "UTDStageMember", "UTDStreamClient", "UTDStreamException",

@@ -18,7 +18,10 @@ THEIRS = (
     *(rtc.Room, rtc.LocalParticipant, rtc.RemoteTrackPublication, rtc.LocalAudioTrack),
     *(rtc.AudioSource, rtc.participant, rtc),
 )
-OURS = (utd_rx.RoomSession, utd_rx, events, RemoteParticipant, TrackPublication)
+OURS = (
+    *(utd_rx.RoomSession, utd_rx, events, RemoteParticipant, TrackPublication),
+    *(utd_rx.IncomingText, utd_rx.IncomingFile),
+)
 OPTIONS = {"auto_subscribe", "dynacast", "adaptive_stream", "code"}
 NAMED = re.compile(r"`(\w+)(?:\((.*?)\))?")
 

@@ -5,57 +5,26 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 
 import pytest
-from attrs import frozen
 from livekit import rtc
 
-from tests.rtc.bench import PATIENCE, token
+from tests.e2e.bare import Pair, meeting
+from tests.rtc.bench import PATIENCE
 from tests.support.sfu import RunningSfu
 from utd_rx import (
     ConflictReason,
     MethodFailed,
     MethodInvocation,
-    RoomSession,
     UTDErrorCode,
     UTDStreamException,
-    open_room,
 )
-
-
-@frozen
-class Pair:
-    """A session, and a bare client in its room."""
-
-    ana: RoomSession
-    ben: rtc.Room
-
-    async def call_of_ben(self, method: str, payload: str = "") -> str:
-        return await self.ben.local_participant.perform_rpc(
-            destination_identity="ana", method=method, payload=payload, response_timeout=5
-        )
 
 
 @pytest.fixture
 async def pair(sfu: RunningSfu) -> AsyncIterator[Pair]:
-    async with AsyncExitStack() as stack:
-        ana = await stack.enter_async_context(open_room(sfu.url, token(sfu, "ana")))
-        ben = rtc.Room()
-        heard = asyncio.Event()
-        ben.on("data_received", lambda packet: heard.set())
-        stack.push_async_callback(ben.disconnect)
-        await ben.connect(sfu.url, token(sfu, "ben"))
-        ben.local_participant.register_rpc_method("echo", lambda asked: asked.payload)
-        await ana.remote_participants.until(bool, timeout=PATIENCE)
-        while not heard.is_set():  # what is sent before its data channel is open reaches nobody
-            await ana.send_data(b"open?")
-            try:
-                async with asyncio.timeout(0.1):
-                    await heard.wait()
-            except TimeoutError:
-                continue
-        yield Pair(ana, ben)
+    async with meeting(sfu) as pair:
+        yield pair
 
 
 async def test_calls_of_a_bare_client_and_to_it(pair: Pair) -> None:
@@ -86,6 +55,7 @@ async def test_calls_of_a_bare_client_and_to_it(pair: Pair) -> None:
     }
 
 
+@pytest.mark.long
 async def test_what_a_bare_client_raises_comes_typed(pair: Pair) -> None:
     def fail(asked: rtc.RpcInvocationData) -> str:
         if asked.payload:
@@ -137,6 +107,7 @@ async def test_who_leaves_is_waited_for_no_longer(pair: Pair) -> None:
         await of_ben
 
 
+@pytest.mark.long
 async def test_a_session_that_ends_lets_go_of_both_sides(pair: Pair) -> None:
     called = asyncio.Event()
 

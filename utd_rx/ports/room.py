@@ -20,6 +20,7 @@ from utd_rx.models.statistics import RoomStatistics
 from utd_rx.models.video import MAX_SIDE, VideoFrame, VideoInput
 from utd_rx.ports.data import SelfDescription
 from utd_rx.ports.methods import InvocationSink, MethodRequest, Reply
+from utd_rx.ports.transfers import TransferHeader, TransferSink
 
 EventSink: TypeAlias = Callable[[tuple[RoomEvent, ...]], None]
 """Takes what one turn of the room's loop brought, at least one event, on its own loop; never
@@ -141,6 +142,28 @@ class RoomPort(Protocol):
 
     async def answer(self, number: int, reply: Reply) -> None:
         """Answer a call; nothing when nobody waits for it any more."""
+
+    def receive_streams(self, topic: str, is_text: bool, sink: TransferSink) -> Callable[[], None]:
+        """Deliver the texts, or the files, that others send on a topic to `sink`, in this
+        connection and those that follow; call the result to stop, which ends none that has
+        begun."""
+
+    async def drop_stream(self, number: int) -> None:
+        """Deliver no more of what comes, nor its end."""
+
+    async def open_stream(self, header: TransferHeader) -> int:
+        """Begin to send a text or a file; return what `write_stream` and `end_stream` take.
+
+        Raises `FORBIDDEN` data not granted, `CONFLICT` not connected, or `LEFT` meanwhile;
+        `NETWORK`; `TIMEOUT`, as the others do. Cancelling any of them is safe: what is not
+        ended fails for who receives it.
+        """
+
+    async def write_stream(self, number: int, data: bytes) -> None:
+        """Send the next part; of a text UTF-8, whole characters."""
+
+    async def end_stream(self, number: int, reason: str) -> None:
+        """End it: whole, or failed where there is a reason, which its receivers are told."""
 
     async def set_subscribed(self, track_sid: str, subscribed: bool) -> None:
         """Receive a remote track from now on, or not; the last word counts, of several at once.

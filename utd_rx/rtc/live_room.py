@@ -21,6 +21,7 @@ from utd_rx.models.video import VideoInput, switched
 from utd_rx.ports.room import EventSink
 from utd_rx.rtc import native
 from utd_rx.rtc.connector import leave
+from utd_rx.rtc.data_streams import DataStreams
 from utd_rx.rtc.describing import Describer
 from utd_rx.rtc.hold import Raw, RemovalHold
 from utd_rx.rtc.local_track import Input
@@ -64,6 +65,7 @@ class LiveRoom:
         self.statistics = Statistics(self.room, self.ended)
         self.describer = Describer(self.room, self.ended)
         self.wishes = Wishes(self.room)
+        self.streams = DataStreams(self.room, self.ended)
         self.methods = Methods(self.room, self.ended)
         native.listen(self.room, self._hear)
         return self._translator.snapshot
@@ -91,6 +93,7 @@ class LiveRoom:
     async def _close(self) -> None:
         # Reverse order of opening: first what uses the room, then the room.
         self.wishes.close()
+        await self.streams.aclose()
         await self.receiver.aclose()
         await self.publisher.aclose()
         await leave(self.room)

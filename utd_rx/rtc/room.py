@@ -7,7 +7,7 @@ so each connection is a `LiveRoom` of its own.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from attrs import evolve
@@ -21,15 +21,14 @@ from utd_rx.models.events import RoomEvent, RoomSnapshot, TokenRefreshed
 from utd_rx.models.participant import TrackPublication, TrackSource
 from utd_rx.models.statistics import RoomStatistics
 from utd_rx.models.video import VideoInput
-from utd_rx.ports.data import DataMessage, SelfDescription
-from utd_rx.ports.methods import InvocationSink, MethodRequest, Reply, method_name
-from utd_rx.ports.one_loop import OneLoop, owned
+from utd_rx.ports.one_loop import owned
 from utd_rx.ports.proxy import DIRECT, Proxies, is_clear_text
 from utd_rx.ports.room import EventSink, FramesSink, PicturesSink, height_asked
 from utd_rx.protocol.wire.reading import parse_object
 from utd_rx.rtc import native
 from utd_rx.rtc.connector import Address, Connector
 from utd_rx.rtc.live_room import LiveRoom
+from utd_rx.rtc.room_data import RoomData
 from utd_rx.state.events import EventStream
 from utd_rx.state.reports import report
 
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
     from livekit import rtc
 
 
-class UTDRoom:
+class UTDRoom(RoomData):
     """A media room; connects any number of times, one connection at a time.
 
     Everything runs on the event loop of the first command; on another one a command raises
@@ -61,15 +60,13 @@ class UTDRoom:
         proxies: Proxies = DIRECT,
         allow_clear_text: bool = False,
     ) -> None:
+        super().__init__()
         self.adaptive_stream = flag(adaptive_stream, "adaptive_stream")
         self.dynacast = flag(dynacast, "dynacast")
-        self._owner = OneLoop("room")
         self._proxies = proxies
         self._allow_clear_text = flag(allow_clear_text, "allow_clear_text")
         self._sinks: dict[object, EventSink] = {}
-        self._served: dict[str, InvocationSink] = {}
         self._connector = Connector()
-        self._live: LiveRoom | None = None
         self._address: Address | None = None
         self._joining: asyncio.Future[None] | None = None
         self._idle = asyncio.Event()
@@ -157,8 +154,7 @@ class UTDRoom:
             self._joining = None
             self._idle.set()
         self._live, self._address = live, address
-        for method, sink in self._served.items():
-            live.methods.serve(method, sink)
+        self._begin_data(live)
         asyncio.get_running_loop().call_soon(live.release)
         return snapshot
 
@@ -280,64 +276,6 @@ class UTDRoom:
         return await self._need().switch_camera(to)
 
     @owned
-    async def send_data(
-        self,
-        data: bytes,
-        *,
-        reliable: bool = True,
-        topic: str = "",
-        to: Sequence[str] | None = None,
-    ) -> None:
-        """Send a data message, in its turn; see `RoomPort.send_data`.
-
-        Cancelling is safe; the message may or may not be sent.
-        """
-        message = DataMessage(data, topic=topic, to=to, reliable=reliable)
-        await self._need().outbox.send(message)
-
-    @owned
-    async def describe(self, description: SelfDescription) -> None:
-        """Change what this client says of itself; see `RoomPort.describe`.
-
-        Cancelling is safe; it may have been changed.
-        """
-        await self._need().describer.describe(description)
-
-    @owned
-    async def call(self, request: MethodRequest) -> str:
-        """Call a method of somebody else's; see `RoomPort.call`.
-
-        Cancelling is safe; the method may have been called.
-        """
-        return await self._need().methods.call(request)
-
-    def serve(self, method: str, sink: InvocationSink) -> Callable[[], None]:
-        """Deliver calls of a method to `sink`; see `RoomPort.serve`.
-
-        Raises:
-            UTDStreamException: `CONFLICT` when it is served already.
-        """
-        if method_name(method) in self._served:
-            raise conflict(ConflictReason.ALREADY, f"{method!r} is served already.")
-        self._served[method] = sink
-        if live := self._alive():
-            live.methods.serve(method, sink)
-
-        def stop() -> None:
-            if self._served.get(method) is sink:
-                del self._served[method]
-                if live := self._alive():
-                    live.methods.stop(method)
-
-        return stop
-
-    @owned
-    async def answer(self, number: int, reply: Reply) -> None:
-        """Answer a call; see `RoomPort.answer`."""
-        if live := self._alive():
-            live.methods.answer(number, reply)
-
-    @owned
     async def set_subscribed(self, track_sid: str, subscribed: bool) -> None:
         """Receive a remote track, or not; see `RoomPort.set_subscribed`."""
         self._need().wishes.wish(track_sid, subscribed)
@@ -399,15 +337,6 @@ class UTDRoom:
         return await self._need().statistics.look()
 
     # -- shared ---------------------------------------------------------------------------------
-
-    def _alive(self) -> LiveRoom | None:
-        return None if self._live is None or self._live.ended.done() else self._live
-
-    def _need(self) -> LiveRoom:
-        live = self._alive()
-        if live is None:
-            raise conflict(ConflictReason.NOT_JOINED, "The room is not connected.")
-        return live
 
     def _deliver(self, events: tuple[RoomEvent, ...]) -> None:
         if TokenRefreshed() in events and self._address and self._live:

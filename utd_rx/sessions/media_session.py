@@ -27,6 +27,7 @@ from utd_rx.sessions.owned import Owned
 from utd_rx.sessions.rules_runner import Handlers
 from utd_rx.sessions.runner import Runner
 from utd_rx.sessions.subscribing import Choosing, ChosenTracks, TrackChoice
+from utd_rx.sessions.transfers import Transferring, Transfers
 
 St = TypeVar("St", bound=Waiting)
 
@@ -40,7 +41,9 @@ class RoomPass(Protocol):
     def token(self) -> str: ...
 
 
-class MediaSession(Listening[St], Describing[St], Choosing[St], CallingMethods[St], Owned):
+class MediaSession(
+    Listening[St], Describing[St], Choosing[St], CallingMethods[St], Transferring[St], Owned
+):
     """A headless session: streams that mirror the server, commands that can be awaited.
 
     Every stream is a `StateSubject`: a `BehaviorSubject` only the session writes; `MediaView` lists
@@ -86,6 +89,7 @@ class MediaSession(Listening[St], Describing[St], Choosing[St], CallingMethods[S
         self._tracks = OwnTracks(self._runner, room, sources)
         self._chat = RoomChat(self.chat_history, self._runner, clock, self.send_data)
         self._methods = MethodCalls(self._runner, room)
+        self._transfers = Transfers(self._runner, room)
         returning = ComingBack(self._runner, room, self._fresh_token)
         chosen = ChosenTracks(self._runner, room, choice)
         common = returning.handlers, self._tracks.handlers, chosen.handlers

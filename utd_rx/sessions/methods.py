@@ -46,8 +46,8 @@ class MethodCalls:
         self._room = room
         self._calling: dict[asyncio.Future[None], str] = {}
         self._serving: dict[asyncio.Task[None], str] = {}
-        self._served: set[str] = set()
-        runner.events.subscribe(self._mind)
+        self._served: dict[str, Callable[[], None]] = {}
+        runner.events.subscribe(self._mind, on_completed=self._close)
 
     async def call(self, request: MethodRequest) -> str:
         """See `CallingMethods.call_method`."""
@@ -80,15 +80,20 @@ class MethodCalls:
         if not callable(function):
             raise invalid("a method is an async function of a MethodInvocation")
         stop_sink = self._room.serve(method, lambda invocation: self._take(function, invocation))
-        self._served.add(method)
+        self._served[method] = stop_sink
 
         def stop() -> None:
-            self._served.discard(method)
-            stop_sink()
+            if self._served.get(method) is stop_sink:
+                del self._served[method]
+                stop_sink()
 
         return Disposable(lambda: self._runner.at_home(stop))
 
     # --- inside ---------------------------------------------------------------------------------
+
+    def _close(self) -> None:
+        while self._served:
+            self._served.popitem()[1]()
 
     def _take(self, function: Method, invocation: MethodInvocation) -> None:
         if self._runner.machine.closed:

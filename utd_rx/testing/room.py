@@ -28,9 +28,11 @@ from utd_rx.ports.data import DataMessage, SelfDescription
 from utd_rx.ports.living import Voice
 from utd_rx.ports.methods import InvocationSink, MethodRequest, Reply
 from utd_rx.ports.room import EventSink, FramesSink, PicturesSink, height_asked
+from utd_rx.ports.transfers import TransferHeader, TransferSink
 from utd_rx.protocol import roster
 from utd_rx.protocol.roster import Roster
 from utd_rx.testing.fake_methods import FakeMethods
+from utd_rx.testing.fake_transfers import FakeTransfers
 
 _SOUND = (TrackSource.MICROPHONE, TrackSource.SCREEN_SHARE_AUDIO)
 _PICTURES = (TrackSource.CAMERA, TrackSource.SCREEN_SHARE)
@@ -49,6 +51,7 @@ class FakeRoom:
         connect_error: What the next `connect` raises, once.
         gate: `connect` and `publish` wait for it; set it to let them through.
         methods: The methods of the room, both sides.
+        transfers: The texts and files, likewise.
         sent: The data messages sent, as `(payload, topic, destinations)`.
         tokens: Those it was joined with, in order.
         sources: What each track that was published is fed from, by its sid.
@@ -69,6 +72,7 @@ class FakeRoom:
         self.figures: dict[str, TrackStatistics] = {}
         self.round_trip: float | None = None
         self.methods = FakeMethods()
+        self.transfers = FakeTransfers()
         self.is_connected = False
         self._sinks: list[EventSink] = []
         self._told: list[ev.RoomEvent] = []
@@ -122,6 +126,7 @@ class FakeRoom:
             voice.close()
         self._routes.clear()
         self.methods.lose()
+        self.transfers.lose()
         self.emit(ev.Disconnected(reason))
 
     def play(self, track_sid: str, *frames: AudioFrame) -> None:
@@ -271,6 +276,23 @@ class FakeRoom:
 
     async def answer(self, number: int, reply: Reply) -> None:
         self.methods.answer(number, reply)
+
+    def receive_streams(self, topic: str, is_text: bool, sink: TransferSink) -> Callable[[], None]:
+        return self.transfers.receive(topic, is_text, sink)
+
+    async def drop_stream(self, number: int) -> None:
+        self.transfers.drop(number)
+
+    async def open_stream(self, header: TransferHeader) -> int:
+        self._require_connected()
+        await self.gate.wait()
+        return self.transfers.open(header)
+
+    async def write_stream(self, number: int, data: bytes) -> None:
+        self.transfers.write(number, data)
+
+    async def end_stream(self, number: int, reason: str) -> None:
+        self.transfers.end(number, reason)
 
     async def set_subscribed(self, track_sid: str, subscribed: bool) -> None:
         self._require_connected()

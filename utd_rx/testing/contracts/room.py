@@ -8,34 +8,25 @@ from typing import Any
 
 import numpy as np
 import pytest
-import pytest_asyncio
 
 from utd_rx.audio.sources import ToneSource
-from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
+from utd_rx.errors import ConflictReason, UTDErrorCode
 from utd_rx.models import events as ev
 from utd_rx.models.audio import AudioFrame
 from utd_rx.models.connection import DisconnectReason
 from utd_rx.models.devices import DeviceKey
-from utd_rx.models.methods import MethodFailed, MethodInvocation
 from utd_rx.models.participant import TrackKind, TrackSource
 from utd_rx.models.statistics import TrackDirection
 from utd_rx.models.video import VideoFrame
-from utd_rx.ports.data import MAX_DATA, SelfDescription
-from utd_rx.ports.methods import MethodRequest
 from utd_rx.testing.contracts import PATIENCE, Batches, refusal
 from utd_rx.testing.contracts.room_bench import Loudspeaker, RoomBench
+from utd_rx.testing.contracts.room_data import RoomDataPromises
 from utd_rx.video import TestPattern, read_counter
 
 
 @pytest.mark.asyncio
-class RoomContract:
+class RoomContract(RoomDataPromises):
     """The suite; see the module."""
-
-    @pytest_asyncio.fixture
-    async def joined(self, bench: RoomBench) -> RoomBench:
-        """Return the bench, with its room connected."""
-        await bench.connect()
-        return bench
 
     async def test_the_snapshot_tells_who_one_is_and_what_one_may(self, bench: RoomBench) -> None:
         snapshot = await bench.connect()
@@ -139,39 +130,6 @@ class RoomContract:
         await joined.connect()
         assert len(joined.all_of(ev.Disconnected)) == 1
 
-    async def test_what_is_no_message_or_too_large_with_its_destinations_is_refused(
-        self, joined: RoomBench
-    ) -> None:
-        send, many = joined.room.send_data, [f"{n:064}" for n in range(20)]
-        wrong = (
-            send(b"x" * (MAX_DATA + 1)),
-            send(b"x" * MAX_DATA, to=many),
-            send(b"x", to="bob"),  # a bare string is not several identities
-            send("x"),  # type: ignore[arg-type] # what is tested
-            send([1, 2]),  # type: ignore[arg-type] # the same
-            send(b"x", reliable="no"),  # type: ignore[arg-type] # the same
-        )
-        for sending in wrong:
-            assert (await refusal(sending)).code is UTDErrorCode.VALIDATION
-        await send(b"x" * 61_000, to=many)
-
-    async def test_what_is_sent_reaches_those_it_is_for_once_and_in_order(
-        self, joined: RoomBench
-    ) -> None:
-        other, heard = await joined.server.listen()
-        send, numbers = joined.room.send_data, [b"%d" % n for n in range(1_000)]
-        await send(b"for all", topic="news")
-        await send(b"for nobody", to=[])
-        await send(b"for somebody else", to=["nobody"])
-        await send(b"for two", to=["nobody", other])
-        await asyncio.gather(*map(send, numbers))  # more than there is room for at a time
-        await send(b"end")
-        async with asyncio.timeout(PATIENCE):
-            while (b"end", "") not in heard():  # noqa: ASYNC110 - it is not the port's to tell
-                await asyncio.sleep(0.01)
-        sent = [b"for two", *numbers, b"end"]
-        assert heard() == [(b"for all", "news"), *((data, "") for data in sent)]
-
     async def test_it_reconnects_where_it_was_joined_last_once_that_is_over(
         self, bench: RoomBench
     ) -> None:
@@ -230,80 +188,6 @@ class RoomContract:
         await joined.room.disconnect()
         assert len(came.batches) == count
         await joined.room.unhear(reception)
-
-    async def test_what_one_says_of_oneself_is_told_and_takes_the_grant(
-        self, joined: RoomBench
-    ) -> None:
-        describe = joined.room.describe
-        await describe(SelfDescription(attributes={"mood": "good", "old": "x"}))
-        await asyncio.gather(
-            describe(SelfDescription(name="Ana")),
-            describe(SelfDescription(metadata="meta")),
-            describe(SelfDescription(attributes={"old": ""})),
-        )
-        assert (await joined.seen(ev.ParticipantNameChanged)).name == "Ana"
-        assert (await joined.seen(ev.ParticipantMetadataChanged)).metadata == "meta"
-        await joined.until(
-            lambda event: (
-                isinstance(event, ev.ParticipantAttributesChanged)
-                and dict(event.attributes) == {"mood": "good"}
-            )
-        )
-        assert len(joined.all_of(ev.ParticipantNameChanged)) == 1
-        await joined.granted()
-        refused = await refusal(describe(SelfDescription(name="Ben")))
-        assert refused.code is UTDErrorCode.FORBIDDEN
-
-    async def test_a_method_of_somebody_elses_is_called(self, joined: RoomBench) -> None:
-        who, _ = await joined.server.converse()
-        call = joined.room.call
-        payloads = "hello", "", "ü\N{GRINNING FACE}" * 1000
-        asked = [call(MethodRequest("echo", payload, who)) for payload in payloads]
-        assert await asyncio.gather(*asked) == list(payloads)
-        refused = await refusal(call(MethodRequest("refuse", "", who)))
-        assert isinstance(refused, MethodFailed)
-        assert (refused.code, refused.message) == (UTDErrorCode.FORBIDDEN, "not you")
-        unknown = await refusal(call(MethodRequest("unheard-of", "", who)))
-        assert unknown.code is UTDErrorCode.NOT_FOUND
-        late = await refusal(call(MethodRequest("silent", "", who, 0.1)))
-        assert late.code is UTDErrorCode.TIMEOUT
-        waiting = asyncio.ensure_future(call(MethodRequest("silent", "", who)))
-        assert await call(MethodRequest("echo", "still", who)) == "still"
-        await joined.room.disconnect()
-        left = await refusal(waiting)
-        assert left.reason is ConflictReason.LEFT, left
-        nowhere = await refusal(call(MethodRequest("echo", "", who)))
-        assert nowhere.reason is ConflictReason.NOT_JOINED
-
-    async def test_a_method_is_served_until_it_is_not_and_in_the_next_connection(
-        self, joined: RoomBench
-    ) -> None:
-        room = joined.room
-        calls = Batches[MethodInvocation]()
-        stop = room.serve("greet", lambda invocation: calls.take((invocation,)))
-        for words in ("ready", "again"):
-            who, call = await joined.server.converse()
-            assert await room.call(MethodRequest("echo", "", who)) == ""  # its channels are open
-            told = len(calls.told)
-            asking = asyncio.ensure_future(call("greet", words))
-            asked = await calls.until(lambda _: True, after=told)
-            assert (asked.method, asked.caller, asked.payload) == ("greet", who, words)
-            assert asked.timeout == pytest.approx(1, abs=0.2)
-            await room.answer(asked.number, "ü" + asked.payload)
-            await room.answer(asked.number, "twice")
-            assert await asking == "ü" + words
-            asking = asyncio.ensure_future(call("greet", ""))
-            asked = await calls.until(lambda _: True, after=told + 1)
-            busy = UTDStreamException("later", code=UTDErrorCode.RATE_LIMITED)
-            await room.answer(asked.number, busy)
-            refused = await refusal(asking)
-            assert (refused.code, refused.message) == (UTDErrorCode.RATE_LIMITED, "later")
-            if words == "ready":
-                await room.disconnect()
-                await joined.connect()
-        assert len(calls.told) == 4
-        stop()
-        assert (await refusal(call("greet", ""))).code is UTDErrorCode.NOT_FOUND
 
     async def test_a_track_is_received_as_the_last_word_says(self, joined: RoomBench) -> None:
         sid, room = await joined.hearing(), joined.room

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol, TypeVar
 
 from utd_rx.models import events as ev
@@ -10,6 +10,7 @@ from utd_rx.models.audio import AudioFrame
 from utd_rx.models.devices import DeviceKey
 from utd_rx.ports import living
 from utd_rx.ports.room import RoomPort
+from utd_rx.ports.transfers import TransferHeader, TransferNews
 from utd_rx.testing.contracts import Batches
 
 E = TypeVar("E", bound=ev.RoomEvent)
@@ -18,12 +19,14 @@ E = TypeVar("E", bound=ev.RoomEvent)
 class RoomServer(Protocol):
     """What a suite asks of whoever is behind the port.
 
-    Its `token` lets the participant say things of itself, and nothing be published.
+    Its `token` lets the participant say things of itself, and nothing be published; `other`
+    is who else comes.
     """
 
     url: str
     token: str
     identity: str
+    other: str
 
     async def grant(self, can_publish: bool) -> None:
         """Grant or revoke publishing; nothing can be said of oneself any more."""
@@ -46,6 +49,12 @@ class RoomServer(Protocol):
         """Let somebody else come who serves `echo`, which answers with what it was given, `refuse`,
         which raises `FORBIDDEN`, and `silent`, which never answers; return their identity, and what
         calls a method of the participant's as them, for a second at most."""
+
+    async def send(self, header: TransferHeader, parts: Sequence[bytes], reason: str) -> None:
+        """Let the somebody of `converse` send a text or a file to everybody."""
+
+    async def collect(self, topic: str, is_text: bool) -> Callable[[], list[TransferNews]]:
+        """Let the somebody of `converse` receive; return what tells what has come."""
 
 
 class RoomBench(Batches[ev.RoomEvent]):

@@ -10,18 +10,26 @@ from typing import Final
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conflict
 from utd_rx.models.audio import AudioInput
 from utd_rx.models.devices import DeviceKey
-from utd_rx.models.events import DataReceived, RoomEvent, RoomSnapshot
+from utd_rx.models.events import (
+    DataReceived,
+    Disconnected,
+    ParticipantDisconnected,
+    RoomEvent,
+    RoomSnapshot,
+)
 from utd_rx.models.participant import TrackPublication, TrackSource
 from utd_rx.models.statistics import RoomStatistics
 from utd_rx.models.video import VideoInput
 from utd_rx.ports.data import DataMessage, SelfDescription
 from utd_rx.ports.methods import InvocationSink, MethodRequest, Reply
 from utd_rx.ports.room import EventSink, FramesSink, PicturesSink
+from utd_rx.ports.transfers import TransferHeader, TransferSink
 from utd_rx.testing.world.connection import WorldConnection
 from utd_rx.testing.world.methods import TOPIC, WorldMethods
 from utd_rx.testing.world.network import Link
 from utd_rx.testing.world.sfu import VirtualSfu
 from utd_rx.testing.world.tokens import RoomTicket
+from utd_rx.testing.world.transfers import TRANSFERS, WorldTransfers
 
 CONNECT_TIMEOUT: Final = 15.0
 """Seconds for a whole join, as `UTDRoom` gives it."""
@@ -39,6 +47,7 @@ class WorldRoom:
         self._sfu, self._link = sfu, link
         self._sinks: dict[object, EventSink] = {}
         self._methods = WorldMethods()
+        self._transfers = WorldTransfers()
         self._live: WorldConnection | None = None
         self._last: tuple[RoomTicket, bool] | None = None
         self._joining: asyncio.Future[None] | None = None
@@ -192,6 +201,25 @@ class WorldRoom:
     async def answer(self, number: int, reply: Reply) -> None:
         self._methods.answer(number, reply, self._send)
 
+    def receive_streams(self, topic: str, is_text: bool, sink: TransferSink) -> Callable[[], None]:
+        return self._transfers.receive(topic, is_text, sink)
+
+    async def drop_stream(self, number: int) -> None:
+        self._transfers.drop(number)
+
+    async def open_stream(self, header: TransferHeader) -> int:
+        live = self._need()
+        if not live.permission.can_publish_data:
+            raise UTDStreamException("Sending data is not granted.", code=UTDErrorCode.FORBIDDEN)
+        return self._transfers.open(header, live.identity, self._send)
+
+    async def write_stream(self, number: int, data: bytes) -> None:
+        self._transfers.write(number, data, self._send)
+        await asyncio.sleep(0)
+
+    async def end_stream(self, number: int, reason: str) -> None:
+        self._transfers.end(number, reason, self._send)
+
     async def set_subscribed(self, track_sid: str, subscribed: bool) -> None:
         self._need().set_subscribed(track_sid, subscribed)
 
@@ -242,14 +270,25 @@ class WorldRoom:
             self._live = None
 
     def _deliver(self, events: tuple[RoomEvent, ...]) -> None:
-        told = tuple(event for event in events if not self._is_of_a_method(event))
+        told = tuple(event for event in events if not self._is_taken(event))
         for sink in tuple(self._sinks.values()) if told else ():
             sink(told)
 
-    def _is_of_a_method(self, event: RoomEvent) -> bool:
-        if not isinstance(event, DataReceived) or event.topic != TOPIC:
-            return False
-        self._methods.take(event, self._send)
+    def _is_taken(self, event: RoomEvent) -> bool:
+        """Take what is of a method, a text or a file; return whether it is that and no more."""
+        match event:
+            case DataReceived(topic=topic) if topic == TOPIC:
+                self._methods.take(event, self._send)
+            case DataReceived(topic=topic) if topic == TRANSFERS:
+                self._transfers.take(event)
+            case ParticipantDisconnected(identity=identity):
+                self._transfers.gone(identity)
+                return False
+            case Disconnected():
+                self._transfers.lose()
+                return False
+            case _:
+                return False
         return True
 
     def _send(self, message: DataMessage) -> None:

@@ -1,0 +1,355 @@
+"""Texts and files of a session: those that come, and those that it sends."""
+
+from __future__ import annotations
+
+import asyncio
+import mimetypes
+from collections.abc import Callable, Generator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any, Final, TypeAlias, TypeVar
+
+import reactivex
+from reactivex import Observable, abc
+from reactivex.disposable import CompositeDisposable, Disposable
+
+from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conflict, invalid
+from utd_rx.models import events as ev
+from utd_rx.models.checks import absolute
+from utd_rx.models.transfers import TransferInfo, TransferProgress
+from utd_rx.ports.methods import text as checked_text
+from utd_rx.ports.room import RoomPort
+from utd_rx.ports.transfers import (
+    TransferBegan,
+    TransferEnded,
+    TransferHeader,
+    TransferNews,
+    TransferPart,
+    topic_name,
+)
+from utd_rx.protocol.waiting import Waiting
+from utd_rx.sessions.commands import command
+from utd_rx.sessions.incoming_streams import IncomingFile, IncomingText
+from utd_rx.sessions.media_view import MediaView
+from utd_rx.sessions.runner import Runner
+from utd_rx.state import StateSubject, Store
+from utd_rx.state.events import EventStream
+from utd_rx.state.piping import piped
+
+St = TypeVar("St", bound=Waiting)
+
+Incoming: TypeAlias = IncomingText | IncomingFile
+
+MAX_COMING: Final = 64
+"""Texts and files that come at a time; what is more is not received."""
+
+MAX_COMING_OF_ONE: Final = 16
+"""Those of one sender."""
+
+MAX_SENDING: Final = 16
+"""Texts and files that are sent at a time."""
+
+MAX_SENT_TEXT: Final = 16 * 1024 * 1024
+"""Bytes of a text; a larger one is a file."""
+
+PART: Final = 60_000
+"""Bytes of a part that LiveKit is given at a time; it splits them further."""
+
+
+class FileSending:
+    """A file on its way: await it for its end; cancelling that ends it for its receivers, too.
+
+    Attributes:
+        progress: How much of it LiveKit has taken, which completes with it.
+    """
+
+    def __init__(self, total: int, send: Callable[[Callable[[int], None]], Any]) -> None:
+        self._total = total
+        self._store: Store[TransferProgress, TransferProgress] = Store(
+            TransferProgress(0, total), lambda _, new: new
+        )
+        self.progress: StateSubject[TransferProgress] = self._store.select(
+            lambda state: state, name="progress"
+        )
+        self._task: asyncio.Task[None] = asyncio.ensure_future(send(self._sent))
+        self._task.add_done_callback(self._done)
+
+    def __repr__(self) -> str:
+        return f"<FileSending, {self.progress.value.sent} of {self._total} bytes>"
+
+    def __await__(self) -> Generator[Any, None, None]:
+        return self._task.__await__()
+
+    def cancel(self) -> None:
+        """Send no more of it: who receives it is told that it failed. Idempotent."""
+        self._task.cancel()
+
+    def _sent(self, size: int) -> None:
+        self._store.dispatch(TransferProgress(size, self._total))
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._store.close()
+        if not task.cancelled():
+            task.exception()  # seen: nobody may await it
+
+
+class Transfers:
+    """What one session sends and receives so."""
+
+    def __init__(self, runner: Runner[Any], room: RoomPort) -> None:
+        self._runner = runner
+        self._room = room
+        self._coming: dict[int, Incoming] = {}
+        self._topics: dict[tuple[str, bool], tuple[EventStream[Any], Callable[[], None]]] = {}
+        self._observers: dict[tuple[str, bool], int] = {}
+        self._sending: set[asyncio.Future[Any]] = set()
+        runner.events.subscribe(self._mind, on_completed=self._close)
+
+    # --- received -------------------------------------------------------------------------------
+
+    def observe(self, topic: str, is_text: bool) -> Observable[Any]:
+        """Return what comes on a topic, while somebody observes it."""
+        key = topic_name(topic), is_text
+
+        def subscribe(
+            observer: abc.ObserverBase[Any], scheduler: abc.SchedulerBase | None = None
+        ) -> abc.DisposableBase:
+            self._runner.require_here()
+            if key not in self._topics:
+                stop = self._room.receive_streams(
+                    topic, is_text, lambda news: self._hear(key, news)
+                )
+                self._topics[key] = EventStream(), stop
+                self._observers[key] = 0
+            self._observers[key] += 1
+            receiving = self._topics[key][0].subscribe(observer, scheduler=scheduler)
+            ending = Disposable(lambda: self._runner.at_home(lambda: self._unobserve(key)))
+            return CompositeDisposable(receiving, ending)
+
+        coming: Observable[Any] = piped(reactivex.create(subscribe))
+        return coming
+
+    def _unobserve(self, key: tuple[str, bool]) -> None:
+        self._observers[key] -= 1
+        if not self._observers[key] and key in self._topics:
+            self._topics.pop(key)[1]()
+
+    def _hear(self, key: tuple[str, bool], news: TransferNews) -> None:
+        match news:
+            case TransferBegan(number=number, info=info):
+                self._arrive(key, number, info)
+            case TransferPart(number=number, data=data):
+                if (item := self._coming.get(number)) is not None:
+                    item.part(data)
+            case TransferEnded(number=number, failure=failure):
+                if (item := self._coming.pop(number, None)) is not None:
+                    item.end(failure)
+
+    def _arrive(self, key: tuple[str, bool], number: int, info: TransferInfo) -> None:
+        is_text = key[1]
+
+        def drop() -> None:
+            if self._coming.pop(number, None) is not None:
+                self._drop(number)
+
+        of_one = sum(one.info.sender == info.sender for one in self._coming.values())
+        is_full = len(self._coming) >= MAX_COMING or of_one >= MAX_COMING_OF_ONE
+        if is_full or key not in self._topics or self._runner.machine.closed:
+            self._drop(number)
+            return
+        item = self._coming[number] = (IncomingText if is_text else IncomingFile)(info, drop)
+        self._topics[key][0].emit(item)
+
+    def _drop(self, number: int) -> None:
+        if not self._runner.machine.closed:
+            self._runner.spawn(self._room.drop_stream(number), "drop a stream")
+
+    def _mind(self, event: ev.RoomEvent) -> None:
+        match event:
+            case ev.ParticipantDisconnected(identity=identity):
+                left = UTDStreamException(
+                    f"{identity} left before all had come", code=UTDErrorCode.NETWORK
+                )
+                self._fail(left, lambda sender: sender == identity)
+            case ev.Disconnected():
+                message = "the connection ended before all had come"
+                self._fail(conflict(ConflictReason.LEFT, message), lambda _: True)
+
+    def _fail(self, failure: UTDStreamException, is_of: Callable[[str], bool]) -> None:
+        for number, item in tuple(self._coming.items()):
+            if is_of(item.info.sender):
+                del self._coming[number]
+                self._drop(number)
+                item.end(failure)
+
+    def _close(self) -> None:
+        self._fail(conflict(ConflictReason.CLOSED, "the session is closed"), lambda _: True)
+        for stream, stop in tuple(self._topics.values()):
+            stop()
+            stream.close()
+        self._topics.clear()
+        for sending in tuple(self._sending):
+            sending.cancel()
+
+    # --- sent -----------------------------------------------------------------------------------
+
+    def require_sendable(self) -> None:
+        """Check that one more can be sent."""
+        self._runner.require_here()
+        self._runner.require_joined()
+        if len(self._sending) >= MAX_SENDING:
+            message = f"{MAX_SENDING} texts and files are on their way: wait for one of them"
+            raise conflict(ConflictReason.BUSY, message)
+
+    async def send_text(self, text: str, header: TransferHeader) -> None:
+        """Send a text, in parts."""
+        data = checked_text(text, "a text", MAX_SENT_TEXT).encode()
+
+        async def part() -> bytes:
+            nonlocal data
+            end = min(PART, len(data))
+            while end < len(data) and data[end] & 0xC0 == 0x80:  # within a character
+                end -= 1
+            sent, data = data[:end], data[end:]
+            return sent
+
+        await self._send(header, part, lambda size: None)
+
+    async def send_file(
+        self, file: IO[bytes], header: TransferHeader, sent: Callable[[int], None]
+    ) -> None:
+        """Send what is left of a file, in parts, and close it."""
+        try:
+            await self._send(header, lambda: asyncio.to_thread(file.read, PART), sent)
+        finally:
+            file.close()
+
+    async def _send(
+        self, header: TransferHeader, part: Callable[[], Any], sent: Callable[[int], None]
+    ) -> None:
+        if header.to == ():
+            return  # LiveKit takes an empty list for everybody
+        me = asyncio.ensure_future(self._send_now(header, part, sent))
+        self._sending.add(me)
+        try:
+            await me
+        except asyncio.CancelledError:
+            if self._runner.machine.closed:
+                raise conflict(ConflictReason.CLOSED, "the session is closed") from None
+            raise
+        finally:
+            me.cancel()
+            self._sending.discard(me)
+
+    async def _send_now(
+        self, header: TransferHeader, part: Callable[[], Any], sent: Callable[[int], None]
+    ) -> None:
+        number, size = await self._room.open_stream(header), 0
+        reason = "its sender gave it up"
+        try:
+            while data := await part():
+                size += len(data)
+                if header.size is not None and size > header.size:
+                    raise invalid("the file grew while it was sent: send a copy of it")
+                await self._room.write_stream(number, data)
+                sent(size)
+            if header.size is not None and size < header.size:
+                raise invalid("the file shrank while it was sent: send a copy of it")
+            reason = ""
+        finally:
+            await self._room.end_stream(number, reason)
+
+
+class Transferring(MediaView[St]):
+    """The part of a session that sends and receives texts and files."""
+
+    _transfers: Transfers
+
+    @command
+    async def send_text(
+        self,
+        text: str,
+        *,
+        topic: str = "",
+        to: Sequence[str] | None = None,
+        attributes: Mapping[str, str] | None = None,
+    ) -> None:
+        """Send a text of any length to everybody, or to the identities in `to`: LiveKit's text
+        stream.
+
+        Args:
+            text: 16 MiB of UTF-8 at most.
+            topic: What its receivers observe, `text_streams(topic)`; 256 bytes at most.
+            to: Identities, None for everybody who is here now.
+            attributes: Text by key, for its receivers.
+
+        Raises:
+            UTDStreamException: `VALIDATION` what cannot be sent; `FORBIDDEN` sending data is not
+                granted; `CONFLICT` not joined, left meanwhile, or 16 are on their way; `NETWORK`
+                or `TIMEOUT` LiveKit does not take it.
+
+        Cancelling is safe: its receivers are told that it failed.
+        """
+        self._transfers.require_sendable()
+        header = TransferHeader(is_text=True, topic=topic, to=to, attributes=attributes or {})
+        await self._transfers.send_text(text, header)
+
+    def send_file(
+        self,
+        path: str | Path,
+        *,
+        topic: str = "",
+        to: Sequence[str] | None = None,
+        name: str | None = None,
+        mime_type: str | None = None,
+        attributes: Mapping[str, str] | None = None,
+    ) -> FileSending:
+        """Send a file to everybody, or to the identities in `to`: LiveKit's byte stream.
+
+        It begins at once; `await` what is returned, and observe its `progress`.
+
+        Args:
+            path: Of a file, which is read while it is sent.
+            topic: What its receivers observe, `files(topic)`; 256 bytes at most.
+            to: Identities, None for everybody who is here now.
+            name: What its receivers are told, that of the file by default.
+            mime_type: Likewise; guessed by the name by default.
+            attributes: Text by key, for its receivers.
+
+        Raises:
+            UTDStreamException: As `send_text`, here or when it is awaited.
+            OSError: The file cannot be opened; when awaited, not read.
+        """
+        self._transfers.require_sendable()
+        place = absolute(path, "path")
+        called = place.name if name is None else name
+        guessed = mimetypes.guess_type(called)[0] or "application/octet-stream"
+        file = place.open("rb")
+        try:
+            header = TransferHeader(
+                is_text=False,
+                topic=topic,
+                to=to,
+                name=called,
+                mime_type=guessed if mime_type is None else mime_type,
+                size=file.seek(0, 2),
+                attributes=attributes or {},
+            )
+            file.seek(0)
+        except BaseException:
+            file.close()
+            raise
+        return FileSending(
+            header.size or 0, lambda sent: self._transfers.send_file(file, header, sent)
+        )
+
+    def text_streams(self, topic: str) -> Observable[IncomingText]:
+        """Return the texts that others send on a topic, each when it begins, while observed.
+
+        64 come at a time, 16 of one sender; what is more is not received. Observe it on the
+        session's loop. `VALIDATION` for what is no topic.
+        """
+        return self._transfers.observe(topic, True)
+
+    def files(self, topic: str) -> Observable[IncomingFile]:
+        """Return the files that others send on a topic, as `text_streams` the texts."""
+        return self._transfers.observe(topic, False)
