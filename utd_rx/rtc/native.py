@@ -77,7 +77,6 @@ def sdk() -> Any:
         return _load()
 
 
-@cache
 def _load() -> Any:
     try:
         from livekit import rtc
