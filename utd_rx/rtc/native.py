@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import threading
 from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -63,10 +64,20 @@ async def ready() -> None:
         await asyncio.to_thread(sdk)
 
 
+_LOADING: Final = threading.Lock()
+"""Of two threads that load LiveKit at once each would make a client of its native interface, and
+the callback of one hears nothing: a join through it never ends."""
+
+
 @cache
 def sdk() -> Any:
     """Return the module `livekit.rtc`, imported on the first call; `FEATURE_DISABLED` when it does
     not load, or lacks a private name."""
+    with _LOADING:
+        return _load()
+
+
+def _load() -> Any:
     try:
         from livekit import rtc
 
