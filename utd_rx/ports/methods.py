@@ -12,7 +12,7 @@ from utd_rx.models.checks import identity, number
 from utd_rx.models.methods import MethodInvocation
 
 MAX_METHOD: Final = 64
-"""Bytes of a method's name: LiveKit's own limit."""
+"""Bytes of a method's name; LiveKit's native code has no bound of its own."""
 
 MAX_PAYLOAD: Final = 1_000_000
 """Bytes of a payload or an answer; an older client of LiveKit's takes 15 KiB, and one that gets

@@ -166,7 +166,7 @@ class CallingMethods(MediaView[St]):
 
         Args:
             method: Its name, of 1 to 64 bytes.
-            payload: Any text, 1 MB at most; 15 KiB for a client of before 2026.
+            payload: Any text, 1 MB at most; 15 KiB for a client without data streams.
             to: The identity of who serves it.
             timeout: Seconds for all of it, 0.1 to 3600; who serves it learns of them.
 
