@@ -128,7 +128,7 @@ class Watch:
             self._note_from(getattr(session, stream), (who, name), read)
         for source in (TrackSource.MICROPHONE, TrackSource.CAMERA):
             self._note_each(session.remote_participants, who, source)
-        if hasattr(session, "call"):
+        if hasattr(session, "call_id"):
             self._note_from(session.call_id, (who, "call_id"), self._numbered)
             self._note_from(
                 client.ringing_calls,

@@ -35,6 +35,7 @@ ARGUMENTS: dict[str, object] = {
     "index": 0, "identity": "ana", "request_id": 1, "invitation_id": 1, "enabled": True,
     "locked": True, "role": UTDRole.ADMIN, "data": b"x", "to": ToneSource(),
     "attributes": {"mood": "good"}, "metadata": "x", "name": "Ana", "source": TrackSource.CAMERA,
+    "method": "m", "text": "hi",
 }  # fmt: skip
 COMMANDS = sorted(
     name
@@ -51,7 +52,8 @@ def call(session: UTDAudioRoomSession, name: str, **given: object) -> Awaitable[
         for parameter in inspect.signature(method).parameters.values()
         if parameter.default is inspect.Parameter.empty
     ]
-    return method(**{name: ARGUMENTS[name] for name in needed} | given)
+    somebody = {"to": "ana"} if "method" in needed else {}
+    return method(**{name: ARGUMENTS[name] for name in needed} | somebody | given)
 
 
 def test_there_are_commands() -> None:
