@@ -102,6 +102,13 @@ async def _answers(one: RawParticipant, random: Random) -> None:
     await asyncio.sleep(0.001)
 
 
+async def _no_length(one: RawParticipant, random: Random) -> None:
+    """A parameter that whoever walks them never gets past."""
+    kinds = (sctp.AbortChunk, sctp.ErrorChunk, sctp.HeartbeatChunk, sctp.ReconfigChunk)
+    one.sctp.send(_Bytes(struct.pack("!BBHHH", random.choice(kinds).type, 0, 8, 1, 0)))
+    await asyncio.sleep(0.001)
+
+
 async def _forward(one: RawParticipant, random: Random) -> None:
     chunk = sctp.ForwardTsnChunk()
     chunk.cumulative_tsn = (one.sctp.next + random.randrange(2**20)) & 0xFFFFFFFF
@@ -352,6 +359,7 @@ LIES: Final[tuple[Lie[Tell, Comes], ...]] = (
     Lie("messages of nothing", _empty, Comes.CUT_OFF),
     Lie("a thousand streams", _streams, Comes.CUT_OFF),
     Lie("chunks that ask for answers", _answers, Comes.LITTLE),
+    Lie("a parameter of no length", _no_length, Comes.CUT_OFF),
     Lie("numbers and streams left out", _forward, Comes.CUT_OFF),
     Lie("garbage instead of SCTP", _sctp_garbage, Comes.ANYTHING),
     Lie("small messages without end", _small, Comes.LITTLE),

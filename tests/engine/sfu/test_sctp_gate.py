@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import pytest
 from aiortc.rtcsctptransport import (
+    AbortChunk,
     Chunk,
     DataChunk,
+    ErrorChunk,
     ForwardTsnChunk,
+    HeartbeatAckChunk,
+    HeartbeatChunk,
+    InitAckChunk,
+    InitChunk,
+    ReconfigChunk,
     SackChunk,
     serialize_packet,
 )
@@ -33,6 +40,20 @@ def sack(*gaps: tuple[int, int]) -> SackChunk:
     chunk = SackChunk()
     chunk.gaps = list(gaps)
     return chunk
+
+
+class Raw(Chunk):
+    """A chunk of a kind that holds any bytes."""
+
+    def __init__(self, kind: type[Chunk], body: bytes) -> None:
+        super().__init__(body=body)
+        self.type = kind.type
+
+
+WITH_PARAMETERS = (
+    *(AbortChunk, ErrorChunk, HeartbeatAckChunk, HeartbeatChunk, ReconfigChunk),
+    *(InitAckChunk, InitChunk),
+)
 
 
 def packet(*chunks: Chunk, tag: int = 0) -> bytes:
@@ -72,6 +93,31 @@ def test_before_the_first_number_is_known_none_is_too_far() -> None:
 @given(st.binary(max_size=200), st.none() | st.integers(0, 2**32 - 1))
 def test_any_bytes_have_a_verdict(rest: bytes, received: int | None) -> None:
     assert isinstance(judge(rest, received, 0), Admittance)
+
+
+@pytest.mark.parametrize("kind", WITH_PARAMETERS)
+@pytest.mark.parametrize("before", [b"", b"\0\1\0\5x\0\0\0"], ids=["first", "second"])
+def test_a_parameter_without_length_which_nobody_gets_past_ends_it(
+    kind: type[Chunk], before: bytes
+) -> None:
+    head = bytes(len(bytes(kind())) - 4)
+    assert judge(packet(Raw(kind, head + before)), 0, 0) is Admittance.PASS
+    assert judge(packet(Raw(kind, head + before + bytes(4))), 0, 0) is Admittance.ABORT
+    assert judge(packet(data(1), Raw(kind, head + before + bytes(4))), 0, 0) is Admittance.ABORT
+
+
+async def test_who_begins_again_and_again_leaves_no_numbers_behind(pair: Pair) -> None:
+    await pair.opened()
+    for first in (3_000, 2_000, 1_000):  # what is behind a first number is forgotten
+        assert not pair.server.is_closed
+        pair.server.be_begun(first)
+        for n in range(2, 60, 2):
+            pair.server.be_sent(data(0), ahead=n)
+    pair.server.be_sent(data(0), ahead=61)
+    assert not pair.server.is_closed
+    for n in range(63, 100, 2):
+        pair.server.be_sent(data(0), ahead=n)
+    assert pair.server.is_closed
 
 
 async def test_messages_of_every_size_pass(pair: Pair) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from aiortc import RTCCertificate, RTCDataChannel, RTCDataChannelParameters
-from aiortc.rtcsctptransport import serialize_packet
+from aiortc.rtcsctptransport import InitChunk, serialize_packet
 from google_crc32c import value as crc32c
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -62,14 +62,20 @@ class Client(DataChannels):
 class Server(DataChannels):
     """The side under test."""
 
-    def be_sent(self, chunk: Any) -> None:
-        """Receive a chunk of the client's; its numbers count from the next one expected."""
+    def be_sent(self, chunk: Any, ahead: int = 1) -> None:
+        """Receive a chunk of the client's; its numbers count from the last one that came."""
         received = self._sctp._last_received_tsn or 0
         for number in ("tsn", "cumulative_tsn"):
             if hasattr(chunk, number):
-                setattr(chunk, number, (received + 1) & 0xFFFFFFFF)
+                setattr(chunk, number, (received + ahead) & 0xFFFFFFFF)
         tag = self._sctp._local_verification_tag
         self.receive(serialize_packet(5000, 5000, tag, chunk))
+
+    def be_begun(self, first: int) -> None:
+        """Receive the first word of an association, whose numbers begin there."""
+        begin = InitChunk()
+        begin.initial_tsn, begin.inbound_streams, begin.outbound_streams = first, 1024, 1024
+        self.receive(serialize_packet(5000, 5000, 0, begin))
 
     def has(self, label: str) -> bool:
         return label in self._channels

@@ -18,7 +18,7 @@ from aiortc import RTCDataChannel, RTCDataChannelParameters, RTCSctpTransport
 from aiortc.rtcsctptransport import RTCSctpCapabilities
 
 from utd_rx.engine.sfu.answers import MAX_MESSAGE_SIZE
-from utd_rx.engine.sfu.sctp_gate import MAX_HELD, MAX_STREAMS, Admittance, judge
+from utd_rx.engine.sfu.sctp_gate import MAX_HELD, MAX_STREAMS, WINDOW, Admittance, judge
 
 _logger = logging.getLogger(__name__)
 
@@ -124,8 +124,10 @@ class DataChannels:
         streams = self._sctp._inbound_streams.values()
         held = sum(len(one.reassembly) for one in streams)
         self._flush()
-        # aiortc advertises its window but takes what exceeds it.
-        if self._sctp._advertised_rwnd < 0 or len(streams) > MAX_STREAMS or held > MAX_HELD:
+        # aiortc advertises its window but takes what exceeds it, and forgets at another INIT what
+        # its misordered numbers counted from, but not them.
+        is_greedy = self._sctp._advertised_rwnd < 0 or len(self._sctp._sack_misordered) > WINDOW
+        if is_greedy or len(streams) > MAX_STREAMS or held > MAX_HELD:
             self.close()
 
     def _on_channel(self, channel: RTCDataChannel) -> None:

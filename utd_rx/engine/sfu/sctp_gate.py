@@ -1,8 +1,9 @@
 """What of SCTP is handed over to aiortc, whose work per packet grows with what a peer makes up.
 
-It keeps misordered numbers and fragments in lists that it walks for every chunk, and unrolls the
-gaps of an acknowledgement one by one. So one packet could stop the loop for seconds. With these
-bounds none costs more than some milliseconds; chunks are those of RFC 9260, section 3.3.
+It keeps misordered numbers and fragments in lists that it walks for every chunk, unrolls the gaps
+of an acknowledgement one by one, and never gets past a parameter of length zero. So one packet
+could stop the loop for seconds, or for good. With these bounds none costs more than some
+milliseconds; chunks are those of RFC 9260, section 3.3.
 """
 
 from __future__ import annotations
@@ -18,11 +19,14 @@ _DATA: Final = struct.Struct("!IH")  # TSN and stream, of more
 _GAPS: Final = struct.Struct("!HH")
 _DATA_CHUNK, _SACK_CHUNK = 0, 3
 _DATA_HEADER, _SACK_HEADER = 16, 16
+_PARAMETER: Final = struct.Struct("!HH")
+_PARAMETERS: Final = {1: 20, 2: 20, 4: 4, 5: 4, 6: 4, 9: 4, 130: 4}
+"""Where they begin in a chunk, by its kind: INIT and its answer, heartbeats, ends, RE-CONFIG."""
 
 _MAX_CHUNKS: Final = 64
 """Of one packet: 1,200 bytes of the smallest messages that LiveKit sends are half as many."""
 
-_WINDOW: Final = 96
+WINDOW: Final = 96
 """How far ahead of a hole chunks are taken, 100 kB; what is beyond comes again, as if lost."""
 
 _MAX_GAPS: Final = 8192
@@ -58,7 +62,7 @@ def judge(packet: bytes, received: int | None, outstanding: int) -> Admittance:
             if size == _DATA_HEADER:  # "No User Data", which RFC 9260 ends an association for
                 return Admittance.ABORT
             tsn, _ = _DATA.unpack_from(packet, at + _CHUNK.size)
-            if received is not None and _WINDOW < ((tsn - received) & 0xFFFFFFFF) < 0x80000000:
+            if received is not None and WINDOW < ((tsn - received) & 0xFFFFFFFF) < 0x80000000:
                 verdict = Admittance.DROP
         elif kind == _SACK_CHUNK and size >= _SACK_HEADER:
             (blocks,) = struct.unpack_from("!H", packet, at + 12)
@@ -69,7 +73,19 @@ def judge(packet: bytes, received: int | None, outstanding: int) -> Admittance:
                 return Admittance.ABORT
             if gaps > outstanding + _SLACK:
                 verdict = Admittance.DROP
+        elif kind in _PARAMETERS and not _end(packet, at + _PARAMETERS[kind], at + size):
+            return Admittance.ABORT
     return verdict
+
+
+def _end(packet: bytes, at: int, end: int) -> bool:
+    """Whether who walks the parameters between two places comes to an end."""
+    while at + _PARAMETER.size <= end:
+        _, size = _PARAMETER.unpack_from(packet, at)
+        if size < _PARAMETER.size:
+            return False
+        at += size + -size % 4
+    return True
 
 
 def _chunks(packet: bytes) -> Iterator[tuple[int, int, int]]:
