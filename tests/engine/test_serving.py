@@ -248,6 +248,60 @@ async def test_a_body_without_credentials_has_a_limit(serve: Open) -> None:
         assert await greedy.rest() == b""
 
 
+async def at_once(limits: GuestLimits, request: bytes, many: int) -> tuple[list[int], list[bytes]]:
+    """Have many connect and send before anybody looks; in which turns of the loop they were
+    handled, and what they were answered."""
+    loop, turns, handled = asyncio.get_running_loop(), 0, list[int]()
+
+    def turn() -> None:
+        nonlocal turns, handle
+        turns += 1
+        handle = loop.call_soon(turn)
+
+    async def count(request: web.Request) -> web.Response:
+        handled.append(turns)
+        return web.Response(text=str(len(await request.read())))
+
+    app = web.Application(client_max_size=2**30)
+    app.add_routes([web.post("/", count)])
+    server = HttpServer(app, "test", shutdown_timeout=1.0, limits=limits)
+    listener = socket.create_server(("127.0.0.1", 0), backlog=many)
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(server.aclose)
+        clients = [socket.create_connection(listener.getsockname()) for _ in range(many)]
+        for client in clients:
+            client.sendall(request)
+        handle = loop.call_soon(turn)
+        stack.callback(lambda: handle.cancel())
+        await server.start(listener)
+        answers = []
+        for client in clients:
+            reader, writer = await asyncio.open_connection(sock=client)
+            answers.append(await Stranger(reader, writer).rest())
+            writer.close()
+    return handled, answers
+
+
+def post(size: int) -> bytes:
+    head = f"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n\r\n"
+    return head.encode() + bytes(size)
+
+
+async def test_of_many_who_come_at_once_one_is_handled_in_a_turn_of_the_loop() -> None:
+    handled, answers = await at_once(GuestLimits(), post(3), 40)
+    assert [one[-1:] for one in answers] == [b"3"] * 40
+    assert len(set(handled)) == 40
+
+
+async def test_what_comes_behind_a_head_that_waits_is_kept_and_bounded() -> None:
+    size = 600_000  # more than is read at a time
+    _, answers = await at_once(GuestLimits(), post(size), 8)
+    assert [one[-6:] for one in answers] == [b"600000"] * 8
+    handled, answers = await at_once(GuestLimits(received=size // 2), post(size), 8)
+    assert answers == [b""] * 8
+    assert len(handled) < 8
+
+
 async def test_closing_ends_guests_who_said_nothing() -> None:
     server = HttpServer(web.Application(), "test", shutdown_timeout=1.0)
     listener = socket.create_server(("127.0.0.1", 0))

@@ -3,7 +3,8 @@
 Theory of operation: who has shown nothing yet is a *guest*. A guest's request head is kept by its
 `_Guest` until it is whole, so that half a head costs its own bytes and no parser, task or request.
 A guest may send so many bytes in so many seconds; all guests together, too; and it gets one answer,
-after which its connection ends. `trust`, called where a request's credentials were found good,
+after which its connection ends. Heads that are whole are handled one in a turn of the loop: to come
+with a thousand connections at once holds up nobody but who does. `trust`, called where a request's credentials were found good,
 takes the guest out of the way: from then on the connection is aiohttp's alone, and kept.
 
 Nothing is unpacked for anybody: nobody here needs a compressed body, 4 MB of one may hold 4 GB, and
@@ -69,6 +70,8 @@ class HttpServer:
         log = _log.getChild(name)
         log.addFilter(_in_one_line)
         self._guests: dict[_Guest, None] = {}  # in order of arrival
+        self._whole: dict[_Guest, None] = {}  # whose head is, in order
+        self._is_handling = False
         self._received = 0
         self._is_open = False
         self._listening: asyncio.Server | None = None
@@ -107,6 +110,21 @@ class HttpServer:
         server = self._runner.server if self._is_open else None
         return server() if server is not None else None
 
+    def handle(self, guest: _Guest) -> None:
+        """Have a guest's head handled, when those before it are."""
+        self._whole[guest] = None
+        if not self._is_handling:
+            self._is_handling = True
+            asyncio.get_running_loop().call_soon(self._handle_next)
+
+    def _handle_next(self) -> None:
+        guest = next(iter(self._whole), None)
+        self._is_handling = guest is not None
+        if guest is not None:
+            del self._whole[guest]
+            asyncio.get_running_loop().call_soon(self._handle_next)
+            guest.hand_over()
+
     def admit(self, guest: _Guest) -> bool:
         """Take a new guest in, unless closed; the oldest gives way when there are too many."""
         if self._is_open:
@@ -128,6 +146,7 @@ class HttpServer:
         if guest in self._guests:
             del self._guests[guest]
             self._received -= guest.received
+        self._whole.pop(guest, None)
 
 
 def trust(request: web.Request) -> None:
@@ -169,6 +188,7 @@ class _Guest(asyncio.Protocol):
         self.received = 0
         self._server = server
         self._head = bytearray()
+        self._is_whole = False  # and not handed over
         self._transport: asyncio.Transport | None = None
         self._handler: asyncio.Protocol | None = None
         self._deadline: asyncio.TimerHandle | None = None
@@ -188,10 +208,12 @@ class _Guest(asyncio.Protocol):
         self._server.count(self, len(data))
         if self._transport is None:  # refused
             return
-        if self._handler is None:
-            self._collect(self._transport, data)
-        elif self.received > self._server.limits.received:
+        if self.received > self._server.limits.received:
             self.refuse("too many bytes without valid credentials")
+        elif self._is_whole:
+            self._head += data
+        elif self._handler is None:
+            self._collect(self._transport, data)
         else:
             self._handler.data_received(data)
 
@@ -205,9 +227,14 @@ class _Guest(asyncio.Protocol):
             transport.write(_TOO_LARGE)
             self.refuse("header too large")
         elif is_whole:
-            self._hand_over(transport)
+            self._is_whole = True
+            self._server.handle(self)
 
-    def _hand_over(self, transport: asyncio.Transport) -> None:
+    def hand_over(self) -> None:
+        """Let aiohttp have the connection, with what has come on it."""
+        transport, self._is_whole = self._transport, False
+        if transport is None or transport.is_closing():  # gone meanwhile
+            return
         self._handler = handler = self._server.handler()
         if handler is None:
             transport.close()
