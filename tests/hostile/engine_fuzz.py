@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 from random import Random
 
 from livekit import api
 
 from tests.hostile.deceived import meet
-from tests.hostile.engine_lies import by_chance
-from tests.hostile.lies import liar
-from tests.hostile.pair import PERIOD, pair
+from tests.hostile.engine_lies import Comes, Tell, by_chance
+from tests.hostile.judging import Found, judged, said
+from tests.hostile.lies import Liar, Lie, liar
+from tests.hostile.pair import PERIOD, Pair, pair
 from utd_rx.testing.witness import Witness
 
 KEY = {"api_key": "key", "api_secret": "s" * 32}
@@ -36,24 +38,25 @@ async def fuzz(random: Random, seconds: float) -> list[str]:
             pair(engine.ready["media"], token) as beside,
         ):
             while time.monotonic() < until:
-                await asyncio.to_thread(witness.look)
-                begun = time.monotonic()
                 lies = [by_chance(random.randrange(2**32)) for _ in range(AT_ONCE)]
-                met = await asyncio.gather(
-                    *(meet(engine, lie, f"room-{told + n}") for n, lie in enumerate(lies)),
-                    return_exceptions=True,
-                )
-                await asyncio.sleep(2 * PERIOD)
+                wrong, _ = await judged(witness, partial(_tell, engine, beside, lies, told))
                 told += len(lies)
-                found += [
-                    f"{lie.name}: {type(error).__name__}: {error}"
-                    for lie, error in zip(lies, met, strict=True)
-                    if error is not None
-                ]
-                if not (await asyncio.to_thread(witness.look)).is_hurt:
-                    try:
-                        beside.since(begun).check(lies[0].pair, ", ".join(one.name for one in lies))
-                    except AssertionError as error:
-                        found.append(str(error).splitlines()[0])
+                found += wrong
     print(f"engine: {told} lies")
     return found
+
+
+async def _tell(engine: Liar, beside: Pair, lies: list[Lie[Tell, Comes]], told: int) -> Found:
+    begun = time.monotonic()
+    met = await asyncio.gather(
+        *(meet(engine, lie, f"room-{told + n}") for n, lie in enumerate(lies)),
+        return_exceptions=True,
+    )
+    await asyncio.sleep(2 * PERIOD)
+    found = [
+        f"{lie.name}: {type(error).__name__}: {error}"
+        for lie, error in zip(lies, met, strict=True)
+        if error is not None
+    ]
+    names = ", ".join(one.name for one in lies)
+    return found, said(lambda: beside.since(begun).check(lies[0].pair, names))

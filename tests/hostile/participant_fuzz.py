@@ -8,6 +8,7 @@ from functools import partial
 from random import Random
 
 from tests.engine.sfu.clients import token
+from tests.hostile.judging import Found, judged, said
 from tests.hostile.pair import PERIOD, Pair, pair
 from tests.hostile.participant_lies import LIES, Mallory, mallory, wrong
 from tests.hostile.turns import Turns, turns
@@ -44,15 +45,14 @@ async def _one(
     random: Random, beside: Pair, loop: Turns, liar: Mallory, witness: Witness
 ) -> tuple[list[str], bool]:
     """Tell one lie; what was wrong, and whether the pair could be judged meanwhile."""
-    lie, seed, begun = random.choice(LIES), random.randrange(2**32), time.monotonic()
-    await asyncio.to_thread(witness.look)
-    found = wrong(lie, await liar.tell(lie.name, seed, random.uniform(0.1, 2.0)))
-    await asyncio.sleep(2 * PERIOD)
-    seen = await asyncio.to_thread(witness.look)
-    try:
-        loop.check(lie.name)
-        if not seen.is_hurt:
-            beside.since(begun).check(lie.pair, lie.name)
-    except AssertionError as error:
-        found.append(str(error).splitlines()[0])
-    return [f"{one} (seed {seed})" for one in found], not seen.is_hurt
+    lie, seed, seconds = random.choice(LIES), random.randrange(2**32), random.uniform(0.1, 2.0)
+
+    async def tell() -> Found:
+        begun = time.monotonic()
+        found = wrong(lie, await liar.tell(lie.name, seed, seconds))
+        await asyncio.sleep(2 * PERIOD)
+        found += said(partial(loop.check, lie.name))
+        return found, said(lambda: beside.since(begun).check(lie.pair, lie.name))
+
+    found, is_judged = await judged(witness, tell)
+    return [f"{one} (seed {seed})" for one in found], is_judged

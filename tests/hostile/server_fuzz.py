@@ -9,9 +9,10 @@ from random import Random
 from urllib.parse import quote
 
 from tests.hostile.engine_fuzz import KEY, token
-from tests.hostile.lies import liar
+from tests.hostile.judging import Found, judged, said
+from tests.hostile.lies import Lie, liar
 from tests.hostile.pair import PERIOD, pair
-from tests.hostile.server_lies import by_chance
+from tests.hostile.server_lies import Comes, Tell, by_chance
 from tests.hostile.victim import victims
 from utd_rx.testing.witness import Witness
 
@@ -33,22 +34,23 @@ async def fuzz(random: Random, seconds: float) -> list[str]:
             pair(server.ready["honest"], token) as beside,
         ):
             while time.monotonic() < until:
-                await asyncio.to_thread(witness.look)
-                begun, lie = time.monotonic(), by_chance(random.randrange(2**32))
+                lie = by_chance(random.randrange(2**32))
                 url = f"{server.ready['lying']}/{quote(lie.name)}"
-                met = await others.meet(url, token("victim", lie.name))
-                await asyncio.sleep(2 * PERIOD)
+
+                async def tell(lie: Lie[Tell, Comes] = lie, url: str = url) -> Found:
+                    begun = time.monotonic()
+                    met = await others.meet(url, token("victim", lie.name))
+                    await asyncio.sleep(2 * PERIOD)
+                    wrong = []
+                    if not met.is_alive and "panicked at" not in met.panic:
+                        wrong.append(f"{lie.name}: {met.panic}")
+                    elif not met.is_alive:
+                        aborted[met.panic.rpartition("panicked at ")[2]] += 1
+                    elif not met.message.isprintable():
+                        wrong.append(f"{lie.name}: {met.message!r}")
+                    return wrong, said(lambda: beside.since(begun).check(lie.pair, lie.name))
+
                 told += 1
-                if not met.is_alive and "panicked at" not in met.panic:
-                    found.append(f"{lie.name}: {met.panic}")
-                elif not met.is_alive:
-                    aborted[met.panic.rpartition("panicked at ")[2]] += 1
-                elif not met.message.isprintable():
-                    found.append(f"{lie.name}: {met.message!r}")
-                if not (await asyncio.to_thread(witness.look)).is_hurt:
-                    try:
-                        beside.since(begun).check(lie.pair, lie.name)
-                    except AssertionError as error:
-                        found.append(str(error).splitlines()[0])
+                found += (await judged(witness, tell))[0]
     print(f"media server: {told} lies; native code aborted at {dict(aborted)}")
     return found

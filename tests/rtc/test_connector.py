@@ -44,6 +44,7 @@ TEXTS = [
     ("client error: 400 Bad Request - room 401 is full", "VALIDATION"),
     ("server error: 503 Service Unavailable - error 429", "SERVER"),
     ("server error: 502 Bad Gateway - client error: 404 Not Found", "SERVER"),
+    ("transport connection error: IO error: client error: 404 Not Found", "NETWORK"),
     ("handshake error: 302 Found", "UNKNOWN"),
     ("transport connection error: Proxy connection failed: HTTP/1.1 403 Forbidden", "NETWORK"),
 ]
