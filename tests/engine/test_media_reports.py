@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import io
 import time
+from collections.abc import Mapping
 
+import aiohttp
 import jwt
 import pytest
 from google.protobuf.json_format import MessageToJson
@@ -14,8 +17,9 @@ from livekit import api
 
 from tests.engine.backend import SECRET, Backend, running_backend
 from tests.engine.conftest import Reply, World, on_fakes
+from tests.engine.fakes import FakeClock, FakeMedia
 from tests.fixtures import wire_fixture
-from utd_rx.engine import EngineOptions
+from utd_rx.engine import EngineOptions, LocalEngine
 from utd_rx.engine.rules.seat_state import (
     ABSENCE_SECONDS,
     DEPARTURE_SECONDS,
@@ -55,6 +59,28 @@ async def test_a_signed_report_is_a_fact(world: World) -> None:
     left.participant.disconnect_reason = api.DisconnectReason.PARTICIPANT_REMOVED
     assert (await post(world, MessageToJson(left))).status == 200
     assert (await world.occupants(sara))[1] is None
+
+
+async def test_who_hears_that_reports_were_dropped_asks_who_is_there() -> None:
+    async with LocalEngine(EngineOptions()) as engine, aiohttp.ClientSession() as http:
+        world = World(engine, FakeMedia(), FakeClock(), http)
+        sara = await world.host()
+        joined = event_of(world, "participant_joined")
+        joined.participant.identity, joined.participant.sid = "ghost", "PA_1"
+        news = event_of(world, "track_unpublished")
+        for report in (joined, news):
+            assert (await post(world, MessageToJson(report))).status == 200
+            assert "ghost" in sessions(world)
+        news.num_dropped = 3
+        assert (await post(world, MessageToJson(news))).status == 200
+        async with asyncio.timeout(20):
+            while "ghost" in sessions(world):
+                await world.grid(sara)
+
+
+def sessions(world: World) -> Mapping[str, str]:
+    room = world.engine.core.rooms.all().get("friday")
+    return {} if room is None else room.sessions
 
 
 @pytest.mark.parametrize(

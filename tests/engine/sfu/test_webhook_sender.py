@@ -157,6 +157,19 @@ async def test_a_refusal_is_no_delivery_and_says_so(
     assert "given up after 1 tries: HTTP 413" in caplog.text
 
 
+async def test_what_was_given_up_is_lost_and_counted(hook: Hook, sfu_options: SfuOptions) -> None:
+    hook.refuses_the_next = True
+    sender = SfuWebhookSender(sfu_options)
+    sender.start()
+    sender.notify("participant_left", room=models.Room(name="X"))
+    sender.notify("room_started", room=models.Room(name="X"))
+    await hook.until(sfu_options, "room_started")
+    sender.notify("room_finished", room=models.Room(name="X"))
+    events = await hook.until(sfu_options, "room_finished")
+    await sender.aclose()
+    assert [one.num_dropped for one in events] == [0, 1]
+
+
 async def test_however_often_somebody_comes_and_goes_one_end_waits(
     hook: Hook, sfu_options: SfuOptions
 ) -> None:

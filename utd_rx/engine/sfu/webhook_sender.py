@@ -125,6 +125,7 @@ class SfuWebhookSender:
                         break
             except (aiohttp.ClientError, TimeoutError, ValueError) as error:
                 problem = type(error).__name__
+        self._dropped += 1
         _logger.error("webhook to %s given up after %d tries: %s", url, attempt + 1, problem)
 
     async def aclose(self) -> None:
