@@ -251,12 +251,13 @@ async def test_a_body_without_credentials_has_a_limit(serve: Open) -> None:
 async def at_once(limits: GuestLimits, request: bytes, many: int) -> tuple[list[int], list[bytes]]:
     """Have many connect and send before anybody looks; in which turns of the loop they were
     handled, and what they were answered."""
-    loop, turns, handled = asyncio.get_running_loop(), 0, list[int]()
+    turns, handled = 0, list[int]()
 
-    def turn() -> None:
-        nonlocal turns, handle
-        turns += 1
-        handle = loop.call_soon(turn)
+    async def turn() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
 
     async def count(request: web.Request) -> web.Response:
         handled.append(turns)
@@ -271,8 +272,8 @@ async def at_once(limits: GuestLimits, request: bytes, many: int) -> tuple[list[
         clients = [socket.create_connection(listener.getsockname()) for _ in range(many)]
         for client in clients:
             client.sendall(request)
-        handle = loop.call_soon(turn)
-        stack.callback(lambda: handle.cancel())
+        turning = asyncio.create_task(turn())
+        stack.callback(turning.cancel)
         await server.start(listener)
         answers = []
         for client in clients:

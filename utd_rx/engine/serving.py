@@ -3,9 +3,10 @@
 Theory of operation: who has shown nothing yet is a *guest*. A guest's request head is kept by its
 `_Guest` until it is whole, so that half a head costs its own bytes and no parser, task or request.
 A guest may send so many bytes in so many seconds; all guests together, too; and it gets one answer,
-after which its connection ends. Heads that are whole are handled one in a turn of the loop: to come
-with a thousand connections at once holds up nobody but who does. `trust`, called where a request's credentials were found good,
-takes the guest out of the way: from then on the connection is aiohttp's alone, and kept.
+after which its connection ends. Of heads that are whole one is handled in a turn of the loop, so
+that who comes with a thousand at once holds up nobody else. `trust`, called where a request's
+credentials were found good, takes the guest out of the way: from then on the connection is
+aiohttp's alone, and kept.
 
 Nothing is unpacked for anybody: nobody here needs a compressed body, 4 MB of one may hold 4 GB, and
 aiohttp unpacks them as they come, also those that no handler reads. So it is told not to, and a
