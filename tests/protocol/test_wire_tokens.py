@@ -75,6 +75,11 @@ def test_what_livekit_can_join_is_kept_to_the_letter(url: str) -> None:
     assert reply.url == url
 
 
+def test_a_url_that_names_one_host_here_and_another_to_livekit_is_none() -> None:
+    for url in ("ws://evil.test\\@127.0.0.1", "wss:\\\\evil.test"):
+        assert token_from_wire({"token": "t", "url": url, "user_token": "u"}) is None
+
+
 @given(mint_objects)
 def test_any_object_is_read_or_refused(wire: dict[str, object]) -> None:
     reply = token_from_wire(wire)

@@ -140,7 +140,8 @@ def is_loopback(host: str) -> bool:
 def is_clear_text(url: str) -> bool:
     """Whether what goes to `url` goes to another machine for everybody to read."""
     with suppress(ValueError):
-        parts = urlsplit(url)
+        # What dials it takes "\" for "/", as browsers do: what is behind one is no host.
+        parts = urlsplit(url.replace("\\", "/"))
         return parts.scheme.lower() in ("http", "ws") and not is_loopback(parts.hostname or "")
     return False  # no url at all; whoever dials it says so
 

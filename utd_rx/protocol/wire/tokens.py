@@ -135,7 +135,7 @@ def _media_url(value: object) -> str | None:
     LiveKit would refuse any other too, but as if the caller had chosen it.
     """
     url = _visible(value)
-    if url is None:
+    if url is None or "\\" in url:  # which is "/" to LiveKit: the host is another one there
         return None
     try:
         parts = urlsplit(url)
