@@ -55,6 +55,7 @@ def test_what_is_no_chat_is_no_message(wire: dict[str, object]) -> None:
         (None, None),
         (float("nan"), None),
         (float("inf"), None),
+        pytest.param(10**400, None, id="400 zeros"),
     ],
 )
 def test_a_time_is_told_or_unknown(timestamp: object, seconds: float | None) -> None:

@@ -15,6 +15,7 @@ from utd_rx.protocol.wire.reading import (
     read_bool,
     read_int,
     read_list,
+    read_number,
     read_object,
     read_text,
     read_texts,
@@ -27,6 +28,7 @@ def test_every_reader_takes_every_value(value: object) -> None:
     read_list(value)
     assert read_text(value) != ""
     assert type(read_int(value)) in (int, type(None))
+    assert type(read_number(value)) in (float, type(None))
     assert read_bool(value) in (True, False, None)
     for key, text in read_texts(value).items():
         assert isinstance(key, str)
@@ -62,6 +64,25 @@ def test_every_reader_takes_every_value(value: object) -> None:
 )
 def test_integers(value: object, number: int | None) -> None:
     assert read_int(value) == number
+
+
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [
+        (7, 7.0),
+        (-7.5, -7.5),
+        (2**64, 2.0**64),
+        pytest.param(10**400, None, id="400 zeros"),
+        pytest.param(-(10**400), None, id="-400 zeros"),
+        (math.inf, None),
+        (math.nan, None),
+        (True, None),
+        ("7", None),
+        (None, None),
+    ],
+)
+def test_numbers(value: object, number: float | None) -> None:
+    assert read_number(value) == number
 
 
 @pytest.mark.parametrize(

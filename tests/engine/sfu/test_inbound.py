@@ -187,7 +187,8 @@ def test_a_video_that_is_unmuted_begins_with_a_key_frame() -> None:
 def test_an_audio_level_without_a_value_is_none() -> None:
     track, _ = make_track()
     _, sink = subscribe(track)
-    header = rtp.RtpHeader(111, 7, 960, 9, {1: b""}, 12)
-    track.on_rtp(track.streams[0], bytes(12) + b"sound", header, 0.0)
-    assert [one.sequence for one in sink.rtp]
+    for number in (7, 8):  # a level counts from the second on
+        header = rtp.RtpHeader(111, number, 960 * number, 9, {1: b""}, 12)
+        track.on_rtp(track.streams[0], bytes(12) + b"sound", header, 0.0)
+    assert len(sink.rtp) == 2
     assert track.meter.level(0.0) == 0.0

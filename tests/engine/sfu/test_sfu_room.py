@@ -11,6 +11,7 @@ from livekit.protocol import models, rtc
 from livekit.protocol import room as rtc_room
 
 from tests.engine.sfu.rooms import Signal, claims, join
+from tests.hostile.raw_participant import RawParticipant
 from utd_rx.engine.sfu.limits import LimitError
 from utd_rx.engine.sfu.sfu_participant import Reason, State
 from utd_rx.engine.sfu.sfu_room import RoomFullError, SfuRoom
@@ -218,3 +219,21 @@ async def test_data_beyond_a_share_is_held_then_refused_in_words(room: SfuRoom) 
         alice.connections.publisher.on_datagram(b"\x16", 20.0)
     assert alice.connections.publisher.refused == 0
     assert not alice.is_closed
+
+
+async def test_what_was_on_sections_that_no_offer_has_any_more_is_gone_or_elsewhere(
+    room: SfuRoom,
+) -> None:
+    (ann, _), (bob, signal) = join(room, "ann"), join(room, "bob")
+    offers = RawParticipant("", "")
+    ann.publish(rtc.AddTrackRequest(cid="mic", type=models.TrackType.AUDIO))
+    ann.on_offer(offers.offering(sending=["mic"]).offer)
+    (publication,) = ann.publications
+    for first in (0, 100):
+        bob.on_offer(offers.offering(first=first).offer)
+        where = [one.answer.mid_to_track_id for one in signal.sent if one.HasField("answer")]
+        assert dict(where[-1]) == {str(first): publication.sid}
+    ann.on_offer(offers.offering(first=100).offer)
+    assert list(ann.publications) == []
+    room.close(Reason.ROOM_DELETED)
+    await offers.aclose()
