@@ -13,7 +13,7 @@ import socket
 import struct
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from enum import Flag, auto
 from pathlib import Path
 from random import Random
@@ -268,6 +268,17 @@ async def _odd_requests(one: RawParticipant, random: Random) -> None:
 
 async def _resets(one: RawParticipant, _random: Random) -> None:
     """Ask for an upgrade, and reset the connection while it is made."""
+    _upgrades(one, 1)
+    await asyncio.sleep(0.02)
+
+
+async def _crowd(one: RawParticipant, _random: Random) -> None:
+    """The same, with hundreds of connections at once."""
+    _upgrades(one, 300)
+    await asyncio.sleep(0.2)
+
+
+def _upgrades(one: RawParticipant, many: int) -> None:
     head, _, path = one.upgrade_url(one.spare).partition("/rtc")
     host, _, port = head.rpartition("/")[2].partition(":")
     lines = (
@@ -276,10 +287,13 @@ async def _resets(one: RawParticipant, _random: Random) -> None:
         "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13",
         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
     )
-    with socket.create_connection((host, int(port))) as connection:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        connection.sendall("\r\n".join(lines).encode())
-    await asyncio.sleep(0.02)
+    with ExitStack() as stack:
+        made = [socket.create_connection((host, int(port))) for _ in range(many)]
+        for connection in made:
+            stack.enter_context(connection)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        for connection in made:
+            connection.sendall("\r\n".join(lines).encode())
 
 
 # -- media and ICE ------------------------------------------------------------------------------
@@ -377,6 +391,7 @@ LIES: Final[tuple[Lie[Tell, Comes], ...]] = (
     Lie("garbage instead of requests", _signal_garbage, Comes.CUT_OFF),
     Lie("requests with odd values", _odd_requests, Comes.LITTLE),
     Lie("upgrades that are reset", _resets, Comes.NOTHING),
+    Lie("hundreds of upgrades at once", _crowd, Comes.NOTHING),
     Lie("sound twenty times too fast", _much_sound, Comes.NOTHING),
     Lie("sound with odd headers", _odd_sound, Comes.NOTHING),
     Lie("sound of a muted track", _sound_while_muted, Comes.NOTHING),
