@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.support.realtime import RealTime
+from tests.support.realtime import MAX_NOT_JUDGED, RealTime
 from tests.support.sfu import (
     MISSING_LIVEKIT,
     RunningSfu,
@@ -52,7 +52,8 @@ settings.load_profile(
 
 def pytest_configure(config: pytest.Config) -> None:
     """Have the tests that are bound to real time run beside a witness."""
-    config.pluginmanager.register(RealTime(SoundWitness()))
+    most = float(os.environ.get("UTD_RX_MAX_NOT_JUDGED", MAX_NOT_JUDGED))
+    config.pluginmanager.register(RealTime(SoundWitness(), most))
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

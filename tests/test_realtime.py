@@ -51,7 +51,7 @@ def run(pytester: pytest.Pytester) -> Run:
         """
     )
 
-    def run(*seen: Witnessed, **tests: str) -> pytest.RunResult:
+    def run(*seen: Witnessed, most: float = MAX_NOT_JUDGED, **tests: str) -> pytest.RunResult:
         marked = "".join(
             f"@pytest.mark.realtime\ndef test_{name}(fails):\n    {body}\n\n"
             for name, body in tests.items()
@@ -59,7 +59,7 @@ def run(pytester: pytest.Pytester) -> Run:
         pytester.makepyfile("import pytest\n\n" + marked)
         witness = FakeWitness(seen)
         result = pytester.runpytest_inprocess(
-            "-p", "no:cacheprovider", "-p", "no:asyncio", plugins=[RealTime(witness)]
+            "-p", "no:cacheprovider", "-p", "no:asyncio", plugins=[RealTime(witness, most)]
         )
         assert witness.is_closed
         assert witness.seen == []
@@ -119,6 +119,12 @@ def test_a_run_that_judged_too_little_fails(run: Run) -> None:
     result.stdout.fnmatch_lines(
         f"realtime: 2 tests judged, 1 not judged: more than {MAX_NOT_JUDGED:.0%}, so the run fails"
     )
+
+
+def test_where_a_neighbour_may_do_anything_it_is_told_and_no_failure(run: Run) -> None:
+    result = run(*[HURT] * TRIES, most=1, a="fails(9)")
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["NOT JUDGED *::test_a: *", "realtime: 0 tests judged, 1 not*"])
 
 
 @pytest.mark.parametrize("when", ["before", "after"])

@@ -17,7 +17,6 @@ from utd_rx.testing.witness import Witnessed
 
 TRIES: Final = 3
 MAX_NOT_JUDGED: Final = 0.25
-"""Share of the tests that ran; more of them and the run fails."""
 
 NOT_JUDGED: Final = "not judged"
 
@@ -38,10 +37,16 @@ class Sees(Protocol):
 
 
 class RealTime:
-    """The pytest plugin."""
+    """The pytest plugin.
 
-    def __init__(self, witness: Sees) -> None:
+    Args:
+        witness: What sees the machine.
+        max_not_judged: Share of the tests that ran; more of them and the run fails.
+    """
+
+    def __init__(self, witness: Sees, max_not_judged: float = MAX_NOT_JUDGED) -> None:
         self._witness = witness
+        self._max_not_judged = max_not_judged
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(
@@ -94,7 +99,11 @@ class RealTime:
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Let a run fail that judged too little."""
         terminal = session.config.pluginmanager.get_plugin("terminalreporter")
-        if terminal is not None and exitstatus == pytest.ExitCode.OK and _is_too_little(terminal):
+        if (
+            terminal is not None
+            and exitstatus == pytest.ExitCode.OK
+            and self._is_too_little(terminal)
+        ):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
@@ -104,13 +113,17 @@ class RealTime:
             for report in terminalreporter.stats.get(NOT_JUDGED, []):
                 terminalreporter.write_line(f"NOT JUDGED {report.nodeid}: {report.longrepr[2]}")
             line = f"realtime: {judged} tests judged, {not_judged} not judged"
-            if _is_too_little(terminalreporter):
-                line += f": more than {MAX_NOT_JUDGED:.0%}, so the run fails"
+            if self._is_too_little(terminalreporter):
+                line += f": more than {self._max_not_judged:.0%}, so the run fails"
             terminalreporter.write_line(line)
 
     def pytest_unconfigure(self) -> None:
         """Send the witness away."""
         self._witness.close()
+
+    def _is_too_little(self, terminal: pytest.TerminalReporter) -> bool:
+        judged, not_judged = _counts(terminal)
+        return not_judged > self._max_not_judged * (judged + not_judged)
 
 
 def _acquit(reports: list[pytest.TestReport], hurts: list[Witnessed]) -> None:
@@ -147,8 +160,3 @@ def _counts(terminal: pytest.TerminalReporter) -> tuple[int, int]:
     # A collection that failed has no keywords.
     judged = {r.nodeid for r in ran if "realtime" in getattr(r, "keywords", ())}
     return len(judged), len(terminal.stats.get(NOT_JUDGED, []))
-
-
-def _is_too_little(terminal: pytest.TerminalReporter) -> bool:
-    judged, not_judged = _counts(terminal)
-    return not_judged > MAX_NOT_JUDGED * (judged + not_judged)
