@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +19,8 @@ from tests.engine.fakes import HastyClock
 from tests.engine.stage import Client
 from tests.support.sfu import free_port
 from utd_rx.engine import EngineOptions, LocalEngine
+from utd_rx.engine.page.feed import MAX_PAGES
+from utd_rx.engine.page.site import KEY, STREAM
 
 pytestmark = [pytest.mark.browser, pytest.mark.realtime]
 
@@ -95,8 +98,11 @@ async def test_a_newcomer_hears_herself_after_one_click(chromium: Chromium, tmp_
             [next(iter(engine.core.rooms.all()["hello"].sessions))],
         )
         (tmp_path / "hear.png").write_bytes(await page.screenshot())
+        await page.evaluate("document.querySelector('.buttons button').focus()")
         await page.evaluate("click('Mute')")
         await until(page, "document.querySelectorAll('.speaks').length === 0")
+        # Who has no mouse is where she was, though the button is another.
+        await until(page, "document.activeElement.textContent === 'Unmute'")
         await page.evaluate("click('Leave')")
         await shows(page, "0 here")
         await shows(page, "leaves seat 1")
@@ -136,6 +142,21 @@ async def test_a_free_seat_is_a_click_and_so_is_leaving_it(chromium: Chromium) -
         await page.evaluate("click('Stand up')")
         await shows(page, "leaves seat 2")
         await shows(page, "stops publishing sound")
+        assert page.problems == []
+
+
+async def test_who_is_put_out_is_told(chromium: Chromium) -> None:
+    async with LocalEngine() as engine, chromium.page(engine.page_url or "", READY) as page:
+        await opened(page)
+        async with aiohttp.ClientSession() as http:
+            sara = Client(http, engine, "sara")
+            await sara.mint(role="host", seat_count=3)
+            await page.evaluate("click('Join')")
+            await until(page, "document.querySelector('.mine')")
+            (you,) = engine.core.rooms.all()["friday"].sessions
+            assert await sara.call("DELETE", f"/participants/{you}") == 200
+        await shows(page, "You were removed from the room.")
+        assert not await text(page, ".mine")
         assert page.problems == []
 
 
@@ -193,6 +214,58 @@ async def test_what_goes_on_is_shown_and_is_only_text(
         assert await page.evaluate("document.querySelectorAll('main img').length") == 0
         (tmp_path / "rooms.png").write_bytes(await page.screenshot())
         await is_at_home(page, url)
+
+
+async def test_names_are_no_longer_than_their_place_and_never_empty(
+    chromium: Chromium, world: World
+) -> None:
+    for identity, name in (("zoe", "W" * 256), ("nil", " ")):
+        await world.connect(identity, "long", name=name, seat_count=4, role="host")
+    for seat, identity in enumerate(("zoe", "nil")):
+        bearer = await world.bearer(identity, "long", role="host")
+        reply = await world.call("POST", f"/api/v1/rooms/long/seats/{seat}/take", {}, bearer=bearer)
+        assert reply.status == 200
+    async with chromium.page(world.engine.page_url or "", READY) as page:
+        tiles = "document.querySelectorAll('#rooms .card:last-child .tile .name')"
+        await opened(page)
+        await until(page, f"{tiles}.length === 2")
+        assert await page.evaluate(f"{tiles}[0].clientHeight") < 70
+        assert await page.evaluate(f"{tiles}[1].innerText") == "nil"
+
+
+async def test_a_click_survives_what_happens_between_press_and_release(
+    chromium: Chromium, world: World
+) -> None:
+    async with chromium.page(world.engine.page_url or "", READY) as page:
+        await opened(page)
+        await page.evaluate(
+            "button = document.querySelector('.title button'); first = button.closest('.card');"
+            "say = (what) => button.dispatchEvent(new PointerEvent(what, { bubbles: true }));"
+            "say('pointerdown')"
+        )
+        await world.connect("late")
+        await shows(page, "late comes")
+        assert await page.evaluate("button.isConnected")
+        await page.evaluate("say('pointerup')")
+        await until(page, "!first.isConnected && document.body.innerText.includes('4 here')")
+
+
+async def test_one_page_too_many_says_so_and_comes_when_another_goes(
+    chromium: Chromium, world: World
+) -> None:
+    key = (world.engine.page_url or "").partition("#")[2]
+    async with AsyncExitStack() as others:
+        for _ in range(MAX_PAGES):
+            stream = world.http.get(f"{world.engine.base_url}{STREAM}", headers={KEY: key})
+            await (await others.enter_async_context(stream)).content.readline()
+        waits = "document.querySelector('#state')?.textContent == 'waiting'"
+        async with chromium.page(world.engine.page_url or "", waits) as page:
+            await opened(page)
+            await shows(page, "pages are open already; close one")
+            await others.aclose()
+            await world.connect("late")  # by which those that are gone are noticed
+            await until(page, READY)
+            assert await until(page, "document.querySelector('#notice').hidden")
 
 
 async def test_it_comes_back_with_its_engine(chromium: Chromium) -> None:

@@ -24,6 +24,10 @@ _TOKEN: Final = re.compile(
     r"|eyJ[\w-]{13,}(?:(?:\.|%(?:25)*2[Ee])[\w-]*)*"
 )
 
+_JOINER: Final = re.compile(
+    "(?<=[^\x00-\x7f\u200c\u200d])([\u200c\u200d])(?=[^\x00-\x7f\u200c\u200d])"
+)
+
 _MIN_PART: Final = 8
 """Characters of a token's part; anything shorter is no secret by itself, and stands in words."""
 
@@ -38,9 +42,11 @@ def foreign_text(text: str, *secrets: str | None, max_text: int = MAX_TEXT) -> s
 
 
 def printable(text: str) -> str:
-    """Return a text as one line that no terminal obeys."""
-    line = " ".join(text.split())
-    return "".join(sign if sign.isprintable() else "\ufffd" for sign in line)
+    """Return a text as one line that no terminal obeys; what joins letters of Persian or Hindi, or
+    the parts of an emoji, stays."""
+    parts = _JOINER.split(" ".join(text.split()))
+    parts[::2] = ("".join(s if s.isprintable() else "\ufffd" for s in part) for part in parts[::2])
+    return "".join(parts)
 
 
 def without_tokens(text: str) -> str:

@@ -50,8 +50,8 @@ def call_shown(call: Call) -> dict[str, object]:
         "id": told.call_id,
         "type": told.type.value,
         "status": told.status.value,
-        "caller": foreign_text(told.caller_name or call.caller.identity),
-        "callee": foreign_text(told.callee_name or call.callee.identity),
+        "caller": foreign_text(told.caller_name or "") or foreign_text(call.caller.identity),
+        "callee": foreign_text(told.callee_name or "") or foreign_text(call.callee.identity),
         "is_over": call.over_at is not None,
         "seconds": told.duration_seconds,
         "reason": None if told.end_reason is None else told.end_reason.value,
@@ -67,7 +67,8 @@ def _person(room: RoomState, identity: str) -> dict[str, object]:
     name = None if member is None else member.name
     return {
         "id": identity,
-        "name": foreign_text(name or identity),
+        # A name of spaces alone is none.
+        "name": foreign_text(name or "") or foreign_text(identity),
         "identity": foreign_text(identity),
         "role": None if role is None else role.value,
         "is_here": identity in room.sessions,

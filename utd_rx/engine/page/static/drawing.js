@@ -11,16 +11,17 @@ function make(kind, classes, ...children) {
 const text = (value) => make("bdi", "", String(value));
 const pill = (value, tone = "") => make("span", `pill ${tone}`, text(value));
 
-function button(label, act, tone = "") {
-  const element = make("button", tone, label);
-  element.dataset.act = label;
+// `what` it does, as long as it is the same button: who came to it by keyboard stays on it.
+function button(label, act, what = label) {
+  const element = make("button", "", label);
+  element.dataset.act = what;
   element.addEventListener("click", act);
   return element;
 }
 
 function named(person) {
   const name = make("span", person.is_here ? "name" : "name away", text(person.name));
-  name.title = person.identity;
+  name.title = person.name === person.identity ? person.name : `${person.name} (${person.identity})`;
   return name;
 }
 
@@ -59,7 +60,7 @@ function seat(one, visit, act) {
 function list(title, people) {
   if (people.length === 0) return null;
   const names = people.flatMap((one) => [" · ", named(one)]).slice(1);
-  return make("p", "", make("span", "dim", `${title} `), names);
+  return make("p", "people", make("span", "dim", `${title} `), names);
 }
 
 function mine(visit, act) {
@@ -68,12 +69,12 @@ function mine(visit, act) {
       visit.hasEcho ? ", and hear yourself a moment later, by way of the server." : "."),
     make("span", "buttons",
       visit.maySpeak
-        ? button(visit.speaks ? "Mute" : "Unmute", () => act.speak(!visit.speaks)) : null,
+        ? button(visit.speaks ? "Mute" : "Unmute", () => act.speak(!visit.speaks), "speak") : null,
       visit.maySpeak && visit.hasSeats
-        ? button(visit.hasEcho ? "Stop the echo" : "Hear yourself", () => act.echo(!visit.hasEcho))
+        ? button(visit.hasEcho ? "Stop the echo" : "Hear yourself", () => act.echo(!visit.hasEcho), "echo")
         : null,
       visit.maySpeak && visit.hasSeats ? button("Stand up", act.stand) : null,
-      button("Leave", act.leave)));
+      button("Leave", act.leave, "here")));
 }
 
 // A room as a card; `visit` is null where you are not in it.
@@ -94,7 +95,7 @@ export function drawRoom(room, visit, act) {
       room.is_by_request ? pill("seats by request", "wait") : null,
       room.is_chat_locked ? pill("chat locked", "wait") : null,
       make("span", "dim", `${room.count} here`),
-      visit ? null : button(isStream ? "Watch" : "Join", () => act.join(room))),
+      visit ? null : button(isStream ? "Watch" : "Join", () => act.join(room), "here")),
     places.length ? make("ul", isStream ? "places stage" : "places", places) : null,
     list("Asking to speak:", room.asking),
     list("Hands up:", room.hands),

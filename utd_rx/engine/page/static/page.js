@@ -27,6 +27,7 @@ function stand(text, tone) {
 // -- what is shown
 
 function drawCard(name) {
+  if (pressed && cards.has(name)) return void late.add(name);
   const room = rooms.get(name);
   const mine = visit?.place.name === name ? visit : null;
   const old = cards.get(name);
@@ -39,7 +40,28 @@ function drawCard(name) {
     one.classList.toggle("speaks", mine?.speaking.has(one.dataset.id) ?? false);
   }
   for (const one of card.querySelectorAll("video")) one.play().catch(() => {}); // it was moved
-  if (held) [...card.querySelectorAll("button")].find((one) => one.dataset.act === held)?.focus();
+  if (held) {
+    const buttons = [...card.querySelectorAll("button")];
+    (buttons.find((one) => one.dataset.act === held) ?? buttons.at(-1))?.focus();
+  }
+}
+
+// A button drawn anew between press and release would never hear of the click.
+const PRESS = 1000;
+const late = new Set();
+let pressed = 0;
+
+addEventListener("pointerdown", () => {
+  clearTimeout(pressed);
+  pressed = setTimeout(release, PRESS); // the release may go to a menu, or another window
+});
+for (const end of ["pointerup", "pointercancel"]) addEventListener(end, () => setTimeout(release));
+
+function release() {
+  clearTimeout(pressed);
+  pressed = 0;
+  for (const name of late) if (rooms.has(name)) drawCard(name);
+  late.clear();
 }
 
 function drawOthers() {
@@ -125,8 +147,11 @@ function wordsOf(error) {
 
 async function come(place, wish = {}) {
   await visit?.leave();
-  const next = new Visit(app, place, changed, (ended) => {
-    if (visit === ended) visit = null;
+  const next = new Visit(app, place, changed, (ended, why) => {
+    if (visit === ended) {
+      visit = null;
+      notice(why);
+    }
     if (rooms.has(place.name)) drawCard(place.name);
   });
   await next.come(wish);
@@ -168,20 +193,26 @@ async function* lines(body) {
 
 // Follow the engine; returns what it refuses for good.
 async function follow(key) {
+  let isRefused = false;
   for (;;) {
+    let state = "the engine is gone";
     try {
       const reply = await fetch("/page/stream", { headers: { "X-Page-Key": key } });
       if (reply.ok) {
+        if (isRefused) notice("");
+        isRefused = false;
         for await (const line of lines(reply.body)) take(JSON.parse(line));
       } else {
         const { message } = await reply.json();
         if (reply.status === 401) return message;
         notice(message);
+        isRefused = true;
+        state = "waiting";
       }
     } catch (error) {
       if (!(error instanceof TypeError)) throw error; // the engine is gone
     }
-    stand("the engine is gone", "bad");
+    stand(state, "bad");
     await new Promise((resolve) => setTimeout(resolve, 1000));
   }
 }

@@ -22,6 +22,10 @@ async function ask(method, path, headers, body) {
   return answer;
 }
 
+// Why one is out, by the number of LiveKit's `DisconnectReason`.
+const REASONS = { 1: "", 4: "You were removed from the room.", 5: "The room is over." };
+const LOST = "The connection to the media server is lost.";
+
 // Somebody in a room: an identity made up for it, a token, perhaps a seat.
 class Guest {
   room = new Room();
@@ -138,9 +142,9 @@ export class Visit extends Guest {
       room.on(RoomEvent[name], changed);
     }
     room.on(RoomEvent.LocalTrackUnpublished, () => this.echo(false));
-    room.on(RoomEvent.Disconnected, async () => {
+    room.on(RoomEvent.Disconnected, async (reason) => {
       await this.echo(false);
-      ended(this);
+      ended(this, REASONS[reason] ?? LOST);
     });
   }
 
