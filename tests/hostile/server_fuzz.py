@@ -14,6 +14,7 @@ from tests.hostile.lies import Lie, liar
 from tests.hostile.pair import PERIOD, pair
 from tests.hostile.server_lies import Comes, Tell, by_chance
 from tests.hostile.victim import victims
+from utd_rx.models.secrets import printable
 from utd_rx.testing.witness import Witness
 
 
@@ -46,7 +47,7 @@ async def fuzz(random: Random, seconds: float) -> list[str]:
                         wrong.append(f"{lie.name}: {met.panic}")
                     elif not met.is_alive:
                         aborted[met.panic.rpartition("panicked at ")[2]] += 1
-                    elif not met.message.isprintable():
+                    elif met.message != printable(met.message):
                         wrong.append(f"{lie.name}: {met.message!r}")
                     return wrong, said(lambda: beside.since(begun).check(lie.pair, lie.name))
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from utd_rx.models.secrets import HIDDEN, MAX_TEXT, foreign_text, without_secrets
+from utd_rx.models.secrets import HIDDEN, MAX_TEXT, foreign_text, printable, without_secrets
 
 PASSWORD = "p&ss/w%rd ü+~"
 
@@ -50,9 +50,22 @@ def test_no_text_holds_the_secret(before: str, secret: str, after: str) -> None:
 @given(st.text(), st.text())
 def test_a_foreign_text_is_one_short_printable_line(before: str, after: str) -> None:
     told = foreign_text(before + "\x1b[2J\r\n\u202e" + after)
-    assert told.isprintable()
+    assert told.replace("\u200c", "").replace("\u200d", "").isprintable()
     assert len(told) <= MAX_TEXT + 1
     told.encode()
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("می\u200cخواهم", "می\u200cخواهم"),
+        ("\U0001f468\u200d\U0001f469", "\U0001f468\u200d\U0001f469"),
+        ("sa\u200dra", "sa\ufffdra"),
+        ("é\u200d\u200dé", "é\ufffd\ufffdé"),
+    ],
+)
+def test_what_joins_letters_stays_where_it_joins(text: str, told: str) -> None:
+    assert printable(text) == told
 
 
 def test_what_looks_like_a_token_is_hidden_though_nobody_knows_it() -> None:

@@ -24,9 +24,10 @@ _TOKEN: Final = re.compile(
     r"|eyJ[\w-]{13,}(?:(?:\.|%(?:25)*2[Ee])[\w-]*)*"
 )
 
-_JOINER: Final = re.compile(
-    "(?<=[^\x00-\x7f\u200c\u200d])([\u200c\u200d])(?=[^\x00-\x7f\u200c\u200d])"
-)
+_OTHER: Final = r"[^\x00-\x7f\u200c\u200d]"
+
+_JOINER: Final = re.compile(f"(?<={_OTHER})([\\u200c\\u200d])(?={_OTHER})")
+"""Where it has a meaning: between two signs beyond ASCII."""
 
 _MIN_PART: Final = 8
 """Characters of a token's part; anything shorter is no secret by itself, and stands in words."""
