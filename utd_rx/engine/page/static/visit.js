@@ -66,7 +66,7 @@ class Guest {
       if (!(taken instanceof Error)) return await this.#permitted();
       if (index !== undefined) throw taken; // else somebody was faster
     }
-    throw new Error("no seat is free");
+    throw new Error("No seat is free: stand up in another tab, or wait until somebody does.");
   }
 
   async stand() {
