@@ -12,7 +12,7 @@ import subprocess
 import time
 from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import Any, Final
@@ -146,7 +146,11 @@ class Page:
         await self._command("Log.enable")
         # A new tab shows an empty page first, whose own end of loading would say nothing.
         async with asyncio.timeout(_CALL_TIMEOUT):
-            while not await self.evaluate(ready):  # noqa: ASYNC110 - in there
+            while True:
+                # Between the two pages there is none to ask.
+                with suppress(AssertionError):
+                    if await self.evaluate(ready):
+                        return
                 await asyncio.sleep(0.02)
 
     async def aclose(self) -> None:
