@@ -68,6 +68,16 @@ def test_a_word_is_about_what_is_there_and_not_so_already() -> None:
     assert asked == (SetSubscribed("TR_heard", False),)
 
 
+@pytest.mark.parametrize("before", [AUTO, NOTHING])
+def test_what_is_received_against_the_word_is_refused_again(before: Subscribing) -> None:
+    """The server was about to send it when the word came."""
+    come = e.TrackSubscribed("ana", HEARD)
+    unwanted = said(before, (MICROPHONE, True), (MICROPHONE, False))
+    assert step(unwanted, come, room(HEARD)) == (unwanted, (SetSubscribed("TR_heard", False),))
+    for fine in (before, said(before, (MICROPHONE, True)), said(before, (CAMERA, False))):
+        assert step(fine, come, room(HEARD)) == (fine, ())
+
+
 @pytest.mark.parametrize("kind", [e.Reconnected, e.RoomMoved, lambda now: JoinSucceeded(1, now)])
 def test_in_a_new_connection_every_word_is_said_again(kind: type[e.Reconnected]) -> None:
     ana = RemoteParticipant("ana", tracks=(SOUND, HEARD, PICTURE))

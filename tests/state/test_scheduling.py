@@ -27,6 +27,8 @@ from tests.state.virtual import run
 from tests.support.syntax import parse
 from utd_rx import Microphone
 from utd_rx.models.events import ParticipantConnected
+from utd_rx.models.transfers import TransferInfo
+from utd_rx.sessions.incoming_streams import IncomingText
 from utd_rx.sessions.signals import Signals
 from utd_rx.state import (
     StateSubject,
@@ -208,6 +210,9 @@ def test_where_the_subscriber_gives_none_the_operators_own_serves_what_is_before
 async def ignore(_: object) -> None: ...
 
 
+INCOMING = partial(IncomingText, TransferInfo("t", "ana", "topic"), lambda: None)
+
+
 def observables(stage: Stage) -> Iterator[tuple[str, Observable[Any]]]:
     """Everything to subscribe to that this package makes; nothing of it says anything here."""
     yield "microphone.frames", Microphone().frames
@@ -221,6 +226,9 @@ def observables(stage: Stage) -> Iterator[tuple[str, Observable[Any]]]:
     yield "performed", session.events.pipe(perform(ignore))
     yield "data", session.data
     yield "messages", session.messages("topic")
+    yield "text_streams", session.text_streams("topic")
+    yield "files", session.files("topic")
+    yield "chunks", INCOMING().chunks
     yield "invitation_answers", session.invitation_answers
     yield "seats", session.seats
     yield "combined", combine_state(session.seats, session.roles)
@@ -265,6 +273,8 @@ def test_every_observable_of_ours_gives_its_chain_the_clock_it_is_given() -> Non
 MAKERS = {
     "audio/microphone.py": 1,  # Microphone.frames
     "sessions/chat.py": 1,  # chat.messages
+    "sessions/incoming_streams.py": 1,  # the chunks of a text or file
+    "sessions/transfers.py": 1,  # session.text_streams, session.files
     "sessions/remote_media.py": 1,  # session.audio, session.video
     "sessions/signals.py": 1,  # client.incoming_calls
     "state/operators.py": 4,  # became, the time operators, throttle, held_for

@@ -70,6 +70,10 @@ def step(subscribing: Subscribing, fact: object, roster: Roster) -> tuple[Subscr
             return subscribing, ()
         case e.TrackPublished(identity=identity, track=track) if identity in roster.remotes:
             return subscribing, tuple(_about(subscribing, identity, (track,)))
+        case e.TrackSubscribed(identity=identity, track=track):
+            # A server that does so by itself may have been about to, and not have heard the word.
+            unwanted = subscribing.word(identity, track.source) is False
+            return subscribing, (SetSubscribed(track.sid, False),) if unwanted else ()
         case e.ParticipantConnected(participant=who):
             return subscribing, tuple(_about(subscribing, who.identity, who.tracks))
         case JoinSucceeded() | e.Reconnected() | e.RoomMoved():

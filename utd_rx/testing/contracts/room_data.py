@@ -174,7 +174,7 @@ class RoomDataPromises:
             for news in came.told
             if isinstance(news, TransferPart) and news.number == began[0].number
         ) == b"".join(whole)
-        assert TransferEnded(began[0].number) in came.told
+        await came.until(lambda news: news == TransferEnded(began[0].number))
         stop()
 
     async def _receive_twice(self, joined: RoomBench, is_text: bool) -> None:
