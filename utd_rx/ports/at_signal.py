@@ -34,8 +34,10 @@ def first_at(number: int, act: Callable[[], None]) -> Callable[[], None]:
     def undo() -> None:
         if act in first.acts:
             first.acts.remove(act)
-        is_main = threading.current_thread() is threading.main_thread()
-        if not first.acts and is_main and signal.getsignal(number) is first:
+        if first.acts or threading.current_thread() is not threading.main_thread():
+            return
+        now: Any = signal.getsignal(number)
+        if now is first:
             signal.signal(number, first.before)
 
     return undo
