@@ -238,6 +238,7 @@ class UTDStreamClient(Rooms, Uncopied):
         Raises:
             UTDStreamException: `CONFLICT` on a foreign loop.
         """
+        self._tokens.owner.check()  # which the first call of a client asks; the others may be new
         await self._signals.hang_up()
         await self._signals.aclose()
         await self._engine.aclose()

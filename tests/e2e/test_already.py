@@ -34,6 +34,13 @@ async def test_every_command_of_an_audio_room_that_asks_for_what_is(house: House
     await ben.set_microphone(False)
     await ben.take_seat(seat.index)
     assert ben.microphone_enabled.value
+    await ben.set_microphone(False)
+    assert await ben.request_to_speak(microphone=False) is None
+    assert not ben.microphone_enabled.value
+    again = await house.join("ben")  # who is started anew and asks as ever
+    assert await again.request_to_speak() is None
+    assert again.microphone_enabled.value
+    ben = again
     await ben.move_seat(seat.index)
     await host.invite_to_speak("cleo")
     [invitation] = await cleo.invitations.until(bool)

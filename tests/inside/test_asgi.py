@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.sessions.stage import Stage
-from utd_rx import StateFeed, StateSubject, Store
+from utd_rx import StateFeed, StateSubject, Store, UTDStreamException, leave_on
 from utd_rx.ports.at_signal import first_at
 from utd_rx.testing import run_virtual
 
@@ -205,3 +205,29 @@ def test_whoever_comes_first_at_a_signal_hands_it_on(ended: list[int]) -> None:
     signal.raise_signal(signal.SIGTERM)
     assert came == ["one", "two", "two"]
     assert len(ended) == 3
+
+
+def test_a_handler_that_came_over_ours_and_hands_on_to_it_is_no_circle(ended: list[int]) -> None:
+    came: list[str] = []
+    undoing = [first_at(signal.SIGTERM, lambda: came.append("early"))]
+    ours: Any = signal.getsignal(signal.SIGTERM)
+
+    def theirs(number: int, frame: object) -> None:
+        came.append("theirs")
+        ours(number, frame)
+
+    signal.signal(signal.SIGTERM, theirs)
+    undoing.append(first_at(signal.SIGTERM, lambda: came.append("late")))
+    signal.raise_signal(signal.SIGTERM)
+    undoing[0]()
+    undoing[1]()
+    assert signal.getsignal(signal.SIGTERM) is theirs
+    signal.raise_signal(signal.SIGTERM)
+    assert came == ["late", "theirs", "early", "theirs"]
+    assert ended == [signal.SIGTERM] * 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, 0, 9_999])
+def test_what_is_no_signal_is_refused(number: int) -> None:
+    with pytest.raises(UTDStreamException, match="is no signal to be handled"):
+        leave_on(number)

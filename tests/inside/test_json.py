@@ -229,6 +229,8 @@ def test_pandas_has_a_column_for_each_field_and_writes_nothing_empty() -> None:
     raw = pandas.DataFrame({"one": people, "map": [person.attributes for person in people]})
     written = json.loads(raw.to_json(orient="records"))
     assert written[0] == {"one": to_json(people[0]), "map": {"mood": "gay"}}
+    roles = FrozenMap({"ana": UTDRole.HOST})
+    assert json.loads(pandas.Series([roles]).to_json()) == {"0": to_json(roles)}
 
 
 @pytest.mark.parametrize("copied", [np.asarray, np.array], ids=["asarray", "array"])

@@ -26,6 +26,7 @@ from utd_rx import (
     UTDStreamClient,
     UTDStreamException,
 )
+from utd_rx.engine import LocalEngine
 from utd_rx.errors import ConflictReason
 from utd_rx.models.events import DataReceived, ParticipantConnected
 from utd_rx.models.participant import RemoteParticipant
@@ -116,6 +117,16 @@ async def test_a_command_elsewhere_is_refused_at_once(
 
     assert await asyncio.to_thread(elsewhere) == {ConflictReason.FOREIGN_LOOP}
     await made.aclose()
+
+
+async def test_a_client_whose_closing_was_refused_elsewhere_is_closed_where_it_joined() -> None:
+    async with LocalEngine() as engine:
+        made = UTDStreamClient(**engine.credentials)
+        async with await made.join_audio_room("ana", "lobby", as_host=True, seat_count=2):
+            closing = partial(asyncio.run, made.aclose())
+            reason = await asyncio.to_thread(reason_of, closing)
+            assert reason is ConflictReason.FOREIGN_LOOP
+        await made.aclose()
 
 
 async def test_one_subscribes_anywhere_and_hears_on_the_loop(joined: Stage) -> None:

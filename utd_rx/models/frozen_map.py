@@ -10,6 +10,7 @@ pays O(n) for the merge, once: it is kept. docs/state.md has the figures.
 from __future__ import annotations
 
 from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
+from enum import Enum
 from itertools import chain, islice
 from math import isqrt
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar, cast, get_args
@@ -109,9 +110,10 @@ class FrozenMap(Mapping[K, V]):
     def __reduce__(self) -> tuple[object, ...]:
         return (FrozenMap, (self._whole(),))
 
-    def toDict(self) -> dict[K, V]:  # noqa: N802 - pandas' word, in DataFrame.to_json
-        """Return it as a `dict`."""
-        return dict(self._whole())
+    def toDict(self) -> dict[K, object]:  # noqa: N802 - pandas' word, in DataFrame.to_json
+        """Return it as a `dict`, of enums their values."""
+        entries = self._whole().items()
+        return {key: one.value if isinstance(one, Enum) else one for key, one in entries}
 
     if not TYPE_CHECKING:
 

@@ -6,13 +6,9 @@ import signal
 import threading
 from collections.abc import Callable
 from types import FrameType
-from typing import Any, Final
+from typing import Any
 
 from utd_rx.errors import invalid
-
-_acts: Final[dict[int, list[Callable[[], None]]]] = {}
-_before: Final[dict[int, Any]] = {}
-"""What was done at a signal until `_handle` came."""
 
 
 def first_at(number: int, act: Callable[[], None]) -> Callable[[], None]:
@@ -26,31 +22,39 @@ def first_at(number: int, act: Callable[[], None]) -> Callable[[], None]:
     """
     if threading.current_thread() is not threading.main_thread():
         raise invalid("signals come to the main thread alone: call this there")
-    if (there := signal.getsignal(number)) is not _handle:
-        try:
-            signal.signal(number, _handle)
-        except (OSError, ValueError) as error:
-            raise invalid(f"{number!r} is no signal to be handled: {error}") from error
-        _before[number] = there
-    acts = _acts.setdefault(number, [])
-    acts.append(act)
+    try:
+        there = signal.getsignal(number)
+        # A handler that came over ours may hand on to it, so it gets another one before it.
+        first = there if isinstance(there, _First) else _First(there)
+        signal.signal(number, first)
+    except (OSError, TypeError, ValueError) as error:
+        raise invalid(f"{number!r} is no signal to be handled: {error}") from error
+    first.acts.append(act)
 
     def undo() -> None:
-        if act in acts:
-            acts.remove(act)
-        is_main = threading.current_thread() is threading.main_thread()
-        if not acts and is_main and signal.getsignal(number) is _handle:
-            signal.signal(number, _before[number])
+        if act in first.acts:
+            first.acts.remove(act)
+        if first.acts or threading.current_thread() is not threading.main_thread():
+            return
+        now: Any = signal.getsignal(number)
+        if now is first:
+            signal.signal(number, first.before)
 
     return undo
 
 
-def _handle(number: int, frame: FrameType | None) -> None:
-    for act in tuple(_acts[number]):
-        act()
-    before = _before[number]
-    if callable(before):
-        before(number, frame)
-    elif before is signal.SIG_DFL:
-        signal.signal(number, signal.SIG_DFL)
-        signal.raise_signal(number)
+class _First:
+    """A handler that comes before the one that was there."""
+
+    def __init__(self, before: Any) -> None:
+        self.acts: list[Callable[[], None]] = []
+        self.before = before
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        for act in tuple(self.acts):
+            act()
+        if callable(self.before):
+            self.before(number, frame)
+        elif self.before is signal.SIG_DFL:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)

@@ -147,14 +147,14 @@ class UTDAudioRoomSession(UTDSession[AudioRoomState], AudioRoomView):
     @command
     async def request_to_speak(self, *, microphone: bool = True) -> int | None:
         """Ask for a seat, in request mode; returns the request's id once it is in the queue, or
-        that of the one that is pending.
+        that of the one that is pending. Who is seated already has what it asks for: None.
 
         Args:
             microphone: Whether to speak as soon as a host approves and the grant is there.
 
         Raises:
-            UTDStreamException: `CONFLICT` seated, seats are free to take, or answered at once
-                with a no; `VALIDATION` without a microphone; …
+            UTDStreamException: `CONFLICT` seats are free to take, or answered at once with a no;
+                `VALIDATION` without a microphone; …
         """
         return await self._speaking.request(speaks=microphone)
 

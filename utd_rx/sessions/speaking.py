@@ -104,7 +104,7 @@ class Speaking:
         return {facts.FetchInvitations: self._fetch_invitations}
 
     async def request(self, *, speaks: bool) -> int | None:
-        self._runner.require_joined()
+        epoch = self._runner.require_joined()
         if speaks:
             self._tracks.require_source(TrackSource.MICROPHONE, "microphone=False")
         stated = self._runner.session.microphone.stated
@@ -126,7 +126,16 @@ class Speaking:
                 speak_by(request_id)
             return request_id
 
-        request_id = await self._runner.do(ask, lambda answer: IsAsking(me, answer))
+        try:
+            request_id = await self._runner.do(ask, lambda answer: IsAsking(me, answer))
+        except UTDStreamException as error:
+            # Seated, which is what one asks for.
+            seat = self._runner.state.seats.grid.seat_of(me)
+            if not is_clash(error) or seat is None:
+                raise
+            async with self._seats.seating(speaks or None):
+                await self._runner.wait(IsSitting(me, seat.index), epoch)
+            return None
         if request_id is None and (asked := self._runner.state.seats.grid.request_of(me)):
             # The engine did not say which it is; its queue does.
             request_id = asked.id
