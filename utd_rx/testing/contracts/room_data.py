@@ -169,12 +169,12 @@ class RoomDataPromises:
         assert dict(began[0].info.attributes) == {"a": "b"}
         assert failed.number == began[1].number
         assert failed.failure.code is UTDErrorCode.NETWORK
+        await came.until(lambda news: news == TransferEnded(began[0].number))
         assert b"".join(
             news.data
             for news in came.told
             if isinstance(news, TransferPart) and news.number == began[0].number
         ) == b"".join(whole)
-        await came.until(lambda news: news == TransferEnded(began[0].number))
         stop()
 
     async def _receive_twice(self, joined: RoomBench, is_text: bool) -> None:
