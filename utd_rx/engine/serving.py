@@ -171,8 +171,10 @@ async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         raise web.HTTPUnsupportedMediaType(headers={hdrs.ACCEPT_ENCODING: "identity"})
     try:
         return await handler(request)
-    except ConnectionError:
-        if request.transport is not None and not request.transport.is_closing():
+    except (ConnectionError, RuntimeError) as error:
+        is_there = request.transport is not None and not request.transport.is_closing()
+        # aiohttp's word for a body of which there was more to read is a RuntimeError.
+        if is_there or (isinstance(error, RuntimeError) and request.content.at_eof()):
             raise
         return web.Response()  # which nobody reads
 
