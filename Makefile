@@ -34,7 +34,7 @@ help:
 	@echo 'make demo-agent          a talk with a voice agent, likewise'
 	@echo 'make demo SFU=livekit    the same on the real livekit-server; demo-call and demo-live, too'
 	@echo 'make test                every test but long ones and those bound to real time; what the machine lacks is skipped by name'
-	@echo 'make test-long           random plays on FakeWorld and on real engines, minutes of sound, rooms behind a pipe, bugs that examples find, types that users see: minutes'
+	@echo 'make test-long           random plays on FakeWorld and on real engines, minutes of sound, rooms behind a pipe, recordings, layers of video, bugs that examples find, types that users see: minutes'
 	@echo 'make test-realtime       the others, one at a time: devices, browsers, clocks, and what has to happen in time'
 	@echo 'make test-livekit-range  what meets LiveKit, on the end of the accepted range that .venv has not'
 	@echo 'make fuzz MINUTES=10     lies of engines, media servers and participants, beside two whose sound is measured; SEED=…'

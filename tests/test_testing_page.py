@@ -9,6 +9,8 @@ import pytest
 
 from utd_rx.testing import machines, pictures
 
+pytestmark = pytest.mark.long
+
 SHARED = machines, pictures
 """Modules that the page's run is to find loaded: what it loads itself is unloaded again."""
 

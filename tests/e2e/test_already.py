@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.e2e.house import House
 from tests.e2e.phones import Exchange
 from tests.e2e.shows import Show
 from tests.e2e.test_audio_room import refused
 from utd_rx import ConflictReason, UTDRole, UTDSeatMode
+
+pytestmark = pytest.mark.long
 
 
 async def test_a_bot_that_is_started_again_and_again_sits_where_it_sat(house: House) -> None:

@@ -28,6 +28,8 @@ from utd_rx.protocol.journal import End
 from utd_rx.sessions.replay import CallReplay
 from utd_rx.sessions.views import CallView
 
+pytestmark = pytest.mark.long
+
 STREAMS = (
     "state", "status", "call_id", "call", "peer", "peer_name", "duration", "end_reason",
     "connected", "connection_state", "can_publish", "microphone_enabled", "camera_enabled",

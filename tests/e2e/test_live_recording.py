@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.e2e.house import PATIENCE
 from tests.e2e.shows import CAMERA, MICROPHONE, Show, hands, on_stage, sees
 from tests.sessions.watching import OF_ANY, replayed, shown, watch
 from utd_rx import UTDRole, record, replay
 from utd_rx.protocol.journal import End
 from utd_rx.sessions.replay import LiveStreamReplay
+
+pytestmark = pytest.mark.long
 
 STREAMS = [
     *OF_ANY,

@@ -165,6 +165,7 @@ async def test_the_grid_is_set_up_anew_under_who_sits_there(house: House) -> Non
     assert await hana.get_seats() == hana.seats.value
 
 
+@pytest.mark.long
 async def test_a_ban_from_the_project_and_one_for_a_time(house: House) -> None:
     hana, sami, lena = await three(house)
     notices: list[object] = []

@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from tests.e2e.house import PATIENCE, House
 from tests.sessions.watching import replayed, shown, watch
 from utd_rx import record, replay
 from utd_rx.models.events import DataReceived, ParticipantConnected, RoomEvent
 from utd_rx.protocol.journal import End
+
+pytestmark = pytest.mark.long
 
 SECRET = b"what sami whispered"
 

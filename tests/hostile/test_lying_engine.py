@@ -17,6 +17,8 @@ from tests.hostile.pair import pair
 from tests.support.descriptors import few_descriptors
 from utd_rx import UTDConnectionState, UTDErrorCode, UTDStreamException
 
+pytestmark = pytest.mark.long
+
 AT_ONCE: Final = 8
 """Lies that are told at a time, each to a client of its own."""
 

@@ -118,6 +118,7 @@ async def test_what_the_server_or_livekit_refuses_is_typed(monkeypatch: pytest.M
     assert error.code is UTDErrorCode.FORBIDDEN
 
 
+@pytest.mark.long
 async def test_a_flood_arrives_whole_and_in_order(party: Party) -> None:
     ann, ann_ear = await party.join("ann")
     _, ear = await party.join("bob")

@@ -24,6 +24,8 @@ from utd_rx.testing.machines import (
     PlainRoomMachine,
 )
 
+pytestmark = pytest.mark.long
+
 FEW = settings(max_examples=max(10, settings().max_examples // 5), stateful_step_count=50)
 
 SAME = settings(

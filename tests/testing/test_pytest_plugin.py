@@ -9,6 +9,8 @@ import pytest
 
 from utd_rx.testing import leaks, pictures, unknown
 
+pytestmark = pytest.mark.long
+
 Run = Callable[[str], pytest.RunResult]
 
 PLUGIN = "utd_rx.testing.pytest_plugin"

@@ -20,6 +20,8 @@ from utd_rx.engine.sfu.options import SfuOptions
 from utd_rx.engine.sfu.udp_mux import Address, UdpMux
 from utd_rx.video.pattern import read_counter
 
+pytestmark = pytest.mark.long
+
 LOW, MEDIUM = VideoQuality.VIDEO_QUALITY_LOW, VideoQuality.VIDEO_QUALITY_MEDIUM
 
 
