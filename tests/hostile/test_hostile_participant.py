@@ -48,4 +48,4 @@ async def test_nobody_suffers_of_what_a_participant_makes_up(
             if sfu.kind == "embedded":
                 found += wrong(lie, told)
     found += [one.getMessage() for one in caplog.records if one.levelname == "ERROR"]
-    assert found == []
+    assert found == [], "; ".join(found)
