@@ -99,7 +99,7 @@ async def main(contender: str) -> None:
         known = await CONTENDERS[contender](stack, told["url"], told["token"])
         begun, cpu = time.perf_counter(), time.process_time()
         beating = asyncio.create_task(pulse.beat(), name="pulse")
-        while known() < told["people"] and time.perf_counter() < begun + PATIENCE:  # noqa: ASYNC110
+        while known() < told["people"] and time.perf_counter() < begun + PATIENCE:  # noqa: ASYNC110 - bare has no event
             await asyncio.sleep(TICK)
         seconds, spent = time.perf_counter() - begun, time.process_time() - cpu
         beating.cancel()

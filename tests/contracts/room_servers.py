@@ -322,7 +322,7 @@ async def _refuse(request: MethodRequest) -> str:
 
 
 async def _stay_silent(request: MethodRequest) -> str:
-    return await asyncio.get_running_loop().create_future()  # type: ignore[no-any-return]
+    return str(await asyncio.get_running_loop().create_future())
 
 
 async def _serve(other: UTDRoom | WorldRoom) -> None:

@@ -147,5 +147,5 @@ if __name__ == "__main__":
 
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # it may be aborted many times
     # Whoever is let wait knows it sooner than an app would.
-    connector.CONNECT_TIMEOUT, connector.LEFTOVER_TIMEOUT = PATIENCE, 0.1  # type: ignore[misc]
+    connector.CONNECT_TIMEOUT, connector.LEFTOVER_TIMEOUT = PATIENCE, 0.1  # type: ignore[misc] # Final
     asyncio.run(_main())

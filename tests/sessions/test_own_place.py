@@ -55,9 +55,9 @@ class Race(Stage):
                 raise UTDStreamException("no answer within 15 s", code=UTDErrorCode.TIMEOUT)
             return await let_in(url, token, auto_subscribe=auto_subscribe)
 
-        self.engine.mint = mint  # type: ignore[method-assign] # the fake does otherwise here
-        self.engine.participant_metadata = metadata_of  # type: ignore[method-assign]
-        self.room.connect = connect  # type: ignore[method-assign]
+        self.engine.mint = mint  # type: ignore[method-assign] # a fake # the fake does otherwise here
+        self.engine.participant_metadata = metadata_of  # type: ignore[method-assign] # a fake
+        self.room.connect = connect  # type: ignore[method-assign] # a fake
 
 
 async def joined(race: Race) -> tuple[ConflictReason | UTDErrorCode | None, float]:
@@ -117,7 +117,7 @@ def test_who_is_put_out_takes_the_place_again_unless_a_later_one_has_it(
         async def metadata_of(room: str, identity: str) -> str:
             return next(answers) or nobody()
 
-        stage.engine.participant_metadata = metadata_of  # type: ignore[method-assign]
+        stage.engine.participant_metadata = metadata_of  # type: ignore[method-assign] # a fake
         there = stage.room.snapshot
         mine = evolve(there.local, metadata=metadata(5))
         stage.room.snapshot = evolve(there, local=mine)

@@ -321,7 +321,7 @@ async def test_what_is_sent_at_a_time_is_bounded(
 async def test_what_cannot_be_sent_is_refused(room: RoomSession, tmp_path: Path) -> None:
     for command in (
         room.send_text("\ud800"),
-        room.send_text(b"bytes"),  # type: ignore[arg-type]
+        room.send_text(b"bytes"),  # type: ignore[arg-type] # what is tested
         room.send_text("x", topic="x" * 257),
         room.send_text("x", to="ben"),
     ):
@@ -329,4 +329,4 @@ async def test_what_cannot_be_sent_is_refused(room: RoomSession, tmp_path: Path)
     with pytest.raises(FileNotFoundError):
         room.send_file(tmp_path / "nothing")
     with pytest.raises(UTDStreamException, match="path must be"):
-        room.send_file(7)  # type: ignore[arg-type]
+        room.send_file(7)  # type: ignore[arg-type] # what is tested

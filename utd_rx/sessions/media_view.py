@@ -117,7 +117,10 @@ class MediaView(View[St]):
 
     def messages(self, topic: str) -> Observable[DataReceived]:
         """Return those of `data` that were sent with `topic`."""
-        is_on_topic: Callable[[DataReceived], bool] = lambda message: message.topic == topic  # noqa: E731
+
+        def is_on_topic(message: DataReceived) -> bool:
+            return message.topic == topic
+
         return self.data.pipe(ops.filter(is_on_topic))
 
     def attribute(self, key: str, identity: str) -> StateSubject[str | None]:
@@ -159,7 +162,10 @@ class MediaView(View[St]):
             UTDStreamException: `VALIDATION`: no identity, or times that are none.
         """
         checks.identity(identity)
-        speaks: Callable[[tuple[str, ...]], bool] = lambda speakers: identity in speakers  # noqa: E731
+
+        def speaks(speakers: tuple[str, ...]) -> bool:
+            return identity in speakers
+
         return self.active_speakers.pipe(
             held_for(speaks, seconds, pause=pause, scheduler=scheduler),
             ops.map(lambda _: identity),

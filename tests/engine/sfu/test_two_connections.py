@@ -31,8 +31,9 @@ async def test_each_kind_hears_sees_and_reaches_the_other(
     await camera(old, 320, 180).publish()
     await heard(await new.subscribed("old"))
     await heard(await old.subscribed("new"))
-    is_video = lambda track, *_: track.kind == sdk.TrackKind.KIND_VIDEO  # noqa: E731
-    picture, _, _ = await new.wait_for("track_subscribed", is_video)
+    picture, _, _ = await new.wait_for(
+        "track_subscribed", lambda track, *_: track.kind == sdk.TrackKind.KIND_VIDEO
+    )
     assert (await seen(picture)).width == 320
     for one, other in ((old, new), (new, old)):
         await one.me.publish_data(one.identity)
