@@ -5,11 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-import os
 import shutil
-import signal
-import subprocess
-import time
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -20,7 +16,8 @@ from urllib.parse import quote
 
 import aiohttp
 
-_START_TIMEOUT: Final = 60.0
+from tests.browser.browser_process import BrowserProcess
+
 _CALL_TIMEOUT: Final = 40.0
 
 SEEN: Final = "typeof seen == 'function'"
@@ -51,7 +48,7 @@ def find_chromium() -> str | None:
     return next((path for name in names if (path := shutil.which(name))), None)
 
 
-class Chromium:
+class Chromium(BrowserProcess):
     """A browser process with a profile of its own.
 
     Args:
@@ -61,46 +58,14 @@ class Chromium:
     """
 
     def __init__(self, program: str, folder: Path, microphone: Path) -> None:
-        self._folder = folder
-        with (folder / "log").open("wb") as log:
-            self._process = subprocess.Popen(
-                [
-                    program,
-                    *_FLAGS,
-                    f"--user-data-dir={folder / 'profile'}",
-                    f"--use-file-for-fake-audio-capture={microphone}",
-                    "about:blank",
-                ],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        try:
-            self._port = self._wait_for_port()
-        except BaseException:
-            self.close()
-            raise
-
-    def _wait_for_port(self) -> int:
-        path = self._folder / "profile" / "DevToolsActivePort"
-        deadline = time.monotonic() + _START_TIMEOUT
-        while time.monotonic() < deadline and self._process.poll() is None:
-            if path.exists() and (lines := path.read_text().split()):
-                return int(lines[0])
-            time.sleep(0.05)
-        log = (self._folder / "log").read_text(errors="replace")
-        raise AssertionError(f"Chromium did not start:\n{log[-2000:]}")
-
-    def close(self) -> None:
-        """End the browser and its helper processes."""
-        # The whole group, as its helpers outlive a killed browser process.
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            try:
-                os.killpg(self._process.pid, number)
-                self._process.wait(10)
-            except (ProcessLookupError, subprocess.TimeoutExpired):
-                continue
+        flags = (
+            *_FLAGS,
+            f"--user-data-dir={folder / 'profile'}",
+            f"--use-file-for-fake-audio-capture={microphone}",
+        )
+        note = folder / "profile" / "DevToolsActivePort"
+        super().__init__((program, *flags, "about:blank"), folder, note)
+        self._port = int(self.told.split()[0])
 
     @asynccontextmanager
     async def page(self, url: str, ready: str = SEEN) -> AsyncIterator[Page]:

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import shutil
-import signal
-import subprocess
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import count
@@ -17,7 +13,8 @@ from typing import Any, Final
 
 import aiohttp
 
-_START_TIMEOUT: Final = 60.0
+from tests.browser.browser_process import BrowserProcess
+
 _CALL_TIMEOUT: Final = 40.0
 
 _PREFERENCES: Final[dict[str, bool | int]] = {
@@ -38,7 +35,7 @@ def find_firefox() -> str | None:
     return next((path for name in ("firefox-esr", "firefox") if (path := shutil.which(name))), None)
 
 
-class Firefox:
+class Firefox(BrowserProcess):
     """A browser process with a profile of its own.
 
     Args:
@@ -48,44 +45,14 @@ class Firefox:
     """
 
     def __init__(self, program: str, folder: Path, tone: float) -> None:
-        self._folder = folder
         preferences = {**_PREFERENCES, "media.navigator.audio.fake_frequency": round(tone)}
         lines = (f'user_pref("{name}", {json.dumps(one)});' for name, one in preferences.items())
         (folder / "user.js").write_text("\n".join(lines))
-        command = [program, "--headless", "--no-remote", "--profile", str(folder)]
-        with (folder / "log").open("wb") as log:
-            self._process = subprocess.Popen(
-                [*command, "--remote-debugging-port=0"],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        try:
-            self._url = self._wait_for_url()
-        except BaseException:
-            self.close()
-            raise
-
-    def _wait_for_url(self) -> str:
-        path = self._folder / "WebDriverBiDiServer.json"
-        deadline = time.monotonic() + _START_TIMEOUT
-        while time.monotonic() < deadline and self._process.poll() is None:
-            if path.exists() and (text := path.read_text()):
-                server = json.loads(text)
-                return f"ws://{server['ws_host']}:{server['ws_port']}/session"
-            time.sleep(0.05)
-        log = (self._folder / "log").read_text(errors="replace")
-        raise AssertionError(f"Firefox did not start:\n{log[-2000:]}")
-
-    def close(self) -> None:
-        """End the browser and its helper processes."""
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            try:
-                os.killpg(self._process.pid, number)
-                self._process.wait(10)
-            except (ProcessLookupError, subprocess.TimeoutExpired):
-                continue
+        command = (program, "--headless", "--no-remote", "--profile", str(folder))
+        note = folder / "WebDriverBiDiServer.json"
+        super().__init__((*command, "--remote-debugging-port=0"), folder, note)
+        server = json.loads(self.told)
+        self._url = f"ws://{server['ws_host']}:{server['ws_port']}/session"
 
     @asynccontextmanager
     async def page(self, url: str) -> AsyncIterator[FirefoxPage]:
