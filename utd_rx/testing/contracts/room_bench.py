@@ -7,6 +7,7 @@ from typing import Protocol, TypeVar
 
 from utd_rx.models import events as ev
 from utd_rx.models.audio import AudioFrame
+from utd_rx.models.data_tracks import DataTrackFrame
 from utd_rx.models.devices import DeviceKey
 from utd_rx.ports import living
 from utd_rx.ports.room import RoomPort
@@ -55,6 +56,16 @@ class RoomServer(Protocol):
 
     async def collect(self, topic: str, is_text: bool) -> Callable[[], list[TransferNews]]:
         """Let the somebody of `converse` receive; return what tells what has come."""
+
+    async def publish_data(self, name: str, frame: DataTrackFrame) -> None:
+        """Let the somebody of `converse` publish a data track, and push a frame again and again."""
+
+    async def unpublish_data(self) -> None:
+        """Let them end it."""
+
+    async def read_data(self, name: str) -> Callable[[], list[DataTrackFrame]]:
+        """Let the somebody of `converse` read a data track that the participant publishes from now
+        on; return what tells what has come."""
 
 
 class RoomBench(Batches[ev.RoomEvent]):
