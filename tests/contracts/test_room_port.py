@@ -18,6 +18,7 @@ from tests.support.sfu import (
     is_livekit_required,
     running_sfu,
 )
+from utd_rx.media.near_room import NearRoom
 from utd_rx.ports.room import RoomPort
 from utd_rx.rtc.room import UTDRoom
 from utd_rx.testing.contracts.room import RoomContract
@@ -49,7 +50,7 @@ class TestFakeRoom(RoomContract):
 
         async with AsyncExitStack() as stack:
             is_far = request.param == "pickled"
-            room: RoomPort = await stack.enter_async_context(pickled(make)) if is_far else make()
+            room: RoomPort = await stack.enter_async_context(pickled(make, near=NearRoom)) if is_far else make()
             yield RoomBench(room, FakeServer(fakes[0], fakes[0].loop))
             await room.aclose()
 
@@ -65,7 +66,7 @@ class TestWorldRoom(RoomContract):
 
         async with AsyncExitStack() as stack:
             is_far = request.param == "pickled"
-            room: RoomPort = await stack.enter_async_context(pickled(make)) if is_far else make()
+            room: RoomPort = await stack.enter_async_context(pickled(make, near=NearRoom)) if is_far else make()
             yield RoomBench(room, servers[0])
             await room.aclose()
             await servers[0].aclose()
@@ -97,7 +98,7 @@ class TestUTDRoom(RoomContract):
             )
             is_far = where == "pickled"
             room: RoomPort = (
-                await stack.enter_async_context(pickled(UTDRoom)) if is_far else UTDRoom()
+                await stack.enter_async_context(pickled(UTDRoom, near=NearRoom)) if is_far else UTDRoom()
             )
             stack.push_async_callback(room.aclose)
             yield RoomBench(room, RealServer(sfu, livekit, stack))
