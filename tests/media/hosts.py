@@ -33,7 +33,9 @@ class FakeHost:
         return _Near(self, far)
 
     def die(self, words: str = "killed") -> None:
-        """Be gone: what is under way fails, and then whoever asked is told."""
+        """Be gone: what is under way fails, and then whoever asked is told. Idempotent."""
+        if self.failure is not None:
+            return
         self.failure = UTDStreamException(
             f"the media process ended ({words})", code=UTDErrorCode.NETWORK
         )

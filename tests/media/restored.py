@@ -41,6 +41,7 @@ class Restored(Batches[ev.RoomEvent]):
     Attributes:
         permission: What the next room finds that it may do.
         remotes: Who is there then.
+        joined_to: What it found when it joined.
         refusal: What joining it is answered with, once.
         room: The port.
         rooms: The room of each life.
@@ -77,7 +78,7 @@ class Restored(Batches[ev.RoomEvent]):
 
     async def joined(self) -> Restored:
         """Join, and return this."""
-        await self.room.connect("wss://x", "token-1")
+        self.joined_to = await self.room.connect("wss://x", "token-1")
         return self
 
     def die(self) -> None:
