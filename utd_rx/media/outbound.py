@@ -7,25 +7,27 @@ things what is told to one sink is thinned, in time that does not depend on how 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
 from utd_rx.media.thinning import thinned
 from utd_rx.media.wire import Delivery, Message
 
 MANY: Final = 256
-"""Messages that wait before they are thinned; afterwards twice as many as were left."""
 
 Waiting = tuple[Message, Sequence[int]]
 
 
 class Outbound:
-    """Messages in order, with the descriptors that go with them."""
+    """Messages in order, with the descriptors that go with them.
 
-    def __init__(self, thin: Callable[[Sequence[Any]], list[Any]] = thinned) -> None:
-        self._thin = thin
+    Args:
+        many: As many wait before they are thinned, and afterwards twice as many as were left.
+    """
+
+    def __init__(self, many: int = MANY) -> None:
         self._waiting: deque[Waiting] = deque()
-        self._many = MANY
+        self._least = self._many = many
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -35,7 +37,7 @@ class Outbound:
         self._waiting.append((message, descriptors))
         if len(self._waiting) > self._many:
             self._waiting = deque(self._thinned())
-            self._many = max(MANY, 2 * len(self._waiting))
+            self._many = max(self._least, 2 * len(self._waiting))
 
     def take(self) -> Waiting | None:
         """Return the oldest, None when nothing waits."""
@@ -68,6 +70,6 @@ class Outbound:
     def _delivered(self, sink: int, deliveries: Sequence[Delivery]) -> list[Delivery]:
         batches = [delivery.batch for delivery in deliveries]
         if isinstance(batches[0], tuple):
-            items = self._thin([item for batch in batches for item in batch])
+            items = thinned([item for batch in batches for item in batch])
             return [Delivery(sink, tuple(items))] if items else []
-        return [Delivery(sink, item) for item in self._thin(batches)]
+        return [Delivery(sink, item) for item in thinned(batches)]

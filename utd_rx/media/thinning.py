@@ -110,8 +110,13 @@ def _about(event: RoomEvent) -> tuple[Any, ...]:
     """What an event is about: a later one about the same takes its place."""
     whose = (getattr(event, name, None) for name in ("identity", "track_sid", "previous_sid"))
     track, who = getattr(event, "track", None), getattr(event, "participant", None)
-    name = event.name if isinstance(event, ev.UnknownRoomEvent) else None
-    return type(event), *whose, getattr(track, "sid", None), getattr(who, "identity", None), name
+    more: object = None
+    match event:
+        case ev.UnknownRoomEvent(name):
+            more = name
+        case ev.RoomUpdated(name, sid):  # what is empty in it stays as it is
+            more = bool(name), bool(sid)
+    return type(event), *whose, getattr(track, "sid", None), getattr(who, "identity", None), more
 
 
 def thinned_states(
