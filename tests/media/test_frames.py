@@ -30,7 +30,8 @@ def joined(reader: LoopReader) -> Callable[[RingShape, tuple[int, int]], None]:
     loop = asyncio.get_running_loop()
 
     def announce(shape: RingShape, descriptors: tuple[int, int]) -> None:
-        loop.call_soon_threadsafe(reader.attach, shape, *map(os.dup, descriptors))
+        memory, bell = map(os.dup, descriptors)
+        loop.call_soon_threadsafe(reader.attach, shape, memory, bell)
 
     return announce
 
