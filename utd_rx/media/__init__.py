@@ -1,1 +1,5 @@
-"""A process of its own for rooms and devices, and what crosses between it and the app."""
+"""The media process: rooms and devices in a child interpreter, which a busy app does not disturb.
+
+The adapters that serve the ports in the app's process serve them in the child. `near` stands for a
+port in the app, `far` has it in the child, `wire` and `pipe` are what is between them.
+"""
