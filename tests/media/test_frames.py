@@ -25,7 +25,7 @@ def frame(number: int, count: int = 480, channels: int = 1, rate: int = 48_000) 
     return AudioFrame(samples, rate, number / 100)
 
 
-def joined(reader: LoopReader) -> Callable[[RingShape, tuple[int, int]], None]:
+def joined(reader: LoopReader[Any]) -> Callable[[RingShape, tuple[int, int]], None]:
     """What announces to `reader`, in order, from any thread."""
     loop = asyncio.get_running_loop()
 
@@ -61,7 +61,7 @@ def test_frames_of_any_length_and_format_arrive_as_they_were(
             writer.write(frames)
             await asyncio.sleep(0)
             await asyncio.sleep(0)
-        reader.close()
+        reader.finish()
         writer.close()
         assert told(came) == told(written)
         assert not any(one.samples.flags.writeable for one in came)
@@ -78,7 +78,7 @@ async def test_the_newest_second_waits_for_a_loop_that_is_busy() -> None:
     await asyncio.sleep(0)
     for number in range(1, 251):
         writer.write([frame(number)])
-    reader.close()
+    reader.finish()
     assert [[int(one.samples[0, 0]) for one in batch] for batch in came] == [
         [0],
         list(range(151, 251)),
@@ -127,7 +127,7 @@ async def test_a_sink_that_raises_loses_its_batch_alone(caplog: pytest.LogCaptur
         reader.drain()
     assert len(came) == 2
     assert "a frame was lost" in caplog.text
-    reader.close()
+    reader.finish()
     writer.close()
 
 
@@ -140,7 +140,7 @@ async def test_what_no_track_takes_crosses_so_that_it_is_refused(
     writer = FrameWriter(joined(reader))
     writer.write([frame(1, *strange), frame(2)])
     await asyncio.sleep(0)
-    reader.close()
+    reader.finish()
     writer.close()
     refused, usual = came
     assert refused.samples.shape == (strange[0], min(strange[1], 0xFFFF))
@@ -168,6 +168,6 @@ async def test_a_head_that_lies_makes_no_frame() -> None:
 
     reader.deliver(Lying())
     assert came == []
-    reader.close()
+    reader.finish()
     writer.close()
     ring.close()

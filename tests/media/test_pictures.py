@@ -36,7 +36,7 @@ async def test_pictures_of_any_size_and_layout_arrive_as_they_were() -> None:
         reader.drain()
     assert [same(*both) for both in zip(shown, sent, strict=True)] == [True] * 4
     assert not any(one.pixels.flags.writeable for one in shown)
-    reader.close()
+    reader.finish()
     writer.close()
 
 
@@ -50,7 +50,7 @@ async def test_a_busy_loop_is_shown_the_newest_alone() -> None:
     assert [one.timestamp for one in shown] == [19 / 30]
     for number in range(20, 30):
         writer.write(picture(number))
-    reader.close()
+    reader.finish()
     assert [one.timestamp for one in shown] == [19 / 30, 29 / 30]
     writer.close()
     writer.write(picture(31))

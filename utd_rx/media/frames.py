@@ -18,7 +18,6 @@ import numpy as np
 from utd_rx.media.loop_reader import Announce, LoopReader
 from utd_rx.media.ring import BODY, Octets, RingReader, RingShape, RingWriter
 from utd_rx.models.audio import AudioFormat, AudioFrame
-from utd_rx.ports.room import FramesSink
 
 SAMPLES: Final = AudioFormat().samples_per_frame
 MAX_WORD: Final = 2**32 - 1
@@ -91,15 +90,11 @@ class FrameWriter:
         return ring
 
 
-class FrameReader(LoopReader):
+class FrameReader(LoopReader[tuple[AudioFrame, ...]]):
     """Gives frames of sound to `sink` on this loop, what has come in one batch.
 
     `lost` counts slots that were overwritten before they were read.
     """
-
-    def __init__(self, sink: FramesSink) -> None:
-        super().__init__()
-        self._sink = sink
 
     def deliver(self, ring: RingReader) -> None:
         """Give on what has come."""

@@ -14,7 +14,6 @@ from typing import Final
 from utd_rx.media.loop_reader import Announce, LoopReader
 from utd_rx.media.ring import BODY, LINE, Octets, RingReader, RingShape, RingWriter
 from utd_rx.models.video import VideoFrame
-from utd_rx.ports.room import PicturesSink
 
 SLOTS: Final = 3
 
@@ -62,13 +61,9 @@ class PictureWriter:
         return ring
 
 
-class PictureReader(LoopReader):
+class PictureReader(LoopReader[VideoFrame]):
     """Shows pictures to `sink` on this loop; those that came while the loop was busy, but for the
     newest, are left out."""
-
-    def __init__(self, sink: PicturesSink) -> None:
-        super().__init__()
-        self._sink = sink
 
     def deliver(self, ring: RingReader) -> None:
         """Show the newest that has come."""

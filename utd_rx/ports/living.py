@@ -67,6 +67,11 @@ def enter(key: DeviceKey, thing: object) -> None:
         raise invalid(f"a {key.kind} has to be an object that can be referred to weakly") from error
 
 
+def is_here(key: DeviceKey) -> bool:
+    """Return whether `key` names something that is alive in this process."""
+    return key in _living
+
+
 def find(key: DeviceKey) -> Any:
     """Return what `key` names, or raise `NOT_FOUND` when it is not alive here, or any more."""
     if (thing := _living.get(key)) is None:
