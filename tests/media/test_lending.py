@@ -200,7 +200,9 @@ async def test_a_process_that_is_gone_has_nothing_open_here() -> None:
     async with ends(Near, Publishing, Publishing) as port:
         own = Own()
         await port.publish(own)
+        assert not own.closed
     await until(lambda: own.closed)
+    assert own.closed == 1
 
 
 async def test_the_app_keeps_no_source_that_nobody_publishes() -> None:
@@ -209,12 +211,13 @@ async def test_the_app_keeps_no_source_that_nobody_publishes() -> None:
         own = Own()
         await port.publish(own)
         await port.close()
-        await port.drop()
 
         def holders() -> list[Any]:
             gc.collect()
             return [one for one in gc.get_referrers(own) if isinstance(one, dict) and 1 in one]
 
+        assert holders()
+        await port.drop()
         await until(lambda: not holders())
 
 
