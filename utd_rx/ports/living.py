@@ -68,8 +68,10 @@ def enter(key: DeviceKey, thing: object) -> None:
 
 
 def is_here(key: DeviceKey) -> bool:
-    """Return whether `key` names something that is alive in this process."""
-    return key in _living
+    """Return whether `key` names something that is alive in this process, and no stand-in for what
+    lives elsewhere."""
+    thing = _living.get(key)
+    return thing is not None and not getattr(thing, "lives_elsewhere", False)
 
 
 def find(key: DeviceKey) -> Any:
