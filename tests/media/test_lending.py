@@ -200,9 +200,9 @@ async def test_a_process_that_is_gone_has_nothing_open_here() -> None:
     async with ends(Near, Publishing, Publishing) as port:
         own = Own()
         await port.publish(own)
-        assert not own.closed
+        is_open = not own.closed
     await until(lambda: own.closed)
-    assert own.closed == 1
+    assert (is_open, own.closed) == (True, 1)
 
 
 async def test_the_app_keeps_no_source_that_nobody_publishes() -> None:

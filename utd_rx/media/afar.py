@@ -235,16 +235,17 @@ class AfarSpeaker:
                 sink(frame)
 
         reader = FrameReader(give)
-        tap: Any = self._host().port(
-            Near, HostedTap, f"{HostedTap.__module__}:HostedTap", self._key
-        )
-        end = tap.hear(reader)
+        end = self._make(HostedTap, self._key).hear(reader)
 
         def stop() -> None:
             reader.stop()
             end()
 
         return stop
+
+    def _make(self, kind: type, *args: Any) -> Any:
+        """Return what stands for something that is made over there."""
+        return self._host().port(Near, kind, f"{kind.__module__}:{kind.__name__}", *args)
 
     def _need_frames(self, what: str) -> None:
         if not self._abilities.has_frames:

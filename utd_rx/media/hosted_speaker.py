@@ -63,7 +63,11 @@ class HostedVoice:
     def listen(self, sink: ProgressSink) -> Callable[[], None]:
         """Tell how far it has come, while something of it waits; call to stop."""
         task = asyncio.create_task(self._tell(sink), name="utd_rx far: a voice")
-        return task.cancel
+
+        def stop() -> None:
+            task.cancel()
+
+        return stop
 
     async def _tell(self, sink: ProgressSink) -> None:
         told = None
