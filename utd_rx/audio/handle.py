@@ -19,7 +19,7 @@ from utd_rx.errors import ConflictReason, UTDStreamException, conflict, invalid
 from utd_rx.models.audio import AudioFormat
 from utd_rx.models.device_state import FLOOR_DBFS, MicrophoneState, SpeakerState
 from utd_rx.models.devices import AudioDevice, DeviceChoice, DeviceKey
-from utd_rx.ports.audio import Abilities, AudioPort, Order, SetMuted, Settings
+from utd_rx.ports.audio import Abilities, AudioPort, Order, SetMuted, Settings, SetWatched
 from utd_rx.ports.one_loop import this_loop
 from utd_rx.state import StateSubject, Store
 
@@ -67,7 +67,12 @@ class DeviceHandle(Generic[S]):
         self._settings: Any = settings
         self._port = port
         self._owned = owned
-        self._store: Store[S, Callable[[S], S]] = Store(state, lambda state, change: change(state))
+        self._store: Store[S, Callable[[S], S]] = Store(
+            state,
+            lambda state, change: change(state),
+            on_observed=partial(_watch, weakref.ref(self)),
+        )
+        self._is_watched = True
         select = self._store.select
         self.state: StateSubject[S] = select(lambda s: s, name="state")
         self.muted: StateSubject[bool] = select(lambda s: s.is_muted, name="muted")
@@ -152,13 +157,21 @@ class DeviceHandle(Generic[S]):
             self._detach()
             self._loop = loop
             self._stop_listening = self._port.listen(self.key, self._told)
+            self.watch()
 
     def _detach(self) -> None:
         stop, self._stop_listening, self._loop = self._stop_listening, None, None
         if stop is not None:
             stop()
 
+    def watch(self) -> None:
+        """Be told as often as somebody observes; any thread."""
+        if self._is_watched is not self._store.is_observed:
+            self._is_watched = self._store.is_observed
+            self._port.order(self.key, SetWatched(self._is_watched))
+
     def _told(self, states: tuple[Any, ...]) -> None:
+        self.watch()  # who observes no more is not heard of
         for told in states:
             self._store.offer(partial(self._merge, told))
 
@@ -189,3 +202,9 @@ class DeviceHandle(Generic[S]):
     def _need_frames(self, what: str, instead: str = "") -> None:
         if not self.abilities.has_frames:
             raise self.abilities.lack(what, instead)
+
+
+def _watch(handle: weakref.ref[DeviceHandle[Any]]) -> None:
+    there = handle()
+    if there is not None:
+        there.watch()
