@@ -38,9 +38,7 @@ async def stay(room: RoomSession) -> None:
 
 
 async def leave(room: RoomSession) -> None:
-    await room.aclose()
-    tell("left")
-    await line()
+    """Go on without the room."""
 
 
 async def forget(room: RoomSession) -> None:
@@ -77,6 +75,8 @@ async def main(url: str, token: str, end: str) -> None:
         tell("in")
         await line()
         await ENDS[end](room)
+    tell("left")
+    await line()
 
 
 def end_with_the_interpreter(url: str, token: str) -> None:
