@@ -53,8 +53,10 @@ async def test_a_kernel_that_is_restarted_is_gone_from_the_room(
     house: MediaHouse, how: str, tmp_path: Path
 ) -> None:
     minted = token(house.sfu, APP)
+    # A kernel does not look for modules where it was started.
+    places = {"PYTHONPATH": str(ROOT), "IPYTHONDIR": str(tmp_path)}
     kernels = await Program.start(
-        "media_kernel", house.sfu.url, minted, UTD_RX_MEDIA="process", IPYTHONDIR=str(tmp_path)
+        "media_kernel", house.sfu.url, minted, UTD_RX_MEDIA="process", **places
     )
     try:
         kernel = await kernels.hear()
