@@ -47,6 +47,9 @@ class Lie(Generic[T, C]):
     tell: T
     comes: C
     pair: Suffering = NOTHING
+    is_apart: bool = False
+    """Whether it is told to somebody in another process than the pair's, as it keeps native code
+    busy on the threads that all rooms of a process share: docs/livekit.md, "One worker"."""
 
 
 class Liar:

@@ -19,10 +19,15 @@ from tests.support.sfu import SfuKind
 AT_ONCE: Final = 6
 """Lies that are told at a time, each to a client of its own."""
 
-ELSEWHERE: Final = (Comes.ABORTS, Comes.LATE)
+_ELSEWHERE: Final = (Comes.ABORTS, Comes.LATE)
 """What is met in another process: it ends that, or takes as long as an app lets it."""
 
 FOR_BOTH: Final = ("nothing", "noise", "somebody of another release", "a hundred sections")
+
+
+def is_told_here(lie: Lie[Tell, Comes]) -> bool:
+    """Say whether a lie is met in this process."""
+    return lie.comes not in _ELSEWHERE and not lie.is_apart
 
 
 async def meet_here(server: str, lies: list[Lie[Tell, Comes]], two: Pair) -> None:
@@ -37,26 +42,30 @@ async def meet_here(server: str, lies: list[Lie[Tell, Comes]], two: Pair) -> Non
     two.since(begun).check(NOTHING, ", ".join(lie.name for lie in lies))
 
 
+async def meet_elsewhere(server: str, lies: list[Lie[Tell, Comes]], two: Pair) -> None:
+    """Meet lies in another process, one after another."""
+    async with victims() as others:
+        begun = time.monotonic()
+        for lie in lies:
+            met = await others.meet(f"{server}/{quote(lie.name)}", token("victim", lie.name))
+            assert comes_of(met) is lie.comes, (lie.name, met)
+        two.since(begun).check(NOTHING, "clients elsewhere")
+
+
 @pytest.mark.realtime
 @pytest.mark.timeout(120)
 async def test_each_lie_comes_to_what_its_row_says_and_a_pair_beside_it_suffers_nothing() -> None:
     told = {"kind": "embedded", **KEY}
-    here = [lie for lie in LIES if lie.comes not in ELSEWHERE]
+    here = [lie for lie in LIES if is_told_here(lie)]
     async with (
         liar("tests.hostile.lying_server", **told) as server,
-        victims() as others,
         pair(server.ready["honest"], token) as two,
     ):
         lying = server.ready["lying"]
         for first in range(0, len(here), AT_ONCE):
             await meet_here(lying, here[first : first + AT_ONCE], two)
-        begun = time.monotonic()
-        for lie in LIES:
-            if lie.comes in ELSEWHERE:
-                met = await others.meet(f"{lying}/{quote(lie.name)}", token("victim", lie.name))
-                assert comes_of(met) is lie.comes, (lie.name, met)
+        await meet_elsewhere(lying, [lie for lie in LIES if not is_told_here(lie)], two)
         assert all(lie.pair == NOTHING for lie in LIES)
-        two.since(begun).check(NOTHING, "clients elsewhere who are aborted")
 
 
 @pytest.mark.realtime
@@ -68,4 +77,7 @@ async def test_some_are_told_on_either_media_server(sfu_kind: SfuKind) -> None:
     ):
         some = [lie for lie in LIES if lie.name in FOR_BOTH]
         assert len(some) == len(FOR_BOTH)
-        await meet_here(server.ready["lying"], some, two)
+        await meet_here(server.ready["lying"], [lie for lie in some if is_told_here(lie)], two)
+        await meet_elsewhere(
+            server.ready["lying"], [lie for lie in some if not is_told_here(lie)], two
+        )

@@ -22,6 +22,7 @@ from utd_rx.ports.room import EventSink
 from utd_rx.rtc import native
 from utd_rx.rtc.connector import leave
 from utd_rx.rtc.data_streams import DataStreams
+from utd_rx.rtc.data_tracks import DataTrackEnds
 from utd_rx.rtc.describing import Describer
 from utd_rx.rtc.hold import Raw, RemovalHold
 from utd_rx.rtc.local_track import Input
@@ -67,6 +68,7 @@ class LiveRoom:
         self.wishes = Wishes(self.room)
         self.streams = DataStreams(self.room, self.ended)
         self.methods = Methods(self.room, self.ended)
+        self.data_tracks = DataTrackEnds(self.room, self.ended)
         native.listen(self.room, self._hear)
         return self._translator.snapshot
 
@@ -93,6 +95,7 @@ class LiveRoom:
     async def _close(self) -> None:
         # Reverse order of opening: first what uses the room, then the room.
         self.wishes.close()
+        await self.data_tracks.aclose()
         await self.streams.aclose()
         await self.receiver.aclose()
         await self.publisher.aclose()
@@ -118,6 +121,10 @@ class LiveRoom:
                 elif name == "local_track_republished":
                     # Also one that is over, of which there is no news.
                     self.publisher.republished(args[1], args[0].sid)
+                elif name == "data_track_published":
+                    self.data_tracks.published(args[0])
+                elif name == "data_track_unpublished":
+                    args = tuple(self.data_tracks.gone(args[0]))
             except Exception:
                 logger.exception(LOST)
             self._hold.push(Raw(name, args))

@@ -19,6 +19,7 @@ from utd_rx.protocol.waiting import Waiting
 from utd_rx.sessions.chat import RoomChat
 from utd_rx.sessions.coming_back import ComingBack
 from utd_rx.sessions.commands import command
+from utd_rx.sessions.data_tracks import DataTracking
 from utd_rx.sessions.describing import Describing
 from utd_rx.sessions.listening import Listening
 from utd_rx.sessions.methods import CallingMethods, MethodCalls
@@ -42,7 +43,13 @@ class RoomPass(Protocol):
 
 
 class MediaSession(
-    Listening[St], Describing[St], Choosing[St], CallingMethods[St], Transferring[St], Owned
+    Listening[St],
+    Describing[St],
+    Choosing[St],
+    CallingMethods[St],
+    Transferring[St],
+    DataTracking[St],
+    Owned,
 ):
     """A headless session: streams that mirror the server, commands that can be awaited.
 

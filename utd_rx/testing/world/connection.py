@@ -29,6 +29,7 @@ from utd_rx.models.participant import ParticipantPermission, TrackPublication
 from utd_rx.models.statistics import RoomStatistics
 from utd_rx.models.video import VideoFrame
 from utd_rx.ports.room import EventSink
+from utd_rx.testing.world.data_tracks import FRAMES, WorldDataTracks
 from utd_rx.testing.world.local_media import LocalMedia
 from utd_rx.testing.world.network import Lane, Link, LinkNews
 from utd_rx.testing.world.others import Others
@@ -84,6 +85,7 @@ class WorldConnection:
         self.permission = ParticipantPermission()
         self.local = LocalMedia(self)
         self.receptions = Receptions(self, numbers)
+        self.data_tracks = WorldDataTracks(self, numbers)
         self._room: VirtualRoom
         self._there: VirtualParticipant
         self._others = Others()
@@ -153,6 +155,7 @@ class WorldConnection:
             for timer in self._timers.values():
                 timer.cancel()
             self.receptions.close()
+            self.data_tracks.lose()
             self.own(self.local.aclose(), "close what was published")
 
     # -- to the server --------------------------------------------------------------------------
@@ -211,6 +214,10 @@ class WorldConnection:
         room, there = self._room, self._there
         self._data.send(lambda: order(room, there))
 
+    def has_data_track(self, sid: str) -> bool:
+        others = (who for who in self._room.people.values() if who is not self._there)
+        return any(sid in who.data_tracks for who in others)
+
     def set_subscribed(self, sid: str, is_wanted: bool) -> None:
         """Ask for a track, or not; that it ends is told at once, as LiveKit does."""
         if not is_wanted:
@@ -244,6 +251,9 @@ class WorldConnection:
     def take_data(self, message: ev.DataReceived) -> None:
         """See `SfuClient`; who is not known yet has no name (docs/livekit.md,
         "Unnamed senders")."""
+        if message.topic == FRAMES:
+            self.data_tracks.take(message)
+            return
         is_known = message.sender is None or message.sender in self._others
         self.tell(message if is_known else evolve(message, sender=None))
 
@@ -281,6 +291,7 @@ class WorldConnection:
             case ev.ParticipantPermissionsChanged(permission=permission) if is_mine:
                 self.permission = permission
                 self.local.enforce(permission)
+                self.data_tracks.enforce(permission)
             case ev.TrackUnpublished(track=track) | ev.TrackUnsubscribed(track=track):
                 self.receptions.end(track.sid)
         news = event if is_mine else self._others.news_in(event)
@@ -335,6 +346,7 @@ class WorldConnection:
                 self._data.close()
                 self._data = Lane(self._link, is_data=True)
                 self.local.republish(self._room, self._there)
+                self.data_tracks.republish(self._room, self._there)
                 self._restored()
         elif there is not self._there:
             self._finish(DisconnectReason.DUPLICATE_IDENTITY)

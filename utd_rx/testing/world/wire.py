@@ -41,6 +41,12 @@ class Wire(Protocol):
         Raises `LEFT`, or `TIMEOUT`: the answer may still come then.
         """
 
+    def send_data(self, order: Order[object]) -> None:
+        """Send a data message."""
+
+    def has_data_track(self, sid: str) -> bool:
+        """Whether somebody else publishes a data track of that sid."""
+
     def send_media(self, sid: str, frame: AudioFrame | VideoFrame) -> None:
         """Send a frame of a local track."""
 
