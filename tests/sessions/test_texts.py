@@ -41,6 +41,10 @@ def begin(fake: FakeRoom, topic: str, id_: str = "s", **attributes: str) -> int:
     return fake.transfers.begin(info, is_text=True)
 
 
+def written(room: RoomSession) -> list[str]:
+    return [one.text for one in room.chat_history.value]
+
+
 async def test_a_transcription_grows_until_its_final(room: RoomSession, fake: FakeRoom) -> None:
     marks = {"segment_id": "1", "transcription_language": "en", "transcribed_track_id": "TR_x"}
     number = begin(fake, "lk.transcription", transcription_final="false", **marks)
@@ -89,7 +93,7 @@ async def test_the_chat_of_livekits_components_is_the_chat(
     room.data.subscribe(lambda message: data.append(message.payload))
     number = begin(fake, "lk.chat", "a")
     fake.transfers.part(number, "h\u00e9".encode())
-    assert len(room.chat_history.value) == 0  # not whole yet
+    assert written(room) == []  # it is not whole yet
     fake.transfers.part(number, b"llo")
     fake.transfers.finish(number)
     wires: tuple[dict[str, object], ...] = (
@@ -114,18 +118,18 @@ async def test_what_is_written_is_read_by_livekits_components_newer_and_older(
     room: RoomSession, fake: FakeRoom
 ) -> None:
     texts = [f"m{n}" for n in range(30)]
-    written = await asyncio.gather(*map(room.chat.send, texts))
-    assert [one.text for one in room.chat_history.value] == texts
+    messages = await asyncio.gather(*map(room.chat.send, texts))
+    assert written(room) == texts
     sent = fake.transfers.sent
     assert [b"".join(one.parts).decode() for one in sent] == texts
     assert {(one.header.topic, one.header.is_text, one.reason) for one in sent} == {
         ("lk.chat", True, "")
     }
-    assert [one.header.id for one in sent] == [one.id for one in written]
+    assert [one.header.id for one in sent] == [one.id for one in messages]
     assert {topic for _, topic, _ in fake.sent} == {"lk-chat-topic"}
     copies = [json.loads(payload) for payload, _, _ in fake.sent]
     assert [(one["id"], one["message"], one["ignoreLegacy"]) for one in copies] == [
-        (one.id, one.text, True) for one in written
+        (one.id, one.text, True) for one in messages
     ]
 
 
