@@ -67,6 +67,10 @@ class RoomPort(Protocol):
         also when it was never joined.
         """
 
+    async def newest_token(self) -> str:
+        """Return what it would reconnect with: the token that it was joined with, or one that the
+        server gave since, of which `TokenRefreshed` tells. `CONFLICT` when it was never joined."""
+
     async def disconnect(self) -> None:
         """Leave, once what the connection still had to tell, its end above all, is delivered;
         idempotent, bounded in time, safe to call while connecting."""

@@ -32,6 +32,8 @@ from utd_rx.testing.fake_data import FakeRoomData
 _SOUND = (TrackSource.MICROPHONE, TrackSource.SCREEN_SHARE_AUDIO)
 _PICTURES = (TrackSource.CAMERA, TrackSource.SCREEN_SHARE)
 
+_numbers = count(1)  # those of two rooms differ, as LiveKit's do
+
 LISTENER = ParticipantPermission(can_subscribe=True, can_publish=False, can_publish_data=True)
 """What a listener in an audio room is granted."""
 
@@ -73,7 +75,6 @@ class FakeRoom(FakeRoomData):
         self._roster = Roster()
         self._unseen: list[ev.RoomEvent] = []  # what the roster is still to hear, when it is asked
         self._address: tuple[str, str] | None = None
-        self._numbers = count(1)
         self._tracks: dict[str, TrackPublication] = {}
         self._hearing: dict[int, tuple[str, FramesSink]] = {}
         self._routes: dict[int, tuple[str, Voice]] = {}
@@ -178,10 +179,14 @@ class FakeRoom(FakeRoomData):
         return self.snapshot
 
     async def reconnect(self, token: str | None = None) -> ev.RoomSnapshot:
+        last = await self.newest_token()
+        assert self._address is not None
+        return await self.connect(self._address[0], token or last)
+
+    async def newest_token(self) -> str:
         if self._address is None:
             raise conflict(ConflictReason.NOT_JOINED, "never joined")
-        url, last = self._address
-        return await self.connect(url, token or last)
+        return self._address[1]
 
     async def disconnect(self) -> None:
         if self.is_connected:
@@ -201,7 +206,7 @@ class FakeRoom(FakeRoomData):
         if isinstance(source.format, VideoFormat) is is_sound:
             raise invalid(f"what it is given cannot be published as {track_source.name.lower()}")
         await self.gate.wait()
-        sid = f"TR_{next(self._numbers)}"
+        sid = f"TR_{next(_numbers)}"
         kind = TrackKind.AUDIO if is_sound else TrackKind.VIDEO
         track = TrackPublication(sid, track_source.name.lower(), kind, track_source)
         self._tracks[sid] = track
@@ -241,7 +246,7 @@ class FakeRoom(FakeRoomData):
 
     async def hear(self, track_sid: str, sink: FramesSink) -> int:
         self._require_subscribed(track_sid, _SOUND)
-        reception = next(self._numbers)
+        reception = next(_numbers)
         self._hearing[reception] = (track_sid, sink)
         return reception
 
@@ -253,7 +258,7 @@ class FakeRoom(FakeRoomData):
     ) -> int:
         self._require_subscribed(track_sid, _SOUND)
         voice: Voice = living.find(speaker).voice(name, gain=gain)
-        route = next(self._numbers)
+        route = next(_numbers)
         self._routes[route] = (track_sid, voice)
         return route
 
@@ -271,7 +276,7 @@ class FakeRoom(FakeRoomData):
     ) -> int:
         height = height_asked(max_height)
         self._require_subscribed(track_sid, _PICTURES)
-        view = next(self._numbers)
+        view = next(_numbers)
         self._views[view] = (track_sid, sink, height)
         return view
 

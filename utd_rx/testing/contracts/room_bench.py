@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol, TypeVar
 
+from attrs import frozen
+
 from utd_rx.models import events as ev
 from utd_rx.models.audio import AudioFrame
 from utd_rx.models.data_tracks import DataTrackFrame
@@ -71,10 +73,13 @@ class RoomServer(Protocol):
 class RoomBench(Batches[ev.RoomEvent]):
     """A room that is not connected, its server, and everything the room said."""
 
-    def __init__(self, room: RoomPort, server: RoomServer) -> None:
+    def __init__(
+        self, room: RoomPort, server: RoomServer, speakers: Speakers | None = None
+    ) -> None:
         super().__init__()
         self.room = room
         self.server = server
+        self.speakers = Speakers() if speakers is None else speakers
         room.listen(self.take)
 
     async def connect(self) -> ev.RoomSnapshot:
@@ -117,8 +122,38 @@ class RoomBench(Batches[ev.RoomEvent]):
         return (await self.seen(ev.TrackSubscribed)).track.sid
 
 
+@frozen
+class VoiceSeen:
+    """What a speaker knows of one voice."""
+
+    name: str
+    gain: float
+    is_closed: bool
+    frames: int
+
+
+class Speakers:
+    """Makes speakers that are alive where the room is."""
+
+    def __init__(self) -> None:
+        self._made: dict[DeviceKey, Loudspeaker] = {}
+
+    async def make(self) -> DeviceKey:
+        """Return the key of one more."""
+        made = Loudspeaker()
+        self._made[made.key] = made
+        return made.key
+
+    async def voices(self, key: DeviceKey) -> tuple[VoiceSeen, ...]:
+        """Return what was to be played on one."""
+        return tuple(
+            VoiceSeen(voice.name, voice.gain, voice.is_closed, len(voice.frames))
+            for voice in self._made[key].voices
+        )
+
+
 class Loudspeaker:
-    """A speaker that is alive where the room is, and keeps what it is to play."""
+    """A speaker that keeps what it is to play."""
 
     def __init__(self) -> None:
         self.key = DeviceKey("speaker")

@@ -70,13 +70,13 @@ class WorldRoom:
         return await self._join(lambda: self._sfu.ticket(token), auto_subscribe)
 
     async def reconnect(self, token: str | None = None) -> RoomSnapshot:
-        if self._last is None:
-            raise conflict(ConflictReason.NOT_JOINED, "The room was never joined.")
-        last, auto_subscribe = self._last
-        ticket = self._live.ticket if self._live is not None else last
+        ticket, auto_subscribe = self._joined_last()
         return await self._join(
             lambda: ticket if token is None else self._sfu.ticket(token), auto_subscribe
         )
+
+    async def newest_token(self) -> str:
+        return self._sfu.token(self._joined_last()[0])
 
     async def disconnect(self) -> None:
         if self._joining is not None:
@@ -90,6 +90,13 @@ class WorldRoom:
     async def aclose(self) -> None:
         self._is_closed = True
         await self.disconnect()
+
+    def _joined_last(self) -> tuple[RoomTicket, bool]:
+        """Return the newest ticket, and whether it receives all by itself."""
+        if self._last is None:
+            raise conflict(ConflictReason.NOT_JOINED, "The room was never joined.")
+        last, auto_subscribe = self._last
+        return (last if self._live is None else self._live.ticket), auto_subscribe
 
     async def _join(
         self, read_ticket: Callable[[], RoomTicket], auto_subscribe: bool
