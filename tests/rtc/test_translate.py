@@ -23,7 +23,6 @@ UNTYPED = (
     "e2ee_state_changed",
     "participant_encryption_status_changed",
     "sip_dtmf_received",
-    "transcription_received",
 )
 
 

@@ -125,6 +125,10 @@ class SfuParticipant:
         return self.state == State.ACTIVE
 
     @property
+    def is_agent(self) -> bool:
+        return self._claims.is_agent
+
+    @property
     def is_closed(self) -> bool:
         return self.state == State.DISCONNECTED
 
@@ -141,6 +145,7 @@ class SfuParticipant:
             name=self.name,
             version=self.version,
             permission=self.permission,
+            kind=tokens.kind_of(self._claims),
             is_publisher=self.is_publisher,
             attributes=self.attributes,
             disconnect_reason=self._disconnect_reason,
