@@ -13,6 +13,7 @@ from attrs import field, frozen
 from utd_rx.errors import UTDStreamException
 from utd_rx.models.checks import typed
 from utd_rx.models.connection import ConnectionQuality, DisconnectReason
+from utd_rx.models.encryption import EncryptionState
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.participant import (
     LocalParticipant,
@@ -108,6 +109,14 @@ class ParticipantPermissionsChanged(RoomEvent):
 class ConnectionQualityChanged(RoomEvent):
     identity: str
     quality: ConnectionQuality
+
+
+@frozen(field_transformer=typed)
+class ParticipantEncryptionChanged(RoomEvent):
+    """How it is with the encryption of what `identity`, local or remote, publishes."""
+
+    identity: str
+    encryption: EncryptionState
 
 
 @frozen(field_transformer=typed)
@@ -290,6 +299,7 @@ _CHANGES: Final[dict[str, Callable[[str, Any], RoomEvent]]] = {
     "metadata": ParticipantMetadataChanged,
     "attributes": ParticipantAttributesChanged,
     "permission": ParticipantPermissionsChanged,
+    "encryption": ParticipantEncryptionChanged,
 }
 
 

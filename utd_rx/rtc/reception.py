@@ -7,10 +7,14 @@ object under the same sid, and the reception goes on with the new one.
 from __future__ import annotations
 
 import asyncio
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from math import inf
+from typing import TYPE_CHECKING, Final
+
+from attrs import define
 
 from utd_rx.rtc import streams
 
@@ -18,11 +22,28 @@ if TYPE_CHECKING:
     from livekit import rtc
 
 
+@define(eq=False)
+class TrackGate:
+    """Whether one track is let through, read on any thread; `opens_at` is monotonic seconds."""
+
+    opens_at: float = -inf
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is now."""
+        return self.opens_at <= time.monotonic()
+
+
+OPEN: Final = TrackGate()
+"""Of whatever is in clear."""
+
+
 class Reception(ABC):
     """The frames of one remote track, taken on LiveKit's threads."""
 
     def __init__(self, sid: str) -> None:
         self.sid = sid
+        self.gate = OPEN
         self.has_ended = False
         self.track: rtc.Track | None = None  # whose frames come now, by this native stream:
         self._stream = 0

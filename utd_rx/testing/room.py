@@ -13,6 +13,7 @@ from utd_rx.models import events as ev
 from utd_rx.models.audio import AudioFrame, AudioInput
 from utd_rx.models.connection import DisconnectReason
 from utd_rx.models.devices import DeviceKey
+from utd_rx.models.encryption import Encryption
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.participant import (
     LocalParticipant,
@@ -54,6 +55,7 @@ class FakeRoom:
         transfers: The texts and files, likewise.
         sent: The data messages sent, as `(payload, topic, destinations)`.
         tokens: Those it was joined with, in order.
+        encryption: What it is encrypted with.
         sources: What each track that was published is fed from, by its sid.
         figures: What `statistics` tells of a track, by its sid; without one nothing was sent.
         round_trip: What it tells of the connection.
@@ -68,6 +70,7 @@ class FakeRoom:
         self.gate.set()
         self.sent: list[tuple[bytes, str, tuple[str, ...] | None]] = []
         self.tokens: list[str] = []
+        self.encryption: Encryption | None = None
         self.sources: dict[str, AudioInput | VideoInput] = {}
         self.figures: dict[str, TrackStatistics] = {}
         self.round_trip: float | None = None
@@ -169,7 +172,12 @@ class FakeRoom:
         return lambda: self._sinks.remove(sink) if sink in self._sinks else None
 
     async def connect(
-        self, url: str, token: str, *, auto_subscribe: bool = True
+        self,
+        url: str,
+        token: str,
+        *,
+        auto_subscribe: bool = True,
+        encryption: Encryption | None = None,
     ) -> ev.RoomSnapshot:
         if self.is_connected:
             raise conflict(ConflictReason.ALREADY, "already connected")
@@ -179,6 +187,7 @@ class FakeRoom:
             raise error
         self.is_connected = True
         self.tokens.append(token)
+        self.encryption = encryption
         self._address = (url, token)
         self._roster, self._unseen = roster.from_snapshot(self.snapshot), []
         self.flush()
@@ -188,7 +197,13 @@ class FakeRoom:
         if self._address is None:
             raise conflict(ConflictReason.NOT_JOINED, "never joined")
         url, last = self._address
-        return await self.connect(url, token or last)
+        return await self.connect(url, token or last, encryption=self.encryption)
+
+    async def encrypt(self, encryption: Encryption) -> None:
+        self._require_connected()
+        if self.encryption is None or not self.encryption.differs_in_keys(encryption):
+            raise invalid("joined without encryption, or with another kind of it")
+        self.encryption = encryption
 
     async def disconnect(self) -> None:
         if self.is_connected:
@@ -210,7 +225,8 @@ class FakeRoom:
         await self.gate.wait()
         sid = f"TR_{next(self._numbers)}"
         kind = TrackKind.AUDIO if is_sound else TrackKind.VIDEO
-        track = TrackPublication(sid, track_source.name.lower(), kind, track_source)
+        name, is_encrypted = track_source.name.lower(), self.encryption is not None
+        track = TrackPublication(sid, name, kind, track_source, is_encrypted=is_encrypted)
         self._tracks[sid] = track
         self.sources[sid] = source
         self.emit(ev.LocalTrackPublished(track))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from utd_rx.models.audio import AudioFrame
+from utd_rx.models.encryption import Encryption
 from utd_rx.models.events import RoomEvent
 from utd_rx.models.participant import ParticipantPermission, TrackPublication
 from utd_rx.models.video import VideoFrame
@@ -27,6 +28,10 @@ class Wire(Protocol):
     @property
     def identity(self) -> str:
         """Who this client is."""
+
+    @property
+    def encryption(self) -> Encryption | None:
+        """What all that it sends is encrypted with."""
 
     def own(self, work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
         """Run `work` as a task of this connection."""
