@@ -111,6 +111,8 @@ class _Unshown(bytes):
     def __repr__(self) -> str:
         return "b'…'"
 
+    __str__ = __repr__
+
 
 @frozen(field_transformer=typed)
 class KeyRing:

@@ -9,8 +9,7 @@ closes with one that it does not, and opens with the next. Words are of particip
 from __future__ import annotations
 
 import asyncio
-import time
-from math import inf
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from utd_rx.models.encryption import EncryptionState
@@ -26,20 +25,28 @@ SETTLE: Final = 0.25
 buffer: 20 ms where nothing else happens, more on a busy machine."""
 
 LATE: Final = 1.0
-"""Seconds after which a track opens whose participant's key fits, though no word came of it: so
-none stays closed for a word that came before LiveKit told of the track."""
+"""Seconds after which a track opens though no word came of it since it began, where one came about
+its participant not longer before: so none stays closed for a word that was heard too early."""
 
 
 class TrackGates:
     """The gates of one connection's remote tracks, by sid; where this side does not read what is
-    encrypted they never open."""
+    encrypted they never open. `switch` has native code play sound on a speaker of its own, or not.
+    """
 
-    def __init__(self, room: rtc.Room, *, reads_encrypted: bool) -> None:
-        self._room, self._reads_encrypted = room, reads_encrypted
+    def __init__(
+        self,
+        room: rtc.Room,
+        *,
+        reads_encrypted: bool,
+        switch: Callable[[rtc.Track, bool], None] = ffi.switch,
+    ) -> None:
+        self._room, self._reads_encrypted, self._switch = room, reads_encrypted, switch
+        self._loop = asyncio.get_running_loop()
         self._gates: dict[str, TrackGate] = {}
-        self._fits: dict[str, bool] = {}
-        self._new: set[str] = set()  # those whose key has not fitted yet
-        self._late: set[asyncio.TimerHandle] = set()
+        self._fits: dict[str, tuple[bool, float]] = {}  # the last word of somebody, and when
+        self._began: dict[str, float] = {}  # those whose key has not fitted yet
+        self._timers: dict[str, asyncio.TimerHandle] = {}
 
     def of(self, sid: str) -> TrackGate:
         """Return the gate of a subscribed track."""
@@ -47,53 +54,71 @@ class TrackGates:
 
     def begin(self, track: rtc.Track) -> None:
         """A track arrives from now on, perhaps anew."""
-        there = publication(self._room, track.sid)
+        there, sid = publication(self._room, track.sid), track.sid
         if there is None or not there.encryption_type:
-            self._gates.pop(track.sid, None)
+            self.end(sid)
             return
-        gate = self._gates.setdefault(track.sid, TrackGate())
-        gate.opens_at = inf
-        self._new.add(track.sid)
-        self._switch(track, False)
+        self._gates.setdefault(sid, TrackGate(is_open=False))
+        self._close(sid)
+        self._play(track, False)
         if self._reads_encrypted:
-            loop = asyncio.get_running_loop()
-            self._late = {timer for timer in self._late if timer.when() > loop.time()}
-            self._late.add(loop.call_later(LATE, self._open_late, track.sid))
+            self._began[sid] = self._loop.time()
+            self._timers[sid] = self._loop.call_later(LATE, self._open_late, sid)
 
     def end(self, sid: str) -> None:
         """It is over. Idempotent."""
+        self._close(sid)
         self._gates.pop(sid, None)
-        self._new.discard(sid)
+        self._began.pop(sid, None)
 
     def told(self, identity: str, state: EncryptionState) -> None:
         """The key fits what somebody publishes, or it does not."""
-        fits = self._fits[identity] = state is EncryptionState.OK
+        fits = state is EncryptionState.OK
+        self._fits[identity] = fits, self._loop.time()
         who = self._room.remote_participants.get(identity)
-        for sid, there in () if who is None else who.track_publications.items():
-            gate = self._gates.get(sid)
-            if gate is not None and there.track is not None:
-                self._set(there.track, gate, fits)
+        for sid in () if who is None else who.track_publications:
+            if sid in self._gates and not fits:
+                self._close(sid)
+            elif sid in self._gates and not self._gates[sid].is_open:
+                pause = SETTLE if self._began.pop(sid, None) is not None else 0.0
+                if pause or sid not in self._timers:
+                    self._open_in(pause, sid)
 
     def close(self) -> None:
         """Open nothing any more. Idempotent."""
-        for timer in self._late:
-            timer.cancel()
+        for sid in tuple(self._gates):
+            self._close(sid)
 
     def _open_late(self, sid: str) -> None:
+        del self._timers[sid]
+        began = self._began.get(sid, 0.0)
         for identity, who in self._room.remote_participants.items():
-            there, gate = who.track_publications.get(sid), self._gates.get(sid)
-            if there is not None and there.track is not None and gate is not None:
-                self._set(there.track, gate, self._fits.get(identity, False))
+            fits, at = self._fits.get(identity, (False, 0.0))
+            if sid in who.track_publications and fits and at >= began - LATE:
+                self._began.pop(sid, None)
+                self._open_in(0.0, sid)
 
-    def _set(self, track: rtc.Track, gate: TrackGate, fits: bool) -> None:
-        if not fits:
-            gate.opens_at = inf
-        elif gate.opens_at == inf:
-            gate.opens_at = time.monotonic() + (SETTLE if track.sid in self._new else 0.0)
-            self._new.discard(track.sid)
-        self._switch(track, fits)
+    def _open_in(self, seconds: float, sid: str) -> None:
+        self._close(sid)
+        self._timers[sid] = self._loop.call_later(seconds, self._open, sid)
 
-    def _switch(self, track: rtc.Track, is_on: bool) -> None:
-        """Have native code, which plays sound by itself on a speaker of its own, do so or not."""
+    def _open(self, sid: str) -> None:
+        del self._timers[sid]
+        there = publication(self._room, sid)
+        if there is not None and there.track is not None:
+            self._gates[sid].is_open = True
+            self._play(there.track, True)
+
+    def _close(self, sid: str) -> None:
+        if (timer := self._timers.pop(sid, None)) is not None:
+            timer.cancel()
+        gate = self._gates.get(sid)
+        if gate is not None and gate.is_open:
+            gate.is_open = False
+            there = publication(self._room, sid)
+            if there is not None and there.track is not None:
+                self._play(there.track, False)
+
+    def _play(self, track: rtc.Track, is_on: bool) -> None:
         if track.kind == TrackKind.AUDIO.value:
-            ffi.switch(track, is_on)
+            self._switch(track, is_on)

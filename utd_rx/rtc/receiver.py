@@ -137,6 +137,7 @@ class Receiver:
         self.gates.begin(track)
         for reception in self._receptions.values():
             if reception.sid == track.sid:
+                reception.gate = self.gates.of(track.sid)
                 reception.attach(track)
 
     def gone(self, track_sid: str) -> None:

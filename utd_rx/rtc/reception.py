@@ -7,11 +7,9 @@ object under the same sid, and the reception goes on with the new one.
 from __future__ import annotations
 
 import asyncio
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import partial
-from math import inf
 from typing import TYPE_CHECKING, Final
 
 from attrs import define
@@ -24,14 +22,9 @@ if TYPE_CHECKING:
 
 @define(eq=False)
 class TrackGate:
-    """Whether one track is let through, read on any thread; `opens_at` is monotonic seconds."""
+    """Whether one track is let through; read on any thread."""
 
-    opens_at: float = -inf
-
-    @property
-    def is_open(self) -> bool:
-        """Whether it is now."""
-        return self.opens_at <= time.monotonic()
+    is_open: bool = True
 
 
 OPEN: Final = TrackGate()
