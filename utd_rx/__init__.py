@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from utd_rx.models.call import IncomingCall, UTDCall, UTDCallEndReason, UTDCallStatus
     from utd_rx.models.chat import ChatMessage
     from utd_rx.models.connection import ConnectionQuality, DisconnectReason, UTDConnectionState
+    from utd_rx.models.data_tracks import DataTrackFrame, DataTrackInfo
     from utd_rx.models.devices import CameraDevice
     from utd_rx.models.encryption import (
         Encryption,
@@ -89,6 +90,7 @@ if TYPE_CHECKING:
     from utd_rx.rtc.room import UTDRoom
     from utd_rx.sessions.audio_room import UTDAudioRoomSession
     from utd_rx.sessions.call import UTDCallSession
+    from utd_rx.sessions.data_tracks import PublishedDataTrack
     from utd_rx.sessions.incoming_streams import IncomingFile, IncomingText
     from utd_rx.sessions.live_stream import UTDLiveStreamSession
     from utd_rx.sessions.media_session import MediaSession
@@ -140,6 +142,7 @@ _HOME: Final = {
     "utd_rx.models.call": "IncomingCall UTDCall UTDCallEndReason UTDCallStatus",
     "utd_rx.models.chat": "ChatMessage",
     "utd_rx.models.connection": "ConnectionQuality DisconnectReason UTDConnectionState",
+    "utd_rx.models.data_tracks": "DataTrackFrame DataTrackInfo",
     "utd_rx.models.devices": "CameraDevice",
     "utd_rx.models.encryption": "Encryption EncryptionKey EncryptionState KeyDerivation KeyRing",
     "utd_rx.models.events": "RoomEvent",
@@ -171,6 +174,7 @@ _HOME: Final = {
     "utd_rx.rtc.room": "UTDRoom",
     "utd_rx.sessions.audio_room": "UTDAudioRoomSession",
     "utd_rx.sessions.call": "UTDCallSession",
+    "utd_rx.sessions.data_tracks": "PublishedDataTrack",
     "utd_rx.sessions.incoming_streams": "IncomingFile IncomingText",
     "utd_rx.sessions.live_stream": "UTDLiveStreamSession",
     "utd_rx.sessions.playback": "Playback play",
@@ -194,26 +198,25 @@ __all__ = [
     "AgentStatus", "AgentTurn", "ArraySource", "AtomsAgentSession", "AudioComparison",
     "AudioDevice", "AudioDirection", "AudioFormat", "AudioFrame", "AudioInput", "CallReplay",
     "Camera", "CameraDevice", "ChatMessage", "ConflictReason", "ConnectionQuality",
-    "DisconnectReason", "Encryption", "EncryptionKey", "EncryptionState", "FileSending",
-    "FrameSource", "FromThread", "IncomingCall", "IncomingFile", "IncomingText", "Invitation",
-    "InvitationAnswer", "KeyDerivation", "KeyRing", "LiveStreamReplay", "LocalParticipant",
-    "LoopThread", "MediaSession", "MethodFailed", "MethodInvocation", "Microphone",
-    "MicrophoneInput", "ObservableSource", "ParticipantPermission", "Playback", "Recording",
-    "RemoteParticipant", "Replay", "RoomEvent", "RoomInfo", "RoomSession", "RoomStatistics",
-    "Screen", "SpeakRequest", "Speaker", "StageRequest", "StateFeed", "StateSubject", "Store",
-    "TestPattern", "ToneSource", "TrackDirection", "TrackKind", "TrackPublication",
-    "TrackSource", "TrackStatistics", "TransferInfo", "TransferProgress", "UTDApi",
-    "UTDApiClient", "UTDAudioRoomSession", "UTDBan", "UTDBanNotice", "UTDCall",
-    "UTDCallEndReason", "UTDCallSession", "UTDCallStatus", "UTDConnectionState", "UTDErrorCode",
-    "UTDLiveStreamSession", "UTDRole", "UTDRoom", "UTDSeat", "UTDSeatGrid", "UTDSeatMode",
-    "UTDSession", "UTDSessionResponse", "UTDStageMember", "UTDStreamClient",
-    "UTDStreamException", "UTDStreamType", "UTDTokenResponse", "VideoFileSource", "VideoFormat",
-    "VideoFrame", "VideoInput", "VideoRecorder", "VoiceProcessing", "WavRecorder", "WavSource",
-    "WebhookEvent", "WebhookParticipant", "WebhookRoom", "WebhookTrack", "__version__",
+    "DataTrackFrame", "DataTrackInfo", "DisconnectReason", "Encryption", "EncryptionKey",
+    "EncryptionState", "FileSending", "FrameSource", "FromThread", "IncomingCall", "IncomingFile",
+    "IncomingText", "Invitation", "InvitationAnswer", "KeyDerivation", "KeyRing",
+    "LiveStreamReplay", "LocalParticipant", "LoopThread", "MediaSession", "MethodFailed",
+    "MethodInvocation", "Microphone", "MicrophoneInput", "ObservableSource",
+    "ParticipantPermission", "Playback", "PublishedDataTrack", "Recording", "RemoteParticipant",
+    "Replay", "RoomEvent", "RoomInfo", "RoomSession", "RoomStatistics", "Screen", "SpeakRequest",
+    "Speaker", "StageRequest", "StateFeed", "StateSubject", "Store", "TestPattern", "ToneSource",
+    "TrackDirection", "TrackKind", "TrackPublication", "TrackSource", "TrackStatistics",
+    "TransferInfo", "TransferProgress", "UTDApi", "UTDApiClient", "UTDAudioRoomSession", "UTDBan",
+    "UTDBanNotice", "UTDCall", "UTDCallEndReason", "UTDCallSession", "UTDCallStatus",
+    "UTDConnectionState", "UTDErrorCode", "UTDLiveStreamSession", "UTDRole", "UTDRoom", "UTDSeat",
+    "UTDSeatGrid", "UTDSeatMode", "UTDSession", "UTDSessionResponse", "UTDStageMember",
+    "UTDStreamClient", "UTDStreamException", "UTDStreamType", "UTDTokenResponse", "VideoFileSource",
+    "VideoFormat", "VideoFrame", "VideoInput", "VideoRecorder", "VoiceProcessing", "WavRecorder",
+    "WavSource", "WebhookEvent", "WebhookParticipant", "WebhookRoom", "WebhookTrack", "__version__",
     "agent_tool", "became", "combine_state", "compare", "from_json", "held_for", "leave_on",
-    "level_dbfs", "list_cameras", "list_devices", "open_room", "perform", "play",
-    "read_counter", "record", "register_call", "replay", "throttle", "to_json",
-    "verify_webhook",
+    "level_dbfs", "list_cameras", "list_devices", "open_room", "perform", "play", "read_counter",
+    "record", "register_call", "replay", "throttle", "to_json", "verify_webhook",
 ]  # fmt: skip
 
 

@@ -20,9 +20,12 @@ from utd_rx.engine.rules.roles import Grant
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.audio import AudioFrame, AudioInput
 from utd_rx.models.connection import DisconnectReason
+from utd_rx.models.data_tracks import DataTrackFrame, DataTrackInfo
 from utd_rx.models.encryption import Encryption, EncryptionState
 from utd_rx.models.events import (
     DataReceived,
+    DataTrackPublished,
+    DataTrackUnpublished,
     ParticipantConnected,
     ParticipantEncryptionChanged,
     RoomEvent,
@@ -60,6 +63,7 @@ TRACK = TrackPublication(
 CAMERA = TrackPublication(
     "TR_camera", "camera", TrackKind.VIDEO, TrackSource.CAMERA, is_subscribed=True
 )
+NUMBERS = DataTrackInfo("DTR_numbers", "pose")
 PATTERN = TestPattern(320, 180, 15)
 
 
@@ -126,6 +130,26 @@ class FakeServer:
             and (sent.header.topic, sent.header.is_text) == (topic, is_text)
         ]
 
+    async def publish_data(self, name: str, frame: DataTrackFrame) -> None:
+        def publish() -> None:
+            self._room.emit(
+                ParticipantConnected(RemoteParticipant(OTHER)), DataTrackPublished(OTHER, NUMBERS)
+            )
+            push()
+
+        def push() -> None:
+            if self._room.is_connected:
+                self._room.data_tracks.play(NUMBERS.sid, frame)
+                self._loop.call_later(0.001, push)
+
+        self._loop.call_soon_threadsafe(publish)
+
+    async def unpublish_data(self) -> None:
+        self._loop.call_soon_threadsafe(self._room.emit, DataTrackUnpublished(OTHER, NUMBERS))
+
+    async def read_data(self, name: str) -> Callable[[], list[DataTrackFrame]]:
+        return lambda: [frame for of, frame in self._room.data_tracks.pushed if of == name]
+
     def _speak(self, encryption: Encryption | None) -> None:
         self._publish(evolve(TRACK, is_encrypted=encryption is not None))
         self._sound(seal_of(encryption, OTHER))
@@ -157,6 +181,48 @@ class FakeServer:
             self._loop.call_later(0.001, self._sound, seal, state)
 
 
+class Numbers:
+    """The data track that somebody else publishes, and the one they read."""
+
+    def __init__(self) -> None:
+        self._number = 0
+        self._tasks = set[asyncio.Task[Any]]()
+
+    async def publish(self, other: UTDRoom | WorldRoom, name: str, frame: DataTrackFrame) -> None:
+        self._number = await other.publish_data_track(name)
+        self._begin(self._push(other, frame))
+
+    async def end(self, other: UTDRoom | WorldRoom) -> None:
+        await self.aclose()
+        await other.unpublish_data_track(self._number)
+
+    def read(self, other: UTDRoom | WorldRoom, name: str) -> Callable[[], list[DataTrackFrame]]:
+        told: list[DataTrackFrame] = []
+
+        def hear(events: tuple[RoomEvent, ...]) -> None:
+            for event in events:
+                if isinstance(event, DataTrackPublished) and event.track.name == name:
+                    self._begin(other.read_data_track(event.track.sid, told.append))
+
+        other.listen(hear)
+        return lambda: told
+
+    async def aclose(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _begin(self, work: Coroutine[Any, Any, Any]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _push(self, other: UTDRoom | WorldRoom, frame: DataTrackFrame) -> None:
+        while True:
+            await other.push_data_frame(self._number, frame)
+            await asyncio.sleep(0.01)
+
+
 class WorldServer:
     """A `VirtualSfu`, which lives on `loop`."""
 
@@ -167,6 +233,7 @@ class WorldServer:
         self.sfu = VirtualSfu(lambda report: None, self._read)
         self._network = Network()
         self.others: list[WorldRoom] = []
+        self._numbers = Numbers()
 
     def room(self, who: str = IDENTITY) -> WorldRoom:
         return WorldRoom(self.sfu, self._network.link(who))
@@ -215,7 +282,17 @@ class WorldServer:
         self.others[0].receive_streams(topic, is_text, told.append)
         return lambda: told
 
+    async def publish_data(self, name: str, frame: DataTrackFrame) -> None:
+        await self._there(self._numbers.publish(self.others[0], name, frame))
+
+    async def unpublish_data(self) -> None:
+        await self._there(self._numbers.end(self.others[0]))
+
+    async def read_data(self, name: str) -> Callable[[], list[DataTrackFrame]]:
+        return self._numbers.read(self.others[0], name)
+
     async def aclose(self) -> None:
+        await self._there(self._numbers.aclose())
         for other in self.others:
             await self._there(other.aclose())
         await self._there(self.sfu.aclose())
@@ -251,6 +328,8 @@ class RealServer:
         self._speaking = self._token(sfu, OTHER, can_publish=True)
         self._livekit, self._stack = livekit, stack
         self._listening: UTDRoom | None = None
+        self._numbers = Numbers()
+        stack.push_async_callback(self._numbers.aclose)
 
     async def grant(self, can_publish: bool) -> None:
         permission = api.ParticipantPermission(
@@ -317,6 +396,18 @@ class RealServer:
         told: list[TransferNews] = []
         self._listening.receive_streams(topic, is_text, told.append)
         return lambda: told
+
+    async def publish_data(self, name: str, frame: DataTrackFrame) -> None:
+        assert self._listening is not None
+        await self._numbers.publish(self._listening, name, frame)
+
+    async def unpublish_data(self) -> None:
+        assert self._listening is not None
+        await self._numbers.end(self._listening)
+
+    async def read_data(self, name: str) -> Callable[[], list[DataTrackFrame]]:
+        assert self._listening is not None
+        return self._numbers.read(self._listening, name)
 
     def _token(self, sfu: RunningSfu, identity: str, *, can_publish: bool) -> str:
         grants = api.VideoGrants(

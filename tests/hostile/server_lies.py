@@ -98,8 +98,8 @@ def _join(name: str, comes: Comes, change: Callable[[rtc.JoinResponse], object])
     return _row(name, _instead("join", change), comes)
 
 
-def _later(name: str, *more: Said, comes: Comes = Comes.JOINS) -> Any:
-    return _row(name, _behind("answer", *more), comes)
+def _later(name: str, *more: Said, comes: Comes = Comes.JOINS, is_apart: bool = False) -> Any:
+    return Lie(name, _behind("answer", *more), comes, is_apart=is_apart)
 
 
 def _strange() -> models.ParticipantInfo:
@@ -177,7 +177,7 @@ LIES: Final[tuple[Lie[Tell, Comes], ...]] = (
         "10,000 arrive",
         *[update(*map(somebody, range(at, at + 100))) for at in range(0, ARRIVALS, 100)],
     ),
-    _later("a hundred sections", say(media_sections_requirement=_SECTIONS)),
+    _later("a hundred sections", say(media_sections_requirement=_SECTIONS), is_apart=True),
     _later("moved nowhere", say(room_moved=rtc.RoomMovedResponse())),
     _later("comes back", say(reconnect=rtc.ReconnectResponse())),
     _later("no token", say(refresh_token="no token")),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -146,6 +147,7 @@ if __name__ == "__main__":
     import resource
 
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # it may be aborted many times
+    os.nice(19)  # what it costs is its own: the pair beside it is not to want for a processor
     # Whoever is let wait knows it sooner than an app would.
     connector.CONNECT_TIMEOUT, connector.LEFTOVER_TIMEOUT = PATIENCE, 0.1  # type: ignore[misc] # Final
     asyncio.run(_main())

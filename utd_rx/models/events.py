@@ -13,6 +13,7 @@ from attrs import field, frozen
 from utd_rx.errors import UTDStreamException
 from utd_rx.models.checks import typed
 from utd_rx.models.connection import ConnectionQuality, DisconnectReason
+from utd_rx.models.data_tracks import DataTrackInfo
 from utd_rx.models.encryption import EncryptionState
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.participant import (
@@ -285,6 +286,30 @@ class DataReceived(RoomEvent):
     sender: str | None
     topic: str = ""
     reliable: bool = True
+
+
+@frozen(field_transformer=typed)
+class DataTrackPublished(RoomEvent):
+    """A remote participant published a data track."""
+
+    identity: str
+    track: DataTrackInfo
+
+
+@frozen(field_transformer=typed)
+class DataTrackUnpublished(RoomEvent):
+    """A remote participant's data track is gone."""
+
+    identity: str
+    track: DataTrackInfo
+
+
+@frozen(field_transformer=typed)
+class DataMissed(RoomEvent):
+    """Data messages that are gone: they came while the app stood still, and were more than the
+    media process keeps for it. The oldest went, before those that are told now."""
+
+    count: int
 
 
 @frozen(field_transformer=typed)

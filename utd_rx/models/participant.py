@@ -11,6 +11,7 @@ from attrs import evolve, field, frozen
 
 from utd_rx.models.checks import typed
 from utd_rx.models.connection import ConnectionQuality, OrUnknown
+from utd_rx.models.data_tracks import DataTrackInfo
 from utd_rx.models.encryption import EncryptionState
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.value import Value
@@ -112,4 +113,17 @@ class LocalParticipant(Participant):
 
 @frozen(field_transformer=typed)
 class RemoteParticipant(Participant):
-    """Somebody else in the room."""
+    """Somebody else in the room; `data_tracks` are those they publish."""
+
+    data_tracks: tuple[DataTrackInfo, ...] = ()
+
+    def with_data_track(self, track: DataTrackInfo) -> Self:
+        """Return a copy in which `track` replaces the one of its name, or is added."""
+        others = [known for known in self.data_tracks if known.name != track.name]
+        return evolve(self, data_tracks=(*others, track))
+
+    def without_data_track(self, sid: str) -> Self:
+        """Return a copy without the data track `sid`."""
+        return evolve(
+            self, data_tracks=tuple([track for track in self.data_tracks if track.sid != sid])
+        )

@@ -23,6 +23,7 @@ from utd_rx.ports.room import EventSink
 from utd_rx.rtc import native
 from utd_rx.rtc.connector import leave
 from utd_rx.rtc.data_streams import DataStreams
+from utd_rx.rtc.data_tracks import DataTrackEnds
 from utd_rx.rtc.describing import Describer
 from utd_rx.rtc.encrypting import Cryptors, state_of
 from utd_rx.rtc.hold import Raw, RemovalHold
@@ -84,6 +85,7 @@ class LiveRoom:
         self.wishes = Wishes(self.room)
         self.streams = DataStreams(self.room, self.ended)
         self.methods = Methods(self.room, self.ended)
+        self.data_tracks = DataTrackEnds(self.room, self.ended)
         native.listen(self.room, self._hear)
         return self._translator.snapshot
 
@@ -119,6 +121,7 @@ class LiveRoom:
         # Reverse order of opening: first what uses the room, then the room.
         self.wishes.close()
         self.cryptors.close()
+        await self.data_tracks.aclose()
         await self.streams.aclose()
         await self.receiver.aclose()
         await self.publisher.aclose()
@@ -149,6 +152,10 @@ class LiveRoom:
                     state = state_of(args[1])
                     self.cryptors.told(args[0].identity, state)
                     self.receiver.gates.told(args[0].identity, state)
+                elif name == "data_track_published":
+                    self.data_tracks.published(args[0])
+                elif name == "data_track_unpublished":
+                    args = tuple(self.data_tracks.gone(args[0]))
             except Exception:
                 logger.exception(LOST)
             self._hold.push(Raw(name, args))

@@ -177,9 +177,7 @@ class UTDRoom(RoomData):
         Without a `token` it is the newest that the server gave: it renews them every 5 minutes,
         and a minted one may have expired (docs/livekit.md, "Tokens").
         """
-        last = self._address
-        if last is None:
-            raise conflict(ConflictReason.NOT_JOINED, "The room was never joined.")
+        last = self._joined_last()
         return await self.connect(
             last.url,
             token or last.token,
@@ -195,6 +193,11 @@ class UTDRoom(RoomData):
         if address is not None:
             self._address = evolve(address, encryption=encryption)
         await live.cryptors.use(encryption)
+
+    @owned
+    async def newest_token(self) -> str:
+        """Return the token that it would reconnect with; see `RoomPort.newest_token`."""
+        return self._joined_last().token
 
     @owned
     async def disconnect(self) -> None:
@@ -363,6 +366,11 @@ class UTDRoom(RoomData):
         return await self._need().statistics.look()
 
     # -- shared ---------------------------------------------------------------------------------
+
+    def _joined_last(self) -> Address:
+        if self._address is None:
+            raise conflict(ConflictReason.NOT_JOINED, "The room was never joined.")
+        return self._address
 
     def _deliver(self, events: tuple[RoomEvent, ...]) -> None:
         if TokenRefreshed() in events and self._address and self._live:

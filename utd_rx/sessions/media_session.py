@@ -20,6 +20,7 @@ from utd_rx.protocol.waiting import Waiting
 from utd_rx.sessions.chat import RoomChat
 from utd_rx.sessions.coming_back import ComingBack
 from utd_rx.sessions.commands import command
+from utd_rx.sessions.data_tracks import DataTracking
 from utd_rx.sessions.describing import Describing
 from utd_rx.sessions.encrypting import Encrypting, checked_encryption
 from utd_rx.sessions.listening import Listening
@@ -49,6 +50,7 @@ class MediaSession(
     Choosing[St],
     CallingMethods[St],
     Transferring[St],
+    DataTracking[St],
     Encrypting[St],
     Owned,
 ):

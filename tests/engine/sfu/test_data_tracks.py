@@ -242,6 +242,7 @@ async def test_a_track_ends_with_the_right_to_publish_and_with_its_publisher(
     assert told(at_bob) == [[sid]]
     if end == "leave":
         ann.close(Reason.CLIENT_INITIATED)
+        assert tracks_of(at_bob, "ann") == []
     else:
         ann.set_permission(models.ParticipantPermission(can_subscribe=True))
         assert any(one.HasField("unpublish_data_track_response") for one in at_ann.sent)

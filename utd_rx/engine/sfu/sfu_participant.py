@@ -135,7 +135,7 @@ class SfuParticipant:
             state=self.state,
             tracks=[one.info for one in self.publications if one.is_live],
             metadata=self.metadata,
-            data_tracks=[one.info for one in self.data_tracks],
+            data_tracks=[] if self.is_closed else [one.info for one in self.data_tracks],
             joined_at=self._joined_at_ms // 1000,
             joined_at_ms=self._joined_at_ms,
             name=self.name,

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol, TypeVar
 
+from attrs import frozen
+
 from utd_rx.models import events as ev
 from utd_rx.models.audio import AudioFrame
+from utd_rx.models.data_tracks import DataTrackFrame
 from utd_rx.models.devices import DeviceKey
 from utd_rx.models.encryption import Encryption
 from utd_rx.ports import living
@@ -58,14 +61,27 @@ class RoomServer(Protocol):
     async def collect(self, topic: str, is_text: bool) -> Callable[[], list[TransferNews]]:
         """Let the somebody of `converse` receive; return what tells what has come."""
 
+    async def publish_data(self, name: str, frame: DataTrackFrame) -> None:
+        """Let the somebody of `converse` publish a data track, and push a frame again and again."""
+
+    async def unpublish_data(self) -> None:
+        """Let them end it."""
+
+    async def read_data(self, name: str) -> Callable[[], list[DataTrackFrame]]:
+        """Let the somebody of `converse` read a data track that the participant publishes from now
+        on; return what tells what has come."""
+
 
 class RoomBench(Batches[ev.RoomEvent]):
     """A room that is not connected, its server, and everything the room said."""
 
-    def __init__(self, room: RoomPort, server: RoomServer) -> None:
+    def __init__(
+        self, room: RoomPort, server: RoomServer, speakers: Speakers | None = None
+    ) -> None:
         super().__init__()
         self.room = room
         self.server = server
+        self.speakers = Speakers() if speakers is None else speakers
         room.listen(self.take)
 
     async def connect(self, encryption: Encryption | None = None) -> ev.RoomSnapshot:
@@ -108,8 +124,38 @@ class RoomBench(Batches[ev.RoomEvent]):
         return (await self.seen(ev.TrackSubscribed)).track.sid
 
 
+@frozen
+class VoiceSeen:
+    """What a speaker knows of one voice."""
+
+    name: str
+    gain: float
+    is_closed: bool
+    frames: int
+
+
+class Speakers:
+    """Makes speakers that are alive where the room is."""
+
+    def __init__(self) -> None:
+        self._made: dict[DeviceKey, Loudspeaker] = {}
+
+    async def make(self) -> DeviceKey:
+        """Return the key of one more."""
+        made = Loudspeaker()
+        self._made[made.key] = made
+        return made.key
+
+    async def voices(self, key: DeviceKey) -> tuple[VoiceSeen, ...]:
+        """Return what was to be played on one."""
+        return tuple(
+            VoiceSeen(voice.name, voice.gain, voice.is_closed, len(voice.frames))
+            for voice in self._made[key].voices
+        )
+
+
 class Loudspeaker:
-    """A speaker that is alive where the room is, and keeps what it is to play."""
+    """A speaker that keeps what it is to play."""
 
     def __init__(self) -> None:
         self.key = DeviceKey("speaker")

@@ -148,7 +148,7 @@ class LocalMedia:
         self, source: Input, track_source: TrackSource, known: TrackPublication | None = None
     ) -> Track:
         track = track_of(source, track_source, known)
-        is_encrypted = self._wire.encryption is not None
+        is_encrypted = self._wire.seals.encryption is not None
         return evolve(track, publication=evolve(track.publication, is_encrypted=is_encrypted))
 
     # -- inside ---------------------------------------------------------------------------------

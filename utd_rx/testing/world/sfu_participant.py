@@ -13,6 +13,7 @@ from utd_rx.engine.media import MediaParticipant, MediaTrack
 from utd_rx.engine.rules.roles import Grant
 from utd_rx.models import events as ev
 from utd_rx.models.audio import AudioFrame
+from utd_rx.models.data_tracks import DataTrackInfo
 from utd_rx.models.participant import (
     LocalParticipant,
     Participant,
@@ -96,6 +97,7 @@ class VirtualParticipant:
     permission: ParticipantPermission
     metadata: str
     tracks: dict[str, Track] = field(factory=dict)
+    data_tracks: dict[str, DataTrackInfo] = field(factory=dict)
     receives: dict[str, int] = field(factory=dict)  # how many frames a track had had before
     wishes: dict[str, bool] = field(factory=dict)  # which tracks its client asked for, or not
     speakers: tuple[str, ...] = ()
@@ -146,7 +148,8 @@ class VirtualParticipant:
 
     def seen_by(self, other: VirtualParticipant) -> RemoteParticipant:
         """What is told of it to `other`."""
-        return self._as(RemoteParticipant, other.receives)
+        who = self._as(RemoteParticipant, other.receives)
+        return evolve(who, data_tracks=tuple(self.data_tracks.values()))
 
     def _as(self, kind: type[P], receives: Container[str]) -> P:
         return kind(

@@ -19,6 +19,7 @@ from utd_rx.engine.media_facts import MediaReport
 from utd_rx.errors import UTDStreamException
 from utd_rx.models import events as ev
 from utd_rx.models.connection import DisconnectReason
+from utd_rx.models.data_tracks import DataTrackInfo
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.participant import ParticipantPermission, TrackPublication
 from utd_rx.ports.data import DataMessage, SelfDescription, attributes
@@ -230,6 +231,8 @@ class VirtualRoom:
         for sid, track in tuple(who.tracks.items()):
             if not permission.allows(track.publication.source):
                 self.unpublish(who, sid)
+        for sid in () if permission.can_publish_data else tuple(who.data_tracks):
+            self.unpublish_data_track(who, sid)
         if permission.can_subscribe is not before.can_subscribe:
             for other in self._others(who):
                 for sid in other.tracks:
@@ -277,7 +280,7 @@ class VirtualRoom:
         self._pending.pop(who.identity, None)
         who.is_told = True
         for other in self._others(who):
-            news = evolve(who.seen_by(other), tracks=())
+            news = evolve(who.seen_by(other), tracks=(), data_tracks=())
             other.tell(ev.ParticipantConnected(news), ev.ParticipantActive(who.identity))
 
     def _flush(self) -> None:
@@ -328,6 +331,21 @@ class VirtualRoom:
             else:
                 other.tell(*left)
         self._end_track(who, sid)
+
+    def publish_data_track(self, who: VirtualParticipant, name: str) -> DataTrackInfo | None:
+        """Take a new data track; None when it is not allowed."""
+        if who.is_over or not who.permission.can_publish_data:
+            return None
+        track = DataTrackInfo(self._new_sid("DTR"), name)
+        who.data_tracks[track.sid] = track
+        self._announce(who, is_urgent=True)
+        self._broadcast(who, ev.DataTrackPublished(who.identity, track))
+        return track
+
+    def unpublish_data_track(self, who: VirtualParticipant, sid: str) -> None:
+        """End a data track."""
+        if (track := who.data_tracks.pop(sid, None)) is not None:
+            self._broadcast(who, ev.DataTrackUnpublished(who.identity, track))
 
     def set_muted(self, who: VirtualParticipant, sid: str, is_muted: bool) -> None:
         """Mute or unmute a track, for everybody who knows of it."""
