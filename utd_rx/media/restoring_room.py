@@ -30,6 +30,7 @@ from utd_rx.media.wished import Address
 from utd_rx.models import events as ev
 from utd_rx.models.connection import DisconnectReason
 from utd_rx.models.devices import DeviceKey
+from utd_rx.models.encryption import Encryption
 from utd_rx.ports.room import EventSink, RoomPort
 from utd_rx.protocol.roster import CHANGES
 from utd_rx.state.reports import report
@@ -89,7 +90,12 @@ class RestoringRoom(RestoringMedia):
         return lambda: (self._sinks.pop(key, None), None)[1]
 
     async def connect(
-        self, url: str, token: str, *, auto_subscribe: bool = True
+        self,
+        url: str,
+        token: str,
+        *,
+        auto_subscribe: bool = True,
+        encryption: Encryption | None = None,
     ) -> ev.RoomSnapshot:
         if self._is_joining or self._wished.is_joined:
             raise conflict(ConflictReason.ALREADY, "The room is connected.")
@@ -97,10 +103,12 @@ class RestoringRoom(RestoringMedia):
         self._early = []
         try:
             far = await self._there()
-            snapshot = await far.connect(url, token, auto_subscribe=auto_subscribe)
+            snapshot = await far.connect(
+                url, token, auto_subscribe=auto_subscribe, encryption=encryption
+            )
             if not self._lives(far):
                 raise self._gone()
-            address = Address(url, token, auto_subscribe)
+            address = Address(url, token, auto_subscribe, encryption)
             self._wished = wishes.joined(self._wished, address, snapshot)
             for event in self._early:
                 self._wished = wishes.told(self._wished, event)
@@ -116,8 +124,17 @@ class RestoringRoom(RestoringMedia):
         address = self._wished.address
         if address is None:
             raise conflict(ConflictReason.NOT_JOINED, "The room was never joined.")
-        token = token or address.token
-        return await self.connect(address.url, token, auto_subscribe=address.auto_subscribe)
+        return await self.connect(
+            address.url,
+            token or address.token,
+            auto_subscribe=address.auto_subscribe,
+            encryption=address.encryption,
+        )
+
+    async def encrypt(self, encryption: Encryption) -> None:
+        far = await self._there()
+        await far.encrypt(encryption)
+        self._wished = wishes.encrypted(self._wished, encryption)
 
     async def newest_token(self) -> str:
         address = self._wished.address
@@ -299,7 +316,12 @@ class RestoringRoom(RestoringMedia):
 async def _carry_out(far: RoomPort, step: Step) -> Any:
     match step:
         case Join(address=to):
-            return await far.connect(to.url, to.token, auto_subscribe=to.auto_subscribe)
+            return await far.connect(
+                to.url,
+                to.token,
+                auto_subscribe=to.auto_subscribe,
+                encryption=to.encryption,
+            )
         case Subscribe(track_sid=sid, is_wanted=is_wanted):
             return await far.set_subscribed(sid, is_wanted)
         case Publish(own=own):
