@@ -182,7 +182,8 @@ async def test_a_sink_is_called_in_order_until_it_is_stopped(ends: Ends) -> None
     stop = shop.listen(heard.append)
     shop.listen(sink=other.append)
     await shop.tell("a", ("b",))
-    assert (heard, other) == (["a", ("b",)],) * 2
+    assert heard == ["a", ("b",)]
+    assert other == heard
     stop()
     stop()
     await shop.tell("c")
