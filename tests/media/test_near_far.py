@@ -110,7 +110,7 @@ async def settled(ready: Callable[[], object]) -> None:
 
 async def test_it_is_made_with_arguments_and_called(ends: Ends) -> None:
     tea, milk = ends.shop(), ends.shop("milk")
-    assert await asyncio.gather(tea.buy(), milk.buy(number=3)) == ["1 tea", "3 milk"]
+    assert (await tea.buy(), await milk.buy(number=3)) == ("1 tea", "3 milk")
     tea.ring()
     assert await tea.read() == ("ring",)
     assert "Shop" in repr(tea)
