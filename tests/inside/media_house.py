@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from contextlib import AsyncExitStack
 
@@ -83,7 +82,6 @@ class MediaHouse:
 
 async def enter(sfu: RunningSfu, stack: AsyncExitStack) -> MediaHouse:
     """Have the watcher join; it leaves with the stack."""
-    os.environ.setdefault("UTD_RX_MEDIA", "inline")
     watcher = await stack.enter_async_context(open_room(sfu.url, token(sfu, "watcher")))
     return MediaHouse(sfu, watcher, stack)
 
