@@ -48,7 +48,8 @@ def test_a_storm_of_ten_thousand_leaves_the_state_of_everybody() -> None:
 
 @given(st.lists(st.sampled_from(["ana", "ben", "result"]), max_size=40))
 def test_no_result_overtakes_what_was_told_before_it(what: list[str]) -> None:
-    outbound, known, expected = Outbound(many=4), {}, []
+    outbound, known = Outbound(many=4), dict[str, str]()
+    expected = []
     for n, who in enumerate(what):
         if who == "result":
             outbound.put(Result(n, b""))

@@ -14,6 +14,11 @@ from importlib import import_module
 from typing import Any, Final, TypeAlias
 
 from utd_rx.errors import ConflictReason, UTDStreamException, conflict, invalid
+from utd_rx.media.borrowing import Borrowing
+from utd_rx.media.frames import FrameWriter
+from utd_rx.media.lending import announce_ring
+from utd_rx.media.loop_reader import Announce
+from utd_rx.media.pictures import PictureWriter
 from utd_rx.media.pipe import Handler, Pipe
 from utd_rx.media.wire import (
     Ask,
@@ -48,6 +53,25 @@ class TellingSink:
         self._pipe.post(Delivery(self._number, batch))
 
 
+class RingSink:
+    """The same for frames, which a `writer` lays into a ring."""
+
+    def __init__(
+        self, make: Callable[[Announce], FrameWriter | PictureWriter], pipe: Pipe, number: int
+    ) -> None:
+        writer = make(partial(announce_ring, pipe, number))
+        self._write: Callable[[Any], None] = writer.write
+        weakref.finalize(self, _let_go, writer, pipe, number).atexit = False
+
+    def __call__(self, batch: Any) -> None:
+        self._write(batch)
+
+
+def _let_go(writer: FrameWriter | PictureWriter, pipe: Pipe, number: int) -> None:
+    writer.close()
+    pipe.post(ForgetSink(number))
+
+
 class _Absent:
     """In the place of a port that could not be made: every call says why."""
 
@@ -67,7 +91,10 @@ class FarEnd:
         find: Finds a factory by its name.
     """
 
-    make_sink: Final[dict[str, Callable[[Pipe, int], FarSink]]] = {}
+    make_sink: Final[dict[str, Callable[[Pipe, int], FarSink]]] = {
+        "hear": partial(RingSink, FrameWriter),
+        "look": partial(RingSink, PictureWriter),
+    }
     """By the name of a method: what it is given for a function; a `TellingSink` for the others."""
 
     def __init__(
@@ -79,6 +106,7 @@ class FarEnd:
         self.pipe: Final = Pipe(end, self._arrived, broken)
         self.handlers: Final[dict[type, Handler]] = {}
         """Of messages that are neither a call nor about ports."""
+        self._borrowing = Borrowing(self.pipe, self.handlers)
         self._find = find or found
         self._ports: dict[int, Any] = {}
         self._tasks: dict[int, asyncio.Task[bytes]] = {}
@@ -167,7 +195,7 @@ class FarEnd:
 
         def borrow(value: Any) -> Any:
             if not isinstance(value, SinkNumber):
-                return value
+                return self._borrowing.borrow(value)
             return self.make_sink.get(ask.method, TellingSink)(self.pipe, value.number)
 
         args = map(borrow, args)

@@ -20,7 +20,10 @@ from typing import Any, ClassVar, Final, TypeAlias, TypeVar
 from attrs import define
 
 from utd_rx.errors import ConflictReason, UTDStreamException, conflict
+from utd_rx.media.lending import Lending
+from utd_rx.media.loop_reader import LoopReader
 from utd_rx.media.pipe import Handler, Pipe
+from utd_rx.media.ring import RingShape
 from utd_rx.media.wire import (
     Ask,
     CancelAsk,
@@ -30,6 +33,7 @@ from utd_rx.media.wire import (
     MakePort,
     Message,
     Result,
+    RingMade,
     SinkNumber,
     StopAsk,
     pickled_value,
@@ -66,10 +70,6 @@ class NearEnd:
         attached: Is called when the pipe is read on a loop.
     """
 
-    keep_sink: Final[dict[str, Callable[[Callable[[Any], object]], Any]]] = {}
-    """By the name of a method: what is kept of a function that it is given, instead of that; with a
-    `close`, it is closed when it is to be called no more."""
-
     def __init__(
         self,
         end: socket.socket,
@@ -80,6 +80,7 @@ class NearEnd:
         self.sinks: Final[dict[int, _Sink]] = {}
         self.handlers: Final[dict[type, Handler]] = {}
         """Of messages that are neither a result nor for a sink."""
+        self._lending = Lending(self.pipe, self.handlers)
         self.messages = 0
         """That have come, for whoever watches whether any do."""
         self._attached = attached
@@ -146,8 +147,6 @@ class NearEnd:
         if running_loop() is not None:
             self._attach()
         number, words, sinks = self._packed(port, method, args, kwargs)
-        if sinks:
-            self._check()  # an order to who is dead is nothing
         self.pipe.post(Ask(number, port, method, words, wants_result=False))
         stopping = iter([StopAsk(number)])
 
@@ -171,6 +170,7 @@ class NearEnd:
         pending, self._pending = self._pending, {}
         for future in pending.values():
             self._settle_on_its_loop(future, failure(), is_error=True)
+        self._lending.close()
         for number in tuple(self.sinks):
             self._forget(number)
 
@@ -197,22 +197,23 @@ class NearEnd:
 
         def lend(value: Any) -> Any:
             if not is_sink(value):
-                return value
+                return self._lending.lend(value)
             number = next(self._numbers)
-            keep = self.keep_sink.get(method)
-            kept[number] = _Sink(value if keep is None else keep(value), loop, port)
+            kept[number] = _Sink(value, loop, port)
             return SinkNumber(number)
 
         far = tuple(map(lend, args)), {name: lend(value) for name, value in kwargs.items()}
         words = pickled_value(far, f"what {method}() is called with")
+        if kept:
+            self._check()  # an order to who is dead is nothing, and nobody waits to be told
         self.sinks.update(kept)
         return next(self._numbers), words, tuple(kept)
 
     def _forget(self, number: int) -> None:
-        """Call a sink no more."""
+        """Call a sink no more, once frames that are there already are delivered."""
         sink = self.sinks.pop(number, None)
-        if sink is not None and (close := getattr(sink.take, "close", None)) is not None:
-            close()
+        if sink is not None and isinstance(sink.take, LoopReader):
+            sink.take.finish()
 
     # -- what comes -------------------------------------------------------------------------------
 
@@ -228,6 +229,8 @@ class NearEnd:
                     self._settle_on_its_loop(pending, result, is_error=is_error)
             case ForgetSink(number):
                 self._forget(number)
+            case RingMade(number, shape):
+                self._attach_ring(number, shape, *descriptors)
             case _:
                 self.handlers[type(message)](message, descriptors)
 
@@ -240,6 +243,15 @@ class NearEnd:
                     report(error, "a sink of a media process")
 
         self._on(sink.loop, take)
+
+    def _attach_ring(self, number: int, shape: RingShape, memory: int, bell: int) -> None:
+        """Let frames for a sink be read; of one that is forgotten nobody reads them."""
+        sink = self.sinks.get(number)
+        if sink is not None and isinstance(sink.take, LoopReader):
+            sink.take.attach(shape, memory, bell)
+        else:
+            os.close(memory)
+            os.close(bell)
 
     def _settle_on_its_loop(
         self, pending: asyncio.Future[Any], result: Any, *, is_error: bool

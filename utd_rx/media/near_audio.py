@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import ClassVar, Final
 
 from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.media.frames import FrameReader
 from utd_rx.media.near import Near, NearEnd, TakeBack
 from utd_rx.models.devices import DeviceKey
 from utd_rx.ports.audio import Abilities, Settings, StatesSink
@@ -38,7 +39,14 @@ class NearAudio(Near):
 
     def hear(self, key: DeviceKey, sink: FramesSink) -> Callable[[], None]:
         """See `AudioPort.hear`."""
-        return self._tell("hear", self._found(key), sink)
+        reader = FrameReader(sink)
+        end = self._tell("hear", self._found(key), reader)
+
+        def stop() -> None:
+            reader.stop()
+            end()
+
+        return stop
 
     def _found(self, key: DeviceKey) -> DeviceKey:
         if key not in self._added:

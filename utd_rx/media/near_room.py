@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
+from weakref import WeakValueDictionary
 
 from utd_rx.errors import ConflictReason, conflict
+from utd_rx.media.frames import FrameReader
+from utd_rx.media.loop_reader import LoopReader
 from utd_rx.media.near import Near, NearEnd, TakeBack
+from utd_rx.media.pictures import PictureReader
 from utd_rx.ports.methods import InvocationSink, method_name
+from utd_rx.ports.room import FramesSink, PicturesSink
 from utd_rx.ports.transfers import TransferSink, topic_name
 
 
@@ -27,6 +32,8 @@ class NearRoom(Near):
     def __init__(self, end: NearEnd, number: int, shape: type) -> None:
         super().__init__(end, number, shape)
         self._held: Final[set[object]] = set()
+        # Of those that go on; the end keeps them.
+        self._readers: Final = WeakValueDictionary[int, LoopReader[Any]]()
 
     def serve(self, method: str, sink: InvocationSink) -> Callable[[], None]:
         """See `RoomPort.serve`; raises as `UTDRoom` does."""
@@ -42,6 +49,38 @@ class NearRoom(Near):
             await self._call("aclose")
         finally:
             self._end.release(self._number)
+
+    async def hear(self, track_sid: str, sink: FramesSink) -> int:
+        """See `RoomPort.hear`."""
+        return await self._read("hear", FrameReader(sink), track_sid)
+
+    async def look(
+        self, track_sid: str, sink: PicturesSink, *, max_height: int | None = None
+    ) -> int:
+        """See `RoomPort.look`."""
+        return await self._read("look", PictureReader(sink), track_sid, max_height=max_height)
+
+    async def unhear(self, reception: int) -> None:
+        """See `RoomPort.unhear`."""
+        await self._unread("unhear", reception)
+
+    async def unlook(self, view: int) -> None:
+        """See `RoomPort.unlook`."""
+        await self._unread("unlook", view)
+
+    async def _read(self, method: str, reader: LoopReader[Any], sid: str, **more: object) -> int:
+        try:
+            number: int = await self._call(method, sid, reader, **more)
+        except BaseException:
+            reader.stop()
+            raise
+        self._readers[number] = reader
+        return number
+
+    async def _unread(self, method: str, number: int) -> None:
+        if (reader := self._readers.pop(number, None)) is not None:
+            reader.stop()
+        await self._call(method, number)
 
     def _hold(self, key: object, method: str, name: str, *args: object) -> Callable[[], None]:
         """Listen once for each key."""

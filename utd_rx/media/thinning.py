@@ -95,9 +95,8 @@ class _Later:
                 self._has_snapshot = True
             case ev.ParticipantConnected(who):
                 return self._whole.setdefault(who.identity, False) is False and is_first
-            case ev.ParticipantDisconnected(identity):
-                has_gone = self._whole.get(identity, False)
-                self._whole[identity] = True
+            case ev.ParticipantDisconnected(identity) if identity in self._whole:
+                has_gone, self._whole[identity] = self._whole[identity], True
                 return not has_gone
         return is_first and getattr(event, "identity", None) not in self._whole
 

@@ -13,6 +13,9 @@ from typing import Any, Final, TypeAlias
 from attrs import frozen
 
 from utd_rx.errors import UTDErrorCode, UTDStreamException, invalid
+from utd_rx.media.ring import RingShape
+from utd_rx.models.audio import AudioFormat
+from utd_rx.models.video import VideoFormat
 
 HEADER: Final = struct.Struct("!IB")
 """Before each message: its bytes, and how many descriptors came along."""
@@ -117,6 +120,94 @@ class ChildLog:
     text: str
 
 
+# -- frames, either way ---------------------------------------------------------------------------
+
+
+@frozen
+class RingMade:
+    """Frames for a sink, or of an opening, lie in this ring from now on; its memory and its bell
+    come along."""
+
+    number: int
+    shape: RingShape
+
+
+# -- sources that stay in the app: to the app -----------------------------------------------------
+
+
+@frozen
+class Lent:
+    """Stands for a source that stays in the app, in the place of an argument."""
+
+    number: int
+    format: AudioFormat | VideoFormat | None
+
+
+@frozen
+class OpenLent:
+    """Open a source, and give this opening a number."""
+
+    opening: int
+    lent: int
+
+
+@frozen
+class ShutLent:
+    """Close an opening, also one that is not open yet."""
+
+    opening: int
+
+
+@frozen
+class ReturnLent:
+    """Nobody in the child knows that source any more."""
+
+    lent: int
+
+
+# -- and to the child -----------------------------------------------------------------------------
+
+
+@frozen
+class LentOpened:
+    """It is open, or failed with an error; `is_losable` says that it may lose its device."""
+
+    opening: int
+    error: Exception | None = None
+    is_losable: bool = False
+
+
+@frozen
+class LentLost:
+    """Its device is lost, or with None back."""
+
+    opening: int
+    failure: UTDStreamException | None
+
+
+@frozen
+class LentStray:
+    """It has delivered what is no frame, of a type of this name."""
+
+    opening: int
+    type_name: str
+
+
+@frozen
+class LentEnded:
+    """There is no more of it, or it failed."""
+
+    opening: int
+    error: Exception | None = None
+
+
+@frozen
+class LentShut:
+    """It is closed; the last word of an opening."""
+
+    opening: int
+
+
 Message: TypeAlias = (
     MakePort
     | DropPort
@@ -128,6 +219,15 @@ Message: TypeAlias = (
     | ForgetSink
     | Beat
     | ChildLog
+    | RingMade
+    | OpenLent
+    | ShutLent
+    | ReturnLent
+    | LentOpened
+    | LentLost
+    | LentStray
+    | LentEnded
+    | LentShut
 )
 
 
