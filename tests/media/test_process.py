@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -36,7 +37,8 @@ async def test_it_is_a_process_of_its_own_with_this_ones_modules(
     pid, session, parent = await there.pid()
     assert (pid, session, parent) == (process.pid, process.pid, os.getpid())
     assert str(process.pid) in repr(process)
-    assert await there.path() == [str(Path(entry).absolute()) for entry in sys.path]
+    path = [str(Path(entry).absolute()) for entry in sys.path]  # noqa: ASYNC240 - it asks nothing
+    assert await there.path() == path
     await there.log(f"for people: {TOKEN}")
     [record] = [record for record in caplog.records if record.name == "utd_rx.talker"]
     assert record.getMessage() == "for people: …"
@@ -79,11 +81,14 @@ async def test_who_dies_is_told_with_its_last_words_after_all_calls_have_failed(
 async def test_who_is_silent_is_killed_even_when_it_is_stopped(
     process: MediaProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    there = talker(process)
-    await there.pid()
-    monkeypatch.setattr(module, "SILENCE", 1.0)
+    there, status = talker(process), Path(f"/proc/{process.pid}/stat")
+    stopping = asyncio.ensure_future(refusal(there.stop()))
     async with asyncio.timeout(PATIENCE):
-        assert "silent" in (await refusal(there.stop())).message
+        while status.read_text().split()[2] != "T":  # noqa: ASYNC110, ASYNC240 - nobody tells
+            await asyncio.sleep(0)
+        monkeypatch.setattr(module, "LOOK", 0.02)
+        monkeypatch.setattr(module, "SILENCE", 0.1)
+        assert "silent" in (await stopping).message
     assert process.failure is not None
 
 
