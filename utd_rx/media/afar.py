@@ -278,7 +278,7 @@ class AfarAudio:
         """See `AudioPort`, as for the rest."""
         self._port.add(key, settings)
         if isinstance(settings, MicrophoneSettings):
-            self._devices[key] = AfarMicrophone(self._port, key, settings)
+            self._devices[key] = AfarMicrophone(self, key, settings)
         else:
             self._devices[key] = AfarSpeaker(self.abilities, key, self._host)
 
