@@ -10,9 +10,11 @@ from typing import Self
 from reactivex import Observable
 
 from utd_rx.errors import UTDErrorCode, UTDStreamException, invalid
+from utd_rx.media.choice import Media
+from utd_rx.media.placed_rooms import PlacedRooms
 from utd_rx.models.audio import AudioFormat, AudioInput
 from utd_rx.models.call import IncomingCall
-from utd_rx.models.checks import flag, source
+from utd_rx.models.checks import source
 from utd_rx.models.stream_type import UTDStreamType
 from utd_rx.models.token import UTDSessionResponse
 from utd_rx.models.video import VideoFormat, VideoInput
@@ -26,7 +28,6 @@ from utd_rx.rest.client import UTDApiClient
 from utd_rx.rest.exchange import Transport
 from utd_rx.rest.signal import SignalClient
 from utd_rx.rooms import Rooms
-from utd_rx.rtc.room import UTDRoom
 from utd_rx.sessions.call import UTDCallSession
 from utd_rx.sessions.signals import SignalAccess, Signals
 from utd_rx.state import StateSubject
@@ -54,7 +55,10 @@ class UTDStreamClient(Rooms, Uncopied):
             `UTDRoom`.
         dynacast: Whether video layers that nobody pulls are not encoded; as `UTDRoom`.
         allow_clear_text: Whether media may be joined by `ws://` on other machines; as `UTDRoom`.
-        make_room: Makes the media room of each session, by default a `UTDRoom` with these options.
+        media: Where rooms live: `"inline"` in this process, `"process"` in one of their own, which
+            a busy app does not disturb, `"auto"` in that where a device is opened and it can be;
+            None as the environment's `UTD_RX_MEDIA` says, or `"auto"` (docs/audio.md).
+        make_room: Makes the media room of each session instead, in this process.
         signal: The signal socket, by default a `SignalClient`.
         transport: Exchanges with the engine, by default HTTP; as `UTDApiClient`.
         clock: What time it is for the client and its sessions.
@@ -79,6 +83,7 @@ class UTDStreamClient(Rooms, Uncopied):
         adaptive_stream: bool = True,
         dynacast: bool = True,
         allow_clear_text: bool = False,
+        media: Media | None = None,
         make_room: Callable[[], RoomPort] | None = None,
         signal: SignalPort | None = None,
         transport: Transport | None = None,
@@ -94,13 +99,14 @@ class UTDStreamClient(Rooms, Uncopied):
             clock=clock,
         )
         proxies = Proxies.of(proxy, trust_env=trust_env)
-        self._make_room = make_room or partial(
-            UTDRoom,
-            adaptive_stream=flag(adaptive_stream, "adaptive_stream"),
-            dynacast=flag(dynacast, "dynacast"),
+        self._rooms = PlacedRooms(
+            media,
+            adaptive_stream=adaptive_stream,
+            dynacast=dynacast,
             proxies=proxies,
-            allow_clear_text=flag(allow_clear_text, "allow_clear_text"),
+            allow_clear_text=allow_clear_text,
         )
+        self._make_room = self._rooms.make if make_room is None else lambda *_: make_room()
         self._engine = host(base_url)
         self._tokens = self._engine if token_base_url == base_url else host(token_base_url)
         self._api = UTDApi(self._engine, self._tokens)
@@ -111,6 +117,8 @@ class UTDStreamClient(Rooms, Uncopied):
         self._clock = clock
         self._device_id = secrets.token_hex(8)
         self._signals = Signals(signal or SignalClient(proxies=proxies), clock=clock)
+        if make_room is None:
+            self._rooms.begin(microphone)  # it is up by the time a token is there
 
     def __repr__(self) -> str:
         return f"UTDStreamClient(identity={self._identity!r})"
@@ -220,7 +228,7 @@ class UTDStreamClient(Rooms, Uncopied):
         return UTDCallSession(
             self._user,
             type,
-            room=self._make_room(),
+            room=self._make_room(microphone or self._microphone, camera, screen),
             engine=self._api,
             signals=self._signals,
             name=self._name,
@@ -243,6 +251,7 @@ class UTDStreamClient(Rooms, Uncopied):
         await self._signals.aclose()
         await self._engine.aclose()
         await self._tokens.aclose()
+        await self._rooms.aclose()
 
     async def __aenter__(self) -> Self:
         return self

@@ -50,7 +50,7 @@ class Rooms:
     """Base of `UTDStreamClient`: what it makes of a room's name and who joins."""
 
     _api: UTDApi
-    _make_room: Callable[[], RoomPort]
+    _make_room: Callable[..., RoomPort]
     _microphone: AudioInput | None
     _identity: str | None
     _clock: Clock
@@ -106,7 +106,7 @@ class Rooms:
             identity,
             room_name,
             is_host=as_host,
-            room=self._make_room(),
+            room=self._make_room(microphone or self._microphone),
             engine=self._api.acting_as(request),
             microphone=microphone or self._microphone,
             clock=self._clock,
@@ -179,7 +179,7 @@ class Rooms:
             identity,
             room_name,
             is_host=as_host,
-            room=self._make_room(),
+            room=self._make_room(microphone or self._microphone, camera, screen),
             engine=self._api.acting_as(request),
             microphone=microphone or self._microphone,
             camera=camera,

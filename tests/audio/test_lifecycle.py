@@ -129,6 +129,7 @@ async def test_processing_set_while_it_opens_is_on(
 
 async def test_a_gain_is_heard_and_shown_and_outlives_an_opening(cards: Cards) -> None:
     microphone = Microphone("card")
+    microphone.level.subscribe()  # who looks only after the sound looks at nothing
     for gain, level in ((1.0, -12.0), (0.25, -24.0)):
         heard = Heard()
         microphone.set_gain(gain)
@@ -146,6 +147,7 @@ async def test_a_gain_is_heard_and_shown_and_outlives_an_opening(cards: Cards) -
 
 async def test_a_microphone_that_died_hears_nobody_and_counts_on(cards: Cards) -> None:
     microphone = Microphone("card")
+    microphone.speaking.subscribe()
     await microphone.open(lambda frame: None)
     cards.inputs[0].hears(5)
     await microphone.speaking.until(True, timeout=TIMEOUT)

@@ -11,7 +11,7 @@ from utd_rx.audio.mixer import Mixer
 from utd_rx.audio.playback import (
     CALM,
     FADE,
-    LEAD,
+    AHEAD,
     LEAD_STEP,
     LONGEST_CALM,
     MAX_STEPS,
@@ -64,9 +64,9 @@ def stage() -> Stage:
     return stage_at(FORMAT.sample_rate)
 
 
-def test_in_time_the_ring_holds_a_block_and_the_lead(stage: Stage) -> None:
+def test_in_time_the_ring_holds_as_much_as_is_asked_for_at_once(stage: Stage) -> None:
     stage.run(1.0)
-    assert stage.device.ring.depth == BLOCK + LEAD * FORMAT.sample_rate
+    assert stage.device.ring.depth == AHEAD * FORMAT.sample_rate
     assert stage.side.faults == 0
     assert sum(len(piece) for piece in stage.played) == stage.mixer.position
 

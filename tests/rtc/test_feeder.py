@@ -16,7 +16,7 @@ from livekit.rtc._proto.ffi_pb2 import FfiRequest, FfiResponse
 from tests.rtc.bench import Frames, tone_frame
 from utd_rx.errors import UTDStreamException
 from utd_rx.models.audio import FRAMES_PER_SECOND, AudioFormat, AudioFrame
-from utd_rx.rtc import ffi, streams
+from utd_rx.rtc import native_frames, streams
 from utd_rx.rtc.feeder import BURST, Feeder
 from utd_rx.rtc.receiver import TrackSound
 
@@ -105,7 +105,7 @@ async def test_a_stream_waits_for_a_busy_interpreter(
 
     monkeypatch.setattr(FfiClient, "request", request)
     reception, _ = await hear(feeder)
-    assert asked == [ffi.NATIVE_QUEUE]
+    assert asked == [native_frames.NATIVE_QUEUE]
     await reception.aclose()
 
 

@@ -22,17 +22,18 @@ from utd_rx.rtc import ffi, last_resort, native
 PRIVATE = re.compile(r"livekit\.rtc(\._| import _)|_ffi_handle|_on_room_event|\"_token\"")
 
 
-def test_private_names_of_livekit_are_used_in_three_files() -> None:
+def test_private_names_of_livekit_are_used_in_four_files() -> None:
     """As `native`, pyproject.toml and docs/architecture.md say."""
     sources = Path(utd_rx.__file__).parent.rglob("*.py")
     users = {one.name for one in sources if PRIVATE.search(one.read_text())}
-    assert users == {"native.py", "ffi.py", "last_resort.py"}
+    assert users == {"native.py", "native_frames.py", "ffi.py", "last_resort.py"}
 
 
 @pytest.mark.parametrize(
     ("where", "name"),
     [
         (_ffi_client, "FfiQueue"),
+        (_ffi_client, "ffi_event_callback"),
         (_ffi_client.FfiClient, "request"),
         (_ffi_client.FfiQueue, "subscribe"),
         (rtc.Room, "_on_room_event"),

@@ -6,11 +6,10 @@ import ctypes
 
 import pytest
 from livekit import rtc
-from livekit.rtc._ffi_client import FfiClient
 from livekit.rtc._proto import ffi_pb2
 
 from utd_rx.models.audio import AudioFormat
-from utd_rx.rtc import streams
+from utd_rx.rtc import native_frames, streams
 from utd_rx.rtc.feeder import BURST, FrameSender
 
 
@@ -22,19 +21,18 @@ class Native:
         self.asked: list[int] = []
         self.is_prompt = is_prompt
 
-    def request(self, request: ffi_pb2.FfiRequest) -> ffi_pb2.FfiResponse:
-        frame = request.capture_audio_frame
+    def send(self, request: bytes) -> None:
+        frame = ffi_pb2.FfiRequest.FromString(request).capture_audio_frame
         self.captured.append(ctypes.string_at(frame.buffer.data_ptr, 1))
         self.asked.append(frame.request_async_id)
         if self.is_prompt:
             self.answer(frame.request_async_id)
-        return ffi_pb2.FfiResponse()
 
     @staticmethod
     def answer(number: int) -> None:
         event = ffi_pb2.FfiEvent()
         event.capture_audio_frame.async_id = number
-        streams.exchange().hear(event)
+        streams.exchange().hear("capture_audio_frame", event.capture_audio_frame)
 
 
 @pytest.fixture
@@ -47,7 +45,7 @@ async def test_one_at_a_time_in_order(
     source: rtc.AudioSource, monkeypatch: pytest.MonkeyPatch, *, is_prompt: bool
 ) -> None:
     native = Native(is_prompt=is_prompt)
-    monkeypatch.setattr(FfiClient.instance, "request", native.request)
+    monkeypatch.setattr(native_frames.native(), "send", native.send)
     sent = [bytes([number]) for number in range(3)]
     sending = FrameSender(source, AudioFormat())
     sending.start()
@@ -66,7 +64,7 @@ async def test_a_stalled_livekit_costs_the_newest_nothing(
     source: rtc.AudioSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     native = Native(is_prompt=False)
-    monkeypatch.setattr(FfiClient.instance, "request", native.request)
+    monkeypatch.setattr(native_frames.native(), "send", native.send)
     sending = FrameSender(source, AudioFormat())
     sending.start()
     count = BURST + 3  # one on its way, two too many
@@ -88,12 +86,12 @@ async def test_a_frame_that_livekit_refuses_blocks_no_later_one(
     def refuse(*_: object) -> bool:
         raise RuntimeError("a panic")
 
-    monkeypatch.setattr(FfiClient.instance, "request", refuse)
+    monkeypatch.setattr(native_frames.native(), "send", refuse)
     sending = FrameSender(source, AudioFormat())
     sending.start()
     assert sending.send(b"L", BURST) == 0
     assert sending.is_idle
-    monkeypatch.setattr(FfiClient.instance, "request", native.request)
+    monkeypatch.setattr(native_frames.native(), "send", native.send)
     assert sending.send(b"H", BURST) == 0
     assert native.captured == [b"H"]
     assert "LiveKit took no frame (1 times so far)" in caplog.text

@@ -1,10 +1,10 @@
-"""One look at LiveKit's native events, there while it is needed; frames go to whose they are."""
+"""The first look at LiveKit's native events of frames; they go to whose they are."""
 
 from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import pytest
@@ -12,10 +12,10 @@ from livekit import rtc
 from livekit.rtc._ffi_client import FfiClient, FfiHandle
 from livekit.rtc._proto import ffi_pb2
 
-from tests.rtc.bench import subscribers, tone_frame
+from tests.rtc.bench import tone_frame
 from utd_rx.models.audio import AudioFormat, Samples
 from utd_rx.models.video import Pixels
-from utd_rx.rtc import ffi
+from utd_rx.rtc import native_frames
 from utd_rx.rtc.streams import FrameExchange
 
 FORMAT = AudioFormat()
@@ -58,6 +58,12 @@ def picture_end(handle: int) -> ffi_pb2.FfiEvent:
     return event
 
 
+def answer_to(number: int) -> ffi_pb2.FfiEvent:
+    event = ffi_pb2.FfiEvent()
+    event.capture_audio_frame.async_id = number
+    return event
+
+
 class Handle:
     """Of something native."""
 
@@ -73,11 +79,26 @@ class Track:
 TRACK = cast("rtc.Track", Track)
 
 
+class Library(native_frames.Native):
+    """LiveKit's native side, which is asked nothing and given nothing back."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[bytes] = []
+
+    def send(self, request: bytes) -> None:
+        self.asked.append(request)
+
+    def drop(self, handle: int) -> None:
+        pass
+
+
 class Bench:
     """An exchange whose native side is the test."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.exchange = FrameExchange()
+        self.library = Library()
+        self.exchange = FrameExchange(self.library)
         self.heard: list[Samples] = []
         self.take: Callable[[Samples], None] = self.heard.append
         self.early: list[ffi_pb2.FfiEvent] = []
@@ -86,11 +107,15 @@ class Bench:
 
     def _request(self, request: ffi_pb2.FfiRequest) -> ffi_pb2.FfiResponse:
         for event in self.early:  # on another thread, before the answer is here
-            self.exchange.hear(event)
+            self.hear(event)
         self.asked = request
         response = ffi_pb2.FfiResponse()
         getattr(response, request.WhichOneof("message") or "").stream.handle.id = HANDLE
         return response
+
+    def hear(self, event: ffi_pb2.FfiEvent) -> bool:
+        kind = event.WhichOneof("message")
+        return self.exchange.hear(kind, getattr(event, kind))
 
     def open(self) -> int:
         return self.exchange.open(TRACK, FORMAT, self.take, lambda: None)
@@ -101,17 +126,16 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
     return Bench(monkeypatch)
 
 
-async def test_it_is_subscribed_while_a_stream_is_open_or_somebody_sends(bench: Bench) -> None:
-    before = subscribers()
+async def test_what_is_not_for_here_is_left_to_livekit(bench: Bench) -> None:
     handle = bench.open()
-    bench.exchange.acquire()
-    assert subscribers() == before + 1
-    bench.exchange.hear(end(handle))
+    assert bench.hear(frame(handle))
+    assert not bench.hear(frame(HANDLE + 1))
+    assert not bench.hear(answer_to(77))
+    assert bench.hear(end(handle))
     await bench.exchange.close(handle)
     await bench.exchange.close(handle)
-    assert (bench.exchange.open_streams, subscribers()) == (0, before + 1)
-    bench.exchange.release()
-    assert subscribers() == before
+    assert bench.exchange.open_streams == 0
+    assert not bench.hear(frame(handle))
 
 
 async def test_a_frame_that_is_quicker_than_its_handle_is_not_lost(bench: Bench) -> None:
@@ -120,7 +144,7 @@ async def test_a_frame_that_is_quicker_than_its_handle_is_not_lost(bench: Bench)
     assert len(bench.heard) == 2
     assert (bench.heard[0] == SOUND).all()
     assert not bench.heard[0].flags.writeable
-    bench.exchange.hear(end(handle))
+    bench.hear(end(handle))
     await bench.exchange.close(handle)
 
 
@@ -130,12 +154,12 @@ async def test_a_picture_is_copied_and_given_back_when_nobody_holds_it(
     given_back: list[int] = []
     monkeypatch.setattr(FfiHandle, "dispose", lambda handle: given_back.append(handle.handle))
     pixels = np.arange(16 * 32 * 3, dtype=np.uint8).reshape(16, 32, 3)
-    seen: list[ffi.NativePicture] = []
+    seen: list[native_frames.NativePicture] = []
     handle = bench.exchange.open_video(TRACK, seen.append, lambda: None)
     asked = bench.asked.new_video_stream
     assert (asked.format, asked.queue_size_frames) == (rtc.VideoBufferType.RGB24, 1)
-    bench.exchange.hear(picture(handle, pixels, 3))
-    bench.exchange.hear(picture(HANDLE + 1, pixels))
+    bench.hear(picture(handle, pixels, 3))
+    bench.hear(picture(HANDLE + 1, pixels))
     [shown] = seen
     copy = shown.pixels()
     assert shown.rotation == 3
@@ -147,7 +171,7 @@ async def test_a_picture_is_copied_and_given_back_when_nobody_holds_it(
     seen.clear()
     del shown
     assert 7 in given_back
-    bench.exchange.hear(picture_end(handle))
+    bench.hear(picture_end(handle))
     await bench.exchange.close(handle)
     assert bench.exchange.open_streams == 0
 
@@ -156,7 +180,7 @@ async def test_others_frames_are_bounded_and_go_nowhere(bench: Bench) -> None:
     bench.early = [frame(HANDLE), *(frame(HANDLE + 1) for _ in range(1_000))]
     handle = bench.open()
     assert bench.heard == []
-    bench.exchange.hear(end(handle))
+    bench.hear(end(handle))
     await bench.exchange.close(handle)
 
 
@@ -170,28 +194,21 @@ async def test_a_sink_that_fails_is_logged_now_and_then(
     bench.early = [frame(HANDLE)]
     handle = bench.open()
     for _ in range(8):
-        bench.exchange.hear(frame(handle))
+        bench.hear(frame(handle))
     assert len(caplog.messages) == 4  # the 1st, 2nd, 4th and 8th
-    bench.exchange.hear(end(handle))
+    bench.hear(end(handle))
     await bench.exchange.close(handle)
 
 
 def test_what_is_captured_is_what_was_given(bench: Bench) -> None:
-    asked: list[Any] = []
-    source = cast("rtc.AudioSource", type("Source", (), {"_ffi_handle": FfiHandle(0)}))
-
-    def request(request: ffi_pb2.FfiRequest) -> None:
-        asked.append(request.capture_audio_frame)
-        asked.append(ctypes.string_at(request.capture_audio_frame.buffer.data_ptr, 960))
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(FfiClient.instance, "request", request)
-        assert bench.exchange.capture(source, SOUND.tobytes(), FORMAT, lambda: asked.append("!"))
-    told, samples = asked
-    assert samples == SOUND.tobytes()
-    assert (told.buffer.sample_rate, told.buffer.samples_per_channel) == (48_000, 480)
-    answer = ffi_pb2.FfiEvent()
-    answer.capture_audio_frame.async_id = told.request_async_id
-    bench.exchange.hear(answer)
-    bench.exchange.hear(answer)
-    assert asked[2:] == ["!"]
+    answered: list[str] = []
+    samples = SOUND.tobytes()
+    asking = native_frames.SoundRequest(5, FORMAT)
+    bench.exchange.capture(asking, samples, lambda: answered.append("!"))
+    told = ffi_pb2.FfiRequest.FromString(bench.library.asked[0]).capture_audio_frame
+    assert ctypes.string_at(told.buffer.data_ptr, 960) == samples
+    assert (told.source_handle, told.buffer.sample_rate) == (5, 48_000)
+    assert (told.buffer.num_channels, told.buffer.samples_per_channel) == (1, 480)
+    assert bench.hear(answer_to(told.request_async_id))
+    assert not bench.hear(answer_to(told.request_async_id))
+    assert answered == ["!"]

@@ -19,7 +19,7 @@ from utd_rx.errors import ConflictReason, UTDStreamException, conflict, invalid
 from utd_rx.models.audio import AudioFormat
 from utd_rx.models.device_state import FLOOR_DBFS, MicrophoneState, SpeakerState
 from utd_rx.models.devices import AudioDevice, DeviceChoice, DeviceKey
-from utd_rx.ports.audio import Abilities, AudioPort, Order, SetMuted, Settings
+from utd_rx.ports.audio import Abilities, AudioPort, Order, SetMuted, Settings, SetWatched
 from utd_rx.ports.one_loop import this_loop
 from utd_rx.state import StateSubject, Store
 
@@ -34,14 +34,25 @@ _ADAPTERS: Final = {"portaudio": "utd_rx.audio.adapter", "platform": "utd_rx.rtc
 """Where the port is served, by name: audio and rtc import nothing of each other, and no library is
 loaded before a device is opened (docs/architecture.md)."""
 
+_PLACED: Final = "utd_rx.media.devices"
+"""What serves devices that may live in a process of their own: by name, since it is above this."""
+
 
 def port_of(backend: Backend) -> AudioPort:
-    """Return the port that is meant; `VALIDATION` for a name that there is not."""
+    """Return the port of this process that is meant; `VALIDATION` for a name that there is not."""
     if not isinstance(backend, str):
         return backend
     if backend not in _ADAPTERS:
         raise invalid(f"backend is one of {', '.join(_ADAPTERS)}, or a port, not {backend!r}")
     port: AudioPort = import_module(_ADAPTERS[backend]).port()
+    return port
+
+
+def placed_port(backend: Backend, media: str | None) -> AudioPort:
+    """Return the port of devices that live as `media` says (`utd_rx.media.choice`)."""
+    port = port_of(backend)
+    if isinstance(backend, str):
+        port = import_module(_PLACED).devices(backend, media)
     return port
 
 
@@ -56,7 +67,12 @@ class DeviceHandle(Generic[S]):
         self._settings: Any = settings
         self._port = port
         self._owned = owned
-        self._store: Store[S, Callable[[S], S]] = Store(state, lambda state, change: change(state))
+        self._store: Store[S, Callable[[S], S]] = Store(
+            state,
+            lambda state, change: change(state),
+            on_observed=partial(_watch, weakref.ref(self)),
+        )
+        self._is_watched = True
         select = self._store.select
         self.state: StateSubject[S] = select(lambda s: s, name="state")
         self.muted: StateSubject[bool] = select(lambda s: s.is_muted, name="muted")
@@ -141,13 +157,21 @@ class DeviceHandle(Generic[S]):
             self._detach()
             self._loop = loop
             self._stop_listening = self._port.listen(self.key, self._told)
+            self.watch()
 
     def _detach(self) -> None:
         stop, self._stop_listening, self._loop = self._stop_listening, None, None
         if stop is not None:
             stop()
 
+    def watch(self) -> None:
+        """Be told as often as somebody observes; any thread."""
+        if self._is_watched is not self._store.is_observed:
+            self._is_watched = self._store.is_observed
+            self._port.order(self.key, SetWatched(self._is_watched))
+
     def _told(self, states: tuple[Any, ...]) -> None:
+        self.watch()  # who observes no more is not heard of
         for told in states:
             self._store.offer(partial(self._merge, told))
 
@@ -178,3 +202,9 @@ class DeviceHandle(Generic[S]):
     def _need_frames(self, what: str, instead: str = "") -> None:
         if not self.abilities.has_frames:
             raise self.abilities.lack(what, instead)
+
+
+def _watch(handle: weakref.ref[DeviceHandle[Any]]) -> None:
+    there = handle()
+    if there is not None:
+        there.watch()

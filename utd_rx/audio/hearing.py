@@ -11,10 +11,10 @@ from attrs import evolve
 
 from utd_rx.audio.activity import VoiceActivity
 from utd_rx.audio.capture import CaptureSide
-from utd_rx.audio.levels import LevelMeter, level_dbfs
+from utd_rx.audio.levels import power_dbfs, powers
 from utd_rx.audio.processing import ProcessingStage
-from utd_rx.audio.supervised import SupervisedDevice
-from utd_rx.models.audio import AudioFrame, FrameSink
+from utd_rx.audio.supervised import LEVEL, SupervisedDevice
+from utd_rx.models.audio import AudioFrame, FrameSink, Samples
 from utd_rx.models.device_state import MicrophoneState, MicrophoneStatistics
 from utd_rx.models.devices import DeviceKey
 from utd_rx.models.faults import GuardedSink
@@ -67,6 +67,7 @@ class HearingDevice(SupervisedDevice[MicrophoneState]):
         self.stage = ProcessingStage(listen, lambda: self.side.latency)
         self._boxes: tuple[FrameBox, ...] = ()
         self._frames = 0
+        self._heard: list[tuple[Samples, bool]] = []  # since it was measured, and whether muted
 
     def order(self, order: Order) -> None:
         """Carry out an order; any thread."""
@@ -77,6 +78,8 @@ class HearingDevice(SupervisedDevice[MicrophoneState]):
             case SetMuted(is_muted):
                 self._is_muted = is_muted
                 self.teller.post(is_muted=is_muted)
+            case _:
+                super().order(order)
 
     def hear(self, sink: FramesSink) -> Callable[[], None]:
         """Give `sink` the frames, after mute, in batches on this loop; call to stop."""
@@ -101,7 +104,8 @@ class HearingDevice(SupervisedDevice[MicrophoneState]):
     def take(self, frame: AudioFrame) -> None:
         """Take the next frame of the device."""
         heard = frame = self._gain.push(self.stage.push(frame))
-        if self._is_muted:
+        is_muted = self._is_muted
+        if is_muted:
             silence = np.zeros_like(frame.samples)
             silence.flags.writeable = False
             frame = evolve(frame, samples=silence)
@@ -109,15 +113,25 @@ class HearingDevice(SupervisedDevice[MicrophoneState]):
         self._frames += 1
         for box in self._boxes:
             box.post(frame)
-        is_speaking = self._activity.push(level_dbfs(heard.samples), heard.duration)
-        level = self._meter.push(frame)
-        if level is not None:
-            self._tell(level, is_speaking=is_speaking)
+        self._heard.append((heard.samples, is_muted))
+        if self._is_due(heard.duration):
+            self._measure(heard.duration)
+
+    def _measure(self, duration: float) -> None:
+        """Measure what was heard since the last time: the voice before mute, the level after."""
+        heard, self._heard = self._heard, []
+        is_speaking, loudness = False, powers([samples for samples, _ in heard])
+        for power in loudness:
+            is_speaking = self._activity.push(power_dbfs(power), duration)
+        last = list(zip(loudness, heard, strict=True))[-round(LEVEL / duration) :]
+        let_through = [0.0 if is_muted else power for power, (_, is_muted) in last]
+        level = power_dbfs(sum(let_through) / len(let_through))
+        self._tell(level, is_speaking=is_speaking)
 
     def begin(self, sink: FrameSink) -> None:
         """Hand frames to `sink` from now on, and measure anew."""
         self._sink = GuardedSink(sink)
-        self._meter, self._activity = LevelMeter(), VoiceActivity()
+        self._heard, self._activity = [], VoiceActivity()
 
     async def _begin(self, sink: FrameSink) -> None:
         self.begin(sink)

@@ -2,7 +2,7 @@
 
 Frames come every 10 ms by somebody else's clock, with jitter; the device takes samples by its own.
 `push` appends, `pull` takes. Playing begins when a margin is there beyond the first pull: the
-middle of the band below.
+middle of the band below, or its lower edge where twice a burst is pulled at once.
 
 *Too little*: `pull` makes up what is missing from the last 10 ms, mirrored and faded out, and after
 `CONCEAL` falls silent and waits for the margin again.
@@ -15,8 +15,9 @@ cut; in between `k` is 0. A clock that is off and a stall are the same to it: ei
 
 *Slips*: as clocks drift past each other the least depth moves by a whole burst of pulls in one
 step, and a device may ask for several blocks at once (PortAudio on Linux for two of 2.5 ms:
-measured). So the band begins as wide as one pull, and the second underrun within `RECENT` that was
-over at once widens it by a pull: from then on there is room for the slip. A single stall does not,
+measured). Room for a whole step would be delay for everybody. So the band begins as wide as
+`burst`, and the second underrun within `RECENT` that was over at once widens it by as much: from
+then on there is room for the slip. A single stall does not,
 and where no clock is off it costs no delay. When nothing has run short for `PATIENCE` the band is
 what it was.
 
@@ -61,7 +62,7 @@ _FADE: Final = 0.0025
 class JitterBuffer:
     """Sound of one format; `push` and `pull` may be called on different threads.
 
-    `burst` is the seconds that are pulled at once. Samples are counted as `taken` to be played,
+    `burst` is the seconds that the depth may move in one step: a pull, or half of one. Samples are counted as `taken` to be played,
     `dropped` or `concealed`, `depth` are those that wait; `drift` is how much faster than real time
     it is played, over half a minute, as a fraction.
     """
@@ -136,7 +137,7 @@ class JitterBuffer:
                 rest, self._rest = self._rest, None
                 return np.concatenate([rest, np.zeros((count, rest.shape[1]), np.float32)])[:count]
             if not self._is_playing:
-                if self.depth < count + self._margin:
+                if self.depth < max(self._beginning, count + self._low):
                     return self._conceal(count) if self._made_up else None
                 self._is_playing = True
                 self._least = self._least_before = self._most
@@ -159,7 +160,7 @@ class JitterBuffer:
         self._burst = burst
         self._low = round((burst + RESERVE) * self._rate)
         self._high = self._low + round((burst + SLACK) * self._rate)
-        self._margin = (self._low + self._high) // 2
+        self._beginning = round(self._pull * self._rate) + (self._low + self._high) // 2
         self._patience = PATIENCE * self._rate
 
     def _step(self, count: int) -> int:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from attrs import frozen
 
 from utd_rx.audio.convert import to_unit
-from utd_rx.models.audio import AudioFrame
+from utd_rx.models.audio import AudioFrame, Samples
 from utd_rx.models.checks import POSITIVE, number, typed
 from utd_rx.models.device_state import FLOOR_DBFS
 
@@ -71,30 +71,40 @@ class LevelMeter:
     def __init__(self, levels_per_second: float = MAX_LEVELS_PER_SECOND) -> None:
         rule = "levels_per_second must be in (0, 20]"
         self._period = 1 / number(levels_per_second, rule, POSITIVE, MAX_LEVELS_PER_SECOND)
-        self._at = self._squares = self._peak = self._duration = 0.0
-        self._count = 0
+        self._at = self._duration = 0.0
+        self._sounds: list[Samples] = []
 
     def push(self, frame: AudioFrame) -> AudioLevel | None:
         """Take a frame; return the level of the frames since the last one when it is due."""
-        if self._count == 0:
+        if not self._sounds:
             self._at = frame.at
-        values = frame.samples.astype(np.float64).ravel()
-        self._squares += float(np.dot(values, values))
-        self._peak = max(self._peak, float(np.max(np.abs(values), initial=0.0)))
-        self._count += values.size
+        self._sounds.append(frame.samples)
         self._duration += frame.duration
         if self._duration < self._period - 1e-9:
             return None
-        rms = math.sqrt(self._squares / self._count)
+        values = np.concatenate(self._sounds, axis=None).astype(np.float64)
+        rms = math.sqrt(float(np.dot(values, values)) / values.size)
+        peak = max(float(values.max()), -float(values.min()))
         level = AudioLevel(
             _to_db(rms * _SINE_CREST / _FULL_SCALE),
-            _to_db(self._peak / _FULL_SCALE),
+            _to_db(peak / _FULL_SCALE),
             self._at,
             self._duration,
         )
-        self._squares = self._peak = self._duration = 0.0
-        self._count = 0
+        self._sounds.clear()
+        self._duration = 0.0
         return level
+
+
+def power_dbfs(power: float) -> float:
+    """Return the level of a mean square, in dBFS."""
+    return _to_db(math.sqrt(power) * _SINE_CREST / _FULL_SCALE)
+
+
+def powers(sounds: list[Samples]) -> list[float]:
+    """Return the mean squares of int16 sounds of one shape."""
+    values = np.concatenate(sounds, axis=None).astype(np.float32).reshape(len(sounds), -1)
+    return [float(np.dot(row, row)) / len(row) for row in values]
 
 
 def _to_db(ratio: float) -> float:

@@ -22,7 +22,7 @@ from utd_rx.models.devices import AudioDirection
 
 # In seconds, but for MAX_STEPS.
 RING_SECONDS: Final = 0.25
-LEAD: Final = 0.0025  # the ring holds at least, beyond the device's next block; or a longer block
+AHEAD: Final = 0.005  # the ring holds at least; or a longer block of the device
 LEAD_STEP: Final = 0.005
 MAX_STEPS: Final = 5  # for a GIL held by two threads for a switch interval each, twice over
 CALM: Final = 0.8  # without an underrun after which the lead shrinks by a step
@@ -78,7 +78,7 @@ class PlaybackSide(DeviceSide[PlaybackConnection]):
         self._mixer = mixer
         self._played = played
         self._converter = Converter(mixer.format, mixer.format)
-        self._base = max(LEAD, block)
+        self._base = max(0.0, AHEAD - block)
         self._steps = 0
         self._calm = CALM
         self._trusted_at = 0.0  # the lead has been the least one since long ago

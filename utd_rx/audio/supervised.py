@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from utd_rx.audio import switching
-from utd_rx.audio.levels import AudioLevel, LevelMeter
 from utd_rx.devices.supervisor import Side, Supervisor
 from utd_rx.errors import UTDStreamException
 from utd_rx.models.audio import FrameSink
 from utd_rx.models.device_state import FLOOR_DBFS, MicrophoneState, SpeakerState
 from utd_rx.models.devices import AudioDevice, DeviceChoice
+from utd_rx.ports.audio import Order, SetWatched
 from utd_rx.ports.local import LocalDevice
 
 S = TypeVar("S", bound=MicrophoneState | SpeakerState)
 
-LEVELS_PER_STATISTICS = 10  # of the 20 levels a second
+LEVEL: Final = 0.05  # seconds of sound that a level is of
+LEVELS_PER_STATISTICS: Final = 10
+UNWATCHED: Final = LEVEL * LEVELS_PER_STATISTICS  # seconds between levels that nobody looks at
 
 
 class SupervisedDevice(LocalDevice[S]):
@@ -25,8 +27,9 @@ class SupervisedDevice(LocalDevice[S]):
     silence: Mapping[str, Any] = {"device": None, "failure": None, "level": FLOOR_DBFS}
 
     side: Side
-    _meter: LevelMeter
-    _levels = 0
+    _is_watched = True
+    _unmeasured = 0.0  # seconds of sound since the last level was told
+    _uncounted = 0.0
     _supervisor: Supervisor | None = None
     _given_up: Supervisor | None = None
     _lost_before = 0
@@ -67,12 +70,24 @@ class SupervisedDevice(LocalDevice[S]):
             self._lost_before, self._supervisor = self.lost, None
             self.teller.post(statistics=self._statistics())
 
-    def _tell(self, level: AudioLevel, **news: Any) -> None:
-        """Tell a level with `news`, and now and then what is counted."""
-        self._levels += 1
-        if self._levels % LEVELS_PER_STATISTICS == 0:
+    def order(self, order: Order) -> None:
+        """Carry out an order; any thread."""
+        if isinstance(order, SetWatched):
+            self._is_watched = order.is_watched
+
+    def _is_due(self, seconds: float) -> bool:
+        """Count sound; return whether its level is to be told now."""
+        self._unmeasured += seconds
+        return self._unmeasured >= (LEVEL if self._is_watched else UNWATCHED) - 1e-9
+
+    def _tell(self, level: float, **news: Any) -> None:
+        """Tell a level in dBFS with `news`, and now and then what is counted."""
+        self._uncounted += self._unmeasured
+        self._unmeasured = 0.0
+        if self._uncounted >= UNWATCHED - 1e-9:
+            self._uncounted = 0.0
             news["statistics"] = self._statistics()
-        self.teller.post(level=level.rms_dbfs, **news)
+        self.teller.post(level=level, **news)
 
     def _report(self, device: AudioDevice | None, failure: UTDStreamException | None) -> None:
         news: dict[str, Any] = {"device": device, "failure": failure}

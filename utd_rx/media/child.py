@@ -18,6 +18,7 @@ import threading
 from contextlib import suppress
 from typing import Final
 
+from utd_rx.media.choice import VARIABLE
 from utd_rx.media.far import FarEnd
 from utd_rx.media.wire import Beat, ChildLog
 from utd_rx.models.secrets import foreign_text
@@ -40,6 +41,7 @@ def main(descriptor: int, parent: int) -> None:
     faulthandler.enable()
     signal.pthread_sigmask(signal.SIG_SETMASK, ())  # what the app blocks is its own affair
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.environ[VARIABLE] = "inline"  # here is where they live
     status = 1
     try:
         asyncio.run(_serve(socket.socket(fileno=descriptor), parent))

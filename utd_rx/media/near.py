@@ -147,8 +147,6 @@ class NearEnd:
         if running_loop() is not None:
             self._attach()
         number, words, sinks = self._packed(port, method, args, kwargs)
-        if sinks:
-            self._check()  # an order to who is dead is nothing
         self.pipe.post(Ask(number, port, method, words, wants_result=False))
         stopping = iter([StopAsk(number)])
 
@@ -206,6 +204,8 @@ class NearEnd:
 
         far = tuple(map(lend, args)), {name: lend(value) for name, value in kwargs.items()}
         words = pickled_value(far, f"what {method}() is called with")
+        if kept:
+            self._check()  # an order to who is dead is nothing, and nobody waits to be told
         self.sinks.update(kept)
         return next(self._numbers), words, tuple(kept)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import count
 from typing import Any
 
@@ -9,13 +10,14 @@ from attrs import evolve
 
 from utd_rx.media import wished as wishes
 from utd_rx.media.restoring_data import RestoringData
+from utd_rx.media.succession import Succession
 from utd_rx.media.wished import OwnTrack, Reception
 from utd_rx.models import events as ev
 from utd_rx.models.audio import AudioInput
 from utd_rx.models.devices import DeviceKey
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.participant import TrackPublication, TrackSource
-from utd_rx.models.statistics import RoomStatistics
+from utd_rx.models.statistics import MediaStatistics, RoomStatistics
 from utd_rx.models.video import VideoInput
 from utd_rx.ports.room import FramesSink, PicturesSink, RoomPort, height_asked
 
@@ -23,7 +25,18 @@ _numbers = count(1)
 
 
 class RestoringMedia(RestoringData):
-    """The part of a room that is tracks."""
+    """The part of a room that is tracks.
+
+    Args:
+        succession: Of the processes.
+        needs: Is told of each speaker that it is to play on.
+    """
+
+    def __init__(
+        self, succession: Succession[Any], needs: Callable[[DeviceKey], object] = lambda key: None
+    ) -> None:
+        super().__init__(succession)
+        self._needs = needs
 
     def _pass(self, events: tuple[ev.RoomEvent, ...]) -> None:
         """Keep what changes the wish, and tell it."""
@@ -116,6 +129,7 @@ class RestoringMedia(RestoringData):
     async def route(
         self, track_sid: str, speaker: DeviceKey, *, name: str = "", gain: float = 1.0
     ) -> int:
+        self._needs(speaker)
         options = FrozenMap[str, Any]({"name": name, "gain": gain})
         return await self._receive(Reception("route", "unroute", track_sid, (speaker,), options))
 
@@ -142,7 +156,14 @@ class RestoringMedia(RestoringData):
         await self.unhear(view)
 
     async def statistics(self) -> RoomStatistics:
-        return await (await self._there()).statistics()
+        measured = await (await self._there()).statistics()
+        failure = self._succession.failure
+        media = MediaStatistics(
+            pid=getattr(self._host, "pid", None),
+            deaths=self._succession.deaths,
+            failure="" if failure is None else failure.message,
+        )
+        return evolve(measured, media=media)
 
     async def _receive(self, reception: Reception) -> int:
         far = await self._there()

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 from utd_rx.errors import (
@@ -29,6 +29,7 @@ from utd_rx.media.succession import Succession
 from utd_rx.media.wished import Address
 from utd_rx.models import events as ev
 from utd_rx.models.connection import DisconnectReason
+from utd_rx.models.devices import DeviceKey
 from utd_rx.ports.room import EventSink, RoomPort
 from utd_rx.protocol.roster import CHANGES
 from utd_rx.state.reports import report
@@ -50,13 +51,23 @@ class RestoringRoom(RestoringMedia):
     Args:
         succession: Of the processes.
         make: Makes a room in one of them.
+        needs: Is told of each speaker that it is to play on.
+        closed: Is awaited once it is closed for good.
     """
 
     rank = 1
 
-    def __init__(self, succession: Succession[Any], make: Callable[[Any], RoomPort]) -> None:
-        super().__init__(succession)
+    def __init__(
+        self,
+        succession: Succession[Any],
+        make: Callable[[Any], RoomPort],
+        *,
+        needs: Callable[[DeviceKey], object] = lambda key: None,
+        closed: Callable[[], Coroutine[Any, Any, None]] | None = None,
+    ) -> None:
+        super().__init__(succession, needs)
         self._make = make
+        self._closed = closed
         self._sinks: dict[object, EventSink] = {}
         self._is_joining = False
         self._early: list[ev.RoomEvent] = []  # of the connection that is being made
@@ -119,18 +130,20 @@ class RestoringRoom(RestoringMedia):
         self._behind = None
         self._settled.set()
         self._news.set()
-        if self._far is not None:
-            await self._state(lambda far: far.disconnect())
+        await self._state(lambda far: far.disconnect())
         if self._is_told_joined:  # in a process that was gone
             self._tell((ev.Disconnected(DisconnectReason.CLIENT_INITIATED),))
 
     async def aclose(self) -> None:
-        await self.disconnect()
-        self._succession.leave(self)
-        if self._renewing is not None:
-            self._renewing.cancel()
-        if self._far is not None:
+        try:
+            await self.disconnect()
+            if self._renewing is not None:
+                self._renewing.cancel()
             await self._state(lambda far: far.aclose())
+        finally:
+            self._succession.leave(self)
+            if self._closed is not None:
+                await self._closed()
 
     # --- an heir --------------------------------------------------------------------------------
 

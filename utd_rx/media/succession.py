@@ -126,6 +126,16 @@ class Succession(Generic[H]):
             await sleep_until(self._clock, now + delay)
         return self._host
 
+    async def rest(self) -> None:
+        """End the one that lives, of which nothing is wanted any more; another one is started when
+        it is needed."""
+        host, self._host = self._host, None
+        if host is not None:
+            self._unlisten()
+            for heir in tuple(self._heirs):
+                heir.lost(_closed())
+            await host.aclose()
+
     async def aclose(self) -> None:
         """End it; there is no successor. Idempotent."""
         self._is_closed = True

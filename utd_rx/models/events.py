@@ -296,6 +296,14 @@ class DataTrackUnpublished(RoomEvent):
 
 
 @frozen(field_transformer=typed)
+class DataMissed(RoomEvent):
+    """Data messages that are gone: they came while the app stood still, and were more than the
+    media process keeps for it. The oldest went, before those that are told now."""
+
+    count: int
+
+
+@frozen(field_transformer=typed)
 class UnknownRoomEvent(RoomEvent):
     """An event this version has no type for; `name` is LiveKit's."""
 

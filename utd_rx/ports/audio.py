@@ -20,9 +20,10 @@ from utd_rx.models.devices import DeviceChoice, DeviceKey
 from utd_rx.models.voice_processing import VoiceProcessing
 from utd_rx.ports.room import FramesSink
 
-BLOCK: Final = 0.0025
-"""Seconds per callback. PortAudio holds two blocks, and the jitter buffer one more: 6 ms less from
-card to card than with 5 ms blocks, at the same CPU (benchmarks/audio.md)."""
+BLOCK: Final = 0.005
+"""Seconds per callback. Sound servers on Linux give and take 5 ms at a time: shorter blocks only
+come two at once, at twice the work, and longer ones are as much more delay (benchmarks/audio.md,
+"Two blocks at once")."""
 
 SHORTEST_BLOCK: Final = 0.001
 LONGEST_BLOCK: Final = 0.05
@@ -120,7 +121,15 @@ class Flush:
     """Drop what a speaker has waiting, with a fade."""
 
 
-Order: TypeAlias = SetGain | SetVolume | SetMuted | Flush
+@frozen(field_transformer=typed)
+class SetWatched:
+    """Whether somebody looks at what a device tells: its level and voice activity 20 times a
+    second, as from the beginning, or with what is counted, twice a second."""
+
+    is_watched: bool
+
+
+Order: TypeAlias = SetGain | SetVolume | SetMuted | SetWatched | Flush
 """What acts at the next frame, and nobody waits for."""
 
 DeviceState: TypeAlias = MicrophoneState | SpeakerState

@@ -10,7 +10,7 @@ full it would sit in the listeners' jitter buffers. What is further ahead of rea
 or than one frame of the input where that is longer, is therefore dropped and counted. Real time
 is the machine's, whatever clock the client has: devices pace the sound, and it is heard elsewhere.
 
-Locks, always in this order: LiveKit's queue, a sender's.
+An answer comes on a native thread, which holds no lock of LiveKit's then.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from utd_rx.errors import UTDStreamException, invalid
 from utd_rx.models.audio import FRAMES_PER_SECOND, AudioFormat, AudioFrame, Samples, is_pcm
 from utd_rx.models.faults import Faults
 from utd_rx.models.secrets import foreign_text
-from utd_rx.rtc import native, streams
+from utd_rx.rtc import native, native_frames, streams
 
 if TYPE_CHECKING:
     from livekit import rtc
@@ -117,13 +117,14 @@ class FrameSender:
     """Sends int16 frames of exactly 10 ms to one `queue_size_ms=0` source, once it is started."""
 
     def __init__(self, source: rtc.AudioSource, audio_format: AudioFormat) -> None:
-        self._source, self._format = source, audio_format
+        self._handle = native_frames.handle_of(source)
+        self._request = native_frames.SoundRequest(self._handle.handle, audio_format)
+        self._exchange = streams.exchange()
         self._waiting: deque[bytes] = deque()
         self._is_started, self._is_busy, self._is_closed = False, False, False
         # Re-entrant: an answer that is there already comes within `_capture`.
         self._lock = threading.RLock()
         self._faults = Faults(logging.getLogger("utd_rx.rtc"), "LiveKit took no frame")
-        streams.exchange().acquire()
 
     def start(self) -> None:
         """Let frames through; what came before goes first."""
@@ -153,11 +154,8 @@ class FrameSender:
     def close(self) -> None:
         """Send no more. Idempotent."""
         with self._lock:
-            if self._is_closed:
-                return
             self._is_closed = True
             self._waiting.clear()
-        streams.exchange().release()
 
     def _next(self) -> None:
         with self._lock:
@@ -167,11 +165,14 @@ class FrameSender:
 
     def _capture(self, samples: bytes) -> bool:
         """Return whether an answer will come; the next frame tries anew otherwise."""
+        if self._handle.disposed:
+            return False
         try:
-            return streams.exchange().capture(self._source, samples, self._format, self._next)
+            self._exchange.capture(self._request, samples, self._next)
         except Exception:  # noqa: BLE001 - logged by `note`
             self._faults.note()
             return False
+        return True
 
 
 class Feeder:

@@ -1,13 +1,12 @@
 """LiveKit's native interface, which is private ground: `check` looks for all that is used of it.
 
-What `livekit.rtc` does not offer is a request to it, or an event of it; `streams` has those that
-carry frames.
+What `livekit.rtc` does not offer is a request to it, or an event of it; `native_frames` has those
+that carry frames.
 """
 
 from __future__ import annotations
 
 import asyncio
-import ctypes
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,25 +15,17 @@ from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-
-from utd_rx.models.audio import AudioFormat, Samples
-from utd_rx.models.video import Pixels
 from utd_rx.ports.data import SelfDescription
 from utd_rx.ports.methods import MethodRequest
+from utd_rx.rtc import native_frames
 
 if TYPE_CHECKING:
     from livekit import rtc
 
-NATIVE_QUEUE: Final = 100
-"""Frames (1 s) a stream may wait for the thread that brings them; beyond it the oldest are dropped.
-LiveKit's default of 10 loses 5 % of one track's on a busy machine (`benchmarks.tracks`). What comes
-late comes at once, so it is no delay to who bounds theirs."""
-
 
 def check() -> None:
     """Raise `ImportError` or `AttributeError` if this livekit lacks a private name used here, in
-    `native` or in `last_resort`.
+    `native`, in `native_frames` or in `last_resort`.
 
     What objects of it have is not there yet: that their code names it is all that can be known.
     """
@@ -45,15 +36,11 @@ def check() -> None:
     event, request = ffi_pb2.FfiEvent(), ffi_pb2.FfiRequest()
     _ = FfiClient.request, FfiClient.queue, FfiClient._dispose, FfiHandle.dispose
     _ = FfiHandle.disposed, FfiQueue.subscribe, FfiQueue.unsubscribe, Room._on_room_event
-    _ = event.connect, event.disconnect, event.audio_stream_event, event.capture_audio_frame
-    _ = event.video_stream_event.frame_received.buffer.info
+    _ = event.connect, event.disconnect
     _ = request.disconnect.request_async_id, request.ready_for_room_event.room_handle
     _ = request.connect.options.join_retries
-    _sound_request(0, AudioFormat())
-    _picture_request(0)
     _switch_request(0, True)
     _size_request(0, 0, 0)
-    frame_request(0, b"", AudioFormat(), 0)
     for said in ({"name": "x"}, {"metadata": "x"}, {"attributes": {"x": ""}}):
         described = _description_request(0, SelfDescription(**said))
         answer = getattr(event, described.WhichOneof("message"))
@@ -71,6 +58,7 @@ def check() -> None:
     ):
         if name not in code.__code__.co_names:
             raise AttributeError(f"{code.__qualname__} knows no {name}")
+    native_frames.check()
 
 
 def client() -> Any:
@@ -152,92 +140,11 @@ def sweep() -> None:
             _unsubscribe(_orphans.popleft())
 
 
-# -- frames -----------------------------------------------------------------------------------
-
-
-def handle_of(source: rtc.AudioSource) -> Any:
-    return source._ffi_handle
-
-
 def owned(number: int) -> Any:
     """Return what keeps something native alive until it is disposed of."""
     from livekit.rtc._ffi_client import FfiHandle
 
     return FfiHandle(number)
-
-
-def samples_of(received: Any) -> Samples:
-    """Copy a native frame of sound and give it back; the copy is read-only."""
-    buffer = received.frame
-    channels, number = buffer.info.num_channels, buffer.info.samples_per_channel
-    data = ctypes.string_at(buffer.info.data_ptr, 2 * channels * number)
-    owned(buffer.handle.id).dispose()
-    return np.frombuffer(data, np.int16).reshape(number, channels)
-
-
-class NativePicture:
-    """A native picture in RGB, given back when nobody holds it any more; `rotation` is LiveKit's
-    number of it."""
-
-    def __init__(self, received: Any) -> None:
-        self._info = received.buffer.info
-        self._handle = owned(received.buffer.handle.id)  # its finalizer waits for nobody
-        self.rotation: int = received.rotation
-
-    def pixels(self) -> Pixels:
-        """Return a copy, read-only."""
-        width, height = self._info.width, self._info.height
-        data = ctypes.string_at(self._info.data_ptr, 3 * width * height)
-        return np.frombuffer(data, np.uint8).reshape(height, width, 3)
-
-
-def sound_request(track: rtc.Track, audio_format: AudioFormat) -> Any:
-    return _sound_request(track._ffi_handle.handle, audio_format)
-
-
-def picture_request(track: rtc.Track) -> Any:
-    return _picture_request(track._ffi_handle.handle)
-
-
-def _sound_request(track: int, audio_format: AudioFormat) -> Any:
-    from livekit.rtc._proto import audio_frame_pb2, ffi_pb2
-
-    request = ffi_pb2.FfiRequest()
-    new = request.new_audio_stream
-    new.track_handle = track
-    new.type = audio_frame_pb2.AudioStreamType.AUDIO_STREAM_NATIVE
-    new.sample_rate = audio_format.sample_rate
-    new.num_channels = audio_format.channels
-    new.frame_size_ms = 10
-    new.queue_size_frames = NATIVE_QUEUE
-    return request
-
-
-def _picture_request(track: int) -> Any:
-    from livekit.rtc._proto import ffi_pb2, video_frame_pb2
-
-    request = ffi_pb2.FfiRequest()
-    new = request.new_video_stream
-    new.track_handle = track
-    new.type = video_frame_pb2.VideoStreamType.VIDEO_STREAM_NATIVE
-    new.format = video_frame_pb2.VideoBufferType.RGB24  # converted before a thread of Python's
-    new.normalize_stride = True
-    new.queue_size_frames = 1  # the newest
-    return request
-
-
-def frame_request(source: int, samples: bytes, audio_format: AudioFormat, number: int) -> Any:
-    from livekit.rtc._proto import ffi_pb2
-
-    request = ffi_pb2.FfiRequest()
-    frame = request.capture_audio_frame
-    frame.source_handle, frame.request_async_id = source, number
-    # The native side copies before the request returns, so `samples` outlives its pointer.
-    frame.buffer.data_ptr = ctypes.cast(ctypes.c_char_p(samples), ctypes.c_void_p).value or 0
-    frame.buffer.sample_rate = audio_format.sample_rate
-    frame.buffer.num_channels = audio_format.channels
-    frame.buffer.samples_per_channel = audio_format.samples_per_frame
-    return request
 
 
 # -- what is asked for, and answered with an event ----------------------------------------------

@@ -24,7 +24,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 
 from utd_rx.ports.at_signal import first_at
-from utd_rx.rtc import ffi
+from utd_rx.rtc import ffi, native_frames
 
 if TYPE_CHECKING:
     from livekit import rtc
@@ -66,6 +66,7 @@ def _end(process: int) -> None:
     if os.getpid() != process:
         return
     _leave(_joined())
+    at_rest = native_frames.at_rest()
     ffi.client()._dispose()
     begun, passed, is_called = time.monotonic(), 0.0, True
     while is_called and passed < EXIT_TIMEOUT:
@@ -73,9 +74,9 @@ def _end(process: int) -> None:
         passed = time.monotonic() - begun
         frames = sys._current_frames()
         # Who waits longer is known to the interpreter, and runs nothing yet; so is, for good, a
-        # thread of another library that keeps its place.
-        waiting = sys._current_exceptions().keys() - frames.keys() if passed < ENTRY_TIME else ()
-        is_called = bool(waiting) or any(map(_is_call, frames.values()))
+        # thread that keeps its place: of another library, or one that brought frames.
+        waiting = sys._current_exceptions().keys() - frames.keys() - at_rest
+        is_called = bool(waiting) and passed < ENTRY_TIME or any(map(_is_call, frames.values()))
 
 
 def leave_on(*numbers: int) -> None:

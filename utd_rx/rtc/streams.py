@@ -1,14 +1,14 @@
 """Frames of the process, between LiveKit's native threads and whose they are.
 
 `livekit.rtc` moves each frame through the event loop, and each of its streams looks at every frame
-of the process (docs/livekit.md, "Every stream sees every frame"). Here one subscriber sorts frames
-by their stream's handle on the native thread they arrive on, and a microphone's frame is one
-request from whatever thread has it, so a busy event loop delays neither.
+of the process (docs/livekit.md, "Every stream sees every frame"). Here frames are sorted by their
+stream's handle on the native thread they arrive on, before LiveKit hears of them
+(`native_frames`), and a microphone's frame is one request from whatever thread has it, so a busy
+event loop delays neither.
 
-Threads: `FrameExchange` calls its sinks on LiveKit's native threads, one call at a time, under
-LiveKit's lock; only what came while a stream was being opened is handed over where it was. So
-whoever holds a lock that a sink takes must never wait for LiveKit's, not even in a finalizer that
-the collector happens to run there: `ffi.spare_finalizers`.
+Threads: `FrameExchange` calls its sinks on LiveKit's native threads, those of one stream one at a
+time, and under no lock of LiveKit's; only what came while a stream was being opened is handed over
+where it was.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from attrs import define
+from attrs import define, field
 
 from utd_rx.models.audio import AudioFormat, Samples
 from utd_rx.models.faults import Faults
-from utd_rx.rtc import ffi
+from utd_rx.rtc import ffi, native_frames
 
 if TYPE_CHECKING:
     from livekit import rtc
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 logger: Final = logging.getLogger("utd_rx.rtc")
 
 SampleSink: TypeAlias = Callable[[Samples], None]
-PictureSink: TypeAlias = Callable[[ffi.NativePicture], None]
+PictureSink: TypeAlias = Callable[[native_frames.NativePicture], None]
 
 EOS_TIMEOUT: Final = 1.0
 """Seconds to wait for the native end of a stream that was closed; it comes within milliseconds."""
@@ -51,6 +51,8 @@ class _Stream:
     ended: asyncio.Event
     loop: asyncio.AbstractEventLoop
     on_end: Callable[[], None] | None
+    # Held while the sink runs, so that after `close` no call is under way.
+    lock: threading.RLock = field(init=False, factory=threading.RLock)
 
     def end(self) -> None:
         self.ended.set()
@@ -59,63 +61,36 @@ class _Stream:
 
 
 class FrameExchange:
-    """The process's one subscriber to native frames, and to the answers to frames; subscribed
-    while there is a stream or somebody who sends."""
+    """Takes the native frames of its streams, and the answers to its frames."""
 
-    def __init__(self) -> None:
-        self._users = 0
-        self._users_lock = threading.Lock()
-        self._unwatch: Callable[[], None] = lambda: None
+    def __init__(self, native: native_frames.Native) -> None:
+        self._native = native
         self._expected: dict[int, Callable[[], None]] = {}
         self._streams: dict[int, _Stream] = {}
         # Of a stream that is being opened, whose handle is not known yet; others' fall out.
-        self._early: deque[Any] = deque(maxlen=EARLY)
-        # LiveKit calls `hear` under its own lock, so this one is never held while calling LiveKit.
-        # It is held while a sink runs, so that after `close` no call is under way.
-        self._lock = threading.RLock()
+        self._early: deque[tuple[int, Any]] = deque(maxlen=EARLY)
+        self._opening = threading.Lock()
         self._faults = Faults(logger, "a frame was lost")
 
     @property
     def open_streams(self) -> int:
         return len(self._streams)
 
-    def acquire(self) -> None:
-        """Be subscribed from now on."""
-        with self._users_lock:
-            self._users += 1
-            if self._users == 1:
-                self._unwatch = ffi.watch(self.hear)
-
-    def release(self) -> None:
-        """Be so no more, once for each `acquire`."""
-        with self._users_lock:
-            self._users -= 1
-            if not self._users:
-                self._unwatch()
-
     # -- out ------------------------------------------------------------------------------------
 
     def capture(
-        self,
-        source: rtc.AudioSource,
-        samples: bytes,
-        audio_format: AudioFormat,
-        on_answer: Callable[[], None],
-    ) -> bool:
-        """Hand a valid frame of 10 ms to a `queue_size_ms=0` source, on any thread; returns whether
-        `on_answer` is called, on a native one: not when the source is gone."""
-        handle = ffi.handle_of(source)
-        if handle.disposed:
-            return False
+        self, request: native_frames.SoundRequest, samples: bytes, on_answer: Callable[[], None]
+    ) -> None:
+        """Hand a valid frame of 10 ms to a `queue_size_ms=0` source, on any thread; `on_answer` is
+        called on a native one."""
         number = next(ffi.numbers)
-        request = ffi.frame_request(handle.handle, samples, audio_format, number)
+        asking = request.of(self._native.address(samples), number)
         self._expected[number] = on_answer
         try:
-            ffi.client().request(request)
+            self._native.send(asking)
         except BaseException:
             self._expected.pop(number, None)
             raise
-        return True
 
     # -- in -------------------------------------------------------------------------------------
 
@@ -128,13 +103,13 @@ class FrameExchange:
     ) -> int:
         """Open a native stream of a subscribed audio `track`; returns its handle. `sink` takes 10
         ms of int16 `(samples, channels)` on a native thread, `on_end` is called on this loop."""
-        request = ffi.sound_request(track, audio_format)
-        return self._open("new_audio_stream", request, ffi.samples_of, sink, on_end)
+        request = native_frames.sound_request(track, audio_format)
+        return self._open("new_audio_stream", request, self._native.samples_of, sink, on_end)
 
     def open_video(self, track: rtc.Track, sink: PictureSink, on_end: Callable[[], None]) -> int:
         """The same of a video `track`. Of what comes while `sink` is busy the newest is kept."""
-        request = ffi.picture_request(track)
-        return self._open("new_video_stream", request, ffi.NativePicture, sink, on_end)
+        request = native_frames.picture_request(track)
+        return self._open("new_video_stream", request, native_frames.NativePicture, sink, on_end)
 
     def _open(
         self,
@@ -144,28 +119,22 @@ class FrameExchange:
         sink: Callable[[Any], None],
         on_end: Callable[[], None],
     ) -> int:
-        loop = asyncio.get_running_loop()
-        self.acquire()
-        try:
-            answer = ffi.client().request(request)
-            handle = ffi.owned(getattr(answer, kind).stream.handle.id)
-        except BaseException:
-            self.release()
-            raise
-        stream = _Stream(handle, read, sink, asyncio.Event(), loop, on_end)
+        answer = ffi.client().request(request)
+        handle = ffi.owned(getattr(answer, kind).stream.handle.id)
+        stream = _Stream(handle, read, sink, asyncio.Event(), asyncio.get_running_loop(), on_end)
         number: int = handle.handle
-        with self._lock:
+        with self._opening, stream.lock:
             self._streams[number] = stream
-            for event in [each for each in self._early if each.stream_handle == number]:
+            for event in [each for whose, each in self._early if whose == number]:
                 self._take(stream, event)
         return number
 
     async def close(self, handle: int) -> None:
         """End the stream, whose sink is silent at once. Idempotent; cancelling is safe."""
-        with self._lock:
-            stream = self._streams.get(handle)
-            if stream is None:
-                return
+        stream = self._streams.get(handle)
+        if stream is None:
+            return
+        with stream.lock:
             stream.sink = stream.on_end = None
         stream.handle.dispose()
         try:
@@ -174,26 +143,29 @@ class FrameExchange:
         except TimeoutError:
             logger.warning("LiveKit did not confirm the end of a stream")
         finally:
-            if self._streams.pop(handle, None) is not None:
-                self.release()
+            self._streams.pop(handle, None)
 
     # -- events ---------------------------------------------------------------------------------
 
-    def hear(self, event: Any) -> None:
-        """Sort one native event; under a lock of LiveKit's."""
-        kind = event.WhichOneof("message")
+    def hear(self, kind: str, event: Any) -> bool:
+        """Take one native event, by its kind; returns whether it was for here."""
         if kind == "capture_audio_frame":
-            self._expected.pop(event.capture_audio_frame.async_id, lambda: None)()
-        elif kind in ("audio_stream_event", "video_stream_event"):
-            self._take_event(getattr(event, kind))
-
-    def _take_event(self, event: Any) -> None:
-        with self._lock:
-            stream = self._streams.get(event.stream_handle)
-            if stream is None:
-                self._early.append(event)
-            else:
-                self._take(stream, event)
+            on_answer = self._expected.pop(event.async_id, None)
+            if on_answer is None:
+                return False
+            on_answer()
+            return True
+        number = event.stream_handle
+        stream = self._streams.get(number)
+        if stream is None:
+            with self._opening:
+                stream = self._streams.get(number)
+                if stream is None:
+                    self._early.append((number, event))
+                    return False
+        with stream.lock:
+            self._take(stream, event)
+        return True
 
     def _take(self, stream: _Stream, event: Any) -> None:
         if event.HasField("frame_received"):
@@ -207,6 +179,18 @@ class FrameExchange:
             stream.loop.call_soon_threadsafe(stream.end)
 
 
-@cache
+_MAKING: Final = threading.Lock()
+
+
 def exchange() -> FrameExchange:
-    return FrameExchange()
+    """Return the process's; from the first call on it is the first to hear of frames."""
+    with _MAKING:
+        return _exchange()
+
+
+@cache
+def _exchange() -> FrameExchange:
+    native = native_frames.native()
+    made = FrameExchange(native)
+    native.take_over(made.hear)
+    return made

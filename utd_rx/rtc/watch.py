@@ -20,7 +20,7 @@ from utd_rx.models.faults import Faults
 from utd_rx.models.video import MIN_SIDE, VideoFrame
 from utd_rx.ports.crossing import Box
 from utd_rx.ports.room import PicturesSink
-from utd_rx.rtc import ffi, streams
+from utd_rx.rtc import native_frames, streams
 from utd_rx.rtc.pictures import ROTATIONS
 from utd_rx.rtc.reception import Reception
 
@@ -42,7 +42,7 @@ class Watch(Reception):
         self._views: dict[int, _View] = {}
         self._faults = Faults(logging.getLogger("utd_rx.rtc"), "a picture was lost")
         loop = asyncio.get_running_loop()
-        self._box: Box[tuple[ffi.NativePicture, float]] = Box(loop, self._show, bound=1)
+        self._box: Box[tuple[native_frames.NativePicture, float]] = Box(loop, self._show, bound=1)
 
     @property
     def heights(self) -> tuple[int | None, ...]:
@@ -68,10 +68,10 @@ class Watch(Reception):
     def _open(self, track: rtc.Track, on_end: Callable[[], None]) -> int:
         return streams.exchange().open_video(track, self._take, on_end)
 
-    def _take(self, picture: ffi.NativePicture) -> None:
+    def _take(self, picture: native_frames.NativePicture) -> None:
         self._box.post((picture, time.monotonic()))
 
-    def _show(self, newest: tuple[tuple[ffi.NativePicture, float], ...]) -> None:
+    def _show(self, newest: tuple[tuple[native_frames.NativePicture, float], ...]) -> None:
         try:
             [(picture, at)] = newest
             pixels = picture.pixels()

@@ -67,6 +67,7 @@ class Core(Generic[S]):
         self.ended = False
         self.late = 0
         self.observed: dict[Derived[Any], None] = {}
+        self.on_observed: Callable[[], None] | None = None
         self.taps: tuple[Tap, ...] = ()
         self._fold = fold
         self._perform = perform
@@ -145,6 +146,7 @@ class Core(Generic[S]):
             self.refuse_while_folding("subscribe")
             value = self.compute(subject)
             ended = self.ended
+            is_first = not self.observed and not ended
             subject._add(subscription)
             if not ended:
                 self.observed[subject] = None
@@ -168,6 +170,8 @@ class Core(Generic[S]):
             raise
         finally:
             self.leave()
+        if is_first and self.on_observed is not None:
+            self.on_observed()
 
     def enter(self) -> None:
         """Pin the published version until `leave()`: nothing is published in between."""

@@ -21,17 +21,25 @@ class Store(Uncopied, Generic[S, I]):
         initial: A value that never changes itself: frozen attrs, tuples.
         step: Pure: returns the next state, or the same object for no change. What it raises goes
             to the dispatcher and changes nothing. Runs under the store's lock.
+        on_observed: Called on the thread of an observer that comes where there was none.
     """
 
     COPY_INSTEAD = "its `state`"
 
-    def __init__(self, initial: S, step: Callable[[S, I], S]) -> None:
+    def __init__(
+        self,
+        initial: S,
+        step: Callable[[S, I], S],
+        *,
+        on_observed: Callable[[], None] | None = None,
+    ) -> None:
         def fold(state: S, items: Sequence[I]) -> tuple[S, Sequence[Any]]:
             for item in items:
                 state = step(state, item)
             return state, ()
 
         self._core: Core[S] = Core(initial, fold)
+        self._core.on_observed = on_observed
 
     @property
     def state(self) -> S:
@@ -47,6 +55,11 @@ class Store(Uncopied, Generic[S, I]):
     def closed(self) -> bool:
         """Whether `close()` has been called, so that `dispatch` raises."""
         return self._core.closing
+
+    @property
+    def is_observed(self) -> bool:
+        """Whether anything of it has an observer now."""
+        return bool(self._core.observed)
 
     @property
     def late(self) -> int:
