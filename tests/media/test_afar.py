@@ -16,14 +16,14 @@ from utd_rx.audio.microphone import Microphone
 from utd_rx.audio.mixer import Mixer
 from utd_rx.audio.speaker import Speaker
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
-from utd_rx.media.afar import AfarAudio
+from utd_rx.media.afar import AfarAudio, UnplacedDevice
 from utd_rx.media.lending import travels
 from utd_rx.media.near_audio import NearAudio
 from utd_rx.media.process import MediaProcess
 from utd_rx.models.audio import AudioFormat, AudioFrame
 from utd_rx.models.devices import DeviceKey
 from utd_rx.ports import living
-from utd_rx.ports.audio import Abilities, AudioPort
+from utd_rx.ports.audio import Abilities, AudioPort, SpeakerSettings
 from utd_rx.testing.audio import FakeAudio
 from utd_rx.testing.contracts import refusal
 from utd_rx.testing.contracts.audio import AudioBench, AudioContract
@@ -157,6 +157,25 @@ async def test_what_a_speaker_plays_is_heard_here() -> None:
     stop()
     assert len(came) == 1
     assert there.sink is None
+
+
+async def test_a_device_is_put_somewhere_when_something_is_wanted_of_it() -> None:
+    there, key = Mouth(), DeviceKey("speaker")
+    placed: list[AfarAudio] = []
+
+    def place() -> bool:
+        placed.append(AfarAudio(FakeAudio()))
+        placed[-1].attach(there)
+        placed[-1].add(key, SpeakerSettings())
+        return True
+
+    unplaced = UnplacedDevice(key, place)
+    voice = living.find(key).voice("agent", margin=0.0)
+    voice(frame())
+    assert there.play(0.01) == 5_000
+    assert len(placed) == 1
+    assert not living.is_here(key)
+    assert living.find(key) is not unplaced
 
 
 async def test_what_is_not_to_be_had_there_is_said() -> None:

@@ -19,7 +19,7 @@ from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.media.frames import FrameReader
 from utd_rx.media.hosted_speaker import HostedTap, HostedVoice, VoiceProgress
 from utd_rx.media.near import Near
-from utd_rx.models.audio import AudioFormat, AudioFrame, FrameSink
+from utd_rx.models.audio import AudioFormat, AudioFrame, AudioInputStream, FrameSink
 from utd_rx.models.checks import number
 from utd_rx.models.devices import DeviceChoice, DeviceKey
 from utd_rx.models.voice_processing import VoiceProcessing
@@ -250,6 +250,51 @@ class AfarSpeaker:
     def _need_frames(self, what: str) -> None:
         if not self._abilities.has_frames:
             raise self._abilities.lack(what)
+
+
+class UnplacedDevice:
+    """A device that lives nowhere yet: it is found where it is put when something is wanted of it.
+
+    Args:
+        key: Of the device.
+        place: Lets it live somewhere, where `living.find(key)` finds it then; returns whether that
+            is elsewhere.
+    """
+
+    def __init__(self, key: DeviceKey, place: Callable[[], bool]) -> None:
+        self._key = key
+        self._place = place
+        living.enter(key, self)
+
+    @property
+    def lives_elsewhere(self) -> bool:
+        """Whether it does, from now on."""
+        return self._place()
+
+    @property
+    def position(self) -> float:
+        """See `living.LivingSpeaker`."""
+        told: float = self._there().position
+        return told
+
+    def voice(self, name: str, *, gain: float = 1.0, margin: float | None = None) -> living.Voice:
+        """See `living.LivingSpeaker`."""
+        voice: living.Voice = self._there().voice(name, gain=gain, margin=margin)
+        return voice
+
+    def listen(self, sink: FrameSink) -> Callable[[], None]:
+        """See `living.LivingReference`."""
+        stop: Callable[[], None] = self._there().listen(sink)
+        return stop
+
+    async def open(self, sink: FrameSink) -> AudioInputStream:
+        """See `AudioInput`."""
+        stream: AudioInputStream = await self._there().open(sink)
+        return stream
+
+    def _there(self) -> Any:
+        self._place()
+        return living.find(self._key)
 
 
 class AfarAudio:
