@@ -71,6 +71,7 @@ if TYPE_CHECKING:
     from utd_rx.models.statistics import RoomStatistics, TrackDirection, TrackStatistics
     from utd_rx.models.stream_type import UTDStreamType
     from utd_rx.models.token import UTDSessionResponse, UTDTokenResponse
+    from utd_rx.models.transcript import TranscriptTurn
     from utd_rx.models.transfers import TransferInfo, TransferProgress
     from utd_rx.models.value import from_json, to_json
     from utd_rx.models.video import VideoFormat, VideoFrame, VideoInput
@@ -160,6 +161,7 @@ _HOME: Final = {
     "utd_rx.models.statistics": "RoomStatistics TrackDirection TrackStatistics",
     "utd_rx.models.stream_type": "UTDStreamType",
     "utd_rx.models.token": "UTDSessionResponse UTDTokenResponse",
+    "utd_rx.models.transcript": "TranscriptTurn",
     "utd_rx.models.transfers": "TransferInfo TransferProgress",
     "utd_rx.models.value": "from_json to_json",
     "utd_rx.models.video": "VideoFormat VideoFrame VideoInput",
@@ -207,16 +209,17 @@ __all__ = [
     "Replay", "RoomEvent", "RoomInfo", "RoomSession", "RoomStatistics", "Screen", "SpeakRequest",
     "Speaker", "StageRequest", "StateFeed", "StateSubject", "Store", "TestPattern", "ToneSource",
     "TrackDirection", "TrackKind", "TrackPublication", "TrackSource", "TrackStatistics",
-    "TransferInfo", "TransferProgress", "UTDApi", "UTDApiClient", "UTDAudioRoomSession", "UTDBan",
-    "UTDBanNotice", "UTDCall", "UTDCallEndReason", "UTDCallSession", "UTDCallStatus",
-    "UTDConnectionState", "UTDErrorCode", "UTDLiveStreamSession", "UTDRole", "UTDRoom", "UTDSeat",
-    "UTDSeatGrid", "UTDSeatMode", "UTDSession", "UTDSessionResponse", "UTDStageMember",
-    "UTDStreamClient", "UTDStreamException", "UTDStreamType", "UTDTokenResponse", "VideoFileSource",
-    "VideoFormat", "VideoFrame", "VideoInput", "VideoRecorder", "VoiceProcessing", "WavRecorder",
-    "WavSource", "WebhookEvent", "WebhookParticipant", "WebhookRoom", "WebhookTrack", "__version__",
-    "agent_tool", "became", "combine_state", "compare", "from_json", "held_for", "leave_on",
-    "level_dbfs", "list_cameras", "list_devices", "open_room", "perform", "play", "read_counter",
-    "record", "register_call", "replay", "throttle", "to_json", "verify_webhook",
+    "TranscriptTurn", "TransferInfo", "TransferProgress", "UTDApi", "UTDApiClient",
+    "UTDAudioRoomSession", "UTDBan", "UTDBanNotice", "UTDCall", "UTDCallEndReason",
+    "UTDCallSession", "UTDCallStatus", "UTDConnectionState", "UTDErrorCode", "UTDLiveStreamSession",
+    "UTDRole", "UTDRoom", "UTDSeat", "UTDSeatGrid", "UTDSeatMode", "UTDSession",
+    "UTDSessionResponse", "UTDStageMember", "UTDStreamClient", "UTDStreamException",
+    "UTDStreamType", "UTDTokenResponse", "VideoFileSource", "VideoFormat", "VideoFrame",
+    "VideoInput", "VideoRecorder", "VoiceProcessing", "WavRecorder", "WavSource", "WebhookEvent",
+    "WebhookParticipant", "WebhookRoom", "WebhookTrack", "__version__", "agent_tool", "became",
+    "combine_state", "compare", "from_json", "held_for", "leave_on", "level_dbfs", "list_cameras",
+    "list_devices", "open_room", "perform", "play", "read_counter", "record", "register_call",
+    "replay", "throttle", "to_json", "verify_webhook",
 ]  # fmt: skip
 
 

@@ -117,7 +117,6 @@ class RestoringRoom(RestoringMedia):
                 self._renew(far)
         finally:
             self._is_joining = False
-            self._early = []
         return snapshot
 
     async def reconnect(self, token: str | None = None) -> ev.RoomSnapshot:
@@ -177,6 +176,7 @@ class RestoringRoom(RestoringMedia):
 
     def lost(self, failure: UTDStreamException) -> None:
         self._far = None
+        self._early = []
         if self._renewing is not None:
             self._renewing.cancel()
         was_reconnecting = self._wished.is_reconnecting
@@ -244,9 +244,18 @@ class RestoringRoom(RestoringMedia):
             return None
         if self._far is far and self._wished.is_joined:
             self._wished = lacking.done(self._wished, step, result)
+            if isinstance(step, Join):
+                self._catch_up(far)
         if isinstance(step, Publish):
             return ev.LocalTrackRepublished(result, step.own.track.sid)
         return None
+
+    def _catch_up(self, far: RoomPort) -> None:
+        """Take in what was told before whoever joined has woken up."""
+        early, self._early = tuple(self._early), []
+        if ev.TokenRefreshed() in early:
+            self._renew(far)
+        self._hold_back(early)
 
     def _restored(self, republished: list[ev.RoomEvent]) -> None:
         behind, self._behind = self._behind or [], None
@@ -259,20 +268,27 @@ class RestoringRoom(RestoringMedia):
         """Hear what a room says: of this life, and of no other."""
         if self._far is not far:
             return
-        if self._is_joining:
+        if not self._wished.is_there:  # it is being joined, and these are behind the snapshot
             self._early += events
         elif ev.TokenRefreshed() in events:
             self._renew(far)
         if self._behind is None:
             self._pass(events)
-            return
+        elif self._wished.is_there:
+            self._hold_back(events)
+
+    def _hold_back(self, events: tuple[ev.RoomEvent, ...]) -> None:
+        """Keep what is told in a room that is not whole again."""
+        behind = self._behind
         for event in events:
             self._wished = wishes.told(self._wished, event)
             if isinstance(event, ev.Disconnected):
                 self._end(event)
                 return
-            if type(event) not in CHANGES and not isinstance(event, ev.Reconnecting):
-                self._behind.append(event)  # what changes the roster is in the snapshot
+            # What changes the roster is in the snapshot.
+            is_in_it = type(event) in CHANGES or isinstance(event, ev.Reconnecting)
+            if behind is not None and not is_in_it:
+                behind.append(event)
         self._news.set()
 
     def _pass(self, events: tuple[ev.RoomEvent, ...]) -> None:

@@ -23,6 +23,7 @@ from utd_rx.models.participant import (
     RemoteParticipant,
     TrackPublication,
 )
+from utd_rx.models.transcript import TranscriptSegment
 from utd_rx.models.typed_json import Tagged
 from utd_rx.models.value import Value
 
@@ -286,6 +287,19 @@ class DataReceived(RoomEvent):
     sender: str | None
     topic: str = ""
     reliable: bool = True
+
+
+@frozen(field_transformer=typed)
+class TranscriptionReceived(RoomEvent):
+    """Words were written down, by a packet of the older kind; `transcript` has the newer, too.
+
+    `speaker` is whose words they are said to be, None for somebody who is not known; who says it
+    LiveKit does not tell.
+    """
+
+    speaker: str | None
+    track_sid: str
+    segments: tuple[TranscriptSegment, ...]
 
 
 @frozen(field_transformer=typed)

@@ -127,6 +127,8 @@ class Receiver:
         if reception is not None:
             try:
                 await reception.leave(number)
+                # Whoever it was for may have much memory that waits for nobody to be left.
+                self._receptions.pop(number, None)
             finally:
                 self._pulls.adjust(reception.sid)
 

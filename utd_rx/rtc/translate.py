@@ -36,7 +36,9 @@ from utd_rx.models.participant import (
     TrackSource,
 )
 from utd_rx.models.secrets import foreign_text
+from utd_rx.models.transcript import TranscriptSegment
 from utd_rx.ports.verdicts import Verdicts
+from utd_rx.protocol.transcribing import MAX_WORDS
 from utd_rx.rtc import native
 from utd_rx.rtc.encrypting import state_of
 
@@ -235,6 +237,19 @@ class Translator:
         sender = packet.participant.identity if packet.participant is not None else None
         reliable = packet.kind == native.sdk().DataPacketKind.KIND_RELIABLE
         return [ev.DataReceived(packet.data, sender, packet.topic or "", reliable)]
+
+    def on_transcription_received(
+        self,
+        segments: Iterable[rtc.TranscriptionSegment],
+        who: rtc.Participant | None,
+        track: rtc.TrackPublication | None,
+    ) -> Events:
+        told = tuple(
+            TranscriptSegment(one.id, one.text[:MAX_WORDS], one.final, one.language)
+            for one in segments
+        )
+        speaker = None if who is None else who.identity
+        return [ev.TranscriptionReceived(speaker, "" if track is None else track.sid, told)]
 
     # -- tracks ---------------------------------------------------------------------------------
 

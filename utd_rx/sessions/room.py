@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeAlias, TypedDict
 
@@ -15,15 +16,19 @@ from utd_rx.errors import (
     invalid,
 )
 from utd_rx.models.audio import AudioInput
+from utd_rx.models.chat import ChatMessage
 from utd_rx.models.encryption import Encryption
 from utd_rx.models.events import RoomSnapshot
 from utd_rx.models.video import VideoInput
 from utd_rx.ports.clock import SYSTEM_CLOCK, Clock
 from utd_rx.ports.room import RoomPort
+from utd_rx.ports.transfers import TransferHeader
 from utd_rx.protocol.room import PlainRoomState
 from utd_rx.protocol.session import SessionState
 from utd_rx.protocol.subscribing import Subscribing
+from utd_rx.protocol.wire.chat import LEGACY_TOPIC, TOPIC, legacy_to_wire
 from utd_rx.protocol.wire.tokens import VISIBLE_ASCII, bearer_and_room
+from utd_rx.sessions.chat_texts import take_chat
 from utd_rx.sessions.media_session import MediaSession, RoomPass
 from utd_rx.sessions.subscribing import TrackChoice
 from utd_rx.sessions.views import RoomView
@@ -117,7 +122,18 @@ class RoomSession(MediaSession[PlainRoomState], RoomView):
             encryption=encryption,
         )
 
+        self._writing = asyncio.Lock()
+        take_chat(self._runner, self._transfers)
+
     call = MediaSession.call_method
+
+    async def _write_chat(self, message: ChatMessage, name: str) -> None:
+        header = TransferHeader(is_text=True, topic=TOPIC, id=message.id)
+        copy = json.dumps(legacy_to_wire(message, is_copy=True), separators=(",", ":"))
+        async with self._writing:  # one after the other, as they are to be read
+            self._runner.require_joined()
+            await self._transfers.send_text(message.text, header)
+        await self.send_data(copy.encode(), topic=LEGACY_TOPIC)
 
     async def _credentials(self) -> PlainPass:
         return PlainPass(self._url, self._token or await self._asked())
