@@ -24,7 +24,7 @@ from benchmarks import media_hour, media_latency, media_tracks
 from benchmarks.media_ear import Ear, Windows, measure, measure_observed, stage
 from benchmarks.support import print_machine, print_table, ratio, spread, untargeted, verdict
 from tests.support.pulse import CABLE_A, CABLE_B, Bench, missing_audio
-from tests.support.sfu import RunningSfu, fresh_options, running_sfu
+from tests.support.sfu import RunningSfu, SfuKind, fresh_options, running_sfu
 
 PARTS: Final = ("ear", "latency", "tracks")
 PATHS: Final = ("process", "inline", "bare")
@@ -118,7 +118,7 @@ def _some(figures: Sequence[float | None]) -> str:
 async def run(args: argparse.Namespace, bench: Bench) -> None:
     """Measure what was asked for."""
     print_machine("before")
-    kind = "livekit" if args.sfu == "livekit" else "embedded"
+    kind: SfuKind = "livekit" if args.sfu == "livekit" else "embedded"
     async with running_sfu(kind, fresh_options()) as sfu:
         if "ear" in args.only:
             report_ears(await measure_ears(sfu, args.paths, args.rounds))

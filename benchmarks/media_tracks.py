@@ -74,17 +74,20 @@ class Hall:
     def __init__(
         self, engine: dict[str, str], identities: list[str], tokens: list[str], url: str
     ) -> None:
-        self._values = {
-            "engine": engine, "room": ROOM, "identities": identities, "tokens": tokens, "url": url,
-        }  # fmt: skip
+        self._values = {"engine": engine, "room": ROOM, "url": url}
+        self._identities, self._tokens = identities, tokens
 
     @asynccontextmanager
     async def listener(self, program: str, path: str, connections: int) -> AsyncIterator[Child]:
         """Run a listener with so many connections."""
-        values = self._values | {
-            name: self._values[name][:connections] for name in ("identities", "tokens")
-        }
-        async with peer("benchmarks.media_peers", program=program, path=path, **values) as child:
+        async with peer(
+            "benchmarks.media_peers",
+            program=program,
+            path=path,
+            identities=self._identities[:connections],
+            tokens=self._tokens[:connections],
+            **self._values,
+        ) as child:
             yield child
 
 
@@ -176,7 +179,8 @@ def in_the_mix(before: dict[str, Any], after: dict[str, Any], tracks: int, took:
 
     due = took * RATE * tracks
     lost = grown("concealed") + grown("dropped") + tracks * grown("underruns")
-    return 100 * min(after["voices"] / tracks, 1.0) * max(0.0, 1 - lost / due)
+    voices = float(after["voices"]) / tracks
+    return 100 * min(voices, 1.0) * max(0.0, 1 - lost / due)
 
 
 async def _overload(app: Child, tracks: int) -> Overload:
@@ -223,10 +227,10 @@ def report(
             )
         )  # fmt: skip
     print_table(rows)
-    for path, taken in overloads.items():
-        during = statistics.median(one.during for one in taken)
-        recovered = [one.recovered for one in taken if one.recovered is not None]
-        told = f"whole again after {spread(recovered, 1)} s, {len(recovered)} of {len(taken)}"
+    for path, suffered in overloads.items():
+        during = statistics.median(one.during for one in suffered)
+        recovered = [one.recovered for one in suffered if one.recovered is not None]
+        told = f"whole again after {spread(recovered, 1)} s, {len(recovered)} of {len(suffered)}"
         print(f"beside a load of {LOAD}, {path}: {during:.1f} % in the mix; {told} (target <= 1)")
     played = [(path, n) for path, program, n in figures if program == "play" and path != "bare"]
     for path, most in [one for one in played if one[1] == max(n for _, n in played)]:

@@ -40,6 +40,13 @@ if TYPE_CHECKING:
     from utd_rx.models.connection import ConnectionQuality, DisconnectReason, UTDConnectionState
     from utd_rx.models.data_tracks import DataTrackFrame, DataTrackInfo
     from utd_rx.models.devices import CameraDevice
+    from utd_rx.models.encryption import (
+        Encryption,
+        EncryptionKey,
+        EncryptionState,
+        KeyDerivation,
+        KeyRing,
+    )
     from utd_rx.models.events import RoomEvent
     from utd_rx.models.methods import MethodFailed, MethodInvocation
     from utd_rx.models.participant import (
@@ -138,6 +145,7 @@ _HOME: Final = {
     "utd_rx.models.connection": "ConnectionQuality DisconnectReason UTDConnectionState",
     "utd_rx.models.data_tracks": "DataTrackFrame DataTrackInfo",
     "utd_rx.models.devices": "CameraDevice",
+    "utd_rx.models.encryption": "Encryption EncryptionKey EncryptionState KeyDerivation KeyRing",
     "utd_rx.models.events": "RoomEvent",
     "utd_rx.models.methods": "MethodFailed MethodInvocation",
     "utd_rx.models.participant": (
@@ -192,8 +200,9 @@ __all__ = [
     "AgentStatus", "AgentTurn", "ArraySource", "AtomsAgentSession", "AudioComparison",
     "AudioDevice", "AudioDirection", "AudioFormat", "AudioFrame", "AudioInput", "CallReplay",
     "Camera", "CameraDevice", "ChatMessage", "ConflictReason", "ConnectionQuality",
-    "DataTrackFrame", "DataTrackInfo", "DisconnectReason", "FileSending", "FrameSource",
-    "FromThread", "IncomingCall", "IncomingFile", "IncomingText", "Invitation", "InvitationAnswer",
+    "DataTrackFrame", "DataTrackInfo", "DisconnectReason", "Encryption", "EncryptionKey",
+    "EncryptionState", "FileSending", "FrameSource", "FromThread", "IncomingCall", "IncomingFile",
+    "IncomingText", "Invitation", "InvitationAnswer", "KeyDerivation", "KeyRing",
     "LiveStreamReplay", "LocalParticipant", "LoopThread", "MediaSession", "MethodFailed",
     "MethodInvocation", "Microphone", "MicrophoneInput", "ObservableSource",
     "ParticipantPermission", "Playback", "PublishedDataTrack", "Recording", "RemoteParticipant",

@@ -12,10 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from utd_rx.errors import UTDErrorCode, UTDStreamException
-from utd_rx.media.thinning import MAX_DATA, MAX_PARTS, PER_MESSAGE, thinned
+from utd_rx.media.thinning import MAX_CALLS, MAX_DATA, MAX_PARTS, PER_MESSAGE, thinned
 from utd_rx.models import events as ev
 from utd_rx.models.connection import DisconnectReason
+from utd_rx.models.data_tracks import DataTrackFrame
 from utd_rx.models.device_state import MicrophoneState
+from utd_rx.models.methods import MethodInvocation
 from utd_rx.models.participant import (
     LocalParticipant,
     RemoteParticipant,
@@ -76,7 +78,7 @@ EVENTS = st.lists(
 
 
 def sorted_tracks(who: Any) -> Any:
-    """The same without the order in which tracks came."""
+    """The same without the order in which tracks came: two of one sid are nothing that comes."""
     return evolve(who, tracks=tuple(sorted(who.tracks, key=lambda track: track.sid)))
 
 
@@ -90,7 +92,8 @@ def folded(events: Sequence[ev.RoomEvent]) -> tuple[object, ...]:
             case ev.Reconnected():
                 is_out = False
         roster = rules.step(roster, event, is_reconnecting=is_out)
-    people = [sorted_tracks(who) for who in (roster.local, *roster.participants)]
+    others = sorted(roster.remotes.values(), key=lambda who: who.identity)
+    people = [sorted_tracks(who) for who in (roster.local, *others)]
     return people, roster.metadata, roster.room_name, roster.room_sid, is_out
 
 
@@ -125,6 +128,13 @@ def test_of_a_storm_as_much_is_left_as_there_is_state() -> None:
     left = thinned(storm)
     assert len(left) == 3
     assert folded(left) == folded(storm)
+
+
+def test_a_room_that_was_moved_is_out_no_more_than_it_was() -> None:
+    out, moved = ev.Reconnecting(), ev.RoomMoved(ev.RoomSnapshot("moved", ME))
+    back = ev.Reconnected(ev.RoomSnapshot("again", ME))
+    assert thinned([out, back, out, back, moved]) == [out, back, moved]
+    assert thinned([back, out, moved]) == [out, moved]
 
 
 def test_who_has_gone_and_come_back_has_gone() -> None:
@@ -193,6 +203,14 @@ def test_texts_and_files_that_are_too_much_have_failed() -> None:
     assert (began, other) == (TransferBegan(1, info), TransferBegan(2, info))
     assert ended.failure is not None
     assert ended.failure.code is UTDErrorCode.TIMEOUT
+
+
+def test_of_frames_and_calls_the_newest_are_left() -> None:
+    frames = [DataTrackFrame(bytes(1_000_000), n) for n in range(10)]
+    assert thinned(frames) == frames[-4:]
+    assert thinned(frames[:2]) == frames[:2]
+    calls = [MethodInvocation(n, "echo", "ana", "", 1.0) for n in range(MAX_CALLS + 5)]
+    assert thinned(calls) == calls[5:]
 
 
 @pytest.mark.parametrize("items", [[], [1, 2, 3], [object()]])

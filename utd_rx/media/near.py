@@ -142,8 +142,11 @@ class NearEnd:
                     with suppress(UTDStreamException):
                         await self.call(port, method, back, {})
 
-    def tell(self, port: int, method: str, args: Any, kwargs: Any) -> Callable[[], None]:
-        """Call a method that nobody waits for, on any thread; returns what stops its sinks."""
+    def tell(
+        self, port: int, method: str, args: Any, kwargs: Any, *, is_heard_out: bool = False
+    ) -> Callable[[], None]:
+        """Call a method that nobody waits for, on any thread; returns what stops its sinks, at
+        once or when the far side has let go of them."""
         if running_loop() is not None:
             self._attach()
         number, words, sinks = self._packed(port, method, args, kwargs)
@@ -152,7 +155,7 @@ class NearEnd:
 
         def stop() -> None:
             for message in stopping:  # once
-                for sink in sinks:
+                for sink in () if is_heard_out else sinks:
                     self._forget(sink)
                 self.pipe.post(message)
 
@@ -297,6 +300,9 @@ class Near:
     undo: ClassVar[Mapping[str, TakeBack]] = {}
     """What takes a call back that was cancelled when it was done."""
 
+    heard_out: ClassVar[frozenset[str]] = frozenset()
+    """Methods whose sinks hear the rest of what had begun when they were stopped."""
+
     def __init__(self, end: NearEnd, number: int, shape: type) -> None:
         self._end = end
         self._number = number
@@ -321,7 +327,8 @@ class Near:
         return await self._end.call(self._number, method, args, kwargs, self.undo.get(method))
 
     def _tell(self, method: str, *args: Any, **kwargs: Any) -> Callable[[], None]:
-        return self._end.tell(self._number, method, args, kwargs)
+        is_heard_out = method in self.heard_out
+        return self._end.tell(self._number, method, args, kwargs, is_heard_out=is_heard_out)
 
 
 def _forked() -> UTDStreamException:

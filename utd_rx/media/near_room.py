@@ -13,7 +13,13 @@ from utd_rx.media.near import Near, NearEnd, TakeBack
 from utd_rx.media.pictures import PictureReader
 from utd_rx.ports.methods import InvocationSink, method_name
 from utd_rx.ports.room import FramesSink, PicturesSink
-from utd_rx.ports.transfers import TransferSink, topic_name
+from utd_rx.ports.transfers import (
+    TransferBegan,
+    TransferEnded,
+    TransferNews,
+    TransferSink,
+    topic_name,
+)
 
 
 class NearRoom(Near):
@@ -26,8 +32,12 @@ class NearRoom(Near):
         "hear": lambda args, reception: ("unhear", (reception,)),
         "look": lambda args, view: ("unlook", (view,)),
         "route": lambda args, route: ("unroute", (route,)),
+        "publish_data_track": lambda args, number: ("unpublish_data_track", (number,)),
+        "read_data_track": lambda args, reading: ("unread_data_track", (reading,)),
         "open_stream": lambda args, number: ("end_stream", (number, "cancelled")),
     }
+
+    heard_out: ClassVar[frozenset[str]] = frozenset(["receive_streams"])
 
     def __init__(self, end: NearEnd, number: int, shape: type) -> None:
         super().__init__(end, number, shape)
@@ -41,7 +51,24 @@ class NearRoom(Near):
 
     def receive_streams(self, topic: str, is_text: bool, sink: TransferSink) -> Callable[[], None]:
         """See `RoomPort.receive_streams`; raises as `UTDRoom` does."""
-        return self._hold((topic_name(topic), is_text), "receive_streams", topic, is_text, sink)
+        begun, is_over = set[int](), False
+
+        def take(news: TransferNews) -> None:
+            if isinstance(news, TransferBegan) and not is_over:
+                begun.add(news.number)
+            if news.number in begun:
+                sink(news)
+            if isinstance(news, TransferEnded):
+                begun.discard(news.number)
+
+        end = self._hold((topic_name(topic), is_text), "receive_streams", topic, is_text, take)
+
+        def stop() -> None:
+            nonlocal is_over
+            is_over = True  # what begins before the far side knows is none of it
+            end()
+
+        return stop
 
     async def aclose(self) -> None:
         """See `RoomPort.aclose`."""

@@ -50,6 +50,9 @@ ENDING: Final = 1.5
 REAP: Final = 0.005
 """Seconds between looks whether a child whose socket is closed has ended."""
 
+MAX_WORDS: Final = 500
+"""Characters of them that are told."""
+
 TAIL: Final = 8 * 1024
 """Bytes of what the child said last that are looked at."""
 
@@ -243,9 +246,14 @@ def _leave(child: subprocess.Popen[bytes], end: NearEnd, words: int) -> None:
 
 
 def _tail(words: int) -> str:
+    """Return what it said last; of Python's own account of its end the beginning."""
     size = os.fstat(words).st_size
     tail = os.pread(words, TAIL, max(0, size - TAIL)).decode(errors="replace")
-    return foreign_text(tail, max_text=TAIL)[-500:]
+    said, _, account = tail.partition("Fatal Python error: ")
+    return (
+        foreign_text(said, max_text=TAIL)[-MAX_WORDS:]
+        or foreign_text(account, max_text=TAIL)[:MAX_WORDS]
+    )
 
 
 def _ending(status: int) -> str:

@@ -8,12 +8,15 @@ to a bound, and what went is counted.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import accumulate
 from typing import Any, Final
 
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models import events as ev
+from utd_rx.models.data_tracks import DataTrackFrame
 from utd_rx.models.device_state import MicrophoneState, SpeakerState
 from utd_rx.models.events import RoomEvent
+from utd_rx.models.methods import MethodInvocation
 from utd_rx.ports.crossing import MAX_FAILURES
 from utd_rx.ports.transfers import TransferBegan, TransferEnded, TransferNews, TransferPart
 
@@ -22,6 +25,9 @@ MAX_DATA: Final = 4 * 1024 * 1024
 
 PER_MESSAGE: Final = 1024
 """Bytes that a message takes besides its own, so that empty ones count, too."""
+
+MAX_CALLS: Final = 1_000
+"""Calls of a method that wait."""
 
 MAX_PARTS: Final = 16 * 1024 * 1024
 """Bytes of texts and files that wait."""
@@ -65,7 +71,7 @@ class _Later:
         self._told: set[tuple[Any, ...]] = set()
         self._whole: dict[str, bool] = {}
         """Of whom all is told again, and whether it is known that they have gone before that."""
-        self._has_snapshot = self._was_out = False
+        self._has_snapshot = self._was_back = self._was_out = False
 
     def keeps(self, event: RoomEvent) -> bool:
         """Whether an event has to be told, though all that came later is."""
@@ -82,10 +88,8 @@ class _Later:
         self._told.add(about)
         if isinstance(event, OWN):
             return is_first
-        if self._has_snapshot:  # but that it was out at all
-            is_out = isinstance(event, ev.Reconnecting) and not self._was_out
-            self._was_out |= is_out
-            return is_out
+        if self._has_snapshot:
+            return self._is_way(event)
         match event:
             case ev.Reconnecting():  # while it is out, not all that is told counts
                 self._told = {told for told in self._told if told[0] in OWN}
@@ -93,12 +97,21 @@ class _Later:
                 return True
             case ev.Reconnected() | ev.RoomMoved():
                 self._has_snapshot = True
+                return self._is_way(event) or isinstance(event, ev.RoomMoved)
             case ev.ParticipantConnected(who):
                 return self._whole.setdefault(who.identity, False) is False and is_first
             case ev.ParticipantDisconnected(identity) if identity in self._whole:
                 has_gone, self._whole[identity] = self._whole[identity], True
                 return not has_gone
         return is_first and getattr(event, "identity", None) not in self._whole
+
+    def _is_way(self, event: RoomEvent) -> bool:
+        """Whether it says that the connection was out, or back from that, before a snapshot."""
+        is_back = isinstance(event, ev.Reconnected) and not (self._was_back or self._was_out)
+        is_out = isinstance(event, ev.Reconnecting) and not self._was_out
+        self._was_back |= is_back
+        self._was_out |= is_out
+        return is_back or is_out
 
     def missed(self) -> list[RoomEvent]:
         """Return what tells of the data that is not told."""
@@ -146,9 +159,22 @@ def thinned_transfers(news: Sequence[TransferNews]) -> list[TransferNews]:
     return [*begun, *over.values()]
 
 
+def thinned_frames(frames: Sequence[DataTrackFrame]) -> list[DataTrackFrame]:
+    """Return the newest, as many as a bound has room for; frames get lost, and nobody is told."""
+    sizes = accumulate(len(frame.payload) + PER_MESSAGE for frame in reversed(frames))
+    return list(frames[-sum(size <= MAX_DATA for size in sizes) or len(frames) :])
+
+
+def thinned_calls(calls: Sequence[MethodInvocation]) -> list[MethodInvocation]:
+    """Return the newest; who called before them has given up, or will."""
+    return list(calls[-MAX_CALLS:])
+
+
 RULES: Final[dict[Any, Callable[[Any], list[Any]]]] = {
     RoomEvent: thinned_events,
     MicrophoneState | SpeakerState: thinned_states,
     TransferNews: thinned_transfers,
+    DataTrackFrame: thinned_frames,
+    MethodInvocation: thinned_calls,
 }
 """By the kind of what is told; of anything else everything has to be."""

@@ -14,6 +14,7 @@ from utd_rx.errors import UTDStreamException
 from utd_rx.models.checks import typed
 from utd_rx.models.connection import ConnectionQuality, DisconnectReason
 from utd_rx.models.data_tracks import DataTrackInfo
+from utd_rx.models.encryption import EncryptionState
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.participant import (
     LocalParticipant,
@@ -110,6 +111,14 @@ class ParticipantPermissionsChanged(RoomEvent):
 class ConnectionQualityChanged(RoomEvent):
     identity: str
     quality: ConnectionQuality
+
+
+@frozen(field_transformer=typed)
+class ParticipantEncryptionChanged(RoomEvent):
+    """How it is with the encryption of what `identity`, local or remote, publishes."""
+
+    identity: str
+    encryption: EncryptionState
 
 
 @frozen(field_transformer=typed)
@@ -329,6 +338,7 @@ _CHANGES: Final[dict[str, Callable[[str, Any], RoomEvent]]] = {
     "metadata": ParticipantMetadataChanged,
     "attributes": ParticipantAttributesChanged,
     "permission": ParticipantPermissionsChanged,
+    "encryption": ParticipantEncryptionChanged,
 }
 
 

@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar, cast
 from utd_rx.models.audio import AudioInput
 from utd_rx.models.chat import ChatMessage
 from utd_rx.models.devices import CameraChoice
+from utd_rx.models.encryption import Encryption
 from utd_rx.models.events import RoomSnapshot
 from utd_rx.models.participant import TrackSource
 from utd_rx.models.statistics import RoomStatistics
@@ -24,6 +25,7 @@ from utd_rx.sessions.coming_back import ComingBack
 from utd_rx.sessions.commands import command
 from utd_rx.sessions.data_tracks import DataTracking
 from utd_rx.sessions.describing import Describing
+from utd_rx.sessions.encrypting import Encrypting, checked_encryption
 from utd_rx.sessions.listening import Listening
 from utd_rx.sessions.methods import CallingMethods, MethodCalls
 from utd_rx.sessions.own_tracks import OwnTracks
@@ -53,6 +55,7 @@ class MediaSession(
     CallingMethods[St],
     Transferring[St],
     DataTracking[St],
+    Encrypting[St],
     Owned,
 ):
     """A headless session: streams that mirror the server, commands that can be awaited.
@@ -71,6 +74,7 @@ class MediaSession(
         on_joined: Called after each join.
         choice: Which tracks of others to receive, where neither the media server receives all by
             itself nor the app said a word.
+        encryption: What all of it is encrypted with, end to end; None is in clear.
     """
 
     def __init__(
@@ -84,8 +88,10 @@ class MediaSession(
         clock: Clock,
         on_joined: Callable[[], None] | None = None,
         choice: TrackChoice | None = None,
+        encryption: Encryption | None = None,
     ) -> None:
         self._room = room
+        self._encryption = checked_encryption(encryption)
         self._clock = clock
         self._on_joined = on_joined
         self._runner: Runner[St] = Runner(
@@ -186,7 +192,7 @@ class MediaSession(
         return (await self._credentials()).token if is_needed else None
 
     def _connect(self, access: RoomPass) -> Awaitable[RoomSnapshot]:
-        return self._room.connect(access.url, access.token)
+        return self._room.connect(access.url, access.token, encryption=self._encryption)
 
     async def _complete_join(self, epoch: int) -> None:
         """Wait for what a session type needs to know before it counts as joined."""

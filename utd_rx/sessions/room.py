@@ -17,6 +17,7 @@ from utd_rx.errors import (
 )
 from utd_rx.models.audio import AudioInput
 from utd_rx.models.chat import ChatMessage
+from utd_rx.models.encryption import Encryption
 from utd_rx.models.events import RoomSnapshot
 from utd_rx.models.video import VideoInput
 from utd_rx.ports.clock import SYSTEM_CLOCK, Clock
@@ -44,6 +45,7 @@ class PlainRoomOptions(TypedDict, total=False):
     camera: VideoInput | None
     screen: VideoInput | None
     auto_subscribe: bool | TrackChoice
+    encryption: Encryption | None
 
 
 TOKEN_TIMEOUT: Final = 30.0
@@ -75,6 +77,7 @@ class RoomSession(MediaSession[PlainRoomState], RoomView):
         auto_subscribe: Whether all that others publish is received: True, False for what
             `subscribe` says only, or a function of a participant and a track of theirs, which is
             asked about each on the session's loop.
+        encryption: What it is encrypted with, end to end; None is in clear.
         clock: Of deadlines and of what is sent.
 
     Raises:
@@ -92,6 +95,7 @@ class RoomSession(MediaSession[PlainRoomState], RoomView):
         camera: VideoInput | None = None,
         screen: VideoInput | None = None,
         auto_subscribe: bool | TrackChoice = True,
+        encryption: Encryption | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         if (token is None) is (token_source is None):
@@ -115,6 +119,7 @@ class RoomSession(MediaSession[PlainRoomState], RoomView):
             screen=screen,
             clock=clock,
             choice=choice,
+            encryption=encryption,
         )
 
         self._writing = asyncio.Lock()
@@ -138,7 +143,12 @@ class RoomSession(MediaSession[PlainRoomState], RoomView):
         return None if self._token_source is None else await self._asked()
 
     def _connect(self, access: RoomPass) -> Awaitable[RoomSnapshot]:
-        return self._room.connect(access.url, access.token, auto_subscribe=self._auto_subscribe)
+        return self._room.connect(
+            access.url,
+            access.token,
+            auto_subscribe=self._auto_subscribe,
+            encryption=self._encryption,
+        )
 
     async def _asked(self) -> str:
         assert self._token_source is not None

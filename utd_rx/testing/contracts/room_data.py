@@ -179,6 +179,27 @@ class RoomDataPromises:
         ) == b"".join(whole)
         stop()
 
+    async def test_what_has_begun_comes_to_its_end_when_nobody_receives_any_more(
+        self, joined: RoomBench
+    ) -> None:
+        server, came = joined.server, Batches[TransferNews]()
+
+        def take(news: TransferNews) -> None:
+            came.take((news,))
+            stop()  # as who waits for the first one does
+
+        stop = joined.room.receive_streams("t", False, take)
+        who, _ = await server.converse()
+        assert await joined.room.call(MethodRequest("echo", "", who)) == ""  # its channels are open
+        header = TransferHeader(is_text=False, topic="t", name="a.bin")
+        await server.send(header, [b"a" * 20_000, b"b"], "")
+        await came.until(lambda news: isinstance(news, TransferEnded))
+        parts = [news.data for news in came.told if isinstance(news, TransferPart)]
+        assert b"".join(parts) == b"a" * 20_000 + b"b"
+        await server.send(header, [b"another"], "")
+        assert await joined.room.call(MethodRequest("echo", "", who)) == ""
+        assert sum(isinstance(news, TransferBegan) for news in came.told) == 1
+
     async def _receive_twice(self, joined: RoomBench, is_text: bool) -> None:
         joined.room.receive_streams("t", is_text, lambda news: None)
 
