@@ -63,6 +63,7 @@ class Ask:
     method: str
     words: bytes
     wants_result: bool = True
+    says_begun: bool = False
 
 
 @frozen
@@ -89,6 +90,13 @@ class Result:
     number: int
     words: bytes
     is_error: bool = False
+
+
+@frozen
+class AskBegun:
+    """What a port tells behind this, it tells since it was asked something that `says_begun`."""
+
+    port: int
 
 
 @frozen
@@ -214,6 +222,7 @@ Message: TypeAlias = (
     | Ask
     | CancelAsk
     | StopAsk
+    | AskBegun
     | Result
     | Delivery
     | ForgetSink
