@@ -20,9 +20,9 @@ from utd_rx.models.video import VideoFormat
 HEADER: Final = struct.Struct("!IB")
 """Before each message: its bytes, and how many descriptors came along."""
 
-MAX_MESSAGE: Final = 64 * 1024 * 1024
-"""Bytes: a source that is a value with its sound in it, ten minutes at 48 kHz. Anything longer says
-that the two ends have lost each other."""
+MAX_MESSAGE: Final = 1024 * 1024 * 1024
+"""Bytes: everybody's metadata in a full room, half a megabyte each. Anything longer says that the two
+ends have lost each other."""
 
 MAX_DESCRIPTORS: Final = 8
 """With one message."""
