@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
-from utd_rx.media.thinning import thinned
+from utd_rx.media.thinning import size_of, thinned
 from utd_rx.media.wire import Beat, ChildLog, Delivery, Message
 
 MANY: Final = 512
@@ -100,9 +100,4 @@ def _weight(message: Message) -> int:
     if not isinstance(message, Delivery):
         return 1
     items = message.batch if isinstance(message.batch, tuple) else (message.batch,)
-    return 1 + len(items) + sum(_size(item) for item in items) // 1024
-
-
-def _size(item: object) -> int:
-    data = getattr(item, "payload", None) or getattr(item, "data", None)
-    return len(data) if isinstance(data, bytes | str) else 0
+    return 1 + len(items) + sum(map(size_of, items)) // 1024

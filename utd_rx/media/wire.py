@@ -21,8 +21,8 @@ HEADER: Final = struct.Struct("!IB")
 """Before each message: its bytes, and how many descriptors came along."""
 
 MAX_MESSAGE: Final = 1024 * 1024 * 1024
-"""Bytes: everybody's metadata in a full room, half a megabyte each. Anything longer says that the two
-ends have lost each other."""
+"""Bytes: everybody's metadata in a full room, half a megabyte each. Anything longer says that the
+two ends have lost each other."""
 
 MAX_DESCRIPTORS: Final = 8
 """With one message."""
