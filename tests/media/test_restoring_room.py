@@ -15,6 +15,8 @@ from utd_rx.media.restoring_room import SETTLE_WITHIN
 from utd_rx.models import events as ev
 from utd_rx.models.audio import AudioFrame
 from utd_rx.models.connection import DisconnectReason
+from utd_rx.models.data_tracks import DataTrackFrame, DataTrackInfo
+from utd_rx.models.encryption import Encryption
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.methods import MethodInvocation
 from utd_rx.models.participant import ParticipantPermission, TrackSource
@@ -30,6 +32,7 @@ from utd_rx.video import TestPattern
 
 FRAME = AudioFrame(np.zeros((480, 1), np.int16), 48_000, 0.0)
 SEEN = VideoFrame(np.zeros((16, 16, 3), np.uint8), 0.0)
+POSE = DataTrackInfo("DTR_pose", "pose")
 LISTENER = ParticipantPermission(can_subscribe=True, can_publish_data=True)
 
 
@@ -219,6 +222,39 @@ async def test_what_was_said_of_oneself_is_said_again_as_the_server_has_it_since
     await stage.again()
     local = stage.now.snapshot.local
     assert (local.name, dict(local.attributes)) == ("Me", {"mood": "bad", "hat": "red"})
+
+
+async def test_data_tracks_go_on_both_ways() -> None:
+    stage = Restored()
+    stage.remotes = (evolve(BEN, data_tracks=(POSE,)),)
+    await stage.joined()
+    came: list[DataTrackFrame] = []
+    reading = await stage.room.read_data_track(POSE.sid, came.append)
+    number = await stage.room.publish_data_track("mine")
+    over = await stage.room.publish_data_track("over")
+    await stage.room.unpublish_data_track(over)
+    stage.die()
+    await stage.again()
+    stage.now.data_tracks.play(POSE.sid, DataTrackFrame(b"pose"))
+    await stage.room.push_data_frame(number, DataTrackFrame(b"x"))
+    assert [name for name, _ in stage.now.data_tracks.pushed] == ["mine"]
+    assert list(stage.now.data_tracks.published.values()) == ["mine"]
+    assert len(came) == 1
+    await stage.room.unread_data_track(reading)
+    stage.now.data_tracks.play(POSE.sid, DataTrackFrame(b"pose"))
+    assert len(came) == 1
+    left = await refusal(stage.room.push_data_frame(over, DataTrackFrame(b"x")))
+    assert left.reason is ConflictReason.LEFT
+
+
+async def test_it_is_joined_with_the_keys_of_now() -> None:
+    stage = Restored()
+    first, second = Encryption("one"), Encryption("two")
+    await stage.room.connect("wss://x", "token-1", encryption=first)
+    await stage.room.encrypt(second)
+    stage.die()
+    await stage.again()
+    assert stage.now.encryption == second
 
 
 async def test_it_is_joined_with_the_newest_token() -> None:
