@@ -11,7 +11,7 @@ from attrs import evolve
 from tests.media.restored import ALL, BEN, FACE, VOICE, Restored, turns
 from utd_rx.audio.sources import ToneSource
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
-from utd_rx.media.restoring_room import SETTLE_WITHIN
+from utd_rx.media.restoring_room import SETTLE_WITHIN, RestoringRoom
 from utd_rx.models import events as ev
 from utd_rx.models.audio import AudioFrame
 from utd_rx.models.connection import DisconnectReason
@@ -135,6 +135,26 @@ async def test_what_is_heard_seen_and_played_goes_on_under_its_number() -> None:
     assert len(heard) == 1
     assert stage.now.pulled == {}
     assert voice.is_closed
+
+
+async def test_a_speaker_that_the_app_keeps_to_itself_is_played_on_as_well() -> None:
+    stage, speaker = Restored(), Loudspeaker()
+    room = RestoringRoom(stage.succession, stage.serve_room, needs=lambda key: False)
+    await room.connect("wss://x", "token-1")
+    route = await room.route(VOICE.sid, speaker.key, name="ben", gain=0.5)
+    stage.now.play(VOICE.sid, FRAME)
+    await room.set_gain(route, 2.0)
+    [voice] = speaker.voices
+    assert (voice.name, voice.gain, len(voice.frames)) == ("ben", 2.0, 1)
+    stage.die()
+    await turns(20)
+    stage.now.play(VOICE.sid, FRAME)
+    assert len(voice.frames) == 2
+    await room.unroute(route)
+    assert voice.is_closed
+    nobody = await refusal(room.route("TR_nobody", speaker.key))
+    assert nobody.code is UTDErrorCode.NOT_FOUND
+    assert speaker.voices[-1].is_closed
 
 
 async def test_what_is_told_before_the_join_has_answered_counts() -> None:

@@ -13,13 +13,14 @@ from utd_rx.media.restoring_data import RestoringData
 from utd_rx.media.succession import Succession
 from utd_rx.media.wished import OwnDataTrack, OwnTrack, WishedReception
 from utd_rx.models import events as ev
-from utd_rx.models.audio import AudioInput
+from utd_rx.models.audio import AudioFrame, AudioInput
 from utd_rx.models.data_tracks import DataTrackFrame
 from utd_rx.models.devices import DeviceKey
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.participant import TrackPublication, TrackSource
 from utd_rx.models.statistics import MediaStatistics, RoomStatistics
 from utd_rx.models.video import VideoInput
+from utd_rx.ports import living
 from utd_rx.ports.data_tracks import DataFramesSink
 from utd_rx.ports.room import FramesSink, PicturesSink, RoomPort, height_asked
 
@@ -34,14 +35,16 @@ class RestoringMedia(RestoringData):
 
     Args:
         succession: Of the processes.
-        needs: Is told of each speaker that it is to play on.
+        needs: Is told of each speaker that it is to play on, and returns whether that lives where
+            rooms do.
     """
 
     def __init__(
-        self, succession: Succession[Any], needs: Callable[[DeviceKey], object] = lambda key: None
+        self, succession: Succession[Any], needs: Callable[[DeviceKey], bool] = lambda key: True
     ) -> None:
         super().__init__(succession)
         self._needs = needs
+        self._voices: dict[int, living.Voice] = {}
 
     def _pass(self, events: tuple[ev.RoomEvent, ...]) -> None:
         """Keep what changes the wish, and tell it."""
@@ -124,7 +127,24 @@ class RestoringMedia(RestoringData):
     async def hear(self, track_sid: str, sink: FramesSink) -> int:
         return await self._receive(WishedReception("hear", "unhear", track_sid, (sink,)))
 
+    async def _route_here(self, track_sid: str, voice: living.Voice) -> int:
+        """Play a track on a speaker that the app keeps in its own process: its frames cross."""
+
+        def play(frames: tuple[AudioFrame, ...]) -> None:
+            for frame in frames:
+                voice(frame)
+
+        try:
+            route = await self.hear(track_sid, play)
+        except BaseException:
+            voice.close()
+            raise
+        self._voices[route] = voice
+        return route
+
     async def unhear(self, reception: int) -> None:
+        if (voice := self._voices.pop(reception, None)) is not None:
+            voice.close()
         known = self._wished.receptions.get(reception)
         self._wished = wishes.receives(self._wished, reception, None)
         if known is not None and known.there is not None:
@@ -134,13 +154,16 @@ class RestoringMedia(RestoringData):
     async def route(
         self, track_sid: str, speaker: DeviceKey, *, name: str = "", gain: float = 1.0
     ) -> int:
-        self._needs(speaker)
+        if not self._needs(speaker) and living.is_here(speaker):
+            return await self._route_here(track_sid, living.find(speaker).voice(name, gain=gain))
         options = FrozenMap[str, Any]({"name": name, "gain": gain})
         return await self._receive(
             WishedReception("route", "unroute", track_sid, (speaker,), options)
         )
 
     async def set_gain(self, route: int, gain: float) -> None:
+        if route in self._voices:
+            self._voices[route].gain = gain
         known = self._wished.receptions.get(route)
         if known is None or known.begin != "route":
             return

@@ -60,7 +60,7 @@ class RestoringRoom(RestoringMedia):
     Args:
         succession: Of the processes.
         make: Makes a room in one of them.
-        needs: Is told of each speaker that it is to play on.
+        needs: As that of `RestoringMedia`.
         closed: Is awaited once it is closed for good.
     """
 
@@ -71,7 +71,7 @@ class RestoringRoom(RestoringMedia):
         succession: Succession[Any],
         make: Callable[[Any], RoomPort],
         *,
-        needs: Callable[[DeviceKey], object] = lambda key: None,
+        needs: Callable[[DeviceKey], bool] = lambda key: True,
         closed: Callable[[], Coroutine[Any, Any, None]] | None = None,
     ) -> None:
         super().__init__(succession, needs)
