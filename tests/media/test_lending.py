@@ -155,7 +155,7 @@ async def test_it_is_opened_as_often_as_it_is_wanted() -> None:
     [
         (LOST, LOST.message),
         (ValueError("no such thing"), "no such thing"),
-        (type("Ours", (Exception,), {})("hm"), "Ours: hm"),
+        (type("Ours", (Exception,), {})("hm"), "the input failed: Ours"),
     ],
 )
 async def test_why_it_does_not_open_and_why_it_failed_is_raised(
