@@ -247,7 +247,7 @@ PICTURES = np.zeros((2, 16, 16, 3), np.uint8)
         (lambda: FrameSource(lambda index: None, size=(16, 16)), False),
         (lambda: ObservableSource(never()), False),
         (lambda: ToneSource(clock=FakeClock()), False),
-        (lambda: ArraySource(np.zeros(LARGEST, np.int8), 48_000), False),
+        (lambda: FrameSource(np.zeros((1 + LARGEST // 768, 16, 16, 3), np.uint8)), False),
         (Publishing, False),
         (lambda: make, False),
     ],
