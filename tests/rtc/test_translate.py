@@ -19,9 +19,7 @@ from utd_rx.models.data_tracks import DataTrackInfo
 from utd_rx.models.participant import TrackKind, TrackPublication, TrackSource
 from utd_rx.rtc.translate import Translator
 
-UNTYPED = (
-    "sip_dtmf_received",
-)
+UNTYPED = ("sip_dtmf_received",)
 
 
 def publication(
