@@ -225,6 +225,27 @@ async def test_a_sink_that_raises_is_reported_and_disturbs_nobody(
     assert "ZeroDivisionError" in caplog.text
 
 
+@pytest.mark.parametrize("method", ["buy", "fail"])
+async def test_what_was_told_before_it_began_afresh_is_told_only_if_that_fails(
+    ends: Ends, method: str
+) -> None:
+    shop, heard = ends.shop(), list[object]()
+    shop.listen(heard.append)
+    await shop.buy()
+    [there] = ends.far.ports
+    there.listeners[0]("old")  # and it is on its way
+    try:
+        await ends.near.call_afresh(1, method, (), {})
+    except LookupError:
+        assert method == "fail"
+        assert heard == ["old"]
+    else:
+        assert method == "buy"
+        assert heard == []
+    await shop.tell("new")
+    assert heard[-1] == "new"
+
+
 async def test_other_loops_call_and_are_told_on_their_own(ends: Ends) -> None:
     shop = ends.shop()
     await shop.buy()

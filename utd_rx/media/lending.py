@@ -25,7 +25,6 @@ from utd_rx.media.pictures import PictureWriter
 from utd_rx.media.pipe import Handler, Pipe
 from utd_rx.media.ring import RingShape
 from utd_rx.media.wire import (
-    MAX_MESSAGE,
     Lent,
     LentEnded,
     LentLost,
@@ -44,7 +43,7 @@ from utd_rx.ports import living
 
 logger: Final = logging.getLogger(__name__)
 
-LARGEST: Final = MAX_MESSAGE // 4
+LARGEST: Final = 16 * 1024 * 1024
 """Bytes of a source that is sent with its sound in it: three minutes at 48 kHz."""
 
 _KNOWN: Final = sys.stdlib_module_names | {"utd_rx", "numpy"}

@@ -21,10 +21,10 @@ from utd_rx.media.outbound import Outbound
 from utd_rx.media.wire import MAX_DESCRIPTORS, Message, Unframer, framed
 from utd_rx.state.reports import running_loop
 
-READ: Final = 256 * 1024
+READ: Final = 64 * 1024
 """Bytes taken from the socket at a time."""
 
-READS: Final = 16
+READS: Final = 4
 """Times in one turn of the loop, so that a storm does not hold up everything else."""
 
 Handler: TypeAlias = Callable[[Any, tuple[int, ...]], object]

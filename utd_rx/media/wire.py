@@ -20,9 +20,9 @@ from utd_rx.models.video import VideoFormat
 HEADER: Final = struct.Struct("!IB")
 """Before each message: its bytes, and how many descriptors came along."""
 
-MAX_MESSAGE: Final = 64 * 1024 * 1024
-"""Bytes: a source that is a value with its sound in it, ten minutes at 48 kHz. Anything longer says
-that the two ends have lost each other."""
+MAX_MESSAGE: Final = 1024 * 1024 * 1024
+"""Bytes: everybody's metadata in a full room, half a megabyte each. Anything longer says that the
+two ends have lost each other."""
 
 MAX_DESCRIPTORS: Final = 8
 """With one message."""
@@ -63,6 +63,7 @@ class Ask:
     method: str
     words: bytes
     wants_result: bool = True
+    says_begun: bool = False
 
 
 @frozen
@@ -89,6 +90,13 @@ class Result:
     number: int
     words: bytes
     is_error: bool = False
+
+
+@frozen
+class AskBegun:
+    """What a port tells behind this, it tells since it was asked something that `says_begun`."""
+
+    port: int
 
 
 @frozen
@@ -214,6 +222,7 @@ Message: TypeAlias = (
     | Ask
     | CancelAsk
     | StopAsk
+    | AskBegun
     | Result
     | Delivery
     | ForgetSink
