@@ -40,6 +40,13 @@ if TYPE_CHECKING:
     from utd_rx.models.connection import ConnectionQuality, DisconnectReason, UTDConnectionState
     from utd_rx.models.data_tracks import DataTrackFrame, DataTrackInfo
     from utd_rx.models.devices import CameraDevice
+    from utd_rx.models.encryption import (
+        Encryption,
+        EncryptionKey,
+        EncryptionState,
+        KeyDerivation,
+        KeyRing,
+    )
     from utd_rx.models.events import RoomEvent
     from utd_rx.models.methods import MethodFailed, MethodInvocation
     from utd_rx.models.participant import (
@@ -64,6 +71,7 @@ if TYPE_CHECKING:
     from utd_rx.models.statistics import RoomStatistics, TrackDirection, TrackStatistics
     from utd_rx.models.stream_type import UTDStreamType
     from utd_rx.models.token import UTDSessionResponse, UTDTokenResponse
+    from utd_rx.models.transcript import TranscriptTurn
     from utd_rx.models.transfers import TransferInfo, TransferProgress
     from utd_rx.models.value import from_json, to_json
     from utd_rx.models.video import VideoFormat, VideoFrame, VideoInput
@@ -137,6 +145,7 @@ _HOME: Final = {
     "utd_rx.models.connection": "ConnectionQuality DisconnectReason UTDConnectionState",
     "utd_rx.models.data_tracks": "DataTrackFrame DataTrackInfo",
     "utd_rx.models.devices": "CameraDevice",
+    "utd_rx.models.encryption": "Encryption EncryptionKey EncryptionState KeyDerivation KeyRing",
     "utd_rx.models.events": "RoomEvent",
     "utd_rx.models.methods": "MethodFailed MethodInvocation",
     "utd_rx.models.participant": (
@@ -152,6 +161,7 @@ _HOME: Final = {
     "utd_rx.models.statistics": "RoomStatistics TrackDirection TrackStatistics",
     "utd_rx.models.stream_type": "UTDStreamType",
     "utd_rx.models.token": "UTDSessionResponse UTDTokenResponse",
+    "utd_rx.models.transcript": "TranscriptTurn",
     "utd_rx.models.transfers": "TransferInfo TransferProgress",
     "utd_rx.models.value": "from_json to_json",
     "utd_rx.models.video": "VideoFormat VideoFrame VideoInput",
@@ -190,24 +200,26 @@ __all__ = [
     "AgentStatus", "AgentTurn", "ArraySource", "AtomsAgentSession", "AudioComparison",
     "AudioDevice", "AudioDirection", "AudioFormat", "AudioFrame", "AudioInput", "CallReplay",
     "Camera", "CameraDevice", "ChatMessage", "ConflictReason", "ConnectionQuality",
-    "DataTrackFrame", "DataTrackInfo", "DisconnectReason", "FileSending", "FrameSource",
-    "FromThread", "IncomingCall", "IncomingFile", "IncomingText", "Invitation", "InvitationAnswer",
+    "DataTrackFrame", "DataTrackInfo", "DisconnectReason", "Encryption", "EncryptionKey",
+    "EncryptionState", "FileSending", "FrameSource", "FromThread", "IncomingCall", "IncomingFile",
+    "IncomingText", "Invitation", "InvitationAnswer", "KeyDerivation", "KeyRing",
     "LiveStreamReplay", "LocalParticipant", "LoopThread", "MediaSession", "MethodFailed",
     "MethodInvocation", "Microphone", "MicrophoneInput", "ObservableSource",
     "ParticipantPermission", "Playback", "PublishedDataTrack", "Recording", "RemoteParticipant",
     "Replay", "RoomEvent", "RoomInfo", "RoomSession", "RoomStatistics", "Screen", "SpeakRequest",
     "Speaker", "StageRequest", "StateFeed", "StateSubject", "Store", "TestPattern", "ToneSource",
     "TrackDirection", "TrackKind", "TrackPublication", "TrackSource", "TrackStatistics",
-    "TransferInfo", "TransferProgress", "UTDApi", "UTDApiClient", "UTDAudioRoomSession", "UTDBan",
-    "UTDBanNotice", "UTDCall", "UTDCallEndReason", "UTDCallSession", "UTDCallStatus",
-    "UTDConnectionState", "UTDErrorCode", "UTDLiveStreamSession", "UTDRole", "UTDRoom", "UTDSeat",
-    "UTDSeatGrid", "UTDSeatMode", "UTDSession", "UTDSessionResponse", "UTDStageMember",
-    "UTDStreamClient", "UTDStreamException", "UTDStreamType", "UTDTokenResponse", "VideoFileSource",
-    "VideoFormat", "VideoFrame", "VideoInput", "VideoRecorder", "VoiceProcessing", "WavRecorder",
-    "WavSource", "WebhookEvent", "WebhookParticipant", "WebhookRoom", "WebhookTrack", "__version__",
-    "agent_tool", "became", "combine_state", "compare", "from_json", "held_for", "leave_on",
-    "level_dbfs", "list_cameras", "list_devices", "open_room", "perform", "play", "read_counter",
-    "record", "register_call", "replay", "throttle", "to_json", "verify_webhook",
+    "TranscriptTurn", "TransferInfo", "TransferProgress", "UTDApi", "UTDApiClient",
+    "UTDAudioRoomSession", "UTDBan", "UTDBanNotice", "UTDCall", "UTDCallEndReason",
+    "UTDCallSession", "UTDCallStatus", "UTDConnectionState", "UTDErrorCode", "UTDLiveStreamSession",
+    "UTDRole", "UTDRoom", "UTDSeat", "UTDSeatGrid", "UTDSeatMode", "UTDSession",
+    "UTDSessionResponse", "UTDStageMember", "UTDStreamClient", "UTDStreamException",
+    "UTDStreamType", "UTDTokenResponse", "VideoFileSource", "VideoFormat", "VideoFrame",
+    "VideoInput", "VideoRecorder", "VoiceProcessing", "WavRecorder", "WavSource", "WebhookEvent",
+    "WebhookParticipant", "WebhookRoom", "WebhookTrack", "__version__", "agent_tool", "became",
+    "combine_state", "compare", "from_json", "held_for", "leave_on", "level_dbfs", "list_cameras",
+    "list_devices", "open_room", "perform", "play", "read_counter", "record", "register_call",
+    "replay", "throttle", "to_json", "verify_webhook",
 ]  # fmt: skip
 
 

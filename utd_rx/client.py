@@ -15,6 +15,7 @@ from utd_rx.media.placed_rooms import PlacedRooms
 from utd_rx.models.audio import AudioFormat, AudioInput
 from utd_rx.models.call import IncomingCall
 from utd_rx.models.checks import source
+from utd_rx.models.encryption import Encryption
 from utd_rx.models.stream_type import UTDStreamType
 from utd_rx.models.token import UTDSessionResponse
 from utd_rx.models.video import VideoFormat, VideoInput
@@ -29,6 +30,7 @@ from utd_rx.rest.exchange import Transport
 from utd_rx.rest.signal import SignalClient
 from utd_rx.rooms import Rooms
 from utd_rx.sessions.call import UTDCallSession
+from utd_rx.sessions.encrypting import checked_encryption
 from utd_rx.sessions.signals import SignalAccess, Signals
 from utd_rx.state import StateSubject
 from utd_rx.state.errors import Uncopied
@@ -47,6 +49,8 @@ class UTDStreamClient(Rooms, Uncopied):
         base_url: The engine's REST host.
         token_base_url: The host that mints tokens.
         microphone: What sessions publish as their microphone unless told otherwise.
+        encryption: What they are encrypted with, end to end, unless told otherwise; None is in
+            clear.
         proxy: An HTTP proxy to go through, `http://user:password@host:port`, for REST and media
             alike; never to this machine nor to what `NO_PROXY` names.
         trust_env: Whether `HTTP_PROXY` and `HTTPS_PROXY` hold where no `proxy` is given; read now,
@@ -78,6 +82,7 @@ class UTDStreamClient(Rooms, Uncopied):
         base_url: str = UTDApiClient.DEFAULT_BASE_URL,
         token_base_url: str = UTDApiClient.DEFAULT_TOKEN_BASE_URL,
         microphone: AudioInput | None = None,
+        encryption: Encryption | None = None,
         proxy: str | None = None,
         trust_env: bool = False,
         adaptive_stream: bool = True,
@@ -111,6 +116,7 @@ class UTDStreamClient(Rooms, Uncopied):
         self._tokens = self._engine if token_base_url == base_url else host(token_base_url)
         self._api = UTDApi(self._engine, self._tokens)
         self._microphone = microphone
+        self._encryption = checked_encryption(encryption)
         self._identity: str | None = None
         self._user: str | None = None
         self._name: str | None = None
@@ -200,6 +206,7 @@ class UTDStreamClient(Rooms, Uncopied):
         microphone: AudioInput | None = None,
         camera: VideoInput | None = None,
         screen: VideoInput | None = None,
+        encryption: Encryption | None = None,
     ) -> UTDCallSession:
         """Make a session for calls of whoever is authenticated, one call after another.
 
@@ -208,6 +215,7 @@ class UTDStreamClient(Rooms, Uncopied):
             microphone: What to publish in a call; the client's by default.
             camera: What to publish in a video call.
             screen: What a video call may show with `set_screen_share`.
+            encryption: What its calls are encrypted with, end to end; the client's by default.
 
         Raises:
             UTDStreamException: `UNAUTHORIZED` before `authenticate`; `VALIDATION` for a type that
@@ -236,6 +244,7 @@ class UTDStreamClient(Rooms, Uncopied):
             camera=camera,
             screen=screen,
             clock=self._clock,
+            encryption=encryption or self._encryption,
         )
 
     async def aclose(self) -> None:

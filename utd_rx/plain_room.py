@@ -9,6 +9,7 @@ from utd_rx.media.choice import Media
 from utd_rx.media.placed_rooms import PlacedRooms
 from utd_rx.models.audio import AudioFormat, AudioInput
 from utd_rx.models.checks import flag, source
+from utd_rx.models.encryption import Encryption
 from utd_rx.models.video import VideoFormat, VideoInput
 from utd_rx.ports.proxy import Proxies
 from utd_rx.sessions.room import RoomSession, TokenSource
@@ -25,6 +26,7 @@ async def open_room(
     camera: VideoInput | None = None,
     screen: VideoInput | None = None,
     auto_subscribe: bool | TrackChoice = True,
+    encryption: Encryption | None = None,
     proxy: str | None = None,
     trust_env: bool = False,
     adaptive_stream: bool = True,
@@ -44,6 +46,8 @@ async def open_room(
         screen: What `set_screen_share` publishes.
         auto_subscribe: Whether all that others publish is received: True, False for what
             `subscribe` says only, or a function that says it of a participant and a track.
+        encryption: What all of it is encrypted with, end to end: a key that all share, or one of
+            each participant; None is in clear.
         proxy: As of `UTDStreamClient`.
         trust_env: Likewise.
         adaptive_stream: Likewise.
@@ -76,6 +80,7 @@ async def open_room(
         camera=camera,
         screen=screen,
         auto_subscribe=auto_subscribe,
+        encryption=encryption,
     )
     try:
         await session.join()

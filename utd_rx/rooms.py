@@ -8,6 +8,7 @@ from typing import Any, TypedDict, TypeVar, Unpack
 
 from utd_rx.models.audio import AudioFormat, AudioInput
 from utd_rx.models.checks import flag, source
+from utd_rx.models.encryption import Encryption
 from utd_rx.models.seats import UTDSeatMode
 from utd_rx.models.stream_type import UTDStreamType
 from utd_rx.models.video import VideoFormat, VideoInput
@@ -33,6 +34,7 @@ class AudioRoomOptions(TypedDict, total=False):
     mode_id: str | None
     host_seat: int | None
     microphone: AudioInput | None
+    encryption: Encryption | None
 
 
 class LiveStreamOptions(TypedDict, total=False):
@@ -44,6 +46,7 @@ class LiveStreamOptions(TypedDict, total=False):
     microphone: AudioInput | None
     camera: VideoInput | None
     screen: VideoInput | None
+    encryption: Encryption | None
 
 
 class Rooms:
@@ -52,6 +55,7 @@ class Rooms:
     _api: UTDApi
     _make_room: Callable[..., RoomPort]
     _microphone: AudioInput | None
+    _encryption: Encryption | None
     _identity: str | None
     _clock: Clock
 
@@ -68,6 +72,7 @@ class Rooms:
         mode_id: str | None = None,
         host_seat: int | None = None,
         microphone: AudioInput | None = None,
+        encryption: Encryption | None = None,
     ) -> UTDAudioRoomSession:
         """Make an audio room session without joining, to watch its streams from the start.
 
@@ -84,6 +89,7 @@ class Rooms:
             mode_id: Host only: an opaque layout id.
             host_seat: Host only: the seat kept for the host.
             microphone: What to publish once seated; the client's by default.
+            encryption: What the room is encrypted with, end to end; the client's by default.
 
         Raises:
             UTDStreamException: `VALIDATION` for what is no source.
@@ -111,6 +117,7 @@ class Rooms:
             microphone=microphone or self._microphone,
             clock=self._clock,
             on_joined=partial(self._joined_as, identity),
+            encryption=encryption or self._encryption,
         )
 
     async def join_audio_room(
@@ -145,6 +152,7 @@ class Rooms:
         microphone: AudioInput | None = None,
         camera: VideoInput | None = None,
         screen: VideoInput | None = None,
+        encryption: Encryption | None = None,
     ) -> UTDLiveStreamSession:
         """Make a live stream's session without joining, to watch its streams from the start.
 
@@ -159,6 +167,7 @@ class Rooms:
             microphone: What to publish as the host, or on the stage; the client's by default.
             camera: Likewise.
             screen: What `set_screen_share` shows.
+            encryption: What the room is encrypted with, end to end; the client's by default.
 
         Raises:
             UTDStreamException: `VALIDATION` for what is no source.
@@ -186,6 +195,7 @@ class Rooms:
             screen=screen,
             clock=self._clock,
             on_joined=partial(self._joined_as, identity),
+            encryption=encryption or self._encryption,
         )
 
     async def join_live_stream(

@@ -21,11 +21,13 @@ from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.audio import AudioFrame, AudioInput
 from utd_rx.models.connection import DisconnectReason
 from utd_rx.models.data_tracks import DataTrackFrame, DataTrackInfo
+from utd_rx.models.encryption import Encryption, EncryptionState
 from utd_rx.models.events import (
     DataReceived,
     DataTrackPublished,
     DataTrackUnpublished,
     ParticipantConnected,
+    ParticipantEncryptionChanged,
     RoomEvent,
     TrackPublished,
     TrackSubscribed,
@@ -46,6 +48,7 @@ from utd_rx.testing.contracts import Batches
 from utd_rx.testing.room import FakeRoom
 from utd_rx.testing.world.network import Network
 from utd_rx.testing.world.room import WorldRoom
+from utd_rx.testing.world.sealing import Seal, opened, seal_of
 from utd_rx.testing.world.sfu import VirtualSfu
 from utd_rx.testing.world.tokens import RoomTicket
 from utd_rx.video import TestPattern
@@ -85,8 +88,8 @@ class FakeServer:
     async def remove(self) -> None:
         self._loop.call_soon_threadsafe(self._room.lose, DisconnectReason.PARTICIPANT_REMOVED)
 
-    async def speak(self) -> str:
-        self._loop.call_soon_threadsafe(self._speak)
+    async def speak(self, encryption: Encryption | None = None) -> str:
+        self._loop.call_soon_threadsafe(self._speak, encryption)
         return OTHER
 
     async def show(self) -> str:
@@ -147,9 +150,9 @@ class FakeServer:
     async def read_data(self, name: str) -> Callable[[], list[DataTrackFrame]]:
         return lambda: [frame for of, frame in self._room.data_tracks.pushed if of == name]
 
-    def _speak(self) -> None:
-        self._publish(TRACK)
-        self._sound()
+    def _speak(self, encryption: Encryption | None) -> None:
+        self._publish(evolve(TRACK, is_encrypted=encryption is not None))
+        self._sound(seal_of(encryption, OTHER))
 
     def _show(self) -> None:
         self._publish(CAMERA)
@@ -167,10 +170,15 @@ class FakeServer:
             self._room.show(CAMERA.sid, VideoFrame(PATTERN.picture(number)))
             self._loop.call_later(0.001, self._picture, number + 1)
 
-    def _sound(self) -> None:
+    def _sound(self, seal: Seal | None, before: EncryptionState = EncryptionState.NONE) -> None:
         if self._room.is_connected:
-            self._room.play("TR_ben", AudioFrame(np.ones((480, 1), np.int16), 48_000))
-            self._loop.call_later(0.001, self._sound)
+            state = before if seal is None else opened(self._room.encryption, OTHER, seal)
+            if state is not before:
+                self._room.emit(ParticipantEncryptionChanged(OTHER, state))
+            is_heard = seal is None or state is EncryptionState.OK
+            samples = np.full((480, 1), is_heard, np.int16)
+            self._room.play("TR_ben", AudioFrame(samples, 48_000))
+            self._loop.call_later(0.001, self._sound, seal, state)
 
 
 class Numbers:
@@ -236,8 +244,8 @@ class WorldServer:
     async def remove(self) -> None:
         await self._there(self.sfu.remove(ROOM, IDENTITY))
 
-    async def speak(self) -> str:
-        return await self._there(self._come(ToneSource(), TrackSource.MICROPHONE))
+    async def speak(self, encryption: Encryption | None = None) -> str:
+        return await self._there(self._come(ToneSource(), TrackSource.MICROPHONE, encryption))
 
     async def show(self) -> str:
         return await self._there(self._come(PATTERN, TrackSource.CAMERA))
@@ -289,9 +297,14 @@ class WorldServer:
             await self._there(other.aclose())
         await self._there(self.sfu.aclose())
 
-    async def _come(self, source: AudioInput | VideoInput, track_source: TrackSource) -> str:
+    async def _come(
+        self,
+        source: AudioInput | VideoInput,
+        track_source: TrackSource,
+        encryption: Encryption | None = None,
+    ) -> str:
         self.others.append(other := self.room(OTHER))
-        await other.connect(self.url, "token of ben")
+        await other.connect(self.url, "token of ben", encryption=encryption)
         await other.publish(source, track_source)
         return OTHER
 
@@ -331,9 +344,9 @@ class RealServer:
             api.RoomParticipantIdentity(room=ROOM, identity=IDENTITY)
         )
 
-    async def speak(self) -> str:
+    async def speak(self, encryption: Encryption | None = None) -> str:
         other = await self._stack.enter_async_context(UTDRoom())
-        await other.connect(self.url, self._speaking)
+        await other.connect(self.url, self._speaking, encryption=encryption)
         await other.publish(ToneSource())
         return OTHER
 

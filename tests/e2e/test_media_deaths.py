@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -74,19 +75,23 @@ async def test_a_process_that_dies_is_replaced_and_heard_again(
     events: list[ev.RoomEvent] = []
     anna.events.subscribe(events.append)
     left: list[str] = []
-    ben.events.subscribe(
-        lambda event: (
-            left.append(event.identity) if isinstance(event, ev.ParticipantDisconnected) else None
-        )
-    )
+    gone = asyncio.Event()
+
+    def mind(event: ev.RoomEvent) -> None:
+        if isinstance(event, ev.ParticipantDisconnected):
+            left.append(event.identity)
+            gone.set()
+
+    ben.events.subscribe(mind)
     before = (await anna.statistics()).media.pid
     assert before is not None
+    began = time.monotonic()
     os.kill(before, how)
-    await asyncio.sleep(0.05)
-    bens.at.clear()
-    gap = await bens.hears()
-    print(f"{how.name}: heard again after {gap + 0.05:.2f} s")
+    await asyncio.wait_for(gone.wait(), PATIENCE)
+    await bens.hears()
     await annas.hears()
+    silent = max(later - at for at, later in pairwise((began, *bens.at)) if later > began)
+    print(f"{how.name}: silent for {silent:.2f} s")
     await anna.connection_state.until(UTDConnectionState.CONNECTED, timeout=PATIENCE)
     assert all([who.identity for who in roster] == ["ben"] for roster in rosters)
     assert anna.microphone_enabled.value

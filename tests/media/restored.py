@@ -43,6 +43,7 @@ class Restored(Batches[ev.RoomEvent]):
         remotes: Who is there then.
         joined_to: What it found when it joined.
         refusal: What joining it is answered with, once.
+        early: What the next room tells before its join has answered.
         room: The port.
         rooms: The room of each life.
     """
@@ -55,6 +56,7 @@ class Restored(Batches[ev.RoomEvent]):
         self.permission = ALL
         self.remotes: tuple[RemoteParticipant, ...] = (BEN,)
         self.refusal: UTDStreamException | None = None
+        self.early: tuple[ev.RoomEvent, ...] = ()
         self.succession = Succession(self._start, self.clock)
         self.room = RestoringRoom(self.succession, self._make)
         self.room.listen(self.take)
@@ -69,6 +71,15 @@ class Restored(Batches[ev.RoomEvent]):
         room.snapshot = evolve(room.snapshot, local=local, remotes=self.remotes)
         room.connect_error, self.refusal = self.refusal, None
         self.rooms.append(room)
+        connect, early = room.connect, self.early
+
+        async def told_at_once(*args: Any, **kwargs: Any) -> ev.RoomSnapshot:
+            snapshot = await connect(*args, **kwargs)
+            room.emit(*early)
+            room.flush()
+            return snapshot
+
+        room.connect = told_at_once  # type: ignore[method-assign]
         return host.near(room)
 
     @property

@@ -6,6 +6,7 @@ import asyncio
 
 import numpy as np
 import pytest
+from attrs import evolve
 
 from tests.media.restored import ALL, BEN, FACE, VOICE, Restored, turns
 from utd_rx.audio.sources import ToneSource
@@ -131,6 +132,25 @@ async def test_what_is_heard_seen_and_played_goes_on_under_its_number() -> None:
     assert len(heard) == 1
     assert stage.now.pulled == {}
     assert voice.is_closed
+
+
+async def test_what_is_told_before_the_join_has_answered_counts() -> None:
+    stage = await Restored().joined()
+    heard: list[AudioFrame] = []
+    await stage.room.hear(VOICE.sid, heard.extend)
+    silent = evolve(VOICE, is_subscribed=False)
+    stage.remotes = (evolve(BEN, tracks=(silent,)),)
+    stage.early = (
+        ev.TrackSubscribed("ben", VOICE),
+        ev.Reconnecting(),
+        ev.DataReceived(b"x", "ben"),
+    )
+    stage.die()
+    back = await stage.again()
+    assert back.snapshot.remotes[0].tracks == (VOICE,)
+    assert stage.kinds()[-2:] == [ev.Reconnected, ev.DataReceived]
+    stage.now.play(VOICE.sid, FRAME)
+    assert len(heard) == 1
 
 
 async def test_what_has_ended_meanwhile_is_not_waited_for() -> None:

@@ -19,17 +19,20 @@ from utd_rx.models.data_tracks import DataTrackInfo
 from utd_rx.models.participant import TrackKind, TrackPublication, TrackSource
 from utd_rx.rtc.translate import Translator
 
-UNTYPED = (
-    "e2ee_state_changed",
-    "participant_encryption_status_changed",
-    "sip_dtmf_received",
-    "transcription_received",
-)
+UNTYPED = ("sip_dtmf_received",)
 
 
-def publication(sid: str, *, subscribed: bool = False, muted: bool = False) -> Any:
+def publication(
+    sid: str, *, subscribed: bool = False, muted: bool = False, encryption_type: int = 0
+) -> Any:
     return SimpleNamespace(
-        sid=sid, name="mic", kind=1, source=2, muted=muted, subscribed=subscribed
+        sid=sid,
+        name="mic",
+        kind=1,
+        source=2,
+        muted=muted,
+        subscribed=subscribed,
+        encryption_type=encryption_type,
     )
 
 

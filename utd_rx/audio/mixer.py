@@ -21,6 +21,9 @@ CEILING: Final = 32_767.0
 RELEASE: Final = 0.1  # seconds in which the limiter's gain comes back by 1 - 1/e
 _PIECES_PER_SECOND: Final = 1000
 
+FEW: Final = 4
+"""Voices that are added one by one in less time than all at once."""
+
 
 class Limiter:
     """Keeps one stream within int16, block by block; `gain` is where the last block left it.
@@ -36,7 +39,7 @@ class Limiter:
 
     def push(self, mix: npt.NDArray[np.float32]) -> Samples:
         """Return `(n, channels)` int16 for `(n, channels)` floats of int16 scale."""
-        peak = float(np.max(np.abs(mix), initial=0.0))
+        peak = float(np.abs(mix).max(initial=0.0))
         if peak <= CEILING and self.gain >= 1.0:
             return np.rint(mix).astype(np.int16)
         edges = self._edges(mix)
@@ -76,6 +79,7 @@ class MixedVoice:
             if margin is None
             else Backlog(mixer.format, mixer.burst, margin)
         )
+        self._steady = self.buffer.steady if isinstance(self.buffer, JitterBuffer) else None
         self._mixer = mixer
         self._gain = self._reached = check_gain(gain)
         self._format = mixer.format
@@ -120,6 +124,13 @@ class MixedVoice:
     def close(self) -> None:
         """Leave the mix, with a fade. Idempotent, any thread."""
         self._mixer.remove(self)
+
+    def steady(self, count: int) -> Samples | None:
+        """Return the next `count` samples if all that is to be done to them is `gain`, else None
+        and `mix_into` knows; the mixer's thread."""
+        if self._steady is None or self._gain != self._reached:
+            return None
+        return self._steady(count)
 
     def mix_into(self, mix: Mix) -> None:
         """Add the next `len(mix)` samples; the mixer's thread."""
@@ -178,8 +189,16 @@ class Mixer:
         mix: Mix = np.zeros((count, self.format.channels), np.float32)
         with self._lock:
             voices, self._leaving = self.voices + self._leaving, ()
+        steady: list[Samples] = []
+        gains: list[float] = []
         for voice in voices:
-            voice.mix_into(mix)
+            sound = voice.steady(count)
+            if sound is None:
+                voice.mix_into(mix)
+            else:
+                steady.append(sound)
+                gains.append(voice.gain)
+        _add(mix, steady, gains)
         start, self._reached = self._reached, 0.0 if self.is_muted else self.volume
         if start != self._reached:
             mix *= _ramp(start, self._reached, count)
@@ -214,6 +233,16 @@ class Mixer:
             self._left[0] += voice.buffer.concealed
             self._left[1] += voice.buffer.dropped
             self._left[2] += voice.refused
+
+
+def _add(mix: Mix, sounds: list[Samples], gains: list[float]) -> None:
+    """Add sounds as long as the mix to it, each with its gain."""
+    if len(sounds) < FEW:
+        for sound, gain in zip(sounds, gains, strict=True):
+            mix += sound if gain == 1.0 else sound * np.float32(gain)
+    else:  # all at once
+        together = np.concatenate(sounds).astype(np.float32).reshape(len(sounds), -1)
+        mix += (np.array(gains, np.float32) @ together).reshape(mix.shape)
 
 
 def _ramp(start: float, end: float, count: int) -> Mix:

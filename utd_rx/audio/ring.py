@@ -30,7 +30,8 @@ class Ring:
         start = self.written % self._capacity
         first = min(count, self._capacity - start)
         self._buffer[start : start + first] = samples[:first]
-        self._buffer[: count - first] = samples[first:count]
+        if first < count:
+            self._buffer[: count - first] = samples[first:count]
         self.written += count
         self.overrun += len(samples) - count
         return count
@@ -41,7 +42,8 @@ class Ring:
         start = self.read % self._capacity
         first = min(count, self._capacity - start)
         out[:first] = self._buffer[start : start + first]
-        out[first:count] = self._buffer[: count - first]
+        if first < count:
+            out[first:count] = self._buffer[: count - first]
         self.read += count
         return count
 

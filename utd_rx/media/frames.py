@@ -17,10 +17,11 @@ import numpy as np
 
 from utd_rx.media.loop_reader import Announce, LoopReader
 from utd_rx.media.ring import BODY, Octets, RingReader, RingShape, RingWriter
-from utd_rx.models.audio import AudioFormat, AudioFrame
+from utd_rx.models.audio import AudioFormat, AudioFrame, Samples
 
 SAMPLES: Final = AudioFormat().samples_per_frame
 MAX_WORD: Final = 2**32 - 1
+MAX_HALF: Final = 2**16 - 1
 
 STRIDE: Final = BODY + 2 * SAMPLES
 
@@ -36,6 +37,9 @@ MOST_SLOTS: Final = 8 * MOST_PARTS
 """Of one ring, 6.5 MB."""
 
 
+_NONE: Final[Samples] = np.zeros((0, SAMPLES), np.int16)
+
+
 class FrameWriter:
     """Writes frames of sound into a ring, on any thread, and never waits or raises."""
 
@@ -43,6 +47,8 @@ class FrameWriter:
         self._announce = announce
         self._lock = threading.Lock()
         self._ring: RingWriter | None = None
+        self._sounds: Samples = _NONE  # of its slots
+        self._kind = (0, 0, 0)  # of the last frame
         self._is_closed = False
 
     def write(self, frames: Sequence[AudioFrame]) -> None:
@@ -58,34 +64,49 @@ class FrameWriter:
     def close(self) -> None:
         """Let go of the ring. Idempotent."""
         with self._lock:
-            self._is_closed = True
+            self._is_closed, self._sounds = True, _NONE
             if self._ring is not None:
                 self._ring.close()
 
     def _write(self, frame: AudioFrame) -> None:
-        count, channels = frame.samples.shape
-        sound = np.ascontiguousarray(frame.samples).reshape(-1)
-        parts = max(1, -(-len(sound) // SAMPLES))
-        is_hollow = parts > MOST_PARTS
+        samples, rate = frame.samples, frame.sample_rate
+        count, channels = samples.shape
+        parts = -(-samples.size // SAMPLES) or 1
+        sound = samples.reshape(-1)
+        is_hollow = parts > MOST_PARTS or rate > MAX_WORD or channels > MAX_HALF
         if is_hollow:
             sound, parts = sound[:0], 1
-        numbers = (min(frame.sample_rate, MAX_WORD), min(count, MAX_WORD), min(channels, 0xFFFF))
-        ring = self._room_for(parts, frame.sample_rate / max(1, count))
-        for part, slot in enumerate(ring.begin(parts)):
-            _HEAD.pack_into(slot.data, 8, frame.at, *numbers, parts, part, is_hollow)
-            piece = sound[part * SAMPLES : (part + 1) * SAMPLES]
-            slot[BODY : BODY + piece.nbytes].view(np.int16)[:] = piece
-        ring.end(parts)
+            rate, count, channels = (
+                min(rate, MAX_WORD),
+                min(count, MAX_WORD),
+                min(channels, MAX_HALF),
+            )
+        ring = self._room_for(parts, rate, count)
+        places = ring.begin(parts)
+        begin = 0
+        for part, place in enumerate(places):
+            slot = place % ring.shape.slots
+            head = (frame.at, rate, count, channels, parts, part, is_hollow)
+            _HEAD.pack_into(ring.slots.data, slot * STRIDE + 8, *head)
+            piece = sound[begin : begin + SAMPLES]
+            self._sounds[slot, : len(piece)] = piece
+            begin += SAMPLES
+        ring.end(places)
 
-    def _room_for(self, parts: int, rate: float) -> RingWriter:
-        """Return a ring that holds a second of frames of so many slots, `rate` of them a second."""
-        wanted = max(2 * parts, round(min(rate * parts, MOST_SLOTS)))
-        ring = self._ring
+    def _room_for(self, parts: int, rate: int, count: int) -> RingWriter:
+        """Return a ring that holds a second of frames like this."""
+        ring, kind = self._ring, (parts, rate, count)
+        if ring is not None and kind == self._kind:
+            return ring
+        self._kind = kind
+        wanted = max(2 * parts, min(rate * parts // max(1, count), MOST_SLOTS))
         if ring is None or ring.shape.slots < wanted:
             if ring is not None:
                 ring.ring()
+                self._sounds = _NONE
                 ring.close()
             ring = self._ring = RingWriter(RingShape(wanted, STRIDE))
+            self._sounds = ring.slots[:, BODY:].view(np.int16)
             self._announce(ring.shape, ring.descriptors)
         return ring
 
@@ -106,8 +127,9 @@ def _frames(slots: Octets) -> Iterator[AudioFrame]:
     """Read whole frames, which are views, and leave out those whose beginning is missing."""
     sounds = slots[:, BODY:].view(np.int16)
     end = 0
-    for begin, slot in enumerate(slots):
-        at, rate, count, channels, parts, part, is_hollow = _HEAD.unpack_from(slot.data, 8)
+    for begin in range(len(slots)):
+        head = _HEAD.unpack_from(slots.data, begin * STRIDE + 8)
+        at, rate, count, channels, parts, part, is_hollow = head
         if begin < end or part or not rate or begin + parts > len(slots):
             continue
         end = begin + parts

@@ -37,11 +37,12 @@ class PictureWriter:
                 return
             size = frame.pixels.nbytes
             ring = self._room_for(size)
-            [slot] = ring.begin()
+            places = ring.begin()
+            slot = ring.slots[places.start % SLOTS]
             head = (frame.timestamp, frame.width, frame.height, frame.rotation)
             _HEAD.pack_into(slot.data, 8, *head)
             slot[BODY : BODY + size].reshape(frame.pixels.shape)[:] = frame.pixels
-            ring.end()
+            ring.end(places)
             ring.ring()
 
     def close(self) -> None:

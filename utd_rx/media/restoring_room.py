@@ -30,6 +30,7 @@ from utd_rx.media.wished import Address
 from utd_rx.models import events as ev
 from utd_rx.models.connection import DisconnectReason
 from utd_rx.models.devices import DeviceKey
+from utd_rx.models.encryption import Encryption
 from utd_rx.ports.room import EventSink, RoomPort
 from utd_rx.protocol.roster import CHANGES
 from utd_rx.state.reports import report
@@ -89,7 +90,12 @@ class RestoringRoom(RestoringMedia):
         return lambda: (self._sinks.pop(key, None), None)[1]
 
     async def connect(
-        self, url: str, token: str, *, auto_subscribe: bool = True
+        self,
+        url: str,
+        token: str,
+        *,
+        auto_subscribe: bool = True,
+        encryption: Encryption | None = None,
     ) -> ev.RoomSnapshot:
         if self._is_joining or self._wished.is_joined:
             raise conflict(ConflictReason.ALREADY, "The room is connected.")
@@ -97,10 +103,12 @@ class RestoringRoom(RestoringMedia):
         self._early = []
         try:
             far = await self._there()
-            snapshot = await far.connect(url, token, auto_subscribe=auto_subscribe)
+            snapshot = await far.connect(
+                url, token, auto_subscribe=auto_subscribe, encryption=encryption
+            )
             if not self._lives(far):
                 raise self._gone()
-            address = Address(url, token, auto_subscribe)
+            address = Address(url, token, auto_subscribe, encryption)
             self._wished = wishes.joined(self._wished, address, snapshot)
             for event in self._early:
                 self._wished = wishes.told(self._wished, event)
@@ -109,15 +117,23 @@ class RestoringRoom(RestoringMedia):
                 self._renew(far)
         finally:
             self._is_joining = False
-            self._early = []
         return snapshot
 
     async def reconnect(self, token: str | None = None) -> ev.RoomSnapshot:
         address = self._wished.address
         if address is None:
             raise conflict(ConflictReason.NOT_JOINED, "The room was never joined.")
-        token = token or address.token
-        return await self.connect(address.url, token, auto_subscribe=address.auto_subscribe)
+        return await self.connect(
+            address.url,
+            token or address.token,
+            auto_subscribe=address.auto_subscribe,
+            encryption=address.encryption,
+        )
+
+    async def encrypt(self, encryption: Encryption) -> None:
+        far = await self._there()
+        await far.encrypt(encryption)
+        self._wished = wishes.encrypted(self._wished, encryption)
 
     async def newest_token(self) -> str:
         address = self._wished.address
@@ -160,6 +176,7 @@ class RestoringRoom(RestoringMedia):
 
     def lost(self, failure: UTDStreamException) -> None:
         self._far = None
+        self._early = []
         if self._renewing is not None:
             self._renewing.cancel()
         was_reconnecting = self._wished.is_reconnecting
@@ -227,9 +244,18 @@ class RestoringRoom(RestoringMedia):
             return None
         if self._far is far and self._wished.is_joined:
             self._wished = lacking.done(self._wished, step, result)
+            if isinstance(step, Join):
+                self._catch_up(far)
         if isinstance(step, Publish):
             return ev.LocalTrackRepublished(result, step.own.track.sid)
         return None
+
+    def _catch_up(self, far: RoomPort) -> None:
+        """Take in what was told before whoever joined has woken up."""
+        early, self._early = tuple(self._early), []
+        if ev.TokenRefreshed() in early:
+            self._renew(far)
+        self._hold_back(early)
 
     def _restored(self, republished: list[ev.RoomEvent]) -> None:
         behind, self._behind = self._behind or [], None
@@ -242,20 +268,27 @@ class RestoringRoom(RestoringMedia):
         """Hear what a room says: of this life, and of no other."""
         if self._far is not far:
             return
-        if self._is_joining:
+        if not self._wished.is_there:  # it is being joined, and these are behind the snapshot
             self._early += events
         elif ev.TokenRefreshed() in events:
             self._renew(far)
         if self._behind is None:
             self._pass(events)
-            return
+        elif self._wished.is_there:
+            self._hold_back(events)
+
+    def _hold_back(self, events: tuple[ev.RoomEvent, ...]) -> None:
+        """Keep what is told in a room that is not whole again."""
+        behind = self._behind
         for event in events:
             self._wished = wishes.told(self._wished, event)
             if isinstance(event, ev.Disconnected):
                 self._end(event)
                 return
-            if type(event) not in CHANGES and not isinstance(event, ev.Reconnecting):
-                self._behind.append(event)  # what changes the roster is in the snapshot
+            # What changes the roster is in the snapshot.
+            is_in_it = type(event) in CHANGES or isinstance(event, ev.Reconnecting)
+            if behind is not None and not is_in_it:
+                behind.append(event)
         self._news.set()
 
     def _pass(self, events: tuple[ev.RoomEvent, ...]) -> None:
@@ -299,7 +332,12 @@ class RestoringRoom(RestoringMedia):
 async def _carry_out(far: RoomPort, step: Step) -> Any:
     match step:
         case Join(address=to):
-            return await far.connect(to.url, to.token, auto_subscribe=to.auto_subscribe)
+            return await far.connect(
+                to.url,
+                to.token,
+                auto_subscribe=to.auto_subscribe,
+                encryption=to.encryption,
+            )
         case Subscribe(track_sid=sid, is_wanted=is_wanted):
             return await far.set_subscribed(sid, is_wanted)
         case Publish(own=own):

@@ -86,8 +86,8 @@ class RingEnd:
         self._stride = shape.stride // 8
         self._mapped = mmap.mmap(memory, shape.size)
         self._words = memoryview(self._mapped).cast("Q")
-        slots = np.frombuffer(self._mapped, np.uint8, shape.slots * shape.stride, _SLOTS)
-        self._slots: Octets = slots.reshape(shape.slots, shape.stride)
+        octets = np.frombuffer(self._mapped, np.uint8, shape.slots * shape.stride, _SLOTS)
+        self.slots: Octets = octets.reshape(shape.slots, shape.stride)
         self._fence = make_fence()
         self._is_closed = False
 
@@ -98,7 +98,7 @@ class RingEnd:
             os.close(self._memory)
             os.close(self.bell)
             self._words.release()
-            self._slots = self._slots[:0].copy()
+            self.slots = self.slots[:0].copy()
             with suppress(BufferError):  # somebody looks at a slot still, and lets go of it later
                 self._mapped.close()
 
@@ -121,23 +121,23 @@ class RingWriter(RingEnd):
         """What the other end is made of."""
         return self._memory, self.bell
 
-    def begin(self, count: int = 1) -> list[Octets]:
-        """Return the next slots, at most all of them, from `BODY` on and with the head before it,
-        to be filled until `end`."""
-        at = self._written % self.shape.slots
-        places = [(at + n) % self.shape.slots for n in range(count)]
+    def begin(self, count: int = 1) -> range:
+        """Return the next slots, at most all of them, by their place modulo `shape.slots`, to be
+        filled until `end`: from `BODY` on, and the head before it."""
+        slots = self.shape.slots
+        places = range(self._written, self._written + count)
         for place in places:
-            self._words[self._number(place)] = 0
+            self._words[self._number(place % slots)] = 0
         self._fence()
-        return [self._slots[place] for place in places]
+        return places
 
-    def end(self, count: int = 1) -> None:
+    def end(self, places: range) -> None:
         """Let them be read."""
-        for number in range(self._written, self._written + count):
-            self._words[self._number(number % self.shape.slots)] = number + 1
+        slots = self.shape.slots
+        for place in places:
+            self._words[self._number(place % slots)] = place + 1
         self._fence()
-        self._written += count
-        self._words[_WRITTEN] = self._written
+        self._words[_WRITTEN] = self._written = places.stop
 
     def ring(self) -> None:
         """Wake the reader up, if it waits."""
@@ -159,18 +159,20 @@ class RingReader(RingEnd):
         """Return a copy of the slots that came, read-only: `(slots, stride)` bytes."""
         written, slots = self._words[_WRITTEN], self.shape.slots
         self._fence()
-        self._skip_to(written - slots)
+        if written - slots > self._read:
+            self._skip_to(written - slots)
         first = self._read
         begin = first % slots
         end = begin + max(0, written - first)
-        copied = self._slots[begin:end].copy()
+        copied = self.slots[begin:end].copy()
         if end > slots:
-            copied = np.concatenate((copied, self._slots[: end - slots]))
+            copied = np.concatenate((copied, self.slots[: end - slots]))
         self._fence()
         # The oldest is overwritten first, so behind one that is whole all are.
         while self._read < written and not self._is_whole(self._read):
             self._skip_to(self._read + 1)
-        copied = copied[self._read - first :]
+        if self._read > first:
+            copied = copied[self._read - first :]
         self._read = written
         copied.flags.writeable = False
         return copied
@@ -182,7 +184,7 @@ class RingReader(RingEnd):
         if written == self._read:
             return None
         self._fence()
-        found = read(self._slots[(written - 1) % self.shape.slots])
+        found = read(self.slots[(written - 1) % self.shape.slots])
         self._fence()
         if not self._is_whole(written - 1):
             return None
@@ -197,9 +199,8 @@ class RingReader(RingEnd):
 
     def _skip_to(self, first: int) -> None:
         """Go on with a later one, and count what is before it: it was overwritten."""
-        if first > self._read:
-            self.lost += first - self._read
-            self._read = first
+        self.lost += first - self._read
+        self._read = first
 
     def _is_whole(self, number: int) -> bool:
         return self._words[self._number(number % self.shape.slots)] == number + 1

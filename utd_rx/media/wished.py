@@ -15,6 +15,7 @@ from attrs import evolve, field, frozen
 
 from utd_rx.models import events as ev
 from utd_rx.models.audio import AudioInput
+from utd_rx.models.encryption import Encryption
 from utd_rx.models.events import RoomSnapshot
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.participant import TrackPublication
@@ -36,11 +37,12 @@ StandingKey: TypeAlias = tuple[Any, ...]
 
 @frozen
 class Address:
-    """Where it is joined; the token is the newest that is known."""
+    """Where it is joined; the token is the newest that is known, and so are the keys."""
 
     url: str
     token: str = field(repr=False)
     auto_subscribe: bool = True
+    encryption: Encryption | None = None
 
 
 @frozen
@@ -124,6 +126,14 @@ def joined(wished: Wished, address: Address, snapshot: RoomSnapshot) -> Wished:
         roster=roster_rules.from_snapshot(snapshot),
         standing=wished.standing,
     )
+
+
+def encrypted(wished: Wished, encryption: Encryption) -> Wished:
+    """The app encrypts with these keys from now on."""
+    address = wished.address
+    if address is None:
+        return wished
+    return evolve(wished, address=evolve(address, encryption=encryption))
 
 
 def left(wished: Wished) -> Wished:

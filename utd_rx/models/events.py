@@ -14,6 +14,7 @@ from utd_rx.errors import UTDStreamException
 from utd_rx.models.checks import typed
 from utd_rx.models.connection import ConnectionQuality, DisconnectReason
 from utd_rx.models.data_tracks import DataTrackInfo
+from utd_rx.models.encryption import EncryptionState
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.participant import (
     LocalParticipant,
@@ -22,6 +23,7 @@ from utd_rx.models.participant import (
     RemoteParticipant,
     TrackPublication,
 )
+from utd_rx.models.transcript import TranscriptSegment
 from utd_rx.models.typed_json import Tagged
 from utd_rx.models.value import Value
 
@@ -109,6 +111,14 @@ class ParticipantPermissionsChanged(RoomEvent):
 class ConnectionQualityChanged(RoomEvent):
     identity: str
     quality: ConnectionQuality
+
+
+@frozen(field_transformer=typed)
+class ParticipantEncryptionChanged(RoomEvent):
+    """How it is with the encryption of what `identity`, local or remote, publishes."""
+
+    identity: str
+    encryption: EncryptionState
 
 
 @frozen(field_transformer=typed)
@@ -280,6 +290,19 @@ class DataReceived(RoomEvent):
 
 
 @frozen(field_transformer=typed)
+class TranscriptionReceived(RoomEvent):
+    """Words were written down, by a packet of the older kind; `transcript` has the newer, too.
+
+    `speaker` is whose words they are said to be, None for somebody who is not known; who says it
+    LiveKit does not tell.
+    """
+
+    speaker: str | None
+    track_sid: str
+    segments: tuple[TranscriptSegment, ...]
+
+
+@frozen(field_transformer=typed)
 class DataTrackPublished(RoomEvent):
     """A remote participant published a data track."""
 
@@ -315,6 +338,7 @@ _CHANGES: Final[dict[str, Callable[[str, Any], RoomEvent]]] = {
     "metadata": ParticipantMetadataChanged,
     "attributes": ParticipantAttributesChanged,
     "permission": ParticipantPermissionsChanged,
+    "encryption": ParticipantEncryptionChanged,
 }
 
 

@@ -15,6 +15,7 @@ from utd_rx.models import checks
 from utd_rx.models.audio import AudioFrame, AudioInput
 from utd_rx.models.data_tracks import DataTrackFrame
 from utd_rx.models.devices import DeviceKey
+from utd_rx.models.encryption import Encryption
 from utd_rx.models.events import RoomEvent, RoomSnapshot
 from utd_rx.models.participant import TrackPublication, TrackSource
 from utd_rx.models.statistics import RoomStatistics
@@ -50,8 +51,18 @@ class RoomPort(Protocol):
     def listen(self, sink: EventSink) -> Callable[[], None]:
         """Deliver everything from now on to `sink`, in order; call the result to stop."""
 
-    async def connect(self, url: str, token: str, *, auto_subscribe: bool = True) -> RoomSnapshot:
+    async def connect(
+        self,
+        url: str,
+        token: str,
+        *,
+        auto_subscribe: bool = True,
+        encryption: Encryption | None = None,
+    ) -> RoomSnapshot:
         """Join; the returned snapshot precedes every event that follows it.
+
+        With `encryption` all that is published and sent is encrypted; without, what others
+        encrypt is silence, shows nothing and is no message.
 
         They may be delivered before whoever awaits this has woken up; nothing of an earlier
         connection is delivered after this was called. Cancelling is safe: nobody stays behind.
@@ -63,8 +74,15 @@ class RoomPort(Protocol):
     async def reconnect(self, token: str | None = None) -> RoomSnapshot:
         """Join again where it was joined last, after that connection has ended.
 
-        Without a `token`, with the newest that the server gave. Raises as `connect`, and `CONFLICT`
-        also when it was never joined.
+        Without a `token`, with the newest that the server gave; with the keys of now. Raises as
+        `connect`, and `CONFLICT` also when it was never joined.
+        """
+
+    async def encrypt(self, encryption: Encryption) -> None:
+        """Encrypt and decrypt with these keys from now on, where they are others than before.
+
+        Cancelling is safe; the change is made. Raises `CONFLICT` not connected, `VALIDATION` where
+        the room was joined without encryption, or more of it than keys is another.
         """
 
     async def newest_token(self) -> str:

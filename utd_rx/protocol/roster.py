@@ -164,6 +164,7 @@ CHANGES: Final[dict[type, Callable[[Roster, Any], Roster]]] = {
     e.ParticipantMetadataChanged: _set_field("metadata"),
     e.ParticipantAttributesChanged: _set_field("attributes"),
     e.ParticipantPermissionsChanged: _set_field("permission"),
+    e.ParticipantEncryptionChanged: _set_field("encryption"),
     e.ConnectionQualityChanged: _set_field("connection_quality", "quality"),
     e.TrackPublished: _set_track,
     e.TrackUnpublished: lambda roster, event: _drop_track(roster, event.identity, event.track.sid),

@@ -36,7 +36,11 @@ from utd_rx.models.participant import (
     TrackSource,
 )
 from utd_rx.models.secrets import foreign_text
+from utd_rx.models.transcript import TranscriptSegment
+from utd_rx.ports.verdicts import Verdicts
+from utd_rx.protocol.transcribing import MAX_WORDS
 from utd_rx.rtc import native
+from utd_rx.rtc.encrypting import state_of
 
 if TYPE_CHECKING:
     from livekit import rtc
@@ -49,9 +53,17 @@ class Translator:
     """What the listener of one connection has been told, and what to tell it next; not of own
     tracks that are over, though LiveKit has brought them back."""
 
-    def __init__(self, room: rtc.Room, is_over: Callable[[str], bool] = lambda sid: False) -> None:
+    def __init__(
+        self,
+        room: rtc.Room,
+        is_over: Callable[[str], bool] = lambda sid: False,
+        *,
+        reads_encrypted: bool = False,
+    ) -> None:
         self._room = room
         self._is_over = is_over
+        me = room.local_participant.identity
+        self._verdicts = Verdicts(me, reads_encrypted=reads_encrypted)
         self._reconnecting = False
         self._data_tracks: dict[
             str, tuple[str, DataTrackInfo]
@@ -65,8 +77,12 @@ class Translator:
         if self._data_tracks:
             remotes = tuple(map(self._with_data_tracks, snapshot.remotes))
             snapshot = evolve(snapshot, remotes=remotes)
-        self.snapshot = snapshot
         self._me = snapshot.local.identity
+        self.snapshot = snapshot = evolve(
+            snapshot,
+            local=self._verdicts.judged(snapshot.local),
+            remotes=tuple(map(self._verdicts.judged, snapshot.remotes)),
+        )
         everybody: tuple[Participant, ...] = (snapshot.local, *snapshot.remotes)
         self._told = {each.identity: each for each in everybody}
         # Own mutes whose echo is still to come; a reconnect swallows them.
@@ -84,6 +100,7 @@ class Translator:
         if track is not None:
             self._told[self._me] = self._told[self._me].without_track(sid)
             yield ev.LocalTrackUnpublished(track)
+            yield from self._judge(self._me)
 
     def mute_changed(self, identity: str, track: TrackPublication) -> Events:
         """Yield a mute or unmute, once."""
@@ -108,6 +125,12 @@ class Translator:
 
     def _tell(self, identity: str, track: TrackPublication) -> None:
         self._told[identity] = self._told[identity].with_track(track)
+
+    def _judge(self, identity: str) -> Events:
+        told = self._told.get(identity)
+        if told is not None:
+            now = self._told[identity] = self._verdicts.judged(told)
+            yield from ev.changes(told, now)
 
     # -- the connection -------------------------------------------------------------------------
 
@@ -148,6 +171,7 @@ class Translator:
         if participant.identity in self._told:
             return self._changed(participant)
         remote = self._with_data_tracks(participant_of(RemoteParticipant, participant))
+        remote = self._verdicts.judged(remote)
         self._told[remote.identity] = remote
         return [ev.ParticipantConnected(remote)]
 
@@ -196,6 +220,14 @@ class Translator:
             self._told[told.identity] = evolve(told, connection_quality=value)
             yield ev.ConnectionQualityChanged(told.identity, value)
 
+    def on_e2ee_state_changed(self, participant: rtc.Participant | None, state: int) -> Events:
+        if participant is not None:
+            self._verdicts.say(participant.identity, state_of(state))
+            yield from self._judge(participant.identity)
+
+    def on_participant_encryption_status_changed(self, *_: object) -> Events:
+        return ()  # each publication says so
+
     def on_active_speakers_changed(self, speakers: list[rtc.Participant]) -> Events:
         return [ev.ActiveSpeakersChanged(tuple(speaker.identity for speaker in speakers))]
 
@@ -205,6 +237,19 @@ class Translator:
         sender = packet.participant.identity if packet.participant is not None else None
         reliable = packet.kind == native.sdk().DataPacketKind.KIND_RELIABLE
         return [ev.DataReceived(packet.data, sender, packet.topic or "", reliable)]
+
+    def on_transcription_received(
+        self,
+        segments: Iterable[rtc.TranscriptionSegment],
+        who: rtc.Participant | None,
+        track: rtc.TrackPublication | None,
+    ) -> Events:
+        told = tuple(
+            TranscriptSegment(one.id, one.text[:MAX_WORDS], one.final, one.language)
+            for one in segments
+        )
+        speaker = None if who is None else who.identity
+        return [ev.TranscriptionReceived(speaker, "" if track is None else track.sid, told)]
 
     # -- tracks ---------------------------------------------------------------------------------
 
@@ -217,6 +262,7 @@ class Translator:
         if identity in self._told and self._known(identity, track.sid) is None:
             self._tell(identity, track)
             yield ev.TrackPublished(identity, track)
+            yield from self._judge(identity)
 
     def on_track_unpublished(
         self, publication: rtc.RemoteTrackPublication, participant: rtc.RemoteParticipant
@@ -225,6 +271,7 @@ class Translator:
         if not self._reconnecting and self._known(identity, sid) is not None:
             self._told[identity] = self._told[identity].without_track(sid)
             yield ev.TrackUnpublished(identity, publication_of(publication))
+            yield from self._judge(identity)
 
     def on_track_subscribed(
         self, _: object, publication: rtc.RemoteTrackPublication, participant: rtc.RemoteParticipant
@@ -290,6 +337,7 @@ class Translator:
         if self._known(self._me, track.sid) is None:
             self._tell(self._me, track)
             yield ev.LocalTrackPublished(track)
+            yield from self._judge(self._me)
 
     def on_local_track_unpublished(self, publication: rtc.TrackPublication) -> Events:
         return self.local_unpublished(publication.sid)
@@ -301,6 +349,7 @@ class Translator:
         if self._known(self._me, previous) is not None:
             self._told[self._me] = self._told[self._me].without_track(previous).with_track(track)
             yield ev.LocalTrackRepublished(track, previous)
+            yield from self._judge(self._me)
 
     def on_local_track_subscribed(self, track: rtc.Track | None) -> Events:
         return () if track is None else [ev.LocalTrackSubscribed(track.sid)]
@@ -314,6 +363,7 @@ def publication_of(publication: rtc.TrackPublication) -> TrackPublication:
         source=TrackSource(publication.source),
         is_muted=publication.muted,
         is_subscribed=bool(getattr(publication, "subscribed", False)),
+        is_encrypted=bool(publication.encryption_type),
     )
 
 

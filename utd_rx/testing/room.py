@@ -13,6 +13,7 @@ from utd_rx.models import events as ev
 from utd_rx.models.audio import AudioFrame, AudioInput
 from utd_rx.models.connection import DisconnectReason
 from utd_rx.models.devices import DeviceKey
+from utd_rx.models.encryption import Encryption
 from utd_rx.models.participant import (
     LocalParticipant,
     ParticipantPermission,
@@ -52,6 +53,7 @@ class FakeRoom(FakeRoomData):
         data_tracks: The data tracks, likewise.
         sent: The data messages sent, as `(payload, topic, destinations)`.
         tokens: Those it was joined with, in order.
+        encryption: What it is encrypted with.
         sources: What each track that was published is fed from, by its sid.
         figures: What `statistics` tells of a track, by its sid; without one nothing was sent.
         round_trip: What it tells of the connection.
@@ -66,6 +68,7 @@ class FakeRoom(FakeRoomData):
         self.gate = asyncio.Event()
         self.gate.set()
         self.tokens: list[str] = []
+        self.encryption: Encryption | None = None
         self.sources: dict[str, AudioInput | VideoInput] = {}
         self.figures: dict[str, TrackStatistics] = {}
         self.round_trip: float | None = None
@@ -163,7 +166,12 @@ class FakeRoom(FakeRoomData):
         return lambda: self._sinks.remove(sink) if sink in self._sinks else None
 
     async def connect(
-        self, url: str, token: str, *, auto_subscribe: bool = True
+        self,
+        url: str,
+        token: str,
+        *,
+        auto_subscribe: bool = True,
+        encryption: Encryption | None = None,
     ) -> ev.RoomSnapshot:
         if self.is_connected:
             raise conflict(ConflictReason.ALREADY, "already connected")
@@ -173,6 +181,7 @@ class FakeRoom(FakeRoomData):
             raise error
         self.is_connected = True
         self.tokens.append(token)
+        self.encryption = encryption
         self._address = (url, token)
         self._roster, self._unseen = roster.from_snapshot(self.snapshot), []
         self.flush()
@@ -181,12 +190,18 @@ class FakeRoom(FakeRoomData):
     async def reconnect(self, token: str | None = None) -> ev.RoomSnapshot:
         last = await self.newest_token()
         assert self._address is not None
-        return await self.connect(self._address[0], token or last)
+        return await self.connect(self._address[0], token or last, encryption=self.encryption)
 
     async def newest_token(self) -> str:
         if self._address is None:
             raise conflict(ConflictReason.NOT_JOINED, "never joined")
         return self._address[1]
+
+    async def encrypt(self, encryption: Encryption) -> None:
+        self._require_connected()
+        if self.encryption is None or not self.encryption.differs_in_keys(encryption):
+            raise invalid("joined without encryption, or with another kind of it")
+        self.encryption = encryption
 
     async def disconnect(self) -> None:
         if self.is_connected:
@@ -208,7 +223,8 @@ class FakeRoom(FakeRoomData):
         await self.gate.wait()
         sid = f"TR_{next(_numbers)}"
         kind = TrackKind.AUDIO if is_sound else TrackKind.VIDEO
-        track = TrackPublication(sid, track_source.name.lower(), kind, track_source)
+        name, is_encrypted = track_source.name.lower(), self.encryption is not None
+        track = TrackPublication(sid, name, kind, track_source, is_encrypted=is_encrypted)
         self._tracks[sid] = track
         self.sources[sid] = source
         self.emit(ev.LocalTrackPublished(track))

@@ -11,7 +11,7 @@ from livekit.protocol import models, rtc
 
 from tests.engine.sfu.clients import TIMEOUT
 from tests.engine.sfu.conftest import Join
-from tests.engine.sfu.rooms import Signal
+from tests.engine.sfu.rooms import Signal, done
 from tests.engine.sfu.rooms import join as enter
 from utd_rx.engine.sfu import requests
 from utd_rx.engine.sfu.data_tracks import DataReceptions, DataTrack, DataTracks
@@ -190,7 +190,7 @@ async def test_frames_of_a_published_track_arrive_until_it_ends(join: Join) -> N
 
 
 def ask(participant: SfuParticipant, **request: Any) -> None:
-    requests.handle(participant, rtc.SignalRequest(**request))
+    done(requests.handle(participant, rtc.SignalRequest(**request)))
 
 
 def publish_in_room(participant: SfuParticipant, name: str = "t", handle: int = 1) -> None:

@@ -21,11 +21,12 @@ from utd_rx.models.video import VideoFrame
 from utd_rx.testing.contracts import PATIENCE, Batches, refusal
 from utd_rx.testing.contracts.room_bench import RoomBench, VoiceSeen
 from utd_rx.testing.contracts.room_data import RoomDataPromises
+from utd_rx.testing.contracts.room_encryption import RoomEncryptionPromises
 from utd_rx.video import TestPattern, read_counter
 
 
 @pytest.mark.asyncio
-class RoomContract(RoomDataPromises):
+class RoomContract(RoomDataPromises, RoomEncryptionPromises):
     """The suite; see the module."""
 
     async def test_the_snapshot_tells_who_one_is_and_what_one_may(self, bench: RoomBench) -> None:

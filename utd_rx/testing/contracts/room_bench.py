@@ -11,6 +11,7 @@ from utd_rx.models import events as ev
 from utd_rx.models.audio import AudioFrame
 from utd_rx.models.data_tracks import DataTrackFrame
 from utd_rx.models.devices import DeviceKey
+from utd_rx.models.encryption import Encryption
 from utd_rx.ports import living
 from utd_rx.ports.room import RoomPort
 from utd_rx.ports.transfers import TransferHeader, TransferNews
@@ -37,8 +38,9 @@ class RoomServer(Protocol):
     async def remove(self) -> None:
         """Throw the participant out."""
 
-    async def speak(self) -> str:
-        """Let somebody else come and publish a tone without end; return their identity."""
+    async def speak(self, encryption: Encryption | None = None) -> str:
+        """Let somebody else come, with that encryption, and publish a tone without end; return
+        their identity."""
 
     async def show(self) -> str:
         """Let somebody else come and publish a test pattern without end as their camera; return
@@ -82,9 +84,9 @@ class RoomBench(Batches[ev.RoomEvent]):
         self.speakers = Speakers() if speakers is None else speakers
         room.listen(self.take)
 
-    async def connect(self) -> ev.RoomSnapshot:
+    async def connect(self, encryption: Encryption | None = None) -> ev.RoomSnapshot:
         """Join."""
-        return await self.room.connect(self.server.url, self.server.token)
+        return await self.room.connect(self.server.url, self.server.token, encryption=encryption)
 
     def all_of(self, kind: type[E]) -> list[E]:
         """Return the events of a kind so far."""
@@ -111,9 +113,9 @@ class RoomBench(Batches[ev.RoomEvent]):
         await self.server.grant(can_publish=True)
         await self.seen(ev.ParticipantPermissionsChanged)
 
-    async def hearing(self) -> str:
+    async def hearing(self, encryption: Encryption | None = None) -> str:
         """Let somebody speak, and return the sid of the track once it is subscribed."""
-        await self.server.speak()
+        await self.server.speak(encryption)
         return (await self.seen(ev.TrackSubscribed)).track.sid
 
     async def seeing(self) -> str:

@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Final
 
-from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conflict
+from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conflict, invalid
 from utd_rx.models.audio import AudioInput
 from utd_rx.models.data_tracks import DataTrackFrame
 from utd_rx.models.devices import DeviceKey
+from utd_rx.models.encryption import Encryption
 from utd_rx.models.events import (
     DataReceived,
     Disconnected,
@@ -52,6 +53,7 @@ class WorldRoom:
         self._transfers = WorldTransfers()
         self._live: WorldConnection | None = None
         self._last: tuple[RoomTicket, bool] | None = None
+        self._encryption: Encryption | None = None
         self._joining: asyncio.Future[None] | None = None
         self._idle = asyncio.Event()
         self._numbers = count(1)
@@ -66,8 +68,23 @@ class WorldRoom:
 
     # -- connection -----------------------------------------------------------------------------
 
-    async def connect(self, url: str, token: str, *, auto_subscribe: bool = True) -> RoomSnapshot:
+    async def connect(
+        self,
+        url: str,
+        token: str,
+        *,
+        auto_subscribe: bool = True,
+        encryption: Encryption | None = None,
+    ) -> RoomSnapshot:
+        self._encryption = encryption
         return await self._join(lambda: self._sfu.ticket(token), auto_subscribe)
+
+    async def encrypt(self, encryption: Encryption) -> None:
+        live = self._need()
+        if self._encryption is None or not self._encryption.differs_in_keys(encryption):
+            raise invalid("the room was joined without encryption, or with another kind of it")
+        self._encryption = encryption
+        live.encrypt(encryption)
 
     async def reconnect(self, token: str | None = None) -> RoomSnapshot:
         ticket, auto_subscribe = self._joined_last()
@@ -119,6 +136,7 @@ class WorldRoom:
                 self._deliver,
                 self._numbers,
                 auto_subscribe=auto_subscribe,
+                encryption=self._encryption,
             )
             snapshot = live.join()
             try:

@@ -23,6 +23,7 @@ from utd_rx.models.participant import (
 )
 from utd_rx.models.video import VideoFrame
 from utd_rx.testing.world.network import Lane, Link
+from utd_rx.testing.world.sealing import Seal
 from utd_rx.testing.world.tokens import RoomTicket
 
 P = TypeVar("P", bound=Participant)
@@ -37,11 +38,14 @@ class SfuClient(Protocol):
     def take_ticket(self, ticket: RoomTicket) -> None:
         """Signalling: the server gives a newer token."""
 
-    def take_data(self, message: ev.DataReceived) -> None:
+    def take_data(self, message: ev.DataReceived, seal: Seal | None) -> None:
         """A data message arrived; `sender` is who sent it, whoever knows them."""
 
-    def take_media(self, track_sid: str, frame: AudioFrame | VideoFrame) -> None:
+    def take_media(self, track_sid: str, frame: AudioFrame | VideoFrame, seal: Seal | None) -> None:
         """A frame of a subscribed track arrived."""
+
+    def take_seal(self, identity: str, seal: Seal | None) -> None:
+        """What somebody publishes comes under a seal from now on."""
 
 
 def permission_of(grant: Grant) -> ParticipantPermission:
@@ -98,6 +102,7 @@ class VirtualParticipant:
     wishes: dict[str, bool] = field(factory=dict)  # which tracks its client asked for, or not
     speakers: tuple[str, ...] = ()
     is_told: bool = False
+    seal: Seal | None = None
     is_over: bool = False
     down: Lane | None = None  # None while the client's signal connection is broken
     data: Lane = field(init=False)

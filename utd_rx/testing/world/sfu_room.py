@@ -24,6 +24,7 @@ from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.participant import ParticipantPermission, TrackPublication
 from utd_rx.ports.data import DataMessage, SelfDescription, attributes
 from utd_rx.testing.world.network import Lane, Link, LinkNews
+from utd_rx.testing.world.sealing import Seal
 from utd_rx.testing.world.sfu_media import MediaFlow
 from utd_rx.testing.world.sfu_participant import (
     SfuClient,
@@ -263,7 +264,8 @@ class VirtualRoom:
         )
         for other in self.people.values():
             if other is not sender and (message.to is None or other.identity in message.to):
-                other.data.send(partial(other.client.take_data, told))
+                seal = None if sender is None else sender.seal
+                other.data.send(partial(other.client.take_data, told, seal))
 
     def _announce(self, who: VirtualParticipant, *, is_urgent: bool = False) -> None:
         """Let others know of somebody, who publishes nothing, now or with what is collected."""
@@ -293,6 +295,13 @@ class VirtualRoom:
 
     def _others(self, who: VirtualParticipant) -> list[VirtualParticipant]:
         return [other for other in self.people.values() if other is not who]
+
+    def reseal(self, who: VirtualParticipant, seal: Seal | None) -> None:
+        """Take what somebody sends from now on for sent under a seal."""
+        who.seal = seal
+        for other in self._others(who):
+            if other.down is not None and not other.receives.keys().isdisjoint(who.tracks):
+                other.down.send(partial(other.client.take_seal, who.identity, seal))
 
     # -- tracks ---------------------------------------------------------------------------------
 
@@ -379,5 +388,7 @@ class VirtualRoom:
             return
         other.receives[sid] = self.media.frames[sid]
         other.tell(ev.TrackSubscribed(who.identity, evolve(track.publication, is_subscribed=True)))
+        if other.down is not None:
+            other.down.send(partial(other.client.take_seal, who.identity, who.seal))
         if sum(sid in one.receives for one in self.people.values()) == 1:
             who.tell(ev.LocalTrackSubscribed(sid))

@@ -10,6 +10,7 @@ from utd_rx.models.audio import AudioFrame
 from utd_rx.models.events import RoomEvent
 from utd_rx.models.participant import ParticipantPermission, TrackPublication
 from utd_rx.models.video import VideoFrame
+from utd_rx.testing.world.sealing import Seals
 from utd_rx.testing.world.sfu_participant import VirtualParticipant
 from utd_rx.testing.world.sfu_room import VirtualRoom
 
@@ -20,9 +21,11 @@ Order: TypeAlias = Callable[[VirtualRoom, VirtualParticipant], T]
 
 
 class Wire(Protocol):
-    """The connection; `permission` is what this client knows that it may do."""
+    """The connection; `permission` is what this client knows that it may do, `seals` what it can
+    open."""
 
     permission: ParticipantPermission
+    seals: Seals
 
     @property
     def identity(self) -> str:
