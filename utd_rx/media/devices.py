@@ -14,7 +14,7 @@ from utd_rx.media.house import Hold, House, house
 from utd_rx.media.restoring_audio import ordered
 from utd_rx.models.devices import DeviceChoice, DeviceKey
 from utd_rx.models.voice_processing import VoiceProcessing
-from utd_rx.ports.audio import Abilities, AudioPort, Order, Settings, StatesSink
+from utd_rx.ports.audio import Abilities, AudioPort, Order, Settings, SetWatched, StatesSink
 from utd_rx.ports.room import FramesSink
 
 
@@ -33,6 +33,7 @@ class PlacedAudio:
         self._known: dict[DeviceKey, Settings] = {}
         self._homes: dict[DeviceKey, tuple[AudioPort, House | None]] = {}
         self._holds: dict[DeviceKey, Hold] = {}
+        self._watched: dict[DeviceKey, SetWatched] = {}
         _ports.add(self)
 
     def add(self, key: DeviceKey, settings: Settings) -> None:
@@ -41,12 +42,15 @@ class PlacedAudio:
 
     def forget(self, key: DeviceKey) -> None:
         self._known.pop(key, None)
+        self._watched.pop(key, None)
         if (home := self._homes.pop(key, None)) is not None:
             home[0].forget(key)
 
     def order(self, key: DeviceKey, order: Order) -> None:
         if (settings := self._known.get(key)) is not None:
             self._known[key] = ordered(settings, order)
+            if isinstance(order, SetWatched):
+                self._watched[key] = order
         if (home := self._homes.get(key)) is not None:
             home[0].order(key, order)
 
@@ -103,6 +107,8 @@ class PlacedAudio:
         there = house() if is_apart(self._media, has_device=True) else None
         port = port_of(self._backend) if there is None else there.audio(self._backend)
         port.add(key, settings)
+        if key in self._watched:
+            port.order(key, self._watched[key])
         self._homes[key] = port, there
         reference: DeviceKey | None = getattr(settings, "reference", None)
         if reference is not None:

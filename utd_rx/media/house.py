@@ -37,11 +37,11 @@ class House:
         self.succession.begin()
         return Hold(self)
 
-    def room(self, needs: Callable[[DeviceKey], object], **options: Any) -> RestoringRoom:
+    def room(self, needs: Callable[[DeviceKey], bool], **options: Any) -> RestoringRoom:
         """Return a room that lives there, a `UTDRoom` with these options, and holds the house.
 
         Args:
-            needs: Is told of each speaker that it is to play on.
+            needs: As that of `RestoringRoom`.
             options: As those of `UTDRoom`.
         """
         return RestoringRoom(
