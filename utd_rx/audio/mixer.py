@@ -89,7 +89,12 @@ class MixedVoice:
     def __call__(self, frame: AudioFrame) -> None:
         """Take a frame of any format, on one thread at a time; returns at once, never raises."""
         try:
-            self.buffer.push(self._fit(frame))
+            samples = frame.samples
+            is_usual = frame.sample_rate == self._format.sample_rate and is_pcm(samples)
+            if is_usual and samples.shape[1] == self._format.channels:
+                self.buffer.push(samples)
+            else:
+                self.buffer.push(self._fit(frame))
         except Exception:  # noqa: BLE001 - counted: whoever hands sound over is not disturbed
             self.refused += 1
 
@@ -148,8 +153,6 @@ class MixedVoice:
         if not is_pcm(samples):
             raise TypeError("no int16 of shape (samples, channels)")
         rate, channels = frame.sample_rate, samples.shape[1]
-        if rate == self._format.sample_rate and channels == self._format.channels:
-            return samples
         source = DeviceFormat(rate, channels)
         if self._converter is None or self._source != source:
             playable(rate, channels)  # or it is refused
