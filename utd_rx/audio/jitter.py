@@ -91,7 +91,7 @@ class JitterBuffer:
         self._least, self._least_before, self._pulled = self._most, self._most, 0
         self._stepped = 0  # samples taken beyond those pulled, in this window
         self._window = round(WINDOW * rate / 2)
-        self._is_steady = False  # nothing is to be done to the samples, but for what `steady` sees
+        self._is_steady = False  # nothing is to be done to the samples, but for what `take` sees
 
     @property
     def highest(self) -> float:
@@ -133,7 +133,7 @@ class JitterBuffer:
             if not fade:
                 self._rest = None
             elif self._is_playing and self.depth:
-                rest = self._take(min(self.depth, round(min(_FADE, self._pull) * self._rate)))
+                rest = self._remove(min(self.depth, round(min(_FADE, self._pull) * self._rate)))
                 self._rest = (
                     rest * np.linspace(1.0, 0.0, len(rest), dtype=np.float32)[:, np.newaxis]
                 )
@@ -142,23 +142,24 @@ class JitterBuffer:
             self._made_up = 0
             return self._rest is not None
 
-    def steady(self, count: int) -> Samples | None:
-        """Return the next `count` samples as they came, read-only, where nothing is to be done to
-        them; else None, and `pull` knows. Both are what a voice costs, 200 times a second."""
+    def take(self, count: int) -> Samples | None:
+        """Return what is played in the next `count` samples, as it came: a view of some more or
+        fewer while the depth is worked off; None where more is to be done, which `pull` does."""
         with self._lock:
             depth, pulled = self.depth - count, self._pulled + count
-            if not self._is_steady or depth < self._low or pulled >= self._window:
-                return None
-            self.depth, self._pulled = depth, pulled
-            if depth < self._least:
-                self._least = depth
-            begin, self._read = self._read, self._read + count
-            return self._sound[begin : self._read]
+            if self._is_steady and depth >= self._low and pulled < self._window:
+                # What every voice costs 200 times a second.
+                self.depth, self._pulled = depth, pulled
+                if depth < self._least:
+                    self._least = depth
+                begin, self._read = self._read, self._read + count
+                return self._sound[begin : self._read]
+            is_usual = self._is_playing and not self._made_up and self._rest is None
+            return self._take_some(count) if is_usual and depth >= 0 else None
 
     def pull(self, count: int) -> Mix | None:
         """Return the next `count` samples as float32 of int16 scale; None for silence."""
         with self._lock:
-            self._is_steady = False
             if self._rest is not None:
                 rest, self._rest = self._rest, None
                 return np.concatenate([rest, np.zeros((count, rest.shape[1]), np.float32)])[:count]
@@ -167,22 +168,27 @@ class JitterBuffer:
                     return self._conceal(count) if self._made_up else None
                 self._is_playing = True
                 self._least = self._least_before = self._most
-            step = self._step(count)
-            if self.depth < count + step:
-                step = 0
             if self.depth < count:
                 self.underruns += 1
-                self._is_playing = False
+                self._is_playing = self._is_steady = False
                 return self._conceal(count)
-            sound = _stretch(self._take(count + step), count)
-            self._watch(count, step)
+            sound = stretch(self._take_some(count), count)
             if self._made_up:
                 self._join(sound)
-            least = min(self._least, self._least_before)
-            self._is_steady = not step and (
-                self._least_before == self._most or self._low <= least <= self._high
-            )
             return sound
+
+    def _take_some(self, count: int) -> Samples:
+        """Take what is played in `count` samples; there are that many."""
+        step = self._step(count)
+        if self.depth < count + step:
+            step = 0
+        sound = self._remove(count + step)
+        self._watch(count, step)
+        least = min(self._least, self._least_before)
+        self._is_steady = not step and (
+            self._least_before == self._most or self._low <= least <= self._high
+        )
+        return sound
 
     def _set_band(self, burst: float) -> None:
         """Let the depth move by that many seconds in one step."""
@@ -261,7 +267,7 @@ class JitterBuffer:
             sound[:count] += made_up * (1 - ramp)
         self._made_up = 0
 
-    def _take(self, count: int) -> Samples:
+    def _remove(self, count: int) -> Samples:
         """Take the oldest samples, with the lock held; there are that many."""
         begin, self._read = self._read, self._read + count
         self.depth -= count
@@ -285,7 +291,7 @@ class JitterBuffer:
         self._read, self._written = self._frame, len(kept)
 
 
-def _stretch(samples: Samples, count: int) -> Mix:
+def stretch(samples: Samples | Mix, count: int) -> Mix:
     """Return `count` samples in the time of all of `samples`, by cubic interpolation."""
     sound: Mix = samples.astype(np.float32)
     if len(samples) == count:
