@@ -3,7 +3,7 @@
 # MINUTES=… SEED=… (fuzz), PYTHON=… (3.11 or newer).
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-call demo-live demo-agent test test-long test-realtime test-livekit-range fuzz check docs page-client livekit-server go-client clean
+.PHONY: help demo demo-call demo-live demo-agent test test-long test-realtime test-livekit-range test-process fuzz check docs page-client livekit-server go-client clean
 
 # The first that is new enough: a machine's python3 may be older than another one beside it.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -36,6 +36,7 @@ help:
 	@echo 'make test                every test but long ones and those bound to real time; what the machine lacks is skipped by name'
 	@echo 'make test-long           random plays on FakeWorld and on real engines, minutes of sound, rooms behind a pipe, recordings, layers of video, bugs that examples find, types that users see: minutes'
 	@echo 'make test-realtime       the others, one at a time: devices, browsers, clocks, and what has to happen in time'
+	@echo 'make test-process        contracts, sessions and plays that meet a media server, with every room in a process of its own'
 	@echo 'make test-livekit-range  what meets LiveKit, on the end of the accepted range that .venv has not'
 	@echo 'make fuzz MINUTES=10     lies of engines, media servers and participants, beside two whose sound is measured; SEED=…'
 	@echo 'make check               format, lint, types, import layers, types of the examples of the docs'
@@ -66,6 +67,13 @@ test-long: $(VENV)/.dev
 
 test-realtime: $(VENV)/.dev tests/browser/node_modules/.package-lock.json
 	$(ALONE) $(ARGS)
+
+# On one of the two media servers, since what differs is on this side of the wire. Each client starts
+# a process: fewer at a time.
+test-process: export UTD_RX_MEDIA = process
+test-process: $(VENV)/.dev
+	$(BIN)/python -m pytest -n $(CORES) --dist worksteal -m 'not realtime and not livekit' $(ARGS) \
+		tests/contracts/test_room_port.py tests/contracts/test_audio_port.py tests/e2e tests/differential
 
 # The end of the range that is in .venv is left out: `make test` runs on it. The other one lies
 # beside it and is found first, so nothing but LiveKit's own package is installed twice.

@@ -32,7 +32,7 @@ from tests.support.sfu import RunningSfu, fresh_options, running_sfu
 from utd_rx.audio import WavSource, speech_path
 from utd_rx.audio.microphone import Microphone
 from utd_rx.audio.speaker import Speaker
-from utd_rx.models.audio import AudioFrame
+from utd_rx.models.audio import AudioFrame, Samples
 from utd_rx.testing.sound import AudioComparison, compare
 
 PARTS: Final = ("mixer", "tracks", "barge_in", "ear")
@@ -53,13 +53,23 @@ class Recording:
     def __init__(self, sent: list[AudioFrame], heard: list[AudioFrame]) -> None:
         self._sent, self._heard = sent, heard
 
+    @property
+    def sent_samples(self) -> Samples:
+        """What went into A."""
+        return np.concatenate([frame.samples for frame in self._sent])
+
+    @property
+    def heard_samples(self) -> Samples:
+        """What came out of B."""
+        return np.concatenate([frame.samples for frame in self._heard])
+
     def compare(self) -> AudioComparison:
         """Compare them."""
         if not self._sent or not self._heard:
             raise RuntimeError("a virtual cable is dead")
         return compare(
-            np.concatenate([frame.samples for frame in self._sent]),
-            np.concatenate([frame.samples for frame in self._heard]),
+            self.sent_samples,
+            self.heard_samples,
             RATE,
             sent_started_at=self._sent[0].at,
             heard_started_at=self._heard[0].at,

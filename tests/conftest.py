@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support.living import VARIABLE
 from tests.support.realtime import MAX_NOT_JUDGED, RealTime
 from tests.support.sfu import (
     MISSING_LIVEKIT,
@@ -51,7 +52,9 @@ settings.load_profile(
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Have the tests that are bound to real time run beside a witness."""
+    """Have the tests that are bound to real time run beside a witness; media are inline unless the
+    environment says otherwise, as `make test-process` does."""
+    os.environ.setdefault(VARIABLE, "inline")
     most = float(os.environ.get("UTD_RX_MAX_NOT_JUDGED", MAX_NOT_JUDGED))
     config.pluginmanager.register(RealTime(SoundWitness(), most))
 

@@ -47,13 +47,16 @@ def run(pytester: pytest.Pytester) -> Run:
                 count = counts.setdefault(request.node.nodeid, itertools.count())
                 assert next(count) >= times, "too late"
             fail.marker = request.node.get_closest_marker("timeout")
+            fail.count = lambda: next(counts.setdefault(request.node.nodeid, itertools.count()))
             return fail
         """
     )
 
-    def run(*seen: Witnessed, most: float = MAX_NOT_JUDGED, **tests: str) -> pytest.RunResult:
+    def run(
+        *seen: Witnessed, most: float = MAX_NOT_JUDGED, how: str = "", **tests: str
+    ) -> pytest.RunResult:
         marked = "".join(
-            f"@pytest.mark.realtime\ndef test_{name}(fails):\n    {body}\n\n"
+            f"@pytest.mark.realtime{how}\ndef test_{name}(fails):\n    {body}\n\n"
             for name, body in tests.items()
         )
         pytester.makepyfile("import pytest\n\n" + marked)
@@ -84,6 +87,28 @@ def test_a_failure_beside_a_calm_witness_is_one_at_once(run: Run) -> None:
 
 def test_what_no_machine_can_bring_about_is_a_failure_at_once(run: Run) -> None:
     run(HURT, one="len(7)").assert_outcomes(failed=1)
+
+
+@pytest.mark.parametrize(
+    ("seen", "body", "outcomes"),
+    [
+        ([HURT], "fails(9)", {"failed": 1}),
+        ([HURT, CALM], "if fails.count() == 0: raise TimeoutError", {"passed": 1}),
+    ],
+)
+def test_of_what_judges_itself_assertions_are_final(
+    run: Run, seen: list[Witnessed], body: str, outcomes: dict[str, int]
+) -> None:
+    run(*seen, how="(alone=True)", one=body).assert_outcomes(**outcomes)
+
+
+def test_what_judges_itself_says_that_it_could_not(run: Run) -> None:
+    others = dict.fromkeys(("b", "c", "d"), "pass")
+    result = run(*[CALM] * 4, how="(alone=True)", a="pytest.skip('not judged: 9 of 9')", **others)
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(
+        ["NOT JUDGED *::test_a: not judged: 9 of 9", "realtime: 3 tests judged, 1 not judged"]
+    )
 
 
 def test_a_failure_beside_a_hurt_witness_is_tried_again(run: Run) -> None:

@@ -38,7 +38,15 @@ if TYPE_CHECKING:
     from utd_rx.models.call import IncomingCall, UTDCall, UTDCallEndReason, UTDCallStatus
     from utd_rx.models.chat import ChatMessage
     from utd_rx.models.connection import ConnectionQuality, DisconnectReason, UTDConnectionState
+    from utd_rx.models.data_tracks import DataTrackFrame, DataTrackInfo
     from utd_rx.models.devices import CameraDevice
+    from utd_rx.models.encryption import (
+        Encryption,
+        EncryptionKey,
+        EncryptionState,
+        KeyDerivation,
+        KeyRing,
+    )
     from utd_rx.models.events import RoomEvent
     from utd_rx.models.methods import MethodFailed, MethodInvocation
     from utd_rx.models.participant import (
@@ -63,6 +71,7 @@ if TYPE_CHECKING:
     from utd_rx.models.statistics import RoomStatistics, TrackDirection, TrackStatistics
     from utd_rx.models.stream_type import UTDStreamType
     from utd_rx.models.token import UTDSessionResponse, UTDTokenResponse
+    from utd_rx.models.transcript import TranscriptTurn
     from utd_rx.models.transfers import TransferInfo, TransferProgress
     from utd_rx.models.value import from_json, to_json
     from utd_rx.models.video import VideoFormat, VideoFrame, VideoInput
@@ -82,6 +91,7 @@ if TYPE_CHECKING:
     from utd_rx.rtc.room import UTDRoom
     from utd_rx.sessions.audio_room import UTDAudioRoomSession
     from utd_rx.sessions.call import UTDCallSession
+    from utd_rx.sessions.data_tracks import PublishedDataTrack
     from utd_rx.sessions.incoming_streams import IncomingFile, IncomingText
     from utd_rx.sessions.live_stream import UTDLiveStreamSession
     from utd_rx.sessions.media_session import MediaSession
@@ -133,7 +143,9 @@ _HOME: Final = {
     "utd_rx.models.call": "IncomingCall UTDCall UTDCallEndReason UTDCallStatus",
     "utd_rx.models.chat": "ChatMessage",
     "utd_rx.models.connection": "ConnectionQuality DisconnectReason UTDConnectionState",
+    "utd_rx.models.data_tracks": "DataTrackFrame DataTrackInfo",
     "utd_rx.models.devices": "CameraDevice",
+    "utd_rx.models.encryption": "Encryption EncryptionKey EncryptionState KeyDerivation KeyRing",
     "utd_rx.models.events": "RoomEvent",
     "utd_rx.models.methods": "MethodFailed MethodInvocation",
     "utd_rx.models.participant": (
@@ -149,6 +161,7 @@ _HOME: Final = {
     "utd_rx.models.statistics": "RoomStatistics TrackDirection TrackStatistics",
     "utd_rx.models.stream_type": "UTDStreamType",
     "utd_rx.models.token": "UTDSessionResponse UTDTokenResponse",
+    "utd_rx.models.transcript": "TranscriptTurn",
     "utd_rx.models.transfers": "TransferInfo TransferProgress",
     "utd_rx.models.value": "from_json to_json",
     "utd_rx.models.video": "VideoFormat VideoFrame VideoInput",
@@ -163,6 +176,7 @@ _HOME: Final = {
     "utd_rx.rtc.room": "UTDRoom",
     "utd_rx.sessions.audio_room": "UTDAudioRoomSession",
     "utd_rx.sessions.call": "UTDCallSession",
+    "utd_rx.sessions.data_tracks": "PublishedDataTrack",
     "utd_rx.sessions.incoming_streams": "IncomingFile IncomingText",
     "utd_rx.sessions.live_stream": "UTDLiveStreamSession",
     "utd_rx.sessions.playback": "Playback play",
@@ -186,14 +200,16 @@ __all__ = [
     "AgentStatus", "AgentTurn", "ArraySource", "AtomsAgentSession", "AudioComparison",
     "AudioDevice", "AudioDirection", "AudioFormat", "AudioFrame", "AudioInput", "CallReplay",
     "Camera", "CameraDevice", "ChatMessage", "ConflictReason", "ConnectionQuality",
-    "DisconnectReason", "FileSending", "FrameSource", "FromThread", "IncomingCall", "IncomingFile",
-    "IncomingText", "Invitation", "InvitationAnswer", "LiveStreamReplay", "LocalParticipant",
-    "LoopThread", "MediaSession", "MethodFailed", "MethodInvocation", "Microphone",
-    "MicrophoneInput", "ObservableSource", "ParticipantPermission", "Playback", "Recording",
-    "RemoteParticipant", "Replay", "RoomEvent", "RoomInfo", "RoomSession", "RoomStatistics",
-    "Screen", "SpeakRequest", "Speaker", "StageRequest", "StateFeed", "StateSubject", "Store",
-    "TestPattern", "ToneSource", "TrackDirection", "TrackKind", "TrackPublication", "TrackSource",
-    "TrackStatistics", "TransferInfo", "TransferProgress", "UTDApi", "UTDApiClient",
+    "DataTrackFrame", "DataTrackInfo", "DisconnectReason", "Encryption", "EncryptionKey",
+    "EncryptionState", "FileSending", "FrameSource", "FromThread", "IncomingCall", "IncomingFile",
+    "IncomingText", "Invitation", "InvitationAnswer", "KeyDerivation", "KeyRing",
+    "LiveStreamReplay", "LocalParticipant", "LoopThread", "MediaSession", "MethodFailed",
+    "MethodInvocation", "Microphone", "MicrophoneInput", "ObservableSource",
+    "ParticipantPermission", "Playback", "PublishedDataTrack", "Recording", "RemoteParticipant",
+    "Replay", "RoomEvent", "RoomInfo", "RoomSession", "RoomStatistics", "Screen", "SpeakRequest",
+    "Speaker", "StageRequest", "StateFeed", "StateSubject", "Store", "TestPattern", "ToneSource",
+    "TrackDirection", "TrackKind", "TrackPublication", "TrackSource", "TrackStatistics",
+    "TranscriptTurn", "TransferInfo", "TransferProgress", "UTDApi", "UTDApiClient",
     "UTDAudioRoomSession", "UTDBan", "UTDBanNotice", "UTDCall", "UTDCallEndReason",
     "UTDCallSession", "UTDCallStatus", "UTDConnectionState", "UTDErrorCode", "UTDLiveStreamSession",
     "UTDRole", "UTDRoom", "UTDSeat", "UTDSeatGrid", "UTDSeatMode", "UTDSession",

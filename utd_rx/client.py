@@ -10,9 +10,12 @@ from typing import Self
 from reactivex import Observable
 
 from utd_rx.errors import UTDErrorCode, UTDStreamException, invalid
+from utd_rx.media.choice import Media
+from utd_rx.media.placed_rooms import PlacedRooms
 from utd_rx.models.audio import AudioFormat, AudioInput
 from utd_rx.models.call import IncomingCall
-from utd_rx.models.checks import flag, source
+from utd_rx.models.checks import source
+from utd_rx.models.encryption import Encryption
 from utd_rx.models.stream_type import UTDStreamType
 from utd_rx.models.token import UTDSessionResponse
 from utd_rx.models.video import VideoFormat, VideoInput
@@ -26,8 +29,8 @@ from utd_rx.rest.client import UTDApiClient
 from utd_rx.rest.exchange import Transport
 from utd_rx.rest.signal import SignalClient
 from utd_rx.rooms import Rooms
-from utd_rx.rtc.room import UTDRoom
 from utd_rx.sessions.call import UTDCallSession
+from utd_rx.sessions.encrypting import checked_encryption
 from utd_rx.sessions.signals import SignalAccess, Signals
 from utd_rx.state import StateSubject
 from utd_rx.state.errors import Uncopied
@@ -46,6 +49,8 @@ class UTDStreamClient(Rooms, Uncopied):
         base_url: The engine's REST host.
         token_base_url: The host that mints tokens.
         microphone: What sessions publish as their microphone unless told otherwise.
+        encryption: What they are encrypted with, end to end, unless told otherwise; None is in
+            clear.
         proxy: An HTTP proxy to go through, `http://user:password@host:port`, for REST and media
             alike; never to this machine nor to what `NO_PROXY` names.
         trust_env: Whether `HTTP_PROXY` and `HTTPS_PROXY` hold where no `proxy` is given; read now,
@@ -54,7 +59,10 @@ class UTDStreamClient(Rooms, Uncopied):
             `UTDRoom`.
         dynacast: Whether video layers that nobody pulls are not encoded; as `UTDRoom`.
         allow_clear_text: Whether media may be joined by `ws://` on other machines; as `UTDRoom`.
-        make_room: Makes the media room of each session, by default a `UTDRoom` with these options.
+        media: Where rooms live: `"inline"` in this process, `"process"` in one of their own, which
+            a busy app does not disturb, `"auto"` in that where a device is opened and it can be;
+            None as the environment's `UTD_RX_MEDIA` says, or `"auto"` (docs/audio.md).
+        make_room: Makes the media room of each session instead, in this process.
         signal: The signal socket, by default a `SignalClient`.
         transport: Exchanges with the engine, by default HTTP; as `UTDApiClient`.
         clock: What time it is for the client and its sessions.
@@ -74,11 +82,13 @@ class UTDStreamClient(Rooms, Uncopied):
         base_url: str = UTDApiClient.DEFAULT_BASE_URL,
         token_base_url: str = UTDApiClient.DEFAULT_TOKEN_BASE_URL,
         microphone: AudioInput | None = None,
+        encryption: Encryption | None = None,
         proxy: str | None = None,
         trust_env: bool = False,
         adaptive_stream: bool = True,
         dynacast: bool = True,
         allow_clear_text: bool = False,
+        media: Media | None = None,
         make_room: Callable[[], RoomPort] | None = None,
         signal: SignalPort | None = None,
         transport: Transport | None = None,
@@ -94,23 +104,27 @@ class UTDStreamClient(Rooms, Uncopied):
             clock=clock,
         )
         proxies = Proxies.of(proxy, trust_env=trust_env)
-        self._make_room = make_room or partial(
-            UTDRoom,
-            adaptive_stream=flag(adaptive_stream, "adaptive_stream"),
-            dynacast=flag(dynacast, "dynacast"),
+        self._rooms = PlacedRooms(
+            media,
+            adaptive_stream=adaptive_stream,
+            dynacast=dynacast,
             proxies=proxies,
-            allow_clear_text=flag(allow_clear_text, "allow_clear_text"),
+            allow_clear_text=allow_clear_text,
         )
+        self._make_room = self._rooms.make if make_room is None else lambda *_: make_room()
         self._engine = host(base_url)
         self._tokens = self._engine if token_base_url == base_url else host(token_base_url)
         self._api = UTDApi(self._engine, self._tokens)
         self._microphone = microphone
+        self._encryption = checked_encryption(encryption)
         self._identity: str | None = None
         self._user: str | None = None
         self._name: str | None = None
         self._clock = clock
         self._device_id = secrets.token_hex(8)
         self._signals = Signals(signal or SignalClient(proxies=proxies), clock=clock)
+        if make_room is None:
+            self._rooms.begin(microphone)  # it is up by the time a token is there
 
     def __repr__(self) -> str:
         return f"UTDStreamClient(identity={self._identity!r})"
@@ -192,6 +206,7 @@ class UTDStreamClient(Rooms, Uncopied):
         microphone: AudioInput | None = None,
         camera: VideoInput | None = None,
         screen: VideoInput | None = None,
+        encryption: Encryption | None = None,
     ) -> UTDCallSession:
         """Make a session for calls of whoever is authenticated, one call after another.
 
@@ -200,6 +215,7 @@ class UTDStreamClient(Rooms, Uncopied):
             microphone: What to publish in a call; the client's by default.
             camera: What to publish in a video call.
             screen: What a video call may show with `set_screen_share`.
+            encryption: What its calls are encrypted with, end to end; the client's by default.
 
         Raises:
             UTDStreamException: `UNAUTHORIZED` before `authenticate`; `VALIDATION` for a type that
@@ -220,7 +236,7 @@ class UTDStreamClient(Rooms, Uncopied):
         return UTDCallSession(
             self._user,
             type,
-            room=self._make_room(),
+            room=self._make_room(microphone or self._microphone, camera, screen),
             engine=self._api,
             signals=self._signals,
             name=self._name,
@@ -228,6 +244,7 @@ class UTDStreamClient(Rooms, Uncopied):
             camera=camera,
             screen=screen,
             clock=self._clock,
+            encryption=encryption or self._encryption,
         )
 
     async def aclose(self) -> None:
@@ -243,6 +260,7 @@ class UTDStreamClient(Rooms, Uncopied):
         await self._signals.aclose()
         await self._engine.aclose()
         await self._tokens.aclose()
+        await self._rooms.aclose()
 
     async def __aenter__(self) -> Self:
         return self

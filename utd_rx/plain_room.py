@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from utd_rx.media.choice import Media
+from utd_rx.media.placed_rooms import PlacedRooms
 from utd_rx.models.audio import AudioFormat, AudioInput
 from utd_rx.models.checks import flag, source
+from utd_rx.models.encryption import Encryption
 from utd_rx.models.video import VideoFormat, VideoInput
 from utd_rx.ports.proxy import Proxies
-from utd_rx.rtc.room import UTDRoom
 from utd_rx.sessions.room import RoomSession, TokenSource
 from utd_rx.sessions.subscribing import TrackChoice
 
@@ -24,11 +26,13 @@ async def open_room(
     camera: VideoInput | None = None,
     screen: VideoInput | None = None,
     auto_subscribe: bool | TrackChoice = True,
+    encryption: Encryption | None = None,
     proxy: str | None = None,
     trust_env: bool = False,
     adaptive_stream: bool = True,
     dynacast: bool = True,
     allow_clear_text: bool = False,
+    media: Media | None = None,
 ) -> AsyncIterator[RoomSession]:
     """Join a LiveKit room, and leave it at the end of `async with`.
 
@@ -42,11 +46,14 @@ async def open_room(
         screen: What `set_screen_share` publishes.
         auto_subscribe: Whether all that others publish is received: True, False for what
             `subscribe` says only, or a function that says it of a participant and a track.
+        encryption: What all of it is encrypted with, end to end: a key that all share, or one of
+            each participant; None is in clear.
         proxy: As of `UTDStreamClient`.
         trust_env: Likewise.
         adaptive_stream: Likewise.
         dynacast: Likewise.
         allow_clear_text: Likewise.
+        media: Where the room lives; likewise.
 
     Raises:
         UTDStreamException: As `RoomSession.join`; `UNAUTHORIZED` for a token that has expired says
@@ -57,7 +64,8 @@ async def open_room(
     source(microphone, "microphone", "an AudioInput", AudioFormat)
     for what, pictures in (("camera", camera), ("screen", screen)):
         source(pictures, what, "a VideoInput", VideoFormat)
-    room = UTDRoom(
+    rooms = PlacedRooms(
+        media,
         adaptive_stream=adaptive_stream,
         dynacast=dynacast,
         proxies=Proxies.of(proxy, trust_env=flag(trust_env, "trust_env")),
@@ -67,11 +75,12 @@ async def open_room(
         url,
         token,
         token_source=token_source,
-        room=room,
+        room=rooms.make(microphone, camera, screen),
         microphone=microphone,
         camera=camera,
         screen=screen,
         auto_subscribe=auto_subscribe,
+        encryption=encryption,
     )
     try:
         await session.join()

@@ -8,6 +8,7 @@ from typing import Any, TypedDict, TypeVar, Unpack
 
 from utd_rx.models.audio import AudioFormat, AudioInput
 from utd_rx.models.checks import flag, source
+from utd_rx.models.encryption import Encryption
 from utd_rx.models.seats import UTDSeatMode
 from utd_rx.models.stream_type import UTDStreamType
 from utd_rx.models.video import VideoFormat, VideoInput
@@ -33,6 +34,7 @@ class AudioRoomOptions(TypedDict, total=False):
     mode_id: str | None
     host_seat: int | None
     microphone: AudioInput | None
+    encryption: Encryption | None
 
 
 class LiveStreamOptions(TypedDict, total=False):
@@ -44,14 +46,16 @@ class LiveStreamOptions(TypedDict, total=False):
     microphone: AudioInput | None
     camera: VideoInput | None
     screen: VideoInput | None
+    encryption: Encryption | None
 
 
 class Rooms:
     """Base of `UTDStreamClient`: what it makes of a room's name and who joins."""
 
     _api: UTDApi
-    _make_room: Callable[[], RoomPort]
+    _make_room: Callable[..., RoomPort]
     _microphone: AudioInput | None
+    _encryption: Encryption | None
     _identity: str | None
     _clock: Clock
 
@@ -68,6 +72,7 @@ class Rooms:
         mode_id: str | None = None,
         host_seat: int | None = None,
         microphone: AudioInput | None = None,
+        encryption: Encryption | None = None,
     ) -> UTDAudioRoomSession:
         """Make an audio room session without joining, to watch its streams from the start.
 
@@ -84,6 +89,7 @@ class Rooms:
             mode_id: Host only: an opaque layout id.
             host_seat: Host only: the seat kept for the host.
             microphone: What to publish once seated; the client's by default.
+            encryption: What the room is encrypted with, end to end; the client's by default.
 
         Raises:
             UTDStreamException: `VALIDATION` for what is no source.
@@ -106,11 +112,12 @@ class Rooms:
             identity,
             room_name,
             is_host=as_host,
-            room=self._make_room(),
+            room=self._make_room(microphone or self._microphone),
             engine=self._api.acting_as(request),
             microphone=microphone or self._microphone,
             clock=self._clock,
             on_joined=partial(self._joined_as, identity),
+            encryption=encryption or self._encryption,
         )
 
     async def join_audio_room(
@@ -145,6 +152,7 @@ class Rooms:
         microphone: AudioInput | None = None,
         camera: VideoInput | None = None,
         screen: VideoInput | None = None,
+        encryption: Encryption | None = None,
     ) -> UTDLiveStreamSession:
         """Make a live stream's session without joining, to watch its streams from the start.
 
@@ -159,6 +167,7 @@ class Rooms:
             microphone: What to publish as the host, or on the stage; the client's by default.
             camera: Likewise.
             screen: What `set_screen_share` shows.
+            encryption: What the room is encrypted with, end to end; the client's by default.
 
         Raises:
             UTDStreamException: `VALIDATION` for what is no source.
@@ -179,13 +188,14 @@ class Rooms:
             identity,
             room_name,
             is_host=as_host,
-            room=self._make_room(),
+            room=self._make_room(microphone or self._microphone, camera, screen),
             engine=self._api.acting_as(request),
             microphone=microphone or self._microphone,
             camera=camera,
             screen=screen,
             clock=self._clock,
             on_joined=partial(self._joined_as, identity),
+            encryption=encryption or self._encryption,
         )
 
     async def join_live_stream(

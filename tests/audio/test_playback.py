@@ -9,9 +9,9 @@ from attrs import define
 from tests.audio.cards import connect
 from utd_rx.audio.mixer import Mixer
 from utd_rx.audio.playback import (
+    AHEAD,
     CALM,
     FADE,
-    AHEAD,
     LEAD_STEP,
     LONGEST_CALM,
     MAX_STEPS,

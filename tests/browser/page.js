@@ -6,7 +6,14 @@ const { ConnectionState, DisconnectReason, Room, RoomEvent, Track, VideoQuality 
 
 const PATIENCE = 20_000;
 // "two" peer connections, which older releases always have.
-const room = new Room(location.search === "?two" ? { singlePeerConnection: false } : {});
+// "encrypted": what `encrypt` gives the key to, before `join`.
+const keys = location.search === "?encrypted" && new LivekitClient.ExternalE2EEKeyProvider();
+const encryption = () => ({
+  encryption: { keyProvider: keys, worker: new Worker("livekit-client.e2ee.worker.js") },
+});
+const room = new Room(
+  keys ? encryption() : location.search === "?two" ? { singlePeerConnection: false } : {},
+);
 // Before 2.0 some names were others, and participants were kept by their sid.
 const participant = (identity) =>
   [...(room.remoteParticipants ?? room.participants).values()].find((p) => p.identity === identity);
@@ -39,6 +46,13 @@ const DETAILS = {
     canPublish: p.permissions.canPublish,
   }),
   [RoomEvent.ActiveSpeakersChanged]: (speakers) => ({ speaking: speakers.map((p) => p.identity) }),
+  ...(keys && {
+    [RoomEvent.EncryptionError]: (error) => ({ reason: String(error) }),
+    [RoomEvent.ParticipantEncryptionStatusChanged]: (isEncrypted, p) => ({
+      identity: p?.identity,
+      isEncrypted,
+    }),
+  }),
   [RoomEvent.SignalReconnecting]: () => ({}),
   [RoomEvent.Reconnecting]: () => ({}),
   [RoomEvent.Reconnected]: () => ({}),
@@ -70,6 +84,12 @@ function seen(name, wanted = {}) {
     const index = events.findIndex(matches);
     return index >= 0 && events.splice(index, 1)[0];
   }, `${name} ${JSON.stringify(wanted)}`);
+}
+
+// Text as a passphrase, bytes (a list of numbers) as what they are.
+async function encrypt(key) {
+  await keys.setKey(typeof key === "string" ? key : new Uint8Array(key).buffer);
+  if (!room.isE2EEEnabled) await room.setE2EEEnabled(true);
 }
 
 async function join(url, token) {

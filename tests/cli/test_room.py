@@ -15,7 +15,7 @@ from livekit import api
 from tests.cli.test_sessions import until
 from tests.rtc.bench import token
 from tests.support.sfu import RunningSfu
-from utd_rx import ToneSource, open_room
+from utd_rx import Encryption, EncryptionState, ToneSource, open_room
 from utd_rx.audio import read_wav
 from utd_rx.cli import main
 from utd_rx.cli.pictures import picture
@@ -58,6 +58,35 @@ async def test_who_is_there_what_is_written_and_how_it_gets_through(
     assert process.returncode == 0, problems
     _, samples = read_wav(Path(track["value"]["path"]))
     assert samples.any()
+
+
+@pytest.mark.parametrize("sfu_kind", ["embedded"])
+@pytest.mark.long
+async def test_its_key_is_in_a_file_and_what_another_one_encrypts_is_told(
+    sfu: RunningSfu, tmp_path: Path
+) -> None:
+    (tmp_path / "key").write_text("s3cr3t\n")
+    right, tone = Encryption("s3cr3t"), ToneSource()
+    async with open_room(sfu.url, token(sfu, "ana"), microphone=tone, encryption=right) as ana:
+        await ana.set_microphone(True)
+        for way in (("--key-file", str(tmp_path / "key")), ()):
+            process = await utd_rx(
+                *(sfu.url, token(sfu, "cli"), *way), LIVEKIT_E2EE_KEY="" if way else "a guess"
+            )
+            assert process.stdin is not None
+            told = await until(process, event="encryption")
+            fits = EncryptionState.OK if way else EncryptionState.DECRYPTION_FAILED
+            assert (told["value"]["identity"], told["value"]["encryption"]) == ("ana", fits.value)
+            process.stdin.write(b"q\n")
+            said, problems = await process.communicate()
+            assert process.returncode == 0, problems
+            for key in (b"s3cr3t", b"a guess"):
+                assert key not in said + problems
+
+
+def test_a_key_file_that_is_not_there_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["room", "wss://x", "a.b.c", "--key-file", "/nowhere/key"]) == 1
+    assert "cannot read /nowhere/key" in capsys.readouterr().err
 
 
 def test_a_token_of_its_own_is_one_of_livekits() -> None:

@@ -20,9 +20,14 @@ from utd_rx.engine.rules.roles import Grant
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.audio import AudioFrame, AudioInput
 from utd_rx.models.connection import DisconnectReason
+from utd_rx.models.data_tracks import DataTrackFrame, DataTrackInfo
+from utd_rx.models.encryption import Encryption, EncryptionState
 from utd_rx.models.events import (
     DataReceived,
+    DataTrackPublished,
+    DataTrackUnpublished,
     ParticipantConnected,
+    ParticipantEncryptionChanged,
     RoomEvent,
     TrackPublished,
     TrackSubscribed,
@@ -43,6 +48,7 @@ from utd_rx.testing.contracts import Batches
 from utd_rx.testing.room import FakeRoom
 from utd_rx.testing.world.network import Network
 from utd_rx.testing.world.room import WorldRoom
+from utd_rx.testing.world.sealing import Seal, opened, seal_of
 from utd_rx.testing.world.sfu import VirtualSfu
 from utd_rx.testing.world.tokens import RoomTicket
 from utd_rx.video import TestPattern
@@ -57,6 +63,7 @@ TRACK = TrackPublication(
 CAMERA = TrackPublication(
     "TR_camera", "camera", TrackKind.VIDEO, TrackSource.CAMERA, is_subscribed=True
 )
+NUMBERS = DataTrackInfo("DTR_numbers", "pose")
 PATTERN = TestPattern(320, 180, 15)
 
 
@@ -81,8 +88,8 @@ class FakeServer:
     async def remove(self) -> None:
         self._loop.call_soon_threadsafe(self._room.lose, DisconnectReason.PARTICIPANT_REMOVED)
 
-    async def speak(self) -> str:
-        self._loop.call_soon_threadsafe(self._speak)
+    async def speak(self, encryption: Encryption | None = None) -> str:
+        self._loop.call_soon_threadsafe(self._speak, encryption)
         return OTHER
 
     async def show(self) -> str:
@@ -123,9 +130,29 @@ class FakeServer:
             and (sent.header.topic, sent.header.is_text) == (topic, is_text)
         ]
 
-    def _speak(self) -> None:
-        self._publish(TRACK)
-        self._sound()
+    async def publish_data(self, name: str, frame: DataTrackFrame) -> None:
+        def publish() -> None:
+            self._room.emit(
+                ParticipantConnected(RemoteParticipant(OTHER)), DataTrackPublished(OTHER, NUMBERS)
+            )
+            push()
+
+        def push() -> None:
+            if self._room.is_connected:
+                self._room.data_tracks.play(NUMBERS.sid, frame)
+                self._loop.call_later(0.001, push)
+
+        self._loop.call_soon_threadsafe(publish)
+
+    async def unpublish_data(self) -> None:
+        self._loop.call_soon_threadsafe(self._room.emit, DataTrackUnpublished(OTHER, NUMBERS))
+
+    async def read_data(self, name: str) -> Callable[[], list[DataTrackFrame]]:
+        return lambda: [frame for of, frame in self._room.data_tracks.pushed if of == name]
+
+    def _speak(self, encryption: Encryption | None) -> None:
+        self._publish(evolve(TRACK, is_encrypted=encryption is not None))
+        self._sound(seal_of(encryption, OTHER))
 
     def _show(self) -> None:
         self._publish(CAMERA)
@@ -143,10 +170,57 @@ class FakeServer:
             self._room.show(CAMERA.sid, VideoFrame(PATTERN.picture(number)))
             self._loop.call_later(0.001, self._picture, number + 1)
 
-    def _sound(self) -> None:
+    def _sound(self, seal: Seal | None, before: EncryptionState = EncryptionState.NONE) -> None:
         if self._room.is_connected:
-            self._room.play("TR_ben", AudioFrame(np.ones((480, 1), np.int16), 48_000))
-            self._loop.call_later(0.001, self._sound)
+            state = before if seal is None else opened(self._room.encryption, OTHER, seal)
+            if state is not before:
+                self._room.emit(ParticipantEncryptionChanged(OTHER, state))
+            is_heard = seal is None or state is EncryptionState.OK
+            samples = np.full((480, 1), is_heard, np.int16)
+            self._room.play("TR_ben", AudioFrame(samples, 48_000))
+            self._loop.call_later(0.001, self._sound, seal, state)
+
+
+class Numbers:
+    """The data track that somebody else publishes, and the one they read."""
+
+    def __init__(self) -> None:
+        self._number = 0
+        self._tasks = set[asyncio.Task[Any]]()
+
+    async def publish(self, other: UTDRoom | WorldRoom, name: str, frame: DataTrackFrame) -> None:
+        self._number = await other.publish_data_track(name)
+        self._begin(self._push(other, frame))
+
+    async def end(self, other: UTDRoom | WorldRoom) -> None:
+        await self.aclose()
+        await other.unpublish_data_track(self._number)
+
+    def read(self, other: UTDRoom | WorldRoom, name: str) -> Callable[[], list[DataTrackFrame]]:
+        told: list[DataTrackFrame] = []
+
+        def hear(events: tuple[RoomEvent, ...]) -> None:
+            for event in events:
+                if isinstance(event, DataTrackPublished) and event.track.name == name:
+                    self._begin(other.read_data_track(event.track.sid, told.append))
+
+        other.listen(hear)
+        return lambda: told
+
+    async def aclose(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _begin(self, work: Coroutine[Any, Any, Any]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _push(self, other: UTDRoom | WorldRoom, frame: DataTrackFrame) -> None:
+        while True:
+            await other.push_data_frame(self._number, frame)
+            await asyncio.sleep(0.01)
 
 
 class WorldServer:
@@ -159,6 +233,7 @@ class WorldServer:
         self.sfu = VirtualSfu(lambda report: None, self._read)
         self._network = Network()
         self.others: list[WorldRoom] = []
+        self._numbers = Numbers()
 
     def room(self, who: str = IDENTITY) -> WorldRoom:
         return WorldRoom(self.sfu, self._network.link(who))
@@ -169,8 +244,8 @@ class WorldServer:
     async def remove(self) -> None:
         await self._there(self.sfu.remove(ROOM, IDENTITY))
 
-    async def speak(self) -> str:
-        return await self._there(self._come(ToneSource(), TrackSource.MICROPHONE))
+    async def speak(self, encryption: Encryption | None = None) -> str:
+        return await self._there(self._come(ToneSource(), TrackSource.MICROPHONE, encryption))
 
     async def show(self) -> str:
         return await self._there(self._come(PATTERN, TrackSource.CAMERA))
@@ -207,14 +282,29 @@ class WorldServer:
         self.others[0].receive_streams(topic, is_text, told.append)
         return lambda: told
 
+    async def publish_data(self, name: str, frame: DataTrackFrame) -> None:
+        await self._there(self._numbers.publish(self.others[0], name, frame))
+
+    async def unpublish_data(self) -> None:
+        await self._there(self._numbers.end(self.others[0]))
+
+    async def read_data(self, name: str) -> Callable[[], list[DataTrackFrame]]:
+        return self._numbers.read(self.others[0], name)
+
     async def aclose(self) -> None:
+        await self._there(self._numbers.aclose())
         for other in self.others:
             await self._there(other.aclose())
         await self._there(self.sfu.aclose())
 
-    async def _come(self, source: AudioInput | VideoInput, track_source: TrackSource) -> str:
+    async def _come(
+        self,
+        source: AudioInput | VideoInput,
+        track_source: TrackSource,
+        encryption: Encryption | None = None,
+    ) -> str:
         self.others.append(other := self.room(OTHER))
-        await other.connect(self.url, "token of ben")
+        await other.connect(self.url, "token of ben", encryption=encryption)
         await other.publish(source, track_source)
         return OTHER
 
@@ -238,6 +328,8 @@ class RealServer:
         self._speaking = self._token(sfu, OTHER, can_publish=True)
         self._livekit, self._stack = livekit, stack
         self._listening: UTDRoom | None = None
+        self._numbers = Numbers()
+        stack.push_async_callback(self._numbers.aclose)
 
     async def grant(self, can_publish: bool) -> None:
         permission = api.ParticipantPermission(
@@ -252,9 +344,9 @@ class RealServer:
             api.RoomParticipantIdentity(room=ROOM, identity=IDENTITY)
         )
 
-    async def speak(self) -> str:
+    async def speak(self, encryption: Encryption | None = None) -> str:
         other = await self._stack.enter_async_context(UTDRoom())
-        await other.connect(self.url, self._speaking)
+        await other.connect(self.url, self._speaking, encryption=encryption)
         await other.publish(ToneSource())
         return OTHER
 
@@ -304,6 +396,18 @@ class RealServer:
         told: list[TransferNews] = []
         self._listening.receive_streams(topic, is_text, told.append)
         return lambda: told
+
+    async def publish_data(self, name: str, frame: DataTrackFrame) -> None:
+        assert self._listening is not None
+        await self._numbers.publish(self._listening, name, frame)
+
+    async def unpublish_data(self) -> None:
+        assert self._listening is not None
+        await self._numbers.end(self._listening)
+
+    async def read_data(self, name: str) -> Callable[[], list[DataTrackFrame]]:
+        assert self._listening is not None
+        return self._numbers.read(self._listening, name)
 
     def _token(self, sfu: RunningSfu, identity: str, *, can_publish: bool) -> str:
         grants = api.VideoGrants(

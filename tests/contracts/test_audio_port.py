@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
+from functools import partial
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from utd_rx.audio.adapter import ABILITIES
 from utd_rx.audio.hearing import HearingDevice
 from utd_rx.audio.playing import PlayingDevice
 from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.media.near_audio import NearAudio
 from utd_rx.models.devices import AudioDirection
 from utd_rx.ports.audio import AudioPort
 from utd_rx.ports.local import LocalAudio
@@ -41,7 +43,10 @@ class Reach:
 
     async def bench(self, make: Callable[[], AudioPort], world: AudioWorld) -> AudioBench:
         """Return a bench for the port, closed in the end."""
-        port = await self._stack.enter_async_context(pickled(make)) if self._is_far else make()
+        port = make()
+        if self._is_far:
+            near, there = partial(NearAudio, abilities=port.abilities), port
+            port = await self._stack.enter_async_context(pickled(lambda: there, near=near))
         bench = AudioBench(port, world)
         self._stack.push_async_callback(bench.close)
         return bench

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from functools import partial
+from typing import Any
 
 import pytest
 from attrs import evolve
@@ -18,13 +20,19 @@ from tests.support.sfu import (
     is_livekit_required,
     running_sfu,
 )
+from utd_rx.media.near import Near
+from utd_rx.media.near_room import NearRoom
+from utd_rx.media.process import MediaProcess
 from utd_rx.ports.room import RoomPort
 from utd_rx.rtc.room import UTDRoom
 from utd_rx.testing.contracts.room import RoomContract
-from utd_rx.testing.contracts.room_bench import RoomBench
+from utd_rx.testing.contracts.room_bench import RoomBench, Speakers
 from utd_rx.testing.pickled import pickled
 from utd_rx.testing.room import FakeRoom
 from utd_rx.testing.world.room import WorldRoom
+
+far = partial(pickled, near=NearRoom)
+"""A room at the other end of a pipe."""
 
 
 class FarFake(FakeRoom):
@@ -49,7 +57,7 @@ class TestFakeRoom(RoomContract):
 
         async with AsyncExitStack() as stack:
             is_far = request.param == "pickled"
-            room: RoomPort = await stack.enter_async_context(pickled(make)) if is_far else make()
+            room: RoomPort = await stack.enter_async_context(far(make)) if is_far else make()
             yield RoomBench(room, FakeServer(fakes[0], fakes[0].loop))
             await room.aclose()
 
@@ -65,7 +73,7 @@ class TestWorldRoom(RoomContract):
 
         async with AsyncExitStack() as stack:
             is_far = request.param == "pickled"
-            room: RoomPort = await stack.enter_async_context(pickled(make)) if is_far else make()
+            room: RoomPort = await stack.enter_async_context(far(make)) if is_far else make()
             yield RoomBench(room, servers[0])
             await room.aclose()
             await servers[0].aclose()
@@ -84,20 +92,36 @@ class TestUTDRoom(RoomContract):
         ]
     )
     async def bench(self, request: pytest.FixtureRequest) -> AsyncIterator[RoomBench]:
-        sfu_kind: SfuKind
-        sfu_kind, where = request.param
-        if sfu_kind == "livekit" and is_livekit_missing():
-            if is_livekit_required():
-                pytest.fail(MISSING_LIVEKIT)
-            pytest.skip(MISSING_LIVEKIT)
+        kind, where = request.param
         async with AsyncExitStack() as stack:
-            sfu = await stack.enter_async_context(running_sfu(sfu_kind))
-            livekit = await stack.enter_async_context(
-                api.LiveKitAPI(sfu.api_url, sfu.api_key, sfu.api_secret)
-            )
+            server = await real_server(kind, stack)
             is_far = where == "pickled"
-            room: RoomPort = (
-                await stack.enter_async_context(pickled(UTDRoom)) if is_far else UTDRoom()
-            )
+            room: RoomPort = await stack.enter_async_context(far(UTDRoom)) if is_far else UTDRoom()
             stack.push_async_callback(room.aclose)
-            yield RoomBench(room, RealServer(sfu, livekit, stack))
+            yield RoomBench(room, server)
+
+
+@pytest.mark.embedded
+@pytest.mark.long
+class TestUTDRoomInAProcess(RoomContract):
+    @pytest.fixture
+    async def bench(self) -> AsyncIterator[RoomBench]:
+        async with AsyncExitStack() as stack:
+            process = MediaProcess()
+            stack.push_async_callback(process.aclose)
+            server = await real_server("embedded", stack)
+            room = process.room()
+            stack.push_async_callback(room.aclose)
+            there: Any = process.port(Near, Speakers, f"{Speakers.__module__}:Speakers")
+            yield RoomBench(room, server, there)
+
+
+async def real_server(kind: SfuKind, stack: AsyncExitStack) -> RealServer:
+    """Return an SFU's, which ends with the stack."""
+    if kind == "livekit" and is_livekit_missing():
+        if is_livekit_required():
+            pytest.fail(MISSING_LIVEKIT)
+        pytest.skip(MISSING_LIVEKIT)
+    sfu = await stack.enter_async_context(running_sfu(kind))
+    keys = api.LiveKitAPI(sfu.api_url, sfu.api_key, sfu.api_secret)
+    return RealServer(sfu, await stack.enter_async_context(keys), stack)

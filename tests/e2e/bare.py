@@ -11,7 +11,7 @@ from livekit import rtc
 
 from tests.rtc.bench import PATIENCE, token
 from tests.support.sfu import RunningSfu
-from utd_rx import RoomSession, open_room
+from utd_rx import AudioInput, RoomSession, open_room
 
 
 @frozen
@@ -28,15 +28,18 @@ class Pair:
 
 
 @asynccontextmanager
-async def meeting(sfu: RunningSfu) -> AsyncIterator[Pair]:
+async def meeting(
+    sfu: RunningSfu, microphone: AudioInput | None = None, *, agent: bool = False
+) -> AsyncIterator[Pair]:
     """Let both join, and hear each other."""
     async with AsyncExitStack() as stack:
-        ana = await stack.enter_async_context(open_room(sfu.url, token(sfu, "ana")))
+        opening = open_room(sfu.url, token(sfu, "ana"), microphone=microphone)
+        ana = await stack.enter_async_context(opening)
         ben = rtc.Room()
         heard = asyncio.Event()
         ben.on("data_received", lambda packet: heard.set())
         stack.push_async_callback(ben.disconnect)
-        await ben.connect(sfu.url, token(sfu, "ben"))
+        await ben.connect(sfu.url, token(sfu, "ben", agent=agent))
         ben.local_participant.register_rpc_method("echo", lambda asked: asked.payload)
         await ana.remote_participants.until(bool, timeout=PATIENCE)
         while not heard.is_set():  # what is sent before its data channel is open reaches nobody

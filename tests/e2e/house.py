@@ -15,7 +15,6 @@ from utd_rx.ports.room import RoomPort
 from utd_rx.ports.signal import SignalPort
 from utd_rx.rest import UTDApi, UTDApiClient
 from utd_rx.rooms import AudioRoomOptions
-from utd_rx.rtc.room import UTDRoom
 
 S = TypeVar("S", bound=UTDSession[Any])
 
@@ -34,7 +33,7 @@ class House:
         self,
         *,
         app_key: str | None = None,
-        make_room: Callable[[], RoomPort] = UTDRoom,
+        make_room: Callable[[], RoomPort] | None = None,
         signal: SignalPort | None = None,
     ) -> UTDStreamClient:
         """Return a client of this engine; it is closed with the house."""

@@ -34,7 +34,6 @@ from utd_rx.engine.rules.names import is_call_room
 from utd_rx.ports.room import RoomPort
 from utd_rx.ports.signal import SignalEnded, SignalPort, SignalSink
 from utd_rx.rest.signal import SignalClient
-from utd_rx.rtc.room import UTDRoom
 
 AUDIO, VIDEO = UTDStreamType.AUDIO_CALL, UTDStreamType.VIDEO_CALL
 R: TypeAlias = UTDCallEndReason
@@ -85,7 +84,7 @@ class Exchange(House):
         device_id: str | None = None,
         camera: VideoInput | None = None,
         signal: SignalPort | None = None,
-        make_room: Callable[[], RoomPort] = UTDRoom,
+        make_room: Callable[[], RoomPort] | None = None,
     ) -> Phone:
         """Sign `identity` in with a device of its own, which is told of calls unless `signal` is
         given."""

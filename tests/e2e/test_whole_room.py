@@ -10,6 +10,7 @@ from livekit import rtc
 
 from tests.e2e.house import PATIENCE, House
 from tests.e2e.test_audio_room import refused
+from tests.support.living import raw_room
 from utd_rx import (
     AudioFrame,
     RemoteParticipant,
@@ -19,7 +20,6 @@ from utd_rx import (
 )
 from utd_rx.models.events import DataReceived
 from utd_rx.protocol import data
-from utd_rx.rtc.room import UTDRoom
 
 
 async def three(
@@ -200,9 +200,8 @@ async def test_app_data_comes_by_topic_reliably_and_lossily(house: House) -> Non
     gifts: asyncio.Queue[bytes] = asyncio.Queue()
     hearts = asyncio.Event()
     kinds: set[tuple[str | None, int]] = set()
-    assert isinstance(lena.room, UTDRoom)
-    assert lena.room.room is not None
-    lena.room.room.on("data_received", lambda packet: kinds.add((packet.topic, packet.kind)))
+    raw = raw_room(lena)
+    raw.on("data_received", lambda packet: kinds.add((packet.topic, packet.kind)))
     lena.messages("gift").subscribe(lambda message: gifts.put_nowait(message.payload))
     lena.messages("heart").subscribe(lambda _: hearts.set())
     await sami.send_data(b"rose", topic="gift", to=["lena"])

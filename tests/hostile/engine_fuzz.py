@@ -11,9 +11,9 @@ from livekit import api
 
 from tests.hostile.deceived import meet
 from tests.hostile.engine_lies import Comes, Tell, by_chance
-from tests.hostile.judging import Found, judged, said
+from tests.hostile.judging import MANY, Found, Judge, said
 from tests.hostile.lies import Liar, Lie, liar
-from tests.hostile.pair import PERIOD, Pair, pair
+from tests.hostile.pair import Pair, pair
 from utd_rx.testing.witness import Witness
 
 KEY = {"api_key": "key", "api_secret": "s" * 32}
@@ -30,20 +30,19 @@ def token(identity: str, room: str = "pair") -> str:
 async def fuzz(random: Random, seconds: float) -> list[str]:
     """Lie for so long, and return what was wrong, with the seeds that show it again."""
     until = time.monotonic() + seconds
-    found: list[str] = []
     told = 0
     with Witness() as witness:
         async with (
             liar("tests.hostile.lying_engine", **KEY) as engine,
             pair(engine.ready["media"], token) as beside,
         ):
+            judge = Judge(witness, beside.settle, MANY)
             while time.monotonic() < until:
                 lies = [by_chance(random.randrange(2**32)) for _ in range(AT_ONCE)]
-                wrong, _ = await judged(witness, partial(_tell, engine, beside, lies, told))
+                await judge.ask(partial(_tell, engine, beside, lies, told))
                 told += len(lies)
-                found += wrong
     print(f"engine: {told} lies")
-    return found
+    return judge.found
 
 
 async def _tell(engine: Liar, beside: Pair, lies: list[Lie[Tell, Comes]], told: int) -> Found:
@@ -52,11 +51,10 @@ async def _tell(engine: Liar, beside: Pair, lies: list[Lie[Tell, Comes]], told: 
         *(meet(engine, lie, f"room-{told + n}") for n, lie in enumerate(lies)),
         return_exceptions=True,
     )
-    await asyncio.sleep(2 * PERIOD)
     found = [
         f"{lie.name}: {type(error).__name__}: {error}"
         for lie, error in zip(lies, met, strict=True)
         if error is not None
     ]
     names = ", ".join(one.name for one in lies)
-    return found, said(lambda: beside.since(begun).check(lies[0].pair, names))
+    return found, said(partial((await beside.since(begun)).check, lies[0].pair, names))

@@ -27,10 +27,10 @@ class Suffering:
     """What the pair beside a lie may suffer of it."""
 
     lost: int = 0
-    """Bursts of sound that are not heard, or too late (`pair.PERIOD`)."""
+    """Bursts of sound that are not heard, or too late (`pair.LATE`)."""
 
-    delay: float = 0.2
-    """Seconds from mouth to ear, at most; without a lie it is 0.04 to 0.08 on a quiet machine."""
+    delay: float = 0.15
+    """Seconds that sound comes later than before, at most; before, it is 0.04 to 0.12 late."""
 
     stall: float = 0.1
     """Seconds that the pair's loop may stand still."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
+from bisect import bisect_left
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Final
 
 import numpy as np
@@ -18,29 +19,57 @@ from utd_rx.models.participant import TrackSource
 from utd_rx.rtc.room import UTDRoom
 
 PERIOD: Final = 0.25
-"""Seconds from one burst of sound to the next; what is heard later than that counts as lost."""
+"""Seconds from one burst of sound to the next."""
 
+LATE: Final = 1.0
+"""Seconds after which what was not heard is lost."""
+
+SOON: Final = 0.2
+"""Seconds after which sound is heard at rest; what a busy machine does lasts for a while, as who
+plays sound waits for what may come late."""
+
+_SETTLES: Final = 3.0
 _FRAMES: Final = round(PERIOD * 100)
 _BURST: Final = 4
 """Frames of a burst."""
 
+_TONES: Final = tuple(range(4, 36, 4))
+"""Of the bursts, one after another, in hundreds of hertz: each is known by its own for longer than
+it may be late."""
+
 _LOUD: Final = 1_000
 """A peak that a burst reaches in its first decoded frame, and what is left of it later does not."""
 
+_PURE: Final = 0.7
+"""Of a frame's power, what is in the tone of a burst where the frame is of one from end to end."""
+
+_LATELY: Final = 4
+"""Bursts by which is known how late sound was before something happened."""
+
 _PATIENCE: Final = 20.0
 _FORMAT: Final = AudioFormat()
-_PHASE: Final = 2 * np.pi * 400 * np.arange(_FORMAT.samples_per_frame) / _FORMAT.sample_rate
 
 
-def _samples(amplitude: int) -> Samples:
-    samples = (amplitude * np.sin(_PHASE)).astype(np.int16)[:, None]
+def _samples(amplitude: int, tone: int) -> Samples:
+    phase = 2 * np.pi * 100 * tone * np.arange(_FORMAT.samples_per_frame) / _FORMAT.sample_rate
+    samples = (amplitude * np.sin(phase)).astype(np.int16)[:, None]
     samples.setflags(write=False)
     return samples
 
 
-_TONE: Final = _samples(8_000)
-_QUIET: Final = _samples(300)
+BURSTS: Final = tuple(_samples(8_000, tone) for tone in _TONES)
+_QUIET: Final = _samples(300, _TONES[0])
 """What is sent between bursts: of silence nothing would be sent, and its end be late."""
+
+
+def tone_of(samples: Samples) -> int | None:
+    """Return which burst's tone fills a frame, if one does."""
+    if int(np.abs(samples).max(initial=0)) <= _LOUD:
+        return None
+    power = np.abs(np.fft.rfft(samples[:, 0].astype(np.float64))) ** 2
+    of_each = [power[tone - 1 : tone + 2].sum() for tone in _TONES]
+    loudest = int(np.argmax(of_each))
+    return loudest if of_each[loudest] > _PURE * power.sum() else None
 
 
 @frozen
@@ -49,22 +78,25 @@ class Heard:
 
     said: int
     delays: tuple[float, ...]
+    rise: float
+    """Seconds that the latest was heard later than those just before."""
+
     stall: float
 
     @property
     def lost(self) -> int:
-        """Bursts that were not heard within `PERIOD`."""
+        """Bursts that were not heard within `LATE`."""
         return self.said - len(self.delays)
 
     def check(self, allowed: Suffering, whose: str) -> None:
         """Fail where the pair suffered more than is allowed."""
         worst = max(self.delays, default=0.0)
         told = f"beside {whose}: {self.lost} of {self.said} lost, {worst:.3f} s late, " + (
-            f"stood for {self.stall:.3f} s"
+            f"{self.rise:.3f} s more than before, stood for {self.stall:.3f} s"
         )
         assert self.said, told
         assert self.lost <= allowed.lost, told
-        assert worst <= allowed.delay, told
+        assert self.rise <= allowed.delay, told
         assert self.stall <= allowed.stall, told
 
 
@@ -73,8 +105,10 @@ class _Mouth:
 
     format: Final = _FORMAT
 
-    def __init__(self) -> None:
+    def __init__(self, news: asyncio.Event) -> None:
+        self.news = news
         self.said: list[float] = []
+        """When each burst began; its tone is its number's."""
         self.ticks: list[tuple[float, float]] = []
         """When a frame was sent, and how long after it was due."""
 
@@ -97,10 +131,12 @@ class _Speech:
             self._mouth.ticks.append((now, now - due))
             if now > due + 0.05:  # nobody can say later what was not said
                 due = now
-            is_loud = count % _FRAMES < _BURST
             if count % _FRAMES == 0:
                 self._mouth.said.append(now)
-            self._sink(AudioFrame(_TONE if is_loud else _QUIET, _FORMAT.sample_rate, now))
+                self._mouth.news.set()
+            is_loud = count % _FRAMES < _BURST
+            samples = BURSTS[count // _FRAMES % len(BURSTS)] if is_loud else _QUIET
+            self._sink(AudioFrame(samples, _FORMAT.sample_rate, now))
             count += 1
             due += 0.01
             await asyncio.sleep(max(0.0, due - time.monotonic()))
@@ -114,31 +150,77 @@ class _Speech:
 
 
 class _Ear:
-    """Notes when a burst begins to be heard."""
+    """Notes when each burst begins to be heard, and its tone."""
 
-    def __init__(self) -> None:
-        self.onsets: list[float] = []
-        self.first = asyncio.Event()
-        self._loud_at = 0.0
+    def __init__(self, news: asyncio.Event) -> None:
+        self.news = news
+        self.onsets: list[tuple[float, int]] = []
 
     def take(self, frames: tuple[AudioFrame, ...]) -> None:
         for frame in frames:
-            if int(np.abs(frame.samples).max(initial=0)) > _LOUD:
-                if frame.at > self._loud_at + PERIOD / 2:
-                    self.onsets.append(frame.at)
-                    self.first.set()
-                self._loud_at = frame.at
+            tone = tone_of(frame.samples)
+            if tone is not None and (not self.onsets or self.onsets[-1][1] != tone):
+                self.onsets.append((frame.at, tone))
+                self.news.set()
+
+
+class Way:
+    """From one's mouth to the other's ear."""
+
+    def __init__(self) -> None:
+        self.news = asyncio.Event()
+        """Set whenever a burst begins to be said, or to be heard."""
+        self.mouth, self.ear = _Mouth(self.news), _Ear(self.news)
+
+    def delays(self, mark: float, until: float) -> dict[float, float | None]:
+        """Return how late each burst was heard that was said from `mark` on, and not `until`."""
+        found: dict[float, float | None] = {}
+        said, onsets = self.mouth.said, self.ear.onsets
+        for number in range(bisect_left(said, mark), bisect_left(said, until)):
+            at, tone = said[number], number % len(_TONES)
+            heard = onsets[bisect_left(onsets, (at, 0)) : bisect_left(onsets, (at + LATE, 0))]
+            found[at] = next((when - at for when, which in heard if which == tone), None)
+        return found
+
+    def before(self, mark: float) -> float:
+        """Return how late bursts were heard before."""
+        lately = self.delays(mark - _LATELY * PERIOD, mark).values()
+        known = [late for late in lately if late is not None]
+        return float(np.median(known)) if known else 0.0
+
+    def is_soon(self, now: float) -> bool:
+        """Say whether each burst of late was heard within `SOON`."""
+        lately = self.delays(now - SOON - _LATELY * PERIOD, now - SOON).values()
+        return all(late is not None and late < SOON for late in lately)
+
+    async def heard(self, mark: float) -> list[float | None]:
+        """Wait until all that was said from `mark` on, one burst at least, was heard or is lost;
+        return how late."""
+        while not self.mouth.said or self.mouth.said[-1] < mark:
+            await self._something(PERIOD)
+        until = time.monotonic()
+        while True:
+            delays = self.delays(mark, until)
+            missing = [at for at, late in delays.items() if late is None]
+            if not missing or missing[-1] + LATE < time.monotonic():
+                return [*delays.values()]
+            await self._something(missing[-1] + LATE - time.monotonic())
+
+    async def _something(self, seconds: float) -> None:
+        self.news.clear()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.news.wait(), seconds)
 
 
 class Pair:
     """Two in a room who hear each other; `since` says how well."""
 
     def __init__(self) -> None:
-        self._ways: list[tuple[_Mouth, _Ear]] = []
+        self._ways: list[Way] = []
 
     async def listen(self, speaker: UTDRoom, listener: UTDRoom) -> None:
         """Let `speaker` be heard by `listener`, both joined."""
-        mouth, ear = _Mouth(), _Ear()
+        way = Way()
         subscribed: asyncio.Queue[str] = asyncio.Queue()
 
         def hear(events: tuple[ev.RoomEvent, ...]) -> None:
@@ -147,27 +229,36 @@ class Pair:
                     subscribed.put_nowait(event.track.sid)
 
         stop = listener.listen(hear)
-        await speaker.publish(mouth, TrackSource.MICROPHONE)
+        await speaker.publish(way.mouth, TrackSource.MICROPHONE)
         async with asyncio.timeout(_PATIENCE):
-            await listener.hear(await subscribed.get(), ear.take)
-            await ear.first.wait()
+            await listener.hear(await subscribed.get(), way.ear.take)
+            while len(way.ear.onsets) < _LATELY:
+                way.news.clear()
+                await way.news.wait()
         stop()
-        self._ways.append((mouth, ear))
+        self._ways.append(way)
 
-    def since(self, mark: float) -> Heard:
-        """Return what was heard of what was said since `mark`, seconds of `time.monotonic()`; the
-        last that may still be on its way is left out."""
-        until = time.monotonic() - PERIOD
-        said, delays, stall = 0, [], 0.0
-        for mouth, ear in self._ways:
-            for at in mouth.said:
-                if mark <= at <= until:
-                    said += 1
-                    delay = min((one - at for one in ear.onsets if one >= at), default=PERIOD)
-                    if delay < PERIOD:
-                        delays.append(delay)
-            stall = max(stall, max((late for at, late in mouth.ticks if at >= mark), default=0.0))
-        return Heard(said, tuple(delays), stall)
+    async def settle(self) -> bool:
+        """Wait until both are heard soon, but not for long; say whether they are."""
+        until = time.monotonic() + _SETTLES
+        while not (is_soon := all(way.is_soon(time.monotonic()) for way in self._ways)):
+            if time.monotonic() > until:
+                break
+            await self.since(time.monotonic())
+        return is_soon
+
+    async def since(self, mark: float) -> Heard:
+        """Wait until what was said since `mark`, seconds of `time.monotonic()`, was heard or is
+        lost, one burst each way at least, and return how well."""
+        each = await asyncio.gather(*(way.heard(mark) for way in self._ways))
+        delays: list[float] = []
+        rise = stall = 0.0
+        for way, found in zip(self._ways, each, strict=True):
+            heard = [late for late in found if late is not None]
+            rise = max(rise, max(heard, default=0.0) - way.before(mark))
+            stall = max(stall, *(late for at, late in way.mouth.ticks if at >= mark))
+            delays += heard
+        return Heard(sum(map(len, each)), tuple(delays), rise, stall)
 
 
 @asynccontextmanager

@@ -23,6 +23,7 @@ from aiortc import rtcsctptransport as sctp
 from livekit.protocol import models, rtc
 
 from tests.hostile import raw_sctp
+from tests.hostile.judging import Found
 from tests.hostile.lies import Lie
 from tests.hostile.raw_participant import RawParticipant
 
@@ -452,12 +453,12 @@ def came(told: dict[str, Any]) -> Comes:
     return Comes.REFUSED if told["refusals"] else Comes.NOTHING
 
 
-def wrong(lie: Lie[Tell, Comes], told: dict[str, Any]) -> list[str]:
+def wrong(lie: Lie[Tell, Comes], told: dict[str, Any]) -> Found:
     """Return what is not as the table says, of what came to whom tells it."""
-    found = []
+    found, beside = [], []
     if came(told) not in lie.comes:
-        found.append(f"{lie.name}: {came(told)} came of it, not {lie.comes}: {told}")
+        beside.append(f"{lie.name}: {came(told)} came of it, not {lie.comes}: {told}")
     # Nobody is sent much more for having sent something.
     if told["received"] > 2 * told["sent"] + 100_000:
         found.append(f"{lie.name}: {told['received']} bytes came for {told['sent']}")
-    return found
+    return found, beside

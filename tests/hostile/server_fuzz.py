@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import Counter
 from random import Random
 from urllib.parse import quote
 
 from tests.hostile.engine_fuzz import KEY, token
-from tests.hostile.judging import Found, judged, said
+from tests.hostile.judging import MANY, Found, Judge, said
 from tests.hostile.lies import Lie, liar
-from tests.hostile.pair import PERIOD, pair
+from tests.hostile.pair import pair
 from tests.hostile.server_lies import Comes, Tell, by_chance
 from tests.hostile.victim import victims
 from utd_rx.models.secrets import printable
@@ -25,15 +24,14 @@ async def fuzz(random: Random, seconds: float) -> list[str]:
     Where it does is printed.
     """
     until = time.monotonic() + seconds
-    found: list[str] = []
     aborted: Counter[str] = Counter()
-    told = 0
     with Witness() as witness:
         async with (
             liar("tests.hostile.lying_server", kind="embedded", **KEY) as server,
             victims() as others,
             pair(server.ready["honest"], token) as beside,
         ):
+            judge = Judge(witness, beside.settle, MANY)
             while time.monotonic() < until:
                 lie = by_chance(random.randrange(2**32))
                 url = f"{server.ready['lying']}/{quote(lie.name)}"
@@ -41,7 +39,6 @@ async def fuzz(random: Random, seconds: float) -> list[str]:
                 async def tell(lie: Lie[Tell, Comes] = lie, url: str = url) -> Found:
                     begun = time.monotonic()
                     met = await others.meet(url, token("victim", lie.name))
-                    await asyncio.sleep(2 * PERIOD)
                     wrong = []
                     if not met.is_alive and "panicked at" not in met.panic:
                         wrong.append(f"{lie.name}: {met.panic}")
@@ -49,9 +46,9 @@ async def fuzz(random: Random, seconds: float) -> list[str]:
                         aborted[met.panic.rpartition("panicked at ")[2]] += 1
                     elif met.message != printable(met.message):
                         wrong.append(f"{lie.name}: {met.message!r}")
-                    return wrong, said(lambda: beside.since(begun).check(lie.pair, lie.name))
+                    heard = await beside.since(begun)
+                    return wrong, said(lambda: heard.check(lie.pair, lie.name))
 
-                told += 1
-                found += (await judged(witness, tell))[0]
-    print(f"media server: {told} lies; native code aborted at {dict(aborted)}")
-    return found
+                await judge.ask(tell)
+    print(f"media server: {judge.asked} lies; native code aborted at {dict(aborted)}")
+    return judge.found

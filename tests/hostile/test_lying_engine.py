@@ -54,7 +54,7 @@ async def test_a_pair_in_the_same_process_suffers_nothing(engine: Liar) -> None:
         for first in range(0, len(LIES), AT_ONCE):
             await meet_all(engine, list(LIES[first : first + AT_ONCE]))
         assert all(lie.pair == NOTHING for lie in LIES)
-        two.since(begun).check(NOTHING, "the lies of an engine")
+        (await two.since(begun)).check(NOTHING, "the lies of an engine")
 
 
 async def test_who_had_no_descriptors_left_is_told_so_and_joins_later(engine: Liar) -> None:

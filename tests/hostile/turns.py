@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 MOST: Final = 0.2
-"""Seconds that a turn may cost: an offer of 600 sections takes 30 ms, a collection of garbage 50,
-and a machine that shares its cores is four times as slow."""
+"""Seconds that a turn may cost: the answer to an offer of 600 sections takes 8 ms, a collection of
+garbage 50, and a machine that shares its cores is four times as slow."""
 
 _LOOK_EVERY: Final = 0.002
 

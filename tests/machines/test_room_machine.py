@@ -52,8 +52,8 @@ from utd_rx.protocol import promises
 from utd_rx.protocol.chat import may_write
 from utd_rx.protocol.connection import FORCE_EXIT_AFTER
 from utd_rx.protocol.facts.media import PublishingWanted
-from utd_rx.protocol.facts.people import ChatSent
 from utd_rx.protocol.facts.seats import InvitationAnswered, SpeakRequested
+from utd_rx.protocol.facts.words import ChatSent
 from utd_rx.protocol.kinds import AUDIO_ROOM
 from utd_rx.protocol.promises import PUSH_TIMEOUT, GridPromise
 from utd_rx.protocol.publishing import require_granted

@@ -15,7 +15,8 @@ from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.role import UTDRole
 from utd_rx.protocol import chat as rules
 from utd_rx.protocol.chat import HINT_SECONDS, MAX_HISTORY, Chat
-from utd_rx.protocol.facts.people import ChatSent, LockHinted
+from utd_rx.protocol.facts.people import LockHinted
+from utd_rx.protocol.facts.words import ChatSent
 from utd_rx.protocol.roles import Roles
 from utd_rx.protocol.wire.chat import MAX_TEXT, chat_from_wire, chat_to_wire
 

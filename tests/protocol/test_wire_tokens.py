@@ -96,7 +96,7 @@ def test_any_object_is_read_or_refused(wire: dict[str, object]) -> None:
         UTDTokenResponse,
         token=secrets,
         url=st.from_regex(
-            r"(ws|http)s?://[a-z]{1,9}(:[1-9][0-9]{0,3})?(/[!-~]{0,9})?", fullmatch=True
+            r"(ws|http)s?://[a-z]{1,9}(:[1-9][0-9]{0,3})?(/[!-\[\]-~]{0,9})?", fullmatch=True
         ),
         room_name=names,
         user_token=secrets,

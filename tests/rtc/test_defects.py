@@ -261,7 +261,6 @@ async def test_no_listener_starves_another(party: Party) -> None:
 
 
 def test_events_that_never_fire_are_not_waited_for() -> None:
-    assert "on_participant_encryption_status_changed" not in dir(Translator)  # documented wrong
     assert Translator.on_connected is Translator.on_connection_state_changed  # which tells nothing
 
 

@@ -71,6 +71,19 @@ def test_livekits_log_shows_no_token_and_not_what_means_nothing(
     assert caplog.messages[1:] == ["server - Attempted to drop unknown FFI handle: 7"]
 
 
+def test_livekits_log_shows_no_key(caplog: pytest.LogCaptureFixture) -> None:
+    native.sdk()
+    caplog.set_level(logging.WARNING, "livekit")
+    request = "SetSharedKeyRequest { shared_key: [115, 51, 99], key_index: 1 }"
+    options = "KeyProviderOptions { shared_key: Some([115, 51, 99]), ratchet_salt: [1] }"
+    for line in (request, options):
+        logging.getLogger("livekit").warning("failed to handle request %s", line)
+    assert caplog.messages == [
+        "failed to handle request SetSharedKeyRequest { shared_key: […], key_index: 1 }",
+        "failed to handle request KeyProviderOptions { shared_key: Some([…]), ratchet_salt: [1] }",
+    ]
+
+
 def test_livekits_log_quotes_servers_in_one_line_of_some_length(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -15,22 +15,24 @@ from livekit.rtc.room import EventTypes
 
 from utd_rx.models import events as ev
 from utd_rx.models.connection import ConnectionQuality, DisconnectReason
+from utd_rx.models.data_tracks import DataTrackInfo
 from utd_rx.models.participant import TrackKind, TrackPublication, TrackSource
 from utd_rx.rtc.translate import Translator
 
-UNTYPED = (
-    "data_track_published",
-    "data_track_unpublished",
-    "e2ee_state_changed",
-    "participant_encryption_status_changed",
-    "sip_dtmf_received",
-    "transcription_received",
-)
+UNTYPED = ("sip_dtmf_received",)
 
 
-def publication(sid: str, *, subscribed: bool = False, muted: bool = False) -> Any:
+def publication(
+    sid: str, *, subscribed: bool = False, muted: bool = False, encryption_type: int = 0
+) -> Any:
     return SimpleNamespace(
-        sid=sid, name="mic", kind=1, source=2, muted=muted, subscribed=subscribed
+        sid=sid,
+        name="mic",
+        kind=1,
+        source=2,
+        muted=muted,
+        subscribed=subscribed,
+        encryption_type=encryption_type,
     )
 
 
@@ -186,6 +188,30 @@ def test_data_names_its_sender_when_livekit_does() -> None:
     packet = rtc.DataPacket(data=b"x", kind=rtc.DataPacketKind.KIND_LOSSY,
                             participant=participant("ann"), topic=None)  # fmt: skip
     assert bench.tell("data_received", packet) == [ev.DataReceived(b"x", "ann", "", False)]
+
+
+def test_a_data_track_is_its_participants_whenever_it_is_told() -> None:
+    def track(sid: str, who: str) -> Any:
+        info = SimpleNamespace(sid=sid, name="pose", uses_e2ee=False)
+        return SimpleNamespace(info=info, publisher_identity=who)
+
+    ann, ben = participant("ann"), participant("ben")
+    bench = Bench(ann)
+    first, second = DataTrackInfo("DTR_1", "pose"), DataTrackInfo("DTR_2", "pose")
+    told = bench.tell("data_track_published", track("DTR_1", "ann"))
+    assert told == [ev.DataTrackPublished("ann", first)]
+    assert bench.tell("data_track_published", track("DTR_2", "ben")) == []  # nobody knows ben yet
+    [came] = bench.tell("participant_connected", ben)
+    assert isinstance(came, ev.ParticipantConnected)
+    assert came.participant.data_tracks == (second,)
+    bench.room.remote_participants["ben"] = ben
+    bench.tell("reconnecting")
+    [back] = bench.tell("reconnected")  # of which LiveKit's own room says nothing
+    assert isinstance(back, ev.Reconnected)
+    assert [who.data_tracks for who in back.snapshot.remotes] == [(first,), (second,)]
+    gone = bench.tell("data_track_unpublished", "DTR_1", "DTR_2")
+    assert gone == [ev.DataTrackUnpublished("ann", first), ev.DataTrackUnpublished("ben", second)]
+    assert bench.tell("data_track_unpublished", "DTR_1") == []
 
 
 def test_the_rest_is_what_it_says() -> None:

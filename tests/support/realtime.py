@@ -2,6 +2,8 @@
 
 A failure of which the witness saw the reason, a machine that stood still, is tried again; after
 the last try it is "not judged" and told so with the witness's figures, neither passed nor failed.
+A test of many parts, `realtime(alone=True)`, has a witness of its own and tries its parts again:
+what it asserts is judged, and it skips as "not judged: …" where too much of it is not.
 Where the witness was calm a failure is a failure at once. A run in which too much was not judged
 has judged nothing, and fails.
 """
@@ -20,7 +22,7 @@ MAX_NOT_JUDGED: Final = 0.25
 
 NOT_JUDGED: Final = "not judged"
 
-NEVER_THE_MACHINE: Final = (ImportError, NameError, TypeError)
+NEVER_THE_MACHINE: Final[tuple[type[BaseException], ...]] = (ImportError, NameError, TypeError)
 """What raises these is wrong at any pace, so it is a failure beside any witness."""
 
 _IS_WRONG: Final = pytest.StashKey[bool]()
@@ -87,7 +89,11 @@ class RealTime:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> None:
         """Look at what a test raised."""
-        if call.excinfo is not None and isinstance(call.excinfo.value, NEVER_THE_MACHINE):
+        never = NEVER_THE_MACHINE
+        marker = item.get_closest_marker("realtime")
+        if marker is not None and marker.kwargs.get("alone", False):
+            never += (AssertionError,)
+        if call.excinfo is not None and isinstance(call.excinfo.value, never):
             item.stash[_IS_WRONG] = True
 
     def pytest_report_teststatus(
@@ -111,7 +117,8 @@ class RealTime:
         judged, not_judged = _counts(terminalreporter)
         if judged or not_judged:
             for report in terminalreporter.stats.get(NOT_JUDGED, []):
-                terminalreporter.write_line(f"NOT JUDGED {report.nodeid}: {report.longrepr[2]}")
+                reason = report.longrepr[2].removeprefix("Skipped: ")
+                terminalreporter.write_line(f"NOT JUDGED {report.nodeid}: {reason}")
             line = f"realtime: {judged} tests judged, {not_judged} not judged"
             if self._is_too_little(terminalreporter):
                 line += f": more than {self._max_not_judged:.0%}, so the run fails"
@@ -148,7 +155,7 @@ def _is_not_judged(report: pytest.CollectReport | pytest.TestReport) -> bool:
     return (
         report.outcome == "skipped"
         and isinstance(report.longrepr, tuple)
-        and report.longrepr[2].startswith("not judged: ")
+        and report.longrepr[2].removeprefix("Skipped: ").startswith("not judged: ")
     )
 
 

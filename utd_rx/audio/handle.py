@@ -34,14 +34,25 @@ _ADAPTERS: Final = {"portaudio": "utd_rx.audio.adapter", "platform": "utd_rx.rtc
 """Where the port is served, by name: audio and rtc import nothing of each other, and no library is
 loaded before a device is opened (docs/architecture.md)."""
 
+_PLACED: Final = "utd_rx.media.devices"
+"""What serves devices that may live in a process of their own: by name, since it is above this."""
+
 
 def port_of(backend: Backend) -> AudioPort:
-    """Return the port that is meant; `VALIDATION` for a name that there is not."""
+    """Return the port of this process that is meant; `VALIDATION` for a name that there is not."""
     if not isinstance(backend, str):
         return backend
     if backend not in _ADAPTERS:
         raise invalid(f"backend is one of {', '.join(_ADAPTERS)}, or a port, not {backend!r}")
     port: AudioPort = import_module(_ADAPTERS[backend]).port()
+    return port
+
+
+def placed_port(backend: Backend, media: str | None) -> AudioPort:
+    """Return the port of devices that live as `media` says (`utd_rx.media.choice`)."""
+    port = port_of(backend)
+    if isinstance(backend, str):
+        port = import_module(_PLACED).devices(backend, media)
     return port
 
 

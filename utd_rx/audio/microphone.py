@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 from attrs import evolve, field, frozen
 from reactivex import Observable, abc, create
 from reactivex.disposable import CompositeDisposable, Disposable
 
-from utd_rx.audio.handle import Backend, BackendName, DeviceHandle, port_of
+from utd_rx.audio.handle import Backend, BackendName, DeviceHandle, placed_port, port_of
 from utd_rx.audio.processing import check_processing
 from utd_rx.errors import UTDErrorCode, UTDStreamException, invalid
 from utd_rx.models.audio import AudioFormat, AudioFrame, AudioInput, AudioInputStream, FrameSink
@@ -20,7 +21,7 @@ from utd_rx.models.device_state import MicrophoneState, MicrophoneStatistics
 from utd_rx.models.devices import DeviceChoice, DeviceKey
 from utd_rx.models.voice_processing import VoiceProcessing
 from utd_rx.ports import living
-from utd_rx.ports.audio import BLOCK, Abilities, MicrophoneSettings, SetGain, check_block
+from utd_rx.ports.audio import BLOCK, Abilities, AudioPort, MicrophoneSettings, SetGain, check_block
 from utd_rx.state import StateSubject
 from utd_rx.state.events import EventStream
 from utd_rx.state.piping import piped
@@ -96,6 +97,9 @@ class Microphone(DeviceHandle[MicrophoneState]):
             its own names for devices, is muted by its room, and plays all remote tracks while it is
             open (docs/audio.md). For tests it may be a port, such as
             `utd_rx.testing.audio.FakeAudio`.
+        media: Where it lives: `"inline"` in the app's process, `"process"` in one of its own,
+            which a busy app does not disturb, `"auto"` in that where it can; None as the
+            environment's `UTD_RX_MEDIA` says, or `"auto"` (docs/audio.md, "The media process").
 
     Attributes:
         key: Names it across ports.
@@ -124,8 +128,9 @@ class Microphone(DeviceHandle[MicrophoneState]):
         processing: VoiceProcessing | None = None,
         reference: living.LivingReference | None = None,
         backend: Backend = "portaudio",
+        media: Literal["inline", "process", "auto"] | None = None,
     ) -> None:
-        port = port_of(backend)
+        port = placed_port(backend, media)
         self._is_named = isinstance(backend, str)
         processing = check_processing(processing, reference is not None, port.abilities)
         self._reference = reference  # alive for as long as this is
@@ -208,7 +213,10 @@ class Microphone(DeviceHandle[MicrophoneState]):
         """
         self._need_open()
         self._attach()
-        there: AudioInput = living.find(self.key)
+        try:
+            there: AudioInput = living.find(self.key)
+        except UTDStreamException:
+            return await _open_afar(self._port, self.key, sink)
         return await there.open(sink)
 
     async def set_processing(self, processing: VoiceProcessing) -> None:
@@ -269,6 +277,39 @@ class Microphone(DeviceHandle[MicrophoneState]):
     def _heard(self, frames: tuple[AudioFrame, ...]) -> None:
         for frame in frames:
             self._frames.emit(frame)
+
+
+class AfarStream:
+    """One opening of a microphone that lives elsewhere, whose frames cross."""
+
+    def __init__(self, port: AudioPort, key: DeviceKey, stop: Callable[[], None]) -> None:
+        self._port, self._key, self._stop = port, key, stop
+        self._ended = asyncio.Event()
+
+    async def wait_ended(self) -> None:
+        """Wait until it is closed. Cancelling is safe."""
+        await self._ended.wait()
+
+    async def aclose(self) -> None:
+        """Close the microphone, once. Cancelling is safe: it closes all the same."""
+        if not self._ended.is_set():
+            self._ended.set()
+            self._stop()
+            await self._port.close(self._key)
+
+
+async def _open_afar(port: AudioPort, key: DeviceKey, sink: FrameSink) -> AfarStream:
+    def take(frames: tuple[AudioFrame, ...]) -> None:
+        for frame in frames:
+            sink(frame)
+
+    stop = port.hear(key, take)
+    try:
+        await port.open(key)
+    except BaseException:
+        stop()
+        raise
+    return AfarStream(port, key, stop)
 
 
 def _revive(

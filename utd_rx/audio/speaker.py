@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Self
+from typing import Literal, Self
 
-from utd_rx.audio.handle import Backend, DeviceHandle, port_of
+from utd_rx.audio.handle import Backend, DeviceHandle, placed_port
 from utd_rx.models.audio import AudioFormat, FrameSink
 from utd_rx.models.device_state import FLOOR_DBFS, SpeakerState, SpeakerStatistics
 from utd_rx.models.devices import DeviceChoice
@@ -30,6 +30,7 @@ class Speaker(DeviceHandle[SpeakerState]):
             process while it is open: without voices, levels, volume, mute or flush, which then
             raise `FEATURE_DISABLED`, and with its own names for devices (docs/audio.md). For tests
             it may be a port, such as `utd_rx.testing.audio.FakeAudio`.
+        media: Where it lives, as that of `Microphone`.
 
     Attributes:
         key: Names it across ports.
@@ -55,8 +56,9 @@ class Speaker(DeviceHandle[SpeakerState]):
         block: float = BLOCK,
         volume: float = 1.0,
         backend: Backend = "portaudio",
+        media: Literal["inline", "process", "auto"] | None = None,
     ) -> None:
-        port = port_of(backend)
+        port = placed_port(backend, media)
         settings = SpeakerSettings(
             device=device, format=format or AudioFormat(), block=block, volume=volume
         )

@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,6 +26,8 @@ from utd_rx.errors import invalid
 
 if TYPE_CHECKING:
     from utd_rx.cli.cockpit import Command
+    from utd_rx.models.encryption import Encryption
+    from utd_rx.models.events import RoomEvent
     from utd_rx.models.statistics import RoomStatistics
     from utd_rx.sessions.room import RoomSession
 
@@ -34,6 +37,9 @@ WATCHED: Final = ("room_info",)
 
 KEY_AND_SECRET: Final = ("LIVEKIT_API_KEY", "LIVEKIT_API_SECRET")
 """As LiveKit's own tools call them. An argument could be read by every user of the machine."""
+
+ENCRYPTION_KEY: Final = "LIVEKIT_E2EE_KEY"
+"""Where a key for end-to-end encryption is looked for, for the same reason."""
 
 TOKEN_SECONDS: Final = 6 * 3600
 """How long a token of this command's holds; the server renews it meanwhile."""
@@ -54,6 +60,12 @@ TOKEN_SECONDS: Final = 6 * 3600
 )
 @click.option("--no-subscribe", is_flag=True, help="Receive nobody's sound or pictures.")
 @click.option("--clear-text", is_flag=True, help="Allow ws:// to another machine.")
+@click.option(
+    "--key-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help=f"Encrypt end to end with the key in its first line, else with {ENCRYPTION_KEY}.",
+)
 @room_sound
 @as_json
 def command(
@@ -63,6 +75,7 @@ def command(
     identity: str | None,
     name: str | None,
     out: Path | None,
+    key_file: Path | None,
     **options: Any,
 ) -> int:
     """Be in a LiveKit room at URL with TOKEN: see who is there, speak, listen, write.
@@ -79,16 +92,20 @@ def command(
     try:
         if out is not None:
             out.mkdir(parents=True, exist_ok=True)
+        encryption = encryption_of(key_file)
     except OSError as error:
+        if error.filename == str(key_file):
+            return fail("room", 1, f"cannot read {key_file}: {error.strerror}")
         return fail("room", 1, f"cannot make {out}: {error.strerror}; choose --record")
     hush_livekit()
-    return asyncio.run(_attend(url, token, out, **options))
+    return asyncio.run(_attend(url, token, out, encryption, **options))
 
 
 async def _attend(
     url: str,
     token: str,
     out: Path | None,
+    encryption: Encryption | None,
     *,
     microphone: str | None,
     speaker: str | None,
@@ -109,9 +126,11 @@ async def _attend(
                 microphone=mouth,
                 auto_subscribe=not no_subscribe,
                 allow_clear_text=clear_text,
+                encryption=encryption,
             )
             session = await stack.enter_async_context(joining)
         shown = display(as_json=as_json)
+        session.events.subscribe(partial(tell_encryption, shown))
         if out is not None:
             await stack.enter_async_context(
                 recorded(session, out, shown, has_sound=True, has_chat=False)
@@ -127,6 +146,31 @@ async def _attend(
             ear,
         ).last()
         return status_of(session, "room")
+
+
+def encryption_of(key_file: Path | None) -> Encryption | None:
+    """Return what the key in a file's first line, or in the environment, encrypts with."""
+    from utd_rx.models.encryption import Encryption
+
+    if key_file is None:
+        key = os.environ.get(ENCRYPTION_KEY, "")
+        return Encryption(key) if key else None
+    with key_file.open(encoding="utf-8") as file:
+        return Encryption(file.readline().rstrip("\r\n"))
+
+
+def tell_encryption(shown: SessionDisplay, event: RoomEvent) -> None:
+    """Tell how it is with the encryption of what somebody publishes, once that is known."""
+    from utd_rx.models.encryption import EncryptionState
+    from utd_rx.models.events import ParticipantEncryptionChanged
+    from utd_rx.models.secrets import foreign_text
+
+    if isinstance(event, ParticipantEncryptionChanged) and event.encryption not in (
+        EncryptionState.NEW,
+        EncryptionState.NONE,
+    ):
+        word = event.encryption.name.lower().replace("_", " ")
+        shown.event("encryption", event, f"encryption of {foreign_text(event.identity)}: {word}")
 
 
 def keys(room: RoomSession, shown: SessionDisplay) -> dict[str, Command]:

@@ -150,7 +150,7 @@ def arguments(method: Callable[..., Any]) -> Callable[..., None]:
 
     def check(*args: Any, **kwargs: Any) -> None:
         for name, value in signature.bind(*args, **kwargs).arguments.items():
-            if name == "identity":
+            if name == "identity" and (declared[name] != "str | None" or value is not None):
                 identity(value)
             elif declared[name] in ("bool", bool):
                 flag(value, name)

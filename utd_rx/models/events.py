@@ -13,6 +13,8 @@ from attrs import field, frozen
 from utd_rx.errors import UTDStreamException
 from utd_rx.models.checks import typed
 from utd_rx.models.connection import ConnectionQuality, DisconnectReason
+from utd_rx.models.data_tracks import DataTrackInfo
+from utd_rx.models.encryption import EncryptionState
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.participant import (
     LocalParticipant,
@@ -21,6 +23,7 @@ from utd_rx.models.participant import (
     RemoteParticipant,
     TrackPublication,
 )
+from utd_rx.models.transcript import TranscriptSegment
 from utd_rx.models.typed_json import Tagged
 from utd_rx.models.value import Value
 
@@ -108,6 +111,14 @@ class ParticipantPermissionsChanged(RoomEvent):
 class ConnectionQualityChanged(RoomEvent):
     identity: str
     quality: ConnectionQuality
+
+
+@frozen(field_transformer=typed)
+class ParticipantEncryptionChanged(RoomEvent):
+    """How it is with the encryption of what `identity`, local or remote, publishes."""
+
+    identity: str
+    encryption: EncryptionState
 
 
 @frozen(field_transformer=typed)
@@ -279,6 +290,43 @@ class DataReceived(RoomEvent):
 
 
 @frozen(field_transformer=typed)
+class TranscriptionReceived(RoomEvent):
+    """Words were written down, by a packet of the older kind; `transcript` has the newer, too.
+
+    `speaker` is whose words they are said to be, None for somebody who is not known; who says it
+    LiveKit does not tell.
+    """
+
+    speaker: str | None
+    track_sid: str
+    segments: tuple[TranscriptSegment, ...]
+
+
+@frozen(field_transformer=typed)
+class DataTrackPublished(RoomEvent):
+    """A remote participant published a data track."""
+
+    identity: str
+    track: DataTrackInfo
+
+
+@frozen(field_transformer=typed)
+class DataTrackUnpublished(RoomEvent):
+    """A remote participant's data track is gone."""
+
+    identity: str
+    track: DataTrackInfo
+
+
+@frozen(field_transformer=typed)
+class DataMissed(RoomEvent):
+    """Data messages that are gone: they came while the app stood still, and were more than the
+    media process keeps for it. The oldest went, before those that are told now."""
+
+    count: int
+
+
+@frozen(field_transformer=typed)
 class UnknownRoomEvent(RoomEvent):
     """An event this version has no type for; `name` is LiveKit's."""
 
@@ -290,6 +338,7 @@ _CHANGES: Final[dict[str, Callable[[str, Any], RoomEvent]]] = {
     "metadata": ParticipantMetadataChanged,
     "attributes": ParticipantAttributesChanged,
     "permission": ParticipantPermissionsChanged,
+    "encryption": ParticipantEncryptionChanged,
 }
 
 

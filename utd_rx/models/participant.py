@@ -11,6 +11,8 @@ from attrs import evolve, field, frozen
 
 from utd_rx.models.checks import typed
 from utd_rx.models.connection import ConnectionQuality, OrUnknown
+from utd_rx.models.data_tracks import DataTrackInfo
+from utd_rx.models.encryption import EncryptionState
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.value import Value
 
@@ -58,7 +60,8 @@ class ParticipantPermission(Value):
 
 @frozen(field_transformer=typed)
 class TrackPublication(Value):
-    """A published track; `is_subscribed` says whether its media is being received here."""
+    """A published track; `is_subscribed` says whether its media is being received here, and
+    `is_encrypted` whether it is said to be so end to end."""
 
     sid: str
     name: str = ""
@@ -66,6 +69,7 @@ class TrackPublication(Value):
     source: TrackSource = TrackSource.UNKNOWN
     is_muted: bool = False
     is_subscribed: bool = False
+    is_encrypted: bool = False
 
 
 @frozen(field_transformer=typed)
@@ -80,6 +84,7 @@ class Participant(Value):
     permission: ParticipantPermission = ParticipantPermission()
     tracks: tuple[TrackPublication, ...] = ()
     connection_quality: ConnectionQuality = ConnectionQuality.UNKNOWN
+    encryption: EncryptionState = EncryptionState.NONE
 
     def track(self, source: TrackSource) -> TrackPublication | None:
         """Return the first publication of `source`, None when there is none."""
@@ -108,4 +113,17 @@ class LocalParticipant(Participant):
 
 @frozen(field_transformer=typed)
 class RemoteParticipant(Participant):
-    """Somebody else in the room."""
+    """Somebody else in the room; `data_tracks` are those they publish."""
+
+    data_tracks: tuple[DataTrackInfo, ...] = ()
+
+    def with_data_track(self, track: DataTrackInfo) -> Self:
+        """Return a copy in which `track` replaces the one of its name, or is added."""
+        others = [known for known in self.data_tracks if known.name != track.name]
+        return evolve(self, data_tracks=(*others, track))
+
+    def without_data_track(self, sid: str) -> Self:
+        """Return a copy without the data track `sid`."""
+        return evolve(
+            self, data_tracks=tuple([track for track in self.data_tracks if track.sid != sid])
+        )

@@ -59,13 +59,35 @@ class TrackStatistics(Value):
 
 
 @frozen(field_transformer=typed)
+class MediaStatistics(Value):
+    """Where the room lives (docs/audio.md, "The media process").
+
+    Attributes:
+        pid: Of the media process, None where the room lives in the app's.
+        deaths: How many media processes of this app's loop have died.
+        failure: What the last of them said, "" when none has died.
+    """
+
+    pid: int | None = None
+    deaths: int = 0
+    failure: str = ""
+
+    @property
+    def is_apart(self) -> bool:
+        """Whether it lives in a process of its own."""
+        return self.pid is not None
+
+
+@frozen(field_transformer=typed)
 class RoomStatistics(Value):
     """All tracks that are sent or received, and the connection.
 
     Attributes:
         tracks: Those sent first; of a track that is published but has had no packet yet all is 0.
         round_trip: Seconds from here to the media server and back, None until it was measured.
+        media: Where the room lives.
     """
 
     tracks: tuple[TrackStatistics, ...] = ()
     round_trip: float | None = None
+    media: MediaStatistics = MediaStatistics()

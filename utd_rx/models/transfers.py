@@ -21,6 +21,7 @@ class TransferInfo(Value):
         mime_type: What it says it is.
         size: Bytes that are announced, None when none are; what is read is counted by itself.
         attributes: Text by key.
+        sent_at: When it began, by the sender's clock, in Unix seconds; None when it did not say.
     """
 
     id: str
@@ -30,6 +31,7 @@ class TransferInfo(Value):
     mime_type: str = ""
     size: int | None = None
     attributes: FrozenMap[str, str] = FrozenMap()
+    sent_at: float | None = None
 
 
 @frozen(field_transformer=typed)

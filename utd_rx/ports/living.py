@@ -67,6 +67,13 @@ def enter(key: DeviceKey, thing: object) -> None:
         raise invalid(f"a {key.kind} has to be an object that can be referred to weakly") from error
 
 
+def is_here(key: DeviceKey) -> bool:
+    """Return whether `key` names something that is alive in this process, and no stand-in for what
+    lives elsewhere."""
+    thing = _living.get(key)
+    return thing is not None and not getattr(thing, "lives_elsewhere", False)
+
+
 def find(key: DeviceKey) -> Any:
     """Return what `key` names, or raise `NOT_FOUND` when it is not alive here, or any more."""
     if (thing := _living.get(key)) is None:

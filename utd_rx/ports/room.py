@@ -13,12 +13,15 @@ from typing import Protocol, TypeAlias
 
 from utd_rx.models import checks
 from utd_rx.models.audio import AudioFrame, AudioInput
+from utd_rx.models.data_tracks import DataTrackFrame
 from utd_rx.models.devices import DeviceKey
+from utd_rx.models.encryption import Encryption
 from utd_rx.models.events import RoomEvent, RoomSnapshot
 from utd_rx.models.participant import TrackPublication, TrackSource
 from utd_rx.models.statistics import RoomStatistics
 from utd_rx.models.video import MAX_SIDE, VideoFrame, VideoInput
 from utd_rx.ports.data import SelfDescription
+from utd_rx.ports.data_tracks import DataFramesSink
 from utd_rx.ports.methods import InvocationSink, MethodRequest, Reply
 from utd_rx.ports.transfers import TransferHeader, TransferSink
 
@@ -48,8 +51,18 @@ class RoomPort(Protocol):
     def listen(self, sink: EventSink) -> Callable[[], None]:
         """Deliver everything from now on to `sink`, in order; call the result to stop."""
 
-    async def connect(self, url: str, token: str, *, auto_subscribe: bool = True) -> RoomSnapshot:
+    async def connect(
+        self,
+        url: str,
+        token: str,
+        *,
+        auto_subscribe: bool = True,
+        encryption: Encryption | None = None,
+    ) -> RoomSnapshot:
         """Join; the returned snapshot precedes every event that follows it.
+
+        With `encryption` all that is published and sent is encrypted; without, what others
+        encrypt is silence, shows nothing and is no message.
 
         They may be delivered before whoever awaits this has woken up; nothing of an earlier
         connection is delivered after this was called. Cancelling is safe: nobody stays behind.
@@ -61,9 +74,20 @@ class RoomPort(Protocol):
     async def reconnect(self, token: str | None = None) -> RoomSnapshot:
         """Join again where it was joined last, after that connection has ended.
 
-        Without a `token`, with the newest that the server gave. Raises as `connect`, and `CONFLICT`
-        also when it was never joined.
+        Without a `token`, with the newest that the server gave; with the keys of now. Raises as
+        `connect`, and `CONFLICT` also when it was never joined.
         """
+
+    async def encrypt(self, encryption: Encryption) -> None:
+        """Encrypt and decrypt with these keys from now on, where they are others than before.
+
+        Cancelling is safe; the change is made. Raises `CONFLICT` not connected, `VALIDATION` where
+        the room was joined without encryption, or more of it than keys is another.
+        """
+
+    async def newest_token(self) -> str:
+        """Return what it would reconnect with: the token that it was joined with, or one that the
+        server gave since, of which `TokenRefreshed` tells. `CONFLICT` when it was never joined."""
 
     async def disconnect(self) -> None:
         """Leave, once what the connection still had to tell, its end above all, is delivered;
@@ -164,6 +188,31 @@ class RoomPort(Protocol):
 
     async def end_stream(self, number: int, reason: str) -> None:
         """End it: whole, or failed where there is a reason, which its receivers are told."""
+
+    async def publish_data_track(self, name: str) -> int:
+        """Publish a data track, in this connection; return what the other two take.
+
+        Raises `VALIDATION` no name; `FORBIDDEN` data not granted; `CONFLICT` not connected, `LEFT`
+        meanwhile, or `ALREADY` published; `RATE_LIMITED` no more of them; `TIMEOUT`. Cancelling is
+        safe: it is not published.
+        """
+
+    async def push_data_frame(self, number: int, frame: DataTrackFrame) -> None:
+        """Send a frame to whoever receives the track; nobody is told of one that gets lost.
+
+        Raises `VALIDATION` too large, or empty; `RATE_LIMITED` when more wait than LiveKit takes:
+        it is not sent; `CONFLICT`, `LEFT`, when the track is not published any more.
+        """
+
+    async def unpublish_data_track(self, number: int) -> None:
+        """Publish it no more."""
+
+    async def read_data_track(self, track_sid: str, sink: DataFramesSink) -> int:
+        """Deliver the frames of a remote data track to `sink`, until it ends or `unread_data_track`
+        of what this returns; raise `NOT_FOUND` for any other track."""
+
+    async def unread_data_track(self, reading: int) -> None:
+        """Deliver no more frames, from when this has returned."""
 
     async def set_subscribed(self, track_sid: str, subscribed: bool) -> None:
         """Receive a remote track from now on, or not; the last word counts, of several at once.

@@ -32,15 +32,21 @@ def _mime_type(value: str) -> str:
     return text(value, "mime_type", MAX_LABEL)
 
 
+def _id(value: str) -> str:
+    return text(value, "id", MAX_LABEL)
+
+
 def _size(value: int) -> int:
     return whole(value, "size")
 
 
 @frozen(kw_only=True)
 class TransferHeader:
-    """A text or a file that can be sent, any other raises `VALIDATION`; `to` is None for all."""
+    """A text or a file that can be sent, any other raises `VALIDATION`; `to` is None for all, and
+    "" the id that LiveKit gives it."""
 
     is_text: bool
+    id: str = field(default="", converter=_id)
     topic: str = field(default="", converter=topic_name)
     name: str = field(default="", converter=_name)
     mime_type: str = field(default="", converter=_mime_type)
@@ -67,10 +73,11 @@ class TransferPart:
 
 @frozen
 class TransferEnded:
-    """It is over: whole, or failed."""
+    """It is over: whole, or failed; `attributes` are what its sender added in the end."""
 
     number: int
     failure: UTDStreamException | None = None
+    attributes: FrozenMap[str, str] = FrozenMap()
 
 
 TransferNews: TypeAlias = TransferBegan | TransferPart | TransferEnded

@@ -26,9 +26,10 @@ from utd_rx.models import events as e
 from utd_rx.models.chat import ChatMessage
 from utd_rx.models.role import UTDRole
 from utd_rx.protocol import data
-from utd_rx.protocol.facts.people import ChatSent, LockHinted
+from utd_rx.protocol.facts.people import LockHinted
+from utd_rx.protocol.facts.words import ChatReceived, ChatSent
 from utd_rx.protocol.roles import Roles
-from utd_rx.protocol.wire.chat import MAX_TEXT, chat_from_wire
+from utd_rx.protocol.wire.chat import LEGACY_TOPIC, MAX_TEXT, chat_from_wire, legacy_from_wire
 from utd_rx.protocol.wire.moderation import COMMENT_LOCK_KEY, comment_lock_in_metadata
 from utd_rx.protocol.wire.reading import parse_object
 
@@ -56,7 +57,15 @@ class Chat:
     disproved: int = 0
 
 
-def step(chat: Chat, fact: object, now: float, *, identity: str, roles: Roles) -> Chat:
+def step(
+    chat: Chat,
+    fact: object,
+    now: float,
+    *,
+    identity: str,
+    roles: Roles,
+    has_engine: bool = True,
+) -> Chat:
     """Return the chat after `fact`; `identity` is this client's; total."""
     if chat.hint is not None and now >= chat.hinted_at + HINT_SECONDS:
         chat = evolve(chat, hint=None, disproved=chat.disproved + 1)
@@ -65,13 +74,10 @@ def step(chat: Chat, fact: object, now: float, *, identity: str, roles: Roles) -
             is_news = chat.hint is None and is_locked is not chat.is_locked
             return evolve(chat, hint=is_locked, hinted_at=now) if is_news else chat
         case e.DataReceived(sender=sender) if sender != identity:
-            message = decode(fact)
-            if message is None:
-                return chat
-            role = None if sender is None else roles.known.get(sender)
-            if not may_write(chat, role):
-                return evolve(chat, dropped=chat.dropped + 1)
-            return _added(chat, message)
+            message = decode(fact) if has_engine else decode_plain(fact)
+            return chat if message is None else _received(chat, message, roles)
+        case ChatReceived(message=message) if message.sender != identity:
+            return _received(chat, message, roles)
         case ChatSent(message=message):
             return _added(chat, message)
         case _:
@@ -97,6 +103,14 @@ def decode(event: e.DataReceived) -> ChatMessage | None:
     return None if wire is None or "type" in wire else chat_from_wire(wire, event.sender)
 
 
+def decode_plain(event: e.DataReceived) -> ChatMessage | None:
+    """As `decode`, in a room without an engine: there LiveKit's own components write, too."""
+    if event.topic != LEGACY_TOPIC:
+        return decode(event)
+    wire = parse_object(event.payload)
+    return None if wire is None else legacy_from_wire(wire, event.sender)
+
+
 def is_app_data(event: e.RoomEvent) -> bool:
     """Whether `event` is a message of the app itself: no reserved type, no chat."""
     if not isinstance(event, e.DataReceived) or data.type_of(event) in data.RESERVED_TYPES:
@@ -106,7 +120,9 @@ def is_app_data(event: e.RoomEvent) -> bool:
 
 def is_plain_data(event: e.RoomEvent) -> bool:
     """As `is_app_data`, in a room without an engine: there no type is reserved."""
-    return isinstance(event, e.DataReceived) and decode(event) is None
+    if not isinstance(event, e.DataReceived) or event.topic == LEGACY_TOPIC:
+        return False
+    return decode(event) is None
 
 
 def may_write(chat: Chat, role: UTDRole | None) -> bool:
@@ -145,6 +161,13 @@ def _with_lock(chat: Chat, metadata: str) -> Chat:
     if chat.hint is is_locked:
         chat = evolve(chat, hint=None)
     return chat if is_locked is chat.is_locked else evolve(chat, is_locked=is_locked)
+
+
+def _received(chat: Chat, message: ChatMessage, roles: Roles) -> Chat:
+    role = None if message.sender is None else roles.known.get(message.sender)
+    if not may_write(chat, role):
+        return evolve(chat, dropped=chat.dropped + 1)
+    return _added(chat, message)
 
 
 def _added(chat: Chat, message: ChatMessage) -> Chat:

@@ -32,6 +32,7 @@ from utd_rx.protocol.facts import (
     seats,
     stage,
     subscribing,
+    words,
 )
 from utd_rx.protocol.live_promises import ON_STAGE
 from utd_rx.protocol.live_stream import LiveStreamState
@@ -99,7 +100,7 @@ def _claiming(claims_host: bool) -> SessionState:
     return SessionState(is_host=claims_host, claims_host=claims_host)
 
 
-COMMON_NOUNS: Final = (connection, media, people, subscribing, waiting)
+COMMON_NOUNS: Final = (connection, media, people, subscribing, waiting, words)
 """Of every session in a room."""
 
 AUDIO_ROOM_NOUNS: Final = (*COMMON_NOUNS, seats)
@@ -157,7 +158,7 @@ _ASKED: Final = (connection.AskPlace, people.AskBan, people.FetchRole)
 
 _ANSWERED: Final = (
     *(connection.JoinAdmitted, connection.PlaceAsked),
-    *(fact for fact in _all(Fact, people) if fact is not people.ChatSent),
+    *_all(Fact, people),
 )
 """What only an engine tells."""
 

@@ -31,7 +31,7 @@ from utd_rx.protocol import chat, data, roles
 from utd_rx.protocol.kinds import Kind
 from utd_rx.protocol.room_promises import IsDescribed
 from utd_rx.protocol.roster import Roster
-from utd_rx.protocol.wire.chat import chat_to_wire
+from utd_rx.protocol.wire.chat import LEGACY_TOPIC, chat_to_wire, legacy_to_wire
 from utd_rx.protocol.wire.reading import parse_object, read_text
 
 T = TypeVar("T")
@@ -125,15 +125,22 @@ def _data(redaction: Redaction, event: e.DataReceived) -> dict[str, object]:
     kept: dict[str, object] = {}
     if hinted is not None:
         kept = {**_hint(redaction, hinted, event), "redacted": mark}
-    elif (message := chat.decode(event)) is not None:
+    elif (message := _chat_in(redaction, event)) is not None:
         shown = redaction(message)
-        kept = {**chat_to_wire(shown, ""), "redacted": mark}
+        is_legacy = event.topic == LEGACY_TOPIC
+        wire = legacy_to_wire(shown, is_copy=False) if is_legacy else chat_to_wire(shown, "")
+        kept = {**wire, "redacted": mark}
     elif event.sender is not None and data.type_of(event) in data.RESERVED_TYPES:
         kept = {"type": data.type_of(event), "redacted": mark}
     payload = _json(kept).encode("utf-8", "surrogatepass") if kept else mark.encode()
     if len(payload) > data.MAX_ENGINE_MESSAGE:  # the rules would not read it
         payload = mark.encode()
     return {"payload": payload}
+
+
+def _chat_in(redaction: Redaction, event: e.DataReceived) -> ChatMessage | None:
+    has_engine = isinstance(redaction.kind.type, UTDStreamType)
+    return chat.decode(event) if has_engine else chat.decode_plain(event)
 
 
 def _hint(redaction: Redaction, hint: object, event: e.DataReceived) -> dict[str, object]:

@@ -100,6 +100,13 @@ def received_sid(roster: Roster, identity: str, source: TrackSource) -> str | No
     return track.sid if track is not None and track.is_subscribed else None
 
 
+def data_track_sid(roster: Roster, identity: str, name: str) -> str | None:
+    """Return the sid of `identity`'s data track of that name, None when there is none."""
+    who = roster.remotes.get(identity)
+    tracks = () if who is None else who.data_tracks
+    return next((track.sid for track in tracks if track.name == name), None)
+
+
 def _change(roster: Roster, identity: str, change: Callable[[Any], Any]) -> Roster:
     who = roster.find(identity)
     if who is None:
@@ -137,6 +144,15 @@ def _silence(roster: Roster, identity: str) -> Roster:
     return evolve(roster, active_speakers=speaking)
 
 
+def _change_remote(
+    roster: Roster, identity: str, change: Callable[[RemoteParticipant], RemoteParticipant]
+) -> Roster:
+    who = roster.remotes.get(identity)
+    if who is None:
+        return roster
+    return evolve(roster, remotes=roster.remotes.set(identity, change(who)))
+
+
 CHANGES: Final[dict[type, Callable[[Roster, Any], Roster]]] = {
     e.ParticipantConnected: lambda roster, event: evolve(
         roster, remotes=roster.remotes.set(event.participant.identity, event.participant)
@@ -148,6 +164,7 @@ CHANGES: Final[dict[type, Callable[[Roster, Any], Roster]]] = {
     e.ParticipantMetadataChanged: _set_field("metadata"),
     e.ParticipantAttributesChanged: _set_field("attributes"),
     e.ParticipantPermissionsChanged: _set_field("permission"),
+    e.ParticipantEncryptionChanged: _set_field("encryption"),
     e.ConnectionQualityChanged: _set_field("connection_quality", "quality"),
     e.TrackPublished: _set_track,
     e.TrackUnpublished: lambda roster, event: _drop_track(roster, event.identity, event.track.sid),
@@ -165,6 +182,12 @@ CHANGES: Final[dict[type, Callable[[Roster, Any], Roster]]] = {
         roster,
         roster.identity,
         lambda me: me.without_track(event.previous_sid).with_track(event.track),
+    ),
+    e.DataTrackPublished: lambda roster, event: _change_remote(
+        roster, event.identity, lambda who: who.with_data_track(event.track)
+    ),
+    e.DataTrackUnpublished: lambda roster, event: _change_remote(
+        roster, event.identity, lambda who: who.without_data_track(event.track.sid)
     ),
     e.ActiveSpeakersChanged: lambda roster, event: evolve(roster, active_speakers=event.identities),
     e.RoomMetadataChanged: lambda roster, event: evolve(roster, metadata=event.metadata),

@@ -23,17 +23,20 @@ from utd_rx.protocol import publishing as publishing_rules
 from utd_rx.protocol import roles as role_rules
 from utd_rx.protocol import roster as roster_rules
 from utd_rx.protocol import subscribing as subscribing_rules
+from utd_rx.protocol import transcribing as transcript_rules
 from utd_rx.protocol.bans import Bans
 from utd_rx.protocol.chat import Chat
 from utd_rx.protocol.connection import Connection
 from utd_rx.protocol.deadlines import earliest
 from utd_rx.protocol.facts import Effects
 from utd_rx.protocol.facts import connection as facts
-from utd_rx.protocol.facts.people import ChatSent, LockHinted
+from utd_rx.protocol.facts.people import LockHinted
+from utd_rx.protocol.facts.words import ChatReceived, ChatSent
 from utd_rx.protocol.publishing import SOURCES, Publishing
 from utd_rx.protocol.roles import Roles
 from utd_rx.protocol.roster import Roster
 from utd_rx.protocol.subscribing import Subscribing
+from utd_rx.protocol.transcribing import RoomTranscript
 
 RESUME_SECONDS: Final = 10.0
 """How long after an outage the grant may take: a connection on a token from before the seat comes
@@ -67,6 +70,7 @@ class SessionState:
     is_host: bool = False
     claims_host: bool = False
     subscribing: Subscribing = Subscribing()
+    transcript: RoomTranscript = RoomTranscript()
 
     @property
     def identity(self) -> str:
@@ -111,12 +115,27 @@ def step(
     questions: Effects = ()
     if has_engine:
         (roles, bans, chat), questions = _people_after(state, connection, roster, fact, hint, now)
-    elif isinstance(fact, DataReceived | ChatSent) and connection.is_joined:
-        chat = chat_rules.step(chat, fact, now, identity=roster.identity, roles=roles)
+    elif isinstance(fact, DataReceived | ChatSent | ChatReceived) and connection.is_joined:
+        identity = roster.identity
+        chat = chat_rules.step(chat, fact, now, identity=identity, roles=roles, has_engine=False)
+    transcript = state.transcript
+    if connection.is_joined:
+        transcript = transcript_rules.step(transcript, fact, roster)
+    elif state.connection.is_joined:
+        transcript = transcript_rules.disconnected(transcript)
     # Not one after the other: in a full room every `evolve` shows.
     wanted, wishes = subscribing_rules.step(state.subscribing, fact, roster)
     after = SessionState(
-        connection, roster, own, roles, bans, chat, state.is_host, state.claims_host, wanted
+        connection,
+        roster,
+        own,
+        roles,
+        bans,
+        chat,
+        state.is_host,
+        state.claims_host,
+        wanted,
+        transcript,
     )
     has_exited = connection.state is UTDConnectionState.FORCE_EXIT
     is_over = has_exited and state.connection.state is not UTDConnectionState.FORCE_EXIT

@@ -19,10 +19,12 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from attrs import field, frozen
 
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conflict
+from utd_rx.models.encryption import Encryption
 from utd_rx.models.secrets import foreign_text
 from utd_rx.ports.proxy import Proxy
 from utd_rx.protocol.wire.tokens import out_of_date
 from utd_rx.rtc import ffi, last_resort, native, way
+from utd_rx.rtc.encrypting import options_of
 
 if TYPE_CHECKING:
     from livekit import rtc
@@ -88,6 +90,7 @@ class Address:
     auto_subscribe: bool = True
     dynacast: bool = True
     proxy: Proxy | None = None
+    encryption: Encryption | None = None
 
 
 def classify(text: str, token: str = "", proxy: Proxy | None = None) -> UTDStreamException:
@@ -211,7 +214,9 @@ async def _attempt(
 ) -> T | UTDStreamException:
     """Return a failure instead of raising it: somebody may wait for it no more."""
     options = native.sdk().RoomOptions(
-        auto_subscribe=address.auto_subscribe, dynacast=address.dynacast
+        auto_subscribe=address.auto_subscribe,
+        dynacast=address.dynacast,
+        encryption=options_of(address.encryption),
     )
     ffi.join_once()
     try:

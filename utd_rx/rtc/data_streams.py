@@ -82,7 +82,8 @@ class DataStreams:
 
     async def _read(self, number: int, reader: Reader, sender: str, sink: TransferSink) -> None:
         loop = asyncio.get_running_loop()
-        sink(TransferBegan(number, _info(reader.info, sender)))
+        info = _info(reader.info, sender)
+        sink(TransferBegan(number, info))
         failure: UTDStreamException | None = None
         until = loop.time() + TURN
         try:
@@ -102,7 +103,9 @@ class DataStreams:
         finally:
             reader.close()
             if self._reading.pop(number, None) is not None:  # else nobody wants it any more
-                sink(TransferEnded(number, failure))
+                told = (reader.info.attributes or {}).items()
+                added = FrozenMap(set(told) - set(info.attributes.items()))
+                sink(TransferEnded(number, failure, added))
 
     # -- sent -----------------------------------------------------------------------------------
 
@@ -115,13 +118,19 @@ class DataStreams:
             )
         to, attributes = list(header.to or ()), dict(header.attributes)
         opening = self._begin(
-            local.stream_text(topic=header.topic, attributes=attributes, destination_identities=to)
+            local.stream_text(
+                topic=header.topic,
+                attributes=attributes,
+                destination_identities=to,
+                stream_id=header.id or None,
+            )
             if header.is_text
             else local.stream_bytes(
                 header.name,
                 topic=header.topic,
                 total_size=header.size,
                 mime_type=header.mime_type,
+                stream_id=header.id or None,
                 attributes=attributes,
                 destination_identities=to,
             )
@@ -196,4 +205,5 @@ def _info(told: Any, sender: str) -> TransferInfo:
         told.mime_type,
         told.size or None,
         FrozenMap(told.attributes or {}),
+        told.timestamp / 1000 if told.timestamp else None,
     )

@@ -76,7 +76,7 @@ def _end(process: int) -> None:
         # Who waits longer is known to the interpreter, and runs nothing yet; so is, for good, a
         # thread that keeps its place: of another library, or one that brought frames.
         waiting = sys._current_exceptions().keys() - frames.keys() - at_rest
-        is_called = bool(waiting) and passed < ENTRY_TIME or any(map(_is_call, frames.values()))
+        is_called = (bool(waiting) and passed < ENTRY_TIME) or any(map(_is_call, frames.values()))
 
 
 def leave_on(*numbers: int) -> None:

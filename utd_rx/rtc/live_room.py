@@ -16,13 +16,16 @@ from utd_rx.errors import invalid
 from utd_rx.models import events as ev
 from utd_rx.models.connection import DisconnectReason
 from utd_rx.models.devices import CameraChoice
+from utd_rx.models.encryption import Encryption
 from utd_rx.models.participant import TrackSource
 from utd_rx.models.video import VideoInput, switched
 from utd_rx.ports.room import EventSink
 from utd_rx.rtc import native
 from utd_rx.rtc.connector import leave
 from utd_rx.rtc.data_streams import DataStreams
+from utd_rx.rtc.data_tracks import DataTrackEnds
 from utd_rx.rtc.describing import Describer
+from utd_rx.rtc.encrypting import Cryptors, state_of
 from utd_rx.rtc.hold import Raw, RemovalHold
 from utd_rx.rtc.local_track import Input
 from utd_rx.rtc.methods import Methods
@@ -43,9 +46,16 @@ LOST: Final = "a room event was lost"
 class LiveRoom:
     """A room that is made before joining; call `joined` when the join succeeded."""
 
-    def __init__(self, sink: EventSink, *, adaptive_stream: bool = True) -> None:
+    def __init__(
+        self,
+        sink: EventSink,
+        *,
+        adaptive_stream: bool = True,
+        encryption: Encryption | None = None,
+    ) -> None:
         self._sink = sink
         self._adaptive_stream = adaptive_stream
+        self._encryption = encryption
         self._loop = asyncio.get_running_loop()
         self.room: rtc.Room = native.new_room()
         self.ended: asyncio.Future[None] = self._loop.create_future()
@@ -58,17 +68,34 @@ class LiveRoom:
 
     def joined(self) -> ev.RoomSnapshot:
         """Start to listen; returns the room as it is, before any event."""
-        self.publisher = Publisher(self.room, self.ended, self._tell, self._local_unpublished)
-        self._translator = Translator(self.room, self.publisher.is_over)
-        self.receiver = Receiver(self.room, adaptive_stream=self._adaptive_stream)
+        is_encrypted = self._encryption is not None
+        self.cryptors = Cryptors(self.room, self.ended, self._encryption)
+        self.publisher = Publisher(
+            self.room, self.ended, self._tell, self._local_unpublished, self.cryptors.published
+        )
+        self._translator = Translator(
+            self.room, self.publisher.is_over, reads_encrypted=is_encrypted
+        )
+        self.receiver = Receiver(
+            self.room, adaptive_stream=self._adaptive_stream, reads_encrypted=is_encrypted
+        )
         self.outbox = Outbox(self.room, self.ended)
         self.statistics = Statistics(self.room, self.ended)
         self.describer = Describer(self.room, self.ended)
         self.wishes = Wishes(self.room)
         self.streams = DataStreams(self.room, self.ended)
         self.methods = Methods(self.room, self.ended)
+        self.data_tracks = DataTrackEnds(self.room, self.ended)
         native.listen(self.room, self._hear)
         return self._translator.snapshot
+
+    async def begin(self) -> None:
+        """Finish what a join does not do; when that fails, or is given up, leave."""
+        try:
+            await self.cryptors.begin()
+        except BaseException:
+            self._close_soon()
+            raise
 
     def release(self) -> None:
         """Deliver events from now on; those that happened since the snapshot come first."""
@@ -93,6 +120,8 @@ class LiveRoom:
     async def _close(self) -> None:
         # Reverse order of opening: first what uses the room, then the room.
         self.wishes.close()
+        self.cryptors.close()
+        await self.data_tracks.aclose()
         await self.streams.aclose()
         await self.receiver.aclose()
         await self.publisher.aclose()
@@ -118,6 +147,15 @@ class LiveRoom:
                 elif name == "local_track_republished":
                     # Also one that is over, of which there is no news.
                     self.publisher.republished(args[1], args[0].sid)
+                    self.cryptors.published(args[0].sid)
+                elif name == "e2ee_state_changed" and args[0] is not None:
+                    state = state_of(args[1])
+                    self.cryptors.told(args[0].identity, state)
+                    self.receiver.gates.told(args[0].identity, state)
+                elif name == "data_track_published":
+                    self.data_tracks.published(args[0])
+                elif name == "data_track_unpublished":
+                    args = tuple(self.data_tracks.gone(args[0]))
             except Exception:
                 logger.exception(LOST)
             self._hold.push(Raw(name, args))

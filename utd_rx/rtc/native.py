@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
 import threading
 from collections.abc import Callable
 from functools import cache
@@ -51,10 +52,15 @@ close. Neither is caused by anybody, and both stood in nearly every log. And tha
 took the place of one that waited, which is what was asked for."""
 
 
+_KEY: Final = re.compile(r"(key: (?:Some\()?)\[[\d, ]*\]")
+"""A key of encryption in a request that LiveKit's native side writes into its log as it failed."""
+
+
 def _is_told(record: logging.LogRecord) -> bool:
     """Whether a line of LiveKit's log is let through; as foreign text, since it quotes servers."""
     message = record.getMessage()
-    record.msg, record.args = foreign_text(message, max_text=MAX_LINE), ()
+    without_keys = _KEY.sub(r"\1[…]", message)
+    record.msg, record.args = foreign_text(without_keys, max_text=MAX_LINE), ()
     return _LOGGER.isEnabledFor(logging.DEBUG) or not any(noise in message for noise in _NOISE)
 
 

@@ -50,12 +50,14 @@ NATIVE_TIMEOUT: Final = 10.0
 @define(eq=False)
 class Publisher:
     """The local tracks of one connection, which is over when `ended` is done; `emit` takes events
-    that LiveKit does not send, `unpublished` the sid of a track that is gone."""
+    that LiveKit does not send, `unpublished` the sid of a track that is gone, `published` that of
+    one before anything of it is sent."""
 
     _room: rtc.Room
     _ended: asyncio.Future[None]
     _emit: Callable[[ev.RoomEvent], None]
     _unpublished: Callable[[str], None]
+    _published: Callable[[str], None] = lambda sid: None
     # By each sid that it ever had: a command may still name the one before a reconnect.
     _live: dict[str, LocalTrack] = field(init=False, factory=dict)
     _pending: set[LocalTrack] = field(init=False, factory=set)
@@ -110,6 +112,7 @@ class Publisher:
             raise conflict(ConflictReason.LEFT, "The room was left.")
         self._live[track.sid] = track
         if track in self._pending:  # else it was given up, and `_discard` takes it back
+            self._published(track.sid)
             track.feeder.start()
             track.watcher = self._own(self._watch(track), f"watch {track.sid}")
             track.refused.add_done_callback(partial(self._fail, track))

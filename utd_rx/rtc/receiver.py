@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from itertools import count
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.audio import AudioFormat, AudioFrame, FrameSink, Samples
 from utd_rx.models.devices import DeviceKey
@@ -22,6 +24,7 @@ from utd_rx.ports import living
 from utd_rx.ports.crossing import FrameBox
 from utd_rx.ports.room import FramesSink, PicturesSink
 from utd_rx.rtc import streams
+from utd_rx.rtc.gates import TrackGates
 from utd_rx.rtc.pulls import Pulls
 from utd_rx.rtc.reception import Reception, publication
 from utd_rx.rtc.watch import Watch
@@ -31,6 +34,9 @@ if TYPE_CHECKING:
 
 RECEIVE_FORMAT: Final = AudioFormat(48_000, 1)
 """What remote audio is converted to: Opus's own rate, and one channel, as voice is."""
+
+_SILENCE: Final = np.zeros((RECEIVE_FORMAT.samples_per_frame, RECEIVE_FORMAT.channels), np.int16)
+_SILENCE.flags.writeable = False
 
 _numbers: Final = count(1)
 """Of receptions, one sequence for the process: what was over stays over in the next connection."""
@@ -47,6 +53,8 @@ class TrackSound(Reception):
         return streams.exchange().open(track, RECEIVE_FORMAT, self._take, on_end)
 
     def _take(self, samples: Samples) -> None:
+        if not self.gate.is_open:
+            samples = _SILENCE
         self._sink(AudioFrame(samples, RECEIVE_FORMAT.sample_rate, time.monotonic()))
 
 
@@ -76,10 +84,13 @@ class Route(TrackSound):
 
 class Receiver:
     """The receptions of one connection, by number; with `adaptive_stream` a video that nobody looks
-    at is not pulled."""
+    at is not pulled, and unless this side `reads_encrypted` what is, is silence and no picture."""
 
-    def __init__(self, room: rtc.Room, *, adaptive_stream: bool = True) -> None:
+    def __init__(
+        self, room: rtc.Room, *, adaptive_stream: bool = True, reads_encrypted: bool = True
+    ) -> None:
         self._room = room
+        self.gates = TrackGates(room, reads_encrypted=reads_encrypted)
         self._receptions: dict[int, Reception] = {}
         self._pulls = Pulls(room, self._heights, is_adaptive=adaptive_stream)
         self._is_closed = False
@@ -116,6 +127,8 @@ class Receiver:
         if reception is not None:
             try:
                 await reception.leave(number)
+                # Whoever it was for may have much memory that waits for nobody to be left.
+                self._receptions.pop(number, None)
             finally:
                 self._pulls.adjust(reception.sid)
 
@@ -123,13 +136,16 @@ class Receiver:
         """`track` arrives from now on, perhaps under a sid that is being received."""
         if track.kind == TrackKind.VIDEO.value:
             self._pulls.begin(track.sid)
+        self.gates.begin(track)
         for reception in self._receptions.values():
             if reception.sid == track.sid:
+                reception.gate = self.gates.of(track.sid)
                 reception.attach(track)
 
     def gone(self, track_sid: str) -> None:
         """The track will not come back under this sid."""
         self._pulls.end(track_sid)
+        self.gates.end(track_sid)
         for reception in self._receptions.values():
             if reception.sid == track_sid:
                 reception.end()
@@ -145,10 +161,12 @@ class Receiver:
     async def aclose(self) -> None:
         """End all receptions. Idempotent."""
         self._is_closed = True
+        self.gates.close()
         self._pulls.keep(())
         await asyncio.gather(*(reception.aclose() for reception in self._receptions.values()))
 
     def _begin(self, track: rtc.Track, reception: Reception) -> int:
+        reception.gate = self.gates.of(reception.sid)
         try:
             reception.attach(track)
         except BaseException:

@@ -10,7 +10,9 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from attrs import define
 
 from utd_rx.rtc import streams
 
@@ -18,11 +20,23 @@ if TYPE_CHECKING:
     from livekit import rtc
 
 
+@define(eq=False)
+class TrackGate:
+    """Whether one track is let through; read on any thread."""
+
+    is_open: bool = True
+
+
+OPEN: Final = TrackGate()
+"""Of whatever is in clear."""
+
+
 class Reception(ABC):
     """The frames of one remote track, taken on LiveKit's threads."""
 
     def __init__(self, sid: str) -> None:
         self.sid = sid
+        self.gate = OPEN
         self.has_ended = False
         self.track: rtc.Track | None = None  # whose frames come now, by this native stream:
         self._stream = 0

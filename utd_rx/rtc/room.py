@@ -17,6 +17,7 @@ from utd_rx.errors import ConflictReason, conflict, invalid
 from utd_rx.models.audio import AudioInput
 from utd_rx.models.checks import flag
 from utd_rx.models.devices import CameraChoice, DeviceKey
+from utd_rx.models.encryption import Encryption
 from utd_rx.models.events import RoomEvent, RoomSnapshot, TokenRefreshed
 from utd_rx.models.participant import TrackPublication, TrackSource
 from utd_rx.models.statistics import RoomStatistics
@@ -122,7 +123,14 @@ class UTDRoom(RoomData):
         return stop
 
     @owned
-    async def connect(self, url: str, token: str, *, auto_subscribe: bool = True) -> RoomSnapshot:
+    async def connect(
+        self,
+        url: str,
+        token: str,
+        *,
+        auto_subscribe: bool = True,
+        encryption: Encryption | None = None,
+    ) -> RoomSnapshot:
         """Join; events are delivered from the next turn of the loop on.
 
         Cancelling is safe: the join is taken back, at the latest when the server answers.
@@ -147,9 +155,13 @@ class UTDRoom(RoomData):
             if self._live is not None:
                 await self._live.aclose()  # the one the server ended
             await native.ready()
-            live = LiveRoom(self._deliver, adaptive_stream=self.adaptive_stream)
-            address = Address(url, token, auto_subscribe, self.dynacast, self._proxies.for_url(url))
+            live = LiveRoom(
+                self._deliver, adaptive_stream=self.adaptive_stream, encryption=encryption
+            )
+            way = self._proxies.for_url(url)
+            address = Address(url, token, auto_subscribe, self.dynacast, way, encryption)
             snapshot = await self._connector.join(live.room, address, live.joined, self._joining)
+            await live.begin()
         finally:
             self._joining = None
             self._idle.set()
@@ -165,10 +177,27 @@ class UTDRoom(RoomData):
         Without a `token` it is the newest that the server gave: it renews them every 5 minutes,
         and a minted one may have expired (docs/livekit.md, "Tokens").
         """
-        last = self._address
-        if last is None:
-            raise conflict(ConflictReason.NOT_JOINED, "The room was never joined.")
-        return await self.connect(last.url, token or last.token, auto_subscribe=last.auto_subscribe)
+        last = self._joined_last()
+        return await self.connect(
+            last.url,
+            token or last.token,
+            auto_subscribe=last.auto_subscribe,
+            encryption=last.encryption,
+        )
+
+    @owned
+    async def encrypt(self, encryption: Encryption) -> None:
+        """Encrypt and decrypt with these keys from now on; see `RoomPort.encrypt`."""
+        live, address = self._need(), self._address
+        live.cryptors.check(encryption)
+        if address is not None:
+            self._address = evolve(address, encryption=encryption)
+        await live.cryptors.use(encryption)
+
+    @owned
+    async def newest_token(self) -> str:
+        """Return the token that it would reconnect with; see `RoomPort.newest_token`."""
+        return self._joined_last().token
 
     @owned
     async def disconnect(self) -> None:
@@ -337,6 +366,11 @@ class UTDRoom(RoomData):
         return await self._need().statistics.look()
 
     # -- shared ---------------------------------------------------------------------------------
+
+    def _joined_last(self) -> Address:
+        if self._address is None:
+            raise conflict(ConflictReason.NOT_JOINED, "The room was never joined.")
+        return self._address
 
     def _deliver(self, events: tuple[RoomEvent, ...]) -> None:
         if TokenRefreshed() in events and self._address and self._live:

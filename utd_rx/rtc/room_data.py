@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from utd_rx.errors import ConflictReason, conflict
+from utd_rx.models.data_tracks import DataTrackFrame
 from utd_rx.ports.data import DataMessage, SelfDescription
+from utd_rx.ports.data_tracks import DataFramesSink
 from utd_rx.ports.methods import InvocationSink, MethodRequest, Reply, method_name
 from utd_rx.ports.one_loop import OneLoop, owned
 from utd_rx.ports.transfers import TransferHeader, TransferSink, topic_name
@@ -121,6 +123,33 @@ class RoomData:
         """End it; see `RoomPort.end_stream`. Cancelling is safe."""
         if live := self._alive():
             await live.streams.end(number, reason)
+
+    @owned
+    async def publish_data_track(self, name: str) -> int:
+        """Publish a data track; see `RoomPort.publish_data_track`. Cancelling is safe."""
+        return await self._need().data_tracks.publish(name)
+
+    @owned
+    async def push_data_frame(self, number: int, frame: DataTrackFrame) -> None:
+        """Send a frame; see `RoomPort.push_data_frame`."""
+        self._need().data_tracks.push(number, frame)
+
+    @owned
+    async def unpublish_data_track(self, number: int) -> None:
+        """Publish it no more; see `RoomPort.unpublish_data_track`."""
+        if live := self._alive():
+            await live.data_tracks.unpublish(number)
+
+    @owned
+    async def read_data_track(self, track_sid: str, sink: DataFramesSink) -> int:
+        """Deliver the frames of a remote data track; see `RoomPort.read_data_track`."""
+        return self._need().data_tracks.read(track_sid, sink)
+
+    @owned
+    async def unread_data_track(self, reading: int) -> None:
+        """Deliver no more frames; see `RoomPort.unread_data_track`."""
+        if live := self._alive():
+            await live.data_tracks.unread(reading)
 
     # -- shared ---------------------------------------------------------------------------------
 

@@ -24,6 +24,7 @@ from attrs import evolve
 
 from utd_rx.models import events as ev
 from utd_rx.models.connection import ConnectionQuality, DisconnectReason
+from utd_rx.models.data_tracks import DataTrackInfo
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.participant import (
     LocalParticipant,
@@ -35,7 +36,11 @@ from utd_rx.models.participant import (
     TrackSource,
 )
 from utd_rx.models.secrets import foreign_text
+from utd_rx.models.transcript import TranscriptSegment
+from utd_rx.ports.verdicts import Verdicts
+from utd_rx.protocol.transcribing import MAX_WORDS
 from utd_rx.rtc import native
+from utd_rx.rtc.encrypting import state_of
 
 if TYPE_CHECKING:
     from livekit import rtc
@@ -48,18 +53,36 @@ class Translator:
     """What the listener of one connection has been told, and what to tell it next; not of own
     tracks that are over, though LiveKit has brought them back."""
 
-    def __init__(self, room: rtc.Room, is_over: Callable[[str], bool] = lambda sid: False) -> None:
+    def __init__(
+        self,
+        room: rtc.Room,
+        is_over: Callable[[str], bool] = lambda sid: False,
+        *,
+        reads_encrypted: bool = False,
+    ) -> None:
         self._room = room
         self._is_over = is_over
+        me = room.local_participant.identity
+        self._verdicts = Verdicts(me, reads_encrypted=reads_encrypted)
         self._reconnecting = False
+        self._data_tracks: dict[
+            str, tuple[str, DataTrackInfo]
+        ] = {}  # which no room of LiveKit's has
         self._take(snapshot_of(room))
 
     def _take(self, snapshot: ev.RoomSnapshot) -> None:
         for track in snapshot.local.tracks:
             if self._is_over(track.sid):
                 snapshot = evolve(snapshot, local=snapshot.local.without_track(track.sid))
-        self.snapshot = snapshot
+        if self._data_tracks:
+            remotes = tuple(map(self._with_data_tracks, snapshot.remotes))
+            snapshot = evolve(snapshot, remotes=remotes)
         self._me = snapshot.local.identity
+        self.snapshot = snapshot = evolve(
+            snapshot,
+            local=self._verdicts.judged(snapshot.local),
+            remotes=tuple(map(self._verdicts.judged, snapshot.remotes)),
+        )
         everybody: tuple[Participant, ...] = (snapshot.local, *snapshot.remotes)
         self._told = {each.identity: each for each in everybody}
         # Own mutes whose echo is still to come; a reconnect swallows them.
@@ -77,6 +100,7 @@ class Translator:
         if track is not None:
             self._told[self._me] = self._told[self._me].without_track(sid)
             yield ev.LocalTrackUnpublished(track)
+            yield from self._judge(self._me)
 
     def mute_changed(self, identity: str, track: TrackPublication) -> Events:
         """Yield a mute or unmute, once."""
@@ -101,6 +125,12 @@ class Translator:
 
     def _tell(self, identity: str, track: TrackPublication) -> None:
         self._told[identity] = self._told[identity].with_track(track)
+
+    def _judge(self, identity: str) -> Events:
+        told = self._told.get(identity)
+        if told is not None:
+            now = self._told[identity] = self._verdicts.judged(told)
+            yield from ev.changes(told, now)
 
     # -- the connection -------------------------------------------------------------------------
 
@@ -140,7 +170,8 @@ class Translator:
     def on_participant_connected(self, participant: rtc.RemoteParticipant) -> Events:
         if participant.identity in self._told:
             return self._changed(participant)
-        remote = participant_of(RemoteParticipant, participant)
+        remote = self._with_data_tracks(participant_of(RemoteParticipant, participant))
+        remote = self._verdicts.judged(remote)
         self._told[remote.identity] = remote
         return [ev.ParticipantConnected(remote)]
 
@@ -189,6 +220,14 @@ class Translator:
             self._told[told.identity] = evolve(told, connection_quality=value)
             yield ev.ConnectionQualityChanged(told.identity, value)
 
+    def on_e2ee_state_changed(self, participant: rtc.Participant | None, state: int) -> Events:
+        if participant is not None:
+            self._verdicts.say(participant.identity, state_of(state))
+            yield from self._judge(participant.identity)
+
+    def on_participant_encryption_status_changed(self, *_: object) -> Events:
+        return ()  # each publication says so
+
     def on_active_speakers_changed(self, speakers: list[rtc.Participant]) -> Events:
         return [ev.ActiveSpeakersChanged(tuple(speaker.identity for speaker in speakers))]
 
@@ -198,6 +237,19 @@ class Translator:
         sender = packet.participant.identity if packet.participant is not None else None
         reliable = packet.kind == native.sdk().DataPacketKind.KIND_RELIABLE
         return [ev.DataReceived(packet.data, sender, packet.topic or "", reliable)]
+
+    def on_transcription_received(
+        self,
+        segments: Iterable[rtc.TranscriptionSegment],
+        who: rtc.Participant | None,
+        track: rtc.TrackPublication | None,
+    ) -> Events:
+        told = tuple(
+            TranscriptSegment(one.id, one.text[:MAX_WORDS], one.final, one.language)
+            for one in segments
+        )
+        speaker = None if who is None else who.identity
+        return [ev.TranscriptionReceived(speaker, "" if track is None else track.sid, told)]
 
     # -- tracks ---------------------------------------------------------------------------------
 
@@ -210,6 +262,7 @@ class Translator:
         if identity in self._told and self._known(identity, track.sid) is None:
             self._tell(identity, track)
             yield ev.TrackPublished(identity, track)
+            yield from self._judge(identity)
 
     def on_track_unpublished(
         self, publication: rtc.RemoteTrackPublication, participant: rtc.RemoteParticipant
@@ -218,6 +271,7 @@ class Translator:
         if not self._reconnecting and self._known(identity, sid) is not None:
             self._told[identity] = self._told[identity].without_track(sid)
             yield ev.TrackUnpublished(identity, publication_of(publication))
+            yield from self._judge(identity)
 
     def on_track_subscribed(
         self, _: object, publication: rtc.RemoteTrackPublication, participant: rtc.RemoteParticipant
@@ -243,6 +297,30 @@ class Translator:
     ) -> Events:
         return [ev.TrackSubscriptionFailed(participant.identity, sid, foreign_text(error))]
 
+    # -- data tracks ----------------------------------------------------------------------------
+
+    def _with_data_tracks(self, who: RemoteParticipant) -> RemoteParticipant:
+        known = self._data_tracks.values()
+        tracks = tuple(track for identity, track in known if identity == who.identity)
+        return evolve(who, data_tracks=tracks) if tracks else who
+
+    def on_data_track_published(self, track: rtc.RemoteDataTrack) -> Events:
+        info, identity = DataTrackInfo(track.info.sid, track.info.name), track.publisher_identity
+        self._data_tracks[info.sid] = identity, info
+        if isinstance(told := self._told.get(identity), RemoteParticipant):
+            self._told[identity] = told.with_data_track(info)
+            yield ev.DataTrackPublished(identity, info)
+
+    def on_data_track_unpublished(self, *sids: str) -> Events:
+        for identity, info in [
+            self._data_tracks.pop(one) for one in sids if one in self._data_tracks
+        ]:
+            if isinstance(told := self._told.get(identity), RemoteParticipant):
+                self._told[identity] = told.without_data_track(info.sid)
+                yield ev.DataTrackUnpublished(identity, info)
+
+    # -- mutes ----------------------------------------------------------------------------------
+
     def _mute(self, participant: rtc.Participant, publication: rtc.TrackPublication) -> Events:
         track = publication_of(publication)
         # Our own command was told when it was given; its echo may come after the next one, and what
@@ -259,6 +337,7 @@ class Translator:
         if self._known(self._me, track.sid) is None:
             self._tell(self._me, track)
             yield ev.LocalTrackPublished(track)
+            yield from self._judge(self._me)
 
     def on_local_track_unpublished(self, publication: rtc.TrackPublication) -> Events:
         return self.local_unpublished(publication.sid)
@@ -270,6 +349,7 @@ class Translator:
         if self._known(self._me, previous) is not None:
             self._told[self._me] = self._told[self._me].without_track(previous).with_track(track)
             yield ev.LocalTrackRepublished(track, previous)
+            yield from self._judge(self._me)
 
     def on_local_track_subscribed(self, track: rtc.Track | None) -> Events:
         return () if track is None else [ev.LocalTrackSubscribed(track.sid)]
@@ -283,6 +363,7 @@ def publication_of(publication: rtc.TrackPublication) -> TrackPublication:
         source=TrackSource(publication.source),
         is_muted=publication.muted,
         is_subscribed=bool(getattr(publication, "subscribed", False)),
+        is_encrypted=bool(publication.encryption_type),
     )
 
 

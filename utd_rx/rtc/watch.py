@@ -69,7 +69,8 @@ class Watch(Reception):
         return streams.exchange().open_video(track, self._take, on_end)
 
     def _take(self, picture: native_frames.NativePicture) -> None:
-        self._box.post((picture, time.monotonic()))
+        if self.gate.is_open:
+            self._box.post((picture, time.monotonic()))
 
     def _show(self, newest: tuple[tuple[native_frames.NativePicture, float], ...]) -> None:
         try:

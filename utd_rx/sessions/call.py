@@ -12,6 +12,7 @@ from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conf
 from utd_rx.models import checks
 from utd_rx.models.audio import AudioInput
 from utd_rx.models.call import UTDCall
+from utd_rx.models.encryption import Encryption
 from utd_rx.models.participant import TrackSource
 from utd_rx.models.stream_type import UTDStreamType
 from utd_rx.models.token import UTDTokenResponse
@@ -79,6 +80,7 @@ class UTDCallSession(UTDSession[CallState], CallView):
         camera: VideoInput | None = None,
         screen: VideoInput | None = None,
         clock: Clock = SYSTEM_CLOCK,
+        encryption: Encryption | None = None,
     ) -> None:
         if not type_.is_call:
             raise invalid(f"{type_.value} is no type of calls")
@@ -98,6 +100,7 @@ class UTDCallSession(UTDSession[CallState], CallView):
             camera=camera,
             screen=screen,
             clock=clock,
+            encryption=encryption,
         )
 
     def _begin(self, identity: str, is_host: bool) -> CallState:

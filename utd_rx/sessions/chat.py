@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -14,8 +13,7 @@ from reactivex import Observable, abc
 from utd_rx.models.chat import ChatMessage
 from utd_rx.ports.clock import Clock
 from utd_rx.protocol import chat as rules
-from utd_rx.protocol.facts.people import ChatSent
-from utd_rx.protocol.wire.chat import chat_to_wire
+from utd_rx.protocol.facts.words import ChatSent
 from utd_rx.sessions.runner import Runner
 from utd_rx.state import StateSubject
 from utd_rx.state.errors import Uncopied
@@ -36,7 +34,7 @@ class RoomChat(Uncopied):
     history: StateSubject[tuple[ChatMessage, ...]]
     _runner: Runner[Any]
     _clock: Clock
-    _send_data: Callable[[bytes], Awaitable[None]]
+    _write: Callable[[ChatMessage, str], Awaitable[None]]
 
     def __repr__(self) -> str:
         lock = ", locked" if self._runner.session.chat.is_locked else ""
@@ -84,9 +82,7 @@ class RoomChat(Uncopied):
         rules.require_may_write(session.chat, session.roles.known.get(session.identity))
         local = session.roster.local
         message = ChatMessage(uuid.uuid4().hex, text, session.identity, self._clock.wall())
-        wire = chat_to_wire(message, "" if local is None else local.name)
-        # A lone half of a surrogate pair has no UTF-8 form; as an escape every reader takes it.
-        await self._send_data(json.dumps(wire, separators=(",", ":")).encode())
+        await self._write(message, "" if local is None else local.name)
         self._runner.offer(ChatSent(message))
         return message
 

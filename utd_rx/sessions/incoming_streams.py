@@ -13,6 +13,7 @@ from reactivex.disposable import Disposable
 
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conflict, invalid
 from utd_rx.models.checks import absolute, whole
+from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.secrets import printable
 from utd_rx.models.transfers import TransferInfo
 from utd_rx.state.piping import piped
@@ -38,12 +39,14 @@ class IncomingTransfer(Generic[T]):
 
     Attributes:
         info: What its sender says of it.
+        attributes: Text by key: those of `info`, and in the end what its sender added to them.
     """
 
     def __init__(
         self, info: TransferInfo, decode: Callable[[bytes], T], drop: Callable[[], None]
     ) -> None:
         self.info = info
+        self.attributes = info.attributes
         self._decode: Callable[[bytes], T] = decode
         self._drop = drop
         self._waiting: list[bytes] = []
@@ -100,10 +103,15 @@ class IncomingTransfer(Generic[T]):
             self._size += len(data)
             self._take(data)
 
-    def end(self, failure: UTDStreamException | None = None) -> None:
+    def end(
+        self,
+        failure: UTDStreamException | None = None,
+        added: FrozenMap[str, str] = FrozenMap(),  # noqa: B008 - it cannot change
+    ) -> None:
         """Take the end, once."""
         if self._is_over:
             return
+        self.attributes = FrozenMap({**self.attributes, **added})
         announced = self.info.size
         if failure is None and announced is not None and announced != self._size:
             words = f"{self.info.sender} announced {announced} bytes and sent {self._size}"

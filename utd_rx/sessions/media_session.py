@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol, TypeVar, cast
 
 from utd_rx.models.audio import AudioInput
+from utd_rx.models.chat import ChatMessage
 from utd_rx.models.devices import CameraChoice
+from utd_rx.models.encryption import Encryption
 from utd_rx.models.events import RoomSnapshot
 from utd_rx.models.participant import TrackSource
 from utd_rx.models.statistics import RoomStatistics
@@ -16,10 +19,13 @@ from utd_rx.ports.clock import Clock
 from utd_rx.ports.room import RoomPort
 from utd_rx.protocol.facts import connection as facts
 from utd_rx.protocol.waiting import Waiting
+from utd_rx.protocol.wire.chat import chat_to_wire
 from utd_rx.sessions.chat import RoomChat
 from utd_rx.sessions.coming_back import ComingBack
 from utd_rx.sessions.commands import command
+from utd_rx.sessions.data_tracks import DataTracking
 from utd_rx.sessions.describing import Describing
+from utd_rx.sessions.encrypting import Encrypting, checked_encryption
 from utd_rx.sessions.listening import Listening
 from utd_rx.sessions.methods import CallingMethods, MethodCalls
 from utd_rx.sessions.own_tracks import OwnTracks
@@ -27,6 +33,7 @@ from utd_rx.sessions.owned import Owned
 from utd_rx.sessions.rules_runner import Handlers
 from utd_rx.sessions.runner import Runner
 from utd_rx.sessions.subscribing import Choosing, ChosenTracks, TrackChoice
+from utd_rx.sessions.transcribing import take_transcriptions
 from utd_rx.sessions.transfers import Transferring, Transfers
 
 St = TypeVar("St", bound=Waiting)
@@ -42,7 +49,14 @@ class RoomPass(Protocol):
 
 
 class MediaSession(
-    Listening[St], Describing[St], Choosing[St], CallingMethods[St], Transferring[St], Owned
+    Listening[St],
+    Describing[St],
+    Choosing[St],
+    CallingMethods[St],
+    Transferring[St],
+    DataTracking[St],
+    Encrypting[St],
+    Owned,
 ):
     """A headless session: streams that mirror the server, commands that can be awaited.
 
@@ -60,6 +74,7 @@ class MediaSession(
         on_joined: Called after each join.
         choice: Which tracks of others to receive, where neither the media server receives all by
             itself nor the app said a word.
+        encryption: What all of it is encrypted with, end to end; None is in clear.
     """
 
     def __init__(
@@ -73,8 +88,10 @@ class MediaSession(
         clock: Clock,
         on_joined: Callable[[], None] | None = None,
         choice: TrackChoice | None = None,
+        encryption: Encryption | None = None,
     ) -> None:
         self._room = room
+        self._encryption = checked_encryption(encryption)
         self._clock = clock
         self._on_joined = on_joined
         self._runner: Runner[St] = Runner(
@@ -87,9 +104,10 @@ class MediaSession(
             TrackSource.SCREEN_SHARE: screen,
         }
         self._tracks = OwnTracks(self._runner, room, sources)
-        self._chat = RoomChat(self.chat_history, self._runner, clock, self.send_data)
+        self._chat = RoomChat(self.chat_history, self._runner, clock, self._write_chat)
         self._methods = MethodCalls(self._runner, room)
         self._transfers = Transfers(self._runner, room)
+        take_transcriptions(self._runner, self._transfers)
         returning = ComingBack(self._runner, room, self._fresh_token)
         chosen = ChosenTracks(self._runner, room, choice)
         common = returning.handlers, self._tracks.handlers, chosen.handlers
@@ -102,6 +120,12 @@ class MediaSession(
     def _collaborate(self) -> tuple[Handlers, ...]:
         """Make the collaborators that only a session type has; return their handlers."""
         return ()
+
+    async def _write_chat(self, message: ChatMessage, name: str) -> None:
+        """Send a chat message of this client, whose display name is `name`."""
+        # A lone half of a surrogate pair has no UTF-8 form; as an escape every reader takes it.
+        wire = json.dumps(chat_to_wire(message, name), separators=(",", ":"))
+        await self.send_data(wire.encode())
 
     @property
     def chat(self) -> RoomChat:
@@ -168,7 +192,7 @@ class MediaSession(
         return (await self._credentials()).token if is_needed else None
 
     def _connect(self, access: RoomPass) -> Awaitable[RoomSnapshot]:
-        return self._room.connect(access.url, access.token)
+        return self._room.connect(access.url, access.token, encryption=self._encryption)
 
     async def _complete_join(self, epoch: int) -> None:
         """Wait for what a session type needs to know before it counts as joined."""

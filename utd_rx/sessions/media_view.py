@@ -16,6 +16,7 @@ from utd_rx.models.connection import UTDConnectionState
 from utd_rx.models.events import DataReceived, RoomEvent
 from utd_rx.models.participant import LocalParticipant, Participant, RemoteParticipant
 from utd_rx.models.room import RoomInfo
+from utd_rx.models.transcript import TranscriptTurn
 from utd_rx.protocol.chat import is_app_data
 from utd_rx.protocol.session import SessionState
 from utd_rx.protocol.waiting import Waiting
@@ -84,6 +85,11 @@ class MediaView(View[St]):
     )
     chat_history: Stream[tuple[ChatMessage, ...]] = common(
         lambda s: s.chat.history, "The last 300 chat messages, oldest first."
+    )
+    transcript: Stream[tuple[TranscriptTurn, ...]] = common(
+        lambda s: s.transcript.turns,
+        "The last 500 turns of what was said in the room, in the order they began, as whoever "
+        "listens there, a voice agent for one, has written them down.",
     )
     failure: Stream[UTDStreamException | None] = common(
         lambda s: s.connection.failure,

@@ -18,7 +18,7 @@ from utd_rx.models.audio import AudioFrame
 from utd_rx.models.participant import TrackSource
 from utd_rx.models.video import VideoFrame
 from utd_rx.ports.room import RoomPort, height_asked
-from utd_rx.protocol.roster import received_sid
+from utd_rx.protocol.roster import Roster, received_sid
 from utd_rx.sessions.runner import Runner
 from utd_rx.state.events import EventStream
 from utd_rx.state.piping import piped
@@ -44,7 +44,7 @@ def remote_audio(runner: Runner[Any], room: RoomPort, identity: str) -> Observab
 
         return room.hear(sid, take)
 
-    return _followed(runner, checks.identity(identity), TrackSource.MICROPHONE, begin, room.unhear)
+    return _of_source(runner, identity, TrackSource.MICROPHONE, begin, room.unhear)
 
 
 def remote_video(
@@ -58,22 +58,34 @@ def remote_video(
     if source not in PICTURES:
         raise invalid(f"a video's source is CAMERA or SCREEN_SHARE, not {source!r}")
     begin = partial(room.look, max_height=height_asked(max_height))
-    return _followed(runner, checks.identity(identity), source, begin, room.unlook)
+    return _of_source(runner, identity, source, begin, room.unlook)
 
 
-def _followed(
+def _of_source(
     runner: Runner[Any],
     identity: str,
     source: TrackSource,
     begin: Callable[[str, Emit[T]], Awaitable[int]],
     end: Callable[[int], Awaitable[None]],
 ) -> Observable[T]:
-    """Return what `begin` delivers of the track of `source`, from each subscription until it is
-    disposed of, with whichever track `identity` has."""
-    what = source.name.lower()
-    track_sid = runner.machine.select(
-        lambda state: received_sid(state.session.roster, identity, source), name=what
-    )
+    who = checks.identity(identity)
+    what = f"{source.name.lower()} of {who}"
+    return followed(runner, what, lambda roster: received_sid(roster, who, source), begin, end)
+
+
+def followed(
+    runner: Runner[Any],
+    what: str,
+    sid_in: Callable[[Roster], str | None],
+    begin: Callable[[str, Emit[T]], Awaitable[int]],
+    end: Callable[[int], Awaitable[None]],
+) -> Observable[T]:
+    """Return what `begin` delivers of the track that `sid_in` finds, from each subscription until
+    it is disposed of, with whichever track it is from time to time.
+
+    Whichever thread subscribes or disposes, what that causes happens on the session's loop.
+    """
+    track_sid = runner.machine.select(lambda state: sid_in(state.session.roster), name=what)
 
     def subscribe(
         observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None
@@ -111,7 +123,7 @@ def _followed(
 
         def start() -> None:
             if not is_over.is_set():
-                following.append(runner.spawn(follow(), f"{what} of {identity}"))
+                following.append(runner.spawn(follow(), what))
 
         def stop() -> None:
             is_over.set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeAlias, TypedDict
 
@@ -15,14 +16,19 @@ from utd_rx.errors import (
     invalid,
 )
 from utd_rx.models.audio import AudioInput
+from utd_rx.models.chat import ChatMessage
+from utd_rx.models.encryption import Encryption
 from utd_rx.models.events import RoomSnapshot
 from utd_rx.models.video import VideoInput
 from utd_rx.ports.clock import SYSTEM_CLOCK, Clock
 from utd_rx.ports.room import RoomPort
+from utd_rx.ports.transfers import TransferHeader
 from utd_rx.protocol.room import PlainRoomState
 from utd_rx.protocol.session import SessionState
 from utd_rx.protocol.subscribing import Subscribing
+from utd_rx.protocol.wire.chat import LEGACY_TOPIC, TOPIC, legacy_to_wire
 from utd_rx.protocol.wire.tokens import VISIBLE_ASCII, bearer_and_room
+from utd_rx.sessions.chat_texts import take_chat
 from utd_rx.sessions.media_session import MediaSession, RoomPass
 from utd_rx.sessions.subscribing import TrackChoice
 from utd_rx.sessions.views import RoomView
@@ -39,6 +45,7 @@ class PlainRoomOptions(TypedDict, total=False):
     camera: VideoInput | None
     screen: VideoInput | None
     auto_subscribe: bool | TrackChoice
+    encryption: Encryption | None
 
 
 TOKEN_TIMEOUT: Final = 30.0
@@ -70,6 +77,7 @@ class RoomSession(MediaSession[PlainRoomState], RoomView):
         auto_subscribe: Whether all that others publish is received: True, False for what
             `subscribe` says only, or a function of a participant and a track of theirs, which is
             asked about each on the session's loop.
+        encryption: What it is encrypted with, end to end; None is in clear.
         clock: Of deadlines and of what is sent.
 
     Raises:
@@ -87,6 +95,7 @@ class RoomSession(MediaSession[PlainRoomState], RoomView):
         camera: VideoInput | None = None,
         screen: VideoInput | None = None,
         auto_subscribe: bool | TrackChoice = True,
+        encryption: Encryption | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         if (token is None) is (token_source is None):
@@ -110,9 +119,21 @@ class RoomSession(MediaSession[PlainRoomState], RoomView):
             screen=screen,
             clock=clock,
             choice=choice,
+            encryption=encryption,
         )
 
+        self._writing = asyncio.Lock()
+        take_chat(self._runner, self._transfers)
+
     call = MediaSession.call_method
+
+    async def _write_chat(self, message: ChatMessage, name: str) -> None:
+        header = TransferHeader(is_text=True, topic=TOPIC, id=message.id)
+        copy = json.dumps(legacy_to_wire(message, is_copy=True), separators=(",", ":"))
+        async with self._writing:  # one after the other, as they are to be read
+            self._runner.require_joined()
+            await self._transfers.send_text(message.text, header)
+        await self.send_data(copy.encode(), topic=LEGACY_TOPIC)
 
     async def _credentials(self) -> PlainPass:
         return PlainPass(self._url, self._token or await self._asked())
@@ -122,7 +143,12 @@ class RoomSession(MediaSession[PlainRoomState], RoomView):
         return None if self._token_source is None else await self._asked()
 
     def _connect(self, access: RoomPass) -> Awaitable[RoomSnapshot]:
-        return self._room.connect(access.url, access.token, auto_subscribe=self._auto_subscribe)
+        return self._room.connect(
+            access.url,
+            access.token,
+            auto_subscribe=self._auto_subscribe,
+            encryption=self._encryption,
+        )
 
     async def _asked(self) -> str:
         assert self._token_source is not None

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from utd_rx.models.audio import AudioInput
 from utd_rx.models.ban import UTDBan
+from utd_rx.models.encryption import Encryption
 from utd_rx.models.events import RoomSnapshot
 from utd_rx.models.participant import TrackSource
 from utd_rx.models.role import UTDRole
@@ -46,6 +47,7 @@ class UTDSession(MediaSession[St], SessionView[St]):
         screen: As its screen, likewise.
         clock: Of deadlines and of what is sent.
         on_joined: Called after each join.
+        encryption: What it is encrypted with, end to end; None is in clear.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class UTDSession(MediaSession[St], SessionView[St]):
         screen: VideoInput | None = None,
         clock: Clock = SYSTEM_CLOCK,
         on_joined: Callable[[], None] | None = None,
+        encryption: Encryption | None = None,
     ) -> None:
         self._room_name = room_name
         self._engine = engine
@@ -72,6 +75,7 @@ class UTDSession(MediaSession[St], SessionView[St]):
             screen=screen,
             clock=clock,
             on_joined=on_joined,
+            encryption=encryption,
         )
 
     def _begin(self, identity: str, is_host: bool) -> St:

@@ -102,9 +102,22 @@ class Transfers:
         self._topics: dict[tuple[str, bool], tuple[EventStream[Any], Callable[[], None]]] = {}
         self._observers: dict[tuple[str, bool], int] = {}
         self._sending: set[asyncio.Future[Any]] = set()
+        self._own: dict[str, str] = {}
         runner.events.subscribe(self._mind, on_completed=self._close)
 
     # --- received -------------------------------------------------------------------------------
+
+    def take(self, topic: str, sink: Callable[[IncomingText], None], instead: str) -> None:
+        """Have the session itself take the texts of a topic; an app has what comes of them."""
+        self._own[topic] = instead
+        self.observe(topic, True).subscribe(sink)
+
+    def texts(self, topic: str) -> Observable[IncomingText]:
+        """Return the texts of a topic that the session does not take itself."""
+        if (instead := self._own.get(topic)) is not None:
+            message = f"the texts of {topic!r} are taken by the session: observe {instead}"
+            raise conflict(ConflictReason.ALREADY, message)
+        return self.observe(topic, True)
 
     def observe(self, topic: str, is_text: bool) -> Observable[Any]:
         """Return what comes on a topic, while somebody observes it."""
@@ -140,9 +153,9 @@ class Transfers:
             case TransferPart(number=number, data=data):
                 if (item := self._coming.get(number)) is not None:
                     item.part(data)
-            case TransferEnded(number=number, failure=failure):
+            case TransferEnded(number=number, failure=failure, attributes=added):
                 if (item := self._coming.pop(number, None)) is not None:
-                    item.end(failure)
+                    item.end(failure, added)
 
     def _arrive(self, key: tuple[str, bool], number: int, info: TransferInfo) -> None:
         is_text = key[1]
@@ -346,9 +359,10 @@ class Transferring(MediaView[St]):
         """Return the texts that others send on a topic, each when it begins, while observed.
 
         64 come at a time, 16 of one sender; what is more is not received. Observe it on the
-        session's loop. `VALIDATION` for what is no topic.
+        session's loop. `VALIDATION` for what is no topic, `CONFLICT` for one that the session
+        itself takes: `transcript`, and in a plain room `chat`, have its texts.
         """
-        return self._transfers.observe(topic, True)
+        return self._transfers.texts(topic)
 
     def files(self, topic: str) -> Observable[IncomingFile]:
         """Return the files that others send on a topic, as `text_streams` the texts."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import count
 
 from attrs import define, field
 
 from utd_rx.errors import ConflictReason, UTDStreamException, conflict
+from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.transfers import TransferInfo
 from utd_rx.ports.transfers import (
     TransferBegan,
@@ -57,10 +58,16 @@ class FakeTransfers:
         if (sink := self._coming.get(number)) is not None:
             sink(TransferPart(number, data))
 
-    def finish(self, number: int, failure: UTDStreamException | None = None) -> None:
-        """Let it end."""
+    def finish(
+        self,
+        number: int,
+        failure: UTDStreamException | None = None,
+        *,
+        added: Mapping[str, str] | None = None,
+    ) -> None:
+        """Let it end, with attributes that are `added` in the end."""
         if (sink := self._coming.pop(number, None)) is not None:
-            sink(TransferEnded(number, failure))
+            sink(TransferEnded(number, failure, FrozenMap(added or {})))
 
     def lose(self) -> None:
         """Let the connection end."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from itertools import count
 
 from attrs import evolve
@@ -13,7 +13,7 @@ from utd_rx.models import events as ev
 from utd_rx.models.audio import AudioFrame, AudioInput
 from utd_rx.models.connection import DisconnectReason
 from utd_rx.models.devices import DeviceKey
-from utd_rx.models.frozen_map import FrozenMap
+from utd_rx.models.encryption import Encryption
 from utd_rx.models.participant import (
     LocalParticipant,
     ParticipantPermission,
@@ -24,24 +24,22 @@ from utd_rx.models.participant import (
 from utd_rx.models.statistics import RoomStatistics, TrackDirection, TrackStatistics
 from utd_rx.models.video import VideoFormat, VideoFrame, VideoInput
 from utd_rx.ports import living
-from utd_rx.ports.data import DataMessage, SelfDescription
 from utd_rx.ports.living import Voice
-from utd_rx.ports.methods import InvocationSink, MethodRequest, Reply
 from utd_rx.ports.room import EventSink, FramesSink, PicturesSink, height_asked
-from utd_rx.ports.transfers import TransferHeader, TransferSink
 from utd_rx.protocol import roster
 from utd_rx.protocol.roster import Roster
-from utd_rx.testing.fake_methods import FakeMethods
-from utd_rx.testing.fake_transfers import FakeTransfers
+from utd_rx.testing.fake_data import FakeRoomData
 
 _SOUND = (TrackSource.MICROPHONE, TrackSource.SCREEN_SHARE_AUDIO)
 _PICTURES = (TrackSource.CAMERA, TrackSource.SCREEN_SHARE)
+
+_numbers = count(1)  # those of two rooms differ, as LiveKit's do
 
 LISTENER = ParticipantPermission(can_subscribe=True, can_publish=False, can_publish_data=True)
 """What a listener in an audio room is granted."""
 
 
-class FakeRoom:
+class FakeRoom(FakeRoomData):
     """A room whose server is the test: it grants, revokes, sends and disconnects.
 
     Its commands are those of `RoomPort`; it passes the same contract suite as `UTDRoom`.
@@ -52,34 +50,34 @@ class FakeRoom:
         gate: `connect` and `publish` wait for it; set it to let them through.
         methods: The methods of the room, both sides.
         transfers: The texts and files, likewise.
+        data_tracks: The data tracks, likewise.
         sent: The data messages sent, as `(payload, topic, destinations)`.
         tokens: Those it was joined with, in order.
+        encryption: What it is encrypted with.
         sources: What each track that was published is fed from, by its sid.
         figures: What `statistics` tells of a track, by its sid; without one nothing was sent.
         round_trip: What it tells of the connection.
     """
 
     def __init__(self, identity: str, *, room_name: str = "room") -> None:
+        super().__init__()
         self.snapshot = ev.RoomSnapshot(
             room_name, LocalParticipant(identity, sid="PA_local", permission=LISTENER)
         )
         self.connect_error: UTDStreamException | None = None
         self.gate = asyncio.Event()
         self.gate.set()
-        self.sent: list[tuple[bytes, str, tuple[str, ...] | None]] = []
         self.tokens: list[str] = []
+        self.encryption: Encryption | None = None
         self.sources: dict[str, AudioInput | VideoInput] = {}
         self.figures: dict[str, TrackStatistics] = {}
         self.round_trip: float | None = None
-        self.methods = FakeMethods()
-        self.transfers = FakeTransfers()
         self.is_connected = False
         self._sinks: list[EventSink] = []
         self._told: list[ev.RoomEvent] = []
         self._roster = Roster()
         self._unseen: list[ev.RoomEvent] = []  # what the roster is still to hear, when it is asked
         self._address: tuple[str, str] | None = None
-        self._numbers = count(1)
         self._tracks: dict[str, TrackPublication] = {}
         self._hearing: dict[int, tuple[str, FramesSink]] = {}
         self._routes: dict[int, tuple[str, Voice]] = {}
@@ -125,8 +123,7 @@ class FakeRoom:
         for _, voice in self._routes.values():
             voice.close()
         self._routes.clear()
-        self.methods.lose()
-        self.transfers.lose()
+        self._lose_data()
         self.emit(ev.Disconnected(reason))
 
     def play(self, track_sid: str, *frames: AudioFrame) -> None:
@@ -169,7 +166,12 @@ class FakeRoom:
         return lambda: self._sinks.remove(sink) if sink in self._sinks else None
 
     async def connect(
-        self, url: str, token: str, *, auto_subscribe: bool = True
+        self,
+        url: str,
+        token: str,
+        *,
+        auto_subscribe: bool = True,
+        encryption: Encryption | None = None,
     ) -> ev.RoomSnapshot:
         if self.is_connected:
             raise conflict(ConflictReason.ALREADY, "already connected")
@@ -179,16 +181,27 @@ class FakeRoom:
             raise error
         self.is_connected = True
         self.tokens.append(token)
+        self.encryption = encryption
         self._address = (url, token)
         self._roster, self._unseen = roster.from_snapshot(self.snapshot), []
         self.flush()
         return self.snapshot
 
     async def reconnect(self, token: str | None = None) -> ev.RoomSnapshot:
+        last = await self.newest_token()
+        assert self._address is not None
+        return await self.connect(self._address[0], token or last, encryption=self.encryption)
+
+    async def newest_token(self) -> str:
         if self._address is None:
             raise conflict(ConflictReason.NOT_JOINED, "never joined")
-        url, last = self._address
-        return await self.connect(url, token or last)
+        return self._address[1]
+
+    async def encrypt(self, encryption: Encryption) -> None:
+        self._require_connected()
+        if self.encryption is None or not self.encryption.differs_in_keys(encryption):
+            raise invalid("joined without encryption, or with another kind of it")
+        self.encryption = encryption
 
     async def disconnect(self) -> None:
         if self.is_connected:
@@ -208,9 +221,10 @@ class FakeRoom:
         if isinstance(source.format, VideoFormat) is is_sound:
             raise invalid(f"what it is given cannot be published as {track_source.name.lower()}")
         await self.gate.wait()
-        sid = f"TR_{next(self._numbers)}"
+        sid = f"TR_{next(_numbers)}"
         kind = TrackKind.AUDIO if is_sound else TrackKind.VIDEO
-        track = TrackPublication(sid, track_source.name.lower(), kind, track_source)
+        name, is_encrypted = track_source.name.lower(), self.encryption is not None
+        track = TrackPublication(sid, name, kind, track_source, is_encrypted=is_encrypted)
         self._tracks[sid] = track
         self.sources[sid] = source
         self.emit(ev.LocalTrackPublished(track))
@@ -238,62 +252,6 @@ class FakeRoom:
         identity = self.snapshot.local.identity
         self.emit(ev.TrackMuted(identity, track) if muted else ev.TrackUnmuted(identity, track))
 
-    async def send_data(
-        self,
-        data: bytes,
-        *,
-        reliable: bool = True,
-        topic: str = "",
-        to: Sequence[str] | None = None,
-    ) -> None:
-        self._require_connected()
-        message = DataMessage(data, topic=topic, to=to, reliable=reliable)
-        if not self.snapshot.local.permission.can_publish_data:
-            raise UTDStreamException("data is not granted", code=UTDErrorCode.FORBIDDEN)
-        self.sent.append((message.data, message.topic, message.to))
-
-    async def describe(self, description: SelfDescription) -> None:
-        self._require_connected()
-        local = self.snapshot.local
-        if not local.permission.can_update_metadata:
-            raise UTDStreamException("not granted", code=UTDErrorCode.FORBIDDEN)
-        said = {**local.attributes, **(description.attributes or {})}
-        now = evolve(
-            local,
-            name=description.name or local.name,
-            metadata=description.metadata or local.metadata,
-            attributes=FrozenMap((key, value) for key, value in said.items() if value),
-        )
-        self.snapshot = evolve(self.snapshot, local=now)
-        self.emit(*ev.changes(local, now))
-
-    async def call(self, request: MethodRequest) -> str:
-        self._require_connected()
-        return await self.methods.call(request)
-
-    def serve(self, method: str, sink: InvocationSink) -> Callable[[], None]:
-        return self.methods.serve(method, sink)
-
-    async def answer(self, number: int, reply: Reply) -> None:
-        self.methods.answer(number, reply)
-
-    def receive_streams(self, topic: str, is_text: bool, sink: TransferSink) -> Callable[[], None]:
-        return self.transfers.receive(topic, is_text, sink)
-
-    async def drop_stream(self, number: int) -> None:
-        self.transfers.drop(number)
-
-    async def open_stream(self, header: TransferHeader) -> int:
-        self._require_connected()
-        await self.gate.wait()
-        return self.transfers.open(header)
-
-    async def write_stream(self, number: int, data: bytes) -> None:
-        self.transfers.write(number, data)
-
-    async def end_stream(self, number: int, reason: str) -> None:
-        self.transfers.end(number, reason)
-
     async def set_subscribed(self, track_sid: str, subscribed: bool) -> None:
         self._require_connected()
         for who in self._seen().participants:
@@ -304,7 +262,7 @@ class FakeRoom:
 
     async def hear(self, track_sid: str, sink: FramesSink) -> int:
         self._require_subscribed(track_sid, _SOUND)
-        reception = next(self._numbers)
+        reception = next(_numbers)
         self._hearing[reception] = (track_sid, sink)
         return reception
 
@@ -316,7 +274,7 @@ class FakeRoom:
     ) -> int:
         self._require_subscribed(track_sid, _SOUND)
         voice: Voice = living.find(speaker).voice(name, gain=gain)
-        route = next(self._numbers)
+        route = next(_numbers)
         self._routes[route] = (track_sid, voice)
         return route
 
@@ -334,7 +292,7 @@ class FakeRoom:
     ) -> int:
         height = height_asked(max_height)
         self._require_subscribed(track_sid, _PICTURES)
-        view = next(self._numbers)
+        view = next(_numbers)
         self._views[view] = (track_sid, sink, height)
         return view
 

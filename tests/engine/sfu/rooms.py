@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 from aiortc import RTCCertificate
@@ -17,6 +18,12 @@ from utd_rx.engine.sfu.udp_mux import UdpMux
 from utd_rx.engine.sfu.webhook_sender import SfuWebhookSender
 
 CERTIFICATE: Final = RTCCertificate.generateCertificate()
+
+
+def done(parts: Iterable[None]) -> None:
+    """Do at once what a signal connection does in parts."""
+    for _ in parts:
+        pass
 
 
 class Signal:

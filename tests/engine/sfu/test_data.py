@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import pytest
 from livekit import api, rtc
+from livekit.protocol import models
 
 from tests.engine.sfu.clients import Client
 from tests.engine.sfu.conftest import Join
+from utd_rx.engine.sfu.data_messages import deliver_from_client
 
 
 def payloads(client: Client) -> list[bytes]:
@@ -125,3 +128,55 @@ async def test_rpc_and_streams_work(join: Join) -> None:
     answer = await alice.me.perform_rpc(destination_identity="bob", method="shout", payload="hello")
     assert answer == "alice: HELLO"
     await alice.me.send_text("x" * 40_000, topic="unheard")
+
+
+class Ear:
+    """One who receives, and what is sent to it."""
+
+    def __init__(self, identity: str, *, is_agent: bool = False) -> None:
+        self.identity, self.sid, self.is_agent = identity, f"PA_{identity}", is_agent
+        self.permission = models.ParticipantPermission(can_publish_data=True)
+        self.is_active, self.last_sequence = True, 0
+        self.packets: list[models.DataPacket] = []
+        self.connections = self
+
+    def send_data(self, label: str, message: bytes) -> None:
+        self.packets.append(models.DataPacket.FromString(message))
+
+
+def sent_by(sender: Ear, packet: models.DataPacket) -> list[models.DataPacket]:
+    """What somebody else gets of a packet."""
+    ear = Ear("bob")
+    people: Any = [sender, ear]
+    deliver_from_client(people, people[0], "_reliable", packet.SerializeToString())
+    return ear.packets
+
+
+def test_only_agents_transcribe_and_no_track_that_ends_who_hears_of_it() -> None:
+    def transcribed(sender: Ear, track: str) -> int:
+        words = models.Transcription(track_id=track)
+        return len(sent_by(sender, models.DataPacket(transcription=words)))
+
+    agent = Ear("agent", is_agent=True)
+    assert transcribed(agent, "TR_x") == 1
+    assert [transcribed(agent, track) for track in ("", "x", "PA_x")] == [0, 0, 0]
+    assert transcribed(Ear("eve"), "TR_x") == 0
+
+
+def test_only_agents_write_texts_as_somebody_else_and_nothing_but_texts() -> None:
+    header = models.DataStream.Header
+    text = header(text_header=models.DataStream.TextHeader())
+    file = header(byte_header=models.DataStream.ByteHeader())
+    user = models.UserPacket(participant_identity="bob", payload=b"x")
+    agent, eve = Ear("agent", is_agent=True), Ear("eve")
+    packet = models.DataPacket
+    for sender, said, told in (
+        (agent, packet(participant_identity="bob", stream_header=text), "bob"),
+        (agent, packet(participant_identity="bob", stream_header=file), "agent"),
+        (agent, packet(participant_identity="bob", user=user), "agent"),
+        (agent, packet(stream_header=text), "agent"),
+        (eve, packet(participant_identity="bob", stream_header=text), "eve"),
+    ):
+        [got] = sent_by(sender, said)
+        assert got.participant_identity == told
+        assert got.user.participant_identity == (told if said.HasField("user") else "")

@@ -11,7 +11,7 @@ from livekit.protocol import models, rtc
 
 from tests.engine.sfu.clients import TIMEOUT
 from tests.engine.sfu.conftest import Join
-from tests.engine.sfu.rooms import Signal
+from tests.engine.sfu.rooms import Signal, done
 from tests.engine.sfu.rooms import join as enter
 from utd_rx.engine.sfu import requests
 from utd_rx.engine.sfu.data_tracks import DataReceptions, DataTrack, DataTracks
@@ -190,7 +190,7 @@ async def test_frames_of_a_published_track_arrive_until_it_ends(join: Join) -> N
 
 
 def ask(participant: SfuParticipant, **request: Any) -> None:
-    requests.handle(participant, rtc.SignalRequest(**request))
+    done(requests.handle(participant, rtc.SignalRequest(**request)))
 
 
 def publish_in_room(participant: SfuParticipant, name: str = "t", handle: int = 1) -> None:
@@ -242,6 +242,7 @@ async def test_a_track_ends_with_the_right_to_publish_and_with_its_publisher(
     assert told(at_bob) == [[sid]]
     if end == "leave":
         ann.close(Reason.CLIENT_INITIATED)
+        assert tracks_of(at_bob, "ann") == []
     else:
         ann.set_permission(models.ParticipantPermission(can_subscribe=True))
         assert any(one.HasField("unpublish_data_track_response") for one in at_ann.sent)

@@ -8,7 +8,7 @@ import pytest
 from livekit.protocol import models, rtc
 
 from tests.engine.sfu.media import EXTENSIONS, OPUS, Sink
-from tests.engine.sfu.rooms import Signal, join
+from tests.engine.sfu.rooms import Signal, done, join
 from utd_rx.engine.sfu import rtp, sdp
 from utd_rx.engine.sfu.answers import AnswerSection, match_codec
 from utd_rx.engine.sfu.publications import Publication, Publications
@@ -142,7 +142,7 @@ def publish(room: SfuRoom, recorded: Recorded, name: str) -> SfuParticipant:
     section = sdp.parse_offer(recorded(name)).sections[-1]
     request = rtc.AddTrackRequest(cid=section.track_id, type=KINDS[section.kind])
     alice.publish(request)
-    alice.on_offer(rtc.SessionDescription(type="offer", sdp=recorded(name)))
+    done(alice.on_offer(rtc.SessionDescription(type="offer", sdp=recorded(name))))
     return alice
 
 
@@ -170,8 +170,8 @@ async def test_what_is_received_is_offered_and_their_answers_are_understood(
     assert received == [("audio", "sendonly"), ("video", "sendonly")]
     assert set(first.mid_to_track_id) == {"1", "2"}
     answer = rtc.SessionDescription(type="answer", sdp=recorded(name), id=first.id if has_id else 0)
-    bob.on_answer(answer)
-    bob.on_answer(answer)  # once more, which is an answer to nothing
+    done(bob.on_answer(answer))
+    done(bob.on_answer(answer))  # once more, which is an answer to nothing
     assert not [one for one in signal.sent if one.HasField("subscription_response")]
     assert not bob.is_closed
     signal.sent.clear()
@@ -197,7 +197,7 @@ async def test_what_the_client_cannot_receive_is_refused_and_its_section_stays_s
     refused = recorded("chromium_2.23_two_answer").replace("m=video 9", "m=video 0")
     head, rest = refused.split("m=audio")
     video = "m=video" + rest.split("m=video")[1].replace("a=mid:2", "a=mid:1")
-    bob.on_answer(rtc.SessionDescription(type="answer", sdp=head + video))
+    done(bob.on_answer(rtc.SessionDescription(type="answer", sdp=head + video)))
     (refusal,) = [one for one in signal.sent if one.HasField("subscription_response")]
     assert refusal.subscription_response.err == models.SubscriptionError.SE_CODEC_UNSUPPORTED
     bob.offer()
@@ -210,9 +210,11 @@ async def test_a_useless_answer_makes_the_client_start_over_in_old_words_and_new
 ) -> None:
     bob, signal = join(room, "bob", has_two=True)
     bob.offer()
-    bob.on_answer(rtc.SessionDescription(type="answer", sdp="v=0", id=99))  # to no offer of ours
+    done(
+        bob.on_answer(rtc.SessionDescription(type="answer", sdp="v=0", id=99))
+    )  # to no offer of ours
     assert not bob.is_closed
-    bob.on_answer(rtc.SessionDescription(type="answer", sdp="v=0"))
+    done(bob.on_answer(rtc.SessionDescription(type="answer", sdp="v=0")))
     (leave,) = [one.leave for one in signal.sent if one.HasField("leave")]
     assert (leave.action, leave.can_reconnect) == (rtc.LeaveRequest.RECONNECT, True)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from livekit.protocol import models, rtc
 
-from tests.engine.sfu.rooms import join
+from tests.engine.sfu.rooms import done, join
 from utd_rx.engine.sfu import requests, sdp
 from utd_rx.engine.sfu.sfu_participant import Reason
 from utd_rx.engine.sfu.sfu_room import SfuRoom
@@ -27,7 +27,7 @@ async def test_what_is_not_offered_is_refused_in_words(
     room: SfuRoom, request_: rtc.SignalRequest, what: str
 ) -> None:
     alice, signal = join(room, "alice")
-    requests.handle(alice, request_)
+    done(requests.handle(alice, request_))
     refusal = signal.sent[-1].request_response
     assert refusal.reason == Refusal.UNSUPPORTED_TYPE
     assert refusal.message.startswith(what)
@@ -40,7 +40,7 @@ async def test_what_needs_no_answer_gets_none(room: SfuRoom, field: str) -> None
     signal.sent.clear()
     request = rtc.SignalRequest()
     getattr(request, field).SetInParent()
-    requests.handle(alice, request)
+    done(requests.handle(alice, request))
     assert signal.sent == []
 
 
@@ -57,7 +57,7 @@ async def test_a_simulated_leave_is_one(
     alice, signal = join(room, "alice")
     simulate = rtc.SimulateScenario()
     setattr(simulate, scenario, True)
-    requests.handle(alice, rtc.SignalRequest(simulate=simulate))
+    done(requests.handle(alice, rtc.SignalRequest(simulate=simulate)))
     leave = signal.sent[-1].leave
     assert (leave.reason, leave.can_reconnect) == (reason, can_reconnect)
 
@@ -69,11 +69,11 @@ async def test_what_a_track_has_become_is_told_to_the_others(room: SfuRoom) -> N
     sound, picture = alice.publications
     quiet = models.AudioTrackFeature.TF_NOISE_SUPPRESSION
     sounds = rtc.UpdateLocalAudioTrack(track_sid=sound.sid, features=[quiet])
-    requests.handle(alice, rtc.SignalRequest(update_audio_track=sounds))
+    done(requests.handle(alice, rtc.SignalRequest(update_audio_track=sounds)))
     pictures = rtc.UpdateLocalVideoTrack(track_sid=picture.sid, width=320, height=180)
-    requests.handle(alice, rtc.SignalRequest(update_video_track=pictures))
+    done(requests.handle(alice, rtc.SignalRequest(update_video_track=pictures)))
     unknown = rtc.UpdateLocalVideoTrack(track_sid="TR_none", width=1)
-    requests.handle(alice, rtc.SignalRequest(update_video_track=unknown))
+    done(requests.handle(alice, rtc.SignalRequest(update_video_track=unknown)))
     assert list(sound.info.audio_features) == [quiet]
     assert (picture.info.width, picture.info.height) == (320, 180)
     assert signal.news()
@@ -87,8 +87,10 @@ async def test_a_codec_that_nobody_forwards_is_refused_and_the_track_is_gone(
     section = sdp.parse_offer(text).sections[-1]
     alice.publish(rtc.AddTrackRequest(cid=section.track_id, type=models.TrackType.VIDEO))
     (track,) = alice.publications
-    alice.on_offer(
-        rtc.SessionDescription(type="offer", sdp=text.replace("VP8/90000", "H265/90000"))
+    done(
+        alice.on_offer(
+            rtc.SessionDescription(type="offer", sdp=text.replace("VP8/90000", "H265/90000"))
+        )
     )
     refusals = [one.request_response for one in signal.sent if one.HasField("request_response")]
     (refusal,) = refusals

@@ -10,8 +10,9 @@ import pytest
 from livekit.protocol import models, rtc
 from livekit.protocol import room as rtc_room
 
-from tests.engine.sfu.rooms import Signal, claims, join
+from tests.engine.sfu.rooms import Signal, claims, done, join
 from tests.hostile.raw_participant import RawParticipant
+from utd_rx.engine.sfu import sdp
 from utd_rx.engine.sfu.limits import LimitError
 from utd_rx.engine.sfu.sfu_participant import Reason, State
 from utd_rx.engine.sfu.sfu_room import RoomFullError, SfuRoom
@@ -221,19 +222,50 @@ async def test_data_beyond_a_share_is_held_then_refused_in_words(room: SfuRoom) 
     assert not alice.is_closed
 
 
+async def test_an_offer_of_many_sections_is_read_in_parts_unless_who_made_it_has_gone(
+    room: SfuRoom,
+) -> None:
+    (ann, signal), (bob, other) = join(room, "ann"), join(room, "bob")
+    many = RawParticipant("", "").offering(receiving=600).offer
+    assert len(list(ann.on_offer(many))) == 601 // sdp.PART
+    assert signal.sent[-1].HasField("answer")
+    reading = bob.on_offer(many)
+    next(reading)
+    bob.close(Reason.CLIENT_INITIATED)
+    done(reading)
+    assert not [one for one in other.sent if one.HasField("answer")]
+    room.close(Reason.ROOM_DELETED)
+
+
+async def test_of_many_tracks_at_once_a_room_hears_in_one_word(room: SfuRoom) -> None:
+    (ann, _), (_, signal) = join(room, "ann"), join(room, "bob")
+    offers, cids = RawParticipant("", ""), [f"mic-{n}" for n in range(20)]
+    for cid in cids:
+        ann.publish(rtc.AddTrackRequest(cid=cid, type=models.TrackType.AUDIO))
+    signal.sent.clear()
+    done(ann.on_offer(offers.offering(sending=cids).offer))
+    (update,) = [one.update for one in signal.sent if one.HasField("update")]
+    assert len(update.participants[0].tracks) == len(cids)
+    signal.sent.clear()
+    done(ann.on_offer(offers.offering().offer))
+    (update,) = [one.update for one in signal.sent if one.HasField("update")]
+    assert not update.participants[0].tracks
+    room.close(Reason.ROOM_DELETED)
+
+
 async def test_what_was_on_sections_that_no_offer_has_any_more_is_gone_or_elsewhere(
     room: SfuRoom,
 ) -> None:
     (ann, _), (bob, signal) = join(room, "ann"), join(room, "bob")
     offers = RawParticipant("", "")
     ann.publish(rtc.AddTrackRequest(cid="mic", type=models.TrackType.AUDIO))
-    ann.on_offer(offers.offering(sending=["mic"]).offer)
+    done(ann.on_offer(offers.offering(sending=["mic"]).offer))
     (publication,) = ann.publications
     for first in (0, 100):
-        bob.on_offer(offers.offering(first=first).offer)
+        done(bob.on_offer(offers.offering(first=first).offer))
         where = [one.answer.mid_to_track_id for one in signal.sent if one.HasField("answer")]
         assert dict(where[-1]) == {str(first): publication.sid}
-    ann.on_offer(offers.offering(first=100).offer)
+    done(ann.on_offer(offers.offering(first=100).offer))
     assert list(ann.publications) == []
     room.close(Reason.ROOM_DELETED)
     await offers.aclose()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import tracemalloc
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from itertools import pairwise
 
@@ -17,7 +17,7 @@ from livekit.protocol import rtc
 from utd_rx.engine.sfu import limits
 from utd_rx.engine.sfu.budget import Share
 from utd_rx.engine.sfu.limits import MAX_SIGNAL_BYTES, LimitError
-from utd_rx.engine.sfu.signalling import MediaSignalSocket
+from utd_rx.engine.sfu.signalling import MediaSignalSocket, in_turns
 
 Connect = Callable[..., Awaitable[aiohttp.ClientWebSocketResponse]]
 
@@ -42,9 +42,10 @@ class Server:
         share = self.share or limits.share()
         return await signal.serve(self._take, self.refusals.append, self.ended.set, share)
 
-    def _take(self, request: rtc.SignalRequest) -> None:
+    def _take(self, request: rtc.SignalRequest) -> Iterator[None]:
         self.requests.append(request)
         self.times.put_nowait(asyncio.get_running_loop().time())
+        return iter(())
 
     async def end(self) -> None:
         """Wait until the connection has ended."""
@@ -202,3 +203,27 @@ async def test_a_packed_message_is_not_unpacked_beyond_what_a_message_may_be(
     assert peak < 16 * MAX_SIGNAL_BYTES
     await server.end()
     assert server.requests == []
+
+
+async def test_between_the_parts_of_what_takes_long_others_have_their_turn_and_it_is_charged() -> (
+    None
+):
+    loop, told, turns = asyncio.get_running_loop(), [], 0
+    share = Share(1.0, 0.0, clock=map(float, itertools.count()).__next__)
+
+    def parts() -> Iterator[None]:
+        for n in range(5):
+            told.append((n, turns))
+            yield
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(others())
+    await in_turns(parts(), share)
+    task.cancel()
+    assert told == [(n, n) for n in range(5)]
+    assert share.wait(loop.time()) > 5.0

@@ -113,7 +113,8 @@ def test_everything_else_is_refused_without_repeating_it(token: str) -> None:
 
 def test_a_refreshed_token_carries_what_is_true_now() -> None:
     now = time.time()
-    token = sign(name="old", video={"room": "r", "roomJoin": True}, exp=int(now) + 7200)
+    video = {"room": "r", "roomJoin": True}
+    token = sign(name="old", kind="agent", video=video, exp=int(now) + 7200)
     claims = tokens.verify(token, OPTIONS)
     permission = models.ParticipantPermission(
         can_subscribe=True, can_publish_sources=[models.TrackSource.CAMERA], hidden=True
@@ -123,6 +124,7 @@ def test_a_refreshed_token_carries_what_is_true_now() -> None:
     )
     again = tokens.verify(tokens.refresh(claims, info, OPTIONS, now), OPTIONS)
     assert (again.identity, again.name, again.metadata) == ("alice", "new", "m")
+    assert (again.is_agent, tokens.kind_of(again)) == (True, models.ParticipantInfo.AGENT)
     assert again.attributes == {"a": "b"}
     assert (again.video.room, again.video.room_join) == ("r", True)
     assert tokens.permission_of(again.video) == permission

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
+from utd_rx.models.data_tracks import DataTrackFrame
 from utd_rx.models.participant import ParticipantPermission, RemoteParticipant, TrackPublication
 from utd_rx.models.participant import TrackSource as Source
 from utd_rx.sessions.room import RoomSession
@@ -107,3 +108,31 @@ def test_in_a_room_of_the_engine_one_chooses_what_to_receive_too() -> None:
         with pytest.raises(UTDStreamException, match="canUpdateOwnMetadata"):
             world.run(ben.set_attributes({"mood": "good"}))
         assert ben.attribute("mood", "ana").value is None
+
+
+def test_data_tracks_go_on_over_outages_and_end_with_the_grant_of_data() -> None:
+    with FakeWorld() as world:
+        ana, ben = world.open_room("ana"), world.open_room("ben")
+        told: list[DataTrackFrame] = []
+        ben.data_track("ana", "pose").subscribe(told.append)
+        pose = world.run(ana.publish_data_track("pose"))
+        sids: set[str] = set()
+        for number, outage in enumerate(("none", "resume", "full", "theirs")):
+            if outage != "none":
+                who = "ben" if outage == "theirs" else "ana"
+                world.network.interrupt(who, full=outage != "resume")
+                world.advance(60)
+            frame = DataTrackFrame(b"%d" % number * 100_000, number)
+            world.run(pose.push(frame.payload, user_timestamp=number))
+            world.settle()
+            assert told[-1] == frame
+            sids |= {track.sid for track in ben.remote_participants.value[0].data_tracks}
+        assert (len(told), len(sids)) == (4, 2)
+        world.run(pose.unpublish())
+        world.settle()
+        assert ben.remote_participants.value[0].data_tracks == ()
+        silent = ParticipantPermission(can_subscribe=True)
+        cy = world.open_room("cy", token=world.room_token("cy", permission=silent))
+        with pytest.raises(UTDStreamException) as refused:
+            world.run(cy.publish_data_track("pose"))
+        assert refused.value.code is UTDErrorCode.FORBIDDEN

@@ -6,7 +6,7 @@ one that it receives on is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from livekit.protocol import rtc
 
@@ -61,10 +61,12 @@ class PeerConnections:
         if self._offers is not None:
             self._offers.request(subscriptions, missing)
 
-    def on_answer(self, subscriptions: Subscriptions, answer: rtc.SessionDescription) -> None:
-        """Take an answer to an offer of ours; `sdp.SdpError` when it is useless."""
+    def on_answer(
+        self, subscriptions: Subscriptions, answer: rtc.SessionDescription
+    ) -> Iterator[None]:
+        """Take an answer to an offer of ours, in parts; `sdp.SdpError` when it is useless."""
         if self._offers is not None:
-            self._offers.on_answer(subscriptions, answer)
+            yield from self._offers.on_answer(subscriptions, answer)
 
     def silence(self, now: float) -> float:
         """Seconds since the client was last heard of, where it was heard of the longest ago."""

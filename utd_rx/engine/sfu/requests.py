@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from livekit.protocol import models, rtc
@@ -20,14 +20,17 @@ from utd_rx.engine.sfu.limits import MAX_TRACKS, MAX_WISHES, LimitError
 from utd_rx.engine.sfu.sfu_participant import SfuParticipant
 
 
-def handle(participant: SfuParticipant, request: rtc.SignalRequest) -> None:
-    """Carry out one request, or refuse what is not offered here; unknown ones are ignored."""
+def handle(participant: SfuParticipant, request: rtc.SignalRequest) -> Iterator[None]:
+    """Carry out one request, or refuse what is not offered here; unknown ones are ignored.
+
+    In parts: others have a turn whenever it yields.
+    """
     kind = request.WhichOneof("message") or ""
     handler = _HANDLERS.get(kind)
     if participant.is_closed:
         return
     if handler is not None:
-        handler(participant, getattr(request, kind))
+        yield from handler(participant, getattr(request, kind)) or ()
     elif kind and kind not in _NEEDLESS:
         _refuse_unsupported(participant, kind)
 
@@ -150,7 +153,7 @@ def _update_metadata(participant: SfuParticipant, request: rtc.UpdateParticipant
 
 
 _NEEDLESS: Final = frozenset({"trickle", "sync_state", "update_layers"})
-_HANDLERS: Final[Mapping[str, Callable[[SfuParticipant, Any], None]]] = {
+_HANDLERS: Final[Mapping[str, Callable[[SfuParticipant, Any], Iterator[None] | None]]] = {
     "offer": SfuParticipant.on_offer,
     "answer": SfuParticipant.on_answer,
     "add_track": _add_track,

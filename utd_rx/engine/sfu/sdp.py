@@ -6,8 +6,8 @@ rtcp-mux, trickle ICE, DTLS.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Final, Literal
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from typing import Final, Literal, TypeAlias
 
 from attrs import field, frozen
 
@@ -30,6 +30,8 @@ MAX_LINE_CHARS: Final = 4096
 MAX_ID_CHARS: Final = 256
 # LiveKit's clients send three.
 _MAX_LAYERS: Final = 8
+# Sections that are read in a turn of the loop: a millisecond.
+PART: Final = 32
 _DIRECTIONS: Final[tuple[Direction, ...]] = ("sendrecv", "sendonly", "recvonly", "inactive")
 _KINDS: Final[tuple[Kind, ...]] = ("audio", "video", "application")
 
@@ -110,15 +112,33 @@ class _Lines:
         return ((head, rest) for head, _, rest in (one.partition(" ") for one in self.all(key)))
 
 
+Reading: TypeAlias = Generator[None, None, SdpOffer]
+
+
 def parse_offer(text: str) -> SdpOffer:
     """Parse an offer or an answer; `SdpError`: it is too large or lacks what a transport needs."""
+    reading = read_offer(text)
+    while True:
+        try:
+            next(reading)
+        except StopIteration as end:
+            offer: SdpOffer = end.value
+            return offer
+
+
+def read_offer(text: str) -> Reading:
+    """Do what `parse_offer` does in parts: others may have a turn whenever it yields."""
     if len(text) > MAX_SIGNAL_BYTES:
         raise SdpError("offer too large")
     session, *media = f"\n{text}".split("\nm=")
     if not 0 < len(media) <= MAX_SECTIONS:
         raise SdpError(f"{len(media)} sections")
-    blocks = [_Lines(session), *(_Lines(block) for block in media)]
-    sections = tuple(_parse_section(block, index) for index, block in enumerate(blocks[1:]))
+    blocks, sections = [_Lines(session)], []
+    for index, block in enumerate(media):
+        if index % PART == PART - 1:
+            yield
+        blocks.append(_Lines(block))
+        sections.append(_parse_section(blocks[-1], index))
     if len({section.mid for section in sections}) != len(sections):
         raise SdpError("duplicate mid")
     fingerprints = dict.fromkeys(
@@ -131,7 +151,8 @@ def parse_offer(text: str) -> SdpOffer:
     ice_ufrag, ice_password = _first(blocks, "ice-ufrag"), _first(blocks, "ice-pwd")
     is_mixed = any("extmap-allow-mixed" in block for block in blocks)
     is_active = any("active" in block.all("setup") for block in blocks)
-    return SdpOffer(ice_ufrag, ice_password, tuple(fingerprints), sections, is_mixed, is_active)
+    found = tuple(sections)
+    return SdpOffer(ice_ufrag, ice_password, tuple(fingerprints), found, is_mixed, is_active)
 
 
 def _first(blocks: Iterable[_Lines], key: str) -> str:

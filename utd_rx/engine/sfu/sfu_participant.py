@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from functools import partial
 from typing import Any, Final, Protocol
@@ -27,7 +27,7 @@ from utd_rx.engine.sfu.limits import check_limits, share
 from utd_rx.engine.sfu.participant_ports import SfuContext, SignalConnection
 from utd_rx.engine.sfu.peer_connections import PeerConnections
 from utd_rx.engine.sfu.publications import Publication, Publications, new_sid
-from utd_rx.engine.sfu.sdp import Kind, SdpError, parse_offer
+from utd_rx.engine.sfu.sdp import Kind, SdpError, SdpOffer, read_offer
 from utd_rx.engine.sfu.subscriptions import Subscriptions
 
 _logger = logging.getLogger(__name__)
@@ -51,8 +51,8 @@ class ParticipantOwner(Protocol):
         self, participant: SfuParticipant, *, is_urgent: bool = False, skip_self: bool = False
     ) -> None: ...
     def on_active(self, participant: SfuParticipant) -> None: ...
-    def on_published(self, participant: SfuParticipant, publication: Publication) -> None: ...
-    def on_unpublished(self, participant: SfuParticipant, publication: Publication) -> None: ...
+    def on_published(self, participant: SfuParticipant, live: Sequence[Publication]) -> None: ...
+    def on_unpublished(self, participant: SfuParticipant, gone: Sequence[Publication]) -> None: ...
     def on_data_unpublished(self, track: DataTrack) -> None: ...
     def on_data(self, sender: SfuParticipant, label: str, message: bytes) -> None: ...
     def on_closed(self, participant: SfuParticipant, *, was_active: bool) -> None: ...
@@ -125,6 +125,10 @@ class SfuParticipant:
         return self.state == State.ACTIVE
 
     @property
+    def is_agent(self) -> bool:
+        return self._claims.is_agent
+
+    @property
     def is_closed(self) -> bool:
         return self.state == State.DISCONNECTED
 
@@ -135,12 +139,13 @@ class SfuParticipant:
             state=self.state,
             tracks=[one.info for one in self.publications if one.is_live],
             metadata=self.metadata,
-            data_tracks=[one.info for one in self.data_tracks],
+            data_tracks=[] if self.is_closed else [one.info for one in self.data_tracks],
             joined_at=self._joined_at_ms // 1000,
             joined_at_ms=self._joined_at_ms,
             name=self.name,
             version=self.version,
             permission=self.permission,
+            kind=tokens.kind_of(self._claims),
             is_publisher=self.is_publisher,
             attributes=self.attributes,
             disconnect_reason=self._disconnect_reason,
@@ -176,13 +181,20 @@ class SfuParticipant:
         token = tokens.refresh(self._claims, self.info(), self._context.options, time.time())
         self.send(refresh_token=token)
 
-    def on_offer(self, description: rtc.SessionDescription) -> None:
-        """Answer an offer; a client that sends a useless one is told to start over."""
+    def on_offer(self, description: rtc.SessionDescription) -> Iterator[None]:
+        """Answer an offer; a client that sends a useless one is told to start over.
+
+        In parts: others have a turn whenever it yields.
+        """
         try:
-            offer = parse_offer(description.sdp)
+            offer = yield from read_offer(description.sdp)
         except SdpError as error:
             self._start_over("offer", error)
-            return
+        else:
+            if not self.is_closed:
+                self._answer(offer, description.id)
+
+    def _answer(self, offer: SdpOffer, number: int) -> None:
         local = self.connections.publisher.on_offer(offer)
         if not self.has_offered:
             # The join's own offer has sections to receive on: what is there already is bound in
@@ -197,16 +209,15 @@ class SfuParticipant:
             answer=rtc.SessionDescription(
                 type="answer",
                 sdp=done.sdp,
-                id=description.id,
+                id=number,
                 mid_to_track_id=received.mid_to_track_id() if received is not None else {},
             )
         )
         if received is not None:
             received.end_request()
-        for publication in done.gone:
-            self._announce_unpublished(publication)
-        for publication in done.live:
-            self.owner.on_published(self, publication)
+        self._announce_unpublished(done.gone)
+        if done.live:
+            self.owner.on_published(self, done.live)
 
     def offer(self) -> None:
         """Offer what it receives, if it is not the client who offers."""
@@ -219,10 +230,11 @@ class SfuParticipant:
     def _request(self, missing: Mapping[Kind, int]) -> None:
         self.connections.request(self.subscriptions, missing)
 
-    def on_answer(self, description: rtc.SessionDescription) -> None:
-        """Take the answer to an offer of ours; a client that sends a useless one starts over."""
+    def on_answer(self, description: rtc.SessionDescription) -> Iterator[None]:
+        """Take the answer to an offer of ours, in parts; a client that sends a useless one starts
+        over."""
         try:
-            self.connections.on_answer(self.subscriptions, description)
+            yield from self.connections.on_answer(self.subscriptions, description)
         except SdpError as error:
             self._start_over("answer", error)
 
@@ -239,12 +251,13 @@ class SfuParticipant:
 
     def unpublish(self, publication: Publication) -> None:
         self.publications.remove(publication)
-        self._announce_unpublished(publication)
+        self._announce_unpublished([publication])
 
-    def _announce_unpublished(self, publication: Publication) -> None:
-        self.send(track_unpublished=rtc.TrackUnpublishedResponse(track_sid=publication.sid))
-        if publication.is_live:
-            self.owner.on_unpublished(self, publication)
+    def _announce_unpublished(self, gone: Sequence[Publication]) -> None:
+        for publication in gone:
+            self.send(track_unpublished=rtc.TrackUnpublishedResponse(track_sid=publication.sid))
+        if live := [one for one in gone if one.is_live]:
+            self.owner.on_unpublished(self, live)
 
     def describe(self, request: rtc.UpdateLocalAudioTrack | rtc.UpdateLocalVideoTrack) -> None:
         """Take what the client says its track has become."""

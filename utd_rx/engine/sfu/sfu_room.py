@@ -8,7 +8,7 @@ few: then what is newest goes out when there is room again (`SfuParticipant.news
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from google.protobuf.message import Message
@@ -223,16 +223,18 @@ class SfuRoom:
     def on_data(self, sender: SfuParticipant, label: str, message: bytes) -> None:
         data_messages.deliver_from_client(self, sender, label, message)
 
-    def on_published(self, participant: SfuParticipant, publication: Publication) -> None:
+    def on_published(self, participant: SfuParticipant, live: Sequence[Publication]) -> None:
         self.publish_info(participant, skip_self=True)
-        self.notify("track_published", participant=participant.info(), track=publication.info)
-        for subscriber in self:
-            self._reconcile_one(subscriber, participant, publication)
+        for publication in live:
+            self._notify_track("track_published", participant, publication)
+            for subscriber in self:
+                self._reconcile_one(subscriber, participant, publication)
         self._send_counts()
 
-    def on_unpublished(self, participant: SfuParticipant, publication: Publication) -> None:
-        """A live track is gone; its participant stays."""
-        self._end_publication(participant, publication)
+    def on_unpublished(self, participant: SfuParticipant, gone: Sequence[Publication]) -> None:
+        """Live tracks are gone; their participant stays."""
+        for publication in gone:
+            self._end_publication(participant, publication)
         self.publish_info(participant, is_urgent=True, skip_self=True)
 
     def _end_publication(self, participant: SfuParticipant, publication: Publication) -> None:
@@ -240,7 +242,16 @@ class SfuRoom:
             subscriber.subscriptions.forget(publication.sid)
             subscriber.wishes.pop(publication.sid, None)
             subscriber.blocked.discard(publication.sid)
-        self.notify("track_unpublished", participant=participant.info(), track=publication.info)
+        self._notify_track("track_unpublished", participant, publication)
+
+    def _notify_track(
+        self, event: str, participant: SfuParticipant, publication: Publication
+    ) -> None:
+        # The real server says no more of who publishes it; a track of 60 would name 60 otherwise.
+        who = models.ParticipantInfo(
+            sid=participant.sid, identity=participant.identity, name=participant.name
+        )
+        self.notify(event, participant=who, track=publication.info)
 
     def on_data_unpublished(self, track: DataTrack) -> None:
         for subscriber in self:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Final
 
@@ -53,6 +53,7 @@ _SERVER_INFO: Final = models.ServerInfo(
 _MAX_QUEUED: Final = 4096
 _MAX_QUEUED_BYTES: Final = 8 * 1024 * 1024
 _CLOSE_TIMEOUT: Final = 1.0
+_DONE: Final = object()
 # A client whose TCP window stays shut this long is gone, or wants our memory.
 _SEND_TIMEOUT: Final = 10.0
 
@@ -125,7 +126,7 @@ async def _open(
         raise web.HTTPInternalServerError(text="could not join: room is full") from error
     try:
         await signal.upgrade()
-        _welcome(room, participant, join, signal)
+        await _welcome(room, participant, join, signal)
     except BaseException:
         # Nobody would ever end it: what follows, which does, is not reached.
         participant.close(Reason.JOIN_FAILURE)
@@ -133,7 +134,17 @@ async def _open(
     return participant
 
 
-def _welcome(
+async def in_turns(parts: Iterator[None], share: Share) -> None:
+    """Do all of it, with a turn for everybody else between the parts, which `share` is charged."""
+    loop, is_left = asyncio.get_running_loop(), True
+    while is_left:
+        with share.used(loop.time()):
+            is_left = next(parts, _DONE) is not _DONE
+        if is_left:
+            await asyncio.sleep(0)
+
+
+async def _welcome(
     room: SfuRoom, participant: SfuParticipant, join: rtc.JoinRequest, signal: MediaSignalSocket
 ) -> None:
     participant.attach(signal)
@@ -160,7 +171,7 @@ def _welcome(
     room.on_joined(participant)
     participant.push_token(room.context.now())
     if join.HasField("publisher_offer"):
-        participant.on_offer(join.publisher_offer)
+        await in_turns(participant.on_offer(join.publisher_offer), participant.share)
     elif participant.connections.has_two:
         participant.offer()
 
@@ -273,7 +284,7 @@ class MediaSignalSocket:
 
     async def serve(
         self,
-        handle: Callable[[rtc.SignalRequest], None] | None = None,
+        handle: Callable[[rtc.SignalRequest], Iterator[None]] | None = None,
         refuse: Callable[[LimitError], None] | None = None,
         on_end: Callable[[], None] | None = None,
         share: Share | None = None,
@@ -289,7 +300,9 @@ class MediaSignalSocket:
                 code: int | None = WSCloseCode.OK
                 if handle and refuse:
                     with share.used(loop.time()):
-                        code = self._take(message, handle, refuse)
+                        code, rest = self._take(message, handle, refuse)
+                    await in_turns(rest, share)
+                    del rest
                 del message  # nothing of it is kept while the next one is awaited
                 if code is not None:
                     await self._socket.close(code=code)
@@ -307,21 +320,21 @@ class MediaSignalSocket:
     @staticmethod
     def _take(
         message: WSMessage,
-        handle: Callable[[rtc.SignalRequest], None],
+        handle: Callable[[rtc.SignalRequest], Iterator[None]],
         refuse: Callable[[LimitError], None],
-    ) -> int | None:
-        """Hand over one message; the code to close with when it is no request."""
+    ) -> tuple[int | None, Iterator[None]]:
+        """Hand over one message; the code to close with when it is no request, and what is to be
+        done about it."""
         if message.type is not WSMsgType.BINARY:
-            return WSCloseCode.UNSUPPORTED_DATA
+            return WSCloseCode.UNSUPPORTED_DATA, iter(())
         try:
             request = decode_request(message.data)
         except DecodeError:
-            return WSCloseCode.INVALID_TEXT
+            return WSCloseCode.INVALID_TEXT, iter(())
         except LimitError as error:
             refuse(error)
-            return None
-        handle(request)
-        return None
+            return None, iter(())
+        return None, handle(request)
 
     async def _write(self) -> None:
         try:

@@ -8,7 +8,7 @@ cannot receive of it, it says in its answer.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from attrs import define, evolve, field
@@ -92,14 +92,19 @@ class SubscriberOffers:
         }
         self._send(offer=rtc.SessionDescription(type="offer", id=self._id, **offer))
 
-    def on_answer(self, subscriptions: Subscriptions, description: rtc.SessionDescription) -> None:
-        """Take the answer to the last offer; `sdp.SdpError` when it is useless.
+    def on_answer(
+        self, subscriptions: Subscriptions, description: rtc.SessionDescription
+    ) -> Iterator[None]:
+        """Take the answer to the last offer, in parts; `sdp.SdpError` when it is useless.
 
         Older clients name no offer in their answers.
         """
         if self._is_answered or description.id not in (0, self._id):
             return
-        answer = sdp.parse_offer(description.sdp)
+        number = self._id
+        answer = yield from sdp.read_offer(description.sdp)
+        if self._is_answered or number != self._id:  # meanwhile there was another offer
+            return
         self._is_answered = True
         now = self._now()
         self._transport.on_answer(answer, now)

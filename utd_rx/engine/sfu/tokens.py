@@ -10,7 +10,7 @@ import base64
 import hashlib
 from dataclasses import replace
 from datetime import timedelta
-from typing import Final
+from typing import Final, cast
 
 import jwt
 from attrs import field, frozen
@@ -38,6 +38,12 @@ class AccessClaims:
     attributes: dict[str, str] = field(repr=False)
     video: api.VideoGrants
     expires_at: float
+    kind: str = ""
+
+    @property
+    def is_agent(self) -> bool:
+        """Whether it may transcribe, and write as somebody else."""
+        return self.kind == "agent" or bool(self.video.agent)
 
 
 def verify(token: str, options: SfuOptions) -> AccessClaims:
@@ -47,7 +53,7 @@ def verify(token: str, options: SfuOptions) -> AccessClaims:
         expires_at = float(jwt.decode(token, options={"verify_signature": False})["exp"])
         video, attributes = claims.video or api.VideoGrants(), dict(claims.attributes or {})
         who = claims.identity, claims.name, claims.metadata
-        texts = [*who, video.room, *(video.can_publish_sources or ())]
+        texts = [*who, claims.kind or "", video.room, *(video.can_publish_sources or ())]
         texts += [*attributes, *attributes.values()]
         flags = [value for name, value in vars(video).items() if name not in _NO_FLAGS]
     except jwt.PyJWTError as error:
@@ -59,7 +65,7 @@ def verify(token: str, options: SfuOptions) -> AccessClaims:
     is_sound = is_sound and all(one is None or isinstance(one, bool) for one in flags)
     if not is_sound or not isinstance(video.can_publish_sources, list | None):
         raise TokenError("invalid token: malformed claims")
-    return AccessClaims(*who, attributes, video, expires_at)
+    return AccessClaims(*who, attributes, video, expires_at, claims.kind or "")
 
 
 def permission_of(video: api.VideoGrants) -> models.ParticipantPermission:
@@ -74,6 +80,14 @@ def permission_of(video: api.VideoGrants) -> models.ParticipantPermission:
         can_update_metadata=bool(video.can_update_own_metadata),
         hidden=bool(video.hidden),
     )
+
+
+def kind_of(claims: AccessClaims) -> models.ParticipantInfo.Kind:
+    """Return what somebody is: of a kind that LiveKit knows, or a standard one."""
+    kinds = models.ParticipantInfo.Kind.items()
+    found = (kind for name, kind in kinds if name == claims.kind.upper())
+    kind = next(found, models.ParticipantInfo.STANDARD)
+    return cast("models.ParticipantInfo.Kind", kind)
 
 
 def may_publish(permission: models.ParticipantPermission, source: models.TrackSource) -> bool:
@@ -97,9 +111,11 @@ def refresh(
         hidden=permission.hidden,
     )
     validity = max(MIN_REFRESHED_VALIDITY, claims.expires_at - now)
+    token = api.AccessToken(options.api_key, options.api_secret)
+    if claims.kind:
+        token = token.with_kind(claims.kind)  # type: ignore[arg-type] # as it was given
     return (
-        api.AccessToken(options.api_key, options.api_secret)
-        .with_ttl(timedelta(seconds=validity))
+        token.with_ttl(timedelta(seconds=validity))
         .with_identity(claims.identity)
         .with_name(info.name)
         .with_metadata(info.metadata)

@@ -1,11 +1,10 @@
-"""What is told and asked about people: roles, bans, the chat."""
+"""What is told and asked about people: roles, bans, the lock of the chat."""
 
 from __future__ import annotations
 
 from attrs import frozen
 
 from utd_rx.models.ban import UTDBanNotice
-from utd_rx.models.chat import ChatMessage
 from utd_rx.models.role import UTDRole
 from utd_rx.protocol.facts import Effect, Fact
 
@@ -55,13 +54,6 @@ class LockHinted(Fact):
     """A message without a sender claims that the chat is, or is not, locked now."""
 
     is_locked: bool
-
-
-@frozen
-class ChatSent(Fact):
-    """A chat message of this client is on its way."""
-
-    message: ChatMessage
 
 
 @frozen

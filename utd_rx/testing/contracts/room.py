@@ -19,13 +19,14 @@ from utd_rx.models.participant import TrackKind, TrackSource
 from utd_rx.models.statistics import TrackDirection
 from utd_rx.models.video import VideoFrame
 from utd_rx.testing.contracts import PATIENCE, Batches, refusal
-from utd_rx.testing.contracts.room_bench import Loudspeaker, RoomBench
+from utd_rx.testing.contracts.room_bench import RoomBench, VoiceSeen
 from utd_rx.testing.contracts.room_data import RoomDataPromises
+from utd_rx.testing.contracts.room_encryption import RoomEncryptionPromises
 from utd_rx.video import TestPattern, read_counter
 
 
 @pytest.mark.asyncio
-class RoomContract(RoomDataPromises):
+class RoomContract(RoomDataPromises, RoomEncryptionPromises):
     """The suite; see the module."""
 
     async def test_the_snapshot_tells_who_one_is_and_what_one_may(self, bench: RoomBench) -> None:
@@ -133,7 +134,8 @@ class RoomContract(RoomDataPromises):
     async def test_it_reconnects_where_it_was_joined_last_once_that_is_over(
         self, bench: RoomBench
     ) -> None:
-        assert (await refusal(bench.room.reconnect())).reason is ConflictReason.NOT_JOINED
+        for never in (bench.room.reconnect(), bench.room.newest_token()):
+            assert (await refusal(never)).reason is ConflictReason.NOT_JOINED
         await bench.connect()
         for again in (bench.connect(), bench.room.reconnect()):
             assert (await refusal(again)).reason is ConflictReason.ALREADY
@@ -142,8 +144,10 @@ class RoomContract(RoomDataPromises):
         assert snapshot.local.identity == bench.server.identity
         await bench.room.send_data(b"x")
         await bench.room.disconnect()
-        snapshot = await bench.room.reconnect(bench.server.token)
-        assert snapshot.local.identity == bench.server.identity
+        for token in (bench.server.token, await bench.room.newest_token()):
+            snapshot = await bench.room.reconnect(token)
+            assert snapshot.local.identity == bench.server.identity
+            await bench.room.disconnect()
 
     async def test_removal_by_the_server_is_the_last_event_and_says_why(
         self, joined: RoomBench
@@ -254,30 +258,35 @@ class RoomContract(RoomDataPromises):
         self, joined: RoomBench
     ) -> None:
         sid = await joined.hearing()
-        speaker = Loudspeaker()
+        speaker = await joined.speakers.make()
         for command in (
             joined.room.hear("TR_nobody", lambda _: None),
             joined.room.look("TR_nobody", lambda _: None),
             joined.room.look(sid, lambda _: None),  # it is sound
-            joined.room.route("TR_nobody", speaker.key),
+            joined.room.route("TR_nobody", speaker),
             joined.room.route(sid, DeviceKey("speaker")),
         ):
             assert (await refusal(command)).code is UTDErrorCode.NOT_FOUND
-        assert all(voice.is_closed for voice in speaker.voices)
+        assert all(voice.is_closed for voice in await joined.speakers.voices(speaker))
 
     async def test_a_track_is_played_on_a_speaker_past_the_app(self, joined: RoomBench) -> None:
         sid = await joined.hearing()
-        speaker = Loudspeaker()
-        route = await joined.room.route(sid, speaker.key, name="ben", gain=0.5)
-        [voice] = speaker.voices
-        assert (voice.name, voice.gain) == ("ben", 0.5)
+        speaker = await joined.speakers.make()
+        route = await joined.room.route(sid, speaker, name="ben", gain=0.5)
+
+        async def voice() -> VoiceSeen:
+            [only] = await joined.speakers.voices(speaker)
+            return only
+
+        seen = await voice()
+        assert (seen.name, seen.gain) == ("ben", 0.5)
         async with asyncio.timeout(PATIENCE):
-            while not voice.frames:  # noqa: ASYNC110 - they come on a thread of the room's
+            while not (await voice()).frames:  # noqa: ASYNC110 - they come on a thread of the room's
                 await asyncio.sleep(0)
         await joined.room.set_gain(route, 2.0)
-        assert voice.gain == 2.0
+        assert (await voice()).gain == 2.0
         await joined.room.unroute(route)
-        assert voice.is_closed
+        assert (await voice()).is_closed
         await joined.room.unroute(route)
         await joined.room.set_gain(route, 1.0)
 

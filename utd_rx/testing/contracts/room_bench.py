@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol, TypeVar
 
+from attrs import frozen
+
 from utd_rx.models import events as ev
 from utd_rx.models.audio import AudioFrame
+from utd_rx.models.data_tracks import DataTrackFrame
 from utd_rx.models.devices import DeviceKey
+from utd_rx.models.encryption import Encryption
 from utd_rx.ports import living
 from utd_rx.ports.room import RoomPort
 from utd_rx.ports.transfers import TransferHeader, TransferNews
@@ -34,8 +38,9 @@ class RoomServer(Protocol):
     async def remove(self) -> None:
         """Throw the participant out."""
 
-    async def speak(self) -> str:
-        """Let somebody else come and publish a tone without end; return their identity."""
+    async def speak(self, encryption: Encryption | None = None) -> str:
+        """Let somebody else come, with that encryption, and publish a tone without end; return
+        their identity."""
 
     async def show(self) -> str:
         """Let somebody else come and publish a test pattern without end as their camera; return
@@ -56,19 +61,32 @@ class RoomServer(Protocol):
     async def collect(self, topic: str, is_text: bool) -> Callable[[], list[TransferNews]]:
         """Let the somebody of `converse` receive; return what tells what has come."""
 
+    async def publish_data(self, name: str, frame: DataTrackFrame) -> None:
+        """Let the somebody of `converse` publish a data track, and push a frame again and again."""
+
+    async def unpublish_data(self) -> None:
+        """Let them end it."""
+
+    async def read_data(self, name: str) -> Callable[[], list[DataTrackFrame]]:
+        """Let the somebody of `converse` read a data track that the participant publishes from now
+        on; return what tells what has come."""
+
 
 class RoomBench(Batches[ev.RoomEvent]):
     """A room that is not connected, its server, and everything the room said."""
 
-    def __init__(self, room: RoomPort, server: RoomServer) -> None:
+    def __init__(
+        self, room: RoomPort, server: RoomServer, speakers: Speakers | None = None
+    ) -> None:
         super().__init__()
         self.room = room
         self.server = server
+        self.speakers = Speakers() if speakers is None else speakers
         room.listen(self.take)
 
-    async def connect(self) -> ev.RoomSnapshot:
+    async def connect(self, encryption: Encryption | None = None) -> ev.RoomSnapshot:
         """Join."""
-        return await self.room.connect(self.server.url, self.server.token)
+        return await self.room.connect(self.server.url, self.server.token, encryption=encryption)
 
     def all_of(self, kind: type[E]) -> list[E]:
         """Return the events of a kind so far."""
@@ -95,9 +113,9 @@ class RoomBench(Batches[ev.RoomEvent]):
         await self.server.grant(can_publish=True)
         await self.seen(ev.ParticipantPermissionsChanged)
 
-    async def hearing(self) -> str:
+    async def hearing(self, encryption: Encryption | None = None) -> str:
         """Let somebody speak, and return the sid of the track once it is subscribed."""
-        await self.server.speak()
+        await self.server.speak(encryption)
         return (await self.seen(ev.TrackSubscribed)).track.sid
 
     async def seeing(self) -> str:
@@ -106,8 +124,38 @@ class RoomBench(Batches[ev.RoomEvent]):
         return (await self.seen(ev.TrackSubscribed)).track.sid
 
 
+@frozen
+class VoiceSeen:
+    """What a speaker knows of one voice."""
+
+    name: str
+    gain: float
+    is_closed: bool
+    frames: int
+
+
+class Speakers:
+    """Makes speakers that are alive where the room is."""
+
+    def __init__(self) -> None:
+        self._made: dict[DeviceKey, Loudspeaker] = {}
+
+    async def make(self) -> DeviceKey:
+        """Return the key of one more."""
+        made = Loudspeaker()
+        self._made[made.key] = made
+        return made.key
+
+    async def voices(self, key: DeviceKey) -> tuple[VoiceSeen, ...]:
+        """Return what was to be played on one."""
+        return tuple(
+            VoiceSeen(voice.name, voice.gain, voice.is_closed, len(voice.frames))
+            for voice in self._made[key].voices
+        )
+
+
 class Loudspeaker:
-    """A speaker that is alive where the room is, and keeps what it is to play."""
+    """A speaker that keeps what it is to play."""
 
     def __init__(self) -> None:
         self.key = DeviceKey("speaker")

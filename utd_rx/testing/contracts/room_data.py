@@ -10,8 +10,10 @@ from attrs import evolve
 
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
 from utd_rx.models import events as ev
+from utd_rx.models.data_tracks import DataTrackFrame
 from utd_rx.models.methods import MethodFailed, MethodInvocation
 from utd_rx.ports.data import MAX_DATA, SelfDescription
+from utd_rx.ports.data_tracks import MAX_DATA_FRAME, MAX_DATA_TRACK
 from utd_rx.ports.methods import MethodRequest
 from utd_rx.ports.transfers import (
     TransferBegan,
@@ -177,6 +179,27 @@ class RoomDataPromises:
         ) == b"".join(whole)
         stop()
 
+    async def test_what_has_begun_comes_to_its_end_when_nobody_receives_any_more(
+        self, joined: RoomBench
+    ) -> None:
+        server, came = joined.server, Batches[TransferNews]()
+
+        def take(news: TransferNews) -> None:
+            came.take((news,))
+            stop()  # as who waits for the first one does
+
+        stop = joined.room.receive_streams("t", False, take)
+        who, _ = await server.converse()
+        assert await joined.room.call(MethodRequest("echo", "", who)) == ""  # its channels are open
+        header = TransferHeader(is_text=False, topic="t", name="a.bin")
+        await server.send(header, [b"a" * 20_000, b"b"], "")
+        await came.until(lambda news: isinstance(news, TransferEnded))
+        parts = [news.data for news in came.told if isinstance(news, TransferPart)]
+        assert b"".join(parts) == b"a" * 20_000 + b"b"
+        await server.send(header, [b"another"], "")
+        assert await joined.room.call(MethodRequest("echo", "", who)) == ""
+        assert sum(isinstance(news, TransferBegan) for news in came.told) == 1
+
     async def _receive_twice(self, joined: RoomBench, is_text: bool) -> None:
         joined.room.receive_streams("t", is_text, lambda news: None)
 
@@ -203,3 +226,61 @@ class RoomDataPromises:
         await room.disconnect()
         assert (await refusal(room.write_stream(number, b"x"))).code is UTDErrorCode.CONFLICT
         assert (await refusal(room.open_stream(header))).reason is ConflictReason.NOT_JOINED
+
+    async def test_a_data_track_of_somebody_elses_is_told_and_read_until_it_ends(
+        self, joined: RoomBench
+    ) -> None:
+        room, server, frame = joined.room, joined.server, DataTrackFrame(b"\x00frame", 7)
+        who, _ = await server.converse()
+        await server.publish_data("pose", frame)
+        told = await joined.seen(ev.DataTrackPublished)
+        assert (told.identity, told.track.name) == (who, "pose")
+        came = Batches[DataTrackFrame]()
+        reading = await room.read_data_track(told.track.sid, lambda one: came.take((one,)))
+        assert await came.until(lambda _: True) == frame
+        await room.unread_data_track(reading)
+        await room.unread_data_track(reading)
+        before = len(came.told)
+        still = Batches[DataTrackFrame]()
+        await room.read_data_track(told.track.sid, lambda one: still.take((one,)))
+        await still.until(lambda _: True)
+        assert len(came.told) == before
+        missing = await refusal(room.read_data_track("DTR_none", still.told.append))
+        assert missing.code is UTDErrorCode.NOT_FOUND
+        await server.unpublish_data()
+        assert await joined.seen(ev.DataTrackUnpublished) == ev.DataTrackUnpublished(
+            who, told.track
+        )
+
+    async def test_a_data_track_is_published_once_and_its_frames_reach_who_reads_it(
+        self, joined: RoomBench
+    ) -> None:
+        room, frame = joined.room, DataTrackFrame(b"x" * 100_000)
+        who, _ = await joined.server.converse()
+        assert await room.call(MethodRequest("echo", "", who)) == ""  # its channels are open
+        came = await joined.server.read_data("pose")
+        number = await room.publish_data_track("pose")
+        twice = await refusal(room.publish_data_track("pose"))
+        assert twice.reason is ConflictReason.ALREADY
+        for name in ("", "x" * (MAX_DATA_TRACK + 1)):
+            assert (await refusal(room.publish_data_track(name))).code is UTDErrorCode.VALIDATION
+        for payload in (b"", b"x" * (MAX_DATA_FRAME + 1)):
+            wrong = room.push_data_frame(number, DataTrackFrame(payload))
+            assert (await refusal(wrong)).code is UTDErrorCode.VALIDATION
+        async with asyncio.timeout(PATIENCE):
+            while not came():  # what is pushed before it is known who reads is lost
+                await room.push_data_frame(number, frame)
+                await asyncio.sleep(0.02)
+        assert came()[0] == frame
+        await room.unpublish_data_track(number)
+        await room.unpublish_data_track(number)
+        gone = await refusal(room.push_data_frame(number, frame))
+        assert gone.reason is ConflictReason.LEFT
+        number = await room.publish_data_track("pose")
+        await room.push_data_frame(number, frame)
+        await room.disconnect()
+        for command in (room.publish_data_track("pose"), room.push_data_frame(number, frame)):
+            assert (await refusal(command)).reason is ConflictReason.NOT_JOINED
+        await joined.connect()
+        gone = await refusal(room.push_data_frame(number, frame))
+        assert gone.reason is ConflictReason.LEFT

@@ -25,14 +25,17 @@ from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conf
 from utd_rx.models import events as ev
 from utd_rx.models.audio import AudioFrame
 from utd_rx.models.connection import DisconnectReason
+from utd_rx.models.encryption import Encryption
 from utd_rx.models.participant import ParticipantPermission, TrackPublication
 from utd_rx.models.statistics import RoomStatistics
 from utd_rx.models.video import VideoFrame
 from utd_rx.ports.room import EventSink
+from utd_rx.testing.world.data_tracks import FRAMES, WorldDataTracks
 from utd_rx.testing.world.local_media import LocalMedia
 from utd_rx.testing.world.network import Lane, Link, LinkNews
 from utd_rx.testing.world.others import Others
 from utd_rx.testing.world.receptions import Receptions
+from utd_rx.testing.world.sealing import Seal, Seals
 from utd_rx.testing.world.sfu import VirtualSfu
 from utd_rx.testing.world.sfu_participant import VirtualParticipant
 from utd_rx.testing.world.sfu_room import VirtualRoom
@@ -75,6 +78,7 @@ class WorldConnection:
         numbers: Iterator[int],
         *,
         auto_subscribe: bool,
+        encryption: Encryption | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._sfu, self._link, self._sink = sfu, link, sink
@@ -82,8 +86,10 @@ class WorldConnection:
         self.ticket = ticket
         self.ended: asyncio.Future[None] = self._loop.create_future()
         self.permission = ParticipantPermission()
+        self.seals = Seals(ticket.identity, encryption, self.tell, self._tracks_of)
         self.local = LocalMedia(self)
         self.receptions = Receptions(self, numbers)
+        self.data_tracks = WorldDataTracks(self, numbers)
         self._room: VirtualRoom
         self._there: VirtualParticipant
         self._others = Others()
@@ -107,6 +113,7 @@ class WorldConnection:
         self._room, self._there = self._sfu.join(
             self.ticket, self, self._link, auto_subscribe=self._auto_subscribe
         )
+        self._there.seal = self.seals.own
         self._unwatch = self._link.watch(self._mind)
         self._is_steady.set()
         self._loop.call_soon(self._room.push_ticket, self._there)
@@ -153,6 +160,7 @@ class WorldConnection:
             for timer in self._timers.values():
                 timer.cancel()
             self.receptions.close()
+            self.data_tracks.lose()
             self.own(self.local.aclose(), "close what was published")
 
     # -- to the server --------------------------------------------------------------------------
@@ -208,8 +216,14 @@ class WorldConnection:
 
     def send_data(self, order: Order[object]) -> None:
         """Send a data message, also while signalling is being restored."""
+        if self.seals.is_mute:
+            return
         room, there = self._room, self._there
         self._data.send(lambda: order(room, there))
+
+    def has_data_track(self, sid: str) -> bool:
+        others = (who for who in self._room.people.values() if who is not self._there)
+        return any(sid in who.data_tracks for who in others)
 
     def set_subscribed(self, sid: str, is_wanted: bool) -> None:
         """Ask for a track, or not; that it ends is told at once, as LiveKit does."""
@@ -224,7 +238,15 @@ class WorldConnection:
         """Measure; see `RoomPort.statistics`."""
         return self._ledger.look(self._room, self._there, self.local.tracks, self._others.tracks)
 
+    def encrypt(self, encryption: Encryption) -> None:
+        """See `RoomPort.encrypt`."""
+        self.seals.use(encryption)
+        seal = self.seals.own
+        self.post(lambda room, who: room.reseal(who, seal))
+
     def send_media(self, sid: str, frame: AudioFrame | VideoFrame) -> None:
+        if self.seals.is_mute:
+            return
         room, there = self._room, self._there
         self._media.send(lambda: room.media.forward(there, sid, frame))
 
@@ -241,16 +263,25 @@ class WorldConnection:
         self.ticket = ticket
         self.tell(ev.TokenRefreshed())
 
-    def take_data(self, message: ev.DataReceived) -> None:
+    def take_data(self, message: ev.DataReceived, seal: Seal | None) -> None:
         """See `SfuClient`; who is not known yet has no name (docs/livekit.md,
         "Unnamed senders")."""
+        if not self.seals.opens(message.sender or "", seal):
+            return
+        if message.topic == FRAMES:
+            self.data_tracks.take(message)
+            return
         is_known = message.sender is None or message.sender in self._others
         self.tell(message if is_known else evolve(message, sender=None))
 
-    def take_media(self, track_sid: str, frame: AudioFrame | VideoFrame) -> None:
+    def take_media(self, track_sid: str, frame: AudioFrame | VideoFrame, seal: Seal | None) -> None:
         """See `SfuClient`."""
-        if not self.ended.done():
+        if not self.ended.done() and self.seals.opens(self._others.whose(track_sid), seal):
             self.receptions.take(track_sid, frame)
+
+    def take_seal(self, identity: str, seal: Seal | None) -> None:
+        """See `SfuClient`."""
+        self.seals.take(identity, seal)
 
     def tell(self, event: ev.RoomEvent) -> None:
         if self.ended.done():
@@ -258,6 +289,7 @@ class WorldConnection:
         if not self._batch:
             self._loop.call_soon(self.deliver)
         self._batch.append(event)
+        self.seals.mind(event)
 
     def find(self, sid: str) -> TrackPublication | None:
         return self._others.find(sid)
@@ -267,7 +299,11 @@ class WorldConnection:
         them."""
         self._others = Others(snapshot)
         self.permission = snapshot.local.permission
-        return evolve(snapshot, local=evolve(snapshot.local, tracks=self.local.tracks))
+        local = evolve(snapshot.local, tracks=self.local.tracks)
+        return self.seals.taken(evolve(snapshot, local=local))
+
+    def _tracks_of(self, identity: str) -> tuple[TrackPublication, ...]:
+        return self.local.tracks if identity == self.identity else self._others.of(identity)
 
     def _hear(self, event: ev.RoomEvent) -> None:
         is_mine = getattr(event, "identity", None) == self.identity
@@ -281,6 +317,7 @@ class WorldConnection:
             case ev.ParticipantPermissionsChanged(permission=permission) if is_mine:
                 self.permission = permission
                 self.local.enforce(permission)
+                self.data_tracks.enforce(permission)
             case ev.TrackUnpublished(track=track) | ev.TrackUnsubscribed(track=track):
                 self.receptions.end(track.sid)
         news = event if is_mine else self._others.news_in(event)
@@ -329,12 +366,14 @@ class WorldConnection:
                 self._room, self._there = self._sfu.join(
                     self.ticket, self, self._link, auto_subscribe=self._auto_subscribe
                 )
+                self._there.seal = self.seals.own
             except UTDStreamException:
                 self._in(RESUME, "try", self._try)  # until it is given up
             else:
                 self._data.close()
                 self._data = Lane(self._link, is_data=True)
                 self.local.republish(self._room, self._there)
+                self.data_tracks.republish(self._room, self._there)
                 self._restored()
         elif there is not self._there:
             self._finish(DisconnectReason.DUPLICATE_IDENTITY)

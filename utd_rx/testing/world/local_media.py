@@ -39,7 +39,7 @@ class LocalMedia:
         """See `RoomPort.publish`."""
         if not self._wire.permission.allows(track_source):
             raise _forbidden(track_source)
-        track = track_of(source, track_source)
+        track = self._track_of(source, track_source)
         loop = asyncio.get_running_loop()
         box = Box[Any](loop, lambda frames: self._send(feed, frames))
         feed = Feed(source, track_source, loop.create_future(), box)
@@ -126,7 +126,7 @@ class LocalMedia:
     def republish(self, room: VirtualRoom, who: VirtualParticipant) -> None:
         """In a full reconnect: publish everything anew; what may not be is not told."""
         for feed in self._all():
-            track = track_of(feed.source, feed.track_source, feed.publication)
+            track = self._track_of(feed.source, feed.track_source, feed.publication)
             publication, previous = room.publish(who, track), feed.publication.sid
             if publication is not None:
                 feed.publication = publication
@@ -143,6 +143,13 @@ class LocalMedia:
         feeds, self._feeds = self._all(), {}
         for feed in feeds:
             await self._close(feed)
+
+    def _track_of(
+        self, source: Input, track_source: TrackSource, known: TrackPublication | None = None
+    ) -> Track:
+        track = track_of(source, track_source, known)
+        is_encrypted = self._wire.seals.encryption is not None
+        return evolve(track, publication=evolve(track.publication, is_encrypted=is_encrypted))
 
     # -- inside ---------------------------------------------------------------------------------
 

@@ -27,6 +27,14 @@ class Others:
             for track in tracks.values():
                 yield identity, track
 
+    def of(self, identity: str) -> tuple[TrackPublication, ...]:
+        """Return somebody's tracks."""
+        return tuple(self._known.get(identity, {}).values())
+
+    def whose(self, sid: str) -> str:
+        """Return whose track that is, "" where it is nobody's."""
+        return next((who for who, tracks in self._known.items() if sid in tracks), "")
+
     def find(self, sid: str) -> TrackPublication | None:
         """Return a track by its sid."""
         return next((track for _, track in self.tracks if track.sid == sid), None)

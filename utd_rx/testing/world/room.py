@@ -7,9 +7,11 @@ from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Final
 
-from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conflict
+from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conflict, invalid
 from utd_rx.models.audio import AudioInput
+from utd_rx.models.data_tracks import DataTrackFrame
 from utd_rx.models.devices import DeviceKey
+from utd_rx.models.encryption import Encryption
 from utd_rx.models.events import (
     DataReceived,
     Disconnected,
@@ -21,6 +23,7 @@ from utd_rx.models.participant import TrackPublication, TrackSource
 from utd_rx.models.statistics import RoomStatistics
 from utd_rx.models.video import VideoInput
 from utd_rx.ports.data import DataMessage, SelfDescription
+from utd_rx.ports.data_tracks import DataFramesSink
 from utd_rx.ports.methods import InvocationSink, MethodRequest, Reply
 from utd_rx.ports.room import EventSink, FramesSink, PicturesSink
 from utd_rx.ports.transfers import TransferHeader, TransferSink
@@ -50,6 +53,7 @@ class WorldRoom:
         self._transfers = WorldTransfers()
         self._live: WorldConnection | None = None
         self._last: tuple[RoomTicket, bool] | None = None
+        self._encryption: Encryption | None = None
         self._joining: asyncio.Future[None] | None = None
         self._idle = asyncio.Event()
         self._numbers = count(1)
@@ -64,17 +68,32 @@ class WorldRoom:
 
     # -- connection -----------------------------------------------------------------------------
 
-    async def connect(self, url: str, token: str, *, auto_subscribe: bool = True) -> RoomSnapshot:
+    async def connect(
+        self,
+        url: str,
+        token: str,
+        *,
+        auto_subscribe: bool = True,
+        encryption: Encryption | None = None,
+    ) -> RoomSnapshot:
+        self._encryption = encryption
         return await self._join(lambda: self._sfu.ticket(token), auto_subscribe)
 
+    async def encrypt(self, encryption: Encryption) -> None:
+        live = self._need()
+        if self._encryption is None or not self._encryption.differs_in_keys(encryption):
+            raise invalid("the room was joined without encryption, or with another kind of it")
+        self._encryption = encryption
+        live.encrypt(encryption)
+
     async def reconnect(self, token: str | None = None) -> RoomSnapshot:
-        if self._last is None:
-            raise conflict(ConflictReason.NOT_JOINED, "The room was never joined.")
-        last, auto_subscribe = self._last
-        ticket = self._live.ticket if self._live is not None else last
+        ticket, auto_subscribe = self._joined_last()
         return await self._join(
             lambda: ticket if token is None else self._sfu.ticket(token), auto_subscribe
         )
+
+    async def newest_token(self) -> str:
+        return self._sfu.token(self._joined_last()[0])
 
     async def disconnect(self) -> None:
         if self._joining is not None:
@@ -88,6 +107,13 @@ class WorldRoom:
     async def aclose(self) -> None:
         self._is_closed = True
         await self.disconnect()
+
+    def _joined_last(self) -> tuple[RoomTicket, bool]:
+        """Return the newest ticket, and whether it receives all by itself."""
+        if self._last is None:
+            raise conflict(ConflictReason.NOT_JOINED, "The room was never joined.")
+        last, auto_subscribe = self._last
+        return (last if self._live is None else self._live.ticket), auto_subscribe
 
     async def _join(
         self, read_ticket: Callable[[], RoomTicket], auto_subscribe: bool
@@ -110,6 +136,7 @@ class WorldRoom:
                 self._deliver,
                 self._numbers,
                 auto_subscribe=auto_subscribe,
+                encryption=self._encryption,
             )
             snapshot = live.join()
             try:
@@ -219,6 +246,24 @@ class WorldRoom:
 
     async def end_stream(self, number: int, reason: str) -> None:
         self._transfers.end(number, reason, self._send)
+
+    async def publish_data_track(self, name: str) -> int:
+        return await self._need().data_tracks.publish(name)
+
+    async def push_data_frame(self, number: int, frame: DataTrackFrame) -> None:
+        self._need().data_tracks.push(number, frame)
+        await asyncio.sleep(0)
+
+    async def unpublish_data_track(self, number: int) -> None:
+        if live := self._alive():
+            live.data_tracks.unpublish(number)
+
+    async def read_data_track(self, track_sid: str, sink: DataFramesSink) -> int:
+        return self._need().data_tracks.read(track_sid, sink)
+
+    async def unread_data_track(self, reading: int) -> None:
+        if self._live is not None:
+            self._live.data_tracks.unread(reading)
 
     async def set_subscribed(self, track_sid: str, subscribed: bool) -> None:
         self._need().set_subscribed(track_sid, subscribed)

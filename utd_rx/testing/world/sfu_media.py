@@ -57,7 +57,7 @@ class MediaFlow:
         ears = self._ears.get(sid, ())
         for other in self._people.values():
             if other.client in ears and sid in other.receives:
-                other.media.send(partial(other.client.take_media, sid, frame))
+                other.media.send(partial(other.client.take_media, sid, frame, who.seal))
         if isinstance(frame, AudioFrame):
             _, meter = self._meters.setdefault(sid, (who, SpeechMeter()))
             now = asyncio.get_running_loop().time()

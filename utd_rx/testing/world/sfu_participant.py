@@ -13,6 +13,7 @@ from utd_rx.engine.media import MediaParticipant, MediaTrack
 from utd_rx.engine.rules.roles import Grant
 from utd_rx.models import events as ev
 from utd_rx.models.audio import AudioFrame
+from utd_rx.models.data_tracks import DataTrackInfo
 from utd_rx.models.participant import (
     LocalParticipant,
     Participant,
@@ -22,6 +23,7 @@ from utd_rx.models.participant import (
 )
 from utd_rx.models.video import VideoFrame
 from utd_rx.testing.world.network import Lane, Link
+from utd_rx.testing.world.sealing import Seal
 from utd_rx.testing.world.tokens import RoomTicket
 
 P = TypeVar("P", bound=Participant)
@@ -36,11 +38,14 @@ class SfuClient(Protocol):
     def take_ticket(self, ticket: RoomTicket) -> None:
         """Signalling: the server gives a newer token."""
 
-    def take_data(self, message: ev.DataReceived) -> None:
+    def take_data(self, message: ev.DataReceived, seal: Seal | None) -> None:
         """A data message arrived; `sender` is who sent it, whoever knows them."""
 
-    def take_media(self, track_sid: str, frame: AudioFrame | VideoFrame) -> None:
+    def take_media(self, track_sid: str, frame: AudioFrame | VideoFrame, seal: Seal | None) -> None:
         """A frame of a subscribed track arrived."""
+
+    def take_seal(self, identity: str, seal: Seal | None) -> None:
+        """What somebody publishes comes under a seal from now on."""
 
 
 def permission_of(grant: Grant) -> ParticipantPermission:
@@ -92,10 +97,12 @@ class VirtualParticipant:
     permission: ParticipantPermission
     metadata: str
     tracks: dict[str, Track] = field(factory=dict)
+    data_tracks: dict[str, DataTrackInfo] = field(factory=dict)
     receives: dict[str, int] = field(factory=dict)  # how many frames a track had had before
     wishes: dict[str, bool] = field(factory=dict)  # which tracks its client asked for, or not
     speakers: tuple[str, ...] = ()
     is_told: bool = False
+    seal: Seal | None = None
     is_over: bool = False
     down: Lane | None = None  # None while the client's signal connection is broken
     data: Lane = field(init=False)
@@ -141,7 +148,8 @@ class VirtualParticipant:
 
     def seen_by(self, other: VirtualParticipant) -> RemoteParticipant:
         """What is told of it to `other`."""
-        return self._as(RemoteParticipant, other.receives)
+        who = self._as(RemoteParticipant, other.receives)
+        return evolve(who, data_tracks=tuple(self.data_tracks.values()))
 
     def _as(self, kind: type[P], receives: Container[str]) -> P:
         return kind(

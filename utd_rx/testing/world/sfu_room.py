@@ -19,10 +19,12 @@ from utd_rx.engine.media_facts import MediaReport
 from utd_rx.errors import UTDStreamException
 from utd_rx.models import events as ev
 from utd_rx.models.connection import DisconnectReason
+from utd_rx.models.data_tracks import DataTrackInfo
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.participant import ParticipantPermission, TrackPublication
 from utd_rx.ports.data import DataMessage, SelfDescription, attributes
 from utd_rx.testing.world.network import Lane, Link, LinkNews
+from utd_rx.testing.world.sealing import Seal
 from utd_rx.testing.world.sfu_media import MediaFlow
 from utd_rx.testing.world.sfu_participant import (
     SfuClient,
@@ -229,6 +231,8 @@ class VirtualRoom:
         for sid, track in tuple(who.tracks.items()):
             if not permission.allows(track.publication.source):
                 self.unpublish(who, sid)
+        for sid in () if permission.can_publish_data else tuple(who.data_tracks):
+            self.unpublish_data_track(who, sid)
         if permission.can_subscribe is not before.can_subscribe:
             for other in self._others(who):
                 for sid in other.tracks:
@@ -260,7 +264,8 @@ class VirtualRoom:
         )
         for other in self.people.values():
             if other is not sender and (message.to is None or other.identity in message.to):
-                other.data.send(partial(other.client.take_data, told))
+                seal = None if sender is None else sender.seal
+                other.data.send(partial(other.client.take_data, told, seal))
 
     def _announce(self, who: VirtualParticipant, *, is_urgent: bool = False) -> None:
         """Let others know of somebody, who publishes nothing, now or with what is collected."""
@@ -275,7 +280,7 @@ class VirtualRoom:
         self._pending.pop(who.identity, None)
         who.is_told = True
         for other in self._others(who):
-            news = evolve(who.seen_by(other), tracks=())
+            news = evolve(who.seen_by(other), tracks=(), data_tracks=())
             other.tell(ev.ParticipantConnected(news), ev.ParticipantActive(who.identity))
 
     def _flush(self) -> None:
@@ -290,6 +295,13 @@ class VirtualRoom:
 
     def _others(self, who: VirtualParticipant) -> list[VirtualParticipant]:
         return [other for other in self.people.values() if other is not who]
+
+    def reseal(self, who: VirtualParticipant, seal: Seal | None) -> None:
+        """Take what somebody sends from now on for sent under a seal."""
+        who.seal = seal
+        for other in self._others(who):
+            if other.down is not None and not other.receives.keys().isdisjoint(who.tracks):
+                other.down.send(partial(other.client.take_seal, who.identity, seal))
 
     # -- tracks ---------------------------------------------------------------------------------
 
@@ -319,6 +331,21 @@ class VirtualRoom:
             else:
                 other.tell(*left)
         self._end_track(who, sid)
+
+    def publish_data_track(self, who: VirtualParticipant, name: str) -> DataTrackInfo | None:
+        """Take a new data track; None when it is not allowed."""
+        if who.is_over or not who.permission.can_publish_data:
+            return None
+        track = DataTrackInfo(self._new_sid("DTR"), name)
+        who.data_tracks[track.sid] = track
+        self._announce(who, is_urgent=True)
+        self._broadcast(who, ev.DataTrackPublished(who.identity, track))
+        return track
+
+    def unpublish_data_track(self, who: VirtualParticipant, sid: str) -> None:
+        """End a data track."""
+        if (track := who.data_tracks.pop(sid, None)) is not None:
+            self._broadcast(who, ev.DataTrackUnpublished(who.identity, track))
 
     def set_muted(self, who: VirtualParticipant, sid: str, is_muted: bool) -> None:
         """Mute or unmute a track, for everybody who knows of it."""
@@ -361,5 +388,7 @@ class VirtualRoom:
             return
         other.receives[sid] = self.media.frames[sid]
         other.tell(ev.TrackSubscribed(who.identity, evolve(track.publication, is_subscribed=True)))
+        if other.down is not None:
+            other.down.send(partial(other.client.take_seal, who.identity, who.seal))
         if sum(sid in one.receives for one in self.people.values()) == 1:
             who.tell(ev.LocalTrackSubscribed(sid))

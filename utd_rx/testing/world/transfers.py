@@ -89,7 +89,7 @@ class WorldTransfers:
             number = next(self._numbers)
             self._coming[key] = number, sink
             words = header.topic, header.name, header.mime_type, header.size, header.attributes
-            info = TransferInfo(f"stream {piece.number}", piece.sender, *words)
+            info = TransferInfo(header.id or f"stream {piece.number}", piece.sender, *words)
             sink(TransferBegan(number, info))
         elif key in self._coming:
             number, sink = self._coming[key]

@@ -10,6 +10,7 @@ from utd_rx.models.audio import AudioFrame
 from utd_rx.models.events import RoomEvent
 from utd_rx.models.participant import ParticipantPermission, TrackPublication
 from utd_rx.models.video import VideoFrame
+from utd_rx.testing.world.sealing import Seals
 from utd_rx.testing.world.sfu_participant import VirtualParticipant
 from utd_rx.testing.world.sfu_room import VirtualRoom
 
@@ -20,9 +21,11 @@ Order: TypeAlias = Callable[[VirtualRoom, VirtualParticipant], T]
 
 
 class Wire(Protocol):
-    """The connection; `permission` is what this client knows that it may do."""
+    """The connection; `permission` is what this client knows that it may do, `seals` what it can
+    open."""
 
     permission: ParticipantPermission
+    seals: Seals
 
     @property
     def identity(self) -> str:
@@ -40,6 +43,12 @@ class Wire(Protocol):
 
         Raises `LEFT`, or `TIMEOUT`: the answer may still come then.
         """
+
+    def send_data(self, order: Order[object]) -> None:
+        """Send a data message."""
+
+    def has_data_track(self, sid: str) -> bool:
+        """Whether somebody else publishes a data track of that sid."""
 
     def send_media(self, sid: str, frame: AudioFrame | VideoFrame) -> None:
         """Send a frame of a local track."""

@@ -1,0 +1,44 @@
+"""What the processes of an app cost: its own, and those that it started."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Final
+
+from benchmarks.support import cpu_seconds
+from tests.support.processes import descendants
+
+_PSS: Final = re.compile(r"^Pss:\s+(\d+) kB$", re.MULTILINE)
+
+
+class Tree:
+    """A process and those below it; what of them has ended counts with its last look."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._used: dict[int, float] = {}
+
+    def cpu(self) -> float:
+        """Return the seconds of CPU they have used."""
+        for pid in (self._pid, *descendants(self._pid)):
+            try:
+                self._used[pid] = cpu_seconds(pid)
+            except OSError:  # ended meanwhile
+                continue
+        return sum(self._used.values())
+
+    def memory(self) -> float:
+        """Return the memory they have in MB; what several of them share counts once."""
+        return sum(map(_pss, (self._pid, *descendants(self._pid))))
+
+
+def media_child(pid: int) -> int | None:
+    """Return the media process of an app, None where it has none."""
+    found = descendants(pid)
+    return found[0] if found else None
+
+
+def _pss(pid: int) -> float:
+    found = _PSS.search(Path(f"/proc/{pid}/smaps_rollup").read_text())
+    return int(found.group(1)) / 1024 if found else 0.0

@@ -1,0 +1,42 @@
+"""A port for the child of a test."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable
+
+TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJl"
+
+
+class Talker:
+    """Says things, lives and dies."""
+
+    def __init__(self) -> None:
+        self.is_closed = False
+
+    async def pid(self) -> tuple[int, int, int]:
+        return os.getpid(), os.getsid(0), os.getppid()
+
+    async def path(self) -> list[str]:
+        return sys.path
+
+    async def log(self, text: str) -> None:
+        logging.getLogger("utd_rx.talker").warning("%s", text)
+
+    async def interrupt(self) -> str:
+        os.kill(os.getpid(), signal.SIGINT)
+        return "alive"
+
+    async def abort(self) -> None:
+        sys.stderr.write(f"thread 'main' panicked with {TOKEN}: no way\n")
+        os.abort()
+
+    async def stop(self) -> None:
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+    async def chatter(self, sink: Callable[[object], None], count: int) -> None:
+        for n in range(count):
+            sink((n,))

@@ -1,0 +1,87 @@
+"""What waits keeps its order, and does not grow with what is told."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from utd_rx.media.outbound import MANY, Outbound
+from utd_rx.media.wire import Delivery, Message, Result
+from utd_rx.models import events as ev
+
+
+def taken(outbound: Outbound) -> list[Message]:
+    """Everything that waits."""
+    found = []
+    while (waiting := outbound.take()) is not None:
+        found.append(waiting[0])
+    return found
+
+
+def told(identity: str, metadata: object, sink: int = 1) -> Delivery:
+    return Delivery(sink, (ev.ParticipantMetadataChanged(identity, str(metadata)),))
+
+
+def test_little_is_told_as_it_came() -> None:
+    outbound = Outbound()
+    messages = [told("ana", n) for n in range(10)]
+    for message in messages:
+        outbound.put(message)
+    assert taken(outbound) == messages
+    assert outbound.take() is None
+
+
+def test_a_storm_of_ten_thousand_leaves_the_state_of_everybody() -> None:
+    outbound, most = Outbound(), 0
+    for n in range(10_000):
+        outbound.put(told(f"p{n % 100}", n))
+        most = max(most, len(outbound))
+    assert most <= 2 * MANY
+    last = {
+        event.identity: event.metadata
+        for message in taken(outbound)
+        if isinstance(message, Delivery)
+        for event in message.batch
+    }
+    assert last == {f"p{n % 100}": str(n) for n in range(9_900, 10_000)}
+
+
+@given(st.lists(st.sampled_from(["ana", "ben", "result"]), max_size=40))
+def test_no_result_overtakes_what_was_told_before_it(what: list[str]) -> None:
+    outbound, known = Outbound(many=4), dict[str, str]()
+    expected = []
+    for n, who in enumerate(what):
+        if who == "result":
+            outbound.put(Result(n, b""))
+            expected.append((n, dict(known)))
+        else:
+            outbound.put(told(who, n))
+            known[who] = str(n)
+    heard, seen = {}, []
+    for message in taken(outbound):
+        if isinstance(message, Delivery):
+            heard.update({event.identity: event.metadata for event in message.batch})
+        elif isinstance(message, Result):
+            seen.append((message.number, dict(heard)))
+    assert seen == expected
+    assert heard == known
+
+
+def test_each_sink_is_told_its_own_and_what_is_no_batch_stays_apart() -> None:
+    outbound = Outbound()
+    for n in range(MANY):
+        outbound.put(told("ana", n, sink=n % 2))
+        outbound.put(Delivery(7, n))
+    left = taken(outbound)
+    assert [m.batch for m in left if isinstance(m, Delivery) and m.sink == 7] == list(range(MANY))
+    for sink in (0, 1):
+        mine = [m.batch[-1] for m in left if isinstance(m, Delivery) and m.sink == sink]
+        assert mine[-1].metadata == str(MANY - 2 + sink)
+
+
+def test_what_has_descriptors_with_it_is_left_as_it_is() -> None:
+    outbound = Outbound()
+    outbound.put(told("ana", 0), (99,))
+    for n in range(MANY + 1):
+        outbound.put(told("ana", n))
+    assert outbound.take() == (told("ana", 0), (99,))

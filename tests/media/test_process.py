@@ -1,0 +1,108 @@
+"""A media process starts by itself, and its end is told as what it was."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.media.far_port import TOKEN, Talker
+from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
+from utd_rx.media import process as module
+from utd_rx.media.near import Near
+from utd_rx.media.process import MediaProcess
+from utd_rx.testing.contracts import PATIENCE, refusal
+
+
+def talker(process: MediaProcess) -> Any:
+    return process.port(Near, Talker, "tests.media.far_port:Talker")
+
+
+@pytest.fixture
+async def process() -> AsyncIterator[MediaProcess]:
+    made = MediaProcess()
+    yield made
+    await made.aclose()
+
+
+async def test_it_is_a_process_of_its_own_with_this_ones_modules(
+    process: MediaProcess, caplog: pytest.LogCaptureFixture
+) -> None:
+    there = talker(process)
+    pid, session, parent = await there.pid()
+    assert (pid, session, parent) == (process.pid, process.pid, os.getpid())
+    assert str(process.pid) in repr(process)
+    path = [str(Path(entry).absolute()) for entry in sys.path]  # noqa: ASYNC240 - it asks nothing
+    assert await there.path() == path
+    await there.log(f"for people: {TOKEN}")
+    [record] = [record for record in caplog.records if record.name == "utd_rx.talker"]
+    assert record.getMessage() == "for people: …"
+    assert await there.interrupt() == "alive"
+    assert process.failure is None
+
+
+async def test_closed_it_is_gone_and_nobody_is_told_of_a_death(process: MediaProcess) -> None:
+    there, told = talker(process), list[UTDStreamException]()
+    process.on_end(told.append)
+    pid, *_ = await there.pid()
+    await asyncio.gather(process.aclose(), process.aclose())
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+    assert (await refusal(there.pid())).reason is ConflictReason.CLOSED
+    assert (told, process.failure) == ([], None)
+
+
+async def test_who_dies_is_told_with_its_last_words_after_all_calls_have_failed(
+    process: MediaProcess,
+) -> None:
+    there, told = talker(process), list[UTDStreamException]()
+    ended = asyncio.get_running_loop().create_future()
+    process.on_end(told.append)()  # who stops is not told
+    process.on_end(lambda failure: ended.set_result((failure, calling.done())))
+    calling = asyncio.ensure_future(refusal(there.abort()))
+    async with asyncio.timeout(PATIENCE):
+        failure, had_failed = await ended
+        refused = await calling
+    assert "SIGABRT" in failure.message
+    assert "panicked with …: no way" in failure.message
+    assert TOKEN not in failure.message
+    assert (refused.message, refused.code) == (failure.message, UTDErrorCode.NETWORK)
+    assert had_failed or not told
+    assert told == []
+    for call in (there.pid(), process.room().disconnect()):
+        assert (await refusal(call)).message == failure.message
+
+
+async def test_who_is_silent_is_killed_even_when_it_is_stopped(
+    process: MediaProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there, status = talker(process), Path(f"/proc/{process.pid}/stat")
+    stopping = asyncio.ensure_future(refusal(there.stop()))
+    async with asyncio.timeout(PATIENCE):
+        while status.read_text().split()[2] != "T":  # noqa: ASYNC110, ASYNC240 - nobody tells
+            await asyncio.sleep(0)
+        monkeypatch.setattr(module, "LOOK", 0.02)
+        monkeypatch.setattr(module, "SILENCE", 0.1)
+        assert "silent" in (await stopping).message
+    assert process.failure is not None
+
+
+def test_it_serves_one_loop_after_the_other() -> None:
+    process = MediaProcess()
+    there = talker(process)
+    for _ in range(2):
+        assert asyncio.run(there.pid())[0] == process.pid
+    asyncio.run(process.aclose())
+
+
+async def test_where_none_can_be_started_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    with pytest.raises(UTDStreamException) as raised:
+        MediaProcess()
+    assert raised.value.code is UTDErrorCode.FEATURE_DISABLED
+    assert 'media="inline"' in raised.value.message

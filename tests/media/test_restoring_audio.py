@@ -1,0 +1,134 @@
+"""Devices go on in the next media process, as they were wished; who listens hears of the gap."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.media.hosts import FakeHost
+from tests.media.restored import turns
+from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.media.restoring_audio import RestoringAudio, ordered
+from utd_rx.media.succession import Succession
+from utd_rx.models.audio import AudioFrame
+from utd_rx.models.devices import AudioDirection, DeviceKey
+from utd_rx.models.voice_processing import VoiceProcessing
+from utd_rx.ports import living
+from utd_rx.ports.audio import (
+    DeviceState,
+    Flush,
+    MicrophoneSettings,
+    SetGain,
+    SetMuted,
+    SetVolume,
+    SpeakerSettings,
+)
+from utd_rx.testing.audio import FakeAudio
+from utd_rx.testing.clock import FakeClock
+from utd_rx.testing.contracts import Batches, refusal
+
+
+class Desk:
+    """A port that outlives its processes, whose devices are of one clock; the next process lacks a
+    speaker by the name of `lacks`."""
+
+    lacks = ""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.hosts: list[FakeHost] = []
+        self.audios: list[FakeAudio] = []
+        self.succession = Succession(self._start, self.clock)
+        self.port = RestoringAudio(self.succession, self._make, FakeAudio(self.clock).abilities)
+
+    def _start(self) -> FakeHost:
+        self.hosts.append(FakeHost())
+        return self.hosts[-1]
+
+    def _make(self, host: FakeHost) -> Any:
+        self.audios.append(FakeAudio(self.clock))
+        if self.lacks:
+            self.audios[-1].unplug(self.lacks, AudioDirection.OUTPUT)
+        return host.near(self.audios[-1])
+
+    async def die(self) -> None:
+        """Let the process die, and its successor be there."""
+        self.hosts[-1].die()
+        await turns(20)
+
+
+def test_settings_follow_orders_that_make_sense() -> None:
+    microphone, speaker = MicrophoneSettings(), SpeakerSettings()
+    assert ordered(microphone, SetGain(2.0)) == MicrophoneSettings(gain=2.0)
+    assert ordered(microphone, SetMuted(True)) == MicrophoneSettings(is_muted=True)
+    assert ordered(speaker, SetVolume(0.5)) == SpeakerSettings(volume=0.5)
+    for settings, order in ((microphone, SetVolume(2.0)), (speaker, SetGain(2.0))):
+        assert ordered(settings, order) is settings
+    assert ordered(speaker, Flush()) is speaker
+
+
+async def test_what_is_open_is_open_again_as_it_was_wished_last() -> None:
+    desk, key, told = Desk(), DeviceKey("microphone"), Batches[DeviceState]()
+    desk.port.add(key, MicrophoneSettings())
+    desk.port.listen(key, told.take)
+    await desk.port.open(key)
+    await desk.port.use(key, "second")
+    await desk.port.process(key, VoiceProcessing(noise_suppression=True))
+    desk.port.order(key, SetGain(2.0))
+    desk.port.order(key, SetMuted(True))
+    desk.hosts[-1].die("aborted")
+    await turns(2)
+    gone: Any = told.told[-1]
+    assert gone.device is None
+    assert "aborted" in gone.failure.message
+    now = await told.until(lambda state: state.device is not None, after=len(told.told))
+    assert (now.device.name, now.gain, now.is_muted, now.failure) == ("second", 2.0, True, None)
+    assert now.processing == VoiceProcessing(noise_suppression=True)
+    assert len(desk.hosts) == 2
+    await desk.port.close(key)
+    assert told.told[-1].device is None
+
+
+async def test_what_is_heard_is_heard_on() -> None:
+    desk, key, frames = Desk(), DeviceKey("microphone"), Batches[AudioFrame]()
+    desk.port.add(key, MicrophoneSettings())
+    stop = desk.port.hear(key, frames.take)
+    await desk.port.open(key)
+    await desk.die()
+    desk.audios[-1].say(np.full((480, 1), 9_000, np.int16))
+    desk.clock.advance(0.02)
+    await frames.until(lambda frame: True)
+    stop()
+    stop()
+
+
+async def test_a_device_that_is_gone_as_well_is_told_as_a_failure() -> None:
+    desk, key, told = Desk(), DeviceKey("speaker"), Batches[DeviceState]()
+    desk.port.add(key, SpeakerSettings(device="second"))
+    desk.port.listen(key, told.take)
+    await desk.port.open(key)
+    desk.lacks = "second"
+    await desk.die()
+    failure = told.told[-1].failure
+    assert failure is not None
+    assert failure.code is UTDErrorCode.NOT_FOUND
+    desk.hosts[-1].die()
+    await turns()
+    assert len(desk.hosts) == 2  # nothing is open that would need another one
+
+
+async def test_what_is_closed_is_known_in_the_next_process_and_closed() -> None:
+    desk, key = Desk(), DeviceKey("microphone")
+    desk.port.add(key, MicrophoneSettings())
+    with pytest.raises(UTDStreamException):
+        living.find(key)
+    await desk.port.open(key)
+    await desk.port.close(key)
+    await desk.die()
+    assert len(desk.hosts) == 1
+    await desk.port.open(key)
+    assert len(desk.hosts) == 2
+    desk.port.forget(key)
+    assert (await refusal(desk.port.open(key))).code is UTDErrorCode.NOT_FOUND

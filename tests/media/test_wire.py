@@ -1,0 +1,72 @@
+"""What crosses comes whole, or is refused by a sentence that says why."""
+
+from __future__ import annotations
+
+import pickle
+import socket
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.media import wire
+from utd_rx.media.wire import Ask, Beat, Delivery, Message, Unframer, framed
+
+MESSAGES: list[Message] = [Beat(), Ask(1, 2, "connect", b"words"), Delivery(3, ("x" * 500,))]
+
+
+@given(st.lists(st.sampled_from(MESSAGES), max_size=8), st.integers(1, 700))
+def test_messages_come_whole_however_the_bytes_are_cut(sent: list[Message], size: int) -> None:
+    stream = b"".join(framed(message) for message in sent)
+    unframer, came = Unframer(), []
+    for start in range(0, len(stream), size):
+        unframer.feed(stream[start : start + size])
+        while (found := unframer.next()) is not None:
+            came.append(found)
+    assert came == [(message, 0) for message in sent]
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [
+        wire.HEADER.pack(wire.MAX_MESSAGE + 1, 0),
+        wire.HEADER.pack(1, wire.MAX_DESCRIPTORS + 1),
+        wire.HEADER.pack(5, 0) + b"hello",
+        wire.HEADER.pack(0, 0),
+    ],
+    ids=["too long", "too many descriptors", "no pickle", "empty"],
+)
+def test_what_is_no_message_is_refused(stream: bytes) -> None:
+    unframer = Unframer()
+    unframer.feed(stream)
+    with pytest.raises(UTDStreamException) as raised:
+        unframer.next()
+    assert raised.value.code is UTDErrorCode.MALFORMED_RESPONSE
+
+
+def test_what_is_alive_or_too_large_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as alive, pytest.raises(UTDStreamException) as raised:
+        wire.pickled_value(alive, "what publish() is called with")
+    assert raised.value.code is UTDErrorCode.VALIDATION
+    assert "publish()" in raised.value.message
+    monkeypatch.setattr(wire, "MAX_MESSAGE", 1_000)
+    with pytest.raises(UTDStreamException) as raised:
+        wire.pickled_value(bytes(600), "it")
+    assert raised.value.code is UTDErrorCode.VALIDATION
+    assert wire.pickled_value(bytes(300), "it")
+
+
+class Proud(Exception):
+    """Cannot be made again from what is pickled of it."""
+
+    def __init__(self, one: str, two: str) -> None:
+        super().__init__(f"{one} {two}")
+
+
+def test_an_error_crosses_as_itself_or_as_what_it_says() -> None:
+    plain = pickle.loads(wire.pickled_error(UTDStreamException("no", code=UTDErrorCode.NETWORK)))
+    assert (plain.message, plain.code) == ("no", UTDErrorCode.NETWORK)
+    odd = pickle.loads(wire.pickled_error(Proud("a", "b")))
+    assert isinstance(odd, UTDStreamException)
+    assert odd.message == "Proud: a b"

@@ -1,0 +1,176 @@
+"""Speaking in the app on a speaker that lives in the media process.
+
+Frames go there one by one, in the order of everything else: what an agent says is there before it
+is due, and a room's own participants are played without passing here (`RoomPort.route`).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any, Final
+
+from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.media.frames import FrameReader
+from utd_rx.media.hosted_speaker import HostedTap, HostedVoice, VoiceProgress
+from utd_rx.media.near import Near
+from utd_rx.models.audio import AudioFrame, FrameSink
+from utd_rx.models.checks import number
+from utd_rx.models.devices import DeviceKey
+from utd_rx.ports import living
+from utd_rx.ports.audio import Abilities, check_gain
+
+MAX_MARGIN: Final = 0.25
+"""Seconds; see `Speaker.voice`."""
+
+
+class AfarVoice:
+    """A voice in the mix of a speaker in the media process: a `living.Voice`.
+
+    What it says of itself is as old as the last word from there, 10 ms and the way.
+    """
+
+    def __init__(self, make: Callable[[float], Any], gain: float) -> None:
+        self._make = make
+        self._gain = check_gain(gain)
+        self._lock = threading.Lock()
+        self._told = VoiceProgress()
+        self._fed = 0.0
+        self._flushes = 0
+        self._before = 0.0  # seconds that went into the mixes of processes that are gone
+        self._far: Any = None
+        self._stop: Callable[[], None] = lambda: None
+        self.is_closed = False
+
+    @property
+    def gain(self) -> float:
+        """0 to 4, 1 for unchanged."""
+        return self._gain
+
+    @gain.setter
+    def gain(self, gain: float) -> None:
+        self._gain = check_gain(gain)
+        if self._far is not None:
+            self._far.set_gain(gain)
+
+    @property
+    def position(self) -> float:
+        """Seconds of this voice that went into the mix."""
+        return self._before + self._told.position
+
+    @property
+    def waiting(self) -> float:
+        """Seconds of it that are left to go into the mix."""
+        with self._lock:
+            told = self._told
+            if told.flushes != self._flushes:
+                return self._fed
+            # What was told is a sum of floats, and so is this.
+            left = self._fed - told.fed + told.waiting
+            return left if left > 1e-9 else 0.0
+
+    def __call__(self, frame: AudioFrame) -> None:
+        """Take a frame of any format, on any thread; returns at once and never raises."""
+        with self._lock:
+            if self._far is not None and not self.is_closed:
+                self._fed += frame.duration
+                self._far.feed(frame.samples, frame.sample_rate, frame.at)
+
+    def flush(self) -> None:
+        """Drop what waits, with a fade; what comes later is played."""
+        with self._lock:
+            self._fed = 0.0
+            self._flushes += 1
+            if self._far is not None:
+                self._far.flush()
+
+    def close(self) -> None:
+        """Leave the mix. Idempotent."""
+        self.is_closed = True
+        if self._far is not None:
+            self._far.close()
+        self.lost()
+
+    def attach(self) -> None:
+        """Speak in the process that there is now."""
+        self.lost()
+        self._far = self._make(self._gain)
+        self._stop = self._far.listen(self._progressed)
+
+    def lost(self) -> None:
+        """The process is gone, with what waited."""
+        with self._lock:
+            self._stop()
+            self._far, self._stop = None, lambda: None
+            self._before += self._told.position
+            self._told = VoiceProgress()
+            self._fed, self._flushes = 0.0, 0
+
+    def _progressed(self, told: VoiceProgress) -> None:
+        with self._lock:
+            self._told = told
+
+
+class AfarSpeaker:
+    """A speaker that is alive in the media process, as a `living.LivingSpeaker` here."""
+
+    lives_elsewhere = True
+
+    def __init__(self, abilities: Abilities, key: DeviceKey, host: Callable[[], Any]) -> None:
+        self._abilities = abilities
+        self._key = key
+        self._host = host
+        self.voices: tuple[AfarVoice, ...] = ()
+        living.enter(key, self)
+
+    @property
+    def position(self) -> float:
+        """Not told; raises `FEATURE_DISABLED`."""
+        raise UTDStreamException(
+            'a speaker in the media process tells no position: pass media="inline"',
+            code=UTDErrorCode.FEATURE_DISABLED,
+        )
+
+    def voice(self, name: str, *, gain: float = 1.0, margin: float | None = None) -> AfarVoice:
+        """Return a new place in its mix; see `Speaker.voice`."""
+        self._need_frames("voices")
+        if margin is not None:
+            number(margin, f"a margin is from 0 to {MAX_MARGIN:g} s", 0.0, MAX_MARGIN)
+
+        def make(gain: float) -> Any:
+            of = (self._key, name, gain, margin)
+            return self._host().port(
+                Near, HostedVoice, f"{HostedVoice.__module__}:HostedVoice", *of
+            )
+
+        voice = AfarVoice(make, gain)
+        self.voices = (*(other for other in self.voices if not other.is_closed), voice)
+        if self._host() is not None:
+            voice.attach()
+        return voice
+
+    def listen(self, sink: FrameSink) -> Callable[[], None]:
+        """Give what it plays to `sink` on this loop, in the process that there is now; call the
+        result to stop."""
+        self._need_frames("frames")
+
+        def give(frames: tuple[AudioFrame, ...]) -> None:
+            for frame in frames:
+                sink(frame)
+
+        reader = FrameReader(give)
+        end = self._make(HostedTap, self._key).hear(reader)
+
+        def stop() -> None:
+            reader.stop()
+            end()
+
+        return stop
+
+    def _make(self, kind: type, *args: Any) -> Any:
+        """Return what stands for something that is made over there."""
+        return self._host().port(Near, kind, f"{kind.__module__}:{kind.__name__}", *args)
+
+    def _need_frames(self, what: str) -> None:
+        if not self._abilities.has_frames:
+            raise self._abilities.lack(what)

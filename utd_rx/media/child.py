@@ -1,0 +1,111 @@
+"""The child: an interpreter of its own in which rooms and devices live.
+
+It ends when the app does, however that ends: the socket is closed then, and where somebody else
+holds a copy of that, as a process that the app forked, the app's own end is seen. What it says to
+nobody, a panic above all, goes into a file that the app reads when it has died.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import faulthandler
+import logging
+import os
+import select
+import signal
+import socket
+import threading
+from contextlib import suppress
+from typing import Final
+
+from utd_rx.media.choice import VARIABLE
+from utd_rx.media.far import FarEnd
+from utd_rx.media.wire import Beat, ChildLog
+from utd_rx.models.secrets import foreign_text
+
+BEAT: Final = 1.0
+"""Seconds between signs of life."""
+
+LEAVING: Final = 0.8
+"""Seconds to leave the rooms when the app is gone, whose ghost the others see until then."""
+
+MAX_WORDS: Final = 1024 * 1024
+"""Bytes of what it says to nobody; then it begins anew."""
+
+MAX_LINE: Final = 2_000
+"""Characters of a line of the log."""
+
+
+def main(descriptor: int, parent: int) -> None:
+    """Serve the app at the other end of the socket `descriptor` until it is gone; never returns."""
+    faulthandler.enable()
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())  # what the app blocks is its own affair
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.environ[VARIABLE] = "inline"  # here is where they live
+    status = 1
+    try:
+        asyncio.run(_serve(socket.socket(fileno=descriptor), parent))
+        status = 0
+    finally:
+        # Not as an interpreter ends: native threads would go on while it is taken apart.
+        os._exit(status)
+
+
+async def _serve(end: socket.socket, parent: int) -> None:
+    over = asyncio.Event()
+    far = FarEnd(end, lambda error: over.set())
+    logging.getLogger().addHandler(_ToTheApp(far))
+    _watch(parent, asyncio.get_running_loop(), over)
+    far.pipe.attach()
+    far.pipe.post(Beat())
+    while not over.is_set():
+        with suppress(TimeoutError):
+            async with asyncio.timeout(BEAT):
+                await over.wait()
+        far.pipe.post(Beat())
+        if os.fstat(2).st_size > MAX_WORDS:
+            os.ftruncate(2, 0)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LEAVING):
+            rooms = [port.aclose() for port in far.ports if hasattr(type(port), "aclose")]
+            await asyncio.gather(*rooms, return_exceptions=True)
+
+
+def _watch(parent: int, loop: asyncio.AbstractEventLoop, over: asyncio.Event) -> None:
+    """End with the app, even if the loop here has stopped or somebody else holds the socket."""
+    try:
+        descriptor = os.pidfd_open(parent)
+    except OSError:  # it is gone, or the kernel is older than 5.3 and the socket has to do
+        if os.getppid() != parent:
+            over.set()
+        return
+    if os.getppid() != parent:
+        over.set()
+
+    def wait() -> None:
+        select.select([descriptor], (), ())
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(over.set)
+        _end_at_last.wait(LEAVING + 0.1)
+        os._exit(1)
+
+    threading.Thread(target=wait, name="utd_rx watch the app", daemon=True).start()
+
+
+_end_at_last: Final = threading.Event()
+"""Never set."""
+
+
+class _ToTheApp(logging.Handler):
+    """Hands the log over to the app's, line by line."""
+
+    def __init__(self, far: FarEnd) -> None:
+        super().__init__()
+        self._far = far
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            text = foreign_text(self.format(record), max_text=MAX_LINE)
+        except Exception:  # noqa: BLE001 - somebody's arguments do not fit their line
+            text = record.msg
+        self._far.pipe.post(ChildLog(record.name, record.levelno, text))

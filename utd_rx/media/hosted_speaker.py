@@ -1,0 +1,95 @@
+"""What the child does on its speakers for one who speaks in the app, or listens there."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final, TypeAlias
+
+from attrs import frozen
+
+from utd_rx.models.audio import AudioFrame, Samples
+from utd_rx.models.devices import DeviceKey
+from utd_rx.ports import living
+from utd_rx.ports.room import FramesSink
+
+LOOK: Final = 0.01
+"""Seconds between two words of how far a voice has come, while it speaks: a frame."""
+
+
+@frozen
+class VoiceProgress:
+    """How far a voice has come: in seconds, `fed` since so many flushes, in the mix, and left."""
+
+    flushes: int = 0
+    fed: float = 0.0
+    position: float = 0.0
+    waiting: float = 0.0
+
+
+ProgressSink: TypeAlias = Callable[[VoiceProgress], None]
+
+
+class HostedVoice:
+    """A voice in the mix of a speaker that is alive here; see `living.Voice`."""
+
+    def __init__(self, key: DeviceKey, name: str, gain: float, margin: float | None) -> None:
+        self._voice: living.Voice = living.find(key).voice(name, gain=gain, margin=margin)
+        self._fed = 0.0
+        self._flushes = 0
+        self._spoke = asyncio.Event()
+
+    def feed(self, samples: Samples, sample_rate: int, at: float) -> None:
+        """Play this behind what waits."""
+        self._voice(AudioFrame(samples, sample_rate, at))
+        self._fed += len(samples) / sample_rate
+        self._spoke.set()
+
+    def set_gain(self, gain: float) -> None:
+        """Play it louder or softer."""
+        self._voice.gain = gain
+
+    def flush(self) -> None:
+        """Drop what waits, with a fade."""
+        self._voice.flush()
+        self._fed = 0.0
+        self._flushes += 1
+        self._spoke.set()
+
+    def close(self) -> None:
+        """Leave the mix."""
+        self._voice.close()
+
+    def listen(self, sink: ProgressSink) -> Callable[[], None]:
+        """Tell how far it has come, while something of it waits; call to stop."""
+        task = asyncio.create_task(self._tell(sink), name="utd_rx far: a voice")
+
+        def stop() -> None:
+            task.cancel()
+
+        return stop
+
+    async def _tell(self, sink: ProgressSink) -> None:
+        told = None
+        while True:
+            voice = self._voice
+            now = VoiceProgress(self._flushes, self._fed, voice.position, voice.waiting)
+            if now != told:
+                told = now
+                sink(now)
+            if not now.waiting:
+                self._spoke.clear()
+                await self._spoke.wait()
+            await asyncio.sleep(LOOK)
+
+
+class HostedTap:
+    """What a speaker that is alive here plays."""
+
+    def __init__(self, key: DeviceKey) -> None:
+        self._key = key
+
+    def hear(self, sink: FramesSink) -> Callable[[], None]:
+        """Give it to `sink`, on the speaker's thread; call to stop."""
+        speaker: living.LivingSpeaker = living.find(self._key)
+        return speaker.listen(lambda frame: sink((frame,)))

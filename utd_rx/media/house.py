@@ -1,0 +1,105 @@
+"""`House`: the media process of an event loop, for all rooms and devices of it that live apart.
+
+One for all of them, so that a room finds the microphone that it publishes and the speaker that it
+plays on, whoever made them. It is there while somebody holds it: a client, a room, an open device.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final
+from weakref import WeakKeyDictionary
+
+from utd_rx.audio.handle import BackendName, port_of
+from utd_rx.media.process import MediaProcess
+from utd_rx.media.restoring_audio import RestoringAudio
+from utd_rx.media.restoring_room import RestoringRoom
+from utd_rx.media.succession import Succession
+from utd_rx.models.devices import DeviceKey
+
+
+class House:
+    """Rooms and devices that live apart.
+
+    Args:
+        start: Starts a media process.
+    """
+
+    def __init__(self, start: Callable[[], Any] = MediaProcess) -> None:
+        self.succession: Final[Succession[Any]] = Succession(start)
+        self._audios: dict[BackendName, RestoringAudio] = {}
+        self._holds = 0
+
+    def hold(self) -> Hold:
+        """Let it be there, from now on until that is let go of."""
+        self._holds += 1
+        self.succession.begin()
+        return Hold(self)
+
+    def room(self, needs: Callable[[DeviceKey], object], **options: Any) -> RestoringRoom:
+        """Return a room that lives there, a `UTDRoom` with these options, and holds the house.
+
+        Args:
+            needs: Is told of each speaker that it is to play on.
+            options: As those of `UTDRoom`.
+        """
+        return RestoringRoom(
+            self.succession,
+            lambda process: process.room(**options),
+            needs=needs,
+            closed=self.hold().release,
+        )
+
+    def audio(self, backend: BackendName) -> RestoringAudio:
+        """Return the devices of a backend that live there."""
+        if backend not in self._audios:
+            self._audios[backend] = RestoringAudio(
+                self.succession,
+                lambda process: process.audio(backend),
+                port_of(backend).abilities,
+            )
+        return self._audios[backend]
+
+    async def let_go(self) -> None:
+        """Somebody who held it does not any more; without anybody the process ends."""
+        self._holds -= 1
+        await self.rest()
+
+    async def rest(self) -> None:
+        """End the process, unless somebody holds it."""
+        if self._holds == 0:
+            await self.succession.rest()
+
+
+class Hold:
+    """That somebody holds a house."""
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+        self._is_held = True
+
+    async def release(self) -> None:
+        """Let go of it. Idempotent; cancelling is safe, it ends all the same."""
+        if self._is_held:
+            self._is_held = False
+            ending = asyncio.create_task(self.house.let_go(), name="utd_rx.media: end a process")
+            await asyncio.shield(ending)
+
+
+_houses: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, House]] = WeakKeyDictionary()
+_unbound: Final[list[House]] = []
+"""That of a client which was made before there was a loop: the first loop's that asks for one."""
+
+
+def house() -> House:
+    """Return the house of this loop; without one that of the first loop that will ask."""
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        if not _unbound:
+            _unbound.append(House())
+        return _unbound[0]
+    if loop not in _houses:
+        _houses[loop] = _unbound.pop() if _unbound else House()
+    return _houses[loop]

@@ -1,0 +1,154 @@
+"""What the room of this life lacks of what is wished, and in which order it is told. Pure.
+
+| order | step | when |
+| --- | --- | --- |
+| 1 | `Join` | while the app is joined |
+| 2 | `Subscribe` | of tracks that are there |
+| 3 | `Publish` | of what is not muted, once the server grants it |
+| 4 | `Receive` | once the track arrives |
+| 5 | `Describe` | once the server grants it |
+
+What is served and received over connections is there from the first moment on.
+
+A muted track is published again only when it is unmuted: what nobody was to hear is not heard for
+the moment between publishing and muting.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+from attrs import evolve, frozen
+
+from utd_rx.media.wished import (
+    Address,
+    OwnTrack,
+    Reception,
+    Wished,
+    receives,
+    remote_sids,
+    republished,
+    unpublished,
+)
+from utd_rx.models.frozen_map import FrozenMap
+from utd_rx.ports.data import SelfDescription
+from utd_rx.protocol import roster as roster_rules
+
+
+@frozen
+class Join:
+    """Join there."""
+
+    address: Address
+
+
+@frozen
+class Subscribe:
+    """Receive a track, or not."""
+
+    track_sid: str
+    is_wanted: bool
+
+
+@frozen
+class Publish:
+    """Publish what the app knows as this track."""
+
+    own: OwnTrack
+
+
+@frozen
+class Receive:
+    """Begin this reception."""
+
+    number: int
+    reception: Reception
+
+
+@frozen
+class Describe:
+    """Say this of oneself."""
+
+    description: SelfDescription
+
+
+Step: TypeAlias = Join | Subscribe | Publish | Receive | Describe
+
+
+def next_step(wished: Wished) -> Step | None:
+    """Return what the room of this life is to be told next; None: nothing now."""
+    if not wished.is_joined or wished.address is None:
+        return None
+    if not wished.is_there:
+        return Join(wished.address)
+    here = remote_sids(wished)
+    for sid, word in wished.subscribed.items():
+        if not word.there and sid in here:
+            return Subscribe(sid, word.is_wanted)
+    for own in wished.tracks.values():
+        is_granted = wished.roster.permission.allows(own.track.source)
+        if own.there is None and not own.track.is_muted and is_granted:
+            return Publish(own)
+    for number, reception in wished.receptions.items():
+        if reception.there is None and here.get(reception.track_sid):
+            return Receive(number, reception)
+    if not wished.is_said and wished.said and wished.roster.permission.can_update_metadata:
+        return Describe(wished.said)
+    return None
+
+
+def is_whole(wished: Wished) -> bool:
+    """Whether all is there that is wanted and may still come: what is left waits for the server."""
+    waits = any(own.there is None and not own.track.is_muted for own in wished.tracks.values())
+    here = remote_sids(wished)
+    comes = any(
+        reception.there is None and reception.track_sid in here and _is_wanted(wished, reception)
+        for reception in wished.receptions.values()
+    )
+    return next_step(wished) is None and not (wished.is_joined and (waits or comes))
+
+
+def done(wished: Wished, step: Step, result: Any = None) -> Wished:
+    """Return it after the room of this life did `step`, with what that returned."""
+    match step:
+        case Join():
+            # The wish goes on, in the room as it is now.
+            return evolve(wished, is_there=True, roster=roster_rules.from_snapshot(result))
+        case Subscribe(track_sid=sid):
+            word = evolve(wished.subscribed[sid], there=True)
+            return evolve(wished, subscribed=wished.subscribed.set(sid, word))
+        case Publish(own=own):
+            now = wished.tracks.get(own.track.sid)
+            return wished if now is None else republished(wished, now, result)
+        case Receive(number=number):
+            reception = wished.receptions.get(number)
+            if reception is None:
+                return wished
+            return receives(wished, number, evolve(reception, there=result))
+    return evolve(wished, is_said=True)
+
+
+def given_up(wished: Wished) -> Wished:
+    """Return it without what does not come any more: the server is the authority."""
+    tracks = ((sid, own) for sid, own in wished.tracks.items() if own.there or own.track.is_muted)
+    receptions = (item for item in wished.receptions.items() if item[1].there is not None)
+    return evolve(wished, tracks=FrozenMap(tracks), receptions=FrozenMap(receptions), is_said=True)
+
+
+def refused(wished: Wished, step: Step) -> Wished:
+    """Return it without what the room of this life has refused."""
+    match step:
+        case Subscribe(track_sid=sid):
+            return evolve(wished, subscribed=wished.subscribed.remove(sid))
+        case Publish(own=own):
+            return unpublished(wished, own.track.sid)
+        case Receive(number=number):
+            return receives(wished, number, None)
+        case Describe():
+            return evolve(wished, is_said=True)
+    return wished
+
+
+def _is_wanted(wished: Wished, reception: Reception) -> bool:
+    word = wished.subscribed.get(reception.track_sid)
+    return word is None or word.is_wanted

@@ -1,0 +1,191 @@
+"""The app's end of sources that stay there: what is no value is opened here, and its frames cross.
+
+A source of the package's own is a value, a file, a tone, a camera, and is opened in the media
+process, where a busy app does not disturb it. What holds something of the app's is not: a callback,
+an iterator, an observable, a class of somebody's. So is what is too large to be sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import itertools
+import logging
+import os
+import pickle
+import sys
+from collections.abc import Callable, Iterator
+from functools import partial
+from types import BuiltinFunctionType, FunctionType
+from typing import Any, Final
+
+from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.media.frames import FrameWriter
+from utd_rx.media.pictures import PictureWriter
+from utd_rx.media.pipe import Handler, Pipe
+from utd_rx.media.ring import RingShape
+from utd_rx.media.wire import (
+    MAX_MESSAGE,
+    Lent,
+    LentEnded,
+    LentLost,
+    LentOpened,
+    LentShut,
+    LentStray,
+    OpenLent,
+    ReturnLent,
+    RingMade,
+    ShutLent,
+)
+from utd_rx.models.audio import AudioFormat, AudioFrame
+from utd_rx.models.devices import DeviceKey
+from utd_rx.models.video import Losable, VideoFormat, VideoFrame
+from utd_rx.ports import living
+
+logger: Final = logging.getLogger(__name__)
+
+LARGEST: Final = MAX_MESSAGE // 4
+"""Bytes of a source that is sent with its sound in it: three minutes at 48 kHz."""
+
+_KNOWN: Final = sys.stdlib_module_names | {"utd_rx", "numpy"}
+"""Modules that are the same in the child. Others may be what the app was started with, and would
+run a second time there."""
+
+
+class _Travelling(pickle.Pickler):
+    """Refuses what would not be there, in the child, what it is here."""
+
+    def reducer_override(self, value: Any) -> Any:
+        if isinstance(value, type | FunctionType | BuiltinFunctionType):
+            module = value.__module__ or ""
+            if module.partition(".")[0] not in _KNOWN or module.startswith("utd_rx.testing"):
+                raise pickle.PicklingError(f"{module} may not be there")
+        is_alive = isinstance(value, DeviceKey) and living.is_here(value)
+        if is_alive or isinstance(value, Iterator):  # of which another one would go on by itself
+            raise pickle.PicklingError("it is alive here")
+        return NotImplemented
+
+
+def travels(value: object) -> bool:
+    """Return whether a value is the same in the media process, and small enough to be sent."""
+    words = io.BytesIO()
+    try:
+        _Travelling(words, pickle.HIGHEST_PROTOCOL).dump(value)
+    except Exception:  # noqa: BLE001 - whatever somebody else's `__reduce__` raises
+        return False
+    return words.tell() <= LARGEST
+
+
+def announce_ring(pipe: Pipe, number: int, shape: RingShape, descriptors: tuple[int, int]) -> None:
+    """Tell the other end of a ring, as the writer of one is given it."""
+    pipe.post(RingMade(number, shape), [os.dup(descriptor) for descriptor in descriptors])
+
+
+class Lending:
+    """The sources of one app that are lent to its media process, and their openings; on the loop
+    of the pipe."""
+
+    def __init__(self, pipe: Pipe, handlers: dict[type, Handler]) -> None:
+        self._pipe = pipe
+        self._numbers = itertools.count(1)
+        self._sources: dict[int, Any] = {}
+        self._openings: dict[int, asyncio.Task[None]] = {}
+        handlers.update(
+            {
+                OpenLent: lambda message, _: self._open(message.opening, message.lent),
+                ShutLent: lambda message, _: self._shut(message.opening),
+                ReturnLent: lambda message, _: self._sources.pop(message.lent, None),
+            }
+        )
+
+    def lend(self, source: Any) -> Any:
+        """Return what crosses instead of a source: itself, where it is a value."""
+        if not callable(getattr(source, "open", None)) or travels(source):
+            return source
+        declared = getattr(source, "format", None)
+        number = next(self._numbers)
+        self._sources[number] = source
+        return Lent(number, declared if isinstance(declared, AudioFormat | VideoFormat) else None)
+
+    def close(self) -> None:
+        """Close what is open: the media process is gone."""
+        self._sources.clear()
+        for opening in tuple(self._openings.values()):
+            opening.get_loop().call_soon_threadsafe(opening.cancel)
+
+    def _open(self, opening: int, lent: int) -> None:
+        work = _Opening(opening, self._sources[lent], self._pipe).run()
+        task = asyncio.create_task(work, name="utd_rx.media: a source of the app's")
+        self._openings[opening] = task
+        task.add_done_callback(partial(self._over, opening))
+
+    def _shut(self, opening: int) -> None:
+        if (task := self._openings.get(opening)) is not None:
+            task.cancel()
+
+    def _over(self, opening: int, task: asyncio.Task[None]) -> None:
+        del self._openings[opening]
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("an input failed to close", exc_info=error)
+        self._pipe.post(LentShut(opening))
+
+
+class _Opening:
+    """One opening of a source, until it is cancelled."""
+
+    def __init__(self, number: int, source: Any, pipe: Pipe) -> None:
+        self._number = number
+        self._source = source
+        self._pipe = pipe
+        announce = partial(announce_ring, pipe, number)
+        is_picture = isinstance(getattr(source, "format", None), VideoFormat)
+        self._kind: type = VideoFrame if is_picture else AudioFrame
+        self._writer: FrameWriter | PictureWriter
+        self._write: Callable[[Any], None]
+        if is_picture:
+            self._writer = pictures = PictureWriter(announce)
+            self._write = pictures.write
+        else:
+            self._writer = sound = FrameWriter(announce)
+            self._write = lambda frame: sound.write((frame,))
+
+    async def run(self) -> None:
+        """Open it, say so, say when it ends, and close it when this is cancelled."""
+        try:
+            stream = await self._source.open(self._put)
+        except Exception as error:  # noqa: BLE001 - it crosses
+            self._pipe.post(LentOpened(self._number, _crossing(error)))
+            return
+        try:
+            is_losable = isinstance(stream, Losable)
+            self._pipe.post(LentOpened(self._number, is_losable=is_losable))
+            if isinstance(stream, Losable):
+                stream.watch(lambda failure: self._pipe.post(LentLost(self._number, failure)))
+            self._pipe.post(LentEnded(self._number, await _end_of(stream)))
+            await asyncio.get_running_loop().create_future()
+        finally:
+            try:
+                await stream.aclose()
+            finally:
+                self._writer.close()
+
+    def _put(self, frame: object) -> None:
+        if isinstance(frame, self._kind):
+            self._write(frame)
+        else:
+            self._pipe.post(LentStray(self._number, type(frame).__name__))
+
+
+async def _end_of(stream: Any) -> Exception | None:
+    try:
+        await stream.wait_ended()
+    except Exception as error:  # noqa: BLE001 - it crosses
+        return _crossing(error)
+    return None
+
+
+def _crossing(error: Exception) -> Exception:
+    """Return an error as it can be made on the other side."""
+    if travels(error):
+        return error
+    return UTDStreamException(f"{type(error).__name__}: {error}", code=UTDErrorCode.UNKNOWN)

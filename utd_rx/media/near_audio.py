@@ -1,0 +1,56 @@
+"""`NearAudio`: an audio port in the app, of devices that live in the media process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import ClassVar, Final
+
+from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.media.frames import FrameReader
+from utd_rx.media.near import Near, NearEnd, TakeBack
+from utd_rx.models.devices import DeviceKey
+from utd_rx.ports.audio import Abilities, Settings, StatesSink
+from utd_rx.ports.room import FramesSink
+
+
+class NearAudio(Near):
+    """What of it is known here: what the devices can do, and which there are."""
+
+    undo: ClassVar[Mapping[str, TakeBack]] = {"open": lambda args, _: ("close", args)}
+
+    def __init__(self, end: NearEnd, number: int, shape: type, *, abilities: Abilities) -> None:
+        super().__init__(end, number, shape)
+        self.abilities: Final = abilities
+        self._added: Final[set[DeviceKey]] = set()
+
+    def add(self, key: DeviceKey, settings: Settings) -> None:
+        """See `AudioPort.add`."""
+        self._added.add(key)
+        self._tell("add", key, settings)
+
+    def forget(self, key: DeviceKey) -> None:
+        """See `AudioPort.forget`."""
+        self._added.discard(key)
+        self._tell("forget", key)
+
+    def listen(self, key: DeviceKey, sink: StatesSink) -> Callable[[], None]:
+        """See `AudioPort.listen`."""
+        return self._tell("listen", self._found(key), sink)
+
+    def hear(self, key: DeviceKey, sink: FramesSink) -> Callable[[], None]:
+        """See `AudioPort.hear`."""
+        reader = FrameReader(sink)
+        end = self._tell("hear", self._found(key), reader)
+
+        def stop() -> None:
+            reader.stop()
+            end()
+
+        return stop
+
+    def _found(self, key: DeviceKey) -> DeviceKey:
+        if key not in self._added:
+            raise UTDStreamException(
+                f"there is no {key.kind} {key.id}: add it first", code=UTDErrorCode.NOT_FOUND
+            )
+        return key

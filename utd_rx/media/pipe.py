@@ -1,0 +1,211 @@
+"""`Pipe`: one end of the socket between the app and its media process.
+
+Whole messages in order, both ways, and descriptors with them, which asyncio's own transports do not
+carry. Writing never waits: what the socket does not take is kept in the queue, which says what of
+it may be dropped (`outbound`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any, Final, TypeAlias
+
+from utd_rx.errors import UTDStreamException
+from utd_rx.media.outbound import Outbound
+from utd_rx.media.wire import MAX_DESCRIPTORS, Message, Unframer, framed
+from utd_rx.state.reports import running_loop
+
+READ: Final = 256 * 1024
+"""Bytes taken from the socket at a time."""
+
+READS: Final = 16
+"""Times in one turn of the loop, so that a storm does not hold up everything else."""
+
+Handler: TypeAlias = Callable[[Any, tuple[int, ...]], object]
+"""Takes a message and the descriptors that came with it, which are its to close; on the loop."""
+
+
+class Pipe:
+    """One end; read on the loop that attached it, written from any thread.
+
+    Args:
+        end: The socket, of AF_UNIX, which belongs to the pipe from now on.
+        take: Takes what comes, on the loop.
+        broken: Is called once, on the loop, when the other end is gone or speaks nonsense.
+    """
+
+    def __init__(
+        self,
+        end: socket.socket,
+        take: Handler,
+        broken: Callable[[UTDStreamException | None], None],
+    ) -> None:
+        end.setblocking(False)
+        self._end = end
+        self._take = take
+        self._broken = broken
+        self._outbound = Outbound()
+        self._rest: memoryview | None = None
+        self._rest_descriptors: Sequence[int] = ()
+        self._incoming = Unframer()
+        self._descriptors: deque[int] = deque()
+        self._lock = threading.RLock()  # a finalizer may post in the middle of a post
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._is_closed = False
+        self._is_deaf = False
+        self._is_pumping = False
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop | None:
+        """The loop it is read on."""
+        return self._loop
+
+    def attach(self) -> bool:
+        """Read on this loop from now on; return whether it was read on none before."""
+        if self._is_closed or (self._loop is not None and not self._loop.is_closed()):
+            return False
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(self._end, self._read)
+        with self._lock:
+            if self._rest is not None:
+                self._loop.add_writer(self._end, self._write)
+        return True
+
+    def post(self, message: Message, descriptors: Sequence[int] = ()) -> None:
+        """Send a message behind all others, on any thread; descriptors are closed here when they
+        are on their way. Nothing when the pipe is closed."""
+        with self._lock:
+            if self._is_closed or self._is_deaf:
+                _close_all(descriptors)
+                return
+            self._outbound.put(message, descriptors)
+            if self._rest is None and not self._is_pumping:
+                self._pump()
+
+    def close(self) -> None:
+        """End it; idempotent, any thread, but on the loop if it is read on one that runs."""
+        with self._lock:
+            if self._is_closed:
+                return
+            self._is_closed = True
+            if self._loop is not None and not self._loop.is_closed():
+                self._loop.remove_reader(self._end)
+                self._loop.remove_writer(self._end)
+            self._end.close()
+            _close_all(self._rest_descriptors)
+            self._drop_waiting()
+            _close_all(self._descriptors)
+
+    def abandon(self) -> None:
+        """Let go of the socket in a process that was forked off, and of nothing else: the loop is
+        the parent's."""
+        self._is_closed = True
+        self._end.close()
+
+    # -- writing, under the lock ------------------------------------------------------------------
+
+    def _pump(self) -> None:
+        """Write what waits until the socket takes no more."""
+        self._is_pumping = True
+        try:
+            while self._rest is None and (waiting := self._outbound.take()) is not None:
+                message, descriptors = waiting
+                self._rest = memoryview(framed(message, len(descriptors)))
+                self._rest_descriptors = descriptors
+                self._send()
+        finally:
+            self._is_pumping = False
+
+    def _send(self) -> None:
+        """Write the rest of a message, as far as the socket takes it."""
+        rest = self._rest
+        try:
+            while rest:
+                if self._rest_descriptors:
+                    sent = socket.send_fds(
+                        self._end, [rest], self._rest_descriptors, socket.MSG_NOSIGNAL
+                    )
+                    _close_all(self._rest_descriptors)
+                    self._rest_descriptors = ()
+                else:
+                    sent = self._end.send(rest, socket.MSG_NOSIGNAL)
+                rest = rest[sent:]
+        except BlockingIOError:
+            self._rest = rest
+            self._await_room()
+        except OSError:  # the other end is gone, which whoever reads is told
+            self._is_deaf, self._rest = True, None
+            _close_all(self._rest_descriptors)
+            self._drop_waiting()
+        else:
+            self._rest = None
+
+    def _drop_waiting(self) -> None:
+        while (waiting := self._outbound.take()) is not None:
+            _close_all(waiting[1])
+
+    def _await_room(self) -> None:
+        """Go on when the socket takes more."""
+        loop = self._loop
+        if loop is None or loop.is_closed():
+            return
+        with suppress(RuntimeError):  # closed meanwhile
+            if running_loop() is loop:
+                loop.add_writer(self._end, self._write)
+            else:
+                loop.call_soon_threadsafe(self._arm)
+
+    def _arm(self) -> None:
+        with self._lock:
+            if self._loop is not None and not self._is_closed and self._rest is not None:
+                self._loop.add_writer(self._end, self._write)
+
+    def _write(self) -> None:
+        with self._lock:
+            if self._is_closed:
+                return
+            self._send()
+            if self._rest is None:
+                self._pump()
+            if self._rest is None and self._loop is not None:
+                self._loop.remove_writer(self._end)
+
+    # -- reading ----------------------------------------------------------------------------------
+
+    def _read(self) -> None:
+        try:
+            for _ in range(READS):
+                try:
+                    data, came, _, _ = socket.recv_fds(self._end, READ, MAX_DESCRIPTORS)
+                except BlockingIOError:
+                    return
+                self._descriptors.extend(came)
+                if not data:
+                    self._end_reading(None)
+                    return
+                self._incoming.feed(data)
+                while not self._is_closed and (found := self._incoming.next()) is not None:
+                    message, count = found
+                    self._take(message, tuple(self._descriptors.popleft() for _ in range(count)))
+                if self._is_closed or len(data) < READ:
+                    return
+        except OSError:
+            self._end_reading(None)
+        except UTDStreamException as error:
+            self._end_reading(error)
+
+    def _end_reading(self, error: UTDStreamException | None) -> None:
+        self.close()
+        self._broken(error)
+
+
+def _close_all(descriptors: Sequence[int]) -> None:
+    for descriptor in descriptors:
+        with suppress(OSError):
+            os.close(descriptor)

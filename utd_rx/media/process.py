@@ -1,0 +1,276 @@
+"""`MediaProcess`: the child in which rooms and devices live, from its start to its end.
+
+A plain subprocess: `multiprocessing` would run an unguarded script a second time. It has a session
+of its own, so that a Ctrl-C at the terminal is the app's alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import weakref
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, TypeVar, cast
+
+from utd_rx.audio.handle import BackendName, port_of
+from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.media.near import Near, NearEnd, closed
+from utd_rx.media.near_audio import NearAudio
+from utd_rx.media.near_room import NearRoom
+from utd_rx.media.wire import Beat, ChildLog
+from utd_rx.models.secrets import foreign_text
+from utd_rx.ports.audio import AudioPort
+from utd_rx.ports.room import RoomPort
+from utd_rx.state.reports import report
+
+N = TypeVar("N", bound=Near)
+
+BOOT: Final = (
+    "import sys; sys.path[:] = sys.argv[3:]; from utd_rx.media.child import main; "
+    "main(int(sys.argv[1]), int(sys.argv[2]))"
+)
+
+LOOK: Final = 0.5
+"""Seconds between looks whether the child still says something."""
+
+SILENCE: Final = 5.0
+"""Seconds of this loop's running without a sign of life, after which the child is given up."""
+
+ENDING: Final = 1.5
+"""Seconds for the child to leave its rooms and go, when it is told to."""
+
+REAP: Final = 0.005
+"""Seconds between looks whether a child whose socket is closed has ended."""
+
+MAX_WORDS: Final = 500
+"""Characters of them that are told."""
+
+TAIL: Final = 8 * 1024
+"""Bytes of what the child said last that are looked at."""
+
+
+class MediaProcess:
+    """A child process, the ports that live there, and its end. It is not started again.
+
+    It starts at once and is used on any loop; what is called before it is up waits for it.
+
+    Raises:
+        UTDStreamException: `FEATURE_DISABLED`: no process can be started here.
+    """
+
+    def __init__(self) -> None:
+        near, far = socket.socketpair()
+        self._words = os.memfd_create("utd_rx last words")
+        os.set_blocking(near.fileno(), False)
+        try:
+            self._child = _start(far.fileno(), self._words)
+        except OSError as error:
+            near.close()
+            os.close(self._words)
+            raise UTDStreamException(
+                f'no media process can be started here ({error.strerror}): pass media="inline"',
+                code=UTDErrorCode.FEATURE_DISABLED,
+            ) from error
+        finally:
+            far.close()
+        self._end = NearEnd(near, self._broken, self._watch)
+        self._end.handlers.update({ChildLog: _log, Beat: _nothing})
+        self._listeners: dict[object, Callable[[UTDStreamException], None]] = {}
+        self._failure: str | None = None
+        self._quiet = self._seen = 0
+        self._closing: asyncio.Task[None] | None = None
+        self._left = weakref.finalize(self, _leave, self._child, self._end, self._words)
+
+    def __repr__(self) -> str:
+        return f"<MediaProcess {self.pid}{'' if self._failure is None else ', ended'}>"
+
+    @property
+    def pid(self) -> int:
+        """The child's."""
+        return self._child.pid
+
+    @property
+    def failure(self) -> UTDStreamException | None:
+        """Why it is over, None while it is not."""
+        return None if self._failure is None else self._failed()
+
+    def room(self, **options: Any) -> RoomPort:
+        """Return a room that lives there, a `UTDRoom` with these options."""
+        return cast(
+            "RoomPort", self.port(NearRoom, RoomPort, "utd_rx.media.hosted:room", **options)
+        )
+
+    def audio(self, backend: BackendName = "portaudio") -> AudioPort:
+        """Return a port of devices that live there; `VALIDATION` for no backend."""
+        near = partial(NearAudio, abilities=port_of(backend).abilities)
+        there = self.port(near, AudioPort, "utd_rx.media.hosted:audio", backend)
+        return cast("AudioPort", there)
+
+    def port(
+        self,
+        near: Callable[[NearEnd, int, type], N],
+        shape: type,
+        factory: str,
+        *args: Any,
+        **kwargs: Any,
+    ) -> N:
+        """Return what stands for a port that lives there.
+
+        Args:
+            near: What stands for it: a `Near`.
+            shape: A class that has the port's methods.
+            factory: `module:name` of what makes it, called there on its loop.
+            args: What it is called with.
+            kwargs: Likewise.
+        """
+        return self._end.make(near, shape, factory, *args, **kwargs)
+
+    def on_end(self, tell: Callable[[UTDStreamException], None]) -> Callable[[], None]:
+        """Have `tell` called on the loop when the child has died, after everything that was under
+        way there has failed; not for `aclose`. Call the result to stop."""
+        key = object()
+        self._listeners[key] = tell
+
+        def stop() -> None:
+            self._listeners.pop(key, None)
+
+        return stop
+
+    def kill(self) -> None:
+        """End the child at once, as if it had died."""
+        self._child.kill()
+
+    async def aclose(self) -> None:
+        """Leave all rooms, close all devices, end the child. Idempotent, safe to call concurrently;
+        cancelling lets it go on. Bounded in time: after `ENDING` the child is killed."""
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._close(), name="utd_rx: end a media process")
+        await asyncio.shield(self._closing)
+
+    async def _close(self) -> None:
+        self._listeners.clear()
+        self._end.fail(partial(closed, "media process"))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(ENDING):
+                while self._child.poll() is None:  # noqa: ASYNC110 - nobody tells
+                    await asyncio.sleep(REAP)
+        self._left()
+
+    # -- watching ---------------------------------------------------------------------------------
+
+    def _watch(self) -> None:
+        """Look whether the child says something. A loop that stood still looks once, and finds what
+        came meanwhile before it has looked as often as it takes."""
+        loop = self._end.pipe.loop
+        if self._failure is not None or self._closing is not None or loop is None:
+            return
+        self._quiet = 0 if self._end.messages != self._seen else self._quiet + 1
+        self._seen = self._end.messages
+        if self._quiet * LOOK >= SILENCE:
+            self._child.kill()
+            self._over(f"silent for {SILENCE:g} s")
+        else:
+            loop.call_later(LOOK, _weakly(self._watch))
+
+    def _broken(self, error: UTDStreamException | None) -> None:
+        if error is not None:
+            self._child.kill()
+        self._reap(ENDING)
+
+    def _reap(self, patience: float) -> None:
+        """Wait until a child whose socket is closed has ended, as it has, or all but."""
+        if (status := self._child.poll()) is not None:
+            self._over(_ending(status))
+        elif patience <= 0:
+            self._child.kill()
+            self._over("it closed its socket")
+        else:
+            asyncio.get_running_loop().call_later(REAP, self._reap, patience - REAP)
+
+    def _over(self, how: str) -> None:
+        if self._failure is not None or self._closing is not None:
+            return
+        words = _tail(self._words)
+        self._failure = f"the media process ended ({how})" + (f": {words}" if words else "")
+        self._end.fail(self._failed)
+        self._left()
+        for tell in tuple(self._listeners.values()):
+            try:
+                tell(self._failed())
+            except BaseException as error:  # noqa: BLE001 - reported, or an interrupt and raised
+                report(error, "a listener of a media process")
+
+    def _failed(self) -> UTDStreamException:
+        return UTDStreamException(self._failure or "", code=UTDErrorCode.NETWORK)
+
+
+def _start(end: int, words: int) -> subprocess.Popen[bytes]:
+    options = ["-I", *(["-B"] if sys.dont_write_bytecode else [])]
+    path = [str(Path(entry).absolute()) for entry in sys.path]
+    return subprocess.Popen(  # noqa: S603 - this interpreter, with our own words
+        [sys.executable, *options, "-c", BOOT, str(end), str(os.getpid()), *path],
+        stdin=subprocess.DEVNULL,
+        stdout=words,
+        stderr=words,
+        pass_fds=[end],
+        start_new_session=True,
+    )
+
+
+def _log(line: ChildLog, descriptors: tuple[int, ...]) -> None:
+    logging.getLogger(line.name).log(line.level, "%s", line.text)
+
+
+def _nothing(beat: Beat, descriptors: tuple[int, ...]) -> None:
+    """That it came is all."""
+
+
+def _leave(child: subprocess.Popen[bytes], end: NearEnd, words: int) -> None:
+    """Close the socket, at which the child leaves and ends, and see to it that it does."""
+    end.pipe.close()
+    try:
+        child.wait(ENDING if child.poll() is None else 0)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
+    finally:
+        os.close(words)
+
+
+def _tail(words: int) -> str:
+    """Return what it said last; of Python's own account of its end the beginning."""
+    size = os.fstat(words).st_size
+    tail = os.pread(words, TAIL, max(0, size - TAIL)).decode(errors="replace")
+    said, _, account = tail.partition("Fatal Python error: ")
+    return (
+        foreign_text(said, max_text=TAIL)[-MAX_WORDS:]
+        or foreign_text(account, max_text=TAIL)[:MAX_WORDS]
+    )
+
+
+def _ending(status: int) -> str:
+    if status >= 0:
+        return f"exit status {status}"
+    try:
+        return f"killed by {signal.Signals(-status).name}"
+    except ValueError:
+        return f"killed by signal {-status}"
+
+
+def _weakly(method: Callable[[], None]) -> Callable[[], None]:
+    """Return what calls a method of something that it does not keep alive."""
+    reference = weakref.WeakMethod(method)
+
+    def call() -> None:
+        if (alive := reference()) is not None:
+            alive()
+
+    return call

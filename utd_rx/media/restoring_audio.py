@@ -1,0 +1,273 @@
+"""`RestoringAudio`: an audio port over devices of media processes, one after the other.
+
+A process that dies takes its devices with it: whoever listens to one that was open is told so as a
+failure, and once it is open again in the next process that it is. Settings are what was wished
+last. A microphone that a room has opened is opened by that room again.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any, Final
+
+from attrs import evolve, frozen
+
+from utd_rx.errors import UTDErrorCode, UTDStreamException, foreign_failure
+from utd_rx.media.succession import Succession
+from utd_rx.models.device_state import FLOOR_DBFS
+from utd_rx.models.devices import DeviceChoice, DeviceKey
+from utd_rx.models.frozen_map import FrozenMap
+from utd_rx.models.voice_processing import VoiceProcessing
+from utd_rx.ports.audio import (
+    Abilities,
+    AudioPort,
+    DeviceState,
+    MicrophoneSettings,
+    Order,
+    SetGain,
+    SetMuted,
+    Settings,
+    SetVolume,
+    SpeakerSettings,
+    StatesSink,
+)
+from utd_rx.ports.room import FramesSink
+
+_GONE: Final = {"device": None, "level": FLOOR_DBFS}
+
+
+@frozen
+class WishedDevice:
+    """A device as it is wished; `is_open` by a command, `state` what it told last."""
+
+    settings: Settings
+    is_open: bool = False
+    state: DeviceState | None = None
+
+
+def ordered(settings: Settings, order: Order) -> Settings:
+    """Return settings after an order; one that makes no sense for the device is nothing."""
+    match order:
+        case SetMuted(is_muted=is_muted):
+            return evolve(settings, is_muted=is_muted)
+        case SetGain(gain=gain) if isinstance(settings, MicrophoneSettings):
+            return evolve(settings, gain=gain)
+        case SetVolume(volume=volume) if isinstance(settings, SpeakerSettings):
+            return evolve(settings, volume=volume)
+    return settings
+
+
+class _Listener:
+    """What listens to a device, in this process and those that follow."""
+
+    def __init__(self, method: str, key: DeviceKey, sink: Callable[[Any], None]) -> None:
+        self.method, self.key, self.sink = method, key, sink
+        self.stop: Callable[[], None] = lambda: None
+
+    def attach(self, far: AudioPort, take: Callable[[Any], None]) -> None:
+        """Listen to the device of this process."""
+        self.stop = getattr(far, self.method)(self.key, take)
+
+
+class RestoringAudio:
+    """Microphones and speakers that outlive the process they are alive in.
+
+    Args:
+        succession: Of the processes.
+        make: Makes the port in one of them.
+        abilities: Of its devices.
+    """
+
+    rank = 0
+
+    def __init__(
+        self,
+        succession: Succession[Any],
+        make: Callable[[Any], AudioPort],
+        abilities: Abilities,
+    ) -> None:
+        self._succession = succession
+        self._make = make
+        self.abilities: Final = abilities
+        self._lock = threading.RLock()  # `add`, `forget` and `order` come on any thread
+        self._far: AudioPort | None = None
+        self._host: Any = None
+        self._devices: FrozenMap[DeviceKey, WishedDevice] = FrozenMap()
+        self._listeners: list[_Listener] = []
+        succession.join(self)
+
+    # --- the port -------------------------------------------------------------------------------
+
+    def add(self, key: DeviceKey, settings: Settings) -> None:
+        """See `AudioPort`, as for the rest."""
+        with self._lock:
+            self._devices = self._devices.set(key, WishedDevice(settings))
+            if self._far is not None:
+                self._far.add(key, settings)
+
+    def forget(self, key: DeviceKey) -> None:
+        with self._lock:
+            self._devices = self._devices.remove(key)
+            if self._far is not None:
+                self._far.forget(key)
+
+    def order(self, key: DeviceKey, order: Order) -> None:
+        with self._lock:
+            if (device := self._devices.get(key)) is None:
+                return
+            self._keep(key, settings=ordered(device.settings, order))
+            if self._far is not None:
+                self._far.order(key, order)
+
+    def listen(self, key: DeviceKey, sink: StatesSink) -> Callable[[], None]:
+        return self._listen("listen", key, sink)
+
+    def hear(self, key: DeviceKey, sink: FramesSink) -> Callable[[], None]:
+        return self._listen("hear", key, sink)
+
+    async def open(self, key: DeviceKey) -> None:
+        far = await self._there(key)
+        await far.open(key)
+        self._keep(key, is_open=True)
+
+    async def use(self, key: DeviceKey, device: DeviceChoice) -> None:
+        far = await self._there(key)
+        await far.use(key, device)
+        self._keep(key, settings=evolve(self._find(key).settings, device=device))
+
+    async def process(self, key: DeviceKey, processing: VoiceProcessing) -> None:
+        far = await self._there(key)
+        await far.process(key, processing)
+        settings = self._find(key).settings
+        if isinstance(settings, MicrophoneSettings):
+            self._keep(key, settings=evolve(settings, processing=processing))
+
+    async def close(self, key: DeviceKey, *, for_good: bool = False) -> None:
+        self._find(key)
+        self._keep(key, is_open=False)
+        if (far := self._far) is None:
+            return
+        try:
+            await far.close(key, for_good=for_good)
+        except UTDStreamException:
+            if self._lives(far):
+                raise
+
+    # --- an heir --------------------------------------------------------------------------------
+
+    @property
+    def is_wanted(self) -> bool:
+        """See `Heir`, as for the rest."""
+        return any(device.is_open for device in self._devices.values())
+
+    def attach(self, host: Any) -> None:
+        with self._lock:
+            self._host = host
+            far = self._far = self._make(host)
+            for key, device in self._devices.items():
+                far.add(key, device.settings)
+        for listener in self._listeners:
+            if not self._is_open(listener.key):  # else once it is open: until then it has failed
+                listener.attach(far, self._take(listener))
+
+    def lost(self, failure: UTDStreamException) -> None:
+        with self._lock:
+            self._far = None
+        for listener in tuple(self._listeners):
+            listener.stop = lambda: None
+            device = self._devices.get(listener.key)
+            state = None if device is None else device.state
+            if listener.method == "listen" and state is not None and state.device is not None:
+                level = None if state.level is None else FLOOR_DBFS
+                gone = evolve(state, device=None, level=level, failure=failure)
+                listener.sink((gone,))
+
+    async def restore(self) -> None:
+        for key, device in self._devices.items():
+            if device.is_open and (far := self._far) is not None:
+                await self._reopen(far, key)
+
+    def given_up(self, failure: UTDStreamException) -> None:
+        for key in self._devices:
+            self._keep(key, is_open=False)
+
+    async def _reopen(self, far: AudioPort, key: DeviceKey) -> None:
+        failure: UTDStreamException | None = None
+        try:
+            await far.open(key)
+        except UTDStreamException as error:
+            failure = error
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is not open
+            failure = foreign_failure("the device does not open again", error)
+        if not self._lives(far):
+            return
+        if failure is not None:
+            self._keep(key, is_open=False)
+        elif not self._is_open(key):  # closed meanwhile
+            await far.close(key)
+        for listener in tuple(self._listeners):
+            if listener.key == key:
+                listener.attach(far, self._take(listener, failure))
+
+    # --- inside ---------------------------------------------------------------------------------
+
+    def _take(
+        self, listener: _Listener, failure: UTDStreamException | None = None
+    ) -> Callable[[Any], None]:
+        """Return what is told of a device here, whose opening may have failed."""
+        if listener.method != "listen":
+            return listener.sink
+
+        def take(states: tuple[DeviceState, ...]) -> None:
+            nonlocal failure
+            if failure is not None:  # the first word of one that is not open
+                states, failure = (evolve(states[0], failure=failure), *states[1:]), None
+            self._keep(listener.key, state=states[-1])
+            listener.sink(states)
+
+        return take
+
+    def _listen(
+        self, method: str, key: DeviceKey, sink: Callable[[Any], None]
+    ) -> Callable[[], None]:
+        self._find(key)
+        listener = _Listener(method, key, sink)
+        self._listeners.append(listener)
+        if self._far is None:
+            self._succession.begin()  # which attaches all
+        else:
+            listener.attach(self._far, self._take(listener))
+
+        def stop() -> None:
+            if listener in self._listeners:
+                self._listeners.remove(listener)
+                listener.stop()
+
+        return stop
+
+    async def _there(self, key: DeviceKey) -> AudioPort:
+        self._find(key)
+        while self._far is None:
+            await self._succession.host()
+        return self._far
+
+    def _lives(self, far: AudioPort) -> bool:
+        return self._far is far and self._host.failure is None
+
+    def _is_open(self, key: DeviceKey) -> bool:
+        device = self._devices.get(key)
+        return device is not None and device.is_open
+
+    def _find(self, key: DeviceKey) -> WishedDevice:
+        device = self._devices.get(key)
+        if device is None:
+            raise UTDStreamException(
+                f"there is no {key.kind} {key.id}: add it first", code=UTDErrorCode.NOT_FOUND
+            )
+        return device
+
+    def _keep(self, key: DeviceKey, **changes: Any) -> None:
+        with self._lock:
+            if (device := self._devices.get(key)) is not None:
+                self._devices = self._devices.set(key, evolve(device, **changes))

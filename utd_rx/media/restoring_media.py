@@ -1,0 +1,182 @@
+"""What a `RestoringRoom` publishes and receives: tracks, and what is heard and seen of others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import count
+from typing import Any
+
+from attrs import evolve
+
+from utd_rx.media import wished as wishes
+from utd_rx.media.restoring_data import RestoringData
+from utd_rx.media.succession import Succession
+from utd_rx.media.wished import OwnTrack, Reception
+from utd_rx.models import events as ev
+from utd_rx.models.audio import AudioInput
+from utd_rx.models.devices import DeviceKey
+from utd_rx.models.frozen_map import FrozenMap
+from utd_rx.models.participant import TrackPublication, TrackSource
+from utd_rx.models.statistics import MediaStatistics, RoomStatistics
+from utd_rx.models.video import VideoInput
+from utd_rx.ports.room import FramesSink, PicturesSink, RoomPort, height_asked
+
+_numbers = count(1)
+
+
+class RestoringMedia(RestoringData):
+    """The part of a room that is tracks.
+
+    Args:
+        succession: Of the processes.
+        needs: Is told of each speaker that it is to play on.
+    """
+
+    def __init__(
+        self, succession: Succession[Any], needs: Callable[[DeviceKey], object] = lambda key: None
+    ) -> None:
+        super().__init__(succession)
+        self._needs = needs
+
+    def _pass(self, events: tuple[ev.RoomEvent, ...]) -> None:
+        """Keep what changes the wish, and tell it."""
+        raise NotImplementedError
+
+    # --- own tracks -----------------------------------------------------------------------------
+
+    async def publish(
+        self, source: AudioInput | VideoInput, track_source: TrackSource = TrackSource.MICROPHONE
+    ) -> TrackPublication:
+        far = await self._there()
+        track = await far.publish(source, track_source)
+        if not self._lives(far):
+            raise self._gone()
+        self._wished = wishes.published(self._wished, source, track)
+        return track
+
+    async def unpublish(self, track_sid: str) -> None:
+        own = self._wished.own(track_sid)
+        if own is None:
+            return await self._state(lambda far: far.unpublish(track_sid))
+        self._wished = wishes.unpublished(self._wished, own.track.sid)
+        there = own.there
+        if there is not None:
+            await self._state(lambda far: far.unpublish(there))
+        elif self._wished.is_there and self._settled.is_set():
+            self._pass((ev.LocalTrackUnpublished(own.track),))
+        return None
+
+    async def replace(self, track_sid: str, source: VideoInput) -> None:
+        far = await self._there()
+        own = self._wished.own(track_sid)
+        if own is None or own.there is not None:
+            await far.replace(track_sid if own is None else own.there or "", source)
+        if own is not None:
+            self._wished = wishes.changed(self._wished, own, source=source)
+
+    async def set_muted(self, track_sid: str, muted: bool) -> None:
+        own = self._wished.own(track_sid)
+        if own is None:
+            return await self._state(lambda far: far.set_muted(track_sid, muted))
+        track = evolve(own.track, is_muted=muted)
+        if own.there is not None:
+            # Kept before it is done: what was muted never comes back to be heard.
+            self._wished = wishes.changed(self._wished, own, track=track)
+            there = own.there
+            return await self._state(lambda far: far.set_muted(there, muted))
+        if own.track.is_muted is not muted:
+            await self._set_absent(own, muted)
+        return None
+
+    async def _set_absent(self, own: OwnTrack, muted: bool) -> None:
+        """Mute or unmute what is not published in this life, or not yet."""
+        track = evolve(own.track, is_muted=muted)
+        if muted:
+            self._wished = wishes.changed(self._wished, own, track=track)
+            return None
+        far = await self._there()
+        now = self._wished.own(own.track.sid)
+        if now is None or now.there is not None:
+            return await self.set_muted(own.track.sid, muted)
+        republished = await far.publish(now.source, now.track.source)
+        self._wished = wishes.republished(self._wished, now, republished)
+        identity = self._wished.roster.identity
+        self._pass(
+            (
+                ev.LocalTrackRepublished(republished, now.track.sid),
+                ev.TrackUnmuted(identity, republished),
+            )
+        )
+        return None
+
+    # --- what is received -----------------------------------------------------------------------
+
+    async def set_subscribed(self, track_sid: str, subscribed: bool) -> None:
+        far = await self._there()
+        self._wished = wishes.subscribed(self._wished, track_sid, subscribed)
+        await self._state(lambda _: far.set_subscribed(track_sid, subscribed))
+
+    async def hear(self, track_sid: str, sink: FramesSink) -> int:
+        return await self._receive(Reception("hear", "unhear", track_sid, (sink,)))
+
+    async def unhear(self, reception: int) -> None:
+        known = self._wished.receptions.get(reception)
+        self._wished = wishes.receives(self._wished, reception, None)
+        if known is not None and known.there is not None:
+            there = known.there
+            await self._state(lambda far: getattr(far, known.end)(there))
+
+    async def route(
+        self, track_sid: str, speaker: DeviceKey, *, name: str = "", gain: float = 1.0
+    ) -> int:
+        self._needs(speaker)
+        options = FrozenMap[str, Any]({"name": name, "gain": gain})
+        return await self._receive(Reception("route", "unroute", track_sid, (speaker,), options))
+
+    async def set_gain(self, route: int, gain: float) -> None:
+        known = self._wished.receptions.get(route)
+        if known is None or known.begin != "route":
+            return
+        now = evolve(known, options=known.options.set("gain", gain))
+        self._wished = wishes.receives(self._wished, route, now)
+        if known.there is not None:
+            there = known.there
+            await self._state(lambda far: far.set_gain(there, gain))
+
+    async def unroute(self, route: int) -> None:
+        await self.unhear(route)
+
+    async def look(
+        self, track_sid: str, sink: PicturesSink, *, max_height: int | None = None
+    ) -> int:
+        options = FrozenMap[str, Any]({"max_height": height_asked(max_height)})
+        return await self._receive(Reception("look", "unlook", track_sid, (sink,), options))
+
+    async def unlook(self, view: int) -> None:
+        await self.unhear(view)
+
+    async def statistics(self) -> RoomStatistics:
+        measured = await (await self._there()).statistics()
+        failure = self._succession.failure
+        media = MediaStatistics(
+            pid=getattr(self._host, "pid", None),
+            deaths=self._succession.deaths,
+            failure="" if failure is None else failure.message,
+        )
+        return evolve(measured, media=media)
+
+    async def _receive(self, reception: Reception) -> int:
+        far = await self._there()
+        there = await begin(far, reception)
+        if not self._lives(far):
+            raise self._gone()
+        number = next(_numbers)
+        self._wished = wishes.receives(self._wished, number, evolve(reception, there=there))
+        return number
+
+
+async def begin(far: RoomPort, reception: Reception) -> int:
+    """Begin a reception in the room of this life; return its number there."""
+    begin = getattr(far, reception.begin)
+    there: int = await begin(reception.track_sid, *reception.args, **reception.options)
+    return there

@@ -1,0 +1,357 @@
+"""`RestoringRoom`: a room port over rooms of media processes, one after the other.
+
+A process that dies looks to whoever listens like LiveKit's own full reconnect: `Reconnecting`, and
+once its successor is joined and all is there again that was wanted, `LocalTrackRepublished` and
+`Reconnected` in one delivery, with the room as it is then. So nobody leaves a roster to come back a
+moment later, and the numbers of receptions stay what they were. What was under way fails. Where
+restoring fails the connection has ended by a media failure, and whoever wants to connects anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
+
+from utd_rx.errors import (
+    ConflictReason,
+    UTDErrorCode,
+    UTDStreamException,
+    conflict,
+    foreign_failure,
+)
+from utd_rx.media import lacking
+from utd_rx.media import wished as wishes
+from utd_rx.media.lacking import Describe, Join, Publish, Receive, Step, Subscribe
+from utd_rx.media.restoring_media import RestoringMedia, begin
+from utd_rx.media.succession import Succession
+from utd_rx.media.wished import Address
+from utd_rx.models import events as ev
+from utd_rx.models.connection import DisconnectReason
+from utd_rx.models.devices import DeviceKey
+from utd_rx.models.encryption import Encryption
+from utd_rx.ports.room import EventSink, RoomPort
+from utd_rx.protocol.roster import CHANGES
+from utd_rx.state.reports import report
+
+logger: Final = logging.getLogger(__name__)
+
+RESTORE_WITHIN: Final = 10.0
+"""Seconds after which a room that is not joined again is given up: the session's own coming back
+begins then, as after any end of a connection."""
+
+SETTLE_WITHIN: Final = 2.0
+"""Seconds in a room that is joined again for what the server has still to grant or to send; a token
+from before a seat comes up without it, and an engine gives it back in 1 s."""
+
+
+class RestoringRoom(RestoringMedia):
+    """A media room that outlives the process it is served in.
+
+    Args:
+        succession: Of the processes.
+        make: Makes a room in one of them.
+        needs: Is told of each speaker that it is to play on.
+        closed: Is awaited once it is closed for good.
+    """
+
+    rank = 1
+
+    def __init__(
+        self,
+        succession: Succession[Any],
+        make: Callable[[Any], RoomPort],
+        *,
+        needs: Callable[[DeviceKey], object] = lambda key: None,
+        closed: Callable[[], Coroutine[Any, Any, None]] | None = None,
+    ) -> None:
+        super().__init__(succession, needs)
+        self._make = make
+        self._closed = closed
+        self._sinks: dict[object, EventSink] = {}
+        self._is_joining = False
+        self._early: list[ev.RoomEvent] = []  # of the connection that is being made
+        self._is_told_joined = False
+        self._behind: list[ev.RoomEvent] | None = None  # what Reconnected comes before
+        self._news = asyncio.Event()
+        self._renewing: asyncio.Task[None] | None = None
+        succession.join(self)
+
+    def __repr__(self) -> str:
+        return f"<RestoringRoom {'joined' if self._wished.is_joined else 'not joined'}>"
+
+    # --- connection -----------------------------------------------------------------------------
+
+    def listen(self, sink: EventSink) -> Callable[[], None]:
+        """See `RoomPort`, as for the rest."""
+        key = object()
+        self._sinks[key] = sink
+        return lambda: (self._sinks.pop(key, None), None)[1]
+
+    async def connect(
+        self,
+        url: str,
+        token: str,
+        *,
+        auto_subscribe: bool = True,
+        encryption: Encryption | None = None,
+    ) -> ev.RoomSnapshot:
+        if self._is_joining or self._wished.is_joined:
+            raise conflict(ConflictReason.ALREADY, "The room is connected.")
+        self._is_joining = True
+        self._early = []
+        try:
+            far = await self._there()
+            snapshot = await far.connect(
+                url, token, auto_subscribe=auto_subscribe, encryption=encryption
+            )
+            if not self._lives(far):
+                raise self._gone()
+            address = Address(url, token, auto_subscribe, encryption)
+            self._wished = wishes.joined(self._wished, address, snapshot)
+            for event in self._early:
+                self._wished = wishes.told(self._wished, event)
+            self._is_told_joined = self._wished.is_joined
+            if ev.TokenRefreshed() in self._early:
+                self._renew(far)
+        finally:
+            self._is_joining = False
+        return snapshot
+
+    async def reconnect(self, token: str | None = None) -> ev.RoomSnapshot:
+        address = self._wished.address
+        if address is None:
+            raise conflict(ConflictReason.NOT_JOINED, "The room was never joined.")
+        return await self.connect(
+            address.url,
+            token or address.token,
+            auto_subscribe=address.auto_subscribe,
+            encryption=address.encryption,
+        )
+
+    async def encrypt(self, encryption: Encryption) -> None:
+        far = await self._there()
+        await far.encrypt(encryption)
+        self._wished = wishes.encrypted(self._wished, encryption)
+
+    async def newest_token(self) -> str:
+        address = self._wished.address
+        if address is None:
+            raise conflict(ConflictReason.NOT_JOINED, "The room was never joined.")
+        return address.token
+
+    async def disconnect(self) -> None:
+        self._wished = wishes.left(self._wished)
+        self._behind = None
+        self._settled.set()
+        self._news.set()
+        await self._state(lambda far: far.disconnect())
+        if self._is_told_joined:  # in a process that was gone
+            self._tell((ev.Disconnected(DisconnectReason.CLIENT_INITIATED),))
+
+    async def aclose(self) -> None:
+        try:
+            await self.disconnect()
+            if self._renewing is not None:
+                self._renewing.cancel()
+            await self._state(lambda far: far.aclose())
+        finally:
+            self._succession.leave(self)
+            if self._closed is not None:
+                await self._closed()
+
+    # --- an heir --------------------------------------------------------------------------------
+
+    @property
+    def is_wanted(self) -> bool:
+        """See `Heir`, as for the rest."""
+        return self._wished.is_joined
+
+    def attach(self, host: Any) -> None:
+        self._host = host
+        far = self._far = self._make(host)
+        far.listen(lambda events: self._told(far, events))
+        self._attach_data()
+
+    def lost(self, failure: UTDStreamException) -> None:
+        self._far = None
+        self._early = []
+        if self._renewing is not None:
+            self._renewing.cancel()
+        was_reconnecting = self._wished.is_reconnecting
+        self._wished = wishes.died(self._wished)
+        self._lose_data(failure)
+        if self._wished.is_joined:
+            self._settled.clear()
+            if self._behind is None:
+                self._behind = []
+                if not was_reconnecting:
+                    self._tell((ev.Reconnecting(),))
+
+    def given_up(self, failure: UTDStreamException) -> None:
+        if self._wished.is_joined:
+            logger.warning("a room is not restored: %s", failure.message)
+            self._wished = wishes.left(self._wished)
+            self._end(ev.Disconnected(DisconnectReason.MEDIA_FAILURE))
+
+    async def restore(self) -> None:
+        if self._far is None or not self._wished.is_joined:
+            return
+        far = self._far
+        try:
+            async with asyncio.timeout(RESTORE_WITHIN):
+                await self._bring_back(far)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the connection is over
+            if self._lives(far):
+                self.given_up(_why(error))
+                await self._state(lambda far: far.disconnect())
+
+    async def _bring_back(self, far: RoomPort) -> None:
+        """Tell the room of this life all that it lacks; then whoever listens how it is now."""
+        republished: list[ev.RoomEvent] = []
+        loop = asyncio.get_running_loop()
+        settle_by: float | None = None
+        while self._far is far and self._wished.is_joined and self._behind is not None:
+            self._news.clear()
+            step = lacking.next_step(self._wished)
+            if step is not None:
+                if (event := await self._take(far, step)) is not None:
+                    republished.append(event)
+                if isinstance(step, Join):
+                    settle_by = loop.time() + SETTLE_WITHIN
+            elif lacking.is_whole(self._wished):
+                return self._restored(republished)
+            else:
+                try:
+                    async with asyncio.timeout_at(settle_by):
+                        await self._news.wait()
+                except TimeoutError:
+                    self._wished = lacking.given_up(self._wished)
+        return None
+
+    async def _take(self, far: RoomPort, step: Step) -> ev.RoomEvent | None:
+        """Take one step; what is refused is wanted no more, but for the room itself."""
+        try:
+            result = await _carry_out(far, step)
+        except UTDStreamException as error:
+            if isinstance(step, Join) or not self._lives(far):
+                raise
+            logger.warning("not restored, %s: %s", type(step).__name__.lower(), error.message)
+            self._wished = lacking.refused(self._wished, step)
+            if isinstance(step, Publish):
+                return ev.LocalTrackFailed(step.own.track.sid, error)
+            return None
+        if self._far is far and self._wished.is_joined:
+            self._wished = lacking.done(self._wished, step, result)
+            if isinstance(step, Join):
+                self._catch_up(far)
+        if isinstance(step, Publish):
+            return ev.LocalTrackRepublished(result, step.own.track.sid)
+        return None
+
+    def _catch_up(self, far: RoomPort) -> None:
+        """Take in what was told before whoever joined has woken up."""
+        early, self._early = tuple(self._early), []
+        if ev.TokenRefreshed() in early:
+            self._renew(far)
+        self._hold_back(early)
+
+    def _restored(self, republished: list[ev.RoomEvent]) -> None:
+        behind, self._behind = self._behind or [], None
+        self._settled.set()
+        self._tell((*republished, ev.Reconnected(self._wished.snapshot), *behind))
+
+    # --- what is told ---------------------------------------------------------------------------
+
+    def _told(self, far: RoomPort, events: tuple[ev.RoomEvent, ...]) -> None:
+        """Hear what a room says: of this life, and of no other."""
+        if self._far is not far:
+            return
+        if not self._wished.is_there:  # it is being joined, and these are behind the snapshot
+            self._early += events
+        elif ev.TokenRefreshed() in events:
+            self._renew(far)
+        if self._behind is None:
+            self._pass(events)
+        elif self._wished.is_there:
+            self._hold_back(events)
+
+    def _hold_back(self, events: tuple[ev.RoomEvent, ...]) -> None:
+        """Keep what is told in a room that is not whole again."""
+        behind = self._behind
+        for event in events:
+            self._wished = wishes.told(self._wished, event)
+            if isinstance(event, ev.Disconnected):
+                self._end(event)
+                return
+            # What changes the roster is in the snapshot.
+            is_in_it = type(event) in CHANGES or isinstance(event, ev.Reconnecting)
+            if behind is not None and not is_in_it:
+                behind.append(event)
+        self._news.set()
+
+    def _pass(self, events: tuple[ev.RoomEvent, ...]) -> None:
+        for event in events:
+            self._wished = wishes.told(self._wished, event)
+        self._tell(events)
+
+    def _end(self, event: ev.Disconnected) -> None:
+        """Say that the connection is over, where it was about to be restored."""
+        self._behind = None
+        self._settled.set()
+        self._news.set()
+        self._tell((event,))
+
+    def _tell(self, events: tuple[ev.RoomEvent, ...]) -> None:
+        if any(isinstance(event, ev.Disconnected) for event in events):
+            self._is_told_joined = False
+        for sink in tuple(self._sinks.values()):
+            try:
+                sink(events)
+            except BaseException as error:  # noqa: BLE001 - reported, or an interrupt and raised
+                report(error, "a listener of room events")
+
+    def _renew(self, far: RoomPort) -> None:
+        """Keep the token that the server gave."""
+
+        async def renew() -> None:
+            try:
+                token = await far.newest_token()
+            except UTDStreamException as error:
+                logger.debug("the newest token is not known: %s", error)
+            else:
+                self._wished = wishes.renewed(self._wished, token)
+
+        if self._renewing is not None:
+            self._renewing.cancel()
+        name = "utd_rx.media: keep a newer token"
+        self._renewing = asyncio.get_running_loop().create_task(renew(), name=name)
+
+
+async def _carry_out(far: RoomPort, step: Step) -> Any:
+    match step:
+        case Join(address=to):
+            return await far.connect(
+                to.url,
+                to.token,
+                auto_subscribe=to.auto_subscribe,
+                encryption=to.encryption,
+            )
+        case Subscribe(track_sid=sid, is_wanted=is_wanted):
+            return await far.set_subscribed(sid, is_wanted)
+        case Publish(own=own):
+            return await far.publish(own.source, own.track.source)
+        case Receive(reception=reception):
+            return await begin(far, reception)
+        case Describe(description=description):
+            return await far.describe(description)
+
+
+def _why(error: Exception) -> UTDStreamException:
+    if isinstance(error, UTDStreamException):
+        return error
+    if isinstance(error, TimeoutError):
+        message = f"it was not joined again within {RESTORE_WITHIN:.0f} s"
+        return UTDStreamException(message, code=UTDErrorCode.TIMEOUT)
+    return foreign_failure("joining it again failed", error)

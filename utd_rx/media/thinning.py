@@ -1,0 +1,180 @@
+"""What of things told may be left out while nobody hears them: pure rules, by what they are.
+
+State is told again as a whole by each event about it, so of those about one thing the last is
+enough; a snapshot takes the place of everything before it. Data is no state: the newest is kept up
+to a bound, and what went is counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import accumulate
+from typing import Any, Final
+
+from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.models import events as ev
+from utd_rx.models.data_tracks import DataTrackFrame
+from utd_rx.models.device_state import MicrophoneState, SpeakerState
+from utd_rx.models.events import RoomEvent
+from utd_rx.models.methods import MethodInvocation
+from utd_rx.ports.crossing import MAX_FAILURES
+from utd_rx.ports.transfers import TransferBegan, TransferEnded, TransferNews, TransferPart
+
+MAX_DATA: Final = 4 * 1024 * 1024
+"""Bytes of data messages that wait, each counted with `PER_MESSAGE`."""
+
+PER_MESSAGE: Final = 1024
+"""Bytes that a message takes besides its own, so that empty ones count, too."""
+
+MAX_CALLS: Final = 1_000
+"""Calls of a method that wait."""
+
+MAX_PARTS: Final = 16 * 1024 * 1024
+"""Bytes of texts and files that wait."""
+
+OWN: Final = (
+    ev.LocalTrackPublished,
+    ev.LocalTrackUnpublished,
+    ev.LocalTrackRepublished,
+    ev.LocalTrackSubscribed,
+    ev.LocalAudioEnded,
+    ev.LocalVideoEnded,
+    ev.LocalVideoResumed,
+    ev.LocalTrackFailed,
+    ev.LocalVideoInterrupted,
+)
+"""What happened to the participant's own tracks, which no snapshot tells."""
+
+
+def thinned(items: Sequence[Any]) -> list[Any]:
+    """Return what of `items`, all of one sink, has to be told."""
+    first = items[0] if items else None
+    for kind, rule in RULES.items():
+        if isinstance(first, kind):
+            return rule(items)
+    return list(items)
+
+
+def thinned_events(events: Sequence[RoomEvent]) -> list[RoomEvent]:
+    """Return the events that lead to the same state of the room, data up to its bound."""
+    later = _Later()
+    kept = [event for event in reversed(events) if later.keeps(event)]
+    return later.missed() + kept[::-1]
+
+
+class _Later:
+    """What is told later, while one looks at what was told before it."""
+
+    def __init__(self) -> None:
+        self._room = MAX_DATA
+        self._missed = 0
+        self._told: set[tuple[Any, ...]] = set()
+        self._whole: dict[str, bool] = {}
+        """Of whom all is told again, and whether it is known that they have gone before that."""
+        self._has_snapshot = self._was_back = self._was_out = False
+
+    def keeps(self, event: RoomEvent) -> bool:
+        """Whether an event has to be told, though all that came later is."""
+        match event:
+            case ev.DataReceived(payload):
+                self._room -= len(payload) + PER_MESSAGE
+                self._missed += self._room < 0
+                return self._room >= 0
+            case ev.DataMissed(count):
+                self._missed += count
+                return False
+        about = _about(event)
+        is_first = about not in self._told
+        self._told.add(about)
+        if isinstance(event, OWN):
+            return is_first
+        if self._has_snapshot:
+            return self._is_way(event)
+        match event:
+            case ev.Reconnecting():  # while it is out, not all that is told counts
+                self._told = {told for told in self._told if told[0] in OWN}
+                self._whole.clear()
+                return True
+            case ev.Reconnected() | ev.RoomMoved():
+                self._has_snapshot = True
+                return self._is_way(event) or isinstance(event, ev.RoomMoved)
+            case ev.ParticipantConnected(who):
+                return self._whole.setdefault(who.identity, False) is False and is_first
+            case ev.ParticipantDisconnected(identity) if identity in self._whole:
+                has_gone, self._whole[identity] = self._whole[identity], True
+                return not has_gone
+        return is_first and getattr(event, "identity", None) not in self._whole
+
+    def _is_way(self, event: RoomEvent) -> bool:
+        """Whether it says that the connection was out, or back from that, before a snapshot."""
+        is_back = isinstance(event, ev.Reconnected) and not (self._was_back or self._was_out)
+        is_out = isinstance(event, ev.Reconnecting) and not self._was_out
+        self._was_back |= is_back
+        self._was_out |= is_out
+        return is_back or is_out
+
+    def missed(self) -> list[RoomEvent]:
+        """Return what tells of the data that is not told."""
+        return [ev.DataMissed(self._missed)] if self._missed else []
+
+
+def _about(event: RoomEvent) -> tuple[Any, ...]:
+    """What an event is about: a later one about the same takes its place."""
+    whose = (getattr(event, name, None) for name in ("identity", "track_sid", "previous_sid"))
+    track, who = getattr(event, "track", None), getattr(event, "participant", None)
+    more: object = None
+    match event:
+        case ev.UnknownRoomEvent(name):
+            more = name
+        case ev.RoomUpdated(name, sid):  # what is empty in it stays as it is
+            more = bool(name), bool(sid)
+    return type(event), *whose, getattr(track, "sid", None), getattr(who, "identity", None), more
+
+
+def thinned_states(
+    states: Sequence[MicrophoneState | SpeakerState],
+) -> list[MicrophoneState | SpeakerState]:
+    """Return the newest state, and before it each of another failure; see `StatesSink`."""
+    kept = list(states[-1:])
+    for state in reversed(states[:-1]):
+        if state.failure is not kept[-1].failure and state.failure != kept[-1].failure:
+            kept.append(state)
+    return kept[:MAX_FAILURES][::-1]
+
+
+def thinned_transfers(news: Sequence[TransferNews]) -> list[TransferNews]:
+    """Return what of texts and files waits; when it is too much, those that wait have failed."""
+    parts = [one for one in news if isinstance(one, TransferPart)]
+    if sum(len(part.data) for part in parts) <= MAX_PARTS:
+        return list(news)
+    failure = UTDStreamException(
+        "more of it came than is kept for an app that stands still", code=UTDErrorCode.TIMEOUT
+    )
+    over = {
+        one.number: TransferEnded(one.number, failure)
+        for one in news
+        if isinstance(one, TransferPart)
+    }
+    begun = [one for one in news if isinstance(one, TransferBegan) or one.number not in over]
+    return [*begun, *over.values()]
+
+
+def thinned_frames(frames: Sequence[DataTrackFrame]) -> list[DataTrackFrame]:
+    """Return the newest, as many as a bound has room for; frames get lost, and nobody is told."""
+    sizes = accumulate(len(frame.payload) + PER_MESSAGE for frame in reversed(frames))
+    return list(frames[-sum(size <= MAX_DATA for size in sizes) or len(frames) :])
+
+
+def thinned_calls(calls: Sequence[MethodInvocation]) -> list[MethodInvocation]:
+    """Return the newest; who called before them has given up, or will."""
+    return list(calls[-MAX_CALLS:])
+
+
+RULES: Final[dict[Any, Callable[[Any], list[Any]]]] = {
+    RoomEvent: thinned_events,
+    MicrophoneState | SpeakerState: thinned_states,
+    TransferNews: thinned_transfers,
+    DataTrackFrame: thinned_frames,
+    MethodInvocation: thinned_calls,
+}
+"""By the kind of what is told; of anything else everything has to be."""

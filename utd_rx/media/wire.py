@@ -1,0 +1,302 @@
+"""What crosses between the app and its media process: frozen messages, pickled one by one.
+
+Both ends are the same code of the same user, so that a pickle proves as much as the process that
+reads it: there is no border between them that it could open.
+"""
+
+from __future__ import annotations
+
+import pickle
+import struct
+from typing import Any, Final, TypeAlias
+
+from attrs import frozen
+
+from utd_rx.errors import UTDErrorCode, UTDStreamException, invalid
+from utd_rx.media.ring import RingShape
+from utd_rx.models.audio import AudioFormat
+from utd_rx.models.video import VideoFormat
+
+HEADER: Final = struct.Struct("!IB")
+"""Before each message: its bytes, and how many descriptors came along."""
+
+MAX_MESSAGE: Final = 64 * 1024 * 1024
+"""Bytes: a source that is a value with its sound in it, ten minutes at 48 kHz. Anything longer says
+that the two ends have lost each other."""
+
+MAX_DESCRIPTORS: Final = 8
+"""With one message."""
+
+
+@frozen
+class SinkNumber:
+    """Stands for a function that stays in the app, in the place of an argument."""
+
+    number: int
+
+
+# -- from the app to the child --------------------------------------------------------------------
+
+
+@frozen
+class MakePort:
+    """Call `factory`, a `module:name`, with arguments, and let `port` name what it returns."""
+
+    port: int
+    factory: str
+    words: bytes
+
+
+@frozen
+class DropPort:
+    """Nobody in the app knows that port any more."""
+
+    port: int
+
+
+@frozen
+class Ask:
+    """Call a method of a port; `words` are its pickled arguments, `(args, kwargs)`."""
+
+    number: int
+    port: int
+    method: str
+    words: bytes
+    wants_result: bool = True
+
+
+@frozen
+class CancelAsk:
+    """Nobody waits for it any more; its result is sent all the same."""
+
+    number: int
+
+
+@frozen
+class StopAsk:
+    """Call what a method that listens returned."""
+
+    number: int
+
+
+# -- from the child to the app --------------------------------------------------------------------
+
+
+@frozen
+class Result:
+    """What became of an `Ask`; `words` is pickled, what was returned, or raised."""
+
+    number: int
+    words: bytes
+    is_error: bool = False
+
+
+@frozen
+class Delivery:
+    """What a port told a sink: one batch."""
+
+    sink: int
+    batch: Any
+
+
+@frozen
+class ForgetSink:
+    """The port has let go of it."""
+
+    sink: int
+
+
+@frozen
+class Beat:
+    """The child's loop turns."""
+
+
+@frozen
+class ChildLog:
+    """A line of the child's log."""
+
+    name: str
+    level: int
+    text: str
+
+
+# -- frames, either way ---------------------------------------------------------------------------
+
+
+@frozen
+class RingMade:
+    """Frames for a sink, or of an opening, lie in this ring from now on; its memory and its bell
+    come along."""
+
+    number: int
+    shape: RingShape
+
+
+# -- sources that stay in the app: to the app -----------------------------------------------------
+
+
+@frozen
+class Lent:
+    """Stands for a source that stays in the app, in the place of an argument."""
+
+    number: int
+    format: AudioFormat | VideoFormat | None
+
+
+@frozen
+class OpenLent:
+    """Open a source, and give this opening a number."""
+
+    opening: int
+    lent: int
+
+
+@frozen
+class ShutLent:
+    """Close an opening, also one that is not open yet."""
+
+    opening: int
+
+
+@frozen
+class ReturnLent:
+    """Nobody in the child knows that source any more."""
+
+    lent: int
+
+
+# -- and to the child -----------------------------------------------------------------------------
+
+
+@frozen
+class LentOpened:
+    """It is open, or failed with an error; `is_losable` says that it may lose its device."""
+
+    opening: int
+    error: Exception | None = None
+    is_losable: bool = False
+
+
+@frozen
+class LentLost:
+    """Its device is lost, or with None back."""
+
+    opening: int
+    failure: UTDStreamException | None
+
+
+@frozen
+class LentStray:
+    """It has delivered what is no frame, of a type of this name."""
+
+    opening: int
+    type_name: str
+
+
+@frozen
+class LentEnded:
+    """There is no more of it, or it failed."""
+
+    opening: int
+    error: Exception | None = None
+
+
+@frozen
+class LentShut:
+    """It is closed; the last word of an opening."""
+
+    opening: int
+
+
+Message: TypeAlias = (
+    MakePort
+    | DropPort
+    | Ask
+    | CancelAsk
+    | StopAsk
+    | Result
+    | Delivery
+    | ForgetSink
+    | Beat
+    | ChildLog
+    | RingMade
+    | OpenLent
+    | ShutLent
+    | ReturnLent
+    | LentOpened
+    | LentLost
+    | LentStray
+    | LentEnded
+    | LentShut
+)
+
+
+def pickled_error(error: BaseException) -> bytes:
+    """Return an error as it crosses: itself, or of one that cannot what it says."""
+    try:
+        words = pickle.dumps(error)
+        pickle.loads(words)  # noqa: S301 - some can be pickled, and not be made again
+    except Exception:  # noqa: BLE001 - whatever somebody else's `__reduce__` raises
+        said = f"{type(error).__name__}: {error}"
+        return pickle.dumps(UTDStreamException(said, code=UTDErrorCode.UNKNOWN))
+    return words
+
+
+def pickled_value(value: object, what: str) -> bytes:
+    """Return a value as it crosses, or raise `VALIDATION`: it is alive, or too large."""
+    try:
+        words = pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
+    except UTDStreamException:
+        raise
+    except Exception as error:
+        raise invalid(
+            f"{what} cannot go to the media process, as it is no value: {error}"
+        ) from error
+    if len(words) > MAX_MESSAGE // 2:
+        raise invalid(
+            f"{what} is too large for the media process: {len(words)} bytes, and "
+            f"{MAX_MESSAGE // 2} are the most; leave it in a file"
+        )
+    return words
+
+
+def framed(message: Message, descriptors: int = 0) -> bytes:
+    """Return a message as it is written."""
+    body = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
+    return HEADER.pack(len(body), descriptors) + body
+
+
+class Unframer:
+    """Takes bytes as they come, and gives the messages they make."""
+
+    def __init__(self) -> None:
+        self._bytes = bytearray()
+
+    def feed(self, data: bytes) -> None:
+        self._bytes += data
+
+    def next(self) -> tuple[Message, int] | None:
+        """Return the next message and its number of descriptors, None until it is whole; raise
+        `MALFORMED_RESPONSE` for what is none."""
+        if len(self._bytes) < HEADER.size:
+            return None
+        length, descriptors = HEADER.unpack_from(self._bytes)
+        if length > MAX_MESSAGE or descriptors > MAX_DESCRIPTORS:
+            raise _lost("a message too long")
+        end = HEADER.size + length
+        if len(self._bytes) < end:
+            return None
+        body = self._bytes[HEADER.size : end]
+        del self._bytes[:end]
+        try:
+            message: Message = pickle.loads(body)  # noqa: S301 - see the module
+        except Exception as error:
+            raise _lost(f"no message ({type(error).__name__})") from error
+        return message, descriptors
+
+
+def _lost(what: str) -> UTDStreamException:
+    return UTDStreamException(
+        f"the app and its media process do not understand each other: {what}",
+        code=UTDErrorCode.MALFORMED_RESPONSE,
+    )

@@ -1,0 +1,305 @@
+"""What an app wants of a media room, kept where the app is, for a successor of it. Pure.
+
+A room in a media process dies with it. `Wished` is what the app has asked for and was granted:
+where it is joined, what it publishes, receives, serves and says of itself; each part knows whether
+the room of this life has been told (`there`). What is told changes the wish, too: a track that the
+server took is wanted no more. What a successor is to be told, `lacking` says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, TypeAlias
+
+from attrs import evolve, field, frozen
+
+from utd_rx.models import events as ev
+from utd_rx.models.audio import AudioInput
+from utd_rx.models.encryption import Encryption
+from utd_rx.models.events import RoomSnapshot
+from utd_rx.models.frozen_map import FrozenMap
+from utd_rx.models.participant import TrackPublication
+from utd_rx.models.video import VideoInput
+from utd_rx.ports.data import SelfDescription
+from utd_rx.protocol import roster as roster_rules
+from utd_rx.protocol.roster import Roster
+
+MAX_OVER: Final = 16
+"""Own tracks remembered whose end was told; it may be told before their publication has answered.
+"""
+
+MAX_FORMER: Final = 4
+"""Earlier sids of an own track that commands still know it by."""
+
+StandingKey: TypeAlias = tuple[Any, ...]
+"""The port's method and its arguments before the sink: `("serve", "echo")`."""
+
+
+@frozen
+class Address:
+    """Where it is joined; the token is the newest that is known, and so are the keys."""
+
+    url: str
+    token: str = field(repr=False)
+    auto_subscribe: bool = True
+    encryption: Encryption | None = None
+
+
+@frozen
+class OwnTrack:
+    """Something published: `track` as the app knows it, `there` its sid in this life."""
+
+    source: AudioInput | VideoInput = field(eq=id)  # it may hold arrays
+    track: TrackPublication
+    there: str | None
+    former: tuple[str, ...] = ()
+
+
+@frozen
+class Subscription:
+    """The app's last word on a remote track."""
+
+    is_wanted: bool
+    there: bool = False
+
+
+@frozen
+class Reception:
+    """Something received: the port's method `begin` with a track and `args`, over by `end`."""
+
+    begin: str
+    end: str
+    track_sid: str
+    args: tuple[Any, ...]
+    options: FrozenMap[str, Any] = field(factory=FrozenMap)
+    there: int | None = None
+
+
+@frozen
+class Wished:
+    """What is wanted of one room; `is_there` while the room of this life is connected.
+
+    `roster` is the room as this life's connection has told it. `is_reconnecting` as LiveKit says.
+    """
+
+    address: Address | None = None
+    is_joined: bool = False
+    is_there: bool = False
+    is_reconnecting: bool = False
+    roster: Roster = field(factory=Roster)
+    standing: FrozenMap[StandingKey, Callable[[Any], None]] = field(factory=FrozenMap)
+    subscribed: FrozenMap[str, Subscription] = field(factory=FrozenMap)
+    tracks: FrozenMap[str, OwnTrack] = field(factory=FrozenMap)
+    receptions: FrozenMap[int, Reception] = field(factory=FrozenMap)
+    said: SelfDescription | None = None
+    is_said: bool = True
+    over: tuple[str, ...] = ()
+
+    def own(self, sid: str) -> OwnTrack | None:
+        """Return the own track that has this sid, or had it in an earlier life."""
+        known = self.tracks.get(sid)
+        return known or next((own for own in self.tracks.values() if sid in own.former), None)
+
+    @property
+    def snapshot(self) -> RoomSnapshot:
+        """The room as it is, with the own tracks that are muted and so not published there."""
+        roster = self.roster
+        assert roster.local is not None
+        local = roster.local
+        for own in self.tracks.values():
+            if own.there is None and own.track.is_muted:
+                local = local.with_track(own.track)
+        return RoomSnapshot(
+            roster.room_name, local, roster.room_sid, roster.metadata, roster.participants
+        )
+
+
+# --- what is asked, and what it led to ----------------------------------------------------------
+
+
+def joined(wished: Wished, address: Address, snapshot: RoomSnapshot) -> Wished:
+    """The app has joined: of what was before only what it serves goes on."""
+    return Wished(
+        address=address,
+        is_joined=True,
+        is_there=True,
+        roster=roster_rules.from_snapshot(snapshot),
+        standing=wished.standing,
+    )
+
+
+def encrypted(wished: Wished, encryption: Encryption) -> Wished:
+    """The app encrypts with these keys from now on."""
+    address = wished.address
+    if address is None:
+        return wished
+    return evolve(wished, address=evolve(address, encryption=encryption))
+
+
+def left(wished: Wished) -> Wished:
+    """The app is not joined any more."""
+    return Wished(address=wished.address, standing=wished.standing)
+
+
+def renewed(wished: Wished, token: str) -> Wished:
+    """The server gave a newer token."""
+    address = wished.address
+    return wished if address is None else evolve(wished, address=evolve(address, token=token))
+
+
+def stands(wished: Wished, key: StandingKey, sink: Callable[[Any], None] | None) -> Wished:
+    """The app serves or receives something from now on; None: it does not any more."""
+    if sink is None:
+        return evolve(wished, standing=wished.standing.remove(key))
+    return evolve(wished, standing=wished.standing.set(key, sink))
+
+
+def published(wished: Wished, source: AudioInput | VideoInput, track: TrackPublication) -> Wished:
+    """A track was published, unless the server has ended it already."""
+    if track.sid in wished.over:
+        return wished
+    own = OwnTrack(source, track, track.sid)
+    return evolve(wished, tracks=wished.tracks.set(track.sid, own))
+
+
+def changed(wished: Wished, own: OwnTrack, **changes: Any) -> Wished:
+    """An own track has another source, or is muted or not."""
+    if own.track.sid not in wished.tracks:
+        return wished
+    return evolve(wished, tracks=wished.tracks.set(own.track.sid, evolve(own, **changes)))
+
+
+def unpublished(wished: Wished, sid: str) -> Wished:
+    """An own track is wanted no more."""
+    over = (*wished.over, sid)[-MAX_OVER:]
+    return evolve(wished, tracks=wished.tracks.remove(sid), over=over)
+
+
+def subscribed(wished: Wished, sid: str, is_wanted: bool) -> Wished:
+    """The app said what it receives; nothing while it is not joined."""
+    if not wished.is_joined:
+        return wished
+    word = Subscription(is_wanted, there=wished.is_there)
+    return evolve(wished, subscribed=wished.subscribed.set(sid, word))
+
+
+def receives(wished: Wished, number: int, reception: Reception | None) -> Wished:
+    """A reception has begun, or changed; None: it is wanted no more."""
+    if reception is None:
+        return evolve(wished, receptions=wished.receptions.remove(number))
+    return evolve(wished, receptions=wished.receptions.set(number, reception))
+
+
+def described(wished: Wished, said: SelfDescription) -> Wished:
+    """The app has said something of itself, besides what it had said before."""
+    before = wished.said or SelfDescription()
+    attributes = {**(before.attributes or {}), **(said.attributes or {})}
+    return evolve(
+        wished,
+        said=SelfDescription(
+            name=said.name or before.name,
+            metadata=said.metadata or before.metadata,
+            attributes=attributes or None,
+        ),
+    )
+
+
+# --- what is told -------------------------------------------------------------------------------
+
+
+def told(wished: Wished, event: ev.RoomEvent) -> Wished:
+    """Return it after what the room of this life has told; total."""
+    if not wished.is_there:
+        return wished
+    step = roster_rules.step(wished.roster, event, is_reconnecting=wished.is_reconnecting)
+    wished = evolve(wished, roster=step)
+    match event:
+        case ev.Disconnected():
+            return left(wished)
+        case ev.Reconnecting():
+            return evolve(wished, is_reconnecting=True)
+        case ev.Reconnected():
+            return _only_here(evolve(wished, is_reconnecting=False))
+        case ev.RoomMoved():
+            return _only_here(wished)
+        case ev.LocalTrackUnpublished(track=track):
+            return unpublished(wished, track.sid)
+        case ev.LocalTrackRepublished(track=track, previous_sid=sid):
+            own = wished.tracks.get(sid)
+            return wished if own is None else republished(wished, own, track)
+        case ev.TrackMuted(track=track) | ev.TrackUnmuted(track=track):
+            own = wished.tracks.get(track.sid)
+            return wished if own is None else changed(wished, own, track=track)
+        case ev.TrackUnpublished(track=track) | ev.TrackUnsubscribed(track=track):
+            return _without_received(wished, lambda sid: sid == track.sid)
+        case ev.ParticipantDisconnected():
+            return _only_here(wished)
+        case (
+            ev.ParticipantNameChanged(identity=identity)
+            | ev.ParticipantMetadataChanged(identity=identity)
+            | ev.ParticipantAttributesChanged(identity=identity)
+        ) if identity == wished.roster.identity:
+            return _followed(wished)
+    return wished
+
+
+def republished(wished: Wished, own: OwnTrack, track: TrackPublication) -> Wished:
+    """An own track has a new sid, in its place."""
+    former = (*own.former, own.track.sid)[-MAX_FORMER:]
+    now = evolve(own, track=track, there=track.sid, former=former)
+    renamed = (
+        (track.sid, now) if sid == own.track.sid else (sid, other)
+        for sid, other in wished.tracks.items()
+    )
+    return evolve(wished, tracks=FrozenMap(renamed))
+
+
+def died(wished: Wished) -> Wished:
+    """The room of this life is gone: its successor has been told nothing."""
+    return evolve(
+        wished,
+        is_there=False,
+        is_reconnecting=False,
+        is_said=wished.said is None,
+        subscribed=_all(wished.subscribed, there=False),
+        tracks=_all(wished.tracks, there=None),
+        receptions=_all(wished.receptions, there=None),
+    )
+
+
+def remote_sids(wished: Wished) -> dict[str, bool]:
+    """Return the remote tracks that are there, and whether each arrives."""
+    tracks = (track for who in wished.roster.participants for track in who.tracks)
+    return {track.sid: track.is_subscribed for track in tracks}
+
+
+def _only_here(wished: Wished) -> Wished:
+    here = remote_sids(wished)
+    return _without_received(wished, lambda sid: sid not in here)
+
+
+def _without_received(wished: Wished, is_over: Callable[[str], bool]) -> Wished:
+    receptions = wished.receptions
+    if not any(is_over(one.track_sid) for one in receptions.values()):
+        return wished
+    kept = ((n, one) for n, one in receptions.items() if not is_over(one.track_sid))
+    return evolve(wished, receptions=FrozenMap(kept))
+
+
+def _followed(wished: Wished) -> Wished:
+    """Return it once what the app said of itself is, or was changed by the server, as it is now."""
+    said, local = wished.said, wished.roster.local
+    if said is None or local is None or not wished.is_said:
+        return wished
+    has = local.attributes
+    attributes = {key: has.get(key, "") for key in said.attributes or {}}
+    now = SelfDescription(
+        name=None if said.name is None else local.name or None,
+        metadata=None if said.metadata is None else local.metadata or None,
+        attributes=attributes or None,
+    )
+    return evolve(wished, said=now)
+
+
+def _all(entries: FrozenMap[Any, Any], **changes: Any) -> FrozenMap[Any, Any]:
+    return FrozenMap((key, evolve(entry, **changes)) for key, entry in entries.items())
