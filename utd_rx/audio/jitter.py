@@ -64,9 +64,9 @@ _FADE: Final = 0.0025
 class JitterBuffer:
     """Sound of one format; `push` and `pull` may be called on different threads.
 
-    `burst` is the seconds that the depth may move in one step: a pull, or half of one. Samples are counted as `taken` to be played,
-    `dropped` or `concealed`, `depth` are those that wait; `drift` is how much faster than real time
-    it is played, over half a minute, as a fraction.
+    `burst` is the seconds that the depth may move in one step: a pull, or half of one. Samples are
+    counted as `taken` to be played, `dropped` or `concealed`, `depth` are those that wait; `drift`
+    is how much faster than real time it is played, over half a minute, as a fraction.
     """
 
     def __init__(self, audio_format: AudioFormat, burst: float = 0.005) -> None:

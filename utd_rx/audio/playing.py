@@ -67,7 +67,7 @@ class PlayingDevice(SupervisedDevice[SpeakerState]):
     ) -> None:
         state = SpeakerState(volume=settings.volume, is_muted=settings.is_muted)
         super().__init__(key, settings, state)
-        # Half of what is asked for at once: see `jitter`, slips. Blocks below `BLOCK` come in pairs.
+        # Half of what is asked for at once: `jitter`, slips. Blocks below `BLOCK` come in pairs.
         self.mixer = Mixer(settings.format, max(BLOCK, settings.block) / 2)
         self.mixer.volume, self.mixer.is_muted = settings.volume, settings.is_muted
         self._tap = Tap(settings.format)
