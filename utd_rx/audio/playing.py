@@ -44,6 +44,11 @@ class Tap:
 
         return stop
 
+    @property
+    def is_heard(self) -> bool:
+        """Whether anybody listens."""
+        return bool(self._sinks)
+
     def push(self, samples: Samples, heard_at: float) -> None:
         """Take the next `(n, channels)` int16 of the mix, and when that will begin to be heard."""
         if not self._sinks:
@@ -107,7 +112,7 @@ class PlayingDevice(SupervisedDevice[SpeakerState]):
                 super().order(order)
 
     def _played(self, samples: Samples) -> None:
-        self._tap.push(samples, self._now() + self.side.delay)
+        self._tap.push(samples, self._now() + self.side.delay if self._tap.is_heard else 0.0)
         self._pieces.append(samples)
         if self._is_due(len(samples) / self.format.sample_rate):
             last = np.concatenate(self._pieces)[-round(LEVEL * self.format.sample_rate) :]
