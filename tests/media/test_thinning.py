@@ -171,8 +171,8 @@ def test_of_data_the_newest_is_kept_and_what_went_is_counted() -> None:
 
 KNOWN = {
     "identity", "track_sid", "previous_sid", "track", "participant",  # what it is about
-    "snapshot", "reason", "name", "metadata", "attributes", "permission", "quality", "error",
-    "identities", "sid", "payload", "sender", "topic", "reliable", "count",
+    "snapshot", "reason", "name", "metadata", "attributes", "permission", "encryption",
+    "quality", "error", "identities", "sid", "payload", "sender", "topic", "reliable", "count",
 }  # fmt: skip
 
 
