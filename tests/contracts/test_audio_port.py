@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
 
 from tests.audio.cards import Cards, fake_cards
+from tests.contracts import far_cards
+from tests.contracts.card_worlds import CardsWorld, portaudio_port
 from tests.rtc.platform_module import FakeModule
 from utd_rx.audio.adapter import ABILITIES
-from utd_rx.audio.hearing import HearingDevice
-from utd_rx.audio.playing import PlayingDevice
 from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.media.near import Near
 from utd_rx.media.near_audio import NearAudio
+from utd_rx.media.process import MediaProcess
 from utd_rx.models.devices import AudioDirection
+from utd_rx.ports import living
 from utd_rx.ports.audio import AudioPort
 from utd_rx.ports.local import LocalAudio
 from utd_rx.rtc import platform_audio
@@ -88,30 +92,6 @@ class TestFakeAudio(AudioContract):
 # -- PortAudio ----------------------------------------------------------------------------------
 
 
-def portaudio_port() -> LocalAudio:
-    return LocalAudio(ABILITIES, HearingDevice, PlayingDevice)
-
-
-class CardsWorld:
-    """Devices whose callbacks are made here, in the place of PortAudio's."""
-
-    first, second = "first", "second"
-
-    def __init__(self, cards: Cards) -> None:
-        self._cards = cards
-
-    async def lose(self) -> None:
-        self._cards.refusal = UTDStreamException("gone", code=UTDErrorCode.NOT_FOUND)
-        for stream in (*self._cards.inputs, *self._cards.outputs):
-            stream.is_active = False
-
-    async def bring_back(self) -> None:
-        self._cards.refusal = None
-
-    async def sound(self) -> None:
-        self._cards.inputs[-1].hears(5)
-
-
 class TestPortAudio(AudioContract):
     @pytest.fixture
     def cards(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cards]:
@@ -121,6 +101,36 @@ class TestPortAudio(AudioContract):
     @pytest.fixture
     async def bench(self, cards: Cards, reach: Reach) -> AudioBench:
         return await reach.bench(portaudio_port, CardsWorld(cards))
+
+
+@pytest.mark.long
+class TestPortAudioInAProcess(AudioContract):
+    @pytest.fixture
+    async def bench(self) -> AsyncIterator[AudioBench]:
+        process = MediaProcess()
+        there: Any = process.port(Near, CardsWorld, f"{far_cards.__name__}:world")
+        await there.bring_back()  # no device is opened before its fakes are there
+        near = partial(NearAudio, abilities=ABILITIES)
+        port: Any = process.port(near, AudioPort, f"{far_cards.__name__}:portaudio_port")
+        bench = AudioBench(port, FarWorld(there))
+        yield bench
+        await bench.close()
+        await process.aclose()
+
+    async def test_what_is_alive_is_found_by_its_key(self, bench: AudioBench) -> None:
+        microphone = await bench.make("microphone")
+        with pytest.raises(UTDStreamException) as raised:
+            living.find(microphone.key)
+        assert raised.value.code is UTDErrorCode.NOT_FOUND
+
+
+class FarWorld:
+    """A world there."""
+
+    first, second = CardsWorld.first, CardsWorld.second
+
+    def __init__(self, there: Any) -> None:
+        self.lose, self.bring_back, self.sound = there.lose, there.bring_back, there.sound
 
 
 # -- WebRTC's own device module -----------------------------------------------------------------

@@ -1,0 +1,34 @@
+"""PortAudio's adapter, and devices of a test's for it."""
+
+from __future__ import annotations
+
+from tests.audio.cards import Cards
+from utd_rx.audio.adapter import ABILITIES
+from utd_rx.audio.hearing import HearingDevice
+from utd_rx.audio.playing import PlayingDevice
+from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.ports.local import LocalAudio
+
+
+def portaudio_port() -> LocalAudio:
+    return LocalAudio(ABILITIES, HearingDevice, PlayingDevice)
+
+
+class CardsWorld:
+    """Devices whose callbacks are made here, in the place of PortAudio's."""
+
+    first, second = "first", "second"
+
+    def __init__(self, cards: Cards) -> None:
+        self._cards = cards
+
+    async def lose(self) -> None:
+        self._cards.refusal = UTDStreamException("gone", code=UTDErrorCode.NOT_FOUND)
+        for stream in (*self._cards.inputs, *self._cards.outputs):
+            stream.is_active = False
+
+    async def bring_back(self) -> None:
+        self._cards.refusal = None
+
+    async def sound(self) -> None:
+        self._cards.inputs[-1].hears(5)
