@@ -58,14 +58,15 @@ class Restored(Batches[ev.RoomEvent]):
         self.refusal: UTDStreamException | None = None
         self.early: tuple[ev.RoomEvent, ...] = ()
         self.succession = Succession(self._start, self.clock)
-        self.room = RestoringRoom(self.succession, self._make)
+        self.room = RestoringRoom(self.succession, self.serve_room)
         self.room.listen(self.take)
 
     def _start(self) -> FakeHost:
         self.hosts.append(FakeHost())
         return self.hosts[-1]
 
-    def _make(self, host: FakeHost) -> Any:
+    def serve_room(self, host: FakeHost) -> Any:
+        """Make a room in a process."""
         room = FakeRoom("me")
         local = evolve(room.snapshot.local, permission=self.permission)
         room.snapshot = evolve(room.snapshot, local=local, remotes=self.remotes)

@@ -99,7 +99,8 @@ async def test_what_is_heard_is_heard_on() -> None:
     await desk.die()
     desk.audios[-1].say(np.full((480, 1), 9_000, np.int16))
     desk.clock.advance(0.02)
-    await frames.until(lambda frame: True)
+    heard = await frames.until(lambda frame: True)
+    assert abs(heard.samples).max() > 0
     stop()
     stop()
 

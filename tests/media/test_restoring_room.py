@@ -11,10 +11,12 @@ from attrs import evolve
 from tests.media.restored import ALL, BEN, FACE, VOICE, Restored, turns
 from utd_rx.audio.sources import ToneSource
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
-from utd_rx.media.restoring_room import SETTLE_WITHIN
+from utd_rx.media.restoring_room import SETTLE_WITHIN, RestoringRoom
 from utd_rx.models import events as ev
 from utd_rx.models.audio import AudioFrame
 from utd_rx.models.connection import DisconnectReason
+from utd_rx.models.data_tracks import DataTrackFrame, DataTrackInfo
+from utd_rx.models.encryption import Encryption
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.methods import MethodInvocation
 from utd_rx.models.participant import ParticipantPermission, TrackSource
@@ -30,6 +32,7 @@ from utd_rx.video import TestPattern
 
 FRAME = AudioFrame(np.zeros((480, 1), np.int16), 48_000, 0.0)
 SEEN = VideoFrame(np.zeros((16, 16, 3), np.uint8), 0.0)
+POSE = DataTrackInfo("DTR_pose", "pose")
 LISTENER = ParticipantPermission(can_subscribe=True, can_publish_data=True)
 
 
@@ -134,6 +137,26 @@ async def test_what_is_heard_seen_and_played_goes_on_under_its_number() -> None:
     assert voice.is_closed
 
 
+async def test_a_speaker_that_the_app_keeps_to_itself_is_played_on_as_well() -> None:
+    stage, speaker = Restored(), Loudspeaker()
+    room = RestoringRoom(stage.succession, stage.serve_room, needs=lambda key: False)
+    await room.connect("wss://x", "token-1")
+    route = await room.route(VOICE.sid, speaker.key, name="ben", gain=0.5)
+    stage.now.play(VOICE.sid, FRAME)
+    await room.set_gain(route, 2.0)
+    [voice] = speaker.voices
+    assert (voice.name, voice.gain, len(voice.frames)) == ("ben", 2.0, 1)
+    stage.die()
+    await turns(20)
+    stage.now.play(VOICE.sid, FRAME)
+    assert len(voice.frames) == 2
+    await room.unroute(route)
+    assert voice.is_closed
+    nobody = await refusal(room.route("TR_nobody", speaker.key))
+    assert nobody.code is UTDErrorCode.NOT_FOUND
+    assert speaker.voices[-1].is_closed
+
+
 async def test_what_is_told_before_the_join_has_answered_counts() -> None:
     stage = await Restored().joined()
     heard: list[AudioFrame] = []
@@ -219,6 +242,39 @@ async def test_what_was_said_of_oneself_is_said_again_as_the_server_has_it_since
     await stage.again()
     local = stage.now.snapshot.local
     assert (local.name, dict(local.attributes)) == ("Me", {"mood": "bad", "hat": "red"})
+
+
+async def test_data_tracks_go_on_both_ways() -> None:
+    stage = Restored()
+    stage.remotes = (evolve(BEN, data_tracks=(POSE,)),)
+    await stage.joined()
+    came: list[DataTrackFrame] = []
+    reading = await stage.room.read_data_track(POSE.sid, came.append)
+    number = await stage.room.publish_data_track("mine")
+    over = await stage.room.publish_data_track("over")
+    await stage.room.unpublish_data_track(over)
+    stage.die()
+    await stage.again()
+    stage.now.data_tracks.play(POSE.sid, DataTrackFrame(b"pose"))
+    await stage.room.push_data_frame(number, DataTrackFrame(b"x"))
+    assert [name for name, _ in stage.now.data_tracks.pushed] == ["mine"]
+    assert list(stage.now.data_tracks.published.values()) == ["mine"]
+    assert len(came) == 1
+    await stage.room.unread_data_track(reading)
+    stage.now.data_tracks.play(POSE.sid, DataTrackFrame(b"pose"))
+    assert len(came) == 1
+    left = await refusal(stage.room.push_data_frame(over, DataTrackFrame(b"x")))
+    assert left.reason is ConflictReason.LEFT
+
+
+async def test_it_is_joined_with_the_keys_of_now() -> None:
+    stage = Restored()
+    first, second = Encryption("one"), Encryption("two")
+    await stage.room.connect("wss://x", "token-1", encryption=first)
+    await stage.room.encrypt(second)
+    stage.die()
+    await stage.again()
+    assert stage.now.encryption == second
 
 
 async def test_it_is_joined_with_the_newest_token() -> None:

@@ -10,9 +10,9 @@ echo canceller, is not to be had.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from utd_rx.errors import UTDStreamException
 from utd_rx.media.afar_speaker import AfarSpeaker, AfarVoice
@@ -28,6 +28,12 @@ from utd_rx.ports.audio import (
     StatesSink,
 )
 from utd_rx.ports.room import FramesSink
+
+Release: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
+
+
+async def _nothing_held() -> None:
+    """Nobody keeps it."""
 
 
 class AfarStream:
@@ -144,15 +150,23 @@ class AfarAudio:
     Args:
         port: The devices.
         begin: Starts a process where there is none, so that somebody may speak in it.
+        hold: Keeps the process while a device is open, until what it returns is called.
     """
 
     rank = 0
     is_wanted = False
 
-    def __init__(self, port: AudioPort, begin: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        port: AudioPort,
+        begin: Callable[[], None] = lambda: None,
+        hold: Callable[[], Release] = lambda: _nothing_held,
+    ) -> None:
         self.abilities: Final = port.abilities
         self._port = port
         self._begin = begin
+        self._hold = hold
+        self._holds: dict[DeviceKey, Release] = {}
         self._process: Any = None
         self._devices: dict[DeviceKey, AfarMicrophone | AfarSpeaker] = {}
 
@@ -180,7 +194,13 @@ class AfarAudio:
         return self._port.hear(key, sink)
 
     async def open(self, key: DeviceKey) -> None:
-        await self._port.open(key)
+        release = self._hold()
+        try:
+            await self._port.open(key)
+        except BaseException:
+            await release()
+            raise
+        self._holds[key] = release
 
     async def use(self, key: DeviceKey, device: DeviceChoice) -> None:
         await self._port.use(key, device)
@@ -195,6 +215,7 @@ class AfarAudio:
             device = self._devices.get(key)
             if isinstance(device, AfarMicrophone):
                 device.closed()
+            await self._holds.pop(key, _nothing_held)()
 
     # --- an heir --------------------------------------------------------------------------------
 

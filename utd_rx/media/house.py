@@ -12,6 +12,7 @@ from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from utd_rx.audio.handle import BackendName, port_of
+from utd_rx.media.afar import AfarAudio
 from utd_rx.media.process import MediaProcess
 from utd_rx.media.restoring_audio import RestoringAudio
 from utd_rx.media.restoring_room import RestoringRoom
@@ -28,7 +29,7 @@ class House:
 
     def __init__(self, start: Callable[[], Any] = MediaProcess) -> None:
         self.succession: Final[Succession[Any]] = Succession(start)
-        self._audios: dict[BackendName, RestoringAudio] = {}
+        self._audios: dict[BackendName, AfarAudio] = {}
         self._holds = 0
 
     def hold(self) -> Hold:
@@ -37,11 +38,11 @@ class House:
         self.succession.begin()
         return Hold(self)
 
-    def room(self, needs: Callable[[DeviceKey], object], **options: Any) -> RestoringRoom:
+    def room(self, needs: Callable[[DeviceKey], bool], **options: Any) -> RestoringRoom:
         """Return a room that lives there, a `UTDRoom` with these options, and holds the house.
 
         Args:
-            needs: Is told of each speaker that it is to play on.
+            needs: As that of `RestoringRoom`.
             options: As those of `UTDRoom`.
         """
         return RestoringRoom(
@@ -51,14 +52,17 @@ class House:
             closed=self.hold().release,
         )
 
-    def audio(self, backend: BackendName) -> RestoringAudio:
+    def audio(self, backend: BackendName) -> AfarAudio:
         """Return the devices of a backend that live there."""
         if backend not in self._audios:
-            self._audios[backend] = RestoringAudio(
+            restoring = RestoringAudio(
                 self.succession,
                 lambda process: process.audio(backend),
                 port_of(backend).abilities,
             )
+            afar = AfarAudio(restoring, self.succession.begin, lambda: self.hold().release)
+            self.succession.join(afar)  # behind the devices
+            self._audios[backend] = afar
         return self._audios[backend]
 
     async def let_go(self) -> None:

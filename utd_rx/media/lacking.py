@@ -2,11 +2,12 @@
 
 | order | step | when |
 | --- | --- | --- |
-| 1 | `Join` | while the app is joined |
-| 2 | `Subscribe` | of tracks that are there |
-| 3 | `Publish` | of what is not muted, once the server grants it |
-| 4 | `Receive` | once the track arrives |
-| 5 | `Describe` | once the server grants it |
+| 1 | `JoinAgain` | while the app is joined |
+| 2 | `SubscribeAgain` | of tracks that are there |
+| 3 | `PublishAgain` | of what is not muted, once the server grants it |
+| 4 | `ReceiveAgain` | once the track arrives |
+| 5 | `PublishDataAgain` | once the server grants it |
+| 6 | `DescribeAgain` | once the server grants it |
 
 What is served and received over connections is there from the first moment on.
 
@@ -21,10 +22,12 @@ from typing import Any, TypeAlias
 from attrs import evolve, frozen
 
 from utd_rx.media.wished import (
-    Address,
+    JoinedAt,
+    OwnDataTrack,
     OwnTrack,
-    Reception,
     Wished,
+    WishedReception,
+    data_published,
     receives,
     remote_sids,
     republished,
@@ -36,14 +39,14 @@ from utd_rx.protocol import roster as roster_rules
 
 
 @frozen
-class Join:
+class JoinAgain:
     """Join there."""
 
-    address: Address
+    address: JoinedAt
 
 
 @frozen
-class Subscribe:
+class SubscribeAgain:
     """Receive a track, or not."""
 
     track_sid: str
@@ -51,28 +54,38 @@ class Subscribe:
 
 
 @frozen
-class Publish:
+class PublishAgain:
     """Publish what the app knows as this track."""
 
     own: OwnTrack
 
 
 @frozen
-class Receive:
+class ReceiveAgain:
     """Begin this reception."""
 
     number: int
-    reception: Reception
+    reception: WishedReception
 
 
 @frozen
-class Describe:
+class PublishDataAgain:
+    """Publish a data track."""
+
+    number: int
+    own: OwnDataTrack
+
+
+@frozen
+class DescribeAgain:
     """Say this of oneself."""
 
     description: SelfDescription
 
 
-Step: TypeAlias = Join | Subscribe | Publish | Receive | Describe
+Step: TypeAlias = (
+    JoinAgain | SubscribeAgain | PublishAgain | ReceiveAgain | PublishDataAgain | DescribeAgain
+)
 
 
 def next_step(wished: Wished) -> Step | None:
@@ -80,20 +93,23 @@ def next_step(wished: Wished) -> Step | None:
     if not wished.is_joined or wished.address is None:
         return None
     if not wished.is_there:
-        return Join(wished.address)
+        return JoinAgain(wished.address)
     here = remote_sids(wished)
     for sid, word in wished.subscribed.items():
         if not word.there and sid in here:
-            return Subscribe(sid, word.is_wanted)
+            return SubscribeAgain(sid, word.is_wanted)
     for own in wished.tracks.values():
         is_granted = wished.roster.permission.allows(own.track.source)
         if own.there is None and not own.track.is_muted and is_granted:
-            return Publish(own)
+            return PublishAgain(own)
     for number, reception in wished.receptions.items():
         if reception.there is None and here.get(reception.track_sid):
-            return Receive(number, reception)
+            return ReceiveAgain(number, reception)
+    for number, data in wished.data_tracks.items():
+        if data.there is None and wished.roster.permission.can_publish_data:
+            return PublishDataAgain(number, data)
     if not wished.is_said and wished.said and wished.roster.permission.can_update_metadata:
-        return Describe(wished.said)
+        return DescribeAgain(wished.said)
     return None
 
 
@@ -111,20 +127,24 @@ def is_whole(wished: Wished) -> bool:
 def done(wished: Wished, step: Step, result: Any = None) -> Wished:
     """Return it after the room of this life did `step`, with what that returned."""
     match step:
-        case Join():
+        case JoinAgain():
             # The wish goes on, in the room as it is now.
             return evolve(wished, is_there=True, roster=roster_rules.from_snapshot(result))
-        case Subscribe(track_sid=sid):
+        case SubscribeAgain(track_sid=sid):
             word = evolve(wished.subscribed[sid], there=True)
             return evolve(wished, subscribed=wished.subscribed.set(sid, word))
-        case Publish(own=own):
+        case PublishAgain(own=own):
             now = wished.tracks.get(own.track.sid)
             return wished if now is None else republished(wished, now, result)
-        case Receive(number=number):
+        case ReceiveAgain(number=number):
             reception = wished.receptions.get(number)
             if reception is None:
                 return wished
             return receives(wished, number, evolve(reception, there=result))
+        case PublishDataAgain(number=number, own=data):
+            if number not in wished.data_tracks:
+                return wished
+            return data_published(wished, number, evolve(data, there=result))
     return evolve(wished, is_said=True)
 
 
@@ -138,17 +158,19 @@ def given_up(wished: Wished) -> Wished:
 def refused(wished: Wished, step: Step) -> Wished:
     """Return it without what the room of this life has refused."""
     match step:
-        case Subscribe(track_sid=sid):
+        case SubscribeAgain(track_sid=sid):
             return evolve(wished, subscribed=wished.subscribed.remove(sid))
-        case Publish(own=own):
+        case PublishAgain(own=own):
             return unpublished(wished, own.track.sid)
-        case Receive(number=number):
+        case ReceiveAgain(number=number):
             return receives(wished, number, None)
-        case Describe():
+        case PublishDataAgain(number=number):
+            return data_published(wished, number, None)
+        case DescribeAgain():
             return evolve(wished, is_said=True)
     return wished
 
 
-def _is_wanted(wished: Wished, reception: Reception) -> bool:
+def _is_wanted(wished: Wished, reception: WishedReception) -> bool:
     word = wished.subscribed.get(reception.track_sid)
     return word is None or word.is_wanted

@@ -19,7 +19,7 @@ from functools import partial
 from types import BuiltinFunctionType, FunctionType
 from typing import Any, Final
 
-from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.errors import foreign_failure
 from utd_rx.media.frames import FrameWriter
 from utd_rx.media.pictures import PictureWriter
 from utd_rx.media.pipe import Handler, Pipe
@@ -187,4 +187,4 @@ def _crossing(error: Exception) -> Exception:
     """Return an error as it can be made on the other side."""
     if travels(error):
         return error
-    return UTDStreamException(f"{type(error).__name__}: {error}", code=UTDErrorCode.UNKNOWN)
+    return foreign_failure("the input failed", error)

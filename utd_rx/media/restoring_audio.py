@@ -29,6 +29,7 @@ from utd_rx.ports.audio import (
     SetMuted,
     Settings,
     SetVolume,
+    SetWatched,
     SpeakerSettings,
     StatesSink,
 )
@@ -43,6 +44,7 @@ class WishedDevice:
 
     settings: Settings
     is_open: bool = False
+    is_watched: bool = True
     state: DeviceState | None = None
 
 
@@ -117,6 +119,8 @@ class RestoringAudio:
             if (device := self._devices.get(key)) is None:
                 return
             self._keep(key, settings=ordered(device.settings, order))
+            if isinstance(order, SetWatched):
+                self._keep(key, is_watched=order.is_watched)
             if self._far is not None:
                 self._far.order(key, order)
 
@@ -167,6 +171,8 @@ class RestoringAudio:
             far = self._far = self._make(host)
             for key, device in self._devices.items():
                 far.add(key, device.settings)
+                if not device.is_watched:
+                    far.order(key, SetWatched(False))
         for listener in self._listeners:
             if not self._is_open(listener.key):  # else once it is open: until then it has failed
                 listener.attach(far, self._take(listener))

@@ -4,24 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import count
-from typing import Any
+from typing import Any, Final
 
 from attrs import evolve
 
 from utd_rx.media import wished as wishes
 from utd_rx.media.restoring_data import RestoringData
 from utd_rx.media.succession import Succession
-from utd_rx.media.wished import OwnTrack, Reception
+from utd_rx.media.wished import OwnDataTrack, OwnTrack, WishedReception
 from utd_rx.models import events as ev
-from utd_rx.models.audio import AudioInput
+from utd_rx.models.audio import AudioFrame, AudioInput
+from utd_rx.models.data_tracks import DataTrackFrame
 from utd_rx.models.devices import DeviceKey
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.participant import TrackPublication, TrackSource
 from utd_rx.models.statistics import MediaStatistics, RoomStatistics
 from utd_rx.models.video import VideoInput
+from utd_rx.ports import living
+from utd_rx.ports.data_tracks import DataFramesSink
 from utd_rx.ports.room import FramesSink, PicturesSink, RoomPort, height_asked
 
 _numbers = count(1)
+
+NOWHERE: Final = -1
+"""Names no data track of any room."""
 
 
 class RestoringMedia(RestoringData):
@@ -29,14 +35,16 @@ class RestoringMedia(RestoringData):
 
     Args:
         succession: Of the processes.
-        needs: Is told of each speaker that it is to play on.
+        needs: Is told of each speaker that it is to play on, and returns whether that lives where
+            rooms do.
     """
 
     def __init__(
-        self, succession: Succession[Any], needs: Callable[[DeviceKey], object] = lambda key: None
+        self, succession: Succession[Any], needs: Callable[[DeviceKey], bool] = lambda key: True
     ) -> None:
         super().__init__(succession)
         self._needs = needs
+        self._voices: dict[int, living.Voice] = {}
 
     def _pass(self, events: tuple[ev.RoomEvent, ...]) -> None:
         """Keep what changes the wish, and tell it."""
@@ -117,9 +125,26 @@ class RestoringMedia(RestoringData):
         await self._state(lambda _: far.set_subscribed(track_sid, subscribed))
 
     async def hear(self, track_sid: str, sink: FramesSink) -> int:
-        return await self._receive(Reception("hear", "unhear", track_sid, (sink,)))
+        return await self._receive(WishedReception("hear", "unhear", track_sid, (sink,)))
+
+    async def _route_here(self, track_sid: str, voice: living.Voice) -> int:
+        """Play a track on a speaker that the app keeps in its own process: its frames cross."""
+
+        def play(frames: tuple[AudioFrame, ...]) -> None:
+            for frame in frames:
+                voice(frame)
+
+        try:
+            route = await self.hear(track_sid, play)
+        except BaseException:
+            voice.close()
+            raise
+        self._voices[route] = voice
+        return route
 
     async def unhear(self, reception: int) -> None:
+        if (voice := self._voices.pop(reception, None)) is not None:
+            voice.close()
         known = self._wished.receptions.get(reception)
         self._wished = wishes.receives(self._wished, reception, None)
         if known is not None and known.there is not None:
@@ -129,11 +154,16 @@ class RestoringMedia(RestoringData):
     async def route(
         self, track_sid: str, speaker: DeviceKey, *, name: str = "", gain: float = 1.0
     ) -> int:
-        self._needs(speaker)
+        if not self._needs(speaker) and living.is_here(speaker):
+            return await self._route_here(track_sid, living.find(speaker).voice(name, gain=gain))
         options = FrozenMap[str, Any]({"name": name, "gain": gain})
-        return await self._receive(Reception("route", "unroute", track_sid, (speaker,), options))
+        return await self._receive(
+            WishedReception("route", "unroute", track_sid, (speaker,), options)
+        )
 
     async def set_gain(self, route: int, gain: float) -> None:
+        if route in self._voices:
+            self._voices[route].gain = gain
         known = self._wished.receptions.get(route)
         if known is None or known.begin != "route":
             return
@@ -150,7 +180,7 @@ class RestoringMedia(RestoringData):
         self, track_sid: str, sink: PicturesSink, *, max_height: int | None = None
     ) -> int:
         options = FrozenMap[str, Any]({"max_height": height_asked(max_height)})
-        return await self._receive(Reception("look", "unlook", track_sid, (sink,), options))
+        return await self._receive(WishedReception("look", "unlook", track_sid, (sink,), options))
 
     async def unlook(self, view: int) -> None:
         await self.unhear(view)
@@ -165,7 +195,40 @@ class RestoringMedia(RestoringData):
         )
         return evolve(measured, media=media)
 
-    async def _receive(self, reception: Reception) -> int:
+    # --- data tracks ----------------------------------------------------------------------------
+
+    async def publish_data_track(self, name: str) -> int:
+        far = await self._there()
+        there = await far.publish_data_track(name)
+        if not self._lives(far):
+            raise self._gone()
+        number = next(_numbers)
+        self._wished = wishes.data_published(self._wished, number, OwnDataTrack(name, there))
+        return number
+
+    async def push_data_frame(self, number: int, frame: DataTrackFrame) -> None:
+        far = await self._there()
+        known = self._wished.data_tracks.get(number)
+        there = None if known is None else known.there
+        await far.push_data_frame(NOWHERE if there is None else there, frame)
+
+    async def unpublish_data_track(self, number: int) -> None:
+        known = self._wished.data_tracks.get(number)
+        self._wished = wishes.data_published(self._wished, number, None)
+        if known is not None and known.there is not None:
+            there = known.there
+            await self._state(lambda far: far.unpublish_data_track(there))
+
+    async def read_data_track(self, track_sid: str, sink: DataFramesSink) -> int:
+        begin, end = "read_data_track", "unread_data_track"
+        return await self._receive(WishedReception(begin, end, track_sid, (sink,)))
+
+    async def unread_data_track(self, reading: int) -> None:
+        await self.unhear(reading)
+
+    # --- inside ---------------------------------------------------------------------------------
+
+    async def _receive(self, reception: WishedReception) -> int:
         far = await self._there()
         there = await begin(far, reception)
         if not self._lives(far):
@@ -175,7 +238,7 @@ class RestoringMedia(RestoringData):
         return number
 
 
-async def begin(far: RoomPort, reception: Reception) -> int:
+async def begin(far: RoomPort, reception: WishedReception) -> int:
     """Begin a reception in the room of this life; return its number there."""
     begin = getattr(far, reception.begin)
     there: int = await begin(reception.track_sid, *reception.args, **reception.options)

@@ -23,10 +23,18 @@ from utd_rx.errors import (
 )
 from utd_rx.media import lacking
 from utd_rx.media import wished as wishes
-from utd_rx.media.lacking import Describe, Join, Publish, Receive, Step, Subscribe
+from utd_rx.media.lacking import (
+    DescribeAgain,
+    JoinAgain,
+    PublishAgain,
+    PublishDataAgain,
+    ReceiveAgain,
+    Step,
+    SubscribeAgain,
+)
 from utd_rx.media.restoring_media import RestoringMedia, begin
 from utd_rx.media.succession import Succession
-from utd_rx.media.wished import Address
+from utd_rx.media.wished import JoinedAt
 from utd_rx.models import events as ev
 from utd_rx.models.connection import DisconnectReason
 from utd_rx.models.devices import DeviceKey
@@ -52,7 +60,7 @@ class RestoringRoom(RestoringMedia):
     Args:
         succession: Of the processes.
         make: Makes a room in one of them.
-        needs: Is told of each speaker that it is to play on.
+        needs: As that of `RestoringMedia`.
         closed: Is awaited once it is closed for good.
     """
 
@@ -63,7 +71,7 @@ class RestoringRoom(RestoringMedia):
         succession: Succession[Any],
         make: Callable[[Any], RoomPort],
         *,
-        needs: Callable[[DeviceKey], object] = lambda key: None,
+        needs: Callable[[DeviceKey], bool] = lambda key: True,
         closed: Callable[[], Coroutine[Any, Any, None]] | None = None,
     ) -> None:
         super().__init__(succession, needs)
@@ -108,7 +116,7 @@ class RestoringRoom(RestoringMedia):
             )
             if not self._lives(far):
                 raise self._gone()
-            address = Address(url, token, auto_subscribe, encryption)
+            address = JoinedAt(url, token, auto_subscribe, encryption)
             self._wished = wishes.joined(self._wished, address, snapshot)
             for event in self._early:
                 self._wished = wishes.told(self._wished, event)
@@ -218,7 +226,7 @@ class RestoringRoom(RestoringMedia):
             if step is not None:
                 if (event := await self._take(far, step)) is not None:
                     republished.append(event)
-                if isinstance(step, Join):
+                if isinstance(step, JoinAgain):
                     settle_by = loop.time() + SETTLE_WITHIN
             elif lacking.is_whole(self._wished):
                 return self._restored(republished)
@@ -235,18 +243,18 @@ class RestoringRoom(RestoringMedia):
         try:
             result = await _carry_out(far, step)
         except UTDStreamException as error:
-            if isinstance(step, Join) or not self._lives(far):
+            if isinstance(step, JoinAgain) or not self._lives(far):
                 raise
             logger.warning("not restored, %s: %s", type(step).__name__.lower(), error.message)
             self._wished = lacking.refused(self._wished, step)
-            if isinstance(step, Publish):
+            if isinstance(step, PublishAgain):
                 return ev.LocalTrackFailed(step.own.track.sid, error)
             return None
         if self._far is far and self._wished.is_joined:
             self._wished = lacking.done(self._wished, step, result)
-            if isinstance(step, Join):
+            if isinstance(step, JoinAgain):
                 self._catch_up(far)
-        if isinstance(step, Publish):
+        if isinstance(step, PublishAgain):
             return ev.LocalTrackRepublished(result, step.own.track.sid)
         return None
 
@@ -331,20 +339,22 @@ class RestoringRoom(RestoringMedia):
 
 async def _carry_out(far: RoomPort, step: Step) -> Any:
     match step:
-        case Join(address=to):
+        case JoinAgain(address=to):
             return await far.connect(
                 to.url,
                 to.token,
                 auto_subscribe=to.auto_subscribe,
                 encryption=to.encryption,
             )
-        case Subscribe(track_sid=sid, is_wanted=is_wanted):
+        case SubscribeAgain(track_sid=sid, is_wanted=is_wanted):
             return await far.set_subscribed(sid, is_wanted)
-        case Publish(own=own):
+        case PublishAgain(own=own):
             return await far.publish(own.source, own.track.source)
-        case Receive(reception=reception):
+        case ReceiveAgain(reception=reception):
             return await begin(far, reception)
-        case Describe(description=description):
+        case PublishDataAgain(own=data):
+            return await far.publish_data_track(data.name)
+        case DescribeAgain(description=description):
             return await far.describe(description)
 
 

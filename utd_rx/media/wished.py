@@ -36,7 +36,7 @@ StandingKey: TypeAlias = tuple[Any, ...]
 
 
 @frozen
-class Address:
+class JoinedAt:
     """Where it is joined; the token is the newest that is known, and so are the keys."""
 
     url: str
@@ -56,7 +56,15 @@ class OwnTrack:
 
 
 @frozen
-class Subscription:
+class OwnDataTrack:
+    """A data track that is published; `there` is its number in this life."""
+
+    name: str
+    there: int | None = None
+
+
+@frozen
+class SubscriptionWord:
     """The app's last word on a remote track."""
 
     is_wanted: bool
@@ -64,7 +72,7 @@ class Subscription:
 
 
 @frozen
-class Reception:
+class WishedReception:
     """Something received: the port's method `begin` with a track and `args`, over by `end`."""
 
     begin: str
@@ -82,15 +90,16 @@ class Wished:
     `roster` is the room as this life's connection has told it. `is_reconnecting` as LiveKit says.
     """
 
-    address: Address | None = None
+    address: JoinedAt | None = None
     is_joined: bool = False
     is_there: bool = False
     is_reconnecting: bool = False
     roster: Roster = field(factory=Roster)
     standing: FrozenMap[StandingKey, Callable[[Any], None]] = field(factory=FrozenMap)
-    subscribed: FrozenMap[str, Subscription] = field(factory=FrozenMap)
+    subscribed: FrozenMap[str, SubscriptionWord] = field(factory=FrozenMap)
     tracks: FrozenMap[str, OwnTrack] = field(factory=FrozenMap)
-    receptions: FrozenMap[int, Reception] = field(factory=FrozenMap)
+    receptions: FrozenMap[int, WishedReception] = field(factory=FrozenMap)
+    data_tracks: FrozenMap[int, OwnDataTrack] = field(factory=FrozenMap)
     said: SelfDescription | None = None
     is_said: bool = True
     over: tuple[str, ...] = ()
@@ -117,7 +126,7 @@ class Wished:
 # --- what is asked, and what it led to ----------------------------------------------------------
 
 
-def joined(wished: Wished, address: Address, snapshot: RoomSnapshot) -> Wished:
+def joined(wished: Wished, address: JoinedAt, snapshot: RoomSnapshot) -> Wished:
     """The app has joined: of what was before only what it serves goes on."""
     return Wished(
         address=address,
@@ -179,15 +188,22 @@ def subscribed(wished: Wished, sid: str, is_wanted: bool) -> Wished:
     """The app said what it receives; nothing while it is not joined."""
     if not wished.is_joined:
         return wished
-    word = Subscription(is_wanted, there=wished.is_there)
+    word = SubscriptionWord(is_wanted, there=wished.is_there)
     return evolve(wished, subscribed=wished.subscribed.set(sid, word))
 
 
-def receives(wished: Wished, number: int, reception: Reception | None) -> Wished:
+def receives(wished: Wished, number: int, reception: WishedReception | None) -> Wished:
     """A reception has begun, or changed; None: it is wanted no more."""
     if reception is None:
         return evolve(wished, receptions=wished.receptions.remove(number))
     return evolve(wished, receptions=wished.receptions.set(number, reception))
+
+
+def data_published(wished: Wished, number: int, own: OwnDataTrack | None) -> Wished:
+    """A data track was published, here or again; None: it is wanted no more."""
+    if own is None:
+        return evolve(wished, data_tracks=wished.data_tracks.remove(number))
+    return evolve(wished, data_tracks=wished.data_tracks.set(number, own))
 
 
 def described(wished: Wished, said: SelfDescription) -> Wished:
@@ -232,6 +248,8 @@ def told(wished: Wished, event: ev.RoomEvent) -> Wished:
             return wished if own is None else changed(wished, own, track=track)
         case ev.TrackUnpublished(track=track) | ev.TrackUnsubscribed(track=track):
             return _without_received(wished, lambda sid: sid == track.sid)
+        case ev.DataTrackUnpublished():
+            return _only_here(wished)
         case ev.ParticipantDisconnected():
             return _only_here(wished)
         case (
@@ -264,13 +282,17 @@ def died(wished: Wished) -> Wished:
         subscribed=_all(wished.subscribed, there=False),
         tracks=_all(wished.tracks, there=None),
         receptions=_all(wished.receptions, there=None),
+        data_tracks=_all(wished.data_tracks, there=None),
     )
 
 
 def remote_sids(wished: Wished) -> dict[str, bool]:
     """Return the remote tracks that are there, and whether each arrives."""
     tracks = (track for who in wished.roster.participants for track in who.tracks)
-    return {track.sid: track.is_subscribed for track in tracks}
+    here = {track.sid: track.is_subscribed for track in tracks}
+    return here | {
+        track.sid: True for who in wished.roster.participants for track in who.data_tracks
+    }
 
 
 def _only_here(wished: Wished) -> Wished:
