@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 
 TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJl"
@@ -36,6 +37,12 @@ class Talker:
 
     async def stop(self) -> None:
         os.kill(os.getpid(), signal.SIGSTOP)
+
+    async def spin(self, seconds: float) -> str:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            pass
+        return "done"
 
     async def chatter(self, sink: Callable[[object], None], count: int) -> None:
         for n in range(count):

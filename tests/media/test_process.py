@@ -94,6 +94,19 @@ async def test_who_is_silent_is_killed_even_when_it_is_stopped(
     assert process.failure is not None
 
 
+@pytest.mark.realtime
+async def test_whose_loop_is_at_work_is_not_given_up(
+    process: MediaProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = talker(process)
+    await there.pid()
+    spinning = asyncio.ensure_future(there.spin(1.5))
+    monkeypatch.setattr(module, "LOOK", 0.1)
+    monkeypatch.setattr(module, "SILENCE", 0.5)
+    assert await spinning == "done"
+    assert process.failure is None
+
+
 def test_it_serves_one_loop_after_the_other() -> None:
     process = MediaProcess("")
     there = talker(process)
