@@ -27,6 +27,9 @@ class Talker:
     async def log(self, text: str) -> None:
         logging.getLogger("utd_rx.talker").warning("%s", text)
 
+    async def level(self) -> int:
+        return logging.getLogger("utd_rx.talker").getEffectiveLevel()
+
     async def interrupt(self) -> str:
         os.kill(os.getpid(), signal.SIGINT)
         return "alive"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import sys
 from collections.abc import AsyncIterator
@@ -113,6 +114,13 @@ def test_it_serves_one_loop_after_the_other() -> None:
     for _ in range(2):
         assert asyncio.run(there.pid())[0] == process.pid
     asyncio.run(process.aclose())
+
+
+async def test_its_log_is_as_talkative_as_the_apps(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("DEBUG", "utd_rx"):
+        process = MediaProcess("")
+        assert await talker(process).level() == logging.DEBUG
+        await process.aclose()
 
 
 async def test_where_none_can_be_started_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

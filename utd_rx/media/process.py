@@ -22,6 +22,7 @@ from typing import Any, Final, TypeVar, cast
 
 from utd_rx.audio.handle import BackendName, port_of
 from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.media.child import LOGGERS
 from utd_rx.media.near import Near, NearEnd, closed
 from utd_rx.media.near_audio import NearAudio
 from utd_rx.media.near_room import NearRoom
@@ -34,8 +35,8 @@ from utd_rx.state.reports import report
 N = TypeVar("N", bound=Near)
 
 BOOT: Final = (
-    "import sys; sys.path[:] = sys.argv[4:]; from utd_rx.media.child import main; "
-    "main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3])"
+    "import sys; sys.path[:] = sys.argv[5:]; from utd_rx.media.child import main; "
+    "main(int(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:5])"
 )
 
 LOOK: Final = 0.5
@@ -228,8 +229,9 @@ class MediaProcess:
 def _start(end: int, words: int, modules: str) -> subprocess.Popen[bytes]:
     options = ["-I", *(["-B"] if sys.dont_write_bytecode else [])]
     path = [str(Path(entry).absolute()) for entry in sys.path]
+    levels = " ".join(str(logging.getLogger(name).getEffectiveLevel()) for name in LOGGERS)
     return subprocess.Popen(  # noqa: S603 - this interpreter, with our own words
-        [sys.executable, *options, "-c", BOOT, str(end), str(os.getpid()), modules, *path],
+        [sys.executable, *options, "-c", BOOT, str(end), str(os.getpid()), modules, levels, *path],
         stdin=subprocess.DEVNULL,
         stdout=words,
         stderr=words,
