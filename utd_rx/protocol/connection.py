@@ -151,6 +151,7 @@ LOSSES: Final = (
 
 REFUSALS: Final = (
     UTDErrorCode.BANNED,
+    UTDErrorCode.FEATURE_DISABLED,
     UTDErrorCode.FORBIDDEN,
     UTDErrorCode.NOT_FOUND,
     UTDErrorCode.UNAUTHORIZED,
