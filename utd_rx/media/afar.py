@@ -16,6 +16,7 @@ from typing import Any, Final, TypeAlias
 
 from utd_rx.errors import UTDStreamException
 from utd_rx.media.afar_speaker import AfarSpeaker, AfarVoice
+from utd_rx.media.near import closed
 from utd_rx.models.audio import AudioFormat, AudioFrame, AudioInputStream, FrameSink
 from utd_rx.models.devices import DeviceChoice, DeviceKey
 from utd_rx.models.voice_processing import VoiceProcessing
@@ -167,6 +168,8 @@ class AfarAudio:
         self._begin = begin
         self._hold = hold
         self._holds: dict[DeviceKey, Release] = {}
+        # The process that has closed a device for good may be gone by now, and knows it no more.
+        self._over: set[DeviceKey] = set()
         self._process: Any = None
         self._devices: dict[DeviceKey, AfarMicrophone | AfarSpeaker] = {}
 
@@ -182,6 +185,7 @@ class AfarAudio:
 
     def forget(self, key: DeviceKey) -> None:
         self._devices.pop(key, None)
+        self._over.discard(key)
         self._port.forget(key)
 
     def order(self, key: DeviceKey, order: Order) -> None:
@@ -194,6 +198,7 @@ class AfarAudio:
         return self._port.hear(key, sink)
 
     async def open(self, key: DeviceKey) -> None:
+        self._check(key)
         release = self._hold()
         try:
             await self._port.open(key)
@@ -203,9 +208,11 @@ class AfarAudio:
         self._holds[key] = release
 
     async def use(self, key: DeviceKey, device: DeviceChoice) -> None:
+        self._check(key)
         await self._port.use(key, device)
 
     async def process(self, key: DeviceKey, processing: VoiceProcessing) -> None:
+        self._check(key)
         await self._port.process(key, processing)
 
     async def close(self, key: DeviceKey, *, for_good: bool = False) -> None:
@@ -215,6 +222,8 @@ class AfarAudio:
             device = self._devices.get(key)
             if isinstance(device, AfarMicrophone):
                 device.closed()
+            if for_good and device is not None:
+                self._over.add(key)
             await self._holds.pop(key, _nothing_held)()
 
     # --- an heir --------------------------------------------------------------------------------
@@ -236,6 +245,10 @@ class AfarAudio:
 
     def given_up(self, failure: UTDStreamException) -> None:
         """There is no successor."""
+
+    def _check(self, key: DeviceKey) -> None:
+        if key in self._over:
+            raise closed(key.kind)
 
     def _host(self) -> Any:
         if self._process is None:
