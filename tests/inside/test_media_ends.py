@@ -78,8 +78,8 @@ async def test_a_program_that_is_killed_is_gone(house: MediaHouse, how: signal.S
     await all_ended(children)
 
 
-async def test_so_is_one_that_ends_without_a_word(house: MediaHouse) -> None:
-    app = await house.start("forget", "process")
+async def test_so_is_one_that_becomes_another(house: MediaHouse) -> None:
+    app = await house.start("exec", "process")
     children = house.children(app, "process")
     await app.say()
     assert await house.gone() < GONE

@@ -92,7 +92,7 @@ async def test_rooms_live_apart_where_a_device_is_about() -> None:
     assert isinstance(room, RestoringRoom)
     await room.aclose()
     await speaker.aclose()
-    del speaker
+    assert isinstance(rooms.make(None), UTDRoom)
     assert isinstance(PlacedRooms("inline").make(MicrophoneInput()), UTDRoom)
 
 

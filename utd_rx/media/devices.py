@@ -33,8 +33,9 @@ class PlacedAudio:
         self.abilities: Final[Abilities] = port_of(backend).abilities
         self._known: dict[DeviceKey, Settings] = {}
         self._homes: dict[DeviceKey, tuple[AudioPort, House | None]] = {}
-        self._unplaced: dict[DeviceKey, UnplacedDevice] = {}
+        self._over: set[DeviceKey] = set()
         self._watched: dict[DeviceKey, SetWatched] = {}
+        self._unplaced: dict[DeviceKey, UnplacedDevice] = {}
         _ports.add(self)
 
     def add(self, key: DeviceKey, settings: Settings) -> None:
@@ -44,8 +45,9 @@ class PlacedAudio:
 
     def forget(self, key: DeviceKey) -> None:
         self._known.pop(key, None)
-        self._unplaced.pop(key, None)
+        self._over.discard(key)
         self._watched.pop(key, None)
+        self._unplaced.pop(key, None)
         if (home := self._homes.pop(key, None)) is not None:
             home[0].forget(key)
 
@@ -73,6 +75,8 @@ class PlacedAudio:
         await self.home(key).process(key, processing)
 
     async def close(self, key: DeviceKey, *, for_good: bool = False) -> None:
+        if for_good:
+            self._over.add(key)
         if key not in self._homes:
             self._find(key)  # it was never used
             return
@@ -85,8 +89,8 @@ class PlacedAudio:
 
     @property
     def has_devices(self) -> bool:
-        """Whether there is any."""
-        return bool(self._known)
+        """Whether there is any that is not closed for good."""
+        return bool(self._known.keys() - self._over)
 
     def knows(self, key: DeviceKey) -> bool:
         """Whether it is one of these."""

@@ -10,7 +10,6 @@ import asyncio
 import inspect
 import itertools
 import os
-import pickle
 import socket
 import weakref
 from collections.abc import Callable, Mapping
@@ -40,6 +39,7 @@ from utd_rx.media.wire import (
     SinkNumber,
     StopAsk,
     pickled_value,
+    unpickled,
 )
 from utd_rx.state.reports import report, running_loop
 
@@ -207,7 +207,7 @@ class NearEnd:
         self.pipe.close()
         pending, self._pending = self._pending, {}
         for future in pending.values():
-            self._settle_on_its_loop(future, failure(), is_error=True)
+            self._settle_on_its_loop(future, failure(), True)
         self._lending.close()
         for number in tuple(self.sinks):
             self._forget(number)
@@ -264,8 +264,7 @@ class NearEnd:
                     self._deliver(number, sink, batch)
             case Result(number, words, is_error):
                 if (pending := self._pending.get(number)) is not None:
-                    result = pickle.loads(words)  # noqa: S301 - see wire
-                    self._settle_on_its_loop(pending, result, is_error=is_error)
+                    self._settle_on_its_loop(pending, *unpickled(words, is_error=is_error))
             case AskBegun(port):
                 if (held := self._held.get(port)) is not None:
                     held.has_begun = True
@@ -300,7 +299,7 @@ class NearEnd:
             os.close(bell)
 
     def _settle_on_its_loop(
-        self, pending: asyncio.Future[Any], result: Any, *, is_error: bool
+        self, pending: asyncio.Future[Any], result: Any, is_error: bool
     ) -> None:
         def settle() -> None:
             if not pending.done():

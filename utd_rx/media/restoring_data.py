@@ -25,8 +25,9 @@ from utd_rx.ports.transfers import (
     topic_name,
 )
 
-LIFE: Final = 2**32
-"""Numbers of calls and streams of one life: those of another mean nothing to its room."""
+LIVES: Final = 2**32
+"""A room's own number of a call or a stream, of whatever size, and behind it the life that it
+belongs to: to the room of another one it means nothing."""
 
 
 class RestoringData:
@@ -68,8 +69,8 @@ class RestoringData:
 
     async def answer(self, number: int, reply: Reply) -> None:
         far = await self._there()
-        if number // LIFE == self._life:
-            await far.answer(number % LIFE, reply)
+        if number % LIVES == self._life:
+            await far.answer(number // LIVES, reply)
 
     def receive_streams(self, topic: str, is_text: bool, sink: TransferSink) -> Callable[[], None]:
         key = ("receive_streams", topic_name(topic), is_text)
@@ -78,24 +79,24 @@ class RestoringData:
     async def drop_stream(self, number: int) -> None:
         far = await self._there()
         self._coming.pop(number, None)
-        if number // LIFE == self._life:
-            await far.drop_stream(number % LIFE)
+        if number % LIVES == self._life:
+            await far.drop_stream(number // LIVES)
 
     async def open_stream(self, header: TransferHeader) -> int:
         far = await self._there()
         life = self._life
-        return life * LIFE + await far.open_stream(header)
+        return await far.open_stream(header) * LIVES + life
 
     async def write_stream(self, number: int, data: bytes) -> None:
         far = await self._there()
-        if number // LIFE != self._life:
+        if number % LIVES != self._life:
             raise conflict(ConflictReason.LEFT, "the connection ended with the media process")
-        await far.write_stream(number % LIFE, data)
+        await far.write_stream(number // LIVES, data)
 
     async def end_stream(self, number: int, reason: str) -> None:
         far = await self._there()
-        if number // LIFE == self._life:
-            await far.end_stream(number % LIFE, reason)
+        if number % LIVES == self._life:
+            await far.end_stream(number // LIVES, reason)
 
     # --- inside ---------------------------------------------------------------------------------
 
@@ -161,18 +162,18 @@ class RestoringData:
             sink(TransferEnded(number, failure))
 
     def _invoked(self, sink: InvocationSink) -> InvocationSink:
-        base = self._life * LIFE
+        life = self._life
 
         def take(invocation: MethodInvocation) -> None:
-            sink(evolve(invocation, number=base + invocation.number))
+            sink(evolve(invocation, number=invocation.number * LIVES + life))
 
         return take
 
     def _transferred(self, sink: TransferSink) -> TransferSink:
-        base = self._life * LIFE
+        life = self._life
 
         def take(news: TransferNews) -> None:
-            number = base + news.number
+            number = news.number * LIVES + life
             if isinstance(news, TransferBegan):
                 self._coming[number] = sink
             elif isinstance(news, TransferEnded):

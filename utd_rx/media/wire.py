@@ -269,6 +269,14 @@ def pickled_value(value: object, what: str) -> bytes:
     return words
 
 
+def unpickled(words: bytes, *, is_error: bool) -> tuple[Any, bool]:
+    """Return a result as it was sent, and whether it is an error: also where it cannot be made."""
+    try:
+        return pickle.loads(words), is_error  # noqa: S301 - see the module
+    except Exception as error:  # noqa: BLE001 - whatever somebody else's class raises
+        return _lost(f"no result ({type(error).__name__}: {error})"), True
+
+
 def framed(message: Message, descriptors: int = 0) -> bytes:
     """Return a message as it is written."""
     body = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
