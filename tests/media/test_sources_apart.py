@@ -10,6 +10,7 @@ import pytest
 
 from tests.rtc.bench import Ear, Frames, Tone, eventually, token
 from tests.support.sfu import running_sfu
+from utd_rx.media.house import House
 from utd_rx.media.process import MediaProcess
 from utd_rx.models import events as ev
 from utd_rx.models.participant import TrackKind, TrackSource
@@ -91,3 +92,24 @@ async def test_a_source_of_the_apps_that_fails_says_why(rooms: Rooms) -> None:
     [failed] = [one for one in rooms.news if isinstance(one, ev.LocalTrackFailed)]
     assert failed.track_sid == track.sid
     assert failed.error.message == "the video input failed: RuntimeError"
+
+
+async def test_what_the_app_makes_goes_on_in_the_process_that_follows() -> None:
+    house, bob, tone, came = House(), UTDRoom(), Tone(), Frames()
+    async with running_sfu("embedded") as sfu:
+        ear = Ear(bob)
+        await bob.connect(sfu.url, token(sfu, "bob"))
+        ann = house.room(lambda key: False)
+        await ann.connect(sfu.url, token(sfu, "ann"))
+        await ann.publish(tone)
+        process = house.succession.current
+        assert process is not None
+        process.kill()
+        await ear.wait(ev.ParticipantDisconnected)
+        await eventually(lambda: len(ear.of(ev.TrackSubscribed)) == 2)
+        await bob.hear(ear.of(ev.TrackSubscribed)[1].track.sid, came.take)
+        await came.wait(lambda: came.peak > 1_000)
+        assert tone.open_streams == 1
+        await bob.aclose()
+        await ann.aclose()
+    assert tone.open_streams == 0
