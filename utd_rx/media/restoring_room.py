@@ -84,6 +84,7 @@ class RestoringRoom(RestoringMedia):
         self._behind: list[ev.RoomEvent] | None = None  # what Reconnected comes before
         self._news = asyncio.Event()
         self._renewing: asyncio.Task[None] | None = None
+        self._closing: asyncio.Task[None] | None = None
         succession.join(self)
 
     def __repr__(self) -> str:
@@ -159,6 +160,13 @@ class RestoringRoom(RestoringMedia):
             self._tell((ev.Disconnected(DisconnectReason.CLIENT_INITIATED),))
 
     async def aclose(self) -> None:
+        if self._closing is None:
+            name = "utd_rx.media: close a room"
+            self._closing = asyncio.get_running_loop().create_task(self._close(), name=name)
+        await asyncio.shield(self._closing)
+
+    async def _close(self) -> None:
+        self._is_closed = True
         try:
             await self.disconnect()
             if self._renewing is not None:
