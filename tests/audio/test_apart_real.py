@@ -12,7 +12,6 @@ from tests.support.pulse import CABLE_A, Bench
 from utd_rx.audio import ToneSource
 from utd_rx.audio.microphone import Microphone
 from utd_rx.audio.speaker import Speaker
-from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.audio import AudioFrame
 from utd_rx.ports import living
 
@@ -32,9 +31,7 @@ async def test_what_the_app_says_on_a_speaker_apart_is_heard_by_a_microphone_apa
     tone = await ToneSource(duration=0.5).open(voice)
     await eventually(lambda: any(np.abs(frame.samples).max() > 3_000 for frame in came))
     await eventually(lambda: voice.position >= 0.5 and not voice.waiting)
-    with pytest.raises(UTDStreamException) as raised:
-        speaker.position  # noqa: B018
-    assert raised.value.code is UTDErrorCode.FEATURE_DISABLED
+    assert speaker.position > 0.4
     await tone.aclose()
     await microphone.aclose()
     async with asyncio.timeout(1):

@@ -54,8 +54,9 @@ async def test_sound_of_the_apps_is_heard_and_its_end_is_told(rooms: Rooms) -> N
     track = await rooms.ann.publish(tone)
     await rooms.bob.hear(await rooms.subscribed(TrackKind.AUDIO), came.take)
     await came.wait(lambda: came.peak > 1_000)
+    assert tone.open_streams == 1
     await rooms.ann.unpublish(track.sid)
-    await eventually(lambda: tone.open_streams == 0)
+    assert tone.open_streams == 0
     short = await rooms.ann.publish(Tone(frames=20))
     await eventually(lambda: ev.LocalAudioEnded(short.sid) in rooms.news)
 
@@ -74,6 +75,7 @@ async def test_pictures_of_the_apps_are_seen_and_rest_while_they_are_muted(rooms
     track = await rooms.ann.publish(source, TrackSource.CAMERA)
     await rooms.bob.look(await rooms.subscribed(TrackKind.VIDEO), seen.append)
     await eventually(lambda: any(read_counter(frame) is not None for frame in seen))
+    assert asked[:2] == [0, 1]
     await rooms.ann.set_muted(track.sid, True)
     asked.clear()
     await rooms.ann.set_muted(track.sid, False)
