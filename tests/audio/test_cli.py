@@ -45,6 +45,7 @@ def test_the_doctor_hears_itself_over_a_cable(bench: Bench) -> None:
     done = utd_rx("doctor", "--input", CABLE_A, "--output", CABLE_A)
     assert (done.returncode, done.stdout.count("WRONG")) == (0, 0)
     assert "what was played is heard" in done.stdout
+    assert "a media process is up" in done.stdout
 
 
 def test_the_doctor_tells_a_microphone_that_hears_nothing(bench: Bench) -> None:
@@ -82,6 +83,15 @@ def test_without_a_sound_server_both_say_what_to_do(bench: Bench) -> None:
     assert (listed.returncode, examined.returncode) == (1, 1)
     assert "utd-rx doctor" in listed.stderr
     assert "no sound device" in examined.stdout
+
+
+async def test_the_doctor_says_why_there_is_no_media_process(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    await doctor.media_process()
+    printed = capsys.readouterr().out
+    assert printed.startswith("ok    no media process, this is a frozen program")
 
 
 def test_without_portaudio_both_say_what_to_install(

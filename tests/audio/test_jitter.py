@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from utd_rx.audio.jitter import CONCEAL, MAX_DEPTH, MAX_RATE, PATIENCE, JitterBuffer
+from utd_rx.audio.jitter import CONCEAL, MAX_DEPTH, MAX_RATE, PATIENCE, JitterBuffer, stretch
 from utd_rx.models.audio import AudioFormat, Samples
 from utd_rx.ports.audio import LONGEST_BLOCK, SHORTEST_BLOCK
 
@@ -125,6 +125,23 @@ def test_sound_is_never_reordered(passages: list[tuple[int, int]]) -> None:
             if pulled is not None and not is_making_up and not was_making_up:
                 heard += pulled[:, 0].tolist()
     assert heard == sorted(heard)
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(1, 4)), max_size=60))
+def test_what_is_taken_is_what_would_be_pulled(passages: list[tuple[int, int]]) -> None:
+    """`take` is the quick way of `pull`: for a mix that makes what it takes as long as itself."""
+    pulled, taken, sent = buffer(), buffer(), 0
+    for pushes, pulls in passages:
+        for _ in range(pushes):
+            for one in (pulled, taken):
+                one.push(sine(sent, FRAME))
+            sent += FRAME
+        for _ in range(pulls):
+            usual, quick = pulled.pull(CHUNK), taken.take(CHUNK)
+            as_long = taken.pull(CHUNK) if quick is None else stretch(quick, CHUNK)
+            assert np.array_equal(usual, as_long) if usual is not None else as_long is None
+    for name in ("taken", "dropped", "concealed", "underruns", "depth", "drift"):
+        assert getattr(pulled, name) == getattr(taken, name)
 
 
 @pytest.mark.parametrize(("device_rate", "burst"), [(0.999, 0.005), (1.002, 0.02)])

@@ -186,3 +186,47 @@ def test_a_flush_drops_what_all_have_waiting() -> None:
     mixer.flush()
     assert not np.any(mixer.pull(240))
     assert mixer.counts()[1] == 2 * 6 * 480
+
+
+def test_many_voices_that_catch_up_are_what_each_of_them_would_be() -> None:
+    rng = np.random.default_rng(4)
+    mixer, alone = Mixer(FORMAT), [Mixer(FORMAT) for _ in range(12)]
+    gains = [0.25, 1.0, 0.5] * 4
+    together = [mixer.add(str(number), gain) for number, gain in enumerate(gains)]
+    single = [one.add("alone", gain) for one, gain in zip(alone, gains, strict=True)]
+    for turn in range(150):
+        for number in range(12):
+            # Half of them have a stall's worth too much, and are played faster.
+            for _ in range(4 if turn == 20 and number % 2 else 1):
+                sound = AudioFrame(rng.integers(-900, 900, (480, 1)).astype(np.int16), 48_000)
+                together[number](sound)
+                single[number](sound)
+        for _ in range(2):
+            wanted = sum(one.pull(240).astype(int) for one in alone)
+            assert np.abs(mixer.pull(240) - wanted).max() <= 6  # each is rounded by itself
+    taken = {voice.buffer.taken for voice in together}
+    assert len(taken) == 2
+
+
+def test_an_overload_takes_as_much_of_everybody_and_is_over_when_it_is_over() -> None:
+    """Two seconds in which nobody has time to mix 64 voices, and frames come all the same."""
+    mixer = Mixer(FORMAT, 0.0025)
+    voices = [mixer.add(str(number)) for number in range(64)]
+
+    def pass_time(seconds: float, *, is_mixed: bool = True) -> None:
+        for _ in range(round(seconds * 100)):
+            for voice in voices:
+                voice(frame(5))
+            for _ in range(2 * is_mixed):
+                mixer.pull(240)
+
+    pass_time(1.0)
+    pass_time(2.0, is_mixed=False)
+    after = {(voice.buffer.dropped, voice.buffer.taken) for voice in voices}
+    pass_time(1.0)
+    [(dropped, taken)] = after
+    for voice in voices:
+        assert voice.buffer.dropped == dropped
+        assert voice.buffer.taken - taken >= 48_000  # all that came, and of what was behind
+        assert voice.buffer.concealed == 0
+    assert mixer.counts() == (0, 64 * dropped, 0)

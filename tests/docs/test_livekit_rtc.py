@@ -16,7 +16,7 @@ PAGE = (ROOT / "docs" / "livekit-rtc.md").read_text()
 ROWS = re.findall(r"^\| (?!`livekit.rtc`|---)(.*?) \| (.*) \|$", PAGE, re.MULTILINE)
 THEIRS = (
     *(rtc.Room, rtc.LocalParticipant, rtc.RemoteTrackPublication, rtc.LocalAudioTrack),
-    *(rtc.AudioSource, rtc.participant, rtc),
+    *(rtc.AudioSource, rtc.participant, rtc, rtc.KeyProvider),
 )
 OURS = (
     *(utd_rx.RoomSession, utd_rx, events, RemoteParticipant, TrackPublication),

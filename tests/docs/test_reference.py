@@ -38,7 +38,7 @@ def test_what_is_documented_is_used(page: object) -> None:
     assert {name for name in own - used if not name.endswith("View")} == set()
 
 
-PARTS = {"SessionView", "Listening", "Describing", "Choosing", "RoomChat"}
+PARTS = {"SessionView", "Listening", "Describing", "Choosing", "Encrypting", "RoomChat"}
 """Of a session, which are documented by themselves."""
 
 

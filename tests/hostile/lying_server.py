@@ -8,8 +8,8 @@ at `<honest>` none. Media goes past the proxy.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from random import Random
 from typing import Final
 
@@ -31,7 +31,7 @@ class LyingProxy:
     """Passes a media server's signalling on, changed by who is asked for by name in the path."""
 
     def __init__(self, target: str, find: Callable[[str], Tell] = tell_of) -> None:
-        self._target = target.rstrip("/")
+        self._target = target.replace("ws://", "http://").rstrip("/")
         self._find = find
         self._rounds = 0
 
@@ -86,22 +86,33 @@ async def _lie(
                 await client.send_bytes(one)
 
 
+@asynccontextmanager
+async def served(proxy: LyingProxy) -> AsyncIterator[tuple[str, Callable[[], None]]]:
+    """Serve a proxy for the length of the block: its url, and a function that cuts who is there."""
+    app = web.Application()
+    app.router.add_get("/{lie}/{rest:.*}", proxy.handle)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+
+    def cut() -> None:
+        assert runner.server is not None
+        for one in runner.server.connections:
+            if one.transport is not None:
+                one.transport.close()
+
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield f"ws://127.0.0.1:{runner.addresses[0][1]}", cut
+    finally:
+        await runner.cleanup()
+
+
 async def main(told: Mapping[str, str]) -> None:
     """Run both until whoever started this process is done."""
     options = SfuOptions(api_key=told["api_key"], api_secret=told["api_secret"])
     kind: SfuKind = "livekit" if told["kind"] == "livekit" else "embedded"
-    async with running_sfu(kind, options) as sfu:
-        app = web.Application()
-        proxy = LyingProxy(sfu.url.replace("ws://", "http://"))
-        app.router.add_get("/{lie}/{rest:.*}", proxy.handle)
-        runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await runner.setup()
-        try:
-            await web.TCPSite(runner, "127.0.0.1", 0).start()
-            lying = f"ws://127.0.0.1:{runner.addresses[0][1]}"
-            await serve(lying=lying, honest=sfu.url, api_url=sfu.api_url)
-        finally:
-            await runner.cleanup()
+    async with running_sfu(kind, options) as sfu, served(LyingProxy(sfu.url)) as (lying, _):
+        await serve(lying=lying, honest=sfu.url, api_url=sfu.api_url)
 
 
 if __name__ == "__main__":

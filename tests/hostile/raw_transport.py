@@ -56,6 +56,8 @@ class RawTransport(asyncio.DatagramProtocol):
         self.on_media: Callable[[bytes], None] = lambda _: None
         self.received = 0
         """Bytes, of whatever came."""
+        self.news = asyncio.Event()
+        """Set whenever something came."""
         self.sent = 0
         self._identity = identity
         self._remote = ("", "")
@@ -105,6 +107,11 @@ class RawTransport(asyncio.DatagramProtocol):
         request.add_message_integrity(password.encode())
         return bytes(request)
 
+    @property
+    def server(self) -> tuple[str, int]:
+        """Where the server is."""
+        return self._address
+
     def send_raw(self, datagram: bytes) -> None:
         """Send bytes as they are."""
         if self._udp is not None:
@@ -114,6 +121,7 @@ class RawTransport(asyncio.DatagramProtocol):
     def datagram_received(self, data: bytes, _addr: Any) -> None:
         """Take what the server sent."""
         self.received += len(data)
+        self.news.set()
         if data[0] < 4:
             self._on_stun(data)
         elif 20 <= data[0] <= 63:

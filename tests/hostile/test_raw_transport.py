@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
+import struct
 import tracemalloc
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -20,6 +23,8 @@ CERTIFICATE = RTCCertificate.generateCertificate()
 
 class Owner:
     """Counts what the transport lets through."""
+
+    transport: Transport
 
     def __init__(self) -> None:
         self.packets = 0
@@ -45,6 +50,7 @@ async def connected() -> AsyncIterator[tuple[RawParticipant, Owner]]:
     mux, owner, mallory = UdpMux(), Owner(), RawParticipant("", "")
     mux.open("127.0.0.1", 0)
     transport = Transport(mux, CERTIFICATE, ("127.0.0.1",), owner, share())
+    owner.transport = transport
     try:
         local = transport.on_offer(parse_offer(mallory.offer()))
         await mallory.transport.open(
@@ -103,3 +109,28 @@ async def test_little_is_kept_of_who_speaks_before_the_answer() -> None:
     transport.close()
     await asyncio.sleep(0)
     assert kept < 100_000
+
+
+async def test_who_nominates_anothers_address_has_nothing_sent_there_but_questions() -> None:
+    async with connected() as (mallory, owner):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+            other.bind(("127.0.0.1", 0))
+            other.settimeout(0.0)
+            for _ in range(50):  # as if its sender were forged
+                other.sendto(mallory.transport.a_check(), mallory.transport.server)
+            await all_came(mallory, owner)
+            before = mallory.transport.received
+            for _ in range(50):
+                owner.transport.send_rtcp(struct.pack("!BBHI", 0x80, 201, 1, 4242))
+            mallory.sctp.messages([b"again"])
+            async with asyncio.timeout(20):
+                while mallory.transport.received < before + 50 * 8:
+                    await mallory.transport.news.wait()
+                    mallory.transport.news.clear()
+            came = []
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    came.append(other.recv(2048))
+        assert came
+        assert all(datagram[0] < 4 for datagram in came)  # no DTLS, no media
+        assert sum(map(len, came)) < 2 * 50 * len(mallory.transport.a_check())

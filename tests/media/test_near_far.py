@@ -52,7 +52,10 @@ class Shop:
         raise LookupError("sold out")
 
     async def sell_something_alive(self) -> object:
-        return socket.socketpair
+        return lambda: None
+
+    async def sell_what_nobody_knows(self) -> object:
+        return Vanished()
 
     async def read(self) -> tuple[str, ...]:
         return tuple(self.log)
@@ -74,6 +77,13 @@ class Shop:
 
     def ring(self) -> None:
         self.log.append("ring")
+
+
+class Vanished:
+    """Can be pickled, and not be made again."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return int, ("no number",)
 
 
 class NearShop(Near):
@@ -139,6 +149,13 @@ async def test_what_is_no_value_does_not_cross(ends: Ends) -> None:
     with socket.socket() as alive:
         assert (await refusal(shop.buy(alive))).code is UTDErrorCode.VALIDATION
     assert await shop.buy() == "1 tea"
+
+
+async def test_a_result_that_does_not_cross_is_an_error(ends: Ends) -> None:
+    shop = ends.shop()
+    assert (await refusal(shop.sell_something_alive())).code is UTDErrorCode.VALIDATION
+    lost = await refusal(shop.sell_what_nobody_knows())
+    assert lost.code is UTDErrorCode.MALFORMED_RESPONSE
 
 
 async def test_who_gives_up_ends_it_there_before_it_goes_on_here(ends: Ends) -> None:
@@ -223,6 +240,27 @@ async def test_a_sink_that_raises_is_reported_and_disturbs_nobody(
     await shop.tell("a")
     assert heard == ["a"]
     assert "ZeroDivisionError" in caplog.text
+
+
+@pytest.mark.parametrize("method", ["buy", "fail"])
+async def test_what_was_told_before_it_began_afresh_is_told_only_if_that_fails(
+    ends: Ends, method: str
+) -> None:
+    shop, heard = ends.shop(), list[object]()
+    shop.listen(heard.append)
+    await shop.buy()
+    [there] = ends.far.ports
+    there.listeners[0]("old")  # and it is on its way
+    try:
+        await ends.near.call_afresh(1, method, (), {})
+    except LookupError:
+        assert method == "fail"
+        assert heard == ["old"]
+    else:
+        assert method == "buy"
+        assert heard == []
+    await shop.tell("new")
+    assert heard[-1] == "new"
 
 
 async def test_other_loops_call_and_are_told_on_their_own(ends: Ends) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from utd_rx.media.outbound import MANY, Outbound
-from utd_rx.media.wire import Delivery, Message, Result
+from utd_rx.media.outbound import MANY, MAX_LINES, Outbound
+from utd_rx.media.thinning import MAX_DATA
+from utd_rx.media.wire import Beat, ChildLog, Delivery, Message, Result
 from utd_rx.models import events as ev
 
 
@@ -36,7 +38,7 @@ def test_a_storm_of_ten_thousand_leaves_the_state_of_everybody() -> None:
     for n in range(10_000):
         outbound.put(told(f"p{n % 100}", n))
         most = max(most, len(outbound))
-    assert most <= 2 * MANY
+    assert most <= MANY
     last = {
         event.identity: event.metadata
         for message in taken(outbound)
@@ -44,6 +46,18 @@ def test_a_storm_of_ten_thousand_leaves_the_state_of_everybody() -> None:
         for event in message.batch
     }
     assert last == {f"p{n % 100}": str(n) for n in range(9_900, 10_000)}
+
+
+@pytest.mark.parametrize("at_once", [1, 50, 10_000])
+def test_data_does_not_pile_up_however_much_comes_at_once(at_once: int) -> None:
+    outbound, data = Outbound(), [ev.DataReceived(b"%05d" % n * 200, "ana") for n in range(10_000)]
+    for start in range(0, len(data), at_once):
+        outbound.put(Delivery(1, tuple(data[start : start + at_once])))
+    left = [event for one in taken(outbound) if isinstance(one, Delivery) for event in one.batch]
+    heard = [event for event in left if isinstance(event, ev.DataReceived)]
+    missed = sum(event.count for event in left if isinstance(event, ev.DataMissed))
+    assert sum(len(event.payload) for event in heard) <= 2 * MAX_DATA
+    assert heard == data[missed:]
 
 
 @given(st.lists(st.sampled_from(["ana", "ben", "result"]), max_size=40))
@@ -77,6 +91,21 @@ def test_each_sink_is_told_its_own_and_what_is_no_batch_stays_apart() -> None:
     for sink in (0, 1):
         mine = [m.batch[-1] for m in left if isinstance(m, Delivery) and m.sink == sink]
         assert mine[-1].metadata == str(MANY - 2 + sink)
+
+
+def test_signs_of_life_and_the_log_do_not_pile_up_and_part_nothing() -> None:
+    outbound = Outbound()
+    for n in range(10_000):
+        outbound.put(Beat())
+        outbound.put(ChildLog("child", 30, str(n)))
+        outbound.put(told("ana", n))
+    left = taken(outbound)
+    assert len(left) <= 1 + MAX_LINES + 2 * MANY
+    assert [message for message in left if isinstance(message, Beat)] == [Beat()]
+    lines = [message.text for message in left if isinstance(message, ChildLog)]
+    assert lines == [str(n) for n in range(MAX_LINES)]
+    outbound.put(ChildLog("child", 30, "again"))
+    assert taken(outbound) == [ChildLog("child", 30, "again")]
 
 
 def test_what_has_descriptors_with_it_is_left_as_it_is() -> None:

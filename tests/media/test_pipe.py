@@ -151,3 +151,25 @@ async def test_who_takes_may_close_it() -> None:
     await other.until(1)
     other.pipe.close()
     assert came == [Delivery(0, ())]
+
+
+async def test_what_follows_is_read_when_one_cannot_be_taken(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    here, there = socket.socketpair()
+    came: list[Message] = []
+
+    def take(message: Message, descriptors: tuple[int, ...]) -> None:
+        came.append(message)
+        raise LookupError(str(message))
+
+    picky, other = Pipe(here, take, lambda error: None), Pipe(there, take, lambda error: None)
+    for n in range(3):
+        other.post(Delivery(n, ()))
+    picky.attach()
+    async with asyncio.timeout(PATIENCE):
+        while len(came) < 3:  # noqa: ASYNC110 - it comes on the loop
+            await asyncio.sleep(0)
+    picky.close()
+    other.close()
+    assert "LookupError" in caplog.text

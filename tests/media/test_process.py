@@ -25,7 +25,7 @@ def talker(process: MediaProcess) -> Any:
 
 @pytest.fixture
 async def process() -> AsyncIterator[MediaProcess]:
-    made = MediaProcess()
+    made = MediaProcess("")
     yield made
     await made.aclose()
 
@@ -74,7 +74,7 @@ async def test_who_dies_is_told_with_its_last_words_after_all_calls_have_failed(
     assert (refused.message, refused.code) == (failure.message, UTDErrorCode.NETWORK)
     assert had_failed or not told
     assert told == []
-    for call in (there.pid(), process.room().disconnect()):
+    for call in (there.pid(), talker(process).pid()):
         assert (await refusal(call)).message == failure.message
 
 
@@ -93,7 +93,7 @@ async def test_who_is_silent_is_killed_even_when_it_is_stopped(
 
 
 def test_it_serves_one_loop_after_the_other() -> None:
-    process = MediaProcess()
+    process = MediaProcess("")
     there = talker(process)
     for _ in range(2):
         assert asyncio.run(there.pid())[0] == process.pid

@@ -24,6 +24,7 @@ from utd_rx.models.participant import (
     TrackKind,
     TrackPublication,
 )
+from utd_rx.models.transcript import TranscriptSegment
 from utd_rx.models.transfers import TransferInfo
 from utd_rx.ports.crossing import MAX_FAILURES
 from utd_rx.ports.transfers import TransferBegan, TransferEnded, TransferPart
@@ -169,10 +170,21 @@ def test_of_data_the_newest_is_kept_and_what_went_is_counted() -> None:
     assert len(thinned(many)) <= MAX_DATA // PER_MESSAGE + 1
 
 
+def test_what_is_written_down_is_data_and_not_what_is_so_last() -> None:
+    said = [
+        ev.TranscriptionReceived("ana", "TR_1", (TranscriptSegment(str(n), "word"),))
+        for n in range(3)
+    ]
+    assert thinned(said) == said
+    missed, *left = thinned(said * 2_000)
+    assert missed == ev.DataMissed(6_000 - len(left))
+
+
 KNOWN = {
     "identity", "track_sid", "previous_sid", "track", "participant",  # what it is about
     "snapshot", "reason", "name", "metadata", "attributes", "permission", "quality", "error",
     "identities", "sid", "payload", "sender", "topic", "reliable", "count",
+    "encryption", "speaker", "segments",
 }  # fmt: skip
 
 

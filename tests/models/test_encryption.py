@@ -64,8 +64,9 @@ def test_a_key_is_a_value() -> None:
     assert key != EncryptionKey("other")
     assert key != SECRET
     assert key.reveal() == SECRET.encode()
+    other: Any = key
     with pytest.raises(AttributeError):
-        key._secret = b"x"
+        other.secret = b"x"
     shared = Encryption(SECRET, ring_size=4)
     assert pickle.loads(pickle.dumps(shared)) == shared != Encryption("other", ring_size=4)
 

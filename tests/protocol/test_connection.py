@@ -148,7 +148,7 @@ def test_a_second_drop_starts_the_outage_anew() -> None:
         (DisconnectReason.PARTICIPANT_REMOVED, UTDErrorCode.FORBIDDEN),
         (DisconnectReason.ROOM_DELETED, UTDErrorCode.NOT_FOUND),
         (DisconnectReason.SERVER_SHUTDOWN, UTDErrorCode.SERVER),
-        (DisconnectReason.JOIN_FAILURE, UTDErrorCode.NETWORK),
+        (DisconnectReason.USER_REJECTED, UTDErrorCode.NETWORK),
     ],
 )
 def test_an_end_by_the_server_is_a_typed_failure(
@@ -232,6 +232,16 @@ def test_a_connection_that_livekit_gave_up_is_made_anew_until_the_sixty_seconds_
     assert (back.state, back.last_sync, back.is_lost) == (S.CONNECTED, rules.Sync.FULL, False)
     out = rules.step(waiting, DeadlinePassed(), 60.0)
     assert (out.state, out.retry_at) == (S.FORCE_EXIT, None)
+
+
+def test_whose_token_livekit_found_refused_is_joined_again_which_mints_another() -> None:
+    refused = run(JoinStarted(), joined(), Disconnected(DisconnectReason.JOIN_FAILURE), pace=0.0)
+    assert (refused.state, refused.failure) == (S.RECONNECTING, None)
+    trying, effects = rules.follow_up(refused, 0.0)
+    assert effects == (Rejoin(1, mints=False),)
+    worn = UTDStreamException("expired", code=UTDErrorCode.UNAUTHORIZED)
+    again = rules.step(trying, RejoinFailed(1, worn, 0.5), 1.0)
+    assert rules.follow_up(again, 1.0)[1] == (Rejoin(1, mints=True),)
 
 
 def test_a_loss_without_a_warning_begins_the_outage() -> None:

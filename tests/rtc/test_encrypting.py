@@ -38,6 +38,8 @@ def test_what_is_sent_with_is_set_last_and_nothing_twice() -> None:
     ]
     assert named(changes(one, two, "me")) == [(None, 1, "two"), (None, 5, "three")]
     assert changes(two, two, "me") == ()
+    heard = one.with_key("two", sends=False)
+    assert named(changes(one, heard, "me")) == [(None, 1, "two"), (None, 0, "one")]
     each = Encryption(keys={"me": "mine", "ana": "hers"})
     assert named(changes(None, each, "me")) == [("ana", 0, "hers"), ("me", 0, "mine")]
     more = each.with_key("next of hers", identity="ana")

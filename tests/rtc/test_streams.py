@@ -115,6 +115,7 @@ class Bench:
 
     def hear(self, event: ffi_pb2.FfiEvent) -> bool:
         kind = event.WhichOneof("message")
+        assert kind is not None
         return self.exchange.hear(kind, getattr(event, kind))
 
     def open(self) -> int:

@@ -367,3 +367,23 @@ def test_subscribing_and_disposing_on_many_threads_while_another_feeds() -> None
     assert wrong == []
     assert n.value == -1
     assert repr(n).endswith("0 observers>")
+
+
+def test_the_first_observer_is_noticed_and_whether_there_is_one() -> None:
+    noticed: list[bool] = []
+    store: Store[int, int] = Store(
+        0, lambda state, item: item, on_observed=lambda: noticed.append(store.is_observed)
+    )
+    number, text = store.select(lambda n: n), store.select(str)
+    assert not store.is_observed
+    for _ in range(2):
+        first, second = number.subscribe(), text.subscribe()
+        assert store.is_observed
+        first.dispose()
+        assert store.is_observed
+        second.dispose()
+        assert not store.is_observed
+    assert noticed == [True, True]
+    store.close()
+    number.subscribe()
+    assert (noticed, store.is_observed) == ([True, True], False)

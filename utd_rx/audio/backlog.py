@@ -19,7 +19,7 @@ from typing import Final
 
 import numpy as np
 
-from utd_rx.audio.jitter import Mix, remove
+from utd_rx.audio.jitter import Mix
 from utd_rx.models.audio import AudioFormat, Samples
 from utd_rx.models.checks import number
 
@@ -136,3 +136,16 @@ class Backlog:
 
 def _falling(count: int) -> Mix:
     return np.linspace(1.0, 0.0, count + 1, dtype=np.float32)[1:, np.newaxis]
+
+
+def remove(waiting: deque[Samples], count: int) -> Samples:
+    """Take the oldest `count` samples, at least one, off what waits; there are that many."""
+    pieces, missing = [], count
+    while missing:
+        piece = waiting.popleft()
+        if len(piece) > missing:
+            waiting.appendleft(piece[missing:])
+            piece = piece[:missing]
+        pieces.append(piece)
+        missing -= len(piece)
+    return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)

@@ -89,7 +89,7 @@ class CaptureSide(DeviceSide[CaptureConnection]):
         block = block[: ring.read_into(block)]
         converted = self._converter.push(block)
         self._held += len(block) / rate - len(converted) / self._format.sample_rate
-        sound = np.concatenate([self._rest, converted])
+        sound = np.concatenate([self._rest, converted]) if len(self._rest) else converted
         began_at = heard_at - self._held - len(sound) / self._format.sample_rate
         frames, rest = cut(sound, self._format, began_at)
         for frame in frames:

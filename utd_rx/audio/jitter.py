@@ -22,12 +22,14 @@ and where no clock is off it costs no delay. When nothing has run short for `PAT
 what it was.
 
 Conservation: pushed = taken + dropped + depth, always.
+
+What waits lies in one piece of memory behind what was played last, and is never moved in it: a
+reader may still hold a view of it. When it is full, another one begins with what is still needed.
 """
 
 from __future__ import annotations
 
 import threading
-from collections import deque
 from functools import lru_cache
 from typing import Final
 
@@ -62,13 +64,13 @@ _FADE: Final = 0.0025
 class JitterBuffer:
     """Sound of one format; `push` and `pull` may be called on different threads.
 
-    `burst` is the seconds that the depth may move in one step: a pull, or half of one. Samples are counted as `taken` to be played,
-    `dropped` or `concealed`, `depth` are those that wait; `drift` is how much faster than real time
-    it is played, over half a minute, as a fraction.
+    `burst` is the seconds that the depth may move in one step: a pull, or half of one. Samples are
+    counted as `taken` to be played, `dropped` or `concealed`, `depth` are those that wait; `drift`
+    is how much faster than real time it is played, over half a minute, as a fraction.
     """
 
     def __init__(self, audio_format: AudioFormat, burst: float = 0.005) -> None:
-        self.taken = self.pushed = self.dropped = self.concealed = self.underruns = 0
+        self.pushed = self.dropped = self.concealed = self.underruns = 0
         rate = self._rate = audio_format.sample_rate
         self._pull = burst
         self._set_band(burst)
@@ -76,13 +78,12 @@ class JitterBuffer:
         self._most = round((MAX_DEPTH + 2 * burst) * rate)
         self._kept = round((KEPT_DEPTH + 2 * burst) * rate)
         self._lock = threading.Lock()
-        self._waiting: deque[Samples] = deque()  # bounded by `_most` samples
+        self._frame = audio_format.samples_per_frame
+        # Played before `_read`, waiting from there to `_written`, which `depth` counts.
+        self._sound: Samples = np.zeros((self._frame + self._most, audio_format.channels), np.int16)
+        self._read = self._written = self._frame
         self.depth = 0
         self._is_playing = False
-        # What was played last, a frame of it or little more; only a late frame has it put together.
-        self._recent: deque[Mix | Samples] = deque()
-        self._remembered = 0
-        self._frame = audio_format.samples_per_frame
         self._made_up = 0  # samples of the concealment under way
         self._rest: Mix | None = None  # the fade of what was cleared
         self._carry = 0.0
@@ -90,7 +91,7 @@ class JitterBuffer:
         self._least, self._least_before, self._pulled = self._most, self._most, 0
         self._stepped = 0  # samples taken beyond those pulled, in this window
         self._window = round(WINDOW * rate / 2)
-        self._is_steady = False  # nothing is to be done to the samples, but for what `steady` sees
+        self._is_steady = False  # nothing is to be done to the samples, but for what `take` sees
 
     @property
     def highest(self) -> float:
@@ -102,15 +103,25 @@ class JitterBuffer:
         """Samples that are left to be played."""
         return self.depth
 
+    @property
+    def taken(self) -> int:
+        """Samples that were taken to be played."""
+        return self.pushed - self.dropped - self.depth
+
     def push(self, samples: Samples) -> None:
         """Append `(n, channels)` int16."""
+        count = len(samples)
         with self._lock:
-            self._waiting.append(samples)
-            self.depth += len(samples)
-            self.pushed += len(samples)
+            end = self._written + count
+            if end > len(self._sound):
+                self._begin_anew(count)
+                end = self._written + count
+            self._sound[self._written : end] = samples
+            self._written = end
+            self.depth += count
+            self.pushed += count
             if self.depth > self._most:
-                self.dropped += self.depth - self._kept
-                self._remove(self.depth - self._kept)
+                self._drop(self.depth - self._kept)
                 self._least = self._least_before = self._most
 
     def clear(self, *, fade: bool = False) -> bool:
@@ -122,44 +133,33 @@ class JitterBuffer:
             if not fade:
                 self._rest = None
             elif self._is_playing and self.depth:
-                rest = self._take(min(self.depth, round(min(_FADE, self._pull) * self._rate)))
+                rest = self._remove(min(self.depth, round(min(_FADE, self._pull) * self._rate)))
                 self._rest = (
                     rest * np.linspace(1.0, 0.0, len(rest), dtype=np.float32)[:, np.newaxis]
                 )
-            self.dropped += self.depth
-            self._waiting.clear()
-            self.depth = 0
+            self._drop(self.depth)
             self._is_playing = self._is_steady = False
             self._made_up = 0
             return self._rest is not None
 
-    def steady(self, count: int) -> Samples | None:
-        """Return the next `count` samples as they came, read-only, where nothing is to be done to
-        them; else None, and `pull` knows. Both are what a voice costs, 200 times a second."""
+    def take(self, count: int) -> Samples | None:
+        """Return what is played in the next `count` samples, as it came: a view of some more or
+        fewer while the depth is worked off; None where more is to be done, which `pull` does."""
         with self._lock:
             depth, pulled = self.depth - count, self._pulled + count
-            if not self._is_steady or depth < self._low or pulled >= self._window:
-                return None
-            self.depth, self._pulled = depth, pulled
-            self.taken += count
-            if depth < self._least:
-                self._least = depth
-            waiting = self._waiting
-            sound = waiting[0]
-            if len(sound) > count:
-                waiting[0] = sound[count:]
-                sound = sound[:count]
-            elif len(sound) == count:
-                waiting.popleft()
-            else:
-                sound = remove(waiting, count)
-            self._remember(sound)
-            return sound
+            if self._is_steady and depth >= self._low and pulled < self._window:
+                # What every voice costs 200 times a second.
+                self.depth, self._pulled = depth, pulled
+                if depth < self._least:
+                    self._least = depth
+                begin, self._read = self._read, self._read + count
+                return self._sound[begin : self._read]
+            is_usual = self._is_playing and not self._made_up and self._rest is None
+            return self._take_some(count) if is_usual and depth >= 0 else None
 
     def pull(self, count: int) -> Mix | None:
         """Return the next `count` samples as float32 of int16 scale; None for silence."""
         with self._lock:
-            self._is_steady = False
             if self._rest is not None:
                 rest, self._rest = self._rest, None
                 return np.concatenate([rest, np.zeros((count, rest.shape[1]), np.float32)])[:count]
@@ -168,23 +168,27 @@ class JitterBuffer:
                     return self._conceal(count) if self._made_up else None
                 self._is_playing = True
                 self._least = self._least_before = self._most
-            step = self._step(count)
-            if self.depth < count + step:
-                step = 0
             if self.depth < count:
                 self.underruns += 1
-                self._is_playing = False
+                self._is_playing = self._is_steady = False
                 return self._conceal(count)
-            sound = _stretch(self._take(count + step), count)
-            self._watch(count, step)
+            sound = stretch(self._take_some(count), count)
             if self._made_up:
                 self._join(sound)
-            self._remember(sound)
-            least = min(self._least, self._least_before)
-            self._is_steady = not step and (
-                self._least_before == self._most or self._low <= least <= self._high
-            )
             return sound
+
+    def _take_some(self, count: int) -> Samples:
+        """Take what is played in `count` samples; there are that many."""
+        step = self._step(count)
+        if self.depth < count + step:
+            step = 0
+        sound = self._remove(count + step)
+        self._watch(count, step)
+        least = min(self._least, self._least_before)
+        self._is_steady = not step and (
+            self._least_before == self._most or self._low <= least <= self._high
+        )
+        return sound
 
     def _set_band(self, burst: float) -> None:
         """Let the depth move by that many seconds in one step."""
@@ -235,13 +239,6 @@ class JitterBuffer:
         self.drift += (stepped / pulled - self.drift) * share
         self._least_before, self._least = self._least, self._most
 
-    def _remember(self, sound: Mix | Samples) -> None:
-        recent = self._recent
-        recent.append(sound)
-        self._remembered += len(sound)
-        while self._remembered - len(recent[0]) >= self._frame:
-            self._remembered -= len(recent.popleft())
-
     def _conceal(self, count: int) -> Mix | None:
         length = round(CONCEAL * self._rate)
         where = np.arange(self._made_up, self._made_up + count)
@@ -250,7 +247,7 @@ class JitterBuffer:
             return None
         self._made_up += count
         self.concealed += count
-        last = np.concatenate(self._recent, dtype=np.float32)[-self._frame :]
+        last = self._sound[self._read - self._frame : self._read].astype(np.float32)
         mirrored = np.concatenate([last[::-1], last])
         ramp = np.maximum(0.0, 1.0 - where / length).astype(np.float32)[:, np.newaxis]
         made: Mix = mirrored[where % len(mirrored)] * ramp
@@ -270,30 +267,31 @@ class JitterBuffer:
             sound[:count] += made_up * (1 - ramp)
         self._made_up = 0
 
-    def _take(self, count: int) -> Samples:
-        self.taken += count
-        return self._remove(count)
-
     def _remove(self, count: int) -> Samples:
-        """Remove the oldest samples, with the lock held; there are that many."""
+        """Take the oldest samples, with the lock held; there are that many."""
+        begin, self._read = self._read, self._read + count
         self.depth -= count
-        return remove(self._waiting, count)
+        return self._sound[begin : self._read]
+
+    def _drop(self, count: int) -> None:
+        """Let go of the oldest samples; what was played last comes before the others then."""
+        before, self._read = self._read, self._read + count
+        self.depth -= count
+        self.dropped += count
+        if count >= self._frame:  # else the reader may look there still
+            last = self._sound[before - self._frame : before]
+            self._sound[self._read - self._frame : self._read] = last
+
+    def _begin_anew(self, count: int) -> None:
+        """Make room for so many samples."""
+        kept = self._sound[self._read - self._frame : self._written]
+        size = max(len(self._sound), 2 * (len(kept) + count))
+        self._sound = np.empty((size, kept.shape[1]), np.int16)
+        self._sound[: len(kept)] = kept
+        self._read, self._written = self._frame, len(kept)
 
 
-def remove(waiting: deque[Samples], count: int) -> Samples:
-    """Take the oldest `count` samples, at least one, off what waits; there are that many."""
-    pieces, missing = [], count
-    while missing:
-        piece = waiting.popleft()
-        if len(piece) > missing:
-            waiting.appendleft(piece[missing:])
-            piece = piece[:missing]
-        pieces.append(piece)
-        missing -= len(piece)
-    return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
-
-
-def _stretch(samples: Samples, count: int) -> Mix:
+def stretch(samples: Samples | Mix, count: int) -> Mix:
     """Return `count` samples in the time of all of `samples`, by cubic interpolation."""
     sound: Mix = samples.astype(np.float32)
     if len(samples) == count:

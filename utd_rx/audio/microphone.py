@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Callable
 from contextlib import suppress
@@ -21,7 +20,7 @@ from utd_rx.models.device_state import MicrophoneState, MicrophoneStatistics
 from utd_rx.models.devices import DeviceChoice, DeviceKey
 from utd_rx.models.voice_processing import VoiceProcessing
 from utd_rx.ports import living
-from utd_rx.ports.audio import BLOCK, Abilities, AudioPort, MicrophoneSettings, SetGain, check_block
+from utd_rx.ports.audio import BLOCK, Abilities, MicrophoneSettings, SetGain, check_block
 from utd_rx.state import StateSubject
 from utd_rx.state.events import EventStream
 from utd_rx.state.piping import piped
@@ -213,10 +212,7 @@ class Microphone(DeviceHandle[MicrophoneState]):
         """
         self._need_open()
         self._attach()
-        try:
-            there: AudioInput = living.find(self.key)
-        except UTDStreamException:
-            return await _open_afar(self._port, self.key, sink)
+        there: AudioInput = living.find(self.key)
         return await there.open(sink)
 
     async def set_processing(self, processing: VoiceProcessing) -> None:
@@ -277,39 +273,6 @@ class Microphone(DeviceHandle[MicrophoneState]):
     def _heard(self, frames: tuple[AudioFrame, ...]) -> None:
         for frame in frames:
             self._frames.emit(frame)
-
-
-class AfarStream:
-    """One opening of a microphone that lives elsewhere, whose frames cross."""
-
-    def __init__(self, port: AudioPort, key: DeviceKey, stop: Callable[[], None]) -> None:
-        self._port, self._key, self._stop = port, key, stop
-        self._ended = asyncio.Event()
-
-    async def wait_ended(self) -> None:
-        """Wait until it is closed. Cancelling is safe."""
-        await self._ended.wait()
-
-    async def aclose(self) -> None:
-        """Close the microphone, once. Cancelling is safe: it closes all the same."""
-        if not self._ended.is_set():
-            self._ended.set()
-            self._stop()
-            await self._port.close(self._key)
-
-
-async def _open_afar(port: AudioPort, key: DeviceKey, sink: FrameSink) -> AfarStream:
-    def take(frames: tuple[AudioFrame, ...]) -> None:
-        for frame in frames:
-            sink(frame)
-
-    stop = port.hear(key, take)
-    try:
-        await port.open(key)
-    except BaseException:
-        stop()
-        raise
-    return AfarStream(port, key, stop)
 
 
 def _revive(

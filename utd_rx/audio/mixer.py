@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from utd_rx.audio.backlog import Backlog
 from utd_rx.audio.convert import Converter, DeviceFormat, playable
-from utd_rx.audio.jitter import JitterBuffer, Mix
+from utd_rx.audio.jitter import JitterBuffer, Mix, stretch
 from utd_rx.models.audio import AudioFormat, AudioFrame, Samples, is_pcm
 from utd_rx.ports.audio import check_gain
 
@@ -79,7 +79,7 @@ class MixedVoice:
             if margin is None
             else Backlog(mixer.format, mixer.burst, margin)
         )
-        self._steady = self.buffer.steady if isinstance(self.buffer, JitterBuffer) else None
+        self._take = self.buffer.take if isinstance(self.buffer, JitterBuffer) else None
         self._mixer = mixer
         self._gain = self._reached = check_gain(gain)
         self._format = mixer.format
@@ -89,7 +89,12 @@ class MixedVoice:
     def __call__(self, frame: AudioFrame) -> None:
         """Take a frame of any format, on one thread at a time; returns at once, never raises."""
         try:
-            self.buffer.push(self._fit(frame))
+            samples = frame.samples
+            is_usual = frame.sample_rate == self._format.sample_rate and is_pcm(samples)
+            if is_usual and samples.shape[1] == self._format.channels:
+                self.buffer.push(samples)
+            else:
+                self.buffer.push(self._fit(frame))
         except Exception:  # noqa: BLE001 - counted: whoever hands sound over is not disturbed
             self.refused += 1
 
@@ -125,12 +130,12 @@ class MixedVoice:
         """Leave the mix, with a fade. Idempotent, any thread."""
         self._mixer.remove(self)
 
-    def steady(self, count: int) -> Samples | None:
-        """Return the next `count` samples if all that is to be done to them is `gain`, else None
-        and `mix_into` knows; the mixer's thread."""
-        if self._steady is None or self._gain != self._reached:
+    def take(self, count: int) -> Samples | None:
+        """Return what is heard in the next `count` samples, if all that is to be done to it is its
+        gain and its length, else None and `mix_into` knows; the mixer's thread."""
+        if self._take is None or self._gain != self._reached:
             return None
-        return self._steady(count)
+        return self._take(count)
 
     def mix_into(self, mix: Mix) -> None:
         """Add the next `len(mix)` samples; the mixer's thread."""
@@ -148,8 +153,6 @@ class MixedVoice:
         if not is_pcm(samples):
             raise TypeError("no int16 of shape (samples, channels)")
         rate, channels = frame.sample_rate, samples.shape[1]
-        if rate == self._format.sample_rate and channels == self._format.channels:
-            return samples
         source = DeviceFormat(rate, channels)
         if self._converter is None or self._source != source:
             playable(rate, channels)  # or it is refused
@@ -189,16 +192,25 @@ class Mixer:
         mix: Mix = np.zeros((count, self.format.channels), np.float32)
         with self._lock:
             voices, self._leaving = self.voices + self._leaving, ()
-        steady: list[Samples] = []
-        gains: list[float] = []
+        # By their lengths: stretching is linear, so it is done once for all that need the same.
+        taken: dict[int, tuple[list[Samples], list[float]]] = {}
         for voice in voices:
-            sound = voice.steady(count)
+            sound = voice.take(count)
             if sound is None:
                 voice.mix_into(mix)
+                continue
+            if len(sound) not in taken:
+                taken[len(sound)] = [], []
+            sounds, gains = taken[len(sound)]
+            sounds.append(sound)
+            gains.append(voice.gain)
+        for length, (sounds, gains) in taken.items():
+            if length == count:
+                _add(mix, sounds, gains)
             else:
-                steady.append(sound)
-                gains.append(voice.gain)
-        _add(mix, steady, gains)
+                together: Mix = np.zeros((length, self.format.channels), np.float32)
+                _add(together, sounds, gains)
+                mix += stretch(together, count)
         start, self._reached = self._reached, 0.0 if self.is_muted else self.volume
         if start != self._reached:
             mix *= _ramp(start, self._reached, count)

@@ -44,6 +44,11 @@ class Tap:
 
         return stop
 
+    @property
+    def is_heard(self) -> bool:
+        """Whether anybody listens."""
+        return bool(self._sinks)
+
     def push(self, samples: Samples, heard_at: float) -> None:
         """Take the next `(n, channels)` int16 of the mix, and when that will begin to be heard."""
         if not self._sinks:
@@ -67,7 +72,7 @@ class PlayingDevice(SupervisedDevice[SpeakerState]):
     ) -> None:
         state = SpeakerState(volume=settings.volume, is_muted=settings.is_muted)
         super().__init__(key, settings, state)
-        # Half of what is asked for at once: see `jitter`, slips. Blocks below `BLOCK` come in pairs.
+        # Half of what is asked for at once: `jitter`, slips. Blocks below `BLOCK` come in pairs.
         self.mixer = Mixer(settings.format, max(BLOCK, settings.block) / 2)
         self.mixer.volume, self.mixer.is_muted = settings.volume, settings.is_muted
         self._tap = Tap(settings.format)
@@ -107,7 +112,7 @@ class PlayingDevice(SupervisedDevice[SpeakerState]):
                 super().order(order)
 
     def _played(self, samples: Samples) -> None:
-        self._tap.push(samples, self._now() + self.side.delay)
+        self._tap.push(samples, self._now() + self.side.delay if self._tap.is_heard else 0.0)
         self._pieces.append(samples)
         if self._is_due(len(samples) / self.format.sample_rate):
             last = np.concatenate(self._pieces)[-round(LEVEL * self.format.sample_rate) :]

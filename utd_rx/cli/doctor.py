@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -63,6 +64,7 @@ async def _examine(input_name: str | None, output_name: str | None, *, is_silent
 
     try:
         _good(portaudio.version())
+        await media_process()
         devices = await asyncio.to_thread(list_devices)
     except UTDStreamException as error:
         return _bad(error.message)
@@ -70,7 +72,8 @@ async def _examine(input_name: str | None, output_name: str | None, *, is_silent
         return _bad(f"no sound device: {_why_none()}")
     _good(f"{len(devices)} devices; `utd-rx devices` lists them")
     frames: list[AudioFrame] = []
-    microphone, speaker = Microphone(input_name), Speaker(output_name)
+    microphone = Microphone(input_name, media="inline")
+    speaker = Speaker(output_name, media="inline")
     try:
         status = await opens("microphone", microphone, microphone.open(frames.append))
         status |= await opens("speaker", speaker, speaker.open())
@@ -81,6 +84,29 @@ async def _examine(input_name: str | None, output_name: str | None, *, is_silent
     finally:
         await microphone.aclose()
         await speaker.aclose()
+
+
+async def media_process() -> None:
+    """Tell whether rooms and devices can live in a process of their own, and how far that is."""
+    from utd_rx.media.choice import why_not
+    from utd_rx.media.process import MediaProcess
+
+    if (reason := why_not()) is not None:
+        return _good(f"no media process, {reason}: rooms and devices live in the app's")
+    began = time.monotonic()
+    process = MediaProcess()
+    try:
+        room = process.room()
+        await room.disconnect()
+        up = time.monotonic()
+        await room.disconnect()
+        there_and_back = time.monotonic() - up
+    finally:
+        await process.aclose()
+    _good(
+        f"a media process is up after {up - began:.1f} s, and {1000 * there_and_back:.1f} ms away"
+    )
+    return None
 
 
 async def opens(what: str, side: Any, opening: Any) -> int:

@@ -10,12 +10,13 @@ echo canceller, is not to be had.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from utd_rx.errors import UTDStreamException
 from utd_rx.media.afar_speaker import AfarSpeaker, AfarVoice
+from utd_rx.media.near import closed
 from utd_rx.models.audio import AudioFormat, AudioFrame, AudioInputStream, FrameSink
 from utd_rx.models.devices import DeviceChoice, DeviceKey
 from utd_rx.models.voice_processing import VoiceProcessing
@@ -28,6 +29,12 @@ from utd_rx.ports.audio import (
     StatesSink,
 )
 from utd_rx.ports.room import FramesSink
+
+Release: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
+
+
+async def _nothing_held() -> None:
+    """Nobody keeps it."""
 
 
 class AfarStream:
@@ -144,15 +151,25 @@ class AfarAudio:
     Args:
         port: The devices.
         begin: Starts a process where there is none, so that somebody may speak in it.
+        hold: Keeps the process while a device is open, until what it returns is called.
     """
 
     rank = 0
     is_wanted = False
 
-    def __init__(self, port: AudioPort, begin: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        port: AudioPort,
+        begin: Callable[[], None] = lambda: None,
+        hold: Callable[[], Release] = lambda: _nothing_held,
+    ) -> None:
         self.abilities: Final = port.abilities
         self._port = port
         self._begin = begin
+        self._hold = hold
+        self._holds: dict[DeviceKey, Release] = {}
+        # The process that has closed a device for good may be gone by now, and knows it no more.
+        self._over: set[DeviceKey] = set()
         self._process: Any = None
         self._devices: dict[DeviceKey, AfarMicrophone | AfarSpeaker] = {}
 
@@ -168,6 +185,7 @@ class AfarAudio:
 
     def forget(self, key: DeviceKey) -> None:
         self._devices.pop(key, None)
+        self._over.discard(key)
         self._port.forget(key)
 
     def order(self, key: DeviceKey, order: Order) -> None:
@@ -180,12 +198,21 @@ class AfarAudio:
         return self._port.hear(key, sink)
 
     async def open(self, key: DeviceKey) -> None:
-        await self._port.open(key)
+        self._check(key)
+        release = self._hold()
+        try:
+            await self._port.open(key)
+        except BaseException:
+            await release()
+            raise
+        self._holds[key] = release
 
     async def use(self, key: DeviceKey, device: DeviceChoice) -> None:
+        self._check(key)
         await self._port.use(key, device)
 
     async def process(self, key: DeviceKey, processing: VoiceProcessing) -> None:
+        self._check(key)
         await self._port.process(key, processing)
 
     async def close(self, key: DeviceKey, *, for_good: bool = False) -> None:
@@ -195,6 +222,9 @@ class AfarAudio:
             device = self._devices.get(key)
             if isinstance(device, AfarMicrophone):
                 device.closed()
+            if for_good and device is not None:
+                self._over.add(key)
+            await self._holds.pop(key, _nothing_held)()
 
     # --- an heir --------------------------------------------------------------------------------
 
@@ -215,6 +245,10 @@ class AfarAudio:
 
     def given_up(self, failure: UTDStreamException) -> None:
         """There is no successor."""
+
+    def _check(self, key: DeviceKey) -> None:
+        if key in self._over:
+            raise closed(key.kind)
 
     def _host(self) -> Any:
         if self._process is None:

@@ -15,7 +15,9 @@ import select
 import signal
 import socket
 import threading
+import traceback
 from contextlib import suppress
+from importlib import import_module
 from typing import Final
 
 from utd_rx.media.choice import VARIABLE
@@ -36,19 +38,25 @@ MAX_LINE: Final = 2_000
 """Characters of a line of the log."""
 
 
-def main(descriptor: int, parent: int) -> None:
-    """Serve the app at the other end of the socket `descriptor` until it is gone; never returns."""
+def main(descriptor: int, parent: int, modules: str) -> None:
+    """Serve the app at the other end of the socket `descriptor` until it is gone; never returns.
+
+    What it will need, the `modules`, is imported before its first sign of life.
+    """
     faulthandler.enable()
     signal.pthread_sigmask(signal.SIG_SETMASK, ())  # what the app blocks is its own affair
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ[VARIABLE] = "inline"  # here is where they live
-    status = 1
+    status = 0
     try:
+        for module in modules.split():
+            import_module(module)
         asyncio.run(_serve(socket.socket(fileno=descriptor), parent))
-        status = 0
-    finally:
-        # Not as an interpreter ends: native threads would go on while it is taken apart.
-        os._exit(status)
+    except BaseException:  # noqa: BLE001 - these are its last words
+        traceback.print_exc()
+        status = 1
+    # Not as an interpreter ends: native threads would go on while it is taken apart.
+    os._exit(status)
 
 
 async def _serve(end: socket.socket, parent: int) -> None:
@@ -65,6 +73,7 @@ async def _serve(end: socket.socket, parent: int) -> None:
         far.pipe.post(Beat())
         if os.fstat(2).st_size > MAX_WORDS:
             os.ftruncate(2, 0)
+            os.lseek(2, 0, os.SEEK_SET)
     with suppress(TimeoutError):
         async with asyncio.timeout(LEAVING):
             rooms = [port.aclose() for port in far.ports if hasattr(type(port), "aclose")]

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import Final
 from weakref import WeakSet
 
 from utd_rx.audio.handle import BackendName, port_of
 from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.media.afar import UnplacedDevice
 from utd_rx.media.choice import Media, chosen, is_apart
-from utd_rx.media.house import Hold, House, house
+from utd_rx.media.house import House, house
 from utd_rx.media.restoring_audio import ordered
 from utd_rx.models.devices import DeviceChoice, DeviceKey
 from utd_rx.models.voice_processing import VoiceProcessing
@@ -32,17 +33,21 @@ class PlacedAudio:
         self.abilities: Final[Abilities] = port_of(backend).abilities
         self._known: dict[DeviceKey, Settings] = {}
         self._homes: dict[DeviceKey, tuple[AudioPort, House | None]] = {}
-        self._holds: dict[DeviceKey, Hold] = {}
+        self._over: set[DeviceKey] = set()
         self._watched: dict[DeviceKey, SetWatched] = {}
+        self._unplaced: dict[DeviceKey, UnplacedDevice] = {}
         _ports.add(self)
 
     def add(self, key: DeviceKey, settings: Settings) -> None:
         """See `AudioPort`, as for the rest."""
         self._known[key] = settings
+        self._unplaced[key] = UnplacedDevice(key, partial(bring, key))
 
     def forget(self, key: DeviceKey) -> None:
         self._known.pop(key, None)
+        self._over.discard(key)
         self._watched.pop(key, None)
+        self._unplaced.pop(key, None)
         if (home := self._homes.pop(key, None)) is not None:
             home[0].forget(key)
 
@@ -61,15 +66,7 @@ class PlacedAudio:
         return self.home(key).hear(key, sink)
 
     async def open(self, key: DeviceKey) -> None:
-        home = self.home(key)
-        there = self._homes[key][1]
-        if there is not None and key not in self._holds:
-            self._holds[key] = there.hold()
-        try:
-            await home.open(key)
-        except BaseException:
-            await self._let_go(key)
-            raise
+        await self.home(key).open(key)
 
     async def use(self, key: DeviceKey, device: DeviceChoice) -> None:
         await self.home(key).use(key, device)
@@ -78,6 +75,8 @@ class PlacedAudio:
         await self.home(key).process(key, processing)
 
     async def close(self, key: DeviceKey, *, for_good: bool = False) -> None:
+        if for_good:
+            self._over.add(key)
         if key not in self._homes:
             self._find(key)  # it was never used
             return
@@ -85,14 +84,13 @@ class PlacedAudio:
         try:
             await home.close(key, for_good=for_good)
         finally:
-            await self._let_go(key)
             if there is not None:
                 await there.rest()
 
     @property
     def has_devices(self) -> bool:
-        """Whether there is any."""
-        return bool(self._known)
+        """Whether there is any that is not closed for good."""
+        return bool(self._known.keys() - self._over)
 
     def knows(self, key: DeviceKey) -> bool:
         """Whether it is one of these."""
@@ -121,10 +119,6 @@ class PlacedAudio:
                 f"there is no {key.kind} {key.id}: add it first", code=UTDErrorCode.NOT_FOUND
             )
         return self._known[key]
-
-    async def _let_go(self, key: DeviceKey) -> None:
-        if (hold := self._holds.pop(key, None)) is not None:
-            await hold.release()
 
 
 _ports: Final[WeakSet[PlacedAudio]] = WeakSet()

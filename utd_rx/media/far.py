@@ -22,6 +22,7 @@ from utd_rx.media.pictures import PictureWriter
 from utd_rx.media.pipe import Handler, Pipe
 from utd_rx.media.wire import (
     Ask,
+    AskBegun,
     CancelAsk,
     Delivery,
     DropPort,
@@ -155,6 +156,8 @@ class FarEnd:
             self._ports[port] = _Absent(error)
 
     async def _carry_out(self, ask: Ask) -> bytes:
+        if ask.says_begun:
+            self.pipe.post(AskBegun(ask.port))
         result = self._begin(ask)
         if inspect.isawaitable(result):
             result = await result

@@ -12,6 +12,7 @@ from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from utd_rx.audio.handle import BackendName, port_of
+from utd_rx.media.afar import AfarAudio
 from utd_rx.media.process import MediaProcess
 from utd_rx.media.restoring_audio import RestoringAudio
 from utd_rx.media.restoring_room import RestoringRoom
@@ -28,7 +29,7 @@ class House:
 
     def __init__(self, start: Callable[[], Any] = MediaProcess) -> None:
         self.succession: Final[Succession[Any]] = Succession(start)
-        self._audios: dict[BackendName, RestoringAudio] = {}
+        self._audios: dict[BackendName, AfarAudio] = {}
         self._holds = 0
 
     def hold(self) -> Hold:
@@ -51,14 +52,17 @@ class House:
             closed=self.hold().release,
         )
 
-    def audio(self, backend: BackendName) -> RestoringAudio:
+    def audio(self, backend: BackendName) -> AfarAudio:
         """Return the devices of a backend that live there."""
         if backend not in self._audios:
-            self._audios[backend] = RestoringAudio(
+            restoring = RestoringAudio(
                 self.succession,
                 lambda process: process.audio(backend),
                 port_of(backend).abilities,
             )
+            afar = AfarAudio(restoring, self.succession.begin, lambda: self.hold().release)
+            self.succession.join(afar)  # behind the devices
+            self._audios[backend] = afar
         return self._audios[backend]
 
     async def let_go(self) -> None:

@@ -19,13 +19,12 @@ from functools import partial
 from types import BuiltinFunctionType, FunctionType
 from typing import Any, Final
 
-from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.errors import foreign_failure
 from utd_rx.media.frames import FrameWriter
 from utd_rx.media.pictures import PictureWriter
 from utd_rx.media.pipe import Handler, Pipe
 from utd_rx.media.ring import RingShape
 from utd_rx.media.wire import (
-    MAX_MESSAGE,
     Lent,
     LentEnded,
     LentLost,
@@ -44,7 +43,7 @@ from utd_rx.ports import living
 
 logger: Final = logging.getLogger(__name__)
 
-LARGEST: Final = MAX_MESSAGE // 4
+LARGEST: Final = 16 * 1024 * 1024
 """Bytes of a source that is sent with its sound in it: three minutes at 48 kHz."""
 
 _KNOWN: Final = sys.stdlib_module_names | {"utd_rx", "numpy"}
@@ -188,4 +187,4 @@ def _crossing(error: Exception) -> Exception:
     """Return an error as it can be made on the other side."""
     if travels(error):
         return error
-    return UTDStreamException(f"{type(error).__name__}: {error}", code=UTDErrorCode.UNKNOWN)
+    return foreign_failure("the input failed", error)

@@ -10,7 +10,6 @@ import asyncio
 import inspect
 import itertools
 import os
-import pickle
 import socket
 import weakref
 from collections.abc import Callable, Mapping
@@ -20,12 +19,15 @@ from typing import Any, ClassVar, Final, TypeAlias, TypeVar
 from attrs import define
 
 from utd_rx.errors import ConflictReason, UTDStreamException, conflict
+from utd_rx.media import forked
+from utd_rx.media.held_back import HeldBack
 from utd_rx.media.lending import Lending
 from utd_rx.media.loop_reader import LoopReader
 from utd_rx.media.pipe import Handler, Pipe
 from utd_rx.media.ring import RingShape
 from utd_rx.media.wire import (
     Ask,
+    AskBegun,
     CancelAsk,
     Delivery,
     DropPort,
@@ -37,6 +39,7 @@ from utd_rx.media.wire import (
     SinkNumber,
     StopAsk,
     pickled_value,
+    unpickled,
 )
 from utd_rx.state.reports import report, running_loop
 
@@ -86,8 +89,9 @@ class NearEnd:
         self._attached = attached
         self._numbers = itertools.count(1)
         self._pending: dict[int, asyncio.Future[Any]] = {}
+        self._held: dict[int, HeldBack[tuple[int, _Sink, Any]]] = {}
         self._failure: Callable[[], UTDStreamException] | None = None
-        _ENDS.add(self)
+        forked.mind(self)
 
     def make(
         self,
@@ -106,7 +110,14 @@ class NearEnd:
         return port
 
     async def call(
-        self, port: int, method: str, args: Any, kwargs: Any, undo: TakeBack | None = None
+        self,
+        port: int,
+        method: str,
+        args: Any,
+        kwargs: Any,
+        undo: TakeBack | None = None,
+        *,
+        says_begun: bool = False,
     ) -> Any:
         """Call a method and wait. Cancelling is safe: what was done meanwhile is taken back."""
         self._check()
@@ -114,7 +125,7 @@ class NearEnd:
         number, words, _ = self._packed(port, method, args, kwargs)
         pending = asyncio.get_running_loop().create_future()
         self._pending[number] = pending
-        self.pipe.post(Ask(number, port, method, words))
+        self.pipe.post(Ask(number, port, method, words, says_begun=says_begun))
         try:
             return await asyncio.shield(pending)
         except asyncio.CancelledError:
@@ -123,6 +134,24 @@ class NearEnd:
             raise
         finally:
             self._pending.pop(number, None)
+
+    async def call_afresh(
+        self, port: int, method: str, args: Any, kwargs: Any, undo: TakeBack | None = None
+    ) -> Any:
+        """As `call`; when it succeeds, nothing that the port told before it began is told any more
+        from now on, as it is on its way."""
+        if port in self._held:
+            return await self.call(port, method, args, kwargs, undo)
+        held = self._held[port] = HeldBack[tuple[int, _Sink, Any]]()
+        is_afresh = False
+        try:
+            result = await self.call(port, method, args, kwargs, undo, says_begun=True)
+            is_afresh = True
+            return result
+        finally:
+            del self._held[port]
+            for told in held.since if is_afresh else held.before + held.since:
+                self._deliver(*told)
 
     async def _settle(
         self,
@@ -172,14 +201,14 @@ class NearEnd:
         self.pipe.close()
         pending, self._pending = self._pending, {}
         for future in pending.values():
-            self._settle_on_its_loop(future, failure(), is_error=True)
+            self._settle_on_its_loop(future, failure(), True)
         self._lending.close()
         for number in tuple(self.sinks):
             self._forget(number)
 
     def forked(self) -> None:
         """Let go of everything in a process that was forked off."""
-        self._failure = _forked
+        self._failure = forked.failure
         self.pipe.abandon()
         self._pending.clear()
         self.sinks.clear()
@@ -228,8 +257,10 @@ class NearEnd:
                     self._deliver(number, sink, batch)
             case Result(number, words, is_error):
                 if (pending := self._pending.get(number)) is not None:
-                    result = pickle.loads(words)  # noqa: S301 - see wire
-                    self._settle_on_its_loop(pending, result, is_error=is_error)
+                    self._settle_on_its_loop(pending, *unpickled(words, is_error=is_error))
+            case AskBegun(port):
+                if (held := self._held.get(port)) is not None:
+                    held.has_begun = True
             case ForgetSink(number):
                 self._forget(number)
             case RingMade(number, shape):
@@ -238,6 +269,10 @@ class NearEnd:
                 self.handlers[type(message)](message, descriptors)
 
     def _deliver(self, number: int, sink: _Sink, batch: Any) -> None:
+        if (held := self._held.get(sink.port)) is not None:
+            held.append((number, sink, batch))
+            return
+
         def take() -> None:
             if self.sinks.get(number) is sink:  # not stopped meanwhile
                 try:
@@ -257,7 +292,7 @@ class NearEnd:
             os.close(bell)
 
     def _settle_on_its_loop(
-        self, pending: asyncio.Future[Any], result: Any, *, is_error: bool
+        self, pending: asyncio.Future[Any], result: Any, is_error: bool
     ) -> None:
         def settle() -> None:
             if not pending.done():
@@ -275,18 +310,6 @@ class NearEnd:
         else:
             with suppress(RuntimeError):  # it is closed, nobody waits any more
                 loop.call_soon_threadsafe(work)
-
-
-_ENDS: Final = weakref.WeakSet[NearEnd]()
-
-
-def _leave_to_the_parent() -> None:
-    """In a process that was forked off: the pipe is the parent's, and its end must be seen."""
-    for end in tuple(_ENDS):
-        end.forked()
-
-
-os.register_at_fork(after_in_child=_leave_to_the_parent)
 
 
 def is_sink(value: object) -> bool:
@@ -329,14 +352,6 @@ class Near:
     def _tell(self, method: str, *args: Any, **kwargs: Any) -> Callable[[], None]:
         is_heard_out = method in self.heard_out
         return self._end.tell(self._number, method, args, kwargs, is_heard_out=is_heard_out)
-
-
-def _forked() -> UTDStreamException:
-    return conflict(
-        ConflictReason.CLOSED,
-        "this process was forked from the one whose media process it is: ask that one, or start "
-        "processes by spawn, which join by themselves",
-    )
 
 
 def closed(what: str) -> UTDStreamException:

@@ -11,6 +11,7 @@ from utd_rx.media.frames import FrameReader
 from utd_rx.media.loop_reader import LoopReader
 from utd_rx.media.near import Near, NearEnd, TakeBack
 from utd_rx.media.pictures import PictureReader
+from utd_rx.models.events import RoomSnapshot
 from utd_rx.ports.methods import InvocationSink, method_name
 from utd_rx.ports.room import FramesSink, PicturesSink
 from utd_rx.ports.transfers import (
@@ -44,6 +45,20 @@ class NearRoom(Near):
         self._held: Final[set[object]] = set()
         # Of those that go on; the end keeps them.
         self._readers: Final = WeakValueDictionary[int, LoopReader[Any]]()
+
+    async def connect(self, *args: Any, **kwargs: Any) -> RoomSnapshot:
+        """See `RoomPort.connect`."""
+        return await self._join("connect", args, kwargs)
+
+    async def reconnect(self, *args: Any, **kwargs: Any) -> RoomSnapshot:
+        """See `RoomPort.reconnect`."""
+        return await self._join("reconnect", args, kwargs)
+
+    async def _join(self, method: str, args: Any, kwargs: Any) -> RoomSnapshot:
+        undo = self.undo[method]
+        joined = await self._end.call_afresh(self._number, method, args, kwargs, undo)
+        snapshot: RoomSnapshot = joined
+        return snapshot
 
     def serve(self, method: str, sink: InvocationSink) -> Callable[[], None]:
         """See `RoomPort.serve`; raises as `UTDRoom` does."""

@@ -10,10 +10,13 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
-from utd_rx.media.thinning import thinned
-from utd_rx.media.wire import Delivery, Message
+from utd_rx.media.thinning import size_of, thinned
+from utd_rx.media.wire import Beat, ChildLog, Delivery, Message
 
-MANY: Final = 256
+MANY: Final = 512
+
+MAX_LINES: Final = 100
+"""Of the log, that wait at once; the first are those that say why."""
 
 Waiting = tuple[Message, Sequence[int]]
 
@@ -22,26 +25,42 @@ class Outbound:
     """Messages in order, with the descriptors that go with them.
 
     Args:
-        many: As many wait before they are thinned, and afterwards twice as many as were left.
+        many: As much waits before it is thinned, and afterwards twice as much as was left; counted
+            in things told, and in KiB where they are data.
     """
 
     def __init__(self, many: int = MANY) -> None:
         self._waiting: deque[Waiting] = deque()
         self._least = self._many = many
+        self._weight = self._lines = 0
 
     def __len__(self) -> int:
         return len(self._waiting)
 
     def put(self, message: Message, descriptors: Sequence[int] = ()) -> None:
-        """Take one more."""
+        """Take one more; not a sign of life beside others, nor a line of the log beside many."""
+        match message:
+            case Beat() if self._waiting:
+                return
+            case ChildLog():
+                self._lines += 1
+                if self._lines > MAX_LINES:
+                    return
         self._waiting.append((message, descriptors))
-        if len(self._waiting) > self._many:
+        self._weight += _weight(message)
+        if self._weight > self._many:
             self._waiting = deque(self._thinned())
-            self._many = max(self._least, 2 * len(self._waiting))
+            self._weight = sum(_weight(message) for message, _ in self._waiting)
+            self._many = max(self._least, 2 * self._weight)
 
     def take(self) -> Waiting | None:
         """Return the oldest, None when nothing waits."""
-        return self._waiting.popleft() if self._waiting else None
+        if not self._waiting:
+            self._lines, self._many = 0, self._least
+            return None
+        oldest = self._waiting.popleft()
+        self._weight -= _weight(oldest[0])
+        return oldest
 
     def _thinned(self) -> list[Waiting]:
         left: list[Waiting] = []
@@ -49,6 +68,8 @@ class Outbound:
         for message, descriptors in self._waiting:
             if isinstance(message, Delivery) and not descriptors:
                 told.append(message)
+            elif isinstance(message, ChildLog):  # it belongs to nothing
+                left.append((message, descriptors))
             else:
                 left += self._merged(told)
                 left.append((message, descriptors))
@@ -73,3 +94,10 @@ class Outbound:
             items = thinned([item for batch in batches for item in batch])
             return [Delivery(sink, tuple(items))] if items else []
         return [Delivery(sink, item) for item in thinned(batches)]
+
+
+def _weight(message: Message) -> int:
+    if not isinstance(message, Delivery):
+        return 1
+    items = message.batch if isinstance(message.batch, tuple) else (message.batch,)
+    return 1 + len(items) + sum(map(size_of, items)) // 1024

@@ -19,12 +19,12 @@ from typing import Any, Final, TypeAlias
 from utd_rx.errors import UTDStreamException
 from utd_rx.media.outbound import Outbound
 from utd_rx.media.wire import MAX_DESCRIPTORS, Message, Unframer, framed
-from utd_rx.state.reports import running_loop
+from utd_rx.state.reports import report, running_loop
 
-READ: Final = 256 * 1024
+READ: Final = 64 * 1024
 """Bytes taken from the socket at a time."""
 
-READS: Final = 16
+READS: Final = 4
 """Times in one turn of the loop, so that a storm does not hold up everything else."""
 
 Handler: TypeAlias = Callable[[Any, tuple[int, ...]], object]
@@ -192,13 +192,19 @@ class Pipe:
                 self._incoming.feed(data)
                 while not self._is_closed and (found := self._incoming.next()) is not None:
                     message, count = found
-                    self._take(message, tuple(self._descriptors.popleft() for _ in range(count)))
+                    self._give(message, tuple(self._descriptors.popleft() for _ in range(count)))
                 if self._is_closed or len(data) < READ:
                     return
         except OSError:
             self._end_reading(None)
         except UTDStreamException as error:
             self._end_reading(error)
+
+    def _give(self, message: Message, descriptors: tuple[int, ...]) -> None:
+        try:
+            self._take(message, descriptors)
+        except BaseException as error:  # noqa: BLE001 - reported: what follows has to be read
+            report(error, f"taking {type(message).__name__} of a media process")
 
     def _end_reading(self, error: UTDStreamException | None) -> None:
         self.close()

@@ -34,8 +34,8 @@ from utd_rx.state.reports import report
 N = TypeVar("N", bound=Near)
 
 BOOT: Final = (
-    "import sys; sys.path[:] = sys.argv[3:]; from utd_rx.media.child import main; "
-    "main(int(sys.argv[1]), int(sys.argv[2]))"
+    "import sys; sys.path[:] = sys.argv[4:]; from utd_rx.media.child import main; "
+    "main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3])"
 )
 
 LOOK: Final = 0.5
@@ -43,6 +43,12 @@ LOOK: Final = 0.5
 
 SILENCE: Final = 5.0
 """Seconds of this loop's running without a sign of life, after which the child is given up."""
+
+STARTING: Final = 30.0
+"""As much until the first one: on a machine that is busy, importing takes long."""
+
+HOSTED: Final = "utd_rx.media.hosted"
+"""What makes the ports."""
 
 ENDING: Final = 1.5
 """Seconds for the child to leave its rooms and go, when it is told to."""
@@ -62,16 +68,19 @@ class MediaProcess:
 
     It starts at once and is used on any loop; what is called before it is up waits for it.
 
+    Args:
+        modules: What it imports before it serves, by name, with spaces between.
+
     Raises:
         UTDStreamException: `FEATURE_DISABLED`: no process can be started here.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, modules: str = HOSTED) -> None:
         near, far = socket.socketpair()
         self._words = os.memfd_create("utd_rx last words")
         os.set_blocking(near.fileno(), False)
         try:
-            self._child = _start(far.fileno(), self._words)
+            self._child = _start(far.fileno(), self._words, modules)
         except OSError as error:
             near.close()
             os.close(self._words)
@@ -104,14 +113,12 @@ class MediaProcess:
 
     def room(self, **options: Any) -> RoomPort:
         """Return a room that lives there, a `UTDRoom` with these options."""
-        return cast(
-            "RoomPort", self.port(NearRoom, RoomPort, "utd_rx.media.hosted:room", **options)
-        )
+        return cast("RoomPort", self.port(NearRoom, RoomPort, f"{HOSTED}:room", **options))
 
     def audio(self, backend: BackendName = "portaudio") -> AudioPort:
         """Return a port of devices that live there; `VALIDATION` for no backend."""
         near = partial(NearAudio, abilities=port_of(backend).abilities)
-        there = self.port(near, AudioPort, "utd_rx.media.hosted:audio", backend)
+        there = self.port(near, AudioPort, f"{HOSTED}:audio", backend)
         return cast("AudioPort", there)
 
     def port(
@@ -162,6 +169,7 @@ class MediaProcess:
             async with asyncio.timeout(ENDING):
                 while self._child.poll() is None:  # noqa: ASYNC110 - nobody tells
                     await asyncio.sleep(REAP)
+        self._child.kill()
         self._left()
 
     # -- watching ---------------------------------------------------------------------------------
@@ -174,9 +182,10 @@ class MediaProcess:
             return
         self._quiet = 0 if self._end.messages != self._seen else self._quiet + 1
         self._seen = self._end.messages
-        if self._quiet * LOOK >= SILENCE:
+        patience = SILENCE if self._seen else STARTING
+        if self._quiet * LOOK >= patience:
             self._child.kill()
-            self._over(f"silent for {SILENCE:g} s")
+            self._over(f"silent for {patience:g} s")
         else:
             loop.call_later(LOOK, _weakly(self._watch))
 
@@ -212,11 +221,11 @@ class MediaProcess:
         return UTDStreamException(self._failure or "", code=UTDErrorCode.NETWORK)
 
 
-def _start(end: int, words: int) -> subprocess.Popen[bytes]:
+def _start(end: int, words: int, modules: str) -> subprocess.Popen[bytes]:
     options = ["-I", *(["-B"] if sys.dont_write_bytecode else [])]
     path = [str(Path(entry).absolute()) for entry in sys.path]
     return subprocess.Popen(  # noqa: S603 - this interpreter, with our own words
-        [sys.executable, *options, "-c", BOOT, str(end), str(os.getpid()), *path],
+        [sys.executable, *options, "-c", BOOT, str(end), str(os.getpid()), modules, *path],
         stdin=subprocess.DEVNULL,
         stdout=words,
         stderr=words,

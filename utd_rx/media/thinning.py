@@ -55,6 +55,20 @@ def thinned(items: Sequence[Any]) -> list[Any]:
     return list(items)
 
 
+def size_of(item: object) -> int:
+    """Return the bytes, or characters, of data that something told brings; 0 when it is state."""
+    match item:
+        case ev.DataReceived(payload=data) | DataTrackFrame(payload=data):
+            return len(data)
+        case TransferPart(data=data):
+            return len(data)
+        case MethodInvocation(payload=text):
+            return len(text)
+        case ev.TranscriptionReceived(segments=segments):
+            return sum(len(segment.text) for segment in segments)
+    return 0
+
+
 def thinned_events(events: Sequence[RoomEvent]) -> list[RoomEvent]:
     """Return the events that lead to the same state of the room, data up to its bound."""
     later = _Later()
@@ -76,8 +90,8 @@ class _Later:
     def keeps(self, event: RoomEvent) -> bool:
         """Whether an event has to be told, though all that came later is."""
         match event:
-            case ev.DataReceived(payload):
-                self._room -= len(payload) + PER_MESSAGE
+            case ev.DataReceived() | ev.TranscriptionReceived():
+                self._room -= size_of(event) + PER_MESSAGE
                 self._missed += self._room < 0
                 return self._room >= 0
             case ev.DataMissed(count):
@@ -145,7 +159,7 @@ def thinned_states(
 def thinned_transfers(news: Sequence[TransferNews]) -> list[TransferNews]:
     """Return what of texts and files waits; when it is too much, those that wait have failed."""
     parts = [one for one in news if isinstance(one, TransferPart)]
-    if sum(len(part.data) for part in parts) <= MAX_PARTS:
+    if sum(map(size_of, parts)) <= MAX_PARTS:
         return list(news)
     failure = UTDStreamException(
         "more of it came than is kept for an app that stands still", code=UTDErrorCode.TIMEOUT
@@ -161,7 +175,7 @@ def thinned_transfers(news: Sequence[TransferNews]) -> list[TransferNews]:
 
 def thinned_frames(frames: Sequence[DataTrackFrame]) -> list[DataTrackFrame]:
     """Return the newest, as many as a bound has room for; frames get lost, and nobody is told."""
-    sizes = accumulate(len(frame.payload) + PER_MESSAGE for frame in reversed(frames))
+    sizes = accumulate(size_of(frame) + PER_MESSAGE for frame in reversed(frames))
     return list(frames[-sum(size <= MAX_DATA for size in sizes) or len(frames) :])
 
 

@@ -20,9 +20,9 @@ from utd_rx.models.video import VideoFormat
 HEADER: Final = struct.Struct("!IB")
 """Before each message: its bytes, and how many descriptors came along."""
 
-MAX_MESSAGE: Final = 64 * 1024 * 1024
-"""Bytes: a source that is a value with its sound in it, ten minutes at 48 kHz. Anything longer says
-that the two ends have lost each other."""
+MAX_MESSAGE: Final = 1024 * 1024 * 1024
+"""Bytes: everybody's metadata in a full room, half a megabyte each. Anything longer says that the
+two ends have lost each other."""
 
 MAX_DESCRIPTORS: Final = 8
 """With one message."""
@@ -63,6 +63,7 @@ class Ask:
     method: str
     words: bytes
     wants_result: bool = True
+    says_begun: bool = False
 
 
 @frozen
@@ -89,6 +90,13 @@ class Result:
     number: int
     words: bytes
     is_error: bool = False
+
+
+@frozen
+class AskBegun:
+    """What a port tells behind this, it tells since it was asked something that `says_begun`."""
+
+    port: int
 
 
 @frozen
@@ -214,6 +222,7 @@ Message: TypeAlias = (
     | Ask
     | CancelAsk
     | StopAsk
+    | AskBegun
     | Result
     | Delivery
     | ForgetSink
@@ -258,6 +267,14 @@ def pickled_value(value: object, what: str) -> bytes:
             f"{MAX_MESSAGE // 2} are the most; leave it in a file"
         )
     return words
+
+
+def unpickled(words: bytes, *, is_error: bool) -> tuple[Any, bool]:
+    """Return a result as it was sent, and whether it is an error: also where it cannot be made."""
+    try:
+        return pickle.loads(words), is_error  # noqa: S301 - see the module
+    except Exception as error:  # noqa: BLE001 - whatever somebody else's class raises
+        return _lost(f"no result ({type(error).__name__}: {error})"), True
 
 
 def framed(message: Message, descriptors: int = 0) -> bytes:

@@ -17,8 +17,8 @@ from attrs import evolve, field, frozen
 from attrs.converters import optional
 
 from utd_rx.errors import invalid
+from utd_rx.models.checks import flag, typed, whole
 from utd_rx.models.checks import identity as checked_identity
-from utd_rx.models.checks import typed, whole
 from utd_rx.models.connection import OrUnknown
 from utd_rx.models.frozen_map import FrozenMap
 
@@ -199,13 +199,15 @@ class Encryption:
         *,
         index: int | None = None,
         identity: str | None = None,
+        sends: bool = True,
     ) -> Encryption:
-        """Return it with another key, that is sent with from then on.
+        """Return it with another key.
 
         Args:
             key: The new one.
             index: Its place in the ring; None is the next.
             identity: Whose, where each has one of its own.
+            sends: Whether it is sent with from then on; False is to read what comes with it.
 
         Raises:
             UTDStreamException: `VALIDATION`: no such index, or an identity where all share one, or
@@ -217,7 +219,8 @@ class Encryption:
             index = 0 if ring is None else (ring.index + 1) % self.ring_size
         whole(index, "the index of a key", 0, self.ring_size - 1)
         kept = FrozenMap[int, EncryptionKey]() if ring is None else ring.keys
-        return self._with(identity, KeyRing(FrozenMap({**kept, index: key}), index))
+        sent = index if ring is None or flag(sends, "sends") else ring.index
+        return self._with(identity, KeyRing(FrozenMap({**kept, index: key}), sent))
 
     def ratcheted(self, identity: str | None = None) -> Encryption:
         """Return it with the key that is sent with ratcheted: made into one that does not tell the

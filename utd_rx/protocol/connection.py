@@ -142,12 +142,14 @@ TRANSITIONS: Final[dict[tuple[UTDConnectionState, type | Told], UTDConnectionSta
 LOSSES: Final = (
     DisconnectReason.UNKNOWN,
     DisconnectReason.STATE_MISMATCH,
+    DisconnectReason.JOIN_FAILURE,
     DisconnectReason.MIGRATION,
     DisconnectReason.SIGNAL_CLOSE,
     DisconnectReason.CONNECTION_TIMEOUT,
     DisconnectReason.MEDIA_FAILURE,
 )
-"""Reasons that nobody decided on; measured: an SFU that is not reachable ends as `UNKNOWN`."""
+"""Reasons that nobody decided on; measured: an SFU that is not reachable ends as `UNKNOWN`, and one
+that refuses the token when LiveKit makes the connection anew as `JOIN_FAILURE`."""
 
 REFUSALS: Final = (
     UTDErrorCode.BANNED,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 logger: Final = logging.getLogger("utd_rx.rtc")
 
 RETRY: Final = 1.0
-MAX_RETRY: Final = 30.0
+SLOWEST_RETRY: Final = 30.0
 """Seconds until a key that did not fit is tried again, doubling: each try costs native code half a
 second of a core with a ratchet window of 16."""
 
@@ -151,7 +151,7 @@ class Cryptors:
         if identity in self._retries:
             self._retries[identity][0].cancel()
         timer = asyncio.get_running_loop().call_later(pause, self._try_again, identity)
-        self._retries[identity] = timer, min(2 * pause, MAX_RETRY)
+        self._retries[identity] = timer, min(2 * pause, SLOWEST_RETRY)
 
     def _try_again(self, identity: str) -> None:
         _, pause = self._retries[identity]

@@ -1,8 +1,8 @@
 """The door to `livekit.rtc`: imported on first use.
 
 `utd_rx` may be imported where nobody joins a room, so LiveKit's 27 MB library is loaded by `sdk()`
-and nowhere else. Private names of livekit 1.2 are used in three files, here, in `ffi` and in
-`last_resort`; a release that lacks one is refused by `sdk()`.
+and nowhere else. Private names of livekit 1.2 are used in four files, here, in `ffi`, in
+`native_frames` and in `last_resort`; a release that lacks one is refused by `sdk()`.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ def check() -> None:
     from livekit.rtc import _ffi_client as private
     from livekit.rtc._proto import ffi_pb2
 
-    _ = private.ffi_cb_fnc, private.ffi_event_callback, private.__version__
+    _ = private.ffi_cb_fnc, private.ffi_event_callback
     library = private.FfiClient.instance._ffi_lib
     _ = library._name, library.livekit_ffi_initialize
     _ = library.livekit_ffi_request, library.livekit_ffi_drop_handle
@@ -62,16 +62,17 @@ class Native:
 
     def __init__(self) -> None:
         import cffi
+        from livekit.rtc import __version__
         from livekit.rtc import _ffi_client as private
 
-        self._private = private
+        self._private, self._version = private, __version__.encode("ascii")
         self._loaded = private.FfiClient.instance._ffi_lib
         self._ffi = cffi.FFI()
         self._ffi.cdef(_DECLARED)
         self._library = self._ffi.dlopen(self._loaded._name)
         self._process = os.getpid()
         self.callers: set[int] = set()
-        self._callback: Any = None
+        self._callbacks: list[Any] = []  # for good: native code may be on its way into one
 
     def take_over(self, take: Taker) -> None:
         """Show `take` the events of frames from now on; LiveKit hears of all others as before."""
@@ -91,8 +92,9 @@ class Native:
             else:
                 usual(ctypes.cast(int(ffi.cast("uintptr_t", data)), pointer), size)
 
-        self._callback = ffi.callback("void(uint8_t *, size_t)", ffi_event_callback)
-        address = int(ffi.cast("uintptr_t", self._callback))
+        callback = ffi.callback("void(uint8_t *, size_t)", ffi_event_callback)
+        self._callbacks.append(callback)
+        address = int(ffi.cast("uintptr_t", callback))
         self._initialize(self._private.ffi_cb_fnc(address))
 
     def give_back(self) -> None:
@@ -100,8 +102,7 @@ class Native:
         self._initialize(self._private.ffi_event_callback)
 
     def _initialize(self, callback: Any) -> None:
-        version = self._private.__version__.encode("ascii")
-        self._loaded.livekit_ffi_initialize(callback, True, b"python", version)
+        self._loaded.livekit_ffi_initialize(callback, True, b"python", self._version)
 
     def send(self, request: bytes) -> None:
         """Make a request whose answer says nothing; `RuntimeError`, when it is refused."""

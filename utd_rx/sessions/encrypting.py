@@ -38,16 +38,18 @@ class Encrypting(MediaView[St]):
         *,
         index: int | None = None,
         identity: str | None = None,
+        sends: bool = True,
     ) -> None:
         """Encrypt with another key from now on, here and in the joins that follow.
 
-        Others decrypt with the index that is told with each frame: give everybody the new key at
-        an index that none has, and nobody misses a word (docs/room.md, "Encryption").
+        Each frame tells the index of its key: who has it before it is sent with misses no word
+        (docs/room.md, "Encryption").
 
         Args:
             key: The new one, text or bytes.
             index: Its place in the ring; None is the one after that of now.
             identity: Whose key it is, where each has one of its own.
+            sends: Whether it is sent with; False is to read what comes with it.
 
         Raises:
             UTDStreamException: `VALIDATION`: made without encryption, no such index, or an
@@ -56,7 +58,9 @@ class Encrypting(MediaView[St]):
         Cancelling is safe; the change is made.
         """
         key = EncryptionKey(key)
-        await self._change(lambda now: now.with_key(key, index=index, identity=identity))
+        await self._change(
+            lambda now: now.with_key(key, index=index, identity=identity, sends=sends)
+        )
 
     @command
     async def ratchet_key(self, identity: str | None = None) -> None:

@@ -33,6 +33,7 @@ def check(ufrag: str = "ufrag", password: str = PASSWORD, *, nominate: bool = Fa
 class Endpoint:
     def __init__(self) -> None:
         self.checks: list[tuple[Address, bool]] = []
+        self.answers: list[tuple[bytes, Address]] = []
         self.datagrams: list[bytes] = []
         self.is_broken = self.is_here = False
         self.news = asyncio.Event()
@@ -42,6 +43,9 @@ class Endpoint:
 
     def on_check(self, ufrag: str, address: Address, is_nominating: bool, now: float) -> None:
         self.checks.append((address, is_nominating))
+
+    def on_reached(self, answer: aioice.stun.Message, address: Address) -> None:
+        self.answers.append((answer.transaction_id, address))
 
     def on_datagram(self, data: bytes, now: float) -> None:
         self.datagrams.append(data)
@@ -94,6 +98,17 @@ async def test_who_is_at_an_address_keeps_it_against_an_authentic_check_of_anoth
     mux.receive(b"\x80sound", AT, 1.0)
     assert (len(victim.datagrams), len(mallory.datagrams)) == (is_here, not is_here)
     assert len(mallory.checks) == (not is_here)
+
+
+async def test_an_answer_goes_to_who_is_at_its_address_and_to_nobody_else(mux: UdpMux) -> None:
+    endpoint = Endpoint()
+    mux.register("ufrag", PASSWORD, endpoint)
+    answer = aioice.stun.Message(aioice.stun.Method.BINDING, aioice.stun.Class.RESPONSE)
+    mux.receive(bytes(answer), AT, 0.0)
+    assert endpoint.answers == []
+    mux.receive(check(), AT, 0.0)
+    mux.receive(bytes(answer), AT, 0.0)
+    assert endpoint.answers == [(answer.transaction_id, AT)]
 
 
 async def test_a_check_is_answered_with_the_senders_address(mux: UdpMux, peer: Peer) -> None:

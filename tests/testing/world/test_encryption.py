@@ -43,11 +43,11 @@ def state_of(session: MediaSession[Any] | Replay[Any], identity: str = "ana") ->
 
 
 class Heard:
-    """How much is heard of ana."""
+    """How much is heard of somebody."""
 
-    def __init__(self, session: MediaSession[Any]) -> None:
+    def __init__(self, session: MediaSession[Any], identity: str = "ana") -> None:
         self.loud = 0
-        session.audio("ana").subscribe(self._take)
+        session.audio(identity).subscribe(self._take)
 
     def _take(self, frame: AudioFrame) -> None:
         self.loud += bool(np.any(frame.samples))
@@ -59,9 +59,9 @@ class Heard:
 
 
 def speak(world: FakeWorld, session: RoomSession) -> None:
-    """Let ana speak for a while."""
+    """Let somebody speak for a while."""
     world.run(session.set_microphone(True))
-    world.run(world.microphone("ana").say(1.0))
+    world.run(world.microphone(session.identity).say(1.0))
 
 
 def test_who_has_the_key_hears_and_reads_and_who_has_not_is_told_and_hears_nothing() -> None:
@@ -99,10 +99,14 @@ def test_a_key_is_changed_and_nobody_misses_a_word() -> None:
         watching = ben.select(lambda state: state.session.roster.find("ana")).subscribe(
             lambda who: seen.append(who.encryption)
         )
-        for session in (ben, ana):
-            world.run(session.set_key("the next"))
-            speak(world, ana)
-            assert ear.anew()
+        back = Heard(ana, "ben")
+        for sends in (False, True):
+            for session in (ben, ana):
+                world.run(session.set_key("the next", index=1, sends=sends))
+                speak(world, ana)
+                speak(world, ben)
+                assert ear.anew()
+                assert back.anew()
         world.run(ana.ratchet_key())
         speak(world, ana)
         assert ear.anew()

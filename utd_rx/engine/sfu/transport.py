@@ -13,12 +13,14 @@ from collections.abc import Iterable, Iterator
 from typing import Final, Protocol
 
 import pylibsrtp
+from aioice import stun
 from aiortc import RTCCertificate
 
 from utd_rx.engine.sfu.answers import LocalTransport
 from utd_rx.engine.sfu.budget import Budget, Share
 from utd_rx.engine.sfu.data_channels import DataChannels
 from utd_rx.engine.sfu.dtls import DtlsAssociation, DtlsError, fingerprint
+from utd_rx.engine.sfu.return_path import ReturnPath
 from utd_rx.engine.sfu.sdp import SdpOffer
 from utd_rx.engine.sfu.udp_mux import Address, UdpMux
 
@@ -71,7 +73,7 @@ class Transport:
         self._credentials: dict[str, str] = {}  # ufrag -> password; the last one is current
         self._remote_ufrag: str | None = None
         self._fingerprints: tuple[tuple[str, str], ...] = ()
-        self._address: Address | None = None
+        self._path = ReturnPath()
         self._last_heard: float | None = None
         self.is_ended = False  # the client said goodbye
         self._is_server: bool | None = None  # of DTLS; None until the client's SDP says it
@@ -88,6 +90,7 @@ class Transport:
         if not self.is_connected:
             self._fingerprints = offer.fingerprints
         self._is_server = False
+        self._path.know(offer.ice_ufrag, offer.ice_password)
         if offer.ice_ufrag != self._remote_ufrag:
             self._remote_ufrag = offer.ice_ufrag
             self.restart()
@@ -95,12 +98,13 @@ class Transport:
 
     def on_answer(self, answer: SdpOffer, now: float) -> None:
         """Take the client's answer to an offer of ours, and go on with what came before it."""
+        self._path.know(answer.ice_ufrag, answer.ice_password)
         if self.is_connected or self._owner is None:
             return
         self._fingerprints = answer.fingerprints
         if self._is_server is None:
             self._is_server = answer.is_active
-        if self._address is not None:
+        if self._path.address is not None:
             self._begin_dtls(self._is_server)
         while self._early and self._owner is not None:
             self._on_dtls(self._owner, self._early.popleft(), now)
@@ -152,7 +156,7 @@ class Transport:
 
     def holds(self, address: Address, now: float) -> bool:
         """Whether the client is at `address`, and was heard there lately."""
-        is_there = self.is_connected and not self.is_ended and address == self._address
+        is_there = self.is_connected and not self.is_ended and address == self._path.address
         return is_there and self.silence(now) < _HOLD
 
     def on_check(self, ufrag: str, address: Address, is_nominating: bool, now: float) -> None:
@@ -160,12 +164,17 @@ class Transport:
         if self.is_ended or self._owner is None:
             return
         self._last_heard = now
-        if self._address is None or is_nominating:
-            self._address = address
+        question = self._path.on_check(ufrag, address, now, is_nominating=is_nominating)
+        if question is not None:
+            self._mux.send(question, address)
         if ufrag == next(reversed(self._credentials)):
             self._forget_older_credentials()
         if self._is_server is not None:
             self._begin_dtls(self._is_server)
+
+    def on_reached(self, answer: stun.Message, address: Address) -> None:
+        """An answer to a check of ours arrived."""
+        self._path.on_answer(answer, address)
 
     def _begin_dtls(self, is_server: bool) -> None:
         if self._dtls is None:
@@ -268,13 +277,13 @@ class Transport:
             self._dtls.write(data)
 
     def _send(self, datagram: bytes) -> None:
-        if self._address is not None:
-            self._mux.send(datagram, self._address)
+        if self._path.address is not None:
+            self._mux.send(datagram, self._path.address)
 
     def send_rtp(self, packet: bytes) -> None:
-        if self._outbound is not None and self._address is not None:
+        if self._outbound is not None and self._path.address is not None:
             try:
-                self._mux.send(self._outbound.protect(packet), self._address)
+                self._mux.send(self._outbound.protect(packet), self._path.address)
             except (pylibsrtp.Error, ValueError):
                 return
 

@@ -45,6 +45,7 @@ class MuxEndpoint(Protocol):
 
     def holds(self, address: Address, now: float) -> bool: ...
     def on_check(self, ufrag: str, address: Address, is_nominating: bool, now: float) -> None: ...
+    def on_reached(self, answer: stun.Message, address: Address) -> None: ...
     def on_datagram(self, data: bytes, now: float) -> None: ...
 
 
@@ -183,7 +184,12 @@ class UdpMux:
         endpoint.on_datagram(data, now)
 
     def _on_stun(self, data: bytes, address: Address, now: float) -> None:
-        request = _parse_check(data)
+        request = _parse(data)
+        if request is not None and request.message_class == stun.Class.RESPONSE:
+            asked = self._by_address.get(address)
+            if asked is not None:
+                asked.on_reached(request, address)
+            return
         ufrag = str(request.attributes["USERNAME"]).partition(":")[0] if request else ""
         key, endpoint = self._by_ufrag.get(ufrag, (b"", None))
         if request is None or endpoint is None or not request.check_message_integrity(key):
@@ -205,12 +211,14 @@ class UdpMux:
         endpoint.on_check(ufrag, address, "USE-CANDIDATE" in request.attributes, now)
 
 
-def _parse_check(data: bytes) -> stun.Message | None:
-    """Parse a Binding request that names a user; who sent it is not known yet."""
+def _parse(data: bytes) -> stun.Message | None:
+    """Parse a Binding request that names a user, or the answer to one; who sent it is not known
+    yet."""
     try:
         message = stun.parse_message(data)
     except (ValueError, struct.error):
         return None
-    kind = message.message_method, message.message_class
-    is_check = kind == (stun.Method.BINDING, stun.Class.REQUEST)
-    return message if is_check and "USERNAME" in message.attributes else None
+    is_check = message.message_class == stun.Class.REQUEST and "USERNAME" in message.attributes
+    is_answer = message.message_class == stun.Class.RESPONSE
+    is_either = message.message_method == stun.Method.BINDING and (is_check or is_answer)
+    return message if is_either else None

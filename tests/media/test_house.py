@@ -1,0 +1,88 @@
+"""One process for all that lives apart in a loop, for as long as somebody holds it."""
+
+from __future__ import annotations
+
+import asyncio
+
+from tests.media.hosts import FakeHost
+from utd_rx.media.house import House, house
+from utd_rx.models.devices import DeviceKey
+from utd_rx.testing.room import FakeRoom
+
+
+class Serving(FakeHost):
+    """A process that makes fakes."""
+
+    def room(self, **options: object) -> object:
+        return self.near(FakeRoom("me"))
+
+
+class Street:
+    """A house, and the processes it has had."""
+
+    def __init__(self) -> None:
+        self.hosts: list[Serving] = []
+        self.house = House(self._start)
+
+    def _start(self) -> Serving:
+        self.hosts.append(Serving())
+        return self.hosts[-1]
+
+
+def needs(key: DeviceKey) -> bool:
+    """Say that every device lives here."""
+    return True
+
+
+async def test_it_is_there_from_the_first_hold_to_the_last_release() -> None:
+    street = Street()
+    first, second = street.house.hold(), street.house.hold()
+    assert len(street.hosts) == 1
+    await first.release()
+    await first.release()
+    assert not street.hosts[0].is_closed
+    await second.release()
+    assert street.hosts[0].is_closed
+    third = street.house.hold()
+    assert len(street.hosts) == 2
+    await third.release()
+
+
+async def test_a_room_holds_it_until_it_is_closed() -> None:
+    street = Street()
+    room = street.house.room(needs)
+    other = street.house.room(needs)
+    await room.connect("wss://x", "t")
+    await other.aclose()
+    assert not street.hosts[0].is_closed
+    await room.aclose()
+    await room.aclose()
+    assert street.hosts[0].is_closed
+    assert len(street.hosts) == 1
+
+
+async def test_a_process_that_dies_with_nothing_in_it_has_no_successor_until_it_is_needed() -> None:
+    street = Street()
+    hold = street.house.hold()
+    street.hosts[0].die()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert len(street.hosts) == 1
+    room = street.house.room(needs)
+    await room.connect("wss://x", "t")
+    assert len(street.hosts) == 2
+    await room.aclose()
+    await hold.release()
+
+
+def test_there_is_one_for_each_loop_and_the_first_takes_over_what_was_there_before() -> None:
+    before = house()
+    assert house() is before
+
+    async def ask() -> House:
+        assert house() is house()
+        return house()
+
+    first, second = asyncio.run(ask()), asyncio.run(ask())
+    assert first is before
+    assert second is not first

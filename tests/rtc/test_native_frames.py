@@ -1,0 +1,87 @@
+"""Frames come past `livekit.rtc`, and whatever is its own reaches it as before."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Iterator
+
+import pytest
+from livekit import rtc
+from livekit.rtc._proto import ffi_pb2
+
+from tests.rtc.bench import Frames, tone_frame
+from utd_rx.errors import UTDStreamException
+from utd_rx.models.audio import AudioFormat
+from utd_rx.rtc import ffi, native_frames, streams
+from utd_rx.rtc.feeder import Feeder
+from utd_rx.rtc.receiver import TrackSound
+
+FORMAT = AudioFormat()
+FRAME = tone_frame(FORMAT)
+
+
+def unexpected(error: UTDStreamException) -> None:
+    raise error
+
+
+@pytest.fixture
+def passed_on() -> Iterator[list[str]]:
+    """The kinds of events that LiveKit's own subscribers see."""
+    streams.exchange()
+    kinds: list[str] = []
+
+    def hear(event: ffi_pb2.FfiEvent) -> None:
+        kinds.append(event.WhichOneof("message") or "")
+
+    unwatch: Callable[[], None] = ffi.watch(hear)
+    yield kinds
+    unwatch()
+
+
+async def test_frames_of_here_and_their_answers_wake_nobody_else(passed_on: list[str]) -> None:
+    feeder = Feeder(FORMAT, unexpected)
+    frames = Frames()
+    reception = TrackSound("loop", frames)
+    reception.attach(rtc.LocalAudioTrack.create_audio_track("loop", feeder.source))
+    feeder.start()
+    feeder.put(FRAME)
+    await frames.wait(lambda: len(frames.frames) == 1)
+    await feeder.drain()
+    assert {"capture_audio_frame", "audio_stream_event"}.isdisjoint(passed_on)
+    await reception.aclose()
+    await feeder.aclose()
+
+
+async def test_livekits_own_streams_and_sources_work_beside(passed_on: list[str]) -> None:
+    source = rtc.AudioSource(FORMAT.sample_rate, FORMAT.channels, queue_size_ms=0)
+    track = rtc.LocalAudioTrack.create_audio_track("bare", source)
+    async with asyncio.timeout(10):
+        stream = rtc.AudioStream(track, sample_rate=FORMAT.sample_rate, num_channels=1)
+        sound = rtc.AudioFrame(FRAME.samples.tobytes(), FORMAT.sample_rate, 1, len(FRAME.samples))
+        await source.capture_frame(sound)
+        heard = await anext(aiter(stream))
+        assert bytes(heard.frame.data) == FRAME.samples.tobytes()
+        await stream.aclose()
+    assert {"capture_audio_frame", "audio_stream_event"} <= set(passed_on)
+    await source.aclose()
+
+
+async def test_at_the_end_livekit_has_its_callback_back(passed_on: list[str]) -> None:
+    feeder = Feeder(FORMAT, unexpected)
+    try:
+        native_frames.at_rest()
+        feeder.start()
+        feeder.put(FRAME)
+        while "capture_audio_frame" not in passed_on:  # noqa: ASYNC110 - on a native thread
+            await asyncio.sleep(0)
+    finally:
+        native_frames.native().take_over(streams.exchange().hear)
+    await feeder.aclose()
+
+
+def test_a_forked_child_sends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    native = native_frames.native()
+    monkeypatch.setattr(os, "getpid", lambda: 1)
+    with pytest.raises(RuntimeError, match="fork"):
+        native.send(b"")
