@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import sys
 from collections.abc import AsyncIterator
@@ -14,6 +15,7 @@ import pytest
 from tests.media.far_port import TOKEN, Talker
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
 from utd_rx.media import process as module
+from utd_rx.media.child import MAX_LINE
 from utd_rx.media.near import Near
 from utd_rx.media.process import MediaProcess
 from utd_rx.testing.contracts import PATIENCE, refusal
@@ -40,8 +42,9 @@ async def test_it_is_a_process_of_its_own_with_this_ones_modules(
     path = [str(Path(entry).absolute()) for entry in sys.path]  # noqa: ASYNC240 - it asks nothing
     assert await there.path() == path
     await there.log(f"for people: {TOKEN}")
-    [record] = [record for record in caplog.records if record.name == "utd_rx.talker"]
-    assert record.getMessage() == "for people: …"
+    await there.log("x" * (MAX_LINE + 100))
+    lines = [one.getMessage() for one in caplog.records if one.name == "utd_rx.talker"]
+    assert lines == ["for people: …", "x" * MAX_LINE + "…"]
     assert await there.interrupt() == "alive"
     assert process.failure is None
 
@@ -92,12 +95,32 @@ async def test_who_is_silent_is_killed_even_when_it_is_stopped(
     assert process.failure is not None
 
 
+@pytest.mark.realtime
+async def test_whose_loop_is_at_work_is_not_given_up(
+    process: MediaProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = talker(process)
+    await there.pid()
+    spinning = asyncio.ensure_future(there.spin(1.5))
+    monkeypatch.setattr(module, "LOOK", 0.1)
+    monkeypatch.setattr(module, "SILENCE", 0.5)
+    assert await spinning == "done"
+    assert process.failure is None
+
+
 def test_it_serves_one_loop_after_the_other() -> None:
     process = MediaProcess("")
     there = talker(process)
     for _ in range(2):
         assert asyncio.run(there.pid())[0] == process.pid
     asyncio.run(process.aclose())
+
+
+async def test_its_log_is_as_talkative_as_the_apps(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("DEBUG", "utd_rx"):
+        process = MediaProcess("")
+        assert await talker(process).level() == logging.DEBUG
+        await process.aclose()
 
 
 async def test_where_none_can_be_started_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
