@@ -144,6 +144,7 @@ def main() -> None:
     missing = missing_audio()
     if missing is not None:
         sys.exit(missing)
+    os.environ["UTD_RX_MEDIA"] = "inline"  # of whoever measures
     bench = Bench()
     bench.start()
     try:

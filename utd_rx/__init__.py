@@ -97,7 +97,14 @@ if TYPE_CHECKING:
     from utd_rx.sessions.media_session import MediaSession
     from utd_rx.sessions.playback import Playback, play
     from utd_rx.sessions.recording import Recording, record
-    from utd_rx.sessions.replay import AgentReplay, CallReplay, LiveStreamReplay, Replay, replay
+    from utd_rx.sessions.replay import (
+        AgentReplay,
+        CallReplay,
+        LiveStreamReplay,
+        Replay,
+        RoomReplay,
+        replay,
+    )
     from utd_rx.sessions.room import RoomSession
     from utd_rx.sessions.session import UTDSession
     from utd_rx.sessions.transfers import FileSending
@@ -181,7 +188,7 @@ _HOME: Final = {
     "utd_rx.sessions.live_stream": "UTDLiveStreamSession",
     "utd_rx.sessions.playback": "Playback play",
     "utd_rx.sessions.recording": "Recording record",
-    "utd_rx.sessions.replay": "AgentReplay CallReplay LiveStreamReplay Replay replay",
+    "utd_rx.sessions.replay": ("AgentReplay CallReplay LiveStreamReplay Replay RoomReplay replay"),
     "utd_rx.sessions.media_session": "MediaSession",
     "utd_rx.sessions.room": "RoomSession",
     "utd_rx.sessions.session": "UTDSession",
@@ -206,11 +213,11 @@ __all__ = [
     "LiveStreamReplay", "LocalParticipant", "LoopThread", "MediaSession", "MethodFailed",
     "MethodInvocation", "Microphone", "MicrophoneInput", "ObservableSource",
     "ParticipantPermission", "Playback", "PublishedDataTrack", "Recording", "RemoteParticipant",
-    "Replay", "RoomEvent", "RoomInfo", "RoomSession", "RoomStatistics", "Screen", "SpeakRequest",
-    "Speaker", "StageRequest", "StateFeed", "StateSubject", "Store", "TestPattern", "ToneSource",
-    "TrackDirection", "TrackKind", "TrackPublication", "TrackSource", "TrackStatistics",
-    "TranscriptTurn", "TransferInfo", "TransferProgress", "UTDApi", "UTDApiClient",
-    "UTDAudioRoomSession", "UTDBan", "UTDBanNotice", "UTDCall", "UTDCallEndReason",
+    "Replay", "RoomEvent", "RoomInfo", "RoomReplay", "RoomSession", "RoomStatistics", "Screen",
+    "SpeakRequest", "Speaker", "StageRequest", "StateFeed", "StateSubject", "Store", "TestPattern",
+    "ToneSource", "TrackDirection", "TrackKind", "TrackPublication", "TrackSource",
+    "TrackStatistics", "TranscriptTurn", "TransferInfo", "TransferProgress", "UTDApi",
+    "UTDApiClient", "UTDAudioRoomSession", "UTDBan", "UTDBanNotice", "UTDCall", "UTDCallEndReason",
     "UTDCallSession", "UTDCallStatus", "UTDConnectionState", "UTDErrorCode", "UTDLiveStreamSession",
     "UTDRole", "UTDRoom", "UTDSeat", "UTDSeatGrid", "UTDSeatMode", "UTDSession",
     "UTDSessionResponse", "UTDStageMember", "UTDStreamClient", "UTDStreamException",

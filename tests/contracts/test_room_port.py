@@ -26,7 +26,7 @@ from utd_rx.media.process import MediaProcess
 from utd_rx.ports.room import RoomPort
 from utd_rx.rtc.room import UTDRoom
 from utd_rx.testing.contracts.room import RoomContract
-from utd_rx.testing.contracts.room_bench import RoomBench, Speakers
+from utd_rx.testing.contracts.room_bench import Loudspeakers, RoomBench
 from utd_rx.testing.pickled import pickled
 from utd_rx.testing.room import FakeRoom
 from utd_rx.testing.world.room import WorldRoom
@@ -112,7 +112,7 @@ class TestUTDRoomInAProcess(RoomContract):
             server = await real_server("embedded", stack)
             room = process.room()
             stack.push_async_callback(room.aclose)
-            there: Any = process.port(Near, Speakers, f"{Speakers.__module__}:Speakers")
+            there: Any = process.port(Near, Loudspeakers, f"{Loudspeakers.__module__}:Loudspeakers")
             yield RoomBench(room, server, there)
 
 

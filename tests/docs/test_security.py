@@ -14,7 +14,7 @@ from attrs import fields, frozen
 from utd_rx.engine.serving import GuestLimits
 
 ROOT: Final = Path(__file__).parents[2]
-COVERED: Final = ("engine", "rest", "rtc", "protocol")
+COVERED: Final = ("engine", "rest", "rtc", "protocol", "ports", "sessions")
 """Packages of `utd_rx` of which every bound is in the table."""
 
 NOT_BOUNDS: Final = {
@@ -24,10 +24,13 @@ NOT_BOUNDS: Final = {
     "engine.page.happenings.MAX_PEOPLE": "how much is shown",
     "engine.page.shown.MAX_PEOPLE": "how much is shown",
     "engine.agent.call.MAX_HEARD": "what a test may look back at",
+    "ports.audio.MAX_GAIN": "how loud it may be",
+    "rtc.encrypting.MAX_RETRY": "how rarely a key is tried again",
     "rtc.processing.MAX_DELAY": "how late an echo may come",
 }
 
 _ROW: Final = re.compile(r"\| [^|]+ \| ([^|`]+) \(`([\w.]+)`\) \| [^|]+ \| ([^|]+) \|")
+_TEST: Final = re.compile(r"`((?:tests|utd_rx/testing)/[\w/]+\.py::\w+)`")
 _BOUND: Final = re.compile(r"_?MAX_[A-Z_]+")
 
 
@@ -46,7 +49,7 @@ def rows() -> list[Row]:
     found = [_ROW.fullmatch(one) for one in lines]
     assert None not in found, [one for one, match in zip(lines, found, strict=True) if not match]
     return [
-        Row(match[1], match[2], tuple(re.findall(r"`(tests/[\w/]+\.py::\w+)`", match[3])))
+        Row(match[1], match[2], tuple(_TEST.findall(match[3])))
         for match in found
         if match is not None
     ]

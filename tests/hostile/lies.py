@@ -48,8 +48,9 @@ class Lie(Generic[T, C]):
     comes: C
     pair: Suffering = NOTHING
     is_apart: bool = False
-    """Whether it is told to somebody in another process than the pair's, as it keeps native code
-    busy on the threads that all rooms of a process share: docs/livekit.md, "One worker"."""
+    """Whether it is told to somebody in another process than the pair's: it keeps native code busy
+    on the threads that all rooms of a process share (docs/livekit.md, "One worker"), or is heard
+    by the only room of a process ("Sent away at once")."""
 
 
 class Liar:

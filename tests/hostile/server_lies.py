@@ -24,7 +24,7 @@ class Comes(Enum):
 
     JOINS = "it joins, and leaves when it wants to"
     TYPED = "it is refused, or the room ends, with a typed error"
-    LATE = "its join is given up: LiveKit tells nobody that the server hung up"
+    LATE = "its join is given up, and nobody told it why"
     ABORTS = 'native code aborts it: docs/livekit.md, "Native panics"'
 
 
@@ -157,8 +157,8 @@ LIES: Final[tuple[Lie[Tell, Comes], ...]] = (
     _row("no answer", _instead("answer", lambda answer: setattr(answer, "sdp", _NO_SDP)), _A),
     _row("an empty answer", _instead("answer", lambda answer: setattr(answer, "sdp", "")), _A),
     _row("an answer to nothing", _instead("answer", lambda answer: setattr(answer, "id", 99))),
-    _row("hangs up at once", _behind("join", None), Comes.LATE),
-    _row("sends away at once", _behind("join", _leave(2), None), Comes.LATE),
+    Lie("hangs up at once", _behind("join", None), Comes.TYPED, is_apart=True),
+    Lie("sends away at once", _behind("join", _leave(2), None), Comes.TYPED, is_apart=True),
     # No words.
     _row("noise", _noise),
     _row("messages cut off", _cut),

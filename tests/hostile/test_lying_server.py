@@ -22,15 +22,12 @@ from utd_rx.testing.witness import Witness
 AT_ONCE: Final = 6
 """Lies that are told at a time, each to a client of its own."""
 
-_ELSEWHERE: Final = (Comes.ABORTS, Comes.LATE)
-"""What is met in another process: it ends that, or takes as long as an app lets it."""
-
 FOR_BOTH: Final = ("nothing", "noise", "somebody of another release", "a hundred sections")
 
 
 def is_told_here(lie: Lie[Tell, Comes]) -> bool:
     """Say whether a lie is met in this process."""
-    return lie.comes not in _ELSEWHERE and not lie.is_apart
+    return lie.comes is not Comes.ABORTS and not lie.is_apart
 
 
 async def meet_here(server: str, lies: list[Lie[Tell, Comes]], two: Pair) -> Found:

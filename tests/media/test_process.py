@@ -14,6 +14,7 @@ import pytest
 from tests.media.far_port import TOKEN, Talker
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
 from utd_rx.media import process as module
+from utd_rx.media.child import MAX_LINE
 from utd_rx.media.near import Near
 from utd_rx.media.process import MediaProcess
 from utd_rx.testing.contracts import PATIENCE, refusal
@@ -40,8 +41,9 @@ async def test_it_is_a_process_of_its_own_with_this_ones_modules(
     path = [str(Path(entry).absolute()) for entry in sys.path]  # noqa: ASYNC240 - it asks nothing
     assert await there.path() == path
     await there.log(f"for people: {TOKEN}")
-    [record] = [record for record in caplog.records if record.name == "utd_rx.talker"]
-    assert record.getMessage() == "for people: …"
+    await there.log("x" * (MAX_LINE + 100))
+    lines = [one.getMessage() for one in caplog.records if one.name == "utd_rx.talker"]
+    assert lines == ["for people: …", "x" * MAX_LINE + "…"]
     assert await there.interrupt() == "alive"
     assert process.failure is None
 

@@ -64,6 +64,39 @@ def test_an_audio_room_is_shown_with_seats_people_levels_and_chat() -> None:
     run_virtual(main())
 
 
+def test_a_plain_room_is_shown_with_people_levels_and_chat_and_nothing_of_an_engine() -> None:
+    async def main() -> None:
+        async with FakeWorld.on_loop() as world:
+            ana = await world.open_room("ana")
+            panel = watch(ana)
+            assert (panel.shown["kind"], panel.shown["title"]) == ("ROOM", "lobby")
+            ben = await world.open_room("ben")
+            await ben.set_microphone(True)
+            await ben.chat.send("<b>hello</b>")
+            saying = world.spawn(world.microphone("ben").say(2.0))
+            await world.advance(1.5)
+            shown = panel.shown
+            assert (shown["identity"], shown["connection"], shown["is_host"]) == (
+                *("ana", "connected"),
+                False,
+            )
+            assert [
+                (one["identity"], one["microphone"], one["role"]) for one in shown["people"]
+            ] == [("ben", "on", "")]
+            assert shown["chat"] == [{"who": "ben", "text": "<b>hello</b>"}]
+            assert not {"seats", "stage", "requests"} & shown.keys()
+            assert not shown["chat_locked"]
+            assert panel.levels == {"ben": 0.8}  # -12 dBFS
+            assert "ParticipantConnected(ben)" in texts(panel)
+            await saying
+            await ana.leave()
+            await world.advance(1)
+            assert (panel.shown["connection"], panel.shown["people"]) == ("disconnected", [])
+            await ana.aclose()
+
+    run_virtual(main())
+
+
 def test_a_live_stream_is_shown_with_its_stage_and_small_pictures() -> None:
     async def main() -> None:
         async with FakeWorld.on_loop() as world:

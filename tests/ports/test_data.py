@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from utd_rx.errors import UTDErrorCode, UTDStreamException
-from utd_rx.ports.data import MAX_DATA, DataMessage
+from utd_rx.ports.data import (
+    MAX_ATTRIBUTES,
+    MAX_DATA,
+    MAX_METADATA,
+    MAX_NAME,
+    DataMessage,
+    SelfDescription,
+)
 
 
 def test_what_is_sent_does_not_change_any_more() -> None:
@@ -49,3 +57,21 @@ def test_anything_else_is_refused(data: Any, how: dict[str, Any]) -> None:
 def test_nobody_is_not_everybody() -> None:
     assert DataMessage(b"x", to=()).to == ()
     assert DataMessage(b"x").to is None
+
+
+@pytest.mark.parametrize(
+    ("said", "most"),
+    [
+        (lambda size: SelfDescription(name="x" * size), MAX_NAME),
+        (lambda size: SelfDescription(metadata="x" * size), MAX_METADATA),
+        (lambda size: SelfDescription(attributes={"key": "x" * (size - 3)}), MAX_ATTRIBUTES),
+    ],
+    ids=["name", "metadata", "attributes"],
+)
+def test_what_one_says_of_oneself_is_bounded(
+    said: Callable[[int], SelfDescription], most: int
+) -> None:
+    assert said(most)
+    with pytest.raises(UTDStreamException) as caught:
+        said(most + 1)
+    assert caught.value.code is UTDErrorCode.VALIDATION

@@ -17,9 +17,11 @@ from utd_rx.models.events import (
     ParticipantConnected,
 )
 from utd_rx.models.participant import RemoteParticipant
+from utd_rx.ports.data_tracks import MAX_DATA_FRAME
 from utd_rx.sessions.room import RoomSession
 from utd_rx.testing.room import FakeRoom
 
+LARGE = b"x" * (MAX_DATA_FRAME + 1)
 FIRST, SECOND = DataTrackInfo("DTR_1", "pose"), DataTrackInfo("DTR_2", "pose")
 
 
@@ -85,7 +87,7 @@ async def test_frames_are_pushed_until_the_track_is_unpublished(
     async with await room.publish_data_track("pose") as track:
         await track.push(b"a")
         await track.push(memoryview(b"b"), user_timestamp=2**64 - 1)  # type: ignore[arg-type] # any bytes
-        for wrong, stamp in ((b"", None), ("a", None), (b"a", -1), (b"a", 2**64)):
+        for wrong, stamp in ((b"", None), ("a", None), (b"a", -1), (b"a", 2**64), (LARGE, 1)):
             with pytest.raises(UTDStreamException) as refused:
                 await track.push(wrong, user_timestamp=stamp)  # type: ignore[arg-type] # the same
             assert refused.value.code is UTDErrorCode.VALIDATION

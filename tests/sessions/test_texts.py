@@ -18,6 +18,7 @@ from utd_rx.models.transcript import TranscriptTurn
 from utd_rx.models.transfers import TransferInfo
 from utd_rx.protocol.transcribing import MAX_WORDS
 from utd_rx.sessions.room import RoomSession
+from utd_rx.sessions.transcribing import MAX_LABEL
 from utd_rx.testing.room import FakeRoom
 
 
@@ -65,13 +66,14 @@ async def test_its_end_may_say_that_it_was_the_final(room: RoomSession, fake: Fa
     number = begin(fake, "lk.transcription", transcription_final="false")
     fake.transfers.part(number, b"hello")
     fake.transfers.finish(number, added={"lk.transcription_final": "true"})
-    number = begin(fake, "lk.transcription", "plain")
+    number = begin(fake, "lk.transcription", "plain", transcription_language="x" * 300)
     fake.transfers.part(number, b"x" * (MAX_WORDS + 9))
     fake.transfers.part(number, b"x")
     fake.transfers.finish(number)
     first, second = room.transcript.value
     assert (first.id, first.is_final) == ("s", True)
     assert (second.id, second.is_final, len(second.text)) == ("plain", True, MAX_WORDS)
+    assert len(second.language) == MAX_LABEL
 
 
 async def test_one_that_fails_was_cut(room: RoomSession, fake: FakeRoom) -> None:

@@ -15,9 +15,16 @@ from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
 from utd_rx.models.events import ParticipantConnected, ParticipantDisconnected
 from utd_rx.models.participant import RemoteParticipant
 from utd_rx.models.transfers import TransferInfo, TransferProgress
+from utd_rx.ports.transfers import MAX_LABEL
 from utd_rx.sessions.incoming_streams import MAX_WAITING, IncomingFile, IncomingText, safe_name
 from utd_rx.sessions.room import RoomSession
-from utd_rx.sessions.transfers import MAX_COMING, MAX_COMING_OF_ONE, MAX_SENDING, PART
+from utd_rx.sessions.transfers import (
+    MAX_COMING,
+    MAX_COMING_OF_ONE,
+    MAX_SENDING,
+    MAX_SENT_TEXT,
+    PART,
+)
 from utd_rx.testing.fake_transfers import FakeTransfers
 from utd_rx.testing.room import FakeRoom
 
@@ -322,7 +329,8 @@ async def test_what_cannot_be_sent_is_refused(room: RoomSession, tmp_path: Path)
     for command in (
         room.send_text("\ud800"),
         room.send_text(b"bytes"),  # type: ignore[arg-type] # what is tested
-        room.send_text("x", topic="x" * 257),
+        room.send_text("x", topic="x" * (MAX_LABEL + 1)),
+        room.send_text("x" * (MAX_SENT_TEXT + 1)),
         room.send_text("x", to="ben"),
     ):
         assert (await failure(command)).code is UTDErrorCode.VALIDATION

@@ -15,15 +15,17 @@ import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
+from weakref import WeakSet
 
 from attrs import field, frozen
 
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conflict
+from utd_rx.models.connection import DisconnectReason
 from utd_rx.models.encryption import Encryption
 from utd_rx.models.secrets import foreign_text
 from utd_rx.ports.proxy import Proxy
 from utd_rx.protocol.wire.tokens import out_of_date
-from utd_rx.rtc import ffi, last_resort, native, way
+from utd_rx.rtc import ffi, last_resort, native, overheard, streams, way
 from utd_rx.rtc.encrypting import options_of
 
 if TYPE_CHECKING:
@@ -47,6 +49,23 @@ _STATUS: Final = re.compile(
     r"(?:engine: )?(?:signal failure: )?(?:client|server|handshake) error: (\d{3})\b"
 )
 """Where LiveKit writes the status of a refusal; any other number is in somebody's body."""
+
+GRACE: Final = 1.0
+"""Seconds that a join which the server has ended may still take: media may stand already."""
+
+_AWAY: Final = {
+    DisconnectReason.DUPLICATE_IDENTITY: (
+        UTDErrorCode.CONFLICT,
+        "the same identity joined from somewhere else",
+    ),
+    DisconnectReason.PARTICIPANT_REMOVED: (UTDErrorCode.FORBIDDEN, "it was removed"),
+    DisconnectReason.ROOM_DELETED: (UTDErrorCode.NOT_FOUND, "the room was closed"),
+    DisconnectReason.ROOM_CLOSED: (UTDErrorCode.NOT_FOUND, "the room was closed"),
+    DisconnectReason.SERVER_SHUTDOWN: (UTDErrorCode.SERVER, "it shuts down; try later"),
+}
+
+_given_up: Final[WeakSet[rtc.Room]] = WeakSet()
+"""Rooms whose join nobody waits for: LiveKit says nothing of them while it goes on."""
 
 REPEATS: Final = 3
 """As often as LiveKit repeats a join by itself."""
@@ -163,8 +182,15 @@ class Connector:
             finally:
                 settled.cancel()
         way.take(room, address.url, address.proxy)
+        streams.exchange()  # from then on `overheard` hears
         attempt = asyncio.create_task(_attempt(room, address, joined), name="utd_rx.rtc: join")
         try:
+            with overheard.listening() as said:
+                await _first(attempt, given_up, said.first, until=deadline)
+                if said.first.done() and way.others(room) <= {*_given_up}:
+                    soon = asyncio.get_running_loop().time() + GRACE
+                    await _first(attempt, given_up, until=min(soon, deadline))
+                    _require_either(attempt, given_up, said.reason)
             await _wait(attempt, given_up, deadline, timeout)
         except BaseException:
             self._take_over(attempt, room)
@@ -175,6 +201,7 @@ class Connector:
         return outcome
 
     def _take_over(self, attempt: asyncio.Task[T | UTDStreamException], room: rtc.Room) -> None:
+        _given_up.add(room)
         task = asyncio.create_task(_undo(attempt, room), name="utd_rx.rtc: undo a late join")
         self._leftovers.add(task)
         task.add_done_callback(self._leftovers.discard)
@@ -190,13 +217,29 @@ class Connector:
                 logger.warning("still waiting for the server: %s", task.get_name())
 
 
+async def _first(*of: asyncio.Future[Any], until: float) -> None:
+    """Wait for one of them, or the time of the loop."""
+    left = max(0.0, until - asyncio.get_running_loop().time())
+    await asyncio.wait(of, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+
+
+def _require_either(
+    attempt: asyncio.Future[Any], given_up: asyncio.Future[None], reason: DisconnectReason
+) -> None:
+    """Raise why nobody waits for media any more, unless one of them is done."""
+    if attempt.done() or given_up.done():
+        return
+    code, why = _AWAY.get(reason, (UTDErrorCode.NETWORK, "it hung up; join again"))
+    replaced = ConflictReason.REPLACED if code is UTDErrorCode.CONFLICT else None
+    message = f"Joining failed: the media server let this client in and sent it away at once: {why}"
+    raise UTDStreamException(f"{message} ({reason.name.lower()}).", code=code, reason=replaced)
+
+
 async def _wait(
     wanted: asyncio.Future[Any], given_up: asyncio.Future[None], deadline: float, timeout: float
 ) -> None:
     """Wait for what goes on when this is cancelled, or raise why nobody waits any more."""
-    left = max(0.0, deadline - asyncio.get_running_loop().time())
-    rivals = (wanted, given_up)
-    await asyncio.wait(rivals, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+    await _first(wanted, given_up, until=deadline)
     if given_up.done():
         raise conflict(ConflictReason.LEFT, "The room was disconnected while connecting.")
     if not wanted.done():

@@ -4,7 +4,7 @@ What `livekit.rtc` does with each frame of the process costs more than the frame
 a thread state made for it, takes a lock, asks every subscriber, and for each answer to a captured
 one wakes every room's loop. So its native callback is taken over (`take_over`): events of frames
 are read here, and what nobody here wants is given to LiveKit's own. It is cffi's, which keeps the
-state of a native thread.
+state of a native thread. Lines of its log are shown to `overheard` on the way.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import numpy as np
 
 from utd_rx.models.audio import AudioFormat, Samples
 from utd_rx.models.video import Pixels
+from utd_rx.rtc import overheard
 
 if TYPE_CHECKING:
     from livekit import rtc
@@ -52,6 +53,7 @@ def check() -> None:
     _ = event.video_stream_event.frame_received.buffer.info
     _ = event.audio_stream_event.frame_received.frame.info.samples_per_channel
     _ = event.capture_audio_frame.async_id
+    _ = event.logs.records.add().target, event.logs.records.add().message
     _sound_request(0, AudioFormat())
     _picture_request(0)
     SoundRequest(0, AudioFormat())
@@ -80,11 +82,16 @@ class Native:
 
         ffi, callers, this_thread = self._ffi, self.callers, threading.get_ident
         parse, frames = ffi_pb2.FfiEvent.FromString, _first_bytes()
+        logs = ffi_pb2.FfiEvent(logs=ffi_pb2.LogBatch()).SerializeToString()[
+            :2
+        ]  # a field of two bytes
         usual, pointer = self._private.ffi_event_callback, ctypes.POINTER(ctypes.c_uint8)
 
         def ffi_event_callback(data: Any, size: int) -> None:  # as LiveKit calls its own
             callers.add(this_thread())
             kind = frames.get(data[0])
+            if kind is None and data[0] == logs[0] and data[1] == logs[1]:
+                overheard.hear(parse(ffi.buffer(data, size)[:]).logs.records)
             if kind is not None:
                 event = parse(ffi.buffer(data, size)[:])
                 if not take(kind, getattr(event, kind)):

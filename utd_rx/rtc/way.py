@@ -51,6 +51,12 @@ def leave(room: rtc.Room) -> None:
             _apply()
 
 
+def others(room: rtc.Room) -> set[rtc.Room]:
+    """Return the other rooms of the process that are joined, or are about to be."""
+    with _lock:
+        return {*_ways} - {room}
+
+
 def _apply() -> None:
     said: dict[str, str | None] = {name: os.environ.get(name) for name in _NAMES}
     if _ways:

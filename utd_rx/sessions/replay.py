@@ -20,10 +20,11 @@ from utd_rx.protocol.call import CallState
 from utd_rx.protocol.journal import Journal
 from utd_rx.protocol.kinds import KINDS, Kind
 from utd_rx.protocol.live_stream import LiveStreamState
+from utd_rx.protocol.room import PlainRoomState
 from utd_rx.protocol.waiting import Waiting
 from utd_rx.sessions.agent_view import AgentView
 from utd_rx.sessions.view import View
-from utd_rx.sessions.views import VIEWS, AudioRoomView, CallView, LiveStreamView
+from utd_rx.sessions.views import VIEWS, AudioRoomView, CallView, LiveStreamView, RoomView
 from utd_rx.state import Machine, StreamCompletedError
 from utd_rx.state.events import EventStream
 from utd_rx.state.reports import report
@@ -47,7 +48,7 @@ def replay(path: str | Path, kind: type[Replay[Any]] | None = None) -> Replay[An
     Args:
         path: The file.
         kind: What it is of: an `AudioRoomReplay` unless told otherwise, a `LiveStreamReplay`, a
-            `CallReplay` or an `AgentReplay`; of whatever kind with `Replay`.
+            `CallReplay`, a `RoomReplay` or an `AgentReplay`; of whatever kind with `Replay`.
 
     Raises:
         UTDStreamException: `VALIDATION` when the file cannot be read, is no recording, or is one
@@ -191,6 +192,10 @@ class LiveStreamReplay(Replay[LiveStreamState], LiveStreamView):
 
 class CallReplay(Replay[CallState], CallView):
     """Recorded calls."""
+
+
+class RoomReplay(Replay[PlainRoomState], RoomView):
+    """A recorded plain room."""
 
 
 class AgentReplay(Replay[AgentState], AgentView):

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from livekit import rtc as sdk
 from livekit.protocol import models, rtc
+from livekit.rtc.participant import PublishDataTrackError
 
 from tests.engine.sfu.clients import TIMEOUT
 from tests.engine.sfu.conftest import Join
@@ -184,6 +185,15 @@ async def test_frames_of_a_published_track_arrive_until_it_ends(join: Join) -> N
     await local.unpublish()
     (sid,) = await bob.wait_for("data_track_unpublished")
     assert sid == local.info.sid
+
+
+async def test_a_name_without_end_is_refused_at_once(join: Join) -> None:
+    """In terms that native code knows: it waited 10 s for any others."""
+    alice = await join("alice")
+    with pytest.raises(PublishDataTrackError, match=r"invalid|limit"):
+        async with asyncio.timeout(5):
+            await alice.me.publish_data_track(name="x" * 300)
+    assert await alice.me.publish_data_track(name="x" * 256)
 
 
 # -- in a room ----------------------------------------------------------------------------------

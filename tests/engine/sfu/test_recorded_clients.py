@@ -136,11 +136,14 @@ def test_without_a_mid_the_one_track_that_is_silent_is_meant(mid: bytes) -> None
     assert track.track.streams[0].ssrc == (None if mid else 5)
 
 
-def publish(room: SfuRoom, recorded: Recorded, name: str) -> SfuParticipant:
+def publish(
+    room: SfuRoom, recorded: Recorded, name: str, *, who: str = "", stereo: bool = False
+) -> SfuParticipant:
     """Somebody who publishes what that recording does."""
-    alice, _ = join(room, f"of {name}")
+    alice, _ = join(room, who or f"of {name}")
     section = sdp.parse_offer(recorded(name)).sections[-1]
-    request = rtc.AddTrackRequest(cid=section.track_id, type=KINDS[section.kind])
+    kind = KINDS[section.kind]
+    request = rtc.AddTrackRequest(cid=section.track_id, type=kind, stereo=stereo)
     alice.publish(request)
     done(alice.on_offer(rtc.SessionDescription(type="offer", sdp=recorded(name))))
     return alice
@@ -182,6 +185,20 @@ async def test_what_is_received_is_offered_and_their_answers_are_understood(
     assert "ice-ufrag" in offers(signal)[-1].sdp
     assert _ufrag(offers(signal)[-1].sdp) != _ufrag(first.sdp)  # of a resume: ICE restarts
     assert camera.publications
+
+
+async def test_of_a_stereo_track_an_offer_says_so(room: SfuRoom, recorded: Recorded) -> None:
+    """As livekit-server's do: livekit-client answers `stereo=1` then, and decodes both sides."""
+    publish(room, recorded, "sdk_microphone", stereo=True)
+    bob, signal = join(room, "bob", has_two=True)
+    bob.offer()
+    (sound,) = sdp.parse_offer(offers(signal)[-1].sdp).sections[1:]
+    assert sound.codecs[0].parameters == "minptime=10;useinbandfec=1;sprop-stereo=1"
+    publish(room, recorded, "sdk_microphone", who="cy")
+    bob.offer()
+    first, second = sdp.parse_offer(offers(signal)[-1].sdp).sections[1:]
+    assert "sprop-stereo=1" in first.codecs[0].parameters
+    assert "stereo" not in second.codecs[0].parameters
 
 
 def _ufrag(text: str) -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from utd_rx import Recording, RoomReplay, record, replay
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
 from utd_rx.models.data_tracks import DataTrackFrame
 from utd_rx.models.participant import ParticipantPermission, RemoteParticipant, TrackPublication
@@ -28,7 +31,8 @@ def test_two_meet_in_a_plain_room_and_the_engine_hears_nothing_of_it() -> None:
         world.settle()
         [seen] = ben.remote_participants.value
         assert (seen.name, mood.value, heard(ben)) == ("Anna", "good", ["ana"])
-        assert [one.text for one in ben.chat_history.value] == ["hello"]
+        [message] = ben.chat_history.value
+        assert (message.text, message.sent_at) == ("hello", ana.chat_history.value[0].sent_at)
         assert ben.room_info.value.name == "lobby"
         assert world.sent == []
 
@@ -136,3 +140,32 @@ def test_data_tracks_go_on_over_outages_and_end_with_the_grant_of_data() -> None
         with pytest.raises(UTDStreamException) as refused:
             world.run(cy.publish_data_track("pose"))
         assert refused.value.code is UTDErrorCode.FORBIDDEN
+
+
+async def replayed(path: Path) -> RoomReplay:
+    recorded = replay(path, RoomReplay)
+    await recorded.run(speed=None)
+    return recorded
+
+
+def test_a_recording_of_a_plain_room_shows_what_was_and_not_what_was_said(tmp_path: Path) -> None:
+    path = tmp_path / "room.jsonl"
+    with FakeWorld() as world:
+        ana, ben = world.open_room("ana"), world.open_room("ben")
+        recording = world.run(started(ana, path))
+        world.run(ben.chat.send("a secret"))
+        legacy = b'{"id": "a secret", "message": "a secret"}'
+        world.run(ben.send_data(legacy, topic="lk-chat-topic"))
+        world.run(ben.send_text("a secret", topic="lk.transcription"))
+        world.run(ben.publish_data_track("pose"))
+        world.settle()
+        world.run(recording.aclose())
+        again = world.run(replayed(path))
+        assert "a secret" not in path.read_text()
+        assert [turn.text[:9] for turn in again.transcript.value] == ["<redacted"]
+        assert [one.text[:9] for one in again.chat_history.value] == ["<redacted"] * 2
+        assert again.remote_participants.value == ana.remote_participants.value
+
+
+async def started(session: RoomSession, path: Path) -> Recording:
+    return record(session, path)

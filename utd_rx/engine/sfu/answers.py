@@ -53,13 +53,15 @@ class SendStream:
 
 @frozen
 class AnswerSection:
-    """Our answer to one section; codecs and extensions use the offer's numbers."""
+    """Our answer to one section; codecs and extensions use the offer's numbers, and `is_stereo`
+    says so of what is sent there."""
 
     offered: Section
     direction: Direction = "inactive"
     codecs: tuple[Codec, ...] = ()
     stream: SendStream | None = None
     receive_rids: tuple[str, ...] = ()
+    is_stereo: bool = False
 
 
 def enabled_codecs() -> list[models.Codec]:

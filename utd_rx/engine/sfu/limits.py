@@ -58,11 +58,15 @@ _MOST: Final[Mapping[str, int]] = {
 
 
 class LimitError(ValueError):
-    """Something is larger than the server takes; `request_id` is of the request it came with."""
+    """Something is larger than the server takes; `request_id` is of the request it came with, and
+    `about` what else a client knows it by: fields of a `RequestResponse`."""
 
-    def __init__(self, message: str, request_id: int = 0) -> None:
+    def __init__(
+        self, message: str, request_id: int = 0, about: Mapping[str, Any] | None = None
+    ) -> None:
         super().__init__(message)
         self.request_id = request_id
+        self.about = dict(about or {})
 
 
 def share() -> Share:
@@ -85,8 +89,19 @@ def check_limits(
 
 def decode_request(data: bytes) -> rtc.SignalRequest:
     request = rtc.SignalRequest.FromString(data)
-    _bound(request, request.update_metadata.request_id)
+    _bound(request, request.update_metadata.request_id, _known_by(request))
     return request
+
+
+def _known_by(request: rtc.SignalRequest) -> Mapping[str, Any]:
+    """Return by what a client knows a request that has no id: it waits for a word about that."""
+    match request.WhichOneof("message"):
+        case "publish_data_track_request":
+            handle = request.publish_data_track_request.pub_handle
+            return {"publish_data_track": rtc.PublishDataTrackRequest(pub_handle=handle)}
+        case "add_track":
+            return {"add_track": rtc.AddTrackRequest(cid=request.add_track.cid[:_TEXT])}
+    return {}
 
 
 def decode_join_request(value: str) -> rtc.JoinRequest:
@@ -114,10 +129,12 @@ def check_join_request(request: rtc.JoinRequest) -> rtc.JoinRequest:
     return request
 
 
-def _bound(request: Message, request_id: int = 0) -> None:
+def _bound(
+    request: Message, request_id: int = 0, known_by: Mapping[str, Any] | None = None
+) -> None:
     name = _too_large(request)
     if name is not None:
-        raise LimitError(f"{name} exceeds limits", request_id)
+        raise LimitError(f"{name} exceeds limits", request_id, known_by)
     request.DiscardUnknownFields()
 
 

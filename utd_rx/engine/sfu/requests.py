@@ -45,7 +45,9 @@ def _refuse_unsupported(participant: SfuParticipant, what: str) -> None:
 
 def refuse(participant: SfuParticipant, error: LimitError) -> None:
     reason = rtc.RequestResponse.LIMIT_EXCEEDED
-    response = rtc.RequestResponse(request_id=error.request_id, reason=reason, message=str(error))
+    response = rtc.RequestResponse(
+        request_id=error.request_id, reason=reason, message=str(error), **error.about
+    )
     participant.send(request_response=response)
 
 

@@ -82,7 +82,8 @@ class SubscriberOffers:
     def _offer(self, subscriptions: Subscriptions) -> None:
         data, *media = self._sections
         now = self._now()
-        answers = [AnswerSection(data), *(subscriptions.answer(one, now) for one in media)]
+        filled = (subscriptions.answer(one, now) for one in media)
+        answers = [AnswerSection(data), *(map(_announced, filled))]
         self._id += 1
         self._is_answered = False
         local = self._transport.local()
@@ -113,6 +114,14 @@ class SubscriberOffers:
                 self._sections[index] = evolve(self._sections[index], is_rejected=True)
         subscriptions.confirm(answer.sections, now)
         subscriptions.end_request()
+
+
+def _announced(section: AnswerSection) -> AnswerSection:
+    """Say of a stereo track that it is one: a client decodes mono otherwise."""
+    if not section.is_stereo:
+        return section
+    codecs = [evolve(one, parameters=f"{one.parameters};sprop-stereo=1") for one in section.codecs]
+    return evolve(section, codecs=tuple(codecs))
 
 
 def _receiving(kind: Kind, mid: str) -> Section:

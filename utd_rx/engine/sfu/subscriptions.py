@@ -194,7 +194,8 @@ class Subscriptions:
         publication, subscription = slot.wanted.publication, slot.wanted.subscription
         codecs = [one for one in section.codecs if one.payload_type == subscription.payload_type]
         stream = SendStream(publication.publisher_sid, publication.sid, subscription.ssrc)
-        return AnswerSection(section, "sendonly", tuple(codecs), stream)
+        is_stereo = models.AudioTrackFeature.TF_STEREO in publication.info.audio_features
+        return AnswerSection(section, "sendonly", tuple(codecs), stream, is_stereo=is_stereo)
 
     def _bind(self, section: Section, now: float) -> _Wanted | None:
         for wanted in self._unbound():

@@ -76,12 +76,12 @@ class RoomBench(Batches[ev.RoomEvent]):
     """A room that is not connected, its server, and everything the room said."""
 
     def __init__(
-        self, room: RoomPort, server: RoomServer, speakers: Speakers | None = None
+        self, room: RoomPort, server: RoomServer, speakers: Loudspeakers | None = None
     ) -> None:
         super().__init__()
         self.room = room
         self.server = server
-        self.speakers = Speakers() if speakers is None else speakers
+        self.speakers = Loudspeakers() if speakers is None else speakers
         room.listen(self.take)
 
     async def connect(self, encryption: Encryption | None = None) -> ev.RoomSnapshot:
@@ -134,7 +134,7 @@ class VoiceSeen:
     frames: int
 
 
-class Speakers:
+class Loudspeakers:
     """Makes speakers that are alive where the room is."""
 
     def __init__(self) -> None:

@@ -238,7 +238,7 @@ class WorldRoom:
         live = self._need()
         if not live.permission.can_publish_data:
             raise UTDStreamException("Sending data is not granted.", code=UTDErrorCode.FORBIDDEN)
-        return self._transfers.open(header, live.identity, self._send)
+        return self._transfers.open(header, live.identity, self._sfu.wall(), self._send)
 
     async def write_stream(self, number: int, data: bytes) -> None:
         self._transfers.write(number, data, self._send)

@@ -70,7 +70,7 @@ class VirtualSfu:
     ) -> None:
         self._report = report
         self._read_token = read_token
-        self._wall = wall
+        self.wall = wall
         self._silent_news = silent_news
         self._rooms: dict[str, VirtualRoom] = {}
         self._numbers = Counter[str]()
@@ -85,8 +85,8 @@ class VirtualSfu:
             ticket = self._renewed.get(token) or self._read_token(token)
         except ValueError as error:
             raise _unauthorized() from error
-        if ticket.expires_at + LEEWAY < self._wall():
-            raise _unauthorized(out_of_date(token, self._wall()))
+        if ticket.expires_at + LEEWAY < self.wall():
+            raise _unauthorized(out_of_date(token, self.wall()))
         return ticket
 
     def token(self, ticket: RoomTicket) -> str:
@@ -205,7 +205,7 @@ class VirtualSfu:
             new_sid=self._new_sid,
             report=self._report,
             on_empty=lambda: self._expect(room, departure),
-            wall=self._wall,
+            wall=self.wall,
             silent_news=self._silent_news,
             metadata=metadata,
             most=most,

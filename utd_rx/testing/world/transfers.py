@@ -36,6 +36,7 @@ class _Piece:
     header: TransferHeader | None = None
     data: bytes = b""
     reason: str | None = None
+    sent_at: float | None = None
 
 
 class WorldTransfers:
@@ -59,11 +60,11 @@ class WorldTransfers:
         """See `RoomPort`."""
         self._coming = {key: one for key, one in self._coming.items() if one[0] != number}
 
-    def open(self, header: TransferHeader, sender: str, send: Send) -> int:
+    def open(self, header: TransferHeader, sender: str, sent_at: float, send: Send) -> int:
         """See `RoomPort`."""
         number = next(self._numbers)
         self._going[number] = sender, header.to
-        send(_message(_Piece(sender, number, header), header.to))
+        send(_message(_Piece(sender, number, header, sent_at=sent_at), header.to))
         return number
 
     def write(self, number: int, data: bytes, send: Send) -> None:
@@ -89,7 +90,9 @@ class WorldTransfers:
             number = next(self._numbers)
             self._coming[key] = number, sink
             words = header.topic, header.name, header.mime_type, header.size, header.attributes
-            info = TransferInfo(header.id or f"stream {piece.number}", piece.sender, *words)
+            info = TransferInfo(
+                header.id or f"stream {piece.number}", piece.sender, *words, piece.sent_at
+            )
             sink(TransferBegan(number, info))
         elif key in self._coming:
             number, sink = self._coming[key]
