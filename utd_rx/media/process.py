@@ -113,6 +113,11 @@ class MediaProcess:
         """Why it is over, None while it is not."""
         return None if self._failure is None else self._failed()
 
+    @property
+    def unread(self) -> int:
+        """Slots of sound that came faster than the app has read them."""
+        return self._end.unread
+
     def room(self, **options: Any) -> RoomPort:
         """Return a room that lives there, a `UTDRoom` with these options."""
         return cast("RoomPort", self.port(NearRoom, RoomPort, f"{HOSTED}:room", **options))
