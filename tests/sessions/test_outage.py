@@ -32,7 +32,7 @@ class Outage(Stage):
         self.error: UTDStreamException | None = UNREACHABLE
         connect = self.room.connect
 
-        async def attempt(url: str, token: str, *, auto_subscribe: bool = True) -> object:
+        async def attempt(url: str, token: str, **options: object) -> object:
             self.attempts.append(asyncio.get_running_loop().time() - self.down_at)
             self.room.connect_error = self.error
             return await connect(url, token, auto_subscribe=auto_subscribe)
