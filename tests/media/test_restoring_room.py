@@ -459,3 +459,20 @@ async def test_it_is_closed_once_however_often_and_then_refuses_whatever_comes()
     await turns()
     assert (await refusal(stage.room.send_data(b"x"))).reason is ConflictReason.CLOSED
     await stage.room.aclose()
+
+
+async def test_who_leaves_while_there_is_no_process_to_join_in_does_not_join() -> None:
+    stage = await Restored().joined()
+    await stage.room.disconnect()
+    stage.die()
+    await turns()
+    await stage.room.reconnect()
+    stage.die()
+    await turns(2)
+    await stage.room.disconnect()
+    joining = asyncio.create_task(stage.room.reconnect())  # after the second death, a moment later
+    await turns(2)
+    await stage.room.disconnect()
+    stage.clock.advance(1)
+    assert (await refusal(joining)).reason is ConflictReason.LEFT
+    assert not stage.now.is_connected
