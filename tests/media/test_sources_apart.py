@@ -104,6 +104,7 @@ async def test_what_the_app_makes_goes_on_in_the_process_that_follows() -> None:
         ann = house.room(lambda key: False)
         await ann.connect(sfu.url, token(sfu, "ann"))
         await ann.publish(tone)
+        await ear.wait(ev.TrackSubscribed)
         process = house.succession.current
         assert process is not None
         process.kill()
