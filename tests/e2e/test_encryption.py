@@ -13,6 +13,7 @@ from livekit import rtc
 
 from tests.rtc.bench import PATIENCE, token
 from tests.support.sfu import RunningSfu
+from tests.support.simulator import simulate
 from utd_rx import (
     Encryption,
     EncryptionState,
@@ -23,7 +24,7 @@ from utd_rx import (
     VideoFrame,
     open_room,
 )
-from utd_rx.models.events import DataReceived
+from utd_rx.models.events import DataReceived, ParticipantEncryptionChanged, Reconnected
 
 # Sound is in real time; the contract of room ports has the promises themselves.
 pytestmark = pytest.mark.realtime
@@ -246,3 +247,27 @@ async def test_in_a_room_of_keys_what_is_in_clear_is_told(sfu: RunningSfu) -> No
         track = who.track(TrackSource.MICROPHONE)
         assert track is not None
         assert not track.is_encrypted
+
+
+async def test_a_key_of_another_index_outlasts_a_full_reconnect(sfu: RunningSfu) -> None:
+    """In which LiveKit begins each track anew with the key of index 0."""
+    async with (
+        open_room(sfu.url, token(sfu, "ana"), microphone=ToneSource(), encryption=FAST) as ana,
+        open_room(sfu.url, token(sfu, "ben"), encryption=FAST) as ben,
+    ):
+        for sends in (False, True):
+            for session in (ana, ben):
+                await session.set_key("the next", index=3, sends=sends)
+        await ana.set_microphone(True)
+        ears = Ears(ben, "ana")
+        await ears.wait(lambda: ears.tones >= 20)
+        told: list[ParticipantEncryptionChanged] = []
+        ben.on(ParticipantEncryptionChanged).subscribe(told.append)
+        back = asyncio.Event()
+        ana.on(Reconnected).subscribe(lambda _: back.set())
+        await simulate(ana, rtc.SimulateScenarioKind.SIMULATE_FULL_RECONNECT)
+        await asyncio.wait_for(back.wait(), PATIENCE)
+        tones = ears.tones
+        await ears.wait(lambda: ears.tones >= tones + 50)
+        assert ears.noises <= 4  # at the edges
+        assert EncryptionState.DECRYPTION_FAILED not in [event.encryption for event in told]

@@ -25,12 +25,14 @@ from utd_rx.models.agent_events import AgentEvent
 from utd_rx.models.audio import AudioFormat, AudioFrame
 from utd_rx.models.call import UTDCall
 from utd_rx.models.chat import ChatMessage
+from utd_rx.models.encryption import Encryption, EncryptionKey, KeyRing
 from utd_rx.models.participant import LocalParticipant, RemoteParticipant, TrackPublication
 from utd_rx.models.seats import UTDSeatGrid
 from utd_rx.models.stage import Stage
 from utd_rx.models.video import VideoFormat, VideoFrame
 from utd_rx.testing.strategies.calls import calls
 from utd_rx.testing.strategies.fields import MADE, built
+from utd_rx.testing.strategies.keys import encryption_keys, encryptions, key_rings
 from utd_rx.testing.strategies.media import (
     audio_formats,
     audio_frames,
@@ -59,9 +61,10 @@ from utd_rx.testing.strategies.words import (
 
 __all__ = [
     "NAMES", "People", "agent_events", "app_json", "audio_formats", "audio_frames", "calls",
-    "chat_messages", "failures", "identities", "local_participants", "moments", "of",
-    "remote_participants", "room_events", "room_names", "room_snapshots", "seat_grids", "stages",
-    "track_publications", "video_formats", "video_frames",
+    "chat_messages", "encryption_keys", "encryptions", "failures", "identities", "key_rings",
+    "local_participants", "moments", "of", "remote_participants", "room_events", "room_names",
+    "room_snapshots", "seat_grids", "stages", "track_publications", "video_formats",
+    "video_frames",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -107,6 +110,9 @@ MADE.update(
     {
         AudioFormat: lambda _: audio_formats(),
         AudioFrame: lambda _: audio_frames(),
+        Encryption: lambda people: encryptions(people=people),
+        EncryptionKey: lambda _: encryption_keys(),
+        KeyRing: lambda _: key_rings(),
         ChatMessage: lambda people: chat_messages(people=people),
         LocalParticipant: lambda people: local_participants(people=people),
         RemoteParticipant: lambda people: remote_participants(people=people),

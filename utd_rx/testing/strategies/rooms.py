@@ -109,7 +109,8 @@ def track_publications(draw: DrawFn, *sources: TrackSource) -> TrackPublication:
     source = draw(st.sampled_from(sources or tuple(_KIND_OF)))
     sid, is_muted, is_subscribed = draw(sids("TR")), draw(st.booleans()), draw(st.booleans())
     name = source.name.lower()
-    return TrackPublication(sid, name, _KIND_OF[source], source, is_muted, is_subscribed)
+    flags = is_muted, is_subscribed, draw(st.booleans())
+    return TrackPublication(sid, name, _KIND_OF[source], source, *flags)
 
 
 @st.composite
