@@ -103,7 +103,7 @@ def test_a_program_that_sets_nothing_up_prints_it_once(case: str, program: Path)
         '    raise ValueError("mine")',
         "ValueError: mine",
     ]
-    assert len(rest) == (9 if case == "selector" else 6)
+    assert len(rest) == (8 if case == "selector" else 6)
     assert (ran.stdout, ran.returncode) == ("", 0)
 
 
