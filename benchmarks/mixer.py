@@ -33,7 +33,7 @@ _SOUND: Final = np.random.default_rng(6).integers(-200, 200, (FRAME, 1)).astype(
 
 def mixed(voices: int, *, is_behind: bool = False) -> float:
     """Return ms of CPU per voice and second of sound, by utd_rx."""
-    mixer = Mixer(AudioFormat(RATE, 1), BLOCK)
+    mixer = Mixer(AudioFormat(RATE, 1), BLOCK / 2)  # as a speaker's
     frame = AudioFrame(_SOUND, RATE)
     everybody = [mixer.add(str(number), 1.0) for number in range(voices)]
     for voice in everybody:

@@ -70,7 +70,7 @@ class DeviceHandle(Generic[S]):
         self._store: Store[S, Callable[[S], S]] = Store(
             state,
             lambda state, change: change(state),
-            on_observed=partial(_watch, weakref.ref(self)),
+            on_observed=partial(_call, weakref.WeakMethod(self._watch)),
         )
         self._is_watched = True
         select = self._store.select
@@ -157,21 +157,21 @@ class DeviceHandle(Generic[S]):
             self._detach()
             self._loop = loop
             self._stop_listening = self._port.listen(self.key, self._told)
-            self.watch()
+            self._watch()
 
     def _detach(self) -> None:
         stop, self._stop_listening, self._loop = self._stop_listening, None, None
         if stop is not None:
             stop()
 
-    def watch(self) -> None:
+    def _watch(self) -> None:
         """Be told as often as somebody observes; any thread."""
         if self._is_watched is not self._store.is_observed:
             self._is_watched = self._store.is_observed
             self._port.order(self.key, SetWatched(self._is_watched))
 
     def _told(self, states: tuple[Any, ...]) -> None:
-        self.watch()  # who observes no more is not heard of
+        self._watch()  # who observes no more is not heard of
         for told in states:
             self._store.offer(partial(self._merge, told))
 
@@ -204,7 +204,8 @@ class DeviceHandle(Generic[S]):
             raise self.abilities.lack(what, instead)
 
 
-def _watch(handle: weakref.ref[DeviceHandle[Any]]) -> None:
-    there = handle()
+def _call(method: weakref.WeakMethod[Callable[[], None]]) -> None:
+    """Call it, unless its object is gone."""
+    there = method()
     if there is not None:
-        there.watch()
+        there()
