@@ -25,7 +25,6 @@ NOT_BOUNDS: Final = {
     "engine.page.shown.MAX_PEOPLE": "how much is shown",
     "engine.agent.call.MAX_HEARD": "what a test may look back at",
     "ports.audio.MAX_GAIN": "how loud it may be",
-    "rtc.encrypting.MAX_RETRY": "how rarely a key is tried again",
     "rtc.processing.MAX_DELAY": "how late an echo may come",
 }
 
