@@ -85,9 +85,16 @@ def declared(cls: Any, name: str) -> Any:
     return _hints(cls)[name]
 
 
+def kind_of(wanted: Any) -> Any:
+    """What is declared, without its parameters: `NDArray` may be an alias of its own."""
+    kind = get_origin(wanted) or wanted
+    aliased = getattr(kind, "__value__", kind)
+    return get_origin(aliased) or aliased
+
+
 def fits(wanted: Any, value: Any) -> bool:
     """What a value may be, written apart from what checks it."""
-    kind = get_origin(wanted) or wanted
+    kind = kind_of(wanted)
     if kind in (Union, UnionType):
         return any(fits(one, value) for one in get_args(wanted))
     if kind is np.ndarray:
@@ -108,7 +115,7 @@ def fits(wanted: Any, value: Any) -> bool:
 
 def example(wanted: Any) -> Any:
     """A value of a declared type."""
-    kind = get_origin(wanted) or wanted
+    kind = kind_of(wanted)
     if kind in (Union, UnionType):
         return example(next(one for one in get_args(wanted) if one is not NoneType))
     if kind is np.ndarray:
