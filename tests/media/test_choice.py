@@ -79,6 +79,7 @@ def test_why_there_can_be_none_is_said_once_or_raised(
     assert refused.value.code is UTDErrorCode.FEATURE_DISABLED
 
 
+@pytest.mark.long
 async def test_rooms_live_apart_where_a_device_is_about() -> None:
     rooms = PlacedRooms("auto")
     inline = rooms.make(ToneSource(), None)
