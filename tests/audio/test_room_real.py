@@ -24,6 +24,7 @@ TRIES = 3
 """A stall that the witness does not see costs likeness for some seconds."""
 
 
+@pytest.mark.parametrize("sfu_kind", ["embedded"])  # the sound cards are what is tried
 @pytest.mark.parametrize("media", ["inline", "process"])
 async def test_what_goes_into_one_card_comes_out_of_the_other(
     sfu: RunningSfu, kept: Kept, media: Media

@@ -9,8 +9,9 @@ import pytest
 
 from utd_rx.audio.microphone import Microphone
 from utd_rx.audio.supervised import LEVELS_PER_STATISTICS
-from utd_rx.models.device_state import FLOOR_DBFS, MicrophoneState
+from utd_rx.models.device_state import FLOOR_DBFS
 from utd_rx.models.devices import AudioDirection
+from utd_rx.ports.audio import DeviceState
 from utd_rx.testing.audio import FakeAudio, fake_device
 from utd_rx.testing.clock import FakeClock
 
@@ -73,7 +74,7 @@ async def test_nobody_is_told_twenty_times_a_second_what_nobody_looks_at() -> No
     audio = FakeAudio(clock, (HEADSET,))
     microphone = Microphone(backend=audio)
     stream = await microphone.open(lambda _: None)
-    told_to: list[MicrophoneState] = []
+    told_to: list[DeviceState] = []
     stop = audio.listen(microphone.key, told_to.extend)
 
     async def told_within(seconds: float) -> int:

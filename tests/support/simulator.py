@@ -28,12 +28,13 @@ class Simulator:
 async def simulate(session: MediaSession[Any], scenario: SimulateScenarioKind.ValueType) -> None:
     """Have the session's connection go through a scenario."""
     if not is_apart():
-        return await raw_room(session).simulate_scenario(scenario)
+        await raw_room(session).simulate_scenario(scenario)
+        return
     process = await house().succession.host()
     there: Any = process.port(Near, Simulator, f"{__name__}:Simulator")
     local = session.local_participant
     assert local is not None
-    return await there.simulate(local.identity, int(scenario))
+    await there.simulate(local.identity, int(scenario))
 
 
 def _is(room: rtc.Room, identity: str) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import faulthandler
+import gc
 import logging
 import os
 import select
@@ -57,6 +58,7 @@ def main(descriptor: int, parent: int, modules: str, levels: str) -> None:
     try:
         for module in modules.split():
             import_module(module)
+        gc.freeze()  # a collection of all modules holds up the sound for 25 ms, and finds nothing
         asyncio.run(_serve(socket.socket(fileno=descriptor), parent))
     except BaseException:  # noqa: BLE001 - these are its last words
         traceback.print_exc()

@@ -198,7 +198,7 @@ class NearEnd:
 
     def release(self, port: int) -> None:
         """Let go of everything that stayed here for a port."""
-        for number in [n for n, sink in self.sinks.items() if sink.port == port]:
+        for number in [n for n, sink in tuple(self.sinks.items()) if sink.port == port]:
             self._forget(number)
 
     def fail(self, failure: Callable[[], UTDStreamException]) -> None:
