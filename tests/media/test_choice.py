@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import subprocess
 import sys
 from typing import Any
 
@@ -78,6 +79,7 @@ def test_why_there_can_be_none_is_said_once_or_raised(
     assert refused.value.code is UTDErrorCode.FEATURE_DISABLED
 
 
+@pytest.mark.long
 async def test_rooms_live_apart_where_a_device_is_about() -> None:
     rooms = PlacedRooms("auto")
     inline = rooms.make(ToneSource(), None)
@@ -98,3 +100,27 @@ async def test_rooms_live_apart_where_a_device_is_about() -> None:
 async def test_a_microphone_without_a_port_of_its_own_says_where_it_lives() -> None:
     with pytest.raises(UTDStreamException, match="media is one of"):
         Microphone(media="there", format=AudioFormat())  # type: ignore[arg-type] # what is tested
+
+
+ELSEWHERE = """
+import os
+import random  # which asks for it, too
+
+for name in ("memfd_create", "eventfd", "pidfd_open", "register_at_fork"):
+    delattr(os, name)
+from utd_rx import Microphone, UTDErrorCode, UTDStreamClient, UTDStreamException
+print(UTDStreamClient("app", "key", microphone=Microphone(), media="auto"))
+try:
+    UTDStreamClient("app", "key", media="process")
+except UTDStreamException as error:
+    print(error)
+"""
+
+
+def test_where_there_is_no_linux_all_is_inline() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", ELSEWHERE], capture_output=True, text=True, check=False
+    )
+    assert done.stderr == ""
+    assert "UTDStreamClient" in done.stdout
+    assert 'it takes Linux, and this is linux; pass media="inline"' in done.stdout

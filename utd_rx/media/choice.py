@@ -36,7 +36,7 @@ def why_not() -> str | None:
         return "this is a frozen program, which has no interpreter to start"
     if sys.platform in ("emscripten", "wasi"):
         return "this platform starts no processes"
-    if not hasattr(os, "memfd_create"):
+    if not (hasattr(os, "memfd_create") and hasattr(os, "eventfd")):
         return f"so far it takes Linux, and this is {sys.platform}"
     if not sys.executable or "python" not in Path(sys.executable).name.lower():
         return "this interpreter is embedded in another program"

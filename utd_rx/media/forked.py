@@ -41,4 +41,5 @@ def _let_go() -> None:
 
 _ends: Final = weakref.WeakSet[Inherited]()
 
-os.register_at_fork(after_in_child=_let_go)
+if hasattr(os, "register_at_fork"):  # where there are no forks there is nothing to let go of
+    os.register_at_fork(after_in_child=_let_go)
