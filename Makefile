@@ -36,7 +36,7 @@ help:
 	@echo 'make test                every test but long ones and those bound to real time; what the machine lacks is skipped by name'
 	@echo 'make test-long           random plays on FakeWorld and on real engines, minutes of sound, rooms behind a pipe, recordings, layers of video, bugs that examples find, types that users see: minutes'
 	@echo 'make test-realtime       the others, one at a time: devices, browsers, clocks, and what has to happen in time'
-	@echo 'make test-process        contracts, sessions and plays that meet a media server, with every room in a process of its own'
+	@echo 'make test-process        sessions and plays that meet a media server, with every room in a process of its own'
 	@echo 'make test-livekit-range  what meets LiveKit, on the end of the accepted range that .venv has not'
 	@echo 'make fuzz MINUTES=10     lies of engines, media servers and participants, beside two whose sound is measured; SEED=…'
 	@echo 'make check               format, lint, types, import layers, types of the examples of the docs'
@@ -68,12 +68,12 @@ test-long: $(VENV)/.dev
 test-realtime: $(VENV)/.dev tests/browser/node_modules/.package-lock.json
 	$(ALONE) $(ARGS)
 
-# On one of the two media servers, since what differs is on this side of the wire. Each client starts
-# a process: fewer at a time.
+# On one of the two media servers, since what differs is on this side of the wire. The contracts of
+# ports in a process are among the long tests.
 test-process: export UTD_RX_MEDIA = process
 test-process: $(VENV)/.dev
 	$(BIN)/python -m pytest -n $(CORES) --dist worksteal -m 'not realtime and not livekit' $(ARGS) \
-		tests/contracts/test_room_port.py tests/contracts/test_audio_port.py tests/e2e tests/differential
+		tests/e2e tests/differential
 
 # The end of the range that is in .venv is left out: `make test` runs on it. The other one lies
 # beside it and is found first, so nothing but LiveKit's own package is installed twice.

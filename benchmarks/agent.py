@@ -30,6 +30,7 @@ import numpy as np
 from benchmarks.agent_peers import RATE, WAYS
 from benchmarks.support import (
     cpu_seconds,
+    inline,
     print_machine,
     print_table,
     ratio,
@@ -265,6 +266,7 @@ def main() -> None:
     missing = missing_audio()
     if missing is not None:
         sys.exit(missing)
+    inline()
     bench = Bench()
     bench.start()
     try:

@@ -26,7 +26,7 @@ import numpy as np
 from livekit import api
 
 from benchmarks import barge_in, mixer, tracks
-from benchmarks.support import cpu_seconds, print_table, ratio, spread
+from benchmarks.support import cpu_seconds, inline, print_table, ratio, spread
 from tests.support.pulse import CABLE_A, CABLE_B, Bench, missing_audio
 from tests.support.sfu import RunningSfu, fresh_options, running_sfu
 from utd_rx.audio import WavSource, speech_path
@@ -269,6 +269,7 @@ def main() -> None:
     missing = missing_audio()
     if missing is not None:
         sys.exit(missing)
+    inline()
     bench = Bench()
     bench.start()
     try:

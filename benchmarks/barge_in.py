@@ -22,7 +22,7 @@ import numpy as np
 from livekit import rtc
 
 from benchmarks.bare import Member
-from benchmarks.support import print_machine, print_table, spread
+from benchmarks.support import inline, print_machine, print_table, spread
 from benchmarks.tracks import peer, token
 from tests.support.pulse import CABLE_B, Bench, missing_audio
 from tests.support.sfu import fresh_options, running_sfu
@@ -241,6 +241,7 @@ def main() -> None:
     missing = missing_audio()
     if missing is not None:
         sys.exit(missing)
+    inline()
     bench = Bench()
     bench.start()
     try:

@@ -20,7 +20,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-from benchmarks.support import print_machine, print_table, ratio, spread
+from benchmarks.support import inline, print_machine, print_table, ratio, spread
 from tests.support.pulse import Bench, missing_audio
 
 TAKING: Final = ("callback", "callback, ring, thread", "blocking read", "rtmixer")
@@ -156,6 +156,7 @@ def main() -> None:
     # The clicks and the reference keep this; the ways give it back.
     with suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, 0, -15)
+    inline()
     bench = Bench()
     bench.start()
     try:

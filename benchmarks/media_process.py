@@ -22,7 +22,15 @@ from typing import Final
 
 from benchmarks import media_hour, media_latency, media_tracks
 from benchmarks.media_ear import Ear, Windows, measure, measure_observed, stage
-from benchmarks.support import print_machine, print_table, ratio, spread, untargeted, verdict
+from benchmarks.support import (
+    inline,
+    print_machine,
+    print_table,
+    ratio,
+    spread,
+    untargeted,
+    verdict,
+)
 from tests.support.pulse import CABLE_A, CABLE_B, Bench, missing_audio
 from tests.support.sfu import RunningSfu, SfuKind, fresh_options, running_sfu
 
@@ -144,7 +152,7 @@ def main() -> None:
     missing = missing_audio()
     if missing is not None:
         sys.exit(missing)
-    os.environ["UTD_RX_MEDIA"] = "inline"  # of whoever measures
+    inline()
     bench = Bench()
     bench.start()
     try:

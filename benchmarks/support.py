@@ -113,6 +113,12 @@ def print_table(rows: Sequence[Sequence[str]]) -> None:
             print("  " + "  ".join("-" * width for width in widths))
 
 
+def inline() -> None:
+    """Have media in the process that measures and in those that it starts: what they look into
+    lives there, and what is compared is the path, not where it runs (`media_process`)."""
+    os.environ["UTD_RX_MEDIA"] = "inline"
+
+
 def print_machine(when: str) -> None:
     """Print what the figures depend on."""
     load = " ".join(f"{value:.1f}" for value in os.getloadavg())

@@ -27,7 +27,7 @@ from typing import Any, Final
 from attrs import frozen
 from livekit import api
 
-from benchmarks.support import cpu_seconds, print_machine, print_table, spread
+from benchmarks.support import cpu_seconds, inline, print_machine, print_table, spread
 from benchmarks.tracks_peers import LISTENERS
 from tests.support.pulse import Bench, missing_audio
 from tests.support.sfu import RunningSfu, fresh_options, running_sfu
@@ -259,6 +259,7 @@ def main() -> None:
     missing = missing_audio()
     if missing is not None:
         sys.exit(missing)
+    inline()
     bench = Bench()
     bench.start()
     try:

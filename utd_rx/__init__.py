@@ -68,7 +68,12 @@ if TYPE_CHECKING:
         UTDSeatMode,
     )
     from utd_rx.models.stage import StageRequest, UTDStageMember
-    from utd_rx.models.statistics import RoomStatistics, TrackDirection, TrackStatistics
+    from utd_rx.models.statistics import (
+        MediaStatistics,
+        RoomStatistics,
+        TrackDirection,
+        TrackStatistics,
+    )
     from utd_rx.models.stream_type import UTDStreamType
     from utd_rx.models.token import UTDSessionResponse, UTDTokenResponse
     from utd_rx.models.transcript import TranscriptTurn
@@ -165,7 +170,7 @@ _HOME: Final = {
         "Invitation InvitationAnswer SpeakRequest UTDSeat UTDSeatGrid UTDSeatMode"
     ),
     "utd_rx.models.stage": "StageRequest UTDStageMember",
-    "utd_rx.models.statistics": "RoomStatistics TrackDirection TrackStatistics",
+    "utd_rx.models.statistics": "MediaStatistics RoomStatistics TrackDirection TrackStatistics",
     "utd_rx.models.stream_type": "UTDStreamType",
     "utd_rx.models.token": "UTDSessionResponse UTDTokenResponse",
     "utd_rx.models.transcript": "TranscriptTurn",
@@ -210,8 +215,8 @@ __all__ = [
     "DataTrackFrame", "DataTrackInfo", "DisconnectReason", "Encryption", "EncryptionKey",
     "EncryptionState", "FileSending", "FrameSource", "FromThread", "IncomingCall", "IncomingFile",
     "IncomingText", "Invitation", "InvitationAnswer", "KeyDerivation", "KeyRing",
-    "LiveStreamReplay", "LocalParticipant", "LoopThread", "MediaSession", "MethodFailed",
-    "MethodInvocation", "Microphone", "MicrophoneInput", "ObservableSource",
+    "LiveStreamReplay", "LocalParticipant", "LoopThread", "MediaSession", "MediaStatistics",
+    "MethodFailed", "MethodInvocation", "Microphone", "MicrophoneInput", "ObservableSource",
     "ParticipantPermission", "Playback", "PublishedDataTrack", "Recording", "RemoteParticipant",
     "Replay", "RoomEvent", "RoomInfo", "RoomReplay", "RoomSession", "RoomStatistics", "Screen",
     "SpeakRequest", "Speaker", "StageRequest", "StateFeed", "StateSubject", "Store", "TestPattern",

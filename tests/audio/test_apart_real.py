@@ -1,42 +1,68 @@
-"""A speaker and a microphone that live in a media process, used as if they were here."""
+"""A media process that is killed between two cards: both ways are heard again, soon."""
 
 from __future__ import annotations
 
-import asyncio
+import os
+import signal
+import time
+from itertools import pairwise
 
-import numpy as np
 import pytest
 
-from tests.rtc.bench import eventually
-from tests.support.pulse import CABLE_A, Bench
-from utd_rx.audio import ToneSource
+from tests.audio.cable import Heard, Kept
+from tests.rtc.bench import token
+from tests.support.pulse import CABLE_A, CABLE_B
+from tests.support.sfu import RunningSfu
+from utd_rx import AudioFrame, ToneSource, open_room, play
 from utd_rx.audio.microphone import Microphone
 from utd_rx.audio.speaker import Speaker
-from utd_rx.errors import UTDErrorCode, UTDStreamException
-from utd_rx.models.audio import AudioFrame
-from utd_rx.ports import living
 
-pytestmark = pytest.mark.realtime
+pytestmark = [pytest.mark.usefixtures("bench"), pytest.mark.realtime]
+
+MOST: float = 1.5
+"""Seconds of silence that a death may cost."""
 
 
-async def test_what_the_app_says_on_a_speaker_apart_is_heard_by_a_microphone_apart(
-    bench: Bench,
-) -> None:
-    speaker = Speaker(CABLE_A, media="process")
-    microphone = Microphone(CABLE_A, media="process")
-    voice = speaker.voice("agent", margin=0.04)  # before there is a process
-    assert not living.is_here(speaker.key)
-    came: list[AudioFrame] = []
+@pytest.mark.embedded
+@pytest.mark.parametrize("sfu_kind", [pytest.param("embedded", marks=pytest.mark.embedded)])
+async def test_cards_and_room_are_there_again_after_a_kill(sfu: RunningSfu, kept: Kept) -> None:
+    mouth, ear = kept(Speaker(CABLE_A, media="inline")), kept(Microphone(CABLE_B, media="inline"))
+    microphone = kept(Microphone(CABLE_A, media="process"))
+    speaker = kept(Speaker(CABLE_B, media="process"))
+    microphone.set_gain(0.5)
+    heard = Heard()
+    loud_at: list[float] = []
+
+    def listen(frame: AudioFrame) -> None:
+        if abs(frame.samples.astype(int)).max() > 500:
+            loud_at.append(time.monotonic())
+
+    await mouth.open()
+    kept(await ToneSource().open(mouth.voice("tone")))
     await speaker.open()
-    stream = await microphone.open(came.append)
-    tone = await ToneSource(duration=0.5).open(voice)
-    await eventually(lambda: any(np.abs(frame.samples).max() > 3_000 for frame in came))
-    await eventually(lambda: voice.position >= 0.5 and not voice.waiting)
-    with pytest.raises(UTDStreamException) as raised:
-        speaker.position  # noqa: B018
-    assert raised.value.code is UTDErrorCode.FEATURE_DISABLED
-    await tone.aclose()
-    await microphone.aclose()
-    async with asyncio.timeout(1):
-        await stream.wait_ended()
-    await speaker.aclose()
+    anna = open_room(sfu.url, token(sfu, "anna"), microphone=microphone, media="process")
+    ben = open_room(sfu.url, token(sfu, "ben"), microphone=ToneSource(600), media="inline")
+    async with anna as apart, ben as here, play(apart, speaker):
+        await apart.set_microphone(True)
+        await here.set_microphone(True)
+        here.audio("anna").subscribe(listen)
+        await ear.open(heard)
+        await heard.loud()
+        failures: list[object] = []
+        speaker.failure.subscribe(failures.append)
+        pid = (await apart.statistics()).media.pid
+        assert pid is not None
+        killed_at = time.monotonic()
+        os.kill(pid, signal.SIGKILL)
+        await speaker.failure.until(lambda failure: failure is not None, timeout=10)
+        await speaker.failure.until(None, timeout=20)
+        heard.frames.clear()
+        await heard.loud()
+        await heard.more(100)
+        assert (await apart.statistics()).media.deaths == 1
+        assert microphone.gain.value == 0.5
+        assert loud_at[-1] > killed_at + 0.5
+        silent = max(
+            b - a for a, b in pairwise([killed_at, *(t for t in loud_at if t > killed_at)])
+        )
+        assert silent <= MOST

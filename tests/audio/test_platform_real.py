@@ -37,6 +37,7 @@ async def run(scenario: str) -> None:
     assert process.returncode == 0, "\n".join(what + lines)
 
 
+@pytest.mark.parametrize("sfu_kind", ["embedded"])  # the sound card is what is tried
 @pytest.mark.parametrize("name", IN_A_ROOM)
 async def test_in_a_room(sfu_kind: SfuKind, name: str) -> None:
     await run(f"{name}[{sfu_kind}]")

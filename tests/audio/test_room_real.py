@@ -11,6 +11,7 @@ from tests.support.sfu import RunningSfu
 from utd_rx.audio import WavSource, read_wav, speech_path
 from utd_rx.audio.microphone import Microphone
 from utd_rx.audio.speaker import Speaker
+from utd_rx.media.choice import Media
 from utd_rx.models.events import RoomEvent, TrackSubscribed
 from utd_rx.rtc.room import UTDRoom
 from utd_rx.state import Store
@@ -23,9 +24,18 @@ TRIES = 3
 """A stall that the witness does not see costs likeness for some seconds."""
 
 
-async def test_what_goes_into_one_card_comes_out_of_the_other(sfu: RunningSfu, kept: Kept) -> None:
+@pytest.mark.parametrize("sfu_kind", ["embedded"])  # the sound cards are what is tried
+@pytest.mark.parametrize("media", ["inline", "process"])
+async def test_what_goes_into_one_card_comes_out_of_the_other(
+    sfu: RunningSfu, kept: Kept, media: Media
+) -> None:
+    """Also where the app makes a `UTDRoom` by hand, beside devices that live apart."""
     mouth, ear = kept(Speaker(CABLE_A)), kept(Microphone(CABLE_B))
-    microphone, speaker, heard = kept(Microphone(CABLE_A)), kept(Speaker(CABLE_B)), Heard()
+    microphone, speaker = (
+        kept(Microphone(CABLE_A, media=media)),
+        kept(Speaker(CABLE_B, media=media)),
+    )
+    heard = Heard()
     talker, listener = kept(UTDRoom()), kept(UTDRoom())
     sids: Store[str | None, str] = Store(None, lambda _, sid: sid)
 

@@ -10,7 +10,7 @@ import pytest
 from livekit.rtc import SimulateScenarioKind
 
 from tests.e2e.house import PATIENCE, House
-from tests.support.living import raw_room
+from tests.support.simulator import simulate
 from utd_rx import (
     AudioComparison,
     AudioFrame,
@@ -229,7 +229,7 @@ async def test_after_a_reconnect_what_was_published_is_published_and_nobody_flic
     speaker.remote_participants.subscribe(lambda people: sizes.append(len(people)))
 
     back = next_event(speaker, Reconnected)
-    await raw_room(speaker).simulate_scenario(scenario)
+    await simulate(speaker, scenario)
     await asyncio.wait_for(back, PATIENCE)
     await speaker.connection_state.until(UTDConnectionState.CONNECTED, timeout=PATIENCE)
     await speaker.microphone_enabled.until(True, timeout=PATIENCE)

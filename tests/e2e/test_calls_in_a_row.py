@@ -60,6 +60,7 @@ class Figures:
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 @pytest.mark.realtime
+@pytest.mark.parametrize("sfu_kind", ["embedded"])  # in this process, so it is counted, too
 @pytest.mark.timeout(300)
 async def test_fifty_calls_in_a_row_leave_nothing_behind(exchange: Exchange) -> None:
     anna, ben = await exchange.phone("anna"), await exchange.phone("ben")

@@ -13,6 +13,7 @@ from reactivex import operators as ops
 from tests.e2e.bare import Pair, meeting
 from tests.rtc.bench import PATIENCE
 from tests.support.sfu import RunningSfu
+from tests.support.simulator import simulate
 from utd_rx import DataTrackFrame, PublishedDataTrack
 from utd_rx.models.events import Reconnected
 
@@ -68,7 +69,7 @@ async def test_frames_of_a_bare_client_and_to_it_also_after_full_reconnects(pair
 
         await hear()
         back = asyncio.ensure_future(pair.ana.on(Reconnected).pipe(ops.first()))
-        await pair.ana.room.room.simulate_scenario(scenario)  # type: ignore[attr-defined] # the raw room
+        await simulate(pair.ana, scenario)
         await back
         await hear()
         [ben] = pair.ana.remote_participants.value

@@ -14,6 +14,7 @@ from reactivex import operators as ops
 from tests.e2e.bare import Pair, meeting
 from tests.rtc.bench import PATIENCE
 from tests.support.sfu import RunningSfu
+from tests.support.simulator import simulate
 from utd_rx import (
     ConflictReason,
     IncomingFile,
@@ -40,7 +41,7 @@ async def pair(sfu: RunningSfu) -> AsyncIterator[Pair]:
 async def interrupted(pair: Pair, scenario: rtc.SimulateScenarioKind.ValueType) -> None:
     """Interrupt ana's connection, and wait until it is back."""
     back = asyncio.ensure_future(pair.ana.on(Reconnected).pipe(ops.first()))
-    await pair.ana.room.room.simulate_scenario(scenario)  # type: ignore[attr-defined] # the raw room
+    await simulate(pair.ana, scenario)
     await asyncio.wait_for(back, PATIENCE)
     await pair.ana.connection_state.until(UTDConnectionState.CONNECTED, timeout=PATIENCE)
 
@@ -150,7 +151,7 @@ async def test_a_file_on_its_way_is_whole_or_failed_at_both_ends_and_others_foll
 
 async def test_what_is_asked_for_while_the_connection_is_gone_ends_typed(pair: Pair) -> None:
     lost = asyncio.ensure_future(pair.ana.connection_state.until(UTDConnectionState.RECONNECTING))
-    await pair.ana.room.room.simulate_scenario(ANEW)  # type: ignore[attr-defined] # the raw room
+    await simulate(pair.ana, ANEW)
     async with asyncio.timeout(2 * PATIENCE):
         await lost
         asked = asyncio.ensure_future(pair.ana.call("echo", "x", to="ben", timeout=5))

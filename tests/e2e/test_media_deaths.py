@@ -62,7 +62,11 @@ class Ear:
         return time.monotonic() - began
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGABRT])
+@pytest.mark.parametrize(
+    "how",
+    [signal.SIGKILL, signal.SIGTERM, signal.SIGABRT, signal.SIGSTOP],
+    ids=lambda how: how.name,
+)
 async def test_a_process_that_dies_is_replaced_and_heard_again(
     pair: tuple[RoomSession, RoomSession], how: signal.Signals
 ) -> None:
@@ -87,7 +91,7 @@ async def test_a_process_that_dies_is_replaced_and_heard_again(
     assert before is not None
     began = time.monotonic()
     os.kill(before, how)
-    await asyncio.wait_for(gone.wait(), PATIENCE)
+    await asyncio.wait_for(gone.wait(), PATIENCE)  # who stands still is given up after 5 s
     await bens.hears()
     await annas.hears()
     silent = max(later - at for at, later in pairwise((began, *bens.at)) if later > began)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from random import Random
 
 import pytest
 from livekit import rtc
+from livekit.protocol import rtc as signal
 
 from tests.e2e.bare import Pair, meeting
-from tests.rtc.bench import PATIENCE
+from tests.hostile.lying_server import LyingProxy, served
+from tests.rtc.bench import PATIENCE, token
 from tests.support.sfu import RunningSfu
 from utd_rx import (
     ConflictReason,
@@ -18,6 +21,7 @@ from utd_rx import (
     MethodInvocation,
     UTDErrorCode,
     UTDStreamException,
+    open_room,
 )
 
 
@@ -128,3 +132,27 @@ async def test_a_session_that_ends_lets_go_of_both_sides(pair: Pair) -> None:
     assert left.value.reason is ConflictReason.LEFT
     with pytest.raises(rtc.RpcError):
         await of_ben
+
+
+@pytest.mark.parametrize("sfu_kind", ["embedded"])
+@pytest.mark.parametrize("version", ["", "1.x", "no number"])
+async def test_a_version_that_is_none_harms_no_call(sfu: RunningSfu, version: str) -> None:
+    """Some sources of LiveKit's unwrap it, which would be the end of the process."""
+
+    def tell(said: signal.SignalResponse, _: Random) -> Iterator[signal.SignalResponse]:
+        if said.WhichOneof("message") == "join":
+            said.join.server_version = said.join.server_info.version = version
+        yield said
+
+    async with (
+        served(LyingProxy(sfu.url, lambda _: tell)) as (lying, _),
+        open_room(f"{lying}/version", token(sfu, "ana")) as ana,
+        open_room(sfu.url, token(sfu, "ben")) as ben,
+    ):
+
+        async def echo(asked: MethodInvocation) -> str:
+            return asked.payload
+
+        ben.serve("echo", echo)
+        await ana.remote_participants.until(bool, timeout=PATIENCE)
+        assert await ana.call("echo", "still", to="ben", timeout=PATIENCE) == "still"

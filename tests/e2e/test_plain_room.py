@@ -18,8 +18,8 @@ from reactivex import operators as ops
 
 from tests.hostile.lying_server import LyingProxy
 from tests.rtc.bench import PATIENCE, admin, token
-from tests.support.living import raw_room
 from tests.support.sfu import RunningSfu
+from tests.support.simulator import simulate
 from utd_rx import (
     AudioFrame,
     RoomSession,
@@ -157,7 +157,7 @@ async def test_only_what_is_asked_for_is_received_also_after_a_full_reconnect(
     await hears(ben, "ana")
     back = asyncio.ensure_future(ben.on(Reconnected).pipe(ops.first()))
     scenario = rtc.SimulateScenarioKind.SIMULATE_FULL_RECONNECT
-    await raw_room(ben).simulate_scenario(scenario)
+    await simulate(ben, scenario)
     await asyncio.wait_for(back, PATIENCE)
     await received(ben).until(True, timeout=PATIENCE)
     await hears(ben, "ana")

@@ -9,6 +9,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from typing import Any
 
 import aiohttp
 import pytest
@@ -222,9 +223,9 @@ class Detour(UTDRoom):
         super().__init__()
         self._detour: str | None = url
 
-    async def connect(self, url: str, token: str, *, auto_subscribe: bool = True) -> RoomSnapshot:
+    async def connect(self, url: str, token: str, **options: Any) -> RoomSnapshot:
         detour, self._detour = self._detour, None
-        return await super().connect(detour or url, token, auto_subscribe=auto_subscribe)
+        return await super().connect(detour or url, token, **options)
 
 
 async def through(house: House, identity: str, url: str) -> UTDAudioRoomSession:

@@ -66,8 +66,10 @@ class Judge:
 
     async def _try(self, tell: Callable[[], Awaitable[Found]]) -> tuple[list[str], list[str], bool]:
         await self._look()
-        if await self._settle():
-            await self._look()  # what came before is over
+        if self._spare == 0 or await self._settle():
+            await self._look()  # what came before is over, or nothing waits for that any more
+        else:
+            self._spare -= 1
         found, beside = await tell()
         return found, beside, not (await self._look()).is_hurt
 

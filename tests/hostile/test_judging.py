@@ -103,3 +103,18 @@ async def test_what_came_before_is_nobodys_fault_unless_it_stays() -> None:
 
     judge = Judge(Busy(), settled)
     assert await judge.ask(tell) == ["lost"]
+
+
+async def test_nobody_waits_for_rest_without_end() -> None:
+    waits = 0
+
+    async def never() -> bool:
+        nonlocal waits
+        waits += 1
+        return False
+
+    machine = Machine(0)
+    judge = Judge(machine, never, spare=3)
+    for _ in range(10):
+        await judge.ask(lambda: machine.tell(NOTHING))
+    assert waits == 3

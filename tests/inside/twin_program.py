@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from typing import Any
 
 from utd_rx import (
     UTDAudioRoomSession,
@@ -39,9 +40,9 @@ class Noting(UTDRoom):
 
     serial: int | None = None
 
-    async def connect(self, url: str, token: str, *, auto_subscribe: bool = True) -> RoomSnapshot:
+    async def connect(self, url: str, token: str, **options: Any) -> RoomSnapshot:
         self.serial = serial_in_metadata(metadata_in(token))
-        return await super().connect(url, token, auto_subscribe=auto_subscribe)
+        return await super().connect(url, token, **options)
 
 
 async def main(base_url: str, app_id: str, app_key: str, *rooms: str) -> None:

@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 
 TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJl"
@@ -26,6 +27,9 @@ class Talker:
     async def log(self, text: str) -> None:
         logging.getLogger("utd_rx.talker").warning("%s", text)
 
+    async def level(self) -> int:
+        return logging.getLogger("utd_rx.talker").getEffectiveLevel()
+
     async def interrupt(self) -> str:
         os.kill(os.getpid(), signal.SIGINT)
         return "alive"
@@ -36,6 +40,12 @@ class Talker:
 
     async def stop(self) -> None:
         os.kill(os.getpid(), signal.SIGSTOP)
+
+    async def spin(self, seconds: float) -> str:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            pass
+        return "done"
 
     async def chatter(self, sink: Callable[[object], None], count: int) -> None:
         for n in range(count):

@@ -55,6 +55,10 @@ class Mouth:
 
         return stop
 
+    @property
+    def position(self) -> float:
+        return self.mixer.position / 48_000
+
     def play(self, seconds: float) -> int:
         """Pull so much of the mix, and return how loud it was."""
         return max(int(np.abs(self.mixer.pull(480)).max()) for _ in range(round(100 * seconds)))
@@ -148,6 +152,31 @@ async def test_a_voice_goes_on_in_the_process_that_follows() -> None:
     voice.close()
 
 
+async def test_a_voice_of_before_there_is_a_process_is_one_voice_in_it() -> None:
+    there = Mouth()
+    afar = AfarAudio(FakeAudio(), begin=lambda: afar.attach(there))
+    speaker = Speaker(backend=afar)
+    voice = speaker.voice("agent")
+    assert len(there.mixer.voices) == 1
+    voice.close()
+
+
+async def test_how_far_a_speaker_is_goes_on_through_processes() -> None:
+    first, second, afar = Mouth(), Mouth(), AfarAudio(FakeAudio())
+    speaker = Speaker(backend=afar)
+    assert speaker.position == 0.0
+    afar.attach(first)
+    first.play(1.0)
+    await until(lambda: 1.0 <= speaker.position < 1.2)
+    await until(lambda: speaker.position == 1.0)  # it has stopped
+    afar.lost(GONE)
+    assert speaker.position == 1.0
+    afar.attach(second)
+    second.play(0.5)
+    await until(lambda: speaker.position >= 1.5)
+    afar.lost(GONE)
+
+
 async def test_what_a_speaker_plays_is_heard_here() -> None:
     there, afar, came = Mouth(), AfarAudio(FakeAudio()), list[AudioFrame]()
     afar.attach(there)
@@ -176,13 +205,15 @@ async def test_a_device_is_put_somewhere_when_something_is_wanted_of_it() -> Non
     assert len(placed) == 1
     assert not living.is_here(key)
     assert living.find(key) is not unplaced
+    placed[0].forget(key)
+    voice.close()
 
 
 async def test_what_is_not_to_be_had_there_is_said() -> None:
     silent = FakeAudio()
     silent.abilities = Abilities("platform", has_frames=False)
     reaches: list[tuple[AudioPort, Callable[[Speaker], object]]] = [
-        (FakeAudio(), lambda speaker: speaker.position),
+        (silent, lambda speaker: speaker.position),
         (silent, lambda speaker: speaker.voice("agent")),
         (silent, lambda speaker: speaker.listen(print)),
     ]

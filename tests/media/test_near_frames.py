@@ -82,6 +82,21 @@ async def test_frames_come_in_order_until_they_are_not_wanted() -> None:
         assert not any(one.samples[0, 0] == 2 for one in came[100:])
 
 
+async def test_what_an_app_that_stands_still_does_not_read_is_counted() -> None:
+    there, came = There(), list[AudioFrame]()
+    async with ends(NearRoom, There, lambda: there) as room:
+        number = await room.hear("TR", came.extend)
+        there.sinks[number]((frame(0),))
+        await until(lambda: came)
+        for n in range(1, 251):
+            there.sinks[number]((frame(n),))
+        await until(lambda: len(came) == 101)
+        assert told(came[1:]) == told(frame(n) for n in range(151, 251))
+        assert room.unread == 150
+        await room.unhear(number)
+        assert room.unread == 150
+
+
 async def test_the_last_frames_come_when_the_track_is_over() -> None:
     there, came, seen = There(), list[AudioFrame](), list[VideoFrame]()
     async with ends(NearRoom, There, lambda: there) as room:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import sys
 from collections.abc import AsyncIterator
@@ -94,12 +95,32 @@ async def test_who_is_silent_is_killed_even_when_it_is_stopped(
     assert process.failure is not None
 
 
+@pytest.mark.realtime
+async def test_whose_loop_is_at_work_is_not_given_up(
+    process: MediaProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = talker(process)
+    await there.pid()
+    spinning = asyncio.ensure_future(there.spin(1.5))
+    monkeypatch.setattr(module, "LOOK", 0.1)
+    monkeypatch.setattr(module, "SILENCE", 0.5)
+    assert await spinning == "done"
+    assert process.failure is None
+
+
 def test_it_serves_one_loop_after_the_other() -> None:
     process = MediaProcess("")
     there = talker(process)
     for _ in range(2):
         assert asyncio.run(there.pid())[0] == process.pid
     asyncio.run(process.aclose())
+
+
+async def test_its_log_is_as_talkative_as_the_apps(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("DEBUG", "utd_rx"):
+        process = MediaProcess("")
+        assert await talker(process).level() == logging.DEBUG
+        await process.aclose()
 
 
 async def test_where_none_can_be_started_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -446,3 +446,33 @@ async def test_a_succession_that_is_closed_ends_its_rooms() -> None:
     assert stage.hosts[-1].is_closed
     assert (await refusal(stage.room.reconnect())).reason is ConflictReason.CLOSED
     await stage.room.aclose()
+
+
+async def test_it_is_closed_once_however_often_and_then_refuses_whatever_comes() -> None:
+    stage = await Restored().joined()
+    await asyncio.gather(stage.room.aclose(), stage.room.aclose())
+    await stage.room.aclose()
+    for command in (stage.room.send_data(b"x"), stage.room.reconnect()):
+        assert (await refusal(command)).reason is ConflictReason.CLOSED
+    await stage.room.disconnect()
+    stage.die()
+    await turns()
+    assert (await refusal(stage.room.send_data(b"x"))).reason is ConflictReason.CLOSED
+    await stage.room.aclose()
+
+
+async def test_who_leaves_while_there_is_no_process_to_join_in_does_not_join() -> None:
+    stage = await Restored().joined()
+    await stage.room.disconnect()
+    stage.die()
+    await turns()
+    await stage.room.reconnect()
+    stage.die()
+    await turns(2)
+    await stage.room.disconnect()
+    joining = asyncio.create_task(stage.room.reconnect())  # after the second death, a moment later
+    await turns(2)
+    await stage.room.disconnect()
+    stage.clock.advance(1)
+    assert (await refusal(joining)).reason is ConflictReason.LEFT
+    assert not stage.now.is_connected

@@ -10,6 +10,7 @@ import pytest
 
 from tests.rtc.bench import Ear, Frames, Tone, eventually, token
 from tests.support.sfu import running_sfu
+from utd_rx.media.house import House
 from utd_rx.media.process import MediaProcess
 from utd_rx.models import events as ev
 from utd_rx.models.participant import TrackKind, TrackSource
@@ -53,8 +54,9 @@ async def test_sound_of_the_apps_is_heard_and_its_end_is_told(rooms: Rooms) -> N
     track = await rooms.ann.publish(tone)
     await rooms.bob.hear(await rooms.subscribed(TrackKind.AUDIO), came.take)
     await came.wait(lambda: came.peak > 1_000)
+    assert tone.open_streams == 1
     await rooms.ann.unpublish(track.sid)
-    await eventually(lambda: tone.open_streams == 0)
+    assert tone.open_streams == 0
     short = await rooms.ann.publish(Tone(frames=20))
     await eventually(lambda: ev.LocalAudioEnded(short.sid) in rooms.news)
 
@@ -73,6 +75,7 @@ async def test_pictures_of_the_apps_are_seen_and_rest_while_they_are_muted(rooms
     track = await rooms.ann.publish(source, TrackSource.CAMERA)
     await rooms.bob.look(await rooms.subscribed(TrackKind.VIDEO), seen.append)
     await eventually(lambda: any(read_counter(frame) is not None for frame in seen))
+    assert asked[:2] == [0, 1]
     await rooms.ann.set_muted(track.sid, True)
     asked.clear()
     await rooms.ann.set_muted(track.sid, False)
@@ -91,3 +94,25 @@ async def test_a_source_of_the_apps_that_fails_says_why(rooms: Rooms) -> None:
     [failed] = [one for one in rooms.news if isinstance(one, ev.LocalTrackFailed)]
     assert failed.track_sid == track.sid
     assert failed.error.message == "the video input failed: RuntimeError"
+
+
+async def test_what_the_app_makes_goes_on_in_the_process_that_follows() -> None:
+    house, bob, tone, came = House(), UTDRoom(), Tone(), Frames()
+    async with running_sfu("embedded") as sfu:
+        ear = Ear(bob)
+        await bob.connect(sfu.url, token(sfu, "bob"))
+        ann = house.room(lambda key: False)
+        await ann.connect(sfu.url, token(sfu, "ann"))
+        await ann.publish(tone)
+        await ear.wait(ev.TrackSubscribed)
+        process = house.succession.current
+        assert process is not None
+        process.kill()
+        await ear.wait(ev.ParticipantDisconnected)
+        await eventually(lambda: len(ear.of(ev.TrackSubscribed)) == 2)
+        await bob.hear(ear.of(ev.TrackSubscribed)[1].track.sid, came.take)
+        await came.wait(lambda: came.peak > 1_000)
+        assert tone.open_streams == 1
+        await bob.aclose()
+        await ann.aclose()
+    assert tone.open_streams == 0

@@ -39,14 +39,14 @@ def test_what_is_sent_with_is_set_last_and_nothing_twice() -> None:
     assert named(changes(one, two, "me")) == [(None, 1, "two"), (None, 5, "three")]
     assert changes(two, two, "me") == ()
     heard = one.with_key("two", sends=False)
-    assert named(changes(one, heard, "me")) == [(None, 1, "two"), (None, 0, "one")]
+    assert named(changes(one, heard, "me")) == [(None, 1, "two"), ("me", 0, "one")]
     each = Encryption(keys={"me": "mine", "ana": "hers"})
     assert named(changes(None, each, "me")) == [("ana", 0, "hers"), ("me", 0, "mine")]
     more = each.with_key("next of hers", identity="ana")
     assert named(changes(each, more, "me")) == [("ana", 1, "next of hers"), ("me", 0, "mine")]
     assert named(changes(None, each, "eve")) == [("me", 0, "mine"), ("ana", 0, "hers")]
     assert named(again(more, "ana", "me")) == [("ana", 1, "next of hers"), ("me", 0, "mine")]
-    assert named(again(one, "ana", "me")) == [(None, 0, "one")]
+    assert named(again(one, "ana", "me")) == [("ana", 0, "one")]
     assert again(each, "eve", "nobody") == ()
 
 
@@ -132,7 +132,7 @@ async def test_own_tracks_are_sent_with_the_key_of_now_and_those_that_follow_too
     made.published("TR_more")
     assert native.cryptors[-1].index == 1
     await made.use(one)
-    assert native.provider.told[-1] == (None, 0, b"one")
+    assert native.provider.told[-1] == ("me", 0, b"one")
     assert [each.index for each in native.cryptors] == [0, 0, 1]  # of no publication
 
 
@@ -189,7 +189,7 @@ def test_a_wrong_key_is_set_again_ever_less_often_until_it_fits() -> None:
         return counts
 
     assert run_virtual(main()) == [1, 2, 3, 3, 3]
-    assert set(native.provider.told) == {(None, 0, b"one")}
+    assert set(native.provider.told) == {("ana", 0, b"one")}
 
 
 class Player:

@@ -84,6 +84,14 @@ def test_livekits_log_shows_no_key(caplog: pytest.LogCaptureFixture) -> None:
     ]
 
 
+def test_what_is_not_decrypted_is_told_ever_less_often(caplog: pytest.LogCaptureFixture) -> None:
+    native.sdk()
+    caplog.set_level(logging.WARNING, "livekit")
+    for _ in range(1_000):
+        logging.getLogger("livekit").warning("Failed to decrypt data packet from %s", "ana")
+    assert 1 <= len(caplog.messages) <= 10
+
+
 def test_livekits_log_quotes_servers_in_one_line_of_some_length(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

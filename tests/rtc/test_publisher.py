@@ -35,7 +35,9 @@ class Native:
     async def publish_track(self, track: Any, options: Any) -> Any:
         self.asked.set()
         sid = await asyncio.shield(self.answer)
-        made = SimpleNamespace(sid=sid, name=track.name, kind=1, source=options.source, muted=False)
+        made = SimpleNamespace(
+            sid=sid, name=track.name, kind=1, source=options.source, muted=False, encryption_type=0
+        )
         self.track_publications[sid] = made
         return made
 

@@ -57,7 +57,7 @@ class Bench:
         self.exchange = Exchange()
         monkeypatch.setattr(streams, "exchange", lambda: self.exchange)
         self.track = track()
-        self.publication = SimpleNamespace(kind=1, track=self.track)
+        self.publication = SimpleNamespace(kind=1, track=self.track, encryption_type=0)
         remote = SimpleNamespace(track_publications={"TR": self.publication})
         self.room = cast("rtc.Room", SimpleNamespace(remote_participants={"ann": remote}))
         self.receiver = Receiver(self.room)

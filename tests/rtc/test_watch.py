@@ -41,7 +41,7 @@ class Bench:
         self.exchange = Exchange()
         monkeypatch.setattr(streams, "exchange", lambda: self.exchange)
         self.track = SimpleTrack()
-        self.publication = SimpleNamespace(kind=2, track=self.track)
+        self.publication = SimpleNamespace(kind=2, track=self.track, encryption_type=0)
         remote = SimpleNamespace(track_publications={"TR": self.publication})
         room = cast("rtc.Room", SimpleNamespace(remote_participants={"ann": remote}))
         self.receiver = Receiver(room, adaptive_stream=False)

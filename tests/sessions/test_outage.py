@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 from attrs import evolve
@@ -32,10 +33,10 @@ class Outage(Stage):
         self.error: UTDStreamException | None = UNREACHABLE
         connect = self.room.connect
 
-        async def attempt(url: str, token: str, *, auto_subscribe: bool = True) -> object:
+        async def attempt(url: str, token: str, **options: Any) -> object:
             self.attempts.append(asyncio.get_running_loop().time() - self.down_at)
             self.room.connect_error = self.error
-            return await connect(url, token, auto_subscribe=auto_subscribe)
+            return await connect(url, token, **options)
 
         self.attempt = attempt
 

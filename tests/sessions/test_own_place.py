@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from attrs import evolve
@@ -48,12 +49,12 @@ class Race(Stage):
             assert identity == "me"
             return theirs()
 
-        async def connect(url: str, token: str, *, auto_subscribe: bool = True) -> RoomSnapshot:
+        async def connect(url: str, token: str, **options: Any) -> RoomSnapshot:
             self.attempts += 1
             if self.attempts == 1:  # put out, and LiveKit does not say so
                 await asyncio.sleep(15)
                 raise UTDStreamException("no answer within 15 s", code=UTDErrorCode.TIMEOUT)
-            return await let_in(url, token, auto_subscribe=auto_subscribe)
+            return await let_in(url, token, **options)
 
         self.engine.mint = mint  # type: ignore[method-assign] # a fake # the fake does otherwise here
         self.engine.participant_metadata = metadata_of  # type: ignore[method-assign] # a fake

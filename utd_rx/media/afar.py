@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any, Final, TypeAlias
 
 from utd_rx.errors import UTDStreamException
-from utd_rx.media.afar_speaker import AfarSpeaker, AfarVoice
+from utd_rx.media.afar_speaker import AfarSpeaker
 from utd_rx.media.near import closed
 from utd_rx.models.audio import AudioFormat, AudioFrame, AudioInputStream, FrameSink
 from utd_rx.models.devices import DeviceChoice, DeviceKey
@@ -181,10 +181,13 @@ class AfarAudio:
         if isinstance(settings, MicrophoneSettings):
             self._devices[key] = AfarMicrophone(self, key, settings)
         else:
-            self._devices[key] = AfarSpeaker(self.abilities, key, self._host)
+            speaker = self._devices[key] = AfarSpeaker(self.abilities, key, self._host)
+            if self._process is not None:
+                speaker.attach()
 
     def forget(self, key: DeviceKey) -> None:
-        self._devices.pop(key, None)
+        if isinstance(device := self._devices.pop(key, None), AfarSpeaker):
+            device.lost()
         self._over.discard(key)
         self._port.forget(key)
 
@@ -231,14 +234,14 @@ class AfarAudio:
     def attach(self, host: Any) -> None:
         """Let voices speak in this process from now on."""
         self._process = host
-        for voice in self._voices():
-            voice.attach()
+        for speaker in self._speakers():
+            speaker.attach()
 
     def lost(self, failure: UTDStreamException) -> None:
         """It died."""
         self._process = None
-        for voice in self._voices():
-            voice.lost()
+        for speaker in self._speakers():
+            speaker.lost()
 
     async def restore(self) -> None:
         """There is nothing to wait for."""
@@ -255,8 +258,6 @@ class AfarAudio:
             self._begin()
         return self._process
 
-    def _voices(self) -> tuple[AfarVoice, ...]:
-        speakers = [one for one in tuple(self._devices.values()) if isinstance(one, AfarSpeaker)]
-        return tuple(
-            voice for speaker in speakers for voice in speaker.voices if not voice.is_closed
-        )
+    def _speakers(self) -> tuple[AfarSpeaker, ...]:
+        devices = tuple(self._devices.values())
+        return tuple(one for one in devices if isinstance(one, AfarSpeaker))

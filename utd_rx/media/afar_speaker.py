@@ -7,12 +7,18 @@ is due, and a room's own participants are played without passing here (`RoomPort
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.media.frames import FrameReader
-from utd_rx.media.hosted_speaker import HostedTap, HostedVoice, VoiceProgress
+from utd_rx.media.hosted_speaker import (
+    FOLLOW,
+    HostedTap,
+    HostedVoice,
+    SpeakerPosition,
+    VoiceProgress,
+)
 from utd_rx.media.near import Near
 from utd_rx.models.audio import AudioFrame, FrameSink
 from utd_rx.models.checks import number
@@ -116,20 +122,47 @@ class AfarSpeaker:
 
     lives_elsewhere = True
 
-    def __init__(self, abilities: Abilities, key: DeviceKey, host: Callable[[], Any]) -> None:
+    def __init__(
+        self,
+        abilities: Abilities,
+        key: DeviceKey,
+        host: Callable[[], Any],
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._abilities = abilities
         self._key = key
         self._host = host
+        self._now = now
+        self._before = 0.0  # seconds that were played in processes that are gone
+        self._told = SpeakerPosition()
+        self._unfollow: Callable[[], None] = lambda: None
         self.voices: tuple[AfarVoice, ...] = ()
         living.enter(key, self)
 
     @property
     def position(self) -> float:
-        """Not told; raises `FEATURE_DISABLED`."""
-        raise UTDStreamException(
-            'a speaker in the media process tells no position: pass media="inline"',
-            code=UTDErrorCode.FEATURE_DISABLED,
-        )
+        """Seconds that have left the device since it was first opened, by what was told last and
+        the time since then."""
+        self._need_frames("a position")
+        told = self._told
+        since = min(self._now() - told.at, FOLLOW) if told.is_moving else 0.0
+        return self._before + told.position + since
+
+    def attach(self) -> None:
+        """Play in the process that there is now."""
+        self.lost()
+        if self._abilities.has_frames:
+            self._unfollow = self._make(HostedTap, self._key).follow(self._followed)
+        for voice in self._going_on():
+            voice.attach()
+
+    def lost(self) -> None:
+        """The process is gone."""
+        self._unfollow()
+        self._unfollow = lambda: None
+        self._before, self._told = self._before + self._told.position, SpeakerPosition()
+        for voice in self._going_on():
+            voice.lost()
 
     def voice(self, name: str, *, gain: float = 1.0, margin: float | None = None) -> AfarVoice:
         """Return a new place in its mix; see `Speaker.voice`."""
@@ -143,9 +176,10 @@ class AfarSpeaker:
                 Near, HostedVoice, f"{HostedVoice.__module__}:HostedVoice", *of
             )
 
+        has_process = self._host() is not None
         voice = AfarVoice(make, gain)
-        self.voices = (*(other for other in self.voices if not other.is_closed), voice)
-        if self._host() is not None:
+        self.voices = (*self._going_on(), voice)
+        if has_process:
             voice.attach()
         return voice
 
@@ -166,6 +200,12 @@ class AfarSpeaker:
             end()
 
         return stop
+
+    def _going_on(self) -> tuple[AfarVoice, ...]:
+        return tuple(voice for voice in self.voices if not voice.is_closed)
+
+    def _followed(self, told: SpeakerPosition) -> None:
+        self._told = told
 
     def _make(self, kind: type, *args: Any) -> Any:
         """Return what stands for something that is made over there."""

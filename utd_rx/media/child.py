@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import faulthandler
+import gc
 import logging
 import os
 import select
@@ -34,23 +35,30 @@ LEAVING: Final = 0.8
 MAX_WORDS: Final = 1024 * 1024
 """Bytes of what it says to nobody; then it begins anew."""
 
+LOGGERS: Final = ("root", "utd_rx", "livekit", "asyncio")
+"""Whose levels are the app's, as they were when it was started."""
+
 MAX_LINE: Final = 2_000
 """Characters of a line of the log."""
 
 
-def main(descriptor: int, parent: int, modules: str) -> None:
+def main(descriptor: int, parent: int, modules: str, levels: str) -> None:
     """Serve the app at the other end of the socket `descriptor` until it is gone; never returns.
 
-    What it will need, the `modules`, is imported before its first sign of life.
+    What it will need, the `modules`, is imported before its first sign of life; its log is as
+    talkative as the app's, by the `levels` of `LOGGERS`.
     """
     faulthandler.enable()
     signal.pthread_sigmask(signal.SIG_SETMASK, ())  # what the app blocks is its own affair
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ[VARIABLE] = "inline"  # here is where they live
     status = 0
+    for name, level in zip(LOGGERS, levels.split(), strict=True):
+        logging.getLogger(name).setLevel(int(level))
     try:
         for module in modules.split():
             import_module(module)
+        gc.freeze()  # a collection of all modules holds up the sound for 25 ms, and finds nothing
         asyncio.run(_serve(socket.socket(fileno=descriptor), parent))
     except BaseException:  # noqa: BLE001 - these are its last words
         traceback.print_exc()

@@ -99,7 +99,8 @@ class FrameWriter:
         if ring is not None and kind == self._kind:
             return ring
         self._kind = kind
-        wanted = max(2 * parts, min(rate * parts // max(1, count), MOST_SLOTS))
+        a_second = parts * -(-rate // count) if count else 0
+        wanted = max(2 * parts, min(a_second, MOST_SLOTS))
         if ring is None or ring.shape.slots < wanted:
             if ring is not None:
                 ring.ring()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from contextlib import suppress
 from typing import Any
 
@@ -14,12 +15,10 @@ from utd_rx.rtc.room import UTDRoom
 
 
 def room(**options: Any) -> UTDRoom:
-    """Return a room, and begin to load what it joins with."""
-    made = UTDRoom(**options)
-    made_ready = asyncio.create_task(_load(), name="utd_rx far: load LiveKit")
-    _loading.add(made_ready)
-    made_ready.add_done_callback(_loading.discard)
-    return made
+    """Return a room; the first begins to load what it joins with."""
+    if not _loading:
+        _loading.append(asyncio.create_task(_load(), name="utd_rx far: load LiveKit"))
+    return UTDRoom(**options)
 
 
 def audio(backend: BackendName) -> AudioPort:
@@ -30,6 +29,8 @@ def audio(backend: BackendName) -> AudioPort:
 async def _load() -> None:
     with suppress(UTDStreamException):  # whoever joins is told
         await native.ready()
+    gc.collect()
+    gc.freeze()  # as in `child`
 
 
-_loading: set[asyncio.Task[None]] = set()
+_loading: list[asyncio.Task[None]] = []

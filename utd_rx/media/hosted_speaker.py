@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
@@ -15,6 +16,9 @@ from utd_rx.ports.room import FramesSink
 
 LOOK: Final = 0.01
 """Seconds between two words of how far a voice has come, while it speaks: a frame."""
+
+FOLLOW: Final = 0.1
+"""Seconds between two words of how far a speaker is."""
 
 
 @frozen
@@ -83,8 +87,17 @@ class HostedVoice:
             await asyncio.sleep(LOOK)
 
 
+@frozen
+class SpeakerPosition:
+    """How far a speaker was at a time, in seconds of `time.monotonic()`, and whether it went on."""
+
+    position: float = 0.0
+    at: float = 0.0
+    is_moving: bool = False
+
+
 class HostedTap:
-    """What a speaker that is alive here plays."""
+    """What a speaker that is alive here plays, and how far it is."""
 
     def __init__(self, key: DeviceKey) -> None:
         self._key = key
@@ -93,3 +106,22 @@ class HostedTap:
         """Give it to `sink`, on the speaker's thread; call to stop."""
         speaker: living.LivingSpeaker = living.find(self._key)
         return speaker.listen(lambda frame: sink((frame,)))
+
+    def follow(self, sink: Callable[[SpeakerPosition], None]) -> Callable[[], None]:
+        """Tell how far it is, now and then while that changes; call to stop."""
+        task = asyncio.create_task(self._tell(sink), name="utd_rx far: a speaker's position")
+
+        def stop() -> None:
+            task.cancel()
+
+        return stop
+
+    async def _tell(self, sink: Callable[[SpeakerPosition], None]) -> None:
+        told = SpeakerPosition()
+        while True:
+            position = living.find(self._key).position
+            is_moving = position != told.position
+            if is_moving or told.is_moving:
+                told = SpeakerPosition(position, time.monotonic(), is_moving)
+                sink(told)
+            await asyncio.sleep(FOLLOW)

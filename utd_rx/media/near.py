@@ -84,6 +84,7 @@ class NearEnd:
         self.handlers: Final[dict[type, Handler]] = {}
         """Of messages that are neither a result nor for a sink."""
         self._lending = Lending(self.pipe, self.handlers)
+        self._unread = 0  # for sinks that are forgotten
         self.messages = 0
         """That have come, for whoever watches whether any do."""
         self._attached = attached
@@ -108,6 +109,11 @@ class NearEnd:
         port = near(self, number, shape)
         weakref.finalize(port, self.pipe.post, DropPort(number)).atexit = False
         return port
+
+    @property
+    def unread(self) -> int:
+        """Slots of sound that came faster than they were read here."""
+        return self._unread + sum(_unread_of(sink) for sink in tuple(self.sinks.values()))
 
     async def call(
         self,
@@ -192,7 +198,7 @@ class NearEnd:
 
     def release(self, port: int) -> None:
         """Let go of everything that stayed here for a port."""
-        for number in [n for n, sink in self.sinks.items() if sink.port == port]:
+        for number in [n for n, sink in tuple(self.sinks.items()) if sink.port == port]:
             self._forget(number)
 
     def fail(self, failure: Callable[[], UTDStreamException]) -> None:
@@ -246,6 +252,7 @@ class NearEnd:
         sink = self.sinks.pop(number, None)
         if sink is not None and isinstance(sink.take, LoopReader):
             sink.take.finish()
+            self._unread += _unread_of(sink)
 
     # -- what comes -------------------------------------------------------------------------------
 
@@ -310,6 +317,10 @@ class NearEnd:
         else:
             with suppress(RuntimeError):  # it is closed, nobody waits any more
                 loop.call_soon_threadsafe(work)
+
+
+def _unread_of(sink: _Sink) -> int:
+    return sink.take.lost if isinstance(sink.take, LoopReader) else 0
 
 
 def is_sink(value: object) -> bool:

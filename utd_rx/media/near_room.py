@@ -92,6 +92,12 @@ class NearRoom(Near):
         finally:
             self._end.release(self._number)
 
+    @property
+    def unread(self) -> int:
+        """Slots of sound, of all that this process delivers, that came faster than they were
+        read."""
+        return self._end.unread
+
     async def hear(self, track_sid: str, sink: FramesSink) -> int:
         """See `RoomPort.hear`."""
         return await self._read("hear", FrameReader(sink), track_sid)

@@ -22,6 +22,7 @@ from typing import Any, Final, TypeVar, cast
 
 from utd_rx.audio.handle import BackendName, port_of
 from utd_rx.errors import UTDErrorCode, UTDStreamException
+from utd_rx.media.child import LOGGERS
 from utd_rx.media.near import Near, NearEnd, closed
 from utd_rx.media.near_audio import NearAudio
 from utd_rx.media.near_room import NearRoom
@@ -34,8 +35,8 @@ from utd_rx.state.reports import report
 N = TypeVar("N", bound=Near)
 
 BOOT: Final = (
-    "import sys; sys.path[:] = sys.argv[4:]; from utd_rx.media.child import main; "
-    "main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3])"
+    "import sys; sys.path[:] = sys.argv[5:]; from utd_rx.media.child import main; "
+    "main(int(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:5])"
 )
 
 LOOK: Final = 0.5
@@ -44,8 +45,9 @@ LOOK: Final = 0.5
 SILENCE: Final = 5.0
 """Seconds of this loop's running without a sign of life, after which the child is given up."""
 
-STARTING: Final = 30.0
-"""As much until the first one: on a machine that is busy, importing takes long."""
+PATIENCE: Final = 30.0
+"""As much while it starts, or while its loop is at work: on a machine that is busy, importing takes
+long."""
 
 HOSTED: Final = "utd_rx.media.hosted"
 """What makes the ports."""
@@ -94,7 +96,7 @@ class MediaProcess:
         self._end.handlers.update({ChildLog: _log, Beat: _nothing})
         self._listeners: dict[object, Callable[[UTDStreamException], None]] = {}
         self._failure: str | None = None
-        self._quiet = self._seen = 0
+        self._silent = self._idle = self._seen = self._work = 0
         self._closing: asyncio.Task[None] | None = None
         self._left = weakref.finalize(self, _leave, self._child, self._end, self._words)
 
@@ -110,6 +112,11 @@ class MediaProcess:
     def failure(self) -> UTDStreamException | None:
         """Why it is over, None while it is not."""
         return None if self._failure is None else self._failed()
+
+    @property
+    def unread(self) -> int:
+        """Slots of sound that came faster than the app has read them."""
+        return self._end.unread
 
     def room(self, **options: Any) -> RoomPort:
         """Return a room that lives there, a `UTDRoom` with these options."""
@@ -180,12 +187,15 @@ class MediaProcess:
         loop = self._end.pipe.loop
         if self._failure is not None or self._closing is not None or loop is None:
             return
-        self._quiet = 0 if self._end.messages != self._seen else self._quiet + 1
-        self._seen = self._end.messages
-        patience = SILENCE if self._seen else STARTING
-        if self._quiet * LOOK >= patience:
+        work = _work(self.pid)
+        is_heard, is_at_work = self._end.messages != self._seen, work != self._work
+        self._silent = 0 if is_heard else self._silent + 1
+        self._idle = 0 if is_heard or is_at_work else self._idle + 1
+        self._seen, self._work = self._end.messages, work
+        is_up = bool(self._seen)
+        if (is_up and self._idle * LOOK >= SILENCE) or self._silent * LOOK >= PATIENCE:
             self._child.kill()
-            self._over(f"silent for {patience:g} s")
+            self._over(f"silent for {self._silent * LOOK:g} s")
         else:
             loop.call_later(LOOK, _weakly(self._watch))
 
@@ -224,8 +234,9 @@ class MediaProcess:
 def _start(end: int, words: int, modules: str) -> subprocess.Popen[bytes]:
     options = ["-I", *(["-B"] if sys.dont_write_bytecode else [])]
     path = [str(Path(entry).absolute()) for entry in sys.path]
+    levels = " ".join(str(logging.getLogger(name).getEffectiveLevel()) for name in LOGGERS)
     return subprocess.Popen(  # noqa: S603 - this interpreter, with our own words
-        [sys.executable, *options, "-c", BOOT, str(end), str(os.getpid()), modules, *path],
+        [sys.executable, *options, "-c", BOOT, str(end), str(os.getpid()), modules, levels, *path],
         stdin=subprocess.DEVNULL,
         stdout=words,
         stderr=words,
@@ -272,6 +283,14 @@ def _ending(status: int) -> str:
         return f"killed by {signal.Signals(-status).name}"
     except ValueError:
         return f"killed by signal {-status}"
+
+
+def _work(pid: int) -> int:
+    """Return how much its main thread, whose loop it is, has worked; in ticks of the kernel."""
+    with suppress(OSError):
+        words = Path(f"/proc/{pid}/task/{pid}/stat").read_text().rpartition(")")[2].split()
+        return int(words[11]) + int(words[12])
+    return 0
 
 
 def _weakly(method: Callable[[], None]) -> Callable[[], None]:

@@ -37,6 +37,7 @@ class RestoringData:
         self._succession = succession
         self._host: Any = None
         self._far: RoomPort | None = None
+        self._is_closed = False
         self._life = 0
         self._wished = Wished()
         self._settled = asyncio.Event()
@@ -104,6 +105,8 @@ class RestoringData:
         """Return the room of this life, once it is as it was in the one before."""
         while True:
             await self._settled.wait()
+            if self._is_closed:
+                raise conflict(ConflictReason.CLOSED, "The room is closed.")
             await self._succession.host()
             if self._far is not None and self._settled.is_set():
                 return self._far

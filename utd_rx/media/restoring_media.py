@@ -192,6 +192,7 @@ class RestoringMedia(RestoringData):
             pid=getattr(self._host, "pid", None),
             deaths=self._succession.deaths,
             failure="" if failure is None else failure.message,
+            unread=getattr(self._host, "unread", 0),
         )
         return evolve(measured, media=media)
 

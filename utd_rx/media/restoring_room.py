@@ -79,11 +79,13 @@ class RestoringRoom(RestoringMedia):
         self._closed = closed
         self._sinks: dict[object, EventSink] = {}
         self._is_joining = False
+        self._leaves = 0
         self._early: list[ev.RoomEvent] = []  # of the connection that is being made
         self._is_told_joined = False
         self._behind: list[ev.RoomEvent] | None = None  # what Reconnected comes before
         self._news = asyncio.Event()
         self._renewing: asyncio.Task[None] | None = None
+        self._closing: asyncio.Task[None] | None = None
         succession.join(self)
 
     def __repr__(self) -> str:
@@ -109,8 +111,11 @@ class RestoringRoom(RestoringMedia):
             raise conflict(ConflictReason.ALREADY, "The room is connected.")
         self._is_joining = True
         self._early = []
+        leaves = self._leaves
         try:
             far = await self._there()
+            if leaves != self._leaves:
+                raise conflict(ConflictReason.LEFT, "The room was left while it was joined.")
             snapshot = await far.connect(
                 url, token, auto_subscribe=auto_subscribe, encryption=encryption
             )
@@ -151,6 +156,7 @@ class RestoringRoom(RestoringMedia):
 
     async def disconnect(self) -> None:
         self._wished = wishes.left(self._wished)
+        self._leaves += 1
         self._behind = None
         self._settled.set()
         self._news.set()
@@ -159,6 +165,13 @@ class RestoringRoom(RestoringMedia):
             self._tell((ev.Disconnected(DisconnectReason.CLIENT_INITIATED),))
 
     async def aclose(self) -> None:
+        if self._closing is None:
+            name = "utd_rx.media: close a room"
+            self._closing = asyncio.get_running_loop().create_task(self._close(), name=name)
+        await asyncio.shield(self._closing)
+
+    async def _close(self) -> None:
+        self._is_closed = True
         try:
             await self.disconnect()
             if self._renewing is not None:

@@ -28,6 +28,7 @@ from __future__ import annotations
 import mmap
 import os
 import threading
+import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
@@ -89,14 +90,13 @@ class RingEnd:
         octets = np.frombuffer(self._mapped, np.uint8, shape.slots * shape.stride, _SLOTS)
         self.slots: Octets = octets.reshape(shape.slots, shape.stride)
         self._fence = make_fence()
-        self._is_closed = False
+        # By itself, too, where a loop ended before anybody could close it.
+        self._let_go = weakref.finalize(self, _close, memory, bell)
+        self._let_go.atexit = False
 
     def close(self) -> None:
         """Let go of the memory. Idempotent."""
-        if not self._is_closed:
-            self._is_closed = True
-            os.close(self._memory)
-            os.close(self.bell)
+        if self._let_go() is not None:
             self._words.release()
             self.slots = self.slots[:0].copy()
             with suppress(BufferError):  # somebody looks at a slot still, and lets go of it later
@@ -105,6 +105,12 @@ class RingEnd:
     def _number(self, slot: int) -> int:
         """Return the word that holds a slot's number."""
         return _SLOTS // 8 + slot * self._stride
+
+
+def _close(memory: int, bell: int) -> bool:
+    os.close(memory)
+    os.close(bell)
+    return True
 
 
 class RingWriter(RingEnd):

@@ -66,11 +66,14 @@ class MediaStatistics(Value):
         pid: Of the media process, None where the room lives in the app's.
         deaths: How many media processes of this app's loop have died.
         failure: What the last of them said, "" when none has died.
+        unread: Frames of sound that this one delivered and the app did not take within a second,
+            as its loop was busy; one of more than 10 ms of 48 kHz counts as several.
     """
 
     pid: int | None = None
     deaths: int = 0
     failure: str = ""
+    unread: int = 0
 
     @property
     def is_apart(self) -> bool:

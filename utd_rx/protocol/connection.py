@@ -153,6 +153,7 @@ that refuses the token when LiveKit makes the connection anew as `JOIN_FAILURE`.
 
 REFUSALS: Final = (
     UTDErrorCode.BANNED,
+    UTDErrorCode.FEATURE_DISABLED,
     UTDErrorCode.FORBIDDEN,
     UTDErrorCode.NOT_FOUND,
     UTDErrorCode.UNAUTHORIZED,

@@ -27,6 +27,7 @@ SLOWEST_RETRY: Final = 30.0
 second of a core with a ratchet window of 16."""
 
 _Setting: TypeAlias = tuple[str | None, int, EncryptionKey]
+"""Whose key it is, None being all that share it; its index; and the key."""
 
 
 def options_of(encryption: Encryption | None) -> rtc.E2EEOptions | None:
@@ -50,20 +51,26 @@ def options_of(encryption: Encryption | None) -> rtc.E2EEOptions | None:
 
 def changes(before: Encryption | None, after: Encryption, me: str) -> tuple[_Setting, ...]:
     """Return which keys to set, in order. Data is sent with the index that was set last, whosever
-    it was: so the one that `me` sends with comes at the end."""
-    own = sent_with(after, me)
+    it was: so the one that `me` sends with comes at the end, for `me` alone where it is known."""
     known = set() if before is None else set(_settings(before))
+    own = sent_with(after, me)
     new = [one for one in _settings(after) if one not in known and one != own]
-    if own is not None and (new or before is None or sent_with(before, me) != own):
-        new.append(own)
-    return tuple(new)
+    if own is None:
+        return tuple(new)
+    if own not in known:
+        return (*new, own)
+    is_as_before = before is not None and sent_with(before, me) == own
+    return tuple(new) if is_as_before and not new else (*new, (me, *own[1:]))
 
 
 def again(encryption: Encryption, identity: str, me: str) -> tuple[_Setting, ...]:
-    """Return which keys to set for what `identity` sends to be tried again."""
+    """Return which keys to set for what `identity` sends to be tried again: of theirs alone, since
+    a shared key that is set is derived anew for everybody, who hear nothing meanwhile."""
     theirs, own = sent_with(encryption, identity), sent_with(encryption, me)
-    both = (theirs,) if theirs == own else (theirs, own)
-    return tuple(one for one in both if one is not None)
+    if theirs is None:
+        return ()
+    ours = () if encryption.key is not None or own is None or identity == me else (own,)
+    return ((identity, *theirs[1:]), *ours)
 
 
 def sent_with(encryption: Encryption, identity: str) -> _Setting | None:

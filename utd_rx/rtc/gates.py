@@ -42,7 +42,6 @@ class TrackGates:
         switch: Callable[[rtc.Track, bool], None] = ffi.switch,
     ) -> None:
         self._room, self._reads_encrypted, self._switch = room, reads_encrypted, switch
-        self._loop = asyncio.get_running_loop()
         self._gates: dict[str, TrackGate] = {}
         self._fits: dict[str, tuple[bool, float]] = {}  # the last word of somebody, and when
         self._began: dict[str, float] = {}  # those whose key has not fitted yet
@@ -62,8 +61,9 @@ class TrackGates:
         self._close(sid)
         self._play(track, False)
         if self._reads_encrypted:
-            self._began[sid] = self._loop.time()
-            self._timers[sid] = self._loop.call_later(LATE, self._open_late, sid)
+            loop = asyncio.get_running_loop()
+            self._began[sid] = loop.time()
+            self._timers[sid] = loop.call_later(LATE, self._open_late, sid)
 
     def end(self, sid: str) -> None:
         """It is over. Idempotent."""
@@ -74,7 +74,7 @@ class TrackGates:
     def told(self, identity: str, state: EncryptionState) -> None:
         """The key fits what somebody publishes, or it does not."""
         fits = state is EncryptionState.OK
-        self._fits[identity] = fits, self._loop.time()
+        self._fits[identity] = fits, asyncio.get_running_loop().time()
         who = self._room.remote_participants.get(identity)
         for sid in () if who is None else who.track_publications:
             if sid in self._gates and not fits:
@@ -100,7 +100,8 @@ class TrackGates:
 
     def _open_in(self, seconds: float, sid: str) -> None:
         self._close(sid)
-        self._timers[sid] = self._loop.call_later(seconds, self._open, sid)
+        loop = asyncio.get_running_loop()
+        self._timers[sid] = loop.call_later(seconds, self._open, sid)
 
     def _open(self, sid: str) -> None:
         del self._timers[sid]

@@ -12,6 +12,7 @@ import logging
 import os
 import re
 import threading
+from collections import Counter
 from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -56,9 +57,27 @@ _KEY: Final = re.compile(r"(key: (?:Some\()?)\[[\d, ]*\]")
 """A key of encryption in a request that LiveKit's native side writes into its log as it failed."""
 
 
+_UNREAD: Final = ("Decryption failed", "Failed to decrypt", "handle_encrypted_data error")
+"""What it says of each message that is not decrypted, as often as somebody sends one."""
+
+_unread = Counter[str]()
+
+
+def _is_too_often(message: str) -> bool:
+    """Whether it was said so often that another time says nothing: the first is told, the second,
+    the fourth and so on."""
+    said = next((one for one in _UNREAD if one in message), None)
+    if said is None:
+        return False
+    _unread[said] += 1
+    return _unread[said].bit_count() > 1
+
+
 def _is_told(record: logging.LogRecord) -> bool:
     """Whether a line of LiveKit's log is let through; as foreign text, since it quotes servers."""
     message = record.getMessage()
+    if _is_too_often(message):
+        return False
     without_keys = _KEY.sub(r"\1[…]", message)
     record.msg, record.args = foreign_text(without_keys, max_text=MAX_LINE), ()
     return _LOGGER.isEnabledFor(logging.DEBUG) or not any(noise in message for noise in _NOISE)

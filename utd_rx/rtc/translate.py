@@ -24,7 +24,6 @@ from attrs import evolve
 
 from utd_rx.models import events as ev
 from utd_rx.models.connection import ConnectionQuality, DisconnectReason
-from utd_rx.models.data_tracks import DataTrackInfo
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.participant import (
     LocalParticipant,
@@ -40,6 +39,7 @@ from utd_rx.models.transcript import TranscriptSegment
 from utd_rx.ports.verdicts import Verdicts
 from utd_rx.protocol.transcribing import MAX_WORDS
 from utd_rx.rtc import native
+from utd_rx.rtc.data_track_list import DataTrackList
 from utd_rx.rtc.encrypting import state_of
 
 if TYPE_CHECKING:
@@ -65,23 +65,19 @@ class Translator:
         me = room.local_participant.identity
         self._verdicts = Verdicts(me, reads_encrypted=reads_encrypted)
         self._reconnecting = False
-        self._data_tracks: dict[
-            str, tuple[str, DataTrackInfo]
-        ] = {}  # which no room of LiveKit's has
+        self._data_tracks = DataTrackList()
         self._take(snapshot_of(room))
 
     def _take(self, snapshot: ev.RoomSnapshot) -> None:
         for track in snapshot.local.tracks:
             if self._is_over(track.sid):
                 snapshot = evolve(snapshot, local=snapshot.local.without_track(track.sid))
-        if self._data_tracks:
-            remotes = tuple(map(self._with_data_tracks, snapshot.remotes))
-            snapshot = evolve(snapshot, remotes=remotes)
+        remotes = map(self._data_tracks.given, snapshot.remotes)
         self._me = snapshot.local.identity
         self.snapshot = snapshot = evolve(
             snapshot,
             local=self._verdicts.judged(snapshot.local),
-            remotes=tuple(map(self._verdicts.judged, snapshot.remotes)),
+            remotes=tuple(map(self._verdicts.judged, remotes)),
         )
         everybody: tuple[Participant, ...] = (snapshot.local, *snapshot.remotes)
         self._told = {each.identity: each for each in everybody}
@@ -170,7 +166,7 @@ class Translator:
     def on_participant_connected(self, participant: rtc.RemoteParticipant) -> Events:
         if participant.identity in self._told:
             return self._changed(participant)
-        remote = self._with_data_tracks(participant_of(RemoteParticipant, participant))
+        remote = self._data_tracks.given(participant_of(RemoteParticipant, participant))
         remote = self._verdicts.judged(remote)
         self._told[remote.identity] = remote
         return [ev.ParticipantConnected(remote)]
@@ -299,22 +295,14 @@ class Translator:
 
     # -- data tracks ----------------------------------------------------------------------------
 
-    def _with_data_tracks(self, who: RemoteParticipant) -> RemoteParticipant:
-        known = self._data_tracks.values()
-        tracks = tuple(track for identity, track in known if identity == who.identity)
-        return evolve(who, data_tracks=tracks) if tracks else who
-
     def on_data_track_published(self, track: rtc.RemoteDataTrack) -> Events:
-        info, identity = DataTrackInfo(track.info.sid, track.info.name), track.publisher_identity
-        self._data_tracks[info.sid] = identity, info
+        identity, info = self._data_tracks.add(track)
         if isinstance(told := self._told.get(identity), RemoteParticipant):
             self._told[identity] = told.with_data_track(info)
             yield ev.DataTrackPublished(identity, info)
 
     def on_data_track_unpublished(self, *sids: str) -> Events:
-        for identity, info in [
-            self._data_tracks.pop(one) for one in sids if one in self._data_tracks
-        ]:
+        for identity, info in filter(None, map(self._data_tracks.drop, sids)):
             if isinstance(told := self._told.get(identity), RemoteParticipant):
                 self._told[identity] = told.without_data_track(info.sid)
                 yield ev.DataTrackUnpublished(identity, info)

@@ -139,7 +139,8 @@ class MediaSession(
 
     @property
     def room(self) -> RoomPort:
-        """The media room under the session; a `UTDRoom` unless one was given."""
+        """The media room under the session; a `UTDRoom` where it lives in this process, unless one
+        was given (docs/audio.md, "The media process")."""
         return self._room
 
     # --- joining and leaving --------------------------------------------------------------------

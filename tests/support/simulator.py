@@ -1,0 +1,41 @@
+"""LiveKit's own scenarios for a session's room, wherever that lives."""
+
+from __future__ import annotations
+
+import gc
+from typing import Any
+
+from livekit import rtc
+from livekit.rtc import SimulateScenarioKind
+
+from tests.support.living import is_apart, raw_room
+from utd_rx.media.house import house
+from utd_rx.media.near import Near
+from utd_rx.rtc.room import UTDRoom
+from utd_rx.sessions.media_session import MediaSession
+
+
+class Simulator:
+    """Is in the process of the rooms, and finds them by who is in them."""
+
+    async def simulate(self, identity: str, scenario: int) -> None:
+        """Have the connection of `identity` go through a scenario."""
+        rooms = [room.room for room in gc.get_objects() if isinstance(room, UTDRoom)]
+        [room] = [room for room in rooms if room is not None and _is(room, identity)]
+        await room.simulate_scenario(SimulateScenarioKind.ValueType(scenario))
+
+
+async def simulate(session: MediaSession[Any], scenario: SimulateScenarioKind.ValueType) -> None:
+    """Have the session's connection go through a scenario."""
+    if not is_apart():
+        await raw_room(session).simulate_scenario(scenario)
+        return
+    process = await house().succession.host()
+    there: Any = process.port(Near, Simulator, f"{__name__}:Simulator")
+    local = session.local_participant
+    assert local is not None
+    await there.simulate(local.identity, int(scenario))
+
+
+def _is(room: rtc.Room, identity: str) -> bool:
+    return room.isconnected() and room.local_participant.identity == identity
