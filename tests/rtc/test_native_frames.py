@@ -75,6 +75,7 @@ async def test_at_the_end_livekit_has_its_callback_back(passed_on: list[str]) ->
         feeder.put(FRAME)
         while "capture_audio_frame" not in passed_on:  # noqa: ASYNC110 - on a native thread
             await asyncio.sleep(0)
+        assert not feeder.dropped
     finally:
         native_frames.native().take_over(streams.exchange().hear)
     await feeder.aclose()

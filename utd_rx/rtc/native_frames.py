@@ -30,10 +30,24 @@ NATIVE_QUEUE: Final = 100
 LiveKit's default of 10 loses 5 % of one track's on a busy machine (`benchmarks.tracks`). What comes
 late comes at once, so it is no delay to who bounds theirs."""
 
-_DECLARED: Final = """
-uint64_t livekit_ffi_request(const uint8_t *, size_t, const uint8_t **, size_t *);
-bool livekit_ffi_drop_handle(uint64_t);
+_DECLARED: Final[dict[str, Any]] = {
+    "_version": 0x2601,
+    "_types": (
+        b"\x00\x00\x09\x0d\x00\x00\x18\x01\x00\x00\x00\x0f\x00\x00\x01\x0d\x00\x00\x0a\x03"
+        b"\x00\x00\x1c\x01\x00\x00\x04\x03\x00\x00\x05\x03\x00\x00\x00\x0f\x00\x00\x01\x01"
+        b"\x00\x00\x12\x01"
+    ),
+    "_globals": (
+        *(b"\x00\x00\x00\x23livekit_ffi_drop_handle", 0),
+        *(b"\x00\x00\x03\x23livekit_ffi_request", 0),
+    ),
+}
+"""What cffi's `FFI.emit_python_code` makes of these, which takes a parser of C and 20 ms:
+
+    uint64_t livekit_ffi_request(const uint8_t *, size_t, const uint8_t **, size_t *);
+    bool livekit_ffi_drop_handle(uint64_t);
 """
+
 _KINDS: Final = "audio_stream_event", "video_stream_event", "capture_audio_frame"
 
 Taker: TypeAlias = Callable[[str, Any], bool]
@@ -57,20 +71,20 @@ def check() -> None:
     _sound_request(0, AudioFormat())
     _picture_request(0)
     SoundRequest(0, AudioFormat())
+    native()
 
 
 class Native:
     """LiveKit's native library; `callers` are threads of its that keep their thread state."""
 
     def __init__(self) -> None:
-        import cffi
+        import _cffi_backend
         from livekit.rtc import __version__
         from livekit.rtc import _ffi_client as private
 
         self._private, self._version = private, __version__.encode("ascii")
         self._loaded = private.FfiClient.instance._ffi_lib
-        self._ffi = cffi.FFI()
-        self._ffi.cdef(_DECLARED)
+        self._ffi = _cffi_backend.FFI("utd_rx.rtc", **_DECLARED)
         self._library = self._ffi.dlopen(self._loaded._name)
         self._process = os.getpid()
         self.callers: set[int] = set()
