@@ -174,7 +174,7 @@ async def test_whoever_is_cancelled_renewing_leaves_it_to_the_next(
     first.cancel()
     await asyncio.wait([first])
     assert first.cancelled()
-    minting.valid = None
+    minting.valid = {2, 3}  # the mint of who was cancelled may come first, or last
     minting.gate.set()
     await second
 
