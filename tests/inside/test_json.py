@@ -17,6 +17,8 @@ from tests.sessions.stage import Stage
 from tests.testing.test_strategies import BASES, all_models
 from utd_rx import (
     AudioFrame,
+    Encryption,
+    KeyRing,
     RemoteParticipant,
     RoomEvent,
     SpeakRequest,
@@ -58,7 +60,15 @@ SEEN: dict[str, Any] = {
 TOLD = DataReceived(b"\xff", "ana")
 
 FRAMES = {AudioFrame, VideoFrame}
-MODELS = [model for model in all_models() if model not in FRAMES]
+KEYS = {Encryption, KeyRing}
+MODELS = [model for model in all_models() if model not in FRAMES | KEYS]
+
+
+def test_keys_have_no_json() -> None:
+    for value in (Encryption("open sesame"), Encryption(keys={"ana": "open sesame"})):
+        with pytest.raises(TypeError, match="no Encryption") as refused:
+            to_json(value)
+        assert "sesame" not in str(refused.value)
 
 
 def through_text(wire: object) -> object:

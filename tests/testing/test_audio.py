@@ -51,6 +51,7 @@ async def test_level_activity_gain_and_mute_are_those_of_a_real_one() -> None:
     audio = FakeAudio(clock)
     microphone, frames, seen = Microphone(backend=audio), list[AudioFrame](), list[AudioFrame]()
     microphone.frames.subscribe(seen.append)
+    microphone.level.subscribe()  # else it is told only twice a second
     await microphone.open(frames.append)
     audio.say(loud(0.1))
     clock.advance(0.1)

@@ -28,7 +28,7 @@ def to_json(value: object, *, credentials: bool = False) -> Any:
         credentials: Whether tokens, and where they are good for, are in it as well.
 
     Raises:
-        TypeError: There is no JSON for it: sound, pictures, and what is alive, as a session.
+        TypeError: There is no JSON for it: sound, pictures, keys, and what is alive, as a session.
     """
     try:
         return encode(value, Style.WHOLE if credentials else Style.SHOWN)
