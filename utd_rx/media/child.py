@@ -32,6 +32,9 @@ BEAT: Final = 1.0
 LEAVING: Final = 0.8
 """Seconds to leave the rooms when the app is gone, whose ghost the others see until then."""
 
+NICE: Final = -11
+"""Its priority where that is allowed, as that of PulseAudio and PipeWire."""
+
 MAX_WORDS: Final = 1024 * 1024
 """Bytes of what it says to nobody; then it begins anew."""
 
@@ -49,6 +52,8 @@ def main(descriptor: int, parent: int, modules: str, levels: str) -> None:
     talkative as the app's, by the `levels` of `LOGGERS`.
     """
     faulthandler.enable()
+    with suppress(OSError):  # where it may: sound is due every 10 ms, whoever wants the processor
+        os.setpriority(os.PRIO_PROCESS, 0, NICE)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())  # what the app blocks is its own affair
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ[VARIABLE] = "inline"  # here is where they live
