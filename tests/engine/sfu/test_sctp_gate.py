@@ -15,6 +15,7 @@ from aiortc.rtcsctptransport import (
     InitChunk,
     ReconfigChunk,
     SackChunk,
+    parse_packet,
     serialize_packet,
 )
 from hypothesis import given
@@ -22,7 +23,7 @@ from hypothesis import strategies as st
 
 from tests.engine.sfu.test_transport import Pair, pair
 from utd_rx.engine.sfu.data_channels import RELIABLE
-from utd_rx.engine.sfu.sctp_gate import MAX_HELD, MAX_STREAMS, Admittance, judge
+from utd_rx.engine.sfu.sctp_gate import MAX_HELD, MAX_STREAMS, Admittance, judge, trimmed
 
 __all__ = ["pair"]
 
@@ -72,6 +73,9 @@ def _bundle(chunks: tuple[Chunk, ...]) -> bytes:
         ([data(96)], Admittance.PASS),
         ([data(97)], Admittance.DROP),
         ([data(2**31 - 1)], Admittance.DROP),
+        ([data(1), data(97)], Admittance.TRIM),
+        ([data(97), sack((2, 5000))], Admittance.DROP),
+        ([sack((2, 5000)), data(97)], Admittance.DROP),
         ([data(n) for n in range(1, 65)], Admittance.PASS),
         ([data(n) for n in range(1, 66)], Admittance.ABORT),
         ([data(1, b"")], Admittance.ABORT),
@@ -84,6 +88,14 @@ def _bundle(chunks: tuple[Chunk, ...]) -> bytes:
 )
 def test_verdicts(chunks: list[Chunk], verdict: Admittance) -> None:
     assert judge(packet(*chunks), 0, 4000) is verdict
+
+
+def test_a_packet_that_fills_a_hole_and_goes_on_far_ahead_fills_it() -> None:
+    far_ahead = packet(data(1, b"hole"), data(26), data(97), data(98, b"far"), sack((2, 5)))
+    _, _, _, chunks = parse_packet(trimmed(far_ahead, 0))
+    assert list(map(bytes, chunks)) == [
+        bytes(one) for one in (data(1, b"hole"), data(26), sack((2, 5)))
+    ]
 
 
 def test_before_the_first_number_is_known_none_is_too_far() -> None:

@@ -18,7 +18,7 @@ from aiortc import RTCDataChannel, RTCDataChannelParameters, RTCSctpTransport
 from aiortc.rtcsctptransport import RTCSctpCapabilities
 
 from utd_rx.engine.sfu.answers import MAX_MESSAGE_SIZE
-from utd_rx.engine.sfu.sctp_gate import MAX_HELD, MAX_STREAMS, WINDOW, Admittance, judge
+from utd_rx.engine.sfu.sctp_gate import MAX_HELD, MAX_STREAMS, WINDOW, Admittance, judge, trimmed
 
 _logger = logging.getLogger(__name__)
 
@@ -110,8 +110,11 @@ class DataChannels:
     def receive(self, packet: bytes) -> None:
         if self.is_closed:
             return
-        verdict = judge(packet, self._sctp._last_received_tsn, self.on_their_way)
-        if verdict is not Admittance.PASS:
+        received = self._sctp._last_received_tsn
+        verdict = judge(packet, received, self.on_their_way)
+        if verdict is Admittance.TRIM:
+            packet = trimmed(packet, received)
+        elif verdict is not Admittance.PASS:
             self.dropped += 1
             if verdict is Admittance.ABORT:
                 self.close()

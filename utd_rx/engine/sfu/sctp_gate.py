@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from enum import Enum, auto
 from typing import Final
 
+from google_crc32c import value as crc32c
+
 _HEADER: Final = 12
 _CHUNK: Final = struct.Struct("!BBH")
 _DATA: Final = struct.Struct("!IH")  # TSN and stream, of more
@@ -45,6 +47,9 @@ size on each of the three, and what is ahead of a hole."""
 
 class Admittance(Enum):
     PASS = auto()
+    TRIM = auto()
+    """What `trimmed` leaves of it may pass: a hole is often filled by a packet that goes on far
+    ahead, and is sent again and again until it is."""
     DROP = auto()
     ABORT = auto()
 
@@ -54,16 +59,14 @@ def judge(packet: bytes, received: int | None, outstanding: int) -> Admittance:
 
     `outstanding` chunks have gone out and are not acknowledged.
     """
-    verdict, gaps = Admittance.PASS, 0
-    for count, (kind, at, size) in enumerate(_chunks(packet)):
-        if count >= _MAX_CHUNKS:
+    verdict, gaps, far, count = Admittance.PASS, 0, 0, 0
+    for count, (kind, at, size) in enumerate(_chunks(packet), 1):
+        if count > _MAX_CHUNKS:
             return Admittance.ABORT
         if kind == _DATA_CHUNK and size >= _DATA_HEADER:
             if size == _DATA_HEADER:  # "No User Data", which RFC 9260 ends an association for
                 return Admittance.ABORT
-            tsn, _ = _DATA.unpack_from(packet, at + _CHUNK.size)
-            if received is not None and WINDOW < ((tsn - received) & 0xFFFFFFFF) < 0x80000000:
-                verdict = Admittance.DROP
+            far += _is_far(packet, at, received)
         elif kind == _SACK_CHUNK and size >= _SACK_HEADER:
             (blocks,) = struct.unpack_from("!H", packet, at + 12)
             for block in range(min(blocks, (size - _SACK_HEADER) // _GAPS.size)):
@@ -75,7 +78,27 @@ def judge(packet: bytes, received: int | None, outstanding: int) -> Admittance:
                 verdict = Admittance.DROP
         elif kind in _PARAMETERS and not _end(packet, at + _PARAMETERS[kind], at + size):
             return Admittance.ABORT
+    if far and verdict is Admittance.PASS:
+        verdict = Admittance.TRIM if far < count else Admittance.DROP
     return verdict
+
+
+def trimmed(packet: bytes, received: int | None) -> bytes:
+    """Return the packet without the chunks that are too far ahead, which come again."""
+    near = b"".join(
+        packet[at : at + size + -size % 4]
+        for kind, at, size in _chunks(packet)
+        if not (kind == _DATA_CHUNK and size >= _DATA_HEADER and _is_far(packet, at, received))
+    )
+    head = packet[: _HEADER - 4]
+    checksum: int = crc32c(head + bytes(4) + near)
+    return head + checksum.to_bytes(4, "little") + near
+
+
+def _is_far(packet: bytes, at: int, received: int | None) -> bool:
+    """Whether the DATA chunk there is further ahead of what has come than `WINDOW`."""
+    tsn, _ = _DATA.unpack_from(packet, at + _CHUNK.size)
+    return received is not None and WINDOW < ((tsn - received) & 0xFFFFFFFF) < 0x80000000
 
 
 def _end(packet: bytes, at: int, end: int) -> bool:
