@@ -102,11 +102,15 @@ class Publisher:
         rtc = native.sdk()
         local = self._room.local_participant
         try:
-            publication = publication_of(await local.publish_track(track.track, track.options))
+            published = await local.publish_track(track.track, track.options)
         except rtc.participant.PublishTrackError as error:
-            code = UTDErrorCode.TIMEOUT if "timed out" in error.message else UTDErrorCode.SERVER
-            told = foreign_text(error.message)
-            raise UTDStreamException(f"Publishing failed: {told}.", code=code) from error
+            refusal = error.message
+        else:
+            refusal = None
+        if refusal is not None:
+            code = UTDErrorCode.TIMEOUT if "timed out" in refusal else UTDErrorCode.SERVER
+            raise UTDStreamException(f"Publishing failed: {foreign_text(refusal)}.", code=code)
+        publication = publication_of(published)
         track.sid = publication.sid
         if self._is_closed and track in self._pending:
             raise conflict(ConflictReason.LEFT, "The room was left.")
