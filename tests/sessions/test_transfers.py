@@ -197,6 +197,23 @@ async def test_what_comes_at_a_time_is_bounded(room: RoomSession, others: FakeTr
     assert (len(came.files), len(others.dropped)) == (MAX_COMING, 8)
 
 
+async def test_what_a_sender_is_called_is_told_as_one_printable_line(
+    room: RoomSession, fake: FakeRoom, others: FakeTransfers
+) -> None:
+    called = "ben\x1b[2J\n\u202e"
+    fake.emit(ParticipantConnected(RemoteParticipant(called)))
+    came = Came(room)
+    send(others, b"abc", sender=called, size=7)
+    send(others, b"abc", sender=called, ends=False)
+    await settle()
+    fake.emit(ParticipantDisconnected(called))
+    await settle()
+    for file, words in zip(came.files, ("announced 7 bytes", "left before"), strict=True):
+        assert file.failure is not None
+        assert words in file.failure.message
+        assert file.failure.message.isprintable()
+
+
 @pytest.mark.parametrize(
     ("proposed", "name"),
     [

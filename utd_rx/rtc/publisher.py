@@ -257,7 +257,7 @@ class Publisher:
             self._over.discard(sid)
         except (UTDStreamException, native.sdk().participant.UnpublishTrackError) as error:
             # It is gone with the connection, or the server took it before, or it comes back.
-            logger.info("unpublishing %s: %r", sid, error)
+            logger.info("unpublishing %s: %s", foreign_text(sid), foreign_text(repr(error)))
         finally:
             task.cancel()
 

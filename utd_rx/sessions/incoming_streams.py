@@ -14,7 +14,7 @@ from reactivex.disposable import Disposable
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conflict, invalid
 from utd_rx.models.checks import absolute, whole
 from utd_rx.models.frozen_map import FrozenMap
-from utd_rx.models.secrets import printable
+from utd_rx.models.secrets import foreign_text, printable
 from utd_rx.models.transfers import TransferInfo
 from utd_rx.state.piping import piped
 from utd_rx.state.reports import report
@@ -114,7 +114,8 @@ class IncomingTransfer(Generic[T]):
         self.attributes = FrozenMap({**self.attributes, **added})
         announced = self.info.size
         if failure is None and announced is not None and announced != self._size:
-            words = f"{self.info.sender} announced {announced} bytes and sent {self._size}"
+            sender = foreign_text(self.info.sender)
+            words = f"{sender} announced {announced} bytes and sent {self._size}"
             failure = UTDStreamException(words, code=UTDErrorCode.MALFORMED_RESPONSE)
         self._is_over, self._failure = True, failure
         self._end()
