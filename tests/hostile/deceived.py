@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from urllib.parse import quote
 
 from tests.hostile.engine_lies import JOINS, Comes, Tell
@@ -35,4 +36,5 @@ async def meet(engine: Liar, lie: Lie[Tell, Comes], room: str) -> None:
     if failure is not None:
         assert failure.message.isprintable(), lie.name
         assert len(failure.message) < 2 * MAX_TEXT, lie.name
-        assert engine.ready["app_key"] not in repr([failure, failure.__cause__]), lie.name
+        shown = "".join(traceback.format_exception(failure))
+        assert engine.ready["app_key"] not in shown + repr(vars(failure)), lie.name

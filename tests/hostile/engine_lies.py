@@ -69,6 +69,11 @@ def _echo_without_http(said: Exchange, _: Random) -> bytes:
     return f"HTTP/9 {' '.join(said.credentials)} \x1b[2J\r\n\r\n".encode()
 
 
+def _echo_in_a_cut_head(said: Exchange, _: Random) -> bytes:
+    quoted = " ".join(said.credentials)
+    return f"HTTP/1.1 400 {quoted} Bad\r\nX-Echo: {quoted}\r\n".encode()
+
+
 def _body(change: Callable[[bytes], bytes], **headers: str) -> Tell:
     """Change every body."""
 
@@ -153,6 +158,7 @@ LIES: Final[tuple[Lie[Tell, Comes], ...]] = (
     _row("a code that is none", _body(lambda body: b'{"code": {"a": []}}'), _M),
     _row("what it was sent", _echo, "VALIDATION"),
     _row("what it was sent, without HTTP", _echo_without_http, _M, _N),
+    _row("what it was sent, in a head that is cut", _echo_in_a_cut_head, _N),
     # What is no answer.
     _row("a page", _body(lambda body: b"<html>welcome</html>"), _M),
     _row("a list", _body(lambda body: b"[" + body + b"]"), _M),

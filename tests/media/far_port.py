@@ -27,6 +27,9 @@ class Talker:
     async def log(self, text: str) -> None:
         logging.getLogger("utd_rx.talker").warning("%s", text)
 
+    async def garble(self, text: str) -> None:
+        logging.getLogger("utd_rx.talker").warning(f"{text} %d", "no number")  # noqa: G004 - as somebody may
+
     async def level(self) -> int:
         return logging.getLogger("utd_rx.talker").getEffectiveLevel()
 

@@ -43,8 +43,9 @@ async def test_it_is_a_process_of_its_own_with_this_ones_modules(
     assert await there.path() == path
     await there.log(f"for people: {TOKEN}")
     await there.log("x" * (MAX_LINE + 100))
+    await there.garble(f"for people: {TOKEN}")
     lines = [one.getMessage() for one in caplog.records if one.name == "utd_rx.talker"]
-    assert lines == ["for people: …", "x" * MAX_LINE + "…"]
+    assert lines == ["for people: …", "x" * MAX_LINE + "…", "for people: … %d"]
     assert await there.interrupt() == "alive"
     assert process.failure is None
 

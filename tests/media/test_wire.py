@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.media import wire
 from utd_rx.media.wire import Ask, Beat, Delivery, Message, Unframer, framed
+from utd_rx.models.secrets import MAX_TEXT
 
 MESSAGES: list[Message] = [Beat(), Ask(1, 2, "connect", b"words"), Delivery(3, ("x" * 500,))]
 
@@ -70,3 +71,10 @@ def test_an_error_crosses_as_itself_or_as_what_it_says() -> None:
     odd = pickle.loads(wire.pickled_error(Proud("a", "b")))
     assert isinstance(odd, UTDStreamException)
     assert odd.message == "Proud: a b"
+
+
+def test_what_is_said_of_an_error_that_cannot_cross_is_one_short_printable_line() -> None:
+    told = pickle.loads(wire.pickled_error(Proud("\x1b[2J\n", "x" * 1_000_000))).message
+    assert told.isprintable()
+    assert told.startswith("Proud: \ufffd[2J xxx")
+    assert len(told) < 2 * MAX_TEXT

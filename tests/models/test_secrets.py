@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import ast
+from pathlib import Path
+from typing import Final
 from urllib.parse import quote, quote_plus
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import utd_rx
+from tests.support.syntax import parse
 from utd_rx.models.secrets import HIDDEN, MAX_TEXT, foreign_text, printable, without_secrets
 
 PASSWORD = "p&ss/w%rd ü+~"
@@ -90,3 +95,31 @@ def test_a_token_is_hidden_however_it_and_what_is_before_it_are_escaped(
 
 def test_a_short_token_is_hidden_behind_an_escape_too() -> None:
     assert foreign_text("at %22eyJhbGc%2EeyJz%22: no") == "at %22…%22: no"
+
+
+LOCAL: Final = frozenset(("rtc/native.py",))
+"""Its words are of this machine's loader, and where they come from helps."""
+
+
+def keeps_an_error_of_others(handler: ast.ExceptHandler) -> bool:
+    """Whether a foreign text is told by what is raised while the error that said it is handled, and
+    so travels along, raw, as its cause or context."""
+    inside = [node for part in handler.body for node in ast.walk(part)]
+    called = [node.func for node in inside if isinstance(node, ast.Call)]
+    tells = any(getattr(what, "id", "") in {"foreign_text", "transport_failure"} for what in called)
+    return tells and any(isinstance(node, ast.Raise) for node in inside)
+
+
+def test_no_error_that_tells_foreign_words_carries_them_raw_as_well() -> None:
+    package = Path(utd_rx.__file__).parent
+    handlers = {
+        f"{path.relative_to(package)}": [
+            node
+            for node in ast.walk(parse(path.read_text(encoding="utf-8")))
+            if isinstance(node, ast.ExceptHandler)
+        ]
+        for folder in ("agent", "media", "rest", "rtc", "sessions")
+        for path in sorted((package / folder).rglob("*.py"))
+    }
+    kept = {name for name, found in handlers.items() if any(map(keeps_an_error_of_others, found))}
+    assert kept == LOCAL

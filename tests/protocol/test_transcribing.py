@@ -61,6 +61,15 @@ def test_nobody_changes_a_turn_that_another_one_tells() -> None:
     ]
 
 
+def test_who_claims_words_of_another_is_named_beside_them_and_ends_no_turn_of_an_agents() -> None:
+    ana = "TR_ana"
+    transcript = after(words("1", "true", track=ana), words("1", "forged", by="eve", track=ana))
+    assert [(turn.told_by, turn.speaker, turn.is_final) for turn in transcript.turns] == [
+        ("agent", "ana", False),
+        ("eve", "ana", False),
+    ]
+
+
 def test_a_turn_without_a_final_ends_with_the_next_one_of_its_speaker() -> None:
     transcript = after(words("1", "one"), words("2", "two", track="TR_ana"), words("3", "three"))
     assert [turn.is_final for turn in transcript.turns] == [True, False, False]

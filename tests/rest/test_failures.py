@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import traceback
 from email.utils import formatdate
 
 import aiohttp
@@ -223,8 +224,9 @@ async def test_no_layer_below_sends_a_call_twice(make_client: MakeClient, method
         b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{",
         b"HTTP/1.1 401 No\r\nContent-Length: %d\r\n\r\n%s"
         % (len(m := b'{"message": "bad %s %s"}' % (BEARER.encode(), APP_KEY.encode())), m),
+        b"HTTP/1.1 400 %s Bad\r\nX-Echo: %s\r\n" % (APP_KEY.encode(), BEARER.encode()),
     ],
-    ids=["no reply", "no HTTP", "cut", "quoted"],
+    ids=["no reply", "no HTTP", "cut", "quoted", "quoted in a cut head"],
 )
 async def test_no_failure_shows_a_credential(
     make_client: MakeClient, caplog: pytest.LogCaptureFixture, answer: bytes
@@ -232,7 +234,7 @@ async def test_no_failure_shows_a_credential(
     with caplog.at_level(logging.DEBUG):
         async with socket_engine(answer) as broken:
             error: BaseException | None = await _failure(make_client(broken.base_url))
-    shown = caplog.text
+    shown = caplog.text + "".join(traceback.format_exception(error))
     while error is not None:
         shown += repr(error) + str(error) + repr(vars(error)) + repr(error.args)
         error = error.__cause__ or error.__context__

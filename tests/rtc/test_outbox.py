@@ -106,12 +106,14 @@ async def test_what_the_server_or_livekit_refuses_is_typed(monkeypatch: pytest.M
     box, _ = outbox(native)
 
     async def refuse(*_: Any, **__: Any) -> None:
-        raise PublishDataError("no")
+        raise PublishDataError("no\n\x1b[2J")
 
     monkeypatch.setattr(native, "publish_data", refuse)
     (error,) = await send_all(box, 1)
     assert error is not None
     assert error.code is UTDErrorCode.SERVER
+    assert error.message == "Sending failed: no \ufffd[2J."
+    assert (error.__cause__, error.__context__) == (None, None)  # LiveKit's own words, raw
     native.permissions = ParticipantPermission(can_publish_data=False)
     (error,) = await send_all(box, 1)
     assert error is not None

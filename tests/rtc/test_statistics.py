@@ -186,6 +186,7 @@ async def test_a_silent_livekit_a_lost_connection_and_a_refusal_are_typed(
     bench.native.error = RuntimeError("engine is closed")
     error = await raises(UTDErrorCode.UNKNOWN, bench.statistics.look())
     assert "engine is closed" in error.message
+    assert (error.__cause__, error.__context__) == (None, None)  # LiveKit's own words, raw
     bench.native.gate.clear()
     await raises(UTDErrorCode.TIMEOUT, bench.statistics.look())
     monkeypatch.setattr(statistics, "TIMEOUT", PATIENCE)

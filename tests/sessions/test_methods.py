@@ -15,10 +15,14 @@ from utd_rx.models.events import ParticipantConnected, ParticipantDisconnected
 from utd_rx.models.methods import MethodFailed, MethodInvocation
 from utd_rx.models.participant import RemoteParticipant
 from utd_rx.ports.methods import MethodRequest
+from utd_rx.protocol.wire.methods import failure_from_wire
 from utd_rx.sessions.methods import MAX_CALLS, MAX_OF_ONE
 from utd_rx.sessions.room import RoomSession
 from utd_rx.testing import run_virtual
 from utd_rx.testing.room import FakeRoom
+
+FOREIGN = "ben\x1b[2J\n\u202e"
+"""An identity that a terminal would obey."""
 
 CONFLICT, NOT_FOUND = UTDErrorCode.CONFLICT, UTDErrorCode.NOT_FOUND
 
@@ -64,6 +68,22 @@ async def test_a_call_gives_up_when_the_other_one_leaves(room: RoomSession, fake
     assert (await failure(calling)).code is NOT_FOUND
     assert (await failure(room.call("echo", to="ben"))).code is NOT_FOUND
     assert len(fake.methods.called) == 1
+
+
+async def test_what_somebody_is_called_is_told_as_one_printable_line(
+    room: RoomSession, fake: FakeRoom
+) -> None:
+    fake.emit(ParticipantConnected(RemoteParticipant(FOREIGN)))
+    await settle()
+    calling = asyncio.ensure_future(room.call("silent", to=FOREIGN))
+    await settle()
+    fake.emit(ParticipantDisconnected(FOREIGN))
+    told = {(await failure(calling)).message}
+    told |= {
+        failure_from_wire(number, "no", "", to=FOREIGN, method="echo").message
+        for number in (1400, 1404, 1500, 1501, 1502, 1503, 1504, 1505, 1999)
+    }
+    assert all(one.isprintable() for one in told), told
 
 
 @pytest.mark.parametrize("how", ["leave", "aclose"])

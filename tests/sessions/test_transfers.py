@@ -197,6 +197,23 @@ async def test_what_comes_at_a_time_is_bounded(room: RoomSession, others: FakeTr
     assert (len(came.files), len(others.dropped)) == (MAX_COMING, 8)
 
 
+async def test_what_a_sender_is_called_is_told_as_one_printable_line(
+    room: RoomSession, fake: FakeRoom, others: FakeTransfers
+) -> None:
+    called = "ben\x1b[2J\n\u202e"
+    fake.emit(ParticipantConnected(RemoteParticipant(called)))
+    came = Came(room)
+    send(others, b"abc", sender=called, size=7)
+    send(others, b"abc", sender=called, ends=False)
+    await settle()
+    fake.emit(ParticipantDisconnected(called))
+    await settle()
+    for file, words in zip(came.files, ("announced 7 bytes", "left before"), strict=True):
+        assert file.failure is not None
+        assert words in file.failure.message
+        assert file.failure.message.isprintable()
+
+
 @pytest.mark.parametrize(
     ("proposed", "name"),
     [
@@ -210,7 +227,13 @@ async def test_what_comes_at_a_time_is_bounded(room: RoomSession, others: FakeTr
         (".bashrc", "bashrc"),
         ("a\x00b\nc\x1b.txt", "a_b c_.txt"),
         ("con.txt", "_con.txt"),
-        ("a" * 300 + ".txt", "a" * 116 + ".txt"),
+        ("a" * 300 + ".txt", "a" * 236 + ".txt"),
+        ("a" * 300, "a" * 240),
+        ("a." + "b" * 300, "a." + "b" * 16),
+        ("\U0001f600" * 200 + ".txt", "\U0001f600" * 59 + ".txt"),
+        ("x" + "\U0001f600" * 200, "x" + "\U0001f600" * 59),
+        ("a" * 230 + "\U0001f468\u200d\U0001f469" * 9, "a" * 230 + "\U0001f468"),
+        ("x" * 199 + "\u0633" * 60 + ".\u067e", "x" * 199 + "\u0633" * 19 + ".\u067e"),
         ("x*y?.txt", "x_y_.txt"),
         ("\ud800.txt", "_.txt"),
         ("C:", "file"),

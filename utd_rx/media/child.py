@@ -129,5 +129,6 @@ class _ToTheApp(logging.Handler):
         try:
             text = foreign_text(self.format(record), max_text=MAX_LINE)
         except Exception:  # noqa: BLE001 - somebody's arguments do not fit their line
-            text = record.msg
+            words = record.msg if isinstance(record.msg, str) else type(record.msg).__name__
+            text = foreign_text(words, max_text=MAX_LINE)
         self._far.pipe.post(ChildLog(record.name, record.levelno, text))

@@ -34,6 +34,7 @@ from utd_rx.media.wire import (
     StopAsk,
     pickled_error,
     pickled_value,
+    said,
 )
 
 logger = logging.getLogger(__name__)
@@ -192,7 +193,7 @@ class FarEnd:
         except Exception as error:
             raise invalid(
                 f"what {ask.method}() is called with cannot be made in the media process "
-                f"({type(error).__name__}: {error}): what it is of has to be in a module that can "
+                f"({said(error)}): what it is of has to be in a module that can "
                 "be imported, and no __main__"
             ) from error
 

@@ -15,6 +15,7 @@ from attrs import frozen
 from utd_rx.errors import UTDErrorCode, UTDStreamException, invalid
 from utd_rx.media.ring import RingShape
 from utd_rx.models.audio import AudioFormat
+from utd_rx.models.secrets import foreign_text
 from utd_rx.models.video import VideoFormat
 
 HEADER: Final = struct.Struct("!IB")
@@ -246,9 +247,13 @@ def pickled_error(error: BaseException) -> bytes:
         words = pickle.dumps(error)
         pickle.loads(words)  # noqa: S301 - some can be pickled, and not be made again
     except Exception:  # noqa: BLE001 - whatever somebody else's `__reduce__` raises
-        said = f"{type(error).__name__}: {error}"
-        return pickle.dumps(UTDStreamException(said, code=UTDErrorCode.UNKNOWN))
+        return pickle.dumps(UTDStreamException(said(error), code=UTDErrorCode.UNKNOWN))
     return words
+
+
+def said(error: BaseException) -> str:
+    """Return what an error says, whoever wrote it, to be said within another."""
+    return f"{type(error).__name__}: {foreign_text(str(error))}"
 
 
 def pickled_value(value: object, what: str) -> bytes:
@@ -259,7 +264,7 @@ def pickled_value(value: object, what: str) -> bytes:
         raise
     except Exception as error:
         raise invalid(
-            f"{what} cannot go to the media process, as it is no value: {error}"
+            f"{what} cannot go to the media process, as it is no value: {said(error)}"
         ) from error
     if len(words) > MAX_MESSAGE // 2:
         raise invalid(
@@ -274,7 +279,7 @@ def unpickled(words: bytes, *, is_error: bool) -> tuple[Any, bool]:
     try:
         return pickle.loads(words), is_error  # noqa: S301 - see the module
     except Exception as error:  # noqa: BLE001 - whatever somebody else's class raises
-        return _lost(f"no result ({type(error).__name__}: {error})"), True
+        return _lost(f"no result ({said(error)})"), True
 
 
 def framed(message: Message, descriptors: int = 0) -> bytes:

@@ -29,7 +29,8 @@ class TranscriptTurn(Value):
         is_final: It is over; a correction may still come.
         was_cut: It was not told to its end.
         told_by: Who wrote it down, as the media server vouches for it: of anybody else's words it
-            is their claim. None where LiveKit names nobody: a packet of the older kind.
+            is their claim, and all who may send data can make one. None where LiveKit names
+            nobody: a packet of the older kind.
         track_sid: The track that was listened to, "" when that was not told.
         language: Of the words, as a tag like "en-US"; "" when that was not told.
     """

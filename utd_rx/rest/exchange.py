@@ -61,7 +61,8 @@ async def exchange(session: aiohttp.ClientSession, request: Request, timeouts: T
         try:
             return await handler(sent)
         except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-            raise transport_failure(error, proxy, request.secrets) from error
+            failure = transport_failure(error, proxy, request.secrets)
+        raise failure
 
     failure: UTDStreamException
     try:
@@ -84,9 +85,9 @@ async def exchange(session: aiohttp.ClientSession, request: Request, timeouts: T
         reason = foreign_text(error.message, *request.secrets)
         failure = malformed(f"the engine does not speak HTTP: {reason}")
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        raise transport_failure(error, proxy, request.secrets) from error
-    # Outside of the handler: aiohttp's error holds the request's headers, keys and all, and must
-    # not travel along as the cause or context of ours.
+        failure = transport_failure(error, proxy, request.secrets)
+    # Outside of the handler: aiohttp's error holds the request's headers, keys and all, or the
+    # reply's, which may quote them, and must not travel along as the cause or context of ours.
     raise failure
 
 

@@ -28,7 +28,9 @@ class ProxyRefusal(Exception):
 def transport_failure(
     error: Exception, proxy: Proxy | None, secrets: tuple[str | None, ...]
 ) -> UTDStreamException:
-    """Return what the caller gets when the exchange itself failed."""
+    """Return what the caller gets when the exchange itself failed, to be raised outside of the
+    handler: aiohttp's errors may hold a head that was cut, which quotes whatever was sent, and the
+    proxy's credentials. Only what TLS says travels along, as the cause."""
     # First: aiohttp's time-outs are connection errors too.
     if isinstance(error, TimeoutError):
         return timed_out(proxy, is_sent=not isinstance(error, aiohttp.ConnectionTimeoutError))
@@ -40,7 +42,9 @@ def transport_failure(
     if proxy is not None and isinstance(error, is_proxys):
         whom = f"the proxy {proxy}"
     reason = foreign_text(str(error) or type(error).__name__, *secrets)
-    return UTDStreamException(f"cannot reach {whom}: {reason}", code=UTDErrorCode.NETWORK)
+    failure = UTDStreamException(f"cannot reach {whom}: {reason}", code=UTDErrorCode.NETWORK)
+    failure.__cause__ = error if isinstance(error, aiohttp.ClientSSLError) else None
+    return failure
 
 
 def proxy_refused(status: int, proxy: Proxy | None) -> UTDStreamException:

@@ -98,7 +98,8 @@ class DataStreams:
         except native.sdk().data_stream.StreamError as error:
             words = foreign_text(error.description)
             failure = UTDStreamException(
-                f"{sender} did not send all of it: {words}", code=UTDErrorCode.NETWORK
+                f"{foreign_text(sender)} did not send all of it: {words}",
+                code=UTDErrorCode.NETWORK,
             )
         finally:
             reader.close()
@@ -187,13 +188,10 @@ class DataStreams:
         if not step.done():
             message = f"LiveKit did not take a part within {WRITE_TIMEOUT:g} s."
             raise UTDStreamException(message, code=UTDErrorCode.TIMEOUT)
-        try:
-            step.result()
-        except native.sdk().data_stream.StreamError as error:
+        if isinstance(error := step.exception(), native.sdk().data_stream.StreamError):
             words = foreign_text(error.description)
-            raise UTDStreamException(
-                f"Sending failed: {words}", code=UTDErrorCode.NETWORK
-            ) from error
+            raise UTDStreamException(f"Sending failed: {words}", code=UTDErrorCode.NETWORK)
+        step.result()
 
 
 def _info(told: Any, sender: str) -> TransferInfo:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conflict
@@ -76,7 +77,7 @@ class DataTrackEnds:
             )
         error = publishing.exception()
         if error is not None:
-            raise _refusal(name, error) from error
+            raise _refusal(name, error)
         self._own[number] = publishing.result()
         return number
 
@@ -87,15 +88,14 @@ class DataTrackEnds:
         if track is None or self._ended.done():
             raise conflict(ConflictReason.LEFT, "The data track is not published any more.")
         sdk = native.sdk()
-        try:
+        with suppress(sdk.PushFrameError):
             track.try_push(sdk.DataTrackFrame(frame.payload, frame.user_timestamp))
-        except sdk.PushFrameError as error:
-            if track.is_published():
-                message = "Frames come faster than LiveKit takes them: this one was not sent."
-                raise UTDStreamException(message, code=UTDErrorCode.RATE_LIMITED) from error
-            del self._own[number]
-            message = "The data track is not published any more."
-            raise conflict(ConflictReason.LEFT, message) from error
+            return
+        if track.is_published():
+            message = "Frames come faster than LiveKit takes them: this one was not sent."
+            raise UTDStreamException(message, code=UTDErrorCode.RATE_LIMITED)
+        del self._own[number]
+        raise conflict(ConflictReason.LEFT, "The data track is not published any more.")
 
     async def unpublish(self, number: int) -> None:
         """See `RoomPort.unpublish_data_track`."""
@@ -158,9 +158,8 @@ class DataTrackEnds:
             async for frame in frames:
                 sink(DataTrackFrame(frame.payload, frame.user_timestamp))
         except native.sdk().SubscribeDataTrackError as error:
-            logger.warning(
-                "data track %s cannot be read: %s", track.info.sid, foreign_text(error.message)
-            )
+            sid, told = foreign_text(track.info.sid), foreign_text(error.message)
+            logger.warning("data track %s cannot be read: %s", sid, told)
         finally:
             frames.close()
 

@@ -69,9 +69,10 @@ class Cutter:
             raise self._wrong(frame, "a frame has at most a second")
         if rate != self._format.sample_rate:
             try:
-                samples = self._convert(frame)
-            except Exception as error:
-                raise self._wrong(frame, foreign_text(str(error))) from error
+                return self._whole(self._convert(frame))
+            except Exception as error:  # noqa: BLE001 - whatever it is, it cannot be helped
+                told = foreign_text(str(error))
+            raise self._wrong(frame, told)
         return self._whole(samples)
 
     def finish(self) -> list[bytes]:

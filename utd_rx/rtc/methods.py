@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conflict
 from utd_rx.models.methods import MethodInvocation
+from utd_rx.models.secrets import foreign_text
 from utd_rx.ports.methods import InvocationSink, MethodRequest, Reply
 from utd_rx.protocol.wire.methods import failure_from_wire, failure_to_wire
 from utd_rx.rtc import ffi, native
@@ -58,9 +59,8 @@ class Methods:
             return str(answer.payload)
         if self._ended.done():
             raise conflict(ConflictReason.LEFT, "The connection ended before the answer came.")
-        raise UTDStreamException(
-            f"{request.to} did not answer within {request.timeout:g} s.", code=UTDErrorCode.TIMEOUT
-        )
+        message = f"{foreign_text(request.to)} did not answer within {request.timeout:g} s."
+        raise UTDStreamException(message, code=UTDErrorCode.TIMEOUT)
 
     def serve(self, method: str, sink: InvocationSink) -> None:
         """Deliver calls of `method`; see `RoomPort.serve`."""

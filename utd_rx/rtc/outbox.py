@@ -67,9 +67,8 @@ class Outbox:
             raise UTDStreamException(
                 f"It is not known whether the message was sent: {why}.", code=UTDErrorCode.TIMEOUT
             )
-        try:
-            sending.result()
-        except native.sdk().participant.PublishDataError as error:
+        if isinstance(error := sending.exception(), native.sdk().participant.PublishDataError):
             raise UTDStreamException(
                 f"Sending failed: {foreign_text(error.message)}.", code=UTDErrorCode.SERVER
-            ) from error
+            )
+        sending.result()

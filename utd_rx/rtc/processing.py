@@ -43,10 +43,11 @@ class ApmProcessor:
                 auto_gain_control=processing.gain_control,
             )
         except RuntimeError as error:  # in a forked child, for one
-            raise UTDStreamException(
-                f"LiveKit processes no voice here: {foreign_text(str(error))}",
-                code=UTDErrorCode.FEATURE_DISABLED,
-            ) from error
+            told = foreign_text(str(error))
+        else:
+            return
+        message = f"LiveKit processes no voice here: {told}"
+        raise UTDStreamException(message, code=UTDErrorCode.FEATURE_DISABLED)
 
     def process(self, frame: AudioFrame) -> AudioFrame:
         samples = self._ask(self._apm.process_stream, frame).reshape(frame.samples.shape)
@@ -67,8 +68,9 @@ class ApmProcessor:
             what(sound)
         except RuntimeError as error:
             told = foreign_text(str(error))
-            raise UTDStreamException(f"LiveKit refused to process a frame: {told}") from error
-        return np.frombuffer(sound.data, np.int16)
+        else:
+            return np.frombuffer(sound.data, np.int16)
+        raise UTDStreamException(f"LiveKit refused to process a frame: {told}")
 
 
 def to_native(frame: AudioFrame) -> rtc.AudioFrame:

@@ -102,11 +102,15 @@ class Publisher:
         rtc = native.sdk()
         local = self._room.local_participant
         try:
-            publication = publication_of(await local.publish_track(track.track, track.options))
+            published = await local.publish_track(track.track, track.options)
         except rtc.participant.PublishTrackError as error:
-            code = UTDErrorCode.TIMEOUT if "timed out" in error.message else UTDErrorCode.SERVER
-            told = foreign_text(error.message)
-            raise UTDStreamException(f"Publishing failed: {told}.", code=code) from error
+            refusal = error.message
+        else:
+            refusal = None
+        if refusal is not None:
+            code = UTDErrorCode.TIMEOUT if "timed out" in refusal else UTDErrorCode.SERVER
+            raise UTDStreamException(f"Publishing failed: {foreign_text(refusal)}.", code=code)
+        publication = publication_of(published)
         track.sid = publication.sid
         if self._is_closed and track in self._pending:
             raise conflict(ConflictReason.LEFT, "The room was left.")
@@ -253,7 +257,7 @@ class Publisher:
             self._over.discard(sid)
         except (UTDStreamException, native.sdk().participant.UnpublishTrackError) as error:
             # It is gone with the connection, or the server took it before, or it comes back.
-            logger.info("unpublishing %s: %r", sid, error)
+            logger.info("unpublishing %s: %s", foreign_text(sid), foreign_text(repr(error)))
         finally:
             task.cancel()
 

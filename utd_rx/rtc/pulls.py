@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import define, frozen
 
+from utd_rx.models.secrets import foreign_text
 from utd_rx.models.video import MAX_SIDE
 from utd_rx.rtc import ffi
 from utd_rx.rtc.reception import publication
@@ -116,7 +117,9 @@ class Pulls:
                 ffi.switch(there.track, wish.is_on)
             ffi.ask_size(there, *_size(there, wish.height))
         except Exception as error:  # noqa: BLE001 - it went meanwhile; its end is told
-            logger.debug("nothing can be asked of %s: %r", sid, error)
+            logger.debug(
+                "nothing can be asked of %s: %s", foreign_text(sid), foreign_text(repr(error))
+            )
             return
         track.asked = wish
         self._wait(sid, track)

@@ -166,11 +166,12 @@ class Statistics:
             tracks.append(self._told(empty, sample(stats, empty.direction)))
         try:
             whole = await self._room.get_rtc_stats()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, who looks gets a typed error
             told = foreign_text(str(error))
-            raise UTDStreamException(f"LiveKit gave no statistics: {told}.") from error
-        paths = [*whole.publisher_stats, *whole.subscriber_stats]
-        return RoomStatistics(tuple(tracks), round_trip(paths))
+        else:
+            paths = [*whole.publisher_stats, *whole.subscriber_stats]
+            return RoomStatistics(tuple(tracks), round_trip(paths))
+        raise UTDStreamException(f"LiveKit gave no statistics: {told}.")
 
     def _tracks(self) -> Iterator[tuple[rtc.Track, TrackStatistics]]:
         local = self._room.local_participant

@@ -10,6 +10,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
+from utd_rx.models.secrets import foreign_text
 from utd_rx.rtc.pulls import PAUSE
 from utd_rx.rtc.reception import publication
 
@@ -38,7 +39,9 @@ class Wishes:
         try:
             there.set_subscribed(is_wanted)
         except Exception as error:  # noqa: BLE001 - it went meanwhile; its end is told
-            logger.debug("nothing can be asked of %s: %r", sid, error)
+            logger.debug(
+                "nothing can be asked of %s: %s", foreign_text(sid), foreign_text(repr(error))
+            )
             return
         loop = asyncio.get_running_loop()
         self._pausing[sid] = loop.call_later(PAUSE, self._go_on, sid)

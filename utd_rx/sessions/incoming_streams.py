@@ -14,7 +14,7 @@ from reactivex.disposable import Disposable
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conflict, invalid
 from utd_rx.models.checks import absolute, whole
 from utd_rx.models.frozen_map import FrozenMap
-from utd_rx.models.secrets import printable
+from utd_rx.models.secrets import foreign_text, printable
 from utd_rx.models.transfers import TransferInfo
 from utd_rx.state.piping import piped
 from utd_rx.state.reports import report
@@ -30,8 +30,8 @@ MAX_WHOLE: Final = 16 * 1024 * 1024
 MAX_FILE: Final = 1024 * 1024 * 1024
 """Bytes of an item on the disk, where nothing else is said."""
 
-MAX_FILE_NAME: Final = 120
-"""Characters of a file's name."""
+MAX_FILE_NAME: Final = 240
+"""Bytes of a file's name: disks take 255, and a number may be added."""
 
 
 class IncomingTransfer(Generic[T]):
@@ -114,7 +114,8 @@ class IncomingTransfer(Generic[T]):
         self.attributes = FrozenMap({**self.attributes, **added})
         announced = self.info.size
         if failure is None and announced is not None and announced != self._size:
-            words = f"{self.info.sender} announced {announced} bytes and sent {self._size}"
+            sender = foreign_text(self.info.sender)
+            words = f"{sender} announced {announced} bytes and sent {self._size}"
             failure = UTDStreamException(words, code=UTDErrorCode.MALFORMED_RESPONSE)
         self._is_over, self._failure = True, failure
         self._end()
@@ -287,13 +288,21 @@ def safe_name(proposed: str) -> str:
     plain = printable(last.encode(errors="replace").decode())
     plain = "".join("_" if sign in '<>:"/\\|?*\ufffd' else sign for sign in plain)
     plain = plain.strip(" .")
-    stem, dot, ending = plain.rpartition(".")
-    if len(plain) > MAX_FILE_NAME:
-        keep = MAX_FILE_NAME - min(len(ending), 16) - 1
-        plain = f"{stem[:keep]}.{ending[:16]}" if dot and stem else plain[:MAX_FILE_NAME]
+    if len(plain.encode()) > MAX_FILE_NAME:
+        stem, dot, ending = plain.rpartition(".")
+        if dot and stem:
+            ending = "." + _cut(ending, 16)
+            plain = _cut(stem, MAX_FILE_NAME - len(ending.encode())) + ending
+        else:
+            plain = _cut(plain, MAX_FILE_NAME)
     if not plain:
         return "file"
     return f"_{plain}" if plain.split(".")[0].lower().strip() in _RESERVED else plain
+
+
+def _cut(text: str, size: int) -> str:
+    """Return what fits into `size` bytes of whole characters, and ends in something to be seen."""
+    return text.encode()[:size].decode(errors="ignore").rstrip(" .\u200c\u200d")
 
 
 def _new_file(folder: Path, name: str) -> tuple[Path, IO[bytes]]:

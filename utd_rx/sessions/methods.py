@@ -17,6 +17,7 @@ from utd_rx.errors import (
 )
 from utd_rx.models import events as ev
 from utd_rx.models.methods import MethodFailed, MethodInvocation
+from utd_rx.models.secrets import foreign_text
 from utd_rx.ports.methods import MAX_PAYLOAD, MethodRequest, Reply, method_name, text
 from utd_rx.ports.room import RoomPort
 from utd_rx.protocol.waiting import Waiting
@@ -65,9 +66,8 @@ class MethodCalls:
             await asyncio.wait(rivals, return_when=asyncio.FIRST_COMPLETED)
             if calling.done():
                 return calling.result()
-            raise UTDStreamException(
-                f"{request.to} left before it answered", code=UTDErrorCode.NOT_FOUND
-            )
+            message = f"{foreign_text(request.to)} left before it answered"
+            raise UTDStreamException(message, code=UTDErrorCode.NOT_FOUND)
         finally:
             calling.cancel()
             del self._calling[gone]

@@ -16,6 +16,7 @@ from utd_rx.errors import UTDStreamException, invalid
 from utd_rx.models import checks
 from utd_rx.models.audio import AudioFrame
 from utd_rx.models.participant import TrackSource
+from utd_rx.models.secrets import foreign_text
 from utd_rx.models.video import VideoFrame
 from utd_rx.ports.room import RoomPort, height_asked
 from utd_rx.protocol.roster import Roster, received_sid
@@ -109,7 +110,7 @@ def followed(
                         reception = await begin(sid, frames.emit)
                     except UTDStreamException as error:
                         # The track went away between the commit and here; the next one says so.
-                        logger.debug("track %s cannot be received: %s", sid, error)
+                        logger.debug("track %s cannot be received: %s", foreign_text(sid), error)
             finally:
                 if reception is not None:
                     await end(reception)

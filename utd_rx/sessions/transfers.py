@@ -15,6 +15,7 @@ from reactivex.disposable import CompositeDisposable, Disposable
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conflict, invalid
 from utd_rx.models import events as ev
 from utd_rx.models.checks import absolute
+from utd_rx.models.secrets import foreign_text
 from utd_rx.models.transfers import TransferInfo, TransferProgress
 from utd_rx.ports.methods import text as checked_text
 from utd_rx.ports.room import RoomPort
@@ -179,9 +180,8 @@ class Transfers:
     def _mind(self, event: ev.RoomEvent) -> None:
         match event:
             case ev.ParticipantDisconnected(identity=identity):
-                left = UTDStreamException(
-                    f"{identity} left before all had come", code=UTDErrorCode.NETWORK
-                )
+                message = f"{foreign_text(identity)} left before all had come"
+                left = UTDStreamException(message, code=UTDErrorCode.NETWORK)
                 self._fail(left, lambda sender: sender == identity)
             case ev.Disconnected():
                 message = "the connection ended before all had come"

@@ -49,6 +49,7 @@ def failure_from_wire(
     number: int, message: str, data: str, *, to: str, method: str
 ) -> UTDStreamException:
     """Return what a call of `method` failed with at `to`."""
+    to = foreign_text(to)
     if number == APPLICATION_ERROR:
         return MethodFailed(
             f"{method!r} failed at {to}", code=UTDErrorCode.SERVER, number=number, data=data
