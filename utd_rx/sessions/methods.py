@@ -211,7 +211,7 @@ class CallingMethods(MediaView[St]):
 
 
 def _sendable(answer: object) -> str:
-    """Return what a method returned; what cannot be sent is the method's fault, not its caller's."""
+    """Return what a method returned; one that cannot be sent is its own fault."""
     try:
         return text(answer, "what a method returns", MAX_PAYLOAD)
     except UTDStreamException as error:
