@@ -390,8 +390,12 @@ async def test_what_cannot_be_sent_is_refused(room: RoomSession, tmp_path: Path)
         room.send_text("x", topic="x" * (MAX_LABEL + 1)),
         room.send_text("x" * (MAX_SENT_TEXT + 1)),
         room.send_text("x", to="ben"),
+        room.send_text("x", topic="lk.rpc_request"),
     ):
         assert (await failure(command)).code is UTDErrorCode.VALIDATION
+    for observe in (room.text_streams, room.files):
+        with pytest.raises(UTDStreamException, match="LiveKit's own: call_method"):
+            observe("lk.rpc_response")
     with pytest.raises(FileNotFoundError):
         room.send_file(tmp_path / "nothing")
     os.mkfifo(tmp_path / "pipe")

@@ -272,7 +272,8 @@ class Transferring(MediaView[St]):
 
         Args:
             text: 16 MiB of UTF-8 at most.
-            topic: What its receivers observe, `text_streams(topic)`; 256 bytes at most.
+            topic: What its receivers observe, `text_streams(topic)`; 256 bytes at most, and none of
+                LiveKit's methods (`lk.rpc_…`).
             to: Identities, None for everybody who is here now.
             attributes: Text by key, for its receivers.
 
@@ -336,8 +337,9 @@ class Transferring(MediaView[St]):
         """Return the texts that others send on a topic, each when it begins, while observed.
 
         64 come at a time, 16 of one sender; what is more is not received. Observe it on the
-        session's loop. `VALIDATION` for what is no topic, `CONFLICT` for one that the session
-        itself takes: `transcript`, and in a plain room `chat`, have its texts.
+        session's loop. `VALIDATION` for what is no topic, or one of LiveKit's methods,
+        `CONFLICT` for one that the session itself takes: `transcript`, and in a plain room `chat`,
+        have its texts.
         """
         return self._transfers.texts(topic)
 
