@@ -113,7 +113,8 @@ class DataTracking(MediaView[St]):
         Raises:
             UTDStreamException: `VALIDATION` no name; `FORBIDDEN` sending data is not granted;
                 `CONFLICT` not joined, left meanwhile, or published already; `RATE_LIMITED` the
-                media server takes no more; `TIMEOUT`.
+                media server takes no more (the embedded one 64); `TIMEOUT`; `SERVER` it refuses
+                for any other reason.
 
         Cancelling is safe: it is not published.
         """
