@@ -403,5 +403,7 @@ async def test_what_cannot_be_sent_is_refused(room: RoomSession, tmp_path: Path)
         with pytest.raises(UTDStreamException, match="is no file") as refused:
             room.send_file(no_file)
         assert refused.value.code is UTDErrorCode.VALIDATION
+    with pytest.raises(UTDStreamException, match="NUL"):
+        room.send_file("\0")
     with pytest.raises(UTDStreamException, match="path must be"):
         room.send_file(7)  # type: ignore[arg-type] # what is tested

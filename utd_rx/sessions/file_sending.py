@@ -70,7 +70,11 @@ class FileSending:
 
 def file_size(place: Path) -> int:
     """Return how large a file is; what is none is `VALIDATION`: opening it may wait for ever."""
-    return _size(place, place.stat())
+    try:
+        found = place.stat()
+    except ValueError as error:  # a NUL in it
+        raise invalid("path holds a NUL, which is in no file's name") from error
+    return _size(place, found)
 
 
 async def opened(place: Path) -> IO[bytes]:
