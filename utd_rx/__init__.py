@@ -97,6 +97,7 @@ if TYPE_CHECKING:
     from utd_rx.sessions.audio_room import UTDAudioRoomSession
     from utd_rx.sessions.call import UTDCallSession
     from utd_rx.sessions.data_tracks import PublishedDataTrack
+    from utd_rx.sessions.file_sending import FileSending
     from utd_rx.sessions.incoming_streams import IncomingFile, IncomingText
     from utd_rx.sessions.live_stream import UTDLiveStreamSession
     from utd_rx.sessions.media_session import MediaSession
@@ -112,7 +113,6 @@ if TYPE_CHECKING:
     )
     from utd_rx.sessions.room import RoomSession
     from utd_rx.sessions.session import UTDSession
-    from utd_rx.sessions.transfers import FileSending
     from utd_rx.state import (
         StateSubject,
         Store,
@@ -197,7 +197,7 @@ _HOME: Final = {
     "utd_rx.sessions.media_session": "MediaSession",
     "utd_rx.sessions.room": "RoomSession",
     "utd_rx.sessions.session": "UTDSession",
-    "utd_rx.sessions.transfers": "FileSending",
+    "utd_rx.sessions.file_sending": "FileSending",
     "utd_rx.state": "StateSubject Store became combine_state held_for perform throttle",
     "utd_rx.testing.sound": "AudioComparison compare",
     "utd_rx.video": (

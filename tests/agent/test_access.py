@@ -111,6 +111,11 @@ async def test_a_source_is_asked_for_each_attempt() -> None:
         await minted.request()
 
 
+async def test_a_source_that_is_not_async_is_refused() -> None:
+    with pytest.raises(UTDStreamException, match="async def"):
+        await access(token_source=lambda: "wct_1").request()
+
+
 async def test_a_credential_is_in_the_url_only_when_told() -> None:
     address, _ = await access(api_key="sk_1", is_in_url=True).request()
     assert (URL(address.url).query["token"], len(address.headers)) == ("sk_1", 0)

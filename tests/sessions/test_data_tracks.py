@@ -94,6 +94,10 @@ async def test_frames_are_pushed_until_the_track_is_unpublished(
     pushed = [DataTrackFrame(b"a"), DataTrackFrame(b"b", 2**64 - 1)]
     assert fake.data_tracks.pushed == [("pose", frame) for frame in pushed]
     assert fake.data_tracks.published == {}
+    with pytest.raises(UTDStreamException, match="unpublished") as refused:
+        await track.push(b"c")
+    assert refused.value.reason is ConflictReason.CLOSED
+    assert fake.data_tracks.published == {}
     assert "pose" in repr(track)
 
 

@@ -14,7 +14,7 @@ from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
 from utd_rx.models.events import ParticipantConnected, ParticipantDisconnected
 from utd_rx.models.methods import MethodFailed, MethodInvocation
 from utd_rx.models.participant import RemoteParticipant
-from utd_rx.ports.methods import MethodRequest
+from utd_rx.ports.methods import MAX_PAYLOAD, MethodRequest
 from utd_rx.protocol.wire.methods import failure_from_wire
 from utd_rx.sessions.methods import MAX_CALLS, MAX_OF_ONE
 from utd_rx.sessions.room import RoomSession
@@ -141,6 +141,12 @@ async def test_what_a_method_returns_or_raises_reaches_its_caller(
                 raise TimeoutError
             case "no text":
                 return 7  # type: ignore[return-value] # what is tested
+            case "too long":
+                return "x" * (MAX_PAYLOAD + 1)
+            case "cancelled":
+                part = asyncio.ensure_future(asyncio.sleep(0))
+                part.cancel()
+                await part
         return invocation.caller + invocation.payload
 
     room.serve("judge", judge)
@@ -151,11 +157,12 @@ async def test_what_a_method_returns_or_raises_reaches_its_caller(
     assert isinstance(own, MethodFailed)
     assert (own.number, own.data) == (7, "more")
     with caplog.at_level(logging.ERROR):
-        for bug in ("bug", "late"):
+        for bug in ("bug", "late", "no text", "too long", "cancelled"):
             unsaid = await failure(invoke("judge", bug))
+            assert isinstance(unsaid, MethodFailed)
             assert (unsaid.code, "secret" in str(unsaid)) == (UTDErrorCode.SERVER, False)
-    assert "the method 'judge' raised: KeyError" in caplog.text
-    assert (await failure(invoke("judge", "no text"))).code is UTDErrorCode.VALIDATION
+    for told in ("raised: KeyError", "is a str, not int", "at most 1000000", "CancelledError"):
+        assert told in caplog.text
 
 
 def test_a_method_that_takes_too_long_is_cancelled() -> None:

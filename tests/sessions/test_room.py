@@ -144,6 +144,21 @@ async def test_a_source_of_tokens_that_fails_says_why(fake: FakeRoom) -> None:
             assert "s3cr3t" not in str(session.failure.value)
 
 
+async def test_a_source_of_tokens_that_is_not_async_is_refused_with_how_to_make_it_so(
+    fake: FakeRoom,
+) -> None:
+    source: Any = lambda: TOKEN  # noqa: E731 - what is tested
+    async with RoomSession(URL, token_source=source, room=fake) as session:
+        with pytest.raises(UTDStreamException, match="async def") as caught:
+            await session.join()
+    assert caught.value.code is VALIDATION
+    token: Any = asyncio.sleep(0, TOKEN)
+    with pytest.raises(UTDStreamException, match="the function itself, not coroutine") as caught:
+        RoomSession(URL, token_source=token, room=fake)
+    assert caught.value.code is VALIDATION
+    token.close()
+
+
 async def test_a_source_of_tokens_that_hangs_is_given_up() -> None:
     async def main() -> None:
         async with RoomSession(URL, token_source=forever, room=FakeRoom("me")) as session:
@@ -167,6 +182,7 @@ async def test_a_source_of_tokens_that_hangs_is_given_up() -> None:
         (URL, {"token": "has spaces"}),
         (URL, {"token": b"bytes"}),
         (URL, {"token": TOKEN, "auto_subscribe": "yes"}),
+        (URL, {"token_source": 5}),
     ],
 )
 async def test_what_cannot_be_joined_with_is_refused(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -307,6 +308,7 @@ async def test_a_file_is_sent_with_its_progress(
     sending.progress.subscribe(told.append, on_completed=ended.set)
     await sending
     await ended.wait()
+    assert sending.failure is None
     assert [one.sent for one in told] == [0, PART, PART + 1]
     [sent] = others.sent
     assert (sent.header.name, sent.header.mime_type) == ("notes.txt", "text/plain")
@@ -326,9 +328,65 @@ async def test_a_file_that_is_given_up_is_told_so(
         with pytest.raises(asyncio.CancelledError):
             await sending
         assert fake.transfers.sent[0].reason
+        assert isinstance(sending.failure, UTDStreamException)
     else:
         await getattr(room, how)()
-        assert (await failure(sending)).code is UTDErrorCode.CONFLICT
+        assert (await failure(sending)) is sending.failure
+    assert sending.failure.code is UTDErrorCode.CONFLICT
+
+
+async def test_a_sending_that_failed_says_so_when_its_progress_completes(
+    room: RoomSession, fake: FakeRoom, tmp_path: Path
+) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_bytes(b"x")
+    fake.gate.clear()
+    sending = room.send_file(path)
+    told: list[Exception | None] = []
+    ended = asyncio.Event()
+
+    def end() -> None:
+        told.append(sending.failure)
+        ended.set()
+
+    sending.progress.subscribe(on_completed=end)
+    path.write_bytes(b"xyz")
+    fake.gate.set()
+    await ended.wait()
+    assert told == [sending.failure]
+    assert "more than the 1 bytes" in str(await failure(sending))
+
+
+@pytest.mark.parametrize("leaves", [True, False])
+async def test_what_ends_with_the_room_was_left_meanwhile(
+    room: RoomSession, fake: FakeRoom, monkeypatch: pytest.MonkeyPatch, leaves: bool
+) -> None:
+    async def write(number: int, data: bytes) -> None:
+        if leaves:
+            await room.leave()
+        raise UTDStreamException("Sending failed: closed", code=UTDErrorCode.NETWORK)
+
+    monkeypatch.setattr(fake, "write_stream", write)
+    failed = await failure(room.send_text("x"))
+    assert failed.reason is (ConflictReason.LEFT if leaves else None)
+    assert failed.code is (UTDErrorCode.CONFLICT if leaves else UTDErrorCode.NETWORK)
+
+
+async def test_a_pipe_in_the_place_of_a_file_holds_nobody_up(
+    room: RoomSession, tmp_path: Path
+) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_bytes(b"x")
+    sending = room.send_file(path)
+    path.unlink()
+    os.mkfifo(path)
+    assert (await failure(sending)).code is UTDErrorCode.VALIDATION
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux has it")
+async def test_a_file_of_no_known_size_is_refused(room: RoomSession) -> None:
+    sending = room.send_file("/proc/self/status")
+    assert (await failure(sending)).code is UTDErrorCode.VALIDATION
 
 
 async def test_what_is_sent_at_a_time_is_bounded(
@@ -355,9 +413,20 @@ async def test_what_cannot_be_sent_is_refused(room: RoomSession, tmp_path: Path)
         room.send_text("x", topic="x" * (MAX_LABEL + 1)),
         room.send_text("x" * (MAX_SENT_TEXT + 1)),
         room.send_text("x", to="ben"),
+        room.send_text("x", topic="lk.rpc_request"),
     ):
         assert (await failure(command)).code is UTDErrorCode.VALIDATION
+    for observe in (room.text_streams, room.files):
+        with pytest.raises(UTDStreamException, match="LiveKit's own: call_method"):
+            observe("lk.rpc_response")
     with pytest.raises(FileNotFoundError):
         room.send_file(tmp_path / "nothing")
+    os.mkfifo(tmp_path / "pipe")
+    for no_file in (tmp_path / "pipe", tmp_path, "/dev/zero"):
+        with pytest.raises(UTDStreamException, match="is no file") as refused:
+            room.send_file(no_file)
+        assert refused.value.code is UTDErrorCode.VALIDATION
+    with pytest.raises(UTDStreamException, match="NUL"):
+        room.send_file("\0")
     with pytest.raises(UTDStreamException, match="path must be"):
         room.send_file(7)  # type: ignore[arg-type] # what is tested

@@ -10,6 +10,7 @@ from attrs import field, frozen
 from yarl import URL
 
 from utd_rx.errors import invalid
+from utd_rx.models import checks
 from utd_rx.models.agent import SAMPLE_RATES, AgentMode
 from utd_rx.models.checks import flag
 from utd_rx.models.frozen_map import FrozenMap
@@ -100,7 +101,7 @@ class Access:
         Raises:
             UTDStreamException: What the token source raised, or `VALIDATION` for no token.
         """
-        credential = checked_secret(await self.source(), "the token")
+        credential = checked_secret(await checks.asked(self.source), "the token")
         if self.is_in_url:
             url = self.address.connect({**self.query, "token": credential})
             return AgentSocketAddress(str(url)), credential
@@ -127,8 +128,8 @@ def access_of(
     """
     if sum(one is not None for one in (api_key, token, token_source)) != 1:
         raise invalid("give one of api_key, token and token_source")
-    if token_source is not None and not callable(token_source):
-        raise invalid("token_source is an async function that returns a token")
+    if token_source is not None:
+        checks.token_source(token_source)
     if not isinstance(sample_rate, int) or sample_rate not in SAMPLE_RATES:
         raise invalid(f"sample_rate is one of {', '.join(map(str, SAMPLE_RATES))}")
     told = checked_variables(variables)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from math import inf, ulp
 from numbers import Real
@@ -106,6 +106,22 @@ def source(given: object, name: str, kind: str, form: type) -> None:
     can_open = not isinstance(given, type) and callable(getattr(given, "open", None))
     if not can_open or not isinstance(getattr(given, "format", None), form):
         raise invalid(f"{name} is {kind}, not {type(given).__name__}")
+
+
+def token_source(given: object) -> None:
+    """Raise `VALIDATION` for what is no function; whether it is an async one shows its answer."""
+    if not callable(given):
+        rule = "token_source is an async function that gives a token: hand over the function itself"
+        raise invalid(f"{rule}, not {type(given).__name__}")
+
+
+async def asked(token_source: Callable[[], Awaitable[str]]) -> str:
+    """Return what a token source gives, or raise `VALIDATION` for one that is not async."""
+    answer = token_source()
+    if not inspect.isawaitable(answer):
+        kind = type(answer).__name__
+        raise invalid(f"the token_source gave {kind}, nothing to await: make it an `async def`")
+    return await answer
 
 
 def absolute(path: str | Path, name: str) -> Path:

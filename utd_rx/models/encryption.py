@@ -36,7 +36,10 @@ _EXPANDED: Final = bytes(128) + b"\x01"
 
 
 class EncryptionState(OrUnknown):
-    """How it is with the encryption of what a participant publishes, the worst of its tracks."""
+    """How it is with the encryption of what a participant publishes, the worst of its tracks.
+
+    LiveKit tells it of sound and pictures; of who only sends data it stays `NONE`.
+    """
 
     UNKNOWN = -1
     NONE = -2

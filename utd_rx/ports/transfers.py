@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 from attrs import field, frozen
 from attrs.converters import optional
 
-from utd_rx.errors import UTDStreamException
+from utd_rx.errors import UTDStreamException, invalid
 from utd_rx.models.checks import identities, whole
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.transfers import TransferInfo
@@ -19,9 +19,16 @@ MAX_LABEL: Final = 256
 """Bytes of a topic, a name and a MIME type; they travel in one packet with the attributes."""
 
 
+_METHODS: Final = "lk.rpc_"
+"""What begins the topics of LiveKit's methods, which native code takes and sends itself."""
+
+
 def topic_name(value: str) -> str:
-    """Return a topic, or raise `VALIDATION`."""
-    return text(value, "topic", MAX_LABEL)
+    """Return a topic, or raise `VALIDATION`, also for one that LiveKit keeps for itself."""
+    if text(value, "topic", MAX_LABEL).startswith(_METHODS):
+        rule = f"topics that begin with {_METHODS!r} are LiveKit's own"
+        raise invalid(f"{rule}: call_method calls a method, and serve answers")
+    return value
 
 
 def _name(value: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from reactivex import Observable
 
-from utd_rx.errors import ConflictReason, UTDStreamException
+from utd_rx.errors import ConflictReason, UTDStreamException, conflict
 from utd_rx.models import checks
 from utd_rx.models.data_tracks import DataTrackFrame
 from utd_rx.ports.data_tracks import data_track_name
@@ -26,7 +26,7 @@ St = TypeVar("St", bound=Waiting)
 class PublishedDataTrack:
     """A data track that this client publishes; leaving `async with` ends it.
 
-    In a connection that follows it is published again by the first frame.
+    In a connection that follows it is published again by the first frame, unless it was ended.
 
     Attributes:
         name: By which others know it.
@@ -38,6 +38,7 @@ class PublishedDataTrack:
         self._runner = runner
         self._room = room
         self._publishing = asyncio.Lock()
+        self._is_ended = False
 
     def __repr__(self) -> str:
         return f"<PublishedDataTrack {self.name!r}>"
@@ -51,13 +52,15 @@ class PublishedDataTrack:
 
         Raises:
             UTDStreamException: `VALIDATION` what cannot be sent; `RATE_LIMITED` frames come faster
-                than LiveKit takes them, so this one was not sent; `CONFLICT` not joined; what
-                `publish_data_track` raises, where it is to be published again.
+                than LiveKit takes them, so this one was not sent; `CONFLICT` not joined, or ended
+                by `unpublish`; what `publish_data_track` raises, where it is to be published
+                again.
 
         Cancelling is safe; the frame may have been sent.
         """
         frame = DataTrackFrame(checks.payload(payload, "payload"), user_timestamp)
         self._runner.require_here()
+        self._require_going_on()
         self._runner.require_joined()
         number = self._number
         try:
@@ -71,7 +74,9 @@ class PublishedDataTrack:
     async def unpublish(self) -> None:
         """End it for everybody. Idempotent; cancelling is safe."""
         self._runner.require_here()
-        await self._room.unpublish_data_track(self._number)
+        self._is_ended = True
+        async with self._publishing:  # else it would be there again
+            await self._room.unpublish_data_track(self._number)
 
     async def __aenter__(self) -> PublishedDataTrack:
         return self
@@ -81,8 +86,14 @@ class PublishedDataTrack:
 
     async def _publish_again(self, lost: int) -> None:
         async with self._publishing:
+            self._require_going_on()
             if self._number == lost:
                 self._number = await self._room.publish_data_track(self.name)
+
+    def _require_going_on(self) -> None:
+        if self._is_ended:
+            message = f"the data track {self.name!r} was unpublished: publish_data_track anew"
+            raise conflict(ConflictReason.CLOSED, message)
 
 
 class DataTracking(MediaView[St]):
@@ -102,7 +113,8 @@ class DataTracking(MediaView[St]):
         Raises:
             UTDStreamException: `VALIDATION` no name; `FORBIDDEN` sending data is not granted;
                 `CONFLICT` not joined, left meanwhile, or published already; `RATE_LIMITED` the
-                media server takes no more; `TIMEOUT`.
+                media server takes no more (the embedded one 64); `TIMEOUT`; `SERVER` it refuses
+                for any other reason.
 
         Cancelling is safe: it is not published.
         """

@@ -116,10 +116,14 @@ class MethodCalls:
         limit = asyncio.timeout(invocation.timeout)
         try:
             async with limit:
-                reply = text(await function(invocation), "an answer", MAX_PAYLOAD)
+                answer = await function(invocation)
+            reply = _sendable(answer)
         except UTDStreamException as error:
             reply = error
-        except Exception as error:  # noqa: BLE001 - reported
+        except (Exception, asyncio.CancelledError) as error:  # reported, but what ends this task
+            me = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and me is not None and me.cancelling():
+                raise
             if limit.expired():
                 reply = UTDStreamException("it took too long", code=UTDErrorCode.TIMEOUT)
             else:
@@ -184,10 +188,12 @@ class CallingMethods(MediaView[St]):
     def serve(self, method: str, function: Method) -> Disposable:
         """Serve a method to everybody in the room, in this connection and those that follow.
 
-        A call runs as a task of the session: cancelled when its caller leaves or waits no longer,
-        and when the session leaves. A `UTDStreamException` that it raises reaches the caller with
-        its code, `MethodFailed` with number and data as well; of any other the caller learns that
-        the method failed, and it is reported here. 64 calls are served at a time, 16 of one caller;
+        A call runs as a task of the session: cancelled when its caller leaves, when the time is
+        over that the caller gave it, and when the session leaves. It goes on when the caller was
+        cancelled, of which LiveKit tells nobody. A `UTDStreamException` that it raises reaches the
+        caller with its code, `MethodFailed` with number and data as well; of any other, and of an
+        answer that is no text of 1 MB at most, the caller learns that the method failed, and it is
+        reported here. 64 calls are served at a time, 16 of one caller;
         what is more is refused with `RATE_LIMITED`.
 
         Args:
@@ -202,6 +208,14 @@ class CallingMethods(MediaView[St]):
                 already, on a foreign loop, or closed.
         """
         return self._methods.serve(method, function)
+
+
+def _sendable(answer: object) -> str:
+    """Return what a method returned; one that cannot be sent is its own fault."""
+    try:
+        return text(answer, "what a method returns", MAX_PAYLOAD)
+    except UTDStreamException as error:
+        raise ValueError(error.message) from None
 
 
 def _nobody(identity: str) -> UTDStreamException:

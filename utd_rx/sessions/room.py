@@ -15,6 +15,7 @@ from utd_rx.errors import (
     foreign_failure,
     invalid,
 )
+from utd_rx.models import checks
 from utd_rx.models.audio import AudioInput
 from utd_rx.models.chat import ChatMessage
 from utd_rx.models.encryption import Encryption
@@ -81,7 +82,8 @@ class RoomSession(MediaSession[PlainRoomState], RoomView):
         clock: Of deadlines and of what is sent.
 
     Raises:
-        UTDStreamException: `VALIDATION`: no token, or both a token and a source of them.
+        UTDStreamException: `VALIDATION`: no token, or both a token and a source of them, or a
+            source that is no function; of `join`, one that is not async.
     """
 
     def __init__(
@@ -102,6 +104,8 @@ class RoomSession(MediaSession[PlainRoomState], RoomView):
             raise invalid("a room takes a token, or a token_source that gives one: one of the two")
         if not isinstance(url, str) or not url:
             raise invalid("url is the media server's, as wss://example.livekit.cloud")
+        if token_source is not None:
+            checks.token_source(token_source)
         self._url = url
         self._token = None if token is None else _token(token)
         self._token_source = token_source
@@ -155,7 +159,7 @@ class RoomSession(MediaSession[PlainRoomState], RoomView):
         limit = asyncio.timeout(TOKEN_TIMEOUT)
         try:
             async with limit:
-                return _token(await self._token_source())
+                return _token(await checks.asked(self._token_source))
         except UTDStreamException:
             raise
         except Exception as error:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import mimetypes
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 import reactivex
 from reactivex import Observable, abc
@@ -16,7 +16,7 @@ from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conf
 from utd_rx.models import events as ev
 from utd_rx.models.checks import absolute
 from utd_rx.models.secrets import foreign_text
-from utd_rx.models.transfers import TransferInfo, TransferProgress
+from utd_rx.models.transfers import TransferInfo
 from utd_rx.ports.methods import text as checked_text
 from utd_rx.ports.room import RoomPort
 from utd_rx.ports.transfers import (
@@ -29,10 +29,10 @@ from utd_rx.ports.transfers import (
 )
 from utd_rx.protocol.waiting import Waiting
 from utd_rx.sessions.commands import command
+from utd_rx.sessions.file_sending import FileSending, file_size, opened
 from utd_rx.sessions.incoming_streams import IncomingFile, IncomingText
 from utd_rx.sessions.media_view import MediaView
 from utd_rx.sessions.runner import Runner
-from utd_rx.state import StateSubject, Store
 from utd_rx.state.events import EventStream
 from utd_rx.state.piping import piped
 
@@ -54,43 +54,6 @@ MAX_SENT_TEXT: Final = 16 * 1024 * 1024
 
 PART: Final = 60_000
 """Bytes of a part that LiveKit is given at a time; it splits them further."""
-
-
-class FileSending:
-    """A file on its way: await it for its end; cancelling that ends it for its receivers, too.
-
-    Attributes:
-        progress: How much of it LiveKit has taken, which completes with it.
-    """
-
-    def __init__(self, total: int, send: Callable[[Callable[[int], None]], Any]) -> None:
-        self._total = total
-        self._store: Store[TransferProgress, TransferProgress] = Store(
-            TransferProgress(0, total), lambda _, new: new
-        )
-        self.progress: StateSubject[TransferProgress] = self._store.select(
-            lambda state: state, name="progress"
-        )
-        self._task: asyncio.Task[None] = asyncio.ensure_future(send(self._sent))
-        self._task.add_done_callback(self._done)
-
-    def __repr__(self) -> str:
-        return f"<FileSending, {self.progress.value.sent} of {self._total} bytes>"
-
-    def __await__(self) -> Generator[Any, None, None]:
-        return self._task.__await__()
-
-    def cancel(self) -> None:
-        """Send no more of it: who receives it is told that it failed. Idempotent."""
-        self._task.cancel()
-
-    def _sent(self, size: int) -> None:
-        self._store.dispatch(TransferProgress(size, self._total))
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._store.close()
-        if not task.cancelled():
-            task.exception()  # seen: nobody may await it
 
 
 class Transfers:
@@ -225,23 +188,26 @@ class Transfers:
             sent, data = data[:end], data[end:]
             return sent
 
-        await self._send(header, part, lambda size: None)
+        await self._send(lambda: self._send_now(header, part, lambda size: None))
 
     async def send_file(
-        self, file: IO[bytes], header: TransferHeader, sent: Callable[[int], None]
+        self, place: Path, header: TransferHeader, sent: Callable[[int], None]
     ) -> None:
-        """Send what is left of a file, in parts, and close it."""
-        try:
-            await self._send(header, lambda: asyncio.to_thread(file.read, PART), sent)
-        finally:
-            file.close()
+        """Send a file, in parts."""
 
-    async def _send(
-        self, header: TransferHeader, part: Callable[[], Any], sent: Callable[[int], None]
-    ) -> None:
-        if header.to == ():
-            return  # LiveKit takes an empty list for everybody
-        me = asyncio.ensure_future(self._send_now(header, part, sent))
+        async def send() -> None:
+            file = await opened(place)
+            try:
+                await self._send_now(header, lambda: asyncio.to_thread(file.read, PART), sent)
+            finally:
+                file.close()
+
+        await self._send(send)
+
+    async def _send(self, send: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self.require_sendable()
+        epoch = self._runner.require_joined()
+        me = asyncio.ensure_future(send())
         self._sending.add(me)
         try:
             await me
@@ -249,20 +215,35 @@ class Transfers:
             if self._runner.machine.closed:
                 raise conflict(ConflictReason.CLOSED, "the session is closed") from None
             raise
+        except UTDStreamException as error:
+            if error.code is not UTDErrorCode.NETWORK or self._is_in(epoch):
+                raise
+            # Native code may say so of its own end before it says that it has ended.
+            message = "the room was left before all was sent"
+            raise conflict(ConflictReason.LEFT, message) from error
         finally:
             me.cancel()
             self._sending.discard(me)
 
+    def _is_in(self, epoch: int) -> bool:
+        connection = self._runner.session.connection
+        return connection.epoch == epoch and not connection.is_resting
+
     async def _send_now(
         self, header: TransferHeader, part: Callable[[], Any], sent: Callable[[int], None]
     ) -> None:
+        if header.to == ():
+            return  # LiveKit takes an empty list for everybody
         number, size = await self._room.open_stream(header), 0
         reason = "its sender gave it up"
         try:
             while data := await part():
                 size += len(data)
                 if header.size is not None and size > header.size:
-                    raise invalid("the file grew while it was sent: send a copy of it")
+                    raise invalid(
+                        f"the file holds more than the {header.size} bytes that it began with: "
+                        "send a copy of it"
+                    )
                 await self._room.write_stream(number, data)
                 sent(size)
             if header.size is not None and size < header.size:
@@ -291,7 +272,8 @@ class Transferring(MediaView[St]):
 
         Args:
             text: 16 MiB of UTF-8 at most.
-            topic: What its receivers observe, `text_streams(topic)`; 256 bytes at most.
+            topic: What its receivers observe, `text_streams(topic)`; 256 bytes at most, and none of
+                LiveKit's methods (`lk.rpc_…`).
             to: Identities, None for everybody who is here now.
             attributes: Text by key, for its receivers.
 
@@ -321,7 +303,8 @@ class Transferring(MediaView[St]):
         It begins at once; `await` what is returned, and observe its `progress`.
 
         Args:
-            path: Of a file, which is read while it is sent.
+            path: Of a file, which is opened and read on a thread while it is sent; no pipe and
+                no device.
             topic: What its receivers observe, `files(topic)`; 256 bytes at most.
             to: Identities, None for everybody who is here now.
             name: What its receivers are told, that of the file by default.
@@ -329,38 +312,34 @@ class Transferring(MediaView[St]):
             attributes: Text by key, for its receivers.
 
         Raises:
-            UTDStreamException: As `send_text`, here or when it is awaited.
-            OSError: The file cannot be opened; when awaited, not read.
+            UTDStreamException: As `send_text`, here or when it is awaited; `VALIDATION` what is
+                no file, or not of the size that it began with, as those of `/proc`.
+            OSError: There is no such file; when awaited, it cannot be opened or read.
         """
         self._transfers.require_sendable()
         place = absolute(path, "path")
         called = place.name if name is None else name
         guessed = mimetypes.guess_type(called)[0] or "application/octet-stream"
-        file = place.open("rb")
-        try:
-            header = TransferHeader(
-                is_text=False,
-                topic=topic,
-                to=to,
-                name=called,
-                mime_type=guessed if mime_type is None else mime_type,
-                size=file.seek(0, 2),
-                attributes=attributes or {},
-            )
-            file.seek(0)
-        except BaseException:
-            file.close()
-            raise
+        header = TransferHeader(
+            is_text=False,
+            topic=topic,
+            to=to,
+            name=called,
+            mime_type=guessed if mime_type is None else mime_type,
+            size=file_size(place),
+            attributes=attributes or {},
+        )
         return FileSending(
-            header.size or 0, lambda sent: self._transfers.send_file(file, header, sent)
+            header.size or 0, lambda sent: self._transfers.send_file(place, header, sent)
         )
 
     def text_streams(self, topic: str) -> Observable[IncomingText]:
         """Return the texts that others send on a topic, each when it begins, while observed.
 
         64 come at a time, 16 of one sender; what is more is not received. Observe it on the
-        session's loop. `VALIDATION` for what is no topic, `CONFLICT` for one that the session
-        itself takes: `transcript`, and in a plain room `chat`, have its texts.
+        session's loop. `VALIDATION` for what is no topic, or one of LiveKit's methods,
+        `CONFLICT` for one that the session itself takes: `transcript`, and in a plain room `chat`,
+        have its texts.
         """
         return self._transfers.texts(topic)
 

@@ -96,6 +96,9 @@ def test_what_makes_no_sense_is_refused(tracks: DataTracks) -> None:
     for handle in range(2, MAX_TRACKS + 1):
         publish(tracks, handle, f"t{handle}")
     assert refusal(tracks, 1000, "one more") == Refusal.LIMIT_EXCEEDED
+    answer = tracks.add(rtc.PublishDataTrackRequest(pub_handle=1000, name="one more"))
+    assert isinstance(answer, Refusal)
+    assert "limit reached" in answer.message  # words that `utd_rx.rtc` knows
 
 
 def test_each_receiver_gets_the_packets_under_a_handle_of_its_own(tracks: DataTracks) -> None:

@@ -76,7 +76,7 @@ class DataTracks:
         if not request.name:
             return _REASONS.INVALID_NAME, "name should not be empty"
         if len(self._by_handle) >= MAX_TRACKS:
-            return _REASONS.LIMIT_EXCEEDED, "too many data tracks"
+            return _REASONS.LIMIT_EXCEEDED, f"data track limit reached: {MAX_TRACKS}"
         if request.pub_handle in self._by_handle:
             return _REASONS.DUPLICATE_HANDLE, "a data track with same handle already exists"
         if any(one.info.name == request.name for one in self):
