@@ -93,11 +93,13 @@ def _held(value: object) -> int:
             return sum(PER_ENTRY + _held(entry) for entry in value)
         case Mapping():
             return sum(PER_ENTRY + _held(key) + _held(entry) for key, entry in value.items())
-    return sum(_held(getattr(value, name)) for name in _fields(type(value)))
+    kind: Any = type(value)
+    held: int = sum(_held(getattr(value, name)) for name in _fields(kind))
+    return held
 
 
 @cache
-def _fields(kind: type) -> tuple[str, ...]:
+def _fields(kind: Any) -> tuple[str, ...]:
     return tuple(one.name for one in attrs.fields(kind)) if attrs.has(kind) else ()
 
 
