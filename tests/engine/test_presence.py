@@ -271,7 +271,9 @@ async def test_what_no_report_told_is_found_out_in_time_and_at_once_when_reports
         if is_doubted:
             doubt.set()
         else:
-            await world.clock.advance(CHECK_SECONDS)
+            await world.clock.advance(59.9)
+            assert "mona" in core.rooms.all()["friday"].sessions
+            await world.clock.advance(0.1)
         await settle()
         assert "mona" not in core.rooms.all()["friday"].sessions
     asking.cancel()

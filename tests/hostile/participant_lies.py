@@ -213,6 +213,18 @@ async def _many_wishes(one: RawParticipant, random: Random) -> None:
     await asyncio.sleep(0.02)
 
 
+async def _nested_wishes(one: RawParticipant, random: Random) -> None:
+    """Lists in lists, none of which is long."""
+    people = [models.ParticipantTracks(track_sids=[""] * 250)] * 4_096
+    wishes = rtc.UpdateSubscription(participant_tracks=people)
+    await one.signal(
+        _request(subscription=wishes)
+        if random.random() < 0.5
+        else _request(sync_state=rtc.SyncState(subscription=wishes))
+    )
+    await asyncio.sleep(0.02)
+
+
 async def _sources(one: RawParticipant, random: Random) -> None:
     """Publish and unpublish sixty at a time, on the same sections and on others."""
     cids = [secrets.token_hex(4) for _ in range(60)]
@@ -386,6 +398,7 @@ LIES: Final[tuple[Lie[Tell, Comes], ...]] = (
     Lie("names of a megabyte", _long_names, Comes.REFUSED),
     Lie("permissions for nobody", _many_allowed, Comes.LITTLE),
     Lie("wishes for tracks there are none of", _many_wishes, Comes.NOTHING),
+    Lie("wishes in lists of lists", _nested_wishes, Comes.LITTLE),
     Lie("sixty sources that come and go", _sources, Comes.NOTHING),
     Lie("offers of many sections", _many_sections, Comes.NOTHING),
     Lie("offers that are broken", _bad_offers, Comes.CUT_OFF),

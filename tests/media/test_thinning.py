@@ -12,11 +12,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from utd_rx.errors import UTDErrorCode, UTDStreamException
-from utd_rx.media.thinning import MAX_CALLS, MAX_DATA, MAX_PARTS, PER_MESSAGE, thinned
+from utd_rx.media.thinning import (
+    MAX_CALL_BYTES,
+    MAX_CALLS,
+    MAX_DATA,
+    MAX_PARTS,
+    PER_MESSAGE,
+    size_of,
+    thinned,
+)
 from utd_rx.models import events as ev
 from utd_rx.models.connection import DisconnectReason
 from utd_rx.models.data_tracks import DataTrackFrame
 from utd_rx.models.device_state import MicrophoneState
+from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.methods import MethodInvocation
 from utd_rx.models.participant import (
     LocalParticipant,
@@ -159,7 +168,7 @@ def test_own_tracks_outlast_a_snapshot_which_says_nothing_of_them() -> None:
 
 def test_of_data_the_newest_is_kept_and_what_went_is_counted() -> None:
     size = 60_000
-    most = MAX_DATA // (size + PER_MESSAGE)
+    most = MAX_DATA // (size + len("ana") + PER_MESSAGE)
     data = [ev.DataReceived(b"%06d" % n + bytes(size - 6), "ana") for n in range(most + 10)]
     state = ev.RoomMetadataChanged("m")
     assert thinned([*data, state]) == [ev.DataMissed(10), *data[10:], state]
@@ -207,14 +216,56 @@ def test_of_a_device_the_newest_state_is_left_and_every_failure() -> None:
     assert thinned(flapping)[-1] is flapping[-1]
 
 
+def test_all_that_data_brings_is_counted() -> None:
+    long = "x" * 60_000
+    attributes = FrozenMap({long: long})
+    said = tuple(TranscriptSegment(str(n), "") for n in range(6_000))
+    info = TransferInfo("id", "ana", long, name=long, attributes=attributes)
+    for item, least in (
+        (ev.DataReceived(b"", "ana", long), len(long)),
+        (ev.DataReceived(b"", long), len(long)),
+        (ev.TranscriptionReceived(long, long, said), 2 * len(long) + 6_000 * 100),
+        (ev.TranscriptionReceived("", "", (TranscriptSegment(long, long, True, long),)), 180_000),
+        (TransferBegan(1, info), 4 * len(long)),
+        (TransferEnded(1, None, attributes), 2 * len(long)),
+        (MethodInvocation(1, long, long, long, 1.0), 3 * len(long)),
+        (DataTrackFrame(long.encode(), 1), len(long)),
+        (TransferPart(1, b""), 0),
+    ):
+        assert least + PER_MESSAGE <= size_of(item) < 2 * least + 2 * PER_MESSAGE
+    assert size_of(ev.RoomMetadataChanged(long)) == 0, "of state there is as much as the room has"
+
+
+def test_topics_and_segments_are_bounded_as_data_is() -> None:
+    long = ev.DataReceived(b"", "ana", "x" * 60_000)
+    many = ev.TranscriptionReceived("ana", "", tuple([TranscriptSegment("", "")] * 6_000))
+    for event, count in ((long, 100), (many, 10)):
+        missed, *left = thinned([event] * count)
+        assert missed == ev.DataMissed(count - len(left))
+        assert 0 < sum(map(size_of, left)) <= MAX_DATA
+
+
 def test_texts_and_files_that_are_too_much_have_failed() -> None:
     info = TransferInfo("id", "ana", "topic")
-    fits = [TransferBegan(1, info), TransferPart(1, bytes(MAX_PARTS)), TransferEnded(1)]
+    part = TransferPart(1, bytes(MAX_PARTS - 4 * PER_MESSAGE))
+    fits = [TransferBegan(1, info), part, TransferEnded(1)]
     assert thinned(fits) == fits
     [began, other, ended] = thinned([*fits, TransferBegan(2, info), TransferPart(2, b"x")])[:3]
     assert (began, other) == (TransferBegan(1, info), TransferBegan(2, info))
     assert ended.failure is not None
     assert ended.failure.code is UTDErrorCode.TIMEOUT
+    many = [TransferBegan(1, info), *[TransferPart(1, b"x")] * (MAX_PARTS // PER_MESSAGE)]
+    assert len(thinned(many)) == 2
+
+
+def test_of_texts_and_files_whose_names_alone_are_too_much_the_newest_are_told() -> None:
+    info = TransferInfo("id", "ana", "topic", attributes=FrozenMap({"a": "x" * 60_000}))
+    known = [TransferPart(0, b"x")]
+    begun = [one for n in range(1, 400) for one in (TransferBegan(n, info), TransferEnded(n))]
+    left = thinned([*known, *begun])
+    assert 0 < sum(map(size_of, left)) <= MAX_PARTS + 2 * PER_MESSAGE
+    assert {one.number for one in left} == {0, *range(400 - len(left) // 2, 400)}
+    assert len(left) % 2 == 1, "of those that are told all is"
 
 
 def test_of_frames_and_calls_the_newest_are_left() -> None:
@@ -223,6 +274,8 @@ def test_of_frames_and_calls_the_newest_are_left() -> None:
     assert thinned(frames[:2]) == frames[:2]
     calls = [MethodInvocation(n, "echo", "ana", "", 1.0) for n in range(MAX_CALLS + 5)]
     assert thinned(calls) == calls[5:]
+    large = [MethodInvocation(n, "echo", "ana", "x" * 1_000_000, 1.0) for n in range(20)]
+    assert thinned(large) == large[-(MAX_CALL_BYTES // 1_001_100) :]
 
 
 @pytest.mark.parametrize("items", [[], [1, 2, 3], [object()]])

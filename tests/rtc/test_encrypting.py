@@ -13,6 +13,7 @@ from utd_rx import Encryption, EncryptionState, UTDErrorCode, UTDStreamException
 from utd_rx.ports.verdicts import Verdicts
 from utd_rx.rtc.encrypting import RETRY, Cryptors, again, changes, options_of
 from utd_rx.rtc.gates import LATE, SETTLE, TrackGates
+from utd_rx.rtc.reception import OPEN
 from utd_rx.testing import run_virtual
 
 OK, NEW, NONE, WRONG, MISSING = (
@@ -211,6 +212,7 @@ def opening(
     async def main() -> list[bool]:
         gates, found = TrackGates(native.room, reads_encrypted=reads_encrypted, switch=player), []
         track = native.publishes("TR_1")
+        ana = native.room.remote_participants["ana"]
         if is_told:
             gates.told("ana", OK)
         for what, seconds in steps:
@@ -219,11 +221,16 @@ def opening(
                     gates.begin(track)
                 case "fits" | "does not":
                     gates.told("ana", OK if what == "fits" else WRONG)
+                case "leaves":
+                    native.room.remote_participants.pop("ana")
+                    gates.left("ana")
+                case "is back":
+                    native.room.remote_participants["ana"] = ana
                 case "ends":
                     gates.end("TR_1")
             await asyncio.sleep(seconds)
-            found.append(gates.of("TR_1").is_open)
-            assert what == "ends" or player.is_on["TR_1"] is found[-1]
+            found.append(gates.of("TR_1").is_open and "TR_1" in player.is_on)
+            assert what == "ends" or player.is_on.get("TR_1", False) is found[-1]
         gates.close()
         return found
 
@@ -240,6 +247,22 @@ def test_a_track_opens_once_its_key_fits_and_what_came_before_is_played_out() ->
     # A word that was heard too early counts, and one that is of old does not.
     assert opening(("begins", 0.9 * LATE), ("", 0.2 * LATE), is_told=True) == [False, True]
     assert opening(("begins", 5.0), ("fits", 5.0), ("begins", 5.0)) == [False, True, False]
+
+
+def test_who_has_left_is_forgotten() -> None:
+    assert opening(("begins", 9.0), is_told=True) == [True]
+    again = ("is back", 0.0), ("begins", 9.0)
+    assert not any(opening(("leaves", 0.0), *again, is_told=True))
+    assert not any(opening(("leaves", 0.0), ("fits", 0.0), *again))
+
+
+async def test_what_a_reconnect_does_not_bring_back_has_no_gate() -> None:
+    native = Native()
+    gates = TrackGates(native.room, reads_encrypted=False, switch=Player())
+    for sid in ("TR_1", "TR_2"):
+        gates.begin(native.publishes(sid))
+    gates.keep({"TR_1"})
+    assert [gates.of(sid) is OPEN for sid in ("TR_1", "TR_2")] == [False, True]
 
 
 def test_nothing_opens_where_nothing_decrypts() -> None:

@@ -137,3 +137,18 @@ async def test_the_microphone_follows_the_last_intent(bench: Bench) -> None:
     assert (first.open_streams, second.open_streams) == (0, 1)
     await bench.live.aclose()
     assert second.open_streams == 0
+
+
+async def test_who_left_and_what_did_not_come_back_is_forgotten_of_what_is_encrypted(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gates, told = bench.live.receiver.gates, list[Any]()
+    monkeypatch.setattr(gates, "left", told.append)
+    monkeypatch.setattr(gates, "keep", told.append)
+    bench.live.release()
+    bench.room.emit("participant_disconnected", participant("ana"))
+    bench.room.emit("reconnecting")
+    bench.room.emit("reconnected")
+    await asyncio.sleep(0)
+    assert told == ["ana", set()]
+    await bench.live.aclose()

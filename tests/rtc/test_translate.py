@@ -17,6 +17,7 @@ from utd_rx.models import events as ev
 from utd_rx.models.connection import ConnectionQuality, DisconnectReason
 from utd_rx.models.data_tracks import DataTrackInfo
 from utd_rx.models.participant import TrackKind, TrackPublication, TrackSource
+from utd_rx.protocol.transcribing import MAX_LABEL, MAX_SEGMENTS, MAX_WORDS
 from utd_rx.rtc.translate import Translator
 
 UNTYPED = ("sip_dtmf_received",)
@@ -290,3 +291,18 @@ def test_events_replayed_on_the_snapshot_are_the_room(actions: list[tuple[str, s
                 case ev.TrackUnsubscribed(identity=identity, track=track):
                     assert seen[identity][track.sid].is_subscribed
                     seen[identity][track.sid] = track
+
+
+def test_what_a_transcription_says_is_bounded() -> None:
+    long = "x" * (MAX_WORDS + 1)
+    said = [
+        rtc.TranscriptionSegment(
+            id=f"{n:04}{long}", text=long, start_time=0, end_time=0, language=long, final=True
+        )
+        for n in range(MAX_SEGMENTS + 1)
+    ]
+    [told] = Bench().tell("transcription_received", said, None, None)
+    assert isinstance(told, ev.TranscriptionReceived)
+    assert [one.id[:4] for one in told.segments] == [f"{n:04}" for n in range(MAX_SEGMENTS)]
+    lengths = {(len(one.id), len(one.text), len(one.language)) for one in told.segments}
+    assert lengths == {(MAX_LABEL, MAX_WORDS, MAX_LABEL)}

@@ -16,9 +16,8 @@ from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.participant import RemoteParticipant
 from utd_rx.models.transcript import TranscriptTurn
 from utd_rx.models.transfers import TransferInfo
-from utd_rx.protocol.transcribing import MAX_WORDS
+from utd_rx.protocol.transcribing import MAX_LABEL, MAX_WORDS
 from utd_rx.sessions.room import RoomSession
-from utd_rx.sessions.transcribing import MAX_LABEL
 from utd_rx.testing.room import FakeRoom
 
 

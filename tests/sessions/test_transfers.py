@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import tracemalloc
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,13 @@ from utd_rx.models.events import ParticipantConnected, ParticipantDisconnected
 from utd_rx.models.participant import RemoteParticipant
 from utd_rx.models.transfers import TransferInfo, TransferProgress
 from utd_rx.ports.transfers import MAX_LABEL
-from utd_rx.sessions.incoming_streams import MAX_WAITING, IncomingFile, IncomingText, safe_name
+from utd_rx.sessions.incoming_streams import (
+    MAX_WAITING,
+    PER_PART,
+    IncomingFile,
+    IncomingText,
+    safe_name,
+)
 from utd_rx.sessions.room import RoomSession
 from utd_rx.sessions.transfers import (
     MAX_COMING,
@@ -180,12 +187,40 @@ async def test_what_is_larger_than_the_limit_is_given_up(
 
 async def test_what_nobody_takes_is_bounded(room: RoomSession, others: FakeTransfers) -> None:
     came = Came(room)
-    number = send(others, b"x" * MAX_WAITING, ends=False)
+    number = send(others, b"x" * (MAX_WAITING - PER_PART), ends=False)
     assert came.files[0].failure is None
     others.part(number, b"x")
     await settle()
     assert others.dropped == [number]
     assert (await failure(came.files[0].read())).code is UTDErrorCode.VALIDATION
+
+
+async def test_parts_of_next_to_nothing_count(room: RoomSession, others: FakeTransfers) -> None:
+    came = Came(room)
+    number = send(others, ends=False)
+    for _ in range(MAX_WAITING // (PER_PART + 1) + 1):
+        assert came.files[0].failure is None
+        others.part(number, b"x")
+    assert came.files[0].failure is not None
+
+
+async def test_who_reads_holds_what_came_and_not_its_parts(
+    room: RoomSession, others: FakeTransfers
+) -> None:
+    came = Came(room)
+    number = send(others, ends=False)
+    reading = asyncio.create_task(came.files[0].read())
+    await settle()
+    tracemalloc.start()
+    try:
+        for n in range(20_000):
+            others.part(number, b"%06d" % n)
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    others.finish(number)
+    assert len(await reading) == 120_000
+    assert held < 300_000
 
 
 async def test_what_comes_at_a_time_is_bounded(room: RoomSession, others: FakeTransfers) -> None:

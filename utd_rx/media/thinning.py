@@ -7,9 +7,12 @@ to a bound, and what went is counted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from itertools import accumulate
-from typing import Any, Final
+from typing import Any, Final, TypeVar
+
+import attrs
 
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models import events as ev
@@ -20,17 +23,25 @@ from utd_rx.models.methods import MethodInvocation
 from utd_rx.ports.crossing import MAX_FAILURES
 from utd_rx.ports.transfers import TransferBegan, TransferEnded, TransferNews, TransferPart
 
+T = TypeVar("T")
+
 MAX_DATA: Final = 4 * 1024 * 1024
-"""Bytes of data messages that wait, each counted with `PER_MESSAGE`."""
+"""Bytes of data messages that wait, as `size_of` counts them; likewise the next two."""
+
+MAX_CALL_BYTES: Final = 16 * 1024 * 1024
+"""Bytes of calls of a method that wait."""
+
+MAX_PARTS: Final = 16 * 1024 * 1024
+"""Bytes of texts and files that wait."""
 
 PER_MESSAGE: Final = 1024
 """Bytes that a message takes besides its own, so that empty ones count, too."""
 
+PER_ENTRY: Final = 128
+"""Bytes that each entry of a list or a map in one takes besides its own."""
+
 MAX_CALLS: Final = 1_000
 """Calls of a method that wait."""
-
-MAX_PARTS: Final = 16 * 1024 * 1024
-"""Bytes of texts and files that wait."""
 
 OWN: Final = (
     ev.LocalTrackPublished,
@@ -55,18 +66,47 @@ def thinned(items: Sequence[Any]) -> list[Any]:
     return list(items)
 
 
+DATA: Final = (
+    ev.DataReceived,
+    ev.TranscriptionReceived,
+    DataTrackFrame,
+    MethodInvocation,
+    TransferBegan,
+    TransferPart,
+    TransferEnded,
+)
+"""What is no state: each has to be bounded by what it brings."""
+
+
 def size_of(item: object) -> int:
-    """Return the bytes, or characters, of data that something told brings; 0 when it is state."""
-    match item:
-        case ev.DataReceived(payload=data) | DataTrackFrame(payload=data):
-            return len(data)
-        case TransferPart(data=data):
-            return len(data)
-        case MethodInvocation(payload=text):
-            return len(text)
-        case ev.TranscriptionReceived(segments=segments):
-            return sum(len(segment.text) for segment in segments)
-    return 0
+    """Return the bytes, or characters, of data that something told brings, `PER_MESSAGE` with it;
+    0 when it is state."""
+    return PER_MESSAGE + _held(item) if isinstance(item, DATA) else 0
+
+
+def _held(value: object) -> int:
+    """Return the bytes, or characters, in a value, at any depth."""
+    match value:
+        case str() | bytes():
+            return len(value)
+        case tuple():
+            return sum(PER_ENTRY + _held(entry) for entry in value)
+        case Mapping():
+            return sum(PER_ENTRY + _held(key) + _held(entry) for key, entry in value.items())
+    kind: Any = type(value)
+    held: int = sum(_held(getattr(value, name)) for name in _fields(kind))
+    return held
+
+
+@cache
+def _fields(kind: Any) -> tuple[str, ...]:
+    return tuple(one.name for one in attrs.fields(kind)) if attrs.has(kind) else ()
+
+
+def _newest(items: Sequence[T], most: int) -> list[T]:
+    """Return the newest of `items`, as many as `most` bytes have room for."""
+    sizes = accumulate(size_of(item) for item in reversed(items))
+    return list(items[len(items) - sum(size <= most for size in sizes) :])
 
 
 def thinned_events(events: Sequence[RoomEvent]) -> list[RoomEvent]:
@@ -91,7 +131,7 @@ class _Later:
         """Whether an event has to be told, though all that came later is."""
         match event:
             case ev.DataReceived() | ev.TranscriptionReceived():
-                self._room -= size_of(event) + PER_MESSAGE
+                self._room -= size_of(event)
                 self._missed += self._room < 0
                 return self._room >= 0
             case ev.DataMissed(count):
@@ -157,9 +197,9 @@ def thinned_states(
 
 
 def thinned_transfers(news: Sequence[TransferNews]) -> list[TransferNews]:
-    """Return what of texts and files waits; when it is too much, those that wait have failed."""
-    parts = [one for one in news if isinstance(one, TransferPart)]
-    if sum(map(size_of, parts)) <= MAX_PARTS:
+    """Return what of texts and files waits; when it is too much, those that wait have failed, and
+    of the oldest of them nobody hears when that alone is too much."""
+    if sum(map(size_of, news)) <= MAX_PARTS:
         return list(news)
     failure = UTDStreamException(
         "more of it came than is kept for an app that stands still", code=UTDErrorCode.TIMEOUT
@@ -170,18 +210,26 @@ def thinned_transfers(news: Sequence[TransferNews]) -> list[TransferNews]:
         if isinstance(one, TransferPart)
     }
     begun = [one for one in news if isinstance(one, TransferBegan) or one.number not in over]
-    return [*begun, *over.values()]
+    left = [*begun, *over.values()]
+    brought = {one.number: 0 for one in left if isinstance(one, TransferBegan)}
+    for one in left:
+        if one.number in brought:
+            brought[one.number] += size_of(one)
+    sizes = accumulate(reversed(brought.values()))
+    many = sum(size > MAX_PARTS for size in sizes)
+    forgotten = set(list(brought)[:many])
+    return [one for one in left if one.number not in forgotten]
 
 
 def thinned_frames(frames: Sequence[DataTrackFrame]) -> list[DataTrackFrame]:
     """Return the newest, as many as a bound has room for; frames get lost, and nobody is told."""
-    sizes = accumulate(size_of(frame) + PER_MESSAGE for frame in reversed(frames))
-    return list(frames[-sum(size <= MAX_DATA for size in sizes) or len(frames) :])
+    return _newest(frames, MAX_DATA)
 
 
 def thinned_calls(calls: Sequence[MethodInvocation]) -> list[MethodInvocation]:
-    """Return the newest; who called before them has given up, or will."""
-    return list(calls[-MAX_CALLS:])
+    """Return the newest, as many as two bounds have room for; who called before them has given up,
+    or will."""
+    return _newest(calls[-MAX_CALLS:], MAX_CALL_BYTES)
 
 
 RULES: Final[dict[Any, Callable[[Any], list[Any]]]] = {

@@ -26,6 +26,12 @@ MAX_SPOKEN: Final = 500
 MAX_WORDS: Final = 16_384
 """Characters of a turn, cut before the rules hear of it."""
 
+MAX_LABEL: Final = 256
+"""Characters of a turn's id, and of what is said about its track and language; likewise."""
+
+MAX_SEGMENTS: Final = 64
+"""Pieces that one packet of the older kind has; likewise."""
+
 
 @frozen
 class RoomTranscript:

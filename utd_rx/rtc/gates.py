@@ -9,7 +9,7 @@ closes with one that it does not, and opens with the next. Words are of particip
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Final
 
 from utd_rx.models.encryption import EncryptionState
@@ -71,12 +71,23 @@ class TrackGates:
         self._gates.pop(sid, None)
         self._began.pop(sid, None)
 
+    def keep(self, sids: Collection[str]) -> None:
+        """All others are over."""
+        for sid in self._gates.keys() - sids:
+            self.end(sid)
+
+    def left(self, identity: str) -> None:
+        """What was heard of somebody is forgotten. Idempotent."""
+        self._fits.pop(identity, None)
+
     def told(self, identity: str, state: EncryptionState) -> None:
         """The key fits what somebody publishes, or it does not."""
         fits = state is EncryptionState.OK
-        self._fits[identity] = fits, asyncio.get_running_loop().time()
         who = self._room.remote_participants.get(identity)
-        for sid in () if who is None else who.track_publications:
+        if who is None:  # this client, or somebody who has left
+            return
+        self._fits[identity] = fits, asyncio.get_running_loop().time()
+        for sid in who.track_publications:
             if sid in self._gates and not fits:
                 self._close(sid)
             elif sid in self._gates and not self._gates[sid].is_open:

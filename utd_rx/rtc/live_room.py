@@ -26,7 +26,7 @@ from utd_rx.rtc.data_streams import DataStreams
 from utd_rx.rtc.data_tracks import DataTrackEnds
 from utd_rx.rtc.describing import Describer
 from utd_rx.rtc.encrypting import Cryptors, state_of
-from utd_rx.rtc.hold import Raw, RemovalHold
+from utd_rx.rtc.hold import DEPARTURE, Raw, RemovalHold
 from utd_rx.rtc.local_track import Input
 from utd_rx.rtc.methods import Methods
 from utd_rx.rtc.outbox import Outbox
@@ -152,6 +152,8 @@ class LiveRoom:
                     state = state_of(args[1])
                     self.cryptors.told(args[0].identity, state)
                     self.receiver.gates.told(args[0].identity, state)
+                elif name == DEPARTURE:
+                    self.receiver.gates.left(args[0].identity)
                 elif name == "data_track_published":
                     self.data_tracks.published(args[0])
                 elif name == "data_track_unpublished":

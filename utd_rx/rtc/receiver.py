@@ -154,6 +154,7 @@ class Receiver:
         """End what a reconnect did not bring back."""
         present = {track.sid for remote in snapshot.remotes for track in remote.tracks}
         self._pulls.keep(present)
+        self.gates.keep(present)
         for reception in self._receptions.values():
             if reception.sid not in present:
                 reception.end()

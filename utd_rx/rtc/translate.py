@@ -18,6 +18,7 @@ told: the snapshot in `Reconnected` is the truth. What comes before is caught in
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from attrs import evolve
@@ -37,7 +38,7 @@ from utd_rx.models.participant import (
 from utd_rx.models.secrets import foreign_text
 from utd_rx.models.transcript import TranscriptSegment
 from utd_rx.ports.verdicts import Verdicts
-from utd_rx.protocol.transcribing import MAX_WORDS
+from utd_rx.protocol.transcribing import MAX_LABEL, MAX_SEGMENTS, MAX_WORDS
 from utd_rx.rtc import native
 from utd_rx.rtc.data_track_list import DataTrackList
 from utd_rx.rtc.encrypting import state_of
@@ -241,8 +242,10 @@ class Translator:
         track: rtc.TrackPublication | None,
     ) -> Events:
         told = tuple(
-            TranscriptSegment(one.id, one.text[:MAX_WORDS], one.final, one.language)
-            for one in segments
+            TranscriptSegment(
+                one.id[:MAX_LABEL], one.text[:MAX_WORDS], one.final, one.language[:MAX_LABEL]
+            )
+            for one in islice(segments, MAX_SEGMENTS)
         )
         speaker = None if who is None else who.identity
         return [ev.TranscriptionReceived(speaker, "" if track is None else track.sid, told)]

@@ -22,7 +22,10 @@ from utd_rx.state.reports import report
 T = TypeVar("T")
 
 MAX_WAITING: Final = 16 * 1024 * 1024
-"""Bytes of an item that wait for who takes them, or for the disk."""
+"""Bytes of an item that wait for who takes them, each part with `PER_PART`, or for the disk."""
+
+PER_PART: Final = 64
+"""Bytes that a part takes besides its own."""
 
 MAX_WHOLE: Final = 16 * 1024 * 1024
 """Bytes of an item in memory, where nothing else is said."""
@@ -90,9 +93,9 @@ class IncomingTransfer(Generic[T]):
         Cancelling is safe, and gives it up.
         """
         whole(limit, "limit", 1)
-        parts: list[bytes] = []
-        await self._taken(parts.append, limit)
-        read: T = self._decode(b"".join(parts))
+        came = bytearray()  # of any number of parts
+        await self._taken(came.extend, limit)
+        read: T = self._decode(bytes(came))
         return read
 
     # --- for who receives it --------------------------------------------------------------------
@@ -124,7 +127,7 @@ class IncomingTransfer(Generic[T]):
 
     def _keep(self, data: bytes) -> None:
         self._waiting.append(data)
-        if self._size > MAX_WAITING:
+        if self._size + PER_PART * len(self._waiting) > MAX_WAITING:
             self._waiting.clear()
             self._give_up(_too_large("what nobody takes", MAX_WAITING))
 

@@ -6,15 +6,12 @@ from __future__ import annotations
 from typing import Any, Final
 
 from utd_rx.protocol.facts.words import WordsTranscribed
-from utd_rx.protocol.transcribing import MAX_WORDS
+from utd_rx.protocol.transcribing import MAX_LABEL, MAX_WORDS
 from utd_rx.sessions.incoming_streams import IncomingText
 from utd_rx.sessions.runner import Runner
 from utd_rx.sessions.transfers import Transfers
 
 TRANSCRIPTIONS: Final = "lk.transcription"
-
-MAX_LABEL: Final = 256
-"""Characters of a turn's id, and of what is said about its track and language."""
 
 
 def take_transcriptions(runner: Runner[Any], transfers: Transfers) -> None:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import base64
 import contextlib
 import secrets
+import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import DecodeError, Message
 from hypothesis import given
 from hypothesis import strategies as st
-from livekit.protocol import rtc
+from livekit.protocol import models, rtc
 
 from tests.engine.sfu.test_signalling import join_request
 from utd_rx.engine.sfu.limits import (
+    MAX_ENTRIES,
     MAX_SIGNAL_BYTES,
     LimitError,
     decode_join_request,
@@ -24,6 +27,7 @@ from utd_rx.engine.sfu.limits import (
 
 FIELDS = [one for one in rtc.SignalRequest.DESCRIPTOR.fields if one.message_type is not None]
 MEGABYTE = 1_000_000
+PEOPLE = [models.ParticipantTracks(track_sids=[""] * 250)] * 4096
 SPACIOUS = ("SessionDescription.sdp",)
 """May be as long as a message may be."""
 
@@ -91,10 +95,52 @@ def test_nothing_in_a_join_request_is_without_a_bound() -> None:
                 decode_join_request(base64.b64encode(wrapped.SerializeToString()).decode())
 
 
+NESTED = (
+    rtc.SignalRequest(subscription=rtc.UpdateSubscription(participant_tracks=PEOPLE)),
+    rtc.SignalRequest(
+        sync_state=rtc.SyncState(subscription=rtc.UpdateSubscription(participant_tracks=PEOPLE))
+    ),
+    rtc.SignalRequest(
+        sync_state=rtc.SyncState(
+            publish_tracks=[
+                rtc.TrackPublishedResponse(
+                    track=models.TrackInfo(
+                        codecs=[models.SimulcastCodecInfo(layers=[models.VideoLayer()] * 64)] * 64
+                    )
+                )
+            ]
+            * 64
+        )
+    ),
+)
+"""Of lists in lists, none of which holds more than it may."""
+
+
+@pytest.mark.parametrize("request_", NESTED, ids=("wishes", "resumed", "tracks"))
+def test_lists_in_lists_are_bounded_together(request_: rtc.SignalRequest) -> None:
+    data, looks = request_.SerializeToString(), 0
+    assert len(data) < MAX_SIGNAL_BYTES
+
+    def count(frame: object, event: str, called: Any) -> None:
+        nonlocal looks
+        looks += event == "c_call" and called.__name__ == "ListFields"
+
+    sys.setprofile(count)
+    try:
+        with pytest.raises(LimitError, match=r"^request exceeds limits"):
+            decode_request(data)
+    finally:
+        sys.setprofile(None)
+    assert 0 < looks <= MAX_ENTRIES
+
+
 def test_what_clients_send_is_within_the_bounds() -> None:
     request = rtc.SignalRequest(
         subscription=rtc.UpdateSubscription(track_sids=[f"TR_{n:012}" for n in range(2000)])
     )
+    assert decode_request(request.SerializeToString()) == request
+    named = [models.ParticipantTracks(participant_sid="PA_1", track_sids=["TR_1"])] * 4096
+    request = rtc.SignalRequest(subscription=rtc.UpdateSubscription(participant_tracks=named))
     assert decode_request(request.SerializeToString()) == request
     request = rtc.SignalRequest(
         offer=rtc.SessionDescription(type="offer", sdp="x" * (MAX_SIGNAL_BYTES - 100))

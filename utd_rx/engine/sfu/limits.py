@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import zlib
+from collections import deque
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -29,6 +30,9 @@ MAX_TRACKS: Final = 64
 MAX_SECTIONS: Final = 2048
 # Tracks of others that one request names, or one participant has wishes about.
 MAX_WISHES: Final = 4096
+# Fields, and entries of lists and maps, of one message at all depths together: the largest honest
+# one names every wish, and tells of every own track.
+MAX_ENTRIES: Final = 32_768
 # Of one participant, seconds of the loop for each second and at once: what handling its requests,
 # data and RTCP may take. Beyond it requests and data wait, and RTCP is dropped.
 _SHARE: Final = 0.25
@@ -146,18 +150,28 @@ def _gunzip(data: bytes) -> bytes:
     return unpacked
 
 
-def _too_large(value: Any, name: str = "") -> str | None:
-    """Name the first field of a message, at any depth, that holds more than it may."""
-    if isinstance(value, Message):
-        parts = [(part, one.full_name.removeprefix("livekit.")) for one, part in value.ListFields()]
-    elif isinstance(value, int | float):
-        return None
-    elif isinstance(value, str | bytes):
-        size = len(value.encode() if isinstance(value, str) else value)
-        return name if size > _MOST.get(name, _TEXT) else None
-    elif len(value) > _MOST.get(name, _ENTRIES):
-        return name
-    else:
-        entries = [*value, *value.values()] if isinstance(value, Mapping) else value
-        parts = [(entry, f"{name}[]") for entry in entries]
-    return next((found for part in parts if (found := _too_large(*part))), None)
+def _too_large(message: Message) -> str | None:
+    """Name the first field, at any depth, that holds more than it may; "request" when all of them
+    together do, of which no more than `MAX_ENTRIES` are looked at."""
+    waiting: deque[tuple[Any, str]] = deque([(message, "request")])
+    left = MAX_ENTRIES
+    while waiting:
+        value, name = waiting.popleft()
+        if isinstance(value, Message):
+            parts = value.ListFields()
+            left -= len(parts)
+            waiting += [(part, one.full_name.removeprefix("livekit.")) for one, part in parts]
+        elif isinstance(value, str | bytes):
+            size = len(value.encode() if isinstance(value, str) else value)
+            if size > _MOST.get(name, _TEXT):
+                return name
+        elif not isinstance(value, int | float):
+            left -= len(value)
+            if len(value) > _MOST.get(name, _ENTRIES):
+                return name
+            if left >= 0:
+                entries = [*value, *value.values()] if isinstance(value, Mapping) else value
+                waiting += [(entry, f"{name}[]") for entry in entries]
+        if left < 0:
+            return "request"
+    return None
