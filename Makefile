@@ -72,7 +72,7 @@ test-realtime: $(VENV)/.dev tests/browser/node_modules/.package-lock.json
 # ports in a process are among the long tests.
 test-process: export UTD_RX_MEDIA = process
 test-process: $(VENV)/.dev
-	$(BIN)/python -m pytest -n $(CORES) --dist worksteal -m 'not realtime and not livekit' $(ARGS) \
+	$(BIN)/python -m pytest -n $(CORES) --dist worksteal -m 'not realtime and not long and not livekit' $(ARGS) \
 		tests/e2e tests/differential
 
 # The end of the range that is in .venv is left out: `make test` runs on it. The other one lies
