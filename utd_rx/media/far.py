@@ -142,7 +142,8 @@ class FarEnd:
                 self._obey(message)
             case CancelAsk(number):
                 if (known := self._tasks.get(number)) is not None:
-                    known.cancel()
+                    # It may have come with its call, which has begun on the near side.
+                    asyncio.get_running_loop().call_soon(known.cancel)
             case StopAsk(number):
                 if (stop := self._stops.pop(number, None)) is not None:
                     stop()
