@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,10 @@ from tests.support.sfu import (
 )
 from tests.support.witness import SoundWitness
 from utd_rx.testing.pytest_plugin import NO_LEAKS
+
+# What a shell starts in the background ignores it, and so would every program that a test starts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 if TYPE_CHECKING:
     from utd_rx.engine.sfu.options import SfuOptions
