@@ -20,6 +20,7 @@ class Simulator:
 
     async def simulate(self, identity: str, scenario: int) -> None:
         """Have the connection of `identity` go through a scenario."""
+        gc.unfreeze()  # a room may be among what the process has frozen, which is not listed
         rooms = [room.room for room in gc.get_objects() if isinstance(room, UTDRoom)]
         [room] = [room for room in rooms if room is not None and _is(room, identity)]
         await room.simulate_scenario(SimulateScenarioKind.ValueType(scenario))
