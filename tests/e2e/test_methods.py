@@ -134,6 +134,7 @@ async def test_a_session_that_ends_lets_go_of_both_sides(pair: Pair) -> None:
         await of_ben
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("sfu_kind", ["embedded"])
 @pytest.mark.parametrize("version", ["", "1.x", "no number"])
 async def test_a_version_that_is_none_harms_no_call(sfu: RunningSfu, version: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+import pytest
 from livekit import api, rtc
 from livekit.protocol import models
 from livekit.rtc.participant import PublishTrackError
@@ -182,6 +183,7 @@ async def test_revoking_publish_ends_the_track_and_granting_lets_publish_again(
     await heard(await bob.subscribed("alice", since=bob_since))
 
 
+@pytest.mark.long  # LiveKit waits for 10 s
 async def test_only_who_may_publishes_and_only_permitted_sources(
     join: Join, microphone: MakeMicrophone, camera: MakeCamera
 ) -> None:
