@@ -13,6 +13,7 @@ import os
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -59,11 +60,11 @@ def through_a_ring(frame: Any, count: int) -> float:
         reader = FrameReader(came.extend)
         sound = FrameWriter(announcing(reader))
         writer: Any = sound
-        write: Callable[[], None] = lambda: sound.write((frame,))  # noqa: E731
+        write = partial(sound.write, (frame,))
     else:
         reader = PictureReader(came.append)
         writer = pictures = PictureWriter(announcing(reader))
-        write = lambda: pictures.write(frame)  # noqa: E731
+        write = partial(pictures.write, frame)
 
     def turn() -> None:
         write()

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import numpy as np
 import pytest
@@ -135,8 +136,8 @@ class Ears:
 
 
 async def judged(session: RoomSession, identity: str, state: EncryptionState) -> None:
-    def read(now: object) -> object:
-        who = now.session.roster.find(identity)  # type: ignore[attr-defined]
+    def read(now: Any) -> object:
+        who = now.session.roster.find(identity)
         return None if who is None else who.encryption
 
     await session.select(read).until(state, timeout=PATIENCE)

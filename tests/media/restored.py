@@ -80,7 +80,7 @@ class Restored(Batches[ev.RoomEvent]):
             room.flush()
             return snapshot
 
-        room.connect = told_at_once  # type: ignore[method-assign]
+        room.connect = told_at_once  # type: ignore[method-assign] # a fake
         return host.near(room)
 
     @property

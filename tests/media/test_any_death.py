@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
 from typing import Any
 
 import numpy as np
@@ -200,5 +199,4 @@ def folded(stage: Restored) -> Roster:
 @given(operations=st.lists(st.sampled_from(OPERATIONS), max_size=14))
 @settings(max_examples=60)
 def test_after_any_death_at_any_moment_there_is_what_is_wished(operations: list[str]) -> None:
-    main: Callable[[], Coroutine[Any, Any, None]] = lambda: check(operations)  # noqa: E731
-    run_virtual(main())
+    run_virtual(check(operations))

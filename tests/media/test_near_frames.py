@@ -48,6 +48,7 @@ class Microphones(There):
     def add(self, key: DeviceKey, settings: object) -> None:
         """It is there."""
 
+    # A room's `hear` takes no key.
     def hear(self, key: DeviceKey, sink: Callable[[Any], None]) -> Callable[[], None]:  # type: ignore[override]
         number = self._keep(sink)
 

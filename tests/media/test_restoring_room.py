@@ -283,7 +283,7 @@ async def test_it_is_joined_with_the_newest_token() -> None:
     async def newest() -> str:
         return "token-2"
 
-    stage.now.newest_token = newest  # type: ignore[method-assign]
+    stage.now.newest_token = newest  # type: ignore[method-assign] # a fake
     stage.now.emit(ev.TokenRefreshed())
     await turns()
     stage.die()
