@@ -40,6 +40,7 @@ WAITING_AT_THE_END = """
 import atexit, ctypes, os, sys, time
 from utd_rx.rtc import last_resort, native
 
+last_resort.ENTRY_TIME = last_resort.EXIT_TIMEOUT = 30.0  # whatever the machine does meanwhile
 native.sdk()
 last_resort.register()
 libc, thread = ctypes.PyDLL(None), ctypes.c_ulong()  # which lets nobody in while it calls

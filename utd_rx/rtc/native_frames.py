@@ -96,15 +96,14 @@ class Native:
 
         ffi, callers, this_thread = self._ffi, self.callers, threading.get_ident
         parse, frames = ffi_pb2.FfiEvent.FromString, _first_bytes()
-        logs = ffi_pb2.FfiEvent(logs=ffi_pb2.LogBatch()).SerializeToString()[
-            :2
-        ]  # a field of two bytes
+        a_batch = ffi_pb2.FfiEvent(logs=ffi_pb2.LogBatch()).SerializeToString()
+        log_field = a_batch[:2]  # its number takes two bytes
         usual, pointer = self._private.ffi_event_callback, ctypes.POINTER(ctypes.c_uint8)
 
         def ffi_event_callback(data: Any, size: int) -> None:  # as LiveKit calls its own
             callers.add(this_thread())
             kind = frames.get(data[0])
-            if kind is None and data[0] == logs[0] and data[1] == logs[1]:
+            if kind is None and ffi.buffer(data, 2)[:] == log_field:
                 overheard.hear(parse(ffi.buffer(data, size)[:]).logs.records)
             if kind is not None:
                 event = parse(ffi.buffer(data, size)[:])
