@@ -48,6 +48,7 @@ def test_the_doctor_hears_itself_over_a_cable(bench: Bench) -> None:
     assert "a media process is up" in done.stdout
 
 
+@pytest.mark.long
 def test_the_doctor_tells_a_microphone_that_hears_nothing(bench: Bench) -> None:
     done = utd_rx("doctor", "--input", CABLE_B, "--output", CABLE_A)
     assert done.returncode == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -51,6 +52,7 @@ def test_samples_come_out_in_order_or_are_counted(
         assert (ring.written, ring.read) == (offered - ring.overrun, taken)
 
 
+@pytest.mark.long
 def test_a_writer_and_a_reader_on_two_threads_agree() -> None:
     ring, heard, total = Ring(64, 1), list[int](), 20_000
 

@@ -35,6 +35,7 @@ async def until(process: Process, **wanted: object) -> dict[str, Any]:
     raise AssertionError(f"it ended without {wanted}: {problems.decode()}")
 
 
+@pytest.mark.long
 async def test_a_voice_is_recorded_and_ctrl_c_leaves_nothing(
     utd_engine: LocalEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

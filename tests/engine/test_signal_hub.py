@@ -107,6 +107,7 @@ def sockets_alive() -> set[int]:
     return {id(one) for one in gc.get_objects() if type(one) is SignalSocket}
 
 
+@pytest.mark.long
 async def test_nothing_is_kept_of_whoever_was_there(stage: Stage) -> None:
     before = sockets_alive()
     for token in (None, None, "mallory", "mona/phone", "mona/phone"):

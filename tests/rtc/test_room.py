@@ -253,6 +253,7 @@ async def test_a_full_reconnect_looks_like_one(party: Party) -> None:
     await ann.unhear(reception)
 
 
+@pytest.mark.long
 async def test_a_resume_keeps_everything(party: Party) -> None:
     ann, ear = await party.join("ann")
     bob, _ = await party.join("bob")

@@ -223,6 +223,7 @@ def of(told: RoomStatistics, source: TrackSource) -> TrackStatistics:
     return track
 
 
+@pytest.mark.long
 async def test_both_ends_measure_the_rates_that_are_sent(party: Party) -> None:
     ann, _ = await party.join("ann")
     bob, ear = await party.join("bob")

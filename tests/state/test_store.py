@@ -191,6 +191,7 @@ def test_a_dropped_selector_is_freed_at_once_and_an_observed_one_lives() -> None
     assert seen == [0, 1]
 
 
+@pytest.mark.long
 def test_ten_thousand_subscriptions_and_selectors_leave_no_memory_behind() -> None:
     store = Store(0, replace)
     subject = store.select(lambda s: s)

@@ -41,6 +41,7 @@ async def test_a_token_names_describes_and_labels(
     await bob.disconnect()
 
 
+@pytest.mark.long
 async def test_leaving_is_seen(join: Join) -> None:
     alice, bob = await join("alice"), await join("bob")
     await alice.sees("bob")

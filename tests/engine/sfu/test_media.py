@@ -233,6 +233,7 @@ async def test_speakers_come_and_go(join: Join, microphone: MakeMicrophone) -> N
     await bob.wait_for("active_speakers_changed", lambda who: not who, since=since)
 
 
+@pytest.mark.long
 async def test_a_good_connection_is_called_excellent(join: Join) -> None:
     alice = await join("alice")
     who, quality = await alice.wait_for("connection_quality_changed")

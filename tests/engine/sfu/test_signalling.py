@@ -297,6 +297,7 @@ class TestHostileEmbedded:
                     assert refused.ByteSize() < 100
             assert memory.peak < 20_000_000
 
+    @pytest.mark.long
     async def test_nothing_of_who_left_stays_in_memory(
         self, sfu: RunningSfu, http: aiohttp.ClientSession, room_name: str
     ) -> None:
