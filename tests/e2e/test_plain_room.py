@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from datetime import timedelta
@@ -120,6 +121,7 @@ async def test_an_expired_token_says_when_it_expired(guests: Guests) -> None:
         async with open_room(guests.sfu.url, expired):
             pass
     assert told.value.code is UTDErrorCode.UNAUTHORIZED
+    assert told.value.expired_at == pytest.approx(time.time() - 300, abs=30)
     assert expired not in str(told.value)
 
 
