@@ -214,7 +214,7 @@ async def test_what_a_method_returns_or_raises_reaches_its_caller(
             assert (unsaid.code, "secret" in str(unsaid)) == (UTDErrorCode.SERVER, False)
     for told in (
         "raised: KeyError",
-        "raised: BaseException",
+        "by BaseException",
         "is a str, not int",
         "at most 1000000",
         "CancelledError",

@@ -26,6 +26,7 @@ from utd_rx.protocol.wire.methods import APPLICATION_ERROR
 from utd_rx.sessions.commands import command
 from utd_rx.sessions.media_view import MediaView
 from utd_rx.sessions.runner import Runner
+from utd_rx.state.foreign import foreign_work
 from utd_rx.state.reports import report
 
 St = TypeVar("St", bound=Waiting)
@@ -129,16 +130,11 @@ class MethodCalls:
         limit = asyncio.timeout(invocation.timeout)
         try:
             async with limit:
-                work = _run(function, invocation)
-                answer = await asyncio.create_task(work, name="utd_rx method itself")
+                answer = await foreign_work(function(invocation))
             reply = _sendable(answer)
         except UTDStreamException as error:
             reply = error
-        except BaseException as error:  # reported, but what ends this task
-            me = asyncio.current_task()
-            is_cancelled = isinstance(error, asyncio.CancelledError) and me and me.cancelling()
-            if is_cancelled or isinstance(error, GeneratorExit):
-                raise
+        except Exception as error:  # noqa: BLE001 - reported
             if limit.expired():
                 reply = UTDStreamException("it took too long", code=UTDErrorCode.TIMEOUT)
             else:
@@ -223,11 +219,6 @@ class CallingMethods(MediaView[St]):
                 already, on a foreign loop, or closed.
         """
         return self._methods.serve(method, function)
-
-
-async def _run(function: Method, invocation: MethodInvocation) -> str:
-    """As a task of its own, which the function may cancel and still owes an answer."""
-    return await function(invocation)
 
 
 def _sendable(answer: object) -> str:
