@@ -89,6 +89,8 @@ class UTDStreamException(Exception):
         status_code: The HTTP status, None when no reply arrived or none was involved.
         retry_after: Seconds the server asked to wait, None when it did not say.
         reason: What kind of `CONFLICT`, None for every other code.
+        expired_at: When the token that was refused had expired by this machine's clock, in Unix
+            time; None when it had not, or none was refused.
     """
 
     def __init__(
@@ -99,6 +101,7 @@ class UTDStreamException(Exception):
         status_code: int | None = None,
         retry_after: float | None = None,
         reason: ConflictReason | None = None,
+        expired_at: float | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -107,6 +110,7 @@ class UTDStreamException(Exception):
         self.retry_after = retry_after
         is_plain = reason is None and code is UTDErrorCode.CONFLICT
         self.reason = ConflictReason.REFUSED if is_plain else reason
+        self.expired_at = expired_at
 
     def __str__(self) -> str:
         reason = None if self.reason is ConflictReason.REFUSED else self.reason

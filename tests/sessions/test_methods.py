@@ -24,6 +24,8 @@ from utd_rx.testing.room import FakeRoom
 FOREIGN = "ben\x1b[2J\n\u202e"
 """An identity that a terminal would obey."""
 
+BUGS = "bug", "late", "no text", "too long", "cancelled", "ends itself", "ends itself late"
+
 CONFLICT, NOT_FOUND = UTDErrorCode.CONFLICT, UTDErrorCode.NOT_FOUND
 
 
@@ -147,6 +149,11 @@ async def test_what_a_method_returns_or_raises_reaches_its_caller(
                 part = asyncio.ensure_future(asyncio.sleep(0))
                 part.cancel()
                 await part
+            case "ends itself" | "ends itself late":
+                me = asyncio.current_task()
+                assert me is not None
+                me.cancel()
+                await asyncio.sleep(0) if invocation.payload == "ends itself" else None
         return invocation.caller + invocation.payload
 
     room.serve("judge", judge)
@@ -157,7 +164,7 @@ async def test_what_a_method_returns_or_raises_reaches_its_caller(
     assert isinstance(own, MethodFailed)
     assert (own.number, own.data) == (7, "more")
     with caplog.at_level(logging.ERROR):
-        for bug in ("bug", "late", "no text", "too long", "cancelled"):
+        for bug in BUGS:
             unsaid = await failure(invoke("judge", bug))
             assert isinstance(unsaid, MethodFailed)
             assert (unsaid.code, "secret" in str(unsaid)) == (UTDErrorCode.SERVER, False)

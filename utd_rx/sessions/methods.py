@@ -116,7 +116,8 @@ class MethodCalls:
         limit = asyncio.timeout(invocation.timeout)
         try:
             async with limit:
-                answer = await function(invocation)
+                work = _run(function, invocation)
+                answer = await asyncio.create_task(work, name="utd_rx method itself")
             reply = _sendable(answer)
         except UTDStreamException as error:
             reply = error
@@ -208,6 +209,11 @@ class CallingMethods(MediaView[St]):
                 already, on a foreign loop, or closed.
         """
         return self._methods.serve(method, function)
+
+
+async def _run(function: Method, invocation: MethodInvocation) -> str:
+    """As a task of its own, which the function may cancel and still owes an answer."""
+    return await function(invocation)
 
 
 def _sendable(answer: object) -> str:
