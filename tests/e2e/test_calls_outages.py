@@ -17,7 +17,7 @@ from tests.e2e.phones import Detour, Exchange, Phone, agreed, heard, hears
 from tests.rtc.proxy import proxied
 from utd_rx import UTDCallEndReason, UTDCallStatus
 
-pytestmark = pytest.mark.realtime
+pytestmark = pytest.mark.realtime(waits=True)
 
 R, S = UTDCallEndReason, UTDCallStatus
 
