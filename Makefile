@@ -30,7 +30,7 @@ unexport PYTHONDONTWRITEBYTECODE
 SHARED = $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m 'not realtime and not long'
 LONG = $(BIN)/python -m pytest -n $(CORES) --dist worksteal -m long
 ALONE = $(BIN)/python -m pytest -m 'realtime and not realtime(waits=True)'
-WAITING = $(BIN)/python -m pytest -n $(shell expr 2 '*' $(JOBS)) --dist worksteal -m 'realtime(waits=True)'
+WAITING = $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m 'realtime(waits=True)'
 OTHER_END := $(abspath $(VENV))/livekit
 LIVEKIT_VERSION = $(BIN)/python -c 'import importlib.metadata as m; print(m.version("livekit"))'
 
