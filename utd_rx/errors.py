@@ -78,13 +78,18 @@ _ADVICE: Final = {
 """What to do, where the words are a server's; our own say it themselves."""
 
 
+MAX_MESSAGE: Final = 2_000
+"""Characters of a message: it ends in logs, and may name what others made of any length."""
+
+
 class UTDStreamException(Exception):
     """A failure of the SDK, with the engine's status and code where there were any.
 
     Its `str` is code, message and what to do.
 
     Args:
-        message: What happened and what to do, fit to show to a developer; never holds a secret.
+        message: What happened and what to do, fit to show to a developer; never holds a secret. Of
+            one beyond 2,000 characters the beginning is kept.
         code: The kind of failure.
         status_code: The HTTP status, None when no reply arrived or none was involved.
         retry_after: Seconds the server asked to wait, None when it did not say.
@@ -103,6 +108,7 @@ class UTDStreamException(Exception):
         reason: ConflictReason | None = None,
         expired_at: float | None = None,
     ) -> None:
+        message = message if len(message) <= MAX_MESSAGE else message[: MAX_MESSAGE - 1] + "…"
         super().__init__(message)
         self.message = message
         self.code = code

@@ -185,15 +185,18 @@ class Connector:
             finally:
                 settled.cancel()
         way.take(room, address.url, address.proxy)
+        native.hide(address.token, None if address.proxy is None else address.proxy.password)
         streams.exchange()  # from then on `overheard` hears
+        beside = _beside(room)
         attempt = asyncio.create_task(_attempt(room, address, joined), name="utd_rx.rtc: join")
         try:
             with overheard.listening() as said:
                 await _first(attempt, given_up, said.first, until=deadline)
-                if said.first.done() and way.others(room) <= {*_given_up}:
+                if said.first.done() and _are_calm(beside, room):
                     soon = asyncio.get_running_loop().time() + GRACE
                     await _first(attempt, given_up, until=min(soon, deadline))
-                    _require_either(attempt, given_up, said.reason)
+                    if _are_calm(beside, room):
+                        _require_either(attempt, given_up, said.reason)
             await _wait(attempt, given_up, deadline, timeout)
         except BaseException:
             self._take_over(attempt, room)
@@ -218,6 +221,18 @@ class Connector:
             _, pending = await asyncio.wait(self._leftovers, timeout=left)
             for task in pending:
                 logger.warning("still waiting for the server: %s", task.get_name())
+
+
+def _beside(room: rtc.Room) -> dict[rtc.Room, int | None]:
+    """Return how restless the other rooms of the process are, None of one that is joining, too."""
+    others = way.others(room) - {*_given_up}
+    return {other: native.unrest(other) for other in others}
+
+
+def _are_calm(beside: dict[rtc.Room, int | None], room: rtc.Room) -> bool:
+    """Whether what was overheard is of nobody else: all who were here before are, and nothing has
+    happened to their connections."""
+    return None not in beside.values() and _beside(room) == beside
 
 
 async def _first(*of: asyncio.Future[Any], until: float) -> None:
