@@ -20,6 +20,7 @@ from utd_rx.models.secrets import foreign_text
 from utd_rx.models.video import VideoFrame
 from utd_rx.ports.room import RoomPort, height_asked
 from utd_rx.protocol.roster import Roster, received_sid
+from utd_rx.protocol.session import SessionState
 from utd_rx.sessions.runner import Runner
 from utd_rx.state.events import EventStream
 from utd_rx.state.piping import piped
@@ -86,7 +87,12 @@ def followed(
 
     Whichever thread subscribes or disposes, what that causes happens on the session's loop.
     """
-    track_sid = runner.machine.select(lambda state: sid_in(state.session.roster), name=what)
+
+    def sid_of(session: SessionState) -> str | None:
+        # Where LiveKit has given up, what was received ended, though the track may be the same.
+        return None if session.connection.is_lost else sid_in(session.roster)
+
+    track_sid = runner.machine.select(lambda state: sid_of(state.session), name=what)
 
     def subscribe(
         observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None

@@ -123,8 +123,13 @@ def test_data_tracks_go_on_over_outages_and_end_with_the_grant_of_data() -> None
         ben.data_track("ana", "pose").subscribe(told.append)
         pose = world.run(ana.publish_data_track("pose"))
         sids: set[str] = set()
-        for number, outage in enumerate(("none", "resume", "full", "theirs")):
-            if outage != "none":
+        for number, outage in enumerate(("none", "resume", "full", "theirs", "theirs, for long")):
+            if outage == "theirs, for long":  # LiveKit gives up, and the session joins anew
+                world.network.partition("ben")
+                world.advance(45)
+                world.network.heal("ben")
+                world.advance(60)
+            elif outage != "none":
                 who = "ben" if outage == "theirs" else "ana"
                 world.network.interrupt(who, full=outage != "resume")
                 world.advance(60)
@@ -133,7 +138,7 @@ def test_data_tracks_go_on_over_outages_and_end_with_the_grant_of_data() -> None
             world.settle()
             assert told[-1] == frame
             sids |= {track.sid for track in ben.remote_participants.value[0].data_tracks}
-        assert (len(told), len(sids)) == (4, 2)
+        assert (len(told), len(sids)) == (5, 2)
         world.run(pose.unpublish())
         world.settle()
         assert ben.remote_participants.value[0].data_tracks == ()

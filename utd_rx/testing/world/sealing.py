@@ -111,6 +111,9 @@ class Seals:
     def taken(self, snapshot: ev.RoomSnapshot) -> ev.RoomSnapshot:
         """Return a snapshot with how it is with everybody, which is told by that."""
         judged = self._verdicts.judged
+        for identity, seal in self._seals.items():  # which may have come before their tracks
+            if seal is not None:
+                self._verdicts.say(identity, opened(self.encryption, identity, seal))
         local, remotes = judged(snapshot.local), tuple(map(judged, snapshot.remotes))
         self._told = {local.identity: local.encryption}
         self._told |= {who.identity: who.encryption for who in remotes}

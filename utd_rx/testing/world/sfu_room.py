@@ -129,6 +129,8 @@ class VirtualRoom:
         if who.down is not None:
             who.down.close()
         who.down = Lane(who.link)
+        for other in self._others(who):
+            self._tell_seal(who, other)
 
     def detach(self, who: VirtualParticipant) -> None:
         """The client's signal connection broke; media and data go on."""
@@ -300,8 +302,12 @@ class VirtualRoom:
         """Take what somebody publishes from now on for sent under a seal."""
         who.seal = seal
         for other in self._others(who):
-            if other.down is not None and not other.receives.keys().isdisjoint(who.tracks):
-                other.down.send(partial(other.client.take_seal, who.identity, seal))
+            self._tell_seal(other, who)
+
+    def _tell_seal(self, other: VirtualParticipant, who: VirtualParticipant) -> None:
+        """Tell `other` under what comes what it receives of `who`, if it does."""
+        if other.down is not None and not other.receives.keys().isdisjoint(who.tracks):
+            other.down.send(partial(other.client.take_seal, who.identity, who.seal))
 
     # -- tracks ---------------------------------------------------------------------------------
 
@@ -388,7 +394,6 @@ class VirtualRoom:
             return
         other.receives[sid] = self.media.frames[sid]
         other.tell(ev.TrackSubscribed(who.identity, evolve(track.publication, is_subscribed=True)))
-        if other.down is not None:
-            other.down.send(partial(other.client.take_seal, who.identity, who.seal))
+        self._tell_seal(other, who)
         if sum(sid in one.receives for one in self.people.values()) == 1:
             who.tell(ev.LocalTrackSubscribed(sid))
