@@ -1,14 +1,20 @@
 # Everything lives in .venv and is deleted by `make clean`; only livekit-server goes elsewhere, into
 # the user's cache. Variables: SFU=livekit (demos), ARGS="…" (demos, tests), JOBS=… (tests at a time),
-# MINUTES=… SEED=… (fuzz), PYTHON=… (3.11 or newer).
+# MINUTES=… SEED=… (fuzz), PYTHON=… (3.11 or newer), NEWEST=… (the Python of `make test-newest`).
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-call demo-live demo-agent test test-long test-realtime test-livekit-range test-process fuzz check docs page-client livekit-server go-client clean
+.PHONY: help demo demo-call demo-live demo-agent test test-long test-waiting test-realtime test-newest newest test-livekit-range test-process fuzz check docs page-client livekit-server go-client clean
 
 # The first that is new enough: a machine's python3 may be older than another one beside it.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& { echo "$$python"; break; }; done)
+# The newest one, on the PATH or by pyenv; no line but its path is to be printed.
+NEWEST ?= $(shell for python in python3 python3.15 python3.14 python3.13 python3.12 \
+	"$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.*/bin/python3; do \
+	"$$python" -c 'import platform, sys; v = sys.version_info; \
+	v >= (3, 11) and v.releaselevel == "final" and print(platform.python_version(), sys.executable)' \
+	2>/dev/null; done | sort -V | tail -n 1 | cut -d ' ' -f 2-)
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
@@ -23,7 +29,8 @@ SEED ?= 17
 unexport PYTHONDONTWRITEBYTECODE
 SHARED = $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m 'not realtime and not long'
 LONG = $(BIN)/python -m pytest -n $(CORES) --dist worksteal -m long
-ALONE = $(BIN)/python -m pytest -m realtime
+ALONE = $(BIN)/python -m pytest -m 'realtime and not realtime(waits=True)'
+WAITING = $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m 'realtime(waits=True)'
 OTHER_END := $(abspath $(VENV))/livekit
 LIVEKIT_VERSION = $(BIN)/python -c 'import importlib.metadata as m; print(m.version("livekit"))'
 
@@ -36,6 +43,8 @@ help:
 	@echo 'make test                every test but long ones and those bound to real time; what the machine lacks is skipped by name'
 	@echo 'make test-long           random plays on FakeWorld and on real engines, minutes of sound, rooms behind a pipe, recordings, layers of video, bugs that examples find, types that users see: minutes'
 	@echo 'make test-realtime       the others, one at a time: devices, browsers, clocks, and what has to happen in time'
+	@echo 'make test-waiting        of those bound to real time, what waits for other programs: many at a time'
+	@echo 'make test-newest         what depends on Python alone, on the newest Python of this machine; NEWEST=…'
 	@echo 'make test-process        sessions and plays that meet a media server, with every room in a process of its own'
 	@echo 'make test-livekit-range  what meets LiveKit, on the end of the accepted range that .venv has not'
 	@echo 'make fuzz MINUTES=10     lies of engines, media servers and participants, beside two whose sound is measured; SEED=…'
@@ -65,6 +74,10 @@ test: $(VENV)/.dev
 test-long: $(VENV)/.dev
 	$(LONG) $(ARGS)
 
+# Only files that have some are collected: that takes a core more than the tests.
+test-waiting: $(VENV)/.dev
+	$(WAITING) $(ARGS) $$(grep -rlF --include='test_*.py' 'realtime(waits=True' tests)
+
 test-realtime: $(VENV)/.dev tests/browser/node_modules/.package-lock.json
 	$(ALONE) $(ARGS)
 
@@ -74,6 +87,16 @@ test-process: export UTD_RX_MEDIA = process
 test-process: $(VENV)/.dev
 	$(BIN)/python -m pytest -n $(CORES) --dist worksteal -m 'not realtime and not long and not livekit' $(ARGS) \
 		tests/e2e tests/differential
+
+# Whatever meets no media server; `make test VENV=.venv/newest PYTHON=…` is everything.
+test-newest:
+	@$(NEWEST) --version
+	@$(MAKE) --no-print-directory test VENV=$(VENV)/newest PYTHON=$(NEWEST) \
+		ARGS="-m 'not realtime and not long and not embedded and not livekit' $(ARGS)"
+
+# Its path; nothing where .venv has that one.
+newest:
+	@test '$(NEWEST)' -ef "$$($(PYTHON) -c 'import sys; print(sys.executable)')" || echo '$(NEWEST)'
 
 # The end of the range that is in .venv is left out: `make test` runs on it. The other one lies
 # beside it and is found first, so nothing but LiveKit's own package is installed twice.
@@ -87,7 +110,7 @@ test-livekit-range: $(VENV)/.dev
 		echo "=== livekit $$version"; \
 		if [ "$$version" = "$$($(LIVEKIT_VERSION))" ]; then echo 'as in $(VENV)'; continue; fi; \
 		PYTHONPATH=$(OTHER_END) $(SHARED) $(ARGS) tests/rtc tests/e2e; \
-		PYTHONPATH=$(OTHER_END) $(ALONE) $(ARGS) tests/rtc; \
+		PYTHONPATH=$(OTHER_END) $(BIN)/python -m pytest -m realtime $(ARGS) tests/rtc; \
 	done
 
 # Chance with a seed: what is found is found again.

@@ -173,6 +173,10 @@ def test_others_have_no_witness(run: Run, pytester: pytest.Pytester) -> None:
     run().assert_outcomes(failed=1)
 
 
+def test_nor_has_what_waits(run: Run) -> None:
+    run(how="(waits=True)", a="fails(1)", b="pass").assert_outcomes(passed=1, failed=1)
+
+
 def test_each_try_has_the_whole_time(run: Run) -> None:
     expected = "(fails.marker.args, fails.marker.kwargs) == ((60.0,), {'func_only': True})"
     run(CALM, one=f"assert {expected}").assert_outcomes(passed=1)

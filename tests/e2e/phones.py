@@ -103,16 +103,24 @@ class Exchange(House):
         await callee.session.accept(call.call_id)
         await caller.stands(UTDCallStatus.ACTIVE)
         await heard(caller, callee)
-        known = self.engine.core.calls.find(call.call_id, None)
-        async with asyncio.timeout(PATIENCE):
-            # Until the engine has heard so, too: it counts who is not there as away.
-            while not all(
-                (party := known.party(phone.identity)) is not None and party.sid is not None
-                for phone in (caller, callee)
-            ):
-                await asyncio.sleep(0)
-                known = self.engine.core.calls.find(call.call_id, None)
+        await self.knows(call, *(phone.identity for phone in (caller, callee)))
         return call
+
+    async def knows(self, call: UTDCall, *identities: str) -> None:
+        """Wait until the engine has heard, too, who is there: it counts all others as away."""
+        async with asyncio.timeout(PATIENCE):
+            while not all(self.counts(call, who) for who in identities):  # noqa: ASYNC110 - nobody says
+                await asyncio.sleep(0)
+
+    async def misses(self, call: UTDCall, identity: str) -> None:
+        """Wait, for as long as it takes, until the engine has heard that somebody is away."""
+        while self.counts(call, identity):  # noqa: ASYNC110 - nobody says
+            await asyncio.sleep(0.01)
+
+    def counts(self, call: UTDCall, identity: str) -> bool:
+        """Whether the engine knows somebody as there."""
+        party = self.engine.core.calls.find(call.call_id, None).party(identity)
+        return party is not None and party.sid is not None
 
     async def empty(self) -> None:
         """Wait until the media server has no room of a call."""

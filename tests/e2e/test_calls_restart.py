@@ -12,7 +12,7 @@ from tests.e2e.runs import Runs
 from tests.e2e.test_restart import DOWN_SECONDS
 from utd_rx import UTDCallEndReason, UTDCallStatus
 
-pytestmark = [pytest.mark.realtime, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.realtime(waits=True), pytest.mark.timeout(180)]
 
 S = UTDCallStatus
 

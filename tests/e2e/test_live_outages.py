@@ -96,7 +96,7 @@ async def broadcaster(show: Show, identity: str) -> AsyncIterator[Process]:
         await process.communicate()
 
 
-@pytest.mark.realtime
+@pytest.mark.realtime(waits=True)
 @pytest.mark.timeout(200)
 async def test_a_host_that_freezes_may_come_back_and_one_that_is_killed_may_not(
     show: Show,

@@ -23,6 +23,7 @@ from tests.support.sfu import RunningSfu
 from tests.support.simulator import simulate
 from utd_rx import (
     AudioFrame,
+    MethodInvocation,
     RoomSession,
     ToneSource,
     TrackSource,
@@ -246,6 +247,10 @@ async def test_whoever_is_moved_to_another_room_is_told_which_and_who_is_there(
     assert ana.connected.value
 
 
+async def whoever_asks(asked: MethodInvocation) -> str:
+    return asked.caller
+
+
 async def test_what_is_sent_to_an_identity_needs_nobody_whom_one_sees(guests: Guests) -> None:
     """A roster cannot say that nobody is there: the hidden are in none, the silent come late."""
     hidden = open_room(guests.sfu.url, token(guests.sfu, "ear", hidden=True))
@@ -262,9 +267,8 @@ async def test_what_is_sent_to_an_identity_needs_nobody_whom_one_sees(guests: Gu
             assert await (await written).read() == "you, too"
         assert ana.remote_participants.value == ()
         await ana.send_text("?", topic="psst", to=["nobody"])
-        with pytest.raises(UTDStreamException) as unanswered:
-            await ana.call("?", to="nobody")
-        assert unanswered.value.code is UTDErrorCode.NOT_FOUND
+        ear.serve("who?", whoever_asks)
+        assert await ana.call("who?", to="ear") == "ana"
 
 
 async def test_no_server_of_these_moves_anybody_itself(guests: Guests) -> None:

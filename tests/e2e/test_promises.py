@@ -265,7 +265,7 @@ async def test_an_outage_that_does_not_end_forces_the_exit_and_the_session_joins
     await lena.remote_participants.until(lambda p: hears(p, "sami"), timeout=PATIENCE)
 
 
-@pytest.mark.realtime  # LiveKit takes its time before it gives up
+@pytest.mark.realtime(waits=True)  # LiveKit takes its time before it gives up
 async def test_an_outage_that_outlasts_livekit_is_joined_anew_and_the_sound_comes_back(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -51,7 +51,7 @@ async def test_an_older_token_that_comes_back_does_not_keep_the_place(house: Hou
         await laptop.disconnect()
 
 
-@pytest.mark.realtime
+@pytest.mark.realtime(waits=True)
 @pytest.mark.timeout(180)
 async def test_a_machine_that_slept_through_the_later_join_ends_and_says_so(house: House) -> None:
     await house.join("hana", as_host=True, seat_count=2)

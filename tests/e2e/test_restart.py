@@ -15,7 +15,7 @@ from tests.e2e.runs import Runs
 from utd_rx import UTDAudioRoomSession, UTDConnectionState
 from utd_rx.protocol.connection import Connection
 
-pytestmark = pytest.mark.realtime
+pytestmark = pytest.mark.realtime(waits=True)
 
 DOWN_SECONDS: Final = 5.0
 

@@ -65,7 +65,7 @@ async def test_a_forked_child_is_refused_what_is_its_parent_s_and_ends_in_silenc
         assert await parent.end() == (0, "")
 
 
-@pytest.mark.realtime
+@pytest.mark.realtime(waits=True)
 @pytest.mark.timeout(180)
 async def test_of_two_processes_that_join_as_one_at_once_the_later_stays_and_one_is_told() -> None:
     """On both SFUs, in three rooms each; the one that stays may need 15 s to come back in."""

@@ -103,8 +103,7 @@ async def test_a_microphone_without_a_port_of_its_own_says_where_it_lives() -> N
 
 
 ELSEWHERE = """
-import os
-import random  # which asks for it, too
+import asyncio, os, random  # which ask for it, too
 
 for name in ("memfd_create", "eventfd", "pidfd_open", "register_at_fork"):
     delattr(os, name)

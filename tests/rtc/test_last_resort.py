@@ -71,7 +71,7 @@ sys.setswitchinterval(10)
 """
 
 FORKED = """
-import asyncio, os, sys
+import asyncio, os, sys, warnings
 from types import SimpleNamespace
 from utd_rx.rtc import last_resort, native
 from utd_rx.rtc.room import UTDRoom
@@ -86,6 +86,7 @@ async def join():
     async with UTDRoom() as room:
         await room.connect("ws://127.0.0.1:1", "a.b.c")
 
+warnings.simplefilter("ignore", DeprecationWarning)  # newer Pythons warn of the fork itself
 native.sdk()
 joined = Joined()
 last_resort.guard(joined)

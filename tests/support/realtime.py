@@ -4,6 +4,8 @@ A failure of which the witness saw the reason, a machine that stood still, is tr
 the last try it is "not judged" and told so with the witness's figures, neither passed nor failed.
 A test of many parts, `realtime(alone=True)`, has a witness of its own and tries its parts again:
 what it asserts is judged, and it skips as "not judged: …" where too much of it is not.
+One that waits for other programs' time-outs, `realtime(waits=True)`, takes no core, has wide bounds
+and no witness: `make test-waiting` runs many at a time.
 Where the witness was calm a failure is a failure at once. A run in which too much was not judged
 has judged nothing, and fails.
 """
@@ -54,19 +56,23 @@ class RealTime:
     def pytest_collection_modifyitems(
         self, config: pytest.Config, items: list[pytest.Item]
     ) -> None:
-        """Give each try the whole time: pytest-timeout would count all of them as one."""
+        """Give each try the whole time: pytest-timeout would count all of them as one.
+
+        What waits is sorted by media server: neighbours are one worker's, and wait alike.
+        """
         for item in items:
-            if item.get_closest_marker("realtime") is not None:
+            if _mark_of(item) is not None:
                 marker = item.get_closest_marker("timeout")
                 seconds = marker.args[0] if marker is not None else config.getini("timeout")
                 item.add_marker(pytest.mark.timeout(float(seconds), func_only=True), append=False)
+        items.sort(key=lambda item: (waits(item), waits(item) and "livekit" in item.keywords))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(
         self, item: pytest.Item, nextitem: pytest.Item | None
     ) -> bool | None:
         """Run a test up to `TRIES` times."""
-        if item.get_closest_marker("realtime") is None:
+        if _mark_of(item) is None:
             return None  # pytest runs it
         item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
         hurts: list[Witnessed] = []
@@ -90,7 +96,7 @@ class RealTime:
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> None:
         """Look at what a test raised."""
         never = NEVER_THE_MACHINE
-        marker = item.get_closest_marker("realtime")
+        marker = _mark_of(item)
         if marker is not None and marker.kwargs.get("alone", False):
             never += (AssertionError,)
         if call.excinfo is not None and isinstance(call.excinfo.value, never):
@@ -131,6 +137,17 @@ class RealTime:
     def _is_too_little(self, terminal: pytest.TerminalReporter) -> bool:
         judged, not_judged = _counts(terminal)
         return not_judged > self._max_not_judged * (judged + not_judged)
+
+
+def waits(item: pytest.Item) -> bool:
+    """Say whether a test waits for other programs."""
+    marker = item.get_closest_marker("realtime")
+    return marker is not None and marker.kwargs.get("waits", False)
+
+
+def _mark_of(item: pytest.Item) -> pytest.Mark | None:
+    """Return the mark of what runs beside the witness."""
+    return None if waits(item) else item.get_closest_marker("realtime")
 
 
 def _acquit(reports: list[pytest.TestReport], hurts: list[Witnessed]) -> None:

@@ -136,6 +136,8 @@ class LocalDevice(Generic[S]):
             await command
         else:
             await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(command, home))
+            # From Python 3.14 on nobody waits for what has ended by now: its news are to come.
+            self.teller.flush()
 
     async def _close(self) -> None:
         if self._opening is not None:

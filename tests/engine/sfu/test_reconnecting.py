@@ -15,7 +15,7 @@ from tests.engine.sfu.clients import Client, Microphone, heard, token
 from tests.engine.sfu.conftest import Join
 from tests.support.sfu import RunningSfu
 
-pytestmark = pytest.mark.realtime  # LiveKit settles for 3 s before it resumes
+pytestmark = pytest.mark.realtime(waits=True)  # LiveKit settles for 3 s before it resumes
 
 MakeMicrophone = Callable[[Client], Microphone]
 

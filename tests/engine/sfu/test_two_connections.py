@@ -41,7 +41,7 @@ async def test_each_kind_hears_sees_and_reaches_the_other(
         assert packet.data.decode() == one.identity
 
 
-@pytest.mark.realtime  # LiveKit settles for 3 s before it resumes
+@pytest.mark.realtime(waits=True)  # LiveKit settles for 3 s before it resumes
 @pytest.mark.parametrize("sfu_kind", ["embedded"])
 async def test_a_resume_keeps_both_connections(join: Join, microphone: MakeMicrophone) -> None:
     old, new = await join("old", options=TWO), await join("new")
