@@ -108,6 +108,7 @@ class Pair:
         self.server_got: list[tuple[str, bytes]] = []
         self.client_got: list[tuple[str, bytes]] = []
         self.is_cut = False
+        self.sent = 0
         self._loop = asyncio.get_running_loop()
         self.server = Server(
             lambda data: self._carry(data, lambda: self.client),
@@ -119,6 +120,7 @@ class Pair:
         )
 
     def _carry(self, data: bytes, to: Any) -> None:
+        self.sent += 1
         if not self.is_cut:
             self._loop.call_soon(lambda: to().receive(data))
 
