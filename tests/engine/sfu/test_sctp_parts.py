@@ -117,7 +117,7 @@ async def test_no_part_of_a_packet_costs_much(
     await pair.opened()
     pair.is_cut = True
     chunks = made(pair.server)
-    worst = max(calls_in(pair.server.being_sent(*chunks)))
+    worst = max(calls_in(pair.server.being_sent(*chunks, acknowledged=pair.acknowledged)))
     assert 10 < worst < MOST
 
 
@@ -132,7 +132,7 @@ async def test_who_says_that_everything_was_lost_has_little_of_it_again(
     await made.opened()
     made.is_cut = True
     chunks, before = losses(made.server), made.sent
-    done(made.server.being_sent(*chunks))
+    done(made.server.being_sent(*chunks, acknowledged=made.acknowledged))
     answers = len(list(parts(bytes(12) + b"".join(map(bytes, chunks)))))
     assert 0 < made.sent - before <= again + answers
     made.close()
