@@ -21,19 +21,19 @@ from benchmarks.support import print_machine, print_table, ratio, spread
 from utd_rx.audio.jitter import MAX_DEPTH, WINDOW
 from utd_rx.audio.mixer import Mixer
 from utd_rx.models.audio import AudioFormat, AudioFrame
-from utd_rx.ports.audio import BLOCK
+from utd_rx.ports.audio import SPEAKER_BLOCK
 
 VOICES: Final = (1, 8, 32, 64)
 RATE: Final = 48_000
 FRAME: Final = RATE // 100
-PIECE: Final = round(BLOCK * RATE)
+PIECE: Final = round(SPEAKER_BLOCK * RATE)
 SECONDS: Final = 3.0
 _SOUND: Final = np.random.default_rng(6).integers(-200, 200, (FRAME, 1)).astype(np.int16)
 
 
 def mixed(voices: int, *, is_behind: bool = False) -> float:
     """Return ms of CPU per voice and second of sound, by utd_rx."""
-    mixer = Mixer(AudioFormat(RATE, 1), BLOCK / 2)  # as a speaker's
+    mixer = Mixer(AudioFormat(RATE, 1), SPEAKER_BLOCK / 2)  # as a speaker's
     frame = AudioFrame(_SOUND, RATE)
     everybody = [mixer.add(str(number), 1.0) for number in range(voices)]
     for voice in everybody:

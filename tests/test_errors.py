@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 
 from utd_rx.errors import (
     CODE_BY_STATUS,
+    MAX_MESSAGE,
     ConflictReason,
     UTDErrorCode,
     UTDStreamException,
     classify_response,
     conflict,
+    invalid,
 )
 
 
@@ -49,6 +51,14 @@ def test_an_error_crosses_a_process_whole(code: UTDErrorCode) -> None:
         assert isinstance(other, UTDStreamException)
         assert vars(other) == vars(_error(code))
         assert str(other) == str(_error(code))
+
+
+def test_a_message_that_names_what_is_long_is_cut() -> None:
+    for size in (MAX_MESSAGE, MAX_MESSAGE + 1):
+        error = UTDStreamException("x" * size)
+        assert len(error.message) == len(error.args[0]) == MAX_MESSAGE
+        assert error.message.endswith("x" if size == MAX_MESSAGE else "…")
+    assert len(str(invalid(f"nobody is here as {'ann' * 100_000!r}"))) < MAX_MESSAGE + 20
 
 
 def test_the_least_error_is_unknown_and_has_no_status() -> None:

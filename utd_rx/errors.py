@@ -78,17 +78,24 @@ _ADVICE: Final = {
 """What to do, where the words are a server's; our own say it themselves."""
 
 
+MAX_MESSAGE: Final = 2_000
+"""Characters of a message: it ends in logs, and may name what others made of any length."""
+
+
 class UTDStreamException(Exception):
     """A failure of the SDK, with the engine's status and code where there were any.
 
     Its `str` is code, message and what to do.
 
     Args:
-        message: What happened and what to do, fit to show to a developer; never holds a secret.
+        message: What happened and what to do, fit to show to a developer; never holds a secret. Of
+            one beyond 2,000 characters the beginning is kept.
         code: The kind of failure.
         status_code: The HTTP status, None when no reply arrived or none was involved.
         retry_after: Seconds the server asked to wait, None when it did not say.
         reason: What kind of `CONFLICT`, None for every other code.
+        expired_at: When the token that was refused had expired by this machine's clock, in Unix
+            time; None when it had not, or none was refused.
     """
 
     def __init__(
@@ -99,7 +106,9 @@ class UTDStreamException(Exception):
         status_code: int | None = None,
         retry_after: float | None = None,
         reason: ConflictReason | None = None,
+        expired_at: float | None = None,
     ) -> None:
+        message = message if len(message) <= MAX_MESSAGE else message[: MAX_MESSAGE - 1] + "…"
         super().__init__(message)
         self.message = message
         self.code = code
@@ -107,6 +116,7 @@ class UTDStreamException(Exception):
         self.retry_after = retry_after
         is_plain = reason is None and code is UTDErrorCode.CONFLICT
         self.reason = ConflictReason.REFUSED if is_plain else reason
+        self.expired_at = expired_at
 
     def __str__(self) -> str:
         reason = None if self.reason is ConflictReason.REFUSED else self.reason

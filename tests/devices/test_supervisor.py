@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import queue
 import threading
 from collections.abc import Callable
 
@@ -51,8 +52,13 @@ class FakeConnection:
 class FakeSide:
     silence = grace = 2.5
     blame = "whatever else"
+    works_at_once = False
 
     def __init__(self) -> None:
+        self.wake: Callable[[], None] = lambda: None
+        self.worked_on = queue.SimpleQueue[str]()
+        self.working = threading.Event()
+        self.working.set()
         self.made: list[FakeConnection] = []
         self.adopted: list[OpenDevice | None] = []
         self.refusal: Exception | None = None
@@ -72,6 +78,7 @@ class FakeSide:
         if self.refusal is not None:
             raise self.refusal
         self.made.append(FakeConnection(choice))
+        self.wake = wake
         wake()
         return self.made[-1]
 
@@ -81,15 +88,29 @@ class FakeSide:
         self.adopted.append(connection)
 
     def work(self) -> None:
+        self.worked_on.put(threading.current_thread().name)
+        self.working.wait(10)
         self.worked.set()
         if self.broken:
             self.broken -= 1
             raise LookupError("an app's sink")
 
 
+class EagerSide(FakeSide):
+    works_at_once = True
+
+    def deliver(self) -> str:
+        """Let the device deliver; return on which thread somebody worked."""
+        callback = threading.Thread(target=self.wake, name="callback")
+        callback.start()
+        worked_on = self.worked_on.get(timeout=10)
+        callback.join()
+        return worked_on
+
+
 class Stage:
-    def __init__(self) -> None:
-        self.side = FakeSide()
+    def __init__(self, side: type[FakeSide] = FakeSide) -> None:
+        self.side = side()
         self.reports: asyncio.Queue[tuple[str | None, UTDErrorCode | None]] = asyncio.Queue()
         loop = asyncio.get_running_loop()
 
@@ -107,6 +128,13 @@ class Stage:
 def stage(monkeypatch: pytest.MonkeyPatch) -> type[Stage]:
     monkeypatch.setattr(supervisor, "RETRY", 0.0)
     return Stage
+
+
+class EagerStage(Stage):
+    side: EagerSide
+
+    def __init__(self) -> None:
+        super().__init__(EagerSide)
 
 
 NOT_FOUND = UTDStreamException("gone", code=UTDErrorCode.NOT_FOUND)
@@ -360,4 +388,65 @@ async def test_a_device_that_refuses_to_open_is_the_callers_error(stage: type[St
     here.side.refusal = NOT_FOUND
     with pytest.raises(UTDStreamException):
         await here.supervisor.start()
+    await here.supervisor.aclose()
+
+
+async def test_brief_work_is_done_where_the_device_delivers(
+    stage: type[Stage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "LONG", 10.0)
+    here = EagerStage()
+    await here.supervisor.start()
+    assert [here.side.deliver() for _ in range(3)] == ["callback"] * 3
+    here.supervisor.wake()  # an order
+    assert here.side.worked_on.get(timeout=10) == "test supervisor"
+    await here.supervisor.aclose()
+    worked = here.side.worked_on.qsize()
+    here.side.wake()
+    assert here.side.worked_on.qsize() == worked
+
+
+async def test_a_device_never_waits_for_who_is_at_work(
+    stage: type[Stage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "LONG", 10.0)
+    here = EagerStage()
+    await here.supervisor.start()
+    here.side.working.clear()
+    here.supervisor.wake()
+    assert here.side.worked_on.get(timeout=10) == "test supervisor"
+    here.side.wake()  # returns at once
+    here.side.wake()
+    here.side.working.set()
+    assert here.side.worked_on.get(timeout=10) == "test supervisor"
+    await here.supervisor.aclose()
+
+
+async def test_work_that_took_long_is_left_to_the_thread_for_a_while(
+    stage: type[Stage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = EagerStage()
+    await here.supervisor.start()
+    monkeypatch.setattr(supervisor, "LONG", -1.0)
+    assert [here.side.deliver() for _ in range(3)] == ["callback", *["test supervisor"] * 2]
+    await here.supervisor.aclose()
+    monkeypatch.setattr(supervisor, "RELIEF", 0.0)
+    here = EagerStage()
+    await here.supervisor.start()
+    assert [here.side.deliver() for _ in range(3)] == ["callback"] * 3
+    await here.supervisor.aclose()
+
+
+async def test_what_a_sink_raises_never_reaches_the_device(
+    stage: type[Stage], caplog: pytest.LogCaptureFixture
+) -> None:
+    here = EagerStage()
+    await here.supervisor.start()
+    assert await here.told() == ("first", None)
+    here.side.broken = 10_000
+    async with asyncio.timeout(10):
+        while here.reports.empty():
+            await asyncio.to_thread(here.side.deliver)
+    assert await here.told() == (None, UTDErrorCode.UNKNOWN)
+    assert caplog.text.count("a turn failed") == 1
     await here.supervisor.aclose()

@@ -210,6 +210,30 @@ async def test_what_there_is_no_key_for_is_told_and_never_heard_seen_or_read(
             assert spelled not in caplog.text
 
 
+@pytest.mark.parametrize("own", [None, Encryption("a guess", ratchet_window=0)])
+async def test_of_who_only_sends_data_the_key_that_does_not_fit_is_told(
+    sfu: RunningSfu, own: Encryption | None
+) -> None:
+    """LiveKit says so in its log alone."""
+    async with (
+        open_room(sfu.url, token(sfu, "ana"), encryption=own) as ana,
+        bare(sfu, "ben", KEY) as ben,
+    ):
+        read: asyncio.Future[DataReceived] = asyncio.get_running_loop().create_future()
+        ana.data.subscribe(read.set_result)
+        await ana.remote_participants.until(bool, timeout=PATIENCE)
+        await ben.local_participant.publish_data(b"secret", reliable=True)
+        missing, failed = EncryptionState.MISSING_KEY, EncryptionState.DECRYPTION_FAILED
+        await judged(ana, "ben", missing if own is None else failed)
+        if own is not None:
+            await ana.set_key(KEY, index=0)
+            await judged(ana, "ben", EncryptionState.NONE)
+            await ben.local_participant.publish_data(b"again", reliable=True)
+            async with asyncio.timeout(PATIENCE):
+                assert (await read).payload == b"again"
+        assert read.done() is (own is not None)
+
+
 async def test_each_with_a_key_of_their_own_and_changing_it(sfu: RunningSfu) -> None:
     keys = {"ana": "of ana", "ben": "of ben"}
     own = Encryption(keys={"ana": "of ana"})

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
+import itertools
 import socket
 import struct
+import time
 import tracemalloc
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
+from itertools import pairwise
+from random import Random
+from typing import Final
 
+import pytest
 from aiortc import RTCCertificate
 
+from tests.hostile.lies import Lie
+from tests.hostile.participant_lies import LIES, Comes, Tell
 from tests.hostile.raw_participant import RawParticipant
+from utd_rx.engine.sfu.budget import Share
 from utd_rx.engine.sfu.limits import share
 from utd_rx.engine.sfu.sdp import parse_offer
 from utd_rx.engine.sfu.transport import Transport
@@ -39,17 +49,20 @@ class Owner:
         self.packets += 1
 
     def on_rtcp(self, packet: bytes, now: float) -> None: ...
-    def on_data(self, _label: str, message: bytes) -> None:
+    def on_data(self, _label: str, message: bytes) -> Iterator[None]:
         self.messages.append(message)
-        self.last.set()
+        if message == b"last":
+            self.last.set()
+        return iter(())
 
 
 @asynccontextmanager
-async def connected() -> AsyncIterator[tuple[RawParticipant, Owner]]:
-    """Have mallory's transport connected to one of the server's, with channels."""
+async def connected(used: Share | None = None) -> AsyncIterator[tuple[RawParticipant, Owner]]:
+    """Have mallory's transport connected to one of the server's, with channels; `used` is what
+    she may use of the server."""
     mux, owner, mallory = UdpMux(), Owner(), RawParticipant("", "")
     mux.open("127.0.0.1", 0)
-    transport = Transport(mux, CERTIFICATE, ("127.0.0.1",), owner, share())
+    transport = Transport(mux, CERTIFICATE, ("127.0.0.1",), owner, used or share())
     owner.transport = transport
     try:
         local = transport.on_offer(parse_offer(mallory.offer()))
@@ -94,6 +107,67 @@ async def test_more_streams_than_anybody_needs_are_dropped() -> None:
         await send(mallory, range(1, 4_200))
         await all_came(mallory, owner)
         assert owner.packets == 4_096
+
+
+async def test_of_many_messages_few_are_taken_in_a_turn() -> None:
+    steps = 4
+    clock = map(float, itertools.count()).__next__  # each step costs a second
+    async with connected(Share(1e9, 1e9, turn=steps, clock=clock)) as (mallory, owner):
+        seen: list[int] = []
+
+        async def look() -> None:
+            while True:
+                seen.append(len(owner.messages))
+                await asyncio.sleep(0)
+
+        looking = asyncio.create_task(look())
+        sent = [str(n).encode() for n in range(200)]
+        mallory.sctp.messages(sent)
+        await all_came(mallory, owner)
+        looking.cancel()
+        assert owner.messages == [*sent, b"last"]
+        # What is read and what waited may each have a part of the same turn.
+        assert max(after - before for before, after in pairwise(seen)) <= 2 * steps
+
+
+class Measured(Share):
+    """What a participant may use, and the most that was used of a turn."""
+
+    worst = 0.0
+
+    @contextlib.contextmanager
+    def used(self, now: float) -> Iterator[None]:
+        """Measure it."""
+        with super().used(now):
+            yield
+        self.worst = max(self.worst, self.turned)
+
+
+DATA_LIES: Final = LIES[: 1 + [one.name for one in LIES].index("garbage instead of messages")]
+"""What is said by datagrams with data."""
+
+
+@pytest.mark.realtime
+@pytest.mark.parametrize("lie", DATA_LIES, ids=[one.name for one in DATA_LIES])
+async def test_no_packet_costs_the_loop_more_than_five_milliseconds(
+    lie: Lie[Tell, Comes],
+) -> None:
+    """In time of the processor, which a busy neighbour makes longer: as the best of three."""
+    worst = []
+    gc.collect()
+    gc.disable()
+    try:
+        for seed in range(3):
+            used = Measured(0.25, 0.0125, 0.0025)
+            async with connected(used) as (mallory, _):
+                random, until = Random(seed), time.monotonic() + 0.05
+                while time.monotonic() < until and not mallory.is_cut_off:
+                    await lie.tell(mallory, random)
+                    await asyncio.sleep(0)
+            worst.append(used.worst)
+    finally:
+        gc.enable()
+    assert 0.0 < min(worst) < 0.005
 
 
 async def test_little_is_kept_of_who_speaks_before_the_answer() -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import ast
+import base64
+import html
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote, quote_plus
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import utd_rx
@@ -26,10 +30,47 @@ PASSWORD = "p&ss/w%rd ü+~"
         quote(PASSWORD, safe=""),
         quote_plus(PASSWORD),
         quote(PASSWORD, safe="").lower(),
+        quote(quote(PASSWORD)),
+        "".join(f"%{one:02x}" for one in PASSWORD.encode()),
+        "".join(f"%2525{one:02X}" for one in PASSWORD.encode()),
+        "".join(rf"\u{ord(one):04x}" for one in PASSWORD).replace(r"\u00fc", r"\xc3\xbc"),
+        "".join(rf"\\x{one:02x}" for one in PASSWORD.encode()),
+        html.escape(PASSWORD).replace("&amp;", "&#38;"),
+        "".join(f"&#x{one:x};" for one in PASSWORD.encode()),
     ],
 )
 def test_every_spelling_is_hidden(spelled: str) -> None:
     assert without_secrets(f"GET /?a={spelled}: no", PASSWORD) == "GET /?a=…: no"
+
+
+@settings(max_examples=25)
+@given(st.data())
+def test_a_secret_is_hidden_whichever_of_its_signs_are_escaped(draw: st.DataObject) -> None:
+    forms: list[Callable[[int], str]] = [chr, "%{:02x}".format, "%25{:02X}".format]
+    forms += [r"\u{:04x}".format, "&#{};".format]
+    spelled = [draw.draw(st.sampled_from(forms))(one) for one in SECRET.encode()]
+    before, after = draw.draw(st.tuples(st.text("x%2 5\\&#u0", max_size=9), st.text("x25;")))
+    told = foreign_text(f"{before} {''.join(spelled)} {after}", SECRET)
+    assert told == foreign_text(f"{before} … {after}")
+
+
+SECRET = "sesame-open.yourself-now"
+
+
+@pytest.mark.parametrize("before", ["", "u:", "me:"])
+def test_a_secret_is_hidden_in_base64(before: str) -> None:
+    coded = base64.b64encode(f"{before}{SECRET}".encode()).decode()
+    told = without_secrets(f"Basic {coded} is wrong", SECRET)
+    assert HIDDEN in told
+    assert len(told) < len("Basic … is wrong") + 8
+    assert without_secrets(base64.b64encode(b"else").decode(), "short") == "ZWxzZQ=="
+
+
+def test_escapes_without_end_cost_little() -> None:
+    text = ("%25" * 50_000) + ("\\" * 50_000) + ("&#" + "0" * 50_000) + "%41" * 10_000
+    begun = time.thread_time()
+    foreign_text(text, SECRET)
+    assert time.thread_time() - begun < 1.0  # 0.03; what is not linear takes minutes
 
 
 def test_a_secret_within_another_leaves_nothing_of_it() -> None:

@@ -112,8 +112,8 @@ def test_the_format_is_read_letter_by_letter() -> None:
         PublishingWanted(TrackSource.MICROPHONE, True),
         WaitStarted(1, IsSitting("me", 2), 1),
     )
-    assert failed[1:] == (1, ("m", UTDErrorCode.CONFLICT, None, None, ConflictReason.REFUSED))
-    assert rejoin[2] == ("n", UTDErrorCode.RATE_LIMITED, 429, 1.5, None)
+    assert failed[1:] == (1, ("m", UTDErrorCode.CONFLICT, None, None, ConflictReason.REFUSED, None))
+    assert rejoin[2] == ("n", UTDErrorCode.RATE_LIMITED, 429, 1.5, None, None)
     assert received[1:] == (b"\xff", None, "", True)
     assert ended[1:] == (DisconnectReason.DUPLICATE_IDENTITY,)
     assert (got.end, got.skipped) == (End.CLOSED, 0)

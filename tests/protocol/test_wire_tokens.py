@@ -16,6 +16,7 @@ from tests.protocol.strategies import mint_objects, names
 from utd_rx.models.token import UTDSessionResponse, UTDTokenResponse
 from utd_rx.protocol.wire.tokens import (
     bearer_and_room,
+    expired_at,
     out_of_date,
     session_from_wire,
     session_to_wire,
@@ -134,11 +135,13 @@ def test_livekits_token_says_whose_it_is_and_for_which_room() -> None:
 def test_what_a_token_does_not_say_is_nothing(token: str) -> None:
     assert bearer_and_room(token) == ("", "")
     assert out_of_date(token, 0.0) == ""
+    assert expired_at(token, 1e12) is None
 
 
 def test_a_token_says_when_it_ceased_or_begins_to_hold() -> None:
     token = jwt(nbf=100, exp=200)
     assert out_of_date(token, 150) == ""
+    assert [expired_at(token, now) for now in (40, 150, 200, 260)] == [None, None, 200, 200]
     assert out_of_date(token, 260) == "the token expired at 1970-01-01 00:03:20 UTC, 60 s ago"
     assert "holds from 1970-01-01 00:01:40 UTC, in 60 s" in out_of_date(token, 40)
     assert "expired at -1000000000000, " in out_of_date(jwt(exp=-1e12), 0)

@@ -73,6 +73,29 @@ def test_livekits_log_shows_no_token_and_not_what_means_nothing(
     assert caplog.messages[1:] == ["server - Attempted to drop unknown FFI handle: 7"]
 
 
+@pytest.mark.parametrize("form", ["{:c}", "%{:02X}", r"\u{:04x}", "&#{};"])
+def test_livekits_log_shows_no_secret_of_a_join_however_a_server_spells_it(
+    form: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    native.sdk()
+    caplog.set_level(logging.WARNING, "livekit")
+    native.hide(None, "", "sesame-open-yourself")
+    spelled = "".join(form.format(ord(one)) for one in "sesame-open-yourself")
+    for before in ("400", "x" * (native.MAX_LINE - 10)):
+        logging.getLogger("livekit").warning("%s %s!", before, spelled)
+    assert caplog.messages == ["400 …!", f"{'x' * (native.MAX_LINE - 10)} …!"]
+
+
+def test_of_secrets_the_latest_are_kept(caplog: pytest.LogCaptureFixture) -> None:
+    native.sdk()
+    caplog.set_level(logging.WARNING, "livekit")
+    for n in range(native.KEPT + 1):
+        native.hide(f"secret-number-{n}")
+        native.hide(f"secret-number-{n}")
+    logging.getLogger("livekit").warning("secret-number-0, secret-number-1, and no other")
+    assert caplog.messages == ["secret-number-0, …, and no other"]
+
+
 def test_livekits_log_shows_no_key(caplog: pytest.LogCaptureFixture) -> None:
     native.sdk()
     caplog.set_level(logging.WARNING, "livekit")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -134,11 +135,68 @@ async def test_media_that_stands_already_is_waited_for() -> None:
     assert await join(SentAway(LET_IN, leave("RoomDeleted"), answers=True)) == "joined"
 
 
-async def test_beside_another_room_it_is_not_known_whose_lines_they_are(
+class Beside(SentAway):
+    """Another room of the process, whose connection changes as often as one says."""
+
+    def __init__(self, *, is_joined: bool) -> None:
+        super().__init__()
+        self.unrest, self.is_joined = 3, is_joined
+
+    def isconnected(self) -> bool:
+        return self.is_joined
+
+
+async def test_beside_a_room_that_is_joined_and_calm_it_is_known_whose_lines_they_are(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(connector, "GRACE", 0.0)
-    other: Any = SentAway()
+    other: Any = Beside(is_joined=True)
+    way.take(other, "url", None)
+    try:
+        with pytest.raises(UTDStreamException, match="sent it away at once"):
+            await join(SentAway(LET_IN, leave("RoomDeleted")))
+    finally:
+        way.leave(other)
+
+
+def ends(other: Beside) -> None:
+    other.is_joined = False
+
+
+def goes(other: Any) -> None:
+    way.leave(other)
+
+
+def stirs(other: Beside) -> None:
+    other.unrest += 1
+
+
+@pytest.mark.parametrize("happens", [ends, goes, stirs])
+@pytest.mark.parametrize("is_late", [False, True])
+async def test_beside_a_room_to_which_something_happens_it_is_not(
+    monkeypatch: pytest.MonkeyPatch, happens: Callable[[Any], None], is_late: bool
+) -> None:
+    monkeypatch.setattr(connector, "GRACE", 0.02)
+    other: Any = Beside(is_joined=True)
+    way.take(other, "url", None)
+    try:
+        task = asyncio.create_task(join(room := SentAway(LET_IN, CLOSED)))
+        await asyncio.sleep(0)
+        if is_late:  # its event comes behind the line
+            await asyncio.to_thread(bool)
+        happens(other)
+        await asyncio.wait([task], timeout=0.1)
+        room.media.set()
+        assert await task == "joined"
+    finally:
+        way.leave(other)
+
+
+async def test_beside_a_room_that_is_joining_it_is_not_known_whose_lines_they_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(connector, "GRACE", 0.0)
+    other: Any = Beside(is_joined=False)
     way.take(other, "url", None)
     try:
         room = SentAway(LET_IN, CLOSED)

@@ -16,6 +16,7 @@ from livekit.rtc.room import EventTypes
 from utd_rx.models import events as ev
 from utd_rx.models.connection import ConnectionQuality, DisconnectReason
 from utd_rx.models.data_tracks import DataTrackInfo
+from utd_rx.models.encryption import EncryptionState
 from utd_rx.models.participant import TrackKind, TrackPublication, TrackSource
 from utd_rx.protocol.transcribing import MAX_LABEL, MAX_SEGMENTS, MAX_WORDS
 from utd_rx.rtc.translate import Translator
@@ -97,6 +98,38 @@ def test_what_the_snapshot_holds_is_not_announced_again() -> None:
     subscribed = publication("TR", subscribed=True)
     assert len(bench.tell("track_subscribed", None, subscribed, ann)) == 1
     assert bench.tell("track_subscribed", None, subscribed, ann) == []
+
+
+def test_whose_message_is_not_read_is_told_until_something_of_theirs_is() -> None:
+    ann, loud = participant("ann"), participant("loud")
+    loud.track_publications["TR"] = publication("TR", encryption_type=1)
+    bench = Bench(ann, loud)
+    translator = bench.translator
+    failed = EncryptionState.DECRYPTION_FAILED
+    assert list(translator.message_missed("loud", has_key=True)) == []  # its track tells
+    for what in ("data", "stream", "keys", "comes anew"):
+        missed = list(translator.message_missed("ann", has_key=True))
+        assert missed == [ev.ParticipantEncryptionChanged("ann", failed)]
+        assert list(translator.message_missed("ann", has_key=True)) == []
+        match what:
+            case "data":
+                packet = rtc.DataPacket(b"x", rtc.DataPacketKind.KIND_RELIABLE, ann, "")
+                well, data = bench.tell("data_received", packet)
+                assert isinstance(data, ev.DataReceived)
+            case "stream":
+                [well] = translator.message_read("ann")
+            case "keys":
+                [well] = translator.keys_changed()
+            case _:
+                bench.tell("participant_disconnected", ann)
+                [came] = bench.tell("participant_connected", ann)
+                assert isinstance(came, ev.ParticipantConnected)
+                assert came.participant.encryption is EncryptionState.NONE
+                continue
+        assert well == ev.ParticipantEncryptionChanged("ann", EncryptionState.NONE)
+    [missing] = translator.message_missed("ann", has_key=False)
+    assert missing == ev.ParticipantEncryptionChanged("ann", EncryptionState.MISSING_KEY)
+    assert list(translator.message_missed("nobody", has_key=True)) == []
 
 
 def test_a_silent_change_is_found_and_not_told_again() -> None:

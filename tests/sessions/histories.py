@@ -39,6 +39,7 @@ errors = st.builds(
     status_code=st.none() | st.integers(100, 599),
     retry_after=st.none() | st.floats(allow_nan=False),
     reason=st.none() | st.sampled_from(ConflictReason),
+    expired_at=st.none() | st.floats(allow_nan=False),
 )
 
 engine_messages = grid_objects.map(
@@ -123,7 +124,7 @@ def values_of(wanted: Any) -> SearchStrategy[Any]:
 def plain(value: Any) -> Any:
     """Return a value in which errors compare by what they say."""
     if isinstance(value, UTDStreamException):
-        return (value.message, value.code, value.status_code, value.retry_after, value.reason)
+        return tuple(vars(value).values())
     if isinstance(value, tuple):
         return tuple(plain(entry) for entry in value)
     if isinstance(value, FrozenMap):

@@ -16,13 +16,24 @@ from utd_rx.models.methods import MethodFailed, MethodInvocation
 from utd_rx.models.participant import RemoteParticipant
 from utd_rx.ports.methods import MAX_PAYLOAD, MethodRequest
 from utd_rx.protocol.wire.methods import failure_from_wire
-from utd_rx.sessions.methods import MAX_CALLS, MAX_OF_ONE
+from utd_rx.sessions.methods import MAX_CALLS, MAX_OF_ONE, UNSEEN
 from utd_rx.sessions.room import RoomSession
 from utd_rx.testing import run_virtual
 from utd_rx.testing.room import FakeRoom
 
 FOREIGN = "ben\x1b[2J\n\u202e"
 """An identity that a terminal would obey."""
+
+BUGS = (
+    "no exception",
+    "bug",
+    "late",
+    "no text",
+    "too long",
+    "cancelled",
+    "ends itself",
+    "ends itself late",
+)
 
 CONFLICT, NOT_FOUND = UTDErrorCode.CONFLICT, UTDErrorCode.NOT_FOUND
 
@@ -40,6 +51,10 @@ async def room(fake: FakeRoom) -> AsyncIterator[RoomSession]:
         fake.methods.others |= {"echo": echo, "silent": silent}
         await settle()
         yield session
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 async def echo(request: MethodRequest) -> str:
@@ -66,8 +81,37 @@ async def test_a_call_gives_up_when_the_other_one_leaves(room: RoomSession, fake
     await settle()
     fake.emit(ParticipantDisconnected("ben"))
     assert (await failure(calling)).code is NOT_FOUND
-    assert (await failure(room.call("echo", to="ben"))).code is NOT_FOUND
+    assert (await failure(room.call("echo", to="me"))).code is NOT_FOUND
     assert len(fake.methods.called) == 1
+
+
+def test_who_is_not_seen_yet_is_called_and_waited_for_some_seconds() -> None:
+    """News of who publishes nothing come late."""
+
+    async def main() -> None:
+        fake = FakeRoom("me")
+
+        async def slow(request: MethodRequest) -> str:
+            await asyncio.sleep(10)
+            return request.payload
+
+        async def fails(request: MethodRequest) -> str:
+            raise UTDStreamException("nobody answered", code=UTDErrorCode.TIMEOUT)
+
+        fake.methods.others |= {"echo": echo, "slow": slow, "fails": fails}
+        async with RoomSession(URL, TOKEN, room=fake) as room:
+            await room.join()
+            assert await room.call("echo", "x", to="ben") == "x"
+            began = now()
+            assert (await failure(room.call("slow", to="ben"))).code is NOT_FOUND
+            assert now() - began == UNSEEN
+            assert (await failure(room.call("fails", to="ben"))).code is UTDErrorCode.TIMEOUT
+            calling = asyncio.ensure_future(room.call("slow", "y", to="ben", timeout=20))
+            await asyncio.sleep(UNSEEN / 2)
+            fake.emit(ParticipantConnected(RemoteParticipant("ben")))
+            assert await calling == "y"
+
+    run_virtual(main())
 
 
 async def test_what_somebody_is_called_is_told_as_one_printable_line(
@@ -139,6 +183,8 @@ async def test_what_a_method_returns_or_raises_reaches_its_caller(
                 raise KeyError("a secret")
             case "late":
                 raise TimeoutError
+            case "no exception":
+                raise BaseException("neither an Exception nor an interrupt")
             case "no text":
                 return 7  # type: ignore[return-value] # what is tested
             case "too long":
@@ -147,6 +193,11 @@ async def test_what_a_method_returns_or_raises_reaches_its_caller(
                 part = asyncio.ensure_future(asyncio.sleep(0))
                 part.cancel()
                 await part
+            case "ends itself" | "ends itself late":
+                me = asyncio.current_task()
+                assert me is not None
+                me.cancel()
+                await asyncio.sleep(0) if invocation.payload == "ends itself" else None
         return invocation.caller + invocation.payload
 
     room.serve("judge", judge)
@@ -157,11 +208,17 @@ async def test_what_a_method_returns_or_raises_reaches_its_caller(
     assert isinstance(own, MethodFailed)
     assert (own.number, own.data) == (7, "more")
     with caplog.at_level(logging.ERROR):
-        for bug in ("bug", "late", "no text", "too long", "cancelled"):
+        for bug in BUGS:
             unsaid = await failure(invoke("judge", bug))
             assert isinstance(unsaid, MethodFailed)
             assert (unsaid.code, "secret" in str(unsaid)) == (UTDErrorCode.SERVER, False)
-    for told in ("raised: KeyError", "is a str, not int", "at most 1000000", "CancelledError"):
+    for told in (
+        "raised: KeyError",
+        "by BaseException",
+        "is a str, not int",
+        "at most 1000000",
+        "CancelledError",
+    ):
         assert told in caplog.text
 
 

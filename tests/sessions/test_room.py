@@ -34,6 +34,7 @@ from utd_rx.sessions.replay import Replay, replay
 from utd_rx.sessions.room import RoomSession
 from utd_rx.sessions.views import RoomView
 from utd_rx.testing import run_virtual
+from utd_rx.testing.clock import FakeClock
 from utd_rx.testing.room import FakeRoom
 
 URL = "wss://sfu.example"
@@ -128,20 +129,49 @@ async def test_a_source_of_tokens_is_asked_for_each_join_and_each_time_it_comes_
 
 
 async def test_a_source_of_tokens_that_fails_says_why(fake: FakeRoom) -> None:
-    failures: list[Any] = [RuntimeError("s3cr3t"), UTDStreamException("no", code=BANNED), 5]
+    failures: list[tuple[Any, UTDErrorCode, str]] = [
+        (KeyError("s3cr3t"), UNKNOWN, "KeyError"),
+        (UTDStreamException("no", code=BANNED), BANNED, "no"),
+        (5, VALIDATION, "a token is"),
+        (asyncio.CancelledError("s3cr3t"), UNKNOWN, "failed"),
+    ]
+    again = iter(failures)
 
     async def source() -> Any:
-        failure = failures.pop(0)
-        if isinstance(failure, Exception):
+        failure, *_ = next(again)
+        if isinstance(failure, BaseException):
             raise failure
         return failure
 
     async with RoomSession(URL, token_source=source, room=fake) as session:
-        for code, words in ((UNKNOWN, "RuntimeError"), (BANNED, "no"), (VALIDATION, "a token is")):
+        for _, code, words in failures:
             with pytest.raises(UTDStreamException, match=words) as caught:
                 await session.join()
             assert caught.value.code is code
             assert "s3cr3t" not in str(session.failure.value)
+
+
+async def test_a_source_of_tokens_that_cancels_its_task_in_an_outage_is_asked_again(
+    fake: FakeRoom,
+) -> None:
+    clock, asked = FakeClock(), 0
+
+    async def source() -> str:
+        nonlocal asked
+        asked += 1
+        if asked == 2 and (me := asyncio.current_task()) is not None:
+            me.cancel()
+        return TOKEN
+
+    async with RoomSession(URL, token_source=source, room=fake, clock=clock) as session:
+        await session.join()
+        fake.lose()
+        await session.connected.until(False, timeout=5)
+        for _ in range(5):
+            await settle()
+            clock.advance(5.0)
+        await session.connected.until(True, timeout=5)
+    assert asked == 3
 
 
 async def test_a_source_of_tokens_that_is_not_async_is_refused_with_how_to_make_it_so(

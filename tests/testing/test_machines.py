@@ -11,10 +11,13 @@ from attrs import evolve
 from hypothesis import Phase, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, run_state_machine_as_test
 
+from tests.machines.test_plain_machine import EncryptedRoomMachine
 from utd_rx.engine.rules import calls, room_state, seat_state
 from utd_rx.engine.rules.effects import PublishSeats
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.call import UTDCallStatus
+from utd_rx.sessions.incoming_streams import IncomingTransfer
+from utd_rx.sessions.methods import MethodCalls
 from utd_rx.testing.machines import (
     TROUBLES,
     AgentMachine,
@@ -45,7 +48,14 @@ def runs(machine: type[RuleBasedStateMachine], how: settings = SAME) -> None:
 @pytest.mark.timeout(3_600 if FEW.max_examples > 100 else 120)
 @pytest.mark.parametrize(
     "machine",
-    [AgentMachine, AudioRoomMachine, CallMachine, LiveStreamMachine, PlainRoomMachine],
+    [
+        AgentMachine,
+        AudioRoomMachine,
+        CallMachine,
+        EncryptedRoomMachine,
+        LiveStreamMachine,
+        PlainRoomMachine,
+    ],
 )
 def test_the_rules_of_a_room_hold_in_any_weather(machine: type[RuleBasedStateMachine]) -> None:
     seen: list[object] = []
@@ -87,6 +97,22 @@ def grants_for_ever(rule: Callable[..., Any]) -> Callable[..., Any]:
     return grant_of
 
 
+def loses_parts(rule: Callable[..., Any]) -> Callable[..., Any]:
+    """What comes in several parts is never whole."""
+    return lambda item, data: None if len(data) > 1_000 else rule(item, data)
+
+
+def answers_anybody(rule: Callable[..., Any]) -> Callable[..., Any]:
+    """Whoever asks is told what the first one was."""
+    first: list[Any] = []
+
+    def answer(calls: Any, function: Any, invocation: Any) -> Any:
+        first.append(invocation)
+        return rule(calls, function, evolve(first[0], number=invocation.number))
+
+    return answer
+
+
 MISTAKES: dict[str, tuple[type[RuleBasedStateMachine], object, str, Any, str]] = {
     "seats that nobody is told of": (
         AudioRoomMachine, seat_state, "commit", tells_nobody, "knows",
@@ -96,6 +122,12 @@ MISTAKES: dict[str, tuple[type[RuleBasedStateMachine], object, str, Any, str]] =
     ),
     "a call that rings for ever": (
         CallMachine, calls, "due", lambda rule: lambda call: None, "it still rings for",
+    ),
+    "parts that are lost": (
+        PlainRoomMachine, IncomingTransfer, "part", loses_parts, "times the text of",
+    ),
+    "an answer to another question": (
+        PlainRoomMachine, MethodCalls, "_answer", answers_anybody, " to ",
     ),
 }  # fmt: skip
 

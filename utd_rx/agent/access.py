@@ -16,6 +16,7 @@ from utd_rx.models.checks import flag
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.ports.agent_socket import AgentSocketAddress
 from utd_rx.rest.checks import checked_secret, checked_url
+from utd_rx.state.foreign import foreign_work
 
 BASE_URL: Final = "wss://api.smallest.ai"
 """The vendor's host."""
@@ -101,7 +102,7 @@ class Access:
         Raises:
             UTDStreamException: What the token source raised, or `VALIDATION` for no token.
         """
-        credential = checked_secret(await checks.asked(self.source), "the token")
+        credential = checked_secret(await foreign_work(checks.asked(self.source)), "the token")
         if self.is_in_url:
             url = self.address.connect({**self.query, "token": credential})
             return AgentSocketAddress(str(url)), credential

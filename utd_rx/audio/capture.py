@@ -43,7 +43,7 @@ class CaptureConnection(DeviceConnection):
         ring.write(np.frombuffer(data, np.int16).reshape(count, -1))
         self.heard_at = time.monotonic()
         self.beats += 1
-        if ring.depth >= self._frame:  # each wake-up of a thread costs a turn at the GIL
+        if ring.depth >= self._frame:
             self.wake()
 
 

@@ -62,7 +62,7 @@ class DeviceConnection:
         raise NotImplementedError
 
     def callback(self, data: Any, count: int, at: Any, flags: Any) -> None:
-        """Copy a block, count, return: on PortAudio's thread, in real time."""
+        """Copy a block, count, `wake`, return: on PortAudio's thread, in real time."""
         raise NotImplementedError
 
     def _prepare(self) -> None:
@@ -90,6 +90,7 @@ class DeviceSide(Generic[C]):
     silence = SILENCE
     grace = GRACE
     blame = "its sound server ended"
+    works_at_once = True
 
     def __init__(self, audio_format: AudioFormat, block: float) -> None:
         self._format = audio_format

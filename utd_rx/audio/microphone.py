@@ -20,7 +20,7 @@ from utd_rx.models.device_state import MicrophoneState, MicrophoneStatistics
 from utd_rx.models.devices import DeviceChoice, DeviceKey
 from utd_rx.models.voice_processing import VoiceProcessing
 from utd_rx.ports import living
-from utd_rx.ports.audio import BLOCK, Abilities, MicrophoneSettings, SetGain, check_block
+from utd_rx.ports.audio import MICROPHONE_BLOCK, Abilities, MicrophoneSettings, SetGain, check_block
 from utd_rx.state import StateSubject
 from utd_rx.state.events import EventStream
 from utd_rx.state.piping import piped
@@ -46,7 +46,7 @@ class MicrophoneInput:
 
     device: DeviceChoice = None
     format: AudioFormat = field(factory=AudioFormat, kw_only=True)
-    block: float = field(default=BLOCK, kw_only=True, converter=check_block)
+    block: float = field(default=MICROPHONE_BLOCK, kw_only=True, converter=check_block)
     processing: VoiceProcessing = field(factory=VoiceProcessing, kw_only=True)
     backend: BackendName = field(default="portaudio", kw_only=True, converter=_to_name)
 
@@ -123,7 +123,7 @@ class Microphone(DeviceHandle[MicrophoneState]):
         device: DeviceChoice = None,
         *,
         format: AudioFormat | None = None,  # noqa: A002 - the word of AudioInput.format
-        block: float = BLOCK,
+        block: float = MICROPHONE_BLOCK,
         processing: VoiceProcessing | None = None,
         reference: living.LivingReference | None = None,
         backend: Backend = "portaudio",

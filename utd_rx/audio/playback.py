@@ -48,6 +48,7 @@ class PlaybackConnection(DeviceConnection):
 
     def callback(self, data: Any, count: int, at: Any, flags: Any) -> None:
         """See `DeviceConnection.callback`."""
+        self.wake()  # what is mixed at once is in this block
         out = np.frombuffer(data, np.int16).reshape(count, -1)
         taken = self.ring.read_into(out)
         if taken < count:
@@ -55,7 +56,6 @@ class PlaybackConnection(DeviceConnection):
             self.underrun += count - taken
         self.flagged += bool(flags)
         self.beats += 1
-        self.wake()
 
 
 class PlaybackSide(DeviceSide[PlaybackConnection]):

@@ -19,7 +19,7 @@ from utd_rx.models.audio import AudioFormat, FrameSink, Samples
 from utd_rx.models.device_state import SpeakerState, SpeakerStatistics
 from utd_rx.models.devices import DeviceKey
 from utd_rx.models.faults import GuardedSink
-from utd_rx.ports.audio import BLOCK, Flush, Order, SetMuted, SetVolume, SpeakerSettings
+from utd_rx.ports.audio import SPEAKER_BLOCK, Flush, Order, SetMuted, SetVolume, SpeakerSettings
 
 
 class Tap:
@@ -72,8 +72,8 @@ class PlayingDevice(SupervisedDevice[SpeakerState]):
     ) -> None:
         state = SpeakerState(volume=settings.volume, is_muted=settings.is_muted)
         super().__init__(key, settings, state)
-        # Half of what is asked for at once: `jitter`, slips. Blocks below `BLOCK` come in pairs.
-        self.mixer = Mixer(settings.format, max(BLOCK, settings.block) / 2)
+        # Half of what is asked for at once: `jitter`, slips. Shorter blocks come in pairs.
+        self.mixer = Mixer(settings.format, max(SPEAKER_BLOCK, settings.block) / 2)
         self.mixer.volume, self.mixer.is_muted = settings.volume, settings.is_muted
         self._tap = Tap(settings.format)
         self.side: PlaybackSide = PlaybackSide(self.mixer, settings.block, self._played, now)

@@ -10,7 +10,7 @@ from utd_rx.models.audio import AudioFormat, FrameSink
 from utd_rx.models.device_state import FLOOR_DBFS, SpeakerState, SpeakerStatistics
 from utd_rx.models.devices import DeviceChoice
 from utd_rx.ports import living
-from utd_rx.ports.audio import BLOCK, Flush, SetVolume, SpeakerSettings
+from utd_rx.ports.audio import SPEAKER_BLOCK, Flush, SetVolume, SpeakerSettings
 from utd_rx.state import StateSubject
 
 
@@ -53,7 +53,7 @@ class Speaker(DeviceHandle[SpeakerState]):
         device: DeviceChoice = None,
         *,
         format: AudioFormat | None = None,  # noqa: A002 - the word of AudioInput.format
-        block: float = BLOCK,
+        block: float = SPEAKER_BLOCK,
         volume: float = 1.0,
         backend: Backend = "portaudio",
         media: Literal["inline", "process", "auto"] | None = None,

@@ -1,9 +1,13 @@
 """Keeps one device running: opens it, works for it, swaps it, notices its death, brings it back.
 
 A thread of its own does all of that, so no call into a driver ever blocks the event loop, and
-frames flow while the loop is stalled. What the device delivers on, a real-time callback or a thread
-that reads it, only wakes it. Only what is swapped is opened and closed on another thread: meanwhile
-this one works for the device that runs.
+frames flow while the loop is stalled. Only what is swapped is opened and closed on another thread:
+meanwhile this one works for the device that runs.
+
+The work itself is done at once where the device delivers, if its side wants that: a real-time
+callback holds the GIL already, and each wake-up of another thread costs two more turns at it, a
+fifth of what a microphone costs. Work that takes long, or that another thread is at, is left to the
+thread here, so that a callback is late once at most.
 """
 
 from __future__ import annotations
@@ -28,6 +32,8 @@ RETRY: Final = 0.25  # between attempts to bring a device back, of the 2 s that 
 STUMBLES: Final = 3  # turns that raise which are a failure: one by itself costs a frame at most
 WELL: Final = 1.0  # after which the next turn that raises is the first one again
 STEP: Final = 2 * POLL  # longest one of silence that is counted
+LONG: Final = 0.0025  # work after which a callback does none, half of a short block
+RELIEF: Final = 30.0  # for so long
 
 
 class Watchdog:
@@ -88,29 +94,33 @@ class OpenDevice(Protocol):
 
 
 class Side(Protocol):
-    """What is particular to a kind of device; on the supervisor's thread, but for `connect`.
+    """What is particular to a kind of device; one thread at a time, the supervisor's but for
+    `connect`, and for `work` where that is done at once.
 
     Attributes:
         silence: Seconds without a beat after which a stream is dead.
         grace: The same before its first one.
         blame: What else than unplugging ends a device of it, for people.
+        works_at_once: Whether its work is brief enough to be done where the device delivers.
     """
 
     silence: float
     grace: float
     blame: str
+    works_at_once: bool
 
     def look_out(self, choice: Any, device: Any) -> Search:
         """Return what waits for `device`, which was chosen as `choice` and is lost."""
 
     def connect(self, choice: Any, wake: Callable[[], None]) -> OpenDevice:
-        """Open and start the device, on any thread; `wake` may be called by its callback."""
+        """Open and start the device, on any thread; `wake`, which has the work done, may be called
+        by its callback."""
 
     def adopt(self, connection: Any) -> None:
         """Work with this connection from now on, None for none; if it raises, the one before."""
 
     def work(self) -> None:
-        """Do what has become due; called at least every `POLL` seconds while there is one."""
+        """Do what has become due; called when the device or an order has woken somebody."""
 
 
 Report = Callable[[Any, UTDStreamException | None], None]
@@ -134,6 +144,9 @@ class Supervisor:
         self._commands: deque[Callable[[], None]] = deque()
         self._bell = threading.Lock()
         self._bell.acquire()
+        self._work = threading.Lock()  # held by who works, and while another device is adopted
+        self._relieved_until = 0.0
+        self._failed: Exception | None = None
         self._closing = False
         self._turns = asyncio.Lock()
         self._opened: Future[None] = Future()
@@ -144,6 +157,24 @@ class Supervisor:
         # A lock used as a bell: released by whoever rings, taken by the one who listens.
         with suppress(RuntimeError):
             self._bell.release()
+
+    def work(self) -> None:
+        """Work here and now, or else wake the thread that does; any thread, never waits."""
+        began = time.monotonic()
+        if began < self._relieved_until or not self._work.acquire(blocking=False):
+            self.wake()
+            return
+        try:
+            if self._connection is not None:
+                self._side.work()
+        except Exception as error:  # noqa: BLE001 - raised anew where it is told
+            self._failed = error
+            self.wake()
+        finally:
+            self._work.release()
+        ended = time.monotonic()
+        if ended - began > LONG:
+            self._relieved_until = ended + RELIEF
 
     async def start(self) -> None:
         """Open the device and run, or raise what `connect` raised, `CONFLICT` if closed meanwhile.
@@ -194,11 +225,11 @@ class Supervisor:
         self._opened.set_result(None)
         try:
             while not self._closing:
-                self._bell.acquire(timeout=POLL)
+                is_woken = self._bell.acquire(timeout=POLL)
                 self._answer()
                 now = time.monotonic()
                 try:
-                    self._turn(now)
+                    self._turn(now, is_woken)
                 except Exception as error:  # noqa: BLE001 - logged: it must outlive a driver's whim
                     self._stumbled(error, now)
                 else:
@@ -213,7 +244,7 @@ class Supervisor:
             while True:
                 self._commands.popleft()()
 
-    def _turn(self, now: float) -> None:
+    def _turn(self, now: float, is_woken: bool) -> None:
         connection = self._connection
         if connection is None:
             if self._search is not None and now >= self._retry_at:
@@ -223,8 +254,12 @@ class Supervisor:
                 self._reopen(connection)
             else:
                 self._bury(connection)
-        else:
-            self._side.work()
+        elif (failed := self._failed) is not None:
+            self._failed = None
+            raise failed
+        elif is_woken:
+            with self._work:
+                self._side.work()
 
     def _stumbled(self, error: Exception, now: float) -> None:
         """Make one line of log and one failure of it, however often a turn fails."""
@@ -249,7 +284,8 @@ class Supervisor:
 
     def _connect(self, choice: Any) -> OpenDevice:
         try:
-            return self._side.connect(choice, self.wake)
+            wake = self.work if self._side.works_at_once else self.wake
+            return self._side.connect(choice, wake)
         except UTDStreamException:
             raise
         except Exception as error:  # a driver's wrapper may raise anything
@@ -258,7 +294,8 @@ class Supervisor:
     def _take(self, connection: OpenDevice) -> OpenDevice | None:
         """Go on with this one; return the one before, which is the caller's to close."""
         try:
-            self._side.adopt(connection)
+            with self._work:
+                self._side.adopt(connection)
         except BaseException:
             connection.close()
             raise
@@ -330,6 +367,7 @@ class Supervisor:
     def _shut(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            self._side.adopt(None)
+            with self._work:
+                self._side.adopt(None)
             with suppress(Exception):  # of a driver that closes what is gone
                 connection.close()

@@ -23,6 +23,7 @@ from typing import Final
 
 from utd_rx.media.choice import VARIABLE
 from utd_rx.media.far import FarEnd
+from utd_rx.media.priority import Priority
 from utd_rx.media.wire import Beat, ChildLog
 from utd_rx.models.secrets import foreign_text
 
@@ -31,9 +32,6 @@ BEAT: Final = 1.0
 
 LEAVING: Final = 0.8
 """Seconds to leave the rooms when the app is gone, whose ghost the others see until then."""
-
-NICE: Final = -11
-"""Its priority where that is allowed, as that of PulseAudio and PipeWire."""
 
 MAX_WORDS: Final = 1024 * 1024
 """Bytes of what it says to nobody; then it begins anew."""
@@ -52,8 +50,6 @@ def main(descriptor: int, parent: int, modules: str, levels: str) -> None:
     talkative as the app's, by the `levels` of `LOGGERS`.
     """
     faulthandler.enable()
-    with suppress(OSError):  # where it may: sound is due every 10 ms, whoever wants the processor
-        os.setpriority(os.PRIO_PROCESS, 0, NICE)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())  # what the app blocks is its own affair
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ[VARIABLE] = "inline"  # here is where they live
@@ -64,7 +60,9 @@ def main(descriptor: int, parent: int, modules: str, levels: str) -> None:
         for module in modules.split():
             import_module(module)
         gc.freeze()  # a collection of all modules holds up the sound for 25 ms, and finds nothing
-        asyncio.run(_serve(socket.socket(fileno=descriptor), parent))
+        priority = Priority()
+        priority.take()
+        asyncio.run(_serve(socket.socket(fileno=descriptor), parent, priority))
     except BaseException:  # noqa: BLE001 - these are its last words
         traceback.print_exc()
         status = 1
@@ -72,7 +70,7 @@ def main(descriptor: int, parent: int, modules: str, levels: str) -> None:
     os._exit(status)
 
 
-async def _serve(end: socket.socket, parent: int) -> None:
+async def _serve(end: socket.socket, parent: int, priority: Priority) -> None:
     over = asyncio.Event()
     far = FarEnd(end, lambda error: over.set())
     logging.getLogger().addHandler(_ToTheApp(far))
@@ -84,6 +82,7 @@ async def _serve(end: socket.socket, parent: int) -> None:
             async with asyncio.timeout(BEAT):
                 await over.wait()
         far.pipe.post(Beat())
+        priority.look()
         if os.fstat(2).st_size > MAX_WORDS:
             os.ftruncate(2, 0)
             os.lseek(2, 0, os.SEEK_SET)

@@ -38,7 +38,8 @@ _EXPANDED: Final = bytes(128) + b"\x01"
 class EncryptionState(OrUnknown):
     """How it is with the encryption of what a participant publishes, the worst of its tracks.
 
-    LiveKit tells it of sound and pictures; of who only sends data it stays `NONE`.
+    Of who publishes nothing that is encrypted it is that of the last message: `NONE`, or why it
+    could not be read, where nobody of that identity is in another room of the process.
     """
 
     UNKNOWN = -1
@@ -51,9 +52,9 @@ class EncryptionState(OrUnknown):
     ENCRYPTION_FAILED = 2
     """Of this client: its sound and pictures are not sent."""
     DECRYPTION_FAILED = 3
-    """The key is a wrong one: silence is heard, and nothing seen."""
+    """The key is a wrong one: silence is heard, and nothing seen or read."""
     MISSING_KEY = 4
-    """There is no key for it here: silence is heard, and nothing seen."""
+    """There is no key for it here: silence is heard, and nothing seen or read."""
     INTERNAL_ERROR = 6
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from base64 import b64encode
+from collections.abc import Callable, Iterator
 from typing import Final
-from urllib.parse import quote, quote_plus
 
 HIDDEN: Final = "…"
 
@@ -15,7 +15,11 @@ CREDENTIAL: Final = {"is_credential": True}
 MAX_TEXT: Final = 500
 """Characters of a foreign text that are told: it ends in logs, and may be a megabyte."""
 
-_ESCAPE: Final = re.compile("%[0-9A-F]{2}")
+_ESCAPE: Final = re.compile(
+    rb"%(?:25)*([0-9A-Fa-f]{2})|\\{1,8}(?:u00|x)([0-9A-Fa-f]{2})"
+    rb"|&#(?:[xX]0{0,6}([0-9A-Fa-f]{1,2})|0{0,6}([0-9]{1,3}));"
+)
+"""A sign as URLs, JSON, programs and HTML write it; of a URL in a URL, too."""
 
 # Begins at the beginning of a word, or, behind an escape such as %22 or \u0022, where it is as long
 # as no word is; it never goes back: linear in any text. Its dots may be encoded, and that again.
@@ -56,7 +60,8 @@ def without_tokens(text: str) -> str:
 
 
 def without_secrets(text: str, *secrets: str | None) -> str:
-    """Return `text` with "…" for each of `secrets`, as it is or percent-encoded in any usual way.
+    """Return `text` with "…" for each of `secrets`, as it is, in base64, or with any of its signs
+    escaped in any usual way.
 
     Call it before the text is cut, or the beginning of a secret stays at the end. Each part of a
     token counts by itself; None and "" are passed over.
@@ -68,20 +73,59 @@ def hiding(*secrets: str | None) -> Callable[[str], str]:
     """Return `without_secrets` for many texts."""
     parts = (part for secret in secrets if secret for part in secret.split("."))
     known = {*filter(None, secrets), *(part for part in parts if len(part) >= _MIN_PART)}
+    known |= {secret.replace(" ", "+") for secret in known}  # as forms write it
+    # "surrogatepass": half of a pair is no UTF-8, and a message must not fail over it.
+    raw = {one.encode("utf-8", "surrogatepass") for one in known}
     # The longest first: one secret may be a part of another.
-    spelled = sorted({one for secret in known for one in _spellings(secret)}, key=len, reverse=True)
+    spelled = sorted({*raw, *(one for each in raw for one in _in_base64(each))}, key=len)[::-1]
 
     def hide(text: str) -> str:
-        for spelling in spelled:
-            text = text.replace(spelling, HIDDEN)
-        return text
+        if not spelled:
+            return text
+        told = _without_escaped(text.encode("utf-8", "surrogatepass"), spelled)
+        for one in spelled:
+            told = told.replace(one, _HIDDEN)
+        return told.decode("utf-8", "surrogatepass")
 
     return hide
 
 
-def _spellings(secret: str) -> set[str]:
-    # "surrogatepass": half of a pair is no UTF-8, and a message must not fail over it.
-    encoded = {quote(secret, safe, errors="surrogatepass") for safe in ("", "/")}
-    encoded.add(quote_plus(secret, errors="surrogatepass"))
-    lowered = {_ESCAPE.sub(lambda escape: escape[0].lower(), text) for text in encoded}
-    return {secret} | encoded | lowered
+_HIDDEN: Final = HIDDEN.encode()
+
+
+def _in_base64(secret: bytes) -> Iterator[bytes]:
+    """Yield what of it stands in base64, at each of three places, where that is long enough."""
+    for before, begin in ((0, 0), (1, 2), (2, 3)):
+        coded = b64encode(bytes(before) + secret)
+        coded = coded[begin : 4 * ((before + len(secret)) // 3)]
+        if len(coded) >= _MIN_PART:
+            yield from (coded, coded.replace(b"+", b"-").replace(b"/", b"_"))
+
+
+def _without_escaped(text: bytes, secrets: list[bytes]) -> bytes:
+    """Return `text` with "…" for what is one of `secrets` when its escapes are read; linear."""
+    plain, places, at = bytearray(), list[int](), 0  # of each byte, where it begins in `text`
+    for found in _ESCAPE.finditer(text):
+        number = int(found[4]) if found[4] else int(found[1] or found[2] or found[3], 16)
+        if number < 256:
+            plain += text[at : found.start()] + bytes([number])
+            places += range(at, found.start() + 1)
+            at = found.end()
+    if not at:
+        return text
+    plain += text[at:]
+    places += range(at, len(text) + 1)
+    spans = sorted((begin, begin + len(one)) for one in secrets for begin in _where(one, plain))
+    told, at = bytearray(), 0
+    for begin, end in spans:
+        if (first := places[begin]) >= at:
+            told += text[at:first] + _HIDDEN
+        at = max(at, places[end])
+    return bytes(told + text[at:])
+
+
+def _where(one: bytes, plain: bytearray) -> Iterator[int]:
+    at = plain.find(one)
+    while at >= 0:
+        yield at
+        at = plain.find(one, at + len(one))

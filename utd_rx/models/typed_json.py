@@ -249,4 +249,5 @@ _OF_A_FAILURE: Final[Sequence[tuple[str, Any, Any]]] = (
     ("status_code", None, int | None),
     ("retry_after", None, float | None),
     ("reason", None, ConflictReason | None),
+    ("expired_at", None, float | None),
 )

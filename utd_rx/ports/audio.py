@@ -20,10 +20,13 @@ from utd_rx.models.devices import DeviceChoice, DeviceKey
 from utd_rx.models.voice_processing import VoiceProcessing
 from utd_rx.ports.room import FramesSink
 
-BLOCK: Final = 0.005
-"""Seconds per callback. Sound servers on Linux give and take 5 ms at a time: shorter blocks only
-come two at once, at twice the work, and longer ones are as much more delay (benchmarks/audio.md,
-"Two blocks at once")."""
+MICROPHONE_BLOCK: Final = 0.01
+"""Seconds per callback, those of a frame: shorter ones are twice the work and no frame sooner."""
+
+SPEAKER_BLOCK: Final = 0.005
+"""The same. Sound servers on Linux take 5 ms at a time: shorter blocks only go two at once, at
+twice the work, and longer ones are as much more delay (benchmarks/audio.md, "Two blocks at
+once")."""
 
 SHORTEST_BLOCK: Final = 0.001
 LONGEST_BLOCK: Final = 0.05
@@ -75,7 +78,7 @@ class Settings:
 
     device: DeviceChoice = None
     format: AudioFormat = field(factory=AudioFormat)
-    block: float = field(default=BLOCK, converter=check_block)
+    block: float = field(converter=check_block)
     is_muted: bool = False
 
 
@@ -83,6 +86,7 @@ class Settings:
 class MicrophoneSettings(Settings):
     """A microphone as it is wished; `reference` is the key of a `living.LivingReference` nearby."""
 
+    block: float = field(default=MICROPHONE_BLOCK, converter=check_block)
     processing: VoiceProcessing = field(factory=VoiceProcessing)
     reference: DeviceKey | None = None
     gain: float = field(default=1.0, converter=check_gain)
@@ -92,6 +96,7 @@ class MicrophoneSettings(Settings):
 class SpeakerSettings(Settings):
     """A speaker as it is wished."""
 
+    block: float = field(default=SPEAKER_BLOCK, converter=check_block)
     volume: float = field(default=1.0, converter=check_gain)
 
 

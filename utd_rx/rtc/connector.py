@@ -24,7 +24,7 @@ from utd_rx.models.connection import DisconnectReason
 from utd_rx.models.encryption import Encryption
 from utd_rx.models.secrets import foreign_text
 from utd_rx.ports.proxy import Proxy
-from utd_rx.protocol.wire.tokens import out_of_date
+from utd_rx.protocol.wire.tokens import expired_at, out_of_date
 from utd_rx.rtc import ffi, last_resort, native, overheard, streams, way
 from utd_rx.rtc.encrypting import options_of
 
@@ -116,12 +116,14 @@ def classify(text: str, token: str = "", proxy: Proxy | None = None) -> UTDStrea
     """Return the typed error for LiveKit's text, any part of which a server may have written; the
     error does not hold the token (docs/livekit.md, "Errors without a type")."""
     told = foreign_text(text, token, None if proxy is None else proxy.password)
+    ended: float | None = None
     if status := _STATUS.match(told):
         number = int(status[1])
         usual = UTDErrorCode.SERVER if number >= 500 else UTDErrorCode.UNKNOWN
         code, advice = _REFUSALS.get(number, (usual, "the server refused the join"))
-        if code is UTDErrorCode.UNAUTHORIZED and (why := out_of_date(token, time.time())):
-            advice = f"{why}; fetch a new one"
+        now = time.time()
+        if code is UTDErrorCode.UNAUTHORIZED and (why := out_of_date(token, now)):
+            advice, ended = f"{why}; fetch a new one", expired_at(token, now)
     else:
         fits = (
             (code, advice)
@@ -130,7 +132,8 @@ def classify(text: str, token: str = "", proxy: Proxy | None = None) -> UTDStrea
         )
         code, advice = next(fits, (UTDErrorCode.UNKNOWN, "LiveKit does not say more"))
         advice += "" if proxy is None else f"; on the way was the proxy {proxy}"
-    return UTDStreamException(f"Joining failed: {advice} ({told}).", code=code)
+    message = f"Joining failed: {advice} ({told})."
+    return UTDStreamException(message, code=code, expired_at=ended)
 
 
 async def leave(room: rtc.Room) -> None:
@@ -182,15 +185,18 @@ class Connector:
             finally:
                 settled.cancel()
         way.take(room, address.url, address.proxy)
+        native.hide(address.token, None if address.proxy is None else address.proxy.password)
         streams.exchange()  # from then on `overheard` hears
+        beside = _beside(room)
         attempt = asyncio.create_task(_attempt(room, address, joined), name="utd_rx.rtc: join")
         try:
             with overheard.listening() as said:
                 await _first(attempt, given_up, said.first, until=deadline)
-                if said.first.done() and way.others(room) <= {*_given_up}:
+                if said.first.done() and _are_calm(beside, room):
                     soon = asyncio.get_running_loop().time() + GRACE
                     await _first(attempt, given_up, until=min(soon, deadline))
-                    _require_either(attempt, given_up, said.reason)
+                    if _are_calm(beside, room):
+                        _require_either(attempt, given_up, said.reason)
             await _wait(attempt, given_up, deadline, timeout)
         except BaseException:
             self._take_over(attempt, room)
@@ -215,6 +221,18 @@ class Connector:
             _, pending = await asyncio.wait(self._leftovers, timeout=left)
             for task in pending:
                 logger.warning("still waiting for the server: %s", task.get_name())
+
+
+def _beside(room: rtc.Room) -> dict[rtc.Room, int | None]:
+    """Return how restless the other rooms of the process are, None of one that is joining, too."""
+    others = way.others(room) - {*_given_up}
+    return {other: native.unrest(other) for other in others}
+
+
+def _are_calm(beside: dict[rtc.Room, int | None], room: rtc.Room) -> bool:
+    """Whether what was overheard is of nobody else: all who were here before are, and nothing has
+    happened to their connections."""
+    return None not in beside.values() and _beside(room) == beside
 
 
 async def _first(*of: asyncio.Future[Any], until: float) -> None:

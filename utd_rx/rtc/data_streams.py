@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conflict
@@ -34,9 +34,13 @@ TURN: Final = 0.005
 
 
 class DataStreams:
-    """One connection's, which is over when `ended` is done."""
+    """One connection's, which is over when `ended` is done; `heard` takes of whom something
+    came."""
 
-    def __init__(self, room: rtc.Room, ended: asyncio.Future[None]) -> None:
+    def __init__(
+        self, room: rtc.Room, ended: asyncio.Future[None], heard: Callable[[str], None]
+    ) -> None:
+        self._heard = heard
         self._room = room
         self._ended = ended
         self._writers: dict[int, Any] = {}
@@ -49,6 +53,7 @@ class DataStreams:
         """Deliver the streams of a topic; see `RoomPort.receive_streams`."""
 
         def begin(reader: Reader, sender: str) -> None:
+            self._heard(sender)
             number = next(ffi.numbers)
             work = self._read(number, reader, sender, sink)
             self._reading[number] = asyncio.create_task(work, name="utd_rx.rtc: read a stream")

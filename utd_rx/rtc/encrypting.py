@@ -121,6 +121,10 @@ class Cryptors:
             self._wait(identity, RETRY)
         await self._shielded(changes(before, encryption, self._me))
 
+    def has_key_of(self, identity: str) -> bool:
+        """Whether there is a key for what somebody sends, be it a wrong one."""
+        return self._encryption is not None and sent_with(self._encryption, identity) is not None
+
     def published(self, sid: str) -> None:
         """A track of this client's is published: it is sent with the key of now, and not with that
         of index 0, as each begins."""

@@ -20,7 +20,7 @@ from utd_rx.models.encryption import Encryption
 from utd_rx.models.participant import TrackSource
 from utd_rx.models.video import VideoInput, switched
 from utd_rx.ports.room import EventSink
-from utd_rx.rtc import native
+from utd_rx.rtc import native, unread
 from utd_rx.rtc.connector import leave
 from utd_rx.rtc.data_streams import DataStreams
 from utd_rx.rtc.data_tracks import DataTrackEnds
@@ -83,10 +83,11 @@ class LiveRoom:
         self.statistics = Statistics(self.room, self.ended)
         self.describer = Describer(self.room, self.ended)
         self.wishes = Wishes(self.room)
-        self.streams = DataStreams(self.room, self.ended)
-        self.methods = Methods(self.room, self.ended)
+        self.streams = DataStreams(self.room, self.ended, self.read)
+        self.methods = Methods(self.room, self.ended, self.read)
         self.data_tracks = DataTrackEnds(self.room, self.ended)
         native.listen(self.room, self._hear)
+        self._stop_missing = unread.listen(self._knows, self._miss)
         return self._translator.snapshot
 
     async def begin(self) -> None:
@@ -134,7 +135,27 @@ class LiveRoom:
         if not self.ended.done():
             self._hold.flush()
             self._tell(ev.Disconnected(reason))
+            self._stop_missing()
             self.ended.set_result(None)
+
+    # -- encryption -----------------------------------------------------------------------------
+
+    async def encrypt(self, encryption: Encryption) -> None:
+        """Change the keys to those, which were checked; see `UTDRoom.encrypt`."""
+        await self.cryptors.use(encryption)
+        self._pass(self._translator.keys_changed())
+
+    def read(self, identity: str) -> None:
+        """Something of theirs that is no data message was read."""
+        self._pass(self._translator.message_read(identity))
+
+    def _knows(self, identity: str) -> bool:
+        return identity in self.room.remote_participants
+
+    def _miss(self, identity: str) -> None:
+        if not self.ended.done():
+            has_key = self.cryptors.has_key_of(identity)
+            self._pass(self._translator.message_missed(identity, has_key=has_key))
 
     # -- events ---------------------------------------------------------------------------------
 

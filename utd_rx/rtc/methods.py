@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException, conflict
@@ -26,9 +27,12 @@ END_TIMEOUT: Final = 1.0
 
 
 class Methods:
-    """One connection's, which is over when `ended` is done."""
+    """One connection's, which is over when `ended` is done; `heard` takes who calls."""
 
-    def __init__(self, room: rtc.Room, ended: asyncio.Future[None]) -> None:
+    def __init__(
+        self, room: rtc.Room, ended: asyncio.Future[None], heard: Callable[[str], None]
+    ) -> None:
+        self._heard = heard
         self._room = room
         self._ended = ended
         self._open: dict[int, asyncio.Future[str]] = {}
@@ -66,6 +70,7 @@ class Methods:
         """Deliver calls of `method`; see `RoomPort.serve`."""
 
         async def take(data: rtc.RpcInvocationData) -> str:
+            self._heard(data.caller_identity)
             number = next(ffi.numbers)
             answer = self._open[number] = asyncio.get_running_loop().create_future()
             try:

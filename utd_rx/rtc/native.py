@@ -12,13 +12,13 @@ import logging
 import os
 import re
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from utd_rx.errors import UTDErrorCode, UTDStreamException
-from utd_rx.models.secrets import foreign_text
+from utd_rx.models.secrets import foreign_text, hiding
 from utd_rx.rtc import ffi, last_resort
 
 if TYPE_CHECKING:
@@ -57,6 +57,18 @@ _KEY: Final = re.compile(r"(key: (?:Some\()?)\[[\d, ]*\]")
 """A key of encryption in a request that LiveKit's native side writes into its log as it failed."""
 
 
+KEPT: Final = 64
+"""Secrets that LiveKit's log does not show: those of the latest joins and renewals."""
+
+_secrets: Final[deque[str]] = deque(maxlen=KEPT)
+_hiding: Final = lru_cache(maxsize=1)(hiding)
+
+
+def hide(*secrets: str | None) -> None:
+    """Keep secrets out of LiveKit's log, which quotes servers; it may do so when a room is gone."""
+    _secrets.extend(one for one in secrets if one and one not in _secrets)
+
+
 _UNREAD: Final = ("Decryption failed", "Failed to decrypt", "handle_encrypted_data error")
 """What it says of each message that is not decrypted, as often as somebody sends one."""
 
@@ -78,8 +90,8 @@ def _is_told(record: logging.LogRecord) -> bool:
     message = record.getMessage()
     if _is_too_often(message):
         return False
-    without_keys = _KEY.sub(r"\1[…]", message)
-    record.msg, record.args = foreign_text(without_keys, max_text=MAX_LINE), ()
+    unsaid = _hiding(*_secrets)(_KEY.sub(r"\1[…]", message))
+    record.msg, record.args = foreign_text(unsaid, max_text=MAX_LINE), ()
     return _LOGGER.isEnabledFor(logging.DEBUG) or not any(noise in message for noise in _NOISE)
 
 
@@ -206,6 +218,15 @@ def room_sid(room: rtc.Room) -> str:
     return ""
 
 
+_UNREST: Final = frozenset(("connection_state_changed", "disconnected", "reconnecting"))
+
+
+def unrest(room: rtc.Room) -> int | None:
+    """Return how often the connection of a room has changed, None while it is not joined."""
+    is_joined = getattr(room, "isconnected", None)
+    return getattr(room, "unrest", 0) if is_joined is not None and is_joined() else None
+
+
 @cache
 def _room_type() -> Any:
     base: Any = sdk().Room
@@ -214,8 +235,10 @@ def _room_type() -> Any:
         """A room that shows what it emits, and two events that it keeps to itself."""
 
         on_emit: EmitSink = staticmethod(lambda name, args: None)
+        unrest = 0
 
         def emit(self, event: Any, *args: Any) -> None:
+            self.unrest += event in _UNREST
             self.on_emit(event, args)
             super().emit(event, *args)
 
@@ -227,6 +250,8 @@ def _room_type() -> Any:
                     self.on_emit("participants_updated", ([each.identity for each in updated],))
                 case "room_sid_changed":
                     self.on_emit("room_updated", ())
+                case "token_refreshed":
+                    hide(event.token_refreshed.token)
 
     return HookedRoom
 

@@ -4,7 +4,7 @@ What `livekit.rtc` does with each frame of the process costs more than the frame
 a thread state made for it, takes a lock, asks every subscriber, and for each answer to a captured
 one wakes every room's loop. So its native callback is taken over (`take_over`): events of frames
 are read here, and what nobody here wants is given to LiveKit's own. It is cffi's, which keeps the
-state of a native thread. Lines of its log are shown to `overheard` on the way.
+state of a native thread. Lines of its log are shown to `overheard` and `unread` on the way.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 
 from utd_rx.models.audio import AudioFormat, Samples
 from utd_rx.models.video import Pixels
-from utd_rx.rtc import overheard
+from utd_rx.rtc import overheard, unread
 
 if TYPE_CHECKING:
     from livekit import rtc
@@ -104,7 +104,9 @@ class Native:
             callers.add(this_thread())
             kind = frames.get(data[0])
             if kind is None and ffi.buffer(data, 2)[:] == log_field:
-                overheard.hear(parse(ffi.buffer(data, size)[:]).logs.records)
+                records = parse(ffi.buffer(data, size)[:]).logs.records
+                overheard.hear(records)
+                unread.hear(records)
             if kind is not None:
                 event = parse(ffi.buffer(data, size)[:])
                 if not take(kind, getattr(event, kind)):

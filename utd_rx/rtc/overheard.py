@@ -2,7 +2,8 @@
 stands, which it then never does, and writes it into its log alone, below what it shows there
 (docs/livekit.md, "Sent away at once").
 
-Its lines name no room, so who listens has to be the only room of its process.
+Its lines name no room, so who listens has to be the only one of its process that joins, and the
+others' connections as they were: of what is said to them, their events tell, too.
 """
 
 from __future__ import annotations

@@ -31,9 +31,9 @@ from utd_rx.models.participant import ParticipantPermission, TrackPublication, T
 from utd_rx.models.secrets import foreign_text
 from utd_rx.models.video import VideoInput
 from utd_rx.rtc import native
+from utd_rx.rtc.copying import permission_of, publication_of
 from utd_rx.rtc.local_track import Input, LocalTrack, forbidden, open_track, refuse
 from utd_rx.rtc.platform_audio import PlatformStream
-from utd_rx.rtc.translate import permission_of, publication_of
 
 if TYPE_CHECKING:
     from livekit import rtc

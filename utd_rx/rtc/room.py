@@ -192,7 +192,7 @@ class UTDRoom(RoomData):
         live.cryptors.check(encryption)
         if address is not None:
             self._address = evolve(address, encryption=encryption)
-        await live.cryptors.use(encryption)
+        await live.encrypt(encryption)
 
     @owned
     async def newest_token(self) -> str:

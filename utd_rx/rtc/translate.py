@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from attrs import evolve
 
@@ -27,19 +27,16 @@ from utd_rx.models import events as ev
 from utd_rx.models.connection import ConnectionQuality, DisconnectReason
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.participant import (
-    LocalParticipant,
     Participant,
-    ParticipantPermission,
     RemoteParticipant,
-    TrackKind,
     TrackPublication,
-    TrackSource,
 )
 from utd_rx.models.secrets import foreign_text
 from utd_rx.models.transcript import TranscriptSegment
 from utd_rx.ports.verdicts import Verdicts
 from utd_rx.protocol.transcribing import MAX_LABEL, MAX_SEGMENTS, MAX_WORDS
 from utd_rx.rtc import native
+from utd_rx.rtc.copying import participant_of, permission_of, publication_of, snapshot_of
 from utd_rx.rtc.data_track_list import DataTrackList
 from utd_rx.rtc.encrypting import state_of
 
@@ -47,7 +44,6 @@ if TYPE_CHECKING:
     from livekit import rtc
 
 Events: TypeAlias = Iterable[ev.RoomEvent]
-P = TypeVar("P", LocalParticipant, RemoteParticipant)
 
 
 class Translator:
@@ -116,6 +112,20 @@ class Translator:
 
     # -- what was told --------------------------------------------------------------------------
 
+    def message_missed(self, identity: str, *, has_key: bool) -> Events:
+        """Tell that something of somebody's, with a key for it or without, could not be read."""
+        self._verdicts.miss(identity, has_key=has_key)
+        return self._judge(identity)
+
+    def message_read(self, identity: str) -> Events:
+        """Tell that something of somebody's was read, where the last one was not."""
+        return self._judge(identity) if self._verdicts.read(identity) else ()
+
+    def keys_changed(self) -> Events:
+        """Tell that what could not be read may be now."""
+        for identity in self._verdicts.forget_missed():
+            yield from self._judge(identity)
+
     def _known(self, identity: str, sid: str) -> TrackPublication | None:
         tracks = self._told[identity].tracks if identity in self._told else ()
         return next((track for track in tracks if track.sid == sid), None)
@@ -168,6 +178,7 @@ class Translator:
         if participant.identity in self._told:
             return self._changed(participant)
         remote = self._data_tracks.given(participant_of(RemoteParticipant, participant))
+        self._verdicts.read(remote.identity)  # what came before is nothing of theirs
         remote = self._verdicts.judged(remote)
         self._told[remote.identity] = remote
         return [ev.ParticipantConnected(remote)]
@@ -233,7 +244,8 @@ class Translator:
         # names neither, so anybody may forge the server's messages right after joining.
         sender = packet.participant.identity if packet.participant is not None else None
         reliable = packet.kind == native.sdk().DataPacketKind.KIND_RELIABLE
-        return [ev.DataReceived(packet.data, sender, packet.topic or "", reliable)]
+        yield from () if sender is None else self.message_read(sender)
+        yield ev.DataReceived(packet.data, sender, packet.topic or "", reliable)
 
     def on_transcription_received(
         self,
@@ -344,52 +356,3 @@ class Translator:
 
     def on_local_track_subscribed(self, track: rtc.Track | None) -> Events:
         return () if track is None else [ev.LocalTrackSubscribed(track.sid)]
-
-
-def publication_of(publication: rtc.TrackPublication) -> TrackPublication:
-    return TrackPublication(
-        sid=publication.sid,
-        name=publication.name,
-        kind=TrackKind(publication.kind),
-        source=TrackSource(publication.source),
-        is_muted=publication.muted,
-        is_subscribed=bool(getattr(publication, "subscribed", False)),
-        is_encrypted=bool(publication.encryption_type),
-    )
-
-
-def permission_of(participant: rtc.Participant) -> ParticipantPermission:
-    granted = participant.permissions
-    return ParticipantPermission(
-        can_subscribe=granted.can_subscribe,
-        can_publish=granted.can_publish,
-        can_publish_data=granted.can_publish_data,
-        can_publish_sources=tuple(TrackSource(source) for source in granted.can_publish_sources),
-        hidden=granted.hidden,
-        can_update_metadata=granted.can_update_metadata,
-    )
-
-
-def participant_of(kind: type[P], participant: rtc.Participant) -> P:
-    """Copy a participant, as a `kind`, with its publications."""
-    return kind(
-        identity=participant.identity,
-        sid=participant.sid,
-        name=participant.name,
-        metadata=participant.metadata,
-        attributes=FrozenMap(participant.attributes),
-        permission=permission_of(participant),
-        tracks=tuple(map(publication_of, participant.track_publications.values())),
-        connection_quality=ConnectionQuality(int(participant.connection_quality)),
-    )
-
-
-def snapshot_of(room: rtc.Room) -> ev.RoomSnapshot:
-    remotes = room.remote_participants.values()
-    return ev.RoomSnapshot(
-        name=room.name,
-        local=participant_of(LocalParticipant, room.local_participant),
-        sid=native.room_sid(room),
-        metadata=room.metadata,
-        remotes=tuple(participant_of(RemoteParticipant, remote) for remote in remotes),
-    )

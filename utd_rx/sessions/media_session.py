@@ -289,7 +289,7 @@ class MediaSession(
         to: Sequence[str] | None = None,
         topic: str = "",
     ) -> None:
-        """Send a data message to everybody, or to the identities in `to`.
+        """Send a data message to everybody, or to the identities in `to`, be they here or not.
 
         Raises:
             UTDStreamException: As `RoomPort.send_data`.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from asyncio import FIRST_COMPLETED
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeAlias, TypeVar
 
@@ -25,6 +26,7 @@ from utd_rx.protocol.wire.methods import APPLICATION_ERROR
 from utd_rx.sessions.commands import command
 from utd_rx.sessions.media_view import MediaView
 from utd_rx.sessions.runner import Runner
+from utd_rx.state.foreign import foreign_work
 from utd_rx.state.reports import report
 
 St = TypeVar("St", bound=Waiting)
@@ -37,6 +39,10 @@ MAX_CALLS: Final = 64
 
 MAX_OF_ONE: Final = 16
 """Those of one caller that are served at a time."""
+
+UNSEEN: Final = 4.0
+"""Seconds in which who is called has to answer or to be seen: of who publishes nothing a server
+may tell 3 s late (docs/livekit.md, "News of the silent"), and of who is hidden never."""
 
 
 class MethodCalls:
@@ -53,7 +59,8 @@ class MethodCalls:
     async def call(self, request: MethodRequest) -> str:
         """See `CallingMethods.call_method`."""
         self._runner.require_joined()
-        if request.to not in self._runner.session.roster.remotes:
+        me = self._runner.session.roster.local
+        if me is not None and request.to == me.identity:
             raise _nobody(request.to)
         if len(self._calling) >= MAX_CALLS:
             message = f"{MAX_CALLS} calls are under way: wait for one of them"
@@ -63,7 +70,11 @@ class MethodCalls:
         calling = asyncio.ensure_future(self._room.call(request))
         try:
             rivals: list[asyncio.Future[Any]] = [calling, gone]
-            await asyncio.wait(rivals, return_when=asyncio.FIRST_COMPLETED)
+            if not self._is_seen(request.to):
+                done, _ = await asyncio.wait(rivals, timeout=UNSEEN, return_when=FIRST_COMPLETED)
+                if not done and not self._is_seen(request.to):
+                    raise _nobody(request.to)
+            await asyncio.wait(rivals, return_when=FIRST_COMPLETED)
             if calling.done():
                 return calling.result()
             message = f"{foreign_text(request.to)} left before it answered"
@@ -91,6 +102,9 @@ class MethodCalls:
 
     # --- inside ---------------------------------------------------------------------------------
 
+    def _is_seen(self, identity: str) -> bool:
+        return identity in self._runner.session.roster.remotes
+
     def _close(self) -> None:
         while self._served:
             self._served.popitem()[1]()
@@ -116,14 +130,11 @@ class MethodCalls:
         limit = asyncio.timeout(invocation.timeout)
         try:
             async with limit:
-                answer = await function(invocation)
+                answer = await foreign_work(function(invocation))
             reply = _sendable(answer)
         except UTDStreamException as error:
             reply = error
-        except (Exception, asyncio.CancelledError) as error:  # reported, but what ends this task
-            me = asyncio.current_task()
-            if isinstance(error, asyncio.CancelledError) and me is not None and me.cancelling():
-                raise
+        except Exception as error:  # noqa: BLE001 - reported
             if limit.expired():
                 reply = UTDStreamException("it took too long", code=UTDErrorCode.TIMEOUT)
             else:
@@ -176,10 +187,10 @@ class CallingMethods(MediaView[St]):
 
         Raises:
             UTDStreamException: `MethodFailed` what the method raised, with its code if it is a UTD
-                client's; `NOT_FOUND` nobody of that identity is here, they left meanwhile, or serve
-                no such method; `TIMEOUT`; `VALIDATION` what cannot be sent, or is too large for
-                the other side; `FORBIDDEN` sending data is not granted; `CONFLICT` not joined, left
-                or closed meanwhile, or 64 calls are under way.
+                client's; `NOT_FOUND` nobody of that identity is here, which takes 4 s to know,
+                they left meanwhile, or serve no such method; `TIMEOUT`; `VALIDATION` what cannot be
+                sent, or is too large for the other side; `FORBIDDEN` sending data is not granted;
+                `CONFLICT` not joined, left or closed meanwhile, or 64 calls are under way.
 
         Cancelling is safe; the method may have been called.
         """

@@ -33,6 +33,7 @@ from utd_rx.sessions.chat_texts import take_chat
 from utd_rx.sessions.media_session import MediaSession, RoomPass
 from utd_rx.sessions.subscribing import TrackChoice
 from utd_rx.sessions.views import RoomView
+from utd_rx.state.foreign import foreign_work
 
 TokenSource: TypeAlias = Callable[[], Awaitable[str]]
 """Gives a token for the room; asked for each join, and for each attempt to connect anew."""
@@ -159,7 +160,7 @@ class RoomSession(MediaSession[PlainRoomState], RoomView):
         limit = asyncio.timeout(TOKEN_TIMEOUT)
         try:
             async with limit:
-                return _token(await checks.asked(self._token_source))
+                return _token(await foreign_work(checks.asked(self._token_source)))
         except UTDStreamException:
             raise
         except Exception as error:

@@ -274,7 +274,7 @@ class Transferring(MediaView[St]):
             text: 16 MiB of UTF-8 at most.
             topic: What its receivers observe, `text_streams(topic)`; 256 bytes at most, and none of
                 LiveKit's methods (`lk.rpc_…`).
-            to: Identities, None for everybody who is here now.
+            to: Identities, be they here or not; None for everybody who is here now.
             attributes: Text by key, for its receivers.
 
         Raises:
@@ -306,7 +306,7 @@ class Transferring(MediaView[St]):
             path: Of a file, which is opened and read on a thread while it is sent; no pipe and
                 no device.
             topic: What its receivers observe, `files(topic)`; 256 bytes at most.
-            to: Identities, None for everybody who is here now.
+            to: Identities, be they here or not; None for everybody who is here now.
             name: What its receivers are told, that of the file by default.
             mime_type: Likewise; guessed by the name by default.
             attributes: Text by key, for its receivers.

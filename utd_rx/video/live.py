@@ -110,6 +110,7 @@ class PictureSide:
 
     silence = SILENCE
     grace = GRACE
+    works_at_once = False
 
     def __init__(
         self, opener: Opener, sink: VideoSink, blame: str, largest: tuple[int, int]

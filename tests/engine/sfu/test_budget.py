@@ -51,3 +51,19 @@ def test_a_share_is_measured_also_of_what_fails() -> None:
             raise ValueError
     except ValueError:
         assert share.wait(0.0) == 5.0
+
+
+def test_a_turn_is_over_when_its_part_of_a_share_is_used_and_another_is_not() -> None:
+    times: Iterator[float] = iter([1.0, 1.5, 2.0, 2.75, 3.0, 4.0])
+    share = Share(1.0, 9.0, turn=1.0, clock=lambda: next(times))
+    assert not share.is_turn_over(0.0)
+    with share.used(0.0):
+        assert not share.is_turn_over(0.0)
+    assert not share.is_turn_over(0.0)
+    with share.used(0.0):
+        pass
+    assert share.is_turn_over(0.0)
+    assert not share.is_turn_over(0.1)
+    with share.used(0.1):
+        pass
+    assert share.is_turn_over(0.1)

@@ -11,7 +11,9 @@ from livekit.protocol import models
 
 from tests.engine.sfu.clients import Client
 from tests.engine.sfu.conftest import Join
+from tests.engine.sfu.rooms import done
 from utd_rx.engine.sfu.data_messages import deliver_from_client
+from utd_rx.engine.sfu.limits import SENT_AT_ONCE
 
 
 def payloads(client: Client) -> list[bytes]:
@@ -148,8 +150,20 @@ def sent_by(sender: Ear, packet: models.DataPacket) -> list[models.DataPacket]:
     """What somebody else gets of a packet."""
     ear = Ear("bob")
     people: Any = [sender, ear]
-    deliver_from_client(people, people[0], "_reliable", packet.SerializeToString())
+    done(deliver_from_client(people, people[0], "_reliable", packet.SerializeToString()))
     return ear.packets
+
+
+def test_a_message_goes_to_a_room_in_parts_and_to_who_left_meanwhile_no_more() -> None:
+    people: Any = [Ear(str(n)) for n in range(3 * SENT_AT_ONCE + 2)]
+    packet = models.DataPacket(user=models.UserPacket(payload=b"x"))
+    parts = deliver_from_client(people, people[0], "_reliable", packet.SerializeToString())
+    for count in (1, 2, 3):
+        next(parts)
+        assert sum(len(one.packets) for one in people) == count * SENT_AT_ONCE
+    people[-1].is_active = False
+    done(parts)
+    assert [one.identity for one in people if not one.packets] == ["0", people[-1].identity]
 
 
 def test_only_agents_transcribe_and_no_track_that_ends_who_hears_of_it() -> None:

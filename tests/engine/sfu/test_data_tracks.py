@@ -109,7 +109,7 @@ def test_each_receiver_gets_the_packets_under_a_handle_of_its_own(tracks: DataTr
     cid.subscribe(second)
     assert bob.handles == {1: first.info.sid, 2: second.info.sid}
     assert cid.handles == {1: second.info.sid}
-    tracks.on_packet(packet(20))
+    done(tracks.on_packet(packet(20)))
     assert (bob.packets, cid.packets) == ([packet(2)], [packet(1)])
 
 
@@ -117,7 +117,7 @@ def test_packets_of_nothing_are_dropped(tracks: DataTracks) -> None:
     bob = Receiver()
     bob.subscribe(publish(tracks))
     for one in (b"", packet(1)[:11], packet(2)):
-        tracks.on_packet(one)
+        done(tracks.on_packet(one))
     assert bob.packets == []
 
 
@@ -131,7 +131,7 @@ def test_who_may_not_or_wishes_no_more_gets_nothing(tracks: DataTracks) -> None:
     bob.receptions.wish(subscription(track.info.sid, subscribe=False))
     bob.receptions.reconcile(track, is_allowed=True)
     assert bob.handles == {}
-    tracks.on_packet(packet(1))
+    done(tracks.on_packet(packet(1)))
     assert bob.packets == []
 
 
@@ -151,7 +151,7 @@ def test_who_left_receives_nothing_and_is_told_nothing(tracks: DataTracks) -> No
     track, bob = publish(tracks), Receiver()
     bob.subscribe(track)
     bob.receptions.close()
-    tracks.on_packet(packet(1))
+    done(tracks.on_packet(packet(1)))
     assert (bob.told, bob.packets, track.handles) == (1, [], {})
 
 

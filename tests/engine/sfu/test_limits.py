@@ -134,6 +134,15 @@ def test_lists_in_lists_are_bounded_together(request_: rtc.SignalRequest) -> Non
     assert 0 < looks <= MAX_ENTRIES
 
 
+def test_of_texts_in_a_list_the_longest_counts() -> None:
+    longest = "é" * 128  # 256 bytes
+    good = rtc.SignalRequest(subscription=rtc.UpdateSubscription(track_sids=["x", longest]))
+    assert decode_request(good.SerializeToString()) == good
+    bad = rtc.SignalRequest(subscription=rtc.UpdateSubscription(track_sids=["x", longest + "x"]))
+    with pytest.raises(LimitError, match=r"track_sids\[\]"):
+        decode_request(bad.SerializeToString())
+
+
 def test_what_clients_send_is_within_the_bounds() -> None:
     request = rtc.SignalRequest(
         subscription=rtc.UpdateSubscription(track_sids=[f"TR_{n:012}" for n in range(2000)])

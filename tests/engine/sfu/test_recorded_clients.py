@@ -46,6 +46,7 @@ def sending(text: str) -> list[Section]:
 @pytest.mark.parametrize(
     ("name", "layers"),
     [
+        ("chromium_2.23_published", 3),
         ("chromium_2.23_two_published", 3),
         ("chromium_2.16_published", 3),
         ("chromium_2.0_published", 3),

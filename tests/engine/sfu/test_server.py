@@ -16,6 +16,7 @@ from livekit import api, rtc
 from tests.engine.sfu.clients import Client, Microphone, heard, token
 from tests.engine.sfu.test_signalling import join_request
 from tests.support.sfu import RunningSfu, fresh_options
+from utd_rx.engine.sfu.limits import MAX_API_BODY_BYTES
 from utd_rx.engine.sfu.options import SfuOptions
 from utd_rx.engine.sfu.server import EmbeddedSfu
 
@@ -141,7 +142,7 @@ async def test_an_api_body_has_a_limit(options: SfuOptions, server: EmbeddedSfu)
         aiohttp.ClientSession() as session,
         session.post(
             f"{server.api_url}/twirp/livekit.RoomService/CreateRoom",
-            data=io.BytesIO(bytes(10 * 1024 * 1024 + 1)),
+            data=io.BytesIO(bytes(MAX_API_BODY_BYTES + 1)),
             headers=headers,
         ) as response,
     ):

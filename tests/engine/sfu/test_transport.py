@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import struct
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -71,6 +73,20 @@ class Server(DataChannels):
         tag = self._sctp._local_verification_tag
         self.receive(serialize_packet(5000, 5000, tag, chunk))
 
+    def being_sent(self, *chunks: Any) -> Iterator[None]:
+        """Receive a packet of the client's, in parts; the numbers in it count from the last."""
+        counted = {
+            "tsn": self._sctp._last_received_tsn or 0,
+            "cumulative_tsn": self._sctp._last_sacked_tsn,
+        }
+        for chunk in chunks:
+            for name, last in counted.items():
+                if hasattr(chunk, name):
+                    setattr(chunk, name, (last + getattr(chunk, name)) & 0xFFFFFFFF)
+        tag = self._sctp._local_verification_tag
+        packet = struct.pack("!HHLL", 5000, 5000, tag, 0) + b"".join(map(bytes, chunks))
+        return self.take(packet[:8] + crc32c(packet).to_bytes(4, "little") + packet[12:])
+
     def be_begun(self, first: int) -> None:
         """Receive the first word of an association, whose numbers begin there."""
         begin = InitChunk()
@@ -91,8 +107,8 @@ class Pair:
     def __init__(self) -> None:
         self.server_got: list[tuple[str, bytes]] = []
         self.client_got: list[tuple[str, bytes]] = []
-        self.to_client: list[bytes] = []
         self.is_cut = False
+        self.sent = 0
         self._loop = asyncio.get_running_loop()
         self.server = Server(
             lambda data: self._carry(data, lambda: self.client),
@@ -104,6 +120,7 @@ class Pair:
         )
 
     def _carry(self, data: bytes, to: Any) -> None:
+        self.sent += 1
         if not self.is_cut:
             self._loop.call_soon(lambda: to().receive(data))
 

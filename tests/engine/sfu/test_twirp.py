@@ -14,6 +14,7 @@ from livekit import api, rtc
 from tests.engine.sfu.clients import Client, Microphone, heard
 from tests.engine.sfu.conftest import Join
 from tests.support.sfu import RunningSfu
+from utd_rx.engine.sfu.limits import MAX_ENTRIES
 
 MakeMicrophone = Callable[[Client], Microphone]
 
@@ -275,6 +276,15 @@ async def test_unknown_methods_and_bad_bodies_are_refused(sfu: RunningSfu) -> No
         session.get(url, headers=headers) as response,
     ):
         assert (response.status, (await response.json())["code"]) == (404, "bad_route")
+
+
+@pytest.mark.parametrize("sfu_kind", ["embedded"])
+async def test_a_call_with_lists_without_end_is_refused(sfu: RunningSfu) -> None:
+    headers = _bearer(sfu, roomList=True)
+    names = ["room"] * MAX_ENTRIES
+    for names_, answer in ((names[1:], (200, None)), (names, (400, "invalid_argument"))):
+        body = api.ListRoomsRequest(names=names_).SerializeToString()
+        assert await _post(sfu, "ListRooms", body, headers) == answer
 
 
 @pytest.mark.parametrize("sfu_kind", ["embedded"])

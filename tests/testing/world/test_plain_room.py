@@ -11,6 +11,7 @@ from utd_rx.errors import ConflictReason, UTDErrorCode, UTDStreamException
 from utd_rx.models.data_tracks import DataTrackFrame
 from utd_rx.models.participant import ParticipantPermission, RemoteParticipant, TrackPublication
 from utd_rx.models.participant import TrackSource as Source
+from utd_rx.protocol.wire.tokens import expired_at
 from utd_rx.sessions.room import RoomSession
 from utd_rx.testing import FakeWorld
 
@@ -75,6 +76,7 @@ def test_a_token_that_expired_says_when_and_a_source_of_tokens_is_asked_again() 
         with pytest.raises(UTDStreamException, match=r"the token expired at .* UTC, 100 s") as told:
             world.run(ana.join())
         assert told.value.code is UTDErrorCode.UNAUTHORIZED
+        assert told.value.expired_at == expired_at(short, now=1e12)
         world.run(ben.leave())
         world.run(ben.join())
         assert asked == [0.0, 200.0]

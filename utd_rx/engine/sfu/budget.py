@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator
+from math import inf
 
 from attrs import define, field
 
@@ -16,7 +17,7 @@ class Budget:
     rate: float
     burst: float
     _left: float = field(init=False)
-    _at: float | None = None
+    _at: float | None = field(init=False, default=None)
 
     def __attrs_post_init__(self) -> None:
         self._left = self.burst
@@ -49,10 +50,19 @@ class Budget:
 class Share(Budget):
     """A budget of seconds of the processor, measured: what is used is known afterwards.
 
-    They are the thread's own, so who is kept waiting by another process pays nothing for it.
+    They are the thread's own, so who is kept waiting by another process pays nothing for it. `turn`
+    is what may be used of one turn of the loop, which is known by its time.
     """
 
+    turn: float = inf
     _clock: Callable[[], float] = time.thread_time
+    _turned_at: float | None = field(init=False, default=None)
+    turned: float = field(init=False, default=0.0)
+    """What was used of the newest turn."""
+
+    def is_turn_over(self, now: float) -> bool:
+        """Whether others are to have a turn before more is used."""
+        return now == self._turned_at and self.turned >= self.turn
 
     @contextlib.contextmanager
     def used(self, now: float) -> Iterator[None]:
@@ -61,4 +71,7 @@ class Share(Budget):
         try:
             yield
         finally:
-            self.spend(self._clock() - begun, now)
+            cost = self._clock() - begun
+            self.turned = cost + (self.turned if now == self._turned_at else 0.0)
+            self._turned_at = now
+            self.spend(cost, now)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from google.protobuf.message import DecodeError
 from livekit.protocol import models, room
 
 from utd_rx.engine.sfu.data_channels import LOSSY, RELIABLE
+from utd_rx.engine.sfu.limits import SENT_AT_ONCE
 from utd_rx.engine.sfu.sfu_participant import SfuParticipant
 
 
 def deliver_from_client(
     everybody: Iterable[SfuParticipant], sender: SfuParticipant, label: str, message: bytes
-) -> None:
+) -> Iterator[None]:
+    """Hand a message to whom it is for, in parts: others have a turn whenever it yields."""
     may_send = sender.permission.can_publish_data and sender.is_active
     if label not in (RELIABLE, LOSSY) or not may_send:
         return
@@ -36,7 +38,7 @@ def deliver_from_client(
     if packet.HasField("user"):
         packet.user.participant_sid = sender.sid
         packet.user.participant_identity = sender.identity
-    _deliver((one for one in everybody if one is not sender), packet, label)
+    yield from _deliver((one for one in everybody if one is not sender), packet, label)
 
 
 def _may_transcribe(sender: SfuParticipant, transcription: models.Transcription) -> bool:
@@ -45,7 +47,10 @@ def _may_transcribe(sender: SfuParticipant, transcription: models.Transcription)
     return sender.is_agent and transcription.track_id.startswith("TR_")
 
 
-def deliver_from_api(everybody: Iterable[SfuParticipant], request: room.SendDataRequest) -> None:
+def deliver_from_api(
+    everybody: Iterable[SfuParticipant], request: room.SendDataRequest
+) -> Iterator[None]:
+    """Hand on what a server says, in parts."""
     user = models.UserPacket(
         payload=request.data,
         destination_sids=request.destination_sids,
@@ -57,14 +62,19 @@ def deliver_from_api(everybody: Iterable[SfuParticipant], request: room.SendData
         kind=request.kind, user=user, destination_identities=request.destination_identities
     )
     label = LOSSY if request.kind == models.DataPacket.LOSSY else RELIABLE
-    _deliver(everybody, packet, label)
+    return _deliver(everybody, packet, label)
 
 
-def _deliver(others: Iterable[SfuParticipant], packet: models.DataPacket, label: str) -> None:
+def _deliver(
+    others: Iterable[SfuParticipant], packet: models.DataPacket, label: str
+) -> Iterator[None]:
     identities = {*packet.destination_identities, *packet.user.destination_identities}
     sids = set(packet.user.destination_sids)
-    encoded = packet.SerializeToString()
+    encoded, count = packet.SerializeToString(), 0
     for receiver in others:
         is_addressed = receiver.identity in identities or receiver.sid in sids
         if receiver.is_active and (is_addressed or not (identities or sids)):
             receiver.connections.send_data(label, encoded)
+            count += 1
+            if count % SENT_AT_ONCE == 0:
+                yield

@@ -12,7 +12,7 @@ from typing import Final
 from attrs import define, field
 from livekit.protocol import models, rtc
 
-from utd_rx.engine.sfu.limits import MAX_TRACKS, MAX_WISHES
+from utd_rx.engine.sfu.limits import MAX_TRACKS, MAX_WISHES, SENT_AT_ONCE
 from utd_rx.engine.sfu.publications import new_sid
 
 _HEADER_BYTES: Final = 12
@@ -30,10 +30,14 @@ class DataTrack:
     publisher_identity: str
     handles: dict[DataReceptions, int] = field(factory=dict)
 
-    def forward(self, packet: bytes) -> None:
+    def forward(self, packet: bytes) -> Iterator[None]:
+        """Send it to whoever receives it, in parts."""
         before, after = packet[: _HANDLE.start], packet[_HANDLE.stop :]
-        for receptions, handle in self.handles.items():
-            receptions.deliver(before + handle.to_bytes(2, "big") + after)
+        for count, (receptions, handle) in enumerate(tuple(self.handles.items()), 1):
+            if receptions in self.handles:  # still
+                receptions.deliver(before + handle.to_bytes(2, "big") + after)
+            if count % SENT_AT_ONCE == 0:
+                yield
 
 
 @define(eq=False)
@@ -95,12 +99,12 @@ class DataTracks:
         for handle in tuple(self._by_handle):
             self.remove(handle)
 
-    def on_packet(self, packet: bytes) -> None:
-        """Pass a packet on; one that is cut short or of no track is dropped."""
+    def on_packet(self, packet: bytes) -> Iterator[None]:
+        """Pass a packet on, in parts; one that is cut short or of no track is dropped."""
         if len(packet) >= _HEADER_BYTES:
             track = self._by_handle.get(int.from_bytes(packet[_HANDLE], "big"))
             if track is not None:
-                track.forward(packet)
+                yield from track.forward(packet)
 
 
 @define(eq=False)

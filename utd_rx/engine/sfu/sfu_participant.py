@@ -54,7 +54,7 @@ class ParticipantOwner(Protocol):
     def on_published(self, participant: SfuParticipant, live: Sequence[Publication]) -> None: ...
     def on_unpublished(self, participant: SfuParticipant, gone: Sequence[Publication]) -> None: ...
     def on_data_unpublished(self, track: DataTrack) -> None: ...
-    def on_data(self, sender: SfuParticipant, label: str, message: bytes) -> None: ...
+    def on_data(self, sender: SfuParticipant, label: str, message: bytes) -> Iterator[None]: ...
     def on_closed(self, participant: SfuParticipant, *, was_active: bool) -> None: ...
 
 
@@ -341,11 +341,12 @@ class SfuParticipant:
             elif isinstance(one, rtp.Feedback):
                 self.subscriptions.on_feedback(one, now)
 
-    def on_data(self, label: str, message: bytes) -> None:
+    def on_data(self, label: str, message: bytes) -> Iterator[None]:
+        """Hand on a message, in parts: others have a turn whenever it yields."""
         if label != DATA_TRACK:
-            self.owner.on_data(self, label, message)
+            yield from self.owner.on_data(self, label, message)
         elif self.permission.can_publish_data:
-            self.data_tracks.on_packet(message)
+            yield from self.data_tracks.on_packet(message)
 
     def tick(self, now: float) -> None:
         if self.state != State.ACTIVE and now >= self._connect_by:

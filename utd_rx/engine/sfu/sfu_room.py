@@ -220,8 +220,8 @@ class SfuRoom:
     def notify(self, event: str, **about: Message) -> None:
         self.context.webhooks.notify(event, room=self.info(), **about)
 
-    def on_data(self, sender: SfuParticipant, label: str, message: bytes) -> None:
-        data_messages.deliver_from_client(self, sender, label, message)
+    def on_data(self, sender: SfuParticipant, label: str, message: bytes) -> Iterator[None]:
+        return data_messages.deliver_from_client(self, sender, label, message)
 
     def on_published(self, participant: SfuParticipant, live: Sequence[Publication]) -> None:
         self.publish_info(participant, skip_self=True)

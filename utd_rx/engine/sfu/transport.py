@@ -6,6 +6,7 @@ are ours, `channels` are the data channels that we open.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import secrets
 from collections import deque
@@ -39,6 +40,7 @@ _MAX_PACKETS: Final = 4000
 MAX_HELD: Final = 128
 # A ClientHello of the newest key exchanges is two datagrams.
 _MAX_EARLY: Final = 4
+_DONE: Final = object()
 
 
 class TransportOwner(Protocol):
@@ -46,7 +48,7 @@ class TransportOwner(Protocol):
     def on_failed(self, reason: str) -> None: ...
     def on_rtp(self, packet: bytes, now: float) -> None: ...
     def on_rtcp(self, packet: bytes, now: float) -> None: ...
-    def on_data(self, label: str, message: bytes) -> None: ...
+    def on_data(self, label: str, message: bytes) -> Iterator[None]: ...
 
 
 class Transport:
@@ -65,7 +67,9 @@ class Transport:
         self.refused = 0  # datagrams with data, for which there was no share
         self._share = share
         self._packets = Budget(_MAX_PACKETS, _MAX_PACKETS)
-        self._held: deque[bytes] = deque()
+        self._held: deque[bytes] = deque()  # datagrams with data, the next behind `_parts`
+        self._parts: Iterator[None] = iter(())  # what is to be done for the one before
+        self._is_due = False  # whether another turn was asked for
         self._mux = mux
         self._owner: TransportOwner | None = owner  # None once closed
         self._hosts = hosts
@@ -82,7 +86,7 @@ class Transport:
         self._outbound: pylibsrtp.Session | None = None
         self._inbound: pylibsrtp.Session | None = None
         self._inbound_ssrcs: set[bytes] = set()
-        self._inbox: deque[tuple[str, bytes]] = deque()  # of one datagram
+        self._inbox: deque[tuple[str, bytes]] = deque()  # of one part of a datagram
         self.data = DataChannels(self._write_dtls, self._take_in, channels)
 
     def on_offer(self, offer: SdpOffer) -> LocalTransport:
@@ -106,8 +110,9 @@ class Transport:
             self._is_server = answer.is_active
         if self._path.address is not None:
             self._begin_dtls(self._is_server)
-        while self._early and self._owner is not None:
-            self._on_dtls(self._owner, self._early.popleft(), now)
+        self._held.extendleft(reversed(self._early))
+        self._early.clear()
+        self._go_on(now)
 
     def restart(self) -> None:
         """Take new ICE credentials; the previous ones stay valid until the client uses these."""
@@ -138,9 +143,7 @@ class Transport:
     def tick(self, now: float) -> None:
         if self._dtls is not None:
             self._dtls.tick()
-        self._hand_over(now)
-        while self._held and self._owner is not None and self._may_go_on(now):
-            self._on_dtls(self._owner, self._held.popleft(), now)
+        self._go_on(now)
 
     def close(self) -> None:
         self.data.close()
@@ -151,6 +154,7 @@ class Transport:
         self._held.clear()
         self._early.clear()
         self._inbox.clear()
+        self._parts = iter(())
         self.is_connected = False
         self._mux.remove(self)
 
@@ -189,30 +193,56 @@ class Transport:
         # By their first byte, RFC 7983: DTLS, and RTP or RTCP.
         if 20 <= data[0] <= 63:
             self._last_heard = now
-            self._admit(owner, data, now)
+            if len(self._held) < MAX_HELD:
+                self._held.append(data)
+            else:
+                self.refused += 1  # SCTP sends again what is reliable
+            self._go_on(now)
         elif 128 <= data[0] <= 191 and len(data) >= 8 and self._inbound is not None:
             self._on_srtp(owner, self._inbound, data, now)
 
-    def _admit(self, owner: TransportOwner, data: bytes, now: float) -> None:
-        """Take a datagram with data, or hold it until the client has a share of the loop again."""
-        if not self._held and self._may_go_on(now):
-            self._on_dtls(owner, data, now)
-        elif len(self._held) < MAX_HELD:
-            self._held.append(data)
-        else:
-            self.refused += 1  # SCTP sends again what is reliable
+    def _go_on(self, now: float) -> None:
+        """Take what is held, as far as the client's share and its part of a turn reach."""
+        while not (self._share.wait(now) or self._share.is_turn_over(now)):
+            with self._share.used(now):
+                is_done = next(self._parts, _DONE) is _DONE
+            if is_done and not self._held:
+                return
+            if is_done:
+                self._parts = self._take(self._held.popleft())
+        if not (self._is_due or self._share.wait(now)):
+            self._is_due = True
+            asyncio.get_running_loop().call_soon(self._have_turn)
 
-    def _may_go_on(self, now: float) -> bool:
-        return not self._inbox and not self._share.wait(now)
+    def _have_turn(self) -> None:
+        self._is_due = False
+        self._go_on(asyncio.get_running_loop().time())
+
+    def _take(self, data: bytes) -> Iterator[None]:
+        """Take a datagram, in parts: one may hold many messages, and each goes to everybody."""
+        owner, dtls = self._owner, self._dtls
+        if owner is None:
+            return
+        if dtls is None:
+            self._early.append(data)
+            return
+        packets: list[bytes] = []
+        with self._failing():
+            packets = dtls.receive(data)
+            if dtls.is_connected and self._outbound is None:
+                self._on_handshake_done(owner, dtls)
+        if dtls.is_ended:
+            self.is_ended = True
+            self.is_connected = False
+        for packet in packets:
+            for _ in self.data.take(packet):
+                yield
+                while self._inbox:
+                    yield from owner.on_data(*self._inbox.popleft())
+                    yield
 
     def _take_in(self, label: str, message: bytes) -> None:
         self._inbox.append((label, message))
-
-    def _hand_over(self, now: float) -> None:
-        """Hand on what came, one by one: a datagram may hold many, and each goes to everybody."""
-        while self._inbox and self._owner is not None and not self._share.wait(now):
-            with self._share.used(now):
-                self._owner.on_data(*self._inbox.popleft())
 
     def _on_srtp(
         self, owner: TransportOwner, session: pylibsrtp.Session, data: bytes, now: float
@@ -235,25 +265,6 @@ class Transport:
                 owner.on_rtcp(plain, now)
         else:
             owner.on_rtp(plain, now)
-
-    def _on_dtls(self, owner: TransportOwner, data: bytes, now: float) -> None:
-        dtls = self._dtls
-        if dtls is None:
-            self._early.append(data)
-            return
-        messages: list[bytes] = []
-        with self._failing():
-            messages = dtls.receive(data)
-            if dtls.is_connected and self._outbound is None:
-                self._on_handshake_done(owner, dtls)
-        if messages:
-            with self._share.used(now):
-                for message in messages:
-                    self.data.receive(message)
-            self._hand_over(now)
-        if dtls.is_ended:
-            self.is_ended = True
-            self.is_connected = False
 
     def _on_handshake_done(self, owner: TransportOwner, dtls: DtlsAssociation) -> None:
         if not dtls.peer_matches(self._fingerprints):

@@ -89,13 +89,19 @@ def bearer_and_room(token: str) -> tuple[str, str]:
     return read_text(claims.get("sub")) or "", read_text(grants.get("room")) or ""
 
 
+def expired_at(token: str, now: float) -> float | None:
+    """Return when a JWT expired, in Unix time as `now`; None when it has not, or does not say."""
+    ends = read_number(_claims(token).get("exp"))
+    return ends if ends is not None and ends <= now else None
+
+
 def out_of_date(token: str, now: float) -> str:
     """Return when a JWT ceased, or begins, to hold, as a sentence; "" when it holds `now`, Unix
     time in seconds, or does not say. `now` is this machine's: only a server can refuse by it."""
     claims = _claims(token)
-    begins, ends = read_number(claims.get("nbf")), read_number(claims.get("exp"))
-    if ends is not None and ends <= now:
-        return f"the token expired at {_moment(ends)}, {now - ends:.0f} s ago"
+    begins = read_number(claims.get("nbf"))
+    if (ended := expired_at(token, now)) is not None:
+        return f"the token expired at {_moment(ended)}, {now - ended:.0f} s ago"
     if begins is not None and begins > now:
         return f"the token holds from {_moment(begins)}, in {begins - now:.0f} s: check the clocks"
     return ""

@@ -41,7 +41,7 @@ from utd_rx.testing.world.sfu_participant import VirtualParticipant
 from utd_rx.testing.world.sfu_room import VirtualRoom
 from utd_rx.testing.world.statistics import Ledger
 from utd_rx.testing.world.tokens import RoomTicket
-from utd_rx.testing.world.wire import Order
+from utd_rx.testing.world.wire import Order, resealing, sealed
 
 logger: Final = logging.getLogger(__name__)
 
@@ -218,8 +218,8 @@ class WorldConnection:
         """Send a data message, also while signalling is being restored."""
         if self.seals.is_mute:
             return
-        room, there = self._room, self._there
-        self._data.send(lambda: order(room, there))
+        room, there, send = self._room, self._there, sealed(order, self.seals.own)
+        self._data.send(lambda: send(room, there))
 
     def has_data_track(self, sid: str) -> bool:
         others = (who for who in self._room.people.values() if who is not self._there)
@@ -241,8 +241,7 @@ class WorldConnection:
     def encrypt(self, encryption: Encryption) -> None:
         """See `RoomPort.encrypt`."""
         self.seals.use(encryption)
-        seal = self.seals.own
-        self.post(lambda room, who: room.reseal(who, seal))
+        self.post(resealing(self.seals.own))
 
     def send_media(self, sid: str, frame: AudioFrame | VideoFrame) -> None:
         if self.seals.is_mute:
@@ -264,15 +263,15 @@ class WorldConnection:
         self.tell(ev.TokenRefreshed())
 
     def take_data(self, message: ev.DataReceived, seal: Seal | None) -> None:
-        """See `SfuClient`; who is not known yet has no name (docs/livekit.md,
-        "Unnamed senders")."""
-        if not self.seals.opens(message.sender or "", seal):
-            return
-        if message.topic == FRAMES:
-            self.data_tracks.take(message)
+        """See `SfuClient`, and docs/livekit.md, "Unnamed senders"."""
+        is_frame = message.topic == FRAMES
+        if not (self.seals.opens if is_frame else self.seals.reads)(message.sender or "", seal):
             return
         is_known = message.sender is None or message.sender in self._others
-        self.tell(message if is_known else evolve(message, sender=None))
+        if is_frame:
+            self.data_tracks.take(message)
+        else:
+            self.tell(message if is_known else evolve(message, sender=None))
 
     def take_media(self, track_sid: str, frame: AudioFrame | VideoFrame, seal: Seal | None) -> None:
         """See `SfuClient`."""
@@ -381,6 +380,7 @@ class WorldConnection:
             self._room.resume(there)
             self._restored()
             self.local.repeat()
+            self.post(resealing(self.seals.own))
 
     def _restored(self) -> None:
         self._starts_over = False

@@ -12,6 +12,7 @@ from typing import Any, Final, Self, TypeVar, Unpack
 from utd_rx.agent.session import AtomsAgentSession
 from utd_rx.client import UTDStreamClient
 from utd_rx.engine.agent.host import Agent, AgentHost
+from utd_rx.engine.media import Media
 from utd_rx.engine.options import EngineOptions
 from utd_rx.errors import invalid
 from utd_rx.models.checks import number
@@ -167,6 +168,10 @@ class LoopWorld:
             await far.accept(call.call_id)
             await near.connected.until(True, timeout=PATIENCE)
         return near, far
+
+    @property
+    def media_server(self) -> Media:
+        return self._engine.sfu
 
     def room_token(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar, Unpack
 
+from utd_rx.engine.media import Media
 from utd_rx.models.participant import ParticipantPermission
 from utd_rx.sessions.room import PlainRoomOptions, RoomSession
 from utd_rx.testing.world.loop_world import ALL_GRANTED, LOBBY, TOKEN_SECONDS, LoopWorld
@@ -16,6 +17,12 @@ class PlainRooms:
     """Base of `FakeWorld`."""
 
     _world: LoopWorld
+
+    @property
+    def media_server(self) -> Media:
+        """The API of the media server, which in life takes its secret: coroutines that mute a
+        track, remove somebody, or change what they may, whatever an engine thinks of it."""
+        return self._world.media_server
 
     def room_token(
         self,

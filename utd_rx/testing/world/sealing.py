@@ -84,8 +84,20 @@ class Seals:
     def use(self, encryption: Encryption) -> None:
         """Use other keys from now on."""
         self.encryption = encryption
-        for identity in (self._me, *self._seals):
+        for identity in (self._me, *self._seals, *self._verdicts.forget_missed()):
             self._judge(identity)
+
+    def reads(self, identity: str, seal: Seal | None) -> bool:
+        """Return whether a message of theirs can be had here, which is told of them."""
+        can_read = self.opens(identity, seal)
+        if can_read:
+            self._verdicts.read(identity)
+        else:
+            ring = None if self.encryption is None else self.encryption.ring_of(identity)
+            self._verdicts.miss(identity, has_key=ring is not None)
+        if identity in self._told:
+            self._judge(identity)
+        return can_read
 
     def take(self, identity: str, seal: Seal | None) -> None:
         """What somebody publishes comes under a seal from now on."""
@@ -111,6 +123,11 @@ class Seals:
                 self._judge(identity)
             case ev.LocalTrackPublished() | ev.LocalTrackUnpublished():
                 self._judge(self._me)
+            case ev.ParticipantConnected(who):
+                self._verdicts.read(who.identity)  # what came before is nothing of theirs
+                self._told[who.identity] = who.encryption
+            case ev.ParticipantDisconnected(identity):
+                self._told.pop(identity, None)
 
     def _judge(self, identity: str) -> None:
         seal = self.own if identity == self._me else self._seals.get(identity)

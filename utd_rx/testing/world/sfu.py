@@ -31,7 +31,7 @@ from utd_rx.engine.rules.roles import Grant
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.connection import DisconnectReason
 from utd_rx.ports.data import DataMessage
-from utd_rx.protocol.wire.tokens import out_of_date
+from utd_rx.protocol.wire.tokens import expired_at, out_of_date
 from utd_rx.testing.world.network import Link
 from utd_rx.testing.world.sfu_participant import SfuClient, VirtualParticipant, permission_of
 from utd_rx.testing.world.sfu_room import VirtualRoom
@@ -84,9 +84,9 @@ class VirtualSfu:
         try:
             ticket = self._renewed.get(token) or self._read_token(token)
         except ValueError as error:
-            raise _unauthorized() from error
+            raise _unauthorized(token, self.wall()) from error
         if ticket.expires_at + LEEWAY < self.wall():
-            raise _unauthorized(out_of_date(token, self.wall()))
+            raise _unauthorized(token, self.wall())
         return ticket
 
     def token(self, ticket: RoomTicket) -> str:
@@ -243,8 +243,10 @@ async def _exchange() -> None:
         await asyncio.sleep(0)
 
 
-def _unauthorized(why: str = "") -> UTDStreamException:
+def _unauthorized(token: str, now: float) -> UTDStreamException:
+    why = out_of_date(token, now) or "the server refused the token"
     return UTDStreamException(
-        f"Joining failed: {why or 'the server refused the token'}; fetch a new one.",
+        f"Joining failed: {why}; fetch a new one.",
         code=UTDErrorCode.UNAUTHORIZED,
+        expired_at=expired_at(token, now),
     )

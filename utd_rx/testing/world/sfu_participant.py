@@ -103,6 +103,7 @@ class VirtualParticipant:
     speakers: tuple[str, ...] = ()
     is_told: bool = False
     seal: Seal | None = None
+    data_seal: Seal | None = None
     is_over: bool = False
     down: Lane | None = None  # None while the client's signal connection is broken
     data: Lane = field(init=False)

@@ -264,7 +264,7 @@ class VirtualRoom:
         )
         for other in self.people.values():
             if other is not sender and (message.to is None or other.identity in message.to):
-                seal = None if sender is None else sender.seal
+                seal = None if sender is None else sender.data_seal
                 other.data.send(partial(other.client.take_data, told, seal))
 
     def _announce(self, who: VirtualParticipant, *, is_urgent: bool = False) -> None:
@@ -297,7 +297,7 @@ class VirtualRoom:
         return [other for other in self.people.values() if other is not who]
 
     def reseal(self, who: VirtualParticipant, seal: Seal | None) -> None:
-        """Take what somebody sends from now on for sent under a seal."""
+        """Take what somebody publishes from now on for sent under a seal."""
         who.seal = seal
         for other in self._others(who):
             if other.down is not None and not other.receives.keys().isdisjoint(who.tracks):

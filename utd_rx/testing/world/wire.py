@@ -10,7 +10,7 @@ from utd_rx.models.audio import AudioFrame
 from utd_rx.models.events import RoomEvent
 from utd_rx.models.participant import ParticipantPermission, TrackPublication
 from utd_rx.models.video import VideoFrame
-from utd_rx.testing.world.sealing import Seals
+from utd_rx.testing.world.sealing import Seal, Seals
 from utd_rx.testing.world.sfu_participant import VirtualParticipant
 from utd_rx.testing.world.sfu_room import VirtualRoom
 
@@ -58,3 +58,18 @@ class Wire(Protocol):
 
     def find(self, sid: str) -> TrackPublication | None:
         """Return a remote track by its sid."""
+
+
+def resealing(seal: Seal | None) -> Order[None]:
+    """Return an order to take all that is published from now on for sent under a seal."""
+    return lambda room, who: room.reseal(who, seal)
+
+
+def sealed(order: Order[object], seal: Seal | None) -> Order[None]:
+    """Return an order to send a message under a seal."""
+
+    def carry_out(room: VirtualRoom, who: VirtualParticipant) -> None:
+        who.data_seal = seal
+        order(room, who)
+
+    return carry_out

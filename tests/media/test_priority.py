@@ -1,0 +1,88 @@
+"""A media process comes before others where it may, and gives that back when it computes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+TAKE = """
+import os, threading
+from utd_rx.media import priority
+
+before = threading.Event()
+threading.Thread(target=before.wait, daemon=True).start()
+ours = priority.Priority()
+{change}
+ours.take()
+after = threading.Thread(target=before.wait, daemon=True)
+after.start()
+policies = lambda: {{os.sched_getscheduler(int(one)) for one in os.listdir("/proc/self/task")}}
+"""
+
+
+def run(program: str, change: str = "") -> str:
+    """Run a program that takes the priority, in a process of its own; return what it printed."""
+    code = TAKE.format(change=change) + program
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    return done.stdout.strip()
+
+
+def is_allowed() -> bool:
+    """Whether a process may take real-time priority here."""
+    ask = "import os; os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))"
+    return not subprocess.run([sys.executable, "-c", ask], capture_output=True).returncode
+
+
+def test_all_its_threads_have_it_and_those_to_come() -> None:
+    policy = os.SCHED_RR if is_allowed() else os.SCHED_OTHER
+    assert run("print(policies())") == str({policy})
+
+
+REFUSED = """
+def refuse(*arguments):
+    raise PermissionError
+os.sched_setscheduler = refuse
+"""
+
+
+SLICES = """
+import ctypes
+told = priority._Attributes()
+number = {"x86_64": 315, "aarch64": 275}[os.uname().machine]
+for one in os.listdir("/proc/self/task"):
+    ctypes.CDLL(None).syscall(number, int(one), ctypes.byref(told), ctypes.sizeof(told), 0)
+    print(told.policy, told.slice)
+"""
+
+
+def test_where_it_may_not_its_threads_ask_for_short_slices() -> None:
+    [told, *others] = run(SLICES, REFUSED).splitlines()
+    release = tuple(int(part) for part in os.uname().release.split(".")[:2])
+    assert told == ("0 100000" if release >= (6, 12) else "0 0")
+    assert set(others) == {told}
+
+
+COMPUTE = """
+while os.SCHED_RR in policies():
+    pass
+print(policies())
+ours.look()
+print(policies())
+priority.time.monotonic = lambda: 1e9
+ours.look()
+print(policies(), flush=True)
+os._exit(0)  # as the child does; an interpreter that ends computes, without its handlers
+"""
+
+
+def test_who_computes_gives_it_back_and_takes_it_again_later() -> None:
+    if not is_allowed():
+        pytest.skip("no process may take real-time priority here")
+    told = run(COMPUTE, "priority.AT_A_TIME = 20_000")
+    ordinary, again = {os.SCHED_OTHER}, {os.SCHED_RR}
+    assert told.splitlines() == [str(ordinary), str(ordinary), str(again)]
