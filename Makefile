@@ -28,7 +28,9 @@ SEED ?= 17
 # Each of these processes would compile everything again, where the machine's owner forbids bytecode.
 unexport PYTHONDONTWRITEBYTECODE
 SHARED = $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m 'not realtime and not long'
-LONG = $(BIN)/python -m pytest -n $(CORES) --dist worksteal -m long
+# They compute more, and wait for less.
+MORE = $(shell expr 1 + $(CORES))
+LONG = $(BIN)/python -m pytest -n $(MORE) --dist worksteal -m long
 ALONE = $(BIN)/python -m pytest -m 'realtime and not realtime(waits=True)'
 WAITING = $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m 'realtime(waits=True)'
 OTHER_END := $(abspath $(VENV))/livekit
@@ -85,7 +87,7 @@ test-realtime: $(VENV)/.dev tests/browser/node_modules/.package-lock.json
 # ports in a process are among the long tests.
 test-process: export UTD_RX_MEDIA = process
 test-process: $(VENV)/.dev
-	$(BIN)/python -m pytest -n $(CORES) --dist worksteal -m 'not realtime and not long and not livekit' $(ARGS) \
+	$(BIN)/python -m pytest -n $(MORE) --dist worksteal -m 'not realtime and not long and not livekit' $(ARGS) \
 		tests/e2e tests/differential
 
 # Whatever meets no media server; `make test VENV=.venv/newest PYTHON=…` is everything.

@@ -343,6 +343,7 @@ def main() -> int:
         heading="any LiveKit room",
         what="joins",
         rounds=10,
+        target=TARGET,
     )
 
 

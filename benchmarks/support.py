@@ -144,6 +144,7 @@ def run_on_each(
     heading: str,
     what: str,
     rounds: int,
+    target: float = TARGET,
 ) -> int:
     """Parse `--sfu` and `--rounds`, so many `what` per kind, and run; return the exit status."""
     parser = argparse.ArgumentParser(description=title)
@@ -157,7 +158,7 @@ def run_on_each(
     if args.rounds < 1 or not kinds:
         print("nothing to measure", file=sys.stderr)
         return 1
-    print(f"{heading}, target ratio <= {TARGET:g}")
+    print(f"{heading}, target ratio <= {target:g}")
     quiet_livekit()
     return status_of(run(kinds, args.rounds))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import pickle
 import sys
+import threading
 import wave
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,15 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from tests.audio.virtual_clock import VirtualClock
-from utd_rx.audio import ArraySource, ToneSource, WavSource, level_dbfs, read_wav, speech_path
+from utd_rx.audio import (
+    ArraySource,
+    ToneSource,
+    WavSource,
+    level_dbfs,
+    read_wav,
+    sources,
+    speech_path,
+)
 from utd_rx.audio.wav import wav_header
 from utd_rx.errors import UTDErrorCode, UTDStreamException
 from utd_rx.models.audio import AudioFormat, AudioFrame, AudioInput, Samples
@@ -285,12 +294,20 @@ async def test_a_file_that_changed_or_went_away_is_refused_when_opened(tmp_path:
         await source.open(lambda frame: None)
 
 
-async def test_cancelling_open_opens_nothing() -> None:
+async def test_cancelling_open_opens_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     frames: list[AudioFrame] = []
-    clock = VirtualClock()
-    opening = asyncio.ensure_future(WavSource(speech_path(), clock=clock).open(frames.append))
+    clock, is_cancelled = VirtualClock(), threading.Event()
+    source = WavSource(speech_path(), clock=clock)
+
+    def read(*arguments: Any, **named: Any) -> tuple[AudioFormat, Samples]:
+        assert is_cancelled.wait(10)
+        return read_wav(*arguments, **named)
+
+    monkeypatch.setattr(sources, "read_wav", read)
+    opening = asyncio.ensure_future(source.open(frames.append))
     await asyncio.sleep(0)
     opening.cancel()
+    is_cancelled.set()
     with pytest.raises(asyncio.CancelledError):
         await opening
     await clock.advance(1.0)

@@ -92,6 +92,7 @@ class Burden:
         return cls(*(min(column) for column in zip(*map(astuple, found), strict=True)))
 
 
+@pytest.mark.parametrize("sfu_kind", ["embedded"])  # in this process, so it is counted, too
 @pytest.mark.timeout(120)
 @pytest.mark.skipif(sys.platform != "linux", reason="counts what Linux tells of a process")
 async def test_half_a_minute_of_720p30_leaves_nothing_behind(show: Show) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import json
 from collections.abc import Callable, Mapping
@@ -67,6 +68,18 @@ def _echo(said: Exchange, _: Random) -> bytes:
 
 def _echo_without_http(said: Exchange, _: Random) -> bytes:
     return f"HTTP/9 {' '.join(said.credentials)} \x1b[2J\r\n\r\n".encode()
+
+
+def _echo_escaped(said: Exchange, _: Random) -> bytes:
+    """Quote it with every sign escaped, and in base64."""
+    quoted = " ".join(said.credentials)
+    spelled = ("".join(form.format(ord(one)) for one in quoted) for form in _ESCAPED)
+    coded = base64.b64encode(f"user:{quoted}".encode()).decode()
+    body = json.dumps({"message": " ".join((coded[:300], *spelled))}).encode()
+    return evolve(said, status=400, body=body).http()
+
+
+_ESCAPED: Final = ("%{:02x}", "%25{:02X}", r"\u{:04x}", "&#{};")
 
 
 def _echo_in_a_cut_head(said: Exchange, _: Random) -> bytes:
@@ -157,6 +170,7 @@ LIES: Final[tuple[Lie[Tell, Comes], ...]] = (
     _row("slower", _error(429, "slow", Retry_After="9" * 400), "RATE_LIMITED"),
     _row("a code that is none", _body(lambda body: b'{"code": {"a": []}}'), _M),
     _row("what it was sent", _echo, "VALIDATION"),
+    _row("what it was sent, escaped", _echo_escaped, "VALIDATION"),
     _row("what it was sent, without HTTP", _echo_without_http, _M, _N),
     _row("what it was sent, in a head that is cut", _echo_in_a_cut_head, _N),
     # What is no answer.

@@ -50,7 +50,7 @@ class Lie(Generic[T, C]):
     is_apart: bool = False
     """Whether it is told to somebody in another process than the pair's: it keeps native code busy
     on the threads that all rooms of a process share (docs/livekit.md, "One worker"), or is heard
-    by the only room of a process ("Sent away at once")."""
+    where no other joins ("Sent away at once")."""
 
 
 class Liar:

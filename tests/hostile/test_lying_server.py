@@ -17,6 +17,7 @@ from tests.hostile.pair import Pair, pair
 from tests.hostile.server_lies import LIES, Comes, Tell
 from tests.hostile.victim import Met, Victims, comes_of, meet, victims
 from tests.support.sfu import SfuKind
+from utd_rx import UTDErrorCode, open_room
 from utd_rx.testing.witness import Witness
 
 AT_ONCE: Final = 6
@@ -86,3 +87,14 @@ async def test_some_are_told_on_either_media_server(sfu_kind: SfuKind) -> None:
     some = [lie for lie in LIES if lie.name in FOR_BOTH]
     assert len(some) == len(FOR_BOTH)
     await meet_all(sfu_kind, some)
+
+
+@pytest.mark.realtime
+async def test_who_is_sent_away_at_once_beside_a_room_that_is_joined_hears_why() -> None:
+    async with (
+        liar("tests.hostile.lying_server", kind="embedded", **KEY) as server,
+        open_room(server.ready["honest"], token("calm", "calm")),
+    ):
+        lie = f"{server.ready['lying']}/{quote('sends away at once')}"
+        met = await meet(lie, token("victim", "away"))
+        assert (met.code, met.seconds < 5.0) == (UTDErrorCode.CONFLICT.name, True), met

@@ -30,6 +30,8 @@ def test_there_are_examples() -> None:
 
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.splitlines()[-1])
 async def test_block(block: str, joined: Stage) -> None:
+    if "import tkinter" in block:
+        pytest.importorskip("tkinter")
     names: dict[str, Any] = {"room": joined.session}
     await asyncio.to_thread(exec, compile(block, "docs/threads.md", "exec"), names)
     if "main" in names:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import struct
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -10,8 +11,10 @@ from typing import Any, Final
 import pytest
 from aiortc.rtcsctptransport import Chunk, HeartbeatChunk, ReconfigChunk, SackChunk
 
+from tests.engine.sfu.rooms import done
 from tests.engine.sfu.test_sctp_gate import FIRST, MIDDLE, data, packet, sack
 from tests.engine.sfu.test_transport import Pair, Server, pair
+from utd_rx.engine.sfu import data_channels
 from utd_rx.engine.sfu.data_channels import RELIABLE
 from utd_rx.engine.sfu.sctp_gate import PART, parts
 
@@ -114,8 +117,26 @@ async def test_no_part_of_a_packet_costs_much(
     await pair.opened()
     pair.is_cut = True
     chunks = made(pair.server)
-    worst = max(calls_in(pair.server.being_sent(*chunks)))
+    worst = max(calls_in(pair.server.being_sent(*chunks, acknowledged=pair.acknowledged)))
     assert 10 < worst < MOST
+
+
+async def test_who_says_that_everything_was_lost_has_little_of_it_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    again = 10
+    monkeypatch.setattr(data_channels, "_AGAIN_RATE", again * 32)  # bytes of the smallest packet
+    made = Pair()
+    made.server.start()
+    made.client.start()
+    await made.opened()
+    made.is_cut = True
+    chunks, before = losses(made.server), made.sent
+    done(made.server.being_sent(*chunks, acknowledged=made.acknowledged))
+    answers = len(list(parts(bytes(12) + b"".join(map(bytes, chunks)))))
+    assert 0 < made.sent - before <= again + answers
+    made.close()
+    await asyncio.sleep(0)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from aiortc import RTCCertificate, RTCDataChannel, RTCDataChannelParameters
-from aiortc.rtcsctptransport import InitChunk, serialize_packet
+from aiortc.rtcsctptransport import InitChunk, SackChunk, serialize_packet
 from google_crc32c import value as crc32c
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -66,23 +66,22 @@ class Server(DataChannels):
 
     def be_sent(self, chunk: Any, ahead: int = 1) -> None:
         """Receive a chunk of the client's; its numbers count from the last one that came."""
-        received = self._sctp._last_received_tsn or 0
         for number in ("tsn", "cumulative_tsn"):
             if hasattr(chunk, number):
-                setattr(chunk, number, (received + ahead) & 0xFFFFFFFF)
-        tag = self._sctp._local_verification_tag
-        self.receive(serialize_packet(5000, 5000, tag, chunk))
+                setattr(chunk, number, ahead)
+        for _ in self.being_sent(chunk):
+            pass
 
-    def being_sent(self, *chunks: Any) -> Iterator[None]:
-        """Receive a packet of the client's, in parts; the numbers in it count from the last."""
-        counted = {
-            "tsn": self._sctp._last_received_tsn or 0,
-            "cumulative_tsn": self._sctp._last_sacked_tsn,
-        }
+    def being_sent(self, *chunks: Any, acknowledged: int = 0) -> Iterator[None]:
+        """Receive a packet of the client's, in parts; the numbers in it count from the last one
+        that came, and from what was `acknowledged`."""
+        received = self._sctp._last_received_tsn or 0
         for chunk in chunks:
-            for name, last in counted.items():
-                if hasattr(chunk, name):
-                    setattr(chunk, name, (last + getattr(chunk, name)) & 0xFFFFFFFF)
+            if hasattr(chunk, "tsn"):
+                chunk.tsn = (received + chunk.tsn) & 0xFFFFFFFF
+            elif hasattr(chunk, "cumulative_tsn"):
+                last = acknowledged if chunk.type == SackChunk.type else received
+                chunk.cumulative_tsn = (last + chunk.cumulative_tsn) & 0xFFFFFFFF
         tag = self._sctp._local_verification_tag
         packet = struct.pack("!HHLL", 5000, 5000, tag, 0) + b"".join(map(bytes, chunks))
         return self.take(packet[:8] + crc32c(packet).to_bytes(4, "little") + packet[12:])
@@ -108,17 +107,26 @@ class Pair:
         self.server_got: list[tuple[str, bytes]] = []
         self.client_got: list[tuple[str, bytes]] = []
         self.is_cut = False
+        self.sent = 0
+        self.acknowledged = 0
+        """Number up to which the client has everything."""
         self._loop = asyncio.get_running_loop()
         self.server = Server(
             lambda data: self._carry(data, lambda: self.client),
             lambda label, message: self.server_got.append((label, message)),
         )
         self.client = Client(
-            lambda data: self._carry(data, lambda: self.server),
+            self._from_client,
             lambda label, message: self.client_got.append((label, message)),
         )
 
+    def _from_client(self, packet: bytes) -> None:
+        if packet[12] == SackChunk.type:
+            self.acknowledged = int.from_bytes(packet[16:20], "big")
+        self._carry(packet, lambda: self.server)
+
     def _carry(self, data: bytes, to: Any) -> None:
+        self.sent += 1
         if not self.is_cut:
             self._loop.call_soon(lambda: to().receive(data))
 

@@ -8,6 +8,7 @@ so they are driven synchronously, which keeps the order of datagrams.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Iterator
@@ -18,12 +19,14 @@ from aiortc import RTCDataChannel, RTCDataChannelParameters, RTCSctpTransport
 from aiortc.rtcsctptransport import RTCSctpCapabilities
 
 from utd_rx.engine.sfu.answers import MAX_MESSAGE_SIZE
+from utd_rx.engine.sfu.budget import Budget
 from utd_rx.engine.sfu.sctp_gate import (
     MAX_HELD,
     MAX_STREAMS,
     WINDOW,
     Admittance,
     judge,
+    number_of,
     parts,
     trimmed,
 )
@@ -50,6 +53,10 @@ _MAX_BUFFERED: Final = 256 * 1024
 # Packets that go out in one part of a turn, and reliable messages that waited: of the largest
 # messages one costs 0.3 ms.
 _SENT_AT_ONCE: Final = 16
+# Bytes a second, and at once, of chunks that go out another time: of media as much is sent again.
+# Beyond them they are lost, and come with SCTP's own timer: else who says in a tenth of a packet
+# that everything was lost, three times, had it all again.
+_AGAIN_RATE: Final = 250_000
 _FLUSHED_AT_ONCE: Final = 4
 
 
@@ -64,6 +71,8 @@ class _DtlsPort:
         """Packets that go out in parts, the next behind the last."""
         self.is_collecting = False
         """Whether all do: one packet of a peer's may have everything sent again."""
+        self._again = Budget(_AGAIN_RATE, _AGAIN_RATE)
+        self._newest: int | None = None  # number of the last chunk that went out for the first time
         self._role = "client"  # of DTLS, which says whose channels have even numbers
 
     def be_server(self) -> None:
@@ -73,10 +82,23 @@ class _DtlsPort:
     def _unregister_data_receiver(self, receiver: object) -> None: ...
 
     async def _send_data(self, data: bytes) -> None:
+        if self._is_again(data):
+            now = asyncio.get_running_loop().time()
+            if not self._again.take(len(data), now):
+                return
         if self.is_collecting or self.waiting:
             self.waiting.append(data)
         elif self.send is not None:
             self.send(data)
+
+    def _is_again(self, data: bytes) -> bool:
+        number = number_of(data)
+        if number is None:
+            return False
+        if self._newest is None or 0 < (number - self._newest) & 0xFFFFFFFF < 0x80000000:
+            self._newest = number
+            return False
+        return True
 
     def send_some(self) -> None:
         for _ in range(min(len(self.waiting), _SENT_AT_ONCE)):

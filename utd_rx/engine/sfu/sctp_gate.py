@@ -99,6 +99,15 @@ def trimmed(packet: bytes, received: int | None) -> bytes:
     )
 
 
+def number_of(packet: bytes) -> int | None:
+    """Return the number of the chunk with data that a packet begins with, if it does."""
+    kind, at, size = next(_chunks(packet), (None, 0, 0))
+    if kind != _DATA_CHUNK or size < _DATA_HEADER:
+        return None
+    tsn: int = _DATA.unpack_from(packet, at + _CHUNK.size)[0]
+    return tsn
+
+
 def parts(packet: bytes) -> Iterator[bytes]:
     """Yield packets that say the same one after the other, each with as much as may be handed over
     at once."""
