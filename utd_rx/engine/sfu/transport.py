@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
+import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Final, Protocol
@@ -36,8 +37,8 @@ _GOODBYE_TIMEOUT: Final = 2.0
 _MAX_INBOUND_SSRCS: Final = 4096
 # Packets of media a second, and at once: twice what the bandwidth for videos makes of them.
 _MAX_PACKETS: Final = 4000
-# Datagrams with data that wait for the client's next share; more than SCTP's window holds.
-MAX_HELD: Final = 128
+# Datagrams with data that wait for the client's next turn or share; more than SCTP's window holds.
+MAX_HELD: Final = 1024
 # A ClientHello of the newest key exchanges is two datagrams.
 _MAX_EARLY: Final = 4
 _DONE: Final = object()
@@ -209,7 +210,7 @@ class Transport:
             if is_done and not self._held:
                 return
             if is_done:
-                self._parts = self._take(self._held.popleft())
+                self._parts = self._take(self._open(self._held.popleft(), now))
         if not (self._is_due or self._share.wait(now)):
             self._is_due = True
             asyncio.get_running_loop().call_soon(self._have_turn)
@@ -218,15 +219,15 @@ class Transport:
         self._is_due = False
         self._go_on(asyncio.get_running_loop().time())
 
-    def _take(self, data: bytes) -> Iterator[None]:
-        """Take a datagram, in parts: one may hold many messages, and each goes to everybody."""
+    def _open(self, data: bytes, now: float) -> list[bytes]:
+        """Open a datagram; who sends what says nothing pays for that, others for what they say."""
         owner, dtls = self._owner, self._dtls
         if owner is None:
-            return
+            return []
         if dtls is None:
             self._early.append(data)
-            return
-        packets: list[bytes] = []
+            return []
+        begun, packets = time.thread_time(), list[bytes]()
         with self._failing():
             packets = dtls.receive(data)
             if dtls.is_connected and self._outbound is None:
@@ -234,11 +235,17 @@ class Transport:
         if dtls.is_ended:
             self.is_ended = True
             self.is_connected = False
+        if not packets:
+            self._share.spend(time.thread_time() - begun, now)
+        return packets
+
+    def _take(self, packets: list[bytes]) -> Iterator[None]:
+        """Take what was in a datagram, in parts: it may be many messages, each for everybody."""
         for packet in packets:
             for _ in self.data.take(packet):
                 yield
-                while self._inbox:
-                    yield from owner.on_data(*self._inbox.popleft())
+                while self._inbox and self._owner is not None:
+                    yield from self._owner.on_data(*self._inbox.popleft())
                     yield
 
     def _take_in(self, label: str, message: bytes) -> None:
