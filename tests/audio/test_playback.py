@@ -47,11 +47,11 @@ class Stage:
             self.side.work()
 
 
-def stage_at(rate: int) -> Stage:
-    """Return a mix and a device of that rate."""
+def stage_at(rate: int, block: int = BLOCK) -> Stage:
+    """Return a mix and a device of that rate, and of blocks as long as so many of the mix's."""
     mixer, played = Mixer(FORMAT), list[Samples]()
-    side = PlaybackSide(mixer, BLOCK / FORMAT.sample_rate, played.append, lambda: made.now)
-    device = connect(PlaybackConnection, rate, 1, BLOCK / FORMAT.sample_rate)
+    side = PlaybackSide(mixer, block / FORMAT.sample_rate, played.append, lambda: made.now)
+    device = connect(PlaybackConnection, rate, 1, block / FORMAT.sample_rate)
     device.ring.skip(device.ring.depth)
     side.adopt(device)
     made = Stage(side, device, mixer, played)
@@ -107,18 +107,23 @@ def test_on_a_busy_machine_the_last_step_is_kept_longer_each_time(stage: Stage) 
     assert stage.device.ring.depth == usual
 
 
-def test_a_flush_fades_and_is_silent_within_twenty_milliseconds(stage: Stage) -> None:
+@pytest.mark.parametrize("block", [BLOCK, 2 * BLOCK, 4 * BLOCK])
+@pytest.mark.parametrize("where", ["thread", "callback"])
+def test_a_flush_fades_and_is_silent_within_twenty_milliseconds(where: str, block: int) -> None:
+    stage = stage_at(FORMAT.sample_rate, block)
+    if where == "callback":
+        stage.device.wake = stage.side.work
     voice = stage.mixer.add("loud", 1.0)
     for _ in range(8):
         voice(AudioFrame(np.full((480, 1), 10_000, np.int16), 48_000))
     stage.run(0.02)
     assert stage.call()[-1] == 10_000
-    stage.mixer.flush()
     stage.side.flush()
     stage.side.work()
     heard = np.concatenate([stage.call() for _ in range(4)])
     fade = round(FADE * FORMAT.sample_rate)
-    assert np.all(np.diff(heard[:fade]) <= 0)
+    assert np.all(np.diff(heard[:fade], prepend=10_000) <= 0)
+    assert np.all(np.diff(heard[:fade], prepend=10_000) >= -2 * 10_000 / fade)
     assert not np.any(heard[fade:])
     assert FADE + stage.device.latency < 0.02
 
@@ -132,7 +137,6 @@ def test_a_flush_is_silent_as_soon_where_the_device_has_another_rate(rate: int) 
         voice(AudioFrame(np.full((480, 1), 10_000, np.int16), 48_000))
     stage.run(0.06)
     assert stage.call()[-1] == pytest.approx(10_000, abs=300)
-    stage.mixer.flush()
     stage.side.flush()
     stage.side.work()
     heard = np.concatenate([stage.call() for _ in range(20)])

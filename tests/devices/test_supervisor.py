@@ -37,11 +37,14 @@ class FakeConnection:
         self.is_displaced = False
         self.is_closed = False
         self.closed_on = ""
+        self.stands_still = False
+        self.looks = 0
         self._beats = 0
 
     @property
     def beats(self) -> int:
-        self._beats += 1
+        self.looks += 1
+        self._beats += not self.stands_still
         return self._beats
 
     def close(self) -> None:
@@ -50,9 +53,9 @@ class FakeConnection:
 
 
 class FakeSide:
-    silence = grace = 2.5
+    silence = grace = 0.2
     blame = "whatever else"
-    works_at_once = False
+    at_once = 0.0
 
     def __init__(self) -> None:
         self.wake: Callable[[], None] = lambda: None
@@ -97,7 +100,7 @@ class FakeSide:
 
 
 class EagerSide(FakeSide):
-    works_at_once = True
+    at_once = 10.0
 
     def deliver(self) -> str:
         """Let the device deliver; return on which thread somebody worked."""
@@ -394,7 +397,6 @@ async def test_a_device_that_refuses_to_open_is_the_callers_error(stage: type[St
 async def test_brief_work_is_done_where_the_device_delivers(
     stage: type[Stage], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(supervisor, "LONG", 10.0)
     here = EagerStage()
     await here.supervisor.start()
     assert [here.side.deliver() for _ in range(3)] == ["callback"] * 3
@@ -409,7 +411,6 @@ async def test_brief_work_is_done_where_the_device_delivers(
 async def test_a_device_never_waits_for_who_is_at_work(
     stage: type[Stage], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(supervisor, "LONG", 10.0)
     here = EagerStage()
     await here.supervisor.start()
     here.side.working.clear()
@@ -422,18 +423,41 @@ async def test_a_device_never_waits_for_who_is_at_work(
     await here.supervisor.aclose()
 
 
-async def test_work_that_took_long_is_left_to_the_thread_for_a_while(
+async def test_work_that_takes_long_is_left_to_the_thread_for_a_while(
     stage: type[Stage], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(supervisor, "AGAIN", 100.0)
     here = EagerStage()
     await here.supervisor.start()
-    monkeypatch.setattr(supervisor, "LONG", -1.0)
-    assert [here.side.deliver() for _ in range(3)] == ["callback", *["test supervisor"] * 2]
+    here.side.at_once = -1.0
+    there = "test supervisor"
+    assert [here.side.deliver() for _ in range(4)] == ["callback", "callback", there, there]
     await here.supervisor.aclose()
     monkeypatch.setattr(supervisor, "RELIEF", 0.0)
     here = EagerStage()
     await here.supervisor.start()
-    assert [here.side.deliver() for _ in range(3)] == ["callback"] * 3
+    here.side.at_once = -1.0
+    assert [here.side.deliver() for _ in range(4)] == ["callback"] * 4
+    await here.supervisor.aclose()
+
+
+async def test_a_sink_that_waits_is_no_dead_device(stage: type[Stage]) -> None:
+    here = EagerStage()
+    await here.supervisor.start()
+    assert await here.told() == ("first", None)
+    here.side.made[0].stands_still = True
+    here.side.working.clear()
+    callback = threading.Thread(target=here.side.wake)
+    callback.start()
+    assert here.side.worked_on.get(timeout=10)
+    looks = here.side.made[0].looks
+    async with asyncio.timeout(10):
+        while here.side.made[0].looks < looks + 5:  # noqa: ASYNC110 - nothing says so
+            await asyncio.sleep(0.01)
+    here.side.working.set()
+    await asyncio.to_thread(callback.join)
+    assert here.reports.empty()
+    assert await here.told() == (None, UTDErrorCode.NOT_FOUND)  # and without a sink it is one
     await here.supervisor.aclose()
 
 

@@ -1,7 +1,8 @@
 """From a device to frames of 10 ms: the hearing side of `utd_rx.devices.supervisor`.
 
-PortAudio's callback copies a block into a ring; the supervisor's thread cuts frames out of it. What
-is older than `MAX_CATCH_UP` after a stall is skipped and counted, so it never becomes delay.
+PortAudio's callback copies a block into a ring and cuts frames out of it, or else the supervisor's
+thread does. What is older than `MAX_CATCH_UP` in the ring after a stall is skipped and counted, so
+it never becomes delay.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class CaptureConnection(DeviceConnection):
 
 
 class CaptureSide(DeviceSide[CaptureConnection]):
-    """Cuts what the device hears into frames of one format, on the supervisor's thread.
+    """Cuts what the device hears into frames of one format, on one thread at a time.
 
     `skipped` counts samples of the device, `block` is in seconds.
     """

@@ -90,13 +90,13 @@ class DeviceSide(Generic[C]):
     silence = SILENCE
     grace = GRACE
     blame = "its sound server ended"
-    works_at_once = True
 
     def __init__(self, audio_format: AudioFormat, block: float) -> None:
         self._format = audio_format
         self._block = block
         self._connection: C | None = None
         self._faults_before = 0
+        self.at_once = block / 2
 
     @property
     def faults(self) -> int:

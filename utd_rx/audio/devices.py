@@ -33,8 +33,10 @@ LONGEST_RESTART_PAUSE: Final = 60.0
 """Seconds between restarts of PortAudio for a device that is listed but does not open; twice as
 long each time, as each is a gap in every other stream."""
 
-_LISTING: Final = (
-    "import json, sounddevice as s;"
+_LISTING: Final = (  # with no more priority than others, which it has from a media process
+    "import json, os;"
+    "hasattr(os, 'sched_param') and os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0));"
+    "import sounddevice as s;"
     "print(json.dumps([s.query_hostapis(), s.query_devices(), list(s.default.device)]))"
 )
 _lock: Final = threading.Lock()

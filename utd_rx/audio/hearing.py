@@ -48,7 +48,7 @@ class Gain:
 
 
 class HearingDevice(SupervisedDevice[MicrophoneState]):
-    """Processes, amplifies, mutes, measures and hands on, on the supervisor's thread."""
+    """Processes, amplifies, mutes, measures and hands on, where the card delivers."""
 
     silence: Mapping[str, Any] = {**SupervisedDevice.silence, "is_speaking": False}
     settings: MicrophoneSettings

@@ -56,7 +56,7 @@ class MicrophoneInput:
         return port_of(self.backend).abilities
 
     async def open(self, sink: FrameSink) -> AudioInputStream:
-        """Start to deliver frames of exactly 10 ms to `sink`, on a thread of the microphone.
+        """Start to deliver frames of exactly 10 ms to `sink`, in the card's real-time callback.
 
         Cancelling is safe: nothing is open then.
 
@@ -199,7 +199,7 @@ class Microphone(DeviceHandle[MicrophoneState]):
         return heard
 
     async def open(self, sink: FrameSink) -> AudioInputStream:
-        """Start to deliver frames of exactly 10 ms to `sink`, on a thread of the microphone.
+        """Start to deliver frames of exactly 10 ms to `sink`, in the card's real-time callback.
 
         With the platform backend only the device is taken, the sink is never called, and sound
         flows when a room publishes it. Cancelling is safe: nothing is open then.

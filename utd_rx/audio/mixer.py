@@ -219,10 +219,10 @@ class Mixer:
         self.position += count
         return self._limiter.push(mix)
 
-    def flush(self) -> None:
-        """Drop what all voices have waiting; the fade is the device's side's."""
+    def flush(self, *, fade: bool = False) -> None:
+        """Drop what all voices have waiting; with a fade where the device's side has none."""
         for voice in self.voices:
-            voice.forget(fade=False)
+            voice.forget(fade=fade)
 
     def counts(self) -> tuple[int, int, int]:
         """Return the samples concealed, the samples dropped and the frames refused so far."""

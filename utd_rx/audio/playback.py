@@ -1,9 +1,10 @@
 """From a mix to a device: the playing side of `utd_rx.devices.supervisor`.
 
-PortAudio's callback takes a block from a ring and rings the bell; the supervisor's thread mixes as
-much as keeps the ring at its lead. When the ring ran dry the lead grows by a step, and it shrinks
-again when that has not happened for `CALM`, so that a stall is not delay for good. The last step
-stays longer if the ring ran dry each time without it: 5 ms are worth more than a click a second.
+PortAudio's callback has the ring filled up to its lead and a block, and takes the block; who mixes
+is the callback itself, or else the supervisor's thread. When the ring ran dry the lead grows by a
+step, and it shrinks again when that has not happened for `CALM`, so that a stall is not delay for
+good. The last step stays longer if the ring ran dry each time without it: 5 ms are worth more than
+a click a second.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ class PlaybackConnection(DeviceConnection):
 class PlaybackSide(DeviceSide[PlaybackConnection]):
     """Keeps the ring of the device filled, and tells each piece of the mix to `played`.
 
-    `block` is in seconds; everything but `flush` is called on the supervisor's thread.
+    `block` is in seconds; everything but `flush` is called on one thread at a time.
     """
 
     kind = PlaybackConnection
@@ -92,8 +93,11 @@ class PlaybackSide(DeviceSide[PlaybackConnection]):
         return self.latency + self.waiting
 
     def flush(self) -> None:
-        """Fade out what is mixed but not yet with the device; any thread."""
-        self._flush = True
+        """Drop what waits for the device, with a fade: of what is mixed, or else of each voice; any
+        thread."""
+        is_mixed = self.waiting >= FADE / 2
+        self._mixer.flush(fade=not is_mixed)  # first: nothing that waits may follow the fade
+        self._flush = is_mixed
 
     def adopt(self, connection: PlaybackConnection | None) -> None:
         """Play on this connection from now on; where `Converter` refuses, on the one before."""
@@ -111,7 +115,7 @@ class PlaybackSide(DeviceSide[PlaybackConnection]):
         ring, rate = connection.ring, connection.format.sample_rate
         if self._flush:
             self._flush = False
-            ring.fade_out(round(FADE * rate))
+            ring.fade_out(min(ring.depth, round(FADE * rate)))
             self._converter.clear()  # or what it holds back is heard after the fade
         wanted = connection.block + round((self._base + self._steps * LEAD_STEP) * rate)
         # As long as the device's block, so that each callback is answered by one pull.

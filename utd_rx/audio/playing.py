@@ -62,7 +62,7 @@ class Tap:
 
 
 class PlayingDevice(SupervisedDevice[SpeakerState]):
-    """Mixes, on the supervisor's thread; voices may come and go on any, also while it is closed."""
+    """Mixes, where the card delivers; voices may come and go on any, also while it is closed."""
 
     def __init__(
         self,
@@ -104,7 +104,6 @@ class PlayingDevice(SupervisedDevice[SpeakerState]):
                 self.mixer.is_muted = is_muted
                 self.teller.post(is_muted=is_muted)
             case Flush():
-                self.mixer.flush()
                 self.side.flush()
                 if self._supervisor is not None:
                     self._supervisor.wake()

@@ -108,7 +108,7 @@ class ProcessingStage:
         self._processor = None
 
     def push(self, frame: AudioFrame) -> AudioFrame:
-        """Return a frame as it should sound; on the microphone's thread, never raises."""
+        """Return a frame as it should sound; where the card delivers, never raises."""
         processor = self._processor
         if processor is None:
             return frame

@@ -96,9 +96,9 @@ class Speaker(DeviceHandle[SpeakerState]):
     def listen(self, sink: FrameSink) -> Callable[[], None]:
         """Give what it plays to `sink`, frame by frame; call the result to stop.
 
-        Frames are what leaves the limiter, after volume and mute, and come on the speaker's thread
-        before they are heard: `AudioFrame.at` is when that will be. Makes a speaker the echo
-        reference of a `Microphone`.
+        Frames are what leaves the limiter, after volume and mute, and come in the card's
+        callback before they are heard: `AudioFrame.at` is when that will be. Makes a speaker the
+        echo reference of a `Microphone`.
         """
         return self._there("frames").listen(sink)
 

@@ -41,7 +41,7 @@ UNMUTE: Final = {
     "darwin": "open 'x-apple.systempreferences:com.apple.preference.security?Privacy_Microphone'",
 }
 REAL_TIME: Final = (
-    "echo '@audio - rtprio 95' | sudo tee /etc/security/limits.d/audio.conf, then log in again"
+    "echo '@audio - rtprio 95' | sudo tee /etc/security/limits.d/utd-rx.conf, then log in again"
 )
 IN_GROUP: Final = "sudo usermod -aG audio $USER, then log in again"
 
@@ -104,7 +104,7 @@ async def media_process() -> None:
         up = time.monotonic()
         await room.disconnect()
         there_and_back = time.monotonic() - up
-        comes_first = os.sched_getscheduler(process.pid) == os.SCHED_RR
+        comes_first = _comes_first(process.pid)
     finally:
         await process.aclose()
     _good(
@@ -117,6 +117,13 @@ async def media_process() -> None:
         )
     )
     return None
+
+
+def _comes_first(pid: int) -> bool:
+    try:
+        return os.sched_getscheduler(pid) == os.SCHED_RR
+    except OSError:  # a sandbox that knows no such thing
+        return False
 
 
 async def opens(what: str, side: Any, opening: Any) -> int:

@@ -1,13 +1,13 @@
 """Keeps one device running: opens it, works for it, swaps it, notices its death, brings it back.
 
-A thread of its own does all of that, so no call into a driver ever blocks the event loop, and
+A thread of its own sees to all of that, so no call into a driver ever blocks the event loop, and
 frames flow while the loop is stalled. Only what is swapped is opened and closed on another thread:
 meanwhile this one works for the device that runs.
 
 The work itself is done at once where the device delivers, if its side wants that: a real-time
 callback holds the GIL already, and each wake-up of another thread costs two more turns at it, a
 fifth of what a microphone costs. Work that takes long, or that another thread is at, is left to the
-thread here, so that a callback is late once at most.
+thread here, so that a callback is late twice at most.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ RETRY: Final = 0.25  # between attempts to bring a device back, of the 2 s that 
 STUMBLES: Final = 3  # turns that raise which are a failure: one by itself costs a frame at most
 WELL: Final = 1.0  # after which the next turn that raises is the first one again
 STEP: Final = 2 * POLL  # longest one of silence that is counted
-LONG: Final = 0.0025  # work after which a callback does none, half of a short block
-RELIEF: Final = 30.0  # for so long
+AGAIN: Final = 1.0  # within which a callback's work took long twice
+RELIEF: Final = 30.0  # for which it does none then
 
 
 class Watchdog:
@@ -101,13 +101,13 @@ class Side(Protocol):
         silence: Seconds without a beat after which a stream is dead.
         grace: The same before its first one.
         blame: What else than unplugging ends a device of it, for people.
-        works_at_once: Whether its work is brief enough to be done where the device delivers.
+        at_once: How long its work may take where the device delivers; 0 where it does none there.
     """
 
     silence: float
     grace: float
     blame: str
-    works_at_once: bool
+    at_once: float
 
     def look_out(self, choice: Any, device: Any) -> Search:
         """Return what waits for `device`, which was chosen as `choice` and is lost."""
@@ -145,6 +145,7 @@ class Supervisor:
         self._bell = threading.Lock()
         self._bell.acquire()
         self._work = threading.Lock()  # held by who works, and while another device is adopted
+        self._long_at = -AGAIN
         self._relieved_until = 0.0
         self._failed: Exception | None = None
         self._closing = False
@@ -159,7 +160,7 @@ class Supervisor:
             self._bell.release()
 
     def work(self) -> None:
-        """Work here and now, or else wake the thread that does; any thread, never waits."""
+        """Work here and now, or else wake the thread that does; any thread, waits for nobody's."""
         began = time.monotonic()
         if began < self._relieved_until or not self._work.acquire(blocking=False):
             self.wake()
@@ -173,8 +174,10 @@ class Supervisor:
         finally:
             self._work.release()
         ended = time.monotonic()
-        if ended - began > LONG:
-            self._relieved_until = ended + RELIEF
+        if ended - began > self._side.at_once:
+            if ended - self._long_at < AGAIN:
+                self._relieved_until = ended + RELIEF
+            self._long_at = ended
 
     async def start(self) -> None:
         """Open the device and run, or raise what `connect` raised, `CONFLICT` if closed meanwhile.
@@ -249,7 +252,9 @@ class Supervisor:
         if connection is None:
             if self._search is not None and now >= self._retry_at:
                 self._retry(self._search, now)
-        elif not connection.is_active or self._watchdog.is_dead(connection.beats, now):
+        elif not connection.is_active or (
+            self._watchdog.is_dead(connection.beats, now) and not self._work.locked()
+        ):  # a sink may hold up the callback
             if connection.is_displaced:
                 self._reopen(connection)
             else:
@@ -284,7 +289,7 @@ class Supervisor:
 
     def _connect(self, choice: Any) -> OpenDevice:
         try:
-            wake = self.work if self._side.works_at_once else self.wake
+            wake = self.work if self._side.at_once else self.wake
             return self._side.connect(choice, wake)
         except UTDStreamException:
             raise
@@ -301,7 +306,7 @@ class Supervisor:
             raise
         self._connection, old = connection, self._connection
         self._watchdog = Watchdog(time.monotonic(), self._side.silence, self._side.grace)
-        self._stumbles = 0
+        self._stumbles, self._failed = 0, None
         self._report(connection.device, None)
         return old
 

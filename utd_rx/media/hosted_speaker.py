@@ -103,7 +103,7 @@ class HostedTap:
         self._key = key
 
     def hear(self, sink: FramesSink) -> Callable[[], None]:
-        """Give it to `sink`, on the speaker's thread; call to stop."""
+        """Give it to `sink`, in the card's callback; call to stop."""
         speaker: living.LivingSpeaker = living.find(self._key)
         return speaker.listen(lambda frame: sink((frame,)))
 

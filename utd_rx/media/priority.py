@@ -5,6 +5,9 @@ most kernels, and a frame passes five threads on its way. Real-time priority spa
 does sound servers and WebRTC's own threads; the whole process has it, since whoever holds the GIL
 holds up all others. Where it is not allowed, short slices are: a thread that asks for little at a
 time goes first (Linux 6.12; older ones know no such wish).
+
+What computes for long comes before nobody: a thread that does not wait for half a second, or a
+process that takes a whole core, gives it back for a while.
 """
 
 from __future__ import annotations
@@ -12,7 +15,6 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
-import resource
 import signal
 import time
 from contextlib import suppress
@@ -25,8 +27,9 @@ PRIORITY: Final = 1
 AT_A_TIME: Final = 500_000
 """Microseconds for which a thread may compute at real-time priority without ever waiting."""
 
-LONGEST: Final = 5_000_000
-"""Microseconds after which the kernel ends a process that did not give its priority back."""
+MAX_SHARE: Final = 0.9
+"""Of a core, that all its threads together may take from one look to the next; 64 voices mixed and
+played take 0.6."""
 
 PAUSE: Final = 10.0
 """Seconds until the priority is taken again."""
@@ -43,28 +46,44 @@ class Priority:
 
     def __init__(self) -> None:
         self._again_at: float | None = None
+        self._looked_at, self._used = time.monotonic(), time.process_time()
         signal.signal(signal.SIGXCPU, lambda number, frame: self._give_back())
 
     def take(self) -> None:
-        """Take the best that is allowed."""
+        """Take the best that is allowed; nothing real-time for who was made nice."""
         self._again_at = None
-        _, longest = resource.getrlimit(resource.RLIMIT_RTTIME)
-        longest = min((LONGEST, longest) if longest >= 0 else (LONGEST,))
-        resource.setrlimit(resource.RLIMIT_RTTIME, (min(AT_A_TIME, longest), longest))
-        try:
-            _move_all(os.SCHED_OTHER, os.SCHED_RR, PRIORITY)
-        except PermissionError:
+        with suppress(OSError, ValueError):  # whatever a kernel or a sandbox says
+            if os.getpriority(os.PRIO_PROCESS, 0) <= 0:
+                _limit()
+                _move_all(os.SCHED_OTHER, os.SCHED_RR, PRIORITY)
+                return
+        with suppress(OSError, AttributeError):
             _ask_for_slices()
 
     def look(self) -> None:
-        """Take it again `PAUSE` after it was given back."""
-        if self._again_at is not None and time.monotonic() >= self._again_at:
+        """Take it again `PAUSE` after it was given back, and see how much was computed."""
+        now, used = time.monotonic(), time.process_time()
+        share = (used - self._used) / max(1e-9, now - self._looked_at)
+        self._looked_at, self._used = now, used
+        if share > MAX_SHARE:
+            self._give_back()
+        elif self._again_at is not None and now >= self._again_at:
             self.take()
 
     def _give_back(self) -> None:
         """Who computes for so long does no work on sound: let others go first."""
-        _move_all(os.SCHED_RR, os.SCHED_OTHER, 0)
         self._again_at = time.monotonic() + PAUSE
+        with suppress(OSError):
+            _move_all(os.SCHED_RR, os.SCHED_OTHER, 0)
+
+
+def _limit() -> None:
+    """Have `SIGXCPU` for what computes at a time; a hard limit, which kills, stays as it is."""
+    import resource  # not everywhere, and only a media process comes here
+
+    _, hard = resource.getrlimit(resource.RLIMIT_RTTIME)
+    most = AT_A_TIME if hard == resource.RLIM_INFINITY else min(AT_A_TIME, hard // 2)
+    resource.setrlimit(resource.RLIMIT_RTTIME, (most, hard))
 
 
 def _move_all(policy: int, new: int, priority: int) -> None:
@@ -78,9 +97,10 @@ def _move_all(policy: int, new: int, priority: int) -> None:
 def _ask_for_slices() -> None:
     number = SCHED_SETATTR.get(platform.machine())
     if number is not None:
-        attributes = _Attributes(size=ctypes.sizeof(_Attributes), slice=SLICE)
+        ask, nice = ctypes.CDLL(None).syscall, os.getpriority(os.PRIO_PROCESS, 0)
+        attributes = _Attributes(size=ctypes.sizeof(_Attributes), nice=nice, slice=SLICE)
         for thread in _threads():  # where the kernel refuses all stays as it is
-            ctypes.CDLL(None).syscall(number, thread, ctypes.byref(attributes), 0)
+            ask(number, thread, ctypes.byref(attributes), 0)
 
 
 def _threads() -> list[int]:

@@ -108,7 +108,7 @@ class FakeAudio(LocalAudio):
 
 
 class _Virtual(SupervisedDevice[Any]):
-    """A device that works once in 10 ms of the clock, instead of a supervisor's thread."""
+    """A device that works once in 10 ms of the clock, instead of a card's."""
 
     direction: ClassVar[AudioDirection]
 

@@ -110,7 +110,7 @@ class PictureSide:
 
     silence = SILENCE
     grace = GRACE
-    works_at_once = False
+    at_once = 0.0
 
     def __init__(
         self, opener: Opener, sink: VideoSink, blame: str, largest: tuple[int, int]
