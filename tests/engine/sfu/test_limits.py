@@ -134,6 +134,18 @@ def test_lists_in_lists_are_bounded_together(request_: rtc.SignalRequest) -> Non
     assert 0 < looks <= MAX_ENTRIES
 
 
+@pytest.mark.parametrize(("layers", "of_codec"), [(8, 8), (9, 8), (8, 9)])
+def test_nobody_announces_more_layers_than_there_are_names_for(layers: int, of_codec: int) -> None:
+    codec = rtc.SimulcastCodec(layers=[models.VideoLayer()] * of_codec)
+    track = rtc.AddTrackRequest(layers=[models.VideoLayer()] * layers, simulcast_codecs=[codec])
+    request = rtc.SignalRequest(add_track=track)
+    if (layers, of_codec) == (8, 8):
+        assert decode_request(request.SerializeToString()) == request
+        return
+    with pytest.raises(LimitError, match=r"layers exceeds limits"):
+        decode_request(request.SerializeToString())
+
+
 def test_of_texts_in_a_list_the_longest_counts() -> None:
     longest = "é" * 128  # 256 bytes
     good = rtc.SignalRequest(subscription=rtc.UpdateSubscription(track_sids=["x", longest]))

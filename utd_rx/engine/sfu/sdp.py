@@ -11,7 +11,7 @@ from typing import Final, Literal, TypeAlias
 
 from attrs import field, frozen
 
-from utd_rx.engine.sfu.limits import MAX_SECTIONS, MAX_SIGNAL_BYTES
+from utd_rx.engine.sfu.limits import MAX_LAYERS, MAX_SECTIONS, MAX_SIGNAL_BYTES
 
 Kind = Literal["audio", "video", "application"]
 Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
@@ -230,7 +230,7 @@ def _parse_rids(lines: _Lines) -> tuple[str, ...]:
         tokens = value.split()
         if "send" in tokens[:-1]:
             layers = tokens[tokens.index("send") + 1].split(";")
-            if len(layers) > _MAX_LAYERS:
+            if len(layers) > MAX_LAYERS:
                 raise SdpError(f"{len(layers)} simulcast layers")
             # "~" marks a paused layer, "," separates alternatives of one layer; drafts of RFC 8853
             # began the list with "rid=".

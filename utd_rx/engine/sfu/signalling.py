@@ -34,6 +34,7 @@ from utd_rx.engine.sfu.limits import (
     decode_join_request,
     decode_request,
 )
+from utd_rx.engine.sfu.participant_ports import EVERYBODY_HERE
 from utd_rx.engine.sfu.sfu_participant import Action, Reason, SfuParticipant
 from utd_rx.engine.sfu.sfu_room import RoomFullError, SfuRoom
 from utd_rx.engine.sfu.sfu_rooms import SfuRooms
@@ -151,7 +152,7 @@ async def _welcome(
     if participant.is_closed:  # removed while the upgrade was on its way
         signal.close()
         return
-    participant.send(
+    response = rtc.SignalResponse(
         join=rtc.JoinResponse(
             room=room.info(),
             participant=participant.info(),
@@ -168,6 +169,7 @@ async def _welcome(
             fast_publish=True,
         )
     )
+    participant.send_encoded(response.SerializeToString(), EVERYBODY_HERE)
     room.on_joined(participant)
     participant.push_token(room.context.now())
     if join.HasField("publisher_offer"):
@@ -203,7 +205,8 @@ def _resume(
     )
     # The client takes everybody missing from this snapshot for gone.
     infos = [participant.info(), *room.others(participant)]
-    participant.send(update=rtc.ParticipantUpdate(participants=infos))
+    snapshot = rtc.SignalResponse(update=rtc.ParticipantUpdate(participants=infos))
+    participant.send_encoded(snapshot.SerializeToString(), EVERYBODY_HERE)
     participant.send(room_update=rtc.RoomUpdate(room=room.info()))
     participant.push_token(rooms.context.now())
     participant.publications.repeat_demands()
@@ -268,13 +271,13 @@ class MediaSignalSocket:
             return
         self._count += 1
         about = about or str(self._count)
-        self._queued -= len(self._queue.get(about, b""))
+        self._queued -= _counted(self._queue.get(about, b""), about)
         if len(self._queue) >= _MAX_QUEUED or self._queued > _MAX_QUEUED_BYTES:
             self._queue.clear()
             self.close()
             return
         self._queue[about] = message
-        self._queued += len(message)
+        self._queued += _counted(message, about)
         self._news.set()
 
     def close(self) -> None:
@@ -343,8 +346,9 @@ class MediaSignalSocket:
                     self._news.clear()
                     await self._news.wait()
                     continue
-                message = self._queue.pop(next(iter(self._queue)))
-                self._queued -= len(message)
+                about = next(iter(self._queue))
+                message = self._queue.pop(about)
+                self._queued -= _counted(message, about)
                 async with asyncio.timeout(_SEND_TIMEOUT):
                     await self._socket.send_bytes(message)
             async with asyncio.timeout(2 * _CLOSE_TIMEOUT):
@@ -353,3 +357,8 @@ class MediaSignalSocket:
             _logger.debug("signal connection cut: %s", type(error).__name__)
             if self._request.transport is not None:
                 self._request.transport.abort()
+
+
+def _counted(message: bytes, about: str) -> int:
+    """Return what a message that waits counts against who does not read."""
+    return 0 if about == EVERYBODY_HERE else len(message)
