@@ -29,7 +29,6 @@ MAX_LINE_CHARS: Final = 4096
 # Of a mid and of the cid of a track: browsers use digits and UUIDs.
 MAX_ID_CHARS: Final = 256
 # LiveKit's clients send three.
-_MAX_LAYERS: Final = 8
 # Sections that are read in a turn of the loop: a millisecond.
 PART: Final = 32
 _DIRECTIONS: Final[tuple[Direction, ...]] = ("sendrecv", "sendonly", "recvonly", "inactive")
