@@ -23,7 +23,7 @@ from livekit.protocol import models, rtc
 from utd_rx.engine.serving import trust
 from utd_rx.engine.sfu import limits, requests, tokens
 from utd_rx.engine.sfu.answers import enabled_codecs
-from utd_rx.engine.sfu.budget import Share
+from utd_rx.engine.sfu.budget import Budget, Share
 from utd_rx.engine.sfu.join_queries import join_request
 from utd_rx.engine.sfu.limits import (
     MAX_NAME_BYTES,
@@ -55,6 +55,9 @@ _MAX_QUEUED: Final = 4096
 _MAX_QUEUED_BYTES: Final = 8 * 1024 * 1024
 _CLOSE_TIMEOUT: Final = 1.0
 _DONE: Final = object()
+# WebSocket's own pings and pongs; clients ping by a message, and nobody here pings them.
+_MAX_PINGS: Final = 100
+_PINGS_SECONDS: Final = 25.0
 # A client whose TCP window stays shut this long is gone, or wants our memory.
 _SEND_TIMEOUT: Final = 10.0
 
@@ -248,7 +251,10 @@ class MediaSignalSocket:
     def __init__(self, request: web.Request) -> None:
         self._request = request
         # What a packed message unpacks to is bounded, too (aiohttp).
-        self._socket = web.WebSocketResponse(max_msg_size=MAX_SIGNAL_BYTES, timeout=_CLOSE_TIMEOUT)
+        self._socket = web.WebSocketResponse(
+            max_msg_size=MAX_SIGNAL_BYTES, timeout=_CLOSE_TIMEOUT, autoping=False
+        )
+        self._pings = Budget(_MAX_PINGS / _PINGS_SECONDS, _MAX_PINGS)
         self._queue: dict[str, bytes] = {}  # in order; by what it is about, or a number
         self._queued = 0
         self._count = 0
@@ -301,7 +307,9 @@ class MediaSignalSocket:
         try:
             async for message in self._socket:
                 code: int | None = WSCloseCode.OK
-                if handle and refuse:
+                if handle and message.type in (WSMsgType.PING, WSMsgType.PONG):
+                    code = await self._pong(message, loop.time())
+                elif handle and refuse:
                     with share.used(loop.time()):
                         code, rest = self._take(message, handle, refuse)
                     await in_turns(rest, share)
@@ -319,6 +327,15 @@ class MediaSignalSocket:
             with contextlib.suppress(TimeoutError):  # what is left is sent, but not for long
                 await asyncio.wait_for(writer, 2 * _CLOSE_TIMEOUT)
         return self._socket
+
+    async def _pong(self, message: WSMessage, now: float) -> int | None:
+        """Answer a ping; the code to close with when there are too many."""
+        if not self._pings.take(1, now):
+            return WSCloseCode.POLICY_VIOLATION
+        if message.type is WSMsgType.PING:
+            with contextlib.suppress(ConnectionError):
+                await self._socket.pong(message.data)
+        return None
 
     @staticmethod
     def _take(
