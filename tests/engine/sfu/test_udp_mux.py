@@ -145,6 +145,16 @@ async def test_checks_are_of_ones_share_and_few_are_answered_without_it(mux: Udp
     transport.close()
 
 
+async def test_of_a_datagram_two_kibibytes_are_read(mux: UdpMux, peer: Peer) -> None:
+    endpoint = Endpoint()
+    mux.register("ufrag", PASSWORD, endpoint)
+    await peer.ask(check())
+    peer.socket.send(b"\x80" + bytes(4_000))
+    async with asyncio.timeout(10):
+        await endpoint.news.wait()
+    assert [len(one) for one in endpoint.datagrams] == [2_048]
+
+
 async def test_an_answer_goes_to_who_is_at_its_address_and_to_nobody_else(mux: UdpMux) -> None:
     endpoint = Endpoint()
     mux.register("ufrag", PASSWORD, endpoint)
