@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import aiohttp
 from livekit import api
@@ -22,6 +22,9 @@ from utd_rx.engine.rules.roles import Grant
 from utd_rx.models.frozen_map import FrozenMap
 from utd_rx.models.participant import TrackSource
 from utd_rx.models.secrets import foreign_text
+
+if TYPE_CHECKING:
+    from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -175,7 +178,7 @@ def participant_of(info: api.ParticipantInfo) -> MediaParticipant:
         identity=info.identity,
         sid=info.sid,
         name=info.name,
-        state=api.ParticipantInfo.State.Name(info.state).lower(),
+        state=_name(api.ParticipantInfo.State, info.state),
         joined_at=float(info.joined_at),
         metadata=info.metadata,
         attributes=FrozenMap(dict(info.attributes)),
@@ -193,9 +196,14 @@ def track_of(info: api.TrackInfo) -> MediaTrack:
     """Read LiveKit's record of a track, from an API reply or a webhook."""
     return MediaTrack(
         sid=info.sid,
-        kind=api.TrackType.Name(info.type).lower(),
+        kind=_name(api.TrackType, info.type),
         source=TrackSource(info.source),
         is_muted=info.muted,
         width=info.width,
         height=info.height,
     )
+
+
+def _name(names: EnumTypeWrapper, number: int) -> str:
+    """Return LiveKit's name of a number, "unknown" for one of a release to come."""
+    return names.Name(number).lower() if number in names.values() else "unknown"

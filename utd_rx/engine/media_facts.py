@@ -75,12 +75,12 @@ def _body_of(room: str, report: MediaReport) -> dict[str, object]:
         body["participant"] = without_none(identity=who.identity, name=who.name or None)
     if track is not None:
         size = {"width": track.width, "height": track.height}
-        body["track"] = {"sid": track.sid, "type": _TYPES.index(track.kind), **size}
+        body["track"] = {"sid": track.sid, "type": _TYPES.get(track.kind), **size}
     return body
 
 
-_TYPES: Final = ("audio", "video", "data")
-"""LiveKit's kinds of tracks, by number."""
+_TYPES: Final[Mapping[str, int]] = {"audio": 0, "video": 1, "data": 2}
+"""LiveKit's numbers of the kinds of tracks there are."""
 
 
 async def _tell(core: EngineCore, room: str, report: MediaReport) -> None:

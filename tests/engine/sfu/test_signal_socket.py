@@ -198,7 +198,8 @@ async def test_pings_without_end_close_it(connect: Connect, server: Server, kind
         await server.times.get()
     for _ in range(20):
         await send()
-    assert await received(socket) == []
+    async with asyncio.timeout(20):
+        assert await received(socket) == []
     assert socket.close_code == 1008
     await server.end()
 
