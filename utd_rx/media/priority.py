@@ -1,10 +1,10 @@
 """The child's place among the threads of the machine: sound is due every 10 ms, whoever computes.
 
 Beside a thread that never yields, one that wakes up waits for the scheduler's next tick, 4 ms with
-most kernels, and a frame passes several threads on its way. Real-time priority spares it that, as it
-does sound servers and WebRTC's own threads; the whole process has it, since whoever holds the GIL
-holds up all others. Where it is not allowed, short slices are: a thread that asks for little at a
-time goes first (Linux 6.12; older ones know no such wish).
+most kernels, and a frame passes several threads on its way. Real-time priority spares it that, as
+it does sound servers and WebRTC's own threads; the whole process has it, since whoever holds the
+GIL holds up all others. Where it is not allowed, short slices are: a thread that asks for little at
+a time goes first (Linux 6.12; older ones know no such wish).
 
 What computes for long comes before nobody: a thread that does not wait for half a second, or a
 process that takes a whole core, gives it back for a while.
